@@ -1,0 +1,51 @@
+//! Tocsin's schema: one change per file, in order, each with a real `down`.
+//!
+//! The statements are written once for both databases; [`ddl`] fills in the few type names that
+//! differ. Times are milliseconds since the Unix epoch (UTC) in `bigint` columns: the same
+//! arithmetic and the same order on both databases, and the precision that windows are counted in.
+
+use sea_orm_migration::prelude::{DbErr, MigrationTrait, SchemaManager, async_trait};
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
+pub use sea_orm_migration::{Migration, MigrationStatus, MigratorTrait};
+
+mod m001_anomalies;
+mod m002_incidents;
+mod m003_occurrences;
+mod m004_repairs;
+mod m005_notifications;
+mod m006_queue;
+
+/// Every change, oldest first.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m001_anomalies::Migration),
+            Box::new(m002_incidents::Migration),
+            Box::new(m003_occurrences::Migration),
+            Box::new(m004_repairs::Migration),
+            Box::new(m005_notifications::Migration),
+            Box::new(m006_queue::Migration),
+        ]
+    }
+}
+
+/// Runs statements in which `{uuid}`, `{json}` and `{bytes}` stand for the database's own types.
+async fn ddl(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    let db = manager.get_connection();
+    let (uuid, json, bytes) = match db.get_database_backend() {
+        DbBackend::Postgres => ("uuid", "jsonb", "bytea"),
+        _ => ("blob", "text", "blob"),
+    };
+    for statement in statements {
+        let sql = statement
+            .replace("{uuid}", uuid)
+            .replace("{json}", json)
+            .replace("{bytes}", bytes);
+        db.execute_unprepared(&sql).await?;
+    }
+    Ok(())
+}

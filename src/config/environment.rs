@@ -1,0 +1,99 @@
+//! `TOCSIN_…` variables as settings.
+
+use figment::value::{Dict, Map, Value};
+use figment::{Error, Metadata, Profile, Provider};
+
+use super::Config;
+
+const PREFIX: &str = "TOCSIN_";
+/// Kubernetes injects these for a service that is called `tocsin`.
+const INJECTED: [&str; 2] = ["PORT", "SERVICE_"];
+/// The client's, not the server's.
+const OF_THE_CLIENT: [&str; 1] = ["URL"];
+
+/// The variables, by setting: two underscores step into a section. What a variable means depends
+/// on the setting's default: a text stays as it is, even if it is all digits.
+pub(super) struct Environment {
+    variables: Vec<(String, String)>,
+}
+
+impl Environment {
+    pub(super) fn of_process() -> Self {
+        Self::of(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }))
+    }
+
+    pub(super) fn of(variables: impl Iterator<Item = (String, String)>) -> Self {
+        let variables = variables
+            .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?.to_owned(), value)))
+            .filter(|(name, _)| !INJECTED.iter().any(|injected| name.starts_with(injected)))
+            .filter(|(name, _)| {
+                !name.starts_with("TEST_") && !OF_THE_CLIENT.contains(&name.as_str())
+            })
+            .map(|(name, value)| (name.to_lowercase(), value))
+            .collect();
+        Self { variables }
+    }
+}
+
+impl Provider for Environment {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("environment variable").interpolater(|_, keys| {
+            let keys: Vec<String> = keys.iter().map(|key| key.to_uppercase()).collect();
+            format!("{PREFIX}{}", keys.join("__"))
+        })
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, Error> {
+        let defaults = Value::serialize(Config::default())?;
+        let mut settings = Dict::new();
+        for (name, raw) in &self.variables {
+            let path: Vec<&str> = name.split("__").collect();
+            let value = meant(defaults.find_ref(&path.join(".")), raw);
+            insert(&mut settings, &path, value);
+        }
+        Ok(Map::from([(Profile::Default, settings)]))
+    }
+}
+
+/// Reads `raw` as the kind of value that the setting's default is.
+fn meant(default: Option<&Value>, raw: &str) -> Value {
+    let parsed = match default {
+        Some(Value::Num(..)) => raw.parse::<i64>().ok().map(Value::from),
+        Some(Value::Bool(..)) => raw.parse::<bool>().ok().map(Value::from),
+        Some(Value::Array(..)) => Some(list(raw)),
+        _ => None,
+    };
+    parsed.unwrap_or_else(|| Value::from(raw))
+}
+
+/// A list: as TOML writes it, or words between commas.
+fn list(raw: &str) -> Value {
+    let toml: Option<toml::Table> = toml::from_str(&format!("list = {raw}")).ok();
+    toml.and_then(|table| Value::serialize(table.get("list")?).ok())
+        .unwrap_or_else(|| {
+            let words = raw
+                .split(',')
+                .map(str::trim)
+                .filter(|word| !word.is_empty());
+            Value::from(words.map(Value::from).collect::<Vec<_>>())
+        })
+}
+
+fn insert(settings: &mut Dict, path: &[&str], value: Value) {
+    match path {
+        [] => {}
+        [name] => {
+            settings.insert((*name).to_owned(), value);
+        }
+        [section, rest @ ..] => {
+            let section = settings
+                .entry((*section).to_owned())
+                .or_insert_with(|| Value::from(Dict::new()));
+            if let Value::Dict(_, section) = section {
+                insert(section, rest, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The counter: what was counted, in four sliding windows, exactly.
+
+pub mod sql;
+
+use async_trait::async_trait;
+
+use crate::domain::frequency::{Counted, Counts};
+use crate::time::Timestamp;
+
+/// Why the counter's store did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the counter's store: {0}")]
+pub struct CounterError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// Counts ids by anomaly and time.
+#[async_trait]
+pub trait Counter: Send + Sync {
+    /// Whether committing the rows is counting them, so that nothing has to follow the commit.
+    fn counts_rows(&self) -> bool;
+
+    /// Counts what was committed; ids that are counted already do not count again.
+    async fn add(&self, counted: &[Counted]) -> Result<(), CounterError>;
+
+    /// What was counted for each of `keys` in the windows that end at `now`. A moment exactly one
+    /// window ago is out, and windows have no upper edge.
+    async fn counts(&self, keys: &[String], now: Timestamp) -> Result<Vec<Counts>, CounterError>;
+}
+
+impl From<CounterError> for crate::jobs::JobError {
+    fn from(error: CounterError) -> Self {
+        Self::RetryAfter {
+            after: crate::store::error::STORE_DELAY,
+            why: error.to_string(),
+        }
+    }
+}

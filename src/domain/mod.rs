@@ -1,0 +1,10 @@
+//! What Tocsin decides: pure functions over values. No IO, no async, no clock.
+
+pub mod aggregation;
+pub mod alert;
+pub mod effectiveness;
+pub mod episode;
+pub mod escalation;
+pub mod frequency;
+pub mod signature;
+pub mod tier;

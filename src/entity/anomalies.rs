@@ -1,0 +1,49 @@
+//! One signature.
+
+use sea_orm::entity::prelude::*;
+
+use crate::domain::escalation::Level;
+use crate::time::Timestamp;
+
+/// One signature.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize)]
+#[sea_orm(table_name = "anomalies")]
+pub struct Model {
+    /// The first 16 bytes, in hex, of the signature's hash.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub key: String,
+    /// The alert's name.
+    pub alert_name: String,
+    /// The service it is about.
+    pub service: String,
+    /// The namespace it is in.
+    pub namespace: String,
+    /// The kind of error.
+    pub error_type: String,
+    /// First counted.
+    pub first_seen: Option<Timestamp>,
+    /// Last counted.
+    pub last_seen: Option<Timestamp>,
+    /// Counted in all.
+    pub total: i64,
+    /// Its level.
+    pub level: Level,
+    /// How often the level rose.
+    pub level_seq: i64,
+    /// Why the level holds.
+    pub reason: Option<String>,
+    /// When a permanent fix was applied.
+    pub permanent_fix_at: Option<Timestamp>,
+    /// Where that fix is described.
+    pub permanent_fix_reference: Option<String>,
+    /// Its newest incident.
+    pub newest_incident: Option<Uuid>,
+    /// That incident's number.
+    pub newest_number: i64,
+}
+
+/// No relation is followed through the entities.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

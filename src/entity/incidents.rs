@@ -1,0 +1,77 @@
+//! One incident.
+
+use sea_orm::entity::prelude::*;
+
+use crate::domain::aggregation::{ResolvedBy, Status};
+use crate::domain::effectiveness::RepairStats;
+use crate::domain::frequency::FrequencyStats;
+use crate::time::Timestamp;
+
+/// One incident.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize)]
+#[sea_orm(table_name = "incidents")]
+pub struct Model {
+    /// UUIDv7.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    /// Its anomaly.
+    pub anomaly_key: String,
+    /// Its number within the anomaly, from 1.
+    pub number: i64,
+    /// What a person reads first.
+    pub title: String,
+    /// The opening alert's severity, as its source wrote it.
+    pub severity: String,
+    /// Where it stands.
+    pub status: Status,
+    /// Who resolved it.
+    pub resolved_by: Option<ResolvedBy>,
+    /// Who acknowledged or resolved it last.
+    pub operator: Option<String>,
+    /// The opening alert's labels.
+    pub labels: Json,
+    /// The opening alert's annotations.
+    pub annotations: Json,
+    /// The opening alert's source.
+    pub source: String,
+    /// Where the source shows what made it fire.
+    pub generator_url: Option<String>,
+    /// How deep the repair must go, 1 to 4; null until it was worked out.
+    pub tier: Option<i32>,
+    /// Why.
+    pub tier_reason: Option<String>,
+    /// How often its anomaly came back.
+    pub frequency_stats: Option<FrequencyStats>,
+    /// What was tried on its anomaly.
+    pub repair_stats: Option<RepairStats>,
+    /// Whether more than one episode is in it.
+    pub is_aggregated: bool,
+    /// How many episodes are in it.
+    pub aggregated_count: i64,
+    /// When its aggregation window began.
+    pub aggregation_window_start: Timestamp,
+    /// How many of its episodes are open.
+    pub open_episodes: i64,
+    /// When one of them was last seen firing.
+    pub last_firing_at: Timestamp,
+    /// How often it opened again after a person resolved it.
+    pub reopened: i64,
+    /// Since when it is due for a tier.
+    pub tier_due_since: Option<Timestamp>,
+    /// What was found out about it.
+    pub analysis: Option<String>,
+    /// When it opened.
+    pub opened_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When somebody took it.
+    pub acknowledged_at: Option<Timestamp>,
+    /// When it was resolved.
+    pub resolved_at: Option<Timestamp>,
+}
+
+/// No relation is followed through the entities.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,9 @@
+//! SeaORM's view of the tables: shape only.
+
+pub mod anomalies;
+pub mod dead_letters;
+pub mod effectiveness;
+pub mod incidents;
+pub mod notifications;
+pub mod occurrences;
+pub mod repairs;

@@ -1,0 +1,79 @@
+//! One message owed.
+
+use sea_orm::entity::prelude::*;
+
+use crate::time::Timestamp;
+
+/// One message owed.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "notifications")]
+pub struct Model {
+    /// UUIDv7.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    /// The incident it is about.
+    pub incident_id: Uuid,
+    /// What it tells.
+    pub kind: Kind,
+    /// 0 for `opened`, the level's number for `escalated`, the reopening's for `reopened`.
+    pub sequence: i64,
+    /// Where it goes.
+    pub channel: String,
+    /// How far it is.
+    pub state: State,
+    /// Since when it is owed.
+    pub owed_since: Timestamp,
+    /// The text, as it was first rendered; every try sends the same.
+    pub body: Option<String>,
+    /// Who sends it: a token of the try.
+    pub claimed_by: Option<Uuid>,
+    /// Until when nobody else may.
+    pub claimed_until: Option<Timestamp>,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// Why it was given up.
+    pub error: Option<String>,
+    /// The provider's id for it.
+    pub message_id: Option<String>,
+    /// When the provider took it.
+    pub sent_at: Option<Timestamp>,
+}
+
+/// No relation is followed through the entities.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// What a message tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum Kind {
+    /// An incident opened.
+    #[sea_orm(string_value = "opened")]
+    Opened,
+    /// Its anomaly rose to a level that people are told of.
+    #[sea_orm(string_value = "escalated")]
+    Escalated,
+    /// A person resolved it, and it still fires.
+    #[sea_orm(string_value = "reopened")]
+    Reopened,
+}
+
+/// How far a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum State {
+    /// Nobody began.
+    #[sea_orm(string_value = "owed")]
+    Owed,
+    /// Its text is fixed, and it may have gone out.
+    #[sea_orm(string_value = "sending")]
+    Sending,
+    /// The provider took it.
+    #[sea_orm(string_value = "sent")]
+    Sent,
+    /// It will not go out; the row says why.
+    #[sea_orm(string_value = "given up")]
+    GivenUp,
+}

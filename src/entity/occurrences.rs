@@ -1,0 +1,47 @@
+//! One episode; or one delivery, where deliveries are counted.
+
+use sea_orm::entity::prelude::*;
+
+use crate::time::Timestamp;
+
+/// One episode; or one delivery, where deliveries are counted.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize)]
+#[sea_orm(table_name = "occurrences")]
+pub struct Model {
+    /// The episode's id, or the job's.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    /// The id that is counted; null if this row does not count.
+    pub counted_id: Option<Uuid>,
+    /// The episode it tells of.
+    pub episode: Uuid,
+    /// Its anomaly.
+    pub anomaly_key: String,
+    /// Its incident.
+    pub incident_id: Option<Uuid>,
+    /// Where it came from.
+    pub source: String,
+    /// The source's name for the series.
+    pub fingerprint: String,
+    /// The series; null for a delivery.
+    #[serde(skip)]
+    pub series: Option<i64>,
+    /// When it began, by the sender's clock.
+    pub starts_at: Timestamp,
+    /// When it ended, by the sender's clock.
+    pub ended_at: Option<Timestamp>,
+    /// When it was first seen, by the ingress' clock.
+    pub occurred_at: Timestamp,
+    /// When it was last seen, by the ingress' clock.
+    pub last_seen_at: Timestamp,
+    /// How many deliveries told of it. Informative: may be too high after a crash.
+    pub deliveries: i64,
+    /// The series' labels.
+    pub labels: Json,
+}
+
+/// No relation is followed through the entities.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

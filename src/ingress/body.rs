@@ -1,0 +1,44 @@
+//! Bodies, read up to a limit.
+
+use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
+use futures::StreamExt as _;
+use serde::de::DeserializeOwned;
+
+use super::Problem;
+
+/// How much of a body that is too large is still read, so that the sender sees the answer, as a
+/// multiple of the limit.
+const DRAIN: usize = 4;
+/// Bytes of a request to the API.
+const API_BYTES: usize = 64 << 10;
+
+/// Reads a body of at most `limit` bytes.
+pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let mut stream = body.into_data_stream();
+    let mut buffer = Vec::new();
+    let mut size = 0_usize;
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| Problem::bad_request("the body broke off"))?;
+        size = size.saturating_add(chunk.len());
+        if size <= limit {
+            buffer.extend_from_slice(&chunk);
+        } else if size > limit.saturating_mul(DRAIN) {
+            break;
+        } else {
+            buffer = Vec::new();
+        }
+    }
+    if size > limit {
+        let detail = format!("the body is larger than {limit} bytes");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+    }
+    Ok(buffer.into())
+}
+
+/// Reads a request to the API; an empty body is taken as `{}`.
+pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
+    let bytes = read(body, API_BYTES).await?;
+    let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+    serde_json::from_slice(bytes).map_err(|error| Problem::bad_request(error.to_string()))
+}

@@ -1,0 +1,61 @@
+//! Whether the queue takes more: looked at beside the requests, so that none has to wait for it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::context::Context;
+use crate::jobs::{IngestAlert, Job};
+
+/// How often the depth is looked at.
+const EVERY: Duration = Duration::from_secs(1);
+/// Looking takes at most this part of the time: where it is slow, it is done less often.
+const SHARE: u32 = 20;
+
+/// Closed while the queue is full.
+#[derive(Debug, Default)]
+pub struct Gate {
+    full: AtomicBool,
+}
+
+impl Gate {
+    /// Whether the queue is full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    /// Looks once.
+    ///
+    /// # Errors
+    /// The store did not answer; the gate stays as it is.
+    pub async fn look(&self, context: &Context) -> Result<(), crate::queue::store::QueueError> {
+        let depth = context
+            .queues
+            .store()
+            .depth(IngestAlert::POLICY.queue)
+            .await?;
+        let queued = depth.ready + depth.delayed + depth.in_flight;
+        let full = queued > context.config.queue.max_depth;
+        if full && !self.full.swap(full, Ordering::Relaxed) {
+            tracing::error!(queued, "the queue is full: webhooks are answered with 503");
+        }
+        self.full.store(full, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Looks until `stop`.
+    pub async fn watch(&self, context: &Context, stop: CancellationToken) {
+        loop {
+            let began = Instant::now();
+            if let Err(error) = self.look(context).await {
+                tracing::debug!("cannot look at the queue's depth: {error}");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(EVERY.max(began.elapsed() * SHARE)) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+}

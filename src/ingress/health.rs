@@ -1,0 +1,82 @@
+//! Health and metrics.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde_json::{Value, json};
+
+use super::{Ingress, Problem};
+use crate::context::Context;
+use crate::jobs::QUEUES;
+use crate::metrics::ByQueue;
+use crate::store::maintenance;
+
+/// How long a part may take to say that it is there.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The type of what `/metrics` answers.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The process runs.
+pub(super) async fn alive() -> Json<Value> {
+    Json(json!({"status": "ok"}))
+}
+
+/// The process can do its work; names what is not ready.
+pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Value>, Problem> {
+    let context = &ingress.context;
+    let store = async { maintenance::now(context.db.read()).await.is_ok() };
+    let queue = async { context.queues.store().depth(QUEUES[0]).await.is_ok() };
+    let (store, queue) = tokio::join!(answers(store), answers(queue));
+    let not_ready: Vec<&str> = [("store", store), ("queue", queue)]
+        .into_iter()
+        .filter_map(|(name, ready)| (!ready).then_some(name))
+        .collect();
+    if not_ready.is_empty() {
+        Ok(Json(json!({"status": "ready"})))
+    } else {
+        Err(Problem::unavailable(format!(
+            "not ready: {}",
+            not_ready.join(", ")
+        )))
+    }
+}
+
+async fn answers(part: impl Future<Output = bool>) -> bool {
+    tokio::time::timeout(PATIENCE, part).await.unwrap_or(false)
+}
+
+/// What the process counts about itself, and the queues as they are now.
+pub(super) async fn metrics(State(ingress): State<Ingress>) -> impl IntoResponse {
+    let look = look_at_queues(&ingress.context);
+    if tokio::time::timeout(PATIENCE, look).await.is_err() {
+        tracing::warn!("the queues' figures are old: the store does not answer");
+    }
+    (
+        [(header::CONTENT_TYPE, OPENMETRICS)],
+        ingress.context.metrics.encode(),
+    )
+}
+
+async fn look_at_queues(context: &Context) {
+    for queue in QUEUES {
+        let Ok(depth) = context.queues.store().depth(queue).await else {
+            continue;
+        };
+        let (by, metrics) = (ByQueue { queue }, &context.metrics);
+        let gauge = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        metrics.ready.get_or_create(&by).set(gauge(depth.ready));
+        metrics.delayed.get_or_create(&by).set(gauge(depth.delayed));
+        metrics
+            .in_flight
+            .get_or_create(&by)
+            .set(gauge(depth.in_flight));
+        let oldest = Duration::from_millis(depth.oldest_age_ms.unwrap_or(0));
+        metrics
+            .oldest_seconds
+            .get_or_create(&by)
+            .set(oldest.as_secs_f64());
+    }
+}

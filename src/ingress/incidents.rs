@@ -1,0 +1,129 @@
+//! Incidents: listed, shown, acknowledged and resolved.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::pages::{Asked, Asking, Page};
+use super::{Ingress, Problem, body};
+use crate::domain::escalation::Level;
+use crate::entity::{anomalies, incidents, occurrences};
+use crate::store::incidents::{Deed, act, find};
+use crate::store::lists;
+
+/// An incident as it is answered: its row, and what its anomaly says.
+#[derive(Debug, Serialize)]
+pub(super) struct View {
+    #[serde(flatten)]
+    incident: incidents::Model,
+    alert_name: String,
+    service: String,
+    namespace: String,
+    error_type: String,
+    escalation_level: Level,
+    escalation_reason: Option<String>,
+}
+
+impl From<(incidents::Model, anomalies::Model)> for View {
+    fn from((incident, anomaly): (incidents::Model, anomalies::Model)) -> Self {
+        Self {
+            incident,
+            alert_name: anomaly.alert_name,
+            service: anomaly.service,
+            namespace: anomaly.namespace,
+            error_type: anomaly.error_type,
+            escalation_level: anomaly.level,
+            escalation_reason: anomaly.reason,
+        }
+    }
+}
+
+pub(super) async fn list(
+    State(ingress): State<Ingress>,
+    asking: Asking,
+) -> Result<Json<Page<View>>, Problem> {
+    let asked = Asked::of(asking)?;
+    let (limit, before) = (asked.limit()?, asked.cursor(|id| id.parse().ok())?);
+    let db = ingress.context.db.read();
+    let found = lists::incidents(db, &asked.filter(), before, limit + 1).await?;
+    let views = found.into_iter().map(View::from).collect();
+    Ok(Json(Page::new(views, limit, |view: &View| {
+        view.incident.id.to_string()
+    })))
+}
+
+pub(super) async fn show(
+    State(ingress): State<Ingress>,
+    Path(id): Path<String>,
+) -> Result<Json<View>, Problem> {
+    let id = parse(&id)?;
+    let found = lists::incident(ingress.context.db.read(), id).await?;
+    Ok(Json(found.ok_or_else(unknown)?.into()))
+}
+
+pub(super) async fn occurrences(
+    State(ingress): State<Ingress>,
+    Path(id): Path<String>,
+    asking: Asking,
+) -> Result<Json<Page<occurrences::Model>>, Problem> {
+    let asked = Asked::of(asking)?;
+    let (limit, before) = (asked.limit()?, asked.cursor(|id| id.parse().ok())?);
+    let db = ingress.context.db.read();
+    let incident = find(db, parse(&id)?).await?.ok_or_else(unknown)?;
+    let found = lists::occurrences(db, &incident, before, limit + 1).await?;
+    Ok(Json(Page::new(found, limit, |row: &occurrences::Model| {
+        row.id.to_string()
+    })))
+}
+
+/// Who does it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct By {
+    operator: Option<String>,
+}
+
+pub(super) async fn acknowledge(
+    State(ingress): State<Ingress>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Json<View>, Problem> {
+    do_to(&ingress, &id, Deed::Acknowledge, body).await
+}
+
+pub(super) async fn resolve(
+    State(ingress): State<Ingress>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Json<View>, Problem> {
+    do_to(&ingress, &id, Deed::Resolve, body).await
+}
+
+async fn do_to(ingress: &Ingress, id: &str, deed: Deed, body: Body) -> Result<Json<View>, Problem> {
+    let By { operator } = body::json(body).await?;
+    let (context, id) = (&ingress.context, parse(id)?);
+    let key = find(context.db.read(), id)
+        .await?
+        .ok_or_else(unknown)?
+        .anomaly_key;
+    let tx = context.db.begin().await?;
+    let locked = crate::store::anomalies::lock(&tx, &key).await?;
+    let (anomaly, now) = locked.ok_or_else(unknown)?;
+    let incident = find(&tx, id).await?.ok_or_else(unknown)?;
+    let done = act(&tx, incident, deed, operator, context.clock.of_store(now)).await?;
+    tx.commit().await?;
+    let detail = "the incident is resolved; it cannot be acknowledged any more";
+    let incident = done.ok_or_else(|| Problem::new(StatusCode::CONFLICT, detail))?;
+    Ok(Json((incident, anomaly).into()))
+}
+
+pub(super) fn parse(id: &str) -> Result<Uuid, Problem> {
+    id.parse().map_err(|_| unknown())
+}
+
+pub(super) fn unknown() -> Problem {
+    Problem::not_found("there is no such incident")
+}

@@ -1,0 +1,102 @@
+//! Errors as `application/problem+json` (RFC 9457).
+
+use std::any::Any;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::queue::store::QueueError;
+
+/// How long a sender should wait before it tries again, in seconds.
+const RETRY_AFTER: u32 = 5;
+
+/// An error that a client can act on.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    detail: String,
+}
+
+impl Problem {
+    /// What is wrong, with this status.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            detail: detail.into(),
+        }
+    }
+
+    /// The request cannot be understood.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// There is no such thing.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// It cannot be done now; the client should try again.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        let mut response = (self.status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        let kind = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, kind);
+        match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, RETRY_AFTER.into());
+            }
+            StatusCode::UNAUTHORIZED => {
+                let schemes = HeaderValue::from_static("Bearer, Basic realm=\"tocsin\"");
+                headers.insert(header::WWW_AUTHENTICATE, schemes);
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl From<sea_orm::DbErr> for Problem {
+    fn from(error: sea_orm::DbErr) -> Self {
+        tracing::warn!("the store failed a request: {error}");
+        Self::unavailable("the store cannot be reached or is busy; try again")
+    }
+}
+
+impl From<QueueError> for Problem {
+    fn from(error: QueueError) -> Self {
+        tracing::warn!("the queue failed a request: {error}");
+        Self::unavailable(
+            "the queue cannot be reached; nothing was lost that was answered with 2xx",
+        )
+    }
+}
+
+pub(super) async fn not_found() -> Problem {
+    Problem::not_found("there is nothing at this address")
+}
+
+pub(super) async fn method_not_allowed() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this address does not take that method",
+    )
+}
+
+pub(super) fn panicked(_: Box<dyn Any + Send>) -> Response {
+    let detail = "a mistake of ours; the log has more";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
+}

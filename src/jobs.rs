@@ -1,0 +1,200 @@
+//! The jobs: what each carries, and the policy that it is run by. Handlers are in the workers'
+//! files of the same names.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
+
+use crate::domain::alert::Alert;
+use crate::time::Timestamp;
+
+/// How a job's queue is called and how its handler is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// The queue.
+    pub queue: &'static str,
+    /// How many of them one process runs at once.
+    pub concurrency: usize,
+    /// Failed attempts until it is a dead letter.
+    pub attempts: u32,
+    /// The delay before the second attempt; doubled for each that follows, plus or minus a quarter.
+    pub backoff: Duration,
+    /// The longest delay between two attempts.
+    pub max_backoff: Duration,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+}
+
+/// A payload that knows its policy.
+pub trait Job: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// How it is run.
+    const POLICY: Policy;
+}
+
+const USUAL: Policy = Policy {
+    queue: "",
+    concurrency: 16,
+    attempts: 10,
+    backoff: Duration::from_secs(1),
+    max_backoff: Duration::from_secs(300),
+    timeout: Duration::from_secs(60),
+};
+
+/// One delivered alert, on its way from the ingress into the books.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IngestAlert {
+    /// Which source it came from.
+    pub source: String,
+    /// When the ingress received it.
+    pub received_at: Timestamp,
+    /// The alert, or why there is none.
+    #[serde(flatten)]
+    pub content: Content,
+}
+
+/// What was in the place of an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// An alert.
+    Alert(Alert),
+    /// Something that cannot be used; kept as it came, for a person to look at.
+    Rejected {
+        /// What is wrong with it.
+        reason: String,
+        /// What was sent.
+        raw: String,
+    },
+}
+
+impl Job for IngestAlert {
+    const POLICY: Policy = Policy {
+        queue: "ingest",
+        concurrency: 2000,
+        ..USUAL
+    };
+}
+
+/// "Look at this incident's level and tier."
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalculateTier {
+    /// The incident.
+    pub incident: Uuid,
+}
+
+impl Job for CalculateTier {
+    const POLICY: Policy = Policy {
+        queue: "tier",
+        ..USUAL
+    };
+}
+
+/// "This message is owed."
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notify {
+    /// The row in `notifications`.
+    pub notification: Uuid,
+}
+
+impl Job for Notify {
+    const POLICY: Policy = Policy {
+        queue: "notify",
+        concurrency: 4,
+        ..USUAL
+    };
+}
+
+/// "This was tried on that incident." The job's id becomes the repair's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordRepair {
+    /// The incident it was tried on.
+    pub incident: Uuid,
+    /// What was done, for instance `restart_pod`.
+    pub action: String,
+    /// Whether it helped.
+    pub success: bool,
+    /// Who did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
+    /// What else there is to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// How long it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<i64>,
+    /// When it was reported.
+    pub at: Timestamp,
+}
+
+impl Job for RecordRepair {
+    const POLICY: Policy = Policy {
+        queue: "repair",
+        ..USUAL
+    };
+}
+
+/// "The schedule's tick has come": levels and counts decay, owed work is pushed again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recount {}
+
+impl Job for Recount {
+    const POLICY: Policy = Policy {
+        queue: "recount",
+        concurrency: 1,
+        attempts: 3,
+        timeout: Duration::from_secs(300),
+        ..USUAL
+    };
+}
+
+/// Every queue, in the order of an alert's way.
+pub const QUEUES: [&str; 5] = [
+    IngestAlert::POLICY.queue,
+    CalculateTier::POLICY.queue,
+    Notify::POLICY.queue,
+    RecordRepair::POLICY.queue,
+    Recount::POLICY.queue,
+];
+
+/// A new id that sorts by `at` (UUIDv7).
+#[must_use]
+pub fn new_id(at: Timestamp) -> Uuid {
+    let ms = u64::try_from(at.0).unwrap_or(0);
+    Builder::from_unix_timestamp_millis(ms, &rand::random()).into_uuid()
+}
+
+/// The same id for the same words, whoever works it out.
+#[must_use]
+pub fn derived_id(words: &[&str]) -> Uuid {
+    let mut hash = Sha256::new();
+    for word in words {
+        hash.update((word.len() as u64).to_be_bytes());
+        hash.update(word.as_bytes());
+    }
+    let digest = hash.finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+/// What a handler answers when it is not done.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// It failed; try again with backoff. Counts an attempt.
+    #[error("{0}")]
+    Retry(String),
+    /// It cannot be done now through no fault of its own; try again after the delay. Counts nothing.
+    #[error("{why} (again in {after:?})")]
+    RetryAfter {
+        /// How long to wait.
+        after: Duration,
+        /// What stands in the way.
+        why: String,
+    },
+    /// It never can be done: a dead letter with this reason.
+    #[error("{0}")]
+    GiveUp(String),
+}

@@ -1,0 +1,26 @@
+//! Tocsin: from a firing alert to a counted, tiered incident and one message.
+//!
+//! ```text
+//! POST /api/v1/{source} ─▶ IngestAlert ─▶ CalculateTier ─▶ Notify ─▶ Telegram
+//! POST …/repairs ────────▶ RecordRepair ─▶ (effectiveness) ┄ read by CalculateTier
+//! schedule ──────────────▶ Recount ──────▶ decay, sweep, retention
+//! ```
+//!
+//! This library is what the ingress and the workers share, and the ingress; the workers and the
+//! program are in `workers/`, the schema in `migration/`.
+
+pub mod config;
+pub mod context;
+pub mod counter;
+pub mod domain;
+pub mod entity;
+pub mod ingress;
+pub mod jobs;
+pub mod metrics;
+pub mod queue;
+pub mod sources;
+pub mod store;
+pub mod time;
+
+/// The version that was built.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

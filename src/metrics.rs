@@ -1,0 +1,195 @@
+//! What the process counts about itself, as Prometheus reads it.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// Labels by source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BySource {
+    /// The source.
+    pub source: &'static str,
+}
+
+/// Labels by queue.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByQueue {
+    /// The queue.
+    pub queue: &'static str,
+}
+
+/// Labels by queue and outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByOutcome {
+    /// The queue.
+    pub queue: &'static str,
+    /// `done`, `failed`, `delayed`, `dead` or `stale`.
+    pub outcome: &'static str,
+}
+
+/// Labels by what became of an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByFate {
+    /// `new`, `resent` or `ignored`.
+    pub outcome: &'static str,
+}
+
+/// Labels by channel kind and outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByMessage {
+    /// `sent`, `delayed`, `failed` or `given_up`.
+    pub outcome: &'static str,
+}
+
+/// All metrics, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    /// Alerts that were queued.
+    pub accepted: Family<BySource, Counter>,
+    /// Alerts that could not be used.
+    pub rejected: Family<BySource, Counter>,
+    /// Alerts that the sender left out of its requests.
+    pub truncated: Family<BySource, Counter>,
+    /// Alerts by what became of them.
+    pub ingested: Family<ByFate, Counter>,
+    /// Jobs by outcome.
+    pub jobs: Family<ByOutcome, Counter>,
+    /// How long handlers took.
+    pub job_seconds: Family<ByQueue, Histogram>,
+    /// How many alerts were committed together.
+    pub batch: Histogram,
+    /// How long a commit of a batch took.
+    pub batch_seconds: Histogram,
+    /// How long requests to webhooks took.
+    pub accept_seconds: Family<BySource, Histogram>,
+    /// From receipt to the incident being committed.
+    pub ingest_seconds: Histogram,
+    /// Messages by outcome.
+    pub messages: Family<ByMessage, Counter>,
+    /// Times that a store could not be reached.
+    pub store_errors: Family<ByQueue, Counter>,
+    /// Jobs that could run now.
+    pub ready: Family<ByQueue, Gauge>,
+    /// Jobs that wait for their time.
+    pub delayed: Family<ByQueue, Gauge>,
+    /// Jobs that a worker holds.
+    pub in_flight: Family<ByQueue, Gauge>,
+    /// How long the oldest ready job has waited.
+    pub oldest_seconds: Family<ByQueue, Gauge<f64, std::sync::atomic::AtomicU64>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn latencies() -> Histogram {
+    Histogram::new(exponential_buckets(0.0005, 2.0, 18))
+}
+
+impl Metrics {
+    /// All at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Arc::default(),
+            accepted: Family::default(),
+            rejected: Family::default(),
+            truncated: Family::default(),
+            ingested: Family::default(),
+            jobs: Family::default(),
+            job_seconds: Family::new_with_constructor(latencies),
+            batch: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
+            batch_seconds: latencies(),
+            accept_seconds: Family::new_with_constructor(latencies),
+            ingest_seconds: latencies(),
+            messages: Family::default(),
+            store_errors: Family::default(),
+            ready: Family::default(),
+            delayed: Family::default(),
+            in_flight: Family::default(),
+            oldest_seconds: Family::default(),
+        };
+        metrics.registry = Arc::new(metrics.register());
+        metrics
+    }
+
+    fn register(&self) -> Registry {
+        let mut r = Registry::with_prefix("tocsin");
+        let m = self.clone();
+        r.register("alerts_accepted", "Alerts that were queued", m.accepted);
+        r.register(
+            "alerts_rejected",
+            "Alerts that could not be used",
+            m.rejected,
+        );
+        r.register(
+            "alerts_truncated",
+            "Alerts that the sender left out",
+            m.truncated,
+        );
+        r.register(
+            "alerts_ingested",
+            "Alerts by what became of them (informative: a crash may count one twice)",
+            m.ingested,
+        );
+        r.register("jobs", "Jobs by outcome", m.jobs);
+        r.register_with_unit(
+            "job_duration",
+            "How long handlers took",
+            Unit::Seconds,
+            m.job_seconds,
+        );
+        r.register("ingest_batch_size", "Alerts committed together", m.batch);
+        r.register_with_unit(
+            "ingest_batch_duration",
+            "How long a batch took",
+            Unit::Seconds,
+            m.batch_seconds,
+        );
+        r.register_with_unit(
+            "accept_duration",
+            "How long webhook requests took",
+            Unit::Seconds,
+            m.accept_seconds,
+        );
+        r.register_with_unit(
+            "ingest_latency",
+            "From receipt to commit",
+            Unit::Seconds,
+            m.ingest_seconds,
+        );
+        r.register("messages", "Messages by outcome", m.messages);
+        r.register(
+            "store_errors",
+            "Times that the queue's store failed",
+            m.store_errors,
+        );
+        r.register("queue_ready", "Jobs that could run now", m.ready);
+        r.register("queue_delayed", "Jobs that wait for their time", m.delayed);
+        r.register("queue_in_flight", "Jobs that a worker holds", m.in_flight);
+        r.register_with_unit(
+            "queue_oldest_age",
+            "How long the oldest ready job has waited",
+            Unit::Seconds,
+            m.oldest_seconds,
+        );
+        r
+    }
+
+    /// Prometheus' (OpenMetrics') text.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = text::encode(&mut out, &self.registry);
+        out
+    }
+}

@@ -1,0 +1,94 @@
+//! The ack layer: runs a handler to its end, makes an outcome of what it says, and waits until
+//! that outcome is durable. A drain that waits for handlers therefore waits for their acks.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use apalis_core::error::BoxDynError;
+use apalis_core::task::Task;
+use futures::FutureExt;
+use tower::{Layer, Service};
+
+use super::consumer::{Consumer, Held, Outcome};
+use crate::jobs::JobError;
+
+/// Makes [`Ack`] services.
+#[derive(Clone)]
+pub struct AckLayer(pub(super) Arc<Consumer>);
+
+impl<S> Layer<S> for AckLayer {
+    type Service = Ack<S>;
+
+    fn layer(&self, inner: S) -> Ack<S> {
+        Ack {
+            inner,
+            consumer: Arc::clone(&self.0),
+        }
+    }
+}
+
+/// A service that answers for what it was delivered. Never fails: an error is an outcome.
+#[derive(Clone)]
+pub struct Ack<S> {
+    inner: S,
+    consumer: Arc<Consumer>,
+}
+
+impl<S, J> Service<Task<J>> for Ack<S>
+where
+    S: Service<Task<J>>,
+    S::Future: Send + 'static,
+    S::Response: Send,
+    S::Error: Into<BoxDynError> + Send,
+{
+    type Response = ();
+    type Error = BoxDynError;
+    type Future = Pin<Box<dyn Future<Output = Result<(), BoxDynError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, task: Task<J>) -> Self::Future {
+        let consumer = Arc::clone(&self.consumer);
+        let held = task.ctx().data().get_checked::<Arc<Held>>().ok().cloned();
+        let handler = AssertUnwindSafe(self.inner.call(task)).catch_unwind();
+        Box::pin(async move {
+            let held = held.ok_or("a task came from somewhere else than this queue")?;
+            let policy = consumer.policy();
+            let started = Instant::now();
+            let result = tokio::time::timeout(policy.timeout, handler).await;
+            consumer.observe(started.elapsed());
+            let outcome = match result {
+                Ok(Ok(Ok(_))) => Outcome::Done,
+                Ok(Ok(Err(error))) => Outcome::Failed(as_job_error(error.into())),
+                Ok(Err(panic)) => failed(format!("panicked: {}", said(&*panic))),
+                Err(_) => failed(format!("timed out after {:?}", policy.timeout)),
+            };
+            consumer.answer(held, outcome).await;
+            Ok(())
+        })
+    }
+}
+
+const fn failed(error: String) -> Outcome {
+    Outcome::Failed(JobError::Retry(error))
+}
+
+fn as_job_error(error: BoxDynError) -> JobError {
+    match error.downcast::<JobError>() {
+        Ok(error) => *error,
+        Err(error) => JobError::Retry(error.to_string()),
+    }
+}
+
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a word")
+}

@@ -1,0 +1,98 @@
+//! What apalis sees of a queue: a [`Backend`] that hands out decoded tasks and never fails.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use apalis_core::backend::finalize::Ephemeral;
+use apalis_core::backend::{Backend, BackendConfig};
+use apalis_core::task::Task;
+use apalis_core::task::builder::TaskBuilder;
+use apalis_core::task::task_id::TaskId;
+use apalis_core::worker::context::WorkerContext;
+use tokio::sync::mpsc;
+
+use super::ack::AckLayer;
+use super::consumer::{Consumer, Held};
+use crate::jobs::{Job, Policy};
+
+/// One consumer of one queue, as apalis takes it. What can go wrong with the store is met by the
+/// [`Consumer`]'s tasks; here nothing can: an `Err` would end the worker.
+pub struct JobBackend<J> {
+    tasks: mpsc::Receiver<Arc<Held>>,
+    consumer: Arc<Consumer>,
+    job: PhantomData<fn() -> J>,
+}
+
+impl<J: Job> JobBackend<J> {
+    pub(super) const fn new(tasks: mpsc::Receiver<Arc<Held>>, consumer: Arc<Consumer>) -> Self {
+        Self {
+            tasks,
+            consumer,
+            job: PhantomData,
+        }
+    }
+}
+
+/// There is none.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub enum Never {}
+
+impl<J: Job> Backend for JobBackend<J> {
+    type Task = Task<J>;
+    type Error = Never;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Never>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Option<Result<Task<J>, Never>>> {
+        loop {
+            let held = match self.tasks.poll_recv(cx) {
+                Poll::Ready(Some(held)) => held,
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            };
+            match serde_json::from_slice::<J>(&held.payload) {
+                Ok(job) => {
+                    let task = TaskBuilder::new(job)
+                        .task_id(TaskId::from_string(held.lease.id.to_string()))
+                        .attempt(held.failed.len())
+                        .data(held)
+                        .build();
+                    return Poll::Ready(Some(Ok(task)));
+                }
+                Err(error) => self.consumer.bury_undecodable(held, &error),
+            }
+        }
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Never>> {
+        // What was fetched and not begun is given back.
+        self.tasks.close();
+        while let Ok(held) = self.tasks.try_recv() {
+            self.consumer.give_back(held);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<J: Job> BackendConfig for JobBackend<J> {
+    type Args = J;
+    type Id = String;
+    type Kind = Ephemeral;
+    type Config = Policy;
+    type Layer = AckLayer;
+
+    fn config(&self) -> &Policy {
+        &self.consumer.policy
+    }
+
+    fn middleware(&mut self, _: &mut WorkerContext) -> AckLayer {
+        AckLayer(Arc::clone(&self.consumer))
+    }
+}

@@ -1,0 +1,355 @@
+//! One consumer of one queue: what it holds, and the tasks that work beside the apalis worker.
+//!
+//! | task | does | every |
+//! |---|---|---|
+//! | fetcher | takes over expired leases, then fetches; never more than there are free slots | when slots are free; idle: 5 to 100 ms |
+//! | acker | buries what is given up, then settles, many at once | when something was answered |
+//! | leaser | holds what is in flight for another lease | a third of a lease |
+//! | janitor | makes due retries ready, says that the consumer is there | 1 s, 10 s |
+//!
+//! None of them ends while the process runs: a store that cannot be reached is logged, counted and
+//! tried again with backoff.
+
+mod acker;
+mod fetcher;
+mod keeper;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rand::RngExt as _;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::Queues;
+use super::backend::JobBackend;
+use super::store::{Answer, FailedAttempt, LEASE, Lease};
+use crate::jobs::{Job, JobError, Policy};
+use crate::metrics::{ByOutcome, ByQueue, Metrics};
+use crate::store::Db;
+use crate::time::{Clock, Timestamp};
+
+/// A job that this consumer holds. Handlers find it in the task's data.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Which delivery of which job.
+    pub lease: Lease,
+    /// The payload's bytes.
+    pub payload: Vec<u8>,
+    /// Attempts that failed before this one.
+    pub failed: Vec<FailedAttempt>,
+    /// The trace it belongs to.
+    pub trace_id: Option<String>,
+    /// When it was pushed.
+    pub enqueued_at: Timestamp,
+}
+
+impl Held {
+    /// The job's id.
+    #[must_use]
+    pub const fn id(&self) -> Uuid {
+        self.lease.id
+    }
+
+    /// Whether it may have been run before: delivered and not answered, or answered with a retry.
+    #[must_use]
+    pub fn was_tried(&self) -> bool {
+        self.lease.delivery > 1 || self.lease.replay > 0 || !self.failed.is_empty()
+    }
+}
+
+/// What a handler came to.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Done,
+    Failed(JobError),
+}
+
+/// What the acker does about it.
+enum Verdict {
+    Settle(Answer),
+    Bury {
+        reason: String,
+        failed: Vec<FailedAttempt>,
+    },
+}
+
+struct Ack {
+    held: Arc<Held>,
+    verdict: Verdict,
+    durable: Option<oneshot::Sender<()>>,
+}
+
+struct InFlight {
+    lease: Lease,
+    /// Until when it is ours for certain, by our own clock.
+    until: Instant,
+}
+
+/// One consumer of one queue.
+pub struct Consumer {
+    pub(super) policy: Policy,
+    name: String,
+    queues: Queues,
+    db: Db,
+    clock: Clock,
+    metrics: Metrics,
+    in_flight: Mutex<HashMap<Uuid, InFlight>>,
+    freed: Notify,
+    acks: mpsc::UnboundedSender<Ack>,
+    stopping: CancellationToken,
+    stopped: CancellationToken,
+}
+
+/// A consumer's tasks, as who started them holds them.
+pub struct Running {
+    consumer: Arc<Consumer>,
+    tasks: JoinSet<()>,
+}
+
+/// What a consumer is built from.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where the jobs are.
+    pub queues: Queues,
+    /// Where dead letters go.
+    pub db: Db,
+    /// What time it is.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl Consumer {
+    /// Starts a consumer called `name` (a new name for every start) of `J`'s queue.
+    #[must_use]
+    pub fn start<J: Job>(name: String, parts: Parts) -> (JobBackend<J>, Running) {
+        let policy = J::POLICY;
+        let (acks, answered) = mpsc::unbounded_channel();
+        let (slots, tasks) = mpsc::channel(policy.concurrency);
+        let consumer = Arc::new(Self {
+            policy,
+            name,
+            queues: parts.queues,
+            db: parts.db,
+            clock: parts.clock,
+            metrics: parts.metrics,
+            in_flight: Mutex::default(),
+            freed: Notify::new(),
+            acks,
+            stopping: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+        });
+        let mut running = JoinSet::new();
+        running.spawn(fetcher::run(Arc::clone(&consumer), slots));
+        running.spawn(acker::run(Arc::clone(&consumer), answered));
+        running.spawn(keeper::lease(Arc::clone(&consumer)));
+        running.spawn(keeper::keep(Arc::clone(&consumer)));
+        let running = Running {
+            consumer: Arc::clone(&consumer),
+            tasks: running,
+        };
+        (JobBackend::new(tasks, consumer), running)
+    }
+
+    pub(super) const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub(super) fn observe(&self, took: Duration) {
+        let queue = self.policy.queue;
+        let histogram = self.metrics.job_seconds.get_or_create(&ByQueue { queue });
+        histogram.observe(took.as_secs_f64());
+    }
+
+    /// Answers for `held`; returns when the answer is durable, or is not ours to give any more.
+    pub(super) async fn answer(&self, held: Arc<Held>, outcome: Outcome) {
+        let verdict = match outcome {
+            Outcome::Done => {
+                self.count("done");
+                Verdict::Settle(Answer::Remove)
+            }
+            Outcome::Failed(error) => self.judge(&held, error),
+        };
+        let (durable, wait) = oneshot::channel();
+        self.send(held, verdict, Some(durable));
+        // An error means that the acker has ended: the process stops, and the lease will run out.
+        let _ = wait.await;
+    }
+
+    pub(super) fn give_back(&self, held: Arc<Held>) {
+        self.send(held, Verdict::Settle(Answer::GiveBack), None);
+    }
+
+    pub(super) fn bury_undecodable(&self, held: Arc<Held>, error: &serde_json::Error) {
+        self.bury(held, format!("the payload cannot be read: {error}"));
+    }
+
+    fn bury(&self, held: Arc<Held>, reason: String) {
+        let failed = held.failed.clone();
+        self.count("dead");
+        self.send(held, Verdict::Bury { reason, failed }, None);
+    }
+
+    fn judge(&self, held: &Held, error: JobError) -> Verdict {
+        let queue = self.policy.queue;
+        match error {
+            JobError::RetryAfter { after, why } => {
+                self.count("delayed");
+                tracing::debug!(queue, job.id = %held.id(), "put off for {after:?}: {why}");
+                Verdict::Settle(Answer::Again {
+                    delay: after,
+                    failed: held.failed.clone(),
+                })
+            }
+            JobError::Retry(error) => {
+                let mut failed = held.failed.clone();
+                failed.push(self.failure(error.clone()));
+                let attempts = failed.len();
+                if attempts >= self.policy.attempts as usize {
+                    self.count("dead");
+                    let reason = format!("failed {attempts} times, the last time: {error}");
+                    return Verdict::Bury { reason, failed };
+                }
+                self.count("failed");
+                tracing::warn!(queue, job.id = %held.id(), attempts, "a job failed: {error}");
+                let delay = backoff(&self.policy, attempts);
+                Verdict::Settle(Answer::Again { delay, failed })
+            }
+            JobError::GiveUp(reason) => {
+                self.count("dead");
+                let mut failed = held.failed.clone();
+                failed.push(self.failure(reason.clone()));
+                Verdict::Bury { reason, failed }
+            }
+        }
+    }
+
+    fn failure(&self, error: String) -> FailedAttempt {
+        FailedAttempt {
+            at: self.clock.now(),
+            // PostgreSQL's JSON cannot hold NUL, and an error may quote what was sent.
+            error: error.replace('\0', "\u{fffd}"),
+        }
+    }
+
+    fn send(&self, held: Arc<Held>, verdict: Verdict, durable: Option<oneshot::Sender<()>>) {
+        // The acker ends after everything else; if it has, the lease will run out.
+        let _ = self.acks.send(Ack {
+            held,
+            verdict,
+            durable,
+        });
+    }
+
+    fn count(&self, outcome: &'static str) {
+        let queue = self.policy.queue;
+        self.metrics
+            .jobs
+            .get_or_create(&ByOutcome { queue, outcome })
+            .inc();
+    }
+
+    fn store_failed(&self, what: &str, error: &dyn std::fmt::Display) {
+        let queue = self.policy.queue;
+        self.metrics
+            .store_errors
+            .get_or_create(&ByQueue { queue })
+            .inc();
+        tracing::warn!(queue, "cannot {what}, trying again: {error}");
+    }
+
+    fn in_flight(&self) -> MutexGuard<'_, HashMap<Uuid, InFlight>> {
+        self.in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn release(&self, ids: impl Iterator<Item = Lease>) {
+        let mut in_flight = self.in_flight();
+        for lease in ids {
+            if in_flight
+                .get(&lease.id)
+                .is_some_and(|entry| entry.lease == lease)
+            {
+                in_flight.remove(&lease.id);
+            }
+        }
+        drop(in_flight);
+        self.freed.notify_one();
+    }
+}
+
+impl Running {
+    /// Stops fetching. What runs goes on.
+    pub fn stop(&self) {
+        self.consumer.stopping.cancel();
+    }
+
+    /// Gives back what is still held, settles what was answered, and ends the tasks.
+    pub async fn finish(mut self) {
+        self.stop();
+        self.consumer.stopped.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        let left: Vec<(Lease, Answer)> = {
+            let in_flight = self.consumer.in_flight();
+            in_flight
+                .values()
+                .map(|entry| (entry.lease, Answer::GiveBack))
+                .collect()
+        };
+        if left.is_empty() {
+            return;
+        }
+        let (store, queue) = (self.consumer.queues.store(), self.consumer.policy.queue);
+        tracing::info!(
+            queue,
+            jobs = left.len(),
+            "giving back what was not finished"
+        );
+        if let Err(error) = store.settle(queue, &self.consumer.name, &left).await {
+            self.consumer.store_failed("give back jobs", &error);
+        }
+    }
+}
+
+/// Doubles with every failed attempt, up to the policy's most, plus or minus a quarter.
+fn backoff(policy: &Policy, attempts: usize) -> Duration {
+    let doublings = u32::try_from(attempts.saturating_sub(1))
+        .unwrap_or(u32::MAX)
+        .min(20);
+    let delay = policy
+        .backoff
+        .saturating_mul(1 << doublings)
+        .min(policy.max_backoff);
+    delay.mul_f64(rand::rng().random_range(0.75..1.25))
+}
+
+/// Pauses that grow while a store cannot be reached.
+struct Patience(Duration);
+
+impl Patience {
+    const LEAST: Duration = Duration::from_millis(50);
+    const MOST: Duration = Duration::from_secs(2);
+
+    const fn new() -> Self {
+        Self(Self::LEAST)
+    }
+
+    const fn succeeded(&mut self) {
+        self.0 = Self::LEAST;
+    }
+
+    async fn failed(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(Self::MOST);
+    }
+}
+
+/// When a lease that was taken or extended just now runs out, to be on the safe side.
+fn lease_end(asked_at: Instant) -> Instant {
+    asked_at + LEASE
+}

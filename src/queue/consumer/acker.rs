@@ -1,0 +1,117 @@
+//! The acker: makes answers durable, many at once, and keeps trying while the lease holds.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use super::{Ack, Answer, Consumer, Patience, Verdict};
+use crate::store::dead_letters::{self, Burial};
+
+/// Answers that are settled together at most.
+const TOGETHER: usize = 2000;
+
+pub(super) async fn run(consumer: Arc<Consumer>, mut answered: mpsc::UnboundedReceiver<Ack>) {
+    let mut acks = Vec::with_capacity(TOGETHER);
+    let mut patience = Patience::new();
+    loop {
+        let got = tokio::select! {
+            biased;
+            got = answered.recv_many(&mut acks, TOGETHER) => got,
+            () = consumer.stopped.cancelled() => 0,
+        };
+        if got == 0 {
+            return;
+        }
+        while !acks.is_empty() {
+            match consumer.settle(&acks).await {
+                Ok(()) => {
+                    patience.succeeded();
+                    consumer.release(acks.iter().map(|ack| ack.held.lease));
+                    for ack in acks.drain(..) {
+                        ack.confirm();
+                    }
+                }
+                Err(error) => {
+                    consumer.store_failed("settle jobs", &error);
+                    consumer.drop_expired(&mut acks);
+                    if consumer.stopped.is_cancelled() {
+                        return;
+                    }
+                    patience.failed().await;
+                }
+            }
+        }
+    }
+}
+
+impl Ack {
+    fn confirm(self) {
+        if let Some(durable) = self.durable {
+            // The handler's future may be gone: the worker was stopped.
+            let _ = durable.send(());
+        }
+    }
+}
+
+impl Consumer {
+    /// Dead letters are written before their jobs leave the queue: whoever dies in between finds
+    /// the job again, and its dead letter.
+    async fn settle(&self, acks: &[Ack]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let burials: Vec<Burial<'_>> = acks.iter().filter_map(|ack| self.burial(ack)).collect();
+        if !burials.is_empty() {
+            dead_letters::bury(self.db.write(), &burials).await?;
+            for burial in &burials {
+                let (queue, reason) = (self.policy.queue, burial.reason);
+                tracing::warn!(queue, job.id = %burial.held.id(), "a job is a dead letter: {reason}");
+            }
+        }
+        let answers: Vec<_> = acks
+            .iter()
+            .map(|ack| (ack.held.lease, ack.answer()))
+            .collect();
+        let store = self.queues.store();
+        store
+            .settle(self.policy.queue, &self.name, &answers)
+            .await?;
+        Ok(())
+    }
+
+    fn burial<'a>(&self, ack: &'a Ack) -> Option<Burial<'a>> {
+        match &ack.verdict {
+            Verdict::Bury { reason, failed } => Some(Burial {
+                queue: self.policy.queue,
+                held: &ack.held,
+                reason,
+                failed,
+                died_at: self.clock.now(),
+            }),
+            Verdict::Settle(_) => None,
+        }
+    }
+
+    /// What another may hold by now is not ours to answer for.
+    fn drop_expired(&self, acks: &mut Vec<Ack>) {
+        let now = Instant::now();
+        let expired = |ack: &Ack| {
+            let in_flight = self.in_flight();
+            in_flight
+                .get(&ack.held.lease.id)
+                .is_none_or(|entry| entry.until <= now)
+        };
+        for ack in acks.extract_if(.., |ack| expired(ack)) {
+            self.count("stale");
+            self.release(std::iter::once(ack.held.lease));
+            ack.confirm();
+        }
+    }
+}
+
+impl Ack {
+    fn answer(&self) -> Answer {
+        match &self.verdict {
+            Verdict::Settle(answer) => answer.clone(),
+            Verdict::Bury { .. } => Answer::Remove,
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The fetcher: fills free slots, expired leases first.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::{Consumer, Held, InFlight, Patience, lease_end};
+use crate::queue::store::{Delivery, QueueError};
+use crate::store::dead_letters;
+
+/// How often expired leases are looked for.
+const RECLAIM: Duration = Duration::from_secs(1);
+/// The shortest and the longest pause of an idle fetcher.
+const IDLE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
+/// How long a fetcher waits for more slots to be free than a few.
+const GATHER: Duration = Duration::from_millis(2);
+
+struct Fetcher {
+    consumer: Arc<Consumer>,
+    slots: mpsc::Sender<Arc<Held>>,
+    reclaimed_at: Option<Instant>,
+    /// Suspects wait: fetch nothing until nothing is in flight.
+    make_room: bool,
+    /// A suspect runs: fetch nothing until it is settled.
+    suspect_runs: bool,
+}
+
+pub(super) async fn run(consumer: Arc<Consumer>, slots: mpsc::Sender<Arc<Held>>) {
+    let mut fetcher = Fetcher {
+        consumer: Arc::clone(&consumer),
+        slots,
+        reclaimed_at: None,
+        make_room: false,
+        suspect_runs: false,
+    };
+    let (mut patience, mut idle) = (Patience::new(), IDLE.0);
+    let stopping = consumer.stopping.clone();
+    while !stopping.is_cancelled() {
+        let free = fetcher.free();
+        if free == 0 {
+            tokio::select! {
+                () = consumer.freed.notified() => {}
+                () = stopping.cancelled() => {}
+            }
+            continue;
+        }
+        if free < consumer.policy.concurrency / 4 {
+            tokio::time::sleep(GATHER).await;
+        }
+        match fetcher.pass().await {
+            Ok(0) => {
+                patience.succeeded();
+                tokio::select! {
+                    () = tokio::time::sleep(idle) => idle = (idle * 2).min(IDLE.1),
+                    () = consumer.queues.store().pushed(consumer.policy.queue) => {}
+                    () = stopping.cancelled() => {}
+                }
+            }
+            Ok(_) => {
+                patience.succeeded();
+                idle = IDLE.0;
+            }
+            Err(error) => {
+                consumer.store_failed("fetch jobs", &error);
+                tokio::select! {
+                    () = patience.failed() => {}
+                    () = stopping.cancelled() => {}
+                }
+            }
+        }
+    }
+}
+
+impl Fetcher {
+    fn free(&mut self) -> usize {
+        let held = self.consumer.in_flight().len();
+        if held == 0 {
+            self.suspect_runs = false;
+        }
+        if self.suspect_runs || (self.make_room && held > 0) {
+            return 0;
+        }
+        self.consumer.policy.concurrency.saturating_sub(held)
+    }
+
+    /// One pass: returns how many jobs it handed out.
+    async fn pass(&mut self) -> Result<usize, QueueError> {
+        let (store, queue) = (
+            Arc::clone(self.consumer.queues.store()),
+            self.consumer.policy.queue,
+        );
+        let asked_at = Instant::now();
+        let mut handed = 0;
+        if self.make_room || self.reclaimed_at.is_none_or(|at| at.elapsed() >= RECLAIM) {
+            let free = self.free();
+            let alone = self.consumer.in_flight().is_empty();
+            let found = store
+                .reclaim(queue, &self.consumer.name, free, alone)
+                .await?;
+            self.reclaimed_at = Some(asked_at);
+            self.make_room = found.suspects_wait;
+            self.suspect_runs = found.jobs.iter().any(|job| job.lease.is_suspect());
+            handed += found.jobs.len();
+            self.hand_out(asked_at, found.jobs).await;
+        }
+        let free = self.free();
+        if free > 0 && !self.make_room {
+            let jobs = store.fetch(queue, &self.consumer.name, free).await?;
+            handed += jobs.len();
+            self.hand_out(asked_at, jobs).await;
+        }
+        Ok(handed)
+    }
+
+    async fn hand_out(&self, asked_at: Instant, jobs: Vec<Delivery>) {
+        let until = lease_end(asked_at);
+        {
+            let mut in_flight = self.consumer.in_flight();
+            for job in &jobs {
+                in_flight.insert(
+                    job.lease.id,
+                    InFlight {
+                        lease: job.lease,
+                        until,
+                    },
+                );
+            }
+        }
+        let buried = self.buried(&jobs).await;
+        for job in jobs {
+            let held = Arc::new(Held {
+                lease: job.lease,
+                payload: job.payload,
+                failed: job.failed,
+                trace_id: job.trace_id,
+                enqueued_at: job.enqueued_at,
+            });
+            if buried.contains(&held.lease.id) {
+                self.consumer.forget(held);
+            } else if held.lease.is_poison() {
+                let times = held.lease.delivery - 1;
+                let reason =
+                    format!("its worker died {times} times while it ran, the last times alone");
+                self.consumer.bury(held, reason);
+            } else if let Err(unsent) = self.slots.send(held).await {
+                // The worker has ended.
+                self.consumer.give_back(unsent.0);
+            }
+        }
+    }
+
+    /// Which of the redelivered jobs are dead letters already: their worker died between burying
+    /// and removing them. If the database cannot say, they are run: burying again changes nothing.
+    async fn buried(&self, jobs: &[Delivery]) -> Vec<uuid::Uuid> {
+        let again: Vec<_> = jobs
+            .iter()
+            .map(|j| j.lease)
+            .filter(|l| l.delivery > 1)
+            .collect();
+        if again.is_empty() {
+            return Vec::new();
+        }
+        let buried = dead_letters::buried(self.consumer.db.read(), &again).await;
+        buried.unwrap_or_else(|error| {
+            self.consumer.store_failed("look for dead letters", &error);
+            Vec::new()
+        })
+    }
+}
+
+impl Consumer {
+    /// Removes a job that was buried before.
+    fn forget(&self, held: Arc<Held>) {
+        use super::{Answer, Verdict};
+        self.send(held, Verdict::Settle(Answer::Remove), None);
+    }
+}

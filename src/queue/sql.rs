@@ -1,0 +1,392 @@
+//! The queue in the `jobs` table: one driver for SQLite and PostgreSQL.
+//!
+//! A job is one row: ready or delayed while `lease_until` is null, held otherwise. On PostgreSQL
+//! consumers pass over rows that another is taking (`SKIP LOCKED`); on SQLite there is one writer.
+//! All times are the database's, so it does not matter what the processes think it is.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::store::{
+    Answer, Delivery, Depth, LEASE, Lease, NewJob, QueueError, QueueStore, Reclaimed,
+    SUSPECT_AFTER, Schedule,
+};
+use crate::jobs::derived_id;
+use crate::store::Db;
+use crate::store::rows::{Rows, statement};
+use crate::time::{Clock, Timestamp, millis};
+
+/// Consumers that were not heard of for so long are not workers any more, in milliseconds.
+const WORKER_GONE_MS: i64 = 30_000;
+
+/// The queue in a database.
+#[derive(Clone, Debug)]
+pub struct SqlQueue {
+    db: Db,
+    clock: Clock,
+    pushed: Arc<Mutex<HashMap<String, Arc<Notify>>>>,
+}
+
+impl From<DbErr> for QueueError {
+    fn from(error: DbErr) -> Self {
+        Self(error.into())
+    }
+}
+
+impl SqlQueue {
+    /// The queue in `db`; `clock` moves the database's clock, for tests.
+    #[must_use]
+    pub fn new(db: Db, clock: Clock) -> Self {
+        Self {
+            db,
+            clock,
+            pushed: Arc::default(),
+        }
+    }
+
+    /// Ends every lease. Only for a process that is the only one.
+    ///
+    /// # Errors
+    /// The database did not do it.
+    pub async fn take_back_all(&self) -> Result<(), DbErr> {
+        self.execute(
+            "UPDATE jobs SET lease_until = {now} WHERE lease_until IS NOT NULL",
+            [],
+        )
+        .await
+    }
+
+    /// `{now}` in `sql` is the database's clock, moved by ours.
+    fn at_store(&self, sql: &str) -> String {
+        match self.clock.of_store(Timestamp(0)).0 {
+            0 => sql.to_owned(),
+            shift => sql.replace("{now}", &format!("({{now}} + {shift})")),
+        }
+    }
+
+    async fn execute<const N: usize>(&self, sql: &str, values: [Value; N]) -> Result<(), DbErr> {
+        let sql = statement(self.db.backend(), &self.at_store(sql), values);
+        self.db.write().execute_raw(sql).await.map(drop)
+    }
+
+    /// Leases the jobs that `pick` selects and returns them, those that wait longest first.
+    async fn lease<const N: usize>(
+        &self,
+        pick: &str,
+        consumer: &str,
+        values: [Value; N],
+    ) -> Result<Vec<Delivery>, QueueError> {
+        let sql = format!(
+            "WITH picked AS ({pick}) \
+             UPDATE jobs SET lease_owner = $1, lease_until = {{now}} + $2, \
+                 deliveries = jobs.deliveries + 1 \
+             FROM picked WHERE jobs.id = picked.id \
+             RETURNING jobs.id, jobs.payload, jobs.errors, jobs.trace_id, jobs.replay, \
+                 jobs.deliveries, jobs.enqueued_at, jobs.run_at"
+        );
+        let head = [Value::from(consumer), Value::from(millis(LEASE))];
+        let values = head.into_iter().chain(values);
+        let sql = statement(self.db.backend(), &self.at_store(&sql), values);
+        let rows = self.db.write().query_all_raw(sql).await?;
+        let mut jobs: Vec<(i64, Delivery)> =
+            rows.iter().map(delivery).collect::<Result<_, DbErr>>()?;
+        jobs.sort_by_key(|(run_at, job)| (*run_at, job.lease.id));
+        Ok(jobs.into_iter().map(|(_, job)| job).collect())
+    }
+
+    async fn execute_over(
+        &self,
+        sql: &str,
+        rows: Rows,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        let sql = rows.statement(self.db.backend(), &self.at_store(sql), values);
+        self.db.write().query_all_raw(sql).await
+    }
+
+    fn wake(&self, queue: &str) -> Arc<Notify> {
+        let mut pushed = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
+        match pushed.get(queue) {
+            Some(notify) => Arc::clone(notify),
+            None => Arc::clone(pushed.entry(queue.to_owned()).or_default()),
+        }
+    }
+}
+
+fn count(n: usize) -> Value {
+    Value::from(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+fn delivery(row: &QueryResult) -> Result<(i64, Delivery), DbErr> {
+    let errors: Option<String> = row.try_get("", "errors")?;
+    let failed = errors.and_then(|text| serde_json::from_str(&text).ok());
+    let number = |name: &str| -> Result<u32, DbErr> {
+        let number: i32 = row.try_get("", name)?;
+        Ok(number.unsigned_abs())
+    };
+    let job = Delivery {
+        lease: Lease {
+            id: row.try_get("", "id")?,
+            delivery: number("deliveries")?,
+            replay: number("replay")?,
+        },
+        payload: row.try_get::<String>("", "payload")?.into_bytes(),
+        failed: failed.unwrap_or_default(),
+        trace_id: row.try_get("", "trace_id")?,
+        enqueued_at: Timestamp(row.try_get("", "enqueued_at")?),
+    };
+    Ok((row.try_get("", "run_at")?, job))
+}
+
+fn rows_of(leases: &[Lease]) -> Rows {
+    Rows::new()
+        .uuid("id", leases.iter().map(|lease| lease.id))
+        .int(
+            "delivery",
+            leases.iter().map(|lease| i64::from(lease.delivery)),
+        )
+        .int("replay", leases.iter().map(|lease| i64::from(lease.replay)))
+}
+
+/// A job is held by who has its lease, in this delivery: not by one that was stopped, lost it to
+/// another, and woke up.
+const STILL_HELD: &str = "jobs.id = r.id AND jobs.lease_owner = $1 AND jobs.deliveries = r.delivery \
+                          AND jobs.replay = r.replay";
+
+#[async_trait]
+impl QueueStore for SqlQueue {
+    async fn push(&self, jobs: &[NewJob]) -> Result<(), QueueError> {
+        let rows = Rows::new()
+            .uuid("id", jobs.iter().map(|job| job.id))
+            .text("queue", jobs.iter().map(|job| job.queue.to_owned()))
+            .text("payload", jobs.iter().map(|job| job.payload.clone()))
+            .int("delay", jobs.iter().map(|job| millis(job.delay)))
+            .text_or_null("trace_id", jobs.iter().map(|job| job.trace_id.clone()))
+            .int("replay", jobs.iter().map(|job| i64::from(job.replay)));
+        let sql = "INSERT INTO jobs (id, queue, payload, trace_id, run_at, enqueued_at, replay) \
+                   SELECT r.id, r.queue, r.payload, r.trace_id, {now} + r.delay, {now}, r.replay \
+                   FROM {rows} WHERE true ON CONFLICT (id) DO NOTHING";
+        self.execute_over(sql, rows, []).await?;
+        let mut woken = "";
+        for job in jobs {
+            if job.queue != woken {
+                self.wake(job.queue).notify_one();
+                woken = job.queue;
+            }
+        }
+        Ok(())
+    }
+
+    async fn fetch(
+        &self,
+        queue: &str,
+        consumer: &str,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, QueueError> {
+        let pick = "SELECT id FROM jobs \
+                    WHERE queue = $3 AND lease_until IS NULL AND run_at <= {now} \
+                        AND NOT EXISTS (SELECT 1 FROM paused_queues WHERE queue = $3) \
+                    ORDER BY run_at, id LIMIT $4 {skip}";
+        self.lease(pick, consumer, [Value::from(queue), count(limit)])
+            .await
+    }
+
+    async fn reclaim(
+        &self,
+        queue: &str,
+        consumer: &str,
+        limit: usize,
+        alone: bool,
+    ) -> Result<Reclaimed, QueueError> {
+        let expired = |suspects: &str| {
+            format!(
+                "SELECT id FROM jobs \
+                 WHERE queue = $3 AND lease_until <= {{now}} AND deliveries {suspects} {SUSPECT_AFTER} \
+                     AND NOT EXISTS (SELECT 1 FROM paused_queues WHERE queue = $3) \
+                 ORDER BY lease_until, id LIMIT $4 {{skip}}"
+            )
+        };
+        let mut found = Reclaimed::default();
+        if alone {
+            let one = [Value::from(queue), Value::from(1_i64)];
+            found.jobs = self.lease(&expired(">="), consumer, one).await?;
+            if !found.jobs.is_empty() {
+                return Ok(found);
+            }
+        } else {
+            let sql = expired(">=")
+                .replace("$3", "$1")
+                .replace("LIMIT $4", "LIMIT $2");
+            let sql = sql.replace("{skip}", "");
+            let values = [Value::from(queue), Value::from(1_i64)];
+            let sql = statement(self.db.backend(), &self.at_store(&sql), values);
+            found.suspects_wait = self.db.read().query_one_raw(sql).await?.is_some();
+        }
+        let some = [Value::from(queue), count(limit)];
+        found.jobs = self.lease(&expired("<"), consumer, some).await?;
+        Ok(found)
+    }
+
+    async fn settle(
+        &self,
+        _queue: &str,
+        consumer: &str,
+        answers: &[(Lease, Answer)],
+    ) -> Result<(), QueueError> {
+        let (mut removed, mut again, mut back) = (Vec::new(), Vec::new(), Vec::new());
+        for (lease, answer) in answers {
+            match answer {
+                Answer::Remove => removed.push(*lease),
+                Answer::Again { delay, failed } => again.push((*lease, *delay, failed)),
+                Answer::GiveBack => back.push(*lease),
+            }
+        }
+        if !removed.is_empty() {
+            let sql = "DELETE FROM jobs WHERE (id, replay) IN (SELECT r.id, r.replay FROM {rows})";
+            self.execute_over(sql, rows_of(&removed), []).await?;
+        }
+        if !again.is_empty() {
+            let leases: Vec<Lease> = again.iter().map(|(lease, ..)| *lease).collect();
+            let errors = again.iter().map(|(_, _, failed)| {
+                let text = serde_json::to_string(failed).unwrap_or_default();
+                (!failed.is_empty()).then_some(text)
+            });
+            let attempts = again.iter().map(|(_, _, failed)| failed.len() as i64);
+            let rows = rows_of(&leases)
+                .int("delay", again.iter().map(|(_, delay, _)| millis(*delay)))
+                .int("attempt", attempts)
+                .text_or_null("errors", errors);
+            let sql = format!(
+                "UPDATE jobs SET lease_owner = NULL, lease_until = NULL, deliveries = 0, \
+                     run_at = {{now}} + r.delay, attempt = r.attempt, errors = r.errors \
+                 FROM {{rows}} WHERE {STILL_HELD}"
+            );
+            self.execute_over(&sql, rows, [Value::from(consumer)])
+                .await?;
+        }
+        if !back.is_empty() {
+            let sql = format!(
+                "UPDATE jobs SET lease_owner = NULL, lease_until = NULL, \
+                     deliveries = jobs.deliveries - 1 \
+                 FROM {{rows}} WHERE {STILL_HELD}"
+            );
+            self.execute_over(&sql, rows_of(&back), [Value::from(consumer)])
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn extend(
+        &self,
+        _queue: &str,
+        consumer: &str,
+        leases: &[Lease],
+    ) -> Result<Vec<Uuid>, QueueError> {
+        let sql = format!(
+            "UPDATE jobs SET lease_until = {{now}} + $2 FROM {{rows}} WHERE {STILL_HELD} \
+             RETURNING jobs.id"
+        );
+        let values = [Value::from(consumer), Value::from(millis(LEASE))];
+        let held = self.execute_over(&sql, rows_of(leases), values).await?;
+        let ids = held.iter().map(|row| row.try_get("", "id"));
+        Ok(ids.collect::<Result<_, DbErr>>()?)
+    }
+
+    /// A delayed job is found by its time; there is nothing to move.
+    async fn promote(&self, _queue: &str, _limit: usize) -> Result<usize, QueueError> {
+        Ok(0)
+    }
+
+    async fn tick(
+        &self,
+        schedule: Schedule,
+        queue: &'static str,
+        payload: String,
+    ) -> Result<bool, QueueError> {
+        let backend = self.db.backend();
+        let tx = self.db.begin().await?;
+        let claim = self.at_store(
+            "INSERT INTO schedules (name, tick) VALUES ($1, {now} / $2) \
+             ON CONFLICT (name) DO UPDATE SET tick = excluded.tick \
+             WHERE schedules.tick < excluded.tick RETURNING tick",
+        );
+        let values = [
+            Value::from(schedule.name),
+            Value::from(millis(schedule.every)),
+        ];
+        let Some(row) = tx.query_one_raw(statement(backend, &claim, values)).await? else {
+            return Ok(false);
+        };
+        let tick: i64 = row.try_get("", "tick")?;
+        let push = self.at_store(
+            "INSERT INTO jobs (id, queue, payload, run_at, enqueued_at) \
+             VALUES ($1, $2, $3, {now}, {now}) ON CONFLICT (id) DO NOTHING",
+        );
+        let values = [
+            Value::from(derived_id(&[schedule.name, &tick.to_string()])),
+            Value::from(queue),
+            Value::from(payload),
+        ];
+        tx.execute_raw(statement(backend, &push, values)).await?;
+        tx.commit().await?;
+        self.wake(queue).notify_one();
+        Ok(true)
+    }
+
+    async fn heartbeat(&self, queue: &str, consumer: &str) -> Result<(), QueueError> {
+        let beat = "INSERT INTO consumers (queue, consumer, seen_at) VALUES ($1, $2, {now}) \
+                    ON CONFLICT (queue, consumer) DO UPDATE SET seen_at = excluded.seen_at";
+        self.execute(beat, [Value::from(queue), Value::from(consumer)])
+            .await?;
+        let gone = "DELETE FROM consumers WHERE seen_at < {now} - $1";
+        Ok(self.execute(gone, [Value::from(WORKER_GONE_MS)]).await?)
+    }
+
+    async fn depth(&self, queue: &str) -> Result<Depth, QueueError> {
+        let sql = "SELECT \
+            (SELECT count(*) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at <= {now}) AS ready, \
+            (SELECT count(*) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at > {now}) AS waiting, \
+            (SELECT count(*) FROM jobs WHERE queue = $1 AND lease_until IS NOT NULL) AS held, \
+            (SELECT {now} - min(run_at) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at <= {now}) AS oldest, \
+            (SELECT count(*) FROM consumers WHERE queue = $1 AND seen_at >= {now} - $2) AS workers, \
+            (SELECT count(*) FROM paused_queues WHERE queue = $1) AS paused";
+        let values = [Value::from(queue), Value::from(WORKER_GONE_MS)];
+        let sql = statement(self.db.backend(), &self.at_store(sql), values);
+        let row = self.db.read().query_one_raw(sql).await?;
+        let row = row.ok_or_else(|| DbErr::RecordNotFound("a row of counts".to_owned()))?;
+        let number = |name: &str| -> Result<u64, DbErr> {
+            let number: i64 = row.try_get("", name)?;
+            Ok(number.unsigned_abs())
+        };
+        let oldest: Option<i64> = row.try_get("", "oldest")?;
+        Ok(Depth {
+            ready: number("ready")?,
+            delayed: number("waiting")?,
+            in_flight: number("held")?,
+            oldest_age_ms: oldest.map(|age| age.max(0).unsigned_abs()),
+            workers: number("workers")?,
+            paused: number("paused")? > 0,
+        })
+    }
+
+    async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError> {
+        let sql = if paused {
+            "INSERT INTO paused_queues (queue, paused_at) VALUES ($1, {now}) \
+             ON CONFLICT (queue) DO NOTHING"
+        } else {
+            "DELETE FROM paused_queues WHERE queue = $1"
+        };
+        self.execute(sql, [Value::from(queue)]).await?;
+        self.wake(queue).notify_one();
+        Ok(())
+    }
+
+    async fn pushed(&self, queue: &str) {
+        self.wake(queue).notified().await;
+    }
+}

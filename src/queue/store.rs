@@ -1,0 +1,205 @@
+//! What a queue's store must be able to do. Two drivers implement it; one conformance suite holds
+//! both to it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::time::Timestamp;
+
+/// How long a consumer holds a job without saying so again.
+pub const LEASE: Duration = Duration::from_secs(15);
+/// After so many unanswered deliveries a job is a suspect: it is run alone.
+pub const SUSPECT_AFTER: u32 = 3;
+/// After so many it is a dead letter.
+pub const DEAD_AFTER: u32 = 5;
+
+/// A job to be pushed.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// The queue it goes to.
+    pub queue: &'static str,
+    /// Its id. A job whose id is queued already is not pushed again.
+    pub id: Uuid,
+    /// The payload, as JSON.
+    pub payload: String,
+    /// How long it must wait.
+    pub delay: Duration,
+    /// The trace it belongs to.
+    pub trace_id: Option<String>,
+    /// How often it was replayed from the dead letters.
+    pub replay: u32,
+}
+
+/// One attempt that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedAttempt {
+    /// When, by the clock of the process that tried.
+    pub at: Timestamp,
+    /// What went wrong.
+    pub error: String,
+}
+
+/// What a consumer holds: which job, and which of its deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// The job.
+    pub id: Uuid,
+    /// How often it was delivered since it was last answered, this one included.
+    pub delivery: u32,
+    /// How often it was replayed.
+    pub replay: u32,
+}
+
+impl Lease {
+    /// It went unanswered so often that it is not run any more.
+    #[must_use]
+    pub const fn is_poison(&self) -> bool {
+        self.delivery > DEAD_AFTER
+    }
+
+    /// It went unanswered so often that it is run with nothing else of its queue in flight.
+    #[must_use]
+    pub const fn is_suspect(&self) -> bool {
+        self.delivery > SUSPECT_AFTER
+    }
+}
+
+/// A job, handed to a consumer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// What is held.
+    pub lease: Lease,
+    /// The payload's bytes, as they were stored.
+    pub payload: Vec<u8>,
+    /// Attempts that failed, oldest first.
+    pub failed: Vec<FailedAttempt>,
+    /// The trace it belongs to.
+    pub trace_id: Option<String>,
+    /// When it was pushed, by the store's clock.
+    pub enqueued_at: Timestamp,
+}
+
+/// Expired leases that were taken over.
+#[derive(Debug, Default)]
+pub struct Reclaimed {
+    /// The jobs, oldest lease first. One that is a suspect comes alone.
+    pub jobs: Vec<Delivery>,
+    /// Suspects wait for a process with nothing else of the queue in flight.
+    pub suspects_wait: bool,
+}
+
+/// How a held job leaves its consumer.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// It is done, or buried: remove it. Accepted from whoever did it.
+    Remove,
+    /// Run it again after the delay. Accepted from its present holder only.
+    Again {
+        /// How long it must wait.
+        delay: Duration,
+        /// All attempts that failed so far.
+        failed: Vec<FailedAttempt>,
+    },
+    /// It was not tried: as if it had not been delivered. Accepted from its present holder only.
+    GiveBack,
+}
+
+/// A queue in figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Depth {
+    /// Jobs that could run now.
+    pub ready: u64,
+    /// Jobs that wait for their time.
+    pub delayed: u64,
+    /// Jobs that a consumer holds.
+    pub in_flight: u64,
+    /// How long the oldest ready job has waited, in milliseconds.
+    pub oldest_age_ms: Option<u64>,
+    /// Consumers heard of in the last 30 seconds.
+    pub workers: u64,
+    /// Whether the queue is paused.
+    pub paused: bool,
+}
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+#[error("the queue's store: {0}")]
+pub struct QueueError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// A clock that pushes a job at every multiple of its period.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    /// Its name.
+    pub name: &'static str,
+    /// The period.
+    pub every: Duration,
+}
+
+/// A queue's store. All times are the store's own.
+#[async_trait]
+pub trait QueueStore: Send + Sync {
+    /// Makes all of `jobs` durable in one round trip.
+    async fn push(&self, jobs: &[NewJob]) -> Result<(), QueueError>;
+
+    /// Hands out at most `limit` ready jobs, those that waited longest first; none of a paused
+    /// queue.
+    async fn fetch(
+        &self,
+        queue: &str,
+        consumer: &str,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, QueueError>;
+
+    /// Takes over at most `limit` jobs whose lease has expired. A suspect is handed out only if
+    /// the consumer is `alone` (holds nothing of this queue), and then nothing beside it.
+    async fn reclaim(
+        &self,
+        queue: &str,
+        consumer: &str,
+        limit: usize,
+        alone: bool,
+    ) -> Result<Reclaimed, QueueError>;
+
+    /// Settles what the consumer held. An answer that comes from another than it must is dropped.
+    async fn settle(
+        &self,
+        queue: &str,
+        consumer: &str,
+        answers: &[(Lease, Answer)],
+    ) -> Result<(), QueueError>;
+
+    /// Holds `leases` for another [`LEASE`]; returns those that are still held.
+    async fn extend(
+        &self,
+        queue: &str,
+        consumer: &str,
+        leases: &[Lease],
+    ) -> Result<Vec<Uuid>, QueueError>;
+
+    /// Makes at most `limit` delayed jobs whose time has come ready; returns how many.
+    async fn promote(&self, queue: &str, limit: usize) -> Result<usize, QueueError>;
+
+    /// Claims the schedule's present tick and pushes its job, in one step; false if the tick was
+    /// claimed already. Ticks that were missed are made up for by this one.
+    async fn tick(
+        &self,
+        schedule: Schedule,
+        queue: &'static str,
+        payload: String,
+    ) -> Result<bool, QueueError>;
+
+    /// Says that the consumer is there.
+    async fn heartbeat(&self, queue: &str, consumer: &str) -> Result<(), QueueError>;
+
+    /// The queue in figures.
+    async fn depth(&self, queue: &str) -> Result<Depth, QueueError>;
+
+    /// Pauses the queue (nothing new is handed out) or lets it go on.
+    async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError>;
+
+    /// Returns soon after something was pushed to the queue by this process; may return early.
+    async fn pushed(&self, queue: &str);
+}

@@ -1,0 +1,45 @@
+//! Who sends alerts. ADD A SOURCE HERE: a file that explains itself (what they send, what we make
+//! of it, what must come out), and its line in [`SOURCES`].
+
+pub mod alertmanager;
+mod bounded;
+
+use crate::config::Limits;
+use crate::jobs::Content;
+
+/// A kind of sender.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    /// Its name: `POST /api/v1/{name}`.
+    pub name: &'static str,
+    /// Translates a body.
+    pub translate: fn(&[u8], &Limits) -> Result<Translated, Refused>,
+}
+
+/// Every source.
+pub const SOURCES: [Source; 1] = [alertmanager::SOURCE];
+
+/// What was in a body.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Translated {
+    /// One entry for each alert, in the order of the body: the alert, or why it cannot be used.
+    pub alerts: Vec<Content>,
+    /// How many alerts the sender says that it left out.
+    pub truncated: u64,
+}
+
+/// Why a body as a whole cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It is not what this source sends.
+    #[error("{0}")]
+    Malformed(String),
+    /// It holds more alerts than a request may.
+    #[error("the body holds {count} alerts; at most {most} are taken at once")]
+    TooMany {
+        /// How many it holds.
+        count: usize,
+        /// How many it may hold.
+        most: usize,
+    },
+}

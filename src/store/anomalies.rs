@@ -1,0 +1,178 @@
+//! Anomalies: the rows, and the lock on them.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, Value};
+use uuid::Uuid;
+
+use super::rows::{Rows, statement};
+use crate::domain::aggregation::{Anomaly, Books};
+use crate::domain::escalation::Level;
+use crate::domain::signature::Signature;
+use crate::entity::anomalies::{ActiveModel, Entity, Model};
+use crate::time::Timestamp;
+
+#[derive(FromQueryResult)]
+struct Locked {
+    key: String,
+    first_seen: Option<i64>,
+    last_seen: Option<i64>,
+    total: i64,
+    level: Level,
+    newest_incident: Option<Uuid>,
+    newest_number: i64,
+    now: i64,
+}
+
+/// Inserts or locks the anomalies' rows, in the order of their keys, so that two batches with the
+/// same anomalies wait for each other and never in a circle. Returns them, and the store's time.
+///
+/// # Errors
+/// What the database says; that another held a row for too long, among other things.
+pub async fn insert_or_lock(
+    tx: &impl ConnectionTrait,
+    signatures: &BTreeMap<&str, &Signature>,
+) -> Result<(BTreeMap<String, Anomaly>, Timestamp), DbErr> {
+    let of = |field: fn(&Signature) -> &String| {
+        signatures
+            .values()
+            .map(move |signature| field(signature).clone())
+    };
+    let rows = Rows::new()
+        .text("key", signatures.keys().map(ToString::to_string))
+        .text("alert_name", of(|s| &s.alert_name))
+        .text("service", of(|s| &s.service))
+        .text("namespace", of(|s| &s.namespace))
+        .text("error_type", of(|s| &s.error_type));
+    let sql = "INSERT INTO anomalies (key, alert_name, service, namespace, error_type) \
+               SELECT r.key, r.alert_name, r.service, r.namespace, r.error_type \
+               FROM {rows} WHERE true ORDER BY r.key \
+               ON CONFLICT (key) DO UPDATE SET total = anomalies.total \
+               RETURNING key, first_seen, last_seen, total, level, newest_incident, \
+                   newest_number, {now} AS now";
+    let sql = rows.statement(tx.get_database_backend(), sql, []);
+    let locked = Locked::find_by_statement(sql).all(tx).await?;
+    let now = Timestamp(locked.iter().map(|row| row.now).max().unwrap_or_default());
+    let anomalies = locked.into_iter().map(|row| {
+        let anomaly = Anomaly {
+            first_seen: row.first_seen.map(Timestamp),
+            last_seen: row.last_seen.map(Timestamp),
+            total: row.total,
+            level: row.level,
+            newest_incident: row.newest_incident,
+            newest_number: row.newest_number,
+            changed: false,
+        };
+        (row.key, anomaly)
+    });
+    Ok((anomalies.collect(), now))
+}
+
+/// Writes what a batch changed about its anomalies.
+///
+/// # Errors
+/// What the database says.
+pub async fn update(tx: &impl ConnectionTrait, books: &Books) -> Result<(), DbErr> {
+    let changed: Vec<_> = books.anomalies.iter().filter(|(_, a)| a.changed).collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let rows = Rows::new()
+        .text("key", changed.iter().map(|(key, _)| (*key).clone()))
+        .time_or_null("first_seen", changed.iter().map(|(_, a)| a.first_seen))
+        .time_or_null("last_seen", changed.iter().map(|(_, a)| a.last_seen))
+        .int("total", changed.iter().map(|(_, a)| a.total))
+        .uuid_or_null(
+            "newest_incident",
+            changed.iter().map(|(_, a)| a.newest_incident),
+        )
+        .int(
+            "newest_number",
+            changed.iter().map(|(_, a)| a.newest_number),
+        );
+    let sql = "UPDATE anomalies SET first_seen = r.first_seen, last_seen = r.last_seen, \
+                   total = r.total, newest_incident = r.newest_incident, \
+                   newest_number = r.newest_number \
+               FROM {rows} WHERE anomalies.key = r.key";
+    tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
+        .await?;
+    Ok(())
+}
+
+/// Locks one anomaly and returns it with the store's time; `None` if there is none of that key.
+///
+/// # Errors
+/// What the database says.
+pub async fn lock(
+    tx: &impl ConnectionTrait,
+    key: &str,
+) -> Result<Option<(Model, Timestamp)>, DbErr> {
+    let sql = "SELECT anomalies.*, {now} AS now FROM anomalies WHERE key = $1 {lock}";
+    read(tx, sql, key).await
+}
+
+/// Reads one anomaly so that nobody changes it until this transaction ends.
+///
+/// # Errors
+/// What the database says.
+pub async fn lock_shared(
+    tx: &impl ConnectionTrait,
+    key: &str,
+) -> Result<Option<(Model, Timestamp)>, DbErr> {
+    let sql = "SELECT anomalies.*, {now} AS now FROM anomalies WHERE key = $1 {share}";
+    read(tx, sql, key).await
+}
+
+async fn read(
+    tx: &impl ConnectionTrait,
+    sql: &str,
+    key: &str,
+) -> Result<Option<(Model, Timestamp)>, DbErr> {
+    let sql = statement(tx.get_database_backend(), sql, [Value::from(key)]);
+    let Some(row) = tx.query_one_raw(sql).await? else {
+        return Ok(None);
+    };
+    let now = Timestamp(row.try_get("", "now")?);
+    Ok(Some((Model::from_query_result(&row, "")?, now)))
+}
+
+/// A level and why it holds; a rise has the next number.
+///
+/// # Errors
+/// What the database says.
+pub async fn set_level(
+    tx: &impl ConnectionTrait,
+    anomaly: &Model,
+    level: Level,
+    reason: Option<String>,
+) -> Result<i64, DbErr> {
+    let level_seq = anomaly.level_seq + i64::from(level > anomaly.level);
+    let change = ActiveModel {
+        key: Set(anomaly.key.clone()),
+        level: Set(level),
+        level_seq: Set(level_seq),
+        reason: Set(reason),
+        ..Default::default()
+    };
+    Entity::update(change).exec(tx).await?;
+    Ok(level_seq)
+}
+
+/// Records that a permanent fix was applied, or takes that back.
+///
+/// # Errors
+/// What the database says.
+pub async fn set_permanent_fix(
+    tx: &impl ConnectionTrait,
+    key: &str,
+    fix: Option<(Timestamp, Option<String>)>,
+) -> Result<(), DbErr> {
+    let (at, reference) = fix.map_or((None, None), |(at, reference)| (Some(at), reference));
+    let change = ActiveModel {
+        key: Set(key.to_owned()),
+        permanent_fix_at: Set(at),
+        permanent_fix_reference: Set(reference),
+        ..Default::default()
+    };
+    Entity::update(change).exec(tx).await.map(drop)
+}

@@ -1,0 +1,256 @@
+//! Connections: to PostgreSQL, or to one SQLite file that this process alone writes.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+use tocsin_migration::{Migrator, MigratorTrait};
+
+/// How long a statement waits for another's lock (PostgreSQL).
+const LOCK_TIMEOUT: &str = "2s";
+/// How long a transaction may do nothing before the server ends it (PostgreSQL).
+const IDLE_IN_TRANSACTION: &str = "5s";
+/// How long work waits for a free connection.
+const ACQUIRE: Duration = Duration::from_secs(5);
+/// What the advisory lock that migrations are applied under is called (PostgreSQL).
+const MIGRATION_LOCK: i64 = 0x0074_6f63_7369_6e01;
+
+/// The store's connections.
+#[derive(Clone, Debug)]
+pub struct Db {
+    write: DatabaseConnection,
+    read: DatabaseConnection,
+    _lock: Option<Arc<File>>,
+}
+
+/// Why the store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has the SQLite file.
+    #[error(
+        "{0} is in use by another tocsin process: a SQLite file serves one process. Stop that one, \
+         or set TOCSIN_DATABASE_URL to a PostgreSQL database that several can share"
+    )]
+    InUse(PathBuf),
+    /// The file beside the database that is locked cannot be made.
+    #[error("cannot write {path}: {error}")]
+    LockFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The URL names neither database.
+    #[error("database_url must start with sqlite:// or postgres://")]
+    Scheme,
+    /// The database says no.
+    #[error("cannot open the database: {0}")]
+    Database(#[from] DbErr),
+}
+
+impl Db {
+    /// Connects, without touching the schema.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(url: &str, connections: u32) -> Result<Self, OpenError> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            // Who holds a connection of the first may wait for one of the second, never the other
+            // way round: so they cannot wait for each other.
+            let reading = (connections / 3).max(1);
+            let writing = connections.saturating_sub(reading).max(1);
+            Ok(Self {
+                write: Database::connect(postgres(url, writing)).await?,
+                read: Database::connect(postgres(url, reading)).await?,
+                _lock: None,
+            })
+        } else if let Some(path) = url.strip_prefix("sqlite://") {
+            let path = Path::new(path.split('?').next().unwrap_or(path));
+            let lock = lock_file(path)?;
+            let write = Database::connect(sqlite(path, 1)).await?;
+            let read = Database::connect(sqlite(path, 4)).await?;
+            Ok(Self {
+                write,
+                read,
+                _lock: Some(Arc::new(lock)),
+            })
+        } else {
+            Err(OpenError::Scheme)
+        }
+    }
+
+    /// Which database it is.
+    #[must_use]
+    pub fn backend(&self) -> DbBackend {
+        self.write.get_database_backend()
+    }
+
+    /// For statements outside a transaction that write.
+    #[must_use]
+    pub const fn write(&self) -> &DatabaseConnection {
+        &self.write
+    }
+
+    /// For statements that only read.
+    #[must_use]
+    pub const fn read(&self) -> &DatabaseConnection {
+        &self.read
+    }
+
+    /// Begins a transaction that may write. On SQLite it takes the write lock at once, so that it
+    /// never has to be given up halfway.
+    ///
+    /// # Errors
+    /// No connection could be had, or the database refused.
+    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        match self.backend() {
+            DbBackend::Sqlite => self.write.begin_with_options(options).await,
+            _ => self.write.begin().await,
+        }
+    }
+
+    /// Closes all connections.
+    ///
+    /// # Errors
+    /// A connection could not be closed in order.
+    pub async fn close(&self) -> Result<(), DbErr> {
+        self.write.close_by_ref().await?;
+        self.read.close_by_ref().await
+    }
+}
+
+/// Applies what is missing of the schema, under a lock: of any number of processes that start at
+/// once, one does it and the others wait.
+///
+/// # Errors
+/// The database cannot be reached, or refuses a change.
+pub async fn migrate(db: &Db, url: &str) -> Result<(), DbErr> {
+    with_migrator(db, url, async |connection| {
+        Migrator::up(&connection, None).await
+    })
+    .await
+}
+
+/// Takes back the newest `steps` changes of the schema.
+///
+/// # Errors
+/// The database cannot be reached, or refuses.
+pub async fn take_back(db: &Db, url: &str, steps: u32) -> Result<(), DbErr> {
+    with_migrator(db, url, async |connection| {
+        Migrator::down(&connection, Some(steps)).await
+    })
+    .await
+}
+
+/// Every change of the schema, oldest first, and whether it is applied.
+///
+/// # Errors
+/// The database cannot be reached.
+pub async fn schema(db: &Db, url: &str) -> Result<Vec<(String, bool)>, DbErr> {
+    with_migrator(db, url, async |connection| {
+        let migrations = Migrator::get_migration_with_status(&connection).await?;
+        let entry = |m: &tocsin_migration::Migration| {
+            (
+                m.name().to_owned(),
+                m.status() == tocsin_migration::MigrationStatus::Applied,
+            )
+        };
+        Ok(migrations.iter().map(entry).collect())
+    })
+    .await
+}
+
+/// Runs `work` on a connection of its own, under the lock that migrations are applied under.
+///
+/// # Errors
+/// The database cannot be reached, or what `work` says.
+async fn with_migrator<T>(
+    db: &Db,
+    url: &str,
+    work: impl AsyncFnOnce(DatabaseConnection) -> Result<T, DbErr>,
+) -> Result<T, DbErr> {
+    if db.backend() == DbBackend::Sqlite {
+        return work(db.write().clone()).await;
+    }
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(1)
+        .min_connections(1)
+        .sqlx_logging(false);
+    let connection = Database::connect(options).await?;
+    // The pool has one connection, so the session that holds the lock is the one that works.
+    let lock = |verb: &str| {
+        let sql = format!("SELECT pg_advisory_{verb}({MIGRATION_LOCK})");
+        Statement::from_string(DbBackend::Postgres, sql)
+    };
+    connection.execute_raw(lock("lock")).await?;
+    let result = work(connection.clone()).await;
+    connection.execute_raw(lock("unlock")).await?;
+    connection.close().await?;
+    result
+}
+
+fn postgres(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(ACQUIRE)
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .map_sqlx_postgres_opts(|options| {
+            options.application_name("tocsin").options([
+                ("lock_timeout", LOCK_TIMEOUT),
+                ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
+                ("tcp_keepalives_idle", "10"),
+                ("tcp_keepalives_interval", "5"),
+                ("tcp_keepalives_count", "3"),
+            ])
+        });
+    options
+}
+
+fn sqlite(path: &Path, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", path.display()));
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(ACQUIRE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(|options| {
+            options
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .busy_timeout(Duration::from_secs(5))
+                .pragma("cache_size", "-16000")
+        });
+    options
+}
+
+/// The operating system gives the lock back when the process ends, however it ends.
+fn lock_file(database: &Path) -> Result<File, OpenError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let file = File::create(&path).map_err(|error| OpenError::LockFile {
+        path: path.clone(),
+        error,
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse(database.to_owned())),
+        Err(std::fs::TryLockError::Error(error)) => Err(OpenError::LockFile { path, error }),
+    }
+}

@@ -1,0 +1,308 @@
+//! Incidents: what a batch does to them.
+
+use std::collections::HashMap;
+
+use sea_orm::{
+    ActiveEnum, ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait, FromQueryResult,
+    QueryResult, Value,
+};
+use uuid::Uuid;
+
+use super::rows::Rows;
+use crate::config::Escalation;
+use crate::domain::aggregation::{Books, Incident, ResolvedBy, Status};
+use crate::domain::alert::Labels;
+use crate::domain::effectiveness::RepairStats;
+use crate::domain::frequency::FrequencyStats;
+use crate::domain::tier::Tier;
+use crate::entity::incidents::{ActiveModel, Entity, Model};
+use crate::time::{Timestamp, millis};
+
+#[derive(FromQueryResult)]
+struct Known {
+    id: Uuid,
+    anomaly_key: String,
+    number: i64,
+    status: Status,
+    resolved_by: Option<ResolvedBy>,
+    resolved_at: Option<i64>,
+    opened_at: i64,
+    aggregation_window_start: i64,
+    aggregated_count: i64,
+    open_episodes: i64,
+    last_firing_at: i64,
+    reopened: i64,
+    updated_at: i64,
+    tier_due_since: Option<i64>,
+}
+
+/// Reads incidents. Their anomalies are locked, so nobody else changes them.
+///
+/// # Errors
+/// What the database says.
+pub async fn load(
+    tx: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = Uuid>,
+) -> Result<HashMap<Uuid, Incident>, DbErr> {
+    let rows = Rows::new().uuid("id", ids);
+    let sql = "SELECT i.id, i.anomaly_key, i.number, i.status, i.resolved_by, i.resolved_at, \
+                   i.opened_at, i.aggregation_window_start, i.aggregated_count, i.open_episodes, \
+                   i.last_firing_at, i.reopened, i.updated_at, i.tier_due_since \
+               FROM {rows} JOIN incidents i ON i.id = r.id";
+    let sql = rows.statement(tx.get_database_backend(), sql, []);
+    let found = Known::find_by_statement(sql).all(tx).await?;
+    let incidents = found.into_iter().map(|row| {
+        let incident = Incident {
+            id: row.id,
+            anomaly_key: row.anomaly_key,
+            number: row.number,
+            status: row.status,
+            resolved_by: row.resolved_by,
+            resolved_at: row.resolved_at.map(Timestamp),
+            opened_at: Timestamp(row.opened_at),
+            window_start: Timestamp(row.aggregation_window_start),
+            aggregated_count: row.aggregated_count,
+            open_episodes: row.open_episodes,
+            last_firing_at: Timestamp(row.last_firing_at),
+            reopened: row.reopened,
+            updated_at: Timestamp(row.updated_at),
+            was_due: row.tier_due_since.is_some(),
+            tier_due: false,
+            changed: false,
+            opening: None,
+        };
+        (row.id, incident)
+    });
+    Ok(incidents.collect())
+}
+
+/// Writes the incidents that a batch opened or changed; those that it made due are due since `now`.
+///
+/// # Errors
+/// What the database says.
+pub async fn save(tx: &impl ConnectionTrait, books: &Books, now: Timestamp) -> Result<(), DbErr> {
+    let (mut new, mut changed) = (Vec::new(), Vec::new());
+    for incident in books.incidents.values() {
+        if incident.opening.is_some() {
+            new.push(incident);
+        } else if incident.changed || incident.tier_due {
+            changed.push(incident);
+        }
+    }
+    if !new.is_empty() {
+        insert(tx, &new, now).await?;
+    }
+    if !changed.is_empty() {
+        update(tx, &changed, now).await?;
+    }
+    Ok(())
+}
+
+async fn insert(tx: &impl ConnectionTrait, new: &[&Incident], now: Timestamp) -> Result<(), DbErr> {
+    let alerts = || new.iter().filter_map(|i| i.opening.as_ref());
+    let json = |labels| serde_json::to_string(labels).unwrap_or_else(|_| "{}".to_owned());
+    let severity = |labels: &Labels| labels.get("severity").cloned().unwrap_or_default();
+    let rows = state(new, now)
+        .text("anomaly_key", new.iter().map(|i| i.anomaly_key.clone()))
+        .int("number", new.iter().map(|i| i.number))
+        .text("title", alerts().map(|o| o.alert.title().to_owned()))
+        .text("severity", alerts().map(|o| severity(&o.alert.labels)))
+        .text("labels", alerts().map(|o| json(&o.alert.labels)))
+        .text("annotations", alerts().map(|o| json(&o.alert.annotations)))
+        .text("source", alerts().map(|o| o.source.clone()))
+        .text_or_null(
+            "generator_url",
+            alerts().map(|o| o.alert.generator_url.clone()),
+        )
+        .time("opened_at", new.iter().map(|i| i.opened_at))
+        .time("window_start", new.iter().map(|i| i.window_start));
+    let sql = "INSERT INTO incidents (id, anomaly_key, number, title, severity, status, \
+                   resolved_by, labels, annotations, source, generator_url, is_aggregated, \
+                   aggregated_count, aggregation_window_start, open_episodes, last_firing_at, \
+                   reopened, tier_due_since, opened_at, updated_at, resolved_at) \
+               SELECT r.id, r.anomaly_key, r.number, r.title, r.severity, r.status, \
+                   r.resolved_by, r.labels{json}, r.annotations{json}, r.source, \
+                   r.generator_url, r.is_aggregated, r.aggregated_count, r.window_start, \
+                   r.open_episodes, r.last_firing_at, r.reopened, r.due_since, r.opened_at, \
+                   r.updated_at, r.resolved_at \
+               FROM {rows}";
+    tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
+        .await?;
+    Ok(())
+}
+
+async fn update(
+    tx: &impl ConnectionTrait,
+    changed: &[&Incident],
+    now: Timestamp,
+) -> Result<(), DbErr> {
+    let sql = "UPDATE incidents SET status = r.status, resolved_by = r.resolved_by, \
+                   resolved_at = r.resolved_at, is_aggregated = r.is_aggregated, \
+                   aggregated_count = r.aggregated_count, open_episodes = r.open_episodes, \
+                   last_firing_at = r.last_firing_at, reopened = r.reopened, \
+                   updated_at = r.updated_at, \
+                   tier_due_since = COALESCE(incidents.tier_due_since, r.due_since) \
+               FROM {rows} WHERE incidents.id = r.id";
+    let rows = state(changed, now);
+    tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
+        .await?;
+    Ok(())
+}
+
+/// What a batch can change, of new and of known incidents.
+fn state(incidents: &[&Incident], now: Timestamp) -> Rows {
+    let all = || incidents.iter();
+    Rows::new()
+        .uuid("id", all().map(|i| i.id))
+        .text("status", all().map(|i| i.status.to_value()))
+        .text_or_null(
+            "resolved_by",
+            all().map(|i| i.resolved_by.map(|by| by.to_value())),
+        )
+        .time_or_null("resolved_at", all().map(|i| i.resolved_at))
+        .bool("is_aggregated", all().map(|i| i.aggregated_count > 1))
+        .int("aggregated_count", all().map(|i| i.aggregated_count))
+        .int("open_episodes", all().map(|i| i.open_episodes))
+        .time("last_firing_at", all().map(|i| i.last_firing_at))
+        .int("reopened", all().map(|i| i.reopened))
+        .time("updated_at", all().map(|i| i.updated_at))
+        .time_or_null("due_since", all().map(|i| i.tier_due.then_some(now)))
+}
+
+/// One incident as its row has it.
+///
+/// # Errors
+/// What the database says.
+pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, DbErr> {
+    Entity::find_by_id(id).one(db).await
+}
+
+/// What the tier worker found out about an incident.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// How deep the repair must go.
+    pub tier: Tier,
+    /// Why.
+    pub reason: String,
+    /// How often its anomaly came back.
+    pub frequency: FrequencyStats,
+    /// What was tried on its anomaly.
+    pub repairs: RepairStats,
+}
+
+/// Writes what was found out, and that the incident is not due for a tier any more.
+///
+/// # Errors
+/// What the database says.
+pub async fn set_tier(tx: &impl ConnectionTrait, id: Uuid, finding: Finding) -> Result<(), DbErr> {
+    let change = ActiveModel {
+        id: Set(id),
+        tier: Set(Some(finding.tier.number())),
+        tier_reason: Set(Some(finding.reason)),
+        frequency_stats: Set(Some(finding.frequency)),
+        repair_stats: Set(Some(finding.repairs)),
+        tier_due_since: Set(None),
+        ..Default::default()
+    };
+    Entity::update(change).exec(tx).await.map(drop)
+}
+
+/// Marks incidents as due for a tier; returns those that were not.
+///
+/// # Errors
+/// What the database says.
+pub async fn mark_due(
+    tx: &impl ConnectionTrait,
+    ids: &[Uuid],
+    now: Timestamp,
+) -> Result<Vec<Uuid>, DbErr> {
+    let rows = Rows::new().uuid("id", ids.iter().copied());
+    let sql = "UPDATE incidents SET tier_due_since = $1 FROM {rows} \
+               WHERE incidents.id = r.id AND incidents.tier_due_since IS NULL \
+               RETURNING incidents.id";
+    let sql = rows.statement(tx.get_database_backend(), sql, [Value::from(now.0)]);
+    let marked = tx.query_all_raw(sql).await?;
+    marked.iter().map(|row| row.try_get("", "id")).collect()
+}
+
+/// For each of the anomalies that has one, since when an incident lasts: it is not resolved, and
+/// one of its open episodes was seen firing `open_for` or more after it opened, and within
+/// `unseen_for`.
+///
+/// # Errors
+/// What the database says.
+pub async fn lasting(
+    tx: &impl ConnectionTrait,
+    keys: &[String],
+    escalation: &Escalation,
+    now: Timestamp,
+) -> Result<HashMap<String, Timestamp>, DbErr> {
+    let rows = Rows::new().text("key", keys.iter().cloned());
+    let sql = "SELECT i.anomaly_key AS key, min(i.opened_at) AS since \
+               FROM {rows} JOIN incidents i ON i.anomaly_key = r.key \
+                   AND i.status <> 'RESOLVED' \
+                   AND i.last_firing_at >= i.opened_at + $1 AND i.last_firing_at >= $2 \
+               WHERE EXISTS (SELECT 1 FROM occurrences o \
+                   WHERE o.anomaly_key = i.anomaly_key AND o.incident_id = i.id \
+                       AND o.ended_at IS NULL AND o.series IS NOT NULL \
+                       AND o.last_seen_at >= i.opened_at + $1 AND o.last_seen_at >= $2) \
+               GROUP BY i.anomaly_key";
+    let values = [
+        Value::from(millis(escalation.open_for.0)),
+        Value::from(now.before(escalation.unseen_for.0).0),
+    ];
+    let sql = rows.statement(tx.get_database_backend(), sql, values);
+    let found = tx.query_all_raw(sql).await?;
+    let entry = |row: &QueryResult| {
+        Ok((
+            row.try_get("", "key")?,
+            Timestamp(row.try_get("", "since")?),
+        ))
+    };
+    found.iter().map(entry).collect()
+}
+
+/// What a person does to an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Takes it.
+    Acknowledge,
+    /// Says that it is over.
+    Resolve,
+}
+
+/// Writes what a person did, if it changes anything: doing it again does not. Returns the incident
+/// as it is then, or `None` if a resolved one was to be acknowledged.
+///
+/// # Errors
+/// What the database says.
+pub async fn act(
+    tx: &impl ConnectionTrait,
+    incident: Model,
+    deed: Deed,
+    operator: Option<String>,
+    now: Timestamp,
+) -> Result<Option<Model>, DbErr> {
+    let mut change = ActiveModel {
+        id: Set(incident.id),
+        operator: Set(operator),
+        updated_at: Set(now),
+        ..Default::default()
+    };
+    match (deed, incident.status) {
+        (Deed::Acknowledge, Status::Resolved) => return Ok(None),
+        (Deed::Acknowledge, Status::Acknowledged) | (Deed::Resolve, Status::Resolved) => {
+            return Ok(Some(incident));
+        }
+        (Deed::Acknowledge, Status::Open | Status::Analyzing) => {
+            change.status = Set(Status::Acknowledged);
+            change.acknowledged_at = Set(Some(now));
+        }
+        (Deed::Resolve, _) => {
+            change.status = Set(Status::Resolved);
+            change.resolved_by = Set(Some(ResolvedBy::Person));
+            change.resolved_at = Set(Some(now));
+        }
+    }
+    Entity::update(change).exec(tx).await.map(Some)
+}

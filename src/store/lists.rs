@@ -1,0 +1,206 @@
+//! What people look at: pages of incidents, anomalies and occurrences, newest first.
+
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use uuid::Uuid;
+
+use crate::domain::aggregation::Status;
+use crate::domain::escalation::Level;
+use crate::entity::{anomalies, incidents, occurrences};
+use crate::time::Timestamp;
+
+/// Which incidents or anomalies to list. Nothing set: all.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// In this state.
+    pub status: Option<Status>,
+    /// Whose anomaly is at this level.
+    pub level: Option<Level>,
+    /// Of this service.
+    pub service: Option<String>,
+    /// In this namespace.
+    pub namespace: Option<String>,
+    /// With this text in title, name, service or namespace.
+    pub text: Option<String>,
+}
+
+impl Filter {
+    fn of_anomaly(&self) -> Condition {
+        use anomalies::Column;
+        Condition::all()
+            .add_option(self.level.map(|level| Column::Level.eq(level)))
+            .add_option(
+                self.service
+                    .as_ref()
+                    .map(|service| Column::Service.eq(service)),
+            )
+            .add_option(
+                self.namespace
+                    .as_ref()
+                    .map(|name| Column::Namespace.eq(name)),
+            )
+    }
+
+    fn text_in_anomaly(text: &str) -> Condition {
+        use anomalies::Column;
+        [
+            Column::AlertName,
+            Column::Service,
+            Column::Namespace,
+            Column::ErrorType,
+        ]
+        .into_iter()
+        .fold(Condition::any(), |any, column| {
+            any.add(contains(column, text))
+        })
+    }
+}
+
+/// Without regard to case, and with nothing special in `text`.
+fn contains(column: impl ColumnTrait, text: &str) -> Expr {
+    let escaped = text
+        .to_lowercase()
+        .replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_");
+    let pattern = sea_orm::sea_query::LikeExpr::new(format!("%{escaped}%")).escape('\\');
+    Expr::expr(sea_orm::sea_query::Func::lower(column.into_expr())).like(pattern)
+}
+
+fn keys_where(condition: Condition) -> SelectStatement {
+    Query::select()
+        .column(anomalies::Column::Key)
+        .from(anomalies::Entity)
+        .cond_where(condition)
+        .to_owned()
+}
+
+/// Incidents and their anomalies, newest first; `before` is the id that the last page ended with.
+///
+/// # Errors
+/// What the database says.
+pub async fn incidents(
+    db: &impl ConnectionTrait,
+    filter: &Filter,
+    before: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<(incidents::Model, anomalies::Model)>, DbErr> {
+    use incidents::Column;
+    let of_anomaly = filter.of_anomaly();
+    let by_anomaly =
+        (!of_anomaly.is_empty()).then(|| Column::AnomalyKey.in_subquery(keys_where(of_anomaly)));
+    let by_text = filter.text.as_ref().map(|text| {
+        let keys = keys_where(Filter::text_in_anomaly(text));
+        Condition::any()
+            .add(contains(Column::Title, text))
+            .add(Column::AnomalyKey.in_subquery(keys))
+    });
+    let condition = Condition::all()
+        .add_option(filter.status.map(|status| Column::Status.eq(status)))
+        .add_option(before.map(|id| Column::Id.lt(id)))
+        .add_option(by_anomaly)
+        .add_option(by_text);
+    let page = incidents::Entity::find()
+        .filter(condition)
+        .order_by_desc(Column::Id)
+        .limit(limit)
+        .all(db)
+        .await?;
+    with_anomalies(db, page).await
+}
+
+/// One incident and its anomaly.
+///
+/// # Errors
+/// What the database says.
+pub async fn incident(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+) -> Result<Option<(incidents::Model, anomalies::Model)>, DbErr> {
+    let incident = incidents::Entity::find_by_id(id).all(db).await?;
+    Ok(with_anomalies(db, incident).await?.pop())
+}
+
+async fn with_anomalies(
+    db: &impl ConnectionTrait,
+    page: Vec<incidents::Model>,
+) -> Result<Vec<(incidents::Model, anomalies::Model)>, DbErr> {
+    let keys = page.iter().map(|incident| incident.anomaly_key.clone());
+    let found = anomalies::Entity::find()
+        .filter(anomalies::Column::Key.is_in(keys))
+        .all(db)
+        .await?;
+    let by_key: std::collections::HashMap<_, _> = found
+        .into_iter()
+        .map(|anomaly| (anomaly.key.clone(), anomaly))
+        .collect();
+    let pair = |incident: incidents::Model| {
+        let anomaly = by_key.get(&incident.anomaly_key)?.clone();
+        Some((incident, anomaly))
+    };
+    Ok(page.into_iter().filter_map(pair).collect())
+}
+
+/// An incident's occurrences, newest first; `before` is the id that the last page ended with.
+///
+/// # Errors
+/// What the database says.
+pub async fn occurrences(
+    db: &impl ConnectionTrait,
+    incident: &incidents::Model,
+    before: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<occurrences::Model>, DbErr> {
+    use occurrences::Column;
+    occurrences::Entity::find()
+        .filter(Column::AnomalyKey.eq(&incident.anomaly_key))
+        .filter(Column::IncidentId.eq(incident.id))
+        .filter(Condition::all().add_option(before.map(|id| Column::Id.lt(id))))
+        .order_by_desc(Column::Id)
+        .limit(limit)
+        .all(db)
+        .await
+}
+
+/// Anomalies, last seen first; `before` is what the last page ended with.
+///
+/// # Errors
+/// What the database says.
+pub async fn anomalies(
+    db: &impl ConnectionTrait,
+    filter: &Filter,
+    before: Option<(Timestamp, String)>,
+    limit: u64,
+) -> Result<Vec<anomalies::Model>, DbErr> {
+    use anomalies::Column;
+    let earlier = before.map(|(seen, key)| {
+        let same = Condition::all()
+            .add(Column::LastSeen.eq(seen))
+            .add(Column::Key.gt(key));
+        Condition::any().add(Column::LastSeen.lt(seen)).add(same)
+    });
+    anomalies::Entity::find()
+        .filter(Column::LastSeen.is_not_null())
+        .filter(filter.of_anomaly())
+        .filter(Condition::all().add_option(filter.text.as_deref().map(Filter::text_in_anomaly)))
+        .filter(Condition::all().add_option(earlier))
+        .order_by_desc(Column::LastSeen)
+        .order_by_asc(Column::Key)
+        .limit(limit)
+        .all(db)
+        .await
+}
+
+/// One anomaly.
+///
+/// # Errors
+/// What the database says.
+pub async fn anomaly(
+    db: &impl ConnectionTrait,
+    key: &str,
+) -> Result<Option<anomalies::Model>, DbErr> {
+    anomalies::Entity::find_by_id(key).one(db).await
+}

@@ -1,0 +1,22 @@
+//! All SQL: one file per group of tables, verbs as names.
+//!
+//! Functions take any connection, so they work inside a transaction. Statements over many rows
+//! are written once for both databases: [`rows::Rows`] makes a list of values a relation.
+//!
+//! Whoever changes anything about an anomaly (its incidents and episodes included) locks the
+//! anomaly's row first; see [`anomalies::lock`].
+
+pub mod anomalies;
+pub mod db;
+pub mod dead_letters;
+pub mod error;
+pub mod incidents;
+pub mod ingest;
+pub mod lists;
+pub mod maintenance;
+pub mod notifications;
+pub mod occurrences;
+pub mod repairs;
+pub mod rows;
+
+pub use db::Db;

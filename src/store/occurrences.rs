@@ -1,0 +1,214 @@
+//! Occurrences: episodes, deliveries where they are counted, and the counting.
+
+use std::collections::HashMap;
+
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
+use uuid::Uuid;
+
+use super::rows::{Rows, statement};
+use crate::domain::aggregation::{Books, Unit};
+use crate::domain::episode::Episode;
+use crate::domain::frequency::{Counts, Window};
+use crate::time::Timestamp;
+
+#[derive(FromQueryResult)]
+struct Known {
+    id: Uuid,
+    anomaly_key: String,
+    incident_id: Option<Uuid>,
+    series: i64,
+    starts_at: i64,
+    ended_at: Option<i64>,
+    occurred_at: i64,
+    last_seen_at: i64,
+    deliveries: i64,
+}
+
+/// The episodes of each series that start at or after the given moment, and the one before it:
+/// none but the newest of a series can be open. Oldest first.
+///
+/// # Errors
+/// What the database says.
+pub async fn episodes(
+    tx: &impl ConnectionTrait,
+    since: &HashMap<i64, Timestamp>,
+) -> Result<HashMap<i64, Vec<Episode>>, DbErr> {
+    let rows = Rows::new()
+        .int("series", since.keys().copied())
+        .time("since", since.values().copied());
+    let sql = "SELECT o.id, o.anomaly_key, o.incident_id, o.series, o.starts_at, o.ended_at, \
+                   o.occurred_at, o.last_seen_at, o.deliveries \
+               FROM {rows} JOIN occurrences o ON o.series = r.series AND o.starts_at >= \
+                   COALESCE((SELECT max(p.starts_at) FROM occurrences p \
+                             WHERE p.series = r.series AND p.starts_at < r.since), r.since) \
+               ORDER BY o.series, o.starts_at";
+    let sql = rows.statement(tx.get_database_backend(), sql, []);
+    let mut episodes: HashMap<i64, Vec<Episode>> = HashMap::new();
+    for row in Known::find_by_statement(sql).all(tx).await? {
+        episodes.entry(row.series).or_default().push(Episode {
+            id: row.id,
+            anomaly_key: row.anomaly_key,
+            incident: row.incident_id,
+            series: row.series,
+            starts_at: Timestamp(row.starts_at),
+            ended_at: row.ended_at.map(Timestamp),
+            occurred_at: Timestamp(row.occurred_at),
+            last_seen_at: Timestamp(row.last_seen_at),
+            deliveries: row.deliveries,
+        });
+    }
+    Ok(episodes)
+}
+
+/// Writes the rows that a batch made. Under `delivery` a job that is run again finds its own row.
+///
+/// # Errors
+/// What the database says.
+pub async fn insert(tx: &impl ConnectionTrait, books: &Books) -> Result<(), DbErr> {
+    let new: Vec<_> = books.new_rows().collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let json = |labels| serde_json::to_string(labels).unwrap_or_else(|_| "{}".to_owned());
+    let series = new.iter().map(|(row, e)| {
+        let series = (row.id == e.id).then_some(Timestamp(e.series));
+        series.filter(|_| row.id == row.episode.id)
+    });
+    let rows = Rows::new()
+        .uuid("id", new.iter().map(|(row, _)| row.id))
+        .uuid_or_null("counted_id", new.iter().map(|(row, _)| row.counted))
+        .uuid("episode", new.iter().map(|(_, e)| e.id))
+        .text(
+            "anomaly_key",
+            new.iter().map(|(_, e)| e.anomaly_key.clone()),
+        )
+        .uuid_or_null("incident_id", new.iter().map(|(_, e)| e.incident))
+        .text("source", new.iter().map(|(row, _)| row.source.clone()))
+        .text(
+            "fingerprint",
+            new.iter().map(|(row, _)| row.fingerprint.clone()),
+        )
+        .time_or_null("series", series)
+        .time("starts_at", new.iter().map(|(_, e)| e.starts_at))
+        .time_or_null("ended_at", new.iter().map(|(_, e)| e.ended_at))
+        .time("occurred_at", new.iter().map(|(_, e)| e.occurred_at))
+        .time("last_seen_at", new.iter().map(|(_, e)| e.last_seen_at))
+        .int("deliveries", new.iter().map(|(_, e)| e.deliveries))
+        .text("labels", new.iter().map(|(row, _)| json(&row.labels)));
+    let sql = "INSERT INTO occurrences (id, counted_id, episode, anomaly_key, incident_id, source, \
+                   fingerprint, series, starts_at, ended_at, occurred_at, last_seen_at, \
+                   deliveries, labels) \
+               SELECT r.id, r.counted_id, r.episode, r.anomaly_key, r.incident_id, r.source, \
+                   r.fingerprint, r.series, r.starts_at, r.ended_at, r.occurred_at, \
+                   r.last_seen_at, r.deliveries, r.labels{json} \
+               FROM {rows} WHERE true ON CONFLICT (id) DO NOTHING";
+    tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
+        .await?;
+    Ok(())
+}
+
+/// Which of these jobs have a row of their own already: deliveries that were counted before.
+///
+/// # Errors
+/// What the database says.
+pub async fn known(tx: &impl ConnectionTrait, jobs: &[Uuid]) -> Result<Vec<Uuid>, DbErr> {
+    let rows = Rows::new().uuid("id", jobs.iter().copied());
+    let sql = "SELECT o.id FROM {rows} JOIN occurrences o ON o.id = r.id";
+    let found = tx
+        .query_all_raw(rows.statement(tx.get_database_backend(), sql, []))
+        .await?;
+    found.iter().map(|row| row.try_get("", "id")).collect()
+}
+
+/// Writes what a batch changed about known episodes.
+///
+/// # Errors
+/// What the database says.
+pub async fn update(tx: &impl ConnectionTrait, books: &Books) -> Result<(), DbErr> {
+    let changed = books.changed_rows();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let rows = Rows::new()
+        .uuid("id", changed.iter().map(|e| e.id))
+        .time_or_null("ended_at", changed.iter().map(|e| e.ended_at))
+        .time("last_seen_at", changed.iter().map(|e| e.last_seen_at))
+        .int("deliveries", changed.iter().map(|e| e.deliveries));
+    let sql = "UPDATE occurrences SET ended_at = r.ended_at, last_seen_at = r.last_seen_at, \
+                   deliveries = r.deliveries \
+               FROM {rows} WHERE occurrences.id = r.id";
+    tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
+        .await?;
+    Ok(())
+}
+
+#[derive(FromQueryResult)]
+struct Counted {
+    key: String,
+    hour: i64,
+    day: i64,
+    week: i64,
+    month: i64,
+}
+
+/// What was counted for each key in the windows that end at `now`, from the rows behind `unit`.
+///
+/// # Errors
+/// What the database says.
+pub async fn count(
+    db: &impl ConnectionTrait,
+    unit: Unit,
+    keys: &[String],
+    now: Timestamp,
+) -> Result<Vec<Counts>, DbErr> {
+    let (table, at, counts) = match unit {
+        Unit::Incident => ("incidents", "opened_at", "true"),
+        Unit::Episode | Unit::Delivery => {
+            ("occurrences", "occurred_at", "o.counted_id IS NOT NULL")
+        }
+    };
+    let sql = format!(
+        "SELECT r.key, \
+             count(CASE WHEN o.{at} > $1 THEN 1 END) AS hour, \
+             count(CASE WHEN o.{at} > $2 THEN 1 END) AS day, \
+             count(CASE WHEN o.{at} > $3 THEN 1 END) AS week, \
+             count(*) AS month \
+         FROM {{rows}} JOIN {table} o ON o.anomaly_key = r.key AND o.{at} > $4 AND {counts} \
+         GROUP BY r.key"
+    );
+    let edges = Window::ALL.map(|window| Value::from(now.before(window.length()).0));
+    let rows = Rows::new().text("key", keys.iter().cloned());
+    let sql = rows.statement(db.get_database_backend(), &sql, edges);
+    let found = Counted::find_by_statement(sql).all(db).await?;
+    let by_key: HashMap<&str, &Counted> = found.iter().map(|row| (row.key.as_str(), row)).collect();
+    let counts = |key: &String| {
+        by_key
+            .get(key.as_str())
+            .map_or_else(Counts::default, |row| Counts {
+                hour: row.hour,
+                day: row.day,
+                week: row.week,
+                month: row.month,
+            })
+    };
+    Ok(keys.iter().map(counts).collect())
+}
+
+/// Whether a new episode of the anomaly was first seen after `moment`.
+///
+/// # Errors
+/// What the database says.
+pub async fn happened_after(
+    tx: &impl ConnectionTrait,
+    key: &str,
+    moment: Timestamp,
+) -> Result<bool, DbErr> {
+    let sql = "SELECT 1 FROM occurrences \
+               WHERE anomaly_key = $1 AND occurred_at > $2 AND series IS NOT NULL LIMIT 1";
+    let sql = statement(
+        tx.get_database_backend(),
+        sql,
+        [Value::from(key), Value::from(moment.0)],
+    );
+    Ok(tx.query_one_raw(sql).await?.is_some())
+}

@@ -1,0 +1,52 @@
+//! How long ago something was, as a person says it.
+
+use std::time::Duration;
+
+use tocsin::time::Timestamp;
+
+/// One number and one unit: "42s", "3m", "2h", "5d".
+pub(super) fn short(age: Duration) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    match age.as_secs() {
+        secs if secs < MINUTE => format!("{secs}s"),
+        secs if secs < HOUR => format!("{}m", secs / MINUTE),
+        secs if secs < DAY => format!("{}h", secs / HOUR),
+        secs => format!("{}d", secs / DAY),
+    }
+}
+
+/// The moment and how long ago it was: "2026-11-22T21:28:29.102Z (3m ago)".
+pub(super) fn moment(at: Timestamp, now: Timestamp) -> String {
+    format!("{at} ({} ago)", short(now.since(at)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_told_in_its_largest_unit() {
+        let table = [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (3599, "59m"),
+            (3600, "1h"),
+            (86_399, "23h"),
+            (86_400, "1d"),
+            (40 * 86_400, "40d"),
+        ];
+        for (secs, expected) in table {
+            assert_eq!(short(Duration::from_secs(secs)), expected, "{secs}s");
+        }
+    }
+
+    #[test]
+    fn what_has_not_been_yet_is_now() {
+        let now = Timestamp(1_795_382_909_102);
+        let text = moment(now.after(Duration::from_secs(5)), now);
+        assert_eq!(text, "2026-11-22T21:28:34.102Z (0s ago)");
+    }
+}

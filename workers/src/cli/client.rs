@@ -1,0 +1,235 @@
+//! The HTTP client: one instance, its token, its lists and its errors.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{RequestBuilder, Response, Url, redirect};
+use serde_json::Value;
+use tocsin::config::Secret;
+
+use super::error::{Error, shown};
+
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Items that the API gives on one page at most.
+const PAGE: usize = 200;
+
+const API_TOKEN: &str = "set TOCSIN_API_TOKEN or pass --api-token";
+const WEBHOOK_TOKEN: &str = "set TOCSIN_WEBHOOK_TOKEN or pass --webhook-token";
+
+/// Which instance to talk to.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Remote {
+    /// Where the instance listens
+    #[arg(
+        long,
+        env = "TOCSIN_URL",
+        default_value = "http://127.0.0.1:9099",
+        global = true,
+        help_heading = "Instance"
+    )]
+    url: String,
+    /// The token of its API, if it asks for one
+    #[arg(
+        long,
+        env = "TOCSIN_API_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN",
+        global = true,
+        help_heading = "Instance"
+    )]
+    api_token: Option<Secret>,
+}
+
+/// Talks to one instance. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: Option<Secret>,
+}
+
+impl Client {
+    pub(super) fn new(remote: &Remote) -> anyhow::Result<Self> {
+        let url = &remote.url;
+        let base = Url::parse(url).with_context(|| format!("--url {url:?} is not a URL"))?;
+        let is_http = matches!(base.scheme(), "http" | "https") && base.has_host();
+        ensure!(is_http, "--url {url:?} must begin with http:// or https://");
+        let mut http = reqwest::Client::builder()
+            .user_agent(concat!("tocsin/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .redirect(redirect::Policy::none());
+        if base.scheme() == "http" {
+            // A small container may have no certificates, and loading them would fail.
+            http = http.tls_certs_only([]);
+        }
+        if is_loopback(&base) {
+            http = http.no_proxy();
+        }
+        Ok(Self {
+            http: http.build().context("setting up the HTTP client")?,
+            base,
+            token: remote
+                .api_token
+                .clone()
+                .filter(|token| !token.expose().is_empty()),
+        })
+    }
+
+    /// The instance, as it is shown.
+    pub(super) fn instance(&self) -> String {
+        shown(&self.base)
+    }
+
+    /// Whether the instance is on this computer.
+    pub(super) fn is_local(&self) -> bool {
+        is_loopback(&self.base)
+    }
+
+    /// Gets one thing below `/api/v1`.
+    pub(super) async fn get(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<Value, Error> {
+        let request = self.http.get(self.url(path)).query(query);
+        self.call(request).await
+    }
+
+    /// Gets a list below `/api/v1`, page after page, until it ends or `limit` items are there.
+    pub(super) async fn list(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        limit: usize,
+    ) -> Result<Vec<Value>, Error> {
+        let mut items = Vec::new();
+        let mut cursor = None;
+        while items.len() < limit {
+            let mut query = query.to_vec();
+            query.push(("limit", PAGE.min(limit - items.len()).to_string()));
+            query.extend(cursor.map(|cursor| ("cursor", cursor)));
+            let mut page = self.get(path, &query).await?;
+            let found = items_of(&mut page);
+            let next = match &page["next_cursor"] {
+                Value::String(cursor) => Some(cursor.clone()),
+                Value::Null => None,
+                other => Some(other.to_string()),
+            };
+            let is_last = found.is_empty() || next.is_none();
+            items.extend(found);
+            if is_last {
+                break;
+            }
+            cursor = next;
+        }
+        items.truncate(limit);
+        Ok(items)
+    }
+
+    /// Gets a list below `/api/v1` that has one page.
+    pub(super) async fn whole(&self, path: &[&str]) -> Result<Vec<Value>, Error> {
+        Ok(items_of(&mut self.get(path, &[]).await?))
+    }
+
+    /// Posts below `/api/v1`. Requests with one idempotency key are one request.
+    pub(super) async fn post(
+        &self,
+        path: &[&str],
+        body: Option<&Value>,
+        idempotency_key: Option<&str>,
+    ) -> Result<Value, Error> {
+        let mut request = self.http.post(self.url(path));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        if let Some(key) = idempotency_key {
+            request = request.header("Idempotency-Key", key);
+        }
+        self.call(request).await
+    }
+
+    /// Posts a webhook's body as Alertmanager does.
+    pub(super) async fn post_webhook(
+        &self,
+        body: Vec<u8>,
+        token: Option<&Secret>,
+    ) -> Result<Value, Error> {
+        let request = self
+            .http
+            .post(self.url(&["alertmanager"]))
+            .header(CONTENT_TYPE, "application/json")
+            .body(body);
+        self.send(request, token, WEBHOOK_TOKEN).await
+    }
+
+    async fn call(&self, request: RequestBuilder) -> Result<Value, Error> {
+        self.send(request, self.token.as_ref(), API_TOKEN).await
+    }
+
+    async fn send(
+        &self,
+        mut request: RequestBuilder,
+        token: Option<&Secret>,
+        how_to_pass_it: &str,
+    ) -> Result<Value, Error> {
+        if let Some(token) = token {
+            request = request.bearer_auth(token.expose());
+        }
+        let failed = |error: reqwest::Error| Error::of_request(&error, &self.base);
+        let response: Response = request.send().await.map_err(failed)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.text().await.map_err(failed)?;
+        if !status.is_success() {
+            return Err(Error::of_answer(status, &headers, &body, how_to_pass_it));
+        }
+        if body.trim().is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&body).map_err(|_| Error::Unreadable {
+            base: self.instance(),
+        })
+    }
+
+    fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        url.set_query(None);
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["api", "v1"]).extend(path);
+        }
+        url
+    }
+}
+
+fn items_of(page: &mut Value) -> Vec<Value> {
+    match page.get_mut("items").map(Value::take) {
+        Some(Value::Array(items)) => items,
+        _ => Vec::new(),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+#[cfg(test)]
+impl Client {
+    /// A client of the instance at `url`.
+    pub(super) fn of(url: &str) -> Self {
+        let remote = Remote {
+            url: url.to_owned(),
+            api_token: Some(Secret::from("planted")),
+        };
+        Self::new(&remote).unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! What the client promises, against a stand-in for the instance.
+
+use std::net::TcpListener;
+
+use serde_json::json;
+use wiremock::matchers::{header, method, path, query_param, query_param_is_missing};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+
+#[tokio::test]
+async fn a_list_is_followed_to_its_end_with_the_token() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .and(path("/base/api/v1/incidents"))
+        .and(header("Authorization", "Bearer planted"))
+        .and(query_param("q", "a b"))
+        .and(query_param_is_missing("cursor"))
+        .respond_with(
+            ResponseTemplate::new(200)
+                .set_body_json(json!({"items": [1, 2], "next_cursor": "n&xt", "more": 1})),
+        )
+        .mount(&server)
+        .await;
+    Mock::given(query_param("cursor", "n&xt"))
+        .and(query_param("limit", "3"))
+        .respond_with(
+            ResponseTemplate::new(200).set_body_json(json!({"items": [3], "next_cursor": null})),
+        )
+        .mount(&server)
+        .await;
+    let client = Client::of(&format!("{}/base/", server.uri()));
+    let query = [("q", "a b".to_owned())];
+    let items = client.list(&["incidents"], &query, 5).await.unwrap();
+    assert_eq!(items, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_list_ends_at_the_limit() {
+    let server = MockServer::start().await;
+    Mock::given(query_param("limit", "2"))
+        .respond_with(
+            ResponseTemplate::new(200)
+                .set_body_json(json!({"items": [1, 2], "next_cursor": "more"})),
+        )
+        .expect(1)
+        .mount(&server)
+        .await;
+    let items = Client::of(&server.uri()).list(&["incidents"], &[], 2).await;
+    assert_eq!(items.unwrap(), [1, 2]);
+}
+
+#[tokio::test]
+async fn an_id_cannot_leave_its_place_in_the_path() {
+    let url = Client::of("http://127.0.0.1:9099").url(&["incidents", "../queues?x"]);
+    assert_eq!(
+        url.as_str(),
+        "http://127.0.0.1:9099/api/v1/incidents/..%2Fqueues%3Fx"
+    );
+}
+
+#[tokio::test]
+async fn nothing_listening_is_told_with_what_to_start() {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let url = format!("http://127.0.0.1:{port}");
+    let error = Client::of(&url).get(&["queues"], &[]).await.unwrap_err();
+    let told = error.to_string();
+    assert!(told.contains("Connection refused"), "{told}");
+    assert!(
+        told.ends_with(&format!("is `tocsin serve` running at {url}?")),
+        "{told}"
+    );
+    assert!(error.is_passing());
+}
+
+#[tokio::test]
+async fn a_refusal_says_how_to_pass_the_token_that_was_missing() {
+    let server = MockServer::start().await;
+    let problem = json!({"title": "Unauthorized", "detail": "a token is needed"});
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(401).set_body_json(problem))
+        .mount(&server)
+        .await;
+    let client = Client::of(&server.uri());
+    let error = client.post_webhook(Vec::new(), None).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Unauthorized: a token is needed (HTTP 401): set TOCSIN_WEBHOOK_TOKEN or pass \
+         --webhook-token"
+    );
+    assert!(!error.is_passing());
+}
+
+#[tokio::test]
+async fn a_full_queue_says_when_to_come_again() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(503).insert_header("Retry-After", "7"))
+        .mount(&server)
+        .await;
+    let client = Client::of(&server.uri());
+    let error = client
+        .post(&["queues", "ingest", "pause"], None, None)
+        .await;
+    let error = error.unwrap_err();
+    assert!(error.is_passing());
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+}
+
+#[tokio::test]
+async fn something_that_is_not_tocsin_is_recognised() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(200).set_body_string("<html>"))
+        .mount(&server)
+        .await;
+    let error = Client::of(&server.uri())
+        .get(&["queues"], &[])
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("is it a Tocsin instance?"),
+        "{error}"
+    );
+}
+
+#[test]
+fn only_this_computer_is_loopback() {
+    let local = |url: &str| is_loopback(&Url::parse(url).unwrap());
+    for url in [
+        "http://localhost:1",
+        "http://127.0.0.2",
+        "https://[::1]:9099/x",
+    ] {
+        assert!(local(url), "{url}");
+    }
+    for url in [
+        "http://10.0.0.1",
+        "http://localhost.example",
+        "http://[2001:db8::1]",
+    ] {
+        assert!(!local(url), "{url}");
+    }
+}

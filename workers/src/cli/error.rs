@@ -1,0 +1,186 @@
+//! What can go wrong between here and the instance, told so that a person knows what to do.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{StatusCode, Url};
+use serde_json::Value;
+
+use super::fields::text;
+
+/// So much of an answer that is no problem document is shown.
+const EXCERPT: usize = 200;
+
+/// Why a request did not get its answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// No connection came about.
+    #[error("cannot connect ({why}): is `tocsin serve` running at {base}?")]
+    Unreachable {
+        /// The instance.
+        base: String,
+        /// What the system says.
+        why: String,
+    },
+    /// The connection broke, or no answer came in time.
+    #[error("no answer from {base}: {why}")]
+    Unanswered {
+        /// The instance.
+        base: String,
+        /// What happened.
+        why: String,
+    },
+    /// The instance answered that it will not.
+    #[error("{problem} (HTTP {}){hint}", .status.as_u16())]
+    Refused {
+        /// The answer's status.
+        status: StatusCode,
+        /// What the answer says.
+        problem: String,
+        /// What could help.
+        hint: String,
+        /// When to come again.
+        retry_after: Option<Duration>,
+    },
+    /// The answer is not what the API gives.
+    #[error("{base} did not answer with JSON: is it a Tocsin instance?")]
+    Unreadable {
+        /// The instance.
+        base: String,
+    },
+}
+
+impl Error {
+    /// A request that failed on its way.
+    pub(super) fn of_request(error: &reqwest::Error, base: &Url) -> Self {
+        let base = shown(base);
+        if error.is_connect() && !error.is_timeout() {
+            Self::Unreachable {
+                base,
+                why: root_cause(error),
+            }
+        } else {
+            let why = if error.is_timeout() {
+                "it took too long".to_owned()
+            } else {
+                root_cause(error)
+            };
+            Self::Unanswered { base, why }
+        }
+    }
+
+    /// An answer that is an error. `token` says how to present one, if it asks for one.
+    pub(super) fn of_answer(
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &str,
+        token: &str,
+    ) -> Self {
+        let hint = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => format!(": {token}"),
+            _ => String::new(),
+        };
+        let retry_after = headers
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+            .map(Duration::from_secs);
+        Self::Refused {
+            status,
+            problem: problem(status, body),
+            hint,
+            retry_after,
+        }
+    }
+
+    /// Whether the same request may succeed a little later.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Unanswered { .. } => true,
+            Self::Refused { status, .. } => {
+                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+            }
+            Self::Unreadable { .. } => false,
+        }
+    }
+
+    /// How long the instance asks to wait.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// A URL without the user and password that may be in it.
+pub(super) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+/// "title: detail" of a problem document; else how the answer begins; else what the status means.
+fn problem(status: StatusCode, body: &str) -> String {
+    let document: Value = serde_json::from_str(body).unwrap_or_default();
+    let (title, detail) = (text(&document, "/title"), text(&document, "/detail"));
+    let parts: Vec<&str> = [title.as_str(), detail.as_str()]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect();
+    if !parts.is_empty() {
+        return parts.join(": ");
+    }
+    let meaning = status.canonical_reason().unwrap_or("refused");
+    let excerpt: String = body.trim().chars().take(EXCERPT).collect();
+    if excerpt.is_empty() {
+        meaning.to_owned()
+    } else {
+        format!("{meaning}: {}", excerpt.escape_debug())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, body: &str) -> String {
+        let status = StatusCode::from_u16(status).unwrap();
+        Error::of_answer(status, &HeaderMap::new(), body, "present a token").to_string()
+    }
+
+    #[test]
+    fn a_problem_document_is_told_by_title_detail_and_status() {
+        let body =
+            r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"no incident 7"}"#;
+        assert_eq!(refused(404, body), "Not Found: no incident 7 (HTTP 404)");
+        assert_eq!(refused(400, r#"{"title":"Bad"}"#), "Bad (HTTP 400)");
+    }
+
+    #[test]
+    fn any_other_answer_is_told_as_it_begins() {
+        assert_eq!(refused(502, "<html>\n"), "Bad Gateway: <html> (HTTP 502)");
+        assert_eq!(refused(503, ""), "Service Unavailable (HTTP 503)");
+    }
+
+    #[test]
+    fn a_missing_token_is_told_with_the_way_to_give_one() {
+        let told = refused(401, r#"{"title":"Unauthorized"}"#);
+        assert_eq!(told, "Unauthorized (HTTP 401): present a token");
+    }
+
+    #[test]
+    fn a_password_in_the_url_is_not_shown() {
+        let url = Url::parse("https://ops:planted@tocsin.example/base/").unwrap();
+        assert_eq!(shown(&url), "https://tocsin.example/base");
+    }
+}

@@ -1,0 +1,95 @@
+//! Reading answers leniently: what is missing, null or new never fails.
+
+use serde_json::Value;
+use tocsin::domain::tier::Tier;
+use tocsin::time::Timestamp;
+
+/// The text at a JSON pointer, without control characters (it may come from anybody who can send
+/// an alert); empty if there is none.
+pub(super) fn text(value: &Value, pointer: &str) -> String {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .map(plain)
+        .unwrap_or_default()
+}
+
+/// The whole number at a JSON pointer.
+pub(super) fn number(value: &Value, pointer: &str) -> Option<i64> {
+    value.pointer(pointer).and_then(Value::as_i64)
+}
+
+/// The moment at a JSON pointer.
+pub(super) fn time(value: &Value, pointer: &str) -> Option<Timestamp> {
+    Timestamp::parse(value.pointer(pointer)?.as_str()?)
+}
+
+/// Name and text of each member of the object at a JSON pointer.
+pub(super) fn members(value: &Value, pointer: &str) -> Vec<(String, String)> {
+    let object = value.pointer(pointer).and_then(Value::as_object);
+    object
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| {
+            let text = value.as_str().map_or_else(|| value.to_string(), plain);
+            (plain(name), text)
+        })
+        .collect()
+}
+
+/// The tier at `/tier`, by number and name; empty while it was not worked out.
+pub(super) fn tier(value: &Value) -> String {
+    let Some(number) = number(value, "/tier") else {
+        return String::new();
+    };
+    match i32::try_from(number).ok().and_then(Tier::from_number) {
+        Some(tier) => format!("{number} {}", tier.name()),
+        None => number.to_string(),
+    }
+}
+
+/// `text`, or a dash where there is none.
+pub(super) fn or_dash(text: String) -> String {
+    if text.is_empty() {
+        "-".to_owned()
+    } else {
+        text
+    }
+}
+
+fn plain(text: &str) -> String {
+    text.trim()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_missing_or_of_another_kind_is_left_out() {
+        let value = json!({"title": null, "tier": "x", "opened_at": 5, "labels": []});
+        assert_eq!(text(&value, "/title"), "");
+        assert_eq!(text(&value, "/nothing/at/all"), "");
+        assert_eq!(number(&value, "/tier"), None);
+        assert_eq!(time(&value, "/opened_at"), None);
+        assert_eq!(members(&value, "/labels"), []);
+        assert_eq!(tier(&value), "");
+    }
+
+    #[test]
+    fn a_tier_is_told_with_its_name_if_it_has_one() {
+        assert_eq!(tier(&json!({"tier": 3})), "3 root cause");
+        assert_eq!(tier(&json!({"tier": 7})), "7");
+    }
+
+    #[test]
+    fn an_alert_cannot_send_control_sequences_to_the_terminal() {
+        let value = json!({"title": "\u{1b}[2Jgone\nsecond line"});
+        assert_eq!(text(&value, "/title"), " [2Jgone second line");
+    }
+}

@@ -1,0 +1,154 @@
+//! `tocsin incidents`: the list, and one incident.
+
+mod list;
+mod show;
+
+use clap::{Args, Subcommand};
+use tocsin::time::Timestamp;
+use uuid::Uuid;
+
+use super::client::{Client, Remote};
+use super::output::{print, print_json};
+use super::table::Look;
+
+/// List incidents, newest first, or show one
+#[derive(Debug, Args)]
+pub struct IncidentsArgs {
+    #[command(subcommand)]
+    command: Option<IncidentsCommand>,
+    #[command(flatten)]
+    filters: Filters,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum IncidentsCommand {
+    /// Show one incident: why its level and tier, its repairs and its last occurrences
+    Show {
+        /// The incident's id
+        id: Uuid,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Filters {
+    /// Only in this status: OPEN, ANALYZING, ACKNOWLEDGED or RESOLVED
+    #[arg(long)]
+    status: Option<String>,
+    /// Only at this level: NONE, REPEAT, ESCALATE or PERMANENT_FIX
+    #[arg(long)]
+    level: Option<String>,
+    /// Only of this service
+    #[arg(long)]
+    service: Option<String>,
+    /// Only in this namespace
+    #[arg(long)]
+    namespace: Option<String>,
+    /// Only with this text in title, alert name, service or namespace
+    #[arg(long, value_name = "TEXT")]
+    q: Option<String>,
+}
+
+impl IncidentsArgs {
+    /// Asks the instance and prints what it answers.
+    ///
+    /// # Errors
+    /// The instance does not answer, or there is no such incident.
+    pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
+        let client = Client::new(remote)?;
+        match self.command {
+            Some(IncidentsCommand::Show { id }) => show::show(&client, id, self.json).await,
+            None => list(&client, &self.filters.query(), self.limit, self.json).await,
+        }
+    }
+}
+
+impl Filters {
+    fn query(&self) -> Vec<(&'static str, String)> {
+        let upper = |text: &Option<String>| text.as_deref().map(str::to_uppercase);
+        [
+            ("status", upper(&self.status)),
+            ("level", upper(&self.level)),
+            ("service", self.service.clone()),
+            ("namespace", self.namespace.clone()),
+            ("q", self.q.clone()),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+    }
+}
+
+async fn list(
+    client: &Client,
+    query: &[(&'static str, String)],
+    limit: usize,
+    json: bool,
+) -> anyhow::Result<()> {
+    let items = client.list(&["incidents"], query, limit).await?;
+    if json {
+        return print_json(&items);
+    }
+    if items.is_empty() {
+        let which = if query.is_empty() {
+            "yet"
+        } else {
+            "that match"
+        };
+        eprintln!("No incidents {which}.");
+        return Ok(());
+    }
+    print(&list::render(&items, Timestamp::now(), Look::of_stdout()))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        args: IncidentsArgs,
+    }
+
+    #[test]
+    fn the_instance_and_the_format_can_be_given_anywhere() {
+        let id = "01940000-0000-7000-8000-000000000001";
+        for line in [
+            vec!["incidents", "show", id, "--url", "http://there", "--json"],
+            vec!["incidents", "--url", "http://there", "--json", "show", id],
+        ] {
+            let cli = Cli::try_parse_from(line).unwrap();
+            assert!(cli.args.json);
+            assert!(cli.args.command.is_some());
+            assert!(format!("{:?}", cli.remote).contains("http://there"));
+        }
+    }
+
+    #[test]
+    fn filters_become_the_query_as_the_api_spells_it() {
+        let line = ["incidents", "--status", "open", "--q", "disk full"];
+        let cli = Cli::try_parse_from(line).unwrap();
+        let query = cli.args.filters.query();
+        assert_eq!(
+            query,
+            [("status", "OPEN".to_owned()), ("q", "disk full".to_owned())]
+        );
+    }
+
+    #[test]
+    fn a_token_is_not_shown() {
+        let cli = Cli::try_parse_from(["incidents", "--api-token", "planted"]).unwrap();
+        assert!(!format!("{:?}", cli.remote).contains("planted"));
+    }
+}

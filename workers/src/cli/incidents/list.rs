@@ -1,0 +1,115 @@
+//! The table of incidents: two lines each, so that the whole id fits and can be copied.
+
+use comfy_table::{Cell, Row};
+use serde_json::Value;
+use tocsin::time::Timestamp;
+
+use super::super::age;
+use super::super::fields::{number, or_dash, text, tier, time};
+use super::super::table::{self, Look, cell, dim};
+
+const HEADS: [&str; 5] = [
+    "TITLE\nID",
+    "STATUS\nAGE",
+    "LEVEL\nTIER",
+    "SERVICE\nNAMESPACE",
+    "1h/24h/7d/30d\nEPISODES",
+];
+/// Title and service give way; an id takes 36 columns and is never cut.
+const SHRINK: [(usize, u16); 2] = [(0, 36), (3, 9)];
+
+/// The table, as wide as `look` at most (from 100 columns on).
+pub(super) fn render(incidents: &[Value], now: Timestamp, look: Look) -> String {
+    let mut table = look.table(&HEADS);
+    for incident in incidents {
+        table.add_row(first_line(incident));
+        table.add_row(second_line(incident, now));
+    }
+    look.render(table, &SHRINK)
+}
+
+fn first_line(incident: &Value) -> Row {
+    table::line(vec![
+        cell(&or_dash(text(incident, "/title"))),
+        table::status(&or_dash(text(incident, "/status"))),
+        table::level(&or_dash(text(incident, "/escalation_level"))),
+        cell(&or_dash(text(incident, "/service"))),
+        counts(incident),
+    ])
+}
+
+fn second_line(incident: &Value, now: Timestamp) -> Row {
+    let age = time(incident, "/opened_at").map(|at| age::short(now.since(at)));
+    let episodes = number(incident, "/aggregated_count").map(|count| count.to_string());
+    table::line(vec![
+        dim(&text(incident, "/id")),
+        dim(&or_dash(age.unwrap_or_default())),
+        cell(&or_dash(tier(incident))),
+        dim(&or_dash(text(incident, "/namespace"))),
+        dim(&or_dash(episodes.unwrap_or_default())),
+    ])
+}
+
+fn counts(incident: &Value) -> Cell {
+    let count = |window: &str| number(incident, &format!("/frequency_stats/count_{window}"));
+    let counts: Option<Vec<String>> = ["1h", "24h", "7d", "30d"]
+        .into_iter()
+        .map(|window| count(window).map(|count| count.to_string()))
+        .collect();
+    cell(&or_dash(counts.unwrap_or_default().join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn incidents() -> Vec<Value> {
+        vec![
+            json!({
+                "id": "019aad2e-6d5e-7000-8000-00000000000a",
+                "title": "Pod checkout-api-6c9f7d-x2x of checkout-api is crash looping",
+                "status": "OPEN",
+                "escalation_level": "PERMANENT_FIX",
+                "tier": 3,
+                "service": "checkout-api",
+                "namespace": "shop-production-europe",
+                "frequency_stats":
+                    {"count_1h": 4, "count_24h": 12, "count_7d": 31, "count_30d": 120},
+                "aggregated_count": 4,
+                "opened_at": "2026-11-22T21:25:29.102Z",
+            }),
+            json!({
+                "id": "019aad2e-6d5e-7000-8000-00000000000b",
+                "title": "Disk is full",
+                "status": "ACKNOWLEDGED",
+                "escalation_level": "NONE",
+                "tier": null,
+                "service": "",
+                "frequency_stats": null,
+                "aggregated_count": 1,
+                "opened_at": "2026-11-22T19:28:29.102Z",
+                "unheard_of": {},
+            }),
+        ]
+    }
+
+    fn render_at(width: u16) -> String {
+        let look = Look {
+            width,
+            colour: false,
+        };
+        render(&incidents(), Timestamp(1_795_382_909_102), look)
+    }
+
+    #[test]
+    fn it_reads_well_at_100_columns() {
+        insta::assert_snapshot!(render_at(100), @"");
+    }
+
+    #[test]
+    fn it_reads_well_at_120_columns() {
+        insta::assert_snapshot!(render_at(120), @"");
+    }
+}

@@ -1,0 +1,258 @@
+//! One incident as lines of key and value, and its last occurrences.
+
+use std::fmt::Write as _;
+
+use anyhow::Context;
+use serde_json::Value;
+use tocsin::time::Timestamp;
+use uuid::Uuid;
+
+use super::super::age;
+use super::super::client::Client;
+use super::super::fields::{members, number, or_dash, text, tier, time};
+use super::super::output::{print, print_json};
+use super::super::table::{self, Look, cell, figure};
+
+/// So many occurrences are shown.
+const OCCURRENCES: usize = 10;
+/// Labels that tell one series of an anomaly from another, the telling ones first.
+const TELLING: [&str; 6] = ["pod", "node", "instance", "host", "device", "container"];
+
+/// Asks for the incident and prints it.
+pub(super) async fn show(client: &Client, id: Uuid, json: bool) -> anyhow::Result<()> {
+    let id = id.to_string();
+    let mut incident = client.get(&["incidents", &id], &[]).await?;
+    let path = ["incidents", id.as_str(), "occurrences"];
+    let occurrences = client
+        .list(&path, &[], OCCURRENCES)
+        .await
+        .context("asking for its occurrences")?;
+    if json {
+        if let Some(incident) = incident.as_object_mut() {
+            incident.insert("occurrences".to_owned(), occurrences.into());
+        }
+        return print_json(&incident);
+    }
+    let (now, look) = (Timestamp::now(), Look::of_stdout());
+    print(&facts(&incident, now))?;
+    if !occurrences.is_empty() {
+        print(&table_of(&occurrences, now, look))?;
+    }
+    Ok(())
+}
+
+fn facts(incident: &Value, now: Timestamp) -> String {
+    let mut lines = vec![
+        ("id", text(incident, "/id")),
+        ("anomaly", anomaly(incident)),
+        ("status", text(incident, "/status")),
+        ("severity", text(incident, "/severity")),
+        (
+            "level",
+            because(incident, "/escalation_level", "/escalation_reason"),
+        ),
+        ("tier", tier_and_why(incident)),
+        ("frequency", frequency(incident)),
+        ("episodes", episodes(incident)),
+        ("repairs", repairs(incident, now)),
+    ];
+    for (name, pointer) in [
+        ("opened", "/opened_at"),
+        ("last firing", "/last_firing_at"),
+        ("taken", "/acknowledged_at"),
+        ("resolved", "/resolved_at"),
+    ] {
+        let moment = time(incident, pointer).map(|at| age::moment(at, now));
+        lines.push((name, moment.unwrap_or_default()));
+    }
+    lines.extend([
+        ("resolved by", text(incident, "/resolved_by")),
+        ("operator", text(incident, "/operator")),
+        ("source", text(incident, "/source")),
+        ("made by", text(incident, "/generator_url")),
+        ("analysis", text(incident, "/analysis")),
+    ]);
+    lines.extend(list("labels", members(incident, "/labels"), "="));
+    lines.extend(list("notes", members(incident, "/annotations"), ": "));
+    let mut out = or_dash(text(incident, "/title"));
+    for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
+        let _ = write!(out, "\n  {name:<12}{value}");
+    }
+    out.push('\n');
+    out
+}
+
+/// One line each, the name on the first only.
+fn list(
+    name: &'static str,
+    members: Vec<(String, String)>,
+    sign: &str,
+) -> Vec<(&'static str, String)> {
+    let line = |(at, (key, value)): (usize, (String, String))| {
+        (
+            if at == 0 { name } else { "" },
+            format!("{key}{sign}{value}"),
+        )
+    };
+    members.into_iter().enumerate().map(line).collect()
+}
+
+fn anomaly(incident: &Value) -> String {
+    let parts: Vec<String> = ["/alert_name", "/service", "/namespace", "/error_type"]
+        .into_iter()
+        .map(|pointer| text(incident, pointer))
+        .filter(|part| !part.is_empty())
+        .collect();
+    format!("{} ({})", parts.join(" · "), text(incident, "/anomaly_key"))
+}
+
+fn because(incident: &Value, what: &str, why: &str) -> String {
+    match (text(incident, what), text(incident, why)) {
+        (what, why) if why.is_empty() => what,
+        (what, why) => format!("{what}: {why}"),
+    }
+}
+
+fn tier_and_why(incident: &Value) -> String {
+    match (tier(incident), text(incident, "/tier_reason")) {
+        (tier, _) if tier.is_empty() => "not worked out yet".to_owned(),
+        (tier, why) if why.is_empty() => tier,
+        (tier, why) => format!("{tier}: {why}"),
+    }
+}
+
+fn frequency(incident: &Value) -> String {
+    let counts = ["1h", "24h", "7d", "30d"].into_iter().filter_map(|window| {
+        let count = number(incident, &format!("/frequency_stats/count_{window}"))?;
+        Some(format!("{count} in {window}"))
+    });
+    counts.collect::<Vec<_>>().join(", ")
+}
+
+fn episodes(incident: &Value) -> String {
+    let Some(count) = number(incident, "/aggregated_count") else {
+        return String::new();
+    };
+    let open = number(incident, "/open_episodes").unwrap_or_default();
+    let reopened = match number(incident, "/reopened") {
+        None | Some(0) => String::new(),
+        Some(times) => format!(", reopened {times} times"),
+    };
+    format!("{count}, {open} of them open{reopened}")
+}
+
+fn repairs(incident: &Value, now: Timestamp) -> String {
+    let stats = |field: &str| format!("/repair_stats/{field}");
+    let tried = number(incident, &stats("total_attempts")).unwrap_or_default();
+    if tried == 0 {
+        return "none on this anomaly".to_owned();
+    }
+    let helped = number(incident, &stats("successful_attempts")).unwrap_or_default();
+    let last = text(incident, &stats("last_repair_action"));
+    let ago = time(incident, &stats("last_repair_time"))
+        .map(|at| format!(", {} ago", age::short(now.since(at))))
+        .unwrap_or_default();
+    format!("{tried} on this anomaly, {helped} helped; last {last}{ago}")
+}
+
+fn table_of(occurrences: &[Value], now: Timestamp, look: Look) -> String {
+    let mut table = look.table(&["SEEN", "STARTED", "ENDED", "SENT", "SERIES"]);
+    for occurrence in occurrences {
+        let seen = time(occurrence, "/occurred_at").map(|at| age::short(now.since(at)));
+        let ended = text(occurrence, "/ended_at");
+        table.add_row(table::line(vec![
+            cell(&or_dash(seen.unwrap_or_default())),
+            cell(&or_dash(text(occurrence, "/starts_at"))),
+            cell(if ended.is_empty() {
+                "still fires"
+            } else {
+                &ended
+            }),
+            figure(number(occurrence, "/deliveries")),
+            cell(&series(occurrence)),
+        ]));
+    }
+    look.render(table, &[(4, 12)])
+}
+
+fn series(occurrence: &Value) -> String {
+    let telling = TELLING.iter().find_map(|name| {
+        let value = text(occurrence, &format!("/labels/{name}"));
+        (!value.is_empty()).then(|| format!("{name}={value}"))
+    });
+    telling.unwrap_or_else(|| text(occurrence, "/fingerprint"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_382_909_102);
+
+    #[test]
+    fn an_incident_says_what_it_is_and_why() {
+        let incident = json!({
+            "id": "019aad2e-6d5e-7000-8000-00000000000a",
+            "anomaly_key": "00112233445566778899aabbccddeeff",
+            "title": "Pod is crash looping",
+            "alert_name": "KubePodCrashLooping",
+            "service": "checkout-api",
+            "namespace": "",
+            "error_type": "CrashLoopBackOff",
+            "status": "OPEN",
+            "severity": "warning",
+            "escalation_level": "ESCALATE",
+            "escalation_reason": "7 in 24h (≥ 5)",
+            "tier": 2,
+            "tier_reason": "level is ESCALATE",
+            "frequency_stats": {"count_1h": 2, "count_24h": 7, "count_7d": 7, "count_30d": 9},
+            "repair_stats": {
+                "total_attempts": 2,
+                "successful_attempts": 1,
+                "last_repair_action": "restart_pod",
+                "last_repair_time": "2026-11-22T19:28:29.102Z",
+            },
+            "aggregated_count": 2,
+            "open_episodes": 1,
+            "reopened": 0,
+            "opened_at": "2026-11-22T21:25:29.102Z",
+            "resolved_at": null,
+            "source": "alertmanager",
+            "labels": {"alertname": "KubePodCrashLooping", "job": "checkout-api"},
+            "annotations": {"summary": "Pod is crash looping"},
+        });
+        insta::assert_snapshot!(facts(&incident, NOW), @"");
+    }
+
+    #[test]
+    fn an_incident_of_which_little_is_known_is_shown_too() {
+        insta::assert_snapshot!(facts(&json!({"id": "x", "tier": null}), NOW), @"");
+    }
+
+    #[test]
+    fn occurrences_are_told_apart_by_what_differs() {
+        let occurrences = [
+            json!({
+                "occurred_at": "2026-11-22T21:25:29.102Z",
+                "starts_at": "2026-11-22T21:25:28.000Z",
+                "ended_at": null,
+                "deliveries": 3,
+                "labels": {"pod": "checkout-api-6c9f7d-x2x", "container": "api"},
+            }),
+            json!({
+                "occurred_at": "2026-11-22T20:25:29.102Z",
+                "starts_at": "2026-11-22T20:25:28.000Z",
+                "ended_at": "2026-11-22T20:30:00.000Z",
+                "deliveries": 1,
+                "fingerprint": "d819c8248226542f",
+            }),
+        ];
+        let look = Look {
+            width: 100,
+            colour: false,
+        };
+        insta::assert_snapshot!(table_of(&occurrences, NOW, look), @"");
+    }
+}

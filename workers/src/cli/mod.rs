@@ -1,0 +1,18 @@
+//! The client's side of the program: subcommands that talk to a running instance over HTTP.
+
+mod age;
+mod client;
+mod error;
+mod fields;
+mod incidents;
+mod output;
+mod queues;
+mod repair;
+mod simulate;
+mod table;
+
+pub use client::Remote;
+pub use incidents::IncidentsArgs;
+pub use queues::QueuesArgs;
+pub use repair::RepairArgs;
+pub use simulate::SimulateArgs;

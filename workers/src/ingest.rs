@@ -1,0 +1,285 @@
+//! Ingest: enters delivered alerts into the books. Handlers run concurrently and hand what they
+//! carry to a batcher, which commits what is waiting in one transaction and answers each.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use apalis::prelude::Data;
+use sea_orm::DbErr;
+use tocsin::context::Context;
+use tocsin::domain::aggregation::{Entered, Policy};
+use tocsin::domain::alert::Alert;
+use tocsin::domain::episode::Sighting;
+use tocsin::jobs::{CalculateTier, Content, IngestAlert, JobError};
+use tocsin::metrics::ByFate;
+use tocsin::queue::Push;
+use tocsin::queue::consumer::Held;
+use tocsin::store::error::{Cause, STORE_DELAY, cause};
+use tocsin::store::incidents;
+use tocsin::store::ingest::{Committed, commit};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::tier::SETTLE;
+
+/// How long a commit may take before the store counts as gone.
+const COMMIT: Duration = Duration::from_secs(30);
+/// How often a batch is tried on the spot when the store asks for it (a deadlock, a lock).
+const TRIES: u32 = 3;
+
+/// One delivered alert.
+///
+/// # Errors
+/// It cannot be used, or the store cannot take it now.
+pub async fn handle(
+    job: IngestAlert,
+    held: Data<Arc<Held>>,
+    batchers: Data<Batchers>,
+) -> Result<(), JobError> {
+    let alert = match job.content {
+        Content::Alert(alert) => alert,
+        Content::Rejected { reason, .. } => return Err(JobError::GiveUp(reason)),
+    };
+    if batchers.ignores(&alert) {
+        batchers.count("ignored");
+        return Ok(());
+    }
+    let labels = &batchers.context.config.signature;
+    let origin = (held.id(), held.was_tried());
+    let sighting = Sighting::new(origin, job.source, job.received_at, alert, labels);
+    batchers.enter(sighting).await
+}
+
+/// One batcher for each part of the anomalies, so that no two wait for the same rows.
+#[derive(Clone)]
+pub struct Batchers {
+    context: Context,
+    parts: Arc<[mpsc::Sender<Waiting>]>,
+}
+
+struct Waiting {
+    sighting: Sighting,
+    answer: oneshot::Sender<Result<(), JobError>>,
+}
+
+impl Batchers {
+    /// Starts the batchers; they end with the last handle to them.
+    #[must_use]
+    pub fn start(context: &Context) -> Self {
+        let config = &context.config;
+        let parts = if config.is_embedded() {
+            1
+        } else {
+            config.ingest.batchers
+        };
+        let parts = (0..parts).map(|_| {
+            let (queue, waiting) = mpsc::channel(config.ingest.batch * 2);
+            let batcher = Batcher {
+                context: context.clone(),
+                policy: config.aggregation_policy(),
+                channels: config.channels(),
+            };
+            tokio::spawn(batcher.run(waiting));
+            queue
+        });
+        Self {
+            context: context.clone(),
+            parts: parts.collect(),
+        }
+    }
+
+    fn ignores(&self, alert: &Alert) -> bool {
+        let name = alert.labels.get("alertname");
+        let is_test = alert
+            .labels
+            .get("testalert")
+            .is_some_and(|value| value == "true");
+        is_test || name.is_some_and(|name| self.context.config.ingest.ignore.contains(name))
+    }
+
+    fn count(&self, outcome: &'static str) {
+        self.context
+            .metrics
+            .ingested
+            .get_or_create(&ByFate { outcome })
+            .inc();
+    }
+
+    async fn enter(&self, sighting: Sighting) -> Result<(), JobError> {
+        let part =
+            usize::from(sighting.key.as_bytes()[0] ^ sighting.key.as_bytes()[1].rotate_left(4));
+        let ended = || JobError::RetryAfter {
+            after: STORE_DELAY,
+            why: "the batcher has ended".to_owned(),
+        };
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting { sighting, answer };
+        let queue = &self.parts[part % self.parts.len()];
+        queue.send(waiting).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
+    }
+}
+
+/// Commits the sightings of one part of the anomalies.
+struct Batcher {
+    context: Context,
+    policy: Policy,
+    channels: Vec<String>,
+}
+
+impl Batcher {
+    async fn run(self, mut queue: mpsc::Receiver<Waiting>) {
+        let most = self.context.config.ingest.batch;
+        let mut waiting = Vec::with_capacity(most);
+        while queue.recv_many(&mut waiting, most).await > 0 {
+            waiting.sort_by_key(|w: &Waiting| (w.sighting.received_at, w.sighting.job));
+            self.pass(&mut waiting).await;
+        }
+    }
+
+    /// Commits what is waiting and answers it. A batch that fails on data is split until only the
+    /// alert that is to blame fails.
+    async fn pass(&self, waiting: &mut Vec<Waiting>) {
+        let mut parts = vec![std::mem::take(waiting)];
+        while let Some(mut part) = parts.pop() {
+            match self.commit(&part).await {
+                Ok(committed) => {
+                    let result = self.follow_up(&part, committed).await;
+                    answer(part, || result.clone());
+                }
+                Err(error) if cause(&error) == Cause::Data && part.len() > 1 => {
+                    let rest = part.split_off(part.len() / 2);
+                    parts.push(rest);
+                    parts.push(part);
+                }
+                Err(error) => {
+                    tracing::warn!(alerts = part.len(), "a batch was not committed: {error}");
+                    let error = match cause(&error) {
+                        Cause::Data => Failure::Data(error.to_string()),
+                        Cause::Store => Failure::Store(error.to_string()),
+                        Cause::Other => Failure::Other(error.to_string()),
+                    };
+                    answer(part, || Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    async fn commit(&self, batch: &[Waiting]) -> Result<Committed, DbErr> {
+        let context = &self.context;
+        let sightings: Vec<&Sighting> = batch.iter().map(|waiting| &waiting.sighting).collect();
+        let mut tries = 1;
+        loop {
+            let began = Instant::now();
+            let work = commit(
+                &context.db,
+                &context.clock,
+                &self.policy,
+                &self.channels,
+                &sightings,
+            );
+            let result = tokio::time::timeout(COMMIT, work)
+                .await
+                .unwrap_or_else(|_| {
+                    let what = sea_orm::RuntimeErr::SqlxError(Arc::new(
+                        sea_orm::sqlx::Error::PoolTimedOut,
+                    ));
+                    Err(DbErr::Conn(what))
+                });
+            match result {
+                Err(error) if cause(&error) == Cause::Store && tries < TRIES => {
+                    tracing::debug!("a batch is tried again: {error}");
+                    tokio::time::sleep(Duration::from_millis(20) * tries).await;
+                    tries += 1;
+                }
+                result => {
+                    context.metrics.batch.observe(batch.len() as f64);
+                    context
+                        .metrics
+                        .batch_seconds
+                        .observe(began.elapsed().as_secs_f64());
+                    return result;
+                }
+            }
+        }
+    }
+
+    /// What must follow a commit: count, then push what is due. A push that fails is not lost: the
+    /// mark stays, and recount pushes what is owed.
+    async fn follow_up(&self, batch: &[Waiting], committed: Committed) -> Result<(), Failure> {
+        let mut due = committed.due;
+        if !self.context.counter.counts_rows() {
+            let added = self.context.counter.add(&committed.counted).await;
+            added.map_err(|error| Failure::Store(error.to_string()))?;
+            due.extend(self.mark_again(&committed.touched).await);
+        }
+        let jobs: Vec<_> = due
+            .into_iter()
+            .map(|incident| CalculateTier { incident })
+            .collect();
+        let pushes = jobs.iter().map(|job| Push::new(job).after(SETTLE));
+        if let Err(error) = self.context.queues.push_all(pushes).await {
+            tracing::warn!(
+                incidents = jobs.len(),
+                "tiers stay marked, recount will push them: {error}"
+            );
+        }
+        self.observe(batch, &committed.entered);
+        Ok(())
+    }
+
+    /// A tier worker may have cleared a mark between our commit and our count, and so have missed
+    /// what was counted: it is set again.
+    async fn mark_again(&self, touched: &[Uuid]) -> Vec<Uuid> {
+        let (db, now) = (self.context.db.write(), self.context.clock.now());
+        incidents::mark_due(db, touched, now)
+            .await
+            .unwrap_or_else(|error| {
+                tracing::warn!("cannot mark incidents again, the next alert will: {error}");
+                Vec::new()
+            })
+    }
+
+    fn observe(&self, batch: &[Waiting], entered: &[Entered]) {
+        let (metrics, now) = (&self.context.metrics, self.context.clock.now());
+        let new = entered.iter().filter(|fate| **fate == Entered::New).count();
+        for (outcome, n) in [("new", new), ("resent", entered.len() - new)] {
+            metrics
+                .ingested
+                .get_or_create(&ByFate { outcome })
+                .inc_by(n as u64);
+        }
+        for waiting in batch {
+            let latency = now.since(waiting.sighting.received_at);
+            metrics.ingest_seconds.observe(latency.as_secs_f64());
+        }
+    }
+}
+
+/// Why a part of a batch was not entered; the same for each of its alerts.
+#[derive(Clone, Debug)]
+enum Failure {
+    Data(String),
+    Store(String),
+    Other(String),
+}
+
+impl From<Failure> for JobError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Data(why) => Self::GiveUp(format!("the store refuses it: {why}")),
+            Failure::Store(why) => Self::RetryAfter {
+                after: STORE_DELAY,
+                why,
+            },
+            Failure::Other(why) => Self::Retry(why),
+        }
+    }
+}
+
+fn answer(part: Vec<Waiting>, result: impl Fn() -> Result<(), Failure>) {
+    for waiting in part {
+        // A handler that timed out is not there any more; its job is delivered again.
+        let _ = waiting.answer.send(result().map_err(JobError::from));
+    }
+}

@@ -1,0 +1,106 @@
+//! The program: one subcommand for each way to run a part of Tocsin, and for each thing to ask it.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tocsin::config::Config;
+use tocsin_workers::cli::{IncidentsArgs, QueuesArgs, Remote, RepairArgs, SimulateArgs};
+use tracing_subscriber::EnvFilter;
+
+mod admin;
+mod run;
+
+/// What stands between a noisy alerting stack and the people on call.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    /// The settings' file; without it, tocsin.toml if there is one.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything in one process.
+    Serve,
+    /// Run an ingress: take alerts in and serve the API.
+    Ingress,
+    /// Run workers.
+    Work(run::WorkArgs),
+    /// Apply, take back or list the changes of the database's schema.
+    #[command(subcommand)]
+    Migrate(admin::Migrate),
+    /// List incidents, or show one.
+    Incidents(At<IncidentsArgs>),
+    /// Record what was tried on an incident.
+    Repair(At<RepairArgs>),
+    /// Look at the queues, pause and resume them.
+    Queues(At<QueuesArgs>),
+    /// Post a storm of alerts to a running instance and see what comes out.
+    Simulate(At<SimulateArgs>),
+    /// Show or check the settings.
+    #[command(subcommand)]
+    Config(admin::Settings),
+}
+
+/// A command, and the instance that it talks to.
+#[derive(clap::Args)]
+struct At<T: clap::Args> {
+    #[command(flatten)]
+    remote: Remote,
+    #[command(flatten)]
+    args: T,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    match runtime.block_on(execute(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("tocsin: {error:#}");
+    ExitCode::FAILURE
+}
+
+async fn execute(cli: Cli) -> anyhow::Result<()> {
+    let config = || Config::load(cli.config.as_deref());
+    match cli.command {
+        Command::Serve => run::serve(started(config()?)).await,
+        Command::Ingress => run::ingress(started(config()?)).await,
+        Command::Work(args) => run::work(started(config()?), args).await,
+        Command::Migrate(what) => admin::migrate(&config()?, what).await,
+        Command::Config(what) => admin::settings(config()?, what),
+        Command::Incidents(at) => at.args.run(&at.remote).await,
+        Command::Repair(at) => at.args.run(&at.remote).await,
+        Command::Queues(at) => at.args.run(&at.remote).await,
+        Command::Simulate(at) => at.args.run(&at.remote).await,
+    }
+}
+
+/// A long-running process logs; `RUST_LOG` chooses how much.
+fn started(config: Config) -> Config {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+        EnvFilter::new("info,apalis_core=warn,sea_orm_migration=warn,sqlx=warn")
+    });
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+    config
+}

@@ -1,0 +1,203 @@
+//! Lines of a message, written as HTML for Telegram or as plain text.
+//!
+//! A line knows its own length as Telegram counts it, and markup is never cut: what does not fit
+//! goes as a whole line.
+
+use reqwest::Url;
+use uuid::Uuid;
+
+/// One part of a line.
+#[derive(Clone, Debug)]
+enum Span {
+    Symbol(&'static str),
+    Text(String),
+    Bold(String),
+    Code(String),
+    Id(Uuid),
+    Link(&'static str, Url),
+}
+
+/// One line.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Line(Vec<Span>);
+
+impl Line {
+    /// A line without anything in it.
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// A symbol that leads the line; plain text goes without.
+    pub(super) fn symbol(self, symbol: &'static str) -> Self {
+        self.with(Span::Symbol(symbol))
+    }
+
+    /// Text as it is.
+    pub(super) fn text(self, text: impl Into<String>) -> Self {
+        self.with(Span::Text(text.into()))
+    }
+
+    /// Text that stands out.
+    pub(super) fn bold(self, text: impl Into<String>) -> Self {
+        self.with(Span::Bold(text.into()))
+    }
+
+    /// A name to copy, in which the reader's program looks for no links.
+    pub(super) fn code(self, text: impl Into<String>) -> Self {
+        self.with(Span::Code(text.into()))
+    }
+
+    /// An incident's id, short where a person reads it: a UUIDv7 begins with the time, so the last
+    /// eight digits are what tells two apart. Plain text has all of it.
+    pub(super) fn id(self, id: Uuid) -> Self {
+        self.with(Span::Id(id))
+    }
+
+    /// A link.
+    pub(super) fn link(self, label: &'static str, url: Url) -> Self {
+        self.with(Span::Link(label, url))
+    }
+
+    /// What sets two parts apart, unless the line is still empty.
+    pub(super) fn dot(self) -> Self {
+        if self.is_empty() {
+            self
+        } else {
+            self.text(" · ")
+        }
+    }
+
+    /// Whether nothing is in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// As plain text.
+    pub(super) fn plain(&self) -> String {
+        self.0.iter().map(Span::plain).collect()
+    }
+
+    fn html(&self) -> String {
+        self.0.iter().map(Span::html).collect()
+    }
+
+    /// Its length after entity parsing, in UTF-16 code units.
+    fn units(&self) -> usize {
+        let units = |span: &Span| span.shown().encode_utf16().count();
+        self.0.iter().map(units).sum()
+    }
+
+    fn with(mut self, span: Span) -> Self {
+        self.0.push(span);
+        self
+    }
+}
+
+impl Span {
+    /// What the reader of the HTML sees.
+    fn shown(&self) -> String {
+        match self {
+            Self::Symbol(symbol) => format!("{symbol} "),
+            Self::Text(text) | Self::Bold(text) | Self::Code(text) => text.clone(),
+            Self::Id(id) => format!("{:08x}", id.as_u128() & 0xffff_ffff),
+            Self::Link(label, _) => (*label).to_owned(),
+        }
+    }
+
+    fn html(&self) -> String {
+        let shown = escape(&self.shown());
+        match self {
+            Self::Symbol(_) | Self::Text(_) => shown,
+            Self::Bold(_) => format!("<b>{shown}</b>"),
+            Self::Code(_) | Self::Id(_) => format!("<code>{shown}</code>"),
+            Self::Link(_, url) => format!("<a href=\"{}\">{shown}</a>", escape(url.as_str())),
+        }
+    }
+
+    fn plain(&self) -> String {
+        match self {
+            Self::Symbol(_) => String::new(),
+            Self::Text(text) | Self::Bold(text) | Self::Code(text) => text.clone(),
+            Self::Id(id) => id.to_string(),
+            Self::Link(label, url) => format!("{label} {url}"),
+        }
+    }
+}
+
+/// As HTML that shows at most `limit` UTF-16 code units. The lines come most important first; from
+/// the first that does not fit, they are left out.
+pub(super) fn html(lines: &[Line], limit: usize) -> String {
+    let mut html = String::new();
+    let mut units = 0;
+    for line in lines {
+        let line_break = usize::from(!html.is_empty());
+        units += line_break + line.units();
+        if units > limit {
+            break;
+        }
+        if line_break > 0 {
+            html.push('\n');
+        }
+        html.push_str(&line.html());
+    }
+    html
+}
+
+/// Escapes for text and for quoted attributes.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_lines_go_when_the_limit_is_reached() {
+        let lines = [
+            Line::new().symbol("🚨").bold("a<b"),
+            Line::new().code("second"),
+            Line::new().text("third"),
+        ];
+        let first = "🚨 <b>a&lt;b</b>";
+        let both = "🚨 <b>a&lt;b</b>\n<code>second</code>";
+        assert_eq!(html(&lines, 6), first);
+        assert_eq!(html(&lines, 12), first);
+        assert_eq!(html(&lines, 13), both);
+        assert_eq!(html(&lines, 18), both);
+        assert_eq!(html(&lines, 19), format!("{both}\nthird"));
+    }
+
+    #[test]
+    fn each_part_has_its_html_and_its_plain_text() -> Result<(), Box<dyn std::error::Error>> {
+        let url = Url::parse("https://example.com/?a=1&b=\"2\"#'")?;
+        let line = Line::new()
+            .dot()
+            .bold("\"b\"")
+            .dot()
+            .link("Source", url)
+            .text(" & ")
+            .id(Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0abc_def0));
+        assert_eq!(
+            html(std::slice::from_ref(&line), 100),
+            "<b>&quot;b&quot;</b> · <a href=\"https://example.com/?a=1&amp;b=%222%22#'\">Source</a> \
+             &amp; <code>0abcdef0</code>"
+        );
+        assert_eq!(
+            line.plain(),
+            "\"b\" · Source https://example.com/?a=1&b=%222%22#' & \
+             01990000-0000-7000-8000-00000abcdef0"
+        );
+        Ok(())
+    }
+}

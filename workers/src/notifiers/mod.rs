@@ -1,0 +1,66 @@
+//! How people are told. ADD A NOTIFIER HERE: a file with a type that is a [`Notifier`], a line in
+//! the list below, and the setting that chooses it.
+
+pub mod log;
+mod markup;
+mod message;
+pub mod telegram;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tocsin::entity::notifications::Kind;
+use tocsin::entity::{anomalies, incidents};
+
+/// What a message is made from.
+#[derive(Clone, Debug)]
+pub struct Card {
+    /// What it tells.
+    pub kind: Kind,
+    /// The incident it is about, as it stands now.
+    pub incident: incidents::Model,
+    /// That incident's anomaly, as it stands now.
+    pub anomaly: anomalies::Model,
+}
+
+/// A message that the provider took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// The provider's id for it, where it gives one.
+    pub message_id: Option<String>,
+}
+
+/// Why a message did not go out. No secret is in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The provider wants no message before this has passed. That is no failed attempt.
+    #[error("wait {after:?}: {why}")]
+    Wait {
+        /// How long, from now.
+        after: Duration,
+        /// What the provider said.
+        why: String,
+    },
+    /// It may go better later: the provider is down, out of reach or did not answer in time.
+    #[error("{0}")]
+    Retry(String),
+    /// It will never go out as it is: the provider refused it, and says why.
+    #[error("{0}")]
+    GiveUp(String),
+}
+
+/// A way to tell people.
+#[async_trait]
+pub trait Notifier: Send + Sync {
+    /// The channel's name, as the `notifications` rows hold it.
+    fn channel(&self) -> &str;
+
+    /// The text for a card, ready for [`send`](Self::send) and within the channel's limits.
+    fn render(&self, card: &Card) -> String;
+
+    /// Sends a text that was rendered before, once. Repeating is the caller's.
+    async fn send(&self, body: &str) -> Result<Sent, SendError>;
+}

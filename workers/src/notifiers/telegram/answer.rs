@@ -1,0 +1,232 @@
+//! What the Bot API's answers mean.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use crate::notifiers::{SendError, Sent};
+
+/// The wait where a 429 does not say how long.
+const WAIT_DEFAULT: Duration = Duration::from_secs(5);
+/// The longest wait that is obeyed.
+const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// What became of a message. The text of an error holds what the provider said, unbounded and
+/// unchecked.
+///
+/// A success that does not read as one is tried again: something between here and Telegram may
+/// have answered for it, and a message twice is better than none.
+pub(super) fn outcome(status: StatusCode, body: &[u8]) -> Result<Sent, SendError> {
+    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let why = said(status, &answer);
+    Err(match status.as_u16() {
+        200..=299 => return accepted(&answer).ok_or(SendError::Retry(why)),
+        429 => SendError::Wait {
+            after: wait(&answer),
+            why,
+        },
+        408 | 500..=599 => SendError::Retry(why),
+        _ => SendError::GiveUp(match moved_to(&answer) {
+            Some(chat) => {
+                format!("the group is now the chat {chat}: set TOCSIN_TELEGRAM_CHAT to it ({why})")
+            }
+            None => why,
+        }),
+    })
+}
+
+fn accepted(answer: &Value) -> Option<Sent> {
+    (answer.get("ok")? == true).then(|| Sent {
+        message_id: answer.pointer("/result/message_id").and_then(scalar),
+    })
+}
+
+fn said(status: StatusCode, answer: &Value) -> String {
+    let code = status.as_u16();
+    match answer.get("description").and_then(Value::as_str) {
+        Some(description) => format!("Telegram answered {code}: {description}"),
+        None if status.is_success() => {
+            format!("Telegram answered {code} with something else than ok")
+        }
+        None => format!("Telegram answered {code} without a reason"),
+    }
+}
+
+fn wait(answer: &Value) -> Duration {
+    answer
+        .pointer("/parameters/retry_after")
+        .and_then(Value::as_u64)
+        .map_or(WAIT_DEFAULT, |seconds| Duration::from_secs(seconds.max(1)))
+        .min(WAIT_MAX)
+}
+
+fn moved_to(answer: &Value) -> Option<String> {
+    answer
+        .pointer("/parameters/migrate_to_chat_id")
+        .and_then(scalar)
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn answered(code: u16, body: &str) -> Result<Sent, SendError> {
+        outcome(
+            StatusCode::from_u16(code).unwrap_or_default(),
+            body.as_bytes(),
+        )
+    }
+
+    fn sent(message_id: Option<&str>) -> Result<Sent, SendError> {
+        Ok(Sent {
+            message_id: message_id.map(str::to_owned),
+        })
+    }
+
+    fn wait(seconds: u64, why: &str) -> Result<Sent, SendError> {
+        Err(SendError::Wait {
+            after: Duration::from_secs(seconds),
+            why: why.to_owned(),
+        })
+    }
+
+    fn retry(why: &str) -> Result<Sent, SendError> {
+        Err(SendError::Retry(why.to_owned()))
+    }
+
+    fn give_up(why: &str) -> Result<Sent, SendError> {
+        Err(SendError::GiveUp(why.to_owned()))
+    }
+
+    fn refusal(code: u16, description: &str) -> Result<Sent, SendError> {
+        let body = json!({"ok": false, "error_code": code, "description": description});
+        answered(code, &body.to_string())
+    }
+
+    #[test]
+    fn a_message_that_was_taken_is_sent() {
+        let taken = json!({"ok": true, "result": {
+            "message_id": 1,
+            "date": 0,
+            "chat": {"id": -1_001_234_567_890_i64, "type": "supergroup", "title": "ops"},
+            "text": "text",
+        }});
+        assert_eq!(answered(200, &taken.to_string()), sent(Some("1")));
+        assert_eq!(answered(200, r#"{"ok":true,"result":{}}"#), sent(None));
+        assert_eq!(answered(200, r#"{"ok":true}"#), sent(None));
+    }
+
+    #[test]
+    fn a_success_that_does_not_read_as_one_is_tried_again() {
+        let expected = retry("Telegram answered 200 with something else than ok");
+        for body in [
+            "",
+            "<html>Welcome to this hotel</html>",
+            "[]",
+            "null",
+            r#"{"ok":"#,
+        ] {
+            assert_eq!(answered(200, body), expected, "{body}");
+        }
+        assert_eq!(
+            answered(200, r#"{"ok":false,"description":"Bad Request"}"#),
+            retry("Telegram answered 200: Bad Request")
+        );
+    }
+
+    #[test]
+    fn a_refusal_is_given_up_with_what_telegram_said() {
+        for (code, description) in [
+            (
+                400,
+                "Bad Request: can't parse entities: Unsupported start tag \"\" at byte offset 218",
+            ),
+            (400, "Bad Request: message is too long"),
+            (400, "Bad Request: message is not modified"),
+            (400, "Bad Request: message to edit not found"),
+            (401, "Unauthorized"),
+            (403, "Forbidden: bot was blocked by the user"),
+            (404, "Not Found"),
+        ] {
+            let expected = give_up(&format!("Telegram answered {code}: {description}"));
+            assert_eq!(refusal(code, description), expected);
+        }
+        assert_eq!(
+            answered(404, ""),
+            give_up("Telegram answered 404 without a reason")
+        );
+        assert_eq!(
+            answered(302, ""),
+            give_up("Telegram answered 302 without a reason")
+        );
+        assert_eq!(
+            answered(418, "teapot"),
+            give_up("Telegram answered 418 without a reason")
+        );
+    }
+
+    #[test]
+    fn a_group_that_moved_is_given_up_with_the_chat_to_set() {
+        let moved = json!({
+            "ok": false,
+            "error_code": 400,
+            "description": "Bad Request: group chat was upgraded to a supergroup chat",
+            "parameters": {"migrate_to_chat_id": -1_001_234_567_890_i64},
+        });
+        let expected = "the group is now the chat -1001234567890: set TOCSIN_TELEGRAM_CHAT to it \
+                        (Telegram answered 400: Bad Request: group chat was upgraded to a \
+                        supergroup chat)";
+        assert_eq!(answered(400, &moved.to_string()), give_up(expected));
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again() {
+        assert_eq!(
+            refusal(500, "Internal"),
+            retry("Telegram answered 500: Internal")
+        );
+        assert_eq!(
+            answered(502, "<html>Bad Gateway</html>"),
+            retry("Telegram answered 502 without a reason")
+        );
+        assert_eq!(
+            answered(408, ""),
+            retry("Telegram answered 408 without a reason")
+        );
+    }
+
+    #[test]
+    fn too_many_requests_wait_as_long_as_telegram_says() {
+        let says = |retry_after: Value| {
+            let body = json!({
+                "ok": false,
+                "error_code": 429,
+                "description": "Too Many Requests: retry after 7",
+                "parameters": {"retry_after": retry_after},
+            });
+            answered(429, &body.to_string())
+        };
+        let why = "Telegram answered 429: Too Many Requests: retry after 7";
+        assert_eq!(says(json!(7)), wait(7, why));
+        assert_eq!(says(json!(0)), wait(1, why));
+        assert_eq!(says(json!(u64::MAX)), wait(86_400, why));
+        for garbage in [json!(null), json!("soon"), json!(-3), json!(1.5), json!({})] {
+            assert_eq!(says(garbage), wait(5, why));
+        }
+        assert_eq!(
+            answered(429, ""),
+            wait(5, "Telegram answered 429 without a reason")
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! Notify: sends messages that are owed, each once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use apalis::prelude::Data;
+use sea_orm::DbErr;
+use tocsin::context::Context;
+use tocsin::entity::notifications::{Model, State};
+use tocsin::jobs::{JobError, Notify};
+use tocsin::metrics::ByMessage;
+use tocsin::queue::consumer::Held;
+use tocsin::store::{anomalies, incidents, maintenance, notifications};
+use uuid::Uuid;
+
+use crate::notifiers::log::Log;
+use crate::notifiers::telegram::Telegram;
+use crate::notifiers::{Card, Notifier, SendError, Sent};
+
+/// How often, and how long apart, it is tried to remember that a message was sent: as long as it is
+/// not remembered, it would be sent again.
+const REMEMBER: (u32, Duration) = (60, Duration::from_millis(500));
+
+/// Where messages are sent from.
+#[derive(Clone)]
+pub struct Desk {
+    context: Context,
+    notifiers: Arc<[Box<dyn Notifier>]>,
+}
+
+impl Desk {
+    /// With the notifiers that the settings call for. The log is always there, for messages that
+    /// were owed to it.
+    #[must_use]
+    pub fn new(context: &Context) -> Self {
+        let config = &context.config;
+        let mut notifiers: Vec<Box<dyn Notifier>> = vec![Box::new(Log)];
+        if let (Some(token), Some(chat)) = (&config.telegram_token, &config.telegram_chat) {
+            match Telegram::new(&config.telegram_api, token.expose(), chat) {
+                Ok(telegram) => notifiers.push(Box::new(telegram)),
+                Err(error) => tracing::error!("Telegram cannot be used: {error}"),
+            }
+        }
+        Self {
+            context: context.clone(),
+            notifiers: notifiers.into(),
+        }
+    }
+
+    fn count(&self, outcome: &'static str) {
+        self.context
+            .metrics
+            .messages
+            .get_or_create(&ByMessage { outcome })
+            .inc();
+    }
+}
+
+/// One message.
+///
+/// # Errors
+/// It cannot go out now, or never.
+pub async fn handle(job: Notify, _held: Data<Arc<Held>>, desk: Data<Desk>) -> Result<(), JobError> {
+    let (db, token) = (&desk.context.db, Uuid::now_v7());
+    let Some((row, notifier, body)) = claim(&desk, job.notification, token).await? else {
+        return Ok(());
+    };
+    match notifier.send(&body).await {
+        Ok(sent) => remember(&desk, &row, sent).await,
+        Err(SendError::Wait { after, why }) => {
+            desk.count("delayed");
+            notifications::release(db.write(), row.id, token).await?;
+            Err(JobError::RetryAfter { after, why })
+        }
+        Err(SendError::Retry(why)) => {
+            desk.count("failed");
+            notifications::release(db.write(), row.id, token).await?;
+            Err(JobError::Retry(why))
+        }
+        Err(SendError::GiveUp(why)) => {
+            desk.count("given_up");
+            notifications::give_up(db.write(), row.id, &why).await?;
+            Err(JobError::GiveUp(why))
+        }
+    }
+}
+
+/// Makes the message ours to send, in one transaction: its text is fixed at the first claim, from
+/// what holds at that moment; the anomaly's lock decides whether a rise is in it or has a message
+/// of its own. `None` if there is nothing to send.
+async fn claim<'a>(
+    desk: &'a Desk,
+    id: Uuid,
+    token: Uuid,
+) -> Result<Option<(Model, &'a dyn Notifier, String)>, JobError> {
+    let context = &desk.context;
+    let tx = context.db.begin().await?;
+    let Some(row) = notifications::lock(&tx, id).await? else {
+        return Ok(None);
+    };
+    if matches!(row.state, State::Sent | State::GivenUp) {
+        return Ok(None);
+    }
+    let now = context.clock.of_store(maintenance::now(&tx).await?);
+    if let Some(until) = row.claimed_until.filter(|until| *until > now) {
+        let after = until.since(now);
+        let why = "another sends it, or died doing so".to_owned();
+        return Err(JobError::RetryAfter { after, why });
+    }
+    let Some(notifier) = desk.notifiers.iter().find(|n| n.channel() == row.channel) else {
+        let why = format!("the channel {} is not configured any more", row.channel);
+        notifications::give_up(&tx, id, &why).await?;
+        tx.commit().await?;
+        return Err(JobError::GiveUp(why));
+    };
+    let body = match row.body.clone() {
+        Some(body) => body,
+        None => match card(&tx, &row).await? {
+            Some(card) => notifier.render(&card),
+            None => return Ok(None),
+        },
+    };
+    notifications::claim(&tx, &row, token, body.clone(), now).await?;
+    tx.commit().await?;
+    Ok(Some((row, notifier.as_ref(), body)))
+}
+
+async fn card(tx: &sea_orm::DatabaseTransaction, row: &Model) -> Result<Option<Card>, DbErr> {
+    let Some(incident) = incidents::find(tx, row.incident_id).await? else {
+        return Ok(None);
+    };
+    let Some((anomaly, _)) = anomalies::lock_shared(tx, &incident.anomaly_key).await? else {
+        return Ok(None);
+    };
+    // Read again: the anomaly is ours now, and with it the incident.
+    let incident = incidents::find(tx, row.incident_id).await?;
+    Ok(incident.map(|incident| Card {
+        kind: row.kind,
+        incident,
+        anomaly,
+    }))
+}
+
+async fn remember(desk: &Desk, row: &Model, sent: Sent) -> Result<(), JobError> {
+    desk.count("sent");
+    let (db, now) = (desk.context.db.write(), desk.context.clock.now());
+    let mut tries = 1;
+    loop {
+        match notifications::sent(db, row.id, sent.message_id.clone(), now).await {
+            Ok(()) => return Ok(()),
+            Err(error) if tries >= REMEMBER.0 => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!("a message was sent, and that cannot be written yet: {error}");
+                tokio::time::sleep(REMEMBER.1).await;
+                tries += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! `serve`, `ingress` and `work`: the long-running processes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use tocsin::config::Config;
+use tocsin::context::Context;
+use tocsin::ingress::{self, Gate, Ingress};
+use tocsin::jobs::QUEUES;
+use tocsin::queue::schedule;
+use tocsin::time::Timestamp;
+use tocsin_workers::{fleet, workers};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Options of `work`.
+#[derive(clap::Args)]
+pub(crate) struct WorkArgs {
+    /// Only these queues' workers, with commas between them.
+    #[arg(long, value_delimiter = ',', value_name = "QUEUES", value_parser = QUEUES)]
+    queues: Option<Vec<String>>,
+}
+
+/// Everything in one process.
+pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
+    let listener = bind(config.listen).await?;
+    let context = Context::open(config).await?;
+    let stop = stop_on_signal()?;
+    let ingress = with_gate(&context);
+    print_welcome(&context.config, listener.local_addr()?);
+
+    let mut parts = JoinSet::new();
+    watch_gate(&mut parts, &ingress, &stop);
+    parts.spawn(schedule::run(context.queues.clone(), stop.clone()));
+    // Requests are finished first: what they push is drained by the workers of the next start.
+    let served = ingress::serve(
+        listener,
+        ingress::router(&ingress),
+        stop.clone().cancelled_owned(),
+    );
+    let drain = context.config.queue.drain.0;
+    let (served, ()) = tokio::join!(served, fleet::run(workers(&context), stop.clone(), drain));
+    stop.cancel();
+    parts.join_all().await;
+    context.db.close().await?;
+    Ok(served?)
+}
+
+/// An ingress alone.
+pub(crate) async fn ingress(config: Config) -> anyhow::Result<()> {
+    refuse_embedded(&config, "ingress")?;
+    let listener = bind(config.listen).await?;
+    let context = Context::open(config).await?;
+    let stop = stop_on_signal()?;
+    let ingress = with_gate(&context);
+    tracing::info!("listening on http://{}", listener.local_addr()?);
+
+    let mut parts = JoinSet::new();
+    watch_gate(&mut parts, &ingress, &stop);
+    let served = ingress::serve(
+        listener,
+        ingress::router(&ingress),
+        stop.clone().cancelled_owned(),
+    )
+    .await;
+    stop.cancel();
+    parts.join_all().await;
+    context.db.close().await?;
+    Ok(served?)
+}
+
+/// Workers alone.
+pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
+    refuse_embedded(&config, "work")?;
+    let metrics_listen = config.metrics_listen;
+    let context = Context::open(config).await?;
+    let stop = stop_on_signal()?;
+
+    let mut parts = JoinSet::new();
+    if let Some(address) = metrics_listen {
+        let listener = bind(address).await?;
+        tracing::info!("health and metrics on http://{}", listener.local_addr()?);
+        let router = ingress::health_only(&with_gate(&context));
+        let stopped = stop.clone().cancelled_owned();
+        parts.spawn(async move {
+            if let Err(error) = ingress::serve(listener, router, stopped).await {
+                tracing::error!("health and metrics are not served any more: {error}");
+            }
+        });
+    }
+    parts.spawn(schedule::run(context.queues.clone(), stop.clone()));
+    let mut chosen = workers(&context);
+    if let Some(queues) = args.queues {
+        chosen.retain(|worker| queues.iter().any(|queue| queue == worker.queue()));
+    }
+    let queues: Vec<&str> = chosen.iter().map(fleet::Worker::queue).collect();
+    tracing::info!("working on {}", queues.join(", "));
+    fleet::run(chosen, stop.clone(), context.config.queue.drain.0).await;
+    parts.join_all().await;
+    context.db.close().await?;
+    Ok(())
+}
+
+fn refuse_embedded(config: &Config, command: &str) -> anyhow::Result<()> {
+    if config.is_embedded() {
+        bail!(
+            "`tocsin {command}` shares its work with other processes, and a SQLite file serves one: \
+             run `tocsin serve`, or set TOCSIN_DATABASE_URL=postgres://…"
+        );
+    }
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))
+}
+
+fn with_gate(context: &Context) -> Ingress {
+    Ingress {
+        context: context.clone(),
+        gate: Arc::new(Gate::default()),
+    }
+}
+
+fn watch_gate(parts: &mut JoinSet<()>, ingress: &Ingress, stop: &CancellationToken) {
+    let (ingress, stop) = (ingress.clone(), stop.clone());
+    parts.spawn(async move { ingress.gate.watch(&ingress.context, stop).await });
+}
+
+/// Cancelled at SIGTERM or SIGINT; a second one ends the process at once.
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let (mut term, mut int) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        for second in [false, true] {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+            if second {
+                std::process::exit(130);
+            }
+            tracing::info!("stopping: finishing what runs");
+            token.cancel();
+        }
+    });
+    Ok(stop)
+}
+
+#[allow(clippy::print_stdout)]
+fn print_welcome(config: &Config, address: SocketAddr) {
+    let now = Timestamp::now();
+    let token = |set: bool, name: &str| {
+        if set {
+            format!(" -H \"Authorization: Bearer ${name}\"")
+        } else {
+            String::new()
+        }
+    };
+    let header = token(config.webhook_token.is_some(), "TOCSIN_WEBHOOK_TOKEN");
+    let place = match address.port() {
+        9099 => String::new(),
+        port => format!("TOCSIN_URL=http://127.0.0.1:{port} "),
+    };
+    let program = std::env::args()
+        .next()
+        .unwrap_or_else(|| "tocsin".to_owned());
+    println!(
+        "Tocsin listens on http://{address} and keeps its data in {:?}.
+
+Try it, in another terminal:
+  curl -s{header} http://{address}/api/v1/alertmanager -d '{{\"alerts\":[{{\"status\":\"firing\",\"labels\":{{\"alertname\":\"HighErrorRate\",\"service\":\"checkout\",\"severity\":\"critical\"}},\"annotations\":{{\"summary\":\"5% of requests fail\"}},\"startsAt\":\"{now}\"}}]}}'
+and then see the incident:
+  {place}{program} incidents
+",
+        config.database_url
+    );
+}
