@@ -1,1 +1,15 @@
-fn main() {}
+//! Flows through the real HTTP routes against real databases: each test on SQLite and on
+//! PostgreSQL, in a file or schema of its own. `./scripts/test` starts what they need.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod harness;
+mod telegram;
+
+mod flow;

@@ -1,6 +1,5 @@
 //! What can go wrong between here and the instance, told so that a person knows what to do.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};

@@ -89,6 +89,7 @@ fn render(queues: &[Value], look: Look) -> String {
         "WORKERS",
         "STATE",
     ]);
+    table::align_right(&mut table, [1, 2, 3, 4, 6]);
     for queue in queues {
         table.add_row(row(queue));
     }
@@ -137,6 +138,11 @@ mod tests {
             width: 100,
             colour: false,
         };
-        insta::assert_snapshot!(render(&queues, look), @"");
+        insta::assert_snapshot!(render(&queues, look), @"
+        QUEUE    READY  DELAYED  IN FLIGHT  DEAD  OLDEST  WORKERS  STATE
+        ──────────────────────────────────────────────────────────────────
+        ingest  120500        0       2000     0  1m            2  running
+        notify       3        1          0     4  -             1  paused
+        ");
     }
 }

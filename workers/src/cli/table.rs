@@ -9,6 +9,8 @@ use comfy_table::{TableStyle, Width};
 const PIPED_WIDTH: u16 = 120;
 /// Spaces between two columns.
 const GAP: u16 = 2;
+/// What cells are broken at: nothing that is in them, so that a cut is where the space ends.
+const NO_WORDS: char = '\0';
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 
 /// What the reader's side can show.
@@ -38,7 +40,10 @@ impl Look {
     /// An empty table with these column heads.
     pub(super) fn table(self, heads: &[&str]) -> Table {
         let mut table = Table::new();
-        table.load_style(STYLE).force_no_tty();
+        table
+            .load_style(STYLE)
+            .set_delimiter(NO_WORDS)
+            .force_no_tty();
         if self.colour {
             table.enforce_styling();
         }
@@ -100,10 +105,18 @@ pub(super) fn attention(text: &str) -> Cell {
     cell(text).fg(Color::Yellow)
 }
 
-/// A figure, aligned to the right.
+/// A figure.
 pub(super) fn figure(value: Option<i64>) -> Cell {
-    let text = value.map_or_else(|| "-".to_owned(), |value| value.to_string());
-    cell(&text).set_alignment(CellAlignment::Right)
+    cell(&value.map_or_else(|| "-".to_owned(), |value| value.to_string()))
+}
+
+/// Aligns columns of figures, heads included, to the right.
+pub(super) fn align_right(table: &mut Table, columns: impl IntoIterator<Item = usize>) {
+    for index in columns {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
 }
 
 /// An incident's status in its colour.
@@ -133,6 +146,7 @@ mod tests {
     fn render(width: u16, colour: bool) -> String {
         let look = Look { width, colour };
         let mut table = look.table(&["TITLE", "STATUS", "COUNT"]);
+        align_right(&mut table, [2]);
         table.add_row(line(vec![
             cell("Pods of checkout-api are restarting"),
             status("OPEN"),
@@ -148,8 +162,18 @@ mod tests {
 
     #[test]
     fn a_column_gives_way_until_the_table_fits() {
-        insta::assert_snapshot!(render(32, false), @"");
-        insta::assert_snapshot!(render(100, false), @"");
+        insta::assert_snapshot!(render(32, false), @"
+        TITLE              STATUS  COUNT
+        ────────────────────────────────
+        Pods of checkout…  OPEN       12
+        Köln 東京 is late  NEW         -
+        ");
+        insta::assert_snapshot!(render(100, false), @"
+        TITLE                                STATUS  COUNT
+        ──────────────────────────────────────────────────
+        Pods of checkout-api are restarting  OPEN       12
+        Köln 東京 is late                    NEW         -
+        ");
     }
 
     #[test]

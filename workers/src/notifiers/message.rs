@@ -2,7 +2,6 @@
 //! not known is left out.
 
 use chrono::DateTime;
-use reqwest::Url;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
 use tocsin::domain::escalation::Level;
 use tocsin::domain::tier::Tier;
@@ -11,7 +10,8 @@ use tocsin::entity::notifications::Kind;
 use tocsin::time::Timestamp;
 
 use super::Card;
-use super::markup::{Line, escape};
+use super::address::address;
+use super::markup::Line;
 use super::text::tidy;
 
 /// The longest title, in UTF-16 code units, as all of these.
@@ -22,9 +22,6 @@ const NAME: usize = 100;
 const REASON: usize = 200;
 /// The longest description.
 const DESCRIPTION: usize = 600;
-/// The longest address that is linked, in bytes of HTML. A shortened one would lead elsewhere, so
-/// what is longer is no link.
-const ADDRESS: usize = 2_000;
 /// Counters keep this many; from there on it is "so many, or more".
 const COUNTED_MOST: i64 = 100_000;
 
@@ -154,8 +151,9 @@ fn place(card: &Card) -> Option<Line> {
 fn level(card: &Card) -> Option<Line> {
     let level = card.anomaly.level;
     let verb = match (card.kind, level) {
-        (_, Level::None) => return None,
         (Kind::Escalated, Level::Escalate | Level::PermanentFix) => "Rose to",
+        (Kind::Escalated, Level::None | Level::Repeat) => "Calmed down since, to",
+        (_, Level::None) => return None,
         _ => "Level",
     };
     let why = because(card.anomaly.reason.as_deref());
@@ -268,17 +266,6 @@ fn known(value: &str, max: usize) -> Option<String> {
     Some(tidy(value, max)).filter(|text| !text.is_empty())
 }
 
-/// What can be linked: an http or https address, without the user and password it may carry.
-fn address(url: &str) -> Option<Url> {
-    let mut url = Url::parse(url).ok()?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return None;
-    }
-    url.set_username("").ok()?;
-    url.set_password(None).ok()?;
-    (escape(url.as_str()).len() <= ADDRESS).then_some(url)
-}
-
 /// To the minute.
 fn utc(at: Timestamp) -> Option<String> {
     let at = DateTime::from_timestamp_millis(at.0)?;
@@ -288,40 +275,6 @@ fn utc(at: Timestamp) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_web_addresses_are_linked_and_no_password_with_them() {
-        let long = format!("https://example.com/{}", "x".repeat(ADDRESS));
-        let table = [
-            (
-                "https://example.com/a?b=c#d",
-                Some("https://example.com/a?b=c#d"),
-            ),
-            (
-                "HTTP://Prometheus:9090/graph",
-                Some("http://prometheus:9090/graph"),
-            ),
-            (
-                "https://me:secret@example.com/",
-                Some("https://example.com/"),
-            ),
-            (
-                "https://example.com/\"><b>",
-                Some("https://example.com/%22%3E%3Cb%3E"),
-            ),
-            ("javascript:alert(1)", None),
-            ("file:///etc/passwd", None),
-            ("tg://resolve?domain=x", None),
-            ("/graph?g0.expr=up", None),
-            ("https://", None),
-            ("", None),
-            (long.as_str(), None),
-        ];
-        for (url, expected) in table {
-            let got = address(url);
-            assert_eq!(got.as_ref().map(Url::as_str), expected, "{url}");
-        }
-    }
 
     #[test]
     fn counts_that_a_counter_no_longer_tells_apart_are_shown_as_such() {

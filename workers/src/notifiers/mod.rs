@@ -1,6 +1,7 @@
 //! How people are told. ADD A NOTIFIER HERE: a file with a type that is a [`Notifier`], a line in
 //! the list below, and the setting that chooses it.
 
+mod address;
 pub mod log;
 mod markup;
 mod message;

@@ -105,11 +105,27 @@ mod tests {
 
     #[test]
     fn it_reads_well_at_100_columns() {
-        insta::assert_snapshot!(render_at(100), @"");
+        insta::assert_snapshot!(render_at(100), @"
+        TITLE                                 STATUS        LEVEL          SERVICE             1h/24h/7d/30d
+        ID                                    AGE           TIER           NAMESPACE           EPISODES
+        ────────────────────────────────────────────────────────────────────────────────────────────────────
+        Pod checkout-api-6c9f7d-x2x of chec…  OPEN          PERMANENT_FIX  checkout-api        4/12/31/120
+        019aad2e-6d5e-7000-8000-00000000000a  3m            3 root cause   shop-production-e…  4
+        Disk is full                          ACKNOWLEDGED  NONE           -                   -
+        019aad2e-6d5e-7000-8000-00000000000b  2h            -              -                   1
+        ");
     }
 
     #[test]
     fn it_reads_well_at_120_columns() {
-        insta::assert_snapshot!(render_at(120), @"");
+        insta::assert_snapshot!(render_at(120), @"
+        TITLE                                                 STATUS        LEVEL          SERVICE                 1h/24h/7d/30d
+        ID                                                    AGE           TIER           NAMESPACE               EPISODES
+        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        Pod checkout-api-6c9f7d-x2x of checkout-api is cras…  OPEN          PERMANENT_FIX  checkout-api            4/12/31/120
+        019aad2e-6d5e-7000-8000-00000000000a                  3m            3 root cause   shop-production-europe  4
+        Disk is full                                          ACKNOWLEDGED  NONE           -                       -
+        019aad2e-6d5e-7000-8000-00000000000b                  2h            -              -                       1
+        ");
     }
 }

@@ -69,7 +69,7 @@ fn facts(incident: &Value, now: Timestamp) -> String {
         ("resolved by", text(incident, "/resolved_by")),
         ("operator", text(incident, "/operator")),
         ("source", text(incident, "/source")),
-        ("made by", text(incident, "/generator_url")),
+        ("generator", text(incident, "/generator_url")),
         ("analysis", text(incident, "/analysis")),
     ]);
     lines.extend(list("labels", members(incident, "/labels"), "="));
@@ -103,7 +103,10 @@ fn anomaly(incident: &Value) -> String {
         .map(|pointer| text(incident, pointer))
         .filter(|part| !part.is_empty())
         .collect();
-    format!("{} ({})", parts.join(" · "), text(incident, "/anomaly_key"))
+    match (parts.join(" · "), text(incident, "/anomaly_key")) {
+        (parts, key) if key.is_empty() => parts,
+        (parts, key) => format!("{parts} ({key})"),
+    }
 }
 
 fn because(incident: &Value, what: &str, why: &str) -> String {
@@ -157,6 +160,7 @@ fn repairs(incident: &Value, now: Timestamp) -> String {
 
 fn table_of(occurrences: &[Value], now: Timestamp, look: Look) -> String {
     let mut table = look.table(&["SEEN", "STARTED", "ENDED", "SENT", "SERIES"]);
+    table::align_right(&mut table, [3]);
     for occurrence in occurrences {
         let seen = time(occurrence, "/occurred_at").map(|at| age::short(now.since(at)));
         let ended = text(occurrence, "/ended_at");
@@ -223,12 +227,33 @@ mod tests {
             "labels": {"alertname": "KubePodCrashLooping", "job": "checkout-api"},
             "annotations": {"summary": "Pod is crash looping"},
         });
-        insta::assert_snapshot!(facts(&incident, NOW), @"");
+        insta::assert_snapshot!(facts(&incident, NOW), @"
+        Pod is crash looping
+          id          019aad2e-6d5e-7000-8000-00000000000a
+          anomaly     KubePodCrashLooping · checkout-api · CrashLoopBackOff (00112233445566778899aabbccddeeff)
+          status      OPEN
+          severity    warning
+          level       ESCALATE: 7 in 24h (≥ 5)
+          tier        2 mitigate: level is ESCALATE
+          frequency   2 in 1h, 7 in 24h, 7 in 7d, 9 in 30d
+          episodes    2, 1 of them open
+          repairs     2 on this anomaly, 1 helped; last restart_pod, 2h ago
+          opened      2026-11-22T21:25:29.102Z (3m ago)
+          source      alertmanager
+          labels      alertname=KubePodCrashLooping
+                      job=checkout-api
+          notes       summary: Pod is crash looping
+        ");
     }
 
     #[test]
     fn an_incident_of_which_little_is_known_is_shown_too() {
-        insta::assert_snapshot!(facts(&json!({"id": "x", "tier": null}), NOW), @"");
+        insta::assert_snapshot!(facts(&json!({"id": "x", "tier": null}), NOW), @"
+        -
+          id          x
+          tier        not worked out yet
+          repairs     none on this anomaly
+        ");
     }
 
     #[test]
@@ -253,6 +278,11 @@ mod tests {
             width: 100,
             colour: false,
         };
-        insta::assert_snapshot!(table_of(&occurrences, NOW, look), @"");
+        insta::assert_snapshot!(table_of(&occurrences, NOW, look), @"
+        SEEN  STARTED                   ENDED                     SENT  SERIES
+        ───────────────────────────────────────────────────────────────────────────────────────────
+        3m    2026-11-22T21:25:28.000Z  still fires                  3  pod=checkout-api-6c9f7d-x2x
+        1h    2026-11-22T20:25:28.000Z  2026-11-22T20:30:00.000Z     1  d819c8248226542f
+        ");
     }
 }

@@ -1,0 +1,319 @@
+//! One Tocsin for one test: its own database, the real routes on a free port, the real workers, and
+//! a stand-in for Telegram.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sea_orm::{ConnectionTrait, Database, Statement};
+use serde_json::{Value, json};
+use tocsin::config::{Config, Secret};
+use tocsin::context::Context;
+use tocsin::ingress::{Gate, Ingress, router, serve};
+use tocsin::jobs::QUEUES;
+use tocsin::time::Timestamp;
+use tocsin_workers::{fleet, recount, workers};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::telegram::Telegram;
+
+/// Which database a test runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    Sqlite,
+    Postgres,
+}
+
+/// Writes each test once and runs it on both databases.
+#[macro_export]
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($on:ident) $body:block)*) => {
+        mod sqlite {
+            #[allow(unused_imports)]
+            use super::*;
+            $( #[tokio::test(flavor = "multi_thread")]
+               async fn $name() { super::$name($crate::harness::On::Sqlite).await } )*
+        }
+        mod postgres {
+            #[allow(unused_imports)]
+            use super::*;
+            $( #[tokio::test(flavor = "multi_thread")]
+               async fn $name() { super::$name($crate::harness::On::Postgres).await } )*
+        }
+        $( $(#[$meta])* async fn $name($on: $crate::harness::On) $body )*
+    };
+}
+
+/// A database of a test's own. Dropped with its folder, or with the server.
+pub struct Scratch {
+    pub url: String,
+    folder: Option<PathBuf>,
+}
+
+impl Scratch {
+    pub async fn new(on: On) -> Self {
+        let name = format!("t_{}", Uuid::now_v7().simple());
+        match on {
+            On::Sqlite => {
+                let folder = std::env::temp_dir().join(format!("tocsin-{name}"));
+                std::fs::create_dir_all(&folder).unwrap();
+                Self {
+                    url: format!("sqlite://{}/tocsin.db", folder.display()),
+                    folder: Some(folder),
+                }
+            }
+            On::Postgres => {
+                let server = postgres_url();
+                let db = Database::connect(&server).await.unwrap();
+                let create = format!("CREATE SCHEMA {name}");
+                db.execute_unprepared(&create).await.unwrap();
+                db.close().await.unwrap();
+                Self {
+                    url: format!("{server}?options=-c%20search_path%3D{name}"),
+                    folder: None,
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+/// The PostgreSQL server that `./scripts/test` starts.
+pub fn postgres_url() -> String {
+    std::env::var("TOCSIN_TEST_POSTGRES_URL")
+        .expect("TOCSIN_TEST_POSTGRES_URL is not set: run ./scripts/test, which starts a server")
+}
+
+pub struct Harness {
+    pub context: Context,
+    pub telegram: Telegram,
+    pub url: String,
+    pub http: reqwest::Client,
+    stop: CancellationToken,
+    parts: JoinSet<()>,
+    finished: bool,
+    _scratch: Scratch,
+}
+
+impl Harness {
+    pub async fn start(on: On) -> Self {
+        Self::start_with(on, |_| {}).await
+    }
+
+    /// With other settings than the defaults.
+    pub async fn start_with(on: On, set: impl FnOnce(&mut Config)) -> Self {
+        let scratch = Scratch::new(on).await;
+        let telegram = Telegram::start().await;
+        let mut config = Config {
+            database_url: Secret::from(scratch.url.as_str()),
+            database_connections: 12,
+            telegram_token: Some(Secret::from("1:token")),
+            telegram_chat: Some("-100".to_owned()),
+            telegram_api: telegram.url.clone(),
+            ..Config::default()
+        };
+        set(&mut config);
+        let context = Context::open(config).await.unwrap();
+        let stop = CancellationToken::new();
+        let mut parts = JoinSet::new();
+        let url = serve_on_free_port(&context, &mut parts, &stop).await;
+        let fleet = fleet::run(workers(&context), stop.clone(), Duration::from_secs(5));
+        parts.spawn(fleet);
+        Self {
+            context,
+            telegram,
+            url,
+            http: reqwest::Client::new(),
+            stop,
+            parts,
+            finished: false,
+            _scratch: scratch,
+        }
+    }
+
+    /// Runs what is queued until nothing is.
+    pub async fn drain(&self) {
+        let began = Instant::now();
+        while self.queued().await > 0 {
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "the queues do not drain"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn queued(&self) -> u64 {
+        let mut queued = 0;
+        for queue in QUEUES {
+            let depth = self.context.queues.store().depth(queue).await.unwrap();
+            queued += depth.ready + depth.delayed + depth.in_flight;
+        }
+        queued
+    }
+
+    /// Ends the test: drains, stops, and makes sure that nothing is left.
+    pub async fn finish(mut self) {
+        self.drain().await;
+        assert_eq!(
+            self.sql("SELECT count(*) FROM dead_letters").await,
+            0,
+            "dead letters"
+        );
+        self.finish_with_dead_letters().await;
+    }
+
+    /// Ends a test that made dead letters on purpose.
+    pub async fn finish_with_dead_letters(&mut self) {
+        self.drain().await;
+        let owed = "SELECT count(*) FROM notifications WHERE state IN ('owed', 'sending')";
+        assert_eq!(self.sql(owed).await, 0, "messages are owed");
+        let due = "SELECT count(*) FROM incidents WHERE tier_due_since IS NOT NULL";
+        assert_eq!(self.sql(due).await, 0, "incidents are due for a tier");
+        self.stop.cancel();
+        while self.parts.join_next().await.is_some() {}
+        self.finished = true;
+    }
+
+    /// Time passes, for the whole instance.
+    pub fn advance(&self, by: Duration) {
+        self.context.clock.advance(by);
+    }
+
+    /// What the schedule would start.
+    pub async fn recount(&self) {
+        recount::decay(&self.context).await.unwrap();
+        recount::push_overdue(&self.context).await.unwrap();
+        recount::prune(&self.context).await.unwrap();
+        self.drain().await;
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        let request = self.http.post(format!("{}{path}", self.url)).json(&body);
+        answer(request.send().await.unwrap()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let response = self
+            .http
+            .get(format!("{}{path}", self.url))
+            .send()
+            .await
+            .unwrap();
+        let (status, body) = answer(response).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    /// Posts alerts as Alertmanager does, and expects all of them to be taken.
+    pub async fn send(&self, alerts: Vec<Value>) {
+        let n = alerts.len();
+        let body = json!({"version": "4", "status": "firing", "alerts": alerts});
+        let (status, taken) = self.post("/api/v1/alertmanager", body).await;
+        assert_eq!((status, &taken["enqueued"]), (200, &json!(n)), "{taken}");
+    }
+
+    /// Posts alerts and waits until all that follows is done.
+    pub async fn send_and_drain(&self, alerts: Vec<Value>) {
+        self.send(alerts).await;
+        self.drain().await;
+    }
+
+    pub async fn incidents(&self) -> Vec<Value> {
+        let list = self.get("/api/v1/incidents?limit=200").await;
+        list["items"].as_array().unwrap().clone()
+    }
+
+    /// The one incident that there is.
+    pub async fn incident(&self) -> Value {
+        let mut incidents = self.incidents().await;
+        assert_eq!(incidents.len(), 1, "{incidents:#?}");
+        incidents.remove(0)
+    }
+
+    /// A number that a query finds.
+    pub async fn sql(&self, query: &str) -> i64 {
+        number(&self.context, query).await
+    }
+
+    /// Now, by this instance's clock.
+    pub fn now(&self) -> Timestamp {
+        self.context.clock.now()
+    }
+}
+
+impl Drop for Harness {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert!(self.finished, "end the test with finish()");
+        }
+    }
+}
+
+async fn serve_on_free_port(
+    context: &Context,
+    parts: &mut JoinSet<()>,
+    stop: &CancellationToken,
+) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let ingress = Ingress {
+        context: context.clone(),
+        gate: Arc::new(Gate::default()),
+    };
+    let stopped = stop.clone().cancelled_owned();
+    parts.spawn(async move { serve(listener, router(&ingress), stopped).await.unwrap() });
+    url
+}
+
+async fn answer(response: reqwest::Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    (
+        status,
+        serde_json::from_str(&text).unwrap_or(Value::String(text)),
+    )
+}
+
+pub async fn number(context: &Context, query: &str) -> i64 {
+    let db = context.db.read();
+    let query = Statement::from_string(db.get_database_backend(), query);
+    let row = db.query_one_raw(query).await.unwrap().unwrap();
+    row.try_get_by_index(0).unwrap()
+}
+
+/// A firing alert of one pod, since `starts_at`.
+pub fn firing(pod: &str, starts_at: Timestamp) -> Value {
+    alert("CrashLooping", pod, starts_at)
+}
+
+/// A firing alert of this name.
+pub fn alert(name: &str, pod: &str, starts_at: Timestamp) -> Value {
+    json!({
+        "status": "firing",
+        "labels": {"alertname": name, "job": "checkout", "namespace": "prod", "pod": pod,
+                   "reason": "CrashLoopBackOff", "severity": "critical"},
+        "annotations": {"summary": format!("{name} in prod")},
+        "startsAt": starts_at.to_rfc3339(),
+        "endsAt": "0001-01-01T00:00:00Z",
+        "generatorURL": "http://prometheus.example/graph",
+        "fingerprint": format!("{name}-{pod}"),
+    })
+}
+
+/// The same alert, over since `ends_at`.
+pub fn resolved(mut alert: Value, ends_at: Timestamp) -> Value {
+    alert["status"] = json!("resolved");
+    alert["endsAt"] = json!(ends_at.to_rfc3339());
+    alert
+}

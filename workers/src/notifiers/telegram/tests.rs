@@ -1,0 +1,162 @@
+//! The notifier against a server that plays Telegram.
+
+use std::net::TcpListener;
+
+use serde_json::Value;
+use wiremock::matchers::{body_json, method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+
+const TOKEN: &str = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";
+const SECRET: &str = "AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";
+
+type TestResult = Result<(), Box<dyn Error>>;
+
+fn telegram(server: &MockServer) -> Result<Telegram, reqwest::Error> {
+    Telegram::new(&format!("{}/", server.uri()), TOKEN, "-100123")
+}
+
+async fn answers(code: u16, body: Value, times: u64) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(code).set_body_json(body))
+        .expect(times)
+        .mount(&server)
+        .await;
+    server
+}
+
+#[tokio::test]
+async fn the_message_is_posted_as_html_to_the_chat() -> TestResult {
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .and(path(format!("/bot{TOKEN}/sendMessage")))
+        .and(body_json(json!({
+            "chat_id": "-100123",
+            "text": "<b>Opened</b>",
+            "parse_mode": "HTML",
+            "link_preview_options": {"is_disabled": true},
+        })))
+        .respond_with(
+            ResponseTemplate::new(200)
+                .set_body_json(json!({"ok": true, "result": {"message_id": 42}})),
+        )
+        .expect(1)
+        .mount(&server)
+        .await;
+    let telegram = telegram(&server)?;
+    assert_eq!(telegram.channel(), "telegram:-100123");
+    let sent = telegram.send("<b>Opened</b>").await?;
+    assert_eq!(sent.message_id.as_deref(), Some("42"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_429_pauses_the_chat_and_then_it_goes_on() -> TestResult {
+    let server = MockServer::start().await;
+    let busy = json!({"ok": false, "error_code": 429, "parameters": {"retry_after": 7}});
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(429).set_body_json(busy))
+        .up_to_n_times(1)
+        .expect(1)
+        .mount(&server)
+        .await;
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({"ok": true})))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let telegram = telegram(&server)?;
+    let start = Instant::now();
+    let mut waits = Vec::new();
+    for passed in [0, 0, 3, 6, 7] {
+        let now = start + Duration::from_secs(passed);
+        waits.push(match telegram.send_by(|| now, "text").await {
+            Err(SendError::Wait { after, .. }) => Some(after.as_secs()),
+            other => {
+                assert_eq!(other, Ok(Sent::default()));
+                None
+            }
+        });
+    }
+    assert_eq!(waits, [Some(7), Some(7), Some(4), Some(1), None]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn silence_and_a_refused_connection_are_tried_again() -> TestResult {
+    let silent = TcpListener::bind("127.0.0.1:0")?;
+    let base = format!("http://{}", silent.local_addr()?);
+    let telegram = Telegram::with_timeout(&base, TOKEN, "1", Duration::from_millis(50))?;
+    let error = telegram.send("text").await;
+    assert!(
+        matches!(&error, Err(SendError::Retry(why)) if why.contains("timed out")),
+        "{error:?}"
+    );
+    drop(silent);
+    let telegram = Telegram::new(&base, TOKEN, "1")?;
+    let error = telegram.send("text").await;
+    assert!(
+        matches!(&error, Err(SendError::Retry(why)) if why.contains("refused")),
+        "{error:?}"
+    );
+    assert!(!format!("{error:?} {telegram:?}").contains(SECRET));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() -> TestResult {
+    let server = MockServer::start().await;
+    let elsewhere = format!("{}/elsewhere", server.uri());
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(307).insert_header("location", elsewhere.as_str()))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let error = telegram(&server)?.send("text").await;
+    assert!(
+        matches!(&error, Err(SendError::GiveUp(why)) if why.contains("307")),
+        "{error:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_that_repeats_the_address_does_not_tell_the_token() -> TestResult {
+    let echo = format!("Not Found: /bot{TOKEN}/sendMessage {}", "x".repeat(10_000));
+    for code in [200, 404, 429, 502] {
+        let server = answers(code, json!({"ok": false, "description": echo}), 1).await;
+        let telegram = telegram(&server)?;
+        let Err(error) = telegram.send("text").await else {
+            return Err(format!("{code} was taken for a success").into());
+        };
+        let shown = format!("{error} {error:?} {telegram:?}");
+        assert!(!shown.contains(SECRET), "{shown}");
+        assert!(
+            shown.contains("Not Found: /bot110201543:***/sendMessage"),
+            "{shown}"
+        );
+        assert!(error.to_string().len() < 600);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_base_that_is_no_address_is_refused_without_telling_the_token() {
+    for base in ["", "api.telegram.org", "http://", "mailto:me"] {
+        let refused = Telegram::new(base, TOKEN, "1");
+        assert!(refused.is_err(), "{base}");
+        let shown = format!("{refused:?}");
+        assert!(!shown.contains(SECRET), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_read_only_so_far() -> TestResult {
+    let long = json!({"ok": true, "padding": "x".repeat(2 * ANSWER_MAX)});
+    let server = answers(200, long, 1).await;
+    let error = telegram(&server)?.send("text").await;
+    assert!(matches!(error, Err(SendError::Retry(_))), "{error:?}");
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! Cards to render.
+
+use serde_json::json;
+use tocsin::domain::aggregation::Status;
+use tocsin::domain::effectiveness::RepairStats;
+use tocsin::domain::escalation::Level;
+use tocsin::domain::frequency::FrequencyStats;
+use tocsin::entity::notifications::Kind;
+use tocsin::entity::{anomalies, incidents};
+use tocsin::time::Timestamp;
+use uuid::Uuid;
+
+use crate::notifiers::Card;
+
+/// 2026-11-22T21:28:29Z.
+pub(super) const OPENED: Timestamp = Timestamp(1_795_382_909_102);
+pub(super) const MINUTE_MS: i64 = 60_000;
+
+fn stats(level: Level) -> FrequencyStats {
+    FrequencyStats {
+        anomaly_key: "5d41402abc4b2a76b9719d911017c592".to_owned(),
+        count_1h: 3,
+        count_24h: 7,
+        count_7d: 9,
+        count_30d: 12,
+        first_seen: Some(OPENED),
+        last_seen: Some(OPENED),
+        escalation_level: level,
+    }
+}
+
+fn repairs() -> RepairStats {
+    RepairStats {
+        total_attempts: 5,
+        successful_attempts: 2,
+        last_repair_action: Some("restart_pod".to_owned()),
+        last_repair_time: Some(OPENED),
+        repair_history: Vec::new(),
+        recommended_tier: 2,
+    }
+}
+
+/// A crash-looping pod, for the third time.
+pub(super) fn card(kind: Kind, level: Level) -> Card {
+    let why = match level {
+        Level::None => None,
+        Level::Repeat => Some("3 in 1h (≥ 3)"),
+        Level::Escalate => Some("7 in 24h (≥ 5)"),
+        Level::PermanentFix => Some("12 in 24h (≥ 10)"),
+    };
+    let (tier, tier_reason) = match level {
+        Level::None | Level::Repeat => (1, "nothing calls for more"),
+        Level::Escalate => (2, "level is ESCALATE"),
+        Level::PermanentFix => (3, "level is PERMANENT_FIX"),
+    };
+    Card {
+        kind,
+        incident: incidents::Model {
+            id: Uuid::from_u128(0x019a_ad6b_8bae_7c31_9d0e_52a1_7fb3_09c4),
+            anomaly_key: "5d41402abc4b2a76b9719d911017c592".to_owned(),
+            number: 3,
+            title: "Pod checkout-7d9f is crash looping".to_owned(),
+            severity: "critical".to_owned(),
+            status: Status::Open,
+            resolved_by: None,
+            operator: None,
+            labels: json!({"alertname": "KubePodCrashLooping", "pod": "checkout-7d9f"}),
+            annotations: json!({
+                "summary": "Pod checkout-7d9f is crash looping",
+                "description": "Container app of pod prod/checkout-7d9f was OOM-killed 3 times in \
+                                10 minutes.\n  VALUE = 0.3\n  LABELS = map[container:app]",
+                "runbook_url": "https://runbooks.example.com/crash-looping?team=shop&page=1",
+            }),
+            source: "alertmanager".to_owned(),
+            generator_url: Some("https://prometheus.example.com/graph?g0.expr=up%3C1".to_owned()),
+            tier: Some(tier),
+            tier_reason: Some(tier_reason.to_owned()),
+            frequency_stats: Some(stats(level)),
+            repair_stats: Some(repairs()),
+            is_aggregated: false,
+            aggregated_count: 1,
+            aggregation_window_start: OPENED,
+            open_episodes: 1,
+            last_firing_at: Timestamp(OPENED.0 + 95 * MINUTE_MS),
+            reopened: 0,
+            tier_due_since: None,
+            analysis: None,
+            opened_at: OPENED,
+            updated_at: OPENED,
+            acknowledged_at: None,
+            resolved_at: None,
+        },
+        anomaly: anomalies::Model {
+            key: "5d41402abc4b2a76b9719d911017c592".to_owned(),
+            alert_name: "KubePodCrashLooping".to_owned(),
+            service: "checkout".to_owned(),
+            namespace: "prod".to_owned(),
+            error_type: "OOMKilled".to_owned(),
+            first_seen: Some(OPENED),
+            last_seen: Some(OPENED),
+            total: 12,
+            level,
+            level_seq: 2,
+            reason: why.map(str::to_owned),
+            permanent_fix_at: None,
+            permanent_fix_reference: None,
+            newest_incident: None,
+            newest_number: 3,
+        },
+    }
+}
+
+/// A card of which only what must be there is there.
+pub(super) fn bare(kind: Kind) -> Card {
+    let mut card = card(kind, Level::None);
+    let incident = &mut card.incident;
+    incident.severity.clear();
+    incident.annotations = json!({});
+    incident.generator_url = None;
+    incident.tier = None;
+    incident.tier_reason = None;
+    incident.frequency_stats = None;
+    incident.repair_stats = None;
+    card.anomaly.service.clear();
+    card.anomaly.namespace.clear();
+    card.anomaly.error_type.clear();
+    card
+}
+
+/// A card that is `text` wherever an alert, an operator or a repair can put some.
+pub(super) fn filled(kind: Kind, text: &str) -> Card {
+    let mut card = card(kind, Level::PermanentFix);
+    let (incident, anomaly) = (&mut card.incident, &mut card.anomaly);
+    incident.title = text.to_owned();
+    incident.severity = text.to_owned();
+    incident.operator = Some(text.to_owned());
+    incident.status = Status::Acknowledged;
+    incident.annotations = json!({
+        "description": format!("{text}."),
+        "runbook_url": format!("https://example.com/?q=\"{text}"),
+    });
+    incident.generator_url = Some(format!("http://example.com/{text}#{text}"));
+    incident.tier_reason = Some(text.to_owned());
+    incident.aggregated_count = i64::MAX;
+    incident.number = i64::MAX;
+    incident.reopened = i64::MAX;
+    if let Some(stats) = &mut incident.repair_stats {
+        stats.last_repair_action = Some(text.to_owned());
+    }
+    anomaly.alert_name = text.to_owned();
+    anomaly.service = text.to_owned();
+    anomaly.namespace = text.to_owned();
+    anomaly.error_type = text.to_owned();
+    anomaly.reason = Some(text.to_owned());
+    card
+}
