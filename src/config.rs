@@ -286,6 +286,13 @@ impl Config {
         if self.telegram_token.is_some() && self.telegram_chat.is_none() {
             return Err("telegram_token is set and telegram_chat is not: which chat?".to_owned());
         }
+        let scheme = self
+            .telegram_api
+            .split_once("://")
+            .map(|(scheme, _)| scheme);
+        if !matches!(scheme, Some("http" | "https")) {
+            return Err("telegram_api must start with https:// or http://".to_owned());
+        }
         let positive = [
             ("database_connections", self.database_connections as usize),
             ("ingest.batch", self.ingest.batch),
@@ -459,9 +466,11 @@ mod tests {
         };
         assert!(refused("lisen = \"x\"", &[]).contains("lisen"));
         assert!(refused("", &[("TOCSIN_COUNTING__UNITS", "x")]).contains("units"));
-        assert!(refused("", &[("TOCSIN_COUNTING__UNIT", "x")]).contains("counting.unit"));
-        assert!(refused("", &[("TOCSIN_QUEUE__MAX_DEPTH", "many")]).contains("queue.max_depth"));
-        assert!(refused("", &[("TOCSIN_LISTEN", "here")]).contains("listen"));
+        assert!(refused("", &[("TOCSIN_COUNTING__UNIT", "x")]).contains("TOCSIN_COUNTING__UNIT"));
+        assert!(
+            refused("", &[("TOCSIN_QUEUE__MAX_DEPTH", "many")]).contains("TOCSIN_QUEUE__MAX_DEPTH")
+        );
+        assert!(refused("", &[("TOCSIN_LISTEN", "here")]).contains("TOCSIN_LISTEN"));
         assert!(refused("[counting]\nskew = \"soon\"", &[]).contains("counting.skew"));
         assert!(refused("", &[("TOCSIN_REDIS_URL", "redis://x")]).contains("redis_url"));
     }

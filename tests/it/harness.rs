@@ -99,6 +99,7 @@ pub struct Harness {
     pub telegram: Telegram,
     pub url: String,
     pub http: reqwest::Client,
+    pub gate: Arc<Gate>,
     stop: CancellationToken,
     parts: JoinSet<()>,
     finished: bool,
@@ -126,7 +127,8 @@ impl Harness {
         let context = Context::open(config).await.unwrap();
         let stop = CancellationToken::new();
         let mut parts = JoinSet::new();
-        let url = serve_on_free_port(&context, &mut parts, &stop).await;
+        let gate = Arc::new(Gate::default());
+        let url = serve_on_free_port(&context, &gate, &mut parts, &stop).await;
         let fleet = fleet::run(workers(&context), stop.clone(), Duration::from_secs(5));
         parts.spawn(fleet);
         Self {
@@ -134,6 +136,7 @@ impl Harness {
             telegram,
             url,
             http: reqwest::Client::new(),
+            gate,
             stop,
             parts,
             finished: false,
@@ -246,6 +249,38 @@ impl Harness {
         number(&self.context, query).await
     }
 
+    /// Waits until a query finds this number.
+    pub async fn wait_for(&self, query: &str, expected: i64) {
+        let began = Instant::now();
+        while self.sql(query).await != expected {
+            assert!(
+                began.elapsed() < Duration::from_secs(30),
+                "{query} is not {expected}"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Changes rows behind the instance's back.
+    pub async fn execute(&self, sql: &str) {
+        self.context
+            .db
+            .write()
+            .execute_unprepared(sql)
+            .await
+            .unwrap();
+    }
+
+    pub async fn metrics(&self) -> String {
+        let response = self
+            .http
+            .get(format!("{}/metrics", self.url))
+            .send()
+            .await
+            .unwrap();
+        response.text().await.unwrap()
+    }
+
     /// Now, by this instance's clock.
     pub fn now(&self) -> Timestamp {
         self.context.clock.now()
@@ -262,6 +297,7 @@ impl Drop for Harness {
 
 async fn serve_on_free_port(
     context: &Context,
+    gate: &Arc<Gate>,
     parts: &mut JoinSet<()>,
     stop: &CancellationToken,
 ) -> String {
@@ -269,7 +305,7 @@ async fn serve_on_free_port(
     let url = format!("http://{}", listener.local_addr().unwrap());
     let ingress = Ingress {
         context: context.clone(),
-        gate: Arc::new(Gate::default()),
+        gate: Arc::clone(gate),
     };
     let stopped = stop.clone().cancelled_owned();
     parts.spawn(async move { serve(listener, router(&ingress), stopped).await.unwrap() });

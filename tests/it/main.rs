@@ -13,3 +13,6 @@ mod harness;
 mod telegram;
 
 mod flow;
+mod inputs;
+mod lists;
+mod people;

@@ -11,6 +11,9 @@ use super::client::{Client, Remote};
 use super::output::{print, print_json};
 use super::table::Look;
 
+const STATUSES: [&str; 4] = ["OPEN", "ANALYZING", "ACKNOWLEDGED", "RESOLVED"];
+const LEVELS: [&str; 4] = ["NONE", "REPEAT", "ESCALATE", "PERMANENT_FIX"];
+
 /// List incidents, newest first, or show one
 #[derive(Debug, Args)]
 pub struct IncidentsArgs {
@@ -37,11 +40,11 @@ enum IncidentsCommand {
 
 #[derive(Debug, Args)]
 struct Filters {
-    /// Only in this status: OPEN, ANALYZING, ACKNOWLEDGED or RESOLVED
-    #[arg(long)]
+    /// Only in this status
+    #[arg(long, ignore_case = true, value_parser = STATUSES)]
     status: Option<String>,
-    /// Only at this level: NONE, REPEAT, ESCALATE or PERMANENT_FIX
-    #[arg(long)]
+    /// Only at this level
+    #[arg(long, ignore_case = true, value_parser = LEVELS)]
     level: Option<String>,
     /// Only of this service
     #[arg(long)]
