@@ -51,7 +51,6 @@ pub struct IngestAlert {
     /// When the ingress received it.
     pub received_at: Timestamp,
     /// The alert, or why there is none.
-    #[serde(flatten)]
     pub content: Content,
 }
 
@@ -103,6 +102,8 @@ impl Job for Notify {
     const POLICY: Policy = Policy {
         queue: "notify",
         concurrency: 4,
+        // More than half a day: a provider that is down is told everything when it is back.
+        attempts: 200,
         ..USUAL
     };
 }

@@ -12,13 +12,15 @@ mod queues;
 mod repairs;
 mod webhooks;
 
-use std::future::Future;
+use std::future::IntoFuture;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::context::Context;
@@ -85,16 +87,27 @@ pub fn health_only(ingress: &Ingress) -> Router {
         .with_state(ingress.clone())
 }
 
-/// Serves until `stop`, then finishes the requests that were accepted.
+/// Serves until `stop`, then finishes the requests that were accepted, for as long as `patience`.
 ///
 /// # Errors
 /// The listener failed.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
+    stop: CancellationToken,
+    patience: Duration,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop)
-        .await
+    let served =
+        axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let too_long = async {
+        stop.cancelled().await;
+        tokio::time::sleep(patience).await;
+    };
+    tokio::select! {
+        served = served.into_future() => served,
+        () = too_long => {
+            tracing::warn!("requests are still open after {patience:?}; they are cut");
+            Ok(())
+        }
+    }
 }

@@ -56,7 +56,8 @@ pub async fn refresh_stats(
     tx: &impl ConnectionTrait,
     stats: &[FrequencyStats],
 ) -> Result<(), DbErr> {
-    let json = |s: &FrequencyStats| serde_json::to_string(s).unwrap_or_else(|_| "null".to_owned());
+    // As the entity writes them, so that equal figures are equal texts on SQLite.
+    let json = |s: &FrequencyStats| serde_json::json!(s).to_string();
     let rows = Rows::new()
         .text("key", stats.iter().map(|s| s.anomaly_key.clone()))
         .text("stats", stats.iter().map(json));

@@ -307,8 +307,12 @@ async fn serve_on_free_port(
         context: context.clone(),
         gate: Arc::clone(gate),
     };
-    let stopped = stop.clone().cancelled_owned();
-    parts.spawn(async move { serve(listener, router(&ingress), stopped).await.unwrap() });
+    let (stopped, patience) = (stop.clone(), Duration::from_secs(5));
+    parts.spawn(async move {
+        serve(listener, router(&ingress), stopped, patience)
+            .await
+            .unwrap()
+    });
     url
 }
 

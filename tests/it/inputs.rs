@@ -119,7 +119,7 @@ on_both! {
         let letters = tocsin::entity::dead_letters::Entity::find();
         let letter = letters.one(h.context.db.read()).await.unwrap().unwrap();
         let payload: Value = serde_json::from_slice(&letter.payload).unwrap();
-        assert_eq!(payload["rejected"]["raw"], r#"{"labels":{"job":"näme\u0000less"}}"#);
+        assert_eq!(payload["content"]["rejected"]["raw"], r#"{"labels":{"job":"näme\u0000less"}}"#);
         h.finish_with_dead_letters().await;
     }
 

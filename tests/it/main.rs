@@ -10,8 +10,10 @@
 )]
 
 mod harness;
+mod process;
 mod telegram;
 
+mod fleet;
 mod flow;
 mod inputs;
 mod lists;

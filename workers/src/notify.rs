@@ -7,7 +7,7 @@ use apalis::prelude::Data;
 use sea_orm::DbErr;
 use tocsin::context::Context;
 use tocsin::entity::notifications::{Model, State};
-use tocsin::jobs::{JobError, Notify};
+use tocsin::jobs::{Job as _, JobError, Notify};
 use tocsin::metrics::ByMessage;
 use tocsin::queue::consumer::Held;
 use tocsin::store::{anomalies, incidents, maintenance, notifications};
@@ -60,7 +60,7 @@ impl Desk {
 ///
 /// # Errors
 /// It cannot go out now, or never.
-pub async fn handle(job: Notify, _held: Data<Arc<Held>>, desk: Data<Desk>) -> Result<(), JobError> {
+pub async fn handle(job: Notify, held: Data<Arc<Held>>, desk: Data<Desk>) -> Result<(), JobError> {
     let (db, token) = (&desk.context.db, Uuid::now_v7());
     let Some((row, notifier, body)) = claim(&desk, job.notification, token).await? else {
         return Ok(());
@@ -72,12 +72,12 @@ pub async fn handle(job: Notify, _held: Data<Arc<Held>>, desk: Data<Desk>) -> Re
             notifications::release(db.write(), row.id, token).await?;
             Err(JobError::RetryAfter { after, why })
         }
-        Err(SendError::Retry(why)) => {
+        Err(SendError::Retry(why)) if held.failed.len() + 1 < Notify::POLICY.attempts as usize => {
             desk.count("failed");
             notifications::release(db.write(), row.id, token).await?;
             Err(JobError::Retry(why))
         }
-        Err(SendError::GiveUp(why)) => {
+        Err(SendError::GiveUp(why) | SendError::Retry(why)) => {
             desk.count("given_up");
             notifications::give_up(db.write(), row.id, &why).await?;
             Err(JobError::GiveUp(why))
@@ -107,22 +107,40 @@ async fn claim<'a>(
         let why = "another sends it, or died doing so".to_owned();
         return Err(JobError::RetryAfter { after, why });
     }
-    let Some(notifier) = desk.notifiers.iter().find(|n| n.channel() == row.channel) else {
-        let why = format!("the channel {} is not configured any more", row.channel);
-        notifications::give_up(&tx, id, &why).await?;
-        tx.commit().await?;
-        return Err(JobError::GiveUp(why));
-    };
-    let body = match row.body.clone() {
-        Some(body) => body,
-        None => match card(&tx, &row).await? {
-            Some(card) => notifier.render(&card),
-            None => return Ok(None),
+    let prepared = match desk.notifiers.iter().find(|n| n.channel() == row.channel) {
+        Some(notifier) => match body(&tx, &row, notifier.as_ref()).await? {
+            Some(body) => Ok((notifier, body)),
+            None => Err("its incident does not exist any more".to_owned()),
         },
+        None => Err(format!(
+            "the channel {} is not configured any more",
+            row.channel
+        )),
+    };
+    let (notifier, body) = match prepared {
+        Ok(prepared) => prepared,
+        Err(why) => {
+            notifications::give_up(&tx, id, &why).await?;
+            tx.commit().await?;
+            return Err(JobError::GiveUp(why));
+        }
     };
     notifications::claim(&tx, &row, token, body.clone(), now).await?;
     tx.commit().await?;
     Ok(Some((row, notifier.as_ref(), body)))
+}
+
+/// The text that was fixed before, or one for what holds now.
+async fn body(
+    tx: &sea_orm::DatabaseTransaction,
+    row: &Model,
+    notifier: &dyn Notifier,
+) -> Result<Option<String>, DbErr> {
+    if row.body.is_some() {
+        return Ok(row.body.clone());
+    }
+    let card = card(tx, row).await?;
+    Ok(card.map(|card| notifier.render(&card)))
 }
 
 async fn card(tx: &sea_orm::DatabaseTransaction, row: &Model) -> Result<Option<Card>, DbErr> {

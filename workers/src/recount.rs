@@ -105,14 +105,20 @@ pub async fn push_overdue(context: &Context) -> Result<(), JobError> {
     let tiers = maintenance::overdue_tiers(db, since, PUSH_AT_MOST as i64).await?;
     let messages = notifications::overdue(db, since, PUSH_AT_MOST).await?;
     if !tiers.is_empty() || !messages.is_empty() {
-        let (tiers, messages) = (tiers.len(), messages.len());
+        let (incidents, messages) = (tiers.len(), messages.len());
         tracing::warn!(
-            tiers,
+            incidents,
             messages,
             "pushing again what is owed for more than a minute"
         );
     }
-    push_tiers(context, tiers).await?;
+    // One job at a time for each incident, so that one that keeps failing is one dead letter.
+    let jobs: Vec<_> = tiers
+        .into_iter()
+        .map(|incident| CalculateTier { incident })
+        .collect();
+    let pushes = jobs.iter().map(|job| Push::new(job).id(job.incident));
+    context.queues.push_all(pushes).await?;
     push_owed(context, &messages).await
 }
 

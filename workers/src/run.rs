@@ -36,12 +36,8 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     watch_gate(&mut parts, &ingress, &stop);
     parts.spawn(schedule::run(context.queues.clone(), stop.clone()));
     // Requests are finished first: what they push is drained by the workers of the next start.
-    let served = ingress::serve(
-        listener,
-        ingress::router(&ingress),
-        stop.clone().cancelled_owned(),
-    );
     let drain = context.config.queue.drain.0;
+    let served = ingress::serve(listener, ingress::router(&ingress), stop.clone(), drain);
     let (served, ()) = tokio::join!(served, fleet::run(workers(&context), stop.clone(), drain));
     stop.cancel();
     parts.join_all().await;
@@ -60,12 +56,8 @@ pub(crate) async fn ingress(config: Config) -> anyhow::Result<()> {
 
     let mut parts = JoinSet::new();
     watch_gate(&mut parts, &ingress, &stop);
-    let served = ingress::serve(
-        listener,
-        ingress::router(&ingress),
-        stop.clone().cancelled_owned(),
-    )
-    .await;
+    let drain = context.config.queue.drain.0;
+    let served = ingress::serve(listener, ingress::router(&ingress), stop.clone(), drain).await;
     stop.cancel();
     parts.join_all().await;
     context.db.close().await?;
@@ -84,9 +76,9 @@ pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
         let listener = bind(address).await?;
         tracing::info!("health and metrics on http://{}", listener.local_addr()?);
         let router = ingress::health_only(&with_gate(&context));
-        let stopped = stop.clone().cancelled_owned();
+        let (stopped, drain) = (stop.clone(), context.config.queue.drain.0);
         parts.spawn(async move {
-            if let Err(error) = ingress::serve(listener, router, stopped).await {
+            if let Err(error) = ingress::serve(listener, router, stopped, drain).await {
                 tracing::error!("health and metrics are not served any more: {error}");
             }
         });
