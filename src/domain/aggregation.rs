@@ -194,6 +194,8 @@ pub struct Books {
     pub episodes: HashMap<i64, Vec<Episode>>,
     /// Jobs that were counted before (where deliveries are counted).
     pub delivered: HashSet<Uuid>,
+    /// Deliveries of this batch, counted now or before (where deliveries are counted).
+    pub deliveries: Vec<Counted>,
     /// Rows to insert.
     pub new: Vec<NewOccurrence>,
     /// Episodes that a sighting changed, new ones included: id and series.
@@ -262,17 +264,12 @@ impl Books {
         };
         match unit {
             Unit::Episode => self
-                .episodes
-                .values()
-                .flatten()
+                .changed
+                .iter()
+                .filter_map(|(id, series)| self.episode(*id, *series))
                 .map(|e| counted(&e.anomaly_key, e.id, e.occurred_at))
                 .collect(),
-            Unit::Delivery => self
-                .new
-                .iter()
-                .filter_map(|row| Some((row, row.counted?)))
-                .map(|(row, id)| counted(&row.episode.anomaly_key, id, row.episode.occurred_at))
-                .collect(),
+            Unit::Delivery => self.deliveries.clone(),
             Unit::Incident => self
                 .incidents
                 .values()
@@ -289,7 +286,9 @@ impl Books {
         else {
             unreachable!("the position was found in this list")
         };
+        let overtaken = sighting.received_at < episode.occurred_at;
         episode.deliveries += 1;
+        episode.occurred_at = episode.occurred_at.min(sighting.received_at);
         episode.last_seen_at = episode.last_seen_at.max(sighting.received_at);
         let was_open = episode.ended_at.is_none();
         if !sighting.is_firing() {
@@ -298,6 +297,9 @@ impl Books {
         }
         let episode = episode.clone();
         self.changed.insert(episode.id, episode.series);
+        if overtaken {
+            self.touch_anomaly(sighting, 0);
+        }
         if let Some(incident) = episode.incident.filter(|_| was_open) {
             if sighting.is_firing() {
                 self.still_fires(incident, sighting.received_at, policy);
@@ -338,6 +340,7 @@ impl Books {
         let counted = (policy.unit == Unit::Episode).then_some(episode.id);
         self.touch_anomaly(sighting, i64::from(counted.is_some()));
         self.insert(sighting, episode.id, counted, episode.clone());
+        self.changed.insert(episode.id, episode.series);
         self.close_older(sighting, start, policy);
         let list = self.episodes.entry(sighting.series).or_default();
         let at = list.partition_point(|e| e.starts_at <= start);
@@ -390,6 +393,11 @@ impl Books {
     }
 
     fn count_delivery(&mut self, sighting: &Sighting, episode: Episode) {
+        self.deliveries.push(Counted {
+            anomaly_key: sighting.key.clone(),
+            id: sighting.job,
+            occurred_at: sighting.received_at,
+        });
         if !self.delivered.insert(sighting.job) {
             return;
         }
@@ -458,7 +466,7 @@ impl Books {
         {
             incident.status = Status::Resolved;
             incident.resolved_by = Some(ResolvedBy::Itself);
-            incident.resolved_at = Some(at);
+            incident.resolved_at = Some(at.max(incident.opened_at));
         }
     }
 
@@ -532,3 +540,6 @@ fn end_of(sighting: &Sighting, starts_at: Timestamp) -> Timestamp {
     let end = sighting.alert.ends_at.unwrap_or(sighting.received_at);
     end.max(starts_at)
 }
+
+#[cfg(test)]
+mod tests;

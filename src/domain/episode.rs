@@ -121,7 +121,8 @@ pub struct Episode {
 ///
 /// With a start: the nearest whose start lies within `skew`, if that start is not later than its
 /// end. Without: the one that was going on at the time of receipt, else the open one; a
-/// `resolved` that finds neither tells of the newest that was over by then, once more.
+/// `resolved` does not tell of what began after it, but of the newest that was over by then, once
+/// more. Last, what was received a little before the others of its episode.
 #[must_use]
 pub fn find(episodes: &[Episode], sighting: &Sighting, skew: Duration) -> Option<usize> {
     let within = |a: Timestamp, b: Timestamp| (a.0 - b.0).abs() <= crate::time::millis(skew);
@@ -133,15 +134,16 @@ pub fn find(episodes: &[Episode], sighting: &Sighting, skew: Duration) -> Option
     }
     let at = sighting.received_at;
     let spans = |e: &Episode| e.occurred_at <= at && at <= e.last_seen_at;
-    let heard_of_late =
-        |e: &Episode| e.ended_at.is_some() && at < e.occurred_at && within(at, e.occurred_at);
+    let open = |e: &Episode| e.ended_at.is_none() && (sighting.is_firing() || e.occurred_at <= at);
+    let over = |e: &Episode| !sighting.is_firing() && e.last_seen_at <= at;
+    let overtaken = |e: &Episode| at < e.occurred_at && within(at, e.occurred_at);
     episodes
         .iter()
         .position(spans)
-        .or_else(|| episodes.iter().position(|e| e.ended_at.is_none()))
-        .or_else(|| episodes.iter().position(heard_of_late))
-        .or_else(|| {
-            let over = |e: &Episode| !sighting.is_firing() && e.last_seen_at <= at;
-            episodes.iter().rposition(over)
-        })
+        .or_else(|| episodes.iter().position(open))
+        .or_else(|| episodes.iter().rposition(over))
+        .or_else(|| episodes.iter().position(overtaken))
 }
+
+#[cfg(test)]
+pub(in crate::domain) mod tests;

@@ -98,6 +98,8 @@ pub struct Consumer {
     clock: Clock,
     metrics: Metrics,
     in_flight: Mutex<HashMap<Uuid, InFlight>>,
+    /// Settling and extending take turns: both lock many rows, and in no common order.
+    settling: tokio::sync::Mutex<()>,
     freed: Notify,
     acks: mpsc::UnboundedSender<Ack>,
     stopping: CancellationToken,
@@ -138,6 +140,7 @@ impl Consumer {
             clock: parts.clock,
             metrics: parts.metrics,
             in_flight: Mutex::default(),
+            settling: tokio::sync::Mutex::new(()),
             freed: Notify::new(),
             acks,
             stopping: CancellationToken::new(),

@@ -4,6 +4,8 @@
 //! consumers pass over rows that another is taking (`SKIP LOCKED`); on SQLite there is one writer.
 //! All times are the database's, so it does not matter what the processes think it is.
 
+mod pusher;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +13,8 @@ use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use tokio::sync::Notify;
 use uuid::Uuid;
+
+use pusher::Pushers;
 
 use super::store::{
     Answer, Delivery, Depth, LEASE, Lease, NewJob, QueueError, QueueStore, Reclaimed,
@@ -29,6 +33,7 @@ const WORKER_GONE_MS: i64 = 30_000;
 pub struct SqlQueue {
     db: Db,
     clock: Clock,
+    pushers: Pushers,
     pushed: Arc<Mutex<HashMap<String, Arc<Notify>>>>,
 }
 
@@ -39,10 +44,11 @@ impl From<DbErr> for QueueError {
 }
 
 impl SqlQueue {
-    /// The queue in `db`; `clock` moves the database's clock, for tests.
+    /// The queue in `db`; `clock` moves the database's clock, for tests. Must be called on a runtime.
     #[must_use]
     pub fn new(db: Db, clock: Clock) -> Self {
         Self {
+            pushers: Pushers::start(&db, &clock),
             db,
             clock,
             pushed: Arc::default(),
@@ -61,12 +67,8 @@ impl SqlQueue {
         .await
     }
 
-    /// `{now}` in `sql` is the database's clock, moved by ours.
     fn at_store(&self, sql: &str) -> String {
-        match self.clock.of_store(Timestamp(0)).0 {
-            0 => sql.to_owned(),
-            shift => sql.replace("{now}", &format!("({{now}} + {shift})")),
-        }
+        at_store(&self.clock, sql)
     }
 
     async fn execute<const N: usize>(&self, sql: &str, values: [Value; N]) -> Result<(), DbErr> {
@@ -118,6 +120,14 @@ impl SqlQueue {
     }
 }
 
+/// `{now}` in `sql` is the database's clock, moved by ours.
+fn at_store(clock: &Clock, sql: &str) -> String {
+    match clock.of_store(Timestamp(0)).0 {
+        0 => sql.to_owned(),
+        shift => sql.replace("{now}", &format!("({{now}} + {shift})")),
+    }
+}
+
 fn count(n: usize) -> Value {
     Value::from(i64::try_from(n).unwrap_or(i64::MAX))
 }
@@ -161,17 +171,7 @@ const STILL_HELD: &str = "jobs.id = r.id AND jobs.lease_owner = $1 AND jobs.deli
 #[async_trait]
 impl QueueStore for SqlQueue {
     async fn push(&self, jobs: &[NewJob]) -> Result<(), QueueError> {
-        let rows = Rows::new()
-            .uuid("id", jobs.iter().map(|job| job.id))
-            .text("queue", jobs.iter().map(|job| job.queue.to_owned()))
-            .text("payload", jobs.iter().map(|job| job.payload.clone()))
-            .int("delay", jobs.iter().map(|job| millis(job.delay)))
-            .text_or_null("trace_id", jobs.iter().map(|job| job.trace_id.clone()))
-            .int("replay", jobs.iter().map(|job| i64::from(job.replay)));
-        let sql = "INSERT INTO jobs (id, queue, payload, trace_id, run_at, enqueued_at, replay) \
-                   SELECT r.id, r.queue, r.payload, r.trace_id, {now} + r.delay, {now}, r.replay \
-                   FROM {rows} WHERE true ON CONFLICT (id) DO NOTHING";
-        self.execute_over(sql, rows, []).await?;
+        self.pushers.push(jobs.to_vec()).await?;
         let mut woken = "";
         for job in jobs {
             if job.queue != woken {

@@ -132,10 +132,11 @@ pub async fn update(tx: &impl ConnectionTrait, books: &Books) -> Result<(), DbEr
     let rows = Rows::new()
         .uuid("id", changed.iter().map(|e| e.id))
         .time_or_null("ended_at", changed.iter().map(|e| e.ended_at))
+        .time("occurred_at", changed.iter().map(|e| e.occurred_at))
         .time("last_seen_at", changed.iter().map(|e| e.last_seen_at))
         .int("deliveries", changed.iter().map(|e| e.deliveries));
-    let sql = "UPDATE occurrences SET ended_at = r.ended_at, last_seen_at = r.last_seen_at, \
-                   deliveries = r.deliveries \
+    let sql = "UPDATE occurrences SET ended_at = r.ended_at, occurred_at = r.occurred_at, \
+                   last_seen_at = r.last_seen_at, deliveries = r.deliveries \
                FROM {rows} WHERE occurrences.id = r.id";
     tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;

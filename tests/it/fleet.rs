@@ -4,8 +4,6 @@ mod kills;
 mod load;
 mod outage;
 
-use std::time::Duration;
-
 use serde_json::Value;
 use tocsin::time::Timestamp;
 use tokio::task::JoinSet;
@@ -57,7 +55,7 @@ async fn a_thousand_pods_that_fail_together_are_one_incident() {
             "SELECT count(*) FROM incidents",
             "SELECT aggregated_count FROM incidents",
             "SELECT open_episodes FROM incidents",
-            "SELECT tier FROM incidents",
+            "SELECT CAST(tier AS BIGINT) FROM incidents",
             "SELECT total FROM anomalies",
             "SELECT count(*) FROM anomalies WHERE level = 'PERMANENT_FIX'",
             "SELECT count(*) FROM notifications WHERE kind = 'opened'",

@@ -13,6 +13,8 @@ mod harness;
 mod process;
 mod telegram;
 
+mod conformance;
+mod consumer;
 mod fleet;
 mod flow;
 mod inputs;

@@ -71,6 +71,7 @@ impl Consumer {
             .map(|ack| (ack.held.lease, ack.answer()))
             .collect();
         let store = self.queues.store();
+        let _turn = self.settling.lock().await;
         store
             .settle(self.policy.queue, &self.name, &answers)
             .await?;

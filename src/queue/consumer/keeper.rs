@@ -56,6 +56,7 @@ impl Consumer {
         if leases.is_empty() {
             return Ok(());
         }
+        let _turn = self.settling.lock().await;
         let asked_at = Instant::now();
         let store = self.queues.store();
         let held = store.extend(self.policy.queue, &self.name, &leases).await?;

@@ -1,0 +1,237 @@
+//! Sightings go through the books batch by batch, and the rules are read off the rows.
+
+mod any_order;
+mod counting;
+mod deliveries;
+mod incidents;
+
+use super::*;
+use crate::domain::episode::tests::at;
+
+/// What the store keeps between two batches, read and written as the store does.
+#[derive(Clone)]
+pub(super) struct Ledger {
+    pub policy: Policy,
+    pub anomalies: BTreeMap<String, Anomaly>,
+    pub incidents: Vec<Incident>,
+    pub episodes: BTreeMap<Uuid, Episode>,
+    /// The ids that are counted, their anomalies and times, from the rows of occurrences.
+    pub counted: BTreeMap<Uuid, (String, Timestamp)>,
+    /// The same ids as a counter has them that is told after each batch.
+    pub told: BTreeMap<Uuid, (String, Timestamp)>,
+    jobs: HashSet<Uuid>,
+}
+
+/// The defaults.
+pub(super) fn policy() -> Policy {
+    Policy {
+        unit: Unit::Episode,
+        skew: Duration::from_secs(60),
+        window: Duration::from_secs(600),
+        until: Until::Window,
+        auto_resolve: true,
+        open_for: Duration::from_secs(4 * 3600),
+    }
+}
+
+impl Ledger {
+    pub(super) fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            anomalies: BTreeMap::new(),
+            incidents: Vec::new(),
+            episodes: BTreeMap::new(),
+            counted: BTreeMap::new(),
+            told: BTreeMap::new(),
+            jobs: HashSet::new(),
+        }
+    }
+
+    /// One sighting, in a batch of its own.
+    pub(super) fn enter(&mut self, sighting: &Sighting) -> Entered {
+        self.commit(&[sighting]).0[0]
+    }
+
+    /// Each sighting in a batch of its own.
+    pub(super) fn enter_each(&mut self, sightings: &[Sighting]) {
+        for sighting in sightings {
+            self.enter(sighting);
+        }
+    }
+
+    /// A batch. Returns what became of each, and what the batch made of the books.
+    pub(super) fn commit(&mut self, batch: &[&Sighting]) -> (Vec<Entered>, Books) {
+        let mut books = self.open_books(batch);
+        let entered = batch
+            .iter()
+            .map(|sighting| books.enter(sighting, &self.policy).0)
+            .collect();
+        self.write(&books);
+        (entered, books)
+    }
+
+    fn open_books(&mut self, batch: &[&Sighting]) -> Books {
+        let mut books = Books::default();
+        let mut since: HashMap<i64, Timestamp> = HashMap::new();
+        for sighting in batch {
+            let known = self.anomalies.entry(sighting.key.clone());
+            let anomaly = known.or_insert_with(|| Anomaly {
+                first_seen: None,
+                last_seen: None,
+                total: 0,
+                level: Level::None,
+                newest_incident: None,
+                newest_number: 0,
+                changed: false,
+            });
+            books
+                .anomalies
+                .insert(sighting.key.clone(), anomaly.clone());
+            let start = sighting.start().before(self.policy.skew);
+            let earliest = since.entry(sighting.series).or_insert(start);
+            *earliest = start.min(*earliest);
+            if self.policy.unit == Unit::Delivery && self.jobs.contains(&sighting.job) {
+                books.delivered.insert(sighting.job);
+            }
+        }
+        for (series, since) in since {
+            let mut all: Vec<&Episode> = self.episodes.values().collect();
+            all.retain(|e| e.series == series);
+            all.sort_by_key(|e| e.starts_at);
+            let first = all.partition_point(|e| e.starts_at < since);
+            let near = all[first.saturating_sub(1)..].iter().copied().cloned();
+            books.episodes.insert(series, near.collect());
+        }
+        let newest = books.anomalies.values().filter_map(|a| a.newest_incident);
+        let episodes = books.episodes.values().flatten();
+        let ids: HashSet<Uuid> = newest.chain(episodes.filter_map(|e| e.incident)).collect();
+        for incident in self.incidents.iter().filter(|i| ids.contains(&i.id)) {
+            books.incidents.insert(incident.id, incident.clone());
+        }
+        books
+    }
+
+    fn write(&mut self, books: &Books) {
+        for (row, episode) in books.new_rows() {
+            if let Some(id) = row.counted {
+                let key = episode.anomaly_key.clone();
+                let known = self.counted.insert(id, (key, episode.occurred_at));
+                assert!(known.is_none(), "{id} was counted before");
+            }
+            if row.id == row.episode.id {
+                let known = self.episodes.insert(row.id, episode.clone());
+                assert!(known.is_none(), "there was an episode {}", row.id);
+            } else {
+                assert!(self.jobs.insert(row.id), "there was a row of {}", row.id);
+            }
+        }
+        for episode in books.changed_rows() {
+            let known = self.episodes.insert(episode.id, episode.clone());
+            assert!(known.is_some(), "there is no episode {}", episode.id);
+            if let Some((_, at)) = self.counted.get_mut(&episode.id) {
+                *at = episode.occurred_at;
+            }
+        }
+        let mut incidents: Vec<&Incident> = books.incidents.values().collect();
+        incidents.sort_by_key(|i| (i.opened_at, i.number));
+        for incident in incidents {
+            let at = self.incidents.iter().position(|i| i.id == incident.id);
+            let written = Incident {
+                was_due: incident.was_due || incident.tier_due,
+                tier_due: false,
+                changed: false,
+                opening: None,
+                ..incident.clone()
+            };
+            match at {
+                Some(at) if incident.changed || incident.tier_due => self.incidents[at] = written,
+                Some(_) => {}
+                None => self.incidents.push(written),
+            }
+        }
+        for (key, anomaly) in books.anomalies.iter().filter(|(_, a)| a.changed) {
+            let changed = false;
+            let anomaly = anomaly.clone();
+            self.anomalies
+                .insert(key.clone(), Anomaly { changed, ..anomaly });
+        }
+        for counted in books.counted(self.policy.unit) {
+            let told = (counted.anomaly_key, counted.occurred_at);
+            self.told.insert(counted.id, told);
+        }
+    }
+
+    /// A tier worker has looked at every incident.
+    pub(super) fn clear_marks(&mut self) {
+        for incident in &mut self.incidents {
+            incident.was_due = false;
+        }
+    }
+
+    /// A person resolves an incident.
+    pub(super) fn resolve(&mut self, incident: usize, seconds: i64) {
+        let incident = &mut self.incidents[incident];
+        incident.status = Status::Resolved;
+        incident.resolved_by = Some(ResolvedBy::Person);
+        incident.resolved_at = Some(at(seconds));
+    }
+
+    pub(super) fn total(&self) -> i64 {
+        self.anomalies.values().map(|anomaly| anomaly.total).sum()
+    }
+
+    /// Of each incident, oldest first: episodes, open ones, where it stands.
+    pub(super) fn states(&self) -> Vec<(i64, i64, Status)> {
+        self.incidents
+            .iter()
+            .map(|i| (i.aggregated_count, i.open_episodes, i.status))
+            .collect()
+    }
+
+    /// The episodes in the order of their starts: where each began and ended, in seconds.
+    pub(super) fn spans(&self) -> Vec<(i64, Option<i64>)> {
+        let seconds = |moment: Timestamp| (moment.0 - at(0).0) / 1000;
+        self.episodes
+            .values()
+            .map(|e| (seconds(e.starts_at), e.ended_at.map(seconds)))
+            .collect()
+    }
+
+    /// What must hold after every batch.
+    pub(super) fn check(&self) {
+        for incident in &self.incidents {
+            let episodes = || self.episodes.values();
+            let of = |e: &&Episode| e.incident == Some(incident.id);
+            let open = |e: &&Episode| of(e) && e.ended_at.is_none();
+            assert_eq!(
+                incident.aggregated_count,
+                episodes().filter(of).count() as i64
+            );
+            assert_eq!(
+                incident.open_episodes,
+                episodes().filter(open).count() as i64
+            );
+        }
+        let mut open = HashSet::new();
+        for episode in self.episodes.values() {
+            assert!(episode.ended_at.is_none_or(|end| end >= episode.starts_at));
+            assert!(episode.occurred_at <= episode.last_seen_at);
+            let is_open = episode.ended_at.is_none();
+            assert!(!is_open || open.insert(episode.series), "two are open");
+        }
+        for (key, anomaly) in &self.anomalies {
+            let of = |i: &&Incident| i.anomaly_key == *key;
+            let mut numbers: Vec<i64> =
+                self.incidents.iter().filter(of).map(|i| i.number).collect();
+            numbers.sort_unstable();
+            let expected: Vec<i64> = (1..=anomaly.newest_number).collect();
+            assert_eq!(numbers, expected);
+            let newest = self.incidents.iter().filter(of).max_by_key(|i| i.number);
+            assert_eq!(anomaly.newest_incident, newest.map(|i| i.id));
+        }
+        if self.policy.unit != Unit::Incident {
+            assert_eq!(self.total(), self.counted.len() as i64);
+            assert_eq!(self.told, self.counted);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Which episode a sighting tells of: one series, one rule after the other.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+
+const SKEW: Duration = Duration::from_secs(60);
+
+/// So many seconds into the story.
+pub(in crate::domain) fn at(seconds: i64) -> Timestamp {
+    at_ms(seconds * 1000)
+}
+
+/// So many milliseconds into the story.
+pub(in crate::domain) fn at_ms(ms: i64) -> Timestamp {
+    Timestamp(1_800_000_000_000 + ms)
+}
+
+/// A delivery of an alert of this name and series: `AlertName/series`.
+pub(in crate::domain) fn sighting(
+    series: &str,
+    status: AlertStatus,
+    (starts_at, ends_at): (Option<Timestamp>, Option<Timestamp>),
+    received_at: Timestamp,
+) -> Sighting {
+    static NEXT_JOB: AtomicU64 = AtomicU64::new(1);
+    let (name, fingerprint) = series.split_once('/').unwrap();
+    let labels = [("alertname", name), ("pod", fingerprint)];
+    let alert = Alert {
+        status,
+        labels: labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        annotations: [].into(),
+        fingerprint: fingerprint.to_owned(),
+        starts_at,
+        ends_at,
+        generator_url: None,
+    };
+    let job = Uuid::from_u128(NEXT_JOB.fetch_add(1, Ordering::Relaxed).into());
+    let source = "alertmanager".to_owned();
+    Sighting::new(
+        (job, false),
+        source,
+        received_at,
+        alert,
+        &SignatureLabels::default(),
+    )
+}
+
+/// "It fires since `start`", received then; in seconds.
+pub(in crate::domain) fn firing(
+    series: &str,
+    start: impl Into<Option<i64>>,
+    received: i64,
+) -> Sighting {
+    let span = (start.into().map(at), None);
+    sighting(series, AlertStatus::Firing, span, at(received))
+}
+
+/// "What fires since `start` is over since `end`", received then; in seconds.
+pub(in crate::domain) fn resolved(
+    series: &str,
+    start: impl Into<Option<i64>>,
+    end: impl Into<Option<i64>>,
+    received: i64,
+) -> Sighting {
+    let span = (start.into().map(at), end.into().map(at));
+    sighting(series, AlertStatus::Resolved, span, at(received))
+}
+
+/// An episode whose sender's clock is ours.
+fn episode((start, end): (i64, Option<i64>), last_seen: i64) -> Episode {
+    Episode {
+        id: episode_id(1, at(start)),
+        anomaly_key: "key".to_owned(),
+        incident: None,
+        series: 1,
+        starts_at: at(start),
+        ended_at: end.map(at),
+        occurred_at: at(start),
+        last_seen_at: at(last_seen),
+        deliveries: 1,
+    }
+}
+
+#[test]
+fn a_start_within_the_skew_means_that_episode_for_firing_and_resolved_alike() {
+    let table = [
+        (-61_000, None),
+        (-60_001, None),
+        (-60_000, Some(0)),
+        (-59_000, Some(0)),
+        (0, Some(0)),
+        (59_000, Some(0)),
+        (60_000, Some(0)),
+        (60_001, None),
+        (61_000, None),
+    ];
+    let open = [episode((0, None), 0)];
+    for (start, expected) in table {
+        for status in [AlertStatus::Firing, AlertStatus::Resolved] {
+            let span = (Some(at_ms(start)), Some(at(900)));
+            let sighting = sighting("A/1", status, span, at(1000));
+            let found = find(&open, &sighting, SKEW);
+            assert_eq!(found, expected, "{status:?} since {start} ms");
+        }
+    }
+}
+
+#[test]
+fn a_start_later_than_an_episodes_end_is_not_of_that_episode() {
+    let over = [episode((0, Some(30)), 40)];
+    for (start, expected) in [
+        (29_999, Some(0)),
+        (30_000, Some(0)),
+        (30_001, None),
+        (59_000, None),
+    ] {
+        let span = (Some(at_ms(start)), None);
+        let firing = sighting("A/1", AlertStatus::Firing, span, at(70));
+        assert_eq!(find(&over, &firing, SKEW), expected, "since {start} ms");
+    }
+}
+
+#[test]
+fn of_two_episodes_within_the_skew_the_nearer_is_meant() {
+    let both = [episode((0, Some(50)), 50), episode((70, None), 70)];
+    for (start, expected) in [(10, Some(0)), (34, Some(0)), (36, Some(1)), (60, Some(1))] {
+        let found = find(&both, &firing("A/1", start, 100), SKEW);
+        assert_eq!(found, expected, "since {start} s");
+    }
+}
+
+#[test]
+fn a_start_says_more_than_the_time_of_receipt() {
+    let both = [episode((0, Some(300)), 300), episode((1000, None), 1000)];
+    assert_eq!(find(&both, &firing("A/1", 0, 5000), SKEW), Some(0));
+    assert_eq!(find(&both, &firing("A/1", 1000, 150), SKEW), Some(1));
+    assert_eq!(find(&both, &firing("A/1", 500, 150), SKEW), None);
+}
+
+#[test]
+fn without_a_start_the_open_episode_is_meant() {
+    let both = [episode((0, Some(300)), 300), episode((1000, None), 1000)];
+    assert_eq!(find(&both, &firing("A/1", None, 90_000), SKEW), Some(1));
+    let resolved = resolved("A/1", None, 90_000, 90_000);
+    assert_eq!(find(&both, &resolved, SKEW), Some(1));
+}
+
+#[test]
+fn without_a_start_what_was_received_during_an_episode_tells_of_it_however_late() {
+    let both = [episode((0, Some(300)), 300), episode((1000, None), 1000)];
+    for received in [0, 150, 300] {
+        let firing = firing("A/1", None, received);
+        assert_eq!(find(&both, &firing, SKEW), Some(0), "fires at {received}");
+        let resolved = resolved("A/1", None, received, received);
+        assert_eq!(find(&both, &resolved, SKEW), Some(0), "over at {received}");
+    }
+}
+
+#[test]
+fn without_a_start_and_with_nothing_open_a_firing_is_new() {
+    let over = [episode((0, Some(300)), 300)];
+    assert_eq!(find(&over, &firing("A/1", None, 301), SKEW), None);
+    assert_eq!(find(&[], &firing("A/1", None, 0), SKEW), None);
+    assert_eq!(find(&[], &resolved("A/1", None, None, 0), SKEW), None);
+}
+
+#[test]
+fn without_a_start_a_repeated_resolve_tells_of_the_newest_that_was_over_by_then() {
+    let two = [
+        episode((0, Some(300)), 300),
+        episode((1000, Some(1300)), 1300),
+    ];
+    let resolve = |received| resolved("A/1", None, received, received);
+    assert_eq!(find(&two, &resolve(5000), SKEW), Some(1));
+    assert_eq!(find(&two, &resolve(900), SKEW), Some(0));
+    assert_eq!(find(&two, &resolve(980), SKEW), Some(0));
+}
+
+#[test]
+fn without_a_start_a_resolve_does_not_tell_of_an_episode_that_began_after_it() {
+    let open = episode((1000, None), 1000);
+    let late = resolved("A/1", None, 600, 600);
+    assert_eq!(find(std::slice::from_ref(&open), &late, SKEW), None);
+    assert_eq!(
+        find(&[episode((0, Some(300)), 300), open], &late, SKEW),
+        Some(0)
+    );
+}
+
+#[test]
+fn without_a_start_a_firing_that_was_overtaken_by_its_episode_is_still_of_it() {
+    let over = [episode((1000, Some(1300)), 1300)];
+    assert_eq!(find(&over, &firing("A/1", None, 940), SKEW), Some(0));
+    assert_eq!(find(&over, &firing("A/1", None, 939), SKEW), None);
+    let open = [episode((1000, None), 1000)];
+    assert_eq!(find(&open, &firing("A/1", None, 500), SKEW), Some(0));
+}
+
+#[test]
+fn a_series_is_its_source_its_fingerprint_and_its_anomaly() {
+    let one = series("alertmanager", "ab", "c");
+    assert_ne!(one, series("grafana", "ab", "c"));
+    assert_ne!(one, series("alertmanager", "abc", ""));
+    assert_ne!(one, series("alertmanager", "a", "bc"));
+    assert_eq!(firing("A/1", 0, 5).series, resolved("A/1", 9, 9, 9).series);
+    assert_ne!(firing("A/1", 0, 0).series, firing("A/2", 0, 0).series);
+    assert_ne!(firing("A/1", 0, 0).series, firing("B/1", 0, 0).series);
+}
+
+#[test]
+fn an_episodes_id_orders_by_its_start_and_tells_series_and_starts_apart() {
+    assert!(episode_id(9, at_ms(0)) < episode_id(1, at_ms(1)));
+    assert_ne!(episode_id(1, at(0)), episode_id(2, at(0)));
+    assert_eq!(episode_id(1, at(0)), episode_id(1, at(0)));
+    // Before 1970 the order is lost, not the difference.
+    assert_ne!(
+        episode_id(1, Timestamp(-1)),
+        episode_id(1, Timestamp(-2_000))
+    );
+}

@@ -1,0 +1,112 @@
+//! Pushes that wait at the same time are made durable together: one statement, one commit.
+
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use super::at_store;
+use crate::queue::store::{NewJob, QueueError};
+use crate::store::Db;
+use crate::store::error::{Cause, cause};
+use crate::store::rows::Rows;
+use crate::time::{Clock, millis};
+
+/// Pushes that are taken together at most.
+const TOGETHER: usize = 64;
+/// Pushes that wait at most; more wait to be allowed to wait.
+const WAITING: usize = 1024;
+/// Statements at once on PostgreSQL. SQLite has one writer.
+const PUSHERS: usize = 2;
+
+struct Pending {
+    jobs: Vec<NewJob>,
+    answer: oneshot::Sender<Result<(), QueueError>>,
+}
+
+/// Where pushes wait.
+#[derive(Clone, Debug)]
+pub(super) struct Pushers {
+    queue: mpsc::Sender<Pending>,
+}
+
+impl Pushers {
+    /// Starts the tasks; they end with the last handle to them.
+    pub(super) fn start(db: &Db, clock: &Clock) -> Self {
+        let (queue, waiting) = mpsc::channel(WAITING);
+        let waiting = Arc::new(Mutex::new(waiting));
+        let pushers = match db.backend() {
+            DbBackend::Postgres => PUSHERS,
+            _ => 1,
+        };
+        for _ in 0..pushers {
+            let pusher = Pusher {
+                db: db.clone(),
+                clock: clock.clone(),
+            };
+            tokio::spawn(pusher.run(Arc::clone(&waiting)));
+        }
+        Self { queue }
+    }
+
+    /// Returns when the jobs are durable.
+    pub(super) async fn push(&self, jobs: Vec<NewJob>) -> Result<(), QueueError> {
+        let ended = || QueueError("the process is stopping".into());
+        let (answer, answered) = oneshot::channel();
+        let pending = Pending { jobs, answer };
+        self.queue.send(pending).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
+    }
+}
+
+struct Pusher {
+    db: Db,
+    clock: Clock,
+}
+
+impl Pusher {
+    async fn run(self, waiting: Arc<Mutex<mpsc::Receiver<Pending>>>) {
+        let mut batch = Vec::with_capacity(TOGETHER);
+        while waiting.lock().await.recv_many(&mut batch, TOGETHER).await > 0 {
+            self.pass(std::mem::take(&mut batch)).await;
+        }
+    }
+
+    /// A push whose data the database refuses does not harm those that it was taken with.
+    async fn pass(&self, batch: Vec<Pending>) {
+        let together = self
+            .insert(batch.iter().flat_map(|pending| &pending.jobs))
+            .await;
+        let alone = batch.len() > 1
+            && together
+                .as_ref()
+                .is_err_and(|error| cause(error) == Cause::Data);
+        for pending in batch {
+            let result = if alone {
+                self.insert(pending.jobs.iter()).await
+            } else {
+                together.clone()
+            };
+            // Who pushed may be gone; the jobs are queued all the same.
+            let _ = pending.answer.send(result.map_err(QueueError::from));
+        }
+    }
+
+    async fn insert<'a>(
+        &self,
+        jobs: impl Iterator<Item = &'a NewJob> + Clone,
+    ) -> Result<(), DbErr> {
+        let rows = Rows::new()
+            .uuid("id", jobs.clone().map(|job| job.id))
+            .text("queue", jobs.clone().map(|job| job.queue.to_owned()))
+            .text("payload", jobs.clone().map(|job| job.payload.clone()))
+            .int("delay", jobs.clone().map(|job| millis(job.delay)))
+            .text_or_null("trace_id", jobs.clone().map(|job| job.trace_id.clone()))
+            .int("replay", jobs.map(|job| i64::from(job.replay)));
+        let sql = "INSERT INTO jobs (id, queue, payload, trace_id, run_at, enqueued_at, replay) \
+                   SELECT r.id, r.queue, r.payload, r.trace_id, {now} + r.delay, {now}, r.replay \
+                   FROM {rows} WHERE true ON CONFLICT (id) DO NOTHING";
+        let sql = rows.statement(self.db.backend(), &at_store(&self.clock, sql), []);
+        self.db.write().execute_raw(sql).await.map(drop)
+    }
+}

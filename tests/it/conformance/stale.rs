@@ -1,0 +1,129 @@
+//! Answers of consumers that were stopped, lost their lease to another, and woke up.
+
+use std::time::Duration;
+
+use tocsin::queue::store::{Answer, LEASE, Lease, NewJob};
+
+use super::{Bench, again, failure, job, one};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Asserts that the job is held by `holder` under `lease`, and by nobody else.
+async fn is_held(bench: &Bench, holder: &str, lease: Lease) {
+    assert_eq!(bench.fetch("anybody", 10).await, []);
+    assert_eq!(bench.depth().await.in_flight, 1);
+    assert_eq!(bench.extend(holder, &[lease]).await, [lease.id]);
+}
+
+conformance! {
+    async fn who_lost_a_job_to_another_can_neither_retry_nor_give_back_nor_extend_it(bench) {
+        bench.push_some(1).await;
+        let lost = bench.fetch_one("a").await.lease;
+        bench.advance(LEASE);
+        let lease = one(bench.reclaim("b", 1, false).await.jobs).lease;
+        let failed = vec![failure(1_790_000_000_000, "stale")];
+        bench.settle("a", lost, Answer::Again { delay: Duration::ZERO, failed }).await;
+        is_held(&bench, "b", lease).await;
+        bench.settle("a", lost, Answer::GiveBack).await;
+        is_held(&bench, "b", lease).await;
+        // Not even if it knew the present number.
+        bench.settle("a", lease, Answer::GiveBack).await;
+        bench.settle("a", lease, again(SECOND)).await;
+        assert!(bench.extend("a", &[lost]).await.is_empty());
+        assert!(bench.extend("a", &[lease]).await.is_empty());
+        is_held(&bench, "b", lease).await;
+        bench.advance(LEASE);
+        let next = one(bench.reclaim("c", 1, false).await.jobs);
+        assert_eq!((next.lease.delivery, next.failed), (3, Vec::new()));
+    }
+
+    async fn extending_a_lost_job_does_not_hold_it(bench) {
+        bench.push_some(1).await;
+        let lost = bench.fetch_one("a").await.lease;
+        bench.advance(LEASE);
+        one(bench.reclaim("b", 1, false).await.jobs);
+        bench.advance(LEASE - 5 * SECOND);
+        bench.extend("a", &[lost]).await;
+        bench.advance(5 * SECOND);
+        assert_eq!(one(bench.reclaim("c", 1, false).await.jobs).lease.delivery, 3);
+    }
+
+    async fn who_did_a_job_removes_it_though_another_has_it_now(bench) {
+        bench.push_some(1).await;
+        let lost = bench.fetch_one("a").await.lease;
+        bench.advance(LEASE);
+        let lease = one(bench.reclaim("b", 1, false).await.jobs).lease;
+        bench.settle("a", lost, Answer::Remove).await;
+        assert_eq!(bench.depth().await.in_flight, 0);
+        assert!(bench.extend("b", &[lease]).await.is_empty());
+        bench.settle("b", lease, again(Duration::ZERO)).await;
+        assert_eq!(bench.fetch("c", 1).await, [], "it is done");
+    }
+
+    async fn a_consumer_that_took_a_job_over_from_itself_answers_for_the_newer_delivery(bench) {
+        bench.push_some(1).await;
+        let old = bench.fetch_one("a").await.lease;
+        bench.advance(LEASE);
+        let new = one(bench.reclaim("a", 1, false).await.jobs).lease;
+        bench.settle("a", old, again(SECOND)).await;
+        bench.settle("a", old, Answer::GiveBack).await;
+        assert!(bench.extend("a", &[old]).await.is_empty());
+        is_held(&bench, "a", new).await;
+        bench.settle("a", new, again(SECOND)).await;
+        bench.advance(SECOND);
+        assert_eq!(bench.fetch_one("b").await.lease.delivery, 1);
+    }
+
+    async fn an_answer_that_comes_twice_counts_once(bench) {
+        bench.push_some(1).await;
+        let lease = bench.fetch_one("a").await.lease;
+        bench.settle("a", lease, again(10 * SECOND)).await;
+        bench.settle("a", lease, again(Duration::ZERO)).await;
+        bench.settle("a", lease, Answer::GiveBack).await;
+        assert_eq!(bench.fetch("b", 1).await, [], "the delay holds");
+        bench.advance(10 * SECOND);
+        assert_eq!(bench.fetch_one("b").await.lease.delivery, 1);
+    }
+
+    async fn giving_back_twice_takes_one_delivery_back(bench) {
+        bench.push_some(1).await;
+        bench.leave_unanswered(1).await;
+        let lease = one(bench.reclaim("a", 1, false).await.jobs).lease;
+        bench.settle("a", lease, Answer::GiveBack).await;
+        bench.settle("a", lease, Answer::GiveBack).await;
+        assert_eq!(bench.fetch_one("b").await.lease.delivery, 2);
+    }
+
+    async fn an_answer_to_an_older_replay_leaves_the_replayed_job_alone(bench) {
+        let first = job(1);
+        bench.push(std::slice::from_ref(&first)).await;
+        let old = bench.fetch_one("a").await.lease;
+        bench.settle("a", old, Answer::Remove).await;
+        bench.push(&[NewJob { replay: 1, ..first }]).await;
+        bench.settle("a", old, Answer::Remove).await;
+        let new = bench.fetch_one("a").await.lease;
+        assert_eq!((new.id, new.delivery, new.replay), (old.id, 1, 1));
+        bench.settle("a", old, Answer::Remove).await;
+        bench.settle("a", old, again(SECOND)).await;
+        bench.settle("a", old, Answer::GiveBack).await;
+        assert!(bench.extend("a", &[old]).await.is_empty());
+        is_held(&bench, "a", new).await;
+        bench.settle("a", new, Answer::Remove).await;
+        assert_eq!(bench.depth().await.in_flight, 0);
+    }
+
+    async fn an_answer_to_an_unknown_job_is_dropped(bench) {
+        let pushed = bench.push_some(1).await;
+        let id = uuid::Uuid::now_v7();
+        let lease = Lease { id, delivery: 1, replay: 0 };
+        let mine = bench.fetch_one("a").await.lease;
+        bench.settle_all("a", &[
+            (lease, Answer::Remove),
+            (Lease { id: uuid::Uuid::nil(), ..lease }, Answer::GiveBack),
+            (lease, again(SECOND)),
+            (mine, Answer::GiveBack),
+        ]).await;
+        assert!(bench.extend("a", &[lease]).await.is_empty());
+        assert_eq!(super::ids(&bench.fetch("b", 10).await), pushed);
+    }
+}

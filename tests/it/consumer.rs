@@ -1,0 +1,217 @@
+//! The consumer with the real apalis worker, started as the fleet starts it, on both databases.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use apalis_core::task::data::Data;
+use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder};
+use serde::{Deserialize, Serialize};
+use tocsin::config::{Config, Secret};
+use tocsin::context::Context;
+use tocsin::entity::dead_letters;
+use tocsin::jobs::{Job, JobError, Policy};
+use tocsin::metrics::ByQueue;
+use tocsin::queue::consumer::Held;
+use tocsin::queue::store::{Depth, NewJob};
+use tocsin::queue::{Push, Queues};
+use tocsin::store::rows::statement;
+use tocsin_workers::fleet::{self, Worker};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use self::unreliable::Unreliable;
+use crate::harness::{On, Scratch};
+
+mod drain;
+mod outcomes;
+mod suspects;
+mod trouble;
+mod unreliable;
+
+const ERRANDS: &str = "errands";
+const BACKOFF: Duration = Duration::from_millis(40);
+
+/// A job that a test gives a handler to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Errand<const SLOTS: usize = 8, const TIMEOUT_MS: u64 = 30_000> {
+    n: u32,
+}
+
+impl<const SLOTS: usize, const TIMEOUT_MS: u64> Job for Errand<SLOTS, TIMEOUT_MS> {
+    const POLICY: Policy = Policy {
+        queue: ERRANDS,
+        concurrency: SLOTS,
+        attempts: 3,
+        backoff: BACKOFF,
+        max_backoff: Duration::from_secs(1),
+        timeout: Duration::from_millis(TIMEOUT_MS),
+    };
+}
+
+/// One database, one queue in it, and its worker.
+struct Stage {
+    context: Context,
+    store: Arc<Unreliable>,
+    stop: CancellationToken,
+    fleet: JoinSet<()>,
+    _scratch: Scratch,
+}
+
+impl Stage {
+    async fn new(on: On) -> Self {
+        let scratch = Scratch::new(on).await;
+        let config = Config {
+            database_url: Secret::from(scratch.url.as_str()),
+            database_connections: 6,
+            ..Config::default()
+        };
+        let mut context = Context::open(config).await.unwrap();
+        let store = Arc::new(Unreliable::new(Arc::clone(context.queues.store())));
+        context.queues = Queues::new(Arc::clone(&store) as _);
+        Self {
+            context,
+            store,
+            stop: CancellationToken::new(),
+            fleet: JoinSet::new(),
+            _scratch: scratch,
+        }
+    }
+
+    /// Starts the worker; a drain may take `drain`.
+    fn start<J, F, Fut>(&mut self, drain: Duration, handler: F)
+    where
+        J: Job,
+        F: Fn(J, Arc<Held>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), JobError>> + Send + 'static,
+    {
+        let handler = move |job: J, held: Data<Arc<Held>>, _: Data<()>| handler(job, held.0);
+        let worker = Worker::new(&self.context, (), handler);
+        self.fleet
+            .spawn(fleet::run(vec![worker], self.stop.clone(), drain));
+    }
+
+    /// Stops the worker and waits until it has drained.
+    async fn stop(&mut self) {
+        self.stop.cancel();
+        self.drained().await;
+        self.stop = CancellationToken::new();
+    }
+
+    async fn drained(&mut self) {
+        while let Some(ended) = self.fleet.join_next().await {
+            ended.unwrap();
+        }
+    }
+
+    /// Pushes errands of these numbers, in one push.
+    async fn push(&self, numbers: impl IntoIterator<Item = u32>) {
+        let errands: Vec<Errand> = numbers.into_iter().map(|n| Errand { n }).collect();
+        let queues = Queues::new(Arc::clone(&self.store.inner));
+        queues.push_all(errands.iter().map(Push::new)).await.unwrap();
+    }
+
+    /// Pushes this payload; returns the job's id.
+    async fn push_raw(&self, payload: &str, delay: Duration) -> Uuid {
+        let job = NewJob {
+            queue: ERRANDS,
+            id: Uuid::now_v7(),
+            payload: payload.to_owned(),
+            delay,
+            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
+            replay: 0,
+        };
+        self.store.inner.push(std::slice::from_ref(&job)).await.unwrap();
+        job.id
+    }
+
+    /// An errand that was delivered so often to workers that died.
+    async fn push_unanswered(&self, n: u32, deliveries: u32) -> Uuid {
+        let later = Duration::from_secs(3600);
+        let id = self.push_raw(&format!("{{\"n\":{n}}}"), later).await;
+        let sql = "UPDATE jobs SET lease_owner = 'gone', lease_until = 0, deliveries = $1 WHERE id = $2";
+        let db = &self.context.db;
+        let sql = statement(db.backend(), sql, [i64::from(deliveries).into(), id.into()]);
+        assert_eq!(db.write().execute_raw(sql).await.unwrap().rows_affected(), 1);
+        id
+    }
+
+    async fn depth(&self) -> Depth {
+        self.store.inner.depth(ERRANDS).await.unwrap()
+    }
+
+    /// Waits until nothing is queued.
+    async fn done(&self) {
+        eventually("the queue is empty", async || {
+            let depth = self.depth().await;
+            depth.ready + depth.delayed + depth.in_flight == 0
+        })
+        .await;
+    }
+
+    /// Asserts that the worker is the one that was started, not one that had to follow it.
+    async fn is_the_first_worker(&self) {
+        assert_eq!(self.depth().await.workers, 1);
+    }
+
+    async fn dead(&self) -> Vec<dead_letters::Model> {
+        let dead = dead_letters::Entity::find().order_by_asc(dead_letters::Column::Payload);
+        dead.all(self.context.db.read()).await.unwrap()
+    }
+
+    async fn sql(&self, sql: &str) {
+        let db = self.context.db.write();
+        db.execute_unprepared(sql).await.unwrap();
+    }
+
+    fn store_errors(&self) -> u64 {
+        let queue = ByQueue { queue: ERRANDS };
+        self.context.metrics.store_errors.get_or_create(&queue).get()
+    }
+}
+
+/// Waits until `holds`, for half a minute at most.
+async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < Duration::from_secs(30), "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// What handlers write down, in order.
+#[derive(Clone)]
+struct Log<T>(Arc<Mutex<Vec<T>>>);
+
+impl<T: Clone> Log<T> {
+    fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    fn add(&self, entry: T) {
+        self.0.lock().unwrap().push(entry);
+    }
+
+    fn entries(&self) -> Vec<T> {
+        self.0.lock().unwrap().clone()
+    }
+
+    async fn has(&self, n: usize) {
+        eventually("handlers begin", async || self.entries().len() >= n).await;
+    }
+}
+
+/// Shut until it is opened, for all who wait.
+#[derive(Clone, Default)]
+struct Gate(CancellationToken);
+
+impl Gate {
+    fn open(&self) {
+        self.0.cancel();
+    }
+
+    async fn pass(&self) {
+        self.0.cancelled().await;
+    }
+}

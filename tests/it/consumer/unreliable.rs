@@ -1,0 +1,142 @@
+//! A queue's store that does not always answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use tocsin::queue::store::{
+    Answer, Delivery, Depth, Lease, NewJob, QueueError, QueueStore, Reclaimed, Schedule,
+};
+use uuid::Uuid;
+
+/// Every counter says how many of the next calls go wrong.
+pub struct Unreliable {
+    pub inner: Arc<dyn QueueStore>,
+    /// Calls that reach nothing.
+    pub unreachable: AtomicU32,
+    /// Settlements that reach nothing.
+    pub settle_unreachable: AtomicU32,
+    /// Fetches that are done and not answered.
+    pub fetch_unanswered: AtomicU32,
+    /// Settlements that are done and not answered.
+    pub settle_unanswered: AtomicU32,
+    /// Settlements that are answered only after the next fetch has handed something out.
+    pub settle_slow: AtomicU32,
+    /// Fetches that handed something out.
+    pub fetched: AtomicU32,
+}
+
+impl Unreliable {
+    pub fn new(inner: Arc<dyn QueueStore>) -> Self {
+        Self {
+            inner,
+            unreachable: AtomicU32::default(),
+            settle_unreachable: AtomicU32::default(),
+            fetch_unanswered: AtomicU32::default(),
+            settle_unanswered: AtomicU32::default(),
+            settle_slow: AtomicU32::default(),
+            fetched: AtomicU32::default(),
+        }
+    }
+
+    fn reach(&self) -> Result<&dyn QueueStore, QueueError> {
+        fails(&self.unreachable)?;
+        Ok(self.inner.as_ref())
+    }
+}
+
+fn fails(times: &AtomicU32) -> Result<(), QueueError> {
+    let order = Ordering::SeqCst;
+    match times.fetch_update(order, order, |left| left.checked_sub(1)) {
+        Ok(_) => Err(QueueError("out of order".into())),
+        Err(_) => Ok(()),
+    }
+}
+
+#[async_trait]
+impl QueueStore for Unreliable {
+    async fn push(&self, jobs: &[NewJob]) -> Result<(), QueueError> {
+        self.reach()?.push(jobs).await
+    }
+
+    async fn fetch(
+        &self,
+        queue: &str,
+        consumer: &str,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, QueueError> {
+        let jobs = self.reach()?.fetch(queue, consumer, limit).await?;
+        if !jobs.is_empty() {
+            self.fetched.fetch_add(1, Ordering::SeqCst);
+            fails(&self.fetch_unanswered)?;
+        }
+        Ok(jobs)
+    }
+
+    async fn reclaim(
+        &self,
+        queue: &str,
+        consumer: &str,
+        limit: usize,
+        alone: bool,
+    ) -> Result<Reclaimed, QueueError> {
+        let store = self.reach()?;
+        store.reclaim(queue, consumer, limit, alone).await
+    }
+
+    async fn settle(
+        &self,
+        queue: &str,
+        consumer: &str,
+        answers: &[(Lease, Answer)],
+    ) -> Result<(), QueueError> {
+        fails(&self.settle_unreachable)?;
+        let fetched = self.fetched.load(Ordering::SeqCst);
+        self.reach()?.settle(queue, consumer, answers).await?;
+        if fails(&self.settle_slow).is_err() {
+            super::eventually("something is fetched", async || {
+                self.fetched.load(Ordering::SeqCst) > fetched
+            })
+            .await;
+        }
+        fails(&self.settle_unanswered)
+    }
+
+    async fn extend(
+        &self,
+        queue: &str,
+        consumer: &str,
+        leases: &[Lease],
+    ) -> Result<Vec<Uuid>, QueueError> {
+        self.reach()?.extend(queue, consumer, leases).await
+    }
+
+    async fn promote(&self, queue: &str, limit: usize) -> Result<usize, QueueError> {
+        self.reach()?.promote(queue, limit).await
+    }
+
+    async fn tick(
+        &self,
+        schedule: Schedule,
+        queue: &'static str,
+        payload: String,
+    ) -> Result<bool, QueueError> {
+        self.reach()?.tick(schedule, queue, payload).await
+    }
+
+    async fn heartbeat(&self, queue: &str, consumer: &str) -> Result<(), QueueError> {
+        self.reach()?.heartbeat(queue, consumer).await
+    }
+
+    async fn depth(&self, queue: &str) -> Result<Depth, QueueError> {
+        self.reach()?.depth(queue).await
+    }
+
+    async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError> {
+        self.reach()?.set_paused(queue, paused).await
+    }
+
+    async fn pushed(&self, queue: &str) {
+        self.inner.pushed(queue).await;
+    }
+}
