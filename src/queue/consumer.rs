@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use super::Queues;
 use super::backend::JobBackend;
-use super::store::{Answer, FailedAttempt, LEASE, Lease};
+use super::store::{Answer, Delivery, FailedAttempt, LEASE, Lease};
 use crate::jobs::{Job, JobError, Policy};
 use crate::metrics::{ByOutcome, ByQueue, Metrics};
 use crate::store::Db;
@@ -48,6 +48,16 @@ pub struct Held {
 }
 
 impl Held {
+    fn new(job: Delivery) -> Self {
+        Self {
+            lease: job.lease,
+            payload: job.payload,
+            failed: job.failed,
+            trace_id: job.trace_id,
+            enqueued_at: job.enqueued_at,
+        }
+    }
+
     /// The job's id.
     #[must_use]
     pub const fn id(&self) -> Uuid {
@@ -84,7 +94,7 @@ struct Ack {
 }
 
 struct InFlight {
-    lease: Lease,
+    held: Arc<Held>,
     /// Until when it is ours for certain, by our own clock.
     until: Instant,
 }
@@ -271,14 +281,16 @@ impl Consumer {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn release(&self, ids: impl Iterator<Item = Lease>) {
+    /// Frees the slots of what was answered. A job that came back before its answer was confirmed
+    /// keeps the slot of its new delivery.
+    fn release<'a>(&self, answered: impl Iterator<Item = &'a Arc<Held>>) {
         let mut in_flight = self.in_flight();
-        for lease in ids {
+        for held in answered {
             if in_flight
-                .get(&lease.id)
-                .is_some_and(|entry| entry.lease == lease)
+                .get(&held.id())
+                .is_some_and(|entry| Arc::ptr_eq(&entry.held, held))
             {
-                in_flight.remove(&lease.id);
+                in_flight.remove(&held.id());
             }
         }
         drop(in_flight);
@@ -301,7 +313,7 @@ impl Running {
             let in_flight = self.consumer.in_flight();
             in_flight
                 .values()
-                .map(|entry| (entry.lease, Answer::GiveBack))
+                .map(|entry| (entry.held.lease, Answer::GiveBack))
                 .collect()
         };
         if left.is_empty() {

@@ -20,8 +20,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::jobs::{Job, new_id};
-use crate::time::Timestamp;
+use crate::jobs::Job;
 use store::{NewJob, QueueError, QueueStore};
 
 /// Where jobs are pushed.
@@ -103,7 +102,8 @@ impl<'a, J: Job> Push<'a, J> {
     fn encode(self) -> Result<NewJob, QueueError> {
         Ok(NewJob {
             queue: J::POLICY.queue,
-            id: self.id.unwrap_or_else(|| new_id(Timestamp::now())),
+            // Later ones sort behind earlier ones, within a millisecond too: the order of a push.
+            id: self.id.unwrap_or_else(Uuid::now_v7),
             payload: serde_json::to_string(self.job).map_err(|e| QueueError(e.into()))?,
             delay: self.delay,
             trace_id: None,

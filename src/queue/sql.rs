@@ -270,9 +270,10 @@ impl QueueStore for SqlQueue {
                 .await?;
         }
         if !back.is_empty() {
+            // A suspect stays one: its lease has run out, so nobody fetches it beside others.
             let sql = format!(
-                "UPDATE jobs SET lease_owner = NULL, lease_until = NULL, \
-                     deliveries = jobs.deliveries - 1 \
+                "UPDATE jobs SET lease_owner = NULL, deliveries = jobs.deliveries - 1, \
+                     lease_until = CASE WHEN jobs.deliveries > {SUSPECT_AFTER} THEN {{now}} END \
                  FROM {{rows}} WHERE {STILL_HELD}"
             );
             self.execute_over(&sql, rows_of(&back), [Value::from(consumer)])

@@ -1,6 +1,6 @@
 //! Occurrences: episodes, deliveries where they are counted, and the counting.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
 use uuid::Uuid;
@@ -178,7 +178,9 @@ pub async fn count(
          GROUP BY r.key"
     );
     let edges = Window::ALL.map(|window| Value::from(now.before(window.length()).0));
-    let rows = Rows::new().text("key", keys.iter().cloned());
+    // A key that is named twice would be joined, and so counted, twice.
+    let distinct: BTreeSet<&String> = keys.iter().collect();
+    let rows = Rows::new().text("key", distinct.into_iter().cloned());
     let sql = rows.statement(db.get_database_backend(), &sql, edges);
     let found = Counted::find_by_statement(sql).all(db).await?;
     let by_key: HashMap<&str, &Counted> = found.iter().map(|row| (row.key.as_str(), row)).collect();

@@ -109,7 +109,10 @@ impl Stage {
     async fn push(&self, numbers: impl IntoIterator<Item = u32>) {
         let errands: Vec<Errand> = numbers.into_iter().map(|n| Errand { n }).collect();
         let queues = Queues::new(Arc::clone(&self.store.inner));
-        queues.push_all(errands.iter().map(Push::new)).await.unwrap();
+        queues
+            .push_all(errands.iter().map(Push::new))
+            .await
+            .unwrap();
     }
 
     /// Pushes this payload; returns the job's id.
@@ -122,7 +125,11 @@ impl Stage {
             trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
             replay: 0,
         };
-        self.store.inner.push(std::slice::from_ref(&job)).await.unwrap();
+        self.store
+            .inner
+            .push(std::slice::from_ref(&job))
+            .await
+            .unwrap();
         job.id
     }
 
@@ -130,10 +137,14 @@ impl Stage {
     async fn push_unanswered(&self, n: u32, deliveries: u32) -> Uuid {
         let later = Duration::from_secs(3600);
         let id = self.push_raw(&format!("{{\"n\":{n}}}"), later).await;
-        let sql = "UPDATE jobs SET lease_owner = 'gone', lease_until = 0, deliveries = $1 WHERE id = $2";
+        let sql =
+            "UPDATE jobs SET lease_owner = 'gone', lease_until = 0, deliveries = $1 WHERE id = $2";
         let db = &self.context.db;
         let sql = statement(db.backend(), sql, [i64::from(deliveries).into(), id.into()]);
-        assert_eq!(db.write().execute_raw(sql).await.unwrap().rows_affected(), 1);
+        assert_eq!(
+            db.write().execute_raw(sql).await.unwrap().rows_affected(),
+            1
+        );
         id
     }
 
@@ -167,7 +178,11 @@ impl Stage {
 
     fn store_errors(&self) -> u64 {
         let queue = ByQueue { queue: ERRANDS };
-        self.context.metrics.store_errors.get_or_create(&queue).get()
+        self.context
+            .metrics
+            .store_errors
+            .get_or_create(&queue)
+            .get()
     }
 }
 
@@ -175,6 +190,15 @@ impl Stage {
 async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !holds().await {
+        assert!(began.elapsed() < Duration::from_secs(30), "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// [`eventually`], for what can be seen without waiting.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
         assert!(began.elapsed() < Duration::from_secs(30), "never: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -198,7 +222,7 @@ impl<T: Clone> Log<T> {
     }
 
     async fn has(&self, n: usize) {
-        eventually("handlers begin", async || self.entries().len() >= n).await;
+        until("handlers begin", || self.entries().len() >= n).await;
     }
 }
 

@@ -27,9 +27,10 @@ pub fn program() -> &'static Path {
         let test = std::env::current_exe().unwrap();
         let profile = test.parent().and_then(Path::parent).unwrap();
         let mut cargo = Command::new(env!("CARGO"));
+        // Together with these tests, so that what both depend on is not built in two ways.
         cargo
             .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(["build", "-q", "--locked", "-p", "tocsin-workers"])
+            .args(["build", "-q", "--locked", "--workspace", "--test", "it"])
             .args(["--bin", "tocsin", "--target-dir"])
             .arg(profile.parent().unwrap());
         if profile.ends_with("release") {

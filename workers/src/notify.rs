@@ -13,9 +13,7 @@ use tocsin::queue::consumer::Held;
 use tocsin::store::{anomalies, incidents, maintenance, notifications};
 use uuid::Uuid;
 
-use crate::notifiers::log::Log;
-use crate::notifiers::telegram::Telegram;
-use crate::notifiers::{Card, Notifier, SendError, Sent};
+use crate::notifiers::{self, Card, Notifier, SendError, Sent};
 
 /// How often, and how long apart, it is tried to remember that a message was sent: as long as it is
 /// not remembered, it would be sent again.
@@ -29,21 +27,12 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// With the notifiers that the settings call for. The log is always there, for messages that
-    /// were owed to it.
+    /// With the notifiers that the settings call for.
     #[must_use]
     pub fn new(context: &Context) -> Self {
-        let config = &context.config;
-        let mut notifiers: Vec<Box<dyn Notifier>> = vec![Box::new(Log)];
-        if let (Some(token), Some(chat)) = (&config.telegram_token, &config.telegram_chat) {
-            match Telegram::new(&config.telegram_api, token.expose(), chat) {
-                Ok(telegram) => notifiers.push(Box::new(telegram)),
-                Err(error) => tracing::error!("Telegram cannot be used: {error}"),
-            }
-        }
         Self {
             context: context.clone(),
-            notifiers: notifiers.into(),
+            notifiers: notifiers::configured(&context.config).into(),
         }
     }
 

@@ -27,7 +27,7 @@ pub(super) async fn run(consumer: Arc<Consumer>, mut answered: mpsc::UnboundedRe
             match consumer.settle(&acks).await {
                 Ok(()) => {
                     patience.succeeded();
-                    consumer.release(acks.iter().map(|ack| ack.held.lease));
+                    consumer.release(acks.iter().map(|ack| &ack.held));
                     for ack in acks.drain(..) {
                         ack.confirm();
                     }
@@ -36,6 +36,8 @@ pub(super) async fn run(consumer: Arc<Consumer>, mut answered: mpsc::UnboundedRe
                     consumer.store_failed("settle jobs", &error);
                     consumer.drop_expired(&mut acks);
                     if consumer.stopped.is_cancelled() {
+                        // They were run, and may be buried: not given back, but left to run out.
+                        consumer.release(acks.iter().map(|ack| &ack.held));
                         return;
                     }
                     patience.failed().await;
@@ -102,7 +104,7 @@ impl Consumer {
         };
         for ack in acks.extract_if(.., |ack| expired(ack)) {
             self.count("stale");
-            self.release(std::iter::once(ack.held.lease));
+            self.release(std::iter::once(&ack.held));
             ack.confirm();
         }
     }

@@ -115,27 +115,16 @@ impl Fetcher {
 
     async fn hand_out(&self, asked_at: Instant, jobs: Vec<Delivery>) {
         let until = lease_end(asked_at);
+        let jobs: Vec<Arc<Held>> = jobs.into_iter().map(Held::new).map(Arc::new).collect();
         {
             let mut in_flight = self.consumer.in_flight();
-            for job in &jobs {
-                in_flight.insert(
-                    job.lease.id,
-                    InFlight {
-                        lease: job.lease,
-                        until,
-                    },
-                );
+            for held in &jobs {
+                let held = Arc::clone(held);
+                in_flight.insert(held.id(), InFlight { held, until });
             }
         }
         let buried = self.buried(&jobs).await;
-        for job in jobs {
-            let held = Arc::new(Held {
-                lease: job.lease,
-                payload: job.payload,
-                failed: job.failed,
-                trace_id: job.trace_id,
-                enqueued_at: job.enqueued_at,
-            });
+        for held in jobs {
             if buried.contains(&held.lease.id) {
                 self.consumer.forget(held);
             } else if held.lease.is_poison() {
@@ -152,7 +141,7 @@ impl Fetcher {
 
     /// Which of the redelivered jobs are dead letters already: their worker died between burying
     /// and removing them. If the database cannot say, they are run: burying again changes nothing.
-    async fn buried(&self, jobs: &[Delivery]) -> Vec<uuid::Uuid> {
+    async fn buried(&self, jobs: &[Arc<Held>]) -> Vec<uuid::Uuid> {
         let again: Vec<_> = jobs
             .iter()
             .map(|j| j.lease)

@@ -52,7 +52,11 @@ pub(super) async fn keep(consumer: Arc<Consumer>) {
 
 impl Consumer {
     async fn extend(&self) -> Result<(), crate::queue::store::QueueError> {
-        let leases: Vec<Lease> = self.in_flight().values().map(|entry| entry.lease).collect();
+        let leases: Vec<Lease> = self
+            .in_flight()
+            .values()
+            .map(|entry| entry.held.lease)
+            .collect();
         if leases.is_empty() {
             return Ok(());
         }

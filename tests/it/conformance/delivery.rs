@@ -101,13 +101,15 @@ conformance! {
     }
 
     async fn the_same_jobs_pushed_by_many_at_once_are_queued_once(bench) {
-        let jobs: Vec<NewJob> = (0..300).map(job).collect();
-        let backwards: Vec<NewJob> = jobs.iter().rev().cloned().collect();
-        let pushes = (0..6).map(|n| bench.push(if n % 2 == 0 { &jobs } else { &backwards }));
-        futures::future::join_all(pushes).await;
-        let fetched = bench.fetch("a", 1000).await;
-        assert_eq!(fetched.len(), 300);
-        assert_eq!(set(ids(&fetched)), set(jobs.iter().map(|job| job.id)));
+        for _ in 0..4 {
+            let jobs: Vec<NewJob> = (0..500).map(job).collect();
+            let backwards: Vec<NewJob> = jobs.iter().rev().cloned().collect();
+            let pushes = (0..6).map(|n| bench.push(if n % 2 == 0 { &jobs } else { &backwards }));
+            futures::future::join_all(pushes).await;
+            let fetched = bench.fetch("a", 1000).await;
+            assert_eq!(fetched.len(), 500);
+            assert_eq!(set(ids(&fetched)), set(jobs.iter().map(|job| job.id)));
+        }
     }
 
     async fn who_waited_longest_is_handed_out_first(bench) {

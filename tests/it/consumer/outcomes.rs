@@ -10,7 +10,7 @@ use tocsin::queue::store::{FailedAttempt, Lease};
 use tocsin::store::dead_letters::{Burial, bury};
 use tocsin::time::Timestamp;
 
-use super::{BACKOFF, Errand, Log, Stage, eventually};
+use super::{BACKOFF, Errand, Log, Stage, until};
 use crate::on_both;
 
 const DRAIN: Duration = Duration::from_secs(10);
@@ -192,7 +192,7 @@ on_both! {
             async move {
                 let now = running.fetch_add(1, Ordering::SeqCst) + 1;
                 peak.fetch_max(now, Ordering::SeqCst);
-                eventually("all slots are used", async || peak.load(Ordering::SeqCst) >= 3).await;
+                until("all slots are used", || peak.load(Ordering::SeqCst) >= 3).await;
                 let held = store.depth("errands").await?.in_flight;
                 assert!(held <= 3, "{held} are held");
                 running.fetch_sub(1, Ordering::SeqCst);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tocsin::jobs::JobError;
 use tocsin::queue::store::LEASE;
 
-use super::{Errand, Gate, Log, Stage, eventually};
+use super::{Errand, Gate, Log, Stage, eventually, until};
 use crate::on_both;
 
 const DRAIN: Duration = Duration::from_secs(10);
@@ -68,7 +68,7 @@ on_both! {
             runs.add((job.n, held.lease.delivery));
             async { Ok(()) }
         });
-        eventually("a fetch went wrong", async || stage.store_errors() == 1).await;
+        until("a fetch went wrong", || stage.store_errors() == 1).await;
         assert_eq!(stage.depth().await.in_flight, 3);
         stage.context.clock.advance(LEASE);
         stage.done().await;
@@ -86,7 +86,7 @@ on_both! {
             async { Err(JobError::GiveUp("no".to_owned())) }
         });
         stage.push([1]).await;
-        eventually("burying failed", async || stage.store_errors() >= 3).await;
+        until("burying failed", || stage.store_errors() >= 3).await;
         assert_eq!(stage.depth().await.in_flight, 1, "it is still held");
         stage.sql(SHOW).await;
         stage.done().await;
@@ -105,17 +105,13 @@ on_both! {
                 async { Err(JobError::GiveUp("no".to_owned())) }
             }
         };
-        stage.store.settle_unreachable.store(u32::MAX, Ordering::SeqCst);
+        stage.store.removal_unreachable.store(u32::MAX, Ordering::SeqCst);
         stage.start(Duration::from_millis(50), handler.clone());
         stage.push([1]).await;
         eventually("it is buried", async || stage.dead().await.len() == 1).await;
-        // The store is there again for what is given back at the end.
-        stage.stop.cancel();
-        let errors = stage.store_errors();
-        eventually("the last try fails", async || stage.store_errors() > errors).await;
-        stage.store.settle_unreachable.store(0, Ordering::SeqCst);
         stage.stop().await;
 
+        stage.store.removal_unreachable.store(0, Ordering::SeqCst);
         stage.context.clock.advance(LEASE);
         stage.start(DRAIN, handler);
         stage.done().await;

@@ -14,8 +14,8 @@ pub struct Unreliable {
     pub inner: Arc<dyn QueueStore>,
     /// Calls that reach nothing.
     pub unreachable: AtomicU32,
-    /// Settlements that reach nothing.
-    pub settle_unreachable: AtomicU32,
+    /// Settlements that remove a job and reach nothing.
+    pub removal_unreachable: AtomicU32,
     /// Fetches that are done and not answered.
     pub fetch_unanswered: AtomicU32,
     /// Settlements that are done and not answered.
@@ -31,7 +31,7 @@ impl Unreliable {
         Self {
             inner,
             unreachable: AtomicU32::default(),
-            settle_unreachable: AtomicU32::default(),
+            removal_unreachable: AtomicU32::default(),
             fetch_unanswered: AtomicU32::default(),
             settle_unanswered: AtomicU32::default(),
             settle_slow: AtomicU32::default(),
@@ -90,11 +90,14 @@ impl QueueStore for Unreliable {
         consumer: &str,
         answers: &[(Lease, Answer)],
     ) -> Result<(), QueueError> {
-        fails(&self.settle_unreachable)?;
+        let removes = |(_, answer): &(Lease, Answer)| matches!(answer, Answer::Remove);
+        if answers.iter().any(removes) {
+            fails(&self.removal_unreachable)?;
+        }
         let fetched = self.fetched.load(Ordering::SeqCst);
         self.reach()?.settle(queue, consumer, answers).await?;
         if fails(&self.settle_slow).is_err() {
-            super::eventually("something is fetched", async || {
+            super::until("something is fetched", || {
                 self.fetched.load(Ordering::SeqCst) > fetched
             })
             .await;

@@ -1,5 +1,5 @@
 //! How people are told. ADD A NOTIFIER HERE: a file with a type that is a [`Notifier`], a line in
-//! the list below, and the setting that chooses it.
+//! [`configured`], and the setting that chooses it.
 
 mod address;
 pub mod log;
@@ -13,8 +13,26 @@ mod text;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tocsin::config::Config;
 use tocsin::entity::notifications::Kind;
 use tocsin::entity::{anomalies, incidents};
+
+use log::Log;
+use telegram::Telegram;
+
+/// The notifiers that the settings call for. The log is always there, for messages that were owed
+/// to it. Which of them new messages go to, `Config::channels` says.
+#[must_use]
+pub fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
+    let mut notifiers: Vec<Box<dyn Notifier>> = vec![Box::new(Log)];
+    if let (Some(token), Some(chat)) = (&config.telegram_token, &config.telegram_chat) {
+        match Telegram::new(&config.telegram_api, token.expose(), chat) {
+            Ok(telegram) => notifiers.push(Box::new(telegram)),
+            Err(error) => tracing::error!("Telegram cannot be used: {error}"),
+        }
+    }
+    notifiers
+}
 
 /// What a message is made from.
 #[derive(Clone, Debug)]

@@ -166,6 +166,8 @@ fn totals_of(ledger: &Ledger) -> BTreeMap<String, i64> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn each_firing_counts_once_at_its_first_receipt(story in stories()) {
         let ledger = story.play(policy());
