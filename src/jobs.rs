@@ -87,6 +87,7 @@ pub struct CalculateTier {
 impl Job for CalculateTier {
     const POLICY: Policy = Policy {
         queue: "tier",
+        concurrency: 128,
         ..USUAL
     };
 }

@@ -188,8 +188,9 @@ impl QueueStore for SqlQueue {
         consumer: &str,
         limit: usize,
     ) -> Result<Vec<Delivery>, QueueError> {
+        // PostgreSQL uses the index up to a moment that it reads once, not up to a clock.
         let pick = "SELECT id FROM jobs \
-                    WHERE queue = $3 AND lease_until IS NULL AND run_at <= {now} \
+                    WHERE queue = $3 AND lease_until IS NULL AND run_at <= (SELECT {now}) \
                         AND NOT EXISTS (SELECT 1 FROM paused_queues WHERE queue = $3) \
                     ORDER BY run_at, id LIMIT $4 {skip}";
         self.lease(pick, consumer, [Value::from(queue), count(limit)])
@@ -206,7 +207,7 @@ impl QueueStore for SqlQueue {
         let expired = |suspects: &str| {
             format!(
                 "SELECT id FROM jobs \
-                 WHERE queue = $3 AND lease_until <= {{now}} AND deliveries {suspects} {SUSPECT_AFTER} \
+                 WHERE queue = $3 AND lease_until <= (SELECT {{now}}) AND deliveries {suspects} {SUSPECT_AFTER} \
                      AND NOT EXISTS (SELECT 1 FROM paused_queues WHERE queue = $3) \
                  ORDER BY lease_until, id LIMIT $4 {{skip}}"
             )
@@ -350,10 +351,10 @@ impl QueueStore for SqlQueue {
 
     async fn depth(&self, queue: &str) -> Result<Depth, QueueError> {
         let sql = "SELECT \
-            (SELECT count(*) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at <= {now}) AS ready, \
-            (SELECT count(*) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at > {now}) AS waiting, \
+            (SELECT count(*) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at <= (SELECT {now})) AS ready, \
+            (SELECT count(*) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at > (SELECT {now})) AS waiting, \
             (SELECT count(*) FROM jobs WHERE queue = $1 AND lease_until IS NOT NULL) AS held, \
-            (SELECT {now} - min(run_at) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at <= {now}) AS oldest, \
+            (SELECT {now} - min(run_at) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at <= (SELECT {now})) AS oldest, \
             (SELECT count(*) FROM consumers WHERE queue = $1 AND seen_at >= {now} - $2) AS workers, \
             (SELECT count(*) FROM paused_queues WHERE queue = $1) AS paused";
         let values = [Value::from(queue), Value::from(WORKER_GONE_MS)];

@@ -136,26 +136,51 @@ async fn read(
     Ok(Some((Model::from_query_result(&row, "")?, now)))
 }
 
-/// A level and why it holds; a rise has the next number.
+/// Locks the anomalies of these incidents, in the order of their keys, and returns them with the
+/// store's time.
 ///
 /// # Errors
 /// What the database says.
-pub async fn set_level(
+pub async fn lock_of_incidents(
     tx: &impl ConnectionTrait,
-    anomaly: &Model,
-    level: Level,
-    reason: Option<String>,
-) -> Result<i64, DbErr> {
-    let level_seq = anomaly.level_seq + i64::from(level > anomaly.level);
-    let change = ActiveModel {
-        key: Set(anomaly.key.clone()),
-        level: Set(level),
-        level_seq: Set(level_seq),
-        reason: Set(reason),
-        ..Default::default()
-    };
-    Entity::update(change).exec(tx).await?;
-    Ok(level_seq)
+    incidents: &[Uuid],
+) -> Result<(Vec<Model>, Timestamp), DbErr> {
+    let rows = Rows::new().uuid("id", incidents.iter().copied());
+    let sql = "SELECT anomalies.*, {now} AS now FROM anomalies WHERE key IN \
+                   (SELECT i.anomaly_key FROM {rows} JOIN incidents i ON i.id = r.id) \
+               ORDER BY key {lock}";
+    let found = tx
+        .query_all_raw(rows.statement(tx.get_database_backend(), sql, []))
+        .await?;
+    let mut now = Timestamp::default();
+    let mut anomalies = Vec::with_capacity(found.len());
+    for row in &found {
+        now = Timestamp(row.try_get("", "now")?);
+        anomalies.push(Model::from_query_result(row, "")?);
+    }
+    Ok((anomalies, now))
+}
+
+/// Writes the levels of locked anomalies, with their numbers and reasons.
+///
+/// # Errors
+/// What the database says.
+pub async fn set_levels(tx: &impl ConnectionTrait, anomalies: &[&Model]) -> Result<(), DbErr> {
+    use sea_orm::ActiveEnum;
+    if anomalies.is_empty() {
+        return Ok(());
+    }
+    let all = || anomalies.iter();
+    let rows = Rows::new()
+        .text("key", all().map(|a| a.key.clone()))
+        .text("level", all().map(|a| a.level.to_value()))
+        .int("level_seq", all().map(|a| a.level_seq))
+        .text_or_null("reason", all().map(|a| a.reason.clone()));
+    let sql = "UPDATE anomalies SET level = r.level, level_seq = r.level_seq, reason = r.reason \
+               FROM {rows} WHERE anomalies.key = r.key";
+    tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
+        .await?;
+    Ok(())
 }
 
 /// Records that a permanent fix was applied, or takes that back.

@@ -235,6 +235,8 @@ fn sqlite(path: &Path, connections: u32) -> ConnectOptions {
                 .synchronous(SqliteSynchronous::Full)
                 .busy_timeout(Duration::from_secs(5))
                 .pragma("cache_size", "-16000")
+                // Pages of the log that are copied into the file together.
+                .pragma("wal_autocheckpoint", "8000")
         });
     options
 }

@@ -190,21 +190,52 @@ pub struct Finding {
     pub repairs: RepairStats,
 }
 
-/// Writes what was found out, and that the incident is not due for a tier any more.
+/// Which of these incidents are due for a tier, and their anomalies.
 ///
 /// # Errors
 /// What the database says.
-pub async fn set_tier(tx: &impl ConnectionTrait, id: Uuid, finding: Finding) -> Result<(), DbErr> {
-    let change = ActiveModel {
-        id: Set(id),
-        tier: Set(Some(finding.tier.number())),
-        tier_reason: Set(Some(finding.reason)),
-        frequency_stats: Set(Some(finding.frequency)),
-        repair_stats: Set(Some(finding.repairs)),
-        tier_due_since: Set(None),
-        ..Default::default()
-    };
-    Entity::update(change).exec(tx).await.map(drop)
+pub async fn due(tx: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<(Uuid, String)>, DbErr> {
+    let rows = Rows::new().uuid("id", ids.iter().copied());
+    let sql = "SELECT i.id, i.anomaly_key FROM {rows} JOIN incidents i ON i.id = r.id \
+               WHERE i.tier_due_since IS NOT NULL";
+    let found = tx
+        .query_all_raw(rows.statement(tx.get_database_backend(), sql, []))
+        .await?;
+    let entry = |row: &QueryResult| Ok((row.try_get("", "id")?, row.try_get("", "anomaly_key")?));
+    found.iter().map(entry).collect()
+}
+
+/// Writes what was found out, and that the incidents are not due for a tier any more.
+///
+/// # Errors
+/// What the database says.
+pub async fn set_tiers(
+    tx: &impl ConnectionTrait,
+    findings: Vec<(Uuid, Finding)>,
+) -> Result<(), DbErr> {
+    let all = || findings.iter();
+    let rows = Rows::new()
+        .uuid("id", all().map(|(id, _)| *id))
+        .int(
+            "tier",
+            all().map(|(_, found)| i64::from(found.tier.number())),
+        )
+        .text("reason", all().map(|(_, found)| found.reason.clone()))
+        .text(
+            "frequency",
+            all().map(|(_, found)| serde_json::json!(found.frequency).to_string()),
+        )
+        .text(
+            "repairs",
+            all().map(|(_, found)| serde_json::json!(found.repairs).to_string()),
+        );
+    let sql = "UPDATE incidents SET tier = r.tier, tier_reason = r.reason, \
+                   frequency_stats = r.frequency{json}, repair_stats = r.repairs{json}, \
+                   tier_due_since = NULL \
+               FROM {rows} WHERE incidents.id = r.id";
+    tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
+        .await?;
+    Ok(())
 }
 
 /// Marks incidents as due for a tier; returns those that were not.

@@ -57,9 +57,11 @@ pub async fn commit(
     occurrences::update(&tx, &books).await?;
     incidents::save(&tx, &books, now).await?;
     anomalies::update(&tx, &books).await?;
-    for (incident, sequence) in &books.reopenings {
-        notifications::owe(&tx, *incident, Kind::Reopened, *sequence, channels, now).await?;
-    }
+    let reopened = books
+        .reopenings
+        .iter()
+        .map(|(id, sequence)| (*id, Kind::Reopened, *sequence));
+    notifications::owe(&tx, &reopened.collect::<Vec<_>>(), channels, now).await?;
     tx.commit().await?;
 
     let is_due = |incident: &&Incident| {

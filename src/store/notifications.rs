@@ -1,10 +1,11 @@
 //! Messages owed: written by whoever decides them, claimed by whoever sends them.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Value,
+    ActiveEnum, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect, Value,
 };
 use uuid::Uuid;
 
@@ -17,70 +18,77 @@ use crate::time::Timestamp;
 /// longer than it takes to notice that the claimer died.
 pub const CLAIM: Duration = Duration::from_secs(15);
 
-/// Owes a message on every channel. Owing it again changes nothing.
+/// A message that is owed: about which incident, of which kind, with which sequence.
+pub type Owed = (Uuid, Kind, i64);
+
+/// Owes messages on every channel. Owing one again changes nothing.
 ///
 /// # Errors
 /// What the database says.
 pub async fn owe(
     tx: &impl ConnectionTrait,
-    incident: Uuid,
-    kind: Kind,
-    sequence: i64,
+    owed: &[Owed],
     channels: &[String],
     now: Timestamp,
 ) -> Result<(), DbErr> {
-    use sea_orm::ActiveEnum;
-    let all = || channels.iter();
+    if owed.is_empty() {
+        return Ok(());
+    }
+    let each = || {
+        owed.iter()
+            .flat_map(|owed| channels.iter().map(move |channel| (owed, channel)))
+    };
     let rows = Rows::new()
-        .uuid("id", all().map(|_| new_id(now)))
-        .text("channel", all().cloned());
+        .uuid("id", each().map(|_| new_id(now)))
+        .uuid("incident_id", each().map(|((incident, ..), _)| *incident))
+        .text("kind", each().map(|((_, kind, _), _)| kind.to_value()))
+        .int("sequence", each().map(|((.., sequence), _)| *sequence))
+        .text("channel", each().map(|(_, channel)| channel.clone()));
     let sql = "INSERT INTO notifications \
                    (id, incident_id, kind, sequence, channel, state, owed_since) \
-               SELECT r.id, $1, $2, $3, r.channel, 'owed', $4 FROM {rows} WHERE true \
+               SELECT r.id, r.incident_id, r.kind, r.sequence, r.channel, 'owed', $1 \
+               FROM {rows} WHERE true \
                ON CONFLICT (incident_id, kind, sequence, channel) DO NOTHING";
-    let values = [
-        Value::from(incident),
-        Value::from(kind.to_value()),
-        Value::from(sequence),
-        Value::from(now.0),
-    ];
-    tx.execute_raw(rows.statement(tx.get_database_backend(), sql, values))
+    let now = [Value::from(now.0)];
+    tx.execute_raw(rows.statement(tx.get_database_backend(), sql, now))
         .await?;
     Ok(())
 }
 
-/// How far the message that an incident opened is, on the channel that is furthest; `None` if none
-/// was ever owed.
+/// Which of these incidents people were told of, or are being told of: what rises now is not in
+/// that message any more.
 ///
 /// # Errors
 /// What the database says.
-pub async fn opened(tx: &impl ConnectionTrait, incident: Uuid) -> Result<Option<State>, DbErr> {
-    let states: Vec<State> = Entity::find()
-        .select_only()
-        .column(Column::State)
-        .filter(Column::IncidentId.eq(incident))
-        .filter(Column::Kind.eq(Kind::Opened))
-        .into_tuple()
-        .all(tx)
+pub async fn told_opened(
+    tx: &impl ConnectionTrait,
+    incidents: &[Uuid],
+) -> Result<HashSet<Uuid>, DbErr> {
+    let rows = Rows::new().uuid("id", incidents.iter().copied());
+    let sql = "SELECT n.incident_id FROM {rows} JOIN notifications n \
+                   ON n.incident_id = r.id AND n.kind = 'opened' AND n.sequence = 0 \
+               WHERE n.state <> 'owed'";
+    let found = tx
+        .query_all_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;
-    let begun = states.iter().copied().find(|state| *state != State::Owed);
-    Ok(begun.or(states.first().copied()))
+    found
+        .iter()
+        .map(|row| row.try_get("", "incident_id"))
+        .collect()
 }
 
-/// The messages of an incident that are still owed.
+/// The messages of these incidents that are still owed.
 ///
 /// # Errors
 /// What the database says.
-pub async fn owed(db: &impl ConnectionTrait, incident: Uuid) -> Result<Vec<Uuid>, DbErr> {
-    Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::IncidentId.eq(incident))
-        .filter(Column::State.is_in([State::Owed, State::Sending]))
-        .order_by_asc(Column::Id)
-        .into_tuple()
-        .all(db)
-        .await
+pub async fn owed(db: &impl ConnectionTrait, incidents: &[Uuid]) -> Result<Vec<Uuid>, DbErr> {
+    let rows = Rows::new().uuid("id", incidents.iter().copied());
+    let sql = "SELECT n.id FROM {rows} JOIN notifications n ON n.incident_id = r.id \
+               WHERE n.state IN ('owed', 'sending') ORDER BY n.id";
+    let found = db
+        .query_all_raw(rows.statement(db.get_database_backend(), sql, []))
+        .await?;
+    found.iter().map(|row| row.try_get("", "id")).collect()
 }
 
 /// Messages that have been owed since before `moment`, those that wait longest first.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::time::Timestamp;
 
 /// Columns of equal length. On PostgreSQL they travel as arrays (`UNNEST`), on SQLite as one JSON
-/// text (`json_each`): either way the statement's text does not depend on the number of rows, so
+/// text (`jsonb_each`): either way the statement's text does not depend on the number of rows, so
 /// it is prepared once.
 ///
 /// The empty string, the nil UUID and `i64::MIN` stand for NULL in the columns that may be NULL.
@@ -178,7 +178,7 @@ impl Rows {
         }
         values.push(Value::from(json!(rows).to_string()));
         format!(
-            "(SELECT {} FROM json_each(${})) AS r",
+            "(SELECT {} FROM jsonb_each(jsonb(${}))) AS r",
             outputs.join(", "),
             values.len()
         )

@@ -13,11 +13,11 @@ mod harness;
 mod process;
 mod telegram;
 
+mod alertmanager;
 mod books;
 mod conformance;
 mod consumer;
 mod counter;
-mod alertmanager;
 mod fleet;
 mod flow;
 mod inputs;

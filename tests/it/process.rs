@@ -292,11 +292,16 @@ impl Fleet {
             if state == [i64::try_from(episodes).unwrap(), 0, 0, 0, 0] {
                 return began.elapsed();
             }
-            assert!(
-                began.elapsed() < within,
-                "after {within:?} (episodes, jobs, due, owed, dead) are {state:?} instead of \
-                 {episodes} and nothing else"
-            );
+            if began.elapsed() >= within {
+                let jobs = "SELECT queue || ': ' || count(*) || ' delivered ' || deliveries || \
+                            ' times, leased: ' || count(lease_until) \
+                            FROM jobs GROUP BY queue, deliveries ORDER BY queue, deliveries";
+                let jobs: Vec<String> = self.column(jobs).await;
+                panic!(
+                    "after {within:?} (episodes, jobs, due, owed, dead) are {state:?} instead of \
+                     {episodes} and nothing else; jobs: {jobs:#?}"
+                );
+            }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }

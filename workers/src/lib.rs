@@ -18,7 +18,7 @@ use tocsin::context::Context;
 pub fn workers(context: &Context) -> Vec<Worker> {
     vec![
         Worker::new(context, ingest::Batchers::start(context), ingest::handle),
-        Worker::new(context, context.clone(), tier::handle),
+        Worker::new(context, tier::Desk::start(context), tier::handle),
         Worker::new(context, notify::Desk::new(context), notify::handle),
         Worker::new(context, context.clone(), repair::handle),
         Worker::new(context, context.clone(), recount::handle),

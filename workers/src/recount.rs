@@ -1,6 +1,7 @@
 //! Recount: once a minute, what time alone changes. Each part is a pass of its own, and each pass
 //! may run twice or be cut short without harm.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +60,8 @@ async fn decay_some(context: &Context, key: &str) -> Result<Option<String>, JobE
     let now = context.clock.of_store(maintenance::now(&tx).await?);
     // A little more than the longest window: figures that fall to zero are refreshed, too.
     let since = now.before(Window::Month.length() + Duration::from_secs(86_400));
-    let locked = maintenance::lock_decaying(&tx, key, since, TOGETHER).await?;
+    let mut fallen = HashSet::new();
+    let mut locked = maintenance::lock_decaying(&tx, key, since, TOGETHER).await?;
     let Some(last) = locked.last().map(|anomaly| anomaly.key.clone()) else {
         return Ok(None);
     };
@@ -69,20 +71,28 @@ async fn decay_some(context: &Context, key: &str) -> Result<Option<String>, JobE
     let lasting = incidents::lasting(&tx, &keys, escalation, now).await?;
 
     let (mut stats, mut due) = (Vec::new(), Vec::new());
-    for (anomaly, counts) in locked.iter().zip(&counts) {
+    for (anomaly, counts) in locked.iter_mut().zip(&counts) {
         let why = lasting
             .get(&anomaly.key)
             .map(|since| lasts(*since, escalation.open_for.0));
         let found = assess(counts, why.as_deref(), &escalation.rules);
-        let level = found.level.min(anomaly.level);
-        if level < anomaly.level {
-            tracing::info!(anomaly.key, from = %anomaly.level, to = %level, "an anomaly's level fell");
-            anomalies::set_level(&tx, anomaly, level, found.reason).await?;
+        if found.level < anomaly.level {
+            tracing::info!(anomaly.key, from = %anomaly.level, to = %found.level, "an anomaly's level fell");
+            anomaly.level = found.level;
+            anomaly.reason = found.reason;
+            fallen.insert(anomaly.key.clone());
             due.extend(anomaly.newest_incident);
         }
         let seen = (anomaly.first_seen, anomaly.last_seen);
-        stats.push(FrequencyStats::new(&anomaly.key, counts, seen, level));
+        stats.push(FrequencyStats::new(
+            &anomaly.key,
+            counts,
+            seen,
+            anomaly.level,
+        ));
     }
+    let changed: Vec<_> = locked.iter().filter(|a| fallen.contains(&a.key)).collect();
+    anomalies::set_levels(&tx, &changed).await?;
     maintenance::refresh_stats(&tx, &stats).await?;
     let due = incidents::mark_due(&tx, &due, now).await?;
     tx.commit().await?;

@@ -1,28 +1,35 @@
-//! Tier: works out an anomaly's level and an incident's tier, and decides who must be told.
+//! Tier: works out anomalies' levels and incidents' tiers, and decides who must be told. Handlers
+//! run concurrently and hand their incident to one desk, which takes what is waiting together.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use apalis::prelude::Data;
-use sea_orm::DatabaseTransaction;
+use sea_orm::{DatabaseTransaction, DbErr};
 use tocsin::context::Context;
 use tocsin::domain::effectiveness::RepairStats;
-use tocsin::domain::escalation::{Assessment, Level, assess};
-use tocsin::domain::frequency::FrequencyStats;
+use tocsin::domain::escalation::{Level, assess};
+use tocsin::domain::frequency::{Counts, FrequencyStats};
 use tocsin::domain::tier;
 use tocsin::entity::anomalies::Model as Anomaly;
-use tocsin::entity::notifications::{Kind, State};
+use tocsin::entity::notifications::Kind;
 use tocsin::jobs::{CalculateTier, JobError, Notify};
 use tocsin::queue::Push;
 use tocsin::queue::consumer::Held;
+use tocsin::store::error::{Cause, STORE_DELAY, cause};
 use tocsin::store::incidents::Finding;
+use tocsin::store::notifications::Owed;
 use tocsin::store::{anomalies, incidents, notifications, occurrences, repairs};
 use tocsin::time::Timestamp;
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 /// How long an incident is left to settle after it was marked: a storm on one incident costs a few
 /// tier jobs a second.
 pub const SETTLE: Duration = Duration::from_millis(250);
+/// Incidents that are looked at together at most.
+const TOGETHER: usize = 64;
 
 /// One incident that may be due.
 ///
@@ -31,12 +38,19 @@ pub const SETTLE: Duration = Duration::from_millis(250);
 pub async fn handle(
     job: CalculateTier,
     _held: Data<Arc<Held>>,
-    context: Data<Context>,
+    desk: Data<Desk>,
 ) -> Result<(), JobError> {
-    calculate(&context, job.incident).await?;
-    let owed = notifications::owed(context.db.read(), job.incident).await?;
-    push_owed(&context, &owed).await?;
-    Ok(())
+    let ended = || JobError::RetryAfter {
+        after: STORE_DELAY,
+        why: "the desk has ended".to_owned(),
+    };
+    let (answer, answered) = oneshot::channel();
+    let waiting = Waiting {
+        incident: job.incident,
+        answer,
+    };
+    desk.queue.send(waiting).await.map_err(|_| ended())?;
+    answered.await.map_err(|_| ended())?
 }
 
 /// Pushes a job for each message; a message has one job at a time.
@@ -49,99 +63,237 @@ pub async fn push_owed(context: &Context, owed: &[Uuid]) -> Result<(), JobError>
     Ok(context.queues.push_all(pushes).await?)
 }
 
-/// If the incident is due: reads counts and history, and writes level, tier and the messages owed,
-/// in one transaction under the anomaly's lock.
-async fn calculate(context: &Context, id: Uuid) -> Result<(), JobError> {
-    let Some(incident) = incidents::find(context.db.read(), id).await? else {
-        return Ok(());
-    };
-    let tx = context.db.begin().await?;
-    let key = incident.anomaly_key;
-    let Some((mut anomaly, now)) = anomalies::lock(&tx, &key).await? else {
-        return Ok(());
-    };
-    let now = context.clock.of_store(now);
-    let due = incidents::find(&tx, id).await?;
-    if due.is_none_or(|incident| incident.tier_due_since.is_none()) {
-        return Ok(());
-    }
-
-    let keys = [key];
-    let counts = context.counter.counts(&keys, now).await?[0];
-    let found = reassess(context, &tx, &keys, &counts, now).await?;
-    if found.level > anomaly.level {
-        rise(context, &tx, &mut anomaly, id, found, now).await?;
-    }
-    tell_opened(context, &tx, id, now).await?;
-
-    let (totals, newest) = repairs::history(&tx, &anomaly.key).await?;
-    let fix_failed = match anomaly.permanent_fix_at {
-        Some(fixed_at) => occurrences::happened_after(&tx, &anomaly.key, fixed_at).await?,
-        None => false,
-    };
-    let (tier, reason) = tier::decide(anomaly.level, &totals, fix_failed);
-    let seen = (anomaly.first_seen, anomaly.last_seen);
-    let finding = Finding {
-        tier,
-        reason,
-        frequency: FrequencyStats::new(&anomaly.key, &counts, seen, anomaly.level),
-        repairs: RepairStats::summarise(&totals, newest, tier),
-    };
-    incidents::set_tier(&tx, id, finding).await?;
-    tx.commit().await?;
-    Ok(())
-}
-
-async fn reassess(
-    context: &Context,
-    tx: &DatabaseTransaction,
-    keys: &[String; 1],
-    counts: &tocsin::domain::frequency::Counts,
-    now: Timestamp,
-) -> Result<Assessment, JobError> {
-    let escalation = &context.config.escalation;
-    let lasting = incidents::lasting(tx, keys, escalation, now).await?;
-    let why = lasting
-        .get(&keys[0])
-        .map(|since| lasts(*since, escalation.open_for.0));
-    Ok(assess(counts, why.as_deref(), &escalation.rules))
-}
-
 /// Why an incident that lasts escalates, in words.
 pub(crate) fn lasts(since: Timestamp, open_for: Duration) -> String {
     let hours = open_for.as_secs() as f64 / 3600.0;
     format!("fires since {since} (≥ {hours} h)")
 }
 
-/// Raises the level. People are told by the message that the incident opened if that is still
-/// owed, by one of its own if the incident was told already.
-async fn rise(
-    context: &Context,
-    tx: &DatabaseTransaction,
-    anomaly: &mut Anomaly,
+struct Waiting {
     incident: Uuid,
-    found: Assessment,
-    now: Timestamp,
-) -> Result<(), JobError> {
-    let Assessment { level, reason } = found;
-    let sequence = anomalies::set_level(tx, anomaly, level, reason.clone()).await?;
-    tracing::info!(anomaly.key, from = %anomaly.level, to = %level, "an anomaly's level rose");
-    (anomaly.level, anomaly.level_seq, anomaly.reason) = (level, sequence, reason);
-    let opened = notifications::opened(tx, incident).await?;
-    let was_told = opened.is_some_and(|state| state != State::Owed);
-    if level >= Level::Escalate && was_told {
-        let channels = context.config.channels();
-        notifications::owe(tx, incident, Kind::Escalated, sequence, &channels, now).await?;
+    answer: oneshot::Sender<Result<(), JobError>>,
+}
+
+/// Where handlers hand in their incidents.
+#[derive(Clone)]
+pub struct Desk {
+    queue: mpsc::Sender<Waiting>,
+}
+
+impl Desk {
+    /// Starts the task that works on them; it ends with the last handle to it.
+    #[must_use]
+    pub fn start(context: &Context) -> Self {
+        let (queue, waiting) = mpsc::channel(TOGETHER);
+        tokio::spawn(work(context.clone(), waiting));
+        Self { queue }
     }
+}
+
+async fn work(context: Context, mut queue: mpsc::Receiver<Waiting>) {
+    let mut waiting = Vec::with_capacity(TOGETHER);
+    while queue.recv_many(&mut waiting, TOGETHER).await > 0 {
+        let ids: BTreeSet<Uuid> = waiting.iter().map(|waiting| waiting.incident).collect();
+        let ids: Vec<Uuid> = ids.into_iter().collect();
+        match pass(&context, &ids).await {
+            Ok(()) => waiting.drain(..).for_each(|w| w.answer(Ok(()))),
+            // Whatever is wrong with one does not harm those that it was taken with.
+            Err(Trouble::Ours(error)) if ids.len() > 1 => {
+                tracing::warn!("tiers are worked out one by one: {error}");
+                for w in waiting.drain(..) {
+                    let result = pass(&context, &[w.incident]).await;
+                    w.answer(result.map_err(JobError::from));
+                }
+            }
+            Err(trouble) => waiting
+                .drain(..)
+                .for_each(|w| w.answer(Err(trouble.clone().into()))),
+        }
+    }
+}
+
+impl Waiting {
+    fn answer(self, result: Result<(), JobError>) {
+        // A handler that timed out is not there any more; its job is delivered again.
+        let _ = self.answer.send(result);
+    }
+}
+
+/// Why incidents could not be worked on.
+#[derive(Clone, Debug)]
+enum Trouble {
+    Store(String),
+    Ours(String),
+}
+
+impl From<DbErr> for Trouble {
+    fn from(error: DbErr) -> Self {
+        match cause(&error) {
+            Cause::Store => Self::Store(error.to_string()),
+            Cause::Data | Cause::Other => Self::Ours(error.to_string()),
+        }
+    }
+}
+
+impl From<Trouble> for JobError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Store(why) => Self::RetryAfter {
+                after: STORE_DELAY,
+                why,
+            },
+            Trouble::Ours(why) => Self::Retry(why),
+        }
+    }
+}
+
+/// Works out what is due of these incidents, then pushes every message of theirs that is owed:
+/// those of a pass that died before it pushed, too.
+async fn pass(context: &Context, ids: &[Uuid]) -> Result<(), Trouble> {
+    calculate(context, ids).await?;
+    let owed = notifications::owed(context.db.read(), ids).await?;
+    push_owed(context, &owed)
+        .await
+        .map_err(|error| Trouble::Store(error.to_string()))
+}
+
+/// What is known of the anomalies of a pass, all of them locked.
+struct Known {
+    now: Timestamp,
+    anomalies: HashMap<String, Anomaly>,
+    counts: HashMap<String, Counts>,
+    due: Vec<(Uuid, String)>,
+}
+
+/// Reads counts and history, and writes levels, tiers and the messages owed, in one transaction
+/// under the anomalies' locks.
+async fn calculate(context: &Context, ids: &[Uuid]) -> Result<(), Trouble> {
+    let tx = context.db.begin().await?;
+    let Some(mut known) = look(context, &tx, ids).await? else {
+        return Ok(());
+    };
+    let risen = raise(context, &tx, &mut known).await?;
+    tell(context, &tx, &known, &risen).await?;
+
+    let mut findings = Vec::with_capacity(known.due.len());
+    for (id, key) in &known.due {
+        if let Some(anomaly) = known.anomalies.get(key) {
+            let counts = known.counts.get(key).copied().unwrap_or_default();
+            findings.push((*id, find(&tx, anomaly, &counts).await?));
+        }
+    }
+    incidents::set_tiers(&tx, findings).await?;
+    tx.commit().await?;
     Ok(())
 }
 
-async fn tell_opened(
+/// Locks the anomalies and reads which incidents are due; `None` if none is.
+async fn look(
     context: &Context,
     tx: &DatabaseTransaction,
-    incident: Uuid,
-    now: Timestamp,
-) -> Result<(), JobError> {
+    ids: &[Uuid],
+) -> Result<Option<Known>, Trouble> {
+    let (anomalies, now) = anomalies::lock_of_incidents(tx, ids).await?;
+    let due = incidents::due(tx, ids).await?;
+    if due.is_empty() {
+        return Ok(None);
+    }
+    let now = context.clock.of_store(now);
+    let keys: BTreeSet<&String> = due.iter().map(|(_, key)| key).collect();
+    let keys: Vec<String> = keys.into_iter().cloned().collect();
+    let counts = context.counter.counts(&keys, now).await;
+    let counts = counts.map_err(|error| Trouble::Store(error.to_string()))?;
+    Ok(Some(Known {
+        now,
+        anomalies: anomalies.into_iter().map(|a| (a.key.clone(), a)).collect(),
+        counts: keys.into_iter().zip(counts).collect(),
+        due,
+    }))
+}
+
+/// Raises the levels that do not reach what holds now; returns whose rose.
+async fn raise(
+    context: &Context,
+    tx: &DatabaseTransaction,
+    known: &mut Known,
+) -> Result<HashSet<String>, Trouble> {
+    let escalation = &context.config.escalation;
+    let keys: Vec<String> = known.counts.keys().cloned().collect();
+    let lasting = incidents::lasting(tx, &keys, escalation, known.now).await?;
+    let mut risen = HashSet::new();
+    for (key, counts) in &known.counts {
+        let why = lasting
+            .get(key)
+            .map(|since| lasts(*since, escalation.open_for.0));
+        let found = assess(counts, why.as_deref(), &escalation.rules);
+        let Some(anomaly) = known
+            .anomalies
+            .get_mut(key)
+            .filter(|a| found.level > a.level)
+        else {
+            continue;
+        };
+        tracing::info!(anomaly.key, from = %anomaly.level, to = %found.level, "an anomaly's level rose");
+        anomaly.level = found.level;
+        anomaly.level_seq += 1;
+        anomaly.reason = found.reason;
+        risen.insert(key.clone());
+    }
+    let changed: Vec<&Anomaly> = known
+        .anomalies
+        .values()
+        .filter(|a| risen.contains(&a.key))
+        .collect();
+    anomalies::set_levels(tx, &changed).await?;
+    Ok(risen)
+}
+
+/// Owes the message that an incident opened, once. A rise is told by that message if it is still
+/// owed, and by one of its own if it was told already.
+async fn tell(
+    context: &Context,
+    tx: &DatabaseTransaction,
+    known: &Known,
+    risen: &HashSet<String>,
+) -> Result<(), Trouble> {
+    let ids: Vec<Uuid> = known.due.iter().map(|(id, _)| *id).collect();
+    let told = notifications::told_opened(tx, &ids).await?;
+    let mut owed: Vec<Owed> = ids.iter().map(|id| (*id, Kind::Opened, 0)).collect();
+    for key in risen {
+        let newest = known
+            .due
+            .iter()
+            .filter(|(_, k)| k == key)
+            .map(|(id, _)| *id)
+            .max();
+        let anomaly = known
+            .anomalies
+            .get(key)
+            .filter(|a| a.level >= Level::Escalate);
+        if let (Some(id), Some(anomaly)) = (newest.filter(|id| told.contains(id)), anomaly) {
+            owed.push((id, Kind::Escalated, anomaly.level_seq));
+        }
+    }
     let channels = context.config.channels();
-    Ok(notifications::owe(tx, incident, Kind::Opened, 0, &channels, now).await?)
+    Ok(notifications::owe(tx, &owed, &channels, known.now).await?)
+}
+
+async fn find(
+    tx: &DatabaseTransaction,
+    anomaly: &Anomaly,
+    counts: &Counts,
+) -> Result<Finding, Trouble> {
+    let (totals, newest) = repairs::history(tx, &anomaly.key).await?;
+    let fix_failed = match anomaly.permanent_fix_at {
+        Some(fixed_at) => occurrences::happened_after(tx, &anomaly.key, fixed_at).await?,
+        None => false,
+    };
+    let (tier, reason) = tier::decide(anomaly.level, &totals, fix_failed);
+    let seen = (anomaly.first_seen, anomaly.last_seen);
+    Ok(Finding {
+        tier,
+        reason,
+        frequency: FrequencyStats::new(&anomaly.key, counts, seen, anomaly.level),
+        repairs: RepairStats::summarise(&totals, newest, tier),
+    })
 }

@@ -103,9 +103,10 @@ impl Pusher {
             .int("delay", jobs.clone().map(|job| millis(job.delay)))
             .text_or_null("trace_id", jobs.clone().map(|job| job.trace_id.clone()))
             .int("replay", jobs.map(|job| i64::from(job.replay)));
+        // In one order, so that pushes of the same ids wait for each other and never deadlock.
         let sql = "INSERT INTO jobs (id, queue, payload, trace_id, run_at, enqueued_at, replay) \
                    SELECT r.id, r.queue, r.payload, r.trace_id, {now} + r.delay, {now}, r.replay \
-                   FROM {rows} WHERE true ON CONFLICT (id) DO NOTHING";
+                   FROM {rows} WHERE true ORDER BY r.id ON CONFLICT (id) DO NOTHING";
         let sql = rows.statement(self.db.backend(), &at_store(&self.clock, sql), []);
         self.db.write().execute_raw(sql).await.map(drop)
     }

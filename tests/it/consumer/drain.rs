@@ -27,16 +27,17 @@ fn by_hand(
     let apalis = WorkerContext::new("by-hand");
     let (backend, running) = Consumer::start::<Errand<3>>("by-hand".to_owned(), parts);
     let (log, gate) = (log.clone(), gate.clone());
-    let worker = WorkerBuilder::new(apalis.clone())
-        .backend(backend)
-        .build(move |job: Errand<3>| {
-            let gate = gate.clone();
-            log.add(job.n);
-            async move {
-                gate.pass().await;
-                Ok::<(), JobError>(())
-            }
-        });
+    let worker =
+        WorkerBuilder::new(apalis.clone())
+            .backend(backend)
+            .build(move |job: Errand<3>| {
+                let gate = gate.clone();
+                log.add(job.n);
+                async move {
+                    gate.pass().await;
+                    Ok::<(), JobError>(())
+                }
+            });
     let run = tokio::spawn(async move { worker.run().await.unwrap() });
     (apalis, run, running)
 }
