@@ -1,5 +1,7 @@
 //! Repairs, and what they were worth.
 
+use std::collections::HashMap;
+
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value,
 };
@@ -61,37 +63,50 @@ pub async fn record(
     Ok(true)
 }
 
-/// What was tried on an anomaly: by action, and the newest repairs, newest first.
+/// What was tried on an anomaly.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// By action.
+    pub totals: Vec<Effectiveness>,
+    /// The newest repairs, newest first.
+    pub newest: Vec<RepairEntry>,
+}
+
+/// What was tried on each of the anomalies that has repairs.
 ///
 /// # Errors
 /// What the database says.
 pub async fn history(
     tx: &impl ConnectionTrait,
-    key: &str,
-) -> Result<(Vec<Effectiveness>, Vec<RepairEntry>), DbErr> {
+    keys: &[String],
+) -> Result<HashMap<String, History>, DbErr> {
     let totals = effectiveness::Entity::find()
-        .filter(effectiveness::Column::AnomalyKey.eq(key))
+        .filter(effectiveness::Column::AnomalyKey.is_in(keys))
         .all(tx)
         .await?;
-    if totals.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
+    let mut histories: HashMap<String, History> = HashMap::new();
+    for row in totals {
+        let history = histories.entry(row.anomaly_key).or_default();
+        history.totals.push(Effectiveness {
+            action: row.action,
+            attempts: row.attempts,
+            successes: row.successes,
+        });
     }
-    let newest = repairs::Entity::find()
-        .filter(repairs::Column::AnomalyKey.eq(key))
-        .order_by_desc(repairs::Column::RepairedAt)
-        .order_by_desc(repairs::Column::Id)
-        .limit(HISTORY as u64)
-        .all(tx)
-        .await?;
-    let totals = totals.into_iter().map(|row| Effectiveness {
-        action: row.action,
-        attempts: row.attempts,
-        successes: row.successes,
-    });
-    let newest = newest.into_iter().map(|row| RepairEntry {
-        action: row.action,
-        success: row.success,
-        timestamp: row.repaired_at,
-    });
-    Ok((totals.collect(), newest.collect()))
+    for (key, history) in &mut histories {
+        let newest = repairs::Entity::find()
+            .filter(repairs::Column::AnomalyKey.eq(key))
+            .order_by_desc(repairs::Column::RepairedAt)
+            .order_by_desc(repairs::Column::Id)
+            .limit(HISTORY as u64)
+            .all(tx)
+            .await?;
+        let entry = |row: repairs::Model| RepairEntry {
+            action: row.action,
+            success: row.success,
+            timestamp: row.repaired_at,
+        };
+        history.newest = newest.into_iter().map(entry).collect();
+    }
+    Ok(histories)
 }

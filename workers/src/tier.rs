@@ -20,6 +20,7 @@ use tocsin::queue::consumer::Held;
 use tocsin::store::error::{Cause, STORE_DELAY, cause};
 use tocsin::store::incidents::Finding;
 use tocsin::store::notifications::Owed;
+use tocsin::store::repairs::History;
 use tocsin::store::{anomalies, incidents, notifications, occurrences, repairs};
 use tocsin::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -29,7 +30,7 @@ use uuid::Uuid;
 /// tier jobs a second.
 pub const SETTLE: Duration = Duration::from_millis(250);
 /// Incidents that are looked at together at most.
-const TOGETHER: usize = 64;
+const TOGETHER: usize = 32;
 
 /// One incident that may be due.
 ///
@@ -175,11 +176,14 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<(), Trouble> {
     let risen = raise(context, &tx, &mut known).await?;
     tell(context, &tx, &known, &risen).await?;
 
+    let keys: Vec<String> = known.counts.keys().cloned().collect();
+    let histories = repairs::history(&tx, &keys).await?;
     let mut findings = Vec::with_capacity(known.due.len());
     for (id, key) in &known.due {
         if let Some(anomaly) = known.anomalies.get(key) {
             let counts = known.counts.get(key).copied().unwrap_or_default();
-            findings.push((*id, find(&tx, anomaly, &counts).await?));
+            let history = histories.get(key).cloned().unwrap_or_default();
+            findings.push((*id, find(&tx, anomaly, &counts, history).await?));
         }
     }
     incidents::set_tiers(&tx, findings).await?;
@@ -282,8 +286,9 @@ async fn find(
     tx: &DatabaseTransaction,
     anomaly: &Anomaly,
     counts: &Counts,
+    history: History,
 ) -> Result<Finding, Trouble> {
-    let (totals, newest) = repairs::history(tx, &anomaly.key).await?;
+    let History { totals, newest } = history;
     let fix_failed = match anomaly.permanent_fix_at {
         Some(fixed_at) => occurrences::happened_after(tx, &anomaly.key, fixed_at).await?,
         None => false,
