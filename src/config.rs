@@ -373,7 +373,7 @@ impl Serialize for Span {
             (1000, "s"),
         ]
         .into_iter()
-        .find(|(size, _)| ms >= *size && ms % size == 0)
+        .find(|(size, _)| ms >= *size && ms.is_multiple_of(*size))
         .unwrap_or((1, "ms"));
         serializer.collect_str(&format_args!("{}{unit}", ms / size))
     }

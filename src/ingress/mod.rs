@@ -38,7 +38,6 @@ pub struct Ingress {
 }
 
 /// Every route.
-#[must_use]
 pub fn router(ingress: &Ingress) -> Router {
     let api = Router::new()
         .route("/incidents", get(incidents::list))
@@ -80,7 +79,6 @@ fn health_router() -> Router<Ingress> {
 }
 
 /// Health and metrics alone.
-#[must_use]
 pub fn health_only(ingress: &Ingress) -> Router {
     health_router()
         .fallback(problem::not_found)

@@ -46,7 +46,7 @@ pub(super) async fn take(
     }
     let limits = &context.config.limits;
     let body = body::read(body, limits.body).await?;
-    let translated = (source.translate)(&body, limits).map_err(refuse)?;
+    let translated = (source.translate)(&body, limits).map_err(|refused| refuse(&refused))?;
     note_truncated(&ingress, &by, &translated);
 
     let received_at = context.clock.now();
@@ -90,8 +90,8 @@ pub(super) async fn take(
     }))
 }
 
-fn refuse(refused: Refused) -> Problem {
-    match &refused {
+fn refuse(refused: &Refused) -> Problem {
+    match refused {
         Refused::Malformed(_) => Problem::bad_request(refused.to_string()),
         Refused::TooMany { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, refused.to_string()),
     }

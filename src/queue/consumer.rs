@@ -220,7 +220,7 @@ impl Consumer {
             }
             JobError::Retry(error) => {
                 let mut failed = held.failed.clone();
-                failed.push(self.failure(error.clone()));
+                failed.push(self.failure(&error));
                 let attempts = failed.len();
                 if attempts >= self.policy.attempts as usize {
                     self.count("dead");
@@ -235,13 +235,13 @@ impl Consumer {
             JobError::GiveUp(reason) => {
                 self.count("dead");
                 let mut failed = held.failed.clone();
-                failed.push(self.failure(reason.clone()));
+                failed.push(self.failure(&reason));
                 Verdict::Bury { reason, failed }
             }
         }
     }
 
-    fn failure(&self, error: String) -> FailedAttempt {
+    fn failure(&self, error: &str) -> FailedAttempt {
         FailedAttempt {
             at: self.clock.now(),
             // PostgreSQL's JSON cannot hold NUL, and an error may quote what was sent.

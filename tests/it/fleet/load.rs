@@ -36,7 +36,11 @@ impl Storm {
     fn bodies(self) -> impl Iterator<Item = Value> {
         let began = Timestamp::now();
         let alerts = (0..self.alerts()).map(move |n| {
-            let (anomaly, pod) = (n % self.anomalies, n / self.anomalies);
+            // Ten pods of one anomaly after the other, as Alertmanager groups them.
+            let (anomaly, pod) = (
+                n / 10 % self.anomalies,
+                n / 10 / self.anomalies * 10 + n % 10,
+            );
             alert(&format!("Storm{anomaly:03}"), &format!("pod-{pod}"), began)
         });
         let alerts: Vec<Value> = alerts.collect();
