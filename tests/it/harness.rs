@@ -311,7 +311,7 @@ async fn serve_on_free_port(
     parts.spawn(async move {
         serve(listener, router(&ingress), stopped, patience)
             .await
-            .unwrap()
+            .unwrap();
     });
     url
 }

@@ -77,11 +77,11 @@ pub async fn handle(job: Notify, held: Data<Arc<Held>>, desk: Data<Desk>) -> Res
 /// Makes the message ours to send, in one transaction: its text is fixed at the first claim, from
 /// what holds at that moment; the anomaly's lock decides whether a rise is in it or has a message
 /// of its own. `None` if there is nothing to send.
-async fn claim<'a>(
-    desk: &'a Desk,
+async fn claim(
+    desk: &Desk,
     id: Uuid,
     token: Uuid,
-) -> Result<Option<(Model, &'a dyn Notifier, String)>, JobError> {
+) -> Result<Option<(Model, &dyn Notifier, String)>, JobError> {
     let context = &desk.context;
     let tx = context.db.begin().await?;
     let Some(row) = notifications::lock(&tx, id).await? else {
