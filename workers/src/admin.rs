@@ -51,9 +51,9 @@ pub(crate) enum Settings {
     Check,
 }
 
-pub(crate) fn settings(config: Config, what: Settings) -> anyhow::Result<()> {
+pub(crate) fn settings(config: &Config, what: &Settings) -> anyhow::Result<()> {
     match what {
-        Settings::Show => print!("{}", toml::to_string(&config)?),
+        Settings::Show => print!("{}", toml::to_string(config)?),
         Settings::Check => println!("the settings are in order"),
     }
     Ok(())

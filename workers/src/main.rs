@@ -83,7 +83,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Ingress => run::ingress(started(config()?)).await,
         Command::Work(args) => run::work(started(config()?), args).await,
         Command::Migrate(what) => admin::migrate(&config()?, what).await,
-        Command::Config(what) => admin::settings(config()?, what),
+        Command::Config(what) => admin::settings(&config()?, &what),
         Command::Incidents(at) => at.args.run(&at.remote).await,
         Command::Repair(at) => at.args.run(&at.remote).await,
         Command::Queues(at) => at.args.run(&at.remote).await,
