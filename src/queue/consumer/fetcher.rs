@@ -1,4 +1,8 @@
 //! The fetcher: fills free slots, expired leases first.
+//!
+//! A job that comes back was in a process that died, and may be why. So such jobs are run few at a
+//! time: what kills the next process has few companions that go unanswered once more with it, and
+//! only few healthy jobs ever come to be run alone, as suspects are.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,8 +13,12 @@ use super::{Consumer, Held, InFlight, Patience, lease_end};
 use crate::queue::store::{Delivery, QueueError};
 use crate::store::dead_letters;
 
-/// How often expired leases are looked for.
+/// How often expired leases are looked for; where some were found, there may be more at once.
 const RECLAIM: Duration = Duration::from_secs(1);
+/// Jobs that came back and are in flight at once, at most.
+const CAME_BACK: usize = 100;
+/// How long suspects are run, one by one, before the others have their turn.
+const SUSPECTS_TURN: Duration = Duration::from_secs(1);
 /// The shortest and the longest pause of an idle fetcher.
 const IDLE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 /// How long a fetcher waits for more slots to be free than a few.
@@ -20,8 +28,10 @@ struct Fetcher {
     consumer: Arc<Consumer>,
     slots: mpsc::Sender<Arc<Held>>,
     reclaimed_at: Option<Instant>,
-    /// Suspects wait: fetch nothing until nothing is in flight.
-    make_room: bool,
+    /// More expired leases may wait than were taken over.
+    more: bool,
+    /// Suspects wait since then: fetch nothing until nothing is in flight.
+    make_room: Option<Instant>,
     /// A suspect runs: fetch nothing until it is settled.
     suspect_runs: bool,
 }
@@ -31,7 +41,8 @@ pub(super) async fn run(consumer: Arc<Consumer>, slots: mpsc::Sender<Arc<Held>>)
         consumer: Arc::clone(&consumer),
         slots,
         reclaimed_at: None,
-        make_room: false,
+        more: false,
+        make_room: None,
         suspect_runs: false,
     };
     let (mut patience, mut idle) = (Patience::new(), IDLE.0);
@@ -54,6 +65,7 @@ pub(super) async fn run(consumer: Arc<Consumer>, slots: mpsc::Sender<Arc<Held>>)
                 tokio::select! {
                     () = tokio::time::sleep(idle) => idle = (idle * 2).min(IDLE.1),
                     () = consumer.queues.store().pushed(consumer.policy.queue) => {}
+                    () = consumer.freed.notified(), if fetcher.more => {}
                     () = stopping.cancelled() => {}
                 }
             }
@@ -78,7 +90,7 @@ impl Fetcher {
         if held == 0 {
             self.suspect_runs = false;
         }
-        if self.suspect_runs || (self.make_room && held > 0) {
+        if self.suspect_runs || (self.make_room.is_some() && held > 0) {
             return 0;
         }
         self.consumer.policy.concurrency.saturating_sub(held)
@@ -92,25 +104,46 @@ impl Fetcher {
         );
         let asked_at = Instant::now();
         let mut handed = 0;
-        if self.make_room || self.reclaimed_at.is_none_or(|at| at.elapsed() >= RECLAIM) {
-            let free = self.free();
-            let alone = self.consumer.in_flight().is_empty();
+        let is_time = self.reclaimed_at.is_none_or(|at| at.elapsed() >= RECLAIM);
+        let room = self.free().min(self.room_for_returned());
+        if room > 0 && (is_time || self.more || self.make_room.is_some()) {
+            let alone = self.make_room.is_some();
             let found = store
-                .reclaim(queue, &self.consumer.name, free, alone)
+                .reclaim(queue, &self.consumer.name, room, alone)
                 .await?;
             self.reclaimed_at = Some(asked_at);
-            self.make_room = found.suspects_wait;
             self.suspect_runs = found.jobs.iter().any(|job| job.lease.is_suspect());
+            self.more = self.suspect_runs || found.jobs.len() == room;
+            self.make_room = self.whose_turn(found.suspects_wait);
             handed += found.jobs.len();
             self.hand_out(asked_at, found.jobs).await;
         }
         let free = self.free();
-        if free > 0 && !self.make_room {
+        if free > 0 && self.make_room.is_none() {
             let jobs = store.fetch(queue, &self.consumer.name, free).await?;
             handed += jobs.len();
             self.hand_out(asked_at, jobs).await;
         }
         Ok(handed)
+    }
+
+    /// Since when it is the suspects' turn, if it is.
+    fn whose_turn(&self, suspects_wait: bool) -> Option<Instant> {
+        match self.make_room {
+            None => suspects_wait.then(Instant::now),
+            Some(since) => {
+                Some(since).filter(|since| self.suspect_runs && since.elapsed() < SUSPECTS_TURN)
+            }
+        }
+    }
+
+    fn room_for_returned(&self) -> usize {
+        let in_flight = self.consumer.in_flight();
+        let returned = in_flight
+            .values()
+            .filter(|e| e.held.lease.delivery > 1)
+            .count();
+        CAME_BACK.saturating_sub(returned)
     }
 
     async fn hand_out(&self, asked_at: Instant, jobs: Vec<Delivery>) {
