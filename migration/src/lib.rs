@@ -1,6 +1,6 @@
 //! Tocsin's schema: one change per file, in order, each with a real `down`.
 //!
-//! The statements are written once for both databases; [`ddl`] fills in the few type names that
+//! The statements are written once for both databases; `ddl` fills in the few type names that
 //! differ. Times are milliseconds since the Unix epoch (UTC) in `bigint` columns: the same
 //! arithmetic and the same order on both databases, and the precision that windows are counted in.
 

@@ -350,13 +350,15 @@ impl QueueStore for SqlQueue {
     }
 
     async fn depth(&self, queue: &str) -> Result<Depth, QueueError> {
+        // The clock is read once, or a job could become due between two of the counts.
         let sql = "SELECT \
-            (SELECT count(*) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at <= (SELECT {now})) AS ready, \
-            (SELECT count(*) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at > (SELECT {now})) AS waiting, \
+            (SELECT count(*) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at <= clock.at) AS ready, \
+            (SELECT count(*) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at > clock.at) AS waiting, \
             (SELECT count(*) FROM jobs WHERE queue = $1 AND lease_until IS NOT NULL) AS held, \
-            (SELECT {now} - min(run_at) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at <= (SELECT {now})) AS oldest, \
-            (SELECT count(*) FROM consumers WHERE queue = $1 AND seen_at >= {now} - $2) AS workers, \
-            (SELECT count(*) FROM paused_queues WHERE queue = $1) AS paused";
+            (SELECT clock.at - min(run_at) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at <= clock.at) AS oldest, \
+            (SELECT count(*) FROM consumers WHERE queue = $1 AND seen_at >= clock.at - $2) AS workers, \
+            (SELECT count(*) FROM paused_queues WHERE queue = $1) AS paused \
+            FROM (SELECT {now} AS at) AS clock";
         let values = [Value::from(queue), Value::from(WORKER_GONE_MS)];
         let sql = statement(self.db.backend(), &self.at_store(sql), values);
         let row = self.db.read().query_one_raw(sql).await?;

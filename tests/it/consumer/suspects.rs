@@ -1,7 +1,7 @@
 //! Jobs that may be what killed their workers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::{ERRANDS, Errand, Gate, Log, Stage};
@@ -12,26 +12,25 @@ const DRAIN: Duration = Duration::from_secs(10);
 const SUSPECT: u32 = 100;
 
 /// Runs errands: those below [`SUSPECT`] wait for the gate; a suspect looks around for a while, and
-/// writes down how many others it saw.
-fn look_around(stage: &mut Stage, gate: &Gate, seen: &Log<u32>, runs: &Log<u32>) {
+/// writes down how many others ran beside it.
+fn look_around(stage: &mut Stage, gate: &Gate, seen: &Log<usize>, runs: &Log<u32>) {
     let (gate, seen, runs) = (gate.clone(), seen.clone(), runs.clone());
     let store = Arc::clone(&stage.store.inner);
-    let running = Arc::new(AtomicU32::new(0));
+    let running = Arc::new(AtomicUsize::new(0));
     stage.start(DRAIN, move |job: Errand<4>, _| {
         let (gate, seen, runs) = (gate.clone(), seen.clone(), runs.clone());
         let (store, running) = (Arc::clone(&store), Arc::clone(&running));
         async move {
-            running.fetch_add(1, Ordering::SeqCst);
+            let beside = running.fetch_add(1, Ordering::SeqCst);
             runs.add(job.n);
             if job.n < SUSPECT {
                 gate.pass().await;
             } else {
-                let mut most = 0;
+                let begun = runs.entries().len();
                 for _ in 0..20 {
                     store.depth(ERRANDS).await?;
-                    most = most.max(running.load(Ordering::SeqCst) - 1);
                 }
-                seen.add(most);
+                seen.add(beside + runs.entries().len() - begun);
             }
             running.fetch_sub(1, Ordering::SeqCst);
             Ok(())
