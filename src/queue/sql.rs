@@ -18,7 +18,7 @@ use pusher::Pushers;
 
 use super::store::{
     Answer, Delivery, Depth, LEASE, Lease, NewJob, QueueError, QueueStore, Reclaimed,
-    SUSPECT_AFTER, Schedule,
+    SUSPECT_AFTER, Schedule, WARY,
 };
 use crate::jobs::derived_id;
 use crate::store::Db;
@@ -204,32 +204,45 @@ impl QueueStore for SqlQueue {
         limit: usize,
         alone: bool,
     ) -> Result<Reclaimed, QueueError> {
-        let expired = |suspects: &str| {
+        let expired = |deliveries: &str| {
             format!(
                 "SELECT id FROM jobs \
-                 WHERE queue = $3 AND lease_until <= (SELECT {{now}}) AND deliveries {suspects} {SUSPECT_AFTER} \
+                 WHERE queue = $3 AND lease_until <= (SELECT {{now}}) AND deliveries {deliveries} \
                      AND NOT EXISTS (SELECT 1 FROM paused_queues WHERE queue = $3) \
                  ORDER BY lease_until, id LIMIT $4 {{skip}}"
             )
         };
+        let suspects = expired(&format!(">= {SUSPECT_AFTER}"));
         let mut found = Reclaimed::default();
         if alone {
             let one = [Value::from(queue), Value::from(1_i64)];
-            found.jobs = self.lease(&expired(">="), consumer, one).await?;
+            found.jobs = self.lease(&suspects, consumer, one).await?;
             if !found.jobs.is_empty() {
                 return Ok(found);
             }
         } else {
-            let sql = expired(">=")
-                .replace("$3", "$1")
-                .replace("LIMIT $4", "LIMIT $2");
+            let sql = suspects.replace("$3", "$1").replace("LIMIT $4", "LIMIT 1");
             let sql = sql.replace("{skip}", "");
-            let values = [Value::from(queue), Value::from(1_i64)];
-            let sql = statement(self.db.backend(), &self.at_store(&sql), values);
+            let sql = statement(
+                self.db.backend(),
+                &self.at_store(&sql),
+                [Value::from(queue)],
+            );
             found.suspects_wait = self.db.read().query_one_raw(sql).await?.is_some();
         }
+        let next = SUSPECT_AFTER - 1;
         let some = [Value::from(queue), count(limit)];
-        found.jobs = self.lease(&expired("<"), consumer, some).await?;
+        found.jobs = self
+            .lease(&expired(&format!("< {next}")), consumer, some)
+            .await?;
+        let few = (limit - found.jobs.len()).min(limit.div_ceil(WARY));
+        if few > 0 {
+            let few = [Value::from(queue), count(few)];
+            let wary = self
+                .lease(&expired(&format!("= {next}")), consumer, few)
+                .await?;
+            found.jobs.extend(wary);
+        }
         Ok(found)
     }
 

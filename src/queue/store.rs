@@ -13,6 +13,8 @@ use crate::time::Timestamp;
 pub const LEASE: Duration = Duration::from_secs(15);
 /// After so many unanswered deliveries a job is a suspect: it is run alone.
 pub const SUSPECT_AFTER: u32 = 3;
+/// Of jobs that would be suspects next, so many times fewer are taken over at once.
+pub const WARY: usize = 10;
 /// After so many it is a dead letter.
 pub const DEAD_AFTER: u32 = 5;
 
@@ -153,7 +155,8 @@ pub trait QueueStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Delivery>, QueueError>;
 
-    /// Takes over at most `limit` jobs whose lease has expired. A suspect is handed out only if
+    /// Takes over at most `limit` jobs whose lease has expired, and of those that would be suspects
+    /// next a [`WARY`]th as many: whoever dies with them makes few suspects. A suspect is handed out only if
     /// the consumer is `alone` (holds nothing of this queue), and then nothing beside it.
     async fn reclaim(
         &self,

@@ -3,14 +3,16 @@
 mod kills;
 mod load;
 mod outage;
+mod processes;
 
 use serde_json::Value;
 use tocsin::time::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::harness::{On, alert};
-use crate::process::{Fleet, PATIENCE, free_port};
+use crate::process::{PATIENCE, free_port};
 use load::body;
+use processes::Fleet;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_that_arrives_fifty_times_at_once_counts_once() {

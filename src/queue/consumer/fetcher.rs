@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::{Consumer, Held, InFlight, Patience, lease_end};
-use crate::queue::store::{Delivery, QueueError};
+use crate::queue::store::{Delivery, QueueError, SUSPECT_AFTER, WARY};
 use crate::store::dead_letters;
 
 /// How often expired leases are looked for; where some were found, there may be more at once.
 const RECLAIM: Duration = Duration::from_secs(1);
-/// Jobs that came back and are in flight at once, at most.
-const CAME_BACK: usize = 100;
+/// Jobs that came back hold at most this part of the slots.
+const CAME_BACK: usize = 4;
 /// How long suspects are run, one by one, before the others have their turn.
 const SUSPECTS_TURN: Duration = Duration::from_secs(1);
 /// The shortest and the longest pause of an idle fetcher.
@@ -113,7 +113,7 @@ impl Fetcher {
                 .await?;
             self.reclaimed_at = Some(asked_at);
             self.suspect_runs = found.jobs.iter().any(|job| job.lease.is_suspect());
-            self.more = self.suspect_runs || found.jobs.len() == room;
+            self.more = !found.jobs.is_empty();
             self.make_room = self.whose_turn(found.suspects_wait);
             handed += found.jobs.len();
             self.hand_out(asked_at, found.jobs).await;
@@ -137,13 +137,20 @@ impl Fetcher {
         }
     }
 
+    /// Slots for jobs that came back. One that would be a suspect next weighs as much as `WARY`.
     fn room_for_returned(&self) -> usize {
+        let weight = |held: &Held| match held.lease.delivery {
+            0 | 1 => 0,
+            SUSPECT_AFTER.. => WARY,
+            _ => 1,
+        };
         let in_flight = self.consumer.in_flight();
-        let returned = in_flight
-            .values()
-            .filter(|e| e.held.lease.delivery > 1)
-            .count();
-        CAME_BACK.saturating_sub(returned)
+        let held: usize = in_flight.values().map(|entry| weight(&entry.held)).sum();
+        self.consumer
+            .policy
+            .concurrency
+            .div_ceil(CAME_BACK)
+            .saturating_sub(held)
     }
 
     async fn hand_out(&self, asked_at: Instant, jobs: Vec<Delivery>) {

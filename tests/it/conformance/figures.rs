@@ -33,6 +33,21 @@ conformance! {
         assert_eq!((depth.ready, depth.delayed, depth.in_flight), (4, 0, 1));
     }
 
+    async fn a_job_that_becomes_due_is_counted_all_the_while(bench) {
+        let jobs: Vec<NewJob> = (0..500)
+            .map(|n| NewJob { delay: Duration::from_millis(n.into()), ..job(n) })
+            .collect();
+        bench.push(&jobs).await;
+        loop {
+            let depth = bench.store.depth(MAIL).await.unwrap();
+            assert_eq!(depth.ready + depth.delayed, 500);
+            bench.promote(MAIL).await;
+            if depth.delayed == 0 {
+                break;
+            }
+        }
+    }
+
     async fn the_oldest_age_is_that_of_the_ready_job_that_waited_longest(bench) {
         bench.push_some(1).await;
         bench.advance(20 * SECOND);

@@ -8,12 +8,12 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 
 use super::load::Storm;
+use super::processes::Fleet;
 use crate::harness::On;
 use crate::on_both;
-use crate::process::Fleet;
 
 const KILLS: usize = 10;
-/// A lease of 15 s, and what a busy machine needs to catch up.
+/// A lease of 15 s, and what it takes to catch up.
 const SETTLED: Duration = Duration::from_secs(30);
 /// Messages that one process sends at once: so many can be doubled by one kill.
 const SENT_AT_ONCE: usize = 4;
@@ -75,7 +75,8 @@ on_both! {
             fleet.processes[stopped].restart();
         }
         load.await.unwrap();
-        fleet.settled(storm.alerts(), SETTLED).await;
+        let took = fleet.settled(storm.alerts(), SETTLED).await;
+        eprintln!("{on:?}: settled {took:?} after the last alert");
         assert_eq!(fleet.assert_all_counted_once(storm).await, 0, "messages went out twice");
     }
 }

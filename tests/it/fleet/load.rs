@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tocsin::time::Timestamp;
 use tokio::task::JoinSet;
 
+use super::processes::Fleet;
 use crate::harness::alert;
-use crate::process::Fleet;
 
 /// Firings of `anomalies` × `pods`, in requests of `together`, one every `pace`.
 #[derive(Clone, Copy)]

@@ -1,0 +1,171 @@
+//! Tocsin as processes: the real program on a database of a test's own, with a stand-in for
+//! Telegram.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, QueryResult};
+use sea_orm::{Statement, TryGetable};
+use tocsin::time::Timestamp;
+
+use crate::harness::{On, Scratch};
+use crate::process::{Folder, PATIENCE, Process, free_port, program, shared};
+use crate::telegram::Telegram;
+
+/// Processes that share a database and a Telegram.
+pub struct Fleet {
+    pub processes: Vec<Process>,
+    pub telegram: Telegram,
+    pub http: reqwest::Client,
+    database: String,
+    folder: Folder,
+    _scratch: Option<Scratch>,
+}
+
+impl Fleet {
+    /// None yet, on a database of their own.
+    pub async fn new(on: On) -> Self {
+        let scratch = Scratch::new(on).await;
+        let mut fleet = Self::on(scratch.url.clone()).await;
+        fleet._scratch = Some(scratch);
+        fleet
+    }
+
+    /// None yet, on this database.
+    pub async fn on(database: String) -> Self {
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(20));
+        Self {
+            processes: Vec::new(),
+            telegram: Telegram::start().await,
+            http: http.build().unwrap(),
+            database,
+            folder: Folder::new(),
+            _scratch: None,
+        }
+    }
+
+    /// Runs the program with these arguments, on this port if it listens; returns its number.
+    pub fn run(&mut self, arguments: &[&str], port: u16) -> usize {
+        let mut command = Command::new(program());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("TOCSIN_") || name == "RUST_LOG" {
+                command.env_remove(name);
+            }
+        }
+        let listen = match arguments[0] {
+            "work" => "TOCSIN_METRICS_LISTEN",
+            _ => "TOCSIN_LISTEN",
+        };
+        command
+            .args(arguments)
+            .current_dir(&self.folder.0)
+            .env(listen, format!("127.0.0.1:{port}"))
+            .env("TOCSIN_DATABASE_URL", &self.database)
+            .env("TOCSIN_DATABASE_CONNECTIONS", "8")
+            .env("TOCSIN_TELEGRAM_TOKEN", "1:token")
+            .env("TOCSIN_TELEGRAM_CHAT", "-100")
+            .env("TOCSIN_TELEGRAM_API", &self.telegram.url);
+        let number = self.processes.len();
+        let name = format!("{}-{number}", arguments.join("-"));
+        let log = self.folder.0.join(format!("{name}.log"));
+        self.processes.push(Process::start(&name, command, log));
+        number
+    }
+
+    /// Starts so many `tocsin COMMAND` and waits until all are ready; returns their addresses.
+    pub async fn start(&mut self, command: &str, how_many: usize) -> Vec<String> {
+        let ports: Vec<u16> = (0..how_many).map(|_| free_port()).collect();
+        let numbers: Vec<usize> = ports
+            .iter()
+            .map(|port| self.run(&[command], *port))
+            .collect();
+        let urls: Vec<String> = ports
+            .iter()
+            .map(|p| format!("http://127.0.0.1:{p}"))
+            .collect();
+        for (number, url) in numbers.into_iter().zip(&urls) {
+            self.ready(number, url).await;
+        }
+        urls
+    }
+
+    /// Waits until a process is ready.
+    pub async fn ready(&mut self, number: usize, url: &str) {
+        let began = Instant::now();
+        loop {
+            let answer = self.http.get(format!("{url}/readyz")).send().await;
+            if answer.is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+            let process = &mut self.processes[number];
+            assert!(process.is_running(), "{} ended", process.name);
+            assert!(began.elapsed() < PATIENCE, "{} is not ready", process.name);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn rows(&self, query: &str) -> Vec<QueryResult> {
+        let mut options = ConnectOptions::new(&self.database);
+        options.max_connections(1).sqlx_logging(false);
+        let db: DatabaseConnection = Database::connect(options).await.unwrap();
+        let query = Statement::from_string(db.get_database_backend(), query);
+        let rows = db.query_all_raw(query).await.unwrap();
+        db.close().await.unwrap();
+        rows
+    }
+
+    /// The first column of what a query finds.
+    pub async fn column<T: TryGetable>(&self, query: &str) -> Vec<T> {
+        let rows = self.rows(query).await;
+        rows.iter()
+            .map(|r| r.try_get_by_index(0).unwrap())
+            .collect()
+    }
+
+    /// A number that a query finds.
+    pub async fn sql(&self, query: &str) -> i64 {
+        self.column(query).await[0]
+    }
+
+    /// The answers to several questions for a number, in one look.
+    pub async fn look<const N: usize>(&self, questions: [&str; N]) -> [i64; N] {
+        let row = self
+            .rows(&format!("SELECT ({})", questions.join("), (")))
+            .await;
+        std::array::from_fn(|i| row[0].try_get_by_index(i).unwrap())
+    }
+
+    /// Waits until so many episodes are in the books and nothing is left to do; returns how long
+    /// that took. `within` is for a machine that is not shared.
+    pub async fn settled(&self, episodes: usize, within: Duration) -> Duration {
+        let began = Instant::now();
+        loop {
+            let state = self
+                .look([
+                    "SELECT count(*) FROM occurrences",
+                    "SELECT count(*) FROM jobs",
+                    "SELECT count(*) FROM incidents WHERE tier_due_since IS NOT NULL",
+                    "SELECT count(*) FROM notifications WHERE state IN ('owed', 'sending')",
+                    "SELECT count(*) FROM dead_letters",
+                ])
+                .await;
+            if state == [i64::try_from(episodes).unwrap(), 0, 0, 0, 0] {
+                return began.elapsed();
+            }
+            if began.elapsed() >= shared(within) {
+                let jobs = "SELECT queue || ': ' || count(*) || ' delivered ' || deliveries || \
+                            ' times, held by ' || COALESCE(lease_owner, 'nobody') || ' until ' || \
+                            COALESCE(max(lease_until), 0) \
+                            FROM jobs GROUP BY queue, deliveries, lease_owner ORDER BY 1";
+                let jobs: Vec<String> = self.column(jobs).await;
+                panic!(
+                    "after {:?} (episodes, jobs, due, owed, dead) are {state:?} instead of \
+                     {episodes} and nothing else; at {}: {jobs:#?}",
+                    began.elapsed(),
+                    Timestamp::now().0
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
