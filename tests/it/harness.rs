@@ -14,10 +14,12 @@ use tocsin::jobs::QUEUES;
 use tocsin::time::Timestamp;
 use tocsin_workers::{fleet, recount, workers};
 use tokio::net::TcpListener;
+use tokio::sync::OwnedRwLockReadGuard;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::process;
 use crate::telegram::Telegram;
 
 /// Which database a test runs on.
@@ -51,10 +53,20 @@ macro_rules! on_both {
 pub struct Scratch {
     pub url: String,
     folder: Option<PathBuf>,
+    _turn: Option<OwnedRwLockReadGuard<()>>,
 }
 
 impl Scratch {
+    /// For a test that runs beside others.
     pub async fn new(on: On) -> Self {
+        let turn = process::beside_others().await;
+        let mut scratch = Self::in_turn(on).await;
+        scratch._turn = Some(turn);
+        scratch
+    }
+
+    /// For a test that has its turn already.
+    pub async fn in_turn(on: On) -> Self {
         let name = format!("t_{}", Uuid::now_v7().simple());
         match on {
             On::Sqlite => {
@@ -63,6 +75,7 @@ impl Scratch {
                 Self {
                     url: format!("sqlite://{}/tocsin.db", folder.display()),
                     folder: Some(folder),
+                    _turn: None,
                 }
             }
             On::Postgres => {
@@ -74,6 +87,7 @@ impl Scratch {
                 Self {
                     url: format!("{server}?options=-c%20search_path%3D{name}"),
                     folder: None,
+                    _turn: None,
                 }
             }
         }

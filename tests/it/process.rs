@@ -6,22 +6,28 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use uuid::Uuid;
 
 /// How long a busy machine may take for what should be done at once.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long something may take that takes this long at most where the cores are free: in proportion
-/// longer on a machine that is shared.
-pub fn shared(time: Duration) -> Duration {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load: Option<f64> = load.split(' ').next().and_then(|load| load.parse().ok());
-    time.mul_f64((load.unwrap_or(0.0) / cores as f64).clamp(1.0, 10.0))
+/// Whose turn it is: tests that say how long something may take run alone, all others beside each
+/// other.
+static TURN: LazyLock<Arc<RwLock<()>>> = LazyLock::new(Arc::default);
+
+/// Held by a test that does not mind others.
+pub async fn beside_others() -> OwnedRwLockReadGuard<()> {
+    Arc::clone(&TURN).read_owned().await
+}
+
+/// Held by a test whose bounds mean something only while the cores are its own.
+pub async fn alone() -> OwnedRwLockWriteGuard<()> {
+    Arc::clone(&TURN).write_owned().await
 }
 
 /// The program, built once for all tests of a run, in the profile that they were built in.

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, QueryResult};
 use sea_orm::{Statement, TryGetable};
 use tocsin::time::Timestamp;
+use tokio::sync::OwnedRwLockWriteGuard;
 
 use crate::harness::{On, Scratch};
-use crate::process::{Folder, PATIENCE, Process, free_port, program, shared};
+use crate::process::{self, Folder, PATIENCE, Process, free_port, program};
 use crate::telegram::Telegram;
 
 /// Processes that share a database and a Telegram.
@@ -20,19 +21,21 @@ pub struct Fleet {
     database: String,
     folder: Folder,
     _scratch: Option<Scratch>,
+    _turn: OwnedRwLockWriteGuard<()>,
 }
 
 impl Fleet {
     /// None yet, on a database of their own.
     pub async fn new(on: On) -> Self {
-        let scratch = Scratch::new(on).await;
-        let mut fleet = Self::on(scratch.url.clone()).await;
+        let turn = process::alone().await;
+        let scratch = Scratch::in_turn(on).await;
+        let mut fleet = Self::on(scratch.url.clone(), turn).await;
         fleet._scratch = Some(scratch);
         fleet
     }
 
     /// None yet, on this database.
-    pub async fn on(database: String) -> Self {
+    pub async fn on(database: String, turn: OwnedRwLockWriteGuard<()>) -> Self {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(20));
         Self {
             processes: Vec::new(),
@@ -41,6 +44,7 @@ impl Fleet {
             database,
             folder: Folder::new(),
             _scratch: None,
+            _turn: turn,
         }
     }
 
@@ -136,7 +140,7 @@ impl Fleet {
     }
 
     /// Waits until so many episodes are in the books and nothing is left to do; returns how long
-    /// that took. `within` is for a machine that is not shared.
+    /// that took.
     pub async fn settled(&self, episodes: usize, within: Duration) -> Duration {
         let began = Instant::now();
         loop {
@@ -152,7 +156,7 @@ impl Fleet {
             if state == [i64::try_from(episodes).unwrap(), 0, 0, 0, 0] {
                 return began.elapsed();
             }
-            if began.elapsed() >= shared(within) {
+            if began.elapsed() >= within {
                 let jobs = "SELECT queue || ': ' || count(*) || ' delivered ' || deliveries || \
                             ' times, held by ' || COALESCE(lease_owner, 'nobody') || ' until ' || \
                             COALESCE(max(lease_until), 0) \
