@@ -4,7 +4,7 @@ mod environment;
 mod secret;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use figment::Figment;
@@ -29,6 +29,14 @@ pub struct Config {
     pub database_url: Secret,
     /// Connections to PostgreSQL that one process holds at most.
     pub database_connections: u32,
+    /// `redis://…` or `rediss://…`: queue and counter are there. Unset: in the database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis_url: Option<Secret>,
+    /// What every key in Redis begins with: one for each Tocsin that shares a server.
+    pub redis_prefix: String,
+    /// Certificates (PEM) of the authorities that vouch for Redis. Unset: those of the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis_ca: Option<PathBuf>,
     /// The bot's token. Unset: messages go to the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telegram_token: Option<Secret>,
@@ -70,6 +78,9 @@ impl Default for Config {
             metrics_listen: None,
             database_url: Secret::from("sqlite://tocsin.db"),
             database_connections: 20,
+            redis_url: None,
+            redis_prefix: "tocsin".to_owned(),
+            redis_ca: None,
             telegram_token: None,
             telegram_chat: None,
             telegram_api: "https://api.telegram.org".to_owned(),
@@ -286,6 +297,7 @@ impl Config {
         if self.telegram_token.is_some() && self.telegram_chat.is_none() {
             return Err("telegram_token is set and telegram_chat is not: which chat?".to_owned());
         }
+        self.check_redis()?;
         let scheme = self
             .telegram_api
             .split_once("://")
@@ -317,6 +329,31 @@ impl Config {
             return Err(
                 "retention must be at least 30d: the longest window counts them".to_owned(),
             );
+        }
+        Ok(())
+    }
+
+    fn check_redis(&self) -> Result<(), String> {
+        let Some(url) = &self.redis_url else {
+            return Ok(());
+        };
+        if self.is_embedded() {
+            return Err(
+                "redis_url is set and database_url is a SQLite file: Redis carries the queue of \
+                 several processes, and a SQLite file serves one. Set TOCSIN_DATABASE_URL=postgres://…"
+                    .to_owned(),
+            );
+        }
+        let scheme = url.expose().split_once("://").map(|(scheme, _)| scheme);
+        if !matches!(scheme, Some("redis" | "rediss")) {
+            return Err("redis_url must start with redis:// or rediss://".to_owned());
+        }
+        if self.redis_ca.is_some() && scheme != Some("rediss") {
+            return Err("redis_ca is set and redis_url does not start with rediss://".to_owned());
+        }
+        // Braces mark what Redis hashes; the queue's name is to be the only such mark.
+        if self.redis_prefix.is_empty() || self.redis_prefix.contains(['{', '}']) {
+            return Err("redis_prefix must be a word without braces".to_owned());
         }
         Ok(())
     }

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::counter::Counter;
+use crate::counter::redis::RedisCounter;
 use crate::counter::sql::SqlCounter;
+use crate::counter::{Counter, CounterError};
 use crate::metrics::Metrics;
 use crate::queue::Queues;
+use crate::queue::redis::RedisQueue;
 use crate::queue::sql::SqlQueue;
+use crate::queue::store::{QueueError, QueueStore};
+use crate::redis::{self, Redis};
 use crate::store::Db;
-use crate::store::db::{OpenError, migrate};
+use crate::store::db::{self, migrate};
 use crate::time::Clock;
 
 /// Settings, store, queues, counter, clock, metrics.
@@ -29,28 +33,61 @@ pub struct Context {
     pub metrics: Metrics,
 }
 
+/// Why a process cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database cannot be opened, or its schema not be brought up to date.
+    #[error(transparent)]
+    Database(#[from] db::OpenError),
+    /// Redis cannot be used.
+    #[error(transparent)]
+    Redis(#[from] redis::OpenError),
+    /// The queue's store does not answer.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The counter's store does not answer.
+    #[error(transparent)]
+    Counter(#[from] CounterError),
+}
+
 impl Context {
     /// Opens the store, applies what is missing of its schema, and builds everything on it.
     ///
     /// # Errors
-    /// The store cannot be opened or its schema not be brought up to date.
+    /// See [`OpenError`].
     pub async fn open(config: Config) -> Result<Self, OpenError> {
         let url = config.database_url.expose();
         let db = Db::open(url, config.database_connections).await?;
-        migrate(&db, url).await?;
+        migrate(&db, url).await.map_err(db::OpenError::from)?;
         let clock = Clock::default();
-        let queue = SqlQueue::new(db.clone(), clock.clone());
-        if config.is_embedded() {
-            // No other process can hold anything: what was in flight when the last one died is free.
-            queue.take_back_all().await?;
-        }
+        let (queue, counter) = drivers(&config, &db, &clock).await?;
         Ok(Self {
-            counter: Arc::new(SqlCounter::new(db.clone(), config.counting.unit)),
-            queues: Queues::new(Arc::new(queue)),
+            counter,
+            queues: Queues::new(queue),
             config: Arc::new(config),
             db,
             clock,
             metrics: Metrics::new(),
         })
     }
+}
+
+type Drivers = (Arc<dyn QueueStore>, Arc<dyn Counter>);
+
+/// Where the queue and the counter are: in Redis if there is one, else in the database.
+async fn drivers(config: &Config, db: &Db, clock: &Clock) -> Result<Drivers, OpenError> {
+    let unit = config.counting.unit;
+    if let Some(url) = &config.redis_url {
+        let ca = config.redis_ca.as_deref();
+        let redis = Redis::open(url, ca, &config.redis_prefix).await?;
+        let queue = RedisQueue::new(&redis, clock.clone()).map_err(QueueError::from)?;
+        let counter = RedisCounter::new(&redis, db.clone(), unit).map_err(CounterError::from)?;
+        return Ok((Arc::new(queue), Arc::new(counter)));
+    }
+    let queue = SqlQueue::new(db.clone(), clock.clone());
+    if config.is_embedded() {
+        // No other process can hold anything: what was in flight when the last one died is free.
+        queue.take_back_all().await.map_err(QueueError::from)?;
+    }
+    Ok((Arc::new(queue), Arc::new(SqlCounter::new(db.clone(), unit))))
 }

@@ -18,6 +18,7 @@ pub mod ingress;
 pub mod jobs;
 pub mod metrics;
 pub mod queue;
+pub mod redis;
 pub mod sources;
 pub mod store;
 pub mod time;

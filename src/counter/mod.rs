@@ -1,5 +1,6 @@
 //! The counter: what was counted, in four sliding windows, exactly.
 
+pub mod redis;
 pub mod sql;
 
 use async_trait::async_trait;

@@ -9,6 +9,10 @@ use uuid::Uuid;
 use super::escalation::Level;
 use crate::time::Timestamp;
 
+/// So many are told apart at most for each anomaly; a counter may know no older ones. What says this
+/// number means "or more".
+pub const COUNTED_AT_MOST: i64 = 100_000;
+
 /// One of the four sliding windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Window {

@@ -10,7 +10,9 @@
 
 pub mod ack;
 pub mod backend;
+mod bells;
 pub mod consumer;
+pub mod redis;
 pub mod schedule;
 pub mod sql;
 pub mod store;
@@ -104,6 +106,7 @@ impl<'a, J: Job> Push<'a, J> {
             queue: J::POLICY.queue,
             // Later ones sort behind earlier ones, within a millisecond too: the order of a push.
             id: self.id.unwrap_or_else(Uuid::now_v7),
+            named: self.id.is_some(),
             payload: serde_json::to_string(self.job).map_err(|e| QueueError(e.into()))?,
             delay: self.delay,
             trace_id: None,

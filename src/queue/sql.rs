@@ -6,27 +6,21 @@
 
 mod pusher;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 use pusher::Pushers;
 
+use super::bells::Bells;
 use super::store::{
-    Answer, Delivery, Depth, LEASE, Lease, NewJob, QueueError, QueueStore, Reclaimed,
-    SUSPECT_AFTER, Schedule, WARY,
+    Answer, CONSUMER_GONE, Delivery, Depth, LEASE, Lease, NewJob, Place, QueueError, QueueStore,
+    Reclaimed, SUSPECT_AFTER, Schedule, WARY,
 };
 use crate::jobs::derived_id;
 use crate::store::Db;
 use crate::store::rows::{Rows, statement};
 use crate::time::{Clock, Timestamp, millis};
-
-/// Consumers that were not heard of for so long are not workers any more, in milliseconds.
-const WORKER_GONE_MS: i64 = 30_000;
 
 /// The queue in a database.
 #[derive(Clone, Debug)]
@@ -34,7 +28,7 @@ pub struct SqlQueue {
     db: Db,
     clock: Clock,
     pushers: Pushers,
-    pushed: Arc<Mutex<HashMap<String, Arc<Notify>>>>,
+    bells: Bells,
 }
 
 impl From<DbErr> for QueueError {
@@ -51,7 +45,7 @@ impl SqlQueue {
             pushers: Pushers::start(&db, &clock),
             db,
             clock,
-            pushed: Arc::default(),
+            bells: Bells::default(),
         }
     }
 
@@ -110,14 +104,6 @@ impl SqlQueue {
         let sql = rows.statement(self.db.backend(), &self.at_store(sql), values);
         self.db.write().query_all_raw(sql).await
     }
-
-    fn wake(&self, queue: &str) -> Arc<Notify> {
-        let mut pushed = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
-        match pushed.get(queue) {
-            Some(notify) => Arc::clone(notify),
-            None => Arc::clone(pushed.entry(queue.to_owned()).or_default()),
-        }
-    }
 }
 
 /// `{now}` in `sql` is the database's clock, moved by ours.
@@ -144,6 +130,7 @@ fn delivery(row: &QueryResult) -> Result<(i64, Delivery), DbErr> {
             id: row.try_get("", "id")?,
             delivery: number("deliveries")?,
             replay: number("replay")?,
+            place: Place::default(),
         },
         payload: row.try_get::<String>("", "payload")?.into_bytes(),
         failed: failed.unwrap_or_default(),
@@ -172,13 +159,7 @@ const STILL_HELD: &str = "jobs.id = r.id AND jobs.lease_owner = $1 AND jobs.deli
 impl QueueStore for SqlQueue {
     async fn push(&self, jobs: &[NewJob]) -> Result<(), QueueError> {
         self.pushers.push(jobs.to_vec()).await?;
-        let mut woken = "";
-        for job in jobs {
-            if job.queue != woken {
-                self.wake(job.queue).notify_one();
-                woken = job.queue;
-            }
-        }
+        self.bells.ring_for(jobs);
         Ok(())
     }
 
@@ -349,7 +330,7 @@ impl QueueStore for SqlQueue {
         ];
         tx.execute_raw(statement(backend, &push, values)).await?;
         tx.commit().await?;
-        self.wake(queue).notify_one();
+        self.bells.ring(queue);
         Ok(true)
     }
 
@@ -359,7 +340,9 @@ impl QueueStore for SqlQueue {
         self.execute(beat, [Value::from(queue), Value::from(consumer)])
             .await?;
         let gone = "DELETE FROM consumers WHERE seen_at < {now} - $1";
-        Ok(self.execute(gone, [Value::from(WORKER_GONE_MS)]).await?)
+        Ok(self
+            .execute(gone, [Value::from(millis(CONSUMER_GONE))])
+            .await?)
     }
 
     async fn depth(&self, queue: &str) -> Result<Depth, QueueError> {
@@ -372,7 +355,7 @@ impl QueueStore for SqlQueue {
             (SELECT count(*) FROM consumers WHERE queue = $1 AND seen_at >= clock.at - $2) AS workers, \
             (SELECT count(*) FROM paused_queues WHERE queue = $1) AS paused \
             FROM (SELECT {now} AS at) AS clock";
-        let values = [Value::from(queue), Value::from(WORKER_GONE_MS)];
+        let values = [Value::from(queue), Value::from(millis(CONSUMER_GONE))];
         let sql = statement(self.db.backend(), &self.at_store(sql), values);
         let row = self.db.read().query_one_raw(sql).await?;
         let row = row.ok_or_else(|| DbErr::RecordNotFound("a row of counts".to_owned()))?;
@@ -399,11 +382,11 @@ impl QueueStore for SqlQueue {
             "DELETE FROM paused_queues WHERE queue = $1"
         };
         self.execute(sql, [Value::from(queue)]).await?;
-        self.wake(queue).notify_one();
+        self.bells.ring(queue);
         Ok(())
     }
 
     async fn pushed(&self, queue: &str) {
-        self.wake(queue).notified().await;
+        self.bells.hear(queue).await;
     }
 }

@@ -17,14 +17,19 @@ pub const SUSPECT_AFTER: u32 = 3;
 pub const WARY: usize = 10;
 /// After so many it is a dead letter.
 pub const DEAD_AFTER: u32 = 5;
+/// Consumers that were not heard of for so long are not workers any more.
+pub const CONSUMER_GONE: Duration = Duration::from_secs(30);
 
 /// A job to be pushed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct NewJob {
     /// The queue it goes to.
     pub queue: &'static str,
-    /// Its id. A job whose id is queued already is not pushed again.
+    /// Its id.
     pub id: Uuid,
+    /// Whether its id has a meaning, so that it may be queued already: then it is not pushed again.
+    /// A store need not look for an id that was made for this push.
+    pub named: bool,
     /// The payload, as JSON.
     pub payload: String,
     /// How long it must wait.
@@ -44,6 +49,18 @@ pub struct FailedAttempt {
     pub error: String,
 }
 
+/// Where a store keeps what it handed out, if the job's id does not tell: its own business, which
+/// comes back to it with the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The first half.
+    pub major: u64,
+    /// The second half.
+    pub minor: u64,
+    /// Whether the job was pushed as one that is `named`.
+    pub named: bool,
+}
+
 /// What a consumer holds: which job, and which of its deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
@@ -53,6 +70,8 @@ pub struct Lease {
     pub delivery: u32,
     /// How often it was replayed.
     pub replay: u32,
+    /// Where it is.
+    pub place: Place,
 }
 
 impl Lease {
@@ -120,7 +139,7 @@ pub struct Depth {
     pub in_flight: u64,
     /// How long the oldest ready job has waited, in milliseconds.
     pub oldest_age_ms: Option<u64>,
-    /// Consumers heard of in the last 30 seconds.
+    /// Consumers heard of within [`CONSUMER_GONE`].
     pub workers: u64,
     /// Whether the queue is paused.
     pub paused: bool,
@@ -156,8 +175,9 @@ pub trait QueueStore: Send + Sync {
     ) -> Result<Vec<Delivery>, QueueError>;
 
     /// Takes over at most `limit` jobs whose lease has expired, and of those that would be suspects
-    /// next a [`WARY`]th as many: whoever dies with them makes few suspects. A suspect is handed out only if
-    /// the consumer is `alone` (holds nothing of this queue), and then nothing beside it.
+    /// next a [`WARY`]th as many: whoever dies with them makes few suspects. A suspect is handed out
+    /// only if the consumer is `alone` (holds nothing of this queue), and then nothing beside it.
+    /// Where the store was away, nothing is handed out for one lease from when it is back.
     async fn reclaim(
         &self,
         queue: &str,

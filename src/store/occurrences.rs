@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, QueryResult, Value};
 use uuid::Uuid;
 
 use super::rows::{Rows, statement};
 use crate::domain::aggregation::{Books, Unit};
 use crate::domain::episode::Episode;
-use crate::domain::frequency::{Counts, Window};
+use crate::domain::frequency::{self, Counts, Window};
 use crate::time::Timestamp;
 
 #[derive(FromQueryResult)]
@@ -162,19 +162,14 @@ pub async fn count(
     keys: &[String],
     now: Timestamp,
 ) -> Result<Vec<Counts>, DbErr> {
-    let (table, at, counts) = match unit {
-        Unit::Incident => ("incidents", "opened_at", "true"),
-        Unit::Episode | Unit::Delivery => {
-            ("occurrences", "occurred_at", "o.counted_id IS NOT NULL")
-        }
-    };
+    let (table, id, at) = behind(unit);
     let sql = format!(
         "SELECT r.key, \
              count(CASE WHEN o.{at} > $1 THEN 1 END) AS hour, \
              count(CASE WHEN o.{at} > $2 THEN 1 END) AS day, \
              count(CASE WHEN o.{at} > $3 THEN 1 END) AS week, \
              count(*) AS month \
-         FROM {{rows}} JOIN {table} o ON o.anomaly_key = r.key AND o.{at} > $4 AND {counts} \
+         FROM {{rows}} JOIN {table} o ON o.anomaly_key = r.key AND o.{at} > $4 AND o.{id} IS NOT NULL \
          GROUP BY r.key"
     );
     let edges = Window::ALL.map(|window| Value::from(now.before(window.length()).0));
@@ -195,6 +190,44 @@ pub async fn count(
             })
     };
     Ok(keys.iter().map(counts).collect())
+}
+
+/// What counts for one anomaly and occurred after `since`: the newest `most`.
+///
+/// # Errors
+/// What the database says.
+pub async fn counted(
+    db: &impl ConnectionTrait,
+    unit: Unit,
+    key: &str,
+    since: Timestamp,
+    most: u64,
+) -> Result<Vec<frequency::Counted>, DbErr> {
+    let (table, id, at) = behind(unit);
+    let sql = format!(
+        "SELECT {id} AS id, {at} AS at FROM {table} \
+         WHERE anomaly_key = $1 AND {at} > $2 AND {id} IS NOT NULL ORDER BY {at} DESC LIMIT $3"
+    );
+    let values = [Value::from(key), Value::from(since.0), Value::from(most)];
+    let rows = db
+        .query_all_raw(statement(db.get_database_backend(), &sql, values))
+        .await?;
+    let one = |row: &QueryResult| {
+        Ok(frequency::Counted {
+            anomaly_key: key.to_owned(),
+            id: row.try_get("", "id")?,
+            occurred_at: Timestamp(row.try_get("", "at")?),
+        })
+    };
+    rows.iter().map(one).collect()
+}
+
+/// Where what is counted stands: the table, its id, and when it occurred.
+const fn behind(unit: Unit) -> (&'static str, &'static str, &'static str) {
+    match unit {
+        Unit::Incident => ("incidents", "id", "opened_at"),
+        Unit::Episode | Unit::Delivery => ("occurrences", "counted_id", "occurred_at"),
+    }
 }
 
 /// Whether a new episode of the anomaly was first seen after `moment`.

@@ -166,9 +166,7 @@ fn job(n: u32) -> NewJob {
         queue: MAIL,
         id: Uuid::now_v7(),
         payload: format!("{{\"n\":{n}}}"),
-        delay: Duration::ZERO,
-        trace_id: None,
-        replay: 0,
+        ..NewJob::default()
     }
 }
 

@@ -1,0 +1,199 @@
+//! The counter in Redis: one sorted set for each anomaly, `PREFIX:count:KEY`. A member is an id that
+//! is counted (16 bytes), its score the milliseconds at which it occurred.
+//!
+//! The rows are the truth. A set is trusted only while it holds the mark of the present epoch
+//! (`PREFIX:epoch`, and the run of the server), a member with the score -inf; any other is built
+//! from the rows when it is asked for. Whoever builds empties the set first, then reads the rows,
+//! and writes the mark last, if nobody else began meanwhile. What is counted beside that is added in
+//! any case: what is committed before the rows are read is in them, what is committed later is added
+//! after the set was emptied. So none is lost, whatever the order.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::aio::ConnectionManager;
+use redis::{RedisError, Script};
+use sea_orm::DbErr;
+use uuid::Uuid;
+
+use super::{Counter, CounterError};
+use crate::domain::aggregation::Unit;
+use crate::domain::frequency::{COUNTED_AT_MOST, Counted, Counts, Window};
+use crate::redis::Redis;
+use crate::store::{Db, occurrences};
+use crate::time::Timestamp;
+
+/// How long a set lives after it was built, in milliseconds; then it is built again, or was
+/// forgotten.
+const LIVES_MS: i64 = 31 * 86_400_000;
+/// How much longer than the longest window members are kept: clocks differ.
+const SLACK: Duration = Duration::from_secs(3600);
+/// Members that one script adds at most, and sets that one reads.
+const CHUNK: (usize, usize) = (1000, 100);
+/// How often a set is begun anew because another began to build it, too.
+const TRIES: usize = 10;
+
+macro_rules! scripts {
+    ($($name:ident: $file:literal,)*) => {
+        $(static $name: LazyLock<Script> = LazyLock::new(|| {
+            Script::new(concat!(include_str!("redis/prelude.lua"), include_str!($file)))
+        });)*
+    };
+}
+
+scripts! {
+    COUNTS: "redis/counts.lua",
+    ADD: "redis/add.lua",
+    BEGIN: "redis/begin.lua",
+    FINISH: "redis/finish.lua",
+}
+
+/// Counts in Redis; reads the rows only to build what Redis does not know.
+#[derive(Clone)]
+pub struct RedisCounter {
+    prefix: String,
+    connection: ConnectionManager,
+    db: Db,
+    unit: Unit,
+}
+
+impl From<RedisError> for CounterError {
+    fn from(error: RedisError) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<DbErr> for CounterError {
+    fn from(error: DbErr) -> Self {
+        Self(error.into())
+    }
+}
+
+impl RedisCounter {
+    /// Counts what stands for a `unit`; `db` holds the rows behind it.
+    ///
+    /// # Errors
+    /// The server cannot be used.
+    pub fn new(redis: &Redis, db: Db, unit: Unit) -> Result<Self, RedisError> {
+        Ok(Self {
+            prefix: redis.prefix().to_owned(),
+            connection: redis.connection()?,
+            db,
+            unit,
+        })
+    }
+
+    fn set(&self, key: &str) -> String {
+        format!("{}:count:{key}", self.prefix)
+    }
+
+    fn epoch(&self) -> String {
+        format!("{}:epoch", self.prefix)
+    }
+
+    async fn add_some(&self, counted: &[&Counted]) -> Result<(), CounterError> {
+        let mut of: BTreeMap<&str, Vec<&Counted>> = BTreeMap::new();
+        for one in counted {
+            of.entry(&one.anomaly_key).or_default().push(one);
+        }
+        let oldest = Timestamp::now().before(Window::Month.length() + SLACK);
+        let mut call = ADD.prepare_invoke();
+        call.arg(LIVES_MS).arg(oldest.0).arg(COUNTED_AT_MOST);
+        for (key, counted) in of {
+            call.key(self.set(key)).arg(counted.len());
+            for one in counted {
+                call.arg(one.occurred_at.0).arg(one.id.as_bytes());
+            }
+        }
+        call.key(self.epoch());
+        Ok(call.invoke_async(&mut self.connection.clone()).await?)
+    }
+
+    /// The counts of some anomalies; `None` where the set is not to be trusted.
+    async fn ask(
+        &self,
+        keys: &[String],
+        now: Timestamp,
+    ) -> Result<Vec<Option<Counts>>, CounterError> {
+        let mut counts = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(CHUNK.1) {
+            let mut call = COUNTS.prepare_invoke();
+            for key in chunk {
+                call.key(self.set(key));
+            }
+            call.key(self.epoch());
+            for window in Window::ALL {
+                call.arg(now.before(window.length()).0);
+            }
+            let flat: Vec<i64> = call.invoke_async(&mut self.connection.clone()).await?;
+            let (of_sets, _) = flat.as_chunks::<4>();
+            counts.extend(of_sets.iter().map(|of_set| match *of_set {
+                [hour, day, week, month] if month >= 0 => Some(Counts {
+                    hour,
+                    day,
+                    week,
+                    month,
+                }),
+                _ => None,
+            }));
+        }
+        Ok(counts)
+    }
+
+    /// Builds one set from the rows. Returns whether it is to be trusted now.
+    async fn build(&self, key: &str) -> Result<bool, CounterError> {
+        let mut connection = self.connection.clone();
+        let (set, epoch) = (self.set(key), self.epoch());
+        let token = format!("?{}", Uuid::now_v7().simple());
+        let mut begin = BEGIN.prepare_invoke();
+        begin.key(&set).key(&epoch).arg(&token).arg(LIVES_MS);
+        let mark: Option<String> = begin.invoke_async(&mut connection).await?;
+        let Some(mark) = mark else {
+            return Ok(true);
+        };
+        let since = Timestamp::now().before(Window::Month.length() + SLACK);
+        let most = COUNTED_AT_MOST.unsigned_abs();
+        let rows = occurrences::counted(self.db.read(), self.unit, key, since, most).await?;
+        self.add(&rows).await?;
+        let mut finish = FINISH.prepare_invoke();
+        finish.key(&set).key(&epoch).arg(&token).arg(&mark);
+        let finished: i64 = finish.invoke_async(&mut connection).await?;
+        Ok(finished == 1)
+    }
+}
+
+#[async_trait]
+impl Counter for RedisCounter {
+    fn counts_rows(&self) -> bool {
+        false
+    }
+
+    async fn add(&self, counted: &[Counted]) -> Result<(), CounterError> {
+        let counted: Vec<&Counted> = counted.iter().collect();
+        for chunk in counted.chunks(CHUNK.0) {
+            self.add_some(chunk).await?;
+        }
+        Ok(())
+    }
+
+    async fn counts(&self, keys: &[String], now: Timestamp) -> Result<Vec<Counts>, CounterError> {
+        let mut counts = self.ask(keys, now).await?;
+        for _ in 0..TRIES {
+            let unknown = keys.iter().zip(&counts).filter(|(_, of)| of.is_none());
+            let mut unknown: Vec<String> = unknown.map(|(key, _)| key.clone()).collect();
+            if unknown.is_empty() {
+                return Ok(counts.into_iter().flatten().collect());
+            }
+            unknown.sort();
+            unknown.dedup();
+            for key in &unknown {
+                self.build(key).await?;
+            }
+            counts = self.ask(keys, now).await?;
+        }
+        let what = format!("its sets were begun anew by others {TRIES} times");
+        Err(CounterError(what.into()))
+    }
+}

@@ -1,0 +1,419 @@
+//! The queue in Redis: a stream and a consumer group for each queue, and what does not fit in them.
+//!
+//! ```text
+//! PREFIX:{QUEUE}:stream      ready jobs, and those in flight (pending in the group `workers`)
+//!               :delayed     sorted set of jobs that wait, by the time at which they are due
+//!               :ids         ids that must not be queued twice
+//!               :consumers   sorted set of consumers, by the time at which they were heard of
+//!               :paused      there while the queue is paused
+//!               :ticks       the last tick that was claimed of each schedule
+//!               :pulse       when a consumer was last heard of; :grace: nothing is taken over yet
+//! ```
+//!
+//! A job is in flight while its entry is pending: the group knows who holds it, since when, and how
+//! often it was delivered. What was given back is pending with `:ready`, or with `:suspect` if it
+//! may be handed out only alone. All times are the server's. What must be one step is one script
+//! (`redis/*.lua`, each after `prelude.lua`) or one transaction.
+
+mod entry;
+
+use std::sync::LazyLock;
+
+use async_trait::async_trait;
+use redis::aio::ConnectionManager;
+use redis::{FromRedisValue, RedisError, Script, Value, pipe};
+use uuid::Uuid;
+
+use super::bells::Bells;
+use super::store::{
+    Answer, CONSUMER_GONE, Delivery, Depth, FailedAttempt, LEASE, Lease, NewJob, QueueError,
+    QueueStore, Reclaimed, SUSPECT_AFTER, Schedule, WARY,
+};
+use crate::jobs::derived_id;
+use crate::redis::Redis;
+use crate::time::{Clock, Timestamp, millis};
+use entry::{Parts, claimed, entry_id, header};
+
+/// Jobs, answers or leases that one script works on at most.
+const CHUNK: usize = 200;
+/// Entries that one transaction removes at most.
+const REMOVED_AT_ONCE: usize = 1000;
+/// Due jobs that a fetch makes ready at most, on its way.
+const PROMOTED_BY_FETCH: usize = 500;
+/// Where consumers are heard of every second, a silence of this length means that Redis was away.
+const SILENCE_MS: i64 = 5000;
+/// The consumers' group.
+const GROUP: &str = "workers";
+
+macro_rules! scripts {
+    ($($name:ident: $file:literal,)*) => {
+        $(static $name: LazyLock<Script> = LazyLock::new(|| {
+            Script::new(concat!(include_str!("redis/prelude.lua"), include_str!($file)))
+        });)*
+    };
+}
+
+scripts! {
+    PUSH: "redis/push.lua",
+    READY: "redis/ready.lua",
+    RECLAIM: "redis/reclaim.lua",
+    REMOVE: "redis/remove.lua",
+    AGAIN: "redis/again.lua",
+    BACK: "redis/back.lua",
+    EXTEND: "redis/extend.lua",
+    PROMOTE: "redis/promote.lua",
+    TICK: "redis/tick.lua",
+    HEARTBEAT: "redis/heartbeat.lua",
+    DEPTH: "redis/depth.lua",
+}
+
+/// The queue in Redis. Pushes, fetches and answers each have a connection of their own, so that
+/// none waits behind another's.
+#[derive(Clone)]
+pub struct RedisQueue {
+    prefix: String,
+    clock: Clock,
+    pushes: ConnectionManager,
+    fetches: ConnectionManager,
+    answers: ConnectionManager,
+    bells: Bells,
+}
+
+impl From<RedisError> for QueueError {
+    fn from(error: RedisError) -> Self {
+        Self(error.into())
+    }
+}
+
+/// A script's call on one queue.
+struct Call<'a> {
+    of: redis::ScriptInvocation<'a>,
+}
+
+impl Call<'_> {
+    fn arg(mut self, value: impl redis::ToRedisArgs) -> Self {
+        self.of.arg(value);
+        self
+    }
+
+    async fn on<T: FromRedisValue>(self, connection: &ConnectionManager) -> Result<T, RedisError> {
+        self.of.invoke_async(&mut connection.clone()).await
+    }
+}
+
+impl RedisQueue {
+    /// The queue in this server; `clock` moves the server's clock, for tests.
+    ///
+    /// # Errors
+    /// The server cannot be used.
+    pub fn new(redis: &Redis, clock: Clock) -> Result<Self, RedisError> {
+        Ok(Self {
+            prefix: redis.prefix().to_owned(),
+            clock,
+            pushes: redis.connection()?,
+            fetches: redis.connection()?,
+            answers: redis.connection()?,
+            bells: Bells::default(),
+        })
+    }
+
+    fn base(&self, queue: &str) -> String {
+        format!("{}:{{{queue}}}", self.prefix)
+    }
+
+    fn stream(&self, queue: &str) -> String {
+        format!("{}:stream", self.base(queue))
+    }
+
+    fn shift(&self) -> i64 {
+        self.clock.of_store(Timestamp(0)).0
+    }
+
+    fn call<'a>(&self, script: &'a Script, queue: &str) -> Call<'a> {
+        let mut of = script.key(self.base(queue));
+        of.arg(self.shift());
+        Call { of }
+    }
+
+    /// Jobs that may be queued already, or must wait.
+    async fn push_with_care(&self, queue: &str, jobs: &[&NewJob]) -> Result<(), QueueError> {
+        for chunk in jobs.chunks(CHUNK) {
+            let call = chunk.iter().fold(self.call(&PUSH, queue), |call, job| {
+                call.arg(millis(job.delay))
+                    .arg(i32::from(job.named))
+                    .arg(header(job))
+                    .arg(&job.payload)
+            });
+            call.on::<()>(&self.pushes).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes entries whose ids nobody has to know any more, and others.
+    async fn remove(&self, queue: &str, leases: &[Lease]) -> Result<(), QueueError> {
+        let (named, plain): (Vec<&Lease>, Vec<&Lease>) =
+            leases.iter().partition(|lease| lease.place.named);
+        let stream = self.stream(queue);
+        for chunk in plain.chunks(REMOVED_AT_ONCE) {
+            let entries: Vec<String> = chunk.iter().map(|lease| entry_id(lease.place)).collect();
+            let mut both = pipe();
+            both.atomic();
+            both.cmd("XACK")
+                .arg(&stream)
+                .arg(GROUP)
+                .arg(&entries)
+                .ignore();
+            both.cmd("XDEL").arg(&stream).arg(&entries).ignore();
+            both.exec_async(&mut self.answers.clone()).await?;
+        }
+        for chunk in named.chunks(CHUNK) {
+            let call = chunk.iter().fold(self.call(&REMOVE, queue), |call, lease| {
+                call.arg(entry_id(lease.place))
+                    .arg(lease.id.simple().to_string())
+            });
+            call.on::<()>(&self.answers).await?;
+        }
+        Ok(())
+    }
+
+    async fn run_again(
+        &self,
+        queue: &str,
+        consumer: &str,
+        answers: &[(Lease, i64, &Vec<FailedAttempt>)],
+    ) -> Result<(), QueueError> {
+        for chunk in answers.chunks(CHUNK) {
+            let mut call = self.call(&AGAIN, queue).arg(consumer);
+            for (lease, delay, failed) in chunk {
+                let errors = match failed.is_empty() {
+                    true => String::new(),
+                    false => serde_json::to_string(failed).unwrap_or_default(),
+                };
+                call = call.arg(entry_id(lease.place)).arg(lease.delivery);
+                call = call.arg(delay).arg(errors);
+            }
+            call.on::<()>(&self.answers).await?;
+        }
+        Ok(())
+    }
+
+    async fn give_back(
+        &self,
+        queue: &str,
+        consumer: &str,
+        leases: &[Lease],
+    ) -> Result<(), QueueError> {
+        for chunk in leases.chunks(CHUNK) {
+            let call = self.call(&BACK, queue).arg(consumer);
+            let call = call.arg(millis(LEASE)).arg(SUSPECT_AFTER);
+            with_deliveries(call, chunk).on::<()>(&self.answers).await?;
+        }
+        Ok(())
+    }
+}
+
+fn with_deliveries<'a>(call: Call<'a>, leases: &[Lease]) -> Call<'a> {
+    leases.iter().fold(call, |call, lease| {
+        call.arg(entry_id(lease.place)).arg(lease.delivery)
+    })
+}
+
+/// A script's answer: a number, then jobs.
+fn number_and_jobs(answer: Vec<Value>) -> (bool, Vec<Delivery>) {
+    let mut answer = answer.into_iter();
+    let number = matches!(answer.next(), Some(Value::Int(1)));
+    (number, answer.filter_map(claimed).collect())
+}
+
+#[async_trait]
+impl QueueStore for RedisQueue {
+    async fn push(&self, jobs: &[NewJob]) -> Result<(), QueueError> {
+        let shifted = self.shift() != 0;
+        let mut plain = pipe();
+        let mut careful: Vec<&NewJob> = Vec::new();
+        let (mut queue, mut stream) = ("", String::new());
+        for job in jobs {
+            if job.named || shifted || !job.delay.is_zero() {
+                careful.push(job);
+                continue;
+            }
+            if job.queue != queue {
+                (queue, stream) = (job.queue, self.stream(job.queue));
+            }
+            let add = plain.cmd("XADD").arg(&stream).arg("*");
+            add.arg("h")
+                .arg(header(job))
+                .arg("p")
+                .arg(&job.payload)
+                .ignore();
+        }
+        if !plain.is_empty() {
+            plain.exec_async(&mut self.pushes.clone()).await?;
+        }
+        for of_queue in careful.chunk_by(|a, b| a.queue == b.queue) {
+            self.push_with_care(of_queue[0].queue, of_queue).await?;
+        }
+        self.bells.ring_for(jobs);
+        Ok(())
+    }
+
+    async fn fetch(
+        &self,
+        queue: &str,
+        consumer: &str,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, QueueError> {
+        let look = self.call(&READY, queue).arg(SILENCE_MS).arg(millis(LEASE));
+        let look = look.arg(consumer).arg(limit).arg(PROMOTED_BY_FETCH);
+        let (go_on, mut jobs) = number_and_jobs(look.on(&self.fetches).await?);
+        let room = limit.saturating_sub(jobs.len());
+        if !go_on || room == 0 {
+            return Ok(jobs);
+        }
+        let mut read = redis::cmd("XREADGROUP");
+        read.arg("GROUP").arg(GROUP).arg(consumer);
+        read.arg("COUNT").arg(room);
+        read.arg("STREAMS").arg(self.stream(queue)).arg(">");
+        let read: Value = read.query_async(&mut self.fetches.clone()).await?;
+        jobs.extend(entries_of(read).filter_map(|parts| parts.into_delivery(1)));
+        Ok(jobs)
+    }
+
+    async fn reclaim(
+        &self,
+        queue: &str,
+        consumer: &str,
+        limit: usize,
+        alone: bool,
+    ) -> Result<Reclaimed, QueueError> {
+        let call = self
+            .call(&RECLAIM, queue)
+            .arg(SILENCE_MS)
+            .arg(millis(LEASE));
+        let call = call.arg(consumer).arg(limit).arg(limit.div_ceil(WARY));
+        let call = call.arg(SUSPECT_AFTER).arg(i32::from(alone));
+        let (suspects_wait, jobs) = number_and_jobs(call.on(&self.fetches).await?);
+        Ok(Reclaimed {
+            jobs,
+            suspects_wait: suspects_wait && !alone,
+        })
+    }
+
+    async fn settle(
+        &self,
+        queue: &str,
+        consumer: &str,
+        answers: &[(Lease, Answer)],
+    ) -> Result<(), QueueError> {
+        let (mut removed, mut again, mut back) = (Vec::new(), Vec::new(), Vec::new());
+        for (lease, answer) in answers {
+            match answer {
+                Answer::Remove => removed.push(*lease),
+                Answer::Again { delay, failed } => again.push((*lease, millis(*delay), failed)),
+                Answer::GiveBack => back.push(*lease),
+            }
+        }
+        self.remove(queue, &removed).await?;
+        self.run_again(queue, consumer, &again).await?;
+        self.give_back(queue, consumer, &back).await
+    }
+
+    async fn extend(
+        &self,
+        queue: &str,
+        consumer: &str,
+        leases: &[Lease],
+    ) -> Result<Vec<Uuid>, QueueError> {
+        let mut held = Vec::with_capacity(leases.len());
+        for chunk in leases.chunks(CHUNK) {
+            let call = with_deliveries(self.call(&EXTEND, queue).arg(consumer), chunk);
+            let positions: Vec<usize> = call.on(&self.answers).await?;
+            let ids = positions.iter().filter_map(|at| chunk.get(at - 1));
+            held.extend(ids.map(|lease| lease.id));
+        }
+        Ok(held)
+    }
+
+    async fn promote(&self, queue: &str, limit: usize) -> Result<usize, QueueError> {
+        let call = self
+            .call(&PROMOTE, queue)
+            .arg(SILENCE_MS)
+            .arg(millis(LEASE));
+        Ok(call.arg(limit).on(&self.fetches).await?)
+    }
+
+    async fn tick(
+        &self,
+        schedule: Schedule,
+        queue: &'static str,
+        payload: String,
+    ) -> Result<bool, QueueError> {
+        let mut connection = self.answers.clone();
+        let (secs, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut connection).await?;
+        let now = self.clock.of_store(Timestamp(secs * 1000 + micros / 1000));
+        let tick = now.0 / millis(schedule.every);
+        let job = NewJob {
+            queue,
+            id: derived_id(&[schedule.name, &tick.to_string()]),
+            payload,
+            named: true,
+            ..NewJob::default()
+        };
+        let call = self.call(&TICK, queue).arg(schedule.name).arg(tick);
+        let call = call.arg(header(&job)).arg(&job.payload);
+        let claimed: i64 = call.on(&self.answers).await?;
+        self.bells.ring(queue);
+        Ok(claimed == 1)
+    }
+
+    async fn heartbeat(&self, queue: &str, consumer: &str) -> Result<(), QueueError> {
+        let call = self.call(&HEARTBEAT, queue).arg(consumer);
+        Ok(call.arg(millis(CONSUMER_GONE)).on(&self.answers).await?)
+    }
+
+    async fn depth(&self, queue: &str) -> Result<Depth, QueueError> {
+        let call = self.call(&DEPTH, queue).arg(millis(CONSUMER_GONE));
+        let figures: [i64; 6] = call.on(&self.answers).await?;
+        let [ready, delayed, in_flight, oldest, workers, paused] = figures;
+        Ok(Depth {
+            ready: ready.unsigned_abs(),
+            delayed: delayed.unsigned_abs(),
+            in_flight: in_flight.unsigned_abs(),
+            oldest_age_ms: u64::try_from(oldest).ok(),
+            workers: workers.unsigned_abs(),
+            paused: paused == 1,
+        })
+    }
+
+    async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError> {
+        let key = format!("{}:paused", self.base(queue));
+        let mut command = redis::Cmd::new();
+        if paused {
+            command.arg("SET").arg(key).arg("1");
+        } else {
+            command.arg("DEL").arg(key);
+        }
+        command.exec_async(&mut self.answers.clone()).await?;
+        self.bells.ring(queue);
+        Ok(())
+    }
+
+    async fn pushed(&self, queue: &str) {
+        self.bells.hear(queue).await;
+    }
+}
+
+/// The entries in an answer to XREADGROUP of one stream: nil if there are none.
+fn entries_of(read: Value) -> impl Iterator<Item = Parts> {
+    let mut entries = Vec::new();
+    if let Value::Array(streams) = read {
+        for stream in streams {
+            if let Value::Array(mut name_and_entries) = stream
+                && let Some(Value::Array(of_stream)) = name_and_entries.pop()
+            {
+                entries = of_stream;
+            }
+        }
+    }
+    entries.into_iter().filter_map(Parts::of_entry)
+}

@@ -1,0 +1,93 @@
+-- Before every script. KEYS[1] is a queue's common prefix; all its keys share the hash tag in it.
+local base = KEYS[1]
+local stream, group = base .. ':stream', 'workers'
+local delayed, ids = base .. ':delayed', base .. ':ids'
+local READY, SUSPECT = ':ready', ':suspect'
+
+-- The server's clock in milliseconds.
+local clock = redis.call('TIME')
+clock = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+-- `now` is the clock as moved by `shift`; tests move it, and entries' ids with it.
+local shift = tonumber(ARGV[1])
+local now = clock + shift
+local new_id = '*'
+if shift ~= 0 then
+  new_id = string.format('%.0f-*', now)
+end
+
+-- A number as the server writes it: without an exponent.
+local function int(n)
+  return string.format('%.0f', n)
+end
+
+-- Nobody was heard of for longer than `gap`: the server was away or hung, so nobody could extend
+-- a lease. Nothing is taken over for one more lease.
+local function pulse(gap, lease)
+  local last = tonumber(redis.call('GET', base .. ':pulse') or nil)
+  if last and clock - last > gap then
+    redis.call('SET', base .. ':grace', '1', 'PX', lease)
+  end
+  if not last or clock - last > 500 or clock < last then
+    redis.call('SET', base .. ':pulse', int(clock))
+  end
+end
+
+-- The group is gone after FLUSHALL or a restart without its data, and was never there at first.
+local function ensure_group()
+  local found = redis.pcall('XPENDING', stream, group, '-', '+', 1)
+  if found.err then
+    redis.pcall('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
+  end
+end
+
+local function is_paused()
+  return redis.call('EXISTS', base .. ':paused') == 1
+end
+
+-- Header, payload and errors of an entry's fields.
+local function fields_of(fields)
+  local h, p, e = '', '', ''
+  for i = 1, #fields, 2 do
+    local name = fields[i]
+    if name == 'h' then h = fields[i + 1] elseif name == 'p' then p = fields[i + 1] elseif name == 'e' then e = fields[i + 1] end
+  end
+  return h, p, e
+end
+
+local function add(h, p, e)
+  if e == '' then
+    return redis.call('XADD', stream, new_id, 'h', h, 'p', p)
+  end
+  return redis.call('XADD', stream, new_id, 'h', h, 'p', p, 'e', e)
+end
+
+local function add_later(due, h, p, e)
+  redis.call('ZADD', delayed, int(due), cmsgpack.pack({h, p, e}))
+end
+
+-- Whether this consumer still holds this delivery.
+local function holds(consumer, entry, delivery)
+  local found = redis.call('XPENDING', stream, group, entry, entry, 1)[1]
+  return found and found[2] == consumer and found[4] == tonumber(delivery)
+end
+
+-- Moves what is due to the stream, at most `limit`; returns how many.
+local function promote(limit)
+  local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', int(now), 'LIMIT', 0, limit)
+  for _, packed in ipairs(due) do
+    local job = cmsgpack.unpack(packed)
+    add(job[1], job[2], job[3])
+    redis.call('ZREM', delayed, packed)
+  end
+  return #due
+end
+
+-- Takes an entry for a consumer, as its `delivery`th; nil if the entry is gone.
+local function claim(consumer, entry, delivery)
+  local got = redis.call('XCLAIM', stream, group, consumer, 0, entry, 'RETRYCOUNT', delivery)[1]
+  if got then
+    local h, p, e = fields_of(got[2])
+    return {got[1], h, p, e, delivery}
+  end
+end
