@@ -11,6 +11,7 @@
 
 mod harness;
 mod process;
+mod redis_server;
 mod telegram;
 
 mod alertmanager;
@@ -23,3 +24,4 @@ mod flow;
 mod inputs;
 mod lists;
 mod people;
+mod wedge;
