@@ -15,6 +15,8 @@ use super::error::{Error, shown};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long saying whether it is ready may take: an instance gives its own parts two seconds.
+const READY_TIMEOUT: Duration = Duration::from_secs(3);
 /// Items that the API gives on one page at most.
 const PAGE: usize = 200;
 
@@ -55,7 +57,11 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(remote: &Remote) -> anyhow::Result<Self> {
-        let url = &remote.url;
+        Self::at(&remote.url, remote.api_token.clone())
+    }
+
+    /// A client of the instance at `url`.
+    pub(super) fn at(url: &str, token: Option<Secret>) -> anyhow::Result<Self> {
         let base = Url::parse(url).with_context(|| format!("--url {url:?} is not a URL"))?;
         let is_http = matches!(base.scheme(), "http" | "https") && base.has_host();
         ensure!(is_http, "--url {url:?} must begin with http:// or https://");
@@ -74,10 +80,7 @@ impl Client {
         Ok(Self {
             http: http.build().context("setting up the HTTP client")?,
             base,
-            token: remote
-                .api_token
-                .clone()
-                .filter(|token| !token.expose().is_empty()),
+            token: token.filter(|token| !token.expose().is_empty()),
         })
     }
 
@@ -89,6 +92,12 @@ impl Client {
     /// Whether the instance is on this computer.
     pub(super) fn is_local(&self) -> bool {
         is_loopback(&self.base)
+    }
+
+    /// Asks whether it can do its work.
+    pub(super) async fn ready(&self) -> Result<Value, Error> {
+        let request = self.http.get(self.below(&["readyz"]));
+        self.call(request.timeout(READY_TIMEOUT)).await
     }
 
     /// Gets one thing below `/api/v1`.
@@ -197,10 +206,14 @@ impl Client {
     }
 
     fn url(&self, path: &[&str]) -> Url {
+        self.below(&[&["api", "v1"], path].concat())
+    }
+
+    fn below(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
         url.set_query(None);
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(["api", "v1"]).extend(path);
+            segments.pop_if_empty().extend(path);
         }
         url
     }
@@ -221,13 +234,9 @@ fn is_loopback(url: &Url) -> bool {
 
 #[cfg(test)]
 impl Client {
-    /// A client of the instance at `url`.
+    /// A client of the instance at `url`, with a token.
     pub(super) fn of(url: &str) -> Self {
-        let remote = Remote {
-            url: url.to_owned(),
-            api_token: Some(Secret::from("planted")),
-        };
-        Self::new(&remote).unwrap()
+        Self::at(url, Some(Secret::from("planted"))).unwrap()
     }
 }
 

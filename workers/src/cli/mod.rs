@@ -4,6 +4,7 @@ mod age;
 mod client;
 mod error;
 mod fields;
+mod health;
 mod incidents;
 mod output;
 mod queues;
@@ -12,6 +13,7 @@ mod simulate;
 mod table;
 
 pub use client::Remote;
+pub use health::HealthArgs;
 pub use incidents::IncidentsArgs;
 pub use queues::QueuesArgs;
 pub use repair::RepairArgs;

@@ -1,0 +1,107 @@
+//! `tocsin health`: whether a process can do its work, for whatever watches over it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use clap::Args;
+use tocsin::config::{Config, ConfigError};
+
+use super::client::Client;
+use super::fields::text;
+use super::output::print;
+
+/// Ask a process whether it can do its work, and exit with 0 or 1
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// Where it listens; without it, where the settings say: metrics_listen, else listen
+    #[arg(long, env = "TOCSIN_URL")]
+    url: Option<String>,
+}
+
+impl HealthArgs {
+    /// Asks once. `config` reads the settings, if it takes them to know whom to ask.
+    ///
+    /// # Errors
+    /// The process does not answer within three seconds, or names what is not ready; or the
+    /// settings are refused.
+    pub async fn run(
+        self,
+        config: impl FnOnce() -> Result<Config, ConfigError>,
+    ) -> anyhow::Result<()> {
+        let url = match self.url {
+            Some(url) => url,
+            None => url_of(&config()?),
+        };
+        let answer = Client::at(&url, None)?.ready().await?;
+        print(&text(&answer, "/status"))?;
+        Ok(())
+    }
+}
+
+/// Where a process with these settings is reached from its own computer.
+fn url_of(config: &Config) -> String {
+    let mut address = config.metrics_listen.unwrap_or(config.listen);
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("http://{address}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use wiremock::matchers::{method, path};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+
+    async fn ask(status: u16, says: Value) -> anyhow::Result<()> {
+        let server = MockServer::start().await;
+        Mock::given(method("GET"))
+            .and(path("/base/readyz"))
+            .respond_with(ResponseTemplate::new(status).set_body_json(says))
+            .expect(1)
+            .mount(&server)
+            .await;
+        let args = HealthArgs {
+            url: Some(format!("{}/base", server.uri())),
+        };
+        args.run(|| panic!("the settings are not needed")).await
+    }
+
+    #[tokio::test]
+    async fn a_process_that_is_ready_is_healthy() {
+        ask(200, json!({"status": "ready"})).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_that_is_not_is_told_with_what_it_lacks() {
+        let says = json!({"title": "Service Unavailable", "detail": "not ready: store"});
+        let told = ask(503, says).await.unwrap_err().to_string();
+        assert_eq!(told, "Service Unavailable: not ready: store (HTTP 503)");
+    }
+
+    #[tokio::test]
+    async fn one_that_hangs_is_not_waited_for() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = Config {
+            listen: silent.local_addr().unwrap(),
+            ..Config::default()
+        };
+        let error = HealthArgs { url: None }.run(|| Ok(config)).await;
+        let told = error.unwrap_err().to_string();
+        assert!(told.ends_with("it took too long"), "{told}");
+    }
+
+    #[test]
+    fn the_settings_say_whom_to_ask() {
+        let mut config = Config::default();
+        assert_eq!(url_of(&config), "http://127.0.0.1:9099");
+        config.listen = "[::]:80".parse().unwrap();
+        assert_eq!(url_of(&config), "http://[::1]:80");
+        config.metrics_listen = Some("0.0.0.0:9101".parse().unwrap());
+        assert_eq!(url_of(&config), "http://127.0.0.1:9101");
+    }
+}
