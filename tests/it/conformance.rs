@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tocsin::queue::redis::RedisQueue;
 use tocsin::queue::sql::SqlQueue;
 use tocsin::queue::store::{
     Answer, Delivery, Depth, FailedAttempt, LEASE, Lease, NewJob, QueueStore, Reclaimed,
@@ -16,7 +17,7 @@ use tocsin::store::db::migrate;
 use tocsin::time::{Clock, Timestamp};
 use uuid::Uuid;
 
-use crate::harness::{On, Scratch};
+use crate::harness::{On, RedisKeys, Scratch};
 
 /// Writes each test once and runs it against every driver.
 macro_rules! conformance {
@@ -31,6 +32,7 @@ macro_rules! conformance {
     ($(async fn $name:ident($bench:ident) $body:block)*) => {
         conformance!(@on sqlite: $(async fn $name($bench) $body)*);
         conformance!(@on postgres: $(async fn $name($bench) $body)*);
+        conformance!(@on redis: $(async fn $name($bench) $body)*);
         $( async fn $name($bench: crate::conformance::Bench) $body )*
     };
 }
@@ -52,7 +54,9 @@ const MAIL: &str = "mail";
 struct Bench {
     store: Arc<dyn QueueStore>,
     clock: Clock,
-    _scratch: Scratch,
+    /// Redis' pending entries, which its own clock ages.
+    pending: Option<RedisKeys>,
+    _scratch: Option<Scratch>,
 }
 
 impl Bench {
@@ -72,12 +76,27 @@ impl Bench {
         Self {
             store: Arc::new(SqlQueue::new(db, clock.clone())),
             clock,
-            _scratch: scratch,
+            pending: None,
+            _scratch: Some(scratch),
+        }
+    }
+
+    async fn redis() -> Self {
+        let keys = RedisKeys::new().await;
+        let clock = Clock::default();
+        Self {
+            store: Arc::new(RedisQueue::new(&keys.open().await, clock.clone()).unwrap()),
+            clock,
+            pending: Some(keys),
+            _scratch: None,
         }
     }
 
     fn advance(&self, by: Duration) {
         self.clock.advance(by);
+        if let Some(keys) = &self.pending {
+            keys.age(by);
+        }
     }
 
     async fn push(&self, jobs: &[NewJob]) {

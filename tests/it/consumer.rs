@@ -123,7 +123,7 @@ impl Stage {
             payload: payload.to_owned(),
             delay,
             trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
-            replay: 0,
+            ..NewJob::default()
         };
         self.store
             .inner

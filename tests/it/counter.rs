@@ -10,6 +10,7 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestRunner};
 use sea_orm::ConnectionTrait;
 use tocsin::counter::Counter;
+use tocsin::counter::redis::RedisCounter;
 use tocsin::counter::sql::SqlCounter;
 use tocsin::domain::aggregation::Unit;
 use tocsin::domain::frequency::{Counted, Counts, Window};
@@ -19,15 +20,20 @@ use tocsin::store::rows::Rows;
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
-use crate::harness::{On, Scratch};
+use crate::harness::{On, RedisKeys, Scratch};
 use crate::on_both;
 
-const NOW: Timestamp = Timestamp(1_800_000_000_000);
+/// Later than any server's clock: Redis forgets what is older than the longest window by its own.
+const NOW: Timestamp = Timestamp(4_000_000_000_000);
 const MS: Duration = Duration::from_millis(1);
 
 /// Every counter that there is: ADD A COUNTER HERE.
-fn counters(db: &Db, unit: Unit) -> Vec<(&'static str, Arc<dyn Counter>)> {
-    vec![("rows", Arc::new(SqlCounter::new(db.clone(), unit)))]
+async fn counters(db: &Db, unit: Unit, keys: &RedisKeys) -> Vec<(&'static str, Arc<dyn Counter>)> {
+    let redis = RedisCounter::new(&keys.open().await, db.clone(), unit).unwrap();
+    vec![
+        ("rows", Arc::new(SqlCounter::new(db.clone(), unit))),
+        ("redis", Arc::new(redis)),
+    ]
 }
 
 /// A store, and the counters over it.
@@ -35,6 +41,7 @@ struct Desk {
     db: Db,
     unit: Unit,
     counters: Vec<(&'static str, Arc<dyn Counter>)>,
+    _keys: RedisKeys,
     _scratch: Scratch,
 }
 
@@ -43,8 +50,10 @@ impl Desk {
         let scratch = Scratch::new(on).await;
         let db = Db::open(&scratch.url, 4).await.unwrap();
         migrate(&db, &scratch.url).await.unwrap();
+        let keys = RedisKeys::in_turn();
         Self {
-            counters: counters(&db, unit),
+            counters: counters(&db, unit, &keys).await,
+            _keys: keys,
             db,
             unit,
             _scratch: scratch,

@@ -11,6 +11,7 @@ use tocsin::config::{Config, Secret};
 use tocsin::context::Context;
 use tocsin::ingress::{Gate, Ingress, router, serve};
 use tocsin::jobs::QUEUES;
+use tocsin::redis::Redis;
 use tocsin::time::Timestamp;
 use tocsin_workers::{fleet, recount, workers};
 use tokio::net::TcpListener;
@@ -100,6 +101,75 @@ impl Drop for Scratch {
             let _ = std::fs::remove_dir_all(folder);
         }
     }
+}
+
+/// Keys of a test's own in the Redis that `./scripts/test` starts. Deleted when dropped.
+pub struct RedisKeys {
+    pub url: String,
+    pub prefix: String,
+    _turn: Option<OwnedRwLockReadGuard<()>>,
+}
+
+impl RedisKeys {
+    /// For a test that runs beside others.
+    pub async fn new() -> Self {
+        let mut keys = Self::in_turn();
+        keys._turn = Some(process::beside_others().await);
+        keys
+    }
+
+    /// For a test that has its turn already.
+    pub fn in_turn() -> Self {
+        Self {
+            url: redis_url(),
+            prefix: format!("t_{}", Uuid::now_v7().simple()),
+            _turn: None,
+        }
+    }
+
+    pub async fn open(&self) -> Redis {
+        let url = Secret::from(self.url.as_str());
+        Redis::open(&url, None, &self.prefix).await.unwrap()
+    }
+
+    /// Makes what is pending in any stream older, which the server's own clock would do.
+    pub fn age(&self, by: Duration) {
+        let age = "for _, stream in ipairs(redis.call('KEYS', ARGV[1])) do \
+                       for _, held in ipairs(redis.pcall('XPENDING', stream, 'workers', '-', '+', 1000000)) do \
+                           redis.call('XCLAIM', stream, 'workers', held[2], 0, held[1], \
+                               'IDLE', held[3] + ARGV[2], 'JUSTID') \
+                       end \
+                   end";
+        let streams = format!("{}:*:stream", self.prefix);
+        let by = i64::try_from(by.as_millis()).unwrap();
+        let age = redis::Script::new(age);
+        let mut age = age.prepare_invoke();
+        age.arg(streams).arg(by);
+        age.invoke::<()>(&mut self.connect()).unwrap();
+    }
+
+    /// A connection that blocks.
+    pub fn connect(&self) -> redis::Connection {
+        let client = redis::Client::open(self.url.as_str()).unwrap();
+        client.get_connection().unwrap()
+    }
+}
+
+impl Drop for RedisKeys {
+    fn drop(&mut self) {
+        let delete =
+            "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('UNLINK', key) end";
+        let delete = redis::Script::new(delete);
+        let mut delete = delete.prepare_invoke();
+        delete.arg(format!("{}:*", self.prefix));
+        let _ = delete.invoke::<()>(&mut self.connect());
+    }
+}
+
+/// The Redis server that `./scripts/test` starts.
+pub fn redis_url() -> String {
+    std::env::var("TOCSIN_TEST_REDIS_URL")
+        .expect("TOCSIN_TEST_REDIS_URL is not set: run ./scripts/test, which starts a server")
 }
 
 /// The PostgreSQL server that `./scripts/test` starts.

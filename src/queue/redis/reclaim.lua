@@ -35,14 +35,22 @@ until #page < PAGE or #some >= limit
 if suspect and alone then
   return {0, claim(consumer, suspect[1], suspect[4] + 1)}
 end
-local answer = {suspect and 1 or 0}
+
+-- Those whose leases ran out first are taken, and handed out in the order in which they waited.
+local taken = {}
 local function take(held, most)
-  local oldest_first = function(a, b) return a[3] > b[3] end
-  table.sort(held, oldest_first)
+  table.sort(held, function(a, b) return a[3] > b[3] end)
   for i = 1, math.min(#held, most) do
-    answer[#answer + 1] = claim(consumer, held[i][1], held[i][4] + 1)
+    local ms, number = string.match(held[i][1], '^(%d+)-(%d+)$')
+    taken[#taken + 1] = {tonumber(ms), tonumber(number), held[i]}
   end
 end
 take(some, limit)
-take(wary, math.min(limit - math.min(#some, limit), few))
+take(wary, math.min(limit - #taken, few))
+table.sort(taken, function(a, b) return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2]) end)
+
+local answer = {suspect and 1 or 0}
+for _, at in ipairs(taken) do
+  answer[#answer + 1] = claim(consumer, at[3][1], at[3][4] + 1)
+end
 return answer

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tocsin::jobs::JobError;
 use tocsin::queue::consumer::Held;
-use tocsin::queue::store::{FailedAttempt, Lease};
+use tocsin::queue::store::{FailedAttempt, Lease, Place};
 use tocsin::store::dead_letters::{Burial, bury};
 use tocsin::time::Timestamp;
 
@@ -213,7 +213,7 @@ on_both! {
         stage.sql("UPDATE jobs SET replay = 1 WHERE payload = '{\"n\":2}'").await;
         for (id, payload) in [(buried, "{\"n\":1}"), (replayed, "{\"n\":2}")] {
             let held = Held {
-                lease: Lease { id, delivery: 1, replay: 0 },
+                lease: Lease { id, delivery: 1, replay: 0, place: Place::default() },
                 payload: payload.as_bytes().to_vec(),
                 failed: Vec::new(),
                 trace_id: None,
