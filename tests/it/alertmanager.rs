@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use tocsin::time::Timestamp;
 
 use crate::harness::Harness;
-use crate::on_both;
+use crate::on_all;
 use crate::process::{Folder, PATIENCE, Process, free_port};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// What it takes to reach `PERMANENT_FIX`.
 const FIRINGS: u32 = 10;
 
-on_both! {
+on_all! {
     async fn what_comes_through_alertmanager_is_counted_levelled_and_told_once(on) {
         let h = Harness::start(on).await;
         let alertmanager = Alertmanager::start(&h).await;

@@ -17,7 +17,8 @@ use tocsin::store::db::migrate;
 use tocsin::time::{Clock, Timestamp};
 use uuid::Uuid;
 
-use crate::harness::{On, RedisKeys, Scratch};
+use crate::harness::{On, Scratch};
+use crate::redis_keys::RedisKeys;
 
 /// Writes each test once and runs it against every driver.
 macro_rules! conformance {

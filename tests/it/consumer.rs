@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use apalis_core::task::data::Data;
 use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder};
 use serde::{Deserialize, Serialize};
-use tocsin::config::{Config, Secret};
 use tocsin::context::Context;
 use tocsin::entity::dead_letters;
 use tocsin::jobs::{Job, JobError, Policy};
@@ -56,18 +55,13 @@ struct Stage {
     store: Arc<Unreliable>,
     stop: CancellationToken,
     fleet: JoinSet<()>,
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 impl Stage {
     async fn new(on: On) -> Self {
         let scratch = Scratch::new(on).await;
-        let config = Config {
-            database_url: Secret::from(scratch.url.as_str()),
-            database_connections: 6,
-            ..Config::default()
-        };
-        let mut context = Context::open(config).await.unwrap();
+        let mut context = Context::open(scratch.config(6)).await.unwrap();
         let store = Arc::new(Unreliable::new(Arc::clone(context.queues.store())));
         context.queues = Queues::new(Arc::clone(&store) as _);
         Self {
@@ -75,7 +69,7 @@ impl Stage {
             store,
             stop: CancellationToken::new(),
             fleet: JoinSet::new(),
-            _scratch: scratch,
+            scratch,
         }
     }
 
@@ -115,37 +109,53 @@ impl Stage {
             .unwrap();
     }
 
+    /// Time passes, for the queue's store.
+    fn advance(&self, by: Duration) {
+        self.context.clock.advance(by);
+        self.scratch.age(by);
+    }
+
     /// Pushes this payload; returns the job's id.
-    async fn push_raw(&self, payload: &str, delay: Duration) -> Uuid {
-        let job = NewJob {
-            queue: ERRANDS,
-            id: Uuid::now_v7(),
-            payload: payload.to_owned(),
-            delay,
-            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
-            ..NewJob::default()
-        };
-        self.store
-            .inner
-            .push(std::slice::from_ref(&job))
-            .await
-            .unwrap();
+    async fn push_raw(&self, payload: &str) -> Uuid {
+        let job = raw(payload);
+        self.push_job(&job).await;
         job.id
+    }
+
+    async fn push_job(&self, job: &NewJob) {
+        let store = &self.store.inner;
+        store.push(std::slice::from_ref(job)).await.unwrap();
     }
 
     /// An errand that was delivered so often to workers that died.
     async fn push_unanswered(&self, n: u32, deliveries: u32) -> Uuid {
-        let later = Duration::from_secs(3600);
-        let id = self.push_raw(&format!("{{\"n\":{n}}}"), later).await;
+        self.push_replayed(n, deliveries, 0).await
+    }
+
+    /// The same, and it was replayed so often.
+    async fn push_replayed(&self, n: u32, deliveries: u32, replay: u32) -> Uuid {
+        let mut job = NewJob {
+            replay,
+            ..raw(&format!("{{\"n\":{n}}}"))
+        };
+        match &self.scratch.redis {
+            Some(keys) => keys.add_unanswered(&job, deliveries),
+            None => {
+                job.delay = Duration::from_secs(3600);
+                self.push_job(&job).await;
+                self.hold_unanswered(job.id, deliveries).await;
+            }
+        }
+        job.id
+    }
+
+    async fn hold_unanswered(&self, id: Uuid, deliveries: u32) {
         let sql =
             "UPDATE jobs SET lease_owner = 'gone', lease_until = 0, deliveries = $1 WHERE id = $2";
         let db = &self.context.db;
         let sql = statement(db.backend(), sql, [i64::from(deliveries).into(), id.into()]);
-        assert_eq!(
-            db.write().execute_raw(sql).await.unwrap().rows_affected(),
-            1
-        );
-        id
+        let held = db.write().execute_raw(sql).await.unwrap();
+        assert_eq!(held.rows_affected(), 1);
     }
 
     async fn depth(&self) -> Depth {
@@ -183,6 +193,16 @@ impl Stage {
             .store_errors
             .get_or_create(&queue)
             .get()
+    }
+}
+
+fn raw(payload: &str) -> NewJob {
+    NewJob {
+        queue: ERRANDS,
+        id: Uuid::now_v7(),
+        payload: payload.to_owned(),
+        trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
+        ..NewJob::default()
     }
 }
 

@@ -20,8 +20,9 @@ use tocsin::store::rows::Rows;
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
-use crate::harness::{On, RedisKeys, Scratch};
+use crate::harness::{On, Scratch};
 use crate::on_both;
+use crate::redis_keys::RedisKeys;
 
 /// Later than any server's clock: Redis forgets what is older than the longest window by its own.
 const NOW: Timestamp = Timestamp(4_000_000_000_000);

@@ -10,67 +10,68 @@ use tocsin::time::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::harness::{On, alert};
+use crate::on_servers;
 use crate::process::{PATIENCE, free_port};
 use load::body;
 use processes::Fleet;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_that_arrives_fifty_times_at_once_counts_once() {
-    let mut fleet = Fleet::new(On::Postgres).await;
-    let ingresses = fleet.start("ingress", 2).await;
-    fleet.start("work", 4).await;
-    let since = Timestamp::now();
-    let alerts = ["a", "b", "c"].map(|pod| alert("DiskFull", pod, since));
-    post_at_once(&fleet, &ingresses, vec![body(&alerts); 50]).await;
-    fleet.settled(3, PATIENCE).await;
+on_servers! {
+    async fn a_webhook_that_arrives_fifty_times_at_once_counts_once(on) {
+        let mut fleet = Fleet::new(on).await;
+        let ingresses = fleet.start("ingress", 2).await;
+        fleet.start("work", 4).await;
+        let since = Timestamp::now();
+        let alerts = ["a", "b", "c"].map(|pod| alert("DiskFull", pod, since));
+        post_at_once(&fleet, &ingresses, vec![body(&alerts); 50]).await;
+        fleet.settled(3, PATIENCE).await;
 
-    let found = fleet
-        .look([
-            "SELECT count(*) FROM incidents",
-            "SELECT aggregated_count FROM incidents",
-            "SELECT total FROM anomalies",
-            "SELECT min(deliveries) FROM occurrences",
-            "SELECT max(deliveries) FROM occurrences",
-            "SELECT count(*) FROM notifications WHERE kind = 'opened' AND state = 'sent'",
-            "SELECT count(*) FROM notifications",
-        ])
-        .await;
-    assert_eq!(found, [1, 3, 3, 50, 50, 1, 1]);
-    assert_eq!(fleet.telegram.taken().len(), 1);
-}
+        let found = fleet
+            .look([
+                "SELECT count(*) FROM incidents",
+                "SELECT aggregated_count FROM incidents",
+                "SELECT total FROM anomalies",
+                "SELECT min(deliveries) FROM occurrences",
+                "SELECT max(deliveries) FROM occurrences",
+                "SELECT count(*) FROM notifications WHERE kind = 'opened' AND state = 'sent'",
+                "SELECT count(*) FROM notifications",
+            ])
+            .await;
+        assert_eq!(found, [1, 3, 3, 50, 50, 1, 1]);
+        assert_eq!(fleet.telegram.taken().len(), 1);
+    }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_pods_that_fail_together_are_one_incident() {
-    let mut fleet = Fleet::new(On::Postgres).await;
-    let ingresses = fleet.start("ingress", 2).await;
-    fleet.start("work", 4).await;
-    let since = Timestamp::now();
-    let alerts: Vec<Value> = (0..1000)
-        .map(|pod| alert("NodeDown", &format!("pod-{pod}"), since))
-        .collect();
-    let bodies = alerts.chunks(50).map(body).collect();
-    post_at_once(&fleet, &ingresses, bodies).await;
-    fleet.settled(1000, PATIENCE).await;
+    async fn a_thousand_pods_that_fail_together_are_one_incident(on) {
+        let mut fleet = Fleet::new(on).await;
+        let ingresses = fleet.start("ingress", 2).await;
+        fleet.start("work", 4).await;
+        let since = Timestamp::now();
+        let alerts: Vec<Value> = (0..1000)
+            .map(|pod| alert("NodeDown", &format!("pod-{pod}"), since))
+            .collect();
+        let bodies = alerts.chunks(50).map(body).collect();
+        post_at_once(&fleet, &ingresses, bodies).await;
+        fleet.settled(1000, PATIENCE).await;
 
-    let found = fleet
-        .look([
-            "SELECT count(*) FROM incidents",
-            "SELECT aggregated_count FROM incidents",
-            "SELECT open_episodes FROM incidents",
-            "SELECT CAST(tier AS BIGINT) FROM incidents",
-            "SELECT total FROM anomalies",
-            "SELECT count(*) FROM anomalies WHERE level = 'PERMANENT_FIX'",
-            "SELECT count(*) FROM notifications WHERE kind = 'opened'",
-        ])
-        .await;
-    assert_eq!(found, [1, 1000, 1000, 3, 1000, 1, 1]);
-    // What had not risen when the opening was told is told by itself, each rise once.
-    let told = fleet.telegram.headlines();
-    let opened = told.iter().filter(|line| line.contains("Opened"));
-    assert_eq!(opened.count(), 1, "{told:#?}");
-    let worst = told.iter().filter(|line| line.contains("permanent fix"));
-    assert_eq!(worst.count(), 1, "{told:#?}");
-    assert!(told.len() <= 3, "{told:#?}");
+        let found = fleet
+            .look([
+                "SELECT count(*) FROM incidents",
+                "SELECT aggregated_count FROM incidents",
+                "SELECT open_episodes FROM incidents",
+                "SELECT CAST(tier AS BIGINT) FROM incidents",
+                "SELECT total FROM anomalies",
+                "SELECT count(*) FROM anomalies WHERE level = 'PERMANENT_FIX'",
+                "SELECT count(*) FROM notifications WHERE kind = 'opened'",
+            ])
+            .await;
+        assert_eq!(found, [1, 1000, 1000, 3, 1000, 1, 1]);
+        // What had not risen when the opening was told is told by itself, each rise once.
+        let told = fleet.telegram.headlines();
+        let opened = told.iter().filter(|line| line.contains("Opened"));
+        assert_eq!(opened.count(), 1, "{told:#?}");
+        let worst = told.iter().filter(|line| line.contains("permanent fix"));
+        assert_eq!(worst.count(), 1, "{told:#?}");
+        assert!(told.len() <= 3, "{told:#?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

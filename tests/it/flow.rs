@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::{Harness, firing, resolved};
-use crate::on_both;
+use crate::on_all;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-on_both! {
+on_all! {
     async fn a_firing_alert_becomes_one_incident_and_one_message(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;

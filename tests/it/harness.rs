@@ -11,7 +11,6 @@ use tocsin::config::{Config, Secret};
 use tocsin::context::Context;
 use tocsin::ingress::{Gate, Ingress, router, serve};
 use tocsin::jobs::QUEUES;
-use tocsin::redis::Redis;
 use tocsin::time::Timestamp;
 use tocsin_workers::{fleet, recount, workers};
 use tokio::net::TcpListener;
@@ -21,38 +20,64 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::process;
+use crate::redis_keys::RedisKeys;
 use crate::telegram::Telegram;
 
-/// Which database a test runs on.
+/// What a test runs on: a database, or a database and Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
     Sqlite,
     Postgres,
+    Fleet,
 }
 
 /// Writes each test once and runs it on both databases.
 #[macro_export]
 macro_rules! on_both {
-    ($($(#[$meta:meta])* async fn $name:ident($on:ident) $body:block)*) => {
-        mod sqlite {
-            #[allow(unused_imports)]
-            use super::*;
-            $( #[tokio::test(flavor = "multi_thread")]
-               async fn $name() { super::$name($crate::harness::On::Sqlite).await } )*
-        }
-        mod postgres {
-            #[allow(unused_imports)]
-            use super::*;
-            $( #[tokio::test(flavor = "multi_thread")]
-               async fn $name() { super::$name($crate::harness::On::Postgres).await } )*
-        }
-        $( $(#[$meta])* async fn $name($on: $crate::harness::On) $body )*
+    ($(async fn $name:ident($on:ident) $body:block)*) => {
+        $crate::on!(sqlite Sqlite: $($name)*);
+        $crate::on!(postgres Postgres: $($name)*);
+        $( async fn $name($on: $crate::harness::On) $body )*
     };
 }
 
-/// A database of a test's own. Dropped with its folder, or with the server.
+/// Writes each test once and runs it on all three combinations.
+#[macro_export]
+macro_rules! on_all {
+    ($(async fn $name:ident($on:ident) $body:block)*) => {
+        $crate::on!(sqlite Sqlite: $($name)*);
+        $crate::on!(postgres Postgres: $($name)*);
+        $crate::on!(fleet Fleet: $($name)*);
+        $( async fn $name($on: $crate::harness::On) $body )*
+    };
+}
+
+/// Writes each test once and runs it on the combinations that serve several processes.
+#[macro_export]
+macro_rules! on_servers {
+    ($(async fn $name:ident($on:ident) $body:block)*) => {
+        $crate::on!(postgres Postgres: $($name)*);
+        $crate::on!(fleet Fleet: $($name)*);
+        $( async fn $name($on: $crate::harness::On) $body )*
+    };
+}
+
+/// Tests of one combination, in a module of its name.
+#[macro_export]
+macro_rules! on {
+    ($module:ident $on:ident: $($name:ident)*) => {
+        mod $module {
+            $( #[tokio::test(flavor = "multi_thread")]
+               async fn $name() { super::$name($crate::harness::On::$on).await } )*
+        }
+    };
+}
+
+/// A database of a test's own, and keys in Redis where it takes part. Dropped with its folder, or
+/// with the server.
 pub struct Scratch {
     pub url: String,
+    pub redis: Option<RedisKeys>,
     folder: Option<PathBuf>,
     _turn: Option<OwnedRwLockReadGuard<()>>,
 }
@@ -75,11 +100,12 @@ impl Scratch {
                 std::fs::create_dir_all(&folder).unwrap();
                 Self {
                     url: format!("sqlite://{}/tocsin.db", folder.display()),
+                    redis: None,
                     folder: Some(folder),
                     _turn: None,
                 }
             }
-            On::Postgres => {
+            On::Postgres | On::Fleet => {
                 let server = postgres_url();
                 let db = Database::connect(&server).await.unwrap();
                 let create = format!("CREATE SCHEMA {name}");
@@ -87,10 +113,34 @@ impl Scratch {
                 db.close().await.unwrap();
                 Self {
                     url: format!("{server}?options=-c%20search_path%3D{name}"),
+                    redis: (on == On::Fleet).then(RedisKeys::in_turn),
                     folder: None,
                     _turn: None,
                 }
             }
+        }
+    }
+}
+
+impl Scratch {
+    /// The settings that lead here.
+    pub fn config(&self, connections: u32) -> Config {
+        let mut config = Config {
+            database_url: Secret::from(self.url.as_str()),
+            database_connections: connections,
+            ..Config::default()
+        };
+        if let Some(keys) = &self.redis {
+            config.redis_url = Some(Secret::from(keys.url.as_str()));
+            config.redis_prefix.clone_from(&keys.prefix);
+        }
+        config
+    }
+
+    /// Makes what is in flight older: for SQL that is the clock's doing.
+    pub fn age(&self, by: Duration) {
+        if let Some(keys) = &self.redis {
+            keys.age(by);
         }
     }
 }
@@ -101,75 +151,6 @@ impl Drop for Scratch {
             let _ = std::fs::remove_dir_all(folder);
         }
     }
-}
-
-/// Keys of a test's own in the Redis that `./scripts/test` starts. Deleted when dropped.
-pub struct RedisKeys {
-    pub url: String,
-    pub prefix: String,
-    _turn: Option<OwnedRwLockReadGuard<()>>,
-}
-
-impl RedisKeys {
-    /// For a test that runs beside others.
-    pub async fn new() -> Self {
-        let mut keys = Self::in_turn();
-        keys._turn = Some(process::beside_others().await);
-        keys
-    }
-
-    /// For a test that has its turn already.
-    pub fn in_turn() -> Self {
-        Self {
-            url: redis_url(),
-            prefix: format!("t_{}", Uuid::now_v7().simple()),
-            _turn: None,
-        }
-    }
-
-    pub async fn open(&self) -> Redis {
-        let url = Secret::from(self.url.as_str());
-        Redis::open(&url, None, &self.prefix).await.unwrap()
-    }
-
-    /// Makes what is pending in any stream older, which the server's own clock would do.
-    pub fn age(&self, by: Duration) {
-        let age = "for _, stream in ipairs(redis.call('KEYS', ARGV[1])) do \
-                       for _, held in ipairs(redis.pcall('XPENDING', stream, 'workers', '-', '+', 1000000)) do \
-                           redis.call('XCLAIM', stream, 'workers', held[2], 0, held[1], \
-                               'IDLE', held[3] + ARGV[2], 'JUSTID') \
-                       end \
-                   end";
-        let streams = format!("{}:*:stream", self.prefix);
-        let by = i64::try_from(by.as_millis()).unwrap();
-        let age = redis::Script::new(age);
-        let mut age = age.prepare_invoke();
-        age.arg(streams).arg(by);
-        age.invoke::<()>(&mut self.connect()).unwrap();
-    }
-
-    /// A connection that blocks.
-    pub fn connect(&self) -> redis::Connection {
-        let client = redis::Client::open(self.url.as_str()).unwrap();
-        client.get_connection().unwrap()
-    }
-}
-
-impl Drop for RedisKeys {
-    fn drop(&mut self) {
-        let delete =
-            "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('UNLINK', key) end";
-        let delete = redis::Script::new(delete);
-        let mut delete = delete.prepare_invoke();
-        delete.arg(format!("{}:*", self.prefix));
-        let _ = delete.invoke::<()>(&mut self.connect());
-    }
-}
-
-/// The Redis server that `./scripts/test` starts.
-pub fn redis_url() -> String {
-    std::env::var("TOCSIN_TEST_REDIS_URL")
-        .expect("TOCSIN_TEST_REDIS_URL is not set: run ./scripts/test, which starts a server")
 }
 
 /// The PostgreSQL server that `./scripts/test` starts.
@@ -187,7 +168,7 @@ pub struct Harness {
     stop: CancellationToken,
     parts: JoinSet<()>,
     finished: bool,
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 impl Harness {
@@ -200,12 +181,10 @@ impl Harness {
         let scratch = Scratch::new(on).await;
         let telegram = Telegram::start().await;
         let mut config = Config {
-            database_url: Secret::from(scratch.url.as_str()),
-            database_connections: 12,
             telegram_token: Some(Secret::from("1:token")),
             telegram_chat: Some("-100".to_owned()),
             telegram_api: telegram.url.clone(),
-            ..Config::default()
+            ..scratch.config(12)
         };
         set(&mut config);
         let context = Context::open(config).await.unwrap();
@@ -224,7 +203,7 @@ impl Harness {
             stop,
             parts,
             finished: false,
-            _scratch: scratch,
+            scratch,
         }
     }
 
@@ -240,7 +219,8 @@ impl Harness {
         }
     }
 
-    async fn queued(&self) -> u64 {
+    /// How many jobs there are, in whatever state.
+    pub async fn queued(&self) -> u64 {
         let mut queued = 0;
         for queue in QUEUES {
             let depth = self.context.queues.store().depth(queue).await.unwrap();
@@ -275,6 +255,22 @@ impl Harness {
     /// Time passes, for the whole instance.
     pub fn advance(&self, by: Duration) {
         self.context.clock.advance(by);
+    }
+
+    /// Loses the jobs of a queue, as a Redis that lost its data would.
+    pub async fn lose(&self, queue: &str) {
+        match &self.scratch.redis {
+            Some(keys) => {
+                let names = ["stream", "delayed", "ids"];
+                let names = names.map(|name| format!("{}:{{{queue}}}:{name}", keys.prefix));
+                let mut delete = redis::cmd("DEL");
+                delete.arg(&names).exec(&mut keys.connect()).unwrap();
+            }
+            None => {
+                self.execute(&format!("DELETE FROM jobs WHERE queue = '{queue}'"))
+                    .await
+            }
+        }
     }
 
     /// What the schedule would start.
@@ -331,18 +327,6 @@ impl Harness {
     /// A number that a query finds.
     pub async fn sql(&self, query: &str) -> i64 {
         number(&self.context, query).await
-    }
-
-    /// Waits until a query finds this number.
-    pub async fn wait_for(&self, query: &str, expected: i64) {
-        let began = Instant::now();
-        while self.sql(query).await != expected {
-            assert!(
-                began.elapsed() < Duration::from_secs(30),
-                "{query} is not {expected}"
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
     }
 
     /// Changes rows behind the instance's back.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tocsin::domain::aggregation::{Unit, Until};
 
 use crate::harness::{Harness, alert, firing, resolved};
-use crate::on_both;
+use crate::on_all;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -19,7 +19,7 @@ fn names(list: &Value) -> Vec<&str> {
         .collect()
 }
 
-on_both! {
+on_all! {
     async fn lists_come_in_pages_newest_first(on) {
         let h = Harness::start(on).await;
         for n in 0..7 {

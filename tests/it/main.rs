@@ -1,5 +1,6 @@
-//! Flows through the real HTTP routes against real databases: each test on SQLite and on
-//! PostgreSQL, in a file or schema of its own. `./scripts/test` starts what they need.
+//! Flows through the real HTTP routes against real servers: each test on SQLite, on PostgreSQL, and
+//! on PostgreSQL with Redis, in a file, a schema, a prefix of its own. `./scripts/test` starts what
+//! they need.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,6 +12,7 @@
 
 mod harness;
 mod process;
+mod redis_keys;
 mod redis_server;
 mod telegram;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::harness::{Harness, firing, resolved};
-use crate::on_both;
+use crate::on_all;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -21,7 +21,9 @@ impl Harness {
     }
 }
 
-on_both! {
+const DUE: &str = "SELECT count(*) FROM incidents WHERE tier_due_since IS NOT NULL";
+
+on_all! {
     async fn an_incident_is_acknowledged_and_resolved_by_whom_it_says(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;
@@ -219,8 +221,10 @@ on_both! {
         let store = h.context.queues.store();
         store.set_paused("tier", true).await.unwrap();
         h.send(vec![firing("a", h.now())]).await;
-        h.wait_for("SELECT count(*) FROM jobs WHERE queue = 'tier'", 1).await;
-        h.execute("DELETE FROM jobs WHERE queue = 'tier'").await;
+        while h.queued().await != 1 || h.sql(DUE).await != 1 {
+            tokio::task::yield_now().await;
+        }
+        h.lose("tier").await;
         store.set_paused("tier", false).await.unwrap();
         h.drain().await;
         assert_eq!(h.incident().await["tier"], Value::Null);

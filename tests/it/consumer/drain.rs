@@ -8,7 +8,7 @@ use tocsin::jobs::JobError;
 use tocsin::queue::consumer::{Consumer, Parts, Running};
 
 use super::{ERRANDS, Errand, Gate, Log, Stage, eventually};
-use crate::on_both;
+use crate::on_all;
 
 const DRAIN: Duration = Duration::from_secs(20);
 
@@ -42,7 +42,7 @@ fn by_hand(
     (apalis, run, running)
 }
 
-on_both! {
+on_all! {
     async fn what_runs_is_finished_and_settled_and_nothing_new_is_begun(on) {
         let mut stage = Stage::new(on).await;
         let (log, gate) = (Log::new(), Gate::default());

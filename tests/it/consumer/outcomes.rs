@@ -11,7 +11,7 @@ use tocsin::store::dead_letters::{Burial, bury};
 use tocsin::time::Timestamp;
 
 use super::{BACKOFF, Errand, Log, Stage, until};
-use crate::on_both;
+use crate::on_all;
 
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -19,7 +19,7 @@ fn errors(dead: &tocsin::entity::dead_letters::Model) -> Vec<FailedAttempt> {
     serde_json::from_value(dead.errors.clone()).unwrap()
 }
 
-on_both! {
+on_all! {
     async fn a_failed_job_is_tried_again_with_backoff_and_ends_as_a_dead_letter(on) {
         let mut stage = Stage::new(on).await;
         let (tries, writes) = (Log::new(), Log::new());
@@ -31,7 +31,7 @@ on_both! {
             async { Err(JobError::Retry(error)) }
         });
         let began = stage.context.clock.now();
-        let id = stage.push_raw("{\"n\":7}", Duration::ZERO).await;
+        let id = stage.push_raw("{\"n\":7}").await;
         stage.done().await;
         let dead = stage.dead().await;
         assert_eq!(dead.len(), 1);
@@ -160,7 +160,7 @@ on_both! {
         stage.push([0]).await;
         let bad = ["{\"n\":\"\u{1F525}\"}", "{\"n\":1", "null"];
         for payload in bad {
-            stage.push_raw(payload, Duration::ZERO).await;
+            stage.push_raw(payload).await;
             stage.push([1]).await;
         }
         stage.start(DRAIN, move |job: Errand<2>, _| {
@@ -209,8 +209,7 @@ on_both! {
     async fn a_job_that_is_dead_under_its_replay_number_is_removed_and_not_run(on) {
         let mut stage = Stage::new(on).await;
         let buried = stage.push_unanswered(1, 1).await;
-        let replayed = stage.push_unanswered(2, 1).await;
-        stage.sql("UPDATE jobs SET replay = 1 WHERE payload = '{\"n\":2}'").await;
+        let replayed = stage.push_replayed(2, 1, 1).await;
         for (id, payload) in [(buried, "{\"n\":1}"), (replayed, "{\"n\":2}")] {
             let held = Held {
                 lease: Lease { id, delivery: 1, replay: 0, place: Place::default() },

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::{ERRANDS, Errand, Gate, Log, Stage};
-use crate::on_both;
+use crate::on_all;
 
 const DRAIN: Duration = Duration::from_secs(10);
 /// Errands from this number on are suspects.
@@ -38,7 +38,7 @@ fn look_around(stage: &mut Stage, gate: &Gate, seen: &Log<usize>, runs: &Log<u32
     });
 }
 
-on_both! {
+on_all! {
     async fn a_suspect_that_is_there_first_runs_before_the_others(on) {
         let mut stage = Stage::new(on).await;
         let (gate, seen, runs) = (Gate::default(), Log::new(), Log::new());

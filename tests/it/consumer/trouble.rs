@@ -8,13 +8,13 @@ use tocsin::jobs::JobError;
 use tocsin::queue::store::LEASE;
 
 use super::{Errand, Gate, Log, Stage, eventually, until};
-use crate::on_both;
+use crate::on_all;
 
 const DRAIN: Duration = Duration::from_secs(10);
 const HIDE: &str = "ALTER TABLE dead_letters RENAME TO hidden";
 const SHOW: &str = "ALTER TABLE hidden RENAME TO dead_letters";
 
-on_both! {
+on_all! {
     async fn a_store_that_fails_ends_no_worker_and_nothing_is_lost_or_out_of_order(on) {
         let mut stage = Stage::new(on).await;
         let log = Log::new();
@@ -70,7 +70,7 @@ on_both! {
         });
         until("a fetch went wrong", || stage.store_errors() == 1).await;
         assert_eq!(stage.depth().await.in_flight, 3);
-        stage.context.clock.advance(LEASE);
+        stage.advance(LEASE);
         stage.done().await;
         assert_eq!(log.entries(), [(0, 2), (1, 2), (2, 2)]);
         stage.stop().await;
@@ -112,7 +112,7 @@ on_both! {
         stage.stop().await;
 
         stage.store.removal_unreachable.store(0, Ordering::SeqCst);
-        stage.context.clock.advance(LEASE);
+        stage.advance(LEASE);
         stage.start(DRAIN, handler);
         stage.done().await;
         assert_eq!(log.entries(), [1]);

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::load::Storm;
 use super::processes::Fleet;
 use crate::harness::On;
-use crate::on_both;
+use crate::on_all;
 
 const KILLS: usize = 10;
 /// A lease of 15 s, and what it takes to catch up.
@@ -25,12 +25,12 @@ const STORM: Storm = Storm {
     pace: Duration::from_millis(100),
 };
 
-on_both! {
+on_all! {
     async fn kill_9_at_any_moment_loses_and_doubles_nothing(on) {
         let mut fleet = Fleet::new(on).await;
         let (urls, victims) = match on {
             On::Sqlite => (fleet.start("serve", 1).await, 0..1),
-            On::Postgres => {
+            On::Postgres | On::Fleet => {
                 let urls = fleet.start("ingress", 1).await;
                 fleet.start("work", 2).await;
                 (urls, 1..3)
@@ -58,7 +58,7 @@ on_both! {
         let mut fleet = Fleet::new(on).await;
         let (urls, stopped) = match on {
             On::Sqlite => (fleet.start("serve", 1).await, 0),
-            On::Postgres => {
+            On::Postgres | On::Fleet => {
                 let urls = fleet.start("ingress", 1).await;
                 fleet.start("work", 1).await;
                 (urls, 1)
@@ -70,8 +70,7 @@ on_both! {
             fleet.processes[stopped].signal("TERM");
             let status = fleet.processes[stopped].ended().await;
             assert_eq!(status.code(), Some(0), "{status}");
-            let leased = "SELECT count(*) FROM jobs WHERE lease_until IS NOT NULL";
-            assert_eq!(fleet.sql(leased).await, 0);
+            assert_eq!(fleet.held().await, 0);
             fleet.processes[stopped].restart();
         }
         load.await.unwrap();

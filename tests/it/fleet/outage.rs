@@ -24,7 +24,7 @@ const STORM: Storm = Storm {
 async fn a_database_that_goes_away_for_a_while_costs_no_alert() {
     let turn = alone().await;
     let mut server = Server::start().await;
-    let mut fleet = Fleet::on(server.url(), turn).await;
+    let mut fleet = Fleet::on(server.url(), None, turn).await;
     let urls = fleet.start("ingress", 1).await;
     fleet.start("work", 2).await;
     let load = tokio::spawn(STORM.post(fleet.http.clone(), urls.clone()));

@@ -1,16 +1,20 @@
-//! Tocsin as processes: the real program on a database of a test's own, with a stand-in for
-//! Telegram.
+//! Tocsin as processes: the real program on a database (and a Redis) of a test's own, with a
+//! stand-in for Telegram.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, QueryResult};
 use sea_orm::{Statement, TryGetable};
-use tocsin::time::Timestamp;
+use tocsin::jobs::QUEUES;
+use tocsin::queue::redis::RedisQueue;
+use tocsin::queue::store::QueueStore as _;
+use tocsin::time::{Clock, Timestamp};
 use tokio::sync::OwnedRwLockWriteGuard;
 
 use crate::harness::{On, Scratch};
 use crate::process::{self, Folder, PATIENCE, Process, free_port, program};
+use crate::redis_keys::RedisKeys;
 use crate::telegram::Telegram;
 
 /// Processes that share a database and a Telegram.
@@ -19,6 +23,7 @@ pub struct Fleet {
     pub telegram: Telegram,
     pub http: reqwest::Client,
     database: String,
+    redis: Option<RedisKeys>,
     folder: Folder,
     _scratch: Option<Scratch>,
     _turn: OwnedRwLockWriteGuard<()>,
@@ -28,20 +33,26 @@ impl Fleet {
     /// None yet, on a database of their own.
     pub async fn new(on: On) -> Self {
         let turn = process::alone().await;
-        let scratch = Scratch::in_turn(on).await;
-        let mut fleet = Self::on(scratch.url.clone(), turn).await;
+        let mut scratch = Scratch::in_turn(on).await;
+        let redis = scratch.redis.take();
+        let mut fleet = Self::on(scratch.url.clone(), redis, turn).await;
         fleet._scratch = Some(scratch);
         fleet
     }
 
-    /// None yet, on this database.
-    pub async fn on(database: String, turn: OwnedRwLockWriteGuard<()>) -> Self {
+    /// None yet, on this database, and this Redis if there is one.
+    pub async fn on(
+        database: String,
+        redis: Option<RedisKeys>,
+        turn: OwnedRwLockWriteGuard<()>,
+    ) -> Self {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(20));
         Self {
             processes: Vec::new(),
             telegram: Telegram::start().await,
             http: http.build().unwrap(),
             database,
+            redis,
             folder: Folder::new(),
             _scratch: None,
             _turn: turn,
@@ -69,6 +80,10 @@ impl Fleet {
             .env("TOCSIN_TELEGRAM_TOKEN", "1:token")
             .env("TOCSIN_TELEGRAM_CHAT", "-100")
             .env("TOCSIN_TELEGRAM_API", &self.telegram.url);
+        if let Some(keys) = &self.redis {
+            command.env("TOCSIN_REDIS_URL", &keys.url);
+            command.env("TOCSIN_REDIS_PREFIX", &keys.prefix);
+        }
         let number = self.processes.len();
         let name = format!("{}-{number}", arguments.join("-"));
         let log = self.folder.0.join(format!("{name}.log"));
@@ -147,29 +162,57 @@ impl Fleet {
             let state = self
                 .look([
                     "SELECT count(*) FROM occurrences",
-                    "SELECT count(*) FROM jobs",
                     "SELECT count(*) FROM incidents WHERE tier_due_since IS NOT NULL",
                     "SELECT count(*) FROM notifications WHERE state IN ('owed', 'sending')",
                     "SELECT count(*) FROM dead_letters",
                 ])
                 .await;
-            if state == [i64::try_from(episodes).unwrap(), 0, 0, 0, 0] {
+            let jobs = self.jobs().await;
+            if state == [i64::try_from(episodes).unwrap(), 0, 0, 0] && jobs.is_empty() {
                 return began.elapsed();
             }
-            if began.elapsed() >= within {
-                let jobs = "SELECT queue || ': ' || count(*) || ' delivered ' || deliveries || \
-                            ' times, held by ' || COALESCE(lease_owner, 'nobody') || ' until ' || \
-                            COALESCE(max(lease_until), 0) \
-                            FROM jobs GROUP BY queue, deliveries, lease_owner ORDER BY 1";
-                let jobs: Vec<String> = self.column(jobs).await;
-                panic!(
-                    "after {:?} (episodes, jobs, due, owed, dead) are {state:?} instead of \
-                     {episodes} and nothing else; at {}: {jobs:#?}",
-                    began.elapsed(),
-                    Timestamp::now().0
-                );
-            }
+            assert!(
+                began.elapsed() < within,
+                "after {:?} (episodes, due, owed, dead) are {state:?} instead of {episodes} and \
+                 nothing else; at {}: {jobs:#?}",
+                began.elapsed(),
+                Timestamp::now().0
+            );
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// The jobs that there are, in words.
+    async fn jobs(&self) -> Vec<String> {
+        let Some(keys) = &self.redis else {
+            let jobs = "SELECT queue || ': ' || count(*) || ' delivered ' || deliveries || \
+                        ' times, held by ' || COALESCE(lease_owner, 'nobody') || ' until ' || \
+                        COALESCE(max(lease_until), 0) \
+                        FROM jobs GROUP BY queue, deliveries, lease_owner ORDER BY 1";
+            return self.column(jobs).await;
+        };
+        let queue = RedisQueue::new(&keys.open().await, Clock::default()).unwrap();
+        let mut jobs = Vec::new();
+        for name in QUEUES {
+            let depth = queue.depth(name).await.unwrap();
+            if depth.ready + depth.delayed + depth.in_flight > 0 {
+                jobs.push(format!("{name}: {depth:?}"));
+            }
+        }
+        jobs
+    }
+
+    /// How many jobs somebody holds.
+    pub async fn held(&self) -> u64 {
+        let Some(keys) = &self.redis else {
+            let held = "SELECT count(*) FROM jobs WHERE lease_until IS NOT NULL";
+            return self.sql(held).await.unsigned_abs();
+        };
+        let queue = RedisQueue::new(&keys.open().await, Clock::default()).unwrap();
+        let mut held = 0;
+        for name in QUEUES {
+            held += queue.depth(name).await.unwrap().in_flight;
+        }
+        held
     }
 }
