@@ -2,8 +2,10 @@
 
 mod kills;
 mod load;
+mod losses;
 mod outage;
 mod processes;
+mod servers;
 
 use serde_json::Value;
 use tocsin::time::Timestamp;

@@ -26,4 +26,5 @@ mod flow;
 mod inputs;
 mod lists;
 mod people;
+mod redis_faults;
 mod wedge;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tocsin::config::Secret;
 use tocsin::queue::store::NewJob;
-use tocsin::redis::Redis;
+use tocsin::redis::{OpenError, Redis};
 use tokio::sync::OwnedRwLockReadGuard;
 use uuid::Uuid;
 
@@ -42,16 +42,25 @@ impl RedisKeys {
 
     /// For a test that has its turn already.
     pub fn in_turn() -> Self {
+        Self::at(redis_url())
+    }
+
+    /// Keys at this address, for a test that has its turn already.
+    pub fn at(url: String) -> Self {
         Self {
-            url: redis_url(),
+            url,
             prefix: format!("t_{}", Uuid::now_v7().simple()),
             _turn: None,
         }
     }
 
     pub async fn open(&self) -> Redis {
+        self.try_open().await.unwrap()
+    }
+
+    pub async fn try_open(&self) -> Result<Redis, OpenError> {
         let url = Secret::from(self.url.as_str());
-        Redis::open(&url, None, &self.prefix).await.unwrap()
+        Redis::open(&url, None, &self.prefix).await
     }
 
     /// Makes what is pending in any stream older, which the server's own clock would do.
@@ -87,8 +96,11 @@ impl RedisKeys {
 
     /// A connection that blocks.
     pub fn connect(&self) -> redis::Connection {
-        let client = redis::Client::open(self.url.as_str()).unwrap();
-        client.get_connection().unwrap()
+        self.try_connect().unwrap()
+    }
+
+    fn try_connect(&self) -> redis::RedisResult<redis::Connection> {
+        redis::Client::open(self.url.as_str())?.get_connection()
     }
 }
 
@@ -99,7 +111,10 @@ impl Drop for RedisKeys {
         let delete = redis::Script::new(delete);
         let mut delete = delete.prepare_invoke();
         delete.arg(format!("{}:*", self.prefix));
-        let _ = delete.invoke::<()>(&mut self.connect());
+        // A server of the test's own is gone by now.
+        if let Ok(mut connection) = self.try_connect() {
+            let _ = delete.invoke::<()>(&mut connection);
+        }
     }
 }
 

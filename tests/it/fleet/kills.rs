@@ -48,9 +48,7 @@ on_all! {
             fleet.telegram.taken().len(),
         );
         assert!(doubled <= KILLS * SENT_AT_ONCE, "{doubled} messages went out twice");
-        for process in &mut fleet.processes {
-            assert!(process.is_running(), "{} ended", process.name);
-        }
+        fleet.assert_running();
     }
 
     async fn sigterm_under_load_loses_nothing_and_leaves_nothing_leased(on) {

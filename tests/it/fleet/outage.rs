@@ -1,16 +1,16 @@
-//! The database goes away under load and comes back.
+//! Servers go away under load and come back.
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::load::Storm;
+use super::load::{Refusal, Storm};
 use super::processes::Fleet;
-use crate::process::{Folder, PATIENCE, Process, alone, free_port};
+use super::servers::Postgres;
+use crate::process::alone;
+use crate::redis_keys::RedisKeys;
+use crate::redis_server::{Fsync, RedisServer};
 
 const OUTAGE: Duration = Duration::from_secs(20);
-/// From the moment that the database is back.
+/// From the moment that the server is back.
 const SETTLED: Duration = Duration::from_secs(40);
 
 const STORM: Storm = Storm {
@@ -20,164 +20,96 @@ const STORM: Storm = Storm {
     pace: Duration::from_millis(100),
 };
 
+/// In the middle of an outage: no process ends, and each says what is missing.
+async fn sit_out(fleet: &mut Fleet, url: &str, missing: &str) {
+    tokio::time::sleep(OUTAGE / 2).await;
+    let answer = fleet
+        .http
+        .get(format!("{url}/readyz"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 503);
+    let text = answer.text().await.unwrap();
+    assert!(text.contains(missing), "{text}");
+    tokio::time::sleep(OUTAGE / 2).await;
+    fleet.assert_running();
+}
+
+/// What nobody could store was refused so that the sender tries again.
+fn assert_clear(refused: &[Option<Refusal>]) {
+    let unavailable = (503, "application/problem+json".to_owned(), true);
+    for refusal in refused {
+        assert_eq!(refusal.as_ref(), Some(&unavailable));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_goes_away_for_a_while_costs_no_alert() {
     let turn = alone().await;
-    let mut server = Server::start().await;
+    let mut server = Postgres::start().await;
     let mut fleet = Fleet::on(server.url(), None, turn).await;
     let urls = fleet.start("ingress", 1).await;
     fleet.start("work", 2).await;
     let load = tokio::spawn(STORM.post(fleet.http.clone(), urls.clone()));
     tokio::time::sleep(Duration::from_secs(5)).await;
     server.stop().await;
-    tokio::time::sleep(OUTAGE / 2).await;
-    let answer = fleet
-        .http
-        .get(format!("{}/readyz", urls[0]))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.status(), 503);
-    assert!(answer.text().await.unwrap().contains("store"));
-    tokio::time::sleep(OUTAGE / 2).await;
-    for process in &mut fleet.processes {
-        assert!(process.is_running(), "{} ended", process.name);
-    }
+    sit_out(&mut fleet, &urls[0], "store").await;
     server.start_again().await;
-    let back = Instant::now();
 
+    let back = Instant::now();
     let refused = load.await.unwrap();
     fleet.settled(STORM.alerts(), SETTLED).await;
+    let took = back.elapsed();
     eprintln!(
-        "settled {:?} after the database was back; {} requests were refused",
-        back.elapsed(),
+        "settled {took:?} after the database was back; {} requests were refused",
         refused.len()
     );
-    assert!(back.elapsed() < SETTLED, "{:?}", back.elapsed());
+    assert!(took < SETTLED, "{took:?}");
     assert!(!refused.is_empty());
-    let unavailable = (503, "application/problem+json".to_owned(), true);
-    for refusal in refused {
-        assert_eq!(refusal.as_ref(), Some(&unavailable));
-    }
+    assert_clear(&refused);
     fleet.assert_all_counted_once(STORM).await;
-    for process in &mut fleet.processes {
-        assert!(process.is_running(), "{} ended", process.name);
-    }
+    fleet.assert_running();
 }
 
-/// A PostgreSQL server of a test's own, that can be stopped without harm to others.
-struct Server {
-    process: Process,
-    port: u16,
-    data: PathBuf,
-    folder: Folder,
-}
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_and_then_a_database_that_go_away_for_a_while_cost_no_alert() {
+    let storm = Storm { pods: 90, ..STORM };
+    let turn = alone().await;
+    let mut redis = RedisServer::start(Fsync::EverySecond).await;
+    let mut postgres = Postgres::start().await;
+    let keys = RedisKeys::at(redis.url());
+    let mut fleet = Fleet::on(postgres.url(), Some(keys), turn).await;
+    let urls = fleet.start("ingress", 1).await;
+    fleet.start("work", 2).await;
+    let load = tokio::spawn(storm.post(fleet.http.clone(), urls.clone()));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    redis.stop().await;
+    sit_out(&mut fleet, &urls[0], "queue").await;
+    redis.start_again().await;
 
-impl Server {
-    async fn start() -> Self {
-        let (folder, port) = (Folder::new(), free_port());
-        let data = folder.0.join("data");
-        if is_root() {
-            run(Command::new("chown").arg("postgres").arg(&folder.0));
-        }
-        run(as_postgres("initdb", &folder.0)
-            .args(["--username=postgres", "--auth=trust", "--encoding=UTF8"])
-            .args(["--locale=C", "--no-sync", "--pgdata"])
-            .arg(&data));
-        let mut postgres = as_postgres("postgres", &folder.0);
-        postgres
-            .arg("-D")
-            .arg(&data)
-            .args(["-p", &port.to_string()]);
-        for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories="] {
-            postgres.args(["-c", setting]);
-        }
-        let log = folder.0.join("postgres.log");
-        let process = Process::start("postgres", postgres, log);
-        let mut server = Self {
-            process,
-            port,
-            data,
-            folder,
-        };
-        server.answers().await;
-        server
-    }
+    // While the database is away, alerts are taken: they wait in Redis.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    postgres.stop().await;
+    let accepted = fleet.accepted(&urls[0]).await;
+    sit_out(&mut fleet, &urls[0], "store").await;
+    assert!(
+        fleet.accepted(&urls[0]).await > accepted,
+        "alerts are taken meanwhile"
+    );
+    postgres.start_again().await;
 
-    fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
-    }
-
-    async fn answers(&mut self) {
-        let began = Instant::now();
-        while sea_orm::Database::connect(self.url()).await.is_err() {
-            assert!(self.process.is_running(), "{}", self.process.said());
-            assert!(began.elapsed() < PATIENCE, "PostgreSQL does not answer");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    fn control(&self, arguments: &[&str]) -> Command {
-        let mut control = as_postgres("pg_ctl", &self.folder.0);
-        control.args(arguments).arg("-D").arg(&self.data);
-        control
-    }
-
-    /// As if its machine had lost power.
-    async fn stop(&mut self) {
-        run(&mut self.control(&["stop", "-m", "immediate", "-w"]));
-        self.process.ended().await;
-    }
-
-    async fn start_again(&mut self) {
-        self.process.restart();
-        self.answers().await;
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.control(&["stop", "-m", "immediate", "-w"]).output();
-    }
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}");
-}
-
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output().unwrap();
-    id.stdout.trim_ascii() == b"0"
-}
-
-/// A program of PostgreSQL's, as a user that may run it: it refuses to run as root.
-fn as_postgres(program: &str, folder: &Path) -> Command {
-    let program = bin().join(program);
-    let mut command = if is_root() {
-        let mut command = Command::new("runuser");
-        command.args(["-u", "postgres", "--"]).arg(program);
-        command
-    } else {
-        Command::new(program)
-    };
-    command.current_dir(folder);
-    command
-}
-
-/// Where `./scripts/test` says that PostgreSQL's programs are, else Debian's newest.
-fn bin() -> PathBuf {
-    if let Some(bin) = std::env::var_os("TOCSIN_TEST_POSTGRES_BIN") {
-        return bin.into();
-    }
-    let versions = std::fs::read_dir("/usr/lib/postgresql").unwrap();
-    let version = |path: &PathBuf| {
-        let name = path.file_name().and_then(OsStr::to_str);
-        name.and_then(|name| name.parse::<u32>().ok())
-    };
-    let newest = versions
-        .map(|entry| entry.unwrap().path())
-        .max_by_key(version);
-    newest.unwrap().join("bin")
+    let back = Instant::now();
+    let refused = load.await.unwrap();
+    fleet.settled(storm.alerts(), SETTLED).await;
+    let took = back.elapsed();
+    eprintln!(
+        "settled {took:?} after both were back; {} requests were refused",
+        refused.len()
+    );
+    assert!(took < SETTLED, "{took:?}");
+    assert!(!refused.is_empty());
+    assert_clear(&refused);
+    fleet.assert_all_counted_once(storm).await;
+    fleet.assert_running();
 }

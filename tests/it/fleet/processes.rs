@@ -123,6 +123,33 @@ impl Fleet {
         }
     }
 
+    /// No process has ended.
+    pub fn assert_running(&mut self) {
+        for process in &mut self.processes {
+            assert!(
+                process.is_running(),
+                "{} ended: {}",
+                process.name,
+                process.said()
+            );
+        }
+    }
+
+    /// How many alerts an ingress says that it has accepted.
+    pub async fn accepted(&self, url: &str) -> u64 {
+        let metrics = self
+            .http
+            .get(format!("{url}/metrics"))
+            .send()
+            .await
+            .unwrap();
+        let metrics = metrics.text().await.unwrap();
+        let line = metrics.lines().find_map(|line| {
+            line.strip_prefix("tocsin_alerts_accepted_total{source=\"alertmanager\"} ")
+        });
+        line.map_or(0, |number| number.parse().unwrap())
+    }
+
     async fn rows(&self, query: &str) -> Vec<QueryResult> {
         let mut options = ConnectOptions::new(&self.database);
         options.max_connections(1).sqlx_logging(false);
@@ -158,8 +185,19 @@ impl Fleet {
     /// that took.
     pub async fn settled(&self, episodes: usize, within: Duration) -> Duration {
         let began = Instant::now();
+        self.until_idle(within, |found| found == episodes).await;
+        began.elapsed()
+    }
+
+    /// Waits until nothing is left to do; returns how many episodes are in the books.
+    pub async fn nothing_left(&self, within: Duration) -> usize {
+        self.until_idle(within, |_| true).await
+    }
+
+    async fn until_idle(&self, within: Duration, enough: impl Fn(usize) -> bool) -> usize {
+        let began = Instant::now();
         loop {
-            let state = self
+            let [episodes, left @ ..] = self
                 .look([
                     "SELECT count(*) FROM occurrences",
                     "SELECT count(*) FROM incidents WHERE tier_due_since IS NOT NULL",
@@ -167,14 +205,15 @@ impl Fleet {
                     "SELECT count(*) FROM dead_letters",
                 ])
                 .await;
+            let episodes = usize::try_from(episodes).unwrap();
             let jobs = self.jobs().await;
-            if state == [i64::try_from(episodes).unwrap(), 0, 0, 0] && jobs.is_empty() {
-                return began.elapsed();
+            if enough(episodes) && left == [0; 3] && jobs.is_empty() {
+                return episodes;
             }
             assert!(
                 began.elapsed() < within,
-                "after {:?} (episodes, due, owed, dead) are {state:?} instead of {episodes} and \
-                 nothing else; at {}: {jobs:#?}",
+                "after {:?} there are {episodes} episodes, and (due, owed, dead) are {left:?} instead \
+                 of none; at {}: {jobs:#?}",
                 began.elapsed(),
                 Timestamp::now().0
             );

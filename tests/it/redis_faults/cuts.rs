@@ -1,0 +1,162 @@
+//! Connections that break between any two commands: whatever was lost, the request or its answer,
+//! every job is done and none is left.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tocsin::queue::redis::RedisQueue;
+use tocsin::queue::store::{Answer, FailedAttempt, NewJob, QueueStore};
+use tocsin::time::{Clock, Timestamp};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::{QUEUE, jobs};
+use crate::process::beside_others;
+use crate::redis_keys::RedisKeys;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const JOBS: u32 = 6;
+
+/// Passes on what goes to and from Redis; at one moment it cuts every connection.
+struct Proxy {
+    url: String,
+    /// Chunks that went by in either direction.
+    passed: Arc<AtomicUsize>,
+    _accepting: JoinSet<()>,
+}
+
+impl Proxy {
+    /// Cuts when the `cut`th chunk comes by, which is lost.
+    async fn start(server: &str, cut: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        let server = server.trim_start_matches("redis://").to_owned();
+        let passed = Arc::new(AtomicUsize::default());
+        let counter = Arc::clone(&passed);
+        let (cutting, _) = tokio::sync::broadcast::channel(1);
+        let mut accepting = JoinSet::new();
+        accepting.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let upstream = TcpStream::connect(&server).await.unwrap();
+                let (passed, cutting) = (Arc::clone(&counter), cutting.clone());
+                connections.spawn(async move {
+                    let mut cuts = cutting.subscribe();
+                    let (from_client, to_client) = client.into_split();
+                    let (from_server, to_server) = upstream.into_split();
+                    let pass =
+                        |mut from: tokio::net::tcp::OwnedReadHalf,
+                         mut to: tokio::net::tcp::OwnedWriteHalf| {
+                            let (passed, cutting) = (Arc::clone(&passed), cutting.clone());
+                            async move {
+                                let mut buffer = vec![0; 1 << 16];
+                                while let Ok(n @ 1..) = from.read(&mut buffer).await {
+                                    if passed.fetch_add(1, Ordering::SeqCst) + 1 == cut {
+                                        let _ = cutting.send(());
+                                        return;
+                                    }
+                                    if to.write_all(&buffer[..n]).await.is_err() {
+                                        return;
+                                    }
+                                }
+                            }
+                        };
+                    tokio::select! {
+                        () = pass(from_client, to_server) => {}
+                        () = pass(from_server, to_client) => {}
+                        _ = cuts.recv() => {}
+                    }
+                });
+            }
+        });
+        Self {
+            url,
+            passed,
+            _accepting: accepting,
+        }
+    }
+}
+
+/// Tries until it works, as every user of a store does.
+async fn try_until_done<T, E: std::fmt::Debug>(mut work: impl AsyncFnMut() -> Result<T, E>) -> T {
+    for _ in 0..20 {
+        if let Ok(done) = work().await {
+            return done;
+        }
+    }
+    panic!("it never works again")
+}
+
+/// Pushes, fails once, and does all jobs, while connections may break; returns how often each was
+/// done.
+async fn live(store: &dyn QueueStore, keys: &RedisKeys, pushed: &[NewJob]) -> HashMap<Uuid, u32> {
+    try_until_done(async || store.push(&pushed[..3]).await).await;
+    try_until_done(async || store.push(&pushed[3..]).await).await;
+    let mut done: HashMap<Uuid, u32> = HashMap::new();
+    loop {
+        let mut held = try_until_done(async || store.fetch(QUEUE, "a", 4).await).await;
+        let found = try_until_done(async || store.reclaim(QUEUE, "a", 4, true).await).await;
+        held.extend(found.jobs);
+        let leases: Vec<_> = held.iter().map(|job| job.lease).collect();
+        try_until_done(async || store.extend(QUEUE, "a", &leases).await).await;
+        let answers: Vec<_> = held
+            .iter()
+            .map(
+                |job| match (job.failed.len(), job.payload.ends_with(b"0}")) {
+                    (0, true) => {
+                        let (at, error) = (Timestamp(0), "once".to_owned());
+                        let failed = vec![FailedAttempt { at, error }];
+                        let delay = Duration::ZERO;
+                        (job.lease, Answer::Again { delay, failed })
+                    }
+                    _ => {
+                        *done.entry(job.lease.id).or_default() += 1;
+                        (job.lease, Answer::Remove)
+                    }
+                },
+            )
+            .collect();
+        try_until_done(async || store.settle(QUEUE, "a", &answers).await).await;
+        try_until_done(async || store.heartbeat(QUEUE, "a").await).await;
+        let depth = try_until_done(async || store.depth(QUEUE).await).await;
+        if depth.ready + depth.delayed + depth.in_flight == 0 {
+            return done;
+        }
+        // What an answer was lost for is pending; its lease runs out.
+        keys.age(HOUR);
+    }
+}
+
+/// Lives through a cut; returns how many chunks went by.
+async fn live_through(cut: usize) -> usize {
+    let keys = RedisKeys::in_turn();
+    let proxy = Proxy::start(&keys.url, cut).await;
+    let mut through = RedisKeys::at(proxy.url.clone());
+    through.prefix.clone_from(&keys.prefix);
+    let redis = try_until_done(async || through.try_open().await).await;
+    let store = RedisQueue::new(&redis, Clock::default()).unwrap();
+    // Every second one has a name, which takes another way.
+    let name = |(n, job): (usize, NewJob)| NewJob {
+        named: n % 2 == 0,
+        ..job
+    };
+    let pushed: Vec<NewJob> = jobs(JOBS).into_iter().enumerate().map(name).collect();
+    let done = live(&store, &keys, &pushed).await;
+    assert_eq!(done.len(), pushed.len(), "cut {cut}: {done:?}");
+    let names = format!("{}:{{{QUEUE}}}:ids", keys.prefix);
+    let kept = redis::cmd("SCARD").arg(names).query(&mut keys.connect());
+    assert_eq!(kept, Ok(0), "cut {cut}: ids stay behind");
+    proxy.passed.load(Ordering::SeqCst)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_breaks_anywhere_loses_no_job_and_leaves_none() {
+    let _turn = beside_others().await;
+    let whole = live_through(0).await;
+    assert!(whole > 20, "{whole} chunks went by");
+    futures::future::join_all((1..=whole).map(live_through)).await;
+}

@@ -1,0 +1,53 @@
+//! A server that hangs for longer than a lease: nobody could say that they still hold what they
+//! hold, so nobody takes over before one lease has passed since it is back.
+
+use std::time::{Duration, Instant};
+
+use tocsin::queue::store::{Answer, LEASE, Lease};
+
+use super::{QUEUE, ids, jobs, queue_at};
+use crate::process::beside_others;
+use crate::redis_server::{Fsync, RedisServer};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HANG: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_takes_over_before_a_lease_has_passed_since_the_server_is_back() {
+    let _turn = beside_others().await;
+    let server = RedisServer::start(Fsync::EverySecond).await;
+    let store = queue_at(&server.url()).await;
+    store.push(&jobs(3)).await.unwrap();
+    let held = store.fetch(QUEUE, "holder", 2).await.unwrap();
+    let lost = store.fetch(QUEUE, "dead", 1).await.unwrap();
+    let leases: Vec<Lease> = held.iter().map(|job| job.lease).collect();
+
+    server.freeze();
+    let began = Instant::now();
+    while began.elapsed() < HANG {
+        let answer = store.extend(QUEUE, "holder", &leases).await;
+        assert!(answer.is_err(), "it hangs");
+    }
+    server.thaw();
+    let back = Instant::now();
+
+    // Every second each of them asks, and the holder says that it is there.
+    loop {
+        let found = store.reclaim(QUEUE, "other", 10, false).await.unwrap();
+        if !found.jobs.is_empty() {
+            assert_eq!(ids(&found.jobs), ids(&lost), "only what nobody holds");
+            break;
+        }
+        assert!(back.elapsed() < 2 * LEASE, "and that in time");
+        let still = store.extend(QUEUE, "holder", &leases).await.unwrap();
+        assert_eq!(still, ids(&held));
+        tokio::time::sleep(SECOND).await;
+    }
+    assert!(back.elapsed() >= LEASE - SECOND, "{:?}", back.elapsed());
+    let answers: Vec<_> = leases
+        .iter()
+        .map(|lease| (*lease, Answer::Remove))
+        .collect();
+    store.settle(QUEUE, "holder", &answers).await.unwrap();
+    assert_eq!(store.depth(QUEUE).await.unwrap().in_flight, 1);
+}
