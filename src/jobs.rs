@@ -72,7 +72,7 @@ pub enum Content {
 impl Job for IngestAlert {
     const POLICY: Policy = Policy {
         queue: "ingest",
-        concurrency: 2000,
+        concurrency: 4000,
         ..USUAL
     };
 }
@@ -87,7 +87,7 @@ pub struct CalculateTier {
 impl Job for CalculateTier {
     const POLICY: Policy = Policy {
         queue: "tier",
-        concurrency: 128,
+        concurrency: 256,
         ..USUAL
     };
 }

@@ -34,7 +34,7 @@ const TRIES: u32 = 3;
 pub async fn handle(
     job: IngestAlert,
     held: Data<Arc<Held>>,
-    batchers: Data<Batchers>,
+    batchers: Data<Arc<Batchers>>,
 ) -> Result<(), JobError> {
     let alert = match job.content {
         Content::Alert(alert) => alert,
@@ -51,10 +51,9 @@ pub async fn handle(
 }
 
 /// One batcher for each part of the anomalies, so that no two wait for the same rows.
-#[derive(Clone)]
 pub struct Batchers {
     context: Context,
-    parts: Arc<[mpsc::Sender<Waiting>]>,
+    parts: Vec<mpsc::Sender<Waiting>>,
 }
 
 struct Waiting {
@@ -65,7 +64,7 @@ struct Waiting {
 impl Batchers {
     /// Starts the batchers; they end with the last handle to them.
     #[must_use]
-    pub fn start(context: &Context) -> Self {
+    pub fn start(context: &Context) -> Arc<Self> {
         let config = &context.config;
         let parts = if config.is_embedded() {
             1
@@ -79,13 +78,13 @@ impl Batchers {
                 policy: config.aggregation_policy(),
                 channels: config.channels(),
             };
-            tokio::spawn(batcher.run(waiting));
+            tokio::spawn(Arc::new(batcher).run(waiting));
             queue
         });
-        Self {
+        Arc::new(Self {
             context: context.clone(),
             parts: parts.collect(),
-        }
+        })
     }
 
     fn ignores(&self, alert: &Alert) -> bool {
@@ -128,7 +127,7 @@ struct Batcher {
 }
 
 impl Batcher {
-    async fn run(self, mut queue: mpsc::Receiver<Waiting>) {
+    async fn run(self: Arc<Self>, mut queue: mpsc::Receiver<Waiting>) {
         let most = self.context.config.ingest.batch;
         let mut waiting = Vec::with_capacity(most);
         while queue.recv_many(&mut waiting, most).await > 0 {
@@ -137,15 +136,19 @@ impl Batcher {
         }
     }
 
-    /// Commits what is waiting and answers it. A batch that fails on data is split until only the
-    /// alert that is to blame fails.
-    async fn pass(&self, waiting: &mut Vec<Waiting>) {
+    /// Commits what is waiting. What must follow a commit does so while the next batch is on its way,
+    /// and then answers. A batch that fails on data is split until only the alert that is to blame
+    /// fails.
+    async fn pass(self: &Arc<Self>, waiting: &mut Vec<Waiting>) {
         let mut parts = vec![std::mem::take(waiting)];
         while let Some(mut part) = parts.pop() {
             match self.commit(&part).await {
                 Ok(committed) => {
-                    let result = self.follow_up(&part, committed).await;
-                    answer(part, || result.clone());
+                    let batcher = Arc::clone(self);
+                    tokio::spawn(async move {
+                        let result = batcher.follow_up(&part, committed).await;
+                        answer(part, || result.clone());
+                    });
                 }
                 Err(error) if cause(&error) == Cause::Data && part.len() > 1 => {
                     let rest = part.split_off(part.len() / 2);

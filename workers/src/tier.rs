@@ -30,7 +30,7 @@ use uuid::Uuid;
 /// tier jobs a second.
 pub const SETTLE: Duration = Duration::from_millis(250);
 /// Incidents that are looked at together at most.
-const TOGETHER: usize = 32;
+const TOGETHER: usize = 256;
 
 /// One incident that may be due.
 ///
