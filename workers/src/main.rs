@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tocsin::config::Config;
-use tocsin_workers::cli::{IncidentsArgs, QueuesArgs, Remote, RepairArgs, SimulateArgs};
+use tocsin_workers::cli::{BenchArgs, IncidentsArgs, QueuesArgs, Remote, RepairArgs, SimulateArgs};
 use tracing_subscriber::EnvFilter;
 
 mod admin;
@@ -42,6 +42,8 @@ enum Command {
     Queues(At<QueuesArgs>),
     /// Post a storm of alerts to a running instance and see what comes out.
     Simulate(At<SimulateArgs>),
+    /// Measure how fast it is on this computer, and compare.
+    Bench(BenchArgs),
     /// Show or check the settings.
     #[command(subcommand)]
     Config(admin::Settings),
@@ -88,6 +90,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Repair(at) => at.args.run(&at.remote).await,
         Command::Queues(at) => at.args.run(&at.remote).await,
         Command::Simulate(at) => at.args.run(&at.remote).await,
+        Command::Bench(args) => args.run().await,
     }
 }
 

@@ -1,6 +1,8 @@
-//! The client's side of the program: subcommands that talk to a running instance over HTTP.
+//! The client's side of the program: subcommands that talk to a running instance over HTTP, and the
+//! benchmark, which starts its own.
 
 mod age;
+mod bench;
 mod client;
 mod error;
 mod fields;
@@ -11,6 +13,7 @@ mod repair;
 mod simulate;
 mod table;
 
+pub use bench::BenchArgs;
 pub use client::Remote;
 pub use incidents::IncidentsArgs;
 pub use queues::QueuesArgs;
