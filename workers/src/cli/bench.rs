@@ -25,7 +25,7 @@ mod report;
 mod row;
 mod servers;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use tocsin::config::Secret;
 use tokio::signal::unix::{SignalKind, signal};
@@ -116,12 +116,14 @@ impl BenchArgs {
                 false
             }
         };
-        let (report, failed, json) = bench.end().await?;
+        let (json, failed) = (bench.args.json, bench.failed);
+        let (report, cleared) = bench.end().await;
         if json {
             print_json(&report)?;
-        } else {
+        } else if !report.rows.is_empty() {
             print(&report.render(Look::of_stdout()))?;
         }
+        cleared.context("removing what was made")?;
         ensure!(is_whole, "interrupted: not all was measured");
         ensure!(report.has_figures(), "nothing could be measured");
         ensure!(!failed, "not all went well");
@@ -193,20 +195,20 @@ impl Bench {
         self.rows.push(row.not_measured(format!("{error:#}")));
     }
 
-    /// Cleans up, and says what was found.
-    async fn end(mut self) -> anyhow::Result<(Report, bool, bool)> {
+    /// What was found; and whether what was made on servers that are not our own is removed.
+    async fn end(mut self) -> (Report, anyhow::Result<()>) {
         let mut versions = self.servers.versions().await;
         if let Some(version) = alertmanager::Alertmanager::version() {
             versions.push(("alertmanager", version));
         }
-        self.servers.clear().await?;
+        let cleared = self.servers.clear().await;
         let report = Report {
             machine: Machine::this(),
             versions: versions.into_iter().collect(),
             profile: Report::PROFILE,
             rows: self.rows,
         };
-        Ok((report, self.failed, self.args.json))
+        (report, cleared)
     }
 }
 

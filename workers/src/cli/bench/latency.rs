@@ -17,8 +17,9 @@ use super::row::{Bound, Row};
 
 /// Alerts per second that come in meanwhile.
 const RATES: [u32; 2] = [500, 1000];
-/// Probes at least.
+/// Probes, and for how long they are made at most if they take that long.
 const PROBES: usize = 300;
+const LONGEST: Duration = Duration::from_secs(120);
 /// Between two looks whether it is there.
 const LOOK: Duration = Duration::from_millis(1);
 /// How long it may take.
@@ -68,8 +69,8 @@ async fn probe(bench: &Bench, instance: &Instance, rate: u32) -> anyhow::Result<
     load.run_for(WARM_UP, &bench.progress).await?;
     let mut connection = Connection::open(instance.address).await?;
     let mut took = Vec::with_capacity(4 * PROBES);
-    let until = Instant::now() + Duration::from_secs(bench.args.seconds);
-    while took.len() < PROBES || Instant::now() < until {
+    let (began, least) = (Instant::now(), Duration::from_secs(bench.args.seconds));
+    while began.elapsed() < least || (took.len() < PROBES && began.elapsed() < LONGEST) {
         let one = once(&mut connection, took.len() as u64).await?;
         took.push(one.as_secs_f64() * 1000.0);
         load.check()?;

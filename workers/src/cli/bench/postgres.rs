@@ -53,15 +53,19 @@ impl Postgres {
         Ok(server)
     }
 
+    pub(super) const fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
     /// A database with nothing in it.
     pub(super) async fn database(&mut self) -> anyhow::Result<String> {
         self.clear().await?;
         let name = format!("tocsin_bench_{:08x}", rand::random::<u32>());
+        self.made.push(name.clone());
         execute(&self.admin, &format!("CREATE DATABASE {name}"))
             .await
             .context("making a database")?;
-        self.made.push(name.clone());
-        if self.own.is_some() {
+        if self.is_own() {
             // What one measurement left to write is not the next one's burden.
             execute(&self.admin, "CHECKPOINT").await?;
         }

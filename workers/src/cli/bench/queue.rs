@@ -20,7 +20,6 @@ const QUEUED: u64 = 20_000;
 
 /// What is measured before the combinations' turn: `RedisStorage` on the same kind of server.
 pub(super) async fn compare(bench: &mut Bench) -> anyhow::Result<Option<f64>> {
-    let row = Row::new(NAME, "push to ack", "RedisStorage");
     if !bench.wants(On::Fleet) {
         return Ok(None);
     }
@@ -32,7 +31,8 @@ pub(super) async fn compare(bench: &mut Bench) -> anyhow::Result<Option<f64>> {
     let measured = redis_storage::measure(folder.path(), &url, jobs, &queue).await?;
     let rate = measured.per_second;
     bench.rows.push(
-        row.value(rate, UNIT)
+        Row::new(NAME, "push to ack", "RedisStorage")
+            .value(rate, UNIT)
             .detail("jobs", measured.jobs)
             .detail("seconds", measured.seconds),
     );
@@ -58,7 +58,7 @@ pub(super) async fn measure(
         On::Fleet => 1_000_000,
     };
     let draining = draining(bench, on, backlog).await?;
-    let draining = draining.compared("without", rate);
+    let draining = draining.compared("without a backlog", rate);
     bench.rows.push(match on {
         On::Fleet => draining.floor(&[Bound::Times(0.8)]),
         On::Embedded | On::Postgres => draining,

@@ -61,12 +61,8 @@ impl Servers {
 
     /// A Redis with nothing of ours in it.
     pub(super) async fn redis(&mut self) -> anyhow::Result<&Redis> {
-        match self.redis.take() {
-            Some(mut given) if !given.is_own() => {
-                let cleared = given.clear().await;
-                self.redis = Some(given);
-                cleared?;
-            }
+        match &mut self.redis {
+            Some(given) if !given.is_own() => given.clear().await?,
             // A new one costs less than to see to it that an old one is as new.
             _ => self.redis = Some(Redis::start(self.new_folder("redis")?).await?),
         }
@@ -89,10 +85,10 @@ impl Servers {
         if let Some(redis) = self.redis.as_mut().filter(|redis| !redis.is_own()) {
             redis.clear().await?;
         }
-        match &mut self.postgres {
-            Some(postgres) => postgres.clear().await,
-            None => Ok(()),
+        if let Some(postgres) = self.postgres.as_mut().filter(|postgres| !postgres.is_own()) {
+            postgres.clear().await?;
         }
+        Ok(())
     }
 
     /// What ran, by name.
