@@ -11,14 +11,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{self, Poll};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use apalis::prelude::{BackendExt as _, Data, TaskSink as _, WorkerBuilder};
+use apalis_core::backend::ext::poll_strategy::{PollSnapshot, PollStrategy};
 use apalis_redis::{Client, Config, ConnectionManager, RedisStorage};
 use redis::aio::ConnectionManagerConfig;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// Jobs in one push.
 const TOGETHER: u64 = 500;
@@ -49,6 +52,25 @@ async fn handle(_: Nothing, counts: Data<Arc<Counts>>) {
     counts.handled.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Wakes an idle worker. That of the crate, `poll_with_interval`, forgets to now and then: where
+/// its time has come just as the queue is found empty, nothing wakes the worker for half a minute.
+struct Steady(Interval);
+
+impl Steady {
+    fn new() -> Self {
+        let mut interval = interval(IDLE);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self(interval)
+    }
+}
+
+impl PollStrategy for Steady {
+    fn poll_drive(&mut self, cx: &mut task::Context<'_>, _: &PollSnapshot) -> Poll<Option<()>> {
+        while self.0.poll_tick(cx).is_ready() {}
+        Poll::Pending
+    }
+}
+
 #[tokio::main]
 #[allow(clippy::print_stdout)]
 async fn main() -> anyhow::Result<()> {
@@ -58,6 +80,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let jobs: u64 = jobs.parse().context("JOBS must be a number")?;
     let took = run(url, jobs, queue).await?.as_secs_f64();
+    forget(url, queue).await?;
     let per_second = jobs as f64 / took;
     println!(
         "{}",
@@ -84,7 +107,7 @@ async fn run(url: &str, jobs: u64, queue: &str) -> anyhow::Result<Duration> {
     let mut tasks = JoinSet::new();
     let storage = RedisStorage::<Nothing>::new(connect(url).await?)
         .with_config(config.clone())
-        .poll_with_interval(IDLE);
+        .poll_with_strategy(Steady::new());
     let worker = WorkerBuilder::new(format!("bench-{}", std::process::id()))
         .backend(storage)
         .data(Arc::clone(&counts))
@@ -151,6 +174,15 @@ async fn acknowledged(
             bail!("nothing has moved for {PATIENCE:?}, at {last} of {jobs} jobs");
         }
     }
+}
+
+/// Takes the queue off the list that the crate keeps of all of a server's; what else is left of it
+/// bears its name.
+async fn forget(url: &str, queue: &str) -> anyhow::Result<()> {
+    let mut remove = redis::cmd("ZREM");
+    let workers = Config::default().queue(queue).workers_set();
+    remove.arg("core:apalis:queues:list").arg(workers);
+    Ok(remove.query_async(&mut connect(url).await?).await?)
 }
 
 /// Not the half second that a reply may take by default: the server shares its cores.

@@ -101,9 +101,10 @@ impl BenchArgs {
     /// # Errors
     /// Nothing could be measured, something failed, or it was interrupted.
     pub async fn run(self) -> anyhow::Result<()> {
+        let servers = Servers::new(self.database_url.as_ref(), self.redis_url.as_ref())?;
         self.say_what_is_used();
         let mut bench = Bench {
-            servers: Servers::new(self.database_url.as_ref(), self.redis_url.as_ref())?,
+            servers,
             progress: Progress::new()?,
             rows: Vec::new(),
             failed: false,

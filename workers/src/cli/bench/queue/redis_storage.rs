@@ -34,7 +34,9 @@ pub(super) async fn measure(
         return Err(NotBuilt.into());
     }
     let mut command = Command::new(example);
-    command.args([url, &jobs.to_string(), queue]);
+    command
+        .args([url, &jobs.to_string(), queue])
+        .env("RUST_BACKTRACE", "0");
     let mut process = Process::start("redis_storage", command, folder)?;
     loop {
         tokio::time::sleep(Duration::from_millis(100)).await;
