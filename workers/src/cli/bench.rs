@@ -40,6 +40,9 @@ use row::Row;
 use servers::Servers;
 
 /// Measure how fast it is on this computer, and compare
+///
+/// All settings are at their defaults: neither a file nor the environment is read. Servers are
+/// started in a temporary folder, unless they are given, and stopped and removed at the end.
 #[derive(Clone, Debug, Args)]
 pub struct BenchArgs {
     /// What to measure; nothing: everything

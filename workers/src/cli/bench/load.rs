@@ -213,3 +213,49 @@ async fn post(posting: Arc<Posting>) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use wiremock::matchers::{method, path};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+
+    async fn post_to(server: &MockServer, alerts: u64) -> anyhow::Result<Tally> {
+        let load = Load::start(Plan {
+            address: *server.address(),
+            shape: Shape::Webhook,
+            together: 5,
+            connections: 3,
+            rate: None,
+            alerts: Some(alerts),
+        });
+        load.run_to_end(&Progress::new()?).await
+    }
+
+    fn webhook() -> wiremock::MockBuilder {
+        Mock::given(method("POST")).and(path("/api/v1/alertmanager"))
+    }
+
+    #[tokio::test]
+    async fn every_alert_is_posted_once_and_again_if_it_was_refused_for_now() {
+        let server = MockServer::start().await;
+        let refuse = webhook().respond_with(ResponseTemplate::new(503));
+        refuse.up_to_n_times(2).mount(&server).await;
+        let take = webhook().respond_with(ResponseTemplate::new(200).set_body_string("{}"));
+        take.mount(&server).await;
+        let tally = post_to(&server, 50).await.unwrap();
+        assert_eq!((tally.accepted, tally.refused), (50, 2));
+        assert_eq!(server.received_requests().await.unwrap().len(), 12);
+    }
+
+    #[tokio::test]
+    async fn any_other_answer_ends_it() {
+        let server = MockServer::start().await;
+        let refuse =
+            webhook().respond_with(ResponseTemplate::new(413).set_body_string("too large"));
+        refuse.mount(&server).await;
+        let error = post_to(&server, 50).await.unwrap_err().to_string();
+        assert_eq!(error, "a post was answered with HTTP 413: too large");
+    }
+}

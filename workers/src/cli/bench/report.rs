@@ -149,7 +149,7 @@ mod tests {
         let text = text.split("\nThis is a debug build").next().unwrap();
         insta::assert_snapshot!(text, @"
         MEASURED                       ON              RESULT  UNIT    FLOOR                 GOAL  COMPARED WITH
-        ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
         queue     push to ack          fleet          150,123  jobs/s  ≥ 120,000 ✓, ≥ 2 × ✗        1.88 × RedisStorage
         accept    10 alerts a request  postgres  not measured
 
