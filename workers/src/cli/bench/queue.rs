@@ -58,7 +58,7 @@ pub(super) async fn measure(
         On::Fleet => 1_000_000,
     };
     let draining = draining(bench, on, backlog).await?;
-    let draining = draining.compared("without a backlog", rate);
+    let draining = draining.compared("no backlog", rate);
     bench.rows.push(match on {
         On::Fleet => draining.floor(&[Bound::Times(0.8)]),
         On::Embedded | On::Postgres => draining,
