@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
-    HealthArgs, IncidentsArgs, QueuesArgs, Remote, RepairArgs, SimulateArgs,
+    BenchArgs, HealthArgs, IncidentsArgs, QueuesArgs, Remote, RepairArgs, SimulateArgs,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -51,6 +51,8 @@ enum Command {
     Simulate(At<SimulateArgs>),
     /// Ask a process whether it can do its work.
     Health(HealthArgs),
+    /// Measure how fast it is on this computer, and compare.
+    Bench(BenchArgs),
     /// Show or check the settings.
     #[command(subcommand)]
     Config(admin::Settings),
@@ -98,6 +100,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Queues(at) => at.args.run(&at.remote).await,
         Command::Simulate(at) => at.args.run(&at.remote).await,
         Command::Health(args) => args.run(config).await,
+        Command::Bench(args) => args.run().await,
     }
 }
 

@@ -1,6 +1,8 @@
-//! The client's side of the program: subcommands that talk to a running instance over HTTP.
+//! The client's side of the program: subcommands that talk to a running instance over HTTP, and the
+//! benchmark, which starts its own.
 
 mod age;
+mod bench;
 mod client;
 mod error;
 mod fields;
@@ -12,6 +14,7 @@ mod repair;
 mod simulate;
 mod table;
 
+pub use bench::BenchArgs;
 pub use client::Remote;
 pub use health::HealthArgs;
 pub use incidents::IncidentsArgs;
