@@ -18,6 +18,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::histogram::Histogram;
 use rand::RngExt as _;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -107,6 +109,9 @@ pub struct Consumer {
     db: Db,
     clock: Clock,
     metrics: Metrics,
+    /// Looked up once: every job is counted in these.
+    took: Histogram,
+    done: Counter,
     in_flight: Mutex<HashMap<Uuid, InFlight>>,
     /// Settling and extending take turns: both lock many rows, and in no common order.
     settling: tokio::sync::Mutex<()>,
@@ -142,12 +147,20 @@ impl Consumer {
         let policy = J::POLICY;
         let (acks, answered) = mpsc::unbounded_channel();
         let (slots, tasks) = mpsc::channel(policy.concurrency);
+        let (by, done) = (
+            ByQueue {
+                queue: policy.queue,
+            },
+            of(policy.queue, "done"),
+        );
         let consumer = Arc::new(Self {
             policy,
             name,
             queues: parts.queues,
             db: parts.db,
             clock: parts.clock,
+            took: parts.metrics.job_seconds.get_or_create_owned(&by),
+            done: parts.metrics.jobs.get_or_create_owned(&done),
             metrics: parts.metrics,
             in_flight: Mutex::default(),
             settling: tokio::sync::Mutex::new(()),
@@ -173,16 +186,14 @@ impl Consumer {
     }
 
     pub(super) fn observe(&self, took: Duration) {
-        let queue = self.policy.queue;
-        let histogram = self.metrics.job_seconds.get_or_create(&ByQueue { queue });
-        histogram.observe(took.as_secs_f64());
+        self.took.observe(took.as_secs_f64());
     }
 
     /// Answers for `held`; returns when the answer is durable, or is not ours to give any more.
     pub(super) async fn answer(&self, held: Arc<Held>, outcome: Outcome) {
         let verdict = match outcome {
             Outcome::Done => {
-                self.count("done");
+                self.done.inc();
                 Verdict::Settle(Answer::Remove)
             }
             Outcome::Failed(error) => self.judge(&held, error),
@@ -259,11 +270,8 @@ impl Consumer {
     }
 
     fn count(&self, outcome: &'static str) {
-        let queue = self.policy.queue;
-        self.metrics
-            .jobs
-            .get_or_create(&ByOutcome { queue, outcome })
-            .inc();
+        let outcome = of(self.policy.queue, outcome);
+        self.metrics.jobs.get_or_create(&outcome).inc();
     }
 
     fn store_failed(&self, what: &str, error: &dyn std::fmt::Display) {
@@ -329,6 +337,10 @@ impl Running {
             self.consumer.store_failed("give back jobs", &error);
         }
     }
+}
+
+const fn of(queue: &'static str, outcome: &'static str) -> ByOutcome {
+    ByOutcome { queue, outcome }
 }
 
 /// Doubles with every failed attempt, up to the policy's most, plus or minus a quarter.

@@ -32,7 +32,7 @@ use super::store::{
 use crate::jobs::derived_id;
 use crate::redis::Redis;
 use crate::time::{Clock, Timestamp, millis};
-use entry::{Parts, claimed, entry_id, header};
+use entry::{Parts, claimed, entry_id, written};
 
 /// Jobs, answers or leases that one script works on at most.
 const CHUNK: usize = 200;
@@ -141,8 +141,7 @@ impl RedisQueue {
             let call = chunk.iter().fold(self.call(&PUSH, queue), |call, job| {
                 call.arg(millis(job.delay))
                     .arg(i32::from(job.named))
-                    .arg(header(job))
-                    .arg(&job.payload)
+                    .arg(written(job))
             });
             call.on::<()>(&self.pushes).await?;
         }
@@ -241,11 +240,7 @@ impl QueueStore for RedisQueue {
                 (queue, stream) = (job.queue, self.stream(job.queue));
             }
             let add = plain.cmd("XADD").arg(&stream).arg("*");
-            add.arg("h")
-                .arg(header(job))
-                .arg("p")
-                .arg(&job.payload)
-                .ignore();
+            add.arg("j").arg(written(job)).ignore();
         }
         if !plain.is_empty() {
             plain.exec_async(&mut self.pushes.clone()).await?;
@@ -360,8 +355,7 @@ impl QueueStore for RedisQueue {
             ..NewJob::default()
         };
         let call = self.call(&TICK, queue).arg(schedule.name).arg(tick);
-        let call = call.arg(header(&job)).arg(&job.payload);
-        let claimed: i64 = call.on(&self.answers).await?;
+        let claimed: i64 = call.arg(written(&job)).on(&self.answers).await?;
         self.bells.ring(queue);
         Ok(claimed == 1)
     }

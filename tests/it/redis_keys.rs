@@ -16,7 +16,7 @@ local stream = KEYS[1]
 redis.pcall('XGROUP', 'CREATE', stream, 'workers', '0', 'MKSTREAM')
 local last = redis.call('XINFO', 'GROUPS', stream)[1][8]
 local waiting = redis.call('XRANGE', stream, '(' .. last, '+')
-local added = redis.call('XADD', stream, '*', 'h', ARGV[1], 'p', ARGV[2])
+local added = redis.call('XADD', stream, '*', 'j', ARGV[1] .. '\\n' .. ARGV[2])
 for _, entry in ipairs(waiting) do
   redis.call('XADD', stream, '*', unpack(entry[2]))
   redis.call('XDEL', stream, entry[1])

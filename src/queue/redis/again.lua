@@ -5,12 +5,12 @@ for i = 3, #ARGV, 4 do
   if holds(ARGV[2], entry, ARGV[i + 1]) then
     local found = redis.call('XRANGE', stream, entry, entry)[1]
     if found then
-      local h, p = fields_of(found[2])
+      local job = fields_of(found[2])
       -- It stays known since when it is queued.
-      if not string.find(h, '^%x+ a%d') then
-        h = string.sub(h, 1, 32) .. ' a' .. string.match(entry, '^%d+') .. string.sub(h, 33)
+      if not string.find(job, '^%x+ a%d') then
+        job = id_of(job) .. ' a' .. string.match(entry, '^%d+') .. string.sub(job, 33)
       end
-      add_later(now + tonumber(ARGV[i + 2]), h, p, ARGV[i + 3])
+      add_later(now + tonumber(ARGV[i + 2]), job, ARGV[i + 3])
     end
     redis.call('XACK', stream, group, entry)
     redis.call('XDEL', stream, entry)

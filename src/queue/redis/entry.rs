@@ -1,8 +1,8 @@
 //! How a job is written into an entry of a stream, and read again.
 //!
 //! ```text
-//! h   ID[ aMS][ rN][ u][ tTRACE]   the id in hex; queued since; replays; its id is kept; its trace
-//! p   the payload
+//! j   ID[ aMS][ rN][ u][ tTRACE], newline, payload
+//!     the id in hex; queued since; replays; its id is kept; its trace
 //! e   the attempts that failed, as JSON; absent while there are none
 //! ```
 
@@ -12,20 +12,25 @@ use uuid::Uuid;
 use crate::queue::store::{Delivery, FailedAttempt, Lease, NewJob, Place};
 use crate::time::Timestamp;
 
-/// The header of a job that is pushed.
-pub(super) fn header(job: &NewJob) -> String {
-    let mut header = job.id.simple().to_string();
+/// A job that is pushed.
+pub(super) fn written(job: &NewJob) -> String {
+    let mut written = String::with_capacity(40 + job.payload.len());
+    let mut id = [0; 32];
+    written.push_str(job.id.simple().encode_lower(&mut id));
     if job.replay > 0 {
-        header.push_str(&format!(" r{}", job.replay));
+        written.push_str(&format!(" r{}", job.replay));
     }
     if job.named {
-        header.push_str(" u");
+        written.push_str(" u");
     }
     if let Some(trace) = &job.trace_id {
-        header.push_str(" t");
-        header.push_str(trace);
+        written.push_str(" t");
+        // It comes from outside, and a header is one line.
+        written.extend(trace.chars().filter(|c| *c != '\n'));
     }
-    header
+    written.push('\n');
+    written.push_str(&job.payload);
+    written
 }
 
 struct Header {
@@ -78,10 +83,9 @@ pub(super) fn entry_id(place: Place) -> String {
 
 /// What was read of an entry.
 pub(super) struct Parts {
-    pub(super) id: Vec<u8>,
-    pub(super) header: Vec<u8>,
-    pub(super) payload: Vec<u8>,
-    pub(super) errors: Vec<u8>,
+    id: Vec<u8>,
+    job: Vec<u8>,
+    errors: Vec<u8>,
 }
 
 impl Parts {
@@ -90,8 +94,7 @@ impl Parts {
         let [id, fields] = array(entry)?;
         let mut parts = Self {
             id: bytes(id)?,
-            header: Vec::new(),
-            payload: Vec::new(),
+            job: Vec::new(),
             errors: Vec::new(),
         };
         let Value::Array(fields) = fields else {
@@ -99,11 +102,9 @@ impl Parts {
         };
         let mut fields = fields.into_iter();
         while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-            let value = bytes(value)?;
             match bytes(name)?.as_slice() {
-                b"h" => parts.header = value,
-                b"p" => parts.payload = value,
-                b"e" => parts.errors = value,
+                b"j" => parts.job = bytes(value)?,
+                b"e" => parts.errors = bytes(value)?,
                 _ => {}
             }
         }
@@ -111,20 +112,21 @@ impl Parts {
     }
 
     /// The job. One whose header cannot be read is nobody's: it gets an id of its entry's, and what
-    /// it carries is for the dead letters.
-    pub(super) fn into_delivery(self, delivery: u32) -> Option<Delivery> {
+    /// it carries, whole, is for the dead letters.
+    pub(super) fn into_delivery(mut self, delivery: u32) -> Option<Delivery> {
         let (ms, number) = place(&self.id)?;
-        let header = std::str::from_utf8(&self.header)
-            .ok()
-            .and_then(Header::parse);
-        let header = header.unwrap_or_else(|| Header {
+        let enqueued_at = Timestamp(i64::try_from(ms).unwrap_or(i64::MAX));
+        let header = self.take_header().unwrap_or_else(|| Header {
             id: Uuid::from_u64_pair(ms, number),
             enqueued_at: None,
             replay: 0,
             named: false,
             trace_id: None,
         });
-        let failed: Vec<FailedAttempt> = serde_json::from_slice(&self.errors).unwrap_or_default();
+        let failed: Vec<FailedAttempt> = match self.errors.is_empty() {
+            true => Vec::new(),
+            false => serde_json::from_slice(&self.errors).unwrap_or_default(),
+        };
         Some(Delivery {
             lease: Lease {
                 id: header.id,
@@ -136,26 +138,31 @@ impl Parts {
                     named: header.named,
                 },
             },
-            payload: self.payload,
+            payload: self.job,
             failed,
             trace_id: header.trace_id,
-            enqueued_at: header
-                .enqueued_at
-                .unwrap_or_else(|| Timestamp(i64::try_from(ms).unwrap_or(i64::MAX))),
+            enqueued_at: header.enqueued_at.unwrap_or(enqueued_at),
         })
+    }
+
+    /// Reads the header and leaves the payload.
+    fn take_header(&mut self) -> Option<Header> {
+        let end = self.job.iter().position(|byte| *byte == b'\n')?;
+        let header = Header::parse(std::str::from_utf8(&self.job[..end]).ok()?)?;
+        self.job.drain(..=end);
+        Some(header)
     }
 }
 
-/// Jobs that a script handed out: id, header, payload, errors, delivery.
+/// A job that a script handed out: entry, job, errors, delivery.
 pub(super) fn claimed(job: Value) -> Option<Delivery> {
-    let [id, header, payload, errors, delivery] = array(job)?;
+    let [id, job, errors, delivery] = array(job)?;
     let Value::Int(delivery) = delivery else {
         return None;
     };
     let parts = Parts {
         id: bytes(id)?,
-        header: bytes(header)?,
-        payload: bytes(payload)?,
+        job: bytes(job)?,
         errors: bytes(errors)?,
     };
     parts.into_delivery(u32::try_from(delivery).ok()?)
@@ -179,51 +186,54 @@ fn bytes(value: Value) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
-    fn read(header: &str) -> Option<Header> {
-        Header::parse(header)
+    /// The job as it would be delivered, from the entry `7-3`.
+    fn delivered(job: &str) -> Delivery {
+        let parts = Parts {
+            id: b"7-3".to_vec(),
+            job: job.as_bytes().to_vec(),
+            errors: Vec::new(),
+        };
+        parts.into_delivery(1).unwrap()
     }
 
     #[test]
-    fn a_header_says_what_is_not_usual() {
+    fn a_job_is_read_as_it_was_written() {
         let mut job = NewJob {
             queue: "mail",
             id: Uuid::now_v7(),
-            payload: String::new(),
-            delay: Duration::ZERO,
-            trace_id: None,
-            replay: 0,
-            named: false,
+            payload: "{\n}".to_owned(),
+            ..NewJob::default()
         };
-        assert_eq!(header(&job), job.id.simple().to_string());
-        let plain = read(&header(&job)).unwrap();
-        assert_eq!((plain.id, plain.replay, plain.named), (job.id, 0, false));
-        assert_eq!((plain.enqueued_at, plain.trace_id), (None, None));
+        let plain = delivered(&written(&job));
+        assert_eq!((plain.lease.id, plain.lease.replay), (job.id, 0));
+        assert_eq!((&plain.payload[..], plain.trace_id), (&b"{\n}"[..], None));
+        assert_eq!(plain.enqueued_at, Timestamp(7), "the entry says since when");
 
         job.replay = 12;
         job.named = true;
         job.trace_id = Some("of two words".to_owned());
-        let full = read(&header(&job)).unwrap();
-        assert_eq!((full.id, full.replay, full.named), (job.id, 12, true));
+        let full = delivered(&written(&job));
+        assert_eq!((full.lease.replay, full.lease.place.named), (12, true));
         assert_eq!(full.trace_id, job.trace_id);
-        let since = header(&job).replacen(' ', " a1795382909102 ", 1);
-        assert_eq!(
-            read(&since).unwrap().enqueued_at,
-            Some(Timestamp(1_795_382_909_102))
-        );
+        let since = written(&job).replacen(' ', " a1795382909102 ", 1);
+        assert_eq!(delivered(&since).enqueued_at, Timestamp(1_795_382_909_102));
+        assert_eq!(delivered(&since).lease.replay, 12);
     }
 
     #[test]
-    fn what_is_no_header_is_not_read() {
-        for text in [
+    fn what_has_no_header_is_delivered_whole_under_an_id_of_its_place() {
+        for job in [
             "",
             "x",
-            "0192 u",
-            "00000000000000000000000000000000 x1",
-            "é u",
+            "{}\n",
+            "0192 u\n{}",
+            "00000000000000000000000000000000 x1\n",
+            "é u\n",
         ] {
-            assert!(read(text).is_none(), "{text}");
+            let delivery = delivered(job);
+            assert_eq!(delivery.lease.id, Uuid::from_u64_pair(7, 3), "{job}");
+            assert_eq!(delivery.payload, job.as_bytes());
         }
     }
 }

@@ -45,25 +45,30 @@ local function is_paused()
   return redis.call('EXISTS', base .. ':paused') == 1
 end
 
--- Header, payload and errors of an entry's fields.
+-- The job (header, newline, payload) and the errors in an entry's fields.
 local function fields_of(fields)
-  local h, p, e = '', '', ''
+  local job, errors = '', ''
   for i = 1, #fields, 2 do
-    local name = fields[i]
-    if name == 'h' then h = fields[i + 1] elseif name == 'p' then p = fields[i + 1] elseif name == 'e' then e = fields[i + 1] end
+    if fields[i] == 'j' then job = fields[i + 1] elseif fields[i] == 'e' then errors = fields[i + 1] end
   end
-  return h, p, e
+  return job, errors
 end
 
-local function add(h, p, e)
-  if e == '' then
-    return redis.call('XADD', stream, new_id, 'h', h, 'p', p)
-  end
-  return redis.call('XADD', stream, new_id, 'h', h, 'p', p, 'e', e)
+-- A job's header begins with its id.
+local function id_of(job)
+  return string.sub(job, 1, 32)
 end
 
-local function add_later(due, h, p, e)
-  redis.call('ZADD', delayed, int(due), cmsgpack.pack({h, p, e}))
+local function add(job, errors)
+  if errors == '' then
+    redis.call('XADD', stream, new_id, 'j', job)
+  else
+    redis.call('XADD', stream, new_id, 'j', job, 'e', errors)
+  end
+end
+
+local function add_later(due, job, errors)
+  redis.call('ZADD', delayed, int(due), cmsgpack.pack({job, errors}))
 end
 
 -- Whether this consumer still holds this delivery.
@@ -77,7 +82,7 @@ local function promote(limit)
   local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', int(now), 'LIMIT', 0, limit)
   for _, packed in ipairs(due) do
     local job = cmsgpack.unpack(packed)
-    add(job[1], job[2], job[3])
+    add(job[1], job[2])
     redis.call('ZREM', delayed, packed)
   end
   return #due
@@ -87,7 +92,7 @@ end
 local function claim(consumer, entry, delivery)
   local got = redis.call('XCLAIM', stream, group, consumer, 0, entry, 'RETRYCOUNT', delivery)[1]
   if got then
-    local h, p, e = fields_of(got[2])
-    return {got[1], h, p, e, delivery}
+    local job, errors = fields_of(got[2])
+    return {got[1], job, errors, delivery}
   end
 end

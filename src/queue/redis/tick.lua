@@ -1,11 +1,11 @@
--- Claims a schedule's tick and pushes its job. ARGV: shift, name, tick, header, payload.
+-- Claims a schedule's tick and pushes its job. ARGV: shift, name, tick, the job.
 local ticks = base .. ':ticks'
 local last = tonumber(redis.call('HGET', ticks, ARGV[2]) or nil)
 if last and last >= tonumber(ARGV[3]) then
   return 0
 end
 redis.call('HSET', ticks, ARGV[2], ARGV[3])
-if redis.call('SADD', ids, string.sub(ARGV[4], 1, 32)) == 1 then
-  add(ARGV[4], ARGV[5], '')
+if redis.call('SADD', ids, id_of(ARGV[4])) == 1 then
+  add(ARGV[4], '')
 end
 return 1

@@ -11,7 +11,7 @@ use crate::redis_server::{Fsync, RedisServer};
 const MILLION: u32 = 1_000_000;
 const AT_ONCE: u32 = 10_000;
 const ADD: &str = "for n = 1, ARGV[1] do
-    redis.call('XADD', KEYS[1], '*', 'h', string.format('%032x', n), 'p', '{\"n\":' .. n .. '}')
+    redis.call('XADD', KEYS[1], '*', 'j', string.format('%032x\\n{\"n\":%d}', n, n))
 end";
 
 /// How long it takes to fetch and settle so many jobs, a thousand at a time, and to look around.
