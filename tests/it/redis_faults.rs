@@ -3,6 +3,7 @@
 
 mod access;
 mod cuts;
+mod emptied;
 mod hang;
 mod million;
 

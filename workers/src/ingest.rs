@@ -26,6 +26,9 @@ use crate::tier::SETTLE;
 const COMMIT: Duration = Duration::from_secs(30);
 /// How often a batch is tried on the spot when the store asks for it (a deadlock, a lock).
 const TRIES: u32 = 3;
+/// How often that which must follow a commit is tried again on the spot, at growing distances: it
+/// was decided, and without it nobody hears of it before the next recount.
+const FOLLOW_UP_TRIES: u32 = 5;
 
 /// One delivered alert.
 ///
@@ -212,35 +215,39 @@ impl Batcher {
     async fn follow_up(&self, batch: &[Waiting], committed: Committed) -> Result<(), Failure> {
         let mut due = committed.due;
         if !self.context.counter.counts_rows() {
-            let added = self.context.counter.add(&committed.counted).await;
+            let counter = &self.context.counter;
+            let added = patiently(|| counter.add(&committed.counted)).await;
             added.map_err(|error| Failure::Store(error.to_string()))?;
-            due.extend(self.mark_again(&committed.touched).await);
+            due.extend(self.mark_again(&committed.touched).await?);
         }
-        let jobs: Vec<_> = due
-            .into_iter()
-            .map(|incident| CalculateTier { incident })
-            .collect();
-        let pushes = jobs.iter().map(|job| Push::new(job).after(SETTLE));
-        if let Err(error) = self.context.queues.push_all(pushes).await {
-            tracing::warn!(
-                incidents = jobs.len(),
-                "tiers stay marked, recount will push them: {error}"
-            );
-        }
+        self.push_tiers(due).await;
         self.observe(batch, &committed.entered);
         Ok(())
     }
 
     /// A tier worker may have cleared a mark between our commit and our count, and so have missed
     /// what was counted: it is set again.
-    async fn mark_again(&self, touched: &[Uuid]) -> Vec<Uuid> {
+    async fn mark_again(&self, touched: &[Uuid]) -> Result<Vec<Uuid>, Failure> {
         let (db, now) = (self.context.db.write(), self.context.clock.now());
-        incidents::mark_due(db, touched, now)
-            .await
-            .unwrap_or_else(|error| {
-                tracing::warn!("cannot mark incidents again, the next alert will: {error}");
-                Vec::new()
-            })
+        let marked = patiently(|| incidents::mark_due(db, touched, now)).await;
+        marked.map_err(|error| Failure::Store(error.to_string()))
+    }
+
+    async fn push_tiers(&self, due: Vec<Uuid>) {
+        let jobs: Vec<_> = due
+            .into_iter()
+            .map(|incident| CalculateTier { incident })
+            .collect();
+        let pushed = patiently(|| {
+            let pushes = jobs.iter().map(|job| Push::new(job).after(SETTLE));
+            self.context.queues.push_all(pushes)
+        });
+        if let Err(error) = pushed.await {
+            tracing::warn!(
+                incidents = jobs.len(),
+                "tiers stay marked, recount will push them: {error}"
+            );
+        }
     }
 
     fn observe(&self, batch: &[Waiting], entered: &[Entered]) {
@@ -257,6 +264,22 @@ impl Batcher {
             metrics.ingest_seconds.observe(latency.as_secs_f64());
         }
     }
+}
+
+/// Does what must follow a commit; a server that is starting again is waited for, for some seconds.
+async fn patiently<T, E, F>(work: impl Fn() -> F) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let mut pause = Duration::from_millis(100);
+    for _ in 0..FOLLOW_UP_TRIES {
+        if let Ok(done) = work().await {
+            return Ok(done);
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    work().await
 }
 
 /// Why a part of a batch was not entered; the same for each of its alerts.

@@ -185,19 +185,8 @@ impl Fleet {
     /// that took.
     pub async fn settled(&self, episodes: usize, within: Duration) -> Duration {
         let began = Instant::now();
-        self.until_idle(within, |found| found == episodes).await;
-        began.elapsed()
-    }
-
-    /// Waits until nothing is left to do; returns how many episodes are in the books.
-    pub async fn nothing_left(&self, within: Duration) -> usize {
-        self.until_idle(within, |_| true).await
-    }
-
-    async fn until_idle(&self, within: Duration, enough: impl Fn(usize) -> bool) -> usize {
-        let began = Instant::now();
         loop {
-            let [episodes, left @ ..] = self
+            let state = self
                 .look([
                     "SELECT count(*) FROM occurrences",
                     "SELECT count(*) FROM incidents WHERE tier_due_since IS NOT NULL",
@@ -205,15 +194,14 @@ impl Fleet {
                     "SELECT count(*) FROM dead_letters",
                 ])
                 .await;
-            let episodes = usize::try_from(episodes).unwrap();
             let jobs = self.jobs().await;
-            if enough(episodes) && left == [0; 3] && jobs.is_empty() {
-                return episodes;
+            if state == [i64::try_from(episodes).unwrap(), 0, 0, 0] && jobs.is_empty() {
+                return began.elapsed();
             }
             assert!(
                 began.elapsed() < within,
-                "after {:?} there are {episodes} episodes, and (due, owed, dead) are {left:?} instead \
-                 of none; at {}: {jobs:#?}",
+                "after {:?} (episodes, due, owed, dead) are {state:?} instead of {episodes} and \
+                 nothing else; at {}: {jobs:#?}",
                 began.elapsed(),
                 Timestamp::now().0
             );
