@@ -14,6 +14,7 @@ mod m003_occurrences;
 mod m004_repairs;
 mod m005_notifications;
 mod m006_queue;
+mod m007_counted_by_id;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m004_repairs::Migration),
             Box::new(m005_notifications::Migration),
             Box::new(m006_queue::Migration),
+            Box::new(m007_counted_by_id::Migration),
         ]
     }
 }

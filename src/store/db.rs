@@ -73,8 +73,8 @@ impl Db {
         } else if let Some(path) = url.strip_prefix("sqlite://") {
             let path = Path::new(path.split('?').next().unwrap_or(path));
             let lock = lock_file(path)?;
-            let write = Database::connect(sqlite(path, 1)).await?;
-            let read = Database::connect(sqlite(path, 4)).await?;
+            let write = Database::connect(sqlite(path, 1, "-24000")).await?;
+            let read = Database::connect(sqlite(path, 4, "-4000")).await?;
             Ok(Self {
                 write,
                 read,
@@ -220,7 +220,7 @@ fn postgres(url: &str, connections: u32) -> ConnectOptions {
     options
 }
 
-fn sqlite(path: &Path, connections: u32) -> ConnectOptions {
+fn sqlite(path: &Path, connections: u32, cache: &'static str) -> ConnectOptions {
     let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", path.display()));
     options
         .max_connections(connections)
@@ -229,12 +229,12 @@ fn sqlite(path: &Path, connections: u32) -> ConnectOptions {
         .idle_timeout(None)
         .max_lifetime(None)
         .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(|options| {
+        .map_sqlx_sqlite_opts(move |options| {
             options
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .busy_timeout(Duration::from_secs(5))
-                .pragma("cache_size", "-16000")
+                .pragma("cache_size", cache)
                 // Pages of the log that are copied into the file together.
                 .pragma("wal_autocheckpoint", "8000")
         });

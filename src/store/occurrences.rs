@@ -60,7 +60,8 @@ pub async fn episodes(
     Ok(episodes)
 }
 
-/// Writes the rows that a batch made. Under `delivery` a job that is run again finds its own row.
+/// Writes the rows that a batch made. None of them can be there: what is known was read under the
+/// anomalies' locks. An id that is taken all the same is an error of the data, not a row to lose.
 ///
 /// # Errors
 /// What the database says.
@@ -101,7 +102,7 @@ pub async fn insert(tx: &impl ConnectionTrait, books: &Books) -> Result<(), DbEr
                SELECT r.id, r.counted_id, r.episode, r.anomaly_key, r.incident_id, r.source, \
                    r.fingerprint, r.series, r.starts_at, r.ended_at, r.occurred_at, \
                    r.last_seen_at, r.deliveries, r.labels{json} \
-               FROM {rows} WHERE true ON CONFLICT (id) DO NOTHING";
+               FROM {rows}";
     tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;
     Ok(())

@@ -9,7 +9,7 @@ use super::Bench;
 use super::body::Shape;
 use super::combination::On;
 use super::instance::Instance;
-use super::load::{Load, Plan, Tally};
+use super::load::{AS_FAST_AS_ANSWERED, Load, Plan, Tally};
 use super::row::{Bound, Row};
 
 const NAME: &str = "accept";
@@ -85,7 +85,7 @@ fn plan(bench: &Bench, address: std::net::SocketAddr, shape: Shape, together: us
         address,
         shape,
         together,
-        connections: bench.args.connections,
+        connections: bench.args.connections.unwrap_or(AS_FAST_AS_ANSWERED),
         rate: None,
         alerts: None,
     }

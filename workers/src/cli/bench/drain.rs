@@ -10,7 +10,7 @@ use super::body::Shape;
 use super::combination::On;
 use super::figures::written;
 use super::instance::Instance;
-use super::load::{Load, Plan};
+use super::load::{AS_FAST_AS_ANSWERED, Load, Plan};
 use super::progress::Progress;
 use super::row::{Bound, Row};
 
@@ -60,7 +60,7 @@ pub(super) async fn fill(
         address: instance.address,
         shape: Shape::Webhook,
         together,
-        connections: bench.args.connections,
+        connections: bench.args.connections.unwrap_or(AS_FAST_AS_ANSWERED),
         rate: None,
         alerts: Some(alerts),
     });

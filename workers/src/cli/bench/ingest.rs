@@ -7,7 +7,7 @@ use super::Bench;
 use super::body::Shape;
 use super::combination::On;
 use super::instance::Instance;
-use super::load::{Load, Plan};
+use super::load::{AT_A_PACE, Load, Plan};
 use super::row::{Bound, Row};
 
 /// How long it runs before it counts.
@@ -30,7 +30,7 @@ pub(super) async fn measure(bench: &mut Bench, on: On) -> anyhow::Result<()> {
         address: instance.address,
         shape: Shape::Webhook,
         together: 10,
-        connections: bench.args.connections,
+        connections: bench.args.connections.unwrap_or(AT_A_PACE),
         rate: Some(offered),
         alerts: None,
     });

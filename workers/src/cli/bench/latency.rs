@@ -12,7 +12,7 @@ use super::combination::On;
 use super::figures::quantile;
 use super::http::{Connection, refusal, write_request};
 use super::instance::Instance;
-use super::load::{Load, Plan};
+use super::load::{AT_A_PACE, Load, Plan};
 use super::row::{Bound, Row};
 
 /// Alerts per second that come in meanwhile.
@@ -62,7 +62,7 @@ async fn probe(bench: &Bench, instance: &Instance, rate: u32) -> anyhow::Result<
         address: instance.address,
         shape: Shape::Webhook,
         together: 10,
-        connections: bench.args.connections,
+        connections: bench.args.connections.unwrap_or(AT_A_PACE),
         rate: Some(f64::from(rate)),
         alerts: None,
     });

@@ -16,6 +16,10 @@ use super::progress::Progress;
 
 /// The pause before a request that was answered with 503 is sent again.
 const AGAIN: Duration = Duration::from_millis(100);
+/// Connections where each sends again as soon as it was answered.
+pub(super) const AS_FAST_AS_ANSWERED: usize = 16;
+/// Connections where a rate is to be kept up, however long answers take.
+pub(super) const AT_A_PACE: usize = 64;
 /// How often is looked how far it is.
 const LOOK: Duration = Duration::from_millis(200);
 
