@@ -268,7 +268,7 @@ impl Harness {
             }
             None => {
                 self.execute(&format!("DELETE FROM jobs WHERE queue = '{queue}'"))
-                    .await
+                    .await;
             }
         }
     }
