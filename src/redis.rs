@@ -10,6 +10,23 @@ use redis::{Client, ConnectionInfo, IntoConnectionInfo, RedisError, TlsCertifica
 
 use crate::config::Secret;
 
+/// Names scripts, each with a prelude before it. They may run where memory is full: what they add is
+/// little, and without them nothing would be taken out.
+macro_rules! scripts {
+    ($prelude:literal; $($name:ident: $file:literal,)*) => {
+        $(static $name: std::sync::LazyLock<redis::Script> = std::sync::LazyLock::new(|| {
+            redis::Script::new(concat!(
+                "#!lua flags=allow-oom\n",
+                include_str!($prelude),
+                include_str!($file)
+            ))
+        });)*
+    };
+}
+pub(crate) use scripts;
+
+/// The oldest version that will do: major and minor.
+const OLDEST: (u32, u32) = (7, 0);
 /// How long a command may take. One that takes longer counts as failed, and may have been done.
 const RESPONSE: Duration = Duration::from_secs(5);
 /// How long it may take to connect.
@@ -41,6 +58,14 @@ pub enum OpenError {
         path: PathBuf,
         /// What the system says.
         error: std::io::Error,
+    },
+    /// It is older than what our scripts are written for.
+    #[error("the Redis at {server} is version {version}; Tocsin needs {}.{} or newer", OLDEST.0, OLDEST.1)]
+    TooOld {
+        /// Host, port and database.
+        server: String,
+        /// What it says that it is.
+        version: String,
     },
     /// It does not answer, or refuses us.
     #[error("cannot use the Redis at {server}: {error}")]
@@ -86,13 +111,15 @@ impl Redis {
             client: client.map_err(OpenError::Url)?,
             prefix: prefix.into(),
         };
-        let durability = redis.durability().await;
-        let durability = durability.map_err(|error| OpenError::Unreachable {
-            server: server.clone(),
-            error,
-        })?;
+        let [about, memory, persistence] = match redis.ask().await {
+            Ok(answers) => answers,
+            Err(error) => return Err(OpenError::Unreachable { server, error }),
+        };
+        if let Some(version) = value(&about, "redis_version").filter(|v| is_too_old(v)) {
+            return Err(OpenError::TooOld { server, version });
+        }
         tracing::info!("queue and counter are in the Redis at {server}");
-        for warning in durability {
+        for warning in warnings(&memory, &persistence) {
             tracing::warn!("{warning}");
         }
         Ok(redis)
@@ -118,16 +145,13 @@ impl Redis {
         ConnectionManager::new_lazy_with_config(self.client.clone(), config)
     }
 
-    /// What is set such that alerts may be lost, in words. It needs no more than `INFO`.
-    async fn durability(&self) -> Result<Vec<String>, RedisError> {
-        let mut connection = self.connection()?;
+    /// What the server says of itself, its memory and its persistence. It needs no right but `INFO`.
+    async fn ask(&self) -> Result<[String; 3], RedisError> {
         let mut pipe = redis::pipe();
-        pipe.cmd("INFO")
-            .arg("memory")
-            .cmd("INFO")
-            .arg("persistence");
-        let (memory, persistence): (String, String) = pipe.query_async(&mut connection).await?;
-        Ok(warnings(&memory, &persistence))
+        for section in ["server", "memory", "persistence"] {
+            pipe.cmd("INFO").arg(section);
+        }
+        pipe.query_async(&mut self.connection()?).await
     }
 }
 
@@ -145,12 +169,20 @@ fn shown(info: &ConnectionInfo) -> String {
     format!("{}, database {}", info.addr(), info.redis_settings().db())
 }
 
+/// One line of what `INFO` answers.
+fn value(info: &str, name: &str) -> Option<String> {
+    let line = info
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.map(|value| value.trim().to_owned())
+}
+
+fn is_too_old(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < OLDEST
+}
+
 fn warnings(memory: &str, persistence: &str) -> Vec<String> {
-    let value = |info: &str, name: &str| {
-        let line = info.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|rest| rest.strip_prefix(':'))
-            .map(|value| value.trim().to_owned())
-    };
     let mut warnings = Vec::new();
     let policy = value(memory, "maxmemory_policy").unwrap_or_default();
     if !policy.is_empty() && policy != "noeviction" {
@@ -174,6 +206,22 @@ fn warnings(memory: &str, persistence: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_old_server_is_told_from_a_new_one() {
+        for (version, too_old) in [
+            ("6.2.14", true),
+            ("7.0.15", false),
+            ("8.0", false),
+            ("", true),
+        ] {
+            assert_eq!(is_too_old(version), too_old, "{version}");
+        }
+        assert_eq!(
+            value("a:1\r\nredis_version:7.0.15\r\n", "redis_version").as_deref(),
+            Some("7.0.15")
+        );
+    }
 
     #[test]
     fn what_may_be_lost_is_told_and_nothing_else() {

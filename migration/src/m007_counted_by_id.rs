@@ -1,6 +1,6 @@
 //! An occurrence that counts counts under its own id, which is unique as it is: an index of all
-//! counted ids would say it twice, and cost a quarter of an insert. What is left of it makes sure
-//! that an id of another kind would be unique, too.
+//! counted ids would say it twice, and cost a fifth of an insert. What is left of it is for an id
+//! that were not the row's own.
 
 use sea_orm_migration::prelude::*;
 

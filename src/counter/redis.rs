@@ -1,49 +1,41 @@
-//! The counter in Redis: one sorted set for each anomaly, `PREFIX:count:KEY`. A member is an id that
-//! is counted (16 bytes), its score the milliseconds at which it occurred.
+//! The counter in Redis: one sorted set for each anomaly, `PREFIX:count:UNIT:KEY`. A member is an id
+//! that is counted (16 bytes), its score the milliseconds at which it occurred.
 //!
-//! The rows are the truth. A set is trusted only while it holds the mark of the present epoch
-//! (`PREFIX:epoch`, and the run of the server), a member with the score -inf; any other is built
-//! from the rows when it is asked for. Whoever builds empties the set first, then reads the rows,
-//! and writes the mark last, if nobody else began meanwhile. What is counted beside that is added in
-//! any case: what is committed before the rows are read is in them, what is committed later is added
-//! after the set was emptied. So none is lost, whatever the order.
+//! The rows are the truth. A set is trusted only while it holds the mark of the present epoch, which
+//! is the server's run: a member with the score -inf. Any other is built from the rows when it is
+//! asked for. Whoever builds empties the set first, then reads the rows, and writes the mark last, if
+//! the set was not emptied again meanwhile. What is counted beside that is added in any case: what is
+//! committed before the rows are read is in them, what is committed later is added after the set was
+//! emptied. So none is lost, whatever the order.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use redis::RedisError;
 use redis::aio::ConnectionManager;
-use redis::{RedisError, Script};
 use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::{Counter, CounterError};
 use crate::domain::aggregation::Unit;
 use crate::domain::frequency::{COUNTED_AT_MOST, Counted, Counts, Window};
-use crate::redis::Redis;
+use crate::redis::{Redis, scripts};
 use crate::store::{Db, occurrences};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, millis};
 
 /// How long a set lives after it was built, in milliseconds; then it is built again, or was
 /// forgotten.
 const LIVES_MS: i64 = 31 * 86_400_000;
-/// How much longer than the longest window members are kept: clocks differ.
-const SLACK: Duration = Duration::from_secs(3600);
+/// How long members are kept: longer than the longest window, as clocks differ.
+const KEPT: Duration = Duration::from_secs(30 * 86_400 + 3600);
 /// Members that one script adds at most, and sets that one reads.
 const CHUNK: (usize, usize) = (1000, 100);
-/// How often a set is begun anew because another began to build it, too.
+/// How often a set is begun anew because it was emptied while it was built.
 const TRIES: usize = 10;
 
-macro_rules! scripts {
-    ($($name:ident: $file:literal,)*) => {
-        $(static $name: LazyLock<Script> = LazyLock::new(|| {
-            Script::new(concat!(include_str!("redis/prelude.lua"), include_str!($file)))
-        });)*
-    };
-}
-
 scripts! {
+    "redis/prelude.lua";
     COUNTS: "redis/counts.lua",
     ADD: "redis/add.lua",
     BEGIN: "redis/begin.lua",
@@ -53,7 +45,8 @@ scripts! {
 /// Counts in Redis; reads the rows only to build what Redis does not know.
 #[derive(Clone)]
 pub struct RedisCounter {
-    prefix: String,
+    /// What the sets' keys begin with.
+    sets: String,
     connection: ConnectionManager,
     db: Db,
     unit: Unit,
@@ -78,7 +71,7 @@ impl RedisCounter {
     /// The server cannot be used.
     pub fn new(redis: &Redis, db: Db, unit: Unit) -> Result<Self, RedisError> {
         Ok(Self {
-            prefix: redis.prefix().to_owned(),
+            sets: format!("{}:count:{}:", redis.prefix(), unit.name()),
             connection: redis.connection()?,
             db,
             unit,
@@ -86,11 +79,7 @@ impl RedisCounter {
     }
 
     fn set(&self, key: &str) -> String {
-        format!("{}:count:{key}", self.prefix)
-    }
-
-    fn epoch(&self) -> String {
-        format!("{}:epoch", self.prefix)
+        format!("{}{key}", self.sets)
     }
 
     async fn add_some(&self, counted: &[&Counted]) -> Result<(), CounterError> {
@@ -98,16 +87,14 @@ impl RedisCounter {
         for one in counted {
             of.entry(&one.anomaly_key).or_default().push(one);
         }
-        let oldest = Timestamp::now().before(Window::Month.length() + SLACK);
         let mut call = ADD.prepare_invoke();
-        call.arg(LIVES_MS).arg(oldest.0).arg(COUNTED_AT_MOST);
+        call.arg(LIVES_MS).arg(millis(KEPT)).arg(COUNTED_AT_MOST);
         for (key, counted) in of {
             call.key(self.set(key)).arg(counted.len());
             for one in counted {
                 call.arg(one.occurred_at.0).arg(one.id.as_bytes());
             }
         }
-        call.key(self.epoch());
         Ok(call.invoke_async(&mut self.connection.clone()).await?)
     }
 
@@ -123,7 +110,6 @@ impl RedisCounter {
             for key in chunk {
                 call.key(self.set(key));
             }
-            call.key(self.epoch());
             for window in Window::ALL {
                 call.arg(now.before(window.length()).0);
             }
@@ -142,25 +128,25 @@ impl RedisCounter {
         Ok(counts)
     }
 
-    /// Builds one set from the rows. Returns whether it is to be trusted now.
-    async fn build(&self, key: &str) -> Result<bool, CounterError> {
+    /// Builds one set from the rows, if it is not to be trusted.
+    async fn build(&self, key: &str) -> Result<(), CounterError> {
         let mut connection = self.connection.clone();
-        let (set, epoch) = (self.set(key), self.epoch());
-        let token = format!("?{}", Uuid::now_v7().simple());
+        let set = self.set(key);
+        let token = Uuid::now_v7().simple().to_string();
         let mut begin = BEGIN.prepare_invoke();
-        begin.key(&set).key(&epoch).arg(&token).arg(LIVES_MS);
+        begin.key(&set).arg(&token).arg(LIVES_MS);
         let mark: Option<String> = begin.invoke_async(&mut connection).await?;
         let Some(mark) = mark else {
-            return Ok(true);
+            return Ok(());
         };
-        let since = Timestamp::now().before(Window::Month.length() + SLACK);
+        // By whatever clock: the script forgets what is too old by the server's.
+        let since = Timestamp::now().before(2 * KEPT);
         let most = COUNTED_AT_MOST.unsigned_abs();
         let rows = occurrences::counted(self.db.read(), self.unit, key, since, most).await?;
         self.add(&rows).await?;
         let mut finish = FINISH.prepare_invoke();
-        finish.key(&set).key(&epoch).arg(&token).arg(&mark);
-        let finished: i64 = finish.invoke_async(&mut connection).await?;
-        Ok(finished == 1)
+        finish.key(&set).arg(&token).arg(&mark);
+        Ok(finish.invoke_async(&mut connection).await?)
     }
 }
 
@@ -193,7 +179,7 @@ impl Counter for RedisCounter {
             }
             counts = self.ask(keys, now).await?;
         }
-        let what = format!("its sets were begun anew by others {TRIES} times");
+        let what = format!("its sets were emptied {TRIES} times while they were built");
         Err(CounterError(what.into()))
     }
 }

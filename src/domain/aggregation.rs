@@ -30,6 +30,18 @@ pub enum Unit {
     Incident,
 }
 
+impl Unit {
+    /// As it is written in settings.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Episode => "episode",
+            Self::Delivery => "delivery",
+            Self::Incident => "incident",
+        }
+    }
+}
+
 /// How long an incident can be joined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -5,7 +5,7 @@ use std::fmt;
 use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 
-use super::frequency::{Counts, Window};
+use super::frequency::{Counts, Window, figure};
 
 /// An anomaly's level, in rising order.
 #[derive(
@@ -104,7 +104,7 @@ pub fn assess(counts: &Counts, lasts: Option<&str>, rules: &[Rule]) -> Assessmen
         .filter(|rule| counts.of(rule.window) >= rule.count)
         .max_by_key(|rule| rule.level)
         .map(|rule| {
-            let figure = counts.of(rule.window);
+            let figure = figure(counts.of(rule.window));
             let (window, count) = (rule.window.name(), rule.count);
             (rule.level, format!("{figure} in {window} (≥ {count})"))
         });

@@ -13,6 +13,16 @@ use crate::time::Timestamp;
 /// number means "or more".
 pub const COUNTED_AT_MOST: i64 = 100_000;
 
+/// A count as people read it.
+#[must_use]
+pub fn figure(count: i64) -> String {
+    if count >= COUNTED_AT_MOST {
+        format!("{COUNTED_AT_MOST}+")
+    } else {
+        count.to_string()
+    }
+}
+
 /// One of the four sliding windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Window {

@@ -13,11 +13,9 @@
 //! A job is in flight while its entry is pending: the group knows who holds it, since when, and how
 //! often it was delivered. What was given back is pending with `:ready`, or with `:suspect` if it
 //! may be handed out only alone. All times are the server's. What must be one step is one script
-//! (`redis/*.lua`, each after `prelude.lua`) or one transaction.
+//! (`redis/*.lua`, each after `prelude.lua`).
 
 mod entry;
-
-use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use redis::aio::ConnectionManager;
@@ -30,13 +28,13 @@ use super::store::{
     QueueStore, Reclaimed, SUSPECT_AFTER, Schedule, WARY,
 };
 use crate::jobs::derived_id;
-use crate::redis::Redis;
+use crate::redis::{Redis, scripts};
 use crate::time::{Clock, Timestamp, millis};
 use entry::{Parts, claimed, entry_id, written};
 
 /// Jobs, answers or leases that one script works on at most.
 const CHUNK: usize = 200;
-/// Entries that one transaction removes at most.
+/// Entries that one script removes at most.
 const REMOVED_AT_ONCE: usize = 1000;
 /// Due jobs that a fetch makes ready at most, on its way.
 const PROMOTED_BY_FETCH: usize = 500;
@@ -45,19 +43,13 @@ const SILENCE_MS: i64 = 5000;
 /// The consumers' group.
 const GROUP: &str = "workers";
 
-macro_rules! scripts {
-    ($($name:ident: $file:literal,)*) => {
-        $(static $name: LazyLock<Script> = LazyLock::new(|| {
-            Script::new(concat!(include_str!("redis/prelude.lua"), include_str!($file)))
-        });)*
-    };
-}
-
 scripts! {
+    "redis/prelude.lua";
     PUSH: "redis/push.lua",
     READY: "redis/ready.lua",
     RECLAIM: "redis/reclaim.lua",
     REMOVE: "redis/remove.lua",
+    REMOVE_NAMED: "redis/remove_named.lua",
     AGAIN: "redis/again.lua",
     BACK: "redis/back.lua",
     EXTEND: "redis/extend.lua",
@@ -152,24 +144,19 @@ impl RedisQueue {
     async fn remove(&self, queue: &str, leases: &[Lease]) -> Result<(), QueueError> {
         let (named, plain): (Vec<&Lease>, Vec<&Lease>) =
             leases.iter().partition(|lease| lease.place.named);
-        let stream = self.stream(queue);
         for chunk in plain.chunks(REMOVED_AT_ONCE) {
-            let entries: Vec<String> = chunk.iter().map(|lease| entry_id(lease.place)).collect();
-            let mut both = pipe();
-            both.atomic();
-            both.cmd("XACK")
-                .arg(&stream)
-                .arg(GROUP)
-                .arg(&entries)
-                .ignore();
-            both.cmd("XDEL").arg(&stream).arg(&entries).ignore();
-            both.exec_async(&mut self.answers.clone()).await?;
-        }
-        for chunk in named.chunks(CHUNK) {
             let call = chunk.iter().fold(self.call(&REMOVE, queue), |call, lease| {
                 call.arg(entry_id(lease.place))
-                    .arg(lease.id.simple().to_string())
             });
+            call.on::<()>(&self.answers).await?;
+        }
+        for chunk in named.chunks(CHUNK) {
+            let call = chunk
+                .iter()
+                .fold(self.call(&REMOVE_NAMED, queue), |call, lease| {
+                    call.arg(entry_id(lease.place))
+                        .arg(lease.id.simple().to_string())
+                });
             call.on::<()>(&self.answers).await?;
         }
         Ok(())

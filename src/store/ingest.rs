@@ -20,7 +20,8 @@ pub struct Committed {
     /// Incidents to push `CalculateTier` for: those whose mark this batch set, and those of
     /// redelivered jobs that are still marked.
     pub due: Vec<Uuid>,
-    /// Incidents that this batch made due, whether their marks were set already or not.
+    /// Incidents that this batch made due, whether their marks were set already or not, and those of
+    /// redelivered jobs: whoever had them before may have died between commit and count.
     pub touched: Vec<Uuid>,
     /// Every id that the batch touched, for a counter that does not count rows.
     pub counted: Vec<Counted>,
@@ -79,7 +80,7 @@ pub async fn commit(
         touched: books
             .incidents
             .values()
-            .filter(|i| i.tier_due)
+            .filter(|i| i.tier_due || redelivered.contains(&i.id))
             .map(|i| i.id)
             .collect(),
         counted: books.counted(policy.unit),

@@ -22,6 +22,8 @@ use uuid::Uuid;
 
 use crate::harness::{On, Scratch};
 use crate::on_both;
+
+mod redis;
 use crate::redis_keys::RedisKeys;
 
 /// Later than any server's clock: Redis forgets what is older than the longest window by its own.
@@ -42,7 +44,7 @@ struct Desk {
     db: Db,
     unit: Unit,
     counters: Vec<(&'static str, Arc<dyn Counter>)>,
-    _keys: RedisKeys,
+    keys: RedisKeys,
     _scratch: Scratch,
 }
 
@@ -54,7 +56,7 @@ impl Desk {
         let keys = RedisKeys::in_turn();
         Self {
             counters: counters(&db, unit, &keys).await,
-            _keys: keys,
+            keys,
             db,
             unit,
             _scratch: scratch,

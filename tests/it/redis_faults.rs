@@ -4,6 +4,7 @@
 mod access;
 mod cuts;
 mod emptied;
+mod full;
 mod hang;
 mod million;
 

@@ -28,7 +28,7 @@ const COMMIT: Duration = Duration::from_secs(30);
 const TRIES: u32 = 3;
 /// How often that which must follow a commit is tried again on the spot, at growing distances: it
 /// was decided, and without it nobody hears of it before the next recount.
-const FOLLOW_UP_TRIES: u32 = 5;
+const FOLLOW_UP_TRIES: u32 = 8;
 
 /// One delivered alert.
 ///
@@ -145,7 +145,16 @@ impl Batcher {
     async fn pass(self: &Arc<Self>, waiting: &mut Vec<Waiting>) {
         let mut parts = vec![std::mem::take(waiting)];
         while let Some(mut part) = parts.pop() {
-            match self.commit(&part).await {
+            let mut result = self.commit(&part).await;
+            if part.len() == 1
+                && result
+                    .as_ref()
+                    .is_err_and(|error| cause(error) == Cause::Data)
+            {
+                // Another process may have entered the same just now; then it is known.
+                result = self.commit(&part).await;
+            }
+            match result {
                 Ok(committed) => {
                     let batcher = Arc::clone(self);
                     tokio::spawn(async move {
@@ -266,15 +275,18 @@ impl Batcher {
     }
 }
 
-/// Does what must follow a commit; a server that is starting again is waited for, for some seconds.
+/// Does what must follow a commit; a server that is starting again is waited for, for half
+/// a minute.
 async fn patiently<T, E, F>(work: impl Fn() -> F) -> Result<T, E>
 where
     F: Future<Output = Result<T, E>>,
+    E: std::fmt::Display,
 {
     let mut pause = Duration::from_millis(100);
     for _ in 0..FOLLOW_UP_TRIES {
-        if let Ok(done) = work().await {
-            return Ok(done);
+        match work().await {
+            Ok(done) => return Ok(done),
+            Err(error) => tracing::debug!("what follows a commit is tried again: {error}"),
         }
         tokio::time::sleep(pause).await;
         pause *= 2;

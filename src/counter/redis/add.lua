@@ -1,13 +1,15 @@
--- ARGV: ms that a set lives, ms of the oldest that is kept, most members, then for each set: how
--- many members, and score and member of each.
+-- ARGV: ms that a set lives, ms that members are kept, most members, then for each set: how many
+-- members, and score and member of each.
+local clock = redis.call('TIME')
+local oldest = string.format('(%.0f', clock[1] * 1000 - tonumber(ARGV[2]))
 local at = 4
-for i = 1, sets do
-  local set, n = KEYS[i], tonumber(ARGV[at])
+for _, set in ipairs(KEYS) do
+  local n = tonumber(ARGV[at])
   -- The earliest time that was ever told is the one that counts.
   redis.call('ZADD', set, 'LT', unpack(ARGV, at + 1, at + 2 * n))
   at = at + 2 * n + 1
   redis.call('PEXPIRE', set, ARGV[1], 'NX')
-  redis.call('ZREMRANGEBYSCORE', set, '(-inf', '(' .. ARGV[2])
+  redis.call('ZREMRANGEBYSCORE', set, '(-inf', oldest)
   local marks = redis.call('ZCOUNT', set, '-inf', '-inf')
   local excess = redis.call('ZCARD', set) - marks - tonumber(ARGV[3])
   if excess > 0 then

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::{Ack, Answer, Consumer, Patience, Verdict};
+use super::{Ack, Answer, Consumer, Lease, Patience, Verdict};
+use crate::queue::store::QueueError;
 use crate::store::dead_letters::{self, Burial};
 
 /// Answers that are settled together at most.
@@ -24,7 +25,7 @@ pub(super) async fn run(consumer: Arc<Consumer>, mut answered: mpsc::UnboundedRe
             return;
         }
         while !acks.is_empty() {
-            match consumer.settle(&acks).await {
+            match consumer.settle_held(&mut acks).await {
                 Ok(()) => {
                     patience.succeeded();
                     consumer.release(acks.iter().map(|ack| &ack.held));
@@ -57,6 +58,38 @@ impl Ack {
 }
 
 impl Consumer {
+    async fn settle_held(
+        &self,
+        acks: &mut Vec<Ack>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.drop_lost_burials(acks).await?;
+        self.settle(acks).await
+    }
+
+    /// Only who holds a job may bury it: one that stood still may have lost it to another, whose
+    /// work it would declare dead.
+    async fn drop_lost_burials(&self, acks: &mut Vec<Ack>) -> Result<(), QueueError> {
+        let leases: Vec<Lease> = acks
+            .iter()
+            .filter(|ack| matches!(ack.verdict, Verdict::Bury { .. }))
+            .map(|ack| ack.held.lease)
+            .collect();
+        if leases.is_empty() {
+            return Ok(());
+        }
+        let (store, queue) = (self.queues.store(), self.policy.queue);
+        let held = store.extend(queue, &self.name, &leases).await?;
+        let lost = |ack: &mut Ack| {
+            matches!(ack.verdict, Verdict::Bury { .. }) && !held.contains(&ack.held.lease.id)
+        };
+        for ack in acks.extract_if(.., lost) {
+            self.count("stale");
+            self.release(std::iter::once(&ack.held));
+            ack.confirm();
+        }
+        Ok(())
+    }
+
     /// Dead letters are written before their jobs leave the queue: whoever dies in between finds
     /// the job again, and its dead letter.
     async fn settle(&self, acks: &[Ack]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

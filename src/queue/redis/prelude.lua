@@ -71,18 +71,26 @@ local function add_later(due, job, errors)
   redis.call('ZADD', delayed, int(due), cmsgpack.pack({job, errors}))
 end
 
--- Whether this consumer still holds this delivery.
+-- Whether this consumer still holds this delivery; nobody holds anything if the group is gone.
 local function holds(consumer, entry, delivery)
-  local found = redis.call('XPENDING', stream, group, entry, entry, 1)[1]
-  return found and found[2] == consumer and found[4] == tonumber(delivery)
+  local found = redis.pcall('XPENDING', stream, group, entry, entry, 1)
+  if found.err or not found[1] then
+    return false
+  end
+  return found[1][2] == consumer and found[1][4] == tonumber(delivery)
 end
 
 -- Moves what is due to the stream, at most `limit`; returns how many.
 local function promote(limit)
   local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', int(now), 'LIMIT', 0, limit)
   for _, packed in ipairs(due) do
-    local job = cmsgpack.unpack(packed)
-    add(job[1], job[2])
+    local readable, job = pcall(cmsgpack.unpack, packed)
+    if readable and type(job) == 'table' and type(job[1]) == 'string' and type(job[2]) == 'string' then
+      add(job[1], job[2])
+    else
+      -- Nobody's: who fetches it cannot read it either, and keeps its bytes as a dead letter.
+      add(packed, '')
+    end
     redis.call('ZREM', delayed, packed)
   end
   return #due

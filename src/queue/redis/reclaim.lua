@@ -8,8 +8,8 @@ if is_paused() or redis.call('EXISTS', base .. ':grace') == 1 then
 end
 local lease, consumer, limit, few = ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 local suspect_after, alone = tonumber(ARGV[7]), ARGV[8] == '1'
-local PAGE = 1000
-local some, wary, suspect = {}, {}, nil
+local PAGE, PAGES = 1000, 20
+local some, wary, suspect, pages = {}, {}, nil, 0
 
 local from = '-'
 repeat
@@ -30,7 +30,8 @@ repeat
   if #page > 0 then
     from = '(' .. page[#page][1]
   end
-until #page < PAGE or #some >= limit
+  pages = pages + 1
+until #page < PAGE or #some >= limit or pages >= PAGES
 
 if suspect and alone then
   return {0, claim(consumer, suspect[1], suspect[4] + 1)}

@@ -1,8 +1,5 @@
--- Removes jobs whose ids are kept. ARGV: shift, then for each: entry, id.
-for i = 2, #ARGV, 2 do
-  redis.call('XACK', stream, group, ARGV[i])
-  if redis.call('XDEL', stream, ARGV[i]) == 1 then
-    redis.call('SREM', ids, ARGV[i + 1])
-  end
-end
+-- Removes jobs, in one step: where memory is full a transaction is refused, and a script is not.
+-- ARGV: shift, entries.
+redis.call('XACK', stream, group, unpack(ARGV, 2))
+redis.call('XDEL', stream, unpack(ARGV, 2))
 return 0

@@ -4,6 +4,7 @@
 use chrono::DateTime;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
 use tocsin::domain::escalation::Level;
+use tocsin::domain::frequency::figure;
 use tocsin::domain::tier::Tier;
 use tocsin::entity::incidents;
 use tocsin::entity::notifications::Kind;
@@ -22,8 +23,6 @@ const NAME: usize = 100;
 const REASON: usize = 200;
 /// The longest description.
 const DESCRIPTION: usize = 600;
-/// Counters keep this many; from there on it is "so many, or more".
-const COUNTED_MOST: i64 = 100_000;
 
 /// The lines of a card. Together they stay far below 4,096 UTF-16 code units.
 pub(super) fn lines(card: &Card) -> Vec<Line> {
@@ -170,14 +169,6 @@ fn figures(card: &Card) -> Option<Line> {
     ];
     let figures = windows.map(|(window, count)| format!("{window} {}", figure(count)));
     Some(Line::new().text(format!("Seen: {}", figures.join(" · "))))
-}
-
-fn figure(count: i64) -> String {
-    if count >= COUNTED_MOST {
-        format!("{COUNTED_MOST}+")
-    } else {
-        count.to_string()
-    }
 }
 
 fn tier(card: &Card) -> Option<Line> {

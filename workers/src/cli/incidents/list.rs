@@ -2,6 +2,7 @@
 
 use comfy_table::{Cell, Row};
 use serde_json::Value;
+use tocsin::domain::frequency::figure;
 use tocsin::time::Timestamp;
 
 use super::super::age;
@@ -54,7 +55,7 @@ fn counts(incident: &Value) -> Cell {
     let count = |window: &str| number(incident, &format!("/frequency_stats/count_{window}"));
     let counts: Option<Vec<String>> = ["1h", "24h", "7d", "30d"]
         .into_iter()
-        .map(|window| count(window).map(|count| count.to_string()))
+        .map(|window| count(window).map(figure))
         .collect();
     cell(&or_dash(counts.unwrap_or_default().join("/")))
 }

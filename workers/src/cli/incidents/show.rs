@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Context;
 use serde_json::Value;
+use tocsin::domain::frequency;
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
@@ -127,7 +128,7 @@ fn tier_and_why(incident: &Value) -> String {
 fn frequency(incident: &Value) -> String {
     let counts = ["1h", "24h", "7d", "30d"].into_iter().filter_map(|window| {
         let count = number(incident, &format!("/frequency_stats/count_{window}"))?;
-        Some(format!("{count} in {window}"))
+        Some(format!("{} in {window}", frequency::figure(count)))
     });
     counts.collect::<Vec<_>>().join(", ")
 }
