@@ -78,6 +78,7 @@ impl Consumer {
             return Ok(());
         }
         let (store, queue) = (self.queues.store(), self.policy.queue);
+        let _turn = self.settling.lock().await;
         let held = store.extend(queue, &self.name, &leases).await?;
         let lost = |ack: &mut Ack| {
             matches!(ack.verdict, Verdict::Bury { .. }) && !held.contains(&ack.held.lease.id)
