@@ -15,6 +15,7 @@ mod m004_repairs;
 mod m005_notifications;
 mod m006_queue;
 mod m007_counted_by_id;
+mod m008_operations;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m005_notifications::Migration),
             Box::new(m006_queue::Migration),
             Box::new(m007_counted_by_id::Migration),
+            Box::new(m008_operations::Migration),
         ]
     }
 }

@@ -26,6 +26,8 @@ pub struct Model {
     pub last_seen: Option<Timestamp>,
     /// Counted in all.
     pub total: i64,
+    /// How many of these retention took the rows of.
+    pub pruned_total: i64,
     /// Its level.
     pub level: Level,
     /// How often the level rose.

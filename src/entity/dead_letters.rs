@@ -31,6 +31,12 @@ pub struct Model {
     pub enqueued_at: Timestamp,
     /// When it died.
     pub died_at: Timestamp,
+    /// Since when the push of its replay is owed; null if none is.
+    pub push_owed_since: Option<Timestamp>,
+    /// When somebody replayed or discarded it.
+    pub decided_at: Option<Timestamp>,
+    /// Who did.
+    pub decided_by: Option<String>,
 }
 
 /// No relation is followed through the entities.

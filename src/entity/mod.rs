@@ -1,6 +1,7 @@
 //! SeaORM's view of the tables: shape only.
 
 pub mod anomalies;
+pub mod audit;
 pub mod dead_letters;
 pub mod effectiveness;
 pub mod incidents;

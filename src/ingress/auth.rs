@@ -1,6 +1,9 @@
 //! Who may come in: tokens, compared in constant time.
 
-use axum::extract::{Request, State};
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -10,6 +13,20 @@ use subtle::ConstantTimeEq;
 
 use super::{Ingress, Problem};
 use crate::config::Secret;
+use crate::store::audit::Actor;
+
+/// Who calls, as the check of the token found out. Handlers that change something take it for the
+/// audit.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Caller(pub(super) Actor);
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
 
 /// Senders of webhooks: bearer, or basic with the token as password.
 pub(super) async fn webhook(
@@ -25,13 +42,16 @@ pub(super) async fn webhook(
 /// Users of the API: bearer.
 pub(super) async fn api(
     State(ingress): State<Ingress>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    check(
-        ingress.context.config.api_token.as_ref(),
-        bearer(request.headers()),
-    )?;
+    let token = ingress.context.config.api_token.as_ref();
+    check(token, bearer(request.headers()))?;
+    let token = token.map_or("anyone", |_| "operate").to_owned();
+    request.extensions_mut().insert(Caller(Actor {
+        token,
+        ..Actor::default()
+    }));
     Ok(next.run(request).await)
 }
 

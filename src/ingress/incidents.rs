@@ -7,12 +7,13 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::auth::Caller;
 use super::pages::{Asked, Asking, Page};
 use super::{Ingress, Problem, body};
 use crate::domain::escalation::Level;
 use crate::entity::{anomalies, incidents, occurrences};
 use crate::store::incidents::{Deed, act, find};
-use crate::store::lists;
+use crate::store::{audit, lists};
 
 /// An incident as it is answered: its row, and what its anomaly says.
 #[derive(Debug, Serialize)]
@@ -89,21 +90,30 @@ struct By {
 pub(super) async fn acknowledge(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
+    caller: Caller,
     body: Body,
 ) -> Result<Json<View>, Problem> {
-    do_to(&ingress, &id, Deed::Acknowledge, body).await
+    do_to(&ingress, &id, Deed::Acknowledge, caller, body).await
 }
 
 pub(super) async fn resolve(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
+    caller: Caller,
     body: Body,
 ) -> Result<Json<View>, Problem> {
-    do_to(&ingress, &id, Deed::Resolve, body).await
+    do_to(&ingress, &id, Deed::Resolve, caller, body).await
 }
 
-async fn do_to(ingress: &Ingress, id: &str, deed: Deed, body: Body) -> Result<Json<View>, Problem> {
+async fn do_to(
+    ingress: &Ingress,
+    id: &str,
+    deed: Deed,
+    Caller(mut actor): Caller,
+    body: Body,
+) -> Result<Json<View>, Problem> {
     let By { operator } = body::json(body).await?;
+    actor.operator.clone_from(&operator);
     let (context, id) = (&ingress.context, parse(id)?);
     let key = find(context.db.read(), id)
         .await?
@@ -113,7 +123,15 @@ async fn do_to(ingress: &Ingress, id: &str, deed: Deed, body: Body) -> Result<Js
     let locked = crate::store::anomalies::lock(&tx, &key).await?;
     let (anomaly, now) = locked.ok_or_else(unknown)?;
     let incident = find(&tx, id).await?.ok_or_else(unknown)?;
-    let done = act(&tx, incident, deed, operator, context.clock.of_store(now)).await?;
+    let now = context.clock.of_store(now);
+    let done = act(&tx, incident, deed, operator, now).await?;
+    let target = id.to_string();
+    let written = audit::Deed {
+        action: deed.action(),
+        target: &target,
+        detail: serde_json::json!({"possible": done.is_some()}),
+    };
+    audit::record(&tx, &actor, written, now).await?;
     tx.commit().await?;
     let detail = "the incident is resolved; it cannot be acknowledged any more";
     let incident = done.ok_or_else(|| Problem::new(StatusCode::CONFLICT, detail))?;

@@ -49,6 +49,9 @@ pub async fn bury(db: &impl ConnectionTrait, burials: &[Burial<'_>]) -> Result<(
             Column::State,
             Column::Replay,
             Column::DiedAt,
+            Column::PushOwedSince,
+            Column::DecidedAt,
+            Column::DecidedBy,
         ]);
         Entity::insert_many(rows)
             .on_conflict(again)
@@ -72,6 +75,9 @@ fn row(burial: &Burial<'_>) -> ActiveModel {
         replay: Set(number(burial.held.lease.replay as usize)),
         enqueued_at: Set(burial.held.enqueued_at),
         died_at: Set(burial.died_at),
+        push_owed_since: Set(None),
+        decided_at: Set(None),
+        decided_by: Set(None),
     }
 }
 

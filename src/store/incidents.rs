@@ -302,6 +302,17 @@ pub enum Deed {
     Resolve,
 }
 
+impl Deed {
+    /// As the audit calls it.
+    #[must_use]
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::Acknowledge => "incident.acknowledge",
+            Self::Resolve => "incident.resolve",
+        }
+    }
+}
+
 /// Writes what a person did, if it changes anything: doing it again does not. Returns the incident
 /// as it is then, or `None` if a resolved one was to be acknowledged.
 ///

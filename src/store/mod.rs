@@ -7,6 +7,7 @@
 //! anomaly's row first; see [`anomalies::lock`].
 
 pub mod anomalies;
+pub mod audit;
 pub mod db;
 pub mod dead_letters;
 pub mod error;

@@ -1,0 +1,34 @@
+//! One thing that an operator did.
+
+use sea_orm::entity::prelude::*;
+
+use crate::time::Timestamp;
+
+/// One thing that an operator did.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize)]
+#[sea_orm(table_name = "audit")]
+pub struct Model {
+    /// UUIDv7.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    /// When.
+    pub at: Timestamp,
+    /// Whose token it was: the role, and the beginning of the token's hash.
+    pub actor: String,
+    /// Who it was, by their own account.
+    pub operator: Option<String>,
+    /// What was done, for instance `incident.resolve`.
+    pub action: String,
+    /// To what, for instance an incident's id or a queue's name.
+    pub target: String,
+    /// What else there is to know.
+    pub detail: Json,
+    /// The request that asked for it.
+    pub request_id: Option<String>,
+}
+
+/// No relation is followed through the entities.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
