@@ -237,6 +237,8 @@ impl Default for QueueSettings {
 pub struct Retention {
     /// Occurrences, past their end.
     pub occurrences: Span,
+    /// Dead letters, past their death and what was decided about them.
+    pub dead_letters: Span,
     /// Everything else.
     pub rest: Span,
 }
@@ -246,6 +248,7 @@ impl Default for Retention {
         const DAY: u64 = 24 * 3600;
         Self {
             occurrences: Span::secs(30 * DAY),
+            dead_letters: Span::secs(400 * DAY),
             rest: Span::secs(400 * DAY),
         }
     }
@@ -329,6 +332,9 @@ impl Config {
             return Err(
                 "retention must be at least 30d: the longest window counts them".to_owned(),
             );
+        }
+        if self.retention.dead_letters.0 < Duration::from_secs(24 * 3600) {
+            return Err("retention.dead_letters must be at least 1d".to_owned());
         }
         Ok(())
     }

@@ -46,6 +46,15 @@ pub struct ByMessage {
     pub outcome: &'static str,
 }
 
+/// Labels by queue and what was decided.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByDecision {
+    /// The queue.
+    pub queue: &'static str,
+    /// `replayed` or `discarded`.
+    pub decision: &'static str,
+}
+
 /// All metrics, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -82,6 +91,12 @@ pub struct Metrics {
     pub in_flight: Family<ByQueue, Gauge>,
     /// How long the oldest ready job has waited.
     pub oldest_seconds: Family<ByQueue, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    /// Dead letters that nobody has dealt with.
+    pub dead: Family<ByQueue, Gauge>,
+    /// How long ago the oldest of them died.
+    pub dead_seconds: Family<ByQueue, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    /// Dead letters by what was decided about them.
+    pub decided: Family<ByDecision, Counter>,
 }
 
 impl Default for Metrics {
@@ -116,6 +131,9 @@ impl Metrics {
             delayed: Family::default(),
             in_flight: Family::default(),
             oldest_seconds: Family::default(),
+            dead: Family::default(),
+            dead_seconds: Family::default(),
+            decided: Family::default(),
         };
         metrics.registry = Arc::new(metrics.register());
         metrics
@@ -180,6 +198,22 @@ impl Metrics {
             "How long the oldest ready job has waited",
             Unit::Seconds,
             m.oldest_seconds,
+        );
+        r.register(
+            "dead_letters",
+            "Dead letters that nobody has dealt with",
+            m.dead,
+        );
+        r.register_with_unit(
+            "dead_letters_oldest_age",
+            "How long ago the oldest of them died",
+            Unit::Seconds,
+            m.dead_seconds,
+        );
+        r.register(
+            "dead_letters_decided",
+            "Dead letters by what was decided about them",
+            m.decided,
         );
         r
     }

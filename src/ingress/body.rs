@@ -38,7 +38,15 @@ pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
 
 /// Reads a request to the API; an empty body is taken as `{}`.
 pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
-    let bytes = read(body, API_BYTES).await?;
+    json_within(body, API_BYTES).await
+}
+
+/// Reads a request to the API that may be large; an empty body is taken as `{}`.
+pub(super) async fn json_within<T: DeserializeOwned>(
+    body: Body,
+    limit: usize,
+) -> Result<T, Problem> {
+    let bytes = read(body, limit).await?;
     let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
     serde_json::from_slice(bytes).map_err(|error| Problem::bad_request(error.to_string()))
 }

@@ -3,6 +3,7 @@
 mod anomalies;
 mod auth;
 mod body;
+mod dead_letters;
 mod gate;
 mod health;
 mod incidents;
@@ -52,6 +53,15 @@ pub fn router(ingress: &Ingress) -> Router {
             "/anomalies/{key}/permanent-fix",
             post(anomalies::fix).delete(anomalies::unfix),
         )
+        .route("/dead-letters", get(dead_letters::list))
+        .route("/dead-letters/export", get(dead_letters::export))
+        .route("/dead-letters/replay", post(dead_letters::replay_many))
+        .route("/dead-letters/discard", post(dead_letters::discard_many))
+        .route(
+            "/dead-letters/{id}",
+            get(dead_letters::show).delete(dead_letters::discard),
+        )
+        .route("/dead-letters/{id}/replay", post(dead_letters::replay))
         .route("/queues", get(queues::list))
         .route("/queues/{name}/pause", post(queues::pause))
         .route("/queues/{name}/resume", post(queues::resume))

@@ -13,6 +13,7 @@ pub mod backend;
 mod bells;
 pub mod consumer;
 pub mod redis;
+pub mod replay;
 pub mod schedule;
 pub mod sql;
 pub mod store;

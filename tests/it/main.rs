@@ -21,6 +21,7 @@ mod books;
 mod conformance;
 mod consumer;
 mod counter;
+mod dead_letters;
 mod fleet;
 mod flow;
 mod inputs;
