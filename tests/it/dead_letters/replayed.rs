@@ -68,7 +68,7 @@ on_all! {
         assert_eq!(counts(&h).await, [
             json!([COUNTED, 5, 0, 5]), json!([CURSED, 20, 0, 20]), json!(["Healthy", 20, 0, 20]),
         ]);
-        assert_eq!(h.sql("SELECT sum(total) FROM anomalies").await, 45);
+        assert_eq!(h.sql("SELECT CAST(sum(total) AS bigint) FROM anomalies").await, 45);
         let at = format!("SELECT count(*) FROM occurrences WHERE occurred_at BETWEEN {} AND {}", received.0, received.0 + 5000);
         assert_eq!(h.sql(&at).await, 45);
         assert_eq!(h.telegram.taken().len(), told + 1, "only the incident that is new is told");

@@ -4,6 +4,7 @@
 mod age;
 mod bench;
 mod client;
+mod dead;
 mod error;
 mod fields;
 mod health;
@@ -16,6 +17,7 @@ mod table;
 
 pub use bench::BenchArgs;
 pub use client::Remote;
+pub use dead::DeadArgs;
 pub use health::HealthArgs;
 pub use incidents::IncidentsArgs;
 pub use queues::QueuesArgs;
