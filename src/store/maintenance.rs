@@ -106,7 +106,12 @@ pub const OCCURRENCES: Prune = Prune {
 };
 
 /// Everything else that grows.
-pub const REST: [Prune; 5] = [
+pub const REST: [Prune; 6] = [
+    Prune {
+        what: "deeds in the audit",
+        sql: "DELETE FROM audit WHERE id IN (SELECT id FROM audit \
+              WHERE at < $1 ORDER BY id LIMIT $2)",
+    },
     Prune {
         what: "notifications",
         sql: "DELETE FROM notifications WHERE id IN (SELECT id FROM notifications \

@@ -2,6 +2,7 @@
 //! benchmark, which starts its own.
 
 mod age;
+mod audit;
 mod bench;
 mod client;
 mod error;
@@ -13,7 +14,9 @@ mod queues;
 mod repair;
 mod simulate;
 mod table;
+mod token;
 
+pub use audit::AuditArgs;
 pub use bench::BenchArgs;
 pub use client::Remote;
 pub use health::HealthArgs;
