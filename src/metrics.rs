@@ -55,6 +55,13 @@ pub struct ByDecision {
     pub decision: &'static str,
 }
 
+/// Labels by what a token was needed for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByRole {
+    /// `webhook`, `read` or `operate`.
+    pub role: &'static str,
+}
+
 /// All metrics, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -83,6 +90,8 @@ pub struct Metrics {
     pub messages: Family<ByMessage, Counter>,
     /// Times that a store could not be reached.
     pub store_errors: Family<ByQueue, Counter>,
+    /// Requests without the token that they need.
+    pub auth_failures: Family<ByRole, Counter>,
     /// Jobs that could run now.
     pub ready: Family<ByQueue, Gauge>,
     /// Jobs that wait for their time.
@@ -127,6 +136,7 @@ impl Metrics {
             ingest_seconds: latencies(),
             messages: Family::default(),
             store_errors: Family::default(),
+            auth_failures: Family::default(),
             ready: Family::default(),
             delayed: Family::default(),
             in_flight: Family::default(),
@@ -189,6 +199,11 @@ impl Metrics {
             "store_errors",
             "Times that the queue's store failed",
             m.store_errors,
+        );
+        r.register(
+            "auth_failures",
+            "Requests without the token that they need",
+            m.auth_failures,
         );
         r.register("queue_ready", "Jobs that could run now", m.ready);
         r.register("queue_delayed", "Jobs that wait for their time", m.delayed);

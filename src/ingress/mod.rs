@@ -1,9 +1,12 @@
 //! The ingress: webhooks in, API, health and metrics.
 
 mod anomalies;
+mod attempts;
+mod audit;
 mod auth;
 mod body;
 mod dead_letters;
+mod envelope;
 mod gate;
 mod health;
 mod incidents;
@@ -11,23 +14,21 @@ mod pages;
 mod problem;
 mod queues;
 mod repairs;
+mod serve;
 mod webhooks;
 
-use std::future::IntoFuture;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::context::Context;
 use crate::sources::SOURCES;
 pub use gate::Gate;
 pub use problem::Problem;
+pub use serve::serve;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -40,6 +41,7 @@ pub struct Ingress {
 
 /// Every route.
 pub fn router(ingress: &Ingress) -> Router {
+    let guard = Arc::new(auth::Guard::new(&ingress.context));
     let api = Router::new()
         .route("/incidents", get(incidents::list))
         .route("/incidents/{id}", get(incidents::show))
@@ -62,21 +64,23 @@ pub fn router(ingress: &Ingress) -> Router {
             get(dead_letters::show).delete(dead_letters::discard),
         )
         .route("/dead-letters/{id}/replay", post(dead_letters::replay))
+        .route("/audit", get(audit::list))
         .route("/queues", get(queues::list))
         .route("/queues/{name}/pause", post(queues::pause))
         .route("/queues/{name}/resume", post(queues::resume))
-        .route_layer(from_fn_with_state(ingress.clone(), auth::api));
+        .route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
     let mut webhooks = Router::new();
     for source in SOURCES {
         let take = move |state, body| webhooks::take(source, state, body);
         webhooks = webhooks.route(&format!("/{}", source.name), post(take));
     }
-    let webhooks = webhooks.route_layer(from_fn_with_state(ingress.clone(), auth::webhook));
+    let webhooks = webhooks.route_layer(from_fn_with_state(guard, auth::webhook));
     health_router()
         .nest("/api/v1", api.merge(webhooks))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(from_fn(envelope::seal))
         .with_state(ingress.clone())
 }
 
@@ -92,30 +96,6 @@ fn health_router() -> Router<Ingress> {
 pub fn health_only(ingress: &Ingress) -> Router {
     health_router()
         .fallback(problem::not_found)
+        .layer(from_fn(envelope::seal))
         .with_state(ingress.clone())
-}
-
-/// Serves until `stop`, then finishes the requests that were accepted, for as long as `patience`.
-///
-/// # Errors
-/// The listener failed.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    stop: CancellationToken,
-    patience: Duration,
-) -> std::io::Result<()> {
-    let served =
-        axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let too_long = async {
-        stop.cancelled().await;
-        tokio::time::sleep(patience).await;
-    };
-    tokio::select! {
-        served = served.into_future() => served,
-        () = too_long => {
-            tracing::warn!("requests are still open after {patience:?}; they are cut");
-            Ok(())
-        }
-    }
 }

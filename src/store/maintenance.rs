@@ -114,7 +114,12 @@ pub const DEAD_LETTERS: Prune = Prune {
 };
 
 /// Everything else that grows.
-pub const REST: [Prune; 4] = [
+pub const REST: [Prune; 5] = [
+    Prune {
+        what: "deeds in the audit",
+        sql: "DELETE FROM audit WHERE id IN (SELECT id FROM audit \
+              WHERE at < $1 ORDER BY id LIMIT $2)",
+    },
     Prune {
         what: "notifications",
         sql: "DELETE FROM notifications WHERE id IN (SELECT id FROM notifications \

@@ -28,4 +28,5 @@ mod inputs;
 mod lists;
 mod people;
 mod redis_faults;
+mod security;
 mod wedge;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tocsin::config::Secret;
 
 use super::error::{Error, shown};
+use super::token;
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,7 +38,7 @@ pub struct Remote {
         help_heading = "Instance"
     )]
     url: String,
-    /// The token of its API, if it asks for one
+    /// The token of its API, if it asks for one; TOCSIN_API_TOKEN_FILE names a file that holds it
     #[arg(
         long,
         env = "TOCSIN_API_TOKEN",
@@ -59,7 +60,8 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(remote: &Remote) -> anyhow::Result<Self> {
-        Self::at(&remote.url, remote.api_token.clone())
+        let token = token::of("TOCSIN_API_TOKEN", remote.api_token.as_ref())?;
+        Self::at(&remote.url, token)
     }
 
     /// A client of the instance at `url`.

@@ -2,6 +2,7 @@
 //! benchmark, which starts its own.
 
 mod age;
+mod audit;
 mod bench;
 mod client;
 mod dead;
@@ -14,7 +15,9 @@ mod queues;
 mod repair;
 mod simulate;
 mod table;
+mod token;
 
+pub use audit::AuditArgs;
 pub use bench::BenchArgs;
 pub use client::Remote;
 pub use dead::DeadArgs;
