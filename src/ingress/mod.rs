@@ -10,6 +10,7 @@ mod pages;
 mod problem;
 mod queues;
 mod repairs;
+mod stopping;
 mod webhooks;
 
 use std::future::IntoFuture;
@@ -33,7 +34,7 @@ pub use problem::Problem;
 pub struct Ingress {
     /// The process' context.
     pub context: Context,
-    /// Whether the queue takes more.
+    /// Whether the process takes more.
     pub gate: Arc<Gate>,
 }
 
@@ -67,6 +68,10 @@ pub fn router(ingress: &Ingress) -> Router {
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(from_fn_with_state(
+            ingress.clone(),
+            stopping::close_connections,
+        ))
         .with_state(ingress.clone())
 }
 
@@ -82,6 +87,10 @@ fn health_router() -> Router<Ingress> {
 pub fn health_only(ingress: &Ingress) -> Router {
     health_router()
         .fallback(problem::not_found)
+        .layer(from_fn_with_state(
+            ingress.clone(),
+            stopping::close_connections,
+        ))
         .with_state(ingress.clone())
 }
 

@@ -1,9 +1,12 @@
 //! What operators did.
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DbErr};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
+};
+use sea_orm::{QueryFilter, QueryOrder, QuerySelect};
 use serde_json::Value as Json;
 
-use crate::entity::audit::ActiveModel;
+use crate::entity::audit::{ActiveModel, Column, Entity, Model};
 use crate::jobs::new_id;
 use crate::time::Timestamp;
 
@@ -53,4 +56,30 @@ pub async fn record(
         request_id: Set(actor.request_id.as_deref().map(clean)),
     };
     row.insert(db).await.map(drop)
+}
+
+/// Deeds to one target that are looked through at most.
+const LOOKED_THROUGH: u64 = 100;
+
+/// The deed that began what lasts: the first `began` done to `target` since the last `ended`.
+///
+/// # Errors
+/// What the database says.
+pub async fn beginning(
+    db: &impl ConnectionTrait,
+    target: &str,
+    began: &str,
+    ended: &str,
+) -> Result<Option<Model>, DbErr> {
+    let newest = Entity::find()
+        .filter(Column::Target.eq(target))
+        .filter(Column::Action.is_in([began, ended]))
+        .order_by_desc(Column::Id)
+        .limit(LOOKED_THROUGH)
+        .all(db)
+        .await?;
+    Ok(newest
+        .into_iter()
+        .take_while(|deed| deed.action == began)
+        .last())
 }
