@@ -2,6 +2,7 @@
 
 mod environment;
 mod file;
+mod queues;
 mod secret;
 mod tokens;
 
@@ -17,6 +18,7 @@ use crate::domain::aggregation::{Policy, Unit, Until};
 use crate::domain::escalation::{Rule, default_rules};
 use crate::domain::signature::SignatureLabels;
 pub use file::read_secret;
+pub use queues::{QueuePolicies, QueuePolicy};
 pub use secret::Secret;
 pub use tokens::{Fingerprint, Tokens};
 
@@ -77,6 +79,10 @@ pub struct Config {
     pub limits: Limits,
     /// The queue.
     pub queue: QueueSettings,
+    /// How each queue's jobs are run.
+    pub queues: QueuePolicies,
+    /// How a process stops.
+    pub stop: Stop,
     /// How long rows are kept.
     pub retention: Retention,
 }
@@ -106,6 +112,8 @@ impl Default for Config {
             ingest: Ingest::default(),
             limits: Limits::default(),
             queue: QueueSettings::default(),
+            queues: QueuePolicies::default(),
+            stop: Stop::default(),
             retention: Retention::default(),
         }
     }
@@ -243,6 +251,22 @@ impl Default for QueueSettings {
     }
 }
 
+/// How a process stops.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stop {
+    /// How long an ingress that got SIGTERM says that it is not ready, and goes on taking requests.
+    pub delay: Span,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self {
+            delay: Span::secs(2),
+        }
+    }
+}
+
 /// How long rows are kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -313,6 +337,7 @@ impl Config {
             return Err("telegram_token is set and telegram_chat is not: which chat?".to_owned());
         }
         self.check_redis()?;
+        self.queues.check()?;
         let scheme = self
             .telegram_api
             .split_once("://")
@@ -503,7 +528,7 @@ mod tests {
     use super::*;
     use environment::Environment;
 
-    fn load(toml: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    pub(super) fn load(toml: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let variables = variables
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));

@@ -12,7 +12,7 @@ use crate::domain::alert::Alert;
 use crate::time::Timestamp;
 
 /// How a job's queue is called and how its handler is run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// The queue.
     pub queue: &'static str,
@@ -30,7 +30,7 @@ pub struct Policy {
 
 /// A payload that knows its policy.
 pub trait Job: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
-    /// How it is run.
+    /// How it is run, unless the settings say otherwise: ask `Config::policy`.
     const POLICY: Policy;
 }
 

@@ -7,7 +7,10 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::queue::about::VERSION;
 
 /// Labels by source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -98,6 +101,10 @@ pub struct Metrics {
     pub delayed: Family<ByQueue, Gauge>,
     /// Jobs that a worker holds.
     pub in_flight: Family<ByQueue, Gauge>,
+    /// Workers heard of lately.
+    pub workers: Family<ByQueue, Gauge>,
+    /// 1 while the queue is paused.
+    pub paused: Family<ByQueue, Gauge>,
     /// How long the oldest ready job has waited.
     pub oldest_seconds: Family<ByQueue, Gauge<f64, std::sync::atomic::AtomicU64>>,
     /// Dead letters that nobody has dealt with.
@@ -140,6 +147,8 @@ impl Metrics {
             ready: Family::default(),
             delayed: Family::default(),
             in_flight: Family::default(),
+            workers: Family::default(),
+            paused: Family::default(),
             oldest_seconds: Family::default(),
             dead: Family::default(),
             dead_seconds: Family::default(),
@@ -208,6 +217,10 @@ impl Metrics {
         r.register("queue_ready", "Jobs that could run now", m.ready);
         r.register("queue_delayed", "Jobs that wait for their time", m.delayed);
         r.register("queue_in_flight", "Jobs that a worker holds", m.in_flight);
+        r.register("workers", "Workers heard of lately", m.workers);
+        r.register("queue_paused", "1 while the queue is paused", m.paused);
+        let build = Info::new(vec![("version", VERSION)]);
+        r.register("build", "The program that runs", build);
         r.register_with_unit(
             "queue_oldest_age",
             "How long the oldest ready job has waited",

@@ -1,4 +1,5 @@
-//! Whether the queue takes more: looked at beside the requests, so that none has to wait for it.
+//! Whether the process takes more: not while the queue is full, and not for long once it stops. The
+//! queue is looked at beside the requests, so that none has to wait for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,10 +14,11 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Looking takes at most this part of the time: where it is slow, it is done less often.
 const SHARE: u32 = 20;
 
-/// Closed while the queue is full.
+/// Closed while the queue is full; about to close when the process stops.
 #[derive(Debug, Default)]
 pub struct Gate {
     full: AtomicBool,
+    stopping: AtomicBool,
 }
 
 impl Gate {
@@ -24,6 +26,17 @@ impl Gate {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
+    }
+
+    /// Says from now on that the process stops. Requests are still answered.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the process stops.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// Looks once.

@@ -26,6 +26,9 @@ pub(super) async fn alive() -> Json<Value> {
 
 /// The process can do its work; names what is not ready.
 pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Value>, Problem> {
+    if ingress.gate.is_stopping() {
+        return Err(Problem::unavailable("not ready: stopping"));
+    }
     let context = &ingress.context;
     let store = async { maintenance::now(context.db.read()).await.is_ok() };
     let queue = async { context.queues.store().depth(QUEUES[0]).await.is_ok() };
@@ -77,6 +80,8 @@ async fn look_at_queues(context: &Context) {
             .in_flight
             .get_or_create(&by)
             .set(gauge(depth.in_flight));
+        metrics.workers.get_or_create(&by).set(gauge(depth.workers));
+        metrics.paused.get_or_create(&by).set(depth.paused.into());
         let oldest = Duration::from_millis(depth.oldest_age_ms.unwrap_or(0));
         metrics
             .oldest_seconds

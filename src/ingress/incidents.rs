@@ -83,8 +83,8 @@ pub(super) async fn occurrences(
 /// Who does it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct By {
-    operator: Option<String>,
+pub(super) struct By {
+    pub(super) operator: Option<String>,
 }
 
 pub(super) async fn acknowledge(

@@ -15,6 +15,7 @@ mod problem;
 mod queues;
 mod repairs;
 mod serve;
+mod stopping;
 mod webhooks;
 
 use std::sync::Arc;
@@ -35,7 +36,7 @@ pub use serve::serve;
 pub struct Ingress {
     /// The process' context.
     pub context: Context,
-    /// Whether the queue takes more.
+    /// Whether the process takes more.
     pub gate: Arc<Gate>,
 }
 
@@ -81,6 +82,10 @@ pub fn router(ingress: &Ingress) -> Router {
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(from_fn(envelope::seal))
+        .layer(from_fn_with_state(
+            ingress.clone(),
+            stopping::close_connections,
+        ))
         .with_state(ingress.clone())
 }
 
@@ -97,5 +102,9 @@ pub fn health_only(ingress: &Ingress) -> Router {
     health_router()
         .fallback(problem::not_found)
         .layer(from_fn(envelope::seal))
+        .layer(from_fn_with_state(
+            ingress.clone(),
+            stopping::close_connections,
+        ))
         .with_state(ingress.clone())
 }

@@ -5,7 +5,8 @@
 //! | fetcher | takes over expired leases, then fetches; never more than there are free slots | when slots are free; idle: 5 to 100 ms |
 //! | acker | buries what is given up, then settles, many at once | when something was answered |
 //! | leaser | holds what is in flight for another lease | a third of a lease |
-//! | janitor | makes due retries ready, says that the consumer is there | 1 s, 10 s |
+//! | janitor | makes due retries ready | 1 s |
+//! | herald | says that the consumer is there, and how it is | 5 s, from the start on |
 //!
 //! None of them ends while the process runs: a store that cannot be reached is logged, counted and
 //! tried again with backoff.
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Queues;
+use super::about::About;
 use super::backend::JobBackend;
 use super::store::{Answer, Delivery, FailedAttempt, LEASE, Lease};
 use crate::jobs::{Job, JobError, Policy};
@@ -105,6 +107,7 @@ struct InFlight {
 pub struct Consumer {
     pub(super) policy: Policy,
     name: String,
+    about: About,
     queues: Queues,
     db: Db,
     clock: Clock,
@@ -138,13 +141,15 @@ pub struct Parts {
     pub clock: Clock,
     /// What is counted.
     pub metrics: Metrics,
+    /// How the jobs are run.
+    pub policy: Policy,
 }
 
 impl Consumer {
     /// Starts a consumer called `name` (a new name for every start) of `J`'s queue.
     #[must_use]
     pub fn start<J: Job>(name: String, parts: Parts) -> (JobBackend<J>, Running) {
-        let policy = J::POLICY;
+        let policy = parts.policy;
         let (acks, answered) = mpsc::unbounded_channel();
         let (slots, tasks) = mpsc::channel(policy.concurrency);
         let (by, done) = (
@@ -156,6 +161,7 @@ impl Consumer {
         let consumer = Arc::new(Self {
             policy,
             name,
+            about: About::this_process(policy.concurrency, parts.clock.now()),
             queues: parts.queues,
             db: parts.db,
             clock: parts.clock,
@@ -173,7 +179,8 @@ impl Consumer {
         running.spawn(fetcher::run(Arc::clone(&consumer), slots));
         running.spawn(acker::run(Arc::clone(&consumer), answered));
         running.spawn(keeper::lease(Arc::clone(&consumer)));
-        running.spawn(keeper::keep(Arc::clone(&consumer)));
+        running.spawn(keeper::promote(Arc::clone(&consumer)));
+        running.spawn(keeper::herald(Arc::clone(&consumer)));
         let running = Running {
             consumer: Arc::clone(&consumer),
             tasks: running,
@@ -312,11 +319,17 @@ impl Running {
         self.consumer.stopping.cancel();
     }
 
-    /// Gives back what is still held, settles what was answered, and ends the tasks.
+    /// Gives back what is still held, settles what was answered, ends the tasks, and is no worker any
+    /// more.
     pub async fn finish(mut self) {
         self.stop();
         self.consumer.stopped.cancel();
         while self.tasks.join_next().await.is_some() {}
+        self.give_back().await;
+        self.consumer.leave().await;
+    }
+
+    async fn give_back(&self) {
         let left: Vec<(Lease, Answer)> = {
             let in_flight = self.consumer.in_flight();
             in_flight

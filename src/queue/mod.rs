@@ -8,6 +8,7 @@
 //!
 //! [`store::QueueStore`] is what a driver implements; [`backend`] is what apalis sees of it.
 
+pub mod about;
 pub mod ack;
 pub mod backend;
 mod bells;

@@ -6,7 +6,8 @@
 //!               :ids         ids that must not be queued twice
 //!               :replays     how often those of them were replayed that were
 //!               :consumers   sorted set of consumers, by the time at which they were heard of
-//!               :paused      there while the queue is paused
+//!               :about       what each of them says of itself, as JSON
+//!               :paused      there while the queue is paused: since when
 //!               :ticks       the last tick that was claimed of each schedule
 //!               :pulse       when a consumer was last heard of; :grace: nothing is taken over yet
 //! ```
@@ -23,6 +24,7 @@ use redis::aio::ConnectionManager;
 use redis::{FromRedisValue, RedisError, Script, Value, pipe};
 use uuid::Uuid;
 
+use super::about::{About, Known};
 use super::bells::Bells;
 use super::store::{
     Answer, CONSUMER_GONE, Delivery, Depth, FailedAttempt, LEASE, Lease, NewJob, QueueError,
@@ -31,7 +33,7 @@ use super::store::{
 use crate::jobs::derived_id;
 use crate::redis::{Redis, scripts};
 use crate::time::{Clock, Timestamp, millis};
-use entry::{Parts, claimed, entry_id, written};
+use entry::{entries_of, entry_id, number_and_jobs, written};
 
 /// Jobs, answers or leases that one script works on at most.
 const CHUNK: usize = 200;
@@ -57,6 +59,9 @@ scripts! {
     PROMOTE: "redis/promote.lua",
     TICK: "redis/tick.lua",
     HEARTBEAT: "redis/heartbeat.lua",
+    LEAVE: "redis/leave.lua",
+    CONSUMERS: "redis/consumers.lua",
+    PAUSE: "redis/pause.lua",
     DEPTH: "redis/depth.lua",
 }
 
@@ -205,13 +210,6 @@ fn with_deliveries<'a>(call: Call<'a>, leases: &[Lease]) -> Call<'a> {
     })
 }
 
-/// A script's answer: a number, then jobs.
-fn number_and_jobs(answer: Vec<Value>) -> (bool, Vec<Delivery>) {
-    let mut answer = answer.into_iter();
-    let number = matches!(answer.next(), Some(Value::Int(1)));
-    (number, answer.filter_map(claimed).collect())
-}
-
 #[async_trait]
 impl QueueStore for RedisQueue {
     async fn push(&self, jobs: &[NewJob]) -> Result<(), QueueError> {
@@ -348,9 +346,34 @@ impl QueueStore for RedisQueue {
         Ok(claimed == 1)
     }
 
-    async fn heartbeat(&self, queue: &str, consumer: &str) -> Result<(), QueueError> {
+    async fn heartbeat(
+        &self,
+        queue: &str,
+        consumer: &str,
+        about: &About,
+    ) -> Result<(), QueueError> {
         let call = self.call(&HEARTBEAT, queue).arg(consumer);
-        Ok(call.arg(millis(CONSUMER_GONE)).on(&self.answers).await?)
+        let call = call.arg(millis(CONSUMER_GONE)).arg(about.written());
+        Ok(call.on(&self.answers).await?)
+    }
+
+    async fn leave(&self, queue: &str, consumer: &str) -> Result<(), QueueError> {
+        Ok(self
+            .call(&LEAVE, queue)
+            .arg(consumer)
+            .on(&self.answers)
+            .await?)
+    }
+
+    async fn consumers(&self, queue: &str) -> Result<Vec<Known>, QueueError> {
+        let call = self.call(&CONSUMERS, queue).arg(millis(CONSUMER_GONE));
+        let found: Vec<(String, i64, Option<String>)> = call.on(&self.answers).await?;
+        let mut known: Vec<Known> = found
+            .into_iter()
+            .map(|(name, age, about)| Known::read(name, age, about.as_deref()))
+            .collect();
+        known.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(known)
     }
 
     async fn depth(&self, queue: &str) -> Result<Depth, QueueError> {
@@ -363,19 +386,14 @@ impl QueueStore for RedisQueue {
             in_flight: in_flight.unsigned_abs(),
             oldest_age_ms: u64::try_from(oldest).ok(),
             workers: workers.unsigned_abs(),
-            paused: paused == 1,
+            paused: paused != 0,
+            paused_since: (paused != 0).then_some(Timestamp(paused)),
         })
     }
 
     async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError> {
-        let key = format!("{}:paused", self.base(queue));
-        let mut command = redis::Cmd::new();
-        if paused {
-            command.arg("SET").arg(key).arg("1");
-        } else {
-            command.arg("DEL").arg(key);
-        }
-        command.exec_async(&mut self.answers.clone()).await?;
+        let call = self.call(&PAUSE, queue).arg(i32::from(paused));
+        call.on::<()>(&self.answers).await?;
         self.bells.ring(queue);
         Ok(())
     }
@@ -383,19 +401,4 @@ impl QueueStore for RedisQueue {
     async fn pushed(&self, queue: &str) {
         self.bells.hear(queue).await;
     }
-}
-
-/// The entries in an answer to XREADGROUP of one stream: nil if there are none.
-fn entries_of(read: Value) -> impl Iterator<Item = Parts> {
-    let mut entries = Vec::new();
-    if let Value::Array(streams) = read {
-        for stream in streams {
-            if let Value::Array(mut name_and_entries) = stream
-                && let Some(Value::Array(of_stream)) = name_and_entries.pop()
-            {
-                entries = of_stream;
-            }
-        }
-    }
-    entries.into_iter().filter_map(Parts::of_entry)
 }

@@ -5,16 +5,19 @@
 //! All times are the database's, so it does not matter what the processes think it is.
 
 mod pusher;
+mod read;
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
 use pusher::Pushers;
+use read::{delivery, known};
 
+use super::about::{About, Known};
 use super::bells::Bells;
 use super::store::{
-    Answer, CONSUMER_GONE, Delivery, Depth, LEASE, Lease, NewJob, Place, QueueError, QueueStore,
+    Answer, CONSUMER_GONE, Delivery, Depth, LEASE, Lease, NewJob, QueueError, QueueStore,
     Reclaimed, SUSPECT_AFTER, Schedule, WARY,
 };
 use crate::jobs::derived_id;
@@ -116,28 +119,6 @@ fn at_store(clock: &Clock, sql: &str) -> String {
 
 fn count(n: usize) -> Value {
     Value::from(i64::try_from(n).unwrap_or(i64::MAX))
-}
-
-fn delivery(row: &QueryResult) -> Result<(i64, Delivery), DbErr> {
-    let errors: Option<String> = row.try_get("", "errors")?;
-    let failed = errors.and_then(|text| serde_json::from_str(&text).ok());
-    let number = |name: &str| -> Result<u32, DbErr> {
-        let number: i32 = row.try_get("", name)?;
-        Ok(number.unsigned_abs())
-    };
-    let job = Delivery {
-        lease: Lease {
-            id: row.try_get("", "id")?,
-            delivery: number("deliveries")?,
-            replay: number("replay")?,
-            place: Place::default(),
-        },
-        payload: row.try_get::<String>("", "payload")?.into_bytes(),
-        failed: failed.unwrap_or_default(),
-        trace_id: row.try_get("", "trace_id")?,
-        enqueued_at: Timestamp(row.try_get("", "enqueued_at")?),
-    };
-    Ok((row.try_get("", "run_at")?, job))
 }
 
 fn rows_of(leases: &[Lease]) -> Rows {
@@ -334,15 +315,36 @@ impl QueueStore for SqlQueue {
         Ok(true)
     }
 
-    async fn heartbeat(&self, queue: &str, consumer: &str) -> Result<(), QueueError> {
-        let beat = "INSERT INTO consumers (queue, consumer, seen_at) VALUES ($1, $2, {now}) \
-                    ON CONFLICT (queue, consumer) DO UPDATE SET seen_at = excluded.seen_at";
-        self.execute(beat, [Value::from(queue), Value::from(consumer)])
-            .await?;
+    async fn heartbeat(
+        &self,
+        queue: &str,
+        consumer: &str,
+        about: &About,
+    ) -> Result<(), QueueError> {
+        let beat = "INSERT INTO consumers (queue, consumer, seen_at, about) \
+                    VALUES ($1, $2, {now}, $3{json}) ON CONFLICT (queue, consumer) \
+                    DO UPDATE SET seen_at = excluded.seen_at, about = excluded.about";
+        let values = [queue.into(), consumer.into(), about.written().into()];
+        self.execute(beat, values).await?;
         let gone = "DELETE FROM consumers WHERE seen_at < {now} - $1";
         Ok(self
             .execute(gone, [Value::from(millis(CONSUMER_GONE))])
             .await?)
+    }
+
+    async fn leave(&self, queue: &str, consumer: &str) -> Result<(), QueueError> {
+        let leave = "DELETE FROM consumers WHERE queue = $1 AND consumer = $2";
+        Ok(self.execute(leave, [queue.into(), consumer.into()]).await?)
+    }
+
+    async fn consumers(&self, queue: &str) -> Result<Vec<Known>, QueueError> {
+        let sql = "SELECT consumer, CAST(about AS text) AS about, clock.at - seen_at AS age \
+                   FROM consumers, (SELECT {now} AS at) AS clock \
+                   WHERE queue = $1 AND seen_at >= clock.at - $2 ORDER BY consumer";
+        let values = [Value::from(queue), Value::from(millis(CONSUMER_GONE))];
+        let sql = statement(self.db.backend(), &self.at_store(sql), values);
+        let rows = self.db.read().query_all_raw(sql).await?;
+        Ok(rows.iter().map(known).collect::<Result<_, DbErr>>()?)
     }
 
     async fn depth(&self, queue: &str) -> Result<Depth, QueueError> {
@@ -353,7 +355,7 @@ impl QueueStore for SqlQueue {
             (SELECT count(*) FROM jobs WHERE queue = $1 AND lease_until IS NOT NULL) AS held, \
             (SELECT clock.at - min(run_at) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at <= clock.at) AS oldest, \
             (SELECT count(*) FROM consumers WHERE queue = $1 AND seen_at >= clock.at - $2) AS workers, \
-            (SELECT count(*) FROM paused_queues WHERE queue = $1) AS paused \
+            (SELECT paused_at FROM paused_queues WHERE queue = $1) AS paused \
             FROM (SELECT {now} AS at) AS clock";
         let values = [Value::from(queue), Value::from(millis(CONSUMER_GONE))];
         let sql = statement(self.db.backend(), &self.at_store(sql), values);
@@ -364,13 +366,15 @@ impl QueueStore for SqlQueue {
             Ok(number.unsigned_abs())
         };
         let oldest: Option<i64> = row.try_get("", "oldest")?;
+        let paused_since: Option<Timestamp> = row.try_get("", "paused")?;
         Ok(Depth {
             ready: number("ready")?,
             delayed: number("waiting")?,
             in_flight: number("held")?,
             oldest_age_ms: oldest.map(|age| age.max(0).unsigned_abs()),
             workers: number("workers")?,
-            paused: number("paused")? > 0,
+            paused: paused_since.is_some(),
+            paused_since,
         })
     }
 

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::about::{About, Known};
 use crate::time::Timestamp;
 
 /// How long a consumer holds a job without saying so again.
@@ -17,6 +18,8 @@ pub const SUSPECT_AFTER: u32 = 3;
 pub const WARY: usize = 10;
 /// After so many it is a dead letter.
 pub const DEAD_AFTER: u32 = 5;
+/// How often a consumer says that it is there.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Consumers that were not heard of for so long are not workers any more.
 pub const CONSUMER_GONE: Duration = Duration::from_secs(30);
 
@@ -143,6 +146,8 @@ pub struct Depth {
     pub workers: u64,
     /// Whether the queue is paused.
     pub paused: bool,
+    /// Since when.
+    pub paused_since: Option<Timestamp>,
 }
 
 /// Why the store did not do it.
@@ -214,13 +219,23 @@ pub trait QueueStore: Send + Sync {
         payload: String,
     ) -> Result<bool, QueueError>;
 
-    /// Says that the consumer is there.
-    async fn heartbeat(&self, queue: &str, consumer: &str) -> Result<(), QueueError>;
+    /// Says that the consumer is there, and forgets those that were not heard of for
+    /// [`CONSUMER_GONE`]. What they hold stays theirs until its lease has run out.
+    async fn heartbeat(&self, queue: &str, consumer: &str, about: &About)
+    -> Result<(), QueueError>;
+
+    /// Forgets a consumer that has stopped. What it holds all the same stays its own until its lease
+    /// has run out.
+    async fn leave(&self, queue: &str, consumer: &str) -> Result<(), QueueError>;
+
+    /// The consumers heard of within [`CONSUMER_GONE`], by name.
+    async fn consumers(&self, queue: &str) -> Result<Vec<Known>, QueueError>;
 
     /// The queue in figures.
     async fn depth(&self, queue: &str) -> Result<Depth, QueueError>;
 
-    /// Pauses the queue (nothing new is handed out) or lets it go on.
+    /// Pauses the queue (nothing new is handed out) or lets it go on. One that is paused already
+    /// stays paused since then.
     async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError>;
 
     /// Returns soon after something was pushed to the queue by this process; may return early.

@@ -106,3 +106,29 @@ pub async fn list(
         .all(db)
         .await
 }
+
+/// Deeds to one target that are looked through at most.
+const LOOKED_THROUGH: u64 = 100;
+
+/// The deed that began what lasts: the first `began` done to `target` since the last `ended`.
+///
+/// # Errors
+/// What the database says.
+pub async fn beginning(
+    db: &impl ConnectionTrait,
+    target: &str,
+    began: &str,
+    ended: &str,
+) -> Result<Option<Model>, DbErr> {
+    let newest = Entity::find()
+        .filter(Column::Target.eq(target))
+        .filter(Column::Action.is_in([began, ended]))
+        .order_by_desc(Column::Id)
+        .limit(LOOKED_THROUGH)
+        .all(db)
+        .await?;
+    Ok(newest
+        .into_iter()
+        .take_while(|deed| deed.action == began)
+        .last())
+}

@@ -47,6 +47,7 @@ mod retries;
 mod stale;
 mod suspects;
 mod ticks;
+mod workers;
 
 /// The queue that a test uses if it needs only one.
 const MAIL: &str = "mail";

@@ -9,6 +9,7 @@ use std::time::Duration;
 use apalis::prelude::{Data, WorkerBuilder, WorkerContext, WorkerError};
 use tocsin::context::Context;
 use tocsin::jobs::{Job, JobError};
+use tocsin::queue::about::host;
 use tocsin::queue::consumer::{Consumer, Held, Parts, Running};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +46,7 @@ impl Worker {
             db: context.db.clone(),
             clock: context.clock.clone(),
             metrics: context.metrics.clone(),
+            policy: context.config.policy::<J>(),
         };
         let start = move |name: String| {
             let apalis = WorkerContext::new(&name);
@@ -103,8 +105,7 @@ impl Worker {
 
 /// Runs `workers` until `stop`; returns when all of them have drained.
 pub async fn run(workers: Vec<Worker>, stop: CancellationToken, drain: Duration) {
-    let host: Arc<str> = std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "worker".into(), |name| name.trim().into());
+    let host: Arc<str> = host().into();
     let mut fleet = JoinSet::new();
     for worker in workers {
         fleet.spawn(worker.supervise(Arc::clone(&host), stop.clone(), drain));

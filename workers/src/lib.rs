@@ -13,7 +13,7 @@ use fleet::Worker;
 use tocsin::context::Context;
 
 /// Every worker, in the order of an alert's way. What each carries, how many run at once and how
-/// often it is tried is in `tocsin::jobs`.
+/// often it is tried is in `tocsin::jobs`, unless the settings say otherwise.
 #[must_use]
 pub fn workers(context: &Context) -> Vec<Worker> {
     vec![

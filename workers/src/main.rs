@@ -14,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 mod admin;
 mod run;
+mod stop;
 
 /// An alert on its way is many small pieces of memory; the system's allocator takes a third of the
 /// time of ingesting it.

@@ -7,7 +7,7 @@ use apalis::prelude::Data;
 use sea_orm::DbErr;
 use tocsin::context::Context;
 use tocsin::entity::notifications::{Model, State};
-use tocsin::jobs::{Job as _, JobError, Notify};
+use tocsin::jobs::{JobError, Notify};
 use tocsin::metrics::ByMessage;
 use tocsin::queue::consumer::Held;
 use tocsin::store::{anomalies, incidents, maintenance, notifications};
@@ -36,6 +36,11 @@ impl Desk {
         }
     }
 
+    /// How often a message is tried.
+    fn attempts(&self) -> usize {
+        self.context.config.policy::<Notify>().attempts as usize
+    }
+
     fn count(&self, outcome: &'static str) {
         self.context
             .metrics
@@ -61,7 +66,7 @@ pub async fn handle(job: Notify, held: Data<Arc<Held>>, desk: Data<Desk>) -> Res
             notifications::release(db.write(), row.id, token).await?;
             Err(JobError::RetryAfter { after, why })
         }
-        Err(SendError::Retry(why)) if held.failed.len() + 1 < Notify::POLICY.attempts as usize => {
+        Err(SendError::Retry(why)) if held.failed.len() + 1 < desk.attempts() => {
             desk.count("failed");
             notifications::release(db.write(), row.id, token).await?;
             Err(JobError::Retry(why))

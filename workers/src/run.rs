@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tocsin::config::Config;
@@ -12,9 +13,10 @@ use tocsin::queue::schedule;
 use tocsin::time::Timestamp;
 use tocsin_workers::{fleet, workers};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use crate::stop::Stop;
 
 /// Options of `work`.
 #[derive(clap::Args)]
@@ -24,12 +26,16 @@ pub(crate) struct WorkArgs {
     queues: Option<Vec<String>>,
 }
 
-/// Everything in one process.
+/// How long the health of a process that has nothing else to do may still be asked for.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Everything in one process. Its workers go on while its ingress does: nobody else may be there for
+/// what that takes.
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = bind(config.listen).await?;
     let context = Context::open(config).await?;
-    let stop = stop_on_signal()?;
     let ingress = with_gate(&context);
+    let stop = stop_on_signal(&ingress)?.closing;
     print_welcome(&context.config, listener.local_addr()?);
 
     let mut parts = JoinSet::new();
@@ -50,8 +56,8 @@ pub(crate) async fn ingress(config: Config) -> anyhow::Result<()> {
     refuse_embedded(&config, "ingress")?;
     let listener = bind(config.listen).await?;
     let context = Context::open(config).await?;
-    let stop = stop_on_signal()?;
     let ingress = with_gate(&context);
+    let stop = stop_on_signal(&ingress)?.closing;
     tracing::info!("listening on http://{}", listener.local_addr()?);
 
     let mut parts = JoinSet::new();
@@ -64,21 +70,22 @@ pub(crate) async fn ingress(config: Config) -> anyhow::Result<()> {
     Ok(served?)
 }
 
-/// Workers alone.
+/// Workers alone. They leave their queues to others as soon as they are told to stop; how they are
+/// can be asked until they have drained.
 pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
     refuse_embedded(&config, "work")?;
     let metrics_listen = config.metrics_listen;
     let context = Context::open(config).await?;
-    let stop = stop_on_signal()?;
+    let health = with_gate(&context);
+    let (stop, drained) = (stop_on_signal(&health)?.told, CancellationToken::new());
 
     let mut parts = JoinSet::new();
     if let Some(address) = metrics_listen {
         let listener = bind(address).await?;
         tracing::info!("health and metrics on http://{}", listener.local_addr()?);
-        let router = ingress::health_only(&with_gate(&context));
-        let (stopped, drain) = (stop.clone(), context.config.queue.drain.0);
+        let (router, drained) = (ingress::health_only(&health), drained.clone());
         parts.spawn(async move {
-            if let Err(error) = ingress::serve(listener, router, stopped, drain).await {
+            if let Err(error) = ingress::serve(listener, router, drained, LAST_WORDS).await {
                 tracing::error!("health and metrics are not served any more: {error}");
             }
         });
@@ -91,9 +98,15 @@ pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
     let queues: Vec<&str> = chosen.iter().map(fleet::Worker::queue).collect();
     tracing::info!("working on {}", queues.join(", "));
     fleet::run(chosen, stop.clone(), context.config.queue.drain.0).await;
+    drained.cancel();
     parts.join_all().await;
     context.db.close().await?;
     Ok(())
+}
+
+fn stop_on_signal(ingress: &Ingress) -> anyhow::Result<Stop> {
+    let delay = ingress.context.config.stop.delay.0;
+    Stop::on_signal(Arc::clone(&ingress.gate), delay)
 }
 
 fn refuse_embedded(config: &Config, command: &str) -> anyhow::Result<()> {
@@ -122,30 +135,6 @@ fn with_gate(context: &Context) -> Ingress {
 fn watch_gate(parts: &mut JoinSet<()>, ingress: &Ingress, stop: &CancellationToken) {
     let (ingress, stop) = (ingress.clone(), stop.clone());
     parts.spawn(async move { ingress.gate.watch(&ingress.context, stop).await });
-}
-
-/// Cancelled at SIGTERM or SIGINT; a second one ends the process at once.
-fn stop_on_signal() -> anyhow::Result<CancellationToken> {
-    let (mut term, mut int) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    let stop = CancellationToken::new();
-    let token = stop.clone();
-    tokio::spawn(async move {
-        for second in [false, true] {
-            tokio::select! {
-                _ = term.recv() => {}
-                _ = int.recv() => {}
-            }
-            if second {
-                std::process::exit(130);
-            }
-            tracing::info!("stopping: finishing what runs");
-            token.cancel();
-        }
-    });
-    Ok(stop)
 }
 
 #[allow(clippy::print_stdout)]

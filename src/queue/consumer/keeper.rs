@@ -1,19 +1,20 @@
-//! The leaser and the janitor.
+//! The leaser, the janitor and the herald.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
 
-use super::{Consumer, lease_end};
-use crate::queue::store::{LEASE, Lease};
+use super::{Consumer, Patience, lease_end};
+use crate::queue::about::About;
+use crate::queue::store::{HEARTBEAT, LEASE, Lease};
 
 /// How often due retries are made ready.
 const PROMOTE: Duration = Duration::from_secs(1);
 /// How many at a time.
 const PROMOTE_AT_ONCE: usize = 500;
-/// Every so many rounds the consumer says that it is there.
-const HEARTBEAT_ROUNDS: u64 = 10;
+/// How long saying goodbye may take: who does not hear it forgets the consumer a little later.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Holds what is in flight for another lease, three times a lease.
 pub(super) async fn lease(consumer: Arc<Consumer>) {
@@ -30,11 +31,11 @@ pub(super) async fn lease(consumer: Arc<Consumer>) {
     }
 }
 
-/// Makes due retries ready and says that the consumer is there.
-pub(super) async fn keep(consumer: Arc<Consumer>) {
+/// Makes due retries ready.
+pub(super) async fn promote(consumer: Arc<Consumer>) {
     let mut every = tokio::time::interval(PROMOTE);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for round in 0_u64.. {
+    loop {
         tokio::select! {
             _ = every.tick() => {}
             () = consumer.stopped.cancelled() => return,
@@ -42,10 +43,39 @@ pub(super) async fn keep(consumer: Arc<Consumer>) {
         let (store, queue) = (consumer.queues.store(), consumer.policy.queue);
         if let Err(error) = store.promote(queue, PROMOTE_AT_ONCE).await {
             consumer.store_failed("make retries ready", &error);
-        } else if round % HEARTBEAT_ROUNDS == 0
-            && let Err(error) = store.heartbeat(queue, &consumer.name).await
-        {
-            consumer.store_failed("say that a worker is there", &error);
+        }
+    }
+}
+
+/// Says that the consumer is there, and how it is.
+pub(super) async fn herald(consumer: Arc<Consumer>) {
+    let (mut patience, mut said) = (Patience::new(), (Instant::now(), consumer.done.get()));
+    loop {
+        let now = (Instant::now(), consumer.done.get());
+        let took = now.0.duration_since(said.0).as_secs_f64();
+        let about = About {
+            in_flight: consumer.in_flight().len(),
+            rate: (now.1 - said.1) as f64 / took.max(f64::EPSILON),
+            ..consumer.about.clone()
+        };
+        let (store, queue) = (consumer.queues.store(), consumer.policy.queue);
+        let said_so = store.heartbeat(queue, &consumer.name, &about).await;
+        let pause = async {
+            match said_so {
+                Ok(()) => {
+                    said = now;
+                    patience.succeeded();
+                    tokio::time::sleep(HEARTBEAT).await;
+                }
+                Err(error) => {
+                    consumer.store_failed("say that a worker is there", &error);
+                    patience.failed().await;
+                }
+            }
+        };
+        tokio::select! {
+            () = pause => {}
+            () = consumer.stopped.cancelled() => return,
         }
     }
 }
@@ -71,5 +101,18 @@ impl Consumer {
             }
         }
         Ok(())
+    }
+
+    /// Is no worker any more.
+    pub(super) async fn leave(&self) {
+        let leave = self.queues.store().leave(self.policy.queue, &self.name);
+        match tokio::time::timeout(GOODBYE, leave).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.store_failed("say that a worker has stopped", &error),
+            Err(_) => tracing::debug!(
+                queue = self.policy.queue,
+                "nobody heard that a worker stopped"
+            ),
+        }
     }
 }

@@ -1,5 +1,6 @@
 -- ARGV: shift, ms after which a consumer counts as gone.
--- Returns ready, delayed, in flight, age of the oldest ready job (-1: none), workers, paused.
+-- Returns ready, delayed, in flight, age of the oldest ready job (-1: none), workers, and since when
+-- the queue is paused (0: it is not).
 local pending, given_back, oldest = 0, 0, nil
 local summary = redis.pcall('XPENDING', stream, group)
 if not summary.err then
@@ -40,5 +41,5 @@ return {
   pending - given_back,
   since and math.max(now - since, 0) or -1,
   redis.call('ZCOUNT', base .. ':consumers', '(' .. int(now - tonumber(ARGV[2])), '+inf'),
-  is_paused() and 1 or 0,
+  tonumber(redis.call('GET', base .. ':paused') or 0),
 }

@@ -154,8 +154,30 @@ impl Parts {
     }
 }
 
+/// A script's answer: a number, then jobs.
+pub(super) fn number_and_jobs(answer: Vec<Value>) -> (bool, Vec<Delivery>) {
+    let mut answer = answer.into_iter();
+    let number = matches!(answer.next(), Some(Value::Int(1)));
+    (number, answer.filter_map(claimed).collect())
+}
+
+/// The entries in an answer to XREADGROUP of one stream: nil if there are none.
+pub(super) fn entries_of(read: Value) -> impl Iterator<Item = Parts> {
+    let mut entries = Vec::new();
+    if let Value::Array(streams) = read {
+        for stream in streams {
+            if let Value::Array(mut name_and_entries) = stream
+                && let Some(Value::Array(of_stream)) = name_and_entries.pop()
+            {
+                entries = of_stream;
+            }
+        }
+    }
+    entries.into_iter().filter_map(Parts::of_entry)
+}
+
 /// A job that a script handed out: entry, job, errors, delivery.
-pub(super) fn claimed(job: Value) -> Option<Delivery> {
+fn claimed(job: Value) -> Option<Delivery> {
     let [id, job, errors, delivery] = array(job)?;
     let Value::Int(delivery) = delivery else {
         return None;

@@ -71,21 +71,6 @@ conformance! {
         assert_eq!((depth.ready, depth.in_flight), (0, 1));
     }
 
-    async fn a_worker_counts_for_as_long_as_it_is_heard_of(bench) {
-        for consumer in ["a", "a", "b"] {
-            bench.store.heartbeat(MAIL, consumer).await.unwrap();
-        }
-        bench.store.heartbeat("parcels", "c").await.unwrap();
-        assert_eq!(bench.depth().await.workers, 2);
-        bench.advance(20 * SECOND);
-        bench.store.heartbeat(MAIL, "b").await.unwrap();
-        assert_eq!(bench.depth().await.workers, 2);
-        bench.advance(15 * SECOND);
-        assert_eq!(bench.depth().await.workers, 1);
-        bench.advance(30 * SECOND);
-        assert_eq!(bench.depth().await.workers, 0);
-    }
-
     async fn who_waits_is_told_of_a_push(bench) {
         // What happened before may be told once.
         let _ = tokio::time::timeout(Duration::from_millis(20), bench.store.pushed(MAIL)).await;

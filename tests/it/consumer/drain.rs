@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use apalis_core::worker::builder::WorkerBuilder;
 use apalis_core::worker::context::WorkerContext;
-use tocsin::jobs::JobError;
+use tocsin::jobs::{Job as _, JobError};
 use tocsin::queue::consumer::{Consumer, Parts, Running};
 
 use super::{ERRANDS, Errand, Gate, Log, Stage, eventually};
@@ -23,6 +23,7 @@ fn by_hand(
         db: stage.context.db.clone(),
         clock: stage.context.clock.clone(),
         metrics: stage.context.metrics.clone(),
+        policy: Errand::<3>::POLICY,
     };
     let apalis = WorkerContext::new("by-hand");
     let (backend, running) = Consumer::start::<Errand<3>>("by-hand".to_owned(), parts);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
+use tocsin::queue::about::{About, Known};
 use tocsin::queue::store::{
     Answer, Delivery, Depth, Lease, NewJob, QueueError, QueueStore, Reclaimed, Schedule,
 };
@@ -127,8 +128,21 @@ impl QueueStore for Unreliable {
         self.reach()?.tick(schedule, queue, payload).await
     }
 
-    async fn heartbeat(&self, queue: &str, consumer: &str) -> Result<(), QueueError> {
-        self.reach()?.heartbeat(queue, consumer).await
+    async fn heartbeat(
+        &self,
+        queue: &str,
+        consumer: &str,
+        about: &About,
+    ) -> Result<(), QueueError> {
+        self.reach()?.heartbeat(queue, consumer, about).await
+    }
+
+    async fn leave(&self, queue: &str, consumer: &str) -> Result<(), QueueError> {
+        self.reach()?.leave(queue, consumer).await
+    }
+
+    async fn consumers(&self, queue: &str) -> Result<Vec<Known>, QueueError> {
+        self.reach()?.consumers(queue).await
     }
 
     async fn depth(&self, queue: &str) -> Result<Depth, QueueError> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tocsin::queue::about::About;
 use tocsin::queue::redis::RedisQueue;
 use tocsin::queue::store::{Answer, FailedAttempt, NewJob, QueueStore};
 use tocsin::time::{Clock, Timestamp};
@@ -121,7 +122,8 @@ async fn live(store: &dyn QueueStore, keys: &RedisKeys, pushed: &[NewJob]) -> Ha
             )
             .collect();
         try_until_done(async || store.settle(QUEUE, "a", &answers).await).await;
-        try_until_done(async || store.heartbeat(QUEUE, "a").await).await;
+        let about = About::this_process(4, Timestamp(0));
+        try_until_done(async || store.heartbeat(QUEUE, "a", &about).await).await;
         let depth = try_until_done(async || store.depth(QUEUE).await).await;
         if depth.ready + depth.delayed + depth.in_flight == 0 {
             return done;

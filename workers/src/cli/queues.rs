@@ -1,148 +1,154 @@
-//! `tocsin queues`: how full they are, and stopping and starting what works on them.
+//! `tocsin queues`: how full they are and who works on them; stopping and starting that.
+
+mod list;
+mod processes;
+mod watch;
 
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use comfy_table::Row;
-use serde_json::Value;
+use serde_json::json;
+use tocsin::time::Timestamp;
 
-use super::age;
 use super::client::{Client, Remote};
-use super::fields::{number, or_dash, text};
 use super::output::{print, print_json};
-use super::table::{self, Look, cell, dim, figure};
+use super::table::Look;
 
-/// Look at the queues, pause and resume them
+/// List the queues and who works on them; pause and resume them
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct QueuesArgs {
     #[command(subcommand)]
-    command: QueuesCommand,
+    command: Option<QueuesCommand>,
+    #[command(flatten)]
+    list: ListArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum QueuesCommand {
     /// How many jobs each queue holds, how old the oldest is, and who works on it
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List(ListArgs),
     /// Stop working on a queue: jobs are still accepted, and wait
-    Pause {
-        /// The queue, for instance notify
-        name: String,
-    },
+    Pause(PauseArgs),
     /// Work on a queue again
-    Resume {
-        /// The queue, for instance notify
-        name: String,
-    },
+    Resume(PauseArgs),
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// Print JSON
+    #[arg(long, conflicts_with = "watch")]
+    json: bool,
+    /// Show it again every so many seconds, until Ctrl-C
+    #[arg(
+        long,
+        value_name = "SECS",
+        num_args = 0..=1,
+        default_missing_value = "2",
+        value_parser = clap::value_parser!(u64).range(1..=3600)
+    )]
+    watch: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+struct PauseArgs {
+    /// The queue, for instance notify
+    name: String,
+    /// Who does it, for the audit
+    #[arg(long, value_name = "NAME", env = "USER")]
+    operator: Option<String>,
 }
 
 impl QueuesArgs {
     /// Asks the instance, or tells it.
     ///
     /// # Errors
-    /// The instance does not answer, or has no such queue.
+    /// The instance does not answer, or has no such queue; or there is no terminal to watch it on.
     pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
         let client = Client::new(remote)?;
         match self.command {
-            QueuesCommand::List { json } => list(&client, json).await?,
-            QueuesCommand::Pause { name } => {
-                client.post(&["queues", &name, "pause"], None, None).await?;
+            None => self.list.run(&client).await,
+            Some(QueuesCommand::List(list)) => list.run(&client).await,
+            Some(QueuesCommand::Pause(queue)) => {
+                queue.tell(&client, "pause").await?;
+                let name = queue.name;
                 print(&format!(
                     "{name} is paused: its jobs wait. Go on with: tocsin queues resume {name}"
                 ))?;
+                Ok(())
             }
-            QueuesCommand::Resume { name } => {
-                client
-                    .post(&["queues", &name, "resume"], None, None)
-                    .await?;
-                print(&format!("{name} is worked on again."))?;
+            Some(QueuesCommand::Resume(queue)) => {
+                queue.tell(&client, "resume").await?;
+                print(&format!("{} is worked on again.", queue.name))?;
+                Ok(())
             }
         }
+    }
+}
+
+impl ListArgs {
+    async fn run(self, client: &Client) -> anyhow::Result<()> {
+        if let Some(secs) = self.watch {
+            return watch::watch(client, Duration::from_secs(secs)).await;
+        }
+        let items = client.whole(&["queues"]).await?;
+        if self.json {
+            return print_json(&items);
+        }
+        let text = list::render(&items, Timestamp::now(), Look::of_stdout());
+        print(&text)?;
         Ok(())
     }
 }
 
-async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
-    let items = client.whole(&["queues"]).await?;
-    if json {
-        return print_json(&items);
+impl PauseArgs {
+    async fn tell(&self, client: &Client, what: &str) -> anyhow::Result<()> {
+        let operator = self.operator.as_deref().unwrap_or_default();
+        let body = json!({"operator": operator});
+        client
+            .post(&["queues", &self.name, what], Some(&body), None)
+            .await?;
+        Ok(())
     }
-    if items.is_empty() {
-        eprintln!("No queues.");
-        return Ok(());
-    }
-    print(&render(&items, Look::of_stdout()))?;
-    Ok(())
-}
-
-fn render(queues: &[Value], look: Look) -> String {
-    let mut table = look.table(&[
-        "QUEUE",
-        "READY",
-        "DELAYED",
-        "IN FLIGHT",
-        "DEAD",
-        "OLDEST",
-        "WORKERS",
-        "STATE",
-    ]);
-    table::align_right(&mut table, [1, 2, 3, 4, 6]);
-    for queue in queues {
-        table.add_row(row(queue));
-    }
-    look.render(table, &[])
-}
-
-fn row(queue: &Value) -> Row {
-    let oldest = number(queue, "/oldest_age_ms").and_then(|ms| u64::try_from(ms).ok());
-    let oldest = oldest.map(|ms| age::short(Duration::from_millis(ms)));
-    let is_paused = queue["paused"].as_bool().unwrap_or_default();
-    table::line(vec![
-        cell(&text(queue, "/name")),
-        figure(number(queue, "/ready")),
-        figure(number(queue, "/delayed")),
-        figure(number(queue, "/in_flight")),
-        figure(number(queue, "/dead")),
-        cell(&or_dash(oldest.unwrap_or_default())),
-        figure(number(queue, "/workers")),
-        if is_paused {
-            table::attention("paused")
-        } else {
-            dim("running")
-        },
-    ])
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use clap::Parser;
 
     use super::*;
 
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        queues: QueuesArgs,
+    }
+
+    fn parse(words: &[&str]) -> Result<QueuesArgs, String> {
+        let words = ["queues"].iter().chain(words);
+        let parsed = Cli::try_parse_from(words).map_err(|error| error.to_string());
+        parsed.map(|cli| cli.queues)
+    }
+
     #[test]
-    fn queues_are_told_with_what_is_wrong_with_them() {
-        let queues = [
-            json!({
-                "name": "ingest", "ready": 120_500, "delayed": 0, "in_flight": 2000, "dead": 0,
-                "oldest_age_ms": 61_000, "workers": 2, "paused": false,
-            }),
-            json!({
-                "name": "notify", "ready": 3, "delayed": 1, "in_flight": 0, "dead": 4,
-                "oldest_age_ms": null, "workers": 1, "paused": true, "new": "field",
-            }),
-        ];
-        let look = Look {
-            width: 100,
-            colour: false,
-        };
-        insta::assert_snapshot!(render(&queues, look), @"
-        QUEUE    READY  DELAYED  IN FLIGHT  DEAD  OLDEST  WORKERS  STATE
-        ──────────────────────────────────────────────────────────────────
-        ingest  120500        0       2000     0  1m            2  running
-        notify       3        1          0     4  -             1  paused
-        ");
+    fn the_list_is_what_queues_alone_means() {
+        assert!(parse(&[]).unwrap().command.is_none());
+        assert!(parse(&["--json"]).unwrap().list.json);
+        assert_eq!(parse(&["--watch"]).unwrap().list.watch, Some(2));
+        assert_eq!(parse(&["--watch", "5"]).unwrap().list.watch, Some(5));
+        let list = parse(&["list", "--json"]).unwrap().command;
+        assert!(matches!(list, Some(QueuesCommand::List(list)) if list.json));
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused() {
+        for words in [
+            &["--watch", "0"][..],
+            &["--watch", "--json"],
+            &["--json", "pause", "notify"],
+            &["pause"],
+        ] {
+            assert!(parse(words).is_err(), "{words:?}");
+        }
     }
 }

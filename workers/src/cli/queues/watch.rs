@@ -1,0 +1,107 @@
+//! `--watch`: the list, drawn again in place.
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use anyhow::ensure;
+use console::Term;
+use serde_json::Value;
+use tocsin::time::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
+
+use super::list;
+use crate::cli::client::Client;
+use crate::cli::error::Error;
+use crate::cli::output::print;
+use crate::cli::table::Look;
+
+/// Draws until Ctrl-C, and leaves the last view behind. An instance that does not answer for a while,
+/// as one that is restarted, is asked again.
+///
+/// # Errors
+/// There is no terminal, or the instance does not answer from the beginning.
+pub(super) async fn watch(client: &Client, every: Duration) -> anyhow::Result<()> {
+    let terminal = Term::stdout();
+    ensure!(
+        terminal.is_term(),
+        "--watch draws on a terminal, and there is none: leave it out, or use --json"
+    );
+    let mut queues = client.whole(&["queues"]).await?;
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
+    let screen = Screen::enter(terminal)?;
+    let mut clock = tokio::time::interval(every);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut trouble = None;
+    let view = async {
+        // The first tick is at once, and what it would ask is known.
+        clock.tick().await;
+        loop {
+            screen.draw(&frame(client, every, &queues, trouble.as_ref()))?;
+            clock.tick().await;
+            match client.whole(&["queues"]).await {
+                Ok(found) => (queues, trouble) = (found, None),
+                Err(error) => trouble = Some(error),
+            }
+        }
+    };
+    let ended: io::Result<()> = tokio::select! {
+        ended = view => ended,
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    };
+    drop(screen);
+    ended?;
+    print(&list::render(&queues, Timestamp::now(), Look::of_stdout()))?;
+    Ok(())
+}
+
+fn frame(client: &Client, every: Duration, queues: &[Value], trouble: Option<&Error>) -> String {
+    let (now, secs) = (Timestamp::now(), every.as_secs());
+    let (at, instance) = (now.to_rfc3339(), client.instance());
+    let clock = at.get(11..19).unwrap_or_default();
+    let mut frame = format!("{instance}  {clock} UTC, every {secs}s, until Ctrl-C\n\n");
+    if let Some(trouble) = trouble {
+        frame.push_str(&format!("{trouble}\nWhat was seen before:\n\n"));
+    }
+    frame.push_str(&list::render(queues, now, Look::of_stdout()));
+    frame
+}
+
+/// The terminal's other screen, where long lines are cut: what was there before comes back when this is
+/// dropped.
+struct Screen {
+    terminal: Term,
+}
+
+impl Screen {
+    fn enter(terminal: Term) -> io::Result<Self> {
+        let screen = Self { terminal };
+        screen.write("\u{1b}[?1049h\u{1b}[?25l\u{1b}[?7l")?;
+        Ok(screen)
+    }
+
+    /// Each line over the one that was there, and nothing behind the last.
+    fn draw(&self, frame: &str) -> io::Result<()> {
+        let (height, _) = self.terminal.size();
+        let lines = frame.lines().take(usize::from(height.max(1)));
+        let lines: Vec<String> = lines.map(|line| format!("{line}\u{1b}[K")).collect();
+        self.write(&format!("\u{1b}[H{}\u{1b}[J", lines.join("\r\n")))
+    }
+
+    fn write(&self, text: &str) -> io::Result<()> {
+        let mut terminal = &self.terminal;
+        terminal.write_all(text.as_bytes())?;
+        terminal.flush()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // The terminal is gone if this fails.
+        let _ = self.write("\u{1b}[?7h\u{1b}[?25h\u{1b}[?1049l");
+    }
+}

@@ -1,0 +1,57 @@
+//! How a process stops: first it says so, then it closes its door.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tocsin::ingress::Gate;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// The two moments of stopping.
+pub(crate) struct Stop {
+    /// The process was told to stop: it is not ready any more, and takes no more jobs from others.
+    pub(crate) told: CancellationToken,
+    /// Whoever sends requests had the time to notice: nothing new is taken.
+    pub(crate) closing: CancellationToken,
+}
+
+impl Stop {
+    /// Told by SIGTERM, closing `delay` later; SIGINT, from a person at a terminal, does not wait. A
+    /// second signal ends the process at once.
+    pub(crate) fn on_signal(gate: Arc<Gate>, delay: Duration) -> anyhow::Result<Self> {
+        let (term, int) = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
+        let stop = Self {
+            told: CancellationToken::new(),
+            closing: CancellationToken::new(),
+        };
+        let (told, closing) = (stop.told.clone(), stop.closing.clone());
+        tokio::spawn(async move {
+            let mut signals = (term, int);
+            let delay = match next(&mut signals).await {
+                told if told == SignalKind::terminate() => delay,
+                _ => Duration::ZERO,
+            };
+            tracing::info!("stopping: finishing what runs");
+            gate.stop();
+            told.cancel();
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                _ = next(&mut signals) => std::process::exit(130),
+            }
+            closing.cancel();
+            next(&mut signals).await;
+            std::process::exit(130);
+        });
+        Ok(stop)
+    }
+}
+
+async fn next((term, int): &mut (Signal, Signal)) -> SignalKind {
+    tokio::select! {
+        _ = term.recv() => SignalKind::terminate(),
+        _ = int.recv() => SignalKind::interrupt(),
+    }
+}
