@@ -1,5 +1,7 @@
 //! What the process counts about itself, as Prometheus reads it.
 
+mod alerts;
+
 use std::sync::Arc;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -8,6 +10,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+pub use alerts::{Alerts, BySourceAndOutcome, Outcome, Tally};
 
 /// Labels by source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -32,11 +36,11 @@ pub struct ByOutcome {
     pub outcome: &'static str,
 }
 
-/// Labels by what became of an alert.
+/// Labels by what drifted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ByFate {
-    /// `new`, `resent` or `ignored`.
-    pub outcome: &'static str,
+pub struct ByWhat {
+    /// The figure's name.
+    pub what: &'static str,
 }
 
 /// Labels by channel kind and outcome.
@@ -50,14 +54,12 @@ pub struct ByMessage {
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Arc<Registry>,
-    /// Alerts that were queued.
-    pub accepted: Family<BySource, Counter>,
-    /// Alerts that could not be used.
-    pub rejected: Family<BySource, Counter>,
+    /// Alerts of requests that were accepted, usable or not.
+    pub received: Family<BySource, Counter>,
     /// Alerts that the sender left out of its requests.
     pub truncated: Family<BySource, Counter>,
     /// Alerts by what became of them.
-    pub ingested: Family<ByFate, Counter>,
+    pub alerts: Alerts,
     /// Jobs by outcome.
     pub jobs: Family<ByOutcome, Counter>,
     /// How long handlers took.
@@ -100,10 +102,9 @@ impl Metrics {
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Arc::default(),
-            accepted: Family::default(),
-            rejected: Family::default(),
+            received: Family::default(),
             truncated: Family::default(),
-            ingested: Family::default(),
+            alerts: Alerts::default(),
             jobs: Family::default(),
             job_seconds: Family::new_with_constructor(latencies),
             batch: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
@@ -124,11 +125,10 @@ impl Metrics {
     fn register(&self) -> Registry {
         let mut r = Registry::with_prefix("tocsin");
         let m = self.clone();
-        r.register("alerts_accepted", "Alerts that were queued", m.accepted);
         r.register(
-            "alerts_rejected",
-            "Alerts that could not be used",
-            m.rejected,
+            "alerts_received",
+            "Alerts of requests that were accepted, usable or not: each comes to one outcome",
+            m.received,
         );
         r.register(
             "alerts_truncated",
@@ -136,9 +136,10 @@ impl Metrics {
             m.truncated,
         );
         r.register(
-            "alerts_ingested",
-            "Alerts by what became of them (informative: a crash may count one twice)",
-            m.ingested,
+            "alerts",
+            "Alerts by what became of them; resent and ignored are informative: what is delivered \
+             again after a crash is counted again",
+            m.alerts.family,
         );
         r.register("jobs", "Jobs by outcome", m.jobs);
         r.register_with_unit(

@@ -87,6 +87,8 @@ enum Verdict {
         reason: String,
         failed: Vec<FailedAttempt>,
     },
+    /// It was buried before, and is still there.
+    Forget,
 }
 
 struct Ack {

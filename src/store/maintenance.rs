@@ -98,15 +98,8 @@ pub struct Prune {
     sql: &'static str,
 }
 
-/// Occurrences past their end, and out of the windows that count them.
-pub const OCCURRENCES: Prune = Prune {
-    what: "occurrences",
-    sql: "DELETE FROM occurrences WHERE id IN (SELECT id FROM occurrences \
-          WHERE occurred_at < $1 AND COALESCE(ended_at, last_seen_at) < $1 ORDER BY id LIMIT $2)",
-};
-
-/// Everything else that grows.
-pub const REST: [Prune; 5] = [
+/// What grows and nothing is counted by.
+pub const REST: [Prune; 4] = [
     Prune {
         what: "notifications",
         sql: "DELETE FROM notifications WHERE id IN (SELECT id FROM notifications \
@@ -123,19 +116,9 @@ pub const REST: [Prune; 5] = [
               WHERE died_at < $1 ORDER BY id LIMIT $2)",
     },
     Prune {
-        what: "incidents",
-        sql: "DELETE FROM incidents WHERE id IN (SELECT i.id FROM incidents i \
-              JOIN anomalies a ON a.key = i.anomaly_key \
-              WHERE i.updated_at < $1 AND i.status = 'RESOLVED' \
-                  AND (a.newest_incident <> i.id OR a.last_seen < $1) \
-              ORDER BY i.id LIMIT $2)",
-    },
-    Prune {
-        what: "anomalies",
-        sql: "DELETE FROM anomalies WHERE key IN (SELECT a.key FROM anomalies a \
-              WHERE a.last_seen < $1 AND a.permanent_fix_at IS NULL AND NOT EXISTS \
-                  (SELECT 1 FROM incidents i WHERE i.anomaly_key = a.key) \
-              ORDER BY a.key LIMIT $2)",
+        what: "losses",
+        sql: "DELETE FROM losses WHERE epoch IN (SELECT epoch FROM losses \
+              WHERE noticed_at < $1 ORDER BY epoch LIMIT $2)",
     },
 ];
 

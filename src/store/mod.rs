@@ -18,6 +18,7 @@ pub mod maintenance;
 pub mod notifications;
 pub mod occurrences;
 pub mod repairs;
+pub mod retention;
 pub mod rows;
 
 pub use db::Db;

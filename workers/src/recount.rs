@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apalis::prelude::Data;
+use sea_orm::DbErr;
 use tocsin::context::Context;
 use tocsin::domain::escalation::assess;
 use tocsin::domain::frequency::{FrequencyStats, Window};
 use tocsin::jobs::{CalculateTier, JobError, Recount};
 use tocsin::queue::Push;
 use tocsin::queue::consumer::Held;
-use tocsin::store::maintenance::{self, OCCURRENCES, Prune, REST};
-use tocsin::store::{anomalies, incidents, notifications};
-use tocsin::time::Timestamp;
+use tocsin::store::maintenance::{self, REST};
+use tocsin::store::{anomalies, incidents, notifications, retention};
 use uuid::Uuid;
 
 use crate::tier::{lasts, push_owed};
@@ -145,28 +145,43 @@ async fn push_tiers(context: &Context, due: Vec<Uuid>) -> Result<(), JobError> {
 /// # Errors
 /// The store cannot be reached now.
 pub async fn prune(context: &Context) -> Result<(), JobError> {
-    let retention = &context.config.retention;
+    let kept = &context.config.retention;
     let now = context
         .clock
         .of_store(maintenance::now(context.db.read()).await?);
-    prune_one(context, OCCURRENCES, now.before(retention.occurrences.0)).await?;
+    let (occurrences, rest) = (now.before(kept.occurrences.0), now.before(kept.rest.0));
+    let (db, unit) = (&context.db, context.config.counting.unit);
+    let step = || retention::prune_occurrences(db, unit, occurrences, PRUNE.0);
+    steps("occurrences", step).await?;
     for what in REST {
-        prune_one(context, what, now.before(retention.rest.0)).await?;
+        steps(what.what, || {
+            maintenance::prune(db.write(), what, rest, PRUNE.0)
+        })
+        .await?;
     }
-    Ok(())
+    let step = || retention::prune_incidents(db, unit, rest, PRUNE.0);
+    steps("incidents", step).await?;
+    steps("anomalies", || {
+        retention::prune_anomalies(db, rest, PRUNE.0)
+    })
+    .await
 }
 
-async fn prune_one(context: &Context, what: Prune, before: Timestamp) -> Result<(), JobError> {
+/// Takes one bounded step after the other, until nothing is left or there were many.
+async fn steps<F>(what: &str, step: impl Fn() -> F) -> Result<(), JobError>
+where
+    F: Future<Output = Result<u64, DbErr>>,
+{
     let mut pruned = 0;
     for _ in 0..PRUNE.1 {
-        let rows = maintenance::prune(context.db.write(), what, before, PRUNE.0).await?;
+        let rows = step().await?;
         pruned += rows;
         if rows < PRUNE.0.unsigned_abs() {
             break;
         }
     }
     if pruned > 0 {
-        tracing::info!(pruned, "pruned {}", what.what);
+        tracing::info!(pruned, "pruned {what}");
     }
     Ok(())
 }
