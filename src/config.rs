@@ -69,6 +69,8 @@ pub struct Config {
     pub queue: QueueSettings,
     /// How long rows are kept.
     pub retention: Retention,
+    /// What is looked at again and again.
+    pub recount: RecountSettings,
 }
 
 impl Default for Config {
@@ -95,6 +97,7 @@ impl Default for Config {
             limits: Limits::default(),
             queue: QueueSettings::default(),
             retention: Retention::default(),
+            recount: RecountSettings::default(),
         }
     }
 }
@@ -249,6 +252,14 @@ impl Default for Retention {
             rest: Span::secs(400 * DAY),
         }
     }
+}
+
+/// What is looked at again and again.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecountSettings {
+    /// Whether figures that drifted from the rows are repaired as soon as that is noticed.
+    pub repair: bool,
 }
 
 /// Why the settings are refused.

@@ -22,6 +22,7 @@ pub mod redis;
 pub mod sources;
 pub mod store;
 pub mod time;
+pub mod verify;
 
 /// The version that was built.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -74,6 +74,12 @@ pub struct Metrics {
     pub ingest_seconds: Histogram,
     /// Messages by outcome.
     pub messages: Family<ByMessage, Counter>,
+    /// Figures that were not what the rows say, when they were last compared.
+    pub drift: Family<ByWhat, Gauge>,
+    /// When that was, in seconds since 1970.
+    pub verified: Gauge,
+    /// Jobs that the queue's store lost.
+    pub jobs_lost: Family<ByQueue, Counter>,
     /// Times that a store could not be reached.
     pub store_errors: Family<ByQueue, Counter>,
     /// Jobs that could run now.
@@ -112,6 +118,9 @@ impl Metrics {
             accept_seconds: Family::new_with_constructor(latencies),
             ingest_seconds: latencies(),
             messages: Family::default(),
+            drift: Family::default(),
+            verified: Gauge::default(),
+            jobs_lost: Family::default(),
             store_errors: Family::default(),
             ready: Family::default(),
             delayed: Family::default(),
@@ -168,6 +177,22 @@ impl Metrics {
             m.ingest_seconds,
         );
         r.register("messages", "Messages by outcome", m.messages);
+        r.register(
+            "drift",
+            "Figures that were not what the rows say, when this process last finished comparing them",
+            m.drift,
+        );
+        r.register_with_unit(
+            "verified_timestamp",
+            "When this process last finished comparing figures with rows; 0: never",
+            Unit::Seconds,
+            m.verified,
+        );
+        r.register(
+            "jobs_lost",
+            "Jobs that waited in a Redis that lost its data; told by the process that noticed first",
+            m.jobs_lost,
+        );
         r.register(
             "store_errors",
             "Times that the queue's store failed",

@@ -9,6 +9,7 @@ mod incidents;
 mod pages;
 mod problem;
 mod queues;
+mod recount;
 mod repairs;
 mod webhooks;
 
@@ -52,6 +53,8 @@ pub fn router(ingress: &Ingress) -> Router {
             "/anomalies/{key}/permanent-fix",
             post(anomalies::fix).delete(anomalies::unfix),
         )
+        .route("/recount", post(recount::push))
+        .route("/recount/verify", post(recount::verify))
         .route("/queues", get(queues::list))
         .route("/queues/{name}/pause", post(queues::pause))
         .route("/queues/{name}/resume", post(queues::resume))

@@ -9,6 +9,29 @@ use crate::domain::frequency::FrequencyStats;
 use crate::entity::anomalies;
 use crate::time::Timestamp;
 
+/// The keys of up to `limit` anomalies after `key`, in order, that have something to decay.
+///
+/// # Errors
+/// What the database says.
+pub async fn decaying(
+    db: &impl ConnectionTrait,
+    key: &str,
+    seen_since: Timestamp,
+    limit: i64,
+) -> Result<Vec<String>, DbErr> {
+    let sql = "SELECT key FROM anomalies \
+               WHERE key > $1 AND (level <> 'NONE' OR last_seen > $2) ORDER BY key LIMIT $3";
+    let values = [
+        Value::from(key),
+        Value::from(seen_since.0),
+        Value::from(limit),
+    ];
+    let rows = db
+        .query_all_raw(statement(db.get_database_backend(), sql, values))
+        .await?;
+    rows.iter().map(|row| row.try_get("", "key")).collect()
+}
+
 /// Locks up to `limit` anomalies after `key`, in order, that have something to decay: a level, or
 /// counts in the longest window.
 ///

@@ -20,5 +20,6 @@ pub mod occurrences;
 pub mod repairs;
 pub mod retention;
 pub mod rows;
+pub mod verify;
 
 pub use db::Db;

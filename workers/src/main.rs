@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
-    BenchArgs, HealthArgs, IncidentsArgs, QueuesArgs, Remote, RepairArgs, SimulateArgs,
+    BenchArgs, HealthArgs, IncidentsArgs, QueuesArgs, RecountArgs, Remote, RepairArgs, SimulateArgs,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -47,6 +47,8 @@ enum Command {
     Repair(At<RepairArgs>),
     /// Look at the queues, pause and resume them.
     Queues(At<QueuesArgs>),
+    /// Recount now, or compare every figure with the rows that it is made of.
+    Recount(At<RecountArgs>),
     /// Post a storm of alerts to a running instance and see what comes out.
     Simulate(At<SimulateArgs>),
     /// Ask a process whether it can do its work.
@@ -98,6 +100,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Incidents(at) => at.args.run(&at.remote).await,
         Command::Repair(at) => at.args.run(&at.remote).await,
         Command::Queues(at) => at.args.run(&at.remote).await,
+        Command::Recount(at) => at.args.run(&at.remote).await,
         Command::Simulate(at) => at.args.run(&at.remote).await,
         Command::Health(args) => args.run(config).await,
         Command::Bench(args) => args.run().await,
