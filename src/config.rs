@@ -85,6 +85,8 @@ pub struct Config {
     pub stop: Stop,
     /// How long rows are kept.
     pub retention: Retention,
+    /// What is looked at again and again.
+    pub recount: RecountSettings,
 }
 
 impl Default for Config {
@@ -115,6 +117,7 @@ impl Default for Config {
             queues: QueuePolicies::default(),
             stop: Stop::default(),
             retention: Retention::default(),
+            recount: RecountSettings::default(),
         }
     }
 }
@@ -288,6 +291,14 @@ impl Default for Retention {
             rest: Span::secs(400 * DAY),
         }
     }
+}
+
+/// What is looked at again and again.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecountSettings {
+    /// Whether figures that drifted from the rows are repaired as soon as that is noticed.
+    pub repair: bool,
 }
 
 /// Why the settings are refused.

@@ -1,6 +1,7 @@
 //! The jobs: what each carries, and the policy that it is run by. Handlers are in the workers'
 //! files of the same names.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -10,6 +11,7 @@ use uuid::{Builder, Uuid};
 
 use crate::domain::alert::Alert;
 use crate::time::Timestamp;
+use crate::verify::drift::What;
 
 /// How a job's queue is called and how its handler is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,9 +140,27 @@ impl Job for RecordRepair {
     };
 }
 
-/// "The schedule's tick has come": levels and counts decay, owed work is pushed again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recount {}
+/// "The schedule's tick has come": levels and counts decay, owed work is pushed again; or figures are
+/// compared with the rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recount {
+    /// How far that comparison is, if this is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Verification>,
+}
+
+/// A comparison of figures with rows, which goes on from job to job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// The last anomaly that was compared; empty at first.
+    pub after: String,
+    /// How many were.
+    pub anomalies: u64,
+    /// With how many occurrences.
+    pub occurrences: u64,
+    /// How many figures drifted, by which.
+    pub drifted: BTreeMap<What, u64>,
+}
 
 impl Job for Recount {
     const POLICY: Policy = Policy {

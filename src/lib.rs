@@ -24,6 +24,7 @@ pub mod store;
 pub mod time;
 pub mod trace;
 pub mod trail;
+pub mod verify;
 
 /// The version that was built.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,5 +1,7 @@
 //! What the process counts about itself, as Prometheus reads it.
 
+mod alerts;
+
 use std::sync::Arc;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -11,6 +13,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::queue::about::VERSION;
+pub use alerts::{Alerts, BySourceAndOutcome, Outcome, Tally};
 
 /// Labels by source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -35,11 +38,11 @@ pub struct ByOutcome {
     pub outcome: &'static str,
 }
 
-/// Labels by what became of an alert.
+/// Labels by what drifted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ByFate {
-    /// `new`, `resent` or `ignored`.
-    pub outcome: &'static str,
+pub struct ByWhat {
+    /// The figure's name.
+    pub what: &'static str,
 }
 
 /// Labels by channel kind and outcome.
@@ -69,14 +72,12 @@ pub struct ByRole {
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Arc<Registry>,
-    /// Alerts that were queued.
-    pub accepted: Family<BySource, Counter>,
-    /// Alerts that could not be used.
-    pub rejected: Family<BySource, Counter>,
+    /// Alerts of requests that were accepted, usable or not.
+    pub received: Family<BySource, Counter>,
     /// Alerts that the sender left out of its requests.
     pub truncated: Family<BySource, Counter>,
     /// Alerts by what became of them.
-    pub ingested: Family<ByFate, Counter>,
+    pub alerts: Alerts,
     /// Jobs by outcome.
     pub jobs: Family<ByOutcome, Counter>,
     /// How long handlers took.
@@ -91,6 +92,12 @@ pub struct Metrics {
     pub ingest_seconds: Histogram,
     /// Messages by outcome.
     pub messages: Family<ByMessage, Counter>,
+    /// Figures that were not what the rows say, when they were last compared.
+    pub drift: Family<ByWhat, Gauge>,
+    /// When that was, in seconds since 1970.
+    pub verified: Gauge,
+    /// Jobs that the queue's store lost.
+    pub jobs_lost: Family<ByQueue, Counter>,
     /// Times that a store could not be reached.
     pub store_errors: Family<ByQueue, Counter>,
     /// Requests without the token that they need.
@@ -131,10 +138,9 @@ impl Metrics {
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Arc::default(),
-            accepted: Family::default(),
-            rejected: Family::default(),
+            received: Family::default(),
             truncated: Family::default(),
-            ingested: Family::default(),
+            alerts: Alerts::default(),
             jobs: Family::default(),
             job_seconds: Family::new_with_constructor(latencies),
             batch: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
@@ -142,6 +148,9 @@ impl Metrics {
             accept_seconds: Family::new_with_constructor(latencies),
             ingest_seconds: latencies(),
             messages: Family::default(),
+            drift: Family::default(),
+            verified: Gauge::default(),
+            jobs_lost: Family::default(),
             store_errors: Family::default(),
             auth_failures: Family::default(),
             ready: Family::default(),
@@ -161,11 +170,10 @@ impl Metrics {
     fn register(&self) -> Registry {
         let mut r = Registry::with_prefix("tocsin");
         let m = self.clone();
-        r.register("alerts_accepted", "Alerts that were queued", m.accepted);
         r.register(
-            "alerts_rejected",
-            "Alerts that could not be used",
-            m.rejected,
+            "alerts_received",
+            "Alerts of requests that were accepted, usable or not: each comes to one outcome",
+            m.received,
         );
         r.register(
             "alerts_truncated",
@@ -173,9 +181,10 @@ impl Metrics {
             m.truncated,
         );
         r.register(
-            "alerts_ingested",
-            "Alerts by what became of them (informative: a crash may count one twice)",
-            m.ingested,
+            "alerts",
+            "Alerts by what became of them; resent and ignored are informative: what is delivered \
+             again after a crash is counted again",
+            m.alerts.family,
         );
         r.register("jobs", "Jobs by outcome", m.jobs);
         r.register_with_unit(
@@ -204,6 +213,22 @@ impl Metrics {
             m.ingest_seconds,
         );
         r.register("messages", "Messages by outcome", m.messages);
+        r.register(
+            "drift",
+            "Figures that were not what the rows say, when this process last finished comparing them",
+            m.drift,
+        );
+        r.register_with_unit(
+            "verified_timestamp",
+            "When this process last finished comparing figures with rows; 0: never",
+            Unit::Seconds,
+            m.verified,
+        );
+        r.register(
+            "jobs_lost",
+            "Jobs that waited in a Redis that lost its data; told by the process that noticed first",
+            m.jobs_lost,
+        );
         r.register(
             "store_errors",
             "Times that the queue's store failed",

@@ -21,6 +21,19 @@ impl MigrationTrait for Migration {
                 "CREATE INDEX dead_letters_owed ON dead_letters (push_owed_since)
                     WHERE push_owed_since IS NOT NULL",
                 "ALTER TABLE anomalies ADD COLUMN pruned_total bigint NOT NULL DEFAULT 0",
+                "ALTER TABLE anomalies ADD COLUMN pruned_before bigint",
+                "ALTER TABLE incidents ADD COLUMN pruned_episodes bigint NOT NULL DEFAULT 0",
+                // What was pruned before it was counted is what is missing. Under the unit `incident`
+                // no occurrence counts.
+                "UPDATE anomalies SET pruned_before = last_seen, pruned_total = total -
+                    CASE WHEN EXISTS (SELECT 1 FROM occurrences WHERE counted_id IS NOT NULL)
+                        OR NOT EXISTS (SELECT 1 FROM occurrences)
+                    THEN (SELECT count(*) FROM occurrences o
+                          WHERE o.anomaly_key = anomalies.key AND o.counted_id IS NOT NULL)
+                    ELSE (SELECT count(*) FROM incidents i WHERE i.anomaly_key = anomalies.key) END",
+                "UPDATE incidents SET pruned_episodes = aggregated_count -
+                    (SELECT count(*) FROM occurrences o WHERE o.anomaly_key = incidents.anomaly_key
+                        AND o.incident_id = incidents.id AND o.series IS NOT NULL)",
                 "ALTER TABLE consumers ADD COLUMN about {json}",
                 "CREATE TABLE audit (
                     id {uuid} PRIMARY KEY NOT NULL,
@@ -52,6 +65,8 @@ impl MigrationTrait for Migration {
                 "DROP TABLE losses",
                 "DROP TABLE audit",
                 "ALTER TABLE consumers DROP COLUMN about",
+                "ALTER TABLE incidents DROP COLUMN pruned_episodes",
+                "ALTER TABLE anomalies DROP COLUMN pruned_before",
                 "ALTER TABLE anomalies DROP COLUMN pruned_total",
                 "DROP INDEX dead_letters_owed",
                 "DROP INDEX dead_letters_died",

@@ -25,6 +25,14 @@ pub trait Counter: Send + Sync {
     /// What was counted for each of `keys` in the windows that end at `now`. A moment exactly one
     /// window ago is out, and windows have no upper edge.
     async fn counts(&self, keys: &[String], now: Timestamp) -> Result<Vec<Counts>, CounterError>;
+
+    /// Builds what is not known of `keys`, so that whoever asks for them next, with their anomalies
+    /// locked, is answered at once.
+    async fn warm(&self, keys: &[String]) -> Result<(), CounterError>;
+
+    /// Forgets what was counted for `keys`; it is built from the rows when it is asked for. Those who
+    /// count meanwhile lose nothing.
+    async fn forget(&self, keys: &[String]) -> Result<(), CounterError>;
 }
 
 impl From<CounterError> for crate::jobs::JobError {

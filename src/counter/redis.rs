@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::try_join_all;
 use redis::RedisError;
 use redis::aio::ConnectionManager;
 use sea_orm::DbErr;
@@ -31,6 +32,8 @@ const LIVES_MS: i64 = 31 * 86_400_000;
 const KEPT: Duration = Duration::from_secs(30 * 86_400 + 3600);
 /// Members that one script adds at most, and sets that one reads.
 const CHUNK: (usize, usize) = (1000, 100);
+/// Sets that are built at once: each reads rows on a connection of its own.
+const BUILT_AT_ONCE: usize = 4;
 /// How often a set is begun anew because it was emptied while it was built.
 const TRIES: usize = 10;
 
@@ -128,6 +131,11 @@ impl RedisCounter {
         Ok(counts)
     }
 
+    async fn build_all(&self, keys: &[String]) -> Result<(), CounterError> {
+        let each = keys.iter().map(|key| self.build(key));
+        try_join_all(each).await.map(drop)
+    }
+
     /// Builds one set from the rows, if it is not to be trusted.
     async fn build(&self, key: &str) -> Result<(), CounterError> {
         let mut connection = self.connection.clone();
@@ -174,12 +182,30 @@ impl Counter for RedisCounter {
             }
             unknown.sort();
             unknown.dedup();
-            for key in &unknown {
-                self.build(key).await?;
+            for some in unknown.chunks(BUILT_AT_ONCE) {
+                self.build_all(some).await?;
             }
             counts = self.ask(keys, now).await?;
         }
         let what = format!("its sets were emptied {TRIES} times while they were built");
         Err(CounterError(what.into()))
+    }
+
+    async fn warm(&self, keys: &[String]) -> Result<(), CounterError> {
+        self.counts(keys, Timestamp::now()).await.map(drop)
+    }
+
+    /// A set that is deleted is one that was emptied, which it may be at any time: whoever builds it
+    /// just now finds its token gone and begins anew, and what is added beside that stands in a set
+    /// without a mark, which the next to ask empties before it reads the rows. An id is added after
+    /// its row was committed: either it is in the rows that are read, or it is added after the set
+    /// was emptied. So this needs no lock, and takes only what has no row.
+    async fn forget(&self, keys: &[String]) -> Result<(), CounterError> {
+        for chunk in keys.chunks(CHUNK.1) {
+            let mut delete = redis::cmd("DEL");
+            delete.arg(chunk.iter().map(|key| self.set(key)).collect::<Vec<_>>());
+            delete.exec_async(&mut self.connection.clone()).await?;
+        }
+        Ok(())
     }
 }

@@ -38,4 +38,12 @@ impl Counter for SqlCounter {
             .await
             .map_err(|error| CounterError(error.into()))
     }
+
+    async fn warm(&self, _keys: &[String]) -> Result<(), CounterError> {
+        Ok(())
+    }
+
+    async fn forget(&self, _keys: &[String]) -> Result<(), CounterError> {
+        Ok(())
+    }
 }

@@ -189,9 +189,9 @@ pub struct NewOccurrence {
 /// What became of a sighting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entered {
-    /// An episode that was not known before.
+    /// An episode that was not known before; where deliveries are counted, a delivery that was not.
     New,
-    /// One more delivery of an episode that was.
+    /// What was known before, once more.
     Resent,
 }
 
@@ -224,13 +224,13 @@ impl Books {
             .episodes
             .get(&sighting.series)
             .and_then(|episodes| find(episodes, sighting, policy.skew));
-        let (entered, episode) = match known {
+        let (mut entered, episode) = match known {
             Some(at) => (Entered::Resent, self.see_again(sighting, at, policy)),
             None => (Entered::New, self.see_first(sighting, policy)),
         };
         let incident = episode.incident;
         if policy.unit == Unit::Delivery {
-            self.count_delivery(sighting, episode);
+            entered = self.count_delivery(sighting, episode);
         }
         (entered, incident)
     }
@@ -404,14 +404,14 @@ impl Books {
         id
     }
 
-    fn count_delivery(&mut self, sighting: &Sighting, episode: Episode) {
+    fn count_delivery(&mut self, sighting: &Sighting, episode: Episode) -> Entered {
         self.deliveries.push(Counted {
             anomaly_key: sighting.key.clone(),
             id: sighting.job,
             occurred_at: sighting.received_at,
         });
         if !self.delivered.insert(sighting.job) {
-            return;
+            return Entered::Resent;
         }
         if let Some(incident) = episode.incident.and_then(|id| self.incidents.get_mut(&id)) {
             incident.tier_due = true;
@@ -424,6 +424,7 @@ impl Books {
             ..episode
         };
         self.insert(sighting, sighting.job, Some(sighting.job), delivery);
+        Entered::New
     }
 
     fn insert(&mut self, sighting: &Sighting, id: Uuid, counted: Option<Uuid>, episode: Episode) {

@@ -28,6 +28,8 @@ pub struct Model {
     pub total: i64,
     /// How many of these retention took the rows of.
     pub pruned_total: i64,
+    /// What occurred before may have no row any more. Null: all rows are there.
+    pub pruned_before: Option<Timestamp>,
     /// Its level.
     pub level: Level,
     /// How often the level rose.

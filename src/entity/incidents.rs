@@ -48,6 +48,9 @@ pub struct Model {
     pub is_aggregated: bool,
     /// How many episodes are in it.
     pub aggregated_count: i64,
+    /// How many of these retention took the rows of.
+    #[serde(skip)]
+    pub pruned_episodes: i64,
     /// When its aggregation window began.
     pub aggregation_window_start: Timestamp,
     /// How many of its episodes are open.

@@ -13,6 +13,7 @@ mod incidents;
 mod pages;
 mod problem;
 mod queues;
+mod recount;
 mod repairs;
 mod serve;
 mod stopping;
@@ -66,6 +67,8 @@ pub fn router(ingress: &Ingress) -> Router {
         )
         .route("/dead-letters/{id}/replay", post(dead_letters::replay))
         .route("/audit", get(audit::list))
+        .route("/recount", post(recount::push))
+        .route("/recount/verify", post(recount::verify))
         .route("/queues", get(queues::list))
         .route("/queues/{name}/pause", post(queues::pause))
         .route("/queues/{name}/resume", post(queues::resume))

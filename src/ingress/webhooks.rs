@@ -71,14 +71,9 @@ pub(super) async fn take(
     let rejected = jobs.len() - enqueued;
     context
         .metrics
-        .accepted
+        .received
         .get_or_create(&by)
-        .inc_by(enqueued as u64);
-    context
-        .metrics
-        .rejected
-        .get_or_create(&by)
-        .inc_by(rejected as u64);
+        .inc_by(jobs.len() as u64);
     let took = began.elapsed().as_secs_f64();
     context
         .metrics

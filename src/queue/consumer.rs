@@ -89,6 +89,8 @@ enum Verdict {
         reason: String,
         failed: Vec<FailedAttempt>,
     },
+    /// It was buried before, and is still there.
+    Forget,
 }
 
 struct Ack {

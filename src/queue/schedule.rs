@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Queues;
 use super::store::{QueueError, Schedule};
-use crate::jobs::{Job, Recount};
+use crate::jobs::{Job, Recount, Verification};
 
 /// When levels and counts are looked at again.
 pub const RECOUNT: Schedule = Schedule {
@@ -14,19 +14,30 @@ pub const RECOUNT: Schedule = Schedule {
     every: Duration::from_secs(60),
 };
 
+/// When figures are compared with the rows.
+pub const VERIFY: Schedule = Schedule {
+    name: "verify",
+    every: Duration::from_secs(3600),
+};
+
 /// How often a replica asks whether a tick has come.
 const ASK: Duration = Duration::from_secs(5);
 
-/// Claims the present tick if nobody has; returns whether this call did.
+/// Claims the schedules' present ticks that nobody has; returns how many this call did.
 ///
 /// # Errors
 /// The store did not answer.
-pub async fn pass(queues: &Queues) -> Result<bool, QueueError> {
-    let payload = serde_json::to_string(&Recount {}).map_err(|error| QueueError(error.into()))?;
-    queues
-        .store()
-        .tick(RECOUNT, Recount::POLICY.queue, payload)
-        .await
+pub async fn pass(queues: &Queues) -> Result<usize, QueueError> {
+    let verify = Recount {
+        verify: Some(Verification::default()),
+    };
+    let mut claimed = 0;
+    for (schedule, job) in [(RECOUNT, Recount::default()), (VERIFY, verify)] {
+        let payload = serde_json::to_string(&job).map_err(|error| QueueError(error.into()))?;
+        let queue = Recount::POLICY.queue;
+        claimed += usize::from(queues.store().tick(schedule, queue, payload).await?);
+    }
+    Ok(claimed)
 }
 
 /// Claims ticks until `stop`.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
 };
 use tocsin_migration::{Migrator, MigratorTrait};
 
@@ -116,6 +117,23 @@ impl Db {
         match self.backend() {
             DbBackend::Sqlite => self.write.begin_with_options(options).await,
             _ => self.write.begin().await,
+        }
+    }
+
+    /// Begins a transaction that only reads, and sees one moment in all its statements.
+    ///
+    /// # Errors
+    /// No connection could be had, or the database refused.
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
+        match self.backend() {
+            // A transaction that reads never sees more than when it began to.
+            DbBackend::Sqlite => self.read.begin().await,
+            _ => {
+                let level = Some(IsolationLevel::RepeatableRead);
+                self.read
+                    .begin_with_config(level, Some(AccessMode::ReadOnly))
+                    .await
+            }
         }
     }
 

@@ -9,6 +9,29 @@ use crate::domain::frequency::FrequencyStats;
 use crate::entity::anomalies;
 use crate::time::Timestamp;
 
+/// The keys of up to `limit` anomalies after `key`, in order, that have something to decay.
+///
+/// # Errors
+/// What the database says.
+pub async fn decaying(
+    db: &impl ConnectionTrait,
+    key: &str,
+    seen_since: Timestamp,
+    limit: i64,
+) -> Result<Vec<String>, DbErr> {
+    let sql = "SELECT key FROM anomalies \
+               WHERE key > $1 AND (level <> 'NONE' OR last_seen > $2) ORDER BY key LIMIT $3";
+    let values = [
+        Value::from(key),
+        Value::from(seen_since.0),
+        Value::from(limit),
+    ];
+    let rows = db
+        .query_all_raw(statement(db.get_database_backend(), sql, values))
+        .await?;
+    rows.iter().map(|row| row.try_get("", "key")).collect()
+}
+
 /// Locks up to `limit` anomalies after `key`, in order, that have something to decay: a level, or
 /// counts in the longest window.
 ///
@@ -98,13 +121,6 @@ pub struct Prune {
     sql: &'static str,
 }
 
-/// Occurrences past their end, and out of the windows that count them.
-pub const OCCURRENCES: Prune = Prune {
-    what: "occurrences",
-    sql: "DELETE FROM occurrences WHERE id IN (SELECT id FROM occurrences \
-          WHERE occurred_at < $1 AND COALESCE(ended_at, last_seen_at) < $1 ORDER BY id LIMIT $2)",
-};
-
 /// Dead letters, past their death and what was decided about them. One whose push is owed stays.
 pub const DEAD_LETTERS: Prune = Prune {
     what: "dead letters",
@@ -113,8 +129,8 @@ pub const DEAD_LETTERS: Prune = Prune {
           ORDER BY died_at, id LIMIT $2)",
 };
 
-/// Everything else that grows.
-pub const REST: [Prune; 5] = [
+/// What grows and nothing is counted by.
+pub const REST: [Prune; 4] = [
     Prune {
         what: "deeds in the audit",
         sql: "DELETE FROM audit WHERE id IN (SELECT id FROM audit \
@@ -131,19 +147,9 @@ pub const REST: [Prune; 5] = [
               WHERE repaired_at < $1 ORDER BY id LIMIT $2)",
     },
     Prune {
-        what: "incidents",
-        sql: "DELETE FROM incidents WHERE id IN (SELECT i.id FROM incidents i \
-              JOIN anomalies a ON a.key = i.anomaly_key \
-              WHERE i.updated_at < $1 AND i.status = 'RESOLVED' \
-                  AND (a.newest_incident <> i.id OR a.last_seen < $1) \
-              ORDER BY i.id LIMIT $2)",
-    },
-    Prune {
-        what: "anomalies",
-        sql: "DELETE FROM anomalies WHERE key IN (SELECT a.key FROM anomalies a \
-              WHERE a.last_seen < $1 AND a.permanent_fix_at IS NULL AND NOT EXISTS \
-                  (SELECT 1 FROM incidents i WHERE i.anomaly_key = a.key) \
-              ORDER BY a.key LIMIT $2)",
+        what: "losses",
+        sql: "DELETE FROM losses WHERE epoch IN (SELECT epoch FROM losses \
+              WHERE noticed_at < $1 ORDER BY epoch LIMIT $2)",
     },
 ];
 

@@ -18,6 +18,8 @@ pub mod maintenance;
 pub mod notifications;
 pub mod occurrences;
 pub mod repairs;
+pub mod retention;
 pub mod rows;
+pub mod verify;
 
 pub use db::Db;

@@ -103,8 +103,8 @@ on_all! {
         assert_eq!(h.telegram.taken().len(), 4);
         let metrics = h.metrics().await;
         assert!(metrics.contains("tocsin_alerts_truncated_total{source=\"alertmanager\"} 4"));
-        assert!(metrics.contains("tocsin_alerts_rejected_total{source=\"alertmanager\"} 5"));
-        assert!(metrics.contains("tocsin_alerts_accepted_total{source=\"alertmanager\"} 4"));
+        assert!(metrics.contains("tocsin_alerts_received_total{source=\"alertmanager\"} 9"));
+        assert!(metrics.contains("tocsin_alerts_total{source=\"alertmanager\",outcome=\"rejected\"} 5"));
         h.finish_with_dead_letters().await;
     }
 

@@ -119,7 +119,8 @@ on_all! {
         test["labels"]["testalert"] = json!("true");
         h.send_and_drain(vec![alert("Watchdog", "p", h.now()), alert("InfoInhibitor", "p", h.now()), test]).await;
         assert!(h.incidents().await.is_empty());
-        assert!(h.metrics().await.contains("tocsin_alerts_ingested_total{outcome=\"ignored\"} 3"));
+        let ignored = "tocsin_alerts_total{source=\"alertmanager\",outcome=\"ignored\"} 3";
+        assert!(h.metrics().await.contains(ignored));
         h.finish().await;
     }
 

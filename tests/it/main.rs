@@ -16,6 +16,7 @@ mod redis_keys;
 mod redis_server;
 mod telegram;
 
+mod accounting;
 mod alertmanager;
 mod books;
 mod conformance;

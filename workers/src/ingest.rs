@@ -11,7 +11,7 @@ use tocsin::domain::aggregation::{Entered, Policy};
 use tocsin::domain::alert::Alert;
 use tocsin::domain::episode::Sighting;
 use tocsin::jobs::{CalculateTier, Content, IngestAlert, JobError};
-use tocsin::metrics::ByFate;
+use tocsin::metrics::{Outcome, Tally};
 use tocsin::queue::Push;
 use tocsin::queue::consumer::Held;
 use tocsin::store::error::{Cause, STORE_DELAY, cause};
@@ -44,7 +44,8 @@ pub async fn handle(
         Content::Rejected { reason, .. } => return Err(JobError::GiveUp(reason)),
     };
     if batchers.ignores(&alert) {
-        batchers.count("ignored");
+        let alerts = &batchers.context.metrics.alerts;
+        alerts.add(&job.source, Outcome::Ignored);
         return Ok(());
     }
     let labels = &batchers.context.config.signature;
@@ -97,14 +98,6 @@ impl Batchers {
             .get("testalert")
             .is_some_and(|value| value == "true");
         is_test || name.is_some_and(|name| self.context.config.ingest.ignore.contains(name))
-    }
-
-    fn count(&self, outcome: &'static str) {
-        self.context
-            .metrics
-            .ingested
-            .get_or_create(&ByFate { outcome })
-            .inc();
     }
 
     async fn enter(&self, sighting: Sighting) -> Result<(), JobError> {
@@ -261,17 +254,17 @@ impl Batcher {
 
     fn observe(&self, batch: &[Waiting], entered: &[Entered]) {
         let (metrics, now) = (&self.context.metrics, self.context.clock.now());
-        let new = entered.iter().filter(|fate| **fate == Entered::New).count();
-        for (outcome, n) in [("new", new), ("resent", entered.len() - new)] {
-            metrics
-                .ingested
-                .get_or_create(&ByFate { outcome })
-                .inc_by(n as u64);
-        }
-        for waiting in batch {
+        let mut tally = Tally::default();
+        for (waiting, entered) in batch.iter().zip(entered) {
+            let outcome = match entered {
+                Entered::New => Outcome::Counted,
+                Entered::Resent => Outcome::Resent,
+            };
+            tally.add(&waiting.sighting.source, outcome);
             let latency = now.since(waiting.sighting.received_at);
             metrics.ingest_seconds.observe(latency.as_secs_f64());
         }
+        metrics.alerts.add_all(&tally);
     }
 }
 

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
-    AuditArgs, BenchArgs, DeadArgs, HealthArgs, IncidentsArgs, QueuesArgs, Remote, RepairArgs,
-    SimulateArgs,
+    AuditArgs, BenchArgs, DeadArgs, HealthArgs, IncidentsArgs, QueuesArgs, RecountArgs, Remote,
+    RepairArgs, SimulateArgs,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -53,6 +53,8 @@ enum Command {
     Queues(At<QueuesArgs>),
     /// List what operators did.
     Audit(At<AuditArgs>),
+    /// Recount now, or compare every figure with the rows that it is made of.
+    Recount(At<RecountArgs>),
     /// Post a storm of alerts to a running instance and see what comes out.
     Simulate(At<SimulateArgs>),
     /// Ask a process whether it can do its work.
@@ -106,6 +108,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Dead(at) => at.args.run(&at.remote).await,
         Command::Queues(at) => at.args.run(&at.remote).await,
         Command::Audit(at) => at.args.run(&at.remote).await,
+        Command::Recount(at) => at.args.run(&at.remote).await,
         Command::Simulate(at) => at.args.run(&at.remote).await,
         Command::Health(args) => args.run(config).await,
         Command::Bench(args) => args.run().await,

@@ -1,21 +1,26 @@
-//! Recount: once a minute, what time alone changes. Each part is a pass of its own, and each pass
-//! may run twice or be cut short without harm.
+//! Recount: once a minute, what time alone changes; once an hour, whether figures are what the rows
+//! say. Each part is a pass of its own, and each pass may run twice or be cut short without harm.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use apalis::prelude::Data;
+use sea_orm::DbErr;
 use tocsin::context::Context;
 use tocsin::domain::escalation::assess;
 use tocsin::domain::frequency::{FrequencyStats, Window};
-use tocsin::jobs::{CalculateTier, JobError, Recount};
+use tocsin::jobs::{CalculateTier, JobError, Recount, Verification, derived_id};
+use tocsin::metrics::ByWhat;
 use tocsin::queue::Push;
 use tocsin::queue::consumer::Held;
 use tocsin::queue::replay::{self, Unpushed};
-use tocsin::store::maintenance::{self, DEAD_LETTERS, OCCURRENCES, Prune, REST};
-use tocsin::store::{anomalies, dead_letters, incidents, notifications};
+use tocsin::store::audit::Actor;
+use tocsin::store::maintenance::{self, DEAD_LETTERS, REST};
+use tocsin::store::{anomalies, dead_letters, incidents, notifications, retention};
 use tocsin::time::Timestamp;
+use tocsin::verify;
+use tocsin::verify::drift::What;
 use uuid::Uuid;
 
 use crate::tier::{lasts, push_owed};
@@ -28,6 +33,9 @@ const OVERDUE: Duration = Duration::from_secs(60);
 const PUSH_AT_MOST: u64 = 10_000;
 /// Of replays, at most so many in one round trip.
 const REPLAYS_AT_ONCE: u64 = 500;
+/// How long one job compares figures before it leaves the rest to the next: the minute's work waits
+/// for it.
+const VERIFY_SLICE: Duration = Duration::from_secs(20);
 /// Rows that are pruned in one statement, and statements in one pass.
 const PRUNE: (i64, u32) = (1000, 200);
 
@@ -36,10 +44,13 @@ const PRUNE: (i64, u32) = (1000, 200);
 /// # Errors
 /// The store cannot be reached now.
 pub async fn handle(
-    _job: Recount,
-    _held: Data<Arc<Held>>,
+    job: Recount,
+    held: Data<Arc<Held>>,
     context: Data<Context>,
 ) -> Result<(), JobError> {
+    if let Some(verification) = job.verify {
+        return verify(&context, held.id(), verification).await;
+    }
     decay(&context).await?;
     push_overdue(&context).await?;
     prune(&context).await
@@ -59,10 +70,16 @@ pub async fn decay(context: &Context) -> Result<(), JobError> {
 
 /// One transaction's worth of anomalies after `key`; returns the last key if there may be more.
 async fn decay_some(context: &Context, key: &str) -> Result<Option<String>, JobError> {
+    // A little more than the longest window: figures that fall to zero are refreshed, too.
+    let longest = Window::Month.length() + Duration::from_secs(86_400);
+    if !context.counter.counts_rows() {
+        let since = context.clock.now().before(longest);
+        let keys = maintenance::decaying(context.db.read(), key, since, TOGETHER).await?;
+        context.counter.warm(&keys).await?;
+    }
     let tx = context.db.begin().await?;
     let now = context.clock.of_store(maintenance::now(&tx).await?);
-    // A little more than the longest window: figures that fall to zero are refreshed, too.
-    let since = now.before(Window::Month.length() + Duration::from_secs(86_400));
+    let since = now.before(longest);
     let mut fallen = HashSet::new();
     let mut locked = maintenance::lock_decaying(&tx, key, since, TOGETHER).await?;
     let Some(last) = locked.last().map(|anomaly| anomaly.key.clone()) else {
@@ -168,30 +185,122 @@ async fn push_tiers(context: &Context, due: Vec<Uuid>) -> Result<(), JobError> {
 /// # Errors
 /// The store cannot be reached now.
 pub async fn prune(context: &Context) -> Result<(), JobError> {
-    let retention = &context.config.retention;
+    let kept = &context.config.retention;
     let now = context
         .clock
         .of_store(maintenance::now(context.db.read()).await?);
-    prune_one(context, OCCURRENCES, now.before(retention.occurrences.0)).await?;
-    let before = now.before(retention.dead_letters.0);
-    prune_one(context, DEAD_LETTERS, before).await?;
+    let (occurrences, rest) = (now.before(kept.occurrences.0), now.before(kept.rest.0));
+    let (db, unit) = (&context.db, context.config.counting.unit);
+    let step = || retention::prune_occurrences(db, unit, occurrences, PRUNE.0);
+    steps("occurrences", step).await?;
+    let died = now.before(kept.dead_letters.0);
+    steps(DEAD_LETTERS.what, || {
+        maintenance::prune(db.write(), DEAD_LETTERS, died, PRUNE.0)
+    })
+    .await?;
     for what in REST {
-        prune_one(context, what, now.before(retention.rest.0)).await?;
+        steps(what.what, || {
+            maintenance::prune(db.write(), what, rest, PRUNE.0)
+        })
+        .await?;
     }
-    Ok(())
+    let step = || retention::prune_incidents(db, unit, rest, PRUNE.0);
+    steps("incidents", step).await?;
+    steps("anomalies", || {
+        retention::prune_anomalies(db, rest, PRUNE.0)
+    })
+    .await
 }
 
-async fn prune_one(context: &Context, what: Prune, before: Timestamp) -> Result<(), JobError> {
+/// Compares figures with rows for as long as a job should run; the rest is for the next one.
+///
+/// # Errors
+/// A store cannot be reached now.
+pub async fn verify(
+    context: &Context,
+    job: Uuid,
+    mut so_far: Verification,
+) -> Result<(), JobError> {
+    let repairs = context.config.recount.repair;
+    let actor = Actor {
+        token: "schedule".to_owned(),
+        ..Actor::default()
+    };
+    let began = Instant::now();
+    loop {
+        let page = verify::page(context, &so_far.after, repairs.then_some(&actor)).await?;
+        so_far.anomalies += page.anomalies;
+        so_far.occurrences += page.occurrences;
+        for (what, n) in page.drifted {
+            *so_far.drifted.entry(what).or_default() += n;
+        }
+        for drift in &page.drifts {
+            tracing::error!(
+                anomaly.key = drift.anomaly,
+                repaired = page.repaired,
+                "{drift}"
+            );
+        }
+        let Some(next) = page.next_cursor else {
+            conclude(context, &so_far);
+            return Ok(());
+        };
+        so_far.after = next;
+        if began.elapsed() > VERIFY_SLICE {
+            let words = [job.to_string(), so_far.after.clone()];
+            let id = derived_id(&[&words[0], &words[1]]);
+            let rest = Recount {
+                verify: Some(so_far),
+            };
+            return Ok(context.queues.push_all([Push::new(&rest).id(id)]).await?);
+        }
+    }
+}
+
+fn conclude(context: &Context, found: &Verification) {
+    let metrics = &context.metrics;
+    for what in What::ALL {
+        let n = found.drifted.get(&what).copied().unwrap_or_default();
+        let by = ByWhat { what: what.name() };
+        let n = i64::try_from(n).unwrap_or(i64::MAX);
+        metrics.drift.get_or_create(&by).set(n);
+    }
+    metrics.verified.set(context.clock.now().0 / 1000);
+    let (anomalies, occurrences) = (found.anomalies, found.occurrences);
+    match found.drifted.values().sum::<u64>() {
+        0 => tracing::info!(anomalies, occurrences, "figures are what the rows say"),
+        drifted if context.config.recount.repair => {
+            tracing::error!(
+                drifted,
+                anomalies,
+                occurrences,
+                "figures had drifted; they are repaired"
+            );
+        }
+        drifted => tracing::error!(
+            drifted,
+            anomalies,
+            occurrences,
+            "figures drifted from the rows; to repair them: tocsin recount --repair"
+        ),
+    }
+}
+
+/// Takes one bounded step after the other, until nothing is left or there were many.
+async fn steps<F>(what: &str, step: impl Fn() -> F) -> Result<(), JobError>
+where
+    F: Future<Output = Result<u64, DbErr>>,
+{
     let mut pruned = 0;
     for _ in 0..PRUNE.1 {
-        let rows = maintenance::prune(context.db.write(), what, before, PRUNE.0).await?;
+        let rows = step().await?;
         pruned += rows;
         if rows < PRUNE.0.unsigned_abs() {
             break;
         }
     }
     if pruned > 0 {
-        tracing::info!(pruned, "pruned {}", what.what);
+        tracing::info!(pruned, "pruned {what}");
     }
     Ok(())
 }

@@ -151,11 +151,24 @@ impl From<Trouble> for JobError {
 /// Works out what is due of these incidents, then pushes every message of theirs that is owed:
 /// those of a pass that died before it pushed, too.
 async fn pass(context: &Context, ids: &[Uuid]) -> Result<(), Trouble> {
+    warm(context, ids).await?;
     calculate(context, ids).await?;
     let owed = notifications::owed(context.db.read(), ids).await?;
     push_owed(context, &owed)
         .await
         .map_err(|error| Trouble::Store(error.to_string()))
+}
+
+/// Has the counter build what it does not know before anything is locked.
+async fn warm(context: &Context, ids: &[Uuid]) -> Result<(), Trouble> {
+    if context.counter.counts_rows() {
+        return Ok(());
+    }
+    let due = incidents::due(context.db.read(), ids).await?;
+    let keys: BTreeSet<String> = due.into_iter().map(|(_, key)| key).collect();
+    let keys: Vec<String> = keys.into_iter().collect();
+    let warmed = context.counter.warm(&keys).await;
+    warmed.map_err(|error| Trouble::Store(error.to_string()))
 }
 
 /// What is known of the anomalies of a pass, all of them locked.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use super::{Ack, Answer, Consumer, Lease, Patience, Verdict};
+use crate::jobs::{IngestAlert, Job as _};
 use crate::queue::store::QueueError;
 use crate::store::dead_letters::{self, Burial};
 
@@ -28,6 +29,7 @@ pub(super) async fn run(consumer: Arc<Consumer>, mut answered: mpsc::UnboundedRe
             match consumer.settle_held(&mut acks).await {
                 Ok(()) => {
                     patience.succeeded();
+                    consumer.count_buried(&acks);
                     consumer.release(acks.iter().map(|ack| &ack.held));
                     for ack in acks.drain(..) {
                         ack.confirm();
@@ -123,7 +125,20 @@ impl Consumer {
                 failed,
                 died_at: self.clock.now(),
             }),
-            Verdict::Settle(_) => None,
+            Verdict::Settle(_) | Verdict::Forget => None,
+        }
+    }
+
+    /// Alerts whose jobs left as dead letters, however they died. Whoever removes the job counts, so
+    /// that one is counted once though its burial and its removal were not one process' work.
+    fn count_buried(&self, acks: &[Ack]) {
+        if self.policy.queue != IngestAlert::POLICY.queue {
+            return;
+        }
+        for ack in acks {
+            if let Verdict::Bury { .. } | Verdict::Forget = ack.verdict {
+                self.metrics.alerts.add_buried(&ack.held.payload);
+            }
         }
     }
 
@@ -148,7 +163,7 @@ impl Ack {
     fn answer(&self) -> Answer {
         match &self.verdict {
             Verdict::Settle(answer) => answer.clone(),
-            Verdict::Bury { .. } => Answer::Remove,
+            Verdict::Bury { .. } | Verdict::Forget => Answer::Remove,
         }
     }
 }

@@ -203,7 +203,6 @@ impl Fetcher {
 impl Consumer {
     /// Removes a job that was buried before.
     fn forget(&self, held: Arc<Held>) {
-        use super::{Answer, Verdict};
-        self.send(held, Verdict::Settle(Answer::Remove), None);
+        self.send(held, super::Verdict::Forget, None);
     }
 }

@@ -145,7 +145,7 @@ impl Fleet {
             .unwrap();
         let metrics = metrics.text().await.unwrap();
         let line = metrics.lines().find_map(|line| {
-            line.strip_prefix("tocsin_alerts_accepted_total{source=\"alertmanager\"} ")
+            line.strip_prefix("tocsin_alerts_received_total{source=\"alertmanager\"} ")
         });
         line.map_or(0, |number| number.parse().unwrap())
     }

@@ -84,7 +84,7 @@ impl Instance {
     pub(super) async fn ingested(&self) -> anyhow::Result<u64> {
         let answer = http::call(self.address, "GET", "/metrics").await?;
         let text = String::from_utf8_lossy(&answer);
-        Ok(total(&text, "tocsin_alerts_ingested_total"))
+        Ok(total(&text, "tocsin_alerts_total"))
     }
 
     /// What it takes.
@@ -123,11 +123,11 @@ mod tests {
 
     #[test]
     fn a_metric_is_summed_over_its_labels() {
-        let metrics = "# HELP tocsin_alerts_ingested x\n\
-                       tocsin_alerts_ingested_total{outcome=\"new\"} 120\n\
-                       tocsin_alerts_ingested_total{outcome=\"resent\"} 3\n\
-                       tocsin_alerts_ingested_total_more 9\n# EOF\n";
-        assert_eq!(total(metrics, "tocsin_alerts_ingested_total"), 123);
+        let metrics = "# HELP tocsin_alerts x\n\
+                       tocsin_alerts_total{outcome=\"counted\"} 120\n\
+                       tocsin_alerts_total{outcome=\"resent\"} 3\n\
+                       tocsin_alerts_total_more 9\n# EOF\n";
+        assert_eq!(total(metrics, "tocsin_alerts_total"), 123);
         assert_eq!(total(metrics, "tocsin_other"), 0);
     }
 

@@ -1,0 +1,198 @@
+//! What became of alerts: every alert of every request that was answered with 200 comes to exactly
+//! one outcome.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::sources::SOURCES;
+
+/// What an alert comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is in the books as a firing of its own; where deliveries count, as a delivery of its own.
+    Counted,
+    /// It told once more of a firing that was known. Informative: what is delivered again after a
+    /// crash is counted again.
+    Resent,
+    /// It is not to be counted. Informative likewise.
+    Ignored,
+    /// It could not be used, and is a dead letter.
+    Rejected,
+    /// It could be used and was not entered in the end, and is a dead letter.
+    Dead,
+}
+
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Counted,
+        Self::Resent,
+        Self::Ignored,
+        Self::Rejected,
+        Self::Dead,
+    ];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Counted => "counted",
+            Self::Resent => "resent",
+            Self::Ignored => "ignored",
+            Self::Rejected => "rejected",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// Labels by source and outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BySourceAndOutcome {
+    /// The source, or `other`: a job may name one that this program does not know.
+    pub source: &'static str,
+    /// See [`Outcome`].
+    pub outcome: &'static str,
+}
+
+/// Alerts by source and outcome. All of them are there from the start, so that counting looks
+/// nothing up.
+#[derive(Clone, Debug)]
+pub struct Alerts {
+    pub(super) family: Family<BySourceAndOutcome, Counter>,
+    counters: Arc<[[Counter; Outcome::ALL.len()]]>,
+}
+
+/// How many alerts of each source came to each outcome, for a batch.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally([[u64; Outcome::ALL.len()]; SOURCES.len() + 1]);
+
+impl Tally {
+    /// One more.
+    pub fn add(&mut self, source: &str, outcome: Outcome) {
+        self.0[number(source)][outcome as usize] += 1;
+    }
+}
+
+/// The sources' numbers; the last is that of all others.
+fn number(source: &str) -> usize {
+    let known = SOURCES.iter().position(|known| known.name == source);
+    known.unwrap_or(SOURCES.len())
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        let family = Family::default();
+        let sources = SOURCES.iter().map(|source| source.name);
+        let counters = sources.chain(["other"]).map(|source| {
+            Outcome::ALL.map(|outcome| {
+                let outcome = outcome.label();
+                family.get_or_create_owned(&BySourceAndOutcome { source, outcome })
+            })
+        });
+        Self {
+            counters: counters.collect(),
+            family,
+        }
+    }
+}
+
+impl Alerts {
+    /// Counts one alert.
+    pub fn add(&self, source: &str, outcome: Outcome) {
+        self.counters[number(source)][outcome as usize].inc();
+    }
+
+    /// Counts a batch.
+    pub fn add_all(&self, tally: &Tally) {
+        for (counters, alerts) in self.counters.iter().zip(&tally.0) {
+            for (counter, n) in counters.iter().zip(alerts) {
+                counter.inc_by(*n);
+            }
+        }
+    }
+
+    /// Counts an alert whose job is a dead letter, by its payload.
+    pub fn add_buried(&self, payload: &[u8]) {
+        match serde_json::from_slice::<Brief<'_>>(payload) {
+            Ok(Brief { source, content }) => self.add(&source, content.outcome()),
+            Err(_) => self.add("", Outcome::Dead),
+        }
+    }
+}
+
+/// As much of a job as tells what its end as a dead letter means.
+#[derive(Deserialize)]
+struct Brief<'a> {
+    #[serde(borrow)]
+    source: Cow<'a, str>,
+    content: Kind,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Alert(IgnoredAny),
+    Rejected(IgnoredAny),
+}
+
+impl Kind {
+    const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Alert(_) => Outcome::Dead,
+            Self::Rejected(_) => Outcome::Rejected,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::{Content, IngestAlert};
+    use crate::time::Timestamp;
+
+    fn figures(alerts: &Alerts) -> Vec<Vec<u64>> {
+        let of_source = |counters: &[Counter; 5]| counters.iter().map(Counter::get).collect();
+        alerts.counters.iter().map(of_source).collect()
+    }
+
+    #[test]
+    fn a_batch_is_counted_as_its_alerts_are() {
+        let (batch, each) = (Alerts::default(), Alerts::default());
+        let mut tally = Tally::default();
+        for (source, outcome) in [
+            ("alertmanager", Outcome::Counted),
+            ("alertmanager", Outcome::Counted),
+            ("alertmanager", Outcome::Resent),
+            ("long gone", Outcome::Counted),
+        ] {
+            tally.add(source, outcome);
+            each.add(source, outcome);
+        }
+        batch.add_all(&tally);
+        assert_eq!(figures(&batch), figures(&each));
+        assert_eq!(figures(&each)[number("alertmanager")], [2, 1, 0, 0, 0]);
+        assert_eq!(figures(&each)[SOURCES.len()], [1, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_dead_letter_is_rejected_only_if_it_never_was_an_alert() {
+        let job = IngestAlert {
+            source: "alertmanager".to_owned(),
+            received_at: Timestamp(0),
+            content: Content::Rejected {
+                reason: "the alert has no alertname".to_owned(),
+                raw: "{\"alert\":1}".to_owned(),
+            },
+        };
+        let alerts = Alerts::default();
+        alerts.add_buried(serde_json::to_string(&job).unwrap().as_bytes());
+        alerts.add_buried(br#"{"source":"alertmanager","content":{"alert":{"x":[1]}}}"#);
+        alerts.add_buried(b"not JSON");
+        assert_eq!(figures(&alerts)[number("alertmanager")], [0, 0, 0, 1, 1]);
+        assert_eq!(figures(&alerts)[SOURCES.len()], [0, 0, 0, 0, 1]);
+    }
+}

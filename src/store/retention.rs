@@ -1,0 +1,182 @@
+//! What retention takes of the rows that figures are made of. In the transaction that deletes them,
+//! the figures learn what they lost: a total is its rows and `pruned_total`, an incident's
+//! `aggregated_count` its episodes' rows and `pruned_episodes`.
+//!
+//! Each step looks for old rows, locks their anomalies in the order of the keys, and deletes what is
+//! still old then: whoever is told of an old episode meanwhile has locked the anomaly first.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Value};
+use uuid::Uuid;
+
+use super::Db;
+use super::rows::{Rows, statement};
+use crate::domain::aggregation::Unit;
+use crate::time::Timestamp;
+
+/// An occurrence past its end, and out of the windows that count it.
+const IS_OLD: &str = "occurred_at < $1 AND COALESCE(ended_at, last_seen_at) < $1";
+
+/// Deletes at most `limit` occurrences from before `before`; returns how many there were.
+///
+/// # Errors
+/// What the database says; nothing was deleted then.
+pub async fn prune_occurrences(
+    db: &Db,
+    unit: Unit,
+    before: Timestamp,
+    limit: i64,
+) -> Result<u64, DbErr> {
+    let find =
+        format!("SELECT id, anomaly_key FROM occurrences WHERE {IS_OLD} ORDER BY id LIMIT $2");
+    let tx = db.begin().await?;
+    let old = look(&tx, &find, before, limit).await?;
+    if old.is_empty() {
+        return Ok(0);
+    }
+    lock(&tx, &old).await?;
+    let rows = Rows::new().uuid("id", old.iter().map(|(id, _)| *id));
+    let delete = format!(
+        "DELETE FROM occurrences WHERE id IN (SELECT r.id FROM {{rows}}) AND {IS_OLD} \
+         RETURNING anomaly_key, incident_id, counted_id, series, ended_at"
+    );
+    let values = [Value::from(before.0)];
+    let delete = rows.statement(tx.get_database_backend(), &delete, values);
+    let deleted = tx.query_all_raw(delete).await?;
+
+    let mut counted: BTreeMap<String, i64> = BTreeMap::new();
+    let mut episodes: HashMap<Uuid, (i64, i64)> = HashMap::new();
+    for row in &deleted {
+        let counts = row.try_get::<Option<Uuid>>("", "counted_id")?.is_some();
+        let of_anomaly = counted.entry(row.try_get("", "anomaly_key")?).or_default();
+        *of_anomaly += i64::from(counts && unit != Unit::Incident);
+        let is_episode = row.try_get::<Option<i64>>("", "series")?.is_some();
+        if let Some(incident) = row
+            .try_get::<Option<Uuid>>("", "incident_id")?
+            .filter(|_| is_episode)
+        {
+            let of_incident = episodes.entry(incident).or_default();
+            of_incident.0 += 1;
+            // It never ended and was not heard of for so long: nobody will end it.
+            of_incident.1 += i64::from(row.try_get::<Option<i64>>("", "ended_at")?.is_none());
+        }
+    }
+    note_of_anomalies(&tx, &counted, before).await?;
+    note_of_incidents(&tx, &episodes).await?;
+    tx.commit().await?;
+    Ok(deleted.len() as u64)
+}
+
+/// Deletes at most `limit` incidents that are resolved and did not change since `before`; returns how
+/// many there were. The newest of an anomaly stays for as long as the anomaly is seen.
+///
+/// # Errors
+/// What the database says; nothing was deleted then.
+pub async fn prune_incidents(
+    db: &Db,
+    unit: Unit,
+    before: Timestamp,
+    limit: i64,
+) -> Result<u64, DbErr> {
+    let is_old = "updated_at < $1 AND status = 'RESOLVED' AND EXISTS (SELECT 1 FROM anomalies a \
+                  WHERE a.key = anomaly_key AND (a.newest_incident <> incidents.id OR a.last_seen < $1))";
+    let find = format!("SELECT id, anomaly_key FROM incidents WHERE {is_old} ORDER BY id LIMIT $2");
+    let tx = db.begin().await?;
+    let old = look(&tx, &find, before, limit).await?;
+    if old.is_empty() {
+        return Ok(0);
+    }
+    lock(&tx, &old).await?;
+    let rows = Rows::new().uuid("id", old.iter().map(|(id, _)| *id));
+    let delete = format!(
+        "DELETE FROM incidents WHERE id IN (SELECT r.id FROM {{rows}}) AND {is_old} \
+         RETURNING anomaly_key"
+    );
+    let values = [Value::from(before.0)];
+    let delete = rows.statement(tx.get_database_backend(), &delete, values);
+    let deleted = tx.query_all_raw(delete).await?;
+    if unit == Unit::Incident {
+        let mut counted: BTreeMap<String, i64> = BTreeMap::new();
+        for row in &deleted {
+            *counted.entry(row.try_get("", "anomaly_key")?).or_default() += 1;
+        }
+        note_of_anomalies(&tx, &counted, before).await?;
+    }
+    tx.commit().await?;
+    Ok(deleted.len() as u64)
+}
+
+/// Deletes at most `limit` anomalies that were not seen since `before`, that no row is about and
+/// nobody fixed for good; returns how many there were.
+///
+/// # Errors
+/// What the database says.
+pub async fn prune_anomalies(db: &Db, before: Timestamp, limit: i64) -> Result<u64, DbErr> {
+    // Locked before they are deleted: who waited for a batch looks again at what it has seen.
+    let sql = "WITH old AS (SELECT a.key FROM anomalies a \
+                   WHERE a.last_seen < $1 AND a.permanent_fix_at IS NULL \
+                       AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.anomaly_key = a.key) \
+                       AND NOT EXISTS (SELECT 1 FROM occurrences o WHERE o.anomaly_key = a.key) \
+                   ORDER BY a.key LIMIT $2 {lock}) \
+               DELETE FROM anomalies WHERE key IN (SELECT key FROM old)";
+    let values = [Value::from(before.0), Value::from(limit)];
+    let sql = statement(db.backend(), sql, values);
+    Ok(db.write().execute_raw(sql).await?.rows_affected())
+}
+
+/// Ids and anomalies of rows that are old.
+async fn look(
+    tx: &DatabaseTransaction,
+    find: &str,
+    before: Timestamp,
+    limit: i64,
+) -> Result<Vec<(Uuid, String)>, DbErr> {
+    let values = [Value::from(before.0), Value::from(limit)];
+    let sql = statement(tx.get_database_backend(), find, values);
+    let rows = tx.query_all_raw(sql).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("", "id")?, row.try_get("", "anomaly_key")?)))
+        .collect()
+}
+
+async fn lock(tx: &DatabaseTransaction, old: &[(Uuid, String)]) -> Result<(), DbErr> {
+    let keys: BTreeSet<&String> = old.iter().map(|(_, key)| key).collect();
+    let rows = Rows::new().text("key", keys.into_iter().cloned());
+    let sql =
+        "SELECT key FROM anomalies WHERE key IN (SELECT r.key FROM {rows}) ORDER BY key {lock}";
+    let sql = rows.statement(tx.get_database_backend(), sql, []);
+    tx.query_all_raw(sql).await.map(drop)
+}
+
+async fn note_of_anomalies(
+    tx: &DatabaseTransaction,
+    counted: &BTreeMap<String, i64>,
+    before: Timestamp,
+) -> Result<(), DbErr> {
+    let rows = Rows::new()
+        .text("key", counted.keys().cloned())
+        .int("counted", counted.values().copied());
+    let sql = "UPDATE anomalies SET pruned_total = anomalies.pruned_total + r.counted, \
+                   pruned_before = CASE WHEN anomalies.pruned_before > $1 \
+                       THEN anomalies.pruned_before ELSE $1 END \
+               FROM {rows} WHERE anomalies.key = r.key";
+    let values = [Value::from(before.0)];
+    let sql = rows.statement(tx.get_database_backend(), sql, values);
+    tx.execute_raw(sql).await.map(drop)
+}
+
+async fn note_of_incidents(
+    tx: &DatabaseTransaction,
+    episodes: &HashMap<Uuid, (i64, i64)>,
+) -> Result<(), DbErr> {
+    let rows = Rows::new()
+        .uuid("id", episodes.keys().copied())
+        .int("episodes", episodes.values().map(|(all, _)| *all))
+        .int("open", episodes.values().map(|(_, open)| *open));
+    let sql = "UPDATE incidents SET pruned_episodes = incidents.pruned_episodes + r.episodes, \
+                   open_episodes = incidents.open_episodes - r.open \
+               FROM {rows} WHERE incidents.id = r.id";
+    let sql = rows.statement(tx.get_database_backend(), sql, []);
+    tx.execute_raw(sql).await.map(drop)
+}

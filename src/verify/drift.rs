@@ -1,0 +1,368 @@
+//! Drifts: figures that are not what the rows say.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+use crate::domain::frequency::{COUNTED_AT_MOST, Counts, FrequencyStats, Window};
+use crate::store::verify::{Figures, IncidentFigures};
+
+/// Which figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// How often an anomaly was counted in all.
+    Total,
+    /// When it was first seen.
+    FirstSeen,
+    /// When it was last seen.
+    LastSeen,
+    /// What the counter says of a window.
+    Counter,
+    /// What an incident says of a window.
+    FrequencyStats,
+    /// How many episodes an incident says that are in it.
+    AggregatedCount,
+    /// How many of them it says that are open.
+    OpenEpisodes,
+}
+
+impl What {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Total,
+        Self::FirstSeen,
+        Self::LastSeen,
+        Self::Counter,
+        Self::FrequencyStats,
+        Self::AggregatedCount,
+        Self::OpenEpisodes,
+    ];
+
+    /// As it is written everywhere.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Total => "total",
+            Self::FirstSeen => "first_seen",
+            Self::LastSeen => "last_seen",
+            Self::Counter => "counter",
+            Self::FrequencyStats => "frequency_stats",
+            Self::AggregatedCount => "aggregated_count",
+            Self::OpenEpisodes => "open_episodes",
+        }
+    }
+}
+
+/// A figure that is not what the rows say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Drift {
+    /// Which figure.
+    pub what: What,
+    /// Of which window, where there are several.
+    pub window: Option<Window>,
+    /// Of which anomaly.
+    pub anomaly: String,
+    /// Of which of its incidents, if it is one's.
+    pub incident: Option<Uuid>,
+    /// What it says.
+    pub stored: Json,
+    /// What the rows say.
+    pub expected: Json,
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what.name())?;
+        if let Some(window) = self.window {
+            write!(f, " {}", window.name())?;
+        }
+        match self.incident {
+            Some(incident) => write!(f, " of incident {incident}")?,
+            None => write!(f, " of anomaly {}", self.anomaly)?,
+        }
+        write!(f, " is {}, and the rows say {}", self.stored, self.expected)
+    }
+}
+
+impl Drift {
+    fn new(what: What, anomaly: &str, stored: Json, expected: Json) -> Self {
+        Self {
+            what,
+            window: None,
+            anomaly: anomaly.to_owned(),
+            incident: None,
+            stored,
+            expected,
+        }
+    }
+
+    fn window(mut self, window: Window) -> Self {
+        self.window = Some(window);
+        self
+    }
+
+    fn incident(mut self, incident: Uuid) -> Self {
+        self.incident = Some(incident);
+        self
+    }
+}
+
+/// What an anomaly's figures should be. First and last are known exactly only while all rows are
+/// there; what was pruned can have been earlier than all that is left.
+pub(super) fn expected(found: &Figures) -> Figures {
+    let all_there = found.pruned_before.is_none();
+    let first_seen = match (found.first_seen, found.first) {
+        (_, first) if all_there => first,
+        (Some(stored), Some(first)) => Some(stored.min(first)),
+        (stored, first) => stored.or(first),
+    };
+    // An episode's first sighting can turn out to be earlier than it was thought, and then the
+    // anomaly was last seen between that and the episode's last one.
+    let last_seen = match (found.last_seen, found.last) {
+        (_, None) if all_there => None,
+        (Some(stored), Some(last)) => {
+            let latest = found.heard.filter(|_| all_there).unwrap_or(stored);
+            Some(stored.min(latest).max(last))
+        }
+        (stored, last) => stored.or(last),
+    };
+    Figures {
+        total: found.counted + found.pruned_total,
+        first_seen,
+        last_seen,
+        ..found.clone()
+    }
+}
+
+/// How an anomaly's figures differ from what they should be.
+pub(super) fn of_anomaly(found: &Figures, expected: &Figures) -> Vec<Drift> {
+    let mut drifts = Vec::new();
+    let mut compare = |what, stored: Json, expected: Json| {
+        if stored != expected {
+            drifts.push(Drift::new(what, &found.key, stored, expected));
+        }
+    };
+    compare(What::Total, json!(found.total), json!(expected.total));
+    for (what, stored, expected) in [
+        (What::FirstSeen, found.first_seen, expected.first_seen),
+        (What::LastSeen, found.last_seen, expected.last_seen),
+    ] {
+        compare(what, json!(stored), json!(expected));
+    }
+    drifts
+}
+
+/// How an incident's figures differ from what they should be.
+pub(super) fn of_incident(found: &IncidentFigures) -> Vec<Drift> {
+    let figures = [
+        (
+            What::AggregatedCount,
+            found.aggregated_count,
+            found.episodes,
+        ),
+        (What::OpenEpisodes, found.open_episodes, found.open),
+    ];
+    let differs = figures
+        .into_iter()
+        .filter(|(_, stored, rows)| stored != rows);
+    let drift = |(what, stored, rows)| {
+        Drift::new(what, &found.anomaly_key, json!(stored), json!(rows)).incident(found.id)
+    };
+    differs.map(drift).collect()
+}
+
+/// How a counter differs from the rows. Above the most that a counter tells apart it need not agree.
+pub(super) fn of_counter(key: &str, counter: &Counts, rows: &Counts) -> Vec<Drift> {
+    let differs = |window: &Window| capped(counter, *window) != capped(rows, *window);
+    let drift = |window| {
+        let (stored, expected) = (json!(counter.of(window)), json!(rows.of(window)));
+        Drift::new(What::Counter, key, stored, expected).window(window)
+    };
+    Window::ALL.into_iter().filter(differs).map(drift).collect()
+}
+
+fn capped(counts: &Counts, window: Window) -> i64 {
+    counts.of(window).min(COUNTED_AT_MOST)
+}
+
+/// What an incident may say of its anomaly's counts: it is refreshed once a minute.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// What was there for longer than a refresh is old.
+    pub(super) least: Counts,
+    /// What the rows say now.
+    pub(super) exact: Counts,
+    /// And what has slid out of a window since then.
+    pub(super) most: Counts,
+}
+
+/// How an incident's figures differ from what its anomaly's may have been when they were written.
+pub(super) fn of_stats(incident: Uuid, stats: &FrequencyStats, bounds: &Bounds) -> Vec<Drift> {
+    let stored = counts_of(stats);
+    let differs = |window: &Window| {
+        let stored = capped(&stored, *window);
+        stored < capped(&bounds.least, *window) || stored > capped(&bounds.most, *window)
+    };
+    let drift = |window| {
+        let (stored, expected) = (json!(stored.of(window)), json!(bounds.exact.of(window)));
+        Drift::new(What::FrequencyStats, &stats.anomaly_key, stored, expected)
+            .window(window)
+            .incident(incident)
+    };
+    Window::ALL.into_iter().filter(differs).map(drift).collect()
+}
+
+pub(super) const fn counts_of(stats: &FrequencyStats) -> Counts {
+    Counts {
+        hour: stats.count_1h,
+        day: stats.count_24h,
+        week: stats.count_7d,
+        month: stats.count_30d,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::escalation::Level;
+    use crate::time::Timestamp;
+
+    /// Two episodes, first seen at 10 and 20, one of them seen again at 30.
+    fn found() -> Figures {
+        Figures {
+            key: "key".to_owned(),
+            total: 2,
+            pruned_total: 0,
+            pruned_before: None,
+            first_seen: Some(Timestamp(10)),
+            last_seen: Some(Timestamp(20)),
+            level: Level::None,
+            occurrences: 2,
+            counted: 2,
+            first: Some(Timestamp(10)),
+            last: Some(Timestamp(20)),
+            heard: Some(Timestamp(30)),
+        }
+    }
+
+    fn drifts(found: &Figures) -> Vec<&'static str> {
+        let drifts = of_anomaly(found, &expected(found));
+        drifts.iter().map(|drift| drift.what.name()).collect()
+    }
+
+    #[test]
+    fn figures_that_are_what_the_rows_say_do_not_drift() {
+        assert_eq!(drifts(&found()), [""; 0]);
+        let overtaken = Figures {
+            last_seen: Some(Timestamp(25)),
+            ..found()
+        };
+        assert_eq!(drifts(&overtaken), [""; 0]);
+        let pruned = Figures {
+            total: 7,
+            pruned_total: 5,
+            pruned_before: Some(Timestamp(9)),
+            first_seen: Some(Timestamp(1)),
+            ..found()
+        };
+        assert_eq!(drifts(&pruned), [""; 0]);
+        let all_pruned = Figures {
+            counted: 0,
+            first: None,
+            last: None,
+            heard: None,
+            total: 5,
+            ..pruned
+        };
+        assert_eq!(drifts(&all_pruned), [""; 0]);
+    }
+
+    #[test]
+    fn each_figure_that_differs_is_told_with_what_it_should_be() {
+        type Change = fn(&mut Figures);
+        let table: [(Change, &str, Json); 9] = [
+            (|f| f.total = 3, "total", json!(2)),
+            (|f| f.pruned_total = 1, "total", json!(3)),
+            (
+                |f| f.first_seen = Some(Timestamp(9)),
+                "first_seen",
+                json!(Timestamp(10)),
+            ),
+            (
+                |f| f.first_seen = Some(Timestamp(11)),
+                "first_seen",
+                json!(Timestamp(10)),
+            ),
+            (|f| f.first_seen = None, "first_seen", json!(Timestamp(10))),
+            (
+                |f| f.last_seen = Some(Timestamp(19)),
+                "last_seen",
+                json!(Timestamp(20)),
+            ),
+            (
+                |f| f.last_seen = Some(Timestamp(31)),
+                "last_seen",
+                json!(Timestamp(30)),
+            ),
+            (|f| f.last_seen = None, "last_seen", json!(Timestamp(20))),
+            (
+                |f| {
+                    f.pruned_before = Some(Timestamp(9));
+                    f.first_seen = Some(Timestamp(11));
+                },
+                "first_seen",
+                json!(Timestamp(10)),
+            ),
+        ];
+        for (n, (change, what, expected_value)) in table.into_iter().enumerate() {
+            let mut found = found();
+            change(&mut found);
+            let drifts = of_anomaly(&found, &expected(&found));
+            assert_eq!(drifts.len(), 1, "{n}: {drifts:?}");
+            assert_eq!(
+                (drifts[0].what.name(), &drifts[0].expected),
+                (what, &expected_value),
+                "{n}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_counter_need_not_agree_above_what_it_tells_apart() {
+        let counts = |hour, month| Counts {
+            hour,
+            day: hour,
+            week: hour,
+            month,
+        };
+        let trimmed = counts(5, COUNTED_AT_MOST);
+        assert_eq!(of_counter("key", &trimmed, &counts(5, 900_000)), []);
+        let drifts = of_counter("key", &counts(4, 10), &counts(5, 10));
+        let windows: Vec<_> = drifts.iter().filter_map(|drift| drift.window).collect();
+        assert_eq!(windows, [Window::Hour, Window::Day, Window::Week]);
+    }
+
+    #[test]
+    fn an_incidents_counts_may_be_a_minute_old_and_not_older() {
+        let counts = |n| Counts {
+            hour: n,
+            day: n,
+            week: n,
+            month: n,
+        };
+        let bounds = Bounds {
+            least: counts(5),
+            exact: counts(6),
+            most: counts(8),
+        };
+        for (stored, drifted) in [(4, 4), (5, 0), (6, 0), (8, 0), (9, 4)] {
+            let seen = (None, None);
+            let stats = FrequencyStats::new("key", &counts(stored), seen, Level::None);
+            let drifts = of_stats(Uuid::nil(), &stats, &bounds);
+            assert_eq!(drifts.len(), drifted, "{stored}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! A total is its rows and what retention took of them, whatever is counted.
+
+use std::time::Duration;
+
+use tocsin::domain::aggregation::Unit;
+
+use crate::harness::{Harness, firing, resolved};
+use crate::on_all;
+
+const DAY: Duration = Duration::from_secs(86_400);
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl Harness {
+    /// Total, pruned, and rows that count.
+    async fn totals(&self, unit: Unit) -> [i64; 3] {
+        let rows = match unit {
+            Unit::Incident => "SELECT count(*) FROM incidents",
+            Unit::Episode | Unit::Delivery => "SELECT count(counted_id) FROM occurrences",
+        };
+        [
+            self.sql("SELECT total FROM anomalies").await,
+            self.sql("SELECT pruned_total FROM anomalies").await,
+            self.sql(rows).await,
+        ]
+    }
+}
+
+on_all! {
+    async fn a_total_outlives_the_rows_that_it_was_made_of(on) {
+        for unit in [Unit::Episode, Unit::Delivery, Unit::Incident] {
+            let h = Harness::start_with(on, |config| config.counting.unit = unit).await;
+            let (old, lost) = (firing("old", h.now()), firing("lost", h.now()));
+            h.send_and_drain(vec![old.clone(), lost.clone()]).await;
+            h.send_and_drain(vec![resolved(old, h.now())]).await;
+            h.advance(20 * DAY);
+            h.send_and_drain(vec![firing("young", h.now())]).await;
+            let (before, counted) = match unit {
+                Unit::Episode => ([3, 0, 3], [3, 2, 1]),
+                Unit::Delivery => ([4, 0, 4], [4, 3, 1]),
+                Unit::Incident => ([2, 0, 2], [2, 0, 2]),
+            };
+            assert_eq!(h.totals(unit).await, before, "{unit:?}");
+            h.advance(11 * DAY);
+            h.recount().await;
+            assert_eq!(h.totals(unit).await, counted, "{unit:?}");
+            let first = "FROM incidents WHERE number = 1";
+            let look = ["aggregated_count", "pruned_episodes", "open_episodes"];
+            for (column, expected) in look.into_iter().zip([2, 2, 0]) {
+                assert_eq!(h.sql(&format!("SELECT {column} {first}")).await, expected, "{column}");
+            }
+
+            // Incidents go much later, and the anomaly with the last of them.
+            h.advance(MINUTE);
+            h.execute("UPDATE incidents SET status = 'RESOLVED', resolved_at = updated_at").await;
+            h.advance(380 * DAY);
+            h.recount().await;
+            if unit == Unit::Incident {
+                assert_eq!(h.totals(unit).await, [2, 1, 1]);
+            }
+            assert_eq!(h.sql("SELECT count(*) FROM incidents").await, 1);
+            h.advance(20 * DAY);
+            h.recount().await;
+            assert_eq!(h.sql("SELECT count(*) FROM anomalies").await, 0, "{unit:?}");
+            h.finish().await;
+        }
+    }
+}

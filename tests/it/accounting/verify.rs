@@ -1,0 +1,240 @@
+//! Figures that drift from the rows are told by name, repaired, and then gone; figures that are on
+//! their way are not taken for such.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use redis::Commands as _;
+use serde_json::{Value, json};
+use tocsin::domain::aggregation::Unit;
+use tocsin::jobs::Verification;
+use tocsin_workers::recount;
+use uuid::Uuid;
+
+use crate::harness::{Harness, On, alert, firing, resolved};
+use crate::on_all;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A drift that is planted: how, and what it is told as: figure, window, stored, expected.
+type Plant = (&'static str, &'static str, Value, Value, Value);
+
+impl Harness {
+    /// All pages of one comparison: the drifts, as figure, window, stored and expected.
+    async fn verify(&self, repair: bool) -> BTreeSet<String> {
+        let (mut drifts, mut cursor) = (BTreeSet::new(), Value::Null);
+        loop {
+            let body = json!({"cursor": cursor, "repair": repair});
+            let (status, page) = self.post("/api/v1/recount/verify", body).await;
+            assert_eq!(status, 200, "{page}");
+            let told = page["drifts"].as_array().unwrap();
+            let counted: u64 = page["drifted"]
+                .as_object()
+                .unwrap()
+                .values()
+                .map(|n| n.as_u64().unwrap())
+                .sum();
+            assert_eq!(told.len() as u64, counted);
+            assert_eq!(page["repaired"], json!(repair && counted > 0));
+            for drift in told {
+                drifts.insert(shown(
+                    &drift["what"],
+                    &drift["window"],
+                    &drift["stored"],
+                    &drift["expected"],
+                ));
+            }
+            cursor = page["next_cursor"].clone();
+            if cursor.is_null() {
+                return drifts;
+            }
+        }
+    }
+}
+
+fn shown(what: &Value, window: &Value, stored: &Value, expected: &Value) -> String {
+    format!("{what} {window}: {stored}, not {expected}")
+}
+
+on_all! {
+    async fn each_kind_of_drift_is_told_by_name_repaired_and_gone(on) {
+        for unit in [Unit::Episode, Unit::Delivery, Unit::Incident] {
+            let h = Harness::start_with(on, |config| config.counting.unit = unit).await;
+            let now = h.now();
+            h.send_and_drain(vec![firing("a", now), firing("b", now), alert("Other", "c", now)]).await;
+            h.send_and_drain(vec![resolved(firing("a", now), now), firing("b", now)]).await;
+            assert_eq!(h.verify(false).await, BTreeSet::new(), "{unit:?}");
+
+            let anomaly = "alert_name = 'CrashLooping'";
+            let incident = format!("anomaly_key = (SELECT key FROM anomalies WHERE {anomaly})");
+            let first = h.sql(&format!("SELECT first_seen FROM anomalies WHERE {anomaly}")).await;
+            let seen = tocsin::time::Timestamp(first);
+            let total = h.sql(&format!("SELECT total FROM anomalies WHERE {anomaly}")).await;
+            let plants: [Plant; 5] = [
+                ("anomalies", "total = total + 3", json!("total"), json!(total + 3), json!(total)),
+                ("anomalies", "first_seen = first_seen - 1000", json!("first_seen"),
+                    json!(tocsin::time::Timestamp(first - 1000)), json!(seen)),
+                ("anomalies", "last_seen = NULL", json!("last_seen"), Value::Null, Value::Null),
+                ("incidents", "aggregated_count = 9", json!("aggregated_count"), json!(9), json!(2)),
+                ("incidents", "open_episodes = -1", json!("open_episodes"), json!(-1), json!(1)),
+            ];
+            for (table, change, what, stored, expected) in plants {
+                let place = if table == "anomalies" { anomaly } else { &incident };
+                h.execute(&format!("UPDATE {table} SET {change} WHERE {place}")).await;
+                let told = h.verify(false).await;
+                assert_eq!(told.len(), 1, "{unit:?} {change}: {told:?}");
+                let told_of = told.first().unwrap();
+                assert!(told_of.starts_with(&format!("{what} null: {stored}, not ")), "{told_of}");
+                if !expected.is_null() {
+                    assert_eq!(told_of, &shown(&what, &Value::Null, &stored, &expected));
+                }
+                assert_eq!(h.verify(true).await, told);
+                assert_eq!(h.verify(false).await, BTreeSet::new(), "{change}");
+            }
+
+            // What an incident says of its anomaly's windows.
+            let stats = match on {
+                On::Sqlite => "json_set(frequency_stats, '$.count_24h', 77)",
+                On::Postgres | On::Fleet => "jsonb_set(frequency_stats, '{count_24h}', '77')",
+            };
+            h.execute(&format!("UPDATE incidents SET frequency_stats = {stats} WHERE {incident}")).await;
+            let told = h.verify(true).await;
+            let expected = shown(&json!("frequency_stats"), &json!("24h"), &json!(77), &json!(total));
+            assert_eq!(told, BTreeSet::from([expected]));
+            assert_eq!(h.verify(false).await, BTreeSet::new());
+
+            let repairs = "SELECT count(*) FROM audit WHERE action = 'recount.repair'";
+            assert_eq!(h.sql(repairs).await, 6);
+            h.finish().await;
+        }
+    }
+
+    async fn rows_that_are_gone_are_missed_and_those_that_were_pruned_are_not(on) {
+        let h = Harness::start(on).await;
+        let old = firing("old", h.now());
+        h.send_and_drain(vec![old.clone(), firing("other", h.now())]).await;
+        h.send_and_drain(vec![resolved(old, h.now())]).await;
+        h.advance(31 * DAY);
+        h.send_and_drain(vec![firing("young", h.now()), firing("younger", h.now())]).await;
+        h.recount().await;
+        assert_eq!(h.sql("SELECT pruned_total FROM anomalies").await, 2);
+        assert_eq!(h.verify(false).await, BTreeSet::new());
+        h.execute("DELETE FROM occurrences WHERE fingerprint = 'CrashLooping-younger'").await;
+        let told = h.verify(false).await;
+        let figures = |told: &BTreeSet<String>| -> BTreeSet<String> {
+            told.iter().map(|drift| drift.split(':').next().unwrap().to_owned()).collect()
+        };
+        let mut expected: BTreeSet<String> =
+            ["\"total\" null", "\"aggregated_count\" null", "\"open_episodes\" null"].map(str::to_owned).into();
+        for window in ["1h", "24h", "7d", "30d"] {
+            expected.insert(format!("\"frequency_stats\" \"{window}\""));
+            if on == On::Fleet {
+                expected.insert(format!("\"counter\" \"{window}\""));
+            }
+        }
+        // The stats may still be those of a moment ago, as far as anybody can tell, where they are high.
+        assert_eq!(figures(&told), expected, "{told:?}");
+        h.verify(true).await;
+        assert_eq!(h.verify(false).await, BTreeSet::new());
+        assert_eq!(h.incidents().await[0]["frequency_stats"]["count_1h"], 1);
+        h.finish().await;
+    }
+
+    async fn under_load_nothing_seems_to_drift(on) {
+        let h = Harness::start(on).await;
+        let began = Instant::now();
+        let (load, looks) = tokio::join!(
+            async {
+                let mut sent = 0;
+                while began.elapsed() < Duration::from_secs(3) {
+                    let start = h.now();
+                    let pods = (0..20).map(|n| alert(&format!("Load{}", n % 5), &format!("{sent}-{n}"), start));
+                    let alerts: Vec<Value> = pods.collect();
+                    h.send(alerts.clone()).await;
+                    h.send(alerts.into_iter().take(7).map(|a| resolved(a, start)).collect()).await;
+                    sent += 1;
+                }
+                sent
+            },
+            async {
+                let mut looks = 0;
+                while began.elapsed() < Duration::from_secs(3) {
+                    assert_eq!(h.verify(false).await, BTreeSet::new());
+                    looks += 1;
+                }
+                looks
+            }
+        );
+        h.drain().await;
+        assert_eq!(h.verify(false).await, BTreeSet::new());
+        assert_eq!(h.sql("SELECT count(*) FROM occurrences").await, load * 20);
+        assert!(looks > 1, "{looks}");
+        h.finish().await;
+    }
+
+    async fn every_hour_drift_is_told_by_the_metrics_and_repaired_only_if_that_is_set(on) {
+        for repair in [false, true] {
+            let h = Harness::start_with(on, |config| config.recount.repair = repair).await;
+            h.send_and_drain(vec![firing("a", h.now())]).await;
+            h.execute("UPDATE anomalies SET total = 5").await;
+            recount::verify(&h.context, Uuid::now_v7(), Verification::default()).await.unwrap();
+            assert_eq!(h.metric("tocsin_drift", &["what=\"total\""]).await, 1);
+            assert_eq!(h.metric("tocsin_drift", &[]).await, 1);
+            assert!(h.metric("tocsin_verified_timestamp_seconds", &[]).await > 0);
+            assert_eq!(h.sql("SELECT total FROM anomalies").await, if repair { 1 } else { 5 });
+            h.finish().await;
+        }
+    }
+
+    async fn recount_can_be_asked_for(on) {
+        let h = Harness::start(on).await;
+        h.send_and_drain(vec![firing("a", h.now())]).await;
+        h.advance(2 * DAY);
+        let (status, pushed) = h.post("/api/v1/recount", json!({})).await;
+        assert_eq!(status, 202, "{pushed}");
+        h.drain().await;
+        assert_eq!(h.incident().await["frequency_stats"]["count_24h"], 0);
+        assert_eq!(h.sql("SELECT count(*) FROM audit WHERE action = 'recount.push'").await, 1);
+        h.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_counter_in_redis_has_too_much_or_too_little_is_told_and_built_again() {
+    let h = Harness::start(On::Fleet).await;
+    let now = h.now();
+    h.send_and_drain(vec![firing("a", now), firing("b", now), firing("c", now)])
+        .await;
+    let key = h.get("/api/v1/anomalies").await["items"][0]["key"].clone();
+    let set = format!(
+        "{}:count:episode:{}",
+        h.context.config.redis_prefix,
+        key.as_str().unwrap()
+    );
+    let url = h.context.config.redis_url.as_ref().unwrap().expose();
+    let mut redis = redis::Client::open(url).unwrap().get_connection().unwrap();
+    let told = |stored: i64, windows: &[&str]| -> BTreeSet<String> {
+        let drift =
+            |window: &&str| shown(&json!("counter"), &json!(window), &json!(stored), &json!(3));
+        windows.iter().map(drift).collect()
+    };
+
+    let members: Vec<Vec<u8>> = redis.zrangebyscore(&set, 0, "+inf").unwrap();
+    let _: i64 = redis.zrem(&set, &members[0]).unwrap();
+    let all = ["1h", "24h", "7d", "30d"];
+    assert_eq!(h.verify(false).await, told(2, &all));
+    assert_eq!(h.verify(true).await, told(2, &all));
+    assert_eq!(h.verify(false).await, BTreeSet::new());
+
+    let yesterday = now.before(DAY / 2).0;
+    let _: i64 = redis
+        .zadd(&set, Uuid::now_v7().as_bytes(), yesterday)
+        .unwrap();
+    assert_eq!(h.verify(true).await, told(4, &all[1..]));
+    assert_eq!(h.verify(false).await, BTreeSet::new());
+
+    // A set that is gone is no drift: it is built when it is asked for.
+    let _: i64 = redis.del(&set).unwrap();
+    assert_eq!(h.verify(false).await, BTreeSet::new());
+    h.finish().await;
+}
