@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Anomaly, DAY, HOUR, Oracle, Unit};
+use super::{Anomaly, DAY, HOUR, Oracle, Status, Unit};
 
 /// Counted in the last hour, 24 hours, seven days, thirty days.
 pub type Windows = [i64; 4];
@@ -71,7 +71,7 @@ impl Oracle {
     }
 
     /// An episode that is still open was seen firing long after its incident opened, and not so long
-    /// ago.
+    /// ago; no person said that it is over.
     fn lasts(&self, anomaly: &Anomaly, now: i64) -> bool {
         self.episodes.iter().any(|episode| {
             let (Some(incident), Some(seen)) = (episode.incident, episode.last_firing) else {
@@ -79,6 +79,7 @@ impl Oracle {
             };
             episode.anomaly == *anomaly
                 && episode.ended_at.is_none()
+                && self.incidents[incident].status != Status::ResolvedByPerson
                 && seen - self.incidents[incident].opened_at >= self.open_for
                 && now - seen < DAY
         })
