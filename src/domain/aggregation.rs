@@ -4,7 +4,7 @@
 //! [`Books::enter`] applies one sighting after the other; what came out is written in one go.
 //! Entering the same sighting twice changes nothing that is counted.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
@@ -105,9 +105,10 @@ pub struct Policy {
 /// One anomaly, locked.
 #[derive(Clone, Debug)]
 pub struct Anomaly {
-    /// First ever counted.
+    /// When the first of its firings was received.
     pub first_seen: Option<Timestamp>,
-    /// Last counted.
+    /// When the last of its firings was first received; or the last delivery, where these are
+    /// counted.
     pub last_seen: Option<Timestamp>,
     /// Counted in all.
     pub total: i64,
@@ -214,6 +215,9 @@ pub struct Books {
     pub changed: HashMap<Uuid, i64>,
     /// Incidents that a person had resolved and that are open again, with the reopening's number.
     pub reopenings: Vec<(Uuid, i64)>,
+    /// Anomalies whose last firing turned out to have been received before, so that another may be
+    /// the last.
+    pub last_unsure: BTreeSet<String>,
 }
 
 impl Books {
@@ -298,7 +302,8 @@ impl Books {
         else {
             unreachable!("the position was found in this list")
         };
-        let overtaken = sighting.received_at < episode.occurred_at;
+        let first_before = episode.occurred_at;
+        let overtaken = sighting.received_at < first_before;
         episode.deliveries += 1;
         episode.occurred_at = episode.occurred_at.min(sighting.received_at);
         episode.last_seen_at = episode.last_seen_at.max(sighting.received_at);
@@ -311,6 +316,9 @@ impl Books {
         self.changed.insert(episode.id, episode.series);
         if overtaken {
             self.touch_anomaly(sighting, 0);
+            if self.anomaly(&sighting.key).last_seen == Some(first_before) {
+                self.last_unsure.insert(sighting.key.clone());
+            }
         }
         if let Some(incident) = episode.incident.filter(|_| was_open) {
             if sighting.is_firing() {

@@ -20,9 +20,10 @@ pub struct Model {
     pub namespace: String,
     /// The kind of error.
     pub error_type: String,
-    /// First counted.
+    /// When the first of its firings was received.
     pub first_seen: Option<Timestamp>,
-    /// Last counted.
+    /// When the last of its firings was first received; or the last delivery, where these are
+    /// counted.
     pub last_seen: Option<Timestamp>,
     /// Counted in all.
     pub total: i64,

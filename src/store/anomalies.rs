@@ -1,6 +1,6 @@
 //! Anomalies: the rows, and the lock on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, Value};
 use uuid::Uuid;
@@ -68,7 +68,7 @@ pub async fn insert_or_lock(
     Ok((anomalies.collect(), now))
 }
 
-/// Writes what a batch changed about its anomalies.
+/// Writes what a batch changed about its anomalies; its occurrences must be written before.
 ///
 /// # Errors
 /// What the database says.
@@ -93,6 +93,20 @@ pub async fn update(tx: &impl ConnectionTrait, books: &Books) -> Result<(), DbEr
     let sql = "UPDATE anomalies SET first_seen = r.first_seen, last_seen = r.last_seen, \
                    total = r.total, newest_incident = r.newest_incident, \
                    newest_number = r.newest_number \
+               FROM {rows} WHERE anomalies.key = r.key";
+    tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
+        .await?;
+    find_last(tx, &books.last_unsure).await
+}
+
+/// Looks up in the rows when these anomalies were last seen.
+async fn find_last(tx: &impl ConnectionTrait, keys: &BTreeSet<String>) -> Result<(), DbErr> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let rows = Rows::new().text("key", keys.iter().cloned());
+    let sql = "UPDATE anomalies SET last_seen = \
+                   (SELECT max(o.occurred_at) FROM occurrences o WHERE o.anomaly_key = r.key) \
                FROM {rows} WHERE anomalies.key = r.key";
     tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;

@@ -25,6 +25,7 @@ mod counter;
 mod dead_letters;
 mod fleet;
 mod flow;
+mod history;
 mod inputs;
 mod lists;
 mod people;

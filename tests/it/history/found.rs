@@ -1,0 +1,364 @@
+//! What is in the books, held against the oracle and against itself.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use tocsin::domain::aggregation::{ResolvedBy, Status as Standing};
+use tocsin::domain::frequency::Counts;
+use tocsin::entity::notifications::{Kind, State};
+use tocsin::entity::{
+    anomalies, dead_letters, effectiveness, incidents, notifications, occurrences,
+};
+use tocsin::time::Timestamp;
+use uuid::Uuid;
+
+use super::machines::Machines;
+use super::oracle::{Anomaly, Episode, Oracle, Series, Status, Tried, Unit, Windows};
+use super::story::Story;
+
+/// The rows, and what was told.
+pub struct Found<'a> {
+    story: &'a Story,
+    anomalies: BTreeMap<Anomaly, anomalies::Model>,
+    counts: BTreeMap<Anomaly, Windows>,
+    incidents: Vec<incidents::Model>,
+    episodes: Vec<occurrences::Model>,
+    deliveries: Vec<occurrences::Model>,
+    effectiveness: Vec<effectiveness::Model>,
+    notifications: Vec<notifications::Model>,
+    dead: Vec<dead_letters::Model>,
+    taken: HashMap<String, i64>,
+}
+
+fn fields(row: &anomalies::Model) -> Anomaly {
+    let row = row.clone();
+    [row.alert_name, row.service, row.namespace, row.error_type]
+}
+
+const fn windows(counts: Counts) -> Windows {
+    [counts.hour, counts.day, counts.week, counts.month]
+}
+
+/// The id of an anomaly's incident of this number, and the anomaly's key.
+pub async fn incident(machines: &Machines, anomaly: &Anomaly, number: i64) -> (Uuid, String) {
+    let db = machines.context().db.read();
+    let all = anomalies::Entity::find().all(db).await.unwrap();
+    let key = all
+        .into_iter()
+        .find(|row| fields(row) == *anomaly)
+        .unwrap()
+        .key;
+    let of = incidents::Entity::find()
+        .filter(incidents::Column::AnomalyKey.eq(&key))
+        .filter(incidents::Column::Number.eq(number));
+    (of.one(db).await.unwrap().unwrap().id, key)
+}
+
+/// The newest incident of each anomaly that has one.
+pub async fn newest_incidents(machines: &Machines) -> Vec<(Anomaly, Uuid)> {
+    let all = anomalies::Entity::find().all(machines.context().db.read());
+    let newest = |row: &anomalies::Model| Some((fields(row), row.newest_incident?));
+    all.await.unwrap().iter().filter_map(newest).collect()
+}
+
+impl<'a> Found<'a> {
+    pub async fn read(machines: &Machines, story: &'a Story) -> Self {
+        let context = machines.context();
+        let db = context.db.read();
+        let rows = anomalies::Entity::find().all(db).await.unwrap();
+        let keys: Vec<String> = rows.iter().map(|row| row.key.clone()).collect();
+        let now = context.clock.now();
+        let counts = context.counter.counts(&keys, now).await.unwrap();
+        let counts = rows.iter().map(fields).zip(counts.into_iter().map(windows));
+        let occurrences = occurrences::Entity::find().all(db).await.unwrap();
+        let (episodes, deliveries) = occurrences
+            .into_iter()
+            .partition(|row| row.series.is_some());
+        let mut taken = HashMap::new();
+        for text in machines.telegram.taken() {
+            *taken.entry(text).or_default() += 1;
+        }
+        Self {
+            story,
+            counts: counts.collect(),
+            anomalies: rows.iter().map(|row| (fields(row), row.clone())).collect(),
+            incidents: incidents::Entity::find().all(db).await.unwrap(),
+            episodes,
+            deliveries,
+            effectiveness: effectiveness::Entity::find().all(db).await.unwrap(),
+            notifications: notifications::Entity::find().all(db).await.unwrap(),
+            dead: dead_letters::Entity::find().all(db).await.unwrap(),
+            taken,
+        }
+    }
+
+    fn assert_same_slot(&self, found: Timestamp, expected: i64, what: &str) {
+        let (found, expected) = (self.story.slot(found.0), self.story.slot(expected));
+        assert_eq!(found, expected, "{what}");
+    }
+
+    fn key(&self, anomaly: &Anomaly) -> &str {
+        &self.anomalies[anomaly].key
+    }
+
+    /// The row of an episode: of those of its series the one that comes as late.
+    fn row(&self, oracle: &Oracle, episode: &Episode) -> &occurrences::Model {
+        let is_series = |row: &&occurrences::Model| {
+            let is_called = match &episode.series {
+                Series::Named(name) => row.fingerprint == *name,
+                Series::Labelled(labels) => row.labels == serde_json::json!(labels),
+            };
+            row.anomaly_key == self.key(&episode.anomaly) && is_called
+        };
+        let mut rows: Vec<_> = self.episodes.iter().filter(is_series).collect();
+        rows.sort_by_key(|row| row.starts_at);
+        let (before, all) = oracle.place_of(episode);
+        assert_eq!(
+            rows.len(),
+            all,
+            "{rows:#?} are the rows of {episode:#?} and others"
+        );
+        rows[before]
+    }
+
+    /// There is one row for each episode, with the times that were told of it.
+    pub fn episodes_are(&self, oracle: &Oracle) {
+        for episode in &oracle.episodes {
+            let row = self.row(oracle, episode);
+            let what = format!("{row:#?}\nis {episode:#?}");
+            match &episode.starts[..] {
+                // By when it was received, since nobody said when it began.
+                [] => {
+                    let starts = episode.received.iter().map(|at| self.story.slot(*at));
+                    let found = self.story.slot(row.starts_at.0);
+                    assert!(starts.into_iter().any(|slot| slot == found), "{what}");
+                }
+                starts => assert!(starts.contains(&row.starts_at.0), "{what}"),
+            }
+            let (first, last) = (episode.received.iter().min(), episode.received.iter().max());
+            self.assert_same_slot(row.occurred_at, *first.unwrap(), &what);
+            self.assert_same_slot(row.last_seen_at, *last.unwrap(), &what);
+            assert!(row.deliveries >= episode.received.len() as i64, "{what}");
+            assert_eq!(row.ended_at.is_some(), episode.ended_at.is_some(), "{what}");
+            if let (Some(found), [end, ..]) = (row.ended_at, &episode.ends[..]) {
+                // Or when its successor began, if that was known first.
+                assert!(
+                    found.0 == *end || Some(found.0) == episode.ended_at || self.is_a_start(row),
+                    "{what}"
+                );
+            }
+            let (before, all) = oracle.place_of(episode);
+            let is_newest = before + 1 == all;
+            // One that was over when it was heard of first opens no incident; whether it was may depend
+            // on what came first.
+            if !episode.fired {
+                assert_eq!(row.incident_id, None, "{what}");
+            } else if episode.ends.is_empty() && is_newest {
+                assert!(row.incident_id.is_some(), "{what}");
+            }
+        }
+        assert_eq!(self.episodes.len(), oracle.episodes.len());
+        let expected: Vec<Anomaly> = oracle.anomalies().into_iter().collect();
+        let found: Vec<Anomaly> = self.anomalies.keys().cloned().collect();
+        assert_eq!(found, expected);
+        let unusable = |row: &&dead_letters::Model| row.reason == "the alert has no alertname";
+        assert_eq!(self.dead.iter().filter(unusable).count(), oracle.unusable);
+        assert_eq!(self.dead.len(), oracle.unusable, "{:#?}", self.dead);
+    }
+
+    /// Whether a row ended when another episode of its series began.
+    fn is_a_start(&self, ended: &occurrences::Model) -> bool {
+        let follows = |row: &occurrences::Model| {
+            row.series == ended.series && Some(row.starts_at) == ended.ended_at
+        };
+        self.episodes.iter().any(follows)
+    }
+
+    /// Totals, windows and levels of every anomaly, in the rows, in the counter, in the figures that
+    /// its newest incident carries.
+    pub fn counts_are(&self, oracle: &Oracle) {
+        let now = self.story.look_at();
+        for (anomaly, row) in &self.anomalies {
+            let (counted, windows) = (oracle.counted(anomaly), oracle.windows(anomaly, now));
+            let newest = self
+                .incidents
+                .iter()
+                .find(|i| Some(i.id) == row.newest_incident);
+            // Where nothing ever fired, nobody is concerned, however often it was over.
+            let level = newest.map_or("NONE", |_| oracle.level(anomaly, now));
+            let what = format!("{row:#?}\nwas counted at {counted:?}");
+            assert_eq!(row.total, counted.len() as i64, "{what}");
+            assert_eq!(row.pruned_total, 0, "{what}");
+            assert_eq!(self.counts[anomaly], windows, "{what}");
+            assert_eq!(row.level.name(), level, "{what}");
+            let (first, last) = oracle.seen(anomaly).unwrap();
+            self.assert_same_slot(row.first_seen.unwrap(), first, &what);
+            self.assert_same_slot(row.last_seen.unwrap(), last, &what);
+            let Some(newest) = newest else { continue };
+            let stats = newest.frequency_stats.as_ref().unwrap();
+            let carried = [
+                stats.count_1h,
+                stats.count_24h,
+                stats.count_7d,
+                stats.count_30d,
+            ];
+            assert_eq!(carried, windows, "{what}");
+            assert_eq!(stats.escalation_level.name(), level, "{what}");
+            assert_eq!(
+                (stats.first_seen, stats.last_seen),
+                (row.first_seen, row.last_seen)
+            );
+            assert_eq!(
+                newest.tier,
+                Some(oracle.tier(anomaly, now)),
+                "{what}, {newest:#?}"
+            );
+        }
+        let counted = self.episodes.iter().chain(&self.deliveries);
+        let counted = counted.filter(|row| row.counted_id.is_some()).count();
+        let of_oracle = oracle.anomalies();
+        let of_oracle: usize = of_oracle.iter().map(|a| oracle.counted(a).len()).sum();
+        let expected = if oracle.unit == Unit::Incident {
+            0
+        } else {
+            of_oracle
+        };
+        assert_eq!(counted, expected, "rows that count");
+    }
+
+    /// Every incident is one that the oracle sees, and stands where it says.
+    pub fn incidents_are(&self, oracle: &Oracle) {
+        for (number, incident) in oracle.incidents.iter().enumerate() {
+            let is_it = |row: &&incidents::Model| {
+                let key = self.key(&incident.anomaly);
+                row.anomaly_key == key && row.number == incident.number
+            };
+            let row = self.incidents.iter().find(is_it).unwrap();
+            let what = format!("{row:#?}\nis {incident:#?}");
+            self.assert_same_slot(row.opened_at, incident.opened_at, &what);
+            self.assert_same_slot(row.aggregation_window_start, incident.opened_at, &what);
+            assert_eq!(row.aggregated_count, incident.episodes, "{what}");
+            assert_eq!(row.open_episodes, oracle.open_episodes(number), "{what}");
+            assert_eq!(row.reopened, incident.reopened, "{what}");
+            let standing = match incident.status {
+                Status::Open => (Standing::Open, None),
+                Status::Acknowledged => (Standing::Acknowledged, None),
+                Status::ResolvedByItself => (Standing::Resolved, Some(ResolvedBy::Itself)),
+                Status::ResolvedByPerson => (Standing::Resolved, Some(ResolvedBy::Person)),
+            };
+            assert_eq!((row.status, row.resolved_by), standing, "{what}");
+            for episode in oracle
+                .episodes
+                .iter()
+                .filter(|e| e.incident == Some(number))
+            {
+                assert_eq!(
+                    self.row(oracle, episode).incident_id,
+                    Some(row.id),
+                    "{what}, {episode:#?}"
+                );
+            }
+        }
+        assert_eq!(self.incidents.len(), oracle.incidents.len());
+        for anomaly in oracle.anomalies() {
+            let key = self.key(&anomaly);
+            let of = self
+                .effectiveness
+                .iter()
+                .filter(|row| row.anomaly_key == key);
+            let found = of.map(|row| {
+                let (attempts, successes) = (row.attempts, row.successes);
+                (
+                    row.action.clone(),
+                    Tried {
+                        attempts,
+                        successes,
+                    },
+                )
+            });
+            assert_eq!(found.collect::<BTreeMap<_, _>>(), oracle.tried(&anomaly));
+        }
+    }
+
+    /// Incidents hold the episodes that point at them, are numbered without a gap, stand where these
+    /// have them stand, and are told as they must be.
+    pub fn agrees_with_itself(&self) {
+        for incident in &self.incidents {
+            let of = self
+                .episodes
+                .iter()
+                .filter(|row| row.incident_id == Some(incident.id));
+            let ended = of.clone().filter(|row| row.ended_at.is_some()).count() as i64;
+            let all = of.count() as i64;
+            assert_eq!(incident.aggregated_count, all, "{incident:#?}");
+            assert_eq!(incident.is_aggregated, all > 1, "{incident:#?}");
+            assert_eq!(incident.open_episodes, all - ended, "{incident:#?}");
+            let is_resolved = incident.status == Standing::Resolved;
+            assert!(all > 0 && (is_resolved || all > ended), "{incident:#?}");
+            let by_itself = incident.resolved_by == Some(ResolvedBy::Itself);
+            assert!(!by_itself || all == ended, "{incident:#?}");
+            assert_eq!(incident.tier_due_since, None, "{incident:#?}");
+            assert!(incident.tier.is_some(), "{incident:#?}");
+            self.assert_told(incident);
+        }
+        for anomaly in self.anomalies.values() {
+            let of = self
+                .incidents
+                .iter()
+                .filter(|i| i.anomaly_key == anomaly.key);
+            let mut numbers: Vec<(i64, Uuid)> = of.map(|i| (i.number, i.id)).collect();
+            numbers.sort_unstable();
+            let expected: Vec<i64> = (1..=anomaly.newest_number).collect();
+            assert_eq!(numbers.iter().map(|n| n.0).collect::<Vec<_>>(), expected);
+            assert_eq!(numbers.last().map(|n| n.1), anomaly.newest_incident);
+        }
+        self.assert_all_taken();
+    }
+
+    /// `opened` once, `reopened` each time, and each rise that is told has a number of its own.
+    fn assert_told(&self, incident: &incidents::Model) {
+        let told = |kind: Kind| {
+            let of =
+                |row: &&notifications::Model| row.incident_id == incident.id && row.kind == kind;
+            let mut told: Vec<i64> = self
+                .notifications
+                .iter()
+                .filter(of)
+                .map(|row| row.sequence)
+                .collect();
+            told.sort_unstable();
+            told
+        };
+        assert_eq!(told(Kind::Opened), [0], "{incident:#?}");
+        let reopened: Vec<i64> = (1..=incident.reopened).collect();
+        assert_eq!(told(Kind::Reopened), reopened, "{incident:#?}");
+        let mut rises = told(Kind::Escalated);
+        let anomaly = self
+            .anomalies
+            .values()
+            .find(|a| a.key == incident.anomaly_key)
+            .unwrap();
+        assert!(
+            rises.iter().all(|n| (1..=anomaly.level_seq).contains(n)),
+            "{rises:?}"
+        );
+        let n = rises.len();
+        rises.dedup();
+        assert_eq!(rises.len(), n);
+    }
+
+    /// Every message that was owed was taken, once if it was tried once, and nothing else was.
+    fn assert_all_taken(&self) {
+        let mut bodies: HashMap<&str, (i64, i64)> = HashMap::new();
+        for row in &self.notifications {
+            assert_eq!(row.state, State::Sent, "{row:#?}");
+            let body = bodies.entry(row.body.as_deref().unwrap()).or_default();
+            *body = (body.0 + 1, body.1 + row.attempts);
+        }
+        for (body, (rows, tries)) in &bodies {
+            let taken = self.taken.get(*body).copied().unwrap_or_default();
+            assert!((*rows..=*tries).contains(&taken), "{taken} times: {body}");
+        }
+        assert_eq!(bodies.len(), self.taken.len(), "what was taken was owed");
+    }
+}

@@ -1,0 +1,261 @@
+//! Histories, made up: a few anomalies of a few series that fire again and again, each firing told
+//! several times.
+//!
+//! Moments of receipt lie on a grid of [`SLOT`]s, so that it does not matter for any rule in which
+//! second of its slot an alert is received. The sender's times are as fine as they come.
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
+use serde_json::{Value, json};
+use tocsin::time::Timestamp;
+
+use super::oracle::{HOUR, Labels, MINUTE, SKEW, Told, Unit};
+
+/// No rule's edge lies on a multiple of it, nor within a minute behind one, as seen from [`LOOK`].
+pub const SLOT: i64 = 7 * MINUTE;
+/// How long after a slot's beginning the books are looked at.
+pub const LOOK: i64 = 6 * MINUTE;
+
+pub struct Story {
+    pub unit: Unit,
+    /// When slot 0 begins.
+    pub began: i64,
+    /// The last slot.
+    pub slots: i64,
+    /// In the order of receipt.
+    pub told: Vec<Told>,
+}
+
+/// How a story is made.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    pub anomalies: usize,
+    pub series: usize,
+    pub firings: usize,
+    pub slots: i64,
+    /// Alerts are received up to so many slots late.
+    pub late: i64,
+    /// Whether each series is told in order, from its start to its end.
+    pub in_order: bool,
+}
+
+struct Series {
+    labels: Labels,
+    fingerprint: Option<String>,
+    has_starts: bool,
+}
+
+impl Story {
+    pub fn new(random: &mut StdRng, shape: Shape, unit: Unit) -> Self {
+        let began = Timestamp::now().0;
+        let mut told = Vec::new();
+        for labels in anomalies(random, shape.anomalies) {
+            for n in 0..random.random_range(1..=shape.series) {
+                let series = series(&labels, n, told.len());
+                told.extend(series.tell(random, shape));
+            }
+        }
+        told.extend(beside_the_point(random, shape));
+        for told in &mut told {
+            let late = random.random_range(0..=shape.late);
+            let slot = (told.received_at / SLOT + late).clamp(0, shape.slots);
+            told.received_at = began + slot * SLOT;
+            told.starts_at = told.starts_at.map(|at| began + at);
+            told.ends_at = told.ends_at.map(|at| began + at);
+        }
+        if !shape.in_order {
+            told.shuffle(random);
+        }
+        told.sort_by_key(|told| told.received_at);
+        Self {
+            unit,
+            began,
+            slots: shape.slots,
+            told,
+        }
+    }
+
+    /// Which slot a moment is in.
+    pub fn slot(&self, at: i64) -> i64 {
+        (at - self.began).div_euclid(SLOT)
+    }
+
+    /// When the books are looked at.
+    pub fn look_at(&self) -> i64 {
+        self.began + self.slots * SLOT + LOOK
+    }
+}
+
+/// Signatures of which some differ in one field only, written with the labels that senders use.
+fn anomalies(random: &mut StdRng, n: usize) -> Vec<Labels> {
+    let mut fields: Vec<[&str; 4]> = Vec::new();
+    for name in ["DiskFull", "Crash"] {
+        for service in ["", "checkout", "cart"] {
+            for namespace in ["", "prod"] {
+                for kind in ["", "OOM"] {
+                    fields.push([name, service, namespace, kind]);
+                }
+            }
+        }
+    }
+    fields.shuffle(random);
+    let names = [
+        vec!["alertname"],
+        vec!["job", "service", "service.name"],
+        vec!["namespace", "k8s.namespace.name"],
+        vec!["reason", "error_type"],
+    ];
+    let mut labels = |fields: &[&str; 4]| {
+        let mut labels = Labels::new();
+        for (value, names) in fields.iter().zip(&names) {
+            let name = names.choose(random).unwrap();
+            if !value.is_empty() || random.random_bool(0.5) {
+                labels.insert((*name).to_owned(), (*value).to_owned());
+            }
+        }
+        labels.insert("alertname".to_owned(), fields[0].to_owned());
+        labels
+    };
+    fields.iter().take(n).map(&mut labels).collect()
+}
+
+/// The `n`th series of an anomaly. One is called as one of every other anomaly is; one has no name;
+/// one does not say since when it fires.
+fn series(labels: &Labels, n: usize, unique: usize) -> Series {
+    let mut labels = labels.clone();
+    labels.insert("pod".to_owned(), format!("pod-{n}"));
+    Series {
+        labels,
+        fingerprint: match n {
+            0 => Some("everybody's".to_owned()),
+            1 => None,
+            _ => Some(format!("{unique:x}-{n}")),
+        },
+        has_starts: n != 2,
+    }
+}
+
+impl Series {
+    /// Everything that is told of it; times since the story began, receipts not yet in slots.
+    fn tell(&self, random: &mut StdRng, shape: Shape) -> Vec<Told> {
+        let mut told = Vec::new();
+        let span = shape.slots * SLOT;
+        let mut began = random.random_range(0..span);
+        let firings = random.random_range(1..=shape.firings);
+        for _ in 0..firings {
+            // As short as can be, minutes, hours.
+            let length = *[
+                0,
+                random.random_range(0..20 * MINUTE),
+                random.random_range(0..9 * HOUR),
+            ]
+            .choose(random)
+            .unwrap();
+            let end = began + SKEW + length;
+            let ends = random.random_bool(0.6) && (self.has_starts || shape.in_order);
+            told.extend(self.tell_firing(random, began, end, ends, shape.in_order));
+            let pause = *[0, random.random_range(0..30 * MINUTE)]
+                .choose(random)
+                .unwrap();
+            // No start of one firing lies within the skew of one of another.
+            began = end.max(began + 2 * SKEW + 1) + pause;
+            if began > span {
+                break;
+            }
+        }
+        told
+    }
+
+    fn tell_firing(
+        &self,
+        random: &mut StdRng,
+        began: i64,
+        end: i64,
+        ends: bool,
+        in_order: bool,
+    ) -> Vec<Told> {
+        let mut moments: Vec<i64> = (0..random.random_range(1..=4))
+            .map(|_| random.random_range(began + SKEW..=end))
+            .collect();
+        moments.sort_unstable();
+        // Without a start, only what is open can be over.
+        if ends && self.has_starts && random.random_bool(0.1) {
+            moments.clear();
+        }
+        let overs = if ends { random.random_range(1..=2) } else { 0 };
+        // In whole seconds or not, and as far apart as may be.
+        let mut start = || {
+            let jitter = [0, SKEW, random.random_range(0..=SKEW)];
+            let jitter = *jitter.choose(random).unwrap();
+            self.has_starts.then_some(began + jitter)
+        };
+        let mut told: Vec<Told> = moments
+            .into_iter()
+            .map(|at| self.told(start(), None, at))
+            .collect();
+        for n in 0..overs {
+            // Told again an hour later, or right away.
+            told.push(self.told(start(), Some(end), end + n * SLOT));
+        }
+        if in_order && !self.has_starts && overs == 2 {
+            told.pop();
+        }
+        told
+    }
+
+    fn told(&self, starts_at: Option<i64>, ends_at: Option<i64>, at: i64) -> Told {
+        Told {
+            resolved: ends_at.is_some(),
+            labels: self.labels.clone(),
+            fingerprint: self.fingerprint.clone(),
+            starts_at,
+            ends_at,
+            received_at: at,
+        }
+    }
+}
+
+/// What is accounted for and not counted, and what cannot be used.
+fn beside_the_point(random: &mut StdRng, shape: Shape) -> Vec<Told> {
+    [
+        &[("alertname", "Watchdog")][..],
+        &[("alertname", "Crash"), ("testalert", "true")],
+        &[("job", "nameless")],
+    ]
+    .into_iter()
+    .flat_map(|labels| [labels, labels])
+    .map(|labels| Told {
+        resolved: false,
+        labels: labels
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        fingerprint: None,
+        starts_at: Some(0),
+        ends_at: None,
+        received_at: random.random_range(0..shape.slots * SLOT),
+    })
+    .collect()
+}
+
+impl Told {
+    /// As Alertmanager writes it.
+    pub fn to_json(&self) -> Value {
+        let time = |at: Option<i64>| match at {
+            Some(at) => json!(Timestamp(at).to_rfc3339()),
+            None => json!("0001-01-01T00:00:00Z"),
+        };
+        let mut alert = json!({
+            "status": if self.resolved { "resolved" } else { "firing" },
+            "labels": self.labels,
+            "annotations": {"summary": "it is broken"},
+            "startsAt": time(self.starts_at),
+            "endsAt": time(self.ends_at),
+        });
+        if let Some(fingerprint) = &self.fingerprint {
+            alert["fingerprint"] = json!(fingerprint);
+        }
+        alert
+    }
+}
