@@ -12,6 +12,7 @@
 
 mod harness;
 mod process;
+mod proxy;
 mod redis_keys;
 mod redis_server;
 mod telegram;
@@ -21,6 +22,7 @@ mod books;
 mod conformance;
 mod consumer;
 mod counter;
+mod faults;
 mod fleet;
 mod flow;
 mod inputs;
