@@ -1,20 +1,15 @@
 //! Many processes on one database: they agree, and what is done is done once.
 
-mod kills;
-mod load;
-mod losses;
-mod outage;
-mod processes;
-mod servers;
+pub mod processes;
+pub mod servers;
 
 use serde_json::Value;
 use tocsin::time::Timestamp;
 use tokio::task::JoinSet;
 
-use crate::harness::{On, alert};
+use crate::harness::{On, alert, body};
 use crate::on_servers;
 use crate::process::{PATIENCE, free_port};
-use load::body;
 use processes::Fleet;
 
 on_servers! {

@@ -347,8 +347,7 @@ impl Harness {
     /// Posts alerts as Alertmanager does, and expects all of them to be taken.
     pub async fn send(&self, alerts: Vec<Value>) {
         let n = alerts.len();
-        let body = json!({"version": "4", "status": "firing", "alerts": alerts});
-        let (status, taken) = self.post("/api/v1/alertmanager", body).await;
+        let (status, taken) = self.post("/api/v1/alertmanager", body(&alerts)).await;
         assert_eq!((status, &taken["enqueued"]), (200, &json!(n)), "{taken}");
     }
 
@@ -444,6 +443,11 @@ pub async fn number(context: &Context, query: &str) -> i64 {
     let query = Statement::from_string(db.get_database_backend(), query);
     let row = db.query_one_raw(query).await.unwrap().unwrap();
     row.try_get_by_index(0).unwrap()
+}
+
+/// Alerts as Alertmanager sends them.
+pub fn body(alerts: &[Value]) -> Value {
+    json!({"version": "4", "status": "firing", "alerts": alerts})
 }
 
 /// A firing alert of one pod, since `starts_at`.

@@ -12,6 +12,7 @@
 
 mod harness;
 mod process;
+mod proxy;
 mod redis_keys;
 mod redis_server;
 mod telegram;
@@ -23,6 +24,7 @@ mod conformance;
 mod consumer;
 mod counter;
 mod dead_letters;
+mod faults;
 mod fleet;
 mod flow;
 mod history;

@@ -10,15 +10,22 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit};
+use tokio::sync::{RwLock, Semaphore};
 use uuid::Uuid;
 
 /// How long a busy machine may take for what should be done at once.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Faults that are survived at once: while they last there is little to compute, and their bounds
+/// leave room for each other.
+const FAULTS_AT_ONCE: usize = 5;
+
 /// Whose turn it is: tests that say how long something may take run alone, all others beside each
 /// other.
 static TURN: LazyLock<Arc<RwLock<()>>> = LazyLock::new(Arc::default);
+static FAULTS: LazyLock<Arc<Semaphore>> =
+    LazyLock::new(|| Arc::new(Semaphore::new(FAULTS_AT_ONCE)));
 
 /// Held by a test that does not mind others.
 pub async fn beside_others() -> OwnedRwLockReadGuard<()> {
@@ -28,6 +35,12 @@ pub async fn beside_others() -> OwnedRwLockReadGuard<()> {
 /// Held by a test whose bounds mean something only while the cores are its own.
 pub async fn alone() -> OwnedRwLockWriteGuard<()> {
     Arc::clone(&TURN).write_owned().await
+}
+
+/// Held by a test that waits for most of its time: beside others, and beside few of its kind.
+pub async fn beside_few() -> (OwnedSemaphorePermit, OwnedRwLockReadGuard<()>) {
+    let one_of_few = Arc::clone(&FAULTS).acquire_owned().await;
+    (one_of_few.unwrap(), beside_others().await)
 }
 
 /// The program, built once for all tests of a run, in the profile that they were built in.
@@ -88,6 +101,7 @@ pub struct Process {
     command: Command,
     pub name: String,
     log: PathBuf,
+    killed: bool,
 }
 
 impl Process {
@@ -104,6 +118,7 @@ impl Process {
             command,
             name: name.to_owned(),
             log,
+            killed: false,
         }
     }
 
@@ -111,12 +126,14 @@ impl Process {
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.killed = true;
     }
 
     /// Starts it again as it was started before.
     pub fn restart(&mut self) {
         self.kill();
         self.child = self.command.spawn().unwrap();
+        self.killed = false;
     }
 
     /// Sends a signal by its name, such as `TERM`.
@@ -128,6 +145,11 @@ impl Process {
 
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Whether it was killed and not started again.
+    pub const fn was_killed(&self) -> bool {
+        self.killed
     }
 
     /// Waits until it has ended by itself.

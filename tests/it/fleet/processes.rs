@@ -4,35 +4,63 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::harness::{On, Scratch};
+use crate::process::{self, Folder, PATIENCE, Process, free_port, program};
+use crate::redis_keys::RedisKeys;
+use crate::telegram::Telegram;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, QueryResult};
 use sea_orm::{Statement, TryGetable};
 use tocsin::jobs::QUEUES;
 use tocsin::queue::redis::RedisQueue;
 use tocsin::queue::store::QueueStore as _;
 use tocsin::time::{Clock, Timestamp};
-use tokio::sync::OwnedRwLockWriteGuard;
-
-use crate::harness::{On, Scratch};
-use crate::process::{self, Folder, PATIENCE, Process, free_port, program};
-use crate::redis_keys::RedisKeys;
-use crate::telegram::Telegram;
 
 /// Processes that share a database and a Telegram.
 pub struct Fleet {
     pub processes: Vec<Process>,
     pub telegram: Telegram,
     pub http: reqwest::Client,
-    database: String,
-    redis: Option<RedisKeys>,
-    folder: Folder,
+    pub database: String,
+    pub redis: Option<RedisKeys>,
+    pub folder: Folder,
     _scratch: Option<Scratch>,
-    _turn: OwnedRwLockWriteGuard<()>,
+    _turn: Box<dyn Send>,
+}
+
+/// What is different about how a process is started.
+#[derive(Clone, Debug, Default)]
+pub struct Launch {
+    /// The command that starts it, and its arguments.
+    pub under: Vec<String>,
+    /// Settings other than the fleet's.
+    pub settings: Vec<(&'static str, String)>,
+}
+
+impl Launch {
+    pub fn under(command: &[&str]) -> Self {
+        Self {
+            under: command.iter().map(|&word| word.to_owned()).collect(),
+            ..Self::default()
+        }
+    }
+
+    pub fn with(setting: &'static str, value: String) -> Self {
+        Self {
+            settings: vec![(setting, value)],
+            ..Self::default()
+        }
+    }
 }
 
 impl Fleet {
-    /// None yet, on a database of their own.
+    /// None yet, on a database of their own, alone.
     pub async fn new(on: On) -> Self {
         let turn = process::alone().await;
+        Self::in_turn(on, turn).await
+    }
+
+    /// None yet, on a database of their own, for a test that has its turn.
+    pub async fn in_turn(on: On, turn: impl Send + 'static) -> Self {
         let mut scratch = Scratch::in_turn(on).await;
         let redis = scratch.redis.take();
         let mut fleet = Self::on(scratch.url.clone(), redis, turn).await;
@@ -41,11 +69,7 @@ impl Fleet {
     }
 
     /// None yet, on this database, and this Redis if there is one.
-    pub async fn on(
-        database: String,
-        redis: Option<RedisKeys>,
-        turn: OwnedRwLockWriteGuard<()>,
-    ) -> Self {
+    pub async fn on(database: String, redis: Option<RedisKeys>, turn: impl Send + 'static) -> Self {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(20));
         Self {
             processes: Vec::new(),
@@ -55,13 +79,21 @@ impl Fleet {
             redis,
             folder: Folder::new(),
             _scratch: None,
-            _turn: turn,
+            _turn: Box::new(turn),
         }
     }
 
     /// Runs the program with these arguments, on this port if it listens; returns its number.
     pub fn run(&mut self, arguments: &[&str], port: u16) -> usize {
-        let mut command = Command::new(program());
+        self.run_as(arguments, port, &Launch::default())
+    }
+
+    /// The same, started in this way.
+    pub fn run_as(&mut self, arguments: &[&str], port: u16, launch: &Launch) -> usize {
+        let program = program().to_str().unwrap().to_owned();
+        let mut words = launch.under.iter().chain(std::iter::once(&program));
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("TOCSIN_") || name == "RUST_LOG" {
                 command.env_remove(name);
@@ -84,6 +116,7 @@ impl Fleet {
             command.env("TOCSIN_REDIS_URL", &keys.url);
             command.env("TOCSIN_REDIS_PREFIX", &keys.prefix);
         }
+        command.envs(launch.settings.iter().map(|(name, value)| (name, value)));
         let number = self.processes.len();
         let name = format!("{}-{number}", arguments.join("-"));
         let log = self.folder.0.join(format!("{name}.log"));
@@ -108,6 +141,15 @@ impl Fleet {
         urls
     }
 
+    /// Starts one `tocsin COMMAND` in this way and waits until it is ready; returns its number.
+    pub async fn start_as(&mut self, arguments: &[&str], launch: &Launch) -> usize {
+        let port = free_port();
+        let number = self.run_as(arguments, port, launch);
+        self.ready(number, &format!("http://127.0.0.1:{port}"))
+            .await;
+        number
+    }
+
     /// Waits until a process is ready.
     pub async fn ready(&mut self, number: usize, url: &str) {
         let began = Instant::now();
@@ -123,9 +165,9 @@ impl Fleet {
         }
     }
 
-    /// No process has ended.
+    /// No process has ended that was not killed.
     pub fn assert_running(&mut self) {
-        for process in &mut self.processes {
+        for process in self.processes.iter_mut().filter(|p| !p.was_killed()) {
             assert!(
                 process.is_running(),
                 "{} ended: {}",
@@ -168,6 +210,19 @@ impl Fleet {
             .collect()
     }
 
+    /// The first two columns of what a query finds.
+    pub async fn pairs<T: TryGetable, U: TryGetable>(&self, query: &str) -> Vec<(T, U)> {
+        let rows = self.rows(query).await;
+        rows.iter()
+            .map(|r| {
+                (
+                    r.try_get_by_index(0).unwrap(),
+                    r.try_get_by_index(1).unwrap(),
+                )
+            })
+            .collect()
+    }
+
     /// A number that a query finds.
     pub async fn sql(&self, query: &str) -> i64 {
         self.column(query).await[0]
@@ -181,27 +236,33 @@ impl Fleet {
         std::array::from_fn(|i| row[0].try_get_by_index(i).unwrap())
     }
 
-    /// Waits until so many episodes are in the books and nothing is left to do; returns how long
-    /// that took.
-    pub async fn settled(&self, episodes: usize, within: Duration) -> Duration {
+    /// Waits until so many episodes are in the books and nothing is left to do.
+    pub async fn settled(&self, episodes: usize, within: Duration) {
+        self.nothing_left(episodes, 0, within).await;
+    }
+
+    /// Waits until so many episodes are in the books, so many jobs were given up, and nothing is
+    /// left to do.
+    pub async fn nothing_left(&self, episodes: usize, dead: usize, within: Duration) {
+        let of = |n: usize| i64::try_from(n).unwrap();
         let began = Instant::now();
         loop {
             let state = self
                 .look([
                     "SELECT count(*) FROM occurrences",
+                    "SELECT count(*) FROM dead_letters",
                     "SELECT count(*) FROM incidents WHERE tier_due_since IS NOT NULL",
                     "SELECT count(*) FROM notifications WHERE state IN ('owed', 'sending')",
-                    "SELECT count(*) FROM dead_letters",
                 ])
                 .await;
             let jobs = self.jobs().await;
-            if state == [i64::try_from(episodes).unwrap(), 0, 0, 0] && jobs.is_empty() {
-                return began.elapsed();
+            if state == [of(episodes), of(dead), 0, 0] && jobs.is_empty() {
+                return;
             }
             assert!(
                 began.elapsed() < within,
-                "after {:?} (episodes, due, owed, dead) are {state:?} instead of {episodes} and \
-                 nothing else; at {}: {jobs:#?}",
+                "after {:?} (episodes, dead, due, owed) are {state:?} instead of {episodes}, {dead} \
+                 and nothing else; at {}: {jobs:#?}",
                 began.elapsed(),
                 Timestamp::now().0
             );
@@ -210,7 +271,7 @@ impl Fleet {
     }
 
     /// The jobs that there are, in words.
-    async fn jobs(&self) -> Vec<String> {
+    pub async fn jobs(&self) -> Vec<String> {
         let Some(keys) = &self.redis else {
             let jobs = "SELECT queue || ': ' || count(*) || ' delivered ' || deliveries || \
                         ' times, held by ' || COALESCE(lease_owner, 'nobody') || ' until ' || \

@@ -1,0 +1,38 @@
+//! Faults, and what must hold all the same. One file for each row of this table, one oracle for all
+//! of them ([`oracle`]). Those with a star run in `./scripts/test`, all of them in `./scripts/soak`.
+//!
+//! | what fails | how |
+//! |---|---|
+//! | worker | kill -9 at any moment*, between commit and count*, between count and push*, between push and ack*, during the ack; SIGTERM*; stopped for 40 s*; a job that kills its process* |
+//! | Redis | kill -9*, a pause of 30 s*, emptied*, full*, slow |
+//! | PostgreSQL | restarted*, killed, its connections ended*, a lock held for 30 s*, deadlocks and refusals to serialize, slow |
+//! | SQLite | kill -9 in a commit*, locked by another process*, disk full, file not writable* |
+//! | network | cut in the request and in the reply at the ingress*, Telegram hanging, resetting, refusing, talking nonsense* |
+//! | time | a worker's clock 10 minutes ahead and behind*, alerts dated in the future and a year ago*, out of order*, resolved before they fire* |
+//! | load | a million jobs queued*, 10,000 anomalies in a second*, one anomaly 100,000 times* |
+//!
+//! What a scenario leaves to chance follows from `TOCSIN_TEST_SEED`, which it prints.
+
+/// Writes each scenario once and runs it on the combinations that it names, in a module of its name.
+macro_rules! scenarios {
+    ($($(#[$about:meta])* async fn $name:ident($on:ident: $($combination:ident)+) $body:block)*) => {
+        $( scenarios!(@module $name [$(#[$about])*] $($combination)+);
+           async fn $name($on: $crate::harness::On) $body )*
+    };
+    (@module $name:ident $about:tt $($combination:ident)+) => {
+        mod $name { $( scenarios!(@test $name $about $combination); )+ }
+    };
+    (@test $name:ident $about:tt sqlite) => { scenarios!(@test $name $about sqlite Sqlite); };
+    (@test $name:ident $about:tt postgres) => { scenarios!(@test $name $about postgres Postgres); };
+    (@test $name:ident $about:tt fleet) => { scenarios!(@test $name $about fleet Fleet); };
+    (@test $name:ident [$($about:tt)*] $combination:ident $on:ident) => {
+        $($about)*
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $combination() { super::$name($crate::harness::On::$on).await }
+    };
+}
+
+mod oracle;
+mod points;
+mod storm;
+mod worker;

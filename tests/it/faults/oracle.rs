@@ -1,0 +1,224 @@
+//! What must hold after every fault, whatever it was: each accepted alert is counted once, nothing
+//! is in flight, no message is missing, and none went out twice but where its sender died.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use tokio::task::JoinHandle;
+
+use super::storm::{Refusal, Storm};
+use crate::fleet::processes::Fleet;
+use crate::harness::On;
+use crate::process::beside_few;
+
+/// A lease of 15 s, and what it takes to catch up.
+pub const RECOVERY: Duration = Duration::from_secs(30);
+/// Messages that one process sends at once: so many can be doubled by one kill.
+pub const SENT_AT_ONCE: usize = 4;
+
+/// One fault, from the first alert to the verdict.
+pub struct Scenario {
+    pub fleet: Fleet,
+    /// Decides what the scenario leaves to chance.
+    pub random: StdRng,
+    /// Alerts of which it is known that they were lost.
+    pub lost: usize,
+    seed: u64,
+}
+
+/// What must be in the books at the end.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    /// Alerts that were accepted, each a firing of its own.
+    pub accepted: usize,
+    pub anomalies: usize,
+    pub incidents: usize,
+    /// Alerts that belong to an incident.
+    pub joined: usize,
+    /// Jobs that were given up.
+    pub dead: usize,
+    /// Messages that may have gone out twice.
+    pub doubled: usize,
+    /// How long it may take, from the end of the fault, until nothing is left to do.
+    pub within: Duration,
+}
+
+impl Storm {
+    /// A storm that is over, and all of it in the books.
+    pub const fn expected(&self) -> Expected {
+        Expected {
+            accepted: self.alerts(),
+            anomalies: self.anomalies,
+            incidents: self.anomalies,
+            joined: self.alerts(),
+            dead: 0,
+            doubled: 0,
+            within: RECOVERY,
+        }
+    }
+}
+
+impl Expected {
+    pub const fn within(self, within: Duration) -> Self {
+        Self { within, ..self }
+    }
+
+    pub const fn doubled(self, doubled: usize) -> Self {
+        Self { doubled, ..self }
+    }
+
+    pub const fn dead(self, dead: usize) -> Self {
+        Self { dead, ..self }
+    }
+}
+
+/// The test's name: where it stands in the table, and on what.
+fn name() -> String {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or_default();
+    name.trim_start_matches("faults::").to_owned()
+}
+
+/// What is left to chance: `TOCSIN_TEST_SEED`, or another each time.
+fn seed() -> u64 {
+    let given = std::env::var("TOCSIN_TEST_SEED");
+    given.map_or_else(|_| rand::rng().random(), |seed| seed.parse().unwrap())
+}
+
+impl Scenario {
+    /// On servers that all tests share.
+    pub async fn new(on: On) -> Self {
+        let turn = beside_few().await;
+        Self::of(Fleet::in_turn(on, turn).await)
+    }
+
+    /// On these processes, of which none runs yet.
+    pub fn of(fleet: Fleet) -> Self {
+        let seed = seed();
+        eprintln!("TOCSIN_TEST_SEED={seed}");
+        Self {
+            fleet,
+            random: StdRng::seed_from_u64(seed),
+            lost: 0,
+            seed,
+        }
+    }
+
+    /// Starts everything in one process on SQLite, an ingress and so many workers elsewhere. Returns
+    /// where alerts are taken, and which processes work.
+    pub async fn start(&mut self, on: On, workers: usize) -> (Vec<String>, Range<usize>) {
+        if on == On::Sqlite {
+            return (self.fleet.start("serve", 1).await, 0..1);
+        }
+        let urls = self.fleet.start("ingress", 1).await;
+        self.fleet.start("work", workers).await;
+        (urls, 1..1 + workers)
+    }
+
+    /// Posts a storm in the background.
+    pub fn post(&self, storm: Storm, urls: &[String]) -> JoinHandle<Vec<Option<Refusal>>> {
+        tokio::spawn(storm.post(self.fleet.http.clone(), urls.to_vec()))
+    }
+
+    /// The oracle: waits until nothing is left to do, compares the books and what people were told
+    /// with what was sent, and says so in one line. `over` is when the fault ended.
+    pub async fn verdict(&mut self, over: Instant, expected: &Expected) {
+        let counted = expected.accepted - self.lost;
+        let left = expected.within.saturating_sub(over.elapsed());
+        self.fleet.nothing_left(counted, expected.dead, left).await;
+        let took = over.elapsed();
+        self.compare_books(counted, expected).await;
+        let doubled = self.compare_messages(expected).await;
+        self.fleet.assert_running();
+        self.tell(counted, expected, doubled, took);
+    }
+
+    fn tell(&self, counted: usize, expected: &Expected, doubled: usize, took: Duration) {
+        let line = format!(
+            "fault {}: seed {}, {} accepted, {counted} counted, {} lost, {} dead, {doubled} \
+             doubled, recovered in {:.1} s of {} s\n",
+            name(),
+            self.seed,
+            expected.accepted,
+            self.lost,
+            expected.dead,
+            took.as_secs_f64(),
+            expected.within.as_secs(),
+        );
+        // Past the capture of what tests print: a run that went well tells its seeds, too.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+
+    /// Every alert is counted once, in the books and by the counter; every incident has a tier.
+    async fn compare_books(&self, counted: usize, expected: &Expected) {
+        let found = self
+            .fleet
+            .look([
+                "SELECT count(*) FROM occurrences",
+                "SELECT count(DISTINCT counted_id) FROM occurrences",
+                "SELECT count(DISTINCT fingerprint) FROM occurrences",
+                "SELECT CAST(sum(total) AS BIGINT) FROM anomalies",
+                "SELECT count(*) FROM anomalies",
+                "SELECT count(*) FROM anomalies WHERE (total >= 10) <> (level = 'PERMANENT_FIX')",
+                "SELECT count(*) FROM incidents",
+                "SELECT count(*) FROM incidents WHERE tier_due_since IS NOT NULL OR tier IS NULL",
+                "SELECT COALESCE(CAST(sum(aggregated_count) AS BIGINT), 0) FROM incidents",
+                "SELECT count(*) FROM incidents i JOIN anomalies a ON a.key = i.anomaly_key \
+                 WHERE CAST(i.frequency_stats->>'count_1h' AS BIGINT) <> \
+                     CASE WHEN a.total < 100000 THEN a.total ELSE 100000 END",
+            ])
+            .await;
+        let of = |n: usize| i64::try_from(n).unwrap();
+        let (counted, anomalies) = (of(counted), of(expected.anomalies));
+        let (incidents, joined) = (of(expected.incidents), of(expected.joined - self.lost));
+        let right = [
+            counted, counted, counted, counted, anomalies, 0, incidents, 0, joined, 0,
+        ];
+        assert_eq!(found, right);
+    }
+
+    /// Every incident was told, and how bad its anomaly became; every message that was owed was
+    /// taken, not more often than it was tried. Returns how many were taken more than once.
+    async fn compare_messages(&self, expected: &Expected) -> usize {
+        let mut taken: HashMap<String, i64> = HashMap::new();
+        for text in self.fleet.telegram.taken() {
+            *taken.entry(text).or_default() += 1;
+        }
+        let of = |n: usize| i64::try_from(n).unwrap();
+        let [opened, unsent] = self
+            .fleet
+            .look([
+                "SELECT count(*) FROM notifications WHERE kind = 'opened'",
+                "SELECT count(*) FROM notifications WHERE state <> 'sent'",
+            ])
+            .await;
+        assert_eq!((opened, unsent), (of(expected.incidents), 0));
+        let tried = "SELECT body, attempts FROM notifications";
+        let tried = self.fleet.pairs::<String, i64>(tried).await;
+        assert_eq!(tried.len(), taken.len(), "what was taken was owed");
+        for (body, attempts) in &tried {
+            let times = taken.get(body).copied().unwrap_or(0);
+            assert!(
+                (1..=*attempts).contains(&times),
+                "taken {times} times, tried {attempts} times: {body}"
+            );
+        }
+        let worst = "SELECT count(*) FROM anomalies a \
+                     WHERE level = 'PERMANENT_FIX' AND newest_incident IS NOT NULL \
+                         AND 1 <> (SELECT count(*) FROM notifications n \
+                                   JOIN incidents i ON i.id = n.incident_id \
+                                   WHERE i.anomaly_key = a.key AND n.body LIKE '%PERMANENT_FIX%')";
+        assert_eq!(self.fleet.sql(worst).await, 0, "the worst is told once");
+        let doubled = taken.values().filter(|times| **times > 1).count();
+        let most = expected.doubled;
+        assert!(
+            doubled <= most,
+            "{doubled} messages went out twice, {most} may"
+        );
+        doubled
+    }
+}

@@ -1,0 +1,120 @@
+//! Workers that are killed, told to stop, or stand still.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use rand::RngExt as _;
+
+use super::oracle::{RECOVERY, SENT_AT_ONCE, Scenario};
+use super::points::Point;
+use super::storm::Storm;
+use crate::harness::On;
+
+const KILLS: usize = 8;
+/// Nearly three leases.
+const STANDSTILL: Duration = Duration::from_secs(40);
+
+const STORM: Storm = Storm {
+    anomalies: 60,
+    pods: 50,
+    together: 30,
+    pace: Duration::from_millis(80),
+};
+
+scenarios! {
+    async fn killed_at_any_moment(on: sqlite postgres fleet) {
+        let mut scenario = Scenario::new(on).await;
+        let (urls, workers) = scenario.start(on, 2).await;
+        let load = scenario.post(STORM, &urls);
+        kill_at_any_moment(&mut scenario, workers).await;
+        let over = Instant::now();
+        load.await.unwrap();
+        let expected = STORM.expected().doubled(KILLS * SENT_AT_ONCE);
+        scenario.verdict(over, &expected).await;
+    }
+
+    async fn killed_between_commit_and_count(on: fleet) {
+        killed_at(Point::Count, on).await;
+    }
+
+    async fn killed_between_count_and_push(on: postgres fleet) {
+        killed_at(Point::Push, on).await;
+    }
+
+    async fn killed_between_push_and_acknowledgement(on: postgres fleet) {
+        killed_at(Point::Ack, on).await;
+    }
+
+    #[ignore = "soak"]
+    async fn killed_during_the_acknowledgement(on: postgres fleet) {
+        killed_at(Point::Acked, on).await;
+    }
+
+    async fn told_to_stop_under_load(on: sqlite postgres fleet) {
+        let mut scenario = Scenario::new(on).await;
+        let (urls, workers) = scenario.start(on, 1).await;
+        let load = scenario.post(STORM, &urls);
+        for _ in 0..2 {
+            tokio::time::sleep(STORM.lasts() / 4).await;
+            let fleet = &mut scenario.fleet;
+            fleet.processes[workers.start].signal("TERM");
+            let status = fleet.processes[workers.start].ended().await;
+            assert_eq!(status.code(), Some(0), "{status}");
+            assert_eq!(fleet.held().await, 0, "nothing is left leased");
+            fleet.processes[workers.start].restart();
+        }
+        let over = Instant::now();
+        load.await.unwrap();
+        scenario.verdict(over, &STORM.expected()).await;
+    }
+
+    async fn stopped_for_40_s_and_back(on: postgres fleet) {
+        let mut scenario = Scenario::new(on).await;
+        let (urls, workers) = scenario.start(on, 2).await;
+        let load = scenario.post(STORM, &urls);
+        let moment = scenario.random.random_range(0.2..0.7);
+        tokio::time::sleep(STORM.lasts().mul_f64(moment)).await;
+        scenario.fleet.processes[workers.start].signal("STOP");
+        let stopped = Instant::now();
+        assert!(load.await.unwrap().is_empty(), "nothing is refused meanwhile");
+        // The other takes over what it held.
+        let counted = STORM.alerts();
+        scenario.fleet.nothing_left(counted, 0, STANDSTILL).await;
+        tokio::time::sleep(STANDSTILL.saturating_sub(stopped.elapsed())).await;
+        scenario.fleet.processes[workers.start].signal("CONT");
+        // It wakes up with what another has done meanwhile, and says that it did it.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let expected = STORM.expected().doubled(SENT_AT_ONCE);
+        scenario.verdict(Instant::now(), &expected).await;
+    }
+}
+
+/// Kills and restarts one of the processes, several times while the storm lasts.
+async fn kill_at_any_moment(scenario: &mut Scenario, victims: Range<usize>) {
+    let began = tokio::time::Instant::now();
+    let random = &mut scenario.random;
+    let mut moments: Vec<Duration> = (0..KILLS)
+        .map(|_| STORM.lasts().mul_f64(random.random_range(0.02..0.98)))
+        .collect();
+    moments.sort();
+    for moment in moments {
+        tokio::time::sleep_until(began + moment).await;
+        let victim = random.random_range(victims.clone());
+        scenario.fleet.processes[victim].restart();
+    }
+}
+
+/// One of two workers dies at exactly this point.
+async fn killed_at(point: Point, on: On) {
+    let mut scenario = Scenario::new(on).await;
+    let (urls, _) = scenario.start(on, 1).await;
+    let load = scenario.post(STORM, &urls);
+    scenario.die_at(point, on).await;
+    let over = Instant::now();
+    let committed = "SELECT count(*) FROM occurrences";
+    assert!(scenario.fleet.sql(committed).await > 0);
+    load.await.unwrap();
+    scenario
+        .verdict(over, &STORM.expected().within(RECOVERY))
+        .await;
+}
