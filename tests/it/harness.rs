@@ -288,16 +288,20 @@ impl Harness {
         let job = NewJob {
             queue: "ingest",
             id: letter["id"].as_str().unwrap().parse().unwrap(),
-            payload: "{}".to_owned(),
+            payload: letter["payload"].to_string(),
             ..NewJob::default()
         };
         match &self.scratch.redis {
             Some(keys) => keys.add_unanswered(&job, 1),
             None => {
                 let unanswered = "INSERT INTO jobs (id, queue, payload, run_at, enqueued_at, deliveries, \
-                                      lease_owner, lease_until) VALUES ($1, 'ingest', '{}', 0, 0, 1, 'gone', 0)";
+                                      lease_owner, lease_until) VALUES ($1, 'ingest', $2, 0, 0, 1, 'gone', 0)";
                 let db = &self.context.db;
-                let sql = statement(db.backend(), unanswered, [job.id.into()]);
+                let sql = statement(
+                    db.backend(),
+                    unanswered,
+                    [job.id.into(), job.payload.into()],
+                );
                 db.write().execute_raw(sql).await.unwrap();
             }
         }

@@ -63,10 +63,10 @@ pub(in crate::ingress) async fn replay(
             Ok(Json(View::decided(letter, false)))
         }
         REPLAYED => Err(conflict(format!(
-            "{} replayed it already, with another payload",
+            "it was replayed by {} already, with another payload",
             by(&letter)
         ))),
-        DISCARDED => Err(conflict(format!("{} discarded it", by(&letter)))),
+        DISCARDED => Err(conflict(format!("it was discarded by {}", by(&letter)))),
         _ => Err(conflict(
             "it died once more since it was looked at".to_owned(),
         )),
@@ -97,7 +97,7 @@ pub(in crate::ingress) async fn discard(
     let letter = find(context, id).await?;
     match letter.state.as_str() {
         DISCARDED => Ok(Json(View::decided(letter, false))),
-        _ => Err(conflict(format!("{} replayed it", by(&letter)))),
+        _ => Err(conflict(format!("it was replayed by {}", by(&letter)))),
     }
 }
 

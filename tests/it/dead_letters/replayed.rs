@@ -80,7 +80,7 @@ on_all! {
 
         // A copy that somebody who died had left over is not run beside what was replayed.
         runs = h.work_well().await;
-        h.push_again_under_its_first_number(&cursed[0]).await;
+        h.push_again_under_its_first_number(&one).await;
         h.drain().await;
         assert_eq!(runs.load(Ordering::SeqCst), 0);
         h.finish_with_dead_letters().await;

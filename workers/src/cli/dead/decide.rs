@@ -97,7 +97,7 @@ async fn decide_each(
     }
     match failed {
         0 => Ok(()),
-        _ => bail!("{failed} of {} were not {}", ids.len(), decision.done()),
+        _ => bail!("not {}: {failed} of {}", decision.done(), ids.len()),
     }
 }
 

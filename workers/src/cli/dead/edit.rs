@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -39,7 +39,7 @@ pub(super) async fn edit(
             print(&told(Decision::Replay, &letter))?;
             Ok(())
         }
-        Err(error) => Err(error.context(text.kept(id))),
+        Err(error) => bail!("{error:#}\n{}", text.kept(id)),
     }
 }
 
@@ -76,11 +76,11 @@ impl Written {
             Some(file) => {
                 let file = file.display();
                 format!(
-                    "not replayed; what you wrote is in {file}: correct it, then tocsin dead edit {id} \
-                     --payload {file}"
+                    "Nothing was replayed. What you wrote is in {file}; correct it, and then: tocsin \
+                     dead edit {id} --payload {file}"
                 )
             }
-            None => "not replayed".to_owned(),
+            None => "Nothing was replayed.".to_owned(),
         }
     }
 }

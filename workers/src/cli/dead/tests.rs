@@ -231,7 +231,7 @@ async fn an_edited_payload_is_sent_with_the_number_of_what_was_read() {
         .await
         .unwrap_err();
     assert!(
-        format!("{told:#}").starts_with("not replayed: the payload is not JSON"),
+        format!("{told:#}").starts_with("the payload is not JSON"),
         "{told:#}"
     );
     std::fs::remove_file(file).unwrap();
