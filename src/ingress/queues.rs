@@ -8,7 +8,7 @@ use super::pages::Page;
 use super::{Ingress, Problem};
 use crate::jobs::QUEUES;
 use crate::queue::store::Depth;
-use crate::store::dead_letters;
+use crate::store::{dead_letters, losses};
 
 /// A queue as it is answered.
 #[derive(Debug, Serialize)]
@@ -18,6 +18,8 @@ pub(super) struct View {
     depth: Depth,
     /// Dead letters that nobody has dealt with.
     dead: u64,
+    /// Jobs that waited in a Redis that lost its data.
+    lost: u64,
 }
 
 async fn view(ingress: &Ingress, name: &'static str) -> Result<View, Problem> {
@@ -26,6 +28,7 @@ async fn view(ingress: &Ingress, name: &'static str) -> Result<View, Problem> {
         name,
         depth: context.queues.store().depth(name).await?,
         dead: dead_letters::count(context.db.read(), name).await?,
+        lost: losses::of_queue(context.db.read(), name).await?,
     })
 }
 

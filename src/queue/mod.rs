@@ -16,6 +16,7 @@ pub mod redis;
 pub mod schedule;
 pub mod sql;
 pub mod store;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;

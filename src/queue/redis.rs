@@ -8,6 +8,7 @@
 //!               :paused      there while the queue is paused
 //!               :ticks       the last tick that was claimed of each schedule
 //!               :pulse       when a consumer was last heard of; :grace: nothing is taken over yet
+//!               :epoch       a word that is gone with the rest when the server loses its data
 //! ```
 //!
 //! A job is in flight while its entry is pending: the group knows who holds it, since when, and how
@@ -16,6 +17,7 @@
 //! (`redis/*.lua`, each after `prelude.lua`).
 
 mod entry;
+mod search;
 
 use async_trait::async_trait;
 use redis::aio::ConnectionManager;
@@ -25,12 +27,12 @@ use uuid::Uuid;
 use super::bells::Bells;
 use super::store::{
     Answer, CONSUMER_GONE, Delivery, Depth, FailedAttempt, LEASE, Lease, NewJob, QueueError,
-    QueueStore, Reclaimed, SUSPECT_AFTER, Schedule, WARY,
+    QueueStore, Queued, Reclaimed, SUSPECT_AFTER, Schedule, WARY,
 };
 use crate::jobs::derived_id;
 use crate::redis::{Redis, scripts};
 use crate::time::{Clock, Timestamp, millis};
-use entry::{Parts, claimed, entry_id, written};
+use entry::{entries_of, entry_id, number_and_jobs, written};
 
 /// Jobs, answers or leases that one script works on at most.
 const CHUNK: usize = 200;
@@ -57,7 +59,12 @@ scripts! {
     TICK: "redis/tick.lua",
     HEARTBEAT: "redis/heartbeat.lua",
     DEPTH: "redis/depth.lua",
+    SEARCH: "redis/search.lua",
+    SEARCH_DELAYED: "redis/search_delayed.lua",
 }
+
+/// What the script that asks for the depth answers.
+type Figures = (i64, i64, i64, i64, i64, i64, String);
 
 /// The queue in Redis. Pushes, fetches and answers each have a connection of their own, so that
 /// none waits behind another's.
@@ -204,13 +211,6 @@ fn with_deliveries<'a>(call: Call<'a>, leases: &[Lease]) -> Call<'a> {
     })
 }
 
-/// A script's answer: a number, then jobs.
-fn number_and_jobs(answer: Vec<Value>) -> (bool, Vec<Delivery>) {
-    let mut answer = answer.into_iter();
-    let number = matches!(answer.next(), Some(Value::Int(1)));
-    (number, answer.filter_map(claimed).collect())
-}
-
 #[async_trait]
 impl QueueStore for RedisQueue {
     async fn push(&self, jobs: &[NewJob]) -> Result<(), QueueError> {
@@ -354,8 +354,9 @@ impl QueueStore for RedisQueue {
 
     async fn depth(&self, queue: &str) -> Result<Depth, QueueError> {
         let call = self.call(&DEPTH, queue).arg(millis(CONSUMER_GONE));
-        let figures: [i64; 6] = call.on(&self.answers).await?;
-        let [ready, delayed, in_flight, oldest, workers, paused] = figures;
+        let epoch = Uuid::from_u128(rand::random()).simple().to_string();
+        let figures: Figures = call.arg(epoch).on(&self.answers).await?;
+        let (ready, delayed, in_flight, oldest, workers, paused, epoch) = figures;
         Ok(Depth {
             ready: ready.unsigned_abs(),
             delayed: delayed.unsigned_abs(),
@@ -363,7 +364,21 @@ impl QueueStore for RedisQueue {
             oldest_age_ms: u64::try_from(oldest).ok(),
             workers: workers.unsigned_abs(),
             paused: paused == 1,
+            epoch: Uuid::try_parse(&epoch).ok(),
         })
+    }
+
+    async fn search(
+        &self,
+        queue: &str,
+        text: &str,
+        limit: usize,
+    ) -> Result<Vec<Queued>, QueueError> {
+        Ok(self.find(queue, text, limit).await?)
+    }
+
+    fn can_lose(&self) -> bool {
+        true
     }
 
     async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError> {
@@ -382,19 +397,4 @@ impl QueueStore for RedisQueue {
     async fn pushed(&self, queue: &str) {
         self.bells.hear(queue).await;
     }
-}
-
-/// The entries in an answer to XREADGROUP of one stream: nil if there are none.
-fn entries_of(read: Value) -> impl Iterator<Item = Parts> {
-    let mut entries = Vec::new();
-    if let Value::Array(streams) = read {
-        for stream in streams {
-            if let Value::Array(mut name_and_entries) = stream
-                && let Some(Value::Array(of_stream)) = name_and_entries.pop()
-            {
-                entries = of_stream;
-            }
-        }
-    }
-    entries.into_iter().filter_map(Parts::of_entry)
 }

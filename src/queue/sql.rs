@@ -5,16 +5,19 @@
 //! All times are the database's, so it does not matter what the processes think it is.
 
 mod pusher;
+mod row;
+mod search;
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
 use pusher::Pushers;
+use row::delivery;
 
 use super::bells::Bells;
 use super::store::{
-    Answer, CONSUMER_GONE, Delivery, Depth, LEASE, Lease, NewJob, Place, QueueError, QueueStore,
+    Answer, CONSUMER_GONE, Delivery, Depth, LEASE, Lease, NewJob, QueueError, QueueStore, Queued,
     Reclaimed, SUSPECT_AFTER, Schedule, WARY,
 };
 use crate::jobs::derived_id;
@@ -116,28 +119,6 @@ fn at_store(clock: &Clock, sql: &str) -> String {
 
 fn count(n: usize) -> Value {
     Value::from(i64::try_from(n).unwrap_or(i64::MAX))
-}
-
-fn delivery(row: &QueryResult) -> Result<(i64, Delivery), DbErr> {
-    let errors: Option<String> = row.try_get("", "errors")?;
-    let failed = errors.and_then(|text| serde_json::from_str(&text).ok());
-    let number = |name: &str| -> Result<u32, DbErr> {
-        let number: i32 = row.try_get("", name)?;
-        Ok(number.unsigned_abs())
-    };
-    let job = Delivery {
-        lease: Lease {
-            id: row.try_get("", "id")?,
-            delivery: number("deliveries")?,
-            replay: number("replay")?,
-            place: Place::default(),
-        },
-        payload: row.try_get::<String>("", "payload")?.into_bytes(),
-        failed: failed.unwrap_or_default(),
-        trace_id: row.try_get("", "trace_id")?,
-        enqueued_at: Timestamp(row.try_get("", "enqueued_at")?),
-    };
-    Ok((row.try_get("", "run_at")?, job))
 }
 
 fn rows_of(leases: &[Lease]) -> Rows {
@@ -371,7 +352,17 @@ impl QueueStore for SqlQueue {
             oldest_age_ms: oldest.map(|age| age.max(0).unsigned_abs()),
             workers: number("workers")?,
             paused: number("paused")? > 0,
+            epoch: None,
         })
+    }
+
+    async fn search(
+        &self,
+        queue: &str,
+        text: &str,
+        limit: usize,
+    ) -> Result<Vec<Queued>, QueueError> {
+        Ok(self.find(queue, text, limit).await?)
     }
 
     async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError> {

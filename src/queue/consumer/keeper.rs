@@ -7,6 +7,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::{Consumer, lease_end};
 use crate::queue::store::{LEASE, Lease};
+use crate::queue::watch::Watch;
 
 /// How often due retries are made ready.
 const PROMOTE: Duration = Duration::from_secs(1);
@@ -30,8 +31,10 @@ pub(super) async fn lease(consumer: Arc<Consumer>) {
     }
 }
 
-/// Makes due retries ready and says that the consumer is there.
+/// Makes due retries ready, says that the consumer is there, and looks whether the store is what it
+/// was.
 pub(super) async fn keep(consumer: Arc<Consumer>) {
+    let mut watch = Watch::new(consumer.policy.queue, consumer.name.clone());
     let mut every = tokio::time::interval(PROMOTE);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for round in 0_u64.. {
@@ -42,7 +45,14 @@ pub(super) async fn keep(consumer: Arc<Consumer>) {
         let (store, queue) = (consumer.queues.store(), consumer.policy.queue);
         if let Err(error) = store.promote(queue, PROMOTE_AT_ONCE).await {
             consumer.store_failed("make retries ready", &error);
-        } else if round % HEARTBEAT_ROUNDS == 0
+            continue;
+        }
+        if store.can_lose()
+            && let Err(error) = consumer.look(&mut watch).await
+        {
+            consumer.store_failed("look for losses", &error);
+        }
+        if round % HEARTBEAT_ROUNDS == 0
             && let Err(error) = store.heartbeat(queue, &consumer.name).await
         {
             consumer.store_failed("say that a worker is there", &error);
@@ -51,6 +61,15 @@ pub(super) async fn keep(consumer: Arc<Consumer>) {
 }
 
 impl Consumer {
+    async fn look(
+        &self,
+        watch: &mut Watch,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let depth = self.queues.store().depth(self.policy.queue).await?;
+        let now = self.clock.now();
+        Ok(watch.look(&depth, (&self.db, &self.metrics), now).await?)
+    }
+
     async fn extend(&self) -> Result<(), crate::queue::store::QueueError> {
         let leases: Vec<Lease> = self
             .in_flight()

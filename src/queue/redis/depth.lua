@@ -1,5 +1,11 @@
--- ARGV: shift, ms after which a consumer counts as gone.
--- Returns ready, delayed, in flight, age of the oldest ready job (-1: none), workers, paused.
+-- ARGV: shift, ms after which a consumer counts as gone, an epoch to take if there is none.
+-- Returns ready, delayed, in flight, age of the oldest ready job (-1: none), workers, paused, epoch.
+local epoch = redis.call('GET', base .. ':epoch')
+if not epoch then
+  epoch = ARGV[3]
+  redis.call('SET', base .. ':epoch', epoch)
+end
+
 local pending, given_back, oldest = 0, 0, nil
 local summary = redis.pcall('XPENDING', stream, group)
 if not summary.err then
@@ -41,4 +47,5 @@ return {
   since and math.max(now - since, 0) or -1,
   redis.call('ZCOUNT', base .. ':consumers', '(' .. int(now - tonumber(ARGV[2])), '+inf'),
   is_paused() and 1 or 0,
+  epoch,
 }

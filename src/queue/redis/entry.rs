@@ -168,14 +168,36 @@ pub(super) fn claimed(job: Value) -> Option<Delivery> {
     parts.into_delivery(u32::try_from(delivery).ok()?)
 }
 
-fn array<const N: usize>(value: Value) -> Option<[Value; N]> {
+/// A script's answer: a number, then jobs.
+pub(super) fn number_and_jobs(answer: Vec<Value>) -> (bool, Vec<Delivery>) {
+    let mut answer = answer.into_iter();
+    let number = matches!(answer.next(), Some(Value::Int(1)));
+    (number, answer.filter_map(claimed).collect())
+}
+
+/// The entries in an answer to XREADGROUP of one stream: nil if there are none.
+pub(super) fn entries_of(read: Value) -> impl Iterator<Item = Parts> {
+    let mut entries = Vec::new();
+    if let Value::Array(streams) = read {
+        for stream in streams {
+            if let Value::Array(mut name_and_entries) = stream
+                && let Some(Value::Array(of_stream)) = name_and_entries.pop()
+            {
+                entries = of_stream;
+            }
+        }
+    }
+    entries.into_iter().filter_map(Parts::of_entry)
+}
+
+pub(super) fn array<const N: usize>(value: Value) -> Option<[Value; N]> {
     match value {
         Value::Array(items) => items.try_into().ok(),
         _ => None,
     }
 }
 
-fn bytes(value: Value) -> Option<Vec<u8>> {
+pub(super) fn bytes(value: Value) -> Option<Vec<u8>> {
     match value {
         Value::BulkString(bytes) => Some(bytes),
         Value::SimpleString(text) => Some(text.into_bytes()),
