@@ -4,21 +4,36 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 use crate::jobs::{IngestAlert, Job};
+use crate::queue::watch::Watch;
 
 /// How often the depth is looked at.
 const EVERY: Duration = Duration::from_secs(1);
 /// Looking takes at most this part of the time: where it is slow, it is done less often.
 const SHARE: u32 = 20;
 
-/// Closed while the queue is full; about to close when the process stops.
-#[derive(Debug, Default)]
+/// Closed while the queue is full; about to close when the process stops. Whoever looks at the depth
+/// notices when alerts that waited are lost.
+#[derive(Debug)]
 pub struct Gate {
     full: AtomicBool,
     stopping: AtomicBool,
+    losses: Mutex<Watch>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        let by = format!("ingress {}", std::process::id());
+        Self {
+            full: AtomicBool::default(),
+            stopping: AtomicBool::default(),
+            losses: Mutex::new(Watch::new(IngestAlert::POLICY.queue, by)),
+        }
+    }
 }
 
 impl Gate {
@@ -55,6 +70,11 @@ impl Gate {
             tracing::error!(queued, "the queue is full: webhooks are answered with 503");
         }
         self.full.store(full, Ordering::Relaxed);
+        let mut losses = self.losses.lock().await;
+        let (parts, now) = ((&context.db, &context.metrics), context.clock.now());
+        if let Err(error) = losses.look(&depth, parts, now).await {
+            tracing::warn!("alerts were lost, and that is not written down yet: {error}");
+        }
         Ok(())
     }
 

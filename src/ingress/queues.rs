@@ -13,7 +13,7 @@ use super::{Ingress, Problem, body};
 use crate::jobs::QUEUES;
 use crate::queue::about::Known;
 use crate::queue::store::{Depth, LEASE};
-use crate::store::{audit, dead_letters};
+use crate::store::{audit, dead_letters, losses};
 
 const PAUSE: &str = "queue.pause";
 const RESUME: &str = "queue.resume";
@@ -31,6 +31,8 @@ pub(super) struct View {
     paused_by: Option<String>,
     /// Dead letters that nobody has dealt with.
     dead: u64,
+    /// Jobs that waited in a Redis that lost its data.
+    lost: u64,
     /// Jobs that are done per second, by all workers together.
     rate: f64,
     /// Jobs that all workers together run at once.
@@ -54,6 +56,7 @@ async fn view(ingress: &Ingress, name: &'static str) -> Result<View, Problem> {
         depth,
         paused_by: by.map(|deed| deed.operator.unwrap_or(deed.actor)),
         dead: dead_letters::count(db, name).await?,
+        lost: losses::of_queue(db, name).await?,
         rate: live().map(|about| about.rate).sum(),
         concurrency: live().map(|about| about.concurrency).sum(),
         consumers,

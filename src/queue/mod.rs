@@ -18,6 +18,7 @@ pub mod replay;
 pub mod schedule;
 pub mod sql;
 pub mod store;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,6 +10,7 @@
 //!               :paused      there while the queue is paused: since when
 //!               :ticks       the last tick that was claimed of each schedule
 //!               :pulse       when a consumer was last heard of; :grace: nothing is taken over yet
+//!               :epoch       a word that is gone with the rest when the server loses its data
 //! ```
 //!
 //! A job is in flight while its entry is pending: the group knows who holds it, since when, and how
@@ -18,6 +19,7 @@
 //! (`redis/*.lua`, each after `prelude.lua`).
 
 mod entry;
+mod search;
 
 use async_trait::async_trait;
 use redis::aio::ConnectionManager;
@@ -28,7 +30,7 @@ use super::about::{About, Known};
 use super::bells::Bells;
 use super::store::{
     Answer, CONSUMER_GONE, Delivery, Depth, FailedAttempt, LEASE, Lease, NewJob, QueueError,
-    QueueStore, Reclaimed, SUSPECT_AFTER, Schedule, WARY,
+    QueueStore, Queued, Reclaimed, SUSPECT_AFTER, Schedule, WARY,
 };
 use crate::jobs::derived_id;
 use crate::redis::{Redis, scripts};
@@ -63,7 +65,12 @@ scripts! {
     CONSUMERS: "redis/consumers.lua",
     PAUSE: "redis/pause.lua",
     DEPTH: "redis/depth.lua",
+    SEARCH: "redis/search.lua",
+    SEARCH_DELAYED: "redis/search_delayed.lua",
 }
+
+/// What the script that asks for the depth answers.
+type Figures = (i64, i64, i64, i64, i64, i64, String);
 
 /// The queue in Redis. Pushes, fetches and answers each have a connection of their own, so that
 /// none waits behind another's.
@@ -378,8 +385,9 @@ impl QueueStore for RedisQueue {
 
     async fn depth(&self, queue: &str) -> Result<Depth, QueueError> {
         let call = self.call(&DEPTH, queue).arg(millis(CONSUMER_GONE));
-        let figures: [i64; 6] = call.on(&self.answers).await?;
-        let [ready, delayed, in_flight, oldest, workers, paused] = figures;
+        let epoch = Uuid::from_u128(rand::random()).simple().to_string();
+        let figures: Figures = call.arg(epoch).on(&self.answers).await?;
+        let (ready, delayed, in_flight, oldest, workers, paused, epoch) = figures;
         Ok(Depth {
             ready: ready.unsigned_abs(),
             delayed: delayed.unsigned_abs(),
@@ -388,7 +396,21 @@ impl QueueStore for RedisQueue {
             workers: workers.unsigned_abs(),
             paused: paused != 0,
             paused_since: (paused != 0).then_some(Timestamp(paused)),
+            epoch: Uuid::try_parse(&epoch).ok(),
         })
+    }
+
+    async fn search(
+        &self,
+        queue: &str,
+        text: &str,
+        limit: usize,
+    ) -> Result<Vec<Queued>, QueueError> {
+        Ok(self.find(queue, text, limit).await?)
+    }
+
+    fn can_lose(&self) -> bool {
+        true
     }
 
     async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError> {

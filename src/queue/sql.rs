@@ -6,6 +6,7 @@
 
 mod pusher;
 mod read;
+mod search;
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
@@ -17,7 +18,7 @@ use read::{delivery, known};
 use super::about::{About, Known};
 use super::bells::Bells;
 use super::store::{
-    Answer, CONSUMER_GONE, Delivery, Depth, LEASE, Lease, NewJob, QueueError, QueueStore,
+    Answer, CONSUMER_GONE, Delivery, Depth, LEASE, Lease, NewJob, QueueError, QueueStore, Queued,
     Reclaimed, SUSPECT_AFTER, Schedule, WARY,
 };
 use crate::jobs::derived_id;
@@ -375,7 +376,17 @@ impl QueueStore for SqlQueue {
             workers: number("workers")?,
             paused: paused_since.is_some(),
             paused_since,
+            epoch: None,
         })
+    }
+
+    async fn search(
+        &self,
+        queue: &str,
+        text: &str,
+        limit: usize,
+    ) -> Result<Vec<Queued>, QueueError> {
+        Ok(self.find(queue, text, limit).await?)
     }
 
     async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError> {

@@ -20,6 +20,8 @@ pub const WARY: usize = 10;
 pub const DEAD_AFTER: u32 = 5;
 /// How often a consumer says that it is there.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Jobs in one state that a search looks at, at most.
+pub const SEARCHED: usize = 5000;
 /// Consumers that were not heard of for so long are not workers any more.
 pub const CONSUMER_GONE: Duration = Duration::from_secs(30);
 
@@ -148,6 +150,33 @@ pub struct Depth {
     pub paused: bool,
     /// Since when.
     pub paused_since: Option<Timestamp>,
+    /// Since when the store has not lost its data: another word after every time that it did. None
+    /// for a store that does not.
+    #[serde(skip)]
+    pub epoch: Option<Uuid>,
+}
+
+/// Where a queued job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stand {
+    /// It could run now.
+    Ready,
+    /// It waits for its time.
+    Delayed,
+    /// A consumer holds it.
+    InFlight,
+}
+
+/// A job that was found in a queue.
+#[derive(Clone, Debug)]
+pub struct Queued {
+    /// The job; nobody holds it under this lease.
+    pub job: Delivery,
+    /// Where it stands.
+    pub stand: Stand,
+    /// When it is due, if it waits for that.
+    pub due_at: Option<Timestamp>,
 }
 
 /// Why the store did not do it.
@@ -233,6 +262,19 @@ pub trait QueueStore: Send + Sync {
 
     /// The queue in figures.
     async fn depth(&self, queue: &str) -> Result<Depth, QueueError>;
+
+    /// Jobs with `text` in their payload: at most `limit`, of the newest [`SEARCHED`] in each state.
+    async fn search(
+        &self,
+        queue: &str,
+        text: &str,
+        limit: usize,
+    ) -> Result<Vec<Queued>, QueueError>;
+
+    /// Whether it may come back without what it held. Then its depth has an epoch.
+    fn can_lose(&self) -> bool {
+        false
+    }
 
     /// Pauses the queue (nothing new is handed out) or lets it go on. One that is paused already
     /// stays paused since then.

@@ -14,6 +14,7 @@ pub mod error;
 pub mod incidents;
 pub mod ingest;
 pub mod lists;
+pub mod losses;
 pub mod maintenance;
 pub mod notifications;
 pub mod occurrences;

@@ -8,6 +8,7 @@ use tokio::time::MissedTickBehavior;
 use super::{Consumer, Patience, lease_end};
 use crate::queue::about::About;
 use crate::queue::store::{HEARTBEAT, LEASE, Lease};
+use crate::queue::watch::Watch;
 
 /// How often due retries are made ready.
 const PROMOTE: Duration = Duration::from_secs(1);
@@ -31,8 +32,9 @@ pub(super) async fn lease(consumer: Arc<Consumer>) {
     }
 }
 
-/// Makes due retries ready.
+/// Makes due retries ready, and looks whether the store is what it was.
 pub(super) async fn promote(consumer: Arc<Consumer>) {
+    let mut watch = Watch::new(consumer.policy.queue, consumer.name.clone());
     let mut every = tokio::time::interval(PROMOTE);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -43,6 +45,12 @@ pub(super) async fn promote(consumer: Arc<Consumer>) {
         let (store, queue) = (consumer.queues.store(), consumer.policy.queue);
         if let Err(error) = store.promote(queue, PROMOTE_AT_ONCE).await {
             consumer.store_failed("make retries ready", &error);
+            continue;
+        }
+        if store.can_lose()
+            && let Err(error) = consumer.look(&mut watch).await
+        {
+            consumer.store_failed("look for losses", &error);
         }
     }
 }
@@ -81,6 +89,15 @@ pub(super) async fn herald(consumer: Arc<Consumer>) {
 }
 
 impl Consumer {
+    async fn look(
+        &self,
+        watch: &mut Watch,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let depth = self.queues.store().depth(self.policy.queue).await?;
+        let now = self.clock.now();
+        Ok(watch.look(&depth, (&self.db, &self.metrics), now).await?)
+    }
+
     async fn extend(&self) -> Result<(), crate::queue::store::QueueError> {
         let leases: Vec<Lease> = self
             .in_flight()

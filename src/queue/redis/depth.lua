@@ -1,6 +1,12 @@
--- ARGV: shift, ms after which a consumer counts as gone.
--- Returns ready, delayed, in flight, age of the oldest ready job (-1: none), workers, and since when
--- the queue is paused (0: it is not).
+-- ARGV: shift, ms after which a consumer counts as gone, an epoch to take if there is none.
+-- Returns ready, delayed, in flight, age of the oldest ready job (-1: none), workers, since when the
+-- queue is paused (0: it is not), epoch.
+local epoch = redis.call('GET', base .. ':epoch')
+if not epoch then
+  epoch = ARGV[3]
+  redis.call('SET', base .. ':epoch', epoch)
+end
+
 local pending, given_back, oldest = 0, 0, nil
 local summary = redis.pcall('XPENDING', stream, group)
 if not summary.err then
@@ -42,4 +48,5 @@ return {
   since and math.max(now - since, 0) or -1,
   redis.call('ZCOUNT', base .. ':consumers', '(' .. int(now - tonumber(ARGV[2])), '+inf'),
   tonumber(redis.call('GET', base .. ':paused') or 0),
+  epoch,
 }

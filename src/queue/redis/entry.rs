@@ -177,7 +177,7 @@ pub(super) fn entries_of(read: Value) -> impl Iterator<Item = Parts> {
 }
 
 /// A job that a script handed out: entry, job, errors, delivery.
-fn claimed(job: Value) -> Option<Delivery> {
+pub(super) fn claimed(job: Value) -> Option<Delivery> {
     let [id, job, errors, delivery] = array(job)?;
     let Value::Int(delivery) = delivery else {
         return None;
@@ -190,14 +190,14 @@ fn claimed(job: Value) -> Option<Delivery> {
     parts.into_delivery(u32::try_from(delivery).ok()?)
 }
 
-fn array<const N: usize>(value: Value) -> Option<[Value; N]> {
+pub(super) fn array<const N: usize>(value: Value) -> Option<[Value; N]> {
     match value {
         Value::Array(items) => items.try_into().ok(),
         _ => None,
     }
 }
 
-fn bytes(value: Value) -> Option<Vec<u8>> {
+pub(super) fn bytes(value: Value) -> Option<Vec<u8>> {
     match value {
         Value::BulkString(bytes) => Some(bytes),
         Value::SimpleString(text) => Some(text.into_bytes()),

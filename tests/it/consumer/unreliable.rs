@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use async_trait::async_trait;
 use tocsin::queue::about::{About, Known};
 use tocsin::queue::store::{
-    Answer, Delivery, Depth, Lease, NewJob, QueueError, QueueStore, Reclaimed, Schedule,
+    Answer, Delivery, Depth, Lease, NewJob, QueueError, QueueStore, Queued, Reclaimed, Schedule,
 };
 use uuid::Uuid;
 
@@ -147,6 +147,15 @@ impl QueueStore for Unreliable {
 
     async fn depth(&self, queue: &str) -> Result<Depth, QueueError> {
         self.reach()?.depth(queue).await
+    }
+
+    async fn search(
+        &self,
+        queue: &str,
+        text: &str,
+        limit: usize,
+    ) -> Result<Vec<Queued>, QueueError> {
+        self.reach()?.search(queue, text, limit).await
     }
 
     async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError> {

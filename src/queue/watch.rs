@@ -1,0 +1,156 @@
+//! Notices that a store came back without what it held, and tells what that was.
+//!
+//! A store that can lose its data keeps a word that it makes up when it is asked for its depth and has
+//! none: its epoch. Every process that looks at the depth, once a second, remembers the epoch and how
+//! many jobs waited. If the epoch is another at the next look, these are lost: as exactly as that look
+//! is old. What was in flight is not: its workers finish it. Of the processes that notice, the one
+//! that writes the loss down first tells it. Where no process ran, nobody knows.
+
+use std::time::{Duration, Instant};
+
+use sea_orm::{ConnAcquireErr, DbErr};
+use uuid::Uuid;
+
+use super::store::Depth;
+use crate::jobs::{IngestAlert, Job as _, RecordRepair};
+use crate::metrics::{ByQueue, Metrics};
+use crate::store::{Db, losses};
+use crate::time::Timestamp;
+
+/// How long writing a loss down may take: whoever looks has other things to do.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Looks at one queue.
+#[derive(Debug)]
+pub struct Watch {
+    queue: &'static str,
+    by: String,
+    last: Option<Look>,
+    owed: Vec<Loss>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    epoch: Uuid,
+    waited: u64,
+    at: Instant,
+}
+
+/// What a queue's store lost.
+#[derive(Clone, Copy, Debug)]
+pub struct Loss {
+    /// The epoch that ended.
+    pub epoch: Uuid,
+    /// The jobs that waited when they were last looked at.
+    pub jobs: u64,
+    /// How long before it was noticed that was.
+    pub age: Duration,
+}
+
+impl Watch {
+    /// Looks at `queue`; `by` says who does.
+    #[must_use]
+    pub const fn new(queue: &'static str, by: String) -> Self {
+        Self {
+            queue,
+            by,
+            last: None,
+            owed: Vec::new(),
+        }
+    }
+
+    /// Takes in what the queue's depth is now. What was lost is told once, by whoever writes it down
+    /// first; while the database cannot be reached that is owed.
+    ///
+    /// # Errors
+    /// The database did not take it.
+    pub async fn look(
+        &mut self,
+        depth: &Depth,
+        (db, metrics): (&Db, &Metrics),
+        now: Timestamp,
+    ) -> Result<(), DbErr> {
+        let lost = self.compare(depth);
+        self.owed.extend(lost);
+        while let Some(loss) = self.owed.last() {
+            let note = losses::note(db.write(), self.queue, loss, &self.by, now);
+            let late = |_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
+            if tokio::time::timeout(PATIENCE, note).await.map_err(late)?? {
+                let by = ByQueue { queue: self.queue };
+                metrics.jobs_lost.get_or_create(&by).inc_by(loss.jobs);
+                tell(self.queue, loss);
+            }
+            self.owed.pop();
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, depth: &Depth) -> Option<Loss> {
+        let look = Look {
+            epoch: depth.epoch?,
+            waited: depth.ready + depth.delayed,
+            at: Instant::now(),
+        };
+        let last = self.last.replace(look)?;
+        let lost = last.epoch != look.epoch && last.waited > 0;
+        lost.then(|| Loss {
+            epoch: last.epoch,
+            jobs: last.waited,
+            age: last.at.elapsed(),
+        })
+    }
+}
+
+fn tell(queue: &'static str, loss: &Loss) {
+    let (jobs, looked_ms_before) = (loss.jobs, loss.age.as_millis());
+    if queue == IngestAlert::POLICY.queue {
+        tracing::error!(
+            queue,
+            jobs,
+            looked_ms_before,
+            "Redis lost its data: about {jobs} alerts that waited are lost; what fires on is sent again"
+        );
+    } else if queue == RecordRepair::POLICY.queue {
+        tracing::error!(
+            queue,
+            jobs,
+            looked_ms_before,
+            "Redis lost its data: about {jobs} repairs that waited are lost"
+        );
+    } else {
+        tracing::warn!(
+            queue,
+            jobs,
+            looked_ms_before,
+            "Redis lost its data: about {jobs} jobs waited; recount pushes again what is owed"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waited_at_the_last_look_is_lost_with_its_epoch() {
+        let mut watch = Watch::new("ingest", "test".to_owned());
+        let mut see = |epoch: Option<u128>, ready, delayed| {
+            let depth = Depth {
+                ready,
+                delayed,
+                in_flight: 7,
+                epoch: epoch.map(Uuid::from_u128),
+                ..Depth::default()
+            };
+            watch
+                .compare(&depth)
+                .map(|loss| (loss.epoch.as_u128(), loss.jobs))
+        };
+        assert_eq!(see(Some(1), 10, 0), None, "nothing to compare with");
+        assert_eq!(see(Some(1), 5, 2), None, "what is gone was done");
+        assert_eq!(see(Some(2), 0, 0), Some((1, 7)));
+        assert_eq!(see(Some(3), 4, 0), None, "nothing waited");
+        assert_eq!(see(None, 0, 0), None, "a store that loses nothing");
+        assert_eq!(see(Some(4), 0, 0), Some((3, 4)));
+    }
+}
