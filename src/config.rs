@@ -63,6 +63,8 @@ pub struct Config {
     pub insecure: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// How the log is written.
+    pub log: LogFormat,
     /// What counts as one occurrence.
     pub counting: Counting,
     /// What becomes one incident.
@@ -99,6 +101,7 @@ impl Default for Config {
             api_token: Tokens::default(),
             insecure: false,
             trusted_proxies: Vec::new(),
+            log: LogFormat::Auto,
             counting: Counting::default(),
             aggregation: Aggregation::default(),
             escalation: Escalation::default(),
@@ -109,6 +112,18 @@ impl Default for Config {
             retention: Retention::default(),
         }
     }
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// As text on a terminal, as JSON elsewhere.
+    Auto,
+    /// For people.
+    Text,
+    /// For programs: an object a line.
+    Json,
 }
 
 /// What counts as one occurrence.
