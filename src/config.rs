@@ -65,6 +65,8 @@ pub struct Config {
     pub insecure: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// How the log is written.
+    pub log: LogFormat,
     /// What counts as one occurrence.
     pub counting: Counting,
     /// What becomes one incident.
@@ -107,6 +109,7 @@ impl Default for Config {
             api_token: Tokens::default(),
             insecure: false,
             trusted_proxies: Vec::new(),
+            log: LogFormat::Auto,
             counting: Counting::default(),
             aggregation: Aggregation::default(),
             escalation: Escalation::default(),
@@ -120,6 +123,18 @@ impl Default for Config {
             recount: RecountSettings::default(),
         }
     }
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// As text on a terminal, as JSON elsewhere.
+    Auto,
+    /// For people.
+    Text,
+    /// For programs: an object a line.
+    Json,
 }
 
 /// What counts as one occurrence.

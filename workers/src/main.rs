@@ -1,6 +1,5 @@
 //! The program: one subcommand for each way to run a part of Tocsin, and for each thing to ask it.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,9 +9,9 @@ use tocsin_workers::cli::{
     AuditArgs, BenchArgs, DeadArgs, HealthArgs, IncidentsArgs, QueuesArgs, RecountArgs, Remote,
     RepairArgs, SimulateArgs,
 };
-use tracing_subscriber::EnvFilter;
 
 mod admin;
+mod logging;
 mod run;
 mod stop;
 
@@ -115,16 +114,11 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// A long-running process logs; `RUST_LOG` chooses how much.
+/// A long-running process logs.
 fn started(config: Config) -> Config {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
-        EnvFilter::new("info,apalis_core=warn,sea_orm_migration=warn,sqlx=warn")
-    });
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    logging::start(&config);
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
     config
 }
