@@ -17,10 +17,12 @@ pub mod entity;
 pub mod ingress;
 pub mod jobs;
 pub mod metrics;
+pub mod pages;
 pub mod queue;
 pub mod redis;
 pub mod sources;
 pub mod store;
+pub mod text;
 pub mod time;
 
 /// The version that was built.

@@ -18,7 +18,7 @@ use crate::store::audit::Actor;
 /// Who calls, as the check of the token found out. Handlers that change something take it for the
 /// audit.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Caller(pub(super) Actor);
+pub(crate) struct Caller(pub(crate) Actor);
 
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Infallible;

@@ -16,7 +16,7 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
@@ -24,7 +24,9 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::context::Context;
+use crate::pages::Stopping;
 use crate::sources::SOURCES;
+pub(crate) use auth::Caller;
 pub use gate::Gate;
 pub use problem::Problem;
 
@@ -39,7 +41,32 @@ pub struct Ingress {
 
 /// Every route.
 pub fn router(ingress: &Ingress) -> Router {
-    let api = Router::new()
+    let pages = pages_of(ingress);
+    let api = api().route_layer(from_fn_with_state(ingress.clone(), auth::api));
+    let mut webhooks = Router::new();
+    for source in SOURCES {
+        let take = move |state, body| webhooks::take(source, state, body);
+        webhooks = webhooks.route(&format!("/{}", source.name), post(take));
+    }
+    let webhooks = webhooks.route_layer(from_fn_with_state(ingress.clone(), auth::webhook));
+    health_router()
+        .nest("/api/v1", api.merge(webhooks))
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .with_state(ingress.clone())
+        .merge(pages)
+        .layer(CatchPanicLayer::custom(problem::panicked))
+}
+
+/// The pages. They ask who is there themselves, and do what the API does by its own routes.
+fn pages_of(ingress: &Ingress) -> Router {
+    let api = api().with_state(ingress.clone());
+    crate::pages::router(&ingress.context, &ingress.gate, api)
+}
+
+/// The API's routes, without the check of a token.
+fn api() -> Router<Ingress> {
+    Router::new()
         .route("/incidents", get(incidents::list))
         .route("/incidents/{id}", get(incidents::show))
         .route("/incidents/{id}/occurrences", get(incidents::occurrences))
@@ -55,19 +82,6 @@ pub fn router(ingress: &Ingress) -> Router {
         .route("/queues", get(queues::list))
         .route("/queues/{name}/pause", post(queues::pause))
         .route("/queues/{name}/resume", post(queues::resume))
-        .route_layer(from_fn_with_state(ingress.clone(), auth::api));
-    let mut webhooks = Router::new();
-    for source in SOURCES {
-        let take = move |state, body| webhooks::take(source, state, body);
-        webhooks = webhooks.route(&format!("/{}", source.name), post(take));
-    }
-    let webhooks = webhooks.route_layer(from_fn_with_state(ingress.clone(), auth::webhook));
-    health_router()
-        .nest("/api/v1", api.merge(webhooks))
-        .fallback(problem::not_found)
-        .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(CatchPanicLayer::custom(problem::panicked))
-        .with_state(ingress.clone())
 }
 
 /// Health and metrics alone, for a process without an ingress.
@@ -95,6 +109,8 @@ pub async fn serve(
     stop: CancellationToken,
     patience: Duration,
 ) -> std::io::Result<()> {
+    // Live pages would stay open for as long as their readers.
+    let router = router.layer(Extension(Stopping(stop.clone())));
     let served =
         axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     let too_long = async {
