@@ -144,7 +144,7 @@ fn table(visit: &Visit, window: Window, rows: &[Row]) -> Markup {
                 @for row in rows {
                     @let anomaly = &row.offender.anomaly;
                     tr {
-                        th scope="row" { (name(text, &row.offender)) }
+                        th scope="row" { (name(&row.offender)) }
                         td { (words::level(text, anomaly.level)) }
                         @for other in Window::ALL {
                             td.n.strong[other == window] { (figure(row.counts.of(other))) }
@@ -164,13 +164,13 @@ fn table(visit: &Visit, window: Window, rows: &[Row]) -> Markup {
 }
 
 /// An anomaly's name with its place.
-fn name(text: &Text, offender: &Offender) -> Markup {
+fn name(offender: &Offender) -> Markup {
     let anomaly = &offender.anomaly;
     html! {
         a href=(format!("/anomalies/{}", anomaly.key)) { (words::or_dash(&anomaly.alert_name)) }
         " "
-        @if !anomaly.service.is_empty() { span.svc title=(text.service) { (anomaly.service) " " } }
-        @if !anomaly.namespace.is_empty() { span.ns title=(text.namespace) { (anomaly.namespace) } }
+        @if !anomaly.service.is_empty() { span.svc { (anomaly.service) } " " }
+        @if !anomaly.namespace.is_empty() { span.ns { (anomaly.namespace) } }
     }
 }
 
@@ -217,7 +217,7 @@ fn worth_list(text: &Text, worth: &[(Offender, i64)]) -> Markup {
             @for (offender, n) in worth {
                 @let failed = offender.attempts - offender.successes;
                 li.(words::level_class(offender.anomaly.level)) {
-                    div { (name(text, offender)) }
+                    div { (name(offender)) }
                     div {
                         (words::level(text, offender.anomaly.level)) " "
                         (fill(text.worth_why_count, &[("n", &figure(*n))]))

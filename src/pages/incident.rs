@@ -146,15 +146,15 @@ fn head(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
     let text = visit.text();
     html! {
         p.what { (words::level(text, anomaly.level)) " " (words::status(text, incident.status)) " "
-            (incidents::place(text, incident, &anomaly.service, &anomaly.namespace)) }
+            (incidents::place(incident, &anomaly.service, &anomaly.namespace)) }
         h1 { (incidents::title(incident, &anomaly.alert_name)) }
         p.how {
             strong.tier { (words::tier(text, incident.tier)) } " · "
             (plural(text.aggregated, incident.aggregated_count))
             @if incident.open_episodes > 0 {
-                ", " (fill(text.still_firing, &[("n", &incident.open_episodes.to_string())]))
+                " · " (fill(text.still_firing, &[("n", &incident.open_episodes.to_string())]))
             }
-            " · " (words::ago(visit, incident.opened_at))
+            " · " (words::around(text.opened_ago, "age", &words::ago(visit, incident.opened_at)))
         }
     }
 }

@@ -109,6 +109,12 @@ impl Asked {
         texts.into_iter().any(|text| !text.trim().is_empty())
     }
 
+    /// Whether it asks for something that is folded away otherwise.
+    fn is_in_detail(&self) -> bool {
+        let texts = [&self.severity, &self.service, &self.namespace];
+        texts.into_iter().any(|text| !text.trim().is_empty())
+    }
+
     /// The address of the same list from another place on, or with another level.
     fn address(&self, level: &str, after: &str) -> String {
         let pairs = [
@@ -277,9 +283,6 @@ fn filters(text: &Text, asked: &Asked, names: &Names) -> Markup {
                         }
                     }
                 } }
-            (named(text.service, "service", &asked.service, &names.services))
-            (named(text.namespace, "namespace", &asked.namespace, &names.namespaces))
-            (named(text.severity, "severity", &asked.severity, &[]))
             label { span { (text.sort) }
                 select name="sort" {
                     @for (sort, word) in Sort::ALL.into_iter().zip(sorts) {
@@ -288,6 +291,14 @@ fn filters(text: &Text, asked: &Asked, names: &Names) -> Markup {
                 } }
             button { (text.apply) }
             @if asked.is_narrow() { a.clear href="/incidents" { (text.clear) } }
+            details open[asked.is_in_detail()] {
+                summary { (text.filter_more) }
+                div {
+                    (named(text.service, "service", &asked.service, &names.services))
+                    (named(text.namespace, "namespace", &asked.namespace, &names.namespaces))
+                    (named(text.severity, "severity", &asked.severity, &[]))
+                }
+            }
         }
     }
 }
@@ -313,14 +324,14 @@ fn card(visit: &Visit, (incident, anomaly): &Entry, day: &Day) -> Markup {
             id=(format!("i{}", id.simple())) {
             h2 { a href=(format!("/incidents/{id}")) { (title(incident, &anomaly.alert_name)) } }
             p.what { (words::level(text, anomaly.level)) " " (words::status(text, incident.status)) " "
-                (place(text, incident, &anomaly.service, &anomaly.namespace)) }
+                (place(incident, &anomaly.service, &anomaly.namespace)) }
             p.how {
                 span.tier { (words::tier(text, incident.tier)) } " · "
                 span.agg { (plural(text.aggregated, incident.aggregated_count)) }
                 @if incident.open_episodes > 0 && incident.aggregated_count > 1 {
-                    ", " (fill(text.still_firing, &[("n", &incident.open_episodes.to_string())]))
+                    " · " (fill(text.still_firing, &[("n", &incident.open_episodes.to_string())]))
                 }
-                " · " (words::ago(visit, incident.opened_at))
+                " · " (words::around(text.opened_ago, "age", &words::ago(visit, incident.opened_at)))
             }
             (words::windows(text, counts(incident)))
             (charts::spark(text, day))
@@ -338,13 +349,13 @@ pub(super) fn title<'a>(incident: &'a Incident, alert_name: &'a str) -> &'a str 
 }
 
 /// Severity, service and namespace, as far as they are known.
-pub(super) fn place(text: &Text, incident: &Incident, service: &str, namespace: &str) -> Markup {
+pub(super) fn place(incident: &Incident, service: &str, namespace: &str) -> Markup {
     html! {
         @if !incident.severity.is_empty() {
-            span.sev title=(text.severity) { (incident.severity) } " "
+            span.sev { (incident.severity) } " "
         }
-        @if !service.is_empty() { span.svc title=(text.service) { (service) } " " }
-        @if !namespace.is_empty() { span.ns title=(text.namespace) { (namespace) } }
+        @if !service.is_empty() { span.svc { (service) } " " }
+        @if !namespace.is_empty() { span.ns { (namespace) } }
     }
 }
 

@@ -139,8 +139,8 @@ fn firing(text: &Text, occurrence: &occurrences::Model) -> impl Iterator<Item = 
     let what = series(occurrence);
     let resent = (occurrence.deliveries > 1).then(|| {
         let n = occurrence.deliveries.to_string();
-        let last = format!("{} UTC", words::moment(occurrence.last_seen_at));
-        html! { (fill(text.ev_resent, &[("n", &n), ("time", &last)])) }
+        let resent = fill(text.ev_resent, &[("n", &n), ("time", "{time}")]);
+        words::around(&resent, "time", &words::at(occurrence.last_seen_at))
     });
     let began = Entry {
         at: occurrence.occurred_at,

@@ -122,6 +122,12 @@ pub(super) fn windows(text: &Text, counts: [i64; 4]) -> Markup {
     }
 }
 
+/// A text in which something that is marked up takes a place.
+pub(super) fn around(text: &str, place: &str, inner: &Markup) -> Markup {
+    let (before, after) = text.split_once(&format!("{{{place}}}")).unwrap_or((text, ""));
+    html! { (before) (inner) (after) }
+}
+
 /// Date and time without the zone.
 pub(super) fn moment(at: Timestamp) -> String {
     let text = at.to_rfc3339();

@@ -94,6 +94,7 @@ pub static EN: Text = Text {
     sort_fired: "last fired first",
     apply: "Show",
     clear: "Clear",
+    filter_more: "More filters",
     filter: "Filter",
     unresolved_now: "1 unresolved|{n} unresolved",
     new_incidents: "1 new incident|{n} new incidents",

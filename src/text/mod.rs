@@ -119,6 +119,7 @@ texts! {
     sort_fired
     apply
     clear
+    filter_more
     filter
     unresolved_now
     new_incidents

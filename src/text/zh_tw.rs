@@ -94,6 +94,7 @@ pub static ZH_TW: Text = Text {
     sort_fired: "最近觸發的在前",
     apply: "顯示",
     clear: "清除",
+    filter_more: "更多篩選",
     filter: "篩選",
     unresolved_now: "{n} 件未解決",
     new_incidents: "{n} 件新事件",
