@@ -243,7 +243,7 @@ fn levels(text: &Text, asked: &Asked, overview: &Overview) -> Markup {
                 @let n = overview.unresolved[level as usize];
                 @let here = asked.level() == Some(level);
                 " "
-                a.count.(words::level_class(level)).zero[n == 0]
+                a.count.(words::level_class(level))
                     href=(asked.address(if here { "" } else { level.name() }, ""))
                     aria-current=[here.then_some("true")] {
                     (words::level(text, level)) " " b { (n) }
