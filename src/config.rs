@@ -1,20 +1,24 @@
 //! Every setting: read once, from the defaults here, then `tocsin.toml`, then `TOCSIN_…`.
 
 mod environment;
+mod file;
 mod secret;
+pub mod tokens;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use figment::Figment;
-use figment::providers::{Format, Serialized, Toml};
+use figment::providers::Serialized;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::domain::aggregation::{Policy, Unit, Until};
 use crate::domain::escalation::{Rule, default_rules};
 use crate::domain::signature::SignatureLabels;
+pub use file::read_secret;
 pub use secret::Secret;
+pub use tokens::{Fingerprint, Tokens};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,14 +49,20 @@ pub struct Config {
     pub telegram_chat: Option<String>,
     /// Telegram's base URL.
     pub telegram_api: String,
-    /// What senders of webhooks must present. Unset: nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub webhook_token: Option<Secret>,
-    /// What users of the API must present. Unset: nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub api_token: Option<Secret>,
+    /// What senders of webhooks must present, one of these. Unset: nothing.
+    #[serde(skip_serializing_if = "Tokens::is_empty")]
+    pub webhook_token: Tokens,
+    /// What those must present who may only read the API, one of these.
+    #[serde(skip_serializing_if = "Tokens::is_empty")]
+    pub read_token: Tokens,
+    /// What those must present who may do everything that the API can, one of these. Neither this
+    /// nor `read_token`: nothing.
+    #[serde(skip_serializing_if = "Tokens::is_empty")]
+    pub api_token: Tokens,
     /// Allows to listen on other addresses than loopback without tokens.
     pub insecure: bool,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
     /// What counts as one occurrence.
     pub counting: Counting,
     /// What becomes one incident.
@@ -84,9 +94,11 @@ impl Default for Config {
             telegram_token: None,
             telegram_chat: None,
             telegram_api: "https://api.telegram.org".to_owned(),
-            webhook_token: None,
-            api_token: None,
+            webhook_token: Tokens::default(),
+            read_token: Tokens::default(),
+            api_token: Tokens::default(),
             insecure: false,
+            trusted_proxies: Vec::new(),
             counting: Counting::default(),
             aggregation: Aggregation::default(),
             escalation: Escalation::default(),
@@ -237,6 +249,8 @@ impl Default for QueueSettings {
 pub struct Retention {
     /// Occurrences, past their end.
     pub occurrences: Span,
+    /// Dead letters, past their death and what was decided about them.
+    pub dead_letters: Span,
     /// Everything else.
     pub rest: Span,
 }
@@ -246,6 +260,7 @@ impl Default for Retention {
         const DAY: u64 = 24 * 3600;
         Self {
             occurrences: Span::secs(30 * DAY),
+            dead_letters: Span::secs(400 * DAY),
             rest: Span::secs(400 * DAY),
         }
     }
@@ -270,8 +285,8 @@ impl Config {
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
         figment = match file {
-            Some(file) => figment.merge(Toml::file_exact(file)),
-            None => figment.merge(Toml::file("tocsin.toml")),
+            Some(file) => figment.merge(file::Settings::exactly(file)),
+            None => figment.merge(file::Settings::usual()),
         };
         Self::finish(&figment.merge(environment::Environment::of_process()))
     }
@@ -285,7 +300,7 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), String> {
-        let guarded = self.webhook_token.is_some() && self.api_token.is_some();
+        let guarded = !self.webhook_token.is_empty() && !self.api_token.is_empty();
         if !self.listen.ip().is_loopback() && !guarded && !self.insecure {
             return Err(format!(
                 "listen = {} is reachable from other computers: set TOCSIN_WEBHOOK_TOKEN and \
@@ -330,7 +345,41 @@ impl Config {
                 "retention must be at least 30d: the longest window counts them".to_owned(),
             );
         }
+        if self.retention.dead_letters.0 < Duration::from_secs(24 * 3600) {
+            return Err("retention.dead_letters must be at least 1d".to_owned());
+        }
         Ok(())
+    }
+
+    fn roles(&self) -> [(&'static str, &Tokens); 3] {
+        [
+            ("webhook_token", &self.webhook_token),
+            ("read_token", &self.read_token),
+            ("api_token", &self.api_token),
+        ]
+    }
+
+    /// What holds and should not, for the log.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let roles = self.roles();
+        for (n, (name, tokens)) in roles.iter().enumerate() {
+            if tokens.any_is_short() && !self.listen.ip().is_loopback() {
+                warnings.push(format!(
+                    "a token in {name} has fewer than 16 characters and can be guessed: \
+                     openssl rand -hex 32 makes a good one"
+                ));
+            }
+            for (other, others) in &roles[n + 1..] {
+                if tokens.share_one_with(others) {
+                    warnings.push(format!(
+                        "a token is in {name} and in {other}: whoever has it may do what both allow"
+                    ));
+                }
+            }
+        }
+        warnings
     }
 
     fn check_redis(&self) -> Result<(), String> {
@@ -435,12 +484,18 @@ enum Text {
     Number(i64),
 }
 
+impl Text {
+    fn into_string(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = Option::<Text>::deserialize(deserializer)?;
-    Ok(text.map(|text| match text {
-        Text::Text(text) => text,
-        Text::Number(number) => number.to_string(),
-    }))
+    Ok(text.map(Text::into_string))
 }
 
 #[cfg(test)]
@@ -453,7 +508,7 @@ mod tests {
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         let figment = Figment::from(Serialized::defaults(Config::default()))
-            .merge(Toml::string(toml))
+            .merge(file::Settings::of(toml))
             .merge(Environment::of(variables));
         Config::finish(&figment)
     }
@@ -471,7 +526,7 @@ mod tests {
         assert_eq!(config.telegram_chat.as_deref(), Some("-100123"));
         assert_eq!(config.counting.skew, Span::secs(30));
         assert_eq!(config.counting.unit, Unit::Incident);
-        assert_eq!(config.webhook_token.unwrap().expose(), "0012345");
+        assert!(config.webhook_token.find("0012345").is_some());
         assert_eq!(config.aggregation.window, Span::secs(600));
     }
 
@@ -535,6 +590,124 @@ mod tests {
             ],
         )
         .unwrap();
+    }
+
+    #[test]
+    fn a_role_has_as_many_tokens_as_are_given() {
+        let config = load(
+            "read_token = [\"toml, with a comma\", 7]",
+            &[
+                ("TOCSIN_WEBHOOK_TOKEN", "1e5, 0x10"),
+                ("TOCSIN_API_TOKEN", "[a,b]"),
+            ],
+        )
+        .unwrap();
+        let accepted = [
+            (&config.read_token, ["toml, with a comma", "7"]),
+            (&config.webhook_token, ["1e5", "0x10"]),
+            (&config.api_token, ["[a", "b]"]),
+        ];
+        for (tokens, texts) in accepted {
+            assert!(
+                texts.iter().all(|text| tokens.find(text).is_some()),
+                "{texts:?}"
+            );
+        }
+        for nothing in ["", " , "] {
+            let error = load("", &[("TOCSIN_API_TOKEN", nothing)])
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains("TOCSIN_API_TOKEN"), "{nothing:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn tokens_that_can_be_guessed_or_mean_two_roles_are_warned_about() {
+        let long = "0123456789abcdef";
+        let warned = |listen, webhook, api| {
+            let tokens = [("TOCSIN_WEBHOOK_TOKEN", webhook), ("TOCSIN_API_TOKEN", api)];
+            let config = load(
+                "",
+                &[[("TOCSIN_LISTEN", listen)].as_slice(), &tokens].concat(),
+            );
+            config.unwrap().warnings()
+        };
+        assert!(warned("0.0.0.0:1", long, "another 0123456789").is_empty());
+        assert!(warned("127.0.0.1:1", "short", "other").is_empty());
+        let short = warned("0.0.0.0:1", long, "short");
+        assert!(
+            short.len() == 1 && short[0].contains("api_token"),
+            "{short:?}"
+        );
+        let shared = warned("127.0.0.1:1", long, long);
+        assert!(
+            shared.len() == 1 && shared[0].contains("in api_token"),
+            "{shared:?}"
+        );
+    }
+
+    #[test]
+    fn secrets_may_be_in_files() {
+        let folder = std::env::temp_dir().join(format!("tocsin-{}", uuid::Uuid::now_v7()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = |name: &str, text: &str| {
+            std::fs::write(folder.join(name), text).unwrap();
+            folder.join(name).to_str().unwrap().to_owned()
+        };
+        let url = file("url", "sqlite://a b.db \r\n");
+        let tokens = file("tokens", "new,one\n\n 12 \n");
+        let config = load(
+            "read_token = \"plain\"",
+            &[
+                ("TOCSIN_DATABASE_URL_FILE", &url),
+                ("TOCSIN_READ_TOKEN_FILE", &tokens),
+            ],
+        )
+        .unwrap();
+        assert_eq!(config.database_url.expose(), "sqlite://a b.db ");
+        for (token, accepted) in [("new,one", true), ("12", true), ("plain", false)] {
+            assert_eq!(config.read_token.find(token).is_some(), accepted, "{token}");
+        }
+
+        let binary = folder.join("binary");
+        std::fs::write(&binary, b"planted\xff").unwrap();
+        let (empty, missing) = (file("empty", "\n"), "/nowhere/planted");
+        for bad in [empty.as_str(), missing, binary.to_str().unwrap(), "/"] {
+            let error = load("", &[("TOCSIN_API_TOKEN_FILE", bad)])
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains("TOCSIN_API_TOKEN_FILE: "), "{error}");
+            assert!(!error.contains("planted\u{fffd}"), "{error}");
+        }
+        let both = [
+            ("TOCSIN_API_TOKEN_FILE", tokens.as_str()),
+            ("TOCSIN_API_TOKEN", "planted"),
+        ];
+        let error = load("", &both).unwrap_err().to_string();
+        assert!(
+            error.contains("TOCSIN_API_TOKEN and TOCSIN_API_TOKEN_FILE"),
+            "{error}"
+        );
+        assert!(!error.contains("planted"), "{error}");
+        // No other setting has a file.
+        assert!(load("", &[("TOCSIN_LISTEN_FILE", &url)]).is_err());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn an_error_in_the_file_is_placed_and_not_quoted() {
+        for wrong in [
+            "a = 1\napi_token = \"planted",
+            "api_token = planted",
+            "api_token = {a = \"planted\"}",
+        ] {
+            let error = load(wrong, &[]).unwrap_err().to_string();
+            assert!(!error.contains("planted"), "{error}");
+            assert!(
+                error.contains("line ") || error.contains("api_token"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

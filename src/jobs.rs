@@ -161,6 +161,40 @@ pub const QUEUES: [&str; 5] = [
     Recount::POLICY.queue,
 ];
 
+/// Whether a payload that a person wrote is a job of that queue which can be done; else why not.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn check_payload(queue: &str, payload: &[u8]) -> Result<(), String> {
+    fn read<J: Job>(payload: &[u8]) -> Result<J, String> {
+        let is_no = |error| format!("the payload is no job of {}: {error}", J::POLICY.queue);
+        serde_json::from_slice(payload).map_err(is_no)
+    }
+    const INGEST: &str = IngestAlert::POLICY.queue;
+    const TIER: &str = CalculateTier::POLICY.queue;
+    const NOTIFY: &str = Notify::POLICY.queue;
+    const REPAIR: &str = RecordRepair::POLICY.queue;
+    const RECOUNT: &str = Recount::POLICY.queue;
+    match queue {
+        INGEST => match read::<IngestAlert>(payload)?.content {
+            Content::Alert(alert) if alert.first_label(&["alertname".to_owned()]).is_empty() => {
+                Err("content.alert.labels.alertname is missing".to_owned())
+            }
+            Content::Alert(_) => Ok(()),
+            Content::Rejected { .. } => Err(
+                "content is still what was rejected: it must be {\"alert\": {\"status\": \"firing\", \
+                 \"labels\": {\"alertname\": …}, \"fingerprint\": …}}"
+                    .to_owned(),
+            ),
+        },
+        TIER => read::<CalculateTier>(payload).map(drop),
+        NOTIFY => read::<Notify>(payload).map(drop),
+        REPAIR => read::<RecordRepair>(payload).map(drop),
+        RECOUNT => read::<Recount>(payload).map(drop),
+        _ => Err(format!("there is no queue {queue} any more")),
+    }
+}
+
 /// A new id that sorts by `at` (UUIDv7).
 #[must_use]
 pub fn new_id(at: Timestamp) -> Uuid {

@@ -24,6 +24,8 @@ pub mod sources;
 pub mod store;
 pub mod text;
 pub mod time;
+pub mod trace;
+pub mod trail;
 
 /// The version that was built.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -46,6 +46,22 @@ pub struct ByMessage {
     pub outcome: &'static str,
 }
 
+/// Labels by queue and what was decided.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByDecision {
+    /// The queue.
+    pub queue: &'static str,
+    /// `replayed` or `discarded`.
+    pub decision: &'static str,
+}
+
+/// Labels by what a token was needed for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByRole {
+    /// `webhook`, `read` or `operate`.
+    pub role: &'static str,
+}
+
 /// All metrics, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -74,6 +90,8 @@ pub struct Metrics {
     pub messages: Family<ByMessage, Counter>,
     /// Times that a store could not be reached.
     pub store_errors: Family<ByQueue, Counter>,
+    /// Requests without the token that they need.
+    pub auth_failures: Family<ByRole, Counter>,
     /// Jobs that could run now.
     pub ready: Family<ByQueue, Gauge>,
     /// Jobs that wait for their time.
@@ -82,6 +100,12 @@ pub struct Metrics {
     pub in_flight: Family<ByQueue, Gauge>,
     /// How long the oldest ready job has waited.
     pub oldest_seconds: Family<ByQueue, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    /// Dead letters that nobody has dealt with.
+    pub dead: Family<ByQueue, Gauge>,
+    /// How long ago the oldest of them died.
+    pub dead_seconds: Family<ByQueue, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    /// Dead letters by what was decided about them.
+    pub decided: Family<ByDecision, Counter>,
 }
 
 impl Default for Metrics {
@@ -112,10 +136,14 @@ impl Metrics {
             ingest_seconds: latencies(),
             messages: Family::default(),
             store_errors: Family::default(),
+            auth_failures: Family::default(),
             ready: Family::default(),
             delayed: Family::default(),
             in_flight: Family::default(),
             oldest_seconds: Family::default(),
+            dead: Family::default(),
+            dead_seconds: Family::default(),
+            decided: Family::default(),
         };
         metrics.registry = Arc::new(metrics.register());
         metrics
@@ -172,6 +200,11 @@ impl Metrics {
             "Times that the queue's store failed",
             m.store_errors,
         );
+        r.register(
+            "auth_failures",
+            "Requests without the token that they need",
+            m.auth_failures,
+        );
         r.register("queue_ready", "Jobs that could run now", m.ready);
         r.register("queue_delayed", "Jobs that wait for their time", m.delayed);
         r.register("queue_in_flight", "Jobs that a worker holds", m.in_flight);
@@ -180,6 +213,22 @@ impl Metrics {
             "How long the oldest ready job has waited",
             Unit::Seconds,
             m.oldest_seconds,
+        );
+        r.register(
+            "dead_letters",
+            "Dead letters that nobody has dealt with",
+            m.dead,
+        );
+        r.register_with_unit(
+            "dead_letters_oldest_age",
+            "How long ago the oldest of them died",
+            Unit::Seconds,
+            m.dead_seconds,
+        );
+        r.register(
+            "dead_letters_decided",
+            "Dead letters by what was decided about them",
+            m.decided,
         );
         r
     }

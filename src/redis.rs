@@ -113,11 +113,7 @@ impl Redis {
     ///
     /// # Errors
     /// The address or the certificates cannot be used.
-    pub fn at(
-        url: &Secret,
-        ca: Option<&Path>,
-        prefix: &str,
-    ) -> Result<(Self, String), OpenError> {
+    pub fn at(url: &Secret, ca: Option<&Path>, prefix: &str) -> Result<(Self, String), OpenError> {
         let info = url
             .expose()
             .into_connection_info()

@@ -1,15 +1,21 @@
 //! `TOCSIN_…` variables as settings.
 
+use std::path::Path;
+
 use figment::value::{Dict, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
 
-use super::Config;
+use super::{Config, read_secret};
 
 const PREFIX: &str = "TOCSIN_";
 /// Kubernetes injects these for a service that is called `tocsin`.
 const INJECTED: [&str; 2] = ["PORT", "SERVICE_"];
 /// The client's, not the server's.
 const OF_THE_CLIENT: [&str; 1] = ["URL"];
+/// Settings that may be in a file of their own, which the variable that ends in `_FILE` names.
+const SECRETS: [&str; 3] = ["database_url", "redis_url", "telegram_token"];
+/// Likewise, one a line; in the variable itself with commas between them.
+const TOKENS: [&str; 3] = ["webhook_token", "read_token", "api_token"];
 
 /// The variables, by setting: two underscores step into a section. What a variable means depends
 /// on the setting's default: a text stays as it is, even if it is all digits.
@@ -35,6 +41,20 @@ impl Environment {
             .collect();
         Self { variables }
     }
+
+    /// The setting whose file the variable names, if it does.
+    fn secret_in_file<'a>(&self, name: &'a str) -> Result<Option<&'a str>, String> {
+        let setting = name.strip_suffix("_file").unwrap_or_default();
+        if !SECRETS.contains(&setting) && !TOKENS.contains(&setting) {
+            return Ok(None);
+        }
+        if self.variables.iter().any(|(name, _)| name == setting) {
+            let variable = format!("{PREFIX}{}", setting.to_uppercase());
+            let both = format!("{variable} and {variable}_FILE are both set: which holds?");
+            return Err(both);
+        }
+        Ok(Some(setting))
+    }
 }
 
 impl Provider for Environment {
@@ -49,8 +69,21 @@ impl Provider for Environment {
         let defaults = Value::serialize(Config::default())?;
         let mut settings = Dict::new();
         for (name, raw) in &self.variables {
+            if let Some(setting) = self.secret_in_file(name)? {
+                let held = read_secret(Path::new(raw))
+                    .map_err(|why| format!("{PREFIX}{}: {why}", name.to_uppercase()))?;
+                let value = match TOKENS.contains(&setting) {
+                    true => words(held.lines()),
+                    false => Value::from(held),
+                };
+                insert(&mut settings, &[setting], value);
+                continue;
+            }
             let path: Vec<&str> = name.split("__").collect();
-            let value = meant(defaults.find_ref(&path.join(".")), raw);
+            let value = match TOKENS.contains(&name.as_str()) {
+                true => words(raw.split(',')),
+                false => meant(defaults.find_ref(&path.join(".")), raw),
+            };
             insert(&mut settings, &path, value);
         }
         Ok(Map::from([(Profile::Default, settings)]))
@@ -72,13 +105,12 @@ fn meant(default: Option<&Value>, raw: &str) -> Value {
 fn list(raw: &str) -> Value {
     let toml: Option<toml::Table> = toml::from_str(&format!("list = {raw}")).ok();
     toml.and_then(|table| Value::serialize(table.get("list")?).ok())
-        .unwrap_or_else(|| {
-            let words = raw
-                .split(',')
-                .map(str::trim)
-                .filter(|word| !word.is_empty());
-            Value::from(words.map(Value::from).collect::<Vec<_>>())
-        })
+        .unwrap_or_else(|| words(raw.split(',')))
+}
+
+fn words<'a>(parts: impl Iterator<Item = &'a str>) -> Value {
+    let words = parts.map(str::trim).filter(|word| !word.is_empty());
+    Value::from(words.map(Value::from).collect::<Vec<_>>())
 }
 
 fn insert(settings: &mut Dict, path: &[&str], value: Value) {

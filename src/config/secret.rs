@@ -21,10 +21,12 @@ impl Secret {
         let Some((scheme, rest)) = self.0.split_once("://") else {
             return "***".to_owned();
         };
-        let rest = rest.split('?').next().unwrap_or(rest);
-        match rest.rsplit_once('@') {
-            Some((_, place)) => format!("{scheme}://***@{place}"),
-            None => format!("{scheme}://{rest}"),
+        let (place, _query) = rest.split_once('?').unwrap_or((rest, ""));
+        match (place.split_once('@'), rest.matches('@').count()) {
+            (None, 0) => format!("{scheme}://{place}"),
+            (Some((_, place)), 1) => format!("{scheme}://***@{place}"),
+            // Where the password ends cannot be said.
+            _ => format!("{scheme}://***"),
         }
     }
 }
@@ -49,9 +51,29 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(match Text::deserialize(deserializer)? {
-            Text::Text(text) => text,
-            Text::Number(number) => number.to_string(),
-        }))
+        Ok(Self(Text::deserialize(deserializer)?.into_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_anything_that_may_be_of_its_password() {
+        for (url, shown) in [
+            (
+                "postgres://u:planted@h:5432/d?x=1",
+                "postgres://***@h:5432/d",
+            ),
+            ("postgres://h/d?password=planted", "postgres://h/d"),
+            ("postgres://h/d?password=plan@ted", "postgres://***"),
+            ("postgres://u:plan@ted@h/d", "postgres://***"),
+            ("postgres://u:plan?te@d@h/d", "postgres://***"),
+            ("sqlite://tocsin.db", "sqlite://tocsin.db"),
+            ("planted", "***"),
+        ] {
+            assert_eq!(format!("{:?}", Secret::from(url)), shown);
+        }
     }
 }

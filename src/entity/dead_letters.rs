@@ -25,9 +25,9 @@ pub struct Model {
     pub trace_id: Option<String>,
     /// dead, replayed or discarded.
     pub state: String,
-    /// How often it was replayed.
+    /// How often it was replayed: the number that its job is pushed under.
     pub replay: i32,
-    /// When it was pushed.
+    /// When it was last pushed.
     pub enqueued_at: Timestamp,
     /// When it died.
     pub died_at: Timestamp,

@@ -6,13 +6,16 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::auth::Caller;
 use super::pages::{Asked, Asking, Page};
 use super::{Ingress, Problem, body};
 use crate::entity::anomalies::Model;
 use crate::jobs::CalculateTier;
 use crate::queue::Push;
+use crate::store::audit::{self, Actor, Deed};
 use crate::store::{anomalies, incidents, lists};
 use crate::time::Timestamp;
+use crate::trail;
 
 pub(super) async fn list(
     State(ingress): State<Ingress>,
@@ -56,11 +59,13 @@ pub(super) async fn show(
 #[serde(default, deny_unknown_fields)]
 struct Fix {
     reference: Option<String>,
+    operator: Option<String>,
 }
 
 pub(super) async fn fix(
     State(ingress): State<Ingress>,
     Path(key): Path<String>,
+    Caller(mut actor): Caller,
     body: Body,
 ) -> Result<Json<Model>, Problem> {
     let fix: Fix = body::json(body).await?;
@@ -73,22 +78,42 @@ pub(super) async fn fix(
             "reference must be at most 4096 bytes, without NUL",
         ));
     }
-    set(&ingress, &key, Some(fix)).await
+    actor.operator.clone_from(&fix.operator);
+    set(&ingress, &key, Some(fix), &actor).await
 }
 
 pub(super) async fn unfix(
     State(ingress): State<Ingress>,
     Path(key): Path<String>,
+    Caller(actor): Caller,
 ) -> Result<Json<Model>, Problem> {
-    set(&ingress, &key, None).await
+    set(&ingress, &key, None, &actor).await
 }
 
 /// A fix changes the tier, so the newest incident is due for one.
-async fn set(ingress: &Ingress, key: &str, fix: Option<Fix>) -> Result<Json<Model>, Problem> {
+async fn set(
+    ingress: &Ingress,
+    key: &str,
+    fix: Option<Fix>,
+    actor: &Actor,
+) -> Result<Json<Model>, Problem> {
     let context = &ingress.context;
     let tx = context.db.begin().await?;
     let (anomaly, now) = anomalies::lock(&tx, key).await?.ok_or_else(unknown)?;
     let now = context.clock.of_store(now);
+    let (action, detail) = match &fix {
+        Some(fix) => (
+            "anomaly.fix",
+            serde_json::json!({"reference": fix.reference}),
+        ),
+        None => ("anomaly.unfix", serde_json::json!({})),
+    };
+    let deed = Deed {
+        action,
+        target: key,
+        detail,
+    };
+    audit::record(&tx, actor, deed, now).await?;
     anomalies::set_permanent_fix(&tx, key, fix.map(|fix| (now, fix.reference))).await?;
     let newest: Vec<Uuid> = anomaly.newest_incident.into_iter().collect();
     let due = incidents::mark_due(&tx, &newest, now).await?;
@@ -97,7 +122,8 @@ async fn set(ingress: &Ingress, key: &str, fix: Option<Fix>) -> Result<Json<Mode
         .into_iter()
         .map(|incident| CalculateTier { incident })
         .collect();
-    if let Err(error) = context.queues.push_all(jobs.iter().map(Push::new)).await {
+    let pushes = jobs.iter().map(|job| Push::new(job).trace(trail::trace()));
+    if let Err(error) = context.queues.push_all(pushes).await {
         tracing::warn!("the mark stays, and recount will push it: {error}");
     }
     let anomaly = lists::anomaly(context.db.read(), key).await?;

@@ -1,19 +1,25 @@
-//! Who may come in: tokens, compared in constant time.
+//! Who may come in: tokens, by role, compared in constant time.
 
 use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use subtle::ConstantTimeEq;
 
-use super::{Ingress, Problem};
-use crate::config::Secret;
+use super::Problem;
+use super::attempts::{Attempts, Failed};
+use crate::config::Config;
+use crate::context::Context;
+use crate::metrics::{ByRole, Metrics};
 use crate::store::audit::Actor;
+use crate::trail;
 
 /// Who calls, as the check of the token found out. Handlers that change something take it for the
 /// audit.
@@ -28,44 +34,147 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// Senders of webhooks: bearer, or basic with the token as password.
+/// What the checks go by.
+pub(crate) struct Guard {
+    config: Arc<Config>,
+    metrics: Metrics,
+    attempts: Attempts,
+}
+
+impl Guard {
+    pub(super) fn new(context: &Context) -> Self {
+        Self {
+            config: Arc::clone(&context.config),
+            metrics: context.metrics.clone(),
+            attempts: Attempts::default(),
+        }
+    }
+
+    fn missing(&self, role: &'static str) -> Problem {
+        self.count(role);
+        Problem::new(StatusCode::UNAUTHORIZED, "a token is needed")
+    }
+
+    fn count(&self, role: &'static str) {
+        self.metrics
+            .auth_failures
+            .get_or_create(&ByRole { role })
+            .inc();
+    }
+
+    /// Notes a wrong token.
+    fn wrong(&self, role: &'static str, request: &Request) -> Failed {
+        self.count(role);
+        let client = client(request, &self.config.trusted_proxies);
+        let failed = self.attempts.failed(client, Instant::now());
+        if let Some(more) = failed.tell {
+            tracing::warn!(role, client.address = %client, more, "a wrong token was presented");
+        }
+        failed
+    }
+}
+
+impl Guard {
+    /// Notes a wrong token that somebody wanted to sign in with; says how long they have to wait, if
+    /// there were too many.
+    pub(crate) fn refuse(&self, request: &Request) -> Option<Duration> {
+        self.wrong("page", request).wait
+    }
+}
+
+/// Senders of webhooks: bearer, or basic with the token as password. They are never told to wait:
+/// what they send would be lost.
 pub(super) async fn webhook(
-    State(ingress): State<Ingress>,
+    State(guard): State<Arc<Guard>>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let given = bearer(request.headers()).or_else(|| basic(request.headers()));
-    check(ingress.context.config.webhook_token.as_ref(), given)?;
+    let tokens = &guard.config.webhook_token;
+    if !tokens.is_empty() {
+        let given = bearer(request.headers()).or_else(|| basic(request.headers()));
+        let given = given.ok_or_else(|| guard.missing("webhook"))?;
+        if tokens.find(&given).is_none() {
+            guard.wrong("webhook", &request);
+            return Err(wrong_token());
+        }
+    }
     Ok(next.run(request).await)
 }
 
-/// Users of the API: bearer.
+/// Users of the API: bearer. Who may operate may do everything, who may read only that.
 pub(super) async fn api(
-    State(ingress): State<Ingress>,
+    State(guard): State<Arc<Guard>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let token = ingress.context.config.api_token.as_ref();
-    check(token, bearer(request.headers()))?;
-    let token = token.map_or("anyone", |_| "operate").to_owned();
-    request.extensions_mut().insert(Caller(Actor {
-        token,
-        ..Actor::default()
-    }));
+    let caller = Caller(Actor {
+        token: admit(&guard, &request)?,
+        operator: None,
+        request_id: trail::look(|trail| Some(trail.request.as_ref()?.as_str().to_owned()))
+            .flatten(),
+    });
+    request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 
-fn check(expected: Option<&Secret>, given: Option<String>) -> Result<(), Problem> {
-    let Some(expected) = expected else {
-        return Ok(());
-    };
-    let refuse = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, detail);
-    let given = given.ok_or_else(|| refuse("a token is needed"))?;
-    if bool::from(given.as_bytes().ct_eq(expected.expose().as_bytes())) {
-        Ok(())
-    } else {
-        Err(refuse("the token is wrong"))
+/// Whose token it is: role and fingerprint.
+fn admit(guard: &Guard, request: &Request) -> Result<String, Problem> {
+    let (read, operate) = (&guard.config.read_token, &guard.config.api_token);
+    if read.is_empty() && operate.is_empty() {
+        return Ok("anyone".to_owned());
     }
+    let only_reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let needed = if only_reads { "read" } else { "operate" };
+    let given = bearer(request.headers()).ok_or_else(|| guard.missing(needed))?;
+    match (operate.find(&given), read.find(&given)) {
+        (Some(token), _) => Ok(format!("operate:{token}")),
+        (None, Some(token)) if only_reads => Ok(format!("read:{token}")),
+        (None, Some(_)) => {
+            guard.count(needed);
+            let detail = "this token may only read; what you ask for needs one of api_token";
+            Err(Problem::new(StatusCode::FORBIDDEN, detail))
+        }
+        (None, None) => Err(match guard.wrong(needed, request).wait {
+            None => wrong_token(),
+            Some(wait) => {
+                let detail = "too many wrong tokens came from your address; a right one is taken";
+                Problem::too_many(detail, wait)
+            }
+        }),
+    }
+}
+
+fn wrong_token() -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, "the token is wrong")
+}
+
+/// Where a request comes from: the other end of the connection or, if that is a proxy of ours, the
+/// last address in `X-Forwarded-For` that is none.
+fn client(request: &Request, proxies: &[IpAddr]) -> IpAddr {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| {
+        peer.0.ip().to_canonical()
+    });
+    if !proxies.contains(&peer) {
+        return peer;
+    }
+    let forwarded = request.headers().get_all("x-forwarded-for").into_iter();
+    let addresses: Vec<&str> = forwarded
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .collect();
+    let addresses = addresses.iter().rev().map_while(|text| {
+        let address: IpAddr = text.trim().parse().ok()?;
+        Some(address.to_canonical())
+    });
+    let mut client = peer;
+    for address in addresses {
+        client = address;
+        if !proxies.contains(&address) {
+            break;
+        }
+    }
+    client
 }
 
 fn credentials(headers: &HeaderMap, scheme: &str) -> Option<String> {
@@ -85,4 +194,35 @@ fn basic(headers: &HeaderMap) -> Option<String> {
     let text = String::from_utf8(decoded).ok()?;
     text.split_once(':')
         .map(|(_, password)| password.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[test]
+    fn only_a_proxy_of_ours_says_who_the_client_is() {
+        let proxies: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
+        for (peer, forwarded, expected) in [
+            ("192.0.2.9", "1.1.1.1", "192.0.2.9"),
+            ("10.0.0.1", "", "10.0.0.1"),
+            ("10.0.0.1", "6.6.6.6, 1.1.1.1", "1.1.1.1"),
+            ("10.0.0.1", "6.6.6.6, 1.1.1.1, 10.0.0.2", "1.1.1.1"),
+            ("::ffff:10.0.0.1", "1.1.1.1", "1.1.1.1"),
+            ("10.0.0.1", "1.1.1.1, nonsense", "10.0.0.1"),
+        ] {
+            let peer = SocketAddr::new(peer.parse().unwrap(), 1);
+            let mut request = Request::new(Body::empty());
+            request.extensions_mut().insert(ConnectInfo(peer));
+            if !forwarded.is_empty() {
+                request
+                    .headers_mut()
+                    .insert("x-forwarded-for", forwarded.parse().unwrap());
+            }
+            let found = client(&request, &proxies);
+            assert_eq!(found.to_string(), expected, "{peer} {forwarded}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Bodies, read up to a limit.
 
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use futures::StreamExt as _;
@@ -12,9 +14,21 @@ use super::Problem;
 const DRAIN: usize = 4;
 /// Bytes of a request to the API.
 const API_BYTES: usize = 64 << 10;
+/// How long a body may take to arrive. Who sends it byte by byte keeps a connection for no longer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads a body of at most `limit` bytes.
 pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    read_within(PATIENCE, body, limit).await
+}
+
+async fn read_within(patience: Duration, body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let read = tokio::time::timeout(patience, read_on(body, limit)).await;
+    // Not 408: senders of webhooks take that for their own mistake, and do not send again.
+    read.map_err(|_| Problem::unavailable("the body did not arrive in time"))?
+}
+
+async fn read_on(body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut stream = body.into_data_stream();
     let mut buffer = Vec::new();
     let mut size = 0_usize;
@@ -38,7 +52,30 @@ pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
 
 /// Reads a request to the API; an empty body is taken as `{}`.
 pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
-    let bytes = read(body, API_BYTES).await?;
+    json_within(body, API_BYTES).await
+}
+
+/// Reads a request to the API that may be large; an empty body is taken as `{}`.
+pub(super) async fn json_within<T: DeserializeOwned>(
+    body: Body,
+    limit: usize,
+) -> Result<T, Problem> {
+    let bytes = read(body, limit).await?;
     let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
     serde_json::from_slice(bytes).map_err(|error| Problem::bad_request(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_does_not_arrive_is_not_waited_for() {
+        let endless = futures::stream::pending::<Result<Bytes, std::io::Error>>();
+        let read = read_within(Duration::from_millis(10), Body::from_stream(endless), 100).await;
+        let answer = read.unwrap_err().into_response();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
 }

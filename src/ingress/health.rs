@@ -12,7 +12,7 @@ use super::{Ingress, Problem};
 use crate::context::Context;
 use crate::jobs::QUEUES;
 use crate::metrics::ByQueue;
-use crate::store::maintenance;
+use crate::store::{dead_letters, maintenance};
 
 /// How long a part may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -50,13 +50,17 @@ async fn answers(part: impl Future<Output = bool>) -> bool {
 
 /// What the process counts about itself, and the queues as they are now.
 pub(super) async fn metrics(State(ingress): State<Ingress>) -> impl IntoResponse {
-    let look = look_at_queues(&ingress.context);
+    let context = &ingress.context;
+    let look = async {
+        look_at_queues(context).await;
+        look_at_dead_letters(context).await;
+    };
     if tokio::time::timeout(PATIENCE, look).await.is_err() {
         tracing::warn!("the queues' figures are old: the store does not answer");
     }
     (
         [(header::CONTENT_TYPE, OPENMETRICS)],
-        ingress.context.metrics.encode(),
+        context.metrics.encode(),
     )
 }
 
@@ -78,5 +82,24 @@ async fn look_at_queues(context: &Context) {
             .oldest_seconds
             .get_or_create(&by)
             .set(oldest.as_secs_f64());
+    }
+}
+
+async fn look_at_dead_letters(context: &Context) {
+    let db = context.db.read();
+    let (Ok(now), Ok(standing)) = (maintenance::now(db).await, dead_letters::standing(db).await)
+    else {
+        return;
+    };
+    let now = context.clock.of_store(now);
+    for queue in QUEUES {
+        let of_queue = standing.iter().find(|(name, ..)| name == queue);
+        let (letters, oldest) = of_queue.map_or((0, now), |(_, letters, at)| (*letters, *at));
+        let (by, metrics) = (ByQueue { queue }, &context.metrics);
+        metrics.dead.get_or_create(&by).set(letters);
+        metrics
+            .dead_seconds
+            .get_or_create(&by)
+            .set(now.since(oldest).as_secs_f64());
     }
 }

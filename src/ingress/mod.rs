@@ -1,8 +1,12 @@
 //! The ingress: webhooks in, API, health and metrics.
 
 mod anomalies;
+mod attempts;
+mod audit;
 mod auth;
 mod body;
+mod dead_letters;
+mod envelope;
 mod gate;
 mod health;
 mod incidents;
@@ -10,25 +14,22 @@ mod pages;
 mod problem;
 mod queues;
 mod repairs;
+mod serve;
 mod webhooks;
 
-use std::future::IntoFuture;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::{Extension, Router};
-use axum::middleware::from_fn_with_state;
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::context::Context;
-use crate::pages::Stopping;
 use crate::sources::SOURCES;
-pub(crate) use auth::Caller;
+pub(crate) use auth::{Caller, Guard};
 pub use gate::Gate;
 pub use problem::Problem;
+pub use serve::serve;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -41,14 +42,15 @@ pub struct Ingress {
 
 /// Every route.
 pub fn router(ingress: &Ingress) -> Router {
-    let pages = pages_of(ingress);
-    let api = api().route_layer(from_fn_with_state(ingress.clone(), auth::api));
+    let guard = Arc::new(auth::Guard::new(&ingress.context));
+    let pages = pages_of(ingress, &guard);
+    let api = api().route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
     let mut webhooks = Router::new();
     for source in SOURCES {
         let take = move |state, body| webhooks::take(source, state, body);
         webhooks = webhooks.route(&format!("/{}", source.name), post(take));
     }
-    let webhooks = webhooks.route_layer(from_fn_with_state(ingress.clone(), auth::webhook));
+    let webhooks = webhooks.route_layer(from_fn_with_state(guard, auth::webhook));
     health_router()
         .nest("/api/v1", api.merge(webhooks))
         .fallback(problem::not_found)
@@ -56,12 +58,13 @@ pub fn router(ingress: &Ingress) -> Router {
         .with_state(ingress.clone())
         .merge(pages)
         .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(from_fn(envelope::seal))
 }
 
 /// The pages. They ask who is there themselves, and do what the API does by its own routes.
-fn pages_of(ingress: &Ingress) -> Router {
+fn pages_of(ingress: &Ingress, guard: &Arc<Guard>) -> Router {
     let api = api().with_state(ingress.clone());
-    crate::pages::router(&ingress.context, &ingress.gate, api)
+    crate::pages::router(&ingress.context, &ingress.gate, guard, api)
 }
 
 /// The API's routes, without the check of a token.
@@ -79,6 +82,16 @@ fn api() -> Router<Ingress> {
             "/anomalies/{key}/permanent-fix",
             post(anomalies::fix).delete(anomalies::unfix),
         )
+        .route("/dead-letters", get(dead_letters::list))
+        .route("/dead-letters/export", get(dead_letters::export))
+        .route("/dead-letters/replay", post(dead_letters::replay_many))
+        .route("/dead-letters/discard", post(dead_letters::discard_many))
+        .route(
+            "/dead-letters/{id}",
+            get(dead_letters::show).delete(dead_letters::discard),
+        )
+        .route("/dead-letters/{id}/replay", post(dead_letters::replay))
+        .route("/audit", get(audit::list))
         .route("/queues", get(queues::list))
         .route("/queues/{name}/pause", post(queues::pause))
         .route("/queues/{name}/resume", post(queues::resume))
@@ -96,32 +109,6 @@ fn health_router() -> Router<Ingress> {
 pub fn health_only(ingress: &Ingress) -> Router {
     health_router()
         .fallback(problem::not_found)
+        .layer(from_fn(envelope::seal))
         .with_state(ingress.clone())
-}
-
-/// Serves until `stop`, then finishes the requests that were accepted, for as long as `patience`.
-///
-/// # Errors
-/// The listener failed.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    stop: CancellationToken,
-    patience: Duration,
-) -> std::io::Result<()> {
-    // Live pages would stay open for as long as their readers.
-    let router = router.layer(Extension(Stopping(stop.clone())));
-    let served =
-        axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let too_long = async {
-        stop.cancelled().await;
-        tokio::time::sleep(patience).await;
-    };
-    tokio::select! {
-        served = served.into_future() => served,
-        () = too_long => {
-            tracing::warn!("requests are still open after {patience:?}; they are cut");
-            Ok(())
-        }
-    }
 }

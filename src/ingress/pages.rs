@@ -35,23 +35,11 @@ impl Asked {
     }
 
     pub(super) fn limit(&self) -> Result<u64, Problem> {
-        match self.limit {
-            None => Ok(LIMITS.0),
-            Some(limit) if (1..=LIMITS.1).contains(&limit) => Ok(limit),
-            Some(_) => Err(Problem::bad_request(format!(
-                "limit must be 1 to {}",
-                LIMITS.1
-            ))),
-        }
+        limit(self.limit)
     }
 
     pub(super) fn cursor<T>(&self, read: fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
-        let cursor = self.cursor.as_deref().filter(|cursor| !cursor.is_empty());
-        cursor
-            .map(|cursor| {
-                read(cursor).ok_or_else(|| Problem::bad_request("cursor is not one of ours"))
-            })
-            .transpose()
+        cursor(self.cursor.as_deref(), read)
     }
 
     pub(super) fn filter(&self) -> Filter {
@@ -64,6 +52,29 @@ impl Asked {
             ..Filter::default()
         }
     }
+}
+
+/// How many entries a page is to have.
+pub(super) fn limit(asked: Option<u64>) -> Result<u64, Problem> {
+    match asked {
+        None => Ok(LIMITS.0),
+        Some(limit) if (1..=LIMITS.1).contains(&limit) => Ok(limit),
+        Some(_) => Err(Problem::bad_request(format!(
+            "limit must be 1 to {}",
+            LIMITS.1
+        ))),
+    }
+}
+
+/// Where a page is to begin.
+pub(super) fn cursor<T>(
+    asked: Option<&str>,
+    read: fn(&str) -> Option<T>,
+) -> Result<Option<T>, Problem> {
+    let asked = asked.filter(|cursor| !cursor.is_empty());
+    asked
+        .map(|cursor| read(cursor).ok_or_else(|| Problem::bad_request("cursor is not one of ours")))
+        .transpose()
 }
 
 /// A page of a list.

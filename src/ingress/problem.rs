@@ -1,12 +1,14 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
 use std::any::Any;
+use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::queue::store::QueueError;
+use crate::trail;
 
 /// How long a sender should wait before it tries again, in seconds.
 const RETRY_AFTER: u32 = 5;
@@ -16,6 +18,8 @@ const RETRY_AFTER: u32 = 5;
 pub struct Problem {
     status: StatusCode,
     detail: String,
+    /// In seconds.
+    retry_after: Option<u32>,
 }
 
 impl Problem {
@@ -24,6 +28,7 @@ impl Problem {
         Self {
             status,
             detail: detail.into(),
+            retry_after: None,
         }
     }
 
@@ -39,31 +44,42 @@ impl Problem {
 
     /// It cannot be done now; the client should try again.
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+        problem.retry_after = Some(RETRY_AFTER);
+        problem
+    }
+
+    /// The client has asked too often; it should wait.
+    pub(super) fn too_many(detail: impl Into<String>, wait: Duration) -> Self {
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, detail);
+        let seconds = wait.as_secs().saturating_add(1);
+        problem.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+        problem
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
+        let mut body = json!({
             "type": "about:blank",
             "title": self.status.canonical_reason().unwrap_or("Error"),
             "status": self.status.as_u16(),
             "detail": self.detail,
         });
+        let request = trail::look(|trail| trail.request.clone()).flatten();
+        if let Some(id) = &request {
+            body["request_id"] = id.as_str().into();
+        }
         let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();
         let kind = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, kind);
-        match self.status {
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, RETRY_AFTER.into());
-            }
-            StatusCode::UNAUTHORIZED => {
-                let schemes = HeaderValue::from_static("Bearer, Basic realm=\"tocsin\"");
-                headers.insert(header::WWW_AUTHENTICATE, schemes);
-            }
-            _ => {}
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let schemes = HeaderValue::from_static("Bearer, Basic realm=\"tocsin\"");
+            headers.insert(header::WWW_AUTHENTICATE, schemes);
         }
         response
     }

@@ -13,6 +13,7 @@ use crate::jobs::{Content, IngestAlert};
 use crate::metrics::BySource;
 use crate::queue::Push;
 use crate::sources::{Refused, Source, Translated};
+use crate::trail;
 
 /// How long a push may take. A sender that hears nothing for longer gives up on us.
 const PUSH: Duration = Duration::from_secs(8);
@@ -59,7 +60,9 @@ pub(super) async fn take(
             content,
         })
         .collect();
-    let push = context.queues.push_all(jobs.iter().map(Push::new));
+    let trace = trail::trace();
+    let pushes = jobs.iter().map(|job| Push::new(job).trace(trace));
+    let push = context.queues.push_all(pushes);
     let pushed = tokio::time::timeout(PUSH, push).await;
     pushed.map_err(|_| Problem::unavailable("the queue does not answer"))??;
 

@@ -79,7 +79,9 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let Some(fault) = response.extensions_mut().remove::<Fault>() {
         response = match fault {
-            Fault::SignIn(wanted) => Redirect::to(&layout::sign_in_address(&wanted)).into_response(),
+            Fault::SignIn(wanted) => {
+                Redirect::to(&layout::sign_in_address(&wanted)).into_response()
+            }
             fault => (fault.status(), page(lang, &fault)).into_response(),
         };
     }

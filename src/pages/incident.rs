@@ -211,7 +211,10 @@ fn why(text: &Text, (incident, anomaly): &Entry) -> Markup {
 
 fn actions(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
     let text = visit.text();
-    let (id, name) = (incident.id, visit.session.name.as_deref().unwrap_or_default());
+    let (id, name) = (
+        incident.id,
+        visit.session.name.as_deref().unwrap_or_default(),
+    );
     let by = |id: &str| {
         html! {
             label for=(id) { (text.your_name) }
@@ -333,7 +336,10 @@ fn facts(text: &Text, (incident, anomaly): &Entry) -> Markup {
         facts.push(fact(text.resolved_at, &value));
     }
     if let Some(at) = anomaly.permanent_fix_at {
-        let reference = anomaly.permanent_fix_reference.as_deref().unwrap_or_default();
+        let reference = anomaly
+            .permanent_fix_reference
+            .as_deref()
+            .unwrap_or_default();
         let shown = match words::link(reference) {
             Some(url) => html! { a href=(url) rel="noreferrer" { (url) } },
             None => html! { (reference) },
@@ -427,4 +433,3 @@ fn pairs(json: &serde_json::Value) -> Markup {
         }
     }
 }
-

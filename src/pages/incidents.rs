@@ -225,10 +225,7 @@ pub(super) async fn days(
     visit: &Visit,
     keys: &[String],
 ) -> Result<Vec<Day>, sea_orm::DbErr> {
-    let (db, unit) = (
-        pages.context.db.read(),
-        pages.context.config.counting.unit,
-    );
+    let (db, unit) = (pages.context.db.read(), pages.context.config.counting.unit);
     let look = async |keys| hours::last_day(db, unit, keys, visit.now).await;
     pages.shared.hours.get(keys, HOURS, [0; 24], look).await
 }

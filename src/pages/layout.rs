@@ -15,6 +15,7 @@ pub(super) enum Section {
     Anomalies,
     Repairs,
     Queues,
+    DeadLetters,
     System,
 }
 
@@ -91,6 +92,7 @@ fn sections(visit: &Visit, here: Section) -> Markup {
         (Section::Anomalies, "/anomalies", text.anomalies),
         (Section::Repairs, "/repairs", text.repairs),
         (Section::Queues, "/queues", text.queues),
+        (Section::DeadLetters, "/dead-letters", text.dead_letters),
         (Section::System, "/system", text.system),
     ];
     html! {

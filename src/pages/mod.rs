@@ -8,6 +8,7 @@ mod anomaly;
 mod assets;
 mod cached;
 mod charts;
+mod dead_letters;
 mod deeds;
 mod fault;
 mod incident;
@@ -32,7 +33,7 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 
 use crate::context::Context;
-use crate::ingress::Gate;
+use crate::ingress::{Gate, Guard};
 use fault::Fault;
 pub use live::Stopping;
 use visit::Visit;
@@ -44,6 +45,7 @@ pub(crate) struct Pages {
     gate: Arc<Gate>,
     /// The API's routes, without the check of a token.
     api: Router,
+    guard: Arc<Guard>,
     live: live::Live,
     shared: Arc<Shared>,
 }
@@ -59,11 +61,17 @@ struct Shared {
 }
 
 /// The pages' routes. `api` are those of the API, without the check of a token.
-pub(crate) fn router(context: &Context, gate: &Arc<Gate>, api: Router) -> Router {
+pub(crate) fn router(
+    context: &Context,
+    gate: &Arc<Gate>,
+    guard: &Arc<Guard>,
+    api: Router,
+) -> Router {
     let pages = Pages {
         context: context.clone(),
         gate: Arc::clone(gate),
         api,
+        guard: Arc::clone(guard),
         live: live::Live::new(context),
         shared: Arc::default(),
     };
@@ -79,6 +87,9 @@ pub(crate) fn router(context: &Context, gate: &Arc<Gate>, api: Router) -> Router
         .route("/repairs", get(repairs::page))
         .route("/queues", get(queues::page))
         .route("/queues/{name}/{deed}", post(deeds::queue))
+        .route("/dead-letters", get(dead_letters::page))
+        .route("/dead-letters/{id}", get(dead_letters::one))
+        .route("/dead-letters/{id}/{deed}", post(dead_letters::decide))
         .route("/system", get(system::page))
         .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))

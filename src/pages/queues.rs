@@ -96,7 +96,7 @@ fn queue(visit: &Visit, row: &Row) -> Markup {
 }
 
 fn dead(row: &Row) -> Markup {
-    html! { @if row.dead > 0 { strong.bad { (row.dead) } } @else { "0" } }
+    html! { @if row.dead > 0 { a.bad href=(format!("/dead-letters?queue={}", row.name)) { strong { (row.dead) } } } @else { "0" } }
 }
 
 fn switch(visit: &Visit, row: &Row) -> Markup {
@@ -113,4 +113,3 @@ fn switch(visit: &Visit, row: &Row) -> Markup {
         }
     }
 }
-

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::config::Config;
+use crate::config::tokens::{Fingerprint, Tokens};
 use crate::time::{Timestamp, millis};
 
 /// How long a session lasts.
@@ -30,17 +31,23 @@ pub(super) enum Role {
     Operate,
 }
 
-/// The tokens that open the pages, and what each allows.
-fn tokens(config: &Config) -> Vec<(Role, &[u8])> {
-    let operate = config.api_token.iter();
-    operate
-        .map(|token| (Role::Operate, token.expose().as_bytes()))
-        .collect()
+/// What keys of sessions are made for.
+const PURPOSE: &str = "tocsin session";
+
+/// A token that opens the pages: what it allows, its name, and the key of its sessions.
+type Opening = (Role, Fingerprint, Key);
+
+fn openings(config: &Config) -> impl Iterator<Item = Opening> {
+    let of = |role, tokens: &Tokens| {
+        let keys: Vec<_> = tokens.keys(PURPOSE).collect();
+        keys.into_iter().map(move |(name, key)| (role, name, key))
+    };
+    of(Role::Operate, &config.api_token).chain(of(Role::Read, &config.read_token))
 }
 
 /// Whether the pages ask who is there.
 pub(super) fn asked_for(config: &Config) -> bool {
-    !tokens(config).is_empty()
+    !config.api_token.is_empty() || !config.read_token.is_empty()
 }
 
 /// What a visitor is known by.
@@ -72,7 +79,10 @@ struct Claims {
 pub(super) fn of(config: &Config, headers: &HeaderMap, now: Timestamp) -> Option<Session> {
     if !asked_for(config) {
         // Every process of one installation works out the same.
-        let key = key(config.database_url.expose().as_bytes(), "anyone");
+        let mut key = Sha256::new();
+        key.update("tocsin anyone");
+        key.update(config.database_url.expose());
+        let key: Key = key.finalize().into();
         return Some(Session {
             role: Role::Operate,
             name: None,
@@ -83,9 +93,8 @@ pub(super) fn of(config: &Config, headers: &HeaderMap, now: Timestamp) -> Option
     let value = cookie(headers, COOKIE)?;
     let (payload, signature) = value.split_once('.')?;
     let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
-    let mut known = tokens(config).into_iter();
-    let (role, token) = known.find(|(_, token)| fingerprint(token) == claims.token)?;
-    let key = key(token, "session");
+    let mut known = openings(config);
+    let (role, _, key) = known.find(|(_, name, _)| name.to_string() == claims.token)?;
     let expected = sign(&key, payload.as_bytes());
     if !bool::from(expected.as_bytes().ct_eq(signature.as_bytes())) || claims.until <= now.0 {
         return None;
@@ -110,14 +119,9 @@ pub(super) fn open(
     name: &str,
     now: Timestamp,
 ) -> Option<String> {
-    // Compared with every one, so that it takes the same time whichever it is.
-    let mut found = None;
-    for (_, known) in tokens(config) {
-        if bool::from(known.ct_eq(token.as_bytes())) {
-            found = Some(known);
-        }
-    }
-    let token = found?;
+    let operate = config.api_token.find(token);
+    let found = operate.or(config.read_token.find(token))?;
+    let (_, _, key) = openings(config).find(|(_, name, _)| *name == found)?;
     let mut name = name.trim().to_owned();
     while name.len() > NAME_BYTES {
         name.pop();
@@ -125,12 +129,12 @@ pub(super) fn open(
     name.retain(|c| !c.is_control());
     let claims = Claims {
         until: now.0.saturating_add(millis(LASTS)),
-        token: fingerprint(token),
+        token: found.to_string(),
         nonce: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()),
         name: (!name.is_empty()).then_some(name),
     };
     let payload = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&claims).ok()?);
-    let signature = sign(&key(token, "session"), payload.as_bytes());
+    let signature = sign(&key, payload.as_bytes());
     Some(set_cookie(
         COOKIE,
         &format!("{payload}.{signature}"),
@@ -181,20 +185,6 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 type Key = [u8; 32];
 
-fn key(secret: &[u8], purpose: &str) -> Key {
-    let mut hash = Sha256::new();
-    hash.update(b"tocsin pages ");
-    hash.update(purpose);
-    hash.update([0]);
-    hash.update(secret);
-    hash.finalize().into()
-}
-
-fn fingerprint(token: &[u8]) -> String {
-    let digest = Sha256::digest(token);
-    digest[..4].iter().map(|b| format!("{b:02x}")).collect()
-}
-
 fn sign(key: &Key, message: &[u8]) -> String {
     let mut block = [0_u8; 64];
     block[..key.len()].copy_from_slice(key);
@@ -208,13 +198,12 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
-    use crate::config::Secret;
 
     const NOW: Timestamp = Timestamp(1_795_382_909_102);
 
     fn guarded(token: &str) -> Config {
         Config {
-            api_token: Some(Secret::from(token)),
+            api_token: Tokens::from(token),
             ..Config::default()
         }
     }
@@ -241,6 +230,18 @@ mod tests {
         assert!(of(&config, &headers, NOW.after(LASTS)).is_none());
         assert!(open(&config, &HeaderMap::new(), "secreT", "", NOW).is_none());
         assert!(of(&config, &HeaderMap::new(), NOW).is_none());
+    }
+
+    #[test]
+    fn the_read_token_looks_and_does_not_act() {
+        let config = Config {
+            read_token: Tokens::from("look"),
+            ..guarded("secret")
+        };
+        let headers = sent(&open(&config, &HeaderMap::new(), "look", "", NOW).unwrap());
+        let session = of(&config, &headers, NOW).unwrap();
+        assert_eq!(session.role, Role::Read);
+        assert!(session.actor.starts_with("read:"), "{}", session.actor);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! To sign in, to sign out, and to choose a language.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use axum::Form;
-use axum::extract::{Query, State};
+use axum::body::Body;
+use axum::extract::{FromRequest as _, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
@@ -13,8 +13,6 @@ use super::visit::{LANGUAGE, language as language_of};
 use super::{Fault, Pages, Visit, layout, session};
 use crate::text::Lang;
 
-/// How long a wrong token takes: guessing is slow.
-const WRONG: Duration = Duration::from_millis(500);
 /// How long a language is remembered, in seconds.
 const YEAR: u64 = 365 * 86_400;
 
@@ -40,20 +38,29 @@ pub(super) async fn page(
 
 pub(super) async fn sign_in(
     State(pages): State<Pages>,
-    headers: HeaderMap,
-    Form(fields): Form<Fields>,
+    request: Request,
 ) -> Result<Response, Fault> {
-    if !session::same_origin(&headers) {
+    let (parts, body) = request.into_parts();
+    let headers = &parts.headers;
+    if !session::same_origin(headers) {
         return Err(Fault::Forged);
     }
+    let request = Request::from_parts(parts.clone(), body);
+    let sent = Form::<Fields>::from_request(request, &pages).await;
+    let Form(fields) = sent.map_err(|error| Fault::BadRequest(error.body_text()))?;
     let (config, now) = (&pages.context.config, pages.context.clock.now());
     let (token, name) = (field(&fields, "token").trim(), field(&fields, "name"));
     let wanted = local(field(&fields, "to"));
-    let Some(cookie) = session::open(config, &headers, token, name, now) else {
-        tokio::time::sleep(WRONG).await;
-        let lang = language_of(&headers);
-        let again = form(lang, wanted, Some(lang.text().token_wrong), true);
-        return Ok((StatusCode::UNAUTHORIZED, again).into_response());
+    let Some(cookie) = session::open(config, headers, token, name, now) else {
+        let lang = language_of(headers);
+        let asked = Request::from_parts(parts.clone(), Body::empty());
+        let Some(wait) = pages.guard.refuse(&asked) else {
+            let again = form(lang, wanted, Some(lang.text().token_wrong), true);
+            return Ok((StatusCode::UNAUTHORIZED, again).into_response());
+        };
+        let again = form(lang, wanted, Some(lang.text().too_many), true);
+        let seconds = [(header::RETRY_AFTER, wait.as_secs().max(1).to_string())];
+        return Ok((StatusCode::TOO_MANY_REQUESTS, seconds, again).into_response());
     };
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(wanted)).into_response())
 }

@@ -8,11 +8,11 @@ use maud::{Markup, html};
 use super::layout::{self, Frame, Section};
 use super::{Fault, Pages, Visit, charts};
 use crate::jobs::QUEUES;
-use crate::metrics::{BySource, ByFate, ByMessage, ByOutcome, ByQueue};
+use crate::metrics::{ByFate, ByMessage, ByOutcome, ByQueue, BySource};
 use crate::redis::{Redis, Standing};
 use crate::sources::SOURCES;
-use crate::store::standing::{self, Books};
 use crate::store::dead_letters;
+use crate::store::standing::{self, Books};
 use crate::text::{Text, fill};
 
 /// How long a part may take to say that it is there.
@@ -239,10 +239,20 @@ fn figures(rows: &[(String, String)]) -> Markup {
 
 fn accounting(text: &Text, pages: &Pages) -> Markup {
     let m = &pages.context.metrics;
-    let of_sources = |family: &prometheus_client::metrics::family::Family<BySource, prometheus_client::metrics::counter::Counter>| -> u64 {
+    let of_sources = |family: &prometheus_client::metrics::family::Family<
+        BySource,
+        prometheus_client::metrics::counter::Counter,
+    >|
+     -> u64 {
         let sources = SOURCES.iter();
         sources
-            .map(|source| family.get_or_create(&BySource { source: source.name }).get())
+            .map(|source| {
+                family
+                    .get_or_create(&BySource {
+                        source: source.name,
+                    })
+                    .get()
+            })
             .sum()
     };
     let fate = |outcome| m.ingested.get_or_create(&ByFate { outcome }).get();
@@ -299,15 +309,27 @@ fn settings(pages: &Pages) -> Markup {
         json.as_str().unwrap_or_default().to_owned()
     };
     let mut rows = vec![
-        ("counting.unit".to_owned(), config.counting.unit.name().to_owned()),
-        ("aggregation.window".to_owned(), span(config.aggregation.window)),
-        ("escalation.open_for".to_owned(), span(config.escalation.open_for)),
+        (
+            "counting.unit".to_owned(),
+            config.counting.unit.name().to_owned(),
+        ),
+        (
+            "aggregation.window".to_owned(),
+            span(config.aggregation.window),
+        ),
+        (
+            "escalation.open_for".to_owned(),
+            span(config.escalation.open_for),
+        ),
     ];
     for rule in &config.escalation.rules {
         let (window, count) = (rule.window.name(), rule.count);
         rows.push((rule.level.name().to_owned(), format!("{window} ≥ {count}")));
     }
-    rows.push(("retention.occurrences".to_owned(), span(config.retention.occurrences)));
+    rows.push((
+        "retention.occurrences".to_owned(),
+        span(config.retention.occurrences),
+    ));
     rows.push(("retention.rest".to_owned(), span(config.retention.rest)));
     figures(&rows)
 }

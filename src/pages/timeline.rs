@@ -184,7 +184,11 @@ fn told(text: &Text, message: &notifications::Model) -> Entry {
         State::Sent => text.state_sent,
         State::GivenUp => text.state_given_up,
     };
-    let places = [("kind", kind), ("channel", &message.channel), ("state", state)];
+    let places = [
+        ("kind", kind),
+        ("channel", &message.channel),
+        ("state", state),
+    ];
     Entry {
         at: message.sent_at.unwrap_or(message.owed_since),
         class: if message.state == State::GivenUp {

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use axum::Form;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 
 use super::session::{self, Role, Session};
 use super::{Fault, Pages};
 use crate::store::audit::Actor;
 use crate::text::{Lang, Text};
 use crate::time::Timestamp;
+use crate::trail;
 
 /// The cookie that remembers a language that was chosen by hand.
 pub(super) const LANGUAGE: &str = "tocsin_language";
@@ -48,7 +49,8 @@ impl Visit {
             operator: operator
                 .map(ToOwned::to_owned)
                 .or_else(|| self.session.name.clone()),
-            ..Actor::default()
+            request_id: trail::look(|trail| Some(trail.request.as_ref()?.as_str().to_owned()))
+                .flatten(),
         }
     }
 }
@@ -74,7 +76,7 @@ impl FromRequestParts<Pages> for Visit {
             .path_and_query()
             .map_or("/", |address| address.as_str());
         let session = session::of(config, &parts.headers, now)
-            .ok_or_else(|| Fault::SignIn(address.to_owned()))?;
+            .ok_or_else(|| Fault::SignIn(wanted(&parts.method, address)))?;
         let lang = language(&parts.headers);
         let done = parts.uri.query().and_then(|query| done(lang.text(), query));
         Ok(Self {
@@ -85,6 +87,16 @@ impl FromRequestParts<Pages> for Visit {
             address: address.to_owned(),
             done,
         })
+    }
+}
+
+/// Where to come back to: to the page, where a form of it was sent.
+fn wanted(method: &Method, address: &str) -> String {
+    let page = address.rsplit_once('/').map_or("", |(page, _)| page);
+    if method == Method::POST {
+        page.to_owned()
+    } else {
+        address.to_owned()
     }
 }
 

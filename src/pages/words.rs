@@ -124,7 +124,9 @@ pub(super) fn windows(text: &Text, counts: [i64; 4]) -> Markup {
 
 /// A text in which something that is marked up takes a place.
 pub(super) fn around(text: &str, place: &str, inner: &Markup) -> Markup {
-    let (before, after) = text.split_once(&format!("{{{place}}}")).unwrap_or((text, ""));
+    let (before, after) = text
+        .split_once(&format!("{{{place}}}"))
+        .unwrap_or((text, ""));
     html! { (before) (inner) (after) }
 }
 
@@ -175,7 +177,8 @@ pub(super) fn encoded(text: &str) -> String {
 /// A link to elsewhere, if it is one that a browser may follow.
 pub(super) fn link(url: &str) -> Option<&str> {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme);
-    let web = scheme.is_some_and(|s| s.eq_ignore_ascii_case("http") || s.eq_ignore_ascii_case("https"));
+    let web =
+        scheme.is_some_and(|s| s.eq_ignore_ascii_case("http") || s.eq_ignore_ascii_case("https"));
     web.then_some(url)
 }
 
@@ -193,6 +196,9 @@ mod tests {
 
     #[test]
     fn a_text_in_a_query_is_itself_again() {
-        assert_eq!(encoded("/incidents?q=a b&c"), "%2Fincidents%3Fq%3Da%20b%26c");
+        assert_eq!(
+            encoded("/incidents?q=a b&c"),
+            "%2Fincidents%3Fq%3Da%20b%26c"
+        );
     }
 }

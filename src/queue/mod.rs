@@ -13,6 +13,7 @@ pub mod backend;
 mod bells;
 pub mod consumer;
 pub mod redis;
+pub mod replay;
 pub mod schedule;
 pub mod sql;
 pub mod store;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::jobs::Job;
+use crate::trace::Trace;
 use store::{NewJob, QueueError, QueueStore};
 
 /// Where jobs are pushed.
@@ -75,6 +77,7 @@ pub struct Push<'a, J> {
     job: &'a J,
     id: Option<Uuid>,
     delay: Duration,
+    trace: Option<Trace>,
 }
 
 impl<'a, J: Job> Push<'a, J> {
@@ -84,6 +87,7 @@ impl<'a, J: Job> Push<'a, J> {
             job,
             id: None,
             delay: Duration::ZERO,
+            trace: None,
         }
     }
 
@@ -101,6 +105,13 @@ impl<'a, J: Job> Push<'a, J> {
         self
     }
 
+    /// As a part of this trace.
+    #[must_use]
+    pub const fn trace(mut self, trace: Option<Trace>) -> Self {
+        self.trace = trace;
+        self
+    }
+
     fn encode(self) -> Result<NewJob, QueueError> {
         Ok(NewJob {
             queue: J::POLICY.queue,
@@ -109,7 +120,7 @@ impl<'a, J: Job> Push<'a, J> {
             named: self.id.is_some(),
             payload: serde_json::to_string(self.job).map_err(|e| QueueError(e.into()))?,
             delay: self.delay,
-            trace_id: None,
+            trace_id: self.trace.map(|trace| trace.carried()),
             replay: 0,
         })
     }

@@ -4,6 +4,7 @@
 //! PREFIX:{QUEUE}:stream      ready jobs, and those in flight (pending in the group `workers`)
 //!               :delayed     sorted set of jobs that wait, by the time at which they are due
 //!               :ids         ids that must not be queued twice
+//!               :replays     how often those of them were replayed that were
 //!               :consumers   sorted set of consumers, by the time at which they were heard of
 //!               :paused      there while the queue is paused
 //!               :ticks       the last tick that was claimed of each schedule
@@ -154,8 +155,8 @@ impl RedisQueue {
             let call = chunk
                 .iter()
                 .fold(self.call(&REMOVE_NAMED, queue), |call, lease| {
-                    call.arg(entry_id(lease.place))
-                        .arg(lease.id.simple().to_string())
+                    let call = call.arg(entry_id(lease.place));
+                    call.arg(lease.id.simple().to_string()).arg(lease.replay)
                 });
             call.on::<()>(&self.answers).await?;
         }

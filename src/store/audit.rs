@@ -1,9 +1,13 @@
 //! What operators did.
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DbErr};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr,
+    EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use serde_json::Value as Json;
+use uuid::Uuid;
 
-use crate::entity::audit::ActiveModel;
+use crate::entity::audit::{ActiveModel, Column, Entity, Model};
 use crate::jobs::new_id;
 use crate::time::Timestamp;
 
@@ -53,4 +57,52 @@ pub async fn record(
         request_id: Set(actor.request_id.as_deref().map(clean)),
     };
     row.insert(db).await.map(drop)
+}
+
+/// Which deeds to list. Nothing set: all.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// By this token, or by whoever called themselves so.
+    pub actor: Option<String>,
+    /// Of this kind.
+    pub action: Option<String>,
+    /// Done to this.
+    pub target: Option<String>,
+}
+
+/// What was done, newest first; `before` is the id that the last page ended with.
+///
+/// # Errors
+/// What the database says.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    filter: &Filter,
+    before: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<Model>, DbErr> {
+    let by = |actor: &String| {
+        let token = Column::Actor.eq(actor);
+        Condition::any().add(token).add(Column::Operator.eq(actor))
+    };
+    let condition = Condition::all()
+        .add_option(filter.actor.as_ref().map(by))
+        .add_option(
+            filter
+                .action
+                .as_ref()
+                .map(|action| Column::Action.eq(action)),
+        )
+        .add_option(
+            filter
+                .target
+                .as_ref()
+                .map(|target| Column::Target.eq(target)),
+        )
+        .add_option(before.map(|id| Column::Id.lt(id)));
+    Entity::find()
+        .filter(condition)
+        .order_by_desc(Column::Id)
+        .limit(limit)
+        .all(db)
+        .await
 }

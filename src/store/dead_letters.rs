@@ -1,114 +1,35 @@
-//! Jobs that could not be done.
+//! Jobs that could not be done: buried by who gives them up, found and decided on by people.
+//!
+//! A row tells of one job through all its replays. Its `replay` is the number that the job was last
+//! replayed under, and its `enqueued_at` when it was last pushed: what is older than either was left
+//! over by somebody who died, and is neither run nor believed.
 
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait,
-    QueryFilter, QuerySelect,
+mod bury;
+mod decide;
+mod find;
+mod owed;
+
+pub use bury::{Burial, buried, bury};
+pub use decide::{Decision, Edit, decide, decide_some};
+pub use find::{
+    Filter, Position, Summary, count, count_matching, export, find, list, matching, payloads,
+    standing,
 };
-use uuid::Uuid;
-
-use crate::entity::dead_letters::{ActiveModel, Column, Entity};
-use crate::queue::consumer::Held;
-use crate::queue::store::{FailedAttempt, Lease};
-use crate::time::Timestamp;
+pub use owed::{overdue, pushed};
 
 /// The state of a dead letter that nobody has dealt with.
 pub const DEAD: &str = "dead";
-/// Rows in one statement.
-const CHUNK: usize = 500;
+/// The state of one whose job was pushed again.
+pub const REPLAYED: &str = "replayed";
+/// The state of one that stays dead.
+pub const DISCARDED: &str = "discarded";
+/// Every state.
+pub const STATES: [&str; 3] = [DEAD, REPLAYED, DISCARDED];
 
-/// A job to be buried.
-#[derive(Clone, Copy, Debug)]
-pub struct Burial<'a> {
-    /// Its queue.
-    pub queue: &'a str,
-    /// The job.
-    pub held: &'a Held,
-    /// Why it died.
-    pub reason: &'a str,
-    /// The attempts that failed.
-    pub failed: &'a [FailedAttempt],
-    /// When it died.
-    pub died_at: Timestamp,
-}
-
-/// Writes dead letters. Burying a job again overwrites its row, so it may be tried until it is
-/// known to have worked.
-///
-/// # Errors
-/// What the database says.
-pub async fn bury(db: &impl ConnectionTrait, burials: &[Burial<'_>]) -> Result<(), DbErr> {
-    for chunk in burials.chunks(CHUNK) {
-        let rows = chunk.iter().map(row);
-        let mut again = OnConflict::column(Column::Id);
-        again.update_columns([
-            Column::Payload,
-            Column::Attempts,
-            Column::Errors,
-            Column::Reason,
-            Column::State,
-            Column::Replay,
-            Column::DiedAt,
-            Column::PushOwedSince,
-            Column::DecidedAt,
-            Column::DecidedBy,
-        ]);
-        Entity::insert_many(rows)
-            .on_conflict(again)
-            .exec_without_returning(db)
-            .await?;
-    }
-    Ok(())
-}
-
-fn row(burial: &Burial<'_>) -> ActiveModel {
-    let number = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
-    ActiveModel {
-        id: Set(burial.held.id()),
-        queue: Set(burial.queue.to_owned()),
-        payload: Set(burial.held.payload.clone()),
-        attempts: Set(number(burial.failed.len())),
-        errors: Set(serde_json::json!(burial.failed)),
-        reason: Set(burial.reason.replace('\0', "\u{fffd}")),
-        trace_id: Set(burial.held.trace_id.clone()),
-        state: Set(DEAD.to_owned()),
-        replay: Set(number(burial.held.lease.replay as usize)),
-        enqueued_at: Set(burial.held.enqueued_at),
-        died_at: Set(burial.died_at),
-        push_owed_since: Set(None),
-        decided_at: Set(None),
-        decided_by: Set(None),
-    }
-}
-
-/// Which of these jobs are dead letters under the replay number that they have now.
-///
-/// # Errors
-/// What the database says.
-pub async fn buried(db: &impl ConnectionTrait, leases: &[Lease]) -> Result<Vec<Uuid>, DbErr> {
-    let dead: Vec<(Uuid, i32)> = Entity::find()
-        .select_only()
-        .columns([Column::Id, Column::Replay])
-        .filter(Column::State.eq(DEAD))
-        .filter(Column::Id.is_in(leases.iter().map(|lease| lease.id)))
-        .into_tuple()
-        .all(db)
-        .await?;
-    let same = |lease: &&Lease| {
-        dead.iter()
-            .any(|(id, replay)| *id == lease.id && replay.unsigned_abs() == lease.replay)
-    };
-    Ok(leases.iter().filter(same).map(|lease| lease.id).collect())
-}
-
-/// How many dead letters of a queue nobody has dealt with.
-///
-/// # Errors
-/// What the database says.
-pub async fn count(db: &impl ConnectionTrait, queue: &str) -> Result<u64, DbErr> {
-    Entity::find()
-        .filter(Column::Queue.eq(queue))
-        .filter(Column::State.eq(DEAD))
-        .count(db)
-        .await
+/// Whether the queue can carry these bytes: text without NUL.
+#[must_use]
+pub fn as_text(payload: &[u8]) -> Option<&str> {
+    std::str::from_utf8(payload)
+        .ok()
+        .filter(|text| !text.contains('\0'))
 }

@@ -147,7 +147,10 @@ async fn by_level(
             ..filter.clone()
         };
         let after = after.filter(|Mark(figure, _)| usize::try_from(*figure) == Ok(at));
-        let found = by_id(&filter, after, Order::Desc).limit(left).all(db).await?;
+        let found = by_id(&filter, after, Order::Desc)
+            .limit(left)
+            .all(db)
+            .await?;
         entries.extend(with_anomalies(db, found).await?);
     }
     Ok(entries)
@@ -215,7 +218,9 @@ pub async fn overview(db: &impl ConnectionTrait) -> Result<Overview, DbErr> {
                    (SELECT anomaly_key, count(*) AS n FROM incidents \
                     WHERE status <> 'RESOLVED' GROUP BY anomaly_key) u \
                JOIN anomalies a ON a.key = u.anomaly_key GROUP BY a.level";
-    let rows = Row::find_by_statement(statement(backend, sql, [])).all(db).await?;
+    let rows = Row::find_by_statement(statement(backend, sql, []))
+        .all(db)
+        .await?;
     let mut overview = Overview::default();
     for row in rows {
         overview.unresolved[row.level as usize] += row.n;

@@ -66,7 +66,7 @@ impl Filter {
 }
 
 /// Without regard to case, and with nothing special in `text`.
-fn contains(column: impl ColumnTrait, text: &str) -> Expr {
+pub(super) fn contains(column: impl ColumnTrait, text: &str) -> Expr {
     let escaped = text
         .to_lowercase()
         .replace('\\', "\\\\")

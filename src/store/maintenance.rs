@@ -105,8 +105,21 @@ pub const OCCURRENCES: Prune = Prune {
           WHERE occurred_at < $1 AND COALESCE(ended_at, last_seen_at) < $1 ORDER BY id LIMIT $2)",
 };
 
+/// Dead letters, past their death and what was decided about them. One whose push is owed stays.
+pub const DEAD_LETTERS: Prune = Prune {
+    what: "dead letters",
+    sql: "DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters \
+          WHERE died_at < $1 AND COALESCE(decided_at, died_at) < $1 AND push_owed_since IS NULL \
+          ORDER BY died_at, id LIMIT $2)",
+};
+
 /// Everything else that grows.
 pub const REST: [Prune; 5] = [
+    Prune {
+        what: "deeds in the audit",
+        sql: "DELETE FROM audit WHERE id IN (SELECT id FROM audit \
+              WHERE at < $1 ORDER BY id LIMIT $2)",
+    },
     Prune {
         what: "notifications",
         sql: "DELETE FROM notifications WHERE id IN (SELECT id FROM notifications \
@@ -116,11 +129,6 @@ pub const REST: [Prune; 5] = [
         what: "repairs",
         sql: "DELETE FROM repairs WHERE id IN (SELECT id FROM repairs \
               WHERE repaired_at < $1 ORDER BY id LIMIT $2)",
-    },
-    Prune {
-        what: "dead letters",
-        sql: "DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters \
-              WHERE died_at < $1 ORDER BY id LIMIT $2)",
     },
     Prune {
         what: "incidents",

@@ -196,6 +196,7 @@ pub async fn give_up(db: &impl ConnectionTrait, id: Uuid, error: &str) -> Result
     let change = ActiveModel {
         id: Set(id),
         state: Set(State::GivenUp),
+        claimed_until: Set(None),
         error: Set(Some(error.to_owned())),
         ..Default::default()
     };

@@ -35,6 +35,7 @@ pub static EN: Text = Text {
     your_name_hint: "Goes with what you do, so that others know whom to ask.",
     optional: "optional",
     token_wrong: "That token is not known here. Check it, and try again.",
+    too_many: "Too many wrong tokens came from your address. Wait a minute; a right one is taken at any time.",
     signed_out: "You are signed out.",
     // Errors.
     not_found: "Not found",

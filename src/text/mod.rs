@@ -63,6 +63,7 @@ texts! {
     your_name_hint
     optional
     token_wrong
+    too_many
     signed_out
     not_found
     not_found_lead

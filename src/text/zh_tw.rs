@@ -35,6 +35,7 @@ pub static ZH_TW: Text = Text {
     your_name_hint: "會記在您的操作上，讓其他人知道該找誰。",
     optional: "選填",
     token_wrong: "沒有這個權杖，請確認後再試一次。",
+    too_many: "您的位址送出太多次錯誤的權杖，請等待一分鐘；正確的權杖隨時有效。",
     signed_out: "您已登出。",
     // Errors.
     not_found: "找不到",

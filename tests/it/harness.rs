@@ -11,8 +11,11 @@ use tocsin::config::{Config, Secret};
 use tocsin::context::Context;
 use tocsin::ingress::{Gate, Ingress, router, serve};
 use tocsin::jobs::QUEUES;
+use tocsin::queue::store::NewJob;
+use tocsin::store::rows::statement;
 use tocsin::time::Timestamp;
-use tocsin_workers::{fleet, recount, workers};
+use tocsin_workers::fleet::{self, Worker};
+use tocsin_workers::{recount, workers};
 use tokio::net::TcpListener;
 use tokio::sync::OwnedRwLockReadGuard;
 use tokio::task::JoinSet;
@@ -167,6 +170,7 @@ pub struct Harness {
     pub gate: Arc<Gate>,
     stop: CancellationToken,
     parts: JoinSet<()>,
+    fleet: (CancellationToken, JoinSet<()>),
     finished: bool,
     scratch: Scratch,
 }
@@ -178,6 +182,13 @@ impl Harness {
 
     /// With other settings than the defaults.
     pub async fn start_with(on: On, set: impl FnOnce(&mut Config)) -> Self {
+        let mut h = Self::without_workers(on, set).await;
+        h.work(workers(&h.context));
+        h
+    }
+
+    /// Without anybody who works.
+    pub async fn without_workers(on: On, set: impl FnOnce(&mut Config)) -> Self {
         let scratch = Scratch::new(on).await;
         let telegram = Telegram::start().await;
         let mut config = Config {
@@ -192,8 +203,6 @@ impl Harness {
         let mut parts = JoinSet::new();
         let gate = Arc::new(Gate::default());
         let url = serve_on_free_port(&context, &gate, &mut parts, &stop).await;
-        let fleet = fleet::run(workers(&context), stop.clone(), Duration::from_secs(5));
-        parts.spawn(fleet);
         Self {
             context,
             telegram,
@@ -202,9 +211,24 @@ impl Harness {
             gate,
             stop,
             parts,
+            fleet: (CancellationToken::new(), JoinSet::new()),
             finished: false,
             scratch,
         }
+    }
+
+    /// Starts these workers.
+    pub fn work(&mut self, workers: Vec<Worker>) {
+        let (stop, running) = &mut self.fleet;
+        running.spawn(fleet::run(workers, stop.clone(), Duration::from_secs(5)));
+    }
+
+    /// Stops the workers, as they stop to be replaced by another version.
+    pub async fn stop_working(&mut self) {
+        let (stop, running) = &mut self.fleet;
+        stop.cancel();
+        while running.join_next().await.is_some() {}
+        *stop = CancellationToken::new();
     }
 
     /// Runs what is queued until nothing is.
@@ -247,6 +271,7 @@ impl Harness {
         assert_eq!(self.sql(owed).await, 0, "messages are owed");
         let due = "SELECT count(*) FROM incidents WHERE tier_due_since IS NOT NULL";
         assert_eq!(self.sql(due).await, 0, "incidents are due for a tier");
+        self.stop_working().await;
         self.stop.cancel();
         while self.parts.join_next().await.is_some() {}
         self.finished = true;
@@ -255,6 +280,27 @@ impl Harness {
     /// Time passes, for the whole instance.
     pub fn advance(&self, by: Duration) {
         self.context.clock.advance(by);
+    }
+
+    /// Queues a dead letter's job once more as it was before it was replayed, as if whoever buried it had
+    /// died before it was removed.
+    pub async fn push_again_under_its_first_number(&self, letter: &Value) {
+        let job = NewJob {
+            queue: "ingest",
+            id: letter["id"].as_str().unwrap().parse().unwrap(),
+            payload: "{}".to_owned(),
+            ..NewJob::default()
+        };
+        match &self.scratch.redis {
+            Some(keys) => keys.add_unanswered(&job, 1),
+            None => {
+                let unanswered = "INSERT INTO jobs (id, queue, payload, run_at, enqueued_at, deliveries, \
+                                      lease_owner, lease_until) VALUES ($1, 'ingest', '{}', 0, 0, 1, 'gone', 0)";
+                let db = &self.context.db;
+                let sql = statement(db.backend(), unanswered, [job.id.into()]);
+                db.write().execute_raw(sql).await.unwrap();
+            }
+        }
     }
 
     /// Loses the jobs of a queue, as a Redis that lost its data would.
@@ -384,7 +430,7 @@ async fn serve_on_free_port(
     url
 }
 
-async fn answer(response: reqwest::Response) -> (u16, Value) {
+pub async fn answer(response: reqwest::Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
     (

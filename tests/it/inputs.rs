@@ -2,7 +2,7 @@
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tocsin::config::Secret;
+use tocsin::config::Tokens;
 
 use crate::harness::{Harness, firing, number};
 use crate::on_all;
@@ -125,8 +125,8 @@ on_all! {
 
     async fn a_wrong_or_missing_token_is_refused(on) {
         let h = Harness::start_with(on, |config| {
-            config.webhook_token = Some(Secret::from("hook"));
-            config.api_token = Some(Secret::from("api"));
+            config.webhook_token = Tokens::from("hook");
+            config.api_token = Tokens::from("api");
         })
         .await;
         let webhook = || h.http.post(format!("{}{WEBHOOK}", h.url)).body(r#"{"alerts":[]}"#);

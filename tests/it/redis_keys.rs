@@ -87,7 +87,8 @@ impl RedisKeys {
             0 => String::new(),
             n => format!(" r{n}"),
         };
-        let header = format!("{}{replay}", job.id.simple());
+        // Queued since the beginning of time: whatever is known of it is newer.
+        let header = format!("{} a1{replay}", job.id.simple());
         let script = redis::Script::new(ADD_UNANSWERED);
         let mut add = script.key(format!("{base}:stream"));
         add.arg(header).arg(&job.payload).arg(deliveries);

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
-    BenchArgs, HealthArgs, IncidentsArgs, QueuesArgs, Remote, RepairArgs, SimulateArgs,
+    AuditArgs, BenchArgs, DeadArgs, HealthArgs, IncidentsArgs, QueuesArgs, Remote, RepairArgs,
+    SimulateArgs,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -45,8 +46,12 @@ enum Command {
     Incidents(At<IncidentsArgs>),
     /// Record what was tried on an incident.
     Repair(At<RepairArgs>),
+    /// Look at jobs that could not be done; replay, edit or discard them.
+    Dead(At<DeadArgs>),
     /// Look at the queues, pause and resume them.
     Queues(At<QueuesArgs>),
+    /// List what operators did.
+    Audit(At<AuditArgs>),
     /// Post a storm of alerts to a running instance and see what comes out.
     Simulate(At<SimulateArgs>),
     /// Ask a process whether it can do its work.
@@ -97,7 +102,9 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Config(what) => admin::settings(&config()?, &what),
         Command::Incidents(at) => at.args.run(&at.remote).await,
         Command::Repair(at) => at.args.run(&at.remote).await,
+        Command::Dead(at) => at.args.run(&at.remote).await,
         Command::Queues(at) => at.args.run(&at.remote).await,
+        Command::Audit(at) => at.args.run(&at.remote).await,
         Command::Simulate(at) => at.args.run(&at.remote).await,
         Command::Health(args) => args.run(config).await,
         Command::Bench(args) => args.run().await,

@@ -51,7 +51,7 @@ impl Desk {
 /// It cannot go out now, or never.
 pub async fn handle(job: Notify, held: Data<Arc<Held>>, desk: Data<Desk>) -> Result<(), JobError> {
     let (db, token) = (&desk.context.db, Uuid::now_v7());
-    let Some((row, notifier, body)) = claim(&desk, job.notification, token).await? else {
+    let Some((row, notifier, body)) = claim(&desk, job.notification, &held, token).await? else {
         return Ok(());
     };
     match notifier.send(&body).await {
@@ -77,17 +77,24 @@ pub async fn handle(job: Notify, held: Data<Arc<Held>>, desk: Data<Desk>) -> Res
 /// Makes the message ours to send, in one transaction: its text is fixed at the first claim, from
 /// what holds at that moment; the anomaly's lock decides whether a rise is in it or has a message
 /// of its own. `None` if there is nothing to send.
-async fn claim(
-    desk: &Desk,
+async fn claim<'a>(
+    desk: &'a Desk,
     id: Uuid,
+    held: &Held,
     token: Uuid,
-) -> Result<Option<(Model, &dyn Notifier, String)>, JobError> {
+) -> Result<Option<(Model, &'a dyn Notifier, String)>, JobError> {
     let context = &desk.context;
     let tx = context.db.begin().await?;
     let Some(row) = notifications::lock(&tx, id).await? else {
         return Ok(None);
     };
-    if matches!(row.state, State::Sent | State::GivenUp) {
+    // Somebody wants what was given up to be sent after all if the job was replayed.
+    let is_wanted = match row.state {
+        State::Owed | State::Sending => true,
+        State::GivenUp => held.lease.replay > 0,
+        State::Sent => false,
+    };
+    if !is_wanted {
         return Ok(None);
     }
     let now = context.clock.of_store(maintenance::now(&tx).await?);

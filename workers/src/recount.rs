@@ -12,8 +12,9 @@ use tocsin::domain::frequency::{FrequencyStats, Window};
 use tocsin::jobs::{CalculateTier, JobError, Recount};
 use tocsin::queue::Push;
 use tocsin::queue::consumer::Held;
-use tocsin::store::maintenance::{self, OCCURRENCES, Prune, REST};
-use tocsin::store::{anomalies, incidents, notifications};
+use tocsin::queue::replay::{self, Unpushed};
+use tocsin::store::maintenance::{self, DEAD_LETTERS, OCCURRENCES, Prune, REST};
+use tocsin::store::{anomalies, dead_letters, incidents, notifications};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
@@ -25,6 +26,8 @@ const TOGETHER: i64 = 100;
 const OVERDUE: Duration = Duration::from_secs(60);
 /// At most so many at once.
 const PUSH_AT_MOST: u64 = 10_000;
+/// Of replays, at most so many in one round trip.
+const REPLAYS_AT_ONCE: u64 = 500;
 /// Rows that are pruned in one statement, and statements in one pass.
 const PRUNE: (i64, u32) = (1000, 200);
 
@@ -129,7 +132,27 @@ pub async fn push_overdue(context: &Context) -> Result<(), JobError> {
         .collect();
     let pushes = jobs.iter().map(|job| Push::new(job).id(job.incident));
     context.queues.push_all(pushes).await?;
-    push_owed(context, &messages).await
+    push_owed(context, &messages).await?;
+    push_replays(context, since).await
+}
+
+/// Pushes again what was replayed and may never have been pushed.
+async fn push_replays(context: &Context, since: Timestamp) -> Result<(), JobError> {
+    let (mut left, db) = (PUSH_AT_MOST, context.db.read());
+    while left > 0 {
+        let letters = dead_letters::overdue(db, since, REPLAYS_AT_ONCE.min(left)).await?;
+        if letters.is_empty() {
+            break;
+        }
+        let replays = letters.len();
+        tracing::warn!(replays, "pushing again what was replayed");
+        match replay::push(&context.queues, &context.db, &letters).await {
+            Ok(()) => left = left.saturating_sub(replays as u64),
+            Err(Unpushed::Queue(error)) => return Err(error.into()),
+            Err(Unpushed::Store(error)) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 async fn push_tiers(context: &Context, due: Vec<Uuid>) -> Result<(), JobError> {
@@ -150,6 +173,8 @@ pub async fn prune(context: &Context) -> Result<(), JobError> {
         .clock
         .of_store(maintenance::now(context.db.read()).await?);
     prune_one(context, OCCURRENCES, now.before(retention.occurrences.0)).await?;
+    let before = now.before(retention.dead_letters.0);
+    prune_one(context, DEAD_LETTERS, before).await?;
     for what in REST {
         prune_one(context, what, now.before(retention.rest.0)).await?;
     }

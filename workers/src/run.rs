@@ -158,7 +158,7 @@ fn print_welcome(config: &Config, address: SocketAddr) {
             String::new()
         }
     };
-    let header = token(config.webhook_token.is_some(), "TOCSIN_WEBHOOK_TOKEN");
+    let header = token(!config.webhook_token.is_empty(), "TOCSIN_WEBHOOK_TOKEN");
     let place = match address.port() {
         9099 => String::new(),
         port => format!("TOCSIN_URL=http://127.0.0.1:{port} "),

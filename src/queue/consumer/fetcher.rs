@@ -4,13 +4,14 @@
 //! time: what kills the next process has few companions that go unanswered once more with it, and
 //! only few healthy jobs ever come to be run alone, as suspects are.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use super::{Consumer, Held, InFlight, Patience, lease_end};
-use crate::queue::store::{Delivery, QueueError, SUSPECT_AFTER, WARY};
+use crate::queue::store::{Delivery, Lease, QueueError, SUSPECT_AFTER, WARY};
 use crate::store::dead_letters;
 
 /// How often expired leases are looked for; where some were found, there may be more at once.
@@ -165,7 +166,7 @@ impl Fetcher {
         }
         let buried = self.buried(&jobs).await;
         for held in jobs {
-            if buried.contains(&held.lease.id) {
+            if buried.contains(&held.lease) {
                 self.consumer.forget(held);
             } else if held.lease.is_poison() {
                 let times = held.lease.delivery - 1;
@@ -179,21 +180,22 @@ impl Fetcher {
         }
     }
 
-    /// Which of the redelivered jobs are dead letters already: their worker died between burying
-    /// and removing them. If the database cannot say, they are run: burying again changes nothing.
-    async fn buried(&self, jobs: &[Arc<Held>]) -> Vec<uuid::Uuid> {
-        let again: Vec<_> = jobs
+    /// Which of these jobs are dead letters already, or older than what people decided about them:
+    /// their worker died between burying and removing them. If the database cannot say, they are run:
+    /// done twice they change nothing, and what is older does not overwrite what is newer.
+    async fn buried(&self, jobs: &[Arc<Held>]) -> HashSet<Lease> {
+        let again: Vec<&Held> = jobs
             .iter()
-            .map(|j| j.lease)
-            .filter(|l| l.delivery > 1)
+            .map(Arc::as_ref)
+            .filter(|held| held.lease.delivery > 1 || held.lease.replay > 0)
             .collect();
         if again.is_empty() {
-            return Vec::new();
+            return HashSet::new();
         }
         let buried = dead_letters::buried(self.consumer.db.read(), &again).await;
         buried.unwrap_or_else(|error| {
             self.consumer.store_failed("look for dead letters", &error);
-            Vec::new()
+            HashSet::new()
         })
     }
 }

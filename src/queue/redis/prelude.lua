@@ -1,7 +1,7 @@
 -- Before every script. KEYS[1] is a queue's common prefix; all its keys share the hash tag in it.
 local base = KEYS[1]
 local stream, group = base .. ':stream', 'workers'
-local delayed, ids = base .. ':delayed', base .. ':ids'
+local delayed, ids, replays = base .. ':delayed', base .. ':ids', base .. ':replays'
 local READY, SUSPECT = ':ready', ':suspect'
 
 -- The server's clock in milliseconds.
@@ -57,6 +57,28 @@ end
 -- A job's header begins with its id.
 local function id_of(job)
   return string.sub(job, 1, 32)
+end
+
+-- How often the job was replayed, as its header says.
+local function replay_of(job)
+  local header = string.match(job, '^[^\n]*')
+  return tonumber(string.match(header, '^%x+ r(%d+)') or string.match(header, '^%x+ a%d+ r(%d+)')) or 0
+end
+
+-- Keeps the job's id; whether the job is to be queued: nothing is under its id, or what was left over
+-- from before it was replayed.
+local function keep_id(job)
+  local id, replay = id_of(job), replay_of(job)
+  local is_new = redis.call('SADD', ids, id) == 1
+  if not is_new and replay <= tonumber(redis.call('HGET', replays, id) or 0) then
+    return false
+  end
+  if replay > 0 then
+    redis.call('HSET', replays, id, replay)
+  elseif is_new then
+    redis.call('HDEL', replays, id)
+  end
+  return true
 end
 
 local function add(job, errors)

@@ -1,7 +1,7 @@
 -- ARGV: shift, then for each job: delay in ms, '1' if its id may be queued already, the job.
 for i = 2, #ARGV, 3 do
   local delay, named, job = tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2]
-  if named ~= '1' or redis.call('SADD', ids, id_of(job)) == 1 then
+  if named ~= '1' or keep_id(job) then
     if delay > 0 then
       add_later(now + delay, job, '')
     else

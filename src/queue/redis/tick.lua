@@ -5,7 +5,7 @@ if last and last >= tonumber(ARGV[3]) then
   return 0
 end
 redis.call('HSET', ticks, ARGV[2], ARGV[3])
-if redis.call('SADD', ids, id_of(ARGV[4])) == 1 then
+if keep_id(ARGV[4]) then
   add(ARGV[4], '')
 end
 return 1

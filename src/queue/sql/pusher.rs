@@ -1,5 +1,6 @@
 //! Pushes that wait at the same time are made durable together: one statement, one commit.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
@@ -18,6 +19,14 @@ const TOGETHER: usize = 64;
 const WAITING: usize = 1024;
 /// Statements at once on PostgreSQL. SQLite has one writer.
 const PUSHERS: usize = 2;
+
+/// What a replay finds under its id and with a lower number was left over: whoever buried it died
+/// before it was removed. Who holds it yet holds nothing any more.
+const REPLACE_OLDER: &str = "UPDATE SET queue = excluded.queue, payload = excluded.payload, \
+     trace_id = excluded.trace_id, run_at = excluded.run_at, enqueued_at = excluded.enqueued_at, \
+     replay = excluded.replay, attempt = 0, errors = NULL, deliveries = 0, lease_owner = NULL, \
+     lease_until = NULL \
+     WHERE jobs.replay < excluded.replay";
 
 struct Pending {
     jobs: Vec<NewJob>,
@@ -96,6 +105,21 @@ impl Pusher {
         &self,
         jobs: impl Iterator<Item = &'a NewJob> + Clone,
     ) -> Result<(), DbErr> {
+        let (mut replays, new): (Vec<_>, Vec<_>) = jobs.partition(|job| job.replay > 0);
+        if !replays.is_empty() {
+            // One statement may not replace a row twice: of an id the newest replay is pushed.
+            replays.sort_by_key(|job| (job.id, Reverse(job.replay)));
+            replays.dedup_by_key(|job| job.id);
+            self.insert_some(&replays, REPLACE_OLDER).await?;
+        }
+        if !new.is_empty() {
+            self.insert_some(&new, "NOTHING").await?;
+        }
+        Ok(())
+    }
+
+    async fn insert_some(&self, jobs: &[&NewJob], on_conflict: &str) -> Result<(), DbErr> {
+        let jobs = jobs.iter();
         let rows = Rows::new()
             .uuid("id", jobs.clone().map(|job| job.id))
             .text("queue", jobs.clone().map(|job| job.queue.to_owned()))
@@ -104,10 +128,12 @@ impl Pusher {
             .text_or_null("trace_id", jobs.clone().map(|job| job.trace_id.clone()))
             .int("replay", jobs.map(|job| i64::from(job.replay)));
         // In one order, so that pushes of the same ids wait for each other and never deadlock.
-        let sql = "INSERT INTO jobs (id, queue, payload, trace_id, run_at, enqueued_at, replay) \
-                   SELECT r.id, r.queue, r.payload, r.trace_id, {now} + r.delay, {now}, r.replay \
-                   FROM {rows} WHERE true ORDER BY r.id ON CONFLICT (id) DO NOTHING";
-        let sql = rows.statement(self.db.backend(), &at_store(&self.clock, sql), []);
+        let sql = format!(
+            "INSERT INTO jobs (id, queue, payload, trace_id, run_at, enqueued_at, replay) \
+             SELECT r.id, r.queue, r.payload, r.trace_id, {{now}} + r.delay, {{now}}, r.replay \
+             FROM {{rows}} WHERE true ORDER BY r.id ON CONFLICT (id) DO {on_conflict}"
+        );
+        let sql = rows.statement(self.db.backend(), &at_store(&self.clock, &sql), []);
         self.db.write().execute_raw(sql).await.map(drop)
     }
 }

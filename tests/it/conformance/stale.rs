@@ -112,6 +112,44 @@ conformance! {
         assert_eq!(bench.depth().await.in_flight, 0);
     }
 
+    async fn a_replay_is_queued_beside_what_was_left_over_and_pushed_once(bench) {
+        for named in [true, false] {
+            let first = NewJob { named, ..job(1) };
+            let replay = |n: u32| NewJob {
+                replay: n,
+                named: true,
+                payload: format!("{{\"replay\":{n}}}"),
+                ..first.clone()
+            };
+            bench.push(std::slice::from_ref(&first)).await;
+            let left_over = bench.fetch_one("a").await.lease;
+            bench.push(&[replay(1), replay(1)]).await;
+            bench.push(&[replay(1)]).await;
+            let held = bench.fetch_one("b").await;
+            assert_eq!((held.lease.id, held.lease.replay, held.lease.delivery), (first.id, 1, 1));
+            assert_eq!(held.payload, b"{\"replay\":1}");
+            bench.settle("a", left_over, Answer::Remove).await;
+            bench.push(&[NewJob { named: true, ..first.clone() }, replay(1)]).await;
+            assert_eq!(bench.fetch("c", 10).await, [], "the replay is held");
+            bench.settle("b", held.lease, again(SECOND)).await;
+            bench.push(&[NewJob { named: true, ..first.clone() }, replay(1)]).await;
+            assert_eq!(bench.fetch("c", 10).await, [], "the replay is delayed");
+            bench.advance(SECOND);
+            let held = bench.fetch_one("c").await.lease;
+            assert_eq!(held.replay, 1);
+            bench.push(&[replay(2)]).await;
+            bench.settle("c", held, Answer::Remove).await;
+            let second = bench.fetch_one("d").await.lease;
+            assert_eq!((second.replay, second.delivery), (2, 1));
+            bench.settle("d", second, Answer::Remove).await;
+            bench.push(&[NewJob { named: true, ..first }]).await;
+            let new = bench.fetch_one("e").await.lease;
+            assert_eq!(new.replay, 0, "nothing is queued under its id any more");
+            bench.settle("e", new, Answer::Remove).await;
+            assert_eq!(bench.depth().await, tocsin::queue::store::Depth::default());
+        }
+    }
+
     async fn an_answer_to_an_unknown_job_is_dropped(bench) {
         let pushed = bench.push_some(1).await;
         let id = uuid::Uuid::now_v7();

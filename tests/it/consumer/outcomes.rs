@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tocsin::jobs::JobError;
 use tocsin::queue::consumer::Held;
 use tocsin::queue::store::{FailedAttempt, Lease, Place};
-use tocsin::store::dead_letters::{Burial, bury};
+use tocsin::store::dead_letters::{Burial, Decision, Edit, bury, decide};
 use tocsin::time::Timestamp;
 
 use super::{BACKOFF, Errand, Log, Stage, until};
@@ -206,17 +206,21 @@ on_all! {
         stage.stop().await;
     }
 
-    async fn a_job_that_is_dead_under_its_replay_number_is_removed_and_not_run(on) {
+    async fn a_job_that_is_dead_or_older_than_what_was_decided_about_it_is_removed_and_not_run(on) {
         let mut stage = Stage::new(on).await;
         let buried = stage.push_unanswered(1, 1).await;
         let replayed = stage.push_replayed(2, 1, 1).await;
-        for (id, payload) in [(buried, "{\"n\":1}"), (replayed, "{\"n\":2}")] {
+        let left_over = stage.push_unanswered(4, 1).await;
+        let discarded = stage.push_unanswered(5, 1).await;
+        let dead_again = stage.push_replayed(6, 0, 1).await;
+        let dead = [(buried, 0), (replayed, 0), (left_over, 0), (discarded, 0), (dead_again, 1)];
+        for (id, replay) in dead {
             let held = Held {
-                lease: Lease { id, delivery: 1, replay: 0, place: Place::default() },
-                payload: payload.as_bytes().to_vec(),
+                lease: Lease { id, delivery: 1, replay, place: Place::default() },
+                payload: b"{}".to_vec(),
                 failed: Vec::new(),
                 trace_id: None,
-                enqueued_at: Timestamp(0),
+                enqueued_at: stage.context.clock.now(),
             };
             let burial = Burial {
                 queue: "errands",
@@ -226,6 +230,10 @@ on_all! {
                 died_at: Timestamp(0),
             };
             bury(stage.context.db.write(), &[burial]).await.unwrap();
+        }
+        let (db, now) = (stage.context.db.write(), stage.context.clock.now());
+        for (id, decision) in [(left_over, Decision::Replay), (discarded, Decision::Discard)] {
+            decide(db, id, decision, Edit::default(), "ann", now).await.unwrap().unwrap();
         }
         stage.push_unanswered(3, 1).await;
         let log = Log::new();
@@ -238,7 +246,50 @@ on_all! {
         let mut ran = log.entries();
         ran.sort_unstable();
         assert_eq!(ran, [2, 3], "what was replayed since, and what was never dead");
-        assert_eq!(stage.dead().await.len(), 2);
+        assert_eq!(stage.dead().await.len(), 5);
         stage.stop().await;
+    }
+
+    async fn what_was_left_over_overwrites_no_decision_and_a_new_push_of_its_id_does(on) {
+        let stage = Stage::new(on).await;
+        let (db, now) = (stage.context.db.write(), stage.context.clock.now());
+        let row = async || stage.dead().await.remove(0);
+        let die = async |replay: u32, enqueued_at: Timestamp, error: &str| {
+            let failed = [FailedAttempt { at: now, error: error.to_owned() }];
+            let held = Held {
+                lease: Lease { id: uuid::Uuid::from_u128(7), delivery: 1, replay, place: Place::default() },
+                payload: b"{}".to_vec(),
+                failed: Vec::new(),
+                trace_id: None,
+                enqueued_at,
+            };
+            let burial = Burial { queue: "errands", held: &held, reason: error, failed: &failed, died_at: now };
+            bury(db, &[burial, burial]).await.unwrap();
+        };
+        let decide = async |decision| {
+            let id = uuid::Uuid::from_u128(7);
+            decide(db, id, decision, Edit::default(), "ann", now).await.unwrap()
+        };
+        let pushed = now.before(Duration::from_secs(60));
+        die(0, pushed, "one").await;
+        die(0, pushed, "one").await;
+        let replayed = decide(Decision::Replay).await.unwrap();
+        assert_eq!((replayed.state.as_str(), replayed.replay, replayed.push_owed_since), ("replayed", 1, Some(now)));
+        assert!(decide(Decision::Replay).await.is_none(), "it is decided once");
+        die(0, pushed, "one").await;
+        assert_eq!(row().await, replayed, "who buried it lived on and buried it again");
+        die(1, now, "two").await;
+        let again = row().await;
+        assert_eq!((again.state.as_str(), again.replay, again.push_owed_since), ("dead", 1, None));
+        assert_eq!((again.attempts, again.reason.as_str()), (2, "two"));
+        let said: Vec<String> = errors(&again).into_iter().map(|attempt| attempt.error).collect();
+        assert_eq!(said, ["one", "two"], "it tells of what was before it was replayed");
+        assert_eq!(again.errors[1]["replay"], 1);
+        decide(Decision::Discard).await.unwrap();
+        die(1, now, "two").await;
+        assert_eq!(row().await.state, "discarded");
+        die(0, now.after(Duration::from_secs(60)), "three").await;
+        let anew = row().await;
+        assert_eq!((anew.state.as_str(), anew.replay, anew.reason.as_str()), ("dead", 1, "three"));
     }
 }

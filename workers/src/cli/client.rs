@@ -10,6 +10,7 @@ use serde_json::Value;
 use tocsin::config::Secret;
 
 use super::error::{Error, shown};
+use super::token;
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -17,6 +18,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long saying whether it is ready may take: an instance gives its own parts two seconds.
 const READY_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a download may take.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(3600);
 /// Items that the API gives on one page at most.
 const PAGE: usize = 200;
 
@@ -35,7 +38,7 @@ pub struct Remote {
         help_heading = "Instance"
     )]
     url: String,
-    /// The token of its API, if it asks for one
+    /// The token of its API, if it asks for one; TOCSIN_API_TOKEN_FILE names a file that holds it
     #[arg(
         long,
         env = "TOCSIN_API_TOKEN",
@@ -57,7 +60,8 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(remote: &Remote) -> anyhow::Result<Self> {
-        Self::at(&remote.url, remote.api_token.clone())
+        let token = token::of("TOCSIN_API_TOKEN", remote.api_token.as_ref())?;
+        Self::at(&remote.url, token)
     }
 
     /// A client of the instance at `url`.
@@ -163,6 +167,29 @@ impl Client {
         self.call(request).await
     }
 
+    /// Deletes one thing below `/api/v1`, and says something with that.
+    pub(super) async fn delete(&self, path: &[&str], body: &Value) -> Result<Value, Error> {
+        self.call(self.http.delete(self.url(path)).json(body)).await
+    }
+
+    /// Gets something below `/api/v1` that may be long: its body is not read yet.
+    pub(super) async fn download(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<Response, Error> {
+        let request = self.http.get(self.url(path)).query(query);
+        let request = request.timeout(DOWNLOAD_TIMEOUT);
+        let response = self.request(request, self.token.as_ref()).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        self.read(response, API_TOKEN).await?;
+        Err(Error::Unreadable {
+            base: self.instance(),
+        })
+    }
+
     /// Posts a webhook's body as Alertmanager does.
     pub(super) async fn post_webhook(
         &self,
@@ -183,15 +210,28 @@ impl Client {
 
     async fn send(
         &self,
-        mut request: RequestBuilder,
+        request: RequestBuilder,
         token: Option<&Secret>,
         how_to_pass_it: &str,
     ) -> Result<Value, Error> {
+        let response = self.request(request, token).await?;
+        self.read(response, how_to_pass_it).await
+    }
+
+    async fn request(
+        &self,
+        mut request: RequestBuilder,
+        token: Option<&Secret>,
+    ) -> Result<Response, Error> {
         if let Some(token) = token {
             request = request.bearer_auth(token.expose());
         }
         let failed = |error: reqwest::Error| Error::of_request(&error, &self.base);
-        let response: Response = request.send().await.map_err(failed)?;
+        request.send().await.map_err(failed)
+    }
+
+    async fn read(&self, response: Response, how_to_pass_it: &str) -> Result<Value, Error> {
+        let failed = |error: reqwest::Error| Error::of_request(&error, &self.base);
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.text().await.map_err(failed)?;
         if !status.is_success() {

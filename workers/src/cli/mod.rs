@@ -2,8 +2,10 @@
 //! benchmark, which starts its own.
 
 mod age;
+mod audit;
 mod bench;
 mod client;
+mod dead;
 mod error;
 mod fields;
 mod health;
@@ -13,9 +15,12 @@ mod queues;
 mod repair;
 mod simulate;
 mod table;
+mod token;
 
+pub use audit::AuditArgs;
 pub use bench::BenchArgs;
 pub use client::Remote;
+pub use dead::DeadArgs;
 pub use health::HealthArgs;
 pub use incidents::IncidentsArgs;
 pub use queues::QueuesArgs;

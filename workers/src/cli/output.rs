@@ -13,6 +13,18 @@ pub(super) fn print(text: &str) -> io::Result<()> {
     }
 }
 
+/// Prints a body as it comes. A reader that went away is no error.
+pub(super) async fn stream(mut response: reqwest::Response) -> anyhow::Result<()> {
+    while let Some(chunk) = response.chunk().await? {
+        let mut out = io::stdout().lock();
+        match out.write_all(&chunk).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
 /// Prints `value` as JSON, for programs.
 pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print(&serde_json::to_string_pretty(value)?)?;

@@ -22,6 +22,7 @@ use tocsin::time::Timestamp;
 
 use super::client::{Client, Remote};
 use super::output::{print, print_json};
+use super::token;
 use delivery::Sender;
 use found::Found;
 use report::{Report, Run};
@@ -92,7 +93,8 @@ impl SimulateArgs {
         };
         let mut storm = Storm::new(self.plan(), &run.namespace, run.seed, Timestamp::now());
         let stop = interrupt::on_ctrl_c();
-        let sender = Sender::new(client.clone(), self.webhook_token.clone(), stop.clone());
+        let token = token::of("TOCSIN_WEBHOOK_TOKEN", self.webhook_token.as_ref())?;
+        let sender = Sender::new(client.clone(), token, stop.clone());
         let tally = pace::post(&mut storm, &sender, &stop).await?;
         if tally.accepted == 0 {
             let why = tally.failure.as_deref().unwrap_or("nothing was sent");

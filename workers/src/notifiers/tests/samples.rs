@@ -99,7 +99,7 @@ pub(super) fn card(kind: Kind, level: Level) -> Card {
             first_seen: Some(OPENED),
             last_seen: Some(OPENED),
             total: 12,
-        pruned_total: 0,
+            pruned_total: 0,
             level,
             level_seq: 2,
             reason: why.map(str::to_owned),

@@ -1,0 +1,156 @@
+//! Failed sign-ins: how many came from where, and when that is too many.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// So many wrong tokens from one address are answered one by one,
+const MOST: u32 = 10;
+/// within so long from the first.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Addresses that are remembered at most; those that began longest ago are forgotten first.
+const ADDRESSES: usize = 10_000;
+/// How often the log tells of failed sign-ins at most.
+const TELL: Duration = Duration::from_secs(1);
+
+/// Wrong tokens by address. It bounds how fast one address can guess; it never stands in the way of
+/// a right token, so that nobody can lock out others who come from the same address.
+#[derive(Debug, Default)]
+pub(super) struct Attempts(Mutex<Book>);
+
+#[derive(Debug, Default)]
+struct Book {
+    /// How many, and when the first was.
+    failures: HashMap<IpAddr, (u32, Instant)>,
+    /// Addresses by their first. All windows are equally long, so they end in this order.
+    order: VecDeque<IpAddr>,
+    told: Option<Instant>,
+    untold: u64,
+}
+
+/// What a failed sign-in comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Failed {
+    /// The address has to wait so long.
+    pub(super) wait: Option<Duration>,
+    /// The log is to be told, and how many it was not told of since the last time.
+    pub(super) tell: Option<u64>,
+}
+
+impl Attempts {
+    /// Counts a wrong token.
+    pub(super) fn failed(&self, address: IpAddr, now: Instant) -> Failed {
+        let mut book = self.book();
+        let wait = book.count(network(address), now);
+        let is_told = book
+            .told
+            .is_some_and(|told| now.duration_since(told) < TELL);
+        let tell = if is_told {
+            book.untold += 1;
+            None
+        } else {
+            book.told = Some(now);
+            Some(std::mem::take(&mut book.untold))
+        };
+        Failed { wait, tell }
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Book {
+    fn count(&mut self, address: IpAddr, now: Instant) -> Option<Duration> {
+        while self
+            .oldest()
+            .is_some_and(|began| now.duration_since(began) >= WINDOW)
+        {
+            self.forget_oldest();
+        }
+        if !self.failures.contains_key(&address) {
+            if self.failures.len() >= ADDRESSES {
+                self.forget_oldest();
+            }
+            self.order.push_back(address);
+        }
+        let (failures, began) = self.failures.entry(address).or_insert((0, now));
+        *failures = failures.saturating_add(1);
+        (*failures > MOST).then(|| WINDOW.saturating_sub(now.duration_since(*began)))
+    }
+
+    fn oldest(&self) -> Option<Instant> {
+        let (_, began) = self.failures.get(self.order.front()?)?;
+        Some(*began)
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(address) = self.order.pop_front() {
+            self.failures.remove(&address);
+        }
+    }
+}
+
+/// Whoever has one address of IPv6 has all of its /64.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn after_ten_wrong_tokens_an_address_waits_until_a_minute_after_the_first() {
+        let (attempts, began) = (Attempts::default(), Instant::now());
+        let wait = |who: &str, after| {
+            let now = began + Duration::from_secs(after);
+            attempts.failed(address(who), now).wait
+        };
+        for n in 0..10 {
+            assert_eq!(wait("192.0.2.1", n), None);
+        }
+        assert_eq!(wait("192.0.2.1", 20), Some(Duration::from_secs(40)));
+        assert_eq!(wait("::ffff:192.0.2.1", 59), Some(Duration::from_secs(1)));
+        assert_eq!(wait("192.0.2.2", 59), None);
+        assert_eq!(wait("192.0.2.1", 60), None);
+        for n in 0..10 {
+            wait(&format!("2001:db8::{n}"), 60);
+        }
+        assert!(wait("2001:db8::ffff", 60).is_some());
+        assert_eq!(wait("2001:db8:0:1::1", 60), None);
+    }
+
+    #[test]
+    fn no_more_addresses_are_remembered_than_there_is_room_for() {
+        let (attempts, now) = (Attempts::default(), Instant::now());
+        for n in 0..ADDRESSES as u32 + 5 {
+            attempts.failed(IpAddr::V4(n.into()), now);
+        }
+        let book = attempts.book();
+        assert_eq!(
+            (book.failures.len(), book.order.len()),
+            (ADDRESSES, ADDRESSES)
+        );
+        assert!(!book.failures.contains_key(&address("0.0.0.4")));
+    }
+
+    #[test]
+    fn the_log_is_told_once_a_second_and_how_many_there_were() {
+        let (attempts, began) = (Attempts::default(), Instant::now());
+        let tell = |ms| {
+            let now = began + Duration::from_millis(ms);
+            attempts.failed(address("192.0.2.1"), now).tell
+        };
+        let told = [tell(0), tell(1), tell(2), tell(1000), tell(1001)];
+        assert_eq!(told, [Some(0), None, None, Some(2), None]);
+    }
+}

@@ -1,0 +1,111 @@
+//! Dead letters: listed, shown, exported, replayed and discarded.
+
+mod asked;
+mod decide;
+mod many;
+mod view;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use uuid::Uuid;
+
+use self::asked::{Asked, Asking};
+use self::view::View;
+use super::pages::Page;
+use super::{Ingress, Problem};
+use crate::context::Context;
+use crate::entity::dead_letters::Model;
+use crate::store::dead_letters::{self, Filter, Position, Summary};
+use crate::store::maintenance;
+use crate::time::Timestamp;
+pub(super) use decide::{discard, replay};
+pub(super) use many::{discard_many, replay_many};
+
+/// Letters of an export that are read at once, at most.
+const EXPORT: u64 = 200;
+
+pub(super) async fn list(
+    State(ingress): State<Ingress>,
+    asking: Asking,
+) -> Result<Json<Page<Summary>>, Problem> {
+    let asked = Asked::of(asking)?;
+    let (limit, before) = (asked.limit()?, asked.cursor()?);
+    let db = ingress.context.db.read();
+    let filter = asked.filter(now(&ingress.context).await?)?;
+    let found = dead_letters::list(db, &filter, before, limit + 1).await?;
+    Ok(Json(Page::new(found, limit, |letter| {
+        format!("{}.{}", letter.died_at.0, letter.id)
+    })))
+}
+
+pub(super) async fn show(
+    State(ingress): State<Ingress>,
+    Path(id): Path<String>,
+) -> Result<Json<View>, Problem> {
+    let letter = find(&ingress.context, parse(&id)?).await?;
+    Ok(Json(View::from(letter)))
+}
+
+/// One line of JSON for each letter. The first page is read before anything is answered, so that what
+/// cannot be read is told as a problem.
+pub(super) async fn export(
+    State(ingress): State<Ingress>,
+    asking: Asking,
+) -> Result<Response, Problem> {
+    let asked = Asked::of(asking)?;
+    asked.is_whole()?;
+    let filter = asked.filter(now(&ingress.context).await?)?;
+    let first = lines(&ingress.context, &filter, None).await?;
+    let rest = stream::try_unfold((ingress, filter, Some(first)), |state| async move {
+        let (ingress, filter, page) = state;
+        let Some((lines, last)) = page else {
+            return Ok(None);
+        };
+        let next = match last {
+            Some(last) => Some(self::lines(&ingress.context, &filter, Some(last)).await?),
+            None => None,
+        };
+        Ok::<_, sea_orm::DbErr>(Some((lines, (ingress, filter, next))))
+    });
+    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    Ok((kind, Body::from_stream(rest)).into_response())
+}
+
+/// A page of an export, and where it ended; nothing if that was the last.
+async fn lines(
+    context: &Context,
+    filter: &Filter,
+    before: Option<Position>,
+) -> Result<(Bytes, Option<Position>), sea_orm::DbErr> {
+    let letters = dead_letters::export(context.db.read(), filter, before, EXPORT).await?;
+    let last = letters.last().map(|letter| (letter.died_at, letter.id));
+    let mut lines = Vec::new();
+    for letter in letters {
+        let line = serde_json::to_vec(&View::from(letter));
+        lines.extend(line.map_err(|error| sea_orm::DbErr::Json(error.to_string()))?);
+        lines.push(b'\n');
+    }
+    Ok((lines.into(), last))
+}
+
+async fn now(context: &Context) -> Result<Timestamp, Problem> {
+    let now = maintenance::now(context.db.read()).await?;
+    Ok(context.clock.of_store(now))
+}
+
+async fn find(context: &Context, id: Uuid) -> Result<Model, Problem> {
+    let found = dead_letters::find(context.db.read(), id).await?;
+    found.ok_or_else(unknown)
+}
+
+fn parse(id: &str) -> Result<Uuid, Problem> {
+    id.parse().map_err(|_| unknown())
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("there is no such dead letter")
+}

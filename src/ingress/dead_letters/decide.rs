@@ -1,0 +1,192 @@
+//! Replaying and discarding one dead letter. Whoever comes second finds it decided.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::super::auth::Caller;
+use super::super::{Ingress, Problem, body};
+use super::{View, find, parse};
+use crate::context::Context;
+use crate::entity::dead_letters::Model;
+use crate::jobs::{QUEUES, check_payload};
+use crate::metrics::ByDecision;
+use crate::queue::replay;
+use crate::store::audit::{self, Actor};
+use crate::store::dead_letters::{self, DISCARDED, Decision, Edit, REPLAYED, as_text};
+use crate::store::maintenance;
+
+/// A replay as it is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Replay {
+    /// The payload that takes the place of the letter's own.
+    payload: Option<Box<RawValue>>,
+    operator: Option<String>,
+    /// The letter's `replay` as it was looked at.
+    replay: Option<i32>,
+}
+
+pub(in crate::ingress) async fn replay(
+    State(ingress): State<Ingress>,
+    Path(id): Path<String>,
+    Caller(mut actor): Caller,
+    body: Body,
+) -> Result<Json<View>, Problem> {
+    let (context, id) = (&ingress.context, parse(&id)?);
+    let asked: Replay = body::json_within(body, context.config.limits.body).await?;
+    actor.operator = asked.operator;
+    let before = find(context, id).await?;
+    let payload = asked.payload.map(|json| json.get().as_bytes().to_vec());
+    // What is edited is the letter that was just read.
+    let edit = Edit {
+        replay: asked.replay.or(payload.is_some().then_some(before.replay)),
+        payload,
+    };
+    check_replay(&before, edit.payload.as_deref())?;
+    let edited = edit.payload.clone();
+    let done = decide(context, &before, Decision::Replay, edit, &actor).await?;
+    if let Some(mut letter) = done {
+        let letters = std::slice::from_mut(&mut letter);
+        push(context, letters).await;
+        return Ok(Json(View::decided(letter, true)));
+    }
+    let letter = find(context, id).await?;
+    match letter.state.as_str() {
+        REPLAYED if edited.is_none_or(|payload| payload == letter.payload) => {
+            Ok(Json(View::decided(letter, false)))
+        }
+        REPLAYED => Err(conflict(format!(
+            "{} replayed it already, with another payload",
+            by(&letter)
+        ))),
+        DISCARDED => Err(conflict(format!("{} discarded it", by(&letter)))),
+        _ => Err(conflict(
+            "it died once more since it was looked at".to_owned(),
+        )),
+    }
+}
+
+/// Who discards it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct By {
+    operator: Option<String>,
+}
+
+pub(in crate::ingress) async fn discard(
+    State(ingress): State<Ingress>,
+    Path(id): Path<String>,
+    Caller(mut actor): Caller,
+    body: Body,
+) -> Result<Json<View>, Problem> {
+    let (context, id) = (&ingress.context, parse(&id)?);
+    let By { operator } = body::json(body).await?;
+    actor.operator = operator;
+    let before = find(context, id).await?;
+    let done = decide(context, &before, Decision::Discard, Edit::default(), &actor).await?;
+    if let Some(letter) = done {
+        return Ok(Json(View::decided(letter, true)));
+    }
+    let letter = find(context, id).await?;
+    match letter.state.as_str() {
+        DISCARDED => Ok(Json(View::decided(letter, false))),
+        _ => Err(conflict(format!("{} replayed it", by(&letter)))),
+    }
+}
+
+/// Whether the job can be pushed and, if a person wrote it, be done.
+fn check_replay(letter: &Model, edited: Option<&[u8]>) -> Result<(), Problem> {
+    match edited {
+        Some(payload) => check_payload(&letter.queue, payload).map_err(Problem::bad_request),
+        None if replay::can_be_pushed(&letter.queue, &letter.payload).is_some() => Ok(()),
+        None => Err(conflict(
+            "its payload is not text, so its job cannot be pushed as it is: replay it with another \
+             payload"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Decides, and writes down who did, in one transaction; `None` if it was decided already.
+async fn decide(
+    context: &Context,
+    before: &Model,
+    decision: Decision,
+    edit: Edit,
+    actor: &Actor,
+) -> Result<Option<Model>, Problem> {
+    let is_edited = edit.payload.is_some();
+    let tx = context.db.begin().await?;
+    let now = context.clock.of_store(maintenance::now(&tx).await?);
+    let by = name(actor);
+    let decided = dead_letters::decide(&tx, before.id, decision, edit, by, now).await?;
+    let Some(letter) = decided else {
+        return Ok(None);
+    };
+    let mut detail = json!({"queue": letter.queue, "replay": letter.replay});
+    if is_edited {
+        // The row has the payload that is run from now on; the audit keeps the one that was.
+        match as_text(&before.payload) {
+            Some(text) => detail["payload_before"] = text.into(),
+            None => detail["payload_before_base64"] = STANDARD.encode(&before.payload).into(),
+        }
+    }
+    let target = letter.id.to_string();
+    let deed = audit::Deed {
+        action: decision.action(),
+        target: &target,
+        detail,
+    };
+    audit::record(&tx, actor, deed, now).await?;
+    tx.commit().await?;
+    count(context, decision, std::slice::from_ref(&letter));
+    Ok(Some(letter))
+}
+
+/// Pushes what was replayed. If that fails it is owed, and recount pushes it.
+pub(super) async fn push(context: &Context, letters: &mut [Model]) {
+    match replay::push(&context.queues, &context.db, letters).await {
+        Ok(()) => {
+            for letter in letters {
+                letter.push_owed_since = None;
+            }
+        }
+        Err(error) => {
+            let replays = letters.len();
+            tracing::warn!(
+                replays,
+                "the push is owed, and recount will push it: {error}"
+            );
+        }
+    }
+}
+
+pub(super) fn count(context: &Context, decision: Decision, letters: &[Model]) {
+    for letter in letters {
+        if let Some(queue) = QUEUES.into_iter().find(|queue| *queue == letter.queue) {
+            let decision = decision.state();
+            let by = ByDecision { queue, decision };
+            context.metrics.decided.get_or_create(&by).inc();
+        }
+    }
+}
+
+/// Who decides: by their own account, else by their token.
+pub(super) fn name(actor: &Actor) -> &str {
+    actor.operator.as_deref().unwrap_or(&actor.token)
+}
+
+fn by(letter: &Model) -> &str {
+    letter.decided_by.as_deref().unwrap_or("somebody")
+}
+
+fn conflict(detail: String) -> Problem {
+    Problem::new(StatusCode::CONFLICT, detail)
+}

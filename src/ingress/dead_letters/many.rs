@@ -1,0 +1,207 @@
+//! Replaying and discarding many dead letters: in bounded steps, each letter once.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::auth::Caller;
+use super::super::{Ingress, Problem, body};
+use super::asked::Which;
+use super::decide::{count, name, push};
+use super::now;
+use crate::config::Span;
+use crate::context::Context;
+use crate::entity::dead_letters::Model;
+use crate::queue::replay::can_be_pushed;
+use crate::store::audit::{self, Actor};
+use crate::store::dead_letters::{self, DEAD, Decision, Filter};
+use crate::store::maintenance;
+use crate::time::Timestamp;
+
+/// Letters in one transaction, and in one request.
+const AT_ONCE: (u64, u64) = (500, 10_000);
+/// How long a request goes on.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Which letters, and what else there is to say.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Asked {
+    queue: Option<String>,
+    reason: Option<String>,
+    q: Option<String>,
+    older_than: Option<Span>,
+    #[serde(alias = "since")]
+    younger_than: Option<Span>,
+    /// Every letter, if nothing else says which.
+    all: bool,
+    operator: Option<String>,
+    /// A letter that was decided on since is left alone, though it died once more.
+    as_of: Option<Timestamp>,
+    /// Only say how many there are.
+    dry_run: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+pub(in crate::ingress) struct Done {
+    /// Letters that the filter finds, where nothing is to be done yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matching: Option<u64>,
+    /// Letters that this request decided on.
+    changed: u64,
+    /// Letters whose payload is not text: they can be replayed with another only.
+    skipped: u64,
+    /// Of the changed, those whose push is owed; recount will push them.
+    owed: u64,
+    /// Whether there may be more. The same request again, with `as_of`, goes on.
+    more: bool,
+    as_of: Timestamp,
+}
+
+pub(in crate::ingress) async fn replay_many(
+    State(ingress): State<Ingress>,
+    caller: Caller,
+    body: Body,
+) -> Result<Json<Done>, Problem> {
+    decide_many(&ingress.context, Decision::Replay, caller, body).await
+}
+
+pub(in crate::ingress) async fn discard_many(
+    State(ingress): State<Ingress>,
+    caller: Caller,
+    body: Body,
+) -> Result<Json<Done>, Problem> {
+    decide_many(&ingress.context, Decision::Discard, caller, body).await
+}
+
+async fn decide_many(
+    context: &Context,
+    decision: Decision,
+    Caller(mut actor): Caller,
+    body: Body,
+) -> Result<Json<Done>, Problem> {
+    let asked: Asked = body::json(body).await?;
+    actor.operator.clone_from(&asked.operator);
+    let is_dry = asked.dry_run;
+    let filter = asked.filter(now(context).await?)?;
+    let mut done = Done {
+        matching: None,
+        changed: 0,
+        skipped: 0,
+        owed: 0,
+        more: false,
+        as_of: filter.as_of.unwrap_or_default(),
+    };
+    if is_dry {
+        let db = context.db.read();
+        done.matching = Some(dead_letters::count_matching(db, &filter).await?);
+        return Ok(Json(done));
+    }
+    let began = Instant::now();
+    let mut after = None;
+    loop {
+        let page = dead_letters::matching(context.db.read(), &filter, after, AT_ONCE.0).await?;
+        let Some(last) = page.last() else {
+            break;
+        };
+        after = Some(*last);
+        let ids: Vec<Uuid> = page.iter().map(|(_, id)| *id).collect();
+        step(context, decision, &ids, &filter, &actor, &mut done).await?;
+        if done.changed >= AT_ONCE.1 || began.elapsed() >= PATIENCE {
+            done.more = true;
+            break;
+        }
+    }
+    Ok(Json(done))
+}
+
+/// One transaction's worth of letters, and their push.
+async fn step(
+    context: &Context,
+    decision: Decision,
+    ids: &[Uuid],
+    filter: &Filter,
+    actor: &Actor,
+    done: &mut Done,
+) -> Result<(), Problem> {
+    let mut ids = ids.to_vec();
+    if decision == Decision::Replay {
+        let payloads = dead_letters::payloads(context.db.read(), &ids).await?;
+        let can_be = |(id, queue, payload): &(Uuid, String, Vec<u8>)| {
+            can_be_pushed(queue, payload).map(|_| *id)
+        };
+        let replayable: HashSet<Uuid> = payloads.iter().filter_map(can_be).collect();
+        done.skipped += payloads.len().saturating_sub(replayable.len()) as u64;
+        ids.retain(|id| replayable.contains(id));
+    }
+    let mut letters = decide(context, decision, &ids, filter, actor).await?;
+    done.changed += letters.len() as u64;
+    if decision == Decision::Replay {
+        push(context, &mut letters).await;
+        let is_owed = |letter: &&Model| letter.push_owed_since.is_some();
+        done.owed += letters.iter().filter(is_owed).count() as u64;
+    }
+    Ok(())
+}
+
+/// Decides on those that are still dead, and writes down who did, in one transaction.
+async fn decide(
+    context: &Context,
+    decision: Decision,
+    ids: &[Uuid],
+    filter: &Filter,
+    actor: &Actor,
+) -> Result<Vec<Model>, Problem> {
+    let tx = context.db.begin().await?;
+    let now = context.clock.of_store(maintenance::now(&tx).await?);
+    let letters = dead_letters::decide_some(&tx, ids, decision, name(actor), now).await?;
+    if letters.is_empty() {
+        return Ok(letters);
+    }
+    let decided: Vec<Uuid> = letters.iter().map(|letter| letter.id).collect();
+    let detail = json!({
+        "queue": filter.queue, "reason": filter.reason, "q": filter.text,
+        "since": filter.since, "until": filter.until, "letters": decided,
+    });
+    let deed = audit::Deed {
+        action: decision.action(),
+        target: filter.queue.as_deref().unwrap_or("all queues"),
+        detail,
+    };
+    audit::record(&tx, actor, deed, now).await?;
+    tx.commit().await?;
+    count(context, decision, &letters);
+    Ok(letters)
+}
+
+impl Asked {
+    fn filter(self, now: Timestamp) -> Result<Filter, Problem> {
+        let as_of = self.as_of.unwrap_or(now).min(now);
+        let which = Which {
+            queue: self.queue,
+            reason: self.reason,
+            q: self.q,
+            older_than: self.older_than,
+            younger_than: self.younger_than,
+        };
+        // What an age means does not move while a request is repeated.
+        let filter = Filter {
+            state: Some(DEAD.to_owned()),
+            as_of: Some(as_of),
+            ..which.filter(as_of)?
+        };
+        if filter.is_everything() && !self.all {
+            return Err(Problem::bad_request(
+                "which ones? Name a queue, reason, q, older_than or younger_than; or say \"all\": true",
+            ));
+        }
+        Ok(filter)
+    }
+}

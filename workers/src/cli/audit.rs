@@ -1,0 +1,116 @@
+//! `tocsin audit`: what operators did.
+
+use clap::Args;
+use serde_json::Value;
+use tocsin::time::Timestamp;
+
+use super::age;
+use super::client::{Client, Remote};
+use super::fields::{members, or_dash, text, time};
+use super::output::{print, print_json};
+use super::table::{self, Look, cell, dim};
+
+/// Detail and target give way.
+const SHRINK: [(usize, u16); 2] = [(5, 10), (4, 36)];
+
+/// List what operators did, newest first
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Only by this token (as the list shows it), or by whoever called themselves so
+    #[arg(long)]
+    actor: Option<String>,
+    /// Only of this kind, for instance incident.resolve
+    #[arg(long)]
+    action: Option<String>,
+    /// Only done to this: an incident's id, an anomaly's key, a queue's name
+    #[arg(long)]
+    target: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl AuditArgs {
+    /// Asks the instance and prints what it answers.
+    ///
+    /// # Errors
+    /// The instance does not answer, or refuses the token.
+    pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
+        let query: Vec<_> = [
+            ("actor", self.actor),
+            ("action", self.action),
+            ("target", self.target),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect();
+        let deeds = Client::new(remote)?
+            .list(&["audit"], &query, self.limit)
+            .await?;
+        if self.json {
+            return print_json(&deeds);
+        }
+        if deeds.is_empty() {
+            eprintln!("No deeds.");
+            return Ok(());
+        }
+        print(&render(&deeds, Timestamp::now(), Look::of_stdout()))?;
+        Ok(())
+    }
+}
+
+fn render(deeds: &[Value], now: Timestamp, look: Look) -> String {
+    let mut table = look.table(&["AGE", "TOKEN", "OPERATOR", "ACTION", "TARGET", "DETAIL"]);
+    for deed in deeds {
+        let age = time(deed, "/at").map(|at| age::short(now.since(at)));
+        let detail: Vec<String> = members(deed, "/detail")
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        table.add_row(table::line(vec![
+            cell(&or_dash(age.unwrap_or_default())),
+            dim(&text(deed, "/actor")),
+            cell(&or_dash(text(deed, "/operator"))),
+            cell(&text(deed, "/action")),
+            cell(&text(deed, "/target")),
+            dim(&or_dash(detail.join(" "))),
+        ]));
+    }
+    look.render(table, &SHRINK)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn deeds_are_told_with_who_did_what_to_what() {
+        let deeds = [
+            json!({
+                "at": "2026-11-22T21:25:29.102Z", "actor": "operate:1a2b3c4d", "operator": "ann",
+                "action": "incident.repair", "target": "019aad2e-6d5e-7000-8000-00000000000a",
+                "detail": {"action": "restart_pod", "success": false}, "request_id": "r",
+            }),
+            json!({
+                "at": "2026-11-22T20:28:29.102Z", "actor": "anyone", "operator": null,
+                "action": "queue.pause", "target": "notify", "detail": {}, "request_id": null,
+            }),
+        ];
+        let now = Timestamp::parse("2026-11-22T21:28:29.102Z").unwrap();
+        let look = Look {
+            width: 120,
+            colour: false,
+        };
+        insta::assert_snapshot!(render(&deeds, now, look), @"
+        AGE  TOKEN             OPERATOR  ACTION           TARGET                                DETAIL
+        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        3m   operate:1a2b3c4d  ann       incident.repair  019aad2e-6d5e-7000-8000-00000000000a  action=restart_pod success=false
+        1h   anyone            -         queue.pause      notify                                -
+        ");
+    }
+}

@@ -1,0 +1,251 @@
+//! Replaying and discarding: letters by their ids, or all that filters find.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anyhow::{bail, ensure};
+use clap::Args;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::super::client::Client;
+use super::super::error::Error;
+use super::super::fields::{number, text};
+use super::super::output::print;
+use super::filters::Filters;
+
+/// What is to become of letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    Replay,
+    Discard,
+}
+
+impl Decision {
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Replay => "replay",
+            Self::Discard => "discard",
+        }
+    }
+
+    const fn done(self) -> &'static str {
+        match self {
+            Self::Replay => "replayed",
+            Self::Discard => "discarded",
+        }
+    }
+}
+
+/// Which letters.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// The letters' ids; or filters
+    #[arg(value_name = "ID")]
+    ids: Vec<Uuid>,
+    #[command(flatten)]
+    filters: Filters,
+    /// All that are dead
+    #[arg(long)]
+    all: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+impl Which {
+    pub(super) async fn decide(
+        self,
+        client: &Client,
+        decision: Decision,
+        operator: Option<String>,
+    ) -> anyhow::Result<()> {
+        let filters = self.filters.query();
+        let verb = decision.verb();
+        if self.ids.is_empty() {
+            ensure!(
+                self.all || !filters.is_empty(),
+                "which ones? Give ids (tocsin dead list shows them), filters such as --queue ingest \
+                 --since 1h, or --all"
+            );
+            return decide_many(client, decision, &filters, operator, self.yes).await;
+        }
+        ensure!(
+            filters.is_empty() && !self.all,
+            "{verb} takes ids or filters, not both"
+        );
+        decide_each(client, decision, &self.ids, operator.as_deref()).await
+    }
+}
+
+/// One after the other; what cannot be done does not keep the others from being done.
+async fn decide_each(
+    client: &Client,
+    decision: Decision,
+    ids: &[Uuid],
+    operator: Option<&str>,
+) -> anyhow::Result<()> {
+    let mut failed = 0;
+    for id in ids {
+        match decide_one(client, decision, *id, operator).await {
+            Ok(letter) => print(&told(decision, &letter))?,
+            Err(error) if ids.len() == 1 || error.is_passing() => return Err(error.into()),
+            Err(error) => {
+                failed += 1;
+                eprintln!("{id}: {error}");
+            }
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        _ => bail!("{failed} of {} were not {}", ids.len(), decision.done()),
+    }
+}
+
+async fn decide_one(
+    client: &Client,
+    decision: Decision,
+    id: Uuid,
+    operator: Option<&str>,
+) -> Result<Value, Error> {
+    let (id, body) = (id.to_string(), json!({"operator": operator}));
+    match decision {
+        Decision::Replay => {
+            let path = ["dead-letters", &id, "replay"];
+            client.post(&path, Some(&body), None).await
+        }
+        Decision::Discard => client.delete(&["dead-letters", &id], &body).await,
+    }
+}
+
+/// What was done to a letter, or had been done before.
+pub(super) fn told(decision: Decision, letter: &Value) -> String {
+    let (id, done) = (text(letter, "/id"), decision.done());
+    if letter["changed"].as_bool() == Some(false) {
+        let by = text(letter, "/decided_by");
+        let by = if by.is_empty() { "somebody" } else { &by };
+        return format!("{id} was {done} before, by {by}.");
+    }
+    if !letter["push_owed_since"].is_null() {
+        return format!("{id} is {done}; the queue is away, it will run within minutes.");
+    }
+    format!("{id} is {done}.")
+}
+
+async fn decide_many(
+    client: &Client,
+    decision: Decision,
+    filters: &[(&'static str, String)],
+    operator: Option<String>,
+    yes: bool,
+) -> anyhow::Result<()> {
+    let path = ["dead-letters", decision.verb()];
+    let mut body: Value = filters
+        .iter()
+        .map(|(name, value)| (*name, value.clone()))
+        .collect();
+    body["operator"] = operator.into();
+    body["all"] = filters.is_empty().into();
+    let mut asking = body.clone();
+    asking["dry_run"] = true.into();
+    let found = client.post(&path, Some(&asking), None).await?;
+    let matching = number(&found, "/matching").unwrap_or_default();
+    if matching == 0 {
+        eprintln!("No dead letters match.");
+        return Ok(());
+    }
+    // A replay harms nothing that was done; what is discarded is not run any more.
+    let is_harmless = decision == Decision::Replay && !filters.is_empty();
+    if !yes && !is_harmless && !is_wanted(decision, matching)? {
+        eprintln!("Nothing was {}.", decision.done());
+        return Ok(());
+    }
+    body["as_of"] = found["as_of"].clone();
+    let (mut changed, mut skipped, mut owed) = (0, 0, 0);
+    loop {
+        let done = client.post(&path, Some(&body), None).await?;
+        let count = |pointer| number(&done, pointer).unwrap_or_default();
+        changed += count("/changed");
+        owed += count("/owed");
+        skipped = skipped.max(count("/skipped"));
+        if done["more"] != true {
+            break;
+        }
+        eprintln!("{changed} are {}, going on …", decision.done());
+    }
+    print(&summary(decision, changed, skipped, owed))?;
+    Ok(())
+}
+
+/// Asks a person.
+fn is_wanted(decision: Decision, letters: i64) -> anyhow::Result<bool> {
+    let verb = decision.verb();
+    let what = letters_of(letters);
+    ensure!(
+        io::stdin().is_terminal() && io::stderr().is_terminal(),
+        "to {verb} {what} without being asked, say --yes"
+    );
+    eprint!("{} {what}? [y/N] ", capitalised(verb));
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
+}
+
+fn summary(decision: Decision, changed: i64, skipped: i64, owed: i64) -> String {
+    let mut lines = vec![match changed {
+        1 => format!("1 dead letter is {}.", decision.done()),
+        n => format!("{n} dead letters are {}.", decision.done()),
+    }];
+    if owed > 0 {
+        lines.push(format!(
+            "The queue is away; {owed} of them will run within minutes."
+        ));
+    }
+    if skipped > 0 {
+        lines.push(format!(
+            "{} stay: a payload that is not text can be replayed with another one only. See them: \
+             tocsin dead list",
+            letters_of(skipped)
+        ));
+    }
+    lines.join("\n")
+}
+
+fn letters_of(letters: i64) -> String {
+    match letters {
+        1 => "1 dead letter".to_owned(),
+        n => format!("{n} dead letters"),
+    }
+}
+
+fn capitalised(verb: &str) -> String {
+    let mut chars = verb.chars();
+    let first = chars.next().map(|c| c.to_ascii_uppercase());
+    first.into_iter().chain(chars).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_done_is_told_with_what_was_not() {
+        insta::assert_snapshot!(summary(Decision::Replay, 312, 3, 12), @"
+        312 dead letters are replayed.
+        The queue is away; 12 of them will run within minutes.
+        3 dead letters stay: a payload that is not text can be replayed with another one only. See them: tocsin dead list
+        ");
+        insta::assert_snapshot!(summary(Decision::Discard, 1, 0, 0), @"1 dead letter is discarded.");
+        let before = json!({"id": "x", "changed": false, "decided_by": "ann"});
+        assert_eq!(
+            told(Decision::Discard, &before),
+            "x was discarded before, by ann."
+        );
+        let owed =
+            json!({"id": "x", "changed": true, "push_owed_since": "2026-11-22T21:28:29.102Z"});
+        assert_eq!(
+            told(Decision::Replay, &owed),
+            "x is replayed; the queue is away, it will run within minutes."
+        );
+    }
+}

@@ -1,0 +1,233 @@
+//! Giving a dead letter another payload: in an editor, or from a file.
+
+use std::env;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::super::client::Client;
+use super::super::output::print;
+use super::decide::{Decision, told};
+
+/// Edits the letter's payload and replays it. The letter must still be as it was when the editor opened.
+pub(super) async fn edit(
+    client: &Client,
+    id: Uuid,
+    payload: Option<&Path>,
+    operator: Option<String>,
+) -> anyhow::Result<()> {
+    let name = id.to_string();
+    let letter = client.get(&["dead-letters", &name], &[]).await?;
+    let state = letter["state"].as_str().unwrap_or_default();
+    ensure!(
+        state == "dead",
+        "{id} is {state}: only a dead letter can be replayed"
+    );
+    let Some(text) = payload.map_or_else(|| in_editor(&letter, id), read)? else {
+        eprintln!("Nothing was changed, so nothing is replayed. As it is: tocsin dead replay {id}");
+        return Ok(());
+    };
+    match replay(client, &letter, &text.text, operator).await {
+        Ok(letter) => {
+            text.forget();
+            print(&told(Decision::Replay, &letter))?;
+            Ok(())
+        }
+        Err(error) => Err(error.context(text.kept(id))),
+    }
+}
+
+async fn replay(
+    client: &Client,
+    letter: &Value,
+    text: &str,
+    operator: Option<String>,
+) -> anyhow::Result<Value> {
+    let payload: Value = serde_json::from_str(text).context("the payload is not JSON")?;
+    let body = json!({"payload": payload, "operator": operator, "replay": letter["replay"]});
+    let id = letter["id"].as_str().unwrap_or_default();
+    let path = ["dead-letters", id, "replay"];
+    Ok(client.post(&path, Some(&body), None).await?)
+}
+
+/// What was written, and where it stays if it is refused.
+struct Written {
+    text: String,
+    file: Option<PathBuf>,
+}
+
+impl Written {
+    fn forget(&self) {
+        if let Some(file) = &self.file {
+            // Left behind it does no harm.
+            let _ = fs::remove_file(file);
+        }
+    }
+
+    /// What to do with what was refused.
+    fn kept(&self, id: Uuid) -> String {
+        match &self.file {
+            Some(file) => {
+                let file = file.display();
+                format!(
+                    "not replayed; what you wrote is in {file}: correct it, then tocsin dead edit {id} \
+                     --payload {file}"
+                )
+            }
+            None => "not replayed".to_owned(),
+        }
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<Option<Written>> {
+    let text = if file == Path::new("-") {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        fs::read_to_string(file)
+    };
+    let text = text.with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(Some(Written { text, file: None }))
+}
+
+/// What the person makes of it; nothing if that is what it was.
+fn in_editor(letter: &Value, id: Uuid) -> anyhow::Result<Option<Written>> {
+    let draft = format!("{:#}\n", draft(letter));
+    let file = env::temp_dir().join(format!("tocsin-{id}-{}.json", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    options
+        .open(&file)
+        .and_then(|mut file| file.write_all(draft.as_bytes()))
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    let editor = ["VISUAL", "EDITOR"]
+        .into_iter()
+        .filter_map(|name| env::var(name).ok())
+        .find(|editor| !editor.trim().is_empty())
+        .unwrap_or_else(|| "vi".to_owned());
+    // It may be a command with arguments, as other programs take it.
+    let status = Command::new("sh")
+        .args(["-c", &format!("{editor} \"$1\""), "sh"])
+        .arg(&file)
+        .status();
+    let ended_well = status.as_ref().is_ok_and(std::process::ExitStatus::success);
+    let text = fs::read_to_string(&file).unwrap_or_default();
+    let written = Written {
+        text,
+        file: Some(file),
+    };
+    if !ended_well || written.text == draft {
+        written.forget();
+    }
+    ensure!(
+        ended_well,
+        "the editor {editor:?} failed: set EDITOR, or give the payload with --payload FILE"
+    );
+    Ok(Some(written).filter(|written| written.text != draft))
+}
+
+/// What the editor opens with: the payload; or, for what was rejected, the alert that it could be.
+fn draft(letter: &Value) -> Value {
+    let text = || letter["payload_text"].clone();
+    let mut payload = letter.get("payload").cloned().unwrap_or_else(text);
+    let raw = payload
+        .pointer("/content/rejected/raw")
+        .and_then(Value::as_str);
+    let sent: Option<Value> = raw.and_then(|raw| serde_json::from_str(raw).ok());
+    if let Some(sent) = sent.filter(Value::is_object) {
+        payload["content"] = json!({"alert": alert(&sent, &letter["id"])});
+    }
+    payload
+}
+
+/// An alert in our terms, as far as what was sent tells; with the label that it must have.
+fn alert(sent: &Value, id: &Value) -> Value {
+    let texts = |name: &str| {
+        let members = sent[name].as_object().into_iter().flatten();
+        let texts = members.filter(|(_, value)| value.is_string());
+        texts
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect::<serde_json::Map<_, _>>()
+    };
+    let mut labels = texts("labels");
+    labels.entry("alertname").or_insert_with(|| json!(""));
+    let is_resolved = sent["status"] == "resolved";
+    let given = |name: &str| sent[name].as_str().filter(|text| !text.is_empty());
+    let mut alert = json!({
+        "status": if is_resolved { "resolved" } else { "firing" },
+        "labels": labels,
+        "annotations": texts("annotations"),
+        "fingerprint": given("fingerprint").map_or_else(|| id.clone(), Value::from),
+    });
+    let ours = [
+        ("starts_at", "startsAt"),
+        ("ends_at", "endsAt"),
+        ("generator_url", "generatorURL"),
+    ];
+    for (ours, theirs) in ours {
+        let known = given(theirs).filter(|text| !text.starts_with("0001-"));
+        if let Some(text) = known.filter(|_| ours != "ends_at" || is_resolved) {
+            alert[ours] = text.into();
+        }
+    }
+    alert
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_rejected_is_edited_as_the_alert_that_it_could_be() {
+        let raw = json!({
+            "status": "firing", "labels": {"job": "checkout", "n": 7}, "startsAt": "2026-11-22T21:25:28Z",
+            "endsAt": "0001-01-01T00:00:00Z", "annotations": {"summary": "5% fail"}, "generatorURL": "",
+        });
+        let letter = json!({
+            "id": "019aad2e-6d5e-7000-8000-00000000000a",
+            "payload": {
+                "source": "alertmanager", "received_at": "2026-11-22T21:25:29.102Z",
+                "content": {"rejected": {"reason": "the alert has no alertname", "raw": raw.to_string()}},
+            },
+        });
+        let draft = draft(&letter);
+        insta::assert_snapshot!(format!("{draft:#}"), @r#"
+        {
+          "content": {
+            "alert": {
+              "annotations": {
+                "summary": "5% fail"
+              },
+              "fingerprint": "019aad2e-6d5e-7000-8000-00000000000a",
+              "labels": {
+                "alertname": "",
+                "job": "checkout"
+              },
+              "starts_at": "2026-11-22T21:25:28Z",
+              "status": "firing"
+            }
+          },
+          "received_at": "2026-11-22T21:25:29.102Z",
+          "source": "alertmanager"
+        }
+        "#);
+        let named = draft
+            .to_string()
+            .replace("\"alertname\":\"\"", "\"alertname\":\"A\"");
+        tocsin::jobs::check_payload("ingest", named.as_bytes()).unwrap();
+        tocsin::jobs::check_payload("ingest", draft.to_string().as_bytes()).unwrap_err();
+    }
+
+    #[test]
+    fn what_is_no_alert_is_edited_as_it_is() {
+        let payload = json!({"content": {"rejected": {"raw": "7"}}});
+        assert_eq!(draft(&json!({"payload": payload})), payload);
+        assert_eq!(draft(&json!({"payload_text": "x"})), json!("x"));
+    }
+}

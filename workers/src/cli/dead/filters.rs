@@ -1,0 +1,62 @@
+//! Which dead letters.
+
+use clap::Args;
+use tocsin::jobs::QUEUES;
+
+/// What tells letters apart.
+#[derive(Debug, Default, Args)]
+pub(super) struct Filters {
+    /// Only of this queue
+    #[arg(long, value_parser = QUEUES)]
+    queue: Option<String>,
+    /// Only with this text in the reason
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Only with this text in the payload or the reason
+    #[arg(long, value_name = "TEXT")]
+    text: Option<String>,
+    /// Only what died within this time, for instance 1h or 7d
+    #[arg(long, value_name = "AGE")]
+    since: Option<String>,
+    /// Only what died longer ago than this
+    #[arg(long, value_name = "AGE")]
+    older_than: Option<String>,
+}
+
+impl Filters {
+    /// As the API spells them.
+    pub(super) fn query(&self) -> Vec<(&'static str, String)> {
+        [
+            ("queue", &self.queue),
+            ("reason", &self.reason),
+            ("q", &self.text),
+            ("younger_than", &self.since),
+            ("older_than", &self.older_than),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.clone()?)))
+        .collect()
+    }
+}
+
+/// In which state letters are looked for.
+#[derive(Debug, Args)]
+pub(super) struct State {
+    /// Only in this state
+    #[arg(long, default_value = "dead", value_parser = ["dead", "replayed", "discarded", "all"])]
+    state: String,
+}
+
+impl State {
+    pub(super) fn query(&self) -> Vec<(&'static str, String)> {
+        match self.state.as_str() {
+            "dead" => Vec::new(),
+            state => vec![("state", state.to_owned())],
+        }
+    }
+
+    /// Whether letters in several states are looked for.
+    pub(super) fn is_mixed(&self) -> bool {
+        self.state == "all"
+    }
+}

@@ -1,0 +1,238 @@
+use clap::Parser;
+use serde_json::{Value, json};
+use tocsin::time::Timestamp;
+use wiremock::matchers::{body_partial_json, method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(flatten)]
+    remote: Remote,
+    #[command(flatten)]
+    args: DeadArgs,
+}
+
+const NOW: Timestamp = Timestamp(1_795_382_909_102);
+const ID: &str = "019aad2e-6d5e-7000-8000-00000000000a";
+
+async fn run(server: &MockServer, line: &[&str]) -> anyhow::Result<()> {
+    let uri = server.uri();
+    let line = [&["dead", "--url", uri.as_str()], line].concat();
+    let cli = Cli::try_parse_from(line)?;
+    cli.args.run(&cli.remote).await
+}
+
+fn letters() -> Vec<Value> {
+    vec![
+        json!({
+            "id": ID, "queue": "ingest", "state": "dead", "attempts": 1, "replay": 0,
+            "reason": "the alert has no alertname", "died_at": "2026-11-22T21:25:29.102Z",
+        }),
+        json!({
+            "id": "019aad2e-6d5e-7000-8000-00000000000b", "queue": "notify", "state": "replayed",
+            "attempts": 200, "died_at": "2026-11-20T21:25:29.102Z",
+            "reason": "failed 200 times, the last time: the provider\u{1b}[2J does not answer: it took too long",
+        }),
+    ]
+}
+
+fn look(width: u16) -> Look {
+    Look {
+        width,
+        colour: false,
+    }
+}
+
+#[test]
+fn the_list_reads_well_at_80_and_at_120_columns() {
+    insta::assert_snapshot!(list::render(&letters(), NOW, false, look(80)), @"
+    DIED  QUEUE   TRIES  REASON                 ID
+    ────────────────────────────────────────────────────────────────────────────────
+    3m    ingest      1  the alert has no ale…  019aad2e-6d5e-7000-8000-00000000000a
+    2d    notify    200  failed 200 times, th…  019aad2e-6d5e-7000-8000-00000000000b
+    ");
+    insta::assert_snapshot!(list::render(&letters(), NOW, true, look(120)), @"
+    DIED  STATE     QUEUE   TRIES  REASON                                               ID
+    ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    3m    dead      ingest      1  the alert has no alertname                           019aad2e-6d5e-7000-8000-00000000000a
+    2d    replayed  notify    200  failed 200 times, the last time: the provider [2J …  019aad2e-6d5e-7000-8000-00000000000b
+    ");
+}
+
+#[test]
+fn a_letter_says_what_happened_and_what_can_be_done() {
+    let mut letter = letters()[0].clone();
+    letter["trace_id"] = json!("4bf92f3577b34da6a3ce929d0e0e4736");
+    letter["enqueued_at"] = json!("2026-11-22T21:25:29.100Z");
+    letter["replay"] = json!(1);
+    letter["attempts"] = json!(2);
+    letter["decided_at"] = json!("2026-11-22T21:25:29.100Z");
+    letter["decided_by"] = json!("ann");
+    letter["errors"] = json!([
+        {"at": "2026-11-22T19:25:29.102Z", "error": "the alert has no alertname"},
+        {"at": "2026-11-22T21:25:29.102Z", "error": "the alert has no alertname", "replay": 1},
+    ]);
+    letter["payload"] = json!({
+        "source": "alertmanager",
+        "content": {"rejected": {"raw": "{\"labels\":{\"job\":\"checkout\\u001b\"}}", "reason": "the alert has no alertname"}},
+    });
+    insta::assert_snapshot!(show::render(&letter, NOW, look(80)), @r#"
+    the alert has no alertname
+      id        019aad2e-6d5e-7000-8000-00000000000a
+      queue     ingest
+      state     dead once more, after it was decided on by ann, 2026-11-22T21:25:29.100Z
+      pushed    2026-11-22T21:25:29.100Z (3m ago)
+      died      2026-11-22T21:25:29.102Z (3m ago)
+      replays   1
+      trace     4bf92f3577b34da6a3ce929d0e0e4736
+      attempts  2
+
+    WHEN                      AGO  REPLAY  ERROR
+    ─────────────────────────────────────────────────────────────────
+    2026-11-22T19:25:29.102Z  2h        -  the alert has no alertname
+    2026-11-22T21:25:29.102Z  3m        1  the alert has no alertname
+
+    payload
+    {
+      "content": {
+        "rejected": {
+          "raw": "{\"labels\":{\"job\":\"checkout\u001b\"}}",
+          "reason": "the alert has no alertname"
+        }
+      },
+      "source": "alertmanager"
+    }
+
+    Run it again: tocsin dead replay 019aad2e-6d5e-7000-8000-00000000000a
+    With another payload: tocsin dead edit 019aad2e-6d5e-7000-8000-00000000000a
+    Let it stay dead: tocsin dead discard 019aad2e-6d5e-7000-8000-00000000000a
+    "#);
+}
+
+#[test]
+fn a_letter_that_is_no_json_is_shown_as_far_as_it_can_be_read() {
+    let letter = json!({
+        "id": ID, "queue": "tier", "state": "discarded", "decided_by": "bob", "reason": "the payload cannot be read",
+        "decided_at": "2026-11-22T21:25:29.102Z", "attempts": 0, "errors": [],
+        "payload_text": "\u{fffd}\u{1b}x", "payload_base64": "/xt4",
+    });
+    insta::assert_snapshot!(show::render(&letter, NOW, look(80)), @"
+    the payload cannot be read
+      id        019aad2e-6d5e-7000-8000-00000000000a
+      queue     tier
+      state     discarded by bob, 2026-11-22T21:25:29.102Z (3m ago)
+      attempts  0
+
+    payload, which is no JSON (--json has its bytes)
+    ��x
+    ");
+}
+
+#[tokio::test]
+async fn what_a_filter_finds_is_replayed_until_no_more_is_left() {
+    let server = MockServer::start().await;
+    let (at, asked) = (
+        "2026-11-22T21:25:29.102Z",
+        json!({"queue": "ingest", "younger_than": "1h"}),
+    );
+    let answer = |body: Value| ResponseTemplate::new(200).set_body_json(body);
+    let request = || Mock::given(method("POST")).and(path("/api/v1/dead-letters/replay"));
+    request()
+        .and(body_partial_json(json!({"dry_run": true})))
+        .and(body_partial_json(asked.clone()))
+        .respond_with(answer(json!({"matching": 3, "as_of": at})))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let going_on = json!({"as_of": at, "operator": "kim", "all": false});
+    request()
+        .and(body_partial_json(going_on.clone()))
+        .and(body_partial_json(asked))
+        .respond_with(answer(json!({"changed": 2, "more": true, "as_of": at})))
+        .up_to_n_times(1)
+        .expect(1)
+        .mount(&server)
+        .await;
+    request()
+        .and(body_partial_json(going_on))
+        .respond_with(answer(json!({"changed": 1, "more": false})))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let line = [
+        "replay",
+        "--queue",
+        "ingest",
+        "--since",
+        "1h",
+        "--operator",
+        "kim",
+    ];
+    run(&server, &line).await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_discarded_unasked_and_nothing_without_saying_which() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .and(body_partial_json(json!({"dry_run": true})))
+        .respond_with(
+            ResponseTemplate::new(200).set_body_json(json!({"matching": 3, "as_of": "x"})),
+        )
+        .expect(1)
+        .mount(&server)
+        .await;
+    let told = run(&server, &["discard", "--queue", "ingest"])
+        .await
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        told,
+        "to discard 3 dead letters without being asked, say --yes"
+    );
+    let told = run(&server, &["replay"]).await.unwrap_err().to_string();
+    assert!(told.starts_with("which ones?"), "{told}");
+    let told = run(&server, &["replay", ID, "--queue", "ingest"])
+        .await
+        .unwrap_err()
+        .to_string();
+    assert_eq!(told, "replay takes ids or filters, not both");
+    assert!(run(&server, &["replay", "--queue", "ingst"]).await.is_err());
+}
+
+#[tokio::test]
+async fn an_edited_payload_is_sent_with_the_number_of_what_was_read() {
+    let server = MockServer::start().await;
+    let letter = json!({"id": ID, "state": "dead", "replay": 2, "payload": {"incident": 7}});
+    Mock::given(method("GET"))
+        .and(path(format!("/api/v1/dead-letters/{ID}")))
+        .respond_with(ResponseTemplate::new(200).set_body_json(&letter))
+        .mount(&server)
+        .await;
+    Mock::given(method("POST"))
+        .and(path(format!("/api/v1/dead-letters/{ID}/replay")))
+        .and(body_partial_json(
+            json!({"replay": 2, "payload": {"incident": 8}}),
+        ))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({"id": ID, "changed": true})))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let file = std::env::temp_dir().join(format!("tocsin-test-{}.json", Uuid::now_v7()));
+    std::fs::write(&file, "{\"incident\": 8}").unwrap();
+    let name = file.to_str().unwrap();
+    run(&server, &["edit", ID, "--payload", name])
+        .await
+        .unwrap();
+    std::fs::write(&file, "{").unwrap();
+    let told = run(&server, &["edit", ID, "--payload", name])
+        .await
+        .unwrap_err();
+    assert!(
+        format!("{told:#}").starts_with("not replayed: the payload is not JSON"),
+        "{told:#}"
+    );
+    std::fs::remove_file(file).unwrap();
+}
