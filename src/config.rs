@@ -4,7 +4,7 @@ mod environment;
 mod file;
 mod queues;
 mod secret;
-mod tokens;
+pub mod tokens;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};

@@ -45,6 +45,17 @@ pub struct Redis {
     prefix: Arc<str>,
 }
 
+/// What a server says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its version.
+    pub version: String,
+    /// By which policy it drops keys when its memory is full, if it does.
+    pub evicts: Option<String>,
+    /// Whether it forgets everything when it ends.
+    pub keeps_no_log: bool,
+}
+
 /// Why Redis cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -83,6 +94,26 @@ impl Redis {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(url: &Secret, ca: Option<&Path>, prefix: &str) -> Result<Self, OpenError> {
+        let (redis, server) = Self::at(url, ca, prefix)?;
+        let [about, memory, persistence] = match redis.ask().await {
+            Ok(answers) => answers,
+            Err(error) => return Err(OpenError::Unreachable { server, error }),
+        };
+        if let Some(version) = value(&about, "redis_version").filter(|v| is_too_old(v)) {
+            return Err(OpenError::TooOld { server, version });
+        }
+        tracing::info!("queue and counter are in the Redis at {server}");
+        for warning in warnings(&memory, &persistence) {
+            tracing::warn!("{warning}");
+        }
+        Ok(redis)
+    }
+
+    /// The server at this address, which nobody asked yet; and its address as it may be shown.
+    ///
+    /// # Errors
+    /// The address or the certificates cannot be used.
+    pub fn at(url: &Secret, ca: Option<&Path>, prefix: &str) -> Result<(Self, String), OpenError> {
         let info = url
             .expose()
             .into_connection_info()
@@ -111,18 +142,20 @@ impl Redis {
             client: client.map_err(OpenError::Url)?,
             prefix: prefix.into(),
         };
-        let [about, memory, persistence] = match redis.ask().await {
-            Ok(answers) => answers,
-            Err(error) => return Err(OpenError::Unreachable { server, error }),
-        };
-        if let Some(version) = value(&about, "redis_version").filter(|v| is_too_old(v)) {
-            return Err(OpenError::TooOld { server, version });
-        }
-        tracing::info!("queue and counter are in the Redis at {server}");
-        for warning in warnings(&memory, &persistence) {
-            tracing::warn!("{warning}");
-        }
-        Ok(redis)
+        Ok((redis, server))
+    }
+
+    /// What it says of itself.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn standing(&self) -> Result<Standing, RedisError> {
+        let [about, memory, persistence] = self.ask().await?;
+        Ok(Standing {
+            version: value(&about, "redis_version").unwrap_or_default(),
+            evicts: evicts(&memory),
+            keeps_no_log: keeps_no_log(&persistence),
+        })
     }
 
     /// What every key begins with.
@@ -182,17 +215,24 @@ fn is_too_old(version: &str) -> bool {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < OLDEST
 }
 
+fn evicts(memory: &str) -> Option<String> {
+    value(memory, "maxmemory_policy").filter(|policy| !policy.is_empty() && policy != "noeviction")
+}
+
+fn keeps_no_log(persistence: &str) -> bool {
+    value(persistence, "aof_enabled").as_deref() == Some("0")
+}
+
 fn warnings(memory: &str, persistence: &str) -> Vec<String> {
     let mut warnings = Vec::new();
-    let policy = value(memory, "maxmemory_policy").unwrap_or_default();
-    if !policy.is_empty() && policy != "noeviction" {
+    if let Some(policy) = evicts(memory) {
         warnings.push(format!(
             "Redis' maxmemory-policy is {policy}: when its memory is full it drops keys, and with a \
              queue's key every alert that waits in it. Set maxmemory-policy noeviction: then senders \
              are told to try again"
         ));
     }
-    if value(persistence, "aof_enabled").as_deref() == Some("0") {
+    if keeps_no_log(persistence) {
         warnings.push(
             "Redis' append-only file is off: alerts that were accepted and not yet committed are \
              lost when Redis ends. Set appendonly yes (appendfsync everysec loses at most the last \

@@ -54,6 +54,19 @@ impl Tokens {
         bool::from(found).then_some(Fingerprint(name))
     }
 
+    /// Each of them by its name, and a key that was made of it for `purpose`, which tells nothing of
+    /// the token itself.
+    pub fn keys(&self, purpose: &str) -> impl Iterator<Item = (Fingerprint, [u8; 32])> {
+        self.0.iter().map(move |token| {
+            let [a, b, c, d, ..] = token.hash;
+            let mut key = Sha256::new();
+            key.update(purpose);
+            key.update([0]);
+            key.update(token.secret.expose());
+            (Fingerprint([a, b, c, d]), key.finalize().into())
+        })
+    }
+
     /// Whether one of them is so short that it can be guessed.
     pub(super) fn any_is_short(&self) -> bool {
         let is_short = |token: &Token| token.secret.expose().chars().count() < SHORTEST;

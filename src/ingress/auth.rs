@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -24,7 +24,7 @@ use crate::trail;
 /// Who calls, as the check of the token found out. Handlers that change something take it for the
 /// audit.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Caller(pub(super) Actor);
+pub(crate) struct Caller(pub(crate) Actor);
 
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Infallible;
@@ -35,7 +35,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 }
 
 /// What the checks go by.
-pub(super) struct Guard {
+pub(crate) struct Guard {
     config: Arc<Config>,
     metrics: Metrics,
     attempts: Attempts,
@@ -71,6 +71,14 @@ impl Guard {
             tracing::warn!(role, client.address = %client, more, "a wrong token was presented");
         }
         failed
+    }
+}
+
+impl Guard {
+    /// Notes a wrong token that somebody wanted to sign in with; says how long they have to wait, if
+    /// there were too many.
+    pub(crate) fn refuse(&self, request: &Request) -> Option<Duration> {
+        self.wrong("page", request).wait
     }
 }
 

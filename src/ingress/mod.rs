@@ -28,6 +28,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::context::Context;
 use crate::sources::SOURCES;
+pub(crate) use auth::{Caller, Guard};
 pub use gate::Gate;
 pub use problem::Problem;
 pub use serve::serve;
@@ -44,7 +45,37 @@ pub struct Ingress {
 /// Every route.
 pub fn router(ingress: &Ingress) -> Router {
     let guard = Arc::new(auth::Guard::new(&ingress.context));
-    let api = Router::new()
+    let pages = pages_of(ingress, &guard);
+    let api = api().route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
+    let mut webhooks = Router::new();
+    for source in SOURCES {
+        let take = move |state, body| webhooks::take(source, state, body);
+        webhooks = webhooks.route(&format!("/{}", source.name), post(take));
+    }
+    let webhooks = webhooks.route_layer(from_fn_with_state(guard, auth::webhook));
+    health_router()
+        .nest("/api/v1", api.merge(webhooks))
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .with_state(ingress.clone())
+        .merge(pages)
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(from_fn(envelope::seal))
+        .layer(from_fn_with_state(
+            ingress.clone(),
+            stopping::close_connections,
+        ))
+}
+
+/// The pages. They ask who is there themselves, and do what the API does by its own routes.
+fn pages_of(ingress: &Ingress, guard: &Arc<Guard>) -> Router {
+    let api = api().with_state(ingress.clone());
+    crate::pages::router(&ingress.context, &ingress.gate, guard, api)
+}
+
+/// The API's routes, without the check of a token.
+fn api() -> Router<Ingress> {
+    Router::new()
         .route("/incidents", get(incidents::list))
         .route("/incidents/{id}", get(incidents::show))
         .route("/incidents/{id}/occurrences", get(incidents::occurrences))
@@ -72,24 +103,6 @@ pub fn router(ingress: &Ingress) -> Router {
         .route("/queues", get(queues::list))
         .route("/queues/{name}/pause", post(queues::pause))
         .route("/queues/{name}/resume", post(queues::resume))
-        .route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
-    let mut webhooks = Router::new();
-    for source in SOURCES {
-        let take = move |state, body| webhooks::take(source, state, body);
-        webhooks = webhooks.route(&format!("/{}", source.name), post(take));
-    }
-    let webhooks = webhooks.route_layer(from_fn_with_state(guard, auth::webhook));
-    health_router()
-        .nest("/api/v1", api.merge(webhooks))
-        .fallback(problem::not_found)
-        .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(CatchPanicLayer::custom(problem::panicked))
-        .layer(from_fn(envelope::seal))
-        .layer(from_fn_with_state(
-            ingress.clone(),
-            stopping::close_connections,
-        ))
-        .with_state(ingress.clone())
 }
 
 /// Health and metrics alone, for a process without an ingress.

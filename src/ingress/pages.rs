@@ -49,6 +49,7 @@ impl Asked {
             service: self.service.clone(),
             namespace: self.namespace.clone(),
             text: self.q.clone().filter(|text| !text.is_empty()),
+            ..Filter::default()
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::pages::Stopping;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -74,8 +75,11 @@ async fn talk(
     router: Router,
     stop: CancellationToken,
 ) {
+    let stopping = stop.clone();
     let service = router.map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        // Live pages would stay open for as long as their readers.
+        request.extensions_mut().insert(Stopping(stopping.clone()));
         request.map(Body::new)
     });
     let talk = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));

@@ -115,6 +115,13 @@ impl Alerts {
         }
     }
 
+    /// How many alerts of all sources came to this.
+    #[must_use]
+    pub fn total(&self, outcome: Outcome) -> u64 {
+        let of_source = |counters: &[Counter; Outcome::ALL.len()]| counters[outcome as usize].get();
+        self.counters.iter().map(of_source).sum()
+    }
+
     /// Counts an alert whose job is a dead letter, by its payload.
     pub fn add_buried(&self, payload: &[u8]) {
         match serde_json::from_slice::<Brief<'_>>(payload) {

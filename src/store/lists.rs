@@ -1,5 +1,7 @@
 //! What people look at: pages of incidents, anomalies and occurrences, newest first.
 
+use std::collections::HashMap;
+
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
@@ -25,6 +27,10 @@ pub struct Filter {
     pub namespace: Option<String>,
     /// With this text in title, name, service or namespace.
     pub text: Option<String>,
+    /// Of this severity, as its source wrote it. Incidents only.
+    pub severity: Option<String>,
+    /// Whether those that are resolved are left out. Incidents only.
+    pub unresolved: bool,
 }
 
 impl Filter {
@@ -78,6 +84,30 @@ fn keys_where(condition: Condition) -> SelectStatement {
         .to_owned()
 }
 
+/// What an incident must be.
+pub(super) fn of_incident(filter: &Filter) -> Condition {
+    use incidents::Column;
+    let of_anomaly = filter.of_anomaly();
+    let by_anomaly =
+        (!of_anomaly.is_empty()).then(|| Column::AnomalyKey.in_subquery(keys_where(of_anomaly)));
+    let by_text = filter.text.as_ref().map(|text| {
+        let keys = keys_where(Filter::text_in_anomaly(text));
+        Condition::any()
+            .add(contains(Column::Title, text))
+            .add(Column::AnomalyKey.in_subquery(keys))
+    });
+    // Word for word as the partial index has it, so that the index is used.
+    let unresolved = filter
+        .unresolved
+        .then(|| Expr::cust("\"incidents\".\"status\" <> 'RESOLVED'"));
+    Condition::all()
+        .add_option(filter.status.map(|status| Column::Status.eq(status)))
+        .add_option(filter.severity.as_ref().map(|s| Column::Severity.eq(s)))
+        .add_option(unresolved)
+        .add_option(by_anomaly)
+        .add_option(by_text)
+}
+
 /// Incidents and their anomalies, newest first; `before` is the id that the last page ended with.
 ///
 /// # Errors
@@ -89,22 +119,9 @@ pub async fn incidents(
     limit: u64,
 ) -> Result<Vec<(incidents::Model, anomalies::Model)>, DbErr> {
     use incidents::Column;
-    let of_anomaly = filter.of_anomaly();
-    let by_anomaly =
-        (!of_anomaly.is_empty()).then(|| Column::AnomalyKey.in_subquery(keys_where(of_anomaly)));
-    let by_text = filter.text.as_ref().map(|text| {
-        let keys = keys_where(Filter::text_in_anomaly(text));
-        Condition::any()
-            .add(contains(Column::Title, text))
-            .add(Column::AnomalyKey.in_subquery(keys))
-    });
-    let condition = Condition::all()
-        .add_option(filter.status.map(|status| Column::Status.eq(status)))
-        .add_option(before.map(|id| Column::Id.lt(id)))
-        .add_option(by_anomaly)
-        .add_option(by_text);
     let page = incidents::Entity::find()
-        .filter(condition)
+        .filter(of_incident(filter))
+        .filter(Condition::all().add_option(before.map(|id| Column::Id.lt(id))))
         .order_by_desc(Column::Id)
         .limit(limit)
         .all(db)
@@ -124,24 +141,35 @@ pub async fn incident(
     Ok(with_anomalies(db, incident).await?.pop())
 }
 
-async fn with_anomalies(
+pub(super) async fn with_anomalies(
     db: &impl ConnectionTrait,
     page: Vec<incidents::Model>,
 ) -> Result<Vec<(incidents::Model, anomalies::Model)>, DbErr> {
     let keys = page.iter().map(|incident| incident.anomaly_key.clone());
-    let found = anomalies::Entity::find()
-        .filter(anomalies::Column::Key.is_in(keys))
-        .all(db)
-        .await?;
-    let by_key: std::collections::HashMap<_, _> = found
-        .into_iter()
-        .map(|anomaly| (anomaly.key.clone(), anomaly))
-        .collect();
+    let by_key = anomalies_of(db, keys).await?;
     let pair = |incident: incidents::Model| {
         let anomaly = by_key.get(&incident.anomaly_key)?.clone();
         Some((incident, anomaly))
     };
     Ok(page.into_iter().filter_map(pair).collect())
+}
+
+/// The anomalies with these keys.
+///
+/// # Errors
+/// What the database says.
+pub async fn anomalies_of(
+    db: &impl ConnectionTrait,
+    keys: impl Iterator<Item = String>,
+) -> Result<HashMap<String, anomalies::Model>, DbErr> {
+    let found = anomalies::Entity::find()
+        .filter(anomalies::Column::Key.is_in(keys))
+        .all(db)
+        .await?;
+    let by_key = found
+        .into_iter()
+        .map(|anomaly| (anomaly.key.clone(), anomaly));
+    Ok(by_key.collect())
 }
 
 /// An incident's occurrences, newest first; `before` is the id that the last page ended with.

@@ -224,7 +224,7 @@ pub async fn counted(
 }
 
 /// Where what is counted stands: the table, its id, and when it occurred.
-const fn behind(unit: Unit) -> (&'static str, &'static str, &'static str) {
+pub(super) const fn behind(unit: Unit) -> (&'static str, &'static str, &'static str) {
     match unit {
         Unit::Incident => ("incidents", "id", "opened_at"),
         Unit::Episode | Unit::Delivery => ("occurrences", "counted_id", "occurred_at"),

@@ -1,0 +1,132 @@
+//! One anomaly: how often it came back, what was tried on it, and its incidents.
+
+use axum::extract::{Path, State};
+use maud::{Markup, html};
+
+use super::layout::{self, Frame, Section};
+use super::{Fault, Pages, Visit, charts, incident, repairs, words};
+use crate::domain::frequency::Window;
+use crate::entity;
+use crate::store::{history, hours, lists};
+use crate::text::Text;
+
+/// Rows of each part.
+const INCIDENTS: u64 = 50;
+const REPAIRS: u64 = 30;
+
+pub(super) async fn page(
+    State(pages): State<Pages>,
+    Path(key): Path<String>,
+    visit: Visit,
+) -> Result<Markup, Fault> {
+    let context = &pages.context;
+    let (db, unit) = (context.db.read(), context.config.counting.unit);
+    let anomaly = lists::anomaly(db, &key).await?.ok_or(Fault::NotFound)?;
+    let (incidents, newest, tried, hours) = tokio::try_join!(
+        history::incidents(db, &key, INCIDENTS),
+        history::repairs(db, &key, REPAIRS),
+        history::tried(db, &key),
+        hours::since(db, unit, &key, charts::heat_from(visit.now)),
+    )?;
+    let keys = [key.clone()];
+    let counts = context.counter.counts(&keys, visit.now).await;
+    let counts = counts.map_err(|_| Fault::Unavailable)?;
+    let counts = counts.first().copied().unwrap_or_default();
+    let text = visit.text();
+    let title = words::or_dash(&anomaly.alert_name).to_owned();
+    let frame = Frame {
+        section: Section::Anomalies,
+        title: &title,
+        watch: String::new(),
+    };
+    let shown: Vec<_> = incidents.iter().collect();
+    let content = html! {
+        article.one.(words::level_class(anomaly.level)) {
+            div #head data-live data-every="15" {
+                p.what { (words::level(text, anomaly.level)) " "
+                    @if let Some(reason) = &anomaly.reason { (reason) } }
+                h1 { (title) }
+                (words::windows(text, Window::ALL.map(|window| counts.of(window))))
+            }
+            div.cols {
+                div {
+                    section aria-labelledby="often" {
+                        h2 #often { (text.frequency) }
+                        div #frequency data-live { (charts::heat_map(text, &hours, visit.now)) }
+                    }
+                    section aria-labelledby="tried" {
+                        h2 #tried { (text.what_was_tried) }
+                        div #tried-list data-live {
+                            @if tried.is_empty() { p { (text.no_repairs) } } @else { (actions(text, &tried)) }
+                        }
+                        @if !newest.is_empty() {
+                            div.wide tabindex="0" role="region" aria-labelledby="tried" {
+                                (repairs::table(&visit, &newest, None))
+                            }
+                        }
+                    }
+                }
+                div {
+                    section aria-labelledby="facts" {
+                        h2 #facts { (text.facts) }
+                        (facts(text, &anomaly))
+                    }
+                    @if visit.may_act() {
+                        section.act aria-labelledby="fix" {
+                            h2 #fix { (text.fixed_at) }
+                            (incident::fix_forms(&visit, &anomaly, None))
+                        }
+                    }
+                    section aria-labelledby="incidents" {
+                        h2 #incidents { (text.anomaly_incidents) }
+                        div #incident-list data-live { (incident::rows(&visit, &shown)) }
+                    }
+                }
+            }
+        }
+    };
+    Ok(layout::page(&visit, &frame, &content))
+}
+
+fn facts(text: &Text, anomaly: &entity::anomalies::Model) -> Markup {
+    let fact = charts::fact;
+    html! {
+        dl.facts {
+            (fact(text.service, &html! { (words::or_dash(&anomaly.service)) }))
+            (fact(text.namespace, &html! { (words::or_dash(&anomaly.namespace)) }))
+            (fact(text.error_type, &html! { (words::or_dash(&anomaly.error_type)) }))
+            (fact(text.total, &html! { (anomaly.total) }))
+            (fact(text.first_seen, &words::at_or_dash(anomaly.first_seen)))
+            (fact(text.last_seen, &words::at_or_dash(anomaly.last_seen)))
+            @if let Some(at) = anomaly.permanent_fix_at {
+                (fact(text.fixed_at, &html! { (words::at(at)) " "
+                    (anomaly.permanent_fix_reference.as_deref().unwrap_or_default()) }))
+            }
+        }
+    }
+}
+
+fn actions(text: &Text, tried: &[entity::effectiveness::Model]) -> Markup {
+    html! {
+        table {
+            thead { tr {
+                th scope="col" { (text.action) }
+                th.n scope="col" { (text.attempts) }
+                th.n scope="col" { (text.successes) }
+                th scope="col" { (text.success_rate) }
+                th scope="col" { (text.last_time) }
+            } }
+            tbody {
+                @for row in tried {
+                    tr {
+                        th scope="row" { code { (row.action) } }
+                        td.n { (row.attempts) }
+                        td.n { (row.successes) }
+                        td { (charts::share(row.successes, row.attempts)) }
+                        td { (words::at(row.last_at)) }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Dead letters: read why a job could not be done, then queue it again, change it, or let it go.
+
+use axum::extract::{Path, Query, State};
+use axum::http::Method;
+use axum::response::Redirect;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::layout::{self, Frame, Section};
+use super::visit::Posted;
+use super::{Fault, Pages, Visit, charts, words};
+use crate::entity::dead_letters::Model;
+use crate::jobs::QUEUES;
+use crate::store::dead_letters::{
+    self, DEAD, DISCARDED, Filter, Position, REPLAYED, STATES, Summary, as_text,
+};
+use crate::text::Text;
+use crate::time::Timestamp;
+
+/// Letters of a page.
+const SHOWN: usize = 50;
+/// Bytes of a payload that can be edited here.
+const EDITABLE: usize = 256 << 10;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    state: String,
+    queue: String,
+    q: String,
+    after: String,
+}
+
+impl Asked {
+    fn filter(&self) -> Filter {
+        let some = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
+        let known = STATES.into_iter().find(|state| *state == self.state);
+        let state = if self.state == "all" {
+            None
+        } else {
+            Some(known.unwrap_or(DEAD).to_owned())
+        };
+        Filter {
+            state,
+            queue: some(&self.queue),
+            text: some(&self.q).filter(|text| !text.contains('\0')),
+            ..Filter::default()
+        }
+    }
+
+    fn position(&self) -> Option<Position> {
+        let (at, id) = self.after.split_once('.')?;
+        Some((Timestamp(at.parse().ok()?), id.parse().ok()?))
+    }
+
+    fn address(&self, after: &str) -> String {
+        let (state, queue) = (words::encoded(&self.state), words::encoded(&self.queue));
+        let q = words::encoded(&self.q);
+        format!("/dead-letters?state={state}&queue={queue}&q={q}&after={after}")
+    }
+}
+
+fn state_word(text: &Text, state: &str) -> &'static str {
+    match state {
+        REPLAYED => text.letter_replayed,
+        DISCARDED => text.letter_discarded,
+        _ => text.letter_dead,
+    }
+}
+
+fn state(text: &Text, state: &str) -> Markup {
+    let (class, symbol) = match state {
+        REPLAYED => ("st-done", "↻"),
+        DISCARDED => ("st-ack", "–"),
+        _ => ("st-open", "✝"),
+    };
+    html! { span.st.(class) { span aria-hidden="true" { (symbol) } " " (state_word(text, state)) } }
+}
+
+pub(super) async fn page(
+    State(pages): State<Pages>,
+    Query(asked): Query<Asked>,
+    visit: Visit,
+) -> Result<Markup, Fault> {
+    let db = pages.context.db.read();
+    let before = asked.position();
+    let mut letters = dead_letters::list(db, &asked.filter(), before, SHOWN as u64 + 1).await?;
+    let more = letters.len() > SHOWN;
+    letters.truncate(SHOWN);
+    let text = visit.text();
+    let frame = Frame {
+        section: Section::DeadLetters,
+        title: text.dead_letters,
+        watch: String::new(),
+    };
+    let content = html! {
+        h1 #title { (text.dead_letters) }
+        p.hint { (text.dead_lead) }
+        (filters(text, &asked))
+        div #letters.wide data-live data-every="5" tabindex="0" role="region" aria-labelledby="title" {
+            @if letters.is_empty() { (layout::empty(text.no_dead, text.no_dead_lead)) }
+            @else { (table(&visit, &letters)) }
+        }
+        nav.pager aria-label=(text.more_next) {
+            @if before.is_some() { a href=(asked.address("")) { (text.first_page) } }
+            @if let Some(last) = letters.last().filter(|_| more) {
+                a rel="next" href=(asked.address(&format!("{}.{}", last.died_at.0, last.id))) {
+                    (text.more_next) " →"
+                }
+            }
+        }
+    };
+    Ok(layout::page(&visit, &frame, &content))
+}
+
+fn filters(text: &Text, asked: &Asked) -> Markup {
+    html! {
+        form.filters role="search" method="get" action="/dead-letters" {
+            label { span { (text.search) } input #search type="search" name="q" value=(asked.q); }
+            label { span { (text.status) }
+                select name="state" {
+                    @for name in STATES {
+                        option value=(if name == DEAD { "" } else { name }) selected[asked.state == name] {
+                            (state_word(text, name))
+                        }
+                    }
+                    option value="all" selected[asked.state == "all"] { (text.all_states) }
+                } }
+            label { span { (text.queue) }
+                select name="queue" {
+                    option value="" { (text.all_queues) }
+                    @for queue in QUEUES { option value=(queue) selected[asked.queue == queue] { (queue) } }
+                } }
+            button { (text.apply) }
+        }
+    }
+}
+
+fn table(visit: &Visit, letters: &[Summary]) -> Markup {
+    let text = visit.text();
+    html! {
+        table {
+            thead { tr {
+                th scope="col" { (text.reason) }
+                th scope="col" { (text.queue) }
+                th scope="col" { (text.status) }
+                th.n scope="col" { (text.attempts) }
+                th scope="col" { (text.died) }
+            } }
+            tbody {
+                @for letter in letters {
+                    tr {
+                        th scope="row" { a href=(format!("/dead-letters/{}", letter.id)) { (words::or_dash(&letter.reason)) } }
+                        td { code { (letter.queue) } }
+                        td { (state(text, &letter.state)) }
+                        td.n { (letter.attempts) }
+                        td { (words::ago(visit, letter.died_at)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+pub(super) async fn one(
+    State(pages): State<Pages>,
+    Path(id): Path<String>,
+    visit: Visit,
+) -> Result<Markup, Fault> {
+    let id: Uuid = id.parse().map_err(|_| Fault::NotFound)?;
+    let found = dead_letters::find(pages.context.db.read(), id).await?;
+    let letter = found.ok_or(Fault::NotFound)?;
+    let text = visit.text();
+    let frame = Frame {
+        section: Section::DeadLetters,
+        title: text.dead_letters,
+        watch: String::new(),
+    };
+    let content = html! {
+        article.one.l3 {
+            div {
+                p.what { (state(text, &letter.state)) " " code { (letter.queue) } }
+                h1 { (words::or_dash(&letter.reason)) }
+            }
+            div.cols {
+                div {
+                    section aria-labelledby="payload-title" {
+                        h2 #payload-title { (text.payload) }
+                        (payload(&visit, &letter))
+                    }
+                    section aria-labelledby="errors" {
+                        h2 #errors { (text.errors) }
+                        (errors(&letter.errors))
+                    }
+                }
+                div {
+                    @if visit.may_act() && letter.state == DEAD { (actions(&visit, &letter)) }
+                    section aria-labelledby="facts" { h2 #facts { (text.facts) } (facts(text, &letter)) }
+                }
+            }
+        }
+    };
+    Ok(layout::page(&visit, &frame, &content))
+}
+
+/// JSON over several lines, if it is JSON.
+fn readable(payload: &str) -> String {
+    let json: Option<Value> = serde_json::from_str(payload).ok();
+    let pretty = json.and_then(|json| serde_json::to_string_pretty(&json).ok());
+    pretty.unwrap_or_else(|| payload.to_owned())
+}
+
+fn payload(visit: &Visit, letter: &Model) -> Markup {
+    let text = visit.text();
+    let readable = as_text(&letter.payload).map(readable);
+    let may_edit = visit.may_act() && letter.state == DEAD && letter.payload.len() <= EDITABLE;
+    let hex = || {
+        let bytes = letter.payload.iter().take(4096);
+        bytes.map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    html! {
+        @match &readable {
+            Some(readable) if !may_edit => pre tabindex="0" { (readable) },
+            None => { p { (text.payload_binary) } pre tabindex="0" { (hex()) } },
+            Some(_) => {}
+        }
+        @if may_edit {
+            form.act method="post" action=(format!("/dead-letters/{}/edit", letter.id)) {
+                (layout::stamp(visit))
+                input type="hidden" name="replay" value=(letter.replay);
+                label for="payload" { (text.payload) }
+                textarea #payload name="payload" rows="16" spellcheck="false" { (readable.unwrap_or_default()) }
+                button { (text.edit) }
+            }
+        }
+    }
+}
+
+fn errors(errors: &Value) -> Markup {
+    let empty = Vec::new();
+    let errors = errors.as_array().unwrap_or(&empty);
+    let field = |error: &Value, name: &str| error[name].as_str().unwrap_or_default().to_owned();
+    html! {
+        ol.timeline {
+            @for error in errors.iter().rev() {
+                li.t-bad {
+                    span.mark aria-hidden="true" { "✗" }
+                    div {
+                        span.did { (field(error, "error")) } " "
+                        @if let Some(at) = Timestamp::parse(&field(error, "at")) { (words::at(at)) }
+                    }
+                }
+            }
+        }
+        @if errors.is_empty() { p { "–" } }
+    }
+}
+
+fn actions(visit: &Visit, letter: &Model) -> Markup {
+    let text = visit.text();
+    let name = visit.session.name.as_deref().unwrap_or_default();
+    html! {
+        section aria-labelledby="act" {
+            h2 #act { (text.actions) }
+            form.act method="post" action=(format!("/dead-letters/{}/replay", letter.id)) {
+                (layout::stamp(visit))
+                input type="hidden" name="replay" value=(letter.replay);
+                label for="by" { (text.your_name) }
+                input #by type="text" name="operator" value=(name) maxlength="100"
+                    autocomplete="name" data-name;
+                div.row {
+                    button.primary { (text.replay) }
+                    button formaction=(format!("/dead-letters/{}/discard", letter.id)) { (text.discard) }
+                }
+            }
+        }
+    }
+}
+
+fn facts(text: &Text, letter: &Model) -> Markup {
+    let fact = charts::fact;
+    html! {
+        dl.facts {
+            (fact(text.job, &html! { code { (letter.id) } }))
+            (fact(text.queue, &html! { (letter.queue) }))
+            (fact(text.attempts, &html! { (letter.attempts) }))
+            (fact(text.enqueued, &words::at(letter.enqueued_at)))
+            (fact(text.died, &words::at(letter.died_at)))
+            @if let Some(at) = letter.decided_at {
+                (fact(text.decided, &html! { (words::at(at)) " " (letter.decided_by.as_deref().unwrap_or_default()) }))
+            }
+            @if let Some(trace) = &letter.trace_id { (fact(text.trace, &html! { code { (trace) } })) }
+        }
+    }
+}
+
+/// Queue again, with another payload or without; discard.
+pub(super) async fn decide(
+    State(pages): State<Pages>,
+    Path((id, deed)): Path<(String, String)>,
+    posted: Posted,
+) -> Result<Redirect, Fault> {
+    let operator = posted.actor().operator;
+    let page = format!("/dead-letters/{}", words::encoded(&id));
+    let replay: Option<i32> = posted.get("replay").and_then(|n| n.parse().ok());
+    let (method, path, body) = match deed.as_str() {
+        "replay" => (
+            Method::POST,
+            format!("{page}/replay"),
+            json!({"operator": operator, "replay": replay}),
+        ),
+        "edit" => {
+            let payload = posted.get("payload").unwrap_or_default();
+            let payload: Value = serde_json::from_str(payload)
+                .map_err(|error| Fault::BadRequest(format!("JSON: {error}")))?;
+            (
+                Method::POST,
+                format!("{page}/replay"),
+                json!({"operator": operator, "replay": replay, "payload": payload}),
+            )
+        }
+        "discard" => (Method::DELETE, page.clone(), json!({"operator": operator})),
+        _ => return Err(Fault::NotFound),
+    };
+    pages.ask(&posted, method, &path, Some(body)).await?;
+    Ok(Redirect::to(&format!("{page}?done={deed}")))
+}

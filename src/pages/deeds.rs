@@ -1,0 +1,120 @@
+//! What the forms do: each is handed to the API's own route, and leads back to its page.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{Method, Request, StatusCode, header};
+use axum::response::Redirect;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::visit::Posted;
+use super::{Fault, Pages, words};
+use crate::ingress::Caller;
+
+/// Bytes of the API's answer that are read.
+const ANSWER: usize = 1 << 20;
+
+impl Pages {
+    /// Does what the API does, on behalf of whoever sent the form.
+    pub(super) async fn ask(
+        &self,
+        posted: &Posted,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value, Fault> {
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .extension(Caller(posted.actor()))
+            .body(body)
+            .map_err(|_| Fault::NotFound)?;
+        let response = match self.api.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let status = response.status();
+        let answer = axum::body::to_bytes(response.into_body(), ANSWER).await;
+        let answer = answer.map_err(|_| Fault::Broken)?;
+        let answer: Value = serde_json::from_slice(&answer).unwrap_or(Value::Null);
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let detail = answer["detail"].as_str().unwrap_or_default().to_owned();
+        Err(match status {
+            StatusCode::NOT_FOUND => Fault::NotFound,
+            StatusCode::SERVICE_UNAVAILABLE => Fault::Unavailable,
+            StatusCode::INTERNAL_SERVER_ERROR => Fault::Broken,
+            status => Fault::Refused(status, detail),
+        })
+    }
+}
+
+type Done = Result<Redirect, Fault>;
+
+/// Acknowledge, resolve, record a repair.
+pub(super) async fn incident(
+    State(pages): State<Pages>,
+    Path((id, deed)): Path<(String, String)>,
+    posted: Posted,
+) -> Done {
+    let operator = posted.actor().operator;
+    let (path, body) = match deed.as_str() {
+        "acknowledge" | "resolve" => (deed.as_str(), json!({"operator": operator})),
+        "repair" => (
+            "repairs",
+            json!({
+                "action": posted.get("action").unwrap_or_default().trim(),
+                "success": posted.get("success") == Some("yes"),
+                "operator": operator,
+                "note": posted.get("note"),
+            }),
+        ),
+        _ => return Err(Fault::NotFound),
+    };
+    let page = format!("/incidents/{}", words::encoded(&id));
+    let path = format!("{page}/{path}");
+    pages.ask(&posted, Method::POST, &path, Some(body)).await?;
+    Ok(Redirect::to(&format!("{page}?done={deed}")))
+}
+
+/// Mark a permanent fix, take it back.
+pub(super) async fn anomaly(
+    State(pages): State<Pages>,
+    Path((key, deed)): Path<(String, String)>,
+    posted: Posted,
+) -> Done {
+    let page = format!("/anomalies/{}", words::encoded(&key));
+    let path = format!("{page}/permanent-fix");
+    let (method, body) = match deed.as_str() {
+        "fix" => (
+            Method::POST,
+            Some(json!({"reference": posted.get("reference")})),
+        ),
+        "unfix" => (Method::DELETE, None),
+        _ => return Err(Fault::NotFound),
+    };
+    pages.ask(&posted, method, &path, body).await?;
+    // The form may stand on an incident's page.
+    let back = posted
+        .get("incident")
+        .and_then(|id| id.parse::<uuid::Uuid>().ok())
+        .map_or(page, |id| format!("/incidents/{id}"));
+    Ok(Redirect::to(&format!("{back}?done={deed}")))
+}
+
+/// Pause and resume.
+pub(super) async fn queue(
+    State(pages): State<Pages>,
+    Path((name, deed)): Path<(String, String)>,
+    posted: Posted,
+) -> Done {
+    if !matches!(deed.as_str(), "pause" | "resume") {
+        return Err(Fault::NotFound);
+    }
+    let path = format!("/queues/{}/{deed}", words::encoded(&name));
+    pages.ask(&posted, Method::POST, &path, None).await?;
+    Ok(Redirect::to(&format!("/queues?done={deed}")))
+}

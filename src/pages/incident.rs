@@ -1,0 +1,435 @@
+//! One incident: what it is, why it has its level and its tier, and what to do about it.
+
+use axum::extract::{Path, State};
+use maud::{Markup, html};
+use uuid::Uuid;
+
+use super::layout::{self, Frame, Section};
+use super::timeline::{Parts, series, timeline};
+use super::{Fault, Pages, Visit, charts, incidents, words};
+use crate::domain::aggregation::{ResolvedBy, Status};
+use crate::entity;
+use crate::store::listing::Entry;
+use crate::store::{history, hours, lists};
+use crate::text::{Reason, Text, TierReason, fill, plural};
+
+/// Rows of the parts below.
+const OCCURRENCES: u64 = 50;
+const MESSAGES: u64 = 50;
+const REPAIRS: u64 = 50;
+const OTHERS: u64 = 12;
+/// Actions that are offered; any other can be typed.
+const ACTIONS: [&str; 6] = [
+    "restart_pod",
+    "restart_container",
+    "scale_up",
+    "rollback",
+    "clear_cache",
+    "failover",
+];
+
+/// What the page is made of.
+struct Found {
+    entry: Entry,
+    occurrences: Vec<entity::occurrences::Model>,
+    messages: Vec<entity::notifications::Model>,
+    repairs: Vec<entity::repairs::Model>,
+    deeds: Vec<entity::audit::Model>,
+    others: Vec<entity::incidents::Model>,
+    hours: std::collections::HashMap<i64, i64>,
+}
+
+pub(super) async fn page(
+    State(pages): State<Pages>,
+    Path(id): Path<String>,
+    visit: Visit,
+) -> Result<Markup, Fault> {
+    let id: Uuid = id.parse().map_err(|_| Fault::NotFound)?;
+    let found = look(&pages, &visit, id).await?;
+    let text = visit.text();
+    let (incident, anomaly) = &found.entry;
+    let title = incidents::title(incident, &anomaly.alert_name);
+    let frame = Frame {
+        section: Section::Incidents,
+        title,
+        watch: format!("ids={}", id.simple()),
+    };
+    let parts = Parts {
+        incident,
+        anomaly,
+        occurrences: &found.occurrences,
+        messages: &found.messages,
+        repairs: &found.repairs,
+        deeds: &found.deeds,
+    };
+    let content = html! {
+        article.one.(words::level_class(anomaly.level)) {
+            div #head data-live { (head(&visit, &found.entry)) }
+            div.cols {
+                div {
+                    section aria-labelledby="why" {
+                        h2 #why { (text.why) }
+                        div #reasons data-live { (why(text, &found.entry)) }
+                    }
+                    section aria-labelledby="often" {
+                        h2 #often { (text.frequency) }
+                        div #frequency data-live {
+                            (words::windows(text, incidents::counts(incident)))
+                            (charts::heat_map(text, &found.hours, visit.now))
+                        }
+                    }
+                    section aria-labelledby="line" {
+                        h2 #line { (text.timeline) }
+                        div #timeline data-live { (timeline(&visit, &parts)) }
+                    }
+                    section aria-labelledby="firings" {
+                        h2 #firings { (text.occurrences) }
+                        div #occurrences.wide data-live tabindex="0" role="region" aria-labelledby="firings" {
+                            (occurrences(text, &found.occurrences))
+                        }
+                    }
+                }
+                div {
+                    @if visit.may_act() {
+                        section aria-labelledby="act" {
+                            h2 #act { (text.actions) }
+                            (actions(&visit, &found.entry))
+                        }
+                    }
+                    section aria-labelledby="facts" {
+                        h2 #facts { (text.facts) }
+                        div #facts-list data-live { (facts(text, &found.entry)) }
+                        (elsewhere(text, incident))
+                    }
+                    section aria-labelledby="others" {
+                        h2 #others { (text.other_incidents) }
+                        div #other-list data-live { (others(&visit, &found)) }
+                    }
+                    section aria-labelledby="labels" {
+                        h2 #labels { (text.labels) }
+                        (pairs(&incident.labels))
+                        h3 { (text.annotations) }
+                        (pairs(&incident.annotations))
+                    }
+                }
+            }
+        }
+    };
+    Ok(layout::page(&visit, &frame, &content))
+}
+
+async fn look(pages: &Pages, visit: &Visit, id: Uuid) -> Result<Found, Fault> {
+    let db = pages.context.db.read();
+    let entry = lists::incident(db, id).await?.ok_or(Fault::NotFound)?;
+    let (key, target) = (entry.1.key.clone(), id.to_string());
+    let unit = pages.context.config.counting.unit;
+    let (occurrences, messages, repairs, deeds, others, hours) = tokio::try_join!(
+        lists::occurrences(db, &entry.0, None, OCCURRENCES),
+        history::messages(db, id, MESSAGES),
+        history::repairs(db, &key, REPAIRS),
+        history::deeds(db, &target, MESSAGES),
+        history::incidents(db, &key, OTHERS),
+        hours::since(db, unit, &key, charts::heat_from(visit.now)),
+    )?;
+    Ok(Found {
+        entry,
+        occurrences,
+        messages,
+        repairs,
+        deeds,
+        others,
+        hours,
+    })
+}
+
+fn head(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
+    let text = visit.text();
+    html! {
+        p.what { (words::level(text, anomaly.level)) " " (words::status(text, incident.status)) " "
+            (incidents::place(incident, &anomaly.service, &anomaly.namespace)) }
+        h1 { (incidents::title(incident, &anomaly.alert_name)) }
+        p.how {
+            strong.tier { (words::tier(text, incident.tier)) } " · "
+            (plural(text.aggregated, incident.aggregated_count))
+            @if incident.open_episodes > 0 {
+                " · " (fill(text.still_firing, &[("n", &incident.open_episodes.to_string())]))
+            }
+            " · " (words::around(text.opened_ago, "age", &words::ago(visit, incident.opened_at)))
+        }
+    }
+}
+
+fn why(text: &Text, (incident, anomaly): &Entry) -> Markup {
+    let level = words::level_word(text, anomaly.level);
+    let level_why = match anomaly.reason.as_deref().map(Reason::read) {
+        None => text.reason_none.to_owned(),
+        Some(Reason::Count {
+            figure,
+            window,
+            threshold,
+        }) => fill(
+            text.reason_count,
+            &[
+                ("figure", figure),
+                ("window", words::within(text, window)),
+                ("threshold", threshold),
+                ("level", level),
+            ],
+        ),
+        Some(Reason::Lasts { since, hours }) => {
+            let since = format!("{} UTC", words::moment(since));
+            let places = [("since", &*since), ("hours", hours), ("level", level)];
+            fill(text.reason_lasts, &places)
+        }
+        Some(Reason::Other(reason)) => fill(text.reason_other, &[("reason", reason)]),
+    };
+    let tier_why = match incident.tier_reason.as_deref().map(TierReason::read) {
+        None => text.tier_why_unknown.to_owned(),
+        Some(TierReason::Level) => fill(text.tier_why_level, &[("level", level)]),
+        Some(TierReason::FixFailed) => text.tier_why_fix.to_owned(),
+        Some(TierReason::Restarts(n)) => fill(text.tier_why_restarts, &[("n", n)]),
+        Some(TierReason::Nothing) => text.tier_why_nothing.to_owned(),
+        Some(TierReason::Other(reason)) => fill(text.reason_other, &[("reason", reason)]),
+    };
+    let what = match incident.tier {
+        Some(1) => text.tier_do_1,
+        Some(2) => text.tier_do_2,
+        Some(3) => text.tier_do_3,
+        Some(4) => text.tier_do_4,
+        _ => "",
+    };
+    html! {
+        dl.why {
+            div { dt { (text.why_level) } dd { (words::level(text, anomaly.level)) " " (level_why) } }
+            div { dt { (text.why_tier) }
+                dd { strong.tier { (words::tier(text, incident.tier)) } ". " (tier_why) } }
+        }
+        @if !what.is_empty() { p.next { (fill(text.tier_next, &[("what", what)])) } }
+        @if let Some(analysis) = &incident.analysis { p { (analysis) } }
+    }
+}
+
+fn actions(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
+    let text = visit.text();
+    let (id, name) = (
+        incident.id,
+        visit.session.name.as_deref().unwrap_or_default(),
+    );
+    let by = |id: &str| {
+        html! {
+            label for=(id) { (text.your_name) }
+            input id=(id) type="text" name="operator" value=(name) maxlength="100"
+                autocomplete="name" data-name;
+        }
+    };
+    html! {
+        @if incident.status != Status::Resolved {
+            form.act method="post" action=(format!("/incidents/{id}/acknowledge")) {
+                (layout::stamp(visit))
+                (by("by-act"))
+                div.row {
+                    @if incident.status != Status::Acknowledged {
+                        button.primary { (text.acknowledge) }
+                    }
+                    button formaction=(format!("/incidents/{id}/resolve")) { (text.resolve) }
+                }
+            }
+        }
+        details.act open[incident.status != Status::Resolved] {
+            summary { (text.record_repair) }
+            form method="post" action=(format!("/incidents/{id}/repair")) {
+                (layout::stamp(visit))
+                label for="action" { (text.repair_action) }
+                input #action type="text" name="action" required maxlength="200" list="actions"
+                    autocomplete="off";
+                datalist #actions { @for action in ACTIONS { option value=(action) {} } }
+                fieldset {
+                    legend { (text.repair_outcome) }
+                    label.choice { input type="radio" name="success" value="yes" required; (text.repair_success) }
+                    label.choice { input type="radio" name="success" value="no"; (text.repair_failed) }
+                }
+                label for="note" { (text.repair_note) " (" (text.optional) ")" }
+                textarea #note name="note" rows="2" maxlength="2000" {}
+                (by("by-repair"))
+                button.primary { (text.record_repair) }
+            }
+        }
+        details.act {
+            summary { @if anomaly.permanent_fix_at.is_some() { (text.fixed_at) } @else { (text.mark_fix) } }
+            (fix_forms(visit, anomaly, Some(id)))
+        }
+    }
+}
+
+/// To mark a permanent fix, or to take it back; leads back to the incident, if it stands on its page.
+pub(super) fn fix_forms(
+    visit: &Visit,
+    anomaly: &entity::anomalies::Model,
+    incident: Option<Uuid>,
+) -> Markup {
+    let text = visit.text();
+    let action = |deed: &str| format!("/anomalies/{}/{deed}", anomaly.key);
+    let back = incident.map(|id| html! { input type="hidden" name="incident" value=(id); });
+    let button = if anomaly.permanent_fix_at.is_some() {
+        html! {
+            form method="post" action=(action("unfix")) {
+                (layout::stamp(visit)) @if let Some(back) = &back { (back) }
+                button { (text.take_back_fix) }
+            }
+        }
+    } else {
+        html! {}
+    };
+    html! {
+        form method="post" action=(action("fix")) {
+            (layout::stamp(visit)) @if let Some(back) = &back { (back) }
+            label for="reference" { (text.fix_reference) " (" (text.optional) ")" }
+            input #reference type="text" name="reference" maxlength="1000"
+                value=(anomaly.permanent_fix_reference.as_deref().unwrap_or_default())
+                aria-describedby="fix-hint";
+            p.hint #fix-hint { (text.fix_hint) }
+            button { (text.mark_fix) }
+        }
+        (button)
+    }
+}
+
+fn facts(text: &Text, (incident, anomaly): &Entry) -> Markup {
+    let name = if anomaly.alert_name.is_empty() {
+        &anomaly.key
+    } else {
+        &anomaly.alert_name
+    };
+    let fact = charts::fact;
+    let mut facts = vec![
+        fact(
+            text.anomaly,
+            &html! {
+                a href=(format!("/anomalies/{}", anomaly.key)) { (name) } " · "
+                (fill(text.incident_no, &[("n", &incident.number.to_string())]))
+            },
+        ),
+        fact(text.opened, &words::at(incident.opened_at)),
+        fact(text.last_fired, &words::at(incident.last_firing_at)),
+    ];
+    for (name, value) in [
+        (text.severity, &incident.severity),
+        (text.service, &anomaly.service),
+        (text.namespace, &anomaly.namespace),
+        (text.error_type, &anomaly.error_type),
+        (text.source, &incident.source),
+    ] {
+        facts.push(fact(name, &html! { (words::or_dash(value)) }));
+    }
+    let who = |by_itself: bool| match (&incident.operator, by_itself) {
+        (_, true) => text.resolved_itself.to_owned(),
+        (Some(name), false) => fill(text.by_person, &[("name", name)]),
+        (None, false) => text.by_somebody.to_owned(),
+    };
+    if let Some(at) = incident.acknowledged_at {
+        let value = html! { (words::at(at)) " " (who(false)) };
+        facts.push(fact(text.acknowledged_at, &value));
+    }
+    if let Some(at) = incident.resolved_at {
+        let itself = incident.resolved_by == Some(ResolvedBy::Itself);
+        let value = html! { (words::at(at)) " " (who(itself)) };
+        facts.push(fact(text.resolved_at, &value));
+    }
+    if let Some(at) = anomaly.permanent_fix_at {
+        let reference = anomaly
+            .permanent_fix_reference
+            .as_deref()
+            .unwrap_or_default();
+        let shown = match words::link(reference) {
+            Some(url) => html! { a href=(url) rel="noreferrer" { (url) } },
+            None => html! { (reference) },
+        };
+        facts.push(fact(text.fixed_at, &html! { (words::at(at)) " " (shown) }));
+    }
+    html! {
+        dl.facts { @for fact in &facts { (fact) } }
+        @if incident.reopened > 0 { p { (plural(text.reopened_times, incident.reopened)) } }
+    }
+}
+
+/// Where else it can be looked at.
+fn elsewhere(text: &Text, incident: &entity::incidents::Model) -> Markup {
+    let annotation = |name: &str| incident.annotations.get(name).and_then(|v| v.as_str());
+    let links = [
+        (text.open_generator, incident.generator_url.as_deref()),
+        (text.open_runbook, annotation("runbook_url")),
+    ];
+    html! {
+        p.row {
+            @for (name, url) in links {
+                @if let Some(url) = url.and_then(words::link) {
+                    a.button href=(url) rel="noreferrer" { (name) " ↗" }
+                }
+            }
+        }
+    }
+}
+
+fn others(visit: &Visit, found: &Found) -> Markup {
+    let text = visit.text();
+    let this = found.entry.0.id;
+    let others: Vec<_> = found.others.iter().filter(|i| i.id != this).collect();
+    html! {
+        @if others.is_empty() { p { (text.no_others) } } @else { (rows(visit, &others)) }
+    }
+}
+
+/// Incidents of one anomaly, one line each.
+pub(super) fn rows(visit: &Visit, incidents: &[&entity::incidents::Model]) -> Markup {
+    let text = visit.text();
+    html! {
+        ul.rows {
+            @for incident in incidents {
+                li {
+                    a href=(format!("/incidents/{}", incident.id)) { "#" (incident.number) }
+                    " " (words::status(text, incident.status))
+                    " " (plural(text.aggregated, incident.aggregated_count))
+                    " · " (words::ago(visit, incident.opened_at))
+                }
+            }
+        }
+    }
+}
+
+fn occurrences(text: &Text, occurrences: &[entity::occurrences::Model]) -> Markup {
+    html! {
+        table {
+            thead { tr {
+                th scope="col" { (text.series) }
+                th scope="col" { (text.started) }
+                th scope="col" { (text.ended) }
+                th scope="col" { (text.last_received) }
+                th.n scope="col" { (text.deliveries) }
+            } }
+            tbody {
+                @for occurrence in occurrences {
+                    tr {
+                        td { (series(occurrence)) }
+                        td { (words::at(occurrence.starts_at)) }
+                        td { (words::at_or_dash(occurrence.ended_at)) }
+                        td { (words::at(occurrence.last_seen_at)) }
+                        td.n { (occurrence.deliveries) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Labels or annotations.
+fn pairs(json: &serde_json::Value) -> Markup {
+    let empty = serde_json::Map::new();
+    let pairs = json.as_object().unwrap_or(&empty);
+    html! {
+        dl.pairs {
+            @for (name, value) in pairs {
+                div { dt { (name) } dd { (value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)) } }
+            }
+        }
+    }
+}

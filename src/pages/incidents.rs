@@ -1,0 +1,397 @@
+//! The list of incidents: what must be looked at, worst first.
+
+use std::time::Duration;
+
+use axum::extract::{Query, State};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::layout::{self, Frame, Section};
+use super::{Fault, Pages, Visit, charts, words};
+use crate::domain::aggregation::Status;
+use crate::domain::escalation::Level;
+use crate::domain::frequency::Window;
+use crate::entity::incidents::Model as Incident;
+use crate::store::hours::{self, Day};
+use crate::store::listing::{self, Entry, Mark, Names, Overview, Sort};
+use crate::store::lists::Filter;
+use crate::text::{Text, fill, plural};
+
+/// Cards of a page.
+const CARDS: usize = 50;
+/// How old what all pages show alike may be.
+const OVERVIEW: Duration = Duration::from_millis(500);
+const NAMES: Duration = Duration::from_secs(30);
+const HOURS: Duration = Duration::from_secs(2);
+
+/// What an address asks for. What it does not understand it leaves out: an address that somebody
+/// kept still shows something.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    status: String,
+    level: String,
+    severity: String,
+    service: String,
+    namespace: String,
+    q: String,
+    sort: String,
+    after: String,
+}
+
+const STATUSES: [Status; 4] = [
+    Status::Open,
+    Status::Analyzing,
+    Status::Acknowledged,
+    Status::Resolved,
+];
+
+const LEVELS: [Level; 4] = [
+    Level::PermanentFix,
+    Level::Escalate,
+    Level::Repeat,
+    Level::None,
+];
+
+const fn status_name(status: Status) -> &'static str {
+    match status {
+        Status::Open => "open",
+        Status::Analyzing => "analyzing",
+        Status::Acknowledged => "acknowledged",
+        Status::Resolved => "resolved",
+    }
+}
+
+impl Asked {
+    fn status(&self) -> Option<Status> {
+        STATUSES
+            .into_iter()
+            .find(|status| status_name(*status) == self.status)
+    }
+
+    fn level(&self) -> Option<Level> {
+        let named = |level: &Level| level.name().eq_ignore_ascii_case(&self.level);
+        LEVELS.into_iter().find(named)
+    }
+
+    fn sort(&self) -> Sort {
+        let mut all = Sort::ALL.into_iter();
+        all.find(|sort| sort.name() == self.sort)
+            .unwrap_or_default()
+    }
+
+    fn filter(&self) -> Filter {
+        let some = |text: &str| {
+            let text = text.trim();
+            (!text.is_empty() && !text.contains('\0')).then(|| text.to_owned())
+        };
+        Filter {
+            status: self.status(),
+            level: self.level(),
+            service: some(&self.service),
+            namespace: some(&self.namespace),
+            text: some(&self.q),
+            severity: some(&self.severity),
+            unresolved: self.status().is_none() && self.status != "all",
+        }
+    }
+
+    /// Whether it asks for something other than what is unresolved.
+    fn is_narrow(&self) -> bool {
+        let texts = [
+            &self.status,
+            &self.level,
+            &self.severity,
+            &self.service,
+            &self.namespace,
+            &self.q,
+        ];
+        texts.into_iter().any(|text| !text.trim().is_empty())
+    }
+
+    /// Whether it asks for something that is folded away otherwise.
+    fn is_in_detail(&self) -> bool {
+        let texts = [&self.severity, &self.service, &self.namespace];
+        texts.into_iter().any(|text| !text.trim().is_empty())
+    }
+
+    /// The address of the same list from another place on, or with another level.
+    fn address(&self, level: &str, after: &str) -> String {
+        let pairs = [
+            ("status", self.status.as_str()),
+            ("level", level),
+            ("severity", &self.severity),
+            ("service", &self.service),
+            ("namespace", &self.namespace),
+            ("q", &self.q),
+            ("sort", &self.sort),
+            ("after", after),
+        ];
+        let query: Vec<String> = pairs
+            .into_iter()
+            .filter(|(_, value)| !value.trim().is_empty())
+            .map(|(name, value)| format!("{name}={}", words::encoded(value.trim())))
+            .collect();
+        if query.is_empty() {
+            "/incidents".to_owned()
+        } else {
+            format!("/incidents?{}", query.join("&"))
+        }
+    }
+}
+
+/// What a page shows.
+struct Found {
+    entries: Vec<Entry>,
+    days: Vec<Day>,
+    next: Option<Mark>,
+    overview: Overview,
+    names: std::sync::Arc<Names>,
+}
+
+pub(super) async fn page(
+    State(pages): State<Pages>,
+    Query(asked): Query<Asked>,
+    visit: Visit,
+) -> Result<Markup, Fault> {
+    let found = look(&pages, &visit, &asked).await?;
+    let text = visit.text();
+    let ids: Vec<String> = found
+        .entries
+        .iter()
+        .map(|(incident, _)| incident.id.simple().to_string())
+        .collect();
+    let frame = Frame {
+        section: Section::Incidents,
+        title: text.incidents,
+        watch: format!("new={}&ids={}", asked.after.is_empty(), ids.join(",")),
+    };
+    let content = html! {
+        div.head {
+            h1 { (text.incidents) }
+            (levels(text, &asked, &found.overview))
+        }
+        (filters(text, &asked, &found.names))
+        section #list data-live aria-label=(text.incidents) {
+            @if found.entries.is_empty() {
+                (nothing(text, &asked, &found.overview))
+            } @else {
+                ol.cards {
+                    @for (entry, day) in found.entries.iter().zip(&found.days) {
+                        (card(&visit, entry, day))
+                    }
+                }
+            }
+            (pager(text, &asked, found.next))
+        }
+    };
+    Ok(layout::page(&visit, &frame, &content))
+}
+
+async fn look(pages: &Pages, visit: &Visit, asked: &Asked) -> Result<Found, Fault> {
+    let db = pages.context.db.read();
+    let (sort, after) = (asked.sort(), Mark::read(&asked.after));
+    let overview = pages.shared.overview.get(OVERVIEW, listing::overview(db));
+    let names = async {
+        let look = async { listing::names(db).await.map(std::sync::Arc::new) };
+        pages.shared.names.get(NAMES, look).await
+    };
+    let filter = asked.filter();
+    let entries = listing::incidents(db, &filter, sort, after, CARDS as u64 + 1);
+    let (overview, names, entries) = tokio::join!(overview, names, entries);
+    let mut entries = entries?;
+    let more = entries.len() > CARDS;
+    entries.truncate(CARDS);
+    let next = entries
+        .last()
+        .filter(|_| more)
+        .map(|entry| listing::mark(sort, entry));
+    let keys: Vec<String> = entries
+        .iter()
+        .map(|(_, anomaly)| anomaly.key.clone())
+        .collect();
+    Ok(Found {
+        days: days(pages, visit, &keys).await?,
+        entries,
+        next,
+        overview: overview?,
+        names: names?,
+    })
+}
+
+/// The last 24 hours of each anomaly, in one query for those that were not looked at lately.
+pub(super) async fn days(
+    pages: &Pages,
+    visit: &Visit,
+    keys: &[String],
+) -> Result<Vec<Day>, sea_orm::DbErr> {
+    let (db, unit) = (pages.context.db.read(), pages.context.config.counting.unit);
+    let look = async |keys| hours::last_day(db, unit, keys, visit.now).await;
+    pages.shared.hours.get(keys, HOURS, [0; 24], look).await
+}
+
+/// How many are unresolved at each level; each leads to them.
+fn levels(text: &Text, asked: &Asked, overview: &Overview) -> Markup {
+    let all: i64 = overview.unresolved.iter().sum();
+    html! {
+        p.counts #counts data-live {
+            strong { (plural(text.unresolved_now, all)) }
+            @for level in LEVELS {
+                @let n = overview.unresolved[level as usize];
+                @let here = asked.level() == Some(level);
+                " "
+                a.count.(words::level_class(level))
+                    href=(asked.address(if here { "" } else { level.name() }, ""))
+                    aria-current=[here.then_some("true")] {
+                    (words::level(text, level)) " " b { (n) }
+                }
+            }
+        }
+    }
+}
+
+fn filters(text: &Text, asked: &Asked, names: &Names) -> Markup {
+    let states = STATUSES.map(|s| (status_name(s), words::status_word(text, s)));
+    let sorts = [
+        text.sort_level,
+        text.sort_newest,
+        text.sort_oldest,
+        text.sort_often,
+        text.sort_fired,
+    ];
+    html! {
+        form.filters role="search" method="get" action="/incidents" {
+            label { span { (text.search) }
+                input #search type="search" name="q" value=(asked.q) placeholder=(text.search_hint); }
+            label { span { (text.status) }
+                select name="status" {
+                    option value="" { (text.unresolved) }
+                    @for (name, word) in states {
+                        option value=(name) selected[asked.status == name] { (word) }
+                    }
+                    option value="all" selected[asked.status == "all"] { (text.all_states) }
+                } }
+            label { span { (text.level) }
+                select name="level" {
+                    option value="" { (text.all_levels) }
+                    @for level in LEVELS {
+                        option value=(level.name()) selected[asked.level() == Some(level)] {
+                            (words::level_word(text, level))
+                        }
+                    }
+                } }
+            label { span { (text.sort) }
+                select name="sort" {
+                    @for (sort, word) in Sort::ALL.into_iter().zip(sorts) {
+                        option value=(sort.name()) selected[asked.sort() == sort] { (word) }
+                    }
+                } }
+            button { (text.apply) }
+            @if asked.is_narrow() { a.clear href="/incidents" { (text.clear) } }
+            details open[asked.is_in_detail()] {
+                summary { (text.filter_more) }
+                div {
+                    (named(text.service, "service", &asked.service, &names.services))
+                    (named(text.namespace, "namespace", &asked.namespace, &names.namespaces))
+                    (named(text.severity, "severity", &asked.severity, &[]))
+                }
+            }
+        }
+    }
+}
+
+fn named(label: &str, name: &str, value: &str, names: &[String]) -> Markup {
+    let list = format!("{name}s");
+    html! {
+        label { span { (label) }
+            input type="text" name=(name) value=(value) autocomplete="off"
+                list=[(!names.is_empty()).then_some(&list)]; }
+        @if !names.is_empty() {
+            datalist #(list) { @for name in names { option value=(name) {} } }
+        }
+    }
+}
+
+/// One incident of the list.
+fn card(visit: &Visit, (incident, anomaly): &Entry, day: &Day) -> Markup {
+    let text = visit.text();
+    let id = incident.id;
+    html! {
+        li.card.(words::level_class(anomaly.level)).done[incident.status == Status::Resolved]
+            id=(format!("i{}", id.simple())) {
+            h2 { a href=(format!("/incidents/{id}")) { (title(incident, &anomaly.alert_name)) } }
+            p.what { (words::level(text, anomaly.level)) " " (words::status(text, incident.status)) " "
+                (place(incident, &anomaly.service, &anomaly.namespace)) }
+            p.how {
+                span.tier { (words::tier(text, incident.tier)) } " · "
+                span.agg { (plural(text.aggregated, incident.aggregated_count)) }
+                @if incident.open_episodes > 0 && incident.aggregated_count > 1 {
+                    " · " (fill(text.still_firing, &[("n", &incident.open_episodes.to_string())]))
+                }
+                " · " (words::around(text.opened_ago, "age", &words::ago(visit, incident.opened_at)))
+            }
+            (words::windows(text, counts(incident)))
+            (charts::spark(text, day))
+        }
+    }
+}
+
+/// What a person reads first.
+pub(super) fn title<'a>(incident: &'a Incident, alert_name: &'a str) -> &'a str {
+    if incident.title.trim().is_empty() {
+        alert_name
+    } else {
+        &incident.title
+    }
+}
+
+/// Severity, service and namespace, as far as they are known.
+pub(super) fn place(incident: &Incident, service: &str, namespace: &str) -> Markup {
+    html! {
+        @if !incident.severity.is_empty() {
+            span.sev { (incident.severity) } " "
+        }
+        @if !service.is_empty() { span.svc { (service) } " " }
+        @if !namespace.is_empty() { span.ns { (namespace) } }
+    }
+}
+
+/// The four windows' figures.
+pub(super) fn counts(incident: &Incident) -> [i64; 4] {
+    let Some(stats) = &incident.frequency_stats else {
+        return [0; 4];
+    };
+    Window::ALL.map(|window| match window {
+        Window::Hour => stats.count_1h,
+        Window::Day => stats.count_24h,
+        Window::Week => stats.count_7d,
+        Window::Month => stats.count_30d,
+    })
+}
+
+fn nothing(text: &Text, asked: &Asked, overview: &Overview) -> Markup {
+    if asked.is_narrow() || !asked.after.is_empty() {
+        return layout::empty(text.nothing_here, text.nothing_here_lead);
+    }
+    if overview.any {
+        return layout::empty(text.all_quiet, text.all_quiet_lead);
+    }
+    html! {
+        div.empty {
+            h2 { (text.first_steps) }
+            p { (text.first_steps_lead) }
+            pre tabindex="0" { "curl http://127.0.0.1:9099/api/v1/alertmanager -d '{\"alerts\": [{\"status\": \"firing\",\n  \"labels\": {\"alertname\": \"HighErrorRate\", \"service\": \"checkout\", \"severity\": \"critical\"}}]}'" }
+        }
+    }
+}
+
+fn pager(text: &Text, asked: &Asked, next: Option<Mark>) -> Markup {
+    html! {
+        nav.pager aria-label=(text.more_next) {
+            @if !asked.after.is_empty() { a href=(asked.address(&asked.level, "")) { (text.first_page) } }
+            @if let Some(next) = next {
+                a rel="next" href=(asked.address(&asked.level, &next.text())) { (text.more_next) " →" }
+            }
+        }
+    }
+}

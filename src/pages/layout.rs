@@ -1,0 +1,154 @@
+//! The frame that every page stands in.
+
+use maud::{DOCTYPE, Markup, html};
+
+use super::assets::{ICON, SCRIPT, STYLE};
+use super::session::Role;
+use super::visit::Visit;
+use super::words;
+use crate::text::{Lang, fill};
+
+/// The sections of the navigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Section {
+    Incidents,
+    Anomalies,
+    Repairs,
+    Queues,
+    DeadLetters,
+    System,
+}
+
+/// What a page is, beside its content.
+#[derive(Clone, Debug)]
+pub(super) struct Frame<'a> {
+    pub(super) section: Section,
+    pub(super) title: &'a str,
+    /// What the script listens for: the query of `/events`. Empty: nothing.
+    pub(super) watch: String,
+}
+
+/// A whole page.
+pub(super) fn page(visit: &Visit, frame: &Frame<'_>, content: &Markup) -> Markup {
+    let text = visit.text();
+    let watch = (!frame.watch.is_empty()).then_some(frame.watch.as_str());
+    html! {
+        (DOCTYPE)
+        html lang=(visit.lang.tag()) {
+            (head(frame.title))
+            body data-watch=[watch] data-now=(visit.now.0) data-off=(text.live_off)
+                data-live=(text.live) data-wait=(text.live_wait) data-new=(text.new_incidents)
+                data-ago=(text.ago) {
+                a.skip href="#content" { (text.skip) }
+                header.top {
+                    a.brand href="/incidents" { "Tocsin" }
+                    nav aria-label=(text.sections) { (sections(visit, frame.section)) }
+                    @if watch.is_some() {
+                        p.live #live role="status" { noscript { (text.no_script) } }
+                    }
+                }
+                main #content tabindex="-1" {
+                    @if let Some(done) = visit.done { p.done role="status" { "✓ " (done) } }
+                    (content)
+                }
+                (foot(visit))
+            }
+        }
+    }
+}
+
+/// A page without navigation: to sign in, and for what went wrong.
+pub(super) fn bare(lang: Lang, title: &str, content: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang=(lang.tag()) {
+            (head(title))
+            body.bare {
+                header.top { a.brand href="/incidents" { "Tocsin" } }
+                main #content { (content) }
+            }
+        }
+    }
+}
+
+fn head(title: &str) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="dark light";
+            title { (title) " · Tocsin" }
+            link rel="stylesheet" href=(STYLE.address);
+            link rel="icon" type="image/svg+xml" href=(ICON.address);
+            script src=(SCRIPT.address) defer {}
+        }
+    }
+}
+
+fn sections(visit: &Visit, here: Section) -> Markup {
+    let text = visit.text();
+    let all = [
+        (Section::Incidents, "/incidents", text.incidents),
+        (Section::Anomalies, "/anomalies", text.anomalies),
+        (Section::Repairs, "/repairs", text.repairs),
+        (Section::Queues, "/queues", text.queues),
+        (Section::DeadLetters, "/dead-letters", text.dead_letters),
+        (Section::System, "/system", text.system),
+    ];
+    html! {
+        ul {
+            @for (section, address, name) in all {
+                li { a href=(address) aria-current=[(section == here).then_some("page")] { (name) } }
+            }
+        }
+    }
+}
+
+fn foot(visit: &Visit) -> Markup {
+    let text = visit.text();
+    let role = match (visit.signed_in, visit.session.role) {
+        (false, _) => text.role_anyone,
+        (true, Role::Read) => text.role_read,
+        (true, Role::Operate) => text.role_operate,
+    };
+    html! {
+        footer {
+            p {
+                "Tocsin " (crate::VERSION) " · "
+                @if let Some(name) = &visit.session.name {
+                    (fill(text.signed_in_as, &[("name", name)])) " · "
+                }
+                (role) " · " (words::moment(visit.now)) " UTC"
+            }
+            p.keys { button.plain #keys hidden aria-pressed="true" { (text.keys) } " " (text.keys_list) }
+            form.inline method="post" action="/language" {
+                input type="hidden" name="to" value=(visit.address);
+                @for lang in Lang::ALL {
+                    button.plain name="language" value=(lang.tag()) lang=(lang.tag())
+                        aria-pressed=[(lang == visit.lang).then_some("true")] { (lang.name()) }
+                }
+            }
+            @if visit.signed_in {
+                form.inline method="post" action="/sign-out" {
+                    (stamp(visit))
+                    button.plain { (text.sign_out) }
+                }
+            }
+        }
+    }
+}
+
+/// What makes a form one of this session's.
+pub(super) fn stamp(visit: &Visit) -> Markup {
+    html! { input type="hidden" name="csrf" value=(visit.session.csrf); }
+}
+
+/// Where to sign in, to come back to `wanted`.
+pub(super) fn sign_in_address(wanted: &str) -> String {
+    format!("/sign-in?to={}", words::encoded(wanted))
+}
+
+/// A figure with a name, as an empty state says it.
+pub(super) fn empty(title: &str, lead: &str) -> Markup {
+    html! { div.empty { h2 { (title) } p { (lead) } } }
+}

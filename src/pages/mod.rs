@@ -1,0 +1,101 @@
+//! The pages: what people on call look at, rendered here, changed live, and usable without script.
+//!
+//! A page does what the API does: forms are handed to the API's own routes, inside the process, so
+//! that there is one way to do a thing.
+
+mod anomalies;
+mod anomaly;
+mod assets;
+mod cached;
+mod charts;
+mod dead_letters;
+mod deeds;
+mod fault;
+mod incident;
+mod incidents;
+mod layout;
+mod live;
+mod queues;
+mod repairs;
+mod session;
+mod sign_in;
+mod system;
+mod timeline;
+mod visit;
+mod watch;
+mod words;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::response::Redirect;
+use axum::routing::{get, post};
+
+use crate::context::Context;
+use crate::ingress::{Gate, Guard};
+use fault::Fault;
+pub use live::Stopping;
+use visit::Visit;
+
+/// What the pages share.
+#[derive(Clone)]
+pub(crate) struct Pages {
+    context: Context,
+    gate: Arc<Gate>,
+    /// The API's routes, without the check of a token.
+    api: Router,
+    guard: Arc<Guard>,
+    live: live::Live,
+    shared: Arc<Shared>,
+}
+
+/// What many pages show alike.
+#[derive(Debug, Default)]
+struct Shared {
+    overview: cached::Cached<crate::store::listing::Overview>,
+    names: cached::Cached<Arc<crate::store::listing::Names>>,
+    hours: cached::CachedBy<String, crate::store::hours::Day>,
+    books: cached::Cached<crate::store::standing::Books>,
+    depths: watch::Depths,
+}
+
+/// The pages' routes. `api` are those of the API, without the check of a token.
+pub(crate) fn router(
+    context: &Context,
+    gate: &Arc<Gate>,
+    guard: &Arc<Guard>,
+    api: Router,
+) -> Router {
+    let pages = Pages {
+        context: context.clone(),
+        gate: Arc::clone(gate),
+        api,
+        guard: Arc::clone(guard),
+        live: live::Live::new(context),
+        shared: Arc::default(),
+    };
+    watch::start(context, &pages.shared);
+    Router::new()
+        .route("/", get(async || Redirect::to("/incidents")))
+        .route("/incidents", get(incidents::page))
+        .route("/incidents/{id}", get(incident::page))
+        .route("/incidents/{id}/{deed}", post(deeds::incident))
+        .route("/anomalies", get(anomalies::page))
+        .route("/anomalies/{key}", get(anomaly::page))
+        .route("/anomalies/{key}/{deed}", post(deeds::anomaly))
+        .route("/repairs", get(repairs::page))
+        .route("/queues", get(queues::page))
+        .route("/queues/{name}/{deed}", post(deeds::queue))
+        .route("/dead-letters", get(dead_letters::page))
+        .route("/dead-letters/{id}", get(dead_letters::one))
+        .route("/dead-letters/{id}/{deed}", post(dead_letters::decide))
+        .route("/system", get(system::page))
+        .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/language", post(sign_in::language))
+        .route("/events", get(live::events))
+        .route("/assets/{name}", get(assets::serve))
+        .route_layer(from_fn(fault::finish))
+        .with_state(pages)
+}

@@ -1,0 +1,272 @@
+// What the pages do beyond what they do without script: times in the reader's zone, changes as they
+// happen, keys. Everything is read from the page itself; what changes is loaded from its own address.
+"use strict";
+(() => {
+  const body = document.body;
+  const lang = document.documentElement.lang;
+  const skew = Number(body.dataset.now || Date.now()) - Date.now();
+  const now = () => Date.now() + skew;
+
+  // Times.
+  const units = lang.startsWith("zh") ? ["秒", "分鐘", "小時", "天"] : ["s", "min", "h", "d"];
+  const age = (ms) => {
+    const s = Math.max(0, Math.floor(ms / 1000));
+    if (s < 60) return `${s} ${units[0]}`;
+    if (s < 3600) return `${Math.floor(s / 60)} ${units[1]}`;
+    if (s < 172800) return `${Math.floor(s / 3600)} ${units[2]}`;
+    return `${Math.floor(s / 86400)} ${units[3]}`;
+  };
+  const local = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "medium" });
+  const times = (root) => {
+    for (const time of root.querySelectorAll("time.at")) {
+      time.textContent = local.format(new Date(time.dateTime));
+    }
+    for (const time of root.querySelectorAll("time.ago")) {
+      time.textContent = age(now() - Date.parse(time.dateTime));
+    }
+  };
+  times(document);
+  setInterval(() => times(document), 15000);
+
+  // Who it is, remembered in this browser where nobody signs in.
+  const remembered = (value) => {
+    try {
+      if (value === undefined) return localStorage.getItem("name") || "";
+      localStorage.setItem("name", value);
+    } catch { /* a browser that keeps nothing */ }
+    return "";
+  };
+  for (const input of document.querySelectorAll("input[data-name]")) {
+    if (!input.value) input.value = remembered();
+    input.form.addEventListener("submit", () => remembered(input.value));
+  }
+
+  // An address has only what was asked for.
+  for (const form of document.querySelectorAll("form.filters")) {
+    form.addEventListener("submit", () => {
+      for (const field of form.elements) {
+        if (field.name && !field.value) field.disabled = true;
+      }
+    });
+  }
+
+  // What the server said last, by id: what it says again is left alone.
+  const said = new Map();
+  const remember = (root) => {
+    for (const part of root.querySelectorAll("[data-live], .card")) said.set(part.id, part.innerHTML);
+  };
+  // Before times are put into the reader's words the two would always differ, so the first load
+  // compares with what is loaded first.
+  const list = document.getElementById("list");
+  const cards = () => list && list.querySelector("ol.cards");
+
+  const swap = (part, next) => {
+    if (said.get(part.id) === next.innerHTML) return;
+    said.set(part.id, next.innerHTML);
+    if (part.contains(document.activeElement) && part !== document.activeElement) return;
+    const open = [...part.querySelectorAll("details")].map((d) => d.open);
+    part.className = next.className;
+    part.replaceChildren(...next.cloneNode(true).childNodes);
+    [...part.querySelectorAll("details")].forEach((d, at) => { if (open[at]) d.open = true; });
+    times(part);
+  };
+
+  // The list: cards change where they are; new ones come by themselves unless somebody reads.
+  let waiting = null;
+  let moved = 0;
+  addEventListener("pointermove", () => { moved = Date.now(); }, { passive: true });
+  const reading = () => scrollY > 8 || (list && list.contains(document.activeElement)) ||
+    (list && list.matches(":hover") && Date.now() - moved < 10000);
+
+  const card = (shown, next) => {
+    shown.classList.remove("gone");
+    if (said.get(next.id) === next.innerHTML) return;
+    said.set(next.id, next.innerHTML);
+    const focused = shown.contains(document.activeElement);
+    shown.className = next.className;
+    shown.replaceChildren(...next.cloneNode(true).childNodes);
+    if (focused) shown.querySelector("a").focus({ preventScroll: true });
+    times(shown);
+  };
+
+  const arrive = (next) => {
+    waiting = null;
+    pill(0);
+    const from = next.querySelector("ol.cards");
+    const into = cards();
+    if (!from || !into) {
+      list.replaceChildren(...next.cloneNode(true).childNodes);
+      remember(list);
+      times(list);
+      if (!into) connect();
+      return;
+    }
+    const keep = new Set();
+    let place = into.firstElementChild;
+    for (const fresh of from.children) {
+      keep.add(fresh.id);
+      let shown = document.getElementById(fresh.id);
+      if (!shown) {
+        shown = fresh.cloneNode(true);
+        shown.classList.add("fresh");
+        said.set(shown.id, fresh.innerHTML);
+        times(shown);
+      }
+      if (shown === place) place = place.nextElementSibling;
+      else into.insertBefore(shown, place);
+    }
+    for (const shown of [...into.children]) if (!keep.has(shown.id)) shown.remove();
+    const pager = list.querySelector(".pager");
+    const paged = next.querySelector(".pager");
+    if (pager && paged) pager.replaceWith(paged.cloneNode(true));
+    connect();
+  };
+
+  const bar = document.getElementById("live");
+  const button = document.createElement("button");
+  button.className = "pill";
+  button.hidden = true;
+  button.addEventListener("click", () => {
+    if (!waiting) return;
+    scrollTo(0, 0);
+    arrive(waiting);
+    const first = list.querySelector(".card a");
+    if (first) first.focus({ preventScroll: true });
+  });
+  const pill = (n, title) => {
+    button.hidden = n === 0;
+    if (n === 0) return;
+    const forms = body.dataset.new.split("|");
+    const form = n === 1 ? forms[0] : forms[forms.length - 1];
+    button.textContent = `↑ ${form.replace("{n}", n)}: ${title}`;
+  };
+  const settle = () => { if (waiting && !reading()) arrive(waiting); };
+  setInterval(settle, 1000);
+  addEventListener("scroll", settle, { passive: true });
+
+  const listed = (next) => {
+    const fresh = [];
+    const there = new Set();
+    for (const item of next.querySelectorAll(".card")) {
+      there.add(item.id);
+      const shown = document.getElementById(item.id);
+      if (shown) card(shown, item);
+      else fresh.push(item);
+    }
+    for (const shown of list.querySelectorAll(".card")) {
+      if (!there.has(shown.id)) shown.classList.add("gone");
+    }
+    waiting = next;
+    if (!reading()) return arrive(next);
+    if (fresh.length) pill(fresh.length, fresh[0].querySelector("h2").textContent);
+  };
+
+  // Loading the page's own address again.
+  let busy = false;
+  let again = false;
+  let last = 0;
+  let loaded = now();
+  const refresh = async () => {
+    if (busy) { again = true; return; }
+    busy = true;
+    try {
+      const pause = last + 1000 - Date.now();
+      if (pause > 0) await new Promise((done) => setTimeout(done, pause));
+      last = Date.now();
+      const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+      if (answer.redirected && new URL(answer.url).pathname === "/sign-in") {
+        location.assign(answer.url);
+        return;
+      }
+      if (!answer.ok) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      loaded = now();
+      for (const next of page.querySelectorAll("[data-live]")) {
+        const part = document.getElementById(next.id);
+        if (!part) continue;
+        if (part === list) listed(next);
+        else swap(part, next);
+      }
+    } catch { /* the connection says that it is gone */ } finally {
+      busy = false;
+      if (again) { again = false; refresh(); }
+    }
+  };
+
+  // Being told.
+  const state = document.createElement("span");
+  if (bar) bar.replaceChildren(state, button);
+  const show = (name, text) => {
+    if (!bar) return;
+    bar.dataset.state = name;
+    if (state.textContent !== text) state.textContent = text;
+  };
+  let source = null;
+  let asked = "";
+  const watch = () => {
+    const ids = cards() ? [...cards().children].map((c) => c.id.slice(1)).join(",") : "";
+    return ids ? body.dataset.watch.replace(/ids=[^&]*/, `ids=${ids}`) : body.dataset.watch;
+  };
+  function connect() {
+    if (!bar || document.hidden) return;
+    const query = watch();
+    if (source && asked === query && source.readyState !== EventSource.CLOSED) return;
+    if (source) source.close();
+    else show("wait", body.dataset.wait);
+    asked = query;
+    source = new EventSource(`/events?${query}`);
+    source.addEventListener("hello", () => { show("live", `● ${body.dataset.live}`); refresh(); });
+    source.addEventListener("change", refresh);
+    source.addEventListener("all", refresh);
+    source.addEventListener("error", () => {
+      const time = local.format(new Date(loaded));
+      show("off", `⚠ ${body.dataset.off.replace("{time}", time)}`);
+      // What the server refused is asked for again, too: it may be starting.
+      if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
+    });
+  }
+  // Browsers allow few connections to one server: a page that nobody sees asks now and then.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) { if (source) source.close(); } else { connect(); refresh(); }
+  });
+  connect();
+  const every = [...document.querySelectorAll("[data-every]")].map((part) => Number(part.dataset.every));
+  const period = every.length ? Math.min(...every) : 60;
+  setInterval(() => { if (!document.hidden) refresh(); }, period * 1000);
+
+  // Keys, unless somebody writes or does not want them.
+  const toggle = document.getElementById("keys");
+  let keys = true;
+  try { keys = localStorage.getItem("keys") !== "off"; } catch { /* likewise */ }
+  if (toggle) {
+    toggle.hidden = false;
+    const paint = () => toggle.setAttribute("aria-pressed", String(keys));
+    paint();
+    toggle.addEventListener("click", () => {
+      keys = !keys;
+      paint();
+      try { localStorage.setItem("keys", keys ? "on" : "off"); } catch { /* likewise */ }
+    });
+  }
+  const step = (by) => {
+    const links = [...document.querySelectorAll(".card h2 a")];
+    if (!links.length) return;
+    const at = links.findIndex((link) => link.closest(".card").contains(document.activeElement));
+    const to = at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.min(Math.max(at + by, 0), links.length - 1);
+    links[to].focus();
+    links[to].closest(".card").scrollIntoView({ block: "nearest" });
+  };
+  addEventListener("keydown", (event) => {
+    if (!keys || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.target.closest("input, textarea, select, [contenteditable]")) {
+      if (event.key === "Escape") event.target.blur();
+      return;
+    }
+    const search = document.getElementById("search");
+    if (event.key === "j") step(1);
+    else if (event.key === "k") step(-1);
+    else if (event.key === "n" && !button.hidden) button.click();
+    else if (event.key === "u" && !list) location.assign("/incidents");
+    else if (event.key === "/" && search) { event.preventDefault(); search.focus(); search.select(); }
+  });
+})();

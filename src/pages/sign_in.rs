@@ -1,0 +1,141 @@
+//! To sign in, to sign out, and to choose a language.
+
+use std::collections::HashMap;
+
+use axum::Form;
+use axum::body::Body;
+use axum::extract::{FromRequest as _, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+
+use super::visit::{LANGUAGE, language as language_of};
+use super::{Fault, Pages, Visit, layout, session};
+use crate::text::Lang;
+
+/// How long a language is remembered, in seconds.
+const YEAR: u64 = 365 * 86_400;
+
+type Fields = HashMap<String, String>;
+
+fn field<'a>(fields: &'a Fields, name: &str) -> &'a str {
+    fields.get(name).map_or("", String::as_str)
+}
+
+pub(super) async fn page(
+    State(pages): State<Pages>,
+    Query(asked): Query<Fields>,
+    headers: HeaderMap,
+) -> Response {
+    let wanted = local(field(&asked, "to"));
+    if session::of(&pages.context.config, &headers, pages.context.clock.now()).is_some() {
+        return Redirect::to(wanted).into_response();
+    }
+    let lang = language_of(&headers);
+    let said = asked.contains_key("out").then(|| lang.text().signed_out);
+    form(lang, wanted, said, false).into_response()
+}
+
+pub(super) async fn sign_in(
+    State(pages): State<Pages>,
+    request: Request,
+) -> Result<Response, Fault> {
+    let (parts, body) = request.into_parts();
+    let headers = &parts.headers;
+    if !session::same_origin(headers) {
+        return Err(Fault::Forged);
+    }
+    let request = Request::from_parts(parts.clone(), body);
+    let sent = Form::<Fields>::from_request(request, &pages).await;
+    let Form(fields) = sent.map_err(|error| Fault::BadRequest(error.body_text()))?;
+    let (config, now) = (&pages.context.config, pages.context.clock.now());
+    let (token, name) = (field(&fields, "token").trim(), field(&fields, "name"));
+    let wanted = local(field(&fields, "to"));
+    let Some(cookie) = session::open(config, headers, token, name, now) else {
+        let lang = language_of(headers);
+        let asked = Request::from_parts(parts.clone(), Body::empty());
+        let Some(wait) = pages.guard.refuse(&asked) else {
+            let again = form(lang, wanted, Some(lang.text().token_wrong), true);
+            return Ok((StatusCode::UNAUTHORIZED, again).into_response());
+        };
+        let again = form(lang, wanted, Some(lang.text().too_many), true);
+        let seconds = [(header::RETRY_AFTER, wait.as_secs().max(1).to_string())];
+        return Ok((StatusCode::TOO_MANY_REQUESTS, seconds, again).into_response());
+    };
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(wanted)).into_response())
+}
+
+/// Whoever may look may leave, so this does not ask for more than the form's mark.
+pub(super) async fn sign_out(
+    visit: Visit,
+    headers: HeaderMap,
+    Form(fields): Form<Fields>,
+) -> Result<Response, Fault> {
+    if !session::same_origin(&headers) || field(&fields, "csrf") != visit.session.csrf {
+        return Err(Fault::Forged);
+    }
+    let cookie = session::close(&headers);
+    Ok((
+        [(header::SET_COOKIE, cookie)],
+        Redirect::to("/sign-in?out=1"),
+    )
+        .into_response())
+}
+
+pub(super) async fn language(
+    headers: HeaderMap,
+    Form(fields): Form<Fields>,
+) -> Result<Response, Fault> {
+    if !session::same_origin(&headers) {
+        return Err(Fault::Forged);
+    }
+    let lang = Lang::from_tag(field(&fields, "language")).unwrap_or_default();
+    let cookie = session::set_cookie(LANGUAGE, lang.tag(), YEAR, &headers);
+    let back = Redirect::to(local(field(&fields, "to")));
+    Ok(([(header::SET_COOKIE, cookie)], back).into_response())
+}
+
+/// An address of ours, and never another's.
+fn local(address: &str) -> &str {
+    let ours = address.starts_with('/')
+        && !address.starts_with("//")
+        && !address.contains(['\\', '\r', '\n', '\t']);
+    if ours { address } else { "/incidents" }
+}
+
+fn form(lang: Lang, wanted: &str, said: Option<&str>, wrong: bool) -> Markup {
+    let text = lang.text();
+    let described = wrong.then_some("said");
+    let body = html! {
+        form.sign-in method="post" action="/sign-in" {
+            h1 { (text.sign_in) }
+            p { (text.sign_in_lead) }
+            @if let Some(said) = said {
+                p #said .wrong[wrong] role=(if wrong { "alert" } else { "status" }) { (said) }
+            }
+            input type="hidden" name="to" value=(wanted);
+            label for="token" { (text.token) }
+            input #token type="password" name="token" required autocomplete="current-password"
+                autofocus aria-invalid=[wrong.then_some("true")] aria-describedby=[described];
+            label for="name" { (text.your_name) " (" (text.optional) ")" }
+            input #name type="text" name="name" maxlength="60" autocomplete="name"
+                aria-describedby="name-hint";
+            p.hint #name-hint { (text.your_name_hint) }
+            button.primary { (text.sign_in) }
+        }
+    };
+    layout::bare(lang, text.sign_in, &body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::local;
+
+    #[test]
+    fn nobody_is_sent_elsewhere() {
+        assert_eq!(local("/system?a=b"), "/system?a=b");
+        for elsewhere in ["//evil", "http://evil", "/\\evil", "", "/\t/evil"] {
+            assert_eq!(local(elsewhere), "/incidents", "{elsewhere:?}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The small parts that pages are made of: levels, states, tiers, times, figures, addresses.
+
+use maud::{Markup, html};
+
+use super::visit::Visit;
+use crate::domain::aggregation::Status;
+use crate::domain::escalation::Level;
+use crate::domain::frequency::{Window, figure};
+use crate::text::{Text, fill};
+use crate::time::Timestamp;
+
+/// A level's class.
+pub(super) const fn level_class(level: Level) -> &'static str {
+    match level {
+        Level::None => "l0",
+        Level::Repeat => "l1",
+        Level::Escalate => "l2",
+        Level::PermanentFix => "l3",
+    }
+}
+
+/// A level's word.
+pub(super) const fn level_word(text: &Text, level: Level) -> &'static str {
+    match level {
+        Level::None => text.level_none,
+        Level::Repeat => text.level_repeat,
+        Level::Escalate => text.level_escalate,
+        Level::PermanentFix => text.level_permanent_fix,
+    }
+}
+
+const fn level_symbol(level: Level) -> &'static str {
+    match level {
+        Level::None => "○",
+        Level::Repeat => "↻",
+        Level::Escalate => "▲",
+        Level::PermanentFix => "■",
+    }
+}
+
+/// A level: colour, symbol and word.
+pub(super) fn level(text: &Text, level: Level) -> Markup {
+    html! {
+        span.lv.(level_class(level)) {
+            span aria-hidden="true" { (level_symbol(level)) } " " (level_word(text, level))
+        }
+    }
+}
+
+/// A state's word.
+pub(super) const fn status_word(text: &Text, status: Status) -> &'static str {
+    match status {
+        Status::Open => text.status_open,
+        Status::Analyzing => text.status_analyzing,
+        Status::Acknowledged => text.status_acknowledged,
+        Status::Resolved => text.status_resolved,
+    }
+}
+
+/// A state: symbol and word.
+pub(super) fn status(text: &Text, status: Status) -> Markup {
+    let (class, symbol) = match status {
+        Status::Open => ("st-open", "●"),
+        Status::Analyzing => ("st-open", "◐"),
+        Status::Acknowledged => ("st-ack", "◔"),
+        Status::Resolved => ("st-done", "✓"),
+    };
+    html! {
+        span.st.(class) { span aria-hidden="true" { (symbol) } " " (status_word(text, status)) }
+    }
+}
+
+/// A tier's name.
+pub(super) const fn tier_name(text: &Text, tier: i32) -> &'static str {
+    match tier {
+        1 => text.tier_1,
+        2 => text.tier_2,
+        3 => text.tier_3,
+        _ => text.tier_4,
+    }
+}
+
+/// A tier, with its number and its name.
+pub(super) fn tier(text: &Text, tier: Option<i32>) -> String {
+    match tier {
+        Some(n @ 1..=4) => fill(
+            text.tier_n,
+            &[("n", &n.to_string()), ("name", tier_name(text, n))],
+        ),
+        _ => text.tier_unknown.to_owned(),
+    }
+}
+
+/// A window's short name.
+pub(super) const fn window(text: &Text, window: Window) -> &'static str {
+    match window {
+        Window::Hour => text.window_1h,
+        Window::Day => text.window_24h,
+        Window::Week => text.window_7d,
+        Window::Month => text.window_30d,
+    }
+}
+
+/// A window in a sentence.
+pub(super) const fn within(text: &Text, window: Window) -> &'static str {
+    match window {
+        Window::Hour => text.in_1h,
+        Window::Day => text.in_24h,
+        Window::Week => text.in_7d,
+        Window::Month => text.in_30d,
+    }
+}
+
+/// The four windows side by side.
+pub(super) fn windows(text: &Text, counts: [i64; 4]) -> Markup {
+    html! {
+        dl.w {
+            @for (at, count) in Window::ALL.into_iter().zip(counts) {
+                div { dt { (window(text, at)) } dd { (figure(count)) } }
+            }
+        }
+    }
+}
+
+/// A text in which something that is marked up takes a place.
+pub(super) fn around(text: &str, place: &str, inner: &Markup) -> Markup {
+    let (before, after) = text
+        .split_once(&format!("{{{place}}}"))
+        .unwrap_or((text, ""));
+    html! { (before) (inner) (after) }
+}
+
+/// Date and time without the zone.
+pub(super) fn moment(at: Timestamp) -> String {
+    let text = at.to_rfc3339();
+    let to_the_second = text.get(..19).unwrap_or(&text);
+    to_the_second.replace('T', " ")
+}
+
+/// How long ago it was; the exact time on hover. The script keeps it right.
+pub(super) fn ago(visit: &Visit, at: Timestamp) -> Markup {
+    let exact = at.to_rfc3339();
+    let age = visit.lang.age(visit.now.since(at));
+    html! { time.ago datetime=(exact) title=(exact) { (age) } }
+}
+
+/// When it was: UTC, which the script turns into the reader's zone; the exact time on hover.
+pub(super) fn at(at: Timestamp) -> Markup {
+    let exact = at.to_rfc3339();
+    html! { time.at datetime=(exact) title=(exact) { (moment(at)) " UTC" } }
+}
+
+/// When it was, if it was.
+pub(super) fn at_or_dash(moment: Option<Timestamp>) -> Markup {
+    html! { @match moment { Some(moment) => (at(moment)), None => "–" } }
+}
+
+/// What stands for a text that is empty.
+pub(super) fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "–" } else { text }
+}
+
+/// A text as a part of a query.
+pub(super) fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+/// A link to elsewhere, if it is one that a browser may follow.
+pub(super) fn link(url: &str) -> Option<&str> {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    let web =
+        scheme.is_some_and(|s| s.eq_ignore_ascii_case("http") || s.eq_ignore_ascii_case("https"));
+    web.then_some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_web_is_linked_to() {
+        assert!(link("https://example.com/a?b=c").is_some());
+        assert!(link("javascript://x%0aalert(1)").is_none());
+        assert!(link("data:text/html,x").is_none());
+        assert!(link("").is_none());
+    }
+
+    #[test]
+    fn a_text_in_a_query_is_itself_again() {
+        assert_eq!(
+            encoded("/incidents?q=a b&c"),
+            "%2Fincidents%3Fq%3Da%20b%26c"
+        );
+    }
+}

@@ -1,0 +1,113 @@
+//! What happened around an incident: its messages, its repairs, and what people did.
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+use uuid::Uuid;
+
+use crate::entity::{audit, effectiveness, incidents, notifications, repairs};
+
+/// The messages of an incident, newest first.
+///
+/// # Errors
+/// What the database says.
+pub async fn messages(
+    db: &impl ConnectionTrait,
+    incident: Uuid,
+    limit: u64,
+) -> Result<Vec<notifications::Model>, DbErr> {
+    notifications::Entity::find()
+        .filter(notifications::Column::IncidentId.eq(incident))
+        .order_by_desc(notifications::Column::Id)
+        .limit(limit)
+        .all(db)
+        .await
+}
+
+/// What people did to `target`, newest first.
+///
+/// # Errors
+/// What the database says.
+pub async fn deeds(
+    db: &impl ConnectionTrait,
+    target: &str,
+    limit: u64,
+) -> Result<Vec<audit::Model>, DbErr> {
+    audit::Entity::find()
+        .filter(audit::Column::Target.eq(target))
+        .order_by_desc(audit::Column::Id)
+        .limit(limit)
+        .all(db)
+        .await
+}
+
+/// The repairs of an anomaly, newest first.
+///
+/// # Errors
+/// What the database says.
+pub async fn repairs(
+    db: &impl ConnectionTrait,
+    anomaly: &str,
+    limit: u64,
+) -> Result<Vec<repairs::Model>, DbErr> {
+    repairs::Entity::find()
+        .filter(repairs::Column::AnomalyKey.eq(anomaly))
+        .order_by_desc(repairs::Column::RepairedAt)
+        .order_by_desc(repairs::Column::Id)
+        .limit(limit)
+        .all(db)
+        .await
+}
+
+/// The newest repairs of all; `before` is the id that the last page ended with.
+///
+/// # Errors
+/// What the database says.
+pub async fn newest_repairs(
+    db: &impl ConnectionTrait,
+    before: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<repairs::Model>, DbErr> {
+    let mut select = repairs::Entity::find();
+    if let Some(before) = before {
+        select = select.filter(repairs::Column::Id.lt(before));
+    }
+    select
+        .order_by_desc(repairs::Column::Id)
+        .limit(limit)
+        .all(db)
+        .await
+}
+
+/// What was tried on an anomaly, by action, the most tried first.
+///
+/// # Errors
+/// What the database says.
+pub async fn tried(
+    db: &impl ConnectionTrait,
+    anomaly: &str,
+) -> Result<Vec<effectiveness::Model>, DbErr> {
+    effectiveness::Entity::find()
+        .filter(effectiveness::Column::AnomalyKey.eq(anomaly))
+        .order_by_desc(effectiveness::Column::Attempts)
+        .order_by_asc(effectiveness::Column::Action)
+        .all(db)
+        .await
+}
+
+/// The incidents of an anomaly, newest first.
+///
+/// # Errors
+/// What the database says.
+pub async fn incidents(
+    db: &impl ConnectionTrait,
+    anomaly: &str,
+    limit: u64,
+) -> Result<Vec<incidents::Model>, DbErr> {
+    incidents::Entity::find()
+        .filter(incidents::Column::AnomalyKey.eq(anomaly))
+        .order_by_desc(incidents::Column::Number)
+        .limit(limit)
+        .all(db)
+        .await
+}

@@ -1,0 +1,70 @@
+//! What changes on an open page: asked several times a second, so by primary key alone.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use sea_orm::{
+    ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryOrder, QueryResult, QuerySelect,
+};
+use uuid::Uuid;
+
+use super::rows::Rows;
+use crate::entity::incidents;
+
+/// The ids of the newest incidents, newest first.
+///
+/// # Errors
+/// What the database says.
+pub async fn newest(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Uuid>, DbErr> {
+    incidents::Entity::find()
+        .select_only()
+        .column(incidents::Column::Id)
+        .order_by_desc(incidents::Column::Id)
+        .limit(limit)
+        .into_tuple()
+        .all(db)
+        .await
+}
+
+#[derive(FromQueryResult, Hash)]
+struct Seen {
+    updated_at: i64,
+    status: String,
+    tier: Option<i32>,
+    tier_due_since: Option<i64>,
+    open_episodes: i64,
+    last_firing_at: i64,
+    level: String,
+    level_seq: i64,
+    last_seen: Option<i64>,
+    permanent_fix_at: Option<i64>,
+    repairs: i64,
+    messages: i64,
+}
+
+/// What these incidents look like: a number for each that changes when the incident does, or its
+/// anomaly, its repairs, its messages.
+///
+/// # Errors
+/// What the database says.
+pub async fn looks(
+    db: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = Uuid>,
+) -> Result<HashMap<Uuid, u64>, DbErr> {
+    let rows = Rows::new().uuid("id", ids);
+    let sql = "SELECT i.id, i.updated_at, i.status, i.tier, i.tier_due_since, i.open_episodes, \
+                   i.last_firing_at, a.level, a.level_seq, a.last_seen, a.permanent_fix_at, \
+                   CAST(COALESCE((SELECT sum(e.attempts) FROM effectiveness e \
+                       WHERE e.anomaly_key = i.anomaly_key), 0) AS bigint) AS repairs, \
+                   (SELECT count(*) FROM notifications n WHERE n.incident_id = i.id \
+                       AND n.state IN ('sent', 'given up')) AS messages \
+               FROM {rows} JOIN incidents i ON i.id = r.id \
+               JOIN anomalies a ON a.key = i.anomaly_key";
+    let sql = rows.statement(db.get_database_backend(), sql, []);
+    let look = |row: &QueryResult| {
+        let mut hasher = DefaultHasher::new();
+        Seen::from_query_result(row, "")?.hash(&mut hasher);
+        Ok((row.try_get("", "id")?, hasher.finish()))
+    };
+    db.query_all_raw(sql).await?.iter().map(look).collect()
+}
