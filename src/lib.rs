@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod queue;
 pub mod redis;
 pub mod sources;
+pub mod spans;
 pub mod store;
 pub mod time;
 pub mod trace;

@@ -19,7 +19,7 @@ mod webhooks;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -40,6 +40,7 @@ pub struct Ingress {
 
 /// Every route.
 pub fn router(ingress: &Ingress) -> Router {
+    let tracer = ingress.context.tracer.clone();
     let guard = Arc::new(auth::Guard::new(&ingress.context));
     let api = Router::new()
         .route("/incidents", get(incidents::list))
@@ -70,7 +71,7 @@ pub fn router(ingress: &Ingress) -> Router {
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(CatchPanicLayer::custom(problem::panicked))
-        .layer(from_fn(envelope::seal))
+        .layer(from_fn_with_state(tracer, envelope::seal))
         .with_state(ingress.clone())
 }
 
@@ -84,8 +85,9 @@ fn health_router() -> Router<Ingress> {
 
 /// Health and metrics alone.
 pub fn health_only(ingress: &Ingress) -> Router {
+    let tracer = ingress.context.tracer.clone();
     health_router()
         .fallback(problem::not_found)
-        .layer(from_fn(envelope::seal))
+        .layer(from_fn_with_state(tracer, envelope::seal))
         .with_state(ingress.clone())
 }

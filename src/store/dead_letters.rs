@@ -70,7 +70,7 @@ fn row(burial: &Burial<'_>) -> ActiveModel {
         attempts: Set(number(burial.failed.len())),
         errors: Set(serde_json::json!(burial.failed)),
         reason: Set(burial.reason.replace('\0', "\u{fffd}")),
-        trace_id: Set(burial.held.trace_id.clone()),
+        trace_id: Set(trace_id(burial.held)),
         state: Set(DEAD.to_owned()),
         replay: Set(number(burial.held.lease.replay as usize)),
         enqueued_at: Set(burial.held.enqueued_at),
@@ -79,6 +79,12 @@ fn row(burial: &Burial<'_>) -> ActiveModel {
         decided_at: Set(None),
         decided_by: Set(None),
     }
+}
+
+/// The trace's id as people know it, or whatever the job has in its place.
+fn trace_id(held: &Held) -> Option<String> {
+    let known = held.trace().map(|trace| trace.to_string());
+    known.or_else(|| held.trace_id.clone())
 }
 
 /// Which of these jobs are dead letters under the replay number that they have now.

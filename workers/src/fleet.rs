@@ -45,6 +45,7 @@ impl Worker {
             db: context.db.clone(),
             clock: context.clock.clone(),
             metrics: context.metrics.clone(),
+            tracer: context.tracer.clone(),
         };
         let start = move |name: String| {
             let apalis = WorkerContext::new(&name);

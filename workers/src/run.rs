@@ -41,6 +41,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let (served, ()) = tokio::join!(served, fleet::run(workers(&context), stop.clone(), drain));
     stop.cancel();
     parts.join_all().await;
+    context.tracer.close().await;
     context.db.close().await?;
     Ok(served?)
 }
@@ -60,6 +61,7 @@ pub(crate) async fn ingress(config: Config) -> anyhow::Result<()> {
     let served = ingress::serve(listener, ingress::router(&ingress), stop.clone(), drain).await;
     stop.cancel();
     parts.join_all().await;
+    context.tracer.close().await;
     context.db.close().await?;
     Ok(served?)
 }
@@ -92,6 +94,7 @@ pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
     tracing::info!("working on {}", queues.join(", "));
     fleet::run(chosen, stop.clone(), context.config.queue.drain.0).await;
     parts.join_all().await;
+    context.tracer.close().await;
     context.db.close().await?;
     Ok(())
 }

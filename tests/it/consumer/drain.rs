@@ -23,6 +23,7 @@ fn by_hand(
         db: stage.context.db.clone(),
         clock: stage.context.clock.clone(),
         metrics: stage.context.metrics.clone(),
+        tracer: tocsin::spans::Tracer::default(),
     };
     let apalis = WorkerContext::new("by-hand");
     let (backend, running) = Consumer::start::<Errand<3>>("by-hand".to_owned(), parts);
