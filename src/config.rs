@@ -67,6 +67,9 @@ pub struct Config {
     pub trusted_proxies: Vec<IpAddr>,
     /// How the log is written.
     pub log: LogFormat,
+    /// The OTLP collector that spans are sent to, over HTTP. Unset: nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp_endpoint: Option<Secret>,
     /// What counts as one occurrence.
     pub counting: Counting,
     /// What becomes one incident.
@@ -110,6 +113,7 @@ impl Default for Config {
             insecure: false,
             trusted_proxies: Vec::new(),
             log: LogFormat::Auto,
+            otlp_endpoint: None,
             counting: Counting::default(),
             aggregation: Aggregation::default(),
             escalation: Escalation::default(),
@@ -334,6 +338,10 @@ impl Config {
     /// A setting is unknown, malformed, or does not go with another.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(endpoint) = std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT") {
+            let endpoint = endpoint.to_string_lossy();
+            figment = figment.merge(Serialized::default("otlp_endpoint", endpoint));
+        }
         figment = match file {
             Some(file) => figment.merge(file::Settings::exactly(file)),
             None => figment.merge(file::Settings::usual()),
@@ -370,6 +378,10 @@ impl Config {
             .map(|(scheme, _)| scheme);
         if !matches!(scheme, Some("http" | "https")) {
             return Err("telegram_api must start with https:// or http://".to_owned());
+        }
+        let otlp = self.otlp_endpoint.as_ref().map(Secret::expose);
+        if otlp.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+            return Err("otlp_endpoint must start with http:// or https://".to_owned());
         }
         let positive = [
             ("database_connections", self.database_connections as usize),

@@ -12,6 +12,7 @@ use crate::queue::redis::RedisQueue;
 use crate::queue::sql::SqlQueue;
 use crate::queue::store::{QueueError, QueueStore};
 use crate::redis::{self, Redis};
+use crate::spans::{self, Tracer};
 use crate::store::Db;
 use crate::store::db::{self, migrate};
 use crate::time::Clock;
@@ -31,6 +32,8 @@ pub struct Context {
     pub clock: Clock,
     /// What the process counts about itself.
     pub metrics: Metrics,
+    /// Where it says what it works on.
+    pub tracer: Tracer,
 }
 
 /// Why a process cannot start.
@@ -48,6 +51,9 @@ pub enum OpenError {
     /// The counter's store does not answer.
     #[error(transparent)]
     Counter(#[from] CounterError),
+    /// Spans cannot be sent as the settings say.
+    #[error(transparent)]
+    Spans(#[from] spans::OpenError),
 }
 
 impl Context {
@@ -56,6 +62,7 @@ impl Context {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(config: Config) -> Result<Self, OpenError> {
+        let tracer = Tracer::open(config.otlp_endpoint.as_ref())?;
         let url = config.database_url.expose();
         let db = Db::open(url, config.database_connections).await?;
         migrate(&db, url).await.map_err(db::OpenError::from)?;
@@ -68,6 +75,7 @@ impl Context {
             db,
             clock,
             metrics: Metrics::new(),
+            tracer,
         })
     }
 }

@@ -21,6 +21,7 @@ pub mod pages;
 pub mod queue;
 pub mod redis;
 pub mod sources;
+pub mod spans;
 pub mod store;
 pub mod text;
 pub mod time;

@@ -1,7 +1,7 @@
 //! What every request and every answer has: an id, a trace, and headers that tell a browser to do
 //! nothing with it.
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use crate::spans::{Span, SpanKind, Tracer};
 use crate::trace::Trace;
 use crate::trail::{RequestId, Trail};
 
@@ -34,20 +35,46 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
 
 /// Gives the request its id and its trace, and the answer its headers. Stands outside of everything
 /// else.
-pub(super) async fn seal(request: Request, next: Next) -> Response {
+pub(super) async fn seal(State(tracer): State<Tracer>, request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers().get(REQUEST_ID));
+    let mut span = span_of(&tracer, &request);
+    span.note("request.id", || id.as_str().to_owned());
     let trail = Trail {
         request: Some(id.clone()),
-        trace: Some(trace_of(request.headers()).unwrap_or_else(Trace::begin)),
+        trace: Some(span.trace().unwrap_or_else(Trace::begin)),
         ..Trail::default()
     };
     let mut response = trail.follow(next.run(request)).await;
+    let status = response.status();
+    span.note("http.response.status_code", || i64::from(status.as_u16()));
+    if status.is_server_error() {
+        span.fail(|| status.to_string());
+    }
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id.header().clone());
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(value);
     }
     response
+}
+
+/// A span for what somebody asks of us. Those who ask every few seconds whether we are well are
+/// left out.
+fn span_of(tracer: &Tracer, request: &Request) -> Span {
+    let (method, path) = (request.method(), request.uri().path());
+    let under = trace_of(request.headers());
+    if !path.starts_with("/api/") {
+        return Tracer::default().start(SpanKind::Server, || "".into(), under);
+    }
+    let name = || {
+        // Without ids: names are few.
+        let kind: Vec<&str> = path.splitn(5, '/').take(4).collect();
+        format!("{method} {}", kind.join("/")).into()
+    };
+    let mut span = tracer.start(SpanKind::Server, name, under);
+    span.note("http.request.method", || method.to_string());
+    span.note("url.path", || path.to_owned());
+    span
 }
 
 fn trace_of(headers: &HeaderMap) -> Option<Trace> {

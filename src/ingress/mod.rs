@@ -22,7 +22,7 @@ mod webhooks;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -44,6 +44,7 @@ pub struct Ingress {
 
 /// Every route.
 pub fn router(ingress: &Ingress) -> Router {
+    let tracer = ingress.context.tracer.clone();
     let guard = Arc::new(auth::Guard::new(&ingress.context));
     let pages = pages_of(ingress, &guard);
     let api = api().route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
@@ -60,7 +61,7 @@ pub fn router(ingress: &Ingress) -> Router {
         .with_state(ingress.clone())
         .merge(pages)
         .layer(CatchPanicLayer::custom(problem::panicked))
-        .layer(from_fn(envelope::seal))
+        .layer(from_fn_with_state(tracer, envelope::seal))
         .layer(from_fn_with_state(
             ingress.clone(),
             stopping::close_connections,
@@ -115,9 +116,10 @@ fn health_router() -> Router<Ingress> {
 
 /// Health and metrics alone.
 pub fn health_only(ingress: &Ingress) -> Router {
+    let tracer = ingress.context.tracer.clone();
     health_router()
         .fallback(problem::not_found)
-        .layer(from_fn(envelope::seal))
+        .layer(from_fn_with_state(tracer, envelope::seal))
         .layer(from_fn_with_state(
             ingress.clone(),
             stopping::close_connections,

@@ -16,6 +16,7 @@ use tower::{Layer, Service};
 
 use super::consumer::{Consumer, Held, Outcome};
 use crate::jobs::JobError;
+use crate::trail::Trail;
 
 /// Makes [`Ack`] services.
 #[derive(Clone)]
@@ -61,16 +62,30 @@ where
         Box::pin(async move {
             let held = held.ok_or("a task came from somewhere else than this queue")?;
             let policy = consumer.policy();
-            let started = Instant::now();
-            let result = tokio::time::timeout(policy.timeout, handler).await;
-            consumer.observe(started.elapsed());
-            let outcome = match result {
-                Ok(Ok(Ok(_))) => Outcome::Done,
-                Ok(Ok(Err(error))) => Outcome::Failed(as_job_error(error.into())),
-                Ok(Err(panic)) => failed(format!("panicked: {}", said(&*panic))),
-                Err(_) => failed(format!("timed out after {:?}", policy.timeout)),
+            let mut span = consumer.span(&held);
+            let trail = Trail {
+                request: None,
+                job: Some((held.id(), policy.queue)),
+                trace: span.trace(),
             };
-            consumer.answer(held, outcome).await;
+            let work = async {
+                let started = Instant::now();
+                let result = tokio::time::timeout(policy.timeout, handler).await;
+                consumer.observe(started.elapsed());
+                let outcome = match result {
+                    Ok(Ok(Ok(_))) => Outcome::Done,
+                    Ok(Ok(Err(error))) => Outcome::Failed(as_job_error(error.into())),
+                    Ok(Err(panic)) => failed(format!("panicked: {}", said(&*panic))),
+                    Err(_) => failed(format!("timed out after {:?}", policy.timeout)),
+                };
+                if let Outcome::Failed(error) = &outcome {
+                    span.fail(|| error.to_string());
+                }
+                // What was worked on; that it is known is another matter, and other's time.
+                drop(span);
+                consumer.answer(held, outcome).await;
+            };
+            trail.follow(work).await;
             Ok(())
         })
     }

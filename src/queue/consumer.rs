@@ -33,8 +33,10 @@ use super::backend::JobBackend;
 use super::store::{Answer, Delivery, FailedAttempt, LEASE, Lease};
 use crate::jobs::{Job, JobError, Policy};
 use crate::metrics::{ByOutcome, ByQueue, Metrics};
+use crate::spans::{Span, SpanKind, Tracer};
 use crate::store::Db;
 use crate::time::{Clock, Timestamp};
+use crate::trace::Trace;
 
 /// A job that this consumer holds. Handlers find it in the task's data.
 #[derive(Clone, Debug)]
@@ -60,6 +62,12 @@ impl Held {
             trace_id: job.trace_id,
             enqueued_at: job.enqueued_at,
         }
+    }
+
+    /// The trace that it was pushed in.
+    #[must_use]
+    pub fn trace(&self) -> Option<Trace> {
+        Trace::of_carried(self.trace_id.as_deref()?)
     }
 
     /// The job's id.
@@ -114,6 +122,7 @@ pub struct Consumer {
     db: Db,
     clock: Clock,
     metrics: Metrics,
+    tracer: Tracer,
     /// Looked up once: every job is counted in these.
     took: Histogram,
     done: Counter,
@@ -145,6 +154,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// How the jobs are run.
     pub policy: Policy,
+    /// Where it is said what is worked on.
+    pub tracer: Tracer,
 }
 
 impl Consumer {
@@ -170,6 +181,7 @@ impl Consumer {
             took: parts.metrics.job_seconds.get_or_create_owned(&by),
             done: parts.metrics.jobs.get_or_create_owned(&done),
             metrics: parts.metrics,
+            tracer: parts.tracer,
             in_flight: Mutex::default(),
             settling: tokio::sync::Mutex::new(()),
             freed: Notify::new(),
@@ -192,6 +204,18 @@ impl Consumer {
 
     pub(super) const fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// A span for working on `held`.
+    pub(super) fn span(&self, held: &Held) -> Span {
+        let queue = self.policy.queue;
+        let mut span = self
+            .tracer
+            .start(SpanKind::Consumer, || queue.into(), held.trace());
+        span.note("messaging.destination.name", || queue);
+        span.note("messaging.message.id", || held.id().to_string());
+        span.note("job.attempt", || held.failed.len() as i64 + 1);
+        span
     }
 
     pub(super) fn observe(&self, took: Duration) {

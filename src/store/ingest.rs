@@ -17,6 +17,8 @@ use crate::time::{Clock, Timestamp};
 pub struct Committed {
     /// What became of each sighting.
     pub entered: Vec<Entered>,
+    /// The incident that each belongs to.
+    pub incidents: Vec<Option<Uuid>>,
     /// Incidents to push `CalculateTier` for: those whose mark this batch set, and those of
     /// redelivered jobs that are still marked.
     pub due: Vec<Uuid>,
@@ -45,10 +47,12 @@ pub async fn commit(
     let now = clock.of_store(now);
 
     let mut entered = Vec::with_capacity(sightings.len());
+    let mut incidents_of = Vec::with_capacity(sightings.len());
     let mut redelivered = HashSet::new();
     for sighting in sightings {
         let (fate, incident) = books.enter(sighting, policy);
         entered.push(fate);
+        incidents_of.push(incident);
         if sighting.redelivered {
             redelivered.extend(incident);
         }
@@ -85,6 +89,7 @@ pub async fn commit(
             .collect(),
         counted: books.counted(policy.unit),
         entered,
+        incidents: incidents_of,
     })
 }
 

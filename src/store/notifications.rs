@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sea_orm::{
     ActiveEnum, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect, Value,
+    QueryOrder, QueryResult, QuerySelect, Value,
 };
 use uuid::Uuid;
 
@@ -77,18 +77,22 @@ pub async fn told_opened(
         .collect()
 }
 
-/// The messages of these incidents that are still owed.
+/// The messages of these incidents that are still owed, each with its incident.
 ///
 /// # Errors
 /// What the database says.
-pub async fn owed(db: &impl ConnectionTrait, incidents: &[Uuid]) -> Result<Vec<Uuid>, DbErr> {
+pub async fn owed(
+    db: &impl ConnectionTrait,
+    incidents: &[Uuid],
+) -> Result<Vec<(Uuid, Uuid)>, DbErr> {
     let rows = Rows::new().uuid("id", incidents.iter().copied());
-    let sql = "SELECT n.id FROM {rows} JOIN notifications n ON n.incident_id = r.id \
+    let sql = "SELECT n.id, n.incident_id FROM {rows} JOIN notifications n ON n.incident_id = r.id \
                WHERE n.state IN ('owed', 'sending') ORDER BY n.id";
     let found = db
         .query_all_raw(rows.statement(db.get_database_backend(), sql, []))
         .await?;
-    found.iter().map(|row| row.try_get("", "id")).collect()
+    let pair = |row: &QueryResult| Ok((row.try_get("", "id")?, row.try_get("", "incident_id")?));
+    found.iter().map(pair).collect()
 }
 
 /// Messages that have been owed since before `moment`, those that wait longest first.

@@ -33,4 +33,5 @@ mod lists;
 mod people;
 mod redis_faults;
 mod security;
+mod traces;
 mod wedge;

@@ -47,6 +47,7 @@ impl Worker {
             clock: context.clock.clone(),
             metrics: context.metrics.clone(),
             policy: context.config.policy::<J>(),
+            tracer: context.tracer.clone(),
         };
         let start = move |name: String| {
             let apalis = WorkerContext::new(&name);

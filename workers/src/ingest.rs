@@ -1,6 +1,7 @@
 //! Ingest: enters delivered alerts into the books. Handlers run concurrently and hand what they
 //! carry to a batcher, which commits what is waiting in one transaction and answers each.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ use tocsin::queue::consumer::Held;
 use tocsin::store::error::{Cause, STORE_DELAY, cause};
 use tocsin::store::incidents;
 use tocsin::store::ingest::{Committed, commit};
+use tocsin::trace::Trace;
+use tocsin::trail;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -62,6 +65,7 @@ pub struct Batchers {
 
 struct Waiting {
     sighting: Sighting,
+    trace: Option<Trace>,
     answer: oneshot::Sender<Result<(), JobError>>,
 }
 
@@ -108,7 +112,12 @@ impl Batchers {
             why: "the batcher has ended".to_owned(),
         };
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { sighting, answer };
+        let trace = trail::trace();
+        let waiting = Waiting {
+            sighting,
+            trace,
+            answer,
+        };
         let queue = &self.parts[part % self.parts.len()];
         queue.send(waiting).await.map_err(|_| ended())?;
         answered.await.map_err(|_| ended())?
@@ -222,7 +231,8 @@ impl Batcher {
             added.map_err(|error| Failure::Store(error.to_string()))?;
             due.extend(self.mark_again(&committed.touched).await?);
         }
-        self.push_tiers(due).await;
+        self.push_tiers(due, &traces(batch, &committed.incidents))
+            .await;
         self.observe(batch, &committed.entered);
         Ok(())
     }
@@ -235,13 +245,16 @@ impl Batcher {
         marked.map_err(|error| Failure::Store(error.to_string()))
     }
 
-    async fn push_tiers(&self, due: Vec<Uuid>) {
+    async fn push_tiers(&self, due: Vec<Uuid>, traces: &HashMap<Uuid, Trace>) {
         let jobs: Vec<_> = due
             .into_iter()
             .map(|incident| CalculateTier { incident })
             .collect();
         let pushed = patiently(|| {
-            let pushes = jobs.iter().map(|job| Push::new(job).after(SETTLE));
+            let pushes = jobs.iter().map(|job| {
+                let trace = traces.get(&job.incident).copied();
+                Push::new(job).after(SETTLE).trace(trace)
+            });
             self.context.queues.push_all(pushes)
         });
         if let Err(error) = pushed.await {
@@ -266,6 +279,17 @@ impl Batcher {
         }
         metrics.alerts.add_all(&tally);
     }
+}
+
+/// What each incident of a batch is worked on for next: the trace of its first alert in it.
+fn traces(batch: &[Waiting], incidents: &[Option<Uuid>]) -> HashMap<Uuid, Trace> {
+    let mut traces = HashMap::new();
+    for (waiting, incident) in batch.iter().zip(incidents) {
+        if let (Some(incident), Some(trace)) = (incident, waiting.trace) {
+            traces.entry(*incident).or_insert(trace);
+        }
+    }
+    traces
 }
 
 /// Does what must follow a commit; a server that is starting again is waited for, for half

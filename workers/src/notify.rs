@@ -10,7 +10,9 @@ use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::{JobError, Notify};
 use tocsin::metrics::ByMessage;
 use tocsin::queue::consumer::Held;
+use tocsin::spans::SpanKind;
 use tocsin::store::{anomalies, incidents, maintenance, notifications};
+use tocsin::trail;
 use uuid::Uuid;
 
 use crate::notifiers::{self, Card, Notifier, SendError, Sent};
@@ -59,7 +61,7 @@ pub async fn handle(job: Notify, held: Data<Arc<Held>>, desk: Data<Desk>) -> Res
     let Some((row, notifier, body)) = claim(&desk, job.notification, &held, token).await? else {
         return Ok(());
     };
-    match notifier.send(&body).await {
+    match send(&desk, notifier, &body).await {
         Ok(sent) => remember(&desk, &row, sent).await,
         Err(SendError::Wait { after, why }) => {
             desk.count("delayed");
@@ -77,6 +79,18 @@ pub async fn handle(job: Notify, held: Data<Arc<Held>>, desk: Data<Desk>) -> Res
             Err(JobError::GiveUp(why))
         }
     }
+}
+
+/// Sends it, and says so in the trace.
+async fn send(desk: &Desk, notifier: &dyn Notifier, body: &str) -> Result<Sent, SendError> {
+    let tracer = &desk.context.tracer;
+    let mut span = tracer.start(SpanKind::Client, || "send".into(), trail::trace());
+    span.note("channel", || notifier.channel().to_owned());
+    let result = notifier.send(body).await;
+    if let Err(error) = &result {
+        span.fail(|| error.to_string());
+    }
+    result
 }
 
 /// Makes the message ours to send, in one transaction: its text is fixed at the first claim, from

@@ -149,7 +149,7 @@ pub async fn push_overdue(context: &Context) -> Result<(), JobError> {
         .collect();
     let pushes = jobs.iter().map(|job| Push::new(job).id(job.incident));
     context.queues.push_all(pushes).await?;
-    push_owed(context, &messages).await?;
+    push_owed(context, messages.into_iter().map(|message| (message, None))).await?;
     push_replays(context, since).await
 }
 

@@ -8,6 +8,7 @@ use tocsin::jobs::{CalculateTier, JobError, RecordRepair};
 use tocsin::queue::Push;
 use tocsin::queue::consumer::Held;
 use tocsin::store::{anomalies, incidents, repairs};
+use tocsin::trail;
 
 use crate::tier::SETTLE;
 
@@ -38,6 +39,8 @@ pub async fn handle(
         .into_iter()
         .map(|incident| CalculateTier { incident })
         .collect();
-    let pushes = jobs.iter().map(|job| Push::new(job).after(SETTLE));
+    let pushes = jobs
+        .iter()
+        .map(|job| Push::new(job).after(SETTLE).trace(trail::trace()));
     Ok(context.queues.push_all(pushes).await?)
 }

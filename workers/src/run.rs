@@ -47,6 +47,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let (served, ()) = tokio::join!(served, fleet::run(workers(&context), stop.clone(), drain));
     stop.cancel();
     parts.join_all().await;
+    context.tracer.close().await;
     context.db.close().await?;
     Ok(served?)
 }
@@ -66,6 +67,7 @@ pub(crate) async fn ingress(config: Config) -> anyhow::Result<()> {
     let served = ingress::serve(listener, ingress::router(&ingress), stop.clone(), drain).await;
     stop.cancel();
     parts.join_all().await;
+    context.tracer.close().await;
     context.db.close().await?;
     Ok(served?)
 }
@@ -100,6 +102,7 @@ pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
     fleet::run(chosen, stop.clone(), context.config.queue.drain.0).await;
     drained.cancel();
     parts.join_all().await;
+    context.tracer.close().await;
     context.db.close().await?;
     Ok(())
 }

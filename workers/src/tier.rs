@@ -23,6 +23,8 @@ use tocsin::store::notifications::Owed;
 use tocsin::store::repairs::History;
 use tocsin::store::{anomalies, incidents, notifications, occurrences, repairs};
 use tocsin::time::Timestamp;
+use tocsin::trace::Trace;
+use tocsin::trail;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -48,19 +50,26 @@ pub async fn handle(
     let (answer, answered) = oneshot::channel();
     let waiting = Waiting {
         incident: job.incident,
+        trace: trail::trace(),
         answer,
     };
     desk.queue.send(waiting).await.map_err(|_| ended())?;
     answered.await.map_err(|_| ended())?
 }
 
-/// Pushes a job for each message; a message has one job at a time.
+/// Pushes a job for each message, as a part of the trace beside it; a message has one job at a time.
 ///
 /// # Errors
 /// The queue did not take them.
-pub async fn push_owed(context: &Context, owed: &[Uuid]) -> Result<(), JobError> {
-    let jobs: Vec<_> = owed.iter().map(|id| Notify { notification: *id }).collect();
-    let pushes = jobs.iter().map(|job| Push::new(job).id(job.notification));
+pub async fn push_owed(
+    context: &Context,
+    owed: impl IntoIterator<Item = (Uuid, Option<Trace>)>,
+) -> Result<(), JobError> {
+    let job = |(notification, trace)| (Notify { notification }, trace);
+    let jobs: Vec<_> = owed.into_iter().map(job).collect();
+    let pushes = jobs
+        .iter()
+        .map(|(job, trace)| Push::new(job).id(job.notification).trace(*trace));
     Ok(context.queues.push_all(pushes).await?)
 }
 
@@ -72,6 +81,7 @@ pub(crate) fn lasts(since: Timestamp, open_for: Duration) -> String {
 
 struct Waiting {
     incident: Uuid,
+    trace: Option<Trace>,
     answer: oneshot::Sender<Result<(), JobError>>,
 }
 
@@ -96,13 +106,15 @@ async fn work(context: Context, mut queue: mpsc::Receiver<Waiting>) {
     while queue.recv_many(&mut waiting, TOGETHER).await > 0 {
         let ids: BTreeSet<Uuid> = waiting.iter().map(|waiting| waiting.incident).collect();
         let ids: Vec<Uuid> = ids.into_iter().collect();
-        match pass(&context, &ids).await {
+        let traces = waiting.iter().filter_map(|w| Some((w.incident, w.trace?)));
+        let traces: HashMap<Uuid, Trace> = traces.collect();
+        match pass(&context, &ids, &traces).await {
             Ok(()) => waiting.drain(..).for_each(|w| w.answer(Ok(()))),
             // Whatever is wrong with one does not harm those that it was taken with.
             Err(Trouble::Ours(error)) if ids.len() > 1 => {
                 tracing::warn!("tiers are worked out one by one: {error}");
                 for w in waiting.drain(..) {
-                    let result = pass(&context, &[w.incident]).await;
+                    let result = pass(&context, &[w.incident], &traces).await;
                     w.answer(result.map_err(JobError::from));
                 }
             }
@@ -150,11 +162,18 @@ impl From<Trouble> for JobError {
 
 /// Works out what is due of these incidents, then pushes every message of theirs that is owed:
 /// those of a pass that died before it pushed, too.
-async fn pass(context: &Context, ids: &[Uuid]) -> Result<(), Trouble> {
+async fn pass(
+    context: &Context,
+    ids: &[Uuid],
+    traces: &HashMap<Uuid, Trace>,
+) -> Result<(), Trouble> {
     warm(context, ids).await?;
     calculate(context, ids).await?;
     let owed = notifications::owed(context.db.read(), ids).await?;
-    push_owed(context, &owed)
+    let owed = owed
+        .into_iter()
+        .map(|(message, incident)| (message, traces.get(&incident).copied()));
+    push_owed(context, owed)
         .await
         .map_err(|error| Trouble::Store(error.to_string()))
 }

@@ -101,7 +101,8 @@ impl Consumer {
             dead_letters::bury(self.db.write(), &burials).await?;
             for burial in &burials {
                 let (queue, reason) = (self.policy.queue, burial.reason);
-                tracing::warn!(queue, job.id = %burial.held.id(), "a job is a dead letter: {reason}");
+                let trace_id = burial.held.trace().map(|trace| trace.to_string());
+                tracing::warn!(queue, job.id = %burial.held.id(), trace_id, "a job is a dead letter: {reason}");
             }
         }
         let answers: Vec<_> = acks

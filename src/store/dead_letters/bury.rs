@@ -125,7 +125,7 @@ fn row(burial: &Burial<'_>, before: &HashMap<Uuid, Vec<Json>>) -> ActiveModel {
         attempts: Set(number(errors.len())),
         errors: Set(errors.into()),
         reason: Set(burial.reason.replace('\0', "\u{fffd}")),
-        trace_id: Set(burial.held.trace_id.clone()),
+        trace_id: Set(trace_id(burial.held)),
         state: Set(DEAD.to_owned()),
         replay: Set(number(burial.held.lease.replay as usize)),
         enqueued_at: Set(burial.held.enqueued_at),
@@ -186,4 +186,10 @@ pub async fn buried(db: &impl ConnectionTrait, jobs: &[&Held]) -> Result<HashSet
     };
     let leases = jobs.iter().filter(is_dead).map(|held| held.lease);
     Ok(leases.collect())
+}
+
+/// The trace's id as people know it, or whatever the job has in its place.
+fn trace_id(held: &Held) -> Option<String> {
+    let known = held.trace().map(|trace| trace.to_string());
+    known.or_else(|| held.trace_id.clone())
 }

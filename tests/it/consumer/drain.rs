@@ -24,6 +24,7 @@ fn by_hand(
         clock: stage.context.clock.clone(),
         metrics: stage.context.metrics.clone(),
         policy: Errand::<3>::POLICY,
+        tracer: tocsin::spans::Tracer::default(),
     };
     let apalis = WorkerContext::new("by-hand");
     let (backend, running) = Consumer::start::<Errand<3>>("by-hand".to_owned(), parts);

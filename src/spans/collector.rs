@@ -1,0 +1,90 @@
+//! How spans reach the collector.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use reqwest::{Client, redirect};
+use tokio::runtime::Handle;
+
+/// How long one request may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the log tells that spans are not taken, at most.
+const TELL: Duration = Duration::from_secs(60);
+
+/// The collector. The exporter's thread waits for it; the requests are made where all others are.
+#[derive(Debug)]
+pub(super) struct Collector {
+    http: Client,
+    runtime: Handle,
+    told: Mutex<Option<Instant>>,
+}
+
+/// The spans were not taken.
+#[derive(Debug, thiserror::Error)]
+#[error("the collector {0}")]
+struct NotTaken(String);
+
+impl Collector {
+    pub(super) fn new(endpoint: &str) -> Result<Self, reqwest::Error> {
+        let mut http = Client::builder()
+            .timeout(TIMEOUT)
+            .redirect(redirect::Policy::none());
+        if endpoint.starts_with("http://") {
+            // A small container may have no certificates, and loading them would fail.
+            http = http.tls_certs_only([]);
+        }
+        Ok(Self {
+            http: http.build()?,
+            runtime: Handle::current(),
+            told: Mutex::default(),
+        })
+    }
+
+    /// Neither the address nor what was answered is told: a password may be in the one, and the
+    /// headers that were sent in the other.
+    fn tell(&self, why: &str) {
+        let now = Instant::now();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| now.duration_since(told) >= TELL) {
+            *told = Some(now);
+            tracing::warn!("spans are lost: the collector {why}");
+        }
+    }
+}
+
+#[async_trait]
+impl HttpClient for Collector {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let request = reqwest::Request::try_from(request)
+            .map_err(|_| NotTaken("has no address that can be used".to_owned()))?;
+        let http = self.http.clone();
+        let sent = self.runtime.spawn(async move {
+            let answer = http.execute(request).await?;
+            let status = answer.status();
+            // To the end, so that the connection can be used again; it says nothing that is needed.
+            answer.bytes().await?;
+            Ok::<_, reqwest::Error>(status)
+        });
+        let status = match sent.await {
+            Ok(Ok(status)) => status,
+            Ok(Err(error)) => {
+                let why = if error.is_timeout() {
+                    "does not answer in time"
+                } else {
+                    "cannot be reached"
+                };
+                self.tell(why);
+                return Err(NotTaken(why.to_owned()).into());
+            }
+            Err(_) => return Err(NotTaken("was not asked: the process stops".to_owned()).into()),
+        };
+        if !status.is_success() {
+            self.tell(&format!("answered {status}"));
+        }
+        let mut answer = Response::new(Bytes::new());
+        *answer.status_mut() = status;
+        Ok(answer)
+    }
+}
