@@ -28,5 +28,5 @@ mod flow;
 mod inputs;
 mod lists;
 mod people;
-mod redis_faults;
+mod redis_queue;
 mod wedge;
