@@ -9,7 +9,7 @@
 //! | SQLite | kill -9 in a commit*, locked by another process*, disk full, file not writable* |
 //! | network | cut in the request and in the reply at the ingress*, Telegram hanging, resetting, refusing, talking nonsense* |
 //! | time | a worker's clock 10 minutes ahead and behind*, alerts dated in the future and a year ago*, out of order*, resolved before they fire* |
-//! | load | a million jobs queued*, 10,000 anomalies in a second*, one anomaly 100,000 times* |
+//! | load | a million jobs queued, 10,000 anomalies in a second*, one anomaly 100,000 times* |
 //!
 //! What a scenario leaves to chance follows from `TOCSIN_TEST_SEED`, which it prints.
 
@@ -32,7 +32,13 @@ macro_rules! scenarios {
     };
 }
 
+mod load;
+mod network;
 mod oracle;
 mod points;
+mod postgres;
+mod redis;
+mod sqlite;
 mod storm;
+mod time;
 mod worker;

@@ -2,6 +2,7 @@
 
 pub mod processes;
 pub mod servers;
+mod tier;
 
 use serde_json::Value;
 use tocsin::time::Timestamp;

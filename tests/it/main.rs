@@ -31,7 +31,7 @@ mod history;
 mod inputs;
 mod lists;
 mod people;
-mod redis_faults;
 mod security;
 mod traces;
+mod redis_queue;
 mod wedge;

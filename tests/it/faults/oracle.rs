@@ -33,12 +33,15 @@ pub struct Scenario {
 /// What must be in the books at the end.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
-    /// Alerts that were accepted, each a firing of its own.
+    /// Alerts that were accepted, each a firing of its own; all are counted that were not given up
+    /// and are not known to be lost.
     pub accepted: usize,
     pub anomalies: usize,
     pub incidents: usize,
     /// Alerts that belong to an incident.
     pub joined: usize,
+    /// Series that they are of.
+    pub series: usize,
     /// Jobs that were given up.
     pub dead: usize,
     /// Messages that may have gone out twice.
@@ -55,6 +58,7 @@ impl Storm {
             anomalies: self.anomalies,
             incidents: self.anomalies,
             joined: self.alerts(),
+            series: self.alerts(),
             dead: 0,
             doubled: 0,
             within: RECOVERY,
@@ -70,9 +74,24 @@ impl Expected {
     pub const fn doubled(self, doubled: usize) -> Self {
         Self { doubled, ..self }
     }
+}
 
-    pub const fn dead(self, dead: usize) -> Self {
-        Self { dead, ..self }
+/// In the middle of an outage, a process says what is missing. Returns when it has lasted so long.
+pub async fn say_what_is_missing(fleet: &Fleet, url: &str, missing: &str, lasts: Duration) {
+    tokio::time::sleep(lasts / 2).await;
+    let answer = fleet.http.get(format!("{url}/readyz")).send().await;
+    let answer = answer.unwrap();
+    assert_eq!(answer.status(), 503);
+    let text = answer.text().await.unwrap();
+    assert!(text.contains(missing), "{text}");
+    tokio::time::sleep(lasts / 2).await;
+}
+
+/// What could not be stored was refused so that its sender tries again.
+pub fn refused_clearly(refused: &[Option<Refusal>]) {
+    let clear = (503, "application/problem+json".to_owned(), true);
+    for refusal in refused {
+        assert_eq!(refusal.as_ref(), Some(&clear));
     }
 }
 
@@ -127,7 +146,7 @@ impl Scenario {
     /// The oracle: waits until nothing is left to do, compares the books and what people were told
     /// with what was sent, and says so in one line. `over` is when the fault ended.
     pub async fn verdict(&mut self, over: Instant, expected: &Expected) {
-        let counted = expected.accepted - self.lost;
+        let counted = expected.accepted - expected.dead - self.lost;
         let left = expected.within.saturating_sub(over.elapsed());
         self.fleet.nothing_left(counted, expected.dead, left).await;
         let took = over.elapsed();
@@ -175,8 +194,9 @@ impl Scenario {
         let of = |n: usize| i64::try_from(n).unwrap();
         let (counted, anomalies) = (of(counted), of(expected.anomalies));
         let (incidents, joined) = (of(expected.incidents), of(expected.joined - self.lost));
+        let series = of(expected.series - self.lost);
         let right = [
-            counted, counted, counted, counted, anomalies, 0, incidents, 0, joined, 0,
+            counted, counted, series, counted, anomalies, 0, incidents, 0, joined, 0,
         ];
         assert_eq!(found, right);
     }

@@ -1,13 +1,19 @@
 //! Where exactly a worker dies: at the moment at which it says to a server what comes next.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use tocsin::queue::store::DEAD_AFTER;
 use tokio::sync::mpsc;
 
 use super::oracle::Scenario;
 use crate::fleet::processes::Launch;
 use crate::harness::On;
 use crate::proxy::{Fate, Piece, Proxy, Way, port_of};
+
+/// The name of an alert that kills who runs it.
+pub const POISON: &str = "Poison";
 
 /// A moment in the life of an alert's job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,13 +86,42 @@ fn is_answer(on: On, piece: &Piece, asked: &mut HashSet<usize>) -> bool {
 }
 
 impl Scenario {
+    /// What the queue is in: the setting, and where it leads.
+    fn queue(&self) -> (&'static str, String) {
+        match &self.fleet.redis {
+            Some(keys) => ("TOCSIN_REDIS_URL", keys.url.clone()),
+            None => ("TOCSIN_DATABASE_URL", self.fleet.database.clone()),
+        }
+    }
+
+    /// Starts a worker, the process of this number, that tells when it is handed the poison, and
+    /// hears no more: it is to be killed then. Nobody is killed by a job that is not run any more.
+    pub async fn poisoned(
+        &mut self,
+        number: usize,
+        deaths: &Arc<AtomicU32>,
+        tell: &mpsc::UnboundedSender<usize>,
+    ) -> Proxy {
+        let (setting, url) = self.queue();
+        let (deaths, tell) = (Arc::clone(deaths), tell.clone());
+        let judge = move |piece: &Piece| {
+            let is_it = piece.way == Way::FromServer && piece.has(POISON);
+            if is_it && deaths.fetch_add(1, Ordering::SeqCst) < DEAD_AFTER {
+                let _ = tell.send(number);
+                return Fate::Hold;
+            }
+            Fate::Pass
+        };
+        let proxy = Proxy::start(port_of(&url), judge).await;
+        let launch = Launch::with(setting, proxy.instead(&url));
+        assert_eq!(self.fleet.start_as(&["work"], &launch).await, number);
+        proxy
+    }
+
     /// Starts a worker of alerts alone; returns when it has come to the point, and is dead.
     pub async fn die_at(&mut self, point: Point, on: On) {
         let (tell, mut told) = mpsc::unbounded_channel();
-        let (setting, url) = match &self.fleet.redis {
-            Some(keys) => ("TOCSIN_REDIS_URL", keys.url.clone()),
-            None => ("TOCSIN_DATABASE_URL", self.fleet.database.clone()),
-        };
+        let (setting, url) = self.queue();
         let proxy = Proxy::start(port_of(&url), point.judge(on, tell)).await;
         let launch = Launch::with(setting, proxy.instead(&url));
         let arguments = ["work", "--queues", "ingest"];

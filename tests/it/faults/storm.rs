@@ -32,18 +32,18 @@ impl Storm {
     }
 
     /// All of its alerts, in the order in which they are sent.
-    pub fn all(self) -> Vec<Value> {
+    pub fn all(self) -> impl Iterator<Item = Value> + Send {
         let began = Timestamp::now();
         // Ten pods of one anomaly after the other, as Alertmanager groups them.
         let group = self.pods.min(10);
-        let alert = |n: usize| {
+        let alert = move |n: usize| {
             let (anomaly, pod) = (
                 n / group % self.anomalies,
                 n / group / self.anomalies * group + n % group,
             );
             alert(&format!("Storm{anomaly:03}"), &format!("pod-{pod}"), began)
         };
-        (0..self.alerts()).map(alert).collect()
+        (0..self.alerts()).map(alert)
     }
 
     /// Posts all of it.
@@ -56,16 +56,20 @@ impl Storm {
     /// answer).
     pub async fn post_these(
         self,
-        alerts: Vec<Value>,
+        mut alerts: impl Iterator<Item = Value> + Send,
         http: reqwest::Client,
         urls: Vec<String>,
     ) -> Vec<Option<Refusal>> {
         let urls: Arc<[String]> = urls.into();
         let mut requests = JoinSet::new();
         let mut clock = tokio::time::interval(self.pace);
-        for (n, together) in alerts.chunks(self.together).enumerate() {
+        for n in 0.. {
+            let together: Vec<Value> = alerts.by_ref().take(self.together).collect();
+            if together.is_empty() {
+                break;
+            }
             clock.tick().await;
-            let (http, urls, body) = (http.clone(), Arc::clone(&urls), body(together));
+            let (http, urls, body) = (http.clone(), Arc::clone(&urls), body(&together));
             requests
                 .spawn(async move { post_until_taken(&http, &urls[n % urls.len()], &body).await });
         }

@@ -1,16 +1,24 @@
 //! Workers that are killed, told to stop, or stand still.
 
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
+use tocsin::queue::store::DEAD_AFTER;
+use tocsin::time::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
-use super::oracle::{RECOVERY, SENT_AT_ONCE, Scenario};
-use super::points::Point;
+use super::oracle::{Expected, RECOVERY, SENT_AT_ONCE, Scenario};
+use super::points::{POISON, Point};
 use super::storm::Storm;
-use crate::harness::On;
+use crate::harness::{On, alert, body};
 
 const KILLS: usize = 8;
+/// A killed worker's jobs are offered elsewhere.
+const TAKEN_OVER: Duration = Duration::from_secs(20);
 /// Nearly three leases.
 const STANDSTILL: Duration = Duration::from_secs(40);
 
@@ -48,6 +56,41 @@ scenarios! {
     #[ignore = "soak"]
     async fn killed_during_the_acknowledgement(on: postgres fleet) {
         killed_at(Point::Acked, on).await;
+    }
+
+    async fn killed_by_a_job_among_healthy_ones(on: postgres fleet) {
+        let mut scenario = Scenario::new(on).await;
+        let url = scenario.fleet.start("ingress", 1).await.remove(0);
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let deaths = Arc::new(AtomicU32::new(0));
+        let mut proxies = Vec::new();
+        for worker in 1..=2 {
+            let proxy = scenario.poisoned(worker, &deaths, &tell).await;
+            proxies.push(proxy);
+        }
+        let load = scenario.post(STORM, &[url.clone()]);
+        let moment = scenario.random.random_range(0.2..0.7);
+        tokio::time::sleep(STORM.lasts().mul_f64(moment)).await;
+        let poison = body(&[alert(POISON, "a", Timestamp::now())]);
+        let post = scenario.fleet.http.post(format!("{url}/api/v1/alertmanager"));
+        assert_eq!(post.json(&poison).send().await.unwrap().status(), 200);
+        let over = Instant::now();
+        for _ in 0..DEAD_AFTER {
+            let worker = timeout(RECOVERY, told.recv()).await;
+            let worker = worker.expect("it is delivered again").unwrap();
+            scenario.fleet.processes[worker].restart();
+        }
+        load.await.unwrap();
+        let doubled = DEAD_AFTER as usize * SENT_AT_ONCE;
+        let expected = Expected {
+            accepted: STORM.alerts() + 1,
+            dead: 1,
+            ..STORM.expected()
+        };
+        let expected = expected.within(TAKEN_OVER * DEAD_AFTER).doubled(doubled);
+        scenario.verdict(over, &expected).await;
+        let reason = "SELECT count(*) FROM dead_letters WHERE reason LIKE '%died 5 times%'";
+        assert_eq!(scenario.fleet.sql(reason).await, 1);
     }
 
     async fn told_to_stop_under_load(on: sqlite postgres fleet) {

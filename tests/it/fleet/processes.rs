@@ -1,6 +1,7 @@
 //! Tocsin as processes: the real program on a database (and a Redis) of a test's own, with a
 //! stand-in for Telegram.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,8 @@ pub struct Launch {
     pub under: Vec<String>,
     /// Settings other than the fleet's.
     pub settings: Vec<(&'static str, String)>,
+    /// Another copy of the program.
+    pub program: Option<PathBuf>,
 }
 
 impl Launch {
@@ -90,7 +93,8 @@ impl Fleet {
 
     /// The same, started in this way.
     pub fn run_as(&mut self, arguments: &[&str], port: u16, launch: &Launch) -> usize {
-        let program = program().to_str().unwrap().to_owned();
+        let program = launch.program.as_deref().unwrap_or(program());
+        let program = program.to_str().unwrap().to_owned();
         let mut words = launch.under.iter().chain(std::iter::once(&program));
         let mut command = Command::new(words.next().unwrap());
         command.args(words);
@@ -268,6 +272,37 @@ impl Fleet {
             );
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// Waits until nothing is left to do; returns how many episodes are in the books.
+    pub async fn idle(&self, within: Duration) -> usize {
+        let began = Instant::now();
+        let mut before = None;
+        loop {
+            let [episodes, due, owed] = self
+                .look([
+                    "SELECT count(*) FROM occurrences",
+                    "SELECT count(*) FROM incidents WHERE tier_due_since IS NOT NULL",
+                    "SELECT count(*) FROM notifications WHERE state IN ('owed', 'sending')",
+                ])
+                .await;
+            let is_idle = (due, owed) == (0, 0) && self.jobs().await.is_empty();
+            // What a worker holds in its hands may not be in any queue: it shows a little later.
+            if is_idle && before == Some(episodes) {
+                return episodes.try_into().unwrap();
+            }
+            before = is_idle.then_some(episodes);
+            assert!(began.elapsed() < within, "{due} are due and {owed} owed");
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+    }
+
+    /// Pauses or resumes a queue.
+    pub async fn do_to_queue(&self, url: &str, queue: &str, deed: &str) {
+        let post = self
+            .http
+            .post(format!("{url}/api/v1/queues/{queue}/{deed}"));
+        assert_eq!(post.send().await.unwrap().status(), 200);
     }
 
     /// The jobs that there are, in words.

@@ -53,8 +53,12 @@ impl Postgres {
     async fn answers(&mut self) {
         let began = Instant::now();
         while sea_orm::Database::connect(self.url()).await.is_err() {
-            assert!(self.process.is_running(), "{}", self.process.said());
-            assert!(began.elapsed() < PATIENCE, "PostgreSQL does not answer");
+            let said = self.process.said();
+            assert!(began.elapsed() < PATIENCE, "it does not answer: {said}");
+            if !self.process.is_running() {
+                // What is left of one that was killed may take a moment to end.
+                self.process.restart();
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -65,9 +69,17 @@ impl Postgres {
         control
     }
 
-    /// As if its machine had lost power.
-    pub async fn stop(&mut self) {
-        run(&mut self.control(&["stop", "-m", "immediate", "-w"]));
+    /// In this mode, such as `fast`; waits until it has ended.
+    pub async fn stop(&mut self, mode: &str) {
+        run(&mut self.control(&["stop", "-m", mode, "-w"]));
+        self.process.ended().await;
+    }
+
+    /// SIGKILL.
+    pub async fn kill(&mut self) {
+        let about = std::fs::read_to_string(self.data.join("postmaster.pid")).unwrap();
+        let id = about.lines().next().unwrap();
+        run(Command::new("kill").args(["-s", "KILL", id]));
         self.process.ended().await;
     }
 
@@ -89,7 +101,8 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {said}");
 }
 
-fn is_root() -> bool {
+/// Whether these tests run as root.
+pub fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output().unwrap();
     id.stdout.trim_ascii() == b"0"
 }

@@ -10,77 +10,15 @@ use tocsin::queue::about::About;
 use tocsin::queue::redis::RedisQueue;
 use tocsin::queue::store::{Answer, FailedAttempt, NewJob, QueueStore};
 use tocsin::time::{Clock, Timestamp};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{QUEUE, jobs};
 use crate::process::beside_others;
+use crate::proxy::{Fate, Proxy, port_of};
 use crate::redis_keys::RedisKeys;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const JOBS: u32 = 6;
-
-/// Passes on what goes to and from Redis; at one moment it cuts every connection.
-struct Proxy {
-    url: String,
-    /// Chunks that went by in either direction.
-    passed: Arc<AtomicUsize>,
-    _accepting: JoinSet<()>,
-}
-
-impl Proxy {
-    /// Cuts when the `cut`th chunk comes by, which is lost.
-    async fn start(server: &str, cut: usize) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("redis://{}", listener.local_addr().unwrap());
-        let server = server.trim_start_matches("redis://").to_owned();
-        let passed = Arc::new(AtomicUsize::default());
-        let counter = Arc::clone(&passed);
-        let (cutting, _) = tokio::sync::broadcast::channel(1);
-        let mut accepting = JoinSet::new();
-        accepting.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((client, _)) = listener.accept().await {
-                let upstream = TcpStream::connect(&server).await.unwrap();
-                let (passed, cutting) = (Arc::clone(&counter), cutting.clone());
-                connections.spawn(async move {
-                    let mut cuts = cutting.subscribe();
-                    let (from_client, to_client) = client.into_split();
-                    let (from_server, to_server) = upstream.into_split();
-                    let pass =
-                        |mut from: tokio::net::tcp::OwnedReadHalf,
-                         mut to: tokio::net::tcp::OwnedWriteHalf| {
-                            let (passed, cutting) = (Arc::clone(&passed), cutting.clone());
-                            async move {
-                                let mut buffer = vec![0; 1 << 16];
-                                while let Ok(n @ 1..) = from.read(&mut buffer).await {
-                                    if passed.fetch_add(1, Ordering::SeqCst) + 1 == cut {
-                                        let _ = cutting.send(());
-                                        return;
-                                    }
-                                    if to.write_all(&buffer[..n]).await.is_err() {
-                                        return;
-                                    }
-                                }
-                            }
-                        };
-                    tokio::select! {
-                        () = pass(from_client, to_server) => {}
-                        () = pass(from_server, to_client) => {}
-                        _ = cuts.recv() => {}
-                    }
-                });
-            }
-        });
-        Self {
-            url,
-            passed,
-            _accepting: accepting,
-        }
-    }
-}
 
 /// Tries until it works, as every user of a store does.
 async fn try_until_done<T, E: std::fmt::Debug>(mut work: impl AsyncFnMut() -> Result<T, E>) -> T {
@@ -136,8 +74,16 @@ async fn live(store: &dyn QueueStore, keys: &RedisKeys, pushed: &[NewJob]) -> Ha
 /// Lives through a cut; returns how many chunks went by.
 async fn live_through(cut: usize) -> usize {
     let keys = RedisKeys::in_turn();
-    let proxy = Proxy::start(&keys.url, cut).await;
-    let mut through = RedisKeys::at(proxy.url.clone());
+    let passed = Arc::new(AtomicUsize::default());
+    let counter = Arc::clone(&passed);
+    let proxy = Proxy::start(port_of(&keys.url), move |_| {
+        match counter.fetch_add(1, Ordering::SeqCst) + 1 == cut {
+            true => Fate::CutAll,
+            false => Fate::Pass,
+        }
+    });
+    let proxy = proxy.await;
+    let mut through = RedisKeys::at(proxy.instead(&keys.url));
     through.prefix.clone_from(&keys.prefix);
     let redis = try_until_done(async || through.try_open().await).await;
     let store = RedisQueue::new(&redis, Clock::default()).unwrap();
@@ -152,7 +98,7 @@ async fn live_through(cut: usize) -> usize {
     let names = format!("{}:{{{QUEUE}}}:ids", keys.prefix);
     let kept = redis::cmd("SCARD").arg(names).query(&mut keys.connect());
     assert_eq!(kept, Ok(0), "cut {cut}: ids stay behind");
-    proxy.passed.load(Ordering::SeqCst)
+    passed.load(Ordering::SeqCst)
 }
 
 #[tokio::test(flavor = "multi_thread")]

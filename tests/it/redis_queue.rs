@@ -3,8 +3,6 @@
 
 mod access;
 mod cuts;
-mod emptied;
-mod full;
 mod hang;
 mod million;
 

@@ -1,0 +1,161 @@
+//! Clocks that are wrong, and alerts that come when nobody expects them.
+
+use std::time::{Duration, Instant};
+
+use rand::seq::SliceRandom as _;
+use serde_json::{Value, json};
+use tocsin::time::Timestamp;
+
+use super::oracle::{Expected, Scenario};
+use super::storm::Storm;
+use crate::fleet::processes::Launch;
+use crate::harness::resolved;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Nothing fails, so nothing has to be waited for.
+const SOON: Duration = Duration::from_secs(20);
+
+const STORM: Storm = Storm {
+    anomalies: 30,
+    pods: 30,
+    together: 30,
+    pace: Duration::from_millis(50),
+};
+
+/// Four of one anomaly are too few for a level that people are told of.
+const DRIZZLE: Storm = Storm {
+    anomalies: 40,
+    pods: 4,
+    together: 10,
+    pace: Duration::from_millis(20),
+};
+
+scenarios! {
+    async fn workers_whose_clocks_are_10_minutes_wrong(on: postgres fleet) {
+        let mut scenario = Scenario::new(on).await;
+        let urls = scenario.fleet.start("ingress", 1).await;
+        for wrong in ["+10m", "-10m"] {
+            let number = scenario.fleet.start_as(&["work"], &with_clock(wrong)).await;
+            let said = scenario.fleet.processes[number].said();
+            let now = Timestamp::parse(said.split_whitespace().next().unwrap()).unwrap();
+            let off = now.since(Timestamp::now()) + Timestamp::now().since(now);
+            assert!(off > 9 * MINUTE, "its clock is off by {off:?}: {said}");
+        }
+        let began = Timestamp::now();
+        scenario.post(STORM, &urls).await.unwrap();
+        scenario.verdict(Instant::now(), &STORM.expected().within(SOON)).await;
+        let (from, to) = (began.0, Timestamp::now().0);
+        let elsewhen = |table: &str, column: &str| {
+            format!("SELECT count(*) FROM {table} WHERE {column} NOT BETWEEN {from} AND {to}")
+        };
+        let wrong = scenario
+            .fleet
+            .look([
+                &elsewhen("occurrences", "occurred_at"),
+                &elsewhen("occurrences", "last_seen_at"),
+                &elsewhen("anomalies", "first_seen"),
+                &elsewhen("incidents", "opened_at"),
+                &elsewhen("notifications", "owed_since"),
+            ])
+            .await;
+        assert_eq!(wrong, [0; 5], "whose clock was it?");
+    }
+
+    async fn dated_in_the_future_and_a_year_ago(on: sqlite postgres fleet) {
+        let mut scenario = Scenario::new(on).await;
+        let (urls, _) = scenario.start(on, 1).await;
+        let now = Timestamp::now();
+        let dates = [now.after(YEAR), now.before(YEAR), now];
+        let mut alerts: Vec<Value> = STORM.all().collect();
+        for (n, alert) in alerts.iter_mut().enumerate() {
+            alert["startsAt"] = json!(dates[n % dates.len()].to_rfc3339());
+        }
+        post(&scenario, &urls, alerts.clone()).await;
+        scenario.verdict(Instant::now(), &STORM.expected().within(SOON)).await;
+
+        let over = |alert: Value| {
+            let began = Timestamp::parse(alert["startsAt"].as_str().unwrap()).unwrap();
+            resolved(alert, began.after(HOUR))
+        };
+        post(&scenario, &urls, alerts.into_iter().map(over).collect()).await;
+        scenario.verdict(Instant::now(), &STORM.expected().within(SOON)).await;
+        let open = "SELECT count(*) FROM incidents WHERE status <> 'RESOLVED'";
+        assert_eq!(scenario.fleet.sql(open).await, 0);
+    }
+
+    async fn out_of_order(on: sqlite postgres fleet) {
+        let mut scenario = Scenario::new(on).await;
+        let (urls, _) = scenario.start(on, 1).await;
+        // Each series fires three times, and every firing is told twice.
+        let now = Timestamp::now();
+        let mut alerts = Vec::new();
+        for hours in 1..=3 {
+            for mut alert in DRIZZLE.all() {
+                alert["startsAt"] = json!(now.before(hours * HOUR).to_rfc3339());
+                alerts.push(alert.clone());
+                alerts.push(alert);
+            }
+        }
+        alerts.shuffle(&mut scenario.random);
+        post(&scenario, &urls, alerts).await;
+        let expected = Expected {
+            accepted: 3 * DRIZZLE.alerts(),
+            joined: 3 * DRIZZLE.alerts(),
+            series: DRIZZLE.alerts(),
+            ..DRIZZLE.expected()
+        };
+        scenario.verdict(Instant::now(), &expected.within(SOON)).await;
+    }
+
+    async fn resolved_before_they_fire(on: sqlite postgres fleet) {
+        let mut scenario = Scenario::new(on).await;
+        let (urls, _) = scenario.start(on, 1).await;
+        let firing: Vec<Value> = DRIZZLE.all().collect();
+        // The first half of each request's anomalies is over before anybody heard of it.
+        let is_late = |alert: &Value| {
+            let name = alert["labels"]["alertname"].as_str().unwrap();
+            name < "Storm020"
+        };
+        let now = Timestamp::now();
+        let late = firing.iter().filter(|alert| is_late(alert));
+        let over: Vec<Value> = late.map(|alert| resolved(alert.clone(), now.after(HOUR))).collect();
+        post(&scenario, &urls, over.clone()).await;
+        scenario.fleet.settled(over.len(), SOON).await;
+        post(&scenario, &urls, firing).await;
+        let expected = Expected {
+            incidents: DRIZZLE.anomalies - over.len() / DRIZZLE.pods,
+            joined: DRIZZLE.alerts() - over.len(),
+            ..DRIZZLE.expected()
+        };
+        scenario.verdict(Instant::now(), &expected.within(SOON)).await;
+    }
+}
+
+/// A process whose clock is wrong, and whose stopwatch is right.
+fn with_clock(wrong: &str) -> Launch {
+    let library = std::env::var("TOCSIN_TEST_FAKETIME")
+        .expect("TOCSIN_TEST_FAKETIME is not set: run ./scripts/test, which finds libfaketime");
+    let settings = [
+        ("LD_PRELOAD", library.as_str()),
+        ("FAKETIME", wrong),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ("FAKETIME_DISABLE_SHM", "1"),
+    ];
+    let settings = settings.map(|(name, value)| (name, value.to_owned()));
+    Launch {
+        settings: settings.into(),
+        ..Launch::default()
+    }
+}
+
+async fn post(scenario: &Scenario, urls: &[String], alerts: Vec<Value>) {
+    let http = scenario.fleet.http.clone();
+    let pace = Storm {
+        together: 30,
+        ..STORM
+    };
+    pace.post_these(alerts.into_iter(), http, urls.to_vec())
+        .await;
+}
