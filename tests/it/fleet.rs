@@ -5,6 +5,7 @@ mod load;
 mod losses;
 mod outage;
 mod processes;
+mod rolling;
 mod servers;
 
 use serde_json::Value;

@@ -26,5 +26,6 @@ mod flow;
 mod inputs;
 mod lists;
 mod people;
+mod queues;
 mod redis_faults;
 mod wedge;

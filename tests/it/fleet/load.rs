@@ -33,7 +33,7 @@ impl Storm {
         self.pace * u32::try_from(self.alerts() / self.together).unwrap()
     }
 
-    fn bodies(self) -> impl Iterator<Item = Value> {
+    pub fn bodies(self) -> impl Iterator<Item = Value> {
         let began = Timestamp::now();
         let alerts = (0..self.alerts()).map(move |n| {
             // Ten pods of one anomaly after the other, as Alertmanager groups them.
