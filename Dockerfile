@@ -6,7 +6,7 @@
 #
 # It listens on every address of the container, so it refuses to start without both tokens (or
 # TOCSIN_INSECURE=true, if something in front of it checks who comes in). Stopping takes up to
-# `queue.drain`, which is 30 s, and Docker kills after 10 s if it is not told otherwise.
+# `stop.delay` and `queue.drain`, 32 s, and Docker kills after 10 s if it is not told otherwise.
 #
 # With PostgreSQL and Redis, `tocsin ingress` and `tocsin work` are separate containers: see
 # compose.yaml.

@@ -9,6 +9,7 @@
 //! | SQLite | kill -9 in a commit*, locked by another process*, disk full, file not writable* |
 //! | network | cut in the request and in the reply at the ingress*, Telegram hanging, resetting, refusing, talking nonsense* |
 //! | time | a worker's clock 10 minutes ahead and behind*, alerts dated in the future and a year ago*, out of order*, resolved before they fire* |
+//! | deploy | every process restarted in turn, behind a load balancer* |
 //! | load | a million jobs queued, 10,000 anomalies in a second*, one anomaly 100,000 times* |
 //!
 //! What a scenario leaves to chance follows from `TOCSIN_TEST_SEED`, which it prints.
@@ -38,6 +39,7 @@ mod oracle;
 mod points;
 mod postgres;
 mod redis;
+mod rolling;
 mod sqlite;
 mod storm;
 mod time;

@@ -134,21 +134,4 @@ on_all! {
         assert!(h.telegram.taken().is_empty());
         h.finish().await;
     }
-
-    async fn queues_are_shown_paused_and_resumed(on) {
-        let h = Harness::start(on).await;
-        let (status, queue) = h.post("/api/v1/queues/ingest/pause", json!({})).await;
-        assert_eq!((status, &queue["paused"]), (200, &json!(true)));
-        h.send(vec![firing("a", h.now())]).await;
-        let queues = h.get("/api/v1/queues").await;
-        assert_eq!(queues["items"][0]["name"], "ingest");
-        assert_eq!(queues["items"][0]["ready"], 1);
-        assert_eq!(queues["items"][0]["in_flight"], 0);
-        h.post("/api/v1/queues/ingest/resume", json!({})).await;
-        h.drain().await;
-        assert_eq!(h.incidents().await.len(), 1);
-        let ready = h.get("/readyz").await;
-        assert_eq!(ready["status"], "ready");
-        h.finish().await;
-    }
 }

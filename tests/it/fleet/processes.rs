@@ -196,10 +196,15 @@ impl Fleet {
         line.map_or(0, |number| number.parse().unwrap())
     }
 
-    async fn rows(&self, query: &str) -> Vec<QueryResult> {
+    /// A connection to the database.
+    pub async fn connect(&self) -> DatabaseConnection {
         let mut options = ConnectOptions::new(&self.database);
         options.max_connections(1).sqlx_logging(false);
-        let db: DatabaseConnection = Database::connect(options).await.unwrap();
+        Database::connect(options).await.unwrap()
+    }
+
+    async fn rows(&self, query: &str) -> Vec<QueryResult> {
+        let db = self.connect().await;
         let query = Statement::from_string(db.get_database_backend(), query);
         let rows = db.query_all_raw(query).await.unwrap();
         db.close().await.unwrap();
