@@ -11,6 +11,7 @@ mod problem;
 mod queues;
 mod recount;
 mod repairs;
+mod trace;
 mod webhooks;
 
 use std::future::IntoFuture;
@@ -55,6 +56,7 @@ pub fn router(ingress: &Ingress) -> Router {
         )
         .route("/recount", post(recount::push))
         .route("/recount/verify", post(recount::verify))
+        .route("/trace/{name}", get(trace::show))
         .route("/queues", get(queues::list))
         .route("/queues/{name}/pause", post(queues::pause))
         .route("/queues/{name}/resume", post(queues::resume))

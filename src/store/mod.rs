@@ -21,6 +21,7 @@ pub mod occurrences;
 pub mod repairs;
 pub mod retention;
 pub mod rows;
+pub mod trace;
 pub mod verify;
 
 pub use db::Db;

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
-    BenchArgs, HealthArgs, IncidentsArgs, QueuesArgs, RecountArgs, Remote, RepairArgs, SimulateArgs,
+    BenchArgs, HealthArgs, IncidentsArgs, QueuesArgs, RecountArgs, Remote, RepairArgs,
+    SimulateArgs, TraceArgs,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -47,6 +48,8 @@ enum Command {
     Repair(At<RepairArgs>),
     /// Look at the queues, pause and resume them.
     Queues(At<QueuesArgs>),
+    /// Tell what became of an alert.
+    Trace(At<TraceArgs>),
     /// Recount now, or compare every figure with the rows that it is made of.
     Recount(At<RecountArgs>),
     /// Post a storm of alerts to a running instance and see what comes out.
@@ -100,6 +103,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Incidents(at) => at.args.run(&at.remote).await,
         Command::Repair(at) => at.args.run(&at.remote).await,
         Command::Queues(at) => at.args.run(&at.remote).await,
+        Command::Trace(at) => at.args.run(&at.remote).await,
         Command::Recount(at) => at.args.run(&at.remote).await,
         Command::Simulate(at) => at.args.run(&at.remote).await,
         Command::Health(args) => args.run(config).await,

@@ -132,7 +132,6 @@ on_all! {
                 expected.insert(format!("\"counter\" \"{window}\""));
             }
         }
-        // The stats may still be those of a moment ago, as far as anybody can tell, where they are high.
         assert_eq!(figures(&told), expected, "{told:?}");
         h.verify(true).await;
         assert_eq!(h.verify(false).await, BTreeSet::new());

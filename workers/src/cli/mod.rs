@@ -14,6 +14,7 @@ mod recount;
 mod repair;
 mod simulate;
 mod table;
+mod trace;
 
 pub use bench::BenchArgs;
 pub use client::Remote;
@@ -23,3 +24,4 @@ pub use queues::QueuesArgs;
 pub use recount::RecountArgs;
 pub use repair::RepairArgs;
 pub use simulate::SimulateArgs;
+pub use trace::TraceArgs;
