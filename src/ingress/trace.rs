@@ -160,9 +160,7 @@ pub(super) async fn show(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Trace>, Problem> {
     let Query(Asked { source }) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let unknown = || {
-        Problem::not_found("nothing is known of a fingerprint, incident or anomaly of that name")
-    };
+    let unknown = || Problem::not_found("no alert, incident or anomaly of that name is known");
     if name.is_empty() || name.len() > LONGEST || name.contains('\0') {
         return Err(unknown());
     }
