@@ -3,7 +3,7 @@
 //! ```text
 //! POST /api/v1/{source} ─▶ IngestAlert ─▶ CalculateTier ─▶ Notify ─▶ Telegram
 //! POST …/repairs ────────▶ RecordRepair ─▶ (effectiveness) ┄ read by CalculateTier
-//! schedule ──────────────▶ Recount ──────▶ decay, sweep, retention
+//! schedule ──────────────▶ Recount ──────▶ decay, sweep, retention, drift
 //! ```
 //!
 //! This library is what the ingress and the workers share, and the ingress; the workers and the

@@ -68,7 +68,8 @@ impl Sighting {
 
 /// A series' number: source and fingerprint, and the anomaly, so that a sender that gives
 /// different alerts one fingerprint does not have them swallowed as one.
-fn series(source: &str, fingerprint: &str, anomaly_key: &str) -> i64 {
+#[must_use]
+pub fn series(source: &str, fingerprint: &str, anomaly_key: &str) -> i64 {
     let mut hash = Sha256::new();
     for field in [source, fingerprint, anomaly_key] {
         hash.update((field.len() as u64).to_be_bytes());

@@ -17,6 +17,7 @@ mod recount;
 mod repairs;
 mod serve;
 mod stopping;
+mod trace;
 mod webhooks;
 
 use std::sync::Arc;
@@ -101,6 +102,7 @@ fn api() -> Router<Ingress> {
         .route("/audit", get(audit::list))
         .route("/recount", post(recount::push))
         .route("/recount/verify", post(recount::verify))
+        .route("/trace/{name}", get(trace::show))
         .route("/queues", get(queues::list))
         .route("/queues/{name}/pause", post(queues::pause))
         .route("/queues/{name}/resume", post(queues::resume))

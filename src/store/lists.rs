@@ -141,6 +141,23 @@ pub async fn incident(
     Ok(with_anomalies(db, incident).await?.pop())
 }
 
+/// These incidents and their anomalies, newest first.
+///
+/// # Errors
+/// What the database says.
+pub async fn incidents_of(
+    db: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = Uuid>,
+) -> Result<Vec<(incidents::Model, anomalies::Model)>, DbErr> {
+    use incidents::Column;
+    let found = incidents::Entity::find()
+        .filter(Column::Id.is_in(ids))
+        .order_by_desc(Column::Id)
+        .all(db)
+        .await?;
+    with_anomalies(db, found).await
+}
+
 pub(super) async fn with_anomalies(
     db: &impl ConnectionTrait,
     page: Vec<incidents::Model>,

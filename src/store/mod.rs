@@ -26,6 +26,7 @@ pub mod repairs;
 pub mod retention;
 pub mod rows;
 pub mod standing;
+pub mod trace;
 pub mod verify;
 pub mod watch;
 

@@ -1,8 +1,10 @@
 //! Every alert is accounted for: it comes to one outcome, figures are what the rows say, and what
 //! became of it can be told.
 
+mod lost;
 mod outcomes;
 mod pruned;
+mod trace;
 mod verify;
 
 use crate::harness::{Harness, On};

@@ -44,6 +44,7 @@ mod leases;
 mod load;
 mod pause;
 mod retries;
+mod search;
 mod stale;
 mod suspects;
 mod ticks;

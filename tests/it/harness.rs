@@ -323,6 +323,11 @@ impl Harness {
         }
     }
 
+    /// Deletes everything that this instance has in Redis.
+    pub fn flush_redis(&self) {
+        self.scratch.redis.as_ref().unwrap().flush().unwrap();
+    }
+
     /// What the schedule would start.
     pub async fn recount(&self) {
         recount::decay(&self.context).await.unwrap();
@@ -412,7 +417,8 @@ impl Drop for Harness {
     }
 }
 
-async fn serve_on_free_port(
+/// Serves an ingress until `stop`; returns its address.
+pub async fn serve_on_free_port(
     context: &Context,
     gate: &Arc<Gate>,
     parts: &mut JoinSet<()>,

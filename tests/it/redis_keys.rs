@@ -105,17 +105,22 @@ impl RedisKeys {
     }
 }
 
-impl Drop for RedisKeys {
-    fn drop(&mut self) {
+impl RedisKeys {
+    /// Deletes all of them, as a server does that loses its data.
+    pub fn flush(&self) -> redis::RedisResult<()> {
         let delete =
             "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('UNLINK', key) end";
         let delete = redis::Script::new(delete);
         let mut delete = delete.prepare_invoke();
         delete.arg(format!("{}:*", self.prefix));
+        delete.invoke(&mut self.try_connect()?)
+    }
+}
+
+impl Drop for RedisKeys {
+    fn drop(&mut self) {
         // A server of the test's own is gone by now.
-        if let Ok(mut connection) = self.try_connect() {
-            let _ = delete.invoke::<()>(&mut connection);
-        }
+        let _ = self.flush();
     }
 }
 

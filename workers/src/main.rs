@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
     AuditArgs, BenchArgs, DeadArgs, HealthArgs, IncidentsArgs, QueuesArgs, RecountArgs, Remote,
-    RepairArgs, SimulateArgs,
+    RepairArgs, SimulateArgs, TraceArgs,
 };
 
 mod admin;
@@ -52,6 +52,8 @@ enum Command {
     Queues(At<QueuesArgs>),
     /// List what operators did.
     Audit(At<AuditArgs>),
+    /// Tell what became of an alert.
+    Trace(At<TraceArgs>),
     /// Recount now, or compare every figure with the rows that it is made of.
     Recount(At<RecountArgs>),
     /// Post a storm of alerts to a running instance and see what comes out.
@@ -107,6 +109,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Dead(at) => at.args.run(&at.remote).await,
         Command::Queues(at) => at.args.run(&at.remote).await,
         Command::Audit(at) => at.args.run(&at.remote).await,
+        Command::Trace(at) => at.args.run(&at.remote).await,
         Command::Recount(at) => at.args.run(&at.remote).await,
         Command::Simulate(at) => at.args.run(&at.remote).await,
         Command::Health(args) => args.run(config).await,

@@ -1,8 +1,11 @@
 //! A total is its rows and what retention took of them, whatever is counted.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tocsin::domain::aggregation::Unit;
+use tocsin::store::db::{migrate, take_back};
+use tocsin_workers::recount;
 
 use crate::harness::{Harness, firing, resolved};
 use crate::on_all;
@@ -26,6 +29,31 @@ impl Harness {
 }
 
 on_all! {
+    async fn what_was_pruned_before_it_was_written_down_is_not_missed_after_an_upgrade(on) {
+        for unit in [Unit::Episode, Unit::Delivery, Unit::Incident] {
+            let h = Harness::start_with(on, |config| config.counting.unit = unit).await;
+            let old = firing("old", h.now());
+            h.send_and_drain(vec![old.clone(), firing("other", h.now())]).await;
+            h.send_and_drain(vec![resolved(old, h.now())]).await;
+            h.advance(31 * DAY);
+            h.send_and_drain(vec![firing("young", h.now())]).await;
+            recount::decay(&h.context).await.unwrap();
+            // As an older version pruned.
+            h.execute("DELETE FROM occurrences WHERE fingerprint = 'CrashLooping-old'").await;
+            let (db, url) = (&h.context.db, h.context.config.database_url.expose());
+            take_back(db, url, 1).await.unwrap();
+            migrate(db, url).await.unwrap();
+            let pruned = match unit {
+                Unit::Episode => 1,
+                Unit::Delivery => 2,
+                Unit::Incident => 0,
+            };
+            assert_eq!(h.sql("SELECT pruned_total FROM anomalies").await, pruned, "{unit:?}");
+            assert_eq!(h.verify(false).await, BTreeSet::new(), "{unit:?}");
+            h.finish().await;
+        }
+    }
+
     async fn a_total_outlives_the_rows_that_it_was_made_of(on) {
         for unit in [Unit::Episode, Unit::Delivery, Unit::Incident] {
             let h = Harness::start_with(on, |config| config.counting.unit = unit).await;

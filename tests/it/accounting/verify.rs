@@ -21,7 +21,7 @@ type Plant = (&'static str, &'static str, Value, Value, Value);
 
 impl Harness {
     /// All pages of one comparison: the drifts, as figure, window, stored and expected.
-    async fn verify(&self, repair: bool) -> BTreeSet<String> {
+    pub(super) async fn verify(&self, repair: bool) -> BTreeSet<String> {
         let (mut drifts, mut cursor) = (BTreeSet::new(), Value::Null);
         loop {
             let body = json!({"cursor": cursor, "repair": repair});
@@ -132,7 +132,6 @@ on_all! {
                 expected.insert(format!("\"counter\" \"{window}\""));
             }
         }
-        // The stats may still be those of a moment ago, as far as anybody can tell, where they are high.
         assert_eq!(figures(&told), expected, "{told:?}");
         h.verify(true).await;
         assert_eq!(h.verify(false).await, BTreeSet::new());

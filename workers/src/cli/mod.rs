@@ -17,6 +17,7 @@ mod repair;
 mod simulate;
 mod table;
 mod token;
+mod trace;
 
 pub use audit::AuditArgs;
 pub use bench::BenchArgs;
@@ -28,3 +29,4 @@ pub use queues::QueuesArgs;
 pub use recount::RecountArgs;
 pub use repair::RepairArgs;
 pub use simulate::SimulateArgs;
+pub use trace::TraceArgs;

@@ -252,7 +252,17 @@ mod tests {
         found.add(
             &mut json!({"anomalies": 1, "occurrences": 5, "drifted": drifted, "drifts": drifts}),
         );
-        insta::assert_snapshot!(found.render(look), @"");
+        insta::assert_snapshot!(found.render(look), @"
+        FIGURE         OF                                             STORED                  ROWS SAY
+        ──────────────────────────────────────────────────────────────────────────────────────────────
+        total          anomaly 5d41402abc4b2a76b9719d911017c592            7                         5
+        counter 24h    anomaly 5d41402abc4b2a76b9719d911017c592            0                         5
+        last_seen      anomaly 5d41402abc4b2a76b9719d911017c592            -  2026-11-22T21:28:29.102Z
+        open_episodes  incident 01940000-0000-7000-8000-000000000001      -1                         0
+        … and 59 more
+
+        Drifted: 60 counter, 1 last_seen, 1 open_episodes, 1 total. 1 anomaly and 5 occurrences compared.
+        ");
         insta::assert_snapshot!(Found::default().render(look), @"Nothing drifted: 0 anomalies and 0 occurrences compared.");
     }
 }
