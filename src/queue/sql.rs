@@ -14,8 +14,8 @@ use pusher::Pushers;
 
 use super::bells::Bells;
 use super::store::{
-    Answer, CONSUMER_GONE, Delivery, Depth, LEASE, Lease, NewJob, Place, QueueError, QueueStore,
-    Reclaimed, SUSPECT_AFTER, Schedule, WARY,
+    Answer, CONSUMER_GONE, Delivery, Depth, FailedAttempt, LEASE, Lease, NewJob, Place, QueueError,
+    QueueStore, Reclaimed, SUSPECT_AFTER, Schedule, WARY,
 };
 use crate::jobs::derived_id;
 use crate::store::Db;
@@ -118,9 +118,11 @@ fn count(n: usize) -> Value {
     Value::from(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
+/// A row as a delivery. Whatever somebody wrote into its texts, it is one: else nothing that was
+/// fetched with it would be handed out, now or ever.
 fn delivery(row: &QueryResult) -> Result<(i64, Delivery), DbErr> {
-    let errors: Option<String> = row.try_get("", "errors")?;
-    let failed = errors.and_then(|text| serde_json::from_str(&text).ok());
+    let errors = bytes(row, "errors").unwrap_or_default();
+    let trace_id = bytes(row, "trace_id").map(|id| String::from_utf8_lossy(&id).into_owned());
     let number = |name: &str| -> Result<u32, DbErr> {
         let number: i32 = row.try_get("", name)?;
         Ok(number.unsigned_abs())
@@ -132,12 +134,21 @@ fn delivery(row: &QueryResult) -> Result<(i64, Delivery), DbErr> {
             replay: number("replay")?,
             place: Place::default(),
         },
-        payload: row.try_get::<String>("", "payload")?.into_bytes(),
-        failed: failed.unwrap_or_default(),
-        trace_id: row.try_get("", "trace_id")?,
+        payload: bytes(row, "payload").unwrap_or_default(),
+        failed: FailedAttempt::read_all(&errors),
+        trace_id,
         enqueued_at: Timestamp(row.try_get("", "enqueued_at")?),
     };
     Ok((row.try_get("", "run_at")?, job))
+}
+
+/// The bytes of a text; SQLite holds any, and what is no text at all, in a column of texts.
+fn bytes(row: &QueryResult, column: &str) -> Option<Vec<u8>> {
+    let text: Result<Option<String>, DbErr> = row.try_get("", column);
+    match text {
+        Ok(text) => text.map(String::into_bytes),
+        Err(_) => row.try_get("", column).unwrap_or_default(),
+    }
 }
 
 fn rows_of(leases: &[Lease]) -> Rows {

@@ -23,6 +23,7 @@ mod consumer;
 mod counter;
 mod fleet;
 mod flow;
+mod fuzz;
 mod history;
 mod inputs;
 mod lists;
