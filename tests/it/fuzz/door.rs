@@ -197,6 +197,6 @@ impl QueueStore for Tray {
     }
 
     async fn pushed(&self, _: &str) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
