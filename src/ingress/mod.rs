@@ -23,7 +23,7 @@ mod webhooks;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -62,6 +62,7 @@ pub fn router(ingress: &Ingress) -> Router {
         .with_state(ingress.clone())
         .merge(pages)
         .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(map_response(problem::told))
         .layer(from_fn_with_state(tracer, envelope::seal))
         .layer(from_fn_with_state(
             ingress.clone(),

@@ -3,15 +3,19 @@
 use std::any::Any;
 use std::time::Duration;
 
+use axum::body::to_bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::queue::store::QueueError;
+use crate::store::error::{Cause, cause};
 use crate::trail;
 
 /// How long a sender should wait before it tries again, in seconds.
 const RETRY_AFTER: u32 = 5;
+/// Bytes of somebody else's error that are told.
+const DETAIL_BYTES: usize = 4096;
 
 /// An error that a client can act on.
 #[derive(Debug)]
@@ -87,6 +91,10 @@ impl IntoResponse for Problem {
 
 impl From<sea_orm::DbErr> for Problem {
     fn from(error: sea_orm::DbErr) -> Self {
+        if cause(&error) == Cause::Data {
+            tracing::debug!("the store refuses what a request holds: {error}");
+            return Self::bad_request("a value does not fit: too large, or with NUL in it");
+        }
         tracing::warn!("the store failed a request: {error}");
         Self::unavailable("the store cannot be reached or is busy; try again")
     }
@@ -110,6 +118,21 @@ pub(super) async fn method_not_allowed() -> Problem {
         StatusCode::METHOD_NOT_ALLOWED,
         "this address does not take that method",
     )
+}
+
+/// Errors that do not come from us but from what stands around our handlers, told as ours are.
+pub(super) async fn told(response: Response) -> Response {
+    let (status, kind) = (
+        response.status(),
+        response.headers().get(header::CONTENT_TYPE),
+    );
+    let is_error = status.is_client_error() || status.is_server_error();
+    let is_text = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if !is_error || !is_text {
+        return response;
+    }
+    let text = to_bytes(response.into_body(), DETAIL_BYTES).await;
+    Problem::new(status, String::from_utf8_lossy(&text.unwrap_or_default())).into_response()
 }
 
 pub(super) fn panicked(_: Box<dyn Any + Send>) -> Response {

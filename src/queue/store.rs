@@ -54,6 +54,18 @@ pub struct FailedAttempt {
     pub error: String,
 }
 
+impl FailedAttempt {
+    /// Reads the attempts that a store keeps, as JSON. What cannot be read is none.
+    pub(super) fn read_all(json: &[u8]) -> Vec<Self> {
+        let mut all: Vec<Self> = serde_json::from_slice(json).unwrap_or_default();
+        for attempt in &mut all {
+            // With NUL in it, PostgreSQL's JSON would not take them among the dead letters, ever.
+            attempt.error = attempt.error.replace('\0', "\u{fffd}");
+        }
+        all
+    }
+}
+
 /// Where a store keeps what it handed out, if the job's id does not tell: its own business, which
 /// comes back to it with the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -328,6 +328,11 @@ impl Harness {
         self.scratch.redis.as_ref().unwrap().flush().unwrap();
     }
 
+    /// The keys in Redis, where it takes part.
+    pub const fn redis(&self) -> Option<&RedisKeys> {
+        self.scratch.redis.as_ref()
+    }
+
     /// What the schedule would start.
     pub async fn recount(&self) {
         recount::decay(&self.context).await.unwrap();

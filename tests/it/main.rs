@@ -27,6 +27,7 @@ mod dead_letters;
 mod faults;
 mod fleet;
 mod flow;
+mod fuzz;
 mod history;
 mod inputs;
 mod lists;

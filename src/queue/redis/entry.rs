@@ -26,7 +26,7 @@ pub(super) fn written(job: &NewJob) -> String {
     if let Some(trace) = &job.trace_id {
         written.push_str(" t");
         // It comes from outside, and a header is one line.
-        written.extend(trace.chars().filter(|c| *c != '\n'));
+        written.extend(trace.chars().filter(|c| !['\n', '\0'].contains(c)));
     }
     written.push('\n');
     written.push_str(&job.payload);
@@ -54,7 +54,8 @@ impl Header {
         while !rest.is_empty() {
             // The trace comes last and may contain spaces.
             if let Some(trace) = rest.strip_prefix('t') {
-                header.trace_id = Some(trace.to_owned());
+                // PostgreSQL's text cannot hold NUL, and so no dead letter could be written.
+                header.trace_id = Some(trace.replace('\0', ""));
                 break;
             }
             let (word, more) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -123,10 +124,6 @@ impl Parts {
             named: false,
             trace_id: None,
         });
-        let failed: Vec<FailedAttempt> = match self.errors.is_empty() {
-            true => Vec::new(),
-            false => serde_json::from_slice(&self.errors).unwrap_or_default(),
-        };
         Some(Delivery {
             lease: Lease {
                 id: header.id,
@@ -139,7 +136,7 @@ impl Parts {
                 },
             },
             payload: self.job,
-            failed,
+            failed: FailedAttempt::read_all(&self.errors),
             trace_id: header.trace_id,
             enqueued_at: header.enqueued_at.unwrap_or(enqueued_at),
         })
@@ -204,6 +201,9 @@ pub(super) fn bytes(value: Value) -> Option<Vec<u8>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod any_job;
 
 #[cfg(test)]
 mod tests {

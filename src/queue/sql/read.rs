@@ -3,13 +3,14 @@
 use sea_orm::{DbErr, QueryResult};
 
 use crate::queue::about::Known;
-use crate::queue::store::{Delivery, Lease, Place};
+use crate::queue::store::{Delivery, FailedAttempt, Lease, Place};
 use crate::time::Timestamp;
 
-/// A job that was leased, and since when it could run.
+/// A job that was leased, and since when it could run. Whatever somebody wrote into its texts, it is
+/// one: else nothing that was fetched with it would be handed out, now or ever.
 pub(super) fn delivery(row: &QueryResult) -> Result<(i64, Delivery), DbErr> {
-    let errors: Option<String> = row.try_get("", "errors")?;
-    let failed = errors.and_then(|text| serde_json::from_str(&text).ok());
+    let errors = bytes(row, "errors").unwrap_or_default();
+    let trace_id = bytes(row, "trace_id").map(|id| String::from_utf8_lossy(&id).into_owned());
     let number = |name: &str| -> Result<u32, DbErr> {
         let number: i32 = row.try_get("", name)?;
         Ok(number.unsigned_abs())
@@ -21,12 +22,21 @@ pub(super) fn delivery(row: &QueryResult) -> Result<(i64, Delivery), DbErr> {
             replay: number("replay")?,
             place: Place::default(),
         },
-        payload: row.try_get::<String>("", "payload")?.into_bytes(),
-        failed: failed.unwrap_or_default(),
-        trace_id: row.try_get("", "trace_id")?,
+        payload: bytes(row, "payload").unwrap_or_default(),
+        failed: FailedAttempt::read_all(&errors),
+        trace_id,
         enqueued_at: Timestamp(row.try_get("", "enqueued_at")?),
     };
     Ok((row.try_get("", "run_at")?, job))
+}
+
+/// The bytes of a text; SQLite holds any, and what is no text at all, in a column of texts.
+fn bytes(row: &QueryResult, column: &str) -> Option<Vec<u8>> {
+    let text: Result<Option<String>, DbErr> = row.try_get("", column);
+    match text {
+        Ok(text) => text.map(String::into_bytes),
+        Err(_) => row.try_get("", column).unwrap_or_default(),
+    }
 }
 
 /// A consumer.

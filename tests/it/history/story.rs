@@ -185,21 +185,26 @@ impl Series {
         }
         let overs = if ends { random.random_range(1..=2) } else { 0 };
         // In whole seconds or not, and as far apart as may be.
-        let mut start = || {
+        let start = |random: &mut StdRng| {
             let jitter = [0, SKEW, random.random_range(0..=SKEW)];
             let jitter = *jitter.choose(random).unwrap();
             self.has_starts.then_some(began + jitter)
         };
         let mut told: Vec<Told> = moments
             .into_iter()
-            .map(|at| self.told(start(), None, at))
+            .map(|at| self.told(start(random), None, at))
             .collect();
         for n in 0..overs {
             // Told again an hour later, or right away.
-            told.push(self.told(start(), Some(end), end + n * SLOT));
+            told.push(self.told(start(random), Some(end), end + n * SLOT));
         }
         if in_order && !self.has_starts && overs == 2 {
             told.pop();
+        }
+        // What somebody still sends for a while after it was over.
+        if in_order && self.has_starts && ends && random.random_bool(0.4) {
+            let late = random.random_range(0..4) * SLOT;
+            told.push(self.told(start(random), None, end + late));
         }
         told
     }

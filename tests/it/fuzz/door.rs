@@ -1,0 +1,202 @@
+//! The webhook's door: what is posted is taken or refused, and what was taken ends somewhere.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use axum::response::Response;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use serde_json::Value;
+use tocsin::config::Limits;
+use tocsin::context::Context;
+use tocsin::ingress::{Gate, Ingress, router};
+use tocsin::jobs::{Content, IngestAlert};
+use tocsin::queue::Queues;
+use tocsin::queue::store::{
+    Answer, Delivery, Depth, Lease, NewJob, QueueError, QueueStore, Reclaimed, Schedule,
+};
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+use super::bodies::bodies;
+use super::{runner, wait};
+use crate::harness::{Harness, On, Scratch};
+use crate::on_all;
+
+/// Small, so that they are met.
+const LIMITS: Limits = Limits {
+    body: 64 << 10,
+    alerts: 20,
+    labels: 8,
+    label_bytes: 64,
+    annotation_bytes: 128,
+};
+
+/// Posts without a network.
+pub async fn ask(router: &axum::Router, request: Request<Body>) -> (Response<()>, Vec<u8>) {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    (Response::from_parts(parts, ()), body.to_vec())
+}
+
+fn webhook(body: Vec<u8>) -> Request<Body> {
+    let request = Request::post("/api/v1/alertmanager");
+    request.body(Body::from(body)).unwrap()
+}
+
+/// Takes every push; nobody works on it.
+#[derive(Default)]
+struct Tray {
+    pushed: Mutex<Vec<NewJob>>,
+}
+
+/// What became of a body: how many alerts are in it, how many of them are usable; none if it was
+/// refused.
+async fn post(router: &axum::Router, body: Vec<u8>) -> Option<(u64, u64)> {
+    let (response, answer) = ask(router, webhook(body)).await;
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    let figure = |name: &str| answer[name].as_u64().unwrap();
+    match response.status() {
+        StatusCode::OK => {
+            let (processed, enqueued) = (figure("processed"), figure("enqueued"));
+            assert_eq!(processed, enqueued + figure("rejected"), "{answer}");
+            Some((processed, enqueued))
+        }
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => {
+            assert_eq!(
+                response.headers()["content-type"],
+                "application/problem+json"
+            );
+            assert_eq!(figure("status"), u64::from(response.status().as_u16()));
+            None
+        }
+        status => panic!("{status}: {answer}"),
+    }
+}
+
+/// What is in a job is what a worker reads, within the limits, and nothing that a store refuses.
+fn check(job: &NewJob) -> bool {
+    let read: IngestAlert = serde_json::from_str(&job.payload).unwrap();
+    let Content::Alert(alert) = &read.content else {
+        return false;
+    };
+    assert!(!alert.labels["alertname"].is_empty());
+    assert!(!alert.fingerprint.is_empty() && alert.fingerprint.len() <= 128);
+    for (texts, bytes) in [
+        (&alert.labels, LIMITS.label_bytes),
+        (&alert.annotations, LIMITS.annotation_bytes),
+    ] {
+        assert!(texts.len() <= LIMITS.labels + 1, "{texts:?}");
+        for text in texts.iter().flat_map(|(name, value)| [name, value]) {
+            assert!(text.len() <= bytes && !text.contains('\0'), "{text:?}");
+        }
+    }
+    assert_eq!(serde_json::to_string(&read).unwrap(), job.payload);
+    true
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_posted_is_taken_or_refused() {
+    let scratch = Scratch::new(On::Sqlite).await;
+    let mut config = scratch.config(2);
+    config.limits = LIMITS;
+    let mut context = Context::open(config).await.unwrap();
+    let tray = Arc::new(Tray::default());
+    context.queues = Queues::new(Arc::clone(&tray) as _);
+    let gate = Arc::new(Gate::default());
+    let router = router(&Ingress { context, gate });
+    let try_one = |body: Vec<u8>| {
+        let taken = wait(post(&router, body));
+        let pushed = std::mem::take(&mut *tray.pushed.lock().unwrap());
+        let usable = pushed.iter().filter(|job| check(job)).count() as u64;
+        prop_assert_eq!(taken.unwrap_or_default(), (pushed.len() as u64, usable));
+        Ok(())
+    };
+    tokio::task::block_in_place(|| runner(2000).run(&bodies(), try_one).unwrap());
+}
+
+on_all! {
+    async fn whatever_was_taken_is_an_occurrence_or_a_dead_letter(on) {
+        const BODIES: usize = 200;
+        let mut h = Harness::start_with(on, |config| config.limits = LIMITS).await;
+        let ingress = Ingress { context: h.context.clone(), gate: Arc::clone(&h.gate) };
+        let (router, mut runner) = (router(&ingress), runner(1));
+        let (mut processed, mut usable, mut posted) = (0, 0, 0);
+        while posted < BODIES {
+            let body = bodies().new_tree(&mut runner).unwrap().current();
+            posted += 1;
+            let taken = post(&router, body).await.unwrap_or_default();
+            processed += taken.0;
+            usable += taken.1;
+        }
+        h.drain().await;
+        assert!(usable > 50, "{usable} of {processed} alerts could be used");
+        let metrics = h.metrics().await;
+        assert!(!metrics.contains("outcome=\"failed\""), "{metrics}");
+        let ignored = metrics.lines().find_map(|line| {
+            line.strip_prefix("tocsin_alerts_ingested_total{outcome=\"ignored\"} ")
+        });
+        let ignored: i64 = ignored.map_or(0, |number| number.parse().unwrap());
+        let told = h.sql("SELECT CAST(COALESCE(sum(deliveries), 0) AS BIGINT) FROM occurrences").await;
+        let dead = h.sql("SELECT count(*) FROM dead_letters").await;
+        assert_eq!(told + ignored + dead, processed as i64, "{told} {ignored} {dead}");
+        assert_eq!(dead, (processed - usable) as i64, "an alert that could be used is dead");
+        // Whatever it holds can be looked at.
+        for list in ["incidents", "anomalies"] {
+            let page = h.get(&format!("/api/v1/{list}?limit=200")).await;
+            assert!(!page["items"].as_array().unwrap().is_empty());
+        }
+        h.finish_with_dead_letters().await;
+    }
+}
+
+#[async_trait]
+impl QueueStore for Tray {
+    async fn push(&self, jobs: &[NewJob]) -> Result<(), QueueError> {
+        self.pushed.lock().unwrap().extend(jobs.iter().cloned());
+        Ok(())
+    }
+
+    async fn fetch(&self, _: &str, _: &str, _: usize) -> Result<Vec<Delivery>, QueueError> {
+        Ok(Vec::new())
+    }
+
+    async fn reclaim(&self, _: &str, _: &str, _: usize, _: bool) -> Result<Reclaimed, QueueError> {
+        Ok(Reclaimed::default())
+    }
+
+    async fn settle(&self, _: &str, _: &str, _: &[(Lease, Answer)]) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    async fn extend(&self, _: &str, _: &str, _: &[Lease]) -> Result<Vec<Uuid>, QueueError> {
+        Ok(Vec::new())
+    }
+
+    async fn promote(&self, _: &str, _: usize) -> Result<usize, QueueError> {
+        Ok(0)
+    }
+
+    async fn tick(&self, _: Schedule, _: &'static str, _: String) -> Result<bool, QueueError> {
+        Ok(false)
+    }
+
+    async fn heartbeat(&self, _: &str, _: &str) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    async fn depth(&self, _: &str) -> Result<Depth, QueueError> {
+        Ok(Depth::default())
+    }
+
+    async fn set_paused(&self, _: &str, _: bool) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    async fn pushed(&self, _: &str) {
+        std::future::pending::<()>().await;
+    }
+}
