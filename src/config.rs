@@ -3,7 +3,7 @@
 mod environment;
 mod file;
 mod secret;
-pub mod tokens;
+mod tokens;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};

@@ -10,6 +10,7 @@
     unreachable_pub
 )]
 
+mod browser;
 mod harness;
 mod process;
 mod redis_keys;
@@ -26,6 +27,7 @@ mod fleet;
 mod flow;
 mod inputs;
 mod lists;
+mod pages;
 mod people;
 mod redis_faults;
 mod security;
