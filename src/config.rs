@@ -49,6 +49,9 @@ pub struct Config {
     pub telegram_chat: Option<String>,
     /// Telegram's base URL.
     pub telegram_api: String,
+    /// Where people reach Alertmanager; incidents lead there. Unset: they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alertmanager_url: Option<String>,
     /// What senders of webhooks must present, one of these. Unset: nothing.
     #[serde(skip_serializing_if = "Tokens::is_empty")]
     pub webhook_token: Tokens,
@@ -94,6 +97,7 @@ impl Default for Config {
             telegram_token: None,
             telegram_chat: None,
             telegram_api: "https://api.telegram.org".to_owned(),
+            alertmanager_url: None,
             webhook_token: Tokens::default(),
             read_token: Tokens::default(),
             api_token: Tokens::default(),
@@ -319,6 +323,10 @@ impl Config {
             .map(|(scheme, _)| scheme);
         if !matches!(scheme, Some("http" | "https")) {
             return Err("telegram_api must start with https:// or http://".to_owned());
+        }
+        let is_web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+        if !self.alertmanager_url.as_ref().is_none_or(is_web) {
+            return Err("alertmanager_url must start with https:// or http://".to_owned());
         }
         let positive = [
             ("database_connections", self.database_connections as usize),

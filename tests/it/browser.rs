@@ -68,11 +68,7 @@ impl Browser {
         url.as_str().strip_prefix(&self.url).unwrap().to_owned()
     }
 
-    /// What the first element that fits says.
-    pub async fn text(&self, css: &str) -> String {
-        self.element(css).await.text().await.unwrap()
-    }
-
+    /// The first element that fits.
     pub async fn element(&self, css: &str) -> WebElement {
         let found = self.driver.find(By::Css(css)).await;
         match found {

@@ -5,3 +5,4 @@ mod everybody;
 mod guarded;
 mod listed;
 mod live;
+mod quick;

@@ -18,7 +18,7 @@ on_all! {
         let letters = h.letters("").await;
         let (first, second, third) = (id(&letters[0]), id(&letters[1]), id(&letters[2]));
         let runs = h.work_well().await;
-        let by = |n: usize| if n % 2 == 0 { "ann" } else { "bob" };
+        let by = |n: usize| if n.is_multiple_of(2) { "ann" } else { "bob" };
 
         let answers = join_all((0..20).map(|n| h.replay(first, json!({"operator": by(n), "replay": 0})))).await;
         assert!(answers.iter().all(|(status, _)| *status == 200), "{answers:#?}");
