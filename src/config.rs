@@ -4,7 +4,7 @@ mod environment;
 mod file;
 mod queues;
 mod secret;
-pub mod tokens;
+mod tokens;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -51,6 +51,9 @@ pub struct Config {
     pub telegram_chat: Option<String>,
     /// Telegram's base URL.
     pub telegram_api: String,
+    /// Where people reach Alertmanager; incidents lead there. Unset: they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alertmanager_url: Option<String>,
     /// What senders of webhooks must present, one of these. Unset: nothing.
     #[serde(skip_serializing_if = "Tokens::is_empty")]
     pub webhook_token: Tokens,
@@ -107,6 +110,7 @@ impl Default for Config {
             telegram_token: None,
             telegram_chat: None,
             telegram_api: "https://api.telegram.org".to_owned(),
+            alertmanager_url: None,
             webhook_token: Tokens::default(),
             read_token: Tokens::default(),
             api_token: Tokens::default(),
@@ -382,6 +386,10 @@ impl Config {
         let otlp = self.otlp_endpoint.as_ref().map(Secret::expose);
         if otlp.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
             return Err("otlp_endpoint must start with http:// or https://".to_owned());
+        }
+        let is_web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+        if !self.alertmanager_url.as_ref().is_none_or(is_web) {
+            return Err("alertmanager_url must start with https:// or http://".to_owned());
         }
         let positive = [
             ("database_connections", self.database_connections as usize),

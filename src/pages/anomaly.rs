@@ -44,7 +44,7 @@ pub(super) async fn page(
         article.one.(words::level_class(anomaly.level)) {
             div #head data-live data-every="15" {
                 p.what { (words::level(text, anomaly.level)) " "
-                    @if let Some(reason) = &anomaly.reason { (reason) } }
+                    (incident::why_level(text, &anomaly)) }
                 h1 { (title) }
                 (words::windows(text, Window::ALL.map(|window| counts.of(window))))
             }

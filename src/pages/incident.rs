@@ -78,6 +78,23 @@ pub(super) async fn page(
                             (charts::heat_map(text, &found.hours, visit.now))
                         }
                     }
+                }
+                div {
+                    @if visit.may_act() {
+                        section aria-labelledby="act" {
+                            h2 #act { (text.actions) }
+                            (actions(&visit, &found.entry))
+                        }
+                    }
+                    section aria-labelledby="facts" {
+                        h2 #facts { (text.facts) }
+                        div #facts-list data-live { (facts(text, &found.entry)) }
+                        (elsewhere(text, incident, pages.context.config.alertmanager_url.as_deref()))
+                    }
+                }
+            }
+            div.cols {
+                div {
                     section aria-labelledby="line" {
                         h2 #line { (text.timeline) }
                         div #timeline data-live { (timeline(&visit, &parts)) }
@@ -90,17 +107,6 @@ pub(super) async fn page(
                     }
                 }
                 div {
-                    @if visit.may_act() {
-                        section aria-labelledby="act" {
-                            h2 #act { (text.actions) }
-                            (actions(&visit, &found.entry))
-                        }
-                    }
-                    section aria-labelledby="facts" {
-                        h2 #facts { (text.facts) }
-                        div #facts-list data-live { (facts(text, &found.entry)) }
-                        (elsewhere(text, incident))
-                    }
                     section aria-labelledby="others" {
                         h2 #others { (text.other_incidents) }
                         div #other-list data-live { (others(&visit, &found)) }
@@ -159,9 +165,10 @@ fn head(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
     }
 }
 
-fn why(text: &Text, (incident, anomaly): &Entry) -> Markup {
+/// Why an anomaly has its level, in a sentence.
+pub(super) fn why_level(text: &Text, anomaly: &entity::anomalies::Model) -> String {
     let level = words::level_word(text, anomaly.level);
-    let level_why = match anomaly.reason.as_deref().map(Reason::read) {
+    match anomaly.reason.as_deref().map(Reason::read) {
         None => text.reason_none.to_owned(),
         Some(Reason::Count {
             figure,
@@ -182,7 +189,11 @@ fn why(text: &Text, (incident, anomaly): &Entry) -> Markup {
             fill(text.reason_lasts, &places)
         }
         Some(Reason::Other(reason)) => fill(text.reason_other, &[("reason", reason)]),
-    };
+    }
+}
+
+fn why(text: &Text, (incident, anomaly): &Entry) -> Markup {
+    let level = words::level_word(text, anomaly.level);
     let tier_why = match incident.tier_reason.as_deref().map(TierReason::read) {
         None => text.tier_why_unknown.to_owned(),
         Some(TierReason::Level) => fill(text.tier_why_level, &[("level", level)]),
@@ -200,7 +211,7 @@ fn why(text: &Text, (incident, anomaly): &Entry) -> Markup {
     };
     html! {
         dl.why {
-            div { dt { (text.why_level) } dd { (words::level(text, anomaly.level)) " " (level_why) } }
+            div { dt { (text.why_level) } dd { (words::level(text, anomaly.level)) " " (why_level(text, anomaly)) } }
             div { dt { (text.why_tier) }
                 dd { strong.tier { (words::tier(text, incident.tier)) } ". " (tier_why) } }
         }
@@ -353,9 +364,15 @@ fn facts(text: &Text, (incident, anomaly): &Entry) -> Markup {
 }
 
 /// Where else it can be looked at.
-fn elsewhere(text: &Text, incident: &entity::incidents::Model) -> Markup {
+fn elsewhere(
+    text: &Text,
+    incident: &entity::incidents::Model,
+    alertmanager: Option<&str>,
+) -> Markup {
     let annotation = |name: &str| incident.annotations.get(name).and_then(|v| v.as_str());
+    let alertmanager = alertmanager.map(|url| in_alertmanager(url, &incident.labels));
     let links = [
+        (text.open_alertmanager, alertmanager.as_deref()),
         (text.open_generator, incident.generator_url.as_deref()),
         (text.open_runbook, annotation("runbook_url")),
     ];
@@ -368,6 +385,21 @@ fn elsewhere(text: &Text, incident: &entity::incidents::Model) -> Markup {
             }
         }
     }
+}
+
+/// Labels that say what an alert is about, and not which of its series it is.
+const ABOUT: [&str; 5] = ["alertname", "namespace", "job", "service", "severity"];
+
+/// Where Alertmanager shows the alerts that are like this one.
+fn in_alertmanager(url: &str, labels: &serde_json::Value) -> String {
+    let matcher = |name: &&str| {
+        let value = labels.get(*name)?.as_str()?;
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+        Some(format!("{name}=\"{value}\""))
+    };
+    let matchers: Vec<String> = ABOUT.iter().filter_map(matcher).collect();
+    let filter = words::encoded(&format!("{{{}}}", matchers.join(",")));
+    format!("{}/#/alerts?filter={filter}", url.trim_end_matches('/'))
 }
 
 fn others(visit: &Visit, found: &Found) -> Markup {

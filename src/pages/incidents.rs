@@ -1,5 +1,6 @@
 //! The list of incidents: what must be looked at, worst first.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::extract::{Query, State};
@@ -174,7 +175,7 @@ pub(super) async fn page(
         (filters(text, &asked, &found.names))
         section #list data-live aria-label=(text.incidents) {
             @if found.entries.is_empty() {
-                (nothing(text, &asked, &found.overview))
+                (nothing(text, &asked, &found.overview, pages.context.config.listen))
             } @else {
                 ol.cards {
                     @for (entry, day) in found.entries.iter().zip(&found.days) {
@@ -369,7 +370,7 @@ pub(super) fn counts(incident: &Incident) -> [i64; 4] {
     })
 }
 
-fn nothing(text: &Text, asked: &Asked, overview: &Overview) -> Markup {
+fn nothing(text: &Text, asked: &Asked, overview: &Overview, listen: SocketAddr) -> Markup {
     if asked.is_narrow() || !asked.after.is_empty() {
         return layout::empty(text.nothing_here, text.nothing_here_lead);
     }
@@ -380,7 +381,7 @@ fn nothing(text: &Text, asked: &Asked, overview: &Overview) -> Markup {
         div.empty {
             h2 { (text.first_steps) }
             p { (text.first_steps_lead) }
-            pre tabindex="0" { "curl http://127.0.0.1:9099/api/v1/alertmanager -d '{\"alerts\": [{\"status\": \"firing\",\n  \"labels\": {\"alertname\": \"HighErrorRate\", \"service\": \"checkout\", \"severity\": \"critical\"}}]}'" }
+            pre tabindex="0" { "curl http://" (listen) "/api/v1/alertmanager -d '{\"alerts\": [{\"status\": \"firing\",\n  \"labels\": {\"alertname\": \"HighErrorRate\", \"service\": \"checkout\", \"severity\": \"critical\"}}]}'" }
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn page(visit: &Visit, frame: &Frame<'_>, content: &Markup) -> Markup
                     a.brand href="/incidents" { "Tocsin" }
                     nav aria-label=(text.sections) { (sections(visit, frame.section)) }
                     @if watch.is_some() {
-                        p.live #live role="status" { noscript { (text.no_script) } }
+                        p.live #live role="status" { (text.no_script) }
                     }
                 }
                 main #content tabindex="-1" {

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::config::Config;
-use crate::config::tokens::{Fingerprint, Tokens};
+use crate::config::{Fingerprint, Tokens};
 use crate::time::{Timestamp, millis};
 
 /// How long a session lasts.

@@ -388,6 +388,14 @@ impl Harness {
         number(&self.context, query).await
     }
 
+    /// A text that a query finds.
+    pub async fn sql_text(&self, query: &str) -> String {
+        let db = self.context.db.read();
+        let query = Statement::from_string(db.get_database_backend(), query);
+        let row = db.query_one_raw(query).await.unwrap().unwrap();
+        row.try_get_by_index(0).unwrap()
+    }
+
     /// Changes rows behind the instance's back.
     pub async fn execute(&self, sql: &str) {
         self.context

@@ -64,7 +64,7 @@ on_all! {
 
     async fn bad_alerts_are_dead_letters_and_good_ones_beside_them_are_incidents(on) {
         let mut h = Harness::start(on).await;
-        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        let deep = "[".repeat(100_000) + "]".repeat(100_000).as_str();
         let good = firing("good", h.now()).to_string();
         let nul = r#"{"labels":{"alertname":"Nul\u0000","job":"x"},"startsAt":"0001-01-01T00:00:00Z"}"#;
         let long = format!(r#"{{"labels":{{"alertname":"Long","x":"{}"}}}}"#, "x".repeat(1 << 20));

@@ -10,6 +10,7 @@
     unreachable_pub
 )]
 
+mod browser;
 mod harness;
 mod process;
 mod proxy;
@@ -31,6 +32,7 @@ mod fuzz;
 mod history;
 mod inputs;
 mod lists;
+mod pages;
 mod people;
 mod queues;
 mod redis_queue;

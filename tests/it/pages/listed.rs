@@ -1,0 +1,67 @@
+//! The list of incidents: whole in every order, and small.
+
+use std::collections::BTreeSet;
+
+use tocsin::store::listing::{self, Sort, mark};
+use tocsin::store::lists::Filter;
+
+use crate::harness::{Harness, alert};
+use crate::on_both;
+
+on_both! {
+    async fn every_order_shows_every_incident_once_over_its_pages(on) {
+        let h = Harness::start(on).await;
+        // Of four levels, some of them twice as often as others.
+        for (name, times) in [("A", 1), ("B", 3), ("C", 5), ("D", 10), ("E", 1), ("F", 3), ("G", 12)] {
+            let alerts = (0..times).map(|n| alert(name, &format!("p{n}"), h.now()));
+            h.send_and_drain(alerts.collect()).await;
+        }
+        let (db, filter) = (h.context.db.read(), Filter { unresolved: true, ..Filter::default() });
+        for sort in Sort::ALL {
+            let (mut seen, mut figures, mut after) = (BTreeSet::new(), Vec::new(), None);
+            loop {
+                let page = listing::incidents(db, &filter, sort, after, 2).await.unwrap();
+                let Some(last) = page.last() else { break };
+                after = Some(mark(sort, last));
+                for entry in &page {
+                    figures.push(mark(sort, entry));
+                    assert!(seen.insert(entry.0.id), "{sort:?} shows one twice");
+                }
+            }
+            assert_eq!(seen.len(), 7, "{sort:?}");
+            let mut ordered = figures.clone();
+            match sort {
+                Sort::Level => ordered.sort_by_key(|m| (m.0, std::cmp::Reverse(m.1))),
+                Sort::Oldest => ordered.sort_by_key(|m| m.1),
+                Sort::Newest | Sort::Often | Sort::Fired => {
+                    ordered.sort_by_key(|m| std::cmp::Reverse((m.0, m.1)));
+                }
+            }
+            assert_eq!(figures, ordered, "{sort:?}");
+        }
+        let overview = listing::overview(db).await.unwrap();
+        assert_eq!((overview.unresolved, overview.any), ([2, 2, 1, 2], true));
+        h.finish().await;
+    }
+
+    async fn fifty_cards_are_less_than_sixty_kilobytes(on) {
+        let h = Harness::start(on).await;
+        let alerts = (0..55).map(|n| {
+            let name = format!("KubePodCrashLoopingInProduction{n:02}");
+            let mut alert = alert(&name, &format!("checkout-api-6c9f7d-{n}"), h.now());
+            alert["labels"]["job"] = "checkout-api".into();
+            alert
+        });
+        h.send_and_drain(alerts.collect()).await;
+        for lang in ["en", "zh-TW"] {
+            let request = h.http.get(format!("{}/incidents", h.url));
+            let page = request.header("accept-language", lang).send().await.unwrap();
+            let page = page.text().await.unwrap();
+            assert_eq!(page.matches("<li class=\"card").count(), 50);
+            let bytes = page.len();
+            eprintln!("{lang}: {bytes} bytes");
+            assert!(bytes < 60_000, "{lang}: {bytes} bytes");
+        }
+        h.finish().await;
+    }
+}

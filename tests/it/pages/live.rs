@@ -1,0 +1,91 @@
+//! What changes while a page is open.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::{Harness, firing, resolved};
+use crate::on_all;
+use crate::process::PATIENCE;
+
+/// An open connection, and what was heard on it and not read yet.
+struct Events {
+    answer: reqwest::Response,
+    heard: String,
+}
+
+impl Events {
+    async fn open(h: &Harness, query: &str) -> Self {
+        let request = h.http.get(format!("{}/events?{query}", h.url));
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        let mut events = Self {
+            answer,
+            heard: String::new(),
+        };
+        assert_eq!(events.next().await.0, "hello");
+        events
+    }
+
+    async fn next(&mut self) -> (String, Value) {
+        loop {
+            if let Some((event, rest)) = self.heard.split_once("\n\n") {
+                let field = |name: &str| {
+                    let line = event.lines().find_map(|line| line.strip_prefix(name));
+                    line.unwrap_or_default().trim().to_owned()
+                };
+                let (name, data) = (field("event:"), field("data:"));
+                self.heard = rest.to_owned();
+                if !name.is_empty() {
+                    return (name, serde_json::from_str(&data).unwrap());
+                }
+                continue;
+            }
+            let chunk = tokio::time::timeout(PATIENCE, self.answer.chunk()).await;
+            let chunk = chunk.unwrap().unwrap().expect("the connection ended");
+            self.heard.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    }
+
+    /// Waits for the next change that `fits`.
+    async fn until(&mut self, fits: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let (_, told) = self.next().await;
+            if fits(&told) {
+                return told;
+            }
+        }
+    }
+}
+
+on_all! {
+    async fn an_open_page_is_told_of_new_incidents_and_of_changes_to_those_it_shows(on) {
+        let h = Harness::start(on).await;
+        let mut list = Events::open(&h, "new=true").await;
+        // The task has looked once before there is anything to tell.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let (start, began) = (h.now(), Instant::now());
+        h.send(vec![firing("a", start)]).await;
+        list.until(|told| told["new"] == 1).await;
+        let page = h.http.get(format!("{}/incidents", h.url)).send().await.unwrap();
+        assert!(page.text().await.unwrap().contains("CrashLooping in prod"));
+        eprintln!("told and shown after {:?}", began.elapsed());
+        h.drain().await;
+
+        let id = h.incident().await["id"].as_str().unwrap().to_owned();
+        let mut one = Events::open(&h, &format!("ids={id}")).await;
+        one.until(|told| told["changed"][0] == *id).await;
+        h.send(vec![resolved(firing("a", start), h.now())]).await;
+        one.until(|told| told["changed"][0] == *id).await;
+        h.drain().await;
+        let path = format!("/api/v1/incidents/{id}/repairs");
+        let repair = serde_json::json!({"action": "restart_pod", "success": true});
+        h.post(&path, repair).await;
+        h.drain().await;
+        one.until(|told| told["changed"][0] == *id).await;
+        // An open page does not keep a process from stopping.
+        let stopping = Instant::now();
+        h.finish().await;
+        assert!(stopping.elapsed() < Duration::from_secs(4), "{:?}", stopping.elapsed());
+    }
+}

@@ -1,0 +1,216 @@
+//! How quick the pages are where there is much: figures, printed. `cargo test --release … -- --ignored
+//! --nocapture quick` on a computer that has nothing else to do.
+
+use std::time::{Duration, Instant};
+
+use sea_orm::DbBackend;
+
+use crate::harness::{Harness, On, alert};
+
+/// Anomalies, incidents, occurrences.
+const MANY: (u32, u32, u32) = (5_000, 100_000, 1_000_000);
+/// Requests of one kind.
+const TIMES: usize = 300;
+/// Open pages.
+const OPEN: usize = 200;
+
+/// What PostgreSQL and SQLite say differently: numbers from 1 to `n` as `g(n)`, and an id in time's order.
+fn dialect(backend: DbBackend, sql: &str) -> String {
+    let postgres = backend == DbBackend::Postgres;
+    let mut sql = sql.to_owned();
+    while let Some(at) = sql.find("SERIES(") {
+        let end = at + sql[at..].find(')').unwrap();
+        let n = &sql[at + 7..end];
+        let series = if postgres {
+            format!("generate_series(1, {n}) AS g(n)")
+        } else {
+            format!(
+                "(WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < {n}) \
+                 SELECT n FROM g) AS g"
+            )
+        };
+        sql.replace_range(at..=end, &series);
+    }
+    let id = if postgres {
+        "(lpad(to_hex(AT), 12, '0') || '70008000' || lpad(to_hex(g.n::bigint), 12, '0'))::uuid"
+    } else {
+        "unhex(printf('%012x70008000%012x', AT, g.n))"
+    };
+    let (json, key) = if postgres {
+        ("::jsonb", "lpad((1 + g.n % 5000)::text, 32, '0')")
+    } else {
+        ("", "printf('%032d', 1 + g.n % 5000)")
+    };
+    sql.replace("ID()", id)
+        .replace("KEY()", key)
+        .replace("JSON", json)
+}
+
+async fn fill(h: &Harness, unresolved_of_hundred: u32) {
+    let backend = h.context.db.backend();
+    let (now, month) = (h.now().0, 30 * 86_400_000_i64);
+    let run = |sql: &str| {
+        dialect(backend, sql).replace(
+            "AT",
+            &format!("(CAST({now} AS bigint) - {month} + g.n * CAST({month} AS bigint) / OF)"),
+        )
+    };
+    let anomalies = run(
+        "INSERT INTO anomalies (key, alert_name, service, namespace, error_type, first_seen, last_seen, total, level, newest_number) \
+        SELECT KEY(), 'KubePodCrashLooping', 'service-' || g.n % 50, 'team-' || g.n % 20, '', AT, AT, 200, \
+            CASE WHEN g.n % 100 = 0 THEN 'PERMANENT_FIX' WHEN g.n % 30 = 0 THEN 'ESCALATE' WHEN g.n % 10 = 0 THEN 'REPEAT' ELSE 'NONE' END, 20 \
+        FROM SERIES(5000)",
+    );
+    h.execute(&anomalies.replace("OF", &MANY.0.to_string()))
+        .await;
+    let incidents = run(&format!(
+        "INSERT INTO incidents (id, anomaly_key, number, title, severity, status, labels, annotations, source, tier, tier_reason, frequency_stats, \
+            aggregated_count, aggregation_window_start, open_episodes, last_firing_at, opened_at, updated_at) \
+        SELECT ID(), KEY(), 1 + g.n / 5000, 'Pod of service-' || g.n % 50 || ' is crash looping', 'critical', \
+            CASE WHEN g.n % 100 < {unresolved_of_hundred} THEN 'OPEN' ELSE 'RESOLVED' END, \
+            '{{\"alertname\": \"KubePodCrashLooping\", \"namespace\": \"prod\", \"pod\": \"checkout-6c9f7d\"}}'JSON, '{{\"summary\": \"Pod is crash looping\"}}'JSON, 'alertmanager', 1, 'nothing calls for more', \
+            ('{{\"anomaly_key\": \"k\", \"count_1h\": 1, \"count_24h\": ' || g.n % 90 || ', \"count_7d\": 90, \"count_30d\": 200, \"first_seen\": null, \"last_seen\": null, \"escalation_level\": \"NONE\"}}')JSON, \
+            3, AT, 1, AT, AT, AT FROM SERIES(100000)"
+    ));
+    h.execute(&incidents.replace("OF", &MANY.1.to_string()))
+        .await;
+    h.execute("UPDATE anomalies SET newest_incident = (SELECT i.id FROM incidents i WHERE i.anomaly_key = anomalies.key ORDER BY i.number DESC LIMIT 1)").await;
+    let occurrences = run(
+        "INSERT INTO occurrences (id, counted_id, episode, anomaly_key, source, fingerprint, series, starts_at, occurred_at, last_seen_at, deliveries, labels) \
+        SELECT ID(), ID(), ID(), KEY(), 'alertmanager', 'f', g.n, AT, AT, AT, 1, '{}'JSON FROM SERIES(1000000)",
+    );
+    h.execute(&occurrences.replace("OF", &MANY.2.to_string()))
+        .await;
+    h.execute("ANALYZE").await;
+}
+
+/// The slowest but one of a hundred, and the middle.
+async fn measure(h: &Harness, path: &str) -> (Duration, Duration, usize) {
+    let (mut took, mut bytes) = (Vec::with_capacity(TIMES), 0);
+    for n in 0..TIMES + 20 {
+        let began = Instant::now();
+        let answer = h.http.get(format!("{}{path}", h.url)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        bytes = answer.text().await.unwrap().len();
+        if n >= 20 {
+            took.push(began.elapsed());
+        }
+    }
+    took.sort_unstable();
+    (took[TIMES * 99 / 100], took[TIMES / 2], bytes)
+}
+
+/// Seconds of a core that this process has used.
+fn used() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    let ticks = |at: usize| fields[at].parse::<f64>().unwrap();
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "prints figures, and takes minutes"]
+async fn a_hundred_thousand_incidents_and_two_hundred_open_pages_on_sqlite() {
+    figures(On::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "prints figures, and takes minutes"]
+async fn a_hundred_thousand_incidents_and_two_hundred_open_pages_on_postgres() {
+    figures(On::Postgres).await;
+}
+
+async fn figures(on: On) {
+    for unresolved in [2, 100] {
+        let mut h = Harness::start(on).await;
+        fill(&h, unresolved).await;
+        eprintln!("{on:?}: {MANY:?} anomalies, incidents, occurrences; {unresolved} % unresolved");
+        let id = h
+            .sql_text(match h.context.db.backend() {
+                DbBackend::Postgres => {
+                    "SELECT CAST(id AS text) FROM incidents ORDER BY id DESC LIMIT 1"
+                }
+                _ => "SELECT lower(hex(id)) FROM incidents ORDER BY id DESC LIMIT 1",
+            })
+            .await;
+        for path in [
+            "/incidents",
+            "/incidents?sort=newest",
+            "/incidents?sort=oldest",
+            "/incidents?sort=often",
+            "/incidents?sort=fired",
+            "/incidents?status=all",
+            "/incidents?level=PERMANENT_FIX",
+            "/incidents?q=crash&service=service-7",
+            &format!("/incidents/{id}"),
+            "/anomalies",
+            "/repairs",
+        ] {
+            let (slow, middle, bytes) = measure(&h, path).await;
+            eprintln!("  {path}: p50 {middle:?}, p99 {slow:?}, {bytes} bytes");
+        }
+        let page = h
+            .http
+            .get(format!("{}/incidents", h.url))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        let ids: Vec<&str> = page
+            .split("id=\"i")
+            .skip(1)
+            .filter_map(|rest| rest.get(..32))
+            .take(50)
+            .collect();
+        let mut open = Vec::new();
+        for _ in 0..OPEN {
+            let events = format!("{}/events?new=true&ids={}", h.url, ids.join(","));
+            open.push(h.http.get(events).send().await.unwrap());
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let (before, began) = (used(), Instant::now());
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let share = (used() - before) / began.elapsed().as_secs_f64() * 100.0;
+        eprintln!("  {OPEN} open pages, idle: {share:.1} % of a core (the whole test process)");
+        let mut seen = Vec::new();
+        for n in 0..20 {
+            let (name, began) = (format!("New{n:02}"), Instant::now());
+            h.send(vec![alert(&name, "p", h.now())]).await;
+            let list = format!("{}/incidents?sort=newest&q={name}", h.url);
+            loop {
+                let chunk = open[0].chunk().await.unwrap().unwrap();
+                if !std::str::from_utf8(&chunk).unwrap().contains("change") {
+                    continue;
+                }
+                let page = h
+                    .http
+                    .get(&list)
+                    .send()
+                    .await
+                    .unwrap()
+                    .text()
+                    .await
+                    .unwrap();
+                if page.contains(&name) {
+                    break;
+                }
+            }
+            seen.push(began.elapsed());
+        }
+        seen.sort_unstable();
+        eprintln!(
+            "  a new incident, from its POST to its page: p50 {:?}, slowest of 20 {:?}",
+            seen[10], seen[19]
+        );
+        h.execute("UPDATE incidents SET tier_due_since = NULL")
+            .await;
+        h.finish_with_dead_letters().await;
+    }
+}
