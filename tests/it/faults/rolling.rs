@@ -102,7 +102,9 @@ async fn send(balancer: Balancer, sent: Sent) -> Vec<String> {
         clock.tick().await;
         let body = body(alerts);
         let (balancer, now) = (balancer.clone(), Instant::now());
-        let names = alerts.iter().map(|alert| alert["fingerprint"].as_str().unwrap().to_owned());
+        let names = alerts
+            .iter()
+            .map(|alert| alert["fingerprint"].as_str().unwrap().to_owned());
         sent.lock().unwrap().extend(names.map(|name| (name, now)));
         requests.spawn(async move { balancer.send(n, &body).await });
     }

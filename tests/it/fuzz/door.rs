@@ -14,8 +14,9 @@ use tocsin::context::Context;
 use tocsin::ingress::{Gate, Ingress, router};
 use tocsin::jobs::{Content, IngestAlert};
 use tocsin::queue::Queues;
+use tocsin::queue::about::{About, Known};
 use tocsin::queue::store::{
-    Answer, Delivery, Depth, Lease, NewJob, QueueError, QueueStore, Reclaimed, Schedule,
+    Answer, Delivery, Depth, Lease, NewJob, QueueError, QueueStore, Queued, Reclaimed, Schedule,
 };
 use tower::ServiceExt as _;
 use uuid::Uuid;
@@ -184,8 +185,20 @@ impl QueueStore for Tray {
         Ok(false)
     }
 
-    async fn heartbeat(&self, _: &str, _: &str) -> Result<(), QueueError> {
+    async fn heartbeat(&self, _: &str, _: &str, _: &About) -> Result<(), QueueError> {
         Ok(())
+    }
+
+    async fn leave(&self, _: &str, _: &str) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    async fn consumers(&self, _: &str) -> Result<Vec<Known>, QueueError> {
+        Ok(Vec::new())
+    }
+
+    async fn search(&self, _: &str, _: &str, _: usize) -> Result<Vec<Queued>, QueueError> {
+        Ok(Vec::new())
     }
 
     async fn depth(&self, _: &str) -> Result<Depth, QueueError> {

@@ -83,8 +83,8 @@ pub fn anything() -> BoxedStrategy<String> {
         40 => text(),
         20 => number(),
         20 => select(vec!["null", "true", "false", "{}", "[]"]).prop_map(ToOwned::to_owned),
-        10 => (1..300_usize).prop_map(|n| "[".repeat(n) + &"]".repeat(n)),
-        10 => (1..300_usize).prop_map(|n| r#"{"a":"#.repeat(n) + "1" + &"}".repeat(n)),
+        10 => (1..300_usize).prop_map(|n| format!("{}{}", "[".repeat(n), "]".repeat(n))),
+        10 => (1..300_usize).prop_map(|n| format!("{}1{}", r#"{"a":"#.repeat(n), "}".repeat(n))),
         1 => broken(),
     ];
     leaf.prop_recursive(3, 12, 4, |inner| {
