@@ -164,12 +164,11 @@ impl RedisQueue {
             call.on::<()>(&self.answers).await?;
         }
         for chunk in named.chunks(CHUNK) {
-            let call = chunk
-                .iter()
-                .fold(self.call(&REMOVE_NAMED, queue), |call, lease| {
-                    let call = call.arg(entry_id(lease.place));
-                    call.arg(lease.id.simple().to_string()).arg(lease.replay)
-                });
+            let mut call = self.call(&REMOVE_NAMED, queue);
+            for lease in chunk {
+                call = call.arg(entry_id(lease.place));
+                call = call.arg(lease.id.simple().to_string()).arg(lease.replay);
+            }
             call.on::<()>(&self.answers).await?;
         }
         Ok(())

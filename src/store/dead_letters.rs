@@ -6,14 +6,15 @@
 
 mod bury;
 mod decide;
+mod filter;
 mod find;
 mod owed;
 
 pub use bury::{Burial, buried, bury};
 pub use decide::{Decision, Edit, decide, decide_some};
+pub use filter::Filter;
 pub use find::{
-    Filter, Position, Summary, count, count_matching, export, find, list, matching, payloads,
-    standing,
+    Position, Summary, count, count_matching, export, find, list, matching, payloads, standing,
 };
 pub use owed::{overdue, pushed};
 

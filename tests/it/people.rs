@@ -218,9 +218,12 @@ on_all! {
         let h = Harness::start(on).await;
         let store = h.context.queues.store();
         store.set_paused("tier", true).await.unwrap();
-        let idle = store.depth("tier").await.unwrap();
         h.send(vec![firing("a", h.now())]).await;
-        while store.depth("tier").await.unwrap() == idle {
+        let queued = async || {
+            let depth = store.depth("tier").await.unwrap();
+            depth.ready + depth.delayed
+        };
+        while queued().await == 0 {
             tokio::task::yield_now().await;
         }
         h.lose("tier").await;

@@ -2,103 +2,19 @@
 
 use sea_orm::sea_query::{Expr, Func, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, ExprTrait as _,
-    FromQueryResult, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, Order,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::DEAD;
+use super::{DEAD, Filter};
 use crate::entity::dead_letters::{Column, Entity, Model};
-use crate::store::lists::contains;
 use crate::store::rows::Rows;
 use crate::time::Timestamp;
 
 /// Bytes of payloads that are read at once, and a letter more at most.
 const BYTES: i64 = 4 << 20;
-
-/// Which dead letters. Nothing set: all.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// In this state.
-    pub state: Option<String>,
-    /// Of this queue.
-    pub queue: Option<String>,
-    /// With this text in the reason.
-    pub reason: Option<String>,
-    /// With this text in the payload or the reason.
-    pub text: Option<String>,
-    /// Died at this moment or later.
-    pub since: Option<Timestamp>,
-    /// Died at this moment or earlier.
-    pub until: Option<Timestamp>,
-    /// Not decided on since this moment.
-    pub as_of: Option<Timestamp>,
-}
-
-impl Filter {
-    /// Whether nothing but the state tells letters apart.
-    #[must_use]
-    pub const fn is_everything(&self) -> bool {
-        self.queue.is_none()
-            && self.reason.is_none()
-            && self.text.is_none()
-            && self.since.is_none()
-            && self.until.is_none()
-    }
-
-    fn condition(&self, backend: DbBackend) -> Condition {
-        let undecided = |at: Timestamp| {
-            Condition::any()
-                .add(Column::DecidedAt.is_null())
-                .add(Column::DecidedAt.lt(at))
-        };
-        let text = |text: &String| {
-            Condition::any()
-                .add(contains(Column::Reason, text))
-                .add(in_payload(backend, text))
-        };
-        Condition::all()
-            .add_option(self.state.as_ref().map(|state| Column::State.eq(state)))
-            .add_option(self.queue.as_ref().map(|queue| Column::Queue.eq(queue)))
-            .add_option(self.since.map(|at| Column::DiedAt.gte(at)))
-            .add_option(self.until.map(|at| Column::DiedAt.lte(at)))
-            .add_option(self.as_of.map(undecided))
-            .add_option(
-                self.reason
-                    .as_ref()
-                    .map(|text| contains(Column::Reason, text)),
-            )
-            .add_option(self.text.as_ref().map(text))
-    }
-
-    fn select(&self, db: &impl ConnectionTrait) -> Select<Entity> {
-        Entity::find().filter(self.condition(db.get_database_backend()))
-    }
-}
-
-/// Payloads are bytes that need not be text. PostgreSQL writes what is not ASCII as `\ooo`, and so
-/// what is looked for is written likewise. Case matters beyond ASCII only.
-fn in_payload(backend: DbBackend, text: &str) -> SimpleExpr {
-    let text = text.to_ascii_lowercase();
-    let payload = Expr::col(Column::Payload);
-    let (find, payload, text) = match backend {
-        DbBackend::Postgres => {
-            let escaped = text.bytes().fold(String::new(), |mut escaped, byte| {
-                match byte {
-                    b'\\' => escaped.push_str("\\\\"),
-                    1..=0x7f => escaped.push(char::from(byte)),
-                    _ => escaped.push_str(&format!("\\{byte:03o}")),
-                }
-                escaped
-            });
-            let encoded = Func::cust("encode").arg(payload).arg("escape");
-            ("strpos", Func::lower(encoded), escaped)
-        }
-        _ => ("instr", Func::lower(payload.cast_as("text")), text),
-    };
-    Expr::expr(Func::cust(find).arg(payload).arg(text)).gt(0)
-}
 
 /// Where a letter stands in the order of death.
 pub type Position = (Timestamp, Uuid);

@@ -40,7 +40,8 @@ pub async fn overdue(
     Ok(letters)
 }
 
-/// Notes that these were pushed. What was replayed once more since is owed still.
+/// Notes that these were pushed. What was replayed once more since is owed still. The rows are locked in
+/// one order: who buries some of them again at the same time does so in that order, too.
 ///
 /// # Errors
 /// What the database says.
@@ -51,8 +52,10 @@ pub async fn pushed(db: &impl ConnectionTrait, letters: &[Model]) -> Result<(), 
             "replay",
             letters.iter().map(|letter| i64::from(letter.replay)),
         );
-    let sql = "UPDATE dead_letters SET push_owed_since = NULL FROM {rows} \
-               WHERE dead_letters.id = r.id AND dead_letters.replay = r.replay";
+    let sql = "UPDATE dead_letters SET push_owed_since = NULL WHERE id IN \
+                   (SELECT id FROM dead_letters WHERE push_owed_since IS NOT NULL \
+                        AND (id, replay) IN (SELECT r.id, r.replay FROM {rows}) \
+                    ORDER BY id {lock})";
     db.execute_raw(rows.statement(db.get_database_backend(), sql, []))
         .await?;
     Ok(())

@@ -82,7 +82,7 @@ fn a_letter_says_what_happened_and_what_can_be_done() {
     the alert has no alertname
       id        019aad2e-6d5e-7000-8000-00000000000a
       queue     ingest
-      state     dead once more, after it was decided on by ann, 2026-11-22T21:25:29.100Z
+      state     dead again; last decided on by ann, 2026-11-22T21:25:29.100Z (3m ago)
       pushed    2026-11-22T21:25:29.100Z (3m ago)
       died      2026-11-22T21:25:29.102Z (3m ago)
       replays   1
@@ -98,11 +98,18 @@ fn a_letter_says_what_happened_and_what_can_be_done() {
     {
       "content": {
         "rejected": {
-          "raw": "{\"labels\":{\"job\":\"checkout\u001b\"}}",
+          "raw": "{\"labels\":{\"job\":\"checkout\\u001b\"}}",
           "reason": "the alert has no alertname"
         }
       },
       "source": "alertmanager"
+    }
+
+    what was sent
+    {
+      "labels": {
+        "job": "checkout\u001b"
+      }
     }
 
     Run it again: tocsin dead replay 019aad2e-6d5e-7000-8000-00000000000a
