@@ -322,11 +322,9 @@ impl QueueStore for RedisQueue {
     }
 
     async fn promote(&self, queue: &str, limit: usize) -> Result<usize, QueueError> {
-        let call = self
-            .call(&PROMOTE, queue)
-            .arg(SILENCE_MS)
-            .arg(millis(LEASE));
-        Ok(call.arg(limit).on(&self.fetches).await?)
+        let call = self.call(&PROMOTE, queue).arg(SILENCE_MS);
+        let call = call.arg(millis(LEASE)).arg(limit);
+        Ok(call.on(&self.fetches).await?)
     }
 
     async fn tick(

@@ -17,6 +17,10 @@ pub(super) fn render(queues: &[Value], now: Timestamp, look: Look) -> String {
     let mut parts = vec![render_queues(queues, now, look)];
     if !processes.is_empty() {
         parts.push(processes::render(&processes, now, look));
+    } else if queues.iter().any(|queue| queue["consumers"].is_array()) {
+        parts.push(
+            "No process works on any queue: start `tocsin work`, or `tocsin serve`.".to_owned(),
+        );
     }
     let mut remarks: Vec<String> = queues.iter().filter_map(unattended).collect();
     remarks.extend(processes::remarks(&processes));
