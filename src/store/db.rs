@@ -39,9 +39,9 @@ pub enum OpenError {
          or set TOCSIN_DATABASE_URL to a PostgreSQL database that several can share"
     )]
     InUse(PathBuf),
-    /// The file beside the database that is locked cannot be made.
+    /// The SQLite file, or the one beside it that is locked, cannot be written.
     #[error("cannot write {path}: {error}")]
-    LockFile {
+    File {
         /// The file.
         path: PathBuf,
         /// What the system says.
@@ -74,6 +74,7 @@ impl Db {
         } else if let Some(path) = url.strip_prefix("sqlite://") {
             let path = Path::new(path.split('?').next().unwrap_or(path));
             let lock = lock_file(path)?;
+            may_write(path)?;
             let write = Database::connect(sqlite(path, 1, "-24000")).await?;
             let read = Database::connect(sqlite(path, 4, "-4000")).await?;
             Ok(Self {
@@ -264,13 +265,23 @@ fn lock_file(database: &Path) -> Result<File, OpenError> {
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
     let path = PathBuf::from(path);
-    let file = File::create(&path).map_err(|error| OpenError::LockFile {
+    let file = File::create(&path).map_err(|error| OpenError::File {
         path: path.clone(),
         error,
     })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse(database.to_owned())),
-        Err(std::fs::TryLockError::Error(error)) => Err(OpenError::LockFile { path, error }),
+        Err(std::fs::TryLockError::Error(error)) => Err(OpenError::File { path, error }),
     }
+}
+
+/// SQLite opens a file that it may only read without a word, and fails at the first statement.
+fn may_write(database: &Path) -> Result<(), OpenError> {
+    let opened = File::options().append(true).create(true).open(database);
+    let refused = |error| OpenError::File {
+        path: database.to_owned(),
+        error,
+    };
+    opened.map(drop).map_err(refused)
 }

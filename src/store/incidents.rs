@@ -190,14 +190,16 @@ pub struct Finding {
     pub repairs: RepairStats,
 }
 
-/// Which of these incidents are due for a tier, and their anomalies.
+/// Which of these incidents are due for a tier, and their anomalies. Locks them, in order: who
+/// counts while their counts are read waits with [`mark_due`] until their marks are cleared.
 ///
 /// # Errors
 /// What the database says.
 pub async fn due(tx: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<(Uuid, String)>, DbErr> {
     let rows = Rows::new().uuid("id", ids.iter().copied());
-    let sql = "SELECT i.id, i.anomaly_key FROM {rows} JOIN incidents i ON i.id = r.id \
-               WHERE i.tier_due_since IS NOT NULL";
+    let sql = "SELECT i.id, i.anomaly_key FROM incidents i \
+               WHERE i.id IN (SELECT r.id FROM {rows}) AND i.tier_due_since IS NOT NULL \
+               ORDER BY i.id {lock}";
     let found = tx
         .query_all_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;
@@ -238,7 +240,9 @@ pub async fn set_tiers(
     Ok(())
 }
 
-/// Marks incidents as due for a tier; returns those that were not.
+/// Marks incidents as due for a tier; returns those that were not. One whose tier is being worked
+/// out is waited for: its mark is about to be cleared, by who may not have seen what it is marked
+/// for. In order, so that two who mark and work never wait for each other.
 ///
 /// # Errors
 /// What the database says.
@@ -248,8 +252,10 @@ pub async fn mark_due(
     now: Timestamp,
 ) -> Result<Vec<Uuid>, DbErr> {
     let rows = Rows::new().uuid("id", ids.iter().copied());
-    let sql = "UPDATE incidents SET tier_due_since = $1 FROM {rows} \
-               WHERE incidents.id = r.id AND incidents.tier_due_since IS NULL \
+    let sql = "WITH found AS (SELECT i.id, i.tier_due_since FROM incidents i \
+                   WHERE i.id IN (SELECT r.id FROM {rows}) ORDER BY i.id {after_lock}) \
+               UPDATE incidents SET tier_due_since = $1 FROM found \
+               WHERE incidents.id = found.id AND found.tier_due_since IS NULL \
                RETURNING incidents.id";
     let sql = rows.statement(tx.get_database_backend(), sql, [Value::from(now.0)]);
     let marked = tx.query_all_raw(sql).await?;

@@ -27,6 +27,8 @@ pub struct Committed {
     pub touched: Vec<Uuid>,
     /// Every id that the batch touched, for a counter that does not count rows.
     pub counted: Vec<Counted>,
+    /// When that was, by the store's clock.
+    pub at: Timestamp,
 }
 
 /// Enters a batch, which comes in the order of receipt: locks the anomalies, reads what the batch
@@ -90,6 +92,7 @@ pub async fn commit(
         counted: books.counted(policy.unit),
         entered,
         incidents: incidents_of,
+        at: now,
     })
 }
 

@@ -251,19 +251,22 @@ pub fn statement(
 /// Fills in what the databases say differently.
 ///
 /// `{now}` is the store's clock in milliseconds; `{skip}` passes over rows that another
-/// transaction holds, `{lock}` waits for them, and `{share}` waits for their writers (SQLite has
-/// one writer, so there is nothing to wait for); `{json}` casts a text to the type of a JSON column.
+/// transaction holds, `{lock}` waits for them, `{share}` waits for their writers, and `{after_lock}`
+/// waits for who took them by `{lock}` and for no other writer (SQLite has one writer, so there is
+/// nothing to wait for); `{json}` casts a text to the type of a JSON column.
 fn dialect(backend: DbBackend, sql: &str) -> String {
-    let (now, skip, lock, share, json) = match backend {
+    let (now, skip, lock, share, after_lock, json) = match backend {
         DbBackend::Postgres => (
             "(extract(epoch from clock_timestamp()) * 1000)::bigint",
             "FOR UPDATE SKIP LOCKED",
             "FOR UPDATE",
             "FOR SHARE",
+            "FOR KEY SHARE",
             "::jsonb",
         ),
         _ => (
             "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+            "",
             "",
             "",
             "",
@@ -274,5 +277,6 @@ fn dialect(backend: DbBackend, sql: &str) -> String {
         .replace("{skip}", skip)
         .replace("{lock}", lock)
         .replace("{share}", share)
+        .replace("{after_lock}", after_lock)
         .replace("{json}", json)
 }

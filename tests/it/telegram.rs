@@ -38,15 +38,14 @@ impl Telegram {
         telegram
     }
 
-    /// The next requests are answered like this instead of being taken.
+    /// The next requests are answered like this instead of being taken; a text is not even JSON.
     pub fn answer_next(&self, status: u16, body: Value) {
-        self.garble_next(status, &body.to_string());
-    }
-
-    /// The next requests are answered with something that Telegram would not say.
-    pub fn garble_next(&self, status: u16, body: &str) {
-        let answer = (StatusCode::from_u16(status).unwrap(), body.to_owned());
-        self.state.lock().unwrap().answers.push_back(answer);
+        let status = StatusCode::from_u16(status).unwrap();
+        let body = match body {
+            Value::String(text) => text,
+            body => body.to_string(),
+        };
+        self.state.lock().unwrap().answers.push_back((status, body));
     }
 
     /// The texts of the messages that were taken, in order.

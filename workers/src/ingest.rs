@@ -18,6 +18,7 @@ use tocsin::queue::consumer::Held;
 use tocsin::store::error::{Cause, STORE_DELAY, cause};
 use tocsin::store::incidents;
 use tocsin::store::ingest::{Committed, commit};
+use tocsin::time::Timestamp;
 use tocsin::trace::Trace;
 use tocsin::trail;
 use tokio::sync::{mpsc, oneshot};
@@ -229,7 +230,7 @@ impl Batcher {
             let counter = &self.context.counter;
             let added = patiently(|| counter.add(&committed.counted)).await;
             added.map_err(|error| Failure::Store(error.to_string()))?;
-            due.extend(self.mark_again(&committed.touched).await?);
+            due.extend(self.mark_again(&committed.touched, committed.at).await?);
         }
         self.push_tiers(due, &traces(batch, &committed.incidents))
             .await;
@@ -239,8 +240,8 @@ impl Batcher {
 
     /// A tier worker may have cleared a mark between our commit and our count, and so have missed
     /// what was counted: it is set again.
-    async fn mark_again(&self, touched: &[Uuid]) -> Result<Vec<Uuid>, Failure> {
-        let (db, now) = (self.context.db.write(), self.context.clock.now());
+    async fn mark_again(&self, touched: &[Uuid], now: Timestamp) -> Result<Vec<Uuid>, Failure> {
+        let db = self.context.db.write();
         let marked = patiently(|| incidents::mark_due(db, touched, now)).await;
         marked.map_err(|error| Failure::Store(error.to_string()))
     }

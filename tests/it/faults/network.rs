@@ -98,7 +98,7 @@ fn refuse(scenario: &Scenario) {
     for _ in 0..2 {
         telegram.answer_next(500, json!({"ok": false, "description": "Internal"}));
         telegram.answer_next(429, json!({"ok": false, "parameters": {"retry_after": 1}}));
-        telegram.garble_next(200, "<html>Welcome to this hotel</html>");
-        telegram.garble_next(502, "<html>Bad Gateway</html>");
+        telegram.answer_next(200, json!("<html>Welcome to this hotel</html>"));
+        telegram.answer_next(502, json!("<html>Bad Gateway</html>"));
     }
 }

@@ -68,7 +68,7 @@ scenarios! {
             let proxy = scenario.poisoned(worker, &deaths, &tell).await;
             proxies.push(proxy);
         }
-        let load = scenario.post(STORM, &[url.clone()]);
+        let load = scenario.post(STORM, std::slice::from_ref(&url));
         let moment = scenario.random.random_range(0.2..0.7);
         tokio::time::sleep(STORM.lasts().mul_f64(moment)).await;
         let poison = body(&[alert(POISON, "a", Timestamp::now())]);
