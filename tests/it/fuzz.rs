@@ -9,7 +9,7 @@ mod json;
 mod questions;
 mod queue;
 
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestRunner};
 
 /// A runner of so many cases, or of as many as the caller wants.
 fn runner(cases: u32) -> TestRunner {
@@ -18,6 +18,7 @@ fn runner(cases: u32) -> TestRunner {
         cases: wanted.map_or(cases, |wanted| wanted.parse().unwrap()),
         failure_persistence: None,
         max_shrink_iters: 5000,
+        rng_algorithm: RngAlgorithm::XorShift,
         ..Config::default()
     })
 }

@@ -141,12 +141,13 @@ fn questions(incident: &str, anomaly: &str) -> impl Strategy<Value = Question> +
         value.prop_map(|note| format!(r#"{{"action":"scale","success":true,"note":{note}}}"#));
     let body = prop_oneof![
         2 => Just(String::new()),
-        3 => object(name, anything(), 3),
+        3 => object(name.boxed(), anything(), 3),
         2 => repair,
         1 => anything(),
     ];
     let body = body.prop_map(String::into_bytes);
-    let body = prop_oneof![4 => body, 1 => damaged(Just(br#"{"operator":"anna"}"#.to_vec()))];
+    let body =
+        prop_oneof![4 => body, 1 => damaged(Just(br#"{"operator":"anna"}"#.to_vec()).boxed())];
     let method = select(vec![
         Method::GET,
         Method::GET,

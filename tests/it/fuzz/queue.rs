@@ -1,13 +1,16 @@
 //! What nobody pushed, found in the queue: a dead letter with exactly its bytes, and no harm to the
 //! jobs beside it.
 
+use std::fmt::Debug;
+
 use proptest::collection::vec;
+use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::strategy::ValueTree as _;
+use proptest::strategy::{Union, ValueTree as _};
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Value};
 use tocsin::entity::dead_letters;
-use tocsin::jobs::{CalculateTier, IngestAlert, Notify, QUEUES, RecordRepair, Recount};
+use tocsin::jobs::{CalculateTier, IngestAlert, Job, Notify, QUEUES, RecordRepair, Recount};
 use tocsin::store::rows::statement;
 use tocsin::time::Timestamp;
 use uuid::Uuid;
@@ -41,26 +44,36 @@ const SAMPLES: [(&str, &str); 5] = [
     ("recount", "{}"),
 ];
 
-/// Whether a worker of this queue could read it.
+/// Whether a worker of this queue can read it; then it is the same when it was written and read once
+/// more.
 fn is_a_job(queue: &str, payload: &[u8]) -> bool {
     match queue {
-        "ingest" => serde_json::from_slice::<IngestAlert>(payload).is_ok(),
-        "tier" => serde_json::from_slice::<CalculateTier>(payload).is_ok(),
-        "notify" => serde_json::from_slice::<Notify>(payload).is_ok(),
-        "repair" => serde_json::from_slice::<RecordRepair>(payload).is_ok(),
-        _ => serde_json::from_slice::<Recount>(payload).is_ok(),
+        "ingest" => reads::<IngestAlert>(payload),
+        "tier" => reads::<CalculateTier>(payload),
+        "notify" => reads::<Notify>(payload),
+        "repair" => reads::<RecordRepair>(payload),
+        _ => reads::<Recount>(payload),
     }
 }
 
-/// What no worker of this queue can read.
-fn garbage(queue: &'static str, sample: &'static str) -> impl Strategy<Value = Vec<u8>> {
+fn reads<J: Job + PartialEq + Debug>(payload: &[u8]) -> bool {
+    let Ok(job) = serde_json::from_slice::<J>(payload) else {
+        return false;
+    };
+    let written = serde_json::to_vec(&job).unwrap();
+    assert_eq!(serde_json::from_slice::<J>(&written).unwrap(), job);
+    true
+}
+
+/// What somebody might take for a job of this queue.
+fn payloads(sample: &'static str) -> BoxedStrategy<Vec<u8>> {
     prop_oneof![
-        3 => damaged(Just(sample.as_bytes().to_vec())),
+        3 => damaged(Just(sample.as_bytes().to_vec()).boxed()),
         1 => anything().prop_map(String::into_bytes),
         1 => vec(any::<u8>(), 0..60),
         1 => select(SAMPLES.map(|(_, other)| other.as_bytes().to_vec()).to_vec()),
     ]
-    .prop_filter("a job", move |payload| !is_a_job(queue, payload))
+    .boxed()
 }
 
 /// Something in a queue.
@@ -87,16 +100,12 @@ fn strays(queue: &'static str, sample: &'static str) -> impl Strategy<Value = St
     let header = (id, known).prop_map(|(id, known)| format!("{id}{known}\n").into_bytes());
     let failed = r#"[{"at":"2026-11-22T21:28:29.102Z","error":"\u0000"}]"#;
     let errors = select(vec!["", "[]", "x", failed]);
-    (
-        proptest::option::weighted(0.7, header),
-        garbage(queue, sample),
+    let payload = payloads(sample).prop_filter("a job", move |payload| !is_a_job(queue, payload));
+    (weighted(0.7, header), payload, errors).prop_map(|(header, payload, errors)| Stray {
+        header,
+        payload,
         errors,
-    )
-        .prop_map(|(header, payload, errors)| Stray {
-            header,
-            payload,
-            errors,
-        })
+    })
 }
 
 impl Harness {
@@ -152,6 +161,19 @@ impl Harness {
             .unwrap();
         Some(kept)
     }
+}
+
+#[test]
+fn any_payload_is_read_or_refused() {
+    let samples = SAMPLES.map(|(_, sample)| payloads(sample));
+    let all = Union::new(samples);
+    let check = |payload: Vec<u8>| {
+        for queue in QUEUES {
+            is_a_job(queue, &payload);
+        }
+        Ok(())
+    };
+    runner(2000).run(&all, check).unwrap();
 }
 
 on_all! {

@@ -2,7 +2,8 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
+use proptest::string::string_regex;
+use proptest::test_runner::{RngAlgorithm, TestRunner};
 
 use super::*;
 
@@ -12,12 +13,18 @@ fn runner() -> TestRunner {
     TestRunner::new(ProptestConfig {
         cases: wanted.map_or(2000, |wanted| wanted.parse().unwrap()),
         failure_persistence: None,
+        rng_algorithm: RngAlgorithm::XorShift,
         ..ProptestConfig::default()
     })
 }
 
+/// Texts that a pattern matches, which is read once, not for every text.
+fn like(pattern: &str) -> impl Strategy<Value = String> + use<> {
+    string_regex(pattern).unwrap()
+}
+
 fn texts() -> impl Strategy<Value = String> {
-    prop_oneof![".{0,40}", "[ \n\0arutx0-9{}\":,é]{0,40}"]
+    prop_oneof![like(".{0,40}"), like("[ \n\0arutx0-9{}\":,é]{0,40}")]
 }
 
 fn delivered(entry: &[u8], job: Vec<u8>, errors: Vec<u8>) -> Option<Delivery> {
@@ -59,8 +66,8 @@ fn any_job_is_read_as_it_was_written() {
 
 #[test]
 fn any_bytes_are_a_delivery_with_all_that_is_no_header() {
-    let id = "[0-9a-f]{32}";
-    let header = (id, "[ arut0-9\0x-]{0,12}").prop_map(|(id, rest)| (id + &rest).into_bytes());
+    let header = (like("[0-9a-f]{32}"), like("[ arut0-9\0x-]{0,12}"))
+        .prop_map(|(id, rest)| (id + &rest).into_bytes());
     let job = prop_oneof![
         vec(any::<u8>(), 0..80),
         (header, vec(any::<u8>(), 0..40)).prop_map(|(header, payload)| [
