@@ -15,20 +15,26 @@ use crate::time::Timestamp;
 pub(super) fn spark(text: &Text, day: &Day) -> Markup {
     const HEIGHT: i64 = 20;
     let most = day.iter().copied().max().unwrap_or(0);
-    let mut bars = String::new();
-    for (at, count) in day.iter().enumerate().filter(|(_, count)| **count > 0) {
+    // One outline of all hours, as short as it can be said: a list has fifty of them.
+    let (mut outline, mut at) = (format!("M0 {HEIGHT}"), HEIGHT);
+    for count in day {
         // What is there is seen, however little it is.
-        let height = (count * HEIGHT).div_euclid(most.max(1)).max(2);
-        let _ = write!(bars, "M{} {HEIGHT}v-{height}h3v{height}z", at * 4);
+        let height = (count * HEIGHT).div_euclid(most.max(1));
+        let top = HEIGHT - if *count > 0 { height.max(2) } else { 0 };
+        if top != at {
+            let _ = write!(outline, "V{top}");
+            at = top;
+        }
+        outline.push_str("h4");
     }
+    let _ = write!(outline, "V{HEIGHT}z");
     let total: i64 = day.iter().sum();
     let says = [("n", total.to_string()), ("most", most.to_string())];
     let says: Vec<(&str, &str)> = says.iter().map(|(k, v)| (*k, v.as_str())).collect();
     html! {
         svg.spark viewBox="0 0 96 20" preserveAspectRatio="none" role="img"
             aria-label=(fill(text.last_24h_chart, &says)) {
-            path d="M0 20h96" .base {}
-            path d=(bars) {}
+            path d=(outline) {}
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Live pages: one task looks what changed, for as long as a page is open, and tells all of them.
 //!
-//! It asks the store four times a second, whichever process took the alert: the newest ids, and what
+//! It asks the store some seven times a second, whichever process took the alert: the newest ids, and what
 //! the incidents that are shown look like. A page that is told loads itself again in the background,
 //! so nothing is rendered for pages that nothing happened to.
 
@@ -22,7 +22,7 @@ use crate::context::Context;
 use crate::store::watch;
 
 /// How often is looked.
-const EVERY: Duration = Duration::from_millis(200);
+const EVERY: Duration = Duration::from_millis(150);
 /// Looking takes at most this part of the time: where it is slow, it is done less often.
 const SHARE: u32 = 10;
 /// New incidents are looked for among so many.

@@ -85,11 +85,7 @@ const LEVELS: [Level; 4] = [
 #[must_use]
 pub fn mark(sort: Sort, (incident, anomaly): &Entry) -> Mark {
     let figure = match sort {
-        Sort::Level => LEVELS
-            .iter()
-            .position(|level| *level == anomaly.level)
-            .and_then(|at| i64::try_from(at).ok())
-            .unwrap_or(0),
+        Sort::Level => anomaly.level as i64,
         Sort::Newest | Sort::Oldest => 0,
         Sort::Often => incident
             .frequency_stats
@@ -116,6 +112,7 @@ pub async fn incidents(
 ) -> Result<Vec<Entry>, DbErr> {
     use incidents::Column;
     let found = match sort {
+        Sort::Level if is_narrow(filter) => by_figure(filter, after, level()),
         Sort::Level => return by_level(db, filter, after, limit).await,
         Sort::Newest => by_id(filter, after, Order::Desc),
         Sort::Oldest => by_id(filter, after, Order::Asc),
@@ -125,6 +122,23 @@ pub async fn incidents(
     with_anomalies(db, found.limit(limit).all(db).await?).await
 }
 
+/// Whether so little may match that looking for it once is better than once for each level.
+const fn is_narrow(filter: &Filter) -> bool {
+    filter.text.is_some()
+        || filter.service.is_some()
+        || filter.namespace.is_some()
+        || filter.severity.is_some()
+}
+
+/// The level's rank, from 0 for none.
+fn level() -> SimpleExpr {
+    Expr::cust(
+        "(SELECT CASE a.level WHEN 'PERMANENT_FIX' THEN 3 WHEN 'ESCALATE' THEN 2 \
+             WHEN 'REPEAT' THEN 1 ELSE 0 END \
+          FROM anomalies a WHERE a.key = \"incidents\".\"anomaly_key\")",
+    )
+}
+
 /// One level after the other, so that a page never has to sort what is not on it.
 async fn by_level(
     db: &impl ConnectionTrait,
@@ -132,10 +146,10 @@ async fn by_level(
     after: Option<Mark>,
     limit: u64,
 ) -> Result<Vec<Entry>, DbErr> {
-    let first = after.map_or(0, |Mark(at, _)| usize::try_from(at).unwrap_or(0));
     let mut entries = Vec::new();
-    for (at, level) in LEVELS.into_iter().enumerate().skip(first) {
-        if filter.level.is_some_and(|wanted| wanted != level) {
+    for level in LEVELS {
+        let is_past = after.is_some_and(|Mark(rank, _)| rank < level as i64);
+        if is_past || filter.level.is_some_and(|wanted| wanted != level) {
             continue;
         }
         let left = limit.saturating_sub(entries.len() as u64);
@@ -146,7 +160,7 @@ async fn by_level(
             level: Some(level),
             ..filter.clone()
         };
-        let after = after.filter(|Mark(figure, _)| usize::try_from(*figure) == Ok(at));
+        let after = after.filter(|Mark(rank, _)| *rank == level as i64);
         let found = by_id(&filter, after, Order::Desc)
             .limit(left)
             .all(db)

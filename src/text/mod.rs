@@ -441,10 +441,10 @@ pub fn fill(text: &str, places: &[(&str, &str)]) -> String {
     let mut filled = String::with_capacity(text.len() + 16);
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
-        filled.push_str(before);
         let Some((name, after)) = after.split_once('}') else {
             break;
         };
+        filled.push_str(before);
         let value = places.iter().find(|(place, _)| *place == name);
         filled.push_str(value.map_or("", |(_, value)| value));
         rest = after;
@@ -512,7 +512,7 @@ mod tests {
     #[test]
     fn places_and_plurals_are_filled_in() {
         assert_eq!(fill("{a} of {b}", &[("a", "1"), ("b", "{a}")]), "1 of {a}");
-        assert_eq!(fill("50 {", &[]), "50 ");
+        assert_eq!(fill("50 {", &[]), "50 {");
         assert_eq!(plural("1 new|{n} new", 1), "1 new");
         assert_eq!(plural("1 new|{n} new", 0), "0 new");
         assert_eq!(plural("{n} 件", 1), "1 件");

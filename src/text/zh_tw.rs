@@ -113,7 +113,7 @@ pub static ZH_TW: Text = Text {
     still_firing: "{n} 個仍在觸發",
     ago: "{age}前",
     opened_ago: "{age}前發生",
-    last_24h_chart: "過去 24 小時（每小時）：共 {n} 次，單一小時最多 {most} 次",
+    last_24h_chart: "24 小時 {n} 次，每小時最多 {most} 次",
     // One incident.
     incident_no: "此異常的第 {n} 件事件",
     why: "原因",

@@ -16,11 +16,15 @@ on_both! {
             let alerts = (0..times).map(|n| alert(name, &format!("p{n}"), h.now()));
             h.send_and_drain(alerts.collect()).await;
         }
-        let (db, filter) = (h.context.db.read(), Filter { unresolved: true, ..Filter::default() });
-        for sort in Sort::ALL {
+        let db = h.context.db.read();
+        // Narrow or not, the same must come out.
+        let wide = Filter { unresolved: true, ..Filter::default() };
+        let narrow = Filter { text: Some("in prod".to_owned()), ..wide.clone() };
+        let both = [wide, narrow];
+        for (sort, filter) in Sort::ALL.into_iter().flat_map(|s| both.iter().map(move |f| (s, f))) {
             let (mut seen, mut figures, mut after) = (BTreeSet::new(), Vec::new(), None);
             loop {
-                let page = listing::incidents(db, &filter, sort, after, 2).await.unwrap();
+                let page = listing::incidents(db, filter, sort, after, 2).await.unwrap();
                 let Some(last) = page.last() else { break };
                 after = Some(mark(sort, last));
                 for entry in &page {
@@ -31,9 +35,8 @@ on_both! {
             assert_eq!(seen.len(), 7, "{sort:?}");
             let mut ordered = figures.clone();
             match sort {
-                Sort::Level => ordered.sort_by_key(|m| (m.0, std::cmp::Reverse(m.1))),
                 Sort::Oldest => ordered.sort_by_key(|m| m.1),
-                Sort::Newest | Sort::Often | Sort::Fired => {
+                Sort::Level | Sort::Newest | Sort::Often | Sort::Fired => {
                     ordered.sort_by_key(|m| std::cmp::Reverse((m.0, m.1)));
                 }
             }
@@ -53,6 +56,23 @@ on_both! {
             alert
         });
         h.send_and_drain(alerts.collect()).await;
+        // Each came back in every hour, and in every one as often as in no other.
+        let hours: Vec<String> = (0..23).map(|n| format!("SELECT {n} AS n")).collect();
+        let id = match h.context.db.backend() {
+            sea_orm::DbBackend::Postgres => "gen_random_uuid()",
+            _ => "randomblob(16)",
+        };
+        let now = h.now().0;
+        h.execute(&format!(
+            "INSERT INTO occurrences (id, counted_id, episode, anomaly_key, source, fingerprint, \
+                 starts_at, occurred_at, last_seen_at, deliveries, labels) \
+             SELECT {id}, o.id, o.id, o.anomaly_key, o.source, o.fingerprint, o.starts_at, \
+                 {now} - CAST(3600000 AS bigint) * g.n, o.last_seen_at, 1, o.labels \
+             FROM occurrences o JOIN ({}) g ON 1 = 1 JOIN ({}) m ON m.n <= g.n * 5 % 19",
+            hours.join(" UNION ALL "),
+            hours.join(" UNION ALL "),
+        ))
+        .await;
         for lang in ["en", "zh-TW"] {
             let request = h.http.get(format!("{}/incidents", h.url));
             let page = request.header("accept-language", lang).send().await.unwrap();

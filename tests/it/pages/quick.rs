@@ -32,9 +32,9 @@ fn dialect(backend: DbBackend, sql: &str) -> String {
         sql.replace_range(at..=end, &series);
     }
     let id = if postgres {
-        "(lpad(to_hex(AT), 12, '0') || '70008000' || lpad(to_hex(g.n::bigint), 12, '0'))::uuid"
+        "(lpad(to_hex(@T), 12, '0') || '70008000' || lpad(to_hex(g.n::bigint), 12, '0'))::uuid"
     } else {
-        "unhex(printf('%012x70008000%012x', AT, g.n))"
+        "unhex(printf('%012x70008000%012x', @T, g.n))"
     };
     let (json, key) = if postgres {
         ("::jsonb", "lpad((1 + g.n % 5000)::text, 32, '0')")
@@ -51,35 +51,35 @@ async fn fill(h: &Harness, unresolved_of_hundred: u32) {
     let (now, month) = (h.now().0, 30 * 86_400_000_i64);
     let run = |sql: &str| {
         dialect(backend, sql).replace(
-            "AT",
-            &format!("(CAST({now} AS bigint) - {month} + g.n * CAST({month} AS bigint) / OF)"),
+            "@T",
+            &format!("(CAST({now} AS bigint) - {month} + g.n * CAST({month} AS bigint) / @N)"),
         )
     };
     let anomalies = run(
         "INSERT INTO anomalies (key, alert_name, service, namespace, error_type, first_seen, last_seen, total, level, newest_number) \
-        SELECT KEY(), 'KubePodCrashLooping', 'service-' || g.n % 50, 'team-' || g.n % 20, '', AT, AT, 200, \
+        SELECT KEY(), 'KubePodCrashLooping', 'service-' || (g.n % 50), 'team-' || (g.n % 20), '', @T, @T, 200, \
             CASE WHEN g.n % 100 = 0 THEN 'PERMANENT_FIX' WHEN g.n % 30 = 0 THEN 'ESCALATE' WHEN g.n % 10 = 0 THEN 'REPEAT' ELSE 'NONE' END, 20 \
         FROM SERIES(5000)",
     );
-    h.execute(&anomalies.replace("OF", &MANY.0.to_string()))
+    h.execute(&anomalies.replace("@N", &MANY.0.to_string()))
         .await;
     let incidents = run(&format!(
         "INSERT INTO incidents (id, anomaly_key, number, title, severity, status, labels, annotations, source, tier, tier_reason, frequency_stats, \
             aggregated_count, aggregation_window_start, open_episodes, last_firing_at, opened_at, updated_at) \
-        SELECT ID(), KEY(), 1 + g.n / 5000, 'Pod of service-' || g.n % 50 || ' is crash looping', 'critical', \
+        SELECT ID(), KEY(), 1 + g.n / 5000, 'Pod of service-' || (g.n % 50) || ' is crash looping', 'critical', \
             CASE WHEN g.n % 100 < {unresolved_of_hundred} THEN 'OPEN' ELSE 'RESOLVED' END, \
             '{{\"alertname\": \"KubePodCrashLooping\", \"namespace\": \"prod\", \"pod\": \"checkout-6c9f7d\"}}'JSON, '{{\"summary\": \"Pod is crash looping\"}}'JSON, 'alertmanager', 1, 'nothing calls for more', \
-            ('{{\"anomaly_key\": \"k\", \"count_1h\": 1, \"count_24h\": ' || g.n % 90 || ', \"count_7d\": 90, \"count_30d\": 200, \"first_seen\": null, \"last_seen\": null, \"escalation_level\": \"NONE\"}}')JSON, \
-            3, AT, 1, AT, AT, AT FROM SERIES(100000)"
+            ('{{\"anomaly_key\": \"k\", \"count_1h\": 1, \"count_24h\": ' || (g.n % 90) || ', \"count_7d\": 90, \"count_30d\": 200, \"first_seen\": null, \"last_seen\": null, \"escalation_level\": \"NONE\"}}')JSON, \
+            3, @T, 1, @T, @T, @T FROM SERIES(100000)"
     ));
-    h.execute(&incidents.replace("OF", &MANY.1.to_string()))
+    h.execute(&incidents.replace("@N", &MANY.1.to_string()))
         .await;
     h.execute("UPDATE anomalies SET newest_incident = (SELECT i.id FROM incidents i WHERE i.anomaly_key = anomalies.key ORDER BY i.number DESC LIMIT 1)").await;
     let occurrences = run(
         "INSERT INTO occurrences (id, counted_id, episode, anomaly_key, source, fingerprint, series, starts_at, occurred_at, last_seen_at, deliveries, labels) \
-        SELECT ID(), ID(), ID(), KEY(), 'alertmanager', 'f', g.n, AT, AT, AT, 1, '{}'JSON FROM SERIES(1000000)",
+        SELECT ID(), ID(), ID(), KEY(), 'alertmanager', 'f', g.n, @T, @T, @T, 1, '{}'JSON FROM SERIES(1000000)",
     );
-    h.execute(&occurrences.replace("OF", &MANY.2.to_string()))
+    h.execute(&occurrences.replace("@N", &MANY.2.to_string()))
         .await;
     h.execute("ANALYZE").await;
 }
