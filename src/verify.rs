@@ -38,8 +38,9 @@ const LOCKED: usize = 50;
 const EXAMPLES: usize = 100;
 /// How long after the first look a second one is taken.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How often, and how far apart, the counter is asked again for what follows a commit.
-const IN_FLIGHT: (u32, Duration) = (10, Duration::from_millis(30));
+/// How often, and how far apart, the counter is asked again for what follows a commit: for a second in
+/// all, half of what others wait for a lock.
+const IN_FLIGHT: (u32, Duration) = (25, Duration::from_millis(40));
 /// How old an incident's figures may be: recount writes them once a minute, and may be late.
 const STATS_AGE: Duration = Duration::from_secs(150);
 /// Alerts that wait for longer are late, in milliseconds.
@@ -125,7 +126,7 @@ pub async fn page(
             page.drifts.extend(drifts);
             page.drifts.truncate(EXAMPLES);
         }
-        page.repaired = repair.is_some();
+        page.repaired = repair.is_some() && !page.drifted.is_empty();
     }
     Ok(page)
 }

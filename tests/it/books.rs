@@ -237,7 +237,7 @@ on_both! {
         assert_eq!((rows[0].occurred_at, rows[0].last_seen_at), (at(1000), at(9000)));
         assert_eq!(rows[0].deliveries, 3);
         let anomaly = anomalies::Entity::find().one(db).await.unwrap().unwrap();
-        assert_eq!(anomaly.first_seen, Some(at(1000)));
+        assert_eq!((anomaly.first_seen, anomaly.last_seen), (Some(at(1000)), Some(at(1000))));
     }
 }
 

@@ -227,6 +227,10 @@ pub async fn verify(
         ..Actor::default()
     };
     let began = Instant::now();
+    if so_far.after.is_empty() {
+        // What incidents say of windows may be older than a minute after a time without workers.
+        decay(context).await?;
+    }
     loop {
         let page = verify::page(context, &so_far.after, repairs.then_some(&actor)).await?;
         so_far.anomalies += page.anomalies;

@@ -23,6 +23,7 @@ pub(super) fn render(queues: &[Value], now: Timestamp, look: Look) -> String {
         );
     }
     let mut remarks: Vec<String> = queues.iter().filter_map(unattended).collect();
+    remarks.extend(queues.iter().filter_map(lost));
     remarks.extend(processes::remarks(&processes));
     if !remarks.is_empty() {
         parts.push(remarks.join("\n"));
@@ -106,6 +107,14 @@ fn unattended(queue: &Value) -> Option<String> {
     })
 }
 
+fn lost(queue: &Value) -> Option<String> {
+    let jobs = number(queue, "/lost").filter(|jobs| *jobs > 0)?;
+    let name = text(queue, "/name");
+    Some(format!(
+        "{name}: about {jobs} jobs that waited are lost: Redis lost its data."
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -170,7 +179,7 @@ mod tests {
             }),
             json!({
                 "name": "tier", "ready": 0, "delayed": 0, "in_flight": 0, "dead": 0,
-                "oldest_age_ms": null, "workers": 2, "paused": false, "rate": 0.25,
+                "oldest_age_ms": null, "workers": 2, "paused": false, "rate": 0.25, "lost": 500,
                 "consumers": [worker("a", 1, "1.2.0", 100), worker("b", 1, "1.3.0", 21_000)],
             }),
         ];
@@ -186,6 +195,7 @@ mod tests {
         b       1  1.3.0    tier            3  61/s  3h    21s ago
 
         ingest: one job waits, and no process works on this queue.
+        tier: about 500 jobs that waited are lost: Redis lost its data.
         b, process 1, was not heard of for 21s: it died, or stands still.
         The processes are of different versions: 1.2.0, 1.3.0.
         ");
