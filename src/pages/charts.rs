@@ -32,7 +32,7 @@ pub(super) fn spark(text: &Text, day: &Day) -> Markup {
     let says = [("n", total.to_string()), ("most", most.to_string())];
     let says: Vec<(&str, &str)> = says.iter().map(|(k, v)| (*k, v.as_str())).collect();
     html! {
-        svg.spark viewBox="0 0 96 20" preserveAspectRatio="none" role="img"
+        svg.spark viewBox="0 0 96 20" role="img"
             aria-label=(fill(text.last_24h_chart, &says)) {
             path d=(outline) {}
         }

@@ -57,17 +57,15 @@ pub(super) const fn status_word(text: &Text, status: Status) -> &'static str {
     }
 }
 
-/// A state: symbol and word.
+/// A state: symbol and word. The style sheet draws the symbol: a list says it fifty times.
 pub(super) fn status(text: &Text, status: Status) -> Markup {
-    let (class, symbol) = match status {
-        Status::Open => ("st-open", "●"),
-        Status::Analyzing => ("st-open", "◐"),
-        Status::Acknowledged => ("st-ack", "◔"),
-        Status::Resolved => ("st-done", "✓"),
+    let class = match status {
+        Status::Open => "st-open s1",
+        Status::Analyzing => "st-open s2",
+        Status::Acknowledged => "st-ack s3",
+        Status::Resolved => "st-done s4",
     };
-    html! {
-        span.st.(class) { span aria-hidden="true" { (symbol) } " " (status_word(text, status)) }
-    }
+    html! { span.st.(class) { (status_word(text, status)) } }
 }
 
 /// A tier's name.

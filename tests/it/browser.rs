@@ -89,8 +89,12 @@ impl Browser {
         field.send_keys(text).await.unwrap();
     }
 
+    /// Clicks, once more where what was found was replaced meanwhile.
     pub async fn click(&self, css: &str) {
-        self.element(css).await.click().await.unwrap();
+        let began = Instant::now();
+        while let Err(error) = self.element(css).await.click().await {
+            assert!(began.elapsed() < PATIENCE, "{css}: {error}");
+        }
     }
 
     /// Waits until the page says `text`; returns how long that took.

@@ -66,7 +66,7 @@ on_both! {
         h.execute(&format!(
             "INSERT INTO occurrences (id, counted_id, episode, anomaly_key, source, fingerprint, \
                  starts_at, occurred_at, last_seen_at, deliveries, labels) \
-             SELECT {id}, o.id, o.id, o.anomaly_key, o.source, o.fingerprint, o.starts_at, \
+             SELECT {id}, {id}, o.id, o.anomaly_key, o.source, o.fingerprint, o.starts_at, \
                  {now} - CAST(3600000 AS bigint) * g.n, o.last_seen_at, 1, o.labels \
              FROM occurrences o JOIN ({}) g ON 1 = 1 JOIN ({}) m ON m.n <= g.n * 5 % 19",
             hours.join(" UNION ALL "),
