@@ -8,7 +8,7 @@ use tocsin::time::Timestamp;
 
 use super::oracle::{Expected, Scenario};
 use super::storm::Storm;
-use crate::harness::{alert, body};
+use crate::harness::{On, alert, body};
 
 /// How long the program that these tests are built with, without optimisation, may take.
 const BOUND: Duration = Duration::from_secs(120);
@@ -37,14 +37,22 @@ for n = 1, ARGV[1] do
 end";
 
 scenarios! {
-    async fn ten_thousand_anomalies_in_a_second(on: sqlite postgres fleet) {
+    async fn ten_thousand_anomalies_in_a_second(on: fleet) {
         storm(on, WIDE).await;
     }
 
-    async fn one_anomaly_100_000_times(on: sqlite postgres fleet) {
-        let scenario = storm(on, DEEP).await;
-        let shown = "SELECT CAST(frequency_stats->>'count_24h' AS BIGINT) FROM incidents";
-        assert_eq!(scenario.fleet.sql(shown).await, 100_000);
+    #[ignore = "soak"]
+    async fn ten_thousand_anomalies_in_a_second_without_redis(on: sqlite postgres) {
+        storm(on, WIDE).await;
+    }
+
+    async fn one_anomaly_100_000_times(on: fleet) {
+        deep_storm(on).await;
+    }
+
+    #[ignore = "soak"]
+    async fn one_anomaly_100_000_times_without_redis(on: sqlite postgres) {
+        deep_storm(on).await;
     }
 
     #[ignore = "soak"]
@@ -86,7 +94,13 @@ scenarios! {
     }
 }
 
-async fn storm(on: crate::harness::On, storm: Storm) -> Scenario {
+async fn deep_storm(on: On) {
+    let scenario = storm(on, DEEP).await;
+    let shown = "SELECT CAST(frequency_stats->>'count_24h' AS BIGINT) FROM incidents";
+    assert_eq!(scenario.fleet.sql(shown).await, 100_000);
+}
+
+async fn storm(on: On, storm: Storm) -> Scenario {
     let mut scenario = Scenario::new(on).await;
     let (urls, _) = scenario.start(on, 2).await;
     let began = Instant::now();
