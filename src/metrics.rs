@@ -9,6 +9,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::jobs::QUEUES;
+use crate::sources::SOURCES;
+
 /// Labels by source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct BySource {
@@ -128,7 +131,36 @@ impl Metrics {
             oldest_seconds: Family::default(),
         };
         metrics.registry = Arc::new(metrics.register());
+        metrics.begin();
         metrics
+    }
+
+    /// Counters are there before anything is counted: what appears with its first value has no
+    /// rate at that moment.
+    fn begin(&self) {
+        for source in SOURCES {
+            let by = BySource {
+                source: source.name,
+            };
+            drop(self.accepted.get_or_create(&by));
+            drop(self.rejected.get_or_create(&by));
+            drop(self.truncated.get_or_create(&by));
+        }
+        for queue in QUEUES {
+            drop(self.store_errors.get_or_create(&ByQueue { queue }));
+            for outcome in ["done", "failed", "delayed", "dead", "stale"] {
+                drop(self.jobs.get_or_create(&ByOutcome { queue, outcome }));
+            }
+        }
+        for outcome in ["new", "resent", "ignored"] {
+            drop(self.ingested.get_or_create(&ByFate { outcome }));
+        }
+        for outcome in ["sent", "delayed", "failed", "given_up"] {
+            drop(self.messages.get_or_create(&ByMessage { outcome }));
+        }
+        for role in ["webhook", "read", "operate"] {
+            drop(self.auth_failures.get_or_create(&ByRole { role }));
+        }
     }
 
     fn register(&self) -> Registry {
