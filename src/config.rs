@@ -342,8 +342,8 @@ impl Config {
     /// A setting is unknown, malformed, or does not go with another.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
-        if let Some(endpoint) = std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT") {
-            let endpoint = endpoint.to_string_lossy();
+        let endpoint = std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").unwrap_or_default();
+        if !endpoint.is_empty() {
             figment = figment.merge(Serialized::default("otlp_endpoint", endpoint));
         }
         figment = match file {

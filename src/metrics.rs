@@ -12,7 +12,10 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::jobs::QUEUES;
 use crate::queue::about::VERSION;
+use crate::sources::SOURCES;
+use crate::verify::drift::What;
 pub use alerts::{Alerts, BySourceAndOutcome, Outcome, Tally};
 
 /// Labels by source.
@@ -64,7 +67,7 @@ pub struct ByDecision {
 /// Labels by what a token was needed for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByRole {
-    /// `webhook`, `read` or `operate`.
+    /// `webhook`, `read`, `operate` or `page`.
     pub role: &'static str,
 }
 
@@ -164,7 +167,39 @@ impl Metrics {
             decided: Family::default(),
         };
         metrics.registry = Arc::new(metrics.register());
+        metrics.begin();
         metrics
+    }
+
+    /// Counters are there before anything is counted: what appears with its first value has no
+    /// rate at that moment.
+    fn begin(&self) {
+        for source in SOURCES {
+            let by = BySource {
+                source: source.name,
+            };
+            drop(self.received.get_or_create(&by));
+            drop(self.truncated.get_or_create(&by));
+        }
+        for queue in QUEUES {
+            drop(self.store_errors.get_or_create(&ByQueue { queue }));
+            drop(self.jobs_lost.get_or_create(&ByQueue { queue }));
+            for decision in ["replayed", "discarded"] {
+                drop(self.decided.get_or_create(&ByDecision { queue, decision }));
+            }
+            for outcome in ["done", "failed", "delayed", "dead", "stale"] {
+                drop(self.jobs.get_or_create(&ByOutcome { queue, outcome }));
+            }
+        }
+        for what in What::ALL {
+            drop(self.drift.get_or_create(&ByWhat { what: what.name() }));
+        }
+        for outcome in ["sent", "delayed", "failed", "given_up"] {
+            drop(self.messages.get_or_create(&ByMessage { outcome }));
+        }
+        for role in ["webhook", "read", "operate", "page"] {
+            drop(self.auth_failures.get_or_create(&ByRole { role }));
+        }
     }
 
     fn register(&self) -> Registry {

@@ -16,6 +16,7 @@ use tower::{Layer, Service};
 
 use super::consumer::{Consumer, Held, Outcome};
 use crate::jobs::JobError;
+use crate::spans::{Span, SpanKind};
 use crate::trail::Trail;
 
 /// Makes [`Ack`] services.
@@ -62,7 +63,7 @@ where
         Box::pin(async move {
             let held = held.ok_or("a task came from somewhere else than this queue")?;
             let policy = consumer.policy();
-            let mut span = consumer.span(&held);
+            let mut span = span_of(&consumer, &held);
             let trail = Trail {
                 request: None,
                 job: Some((held.id(), policy.queue)),
@@ -89,6 +90,16 @@ where
             Ok(())
         })
     }
+}
+
+/// A span for working on `held`.
+fn span_of(consumer: &Consumer, held: &Held) -> Span {
+    let (tracer, queue) = (&consumer.tracer, consumer.policy().queue);
+    let mut span = tracer.start(SpanKind::Consumer, || queue.into(), held.trace());
+    span.note("messaging.destination.name", || queue);
+    span.note("messaging.message.id", || held.id().to_string());
+    span.note("job.attempt", || held.failed.len() as i64 + 1);
+    span
 }
 
 const fn failed(error: String) -> Outcome {

@@ -33,7 +33,7 @@ use super::backend::JobBackend;
 use super::store::{Answer, Delivery, FailedAttempt, LEASE, Lease};
 use crate::jobs::{Job, JobError, Policy};
 use crate::metrics::{ByOutcome, ByQueue, Metrics};
-use crate::spans::{Span, SpanKind, Tracer};
+use crate::spans::Tracer;
 use crate::store::Db;
 use crate::time::{Clock, Timestamp};
 use crate::trace::Trace;
@@ -122,7 +122,7 @@ pub struct Consumer {
     db: Db,
     clock: Clock,
     metrics: Metrics,
-    tracer: Tracer,
+    pub(super) tracer: Tracer,
     /// Looked up once: every job is counted in these.
     took: Histogram,
     done: Counter,
@@ -204,18 +204,6 @@ impl Consumer {
 
     pub(super) const fn policy(&self) -> &Policy {
         &self.policy
-    }
-
-    /// A span for working on `held`.
-    pub(super) fn span(&self, held: &Held) -> Span {
-        let queue = self.policy.queue;
-        let mut span = self
-            .tracer
-            .start(SpanKind::Consumer, || queue.into(), held.trace());
-        span.note("messaging.destination.name", || queue);
-        span.note("messaging.message.id", || held.id().to_string());
-        span.note("job.attempt", || held.failed.len() as i64 + 1);
-        span
     }
 
     pub(super) fn observe(&self, took: Duration) {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sea_orm::sqlx;
+use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
@@ -50,6 +52,9 @@ pub enum OpenError {
     /// The URL names neither database.
     #[error("database_url must start with sqlite:// or postgres://")]
     Scheme,
+    /// The URL is not written as it must be. It is not part of the error: a password may be in it.
+    #[error("database_url cannot be used: {0}")]
+    Url(sqlx::Error),
     /// The database says no.
     #[error("cannot open the database: {0}")]
     Database(#[from] DbErr),
@@ -62,6 +67,7 @@ impl Db {
     /// See [`OpenError`].
     pub async fn open(url: &str, connections: u32) -> Result<Self, OpenError> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            url.parse::<PgConnectOptions>().map_err(OpenError::Url)?;
             // Who holds a connection of the first may wait for one of the second, never the other
             // way round: so they cannot wait for each other.
             let reading = (connections / 3).max(1);

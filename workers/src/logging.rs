@@ -4,6 +4,7 @@
 mod json;
 mod text;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{IsTerminal as _, stderr};
 use std::panic::PanicHookInfo;
 
@@ -74,7 +75,15 @@ fn panicked(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string);
     let place = place.unwrap_or_default();
     let said = panic.payload_as_str().unwrap_or("without a word");
-    tracing::error!(code.location = place, "a mistake of ours, a panic: {said}");
+    // Where RUST_BACKTRACE asks for one.
+    let backtrace = Backtrace::capture();
+    let backtrace =
+        matches!(backtrace.status(), BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(
+        code.location = place,
+        code.stacktrace = backtrace,
+        "a mistake of ours, a panic: {said}"
+    );
 }
 
 /// What the present work belongs to, as fields of a line.
