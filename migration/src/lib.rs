@@ -37,6 +37,9 @@ impl MigratorTrait for Migrator {
     }
 }
 
+/// A change is applied whole or not at all, on SQLite, too: a process may be killed while it starts.
+const WHOLE: Option<bool> = Some(true);
+
 /// Runs statements in which `{uuid}`, `{json}` and `{bytes}` stand for the database's own types.
 async fn ddl(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
     let db = manager.get_connection();

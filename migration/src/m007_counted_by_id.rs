@@ -4,13 +4,17 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::ddl;
+use crate::{WHOLE, ddl};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
+    fn use_transaction(&self) -> Option<bool> {
+        WHOLE
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         ddl(
             manager,

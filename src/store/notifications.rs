@@ -55,19 +55,17 @@ pub async fn owe(
     Ok(())
 }
 
-/// Which of these incidents people were told of, or are being told of: what rises now is not in
-/// that message any more.
+/// Which of these incidents people were told of, or are being told of, with nothing more to come:
+/// what rises now is not in any message. One that is still owed tells what holds when it is claimed.
 ///
 /// # Errors
 /// What the database says.
-pub async fn told_opened(
-    tx: &impl ConnectionTrait,
-    incidents: &[Uuid],
-) -> Result<HashSet<Uuid>, DbErr> {
+pub async fn told(tx: &impl ConnectionTrait, incidents: &[Uuid]) -> Result<HashSet<Uuid>, DbErr> {
     let rows = Rows::new().uuid("id", incidents.iter().copied());
     let sql = "SELECT n.incident_id FROM {rows} JOIN notifications n \
                    ON n.incident_id = r.id AND n.kind = 'opened' AND n.sequence = 0 \
-               WHERE n.state <> 'owed'";
+               WHERE n.state <> 'owed' AND NOT EXISTS (SELECT 1 FROM notifications e \
+                   WHERE e.incident_id = r.id AND e.kind = 'escalated' AND e.state = 'owed')";
     let found = tx
         .query_all_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;

@@ -146,6 +146,29 @@ on_all! {
         h.finish().await;
     }
 
+    async fn a_rise_while_another_is_still_to_be_told_is_told_with_it(on) {
+        let h = Harness::start(on).await;
+        let fire = async |pods: std::ops::Range<usize>, level: &str| {
+            let alerts = pods.map(|pod| firing(&format!("pod-{pod}"), h.now())).collect();
+            h.send(alerts).await;
+            let risen = format!("SELECT count(*) FROM anomalies WHERE level = '{level}'");
+            while h.sql(&risen).await == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        h.send_and_drain(vec![firing("pod-0", h.now())]).await;
+        let store = h.context.queues.store();
+        store.set_paused("notify", true).await.unwrap();
+        fire(1..5, "ESCALATE").await;
+        fire(5..10, "PERMANENT_FIX").await;
+        store.set_paused("notify", false).await.unwrap();
+        h.drain().await;
+        let told = h.telegram.taken();
+        assert_eq!(told.len(), 2, "{told:#?}");
+        assert!(told[1].contains("PERMANENT_FIX"), "{}", told[1]);
+        h.finish().await;
+    }
+
     async fn two_restarts_that_were_tried_call_for_more(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;

@@ -284,8 +284,8 @@ async fn raise(
     Ok(risen)
 }
 
-/// Owes the message that an incident opened, once. A rise is told by that message if it is still
-/// owed, and by one of its own if it was told already.
+/// Owes the message that an incident opened, once. A rise is told by that message, or by that of an
+/// earlier rise, if it is still owed, and by one of its own if it was told already.
 async fn tell(
     context: &Context,
     tx: &DatabaseTransaction,
@@ -293,7 +293,7 @@ async fn tell(
     risen: &HashSet<String>,
 ) -> Result<(), Trouble> {
     let ids: Vec<Uuid> = known.due.iter().map(|(id, _)| *id).collect();
-    let told = notifications::told_opened(tx, &ids).await?;
+    let told = notifications::told(tx, &ids).await?;
     let mut owed: Vec<Owed> = ids.iter().map(|id| (*id, Kind::Opened, 0)).collect();
     for key in risen {
         let newest = known

@@ -86,7 +86,7 @@ scenarios! {
             accepted: 201,
             anomalies: 11,
             incidents: 11,
-            joined: 201,
+            joined: Some(201),
             series: 201,
             ..DEEP.expected()
         };

@@ -114,15 +114,7 @@ async fn die_in_a_commit(scenario: &mut Scenario, port: u16) {
     let is_traced = traced.is_ok_and(|status| status.success());
     let launch = if is_traced {
         let inject = format!("inject={calls}:signal=KILL:when={when}");
-        let strace = [
-            "strace",
-            "-D",
-            "-f",
-            "--seccomp-bpf",
-            "-o",
-            "/dev/null",
-            "-e",
-        ];
+        let strace = ["strace", "-D", "-f", "-o", "/dev/null", "-e"];
         let trace = format!("trace={calls}");
         Launch::under(&[&strace[..], &[&trace, "-e", &inject]].concat())
     } else {

@@ -39,7 +39,8 @@ scenarios! {
         for wrong in ["+10m", "-10m"] {
             let number = scenario.fleet.start_as(&["work"], &with_clock(wrong)).await;
             let said = scenario.fleet.processes[number].said();
-            let now = Timestamp::parse(said.split_whitespace().next().unwrap()).unwrap();
+            let line: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+            let now = Timestamp::parse(line["timestamp"].as_str().unwrap()).unwrap();
             let off = now.since(Timestamp::now()) + Timestamp::now().since(now);
             assert!(off > 9 * MINUTE, "its clock is off by {off:?}: {said}");
         }
@@ -100,9 +101,11 @@ scenarios! {
         }
         alerts.shuffle(&mut scenario.random);
         post(&scenario, &urls, alerts).await;
+        // A firing that is heard of after a later one of its series is over: it is counted, and joins
+        // nothing. How many these are is a matter of chance.
         let expected = Expected {
             accepted: 3 * DRIZZLE.alerts(),
-            joined: 3 * DRIZZLE.alerts(),
+            joined: None,
             series: DRIZZLE.alerts(),
             ..DRIZZLE.expected()
         };
@@ -126,7 +129,7 @@ scenarios! {
         post(&scenario, &urls, firing).await;
         let expected = Expected {
             incidents: DRIZZLE.anomalies - over.len() / DRIZZLE.pods,
-            joined: DRIZZLE.alerts() - over.len(),
+            joined: Some(DRIZZLE.alerts() - over.len()),
             ..DRIZZLE.expected()
         };
         scenario.verdict(Instant::now(), &expected.within(SOON)).await;
