@@ -199,22 +199,22 @@ mod tests {
         let draft = draft(&letter);
         insta::assert_snapshot!(format!("{draft:#}"), @r#"
         {
+          "source": "alertmanager",
+          "received_at": "2026-11-22T21:25:29.102Z",
           "content": {
             "alert": {
+              "status": "firing",
+              "labels": {
+                "job": "checkout",
+                "alertname": ""
+              },
               "annotations": {
                 "summary": "5% fail"
               },
               "fingerprint": "019aad2e-6d5e-7000-8000-00000000000a",
-              "labels": {
-                "alertname": "",
-                "job": "checkout"
-              },
-              "starts_at": "2026-11-22T21:25:28Z",
-              "status": "firing"
+              "starts_at": "2026-11-22T21:25:28Z"
             }
-          },
-          "received_at": "2026-11-22T21:25:29.102Z",
-          "source": "alertmanager"
+          }
         }
         "#);
         let named = draft

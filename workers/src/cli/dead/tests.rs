@@ -96,13 +96,13 @@ fn a_letter_says_what_happened_and_what_can_be_done() {
 
     payload
     {
+      "source": "alertmanager",
       "content": {
         "rejected": {
           "raw": "{\"labels\":{\"job\":\"checkout\\u001b\"}}",
           "reason": "the alert has no alertname"
         }
-      },
-      "source": "alertmanager"
+      }
     }
 
     what was sent
