@@ -85,7 +85,9 @@ scenarios! {
     async fn emptied_under_load(_on: fleet) {
         let (mut scenario, redis, urls) = with_redis(Fsync::EverySecond, &[]).await;
         let mut connection = redis.connect().await;
-        let load = scenario.post(STORM, &urls);
+        let (alerts, http) = (STORM.all().collect::<Vec<_>>(), scenario.fleet.http.clone());
+        let post = |alerts: Vec<_>| STORM.post_these(alerts.into_iter(), http.clone(), urls.clone());
+        let load = tokio::spawn(post(alerts.clone()));
         for _ in 0..2 {
             let moment = scenario.random.random_range(0.2..0.5);
             tokio::time::sleep(STORM.lasts().mul_f64(moment)).await;
@@ -100,7 +102,7 @@ scenarios! {
 
         // The sender says again what still fires.
         let over = Instant::now();
-        scenario.post(STORM, &urls).await.unwrap();
+        post(alerts).await;
         scenario.lost = 0;
         scenario.verdict(over, &expected.within(RECOVERY)).await;
     }
