@@ -1,0 +1,124 @@
+//! Settings that do not go together, and those that hold and should not.
+
+use std::time::Duration;
+
+use super::{Config, Secret, Tokens};
+
+impl Config {
+    pub(super) fn check(&self) -> Result<(), String> {
+        let guarded = !self.webhook_token.is_empty() && !self.api_token.is_empty();
+        if !self.listen.ip().is_loopback() && !guarded && !self.insecure {
+            return Err(format!(
+                "listen = {} is reachable from other computers: set TOCSIN_WEBHOOK_TOKEN and \
+                 TOCSIN_API_TOKEN, or TOCSIN_INSECURE=true if something in front of it checks who \
+                 comes in",
+                self.listen
+            ));
+        }
+        if self.telegram_token.is_some() && self.telegram_chat.is_none() {
+            return Err("telegram_token is set and telegram_chat is not: which chat?".to_owned());
+        }
+        self.check_redis()?;
+        self.queues.check()?;
+        let scheme = self
+            .telegram_api
+            .split_once("://")
+            .map(|(scheme, _)| scheme);
+        if !matches!(scheme, Some("http" | "https")) {
+            return Err("telegram_api must start with https:// or http://".to_owned());
+        }
+        let otlp = self.otlp_endpoint.as_ref().map(Secret::expose);
+        if otlp.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+            return Err("otlp_endpoint must start with http:// or https://".to_owned());
+        }
+        let is_web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+        if !self.alertmanager_url.as_ref().is_none_or(is_web) {
+            return Err("alertmanager_url must start with https:// or http://".to_owned());
+        }
+        let positive = [
+            ("database_connections", self.database_connections as usize),
+            ("ingest.batch", self.ingest.batch),
+            ("ingest.batchers", self.ingest.batchers),
+            ("limits.body", self.limits.body),
+            ("limits.alerts", self.limits.alerts),
+            ("limits.labels", self.limits.labels),
+            ("limits.label_bytes", self.limits.label_bytes),
+            ("limits.annotation_bytes", self.limits.annotation_bytes),
+        ];
+        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(format!("{name} must be at least 1"));
+        }
+        if let Some(rule) = self.escalation.rules.iter().find(|rule| rule.count < 1) {
+            return Err(format!(
+                "escalation.rules: {} needs a count of at least 1",
+                rule.level
+            ));
+        }
+        let month = Duration::from_secs(30 * 24 * 3600);
+        if self.retention.occurrences.0 < month || self.retention.rest.0 < month {
+            return Err(
+                "retention must be at least 30d: the longest window counts them".to_owned(),
+            );
+        }
+        if self.retention.dead_letters.0 < Duration::from_secs(24 * 3600) {
+            return Err("retention.dead_letters must be at least 1d".to_owned());
+        }
+        Ok(())
+    }
+
+    fn roles(&self) -> [(&'static str, &Tokens); 3] {
+        [
+            ("webhook_token", &self.webhook_token),
+            ("read_token", &self.read_token),
+            ("api_token", &self.api_token),
+        ]
+    }
+
+    /// What holds and should not, for the log.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let roles = self.roles();
+        for (n, (name, tokens)) in roles.iter().enumerate() {
+            if tokens.any_is_short() && !self.listen.ip().is_loopback() {
+                warnings.push(format!(
+                    "a token in {name} has fewer than 16 characters and can be guessed: \
+                     openssl rand -hex 32 makes a good one"
+                ));
+            }
+            for (other, others) in &roles[n + 1..] {
+                if tokens.share_one_with(others) {
+                    warnings.push(format!(
+                        "a token is in {name} and in {other}: whoever has it may do what both allow"
+                    ));
+                }
+            }
+        }
+        warnings
+    }
+
+    fn check_redis(&self) -> Result<(), String> {
+        let Some(url) = &self.redis_url else {
+            return Ok(());
+        };
+        if self.is_embedded() {
+            return Err(
+                "redis_url is set and database_url is a SQLite file: Redis carries the queue of \
+                 several processes, and a SQLite file serves one. Set TOCSIN_DATABASE_URL=postgres://…"
+                    .to_owned(),
+            );
+        }
+        let scheme = url.expose().split_once("://").map(|(scheme, _)| scheme);
+        if !matches!(scheme, Some("redis" | "rediss")) {
+            return Err("redis_url must start with redis:// or rediss://".to_owned());
+        }
+        if self.redis_ca.is_some() && scheme != Some("rediss") {
+            return Err("redis_ca is set and redis_url does not start with rediss://".to_owned());
+        }
+        // Braces mark what Redis hashes; the queue's name is to be the only such mark.
+        if self.redis_prefix.is_empty() || self.redis_prefix.contains(['{', '}']) {
+            return Err("redis_prefix must be a word without braces".to_owned());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,198 @@
+//! The settings by section, with their defaults.
+
+use serde::{Deserialize, Serialize};
+
+use super::Span;
+use crate::domain::aggregation::{Unit, Until};
+use crate::domain::escalation::{Rule, default_rules};
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// As text on a terminal, as JSON elsewhere.
+    Auto,
+    /// For people.
+    Text,
+    /// For programs: an object a line.
+    Json,
+}
+
+/// What counts as one occurrence.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Counting {
+    /// Which id is counted: `episode`, `delivery` or `incident`.
+    pub unit: Unit,
+    /// How far apart the starts of one firing may lie.
+    pub skew: Span,
+}
+
+impl Default for Counting {
+    fn default() -> Self {
+        Self {
+            unit: Unit::Episode,
+            skew: Span::secs(60),
+        }
+    }
+}
+
+/// What becomes one incident.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Aggregation {
+    /// How long an incident can be joined, from its first alert.
+    pub window: Span,
+    /// `window`, or `resolved`: it can be joined for as long as it is open, too.
+    pub until: Until,
+    /// Whether an incident resolves when all its episodes are closed.
+    pub auto_resolve: bool,
+}
+
+impl Default for Aggregation {
+    fn default() -> Self {
+        Self {
+            window: Span::secs(600),
+            until: Until::Window,
+            auto_resolve: true,
+        }
+    }
+}
+
+/// When a level holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Escalation {
+    /// At least so many in a window is such a level; the highest that holds wins.
+    pub rules: Vec<Rule>,
+    /// An alert seen firing so long after its incident opened makes it at least `ESCALATE`.
+    pub open_for: Span,
+    /// That ends when the alert was not seen for so long.
+    pub unseen_for: Span,
+}
+
+impl Default for Escalation {
+    fn default() -> Self {
+        Self {
+            rules: default_rules(),
+            open_for: Span::secs(4 * 3600),
+            unseen_for: Span::secs(24 * 3600),
+        }
+    }
+}
+
+/// How alerts are taken in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ingest {
+    /// Alerts of these names are accounted for and not counted.
+    pub ignore: Vec<String>,
+    /// Alerts that are committed together at most.
+    pub batch: usize,
+    /// Batches that are committed at once, each for its own part of the anomalies. SQLite has one.
+    pub batchers: usize,
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self {
+            ignore: vec!["Watchdog".to_owned(), "InfoInhibitor".to_owned()],
+            batch: 1000,
+            batchers: 2,
+        }
+    }
+}
+
+/// What one request may hold.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of a body.
+    pub body: usize,
+    /// Alerts of a request.
+    pub alerts: usize,
+    /// Labels, and annotations, of an alert. More are left out, and that is marked.
+    pub labels: usize,
+    /// Bytes of a label's name or value. Longer ones are cut, and that is marked.
+    pub label_bytes: usize,
+    /// Bytes of an annotation's name or value. Longer ones are cut, and that is marked.
+    pub annotation_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 4 << 20,
+            alerts: 10_000,
+            labels: 64,
+            label_bytes: 1024,
+            annotation_bytes: 4096,
+        }
+    }
+}
+
+/// The queue.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueueSettings {
+    /// Above so many queued alerts the ingress answers 503.
+    pub max_depth: u64,
+    /// How long a stopping process lets running jobs finish.
+    pub drain: Span,
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        Self {
+            max_depth: 1_000_000,
+            drain: Span::secs(30),
+        }
+    }
+}
+
+/// How a process stops.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stop {
+    /// How long an ingress that got SIGTERM says that it is not ready, and goes on taking requests.
+    pub delay: Span,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self {
+            delay: Span::secs(2),
+        }
+    }
+}
+
+/// How long rows are kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// Occurrences, past their end.
+    pub occurrences: Span,
+    /// Dead letters, past their death and what was decided about them.
+    pub dead_letters: Span,
+    /// Everything else.
+    pub rest: Span,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        const DAY: u64 = 24 * 3600;
+        Self {
+            occurrences: Span::secs(30 * DAY),
+            dead_letters: Span::secs(400 * DAY),
+            rest: Span::secs(400 * DAY),
+        }
+    }
+}
+
+/// What is looked at again and again.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecountSettings {
+    /// Whether figures that drifted from the rows are repaired as soon as that is noticed.
+    pub repair: bool,
+}

@@ -1,0 +1,226 @@
+use super::environment::Environment;
+use super::*;
+use crate::domain::aggregation::Unit;
+
+pub(super) fn load(toml: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let variables = variables
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    let figment = Figment::from(Serialized::defaults(Config::default()))
+        .merge(file::Settings::of(toml))
+        .merge(Environment::of(variables));
+    Config::finish(&figment)
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
+    let config = load(
+        "telegram_chat = -100123\n[counting]\nskew = \"30s\"\nunit = \"delivery\"",
+        &[
+            ("TOCSIN_COUNTING__UNIT", "incident"),
+            ("TOCSIN_WEBHOOK_TOKEN", "0012345"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.telegram_chat.as_deref(), Some("-100123"));
+    assert_eq!(config.counting.skew, Span::secs(30));
+    assert_eq!(config.counting.unit, Unit::Incident);
+    assert!(config.webhook_token.find("0012345").is_some());
+    assert_eq!(config.aggregation.window, Span::secs(600));
+}
+
+#[test]
+fn lists_and_numbers_can_come_from_the_environment() {
+    let config = load(
+        "",
+        &[
+            ("TOCSIN_INGEST__IGNORE", "Watchdog,Canary"),
+            ("TOCSIN_QUEUE__MAX_DEPTH", "5"),
+            ("TOCSIN_METRICS_LISTEN", "127.0.0.1:9100"),
+            (
+                "TOCSIN_ESCALATION__RULES",
+                r#"[{level="REPEAT",window="7d",count=2}]"#,
+            ),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.ingest.ignore, ["Watchdog", "Canary"]);
+    assert_eq!(config.queue.max_depth, 5);
+    assert_eq!(config.escalation.rules.len(), 1);
+}
+
+#[test]
+fn an_unknown_or_malformed_setting_is_refused_by_name() {
+    let refused = |toml: &str, variables: &[(&str, &str)]| match load(toml, variables) {
+        Ok(_) => panic!("accepted {toml} {variables:?}"),
+        Err(error) => error.to_string(),
+    };
+    assert!(refused("lisen = \"x\"", &[]).contains("lisen"));
+    assert!(refused("", &[("TOCSIN_COUNTING__UNITS", "x")]).contains("units"));
+    assert!(refused("", &[("TOCSIN_COUNTING__UNIT", "x")]).contains("TOCSIN_COUNTING__UNIT"));
+    assert!(
+        refused("", &[("TOCSIN_QUEUE__MAX_DEPTH", "many")]).contains("TOCSIN_QUEUE__MAX_DEPTH")
+    );
+    assert!(refused("", &[("TOCSIN_LISTEN", "here")]).contains("TOCSIN_LISTEN"));
+    assert!(refused("[counting]\nskew = \"soon\"", &[]).contains("counting.skew"));
+    assert!(refused("", &[("TOCSIN_REDIS_URL", "redis://x")]).contains("redis_url"));
+}
+
+#[test]
+fn what_kubernetes_injects_is_ignored() {
+    let injected = [
+        ("TOCSIN_PORT", "tcp://10.0.0.1:80"),
+        ("TOCSIN_SERVICE_HOST", "10.0.0.1"),
+    ];
+    load("", &injected).unwrap();
+}
+
+#[test]
+fn listening_to_the_world_without_tokens_is_refused() {
+    let open = ("TOCSIN_LISTEN", "0.0.0.0:9099");
+    assert!(load("", &[open]).is_err());
+    load("", &[open, ("TOCSIN_INSECURE", "true")]).unwrap();
+    load(
+        "",
+        &[
+            open,
+            ("TOCSIN_WEBHOOK_TOKEN", "a"),
+            ("TOCSIN_API_TOKEN", "b"),
+        ],
+    )
+    .unwrap();
+}
+
+#[test]
+fn a_role_has_as_many_tokens_as_are_given() {
+    let config = load(
+        "read_token = [\"toml, with a comma\", 7]",
+        &[
+            ("TOCSIN_WEBHOOK_TOKEN", "1e5, 0x10"),
+            ("TOCSIN_API_TOKEN", "[a,b]"),
+        ],
+    )
+    .unwrap();
+    let accepted = [
+        (&config.read_token, ["toml, with a comma", "7"]),
+        (&config.webhook_token, ["1e5", "0x10"]),
+        (&config.api_token, ["[a", "b]"]),
+    ];
+    for (tokens, texts) in accepted {
+        assert!(
+            texts.iter().all(|text| tokens.find(text).is_some()),
+            "{texts:?}"
+        );
+    }
+    for nothing in ["", " , "] {
+        let error = load("", &[("TOCSIN_API_TOKEN", nothing)])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("TOCSIN_API_TOKEN"), "{nothing:?}: {error}");
+    }
+}
+
+#[test]
+fn tokens_that_can_be_guessed_or_mean_two_roles_are_warned_about() {
+    let long = "0123456789abcdef";
+    let warned = |listen, webhook, api| {
+        let tokens = [("TOCSIN_WEBHOOK_TOKEN", webhook), ("TOCSIN_API_TOKEN", api)];
+        let config = load(
+            "",
+            &[[("TOCSIN_LISTEN", listen)].as_slice(), &tokens].concat(),
+        );
+        config.unwrap().warnings()
+    };
+    assert!(warned("0.0.0.0:1", long, "another 0123456789").is_empty());
+    assert!(warned("127.0.0.1:1", "short", "other").is_empty());
+    let short = warned("0.0.0.0:1", long, "short");
+    assert!(
+        short.len() == 1 && short[0].contains("api_token"),
+        "{short:?}"
+    );
+    let shared = warned("127.0.0.1:1", long, long);
+    assert!(
+        shared.len() == 1 && shared[0].contains("in api_token"),
+        "{shared:?}"
+    );
+}
+
+#[test]
+fn secrets_may_be_in_files() {
+    let folder = std::env::temp_dir().join(format!("tocsin-{}", uuid::Uuid::now_v7()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.join(name), text).unwrap();
+        folder.join(name).to_str().unwrap().to_owned()
+    };
+    let url = file("url", "sqlite://a b.db \r\n");
+    let tokens = file("tokens", "new,one\n\n 12 \n");
+    let config = load(
+        "read_token = \"plain\"",
+        &[
+            ("TOCSIN_DATABASE_URL_FILE", &url),
+            ("TOCSIN_READ_TOKEN_FILE", &tokens),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.database_url.expose(), "sqlite://a b.db ");
+    for (token, accepted) in [("new,one", true), ("12", true), ("plain", false)] {
+        assert_eq!(config.read_token.find(token).is_some(), accepted, "{token}");
+    }
+
+    let binary = folder.join("binary");
+    std::fs::write(&binary, b"planted\xff").unwrap();
+    let (empty, missing) = (file("empty", "\n"), "/nowhere/planted");
+    for bad in [empty.as_str(), missing, binary.to_str().unwrap(), "/"] {
+        let error = load("", &[("TOCSIN_API_TOKEN_FILE", bad)])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("TOCSIN_API_TOKEN_FILE: "), "{error}");
+        assert!(!error.contains("planted\u{fffd}"), "{error}");
+    }
+    let both = [
+        ("TOCSIN_API_TOKEN_FILE", tokens.as_str()),
+        ("TOCSIN_API_TOKEN", "planted"),
+    ];
+    let error = load("", &both).unwrap_err().to_string();
+    assert!(
+        error.contains("TOCSIN_API_TOKEN and TOCSIN_API_TOKEN_FILE"),
+        "{error}"
+    );
+    assert!(!error.contains("planted"), "{error}");
+    // No other setting has a file.
+    assert!(load("", &[("TOCSIN_LISTEN_FILE", &url)]).is_err());
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn an_error_in_the_file_is_placed_and_not_quoted() {
+    for wrong in [
+        "a = 1\napi_token = \"planted",
+        "api_token = planted",
+        "api_token = {a = \"planted\"}",
+    ] {
+        let error = load(wrong, &[]).unwrap_err().to_string();
+        assert!(!error.contains("planted"), "{error}");
+        assert!(
+            error.contains("line ") || error.contains("api_token"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn secrets_are_neither_printed_nor_logged() {
+    let config = load(
+        "",
+        &[
+            ("TOCSIN_TELEGRAM_TOKEN", "planted"),
+            ("TOCSIN_TELEGRAM_CHAT", "1"),
+            ("TOCSIN_DATABASE_URL", "postgres://u:planted@h/d"),
+        ],
+    )
+    .unwrap();
+    let printed = toml::to_string(&config).unwrap();
+    assert!(!printed.contains("planted"), "{printed}");
+    assert!(!format!("{config:?}").contains("planted"));
+}

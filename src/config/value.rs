@@ -1,0 +1,67 @@
+//! How single values are written.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A duration, written `90s`, `10m` or `4h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl Span {
+    /// So many seconds.
+    #[must_use]
+    pub const fn secs(secs: u64) -> Self {
+        Self(Duration::from_secs(secs))
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // The largest unit that it is a whole number of.
+        let ms = self.0.as_millis();
+        let (size, unit) = [
+            (86_400_000, "d"),
+            (3_600_000, "h"),
+            (60_000, "m"),
+            (1000, "s"),
+        ]
+        .into_iter()
+        .find(|(size, _)| ms >= *size && ms.is_multiple_of(*size))
+        .unwrap_or((1, "ms"));
+        serializer.collect_str(&format_args!("{}{unit}", ms / size))
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_duration(&text).map(Self).map_err(|error| {
+            de::Error::custom(format!(
+                "{text:?} is not a duration such as 90s, 10m or 4h: {error}"
+            ))
+        })
+    }
+}
+
+/// A text that may have been written as a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Text {
+    Text(String),
+    Number(i64),
+}
+
+impl Text {
+    pub(super) fn into_string(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
+pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<Text>::deserialize(deserializer)?;
+    Ok(text.map(Text::into_string))
+}
