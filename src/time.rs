@@ -8,9 +8,13 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::DeriveValueType;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use utoipa::ToSchema;
 
 /// Milliseconds since the Unix epoch, UTC. RFC 3339 wherever a person reads it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, DeriveValueType)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, DeriveValueType, ToSchema,
+)]
+#[schema(value_type = String, format = DateTime, examples("2026-11-22T21:28:29.102Z"))]
 pub struct Timestamp(pub i64);
 
 /// The last moment that RFC 3339 can write (year 9999).

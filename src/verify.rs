@@ -67,13 +67,15 @@ impl From<VerifyError> for JobError {
 }
 
 /// What one page came to.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, utoipa::ToSchema)]
+#[schema(as = Verified)]
 pub struct Page {
     /// Anomalies that were compared.
     pub anomalies: u64,
     /// Occurrences that they were compared with.
     pub occurrences: u64,
     /// How many figures drifted, by which.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub drifted: BTreeMap<What, u64>,
     /// Some of them, one by one.
     pub drifts: Vec<Drift>,

@@ -18,7 +18,7 @@ pub struct Effectiveness {
 }
 
 /// One repair as an incident's history shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RepairEntry {
     /// What was done.
     pub action: String,
@@ -32,7 +32,9 @@ pub struct RepairEntry {
 pub const HISTORY: usize = 20;
 
 /// An anomaly's repairs as an incident carries them, readable without another query.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult, utoipa::ToSchema,
+)]
 pub struct RepairStats {
     /// Repairs recorded on this anomaly.
     pub total_attempts: i64,

@@ -21,6 +21,7 @@ use super::frequency::{Counts, Window, figure};
     Deserialize,
     EnumIter,
     DeriveActiveEnum,
+    utoipa::ToSchema,
 )]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

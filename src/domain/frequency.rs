@@ -24,7 +24,9 @@ pub fn figure(count: i64) -> String {
 }
 
 /// One of the four sliding windows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 pub enum Window {
     /// The last hour.
     #[serde(rename = "1h")]
@@ -106,7 +108,9 @@ pub struct Counted {
 }
 
 /// An anomaly's frequency as an incident carries it, readable without another query.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult, utoipa::ToSchema,
+)]
 pub struct FrequencyStats {
     /// Whose counts these are.
     pub anomaly_key: String,

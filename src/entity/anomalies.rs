@@ -6,8 +6,9 @@ use crate::domain::escalation::Level;
 use crate::time::Timestamp;
 
 /// One signature.
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize, utoipa::ToSchema)]
 #[sea_orm(table_name = "anomalies")]
+#[schema(as = Anomaly)]
 pub struct Model {
     /// The first 16 bytes, in hex, of the signature's hash.
     #[sea_orm(primary_key, auto_increment = false)]

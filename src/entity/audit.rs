@@ -5,8 +5,9 @@ use sea_orm::entity::prelude::*;
 use crate::time::Timestamp;
 
 /// One thing that an operator did.
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize, utoipa::ToSchema)]
 #[sea_orm(table_name = "audit")]
+#[schema(as = Deed)]
 pub struct Model {
     /// UUIDv7.
     #[sea_orm(primary_key, auto_increment = false)]
@@ -22,6 +23,7 @@ pub struct Model {
     /// To what, for instance an incident's id or a queue's name.
     pub target: String,
     /// What else there is to know.
+    #[schema(value_type = Object)]
     pub detail: Json,
     /// The request that asked for it.
     pub request_id: Option<String>,

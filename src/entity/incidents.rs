@@ -8,8 +8,9 @@ use crate::domain::frequency::FrequencyStats;
 use crate::time::Timestamp;
 
 /// One incident.
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize, utoipa::ToSchema)]
 #[sea_orm(table_name = "incidents")]
+#[schema(as = IncidentRow)]
 pub struct Model {
     /// UUIDv7.
     #[sea_orm(primary_key, auto_increment = false)]
@@ -29,14 +30,17 @@ pub struct Model {
     /// Who acknowledged or resolved it last.
     pub operator: Option<String>,
     /// The opening alert's labels.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub labels: Json,
     /// The opening alert's annotations.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub annotations: Json,
     /// The opening alert's source.
     pub source: String,
     /// Where the source shows what made it fire.
     pub generator_url: Option<String>,
     /// How deep the repair must go, 1 to 4; null until it was worked out.
+    #[schema(minimum = 1, maximum = 4)]
     pub tier: Option<i32>,
     /// Why.
     pub tier_reason: Option<String>,

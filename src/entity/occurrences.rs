@@ -5,8 +5,9 @@ use sea_orm::entity::prelude::*;
 use crate::time::Timestamp;
 
 /// One episode; or one delivery, where deliveries are counted.
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize, utoipa::ToSchema)]
 #[sea_orm(table_name = "occurrences")]
+#[schema(as = Occurrence)]
 pub struct Model {
     /// The episode's id, or the job's.
     #[sea_orm(primary_key, auto_increment = false)]
@@ -37,6 +38,7 @@ pub struct Model {
     /// How many deliveries told of it. Informative: may be too high after a crash.
     pub deliveries: i64,
     /// The series' labels.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub labels: Json,
 }
 

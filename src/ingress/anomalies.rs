@@ -4,32 +4,70 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::auth::Caller;
-use super::pages::{Asked, Asking, Page};
+use super::incidents::By;
+use super::pages::{self, Page};
+use super::query::Query;
+use super::words::Words;
 use super::{Ingress, Problem, body};
+use crate::domain::escalation::Level;
 use crate::entity::anomalies::Model;
 use crate::jobs::CalculateTier;
 use crate::queue::Push;
 use crate::store::audit::{self, Actor, Deed};
+use crate::store::lists::Filter;
 use crate::store::{anomalies, incidents, lists};
 use crate::time::Timestamp;
 use crate::trail;
 
+/// Which anomalies are asked for.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Asked {
+    /// At this level.
+    level: Option<Level>,
+    /// Of this service.
+    service: Option<Words>,
+    /// In this namespace.
+    namespace: Option<Words>,
+    /// With this text in alert name, service, namespace or error type, in whatever case.
+    q: Option<Words>,
+    /// Where the page begins: `next_cursor` of the one before it.
+    #[param(pattern = "^([0-9]{1,15}\\.[0-9a-f]{32})?$")]
+    cursor: Option<String>,
+    /// Entries of the page, at most.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u64>,
+}
+
+/// Lists anomalies, the one that was seen last first.
+#[utoipa::path(
+    get,
+    path = "/anomalies",
+    operation_id = "list_anomalies",
+    tag = "anomalies",
+    params(Asked),
+    responses((status = OK, description = "A page of anomalies", body = Page<Model>)),
+)]
 pub(super) async fn list(
     State(ingress): State<Ingress>,
-    asking: Asking,
+    Query(asked): Query<Asked>,
 ) -> Result<Json<Page<Model>>, Problem> {
-    let asked = Asked::of(asking)?;
-    if asked.status.is_some() {
-        return Err(Problem::bad_request(
-            "anomalies have no status; incidents do",
-        ));
-    }
-    let (limit, before) = (asked.limit()?, asked.cursor(read_cursor)?);
+    let limit = pages::limit(asked.limit)?;
+    let before = pages::cursor(asked.cursor.as_deref(), read_cursor)?;
+    let filter = Filter {
+        level: asked.level,
+        service: asked.service.map(String::from),
+        namespace: asked.namespace.map(String::from),
+        text: asked.q.and_then(Words::said),
+        ..Filter::default()
+    };
     let db = ingress.context.db.read();
-    let found = lists::anomalies(db, &asked.filter(), before, limit + 1).await?;
+    let found = lists::anomalies(db, &filter, before, limit + 1).await?;
     Ok(Json(Page::new(found, limit, cursor)))
 }
 
@@ -43,9 +81,24 @@ fn cursor(anomaly: &Model) -> String {
 
 fn read_cursor(text: &str) -> Option<(Timestamp, String)> {
     let (seen, key) = text.split_once('.')?;
+    is_key(key).then_some(())?;
     Some((Timestamp(seen.parse().ok()?), key.to_owned()))
 }
 
+/// Whether it looks like an anomaly's key: 16 bytes in hex.
+pub(super) fn is_key(key: &str) -> bool {
+    key.len() == 32 && key.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Shows one anomaly.
+#[utoipa::path(
+    get,
+    path = "/anomalies/{key}",
+    operation_id = "show_anomaly",
+    tag = "anomalies",
+    params(("key" = String, Path, pattern = "^[0-9a-f]{32}$", description = "The anomaly's key")),
+    responses((status = OK, description = "The anomaly", body = Model)),
+)]
 pub(super) async fn show(
     State(ingress): State<Ingress>,
     Path(key): Path<String>,
@@ -55,13 +108,28 @@ pub(super) async fn show(
 }
 
 /// A permanent fix.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Fix {
-    reference: Option<String>,
-    operator: Option<String>,
+pub(super) struct Fix {
+    /// Where it is described, for instance a pull request's address.
+    reference: Option<Words>,
+    /// Who it is, by their own account: for the audit.
+    operator: Option<Words>,
 }
 
+/// Says that what causes an anomaly was fixed for good.
+///
+/// If it happens again after that, its tier is 4: the architecture is in question. Said again, the fix is
+/// the newer one.
+#[utoipa::path(
+    post,
+    path = "/anomalies/{key}/permanent-fix",
+    operation_id = "set_permanent_fix",
+    tag = "anomalies",
+    params(("key" = String, Path, pattern = "^[0-9a-f]{32}$", description = "The anomaly's key")),
+    request_body = Option<Fix>,
+    responses((status = OK, description = "The anomaly as it is now", body = Model)),
+)]
 pub(super) async fn fix(
     State(ingress): State<Ingress>,
     Path(key): Path<String>,
@@ -69,24 +137,29 @@ pub(super) async fn fix(
     body: Body,
 ) -> Result<Json<Model>, Problem> {
     let fix: Fix = body::json(body).await?;
-    if fix
-        .reference
-        .as_ref()
-        .is_some_and(|text| text.len() > 4096 || text.contains('\0'))
-    {
-        return Err(Problem::bad_request(
-            "reference must be at most 4096 bytes, without NUL",
-        ));
-    }
-    actor.operator.clone_from(&fix.operator);
-    set(&ingress, &key, Some(fix), &actor).await
+    actor.operator = fix.operator.and_then(Words::said);
+    let reference = fix.reference.map(String::from);
+    set(&ingress, &key, Some(reference), &actor).await
 }
 
+/// Takes a permanent fix back.
+#[utoipa::path(
+    delete,
+    path = "/anomalies/{key}/permanent-fix",
+    operation_id = "unset_permanent_fix",
+    tag = "anomalies",
+    params(("key" = String, Path, pattern = "^[0-9a-f]{32}$", description = "The anomaly's key")),
+    request_body = Option<By>,
+    responses((status = OK, description = "The anomaly as it is now", body = Model)),
+)]
 pub(super) async fn unfix(
     State(ingress): State<Ingress>,
     Path(key): Path<String>,
-    Caller(actor): Caller,
+    Caller(mut actor): Caller,
+    body: Body,
 ) -> Result<Json<Model>, Problem> {
+    let By { operator } = body::json(body).await?;
+    actor.operator = operator.and_then(Words::said);
     set(&ingress, &key, None, &actor).await
 }
 
@@ -94,7 +167,7 @@ pub(super) async fn unfix(
 async fn set(
     ingress: &Ingress,
     key: &str,
-    fix: Option<Fix>,
+    fix: Option<Option<String>>,
     actor: &Actor,
 ) -> Result<Json<Model>, Problem> {
     let context = &ingress.context;
@@ -102,10 +175,7 @@ async fn set(
     let (anomaly, now) = anomalies::lock(&tx, key).await?.ok_or_else(unknown)?;
     let now = context.clock.of_store(now);
     let (action, detail) = match &fix {
-        Some(fix) => (
-            "anomaly.fix",
-            serde_json::json!({"reference": fix.reference}),
-        ),
+        Some(reference) => ("anomaly.fix", serde_json::json!({"reference": reference})),
         None => ("anomaly.unfix", serde_json::json!({})),
     };
     let deed = Deed {
@@ -114,7 +184,7 @@ async fn set(
         detail,
     };
     audit::record(&tx, actor, deed, now).await?;
-    anomalies::set_permanent_fix(&tx, key, fix.map(|fix| (now, fix.reference))).await?;
+    anomalies::set_permanent_fix(&tx, key, fix.map(|reference| (now, reference))).await?;
     let newest: Vec<Uuid> = anomaly.newest_incident.into_iter().collect();
     let due = incidents::mark_due(&tx, &newest, now).await?;
     tx.commit().await?;

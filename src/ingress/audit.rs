@@ -1,42 +1,56 @@
 //! What operators did: listed.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::pages::{self, Page};
+use super::query::Query;
+use super::words::Words;
 use super::{Ingress, Problem};
 use crate::entity::audit::Model;
 use crate::store::audit::{self, Filter};
 
 /// What the list can be asked for.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Asked {
-    actor: Option<String>,
-    action: Option<String>,
-    target: Option<String>,
+    /// By this token, as the list shows it, or by whoever called themselves so.
+    actor: Option<Words>,
+    /// Of this kind, for instance `incident.resolve`.
+    action: Option<Words>,
+    /// Done to this: an incident's id, an anomaly's key, a queue's name.
+    target: Option<Words>,
+    /// Where the page begins: `next_cursor` of the one before it.
+    #[param(pattern = "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
     cursor: Option<String>,
+    /// Entries of the page, at most.
+    #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u64>,
 }
 
+/// Lists what operators did, newest first.
+#[utoipa::path(
+    get,
+    path = "/audit",
+    operation_id = "list_audit",
+    tag = "audit",
+    params(Asked),
+    responses((status = OK, description = "A page of deeds", body = Page<Model>)),
+)]
 pub(super) async fn list(
     State(ingress): State<Ingress>,
-    asking: Result<Query<Asked>, QueryRejection>,
+    Query(asked): Query<Asked>,
 ) -> Result<Json<Page<Model>>, Problem> {
-    let Query(asked) = asking.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let limit = pages::limit(asked.limit)?;
+    let before = pages::cursor(asked.cursor.as_deref(), pages::uuid)?;
     let filter = Filter {
-        actor: asked.actor,
-        action: asked.action,
-        target: asked.target,
+        actor: asked.actor.map(String::from),
+        action: asked.action.map(String::from),
+        target: asked.target.map(String::from),
     };
-    let part = pages::Asked {
-        cursor: asked.cursor,
-        limit: asked.limit,
-        ..pages::Asked::default()
-    };
-    let (limit, before) = (part.limit()?, part.cursor(|id| id.parse().ok())?);
     let found = audit::list(ingress.context.db.read(), &filter, before, limit + 1).await?;
     Ok(Json(Page::new(found, limit, |deed| deed.id.to_string())))
 }

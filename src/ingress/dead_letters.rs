@@ -13,26 +13,35 @@ use axum::response::{IntoResponse, Response};
 use futures::stream;
 use uuid::Uuid;
 
-use self::asked::{Asked, Asking};
+use self::asked::{Asked, Exported};
 use self::view::View;
 use super::pages::Page;
+use super::query::Query;
 use super::{Ingress, Problem};
 use crate::context::Context;
 use crate::entity::dead_letters::Model;
 use crate::store::dead_letters::{self, Filter, Position, Summary};
 use crate::store::maintenance;
 use crate::time::Timestamp;
-pub(super) use decide::{discard, replay};
-pub(super) use many::{discard_many, replay_many};
+pub(super) use decide::{__path_discard, __path_replay, discard, replay};
+pub(super) use many::{__path_discard_many, __path_replay_many, discard_many, replay_many};
 
 /// Letters of an export that are read at once, at most.
 const EXPORT: u64 = 200;
 
+/// Lists dead letters, the newest death first.
+#[utoipa::path(
+    get,
+    path = "/dead-letters",
+    operation_id = "list_dead_letters",
+    tag = "dead letters",
+    params(Asked),
+    responses((status = OK, description = "A page of dead letters", body = Page<Summary>)),
+)]
 pub(super) async fn list(
     State(ingress): State<Ingress>,
-    asking: Asking,
+    Query(asked): Query<Asked>,
 ) -> Result<Json<Page<Summary>>, Problem> {
-    let asked = Asked::of(asking)?;
     let (limit, before) = (asked.limit()?, asked.cursor()?);
     let db = ingress.context.db.read();
     let filter = asked.filter(now(&ingress.context).await?)?;
@@ -42,6 +51,15 @@ pub(super) async fn list(
     })))
 }
 
+/// Shows one dead letter, with its payload and its failed attempts.
+#[utoipa::path(
+    get,
+    path = "/dead-letters/{id}",
+    operation_id = "show_dead_letter",
+    tag = "dead letters",
+    params(("id" = Uuid, Path, description = "The letter's id, which is that of its job")),
+    responses((status = OK, description = "The letter", body = View)),
+)]
 pub(super) async fn show(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
@@ -50,14 +68,26 @@ pub(super) async fn show(
     Ok(Json(View::from(letter)))
 }
 
-/// One line of JSON for each letter. The first page is read before anything is answered, so that what
-/// cannot be read is told as a problem.
+/// Exports all dead letters that match, whole, as one line of JSON each.
+#[utoipa::path(
+    get,
+    path = "/dead-letters/export",
+    operation_id = "export_dead_letters",
+    tag = "dead letters",
+    params(Exported),
+    responses((
+        status = OK,
+        description = "Each line is a letter as it is shown alone, the newest death first",
+        body = String,
+        content_type = "application/x-ndjson",
+    )),
+)]
 pub(super) async fn export(
     State(ingress): State<Ingress>,
-    asking: Asking,
+    Query(asked): Query<Exported>,
 ) -> Result<Response, Problem> {
-    let asked = Asked::of(asking)?;
-    asked.is_whole()?;
+    // The first page is read before anything is answered, so that what cannot be read is told as a
+    // problem.
     let filter = asked.filter(now(&ingress.context).await?)?;
     let first = lines(&ingress.context, &filter, None).await?;
     let rest = stream::try_unfold((ingress, filter, Some(first)), |state| async move {

@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Ingress, Problem};
 use crate::context::Context;
@@ -19,13 +20,37 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The type of what `/metrics` answers.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The process runs.
-pub(super) async fn alive() -> Json<Value> {
-    Json(json!({"status": "ok"}))
+/// How a process is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Health {
+    /// `ok` or `ready`.
+    status: &'static str,
 }
 
-/// The process can do its work; names what is not ready.
-pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Value>, Problem> {
+/// Says that the process runs.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "alive",
+    tag = "health",
+    responses((status = OK, description = "It runs", body = Health)),
+)]
+pub(super) async fn alive() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+/// Says whether the process can do its work.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "ready",
+    tag = "health",
+    responses(
+        (status = OK, description = "It can", body = Health),
+        (status = SERVICE_UNAVAILABLE, description = "It stops, or what `detail` names does not answer"),
+    ),
+)]
+pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Health>, Problem> {
     if ingress.gate.is_stopping() {
         return Err(Problem::unavailable("not ready: stopping"));
     }
@@ -38,7 +63,7 @@ pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Value>,
         .filter_map(|(name, ready)| (!ready).then_some(name))
         .collect();
     if not_ready.is_empty() {
-        Ok(Json(json!({"status": "ready"})))
+        Ok(Json(Health { status: "ready" }))
     } else {
         Err(Problem::unavailable(format!(
             "not ready: {}",
@@ -51,7 +76,19 @@ async fn answers(part: impl Future<Output = bool>) -> bool {
     tokio::time::timeout(PATIENCE, part).await.unwrap_or(false)
 }
 
-/// What the process counts about itself, and the queues as they are now.
+/// Tells what the process counts about itself, and the queues as they are now.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    tag = "health",
+    responses((
+        status = OK,
+        description = "Metrics, as Prometheus reads them",
+        body = String,
+        content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    )),
+)]
 pub(super) async fn metrics(State(ingress): State<Ingress>) -> impl IntoResponse {
     let context = &ingress.context;
     let look = async {

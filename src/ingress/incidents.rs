@@ -5,26 +5,38 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::auth::Caller;
-use super::pages::{Asked, Asking, Page};
+use super::pages::{self, Page, Part};
+use super::query::Query;
+use super::words::Words;
 use super::{Ingress, Problem, body};
+use crate::domain::aggregation::Status;
 use crate::domain::escalation::Level;
 use crate::entity::{anomalies, incidents, occurrences};
 use crate::store::incidents::{Deed, act, find};
+use crate::store::lists::Filter;
 use crate::store::{audit, lists};
 
 /// An incident as it is answered: its row, and what its anomaly says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Incident)]
 pub(super) struct View {
     #[serde(flatten)]
     incident: incidents::Model,
+    /// The alert's name.
     alert_name: String,
+    /// The service it is about.
     service: String,
+    /// The namespace it is in.
     namespace: String,
+    /// The kind of error.
     error_type: String,
+    /// The anomaly's level.
     escalation_level: Level,
+    /// Why that level holds.
     escalation_reason: Option<String>,
 }
 
@@ -42,20 +54,69 @@ impl From<(incidents::Model, anomalies::Model)> for View {
     }
 }
 
+/// Which incidents are asked for.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Asked {
+    /// In this state.
+    status: Option<Status>,
+    /// Whose anomaly is at this level.
+    level: Option<Level>,
+    /// Of this service.
+    service: Option<Words>,
+    /// In this namespace.
+    namespace: Option<Words>,
+    /// With this text in title, alert name, service, namespace or error type, in whatever case.
+    q: Option<Words>,
+    /// Where the page begins: `next_cursor` of the one before it.
+    #[param(pattern = "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
+    cursor: Option<String>,
+    /// Entries of the page, at most.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u64>,
+}
+
+/// Lists incidents, newest first.
+#[utoipa::path(
+    get,
+    path = "/incidents",
+    operation_id = "list_incidents",
+    tag = "incidents",
+    params(Asked),
+    responses((status = OK, description = "A page of incidents", body = Page<View>)),
+)]
 pub(super) async fn list(
     State(ingress): State<Ingress>,
-    asking: Asking,
+    Query(asked): Query<Asked>,
 ) -> Result<Json<Page<View>>, Problem> {
-    let asked = Asked::of(asking)?;
-    let (limit, before) = (asked.limit()?, asked.cursor(|id| id.parse().ok())?);
+    let limit = pages::limit(asked.limit)?;
+    let before = pages::cursor(asked.cursor.as_deref(), pages::uuid)?;
+    let filter = Filter {
+        status: asked.status,
+        level: asked.level,
+        service: asked.service.map(String::from),
+        namespace: asked.namespace.map(String::from),
+        text: asked.q.and_then(Words::said),
+        ..Filter::default()
+    };
     let db = ingress.context.db.read();
-    let found = lists::incidents(db, &asked.filter(), before, limit + 1).await?;
+    let found = lists::incidents(db, &filter, before, limit + 1).await?;
     let views = found.into_iter().map(View::from).collect();
     Ok(Json(Page::new(views, limit, |view: &View| {
         view.incident.id.to_string()
     })))
 }
 
+/// Shows one incident.
+#[utoipa::path(
+    get,
+    path = "/incidents/{id}",
+    operation_id = "show_incident",
+    tag = "incidents",
+    params(("id" = Uuid, Path, description = "The incident's id")),
+    responses((status = OK, description = "The incident", body = View)),
+)]
 pub(super) async fn show(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
@@ -65,13 +126,23 @@ pub(super) async fn show(
     Ok(Json(found.ok_or_else(unknown)?.into()))
 }
 
+/// Lists the firings of an incident, newest first.
+///
+/// One entry for each firing; where `counting.unit` is `delivery`, one for each delivery, too.
+#[utoipa::path(
+    get,
+    path = "/incidents/{id}/occurrences",
+    operation_id = "list_occurrences",
+    tag = "incidents",
+    params(("id" = Uuid, Path, description = "The incident's id"), Part),
+    responses((status = OK, description = "A page of firings", body = Page<occurrences::Model>)),
+)]
 pub(super) async fn occurrences(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
-    asking: Asking,
+    Query(asked): Query<Part>,
 ) -> Result<Json<Page<occurrences::Model>>, Problem> {
-    let asked = Asked::of(asking)?;
-    let (limit, before) = (asked.limit()?, asked.cursor(|id| id.parse().ok())?);
+    let (limit, before) = (asked.limit()?, asked.cursor()?);
     let db = ingress.context.db.read();
     let incident = find(db, parse(&id)?).await?.ok_or_else(unknown)?;
     let found = lists::occurrences(db, &incident, before, limit + 1).await?;
@@ -81,12 +152,28 @@ pub(super) async fn occurrences(
 }
 
 /// Who does it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct By {
-    pub(super) operator: Option<String>,
+    /// Who it is, by their own account: for the audit.
+    pub(super) operator: Option<Words>,
 }
 
+/// Says that somebody takes care of an incident.
+///
+/// One that is acknowledged already stays as it is.
+#[utoipa::path(
+    post,
+    path = "/incidents/{id}/acknowledge",
+    operation_id = "acknowledge_incident",
+    tag = "incidents",
+    params(("id" = Uuid, Path, description = "The incident's id")),
+    request_body = Option<By>,
+    responses(
+        (status = OK, description = "The incident as it is now", body = View),
+        (status = CONFLICT, description = "It is resolved, and cannot be acknowledged any more"),
+    ),
+)]
 pub(super) async fn acknowledge(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
@@ -96,6 +183,19 @@ pub(super) async fn acknowledge(
     do_to(&ingress, &id, Deed::Acknowledge, caller, body).await
 }
 
+/// Says that an incident is over.
+///
+/// One that is resolved already stays as it is. If an alert of it still fires more than a window later,
+/// it opens again.
+#[utoipa::path(
+    post,
+    path = "/incidents/{id}/resolve",
+    operation_id = "resolve_incident",
+    tag = "incidents",
+    params(("id" = Uuid, Path, description = "The incident's id")),
+    request_body = Option<By>,
+    responses((status = OK, description = "The incident as it is now", body = View)),
+)]
 pub(super) async fn resolve(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
@@ -113,6 +213,7 @@ async fn do_to(
     body: Body,
 ) -> Result<Json<View>, Problem> {
     let By { operator } = body::json(body).await?;
+    let operator = operator.and_then(Words::said);
     actor.operator.clone_from(&operator);
     let (context, id) = (&ingress.context, parse(id)?);
     let key = find(context.db.read(), id)

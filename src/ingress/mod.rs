@@ -10,8 +10,11 @@ mod envelope;
 mod gate;
 mod health;
 mod incidents;
+mod once;
+mod openapi;
 mod pages;
 mod problem;
+mod query;
 mod queues;
 mod recount;
 mod repairs;
@@ -19,18 +22,22 @@ mod serve;
 mod stopping;
 mod trace;
 mod webhooks;
+mod words;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn_with_state, map_response};
-use axum::routing::{get, post};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::context::Context;
 use crate::sources::SOURCES;
 pub(crate) use auth::{Caller, Guard};
 pub use gate::Gate;
+pub(crate) use openapi::DOCUMENT;
+pub use openapi::description;
 pub use problem::Problem;
 pub use serve::serve;
 
@@ -48,15 +55,11 @@ pub fn router(ingress: &Ingress) -> Router {
     let tracer = ingress.context.tracer.clone();
     let guard = Arc::new(auth::Guard::new(&ingress.context));
     let pages = pages_of(ingress, &guard);
-    let api = api().route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
-    let mut webhooks = Router::new();
-    for source in SOURCES {
-        let take = move |state, body| webhooks::take(source, state, body);
-        webhooks = webhooks.route(&format!("/{}", source.name), post(take));
-    }
-    let webhooks = webhooks.route_layer(from_fn_with_state(guard, auth::webhook));
-    health_router()
-        .nest("/api/v1", api.merge(webhooks))
+    let api = api()
+        .route_layer(from_fn_with_state(ingress.clone(), once::once))
+        .route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
+    let webhooks = webhooks().route_layer(from_fn_with_state(guard, auth::webhook));
+    Router::from(health().nest(API, api.merge(webhooks)))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(ingress.clone())
@@ -72,55 +75,72 @@ pub fn router(ingress: &Ingress) -> Router {
 
 /// The pages. They ask who is there themselves, and do what the API does by its own routes.
 fn pages_of(ingress: &Ingress, guard: &Arc<Guard>) -> Router {
-    let api = api().with_state(ingress.clone());
+    let api = Router::from(api()).with_state(ingress.clone());
     crate::pages::router(&ingress.context, &ingress.gate, guard, api)
 }
 
-/// The API's routes, without the check of a token.
-fn api() -> Router<Ingress> {
-    Router::new()
-        .route("/incidents", get(incidents::list))
-        .route("/incidents/{id}", get(incidents::show))
-        .route("/incidents/{id}/occurrences", get(incidents::occurrences))
-        .route("/incidents/{id}/repairs", post(repairs::record))
-        .route("/incidents/{id}/acknowledge", post(incidents::acknowledge))
-        .route("/incidents/{id}/resolve", post(incidents::resolve))
-        .route("/anomalies", get(anomalies::list))
-        .route("/anomalies/{key}", get(anomalies::show))
-        .route(
-            "/anomalies/{key}/permanent-fix",
-            post(anomalies::fix).delete(anomalies::unfix),
-        )
-        .route("/dead-letters", get(dead_letters::list))
-        .route("/dead-letters/export", get(dead_letters::export))
-        .route("/dead-letters/replay", post(dead_letters::replay_many))
-        .route("/dead-letters/discard", post(dead_letters::discard_many))
-        .route(
-            "/dead-letters/{id}",
-            get(dead_letters::show).delete(dead_letters::discard),
-        )
-        .route("/dead-letters/{id}/replay", post(dead_letters::replay))
-        .route("/audit", get(audit::list))
-        .route("/recount", post(recount::push))
-        .route("/recount/verify", post(recount::verify))
-        .route("/trace/{name}", get(trace::show))
-        .route("/queues", get(queues::list))
-        .route("/queues/{name}/pause", post(queues::pause))
-        .route("/queues/{name}/resume", post(queues::resume))
+/// Where the API is.
+const API: &str = "/api/v1";
+
+/// Everything that the description is of, without the check of a token.
+fn described() -> OpenApiRouter<Ingress> {
+    health().nest(API, api().merge(webhooks()))
+}
+
+/// The API's routes with their descriptions, without the check of a token. There is no other way to
+/// add a route, so that none is left out of the description.
+fn api() -> OpenApiRouter<Ingress> {
+    let with_query = OpenApiRouter::new()
+        .routes(routes!(incidents::list))
+        .routes(routes!(incidents::occurrences))
+        .routes(routes!(anomalies::list))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::export))
+        .routes(routes!(queues::list))
+        .routes(routes!(trace::show))
+        .routes(routes!(audit::list));
+    let without = OpenApiRouter::new()
+        .routes(routes!(incidents::show))
+        .routes(routes!(repairs::record))
+        .routes(routes!(incidents::acknowledge))
+        .routes(routes!(incidents::resolve))
+        .routes(routes!(anomalies::show))
+        .routes(routes!(anomalies::fix, anomalies::unfix))
+        .routes(routes!(dead_letters::replay_many))
+        .routes(routes!(dead_letters::discard_many))
+        .routes(routes!(dead_letters::show, dead_letters::discard))
+        .routes(routes!(dead_letters::replay))
+        .routes(routes!(queues::pause))
+        .routes(routes!(queues::resume))
+        .routes(routes!(recount::push))
+        .routes(routes!(recount::verify))
+        .route_layer(from_fn(query::none));
+    with_query.merge(without)
+}
+
+/// The webhooks of each source.
+fn webhooks() -> OpenApiRouter<Ingress> {
+    let routes = SOURCES.into_iter().map(webhooks::route);
+    routes.fold(OpenApiRouter::new(), OpenApiRouter::routes)
+}
+
+/// Health, metrics and the description itself.
+fn health() -> OpenApiRouter<Ingress> {
+    health_alone().routes(routes!(openapi::show))
 }
 
 /// Health and metrics alone, for a process without an ingress.
-fn health_router() -> Router<Ingress> {
-    Router::new()
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
+fn health_alone() -> OpenApiRouter<Ingress> {
+    OpenApiRouter::new()
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
 }
 
 /// Health and metrics alone.
 pub fn health_only(ingress: &Ingress) -> Router {
     let tracer = ingress.context.tracer.clone();
-    health_router()
+    Router::from(health_alone())
         .fallback(problem::not_found)
         .layer(from_fn_with_state(tracer, envelope::seal))
         .layer(from_fn_with_state(

@@ -1,56 +1,34 @@
 //! Lists: which part of one is asked for, and how it is answered.
 
-use axum::extract::Query;
-use axum::extract::rejection::QueryRejection;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use super::Problem;
-use crate::domain::aggregation::Status;
-use crate::domain::escalation::Level;
-use crate::store::lists::Filter;
 
 /// Entries of a page where none are asked for, and at most.
 const LIMITS: (u64, u64) = (50, 200);
 
-/// What a list can be asked for.
-#[derive(Debug, Default, Deserialize)]
+/// Which part of a list is asked for, where nothing else can be.
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Asked {
-    pub(super) status: Option<Status>,
-    pub(super) level: Option<Level>,
-    pub(super) service: Option<String>,
-    pub(super) namespace: Option<String>,
-    pub(super) q: Option<String>,
-    pub(super) cursor: Option<String>,
-    pub(super) limit: Option<u64>,
+#[into_params(parameter_in = Query)]
+pub(super) struct Part {
+    /// Where the page begins: `next_cursor` of the one before it.
+    #[param(pattern = "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
+    cursor: Option<String>,
+    /// Entries of the page, at most.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u64>,
 }
 
-/// What axum makes of a query string.
-pub(super) type Asking = Result<Query<Asked>, QueryRejection>;
-
-impl Asked {
-    pub(super) fn of(asking: Asking) -> Result<Self, Problem> {
-        let Query(asked) = asking.map_err(|error| Problem::bad_request(error.body_text()))?;
-        Ok(asked)
-    }
-
+impl Part {
     pub(super) fn limit(&self) -> Result<u64, Problem> {
         limit(self.limit)
     }
 
-    pub(super) fn cursor<T>(&self, read: fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
-        cursor(self.cursor.as_deref(), read)
-    }
-
-    pub(super) fn filter(&self) -> Filter {
-        Filter {
-            status: self.status,
-            level: self.level,
-            service: self.service.clone(),
-            namespace: self.namespace.clone(),
-            text: self.q.clone().filter(|text| !text.is_empty()),
-            ..Filter::default()
-        }
+    pub(super) fn cursor(&self) -> Result<Option<Uuid>, Problem> {
+        cursor(self.cursor.as_deref(), uuid)
     }
 }
 
@@ -69,7 +47,7 @@ pub(super) fn limit(asked: Option<u64>) -> Result<u64, Problem> {
 /// Where a page is to begin.
 pub(super) fn cursor<T>(
     asked: Option<&str>,
-    read: fn(&str) -> Option<T>,
+    read: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, Problem> {
     let asked = asked.filter(|cursor| !cursor.is_empty());
     asked
@@ -77,10 +55,17 @@ pub(super) fn cursor<T>(
         .transpose()
 }
 
+/// A cursor that is an id.
+pub(super) fn uuid(cursor: &str) -> Option<Uuid> {
+    cursor.parse().ok()
+}
+
 /// A page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Page<T> {
+    /// The entries.
     items: Vec<T>,
+    /// Where the next page begins; null if this is the last.
     next_cursor: Option<String>,
 }
 
@@ -92,13 +77,5 @@ impl<T> Page<T> {
         items.truncate(limit);
         let next_cursor = items.last().filter(|_| more).map(cursor);
         Self { items, next_cursor }
-    }
-
-    /// A list that is all there is.
-    pub(super) const fn whole(items: Vec<T>) -> Self {
-        Self {
-            items,
-            next_cursor: None,
-        }
     }
 }

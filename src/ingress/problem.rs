@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::body::to_bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::queue::store::QueueError;
 use crate::store::error::{Cause, cause};
@@ -62,19 +63,36 @@ impl Problem {
     }
 }
 
+/// An error as it is told.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Told {
+    /// Always `about:blank`: the status says what kind of problem it is.
+    r#type: &'static str,
+    /// What the status means.
+    title: &'static str,
+    /// The answer's status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What is wrong, for a person.
+    detail: String,
+    /// The request's id, which the log has, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
         let request = trail::look(|trail| trail.request.clone()).flatten();
-        if let Some(id) = &request {
-            body["request_id"] = id.as_str().into();
-        }
-        let mut response = (self.status, body.to_string()).into_response();
+        let told = Told {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            request_id: request.map(|id| id.as_str().to_owned()),
+        };
+        let body = serde_json::to_string(&told).unwrap_or_default();
+        let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
         let kind = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, kind);

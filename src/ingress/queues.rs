@@ -3,12 +3,15 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Caller;
 use super::incidents::By;
-use super::pages::Page;
+use super::pages::{self, Page};
+use super::query::Query;
+use super::words::Words;
 use super::{Ingress, Problem, body};
 use crate::jobs::QUEUES;
 use crate::queue::about::Known;
@@ -22,8 +25,10 @@ const RESUME: &str = "queue.resume";
 const LIVE_MS: u64 = LEASE.as_millis() as u64;
 
 /// A queue as it is answered.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Queue)]
 pub(super) struct View {
+    /// Its name.
     name: &'static str,
     #[serde(flatten)]
     depth: Depth,
@@ -63,14 +68,56 @@ async fn view(ingress: &Ingress, name: &'static str) -> Result<View, Problem> {
     })
 }
 
-pub(super) async fn list(State(ingress): State<Ingress>) -> Result<Json<Page<View>>, Problem> {
-    let mut views = Vec::with_capacity(QUEUES.len());
-    for name in QUEUES {
-        views.push(view(&ingress, name).await?);
-    }
-    Ok(Json(Page::whole(views)))
+/// Which part of the list is asked for.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Asked {
+    /// Where the page begins: `next_cursor` of the one before it.
+    #[param(pattern = "^(ingest|tier|notify|repair|recount)?$")]
+    cursor: Option<String>,
+    /// Entries of the page, at most.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u64>,
 }
 
+/// Lists the queues in figures, and who works on them, in the order of an alert's way.
+#[utoipa::path(
+    get,
+    path = "/queues",
+    operation_id = "list_queues",
+    tag = "queues",
+    params(Asked),
+    responses((status = OK, description = "A page of queues", body = Page<View>)),
+)]
+pub(super) async fn list(
+    State(ingress): State<Ingress>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Page<View>>, Problem> {
+    let limit = pages::limit(asked.limit)?;
+    let place = |cursor: &str| QUEUES.iter().position(|name| *name == cursor);
+    let before = pages::cursor(asked.cursor.as_deref(), place)?;
+    let most = usize::try_from(limit).unwrap_or(usize::MAX) + 1;
+    let mut views = Vec::with_capacity(QUEUES.len());
+    let names = QUEUES.into_iter().skip(before.map_or(0, |place| place + 1));
+    for name in names.take(most) {
+        views.push(view(&ingress, name).await?);
+    }
+    Ok(Json(Page::new(views, limit, |view| view.name.to_owned())))
+}
+
+/// Stops working on a queue: jobs are still accepted, and wait.
+///
+/// One that is paused already stays so.
+#[utoipa::path(
+    post,
+    path = "/queues/{name}/pause",
+    operation_id = "pause_queue",
+    tag = "queues",
+    params(("name" = String, Path, description = "The queue's name, for instance `notify`")),
+    request_body = Option<By>,
+    responses((status = OK, description = "The queue as it is now", body = View)),
+)]
 pub(super) async fn pause(
     State(ingress): State<Ingress>,
     Path(name): Path<String>,
@@ -80,6 +127,18 @@ pub(super) async fn pause(
     set_paused(&ingress, &name, true, caller, body).await
 }
 
+/// Works on a queue again.
+///
+/// One that is not paused stays so.
+#[utoipa::path(
+    post,
+    path = "/queues/{name}/resume",
+    operation_id = "resume_queue",
+    tag = "queues",
+    params(("name" = String, Path, description = "The queue's name, for instance `notify`")),
+    request_body = Option<By>,
+    responses((status = OK, description = "The queue as it is now", body = View)),
+)]
 pub(super) async fn resume(
     State(ingress): State<Ingress>,
     Path(name): Path<String>,
@@ -104,7 +163,7 @@ async fn set_paused(
         ))
     })?;
     let By { operator } = body::json(body).await?;
-    actor.operator = operator.filter(|operator| !operator.is_empty());
+    actor.operator = operator.and_then(Words::said);
     let context = &ingress.context;
     let deed = audit::Deed {
         action: if paused { PAUSE } else { RESUME },

@@ -5,37 +5,57 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::auth::Caller;
 use super::incidents::{parse, unknown};
-use super::{Ingress, Problem, body};
-use crate::jobs::{RecordRepair, derived_id};
+use super::words::Words;
+use super::{Ingress, Problem, body, once};
+use crate::jobs::RecordRepair;
 use crate::queue::Push;
 use crate::store::audit::{self, Deed};
 use crate::store::incidents::find;
 use crate::trail;
 
-/// Bytes of a text in a repair.
-const TEXT_BYTES: usize = 4096;
-
 /// A repair as it is reported.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Report {
-    action: String,
+#[schema(as = RepairReport)]
+pub(super) struct Report {
+    /// What was done, for instance `restart_pod`.
+    #[schema(value_type = String, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
+    action: Words,
+    /// Whether it helped.
     success: bool,
-    operator: Option<String>,
-    note: Option<String>,
+    /// Who did it.
+    operator: Option<Words>,
+    /// What else there is to say.
+    note: Option<Words>,
+    /// How long it took, in milliseconds.
+    #[schema(minimum = 0)]
     duration_ms: Option<i64>,
 }
 
-/// The job that will record it.
-#[derive(Debug, Serialize)]
+/// A job that was pushed.
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Queued {
-    job: Uuid,
+    /// Its id.
+    pub(super) job: Uuid,
 }
 
+/// Records what was tried on an incident, and whether it helped.
+///
+/// It is recorded by a job: the answer has its id, which is that of the repair, too.
+#[utoipa::path(
+    post,
+    path = "/incidents/{id}/repairs",
+    operation_id = "record_repair",
+    tag = "incidents",
+    params(("id" = Uuid, Path, description = "The incident's id")),
+    request_body = Report,
+    responses((status = ACCEPTED, description = "The job that records it", body = Queued)),
+)]
 pub(super) async fn record(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
@@ -47,18 +67,14 @@ pub(super) async fn record(
     check(&report)?;
     let (context, id) = (&ingress.context, parse(&id)?);
     find(context.db.read(), id).await?.ok_or_else(unknown)?;
-    let job = headers
-        .get("idempotency-key")
-        .map_or_else(Uuid::now_v7, |key| {
-            let key = String::from_utf8_lossy(key.as_bytes());
-            derived_id(&["repair", &id.to_string(), &key])
-        });
+    let job = once::job(&headers, &["repair", &id.to_string()])?;
+    let job = job.unwrap_or_else(Uuid::now_v7);
     let repair = RecordRepair {
         incident: id,
-        action: report.action,
+        action: report.action.into(),
         success: report.success,
-        operator: report.operator,
-        note: report.note,
+        operator: report.operator.and_then(Words::said),
+        note: report.note.and_then(Words::said),
         duration_ms: report.duration_ms,
         at: context.clock.now(),
     };
@@ -80,19 +96,11 @@ pub(super) async fn record(
 }
 
 fn check(report: &Report) -> Result<(), Problem> {
-    if report.action.trim().is_empty() {
+    if String::from(report.action.clone()).trim().is_empty() {
         return Err(Problem::bad_request("action must not be empty"));
     }
-    let texts = [
-        Some(&report.action),
-        report.operator.as_ref(),
-        report.note.as_ref(),
-    ];
-    for text in texts.into_iter().flatten() {
-        if text.len() > TEXT_BYTES || text.contains('\0') {
-            let detail = format!("a text must be at most {TEXT_BYTES} bytes, without NUL");
-            return Err(Problem::bad_request(detail));
-        }
+    if report.duration_ms.is_some_and(|took| took < 0) {
+        return Err(Problem::bad_request("duration_ms must not be negative"));
     }
     Ok(())
 }

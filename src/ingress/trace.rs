@@ -3,13 +3,15 @@
 use std::collections::{BTreeSet, HashMap};
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use sea_orm::ActiveEnum as _;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::incidents::View as Incident;
+use super::query::Query;
+use super::words::Words;
 use super::{Ingress, Problem};
 use crate::context::Context;
 use crate::domain::aggregation::Unit;
@@ -28,8 +30,9 @@ const LOOKED_AT: usize = 1000;
 const LONGEST: usize = 256;
 
 /// By what something was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = FoundBy)]
 enum By {
     Fingerprint,
     Incident,
@@ -37,19 +40,28 @@ enum By {
 }
 
 /// Everything that is known.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Trace {
+    /// What was asked for.
     fingerprint: String,
+    /// What that is.
     found_by: By,
+    /// Its firings, the newest 50.
     occurrences: Vec<Occurrence>,
+    /// Their incidents.
     incidents: Vec<Incident>,
+    /// What was told about these.
     messages: Vec<Message>,
+    /// What was tried on these, the newest 50.
     repairs: Vec<Repair>,
+    /// Queued jobs that carry it.
     jobs: Vec<QueuedJob>,
+    /// Dead letters that carry it.
     dead_letters: Vec<Letter>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TracedOccurrence)]
 struct Occurrence {
     #[serde(flatten)]
     row: occurrences::Model,
@@ -57,7 +69,8 @@ struct Occurrence {
     counted: i64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TracedMessage)]
 struct Message {
     id: Uuid,
     incident_id: Uuid,
@@ -86,7 +99,8 @@ impl From<notifications::Model> for Message {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TracedRepair)]
 struct Repair {
     id: Uuid,
     incident_id: Uuid,
@@ -112,7 +126,8 @@ impl From<repairs::Model> for Repair {
 }
 
 /// A job that is queued.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TracedJob)]
 struct QueuedJob {
     id: Uuid,
     queue: &'static str,
@@ -122,7 +137,8 @@ struct QueuedJob {
     failed: Vec<FailedAttempt>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TracedDeadLetter)]
 struct Letter {
     id: Uuid,
     queue: String,
@@ -148,18 +164,32 @@ impl From<dead_letters::Model> for Letter {
 }
 
 /// Which source's fingerprint it is; that of any if none is named.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Asked {
-    source: Option<String>,
+    /// Whose fingerprint it is, for instance `alertmanager`; of any source, if none is named.
+    source: Option<Words>,
 }
 
+/// Tells what became of an alert: its firings, whether they counted, and what followed from them.
+///
+/// By the fingerprint that its source gave it; an incident's id and an anomaly's key are taken, too. Jobs
+/// and dead letters are looked for among the newest 5,000 of a queue.
+#[utoipa::path(
+    get,
+    path = "/trace/{name}",
+    operation_id = "trace",
+    tag = "trace",
+    params(("name" = String, Path, description = "A fingerprint, an incident's id or an anomaly's key"), Asked),
+    responses((status = OK, description = "What is known", body = Trace)),
+)]
 pub(super) async fn show(
     State(ingress): State<Ingress>,
     Path(name): Path<String>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    Query(Asked { source }): Query<Asked>,
 ) -> Result<Json<Trace>, Problem> {
-    let Query(Asked { source }) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let source = source.map(String::from);
     let unknown = || Problem::not_found("no alert, incident or anomaly of that name is known");
     if name.is_empty() || name.len() > LONGEST || name.contains('\0') {
         return Err(unknown());

@@ -6,7 +6,13 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::routing::post;
 use serde::Serialize;
+use utoipa::openapi::path::{HttpMethod, Paths};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::{ContentBuilder, RefOr, Required};
+use utoipa::{PartialSchema as _, Path as _, ToSchema};
+use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::{Ingress, Problem, body};
 use crate::jobs::{Content, IngestAlert};
@@ -19,8 +25,9 @@ use crate::trail;
 const PUSH: Duration = Duration::from_secs(8);
 
 /// What became of a request.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Taken {
+    /// Always `ok`.
     status: &'static str,
     /// Alerts in the body.
     processed: usize,
@@ -30,6 +37,39 @@ pub(super) struct Taken {
     rejected: usize,
 }
 
+/// The route of a source, and its description.
+pub(super) fn route(source: Source) -> UtoipaMethodRouter<Ingress> {
+    let mut schemas = vec![(Taken::name().into_owned(), Taken::schema())];
+    Taken::schemas(&mut schemas);
+    let mut operation = __path_take::operation();
+    operation.operation_id = Some(format!("send_{}", source.name));
+    operation.tags = Some(vec!["webhooks".to_owned()]);
+    operation.summary = Some(format!("Takes what {} sends.", source.sender));
+    let content = ContentBuilder::new()
+        .schema(Some((source.schema)()))
+        .example(serde_json::from_str(source.example).ok())
+        .build();
+    let body = RequestBodyBuilder::new()
+        .content("application/json", content)
+        .required(Some(Required::True))
+        .build();
+    operation.request_body = Some(RefOr::T(body));
+    let mut paths = Paths::new();
+    let path = format!("/{}", source.name);
+    paths.add_path_operation(path, vec![HttpMethod::Post], operation);
+    let take = move |state, body| take(source, state, body);
+    (schemas, paths, post(take))
+}
+
+/// Takes alerts.
+///
+/// It is answered once every alert is stored. An alert that cannot be used is kept as a dead letter, with
+/// the reason, and does not harm the others of its request.
+#[utoipa::path(
+    post,
+    path = "/",
+    responses((status = OK, description = "Every alert is stored", body = Taken)),
+)]
 pub(super) async fn take(
     source: Source,
     State(ingress): State<Ingress>,

@@ -17,6 +17,8 @@ pub(super) enum Section {
     Queues,
     DeadLetters,
     System,
+    /// Not in the navigation: at the foot of every page.
+    Api,
 }
 
 /// What a page is, beside its content.
@@ -51,7 +53,7 @@ pub(super) fn page(visit: &Visit, frame: &Frame<'_>, content: &Markup) -> Markup
                     @if let Some(done) = visit.done { p.done role="status" { "✓ " (done) } }
                     (content)
                 }
-                (foot(visit))
+                (foot(visit, frame.section))
             }
         }
     }
@@ -104,7 +106,7 @@ fn sections(visit: &Visit, here: Section) -> Markup {
     }
 }
 
-fn foot(visit: &Visit) -> Markup {
+fn foot(visit: &Visit, here: Section) -> Markup {
     let text = visit.text();
     let role = match (visit.signed_in, visit.session.role) {
         (false, _) => text.role_anyone,
@@ -120,6 +122,7 @@ fn foot(visit: &Visit) -> Markup {
                 }
                 (role) " · " (words::moment(visit.now)) " UTC"
             }
+            p { a href="/api" aria-current=[(here == Section::Api).then_some("page")] { (text.api) } }
             p.keys { button.plain #keys hidden aria-pressed="true" { (text.keys) } " " (text.keys_list) }
             form.inline method="post" action="/language" {
                 input type="hidden" name="to" value=(visit.address);

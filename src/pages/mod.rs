@@ -5,6 +5,7 @@
 
 mod anomalies;
 mod anomaly;
+mod api;
 mod assets;
 mod cached;
 mod charts;
@@ -91,6 +92,7 @@ pub(crate) fn router(
         .route("/dead-letters/{id}", get(dead_letters::one))
         .route("/dead-letters/{id}/{deed}", post(dead_letters::decide))
         .route("/system", get(system::page))
+        .route("/api", get(api::page))
         .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/language", post(sign_in::language))

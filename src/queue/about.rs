@@ -8,8 +8,9 @@ use crate::time::Timestamp;
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What a consumer says of itself with every heartbeat. What another version leaves out is empty.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
+#[schema(as = AboutWorker)]
 pub struct About {
     /// The computer, or container, that it runs on.
     pub host: String,
@@ -48,7 +49,8 @@ impl About {
 }
 
 /// A consumer, as a queue's store knows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = Worker)]
 pub struct Known {
     /// Its name, which no other start has.
     pub name: String,

@@ -46,7 +46,7 @@ pub struct NewJob {
 }
 
 /// One attempt that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct FailedAttempt {
     /// When, by the clock of the process that tried.
     pub at: Timestamp,
@@ -146,7 +146,7 @@ pub enum Answer {
 }
 
 /// A queue in figures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Depth {
     /// Jobs that could run now.
     pub ready: u64,
@@ -169,8 +169,9 @@ pub struct Depth {
 }
 
 /// Where a queued job stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = JobState)]
 pub enum Stand {
     /// It could run now.
     Ready,

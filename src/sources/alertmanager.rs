@@ -9,6 +9,7 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
 
 use super::bounded::{Text, Texts, bounded, bounded_map};
 use super::{Refused, Source, Translated};
@@ -20,8 +21,44 @@ use crate::time::Timestamp;
 /// `POST /api/v1/alertmanager`
 pub const SOURCE: Source = Source {
     name: "alertmanager",
+    sender: "Prometheus' Alertmanager",
+    schema,
+    example: EXAMPLE,
     translate,
 };
+
+/// Recorded from Alertmanager 0.25: one alert fires, one is over.
+const EXAMPLE: &str = r#"{"receiver":"hook","status":"firing","alerts":[
+    {"status":"firing","labels":{"alertname":"KubePodCrashLooping","container":"api",
+     "job":"kube-state-metrics","namespace":"prod","pod":"api-6c9f7d-x2x",
+     "reason":"CrashLoopBackOff","severity":"critical"},
+     "annotations":{"summary":"Pod is crash looping."},
+     "startsAt":"2026-11-22T21:28:29.102830926Z","endsAt":"0001-01-01T00:00:00Z",
+     "generatorURL":"http://prom:9090/graph?g0.expr=x","fingerprint":"d819c8248226542f"},
+    {"status":"resolved","labels":{"alertname":"KubePodCrashLooping","namespace":"prod"},
+     "annotations":{},"startsAt":"2026-11-22T21:28:29.102830926Z",
+     "endsAt":"2026-11-22T21:28:43Z","generatorURL":"","fingerprint":"9b565c6925ccef0c"}],
+    "groupLabels":{"alertname":"KubePodCrashLooping"},"version":"4",
+    "groupKey":"{}:{alertname=\"KubePodCrashLooping\"}","truncatedAlerts":0}"#;
+
+fn schema() -> Schema {
+    let alert = ObjectBuilder::new()
+        .schema_type(SchemaType::AnyValue)
+        .description(Some(
+            "An object with `labels`, of which one is `alertname`; and `status`, `annotations`, `startsAt`, \
+             `endsAt`, `generatorURL` and `fingerprint`, as far as they are known. What is none is rejected \
+             alone.",
+        ));
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::Object))
+        .property("alerts", ArrayBuilder::new().items(alert))
+        .required("alerts")
+        .description(Some(
+            "What a webhook of version 4 sends; of other versions, too, as far as it has `alerts`. Whatever \
+             else stands beside them is passed over, except for `truncatedAlerts`, which is counted.",
+        ))
+        .into()
+}
 
 /// The longest fingerprint that is kept as it is, in bytes; a longer one is hashed.
 const FINGERPRINT_BYTES: usize = 128;
@@ -148,20 +185,6 @@ fn fingerprint(sent: String, labels: &Labels) -> String {
 mod tests {
     use super::*;
 
-    /// Recorded from Alertmanager 0.25: one alert fires, one is over.
-    const SAMPLE: &str = r#"{"receiver":"hook","status":"firing","alerts":[
-        {"status":"firing","labels":{"alertname":"KubePodCrashLooping","container":"api",
-         "job":"kube-state-metrics","namespace":"prod","pod":"api-6c9f7d-x2x",
-         "reason":"CrashLoopBackOff","severity":"critical"},
-         "annotations":{"summary":"Pod is crash looping."},
-         "startsAt":"2026-11-22T21:28:29.102830926Z","endsAt":"0001-01-01T00:00:00Z",
-         "generatorURL":"http://prom:9090/graph?g0.expr=x","fingerprint":"d819c8248226542f"},
-        {"status":"resolved","labels":{"alertname":"KubePodCrashLooping","namespace":"prod"},
-         "annotations":{},"startsAt":"2026-11-22T21:28:29.102830926Z",
-         "endsAt":"2026-11-22T21:28:43Z","generatorURL":"","fingerprint":"9b565c6925ccef0c"}],
-        "groupLabels":{"alertname":"KubePodCrashLooping"},"version":"4",
-        "groupKey":"{}:{alertname=\"KubePodCrashLooping\"}","truncatedAlerts":0}"#;
-
     fn translated(body: &str) -> Result<Translated, Refused> {
         translate(body.as_bytes(), &Limits::default())
     }
@@ -180,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_recorded_delivery_becomes_two_alerts() {
-        let translated = translated(SAMPLE).unwrap();
+        let translated = translated(EXAMPLE).unwrap();
         assert_eq!(translated.truncated, 0);
         let [Content::Alert(firing), Content::Alert(resolved)] = &translated.alerts[..] else {
             panic!("{translated:?}");

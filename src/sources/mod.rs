@@ -4,6 +4,8 @@
 pub mod alertmanager;
 mod bounded;
 
+use utoipa::openapi::schema::Schema;
+
 use crate::config::Limits;
 use crate::jobs::Content;
 
@@ -12,6 +14,13 @@ use crate::jobs::Content;
 pub struct Source {
     /// Its name: `POST /api/v1/{name}`.
     pub name: &'static str,
+    /// What sends it, as people call it.
+    pub sender: &'static str,
+    /// What a body must be, for the API's description: nothing in it that [`Source::translate`] takes all the
+    /// same may be ruled out.
+    pub schema: fn() -> Schema,
+    /// A body as it was recorded.
+    pub example: &'static str,
     /// Translates a body.
     pub translate: fn(&[u8], &Limits) -> Result<Translated, Refused>,
 }

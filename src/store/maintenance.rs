@@ -129,6 +129,13 @@ pub const DEAD_LETTERS: Prune = Prune {
           ORDER BY died_at, id LIMIT $2)",
 };
 
+/// Answers that are not remembered any more.
+pub const REQUESTS: Prune = Prune {
+    what: "remembered answers",
+    sql: "DELETE FROM requests WHERE id IN (SELECT id FROM requests \
+          WHERE at < $1 ORDER BY at LIMIT $2)",
+};
+
 /// What grows and nothing is counted by.
 pub const REST: [Prune; 4] = [
     Prune {

@@ -23,6 +23,7 @@ pub mod notifications;
 pub mod occurrences;
 pub mod offenders;
 pub mod repairs;
+pub mod requests;
 pub mod retention;
 pub mod rows;
 pub mod standing;

@@ -13,6 +13,7 @@ pub static EN: Text = Text {
     queues: "Queues",
     dead_letters: "Dead letters",
     system: "System",
+    api: "API",
     sign_out: "Sign out",
     signed_in_as: "Signed in: {name}",
     role_read: "read only",

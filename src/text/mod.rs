@@ -42,6 +42,7 @@ texts! {
     queues
     dead_letters
     system
+    api
     sign_out
     signed_in_as
     role_read

@@ -13,6 +13,7 @@ pub static ZH_TW: Text = Text {
     queues: "佇列",
     dead_letters: "死信",
     system: "系統",
+    api: "API",
     sign_out: "登出",
     signed_in_as: "已登入：{name}",
     role_read: "唯讀",

@@ -10,8 +10,21 @@ use crate::domain::frequency::{COUNTED_AT_MOST, Counts, FrequencyStats, Window};
 use crate::store::verify::{Figures, IncidentFigures};
 
 /// Which figure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = Figure)]
 pub enum What {
     /// How often an anomaly was counted in all.
     Total,
@@ -57,7 +70,7 @@ impl What {
 }
 
 /// A figure that is not what the rows say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Drift {
     /// Which figure.
     pub what: What,
@@ -68,8 +81,10 @@ pub struct Drift {
     /// Of which of its incidents, if it is one's.
     pub incident: Option<Uuid>,
     /// What it says.
+    #[schema(value_type = Value)]
     pub stored: Json,
     /// What the rows say.
+    #[schema(value_type = Value)]
     pub expected: Json,
 }
 

@@ -33,6 +33,8 @@ mod history;
 mod inputs;
 mod lists;
 mod metrics;
+mod once;
+mod openapi;
 mod pages;
 mod people;
 mod queues;

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
-    AuditArgs, BenchArgs, DeadArgs, HealthArgs, IncidentsArgs, QueuesArgs, RecountArgs, Remote,
-    RepairArgs, SimulateArgs, TraceArgs,
+    AnomaliesArgs, AuditArgs, BenchArgs, DeadArgs, HealthArgs, IncidentsArgs, QueuesArgs,
+    RecountArgs, Remote, RepairArgs, SimulateArgs, TraceArgs,
 };
 
 mod admin;
 mod logging;
+mod reference;
 mod run;
 mod stop;
 
@@ -42,8 +43,10 @@ enum Command {
     /// Apply, take back or list the changes of the database's schema.
     #[command(subcommand)]
     Migrate(admin::Migrate),
-    /// List incidents, or show one.
+    /// List incidents; show, acknowledge and resolve one.
     Incidents(At<IncidentsArgs>),
+    /// List anomalies; show one, and say that it was fixed for good.
+    Anomalies(At<AnomaliesArgs>),
     /// Record what was tried on an incident.
     Repair(At<RepairArgs>),
     /// Look at jobs that could not be done; replay, edit or discard them.
@@ -65,6 +68,12 @@ enum Command {
     /// Show or check the settings.
     #[command(subcommand)]
     Config(admin::Settings),
+    /// Print the description of the API (OpenAPI 3.1).
+    Openapi,
+    /// Print what a shell reads to complete these commands.
+    Completions(reference::CompletionsArgs),
+    /// Print the manual, or write its pages.
+    Man(reference::ManArgs),
 }
 
 /// A command, and the instance that it talks to.
@@ -105,6 +114,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate(what) => admin::migrate(&config()?, what).await,
         Command::Config(what) => admin::settings(&config()?, &what),
         Command::Incidents(at) => at.args.run(&at.remote).await,
+        Command::Anomalies(at) => at.args.run(&at.remote).await,
         Command::Repair(at) => at.args.run(&at.remote).await,
         Command::Dead(at) => at.args.run(&at.remote).await,
         Command::Queues(at) => at.args.run(&at.remote).await,
@@ -114,6 +124,9 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Simulate(at) => at.args.run(&at.remote).await,
         Command::Health(args) => args.run(config).await,
         Command::Bench(args) => args.run().await,
+        Command::Openapi => reference::openapi(),
+        Command::Completions(args) => reference::completions(Cli::command(), &args),
+        Command::Man(args) => reference::manual(Cli::command(), &args),
     }
 }
 

@@ -16,7 +16,8 @@ use tocsin::queue::Push;
 use tocsin::queue::consumer::Held;
 use tocsin::queue::replay::{self, Unpushed};
 use tocsin::store::audit::Actor;
-use tocsin::store::maintenance::{self, DEAD_LETTERS, REST};
+use tocsin::store::maintenance::{self, DEAD_LETTERS, REQUESTS, REST};
+use tocsin::store::requests::REMEMBERED;
 use tocsin::store::{anomalies, dead_letters, incidents, notifications, retention};
 use tocsin::time::Timestamp;
 use tocsin::verify;
@@ -196,6 +197,11 @@ pub async fn prune(context: &Context) -> Result<(), JobError> {
     let died = now.before(kept.dead_letters.0);
     steps(DEAD_LETTERS.what, || {
         maintenance::prune(db.write(), DEAD_LETTERS, died, PRUNE.0)
+    })
+    .await?;
+    let answered = now.before(REMEMBERED);
+    steps(REQUESTS.what, || {
+        maintenance::prune(db.write(), REQUESTS, answered, PRUNE.0)
     })
     .await?;
     for what in REST {

@@ -1,40 +1,71 @@
 //! Which dead letters are asked for.
 
-use axum::extract::Query;
-use axum::extract::rejection::QueryRejection;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::super::Problem;
 use super::super::pages;
+use super::super::words::Words;
 use crate::config::Span;
 use crate::jobs::QUEUES;
 use crate::store::dead_letters::{DEAD, Filter, Position, STATES};
 use crate::time::Timestamp;
 
 /// What a list can be asked for. Ages are since a letter's death.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::ingress) struct Asked {
+    /// In this state.
+    #[param(pattern = "^(dead|replayed|discarded|all)$", default = "dead")]
     state: Option<String>,
+    /// Of this queue.
+    #[param(pattern = "^(ingest|tier|notify|repair|recount)$")]
     queue: Option<String>,
-    reason: Option<String>,
-    q: Option<String>,
+    /// With this text in the reason, in whatever case.
+    reason: Option<Words>,
+    /// With this text in payload or reason, in whatever case.
+    q: Option<Words>,
+    /// Died longer ago than this, for instance `7d`.
+    #[param(value_type = Option<String>, pattern = "^[0-9]{1,6}(ms|s|m|h|d|w)$")]
     older_than: Option<Span>,
+    /// Died within this, for instance `1h`.
     #[serde(alias = "since")]
+    #[param(value_type = Option<String>, pattern = "^[0-9]{1,6}(ms|s|m|h|d|w)$")]
     younger_than: Option<Span>,
+    /// Where the page begins: `next_cursor` of the one before it.
+    #[param(pattern = "^([0-9]{1,15}\\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
     cursor: Option<String>,
+    /// Entries of the page, at most.
+    #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u64>,
 }
 
-/// What axum makes of a query string.
-pub(in crate::ingress) type Asking = Result<Query<Asked>, QueryRejection>;
+/// What an export can be asked for: it has no pages.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::ingress) struct Exported {
+    /// In this state.
+    #[param(pattern = "^(dead|replayed|discarded|all)$", default = "dead")]
+    state: Option<String>,
+    /// Of this queue.
+    #[param(pattern = "^(ingest|tier|notify|repair|recount)$")]
+    queue: Option<String>,
+    /// With this text in the reason, in whatever case.
+    reason: Option<Words>,
+    /// With this text in payload or reason, in whatever case.
+    q: Option<Words>,
+    /// Died longer ago than this, for instance `7d`.
+    #[param(value_type = Option<String>, pattern = "^[0-9]{1,6}(ms|s|m|h|d|w)$")]
+    older_than: Option<Span>,
+    /// Died within this, for instance `1h`.
+    #[serde(alias = "since")]
+    #[param(value_type = Option<String>, pattern = "^[0-9]{1,6}(ms|s|m|h|d|w)$")]
+    younger_than: Option<Span>,
+}
 
 impl Asked {
-    pub(super) fn of(asking: Asking) -> Result<Self, Problem> {
-        let Query(asked) = asking.map_err(|error| Problem::bad_request(error.body_text()))?;
-        Ok(asked)
-    }
-
     pub(super) fn limit(&self) -> Result<u64, Problem> {
         pages::limit(self.limit)
     }
@@ -46,21 +77,7 @@ impl Asked {
         })
     }
 
-    /// An export has no pages.
-    pub(super) fn is_whole(&self) -> Result<(), Problem> {
-        if self.limit.is_some() || self.cursor.is_some() {
-            let detail = "an export is all there is: it takes neither limit nor cursor";
-            return Err(Problem::bad_request(detail));
-        }
-        Ok(())
-    }
-
     pub(super) fn filter(self, now: Timestamp) -> Result<Filter, Problem> {
-        let state = match self.state.as_deref() {
-            None => Some(DEAD),
-            Some("all") => None,
-            Some(state) => Some(known("state", state, &STATES)?),
-        };
         let which = Which {
             queue: self.queue,
             reason: self.reason,
@@ -68,10 +85,20 @@ impl Asked {
             older_than: self.older_than,
             younger_than: self.younger_than,
         };
-        Ok(Filter {
-            state: state.map(str::to_owned),
-            ..which.filter(now)?
-        })
+        which.in_state(self.state.as_deref(), now)
+    }
+}
+
+impl Exported {
+    pub(super) fn filter(self, now: Timestamp) -> Result<Filter, Problem> {
+        let which = Which {
+            queue: self.queue,
+            reason: self.reason,
+            q: self.q,
+            older_than: self.older_than,
+            younger_than: self.younger_than,
+        };
+        which.in_state(self.state.as_deref(), now)
     }
 }
 
@@ -79,13 +106,26 @@ impl Asked {
 #[derive(Debug, Default)]
 pub(super) struct Which {
     pub(super) queue: Option<String>,
-    pub(super) reason: Option<String>,
-    pub(super) q: Option<String>,
+    pub(super) reason: Option<Words>,
+    pub(super) q: Option<Words>,
     pub(super) older_than: Option<Span>,
     pub(super) younger_than: Option<Span>,
 }
 
 impl Which {
+    /// The letters in a state; in that of the dead, if none is said.
+    fn in_state(self, state: Option<&str>, now: Timestamp) -> Result<Filter, Problem> {
+        let state = match state {
+            None => Some(DEAD),
+            Some("all") => None,
+            Some(state) => Some(known("state", state, &STATES)?),
+        };
+        Ok(Filter {
+            state: state.map(str::to_owned),
+            ..self.filter(now)?
+        })
+    }
+
     /// The letters as of `now`, in whatever state.
     pub(super) fn filter(self, now: Timestamp) -> Result<Filter, Problem> {
         if let Some(queue) = &self.queue {
@@ -94,8 +134,8 @@ impl Which {
         Ok(Filter {
             state: None,
             queue: self.queue,
-            reason: text("reason", self.reason)?,
-            text: text("q", self.q)?,
+            reason: self.reason.and_then(Words::said),
+            text: self.q.and_then(Words::said),
             since: self.younger_than.map(|age| now.before(age.0)),
             until: self.older_than.map(|age| now.before(age.0)),
             as_of: None,
@@ -109,14 +149,4 @@ fn known<'a>(what: &str, name: &str, all: &[&'a str]) -> Result<&'a str, Problem
         let all = all.join(", ");
         Problem::bad_request(format!("there is no {what} {name:?}; there are {all}"))
     })
-}
-
-/// A text to look for; an empty one is none.
-fn text(name: &str, text: Option<String>) -> Result<Option<String>, Problem> {
-    match text.filter(|text| !text.is_empty()) {
-        Some(text) if text.contains('\0') => {
-            Err(Problem::bad_request(format!("{name} must be without NUL")))
-        }
-        text => Ok(text),
-    }
 }

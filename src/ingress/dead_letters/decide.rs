@@ -9,8 +9,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::super::auth::Caller;
+use super::super::incidents::By;
+use super::super::words::Words;
 use super::super::{Ingress, Problem, body};
 use super::{View, find, parse};
 use crate::context::Context;
@@ -23,16 +26,39 @@ use crate::store::dead_letters::{self, DISCARDED, Decision, Edit, REPLAYED, as_t
 use crate::store::maintenance;
 
 /// A replay as it is asked for.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Replay {
-    /// The payload that takes the place of the letter's own.
+pub(in crate::ingress) struct Replay {
+    /// The payload that takes the place of the letter's own: a job of its queue.
+    #[schema(value_type = Option<Value>)]
     payload: Option<Box<RawValue>>,
-    operator: Option<String>,
-    /// The letter's `replay` as it was looked at.
+    /// Who it is, by their own account: for the audit.
+    operator: Option<Words>,
+    /// The letter's `replay` as it was looked at: one that died once more since is not replayed.
+    #[schema(minimum = 0, maximum = 2147483647)]
     replay: Option<i32>,
 }
 
+/// Replays a dead letter: runs its job again, under its own id.
+///
+/// One that was replayed already stays so, and `changed` is false. An alert that was counted counts
+/// nothing twice.
+#[utoipa::path(
+    post,
+    path = "/dead-letters/{id}/replay",
+    operation_id = "replay_dead_letter",
+    tag = "dead letters",
+    params(("id" = Uuid, Path, description = "The letter's id")),
+    request_body = Option<Replay>,
+    responses(
+        (status = OK, description = "The letter as it is now", body = View),
+        (
+            status = CONFLICT,
+            description = "It was discarded, died once more since it was looked at, was replayed with \
+                           another payload, or cannot be pushed with the one that it has",
+        ),
+    ),
+)]
 pub(in crate::ingress) async fn replay(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
@@ -41,7 +67,7 @@ pub(in crate::ingress) async fn replay(
 ) -> Result<Json<View>, Problem> {
     let (context, id) = (&ingress.context, parse(&id)?);
     let asked: Replay = body::json_within(body, context.config.limits.body).await?;
-    actor.operator = asked.operator;
+    actor.operator = asked.operator.and_then(Words::said);
     let before = find(context, id).await?;
     let payload = asked.payload.map(|json| json.get().as_bytes().to_vec());
     // What is edited is the letter that was just read.
@@ -73,13 +99,21 @@ pub(in crate::ingress) async fn replay(
     }
 }
 
-/// Who discards it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct By {
-    operator: Option<String>,
-}
-
+/// Discards a dead letter: its job will not be done.
+///
+/// One that was discarded already stays so, and `changed` is false.
+#[utoipa::path(
+    delete,
+    path = "/dead-letters/{id}",
+    operation_id = "discard_dead_letter",
+    tag = "dead letters",
+    params(("id" = Uuid, Path, description = "The letter's id")),
+    request_body = Option<By>,
+    responses(
+        (status = OK, description = "The letter as it is now", body = View),
+        (status = CONFLICT, description = "It was replayed"),
+    ),
+)]
 pub(in crate::ingress) async fn discard(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
@@ -88,7 +122,7 @@ pub(in crate::ingress) async fn discard(
 ) -> Result<Json<View>, Problem> {
     let (context, id) = (&ingress.context, parse(&id)?);
     let By { operator } = body::json(body).await?;
-    actor.operator = operator;
+    actor.operator = operator.and_then(Words::said);
     let before = find(context, id).await?;
     let done = decide(context, &before, Decision::Discard, Edit::default(), &actor).await?;
     if let Some(letter) = done {

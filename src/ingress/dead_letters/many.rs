@@ -8,9 +8,11 @@ use axum::body::Body;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::super::auth::Caller;
+use super::super::words::Words;
 use super::super::{Ingress, Problem, body};
 use super::asked::Which;
 use super::decide::{count, name, push};
@@ -30,18 +32,28 @@ const AT_ONCE: (u64, u64) = (500, 10_000);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Which letters, and what else there is to say.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Asked {
+#[schema(as = Letters)]
+pub(in crate::ingress) struct Asked {
+    /// Of this queue.
+    #[schema(pattern = "^(ingest|tier|notify|repair|recount)$")]
     queue: Option<String>,
-    reason: Option<String>,
-    q: Option<String>,
+    /// With this text in the reason, in whatever case.
+    reason: Option<Words>,
+    /// With this text in payload or reason, in whatever case.
+    q: Option<Words>,
+    /// Died longer ago than this, for instance `7d`.
+    #[schema(value_type = Option<String>, pattern = "^[0-9]{1,6}(ms|s|m|h|d|w)$")]
     older_than: Option<Span>,
+    /// Died within this, for instance `1h`.
     #[serde(alias = "since")]
+    #[schema(value_type = Option<String>, pattern = "^[0-9]{1,6}(ms|s|m|h|d|w)$")]
     younger_than: Option<Span>,
     /// Every letter, if nothing else says which.
     all: bool,
-    operator: Option<String>,
+    /// Who it is, by their own account: for the audit.
+    operator: Option<Words>,
     /// A letter that was decided on since is left alone, though it died once more.
     as_of: Option<Timestamp>,
     /// Only say how many there are.
@@ -49,7 +61,8 @@ struct Asked {
 }
 
 /// What came of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Decided)]
 pub(in crate::ingress) struct Done {
     /// Letters that the filter finds, where nothing is to be done yet.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,9 +75,23 @@ pub(in crate::ingress) struct Done {
     owed: u64,
     /// Whether there may be more. The same request again, with `as_of`, goes on.
     more: bool,
+    /// Letters that were decided on since then are left alone.
     as_of: Timestamp,
 }
 
+/// Replays all dead letters that match, up to 10,000 in one request.
+///
+/// Which ones has to be said: by queue, reason, text or age, or with `all`. If there may be more, `more` is
+/// true, and the same request with the answer's `as_of` goes on; a letter that died once more meanwhile is
+/// left alone.
+#[utoipa::path(
+    post,
+    path = "/dead-letters/replay",
+    operation_id = "replay_dead_letters",
+    tag = "dead letters",
+    request_body = Asked,
+    responses((status = OK, description = "How many were replayed", body = Done)),
+)]
 pub(in crate::ingress) async fn replay_many(
     State(ingress): State<Ingress>,
     caller: Caller,
@@ -73,6 +100,17 @@ pub(in crate::ingress) async fn replay_many(
     decide_many(&ingress.context, Decision::Replay, caller, body).await
 }
 
+/// Discards all dead letters that match, up to 10,000 in one request.
+///
+/// Which ones is said as for a replay.
+#[utoipa::path(
+    post,
+    path = "/dead-letters/discard",
+    operation_id = "discard_dead_letters",
+    tag = "dead letters",
+    request_body = Asked,
+    responses((status = OK, description = "How many were discarded", body = Done)),
+)]
 pub(in crate::ingress) async fn discard_many(
     State(ingress): State<Ingress>,
     caller: Caller,
@@ -88,7 +126,7 @@ async fn decide_many(
     body: Body,
 ) -> Result<Json<Done>, Problem> {
     let asked: Asked = body::json(body).await?;
-    actor.operator.clone_from(&asked.operator);
+    actor.operator = asked.operator.clone().and_then(Words::said);
     let is_dry = asked.dry_run;
     let filter = asked.filter(now(context).await?)?;
     let mut done = Done {

@@ -5,21 +5,26 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::entity::dead_letters::Model;
 use crate::store::dead_letters::Summary;
 
 /// A letter with its payload and its failed attempts.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeadLetter)]
 pub(in crate::ingress) struct View {
     #[serde(flatten)]
     letter: Summary,
     /// The payload, if it is JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
     payload: Option<Box<RawValue>>,
     /// Else: what can be read of it, and its bytes.
     #[serde(flatten)]
     bytes: Option<Unreadable>,
+    /// Each failed attempt, oldest first.
+    #[schema(value_type = Vec<crate::queue::store::FailedAttempt>)]
     errors: Json,
     /// Whether this request did it, where it asked for something to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,9 +32,12 @@ pub(in crate::ingress) struct View {
 }
 
 /// Bytes that are no JSON.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UnreadablePayload)]
 pub(super) struct Unreadable {
+    /// The payload, as far as it is text.
     payload_text: String,
+    /// Its bytes.
     payload_base64: String,
 }
 

@@ -20,7 +20,8 @@ const BYTES: i64 = 4 << 20;
 pub type Position = (Timestamp, Uuid);
 
 /// A letter without what may be large.
-#[derive(Clone, Debug, FromQueryResult, Serialize)]
+#[derive(Clone, Debug, FromQueryResult, Serialize, utoipa::ToSchema)]
+#[schema(as = DeadLetterSummary)]
 pub struct Summary {
     /// The job's id.
     pub id: Uuid,

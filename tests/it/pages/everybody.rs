@@ -69,6 +69,7 @@ async fn everybody_can_use_every_page() {
             format!("/dead-letters/{}", dead.as_str().unwrap()),
         ),
         ("system", "/system".to_owned()),
+        ("api", "/api".to_owned()),
         ("not-found", format!("/incidents/{}", Uuid::now_v7())),
     ];
     // Every language in every theme; what a page is made of depends on neither, and colours on the
@@ -86,6 +87,10 @@ async fn everybody_can_use_every_page() {
         for (name, path) in &pages {
             let name = format!("{name}.{lang}.{theme}.{width}");
             browser.open(path).await;
+            // What is folded is judged, too.
+            browser
+                .script("document.querySelectorAll('.op').forEach((one) => { one.open = true; })")
+                .await;
             let found = browser.script("return document.documentElement.lang").await;
             assert_eq!(found, lang, "{name}");
             let wider = "return document.documentElement.scrollWidth - innerWidth";

@@ -7,7 +7,7 @@ use tocsin::time::Timestamp;
 use super::age;
 use super::client::{Client, Remote};
 use super::fields::{members, or_dash, text, time};
-use super::output::{print, print_json};
+use super::lists::{Again, List};
 use super::table::{self, Look, cell, dim};
 
 /// Detail and target give way.
@@ -31,6 +31,8 @@ pub struct AuditArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    again: Again,
 }
 
 impl AuditArgs {
@@ -47,17 +49,14 @@ impl AuditArgs {
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .collect();
-        let deeds = Client::new(remote)?
-            .list(&["audit"], &query, self.limit)
-            .await?;
-        if self.json {
-            return print_json(&deeds);
-        }
-        if deeds.is_empty() {
-            eprintln!("No deeds.");
-            return Ok(());
-        }
-        print(&render(&deeds, Timestamp::now(), Look::of_stdout()))?;
+        let list = List {
+            client: &Client::new(remote)?,
+            path: &["audit"],
+            query: &query,
+            limit: self.limit,
+            none: "No deeds.",
+        };
+        list.show(self.json, &self.again, render).await?;
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use self::decide::{Decision, Which};
 use self::filters::{Filters, State};
 use super::client::{Client, Remote};
+use super::lists::{Again, List};
 use super::output::{print, print_json, stream};
 use super::table::Look;
 
@@ -40,6 +41,8 @@ enum DeadCommand {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        again: Again,
     },
     /// Show one: its payload, and every attempt with its error
     Show {
@@ -103,7 +106,28 @@ impl DeadArgs {
                 state,
                 limit,
                 json,
-            } => list(&client, &filters, &state, limit, json).await,
+                again,
+            } => {
+                let query = [filters.query(), state.query()].concat();
+                let list = List {
+                    client: &client,
+                    path: &["dead-letters"],
+                    query: &query,
+                    limit,
+                    none: if query.is_empty() {
+                        "No dead letters."
+                    } else {
+                        "No dead letters match."
+                    },
+                };
+                let mixed = state.is_mixed();
+                let render = |items: &[_], now, look| list::render(items, now, mixed, look);
+                let shown = list.show(json, &again, render).await?;
+                if !json && shown > 0 && shown == limit {
+                    eprintln!("These are the newest {limit}; there may be more: --limit N");
+                }
+                Ok(())
+            }
             DeadCommand::Show { id, json } => show(&client, id, json).await,
             DeadCommand::Replay { which, by } => {
                 which.decide(&client, Decision::Replay, by.name()).await
@@ -128,31 +152,6 @@ impl By {
     fn name(self) -> Option<String> {
         self.operator.filter(|name| !name.is_empty())
     }
-}
-
-async fn list(
-    client: &Client,
-    filters: &Filters,
-    state: &State,
-    limit: usize,
-    json: bool,
-) -> anyhow::Result<()> {
-    let query = [filters.query(), state.query()].concat();
-    let items = client.list(&["dead-letters"], &query, limit).await?;
-    if json {
-        return print_json(&items);
-    }
-    if items.is_empty() {
-        let which = if query.is_empty() { "" } else { " match" };
-        eprintln!("No dead letters{which}.");
-        return Ok(());
-    }
-    let (now, look) = (Timestamp::now(), Look::of_stdout());
-    print(&list::render(&items, now, state.is_mixed(), look))?;
-    if items.len() == limit {
-        eprintln!("These are the newest {limit}; there may be more: --limit N");
-    }
-    Ok(())
 }
 
 async fn show(client: &Client, id: Uuid, json: bool) -> anyhow::Result<()> {

@@ -1,20 +1,22 @@
-//! `tocsin incidents`: the list, and one incident.
+//! `tocsin incidents`: the list, one incident, and what is done about it.
 
 mod list;
+pub(super) mod occurrences;
 mod show;
 
 use clap::{Args, Subcommand};
-use tocsin::time::Timestamp;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::client::{Client, Remote};
+use super::fields::text;
+use super::lists::{Again, List};
 use super::output::{print, print_json};
-use super::table::Look;
 
 const STATUSES: [&str; 4] = ["OPEN", "ANALYZING", "ACKNOWLEDGED", "RESOLVED"];
-const LEVELS: [&str; 4] = ["NONE", "REPEAT", "ESCALATE", "PERMANENT_FIX"];
+pub(super) const LEVELS: [&str; 4] = ["NONE", "REPEAT", "ESCALATE", "PERMANENT_FIX"];
 
-/// List incidents, newest first, or show one
+/// List incidents, newest first; show, acknowledge and resolve one
 #[derive(Debug, Args)]
 pub struct IncidentsArgs {
     #[command(subcommand)]
@@ -27,6 +29,8 @@ pub struct IncidentsArgs {
     /// Print JSON
     #[arg(long, global = true)]
     json: bool,
+    #[command(flatten)]
+    again: Again,
 }
 
 #[derive(Debug, Subcommand)]
@@ -36,6 +40,29 @@ enum IncidentsCommand {
         /// The incident's id
         id: Uuid,
     },
+    /// List the firings of one incident, newest first
+    Occurrences {
+        /// The incident's id
+        id: Uuid,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+        #[command(flatten)]
+        again: Again,
+    },
+    /// Say that you take care of one
+    Acknowledge(DeedArgs),
+    /// Say that one is over
+    Resolve(DeedArgs),
+}
+
+#[derive(Debug, Args)]
+struct DeedArgs {
+    /// The incident's id
+    id: Uuid,
+    /// Who does it
+    #[arg(long, value_name = "NAME", env = "USER")]
+    operator: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -66,7 +93,30 @@ impl IncidentsArgs {
         let client = Client::new(remote)?;
         match self.command {
             Some(IncidentsCommand::Show { id }) => show::show(&client, id, self.json).await,
-            None => list(&client, &self.filters.query(), self.limit, self.json).await,
+            Some(IncidentsCommand::Occurrences { id, limit, again }) => {
+                occurrences::list(&client, id, limit, self.json, &again).await
+            }
+            Some(IncidentsCommand::Acknowledge(deed)) => {
+                deed.tell(&client, "acknowledge", self.json).await
+            }
+            Some(IncidentsCommand::Resolve(deed)) => deed.tell(&client, "resolve", self.json).await,
+            None => {
+                let query = self.filters.query();
+                let which = if query.is_empty() {
+                    "yet"
+                } else {
+                    "that match"
+                };
+                let list = List {
+                    client: &client,
+                    path: &["incidents"],
+                    query: &query,
+                    limit: self.limit,
+                    none: &format!("No incidents {which}."),
+                };
+                list.show(self.json, &self.again, list::render).await?;
+                Ok(())
+            }
         }
     }
 }
@@ -87,27 +137,24 @@ impl Filters {
     }
 }
 
-async fn list(
-    client: &Client,
-    query: &[(&'static str, String)],
-    limit: usize,
-    json: bool,
-) -> anyhow::Result<()> {
-    let items = client.list(&["incidents"], query, limit).await?;
-    if json {
-        return print_json(&items);
-    }
-    if items.is_empty() {
-        let which = if query.is_empty() {
-            "yet"
-        } else {
-            "that match"
+impl DeedArgs {
+    async fn tell(self, client: &Client, what: &str, json: bool) -> anyhow::Result<()> {
+        let (id, operator) = (self.id.to_string(), self.operator.unwrap_or_default());
+        let body = json!({"operator": operator});
+        let path = ["incidents", id.as_str(), what];
+        let incident = client.post(&path, Some(&body), None).await?;
+        if json {
+            return print_json(&incident);
+        }
+        let (title, status) = (text(&incident, "/title"), text(&incident, "/status"));
+        // One that was so already stays as it is, with whoever did it.
+        let by = match text(&incident, "/operator") {
+            by if by.is_empty() => String::new(),
+            by => format!(" by {by}"),
         };
-        eprintln!("No incidents {which}.");
-        return Ok(());
+        print(&format!("{title}\n  {status}{by}"))?;
+        Ok(())
     }
-    print(&list::render(&items, Timestamp::now(), Look::of_stdout()))?;
-    Ok(())
 }
 
 #[cfg(test)]

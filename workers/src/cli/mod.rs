@@ -2,6 +2,7 @@
 //! benchmark, which starts its own.
 
 mod age;
+mod anomalies;
 mod audit;
 mod bench;
 mod client;
@@ -10,6 +11,7 @@ mod error;
 mod fields;
 mod health;
 mod incidents;
+mod lists;
 mod output;
 mod queues;
 mod recount;
@@ -18,7 +20,9 @@ mod simulate;
 mod table;
 mod token;
 mod trace;
+mod watch;
 
+pub use anomalies::AnomaliesArgs;
 pub use audit::AuditArgs;
 pub use bench::BenchArgs;
 pub use client::Remote;

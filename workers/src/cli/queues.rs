@@ -2,17 +2,13 @@
 
 mod list;
 mod processes;
-mod watch;
-
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tocsin::time::Timestamp;
 
 use super::client::{Client, Remote};
-use super::output::{print, print_json};
-use super::table::Look;
+use super::lists::{Again, List};
+use super::output::print;
 
 /// List the queues and who works on them; pause and resume them
 #[derive(Debug, Args)]
@@ -37,18 +33,14 @@ enum QueuesCommand {
 #[derive(Debug, Args)]
 struct ListArgs {
     /// Print JSON
-    #[arg(long, conflicts_with = "watch")]
+    #[arg(long)]
     json: bool,
-    /// Show it again every so many seconds, until Ctrl-C
-    #[arg(
-        long,
-        value_name = "SECS",
-        num_args = 0..=1,
-        default_missing_value = "2",
-        value_parser = clap::value_parser!(u64).range(1..=3600)
-    )]
-    watch: Option<u64>,
+    #[command(flatten)]
+    again: Again,
 }
+
+/// There are few queues, and all are asked for.
+const ALL: usize = 200;
 
 #[derive(Debug, Args)]
 struct PauseArgs {
@@ -88,15 +80,14 @@ impl QueuesArgs {
 
 impl ListArgs {
     async fn run(self, client: &Client) -> anyhow::Result<()> {
-        if let Some(secs) = self.watch {
-            return watch::watch(client, Duration::from_secs(secs)).await;
-        }
-        let items = client.whole(&["queues"]).await?;
-        if self.json {
-            return print_json(&items);
-        }
-        let text = list::render(&items, Timestamp::now(), Look::of_stdout());
-        print(&text)?;
+        let queues = List {
+            client,
+            path: &["queues"],
+            query: &[],
+            limit: ALL,
+            none: "No queues.",
+        };
+        queues.show(self.json, &self.again, list::render).await?;
         Ok(())
     }
 }
@@ -134,8 +125,8 @@ mod tests {
     fn the_list_is_what_queues_alone_means() {
         assert!(parse(&[]).unwrap().command.is_none());
         assert!(parse(&["--json"]).unwrap().list.json);
-        assert_eq!(parse(&["--watch"]).unwrap().list.watch, Some(2));
-        assert_eq!(parse(&["--watch", "5"]).unwrap().list.watch, Some(5));
+        assert_eq!(parse(&["--watch"]).unwrap().list.again.watch, Some(2));
+        assert_eq!(parse(&["--watch", "5"]).unwrap().list.again.watch, Some(5));
         let list = parse(&["list", "--json"]).unwrap().command;
         assert!(matches!(list, Some(QueuesCommand::List(list)) if list.json));
     }

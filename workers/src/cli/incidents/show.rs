@@ -12,32 +12,31 @@ use super::super::age;
 use super::super::client::Client;
 use super::super::fields::{members, number, or_dash, text, tier, time};
 use super::super::output::{print, print_json};
-use super::super::table::{self, Look, cell, figure};
+use super::super::table::Look;
+use super::occurrences;
 
 /// So many occurrences are shown.
 const OCCURRENCES: usize = 10;
-/// Labels that tell one series of an anomaly from another, the telling ones first.
-const TELLING: [&str; 6] = ["pod", "node", "instance", "host", "device", "container"];
 
 /// Asks for the incident and prints it.
 pub(super) async fn show(client: &Client, id: Uuid, json: bool) -> anyhow::Result<()> {
     let id = id.to_string();
     let mut incident = client.get(&["incidents", &id], &[]).await?;
     let path = ["incidents", id.as_str(), "occurrences"];
-    let occurrences = client
+    let firings = client
         .list(&path, &[], OCCURRENCES)
         .await
         .context("asking for its occurrences")?;
     if json {
         if let Some(incident) = incident.as_object_mut() {
-            incident.insert("occurrences".to_owned(), occurrences.into());
+            incident.insert("occurrences".to_owned(), firings.into());
         }
         return print_json(&incident);
     }
     let (now, look) = (Timestamp::now(), Look::of_stdout());
     print(&facts(&incident, now))?;
-    if !occurrences.is_empty() {
-        print(&table_of(&occurrences, now, look))?;
+    if !firings.is_empty() {
+        print(&occurrences::render(&firings, now, look))?;
     }
     Ok(())
 }
@@ -159,35 +158,6 @@ fn repairs(incident: &Value, now: Timestamp) -> String {
     format!("{tried} on this anomaly, {helped} helped; last {last}{ago}")
 }
 
-fn table_of(occurrences: &[Value], now: Timestamp, look: Look) -> String {
-    let mut table = look.table(&["SEEN", "STARTED", "ENDED", "SENT", "SERIES"]);
-    table::align_right(&mut table, [3]);
-    for occurrence in occurrences {
-        let seen = time(occurrence, "/occurred_at").map(|at| age::short(now.since(at)));
-        let ended = text(occurrence, "/ended_at");
-        table.add_row(table::line(vec![
-            cell(&or_dash(seen.unwrap_or_default())),
-            cell(&or_dash(text(occurrence, "/starts_at"))),
-            cell(if ended.is_empty() {
-                "still fires"
-            } else {
-                &ended
-            }),
-            figure(number(occurrence, "/deliveries")),
-            cell(&series(occurrence)),
-        ]));
-    }
-    look.render(table, &[(4, 12)])
-}
-
-fn series(occurrence: &Value) -> String {
-    let telling = TELLING.iter().find_map(|name| {
-        let value = text(occurrence, &format!("/labels/{name}"));
-        (!value.is_empty()).then(|| format!("{name}={value}"))
-    });
-    telling.unwrap_or_else(|| text(occurrence, "/fingerprint"))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -254,36 +224,6 @@ mod tests {
           id          x
           tier        not worked out yet
           repairs     none on this anomaly
-        ");
-    }
-
-    #[test]
-    fn occurrences_are_told_apart_by_what_differs() {
-        let occurrences = [
-            json!({
-                "occurred_at": "2026-11-22T21:25:29.102Z",
-                "starts_at": "2026-11-22T21:25:28.000Z",
-                "ended_at": null,
-                "deliveries": 3,
-                "labels": {"pod": "checkout-api-6c9f7d-x2x", "container": "api"},
-            }),
-            json!({
-                "occurred_at": "2026-11-22T20:25:29.102Z",
-                "starts_at": "2026-11-22T20:25:28.000Z",
-                "ended_at": "2026-11-22T20:30:00.000Z",
-                "deliveries": 1,
-                "fingerprint": "d819c8248226542f",
-            }),
-        ];
-        let look = Look {
-            width: 100,
-            colour: false,
-        };
-        insta::assert_snapshot!(table_of(&occurrences, NOW, look), @"
-        SEEN  STARTED                   ENDED                     SENT  SERIES
-        ───────────────────────────────────────────────────────────────────────────────────────────
-        3m    2026-11-22T21:25:28.000Z  still fires                  3  pod=checkout-api-6c9f7d-x2x
-        1h    2026-11-22T20:25:28.000Z  2026-11-22T20:30:00.000Z     1  d819c8248226542f
         ");
     }
 }

@@ -10,24 +10,26 @@ use tocsin::time::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
-use super::list;
-use crate::cli::client::Client;
-use crate::cli::error::Error;
-use crate::cli::output::print;
-use crate::cli::table::Look;
+use super::error::Error;
+use super::output::print;
 
-/// Draws until Ctrl-C, and leaves the last view behind. An instance that does not answer for a while,
+/// Draws until Ctrl-C, and leaves the last view behind. Returns how many items that had. An instance that does not answer for a while,
 /// as one that is restarted, is asked again.
 ///
 /// # Errors
 /// There is no terminal, or the instance does not answer from the beginning.
-pub(super) async fn watch(client: &Client, every: Duration) -> anyhow::Result<()> {
+pub(super) async fn watch(
+    instance: &str,
+    every: Duration,
+    ask: impl AsyncFn() -> Result<Vec<Value>, Error>,
+    render: impl Fn(&[Value]) -> String,
+) -> anyhow::Result<usize> {
     let terminal = Term::stdout();
     ensure!(
         terminal.is_term(),
         "--watch draws on a terminal, and there is none: leave it out, or use --json"
     );
-    let mut queues = client.whole(&["queues"]).await?;
+    let mut items = ask().await?;
     let (mut interrupt, mut terminate) = (
         signal(SignalKind::interrupt())?,
         signal(SignalKind::terminate())?,
@@ -40,10 +42,11 @@ pub(super) async fn watch(client: &Client, every: Duration) -> anyhow::Result<()
         // The first tick is at once, and what it would ask is known.
         clock.tick().await;
         loop {
-            screen.draw(&frame(client, every, &queues, trouble.as_ref()))?;
+            let head = head(instance, every, trouble.as_ref());
+            screen.draw(&format!("{head}{}", render(&items)))?;
             clock.tick().await;
-            match client.whole(&["queues"]).await {
-                Ok(found) => (queues, trouble) = (found, None),
+            match ask().await {
+                Ok(found) => (items, trouble) = (found, None),
                 Err(error) => trouble = Some(error),
             }
         }
@@ -55,20 +58,19 @@ pub(super) async fn watch(client: &Client, every: Duration) -> anyhow::Result<()
     };
     drop(screen);
     ended?;
-    print(&list::render(&queues, Timestamp::now(), Look::of_stdout()))?;
-    Ok(())
+    print(&render(&items))?;
+    Ok(items.len())
 }
 
-fn frame(client: &Client, every: Duration, queues: &[Value], trouble: Option<&Error>) -> String {
-    let (now, secs) = (Timestamp::now(), every.as_secs());
-    let (at, instance) = (now.to_rfc3339(), client.instance());
+/// What stands above the list.
+fn head(instance: &str, every: Duration, trouble: Option<&Error>) -> String {
+    let (at, secs) = (Timestamp::now().to_rfc3339(), every.as_secs());
     let clock = at.get(11..19).unwrap_or_default();
-    let mut frame = format!("{instance}  {clock} UTC, every {secs}s, until Ctrl-C\n\n");
+    let mut head = format!("{instance}  {clock} UTC, every {secs}s, until Ctrl-C\n\n");
     if let Some(trouble) = trouble {
-        frame.push_str(&format!("{trouble}\nWhat was seen before:\n\n"));
+        head.push_str(&format!("{trouble}\nWhat was seen before:\n\n"));
     }
-    frame.push_str(&list::render(queues, now, Look::of_stdout()));
-    frame
+    head
 }
 
 /// The terminal's other screen, where long lines are cut: what was there before comes back when this is

@@ -1,0 +1,145 @@
+//! The description of the API (OpenAPI 3.1): made of the routes and of the types that they take and
+//! answer, completed with what holds for all of them.
+
+mod answers;
+mod examples;
+
+use std::sync::LazyLock;
+
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde_json::{Map, Value, json};
+
+/// The description as it is served and committed.
+pub(crate) static DOCUMENT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", description()));
+
+const ABOUT: &str = "What Tocsin takes, tells and does over HTTP.\n\n\
+    Lists come in pages: `limit` says how many entries, and `cursor` goes on where the page before ended, \
+    with its `next_cursor`, which is null on the last one. A query parameter or a field that is not \
+    known is refused, so that a filter with a slip in its name does not find everything.\n\n\
+    Whatever is done can be asked for again without harm: what is done already stays as it is. With the \
+    same `Idempotency-Key`, moreover, the same request of the same token is done once within 24 hours, \
+    and answered the same; one that was refused is tried again.\n\n\
+    Times are RFC 3339 in UTC. Errors are `application/problem+json` (RFC 9457), one that is not \
+    listed, too: 500 is a mistake of ours. Every answer has an `X-Request-Id`: the request's, if it had \
+    one of up to 128 visible characters.\n\n\
+    Where tokens are set, a read token may `GET`, an operate token (`api_token`) everything; webhooks take \
+    `webhook_token`. Where none are set, none is asked for.";
+
+/// What the operations are grouped by, in the order in which they are read.
+const TAGS: [(&str, &str); 8] = [
+    ("webhooks", "What sends alerts."),
+    ("incidents", "What went wrong, and what was done about it."),
+    ("anomalies", "What comes back."),
+    (
+        "dead letters",
+        "Jobs that could not be done, until somebody decides.",
+    ),
+    ("queues", "How full they are, and who works on them."),
+    ("trace", "What became of an alert."),
+    (
+        "recount",
+        "Whether figures are what the rows say; and what operators did.",
+    ),
+    ("health", "How a process is, and this description."),
+];
+
+/// The description, as JSON.
+#[must_use]
+pub fn description() -> Value {
+    let routes = super::described().into_openapi();
+    let mut document = serde_json::to_value(&routes).unwrap_or_default();
+    document["info"] = json!({
+        "title": "Tocsin",
+        "version": crate::VERSION,
+        "description": ABOUT,
+        "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    });
+    document["servers"] = json!([{"url": "/"}]);
+    let tags = TAGS.map(|(name, about)| json!({"name": name, "description": about}));
+    document["tags"] = json!(tags);
+    answers::add_shared(&mut document);
+    for (path, method, operation) in operations(&mut document) {
+        without_null(operation);
+        answers::complete(&path, &method, operation);
+        examples::add(operation);
+    }
+    answers::require(&mut document);
+    without_default(&mut document["components"]["schemas"]);
+    in_order(&mut document);
+    document
+}
+
+/// Serves this description.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    operation_id = "describe",
+    tag = "health",
+    responses((status = OK, description = "OpenAPI 3.1", body = Object)),
+)]
+pub(super) async fn show() -> impl IntoResponse {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (kind, DOCUMENT.as_str())
+}
+
+/// Each operation with its path and its method.
+fn operations(document: &mut Value) -> Vec<(String, String, &mut Value)> {
+    let mut all = Vec::new();
+    let paths = document["paths"].as_object_mut();
+    for (path, item) in paths.into_iter().flatten() {
+        let methods = item.as_object_mut().into_iter().flatten();
+        all.extend(methods.map(|(method, operation)| (path.clone(), method.clone(), operation)));
+    }
+    all
+}
+
+/// What is left out of a query is not there; it cannot be null.
+fn without_null(operation: &mut Value) {
+    let parameters = operation.get_mut("parameters");
+    let parameters = parameters.and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        let Some(schema) = parameter.get_mut("schema") else {
+            continue;
+        };
+        let kinds = schema.get("type").and_then(Value::as_array);
+        if let Some([kind, null]) = kinds.map(Vec::as_slice)
+            && null == "null"
+        {
+            schema["type"] = kind.clone();
+        }
+        let one_of = schema.get("oneOf").and_then(Value::as_array);
+        if let Some([null, one]) = one_of.map(Vec::as_slice)
+            && null["type"] == "null"
+        {
+            *schema = one.clone();
+        }
+    }
+}
+
+/// A field that may be left out is null then: that goes without saying.
+fn without_default(part: &mut Value) {
+    match part {
+        Value::Object(object) => {
+            object.retain(|name, value| name != "default" || !value.is_null());
+            object.values_mut().for_each(without_default);
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(without_default),
+        _ => {}
+    }
+}
+
+/// As it is read: first what it is, then the operations, then what these refer to.
+fn in_order(document: &mut Value) {
+    let Some(given) = document.as_object_mut() else {
+        return;
+    };
+    let mut ordered = Map::new();
+    for name in ["openapi", "info", "servers", "tags", "paths", "components"] {
+        if let Some(part) = given.remove(name) {
+            ordered.insert(name.to_owned(), part);
+        }
+    }
+    ordered.append(given);
+    *given = ordered;
+}

@@ -1,0 +1,298 @@
+//! What holds for many operations: who may ask, the errors that can come, and the headers of answers.
+//!
+//! Most errors follow from what a request is made of: a token can be wrong, a parameter cannot be
+//! read, what a path names may not be there. Those are added here, so that none is forgotten; an
+//! operation says itself only what is its own, such as a conflict.
+
+use serde_json::{Map, Value, json};
+use utoipa::openapi::schema::ComponentsBuilder;
+
+use super::super::problem::Told;
+
+/// Properties of answers that are not there at times. All others always are.
+const AT_TIMES: [(&str, &[&str]); 4] = [
+    (
+        "DeadLetter",
+        &["payload", "payload_text", "payload_base64", "changed"],
+    ),
+    ("UnreadablePayload", &["payload_text", "payload_base64"]),
+    ("Decided", &["matching"]),
+    ("Problem", &["request_id"]),
+];
+
+/// The errors that several operations have: a name, a status, what it means, and an example.
+const ERRORS: [(&str, u16, &str, &str, &str); 9] = [
+    (
+        "BadRequest",
+        400,
+        "Bad Request",
+        "What was sent cannot be understood: `detail` says why",
+        "limit must be 1 to 200",
+    ),
+    (
+        "Unauthorized",
+        401,
+        "Unauthorized",
+        "There is no token, or a wrong one",
+        "a token is needed",
+    ),
+    (
+        "Forbidden",
+        403,
+        "Forbidden",
+        "The token may only read",
+        "this token may only read; what you ask for needs one of api_token",
+    ),
+    (
+        "NotFound",
+        404,
+        "Not Found",
+        "There is no such thing",
+        "there is no such incident",
+    ),
+    (
+        "TooLarge",
+        413,
+        "Payload Too Large",
+        "The body is too large",
+        "the body is larger than 65536 bytes",
+    ),
+    (
+        "TooMany",
+        429,
+        "Too Many Requests",
+        "Too many wrong tokens came from this address; a right one is taken at any time",
+        "too many wrong tokens came from your address; a right one is taken",
+    ),
+    (
+        "Unavailable",
+        503,
+        "Service Unavailable",
+        "The store or the queue cannot be reached now: try again after `Retry-After`",
+        "the store cannot be reached or is busy; try again",
+    ),
+    (
+        "Conflict",
+        409,
+        "Conflict",
+        "The same request, by its `Idempotency-Key`, is being done",
+        "the same request is being done; send it again for its answer",
+    ),
+    (
+        "KeyUsed",
+        422,
+        "Unprocessable Entity",
+        "Its `Idempotency-Key` was that of a request with another body",
+        "this Idempotency-Key was that of a request with another body",
+    ),
+];
+
+/// Adds what the operations refer to.
+pub(super) fn add_shared(document: &mut Value) {
+    let problem = ComponentsBuilder::new().schema_from::<Told>().build();
+    let problem = serde_json::to_value(problem).unwrap_or_default();
+    let components = &mut document["components"];
+    components["schemas"]["Problem"] = problem["schemas"]["Problem"].clone();
+    let mut shared = Map::new();
+    for (name, status, title, about, detail) in ERRORS {
+        shared.insert(name.to_owned(), error(status, title, about, detail));
+    }
+    components["responses"] = shared.into();
+    components["headers"] = json!({
+        "RequestId": {
+            "description": "The request's id: its own, if it had one of up to 128 visible characters",
+            "required": true,
+            "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+        },
+        "RetryAfter": {
+            "description": "After how many seconds to try again",
+            "required": true,
+            "schema": {"type": "integer", "minimum": 1},
+        },
+        "WwwAuthenticate": {
+            "description": "How a token can be presented",
+            "required": true,
+            "schema": {"type": "string"},
+        },
+        "IdempotencyReplayed": {
+            "description": "There if the request was done before: this is the answer that it had then",
+            "required": false,
+            "schema": {"type": "string", "enum": ["true"]},
+        },
+    });
+    components["parameters"] = json!({"IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "Sent again with the same key within 24 hours, it is done once and answered the same",
+        "required": false,
+        "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+        "example": "4f9c2d1e",
+    }});
+    let bearer = |about: &str| json!({"type": "http", "scheme": "bearer", "description": about});
+    components["securitySchemes"] = json!({
+        "operate": bearer("One of `api_token`: may do everything but send webhooks"),
+        "read": bearer("One of `read_token`: may read"),
+        "webhook": bearer("One of `webhook_token`: may send webhooks"),
+        "webhook_basic": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "The same as the password of whatever user",
+        },
+    });
+}
+
+/// Adds who may ask for an operation, and what it may answer.
+pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
+    let is_webhook = operation.pointer("/tags/0") == Some(&json!("webhooks"));
+    let is_api = path.starts_with("/api/") && !is_webhook;
+    let takes_body = operation.get("requestBody").is_some();
+    let reads_only = method == "get";
+    let does = is_api && !reads_only;
+    if is_webhook {
+        operation["security"] = json!([{"webhook": []}, {"webhook_basic": []}]);
+    } else if is_api && reads_only {
+        operation["security"] = json!([{"read": []}, {"operate": []}]);
+    } else if is_api {
+        operation["security"] = json!([{"operate": []}]);
+    } else {
+        operation["security"] = json!([]);
+    }
+    if does {
+        let key = json!({"$ref": "#/components/parameters/IdempotencyKey"});
+        match operation
+            .get_mut("parameters")
+            .and_then(Value::as_array_mut)
+        {
+            Some(parameters) => parameters.push(key),
+            None => operation["parameters"] = json!([key]),
+        }
+    }
+    let can = [
+        ("400", "BadRequest", is_api || is_webhook),
+        ("401", "Unauthorized", is_api || is_webhook),
+        ("403", "Forbidden", is_api && !reads_only),
+        ("404", "NotFound", is_api && path.contains('{')),
+        ("409", "Conflict", does),
+        ("422", "KeyUsed", does),
+        ("413", "TooLarge", takes_body || does),
+        ("429", "TooMany", is_api),
+        ("503", "Unavailable", is_api || is_webhook),
+    ];
+    let answers = &mut operation["responses"];
+    for (status, name, _) in can.into_iter().filter(|(.., can)| *can) {
+        if answers.get(status).is_none() {
+            answers[status] = json!({"$ref": format!("#/components/responses/{name}")});
+        }
+    }
+    for (status, answer) in answers.as_object_mut().into_iter().flatten() {
+        if answer.get("$ref").is_some() {
+            continue;
+        }
+        // An operation's own error, of which it says only the meaning.
+        let known = ERRORS
+            .iter()
+            .find(|(_, known, ..)| known.to_string() == *status);
+        if let Some((_, number, title, _, detail)) = known {
+            let mut about = answer["description"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            if does && *number == 409 {
+                about.push_str("; or the same request, by its `Idempotency-Key`, is being done");
+            }
+            *answer = error(*number, title, &about, detail);
+        } else {
+            answer["headers"] = json!({"X-Request-Id": {"$ref": "#/components/headers/RequestId"}});
+            if does {
+                answer["headers"]["Idempotency-Replayed"] =
+                    json!({"$ref": "#/components/headers/IdempotencyReplayed"});
+            }
+        }
+    }
+    sort(answers);
+}
+
+fn error(status: u16, title: &str, about: &str, detail: &str) -> Value {
+    let mut headers = json!({"X-Request-Id": {"$ref": "#/components/headers/RequestId"}});
+    if matches!(status, 429 | 503) {
+        headers["Retry-After"] = json!({"$ref": "#/components/headers/RetryAfter"});
+    }
+    if status == 401 {
+        headers["WWW-Authenticate"] = json!({"$ref": "#/components/headers/WwwAuthenticate"});
+    }
+    let example = json!({
+        "type": "about:blank", "title": title, "status": status, "detail": detail,
+        "request_id": "019aad2e-6d5e-7000-8000-00000000000a",
+    });
+    let content = json!({"schema": {"$ref": "#/components/schemas/Problem"}, "example": example});
+    json!({
+        "description": about,
+        "headers": headers,
+        "content": {"application/problem+json": content},
+    })
+}
+
+fn sort(answers: &mut Value) {
+    if let Some(answers) = answers.as_object_mut() {
+        answers.sort_keys();
+    }
+}
+
+/// Says of every schema that is answered which properties are always there, null or not.
+pub(super) fn require(document: &mut Value) {
+    let mut answered = Vec::new();
+    let paths = document["paths"].as_object().into_iter().flatten();
+    for operation in paths.flat_map(|(_, item)| item.as_object().into_iter().flatten()) {
+        references(&operation.1["responses"], &mut answered);
+    }
+    answered.push("Problem".to_owned());
+    let schemas = &mut document["components"]["schemas"];
+    let mut done = 0;
+    while let Some(name) = answered.get(done).cloned() {
+        done += 1;
+        let Some(schema) = schemas.get_mut(&name) else {
+            continue;
+        };
+        let at_times = AT_TIMES.iter().find(|(known, _)| *known == name);
+        require_in(schema, at_times.map_or(&[], |(_, properties)| properties));
+        references(schema, &mut answered);
+    }
+}
+
+fn require_in(schema: &mut Value, at_times: &[&str]) {
+    let parts = schema.get_mut("allOf").and_then(Value::as_array_mut);
+    for part in parts.into_iter().flatten() {
+        require_in(part, at_times);
+    }
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+        return;
+    };
+    let names = properties.keys().map(String::as_str);
+    let always: Vec<&str> = names.filter(|name| !at_times.contains(name)).collect();
+    schema["required"] = json!(always);
+}
+
+/// The names of the schemas that are referred to and not known yet.
+fn references(part: &Value, found: &mut Vec<String>) {
+    match part {
+        Value::Object(object) => {
+            if let Some(name) = object
+                .get("$ref")
+                .and_then(Value::as_str)
+                .and_then(|reference| reference.strip_prefix("#/components/schemas/"))
+                && !found.iter().any(|known| known == name)
+            {
+                found.push(name.to_owned());
+            }
+            for part in object.values() {
+                references(part, found);
+            }
+        }
+        Value::Array(parts) => {
+            for part in parts {
+                references(part, found);
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,220 @@
+//! `tocsin anomalies`: the list, one anomaly, and whether it was fixed for good.
+
+mod list;
+mod show;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use tocsin::time::Timestamp;
+
+use super::client::{Client, Remote};
+use super::fields::text;
+use super::incidents::LEVELS;
+use super::lists::{Again, List};
+use super::output::{print, print_json};
+
+/// List anomalies, the one seen last first; show one, and say that it was fixed for good
+#[derive(Debug, Args)]
+pub struct AnomaliesArgs {
+    #[command(subcommand)]
+    command: Option<AnomaliesCommand>,
+    #[command(flatten)]
+    filters: Filters,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    again: Again,
+}
+
+#[derive(Debug, Subcommand)]
+enum AnomaliesCommand {
+    /// Show one anomaly: how often it came back, and why its level holds
+    Show {
+        /// The anomaly's key
+        key: String,
+    },
+    /// Say that what causes it was fixed for good: if it happens again, its tier is 4
+    Fix {
+        /// The anomaly's key
+        key: String,
+        /// Where the fix is described, for instance a pull request's address
+        #[arg(long, value_name = "TEXT")]
+        reference: Option<String>,
+        /// Who does it
+        #[arg(long, value_name = "NAME", env = "USER")]
+        operator: Option<String>,
+    },
+    /// Take a permanent fix back
+    Unfix {
+        /// The anomaly's key
+        key: String,
+        /// Who does it
+        #[arg(long, value_name = "NAME", env = "USER")]
+        operator: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Filters {
+    /// Only at this level
+    #[arg(long, ignore_case = true, value_parser = LEVELS)]
+    level: Option<String>,
+    /// Only of this service
+    #[arg(long)]
+    service: Option<String>,
+    /// Only in this namespace
+    #[arg(long)]
+    namespace: Option<String>,
+    /// Only with this text in alert name, service, namespace or error type
+    #[arg(long, value_name = "TEXT")]
+    q: Option<String>,
+}
+
+impl AnomaliesArgs {
+    /// Asks the instance, or tells it.
+    ///
+    /// # Errors
+    /// The instance does not answer, or there is no such anomaly.
+    pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
+        let client = Client::new(remote)?;
+        match self.command {
+            None => {
+                let query = self.filters.query();
+                let which = if query.is_empty() {
+                    "yet"
+                } else {
+                    "that match"
+                };
+                let list = List {
+                    client: &client,
+                    path: &["anomalies"],
+                    query: &query,
+                    limit: self.limit,
+                    none: &format!("No anomalies {which}."),
+                };
+                list.show(self.json, &self.again, list::render).await?;
+                Ok(())
+            }
+            Some(AnomaliesCommand::Show { key }) => {
+                let anomaly = client.get(&["anomalies", &key], &[]).await?;
+                if self.json {
+                    return print_json(&anomaly);
+                }
+                print(&show::facts(&anomaly, Timestamp::now()))?;
+                Ok(())
+            }
+            Some(AnomaliesCommand::Fix {
+                key,
+                reference,
+                operator,
+            }) => {
+                let body = json!({"reference": reference, "operator": operator});
+                let path = ["anomalies", key.as_str(), "permanent-fix"];
+                let anomaly = client.post(&path, Some(&body), None).await?;
+                told(
+                    &anomaly,
+                    self.json,
+                    "is fixed for good; if it happens again, its tier is 4",
+                )
+            }
+            Some(AnomaliesCommand::Unfix { key, operator }) => {
+                let body = json!({"operator": operator});
+                let path = ["anomalies", key.as_str(), "permanent-fix"];
+                let anomaly = client.delete(&path, &body).await?;
+                told(&anomaly, self.json, "is not fixed for good")
+            }
+        }
+    }
+}
+
+fn told(anomaly: &Value, json: bool, what: &str) -> anyhow::Result<()> {
+    if json {
+        return print_json(anomaly);
+    }
+    print(&format!("{} {what}.", text(anomaly, "/alert_name")))?;
+    Ok(())
+}
+
+impl Filters {
+    fn query(&self) -> Vec<(&'static str, String)> {
+        [
+            ("level", self.level.as_deref().map(str::to_uppercase)),
+            ("service", self.service.clone()),
+            ("namespace", self.namespace.clone()),
+            ("q", self.q.clone()),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use wiremock::matchers::{body_json, method, path};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        args: AnomaliesArgs,
+    }
+
+    const KEY: &str = "00112233445566778899aabbccddeeff";
+
+    #[tokio::test]
+    async fn a_fix_is_told_and_taken_back() {
+        let server = MockServer::start().await;
+        let place = || path(format!("/api/v1/anomalies/{KEY}/permanent-fix"));
+        let answer = ResponseTemplate::new(200).set_body_json(json!({"alert_name": "DiskFull"}));
+        Mock::given(method("POST"))
+            .and(place())
+            .and(body_json(json!({"reference": "PR 7", "operator": "kim"})))
+            .respond_with(answer.clone())
+            .expect(1)
+            .mount(&server)
+            .await;
+        Mock::given(method("DELETE"))
+            .and(place())
+            .and(body_json(json!({"operator": "kim"})))
+            .respond_with(answer)
+            .expect(1)
+            .mount(&server)
+            .await;
+        let uri = server.uri();
+        for line in [
+            &["fix", KEY, "--reference", "PR 7", "--operator", "kim"][..],
+            &["unfix", KEY, "--operator", "kim"],
+        ] {
+            let line = ["anomalies"].iter().chain(line).chain(&["--url", &uri]);
+            let cli = Cli::try_parse_from(line).unwrap();
+            cli.args.run(&cli.remote).await.unwrap();
+        }
+    }
+
+    #[test]
+    fn json_and_drawing_again_do_not_go_together() {
+        let parse = |words: &[&str]| {
+            Cli::try_parse_from(["anomalies"].iter().chain(words)).map(|cli| cli.args)
+        };
+        assert!(parse(&["--watch", "--json"]).is_err());
+        assert_eq!(parse(&["--watch"]).unwrap().again.watch, Some(2));
+        let query = parse(&["--level", "escalate", "--q", "x"])
+            .unwrap()
+            .filters
+            .query();
+        assert_eq!(
+            query,
+            [("level", "ESCALATE".to_owned()), ("q", "x".to_owned())]
+        );
+    }
+}

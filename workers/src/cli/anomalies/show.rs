@@ -1,0 +1,83 @@
+//! One anomaly as lines of key and value.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use tocsin::time::Timestamp;
+
+use super::super::age;
+use super::super::fields::{number, or_dash, text, time};
+
+/// What is known of it.
+pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
+    let moment = |pointer: &str| {
+        let moment = time(anomaly, pointer).map(|at| age::moment(at, now));
+        moment.unwrap_or_default()
+    };
+    let level = match (text(anomaly, "/level"), text(anomaly, "/reason")) {
+        (level, why) if why.is_empty() => level,
+        (level, why) => format!("{level}: {why}"),
+    };
+    let incidents = match (
+        number(anomaly, "/newest_number"),
+        text(anomaly, "/newest_incident"),
+    ) {
+        (Some(count), id) if !id.is_empty() => format!("{count}, the newest {id}"),
+        (count, _) => count.unwrap_or_default().to_string(),
+    };
+    let fixed = match (
+        moment("/permanent_fix_at"),
+        text(anomaly, "/permanent_fix_reference"),
+    ) {
+        (at, reference) if at.is_empty() || reference.is_empty() => at,
+        (at, reference) => format!("{at}: {reference}"),
+    };
+    let total = number(anomaly, "/total").unwrap_or_default().to_string();
+    let lines = [
+        ("key", text(anomaly, "/key")),
+        ("service", text(anomaly, "/service")),
+        ("namespace", text(anomaly, "/namespace")),
+        ("error type", text(anomaly, "/error_type")),
+        ("level", level),
+        ("counted", total),
+        ("incidents", incidents),
+        ("first seen", moment("/first_seen")),
+        ("last seen", moment("/last_seen")),
+        ("fixed", fixed),
+    ];
+    let mut out = or_dash(text(anomaly, "/alert_name"));
+    for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
+        let _ = write!(out, "\n  {name:<12}{value}");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_anomaly_says_how_often_it_came_back_and_whether_it_was_fixed() {
+        let anomaly = json!({
+            "key": "00112233445566778899aabbccddeeff", "alert_name": "DiskFull",
+            "service": "storage", "namespace": "", "error_type": "", "level": "ESCALATE",
+            "reason": "7 in 24h (≥ 5)", "total": 9, "newest_number": 4,
+            "newest_incident": "019aad2e-6d5e-7000-8000-00000000000a",
+            "first_seen": "2026-11-01T21:28:29.102Z", "last_seen": "2026-11-22T21:25:29.102Z",
+            "permanent_fix_at": "2026-11-20T21:28:29.102Z", "permanent_fix_reference": "PR 7",
+        });
+        insta::assert_snapshot!(facts(&anomaly, Timestamp(1_795_382_909_102)), @"
+        DiskFull
+          key         00112233445566778899aabbccddeeff
+          service     storage
+          level       ESCALATE: 7 in 24h (≥ 5)
+          counted     9
+          incidents   4, the newest 019aad2e-6d5e-7000-8000-00000000000a
+          first seen  2026-11-01T21:28:29.102Z (21d ago)
+          last seen   2026-11-22T21:25:29.102Z (3m ago)
+          fixed       2026-11-20T21:28:29.102Z (2d ago): PR 7
+        ");
+    }
+}

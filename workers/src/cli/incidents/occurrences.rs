@@ -1,0 +1,103 @@
+//! The firings of an incident.
+
+use serde_json::Value;
+use tocsin::time::Timestamp;
+use uuid::Uuid;
+
+use super::super::age;
+use super::super::client::Client;
+use super::super::fields::{number, or_dash, text, time};
+use super::super::lists::{Again, List};
+use super::super::table::{self, Look, cell, figure};
+
+/// Labels that tell one series of an anomaly from another, the telling ones first.
+const TELLING: [&str; 6] = ["pod", "node", "instance", "host", "device", "container"];
+
+/// Lists them, newest first.
+pub(super) async fn list(
+    client: &Client,
+    id: Uuid,
+    limit: usize,
+    json: bool,
+    again: &Again,
+) -> anyhow::Result<()> {
+    let id = id.to_string();
+    let list = List {
+        client,
+        path: &["incidents", &id, "occurrences"],
+        query: &[],
+        limit,
+        none: "No firings: retention took them.",
+    };
+    list.show(json, again, render).await?;
+    Ok(())
+}
+
+/// The table, as wide as `look` at most (from 80 columns on).
+pub(super) fn render(occurrences: &[Value], now: Timestamp, look: Look) -> String {
+    let mut table = look.table(&["SEEN", "STARTED", "ENDED", "SENT", "SERIES"]);
+    table::align_right(&mut table, [3]);
+    for occurrence in occurrences {
+        let seen = time(occurrence, "/occurred_at").map(|at| age::short(now.since(at)));
+        let ended = text(occurrence, "/ended_at");
+        table.add_row(table::line(vec![
+            cell(&or_dash(seen.unwrap_or_default())),
+            cell(&or_dash(text(occurrence, "/starts_at"))),
+            cell(if ended.is_empty() {
+                "still fires"
+            } else {
+                &ended
+            }),
+            figure(number(occurrence, "/deliveries")),
+            cell(&series(occurrence)),
+        ]));
+    }
+    look.render(table, &[(4, 12)])
+}
+
+fn series(occurrence: &Value) -> String {
+    let telling = TELLING.iter().find_map(|name| {
+        let value = text(occurrence, &format!("/labels/{name}"));
+        (!value.is_empty()).then(|| format!("{name}={value}"))
+    });
+    telling.unwrap_or_else(|| text(occurrence, "/fingerprint"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_382_909_102);
+
+    #[test]
+    fn occurrences_are_told_apart_by_what_differs() {
+        let occurrences = [
+            json!({
+                "occurred_at": "2026-11-22T21:25:29.102Z",
+                "starts_at": "2026-11-22T21:25:28.000Z",
+                "ended_at": null,
+                "deliveries": 3,
+                "labels": {"pod": "checkout-api-6c9f7d-x2x", "container": "api"},
+            }),
+            json!({
+                "occurred_at": "2026-11-22T20:25:29.102Z",
+                "starts_at": "2026-11-22T20:25:28.000Z",
+                "ended_at": "2026-11-22T20:30:00.000Z",
+                "deliveries": 1,
+                "fingerprint": "d819c8248226542f",
+            }),
+        ];
+        let look = Look {
+            width: 100,
+            colour: false,
+        };
+        insta::assert_snapshot!(render(&occurrences, NOW, look), @"
+        SEEN  STARTED                   ENDED                     SENT  SERIES
+        ───────────────────────────────────────────────────────────────────────────────────────────
+        3m    2026-11-22T21:25:28.000Z  still fires                  3  pod=checkout-api-6c9f7d-x2x
+        1h    2026-11-22T20:25:28.000Z  2026-11-22T20:30:00.000Z     1  d819c8248226542f
+        ");
+    }
+}

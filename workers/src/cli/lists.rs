@@ -1,0 +1,76 @@
+//! Lists: printed as a table or as JSON, or drawn again in place.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+use tocsin::time::Timestamp;
+
+use super::client::Client;
+use super::error::Error;
+use super::output::{print, print_json};
+use super::table::Look;
+use super::watch;
+
+/// Whether a list is shown again and again.
+#[derive(Debug, Default, Args)]
+pub(super) struct Again {
+    /// Show it again every so many seconds, until Ctrl-C
+    #[arg(
+        long,
+        value_name = "SECS",
+        num_args = 0..=1,
+        default_missing_value = "2",
+        value_parser = clap::value_parser!(u64).range(1..=3600),
+        conflicts_with = "json"
+    )]
+    pub(super) watch: Option<u64>,
+}
+
+/// A list of the API, as it is asked for.
+pub(super) struct List<'a> {
+    pub(super) client: &'a Client,
+    /// Where it is below `/api/v1`.
+    pub(super) path: &'a [&'a str],
+    pub(super) query: &'a [(&'static str, String)],
+    /// At most so many.
+    pub(super) limit: usize,
+    /// What is said where there is nothing.
+    pub(super) none: &'a str,
+}
+
+impl List<'_> {
+    /// Prints it once, or draws it until Ctrl-C. Returns how many there were.
+    ///
+    /// # Errors
+    /// The instance does not answer; or there is no terminal to draw on.
+    pub(super) async fn show(
+        &self,
+        json: bool,
+        again: &Again,
+        render: impl Fn(&[Value], Timestamp, Look) -> String,
+    ) -> anyhow::Result<usize> {
+        let table = |items: &[Value]| match items {
+            [] => self.none.to_owned(),
+            items => render(items, Timestamp::now(), Look::of_stdout()),
+        };
+        if let Some(secs) = again.watch {
+            let ask = async || self.ask().await;
+            let every = Duration::from_secs(secs);
+            return watch::watch(&self.client.instance(), every, ask, table).await;
+        }
+        let items = self.ask().await?;
+        if json {
+            print_json(&items)?;
+        } else if items.is_empty() {
+            eprintln!("{}", self.none);
+        } else {
+            print(&table(&items))?;
+        }
+        Ok(items.len())
+    }
+
+    async fn ask(&self) -> Result<Vec<Value>, Error> {
+        self.client.list(self.path, self.query, self.limit).await
+    }
+}
