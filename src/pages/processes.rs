@@ -86,7 +86,7 @@ fn heads(text: &Text) -> Markup {
             th scope="col" { (text.host) }
             th scope="col" { (text.works_on) }
             th.n scope="col" { (text.in_flight) }
-            th.n scope="col" { (text.at_most) }
+            th.n scope="col" { (text.slots) }
             th.n scope="col" { (text.done_per_second) }
             th scope="col" { (text.version) }
             th scope="col" { (text.running_since) }

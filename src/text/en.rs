@@ -272,7 +272,7 @@ pub static EN: Text = Text {
     processes: "Processes",
     host: "Host and process",
     works_on: "Works on",
-    at_most: "At most",
+    slots: "Slots",
     done_per_second: "Done/s",
     running_since: "Started",
     heartbeat: "Heartbeat",

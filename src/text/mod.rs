@@ -292,7 +292,7 @@ texts! {
     processes
     host
     works_on
-    at_most
+    slots
     done_per_second
     running_since
     heartbeat

@@ -272,7 +272,7 @@ pub static ZH_TW: Text = Text {
     processes: "行程",
     host: "主機與行程",
     works_on: "處理的佇列",
-    at_most: "上限",
+    slots: "併發上限",
     done_per_second: "完成/秒",
     running_since: "啟動",
     heartbeat: "心跳",
