@@ -343,7 +343,7 @@ texts! {
     msg_resolved_by
     msg_resolved_itself
     msg_still_fires
-    msg_somebody
+    msg_still_fires_by
     msg_muted
     msg_muted_by
     msg_calmed

@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(
             chat(
                 &[line.clone(), Line::new().symbol("🚨").text("<!here>")],
-                110
+                200
             ),
             "\"b\" · Source https://example.com/?a=1&amp;b=%222%22#' &amp; \
              01990000-0000-7000-8000-00000abcdef0\n🚨 &lt;!here&gt;"

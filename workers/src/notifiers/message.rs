@@ -104,8 +104,10 @@ fn reopening(card: &Card, text: &Text) -> Option<Line> {
     if card.kind != Kind::Reopened {
         return None;
     }
-    let who = operator(incident).unwrap_or_else(|| text.msg_somebody.to_owned());
-    let mut line = Line::new().text(fill(text.msg_still_fires, &[("who", &who)]));
+    let mut line = Line::new().text(match operator(incident) {
+        Some(who) => fill(text.msg_still_fires_by, &[("who", &who)]),
+        None => text.msg_still_fires.to_owned(),
+    });
     if let Some(at) = utc(incident.last_firing_at) {
         line = line.dot().text(pair(text, text.last_fired, &at));
     }

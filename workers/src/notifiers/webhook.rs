@@ -109,26 +109,26 @@ impl Webhook {
             SendError::Wait { after, why }
         })?;
         let outcome = match self.post(message).await {
-            Ok(Answer {
-                status,
-                retry_after,
-                body,
-            }) => {
+            Ok(answer) => {
                 self.patience.answered();
-                answer::outcome(&self.channel, status, retry_after, &body)
+                let said = self.presentable(&String::from_utf8_lossy(&answer.body));
+                answer::outcome(&self.channel, answer.status, answer.retry_after, &said)
             }
-            Err(error) if error.is_builder() => Err(SendError::GiveUp(causes(&error))),
             Err(error) => {
                 if error.is_timeout() {
                     self.patience.unanswered(clock());
                 }
-                Err(SendError::Retry(causes(&error)))
+                let why = self.presentable(&causes(&error));
+                Err(match error.is_builder() {
+                    true => SendError::GiveUp(why),
+                    false => SendError::Retry(why),
+                })
             }
         };
         if let Err(SendError::Wait { after, .. }) = &outcome {
             self.patience.wait(clock(), *after);
         }
-        outcome.map_err(|error| self.presentable(error))
+        outcome
     }
 
     async fn post(&self, message: Message<'_>) -> Result<Answer, reqwest::Error> {
@@ -168,18 +168,10 @@ impl Webhook {
         headers
     }
 
-    /// Takes what is secret out of an error (whatever answers may repeat the address they were
-    /// called by) and bounds it.
-    fn presentable(&self, error: SendError) -> SendError {
-        let present = |why: String| tidy(&self.hidden.taken_out_of(why), REASON_MAX);
-        match error {
-            SendError::Wait { after, why } => SendError::Wait {
-                after,
-                why: present(why),
-            },
-            SendError::Retry(why) => SendError::Retry(present(why)),
-            SendError::GiveUp(why) => SendError::GiveUp(present(why)),
-        }
+    /// What others said, fit to be told: without what is secret (whatever answers may repeat the
+    /// address it was called by), and bounded.
+    fn presentable(&self, said: &str) -> String {
+        tidy(&self.hidden.taken_out_of(said.to_owned()), REASON_MAX)
     }
 }
 

@@ -11,7 +11,8 @@ use tocsin::config::Secret;
 use super::*;
 
 const SECRET: &str = "planted-secret-0123456789";
-const PATH: &str = "/services/T0001/plantedpath";
+/// Parts of it are parts of what we say ourselves.
+const PATH: &str = "/hook/answered/plantedpath";
 
 type TestResult = Result<(), Box<dyn std::error::Error>>;
 
