@@ -17,6 +17,7 @@ mod proxy;
 mod receiver;
 mod redis_keys;
 mod redis_server;
+mod store;
 mod telegram;
 
 mod accounting;
