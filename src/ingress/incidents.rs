@@ -17,7 +17,7 @@ use crate::store::{audit, lists};
 
 /// An incident as it is answered: its row, and what its anomaly says.
 #[derive(Debug, Serialize)]
-pub(super) struct View {
+pub struct View {
     #[serde(flatten)]
     incident: incidents::Model,
     alert_name: String,
