@@ -8,7 +8,9 @@ mod secret;
 mod sections;
 mod tokens;
 mod value;
+mod webhooks;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::aggregation::Policy;
 use crate::domain::signature::SignatureLabels;
+use crate::text::Lang;
 pub use file::read_secret;
 pub use queues::{QueuePolicies, QueuePolicy};
 pub use secret::Secret;
@@ -28,6 +31,7 @@ pub use sections::{
 pub use tokens::{Fingerprint, Tokens};
 pub use value::Span;
 use value::{Text, text};
+pub use webhooks::{Payload, Webhook};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -77,6 +81,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpAddr>,
     /// How the log is written.
     pub log: LogFormat,
+    /// What messages are written in.
+    pub language: Lang,
     /// The OTLP collector that spans are sent to, over HTTP. Unset: nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<Secret>,
@@ -102,6 +108,12 @@ pub struct Config {
     pub retention: Retention,
     /// What is looked at again and again.
     pub recount: RecountSettings,
+    /// Webhooks that messages are posted to, by name.
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "webhooks::read"
+    )]
+    pub webhooks: BTreeMap<String, Webhook>,
 }
 
 impl Default for Config {
@@ -124,6 +136,7 @@ impl Default for Config {
             insecure: false,
             trusted_proxies: Vec::new(),
             log: LogFormat::Auto,
+            language: Lang::default(),
             otlp_endpoint: None,
             counting: Counting::default(),
             aggregation: Aggregation::default(),
@@ -136,6 +149,7 @@ impl Default for Config {
             stop: Stop::default(),
             retention: Retention::default(),
             recount: RecountSettings::default(),
+            webhooks: BTreeMap::new(),
         }
     }
 }
@@ -183,13 +197,18 @@ impl Config {
         self.database_url.expose().starts_with("sqlite:")
     }
 
-    /// Where messages go: one entry per channel.
+    /// Where messages go: one entry per channel. The log, where there is no other.
     #[must_use]
     pub fn channels(&self) -> Vec<String> {
-        match (&self.telegram_token, &self.telegram_chat) {
-            (Some(_), Some(chat)) => vec![format!("telegram:{chat}")],
-            _ => vec!["log".to_owned()],
+        let mut channels = Vec::new();
+        if let (Some(_), Some(chat)) = (&self.telegram_token, &self.telegram_chat) {
+            channels.push(format!("telegram:{chat}"));
         }
+        channels.extend(self.webhooks.keys().map(|name| Webhook::channel(name)));
+        if channels.is_empty() {
+            channels.push("log".to_owned());
+        }
+        channels
     }
 
     /// What aggregation obeys.

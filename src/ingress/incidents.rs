@@ -23,7 +23,7 @@ use crate::store::{audit, lists};
 /// An incident as it is answered: its row, and what its anomaly says.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Incident)]
-pub(super) struct View {
+pub struct View {
     #[serde(flatten)]
     incident: incidents::Model,
     /// The alert's name.

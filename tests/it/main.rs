@@ -14,8 +14,10 @@ mod browser;
 mod harness;
 mod process;
 mod proxy;
+mod receiver;
 mod redis_keys;
 mod redis_server;
+mod store;
 mod telegram;
 
 mod accounting;
@@ -35,6 +37,7 @@ mod lists;
 mod metrics;
 mod once;
 mod openapi;
+mod outgoing;
 mod pages;
 mod people;
 mod queues;

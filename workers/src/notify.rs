@@ -15,7 +15,7 @@ use tocsin::store::{anomalies, incidents, maintenance, notifications};
 use tocsin::trail;
 use uuid::Uuid;
 
-use crate::notifiers::{self, Card, Notifier, SendError, Sent};
+use crate::notifiers::{self, Card, Message, Notifier, SendError, Sent};
 
 /// How often, and how long apart, it is tried to remember that a message was sent: as long as it is
 /// not remembered, it would be sent again.
@@ -61,7 +61,7 @@ pub async fn handle(job: Notify, held: Data<Arc<Held>>, desk: Data<Desk>) -> Res
     let Some((row, notifier, body)) = claim(&desk, job.notification, &held, token).await? else {
         return Ok(());
     };
-    match send(&desk, notifier, &body).await {
+    match send(&desk, notifier, row.id, &body).await {
         Ok(sent) => remember(&desk, &row, sent).await,
         Err(SendError::Wait { after, why }) => {
             desk.count("delayed");
@@ -82,11 +82,17 @@ pub async fn handle(job: Notify, held: Data<Arc<Held>>, desk: Data<Desk>) -> Res
 }
 
 /// Sends it, and says so in the trace.
-async fn send(desk: &Desk, notifier: &dyn Notifier, body: &str) -> Result<Sent, SendError> {
+async fn send(
+    desk: &Desk,
+    notifier: &dyn Notifier,
+    id: Uuid,
+    body: &str,
+) -> Result<Sent, SendError> {
+    let at = desk.context.clock.now();
     let tracer = &desk.context.tracer;
     let mut span = tracer.start(SpanKind::Client, || "send".into(), trail::trace());
     span.note("channel", || notifier.channel().to_owned());
-    let result = notifier.send(body).await;
+    let result = notifier.send(Message { id, at, body }).await;
     if let Err(error) = &result {
         span.fail(|| error.to_string());
     }
@@ -171,6 +177,9 @@ async fn card(tx: &sea_orm::DatabaseTransaction, row: &Model) -> Result<Option<C
         kind: row.kind,
         incident,
         anomaly,
+        at: row.owed_since,
+        muted: None,
+        page: None,
     }))
 }
 

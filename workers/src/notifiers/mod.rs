@@ -2,6 +2,7 @@
 //! [`configured`], and the setting that chooses it.
 
 mod address;
+mod http;
 pub mod log;
 mod markup;
 mod message;
@@ -9,6 +10,7 @@ pub mod telegram;
 #[cfg(test)]
 mod tests;
 mod text;
+pub mod webhook;
 
 use std::time::Duration;
 
@@ -16,19 +18,29 @@ use async_trait::async_trait;
 use tocsin::config::Config;
 use tocsin::entity::notifications::Kind;
 use tocsin::entity::{anomalies, incidents};
+use tocsin::time::Timestamp;
+use uuid::Uuid;
 
 use log::Log;
 use telegram::Telegram;
+use webhook::Webhook;
 
 /// The notifiers that the settings call for. The log is always there, for messages that were owed
 /// to it. Which of them new messages go to, `Config::channels` says.
 #[must_use]
 pub fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
-    let mut notifiers: Vec<Box<dyn Notifier>> = vec![Box::new(Log)];
+    let lang = config.language;
+    let mut notifiers: Vec<Box<dyn Notifier>> = vec![Box::new(Log(lang))];
     if let (Some(token), Some(chat)) = (&config.telegram_token, &config.telegram_chat) {
         match Telegram::new(&config.telegram_api, token.expose(), chat) {
-            Ok(telegram) => notifiers.push(Box::new(telegram)),
+            Ok(telegram) => notifiers.push(Box::new(telegram.in_language(lang))),
             Err(error) => tracing::error!("Telegram cannot be used: {error}"),
+        }
+    }
+    for (name, settings) in &config.webhooks {
+        match Webhook::new(name, settings, lang) {
+            Ok(webhook) => notifiers.push(Box::new(webhook)),
+            Err(error) => tracing::error!("the webhook {name} cannot be used: {error}"),
         }
     }
     notifiers
@@ -43,6 +55,43 @@ pub struct Card {
     pub incident: incidents::Model,
     /// That incident's anomaly, as it stands now.
     pub anomaly: anomalies::Model,
+    /// When it was decided to tell it.
+    pub at: Timestamp,
+    /// Whether nothing more is told of it for a while.
+    pub muted: Option<Muted>,
+    /// The address of the incident's page, where people can reach it.
+    pub page: Option<String>,
+}
+
+/// A while in which nothing is told.
+#[derive(Clone, Debug)]
+pub struct Muted {
+    /// Its end.
+    pub until: Timestamp,
+    /// Who wanted it.
+    pub by: Option<String>,
+}
+
+/// One try to send a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// The message's own id, the same for every try.
+    pub id: Uuid,
+    /// When this try is made.
+    pub at: Timestamp,
+    /// What [`render`](Notifier::render) wrote.
+    pub body: &'a str,
+}
+
+#[cfg(test)]
+impl<'a> Message<'a> {
+    fn for_test(body: &'a str) -> Self {
+        Self {
+            id: Uuid::from_u128(0x019a_ad6b_8bae_7c31_9d0e_52a1_7fb3_09c4),
+            at: Timestamp(1_649_367_553_000),
+            body,
+        }
+    }
 }
 
 /// A message that the provider took.
@@ -80,6 +129,6 @@ pub trait Notifier: Send + Sync {
     /// The text for a card, ready for [`send`](Self::send) and within the channel's limits.
     fn render(&self, card: &Card) -> String;
 
-    /// Sends a text that was rendered before, once. Repeating is the caller's.
-    async fn send(&self, body: &str) -> Result<Sent, SendError>;
+    /// Sends what was rendered before, once. Repeating is the caller's.
+    async fn send(&self, message: Message<'_>) -> Result<Sent, SendError>;
 }

@@ -5,25 +5,22 @@ mod pause;
 #[cfg(test)]
 mod tests;
 
-use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Client, Response, StatusCode, Url, redirect};
+use reqwest::{Client, StatusCode, Url};
 use serde_json::json;
+use tocsin::text::Lang;
 use tokio::time::Instant;
 
 use self::pause::Pause;
+use super::http::{self, causes};
 use super::text::tidy;
-use super::{Card, Notifier, SendError, Sent, markup, message};
+use super::{Card, Message, Notifier, SendError, Sent, markup, message};
 
 /// The longest message, in UTF-16 code units after entity parsing.
 const MESSAGE_MAX: usize = 4_096;
-/// Connecting, sending and the answer together.
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connecting alone.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// So many bytes of an answer are read; Telegram's own repeats the message and stays below.
 const ANSWER_MAX: usize = 256 * 1024;
 /// The longest reason that is reported, in UTF-16 code units.
@@ -37,6 +34,7 @@ pub struct Telegram {
     secret: String,
     channel: String,
     chat: String,
+    lang: Lang,
     pause: Pause,
 }
 
@@ -46,7 +44,13 @@ impl Telegram {
     /// # Errors
     /// If `api_base` is no address, or the HTTP client cannot be set up.
     pub fn new(api_base: &str, token: &str, chat: &str) -> Result<Self, reqwest::Error> {
-        Self::with_timeout(api_base, token, chat, TOTAL_TIMEOUT)
+        Self::with_timeout(api_base, token, chat, http::TOTAL_TIMEOUT)
+    }
+
+    /// The same, writing in this language.
+    #[must_use]
+    pub fn in_language(self, lang: Lang) -> Self {
+        Self { lang, ..self }
     }
 
     fn with_timeout(
@@ -55,11 +59,7 @@ impl Telegram {
         chat: &str,
         total: Duration,
     ) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
-            .timeout(total)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(redirect::Policy::none())
-            .build()?;
+        let client = http::client(total)?;
         let url = format!("{}/bot{token}/sendMessage", api_base.trim_end_matches('/'));
         let request = client
             .post(url)
@@ -71,6 +71,7 @@ impl Telegram {
             secret: secret_of(token).to_owned(),
             channel: format!("telegram:{chat}"),
             chat: chat.to_owned(),
+            lang: Lang::default(),
             pause: Pause::default(),
         })
     }
@@ -105,7 +106,7 @@ impl Telegram {
         });
         let request = self.client.post(self.url.clone()).json(&message);
         let response = request.send().await.map_err(reqwest::Error::without_url)?;
-        Ok((response.status(), read(response).await))
+        Ok((response.status(), http::read(response, ANSWER_MAX).await))
     }
 
     /// Takes the token out of an error (whatever answers may repeat the address it was called by)
@@ -137,11 +138,11 @@ impl Notifier for Telegram {
     }
 
     fn render(&self, card: &Card) -> String {
-        markup::html(&message::lines(card), MESSAGE_MAX)
+        markup::html(&message::lines(card, self.lang.text()), MESSAGE_MAX)
     }
 
-    async fn send(&self, body: &str) -> Result<Sent, SendError> {
-        self.send_by(Instant::now, body).await
+    async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {
+        self.send_by(Instant::now, message.body).await
     }
 }
 
@@ -157,27 +158,4 @@ impl fmt::Debug for Telegram {
 /// The part of a token that is secret: what stands before the colon is the bot's public id.
 fn secret_of(token: &str) -> &str {
     token.split_once(':').map_or(token, |(_, secret)| secret)
-}
-
-/// What came of an answer. Where it breaks off, the status and the beginning have to do.
-async fn read(mut response: Response) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk);
-        if body.len() > ANSWER_MAX {
-            break;
-        }
-    }
-    body
-}
-
-/// An error with all its causes: reqwest's own text says only that it failed.
-fn causes(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }

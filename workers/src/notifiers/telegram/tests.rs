@@ -1,5 +1,6 @@
 //! The notifier against a server that plays Telegram.
 
+use std::error::Error;
 use std::net::TcpListener;
 
 use serde_json::Value;
@@ -47,7 +48,7 @@ async fn the_message_is_posted_as_html_to_the_chat() -> TestResult {
         .await;
     let telegram = telegram(&server)?;
     assert_eq!(telegram.channel(), "telegram:-100123");
-    let sent = telegram.send("<b>Opened</b>").await?;
+    let sent = telegram.send(Message::for_test("<b>Opened</b>")).await?;
     assert_eq!(sent.message_id.as_deref(), Some("42"));
     Ok(())
 }
@@ -89,14 +90,14 @@ async fn silence_and_a_refused_connection_are_tried_again() -> TestResult {
     let silent = TcpListener::bind("127.0.0.1:0")?;
     let base = format!("http://{}", silent.local_addr()?);
     let telegram = Telegram::with_timeout(&base, TOKEN, "1", Duration::from_millis(50))?;
-    let error = telegram.send("text").await;
+    let error = telegram.send(Message::for_test("text")).await;
     assert!(
         matches!(&error, Err(SendError::Retry(why)) if why.contains("timed out")),
         "{error:?}"
     );
     drop(silent);
     let telegram = Telegram::new(&base, TOKEN, "1")?;
-    let error = telegram.send("text").await;
+    let error = telegram.send(Message::for_test("text")).await;
     assert!(
         matches!(&error, Err(SendError::Retry(why)) if why.contains("refused")),
         "{error:?}"
@@ -114,7 +115,7 @@ async fn a_redirect_is_not_followed() -> TestResult {
         .expect(1)
         .mount(&server)
         .await;
-    let error = telegram(&server)?.send("text").await;
+    let error = telegram(&server)?.send(Message::for_test("text")).await;
     assert!(
         matches!(&error, Err(SendError::GiveUp(why)) if why.contains("307")),
         "{error:?}"
@@ -128,7 +129,7 @@ async fn an_answer_that_repeats_the_address_does_not_tell_the_token() -> TestRes
     for code in [200, 404, 429, 502] {
         let server = answers(code, json!({"ok": false, "description": echo}), 1).await;
         let telegram = telegram(&server)?;
-        let Err(error) = telegram.send("text").await else {
+        let Err(error) = telegram.send(Message::for_test("text")).await else {
             return Err(format!("{code} was taken for a success").into());
         };
         let shown = format!("{error} {error:?} {telegram:?}");
@@ -156,7 +157,7 @@ fn a_base_that_is_no_address_is_refused_without_telling_the_token() {
 async fn an_answer_without_end_is_read_only_so_far() -> TestResult {
     let long = json!({"ok": true, "padding": "x".repeat(2 * ANSWER_MAX)});
     let server = answers(200, long, 1).await;
-    let error = telegram(&server)?.send("text").await;
+    let error = telegram(&server)?.send(Message::for_test("text")).await;
     assert!(matches!(error, Err(SendError::Retry(_))), "{error:?}");
     Ok(())
 }

@@ -10,7 +10,7 @@ use tocsin::entity::{anomalies, incidents};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
-use crate::notifiers::Card;
+use crate::notifiers::{Card, Muted};
 
 /// 2026-11-22T21:28:29Z.
 pub(super) const OPENED: Timestamp = Timestamp(1_795_382_909_102);
@@ -110,6 +110,9 @@ pub(super) fn card(kind: Kind, level: Level) -> Card {
             newest_incident: None,
             newest_number: 3,
         },
+        at: OPENED,
+        muted: None,
+        page: None,
     }
 }
 
@@ -155,5 +158,10 @@ pub(super) fn filled(kind: Kind, text: &str) -> Card {
     anomaly.namespace = text.to_owned();
     anomaly.error_type = text.to_owned();
     anomaly.reason = Some(text.to_owned());
+    card.muted = Some(Muted {
+        until: OPENED,
+        by: Some(text.to_owned()),
+    });
+    card.page = Some(format!("https://tocsin.example.com/{text}"));
     card
 }
