@@ -61,6 +61,7 @@ pub fn description() -> Value {
     answers::add_shared(&mut document);
     for (path, method, operation) in operations(&mut document) {
         without_null(operation);
+        without_null_body(operation);
         answers::complete(&path, &method, operation);
         examples::add(operation);
     }
@@ -114,6 +115,17 @@ fn without_null(operation: &mut Value) {
         {
             *schema = one.clone();
         }
+    }
+}
+
+/// Nor can a body that is left out.
+fn without_null_body(operation: &mut Value) {
+    let schema = operation.pointer_mut("/requestBody/content/application~1json/schema");
+    if let Some(schema) = schema
+        && let Some(one) = schema.pointer("/oneOf/0").cloned()
+        && schema.pointer("/oneOf/1/type") == Some(&json!("null"))
+    {
+        *schema = one;
     }
 }
 
