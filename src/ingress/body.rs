@@ -62,6 +62,10 @@ pub(super) async fn json_within<T: DeserializeOwned>(
 ) -> Result<T, Problem> {
     let bytes = read(body, limit).await?;
     let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+    // Else a list would be taken for the fields in their order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::bad_request("the body is not a JSON object"));
+    }
     serde_json::from_slice(bytes).map_err(|error| Problem::bad_request(error.to_string()))
 }
 

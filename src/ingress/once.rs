@@ -76,7 +76,7 @@ pub(super) async fn once(
         }
         Found::Other => {
             let detail = "this Idempotency-Key was that of a request with another body";
-            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+            return Err(Problem::new(StatusCode::CONFLICT, detail));
         }
     };
     let request = Request::from_parts(parts, Body::from(bytes));

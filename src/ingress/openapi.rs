@@ -27,7 +27,7 @@ const ABOUT: &str = "What Tocsin takes, tells and does over HTTP.\n\n\
     `webhook_token`. Where none are set, none is asked for.";
 
 /// What the operations are grouped by, in the order in which they are read.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("webhooks", "What sends alerts."),
     ("incidents", "What went wrong, and what was done about it."),
     ("anomalies", "What comes back."),
@@ -37,10 +37,8 @@ const TAGS: [(&str, &str); 8] = [
     ),
     ("queues", "How full they are, and who works on them."),
     ("trace", "What became of an alert."),
-    (
-        "recount",
-        "Whether figures are what the rows say; and what operators did.",
-    ),
+    ("audit", "What operators did."),
+    ("recount", "Whether figures are what the rows say."),
     ("health", "How a process is, and this description."),
 ];
 
@@ -67,6 +65,12 @@ pub fn description() -> Value {
     }
     answers::require(&mut document);
     without_default(&mut document["components"]["schemas"]);
+    // Which letters has to be said.
+    let said = |name: &str| json!({"required": [name], "properties": {name: {"type": "string", "minLength": 1}}});
+    let all = json!({"required": ["all"], "properties": {"all": {"const": true}}});
+    let ways = ["queue", "reason", "q", "older_than", "younger_than"].map(said);
+    let ways: Vec<Value> = ways.into_iter().chain([all]).collect();
+    document["components"]["schemas"]["Letters"]["anyOf"] = json!(ways);
     in_order(&mut document);
     document
 }

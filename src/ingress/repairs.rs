@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::auth::Caller;
 use super::incidents::{parse, unknown};
-use super::words::Words;
+use super::words::{Words, whole};
 use super::{Ingress, Problem, body, once};
 use crate::jobs::RecordRepair;
 use crate::queue::Push;
@@ -33,7 +33,8 @@ pub(super) struct Report {
     /// What else there is to say.
     note: Option<Words>,
     /// How long it took, in milliseconds.
-    #[schema(minimum = 0)]
+    #[serde(default, deserialize_with = "whole")]
+    #[schema(minimum = 0, maximum = 9007199254740991_i64)]
     duration_ms: Option<i64>,
 }
 

@@ -39,6 +39,22 @@ impl<'de> Deserialize<'de> for Words {
     }
 }
 
+/// A whole number, also one that is written `5.0`: in JSON that is the same.
+pub(super) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    /// Up to here every whole number is told from its neighbours.
+    const MOST: f64 = 9_007_199_254_740_991.0;
+    let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let of_fraction = |number: f64| {
+        let is_whole = number.fract() == 0.0 && number.abs() <= MOST;
+        is_whole.then_some(number as i64)
+    };
+    let whole = number.as_i64().or_else(|| of_fraction(number.as_f64()?));
+    let whole = whole.ok_or_else(|| de::Error::custom(format!("{number} is no whole number")))?;
+    Ok(Some(whole))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +69,21 @@ mod tests {
             assert!(read(text).is_err());
         }
         assert_eq!(read("").unwrap().said(), None);
+    }
+
+    #[test]
+    fn a_whole_number_may_have_a_point() {
+        for (text, expected) in [
+            ("null", Some(None)),
+            ("5", Some(Some(5))),
+            ("874.0", Some(Some(874))),
+            ("1e3", Some(Some(1000))),
+            ("5.5", None),
+            ("1e300", None),
+            ("\"5\"", None),
+        ] {
+            let mut json = serde_json::Deserializer::from_str(text);
+            assert_eq!(whole(&mut json).ok(), expected, "{text}");
+        }
     }
 }

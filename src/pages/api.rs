@@ -43,7 +43,7 @@ fn content(document: &Value) -> Markup {
     let tags = document["tags"].as_array().map_or(&[][..], Vec::as_slice);
     let operations = operations(document);
     html! {
-        @for paragraph in lead.split("\n\n") { p.hint { (paragraph) } }
+        @for paragraph in lead.split("\n\n") { p.hint { (prose(paragraph)) } }
         p { "The same for programs: " a href="/openapi.json" { "openapi.json" } " (OpenAPI 3.1). Lines for the shell take:" }
         pre tabindex="0" { "export TOCSIN_URL=http://127.0.0.1:9099 TOCSIN_API_TOKEN=…" }
         @for tag in tags {
@@ -93,7 +93,7 @@ fn one(document: &Value, operation: &Operation<'_>) -> Markup {
                 " " span.does { (said(about, "/summary")) }
             }
             @for paragraph in said(about, "/description").split("\n\n").filter(|text| !text.is_empty()) {
-                p { (paragraph) }
+                p { (prose(paragraph)) }
             }
             p.hint { (needed(about)) }
             (parameters(document, about))
@@ -140,7 +140,7 @@ fn parameters(document: &Value, about: &Value) -> Markup {
                             th scope="row" { code { (said(one, "/name")) } }
                             td { (said(one, "/in")) }
                             td { (kind(&one["schema"])) }
-                            td { (said(one, "/description")) }
+                            td { (prose(said(one, "/description"))) }
                         }
                     }
                 }
@@ -165,7 +165,7 @@ fn answers(document: &Value, about: &Value) -> Markup {
                 @for (status, answer) in &all {
                     tr {
                         th scope="row" { (status) }
-                        td { (said(answer, "/description")) }
+                        td { (prose(said(answer, "/description"))) }
                         td { @for (kind, _) in members(&answer["content"]) { code { (kind) } } }
                     }
                 }
@@ -220,6 +220,15 @@ fn shell(document: &Value, operation: &Operation<'_>) -> String {
         line.push_str(&format!(" -d '{body}'"));
     }
     line
+}
+
+/// Text in which `this` is code.
+fn prose(text: &str) -> Markup {
+    html! {
+        @for (n, part) in text.split('`').enumerate() {
+            @if n % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
 }
 
 fn pretty(example: &Value) -> String {

@@ -62,7 +62,7 @@ on_all! {
         let h = Harness::start(on).await;
         assert_eq!(told(h.with_key("k", PAUSE, json!({"operator": "ann"})).await).await.0, 200);
         let other = told(h.with_key("k", PAUSE, json!({"operator": "bob"})).await).await;
-        assert_eq!(other.0, 422, "{other:?}");
+        assert_eq!(other.0, 409, "{other:?}");
         // Elsewhere it is another.
         let resume = "/api/v1/queues/notify/resume";
         assert_eq!(told(h.with_key("k", resume, json!({})).await).await.0, 200);

@@ -27,11 +27,11 @@ pub(in crate::ingress) struct Asked {
     /// With this text in payload or reason, in whatever case.
     q: Option<Words>,
     /// Died longer ago than this, for instance `7d`.
-    #[param(value_type = Option<String>, pattern = "^[0-9]{1,6}(ms|s|m|h|d|w)$")]
+    #[param(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w))$")]
     older_than: Option<Span>,
     /// Died within this, for instance `1h`.
     #[serde(alias = "since")]
-    #[param(value_type = Option<String>, pattern = "^[0-9]{1,6}(ms|s|m|h|d|w)$")]
+    #[param(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w))$")]
     younger_than: Option<Span>,
     /// Where the page begins: `next_cursor` of the one before it.
     #[param(pattern = "^([0-9]{1,15}\\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
@@ -57,11 +57,11 @@ pub(in crate::ingress) struct Exported {
     /// With this text in payload or reason, in whatever case.
     q: Option<Words>,
     /// Died longer ago than this, for instance `7d`.
-    #[param(value_type = Option<String>, pattern = "^[0-9]{1,6}(ms|s|m|h|d|w)$")]
+    #[param(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w))$")]
     older_than: Option<Span>,
     /// Died within this, for instance `1h`.
     #[serde(alias = "since")]
-    #[param(value_type = Option<String>, pattern = "^[0-9]{1,6}(ms|s|m|h|d|w)$")]
+    #[param(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w))$")]
     younger_than: Option<Span>,
 }
 

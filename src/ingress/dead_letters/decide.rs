@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::super::auth::Caller;
 use super::super::incidents::By;
-use super::super::words::Words;
+use super::super::words::{Words, whole};
 use super::super::{Ingress, Problem, body};
 use super::{View, find, parse};
 use crate::context::Context;
@@ -35,8 +35,9 @@ pub(in crate::ingress) struct Replay {
     /// Who it is, by their own account: for the audit.
     operator: Option<Words>,
     /// The letter's `replay` as it was looked at: one that died once more since is not replayed.
+    #[serde(deserialize_with = "whole")]
     #[schema(minimum = 0, maximum = 2147483647)]
-    replay: Option<i32>,
+    replay: Option<i64>,
 }
 
 /// Replays a dead letter: runs its job again, under its own id.
@@ -55,7 +56,7 @@ pub(in crate::ingress) struct Replay {
         (
             status = CONFLICT,
             description = "It was discarded, died once more since it was looked at, was replayed with \
-                           another payload, or cannot be pushed with the one that it has",
+                           another payload, or cannot be pushed with the payload that it has or is to have",
         ),
     ),
 )]
@@ -70,9 +71,11 @@ pub(in crate::ingress) async fn replay(
     actor.operator = asked.operator.and_then(Words::said);
     let before = find(context, id).await?;
     let payload = asked.payload.map(|json| json.get().as_bytes().to_vec());
+    let replay = asked.replay.map(i32::try_from).transpose();
+    let replay = replay.map_err(|_| Problem::bad_request("replay is no such number"))?;
     // What is edited is the letter that was just read.
     let edit = Edit {
-        replay: asked.replay.or(payload.is_some().then_some(before.replay)),
+        replay: replay.or(payload.is_some().then_some(before.replay)),
         payload,
     };
     check_replay(&before, edit.payload.as_deref())?;
@@ -138,7 +141,7 @@ pub(in crate::ingress) async fn discard(
 /// Whether the job can be pushed and, if a person wrote it, be done.
 fn check_replay(letter: &Model, edited: Option<&[u8]>) -> Result<(), Problem> {
     match edited {
-        Some(payload) => check_payload(&letter.queue, payload).map_err(Problem::bad_request),
+        Some(payload) => check_payload(&letter.queue, payload).map_err(conflict),
         None if replay::can_be_pushed(&letter.queue, &letter.payload).is_some() => Ok(()),
         None => Err(conflict(
             "its payload is not text, so its job cannot be pushed as it is: replay it with another \

@@ -44,11 +44,11 @@ pub(in crate::ingress) struct Asked {
     /// With this text in payload or reason, in whatever case.
     q: Option<Words>,
     /// Died longer ago than this, for instance `7d`.
-    #[schema(value_type = Option<String>, pattern = "^[0-9]{1,6}(ms|s|m|h|d|w)$")]
+    #[schema(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w))$")]
     older_than: Option<Span>,
     /// Died within this, for instance `1h`.
     #[serde(alias = "since")]
-    #[schema(value_type = Option<String>, pattern = "^[0-9]{1,6}(ms|s|m|h|d|w)$")]
+    #[schema(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w))$")]
     younger_than: Option<Span>,
     /// Every letter, if nothing else says which.
     all: bool,

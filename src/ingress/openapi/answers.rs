@@ -21,7 +21,7 @@ const AT_TIMES: [(&str, &[&str]); 4] = [
 ];
 
 /// The errors that several operations have: a name, a status, what it means, and an example.
-const ERRORS: [(&str, u16, &str, &str, &str); 9] = [
+const ERRORS: [(&str, u16, &str, &str, &str); 8] = [
     (
         "BadRequest",
         400,
@@ -75,15 +75,8 @@ const ERRORS: [(&str, u16, &str, &str, &str); 9] = [
         "Conflict",
         409,
         "Conflict",
-        "The same request, by its `Idempotency-Key`, is being done",
+        "The same request, by its `Idempotency-Key`, is being done, or the key was that of another body",
         "the same request is being done; send it again for its answer",
-    ),
-    (
-        "KeyUsed",
-        422,
-        "Unprocessable Entity",
-        "Its `Idempotency-Key` was that of a request with another body",
-        "this Idempotency-Key was that of a request with another body",
     ),
 ];
 
@@ -173,7 +166,6 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
         ("403", "Forbidden", is_api && !reads_only),
         ("404", "NotFound", is_api && path.contains('{')),
         ("409", "Conflict", does),
-        ("422", "KeyUsed", does),
         ("413", "TooLarge", takes_body || does),
         ("429", "TooMany", is_api),
         ("503", "Unavailable", is_api || is_webhook),
@@ -198,7 +190,7 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
                 .unwrap_or_default()
                 .to_owned();
             if does && *number == 409 {
-                about.push_str("; or the same request, by its `Idempotency-Key`, is being done");
+                about.push_str("; or its `Idempotency-Key` is that of a request that is being done or had another body");
             }
             *answer = error(*number, title, &about, detail);
         } else {

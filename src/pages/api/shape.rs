@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{members, resolved, said};
+use super::{members, prose, resolved, said};
 
 /// What a value is, in a few words; a type of its own leads to what is said of it.
 pub(super) fn kind(schema: &Value) -> Markup {
@@ -82,13 +82,21 @@ pub(super) fn fields(document: &Value, schema: &Value) -> Markup {
                         tr {
                             th scope="row" { code { (name) } }
                             td { (kind(field)) @if !is_there { ", may be left out" } }
-                            td { (said(field, "/description")) }
+                            td { (prose(meaning(field))) }
                         }
                     }
                 }
             } }
         }
     }
+}
+
+/// What is said of a field; of one that may be null, beside what it is else.
+fn meaning(field: &Value) -> &str {
+    let parts = field["oneOf"].as_array().into_iter().flatten();
+    let said = |part: &'_ Value| part["description"].as_str().is_some();
+    let told = std::iter::once(field).chain(parts).find(|part| said(part));
+    told.map_or("", |part| super::said(part, "/description"))
 }
 
 fn gather<'a>(document: &'a Value, schema: &'a Value, rows: &mut Vec<(&'a str, &'a Value, bool)>) {

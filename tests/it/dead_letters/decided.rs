@@ -78,7 +78,9 @@ on_all! {
             payload(nameless.clone()),
         ] {
             let (status, problem) = h.replay(letter_id, body.clone()).await;
-            assert_eq!(status, 400, "{body}: {problem}");
+            // What the letter's queue does not take is no mistake in the request itself.
+            let expected = if body.get("payload").is_some() { 409 } else { 400 };
+            assert_eq!(status, expected, "{body}: {problem}");
             assert!(!problem["detail"].as_str().unwrap().is_empty());
         }
         assert_eq!(h.letter().await, letter, "nothing was decided");
