@@ -72,14 +72,23 @@ struct Occurrence {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TracedMessage)]
 struct Message {
+    /// Its id.
     id: Uuid,
+    /// The incident it is about.
     incident_id: Uuid,
+    /// What it tells: `opened`, `escalated`, `reopened`.
     kind: String,
+    /// Where it goes.
     channel: String,
+    /// `owed`, `sending`, `sent` or `given up`.
     state: String,
+    /// Since when it is owed.
     owed_since: Timestamp,
+    /// How often it was tried.
     attempts: i64,
+    /// When the provider took it.
     sent_at: Option<Timestamp>,
+    /// Why it was given up.
     error: Option<String>,
 }
 
@@ -102,12 +111,19 @@ impl From<notifications::Model> for Message {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TracedRepair)]
 struct Repair {
+    /// Its id, which is that of the job that recorded it.
     id: Uuid,
+    /// Its incident.
     incident_id: Uuid,
+    /// What was done.
     action: String,
+    /// Whether it helped.
     success: bool,
+    /// Who did it.
     operator: Option<String>,
+    /// What else there is to say.
     note: Option<String>,
+    /// When.
     repaired_at: Timestamp,
 }
 
@@ -129,23 +145,36 @@ impl From<repairs::Model> for Repair {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TracedJob)]
 struct QueuedJob {
+    /// Its id.
     id: Uuid,
+    /// Its queue.
     queue: &'static str,
+    /// Where it stands.
     state: Stand,
+    /// When it was pushed.
     enqueued_at: Timestamp,
+    /// When it is to run, if it waits for that.
     due_at: Option<Timestamp>,
+    /// Attempts that failed, oldest first.
     failed: Vec<FailedAttempt>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TracedDeadLetter)]
 struct Letter {
+    /// The job's id.
     id: Uuid,
+    /// Its queue.
     queue: String,
+    /// `dead`, `replayed` or `discarded`.
     state: String,
+    /// Why it died.
     reason: String,
+    /// Attempts that failed.
     attempts: i32,
+    /// When it was last pushed.
     enqueued_at: Timestamp,
+    /// When it died.
     died_at: Timestamp,
 }
 
