@@ -71,13 +71,6 @@ pub(super) async fn page(
                         h2 #why { (text.why) }
                         div #reasons data-live { (why(text, &found.entry)) }
                     }
-                    section aria-labelledby="often" {
-                        h2 #often { (text.frequency) }
-                        div #frequency data-live {
-                            (words::windows(text, incidents::counts(incident)))
-                            (charts::heat_map(text, &found.hours, visit.now))
-                        }
-                    }
                 }
                 div {
                     @if visit.may_act() {
@@ -93,6 +86,13 @@ pub(super) async fn page(
                     }
                 }
                 div {
+                    section aria-labelledby="often" {
+                        h2 #often { (text.frequency) }
+                        div #frequency data-live {
+                            (words::windows(text, incidents::counts(incident)))
+                            (charts::heat_map(text, &found.hours, visit.now))
+                        }
+                    }
                     section aria-labelledby="line" {
                         h2 #line { (text.timeline) }
                         div #timeline data-live { (timeline(&visit, &parts)) }
