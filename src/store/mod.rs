@@ -8,6 +8,8 @@
 
 pub mod anomalies;
 pub mod audit;
+pub mod cards;
+pub mod channels;
 pub mod db;
 pub mod dead_letters;
 pub mod error;

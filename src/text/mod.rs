@@ -229,10 +229,15 @@ texts! {
     kind_opened
     kind_escalated
     kind_reopened
+    kind_resolved
+    kind_repeated
+    kind_digest
     state_owed
     state_sending
     state_sent
     state_given_up
+    state_digested
+    state_muted
     offenders
     offenders_lead
     window

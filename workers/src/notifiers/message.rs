@@ -27,7 +27,8 @@ const DESCRIPTION: usize = 600;
 /// The lines of a card. Together they stay far below 4,096 UTF-16 code units.
 pub(super) fn lines(card: &Card) -> Vec<Line> {
     let lines = match card.kind {
-        Kind::Opened => vec![
+        Kind::Digest => Vec::new(),
+        Kind::Opened | Kind::Repeated | Kind::Resolved => vec![
             headline(card),
             standing(card),
             place(card),
@@ -74,6 +75,9 @@ fn headline(card: &Card) -> Option<Line> {
         Kind::Opened => ("🚨", "Opened"),
         Kind::Escalated => ("🔺", "Escalated"),
         Kind::Reopened => ("🔁", "Reopened"),
+        Kind::Resolved => ("✅", "Resolved"),
+        Kind::Repeated => ("🔂", "Comes back"),
+        Kind::Digest => ("📚", "Many incidents"),
     };
     let level = match (card.kind, card.anomaly.level) {
         (_, Level::PermanentFix) => ", needs a permanent fix",
