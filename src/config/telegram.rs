@@ -19,6 +19,8 @@ pub struct TelegramSettings {
     pub fold: Span,
     /// Above so many messages owed to a chat within a minute they are told by digests.
     pub storm_above: u32,
+    /// How long a digest gathers; the first of a storm does so for a few seconds only.
+    pub digest_every: Span,
     /// Messages and edits that one chat gets in a second.
     pub chat_per_second: u32,
     /// That a group or a channel gets in a minute; of these, edits are half at most.
@@ -33,6 +35,7 @@ impl Default for TelegramSettings {
             tell: vec![Tell::Opened, Tell::Escalated, Tell::Reopened],
             fold: Span::secs(5),
             storm_above: 20,
+            digest_every: Span::secs(60),
             chat_per_second: 1,
             group_per_minute: 20,
             bot_per_second: 30,

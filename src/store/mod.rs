@@ -12,6 +12,7 @@ pub mod cards;
 pub mod channels;
 pub mod db;
 pub mod dead_letters;
+pub mod digests;
 pub mod error;
 pub mod history;
 pub mod hours;

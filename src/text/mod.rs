@@ -232,6 +232,15 @@ texts! {
     kind_resolved
     kind_repeated
     kind_digest
+    digest_incidents
+    digest_lead
+    digest_worst
+    digest_times
+    digest_rest
+    digest_goes_on
+    digest_over
+    digest_none
+    digest_page
     state_owed
     state_sending
     state_sent

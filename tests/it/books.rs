@@ -9,7 +9,6 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestRunner};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tocsin::config::Config as Settings;
-use tocsin::config::Config;
 use tocsin::domain::aggregation::{Policy, Status, Unit};
 use tocsin::domain::alert::{Alert, AlertStatus};
 use tocsin::domain::episode::Sighting;
@@ -78,9 +77,9 @@ impl Books {
 /// One batch in the order of receipt, until the store has time for it.
 async fn commit_one(db: &Db, policy: &Policy, batch: &[Sighting]) -> Committed {
     // A route that leads nowhere.
-    let nobody = Config {
+    let nobody = tocsin::config::Config {
         routes: vec![Route::default()],
-        ..Config::default()
+        ..tocsin::config::Config::default()
     };
     let mut batch: Vec<&Sighting> = batch.iter().collect();
     batch.sort_by_key(|sighting| (sighting.received_at, sighting.job));

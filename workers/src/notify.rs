@@ -2,6 +2,7 @@
 
 mod claim;
 mod desk;
+mod digest;
 mod edit;
 mod turn;
 
@@ -9,15 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apalis::prelude::Data;
-use tocsin::entity::notifications::Model;
+use tocsin::entity::notifications::{Kind, Model};
 use tocsin::jobs::{JobError, Notify};
 use tocsin::queue::consumer::Held;
 use tocsin::spans::SpanKind;
-use tocsin::store::{channels, maintenance, notifications};
+use tocsin::store::{channels, digests, maintenance, notifications};
 use tocsin::trail;
 use uuid::Uuid;
 
-use self::claim::{Ours, claim};
+use self::claim::{Attempt, Ours, claim};
 pub use self::desk::Desk;
 use crate::notifiers::{SendError, Sent};
 
@@ -34,7 +35,8 @@ pub async fn handle(job: Notify, held: Data<Arc<Held>>, desk: Data<Desk>) -> Res
     if job.edit {
         return edit::handle(&desk, job.notification, &held, token).await;
     }
-    match claim(&desk, job.notification, &held, token).await? {
+    let attempt = Attempt { held: &held, token };
+    match claim(&desk, job.notification, attempt).await? {
         Some(ours) => deliver(&desk, ours, &held, token).await,
         None => Ok(()),
     }
@@ -57,7 +59,10 @@ async fn deliver(desk: &Desk, ours: Ours<'_>, held: &Held, token: Uuid) -> Resul
         }
         Err(SendError::GiveUp(why) | SendError::Retry(why)) => {
             desk.count("given_up");
-            notifications::give_up(db.write(), id, &why).await?;
+            match ours.row.kind {
+                Kind::Digest => digests::give_up(db.write(), id, &why).await?,
+                _ => notifications::give_up(db.write(), id, &why).await?,
+            }
             Err(JobError::GiveUp(why))
         }
     }
@@ -89,7 +94,13 @@ async fn remember(desk: &Desk, row: &Model, sent: Sent) -> Result<(), JobError> 
     let (db, now) = (desk.context.db.write(), desk.context.clock.now());
     let mut tries = 1;
     loop {
-        match notifications::sent(db, row.id, sent.message_id.clone(), now).await {
+        let written = async {
+            if row.kind == Kind::Digest {
+                digests::tells(db, row.id).await?;
+            }
+            notifications::sent(db, row.id, sent.message_id.clone(), now).await
+        };
+        match written.await {
             Ok(()) => return Ok(()),
             Err(error) if tries >= REMEMBER.0 => return Err(error.into()),
             Err(error) => {

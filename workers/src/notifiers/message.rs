@@ -211,7 +211,8 @@ fn description(card: &Card) -> Option<Line> {
 fn links(card: &Card) -> Option<Line> {
     let runbook = annotation(&card.incident, "runbook_url");
     let source = card.incident.generator_url.as_deref();
-    let line = [("Runbook", runbook), ("Source", source)]
+    let page = card.page.as_deref();
+    let line = [("Page", page), ("Runbook", runbook), ("Source", source)]
         .into_iter()
         .filter_map(|(label, url)| Some((label, address(url?)?)))
         .fold(Line::new(), |line, (label, url)| {

@@ -2,6 +2,7 @@
 //! [`configured`], and the setting that chooses it.
 
 mod address;
+mod digest;
 pub mod log;
 mod markup;
 mod message;
@@ -19,6 +20,7 @@ use tocsin::domain::budget::Budget;
 use tocsin::entity::notifications::Kind;
 use tocsin::entity::{anomalies, incidents};
 
+pub use digest::Digest;
 use log::Log;
 use telegram::Telegram;
 
@@ -52,6 +54,8 @@ pub struct Card {
     pub incident: incidents::Model,
     /// That incident's anomaly, as it stands now.
     pub anomaly: anomalies::Model,
+    /// The address of its page, if people can reach the pages.
+    pub page: Option<String>,
 }
 
 /// A message as it goes out.
@@ -117,6 +121,11 @@ pub trait Notifier: Send + Sync {
     /// The same, with all that a message may have beside its text, where the provider knows such.
     async fn post(&self, post: &Post) -> Result<Sent, SendError> {
         self.send(&post.body).await
+    }
+
+    /// The text of a digest, likewise, where the channel may have storms.
+    fn render_digest(&self, _digest: &Digest) -> Option<String> {
+        None
     }
 
     /// How much the provider takes; none if that is not known.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tocsin::domain::budget::Budget;
 
 use super::text::tidy;
-use super::{Card, Edited, Notifier, Post, SendError, Sent, markup, message};
+use super::{Card, Digest, Edited, Notifier, Post, SendError, Sent, digest, markup, message};
 
 /// The longest message, in UTF-16 code units after entity parsing.
 const MESSAGE_MAX: usize = 4_096;
@@ -163,6 +163,10 @@ impl Notifier for Telegram {
                 json!({"message_id": id, "allow_sending_without_reply": true});
         }
         self.api.call("sendMessage", &body, answer::outcome).await
+    }
+
+    fn render_digest(&self, digest: &Digest) -> Option<String> {
+        Some(markup::html(&digest::lines(digest), MESSAGE_MAX))
     }
 
     fn budget(&self) -> Option<Budget> {

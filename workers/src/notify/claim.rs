@@ -6,11 +6,12 @@ use tocsin::domain::routing::Facts;
 use tocsin::entity::notifications::{Kind, Model, State};
 use tocsin::jobs::JobError;
 use tocsin::queue::consumer::Held;
-use tocsin::store::{anomalies, cards, incidents, maintenance, notifications};
+use tocsin::store::{anomalies, cards, digests, incidents, maintenance, notifications};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
 use super::desk::Desk;
+use super::digest;
 use super::turn::Turn;
 use crate::notifiers::{Card, Notifier, Post};
 
@@ -21,6 +22,13 @@ pub(super) struct Ours<'a> {
     pub(super) post: Post,
 }
 
+/// Who tries.
+#[derive(Clone, Copy)]
+pub(super) struct Attempt<'a> {
+    pub(super) held: &'a Held,
+    pub(super) token: Uuid,
+}
+
 /// Makes the message ours to send, in one transaction: its text is fixed at the first claim, from
 /// what holds at that moment; the anomaly's lock decides whether a rise is in it or has a message
 /// of its own. `None` if there is nothing to send.
@@ -29,29 +37,36 @@ pub(super) struct Ours<'a> {
 pub(super) async fn claim<'a>(
     desk: &'a Desk,
     id: Uuid,
-    held: &Held,
-    token: Uuid,
+    attempt: Attempt<'_>,
 ) -> Result<Option<Ours<'a>>, JobError> {
     let tx = desk.context.db.begin().await?;
     let Some(row) = notifications::find(&tx, id).await? else {
         return Ok(None);
     };
-    if !is_wanted(&row, held) {
+    if !is_wanted(&row, attempt.held) {
         return Ok(None);
     }
     let now = maintenance::now(&tx).await?;
     is_free(&row, desk.context.clock.of_store(now))?;
     let Some(notifier) = desk.notifier(&row.channel) else {
         let why = format!("the channel {} is not configured any more", row.channel);
-        return give_up(tx, id, why).await;
+        return give_up(tx, &row, why).await;
     };
     if let Some(budget) = notifier.budget() {
         let turn = Turn::lock(desk, &tx, &row.channel, budget).await?;
         let channels = desk.neighbours(&row.channel);
         let ahead = notifications::ahead(&tx, &channels, &row, turn.now).await?;
+        if row.kind == Kind::Digest {
+            return digest::claim(desk, tx, turn, &row, ahead, notifier, attempt).await;
+        }
+        if let Some(digest) = digest::gather(desk, &tx, &turn, &row, ahead).await? {
+            tx.commit().await?;
+            digest::push_first(desk, digest).await?;
+            return Ok(None);
+        }
         turn.take(&tx, What::Message, ahead.waiting).await?;
     }
-    ours(desk, tx, &row, notifier, held, token).await
+    ours(desk, tx, &row, notifier, attempt).await
 }
 
 /// Fixes what is said, under the locks of the anomaly and of the message.
@@ -60,18 +75,17 @@ async fn ours<'a>(
     tx: DatabaseTransaction,
     row: &Model,
     notifier: &'a dyn Notifier,
-    held: &Held,
-    token: Uuid,
+    attempt: Attempt<'_>,
 ) -> Result<Option<Ours<'a>>, JobError> {
-    let Some(card) = card(&tx, row).await? else {
+    let Some(card) = card(desk, &tx, row).await? else {
         let why = "its incident does not exist any more".to_owned();
-        return give_up(tx, row.id, why).await;
+        return give_up(tx, row, why).await;
     };
     let Some(row) = notifications::lock(&tx, row.id).await? else {
         return Ok(None);
     };
     // Another may have had it while this one waited for the locks.
-    if !is_wanted(&row, held) {
+    if !is_wanted(&row, attempt.held) {
         return Ok(None);
     }
     let now = maintenance::now(&tx).await?;
@@ -90,7 +104,7 @@ async fn ours<'a>(
         body,
         reply_markup: None,
     };
-    notifications::claim(&tx, &row, token, post.body.clone(), now).await?;
+    notifications::claim(&tx, &row, attempt.token, post.body.clone(), now).await?;
     tx.commit().await?;
     Ok(Some(Ours {
         row,
@@ -100,7 +114,7 @@ async fn ours<'a>(
 }
 
 /// Somebody wants what was given up to be sent after all if the job was replayed.
-fn is_wanted(row: &Model, held: &Held) -> bool {
+pub(super) fn is_wanted(row: &Model, held: &Held) -> bool {
     match row.state {
         State::Owed | State::Sending => true,
         State::GivenUp => held.lease.replay > 0,
@@ -121,10 +135,13 @@ pub(super) fn is_free(row: &Model, now: Timestamp) -> Result<(), JobError> {
 
 async fn give_up<'a>(
     tx: DatabaseTransaction,
-    id: Uuid,
+    row: &Model,
     why: String,
 ) -> Result<Option<Ours<'a>>, JobError> {
-    notifications::give_up(&tx, id, &why).await?;
+    match row.kind {
+        Kind::Digest => digests::give_up(&tx, row.id, &why).await?,
+        _ => notifications::give_up(&tx, row.id, &why).await?,
+    }
     tx.commit().await?;
     Err(JobError::GiveUp(why))
 }
@@ -152,7 +169,11 @@ fn facts(card: &Card) -> Facts {
 }
 
 /// What a message is made from, with the anomaly locked.
-pub(super) async fn card(tx: &DatabaseTransaction, row: &Model) -> Result<Option<Card>, DbErr> {
+pub(super) async fn card(
+    desk: &Desk,
+    tx: &DatabaseTransaction,
+    row: &Model,
+) -> Result<Option<Card>, DbErr> {
     let Some(incident) = incidents::find(tx, row.incident_id).await? else {
         return Ok(None);
     };
@@ -163,6 +184,7 @@ pub(super) async fn card(tx: &DatabaseTransaction, row: &Model) -> Result<Option
     let incident = incidents::find(tx, row.incident_id).await?;
     Ok(incident.map(|incident| Card {
         kind: row.kind,
+        page: desk.page(&format!("/incidents/{}", incident.id)),
         incident,
         anomaly,
     }))

@@ -45,11 +45,18 @@ impl Desk {
         self.context.config.policy::<Notify>().attempts as usize
     }
 
+    /// The address of a page, if people can reach the pages.
+    pub(super) fn page(&self, path: &str) -> Option<String> {
+        let base = self.context.config.public_url.as_deref()?;
+        Some(format!("{}{path}", base.trim_end_matches('/')))
+    }
+
     pub(super) fn count(&self, outcome: &'static str) {
-        self.context
-            .metrics
-            .messages
-            .get_or_create(&ByMessage { outcome })
-            .inc();
+        self.count_many(outcome, 1);
+    }
+
+    pub(super) fn count_many(&self, outcome: &'static str, n: u64) {
+        let messages = &self.context.metrics.messages;
+        messages.get_or_create(&ByMessage { outcome }).inc_by(n);
     }
 }

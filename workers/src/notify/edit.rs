@@ -105,7 +105,7 @@ async fn claim<'a>(desk: &'a Desk, id: Uuid, token: Uuid) -> Result<Option<Ours<
         let why = "messages are owed to the chat, and come first";
         return Err(again(desk, why.to_owned()));
     }
-    let Some(card) = card(&tx, &row).await? else {
+    let Some(card) = card(desk, &tx, &row).await? else {
         cards::leave(&tx, id, Some("its incident does not exist any more")).await?;
         tx.commit().await?;
         return Ok(None);

@@ -50,6 +50,13 @@ impl Turn {
         self.row(&self.channel)
     }
 
+    /// The same, as it is after [`Turn::take`].
+    pub(super) async fn again(&self, tx: &DatabaseTransaction) -> Result<Channel, JobError> {
+        let (rows, _) = channels::lock(tx, &[&self.channel]).await?;
+        let row = rows.into_iter().next();
+        row.ok_or_else(|| JobError::Retry(format!("{} was not locked", self.channel)))
+    }
+
     /// Takes a slot, in this transaction. Where there is none, those that are `ahead` come first.
     pub(super) async fn take(
         &self,
