@@ -32,7 +32,7 @@ pub async fn lock(
     let sql = "INSERT INTO channels (channel) SELECT r.channel FROM {rows} WHERE true \
                ORDER BY r.channel \
                ON CONFLICT (channel) DO UPDATE SET digests = channels.digests \
-               RETURNING channels.*, {now} AS now";
+               RETURNING *, {now} AS now";
     let sql = rows.statement(tx.get_database_backend(), sql, []);
     let (mut locked, mut now) = (Vec::new(), Timestamp::default());
     for row in tx.query_all_raw(sql).await? {

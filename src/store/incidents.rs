@@ -209,13 +209,14 @@ pub async fn due(tx: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<(Uuid, S
 }
 
 /// Writes what was found out, and that the incidents are not due for a tier any more. Returns those
-/// that look different now.
+/// that look different now, if somebody wants to know.
 ///
 /// # Errors
 /// What the database says.
 pub async fn set_tiers(
     tx: &impl ConnectionTrait,
-    findings: Vec<(Uuid, Finding)>,
+    findings: &[(Uuid, Finding)],
+    compares: bool,
 ) -> Result<Vec<Uuid>, DbErr> {
     let all = || findings.iter();
     let rows = || {
@@ -240,7 +241,10 @@ pub async fn set_tiers(
                WHERE i.tier IS DISTINCT FROM r.tier OR i.tier_reason IS DISTINCT FROM r.reason \
                    OR i.frequency_stats IS DISTINCT FROM r.frequency{json} \
                    OR i.repair_stats IS DISTINCT FROM r.repairs{json}";
-    let changed = tx.query_all_raw(rows().statement(backend, sql, [])).await?;
+    let changed = match compares {
+        true => tx.query_all_raw(rows().statement(backend, sql, [])).await?,
+        false => Vec::new(),
+    };
     let sql = "UPDATE incidents SET tier = r.tier, tier_reason = r.reason, \
                    frequency_stats = r.frequency{json}, repair_stats = r.repairs{json}, \
                    tier_due_since = NULL \

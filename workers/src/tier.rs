@@ -224,16 +224,13 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<Vec<Uuid>, Trouble
             findings.push((*id, find(&tx, anomaly, &counts, history).await?));
         }
     }
-    let mut changed = incidents::set_tiers(&tx, findings).await?;
-    if context.config.counting.unit == Unit::Incident {
+    let edits = context.config.edits();
+    let mut changed = incidents::set_tiers(&tx, &findings, edits).await?;
+    if edits && context.config.counting.unit == Unit::Incident {
         // What joins is shown by the card and counted by nothing that was compared.
         changed = known.due.iter().map(|(id, _)| *id).collect();
     }
-    let cards = if context.config.edits() {
-        cards::mark_edits(&tx, &changed, known.now).await?
-    } else {
-        Vec::new()
-    };
+    let cards = cards::mark_edits(&tx, &changed, known.now).await?;
     tx.commit().await?;
     Ok(cards)
 }

@@ -124,4 +124,21 @@ on_all! {
         assert_eq!(message.reply_to, None, "there is no card to answer");
         h.finish().await;
     }
+
+    async fn who_dies_between_a_digest_and_its_note_sends_the_same_once_more(on) {
+        let h = Harness::in_storms(on).await;
+        let alerts = (0..40).map(|n| alert(&format!("A{n}"), "a", h.now())).collect();
+        h.send_and_drain(alerts).await;
+        let before = h.telegram.taken();
+        let first = before.iter().position(|text| text.contains("in one message")).unwrap();
+        h.execute("UPDATE notifications SET state = 'sending', claimed_until = 1, sent_at = NULL \
+                       WHERE kind = 'digest' AND sequence = 1").await;
+        h.advance(2 * MINUTE);
+        h.recount().await;
+        let after = h.telegram.taken();
+        assert_eq!(after.len(), before.len() + 1, "{after:#?}");
+        assert_eq!(after.last(), before.get(first), "the text was fixed");
+        assert_eq!(h.sql(TOLD_TWICE_OR_NEVER).await, 0);
+        h.finish().await;
+    }
 }
