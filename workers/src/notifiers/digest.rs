@@ -1,6 +1,7 @@
 //! What a digest says, line by line: what is left out of a long one is the end of its list.
 
 use chrono::DateTime;
+use tocsin::domain::escalation::Level;
 use tocsin::store::digests::{Figures, Told};
 use tocsin::text::{EN, Text, fill, plural};
 use tocsin::time::Timestamp;
@@ -80,18 +81,17 @@ fn anomaly(text: &Text, told: &Told) -> Line {
     let places = [&told.service, &told.namespace].map(|name| tidy(name, NAME));
     let places = places.into_iter().filter(|name| !name.is_empty());
     let line = places.fold(line, |line, name| line.dot().code(name));
-    line.dot()
-        .text(told.level.name())
-        .dot()
-        .text(plural(text.digest_times, told.incidents))
+    let line = match told.level {
+        Level::None => line,
+        level => line.dot().text(level.name()),
+    };
+    line.dot().text(plural(text.digest_times, told.incidents))
 }
 
 #[cfg(test)]
 mod tests {
-    use tocsin::domain::escalation::Level;
-
     use super::*;
-    use crate::notifiers::markup::{Line, html};
+    use crate::notifiers::markup::html;
 
     fn told(name: &str, level: Level, incidents: i64) -> Told {
         Told {
