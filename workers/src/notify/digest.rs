@@ -99,10 +99,16 @@ pub(super) async fn claim<'a>(
         return Ok(None);
     }
     is_free(&row, now)?;
-    let (body, is_silent, next) = match row.body.clone() {
-        Some(body) => (body, false, None),
+    let (body, next) = match row.body.clone() {
+        Some(body) => (body, None),
         None => fix(desk, &tx, &turn, &row, ahead, notifier).await?,
     };
+    let worst = digests::worst(&tx, row.id, 1).await?;
+    let facts = Facts {
+        level: worst.first().map(|told| told.level).unwrap_or_default(),
+        ..Facts::default()
+    };
+    let is_silent = desk.context.config.is_quiet(&row.channel, &facts, now);
     notifications::claim(&tx, &row, attempt.token, body.clone(), now).await?;
     tx.commit().await?;
     if let Some(next) = next {
@@ -120,7 +126,7 @@ pub(super) async fn claim<'a>(
     }))
 }
 
-/// The text, whether it makes no sound, and the digest that follows.
+/// The text, and the digest that follows.
 async fn fix(
     desk: &Desk,
     tx: &DatabaseTransaction,
@@ -128,7 +134,7 @@ async fn fix(
     row: &Model,
     ahead: Ahead,
     notifier: &dyn Notifier,
-) -> Result<(String, bool, Option<Uuid>), JobError> {
+) -> Result<(String, Option<Uuid>), JobError> {
     let config = &desk.context.config;
     digests::lock_anomalies(tx, row.id).await?;
     let figures = digests::figures(tx, row.id).await?;
@@ -151,11 +157,6 @@ async fn fix(
         own.storm_since = None;
     }
     channels::save(tx, &own).await?;
-    let facts = Facts {
-        level: worst.first().map(|told| told.level).unwrap_or_default(),
-        ..Facts::default()
-    };
-    let is_silent = config.is_quiet(&row.channel, &facts, now);
     let digest = Digest {
         figures,
         worst,
@@ -165,5 +166,5 @@ async fn fix(
     };
     let body = notifier.render_digest(&digest);
     let body = body.ok_or_else(|| JobError::GiveUp("the channel has no digests".to_owned()))?;
-    Ok((body, is_silent, next))
+    Ok((body, next))
 }
