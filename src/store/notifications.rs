@@ -64,7 +64,7 @@ pub async fn owe(
                FROM {rows} WHERE true \
                ON CONFLICT (incident_id, kind, sequence, channel) DO NOTHING RETURNING id";
     let now = [Value::from(now.0)];
-    ids(tx
+    ids(&tx
         .query_all_raw(rows.statement(tx.get_database_backend(), sql, now))
         .await?)
 }
