@@ -10,7 +10,9 @@ mod sections;
 mod telegram;
 mod tokens;
 mod value;
+mod webhooks;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::aggregation::Policy;
 use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
+use crate::text::Lang;
 pub use file::read_secret;
 pub use queues::{QueuePolicies, QueuePolicy};
 pub use secret::Secret;
@@ -32,6 +35,7 @@ pub use telegram::{TelegramSettings, Tell};
 pub use tokens::{Fingerprint, Tokens};
 pub use value::Span;
 use value::{Text, text};
+pub use webhooks::{Payload, Webhook};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -86,6 +90,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpAddr>,
     /// How the log is written.
     pub log: LogFormat,
+    /// What messages are written in.
+    pub language: Lang,
     /// The OTLP collector that spans are sent to, over HTTP. Unset: nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<Secret>,
@@ -116,6 +122,12 @@ pub struct Config {
     pub retention: Retention,
     /// What is looked at again and again.
     pub recount: RecountSettings,
+    /// Webhooks that messages are posted to, by name.
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "webhooks::read"
+    )]
+    pub webhooks: BTreeMap<String, Webhook>,
 }
 
 impl Default for Config {
@@ -140,6 +152,7 @@ impl Default for Config {
             insecure: false,
             trusted_proxies: Vec::new(),
             log: LogFormat::Auto,
+            language: Lang::default(),
             otlp_endpoint: None,
             telegram: TelegramSettings::default(),
             quiet: None,
@@ -154,6 +167,7 @@ impl Default for Config {
             stop: Stop::default(),
             retention: Retention::default(),
             recount: RecountSettings::default(),
+            webhooks: BTreeMap::new(),
         }
     }
 }

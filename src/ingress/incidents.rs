@@ -25,7 +25,7 @@ use crate::time::Timestamp;
 
 /// An incident as it is answered: its row, and what its anomaly says.
 #[derive(Debug, Serialize)]
-pub(super) struct View {
+pub struct View {
     #[serde(flatten)]
     incident: incidents::Model,
     alert_name: String,

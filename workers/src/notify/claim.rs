@@ -1,6 +1,7 @@
 //! Making a message ours to send.
 
 use sea_orm::{DatabaseTransaction, DbErr};
+use serde_json::Value;
 use tocsin::domain::budget::What;
 use tocsin::domain::routing::Facts;
 use tocsin::entity::notifications::{Kind, Model, State};
@@ -13,7 +14,30 @@ use uuid::Uuid;
 use super::desk::Desk;
 use super::digest;
 use super::turn::Turn;
-use crate::notifiers::{Card, Notifier, Post};
+use crate::notifiers::{Card, Message, Notifier};
+
+/// What goes out.
+#[derive(Default)]
+pub(super) struct Post {
+    pub(super) body: String,
+    pub(super) reply_to: Option<String>,
+    pub(super) is_silent: bool,
+    pub(super) reply_markup: Option<Value>,
+}
+
+impl Post {
+    /// The try to send it that is made at that moment.
+    pub(super) fn message(&self, id: Uuid, at: Timestamp) -> Message<'_> {
+        Message {
+            id,
+            at,
+            body: &self.body,
+            reply_to: self.reply_to.as_deref(),
+            is_silent: self.is_silent,
+            reply_markup: self.reply_markup.as_ref(),
+        }
+    }
+}
 
 /// A message that is ours to send.
 pub(super) struct Ours<'a> {
@@ -187,5 +211,7 @@ pub(super) async fn card(
         page: desk.page(&format!("/incidents/{}", incident.id)),
         incident,
         anomaly,
+        at: row.owed_since,
+        muted: None,
     }))
 }

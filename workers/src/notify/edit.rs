@@ -10,11 +10,11 @@ use tocsin::queue::consumer::Held;
 use tocsin::store::{cards, maintenance, notifications};
 use uuid::Uuid;
 
-use super::claim::{card, is_free};
+use super::claim::{Post, card, is_free};
 use super::desk::Desk;
 use super::pause;
 use super::turn::Turn;
-use crate::notifiers::{Edited, Notifier, Post, SendError};
+use crate::notifiers::{Edited, Notifier, SendError};
 
 /// How often an edit is tried before it is left to the next change.
 const ATTEMPTS: usize = 5;
@@ -40,7 +40,8 @@ pub(super) async fn handle(
         return Ok(());
     };
     let db = desk.context.db.write();
-    match ours.notifier.edit(&ours.message_id, &ours.post).await {
+    let message = ours.post.message(id, desk.context.clock.now());
+    match ours.notifier.edit(&ours.message_id, message).await {
         Ok(Edited::Done) => {
             desk.count("edited");
             shows(desk, &ours.row, &ours.post.body).await
