@@ -65,7 +65,7 @@ on_all! {
         let told = h.telegram.messages();
         assert_eq!(told.len(), 3, "{told:#?}");
         assert_eq!((told[0].reply_to, told[1].reply_to, told[2].reply_to), (None, None, Some(1)));
-        assert!(told[2].text.contains("ESCALATE"), "{}", told[2].text);
+        assert!(told[2].text.contains("Escalated"), "{}", told[2].text);
         assert!(told[0].shown.contains("ESCALATE"), "{}", told[0].shown);
         assert_eq!(told[2].edits, 0, "only the card is edited");
         h.finish().await;

@@ -120,7 +120,7 @@ on_all! {
         let told = h.telegram.messages();
         assert_eq!(told.len(), before + 1, "{told:#?}");
         let message = &told[before];
-        assert!(message.text.contains("ESCALATE") && message.text.contains("A7"), "{}", message.text);
+        assert!(message.text.contains("Escalated") && message.text.contains("A7"), "{}", message.text);
         assert_eq!(message.reply_to, None, "there is no card to answer");
         h.finish().await;
     }
