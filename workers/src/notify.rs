@@ -48,7 +48,9 @@ async fn deliver(desk: &Desk, ours: Ours<'_>, held: &Held, token: Uuid) -> Resul
         Ok(sent) => remember(desk, &ours.row, sent).await,
         Err(SendError::Wait { after, why }) => {
             desk.count("delayed");
-            pause(desk, &ours.row.channel, after).await?;
+            if ours.notifier.budget().is_some() {
+                pause(desk, &ours.row.channel, after).await?;
+            }
             notifications::release(db.write(), id, token).await?;
             Err(JobError::RetryAfter { after, why })
         }
