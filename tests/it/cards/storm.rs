@@ -141,4 +141,19 @@ on_all! {
         assert_eq!(h.sql(TOLD_TWICE_OR_NEVER).await, 0);
         h.finish().await;
     }
+
+    async fn a_storm_whose_digest_was_given_up_begins_another(on) {
+        let h = Harness::in_storms(on).await;
+        let alerts = (0..40).map(|n| alert(&format!("A{n}"), "a", h.now())).collect();
+        h.send_and_drain(alerts).await;
+        h.execute("UPDATE channels SET storm_since = 1, digest_id = (SELECT id FROM notifications \
+                       WHERE kind = 'digest' ORDER BY sequence LIMIT 1) \
+                   WHERE channel = 'telegram:-100'").await;
+        h.advance(2 * MINUTE);
+        h.send_and_drain(vec![firing("later", h.now())]).await;
+        assert_eq!(h.sql(TOLD_TWICE_OR_NEVER).await, 0);
+        let last = h.telegram.taken().pop().unwrap();
+        assert!(last.contains("CrashLooping") && last.contains("The storm is over"), "{last}");
+        h.finish().await;
+    }
 }

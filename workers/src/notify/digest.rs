@@ -37,7 +37,7 @@ pub(super) async fn gather(
     if row.state != State::Owed || (own.storm_since.is_none() && ahead.lately <= above) {
         return Ok(None);
     }
-    let digest = match own.digest_id {
+    let digest = match gathering(tx, own.digest_id).await? {
         Some(digest) => digest,
         None => {
             let first = FIRST.min(desk.context.config.telegram.digest_every.0);
@@ -58,6 +58,17 @@ pub(super) async fn gather(
     let gathered = digests::gather(tx, &own.channel, digest).await?;
     desk.count_many("digested", gathered);
     Ok(Some(digest))
+}
+
+/// The digest, if its text is still to be fixed: one that was given up instead, because its channel was
+/// not configured for a while, gathers no more.
+async fn gathering(
+    tx: &DatabaseTransaction,
+    digest: Option<Uuid>,
+) -> Result<Option<Uuid>, JobError> {
+    let Some(id) = digest else { return Ok(None) };
+    let row = notifications::find(tx, id).await?;
+    Ok(row.filter(|row| row.state == State::Owed).map(|row| row.id))
 }
 
 /// Pushes the job that sends a digest, not before it is due. Who dies before leaves it owed.
