@@ -2,9 +2,11 @@
 
 pub mod aggregation;
 pub mod alert;
+pub mod budget;
 pub mod effectiveness;
 pub mod episode;
 pub mod escalation;
 pub mod frequency;
+pub mod routing;
 pub mod signature;
 pub mod tier;

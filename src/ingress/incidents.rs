@@ -4,16 +4,24 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use sea_orm::{ConnectionTrait, DbErr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::auth::Caller;
 use super::pages::{Asked, Asking, Page};
 use super::{Ingress, Problem, body};
+use crate::cards::push_after_deed;
+use crate::context::Context;
+use crate::domain::aggregation::Status;
 use crate::domain::escalation::Level;
+use crate::entity::notifications::Kind;
 use crate::entity::{anomalies, incidents, occurrences};
+use crate::store::cards::mark_edits;
 use crate::store::incidents::{Deed, act, find};
+use crate::store::ingest::owe;
 use crate::store::{audit, lists};
+use crate::time::Timestamp;
 
 /// An incident as it is answered: its row, and what its anomaly says.
 #[derive(Debug, Serialize)]
@@ -124,7 +132,10 @@ async fn do_to(
     let (anomaly, now) = locked.ok_or_else(unknown)?;
     let incident = find(&tx, id).await?.ok_or_else(unknown)?;
     let now = context.clock.of_store(now);
+    let stood = incident.status;
     let done = act(&tx, incident, deed, operator, now).await?;
+    let turned = done.as_ref().filter(|incident| incident.status != stood);
+    let (cards, messages) = tell(context, &tx, turned, now).await?;
     let target = id.to_string();
     let written = audit::Deed {
         action: deed.action(),
@@ -133,9 +144,34 @@ async fn do_to(
     };
     audit::record(&tx, &actor, written, now).await?;
     tx.commit().await?;
+    push_after_deed(context, &cards, &messages).await;
     let detail = "the incident is resolved; it cannot be acknowledged any more";
     let incident = done.ok_or_else(|| Problem::new(StatusCode::CONFLICT, detail))?;
     Ok(Json((incident, anomaly).into()))
+}
+
+/// Marks the card of an incident that stands elsewhere now, and owes the message that it is resolved.
+async fn tell(
+    context: &Context,
+    tx: &impl ConnectionTrait,
+    turned: Option<&incidents::Model>,
+    now: Timestamp,
+) -> Result<(Vec<Uuid>, Vec<Uuid>), DbErr> {
+    let Some(incident) = turned else {
+        return Ok(Default::default());
+    };
+    let resolved = (incident.status == Status::Resolved).then_some((
+        incident.id,
+        Kind::Resolved,
+        incident.resolved_at.unwrap_or(now).0,
+    ));
+    let messages = owe(tx, &context.config, resolved, now).await?;
+    let cards = if context.config.edits() {
+        mark_edits(tx, &[incident.id], now).await?
+    } else {
+        Vec::new()
+    };
+    Ok((cards, messages))
 }
 
 pub(super) fn parse(id: &str) -> Result<Uuid, Problem> {

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sea_orm::{ConnectionTrait, DbErr};
 use uuid::Uuid;
 
-use super::{Db, anomalies, incidents, notifications, occurrences};
-use crate::domain::aggregation::{Books, Entered, Incident, Policy, Unit};
+use super::{Db, anomalies, cards, incidents, notifications, occurrences};
+use crate::config::Config;
+use crate::domain::aggregation::{Books, Entered, Incident, Policy, Status, Unit};
 use crate::domain::episode::Sighting;
 use crate::domain::frequency::Counted;
 use crate::entity::notifications::Kind;
 use crate::time::{Clock, Timestamp};
+use notifications::Owed;
 
 /// What a batch came to.
 #[derive(Debug, Default)]
@@ -27,6 +29,10 @@ pub struct Committed {
     pub touched: Vec<Uuid>,
     /// Every id that the batch touched, for a counter that does not count rows.
     pub counted: Vec<Counted>,
+    /// Cards to push an edit for: their incidents resolved or opened again.
+    pub cards: Vec<Uuid>,
+    /// Messages to push that no tier is to be awaited for.
+    pub messages: Vec<Uuid>,
     /// When that was, by the store's clock.
     pub at: Timestamp,
 }
@@ -41,7 +47,7 @@ pub async fn commit(
     db: &Db,
     clock: &Clock,
     policy: &Policy,
-    channels: &[String],
+    config: &Config,
     sightings: &[&Sighting],
 ) -> Result<Committed, DbErr> {
     let tx = db.begin().await?;
@@ -64,11 +70,7 @@ pub async fn commit(
     occurrences::update(&tx, &books).await?;
     incidents::save(&tx, &books, now).await?;
     anomalies::update(&tx, &books).await?;
-    let reopened = books
-        .reopenings
-        .iter()
-        .map(|(id, sequence)| (*id, Kind::Reopened, *sequence));
-    notifications::owe(&tx, &reopened.collect::<Vec<_>>(), channels, now).await?;
+    let (cards, messages) = tell(&tx, config, &books, now).await?;
     tx.commit().await?;
 
     let is_due = |incident: &&Incident| {
@@ -90,10 +92,65 @@ pub async fn commit(
             .map(|i| i.id)
             .collect(),
         counted: books.counted(policy.unit),
+        cards,
+        messages,
         entered,
         incidents: incidents_of,
         at: now,
     })
+}
+
+/// Owes the messages that tell of incidents that opened again or resolved, and marks their cards.
+/// Returns the marked cards, and the messages to push at once. Where nothing turned, it asks nothing.
+async fn tell(
+    tx: &impl ConnectionTrait,
+    config: &Config,
+    books: &Books,
+    now: Timestamp,
+) -> Result<(Vec<Uuid>, Vec<Uuid>), DbErr> {
+    let turned: Vec<&Incident> = books.turned().collect();
+    if turned.is_empty() && books.reopenings.is_empty() {
+        return Ok(Default::default());
+    }
+    let again = |(id, number): &(Uuid, i64)| (*id, Kind::Reopened, *number);
+    owe(tx, config, books.reopenings.iter().map(again), now).await?;
+    let resolved = turned
+        .iter()
+        .filter(|incident| incident.status == Status::Resolved)
+        .map(|incident| {
+            let at = incident.resolved_at.unwrap_or(now);
+            (incident.id, Kind::Resolved, at.0)
+        });
+    let messages = owe(tx, config, resolved, now).await?;
+    if !config.edits() {
+        return Ok((Vec::new(), messages));
+    }
+    let turned: Vec<Uuid> = turned.iter().map(|incident| incident.id).collect();
+    Ok((cards::mark_edits(tx, &turned, now).await?, messages))
+}
+
+/// Owes messages where the settings send them; returns those that were not owed before.
+///
+/// # Errors
+/// What the database says.
+pub async fn owe(
+    tx: &impl ConnectionTrait,
+    config: &Config,
+    told: impl IntoIterator<Item = (Uuid, Kind, i64)>,
+    now: Timestamp,
+) -> Result<Vec<Uuid>, DbErr> {
+    let told: Vec<(Uuid, Kind, i64)> = told.into_iter().collect();
+    let ids: Vec<Uuid> = told.iter().map(|(id, ..)| *id).collect();
+    let facts = notifications::facts(tx, &ids).await?;
+    let owed = told.into_iter().filter_map(|(incident, kind, sequence)| {
+        Some(Owed {
+            channels: config.channels_for(facts.get(&incident)?, kind),
+            incident,
+            kind,
+            sequence,
+        })
+    });
+    notifications::owe(tx, &owed.collect::<Vec<_>>(), now).await
 }
 
 /// Locks the batch's anomalies and reads what it can touch of them.

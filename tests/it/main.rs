@@ -23,6 +23,7 @@ mod telegram;
 mod accounting;
 mod alertmanager;
 mod books;
+mod cards;
 mod conformance;
 mod consumer;
 mod counter;
