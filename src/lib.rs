@@ -12,6 +12,7 @@
 pub mod config;
 pub mod context;
 pub mod counter;
+pub mod deeds;
 pub mod domain;
 pub mod entity;
 pub mod ingress;

@@ -16,6 +16,7 @@ mod m005_notifications;
 mod m006_queue;
 mod m007_counted_by_id;
 mod m008_operations;
+mod m010_mutes;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m006_queue::Migration),
             Box::new(m007_counted_by_id::Migration),
             Box::new(m008_operations::Migration),
+            Box::new(m010_mutes::Migration),
         ]
     }
 }

@@ -6,5 +6,6 @@ pub mod effectiveness;
 pub mod episode;
 pub mod escalation;
 pub mod frequency;
+pub mod mute;
 pub mod signature;
 pub mod tier;

@@ -76,4 +76,7 @@ pub enum State {
     /// It will not go out; the row says why.
     #[sea_orm(string_value = "given up")]
     GivenUp,
+    /// It will not go out: its anomaly was muted.
+    #[sea_orm(string_value = "muted")]
+    Muted,
 }

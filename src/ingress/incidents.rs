@@ -11,9 +11,12 @@ use super::auth::Caller;
 use super::pages::{Asked, Asking, Page};
 use super::{Ingress, Problem, body};
 use crate::domain::escalation::Level;
-use crate::entity::{anomalies, incidents, occurrences};
+use crate::domain::mute;
+use crate::entity::{incidents, occurrences};
 use crate::store::incidents::{Deed, act, find};
+use crate::store::listing::Entry;
 use crate::store::{audit, lists};
+use crate::time::Timestamp;
 
 /// An incident as it is answered: its row, and what its anomaly says.
 #[derive(Debug, Serialize)]
@@ -26,10 +29,15 @@ pub(super) struct View {
     error_type: String,
     escalation_level: Level,
     escalation_reason: Option<String>,
+    muted_until: Option<Timestamp>,
+    muted_by: Option<String>,
+    muted_why: Option<String>,
 }
 
-impl From<(incidents::Model, anomalies::Model)> for View {
-    fn from((incident, anomaly): (incidents::Model, anomalies::Model)) -> Self {
+impl View {
+    /// As it is at `now`.
+    pub(super) fn of(now: Timestamp, (incident, anomaly): Entry) -> Self {
+        let anomaly = mute::as_of(now, anomaly);
         Self {
             incident,
             alert_name: anomaly.alert_name,
@@ -38,6 +46,9 @@ impl From<(incidents::Model, anomalies::Model)> for View {
             error_type: anomaly.error_type,
             escalation_level: anomaly.level,
             escalation_reason: anomaly.reason,
+            muted_until: anomaly.muted_until,
+            muted_by: anomaly.muted_by,
+            muted_why: anomaly.muted_why,
         }
     }
 }
@@ -49,8 +60,18 @@ pub(super) async fn list(
     let asked = Asked::of(asking)?;
     let (limit, before) = (asked.limit()?, asked.cursor(|id| id.parse().ok())?);
     let db = ingress.context.db.read();
-    let found = lists::incidents(db, &asked.filter(), before, limit + 1).await?;
-    let views = found.into_iter().map(View::from).collect();
+    let found = lists::incidents(
+        db,
+        &asked.filter(ingress.context.clock.now()),
+        before,
+        limit + 1,
+    )
+    .await?;
+    let now = ingress.context.clock.now();
+    let views = found
+        .into_iter()
+        .map(|entry| View::of(now, entry))
+        .collect();
     Ok(Json(Page::new(views, limit, |view: &View| {
         view.incident.id.to_string()
     })))
@@ -62,7 +83,8 @@ pub(super) async fn show(
 ) -> Result<Json<View>, Problem> {
     let id = parse(&id)?;
     let found = lists::incident(ingress.context.db.read(), id).await?;
-    Ok(Json(found.ok_or_else(unknown)?.into()))
+    let now = ingress.context.clock.now();
+    Ok(Json(View::of(now, found.ok_or_else(unknown)?)))
 }
 
 pub(super) async fn occurrences(
@@ -135,7 +157,7 @@ async fn do_to(
     tx.commit().await?;
     let detail = "the incident is resolved; it cannot be acknowledged any more";
     let incident = done.ok_or_else(|| Problem::new(StatusCode::CONFLICT, detail))?;
-    Ok(Json((incident, anomaly).into()))
+    Ok(Json(View::of(now, (incident, anomaly))))
 }
 
 pub(super) fn parse(id: &str) -> Result<Uuid, Problem> {

@@ -10,6 +10,7 @@ mod envelope;
 mod gate;
 mod health;
 mod incidents;
+mod mutes;
 mod pages;
 mod problem;
 mod queues;
@@ -90,6 +91,10 @@ fn api() -> Router<Ingress> {
         .route(
             "/anomalies/{key}/permanent-fix",
             post(anomalies::fix).delete(anomalies::unfix),
+        )
+        .route(
+            "/anomalies/{key}/mute",
+            post(mutes::mute).delete(mutes::unmute),
         )
         .route("/dead-letters", get(dead_letters::list))
         .route("/dead-letters/export", get(dead_letters::export))

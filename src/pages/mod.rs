@@ -15,6 +15,7 @@ mod incident;
 mod incidents;
 mod layout;
 mod live;
+mod mute;
 mod queues;
 mod repairs;
 mod session;

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sea_orm::{ConnectionTrait, DbErr};
 use uuid::Uuid;
 
-use super::{Db, anomalies, incidents, notifications, occurrences};
+use super::notifications::Owed;
+use super::{Db, anomalies, incidents, mutes, notifications, occurrences};
 use crate::domain::aggregation::{Books, Entered, Incident, Policy, Unit};
 use crate::domain::episode::Sighting;
 use crate::domain::frequency::Counted;
@@ -27,6 +28,8 @@ pub struct Committed {
     pub touched: Vec<Uuid>,
     /// Every id that the batch touched, for a counter that does not count rows.
     pub counted: Vec<Counted>,
+    /// Messages that are not told, because their anomalies are muted.
+    pub muted: u64,
     /// When that was, by the store's clock.
     pub at: Timestamp,
 }
@@ -64,11 +67,7 @@ pub async fn commit(
     occurrences::update(&tx, &books).await?;
     incidents::save(&tx, &books, now).await?;
     anomalies::update(&tx, &books).await?;
-    let reopened = books
-        .reopenings
-        .iter()
-        .map(|(id, sequence)| (*id, Kind::Reopened, *sequence));
-    notifications::owe(&tx, &reopened.collect::<Vec<_>>(), channels, now).await?;
+    let muted = tell(&tx, &books, channels, now).await?;
     tx.commit().await?;
 
     let is_due = |incident: &&Incident| {
@@ -92,8 +91,33 @@ pub async fn commit(
         counted: books.counted(policy.unit),
         entered,
         incidents: incidents_of,
+        muted,
         at: now,
     })
+}
+
+/// Owes the messages that incidents reopened, but for those of muted anomalies; returns how many are
+/// not told.
+async fn tell(
+    tx: &impl ConnectionTrait,
+    books: &Books,
+    channels: &[String],
+    now: Timestamp,
+) -> Result<u64, DbErr> {
+    let reopened: Vec<Owed> = books
+        .reopenings
+        .iter()
+        .map(|(id, sequence)| (*id, Kind::Reopened, *sequence))
+        .collect();
+    if reopened.is_empty() {
+        return Ok(0);
+    }
+    let muted = mutes::muted(tx, reopened.iter().map(|(id, ..)| *id), now).await?;
+    let (quiet, owed): (Vec<Owed>, Vec<Owed>) = reopened
+        .into_iter()
+        .partition(|(incident, ..)| muted.contains(incident));
+    notifications::owe(tx, &owed, channels, now).await?;
+    notifications::mute_all(tx, &quiet, channels, now).await
 }
 
 /// Locks the batch's anomalies and reads what it can touch of them.

@@ -19,6 +19,7 @@ pub mod listing;
 pub mod lists;
 pub mod losses;
 pub mod maintenance;
+pub mod mutes;
 pub mod notifications;
 pub mod occurrences;
 pub mod offenders;

@@ -31,8 +31,32 @@ pub async fn owe(
     channels: &[String],
     now: Timestamp,
 ) -> Result<(), DbErr> {
+    write(tx, owed, State::Owed, channels, now).await.map(drop)
+}
+
+/// Writes down messages that are not told because their anomalies are muted, so that none of them is
+/// ever owed; returns how many were not written before.
+///
+/// # Errors
+/// What the database says.
+pub async fn mute_all(
+    tx: &impl ConnectionTrait,
+    muted: &[Owed],
+    channels: &[String],
+    now: Timestamp,
+) -> Result<u64, DbErr> {
+    write(tx, muted, State::Muted, channels, now).await
+}
+
+async fn write(
+    tx: &impl ConnectionTrait,
+    owed: &[Owed],
+    state: State,
+    channels: &[String],
+    now: Timestamp,
+) -> Result<u64, DbErr> {
     if owed.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let each = || {
         owed.iter()
@@ -46,13 +70,12 @@ pub async fn owe(
         .text("channel", each().map(|(_, channel)| channel.clone()));
     let sql = "INSERT INTO notifications \
                    (id, incident_id, kind, sequence, channel, state, owed_since) \
-               SELECT r.id, r.incident_id, r.kind, r.sequence, r.channel, 'owed', $1 \
+               SELECT r.id, r.incident_id, r.kind, r.sequence, r.channel, $1, $2 \
                FROM {rows} WHERE true \
                ON CONFLICT (incident_id, kind, sequence, channel) DO NOTHING";
-    let now = [Value::from(now.0)];
-    tx.execute_raw(rows.statement(tx.get_database_backend(), sql, now))
-        .await?;
-    Ok(())
+    let values = [Value::from(state.to_value()), Value::from(now.0)];
+    let sql = rows.statement(tx.get_database_backend(), sql, values);
+    Ok(tx.execute_raw(sql).await?.rows_affected())
 }
 
 /// Which of these incidents people were told of, or are being told of, with nothing more to come:
@@ -203,4 +226,17 @@ pub async fn give_up(db: &impl ConnectionTrait, id: Uuid, error: &str) -> Result
         ..Default::default()
     };
     Entity::update(change).exec(db).await.map(drop)
+}
+
+/// Records that a locked row will not go out, because its anomaly is muted.
+///
+/// # Errors
+/// What the database says.
+pub async fn mute(tx: &impl ConnectionTrait, id: Uuid) -> Result<(), DbErr> {
+    let change = ActiveModel {
+        id: Set(id),
+        state: Set(State::Muted),
+        ..Default::default()
+    };
+    Entity::update(change).exec(tx).await.map(drop)
 }

@@ -347,6 +347,23 @@ texts! {
     database
     acc_queued
     acc_dead
+    mute
+    mute_for
+    mute_30m
+    mute_1h
+    mute_4h
+    mute_24h
+    mute_own
+    mute_why
+    mute_hint
+    unmute
+    muted
+    muted_until
+    done_mute
+    done_unmute
+    ev_muted
+    ev_unmuted
+    state_muted
 }
 
 /// A language that people can choose.

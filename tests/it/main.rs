@@ -33,6 +33,7 @@ mod history;
 mod inputs;
 mod lists;
 mod metrics;
+mod mutes;
 mod pages;
 mod people;
 mod queues;

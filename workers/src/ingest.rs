@@ -225,6 +225,9 @@ impl Batcher {
     /// What must follow a commit: count, then push what is due. A push that fails is not lost: the
     /// mark stays, and recount pushes what is owed.
     async fn follow_up(&self, batch: &[Waiting], committed: Committed) -> Result<(), Failure> {
+        self.context
+            .metrics
+            .count_messages("muted", committed.muted);
         let mut due = committed.due;
         if !self.context.counter.counts_rows() {
             let counter = &self.context.counter;

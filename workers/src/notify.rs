@@ -6,12 +6,14 @@ use std::time::Duration;
 use apalis::prelude::Data;
 use sea_orm::DbErr;
 use tocsin::context::Context;
+use tocsin::domain::mute;
 use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::{JobError, Notify};
 use tocsin::metrics::ByMessage;
 use tocsin::queue::consumer::Held;
 use tocsin::spans::SpanKind;
 use tocsin::store::{anomalies, incidents, maintenance, notifications};
+use tocsin::time::Timestamp;
 use tocsin::trail;
 use uuid::Uuid;
 
@@ -111,7 +113,7 @@ async fn claim<'a>(
     let is_wanted = match row.state {
         State::Owed | State::Sending => true,
         State::GivenUp => held.lease.replay > 0,
-        State::Sent => false,
+        State::Sent | State::Muted => false,
     };
     if !is_wanted {
         return Ok(None);
@@ -123,9 +125,15 @@ async fn claim<'a>(
         return Err(JobError::RetryAfter { after, why });
     }
     let prepared = match desk.notifiers.iter().find(|n| n.channel() == row.channel) {
-        Some(notifier) => match body(&tx, &row, notifier.as_ref()).await? {
-            Some(body) => Ok((notifier, body)),
-            None => Err("its incident does not exist any more".to_owned()),
+        Some(notifier) => match body(&tx, &row, notifier.as_ref(), now).await? {
+            Text::Of(body) => Ok((notifier, body)),
+            Text::Muted => {
+                notifications::mute(&tx, id).await?;
+                tx.commit().await?;
+                desk.count("muted");
+                return Ok(None);
+            }
+            Text::Gone => Err("its incident does not exist any more".to_owned()),
         },
         None => Err(format!(
             "the channel {} is not configured any more",
@@ -145,17 +153,35 @@ async fn claim<'a>(
     Ok(Some((row, notifier.as_ref(), body)))
 }
 
+/// What a message says.
+enum Text {
+    Of(String),
+    /// Nothing: its anomaly was muted before anybody began to send it.
+    Muted,
+    /// Its incident is gone.
+    Gone,
+}
+
 /// The text that was fixed before, or one for what holds now.
 async fn body(
     tx: &sea_orm::DatabaseTransaction,
     row: &Model,
     notifier: &dyn Notifier,
-) -> Result<Option<String>, DbErr> {
-    if row.body.is_some() {
-        return Ok(row.body.clone());
+    now: Timestamp,
+) -> Result<Text, DbErr> {
+    if let Some(body) = &row.body {
+        return Ok(Text::Of(body.clone()));
     }
-    let card = card(tx, row).await?;
-    Ok(card.map(|card| notifier.render(&card)))
+    let Some(mut card) = card(tx, row).await? else {
+        return Ok(Text::Gone);
+    };
+    // What somebody wants to be sent after all is sent.
+    let is_new = row.state == State::Owed;
+    if is_new && mute::keeps_back(&card.anomaly, row.kind, row.owed_since, now) {
+        return Ok(Text::Muted);
+    }
+    card.anomaly = mute::as_of(now, card.anomaly);
+    Ok(Text::Of(notifier.render(&card)))
 }
 
 async fn card(tx: &sea_orm::DatabaseTransaction, row: &Model) -> Result<Option<Card>, DbErr> {

@@ -11,7 +11,7 @@ use tocsin::context::Context;
 use tocsin::domain::effectiveness::RepairStats;
 use tocsin::domain::escalation::{Level, assess};
 use tocsin::domain::frequency::{Counts, FrequencyStats};
-use tocsin::domain::tier;
+use tocsin::domain::{mute, tier};
 use tocsin::entity::anomalies::Model as Anomaly;
 use tocsin::entity::notifications::Kind;
 use tocsin::jobs::{CalculateTier, JobError, Notify};
@@ -206,7 +206,7 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<(), Trouble> {
         return Ok(());
     };
     let risen = raise(context, &tx, &mut known).await?;
-    tell(context, &tx, &known, &risen).await?;
+    let muted = tell(context, &tx, &known, &risen).await?;
 
     let keys: Vec<String> = known.counts.keys().cloned().collect();
     let histories = repairs::history(&tx, &keys).await?;
@@ -220,6 +220,7 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<(), Trouble> {
     }
     incidents::set_tiers(&tx, findings).await?;
     tx.commit().await?;
+    context.metrics.count_messages("muted", muted);
     Ok(())
 }
 
@@ -272,6 +273,7 @@ async fn raise(
         tracing::info!(anomaly.key, from = %anomaly.level, to = %found.level, "an anomaly's level rose");
         anomaly.level = found.level;
         anomaly.level_seq += 1;
+        anomaly.risen_at = Some(known.now);
         anomaly.reason = found.reason;
         risen.insert(key.clone());
     }
@@ -285,33 +287,55 @@ async fn raise(
 }
 
 /// Owes the message that an incident opened, once. A rise is told by that message, or by that of an
-/// earlier rise, if it is still owed, and by one of its own if it was told already.
+/// earlier rise, if it is still owed, and by one of its own if it was told already. Of a muted anomaly
+/// only a rise to `PERMANENT_FIX` is told; returns how many messages are not.
 async fn tell(
     context: &Context,
     tx: &DatabaseTransaction,
     known: &Known,
     risen: &HashSet<String>,
-) -> Result<(), Trouble> {
+) -> Result<u64, Trouble> {
+    let channels = context.config.channels();
+    let is_muted = |key: &String| {
+        let anomaly = known.anomalies.get(key);
+        anomaly.is_some_and(|anomaly| mute::is_muted(anomaly, known.now))
+    };
+    let opened = known
+        .due
+        .iter()
+        .map(|(id, key)| ((*id, Kind::Opened, 0), is_muted(key)));
+    let mut muted = write(tx, opened, &channels, known.now).await?;
+    if risen.is_empty() {
+        return Ok(muted);
+    }
+    // After the others are written: what opened without being told tells no rise either.
     let ids: Vec<Uuid> = known.due.iter().map(|(id, _)| *id).collect();
     let told = notifications::told(tx, &ids).await?;
-    let mut owed: Vec<Owed> = ids.iter().map(|id| (*id, Kind::Opened, 0)).collect();
-    for key in risen {
-        let newest = known
-            .due
-            .iter()
-            .filter(|(_, k)| k == key)
-            .map(|(id, _)| *id)
-            .max();
-        let anomaly = known
-            .anomalies
-            .get(key)
-            .filter(|a| a.level >= Level::Escalate);
-        if let (Some(id), Some(anomaly)) = (newest.filter(|id| told.contains(id)), anomaly) {
-            owed.push((id, Kind::Escalated, anomaly.level_seq));
-        }
-    }
-    let channels = context.config.channels();
-    Ok(notifications::owe(tx, &owed, &channels, known.now).await?)
+    let escalated = risen.iter().filter_map(|key| {
+        let of_this = known.due.iter().filter(|(_, k)| k == key);
+        let newest = of_this.map(|(id, _)| *id).max();
+        let id = newest.filter(|id| told.contains(id))?;
+        let anomaly = known.anomalies.get(key)?;
+        let is_quiet = is_muted(key) && anomaly.level < Level::PermanentFix;
+        let message = (id, Kind::Escalated, anomaly.level_seq);
+        (anomaly.level >= Level::Escalate).then_some((message, is_quiet))
+    });
+    muted += write(tx, escalated, &channels, known.now).await?;
+    Ok(muted)
+}
+
+/// Owes messages, but for those that are not told; returns how many these are.
+async fn write(
+    tx: &DatabaseTransaction,
+    messages: impl Iterator<Item = (Owed, bool)>,
+    channels: &[String],
+    now: Timestamp,
+) -> Result<u64, Trouble> {
+    let (quiet, owed): (Vec<_>, Vec<_>) = messages.partition(|(_, is_quiet)| *is_quiet);
+    let each = |messages: Vec<(Owed, bool)>| messages.into_iter().map(|(m, _)| m).collect();
+    let (quiet, owed): (Vec<Owed>, Vec<Owed>) = (each(quiet), each(owed));
+    notifications::owe(tx, &owed, channels, now).await?;
+    Ok(notifications::mute_all(tx, &quiet, channels, now).await?)
 }
 
 async fn find(

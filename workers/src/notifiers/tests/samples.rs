@@ -104,11 +104,16 @@ pub(super) fn card(kind: Kind, level: Level) -> Card {
             pruned_before: None,
             level,
             level_seq: 2,
+            risen_at: None,
             reason: why.map(str::to_owned),
             permanent_fix_at: None,
             permanent_fix_reference: None,
             newest_incident: None,
             newest_number: 3,
+            muted_since: None,
+            muted_until: None,
+            muted_by: None,
+            muted_why: None,
         },
     }
 }
