@@ -3,9 +3,11 @@
 mod check;
 mod environment;
 mod file;
+mod people;
 mod queues;
 mod secret;
 mod sections;
+mod telegram;
 mod tokens;
 mod value;
 
@@ -19,12 +21,14 @@ use serde::{Deserialize, Serialize};
 use crate::domain::aggregation::Policy;
 use crate::domain::signature::SignatureLabels;
 pub use file::read_secret;
+pub use people::{People, Updates};
 pub use queues::{QueuePolicies, QueuePolicy};
 pub use secret::Secret;
 pub use sections::{
     Aggregation, Counting, Escalation, Ingest, Limits, LogFormat, QueueSettings, RecountSettings,
     Retention, Stop,
 };
+pub use telegram::TelegramSettings;
 pub use tokens::{Fingerprint, Tokens};
 pub use value::Span;
 use value::{Text, text};
@@ -61,6 +65,11 @@ pub struct Config {
     /// Where people reach Alertmanager; incidents lead there. Unset: they do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alertmanager_url: Option<String>,
+    /// Where people reach the pages; cards and digests lead there. Unset: they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+    /// What is told on Telegram, and who may answer.
+    pub telegram: TelegramSettings,
     /// What senders of webhooks must present, one of these. Unset: nothing.
     #[serde(skip_serializing_if = "Tokens::is_empty")]
     pub webhook_token: Tokens,
@@ -118,6 +127,8 @@ impl Default for Config {
             telegram_chat: None,
             telegram_api: "https://api.telegram.org".to_owned(),
             alertmanager_url: None,
+            public_url: None,
+            telegram: TelegramSettings::default(),
             webhook_token: Tokens::default(),
             read_token: Tokens::default(),
             api_token: Tokens::default(),

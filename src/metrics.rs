@@ -67,7 +67,7 @@ pub struct ByDecision {
 /// Labels by what a token was needed for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByRole {
-    /// `webhook`, `read`, `operate` or `page`.
+    /// `webhook`, `read`, `operate`, `page` or `telegram`.
     pub role: &'static str,
 }
 
@@ -206,7 +206,7 @@ impl Metrics {
         for outcome in ["sent", "delayed", "failed", "given_up", "muted"] {
             drop(self.messages.get_or_create(&ByMessage { outcome }));
         }
-        for role in ["webhook", "read", "operate", "page"] {
+        for role in ["webhook", "read", "operate", "page", "telegram"] {
             drop(self.auth_failures.get_or_create(&ByRole { role }));
         }
     }

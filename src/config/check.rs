@@ -20,6 +20,7 @@ impl Config {
         }
         self.check_redis()?;
         self.queues.check()?;
+        self.check_buttons()?;
         let scheme = self
             .telegram_api
             .split_once("://")
@@ -34,6 +35,9 @@ impl Config {
         let is_web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
         if !self.alertmanager_url.as_ref().is_none_or(is_web) {
             return Err("alertmanager_url must start with https:// or http://".to_owned());
+        }
+        if !self.public_url.as_ref().is_none_or(is_web) {
+            return Err("public_url must start with https:// or http://".to_owned());
         }
         let positive = [
             ("database_connections", self.database_connections as usize),
@@ -94,6 +98,7 @@ impl Config {
                 }
             }
         }
+        warnings.extend(self.warn_of_buttons());
         warnings
     }
 

@@ -1,8 +1,9 @@
 //! Muting an anomaly for a while, and ending that.
 
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DatabaseTransaction;
 use serde_json::json;
 
+use super::Refused;
 use crate::domain::mute::{Ends, is_muted};
 use crate::entity::anomalies::Model;
 use crate::store::anomalies;
@@ -14,20 +15,6 @@ use crate::time::{Clock, Timestamp};
 pub const MUTE: &str = "anomaly.mute";
 /// As the audit calls the end that somebody makes.
 pub const UNMUTE: &str = "anomaly.unmute";
-
-/// Why it was not done.
-#[derive(Debug, thiserror::Error)]
-pub enum Refused {
-    /// There is no such anomaly.
-    #[error("there is no such anomaly")]
-    Unknown,
-    /// It makes no sense.
-    #[error("{0}")]
-    Senseless(&'static str),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] DbErr),
-}
 
 /// Mutes an anomaly. One that is muted is muted anew: until when, by whom and why are the last
 /// person's; since when stays. Returns it as it is then, and the time.
@@ -84,6 +71,6 @@ async fn lock(
     clock: &Clock,
     key: &str,
 ) -> Result<(Model, Timestamp), Refused> {
-    let (anomaly, now) = anomalies::lock(tx, key).await?.ok_or(Refused::Unknown)?;
+    let (anomaly, now) = anomalies::lock(tx, key).await?.ok_or(Refused::NoAnomaly)?;
     Ok((anomaly, clock.of_store(now)))
 }

@@ -2,6 +2,7 @@
 
 pub mod aggregation;
 pub mod alert;
+pub mod buttons;
 pub mod effectiveness;
 pub mod episode;
 pub mod escalation;

@@ -10,12 +10,13 @@ use uuid::Uuid;
 use super::auth::Caller;
 use super::pages::{Asked, Asking, Page};
 use super::{Ingress, Problem, body};
+use crate::deeds::incident;
 use crate::domain::escalation::Level;
 use crate::domain::mute;
 use crate::entity::{incidents, occurrences};
-use crate::store::incidents::{Deed, act, find};
+use crate::store::incidents::{Deed, find};
 use crate::store::listing::Entry;
-use crate::store::{audit, lists};
+use crate::store::lists;
 use crate::time::Timestamp;
 
 /// An incident as it is answered: its row, and what its anomaly says.
@@ -135,29 +136,16 @@ async fn do_to(
     body: Body,
 ) -> Result<Json<View>, Problem> {
     let By { operator } = body::json(body).await?;
-    actor.operator.clone_from(&operator);
+    actor.operator = operator;
     let (context, id) = (&ingress.context, parse(id)?);
-    let key = find(context.db.read(), id)
-        .await?
-        .ok_or_else(unknown)?
-        .anomaly_key;
     let tx = context.db.begin().await?;
-    let locked = crate::store::anomalies::lock(&tx, &key).await?;
-    let (anomaly, now) = locked.ok_or_else(unknown)?;
-    let incident = find(&tx, id).await?.ok_or_else(unknown)?;
-    let now = context.clock.of_store(now);
-    let done = act(&tx, incident, deed, operator, now).await?;
-    let target = id.to_string();
-    let written = audit::Deed {
-        action: deed.action(),
-        target: &target,
-        detail: serde_json::json!({"possible": done.is_some()}),
-    };
-    audit::record(&tx, &actor, written, now).await?;
+    let done = incident::turn(context, &tx, id, deed, &actor).await?;
     tx.commit().await?;
-    let detail = "the incident is resolved; it cannot be acknowledged any more";
-    let incident = done.ok_or_else(|| Problem::new(StatusCode::CONFLICT, detail))?;
-    Ok(Json(View::of(now, (incident, anomaly))))
+    if !done.possible {
+        let detail = "the incident is resolved; it cannot be acknowledged any more";
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    Ok(Json(View::of(done.now, done.entry)))
 }
 
 pub(super) fn parse(id: &str) -> Result<Uuid, Problem> {

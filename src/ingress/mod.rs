@@ -18,6 +18,7 @@ mod recount;
 mod repairs;
 mod serve;
 mod stopping;
+mod telegram;
 mod trace;
 mod webhooks;
 
@@ -55,9 +56,13 @@ pub fn router(ingress: &Ingress) -> Router {
         let take = move |state, body| webhooks::take(source, state, body);
         webhooks = webhooks.route(&format!("/{}", source.name), post(take));
     }
-    let webhooks = webhooks.route_layer(from_fn_with_state(guard, auth::webhook));
+    let webhooks = webhooks.route_layer(from_fn_with_state(Arc::clone(&guard), auth::webhook));
+    // Who presses is known by the secret, and by the list.
+    let presses = Router::new()
+        .route("/telegram", post(telegram::take))
+        .layer(axum::Extension(guard));
     health_router()
-        .nest("/api/v1", api.merge(webhooks))
+        .nest("/api/v1", api.merge(webhooks).merge(presses))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(ingress.clone())

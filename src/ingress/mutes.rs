@@ -9,7 +9,7 @@ use super::auth::Caller;
 use super::incidents::By;
 use super::{Ingress, Problem, body};
 use crate::config::Span;
-use crate::deeds::mute::{self, Refused};
+use crate::deeds::mute;
 use crate::domain::mute::Ends;
 use crate::entity::anomalies::Model;
 use crate::time::Timestamp;
@@ -83,14 +83,4 @@ pub(super) async fn unmute(
     let (anomaly, _) = mute::unmute(&tx, &context.clock, &key, &actor).await?;
     tx.commit().await?;
     Ok(Json(anomaly))
-}
-
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Unknown => Self::not_found(refused.to_string()),
-            Refused::Senseless(why) => Self::bad_request(why),
-            Refused::Store(error) => error.into(),
-        }
-    }
 }

@@ -23,6 +23,7 @@ pub mod mutes;
 pub mod notifications;
 pub mod occurrences;
 pub mod offenders;
+pub mod presses;
 pub mod repairs;
 pub mod retention;
 pub mod rows;

@@ -364,6 +364,22 @@ texts! {
     ev_muted
     ev_unmuted
     state_muted
+    btn_mute
+    btn_repaired
+    btn_helped
+    btn_helped_not
+    btn_back
+    pressed_acknowledged
+    pressed_resolved
+    pressed_already
+    pressed_too_late
+    pressed_muted
+    pressed_unmuted
+    pressed_helped
+    pressed_helped_not
+    pressed_stranger
+    pressed_unknown
+    pressed_gone
 }
 
 /// A language that people can choose.

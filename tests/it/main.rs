@@ -21,6 +21,7 @@ mod telegram;
 mod accounting;
 mod alertmanager;
 mod books;
+mod buttons;
 mod conformance;
 mod consumer;
 mod counter;

@@ -1,5 +1,7 @@
 //! A stand-in for Telegram: takes `sendMessage` as Telegram does, and remembers what it took.
 
+pub mod presses;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
@@ -14,6 +16,7 @@ use tokio::net::TcpListener;
 pub struct Telegram {
     state: Arc<Mutex<Seen>>,
     pub url: String,
+    pub presses: presses::Presses,
 }
 
 #[derive(Default)]
@@ -33,7 +36,8 @@ impl Telegram {
         };
         let app = Router::new()
             .route("/{bot}/sendMessage", post(send_message))
-            .with_state(telegram.clone());
+            .with_state(telegram.clone())
+            .merge(presses::router(&telegram.presses));
         tokio::spawn(async move { axum::serve(listener, app).await });
         telegram
     }

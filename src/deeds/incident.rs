@@ -1,0 +1,76 @@
+//! Acknowledging and resolving an incident.
+
+use sea_orm::DatabaseTransaction;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::Refused;
+use crate::context::Context;
+use crate::domain::aggregation::Status;
+use crate::entity::incidents::Model as Incident;
+use crate::store::anomalies;
+use crate::store::audit::{self, Actor};
+use crate::store::incidents::{Deed, act, find};
+use crate::store::listing::Entry;
+use crate::time::Timestamp;
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// The incident as it is now, and its anomaly.
+    pub entry: Entry,
+    /// Where the incident stood before.
+    pub stood: Status,
+    /// Who had said so before.
+    pub operator: Option<String>,
+    /// Whether it could be done: what is resolved cannot be acknowledged.
+    pub possible: bool,
+    /// When it was.
+    pub now: Timestamp,
+}
+
+/// Acknowledges or resolves an incident, and writes down who did.
+///
+/// # Errors
+/// See [`Refused`].
+pub async fn turn(
+    context: &Context,
+    tx: &DatabaseTransaction,
+    id: Uuid,
+    deed: Deed,
+    actor: &Actor,
+) -> Result<Done, Refused> {
+    let key = key_of(tx, id).await?;
+    let locked = anomalies::lock(tx, &key).await?;
+    let (anomaly, now) = locked.ok_or(Refused::NoIncident)?;
+    let now = context.clock.of_store(now);
+    // Read again: the anomaly is ours now, and with it the incident.
+    let before = find(tx, id).await?.ok_or(Refused::NoIncident)?;
+    let after = act(tx, before.clone(), deed, actor.operator.clone(), now).await?;
+    let target = id.to_string();
+    let written = audit::Deed {
+        action: deed.action(),
+        target: &target,
+        detail: json!({"possible": after.is_some()}),
+    };
+    audit::record(tx, actor, written, now).await?;
+    let Incident {
+        status, operator, ..
+    } = before.clone();
+    Ok(Done {
+        possible: after.is_some(),
+        entry: (after.unwrap_or(before), anomaly),
+        stood: status,
+        operator,
+        now,
+    })
+}
+
+/// The anomaly of an incident.
+///
+/// # Errors
+/// See [`Refused`].
+pub async fn key_of(tx: &DatabaseTransaction, id: Uuid) -> Result<String, Refused> {
+    let incident = find(tx, id).await?.ok_or(Refused::NoIncident)?;
+    Ok(incident.anomaly_key)
+}
