@@ -68,7 +68,7 @@ pub(super) async fn page(
     let content = html! {
         article.one.(words::level_class(anomaly.level)) {
             div #head data-live { (head(&visit, &found.entry)) }
-            div.cols {
+            div.cols.four {
                 div {
                     section aria-labelledby="why" {
                         h2 #why { (text.why) }
@@ -95,8 +95,6 @@ pub(super) async fn page(
                         (elsewhere(text, incident, pages.context.config.alertmanager_url.as_deref()))
                     }
                 }
-            }
-            div.cols {
                 div {
                     section aria-labelledby="line" {
                         h2 #line { (text.timeline) }

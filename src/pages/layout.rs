@@ -43,9 +43,7 @@ pub(super) fn page(visit: &Visit, frame: &Frame<'_>, content: &Markup) -> Markup
                 header.top {
                     a.brand href="/incidents" { "Tocsin" }
                     nav aria-label=(text.sections) { (sections(visit, frame.section)) }
-                    @if watch.is_some() {
-                        p.live #live role="status" { (text.no_script) }
-                    }
+                    p.live #live role="status" { (text.no_script) }
                 }
                 main #content tabindex="-1" {
                     @if let Some(done) = visit.done { p.done role="status" { "✓ " (done) } }

@@ -179,7 +179,7 @@
         location.assign(answer.url);
         return;
       }
-      if (!answer.ok) return;
+      if (!answer.ok) { off(); return; }
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       loaded = now();
       for (const next of page.querySelectorAll("[data-live]")) {
@@ -188,7 +188,8 @@
         if (part === list) listed(next);
         else swap(part, next);
       }
-    } catch { /* the connection says that it is gone */ } finally {
+      if (!told) live();
+    } catch { off(); } finally {
       busy = false;
       if (again) { again = false; refresh(); }
     }
@@ -202,6 +203,15 @@
     bar.dataset.state = name;
     if (state.textContent !== text) state.textContent = text;
   };
+  const live = () => show("live", `● ${body.dataset.live}`);
+  const off = () => {
+    const time = local.format(new Date(loaded));
+    show("off", `⚠ ${body.dataset.off.replace("{time}", time)}`);
+  };
+  // A page that is not told of changes asks for them; one where nothing changes says nothing.
+  const told = body.dataset.watch !== undefined;
+  if (bar && !document.querySelector("[data-live]")) bar.hidden = true;
+  else if (!told) live();
   let source = null;
   let asked = "";
   const watch = () => {
@@ -209,19 +219,18 @@
     return ids ? body.dataset.watch.replace(/ids=[^&]*/, `ids=${ids}`) : body.dataset.watch;
   };
   function connect() {
-    if (!bar || document.hidden) return;
+    if (!bar || !told || document.hidden) return;
     const query = watch();
     if (source && asked === query && source.readyState !== EventSource.CLOSED) return;
     if (source) source.close();
     else show("wait", body.dataset.wait);
     asked = query;
     source = new EventSource(`/events?${query}`);
-    source.addEventListener("hello", () => { show("live", `● ${body.dataset.live}`); refresh(); });
+    source.addEventListener("hello", () => { live(); refresh(); });
     source.addEventListener("change", refresh);
     source.addEventListener("all", refresh);
     source.addEventListener("error", () => {
-      const time = local.format(new Date(loaded));
-      show("off", `⚠ ${body.dataset.off.replace("{time}", time)}`);
+      off();
       // What the server refused is asked for again, too: it may be starting.
       if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
     });

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::layout::{self, Frame, Section};
 use super::watch::Look;
-use super::{Fault, Pages, Visit, charts};
+use super::{Fault, Pages, Visit, charts, processes};
 use crate::jobs::QUEUES;
 use crate::queue::store::Depth;
 use crate::store::dead_letters;
@@ -29,8 +29,11 @@ impl Row {
 pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Markup, Fault> {
     let looks = pages.shared.depths.looks();
     let mut rows = Vec::with_capacity(QUEUES.len());
+    let mut workers = Vec::with_capacity(QUEUES.len());
     for (at, name) in QUEUES.into_iter().enumerate() {
-        let depth = pages.context.queues.store().depth(name).await?;
+        let store = pages.context.queues.store();
+        let depth = store.depth(name).await?;
+        workers.push((name, store.consumers(name).await?));
         let dead = dead_letters::count(pages.context.db.read(), name).await?;
         let mut line: Vec<_> = looks
             .iter()
@@ -59,6 +62,7 @@ pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Mar
                     (fill(text.no_workers_lead, &[("queue", row.name), ("n", &row.jobs().to_string())])) }
             }
             ul.queues { @for row in &rows { (queue(&visit, row)) } }
+            (processes::table(&visit, &workers))
         }
         p.hint { (since(text, &looks, visit.now)) }
     };

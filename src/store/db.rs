@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sqlx;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{self, Connection as _};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
     DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions,
@@ -254,6 +254,9 @@ fn sqlite(path: &Path, connections: u32, cache: &'static str) -> ConnectOptions 
         .idle_timeout(None)
         .max_lifetime(None)
         .sqlx_logging(false)
+        .map_sqlx_sqlite_before_acquire(|connection, _| {
+            Box::pin(async { Ok(is_between_transactions(connection)) })
+        })
         .map_sqlx_sqlite_opts(move |options| {
             options
                 .journal_mode(SqliteJournalMode::Wal)
@@ -264,6 +267,14 @@ fn sqlite(path: &Path, connections: u32, cache: &'static str) -> ConnectOptions 
                 .pragma("wal_autocheckpoint", "8000")
         });
     options
+}
+
+/// SQLite ends a transaction by itself where it cannot undo one statement alone, as on a full disk.
+/// Then the rollback that follows fails, and the driver takes the connection to be in a transaction
+/// for good: what is begun next is a part of that, and may never be committed. Such a connection is
+/// closed, and another takes its place.
+fn is_between_transactions(connection: &sqlx::SqliteConnection) -> bool {
+    !connection.is_in_transaction()
 }
 
 /// The operating system gives the lock back when the process ends, however it ends.

@@ -289,6 +289,15 @@ texts! {
     depth_since
     no_workers
     no_workers_lead
+    processes
+    host
+    works_on
+    slots
+    done_per_second
+    running_since
+    heartbeat
+    silent
+    mixed_versions
     dead_lead
     no_dead
     no_dead_lead

@@ -16,6 +16,7 @@ mod process;
 mod proxy;
 mod redis_keys;
 mod redis_server;
+mod store;
 mod telegram;
 
 mod accounting;

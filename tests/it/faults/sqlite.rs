@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
 use sea_orm::{ConnectionTrait as _, Database};
+use tocsin::queue::store::DEAD_AFTER;
 
 use super::oracle::{RECOVERY, SENT_AT_ONCE, Scenario, refused_clearly};
 use super::storm::Storm;
@@ -14,7 +15,8 @@ use crate::fleet::servers::is_root;
 use crate::harness::On;
 use crate::process::{Folder, beside_few, free_port, program};
 
-const KILLS: usize = 6;
+/// Too few to make a dead letter of a job that each of them hits.
+const KILLS: usize = DEAD_AFTER as usize - 1;
 /// Longer than a writer waits.
 const LOCKED: Duration = Duration::from_secs(8);
 const FULL: Duration = Duration::from_secs(5);

@@ -9,8 +9,8 @@ use crate::harness::{On, Scratch};
 use crate::process::{self, Folder, PATIENCE, Process, free_port, program};
 use crate::redis_keys::RedisKeys;
 use crate::telegram::Telegram;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, QueryResult};
-use sea_orm::{Statement, TryGetable};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend};
+use sea_orm::{QueryResult, Statement, TryGetable};
 use tocsin::jobs::QUEUES;
 use tocsin::queue::redis::RedisQueue;
 use tocsin::queue::store::QueueStore as _;
@@ -196,11 +196,16 @@ impl Fleet {
         line.map_or(0, |number| number.parse().unwrap())
     }
 
-    /// A connection to the database.
+    /// A connection to the database, whose reads are never refused to serialize.
     pub async fn connect(&self) -> DatabaseConnection {
         let mut options = ConnectOptions::new(&self.database);
         options.max_connections(1).sqlx_logging(false);
-        Database::connect(options).await.unwrap()
+        let db = Database::connect(options).await.unwrap();
+        if db.get_database_backend() == DbBackend::Postgres {
+            let sql = "SET default_transaction_isolation = 'read committed'";
+            db.execute_unprepared(sql).await.unwrap();
+        }
+        db
     }
 
     async fn rows(&self, query: &str) -> Vec<QueryResult> {

@@ -104,3 +104,35 @@ async fn everybody_can_use_every_page() {
     browser.close().await;
     h.finish_with_dead_letters().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_can_sign_in() {
+    let h = Harness::start_with(On::Sqlite, |config| {
+        config.api_token = tocsin::config::Tokens::from("a-token-to-operate");
+    })
+    .await;
+    let browser = Browser::start(&h.url).await;
+    let mut objections = Vec::new();
+    for (lang, theme, width) in [
+        ("en", "light", 1280),
+        ("zh-TW", "dark", 1280),
+        ("en", "dark", 360),
+    ] {
+        browser.look_as(lang, theme, width).await;
+        browser.open("/incidents").await;
+        browser
+            .picture(&format!("sign-in.{lang}.{theme}.{width}"))
+            .await;
+        objections.extend(browser.accessibility().await);
+        browser.fill("#token", "something else").await;
+        browser.click("button.primary").await;
+        browser.element(".wrong").await;
+        browser
+            .picture(&format!("sign-in-refused.{lang}.{theme}.{width}"))
+            .await;
+        objections.extend(browser.accessibility().await);
+    }
+    assert!(objections.is_empty(), "{}", objections.join("\n"));
+    browser.close().await;
+    h.finish().await;
+}

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Harness, firing, resolved};
+use crate::browser::Browser;
+use crate::harness::{Harness, On, firing, resolved};
 use crate::on_all;
 use crate::process::PATIENCE;
 
@@ -87,5 +88,27 @@ on_all! {
         let stopping = Instant::now();
         h.finish().await;
         assert!(stopping.elapsed() < Duration::from_secs(4), "{:?}", stopping.elapsed());
+    }
+}
+
+/// Whether a page is told of changes or asks for them, it does not pose as fresh when it is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_says_that_it_is_cut_off_and_from_when_it_is() {
+    for path in ["/incidents", "/queues"] {
+        let h = Harness::start(On::Sqlite).await;
+        let browser = Browser::start(&h.url).await;
+        browser.look_as("en", "light", 1280).await;
+        browser.open(path).await;
+        browser.wait_for("● Live").await;
+        h.finish().await;
+        browser
+            .wait_for("⚠ Disconnected: what you see is from")
+            .await;
+        let name = format!(
+            "disconnected-{}.en.light.1280",
+            path.trim_start_matches('/')
+        );
+        browser.picture(&name).await;
+        browser.close().await;
     }
 }

@@ -32,7 +32,7 @@ fn row(letter: &Value, now: Timestamp, states: bool) -> Row {
         cell(&or_dash(died.unwrap_or_default())),
         cell(&or_dash(text(letter, "/queue"))),
         figure(number(letter, "/attempts")),
-        cell(&or_dash(text(letter, "/reason"))),
+        cell(&or_dash(why(letter))),
         dim(&text(letter, "/id")),
     ];
     if states {
@@ -44,4 +44,15 @@ fn row(letter: &Value, now: Timestamp, states: bool) -> Row {
         cells.insert(1, state);
     }
     table::line(cells)
+}
+
+/// The reason without how often it was tried, which a column of its own says.
+fn why(letter: &Value) -> String {
+    let reason = text(letter, "/reason");
+    let tries = number(letter, "/attempts").unwrap_or_default();
+    let known = format!("failed {tries} times, the last time: ");
+    match reason.strip_prefix(&known) {
+        Some(error) => error.to_owned(),
+        None => reason,
+    }
 }

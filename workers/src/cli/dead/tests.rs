@@ -51,13 +51,13 @@ fn the_list_reads_well_at_80_and_at_120_columns() {
     DIED  QUEUE   TRIES  REASON                 ID
     ────────────────────────────────────────────────────────────────────────────────
     3m    ingest      1  the alert has no ale…  019aad2e-6d5e-7000-8000-00000000000a
-    2d    notify    200  failed 200 times, th…  019aad2e-6d5e-7000-8000-00000000000b
+    2d    notify    200  the provider [2J doe…  019aad2e-6d5e-7000-8000-00000000000b
     ");
     insta::assert_snapshot!(list::render(&letters(), NOW, true, look(120)), @"
-    DIED  STATE     QUEUE   TRIES  REASON                                               ID
-    ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-    3m    dead      ingest      1  the alert has no alertname                           019aad2e-6d5e-7000-8000-00000000000a
-    2d    replayed  notify    200  failed 200 times, the last time: the provider [2J …  019aad2e-6d5e-7000-8000-00000000000b
+    DIED  STATE     QUEUE   TRIES  REASON                                              ID
+    ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    3m    dead      ingest      1  the alert has no alertname                          019aad2e-6d5e-7000-8000-00000000000a
+    2d    replayed  notify    200  the provider [2J does not answer: it took too long  019aad2e-6d5e-7000-8000-00000000000b
     ");
 }
 
