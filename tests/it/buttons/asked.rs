@@ -4,19 +4,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tocsin::domain::buttons::Wish;
-use tocsin::store::rows::statement;
 use tocsin_workers::presses::{self, Failure, Turn};
 use tokio_util::sync::CancellationToken;
 
 use super::{ALICE, told};
 use crate::harness::Harness;
+use crate::on_all;
 use crate::process::PATIENCE;
-use crate::{on_all, on_servers};
-use sea_orm::ConnectionTrait;
 
 impl Harness {
     /// Waits until a query finds that many.
-    async fn until(&self, sql: &str, expected: i64) {
+    pub(super) async fn until(&self, sql: &str, expected: i64) {
         let began = Instant::now();
         while self.sql(sql).await != expected {
             assert!(
@@ -28,7 +26,8 @@ impl Harness {
     }
 }
 
-const ACKNOWLEDGED: &str = "SELECT count(*) FROM audit WHERE action = 'incident.acknowledge'";
+pub(super) const ACKNOWLEDGED: &str =
+    "SELECT count(*) FROM audit WHERE action = 'incident.acknowledge'";
 
 on_all! {
     async fn of_two_pollers_one_asks_until_it_is_gone(on) {
@@ -90,41 +89,6 @@ on_all! {
         assert!(h.telegram.presses.webhook().is_some());
         assert_eq!(poller.turn().await.unwrap(), Turn::Done(0));
         assert!(h.telegram.presses.webhook().is_none());
-        h.finish().await;
-    }
-}
-
-on_servers! {
-    async fn whoever_dies_between_the_deed_and_its_number_leaves_it_done(on) {
-        let (h, mut dies) = told(on).await;
-        h.press(ALICE, Wish::Acknowledge).await;
-        let lock = async |sql: &str| {
-            let tx = h.context.db.begin().await.unwrap();
-            let sql = statement(tx.get_database_backend(), sql, []);
-            tx.query_all_raw(sql).await.unwrap();
-            tx
-        };
-        // The deed waits until nobody can remember any more that it was done.
-        let anomaly = lock("SELECT key FROM anomalies {lock}").await;
-        let dying = tokio::spawn(async move { dies.turn().await.is_ok() });
-        while h.telegram.presses.asked().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        let number = lock("SELECT bot FROM pollers {lock}").await;
-        anomaly.rollback().await.unwrap();
-        h.until(ACKNOWLEDGED, 1).await;
-        dying.abort();
-        let _ = dying.await;
-        number.rollback().await.unwrap();
-
-        h.execute("UPDATE pollers SET held_until = 0").await;
-        assert_eq!(h.sql("SELECT next_update FROM pollers").await, 0);
-        let mut next = h.poller();
-        assert_eq!(next.turn().await.unwrap(), Turn::Done(1));
-        assert_eq!(next.turn().await.unwrap(), Turn::Done(0));
-        assert_eq!(h.sql(ACKNOWLEDGED).await, 1);
-        assert_eq!(h.telegram.presses.asked(), [0, 0, 2]);
-        next.answered().await;
         h.finish().await;
     }
 }

@@ -13,6 +13,7 @@ pub(super) struct Planted {
     pub(super) database: String,
     pub(super) redis: String,
     pub(super) telegram: String,
+    pub(super) presses: String,
     pub(super) webhook: String,
     pub(super) old_webhook: String,
     pub(super) read: String,
@@ -29,6 +30,7 @@ impl Planted {
             database: plant("database"),
             redis: plant("redis"),
             telegram: plant("telegram"),
+            presses: plant("presses"),
             webhook: plant("webhook"),
             old_webhook: plant("oldwebhook"),
             read: plant("read"),
@@ -39,11 +41,12 @@ impl Planted {
         }
     }
 
-    pub(super) fn all(&self) -> [&String; 10] {
+    pub(super) fn all(&self) -> [&String; 11] {
         [
             &self.database,
             &self.redis,
             &self.telegram,
+            &self.presses,
             &self.webhook,
             &self.old_webhook,
             &self.read,
