@@ -5,6 +5,7 @@ mod environment;
 mod file;
 mod people;
 mod queues;
+mod routes;
 mod secret;
 mod sections;
 mod telegram;
@@ -19,6 +20,7 @@ use figment::providers::Serialized;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::aggregation::Policy;
+use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
 pub use file::read_secret;
 pub use people::{People, Updates};
@@ -28,7 +30,7 @@ pub use sections::{
     Aggregation, Counting, Escalation, Ingest, Limits, LogFormat, QueueSettings, RecountSettings,
     Retention, Stop,
 };
-pub use telegram::TelegramSettings;
+pub use telegram::{TelegramSettings, Tell};
 pub use tokens::{Fingerprint, Tokens};
 pub use value::Span;
 use value::{Text, text};
@@ -68,8 +70,8 @@ pub struct Config {
     /// Where people reach the pages; cards and digests lead there. Unset: they do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_url: Option<String>,
-    /// What is told on Telegram, and who may answer.
-    pub telegram: TelegramSettings,
+    /// Which messages go where; what no route matches goes to `telegram_chat`, or to the log.
+    pub routes: Vec<Route>,
     /// What senders of webhooks must present, one of these. Unset: nothing.
     #[serde(skip_serializing_if = "Tokens::is_empty")]
     pub webhook_token: Tokens,
@@ -89,6 +91,11 @@ pub struct Config {
     /// The OTLP collector that spans are sent to, over HTTP. Unset: nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<Secret>,
+    /// What is told on Telegram, and how fast.
+    pub telegram: TelegramSettings,
+    /// Hours in which messages make no sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<Quiet>,
     /// What counts as one occurrence.
     pub counting: Counting,
     /// What becomes one incident.
@@ -128,7 +135,7 @@ impl Default for Config {
             telegram_api: "https://api.telegram.org".to_owned(),
             alertmanager_url: None,
             public_url: None,
-            telegram: TelegramSettings::default(),
+            routes: Vec::new(),
             webhook_token: Tokens::default(),
             read_token: Tokens::default(),
             api_token: Tokens::default(),
@@ -136,6 +143,8 @@ impl Default for Config {
             trusted_proxies: Vec::new(),
             log: LogFormat::Auto,
             otlp_endpoint: None,
+            telegram: TelegramSettings::default(),
+            quiet: None,
             counting: Counting::default(),
             aggregation: Aggregation::default(),
             escalation: Escalation::default(),
@@ -192,15 +201,6 @@ impl Config {
     #[must_use]
     pub fn is_embedded(&self) -> bool {
         self.database_url.expose().starts_with("sqlite:")
-    }
-
-    /// Where messages go: one entry per channel.
-    #[must_use]
-    pub fn channels(&self) -> Vec<String> {
-        match (&self.telegram_token, &self.telegram_chat) {
-            (Some(_), Some(chat)) => vec![format!("telegram:{chat}")],
-            _ => vec!["log".to_owned()],
-        }
     }
 
     /// What aggregation obeys.

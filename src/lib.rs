@@ -10,6 +10,7 @@
 //! program are in `workers/`, the schema in `migration/`.
 
 pub mod buttons;
+pub mod cards;
 pub mod config;
 pub mod context;
 pub mod counter;

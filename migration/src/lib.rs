@@ -16,6 +16,7 @@ mod m005_notifications;
 mod m006_queue;
 mod m007_counted_by_id;
 mod m008_operations;
+mod m009_cards;
 mod m010_mutes;
 mod m011_buttons;
 
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m006_queue::Migration),
             Box::new(m007_counted_by_id::Migration),
             Box::new(m008_operations::Migration),
+            Box::new(m009_cards::Migration),
             Box::new(m010_mutes::Migration),
             Box::new(m011_buttons::Migration),
         ]

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::keyboard;
 use super::update::{Person, Query};
 use crate::context::Context;
-use crate::deeds::{Refused, incident, mute, repair};
+use crate::deeds::{Due, Refused, incident, mute, repair};
 use crate::domain::aggregation::Status;
 use crate::domain::buttons::{Press, Wish};
 use crate::domain::mute::Ends;
@@ -171,12 +171,13 @@ async fn done(
     let known = presses::begin(&tx, &query.id, now).await?;
     let job = derived_id(&["telegram", &query.id]);
     let repair = repair_of(press, name, now);
+    let mut due = Due::default();
     let answer = match known {
         Some(answer) => answer,
         None => {
             let did = match &repair {
                 Some(repair) => note(&tx, text, job, repair, &actor).await,
-                None => act(context, &tx, text, press, &actor).await,
+                None => act(context, &tx, text, press, &actor, &mut due).await,
             };
             let answer = match did {
                 Ok(answer) => answer,
@@ -189,6 +190,7 @@ async fn done(
         }
     };
     tx.commit().await?;
+    due.push(context).await;
     if let Some(repair) = repair.filter(|_| answer.text != text.pressed_gone) {
         repair::push(context, job, &repair).await?;
         let back = back(context, text, press.incident).await?;
@@ -237,26 +239,28 @@ async fn act(
     text: &Text,
     press: &Press,
     actor: &Actor,
+    due: &mut Due,
 ) -> Result<Answer, Refused> {
-    let clock = &context.clock;
     let deed = match press.wish {
         Wish::Acknowledge => Deed::Acknowledge,
         Wish::Resolve => Deed::Resolve,
         Wish::Mute => {
             let key = incident::key_of(tx, press.incident).await?;
             let what = (Ends::After(MUTE), None);
-            let (anomaly, now) = mute::mute(tx, clock, &key, what, actor).await?;
-            let until = anomaly.muted_until.unwrap_or(now).to_rfc3339();
+            let (anomaly, cards) = mute::mute(tx, context, &key, what, actor).await?;
+            *due = cards;
+            let until = anomaly.muted_until.unwrap_or_default().to_rfc3339();
             let until = until.get(11..16).unwrap_or_default();
             return Ok(say(fill(text.pressed_muted, &[("time", until)])).answer);
         }
         _ => {
             let key = incident::key_of(tx, press.incident).await?;
-            mute::unmute(tx, clock, &key, actor).await?;
+            *due = mute::unmute(tx, context, &key, actor).await?.1;
             return Ok(say(text.pressed_unmuted).answer);
         }
     };
     let done = incident::turn(context, tx, press.incident, deed, actor).await?;
+    *due = done.due;
     if !done.possible {
         return Ok(alert(text.pressed_too_late));
     }

@@ -15,9 +15,14 @@ impl Config {
                 self.listen
             ));
         }
-        if self.telegram_token.is_some() && self.telegram_chat.is_none() {
+        if self.telegram_token.is_some()
+            && self.telegram_chat.is_none()
+            && !self.routes_to_telegram()
+        {
             return Err("telegram_token is set and telegram_chat is not: which chat?".to_owned());
         }
+        self.check_routes()?;
+        self.check_telegram()?;
         self.check_redis()?;
         self.queues.check()?;
         self.check_buttons()?;

@@ -4,13 +4,16 @@ use sea_orm::DatabaseTransaction;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Refused;
+use super::{Due, Refused};
 use crate::context::Context;
 use crate::domain::aggregation::Status;
 use crate::entity::incidents::Model as Incident;
+use crate::entity::notifications::Kind;
 use crate::store::anomalies;
 use crate::store::audit::{self, Actor};
+use crate::store::cards::mark_edits;
 use crate::store::incidents::{Deed, act, find};
+use crate::store::ingest::owe;
 use crate::store::listing::Entry;
 use crate::time::Timestamp;
 
@@ -27,6 +30,8 @@ pub struct Done {
     pub possible: bool,
     /// When it was.
     pub now: Timestamp,
+    /// What must follow.
+    pub due: Due,
 }
 
 /// Acknowledges or resolves an incident, and writes down who did.
@@ -47,6 +52,8 @@ pub async fn turn(
     // Read again: the anomaly is ours now, and with it the incident.
     let before = find(tx, id).await?.ok_or(Refused::NoIncident)?;
     let after = act(tx, before.clone(), deed, actor.operator.clone(), now).await?;
+    let turned = after.as_ref().filter(|after| after.status != before.status);
+    let due = tell(context, tx, turned, now).await?;
     let target = id.to_string();
     let written = audit::Deed {
         action: deed.action(),
@@ -63,6 +70,34 @@ pub async fn turn(
         stood: status,
         operator,
         now,
+        due,
+    })
+}
+
+/// Marks the card of an incident that stands elsewhere now, and owes the message that it is resolved.
+async fn tell(
+    context: &Context,
+    tx: &DatabaseTransaction,
+    turned: Option<&Incident>,
+    now: Timestamp,
+) -> Result<Due, Refused> {
+    let Some(incident) = turned else {
+        return Ok(Due::default());
+    };
+    let resolved = (incident.status == Status::Resolved).then_some((
+        incident.id,
+        Kind::Resolved,
+        incident.resolved_at.unwrap_or(now).0,
+    ));
+    let written = owe(tx, &context.config, resolved, now).await?;
+    let cards = match context.config.edits() {
+        true => mark_edits(tx, &[incident.id], now).await?,
+        false => Vec::new(),
+    };
+    Ok(Due {
+        cards,
+        messages: written.owed,
+        muted: written.muted,
     })
 }
 

@@ -62,7 +62,7 @@ pub fn as_of(now: Timestamp, mut anomaly: Anomaly) -> Anomaly {
 #[must_use]
 pub fn keeps_back(anomaly: &Anomaly, kind: Kind, owed_since: Timestamp, now: Timestamp) -> bool {
     let tells_the_rise = anomaly.level == Level::PermanentFix
-        && kind != Kind::Reopened
+        && matches!(kind, Kind::Opened | Kind::Escalated)
         && anomaly.risen_at.is_some_and(|at| at >= owed_since);
     is_muted(anomaly, now) && !tells_the_rise
 }

@@ -141,6 +141,7 @@ async fn do_to(
     let tx = context.db.begin().await?;
     let done = incident::turn(context, &tx, id, deed, &actor).await?;
     tx.commit().await?;
+    done.due.push(context).await;
     if !done.possible {
         let detail = "the incident is resolved; it cannot be acknowledged any more";
         return Err(Problem::new(StatusCode::CONFLICT, detail));

@@ -65,8 +65,9 @@ pub(super) async fn mute(
     let context = &ingress.context;
     let tx = context.db.begin().await?;
     let what = (ends, some(asked.why));
-    let (anomaly, _) = mute::mute(&tx, &context.clock, &key, what, &actor).await?;
+    let (anomaly, due) = mute::mute(&tx, context, &key, what, &actor).await?;
     tx.commit().await?;
+    due.push(context).await;
     Ok(Json(anomaly))
 }
 
@@ -80,7 +81,8 @@ pub(super) async fn unmute(
     actor.operator = operator;
     let context = &ingress.context;
     let tx = context.db.begin().await?;
-    let (anomaly, _) = mute::unmute(&tx, &context.clock, &key, &actor).await?;
+    let (anomaly, due) = mute::unmute(&tx, context, &key, &actor).await?;
     tx.commit().await?;
+    due.push(context).await;
     Ok(Json(anomaly))
 }

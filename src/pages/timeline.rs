@@ -208,12 +208,16 @@ fn told(text: &Text, message: &notifications::Model) -> Entry {
         Kind::Opened => text.kind_opened,
         Kind::Escalated => text.kind_escalated,
         Kind::Reopened => text.kind_reopened,
+        Kind::Resolved => text.kind_resolved,
+        Kind::Repeated => text.kind_repeated,
+        Kind::Digest => text.kind_digest,
     };
     let state = match message.state {
         State::Owed => text.state_owed,
         State::Sending => text.state_sending,
         State::Sent => text.state_sent,
         State::GivenUp => text.state_given_up,
+        State::Digested => text.state_digested,
         State::Muted => text.state_muted,
     };
     let places = [

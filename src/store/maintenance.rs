@@ -139,7 +139,7 @@ pub const REST: [Prune; 5] = [
     Prune {
         what: "notifications",
         sql: "DELETE FROM notifications WHERE id IN (SELECT id FROM notifications \
-              WHERE owed_since < $1 AND state IN ('sent', 'given up', 'muted') ORDER BY id LIMIT $2)",
+              WHERE owed_since < $1 AND state NOT IN ('owed', 'sending') ORDER BY id LIMIT $2)",
     },
     Prune {
         what: "repairs",

@@ -8,8 +8,11 @@
 
 pub mod anomalies;
 pub mod audit;
+pub mod cards;
+pub mod channels;
 pub mod db;
 pub mod dead_letters;
+pub mod digests;
 pub mod error;
 pub mod history;
 pub mod hours;

@@ -2,11 +2,16 @@
 
 use std::collections::HashSet;
 
-use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait, Value};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Value,
+};
 use uuid::Uuid;
 
 use super::rows::Rows;
+use crate::domain::aggregation::Status;
 use crate::entity::anomalies::{ActiveModel, Entity, Model};
+use crate::entity::incidents;
 use crate::time::Timestamp;
 
 /// A mute, as it is set.
@@ -54,4 +59,22 @@ pub async fn muted(
     let sql = rows.statement(tx.get_database_backend(), sql, [Value::from(now.0)]);
     let found = tx.query_all_raw(sql).await?;
     found.iter().map(|row| row.try_get("", "id")).collect()
+}
+
+/// The incidents of an anomaly that are not resolved, newest first.
+///
+/// # Errors
+/// What the database says.
+pub async fn shown(db: &impl ConnectionTrait, key: &str, limit: u64) -> Result<Vec<Uuid>, DbErr> {
+    use incidents::Column;
+    incidents::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::AnomalyKey.eq(key))
+        .filter(Column::Status.ne(Status::Resolved))
+        .order_by_desc(Column::Number)
+        .limit(limit)
+        .into_tuple()
+        .all(db)
+        .await
 }

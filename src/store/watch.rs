@@ -60,7 +60,7 @@ pub async fn looks(
                    CAST(COALESCE((SELECT sum(e.attempts) FROM effectiveness e \
                        WHERE e.anomaly_key = i.anomaly_key), 0) AS bigint) AS repairs, \
                    (SELECT count(*) FROM notifications n WHERE n.incident_id = i.id \
-                       AND n.state IN ('sent', 'given up', 'muted')) AS messages \
+                       AND n.state NOT IN ('owed', 'sending')) AS messages \
                FROM {rows} JOIN incidents i ON i.id = r.id \
                JOIN anomalies a ON a.key = i.anomaly_key";
     let sql = rows.statement(db.get_database_backend(), sql, []);

@@ -229,10 +229,24 @@ texts! {
     kind_opened
     kind_escalated
     kind_reopened
+    kind_resolved
+    kind_repeated
+    kind_digest
+    digest_incidents
+    digest_lead
+    digest_worst
+    digest_times
+    digest_rest
+    digest_goes_on
+    digest_over
+    digest_none
+    digest_page
     state_owed
     state_sending
     state_sent
     state_given_up
+    state_digested
+    state_muted
     offenders
     offenders_lead
     window

@@ -23,6 +23,7 @@ mod accounting;
 mod alertmanager;
 mod books;
 mod buttons;
+mod cards;
 mod conformance;
 mod consumer;
 mod counter;

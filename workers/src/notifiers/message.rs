@@ -27,9 +27,11 @@ const DESCRIPTION: usize = 600;
 /// The lines of a card. Together they stay far below 4,096 UTF-16 code units.
 pub(super) fn lines(card: &Card) -> Vec<Line> {
     let lines = match card.kind {
-        Kind::Opened => vec![
+        Kind::Digest => Vec::new(),
+        Kind::Opened | Kind::Repeated | Kind::Resolved => vec![
             headline(card),
             standing(card),
+            muted(card),
             place(card),
             level(card),
             figures(card),
@@ -43,6 +45,7 @@ pub(super) fn lines(card: &Card) -> Vec<Line> {
         Kind::Escalated => vec![
             headline(card),
             standing(card),
+            muted(card),
             level(card),
             figures(card),
             tier(card),
@@ -56,6 +59,7 @@ pub(super) fn lines(card: &Card) -> Vec<Line> {
             headline(card),
             reopening(card),
             standing(card),
+            muted(card),
             place(card),
             level(card),
             figures(card),
@@ -74,6 +78,9 @@ fn headline(card: &Card) -> Option<Line> {
         Kind::Opened => ("🚨", "Opened"),
         Kind::Escalated => ("🔺", "Escalated"),
         Kind::Reopened => ("🔁", "Reopened"),
+        Kind::Resolved => ("✅", "Resolved"),
+        Kind::Repeated => ("🔂", "Comes back"),
+        Kind::Digest => ("📚", "Many incidents"),
     };
     let level = match (card.kind, card.anomaly.level) {
         (_, Level::PermanentFix) => ", needs a permanent fix",
@@ -113,6 +120,15 @@ fn standing(card: &Card) -> Option<Line> {
         }
     };
     Some(Line::new().text(text))
+}
+
+/// Until when nothing more is told of it.
+fn muted(card: &Card) -> Option<Line> {
+    let until = utc(card.anomaly.muted_until?)?;
+    let by = card.anomaly.muted_by.as_deref();
+    let by = by.and_then(|name| known(name, NAME));
+    let by = by.map(|name| format!(" by {name}")).unwrap_or_default();
+    Some(Line::new().text(format!("Muted until {until}{by}")))
 }
 
 fn reopening(card: &Card) -> Option<Line> {
@@ -207,7 +223,8 @@ fn description(card: &Card) -> Option<Line> {
 fn links(card: &Card) -> Option<Line> {
     let runbook = annotation(&card.incident, "runbook_url");
     let source = card.incident.generator_url.as_deref();
-    let line = [("Runbook", runbook), ("Source", source)]
+    let page = card.page.as_deref();
+    let line = [("Page", page), ("Runbook", runbook), ("Source", source)]
         .into_iter()
         .filter_map(|(label, url)| Some((label, address(url?)?)))
         .fold(Line::new(), |line, (label, url)| {

@@ -2,6 +2,7 @@
 //! [`configured`], and the setting that chooses it.
 
 mod address;
+mod digest;
 pub mod log;
 mod markup;
 mod message;
@@ -13,10 +14,13 @@ mod text;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tocsin::config::Config;
+use tocsin::domain::budget::Budget;
 use tocsin::entity::notifications::Kind;
 use tocsin::entity::{anomalies, incidents};
 
+pub use digest::Digest;
 use log::Log;
 use telegram::Telegram;
 
@@ -25,9 +29,16 @@ use telegram::Telegram;
 #[must_use]
 pub fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
     let mut notifiers: Vec<Box<dyn Notifier>> = vec![Box::new(Log)];
-    if let (Some(token), Some(chat)) = (&config.telegram_token, &config.telegram_chat) {
-        match Telegram::new(&config.telegram_api, token.expose(), chat) {
-            Ok(telegram) => notifiers.push(Box::new(telegram)),
+    if let Some(token) = &config.telegram_token {
+        match telegram::Api::new(&config.telegram_api, token.expose()) {
+            Ok(api) => {
+                let channels = config.all_channels();
+                let chats = channels.iter().filter_map(|c| c.strip_prefix("telegram:"));
+                for chat in chats {
+                    let telegram = Telegram::new(&api, chat, config.budget(chat));
+                    notifiers.push(Box::new(telegram));
+                }
+            }
             Err(error) => tracing::error!("Telegram cannot be used: {error}"),
         }
     }
@@ -43,6 +54,30 @@ pub struct Card {
     pub incident: incidents::Model,
     /// That incident's anomaly, as it stands now.
     pub anomaly: anomalies::Model,
+    /// The address of its page, if people can reach the pages.
+    pub page: Option<String>,
+}
+
+/// A message as it goes out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Post {
+    /// Its text, as [`Notifier::render`] made it.
+    pub body: String,
+    /// The message that it answers, by the provider's id.
+    pub reply_to: Option<String>,
+    /// Whether it makes no sound.
+    pub is_silent: bool,
+    /// Buttons beneath it, as Telegram writes them.
+    pub reply_markup: Option<Value>,
+}
+
+/// What became of an edit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edited {
+    /// The message shows it.
+    Done,
+    /// The message cannot be edited any more, and why.
+    Never(String),
 }
 
 /// A message that the provider took.
@@ -82,4 +117,24 @@ pub trait Notifier: Send + Sync {
 
     /// Sends a text that was rendered before, once. Repeating is the caller's.
     async fn send(&self, body: &str) -> Result<Sent, SendError>;
+
+    /// The same, with all that a message may have beside its text, where the provider knows such.
+    async fn post(&self, post: &Post) -> Result<Sent, SendError> {
+        self.send(&post.body).await
+    }
+
+    /// The text of a digest, likewise, where the channel may have storms.
+    fn render_digest(&self, _digest: &Digest) -> Option<String> {
+        None
+    }
+
+    /// How much the provider takes; none if that is not known.
+    fn budget(&self) -> Option<Budget> {
+        None
+    }
+
+    /// Has a message that was sent show another text, once.
+    async fn edit(&self, _message_id: &str, _post: &Post) -> Result<Edited, SendError> {
+        Ok(Edited::Never("such messages are not edited".to_owned()))
+    }
 }

@@ -6,6 +6,7 @@ mod samples;
 use insta::assert_snapshot;
 use serde_json::json;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
+use tocsin::domain::budget::Budget;
 use tocsin::domain::escalation::Level;
 use tocsin::entity::notifications::Kind;
 use tocsin::time::Timestamp;
@@ -13,14 +14,14 @@ use tocsin::time::Timestamp;
 use self::checker::shown;
 use self::samples::{MINUTE_MS, OPENED, bare, card, filled};
 use super::log::Log;
-use super::telegram::Telegram;
+use super::telegram::{Api, Telegram};
 use super::{Card, Notifier};
 
 const KINDS: [Kind; 3] = [Kind::Opened, Kind::Escalated, Kind::Reopened];
 
 fn bot() -> Telegram {
-    match Telegram::new("https://api.telegram.org", "1:secret", "-100123") {
-        Ok(bot) => bot,
+    match Api::new("https://api.telegram.org", "1:secret") {
+        Ok(api) => Telegram::new(&api, "-100123", Budget::new(1, 20, 30)),
         Err(error) => unreachable!("a client that is set up as always: {error}"),
     }
 }

@@ -54,6 +54,7 @@ pub(super) fn card(kind: Kind, level: Level) -> Card {
         Level::PermanentFix => (3, "level is PERMANENT_FIX"),
     };
     Card {
+        page: None,
         kind,
         incident: incidents::Model {
             id: Uuid::from_u128(0x019a_ad6b_8bae_7c31_9d0e_52a1_7fb3_09c4),
