@@ -12,6 +12,7 @@ use tocsin_workers::presses::{Poller, Turn};
 
 use crate::harness::{Harness, On, firing};
 use crate::on_all;
+use crate::telegram::presses::carried;
 
 const ALICE: i64 = 42;
 const BOB: i64 = 43;
@@ -60,15 +61,21 @@ fn said(text: &str) -> (String, bool) {
 }
 
 on_all! {
-    async fn a_press_acknowledges_and_the_audit_says_who(on) {
+    async fn a_press_acknowledges_and_the_card_says_who(on) {
         let (h, mut poller) = told(on).await;
-        h.press(ALICE, Wish::Acknowledge).await;
+        let card = || h.telegram.messages().remove(0);
+        let offered = carried(&card().markup);
+        assert_eq!(offered.len(), 4, "{offered:?}");
+        h.telegram.presses.press(ALICE, &offered[0]);
         assert_eq!(poller.turn().await.unwrap(), Turn::Done(1));
         assert_eq!(h.answered(&mut poller).await, said("Acknowledged."));
         let incident = h.incident().await;
         assert_eq!((&incident["status"], &incident["operator"]), (&json!("ACKNOWLEDGED"), &json!("alice")));
         let deeds = h.audited("incident.acknowledge").await;
         assert_eq!((&deeds[0]["actor"], &deeds[0]["operator"]), (&json!("telegram"), &json!("alice")));
+        h.drain().await;
+        assert!(card().shown.contains("cknowledged by alice"), "{}", card().shown);
+        assert_eq!(carried(&card().markup), offered[1..]);
 
         h.press(BOB, Wish::Acknowledge).await;
         poller.turn().await.unwrap();
@@ -115,6 +122,9 @@ on_all! {
         assert!(text.starts_with("Muted until "), "{text}");
         let incident = h.incident().await;
         assert_eq!(incident["muted_by"], "alice");
+        h.drain().await;
+        let shown = h.telegram.messages().remove(0).shown;
+        assert!(shown.contains("uted until") && shown.contains("by alice"), "{shown}");
         h.press(BOB, Wish::Unmute).await;
         poller.turn().await.unwrap();
         assert_eq!(h.answered(&mut poller).await, said("The mute is over."));
