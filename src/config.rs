@@ -11,7 +11,9 @@ mod sections;
 mod telegram;
 mod tokens;
 mod value;
+mod webhooks;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -22,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::aggregation::Policy;
 use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
+use crate::text::Lang;
 pub use file::read_secret;
 pub use people::{People, Updates};
 pub use queues::{QueuePolicies, QueuePolicy};
@@ -34,6 +37,7 @@ pub use telegram::{TelegramSettings, Tell};
 pub use tokens::{Fingerprint, Tokens};
 pub use value::Span;
 use value::{Text, text};
+pub use webhooks::{Payload, Webhook};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -88,6 +92,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpAddr>,
     /// How the log is written.
     pub log: LogFormat,
+    /// What messages are written in.
+    pub language: Lang,
     /// The OTLP collector that spans are sent to, over HTTP. Unset: nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<Secret>,
@@ -118,6 +124,12 @@ pub struct Config {
     pub retention: Retention,
     /// What is looked at again and again.
     pub recount: RecountSettings,
+    /// Webhooks that messages are posted to, by name.
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "webhooks::read"
+    )]
+    pub webhooks: BTreeMap<String, Webhook>,
 }
 
 impl Default for Config {
@@ -142,6 +154,7 @@ impl Default for Config {
             insecure: false,
             trusted_proxies: Vec::new(),
             log: LogFormat::Auto,
+            language: Lang::default(),
             otlp_endpoint: None,
             telegram: TelegramSettings::default(),
             quiet: None,
@@ -156,6 +169,7 @@ impl Default for Config {
             stop: Stop::default(),
             retention: Retention::default(),
             recount: RecountSettings::default(),
+            webhooks: BTreeMap::new(),
         }
     }
 }

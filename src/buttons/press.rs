@@ -19,7 +19,7 @@ use crate::store::audit::{self, Actor};
 use crate::store::incidents::Deed;
 use crate::store::presses::{self, Answer};
 use crate::store::{lists, maintenance};
-use crate::text::{Lang, Text, fill};
+use crate::text::{Text, fill};
 
 /// How long the button mutes for.
 const MUTE: Duration = Duration::from_secs(3600);
@@ -79,8 +79,8 @@ pub async fn press(context: &Context, query: &Query) -> Result<Reply, Failed> {
 }
 
 /// The language that cards are written in.
-fn text(_context: &Context) -> &'static Text {
-    Lang::default().text()
+fn text(context: &Context) -> &'static Text {
+    context.config.language.text()
 }
 
 fn say(text: impl Into<String>) -> Reply {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Config, Secret, Tokens};
+use super::{Config, Secret, Tokens, webhooks};
 
 impl Config {
     pub(super) fn check(&self) -> Result<(), String> {
@@ -26,6 +26,7 @@ impl Config {
         self.check_redis()?;
         self.queues.check()?;
         self.check_buttons()?;
+        webhooks::check(&self.webhooks)?;
         let scheme = self
             .telegram_api
             .split_once("://")
@@ -102,6 +103,12 @@ impl Config {
                     ));
                 }
             }
+        }
+        for name in webhooks::guessable(&self.webhooks) {
+            warnings.push(format!(
+                "webhooks.{name}.secret has fewer than 16 bytes and can be guessed: \
+                 openssl rand -hex 32 makes a good one"
+            ));
         }
         warnings.extend(self.warn_of_buttons());
         warnings

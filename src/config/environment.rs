@@ -50,7 +50,7 @@ impl Environment {
     /// The setting whose file the variable names, if it does.
     fn secret_in_file<'a>(&self, name: &'a str) -> Result<Option<&'a str>, String> {
         let setting = name.strip_suffix("_file").unwrap_or_default();
-        if !SECRETS.contains(&setting) && !TOKENS.contains(&setting) {
+        if !SECRETS.contains(&setting) && !TOKENS.contains(&setting) && !is_of_webhook(setting) {
             return Ok(None);
         }
         if self.variables.iter().any(|(name, _)| name == setting) {
@@ -97,6 +97,12 @@ impl Provider for Environment {
         }
         Ok(Map::from([(Profile::Default, settings)]))
     }
+}
+
+/// Whether it is a secret of a webhook, which may be in a file likewise.
+fn is_of_webhook(setting: &str) -> bool {
+    let path: Vec<&str> = setting.split("__").collect();
+    matches!(path[..], ["webhooks", _, "url" | "secret"])
 }
 
 /// Reads `raw` as the kind of value that the setting's default is.

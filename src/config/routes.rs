@@ -1,18 +1,23 @@
 //! Which channels there are, and which messages go where.
 
-use super::Config;
+use super::{Config, Webhook};
 use crate::domain::routing::{self, Facts, Quiet};
 use crate::entity::notifications::Kind;
 use crate::time::Timestamp;
 
 impl Config {
-    /// Where messages go that no route matches: one entry per channel.
+    /// Where messages go that no route matches: one entry per channel. The log, where there is no other.
     #[must_use]
     pub fn channels(&self) -> Vec<String> {
-        match (&self.telegram_token, &self.telegram_chat) {
-            (Some(_), Some(chat)) => vec![format!("telegram:{chat}")],
-            _ => vec!["log".to_owned()],
+        let mut channels = Vec::new();
+        if let (Some(_), Some(chat)) = (&self.telegram_token, &self.telegram_chat) {
+            channels.push(format!("telegram:{chat}"));
         }
+        channels.extend(self.webhooks.keys().map(|name| Webhook::channel(name)));
+        if channels.is_empty() {
+            channels.push("log".to_owned());
+        }
+        channels
     }
 
     /// Every channel that messages may go to.
@@ -68,6 +73,8 @@ impl Config {
                 Err("telegram_token is not set".to_owned())
             }
             Some(("telegram", chat)) => is_chat(chat),
+            Some(("webhook", name)) if self.webhooks.contains_key(name) => Ok(()),
+            Some(("webhook", name)) => Err(format!("there is no [webhooks.{name}]")),
             _ => Err("there is no such channel".to_owned()),
         }
     }

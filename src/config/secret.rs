@@ -6,7 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Text;
 
-/// A text that is never printed or logged. A URL shows all but its user and password.
+/// A text that is never printed or logged. A URL shows all but its user, password and query; one of
+/// the web shows no path either.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -21,10 +22,23 @@ impl Secret {
         let Some((scheme, rest)) = self.0.split_once("://") else {
             return "***".to_owned();
         };
-        let (place, _query) = rest.split_once('?').unwrap_or((rest, ""));
+        let is_web = ["http", "https"]
+            .iter()
+            .any(|web| scheme.eq_ignore_ascii_case(web));
+        // Of what is on the web the path alone may be all it takes to be let in.
+        let ends: &[char] = if is_web {
+            &['/', '\\', '?', '#']
+        } else {
+            &['?']
+        };
+        let (place, hidden) = match rest.find(ends) {
+            Some(end) if is_web && end + 1 < rest.len() => (&rest[..end], "/***"),
+            Some(end) => (&rest[..end], ""),
+            None => (rest, ""),
+        };
         match (place.split_once('@'), rest.matches('@').count()) {
-            (None, 0) => format!("{scheme}://{place}"),
-            (Some((_, place)), 1) => format!("{scheme}://***@{place}"),
+            (None, 0) => format!("{scheme}://{place}{hidden}"),
+            (Some((_, place)), 1) => format!("{scheme}://***@{place}{hidden}"),
             // Where the password ends cannot be said.
             _ => format!("{scheme}://***"),
         }
@@ -71,6 +85,15 @@ mod tests {
             ("postgres://u:plan@ted@h/d", "postgres://***"),
             ("postgres://u:plan?te@d@h/d", "postgres://***"),
             ("sqlite://tocsin.db", "sqlite://tocsin.db"),
+            ("http://127.0.0.1:4318", "http://127.0.0.1:4318"),
+            ("http://127.0.0.1:4318/", "http://127.0.0.1:4318"),
+            ("http://u:planted@h:4318", "http://***@h:4318"),
+            ("HTTPS://h.com/services/planted", "HTTPS://h.com/***"),
+            ("https://h?token=planted", "https://h/***"),
+            ("https://h\\planted", "https://h/***"),
+            ("https://u:planted@h/planted?planted", "https://***@h/***"),
+            ("https://h/planted@planted", "https://***"),
+            ("https://u:plan/ted@h/d", "https://***"),
             ("planted", "***"),
         ] {
             assert_eq!(format!("{:?}", Secret::from(url)), shown);

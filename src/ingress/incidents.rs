@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 
 /// An incident as it is answered: its row, and what its anomaly says.
 #[derive(Debug, Serialize)]
-pub(super) struct View {
+pub struct View {
     #[serde(flatten)]
     incident: incidents::Model,
     alert_name: String,
@@ -38,7 +38,13 @@ pub(super) struct View {
 impl View {
     /// As it is at `now`.
     pub(super) fn of(now: Timestamp, (incident, anomaly): Entry) -> Self {
-        let anomaly = mute::as_of(now, anomaly);
+        Self::from((incident, mute::as_of(now, anomaly)))
+    }
+}
+
+/// As its rows have it: a mute that is over must have been taken from them.
+impl From<Entry> for View {
+    fn from((incident, anomaly): Entry) -> Self {
         Self {
             incident,
             alert_name: anomaly.alert_name,

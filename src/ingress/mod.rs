@@ -33,6 +33,7 @@ use crate::context::Context;
 use crate::sources::SOURCES;
 pub(crate) use auth::{Caller, Guard};
 pub use gate::Gate;
+pub use incidents::View as IncidentView;
 pub use problem::Problem;
 pub use serve::serve;
 

@@ -44,7 +44,7 @@ pub(super) async fn page(
         article.one.(words::level_class(anomaly.level)) {
             div #head data-live data-every="15" {
                 p.what { (words::level(text, anomaly.level)) " " (mute::mark(&visit, &anomaly)) " "
-                    (incident::why_level(text, &anomaly)) }
+                    (words::why_level(text, anomaly.level, anomaly.reason.as_deref())) }
                 h1 { (title) }
                 (words::windows(text, Window::ALL.map(|window| counts.of(window))))
             }

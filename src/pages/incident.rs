@@ -12,7 +12,7 @@ use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::entity;
 use crate::store::listing::Entry;
 use crate::store::{history, hours, lists};
-use crate::text::{Reason, Text, TierReason, fill, plural};
+use crate::text::{Text, fill, plural};
 
 /// Rows of the parts below.
 const OCCURRENCES: u64 = 50;
@@ -169,57 +169,17 @@ fn head(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
     }
 }
 
-/// Why an anomaly has its level, in a sentence.
-pub(super) fn why_level(text: &Text, anomaly: &entity::anomalies::Model) -> String {
-    let level = words::level_word(text, anomaly.level);
-    match anomaly.reason.as_deref().map(Reason::read) {
-        None => text.reason_none.to_owned(),
-        Some(Reason::Count {
-            figure,
-            window,
-            threshold,
-        }) => fill(
-            text.reason_count,
-            &[
-                ("figure", figure),
-                ("window", words::within(text, window)),
-                ("threshold", threshold),
-                ("level", level),
-            ],
-        ),
-        Some(Reason::Lasts { since, hours }) => {
-            let since = format!("{} UTC", words::moment(since));
-            let places = [("since", &*since), ("hours", hours), ("level", level)];
-            fill(text.reason_lasts, &places)
-        }
-        Some(Reason::Other(reason)) => fill(text.reason_other, &[("reason", reason)]),
-    }
-}
-
 fn why(text: &Text, (incident, anomaly): &Entry) -> Markup {
-    let level = words::level_word(text, anomaly.level);
-    let tier_why = match incident.tier_reason.as_deref().map(TierReason::read) {
-        None => text.tier_why_unknown.to_owned(),
-        Some(TierReason::Level) => fill(text.tier_why_level, &[("level", level)]),
-        Some(TierReason::FixFailed) => text.tier_why_fix.to_owned(),
-        Some(TierReason::Restarts(n)) => fill(text.tier_why_restarts, &[("n", n)]),
-        Some(TierReason::Nothing) => text.tier_why_nothing.to_owned(),
-        Some(TierReason::Other(reason)) => fill(text.reason_other, &[("reason", reason)]),
-    };
-    let what = match incident.tier {
-        Some(1) => text.tier_do_1,
-        Some(2) => text.tier_do_2,
-        Some(3) => text.tier_do_3,
-        Some(4) => text.tier_do_4,
-        _ => "",
-    };
+    let why_level = words::why_level(text, anomaly.level, anomaly.reason.as_deref());
+    let why_tier = words::why_tier(text, anomaly.level, incident.tier_reason.as_deref());
+    let what = incident.tier.and_then(|tier| words::tier_deed(text, tier));
     html! {
         dl.why {
-            div { dt { (text.why_level) } dd { (words::level(text, anomaly.level)) " " (why_level(text, anomaly)) } }
+            div { dt { (text.why_level) } dd { (words::level(text, anomaly.level)) " " (why_level) } }
             div { dt { (text.why_tier) }
-                dd { strong.tier { (words::tier(text, incident.tier)) } ". " (tier_why) } }
+                dd { strong.tier { (words::tier(text, incident.tier)) } ". " (why_tier) } }
         }
-        @if !what.is_empty() { p.next { (fill(text.tier_next, &[("what", what)])) } }
+        @if let Some(what) = what { p.next { (fill(text.tier_next, &[("what", what)])) } }
         @if let Some(analysis) = &incident.analysis { p { (analysis) } }
     }
 }

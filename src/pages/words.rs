@@ -6,6 +6,9 @@ use super::visit::Visit;
 use crate::domain::aggregation::Status;
 use crate::domain::escalation::Level;
 use crate::domain::frequency::{Window, figure};
+pub(super) use crate::text::words::{
+    level_word, moment, status_word, tier_deed, tier_name, why_level, why_tier, window, within,
+};
 use crate::text::{Text, fill};
 use crate::time::Timestamp;
 
@@ -16,16 +19,6 @@ pub(super) const fn level_class(level: Level) -> &'static str {
         Level::Repeat => "l1",
         Level::Escalate => "l2",
         Level::PermanentFix => "l3",
-    }
-}
-
-/// A level's word.
-pub(super) const fn level_word(text: &Text, level: Level) -> &'static str {
-    match level {
-        Level::None => text.level_none,
-        Level::Repeat => text.level_repeat,
-        Level::Escalate => text.level_escalate,
-        Level::PermanentFix => text.level_permanent_fix,
     }
 }
 
@@ -47,16 +40,6 @@ pub(super) fn level(text: &Text, level: Level) -> Markup {
     }
 }
 
-/// A state's word.
-pub(super) const fn status_word(text: &Text, status: Status) -> &'static str {
-    match status {
-        Status::Open => text.status_open,
-        Status::Analyzing => text.status_analyzing,
-        Status::Acknowledged => text.status_acknowledged,
-        Status::Resolved => text.status_resolved,
-    }
-}
-
 /// A state: symbol and word. The style sheet draws the symbol: a list says it fifty times.
 pub(super) fn status(text: &Text, status: Status) -> Markup {
     let class = match status {
@@ -68,16 +51,6 @@ pub(super) fn status(text: &Text, status: Status) -> Markup {
     html! { span.st.(class) { (status_word(text, status)) } }
 }
 
-/// A tier's name.
-pub(super) const fn tier_name(text: &Text, tier: i32) -> &'static str {
-    match tier {
-        1 => text.tier_1,
-        2 => text.tier_2,
-        3 => text.tier_3,
-        _ => text.tier_4,
-    }
-}
-
 /// A tier, with its number and its name.
 pub(super) fn tier(text: &Text, tier: Option<i32>) -> String {
     match tier {
@@ -86,26 +59,6 @@ pub(super) fn tier(text: &Text, tier: Option<i32>) -> String {
             &[("n", &n.to_string()), ("name", tier_name(text, n))],
         ),
         _ => text.tier_unknown.to_owned(),
-    }
-}
-
-/// A window's short name.
-pub(super) const fn window(text: &Text, window: Window) -> &'static str {
-    match window {
-        Window::Hour => text.window_1h,
-        Window::Day => text.window_24h,
-        Window::Week => text.window_7d,
-        Window::Month => text.window_30d,
-    }
-}
-
-/// A window in a sentence.
-pub(super) const fn within(text: &Text, window: Window) -> &'static str {
-    match window {
-        Window::Hour => text.in_1h,
-        Window::Day => text.in_24h,
-        Window::Week => text.in_7d,
-        Window::Month => text.in_30d,
     }
 }
 
@@ -126,13 +79,6 @@ pub(super) fn around(text: &str, place: &str, inner: &Markup) -> Markup {
         .split_once(&format!("{{{place}}}"))
         .unwrap_or((text, ""));
     html! { (before) (inner) (after) }
-}
-
-/// Date and time without the zone.
-pub(super) fn moment(at: Timestamp) -> String {
-    let text = at.to_rfc3339();
-    let to_the_second = text.get(..19).unwrap_or(&text);
-    to_the_second.replace('T', " ")
 }
 
 /// How long ago it was; the exact time on hover. The script keeps it right.

@@ -38,7 +38,7 @@ pub async fn mark_edits(
          WHERE incident_id IN (SELECT r.id FROM {{rows}}) AND {IS_CARD} RETURNING id"
     );
     let sql = rows.statement(tx.get_database_backend(), &sql, [Value::from(now.0)]);
-    ids(tx.query_all_raw(sql).await?)
+    ids(&tx.query_all_raw(sql).await?)
 }
 
 /// Cards that have been due to be edited since before `moment`, those that wait longest first.
@@ -54,7 +54,7 @@ pub async fn overdue(
                ORDER BY edit_due_since LIMIT $2";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let values = [Value::from(moment.0), limit.into()];
-    ids(db
+    ids(&db
         .query_all_raw(statement(db.get_database_backend(), sql, values))
         .await?)
 }
@@ -159,6 +159,6 @@ pub async fn leave(
         .map(drop)
 }
 
-pub(super) fn ids(rows: Vec<QueryResult>) -> Result<Vec<Uuid>, DbErr> {
+pub(super) fn ids(rows: &[QueryResult]) -> Result<Vec<Uuid>, DbErr> {
     rows.iter().map(|row| row.try_get("", "id")).collect()
 }

@@ -4,34 +4,20 @@
 //! A text may have named places (`{n}`), which [`fill`] fills in, and a form for one and a form for
 //! more, with `|` between them, of which [`plural`] takes the one that fits.
 
+#[macro_use]
+mod declare;
 mod en;
+mod fill;
+mod lang;
 mod reason;
+pub mod words;
 mod zh_tw;
 
-use std::time::Duration;
-
 pub use en::EN;
+pub use fill::{fill, plural};
+pub use lang::Lang;
 pub use reason::{Reason, TierReason};
 pub use zh_tw::ZH_TW;
-
-/// Declares the texts that every language has.
-macro_rules! texts {
-    ($($name:ident)*) => {
-        /// The texts of one language.
-        #[derive(Debug)]
-        pub struct Text {
-            $( #[doc = concat!("`", stringify!($name), "`")] pub $name: &'static str, )*
-        }
-
-        impl Text {
-            /// Every text with its name.
-            #[must_use]
-            pub fn entries(&self) -> Vec<(&'static str, &'static str)> {
-                vec![$( (stringify!($name), self.$name), )*]
-            }
-        }
-    };
-}
 
 texts! {
     skip
@@ -370,6 +356,26 @@ texts! {
     database
     acc_queued
     acc_dead
+    msg_opened
+    msg_escalated
+    msg_reopened
+    msg_repeated
+    msg_and_state
+    msg_pair
+    msg_untitled
+    msg_acknowledged_by
+    msg_resolved_by
+    msg_resolved_itself
+    msg_still_fires
+    msg_still_fires_by
+    msg_muted
+    msg_muted_by
+    msg_calmed
+    msg_tier
+    msg_count
+    msg_repairs
+    msg_runbook
+    msg_open
     mute
     mute_for
     mute_30m
@@ -405,121 +411,6 @@ texts! {
     pressed_gone
 }
 
-/// A language that people can choose.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Lang {
-    /// English.
-    #[default]
-    English,
-    /// Traditional Chinese, as it is written in Taiwan.
-    Chinese,
-}
-
-impl Lang {
-    /// All there are.
-    pub const ALL: [Self; 2] = [Self::English, Self::Chinese];
-
-    /// As HTML and HTTP write it.
-    #[must_use]
-    pub const fn tag(self) -> &'static str {
-        match self {
-            Self::English => "en",
-            Self::Chinese => "zh-TW",
-        }
-    }
-
-    /// Its own name for itself.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::English => "English",
-            Self::Chinese => "中文",
-        }
-    }
-
-    /// The language with this tag, or with another of the same tongue.
-    #[must_use]
-    pub fn from_tag(tag: &str) -> Option<Self> {
-        let tongue = tag.trim().split(['-', '_']).next().unwrap_or_default();
-        match tongue.to_ascii_lowercase().as_str() {
-            "en" => Some(Self::English),
-            "zh" => Some(Self::Chinese),
-            _ => None,
-        }
-    }
-
-    /// The one of ours that `Accept-Language` likes best.
-    #[must_use]
-    pub fn accepted(header: &str) -> Option<Self> {
-        let weighed = header.split(',').filter_map(|entry| {
-            let mut parts = entry.split(';');
-            let lang = Self::from_tag(parts.next()?)?;
-            let weight = parts.find_map(|part| part.trim().strip_prefix("q=")?.parse().ok());
-            Some((lang, weight.unwrap_or(1.0_f32)))
-        });
-        // Of equal ones the first.
-        weighed
-            .filter(|(_, weight)| *weight > 0.0)
-            .reduce(|best, next| if next.1 > best.1 { next } else { best })
-            .map(|(lang, _)| lang)
-    }
-
-    /// Its texts.
-    #[must_use]
-    pub fn text(self) -> &'static Text {
-        match self {
-            Self::English => &EN,
-            Self::Chinese => &ZH_TW,
-        }
-    }
-
-    /// A duration in its largest unit that it is at least one of: `3 min`, `2 h`, `5 d`.
-    #[must_use]
-    pub fn age(self, age: Duration) -> String {
-        let seconds = age.as_secs();
-        let (n, at) = match seconds {
-            0..60 => (seconds, 0),
-            60..3600 => (seconds / 60, 1),
-            3600..172_800 => (seconds / 3600, 2),
-            _ => (seconds / 86_400, 3),
-        };
-        let units = match self {
-            Self::English => ["s", "min", "h", "d"],
-            Self::Chinese => ["秒", "分鐘", "小時", "天"],
-        };
-        format!("{n} {}", units[at])
-    }
-}
-
-/// Fills in the named places of a text.
-#[must_use]
-pub fn fill(text: &str, places: &[(&str, &str)]) -> String {
-    let mut filled = String::with_capacity(text.len() + 16);
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('{') {
-        let Some((name, after)) = after.split_once('}') else {
-            break;
-        };
-        filled.push_str(before);
-        let value = places.iter().find(|(place, _)| *place == name);
-        filled.push_str(value.map_or("", |(_, value)| value));
-        rest = after;
-    }
-    filled.push_str(rest);
-    filled
-}
-
-/// The form of a text that fits `n`, with `{n}` filled in.
-#[must_use]
-pub fn plural(text: &str, n: i64) -> String {
-    let form = match text.split_once('|') {
-        Some((one, _)) if n == 1 => one,
-        Some((_, more)) => more,
-        None => text,
-    };
-    fill(form, &[("n", &n.to_string())])
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -548,29 +439,5 @@ mod tests {
         for ((name, english), (_, chinese)) in EN.entries().into_iter().zip(ZH_TW.entries()) {
             assert!(english != chinese || same(name), "{name} is not translated");
         }
-    }
-
-    #[test]
-    fn the_browser_s_best_liked_language_is_chosen() {
-        let table = [
-            ("zh-TW,zh;q=0.9,en-US;q=0.8,en;q=0.7", Some(Lang::Chinese)),
-            ("de-DE,de;q=0.9,en;q=0.5", Some(Lang::English)),
-            ("en;q=0.4,zh-HK;q=0.6", Some(Lang::Chinese)),
-            ("zh;q=0,en", Some(Lang::English)),
-            ("fr", None),
-            ("", None),
-        ];
-        for (header, expected) in table {
-            assert_eq!(Lang::accepted(header), expected, "{header}");
-        }
-    }
-
-    #[test]
-    fn places_and_plurals_are_filled_in() {
-        assert_eq!(fill("{a} of {b}", &[("a", "1"), ("b", "{a}")]), "1 of {a}");
-        assert_eq!(fill("50 {", &[]), "50 {");
-        assert_eq!(plural("1 new|{n} new", 1), "1 new");
-        assert_eq!(plural("1 new|{n} new", 0), "0 new");
-        assert_eq!(plural("{n} 件", 1), "1 件");
     }
 }

@@ -68,9 +68,9 @@ on_all! {
 
         let told = h.telegram.headlines();
         assert_eq!(told, [
-            "🚨 <b>Opened: It crashes</b>",
-            "🔺 <b>Escalated: It crashes</b>",
-            "🔺 <b>Escalated, needs a permanent fix: It crashes</b>",
+            "🚨 <b>Opened · critical: It crashes</b>",
+            "🔺 <b>Escalated · critical: It crashes</b>",
+            "🔺 <b>Escalated · critical · PERMANENT FIX: It crashes</b>",
         ]);
         h.finish().await;
     }

@@ -66,7 +66,7 @@ on_servers! {
         let told = fleet.telegram.headlines();
         let opened = told.iter().filter(|line| line.contains("Opened"));
         assert_eq!(opened.count(), 1, "{told:#?}");
-        let worst = told.iter().filter(|line| line.contains("permanent fix"));
+        let worst = told.iter().filter(|line| line.contains("PERMANENT FIX"));
         assert_eq!(worst.count(), 1, "{told:#?}");
         assert!(told.len() <= 3, "{told:#?}");
     }

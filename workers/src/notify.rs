@@ -71,10 +71,11 @@ async fn deliver(desk: &Desk, ours: Ours<'_>, held: &Held, token: Uuid) -> Resul
 
 /// Sends it, and says so in the trace.
 async fn send(desk: &Desk, ours: &Ours<'_>) -> Result<Sent, SendError> {
+    let message = ours.post.message(ours.row.id, desk.context.clock.now());
     let tracer = &desk.context.tracer;
     let mut span = tracer.start(SpanKind::Client, || "send".into(), trail::trace());
     span.note("channel", || ours.row.channel.clone());
-    let result = ours.notifier.post(&ours.post).await;
+    let result = ours.notifier.send(message).await;
     if let Err(error) = &result {
         span.fail(|| error.to_string());
     }

@@ -167,8 +167,11 @@ fn print_welcome(config: &Config, address: SocketAddr) {
 
 Try it, in another terminal:
   curl -s{header} http://{address}/api/v1/alertmanager -d '{{\"alerts\":[{{\"status\":\"firing\",\"labels\":{{\"alertname\":\"HighErrorRate\",\"service\":\"checkout\",\"severity\":\"critical\"}},\"annotations\":{{\"summary\":\"5% of requests fail\"}},\"startsAt\":\"{now}\"}}]}}'
-and then see the incident:
+and then see the incident, here or in a browser:
   {place}{program} incidents
+  http://{address}/
+Or a whole storm of them:
+  {place}{program} simulate
 ",
         config.database_url
     );

@@ -61,7 +61,7 @@ on_all! {
         h.fire(3..4).await;
         let card = h.telegram.messages()[0].clone();
         assert_eq!(card.edits, 1);
-        assert!(card.shown.contains("4 firings in it"), "{}", card.shown);
+        assert!(card.shown.contains("4 firings"), "{}", card.shown);
         h.finish().await;
     }
 

@@ -41,6 +41,7 @@ fn attempts(stage: &Stage) -> Vec<Attempt<'static>> {
         "webhook_token = \"{}\napi_token = [{}",
         planted.webhook, planted.operate
     );
+    let no_section = format!("webhooks.other = \"https://h/{}\"", planted.hook_path);
     let mistaken = format!("api_token = {{a = \"{}\"}}", planted.operate);
     let not_text = stage.file("binary", [planted.operate.as_bytes(), b"\xff"].concat());
     let mut attempts = vec![
@@ -48,6 +49,7 @@ fn attempts(stage: &Stage) -> Vec<Attempt<'static>> {
         (vec!["config", "check"], vec![]),
         (config("broken.toml", broken), vec![]),
         (config("mistaken.toml", mistaken), vec![]),
+        (config("no_section.toml", no_section), vec![]),
         (vec!["incidents"], vec![]),
         (vec!["incidents", "--help"], vec![]),
         (vec!["simulate", "--help"], vec![]),
@@ -94,6 +96,15 @@ fn attempts(stage: &Stage) -> Vec<Attempt<'static>> {
             format!("u:{}@host", planted.collector),
         ),
         ("TOCSIN_TELEGRAM_API", format!("ftp://{}", planted.telegram)),
+        (
+            "TOCSIN_WEBHOOKS__OTHER__URL",
+            format!("ftp://h/{}", planted.hook_path),
+        ),
+        (
+            "TOCSIN_WEBHOOKS__OTHER",
+            format!("https://h/{}", planted.hook_path),
+        ),
+        ("TOCSIN_WEBHOOKS__OPS__KEY", planted.hook_secret.clone()),
     ] {
         attempts.push((vec!["serve"], vec![(name, value)]));
     }

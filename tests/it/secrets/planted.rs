@@ -20,6 +20,12 @@ pub(super) struct Planted {
     pub(super) operate: String,
     pub(super) collector: String,
     pub(super) collector_header: String,
+    /// The address of a webhook that messages are posted to.
+    pub(super) hook_path: String,
+    pub(super) hook_query: String,
+    pub(super) hook_password: String,
+    /// What they are signed with.
+    pub(super) hook_secret: String,
     /// Somebody's token, mistyped or for another place.
     pub(super) wrong: String,
 }
@@ -37,11 +43,15 @@ impl Planted {
             operate: plant("operate"),
             collector: plant("collector"),
             collector_header: plant("header"),
+            hook_path: plant("hookpath"),
+            hook_query: plant("hookquery"),
+            hook_password: plant("hookpassword"),
+            hook_secret: plant("hooksecret"),
             wrong: plant("wrong"),
         }
     }
 
-    pub(super) fn all(&self) -> [&String; 11] {
+    pub(super) fn all(&self) -> [&String; 15] {
         [
             &self.database,
             &self.redis,
@@ -53,6 +63,10 @@ impl Planted {
             &self.operate,
             &self.collector,
             &self.collector_header,
+            &self.hook_path,
+            &self.hook_query,
+            &self.hook_password,
+            &self.hook_secret,
             &self.wrong,
         ]
     }

@@ -76,6 +76,11 @@ impl Stage {
         let presses = self.file("presses", &planted.presses);
         let collector = format!("http://u:{}@{parrot}", planted.collector);
         let header = format!("x-key={}", planted.collector_header);
+        let hook = format!(
+            "http://u:{}@{parrot}/hook/{}?key={}\n",
+            planted.hook_password, planted.hook_path, planted.hook_query
+        );
+        let hook = self.file("hook", hook);
         command
             .args(arguments)
             .current_dir(&self.folder.0)
@@ -95,6 +100,8 @@ impl Stage {
             .env("TOCSIN_WEBHOOK_TOKEN", webhook)
             .env("TOCSIN_READ_TOKEN_FILE", read)
             .env("TOCSIN_API_TOKEN", &planted.operate)
+            .env("TOCSIN_WEBHOOKS__OPS__URL_FILE", hook)
+            .env("TOCSIN_WEBHOOKS__OPS__SECRET", &planted.hook_secret)
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector)
             .env("OTEL_EXPORTER_OTLP_HEADERS", header)
             .env("OTEL_BSP_SCHEDULE_DELAY", "200");
@@ -108,7 +115,12 @@ async fn parrot() -> String {
     let repeat = |uri: Uri, headers: HeaderMap, body: Bytes| async move {
         let said = format!("{uri} {headers:?} {}", String::from_utf8_lossy(&body));
         let telegram = json!({"ok": false, "description": format!("Bad Request: {said}")});
-        match ASKED.fetch_add(1, Ordering::Relaxed) % 4 {
+        let asked = ASKED.fetch_add(1, Ordering::Relaxed) % 4;
+        if uri.path().starts_with("/hook/") {
+            let status = [500, 400, 410, 307][asked];
+            return (StatusCode::from_u16(status).unwrap(), said);
+        }
+        match asked {
             0 => (StatusCode::INTERNAL_SERVER_ERROR, said),
             1 => (StatusCode::OK, said),
             2 => (StatusCode::NOT_FOUND, telegram.to_string()),

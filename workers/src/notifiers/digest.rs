@@ -3,7 +3,8 @@
 use chrono::DateTime;
 use tocsin::domain::escalation::Level;
 use tocsin::store::digests::{Figures, Told};
-use tocsin::text::{EN, Text, fill, plural};
+use tocsin::text::words::level_word;
+use tocsin::text::{Text, fill, plural};
 use tocsin::time::Timestamp;
 
 use super::address::address;
@@ -29,8 +30,7 @@ pub struct Digest {
 }
 
 /// The lines of a digest.
-pub(super) fn lines(digest: &Digest) -> Vec<Line> {
-    let text = &EN;
+pub(super) fn lines(digest: &Digest, text: &Text) -> Vec<Line> {
     let mut lines = vec![headline(text, digest)];
     if digest.figures.messages > 0 {
         lines.extend(lead(text, digest));
@@ -83,13 +83,15 @@ fn anomaly(text: &Text, told: &Told) -> Line {
     let line = places.fold(line, |line, name| line.dot().code(name));
     let line = match told.level {
         Level::None => line,
-        level => line.dot().text(level.name()),
+        level => line.dot().text(level_word(text, level)),
     };
     line.dot().text(plural(text.digest_times, told.incidents))
 }
 
 #[cfg(test)]
 mod tests {
+    use tocsin::text::EN;
+
     use super::*;
     use crate::notifiers::markup::html;
 
@@ -123,7 +125,7 @@ mod tests {
 
     #[test]
     fn it_says_how_many_and_names_the_worst() {
-        insta::assert_snapshot!(html(&lines(&digest(false)), 4096));
+        insta::assert_snapshot!(html(&lines(&digest(false), &EN), 4096));
     }
 
     #[test]
@@ -134,7 +136,7 @@ mod tests {
             page: None,
             ..digest(true)
         };
-        insta::assert_snapshot!(html(&lines(&over), 4096));
+        insta::assert_snapshot!(html(&lines(&over, &EN), 4096));
     }
 
     #[test]
@@ -148,7 +150,7 @@ mod tests {
                 ..told("", Level::Escalate, 1)
             })
             .collect();
-        let all = lines(&long);
+        let all = lines(&long, &EN);
         let written = html(&all, 4096);
         let count = written.lines().count();
         assert_eq!(count, all.len(), "ten names of the longest kind fit");

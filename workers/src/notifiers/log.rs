@@ -1,13 +1,14 @@
 //! The log as a channel: what is told where nothing else is set.
 
 use async_trait::async_trait;
+use tocsin::text::Lang;
 
 use super::markup::Line;
-use super::{Card, Notifier, SendError, Sent, message};
+use super::{Card, Message, Notifier, SendError, Sent, message};
 
 /// Writes each message as one line of the log.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Log;
+pub struct Log(pub Lang);
 
 #[async_trait]
 impl Notifier for Log {
@@ -16,12 +17,13 @@ impl Notifier for Log {
     }
 
     fn render(&self, card: &Card) -> String {
-        let lines: Vec<String> = message::lines(card).iter().map(Line::plain).collect();
+        let lines = message::lines(card, self.0.text());
+        let lines: Vec<String> = lines.iter().map(Line::plain).collect();
         lines.join(" | ")
     }
 
-    async fn send(&self, body: &str) -> Result<Sent, SendError> {
-        tracing::info!(notification.channel = self.channel(), "{body}");
+    async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {
+        tracing::info!(notification.channel = self.channel(), "{}", message.body);
         Ok(Sent::default())
     }
 }
@@ -32,9 +34,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_log_takes_everything() {
-        assert_eq!(
-            Log.send("Opened: a {brace} and a %").await,
-            Ok(Sent::default())
-        );
+        let message = Message::for_test("Opened: a {brace} and a %");
+        assert_eq!(Log::default().send(message).await, Ok(Sent::default()));
     }
 }

@@ -1,6 +1,6 @@
-//! Lines of a message, written as HTML for Telegram or as plain text.
+//! Lines of a message, written as HTML for Telegram, for chats like Slack, or as plain text.
 //!
-//! A line knows its own length as Telegram counts it, and markup is never cut: what does not fit
+//! A line knows its own length as its reader counts it, and markup is never cut: what does not fit
 //! goes as a whole line.
 
 use reqwest::Url;
@@ -82,9 +82,13 @@ impl Line {
     }
 
     /// Its length after entity parsing, in UTF-16 code units.
-    fn units(&self) -> usize {
+    fn html_units(&self) -> usize {
         let units = |span: &Span| span.shown().encode_utf16().count();
         self.0.iter().map(units).sum()
+    }
+
+    fn chat(&self) -> String {
+        self.0.iter().map(Span::chat).collect()
     }
 
     fn with(mut self, span: Span) -> Self {
@@ -114,6 +118,25 @@ impl Span {
         }
     }
 
+    /// As [`plain`](Self::plain), with symbols, and without anything that Slack would take for a
+    /// link or for a call to everybody.
+    fn chat(&self) -> String {
+        let shown = match self {
+            Self::Symbol(_) => self.shown(),
+            _ => self.plain(),
+        };
+        let mut escaped = String::with_capacity(shown.len());
+        for c in shown.chars() {
+            match c {
+                '&' => escaped.push_str("&amp;"),
+                '<' => escaped.push_str("&lt;"),
+                '>' => escaped.push_str("&gt;"),
+                c => escaped.push(c),
+            }
+        }
+        escaped
+    }
+
     fn plain(&self) -> String {
         match self {
             Self::Symbol(_) => String::new(),
@@ -127,20 +150,36 @@ impl Span {
 /// As HTML that shows at most `limit` UTF-16 code units. The lines come most important first; from
 /// the first that does not fit, they are left out.
 pub(super) fn html(lines: &[Line], limit: usize) -> String {
-    let mut html = String::new();
+    let written = lines.iter().map(|line| (line.html(), line.html_units()));
+    fitting(written, limit)
+}
+
+/// As text for Slack and what is like it, at most `limit` UTF-16 code units of it, likewise.
+pub(super) fn chat(lines: &[Line], limit: usize) -> String {
+    let written = lines.iter().map(Line::chat);
+    let written = written.map(|line| {
+        let units = line.encode_utf16().count();
+        (line, units)
+    });
+    fitting(written, limit)
+}
+
+/// Lines with their lengths, as many of them as fit.
+fn fitting(lines: impl Iterator<Item = (String, usize)>, limit: usize) -> String {
+    let mut text = String::new();
     let mut units = 0;
-    for line in lines {
-        let line_break = usize::from(!html.is_empty());
-        units += line_break + line.units();
+    for (line, length) in lines {
+        let line_break = usize::from(!text.is_empty());
+        units += line_break + length;
         if units > limit {
             break;
         }
         if line_break > 0 {
-            html.push('\n');
+            text.push('\n');
         }
-        html.push_str(&line.html());
+        text.push_str(&line);
     }
-    html
+    text
 }
 
 /// Escapes for text and for quoted attributes.
@@ -192,6 +231,14 @@ mod tests {
             html(std::slice::from_ref(&line), 100),
             "<b>&quot;b&quot;</b> · <a href=\"https://example.com/?a=1&amp;b=%222%22#'\">Source</a> \
              &amp; <code>0abcdef0</code>"
+        );
+        assert_eq!(
+            chat(
+                &[line.clone(), Line::new().symbol("🚨").text("<!here>")],
+                200
+            ),
+            "\"b\" · Source https://example.com/?a=1&amp;b=%222%22#' &amp; \
+             01990000-0000-7000-8000-00000abcdef0\n🚨 &lt;!here&gt;"
         );
         assert_eq!(
             line.plain(),

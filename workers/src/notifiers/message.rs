@@ -4,10 +4,11 @@
 use chrono::DateTime;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
 use tocsin::domain::escalation::Level;
-use tocsin::domain::frequency::figure;
+use tocsin::domain::frequency::{Window, figure};
 use tocsin::domain::tier::Tier;
 use tocsin::entity::incidents;
 use tocsin::entity::notifications::Kind;
+use tocsin::text::{Text, TierReason, fill, plural, words};
 use tocsin::time::Timestamp;
 
 use super::Card;
@@ -25,193 +26,225 @@ const REASON: usize = 200;
 const DESCRIPTION: usize = 600;
 
 /// The lines of a card. Together they stay far below 4,096 UTF-16 code units.
-pub(super) fn lines(card: &Card) -> Vec<Line> {
-    let lines = match card.kind {
-        Kind::Digest => Vec::new(),
-        Kind::Opened | Kind::Repeated | Kind::Resolved => vec![
-            headline(card),
-            standing(card),
-            muted(card),
-            place(card),
-            level(card),
-            figures(card),
-            tier(card),
-            repairs(card),
-            description(card),
-            links(card),
-            opening(card),
-            identity(card),
-        ],
-        Kind::Escalated => vec![
-            headline(card),
-            standing(card),
-            muted(card),
-            level(card),
-            figures(card),
-            tier(card),
-            repairs(card),
-            place(card),
-            links(card),
-            opening(card),
-            identity(card),
-        ],
-        Kind::Reopened => vec![
-            headline(card),
-            reopening(card),
-            standing(card),
-            muted(card),
-            place(card),
-            level(card),
-            figures(card),
-            tier(card),
-            repairs(card),
-            links(card),
-            opening(card),
-            identity(card),
-        ],
-    };
+///
+/// The first says what happened and how bad it is, the second where; the id is last.
+pub(super) fn lines(card: &Card, text: &Text) -> Vec<Line> {
+    let lines = [
+        Some(headline(card, text)),
+        place(card, text),
+        reopening(card, text),
+        standing(card, text),
+        muted(card, text),
+        calmed(card, text),
+        level(card, text),
+        tier(card, text),
+        restarts(card, text),
+        figures(card, text),
+        repairs(card, text),
+        description(card),
+        links(card, text),
+        opening(card, text),
+        Some(identity(card, text)),
+    ];
     lines.into_iter().flatten().collect()
 }
 
-fn headline(card: &Card) -> Option<Line> {
+fn headline(card: &Card, text: &Text) -> Line {
     let (symbol, happened) = match card.kind {
-        Kind::Opened => ("🚨", "Opened"),
-        Kind::Escalated => ("🔺", "Escalated"),
-        Kind::Reopened => ("🔁", "Reopened"),
-        Kind::Resolved => ("✅", "Resolved"),
-        Kind::Repeated => ("🔂", "Comes back"),
-        Kind::Digest => ("📚", "Many incidents"),
+        Kind::Opened => ("🚨", text.msg_opened),
+        Kind::Escalated => ("🔺", text.msg_escalated),
+        Kind::Reopened => ("🔁", text.msg_reopened),
+        Kind::Resolved => ("✅", text.ev_resolved),
+        Kind::Repeated => ("🔂", text.msg_repeated),
+        // A digest is about no single incident, and has lines of its own.
+        Kind::Digest => ("🌩", text.incidents),
     };
+    let status = card.incident.status;
+    let (symbol, mut what) = match status {
+        Status::Open | Status::Analyzing => (symbol, happened.to_owned()),
+        Status::Resolved if card.kind == Kind::Resolved => (symbol, happened.to_owned()),
+        Status::Acknowledged | Status::Resolved => {
+            let is_over = status == Status::Resolved;
+            let state = words::status_word(text, status);
+            let places = [("what", happened), ("state", state)];
+            let what = fill(text.msg_and_state, &places);
+            (if is_over { "✅" } else { symbol }, what)
+        }
+    };
+    if let Some(severity) = known(&card.incident.severity, NAME) {
+        what.push_str(&format!(" · {severity}"));
+    }
+    // That it escalated is said; only of the highest level it says too little.
     let level = match (card.kind, card.anomaly.level) {
-        (_, Level::PermanentFix) => ", needs a permanent fix",
-        (Kind::Escalated, _) | (_, Level::None) => "",
-        (_, Level::Repeat) => ", repeating",
-        (_, Level::Escalate) => ", escalated",
+        (_, Level::None) | (Kind::Escalated, Level::Repeat | Level::Escalate) => None,
+        (_, level) => Some(words::level_word(text, level)),
     };
+    if let Some(level) = level {
+        what.push_str(&format!(" · {level}"));
+    }
     let title = known(&card.incident.title, TITLE)
         .or_else(|| known(&card.anomaly.alert_name, TITLE))
-        .unwrap_or_else(|| "an alert without a title".to_owned());
-    Some(
-        Line::new()
-            .symbol(symbol)
-            .bold(format!("{happened}{level}: {title}")),
-    )
+        .unwrap_or_else(|| text.msg_untitled.to_owned());
+    Line::new().symbol(symbol).bold(pair(text, &what, &title))
 }
 
-/// What became of the incident before the message went out.
-fn standing(card: &Card) -> Option<Line> {
-    let incident = &card.incident;
-    let by_operator = || {
-        operator(incident)
-            .map(|name| format!(" by {name}"))
-            .unwrap_or_default()
-    };
-    let text = match incident.status {
-        Status::Open | Status::Analyzing => return None,
-        Status::Acknowledged => format!("Acknowledged{}", by_operator()),
-        Status::Resolved => {
-            let by = match incident.resolved_by {
-                Some(ResolvedBy::Itself) => " by itself".to_owned(),
-                Some(ResolvedBy::Person) | None => by_operator(),
-            };
-            let at = incident.resolved_at.and_then(utc);
-            let at = at.map(|at| format!(", {at}")).unwrap_or_default();
-            format!("Meanwhile resolved{by}{at}")
-        }
-    };
-    Some(Line::new().text(text))
-}
-
-/// Until when nothing more is told of it.
-fn muted(card: &Card) -> Option<Line> {
-    let until = utc(card.anomaly.muted_until?)?;
-    let by = card.anomaly.muted_by.as_deref();
-    let by = by.and_then(|name| known(name, NAME));
-    let by = by.map(|name| format!(" by {name}")).unwrap_or_default();
-    Some(Line::new().text(format!("Muted until {until}{by}")))
-}
-
-fn reopening(card: &Card) -> Option<Line> {
-    let incident = &card.incident;
-    let who = operator(incident).unwrap_or_else(|| "Somebody".to_owned());
-    let mut text = format!("{who} had resolved it, and it still fires");
-    if let Some(at) = utc(incident.last_firing_at) {
-        text.push_str(&format!(" (seen {at})"));
-    }
-    if incident.reopened > 1 {
-        text.push_str(&format!(". Reopened {} times by now", incident.reopened));
-    }
-    Some(Line::new().text(text))
-}
-
-/// How bad, and where.
-fn place(card: &Card) -> Option<Line> {
-    let mut line = Line::new();
-    if let Some(severity) = known(&card.incident.severity, NAME) {
-        line = line.bold(severity);
-    }
+fn place(card: &Card, text: &Text) -> Option<Line> {
     let anomaly = &card.anomaly;
-    for (name, value) in [
-        ("service ", &anomaly.service),
-        ("namespace ", &anomaly.namespace),
-        ("error ", &anomaly.error_type),
-    ] {
-        if let Some(value) = known(value, NAME) {
-            line = line.dot().text(name).code(value);
-        }
-    }
+    let line = [
+        (text.service, &anomaly.service),
+        (text.namespace, &anomaly.namespace),
+        (text.error_type, &anomaly.error_type),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, known(value, NAME)?)))
+    .fold(Line::new(), |line, (name, value)| {
+        line.dot().text(format!("{name} ")).code(value)
+    });
     (!line.is_empty()).then_some(line)
 }
 
-fn level(card: &Card) -> Option<Line> {
-    let level = card.anomaly.level;
-    let verb = match (card.kind, level) {
-        (Kind::Escalated, Level::Escalate | Level::PermanentFix) => "Rose to",
-        (Kind::Escalated, Level::None | Level::Repeat) => "Calmed down since, to",
-        (_, Level::None) => return None,
-        _ => "Level",
+/// What a reopened one is about.
+fn reopening(card: &Card, text: &Text) -> Option<Line> {
+    let incident = &card.incident;
+    if card.kind != Kind::Reopened {
+        return None;
+    }
+    let mut line = Line::new().text(match operator(incident) {
+        Some(who) => fill(text.msg_still_fires_by, &[("who", &who)]),
+        None => text.msg_still_fires.to_owned(),
+    });
+    if let Some(at) = utc(incident.last_firing_at) {
+        line = line.dot().text(pair(text, text.last_fired, &at));
+    }
+    if incident.reopened > 1 {
+        line = line
+            .dot()
+            .text(plural(text.reopened_times, incident.reopened));
+    }
+    Some(line)
+}
+
+/// Who has it, or what became of it before the message went out.
+fn standing(card: &Card, text: &Text) -> Option<Line> {
+    let incident = &card.incident;
+    let by = |with: &str, without: &str| match operator(incident) {
+        Some(who) => fill(with, &[("who", &who)]),
+        None => without.to_owned(),
     };
-    let why = because(card.anomaly.reason.as_deref());
-    Some(Line::new().text(format!("{verb} {level}{why}")))
+    let (said, at) = match (incident.status, incident.resolved_by) {
+        (Status::Open | Status::Analyzing, _) => return None,
+        (Status::Acknowledged, _) => (
+            by(text.msg_acknowledged_by, text.ev_acknowledged),
+            incident.acknowledged_at,
+        ),
+        (Status::Resolved, Some(ResolvedBy::Itself)) => {
+            (text.msg_resolved_itself.to_owned(), incident.resolved_at)
+        }
+        (Status::Resolved, Some(ResolvedBy::Person) | None) => (
+            by(text.msg_resolved_by, text.ev_resolved),
+            incident.resolved_at,
+        ),
+    };
+    let line = Line::new().text(said);
+    Some(match at.and_then(utc) {
+        Some(at) => line.dot().text(at),
+        None => line,
+    })
 }
 
-fn figures(card: &Card) -> Option<Line> {
+fn muted(card: &Card, text: &Text) -> Option<Line> {
+    let muted = card.muted.as_ref()?;
+    let at = utc(muted.until)?;
+    let said = match muted.by.as_deref().and_then(|who| known(who, NAME)) {
+        Some(who) => fill(text.msg_muted_by, &[("at", &at), ("who", &who)]),
+        None => fill(text.msg_muted, &[("at", &at)]),
+    };
+    Some(Line::new().symbol("🔕").text(said))
+}
+
+/// That a rise is over by the time it is told.
+fn calmed(card: &Card, text: &Text) -> Option<Line> {
+    let level = card.anomaly.level;
+    let is_calm = card.kind == Kind::Escalated && level < Level::Escalate;
+    let said = || {
+        fill(
+            text.msg_calmed,
+            &[("level", words::level_word(text, level))],
+        )
+    };
+    is_calm.then(|| Line::new().text(said()))
+}
+
+fn level(card: &Card, text: &Text) -> Option<Line> {
+    let level = card.anomaly.level;
+    let reason = card.anomaly.reason.as_deref();
+    let said = match (level, reason.and_then(|reason| known(reason, REASON))) {
+        (Level::None, _) => return None,
+        (_, Some(reason)) => words::why_level(text, level, Some(&reason)),
+        (_, None) => pair(text, text.level, words::level_word(text, level)),
+    };
+    Some(Line::new().text(said))
+}
+
+/// What to do.
+fn tier(card: &Card, text: &Text) -> Option<Line> {
+    let tier = Tier::from_number(card.incident.tier?)?.number();
+    let name = fill(text.msg_tier, &[("n", &tier.to_string())]);
+    let line = Line::new().text(name).dot();
+    Some(line.text(words::tier_deed(text, tier)?))
+}
+
+/// Why to do it, where that is said nowhere else.
+fn restarts(card: &Card, text: &Text) -> Option<Line> {
+    let reason = known(card.incident.tier_reason.as_deref()?, REASON)?;
+    match TierReason::read(&reason) {
+        TierReason::Level | TierReason::FixFailed | TierReason::Nothing => None,
+        TierReason::Restarts(_) | TierReason::Other(_) => {
+            let said = words::why_tier(text, card.anomaly.level, Some(&reason));
+            Some(Line::new().text(said))
+        }
+    }
+}
+
+fn figures(card: &Card, text: &Text) -> Option<Line> {
     let stats = card.incident.frequency_stats.as_ref()?;
-    let windows = [
-        ("1h", stats.count_1h),
-        ("24h", stats.count_24h),
-        ("7d", stats.count_7d),
-        ("30d", stats.count_30d),
-    ];
-    let figures = windows.map(|(window, count)| format!("{window} {}", figure(count)));
-    Some(Line::new().text(format!("Seen: {}", figures.join(" · "))))
+    let counts = [
+        (Window::Hour, stats.count_1h),
+        (Window::Day, stats.count_24h),
+        (Window::Week, stats.count_7d),
+        (Window::Month, stats.count_30d),
+    ]
+    .map(|(window, count)| {
+        let window = words::window(text, window);
+        fill(text.msg_count, &[("n", &figure(count)), ("window", window)])
+    });
+    Some(Line::new().text(pair(text, text.frequency, &counts.join(" · "))))
 }
 
-fn tier(card: &Card) -> Option<Line> {
-    let tier = Tier::from_number(card.incident.tier?)?;
-    let why = because(card.incident.tier_reason.as_deref());
-    Some(Line::new().text(format!("Tier {}, {}{why}", tier.number(), tier.name())))
-}
-
-fn repairs(card: &Card) -> Option<Line> {
+fn repairs(card: &Card, text: &Text) -> Option<Line> {
     let stats = card.incident.repair_stats.as_ref()?;
     let (tried, helped) = (stats.total_attempts, stats.successful_attempts);
     if tried == 0 {
         return None;
     }
-    let line = Line::new().text(format!("Repairs so far: {helped} of {tried} helped"));
-    let last = stats
-        .last_repair_action
-        .as_deref()
-        .and_then(|action| known(action, NAME));
-    Some(match last {
-        Some(action) => line.text(", last ").code(action),
+    let places = [
+        ("helped", &*helped.to_string()),
+        ("tried", &*tried.to_string()),
+    ];
+    let line = Line::new().text(fill(text.msg_repairs, &places));
+    let last = stats.last_repair_action.as_deref();
+    Some(match last.and_then(|action| known(action, NAME)) {
+        Some(action) => line.dot().text(pair(text, text.last_time, "")).code(action),
         None => line,
     })
 }
 
+/// Told once: who is told again has it above.
 fn description(card: &Card) -> Option<Line> {
     let incident = &card.incident;
+    if card.kind != Kind::Opened {
+        return None;
+    }
     ["description", "message"]
         .into_iter()
         .filter_map(|name| annotation(incident, name))
@@ -220,37 +253,41 @@ fn description(card: &Card) -> Option<Line> {
         .map(|text| Line::new().text(text))
 }
 
-fn links(card: &Card) -> Option<Line> {
-    let runbook = annotation(&card.incident, "runbook_url");
-    let source = card.incident.generator_url.as_deref();
-    let page = card.page.as_deref();
-    let line = [("Page", page), ("Runbook", runbook), ("Source", source)]
-        .into_iter()
-        .filter_map(|(label, url)| Some((label, address(url?)?)))
-        .fold(Line::new(), |line, (label, url)| {
-            line.dot().link(label, url)
-        });
+fn links(card: &Card, text: &Text) -> Option<Line> {
+    let line = [
+        (text.msg_open, card.page.as_deref()),
+        (text.msg_runbook, annotation(&card.incident, "runbook_url")),
+        (text.source, card.incident.generator_url.as_deref()),
+    ]
+    .into_iter()
+    .filter_map(|(label, url)| Some((label, address(url?)?)))
+    .fold(Line::new(), |line, (label, url)| {
+        line.dot().link(label, url)
+    });
     (!line.is_empty()).then_some(line)
 }
 
-fn opening(card: &Card) -> Option<Line> {
-    let mut text = format!("Opened {}", utc(card.incident.opened_at)?);
-    if card.incident.aggregated_count > 1 {
-        text.push_str(&format!(
-            ", {} firings in it",
-            figure(card.incident.aggregated_count)
-        ));
-    }
-    Some(Line::new().text(text))
+fn opening(card: &Card, text: &Text) -> Option<Line> {
+    let at = utc(card.incident.opened_at)?;
+    let line = Line::new().text(pair(text, text.opened, &at));
+    let firings = card.incident.aggregated_count;
+    Some(if firings > 1 {
+        line.dot().text(plural(text.aggregated, firings))
+    } else {
+        line
+    })
 }
 
-fn identity(card: &Card) -> Option<Line> {
-    let line = Line::new().text(format!("Incident {}", card.incident.number));
+fn identity(card: &Card, text: &Text) -> Line {
     let line = match known(&card.anomaly.alert_name, NAME) {
-        Some(name) => line.text(" of ").code(name),
-        None => line,
+        Some(name) => Line::new().code(name),
+        None => Line::new(),
     };
-    Some(line.dot().id(card.incident.id))
+    let number = card.incident.number.to_string();
+    line.dot()
+        .text(fill(text.incident_no, &[("n", &number)]))
+        .dot()
+        .id(card.incident.id)
 }
 
 /// Who acknowledged or resolved it last.
@@ -258,15 +295,12 @@ fn operator(incident: &incidents::Model) -> Option<String> {
     known(incident.operator.as_deref()?, NAME)
 }
 
-fn annotation<'a>(incident: &'a incidents::Model, name: &str) -> Option<&'a str> {
+pub(super) fn annotation<'a>(incident: &'a incidents::Model, name: &str) -> Option<&'a str> {
     incident.annotations.get(name)?.as_str()
 }
 
-fn because(reason: Option<&str>) -> String {
-    let reason = reason.and_then(|reason| known(reason, REASON));
-    reason
-        .map(|reason| format!(": {reason}"))
-        .unwrap_or_default()
+fn pair(text: &Text, name: &str, value: &str) -> String {
+    fill(text.msg_pair, &[("name", name), ("value", value)])
 }
 
 /// The value, tidied, if anything is left of it.

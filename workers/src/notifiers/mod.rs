@@ -3,6 +3,7 @@
 
 mod address;
 mod digest;
+mod http;
 pub mod log;
 mod markup;
 mod message;
@@ -10,6 +11,7 @@ pub mod telegram;
 #[cfg(test)]
 mod tests;
 mod text;
+pub mod webhook;
 
 use std::time::Duration;
 
@@ -19,16 +21,20 @@ use tocsin::config::Config;
 use tocsin::domain::budget::Budget;
 use tocsin::entity::notifications::Kind;
 use tocsin::entity::{anomalies, incidents};
+use tocsin::time::Timestamp;
+use uuid::Uuid;
 
 pub use digest::Digest;
 use log::Log;
 use telegram::Telegram;
+use webhook::Webhook;
 
 /// The notifiers that the settings call for. The log is always there, for messages that were owed
 /// to it. Which of them new messages go to, `Config::channels` says.
 #[must_use]
 pub fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
-    let mut notifiers: Vec<Box<dyn Notifier>> = vec![Box::new(Log)];
+    let lang = config.language;
+    let mut notifiers: Vec<Box<dyn Notifier>> = vec![Box::new(Log(lang))];
     if let Some(token) = &config.telegram_token {
         match telegram::Api::new(&config.telegram_api, token.expose()) {
             Ok(api) => {
@@ -36,10 +42,16 @@ pub fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
                 let chats = channels.iter().filter_map(|c| c.strip_prefix("telegram:"));
                 for chat in chats {
                     let telegram = Telegram::new(&api, chat, config.budget(chat));
-                    notifiers.push(Box::new(telegram));
+                    notifiers.push(Box::new(telegram.in_language(lang)));
                 }
             }
             Err(error) => tracing::error!("Telegram cannot be used: {error}"),
+        }
+    }
+    for (name, settings) in &config.webhooks {
+        match Webhook::new(name, settings, lang) {
+            Ok(webhook) => notifiers.push(Box::new(webhook)),
+            Err(error) => tracing::error!("the webhook {name} cannot be used: {error}"),
         }
     }
     notifiers
@@ -54,21 +66,52 @@ pub struct Card {
     pub incident: incidents::Model,
     /// That incident's anomaly, as it stands now.
     pub anomaly: anomalies::Model,
-    /// The address of its page, if people can reach the pages.
+    /// When it was decided to tell it.
+    pub at: Timestamp,
+    /// Whether nothing more is told of it for a while.
+    pub muted: Option<Muted>,
+    /// The address of the incident's page, where people can reach it.
     pub page: Option<String>,
 }
 
-/// A message as it goes out.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Post {
-    /// Its text, as [`Notifier::render`] made it.
-    pub body: String,
+/// A while in which nothing is told.
+#[derive(Clone, Debug)]
+pub struct Muted {
+    /// Its end.
+    pub until: Timestamp,
+    /// Who wanted it.
+    pub by: Option<String>,
+}
+
+/// One try to send a message, or to edit it.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// The message's own id, the same for every try.
+    pub id: Uuid,
+    /// When this try is made.
+    pub at: Timestamp,
+    /// What [`render`](Notifier::render) wrote.
+    pub body: &'a str,
     /// The message that it answers, by the provider's id.
-    pub reply_to: Option<String>,
+    pub reply_to: Option<&'a str>,
     /// Whether it makes no sound.
     pub is_silent: bool,
     /// Buttons beneath it, as Telegram writes them.
-    pub reply_markup: Option<Value>,
+    pub reply_markup: Option<&'a Value>,
+}
+
+#[cfg(test)]
+impl<'a> Message<'a> {
+    fn for_test(body: &'a str) -> Self {
+        Self {
+            id: Uuid::from_u128(0x019a_ad6b_8bae_7c31_9d0e_52a1_7fb3_09c4),
+            at: Timestamp(1_649_367_553_000),
+            body,
+            reply_to: None,
+            is_silent: false,
+            reply_markup: None,
+        }
+    }
 }
 
 /// What became of an edit.
@@ -115,15 +158,10 @@ pub trait Notifier: Send + Sync {
     /// The text for a card, ready for [`send`](Self::send) and within the channel's limits.
     fn render(&self, card: &Card) -> String;
 
-    /// Sends a text that was rendered before, once. Repeating is the caller's.
-    async fn send(&self, body: &str) -> Result<Sent, SendError>;
+    /// Sends what was rendered before, once. Repeating is the caller's.
+    async fn send(&self, message: Message<'_>) -> Result<Sent, SendError>;
 
-    /// The same, with all that a message may have beside its text, where the provider knows such.
-    async fn post(&self, post: &Post) -> Result<Sent, SendError> {
-        self.send(&post.body).await
-    }
-
-    /// The text of a digest, likewise, where the channel may have storms.
+    /// The text of a digest, where the channel may have storms.
     fn render_digest(&self, _digest: &Digest) -> Option<String> {
         None
     }
@@ -133,8 +171,8 @@ pub trait Notifier: Send + Sync {
         None
     }
 
-    /// Has a message that was sent show another text, once.
-    async fn edit(&self, _message_id: &str, _post: &Post) -> Result<Edited, SendError> {
+    /// Has a message that was sent, by the provider's id for it, show another text, once.
+    async fn edit(&self, _message_id: &str, _message: Message<'_>) -> Result<Edited, SendError> {
         Ok(Edited::Never("such messages are not edited".to_owned()))
     }
 }

@@ -4,24 +4,21 @@ mod answer;
 #[cfg(test)]
 mod tests;
 
-use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Client, Response, StatusCode, Url, redirect};
+use reqwest::{Client, StatusCode, Url};
 use serde_json::{Value, json};
 use tocsin::domain::budget::Budget;
+use tocsin::text::Lang;
 
+use super::http::{self, causes};
 use super::text::tidy;
-use super::{Card, Digest, Edited, Notifier, Post, SendError, Sent, digest, markup, message};
+use super::{Card, Digest, Edited, Message, Notifier, SendError, Sent, digest, markup, message};
 
 /// The longest message, in UTF-16 code units after entity parsing.
 const MESSAGE_MAX: usize = 4_096;
-/// Connecting, sending and the answer together.
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connecting alone.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// So many bytes of an answer are read; Telegram's own repeats the message and stays below.
 const ANSWER_MAX: usize = 256 * 1024;
 /// The longest reason that is reported, in UTF-16 code units.
@@ -42,15 +39,11 @@ impl Api {
     /// # Errors
     /// If `base` is no address, or the HTTP client cannot be set up.
     pub fn new(base: &str, token: &str) -> Result<Self, reqwest::Error> {
-        Self::with_timeout(base, token, TOTAL_TIMEOUT)
+        Self::with_timeout(base, token, http::TOTAL_TIMEOUT)
     }
 
     fn with_timeout(base: &str, token: &str, total: Duration) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
-            .timeout(total)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(redirect::Policy::none())
-            .build()?;
+        let client = http::client(total)?;
         let url = format!("{}/bot{token}/", base.trim_end_matches('/'));
         let request = client
             .post(url)
@@ -75,7 +68,7 @@ impl Api {
             url.set_path(&format!("{}{method}", self.url.path()));
             let request = self.client.post(url).json(body);
             let response = request.send().await.map_err(reqwest::Error::without_url)?;
-            Ok::<_, reqwest::Error>((response.status(), read(response).await))
+            Ok::<_, reqwest::Error>((response.status(), http::read(response, ANSWER_MAX).await))
         };
         let outcome = match answered.await {
             Ok((status, answer)) => outcome(status, &answer),
@@ -113,6 +106,7 @@ pub struct Telegram {
     channel: String,
     chat: String,
     topic: Option<i64>,
+    lang: Lang,
     budget: Budget,
 }
 
@@ -126,8 +120,15 @@ impl Telegram {
             channel: format!("telegram:{chat}"),
             chat: id.to_owned(),
             topic: topic.parse().ok(),
+            lang: Lang::default(),
             budget,
         }
+    }
+
+    /// The same, writing in this language.
+    #[must_use]
+    pub fn in_language(self, lang: Lang) -> Self {
+        Self { lang, ..self }
     }
 }
 
@@ -138,27 +139,19 @@ impl Notifier for Telegram {
     }
 
     fn render(&self, card: &Card) -> String {
-        markup::html(&message::lines(card), MESSAGE_MAX)
+        markup::html(&message::lines(card, self.lang.text()), MESSAGE_MAX)
     }
 
-    async fn send(&self, body: &str) -> Result<Sent, SendError> {
-        let post = Post {
-            body: body.to_owned(),
-            ..Post::default()
-        };
-        self.post(&post).await
-    }
-
-    async fn post(&self, post: &Post) -> Result<Sent, SendError> {
-        let mut body = self.message(post);
+    async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {
+        let mut body = self.body(message);
         if let Some(topic) = self.topic {
             body["message_thread_id"] = json!(topic);
         }
-        if post.is_silent {
+        if message.is_silent {
             body["disable_notification"] = json!(true);
         }
         // Whoever deleted the message it answers wants to be told all the same.
-        if let Some(id) = post.reply_to.as_deref().and_then(number) {
+        if let Some(id) = message.reply_to.and_then(number) {
             body["reply_parameters"] =
                 json!({"message_id": id, "allow_sending_without_reply": true});
         }
@@ -166,18 +159,21 @@ impl Notifier for Telegram {
     }
 
     fn render_digest(&self, digest: &Digest) -> Option<String> {
-        Some(markup::html(&digest::lines(digest), MESSAGE_MAX))
+        Some(markup::html(
+            &digest::lines(digest, self.lang.text()),
+            MESSAGE_MAX,
+        ))
     }
 
     fn budget(&self) -> Option<Budget> {
         Some(self.budget)
     }
 
-    async fn edit(&self, message_id: &str, post: &Post) -> Result<Edited, SendError> {
+    async fn edit(&self, message_id: &str, message: Message<'_>) -> Result<Edited, SendError> {
         let Some(id) = number(message_id) else {
             return Ok(Edited::Never(format!("{message_id} is no message's id")));
         };
-        let mut body = self.message(post);
+        let mut body = self.body(message);
         body["message_id"] = json!(id);
         self.api
             .call("editMessageText", &body, answer::edited)
@@ -186,14 +182,14 @@ impl Notifier for Telegram {
 }
 
 impl Telegram {
-    fn message(&self, post: &Post) -> Value {
+    fn body(&self, message: Message<'_>) -> Value {
         let mut body = json!({
             "chat_id": self.chat,
-            "text": post.body,
+            "text": message.body,
             "parse_mode": "HTML",
             "link_preview_options": {"is_disabled": true},
         });
-        if let Some(markup) = &post.reply_markup {
+        if let Some(markup) = message.reply_markup {
             body["reply_markup"] = markup.clone();
         }
         body
@@ -221,27 +217,4 @@ fn number(id: &str) -> Option<i64> {
 /// The part of a token that is secret: what stands before the colon is the bot's public id.
 fn secret_of(token: &str) -> &str {
     token.split_once(':').map_or(token, |(_, secret)| secret)
-}
-
-/// What came of an answer. Where it breaks off, the status and the beginning have to do.
-async fn read(mut response: Response) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk);
-        if body.len() > ANSWER_MAX {
-            break;
-        }
-    }
-    body
-}
-
-/// An error with all its causes: reqwest's own text says only that it failed.
-fn causes(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }

@@ -3,31 +3,64 @@
 mod checker;
 mod samples;
 
+use std::sync::LazyLock;
+
 use insta::assert_snapshot;
-use serde_json::json;
+use serde_json::{Value, json};
+use tocsin::config::{self, Payload, Secret};
 use tocsin::domain::aggregation::{ResolvedBy, Status};
 use tocsin::domain::budget::Budget;
 use tocsin::domain::escalation::Level;
 use tocsin::entity::notifications::Kind;
+use tocsin::text::Lang;
 use tocsin::time::Timestamp;
 
 use self::checker::shown;
 use self::samples::{MINUTE_MS, OPENED, bare, card, filled};
 use super::log::Log;
 use super::telegram::{Api, Telegram};
-use super::{Card, Notifier};
+use super::webhook::Webhook;
+use super::{Card, Muted, Notifier, markup, message};
 
 const KINDS: [Kind; 3] = [Kind::Opened, Kind::Escalated, Kind::Reopened];
 
-fn bot() -> Telegram {
-    match Api::new("https://api.telegram.org", "1:secret") {
-        Ok(api) => Telegram::new(&api, "-100123", Budget::new(1, 20, 30)),
+/// One for each language: a client takes its time to set up.
+static BOTS: LazyLock<[Telegram; 2]> = LazyLock::new(|| {
+    let api = match Api::new("https://api.telegram.org", "1:secret") {
+        Ok(api) => api,
         Err(error) => unreachable!("a client that is set up as always: {error}"),
+    };
+    let bot = |lang| Telegram::new(&api, "-100123", Budget::new(1, 20, 30)).in_language(lang);
+    Lang::ALL.map(bot)
+});
+static EVENTS: LazyLock<[Webhook; 2]> =
+    LazyLock::new(|| Lang::ALL.map(|lang| webhook(Payload::Event, lang)));
+
+fn bot(lang: Lang) -> &'static Telegram {
+    &BOTS[lang as usize]
+}
+
+fn webhook(payload: Payload, lang: Lang) -> Webhook {
+    let settings = config::Webhook {
+        url: Secret::from("https://example.com/hook"),
+        secret: None,
+        payload,
+    };
+    match Webhook::new("ops", &settings, lang) {
+        Ok(webhook) => webhook,
+        Err(error) => unreachable!("an address: {error}"),
     }
 }
 
+/// What a webhook gets as an event.
+fn event(card: &Card, lang: Lang) -> String {
+    EVENTS[lang as usize].render(card)
+}
+
+/// What Telegram gets, in every language.
 fn telegram(card: &Card) -> String {
-    bot().render(card)
+    let each = Lang::ALL.map(|lang| format!("[{}]\n{}", lang.tag(), bot(lang).render(card)));
+    each.join("\n\n")
 }
 
 #[test]
@@ -47,8 +80,10 @@ fn an_incident_that_opens_for_the_first_time() {
 }
 
 #[test]
-fn an_incident_that_opens_escalated() {
-    assert_snapshot!(telegram(&card(Kind::Opened, Level::Escalate)));
+fn an_incident_that_opens_escalated_with_a_page_to_look_at() {
+    let mut card = card(Kind::Opened, Level::Escalate);
+    card.page = Some("https://tocsin.example.com/incidents/019aad6b".to_owned());
+    assert_snapshot!(telegram(&card));
 }
 
 #[test]
@@ -66,6 +101,29 @@ fn an_incident_that_was_over_before_it_was_told() {
 }
 
 #[test]
+fn an_incident_that_somebody_resolved() {
+    let mut card = card(Kind::Opened, Level::None);
+    card.incident.status = Status::Resolved;
+    card.incident.resolved_by = Some(ResolvedBy::Person);
+    card.incident.operator = Some("alice".to_owned());
+    card.incident.resolved_at = Some(Timestamp(OPENED.0 + 2 * MINUTE_MS));
+    assert_snapshot!(telegram(&card));
+}
+
+#[test]
+fn an_incident_that_somebody_took_and_muted() {
+    let mut card = card(Kind::Opened, Level::None);
+    card.incident.status = Status::Acknowledged;
+    card.incident.operator = Some("alice".to_owned());
+    card.incident.acknowledged_at = Some(Timestamp(OPENED.0 + 2 * MINUTE_MS));
+    card.muted = Some(Muted {
+        until: Timestamp(OPENED.0 + 120 * MINUTE_MS),
+        by: Some("bob".to_owned()),
+    });
+    assert_snapshot!(telegram(&card));
+}
+
+#[test]
 fn an_anomaly_that_rose_to_escalate() {
     let mut card = card(Kind::Escalated, Level::Escalate);
     card.incident.status = Status::Acknowledged;
@@ -75,8 +133,24 @@ fn an_anomaly_that_rose_to_escalate() {
 }
 
 #[test]
+fn an_anomaly_that_lasts() {
+    let mut card = card(Kind::Escalated, Level::Escalate);
+    card.anomaly.reason = Some("fires since 2026-11-22T21:28:29.102Z (≥ 4 h)".to_owned());
+    card.incident.tier_reason = Some("restarting was tried 3 times".to_owned());
+    assert_snapshot!(telegram(&card));
+}
+
+#[test]
 fn an_anomaly_that_needs_a_permanent_fix() {
     assert_snapshot!(telegram(&card(Kind::Escalated, Level::PermanentFix)));
+}
+
+#[test]
+fn an_anomaly_whose_permanent_fix_did_not_hold() {
+    let mut card = card(Kind::Opened, Level::Repeat);
+    card.incident.tier = Some(4);
+    card.incident.tier_reason = Some("it happened again after a permanent fix".to_owned());
+    assert_snapshot!(telegram(&card));
 }
 
 #[test]
@@ -99,61 +173,155 @@ fn an_incident_that_nobody_known_resolved_too_early() {
 
 #[test]
 fn the_log_has_each_message_on_one_line() {
-    let lines = KINDS.map(|kind| Log.render(&card(kind, Level::Escalate)));
+    let lines = Lang::ALL.map(|lang| {
+        let lines = KINDS.map(|kind| Log(lang).render(&card(kind, Level::Escalate)));
+        lines.join("\n")
+    });
     assert_snapshot!(lines.join("\n"));
 }
 
 #[test]
-fn nothing_in_an_alert_breaks_the_message() {
-    let long = "x".repeat(100_000);
-    let (fire, family) = ("🔥".repeat(50_000), "👩‍👩‍👧‍👦a".repeat(10_000));
-    let markup = "<b>&amp;</a>\"'><script>&#x41;".repeat(4_000);
-    let breaks = "line\n\r\u{2028}</b>\n".repeat(10_000);
-    let turns = "\u{202e}\u{2066}שלום עולם مرحبا ".repeat(10_000);
-    let texts = [
-        "",
-        "\u{0}",
-        "a\u{0}b\u{1b}[31m\u{9b}c\u{7f}",
-        "<b>bold</b> & <a href=\"tg://x\">x</a> &lt;",
-        "&&&<<<>>>\"\"\"",
-        &long,
-        &fire,
-        &family,
-        &markup,
-        &breaks,
-        &turns,
-        &"&".repeat(100_000),
-    ];
-    let bot = bot();
-    for kind in KINDS {
-        let plain_lines = bot.render(&filled(kind, "text")).lines().count();
-        for text in texts {
-            let start: String = text.chars().take(30).collect();
-            let card = filled(kind, text);
-            let html = bot.render(&card);
-            let shown = shown(&html);
-            let units = shown.as_deref().map(|text| text.encode_utf16().count());
+fn a_webhook_gets_the_event_and_the_text() -> Result<(), serde_json::Error> {
+    let mut bodies = String::new();
+    for lang in Lang::ALL {
+        let body = event(&card(Kind::Opened, Level::Escalate), lang);
+        let body: Value = serde_json::from_str(&body)?;
+        bodies.push_str(&serde_json::to_string_pretty(&body)?);
+        bodies.push('\n');
+    }
+    assert_snapshot!(bodies);
+    Ok(())
+}
+
+#[test]
+fn a_chat_that_refuses_what_it_does_not_know_gets_the_text_alone() -> Result<(), serde_json::Error>
+{
+    let card = card(Kind::Escalated, Level::PermanentFix);
+    for lang in Lang::ALL {
+        let read = |payload| serde_json::from_str(&webhook(payload, lang).render(&card));
+        let (text, event): (Value, Value) = (read(Payload::Text)?, read(Payload::Event)?);
+        assert_eq!(text, json!({"text": event["text"]}));
+    }
+    Ok(())
+}
+
+/// What an alert may bring that no message may break on.
+fn hostile() -> Vec<String> {
+    [
+        ("", 1),
+        ("\u{0}", 1),
+        ("a\u{0}b\u{1b}[31m\u{9b}c\u{7f}", 1),
+        ("<b>bold</b> & <a href=\"tg://x\">x</a> &lt;", 1),
+        ("<!channel> <@U123> <https://evil.example|Runbook>", 1),
+        ("{level} {n} {who}", 1),
+        ("9 in 24h (≥ <b>)", 1),
+        ("&&&<<<>>>\"\"\"", 1),
+        ("x", 100_000),
+        ("🔥", 50_000),
+        ("👩‍👩‍👧‍👦a", 10_000),
+        ("<b>&amp;</a>\"'><script>&#x41;", 4_000),
+        ("line\n\r\u{2028}</b>\n", 10_000),
+        ("\u{202e}\u{2066}שלום עולם مرحبا ", 10_000),
+        ("&", 100_000),
+    ]
+    .map(|(text, times)| text.repeat(times))
+    .to_vec()
+}
+
+#[test]
+fn nothing_in_an_alert_breaks_a_message() {
+    for (lang, kind, text) in every_hostile_message() {
+        let start: String = text.chars().take(30).collect();
+        let what = format!("{lang:?} {kind:?} {start:?}");
+        let most_lines = bot(lang).render(&filled(kind, "text")).lines().count();
+        let card = filled(kind, &text);
+        let html = bot(lang).render(&card);
+        let shown = shown(&html);
+        let units = shown.as_deref().map(|text| text.encode_utf16().count());
+        assert!(
+            matches!(units, Ok(30..=4_096)),
+            "{what}: {units:?} {shown:?}"
+        );
+        assert!(html.lines().count() <= most_lines, "{what}: {html}");
+        let log = Log(lang).render(&card);
+        for text in [&html, &log] {
+            let control = |c: char| c.is_control() && c != '\n';
+            assert!(!text.contains(control), "{what}: {text:?}");
             assert!(
-                matches!(units, Ok(30..=4_096)),
-                "{kind:?} {start:?}: {units:?} {shown:?}"
+                !text.contains(['\u{202e}', '\u{2066}', '\u{2028}']),
+                "{text:?}"
             );
-            assert!(
-                html.lines().count() <= plain_lines,
-                "{kind:?} {start:?}: {html}"
-            );
-            let log = Log.render(&card);
-            for text in [&html, &log] {
-                let control = |c: char| c.is_control() && c != '\n';
-                assert!(!text.contains(control), "{kind:?} {start:?}: {text:?}");
+        }
+        assert!(!log.contains('\n') && log.len() < 20_000, "{what}: {log}");
+    }
+}
+
+#[test]
+fn nothing_in_an_alert_breaks_what_a_webhook_gets() -> Result<(), serde_json::Error> {
+    for (lang, kind, text) in every_hostile_message() {
+        let start: String = text.chars().take(30).collect();
+        let what = format!("{lang:?} {kind:?} {start:?}");
+        let most_lines = message::lines(&filled(kind, "text"), lang.text()).len();
+        let body = event(&filled(kind, &text), lang);
+        let body: Value = serde_json::from_str(&body)?;
+        let said = body["text"].as_str().unwrap_or_default();
+        let units = said.encode_utf16().count();
+        assert!((30..=4_000).contains(&units), "{what}: {units}");
+        assert!(said.lines().count() <= most_lines, "{what}: {said}");
+        // Slack acts on nothing but what stands between these.
+        assert!(!said.contains(['<', '>']), "{what}: {said}");
+        let bare = said.split('&').skip(1);
+        for rest in bare {
+            let is_escaped = ["amp;", "lt;", "gt;"].iter().any(|e| rest.starts_with(e));
+            assert!(is_escaped, "{what}: {said}");
+        }
+    }
+    Ok(())
+}
+
+fn every_hostile_message() -> impl Iterator<Item = (Lang, Kind, String)> {
+    Lang::ALL.into_iter().flat_map(|lang| {
+        KINDS
+            .into_iter()
+            .flat_map(move |kind| hostile().into_iter().map(move |text| (lang, kind, text)))
+    })
+}
+
+#[test]
+fn what_an_alert_makes_too_large_is_left_out_of_an_event() -> Result<(), serde_json::Error> {
+    let mut card = card(Kind::Opened, Level::Escalate);
+    let large = json!({"note": "\u{1}".repeat(20_000)});
+    for is_large in [false, true] {
+        if is_large {
+            card.incident.annotations = large.clone();
+        }
+        let body = event(&card, Lang::English);
+        assert!(body.len() < 64 * 1024, "{}", body.len());
+        let data = serde_json::from_str::<Value>(&body)?["data"].clone();
+        assert_eq!(data["is_shortened"], is_large);
+        assert_eq!(data["labels"] == json!({}), is_large);
+        assert_eq!(data["alert_name"], "KubePodCrashLooping");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_does_not_fit_goes_line_by_line() {
+    for lang in Lang::ALL {
+        for kind in KINDS {
+            let lines = message::lines(&filled(kind, "<&\"🔥>"), lang.text());
+            let whole = markup::html(&lines, usize::MAX);
+            for limit in 0..=shown(&whole).map_or(0, |text| text.encode_utf16().count()) {
+                let cut = markup::html(&lines, limit);
+                let units = shown(&cut).map(|text| text.encode_utf16().count());
                 assert!(
-                    !text.contains(['\u{202e}', '\u{2066}', '\u{2028}']),
-                    "{text:?}"
+                    units.as_ref().is_ok_and(|units| *units <= limit),
+                    "{units:?}"
                 );
+                let rest = whole.strip_prefix(&cut);
+                let is_at_a_break = |rest: &str| rest.is_empty() || rest.starts_with('\n');
+                assert!(cut.is_empty() || rest.is_some_and(is_at_a_break), "{cut}");
             }
-            assert!(
-                !log.contains('\n') && log.len() < 20_000,
-                "{kind:?} {start:?}: {log}"
-            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Making a message ours to send.
 
 use sea_orm::{DatabaseTransaction, DbErr};
+use serde_json::Value;
 use tocsin::domain::budget::What;
 use tocsin::domain::mute::as_of;
 use tocsin::domain::routing::Facts;
@@ -14,7 +15,30 @@ use uuid::Uuid;
 use super::desk::Desk;
 use super::turn::Turn;
 use super::{digest, silence};
-use crate::notifiers::{Card, Notifier, Post};
+use crate::notifiers::{Card, Message, Muted, Notifier};
+
+/// What goes out.
+#[derive(Default)]
+pub(super) struct Post {
+    pub(super) body: String,
+    pub(super) reply_to: Option<String>,
+    pub(super) is_silent: bool,
+    pub(super) reply_markup: Option<Value>,
+}
+
+impl Post {
+    /// The try to send it that is made at that moment.
+    pub(super) fn message(&self, id: Uuid, at: Timestamp) -> Message<'_> {
+        Message {
+            id,
+            at,
+            body: &self.body,
+            reply_to: self.reply_to.as_deref(),
+            is_silent: self.is_silent,
+            reply_markup: self.reply_markup.as_ref(),
+        }
+    }
+}
 
 /// A message that is ours to send.
 pub(super) struct Ours<'a> {
@@ -83,7 +107,7 @@ async fn ours<'a>(
     notifier: &'a dyn Notifier,
     attempt: Attempt<'_>,
 ) -> Result<Option<Ours<'a>>, JobError> {
-    let Some(mut card) = card(desk, &tx, row).await? else {
+    let Some(card) = card(desk, &tx, row).await? else {
         let why = "its incident does not exist any more".to_owned();
         return give_up(tx, row, why).await;
     };
@@ -102,7 +126,6 @@ async fn ours<'a>(
         tx.commit().await?;
         return Ok(None);
     }
-    card.anomaly = as_of(now, card.anomaly);
     let body = match &row.body {
         Some(body) => body.clone(),
         None => notifier.render(&card),
@@ -189,15 +212,21 @@ pub(super) async fn card(
     let Some(incident) = incidents::find(tx, row.incident_id).await? else {
         return Ok(None);
     };
-    let Some((anomaly, _)) = anomalies::lock_shared(tx, &incident.anomaly_key).await? else {
+    let Some((anomaly, now)) = anomalies::lock_shared(tx, &incident.anomaly_key).await? else {
         return Ok(None);
     };
+    let anomaly = as_of(desk.context.clock.of_store(now), anomaly);
     // Read again: the anomaly is ours now, and with it the incident.
     let incident = incidents::find(tx, row.incident_id).await?;
     Ok(incident.map(|incident| Card {
         kind: row.kind,
         page: desk.page(&format!("/incidents/{}", incident.id)),
         incident,
+        at: row.owed_since,
+        muted: anomaly.muted_until.map(|until| Muted {
+            until,
+            by: anomaly.muted_by.clone(),
+        }),
         anomaly,
     }))
 }

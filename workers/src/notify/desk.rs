@@ -9,7 +9,6 @@ use tocsin::entity::notifications::{Kind, Model};
 use tocsin::jobs::Notify;
 use tocsin::metrics::ByMessage;
 use tocsin::store::channels::chat_of;
-use tocsin::text::Lang;
 use tocsin::time::Timestamp;
 
 use crate::notifiers::{self, Card, Notifier};
@@ -61,7 +60,7 @@ impl Desk {
         let is_card = matches!(row.kind, Kind::Opened | Kind::Escalated | Kind::Reopened);
         let has_buttons = self.context.config.has_buttons() && row.channel.starts_with("telegram:");
         (is_card && has_buttons).then(|| {
-            let text = Lang::default().text();
+            let text = self.context.config.language.text();
             buttons::keyboard(text, &card.incident, &card.anomaly, now)
         })
     }

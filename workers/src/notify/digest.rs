@@ -12,10 +12,10 @@ use tocsin::store::notifications::Ahead;
 use tocsin::store::{channels, digests, notifications};
 use uuid::Uuid;
 
-use super::claim::{Attempt, Ours, is_free, is_wanted};
+use super::claim::{Attempt, Ours, Post, is_free, is_wanted};
 use super::desk::Desk;
 use super::turn::Turn;
-use crate::notifiers::{Digest, Notifier, Post};
+use crate::notifiers::{Digest, Notifier};
 
 /// How long the first digest of a storm gathers, at most.
 const FIRST: Duration = Duration::from_secs(5);

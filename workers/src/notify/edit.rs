@@ -4,18 +4,17 @@
 use std::time::Duration;
 
 use tocsin::domain::budget::What;
-use tocsin::domain::mute::as_of;
 use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::JobError;
 use tocsin::queue::consumer::Held;
 use tocsin::store::{cards, maintenance, notifications};
 use uuid::Uuid;
 
-use super::claim::{card, is_free};
+use super::claim::{Post, card, is_free};
 use super::desk::Desk;
 use super::pause;
 use super::turn::Turn;
-use crate::notifiers::{Edited, Notifier, Post, SendError};
+use crate::notifiers::{Edited, Notifier, SendError};
 
 /// How often an edit is tried before it is left to the next change.
 const ATTEMPTS: usize = 5;
@@ -41,7 +40,8 @@ pub(super) async fn handle(
         return Ok(());
     };
     let db = desk.context.db.write();
-    match ours.notifier.edit(&ours.message_id, &ours.post).await {
+    let message = ours.post.message(id, desk.context.clock.now());
+    match ours.notifier.edit(&ours.message_id, message).await {
         Ok(Edited::Done) => {
             desk.count("edited");
             shows(desk, &ours.row, &ours.post.body).await
@@ -106,7 +106,7 @@ async fn claim<'a>(desk: &'a Desk, id: Uuid, token: Uuid) -> Result<Option<Ours<
         let why = "messages are owed to the chat, and come first";
         return Err(again(desk, why.to_owned()));
     }
-    let Some(mut card) = card(desk, &tx, &row).await? else {
+    let Some(card) = card(desk, &tx, &row).await? else {
         cards::leave(&tx, id, Some("its incident does not exist any more")).await?;
         tx.commit().await?;
         return Ok(None);
@@ -115,7 +115,6 @@ async fn claim<'a>(desk: &'a Desk, id: Uuid, token: Uuid) -> Result<Option<Ours<
         return Ok(None);
     };
     is_free(&row, now)?;
-    card.anomaly = as_of(now, card.anomaly);
     let body = notifier.render(&card);
     if row.shown.as_ref().or(row.body.as_ref()) == Some(&body) {
         cards::shows(&tx, id, row.edit_seq, &body).await?;

@@ -1,5 +1,6 @@
 //! The notifier against a server that plays Telegram.
 
+use std::error::Error;
 use std::net::TcpListener;
 
 use serde_json::Value;
@@ -52,13 +53,13 @@ async fn the_message_is_posted_as_html_to_the_chat() -> TestResult {
         .await;
     let telegram = telegram(&server)?;
     assert_eq!(telegram.channel(), "telegram:-100123");
-    let sent = telegram.send("<b>Opened</b>").await?;
+    let sent = telegram.send(Message::for_test("<b>Opened</b>")).await?;
     assert_eq!(sent.message_id.as_deref(), Some("42"));
     Ok(())
 }
 
 #[tokio::test]
-async fn a_post_may_answer_in_a_topic_without_a_sound_and_with_buttons() -> TestResult {
+async fn a_message_may_answer_in_a_topic_without_a_sound_and_with_buttons() -> TestResult {
     let server = MockServer::start().await;
     let buttons = json!({"inline_keyboard": [[{"text": "Take it", "callback_data": "x"}]]});
     Mock::given(method("POST"))
@@ -79,19 +80,20 @@ async fn a_post_may_answer_in_a_topic_without_a_sound_and_with_buttons() -> Test
         .await;
     let telegram = to(&Api::new(&server.uri(), TOKEN)?, "-100123/45");
     assert_eq!(telegram.channel(), "telegram:-100123/45");
-    let post = Post {
-        body: "<b>Escalated</b>".to_owned(),
-        reply_to: Some("42".to_owned()),
+    let message = Message {
+        reply_to: Some("42"),
         is_silent: true,
-        reply_markup: Some(buttons),
+        reply_markup: Some(&buttons),
+        ..Message::for_test("<b>Escalated</b>")
     };
-    telegram.post(&post).await?;
+    telegram.send(message).await?;
     Ok(())
 }
 
 #[tokio::test]
 async fn an_edit_names_the_message_and_keeps_its_buttons() -> TestResult {
     let server = MockServer::start().await;
+    let buttons = json!({"inline_keyboard": []});
     Mock::given(method("POST"))
         .and(path(format!("/bot{TOKEN}/editMessageText")))
         .and(body_json(json!({
@@ -100,19 +102,19 @@ async fn an_edit_names_the_message_and_keeps_its_buttons() -> TestResult {
             "text": "<b>Opened</b>",
             "parse_mode": "HTML",
             "link_preview_options": {"is_disabled": true},
-            "reply_markup": {"inline_keyboard": []},
+            "reply_markup": buttons,
         })))
         .respond_with(ResponseTemplate::new(200).set_body_json(json!({"ok": true})))
         .expect(1)
         .mount(&server)
         .await;
-    let post = Post {
-        body: "<b>Opened</b>".to_owned(),
-        reply_markup: Some(json!({"inline_keyboard": []})),
-        ..Post::default()
+    let message = Message {
+        reply_markup: Some(&buttons),
+        ..Message::for_test("<b>Opened</b>")
     };
-    assert_eq!(telegram(&server)?.edit("42", &post).await, Ok(Edited::Done));
-    let never = telegram(&server)?.edit("x", &post).await;
+    let edited = telegram(&server)?.edit("42", message).await;
+    assert_eq!(edited, Ok(Edited::Done));
+    let never = telegram(&server)?.edit("x", message).await;
     assert!(matches!(never, Ok(Edited::Never(_))), "{never:?}");
     Ok(())
 }
@@ -121,18 +123,15 @@ async fn an_edit_names_the_message_and_keeps_its_buttons() -> TestResult {
 async fn a_429_says_how_long_to_wait() -> TestResult {
     let busy = json!({"ok": false, "error_code": 429, "parameters": {"retry_after": 7}});
     let server = answers(429, busy, 2).await;
-    let telegram = telegram(&server)?;
-    let waits = |after: &Duration| after.as_secs() == 7;
-    let sent = telegram.send("text").await;
-    assert!(
-        matches!(&sent, Err(SendError::Wait { after, .. }) if waits(after)),
-        "{sent:?}"
-    );
-    let edited = telegram.edit("1", &Post::default()).await;
-    assert!(
-        matches!(&edited, Err(SendError::Wait { after, .. }) if waits(after)),
-        "{edited:?}"
-    );
+    let (telegram, message) = (telegram(&server)?, Message::for_test("text"));
+    let errors = [
+        telegram.send(message).await.err(),
+        telegram.edit("1", message).await.err(),
+    ];
+    for error in errors {
+        let is_wait = matches!(&error, Some(SendError::Wait { after, .. }) if after.as_secs() == 7);
+        assert!(is_wait, "{error:?}");
+    }
     Ok(())
 }
 
@@ -140,18 +139,16 @@ async fn a_429_says_how_long_to_wait() -> TestResult {
 async fn silence_and_a_refused_connection_are_tried_again() -> TestResult {
     let silent = TcpListener::bind("127.0.0.1:0")?;
     let base = format!("http://{}", silent.local_addr()?);
-    let telegram = to(
-        &Api::with_timeout(&base, TOKEN, Duration::from_millis(50))?,
-        "1",
-    );
-    let error = telegram.send("text").await;
+    let soon = Duration::from_millis(50);
+    let telegram = to(&Api::with_timeout(&base, TOKEN, soon)?, "1");
+    let error = telegram.send(Message::for_test("text")).await;
     assert!(
         matches!(&error, Err(SendError::Retry(why)) if why.contains("timed out")),
         "{error:?}"
     );
     drop(silent);
     let telegram = to(&Api::new(&base, TOKEN)?, "1");
-    let error = telegram.send("text").await;
+    let error = telegram.send(Message::for_test("text")).await;
     assert!(
         matches!(&error, Err(SendError::Retry(why)) if why.contains("refused")),
         "{error:?}"
@@ -169,7 +166,7 @@ async fn a_redirect_is_not_followed() -> TestResult {
         .expect(1)
         .mount(&server)
         .await;
-    let error = telegram(&server)?.send("text").await;
+    let error = telegram(&server)?.send(Message::for_test("text")).await;
     assert!(
         matches!(&error, Err(SendError::GiveUp(why)) if why.contains("307")),
         "{error:?}"
@@ -183,7 +180,7 @@ async fn an_answer_that_repeats_the_address_does_not_tell_the_token() -> TestRes
     for code in [200, 404, 429, 502] {
         let server = answers(code, json!({"ok": false, "description": echo}), 1).await;
         let telegram = telegram(&server)?;
-        let Err(error) = telegram.send("text").await else {
+        let Err(error) = telegram.send(Message::for_test("text")).await else {
             return Err(format!("{code} was taken for a success").into());
         };
         let shown = format!("{error} {error:?} {telegram:?}");
@@ -211,7 +208,7 @@ fn a_base_that_is_no_address_is_refused_without_telling_the_token() {
 async fn an_answer_without_end_is_read_only_so_far() -> TestResult {
     let long = json!({"ok": true, "padding": "x".repeat(2 * ANSWER_MAX)});
     let server = answers(200, long, 1).await;
-    let error = telegram(&server)?.send("text").await;
+    let error = telegram(&server)?.send(Message::for_test("text")).await;
     assert!(matches!(error, Err(SendError::Retry(_))), "{error:?}");
     Ok(())
 }

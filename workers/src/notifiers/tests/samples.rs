@@ -10,7 +10,7 @@ use tocsin::entity::{anomalies, incidents};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
-use crate::notifiers::Card;
+use crate::notifiers::{Card, Muted};
 
 /// 2026-11-22T21:28:29Z.
 pub(super) const OPENED: Timestamp = Timestamp(1_795_382_909_102);
@@ -54,7 +54,6 @@ pub(super) fn card(kind: Kind, level: Level) -> Card {
         Level::PermanentFix => (3, "level is PERMANENT_FIX"),
     };
     Card {
-        page: None,
         kind,
         incident: incidents::Model {
             id: Uuid::from_u128(0x019a_ad6b_8bae_7c31_9d0e_52a1_7fb3_09c4),
@@ -116,6 +115,9 @@ pub(super) fn card(kind: Kind, level: Level) -> Card {
             muted_by: None,
             muted_why: None,
         },
+        at: OPENED,
+        muted: None,
+        page: None,
     }
 }
 
@@ -161,5 +163,10 @@ pub(super) fn filled(kind: Kind, text: &str) -> Card {
     anomaly.namespace = text.to_owned();
     anomaly.error_type = text.to_owned();
     anomaly.reason = Some(text.to_owned());
+    card.muted = Some(Muted {
+        until: OPENED,
+        by: Some(text.to_owned()),
+    });
+    card.page = Some(format!("https://tocsin.example.com/{text}"));
     card
 }

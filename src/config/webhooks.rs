@@ -1,0 +1,159 @@
+//! Webhooks that messages are posted to, each a channel of its own.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use figment::value::Value;
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use super::Secret;
+
+/// What a secret begins with that is written as the Standard Webhooks write it.
+const BASE64: &str = "whsec_";
+/// A secret of fewer bytes can be guessed.
+const SHORTEST: usize = 16;
+/// The longest name.
+const NAME: usize = 40;
+
+/// Somebody who takes messages by HTTP.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// Where messages are posted. Whoever knows it may post there, too, as often as not: a secret.
+    pub url: Secret,
+    /// What they are signed with: `whsec_` and base64, or a text as it is. Unset: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
+    /// What is posted.
+    #[serde(default)]
+    pub payload: Payload,
+}
+
+/// What is posted to a webhook.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Payload {
+    /// The event: type, time, text, and the incident as the API shows it.
+    #[default]
+    Event,
+    /// The text alone, for chats that refuse what they do not know.
+    Text,
+}
+
+impl Webhook {
+    /// The channel's name, as messages that are owed have it.
+    #[must_use]
+    pub fn channel(name: &str) -> String {
+        format!("webhook:{name}")
+    }
+
+    /// The key that messages are signed with.
+    ///
+    /// # Errors
+    /// The secret cannot be read as what it begins like, or is empty. It is not part of the error.
+    pub fn key(&self) -> Result<Option<Vec<u8>>, &'static str> {
+        let Some(secret) = &self.secret else {
+            return Ok(None);
+        };
+        let key = match secret.expose().strip_prefix(BASE64) {
+            Some(encoded) => STANDARD
+                .decode(encoded.trim())
+                .map_err(|_| "begins with whsec_ and goes on with what is no base64")?,
+            None => secret.expose().as_bytes().to_vec(),
+        };
+        if key.is_empty() {
+            return Err("must not be empty");
+        }
+        Ok(Some(key))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let url = reqwest::Url::parse(self.url.expose());
+        let is_web = |url: &reqwest::Url| matches!(url.scheme(), "http" | "https");
+        if !url.is_ok_and(|url| is_web(&url) && url.has_host()) {
+            return Err("url must be an address that starts with https:// or http://".to_owned());
+        }
+        self.key().map_err(|why| format!("secret {why}")).map(drop)
+    }
+}
+
+/// Whether they can be used; else which of them cannot, and why.
+pub(super) fn check(webhooks: &BTreeMap<String, Webhook>) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    for (name, webhook) in webhooks {
+        if name.is_empty() || name.len() > NAME || !name.chars().all(fits) {
+            return Err(format!(
+                "webhooks.{name:?}: the name must be at most {NAME} of a to z, 0 to 9, - and _"
+            ));
+        }
+        webhook
+            .check()
+            .map_err(|why| format!("webhooks.{name}.{why}"))?;
+    }
+    Ok(())
+}
+
+/// The names of those whose secret can be guessed.
+pub(super) fn guessable(webhooks: &BTreeMap<String, Webhook>) -> impl Iterator<Item = &String> {
+    let is_short = |webhook: &Webhook| {
+        let key = webhook.key().ok().flatten();
+        key.is_some_and(|key| key.len() < SHORTEST)
+    };
+    let short = webhooks.iter().filter(move |(_, one)| is_short(one));
+    short.map(|(name, _)| name)
+}
+
+/// Reads the section. Whoever wrote an address in the place of a section is told so without it.
+pub(super) fn read<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Webhook>, D::Error> {
+    let given = <Value as Deserialize>::deserialize(deserializer)?;
+    let Value::Dict(_, given) = given else {
+        return Err(de::Error::custom("must be sections: [webhooks.NAME]"));
+    };
+    let mut webhooks = BTreeMap::new();
+    for (name, value) in given {
+        if !matches!(value, Value::Dict(..)) {
+            let why = format!("{name} must be a section: [webhooks.{name}] with url = …");
+            return Err(de::Error::custom(why));
+        }
+        let webhook = value
+            .deserialize()
+            .map_err(|error| de::Error::custom(format!("{name}: {error}")))?;
+        webhooks.insert(name, webhook);
+    }
+    Ok(webhooks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_secret(secret: &str) -> Webhook {
+        Webhook {
+            url: Secret::from("https://example.com"),
+            secret: Some(Secret::from(secret)),
+            payload: Payload::Event,
+        }
+    }
+
+    #[test]
+    fn a_secret_is_base64_where_it_says_so_and_else_itself() {
+        let key = |secret| with_secret(secret).key();
+        assert_eq!(key("whsec_AAEC"), Ok(Some(vec![0, 1, 2])));
+        assert_eq!(key("AAEC"), Ok(Some(b"AAEC".to_vec())));
+        assert_eq!(with_secret("").key(), Err("must not be empty"));
+        assert_eq!(with_secret("whsec_").key(), Err("must not be empty"));
+        assert!(with_secret("whsec_planted!").key().is_err());
+    }
+
+    #[test]
+    fn a_short_secret_is_named() {
+        let webhooks = BTreeMap::from([
+            ("short".to_owned(), with_secret("whsec_AAEC")),
+            ("long".to_owned(), with_secret("0123456789abcdef")),
+        ]);
+        assert_eq!(guessable(&webhooks).collect::<Vec<_>>(), ["short"]);
+    }
+}

@@ -1,0 +1,117 @@
+//! What a receiver's answers mean.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use tocsin::time::Timestamp;
+
+use crate::notifiers::{SendError, Sent};
+
+/// The longest wait that is obeyed.
+const WAIT_MAX: Duration = Duration::from_secs(3600);
+
+/// What became of a message, for which the receiver said so much beside the status.
+pub(super) fn outcome(
+    channel: &str,
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    said: &str,
+) -> Result<Sent, SendError> {
+    let code = status.as_u16();
+    let why = match said {
+        _ if status.is_redirection() => {
+            format!("{channel} answered {code}, and redirects are not followed: set its url")
+        }
+        "" => format!("{channel} answered {code} without a reason"),
+        said => format!("{channel} answered {code}: {said}"),
+    };
+    Err(match (code, retry_after) {
+        (200..=299, _) => return Ok(Sent::default()),
+        (429 | 503, Some(after)) => SendError::Wait { after, why },
+        (408 | 429 | 500..=599, _) => SendError::Retry(why),
+        _ => SendError::GiveUp(why),
+    })
+}
+
+/// How long the receiver wants to be left alone: in seconds, or until a date.
+pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let after = match value.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let at = DateTime::parse_from_rfc2822(value).ok()?;
+            Timestamp(at.timestamp_millis()).since(now)
+        }
+    };
+    Some(after.clamp(Duration::from_secs(1), WAIT_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn answered(code: u16, after: Option<Duration>, said: &str) -> Result<Sent, SendError> {
+        let status = StatusCode::from_u16(code).unwrap_or_default();
+        outcome("webhook:ops", status, after, said)
+    }
+
+    #[test]
+    fn a_success_is_one_whatever_it_says() {
+        for code in [200, 201, 202, 204] {
+            assert_eq!(answered(code, Some(SECOND), "no"), Ok(Sent::default()));
+        }
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_waits_where_that_is_wanted() {
+        for code in [408, 429, 500, 502, 503, 504, 599] {
+            let why = format!("webhook:ops answered {code}: later");
+            assert_eq!(answered(code, None, "later"), Err(SendError::Retry(why)));
+        }
+        for code in [429, 503] {
+            let why = format!("webhook:ops answered {code} without a reason");
+            let expected = SendError::Wait { after: SECOND, why };
+            assert_eq!(answered(code, Some(SECOND), ""), Err(expected));
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_given_up_with_what_the_receiver_said() {
+        for code in [400, 401, 403, 404, 410, 413, 418] {
+            let why = format!("webhook:ops answered {code}: no_service");
+            let expected = Err(SendError::GiveUp(why));
+            assert_eq!(answered(code, Some(SECOND), "no_service"), expected);
+        }
+        for code in [301, 302, 307, 308] {
+            let why =
+                format!("webhook:ops answered {code}, and redirects are not followed: set its url");
+            assert_eq!(answered(code, None, "moved"), Err(SendError::GiveUp(why)));
+        }
+    }
+
+    #[test]
+    fn retry_after_is_read_in_seconds_or_as_a_date() {
+        let now = Timestamp(1_795_382_909_000);
+        let table = [
+            ("7", Some(7 * SECOND)),
+            ("0", Some(SECOND)),
+            ("18446744073709551615", Some(WAIT_MAX)),
+            ("Sun, 22 Nov 2026 21:28:49 GMT", Some(20 * SECOND)),
+            ("Sun, 22 Nov 2026 21:28:09 GMT", Some(SECOND)),
+            ("-3", None),
+            ("soon", None),
+            ("", None),
+        ];
+        for (value, expected) in table {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))]);
+            assert_eq!(retry_after(&headers, now), expected, "{value}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+}

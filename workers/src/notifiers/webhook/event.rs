@@ -1,0 +1,86 @@
+//! The body that is posted.
+
+use serde::Serialize;
+use serde_json::json;
+use tocsin::entity::notifications::Kind;
+use tocsin::ingress::IncidentView;
+use tocsin::time::Timestamp;
+
+use super::super::address::address;
+use super::super::message::annotation;
+use crate::notifiers::Card;
+
+/// A larger body, in bytes, goes without what an alert can make large.
+const BODY_MAX: usize = 64 * 1024;
+
+/// Everything there is to know, for programs; the text for people.
+#[derive(Serialize)]
+struct Event<'a> {
+    r#type: &'static str,
+    timestamp: Timestamp,
+    text: &'a str,
+    data: Data,
+}
+
+/// The incident as the API shows it, and where it can be looked at.
+#[derive(Serialize)]
+struct Data {
+    #[serde(flatten)]
+    incident: IncidentView,
+    links: Links,
+    /// Whether labels, annotations and repairs were left out, because they were too large.
+    is_shortened: bool,
+}
+
+#[derive(Serialize)]
+struct Links {
+    page: Option<String>,
+    runbook: Option<String>,
+    source: Option<String>,
+}
+
+/// The body with everything in it.
+pub(super) fn event(card: &Card, text: &str) -> String {
+    let body = write(card, text, false);
+    if body.len() <= BODY_MAX {
+        return body;
+    }
+    let mut card = card.clone();
+    card.incident.labels = json!({});
+    card.incident.annotations = json!({});
+    if let Some(stats) = &mut card.incident.repair_stats {
+        stats.repair_history.clear();
+    }
+    write(&card, text, true)
+}
+
+/// The body with the text alone.
+pub(super) fn text(text: &str) -> String {
+    json!({ "text": text }).to_string()
+}
+
+fn write(card: &Card, said: &str, is_shortened: bool) -> String {
+    let linked = |url: Option<&str>| address(url?).map(String::from);
+    let event = Event {
+        r#type: match card.kind {
+            Kind::Opened => "incident.opened",
+            Kind::Escalated => "incident.escalated",
+            Kind::Reopened => "incident.reopened",
+            Kind::Resolved => "incident.resolved",
+            Kind::Repeated => "incident.repeated",
+            Kind::Digest => "incidents.digest",
+        },
+        timestamp: card.at,
+        text: said,
+        data: Data {
+            links: Links {
+                page: linked(card.page.as_deref()),
+                runbook: linked(annotation(&card.incident, "runbook_url")),
+                source: linked(card.incident.generator_url.as_deref()),
+            },
+            incident: (card.incident.clone(), card.anomaly.clone()).into(),
+            is_shortened,
+        },
+    };
+    serde_json::to_string(&event).unwrap_or_else(|_| text(said))
+}
