@@ -61,13 +61,11 @@ pub async fn turn(
         detail: json!({"possible": after.is_some()}),
     };
     audit::record(tx, actor, written, now).await?;
-    let Incident {
-        status, operator, ..
-    } = before.clone();
+    let (stood, operator) = (before.status, before.operator.clone());
     Ok(Done {
         possible: after.is_some(),
         entry: (after.unwrap_or(before), anomaly),
-        stood: status,
+        stood,
         operator,
         now,
         due,

@@ -21,8 +21,8 @@ pub const UNMUTE: &str = "anomaly.unmute";
 const CARDS: u64 = 20;
 
 /// Mutes an anomaly. One that is muted is muted anew: until when, by whom and why are the last
-/// person's; since when stays. Returns it as it is then, and what
-/// must follow.
+/// person's; since when stays. Returns it as it is then, and what must
+/// follow.
 ///
 /// # Errors
 /// See [`Refused`].
@@ -51,8 +51,7 @@ pub async fn mute(
     set(tx, context, key, Some(mute), now).await
 }
 
-/// Ends the mute of an anomaly, if it is muted. Returns it as it is then, and what
-/// must follow.
+/// Ends the mute of an anomaly, if it is muted. Returns it as it is then, and what must follow.
 ///
 /// # Errors
 /// See [`Refused`].

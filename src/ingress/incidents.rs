@@ -67,18 +67,10 @@ pub(super) async fn list(
     let asked = Asked::of(asking)?;
     let (limit, before) = (asked.limit()?, asked.cursor(|id| id.parse().ok())?);
     let db = ingress.context.db.read();
-    let found = lists::incidents(
-        db,
-        &asked.filter(ingress.context.clock.now()),
-        before,
-        limit + 1,
-    )
-    .await?;
     let now = ingress.context.clock.now();
-    let views = found
-        .into_iter()
-        .map(|entry| View::of(now, entry))
-        .collect();
+    let found = lists::incidents(db, &asked.filter(now), before, limit + 1).await?;
+    let views = found.into_iter().map(|entry| View::of(now, entry));
+    let views = views.collect();
     Ok(Json(Page::new(views, limit, |view: &View| {
         view.incident.id.to_string()
     })))
