@@ -223,7 +223,6 @@ pub static EN: Text = Text {
     state_sent: "sent",
     state_given_up: "given up",
     state_digested: "told by a digest",
-    state_muted: "muted",
     // Anomalies.
     offenders: "Worst offenders",
     offenders_lead: "What came back most {window}, compared with the window before.",

@@ -232,7 +232,6 @@ texts! {
     state_sent
     state_given_up
     state_digested
-    state_muted
     offenders
     offenders_lead
     window

@@ -223,7 +223,6 @@ pub static ZH_TW: Text = Text {
     state_sent: "已傳送",
     state_given_up: "放棄傳送",
     state_digested: "由彙整訊息通知",
-    state_muted: "已靜音",
     // Anomalies.
     offenders: "最常發生的異常",
     offenders_lead: "{window}最常發生的異常，並與前一個時段比較。",
