@@ -152,7 +152,6 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::super::tests::load;
-    use super::*;
 
     const TOKEN: (&str, &str) = ("TOCSIN_TELEGRAM_TOKEN", "1:t");
     const CHAT: (&str, &str) = ("TOCSIN_TELEGRAM_CHAT", "-100");
