@@ -137,7 +137,7 @@ async fn do_to(
     actor.operator = operator;
     let (context, id) = (&ingress.context, parse(id)?);
     let tx = context.db.begin().await?;
-    let done = incident::turn(context, &tx, id, deed, &actor).await?;
+    let done = Box::pin(incident::turn(context, &tx, id, deed, &actor)).await?;
     tx.commit().await?;
     done.due.push(context).await;
     if !done.possible {

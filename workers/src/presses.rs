@@ -71,7 +71,7 @@ pub async fn run(context: Context, stop: CancellationToken) {
         }
     };
     match context.config.telegram.updates {
-        Updates::Poll => Poller::new(&context, bot).run(&stop).await,
+        Updates::Poll => Box::pin(Poller::new(&context, bot).run(&stop)).await,
         Updates::Webhook => announce(&context, &bot, &stop).await,
         Updates::Off => {}
     }
@@ -143,7 +143,7 @@ impl Poller {
         let (mut done, mut reached, mut failed) = (0, next, None);
         for update in asked? {
             if let Some(query) = update.query {
-                match self.take(query).await {
+                match Box::pin(self.take(query)).await {
                     Ok(()) => done += 1,
                     Err(failure) => {
                         failed = Some(failure);
