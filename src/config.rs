@@ -3,9 +3,12 @@
 mod check;
 mod environment;
 mod file;
+mod people;
 mod queues;
+mod routes;
 mod secret;
 mod sections;
+mod telegram;
 mod tokens;
 mod value;
 mod webhooks;
@@ -19,15 +22,18 @@ use figment::providers::Serialized;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::aggregation::Policy;
+use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
 use crate::text::Lang;
 pub use file::read_secret;
+pub use people::{People, Updates};
 pub use queues::{QueuePolicies, QueuePolicy};
 pub use secret::Secret;
 pub use sections::{
     Aggregation, Counting, Escalation, Ingest, Limits, LogFormat, QueueSettings, RecountSettings,
     Retention, Stop,
 };
+pub use telegram::{TelegramSettings, Tell};
 pub use tokens::{Fingerprint, Tokens};
 pub use value::Span;
 use value::{Text, text};
@@ -65,6 +71,11 @@ pub struct Config {
     /// Where people reach Alertmanager; incidents lead there. Unset: they do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alertmanager_url: Option<String>,
+    /// Where people reach the pages; cards and digests lead there. Unset: they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+    /// Which messages go where; what no route matches goes to `telegram_chat`, or to the log.
+    pub routes: Vec<Route>,
     /// What senders of webhooks must present, one of these. Unset: nothing.
     #[serde(skip_serializing_if = "Tokens::is_empty")]
     pub webhook_token: Tokens,
@@ -86,6 +97,11 @@ pub struct Config {
     /// The OTLP collector that spans are sent to, over HTTP. Unset: nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<Secret>,
+    /// What is told on Telegram, and how fast.
+    pub telegram: TelegramSettings,
+    /// Hours in which messages make no sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<Quiet>,
     /// What counts as one occurrence.
     pub counting: Counting,
     /// What becomes one incident.
@@ -130,6 +146,8 @@ impl Default for Config {
             telegram_chat: None,
             telegram_api: "https://api.telegram.org".to_owned(),
             alertmanager_url: None,
+            public_url: None,
+            routes: Vec::new(),
             webhook_token: Tokens::default(),
             read_token: Tokens::default(),
             api_token: Tokens::default(),
@@ -138,6 +156,8 @@ impl Default for Config {
             log: LogFormat::Auto,
             language: Lang::default(),
             otlp_endpoint: None,
+            telegram: TelegramSettings::default(),
+            quiet: None,
             counting: Counting::default(),
             aggregation: Aggregation::default(),
             escalation: Escalation::default(),
@@ -195,20 +215,6 @@ impl Config {
     #[must_use]
     pub fn is_embedded(&self) -> bool {
         self.database_url.expose().starts_with("sqlite:")
-    }
-
-    /// Where messages go: one entry per channel. The log, where there is no other.
-    #[must_use]
-    pub fn channels(&self) -> Vec<String> {
-        let mut channels = Vec::new();
-        if let (Some(_), Some(chat)) = (&self.telegram_token, &self.telegram_chat) {
-            channels.push(format!("telegram:{chat}"));
-        }
-        channels.extend(self.webhooks.keys().map(|name| Webhook::channel(name)));
-        if channels.is_empty() {
-            channels.push("log".to_owned());
-        }
-        channels
     }
 
     /// What aggregation obeys.

@@ -94,11 +94,34 @@ impl Job for CalculateTier {
     };
 }
 
-/// "This message is owed."
+/// "This message is owed", or "this card does not show what holds".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notify {
     /// The row in `notifications`.
     pub notification: Uuid,
+    /// Whether it went out and is to be edited.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub edit: bool,
+}
+
+impl Notify {
+    /// That message is owed.
+    #[must_use]
+    pub const fn message(notification: Uuid) -> Self {
+        Self {
+            notification,
+            edit: false,
+        }
+    }
+
+    /// That card is to be edited.
+    #[must_use]
+    pub const fn edit(notification: Uuid) -> Self {
+        Self {
+            notification,
+            edit: true,
+        }
+    }
 }
 
 impl Job for Notify {

@@ -16,7 +16,10 @@ mod m005_notifications;
 mod m006_queue;
 mod m007_counted_by_id;
 mod m008_operations;
-mod m010_requests;
+mod m009_cards;
+mod m010_mutes;
+mod m011_buttons;
+mod m012_requests;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -34,7 +37,10 @@ impl MigratorTrait for Migrator {
             Box::new(m006_queue::Migration),
             Box::new(m007_counted_by_id::Migration),
             Box::new(m008_operations::Migration),
-            Box::new(m010_requests::Migration),
+            Box::new(m009_cards::Migration),
+            Box::new(m010_mutes::Migration),
+            Box::new(m011_buttons::Migration),
+            Box::new(m012_requests::Migration),
         ]
     }
 }

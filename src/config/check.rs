@@ -15,11 +15,17 @@ impl Config {
                 self.listen
             ));
         }
-        if self.telegram_token.is_some() && self.telegram_chat.is_none() {
+        if self.telegram_token.is_some()
+            && self.telegram_chat.is_none()
+            && !self.routes_to_telegram()
+        {
             return Err("telegram_token is set and telegram_chat is not: which chat?".to_owned());
         }
+        self.check_routes()?;
+        self.check_telegram()?;
         self.check_redis()?;
         self.queues.check()?;
+        self.check_buttons()?;
         webhooks::check(&self.webhooks)?;
         let scheme = self
             .telegram_api
@@ -35,6 +41,9 @@ impl Config {
         let is_web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
         if !self.alertmanager_url.as_ref().is_none_or(is_web) {
             return Err("alertmanager_url must start with https:// or http://".to_owned());
+        }
+        if !self.public_url.as_ref().is_none_or(is_web) {
+            return Err("public_url must start with https:// or http://".to_owned());
         }
         let positive = [
             ("database_connections", self.database_connections as usize),
@@ -101,6 +110,7 @@ impl Config {
                  openssl rand -hex 32 makes a good one"
             ));
         }
+        warnings.extend(self.warn_of_buttons());
         warnings
     }
 

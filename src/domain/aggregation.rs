@@ -155,6 +155,8 @@ pub struct Incident {
     pub number: i64,
     /// Where it stands.
     pub status: Status,
+    /// Where it stood before.
+    pub stood: Status,
     /// Who resolved it.
     pub resolved_by: Option<ResolvedBy>,
     /// When it was resolved.
@@ -314,6 +316,12 @@ impl Books {
                 .map(|i| counted(&i.anomaly_key, i.id, i.opened_at))
                 .collect(),
         }
+    }
+
+    /// Known incidents that a sighting opened again or resolved.
+    pub fn turned(&self) -> impl Iterator<Item = &Incident> {
+        let known = self.incidents.values().filter(|i| i.opening.is_none());
+        known.filter(|incident| incident.status != incident.stood)
     }
 
     fn see_again(&mut self, sighting: &Sighting, at: usize, policy: &Policy) -> Episode {
@@ -538,6 +546,7 @@ impl Incident {
             anomaly_key: sighting.key.clone(),
             number,
             status: Status::Open,
+            stood: Status::Open,
             resolved_by: None,
             resolved_at: None,
             opened_at: at,

@@ -2,6 +2,7 @@
 
 pub mod anomalies;
 pub mod audit;
+pub mod channels;
 pub mod dead_letters;
 pub mod effectiveness;
 pub mod incidents;

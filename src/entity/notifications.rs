@@ -15,7 +15,8 @@ pub struct Model {
     pub incident_id: Uuid,
     /// What it tells.
     pub kind: Kind,
-    /// 0 for `opened`, the level's number for `escalated`, the reopening's for `reopened`.
+    /// 0 for `opened`, the level's number for `escalated` and `repeated`, the reopening's for
+    /// `reopened`, the moment for `resolved`, the channel's number for a digest.
     pub sequence: i64,
     /// Where it goes.
     pub channel: String,
@@ -37,6 +38,18 @@ pub struct Model {
     pub message_id: Option<String>,
     /// When the provider took it.
     pub sent_at: Option<Timestamp>,
+    /// How many changes of what it shows there were since.
+    pub edit_seq: i64,
+    /// How many of them it shows.
+    pub shown_seq: i64,
+    /// Since when it does not show all of them.
+    pub edit_due_since: Option<Timestamp>,
+    /// The text as it was last edited.
+    pub shown: Option<String>,
+    /// Why it cannot be edited any more.
+    pub edits_ended: Option<String>,
+    /// The digest that tells it instead.
+    pub digest_id: Option<Uuid>,
 }
 
 /// No relation is followed through the entities.
@@ -58,6 +71,15 @@ pub enum Kind {
     /// A person resolved it, and it still fires.
     #[sea_orm(string_value = "reopened")]
     Reopened,
+    /// An incident is resolved, where people want to be told of that.
+    #[sea_orm(string_value = "resolved")]
+    Resolved,
+    /// Its anomaly rose to `REPEAT`, where people want to be told of that.
+    #[sea_orm(string_value = "repeated")]
+    Repeated,
+    /// Many messages in one; it is about no single incident.
+    #[sea_orm(string_value = "digest")]
+    Digest,
 }
 
 /// How far a message is.
@@ -76,4 +98,10 @@ pub enum State {
     /// It will not go out; the row says why.
     #[sea_orm(string_value = "given up")]
     GivenUp,
+    /// A digest tells it.
+    #[sea_orm(string_value = "digested")]
+    Digested,
+    /// Its anomaly was muted when it would have gone out: it is never told.
+    #[sea_orm(string_value = "muted")]
+    Muted,
 }

@@ -14,6 +14,7 @@ use super::query::Query;
 use super::words::Words;
 use super::{Ingress, Problem, body};
 use crate::domain::escalation::Level;
+use crate::domain::mute::as_of;
 use crate::entity::anomalies::Model;
 use crate::jobs::CalculateTier;
 use crate::queue::Push;
@@ -36,6 +37,8 @@ pub(super) struct Asked {
     namespace: Option<Words>,
     /// With this text in alert name, service, namespace or error type, in whatever case.
     q: Option<Words>,
+    /// Muted now, or not.
+    muted: Option<bool>,
     /// Where the page begins: `next_cursor` of the one before it.
     #[param(pattern = "^([0-9]{1,15}\\.[0-9a-f]{32})?$")]
     cursor: Option<String>,
@@ -59,7 +62,9 @@ pub(super) async fn list(
 ) -> Result<Json<Page<Model>>, Problem> {
     let limit = pages::limit(asked.limit)?;
     let before = pages::cursor(asked.cursor.as_deref(), read_cursor)?;
+    let now = ingress.context.clock.now();
     let filter = Filter {
+        muted: asked.muted.map(|muted| (muted, now)),
         level: asked.level,
         service: asked.service.map(String::from),
         namespace: asked.namespace.map(String::from),
@@ -68,7 +73,8 @@ pub(super) async fn list(
     };
     let db = ingress.context.db.read();
     let found = lists::anomalies(db, &filter, before, limit + 1).await?;
-    Ok(Json(Page::new(found, limit, cursor)))
+    let found = found.into_iter().map(|anomaly| as_of(now, anomaly));
+    Ok(Json(Page::new(found.collect(), limit, cursor)))
 }
 
 fn cursor(anomaly: &Model) -> String {
@@ -104,7 +110,8 @@ pub(super) async fn show(
     Path(key): Path<String>,
 ) -> Result<Json<Model>, Problem> {
     let found = lists::anomaly(ingress.context.db.read(), &key).await?;
-    Ok(Json(found.ok_or_else(unknown)?))
+    let now = ingress.context.clock.now();
+    Ok(Json(as_of(now, found.ok_or_else(unknown)?)))
 }
 
 /// A permanent fix.
@@ -197,7 +204,7 @@ async fn set(
         tracing::warn!("the mark stays, and recount will push it: {error}");
     }
     let anomaly = lists::anomaly(context.db.read(), key).await?;
-    Ok(Json(anomaly.ok_or_else(unknown)?))
+    Ok(Json(as_of(now, anomaly.ok_or_else(unknown)?)))
 }
 
 fn unknown() -> Problem {

@@ -13,12 +13,15 @@ use super::pages::{self, Page, Part};
 use super::query::Query;
 use super::words::Words;
 use super::{Ingress, Problem, body};
+use crate::deeds::incident;
 use crate::domain::aggregation::Status;
 use crate::domain::escalation::Level;
-use crate::entity::{anomalies, incidents, occurrences};
-use crate::store::incidents::{Deed, act, find};
-use crate::store::lists::Filter;
-use crate::store::{audit, lists};
+use crate::domain::mute;
+use crate::entity::{incidents, occurrences};
+use crate::store::incidents::{Deed, find};
+use crate::store::listing::Entry;
+use crate::store::lists::{self, Filter};
+use crate::time::Timestamp;
 
 /// An incident as it is answered: its row, and what its anomaly says.
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,10 +41,24 @@ pub struct View {
     escalation_level: Level,
     /// Why that level holds.
     escalation_reason: Option<String>,
+    /// Until when nothing is told of it; null if that is over.
+    muted_until: Option<Timestamp>,
+    /// Who muted it.
+    muted_by: Option<String>,
+    /// Why.
+    muted_why: Option<String>,
 }
 
-impl From<(incidents::Model, anomalies::Model)> for View {
-    fn from((incident, anomaly): (incidents::Model, anomalies::Model)) -> Self {
+impl View {
+    /// As it is at `now`.
+    pub(super) fn of(now: Timestamp, (incident, anomaly): Entry) -> Self {
+        Self::from((incident, mute::as_of(now, anomaly)))
+    }
+}
+
+/// As its rows have it: a mute that is over must have been taken from them.
+impl From<Entry> for View {
+    fn from((incident, anomaly): Entry) -> Self {
         Self {
             incident,
             alert_name: anomaly.alert_name,
@@ -50,6 +67,9 @@ impl From<(incidents::Model, anomalies::Model)> for View {
             error_type: anomaly.error_type,
             escalation_level: anomaly.level,
             escalation_reason: anomaly.reason,
+            muted_until: anomaly.muted_until,
+            muted_by: anomaly.muted_by,
+            muted_why: anomaly.muted_why,
         }
     }
 }
@@ -69,6 +89,8 @@ pub(super) struct Asked {
     namespace: Option<Words>,
     /// With this text in title, alert name, service, namespace or error type, in whatever case.
     q: Option<Words>,
+    /// Muted now, or not.
+    muted: Option<bool>,
     /// Where the page begins: `next_cursor` of the one before it.
     #[param(pattern = "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
     cursor: Option<String>,
@@ -92,7 +114,9 @@ pub(super) async fn list(
 ) -> Result<Json<Page<View>>, Problem> {
     let limit = pages::limit(asked.limit)?;
     let before = pages::cursor(asked.cursor.as_deref(), pages::uuid)?;
+    let now = ingress.context.clock.now();
     let filter = Filter {
+        muted: asked.muted.map(|muted| (muted, now)),
         status: asked.status,
         level: asked.level,
         service: asked.service.map(String::from),
@@ -102,7 +126,8 @@ pub(super) async fn list(
     };
     let db = ingress.context.db.read();
     let found = lists::incidents(db, &filter, before, limit + 1).await?;
-    let views = found.into_iter().map(View::from).collect();
+    let views = found.into_iter().map(|entry| View::of(now, entry));
+    let views = views.collect();
     Ok(Json(Page::new(views, limit, |view: &View| {
         view.incident.id.to_string()
     })))
@@ -123,7 +148,8 @@ pub(super) async fn show(
 ) -> Result<Json<View>, Problem> {
     let id = parse(&id)?;
     let found = lists::incident(ingress.context.db.read(), id).await?;
-    Ok(Json(found.ok_or_else(unknown)?.into()))
+    let now = ingress.context.clock.now();
+    Ok(Json(View::of(now, found.ok_or_else(unknown)?)))
 }
 
 /// Lists the firings of an incident, newest first.
@@ -213,30 +239,17 @@ async fn do_to(
     body: Body,
 ) -> Result<Json<View>, Problem> {
     let By { operator } = body::json(body).await?;
-    let operator = operator.and_then(Words::said);
-    actor.operator.clone_from(&operator);
+    actor.operator = operator.and_then(Words::said);
     let (context, id) = (&ingress.context, parse(id)?);
-    let key = find(context.db.read(), id)
-        .await?
-        .ok_or_else(unknown)?
-        .anomaly_key;
     let tx = context.db.begin().await?;
-    let locked = crate::store::anomalies::lock(&tx, &key).await?;
-    let (anomaly, now) = locked.ok_or_else(unknown)?;
-    let incident = find(&tx, id).await?.ok_or_else(unknown)?;
-    let now = context.clock.of_store(now);
-    let done = act(&tx, incident, deed, operator, now).await?;
-    let target = id.to_string();
-    let written = audit::Deed {
-        action: deed.action(),
-        target: &target,
-        detail: serde_json::json!({"possible": done.is_some()}),
-    };
-    audit::record(&tx, &actor, written, now).await?;
+    let done = Box::pin(incident::turn(context, &tx, id, deed, &actor)).await?;
     tx.commit().await?;
-    let detail = "the incident is resolved; it cannot be acknowledged any more";
-    let incident = done.ok_or_else(|| Problem::new(StatusCode::CONFLICT, detail))?;
-    Ok(Json((incident, anomaly).into()))
+    done.due.push(context).await;
+    if !done.possible {
+        let detail = "the incident is resolved; it cannot be acknowledged any more";
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    Ok(Json(View::of(done.now, done.entry)))
 }
 
 pub(super) fn parse(id: &str) -> Result<Uuid, Problem> {

@@ -10,6 +10,7 @@ mod envelope;
 mod gate;
 mod health;
 mod incidents;
+mod mutes;
 mod once;
 mod openapi;
 mod pages;
@@ -20,6 +21,7 @@ mod recount;
 mod repairs;
 mod serve;
 mod stopping;
+mod telegram;
 mod trace;
 mod webhooks;
 mod words;
@@ -59,8 +61,10 @@ pub fn router(ingress: &Ingress) -> Router {
     let api = api()
         .route_layer(from_fn_with_state(ingress.clone(), once::once))
         .route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
-    let webhooks = webhooks().route_layer(from_fn_with_state(guard, auth::webhook));
-    Router::from(health().nest(API, api.merge(webhooks)))
+    let webhooks = webhooks().route_layer(from_fn_with_state(Arc::clone(&guard), auth::webhook));
+    // Who presses is known by the secret, and by the list.
+    let presses = presses().layer(axum::Extension(guard));
+    Router::from(health().nest(API, api.merge(webhooks).merge(presses)))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(ingress.clone())
@@ -85,7 +89,7 @@ const API: &str = "/api/v1";
 
 /// Everything that the description is of, without the check of a token.
 fn described() -> OpenApiRouter<Ingress> {
-    health().nest(API, api().merge(webhooks()))
+    health().nest(API, api().merge(webhooks()).merge(presses()))
 }
 
 /// The API's routes with their descriptions, without the check of a token. There is no other way to
@@ -107,6 +111,7 @@ fn api() -> OpenApiRouter<Ingress> {
         .routes(routes!(incidents::resolve))
         .routes(routes!(anomalies::show))
         .routes(routes!(anomalies::fix, anomalies::unfix))
+        .routes(routes!(mutes::mute, mutes::unmute))
         .routes(routes!(dead_letters::replay_many))
         .routes(routes!(dead_letters::discard_many))
         .routes(routes!(dead_letters::show, dead_letters::discard))
@@ -123,6 +128,11 @@ fn api() -> OpenApiRouter<Ingress> {
 fn webhooks() -> OpenApiRouter<Ingress> {
     let routes = SOURCES.into_iter().map(webhooks::route);
     routes.fold(OpenApiRouter::new(), OpenApiRouter::routes)
+}
+
+/// What Telegram sends when somebody presses a button.
+fn presses() -> OpenApiRouter<Ingress> {
+    OpenApiRouter::new().routes(routes!(telegram::take))
 }
 
 /// Health, metrics and the description itself.

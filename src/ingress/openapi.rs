@@ -71,6 +71,9 @@ pub fn description() -> Value {
     let ways = ["queue", "reason", "q", "older_than", "younger_than"].map(said);
     let ways: Vec<Value> = ways.into_iter().chain([all]).collect();
     document["components"]["schemas"]["Letters"]["anyOf"] = json!(ways);
+    // Either of the two.
+    let ways = ["for", "until"].map(said);
+    document["components"]["schemas"]["Mute"]["oneOf"] = json!(ways);
     in_order(&mut document);
     document
 }

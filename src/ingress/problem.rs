@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::deeds::Refused;
 use crate::queue::store::QueueError;
 use crate::store::error::{Cause, cause};
 use crate::trail;
@@ -115,6 +116,16 @@ impl From<sea_orm::DbErr> for Problem {
         }
         tracing::warn!("the store failed a request: {error}");
         Self::unavailable("the store cannot be reached or is busy; try again")
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::NoIncident | Refused::NoAnomaly => Self::not_found(refused.to_string()),
+            Refused::Senseless(why) => Self::bad_request(why),
+            Refused::Store(error) => error.into(),
+        }
     }
 }
 

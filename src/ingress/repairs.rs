@@ -12,11 +12,9 @@ use super::auth::Caller;
 use super::incidents::{parse, unknown};
 use super::words::{Words, whole};
 use super::{Ingress, Problem, body, once};
+use crate::deeds::repair;
 use crate::jobs::RecordRepair;
-use crate::queue::Push;
-use crate::store::audit::{self, Deed};
 use crate::store::incidents::find;
-use crate::trail;
 
 /// A repair as it is reported.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -79,20 +77,9 @@ pub(super) async fn record(
         duration_ms: report.duration_ms,
         at: context.clock.now(),
     };
-    // Before the push: what is done is known to whoever asks who did it, even if the process dies
-    // here. One that is not queued after all has no repair beside it, and the caller an error.
     actor.operator.clone_from(&repair.operator);
-    let target = id.to_string();
-    let deed = Deed {
-        action: "incident.repair",
-        target: &target,
-        detail: serde_json::json!({
-            "repair": job, "action": repair.action, "success": repair.success,
-        }),
-    };
-    audit::record(context.db.write(), &actor, deed, repair.at).await?;
-    let push = Push::new(&repair).id(job).trace(trail::trace());
-    context.queues.push_all([push]).await?;
+    repair::note(context.db.write(), job, &repair, &actor).await?;
+    repair::push(context, job, &repair).await?;
     Ok((StatusCode::ACCEPTED, Json(Queued { job })))
 }
 

@@ -16,6 +16,7 @@ mod incident;
 mod incidents;
 mod layout;
 mod live;
+mod mute;
 mod processes;
 mod queues;
 mod repairs;

@@ -144,7 +144,7 @@ async fn look(pages: &Pages, text: &Text) -> Found {
             },
         },
     ];
-    for channel in context.config.channels() {
+    for channel in context.config.all_channels() {
         parts.push(Part {
             name: text.channel,
             what: channel,
@@ -189,7 +189,7 @@ fn warnings(
     if let Some(value) = synchronous.filter(|value| matches!(*value, "off" | "fsync off")) {
         warnings.push(fill(text.warn_fsync, &[("value", value)]));
     }
-    if pages.context.config.channels() == ["log"] {
+    if pages.context.config.all_channels() == ["log"] {
         warnings.push(text.warn_log_only.to_owned());
     }
     if pages.gate.is_full() {
@@ -292,7 +292,7 @@ fn metrics(text: &Text, pages: &Pages) -> Markup {
         let n = m.store_errors.get_or_create(&ByQueue { queue }).get();
         rows.push((format!("store_errors_total {queue}"), n));
     }
-    for outcome in ["sent", "delayed", "failed", "given_up"] {
+    for outcome in ["sent", "delayed", "failed", "given_up", "muted"] {
         let n = m.messages.get_or_create(&ByMessage { outcome }).get();
         rows.push((format!("messages_total {outcome}"), n));
     }

@@ -57,6 +57,7 @@ pub async fn load(
             anomaly_key: row.anomaly_key,
             number: row.number,
             status: row.status,
+            stood: row.status,
             resolved_by: row.resolved_by,
             resolved_at: row.resolved_at.map(Timestamp),
             opened_at: Timestamp(row.opened_at),
@@ -207,37 +208,49 @@ pub async fn due(tx: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<(Uuid, S
     found.iter().map(entry).collect()
 }
 
-/// Writes what was found out, and that the incidents are not due for a tier any more.
+/// Writes what was found out, and that the incidents are not due for a tier any more. Returns those
+/// that look different now, if somebody wants to know.
 ///
 /// # Errors
 /// What the database says.
 pub async fn set_tiers(
     tx: &impl ConnectionTrait,
-    findings: Vec<(Uuid, Finding)>,
-) -> Result<(), DbErr> {
+    findings: &[(Uuid, Finding)],
+    compares: bool,
+) -> Result<Vec<Uuid>, DbErr> {
     let all = || findings.iter();
-    let rows = Rows::new()
-        .uuid("id", all().map(|(id, _)| *id))
-        .int(
-            "tier",
-            all().map(|(_, found)| i64::from(found.tier.number())),
-        )
-        .text("reason", all().map(|(_, found)| found.reason.clone()))
-        .text(
-            "frequency",
-            all().map(|(_, found)| serde_json::json!(found.frequency).to_string()),
-        )
-        .text(
-            "repairs",
-            all().map(|(_, found)| serde_json::json!(found.repairs).to_string()),
-        );
+    let rows = || {
+        Rows::new()
+            .uuid("id", all().map(|(id, _)| *id))
+            .int(
+                "tier",
+                all().map(|(_, found)| i64::from(found.tier.number())),
+            )
+            .text("reason", all().map(|(_, found)| found.reason.clone()))
+            .text(
+                "frequency",
+                all().map(|(_, found)| serde_json::json!(found.frequency).to_string()),
+            )
+            .text(
+                "repairs",
+                all().map(|(_, found)| serde_json::json!(found.repairs).to_string()),
+            )
+    };
+    let backend = tx.get_database_backend();
+    let sql = "SELECT i.id FROM {rows} JOIN incidents i ON i.id = r.id \
+               WHERE i.tier IS DISTINCT FROM r.tier OR i.tier_reason IS DISTINCT FROM r.reason \
+                   OR i.frequency_stats IS DISTINCT FROM r.frequency{json} \
+                   OR i.repair_stats IS DISTINCT FROM r.repairs{json}";
+    let changed = match compares {
+        true => tx.query_all_raw(rows().statement(backend, sql, [])).await?,
+        false => Vec::new(),
+    };
     let sql = "UPDATE incidents SET tier = r.tier, tier_reason = r.reason, \
                    frequency_stats = r.frequency{json}, repair_stats = r.repairs{json}, \
                    tier_due_since = NULL \
                FROM {rows} WHERE incidents.id = r.id";
-    tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
-        .await?;
-    Ok(())
+    tx.execute_raw(rows().statement(backend, sql, [])).await?;
+    changed.iter().map(|row| row.try_get("", "id")).collect()
 }
 
 /// Marks incidents as due for a tier; returns those that were not. One whose tier is being worked

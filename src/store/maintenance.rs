@@ -137,7 +137,7 @@ pub const REQUESTS: Prune = Prune {
 };
 
 /// What grows and nothing is counted by.
-pub const REST: [Prune; 4] = [
+pub const REST: [Prune; 5] = [
     Prune {
         what: "deeds in the audit",
         sql: "DELETE FROM audit WHERE id IN (SELECT id FROM audit \
@@ -146,12 +146,17 @@ pub const REST: [Prune; 4] = [
     Prune {
         what: "notifications",
         sql: "DELETE FROM notifications WHERE id IN (SELECT id FROM notifications \
-              WHERE owed_since < $1 AND state IN ('sent', 'given up') ORDER BY id LIMIT $2)",
+              WHERE owed_since < $1 AND state NOT IN ('owed', 'sending') ORDER BY id LIMIT $2)",
     },
     Prune {
         what: "repairs",
         sql: "DELETE FROM repairs WHERE id IN (SELECT id FROM repairs \
               WHERE repaired_at < $1 ORDER BY id LIMIT $2)",
+    },
+    Prune {
+        what: "presses",
+        sql: "DELETE FROM presses WHERE id IN (SELECT id FROM presses \
+              WHERE at < $1 ORDER BY at LIMIT $2)",
     },
     Prune {
         what: "losses",

@@ -8,8 +8,11 @@
 
 pub mod anomalies;
 pub mod audit;
+pub mod cards;
+pub mod channels;
 pub mod db;
 pub mod dead_letters;
+pub mod digests;
 pub mod error;
 pub mod history;
 pub mod hours;
@@ -19,9 +22,11 @@ pub mod listing;
 pub mod lists;
 pub mod losses;
 pub mod maintenance;
+pub mod mutes;
 pub mod notifications;
 pub mod occurrences;
 pub mod offenders;
+pub mod presses;
 pub mod repairs;
 pub mod requests;
 pub mod retention;

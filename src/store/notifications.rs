@@ -1,6 +1,6 @@
 //! Messages owed: written by whoever decides them, claimed by whoever sends them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use sea_orm::{
@@ -10,6 +10,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::rows::{Rows, statement};
+use crate::domain::routing::Facts;
 use crate::entity::notifications::{ActiveModel, Column, Entity, Kind, Model, State};
 use crate::jobs::new_id;
 use crate::time::Timestamp;
@@ -18,61 +19,153 @@ use crate::time::Timestamp;
 /// longer than it takes to notice that the claimer died.
 pub const CLAIM: Duration = Duration::from_secs(15);
 
-/// A message that is owed: about which incident, of which kind, with which sequence.
-pub type Owed = (Uuid, Kind, i64);
+/// The stretch of time in which it is counted how many messages are owed.
+const MINUTE: Duration = Duration::from_secs(60);
 
-/// Owes messages on every channel. Owing one again changes nothing.
+/// A message that is owed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// The incident it is about.
+    pub incident: Uuid,
+    /// What it tells.
+    pub kind: Kind,
+    /// What tells it from others of its kind.
+    pub sequence: i64,
+    /// Where it goes.
+    pub channels: Vec<String>,
+    /// Whether it is not told, because its anomaly is muted.
+    pub is_muted: bool,
+}
+
+/// What was written of messages that were decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Those that are owed, and were not before.
+    pub owed: Vec<Uuid>,
+    /// How many are not told, because their anomalies are muted, and were not there before.
+    pub muted: u64,
+}
+
+/// Owes messages. Of a muted anomaly they are written down as not told, so that none of them is ever
+/// owed. What is there already stays as it is.
 ///
 /// # Errors
 /// What the database says.
 pub async fn owe(
     tx: &impl ConnectionTrait,
     owed: &[Owed],
-    channels: &[String],
     now: Timestamp,
-) -> Result<(), DbErr> {
-    if owed.is_empty() {
-        return Ok(());
-    }
+) -> Result<Written, DbErr> {
     let each = || {
         owed.iter()
-            .flat_map(|owed| channels.iter().map(move |channel| (owed, channel)))
+            .flat_map(|owed| owed.channels.iter().map(move |channel| (owed, channel)))
+    };
+    if each().next().is_none() {
+        return Ok(Written::default());
+    }
+    let state = |is_muted| match is_muted {
+        true => State::Muted,
+        false => State::Owed,
     };
     let rows = Rows::new()
         .uuid("id", each().map(|_| new_id(now)))
-        .uuid("incident_id", each().map(|((incident, ..), _)| *incident))
-        .text("kind", each().map(|((_, kind, _), _)| kind.to_value()))
-        .int("sequence", each().map(|((.., sequence), _)| *sequence))
-        .text("channel", each().map(|(_, channel)| channel.clone()));
+        .uuid("incident_id", each().map(|(owed, _)| owed.incident))
+        .text("kind", each().map(|(owed, _)| owed.kind.to_value()))
+        .int("sequence", each().map(|(owed, _)| owed.sequence))
+        .text("channel", each().map(|(_, channel)| channel.clone()))
+        .text(
+            "state",
+            each().map(|(owed, _)| state(owed.is_muted).to_value()),
+        );
     let sql = "INSERT INTO notifications \
                    (id, incident_id, kind, sequence, channel, state, owed_since) \
-               SELECT r.id, r.incident_id, r.kind, r.sequence, r.channel, 'owed', $1 \
+               SELECT r.id, r.incident_id, r.kind, r.sequence, r.channel, r.state, $1 \
                FROM {rows} WHERE true \
-               ON CONFLICT (incident_id, kind, sequence, channel) DO NOTHING";
-    let now = [Value::from(now.0)];
-    tx.execute_raw(rows.statement(tx.get_database_backend(), sql, now))
-        .await?;
-    Ok(())
+               ON CONFLICT (incident_id, kind, sequence, channel) DO NOTHING \
+               RETURNING id, state";
+    let sql = rows.statement(tx.get_database_backend(), sql, [Value::from(now.0)]);
+    let mut written = Written::default();
+    for row in tx.query_all_raw(sql).await? {
+        match row.try_get("", "state")? {
+            State::Muted => written.muted += 1,
+            _ => written.owed.push(row.try_get("", "id")?),
+        }
+    }
+    Ok(written)
 }
 
-/// Which of these incidents people were told of, or are being told of, with nothing more to come:
-/// what rises now is not in any message. One that is still owed tells what holds when it is claimed.
+/// A message that there is of an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The incident.
+    pub incident: Uuid,
+    /// Where it goes.
+    pub channel: String,
+    /// What it tells.
+    pub kind: Kind,
+    /// Whether its text is still to be fixed, or that of the digest that tells it: it will say what
+    /// holds then.
+    pub is_pending: bool,
+}
+
+/// The messages that there are of these incidents. Whoever fixes a text locks the anomaly, so what is
+/// pending stays so for as long as it is locked.
 ///
 /// # Errors
 /// What the database says.
-pub async fn told(tx: &impl ConnectionTrait, incidents: &[Uuid]) -> Result<HashSet<Uuid>, DbErr> {
+pub async fn standing(
+    tx: &impl ConnectionTrait,
+    incidents: &[Uuid],
+) -> Result<Vec<Standing>, DbErr> {
     let rows = Rows::new().uuid("id", incidents.iter().copied());
-    let sql = "SELECT n.incident_id FROM {rows} JOIN notifications n \
-                   ON n.incident_id = r.id AND n.kind = 'opened' AND n.sequence = 0 \
-               WHERE n.state <> 'owed' AND NOT EXISTS (SELECT 1 FROM notifications e \
-                   WHERE e.incident_id = r.id AND e.kind = 'escalated' AND e.state = 'owed')";
+    let sql = "SELECT n.incident_id, n.channel, n.kind, n.state, d.state AS digest \
+               FROM {rows} JOIN notifications n ON n.incident_id = r.id \
+               LEFT JOIN notifications d ON d.id = n.digest_id";
     let found = tx
         .query_all_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;
-    found
-        .iter()
-        .map(|row| row.try_get("", "incident_id"))
-        .collect()
+    let standing = |row: &QueryResult| {
+        let state: State = row.try_get("", "state")?;
+        let digest: Option<State> = row.try_get("", "digest")?;
+        Ok(Standing {
+            incident: row.try_get("", "incident_id")?,
+            channel: row.try_get("", "channel")?,
+            kind: row.try_get("", "kind")?,
+            is_pending: state == State::Owed
+                || (state == State::Digested && digest == Some(State::Owed)),
+        })
+    };
+    found.iter().map(standing).collect()
+}
+
+/// What decides where messages about these incidents go, under their anomalies' locks.
+///
+/// # Errors
+/// What the database says.
+pub async fn facts(
+    tx: &impl ConnectionTrait,
+    incidents: &[Uuid],
+) -> Result<HashMap<Uuid, Facts>, DbErr> {
+    if incidents.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = Rows::new().uuid("id", incidents.iter().copied());
+    let sql = "SELECT i.id, i.severity, a.alert_name, a.service, a.namespace, a.level \
+               FROM {rows} JOIN incidents i ON i.id = r.id JOIN anomalies a ON a.key = i.anomaly_key";
+    let found = tx
+        .query_all_raw(rows.statement(tx.get_database_backend(), sql, []))
+        .await?;
+    let facts = |row: &QueryResult| {
+        let facts = Facts {
+            severity: row.try_get("", "severity")?,
+            alert_name: row.try_get("", "alert_name")?,
+            service: row.try_get("", "service")?,
+            namespace: row.try_get("", "namespace")?,
+            level: row.try_get("", "level")?,
+        };
+        Ok((row.try_get("", "id")?, facts))
+    };
+    found.iter().map(facts).collect()
 }
 
 /// The messages of these incidents that are still owed, each with its incident.
@@ -91,6 +184,46 @@ pub async fn owed(
         .await?;
     let pair = |row: &QueryResult| Ok((row.try_get("", "id")?, row.try_get("", "incident_id")?));
     found.iter().map(pair).collect()
+}
+
+/// What a message stands among.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ahead {
+    /// Messages that wait in its chat and were owed before it.
+    pub waiting: i64,
+    /// Messages that became owed in its channel within the last minute, itself included.
+    pub lately: i64,
+}
+
+/// What a message stands among in its chat, whose channels these are.
+///
+/// # Errors
+/// What the database says.
+pub async fn ahead(
+    tx: &impl ConnectionTrait,
+    channels: &[String],
+    row: &Model,
+    now: Timestamp,
+) -> Result<Ahead, DbErr> {
+    let rows = Rows::new().text("channel", channels.iter().cloned());
+    let sql = "SELECT (SELECT count(*) FROM notifications n JOIN {rows} ON n.channel = r.channel \
+                   WHERE n.state IN ('owed', 'sending') AND n.owed_since <= $1 AND n.id < $2) \
+                   AS waiting, \
+               (SELECT count(*) FROM notifications n WHERE n.channel = $3 AND n.owed_since > $4 \
+                   AND n.kind <> 'digest' AND n.state <> 'muted') AS lately";
+    let values = [
+        Value::from(now.0),
+        row.id.into(),
+        row.channel.clone().into(),
+        now.before(MINUTE).0.into(),
+    ];
+    let sql = rows.statement(tx.get_database_backend(), sql, values);
+    let row = tx.query_one_raw(sql).await?;
+    let row = row.ok_or_else(|| DbErr::RecordNotFound("a count".to_owned()))?;
+    Ok(Ahead {
+        waiting: row.try_get("", "waiting")?,
+        lately: row.try_get("", "lately")?,
+    })
 }
 
 /// Messages that have been owed since before `moment`, those that wait longest first.
@@ -203,4 +336,17 @@ pub async fn give_up(db: &impl ConnectionTrait, id: Uuid, error: &str) -> Result
         ..Default::default()
     };
     Entity::update(change).exec(db).await.map(drop)
+}
+
+/// Records that a locked row will not go out, because its anomaly is muted.
+///
+/// # Errors
+/// What the database says.
+pub async fn mute(tx: &impl ConnectionTrait, id: Uuid) -> Result<(), DbErr> {
+    let change = ActiveModel {
+        id: Set(id),
+        state: Set(State::Muted),
+        ..Default::default()
+    };
+    Entity::update(change).exec(tx).await.map(drop)
 }

@@ -216,10 +216,23 @@ texts! {
     kind_opened
     kind_escalated
     kind_reopened
+    kind_resolved
+    kind_repeated
+    kind_digest
+    digest_incidents
+    digest_lead
+    digest_worst
+    digest_times
+    digest_rest
+    digest_goes_on
+    digest_over
+    digest_none
+    digest_page
     state_owed
     state_sending
     state_sent
     state_given_up
+    state_digested
     offenders
     offenders_lead
     window
@@ -346,6 +359,7 @@ texts! {
     msg_opened
     msg_escalated
     msg_reopened
+    msg_repeated
     msg_and_state
     msg_pair
     msg_untitled
@@ -362,6 +376,39 @@ texts! {
     msg_repairs
     msg_runbook
     msg_open
+    mute
+    mute_for
+    mute_30m
+    mute_1h
+    mute_4h
+    mute_24h
+    mute_own
+    mute_why
+    mute_hint
+    unmute
+    muted
+    muted_until
+    done_mute
+    done_unmute
+    ev_muted
+    ev_unmuted
+    state_muted
+    btn_mute
+    btn_repaired
+    btn_helped
+    btn_helped_not
+    btn_back
+    pressed_acknowledged
+    pressed_resolved
+    pressed_already
+    pressed_too_late
+    pressed_muted
+    pressed_unmuted
+    pressed_helped
+    pressed_helped_not
+    pressed_stranger
+    pressed_unknown
+    pressed_gone
 }
 
 #[cfg(test)]

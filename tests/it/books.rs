@@ -13,6 +13,7 @@ use tocsin::domain::aggregation::{Policy, Status, Unit};
 use tocsin::domain::alert::{Alert, AlertStatus};
 use tocsin::domain::episode::Sighting;
 use tocsin::domain::frequency::Counted;
+use tocsin::domain::routing::Route;
 use tocsin::domain::signature::SignatureLabels;
 use tocsin::entity::{anomalies, incidents, occurrences};
 use tocsin::store::Db;
@@ -75,10 +76,15 @@ impl Books {
 
 /// One batch in the order of receipt, until the store has time for it.
 async fn commit_one(db: &Db, policy: &Policy, batch: &[Sighting]) -> Committed {
+    // A route that leads nowhere.
+    let nobody = tocsin::config::Config {
+        routes: vec![Route::default()],
+        ..tocsin::config::Config::default()
+    };
     let mut batch: Vec<&Sighting> = batch.iter().collect();
     batch.sort_by_key(|sighting| (sighting.received_at, sighting.job));
     for _ in 0..10 {
-        match commit(db, &Clock::default(), policy, &[], &batch).await {
+        match commit(db, &Clock::default(), policy, &nobody, &batch).await {
             Ok(committed) => return committed,
             Err(error) => assert_eq!(cause(&error), Cause::Store, "{error}"),
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait, Database, Statement};
 use serde_json::{Value, json};
-use tocsin::config::{Config, Secret};
+use tocsin::config::{Config, Secret, Span, TelegramSettings};
 use tocsin::context::Context;
 use tocsin::ingress::{Gate, Ingress, router, serve};
 use tocsin::jobs::QUEUES;
@@ -195,6 +195,7 @@ impl Harness {
             telegram_token: Some(Secret::from("1:token")),
             telegram_chat: Some("-100".to_owned()),
             telegram_api: telegram.url.clone(),
+            telegram: at_once(),
             ..scratch.config(12)
         };
         set(&mut config);
@@ -269,6 +270,8 @@ impl Harness {
         self.drain().await;
         let owed = "SELECT count(*) FROM notifications WHERE state IN ('owed', 'sending')";
         assert_eq!(self.sql(owed).await, 0, "messages are owed");
+        let edits = "SELECT count(*) FROM notifications WHERE edit_due_since IS NOT NULL";
+        assert_eq!(self.sql(edits).await, 0, "cards are due to be edited");
         let due = "SELECT count(*) FROM incidents WHERE tier_due_since IS NOT NULL";
         assert_eq!(self.sql(due).await, 0, "incidents are due for a tier");
         self.stop_working().await;
@@ -419,6 +422,19 @@ impl Harness {
     /// Now, by this instance's clock.
     pub fn now(&self) -> Timestamp {
         self.context.clock.now()
+    }
+}
+
+/// Telegram without limits: tests that are not about them are not to be paced, and their cards are
+/// edited at once.
+pub fn at_once() -> TelegramSettings {
+    TelegramSettings {
+        fold: Span(Duration::ZERO),
+        storm_above: 1_000_000,
+        chat_per_second: 1_000_000,
+        group_per_minute: 1_000_000,
+        bot_per_second: 1_000_000,
+        ..TelegramSettings::default()
     }
 }
 

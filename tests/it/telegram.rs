@@ -1,7 +1,11 @@
-//! A stand-in for Telegram: takes `sendMessage` as Telegram does, and remembers what it took.
+//! A stand-in for Telegram: takes `sendMessage` and `editMessageText` as Telegram does, remembers what
+//! it took, and can be as strict about how much a chat gets.
 
-use std::collections::VecDeque;
+pub mod presses;
+
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -14,12 +18,33 @@ use tokio::net::TcpListener;
 pub struct Telegram {
     state: Arc<Mutex<Seen>>,
     pub url: String,
+    pub presses: presses::Presses,
+}
+
+/// A message that was taken.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// As it was sent.
+    pub text: String,
+    /// As it reads now.
+    pub shown: String,
+    pub chat: String,
+    pub topic: Option<i64>,
+    pub reply_to: Option<i64>,
+    pub is_silent: bool,
+    pub markup: Value,
+    /// How often it was edited.
+    pub edits: usize,
 }
 
 #[derive(Default)]
 struct Seen {
-    taken: Vec<String>,
+    taken: Vec<Message>,
     answers: VecDeque<(StatusCode, String)>,
+    to_edits: VecDeque<(StatusCode, String)>,
+    limit: Option<(usize, Duration)>,
+    lately: HashMap<String, VecDeque<Instant>>,
+    refused: usize,
 }
 
 impl Telegram {
@@ -33,24 +58,48 @@ impl Telegram {
         };
         let app = Router::new()
             .route("/{bot}/sendMessage", post(send_message))
-            .with_state(telegram.clone());
+            .route("/{bot}/editMessageText", post(edit_message))
+            .with_state(telegram.clone())
+            .merge(presses::router(&telegram.presses));
         tokio::spawn(async move { axum::serve(listener, app).await });
         telegram
     }
 
-    /// The next requests are answered like this instead of being taken; a text is not even JSON.
+    /// The next messages are answered like this instead of being taken; a text is not even JSON.
     pub fn answer_next(&self, status: u16, body: Value) {
-        let status = StatusCode::from_u16(status).unwrap();
-        let body = match body {
-            Value::String(text) => text,
-            body => body.to_string(),
-        };
-        self.state.lock().unwrap().answers.push_back((status, body));
+        let answer = written(status, body);
+        self.state.lock().unwrap().answers.push_back(answer);
     }
 
-    /// The texts of the messages that were taken, in order.
+    /// The next edits are answered like this instead of being done.
+    pub fn answer_next_edit(&self, status: u16, body: Value) {
+        let answer = written(status, body);
+        self.state.lock().unwrap().to_edits.push_back(answer);
+    }
+
+    /// A chat that gets more in any stretch of time of this length is refused the rest.
+    pub fn limit(&self, most: usize, within: Duration) {
+        self.state.lock().unwrap().limit = Some((most, within));
+    }
+
+    /// How often a chat was refused for getting too much.
+    pub fn refused(&self) -> usize {
+        self.state.lock().unwrap().refused
+    }
+
+    /// The texts of the messages that were taken, in order, as they were sent.
     pub fn taken(&self) -> Vec<String> {
+        self.messages().into_iter().map(|m| m.text).collect()
+    }
+
+    /// The messages that were taken, in order.
+    pub fn messages(&self) -> Vec<Message> {
         self.state.lock().unwrap().taken.clone()
+    }
+
+    /// Somebody deletes a message.
+    pub fn delete(&self, at: usize) {
+        self.state.lock().unwrap().taken[at].chat.clear();
     }
 
     /// The first words of each message that was taken.
@@ -60,17 +109,96 @@ impl Telegram {
     }
 }
 
-async fn send_message(
-    State(telegram): State<Telegram>,
-    Json(body): Json<Value>,
-) -> (StatusCode, String) {
+type Answer = (StatusCode, String);
+
+fn written(status: u16, body: Value) -> Answer {
+    let body = match body {
+        Value::String(text) => text,
+        body => body.to_string(),
+    };
+    (StatusCode::from_u16(status).unwrap(), body)
+}
+
+fn taken(id: usize) -> Answer {
+    written(200, json!({"ok": true, "result": {"message_id": id}}))
+}
+
+fn refusal(description: &str) -> Answer {
+    written(
+        400,
+        json!({"ok": false, "error_code": 400, "description": description}),
+    )
+}
+
+impl Seen {
+    /// Counts what goes to a chat, or refuses it.
+    fn admit(&mut self, chat: &str) -> Result<(), Answer> {
+        let Some((most, within)) = self.limit else {
+            return Ok(());
+        };
+        let lately = self.lately.entry(chat.to_owned()).or_default();
+        lately.retain(|at| at.elapsed() < within);
+        if lately.len() >= most {
+            self.refused += 1;
+            let busy = json!({"ok": false, "error_code": 429, "parameters": {"retry_after": 1}});
+            return Err(written(429, busy));
+        }
+        lately.push_back(Instant::now());
+        Ok(())
+    }
+}
+
+async fn send_message(State(telegram): State<Telegram>, Json(body): Json<Value>) -> Answer {
     let mut seen = telegram.state.lock().unwrap();
-    if let Some((status, answer)) = seen.answers.pop_front() {
-        return (status, answer);
+    if let Some(answer) = seen.answers.pop_front() {
+        return answer;
+    }
+    let chat = body["chat_id"].as_str().unwrap().to_owned();
+    if let Err(answer) = seen.admit(&chat) {
+        return answer;
     }
     assert_eq!(body["parse_mode"], "HTML");
-    seen.taken.push(body["text"].as_str().unwrap().to_owned());
-    let id = seen.taken.len();
-    let taken = json!({"ok": true, "result": {"message_id": id}});
-    (StatusCode::OK, taken.to_string())
+    let text = body["text"].as_str().unwrap().to_owned();
+    let length = text.encode_utf16().count();
+    assert!(!text.trim().is_empty() && length < 10_000, "{length}");
+    seen.taken.push(Message {
+        shown: text.clone(),
+        text,
+        chat,
+        topic: body["message_thread_id"].as_i64(),
+        reply_to: body["reply_parameters"]["message_id"].as_i64(),
+        is_silent: body["disable_notification"] == true,
+        markup: body["reply_markup"].clone(),
+        edits: 0,
+    });
+    taken(seen.taken.len())
+}
+
+async fn edit_message(State(telegram): State<Telegram>, Json(body): Json<Value>) -> Answer {
+    let mut seen = telegram.state.lock().unwrap();
+    if let Some(answer) = seen.to_edits.pop_front() {
+        return answer;
+    }
+    let chat = body["chat_id"].as_str().unwrap().to_owned();
+    if let Err(answer) = seen.admit(&chat) {
+        return answer;
+    }
+    assert_eq!(body["parse_mode"], "HTML");
+    let (id, text) = (body["message_id"].as_u64().unwrap(), &body["text"]);
+    let at = usize::try_from(id).unwrap();
+    let Some(message) = seen
+        .taken
+        .get_mut(at.wrapping_sub(1))
+        .filter(|message| message.chat == chat)
+    else {
+        return refusal("Bad Request: message to edit not found");
+    };
+    let text = text.as_str().unwrap();
+    if message.shown == text && message.markup == body["reply_markup"] {
+        return refusal("Bad Request: message is not modified");
+    }
+    message.shown = text.to_owned();
+    message.markup = body["reply_markup"].clone();
+    message.edits += 1;
+    taken(at)
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use apalis::prelude::Data;
 use sea_orm::DbErr;
+use tocsin::cards;
 use tocsin::context::Context;
 use tocsin::domain::aggregation::{Entered, Policy};
 use tocsin::domain::alert::Alert;
@@ -24,7 +25,7 @@ use tocsin::trail;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::tier::SETTLE;
+use crate::tier::{SETTLE, push_owed};
 
 /// How long a commit may take before the store counts as gone.
 const COMMIT: Duration = Duration::from_secs(30);
@@ -85,7 +86,6 @@ impl Batchers {
             let batcher = Batcher {
                 context: context.clone(),
                 policy: config.aggregation_policy(),
-                channels: config.channels(),
             };
             tokio::spawn(Arc::new(batcher).run(waiting));
             queue
@@ -129,7 +129,6 @@ impl Batchers {
 struct Batcher {
     context: Context,
     policy: Policy,
-    channels: Vec<String>,
 }
 
 impl Batcher {
@@ -193,7 +192,7 @@ impl Batcher {
                 &context.db,
                 &context.clock,
                 &self.policy,
-                &self.channels,
+                &context.config,
                 &sightings,
             );
             let result = tokio::time::timeout(COMMIT, work)
@@ -225,7 +224,9 @@ impl Batcher {
     /// What must follow a commit: count, then push what is due. A push that fails is not lost: the
     /// mark stays, and recount pushes what is owed.
     async fn follow_up(&self, batch: &[Waiting], committed: Committed) -> Result<(), Failure> {
-        let mut due = committed.due;
+        let metrics = &self.context.metrics;
+        metrics.count_messages("muted", committed.told.muted);
+        let mut due = committed.due.clone();
         if !self.context.counter.counts_rows() {
             let counter = &self.context.counter;
             let added = patiently(|| counter.add(&committed.counted)).await;
@@ -234,6 +235,7 @@ impl Batcher {
         }
         self.push_tiers(due, &traces(batch, &committed.incidents))
             .await;
+        self.push_told(&committed).await;
         self.observe(batch, &committed.entered);
         Ok(())
     }
@@ -263,6 +265,22 @@ impl Batcher {
                 incidents = jobs.len(),
                 "tiers stay marked, recount will push them: {error}"
             );
+        }
+    }
+
+    /// Has cards edited, and messages sent, of incidents that turned.
+    async fn push_told(&self, committed: &Committed) {
+        let (cards, messages) = (&committed.told.cards, &committed.told.messages);
+        if cards.is_empty() && messages.is_empty() {
+            return;
+        }
+        let context = &self.context;
+        let pushed = patiently(|| async {
+            push_owed(context, messages.iter().map(|id| (*id, None))).await?;
+            Ok::<(), JobError>(cards::push_edits(context, cards).await?)
+        });
+        if let Err(error) = pushed.await {
+            tracing::warn!("what is due stays due, recount will push it: {error}");
         }
     }
 

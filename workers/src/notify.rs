@@ -1,186 +1,96 @@
-//! Notify: sends messages that are owed, each once.
+//! Notify: sends messages that are owed, each once, and edits cards that do not show what holds.
+
+mod claim;
+mod desk;
+mod digest;
+mod edit;
+mod silence;
+mod turn;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use apalis::prelude::Data;
-use sea_orm::DbErr;
-use tocsin::context::Context;
-use tocsin::entity::notifications::{Model, State};
+use tocsin::entity::notifications::{Kind, Model};
 use tocsin::jobs::{JobError, Notify};
-use tocsin::metrics::ByMessage;
 use tocsin::queue::consumer::Held;
 use tocsin::spans::SpanKind;
-use tocsin::store::{anomalies, incidents, maintenance, notifications};
+use tocsin::store::{channels, digests, maintenance, notifications};
 use tocsin::trail;
 use uuid::Uuid;
 
-use crate::notifiers::{self, Card, Message, Notifier, SendError, Sent};
+use self::claim::{Attempt, Ours, claim};
+pub use self::desk::Desk;
+use crate::notifiers::{SendError, Sent};
 
 /// How often, and how long apart, it is tried to remember that a message was sent: as long as it is
 /// not remembered, it would be sent again.
 const REMEMBER: (u32, Duration) = (60, Duration::from_millis(500));
 
-/// Where messages are sent from.
-#[derive(Clone)]
-pub struct Desk {
-    context: Context,
-    notifiers: Arc<[Box<dyn Notifier>]>,
-}
-
-impl Desk {
-    /// With the notifiers that the settings call for.
-    #[must_use]
-    pub fn new(context: &Context) -> Self {
-        Self {
-            context: context.clone(),
-            notifiers: notifiers::configured(&context.config).into(),
-        }
-    }
-
-    /// How often a message is tried.
-    fn attempts(&self) -> usize {
-        self.context.config.policy::<Notify>().attempts as usize
-    }
-
-    fn count(&self, outcome: &'static str) {
-        self.context
-            .metrics
-            .messages
-            .get_or_create(&ByMessage { outcome })
-            .inc();
-    }
-}
-
-/// One message.
+/// One message, or one edit of it.
 ///
 /// # Errors
 /// It cannot go out now, or never.
 pub async fn handle(job: Notify, held: Data<Arc<Held>>, desk: Data<Desk>) -> Result<(), JobError> {
-    let (db, token) = (&desk.context.db, Uuid::now_v7());
-    let Some((row, notifier, body)) = claim(&desk, job.notification, &held, token).await? else {
-        return Ok(());
-    };
-    match send(&desk, notifier, row.id, &body).await {
-        Ok(sent) => remember(&desk, &row, sent).await,
+    let token = Uuid::now_v7();
+    if job.edit {
+        return edit::handle(&desk, job.notification, &held, token).await;
+    }
+    let attempt = Attempt { held: &held, token };
+    match claim(&desk, job.notification, attempt).await? {
+        Some(ours) => deliver(&desk, ours, &held, token).await,
+        None => Ok(()),
+    }
+}
+
+async fn deliver(desk: &Desk, ours: Ours<'_>, held: &Held, token: Uuid) -> Result<(), JobError> {
+    let (db, id) = (&desk.context.db, ours.row.id);
+    match send(desk, &ours).await {
+        Ok(sent) => remember(desk, &ours.row, sent).await,
         Err(SendError::Wait { after, why }) => {
             desk.count("delayed");
-            notifications::release(db.write(), row.id, token).await?;
+            if ours.notifier.budget().is_some() {
+                pause(desk, &ours.row.channel, after).await?;
+            }
+            notifications::release(db.write(), id, token).await?;
             Err(JobError::RetryAfter { after, why })
         }
         Err(SendError::Retry(why)) if held.failed.len() + 1 < desk.attempts() => {
             desk.count("failed");
-            notifications::release(db.write(), row.id, token).await?;
+            notifications::release(db.write(), id, token).await?;
             Err(JobError::Retry(why))
         }
         Err(SendError::GiveUp(why) | SendError::Retry(why)) => {
             desk.count("given_up");
-            notifications::give_up(db.write(), row.id, &why).await?;
+            match ours.row.kind {
+                Kind::Digest => digests::give_up(db.write(), id, &why).await?,
+                _ => notifications::give_up(db.write(), id, &why).await?,
+            }
             Err(JobError::GiveUp(why))
         }
     }
 }
 
 /// Sends it, and says so in the trace.
-async fn send(
-    desk: &Desk,
-    notifier: &dyn Notifier,
-    id: Uuid,
-    body: &str,
-) -> Result<Sent, SendError> {
-    let at = desk.context.clock.now();
+async fn send(desk: &Desk, ours: &Ours<'_>) -> Result<Sent, SendError> {
+    let message = ours.post.message(ours.row.id, desk.context.clock.now());
     let tracer = &desk.context.tracer;
     let mut span = tracer.start(SpanKind::Client, || "send".into(), trail::trace());
-    span.note("channel", || notifier.channel().to_owned());
-    let result = notifier.send(Message { id, at, body }).await;
+    span.note("channel", || ours.row.channel.clone());
+    let result = ours.notifier.send(message).await;
     if let Err(error) = &result {
         span.fail(|| error.to_string());
     }
     result
 }
 
-/// Makes the message ours to send, in one transaction: its text is fixed at the first claim, from
-/// what holds at that moment; the anomaly's lock decides whether a rise is in it or has a message
-/// of its own. `None` if there is nothing to send.
-async fn claim<'a>(
-    desk: &'a Desk,
-    id: Uuid,
-    held: &Held,
-    token: Uuid,
-) -> Result<Option<(Model, &'a dyn Notifier, String)>, JobError> {
+/// Has everybody who writes to the chat wait, whichever process it is in.
+async fn pause(desk: &Desk, channel: &str, after: Duration) -> Result<(), JobError> {
     let context = &desk.context;
-    let tx = context.db.begin().await?;
-    let Some(row) = notifications::lock(&tx, id).await? else {
-        return Ok(None);
-    };
-    // Somebody wants what was given up to be sent after all if the job was replayed.
-    let is_wanted = match row.state {
-        State::Owed | State::Sending => true,
-        State::GivenUp => held.lease.replay > 0,
-        State::Sent => false,
-    };
-    if !is_wanted {
-        return Ok(None);
-    }
-    let now = context.clock.of_store(maintenance::now(&tx).await?);
-    if let Some(until) = row.claimed_until.filter(|until| *until > now) {
-        let after = until.since(now);
-        let why = "another sends it, or died doing so".to_owned();
-        return Err(JobError::RetryAfter { after, why });
-    }
-    let prepared = match desk.notifiers.iter().find(|n| n.channel() == row.channel) {
-        Some(notifier) => match body(&tx, &row, notifier.as_ref()).await? {
-            Some(body) => Ok((notifier, body)),
-            None => Err("its incident does not exist any more".to_owned()),
-        },
-        None => Err(format!(
-            "the channel {} is not configured any more",
-            row.channel
-        )),
-    };
-    let (notifier, body) = match prepared {
-        Ok(prepared) => prepared,
-        Err(why) => {
-            notifications::give_up(&tx, id, &why).await?;
-            tx.commit().await?;
-            return Err(JobError::GiveUp(why));
-        }
-    };
-    notifications::claim(&tx, &row, token, body.clone(), now).await?;
-    tx.commit().await?;
-    Ok(Some((row, notifier.as_ref(), body)))
-}
-
-/// The text that was fixed before, or one for what holds now.
-async fn body(
-    tx: &sea_orm::DatabaseTransaction,
-    row: &Model,
-    notifier: &dyn Notifier,
-) -> Result<Option<String>, DbErr> {
-    if row.body.is_some() {
-        return Ok(row.body.clone());
-    }
-    let card = card(tx, row).await?;
-    Ok(card.map(|card| notifier.render(&card)))
-}
-
-async fn card(tx: &sea_orm::DatabaseTransaction, row: &Model) -> Result<Option<Card>, DbErr> {
-    let Some(incident) = incidents::find(tx, row.incident_id).await? else {
-        return Ok(None);
-    };
-    let Some((anomaly, _)) = anomalies::lock_shared(tx, &incident.anomaly_key).await? else {
-        return Ok(None);
-    };
-    // Read again: the anomaly is ours now, and with it the incident.
-    let incident = incidents::find(tx, row.incident_id).await?;
-    Ok(incident.map(|incident| Card {
-        kind: row.kind,
-        incident,
-        anomaly,
-        at: row.owed_since,
-        muted: None,
-        page: None,
-    }))
+    let db = context.db.write();
+    let now = context.clock.of_store(maintenance::now(db).await?);
+    let chat = channels::chat_of(channel);
+    Ok(channels::pause(db, chat, now.after(after)).await?)
 }
 
 async fn remember(desk: &Desk, row: &Model, sent: Sent) -> Result<(), JobError> {
@@ -188,7 +98,13 @@ async fn remember(desk: &Desk, row: &Model, sent: Sent) -> Result<(), JobError> 
     let (db, now) = (desk.context.db.write(), desk.context.clock.now());
     let mut tries = 1;
     loop {
-        match notifications::sent(db, row.id, sent.message_id.clone(), now).await {
+        let written = async {
+            if row.kind == Kind::Digest {
+                digests::tells(db, row.id).await?;
+            }
+            notifications::sent(db, row.id, sent.message_id.clone(), now).await
+        };
+        match written.await {
             Ok(()) => return Ok(()),
             Err(error) if tries >= REMEMBER.0 => return Err(error.into()),
             Err(error) => {

@@ -18,7 +18,7 @@ use tocsin::queue::replay::{self, Unpushed};
 use tocsin::store::audit::Actor;
 use tocsin::store::maintenance::{self, DEAD_LETTERS, REQUESTS, REST};
 use tocsin::store::requests::REMEMBERED;
-use tocsin::store::{anomalies, dead_letters, incidents, notifications, retention};
+use tocsin::store::{anomalies, cards, dead_letters, incidents, notifications, retention};
 use tocsin::time::Timestamp;
 use tocsin::verify;
 use tocsin::verify::drift::What;
@@ -115,9 +115,15 @@ async fn decay_some(context: &Context, key: &str) -> Result<Option<String>, JobE
     let changed: Vec<_> = locked.iter().filter(|a| fallen.contains(&a.key)).collect();
     anomalies::set_levels(&tx, &changed).await?;
     maintenance::refresh_stats(&tx, &stats).await?;
+    let edited = if context.config.edits() {
+        cards::mark_edits(&tx, &due, now).await?
+    } else {
+        Vec::new()
+    };
     let due = incidents::mark_due(&tx, &due, now).await?;
     tx.commit().await?;
     push_tiers(context, due).await?;
+    tocsin::cards::push_edits(context, &edited).await?;
     let more = locked.len() as i64 == TOGETHER;
     Ok(more.then_some(last))
 }
@@ -151,6 +157,8 @@ pub async fn push_overdue(context: &Context) -> Result<(), JobError> {
     let pushes = jobs.iter().map(|job| Push::new(job).id(job.incident));
     context.queues.push_all(pushes).await?;
     push_owed(context, messages.into_iter().map(|message| (message, None))).await?;
+    let edited = cards::overdue(db, since, PUSH_AT_MOST).await?;
+    tocsin::cards::push_edits_after(context, &edited, Duration::ZERO).await?;
     push_replays(context, since).await
 }
 

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use apalis::prelude::Data;
 use sea_orm::{DatabaseTransaction, DbErr};
+use tocsin::cards as push;
 use tocsin::context::Context;
+use tocsin::domain::aggregation::Unit;
 use tocsin::domain::effectiveness::RepairStats;
 use tocsin::domain::escalation::{Level, assess};
 use tocsin::domain::frequency::{Counts, FrequencyStats};
-use tocsin::domain::tier;
+use tocsin::domain::{mute, tier};
 use tocsin::entity::anomalies::Model as Anomaly;
 use tocsin::entity::notifications::Kind;
 use tocsin::jobs::{CalculateTier, JobError, Notify};
@@ -21,7 +23,7 @@ use tocsin::store::error::{Cause, STORE_DELAY, cause};
 use tocsin::store::incidents::Finding;
 use tocsin::store::notifications::Owed;
 use tocsin::store::repairs::History;
-use tocsin::store::{anomalies, incidents, notifications, occurrences, repairs};
+use tocsin::store::{anomalies, cards, incidents, notifications, occurrences, repairs};
 use tocsin::time::Timestamp;
 use tocsin::trace::Trace;
 use tocsin::trail;
@@ -65,7 +67,7 @@ pub async fn push_owed(
     context: &Context,
     owed: impl IntoIterator<Item = (Uuid, Option<Trace>)>,
 ) -> Result<(), JobError> {
-    let job = |(notification, trace)| (Notify { notification }, trace);
+    let job = |(notification, trace)| (Notify::message(notification), trace);
     let jobs: Vec<_> = owed.into_iter().map(job).collect();
     let pushes = jobs
         .iter()
@@ -168,12 +170,16 @@ async fn pass(
     traces: &HashMap<Uuid, Trace>,
 ) -> Result<(), Trouble> {
     warm(context, ids).await?;
-    calculate(context, ids).await?;
+    let cards = calculate(context, ids).await?;
     let owed = notifications::owed(context.db.read(), ids).await?;
     let owed = owed
         .into_iter()
         .map(|(message, incident)| (message, traces.get(&incident).copied()));
-    push_owed(context, owed)
+    let pushed = async {
+        push_owed(context, owed).await?;
+        Ok::<(), JobError>(push::push_edits(context, &cards).await?)
+    };
+    pushed
         .await
         .map_err(|error| Trouble::Store(error.to_string()))
 }
@@ -199,14 +205,14 @@ struct Known {
 }
 
 /// Reads counts and history, and writes levels, tiers and the messages owed, in one transaction
-/// under the anomalies' locks.
-async fn calculate(context: &Context, ids: &[Uuid]) -> Result<(), Trouble> {
+/// under the anomalies' locks. Returns the cards that do not show what holds now.
+async fn calculate(context: &Context, ids: &[Uuid]) -> Result<Vec<Uuid>, Trouble> {
     let tx = context.db.begin().await?;
     let Some(mut known) = look(context, &tx, ids).await? else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let risen = raise(context, &tx, &mut known).await?;
-    tell(context, &tx, &known, &risen).await?;
+    let muted = tell(context, &tx, &known, &risen).await?;
 
     let keys: Vec<String> = known.counts.keys().cloned().collect();
     let histories = repairs::history(&tx, &keys).await?;
@@ -218,9 +224,16 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<(), Trouble> {
             findings.push((*id, find(&tx, anomaly, &counts, history).await?));
         }
     }
-    incidents::set_tiers(&tx, findings).await?;
+    let edits = context.config.edits();
+    let mut changed = incidents::set_tiers(&tx, &findings, edits).await?;
+    if edits && context.config.counting.unit == Unit::Incident {
+        // What joins is shown by the card and counted by nothing that was compared.
+        changed = known.due.iter().map(|(id, _)| *id).collect();
+    }
+    let cards = cards::mark_edits(&tx, &changed, known.now).await?;
     tx.commit().await?;
-    Ok(())
+    context.metrics.count_messages("muted", muted);
+    Ok(cards)
 }
 
 /// Locks the anomalies and reads which incidents are due; `None` if none is.
@@ -272,6 +285,7 @@ async fn raise(
         tracing::info!(anomaly.key, from = %anomaly.level, to = %found.level, "an anomaly's level rose");
         anomaly.level = found.level;
         anomaly.level_seq += 1;
+        anomaly.risen_at = Some(known.now);
         anomaly.reason = found.reason;
         risen.insert(key.clone());
     }
@@ -285,33 +299,77 @@ async fn raise(
 }
 
 /// Owes the message that an incident opened, once. A rise is told by that message, or by that of an
-/// earlier rise, if it is still owed, and by one of its own if it was told already.
+/// earlier rise, in every channel where it is still owed, and by one of its own where it was told
+/// already, or where nothing was. Of a muted anomaly only a rise to `PERMANENT_FIX` is told; returns
+/// how many messages are not.
 async fn tell(
     context: &Context,
     tx: &DatabaseTransaction,
     known: &Known,
     risen: &HashSet<String>,
-) -> Result<(), Trouble> {
+) -> Result<u64, Trouble> {
     let ids: Vec<Uuid> = known.due.iter().map(|(id, _)| *id).collect();
-    let told = notifications::told(tx, &ids).await?;
-    let mut owed: Vec<Owed> = ids.iter().map(|id| (*id, Kind::Opened, 0)).collect();
-    for key in risen {
-        let newest = known
-            .due
-            .iter()
-            .filter(|(_, k)| k == key)
-            .map(|(id, _)| *id)
-            .max();
-        let anomaly = known
-            .anomalies
-            .get(key)
-            .filter(|a| a.level >= Level::Escalate);
-        if let (Some(id), Some(anomaly)) = (newest.filter(|id| told.contains(id)), anomaly) {
-            owed.push((id, Kind::Escalated, anomaly.level_seq));
-        }
+    let standing = notifications::standing(tx, &ids).await?;
+    let opened: HashSet<Uuid> = standing
+        .iter()
+        .filter(|message| message.kind == Kind::Opened)
+        .map(|message| message.incident)
+        .collect();
+    let new = ids.iter().filter(|id| !opened.contains(id));
+    let mut told: Vec<(Uuid, Kind, i64)> = new.map(|id| (*id, Kind::Opened, 0)).collect();
+    told.extend(risen.iter().filter_map(|key| rise(known, key)));
+    let about: Vec<Uuid> = told.iter().map(|(id, ..)| *id).collect();
+    let facts = notifications::facts(tx, &about).await?;
+
+    let mut pending: HashSet<(Uuid, String)> = standing
+        .into_iter()
+        .filter(|m| m.is_pending && matches!(m.kind, Kind::Opened | Kind::Escalated))
+        .map(|message| (message.incident, message.channel))
+        .collect();
+    let mut owed = Vec::with_capacity(told.len());
+    for (incident, kind, sequence) in told {
+        let Some(facts) = facts.get(&incident) else {
+            continue;
+        };
+        let is_muted = known.is_muted(incident)
+            && !(kind == Kind::Escalated && facts.level == Level::PermanentFix);
+        let mut channels = context.config.channels_for(facts, kind);
+        // What is not told tells no rise either.
+        channels.retain(|channel| match is_muted {
+            true => !pending.contains(&(incident, channel.clone())),
+            false => pending.insert((incident, channel.clone())),
+        });
+        owed.push(Owed {
+            incident,
+            kind,
+            sequence,
+            channels,
+            is_muted,
+        });
     }
-    let channels = context.config.channels();
-    Ok(notifications::owe(tx, &owed, &channels, known.now).await?)
+    Ok(notifications::owe(tx, &owed, known.now).await?.muted)
+}
+
+impl Known {
+    /// Whether nothing is told of the incident's anomaly.
+    fn is_muted(&self, incident: Uuid) -> bool {
+        let due = self.due.iter().find(|(id, _)| *id == incident);
+        let anomaly = due.and_then(|(_, key)| self.anomalies.get(key));
+        anomaly.is_some_and(|anomaly| mute::is_muted(anomaly, self.now))
+    }
+}
+
+/// How the rise of an anomaly is told: about its newest incident that is due.
+fn rise(known: &Known, key: &String) -> Option<(Uuid, Kind, i64)> {
+    let of_key = known.due.iter().filter(|(_, k)| k == key);
+    let newest = of_key.map(|(id, _)| *id).max()?;
+    let anomaly = known.anomalies.get(key)?;
+    let kind = match anomaly.level {
+        Level::None => return None,
+        Level::Repeat => Kind::Repeated,
+        Level::Escalate | Level::PermanentFix => Kind::Escalated,
+    };
+    Some((newest, kind, anomaly.level_seq))
 }
 
 async fn find(

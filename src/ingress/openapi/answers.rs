@@ -126,6 +126,12 @@ pub(super) fn add_shared(document: &mut Value) {
         "operate": bearer("One of `api_token`: may do everything but send webhooks"),
         "read": bearer("One of `read_token`: may read"),
         "webhook": bearer("One of `webhook_token`: may send webhooks"),
+        "telegram": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-Telegram-Bot-Api-Secret-Token",
+            "description": "The secret that Telegram was given with the webhook's address",
+        },
         "webhook_basic": {
             "type": "http",
             "scheme": "basic",
@@ -141,7 +147,9 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
     let takes_body = operation.get("requestBody").is_some();
     let reads_only = method == "get";
     let does = is_api && !reads_only;
-    if is_webhook {
+    if path.ends_with("/telegram") {
+        operation["security"] = json!([{"telegram": []}]);
+    } else if is_webhook {
         operation["security"] = json!([{"webhook": []}, {"webhook_basic": []}]);
     } else if is_api && reads_only {
         operation["security"] = json!([{"read": []}, {"operate": []}]);

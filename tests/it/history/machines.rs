@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use super::oracle::Told;
-use crate::harness::{On, Scratch};
+use crate::harness::{On, Scratch, at_once};
 use crate::process::PATIENCE;
 use crate::telegram::Telegram;
 
@@ -130,6 +130,7 @@ impl Machines {
             telegram_token: Some(Secret::from("1:token")),
             telegram_chat: Some("-100".to_owned()),
             telegram_api: telegram.url.clone(),
+            telegram: at_once(),
             ..scratch.config(6)
         };
         set(&mut config);

@@ -54,10 +54,15 @@ fn headline(card: &Card, text: &Text) -> Line {
         Kind::Opened => ("🚨", text.msg_opened),
         Kind::Escalated => ("🔺", text.msg_escalated),
         Kind::Reopened => ("🔁", text.msg_reopened),
+        Kind::Resolved => ("✅", text.ev_resolved),
+        Kind::Repeated => ("🔂", text.msg_repeated),
+        // A digest is about no single incident, and has lines of its own.
+        Kind::Digest => ("🌩", text.incidents),
     };
     let status = card.incident.status;
     let (symbol, mut what) = match status {
         Status::Open | Status::Analyzing => (symbol, happened.to_owned()),
+        Status::Resolved if card.kind == Kind::Resolved => (symbol, happened.to_owned()),
         Status::Acknowledged | Status::Resolved => {
             let is_over = status == Status::Resolved;
             let state = words::status_word(text, status);

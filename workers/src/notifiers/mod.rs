@@ -2,6 +2,7 @@
 //! [`configured`], and the setting that chooses it.
 
 mod address;
+mod digest;
 mod http;
 pub mod log;
 mod markup;
@@ -15,12 +16,15 @@ pub mod webhook;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tocsin::config::Config;
+use tocsin::domain::budget::Budget;
 use tocsin::entity::notifications::Kind;
 use tocsin::entity::{anomalies, incidents};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
+pub use digest::Digest;
 use log::Log;
 use telegram::Telegram;
 use webhook::Webhook;
@@ -31,9 +35,16 @@ use webhook::Webhook;
 pub fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
     let lang = config.language;
     let mut notifiers: Vec<Box<dyn Notifier>> = vec![Box::new(Log(lang))];
-    if let (Some(token), Some(chat)) = (&config.telegram_token, &config.telegram_chat) {
-        match Telegram::new(&config.telegram_api, token.expose(), chat) {
-            Ok(telegram) => notifiers.push(Box::new(telegram.in_language(lang))),
+    if let Some(token) = &config.telegram_token {
+        match telegram::Api::new(&config.telegram_api, token.expose()) {
+            Ok(api) => {
+                let channels = config.all_channels();
+                let chats = channels.iter().filter_map(|c| c.strip_prefix("telegram:"));
+                for chat in chats {
+                    let telegram = Telegram::new(&api, chat, config.budget(chat));
+                    notifiers.push(Box::new(telegram.in_language(lang)));
+                }
+            }
             Err(error) => tracing::error!("Telegram cannot be used: {error}"),
         }
     }
@@ -72,7 +83,7 @@ pub struct Muted {
     pub by: Option<String>,
 }
 
-/// One try to send a message.
+/// One try to send a message, or to edit it.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
     /// The message's own id, the same for every try.
@@ -81,6 +92,12 @@ pub struct Message<'a> {
     pub at: Timestamp,
     /// What [`render`](Notifier::render) wrote.
     pub body: &'a str,
+    /// The message that it answers, by the provider's id.
+    pub reply_to: Option<&'a str>,
+    /// Whether it makes no sound.
+    pub is_silent: bool,
+    /// Buttons beneath it, as Telegram writes them.
+    pub reply_markup: Option<&'a Value>,
 }
 
 #[cfg(test)]
@@ -90,8 +107,20 @@ impl<'a> Message<'a> {
             id: Uuid::from_u128(0x019a_ad6b_8bae_7c31_9d0e_52a1_7fb3_09c4),
             at: Timestamp(1_649_367_553_000),
             body,
+            reply_to: None,
+            is_silent: false,
+            reply_markup: None,
         }
     }
+}
+
+/// What became of an edit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edited {
+    /// The message shows it.
+    Done,
+    /// The message cannot be edited any more, and why.
+    Never(String),
 }
 
 /// A message that the provider took.
@@ -131,4 +160,19 @@ pub trait Notifier: Send + Sync {
 
     /// Sends what was rendered before, once. Repeating is the caller's.
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError>;
+
+    /// The text of a digest, where the channel may have storms.
+    fn render_digest(&self, _digest: &Digest) -> Option<String> {
+        None
+    }
+
+    /// How much the provider takes; none if that is not known.
+    fn budget(&self) -> Option<Budget> {
+        None
+    }
+
+    /// Has a message that was sent, by the provider's id for it, show another text, once.
+    async fn edit(&self, _message_id: &str, _message: Message<'_>) -> Result<Edited, SendError> {
+        Ok(Edited::Never("such messages are not edited".to_owned()))
+    }
 }

@@ -1,7 +1,6 @@
 //! Telegram, by its Bot API: <https://core.telegram.org/bots/api#sendmessage>.
 
 mod answer;
-mod pause;
 #[cfg(test)]
 mod tests;
 
@@ -10,14 +9,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::{Client, StatusCode, Url};
-use serde_json::json;
+use serde_json::{Value, json};
+use tocsin::domain::budget::Budget;
 use tocsin::text::Lang;
-use tokio::time::Instant;
 
-use self::pause::Pause;
 use super::http::{self, causes};
 use super::text::tidy;
-use super::{Card, Message, Notifier, SendError, Sent, markup, message};
+use super::{Card, Digest, Edited, Message, Notifier, SendError, Sent, digest, markup, message};
 
 /// The longest message, in UTF-16 code units after entity parsing.
 const MESSAGE_MAX: usize = 4_096;
@@ -26,41 +24,27 @@ const ANSWER_MAX: usize = 256 * 1024;
 /// The longest reason that is reported, in UTF-16 code units.
 const REASON_MAX: usize = 500;
 
-/// Sends to one chat. The bot's token is part of the address that it calls, and is kept out of
+/// The Bot API, for one bot. Its token is part of the address that is called, and is kept out of
 /// every error and every log.
-pub struct Telegram {
+#[derive(Clone)]
+pub struct Api {
     client: Client,
     url: Url,
     secret: String,
-    channel: String,
-    chat: String,
-    lang: Lang,
-    pause: Pause,
 }
 
-impl Telegram {
-    /// The bot that `token` belongs to, in `chat` (an id or `@name`), by the API at `api_base`.
+impl Api {
+    /// The bot that `token` belongs to, by the API at `base`.
     ///
     /// # Errors
-    /// If `api_base` is no address, or the HTTP client cannot be set up.
-    pub fn new(api_base: &str, token: &str, chat: &str) -> Result<Self, reqwest::Error> {
-        Self::with_timeout(api_base, token, chat, http::TOTAL_TIMEOUT)
+    /// If `base` is no address, or the HTTP client cannot be set up.
+    pub fn new(base: &str, token: &str) -> Result<Self, reqwest::Error> {
+        Self::with_timeout(base, token, http::TOTAL_TIMEOUT)
     }
 
-    /// The same, writing in this language.
-    #[must_use]
-    pub fn in_language(self, lang: Lang) -> Self {
-        Self { lang, ..self }
-    }
-
-    fn with_timeout(
-        api_base: &str,
-        token: &str,
-        chat: &str,
-        total: Duration,
-    ) -> Result<Self, reqwest::Error> {
+    fn with_timeout(base: &str, token: &str, total: Duration) -> Result<Self, reqwest::Error> {
         let client = http::client(total)?;
-        let url = format!("{}/bot{token}/sendMessage", api_base.trim_end_matches('/'));
+        let url = format!("{}/bot{token}/", base.trim_end_matches('/'));
         let request = client
             .post(url)
             .build()
@@ -69,44 +53,29 @@ impl Telegram {
             url: request.url().clone(),
             client,
             secret: secret_of(token).to_owned(),
-            channel: format!("telegram:{chat}"),
-            chat: chat.to_owned(),
-            lang: Lang::default(),
-            pause: Pause::default(),
         })
     }
 
-    /// Sends, unless the chat is paused by `clock`.
-    async fn send_by(
+    /// Calls a method, once; what came of it is read by `outcome`.
+    async fn call<T>(
         &self,
-        clock: impl Fn() -> Instant + Send + Sync,
-        body: &str,
-    ) -> Result<Sent, SendError> {
-        if let Some(after) = self.pause.remaining(clock()) {
-            let why = "Telegram wants a pause in this chat".to_owned();
-            return Err(SendError::Wait { after, why });
-        }
-        let outcome = match self.post(body).await {
-            Ok((status, answer)) => answer::outcome(status, &answer),
+        method: &str,
+        body: &Value,
+        outcome: impl FnOnce(StatusCode, &[u8]) -> Result<T, SendError>,
+    ) -> Result<T, SendError> {
+        let answered = async {
+            let mut url = self.url.clone();
+            url.set_path(&format!("{}{method}", self.url.path()));
+            let request = self.client.post(url).json(body);
+            let response = request.send().await.map_err(reqwest::Error::without_url)?;
+            Ok::<_, reqwest::Error>((response.status(), http::read(response, ANSWER_MAX).await))
+        };
+        let outcome = match answered.await {
+            Ok((status, answer)) => outcome(status, &answer),
             Err(error) if error.is_builder() => Err(SendError::GiveUp(causes(&error))),
             Err(error) => Err(SendError::Retry(causes(&error))),
         };
-        if let Err(SendError::Wait { after, .. }) = &outcome {
-            self.pause.extend(clock(), *after);
-        }
         outcome.map_err(|error| self.presentable(error))
-    }
-
-    async fn post(&self, body: &str) -> Result<(StatusCode, Vec<u8>), reqwest::Error> {
-        let message = json!({
-            "chat_id": self.chat,
-            "text": body,
-            "parse_mode": "HTML",
-            "link_preview_options": {"is_disabled": true},
-        });
-        let request = self.client.post(self.url.clone()).json(&message);
-        let response = request.send().await.map_err(reqwest::Error::without_url)?;
-        Ok((response.status(), http::read(response, ANSWER_MAX).await))
     }
 
     /// Takes the token out of an error (whatever answers may repeat the address it was called by)
@@ -131,6 +100,38 @@ impl Telegram {
     }
 }
 
+/// Writes to one chat, or to one topic of it.
+pub struct Telegram {
+    api: Api,
+    channel: String,
+    chat: String,
+    topic: Option<i64>,
+    lang: Lang,
+    budget: Budget,
+}
+
+impl Telegram {
+    /// To this chat: an id or `@name`, with `/` and the topic's number behind it if it is one's.
+    #[must_use]
+    pub fn new(api: &Api, chat: &str, budget: Budget) -> Self {
+        let (id, topic) = chat.split_once('/').unwrap_or((chat, ""));
+        Self {
+            api: api.clone(),
+            channel: format!("telegram:{chat}"),
+            chat: id.to_owned(),
+            topic: topic.parse().ok(),
+            lang: Lang::default(),
+            budget,
+        }
+    }
+
+    /// The same, writing in this language.
+    #[must_use]
+    pub fn in_language(self, lang: Lang) -> Self {
+        Self { lang, ..self }
+    }
+}
+
 #[async_trait]
 impl Notifier for Telegram {
     fn channel(&self) -> &str {
@@ -142,17 +143,75 @@ impl Notifier for Telegram {
     }
 
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {
-        self.send_by(Instant::now, message.body).await
+        let mut body = self.body(message);
+        if let Some(topic) = self.topic {
+            body["message_thread_id"] = json!(topic);
+        }
+        if message.is_silent {
+            body["disable_notification"] = json!(true);
+        }
+        // Whoever deleted the message it answers wants to be told all the same.
+        if let Some(id) = message.reply_to.and_then(number) {
+            body["reply_parameters"] =
+                json!({"message_id": id, "allow_sending_without_reply": true});
+        }
+        self.api.call("sendMessage", &body, answer::outcome).await
+    }
+
+    fn render_digest(&self, digest: &Digest) -> Option<String> {
+        Some(markup::html(
+            &digest::lines(digest, self.lang.text()),
+            MESSAGE_MAX,
+        ))
+    }
+
+    fn budget(&self) -> Option<Budget> {
+        Some(self.budget)
+    }
+
+    async fn edit(&self, message_id: &str, message: Message<'_>) -> Result<Edited, SendError> {
+        let Some(id) = number(message_id) else {
+            return Ok(Edited::Never(format!("{message_id} is no message's id")));
+        };
+        let mut body = self.body(message);
+        body["message_id"] = json!(id);
+        self.api
+            .call("editMessageText", &body, answer::edited)
+            .await
+    }
+}
+
+impl Telegram {
+    fn body(&self, message: Message<'_>) -> Value {
+        let mut body = json!({
+            "chat_id": self.chat,
+            "text": message.body,
+            "parse_mode": "HTML",
+            "link_preview_options": {"is_disabled": true},
+        });
+        if let Some(markup) = message.reply_markup {
+            body["reply_markup"] = markup.clone();
+        }
+        body
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Telegram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Telegram")
-            .field("chat", &self.chat)
-            .field("pause", &self.pause)
+            .field("channel", &self.channel)
             .finish_non_exhaustive()
     }
+}
+
+fn number(id: &str) -> Option<i64> {
+    id.parse().ok()
 }
 
 /// The part of a token that is secret: what stands before the colon is the bot's public id.

@@ -9,6 +9,7 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 use tocsin::config::{self, Payload, Secret};
 use tocsin::domain::aggregation::{ResolvedBy, Status};
+use tocsin::domain::budget::Budget;
 use tocsin::domain::escalation::Level;
 use tocsin::entity::notifications::Kind;
 use tocsin::text::Lang;
@@ -17,7 +18,7 @@ use tocsin::time::Timestamp;
 use self::checker::shown;
 use self::samples::{MINUTE_MS, OPENED, bare, card, filled};
 use super::log::Log;
-use super::telegram::Telegram;
+use super::telegram::{Api, Telegram};
 use super::webhook::Webhook;
 use super::{Card, Muted, Notifier, markup, message};
 
@@ -25,12 +26,12 @@ const KINDS: [Kind; 3] = [Kind::Opened, Kind::Escalated, Kind::Reopened];
 
 /// One for each language: a client takes its time to set up.
 static BOTS: LazyLock<[Telegram; 2]> = LazyLock::new(|| {
-    Lang::ALL.map(
-        |lang| match Telegram::new("https://api.telegram.org", "1:secret", "-100123") {
-            Ok(bot) => bot.in_language(lang),
-            Err(error) => unreachable!("a client that is set up as always: {error}"),
-        },
-    )
+    let api = match Api::new("https://api.telegram.org", "1:secret") {
+        Ok(api) => api,
+        Err(error) => unreachable!("a client that is set up as always: {error}"),
+    };
+    let bot = |lang| Telegram::new(&api, "-100123", Budget::new(1, 20, 30)).in_language(lang);
+    Lang::ALL.map(bot)
 });
 static EVENTS: LazyLock<[Webhook; 2]> =
     LazyLock::new(|| Lang::ALL.map(|lang| webhook(Payload::Event, lang)));

@@ -5,12 +5,19 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::notifiers::{SendError, Sent};
+use crate::notifiers::{Edited, SendError, Sent};
 
 /// The wait where a 429 does not say how long.
 const WAIT_DEFAULT: Duration = Duration::from_secs(5);
 /// The longest wait that is obeyed.
 const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// What is said of a message that nobody can edit any more.
+const GONE: [&str; 3] = [
+    "message to edit not found",
+    "message can't be edited",
+    "MESSAGE_ID_INVALID",
+];
 
 /// What became of a message. The text of an error holds what the provider said, unbounded and
 /// unchecked.
@@ -34,6 +41,19 @@ pub(super) fn outcome(status: StatusCode, body: &[u8]) -> Result<Sent, SendError
             None => why,
         }),
     })
+}
+
+/// What became of an edit. That it changes nothing is no failure: it arrived before, and the answer did
+/// not.
+pub(super) fn edited(status: StatusCode, body: &[u8]) -> Result<Edited, SendError> {
+    match outcome(status, body) {
+        Ok(_) => Ok(Edited::Done),
+        Err(SendError::GiveUp(why)) if why.contains("message is not modified") => Ok(Edited::Done),
+        Err(SendError::GiveUp(why)) if GONE.iter().any(|gone| why.contains(gone)) => {
+            Ok(Edited::Never(why))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn accepted(answer: &Value) -> Option<Sent> {
@@ -174,6 +194,32 @@ mod tests {
             answered(418, "teapot"),
             give_up("Telegram answered 418 without a reason")
         );
+    }
+
+    #[test]
+    fn an_edit_that_changes_nothing_is_done_and_one_of_what_is_gone_is_never() {
+        let says = |code: u16, description: &str| {
+            let body = json!({"ok": false, "error_code": code, "description": description});
+            let status = StatusCode::from_u16(code).unwrap_or_default();
+            edited(status, body.to_string().as_bytes())
+        };
+        let ok = json!({"ok": true, "result": {"message_id": 1}}).to_string();
+        assert_eq!(edited(StatusCode::OK, ok.as_bytes()), Ok(Edited::Done));
+        let same = "Bad Request: message is not modified: specified new message content and reply \
+                    markup are exactly the same as a current content and reply markup of the message";
+        assert_eq!(says(400, same), Ok(Edited::Done));
+        for gone in [
+            "Bad Request: message to edit not found",
+            "Bad Request: message can't be edited",
+            "Bad Request: MESSAGE_ID_INVALID",
+        ] {
+            let why = format!("Telegram answered 400: {gone}");
+            assert_eq!(says(400, gone), Ok(Edited::Never(why)));
+        }
+        let blocked = says(403, "Forbidden: bot was kicked from the group chat");
+        assert!(matches!(blocked, Err(SendError::GiveUp(_))), "{blocked:?}");
+        assert!(matches!(says(500, ""), Err(SendError::Retry(_))));
+        assert!(matches!(says(429, ""), Err(SendError::Wait { .. })));
     }
 
     #[test]

@@ -15,7 +15,12 @@ const SECRET: &str = "AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";
 type TestResult = Result<(), Box<dyn Error>>;
 
 fn telegram(server: &MockServer) -> Result<Telegram, reqwest::Error> {
-    Telegram::new(&format!("{}/", server.uri()), TOKEN, "-100123")
+    let api = Api::new(&format!("{}/", server.uri()), TOKEN)?;
+    Ok(to(&api, "-100123"))
+}
+
+fn to(api: &Api, chat: &str) -> Telegram {
+    Telegram::new(api, chat, Budget::new(1, 20, 30))
 }
 
 async fn answers(code: u16, body: Value, times: u64) -> MockServer {
@@ -54,34 +59,79 @@ async fn the_message_is_posted_as_html_to_the_chat() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_429_pauses_the_chat_and_then_it_goes_on() -> TestResult {
+async fn a_message_may_answer_in_a_topic_without_a_sound_and_with_buttons() -> TestResult {
     let server = MockServer::start().await;
-    let busy = json!({"ok": false, "error_code": 429, "parameters": {"retry_after": 7}});
+    let buttons = json!({"inline_keyboard": [[{"text": "Take it", "callback_data": "x"}]]});
     Mock::given(method("POST"))
-        .respond_with(ResponseTemplate::new(429).set_body_json(busy))
-        .up_to_n_times(1)
-        .expect(1)
-        .mount(&server)
-        .await;
-    Mock::given(method("POST"))
+        .and(path(format!("/bot{TOKEN}/sendMessage")))
+        .and(body_json(json!({
+            "chat_id": "-100123",
+            "message_thread_id": 45,
+            "text": "<b>Escalated</b>",
+            "parse_mode": "HTML",
+            "link_preview_options": {"is_disabled": true},
+            "disable_notification": true,
+            "reply_parameters": {"message_id": 42, "allow_sending_without_reply": true},
+            "reply_markup": buttons,
+        })))
         .respond_with(ResponseTemplate::new(200).set_body_json(json!({"ok": true})))
         .expect(1)
         .mount(&server)
         .await;
-    let telegram = telegram(&server)?;
-    let start = Instant::now();
-    let mut waits = Vec::new();
-    for passed in [0, 0, 3, 6, 7] {
-        let now = start + Duration::from_secs(passed);
-        waits.push(match telegram.send_by(|| now, "text").await {
-            Err(SendError::Wait { after, .. }) => Some(after.as_secs()),
-            other => {
-                assert_eq!(other, Ok(Sent::default()));
-                None
-            }
-        });
+    let telegram = to(&Api::new(&server.uri(), TOKEN)?, "-100123/45");
+    assert_eq!(telegram.channel(), "telegram:-100123/45");
+    let message = Message {
+        reply_to: Some("42"),
+        is_silent: true,
+        reply_markup: Some(&buttons),
+        ..Message::for_test("<b>Escalated</b>")
+    };
+    telegram.send(message).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_edit_names_the_message_and_keeps_its_buttons() -> TestResult {
+    let server = MockServer::start().await;
+    let buttons = json!({"inline_keyboard": []});
+    Mock::given(method("POST"))
+        .and(path(format!("/bot{TOKEN}/editMessageText")))
+        .and(body_json(json!({
+            "chat_id": "-100123",
+            "message_id": 42,
+            "text": "<b>Opened</b>",
+            "parse_mode": "HTML",
+            "link_preview_options": {"is_disabled": true},
+            "reply_markup": buttons,
+        })))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({"ok": true})))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let message = Message {
+        reply_markup: Some(&buttons),
+        ..Message::for_test("<b>Opened</b>")
+    };
+    let edited = telegram(&server)?.edit("42", message).await;
+    assert_eq!(edited, Ok(Edited::Done));
+    let never = telegram(&server)?.edit("x", message).await;
+    assert!(matches!(never, Ok(Edited::Never(_))), "{never:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_429_says_how_long_to_wait() -> TestResult {
+    let busy = json!({"ok": false, "error_code": 429, "parameters": {"retry_after": 7}});
+    let server = answers(429, busy, 2).await;
+    let (telegram, message) = (telegram(&server)?, Message::for_test("text"));
+    let errors = [
+        telegram.send(message).await.err(),
+        telegram.edit("1", message).await.err(),
+    ];
+    for error in errors {
+        let is_wait = matches!(&error, Some(SendError::Wait { after, .. }) if after.as_secs() == 7);
+        assert!(is_wait, "{error:?}");
     }
-    assert_eq!(waits, [Some(7), Some(7), Some(4), Some(1), None]);
     Ok(())
 }
 
@@ -89,14 +139,15 @@ async fn a_429_pauses_the_chat_and_then_it_goes_on() -> TestResult {
 async fn silence_and_a_refused_connection_are_tried_again() -> TestResult {
     let silent = TcpListener::bind("127.0.0.1:0")?;
     let base = format!("http://{}", silent.local_addr()?);
-    let telegram = Telegram::with_timeout(&base, TOKEN, "1", Duration::from_millis(50))?;
+    let soon = Duration::from_millis(50);
+    let telegram = to(&Api::with_timeout(&base, TOKEN, soon)?, "1");
     let error = telegram.send(Message::for_test("text")).await;
     assert!(
         matches!(&error, Err(SendError::Retry(why)) if why.contains("timed out")),
         "{error:?}"
     );
     drop(silent);
-    let telegram = Telegram::new(&base, TOKEN, "1")?;
+    let telegram = to(&Api::new(&base, TOKEN)?, "1");
     let error = telegram.send(Message::for_test("text")).await;
     assert!(
         matches!(&error, Err(SendError::Retry(why)) if why.contains("refused")),
@@ -146,7 +197,7 @@ async fn an_answer_that_repeats_the_address_does_not_tell_the_token() -> TestRes
 #[test]
 fn a_base_that_is_no_address_is_refused_without_telling_the_token() {
     for base in ["", "api.telegram.org", "http://", "mailto:me"] {
-        let refused = Telegram::new(base, TOKEN, "1");
+        let refused = Api::new(base, TOKEN);
         assert!(refused.is_err(), "{base}");
         let shown = format!("{refused:?}");
         assert!(!shown.contains(SECRET), "{shown}");

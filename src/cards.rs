@@ -1,0 +1,51 @@
+//! What follows a commit that changed what cards show, or that owed messages. What is not pushed
+//! here because the process died is pushed by recount: the rows say what is due.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::context::Context;
+use crate::jobs::{Notify, derived_id};
+use crate::queue::Push;
+use crate::queue::store::QueueError;
+
+/// Pushes a job for each card that [`crate::store::cards::mark_edits`] marked, after a while in which
+/// further changes may come. A card has one such job at a time, beside the one that sends it.
+///
+/// # Errors
+/// The queue did not take them.
+pub async fn push_edits(context: &Context, cards: &[Uuid]) -> Result<(), QueueError> {
+    push_edits_after(context, cards, context.config.telegram.fold.0).await
+}
+
+/// The same, after another delay.
+///
+/// # Errors
+/// The queue did not take them.
+pub async fn push_edits_after(
+    context: &Context,
+    cards: &[Uuid],
+    delay: Duration,
+) -> Result<(), QueueError> {
+    let jobs: Vec<_> = cards.iter().map(|card| Notify::edit(*card)).collect();
+    let pushes = jobs.iter().map(|job| {
+        let id = derived_id(&["edit", &job.notification.to_string()]);
+        Push::new(job).id(id).after(delay)
+    });
+    context.queues.push_all(pushes).await
+}
+
+/// Pushes what a person's deed made due. That it cannot be pushed now is no reason to tell the person
+/// that the deed failed.
+pub async fn push_after_deed(context: &Context, cards: &[Uuid], messages: &[Uuid]) {
+    let jobs: Vec<_> = messages.iter().map(|id| Notify::message(*id)).collect();
+    let pushes = jobs.iter().map(|job| Push::new(job).id(job.notification));
+    let pushed = async {
+        push_edits(context, cards).await?;
+        context.queues.push_all(pushes).await
+    };
+    if let Err(error) = pushed.await {
+        tracing::warn!("what is due stays due, recount will push it: {error}");
+    }
+}

@@ -1,0 +1,209 @@
+//! Which channels there are, and which messages go where.
+
+use super::{Config, Webhook};
+use crate::domain::routing::{self, Facts, Quiet};
+use crate::entity::notifications::Kind;
+use crate::time::Timestamp;
+
+impl Config {
+    /// Where messages go that no route matches: one entry per channel. The log, where there is no other.
+    #[must_use]
+    pub fn channels(&self) -> Vec<String> {
+        let mut channels = Vec::new();
+        if let (Some(_), Some(chat)) = (&self.telegram_token, &self.telegram_chat) {
+            channels.push(format!("telegram:{chat}"));
+        }
+        channels.extend(self.webhooks.keys().map(|name| Webhook::channel(name)));
+        if channels.is_empty() {
+            channels.push("log".to_owned());
+        }
+        channels
+    }
+
+    /// Every channel that messages may go to.
+    #[must_use]
+    pub fn all_channels(&self) -> Vec<String> {
+        let mut channels = self.channels();
+        for channel in self.routes.iter().flat_map(|route| &route.to.0) {
+            if !channels.contains(channel) {
+                channels.push(channel.clone());
+            }
+        }
+        channels
+    }
+
+    /// Where a message of this kind about such an incident goes.
+    #[must_use]
+    pub fn channels_for(&self, facts: &Facts, kind: Kind) -> Vec<String> {
+        let mut channels = routing::channels(&self.routes, &self.channels(), facts);
+        channels.retain(|channel| self.tells(channel, kind));
+        channels
+    }
+
+    /// Whether a message about such an incident makes no sound in this channel now: by the quiet hours
+    /// of a route that leads there, else by those of all.
+    #[must_use]
+    pub fn is_quiet(&self, channel: &str, facts: &Facts, now: Timestamp) -> bool {
+        let leads_here = |route: &&routing::Route| route.to.0.iter().any(|to| to == channel);
+        let of_route = routing::taken(&self.routes, facts)
+            .filter(leads_here)
+            .find_map(|route| route.quiet.as_ref());
+        let quiet: Option<&Quiet> = of_route.or(self.quiet.as_ref());
+        quiet.is_some_and(|quiet| quiet.silences(facts.level, now))
+    }
+
+    /// What is wrong with the routes, by the setting's name.
+    pub(super) fn check_routes(&self) -> Result<(), String> {
+        if let Some(chat) = &self.telegram_chat {
+            is_chat(chat).map_err(|wrong| format!("telegram_chat = {chat:?}: {wrong}"))?;
+        }
+        for (n, route) in self.routes.iter().enumerate() {
+            for channel in &route.to.0 {
+                self.check_channel(channel)
+                    .map_err(|wrong| format!("routes[{n}].to = {channel:?}: {wrong}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_channel(&self, channel: &str) -> Result<(), String> {
+        match channel.split_once(':') {
+            None if channel == "log" => Ok(()),
+            Some(("telegram", _)) if self.telegram_token.is_none() => {
+                Err("telegram_token is not set".to_owned())
+            }
+            Some(("telegram", chat)) => is_chat(chat),
+            Some(("webhook", name)) if self.webhooks.contains_key(name) => Ok(()),
+            Some(("webhook", name)) => Err(format!("there is no [webhooks.{name}]")),
+            _ => Err("there is no such channel".to_owned()),
+        }
+    }
+
+    /// Whether a route leads to Telegram.
+    pub(super) fn routes_to_telegram(&self) -> bool {
+        let channels = self.routes.iter().flat_map(|route| &route.to.0);
+        channels
+            .into_iter()
+            .any(|channel| channel.starts_with("telegram:"))
+    }
+}
+
+/// A chat is an id or the `@name` of a channel, and a topic of it its id and the topic's.
+fn is_chat(text: &str) -> Result<(), String> {
+    let (chat, topic) = match text.split_once('/') {
+        Some((chat, topic)) => (chat, Some(topic)),
+        None => (text, None),
+    };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let is_id = is_number(chat.strip_prefix('-').unwrap_or(chat));
+    let is_name = chat.strip_prefix('@').is_some_and(|name| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    });
+    if !is_id && !is_name {
+        return Err("a chat is an id, such as -1001234567890, or @name of a channel".to_owned());
+    }
+    if topic.is_some_and(|topic| !is_number(topic) || topic.len() > 18) {
+        return Err("a topic is a number behind the chat, as in -1001234567890/45".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::load;
+    use super::*;
+    use crate::domain::escalation::Level;
+
+    const TOKEN: (&str, &str) = ("TOCSIN_TELEGRAM_TOKEN", "1:t");
+
+    #[test]
+    fn messages_go_where_the_routes_say_and_elsewhere_to_the_chat() {
+        let config = load(
+            r#"
+            telegram_chat = -100
+            [[routes]]
+            namespace = "prod"
+            to = ["telegram:-200/45", "log"]
+            quiet = { from = "12:00", to = "13:00", zone = "UTC" }
+            [quiet]
+            from = "22:00"
+            to = "07:00"
+            zone = "Asia/Taipei"
+            until_level = "PERMANENT_FIX"
+            [telegram]
+            tell = ["opened", "resolved"]
+            "#,
+            &[TOKEN],
+        )
+        .unwrap();
+        let prod = Facts {
+            namespace: "prod".to_owned(),
+            level: Level::Repeat,
+            ..Facts::default()
+        };
+        let other = Facts::default();
+        let topic = "telegram:-200/45";
+        assert_eq!(config.channels_for(&prod, Kind::Opened), [topic, "log"]);
+        assert_eq!(config.channels_for(&prod, Kind::Escalated), ["log"]);
+        assert_eq!(config.channels_for(&prod, Kind::Resolved), [topic]);
+        assert_eq!(config.channels_for(&other, Kind::Opened), ["telegram:-100"]);
+        assert_eq!(config.all_channels(), ["telegram:-100", topic, "log"]);
+        let (noon, night) = ("2026-11-25T12:30:00Z", "2026-11-25T15:00:00Z");
+        for (channel, facts, at, expected) in [
+            (topic, &prod, noon, true),
+            (topic, &prod, night, false),
+            ("telegram:-100", &other, noon, false),
+            ("telegram:-100", &other, night, true),
+        ] {
+            let at = Timestamp::parse(at).unwrap();
+            let found = config.is_quiet(channel, facts, at);
+            assert_eq!(found, expected, "{channel} at {at}");
+        }
+        let shown = toml::to_string(&config).unwrap();
+        let again = load(&shown, &[TOKEN]).unwrap();
+        assert_eq!((again.routes, again.quiet), (config.routes, config.quiet));
+    }
+
+    #[test]
+    fn routes_can_come_from_the_environment() {
+        let routes = r#"[{level="ESCALATE",to="telegram:@ops"},{to="log"}]"#;
+        let config = load("", &[TOKEN, ("TOCSIN_ROUTES", routes)]).unwrap();
+        assert_eq!(config.routes.len(), 2);
+        assert_eq!(config.all_channels(), ["log", "telegram:@ops"]);
+    }
+
+    #[test]
+    fn what_cannot_be_a_route_is_refused_by_its_name() {
+        for (toml, told) in [
+            ("[[routes]]\nto = \"telegram:chat\"", "routes[0].to"),
+            ("[[routes]]\nto = \"telegram:-1/x\"", "routes[0].to"),
+            ("[[routes]]\nto = \"webhook:nobody\"", "webhook:nobody"),
+            ("[[routes]]\nto = \"pager\"", "pager"),
+            ("[[routes]]\nto = \"log\"\nlevel = \"HIGH\"", "routes"),
+            ("[[routes]]\nto = \"log\"\nsevirity = \"x\"", "sevirity"),
+            ("telegram_chat = \"-1 00\"", "telegram_chat"),
+            (
+                "[quiet]\nfrom = \"22:00\"\nto = \"07:00\"\nzone = \"Taipei\"",
+                "quiet.zone",
+            ),
+            (
+                "[quiet]\nfrom = \"22\"\nto = \"07:00\"\nzone = \"UTC\"",
+                "quiet.from",
+            ),
+            ("[telegram]\ntell = [\"everything\"]", "telegram.tell"),
+            ("[telegram]\nstorm_above = 0", "telegram.storm_above"),
+            ("[telegram]\ngroup_per_minute = 1", "group_per_minute"),
+        ] {
+            let chat = ("TOCSIN_TELEGRAM_CHAT", "-100");
+            let variables = if toml.starts_with("telegram_chat") {
+                vec![TOKEN]
+            } else {
+                vec![TOKEN, chat]
+            };
+            let refused = load(toml, &variables).unwrap_err().to_string();
+            assert!(refused.contains(told), "{toml}: {refused}");
+        }
+        let refused = load("[[routes]]\nto = \"telegram:-1\"", &[]).unwrap_err();
+        assert!(refused.to_string().contains("telegram_token"), "{refused}");
+    }
+}

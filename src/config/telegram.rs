@@ -1,0 +1,129 @@
+//! What is told on Telegram, how fast, and who may answer.
+
+use serde::{Deserialize, Serialize};
+
+use super::people::{self, People, Updates};
+use super::{Config, Secret, Span};
+use crate::domain::budget::Budget;
+use crate::entity::notifications::Kind;
+
+/// What Telegram's channels begin with.
+const CHANNEL: &str = "telegram:";
+
+/// What is told on Telegram, how fast, and who may answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TelegramSettings {
+    /// What is told by a message of its own; cards are edited all the same.
+    pub tell: Vec<Tell>,
+    /// How long changes gather before a card is edited.
+    pub fold: Span,
+    /// Above so many messages owed to a chat within a minute they are told by digests.
+    pub storm_above: u32,
+    /// How long a digest gathers; the first of a storm does so for a few seconds only.
+    pub digest_every: Span,
+    /// Messages and edits that one chat gets in a second.
+    pub chat_per_second: u32,
+    /// That a group or a channel gets in a minute; of these, edits are half at most.
+    pub group_per_minute: u32,
+    /// That the bot sends in a second, to all chats together.
+    pub bot_per_second: u32,
+    /// How presses of buttons come here.
+    pub updates: Updates,
+    /// What Telegram sends with every press, where it sends them here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_secret: Option<Secret>,
+    /// The repairs that are offered.
+    pub actions: Vec<String>,
+    /// Who may press the buttons beneath a card. Nobody: there are none.
+    pub people: People,
+}
+
+impl Default for TelegramSettings {
+    fn default() -> Self {
+        Self {
+            tell: vec![Tell::Opened, Tell::Escalated, Tell::Reopened],
+            fold: Span::secs(5),
+            storm_above: 20,
+            digest_every: Span::secs(60),
+            chat_per_second: 1,
+            group_per_minute: 20,
+            bot_per_second: 30,
+            updates: Updates::default(),
+            webhook_secret: None,
+            actions: people::actions(),
+            people: People::default(),
+        }
+    }
+}
+
+/// What can be told by a message of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tell {
+    /// An incident opened.
+    Opened,
+    /// Its anomaly rose to `ESCALATE` or `PERMANENT_FIX`.
+    Escalated,
+    /// A person resolved it, and it still fires.
+    Reopened,
+    /// It is resolved.
+    Resolved,
+    /// Its anomaly rose to `REPEAT`.
+    Repeat,
+}
+
+impl Config {
+    /// Whether a channel is told of such things.
+    #[must_use]
+    pub fn tells(&self, channel: &str, kind: Kind) -> bool {
+        let tell = match kind {
+            Kind::Opened => Tell::Opened,
+            Kind::Escalated => Tell::Escalated,
+            Kind::Reopened => Tell::Reopened,
+            Kind::Resolved => Tell::Resolved,
+            Kind::Repeated => Tell::Repeat,
+            Kind::Digest => return true,
+        };
+        if channel.starts_with(CHANNEL) {
+            self.telegram.tell.contains(&tell)
+        } else {
+            TelegramSettings::default().tell.contains(&tell)
+        }
+    }
+
+    /// Whether there is a channel whose messages are edited.
+    #[must_use]
+    pub fn edits(&self) -> bool {
+        self.telegram_token.is_some()
+    }
+
+    /// How much may go to a chat, which is written as in `telegram_chat`. Ids of groups and of channels
+    /// begin with a `-`, a channel's name with an `@`.
+    #[must_use]
+    pub fn budget(&self, chat: &str) -> Budget {
+        let set = &self.telegram;
+        let minute = if chat.starts_with(['-', '@']) {
+            set.group_per_minute
+        } else {
+            set.chat_per_second.saturating_mul(60)
+        };
+        Budget::new(set.chat_per_second, minute, set.bot_per_second)
+    }
+
+    pub(super) fn check_telegram(&self) -> Result<(), String> {
+        let set = &self.telegram;
+        // An edit may take half of a minute's messages, and that is one at least.
+        for (name, value, least) in [
+            ("storm_above", set.storm_above, 1),
+            ("chat_per_second", set.chat_per_second, 1),
+            ("group_per_minute", set.group_per_minute, 2),
+            ("bot_per_second", set.bot_per_second, 1),
+        ] {
+            if value < least {
+                return Err(format!("telegram.{name} must be at least {least}"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! Digests: one message that tells many. Which messages it tells is in their rows; the channel's row,
+//! which is locked for all of this, says which digest gathers now.
+
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
+use uuid::Uuid;
+
+use super::rows::statement;
+use crate::domain::escalation::Level;
+use crate::jobs::new_id;
+use crate::time::Timestamp;
+
+/// Owes a digest, due at `due`; its number is the channel's own. Returns its id.
+///
+/// # Errors
+/// What the database says.
+pub async fn owe(
+    tx: &impl ConnectionTrait,
+    channel: &str,
+    number: i64,
+    now: Timestamp,
+    due: Timestamp,
+) -> Result<Uuid, DbErr> {
+    let id = new_id(now);
+    let sql = "INSERT INTO notifications \
+                   (id, incident_id, kind, sequence, channel, state, owed_since) \
+               VALUES ($1, $2, 'digest', $3, $4, 'owed', $5)";
+    let values = [
+        Value::from(id),
+        Uuid::nil().into(),
+        number.into(),
+        channel.into(),
+        due.0.into(),
+    ];
+    tx.execute_raw(statement(tx.get_database_backend(), sql, values))
+        .await?;
+    Ok(id)
+}
+
+/// Of a muted anomaly, by when `$2`.
+const IS_MUTED: &str = "EXISTS (SELECT 1 FROM incidents i JOIN anomalies a ON a.key = i.anomaly_key \
+                            WHERE i.id = notifications.incident_id AND a.muted_until > $2)";
+
+/// Has a digest tell every message that is owed to its channel, but for those of muted anomalies, each
+/// of which is looked at by itself; returns how many there were.
+///
+/// # Errors
+/// What the database says.
+pub async fn gather(
+    tx: &impl ConnectionTrait,
+    channel: &str,
+    digest: Uuid,
+    now: Timestamp,
+) -> Result<u64, DbErr> {
+    let sql = format!(
+        "UPDATE notifications SET state = 'digested', digest_id = $3 \
+         WHERE channel = $1 AND state = 'owed' AND kind <> 'digest' AND NOT {IS_MUTED}"
+    );
+    let values = [Value::from(channel), now.0.into(), digest.into()];
+    let sql = statement(tx.get_database_backend(), &sql, values);
+    Ok(tx.execute_raw(sql).await?.rows_affected())
+}
+
+/// Takes the messages out of a digest whose anomalies were muted since it gathered them: they are not
+/// told, unless they tell a rise to `PERMANENT_FIX`. Their anomalies are locked. Returns how many there
+/// were.
+///
+/// # Errors
+/// What the database says.
+pub async fn mute(tx: &impl ConnectionTrait, digest: Uuid, now: Timestamp) -> Result<u64, DbErr> {
+    let sql = format!(
+        "UPDATE notifications SET state = 'muted', digest_id = NULL \
+         WHERE digest_id = $1 AND state = 'digested' AND {IS_MUTED} \
+             AND (kind NOT IN ('opened', 'escalated') OR NOT EXISTS (SELECT 1 FROM incidents i \
+                 JOIN anomalies a ON a.key = i.anomaly_key \
+                 WHERE i.id = notifications.incident_id AND a.level = 'PERMANENT_FIX' \
+                     AND a.risen_at >= notifications.owed_since))"
+    );
+    let values = [Value::from(digest), now.0.into()];
+    let sql = statement(tx.get_database_backend(), &sql, values);
+    Ok(tx.execute_raw(sql).await?.rows_affected())
+}
+
+/// What a digest tells, in figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromQueryResult)]
+pub struct Figures {
+    /// Messages.
+    pub messages: i64,
+    /// Incidents that they are about.
+    pub incidents: i64,
+    /// Anomalies that these are of.
+    pub anomalies: i64,
+}
+
+/// One anomaly of a digest.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Told {
+    /// Its alert's name.
+    pub alert_name: String,
+    /// Its service.
+    pub service: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its level.
+    pub level: Level,
+    /// How often it was seen in all.
+    pub total: i64,
+    /// How many of its incidents are in the digest.
+    pub incidents: i64,
+}
+
+/// Locks the anomalies that a digest tells of, in order, so that their levels are what it says: a rise
+/// that comes later has a message of its own.
+///
+/// # Errors
+/// What the database says.
+pub async fn lock_anomalies(tx: &impl ConnectionTrait, digest: Uuid) -> Result<(), DbErr> {
+    let sql = "SELECT key FROM anomalies WHERE key IN (SELECT i.anomaly_key FROM notifications n \
+                   JOIN incidents i ON i.id = n.incident_id WHERE n.digest_id = $1) \
+               ORDER BY key {share}";
+    let sql = statement(tx.get_database_backend(), sql, [Value::from(digest)]);
+    tx.query_all_raw(sql).await.map(drop)
+}
+
+/// What a digest tells, in figures.
+///
+/// # Errors
+/// What the database says.
+pub async fn figures(tx: &impl ConnectionTrait, digest: Uuid) -> Result<Figures, DbErr> {
+    let sql = "SELECT count(*) AS messages, count(DISTINCT n.incident_id) AS incidents, \
+                   count(DISTINCT i.anomaly_key) AS anomalies \
+               FROM notifications n LEFT JOIN incidents i ON i.id = n.incident_id \
+               WHERE n.digest_id = $1";
+    let sql = statement(tx.get_database_backend(), sql, [Value::from(digest)]);
+    let found = Figures::find_by_statement(sql).one(tx).await?;
+    Ok(found.unwrap_or_default())
+}
+
+/// The worst anomalies of a digest: the highest levels first, and of these the most incidents.
+///
+/// # Errors
+/// What the database says.
+pub async fn worst(
+    tx: &impl ConnectionTrait,
+    digest: Uuid,
+    limit: u64,
+) -> Result<Vec<Told>, DbErr> {
+    let sql = "SELECT a.alert_name, a.service, a.namespace, a.level, a.total, \
+                   count(DISTINCT i.id) AS incidents \
+               FROM notifications n JOIN incidents i ON i.id = n.incident_id \
+               JOIN anomalies a ON a.key = i.anomaly_key WHERE n.digest_id = $1 \
+               GROUP BY a.key, a.alert_name, a.service, a.namespace, a.level, a.total \
+               ORDER BY CASE a.level WHEN 'PERMANENT_FIX' THEN 0 WHEN 'ESCALATE' THEN 1 \
+                   WHEN 'REPEAT' THEN 2 ELSE 3 END, count(DISTINCT i.id) DESC, a.total DESC, a.key \
+               LIMIT $2";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values = [Value::from(digest), limit.into()];
+    let sql = statement(tx.get_database_backend(), sql, values);
+    Told::find_by_statement(sql).all(tx).await
+}
+
+/// Records that a digest will not go out, and with it what it tells; and why.
+///
+/// # Errors
+/// What the database says.
+pub async fn give_up(db: &impl ConnectionTrait, digest: Uuid, why: &str) -> Result<(), DbErr> {
+    let sql = "UPDATE notifications SET state = 'given up', claimed_until = NULL, error = $2 \
+               WHERE id = $1 OR (digest_id = $1 AND state = 'digested')";
+    let values = [Value::from(digest), why.into()];
+    db.execute_raw(statement(db.get_database_backend(), sql, values))
+        .await
+        .map(drop)
+}
+
+/// Records that what was given up with a digest is told after all.
+///
+/// # Errors
+/// What the database says.
+pub async fn tells(db: &impl ConnectionTrait, digest: Uuid) -> Result<(), DbErr> {
+    let sql = "UPDATE notifications SET state = 'digested', error = NULL \
+               WHERE digest_id = $1 AND state = 'given up'";
+    let values = [Value::from(digest)];
+    db.execute_raw(statement(db.get_database_backend(), sql, values))
+        .await
+        .map(drop)
+}

@@ -1,0 +1,159 @@
+//! Storms: many messages in few, and none is lost.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tocsin::config::Span;
+
+use crate::harness::{Harness, alert, firing};
+use crate::on_all;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+const TOLD_TWICE_OR_NEVER: &str = "SELECT count(*) FROM incidents i WHERE 1 <> ( \
+    SELECT count(*) FROM notifications n WHERE n.incident_id = i.id AND n.kind = 'opened' \
+        AND (n.state = 'sent' OR (n.state = 'digested' AND EXISTS ( \
+            SELECT 1 FROM notifications d WHERE d.id = n.digest_id AND d.state = 'sent'))))";
+
+impl Harness {
+    async fn in_storms(on: crate::harness::On) -> Self {
+        Self::start_with(on, |config| {
+            config.telegram.storm_above = 20;
+            config.telegram.digest_every = Span::secs(2);
+            config.public_url = Some("https://tocsin.example/".to_owned());
+        })
+        .await
+    }
+}
+
+on_all! {
+    async fn a_storm_of_500_incidents_is_told_by_few_messages_and_its_end_is_told(on) {
+        let h = Harness::in_storms(on).await;
+        let worst = (0..10).map(|pod| alert("Worst", &format!("pod-{pod}"), h.now()));
+        let many = (0..499).map(|n| alert(&format!("A{n:03}"), "a", h.now()));
+        h.send_and_drain(worst.chain(many).collect()).await;
+        assert_eq!(h.sql("SELECT count(*) FROM incidents").await, 500);
+        let told = h.telegram.messages();
+        let digests: Vec<_> = told.iter().filter(|m| m.text.contains("in one message")).collect();
+        let few = told.len();
+        assert!((1..=5).contains(&digests.len()) && few <= 25, "{few}: {told:#?}");
+        assert_eq!(h.sql(TOLD_TWICE_OR_NEVER).await, 0);
+        let last = &told[few - 1].text;
+        assert!(last.contains("The storm is over"), "{last}");
+        let link = "<a href=\"https://tocsin.example/incidents\">";
+        assert!(digests[0].text.contains(link), "{}", digests[0].text);
+        let of_worst = told.iter().filter(|m| m.text.contains("Worst")).count();
+        assert!(of_worst >= 1, "the worst is named: {told:#?}");
+        // Later, messages come one by one again.
+        h.advance(2 * MINUTE);
+        h.send_and_drain(vec![firing("later", h.now())]).await;
+        let told = h.telegram.messages();
+        assert_eq!(told.len(), few + 1, "{told:#?}");
+        assert!(told[few].text.contains("CrashLooping"), "{}", told[few].text);
+        assert_eq!(h.sql("SELECT count(*) FROM channels WHERE storm_since IS NOT NULL").await, 0);
+        h.finish().await;
+    }
+
+    async fn a_digest_that_is_refused_can_be_replayed_with_all_that_it_tells(on) {
+        let mut h = Harness::in_storms(on).await;
+        let store = h.context.queues.store().clone();
+        store.set_paused("notify", true).await.unwrap();
+        let alerts = (0..40).map(|n| alert(&format!("A{n}"), "a", h.now())).collect();
+        h.send(alerts).await;
+        while h.sql("SELECT count(*) FROM notifications").await < 40 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let blocked = json!({"ok": false, "error_code": 403, "description": "Forbidden: bot was kicked"});
+        h.telegram.answer_next(403, blocked);
+        store.set_paused("notify", false).await.unwrap();
+        h.drain().await;
+        let told = h.telegram.messages();
+        assert_eq!(told.len(), 1, "only the end of the storm: {told:#?}");
+        let given_up = "SELECT count(*) FROM notifications WHERE state = 'given up'";
+        assert_eq!(h.sql(given_up).await, 41);
+        let dead = h.get("/api/v1/dead-letters?queue=notify").await["items"][0]["id"].clone();
+        let path = format!("/api/v1/dead-letters/{}/replay", dead.as_str().unwrap());
+        assert_eq!(h.post(&path, json!({})).await.0, 200);
+        h.drain().await;
+        let told = h.telegram.messages();
+        assert_eq!(told.len(), 2, "{told:#?}");
+        assert!(told[1].text.contains("40 incidents in one message"), "{}", told[1].text);
+        assert_eq!(h.sql(TOLD_TWICE_OR_NEVER).await, 0);
+        h.finish_with_dead_letters().await;
+    }
+
+    async fn a_digest_whose_job_was_lost_is_sent_by_recount(on) {
+        let h = Harness::in_storms(on).await;
+        let store = h.context.queues.store();
+        let alerts = (0..40).map(|n| alert(&format!("A{n}"), "a", h.now())).collect();
+        h.send(alerts).await;
+        let gathered = "SELECT count(*) FROM notifications WHERE state = 'digested'";
+        while h.sql(gathered).await < 20 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        store.set_paused("notify", true).await.unwrap();
+        h.lose("notify").await;
+        store.set_paused("notify", false).await.unwrap();
+        h.drain().await;
+        h.advance(2 * MINUTE);
+        h.recount().await;
+        assert_eq!(h.sql(TOLD_TWICE_OR_NEVER).await, 0);
+        assert!(h.telegram.messages().len() <= 25);
+        h.finish().await;
+    }
+
+    async fn a_rise_after_a_digest_has_a_message_of_its_own(on) {
+        let h = Harness::in_storms(on).await;
+        let store = h.context.queues.store();
+        store.set_paused("notify", true).await.unwrap();
+        let alerts = (0..40).map(|n| alert(&format!("A{n}"), "a", h.now())).collect();
+        h.send(alerts).await;
+        while h.sql("SELECT count(*) FROM notifications").await < 40 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        store.set_paused("notify", false).await.unwrap();
+        h.drain().await;
+        let before = h.telegram.messages().len();
+        h.advance(2 * MINUTE);
+        let rise = (0..4).map(|pod| alert("A7", &format!("pod-{pod}"), h.now())).collect();
+        h.send_and_drain(rise).await;
+        let told = h.telegram.messages();
+        assert_eq!(told.len(), before + 1, "{told:#?}");
+        let message = &told[before];
+        assert!(message.text.contains("Escalated") && message.text.contains("A7"), "{}", message.text);
+        assert_eq!(message.reply_to, None, "there is no card to answer");
+        h.finish().await;
+    }
+
+    async fn who_dies_between_a_digest_and_its_note_sends_the_same_once_more(on) {
+        let h = Harness::in_storms(on).await;
+        let alerts = (0..40).map(|n| alert(&format!("A{n}"), "a", h.now())).collect();
+        h.send_and_drain(alerts).await;
+        let before = h.telegram.taken();
+        let first = before.iter().position(|text| text.contains("in one message")).unwrap();
+        h.execute("UPDATE notifications SET state = 'sending', claimed_until = 1, sent_at = NULL \
+                       WHERE kind = 'digest' AND sequence = 1").await;
+        h.advance(2 * MINUTE);
+        h.recount().await;
+        let after = h.telegram.taken();
+        assert_eq!(after.len(), before.len() + 1, "{after:#?}");
+        assert_eq!(after.last(), before.get(first), "the text was fixed");
+        assert_eq!(h.sql(TOLD_TWICE_OR_NEVER).await, 0);
+        h.finish().await;
+    }
+
+    async fn a_storm_whose_digest_was_given_up_begins_another(on) {
+        let h = Harness::in_storms(on).await;
+        let alerts = (0..40).map(|n| alert(&format!("A{n}"), "a", h.now())).collect();
+        h.send_and_drain(alerts).await;
+        h.execute("UPDATE channels SET storm_since = 1, digest_id = (SELECT id FROM notifications \
+                       WHERE kind = 'digest' ORDER BY sequence LIMIT 1) \
+                   WHERE channel = 'telegram:-100'").await;
+        h.advance(2 * MINUTE);
+        h.send_and_drain(vec![firing("later", h.now())]).await;
+        assert_eq!(h.sql(TOLD_TWICE_OR_NEVER).await, 0);
+        let last = h.telegram.taken().pop().unwrap();
+        assert!(last.contains("CrashLooping") && last.contains("The storm is over"), "{last}");
+        h.finish().await;
+    }
+}

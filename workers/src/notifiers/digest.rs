@@ -1,0 +1,161 @@
+//! What a digest says, line by line: what is left out of a long one is the end of its list.
+
+use chrono::DateTime;
+use tocsin::domain::escalation::Level;
+use tocsin::store::digests::{Figures, Told};
+use tocsin::text::words::level_word;
+use tocsin::text::{Text, fill, plural};
+use tocsin::time::Timestamp;
+
+use super::address::address;
+use super::markup::Line;
+use super::text::tidy;
+
+/// The longest name, in UTF-16 code units.
+const NAME: usize = 80;
+
+/// What a digest is made from.
+#[derive(Clone, Debug)]
+pub struct Digest {
+    /// How much it tells.
+    pub figures: Figures,
+    /// The worst anomalies of these.
+    pub worst: Vec<Told>,
+    /// Since when messages are told by digests.
+    pub since: Timestamp,
+    /// Whether from now on they are not.
+    pub is_over: bool,
+    /// The address of the page that lists all, if people can reach the pages.
+    pub page: Option<String>,
+}
+
+/// The lines of a digest.
+pub(super) fn lines(digest: &Digest, text: &Text) -> Vec<Line> {
+    let mut lines = vec![headline(text, digest)];
+    if digest.figures.messages > 0 {
+        lines.extend(lead(text, digest));
+    }
+    let next = match digest.is_over {
+        true => text.digest_over,
+        false => text.digest_goes_on,
+    };
+    lines.push(Line::new().text(next));
+    if let Some(url) = digest.page.as_deref().and_then(address) {
+        lines.push(Line::new().link(text.digest_page, url));
+    }
+    if !digest.worst.is_empty() {
+        lines.push(Line::new().text(text.digest_worst));
+    }
+    lines.extend(digest.worst.iter().map(|told| anomaly(text, told)));
+    let shown = i64::try_from(digest.worst.len()).unwrap_or(i64::MAX);
+    let rest = digest.figures.anomalies - shown;
+    if rest > 0 {
+        lines.push(Line::new().text(plural(text.digest_rest, rest)));
+    }
+    lines
+}
+
+fn headline(text: &Text, digest: &Digest) -> Line {
+    let symbol = if digest.is_over { "🌤" } else { "🌩" };
+    let said = match digest.figures.incidents {
+        0 => text.digest_none.to_owned(),
+        n => plural(text.digest_incidents, n),
+    };
+    Line::new().symbol(symbol).bold(said)
+}
+
+fn lead(text: &Text, digest: &Digest) -> Option<Line> {
+    let at = DateTime::from_timestamp_millis(digest.since.0)?;
+    let figures = &digest.figures;
+    let places = [
+        ("messages", figures.messages.to_string()),
+        ("anomalies", figures.anomalies.to_string()),
+        ("at", at.format("%Y-%m-%d %H:%M UTC").to_string()),
+    ];
+    let places: Vec<(&str, &str)> = places.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    Some(Line::new().text(fill(text.digest_lead, &places)))
+}
+
+fn anomaly(text: &Text, told: &Told) -> Line {
+    let line = Line::new().bold(tidy(&told.alert_name, NAME));
+    let places = [&told.service, &told.namespace].map(|name| tidy(name, NAME));
+    let places = places.into_iter().filter(|name| !name.is_empty());
+    let line = places.fold(line, |line, name| line.dot().code(name));
+    let line = match told.level {
+        Level::None => line,
+        level => line.dot().text(level_word(text, level)),
+    };
+    line.dot().text(plural(text.digest_times, told.incidents))
+}
+
+#[cfg(test)]
+mod tests {
+    use tocsin::text::EN;
+
+    use super::*;
+    use crate::notifiers::markup::html;
+
+    fn told(name: &str, level: Level, incidents: i64) -> Told {
+        Told {
+            alert_name: name.to_owned(),
+            service: "checkout".to_owned(),
+            namespace: "prod".to_owned(),
+            level,
+            total: 7,
+            incidents,
+        }
+    }
+
+    fn digest(is_over: bool) -> Digest {
+        Digest {
+            figures: Figures {
+                messages: 503,
+                incidents: 500,
+                anomalies: 12,
+            },
+            worst: vec![
+                told("Disk<Full>", Level::PermanentFix, 1),
+                told("HighErrorRate", Level::None, 3),
+            ],
+            since: Timestamp(1_795_382_909_102),
+            is_over,
+            page: Some("https://tocsin.example/incidents".to_owned()),
+        }
+    }
+
+    #[test]
+    fn it_says_how_many_and_names_the_worst() {
+        insta::assert_snapshot!(html(&lines(&digest(false), &EN), 4096));
+    }
+
+    #[test]
+    fn the_last_says_that_it_is_over() {
+        let over = Digest {
+            figures: Figures::default(),
+            worst: Vec::new(),
+            page: None,
+            ..digest(true)
+        };
+        insta::assert_snapshot!(html(&lines(&over, &EN), 4096));
+    }
+
+    #[test]
+    fn the_longest_fits_and_loses_the_end_of_its_list() {
+        let mut long = digest(false);
+        long.worst = (0..10)
+            .map(|_| Told {
+                alert_name: "𝒜&<".repeat(1000),
+                service: "\u{1F525}".repeat(1000),
+                namespace: "<b>".repeat(1000),
+                ..told("", Level::Escalate, 1)
+            })
+            .collect();
+        let all = lines(&long, &EN);
+        let written = html(&all, 4096);
+        let count = written.lines().count();
+        assert_eq!(count, all.len(), "ten names of the longest kind fit");
+        let short = html(&all, 600);
+        assert!(short.lines().count() < count, "{short}");
+        assert!(all.iter().map(Line::plain).any(|line| line.contains('…')));
+    }
+}

@@ -1,0 +1,232 @@
+//! Making a message ours to send.
+
+use sea_orm::{DatabaseTransaction, DbErr};
+use serde_json::Value;
+use tocsin::domain::budget::What;
+use tocsin::domain::mute::as_of;
+use tocsin::domain::routing::Facts;
+use tocsin::entity::notifications::{Kind, Model, State};
+use tocsin::jobs::JobError;
+use tocsin::queue::consumer::Held;
+use tocsin::store::{anomalies, cards, digests, incidents, maintenance, notifications};
+use tocsin::time::Timestamp;
+use uuid::Uuid;
+
+use super::desk::Desk;
+use super::turn::Turn;
+use super::{digest, silence};
+use crate::notifiers::{Card, Message, Muted, Notifier};
+
+/// What goes out.
+#[derive(Default)]
+pub(super) struct Post {
+    pub(super) body: String,
+    pub(super) reply_to: Option<String>,
+    pub(super) is_silent: bool,
+    pub(super) reply_markup: Option<Value>,
+}
+
+impl Post {
+    /// The try to send it that is made at that moment.
+    pub(super) fn message(&self, id: Uuid, at: Timestamp) -> Message<'_> {
+        Message {
+            id,
+            at,
+            body: &self.body,
+            reply_to: self.reply_to.as_deref(),
+            is_silent: self.is_silent,
+            reply_markup: self.reply_markup.as_ref(),
+        }
+    }
+}
+
+/// A message that is ours to send.
+pub(super) struct Ours<'a> {
+    pub(super) row: Model,
+    pub(super) notifier: &'a dyn Notifier,
+    pub(super) post: Post,
+}
+
+/// Who tries.
+#[derive(Clone, Copy)]
+pub(super) struct Attempt<'a> {
+    pub(super) held: &'a Held,
+    pub(super) token: Uuid,
+}
+
+/// Makes the message ours to send, in one transaction: its text is fixed at the first claim, from
+/// what holds at that moment; the anomaly's lock decides whether a rise is in it or has a message
+/// of its own. `None` if there is nothing to send.
+///
+/// Locks are taken in this order: channels, the anomaly, the message.
+pub(super) async fn claim<'a>(
+    desk: &'a Desk,
+    id: Uuid,
+    attempt: Attempt<'_>,
+) -> Result<Option<Ours<'a>>, JobError> {
+    let tx = desk.context.db.begin().await?;
+    let Some(row) = notifications::find(&tx, id).await? else {
+        return Ok(None);
+    };
+    if !is_wanted(&row, attempt.held) {
+        return Ok(None);
+    }
+    let now = maintenance::now(&tx).await?;
+    let now = desk.context.clock.of_store(now);
+    is_free(&row, now)?;
+    if silence::mute(desk, &tx, &row, now).await? {
+        tx.commit().await?;
+        return Ok(None);
+    }
+    let Some(notifier) = desk.notifier(&row.channel) else {
+        let why = format!("the channel {} is not configured any more", row.channel);
+        return give_up(tx, &row, why).await;
+    };
+    if let Some(budget) = notifier.budget() {
+        let turn = Turn::lock(desk, &tx, &row.channel, budget).await?;
+        let channels = desk.neighbours(&row.channel);
+        let ahead = notifications::ahead(&tx, &channels, &row, turn.now).await?;
+        if row.kind == Kind::Digest {
+            return digest::claim(desk, tx, turn, &row, ahead, notifier, attempt).await;
+        }
+        if let Some(digest) = digest::gather(desk, &tx, &turn, &row, ahead).await? {
+            tx.commit().await?;
+            digest::push_first(desk, digest).await?;
+            return Ok(None);
+        }
+        turn.take(&tx, What::Message, ahead.waiting).await?;
+    }
+    ours(desk, tx, &row, notifier, attempt).await
+}
+
+/// Fixes what is said, under the locks of the anomaly and of the message.
+async fn ours<'a>(
+    desk: &'a Desk,
+    tx: DatabaseTransaction,
+    row: &Model,
+    notifier: &'a dyn Notifier,
+    attempt: Attempt<'_>,
+) -> Result<Option<Ours<'a>>, JobError> {
+    let Some(card) = card(desk, &tx, row).await? else {
+        let why = "its incident does not exist any more".to_owned();
+        return give_up(tx, row, why).await;
+    };
+    let Some(row) = notifications::lock(&tx, row.id).await? else {
+        return Ok(None);
+    };
+    // Another may have had it while this one waited for the locks.
+    if !is_wanted(&row, attempt.held) {
+        return Ok(None);
+    }
+    let now = maintenance::now(&tx).await?;
+    let now = desk.context.clock.of_store(now);
+    is_free(&row, now)?;
+    if silence::is_kept_back(&row, &card.anomaly, now) {
+        silence::write(desk, &tx, &row).await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
+    let body = match &row.body {
+        Some(body) => body.clone(),
+        None => notifier.render(&card),
+    };
+    let post = Post {
+        reply_to: answered(&tx, &row, notifier).await?,
+        is_silent: desk
+            .context
+            .config
+            .is_quiet(&row.channel, &facts(&card), now),
+        body,
+        reply_markup: desk.keyboard(&row, &card, now),
+    };
+    notifications::claim(&tx, &row, attempt.token, post.body.clone(), now).await?;
+    tx.commit().await?;
+    Ok(Some(Ours {
+        row,
+        notifier,
+        post,
+    }))
+}
+
+/// Somebody wants what was given up to be sent after all if the job was replayed.
+pub(super) fn is_wanted(row: &Model, held: &Held) -> bool {
+    match row.state {
+        State::Owed | State::Sending => true,
+        State::GivenUp => held.lease.replay > 0,
+        State::Sent | State::Digested | State::Muted => false,
+    }
+}
+
+/// Whether nobody has claimed it.
+pub(super) fn is_free(row: &Model, now: Timestamp) -> Result<(), JobError> {
+    match row.claimed_until.filter(|until| *until > now) {
+        Some(until) => Err(JobError::RetryAfter {
+            after: until.since(now),
+            why: "another sends it, or died doing so".to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+async fn give_up<'a>(
+    tx: DatabaseTransaction,
+    row: &Model,
+    why: String,
+) -> Result<Option<Ours<'a>>, JobError> {
+    match row.kind {
+        Kind::Digest => digests::give_up(&tx, row.id, &why).await?,
+        _ => notifications::give_up(&tx, row.id, &why).await?,
+    }
+    tx.commit().await?;
+    Err(JobError::GiveUp(why))
+}
+
+/// The message that this one answers: the incident's first in the channel.
+async fn answered(
+    tx: &DatabaseTransaction,
+    row: &Model,
+    notifier: &dyn Notifier,
+) -> Result<Option<String>, DbErr> {
+    if row.kind == Kind::Opened || notifier.budget().is_none() {
+        return Ok(None);
+    }
+    cards::answered(tx, row).await
+}
+
+fn facts(card: &Card) -> Facts {
+    Facts {
+        severity: card.incident.severity.clone(),
+        namespace: card.anomaly.namespace.clone(),
+        service: card.anomaly.service.clone(),
+        level: card.anomaly.level,
+        alert_name: card.anomaly.alert_name.clone(),
+    }
+}
+
+/// What a message is made from, with the anomaly locked.
+pub(super) async fn card(
+    desk: &Desk,
+    tx: &DatabaseTransaction,
+    row: &Model,
+) -> Result<Option<Card>, DbErr> {
+    let Some(incident) = incidents::find(tx, row.incident_id).await? else {
+        return Ok(None);
+    };
+    let Some((anomaly, now)) = anomalies::lock_shared(tx, &incident.anomaly_key).await? else {
+        return Ok(None);
+    };
+    let anomaly = as_of(desk.context.clock.of_store(now), anomaly);
+    // Read again: the anomaly is ours now, and with it the incident.
+    let incident = incidents::find(tx, row.incident_id).await?;
+    Ok(incident.map(|incident| Card {
+        kind: row.kind,
+        page: desk.page(&format!("/incidents/{}", incident.id)),
+        incident,
+        at: row.owed_since,
+        muted: anomaly.muted_until.map(|until| Muted {
+            until,
+            by: anomaly.muted_by.clone(),
+        }),
+        anomaly,
+    }))
+}

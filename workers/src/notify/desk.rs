@@ -1,0 +1,76 @@
+//! Where messages are sent from.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tocsin::buttons;
+use tocsin::context::Context;
+use tocsin::entity::notifications::{Kind, Model};
+use tocsin::jobs::Notify;
+use tocsin::metrics::ByMessage;
+use tocsin::store::channels::chat_of;
+use tocsin::time::Timestamp;
+
+use crate::notifiers::{self, Card, Notifier};
+
+/// Where messages are sent from.
+#[derive(Clone)]
+pub struct Desk {
+    pub(super) context: Context,
+    notifiers: Arc<[Box<dyn Notifier>]>,
+}
+
+impl Desk {
+    /// With the notifiers that the settings call for.
+    #[must_use]
+    pub fn new(context: &Context) -> Self {
+        Self {
+            context: context.clone(),
+            notifiers: notifiers::configured(&context.config).into(),
+        }
+    }
+
+    /// Who writes to this channel, if the settings still name it.
+    pub(super) fn notifier(&self, channel: &str) -> Option<&dyn Notifier> {
+        let found = self.notifiers.iter().find(|n| n.channel() == channel);
+        found.map(AsRef::as_ref)
+    }
+
+    /// The channels that share a chat with this one, itself among them.
+    pub(super) fn neighbours(&self, channel: &str) -> Vec<String> {
+        let chat = chat_of(channel);
+        let all = self.notifiers.iter().map(|notifier| notifier.channel());
+        let of_chat = all.filter(|other| chat_of(other) == chat);
+        of_chat.map(str::to_owned).collect()
+    }
+
+    /// How often a message is tried.
+    pub(super) fn attempts(&self) -> usize {
+        self.context.config.policy::<Notify>().attempts as usize
+    }
+
+    /// The address of a page, if people can reach the pages.
+    pub(super) fn page(&self, path: &str) -> Option<String> {
+        let base = self.context.config.public_url.as_deref()?;
+        Some(format!("{}{path}", base.trim_end_matches('/')))
+    }
+
+    /// The buttons beneath a message, if people may press any.
+    pub(super) fn keyboard(&self, row: &Model, card: &Card, now: Timestamp) -> Option<Value> {
+        let is_card = matches!(row.kind, Kind::Opened | Kind::Escalated | Kind::Reopened);
+        let has_buttons = self.context.config.has_buttons() && row.channel.starts_with("telegram:");
+        (is_card && has_buttons).then(|| {
+            let text = self.context.config.language.text();
+            buttons::keyboard(text, &card.incident, &card.anomaly, now)
+        })
+    }
+
+    pub(super) fn count(&self, outcome: &'static str) {
+        self.count_many(outcome, 1);
+    }
+
+    pub(super) fn count_many(&self, outcome: &'static str, n: u64) {
+        let messages = &self.context.metrics.messages;
+        messages.get_or_create(&ByMessage { outcome }).inc_by(n);
+    }
+}

@@ -1,0 +1,182 @@
+//! Storms: above so many messages a minute, a chat's messages are gathered and told by digests.
+
+use std::time::Duration;
+
+use sea_orm::DatabaseTransaction;
+use tocsin::domain::budget::What;
+use tocsin::domain::routing::Facts;
+use tocsin::entity::notifications::{Model, State};
+use tocsin::jobs::{JobError, Notify};
+use tocsin::queue::Push;
+use tocsin::store::notifications::Ahead;
+use tocsin::store::{channels, digests, notifications};
+use uuid::Uuid;
+
+use super::claim::{Attempt, Ours, Post, is_free, is_wanted};
+use super::desk::Desk;
+use super::turn::Turn;
+use crate::notifiers::{Digest, Notifier};
+
+/// How long the first digest of a storm gathers, at most.
+const FIRST: Duration = Duration::from_secs(5);
+/// Anomalies that a digest names.
+const WORST: u64 = 10;
+
+/// Where a storm begins or goes on, has a digest tell this message and all that are owed beside it;
+/// returns the digest. The channel is locked.
+pub(super) async fn gather(
+    desk: &Desk,
+    tx: &DatabaseTransaction,
+    turn: &Turn,
+    row: &Model,
+    ahead: Ahead,
+) -> Result<Option<Uuid>, JobError> {
+    let above = i64::from(desk.context.config.telegram.storm_above);
+    let mut own = turn.own()?.clone();
+    // What was tried before may have gone out: it is told by itself.
+    if row.state != State::Owed || (own.storm_since.is_none() && ahead.lately <= above) {
+        return Ok(None);
+    }
+    let digest = match gathering(tx, own.digest_id).await? {
+        Some(digest) => digest,
+        None => {
+            let first = FIRST.min(desk.context.config.telegram.digest_every.0);
+            own.storm_since = Some(turn.now);
+            own.digests += 1;
+            let due = turn.now.after(first);
+            let digest = digests::owe(tx, &own.channel, own.digests, turn.now, due).await?;
+            own.digest_id = Some(digest);
+            channels::save(tx, &own).await?;
+            tracing::warn!(
+                notification.channel = own.channel,
+                lately = ahead.lately,
+                "a storm: messages are told by digests"
+            );
+            digest
+        }
+    };
+    let gathered = digests::gather(tx, &own.channel, digest, turn.now).await?;
+    desk.count_many("digested", gathered);
+    Ok(Some(digest))
+}
+
+/// The digest, if its text is still to be fixed: one that was given up instead, because its channel was
+/// not configured for a while, gathers no more.
+async fn gathering(
+    tx: &DatabaseTransaction,
+    digest: Option<Uuid>,
+) -> Result<Option<Uuid>, JobError> {
+    let Some(id) = digest else { return Ok(None) };
+    let row = notifications::find(tx, id).await?;
+    Ok(row.filter(|row| row.state == State::Owed).map(|row| row.id))
+}
+
+/// Pushes the job that sends a digest, not before it is due. Who dies before leaves it owed.
+pub(super) async fn push(desk: &Desk, digest: Uuid, after: Duration) -> Result<(), JobError> {
+    let job = Notify::message(digest);
+    let push = Push::new(&job).id(digest).after(after);
+    Ok(desk.context.queues.push_all([push]).await?)
+}
+
+/// The same for one that was just begun.
+pub(super) async fn push_first(desk: &Desk, digest: Uuid) -> Result<(), JobError> {
+    let first = FIRST.min(desk.context.config.telegram.digest_every.0);
+    push(desk, digest, first).await
+}
+
+/// Makes a digest ours to send, in the claim's transaction. At its first claim its text is fixed from
+/// its messages, and it is decided whether the storm goes on: then the next digest is owed.
+pub(super) async fn claim<'a>(
+    desk: &'a Desk,
+    tx: DatabaseTransaction,
+    turn: Turn,
+    row: &Model,
+    ahead: Ahead,
+    notifier: &'a dyn Notifier,
+    attempt: Attempt<'_>,
+) -> Result<Option<Ours<'a>>, JobError> {
+    let now = turn.now;
+    if row.owed_since > now {
+        return Err(JobError::RetryAfter {
+            after: row.owed_since.since(now),
+            why: "the digest still gathers".to_owned(),
+        });
+    }
+    turn.take(&tx, What::Message, ahead.waiting).await?;
+    let Some(row) = notifications::lock(&tx, row.id).await? else {
+        return Ok(None);
+    };
+    if !is_wanted(&row, attempt.held) {
+        return Ok(None);
+    }
+    is_free(&row, now)?;
+    let (body, next) = match row.body.clone() {
+        Some(body) => (body, None),
+        None => fix(desk, &tx, &turn, &row, ahead, notifier).await?,
+    };
+    let worst = digests::worst(&tx, row.id, 1).await?;
+    let facts = Facts {
+        level: worst.first().map(|told| told.level).unwrap_or_default(),
+        ..Facts::default()
+    };
+    let is_silent = desk.context.config.is_quiet(&row.channel, &facts, now);
+    notifications::claim(&tx, &row, attempt.token, body.clone(), now).await?;
+    tx.commit().await?;
+    if let Some(next) = next {
+        push(desk, next, desk.context.config.telegram.digest_every.0).await?;
+    }
+    let post = Post {
+        body,
+        is_silent,
+        ..Post::default()
+    };
+    Ok(Some(Ours {
+        row,
+        notifier,
+        post,
+    }))
+}
+
+/// The text, and the digest that follows.
+async fn fix(
+    desk: &Desk,
+    tx: &DatabaseTransaction,
+    turn: &Turn,
+    row: &Model,
+    ahead: Ahead,
+    notifier: &dyn Notifier,
+) -> Result<(String, Option<Uuid>), JobError> {
+    let config = &desk.context.config;
+    digests::lock_anomalies(tx, row.id).await?;
+    desk.count_many("muted", digests::mute(tx, row.id, turn.now).await?);
+    let figures = digests::figures(tx, row.id).await?;
+    let worst = digests::worst(tx, row.id, WORST).await?;
+    let (above, now) = (i64::from(config.telegram.storm_above), turn.now);
+    let goes_on = figures.messages > 0 && ahead.lately * 2 >= above;
+
+    // What `take` wrote since is in the row of the chat, which may be this one.
+    let mut own = turn.again(tx).await?;
+    let since = own.storm_since.unwrap_or(row.owed_since);
+    let is_latest = own.digest_id == Some(row.id);
+    let mut next = None;
+    if is_latest && goes_on {
+        own.digests += 1;
+        let due = now.after(config.telegram.digest_every.0);
+        next = Some(digests::owe(tx, &own.channel, own.digests, now, due).await?);
+        own.digest_id = next;
+    } else if is_latest {
+        own.digest_id = None;
+        own.storm_since = None;
+    }
+    channels::save(tx, &own).await?;
+    let digest = Digest {
+        figures,
+        worst,
+        since,
+        is_over: is_latest && !goes_on,
+        page: desk.page("/incidents"),
+    };
+    let body = notifier.render_digest(&digest);
+    let body = body.ok_or_else(|| JobError::GiveUp("the channel has no digests".to_owned()))?;
+    Ok((body, next))
+}

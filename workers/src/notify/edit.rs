@@ -1,0 +1,156 @@
+//! Edits: a card shows what holds. They go out when nothing else waits, and a failed one harms
+//! nothing: the next change tries again.
+
+use std::time::Duration;
+
+use tocsin::domain::budget::What;
+use tocsin::entity::notifications::{Model, State};
+use tocsin::jobs::JobError;
+use tocsin::queue::consumer::Held;
+use tocsin::store::{cards, maintenance, notifications};
+use uuid::Uuid;
+
+use super::claim::{Post, card, is_free};
+use super::desk::Desk;
+use super::pause;
+use super::turn::Turn;
+use crate::notifiers::{Edited, Notifier, SendError};
+
+/// How often an edit is tried before it is left to the next change.
+const ATTEMPTS: usize = 5;
+/// An edit that has to wait waits for so long at least.
+const LEAST: Duration = Duration::from_millis(100);
+
+/// A card that is ours to edit.
+struct Ours<'a> {
+    row: Model,
+    notifier: &'a dyn Notifier,
+    message_id: String,
+    post: Post,
+}
+
+/// One card.
+pub(super) async fn handle(
+    desk: &Desk,
+    id: Uuid,
+    held: &Held,
+    token: Uuid,
+) -> Result<(), JobError> {
+    let Some(ours) = claim(desk, id, token).await? else {
+        return Ok(());
+    };
+    let db = desk.context.db.write();
+    let message = ours.post.message(id, desk.context.clock.now());
+    match ours.notifier.edit(&ours.message_id, message).await {
+        Ok(Edited::Done) => {
+            desk.count("edited");
+            shows(desk, &ours.row, &ours.post.body).await
+        }
+        Ok(Edited::Never(why)) => {
+            desk.count("edits_ended");
+            tracing::info!(notification.id = %id, "a card is not edited any more: {why}");
+            Ok(cards::leave(db, id, Some(&why)).await?)
+        }
+        Err(SendError::Wait { after, why }) => {
+            desk.count("delayed");
+            pause(desk, &ours.row.channel, after).await?;
+            notifications::release(db, id, token).await?;
+            Err(JobError::RetryAfter { after, why })
+        }
+        Err(SendError::Retry(why)) if held.failed.len() + 1 < ATTEMPTS.min(desk.attempts()) => {
+            desk.count("failed");
+            notifications::release(db, id, token).await?;
+            Err(JobError::Retry(why))
+        }
+        Err(SendError::GiveUp(why) | SendError::Retry(why)) => {
+            desk.count("edit_failed");
+            tracing::warn!(notification.id = %id, "a card is left as it is until its next change: {why}");
+            Ok(cards::leave(db, id, None).await?)
+        }
+    }
+}
+
+/// Makes the card ours to edit, with what holds at this moment. `None` if there is nothing to edit.
+///
+/// Locks are taken in the order of [`super::claim::claim`].
+async fn claim<'a>(desk: &'a Desk, id: Uuid, token: Uuid) -> Result<Option<Ours<'a>>, JobError> {
+    let context = &desk.context;
+    let tx = context.db.begin().await?;
+    let Some(row) = notifications::find(&tx, id).await? else {
+        return Ok(None);
+    };
+    let Some(since) = row.edit_due_since else {
+        return Ok(None);
+    };
+    let now = context.clock.of_store(maintenance::now(&tx).await?);
+    is_free(&row, now)?;
+    let notifier = desk.notifier(&row.channel);
+    let (Some(notifier), State::Sending | State::Sent) = (notifier, row.state) else {
+        cards::leave(&tx, id, None).await?;
+        tx.commit().await?;
+        return Ok(None);
+    };
+    if row.state == State::Sending {
+        let why = "its card is still being sent".to_owned();
+        return Err(again(desk, why));
+    }
+    let (Some(message_id), Some(budget)) = (row.message_id.clone(), notifier.budget()) else {
+        cards::leave(&tx, id, Some("its message has no id")).await?;
+        tx.commit().await?;
+        return Ok(None);
+    };
+    let turn = Turn::lock(desk, &tx, &row.channel, budget).await?;
+    let neighbours = desk.neighbours(&row.channel);
+    let (owed, ahead) = cards::ahead(&tx, &neighbours, since, turn.now).await?;
+    if owed > 0 {
+        let why = "messages are owed to the chat, and come first";
+        return Err(again(desk, why.to_owned()));
+    }
+    let Some(card) = card(desk, &tx, &row).await? else {
+        cards::leave(&tx, id, Some("its incident does not exist any more")).await?;
+        tx.commit().await?;
+        return Ok(None);
+    };
+    let Some(row) = notifications::lock(&tx, id).await? else {
+        return Ok(None);
+    };
+    is_free(&row, now)?;
+    let body = notifier.render(&card);
+    if row.shown.as_ref().or(row.body.as_ref()) == Some(&body) {
+        cards::shows(&tx, id, row.edit_seq, &body).await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
+    turn.take(&tx, What::Edit, ahead).await?;
+    cards::claim(&tx, id, token, now).await?;
+    tx.commit().await?;
+    let post = Post {
+        body,
+        // Without them, the buttons would be gone.
+        reply_markup: desk.keyboard(&row, &card, now),
+        ..Post::default()
+    };
+    Ok(Some(Ours {
+        row,
+        notifier,
+        message_id,
+        post,
+    }))
+}
+
+/// Remembers what the card shows. Whoever dies before edits it once more, which Telegram takes for no
+/// change.
+async fn shows(desk: &Desk, row: &Model, body: &str) -> Result<(), JobError> {
+    let db = desk.context.db.write();
+    let more = cards::shows(db, row.id, row.edit_seq, body).await?;
+    if more {
+        return Err(again(desk, "it has changed since".to_owned()));
+    }
+    Ok(())
+}
+
+/// Once more, when changes had time to gather.
+fn again(desk: &Desk, why: String) -> JobError {
+    let after = desk.context.config.telegram.fold.0.max(LEAST);
+    JobError::RetryAfter { after, why }
+}

@@ -1,0 +1,109 @@
+//! Turns: when a message or an edit may go out. What a chat and the bot take is shared by all
+//! processes through the store; whoever dies with a slot loses that slot and nothing else.
+
+use std::time::Duration;
+
+use sea_orm::DatabaseTransaction;
+use tocsin::domain::budget::{Budget, Taken, What};
+use tocsin::entity::channels::Model as Channel;
+use tocsin::jobs::JobError;
+use tocsin::store::channels::{self, BOT, chat_of};
+use tocsin::time::Timestamp;
+
+use super::desk::Desk;
+
+/// The longest wait of one in a long line: a job that sleeps does not see that the line got shorter.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The locked rows of a channel, its chat and the bot.
+pub(super) struct Turn {
+    rows: Vec<Channel>,
+    channel: String,
+    budget: Budget,
+    pub(super) now: Timestamp,
+}
+
+impl Turn {
+    /// Locks what is shared about the channel, before anything else is locked.
+    pub(super) async fn lock(
+        desk: &Desk,
+        tx: &DatabaseTransaction,
+        channel: &str,
+        budget: Budget,
+    ) -> Result<Self, JobError> {
+        let (rows, now) = channels::lock(tx, &[BOT, chat_of(channel), channel]).await?;
+        Ok(Self {
+            rows,
+            channel: channel.to_owned(),
+            budget,
+            now: desk.context.clock.of_store(now),
+        })
+    }
+
+    fn row(&self, channel: &str) -> Result<&Channel, JobError> {
+        let found = self.rows.iter().find(|row| row.channel == channel);
+        found.ok_or_else(|| JobError::Retry(format!("{channel} was not locked")))
+    }
+
+    /// What is shared about the channel itself.
+    pub(super) fn own(&self) -> Result<&Channel, JobError> {
+        self.row(&self.channel)
+    }
+
+    /// The same, as it is after [`Turn::take`].
+    pub(super) async fn again(&self, tx: &DatabaseTransaction) -> Result<Channel, JobError> {
+        let (rows, _) = channels::lock(tx, &[&self.channel]).await?;
+        let row = rows.into_iter().next();
+        row.ok_or_else(|| JobError::Retry(format!("{} was not locked", self.channel)))
+    }
+
+    /// Takes a slot, in this transaction. Where there is none, those that are `ahead` come first.
+    pub(super) async fn take(
+        &self,
+        tx: &DatabaseTransaction,
+        what: What,
+        ahead: i64,
+    ) -> Result<(), JobError> {
+        let (budget, now) = (self.budget, self.now);
+        let chat = chat_of(&self.channel).to_owned();
+        let mut bot = self.row(BOT)?.clone();
+        let mut row = self.row(&chat)?.clone();
+        if row.paused_until > now {
+            let pause = row.paused_until.since(now);
+            return Err(self.wait(pause, what, ahead, "Telegram wants a pause in this chat"));
+        }
+        let taken = Taken {
+            second: row.second_tat,
+            minute: row.minute_tat,
+            edits: row.edit_tat,
+            bot: bot.second_tat,
+        };
+        let taken = match budget.take(taken, what, now) {
+            Ok(taken) => taken,
+            Err(at) => {
+                let why = "the chat, or the bot, has had its share";
+                return Err(self.wait(at.since(now), what, ahead, why));
+            }
+        };
+        row.second_tat = taken.second;
+        row.minute_tat = taken.minute;
+        row.edit_tat = taken.edits;
+        bot.second_tat = taken.bot;
+        channels::save(tx, &row).await?;
+        channels::save(tx, &bot).await?;
+        Ok(())
+    }
+
+    fn wait(&self, first: Duration, what: What, ahead: i64, why: &str) -> JobError {
+        let ahead = u32::try_from(ahead).unwrap_or(0);
+        let line = self
+            .budget
+            .interval(what)
+            .saturating_mul(ahead)
+            .min(LONGEST);
+        JobError::RetryAfter {
+            after: first + line,
+            why: why.to_owned(),
+        }
+    }
+}
