@@ -32,7 +32,7 @@ pub(super) struct Report {
     note: Option<Words>,
     /// How long it took, in milliseconds.
     #[serde(default, deserialize_with = "whole")]
-    #[schema(minimum = 0, maximum = 9007199254740991_i64)]
+    #[schema(minimum = 0)]
     duration_ms: Option<i64>,
 }
 
