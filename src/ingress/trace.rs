@@ -1,26 +1,27 @@
 //! What became of an alert: its firings, their incidents, and what is on its way or ended there.
 
+mod told;
+
 use std::collections::{BTreeSet, HashMap};
 
 use axum::Json;
 use axum::extract::{Path, State};
-use sea_orm::ActiveEnum as _;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use self::told::{Letter, Occurrence, QueuedJob, Trace};
 use super::incidents::View as Incident;
 use super::query::Query;
 use super::words::Words;
 use super::{Ingress, Problem};
 use crate::context::Context;
 use crate::domain::aggregation::Unit;
-use crate::entity::{dead_letters, incidents, notifications, occurrences, repairs};
+use crate::entity::{dead_letters, incidents, occurrences};
 use crate::jobs::{CalculateTier, Content, IngestAlert, Job, RecordRepair};
-use crate::queue::store::{FailedAttempt, Queued, Stand};
+use crate::queue::store::Queued;
 use crate::sources::SOURCES;
 use crate::store::{lists, trace};
-use crate::time::Timestamp;
 
 /// Of each kind the newest so many.
 const MOST: u64 = 50;
@@ -33,163 +34,13 @@ const LONGEST: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = FoundBy)]
-enum By {
+pub(in crate::ingress) enum By {
+    /// By a fingerprint.
     Fingerprint,
+    /// By an incident's id.
     Incident,
+    /// By an anomaly's key.
     Anomaly,
-}
-
-/// Everything that is known.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Trace {
-    /// What was asked for.
-    fingerprint: String,
-    /// What that is.
-    found_by: By,
-    /// Its firings, the newest 50.
-    occurrences: Vec<Occurrence>,
-    /// Their incidents.
-    incidents: Vec<Incident>,
-    /// What was told about these.
-    messages: Vec<Message>,
-    /// What was tried on these, the newest 50.
-    repairs: Vec<Repair>,
-    /// Queued jobs that carry it.
-    jobs: Vec<QueuedJob>,
-    /// Dead letters that carry it.
-    dead_letters: Vec<Letter>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = TracedOccurrence)]
-struct Occurrence {
-    #[serde(flatten)]
-    row: occurrences::Model,
-    /// How often it was counted: once as a firing, for each delivery, or not itself.
-    counted: i64,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = TracedMessage)]
-struct Message {
-    /// Its id.
-    id: Uuid,
-    /// The incident it is about.
-    incident_id: Uuid,
-    /// What it tells: `opened`, `escalated`, `reopened`.
-    kind: String,
-    /// Where it goes.
-    channel: String,
-    /// `owed`, `sending`, `sent` or `given up`.
-    state: String,
-    /// Since when it is owed.
-    owed_since: Timestamp,
-    /// How often it was tried.
-    attempts: i64,
-    /// When the provider took it.
-    sent_at: Option<Timestamp>,
-    /// Why it was given up.
-    error: Option<String>,
-}
-
-impl From<notifications::Model> for Message {
-    fn from(row: notifications::Model) -> Self {
-        Self {
-            id: row.id,
-            incident_id: row.incident_id,
-            kind: row.kind.to_value(),
-            channel: row.channel,
-            state: row.state.to_value(),
-            owed_since: row.owed_since,
-            attempts: row.attempts,
-            sent_at: row.sent_at,
-            error: row.error,
-        }
-    }
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = TracedRepair)]
-struct Repair {
-    /// Its id, which is that of the job that recorded it.
-    id: Uuid,
-    /// Its incident.
-    incident_id: Uuid,
-    /// What was done.
-    action: String,
-    /// Whether it helped.
-    success: bool,
-    /// Who did it.
-    operator: Option<String>,
-    /// What else there is to say.
-    note: Option<String>,
-    /// When.
-    repaired_at: Timestamp,
-}
-
-impl From<repairs::Model> for Repair {
-    fn from(row: repairs::Model) -> Self {
-        Self {
-            id: row.id,
-            incident_id: row.incident_id,
-            action: row.action,
-            success: row.success,
-            operator: row.operator,
-            note: row.note,
-            repaired_at: row.repaired_at,
-        }
-    }
-}
-
-/// A job that is queued.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = TracedJob)]
-struct QueuedJob {
-    /// Its id.
-    id: Uuid,
-    /// Its queue.
-    queue: &'static str,
-    /// Where it stands.
-    state: Stand,
-    /// When it was pushed.
-    enqueued_at: Timestamp,
-    /// When it is to run, if it waits for that.
-    due_at: Option<Timestamp>,
-    /// Attempts that failed, oldest first.
-    failed: Vec<FailedAttempt>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = TracedDeadLetter)]
-struct Letter {
-    /// The job's id.
-    id: Uuid,
-    /// Its queue.
-    queue: String,
-    /// `dead`, `replayed` or `discarded`.
-    state: String,
-    /// Why it died.
-    reason: String,
-    /// Attempts that failed.
-    attempts: i32,
-    /// When it was last pushed.
-    enqueued_at: Timestamp,
-    /// When it died.
-    died_at: Timestamp,
-}
-
-impl From<dead_letters::Model> for Letter {
-    fn from(row: dead_letters::Model) -> Self {
-        Self {
-            id: row.id,
-            queue: row.queue,
-            state: row.state,
-            reason: row.reason,
-            attempts: row.attempts,
-            enqueued_at: row.enqueued_at,
-            died_at: row.died_at,
-        }
-    }
 }
 
 /// Which source's fingerprint it is; that of any if none is named.
