@@ -3,6 +3,7 @@
 mod check;
 mod environment;
 mod file;
+mod people;
 mod queues;
 mod routes;
 mod secret;
@@ -25,6 +26,7 @@ use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
 use crate::text::Lang;
 pub use file::read_secret;
+pub use people::{People, Updates};
 pub use queues::{QueuePolicies, QueuePolicy};
 pub use secret::Secret;
 pub use sections::{

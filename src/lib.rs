@@ -9,10 +9,12 @@
 //! This library is what the ingress and the workers share, and the ingress; the workers and the
 //! program are in `workers/`, the schema in `migration/`.
 
+pub mod buttons;
 pub mod cards;
 pub mod config;
 pub mod context;
 pub mod counter;
+pub mod deeds;
 pub mod domain;
 pub mod entity;
 pub mod ingress;

@@ -51,7 +51,7 @@ pub struct ByWhat {
 /// Labels by channel kind and outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByMessage {
-    /// `sent`, `delayed`, `failed` or `given_up`.
+    /// `sent`, `delayed`, `failed`, `given_up` or `muted`.
     pub outcome: &'static str,
 }
 
@@ -67,7 +67,7 @@ pub struct ByDecision {
 /// Labels by what a token was needed for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByRole {
-    /// `webhook`, `read`, `operate` or `page`.
+    /// `webhook`, `read`, `operate`, `page` or `telegram`.
     pub role: &'static str,
 }
 
@@ -171,6 +171,15 @@ impl Metrics {
         metrics
     }
 
+    /// Counts so many messages of this outcome.
+    pub fn count_messages(&self, outcome: &'static str, n: u64) {
+        if n > 0 {
+            self.messages
+                .get_or_create(&ByMessage { outcome })
+                .inc_by(n);
+        }
+    }
+
     /// Counters are there before anything is counted: what appears with its first value has no
     /// rate at that moment.
     fn begin(&self) {
@@ -194,10 +203,10 @@ impl Metrics {
         for what in What::ALL {
             drop(self.drift.get_or_create(&ByWhat { what: what.name() }));
         }
-        for outcome in ["sent", "delayed", "failed", "given_up"] {
+        for outcome in ["sent", "delayed", "failed", "given_up", "muted"] {
             drop(self.messages.get_or_create(&ByMessage { outcome }));
         }
-        for role in ["webhook", "read", "operate", "page"] {
+        for role in ["webhook", "read", "operate", "page", "telegram"] {
             drop(self.auth_failures.get_or_create(&ByRole { role }));
         }
     }

@@ -17,6 +17,8 @@ mod m006_queue;
 mod m007_counted_by_id;
 mod m008_operations;
 mod m009_cards;
+mod m010_mutes;
+mod m011_buttons;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ impl MigratorTrait for Migrator {
             Box::new(m007_counted_by_id::Migration),
             Box::new(m008_operations::Migration),
             Box::new(m009_cards::Migration),
+            Box::new(m010_mutes::Migration),
+            Box::new(m011_buttons::Migration),
         ]
     }
 }

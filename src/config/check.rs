@@ -25,6 +25,7 @@ impl Config {
         self.check_telegram()?;
         self.check_redis()?;
         self.queues.check()?;
+        self.check_buttons()?;
         webhooks::check(&self.webhooks)?;
         let scheme = self
             .telegram_api
@@ -109,6 +110,7 @@ impl Config {
                  openssl rand -hex 32 makes a good one"
             ));
         }
+        warnings.extend(self.warn_of_buttons());
         warnings
     }
 

@@ -13,7 +13,12 @@ const INJECTED: [&str; 2] = ["PORT", "SERVICE_"];
 /// The client's, not the server's.
 const OF_THE_CLIENT: [&str; 1] = ["URL"];
 /// Settings that may be in a file of their own, which the variable that ends in `_FILE` names.
-const SECRETS: [&str; 3] = ["database_url", "redis_url", "telegram_token"];
+const SECRETS: [&str; 4] = [
+    "database_url",
+    "redis_url",
+    "telegram_token",
+    "telegram__webhook_secret",
+];
 /// Likewise, one a line; in the variable itself with commas between them.
 const TOKENS: [&str; 3] = ["webhook_token", "read_token", "api_token"];
 
@@ -106,6 +111,7 @@ fn meant(default: Option<&Value>, raw: &str) -> Value {
         Some(Value::Num(..)) => raw.parse::<i64>().ok().map(Value::from),
         Some(Value::Bool(..)) => raw.parse::<bool>().ok().map(Value::from),
         Some(Value::Array(..)) => Some(list(raw)),
+        Some(Value::Dict(..)) => in_toml(raw),
         _ => None,
     };
     parsed.unwrap_or_else(|| Value::from(raw))
@@ -113,9 +119,13 @@ fn meant(default: Option<&Value>, raw: &str) -> Value {
 
 /// A list: as TOML writes it, or words between commas.
 fn list(raw: &str) -> Value {
-    let toml: Option<toml::Table> = toml::from_str(&format!("list = {raw}")).ok();
-    toml.and_then(|table| Value::serialize(table.get("list")?).ok())
-        .unwrap_or_else(|| words(raw.split(',')))
+    in_toml(raw).unwrap_or_else(|| words(raw.split(',')))
+}
+
+/// A value as TOML writes it.
+fn in_toml(raw: &str) -> Option<Value> {
+    let table: toml::Table = toml::from_str(&format!("value = {raw}")).ok()?;
+    Value::serialize(table.get("value")?).ok()
 }
 
 fn words<'a>(parts: impl Iterator<Item = &'a str>) -> Value {

@@ -1,15 +1,16 @@
-//! What is told on Telegram, and how fast.
+//! What is told on Telegram, how fast, and who may answer.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Config, Span};
+use super::people::{self, People, Updates};
+use super::{Config, Secret, Span};
 use crate::domain::budget::Budget;
 use crate::entity::notifications::Kind;
 
 /// What Telegram's channels begin with.
 const CHANNEL: &str = "telegram:";
 
-/// What is told on Telegram, and how fast.
+/// What is told on Telegram, how fast, and who may answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelegramSettings {
@@ -27,6 +28,15 @@ pub struct TelegramSettings {
     pub group_per_minute: u32,
     /// That the bot sends in a second, to all chats together.
     pub bot_per_second: u32,
+    /// How presses of buttons come here.
+    pub updates: Updates,
+    /// What Telegram sends with every press, where it sends them here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_secret: Option<Secret>,
+    /// The repairs that are offered.
+    pub actions: Vec<String>,
+    /// Who may press the buttons beneath a card. Nobody: there are none.
+    pub people: People,
 }
 
 impl Default for TelegramSettings {
@@ -39,6 +49,10 @@ impl Default for TelegramSettings {
             chat_per_second: 1,
             group_per_minute: 20,
             bot_per_second: 30,
+            updates: Updates::default(),
+            webhook_secret: None,
+            actions: people::actions(),
+            people: People::default(),
         }
     }
 }

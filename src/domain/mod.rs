@@ -3,10 +3,12 @@
 pub mod aggregation;
 pub mod alert;
 pub mod budget;
+pub mod buttons;
 pub mod effectiveness;
 pub mod episode;
 pub mod escalation;
 pub mod frequency;
+pub mod mute;
 pub mod routing;
 pub mod signature;
 pub mod tier;

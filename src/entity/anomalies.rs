@@ -35,6 +35,8 @@ pub struct Model {
     pub level: Level,
     /// How often the level rose.
     pub level_seq: i64,
+    /// When the level last rose.
+    pub risen_at: Option<Timestamp>,
     /// Why the level holds.
     pub reason: Option<String>,
     /// When a permanent fix was applied.
@@ -45,6 +47,14 @@ pub struct Model {
     pub newest_incident: Option<Uuid>,
     /// That incident's number.
     pub newest_number: i64,
+    /// Since when nothing is told of it.
+    pub muted_since: Option<Timestamp>,
+    /// Until when; past, it is told of again.
+    pub muted_until: Option<Timestamp>,
+    /// Who muted it.
+    pub muted_by: Option<String>,
+    /// Why.
+    pub muted_why: Option<String>,
 }
 
 /// No relation is followed through the entities.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::auth::Caller;
 use super::pages::{Asked, Asking, Page};
 use super::{Ingress, Problem, body};
+use crate::domain::mute::as_of;
 use crate::entity::anomalies::Model;
 use crate::jobs::CalculateTier;
 use crate::queue::Push;
@@ -29,8 +30,10 @@ pub(super) async fn list(
     }
     let (limit, before) = (asked.limit()?, asked.cursor(read_cursor)?);
     let db = ingress.context.db.read();
-    let found = lists::anomalies(db, &asked.filter(), before, limit + 1).await?;
-    Ok(Json(Page::new(found, limit, cursor)))
+    let now = ingress.context.clock.now();
+    let found = lists::anomalies(db, &asked.filter(now), before, limit + 1).await?;
+    let found = found.into_iter().map(|anomaly| as_of(now, anomaly));
+    Ok(Json(Page::new(found.collect(), limit, cursor)))
 }
 
 fn cursor(anomaly: &Model) -> String {
@@ -51,7 +54,8 @@ pub(super) async fn show(
     Path(key): Path<String>,
 ) -> Result<Json<Model>, Problem> {
     let found = lists::anomaly(ingress.context.db.read(), &key).await?;
-    Ok(Json(found.ok_or_else(unknown)?))
+    let now = ingress.context.clock.now();
+    Ok(Json(as_of(now, found.ok_or_else(unknown)?)))
 }
 
 /// A permanent fix.
@@ -127,7 +131,7 @@ async fn set(
         tracing::warn!("the mark stays, and recount will push it: {error}");
     }
     let anomaly = lists::anomaly(context.db.read(), key).await?;
-    Ok(Json(anomaly.ok_or_else(unknown)?))
+    Ok(Json(as_of(now, anomaly.ok_or_else(unknown)?)))
 }
 
 fn unknown() -> Problem {

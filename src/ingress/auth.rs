@@ -55,7 +55,7 @@ impl Guard {
         Problem::new(StatusCode::UNAUTHORIZED, "a token is needed")
     }
 
-    fn count(&self, role: &'static str) {
+    pub(super) fn count(&self, role: &'static str) {
         self.metrics
             .auth_failures
             .get_or_create(&ByRole { role })

@@ -4,23 +4,19 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use sea_orm::{ConnectionTrait, DbErr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::auth::Caller;
 use super::pages::{Asked, Asking, Page};
 use super::{Ingress, Problem, body};
-use crate::cards::push_after_deed;
-use crate::context::Context;
-use crate::domain::aggregation::Status;
+use crate::deeds::incident;
 use crate::domain::escalation::Level;
-use crate::entity::notifications::Kind;
-use crate::entity::{anomalies, incidents, occurrences};
-use crate::store::cards::mark_edits;
-use crate::store::incidents::{Deed, act, find};
-use crate::store::ingest::owe;
-use crate::store::{audit, lists};
+use crate::domain::mute;
+use crate::entity::{incidents, occurrences};
+use crate::store::incidents::{Deed, find};
+use crate::store::listing::Entry;
+use crate::store::lists;
 use crate::time::Timestamp;
 
 /// An incident as it is answered: its row, and what its anomaly says.
@@ -34,10 +30,21 @@ pub struct View {
     error_type: String,
     escalation_level: Level,
     escalation_reason: Option<String>,
+    muted_until: Option<Timestamp>,
+    muted_by: Option<String>,
+    muted_why: Option<String>,
 }
 
-impl From<(incidents::Model, anomalies::Model)> for View {
-    fn from((incident, anomaly): (incidents::Model, anomalies::Model)) -> Self {
+impl View {
+    /// As it is at `now`.
+    pub(super) fn of(now: Timestamp, (incident, anomaly): Entry) -> Self {
+        Self::from((incident, mute::as_of(now, anomaly)))
+    }
+}
+
+/// As its rows have it: a mute that is over must have been taken from them.
+impl From<Entry> for View {
+    fn from((incident, anomaly): Entry) -> Self {
         Self {
             incident,
             alert_name: anomaly.alert_name,
@@ -46,6 +53,9 @@ impl From<(incidents::Model, anomalies::Model)> for View {
             error_type: anomaly.error_type,
             escalation_level: anomaly.level,
             escalation_reason: anomaly.reason,
+            muted_until: anomaly.muted_until,
+            muted_by: anomaly.muted_by,
+            muted_why: anomaly.muted_why,
         }
     }
 }
@@ -57,8 +67,10 @@ pub(super) async fn list(
     let asked = Asked::of(asking)?;
     let (limit, before) = (asked.limit()?, asked.cursor(|id| id.parse().ok())?);
     let db = ingress.context.db.read();
-    let found = lists::incidents(db, &asked.filter(), before, limit + 1).await?;
-    let views = found.into_iter().map(View::from).collect();
+    let now = ingress.context.clock.now();
+    let found = lists::incidents(db, &asked.filter(now), before, limit + 1).await?;
+    let views = found.into_iter().map(|entry| View::of(now, entry));
+    let views = views.collect();
     Ok(Json(Page::new(views, limit, |view: &View| {
         view.incident.id.to_string()
     })))
@@ -70,7 +82,8 @@ pub(super) async fn show(
 ) -> Result<Json<View>, Problem> {
     let id = parse(&id)?;
     let found = lists::incident(ingress.context.db.read(), id).await?;
-    Ok(Json(found.ok_or_else(unknown)?.into()))
+    let now = ingress.context.clock.now();
+    Ok(Json(View::of(now, found.ok_or_else(unknown)?)))
 }
 
 pub(super) async fn occurrences(
@@ -121,57 +134,17 @@ async fn do_to(
     body: Body,
 ) -> Result<Json<View>, Problem> {
     let By { operator } = body::json(body).await?;
-    actor.operator.clone_from(&operator);
+    actor.operator = operator;
     let (context, id) = (&ingress.context, parse(id)?);
-    let key = find(context.db.read(), id)
-        .await?
-        .ok_or_else(unknown)?
-        .anomaly_key;
     let tx = context.db.begin().await?;
-    let locked = crate::store::anomalies::lock(&tx, &key).await?;
-    let (anomaly, now) = locked.ok_or_else(unknown)?;
-    let incident = find(&tx, id).await?.ok_or_else(unknown)?;
-    let now = context.clock.of_store(now);
-    let stood = incident.status;
-    let done = act(&tx, incident, deed, operator, now).await?;
-    let turned = done.as_ref().filter(|incident| incident.status != stood);
-    let (cards, messages) = tell(context, &tx, turned, now).await?;
-    let target = id.to_string();
-    let written = audit::Deed {
-        action: deed.action(),
-        target: &target,
-        detail: serde_json::json!({"possible": done.is_some()}),
-    };
-    audit::record(&tx, &actor, written, now).await?;
+    let done = Box::pin(incident::turn(context, &tx, id, deed, &actor)).await?;
     tx.commit().await?;
-    push_after_deed(context, &cards, &messages).await;
-    let detail = "the incident is resolved; it cannot be acknowledged any more";
-    let incident = done.ok_or_else(|| Problem::new(StatusCode::CONFLICT, detail))?;
-    Ok(Json((incident, anomaly).into()))
-}
-
-/// Marks the card of an incident that stands elsewhere now, and owes the message that it is resolved.
-async fn tell(
-    context: &Context,
-    tx: &impl ConnectionTrait,
-    turned: Option<&incidents::Model>,
-    now: Timestamp,
-) -> Result<(Vec<Uuid>, Vec<Uuid>), DbErr> {
-    let Some(incident) = turned else {
-        return Ok(Default::default());
-    };
-    let resolved = (incident.status == Status::Resolved).then_some((
-        incident.id,
-        Kind::Resolved,
-        incident.resolved_at.unwrap_or(now).0,
-    ));
-    let messages = owe(tx, &context.config, resolved, now).await?;
-    let cards = if context.config.edits() {
-        mark_edits(tx, &[incident.id], now).await?
-    } else {
-        Vec::new()
-    };
-    Ok((cards, messages))
+    done.due.push(context).await;
+    if !done.possible {
+        let detail = "the incident is resolved; it cannot be acknowledged any more";
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    Ok(Json(View::of(done.now, done.entry)))
 }
 
 pub(super) fn parse(id: &str) -> Result<Uuid, Problem> {

@@ -10,6 +10,7 @@ mod envelope;
 mod gate;
 mod health;
 mod incidents;
+mod mutes;
 mod pages;
 mod problem;
 mod queues;
@@ -17,6 +18,7 @@ mod recount;
 mod repairs;
 mod serve;
 mod stopping;
+mod telegram;
 mod trace;
 mod webhooks;
 
@@ -55,9 +57,13 @@ pub fn router(ingress: &Ingress) -> Router {
         let take = move |state, body| webhooks::take(source, state, body);
         webhooks = webhooks.route(&format!("/{}", source.name), post(take));
     }
-    let webhooks = webhooks.route_layer(from_fn_with_state(guard, auth::webhook));
+    let webhooks = webhooks.route_layer(from_fn_with_state(Arc::clone(&guard), auth::webhook));
+    // Who presses is known by the secret, and by the list.
+    let presses = Router::new()
+        .route("/telegram", post(telegram::take))
+        .layer(axum::Extension(guard));
     health_router()
-        .nest("/api/v1", api.merge(webhooks))
+        .nest("/api/v1", api.merge(webhooks).merge(presses))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(ingress.clone())
@@ -91,6 +97,10 @@ fn api() -> Router<Ingress> {
         .route(
             "/anomalies/{key}/permanent-fix",
             post(anomalies::fix).delete(anomalies::unfix),
+        )
+        .route(
+            "/anomalies/{key}/mute",
+            post(mutes::mute).delete(mutes::unmute),
         )
         .route("/dead-letters", get(dead_letters::list))
         .route("/dead-letters/export", get(dead_letters::export))

@@ -8,6 +8,7 @@ use super::Problem;
 use crate::domain::aggregation::Status;
 use crate::domain::escalation::Level;
 use crate::store::lists::Filter;
+use crate::time::Timestamp;
 
 /// Entries of a page where none are asked for, and at most.
 const LIMITS: (u64, u64) = (50, 200);
@@ -21,6 +22,7 @@ pub(super) struct Asked {
     pub(super) service: Option<String>,
     pub(super) namespace: Option<String>,
     pub(super) q: Option<String>,
+    pub(super) muted: Option<bool>,
     pub(super) cursor: Option<String>,
     pub(super) limit: Option<u64>,
 }
@@ -42,13 +44,14 @@ impl Asked {
         cursor(self.cursor.as_deref(), read)
     }
 
-    pub(super) fn filter(&self) -> Filter {
+    pub(super) fn filter(&self, now: Timestamp) -> Filter {
         Filter {
             status: self.status,
             level: self.level,
             service: self.service.clone(),
             namespace: self.namespace.clone(),
             text: self.q.clone().filter(|text| !text.is_empty()),
+            muted: self.muted.map(|muted| (muted, now)),
             ..Filter::default()
         }
     }

@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::deeds::Refused;
 use crate::queue::store::QueueError;
 use crate::store::error::{Cause, cause};
 use crate::trail;
@@ -97,6 +98,16 @@ impl From<sea_orm::DbErr> for Problem {
         }
         tracing::warn!("the store failed a request: {error}");
         Self::unavailable("the store cannot be reached or is busy; try again")
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::NoIncident | Refused::NoAnomaly => Self::not_found(refused.to_string()),
+            Refused::Senseless(why) => Self::bad_request(why),
+            Refused::Store(error) => error.into(),
+        }
     }
 }
 

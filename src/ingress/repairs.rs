@@ -10,11 +10,9 @@ use uuid::Uuid;
 use super::auth::Caller;
 use super::incidents::{parse, unknown};
 use super::{Ingress, Problem, body};
+use crate::deeds::repair;
 use crate::jobs::{RecordRepair, derived_id};
-use crate::queue::Push;
-use crate::store::audit::{self, Deed};
 use crate::store::incidents::find;
-use crate::trail;
 
 /// Bytes of a text in a repair.
 const TEXT_BYTES: usize = 4096;
@@ -62,20 +60,9 @@ pub(super) async fn record(
         duration_ms: report.duration_ms,
         at: context.clock.now(),
     };
-    // Before the push: what is done is known to whoever asks who did it, even if the process dies
-    // here. One that is not queued after all has no repair beside it, and the caller an error.
     actor.operator.clone_from(&repair.operator);
-    let target = id.to_string();
-    let deed = Deed {
-        action: "incident.repair",
-        target: &target,
-        detail: serde_json::json!({
-            "repair": job, "action": repair.action, "success": repair.success,
-        }),
-    };
-    audit::record(context.db.write(), &actor, deed, repair.at).await?;
-    let push = Push::new(&repair).id(job).trace(trail::trace());
-    context.queues.push_all([push]).await?;
+    repair::note(context.db.write(), job, &repair, &actor).await?;
+    repair::push(context, job, &repair).await?;
     Ok((StatusCode::ACCEPTED, Json(Queued { job })))
 }
 

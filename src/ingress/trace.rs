@@ -176,7 +176,10 @@ pub(super) async fn show(
         jobs: jobs(context, found_by, &name, source.as_deref()).await?,
         dead_letters: letters(context, found_by, &name, source.as_deref()).await?,
         occurrences: counted(context, episodes).await?,
-        incidents: each(incidents),
+        incidents: incidents
+            .into_iter()
+            .map(|entry| Incident::of(context.clock.now(), entry))
+            .collect(),
         fingerprint: name,
         found_by,
     };

@@ -8,12 +8,12 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::layout::{self, Frame, Section};
-use super::{Fault, Pages, Visit, charts, incidents, words};
+use super::{Fault, Pages, Visit, charts, incidents, mute, words};
 use crate::domain::escalation::Level;
 use crate::domain::frequency::{Counts, Window, figure};
 use crate::store::hours::{self, Day};
 use crate::store::offenders::{Offender, worst};
-use crate::text::{Text, fill};
+use crate::text::fill;
 
 /// Rows of the table.
 const SHOWN: u64 = 25;
@@ -63,7 +63,7 @@ pub(super) async fn page(
         section aria-labelledby="worth" {
             h2 #worth { (text.worth_fixing) }
             p.hint { (text.worth_fixing_lead) }
-            div #worth-list data-live data-every="30" { (worth_list(text, &worth)) }
+            div #worth-list data-live data-every="30" { (worth_list(&visit, &worth)) }
         }
         section aria-labelledby="offenders" {
             h2 #offenders { (text.offenders) }
@@ -144,7 +144,7 @@ fn table(visit: &Visit, window: Window, rows: &[Row]) -> Markup {
                 @for row in rows {
                     @let anomaly = &row.offender.anomaly;
                     tr {
-                        th scope="row" { (name(&row.offender)) }
+                        th scope="row" { (name(visit, &row.offender)) }
                         td { (words::level(text, anomaly.level)) }
                         @for other in Window::ALL {
                             td.n.strong[other == window] { (figure(row.counts.of(other))) }
@@ -164,13 +164,14 @@ fn table(visit: &Visit, window: Window, rows: &[Row]) -> Markup {
 }
 
 /// An anomaly's name with its place.
-fn name(offender: &Offender) -> Markup {
+fn name(visit: &Visit, offender: &Offender) -> Markup {
     let anomaly = &offender.anomaly;
     html! {
         a href=(format!("/anomalies/{}", anomaly.key)) { (words::or_dash(&anomaly.alert_name)) }
         " "
         @if !anomaly.service.is_empty() { span.svc { (anomaly.service) } " " }
         @if !anomaly.namespace.is_empty() { span.ns { (anomaly.namespace) } }
+        " " (mute::mark(visit, anomaly))
     }
 }
 
@@ -210,14 +211,15 @@ fn fix_failed(offender: &Offender) -> bool {
         .is_some_and(|at| anomaly.last_seen.is_some_and(|seen| seen > at))
 }
 
-fn worth_list(text: &Text, worth: &[(Offender, i64)]) -> Markup {
+fn worth_list(visit: &Visit, worth: &[(Offender, i64)]) -> Markup {
+    let text = visit.text();
     html! {
         @if worth.is_empty() { p { (text.no_worth_fixing) } }
         ol.worth {
             @for (offender, n) in worth {
                 @let failed = offender.attempts - offender.successes;
                 li.(words::level_class(offender.anomaly.level)) {
-                    div { (name(offender)) }
+                    div { (name(visit, offender)) }
                     div {
                         (words::level(text, offender.anomaly.level)) " "
                         (fill(text.worth_why_count, &[("n", &figure(*n))]))

@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use maud::{Markup, html};
 
 use super::layout::{self, Frame, Section};
-use super::{Fault, Pages, Visit, charts, incident, repairs, words};
+use super::{Fault, Pages, Visit, charts, incident, mute, repairs, words};
 use crate::domain::frequency::Window;
 use crate::entity;
 use crate::store::{history, hours, lists};
@@ -43,7 +43,7 @@ pub(super) async fn page(
     let content = html! {
         article.one.(words::level_class(anomaly.level)) {
             div #head data-live data-every="15" {
-                p.what { (words::level(text, anomaly.level)) " "
+                p.what { (words::level(text, anomaly.level)) " " (mute::mark(&visit, &anomaly)) " "
                     (words::why_level(text, anomaly.level, anomaly.reason.as_deref())) }
                 h1 { (title) }
                 (words::windows(text, Window::ALL.map(|window| counts.of(window))))
@@ -69,9 +69,13 @@ pub(super) async fn page(
                 div {
                     section aria-labelledby="facts" {
                         h2 #facts { (text.facts) }
-                        (facts(text, &anomaly))
+                        (facts(&visit, &anomaly))
                     }
                     @if visit.may_act() {
+                        section.act aria-labelledby="mute" {
+                            h2 #mute { (text.mute) }
+                            (mute::forms(&visit, &anomaly, None))
+                        }
                         section.act aria-labelledby="fix" {
                             h2 #fix { (text.fixed_at) }
                             (incident::fix_forms(&visit, &anomaly, None))
@@ -88,7 +92,8 @@ pub(super) async fn page(
     Ok(layout::page(&visit, &frame, &content))
 }
 
-fn facts(text: &Text, anomaly: &entity::anomalies::Model) -> Markup {
+fn facts(visit: &Visit, anomaly: &entity::anomalies::Model) -> Markup {
+    let text = visit.text();
     let fact = charts::fact;
     html! {
         dl.facts {
@@ -98,6 +103,7 @@ fn facts(text: &Text, anomaly: &entity::anomalies::Model) -> Markup {
             (fact(text.total, &html! { (anomaly.total) }))
             (fact(text.first_seen, &words::at_or_dash(anomaly.first_seen)))
             (fact(text.last_seen, &words::at_or_dash(anomaly.last_seen)))
+            @if let Some(muted) = mute::fact(visit, anomaly) { (muted) }
             @if let Some(at) = anomaly.permanent_fix_at {
                 (fact(text.fixed_at, &html! { (words::at(at)) " "
                     (anomaly.permanent_fix_reference.as_deref().unwrap_or_default()) }))

@@ -80,22 +80,37 @@ pub(super) async fn incident(
     Ok(Redirect::to(&format!("{page}?done={deed}")))
 }
 
-/// Mark a permanent fix, take it back.
+/// Mark a permanent fix, take it back; mute, end that.
 pub(super) async fn anomaly(
     State(pages): State<Pages>,
     Path((key, deed)): Path<(String, String)>,
     posted: Posted,
 ) -> Done {
     let page = format!("/anomalies/{}", words::encoded(&key));
-    let path = format!("{page}/permanent-fix");
-    let (method, body) = match deed.as_str() {
+    let (method, part, body) = match deed.as_str() {
         "fix" => (
             Method::POST,
+            "permanent-fix",
             Some(json!({"reference": posted.get("reference")})),
         ),
-        "unfix" => (Method::DELETE, None),
+        "unfix" => (Method::DELETE, "permanent-fix", None),
+        "mute" => (
+            Method::POST,
+            "mute",
+            Some(json!({
+                "for": posted.get("own").or_else(|| posted.get("for")).map(str::trim),
+                "why": posted.get("why"),
+                "operator": posted.actor().operator,
+            })),
+        ),
+        "unmute" => (
+            Method::DELETE,
+            "mute",
+            Some(json!({"operator": posted.actor().operator})),
+        ),
         _ => return Err(Fault::NotFound),
     };
+    let path = format!("{page}/{part}");
     pages.ask(&posted, method, &path, body).await?;
     // The form may stand on an incident's page.
     let back = posted

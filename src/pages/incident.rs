@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::layout::{self, Frame, Section};
 use super::timeline::{Parts, series, timeline};
-use super::{Fault, Pages, Visit, charts, incidents, words};
+use super::{Fault, Pages, Visit, charts, incidents, mute, words};
+use crate::deeds::mute::{MUTE, UNMUTE};
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::entity;
 use crate::store::listing::Entry;
@@ -35,6 +36,7 @@ struct Found {
     messages: Vec<entity::notifications::Model>,
     repairs: Vec<entity::repairs::Model>,
     deeds: Vec<entity::audit::Model>,
+    mutes: Vec<entity::audit::Model>,
     others: Vec<entity::incidents::Model>,
     hours: std::collections::HashMap<i64, i64>,
 }
@@ -61,6 +63,7 @@ pub(super) async fn page(
         messages: &found.messages,
         repairs: &found.repairs,
         deeds: &found.deeds,
+        mutes: &found.mutes,
     };
     let content = html! {
         article.one.(words::level_class(anomaly.level)) {
@@ -70,13 +73,6 @@ pub(super) async fn page(
                     section aria-labelledby="why" {
                         h2 #why { (text.why) }
                         div #reasons data-live { (why(text, &found.entry)) }
-                    }
-                    section aria-labelledby="often" {
-                        h2 #often { (text.frequency) }
-                        div #frequency data-live {
-                            (words::windows(text, incidents::counts(incident)))
-                            (charts::heat_map(text, &found.hours, visit.now))
-                        }
                     }
                 }
                 div {
@@ -88,11 +84,18 @@ pub(super) async fn page(
                     }
                     section aria-labelledby="facts" {
                         h2 #facts { (text.facts) }
-                        div #facts-list data-live { (facts(text, &found.entry)) }
+                        div #facts-list data-live { (facts(&visit, &found.entry)) }
                         (elsewhere(text, incident, pages.context.config.alertmanager_url.as_deref()))
                     }
                 }
                 div {
+                    section aria-labelledby="often" {
+                        h2 #often { (text.frequency) }
+                        div #frequency data-live {
+                            (words::windows(text, incidents::counts(incident)))
+                            (charts::heat_map(text, &found.hours, visit.now))
+                        }
+                    }
                     section aria-labelledby="line" {
                         h2 #line { (text.timeline) }
                         div #timeline data-live { (timeline(&visit, &parts)) }
@@ -127,11 +130,12 @@ async fn look(pages: &Pages, visit: &Visit, id: Uuid) -> Result<Found, Fault> {
     let entry = lists::incident(db, id).await?.ok_or(Fault::NotFound)?;
     let (key, target) = (entry.1.key.clone(), id.to_string());
     let unit = pages.context.config.counting.unit;
-    let (occurrences, messages, repairs, deeds, others, hours) = tokio::try_join!(
+    let (occurrences, messages, repairs, deeds, mutes, others, hours) = tokio::try_join!(
         lists::occurrences(db, &entry.0, None, OCCURRENCES),
         history::messages(db, id, MESSAGES),
         history::repairs(db, &key, REPAIRS),
         history::deeds(db, &target, MESSAGES),
+        history::deeds_of(db, &key, &[MUTE, UNMUTE], MESSAGES),
         history::incidents(db, &key, OTHERS),
         hours::since(db, unit, &key, charts::heat_from(visit.now)),
     )?;
@@ -141,6 +145,7 @@ async fn look(pages: &Pages, visit: &Visit, id: Uuid) -> Result<Found, Fault> {
         messages,
         repairs,
         deeds,
+        mutes,
         others,
         hours,
     })
@@ -150,6 +155,7 @@ fn head(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
     let text = visit.text();
     html! {
         p.what { (words::level(text, anomaly.level)) " " (words::status(text, incident.status)) " "
+            (mute::mark(visit, anomaly)) " "
             (incidents::place(incident, &anomaly.service, &anomaly.namespace)) }
         h1 { (incidents::title(incident, &anomaly.alert_name)) }
         p.how {
@@ -224,6 +230,10 @@ fn actions(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
             }
         }
         details.act {
+            summary { (text.mute) }
+            (mute::forms(visit, anomaly, Some(id)))
+        }
+        details.act {
             summary { @if anomaly.permanent_fix_at.is_some() { (text.fixed_at) } @else { (text.mark_fix) } }
             (fix_forms(visit, anomaly, Some(id)))
         }
@@ -263,7 +273,8 @@ pub(super) fn fix_forms(
     }
 }
 
-fn facts(text: &Text, (incident, anomaly): &Entry) -> Markup {
+fn facts(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
+    let text = visit.text();
     let name = if anomaly.alert_name.is_empty() {
         &anomaly.key
     } else {
@@ -304,6 +315,7 @@ fn facts(text: &Text, (incident, anomaly): &Entry) -> Markup {
         let value = html! { (words::at(at)) " " (who(itself)) };
         facts.push(fact(text.resolved_at, &value));
     }
+    facts.extend(mute::fact(visit, anomaly));
     if let Some(at) = anomaly.permanent_fix_at {
         let reference = anomaly
             .permanent_fix_reference

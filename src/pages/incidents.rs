@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::layout::{self, Frame, Section};
-use super::{Fault, Pages, Visit, charts, words};
+use super::{Fault, Pages, Visit, charts, mute, words};
 use crate::domain::aggregation::Status;
 use crate::domain::escalation::Level;
 use crate::domain::frequency::Window;
@@ -94,6 +94,7 @@ impl Asked {
             text: some(&self.q),
             severity: some(&self.severity),
             unresolved: self.status().is_none() && self.status != "all",
+            ..Filter::default()
         }
     }
 
@@ -322,6 +323,7 @@ fn card(visit: &Visit, (incident, anomaly): &Entry, day: &Day) -> Markup {
             id=(format!("i{}", id.simple())) {
             h2 { a href=(format!("/incidents/{id}")) { (title(incident, &anomaly.alert_name)) } }
             p.what { (words::level(text, anomaly.level)) " " (words::status(text, incident.status)) " "
+                (mute::mark(visit, anomaly)) " "
                 (place(incident, &anomaly.service, &anomaly.namespace)) }
             p.how {
                 span.tier { (words::tier(text, incident.tier)) } " · "

@@ -15,6 +15,7 @@ mod incident;
 mod incidents;
 mod layout;
 mod live;
+mod mute;
 mod processes;
 mod queues;
 mod repairs;

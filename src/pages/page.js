@@ -28,6 +28,10 @@
   times(document);
   setInterval(() => times(document), 15000);
 
+  // Where one is can be seen, however narrow the screen.
+  const here = document.querySelector("nav a[aria-current]");
+  if (here) here.parentElement.parentElement.parentElement.scrollLeft = here.offsetLeft - 16;
+
   // Who it is, remembered in this browser where nobody signs in.
   const remembered = (value) => {
     try {

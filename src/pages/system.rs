@@ -292,7 +292,7 @@ fn metrics(text: &Text, pages: &Pages) -> Markup {
         let n = m.store_errors.get_or_create(&ByQueue { queue }).get();
         rows.push((format!("store_errors_total {queue}"), n));
     }
-    for outcome in ["sent", "delayed", "failed", "given_up"] {
+    for outcome in ["sent", "delayed", "failed", "given_up", "muted"] {
         let n = m.messages.get_or_create(&ByMessage { outcome }).get();
         rows.push((format!("messages_total {outcome}"), n));
     }

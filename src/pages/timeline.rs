@@ -20,6 +20,8 @@ pub(super) struct Parts<'a> {
     pub(super) messages: &'a [notifications::Model],
     pub(super) repairs: &'a [repairs::Model],
     pub(super) deeds: &'a [audit::Model],
+    /// What people did about muting its anomaly.
+    pub(super) mutes: &'a [audit::Model],
 }
 
 struct Entry {
@@ -39,6 +41,8 @@ pub(super) fn timeline(visit: &Visit, parts: &Parts<'_>) -> Markup {
     entries.extend(parts.occurrences.iter().flat_map(|o| firing(text, o)));
     entries.extend(parts.messages.iter().map(|message| told(text, message)));
     let since = parts.incident.opened_at;
+    let mutes = parts.mutes.iter().filter(|deed| deed.at >= since);
+    entries.extend(mutes.map(|deed| muted(text, deed)));
     let repairs = parts.repairs.iter();
     let of_this = repairs.filter(|r| r.incident_id == parts.incident.id || r.repaired_at >= since);
     entries.extend(of_this.map(|repair| tried(text, repair)));
@@ -127,6 +131,33 @@ fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
             what: text.ev_fix.to_owned(),
             more: reference.map(|reference| html! { (reference) }),
         });
+    }
+}
+
+/// Its anomaly was muted, or somebody ended that.
+fn muted(text: &Text, deed: &audit::Model) -> Entry {
+    let until = deed.detail["until"].as_str().and_then(Timestamp::parse);
+    let what = match until {
+        Some(until) => {
+            let until = format!("{} UTC", words::moment(until));
+            fill(text.ev_muted, &[("time", &until)])
+        }
+        None => text.ev_unmuted.to_owned(),
+    };
+    let why = deed.detail["why"].as_str();
+    let by = by(text, deed.operator.as_deref());
+    Entry {
+        at: deed.at,
+        class: "t-told",
+        symbol: "◌",
+        what,
+        more: (by.is_some() || why.is_some()).then(|| {
+            html! {
+                @if let Some(by) = &by { (by) }
+                @if by.is_some() && why.is_some() { ": " }
+                @if let Some(why) = why { (why) }
+            }
+        }),
     }
 }
 

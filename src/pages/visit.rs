@@ -111,6 +111,8 @@ fn done(text: &'static Text, query: &str) -> Option<&'static str> {
         "repair" => text.done_repair,
         "fix" => text.done_fix,
         "unfix" => text.done_unfix,
+        "mute" => text.done_mute,
+        "unmute" => text.done_unmute,
         "pause" => text.done_pause,
         "resume" => text.done_resume,
         "replay" => text.done_replay,

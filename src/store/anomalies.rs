@@ -175,7 +175,7 @@ pub async fn lock_of_incidents(
     Ok((anomalies, now))
 }
 
-/// Writes the levels of locked anomalies, with their numbers and reasons.
+/// Writes the levels of locked anomalies, with their numbers, when they rose, and reasons.
 ///
 /// # Errors
 /// What the database says.
@@ -189,8 +189,10 @@ pub async fn set_levels(tx: &impl ConnectionTrait, anomalies: &[&Model]) -> Resu
         .text("key", all().map(|a| a.key.clone()))
         .text("level", all().map(|a| a.level.to_value()))
         .int("level_seq", all().map(|a| a.level_seq))
+        .time_or_null("risen_at", all().map(|a| a.risen_at))
         .text_or_null("reason", all().map(|a| a.reason.clone()));
-    let sql = "UPDATE anomalies SET level = r.level, level_seq = r.level_seq, reason = r.reason \
+    let sql = "UPDATE anomalies SET level = r.level, level_seq = r.level_seq, risen_at = r.risen_at, \
+                   reason = r.reason \
                FROM {rows} WHERE anomalies.key = r.key";
     tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;

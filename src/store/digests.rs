@@ -36,15 +36,47 @@ pub async fn owe(
     Ok(id)
 }
 
-/// Has a digest tell every message that is owed to its channel; returns how many there were.
+/// Of a muted anomaly, by when `$2`.
+const IS_MUTED: &str = "EXISTS (SELECT 1 FROM incidents i JOIN anomalies a ON a.key = i.anomaly_key \
+                            WHERE i.id = notifications.incident_id AND a.muted_until > $2)";
+
+/// Has a digest tell every message that is owed to its channel, but for those of muted anomalies, each
+/// of which is looked at by itself; returns how many there were.
 ///
 /// # Errors
 /// What the database says.
-pub async fn gather(tx: &impl ConnectionTrait, channel: &str, digest: Uuid) -> Result<u64, DbErr> {
-    let sql = "UPDATE notifications SET state = 'digested', digest_id = $2 \
-               WHERE channel = $1 AND state = 'owed' AND kind <> 'digest'";
-    let values = [Value::from(channel), digest.into()];
-    let sql = statement(tx.get_database_backend(), sql, values);
+pub async fn gather(
+    tx: &impl ConnectionTrait,
+    channel: &str,
+    digest: Uuid,
+    now: Timestamp,
+) -> Result<u64, DbErr> {
+    let sql = format!(
+        "UPDATE notifications SET state = 'digested', digest_id = $3 \
+         WHERE channel = $1 AND state = 'owed' AND kind <> 'digest' AND NOT {IS_MUTED}"
+    );
+    let values = [Value::from(channel), now.0.into(), digest.into()];
+    let sql = statement(tx.get_database_backend(), &sql, values);
+    Ok(tx.execute_raw(sql).await?.rows_affected())
+}
+
+/// Takes the messages out of a digest whose anomalies were muted since it gathered them: they are not
+/// told, unless they tell a rise to `PERMANENT_FIX`. Their anomalies are locked. Returns how many there
+/// were.
+///
+/// # Errors
+/// What the database says.
+pub async fn mute(tx: &impl ConnectionTrait, digest: Uuid, now: Timestamp) -> Result<u64, DbErr> {
+    let sql = format!(
+        "UPDATE notifications SET state = 'muted', digest_id = NULL \
+         WHERE digest_id = $1 AND state = 'digested' AND {IS_MUTED} \
+             AND (kind NOT IN ('opened', 'escalated') OR NOT EXISTS (SELECT 1 FROM incidents i \
+                 JOIN anomalies a ON a.key = i.anomaly_key \
+                 WHERE i.id = notifications.incident_id AND a.level = 'PERMANENT_FIX' \
+                     AND a.risen_at >= notifications.owed_since))"
+    );
+    let values = [Value::from(digest), now.0.into()];
+    let sql = statement(tx.get_database_backend(), &sql, values);
     Ok(tx.execute_raw(sql).await?.rows_affected())
 }
 

@@ -41,6 +41,25 @@ pub async fn deeds(
         .await
 }
 
+/// What people did of these kinds to `target`, newest first.
+///
+/// # Errors
+/// What the database says.
+pub async fn deeds_of(
+    db: &impl ConnectionTrait,
+    target: &str,
+    actions: &[&str],
+    limit: u64,
+) -> Result<Vec<audit::Model>, DbErr> {
+    audit::Entity::find()
+        .filter(audit::Column::Target.eq(target))
+        .filter(audit::Column::Action.is_in(actions.iter().copied()))
+        .order_by_desc(audit::Column::Id)
+        .limit(limit)
+        .all(db)
+        .await
+}
+
 /// The repairs of an anomaly, newest first.
 ///
 /// # Errors

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sea_orm::{ConnectionTrait, DbErr};
 use uuid::Uuid;
 
-use super::{Db, anomalies, cards, incidents, notifications, occurrences};
+use super::{Db, anomalies, cards, incidents, mutes, notifications, occurrences};
 use crate::config::Config;
 use crate::domain::aggregation::{Books, Entered, Incident, Policy, Status, Unit};
 use crate::domain::episode::Sighting;
 use crate::domain::frequency::Counted;
 use crate::entity::notifications::Kind;
 use crate::time::{Clock, Timestamp};
-use notifications::Owed;
+use notifications::{Owed, Written};
 
 /// What a batch came to.
 #[derive(Debug, Default)]
@@ -29,12 +29,21 @@ pub struct Committed {
     pub touched: Vec<Uuid>,
     /// Every id that the batch touched, for a counter that does not count rows.
     pub counted: Vec<Counted>,
+    /// What is told of incidents that turned.
+    pub told: Told,
+    /// When that was, by the store's clock.
+    pub at: Timestamp,
+}
+
+/// What is told of incidents that turned.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
     /// Cards to push an edit for: their incidents resolved or opened again.
     pub cards: Vec<Uuid>,
     /// Messages to push that no tier is to be awaited for.
     pub messages: Vec<Uuid>,
-    /// When that was, by the store's clock.
-    pub at: Timestamp,
+    /// Messages that are not told, because their anomalies are muted.
+    pub muted: u64,
 }
 
 /// Enters a batch, which comes in the order of receipt: locks the anomalies, reads what the batch
@@ -70,7 +79,7 @@ pub async fn commit(
     occurrences::update(&tx, &books).await?;
     incidents::save(&tx, &books, now).await?;
     anomalies::update(&tx, &books).await?;
-    let (cards, messages) = tell(&tx, config, &books, now).await?;
+    let told = tell(&tx, config, &books, now).await?;
     tx.commit().await?;
 
     let is_due = |incident: &&Incident| {
@@ -92,8 +101,7 @@ pub async fn commit(
             .map(|i| i.id)
             .collect(),
         counted: books.counted(policy.unit),
-        cards,
-        messages,
+        told,
         entered,
         incidents: incidents_of,
         at: now,
@@ -101,19 +109,19 @@ pub async fn commit(
 }
 
 /// Owes the messages that tell of incidents that opened again or resolved, and marks their cards.
-/// Returns the marked cards, and the messages to push at once. Where nothing turned, it asks nothing.
+/// Where nothing turned, it asks nothing.
 async fn tell(
     tx: &impl ConnectionTrait,
     config: &Config,
     books: &Books,
     now: Timestamp,
-) -> Result<(Vec<Uuid>, Vec<Uuid>), DbErr> {
+) -> Result<Told, DbErr> {
     let turned: Vec<&Incident> = books.turned().collect();
     if turned.is_empty() && books.reopenings.is_empty() {
-        return Ok(Default::default());
+        return Ok(Told::default());
     }
     let again = |(id, number): &(Uuid, i64)| (*id, Kind::Reopened, *number);
-    owe(tx, config, books.reopenings.iter().map(again), now).await?;
+    let reopened = owe(tx, config, books.reopenings.iter().map(again), now).await?;
     let resolved = turned
         .iter()
         .filter(|incident| incident.status == Status::Resolved)
@@ -121,15 +129,20 @@ async fn tell(
             let at = incident.resolved_at.unwrap_or(now);
             (incident.id, Kind::Resolved, at.0)
         });
-    let messages = owe(tx, config, resolved, now).await?;
-    if !config.edits() {
-        return Ok((Vec::new(), messages));
-    }
+    let resolved = owe(tx, config, resolved, now).await?;
     let turned: Vec<Uuid> = turned.iter().map(|incident| incident.id).collect();
-    Ok((cards::mark_edits(tx, &turned, now).await?, messages))
+    let cards = match config.edits() {
+        true => cards::mark_edits(tx, &turned, now).await?,
+        false => Vec::new(),
+    };
+    Ok(Told {
+        cards,
+        messages: resolved.owed,
+        muted: reopened.muted + resolved.muted,
+    })
 }
 
-/// Owes messages where the settings send them; returns those that were not owed before.
+/// Owes messages where the settings send them, but for those of muted anomalies.
 ///
 /// # Errors
 /// What the database says.
@@ -138,19 +151,32 @@ pub async fn owe(
     config: &Config,
     told: impl IntoIterator<Item = (Uuid, Kind, i64)>,
     now: Timestamp,
-) -> Result<Vec<Uuid>, DbErr> {
+) -> Result<Written, DbErr> {
     let told: Vec<(Uuid, Kind, i64)> = told.into_iter().collect();
+    if told.is_empty() {
+        return Ok(Written::default());
+    }
     let ids: Vec<Uuid> = told.iter().map(|(id, ..)| *id).collect();
     let facts = notifications::facts(tx, &ids).await?;
     let owed = told.into_iter().filter_map(|(incident, kind, sequence)| {
-        Some(Owed {
-            channels: config.channels_for(facts.get(&incident)?, kind),
+        let channels = config.channels_for(facts.get(&incident)?, kind);
+        (!channels.is_empty()).then_some(Owed {
+            channels,
             incident,
             kind,
             sequence,
+            is_muted: false,
         })
     });
-    notifications::owe(tx, &owed.collect::<Vec<_>>(), now).await
+    let mut owed: Vec<Owed> = owed.collect();
+    if owed.is_empty() {
+        return Ok(Written::default());
+    }
+    let muted = mutes::muted(tx, owed.iter().map(|owed| owed.incident), now).await?;
+    for owed in &mut owed {
+        owed.is_muted = muted.contains(&owed.incident);
+    }
+    notifications::owe(tx, &owed, now).await
 }
 
 /// Locks the batch's anomalies and reads what it can touch of them.

@@ -27,6 +27,8 @@ pub struct Filter {
     pub namespace: Option<String>,
     /// With this text in title, name, service or namespace.
     pub text: Option<String>,
+    /// Whether its anomaly is muted at this moment.
+    pub muted: Option<(bool, Timestamp)>,
     /// Of this severity, as its source wrote it. Incidents only.
     pub severity: Option<String>,
     /// Whether those that are resolved are left out. Incidents only.
@@ -48,6 +50,14 @@ impl Filter {
                     .as_ref()
                     .map(|name| Column::Namespace.eq(name)),
             )
+            .add_option(self.muted.map(|(muted, now)| {
+                match muted {
+                    true => Condition::all().add(Column::MutedUntil.gt(now)),
+                    false => Condition::any()
+                        .add(Column::MutedUntil.is_null())
+                        .add(Column::MutedUntil.lte(now)),
+                }
+            }))
     }
 
     fn text_in_anomaly(text: &str) -> Condition {

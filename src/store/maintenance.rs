@@ -130,7 +130,7 @@ pub const DEAD_LETTERS: Prune = Prune {
 };
 
 /// What grows and nothing is counted by.
-pub const REST: [Prune; 4] = [
+pub const REST: [Prune; 5] = [
     Prune {
         what: "deeds in the audit",
         sql: "DELETE FROM audit WHERE id IN (SELECT id FROM audit \
@@ -145,6 +145,11 @@ pub const REST: [Prune; 4] = [
         what: "repairs",
         sql: "DELETE FROM repairs WHERE id IN (SELECT id FROM repairs \
               WHERE repaired_at < $1 ORDER BY id LIMIT $2)",
+    },
+    Prune {
+        what: "presses",
+        sql: "DELETE FROM presses WHERE id IN (SELECT id FROM presses \
+              WHERE at < $1 ORDER BY at LIMIT $2)",
     },
     Prune {
         what: "losses",

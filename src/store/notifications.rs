@@ -9,7 +9,6 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::cards::ids;
 use super::rows::{Rows, statement};
 use crate::domain::routing::Facts;
 use crate::entity::notifications::{ActiveModel, Column, Entity, Kind, Model, State};
@@ -34,9 +33,21 @@ pub struct Owed {
     pub sequence: i64,
     /// Where it goes.
     pub channels: Vec<String>,
+    /// Whether it is not told, because its anomaly is muted.
+    pub is_muted: bool,
 }
 
-/// Owes messages; returns those that were not. Owing one again changes nothing.
+/// What was written of messages that were decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Those that are owed, and were not before.
+    pub owed: Vec<Uuid>,
+    /// How many are not told, because their anomalies are muted, and were not there before.
+    pub muted: u64,
+}
+
+/// Owes messages. Of a muted anomaly they are written down as not told, so that none of them is ever
+/// owed. What is there already stays as it is.
 ///
 /// # Errors
 /// What the database says.
@@ -44,29 +55,43 @@ pub async fn owe(
     tx: &impl ConnectionTrait,
     owed: &[Owed],
     now: Timestamp,
-) -> Result<Vec<Uuid>, DbErr> {
+) -> Result<Written, DbErr> {
     let each = || {
         owed.iter()
             .flat_map(|owed| owed.channels.iter().map(move |channel| (owed, channel)))
     };
     if each().next().is_none() {
-        return Ok(Vec::new());
+        return Ok(Written::default());
     }
+    let state = |is_muted| match is_muted {
+        true => State::Muted,
+        false => State::Owed,
+    };
     let rows = Rows::new()
         .uuid("id", each().map(|_| new_id(now)))
         .uuid("incident_id", each().map(|(owed, _)| owed.incident))
         .text("kind", each().map(|(owed, _)| owed.kind.to_value()))
         .int("sequence", each().map(|(owed, _)| owed.sequence))
-        .text("channel", each().map(|(_, channel)| channel.clone()));
+        .text("channel", each().map(|(_, channel)| channel.clone()))
+        .text(
+            "state",
+            each().map(|(owed, _)| state(owed.is_muted).to_value()),
+        );
     let sql = "INSERT INTO notifications \
                    (id, incident_id, kind, sequence, channel, state, owed_since) \
-               SELECT r.id, r.incident_id, r.kind, r.sequence, r.channel, 'owed', $1 \
+               SELECT r.id, r.incident_id, r.kind, r.sequence, r.channel, r.state, $1 \
                FROM {rows} WHERE true \
-               ON CONFLICT (incident_id, kind, sequence, channel) DO NOTHING RETURNING id";
-    let now = [Value::from(now.0)];
-    ids(&tx
-        .query_all_raw(rows.statement(tx.get_database_backend(), sql, now))
-        .await?)
+               ON CONFLICT (incident_id, kind, sequence, channel) DO NOTHING \
+               RETURNING id, state";
+    let sql = rows.statement(tx.get_database_backend(), sql, [Value::from(now.0)]);
+    let mut written = Written::default();
+    for row in tx.query_all_raw(sql).await? {
+        match row.try_get("", "state")? {
+            State::Muted => written.muted += 1,
+            _ => written.owed.push(row.try_get("", "id")?),
+        }
+    }
+    Ok(written)
 }
 
 /// A message that there is of an incident.
@@ -311,4 +336,17 @@ pub async fn give_up(db: &impl ConnectionTrait, id: Uuid, error: &str) -> Result
         ..Default::default()
     };
     Entity::update(change).exec(db).await.map(drop)
+}
+
+/// Records that a locked row will not go out, because its anomaly is muted.
+///
+/// # Errors
+/// What the database says.
+pub async fn mute(tx: &impl ConnectionTrait, id: Uuid) -> Result<(), DbErr> {
+    let change = ActiveModel {
+        id: Set(id),
+        state: Set(State::Muted),
+        ..Default::default()
+    };
+    Entity::update(change).exec(tx).await.map(drop)
 }

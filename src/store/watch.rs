@@ -38,6 +38,8 @@ struct Seen {
     level_seq: i64,
     last_seen: Option<i64>,
     permanent_fix_at: Option<i64>,
+    muted_until: Option<i64>,
+    is_muted: i64,
     repairs: i64,
     messages: i64,
 }
@@ -54,6 +56,7 @@ pub async fn looks(
     let rows = Rows::new().uuid("id", ids);
     let sql = "SELECT i.id, i.updated_at, i.status, i.tier, i.tier_due_since, i.open_episodes, \
                    i.last_firing_at, a.level, a.level_seq, a.last_seen, a.permanent_fix_at, \
+                   a.muted_until, CAST(CASE WHEN a.muted_until > {now} THEN 1 ELSE 0 END AS bigint) AS is_muted, \
                    CAST(COALESCE((SELECT sum(e.attempts) FROM effectiveness e \
                        WHERE e.anomaly_key = i.anomaly_key), 0) AS bigint) AS repairs, \
                    (SELECT count(*) FROM notifications n WHERE n.incident_id = i.id \

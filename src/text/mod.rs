@@ -232,7 +232,6 @@ texts! {
     state_sent
     state_given_up
     state_digested
-    state_muted
     offenders
     offenders_lead
     window
@@ -376,6 +375,39 @@ texts! {
     msg_repairs
     msg_runbook
     msg_open
+    mute
+    mute_for
+    mute_30m
+    mute_1h
+    mute_4h
+    mute_24h
+    mute_own
+    mute_why
+    mute_hint
+    unmute
+    muted
+    muted_until
+    done_mute
+    done_unmute
+    ev_muted
+    ev_unmuted
+    state_muted
+    btn_mute
+    btn_repaired
+    btn_helped
+    btn_helped_not
+    btn_back
+    pressed_acknowledged
+    pressed_resolved
+    pressed_already
+    pressed_too_late
+    pressed_muted
+    pressed_unmuted
+    pressed_helped
+    pressed_helped_not
+    pressed_stranger
+    pressed_unknown
+    pressed_gone
 }
 
 #[cfg(test)]

@@ -154,6 +154,12 @@ async fn no_planted_secret_is_in_anything_that_is_said_or_kept() {
         get("/api/v1/queues"),
         post("/api/v1/queues/notify/pause", json!({})),
         post("/api/v1/queues/notify/resume", json!({})),
+        (
+            Method::POST,
+            format!("/api/v1/anomalies/{key}/mute"),
+            Some(json!({"for": "1h", "why": "a deploy"})),
+        ),
+        post("/api/v1/telegram", json!({"update_id": 1})),
         get("/api/v1/audit"),
         get("/api/v1/dead-letters"),
     ] {
@@ -186,6 +192,7 @@ async fn no_planted_secret_is_in_anything_that_is_said_or_kept() {
         "a wrong token was presented",
         "spans are lost",
         "a job is a dead letter",
+        "presses cannot be asked for",
         "TRACE",
     ] {
         assert!(

@@ -1,6 +1,8 @@
 //! A stand-in for Telegram: takes `sendMessage` and `editMessageText` as Telegram does, remembers what
 //! it took, and can be as strict about how much a chat gets.
 
+pub mod presses;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -16,6 +18,7 @@ use tokio::net::TcpListener;
 pub struct Telegram {
     state: Arc<Mutex<Seen>>,
     pub url: String,
+    pub presses: presses::Presses,
 }
 
 /// A message that was taken.
@@ -56,7 +59,8 @@ impl Telegram {
         let app = Router::new()
             .route("/{bot}/sendMessage", post(send_message))
             .route("/{bot}/editMessageText", post(edit_message))
-            .with_state(telegram.clone());
+            .with_state(telegram.clone())
+            .merge(presses::router(&telegram.presses));
         tokio::spawn(async move { axum::serve(listener, app).await });
         telegram
     }

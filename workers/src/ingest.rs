@@ -224,6 +224,8 @@ impl Batcher {
     /// What must follow a commit: count, then push what is due. A push that fails is not lost: the
     /// mark stays, and recount pushes what is owed.
     async fn follow_up(&self, batch: &[Waiting], committed: Committed) -> Result<(), Failure> {
+        let metrics = &self.context.metrics;
+        metrics.count_messages("muted", committed.told.muted);
         let mut due = committed.due.clone();
         if !self.context.counter.counts_rows() {
             let counter = &self.context.counter;
@@ -268,7 +270,7 @@ impl Batcher {
 
     /// Has cards edited, and messages sent, of incidents that turned.
     async fn push_told(&self, committed: &Committed) {
-        let (cards, messages) = (&committed.cards, &committed.messages);
+        let (cards, messages) = (&committed.told.cards, &committed.told.messages);
         if cards.is_empty() && messages.is_empty() {
             return;
         }

@@ -5,6 +5,7 @@ pub mod fleet;
 pub mod ingest;
 pub mod notifiers;
 pub mod notify;
+pub mod presses;
 pub mod recount;
 pub mod repair;
 pub mod tier;

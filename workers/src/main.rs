@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
-    AuditArgs, BenchArgs, DeadArgs, HealthArgs, IncidentsArgs, QueuesArgs, RecountArgs, Remote,
-    RepairArgs, SimulateArgs, TraceArgs,
+    AuditArgs, BenchArgs, DeadArgs, HealthArgs, IncidentsArgs, MuteArgs, MutesArgs, QueuesArgs,
+    RecountArgs, Remote, RepairArgs, SimulateArgs, TraceArgs, UnmuteArgs,
 };
 
 mod admin;
@@ -46,6 +46,12 @@ enum Command {
     Incidents(At<IncidentsArgs>),
     /// Record what was tried on an incident.
     Repair(At<RepairArgs>),
+    /// Tell nothing of an anomaly for a while.
+    Mute(At<MuteArgs>),
+    /// End the mute of an anomaly.
+    Unmute(At<UnmuteArgs>),
+    /// List what is muted.
+    Mutes(At<MutesArgs>),
     /// Look at jobs that could not be done; replay, edit or discard them.
     Dead(At<DeadArgs>),
     /// Look at the queues, pause and resume them.
@@ -106,6 +112,9 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Config(what) => admin::settings(&config()?, &what),
         Command::Incidents(at) => at.args.run(&at.remote).await,
         Command::Repair(at) => at.args.run(&at.remote).await,
+        Command::Mute(at) => at.args.run(&at.remote).await,
+        Command::Unmute(at) => at.args.run(&at.remote).await,
+        Command::Mutes(at) => at.args.run(&at.remote).await,
         Command::Dead(at) => at.args.run(&at.remote).await,
         Command::Queues(at) => at.args.run(&at.remote).await,
         Command::Audit(at) => at.args.run(&at.remote).await,

@@ -4,6 +4,7 @@ mod claim;
 mod desk;
 mod digest;
 mod edit;
+mod silence;
 mod turn;
 
 use std::sync::Arc;

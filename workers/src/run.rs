@@ -8,10 +8,10 @@ use anyhow::{Context as _, bail};
 use tocsin::config::Config;
 use tocsin::context::Context;
 use tocsin::ingress::{self, Gate, Ingress};
-use tocsin::jobs::QUEUES;
+use tocsin::jobs::{Job as _, Notify, QUEUES};
 use tocsin::queue::schedule;
 use tocsin::time::Timestamp;
-use tocsin_workers::{fleet, workers};
+use tocsin_workers::{fleet, presses, workers};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +41,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let mut parts = JoinSet::new();
     watch_gate(&mut parts, &ingress, &stop);
     parts.spawn(schedule::run(context.queues.clone(), stop.clone()));
+    parts.spawn(presses::run(context.clone(), stop.clone()));
     // Requests are finished first: what they push is drained by the workers of the next start.
     let drain = context.config.queue.drain.0;
     let served = ingress::serve(listener, ingress::router(&ingress), stop.clone(), drain);
@@ -99,6 +100,9 @@ pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
     }
     let queues: Vec<&str> = chosen.iter().map(fleet::Worker::queue).collect();
     tracing::info!("working on {}", queues.join(", "));
+    if queues.contains(&Notify::POLICY.queue) {
+        parts.spawn(presses::run(context.clone(), stop.clone()));
+    }
     fleet::run(chosen, stop.clone(), context.config.queue.drain.0).await;
     drained.cancel();
     parts.join_all().await;

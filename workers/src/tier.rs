@@ -13,7 +13,7 @@ use tocsin::domain::aggregation::Unit;
 use tocsin::domain::effectiveness::RepairStats;
 use tocsin::domain::escalation::{Level, assess};
 use tocsin::domain::frequency::{Counts, FrequencyStats};
-use tocsin::domain::tier;
+use tocsin::domain::{mute, tier};
 use tocsin::entity::anomalies::Model as Anomaly;
 use tocsin::entity::notifications::Kind;
 use tocsin::jobs::{CalculateTier, JobError, Notify};
@@ -212,7 +212,7 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<Vec<Uuid>, Trouble
         return Ok(Vec::new());
     };
     let risen = raise(context, &tx, &mut known).await?;
-    tell(context, &tx, &known, &risen).await?;
+    let muted = tell(context, &tx, &known, &risen).await?;
 
     let keys: Vec<String> = known.counts.keys().cloned().collect();
     let histories = repairs::history(&tx, &keys).await?;
@@ -232,6 +232,7 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<Vec<Uuid>, Trouble
     }
     let cards = cards::mark_edits(&tx, &changed, known.now).await?;
     tx.commit().await?;
+    context.metrics.count_messages("muted", muted);
     Ok(cards)
 }
 
@@ -284,6 +285,7 @@ async fn raise(
         tracing::info!(anomaly.key, from = %anomaly.level, to = %found.level, "an anomaly's level rose");
         anomaly.level = found.level;
         anomaly.level_seq += 1;
+        anomaly.risen_at = Some(known.now);
         anomaly.reason = found.reason;
         risen.insert(key.clone());
     }
@@ -298,13 +300,14 @@ async fn raise(
 
 /// Owes the message that an incident opened, once. A rise is told by that message, or by that of an
 /// earlier rise, in every channel where it is still owed, and by one of its own where it was told
-/// already, or where nothing was.
+/// already, or where nothing was. Of a muted anomaly only a rise to `PERMANENT_FIX` is told; returns
+/// how many messages are not.
 async fn tell(
     context: &Context,
     tx: &DatabaseTransaction,
     known: &Known,
     risen: &HashSet<String>,
-) -> Result<(), Trouble> {
+) -> Result<u64, Trouble> {
     let ids: Vec<Uuid> = known.due.iter().map(|(id, _)| *id).collect();
     let standing = notifications::standing(tx, &ids).await?;
     let opened: HashSet<Uuid> = standing
@@ -328,17 +331,32 @@ async fn tell(
         let Some(facts) = facts.get(&incident) else {
             continue;
         };
+        let is_muted = known.is_muted(incident)
+            && !(kind == Kind::Escalated && facts.level == Level::PermanentFix);
         let mut channels = context.config.channels_for(facts, kind);
-        channels.retain(|channel| pending.insert((incident, channel.clone())));
+        // What is not told tells no rise either.
+        channels.retain(|channel| match is_muted {
+            true => !pending.contains(&(incident, channel.clone())),
+            false => pending.insert((incident, channel.clone())),
+        });
         owed.push(Owed {
             incident,
             kind,
             sequence,
             channels,
+            is_muted,
         });
     }
-    notifications::owe(tx, &owed, known.now).await?;
-    Ok(())
+    Ok(notifications::owe(tx, &owed, known.now).await?.muted)
+}
+
+impl Known {
+    /// Whether nothing is told of the incident's anomaly.
+    fn is_muted(&self, incident: Uuid) -> bool {
+        let due = self.due.iter().find(|(id, _)| *id == incident);
+        let anomaly = due.and_then(|(_, key)| self.anomalies.get(key));
+        anomaly.is_some_and(|anomaly| mute::is_muted(anomaly, self.now))
+    }
 }
 
 /// How the rise of an anomaly is told: about its newest incident that is due.

@@ -11,7 +11,7 @@ use crate::on_all;
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Harness {
-    async fn fire(&self, pods: std::ops::Range<usize>) {
+    async fn fire_pods(&self, pods: std::ops::Range<usize>) {
         for pod in pods {
             self.send_and_drain(vec![firing(&format!("pod-{pod}"), self.now())])
                 .await;
@@ -22,10 +22,10 @@ impl Harness {
 on_all! {
     async fn a_card_that_cannot_be_edited_is_left_and_rises_are_told_all_the_same(on) {
         let h = Harness::start(on).await;
-        h.fire(0..1).await;
+        h.fire_pods(0..1).await;
         let gone = json!({"ok": false, "error_code": 400, "description": "Bad Request: message can't be edited"});
         h.telegram.answer_next_edit(400, gone);
-        h.fire(1..6).await;
+        h.fire_pods(1..6).await;
         let told = h.telegram.messages();
         assert_eq!(told.len(), 2, "{told:#?}");
         assert_eq!((told[0].edits, &told[0].text), (0, &told[0].shown));
@@ -36,9 +36,9 @@ on_all! {
 
     async fn a_card_that_somebody_deleted_is_left(on) {
         let h = Harness::start(on).await;
-        h.fire(0..1).await;
+        h.fire_pods(0..1).await;
         h.telegram.delete(0);
-        h.fire(1..3).await;
+        h.fire_pods(1..3).await;
         assert_eq!(h.sql("SELECT count(*) FROM notifications WHERE edits_ended IS NOT NULL").await, 1);
         h.finish().await;
     }
@@ -49,16 +49,16 @@ on_all! {
             config.queues.notify.max_backoff = Span(Duration::from_millis(10));
         })
         .await;
-        h.fire(0..1).await;
+        h.fire_pods(0..1).await;
         for _ in 0..5 {
             h.telegram.answer_next_edit(500, json!({"ok": false}));
         }
-        h.fire(1..2).await;
+        h.fire_pods(1..2).await;
         assert_eq!(h.telegram.messages()[0].edits, 0, "after five attempts it is left");
         h.telegram.answer_next_edit(403, json!({"ok": false, "description": "Forbidden"}));
-        h.fire(2..3).await;
+        h.fire_pods(2..3).await;
         assert_eq!(h.telegram.messages()[0].edits, 0, "a refusal is not tried again");
-        h.fire(3..4).await;
+        h.fire_pods(3..4).await;
         let card = h.telegram.messages()[0].clone();
         assert_eq!(card.edits, 1);
         assert!(card.shown.contains("4 firings"), "{}", card.shown);
@@ -67,10 +67,10 @@ on_all! {
 
     async fn an_edit_waits_as_long_as_telegram_says(on) {
         let h = Harness::start(on).await;
-        h.fire(0..1).await;
+        h.fire_pods(0..1).await;
         let busy = json!({"ok": false, "error_code": 429, "parameters": {"retry_after": 1}});
         h.telegram.answer_next_edit(429, busy);
-        h.fire(1..2).await;
+        h.fire_pods(1..2).await;
         assert_eq!(h.telegram.messages()[0].edits, 1);
         let paused = "SELECT count(*) FROM channels WHERE channel = 'telegram:-100' AND paused_until > 0";
         assert_eq!(h.sql(paused).await, 1, "every process is told of the pause");
@@ -79,7 +79,7 @@ on_all! {
 
     async fn who_dies_between_an_edit_and_its_note_edits_again_and_harms_nothing(on) {
         let h = Harness::start(on).await;
-        h.fire(0..2).await;
+        h.fire_pods(0..2).await;
         assert_eq!(h.telegram.messages()[0].edits, 1);
         h.execute("UPDATE notifications SET shown_seq = 0, shown = NULL, edit_due_since = 1, \
                        claimed_until = NULL").await;
@@ -92,7 +92,7 @@ on_all! {
 
     async fn an_edit_whose_job_was_lost_is_done_by_recount(on) {
         let h = Harness::start(on).await;
-        h.fire(0..1).await;
+        h.fire_pods(0..1).await;
         let store = h.context.queues.store();
         store.set_paused("notify", true).await.unwrap();
         h.send(vec![firing("pod-1", h.now())]).await;

@@ -13,6 +13,7 @@ pub(super) struct Planted {
     pub(super) database: String,
     pub(super) redis: String,
     pub(super) telegram: String,
+    pub(super) presses: String,
     pub(super) webhook: String,
     pub(super) old_webhook: String,
     pub(super) read: String,
@@ -35,6 +36,7 @@ impl Planted {
             database: plant("database"),
             redis: plant("redis"),
             telegram: plant("telegram"),
+            presses: plant("presses"),
             webhook: plant("webhook"),
             old_webhook: plant("oldwebhook"),
             read: plant("read"),
@@ -49,11 +51,12 @@ impl Planted {
         }
     }
 
-    pub(super) fn all(&self) -> [&String; 14] {
+    pub(super) fn all(&self) -> [&String; 15] {
         [
             &self.database,
             &self.redis,
             &self.telegram,
+            &self.presses,
             &self.webhook,
             &self.old_webhook,
             &self.read,

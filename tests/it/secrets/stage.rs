@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use reqwest::Url;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, Statement};
@@ -72,6 +73,7 @@ impl Stage {
         let redis = format!("redis://tocsin:{}@{}", planted.redis, self.redis_place);
         let webhook = format!("{},{}", planted.webhook, planted.old_webhook);
         let read = self.file("read", format!("{}\n", planted.read));
+        let presses = self.file("presses", &planted.presses);
         let collector = format!("http://u:{}@{parrot}", planted.collector);
         let header = format!("x-key={}", planted.collector_header);
         let hook = format!(
@@ -91,6 +93,10 @@ impl Stage {
             .env("TOCSIN_TELEGRAM_TOKEN", format!("1:{}", planted.telegram))
             .env("TOCSIN_TELEGRAM_CHAT", "-100")
             .env("TOCSIN_TELEGRAM_API", format!("http://{parrot}"))
+            .env("TOCSIN_TELEGRAM__PEOPLE", "{\"42\" = \"alice\"}")
+            .env("TOCSIN_TELEGRAM__UPDATES", "webhook")
+            .env("TOCSIN_TELEGRAM__WEBHOOK_SECRET_FILE", presses)
+            .env("TOCSIN_PUBLIC_URL", "https://tocsin.example.org")
             .env("TOCSIN_WEBHOOK_TOKEN", webhook)
             .env("TOCSIN_READ_TOKEN_FILE", read)
             .env("TOCSIN_API_TOKEN", &planted.operate)
@@ -106,8 +112,8 @@ impl Stage {
 /// Answers as badly as it can, and repeats whatever it was asked with.
 async fn parrot() -> String {
     static ASKED: AtomicUsize = AtomicUsize::new(0);
-    let repeat = |uri: Uri, headers: HeaderMap| async move {
-        let said = format!("{uri} {headers:?}");
+    let repeat = |uri: Uri, headers: HeaderMap, body: Bytes| async move {
+        let said = format!("{uri} {headers:?} {}", String::from_utf8_lossy(&body));
         let telegram = json!({"ok": false, "description": format!("Bad Request: {said}")});
         let asked = ASKED.fetch_add(1, Ordering::Relaxed) % 4;
         if uri.path().starts_with("/hook/") {

@@ -3,6 +3,7 @@
 use sea_orm::{DatabaseTransaction, DbErr};
 use serde_json::Value;
 use tocsin::domain::budget::What;
+use tocsin::domain::mute::as_of;
 use tocsin::domain::routing::Facts;
 use tocsin::entity::notifications::{Kind, Model, State};
 use tocsin::jobs::JobError;
@@ -12,9 +13,9 @@ use tocsin::time::Timestamp;
 use uuid::Uuid;
 
 use super::desk::Desk;
-use super::digest;
 use super::turn::Turn;
-use crate::notifiers::{Card, Message, Notifier};
+use super::{digest, silence};
+use crate::notifiers::{Card, Message, Muted, Notifier};
 
 /// What goes out.
 #[derive(Default)]
@@ -71,7 +72,12 @@ pub(super) async fn claim<'a>(
         return Ok(None);
     }
     let now = maintenance::now(&tx).await?;
-    is_free(&row, desk.context.clock.of_store(now))?;
+    let now = desk.context.clock.of_store(now);
+    is_free(&row, now)?;
+    if silence::mute(desk, &tx, &row, now).await? {
+        tx.commit().await?;
+        return Ok(None);
+    }
     let Some(notifier) = desk.notifier(&row.channel) else {
         let why = format!("the channel {} is not configured any more", row.channel);
         return give_up(tx, &row, why).await;
@@ -115,6 +121,11 @@ async fn ours<'a>(
     let now = maintenance::now(&tx).await?;
     let now = desk.context.clock.of_store(now);
     is_free(&row, now)?;
+    if silence::is_kept_back(&row, &card.anomaly, now) {
+        silence::write(desk, &tx, &row).await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
     let body = match &row.body {
         Some(body) => body.clone(),
         None => notifier.render(&card),
@@ -126,7 +137,7 @@ async fn ours<'a>(
             .config
             .is_quiet(&row.channel, &facts(&card), now),
         body,
-        reply_markup: None,
+        reply_markup: desk.keyboard(&row, &card, now),
     };
     notifications::claim(&tx, &row, attempt.token, post.body.clone(), now).await?;
     tx.commit().await?;
@@ -201,17 +212,21 @@ pub(super) async fn card(
     let Some(incident) = incidents::find(tx, row.incident_id).await? else {
         return Ok(None);
     };
-    let Some((anomaly, _)) = anomalies::lock_shared(tx, &incident.anomaly_key).await? else {
+    let Some((anomaly, now)) = anomalies::lock_shared(tx, &incident.anomaly_key).await? else {
         return Ok(None);
     };
+    let anomaly = as_of(desk.context.clock.of_store(now), anomaly);
     // Read again: the anomaly is ours now, and with it the incident.
     let incident = incidents::find(tx, row.incident_id).await?;
     Ok(incident.map(|incident| Card {
         kind: row.kind,
         page: desk.page(&format!("/incidents/{}", incident.id)),
         incident,
-        anomaly,
         at: row.owed_since,
-        muted: None,
+        muted: anomaly.muted_until.map(|until| Muted {
+            until,
+            by: anomaly.muted_by.clone(),
+        }),
+        anomaly,
     }))
 }

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+use tocsin::buttons;
 use tocsin::context::Context;
+use tocsin::entity::notifications::{Kind, Model};
 use tocsin::jobs::Notify;
 use tocsin::metrics::ByMessage;
 use tocsin::store::channels::chat_of;
+use tocsin::time::Timestamp;
 
-use crate::notifiers::{self, Notifier};
+use crate::notifiers::{self, Card, Notifier};
 
 /// Where messages are sent from.
 #[derive(Clone)]
@@ -49,6 +53,16 @@ impl Desk {
     pub(super) fn page(&self, path: &str) -> Option<String> {
         let base = self.context.config.public_url.as_deref()?;
         Some(format!("{}{path}", base.trim_end_matches('/')))
+    }
+
+    /// The buttons beneath a message, if people may press any.
+    pub(super) fn keyboard(&self, row: &Model, card: &Card, now: Timestamp) -> Option<Value> {
+        let is_card = matches!(row.kind, Kind::Opened | Kind::Escalated | Kind::Reopened);
+        let has_buttons = self.context.config.has_buttons() && row.channel.starts_with("telegram:");
+        (is_card && has_buttons).then(|| {
+            let text = self.context.config.language.text();
+            buttons::keyboard(text, &card.incident, &card.anomaly, now)
+        })
     }
 
     pub(super) fn count(&self, outcome: &'static str) {

@@ -55,7 +55,7 @@ pub(super) async fn gather(
             digest
         }
     };
-    let gathered = digests::gather(tx, &own.channel, digest).await?;
+    let gathered = digests::gather(tx, &own.channel, digest, turn.now).await?;
     desk.count_many("digested", gathered);
     Ok(Some(digest))
 }
@@ -148,6 +148,7 @@ async fn fix(
 ) -> Result<(String, Option<Uuid>), JobError> {
     let config = &desk.context.config;
     digests::lock_anomalies(tx, row.id).await?;
+    desk.count_many("muted", digests::mute(tx, row.id, turn.now).await?);
     let figures = digests::figures(tx, row.id).await?;
     let worst = digests::worst(tx, row.id, WORST).await?;
     let (above, now) = (i64::from(config.telegram.storm_above), turn.now);

@@ -126,6 +126,8 @@ async fn claim<'a>(desk: &'a Desk, id: Uuid, token: Uuid) -> Result<Option<Ours<
     tx.commit().await?;
     let post = Post {
         body,
+        // Without them, the buttons would be gone.
+        reply_markup: desk.keyboard(&row, &card, now),
         ..Post::default()
     };
     Ok(Some(Ours {

@@ -53,6 +53,7 @@ fn facts(incident: &Value, now: Timestamp) -> String {
             because(incident, "/escalation_level", "/escalation_reason"),
         ),
         ("tier", tier_and_why(incident)),
+        ("muted", muted(incident)),
         ("frequency", frequency(incident)),
         ("episodes", episodes(incident)),
         ("repairs", repairs(incident, now)),
@@ -122,6 +123,20 @@ fn tier_and_why(incident: &Value) -> String {
         (tier, _) if tier.is_empty() => "not worked out yet".to_owned(),
         (tier, why) if why.is_empty() => tier,
         (tier, why) => format!("{tier}: {why}"),
+    }
+}
+
+fn muted(incident: &Value) -> String {
+    let Some(until) = time(incident, "/muted_until") else {
+        return String::new();
+    };
+    let by = match text(incident, "/muted_by") {
+        by if by.is_empty() => by,
+        by => format!(" by {by}"),
+    };
+    match text(incident, "/muted_why") {
+        why if why.is_empty() => format!("until {until}{by}"),
+        why => format!("until {until}{by}: {why}"),
     }
 }
 

@@ -65,8 +65,12 @@ fn as_it_is(incident: &Value) -> String {
         tier if tier.is_empty() => "no tier yet".to_owned(),
         tier => format!("tier {tier}"),
     };
+    let muted = match text(incident, "/muted_until") {
+        until if until.is_empty() => until,
+        until => format!(", muted until {until}"),
+    };
     format!(
-        "{}: {}, {tier}, level {}: tocsin incidents show {}",
+        "{}: {}, {tier}, level {}{muted}: tocsin incidents show {}",
         called(incident),
         text(incident, "/status"),
         text(incident, "/escalation_level"),
@@ -189,6 +193,10 @@ fn of_message(message: &Value, names: &HashMap<String, String>) -> Option<Event>
         );
     }
     let state = text(message, "/state");
+    if state == "muted" {
+        let what = format!("message to {channel} not told, muted: {about} {kind}");
+        return event(time(message, "/owed_since"), 3, what);
+    }
     let tried = match number(message, "/attempts").unwrap_or_default() {
         0 => "not tried yet".to_owned(),
         n => format!("tried {}", times(n)),

@@ -1,0 +1,284 @@
+//! What a press does.
+
+use std::time::Duration;
+
+use sea_orm::DatabaseTransaction;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::keyboard;
+use super::update::{Person, Query};
+use crate::context::Context;
+use crate::deeds::{Due, Refused, incident, mute, repair};
+use crate::domain::aggregation::Status;
+use crate::domain::buttons::{Press, Wish};
+use crate::domain::mute::Ends;
+use crate::jobs::{RecordRepair, derived_id};
+use crate::queue::store::QueueError;
+use crate::store::audit::{self, Actor};
+use crate::store::incidents::Deed;
+use crate::store::presses::{self, Answer};
+use crate::store::{lists, maintenance};
+use crate::text::{Text, fill};
+
+/// How long the button mutes for.
+const MUTE: Duration = Duration::from_secs(3600);
+/// The longest part of what a button carries that is written down of a stranger, in characters.
+const DATA: usize = 64;
+
+/// What a press comes to, for whoever pressed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reply {
+    /// What is said to them.
+    pub answer: Answer,
+    /// Other buttons to show beneath the message at once.
+    pub keyboard: Option<Value>,
+}
+
+/// Why a press was not done now; it is to be tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] sea_orm::DbErr),
+    /// It is written down and not queued.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// Does what a press asks for, once, whoever asks again; a stranger's does nothing.
+///
+/// # Errors
+/// See [`Failed`]; whatever was not done then is done when the press comes again.
+pub async fn press(context: &Context, query: &Query) -> Result<Reply, Failed> {
+    let text = text(context);
+    let people = &context.config.telegram.people;
+    let Some(name) = people.name(query.from.id) else {
+        return stranger(context, text, query).await;
+    };
+    let data = query.data.as_deref().unwrap_or_default();
+    let Some(press) = Press::read(data) else {
+        tracing::debug!("a button carries what cannot be read");
+        return Ok(say(text.pressed_unknown));
+    };
+    let incident = press.incident;
+    match &press.wish {
+        Wish::Repairs => {
+            let actions = &context.config.telegram.actions;
+            Ok(Reply {
+                keyboard: Some(keyboard::repairs(text, incident, actions)),
+                ..Reply::default()
+            })
+        }
+        Wish::Back => back(context, text, incident).await,
+        Wish::Repaired { action, .. } if !context.config.telegram.actions.contains(action) => {
+            Ok(say(text.pressed_unknown))
+        }
+        _ => done(context, text, query, &press, name).await,
+    }
+}
+
+/// The language that cards are written in.
+fn text(context: &Context) -> &'static Text {
+    context.config.language.text()
+}
+
+fn say(text: impl Into<String>) -> Reply {
+    Reply {
+        answer: Answer {
+            text: text.into(),
+            is_alert: false,
+        },
+        keyboard: None,
+    }
+}
+
+fn alert(text: impl Into<String>) -> Answer {
+    Answer {
+        text: text.into(),
+        is_alert: true,
+    }
+}
+
+/// Somebody who is not on the list: that is written down, and nothing else is done.
+async fn stranger(context: &Context, text: &Text, query: &Query) -> Result<Reply, Failed> {
+    let Person { id, .. } = query.from;
+    let answer = alert(fill(text.pressed_stranger, &[("user", &id.to_string())]));
+    let tx = context.db.begin().await?;
+    let now = context.clock.of_store(maintenance::now(&tx).await?);
+    if presses::begin(&tx, &query.id, now).await?.is_none() {
+        let data: String = query
+            .data
+            .iter()
+            .flat_map(|data| data.chars())
+            .take(DATA)
+            .collect();
+        let incident = Press::read(&data).map(|press| press.incident.to_string());
+        let mut detail = query.from.shown();
+        detail["data"] = data.into();
+        let deed = audit::Deed {
+            action: "telegram.refused",
+            target: incident.as_deref().unwrap_or("telegram"),
+            detail,
+        };
+        audit::record(&tx, &actor(query, None), deed, now).await?;
+        presses::answer(&tx, &query.id, &answer).await?;
+        tracing::warn!(
+            user = id,
+            "somebody who is not on the list pressed a button"
+        );
+    }
+    tx.commit().await?;
+    Ok(Reply {
+        answer,
+        keyboard: None,
+    })
+}
+
+fn actor(query: &Query, name: Option<&str>) -> Actor {
+    Actor {
+        token: "telegram".to_owned(),
+        operator: name.map(str::to_owned),
+        request_id: Some(format!("telegram:{}", query.id)),
+    }
+}
+
+/// The card's own buttons.
+async fn back(context: &Context, text: &Text, incident: Uuid) -> Result<Reply, Failed> {
+    let entry = lists::incident(context.db.read(), incident).await?;
+    let Some((incident, anomaly)) = entry else {
+        return Ok(say(text.pressed_gone));
+    };
+    let now = context.clock.now();
+    Ok(Reply {
+        keyboard: Some(keyboard::of(text, &incident, &anomaly, now)),
+        ..Reply::default()
+    })
+}
+
+/// The press, the deed and the audit in one transaction; then what must follow it. A repair is queued
+/// again whenever the press comes again: whoever wrote it down may have died before that.
+async fn done(
+    context: &Context,
+    text: &Text,
+    query: &Query,
+    press: &Press,
+    name: &str,
+) -> Result<Reply, Failed> {
+    let actor = actor(query, Some(name));
+    let tx = context.db.begin().await?;
+    let now = context.clock.of_store(maintenance::now(&tx).await?);
+    let known = presses::begin(&tx, &query.id, now).await?;
+    let job = derived_id(&["telegram", &query.id]);
+    let repair = repair_of(press, name, now);
+    let mut due = Due::default();
+    let answer = match known {
+        Some(answer) => answer,
+        None => {
+            let did = match &repair {
+                Some(repair) => note(&tx, text, job, repair, &actor).await,
+                None => act(context, &tx, text, press, &actor, &mut due).await,
+            };
+            let answer = match did {
+                Ok(answer) => answer,
+                Err(Refused::NoIncident | Refused::NoAnomaly) => say(text.pressed_gone).answer,
+                Err(Refused::Senseless(why)) => alert(why),
+                Err(Refused::Store(error)) => return Err(error.into()),
+            };
+            presses::answer(&tx, &query.id, &answer).await?;
+            answer
+        }
+    };
+    tx.commit().await?;
+    due.push(context).await;
+    if let Some(repair) = repair.filter(|_| answer.text != text.pressed_gone) {
+        repair::push(context, job, &repair).await?;
+        let back = back(context, text, press.incident).await?;
+        return Ok(Reply { answer, ..back });
+    }
+    Ok(Reply {
+        answer,
+        keyboard: None,
+    })
+}
+
+fn repair_of(press: &Press, name: &str, now: crate::time::Timestamp) -> Option<RecordRepair> {
+    let Wish::Repaired { action, success } = &press.wish else {
+        return None;
+    };
+    Some(RecordRepair {
+        incident: press.incident,
+        action: action.clone(),
+        success: *success,
+        operator: Some(name.to_owned()),
+        note: None,
+        duration_ms: None,
+        at: now,
+    })
+}
+
+async fn note(
+    tx: &DatabaseTransaction,
+    text: &Text,
+    job: Uuid,
+    repair: &RecordRepair,
+    actor: &Actor,
+) -> Result<Answer, Refused> {
+    incident::key_of(tx, repair.incident).await?;
+    repair::note(tx, job, repair, actor).await?;
+    let said = match repair.success {
+        true => text.pressed_helped,
+        false => text.pressed_helped_not,
+    };
+    Ok(say(fill(said, &[("action", &repair.action)])).answer)
+}
+
+async fn act(
+    context: &Context,
+    tx: &DatabaseTransaction,
+    text: &Text,
+    press: &Press,
+    actor: &Actor,
+    due: &mut Due,
+) -> Result<Answer, Refused> {
+    let deed = match press.wish {
+        Wish::Acknowledge => Deed::Acknowledge,
+        Wish::Resolve => Deed::Resolve,
+        Wish::Mute => {
+            let key = incident::key_of(tx, press.incident).await?;
+            let what = (Ends::After(MUTE), None);
+            let (anomaly, cards) = mute::mute(tx, context, &key, what, actor).await?;
+            *due = cards;
+            let until = anomaly.muted_until.unwrap_or_default().to_rfc3339();
+            let until = until.get(11..16).unwrap_or_default();
+            return Ok(say(fill(text.pressed_muted, &[("time", until)])).answer);
+        }
+        _ => {
+            let key = incident::key_of(tx, press.incident).await?;
+            *due = mute::unmute(tx, context, &key, actor).await?.1;
+            return Ok(say(text.pressed_unmuted).answer);
+        }
+    };
+    let done = incident::turn(context, tx, press.incident, deed, actor).await?;
+    *due = done.due;
+    if !done.possible {
+        return Ok(alert(text.pressed_too_late));
+    }
+    let wanted = match deed {
+        Deed::Acknowledge => (Status::Acknowledged, text.pressed_acknowledged),
+        Deed::Resolve => (Status::Resolved, text.pressed_resolved),
+    };
+    if done.stood == wanted.0 {
+        let name = done.operator.as_deref().unwrap_or("–");
+        return Ok(say(fill(text.pressed_already, &[("name", name)])).answer);
+    }
+    Ok(say(wanted.1).answer)
+}
+
+/// The answer as the body of a response to Telegram's own request, which saves one of ours.
+#[must_use]
+pub fn as_response(query: &Query, reply: &Reply) -> Value {
+    let mut body = super::bot::answer_body(&query.id, &reply.answer);
+    body["method"] = json!("answerCallbackQuery");
+    body
+}

@@ -1,0 +1,109 @@
+//! Acknowledging and resolving an incident.
+
+use sea_orm::DatabaseTransaction;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Due, Refused};
+use crate::context::Context;
+use crate::domain::aggregation::Status;
+use crate::entity::incidents::Model as Incident;
+use crate::entity::notifications::Kind;
+use crate::store::anomalies;
+use crate::store::audit::{self, Actor};
+use crate::store::cards::mark_edits;
+use crate::store::incidents::{Deed, act, find};
+use crate::store::ingest::owe;
+use crate::store::listing::Entry;
+use crate::time::Timestamp;
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// The incident as it is now, and its anomaly.
+    pub entry: Entry,
+    /// Where the incident stood before.
+    pub stood: Status,
+    /// Who had said so before.
+    pub operator: Option<String>,
+    /// Whether it could be done: what is resolved cannot be acknowledged.
+    pub possible: bool,
+    /// When it was.
+    pub now: Timestamp,
+    /// What must follow.
+    pub due: Due,
+}
+
+/// Acknowledges or resolves an incident, and writes down who did.
+///
+/// # Errors
+/// See [`Refused`].
+pub async fn turn(
+    context: &Context,
+    tx: &DatabaseTransaction,
+    id: Uuid,
+    deed: Deed,
+    actor: &Actor,
+) -> Result<Done, Refused> {
+    let key = key_of(tx, id).await?;
+    let locked = anomalies::lock(tx, &key).await?;
+    let (anomaly, now) = locked.ok_or(Refused::NoIncident)?;
+    let now = context.clock.of_store(now);
+    // Read again: the anomaly is ours now, and with it the incident.
+    let before = find(tx, id).await?.ok_or(Refused::NoIncident)?;
+    let after = act(tx, before.clone(), deed, actor.operator.clone(), now).await?;
+    let turned = after.as_ref().filter(|after| after.status != before.status);
+    let due = tell(context, tx, turned, now).await?;
+    let target = id.to_string();
+    let written = audit::Deed {
+        action: deed.action(),
+        target: &target,
+        detail: json!({"possible": after.is_some()}),
+    };
+    audit::record(tx, actor, written, now).await?;
+    let (stood, operator) = (before.status, before.operator.clone());
+    Ok(Done {
+        possible: after.is_some(),
+        entry: (after.unwrap_or(before), anomaly),
+        stood,
+        operator,
+        now,
+        due,
+    })
+}
+
+/// Marks the card of an incident that stands elsewhere now, and owes the message that it is resolved.
+async fn tell(
+    context: &Context,
+    tx: &DatabaseTransaction,
+    turned: Option<&Incident>,
+    now: Timestamp,
+) -> Result<Due, Refused> {
+    let Some(incident) = turned else {
+        return Ok(Due::default());
+    };
+    let resolved = (incident.status == Status::Resolved).then_some((
+        incident.id,
+        Kind::Resolved,
+        incident.resolved_at.unwrap_or(now).0,
+    ));
+    let written = owe(tx, &context.config, resolved, now).await?;
+    let cards = match context.config.edits() {
+        true => mark_edits(tx, &[incident.id], now).await?,
+        false => Vec::new(),
+    };
+    Ok(Due {
+        cards,
+        messages: written.owed,
+        muted: written.muted,
+    })
+}
+
+/// The anomaly of an incident.
+///
+/// # Errors
+/// See [`Refused`].
+pub async fn key_of(tx: &DatabaseTransaction, id: Uuid) -> Result<String, Refused> {
+    let incident = find(tx, id).await?.ok_or(Refused::NoIncident)?;
+    Ok(incident.anomaly_key)
+}

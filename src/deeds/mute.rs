@@ -1,0 +1,98 @@
+//! Muting an anomaly for a while, and ending that.
+
+use sea_orm::DatabaseTransaction;
+use serde_json::json;
+
+use super::{Due, Refused};
+use crate::context::Context;
+use crate::domain::mute::{Ends, is_muted};
+use crate::entity::anomalies::Model;
+use crate::store::audit::{self, Actor, Deed};
+use crate::store::mutes::{self, Mute};
+use crate::store::{anomalies, cards};
+use crate::time::Timestamp;
+
+/// As the audit calls it.
+pub const MUTE: &str = "anomaly.mute";
+/// As the audit calls the end that somebody makes.
+pub const UNMUTE: &str = "anomaly.unmute";
+
+/// Incidents whose cards say that their anomaly is muted, at most: the newest.
+const CARDS: u64 = 20;
+
+/// Mutes an anomaly. One that is muted is muted anew: until when, by whom and why are the last
+/// person's; since when stays. Returns it as it is then, and what must
+/// follow.
+///
+/// # Errors
+/// See [`Refused`].
+pub async fn mute(
+    tx: &DatabaseTransaction,
+    context: &Context,
+    key: &str,
+    (ends, why): (Ends, Option<String>),
+    actor: &Actor,
+) -> Result<(Model, Due), Refused> {
+    let (anomaly, now) = lock(tx, context, key).await?;
+    let until = ends.moment(now).map_err(Refused::Senseless)?;
+    let since = anomaly.muted_since.filter(|_| is_muted(&anomaly, now));
+    let deed = Deed {
+        action: MUTE,
+        target: key,
+        detail: json!({"until": until, "why": why}),
+    };
+    audit::record(tx, actor, deed, now).await?;
+    let mute = Mute {
+        since: since.unwrap_or(now),
+        until,
+        by: actor.operator.clone(),
+        why,
+    };
+    set(tx, context, key, Some(mute), now).await
+}
+
+/// Ends the mute of an anomaly, if it is muted. Returns it as it is then, and what must follow.
+///
+/// # Errors
+/// See [`Refused`].
+pub async fn unmute(
+    tx: &DatabaseTransaction,
+    context: &Context,
+    key: &str,
+    actor: &Actor,
+) -> Result<(Model, Due), Refused> {
+    let (anomaly, now) = lock(tx, context, key).await?;
+    let deed = Deed {
+        action: UNMUTE,
+        target: key,
+        detail: json!({"was_muted": is_muted(&anomaly, now)}),
+    };
+    audit::record(tx, actor, deed, now).await?;
+    set(tx, context, key, None, now).await
+}
+
+/// Writes it, and marks the cards of the anomaly's incidents, which say so.
+async fn set(
+    tx: &DatabaseTransaction,
+    context: &Context,
+    key: &str,
+    mute: Option<Mute>,
+    now: Timestamp,
+) -> Result<(Model, Due), Refused> {
+    let anomaly = mutes::set(tx, key, mute).await?;
+    let mut due = Due::default();
+    if context.config.edits() {
+        let shown = mutes::shown(tx, key, CARDS).await?;
+        due.cards = cards::mark_edits(tx, &shown, now).await?;
+    }
+    Ok((anomaly, due))
+}
+
+async fn lock(
+    tx: &DatabaseTransaction,
+    context: &Context,
+    key: &str,
+) -> Result<(Model, Timestamp), Refused> {
+    let (anomaly, now) = anomalies::lock(tx, key).await?.ok_or(Refused::NoAnomaly)?;
+    Ok((anomaly, context.clock.of_store(now)))
+}

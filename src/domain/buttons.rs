@@ -1,0 +1,218 @@
+//! Buttons beneath a card: which are offered, and what each says back when it is pressed.
+//!
+//! What comes back is not to be trusted (a modified client can send anything), so it says only what
+//! is wanted, of which incident; who wants it, the provider says.
+
+use uuid::Uuid;
+
+use super::aggregation::Status;
+
+/// The version of what a button carries; others are ignored.
+const VERSION: &str = "1";
+/// Bytes that a button can carry.
+const CARRIED: usize = 64;
+/// Bytes of an action that fits into a button.
+pub const ACTION: usize = CARRIED - "1:n::".len() - 32;
+
+/// What is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// To take the incident.
+    Acknowledge,
+    /// To say that it is over.
+    Resolve,
+    /// To hear nothing of its anomaly for an hour.
+    Mute,
+    /// To hear of it again.
+    Unmute,
+    /// To see which repairs there are.
+    Repairs,
+    /// To see the other buttons again.
+    Back,
+    /// To say that this was done, and whether it helped.
+    Repaired {
+        /// What was done.
+        action: String,
+        /// Whether it helped.
+        success: bool,
+    },
+}
+
+/// What a button carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Press {
+    /// About which incident.
+    pub incident: Uuid,
+    /// What is wanted.
+    pub wish: Wish,
+}
+
+impl Press {
+    /// As a button carries it, in 64 bytes at most.
+    #[must_use]
+    pub fn data(&self) -> String {
+        let (word, action) = match &self.wish {
+            Wish::Acknowledge => ("a", None),
+            Wish::Resolve => ("r", None),
+            Wish::Mute => ("m", None),
+            Wish::Unmute => ("u", None),
+            Wish::Repairs => ("p", None),
+            Wish::Back => ("b", None),
+            Wish::Repaired { action, success } => (if *success { "y" } else { "n" }, Some(action)),
+        };
+        let incident = self.incident.simple();
+        match action {
+            None => format!("{VERSION}:{word}:{incident}"),
+            Some(action) => format!("{VERSION}:{word}:{incident}:{action}"),
+        }
+    }
+
+    /// Reads what [`Press::data`] wrote; `None` for anything else.
+    #[must_use]
+    pub fn read(data: &str) -> Option<Self> {
+        if data.len() > CARRIED {
+            return None;
+        }
+        let mut parts = data.splitn(4, ':');
+        let (version, word, incident) = (parts.next()?, parts.next()?, parts.next()?);
+        let action = parts.next();
+        if version != VERSION || incident.len() != 32 {
+            return None;
+        }
+        let wish = match (word, action) {
+            ("a", None) => Wish::Acknowledge,
+            ("r", None) => Wish::Resolve,
+            ("m", None) => Wish::Mute,
+            ("u", None) => Wish::Unmute,
+            ("p", None) => Wish::Repairs,
+            ("b", None) => Wish::Back,
+            ("y" | "n", Some(action)) if is_action(action) => Wish::Repaired {
+                action: action.to_owned(),
+                success: word == "y",
+            },
+            _ => return None,
+        };
+        Some(Self {
+            incident: incident.parse().ok()?,
+            wish,
+        })
+    }
+}
+
+/// Whether an action can be on a button.
+#[must_use]
+pub fn is_action(action: &str) -> bool {
+    !action.trim().is_empty() && action.len() <= ACTION && !action.contains(char::is_control)
+}
+
+/// The rows of buttons beneath a card. What is not possible any more is not offered.
+#[must_use]
+pub fn offered(incident: Uuid, status: Status, is_muted: bool) -> Vec<Vec<Press>> {
+    let press = |wish| Press { incident, wish };
+    let first = match status {
+        Status::Open | Status::Analyzing => vec![press(Wish::Acknowledge), press(Wish::Resolve)],
+        Status::Acknowledged => vec![press(Wish::Resolve)],
+        Status::Resolved => vec![],
+    };
+    let mute = if is_muted { Wish::Unmute } else { Wish::Mute };
+    let second = vec![press(mute), press(Wish::Repairs)];
+    [first, second]
+        .into_iter()
+        .filter(|row| !row.is_empty())
+        .collect()
+}
+
+/// The rows of buttons that ask which repair it was.
+#[must_use]
+pub fn repairs(incident: Uuid, actions: &[String]) -> Vec<Vec<Press>> {
+    let press = |wish| Press { incident, wish };
+    let each = actions.iter().filter(|action| is_action(action));
+    let mut rows: Vec<Vec<Press>> = each
+        .map(|action| {
+            let repaired = |success| Wish::Repaired {
+                action: action.clone(),
+                success,
+            };
+            vec![press(repaired(true)), press(repaired(false))]
+        })
+        .collect();
+    rows.push(vec![press(Wish::Back)]);
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ID: Uuid = Uuid::from_u128(0x019a_ad6b_8bae_7c31_9d0e_52a1_7fb3_09c4);
+
+    #[test]
+    fn what_a_button_carries_is_read_again_and_fits() {
+        let longest = "x".repeat(ACTION);
+        let actions = ["restart_pod".to_owned(), longest, "a:b".to_owned()];
+        let mut rows = repairs(ID, &actions);
+        for status in [Status::Open, Status::Acknowledged, Status::Resolved] {
+            rows.extend(offered(ID, status, false));
+            rows.extend(offered(ID, status, true));
+        }
+        assert!(rows.len() > 12);
+        for press in rows.into_iter().flatten() {
+            let data = press.data();
+            assert!(data.len() <= 64, "{data}");
+            assert_eq!(Press::read(&data), Some(press), "{data}");
+        }
+    }
+
+    #[test]
+    fn an_action_that_does_not_fit_is_not_offered() {
+        let actions = ["x".repeat(ACTION + 1), " ".to_owned()];
+        assert_eq!(repairs(ID, &actions).len(), 1);
+    }
+
+    #[test]
+    fn what_is_not_possible_any_more_is_not_offered() {
+        let wishes = |status, muted| -> Vec<Wish> {
+            let rows = offered(ID, status, muted).into_iter().flatten();
+            rows.map(|press| press.wish).collect()
+        };
+        let open = wishes(Status::Open, false);
+        let expected = [Wish::Acknowledge, Wish::Resolve, Wish::Mute, Wish::Repairs];
+        assert_eq!(open, expected);
+        let taken = wishes(Status::Acknowledged, true);
+        assert_eq!(taken, [Wish::Resolve, Wish::Unmute, Wish::Repairs]);
+        let over = wishes(Status::Resolved, false);
+        assert_eq!(over, [Wish::Mute, Wish::Repairs]);
+    }
+
+    #[test]
+    fn anything_else_is_not_read() {
+        let id = ID.simple();
+        for data in [
+            String::new(),
+            "1".to_owned(),
+            "1:a".to_owned(),
+            format!("2:a:{id}"),
+            format!("1:x:{id}"),
+            format!("1:a:{id}:restart_pod"),
+            format!("1:y:{id}"),
+            format!("1:y:{id}:"),
+            format!("1:y:{id}:a\nb"),
+            format!("1:a:{}", ID),
+            format!("1:a:{}", "g".repeat(32)),
+            format!("1:y:{id}:{}", "x".repeat(ACTION + 1)),
+        ] {
+            assert_eq!(Press::read(&data), None, "{data:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_sent_does_harm(data in "\\PC{0,80}") {
+            if let Some(press) = Press::read(&data) {
+                prop_assert!(press.data().len() <= 64);
+            }
+        }
+    }
+}

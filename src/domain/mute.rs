@@ -1,0 +1,170 @@
+//! Mutes: what is not told, for how long, and what is told all the same.
+
+use std::time::Duration;
+
+use super::escalation::Level;
+use crate::entity::anomalies::Model as Anomaly;
+use crate::entity::notifications::Kind;
+use crate::time::Timestamp;
+
+/// The longest mute: what is silent for longer is forgotten.
+pub const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// When a mute ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// So long from now.
+    After(Duration),
+    /// At this moment.
+    At(Timestamp),
+}
+
+impl Ends {
+    /// The moment, for a mute that begins at `now`.
+    ///
+    /// # Errors
+    /// It would be over already, or last too long; the text says so.
+    pub fn moment(self, now: Timestamp) -> Result<Timestamp, &'static str> {
+        let until = match self {
+            Self::After(span) => now.after(span),
+            Self::At(moment) => moment,
+        };
+        if until <= now {
+            return Err("a mute must end after now");
+        }
+        if until > now.after(LONGEST) {
+            return Err("a mute may last 30 days at most");
+        }
+        Ok(until)
+    }
+}
+
+/// Whether nothing is told of the anomaly at `now`.
+#[must_use]
+pub fn is_muted(anomaly: &Anomaly, now: Timestamp) -> bool {
+    anomaly.muted_until.is_some_and(|until| until > now)
+}
+
+/// The anomaly as it is shown at `now`: a mute that is over is none.
+#[must_use]
+pub fn as_of(now: Timestamp, mut anomaly: Anomaly) -> Anomaly {
+    if !is_muted(&anomaly, now) {
+        anomaly.muted_since = None;
+        anomaly.muted_until = None;
+        anomaly.muted_by = None;
+        anomaly.muted_why = None;
+    }
+    anomaly
+}
+
+/// Whether a message that waits to be sent is kept back at `now`. One that tells that its anomaly
+/// rose to `PERMANENT_FIX` is not: the level rose when the message was owed, or while it was.
+#[must_use]
+pub fn keeps_back(anomaly: &Anomaly, kind: Kind, owed_since: Timestamp, now: Timestamp) -> bool {
+    let tells_the_rise = anomaly.level == Level::PermanentFix
+        && matches!(kind, Kind::Opened | Kind::Escalated)
+        && anomaly.risen_at.is_some_and(|at| at >= owed_since);
+    is_muted(anomaly, now) && !tells_the_rise
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_382_909_000);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn anomaly(level: Level, risen_at: Option<Timestamp>) -> Anomaly {
+        Anomaly {
+            key: "5d41402abc4b2a76b9719d911017c592".to_owned(),
+            alert_name: "Test".to_owned(),
+            service: String::new(),
+            namespace: String::new(),
+            error_type: String::new(),
+            first_seen: None,
+            last_seen: None,
+            total: 1,
+            pruned_total: 0,
+            pruned_before: None,
+            level,
+            level_seq: 1,
+            risen_at,
+            reason: None,
+            permanent_fix_at: None,
+            permanent_fix_reference: None,
+            newest_incident: None,
+            newest_number: 1,
+            muted_since: Some(NOW.before(HOUR)),
+            muted_until: Some(NOW.after(HOUR)),
+            muted_by: Some("ann".to_owned()),
+            muted_why: Some("known".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_mute_ends_in_the_next_thirty_days() {
+        let day = 24 * HOUR;
+        let table = [
+            (Ends::After(HOUR), Ok(NOW.after(HOUR))),
+            (Ends::After(30 * day), Ok(NOW.after(30 * day))),
+            (Ends::At(NOW.after(day)), Ok(NOW.after(day))),
+            (
+                Ends::After(Duration::ZERO),
+                Err("a mute must end after now"),
+            ),
+            (Ends::At(NOW), Err("a mute must end after now")),
+            (Ends::At(NOW.before(HOUR)), Err("a mute must end after now")),
+            (
+                Ends::After(30 * day + HOUR),
+                Err("a mute may last 30 days at most"),
+            ),
+            (
+                Ends::After(Duration::MAX),
+                Err("a mute may last 30 days at most"),
+            ),
+        ];
+        for (ends, expected) in table {
+            assert_eq!(ends.moment(NOW), expected, "{ends:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_tells_the_rise_to_permanent_fix_is_not_kept_back() {
+        let (owed, before, after) = (NOW.before(HOUR), NOW.before(2 * HOUR), NOW);
+        let table = [
+            (Kind::Opened, Level::None, None, true),
+            (Kind::Opened, Level::Escalate, Some(owed), true),
+            (Kind::Escalated, Level::Escalate, Some(owed), true),
+            // It rose long before the incident opened: that is no news.
+            (Kind::Opened, Level::PermanentFix, Some(before), true),
+            (Kind::Opened, Level::PermanentFix, Some(owed), false),
+            (Kind::Opened, Level::PermanentFix, Some(after), false),
+            (Kind::Escalated, Level::PermanentFix, Some(after), false),
+            (Kind::Escalated, Level::PermanentFix, Some(owed), false),
+            (Kind::Reopened, Level::PermanentFix, Some(after), true),
+        ];
+        for (kind, level, risen_at, expected) in table {
+            let anomaly = anomaly(level, risen_at);
+            let kept = keeps_back(&anomaly, kind, owed, NOW);
+            assert_eq!(kept, expected, "{kind:?} {level} {risen_at:?}");
+            let over = NOW.after(HOUR);
+            assert!(!keeps_back(&anomaly, kind, owed, over), "the mute is over");
+        }
+    }
+
+    #[test]
+    fn a_mute_that_is_over_is_not_shown() {
+        let muted = anomaly(Level::None, None);
+        assert_eq!(as_of(NOW, muted.clone()), muted);
+        let over = as_of(NOW.after(HOUR), muted);
+        assert_eq!(
+            (
+                over.muted_since,
+                over.muted_until,
+                over.muted_by,
+                over.muted_why
+            ),
+            (None, None, None, None)
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! Presses of buttons, as Telegram sends them.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+
+use super::auth::Guard;
+use super::{Ingress, Problem, body};
+use crate::buttons::{self, Bot, Failed, Query, Reply, Update};
+
+/// Bytes of an update: a message with its buttons, and who pressed.
+const BYTES: usize = 256 << 10;
+/// What Telegram says who it is with.
+const SECRET: &str = "x-telegram-bot-api-secret-token";
+
+/// Does what a press asks for, and answers it with the response. What fails now, Telegram sends again.
+pub(super) async fn take(
+    State(ingress): State<Ingress>,
+    axum::Extension(guard): axum::Extension<std::sync::Arc<Guard>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
+    let given = headers.get(SECRET).map(axum::http::HeaderValue::as_bytes);
+    let config = &ingress.context.config;
+    if !config.has_webhook() {
+        return Err(Problem::not_found("there is nothing at this address"));
+    }
+    if !given.is_some_and(|given| config.is_webhook_secret(given)) {
+        guard.count("telegram");
+        return Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "the secret is wrong",
+        ));
+    }
+    let update: Value = body::json_within(body, BYTES).await?;
+    let Some(query) = Update::read(&update).and_then(|update| update.query) else {
+        return Ok(Json(json!({})));
+    };
+    let reply = buttons::press(&ingress.context, &query).await?;
+    show(&ingress, &query, &reply);
+    Ok(Json(buttons::as_response(&query, &reply)))
+}
+
+/// Shows other buttons, beside the answer: a response can say one thing.
+fn show(ingress: &Ingress, query: &Query, reply: &Reply) {
+    let (Some(keyboard), Some(message)) = (&reply.keyboard, &query.message) else {
+        return;
+    };
+    let Ok(Some(bot)) = Bot::of(&ingress.context.config) else {
+        return;
+    };
+    let (keyboard, message) = (keyboard.clone(), message.clone());
+    tokio::spawn(async move {
+        if let Err(trouble) = bot.show(&message, &keyboard).await {
+            tracing::debug!("buttons are not shown: {trouble}");
+        }
+    });
+}
+
+impl From<Failed> for Problem {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Store(error) => error.into(),
+            Failed::Queue(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Mutes on pages: the mark that says so, the forms, and what the timeline tells of them.
+
+use maud::{Markup, html};
+use uuid::Uuid;
+
+use super::visit::Visit;
+use super::{charts, layout, words};
+use crate::domain::mute::is_muted;
+use crate::entity::anomalies::Model as Anomaly;
+use crate::text::{Text, fill};
+
+/// How long a mute may last, as it is offered.
+const OFFERED: [&str; 4] = ["30m", "1h", "4h", "24h"];
+
+const fn name(text: &Text, offered: usize) -> &'static str {
+    match offered {
+        0 => text.mute_30m,
+        1 => text.mute_1h,
+        2 => text.mute_4h,
+        _ => text.mute_24h,
+    }
+}
+
+/// That an anomaly is muted, and until when; nothing if it is not.
+pub(super) fn mark(visit: &Visit, anomaly: &Anomaly) -> Markup {
+    let until = anomaly.muted_until.filter(|_| is_muted(anomaly, visit.now));
+    html! {
+        @if let Some(until) = until {
+            span.mu { (words::around(visit.text().muted_until, "time", &words::at(until))) }
+        }
+    }
+}
+
+/// Until when, by whom and why, as one of the facts.
+pub(super) fn fact(visit: &Visit, anomaly: &Anomaly) -> Option<Markup> {
+    let text = visit.text();
+    let until = anomaly
+        .muted_until
+        .filter(|_| is_muted(anomaly, visit.now))?;
+    let by = anomaly.muted_by.as_deref();
+    let by = by.map(|name| fill(text.by_person, &[("name", name)]));
+    let shown = html! {
+        (words::around(text.muted_until, "time", &words::at(until)))
+        @if let Some(by) = by { " " (by) }
+        @if let Some(why) = &anomaly.muted_why { ": " (why) }
+    };
+    Some(charts::fact(text.muted, &shown))
+}
+
+/// To mute an anomaly, and to end that; leads back to the incident, if it stands on its page.
+pub(super) fn forms(visit: &Visit, anomaly: &Anomaly, incident: Option<Uuid>) -> Markup {
+    let text = visit.text();
+    let action = |deed: &str| format!("/anomalies/{}/{deed}", anomaly.key);
+    let back = incident.map(|id| html! { input type="hidden" name="incident" value=(id); });
+    let who = visit.session.name.as_deref().unwrap_or_default();
+    html! {
+        @if is_muted(anomaly, visit.now) {
+            form method="post" action=(action("unmute")) {
+                (layout::stamp(visit)) @if let Some(back) = &back { (back) }
+                p { (mark(visit, anomaly)) }
+                button { (text.unmute) }
+            }
+        }
+        form method="post" action=(action("mute")) {
+            (layout::stamp(visit)) @if let Some(back) = &back { (back) }
+            label for="mute-for" { (text.mute_for) }
+            select #mute-for name="for" {
+                @for (at, offered) in OFFERED.into_iter().enumerate() {
+                    option value=(offered) selected[offered == "1h"] { (name(text, at)) }
+                }
+            }
+            label for="mute-own" { (text.mute_own) " (" (text.optional) ")" }
+            input #mute-own type="text" name="own" maxlength="50" autocomplete="off"
+                placeholder="2h 30m";
+            label for="mute-why" { (text.mute_why) " (" (text.optional) ")" }
+            input #mute-why type="text" name="why" maxlength="1000" autocomplete="off"
+                aria-describedby="mute-hint";
+            p.hint #mute-hint { (text.mute_hint) }
+            label for="by-mute" { (text.your_name) }
+            input #by-mute type="text" name="operator" value=(who) maxlength="100"
+                autocomplete="name" data-name;
+            button { (text.mute) }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Mutes: until when nothing is told of an anomaly.
+
+use std::collections::HashSet;
+
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Value,
+};
+use uuid::Uuid;
+
+use super::rows::Rows;
+use crate::domain::aggregation::Status;
+use crate::entity::anomalies::{ActiveModel, Entity, Model};
+use crate::entity::incidents;
+use crate::time::Timestamp;
+
+/// A mute, as it is set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mute {
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+    /// By whom.
+    pub by: Option<String>,
+    /// Why.
+    pub why: Option<String>,
+}
+
+/// Mutes a locked anomaly, or ends its mute; returns it as it is then.
+///
+/// # Errors
+/// What the database says.
+pub async fn set(tx: &impl ConnectionTrait, key: &str, mute: Option<Mute>) -> Result<Model, DbErr> {
+    let change = ActiveModel {
+        key: Set(key.to_owned()),
+        muted_since: Set(mute.as_ref().map(|mute| mute.since)),
+        muted_until: Set(mute.as_ref().map(|mute| mute.until)),
+        muted_by: Set(mute.as_ref().and_then(|mute| mute.by.clone())),
+        muted_why: Set(mute.and_then(|mute| mute.why)),
+        ..Default::default()
+    };
+    Entity::update(change).exec(tx).await
+}
+
+/// Which of these incidents are of an anomaly that is muted at `now`. Who writes what is told of them
+/// has locked their anomalies.
+///
+/// # Errors
+/// What the database says.
+pub async fn muted(
+    tx: &impl ConnectionTrait,
+    incidents: impl IntoIterator<Item = Uuid>,
+    now: Timestamp,
+) -> Result<HashSet<Uuid>, DbErr> {
+    let rows = Rows::new().uuid("id", incidents);
+    let sql = "SELECT i.id FROM {rows} JOIN incidents i ON i.id = r.id \
+               JOIN anomalies a ON a.key = i.anomaly_key WHERE a.muted_until > $1";
+    let sql = rows.statement(tx.get_database_backend(), sql, [Value::from(now.0)]);
+    let found = tx.query_all_raw(sql).await?;
+    found.iter().map(|row| row.try_get("", "id")).collect()
+}
+
+/// The incidents of an anomaly that are not resolved, newest first.
+///
+/// # Errors
+/// What the database says.
+pub async fn shown(db: &impl ConnectionTrait, key: &str, limit: u64) -> Result<Vec<Uuid>, DbErr> {
+    use incidents::Column;
+    incidents::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::AnomalyKey.eq(key))
+        .filter(Column::Status.ne(Status::Resolved))
+        .order_by_desc(Column::Number)
+        .limit(limit)
+        .into_tuple()
+        .all(db)
+        .await
+}

@@ -1,0 +1,213 @@
+//! Buttons: who may press them, what each does, and that it is done once.
+
+mod asked;
+mod died;
+mod sent;
+
+use serde_json::{Value, json};
+use tocsin::buttons::Bot;
+use tocsin::config::{Config, People};
+use tocsin::domain::buttons::{Press, Wish};
+use tocsin_workers::presses::{Poller, Turn};
+
+use crate::harness::{Harness, On, firing};
+use crate::on_all;
+use crate::telegram::presses::carried;
+
+const ALICE: i64 = 42;
+const BOB: i64 = 43;
+const STRANGER: i64 = 666;
+
+fn people(config: &mut Config) {
+    config.telegram.people = People::from_iter([(ALICE, "alice"), (BOB, "bob")]);
+}
+
+/// One incident that was told, and somebody who asks for presses.
+async fn told(on: On) -> (Harness, Poller) {
+    let h = Harness::start_with(on, people).await;
+    h.send_and_drain(vec![firing("a", h.now())]).await;
+    let poller = h.poller();
+    (h, poller)
+}
+
+impl Harness {
+    fn poller(&self) -> Poller {
+        let bot = Bot::of(&self.context.config).unwrap().unwrap();
+        Poller::new(&self.context, bot)
+    }
+
+    /// Somebody presses a button beneath the one incident's card.
+    async fn press(&self, user: i64, wish: Wish) -> Value {
+        let incident = self.incident().await;
+        let incident = incident["id"].as_str().unwrap().parse().unwrap();
+        let data = Press { incident, wish }.data();
+        self.telegram.presses.press(user, &data)
+    }
+
+    async fn audited(&self, action: &str) -> Vec<Value> {
+        let deeds = self.get(&format!("/api/v1/audit?action={action}")).await;
+        deeds["items"].as_array().unwrap().clone()
+    }
+
+    /// What was answered to the last press, once that is there.
+    async fn answered(&self, poller: &mut Poller) -> (String, bool) {
+        poller.answered().await;
+        self.telegram.presses.answers().pop().unwrap()
+    }
+}
+
+fn said(text: &str) -> (String, bool) {
+    (text.to_owned(), false)
+}
+
+on_all! {
+    async fn a_press_acknowledges_and_the_card_says_who(on) {
+        let (h, mut poller) = told(on).await;
+        let card = || h.telegram.messages().remove(0);
+        let offered = carried(&card().markup);
+        assert_eq!(offered.len(), 4, "{offered:?}");
+        h.telegram.presses.press(ALICE, &offered[0]);
+        assert_eq!(poller.turn().await.unwrap(), Turn::Done(1));
+        assert_eq!(h.answered(&mut poller).await, said("Acknowledged."));
+        let incident = h.incident().await;
+        assert_eq!((&incident["status"], &incident["operator"]), (&json!("ACKNOWLEDGED"), &json!("alice")));
+        let deeds = h.audited("incident.acknowledge").await;
+        assert_eq!((&deeds[0]["actor"], &deeds[0]["operator"]), (&json!("telegram"), &json!("alice")));
+        h.drain().await;
+        assert!(card().shown.contains("cknowledged by alice"), "{}", card().shown);
+        assert_eq!(carried(&card().markup), offered[1..]);
+
+        h.press(BOB, Wish::Acknowledge).await;
+        poller.turn().await.unwrap();
+        assert_eq!(h.answered(&mut poller).await, said("alice did that before you."));
+        h.press(BOB, Wish::Resolve).await;
+        poller.turn().await.unwrap();
+        assert_eq!(h.answered(&mut poller).await, said("Resolved."));
+        let incident = h.incident().await;
+        assert_eq!((&incident["resolved_by"], &incident["operator"]), (&json!("person"), &json!("bob")));
+        h.press(ALICE, Wish::Acknowledge).await;
+        poller.turn().await.unwrap();
+        let (text, is_alert) = h.answered(&mut poller).await;
+        assert!(is_alert && text.starts_with("It is resolved"), "{text}");
+        h.finish().await;
+    }
+
+    async fn a_stranger_is_refused_and_that_is_audited(on) {
+        let (h, mut poller) = told(on).await;
+        for wish in [Wish::Acknowledge, Wish::Resolve, Wish::Mute, Wish::Repairs] {
+            h.press(STRANGER, wish).await;
+        }
+        assert_eq!(poller.turn().await.unwrap(), Turn::Done(4));
+        poller.answered().await;
+        let answers = h.telegram.presses.answers();
+        assert_eq!(answers.len(), 4);
+        for (text, is_alert) in answers {
+            assert!(is_alert && text.contains("not on the list") && text.contains("666"), "{text}");
+        }
+        assert_eq!(h.telegram.presses.keyboards().len(), 0);
+        let incident = h.incident().await;
+        assert_eq!((&incident["status"], &incident["muted_until"]), (&json!("OPEN"), &json!(null)));
+        let deeds = h.audited("telegram.refused").await;
+        assert_eq!((deeds.len(), &deeds[0]["detail"]["user"]), (4, &json!(STRANGER)));
+        assert_eq!(deeds[0]["target"], incident["id"]);
+        assert_eq!(h.get("/api/v1/audit").await["items"].as_array().unwrap().len(), 4);
+        h.finish().await;
+    }
+
+    async fn the_buttons_mute_unmute_and_record_repairs(on) {
+        let (h, mut poller) = told(on).await;
+        h.press(ALICE, Wish::Mute).await;
+        poller.turn().await.unwrap();
+        let (text, _) = h.answered(&mut poller).await;
+        assert!(text.starts_with("Muted until "), "{text}");
+        let incident = h.incident().await;
+        assert_eq!(incident["muted_by"], "alice");
+        h.drain().await;
+        let shown = h.telegram.messages().remove(0).shown;
+        assert!(shown.contains("uted until") && shown.contains("by alice"), "{shown}");
+        h.press(BOB, Wish::Unmute).await;
+        poller.turn().await.unwrap();
+        assert_eq!(h.answered(&mut poller).await, said("The mute is over."));
+        assert_eq!(h.incident().await["muted_until"], json!(null));
+
+        h.press(ALICE, Wish::Repairs).await;
+        poller.turn().await.unwrap();
+        poller.answered().await;
+        let offered = h.telegram.presses.keyboards().pop().unwrap();
+        assert_eq!(offered.len(), 2 * 4 + 1, "{offered:?}");
+        h.press(ALICE, Wish::Back).await;
+        poller.turn().await.unwrap();
+        poller.answered().await;
+        let offered = h.telegram.presses.keyboards().pop().unwrap();
+        assert_eq!(offered.len(), 4, "{offered:?}");
+
+        let repaired = |action: &str, success| Wish::Repaired { action: action.to_owned(), success };
+        h.press(ALICE, repaired("rollback", true)).await;
+        h.press(BOB, repaired("restart_pod", false)).await;
+        // What is not on the list any more is not done.
+        h.press(BOB, repaired("reboot", true)).await;
+        assert_eq!(poller.turn().await.unwrap(), Turn::Done(3));
+        poller.answered().await;
+        h.drain().await;
+        let stats = h.incident().await["repair_stats"].clone();
+        assert_eq!((&stats["total_attempts"], &stats["successful_attempts"]), (&json!(2), &json!(1)));
+        let deeds = h.audited("incident.repair").await;
+        let mut by: Vec<&str> = deeds.iter().filter_map(|deed| deed["operator"].as_str()).collect();
+        by.sort_unstable();
+        assert_eq!(by, ["alice", "bob"]);
+        h.finish().await;
+    }
+
+    async fn a_press_that_comes_again_is_done_once(on) {
+        let (h, mut poller) = told(on).await;
+        let repaired = Wish::Repaired { action: "rollback".to_owned(), success: true };
+        for wish in [Wish::Mute, repaired, Wish::Acknowledge] {
+            let update = h.press(ALICE, wish).await;
+            for _ in 0..3 {
+                h.telegram.presses.say(update.clone());
+            }
+        }
+        assert_eq!(poller.turn().await.unwrap(), Turn::Done(12));
+        poller.answered().await;
+        h.drain().await;
+        for action in ["anomaly.mute", "incident.repair", "incident.acknowledge"] {
+            assert_eq!(h.audited(action).await.len(), 1, "{action}");
+        }
+        assert_eq!(h.sql("SELECT count(*) FROM repairs").await, 1);
+        assert_eq!(h.sql("SELECT count(*) FROM presses").await, 3);
+        let answers = h.telegram.presses.answers();
+        let acknowledged = answers.iter().filter(|answer| **answer == said("Acknowledged."));
+        assert_eq!(acknowledged.count(), 4, "{answers:?}");
+        h.finish().await;
+    }
+
+    async fn what_cannot_be_read_is_answered_and_ignored(on) {
+        let (h, mut poller) = told(on).await;
+        let gone = Press { incident: uuid::Uuid::now_v7(), wish: Wish::Acknowledge }.data();
+        for data in ["", "x", "9:a:b", "1:a:zzz", "\u{0}", &"x".repeat(5000)] {
+            h.telegram.presses.press(ALICE, data);
+        }
+        for update in [
+            json!({"message": {"text": "hello"}}),
+            json!({"callback_query": {}}),
+            json!({"callback_query": {"id": 5, "from": "me"}}),
+            json!({"callback_query": {"id": "bare", "from": {"id": ALICE}}}),
+            json!({"callback_query": []}),
+        ] {
+            h.telegram.presses.say(update);
+        }
+        h.telegram.presses.press(ALICE, &gone);
+        assert_eq!(poller.turn().await.unwrap(), Turn::Done(8));
+        poller.answered().await;
+        let answers = h.telegram.presses.answers();
+        assert_eq!(answers.len(), 8);
+        assert!(answers.contains(&said("That incident does not exist any more.")), "{answers:?}");
+        let unknown = answers.iter().filter(|(text, _)| text.contains("not known"));
+        assert_eq!(unknown.count(), 7);
+        assert_eq!(h.get("/api/v1/audit").await["items"], json!([]));
+        // None of it is asked for again.
+        assert_eq!(poller.turn().await.unwrap(), Turn::Done(0));
+        assert_eq!(h.telegram.presses.asked(), [0, 13]);
+        h.finish().await;
+    }
+}

@@ -1,0 +1,94 @@
+//! How presses are asked for: by one process of all, whatever goes wrong.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tocsin::domain::buttons::Wish;
+use tocsin_workers::presses::{self, Failure, Turn};
+use tokio_util::sync::CancellationToken;
+
+use super::{ALICE, told};
+use crate::harness::Harness;
+use crate::on_all;
+use crate::process::PATIENCE;
+
+impl Harness {
+    /// Waits until a query finds that many.
+    pub(super) async fn until(&self, sql: &str, expected: i64) {
+        let began = Instant::now();
+        while self.sql(sql).await != expected {
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{sql} does not become {expected}"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+pub(super) const ACKNOWLEDGED: &str =
+    "SELECT count(*) FROM audit WHERE action = 'incident.acknowledge'";
+
+on_all! {
+    async fn of_two_pollers_one_asks_until_it_is_gone(on) {
+        let (h, mut first) = told(on).await;
+        let mut second = h.poller();
+        assert_eq!(first.turn().await.unwrap(), Turn::Done(0));
+        h.press(ALICE, Wish::Acknowledge).await;
+        assert_eq!(second.turn().await.unwrap(), Turn::Elsewhere);
+        assert_eq!(first.turn().await.unwrap(), Turn::Done(1));
+        // One that says nothing for too long has lost it.
+        h.execute("UPDATE pollers SET held_until = held_until - 20000").await;
+        assert_eq!(second.turn().await.unwrap(), Turn::Done(0));
+        assert_eq!(first.turn().await.unwrap(), Turn::Elsewhere);
+        // One that leaves makes room at once.
+        second.leave().await;
+        assert_eq!(first.turn().await.unwrap(), Turn::Done(0));
+        assert_eq!(h.telegram.presses.asked(), [0, 0, 2, 2]);
+        h.finish().await;
+    }
+
+    async fn what_goes_wrong_is_tried_again_and_nothing_is_lost(on) {
+        let (h, mut poller) = told(on).await;
+        h.press(ALICE, Wish::Acknowledge).await;
+        for status in [409, 500, 429, 401, 404] {
+            h.telegram.presses.refuse_next(status);
+            let failure = poller.turn().await.unwrap_err();
+            assert!(matches!(failure, Failure::Telegram(_)), "{status}: {failure}");
+            assert!(failure.to_string().contains(&status.to_string()), "{failure}");
+        }
+        assert_eq!(h.sql(ACKNOWLEDGED).await, 0);
+        assert_eq!(poller.turn().await.unwrap(), Turn::Done(1));
+        assert_eq!(h.sql(ACKNOWLEDGED).await, 1);
+        poller.answered().await;
+        h.finish().await;
+    }
+
+    async fn presses_are_done_until_the_process_stops(on) {
+        let (h, _) = told(on).await;
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(presses::run(h.context.clone(), stop.clone()));
+        h.press(ALICE, Wish::Acknowledge).await;
+        h.until(ACKNOWLEDGED, 1).await;
+        // It goes on after a failure.
+        h.telegram.presses.refuse_next(502);
+        h.press(ALICE, Wish::Mute).await;
+        h.until("SELECT count(*) FROM audit WHERE action = 'anomaly.mute'", 1).await;
+        let began = Instant::now();
+        stop.cancel();
+        running.await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        assert_eq!(h.sql("SELECT held_until FROM pollers").await, 0);
+        h.finish().await;
+    }
+
+    async fn a_webhook_is_taken_away_where_presses_are_asked_for(on) {
+        let (h, mut poller) = told(on).await;
+        let url = format!("{}/bot1:token/setWebhook", h.telegram.url);
+        h.http.post(url).json(&json!({"url": "https://there"})).send().await.unwrap();
+        assert!(h.telegram.presses.webhook().is_some());
+        assert_eq!(poller.turn().await.unwrap(), Turn::Done(0));
+        assert!(h.telegram.presses.webhook().is_none());
+        h.finish().await;
+    }
+}

@@ -1,0 +1,47 @@
+//! Whoever asks for presses dies.
+
+use std::time::Duration;
+
+use sea_orm::ConnectionTrait;
+use tocsin::domain::buttons::Wish;
+use tocsin::store::rows::statement;
+use tocsin_workers::presses::Turn;
+
+use super::asked::ACKNOWLEDGED;
+use super::{ALICE, told};
+use crate::on_servers;
+
+on_servers! {
+    async fn whoever_dies_between_the_deed_and_its_number_leaves_it_done(on) {
+        let (h, mut dies) = told(on).await;
+        h.press(ALICE, Wish::Acknowledge).await;
+        let lock = async |sql: &str| {
+            let tx = h.context.db.begin().await.unwrap();
+            let sql = statement(tx.get_database_backend(), sql, []);
+            tx.query_all_raw(sql).await.unwrap();
+            tx
+        };
+        // The deed waits until nobody can remember any more that it was done.
+        let anomaly = lock("SELECT key FROM anomalies {lock}").await;
+        let dying = tokio::spawn(async move { dies.turn().await.is_ok() });
+        while h.telegram.presses.asked().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let number = lock("SELECT bot FROM pollers {lock}").await;
+        anomaly.rollback().await.unwrap();
+        h.until(ACKNOWLEDGED, 1).await;
+        dying.abort();
+        let _ = dying.await;
+        number.rollback().await.unwrap();
+
+        h.execute("UPDATE pollers SET held_until = 0").await;
+        assert_eq!(h.sql("SELECT next_update FROM pollers").await, 0);
+        let mut next = h.poller();
+        assert_eq!(next.turn().await.unwrap(), Turn::Done(1));
+        assert_eq!(next.turn().await.unwrap(), Turn::Done(0));
+        assert_eq!(h.sql(ACKNOWLEDGED).await, 1);
+        assert_eq!(h.telegram.presses.asked(), [0, 0, 2]);
+        next.answered().await;
+        h.finish().await;
+    }
+}

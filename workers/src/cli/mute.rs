@@ -1,0 +1,199 @@
+//! `tocsin mute` and `tocsin unmute`: an anomaly tells nothing for a while.
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+use tocsin::time::Timestamp;
+
+use super::age;
+use super::client::{Client, Remote};
+use super::fields::{text, time};
+use super::output::{print, print_json};
+
+/// Tell nothing of an anomaly for a while: it is counted and shown as ever
+#[derive(Debug, Args)]
+pub struct MuteArgs {
+    #[command(flatten)]
+    what: What,
+    #[command(flatten)]
+    ends: Ends,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+    #[command(flatten)]
+    who: Who,
+}
+
+/// End the mute of an anomaly: what happened meanwhile is not told any more
+#[derive(Debug, Args)]
+pub struct UnmuteArgs {
+    #[command(flatten)]
+    what: What,
+    #[command(flatten)]
+    who: Who,
+}
+
+#[derive(Debug, Args)]
+struct What {
+    /// The anomaly's key, or the id of an incident of it
+    #[arg(value_name = "KEY")]
+    name: String,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Ends {
+    /// For so long, such as 30m, 4h or 3d; at most 30d
+    #[arg(long, value_name = "SPAN")]
+    r#for: Option<String>,
+    /// Until this moment, such as 2026-01-31T18:00:00Z
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Who {
+    /// Who does it
+    #[arg(long, value_name = "NAME", env = "USER")]
+    operator: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl MuteArgs {
+    /// Mutes it and prints until when.
+    ///
+    /// # Errors
+    /// The instance does not answer, there is no such anomaly, or it would be muted for too long.
+    pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
+        let client = Client::new(remote)?;
+        let key = self.what.key(&client).await?;
+        let path = ["anomalies", key.as_str(), "mute"];
+        let anomaly = client.post(&path, Some(&self.body()), None).await?;
+        if self.who.json {
+            return print_json(&anomaly);
+        }
+        let until = time(&anomaly, "/muted_until").unwrap_or_default();
+        let left = age::short(until.since(Timestamp::now()));
+        print(&format!(
+            "{} is muted until {until} ({left}).\nEnd it before: tocsin unmute {key}",
+            called(&anomaly)
+        ))?;
+        Ok(())
+    }
+
+    fn body(&self) -> Value {
+        let fields = [
+            ("for", &self.ends.r#for),
+            ("until", &self.ends.until),
+            ("why", &self.why),
+            ("operator", &self.who.operator),
+        ];
+        let given = fields.into_iter().filter_map(|(name, value)| {
+            let value = value.as_ref().filter(|value| !value.is_empty())?;
+            Some((name.to_owned(), json!(value)))
+        });
+        Value::Object(given.collect::<Map<_, _>>())
+    }
+}
+
+impl UnmuteArgs {
+    /// Ends the mute and says so.
+    ///
+    /// # Errors
+    /// The instance does not answer, or there is no such anomaly.
+    pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
+        let client = Client::new(remote)?;
+        let key = self.what.key(&client).await?;
+        let operator = self.who.operator.as_ref().filter(|name| !name.is_empty());
+        let path = ["anomalies", key.as_str(), "mute"];
+        let anomaly = client.delete(&path, &json!({"operator": operator})).await?;
+        if self.who.json {
+            return print_json(&anomaly);
+        }
+        print(&format!("{} is not muted.", called(&anomaly)))?;
+        Ok(())
+    }
+}
+
+impl What {
+    /// The anomaly's key. An incident's id has hyphens, and a key has none.
+    async fn key(&self, client: &Client) -> anyhow::Result<String> {
+        if !self.name.contains('-') {
+            return Ok(self.name.clone());
+        }
+        let incident = client.get(&["incidents", &self.name], &[]).await?;
+        Ok(text(&incident, "/anomaly_key"))
+    }
+}
+
+fn called(anomaly: &Value) -> String {
+    let parts = ["/alert_name", "/service", "/namespace"].map(|field| text(anomaly, field));
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join(" · ")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use wiremock::matchers::{body_json, method, path};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        args: MuteArgs,
+    }
+
+    const ID: &str = "01940000-0000-7000-8000-000000000001";
+    const KEY: &str = "5d41402abc4b2a76b9719d911017c592";
+
+    #[test]
+    fn until_when_must_be_said_and_only_once() {
+        let parse = |ends: &[&str]| {
+            let line = ["mute", KEY, "--operator", ""].iter().chain(ends);
+            Cli::try_parse_from(line).map(|cli| cli.args.body())
+        };
+        assert!(parse(&[]).is_err());
+        assert!(parse(&["--for", "1h", "--until", "2026-01-31T18:00:00Z"]).is_err());
+        assert_eq!(parse(&["--for", "1h"]).unwrap(), json!({"for": "1h"}));
+    }
+
+    #[tokio::test]
+    async fn an_incidents_anomaly_is_muted() {
+        let server = MockServer::start().await;
+        Mock::given(method("GET"))
+            .and(path(format!("/api/v1/incidents/{ID}")))
+            .respond_with(ResponseTemplate::new(200).set_body_json(json!({"anomaly_key": KEY})))
+            .expect(1)
+            .mount(&server)
+            .await;
+        let wanted = json!({"for": "1h", "why": "deploy", "operator": "kim"});
+        Mock::given(method("POST"))
+            .and(path(format!("/api/v1/anomalies/{KEY}/mute")))
+            .and(body_json(wanted))
+            .respond_with(ResponseTemplate::new(200).set_body_json(json!({"key": KEY})))
+            .expect(1)
+            .mount(&server)
+            .await;
+        let uri = server.uri();
+        let line = [
+            "mute",
+            ID,
+            "--for",
+            "1h",
+            "--why",
+            "deploy",
+            "--operator",
+            "kim",
+            "--url",
+            &uri,
+        ];
+        let cli = Cli::try_parse_from(line).unwrap();
+        cli.args.run(&cli.remote).await.unwrap();
+    }
+}

@@ -1,0 +1,99 @@
+//! `tocsin mutes`: what is muted now.
+
+use clap::Args;
+use serde_json::Value;
+use tocsin::time::Timestamp;
+
+use super::age;
+use super::client::{Client, Remote};
+use super::fields::{or_dash, text, time};
+use super::output::{print, print_json};
+use super::table::{self, Look, cell, dim};
+
+/// Why, service and name give way.
+const SHRINK: [(usize, u16); 3] = [(6, 12), (2, 9), (1, 16)];
+
+/// List the anomalies that are muted
+#[derive(Debug, Args)]
+pub struct MutesArgs {
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl MutesArgs {
+    /// Asks the instance and prints what it answers.
+    ///
+    /// # Errors
+    /// The instance does not answer, or refuses the token.
+    pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
+        let query = [("muted", "true".to_owned())];
+        let client = Client::new(remote)?;
+        let muted = client.list(&["anomalies"], &query, self.limit).await?;
+        if self.json {
+            return print_json(&muted);
+        }
+        if muted.is_empty() {
+            eprintln!("Nothing is muted.");
+            return Ok(());
+        }
+        print(&render(&muted, Timestamp::now(), Look::of_stdout()))?;
+        Ok(())
+    }
+}
+
+fn render(anomalies: &[Value], now: Timestamp, look: Look) -> String {
+    let heads = ["KEY", "ALERT", "SERVICE", "LEVEL", "LEFT", "BY", "WHY"];
+    let mut table = look.table(&heads);
+    for anomaly in anomalies {
+        let left = time(anomaly, "/muted_until").map(|until| age::short(until.since(now)));
+        table.add_row(table::line(vec![
+            dim(&text(anomaly, "/key")),
+            cell(&or_dash(text(anomaly, "/alert_name"))),
+            cell(&or_dash(text(anomaly, "/service"))),
+            table::level(&or_dash(text(anomaly, "/level"))),
+            cell(&or_dash(left.unwrap_or_default())),
+            cell(&or_dash(text(anomaly, "/muted_by"))),
+            cell(&or_dash(text(anomaly, "/muted_why"))),
+        ]));
+    }
+    look.render(table, &SHRINK)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_muted_is_told_with_how_long_it_still_is() {
+        let muted = [
+            json!({
+                "key": "5d41402abc4b2a76b9719d911017c592", "alert_name": "KubePodCrashLooping",
+                "service": "checkout-api", "level": "ESCALATE",
+                "muted_until": "2026-11-22T22:28:29.102Z", "muted_by": "ann",
+                "muted_why": "the new version is on its way",
+            }),
+            json!({
+                "key": "7d793037a0760186574b0282f2f435e7", "alert_name": "DiskFull", "service": "",
+                "level": "NONE", "muted_until": "2026-11-25T21:28:29.102Z", "muted_by": null,
+                "muted_why": null,
+            }),
+        ];
+        let now = Timestamp::parse("2026-11-22T21:28:29.102Z").unwrap();
+        let look = Look {
+            width: 120,
+            colour: false,
+        };
+        insta::assert_snapshot!(render(&muted, now, look), @"
+        KEY                               ALERT                SERVICE       LEVEL     LEFT  BY   WHY
+        ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        5d41402abc4b2a76b9719d911017c592  KubePodCrashLooping  checkout-api  ESCALATE  1h    ann  the new version is on its way
+        7d793037a0760186574b0282f2f435e7  DiskFull             -             NONE      3d    -    -
+        ");
+    }
+}

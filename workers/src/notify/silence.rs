@@ -1,0 +1,57 @@
+//! Messages that are not told: their anomaly was muted before anybody began to send them.
+
+use std::time::Duration;
+
+use sea_orm::{DatabaseTransaction, DbErr};
+use tocsin::domain::mute::keeps_back;
+use tocsin::entity::anomalies::Model as Anomaly;
+use tocsin::entity::notifications::{Kind, Model, State};
+use tocsin::jobs::JobError;
+use tocsin::store::{anomalies, lists, notifications};
+use tocsin::time::Timestamp;
+
+use super::desk::Desk;
+
+/// The pause where a mute ends just now.
+const JUST_ENDED: Duration = Duration::from_millis(100);
+
+/// Whether the message is kept back, as its anomaly stands. One that somebody tried to send may have
+/// gone out, and what somebody wants to be sent after all is sent.
+pub(super) fn is_kept_back(row: &Model, anomaly: &Anomaly, now: Timestamp) -> bool {
+    let is_new = row.state == State::Owed && row.kind != Kind::Digest;
+    is_new && keeps_back(anomaly, row.kind, row.owed_since, now)
+}
+
+/// Writes down that the message is not told, if it is kept back; returns whether it is. It takes no
+/// slot of its channel: the anomaly is looked at before the channel is locked, and locked only if that
+/// is not needed any more.
+pub(super) async fn mute(
+    desk: &Desk,
+    tx: &DatabaseTransaction,
+    row: &Model,
+    now: Timestamp,
+) -> Result<bool, JobError> {
+    let entry = lists::incident(tx, row.incident_id).await?;
+    let Some((_, anomaly)) = entry.filter(|(_, anomaly)| is_kept_back(row, anomaly, now)) else {
+        return Ok(false);
+    };
+    let locked = anomalies::lock_shared(tx, &anomaly.key).await?;
+    let row = notifications::lock(tx, row.id).await?;
+    if let (Some((anomaly, now)), Some(row)) = (locked, row)
+        && is_kept_back(&row, &anomaly, desk.context.clock.of_store(now))
+    {
+        write(desk, tx, &row).await?;
+        return Ok(true);
+    }
+    Err(JobError::RetryAfter {
+        after: JUST_ENDED,
+        why: "its mute has just ended".to_owned(),
+    })
+}
+
+/// Writes down that a locked message is not told.
+pub(super) async fn write(desk: &Desk, tx: &DatabaseTransaction, row: &Model) -> Result<(), DbErr> {
+    notifications::mute(tx, row.id).await?;
+    desk.count("muted");
+    Ok(())
+}
