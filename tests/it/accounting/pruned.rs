@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tocsin::domain::aggregation::Unit;
-use tocsin::store::db::{migrate, take_back};
+use tocsin::store::db::{migrate, schema, take_back};
 use tocsin_workers::recount;
 
 use crate::harness::{Harness, firing, resolved};
@@ -41,7 +41,10 @@ on_all! {
             // As an older version pruned.
             h.execute("DELETE FROM occurrences WHERE fingerprint = 'CrashLooping-old'").await;
             let (db, url) = (&h.context.db, h.context.config.database_url.expose());
-            take_back(db, url, 1).await.unwrap();
+            let applied = schema(db, url).await.unwrap();
+            let newer = applied.iter().skip_while(|(name, _)| name != "m008_operations");
+            let steps = newer.count().try_into().unwrap();
+            take_back(db, url, steps).await.unwrap();
             migrate(db, url).await.unwrap();
             let pruned = match unit {
                 Unit::Episode => 1,
