@@ -140,7 +140,8 @@ fn lists_are_asked_for_and_answered_alike() {
         };
         lists += 1;
         let page = document.pointer(page.trim_start_matches('#')).unwrap();
-        let fields: Vec<&String> = page["properties"].as_object().unwrap().keys().collect();
+        let fields = page["properties"].as_object().unwrap().keys();
+        let fields: Vec<&str> = fields.map(String::as_str).collect();
         assert_eq!(
             (method.as_str(), fields),
             ("get", vec!["items", "next_cursor"]),

@@ -191,11 +191,12 @@ mod tests {
             .mount(&server)
             .await;
         let uri = server.uri();
+        let at = ["--url", uri.as_str()];
         for line in [
             &["fix", KEY, "--reference", "PR 7", "--operator", "kim"][..],
             &["unfix", KEY, "--operator", "kim"],
         ] {
-            let line = ["anomalies"].iter().chain(line).chain(&["--url", &uri]);
+            let line = ["anomalies"].iter().chain(line).chain(&at);
             let cli = Cli::try_parse_from(line).unwrap();
             cli.args.run(&cli.remote).await.unwrap();
         }
