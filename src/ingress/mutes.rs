@@ -37,11 +37,11 @@ impl Asked {
         match (self.r#for, self.until) {
             (Some(span), None) => Ok(Ends::After(span.0)),
             (None, Some(moment)) => Ok(Ends::At(moment)),
-            (None, None) => Err(Problem::bad_request(
+            (None, None) => Err(Problem::conflict(
                 "say for how long, as in {\"for\": \"1h\"}, or until when, as in \
                  {\"until\": \"2026-01-31T18:00:00Z\"}",
             )),
-            (Some(_), Some(_)) => Err(Problem::bad_request("say either `for` or `until`")),
+            (Some(_), Some(_)) => Err(Problem::conflict("say either `for` or `until`")),
         }
     }
 }
@@ -56,7 +56,11 @@ impl Asked {
     tag = "anomalies",
     params(("key" = String, Path, pattern = "^[0-9a-f]{32}$", description = "The anomaly's key")),
     request_body = Asked,
-    responses((status = OK, description = "The anomaly as it is now", body = Model)),
+    responses(
+        (status = OK, description = "The anomaly as it is now", body = Model),
+        (status = CONFLICT, description = "Neither `for` nor `until` is said, or both are; it would be over \
+            already, or last longer than 30 days"),
+    ),
 )]
 pub(super) async fn mute(
     State(ingress): State<Ingress>,

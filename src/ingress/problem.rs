@@ -43,6 +43,11 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
+    /// It is understood, and cannot be done as things are.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
     /// There is no such thing.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
@@ -123,7 +128,7 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::NoIncident | Refused::NoAnomaly => Self::not_found(refused.to_string()),
-            Refused::Senseless(why) => Self::bad_request(why),
+            Refused::Senseless(why) => Self::conflict(why),
             Refused::Store(error) => error.into(),
         }
     }

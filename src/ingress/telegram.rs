@@ -37,15 +37,15 @@ pub(super) async fn take(
 ) -> Result<Json<Value>, Problem> {
     let given = headers.get(SECRET).map(axum::http::HeaderValue::as_bytes);
     let config = &ingress.context.config;
-    if !config.has_webhook() {
-        return Err(Problem::not_found("there is nothing at this address"));
-    }
     if !given.is_some_and(|given| config.is_webhook_secret(given)) {
         guard.count("telegram");
         return Err(Problem::new(
             StatusCode::UNAUTHORIZED,
             "the secret is wrong",
         ));
+    }
+    if !config.has_webhook() {
+        return Err(Problem::not_found("there is nothing at this address"));
     }
     let update: Value = body::json_within(body, BYTES).await?;
     let Some(query) = Update::read(&update).and_then(|update| update.query) else {
