@@ -315,6 +315,8 @@ pub async fn sent(
     let change = ActiveModel {
         id: Set(id),
         state: Set(State::Sent),
+        // Its card may be edited at once.
+        claimed_until: Set(None),
         message_id: Set(message_id),
         sent_at: Set(Some(now)),
         error: Set(None),
