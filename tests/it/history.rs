@@ -236,7 +236,7 @@ async fn somebody_acts(random: &mut StdRng, machines: &Machines, oracle: &mut Or
             let action = *actions.choose(random).unwrap();
             let success = random.random();
             let report = json!({"action": action, "success": success});
-            let repair = format!("repair {now}");
+            let repair = format!("repair-{now}");
             for _ in 0..random.random_range(1..=2) {
                 let path = of_incident("repairs");
                 machines
@@ -255,7 +255,7 @@ async fn somebody_looks(machines: &Machines, oracle: &mut Oracle) {
     let ingress = machines.ingresses()[0];
     for (anomaly, incident) in found::newest_incidents(machines).await {
         let path = format!("/api/v1/incidents/{incident}/repairs");
-        let key = format!("look at {incident}");
+        let key = format!("look-at-{incident}");
         let report = json!({"action": "look", "success": false});
         machines.post(ingress, &path, Some(&key), report).await;
         oracle.repair(&key, &anomaly, "look", false);

@@ -90,7 +90,7 @@ on_all! {
             (json!({"until": past}), "after now", 409),
             (json!({"until": far}), "30 days at most", 409),
             (json!({"until": "tomorrow"}), "not an RFC 3339 time", 400),
-            (json!({"for": "1h", "why": "x".repeat(5000)}), "4096 bytes", 400),
+            (json!({"for": "1h", "why": "x".repeat(5000)}), "4096 characters", 400),
             (json!({"for": "1h", "reason": "x"}), "unknown field", 400),
         ] {
             let (status, problem) = h.mute(body.clone()).await;
