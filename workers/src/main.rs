@@ -23,7 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What stands between a noisy alerting stack and the people on call.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(name = "tocsin", version, arg_required_else_help = true)]
 struct Cli {
     /// The settings' file; without it, tocsin.toml if there is one.
     #[arg(long, global = true, value_name = "FILE")]

@@ -85,7 +85,23 @@ mod tests {
 
     #[test]
     fn it_fits_into_80_columns_and_takes_what_more_there_is() {
-        insta::assert_snapshot!(render_at(80), @"");
-        insta::assert_snapshot!(render_at(120), @"");
+        insta::assert_snapshot!(render_at(80), @"
+        ALERT                                 LEVEL          SERVICE        TOTAL  LAST
+        KEY                                   FIXED          NAMESPACE  INCIDENTS  FIRST
+        ────────────────────────────────────────────────────────────────────────────────
+        KubePodCrashLooping                   PERMANENT_FIX  checkout…        120  3m
+        00112233445566778899aabbccddeeff      2d             shop-pro…         31  21d
+        ADiskOfOneOfTheMachinesThatKeepBack…  NONE           -                  1  0s
+        ffeeddccbbaa99887766554433221100      -              -                  1  -
+        ");
+        insta::assert_snapshot!(render_at(120), @"
+        ALERT                                               LEVEL          SERVICE                     TOTAL  LAST
+        KEY                                                 FIXED          NAMESPACE               INCIDENTS  FIRST
+        ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+        KubePodCrashLooping                                 PERMANENT_FIX  checkout-api                  120  3m
+        00112233445566778899aabbccddeeff                    2d             shop-production-europe         31  21d
+        ADiskOfOneOfTheMachinesThatKeepBackupsIsAlmostFull  NONE           -                               1  0s
+        ffeeddccbbaa99887766554433221100                    -              -                               1  -
+        ");
     }
 }
