@@ -4,7 +4,7 @@
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
-use super::notifications::CLAIM;
+use super::notifications::{CLAIM, COUNTED};
 use super::rows::{Rows, statement};
 use crate::entity::notifications::Model;
 use crate::time::Timestamp;
@@ -79,8 +79,8 @@ pub async fn answered(tx: &impl ConnectionTrait, row: &Model) -> Result<Option<S
     found.map(|row| row.try_get("", "message_id")).transpose()
 }
 
-/// How many messages are owed to these channels by now, and how many edits were due there before
-/// `since`: what an edit stands behind.
+/// Whether messages are owed to these channels by now (1, else 0), and how many edits were due there
+/// before `since`, up to [`COUNTED`]: what an edit stands behind.
 ///
 /// # Errors
 /// What the database says.
@@ -91,11 +91,13 @@ pub async fn ahead(
     now: Timestamp,
 ) -> Result<(i64, i64), DbErr> {
     let rows = Rows::new().text("channel", channels.iter().cloned());
-    let sql = "SELECT (SELECT count(*) FROM notifications n JOIN {rows} ON n.channel = r.channel \
-                   WHERE n.state IN ('owed', 'sending') AND n.owed_since <= $1) AS owed, \
-               (SELECT count(*) FROM notifications n JOIN {rows} ON n.channel = r.channel \
-                   WHERE n.edit_due_since < $2) AS edits";
-    let values = [Value::from(now.0), since.0.into()];
+    let sql = "SELECT (SELECT count(*) FROM (SELECT 1 FROM notifications n \
+                   JOIN {rows} ON n.channel = r.channel \
+                   WHERE n.state IN ('owed', 'sending') AND n.owed_since <= $1 LIMIT 1) o) AS owed, \
+               (SELECT count(*) FROM (SELECT 1 FROM notifications n \
+                   JOIN {rows} ON n.channel = r.channel \
+                   WHERE n.edit_due_since < $2 LIMIT $3) e) AS edits";
+    let values = [Value::from(now.0), since.0.into(), COUNTED.into()];
     let sql = rows.statement(tx.get_database_backend(), sql, values);
     let row = tx.query_one_raw(sql).await?;
     let row = row.ok_or_else(|| DbErr::RecordNotFound("a count".to_owned()))?;

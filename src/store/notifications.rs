@@ -186,7 +186,10 @@ pub async fn owed(
     found.iter().map(pair).collect()
 }
 
-/// What a message stands among.
+/// So many messages are counted at most: each of many that wait asks what it stands among.
+pub const COUNTED: i64 = 1_001;
+
+/// What a message stands among, both up to [`COUNTED`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ahead {
     /// Messages that wait in its chat and were owed before it.
@@ -206,16 +209,19 @@ pub async fn ahead(
     now: Timestamp,
 ) -> Result<Ahead, DbErr> {
     let rows = Rows::new().text("channel", channels.iter().cloned());
-    let sql = "SELECT (SELECT count(*) FROM notifications n JOIN {rows} ON n.channel = r.channel \
-                   WHERE n.state IN ('owed', 'sending') AND n.owed_since <= $1 AND n.id < $2) \
-                   AS waiting, \
-               (SELECT count(*) FROM notifications n WHERE n.channel = $3 AND n.owed_since > $4 \
-                   AND n.kind <> 'digest' AND n.state <> 'muted') AS lately";
+    let sql = "SELECT (SELECT count(*) FROM (SELECT 1 FROM notifications n \
+                   JOIN {rows} ON n.channel = r.channel \
+                   WHERE n.state IN ('owed', 'sending') AND n.owed_since <= $1 AND n.id < $2 \
+                   LIMIT $5) w) AS waiting, \
+               (SELECT count(*) FROM (SELECT 1 FROM notifications n \
+                   WHERE n.channel = $3 AND n.owed_since > $4 \
+                   AND n.kind <> 'digest' AND n.state <> 'muted' LIMIT $5) l) AS lately";
     let values = [
-        Value::from(now.0),
+        Value::from(now.min(row.owed_since).0),
         row.id.into(),
         row.channel.clone().into(),
         now.before(MINUTE).0.into(),
+        COUNTED.into(),
     ];
     let sql = rows.statement(tx.get_database_backend(), sql, values);
     let row = tx.query_one_raw(sql).await?;
