@@ -18,6 +18,9 @@ pub struct TelegramSettings {
     pub tell: Vec<Tell>,
     /// How long changes gather before a card is edited.
     pub fold: Span,
+    /// Whether budgets are kept and storms are noticed: no where the server at `telegram_api` sets no
+    /// limits.
+    pub limits: bool,
     /// Above so many messages owed to a chat within a minute they are told by digests.
     pub storm_above: u32,
     /// How long a digest gathers; the first of a storm does so for a few seconds only.
@@ -44,6 +47,7 @@ impl Default for TelegramSettings {
         Self {
             tell: vec![Tell::Opened, Tell::Escalated, Tell::Reopened],
             fold: Span::secs(5),
+            limits: true,
             storm_above: 20,
             digest_every: Span::secs(60),
             chat_per_second: 1,

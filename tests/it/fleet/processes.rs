@@ -117,14 +117,7 @@ impl Fleet {
             .env("TOCSIN_TELEGRAM_CHAT", "-100")
             .env("TOCSIN_TELEGRAM_API", &self.telegram.url);
         // Messages are counted one by one: neither a storm nor a budget is to gather them.
-        for limit in [
-            "STORM_ABOVE",
-            "CHAT_PER_SECOND",
-            "GROUP_PER_MINUTE",
-            "BOT_PER_SECOND",
-        ] {
-            command.env(format!("TOCSIN_TELEGRAM__{limit}"), "1000000");
-        }
+        command.env("TOCSIN_TELEGRAM__LIMITS", "false");
         command.env("TOCSIN_TELEGRAM__FOLD", "1s");
         if let Some(keys) = &self.redis {
             command.env("TOCSIN_REDIS_URL", &keys.url);

@@ -82,7 +82,9 @@ pub(super) async fn claim<'a>(
         let why = format!("the channel {} is not configured any more", row.channel);
         return give_up(tx, &row, why).await;
     };
-    if let Some(budget) = notifier.budget() {
+    // What a digest gathered while there were limits is told by it all the same.
+    let is_limited = desk.context.config.telegram.limits || row.kind == Kind::Digest;
+    if let Some(budget) = notifier.budget().filter(|_| is_limited) {
         let turn = Turn::lock(desk, &tx, &row.channel, budget).await?;
         let channels = desk.neighbours(&row.channel);
         let ahead = notifications::ahead(&tx, &channels, &row, turn.now).await?;
