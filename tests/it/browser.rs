@@ -117,6 +117,15 @@ impl Browser {
         }
     }
 
+    /// Waits until the page's address ends so.
+    pub async fn wait_to_be_at(&self, end: &str) {
+        let began = Instant::now();
+        while !self.address().await.ends_with(end) {
+            assert!(began.elapsed() < PATIENCE, "not at {end}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     pub async fn script(&self, script: &str) -> Value {
         let done = self.driver.execute(script, Vec::new()).await;
         done.unwrap().json().clone()
