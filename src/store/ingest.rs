@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, DbErr};
 use uuid::Uuid;
 
 use super::{Db, anomalies, cards, incidents, mutes, notifications, occurrences};
-use crate::config::Config;
+use crate::config::{Config, Tell};
 use crate::domain::aggregation::{Books, Entered, Incident, Policy, Status, Unit};
 use crate::domain::episode::Sighting;
 use crate::domain::frequency::Counted;
@@ -122,9 +122,10 @@ async fn tell(
     }
     let again = |(id, number): &(Uuid, i64)| (*id, Kind::Reopened, *number);
     let reopened = owe(tx, config, books.reopenings.iter().map(again), now).await?;
+    let is_told = config.telegram.tell.contains(&Tell::Resolved);
     let resolved = turned
         .iter()
-        .filter(|incident| incident.status == Status::Resolved)
+        .filter(|incident| is_told && incident.status == Status::Resolved)
         .map(|incident| {
             let at = incident.resolved_at.unwrap_or(now);
             (incident.id, Kind::Resolved, at.0)
