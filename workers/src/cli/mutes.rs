@@ -7,7 +7,7 @@ use tocsin::time::Timestamp;
 use super::age;
 use super::client::{Client, Remote};
 use super::fields::{or_dash, text, time};
-use super::output::{print, print_json};
+use super::lists::{Again, List};
 use super::table::{self, Look, cell, dim};
 
 /// Why, service and name give way.
@@ -22,6 +22,8 @@ pub struct MutesArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    again: Again,
 }
 
 impl MutesArgs {
@@ -30,17 +32,15 @@ impl MutesArgs {
     /// # Errors
     /// The instance does not answer, or refuses the token.
     pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
-        let query = [("muted", "true".to_owned())];
         let client = Client::new(remote)?;
-        let muted = client.list(&["anomalies"], &query, self.limit).await?;
-        if self.json {
-            return print_json(&muted);
-        }
-        if muted.is_empty() {
-            eprintln!("Nothing is muted.");
-            return Ok(());
-        }
-        print(&render(&muted, Timestamp::now(), Look::of_stdout()))?;
+        let muted = List {
+            client: &client,
+            path: &["anomalies"],
+            query: &[("muted", "true".to_owned())],
+            limit: self.limit,
+            none: "Nothing is muted.",
+        };
+        muted.show(self.json, &self.again, render).await?;
         Ok(())
     }
 }

@@ -1,4 +1,5 @@
-//! The table of incidents: two lines each, so that the whole id fits and can be copied.
+//! The table of incidents: two lines each, so that the whole id fits and can be copied; three on a
+//! narrow terminal.
 
 use comfy_table::{Cell, Row};
 use serde_json::Value;
@@ -18,15 +19,58 @@ const HEADS: [&str; 5] = [
 ];
 /// Title and service give way; an id takes 36 columns and is never cut.
 const SHRINK: [(usize, u16); 2] = [(0, 36), (3, 9)];
+/// What the five columns take at least.
+const LEAST: u16 = 91;
 
-/// The table, as wide as `look` at most (from 100 columns on).
+const NARROW_HEADS: [&str; 3] = [
+    "TITLE\nID\nSERVICE IN NAMESPACE",
+    "STATUS\nLEVEL\nTIER",
+    "1h/24h/7d/30d\nEPISODES\nAGE",
+];
+const NARROW_SHRINK: [(usize, u16); 1] = [(0, 36)];
+
+/// The table, as wide as `look` at most (from 66 columns on).
 pub(super) fn render(incidents: &[Value], now: Timestamp, look: Look) -> String {
+    if look.width < LEAST {
+        return narrow(incidents, now, look);
+    }
     let mut table = look.table(&HEADS);
     for incident in incidents {
         table.add_row(first_line(incident));
         table.add_row(second_line(incident, now));
     }
     look.render(table, &SHRINK)
+}
+
+fn narrow(incidents: &[Value], now: Timestamp, look: Look) -> String {
+    let mut table = look.table(&NARROW_HEADS);
+    for incident in incidents {
+        table.add_row(table::line(vec![
+            cell(&or_dash(text(incident, "/title"))),
+            table::status(&or_dash(text(incident, "/status"))),
+            counts(incident),
+        ]));
+        table.add_row(table::line(vec![
+            dim(&text(incident, "/id")),
+            table::level(&or_dash(text(incident, "/escalation_level"))),
+            dim(&episodes(incident)),
+        ]));
+        table.add_row(table::line(vec![
+            cell(&place(incident)),
+            cell(&or_dash(tier(incident))),
+            dim(&age(incident, now)),
+        ]));
+    }
+    look.render(table, &NARROW_SHRINK)
+}
+
+/// Where it happens, in one cell.
+fn place(incident: &Value) -> String {
+    let (service, namespace) = (text(incident, "/service"), text(incident, "/namespace"));
+    match namespace.is_empty() {
+        true => or_dash(service),
+        false => format!("{} in {namespace}", or_dash(service)),
+    }
 }
 
 fn first_line(incident: &Value) -> Row {
@@ -40,15 +84,23 @@ fn first_line(incident: &Value) -> Row {
 }
 
 fn second_line(incident: &Value, now: Timestamp) -> Row {
-    let age = time(incident, "/opened_at").map(|at| age::short(now.since(at)));
-    let episodes = number(incident, "/aggregated_count").map(|count| count.to_string());
     table::line(vec![
         dim(&text(incident, "/id")),
-        dim(&or_dash(age.unwrap_or_default())),
+        dim(&age(incident, now)),
         cell(&or_dash(tier(incident))),
         dim(&or_dash(text(incident, "/namespace"))),
-        dim(&or_dash(episodes.unwrap_or_default())),
+        dim(&episodes(incident)),
     ])
+}
+
+fn age(incident: &Value, now: Timestamp) -> String {
+    let age = time(incident, "/opened_at").map(|at| age::short(now.since(at)));
+    or_dash(age.unwrap_or_default())
+}
+
+fn episodes(incident: &Value) -> String {
+    let episodes = number(incident, "/aggregated_count").map(|count| count.to_string());
+    or_dash(episodes.unwrap_or_default())
 }
 
 fn counts(incident: &Value) -> Cell {
@@ -102,6 +154,11 @@ mod tests {
             colour: false,
         };
         render(&incidents(), Timestamp(1_795_382_909_102), look)
+    }
+
+    #[test]
+    fn it_reads_well_at_80_columns() {
+        insta::assert_snapshot!(render_at(80), @"");
     }
 
     #[test]
