@@ -20,6 +20,7 @@ mod m009_cards;
 mod m010_mutes;
 mod m011_buttons;
 mod m012_requests;
+mod m013_lists;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m010_mutes::Migration),
             Box::new(m011_buttons::Migration),
             Box::new(m012_requests::Migration),
+            Box::new(m013_lists::Migration),
         ]
     }
 }

@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::layout::{self, Frame, Section};
+use super::topics::Topic;
 use super::{Fault, Pages, Visit, charts, incidents, mute, words};
 use crate::domain::escalation::Level;
 use crate::domain::frequency::{Counts, Window, figure};
@@ -55,7 +56,7 @@ pub(super) async fn page(
     let frame = Frame {
         section: Section::Anomalies,
         title: text.anomalies,
-        watch: String::new(),
+        watch: Topic::Anomalies.watch(),
     };
     let within = words::within(text, window);
     let content = html! {
@@ -63,7 +64,7 @@ pub(super) async fn page(
         section aria-labelledby="worth" {
             h2 #worth { (text.worth_fixing) }
             p.hint { (text.worth_fixing_lead) }
-            div #worth-list data-live data-every="30" { (worth_list(&visit, &worth)) }
+            div #worth-list data-live { (worth_list(&visit, &worth)) }
         }
         section aria-labelledby="offenders" {
             h2 #offenders { (text.offenders) }
@@ -76,7 +77,7 @@ pub(super) async fn page(
                 }
             }
             p.hint { (fill(text.offenders_lead, &[("window", within)])) }
-            div #offender-list.wide data-live data-every="30" tabindex="0" role="region" aria-labelledby="offenders" {
+            div #offender-list.wide data-live tabindex="0" role="region" aria-labelledby="offenders" {
                 @if rows.is_empty() {
                     p.empty { (fill(text.no_offenders, &[("window", within)])) }
                 } @else {

@@ -34,15 +34,17 @@ pub(super) async fn page(
     let counts = counts.first().copied().unwrap_or_default();
     let text = visit.text();
     let title = words::or_dash(&anomaly.alert_name).to_owned();
+    let shown: Vec<_> = incidents.iter().collect();
+    // What changes the anomaly changes what its incidents look like.
+    let newest_incident = shown.first().map(|incident| incident.id.simple());
     let frame = Frame {
         section: Section::Anomalies,
         title: &title,
-        watch: String::new(),
+        watch: newest_incident.map_or_else(String::new, |id| format!("ids={id}")),
     };
-    let shown: Vec<_> = incidents.iter().collect();
     let content = html! {
         article.one.(words::level_class(anomaly.level)) {
-            div #head data-live data-every="15" {
+            div #head data-live {
                 p.what { (words::level(text, anomaly.level)) " " (mute::mark(&visit, &anomaly)) " "
                     (words::why_level(text, anomaly.level, anomaly.reason.as_deref())) }
                 h1 { (title) }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::layout::{self, Frame, Section};
+use super::topics::Topic;
 use super::visit::Posted;
 use super::{Fault, Pages, Visit, charts, words};
 use crate::entity::dead_letters::Model;
@@ -93,13 +94,13 @@ pub(super) async fn page(
     let frame = Frame {
         section: Section::DeadLetters,
         title: text.dead_letters,
-        watch: String::new(),
+        watch: Topic::Letters.watch(),
     };
     let content = html! {
         h1 #title { (text.dead_letters) }
         p.hint { (text.dead_lead) }
         (filters(text, &asked))
-        div #letters.wide data-live data-every="5" tabindex="0" role="region" aria-labelledby="title" {
+        div #letters.wide data-live tabindex="0" role="region" aria-labelledby="title" {
             @if letters.is_empty() { (layout::empty(text.no_dead, text.no_dead_lead)) }
             @else { (table(&visit, &letters)) }
         }

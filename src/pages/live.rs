@@ -1,13 +1,14 @@
 //! Live pages: one task looks what changed, for as long as a page is open, and tells all of them.
 //!
 //! It asks the store some seven times a second, whichever process took the alert: the newest ids, and what
-//! the incidents that are shown look like. A page that is told loads itself again in the background,
-//! so nothing is rendered for pages that nothing happened to.
+//! the incidents that are shown look like; and less often what other pages show. A page that is told
+//! loads itself again in the background, so nothing is rendered for pages that nothing happened to.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Extension, Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -17,6 +18,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::topics::Topic;
 use super::{Fault, Pages, Visit};
 use crate::context::Context;
 use crate::store::watch;
@@ -38,11 +40,20 @@ const ALIVE: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug)]
 pub struct Stopping(pub CancellationToken);
 
-/// Ids that changed.
+/// What changed.
 #[derive(Debug, Default)]
 struct Change {
+    /// Whether it was the first look: what happened before it is not known.
+    is_first: bool,
     new: Vec<Uuid>,
     changed: HashSet<Uuid>,
+    topics: Vec<Topic>,
+}
+
+impl Change {
+    fn is_nothing(&self) -> bool {
+        !self.is_first && self.new.is_empty() && self.changed.is_empty() && self.topics.is_empty()
+    }
 }
 
 /// What open pages listen to.
@@ -55,11 +66,22 @@ struct Inner {
     watched: Mutex<Watched>,
 }
 
-/// Which incidents are shown, and on how many pages; whether the task runs.
+/// What is shown, and on how many pages; whether the task runs.
 #[derive(Debug, Default)]
 struct Watched {
     pages: HashMap<Uuid, usize>,
+    topics: HashMap<Topic, usize>,
     running: bool,
+}
+
+/// One page less shows it.
+fn leave<K: Eq + Hash>(shown: &mut HashMap<K, usize>, what: &K) {
+    if let Some(pages) = shown.get_mut(what) {
+        *pages -= 1;
+        if *pages == 0 {
+            shown.remove(what);
+        }
+    }
 }
 
 impl Live {
@@ -71,11 +93,14 @@ impl Live {
         }))
     }
 
-    fn open(&self, ids: HashSet<Uuid>) -> Open {
+    fn open(&self, ids: HashSet<Uuid>, topic: Option<Topic>) -> Open {
         let receiver = self.0.sender.subscribe();
         let mut watched = self.0.watched();
         for id in &ids {
             *watched.pages.entry(*id).or_default() += 1;
+        }
+        if let Some(topic) = topic {
+            *watched.topics.entry(topic).or_default() += 1;
         }
         if !watched.running {
             watched.running = true;
@@ -86,6 +111,7 @@ impl Live {
             inner: Arc::clone(&self.0),
             receiver,
             ids,
+            topic,
         }
     }
 }
@@ -108,18 +134,17 @@ struct Open {
     inner: Arc<Inner>,
     receiver: broadcast::Receiver<Arc<Change>>,
     ids: HashSet<Uuid>,
+    topic: Option<Topic>,
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         let mut watched = self.inner.watched();
         for id in &self.ids {
-            if let Some(pages) = watched.pages.get_mut(id) {
-                *pages -= 1;
-                if *pages == 0 {
-                    watched.pages.remove(id);
-                }
-            }
+            leave(&mut watched.pages, id);
+        }
+        if let Some(topic) = &self.topic {
+            leave(&mut watched.topics, topic);
         }
     }
 }
@@ -127,15 +152,23 @@ impl Drop for Open {
 async fn look_while_open(inner: Arc<Inner>) {
     let mut known = Known::default();
     while !inner.is_over() {
-        let began = std::time::Instant::now();
-        let ids: Vec<Uuid> = inner.watched().pages.keys().copied().collect();
-        match known.look(&inner.context, ids).await {
-            Ok(Some(change)) => {
-                // Nobody listens any more: the loop ends.
-                let _ = inner.sender.send(Arc::new(change));
+        let began = Instant::now();
+        let (ids, topics) = {
+            let watched = inner.watched();
+            let ids: Vec<Uuid> = watched.pages.keys().copied().collect();
+            (ids, watched.topics.keys().copied().collect::<Vec<_>>())
+        };
+        let mut change = match known.look(&inner.context, ids).await {
+            Ok(change) => change,
+            Err(error) => {
+                tracing::debug!("cannot look what changed on the pages: {error}");
+                Change::default()
             }
-            Ok(None) => {}
-            Err(error) => tracing::debug!("cannot look what changed on the pages: {error}"),
+        };
+        change.topics = known.look_at(&inner.context, topics).await;
+        if !change.is_nothing() {
+            // Nobody listens any more: the loop ends.
+            let _ = inner.sender.send(Arc::new(change));
         }
         tokio::time::sleep(EVERY.max(began.elapsed() * SHARE)).await;
     }
@@ -146,14 +179,39 @@ async fn look_while_open(inner: Arc<Inner>) {
 struct Known {
     newest: Option<HashSet<Uuid>>,
     looks: HashMap<Uuid, u64>,
+    topics: HashMap<Topic, Seen>,
+}
+
+/// What a topic looked like, and when it may be looked at again.
+#[derive(Debug)]
+struct Seen {
+    look: Option<u64>,
+    next: Instant,
 }
 
 impl Known {
-    async fn look(
-        &mut self,
-        context: &Context,
-        ids: Vec<Uuid>,
-    ) -> Result<Option<Change>, sea_orm::DbErr> {
+    /// Of these topics, those that changed.
+    async fn look_at(&mut self, context: &Context, topics: Vec<Topic>) -> Vec<Topic> {
+        self.topics.retain(|topic, _| topics.contains(topic));
+        let mut changed = Vec::new();
+        for topic in topics {
+            let began = Instant::now();
+            let seen = self.topics.get(&topic);
+            if seen.is_some_and(|seen| seen.next > began) {
+                continue;
+            }
+            // That it cannot be seen is a change, too: the page says so.
+            let look = topic.look(context).await.ok();
+            if seen.is_none_or(|seen| seen.look != look) {
+                changed.push(topic);
+            }
+            let next = Instant::now() + topic.every().max(began.elapsed() * SHARE);
+            self.topics.insert(topic, Seen { look, next });
+        }
+        changed
+    }
+
+    async fn look(&mut self, context: &Context, ids: Vec<Uuid>) -> Result<Change, sea_orm::DbErr> {
         let db = context.db.read();
         let newest: HashSet<Uuid> = watch::newest(db, NEWEST).await?.into_iter().collect();
         let looks = if ids.is_empty() {
@@ -161,7 +219,10 @@ impl Known {
         } else {
             watch::looks(db, ids).await?
         };
-        let mut change = Change::default();
+        let mut change = Change {
+            is_first: self.newest.is_none(),
+            ..Change::default()
+        };
         if let Some(known) = &self.newest {
             change.new.extend(newest.difference(known));
         }
@@ -172,8 +233,7 @@ impl Known {
         change.changed.extend(changed.map(|(id, _)| *id));
         self.newest = Some(newest);
         self.looks = looks;
-        let nothing = change.new.is_empty() && change.changed.is_empty();
-        Ok((!nothing).then_some(change))
+        Ok(change)
     }
 }
 
@@ -186,6 +246,8 @@ pub(super) struct Asked {
     /// Whether new incidents matter to it.
     #[serde(default)]
     new: bool,
+    /// What it is about, beside incidents.
+    of: Option<Topic>,
 }
 
 /// What it is told.
@@ -193,6 +255,7 @@ pub(super) struct Asked {
 struct Told<'a> {
     new: usize,
     changed: Vec<&'a Uuid>,
+    of: Option<Topic>,
 }
 
 pub(super) async fn events(
@@ -202,7 +265,7 @@ pub(super) async fn events(
     Query(asked): Query<Asked>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Fault> {
     let ids = asked.ids.split(',').filter_map(|id| id.parse().ok());
-    let open = pages.live.open(ids.take(WATCHED).collect());
+    let open = pages.live.open(ids.take(WATCHED).collect(), asked.of);
     let stop = stop.map_or_else(CancellationToken::new, |Extension(Stopping(stop))| stop);
     let state = (open, stop, asked.new, true);
     let stream = futures::stream::unfold(state, |(mut open, stop, new, first)| async move {
@@ -230,11 +293,15 @@ impl Open {
                 }
                 Err(broadcast::error::RecvError::Closed) => return None,
             };
+            if change.is_first {
+                return Some(Event::default().event("all").data("{}"));
+            }
             let told = Told {
                 new: if new { change.new.len() } else { 0 },
                 changed: self.ids.intersection(&change.changed).collect(),
+                of: self.topic.filter(|topic| change.topics.contains(topic)),
             };
-            if told.new > 0 || !told.changed.is_empty() {
+            if told.new > 0 || !told.changed.is_empty() || told.of.is_some() {
                 let event = Event::default().event("change");
                 // Numbers and ids: they can be written.
                 return event.json_data(told).ok();

@@ -24,6 +24,7 @@ mod session;
 mod sign_in;
 mod system;
 mod timeline;
+mod topics;
 mod visit;
 mod watch;
 mod words;

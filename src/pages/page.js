@@ -64,16 +64,28 @@
   const list = document.getElementById("list");
   const cards = () => list && list.querySelector("ol.cards");
 
+  // A part that somebody is at is left as it is until they leave it.
+  let kept = false;
   const swap = (part, next) => {
     if (said.get(part.id) === next.innerHTML) return;
+    if (part.contains(document.activeElement) && part !== document.activeElement) {
+      kept = true;
+      return;
+    }
     said.set(part.id, next.innerHTML);
-    if (part.contains(document.activeElement) && part !== document.activeElement) return;
     const open = [...part.querySelectorAll("details")].map((d) => d.open);
+    const left = [...part.querySelectorAll(".wide")].map((w) => w.scrollLeft);
     part.className = next.className;
     part.replaceChildren(...next.cloneNode(true).childNodes);
     [...part.querySelectorAll("details")].forEach((d, at) => { if (open[at]) d.open = true; });
+    [...part.querySelectorAll(".wide")].forEach((w, at) => { w.scrollLeft = left[at] || 0; });
     times(part);
   };
+  addEventListener("focusout", () => {
+    if (!kept) return;
+    kept = false;
+    refresh();
+  });
 
   // The list: cards change where they are; new ones come by themselves unless somebody reads.
   let waiting = null;
@@ -168,23 +180,29 @@
   // Loading the page's own address again.
   let busy = false;
   let again = false;
-  // Three at once, and three in two seconds where there is no end to it.
-  const starts = [0, 0, 0];
+  // As often as the server can take it: the pause is ten times as long as the last answer took.
+  const LEAST = 250;
+  const MOST = 2000;
+  let free = 0;
   let loaded = now();
   const refresh = async () => {
     if (busy) { again = true; return; }
     busy = true;
     try {
-      const pause = starts.shift() + 2000 - Date.now();
+      const pause = free - Date.now();
       if (pause > 0) await new Promise((done) => setTimeout(done, pause));
-      starts.push(Date.now());
+      again = false;
+      const began = Date.now();
       const answer = await fetch(location.href, { headers: { accept: "text/html" } });
       if (answer.redirected && new URL(answer.url).pathname === "/sign-in") {
         location.assign(answer.url);
         return;
       }
       if (!answer.ok) { off(); return; }
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const html = await answer.text();
+      const ended = Date.now();
+      free = ended + Math.min(Math.max(LEAST, (ended - began) * 10), MOST);
+      const page = new DOMParser().parseFromString(html, "text/html");
       loaded = now();
       for (const next of page.querySelectorAll("[data-live]")) {
         const part = document.getElementById(next.id);
@@ -216,8 +234,15 @@
   const told = body.dataset.watch !== undefined;
   if (bar && !document.querySelector("[data-live]")) bar.hidden = true;
   else if (!told) live();
+  // A page that shows others now is heard on its old connection until the new one is there, so that
+  // nothing that happens in between is missed.
   let source = null;
+  let old = null;
   let asked = "";
+  const hush = () => {
+    if (old) old.close();
+    old = null;
+  };
   const watch = () => {
     const ids = cards() ? [...cards().children].map((c) => c.id.slice(1)).join(",") : "";
     return ids ? body.dataset.watch.replace(/ids=[^&]*/, `ids=${ids}`) : body.dataset.watch;
@@ -226,27 +251,40 @@
     if (!bar || !told || document.hidden) return;
     const query = watch();
     if (source && asked === query && source.readyState !== EventSource.CLOSED) return;
-    if (source) source.close();
-    else show("wait", body.dataset.wait);
+    if (source && source.readyState === EventSource.OPEN) {
+      hush();
+      old = source;
+    } else if (source) source.close();
+    if (!old) show("wait", body.dataset.wait);
     asked = query;
-    source = new EventSource(`/events?${query}`);
-    source.addEventListener("hello", () => { live(); refresh(); });
-    source.addEventListener("change", refresh);
-    source.addEventListener("all", refresh);
-    source.addEventListener("error", () => {
+    const next = new EventSource(`/events?${query}`);
+    source = next;
+    next.addEventListener("hello", () => {
+      live();
+      if (old) hush();
+      else refresh();
+    });
+    next.addEventListener("change", refresh);
+    next.addEventListener("all", refresh);
+    next.addEventListener("error", () => {
+      if (next !== source) return;
+      hush();
       off();
       // What the server refused is asked for again, too: it may be starting.
-      if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
+      if (next.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
     });
   }
   // Browsers allow few connections to one server: a page that nobody sees asks now and then.
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) { if (source) source.close(); } else { connect(); refresh(); }
+    if (document.hidden) {
+      hush();
+      if (source) source.close();
+    } else if (told) connect();
+    else refresh();
   });
   connect();
-  const every = [...document.querySelectorAll("[data-every]")].map((part) => Number(part.dataset.every));
-  const period = every.length ? Math.min(...every) : 60;
-  setInterval(() => { if (!document.hidden) refresh(); }, period * 1000);
+  // Windows slide, and that is told by nobody.
+  setInterval(() => { if (!document.hidden) refresh(); }, 60000);
 
   // Keys, unless somebody writes or does not want them.
   const toggle = document.getElementById("keys");

@@ -4,6 +4,7 @@ use axum::extract::State;
 use maud::{Markup, html};
 
 use super::layout::{self, Frame, Section};
+use super::topics::Topic;
 use super::watch::Look;
 use super::{Fault, Pages, Visit, charts, processes};
 use crate::jobs::QUEUES;
@@ -51,12 +52,12 @@ pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Mar
     let frame = Frame {
         section: Section::Queues,
         title: text.queues,
-        watch: String::new(),
+        watch: Topic::Queues.watch(),
     };
     let content = html! {
         h1 { (text.queues) }
         p.hint { (text.queues_lead) }
-        div #queues data-live data-every="2" {
+        div #queues data-live {
             @for row in rows.iter().filter(|row| row.depth.workers == 0 && row.jobs() > 0) {
                 p.warn role="alert" { strong { "⚠ " (text.no_workers) ". " }
                     (fill(text.no_workers_lead, &[("queue", row.name), ("n", &row.jobs().to_string())])) }

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use axum::extract::{Query, State};
 use maud::{Markup, html};
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::layout::{self, Frame, Section};
+use super::topics::Topic;
 use super::{Fault, Pages, Visit, charts, words};
 use crate::entity::{anomalies, repairs};
+use crate::store::listing::Mark;
 use crate::store::offenders::{Worth, by_action};
 use crate::store::{history, lists};
 use crate::text::Text;
@@ -31,7 +32,7 @@ pub(super) async fn page(
     visit: Visit,
 ) -> Result<Markup, Fault> {
     let db = pages.context.db.read();
-    let before: Option<Uuid> = asked.after.parse().ok();
+    let before = Mark::read(&asked.after);
     let (mut newest, worth) = tokio::try_join!(
         history::newest_repairs(db, before, SHOWN as u64 + 1),
         by_action(db, ACTIONS),
@@ -44,33 +45,33 @@ pub(super) async fn page(
     let frame = Frame {
         section: Section::Repairs,
         title: text.repairs,
-        watch: String::new(),
+        watch: Topic::Repairs.watch(),
     };
     let content = html! {
         h1 { (text.repairs) }
         p.hint { (text.repairs_lead) }
-        @if worth.is_empty() && newest.is_empty() {
+        div #repairs data-live { @if worth.is_empty() && newest.is_empty() {
             (layout::empty(text.no_repairs, text.no_repairs_lead))
         } @else {
             section aria-labelledby="by-action" {
                 h2 #by-action { (text.by_action) }
-                div #actions.wide data-live data-every="10" tabindex="0" role="region" aria-labelledby="by-action" {
+                div.wide tabindex="0" role="region" aria-labelledby="by-action" {
                     (actions(text, &worth))
                 }
             }
             section aria-labelledby="newest" {
                 h2 #newest { (text.newest_repairs) }
-                div #repairs.wide data-live tabindex="0" role="region" aria-labelledby="newest" {
+                div.wide tabindex="0" role="region" aria-labelledby="newest" {
                     (table(&visit, &newest, Some(&anomalies)))
                 }
                 nav.pager aria-label=(text.more_next) {
                     @if before.is_some() { a href="/repairs" { (text.first_page) } }
                     @if let Some(last) = newest.last().filter(|_| more) {
-                        a rel="next" href=(format!("/repairs?after={}", last.id)) { (text.more_next) " →" }
+                        a rel="next" href=(format!("/repairs?after={}", Mark(last.repaired_at.0, last.id).text())) { (text.more_next) " →" }
                     }
                 }
             }
-        }
+        } }
     };
     Ok(layout::page(&visit, &frame, &content))
 }

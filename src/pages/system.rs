@@ -6,6 +6,7 @@ use axum::extract::State;
 use maud::{Markup, html};
 
 use super::layout::{self, Frame, Section};
+use super::topics::Topic;
 use super::{Fault, Pages, Visit, charts};
 use crate::jobs::QUEUES;
 use crate::metrics::{ByMessage, ByOutcome, ByQueue, BySource, Outcome};
@@ -43,11 +44,11 @@ pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Mar
     let frame = Frame {
         section: Section::System,
         title: text.system,
-        watch: String::new(),
+        watch: Topic::System.watch(),
     };
     let content = html! {
         h1 { (text.system) }
-        div #system data-live data-every="5" {
+        div #system data-live {
             section aria-labelledby="connected" {
                 h2 #connected { (text.connected) }
                 (parts(text, &found.parts))

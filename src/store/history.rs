@@ -1,10 +1,12 @@
 //! What happened around an incident: its messages, its repairs, and what people did.
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 use uuid::Uuid;
 
+use super::listing::Mark;
 use crate::entity::{audit, effectiveness, incidents, notifications, repairs};
 
 /// The messages of an incident, newest first.
@@ -78,21 +80,30 @@ pub async fn repairs(
         .await
 }
 
-/// The newest repairs of all; `before` is the id that the last page ended with.
+/// The newest repairs of all; `before` is the time and the id that the last page ended with. Their ids
+/// are in no order: some are made of what was asked.
 ///
 /// # Errors
 /// What the database says.
 pub async fn newest_repairs(
     db: &impl ConnectionTrait,
-    before: Option<Uuid>,
+    before: Option<Mark>,
     limit: u64,
 ) -> Result<Vec<repairs::Model>, DbErr> {
-    let mut select = repairs::Entity::find();
-    if let Some(before) = before {
-        select = select.filter(repairs::Column::Id.lt(before));
-    }
-    select
-        .order_by_desc(repairs::Column::Id)
+    use repairs::Column;
+    let earlier = before.map(|Mark(at, id)| {
+        let same = Condition::all()
+            .add(Column::RepairedAt.eq(at))
+            .add(Column::Id.lt(id));
+        // Said twice, so that the index finds where to begin.
+        Condition::all()
+            .add(Column::RepairedAt.lte(at))
+            .add(Condition::any().add(Column::RepairedAt.lt(at)).add(same))
+    });
+    repairs::Entity::find()
+        .filter(Condition::all().add_option(earlier))
+        .order_by_desc(Column::RepairedAt)
+        .order_by_desc(Column::Id)
         .limit(limit)
         .all(db)
         .await

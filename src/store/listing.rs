@@ -98,8 +98,8 @@ pub fn mark(sort: Sort, (incident, anomaly): &Entry) -> Mark {
 
 /// At most `limit` incidents and their anomalies, after `after`.
 ///
-/// By level, newest and oldest a page costs what is on it; the other two orders look at every
-/// incident that matches.
+/// By level, newest and oldest a page costs what is on it, and up to what has its level where it has
+/// one; the other two orders look at every incident that matches.
 ///
 /// # Errors
 /// What the database says.
@@ -111,13 +111,14 @@ pub async fn incidents(
     limit: u64,
 ) -> Result<Vec<Entry>, DbErr> {
     use incidents::Column;
+    let backend = db.get_database_backend();
     let found = match sort {
-        Sort::Level if is_narrow(filter) => by_figure(filter, after, level()),
+        Sort::Level if is_narrow(filter) => by_figure(filter, backend, after, level()),
         Sort::Level => return by_level(db, filter, after, limit).await,
-        Sort::Newest => by_id(filter, after, Order::Desc),
-        Sort::Oldest => by_id(filter, after, Order::Asc),
-        Sort::Often => by_figure(filter, after, count_24h(db.get_database_backend())),
-        Sort::Fired => by_figure(filter, after, Expr::col(Column::LastFiringAt)),
+        Sort::Newest => by_id(filter, backend, after, Order::Desc),
+        Sort::Oldest => by_id(filter, backend, after, Order::Asc),
+        Sort::Often => by_figure(filter, backend, after, count_24h(backend)),
+        Sort::Fired => by_figure(filter, backend, after, Expr::col(Column::LastFiringAt)),
     };
     with_anomalies(db, found.limit(limit).all(db).await?).await
 }
@@ -161,7 +162,7 @@ async fn by_level(
             ..filter.clone()
         };
         let after = after.filter(|Mark(rank, _)| *rank == level as i64);
-        let found = by_id(&filter, after, Order::Desc)
+        let found = by_id(&filter, db.get_database_backend(), after, Order::Desc)
             .limit(left)
             .all(db)
             .await?;
@@ -170,20 +171,26 @@ async fn by_level(
     Ok(entries)
 }
 
-fn by_id(filter: &Filter, after: Option<Mark>, order: Order) -> sea_orm::Select<incidents::Entity> {
+fn by_id(
+    filter: &Filter,
+    backend: DbBackend,
+    after: Option<Mark>,
+    order: Order,
+) -> sea_orm::Select<incidents::Entity> {
     use incidents::Column;
     let beyond = after.map(|Mark(_, id)| match order {
         Order::Asc => Column::Id.gt(id),
         _ => Column::Id.lt(id),
     });
     incidents::Entity::find()
-        .filter(of_incident(filter))
+        .filter(of_incident(filter, backend))
         .filter(Condition::all().add_option(beyond))
         .order_by(Column::Id, order)
 }
 
 fn by_figure(
     filter: &Filter,
+    backend: DbBackend,
     after: Option<Mark>,
     figure: SimpleExpr,
 ) -> sea_orm::Select<incidents::Entity> {
@@ -195,7 +202,7 @@ fn by_figure(
         Condition::any().add(figure.clone().lt(last)).add(same)
     });
     incidents::Entity::find()
-        .filter(of_incident(filter))
+        .filter(of_incident(filter, backend))
         .filter(Condition::all().add_option(beyond))
         .order_by(figure, Order::Desc)
         .order_by_desc(Column::Id)

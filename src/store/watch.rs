@@ -1,4 +1,5 @@
-//! What changes on an open page: asked several times a second, so by primary key alone.
+//! What changes on an open page: asked several times a second, so what is asked about incidents is asked by
+//! primary key alone.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -8,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::rows::Rows;
+use super::rows::{Rows, statement};
 use crate::entity::incidents;
 
 /// The ids of the newest incidents, newest first.
@@ -70,4 +71,49 @@ pub async fn looks(
         Ok((row.try_get("", "id")?, hasher.finish()))
     };
     db.query_all_raw(sql).await?.iter().map(look).collect()
+}
+
+/// What a list looks like: a number that changes when one of these figures does.
+async fn of(db: &impl ConnectionTrait, sql: &str) -> Result<u64, DbErr> {
+    let sql = statement(db.get_database_backend(), sql, []);
+    let mut hasher = DefaultHasher::new();
+    for row in db.query_all_raw(sql).await? {
+        for at in 0..4 {
+            let figure: Option<i64> = row.try_get_by_index(at)?;
+            figure.hash(&mut hasher);
+        }
+    }
+    Ok(hasher.finish())
+}
+
+/// What the dead letters look like.
+///
+/// # Errors
+/// What the database says.
+pub async fn letters(db: &impl ConnectionTrait) -> Result<u64, DbErr> {
+    let sql = "SELECT count(*), max(died_at), max(decided_at), min(died_at) \
+               FROM dead_letters GROUP BY state ORDER BY state";
+    of(db, sql).await
+}
+
+/// What the repairs look like.
+///
+/// # Errors
+/// What the database says.
+pub async fn repairs(db: &impl ConnectionTrait) -> Result<u64, DbErr> {
+    let sql = "SELECT count(*), CAST(sum(attempts) AS bigint), CAST(sum(successes) AS bigint), \
+                   max(last_at) \
+               FROM effectiveness";
+    of(db, sql).await
+}
+
+/// What the anomalies look like.
+///
+/// # Errors
+/// What the database says.
+pub async fn anomalies(db: &impl ConnectionTrait) -> Result<u64, DbErr> {
+    let sql = "SELECT count(*), CAST(sum(total) AS bigint), \
+                   CAST(sum(level_seq) AS bigint) + count(permanent_fix_at), max(muted_until) \
+               FROM anomalies";
+    of(db, sql).await
 }

@@ -68,12 +68,17 @@ impl Browser {
         url.as_str().strip_prefix(&self.url).unwrap().to_owned()
     }
 
-    /// The first element that fits.
+    /// The first element that fits, as soon as there is one: a page may still be on its way.
     pub async fn element(&self, css: &str) -> WebElement {
-        let found = self.driver.find(By::Css(css)).await;
-        match found {
-            Ok(element) => element,
-            Err(error) => panic!("{css}: {error}\n{}", self.page().await),
+        let began = Instant::now();
+        loop {
+            match self.driver.find(By::Css(css)).await {
+                Ok(element) => return element,
+                Err(_) if began.elapsed() < PATIENCE => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                Err(error) => panic!("{css}: {error}\n{}", self.page().await),
+            }
         }
     }
 
