@@ -35,6 +35,7 @@ impl Browser {
             "--headless=new",
             "--no-sandbox",
             "--disable-gpu",
+            "--hide-scrollbars",
             "--lang=en",
         ] {
             capabilities.add_arg(argument).unwrap();

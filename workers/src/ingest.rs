@@ -223,10 +223,10 @@ impl Batcher {
 
     /// What must follow a commit: count, then push what is due. A push that fails is not lost: the
     /// mark stays, and recount pushes what is owed.
-    async fn follow_up(&self, batch: &[Waiting], committed: Committed) -> Result<(), Failure> {
+    async fn follow_up(&self, batch: &[Waiting], mut committed: Committed) -> Result<(), Failure> {
         let metrics = &self.context.metrics;
         metrics.count_messages("muted", committed.told.muted);
-        let mut due = committed.due.clone();
+        let mut due = std::mem::take(&mut committed.due);
         if !self.context.counter.counts_rows() {
             let counter = &self.context.counter;
             let added = patiently(|| counter.add(&committed.counted)).await;
