@@ -220,7 +220,15 @@ async fn open_page(h: &Harness, path: &str, watch: &str) {
     }
 }
 
-/// The share of a core that open pages of all kinds cost, in per cent.
+/// The share of a core that this process takes for a minute from in a moment on, in per cent.
+async fn share_of_core() -> f64 {
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let (before, began) = (used(), Instant::now());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    (used() - before) / began.elapsed().as_secs_f64() * 100.0
+}
+
+/// The share of a core that this process takes with open pages of all kinds, what asks for them included.
 async fn open_pages(h: &Harness) -> f64 {
     let page = format!("{}/incidents", h.url);
     let page = h.http.get(page).send().await.unwrap().text().await.unwrap();
@@ -251,14 +259,8 @@ async fn open_pages(h: &Harness) -> f64 {
         open_page(h, path, watch)
     });
     let open = futures::future::join_all(open);
-    let figures = async {
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        let (before, began) = (used(), Instant::now());
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        (used() - before) / began.elapsed().as_secs_f64() * 100.0
-    };
     tokio::select! {
-        share = figures => share,
+        share = share_of_core() => share,
         _ = open => unreachable!("pages stay open"),
     }
 }
@@ -323,8 +325,9 @@ async fn figures(on: On) {
                 slow.push(format!("{}: {path}: {p99:?}", picture.name));
             }
         }
-        let share = open_pages(&h).await;
-        eprintln!("  {OPEN} open pages, idle: {share:.1} % of a core (the whole test process)");
+        let (idle, open) = (share_of_core().await, open_pages(&h).await);
+        let share = open - idle;
+        eprintln!("  idle: {idle:.1} % of a core; with {OPEN} open pages: {open:.1} %");
         let (middle, slowest) = arrivals(&h).await;
         eprintln!(
             "  a new incident, from its POST to the open page of a browser: p50 {middle} ms, \

@@ -209,7 +209,9 @@ impl fmt::Display for Report {
             Some(ms) => writeln!(f, "processed  {:.1} s after the last answer", ms / 1000.0)?,
             None => writeln!(f, "processed  not all of it")?,
         }
-        writeln!(f, "look       tocsin incidents --namespace {namespace}\n")?;
+        writeln!(f, "look       tocsin incidents --namespace {namespace}")?;
+        let page = run.instance.trim_end_matches('/');
+        writeln!(f, "           {page}/incidents?namespace={namespace}\n")?;
         write!(f, "{}", self.verdict)?;
         for problem in &self.problems {
             write!(f, "\n  - {problem}")?;
