@@ -1,6 +1,6 @@
 //! The description of the API: the committed one is that of the code, it is whole, and it is served.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tocsin::config::Tokens;
 use tocsin::ingress::description;
 use tocsin::sources::SOURCES;
@@ -105,6 +105,57 @@ fn every_operation_is_told_whole_with_examples_and_errors() {
     let all = ids.len();
     ids.dedup();
     assert_eq!(ids.len(), all, "two operations have one id");
+}
+
+/// Why an example is not what the description says that it is.
+fn misfit(document: &Value, schema: &Value, example: &Value) -> Option<String> {
+    let whole = json!({"components": document["components"], "allOf": [schema]});
+    let validator = jsonschema::draft202012::new(&whole).unwrap();
+    let errors = validator.iter_errors(example);
+    let errors: Vec<String> = errors
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    (!errors.is_empty()).then(|| errors.join("; "))
+}
+
+#[test]
+fn every_example_is_what_the_description_says() {
+    let document = description();
+    let resolved = |part: &Value| match part["$ref"].as_str() {
+        Some(to) => document
+            .pointer(to.trim_start_matches('#'))
+            .unwrap()
+            .clone(),
+        None => part.clone(),
+    };
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for (path, method, operation) in operations(&document) {
+        let mut parts = vec![("request".to_owned(), operation["requestBody"].clone())];
+        for (status, answer) in operation["responses"].as_object().unwrap() {
+            parts.push((status.clone(), resolved(answer)));
+        }
+        let mut examples: Vec<(String, Value)> = Vec::new();
+        for (name, part) in parts {
+            for content in part["content"].as_object().into_iter().flatten() {
+                examples.push((name.clone(), content.1.clone()));
+            }
+        }
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let parameter = resolved(parameter);
+            examples.push((parameter["name"].to_string(), parameter));
+        }
+        for (name, part) in examples {
+            if part["example"].is_null() {
+                continue;
+            }
+            seen += 1;
+            if let Some(why) = misfit(&document, &part["schema"], &part["example"]) {
+                wrong.push(format!("{method} {path}, {name}: {why}"));
+            }
+        }
+    }
+    assert!(seen > 100, "{seen} examples");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
