@@ -48,14 +48,18 @@ impl Events {
         }
     }
 
-    /// Waits for the next change that `fits`.
+    /// Waits for the next change that `fits`. Signs of life are none.
     async fn until(&mut self, fits: impl Fn(&Value) -> bool) -> Value {
-        loop {
-            let (_, told) = self.next().await;
-            if fits(&told) {
-                return told;
+        let found = async {
+            loop {
+                let (_, told) = self.next().await;
+                if fits(&told) {
+                    return told;
+                }
             }
-        }
+        };
+        let found = tokio::time::timeout(PATIENCE, found).await;
+        found.expect("nothing that fits is told")
     }
 }
 
@@ -89,9 +93,41 @@ on_all! {
         h.finish().await;
         assert!(stopping.elapsed() < Duration::from_secs(4), "{:?}", stopping.elapsed());
     }
+
+    async fn pages_of_other_things_are_told_when_these_change_and_only_then(on) {
+        let mut h = Harness::start(on).await;
+        let start = h.now();
+        h.send_and_drain(vec![firing("a", start)]).await;
+        let mut open = Vec::new();
+        for topic in ["queues", "letters", "repairs", "anomalies", "system"] {
+            let mut events = Events::open(&h, &format!("of={topic}")).await;
+            // How it looks is known from now on. Whoever is the first to watch anything is told all.
+            while !matches!(events.next().await, (name, told) if name == "all" || told["of"] == topic) {}
+            open.push((topic, events));
+        }
+        for (topic, events) in &mut open {
+            let silence = Duration::from_secs(2);
+            let told = tokio::time::timeout(silence, events.until(|told| told["of"] == **topic));
+            // A heartbeat, or what is done once a minute, may fall into the silence.
+            if let Ok(told) = told.await {
+                assert!(["queues", "system"].contains(topic), "{topic}: {told}");
+            }
+        }
+        let id = h.incident().await["id"].as_str().unwrap().to_owned();
+        let repair = serde_json::json!({"action": "restart_pod", "success": true});
+        h.post(&format!("/api/v1/incidents/{id}/repairs"), repair).await;
+        h.send(vec![firing("b", start)]).await;
+        h.post("/api/v1/alertmanager", serde_json::json!({"alerts": [{"status": "firing"}]})).await;
+        h.post("/api/v1/queues/repair/pause", serde_json::json!({})).await;
+        for (topic, events) in &mut open {
+            events.until(|told| told["of"] == **topic).await;
+        }
+        h.post("/api/v1/queues/repair/resume", serde_json::json!({})).await;
+        h.finish_with_dead_letters().await;
+    }
 }
 
-/// Whether a page is told of changes or asks for them, it does not pose as fresh when it is not.
+/// Whatever a page is about, it does not pose as fresh when it is not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_says_that_it_is_cut_off_and_from_when_it_is() {
     for path in ["/incidents", "/queues"] {
