@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Problem;
 use super::attempts::{Attempts, Failed};
+use super::origin;
 use crate::config::Config;
 use crate::context::Context;
 use crate::metrics::{ByRole, Metrics};
@@ -97,6 +98,8 @@ pub(super) async fn webhook(
             guard.wrong("webhook", &request);
             return Err(wrong_token());
         }
+    } else {
+        origin::check_sender(&guard.config, &request)?;
     }
     Ok(next.run(request).await)
 }
@@ -121,6 +124,7 @@ pub(super) async fn api(
 fn admit(guard: &Guard, request: &Request) -> Result<String, Problem> {
     let (read, operate) = (&guard.config.read_token, &guard.config.api_token);
     if read.is_empty() && operate.is_empty() {
+        origin::check(&guard.config, request)?;
         return Ok("anyone".to_owned());
     }
     let only_reads = matches!(*request.method(), Method::GET | Method::HEAD);

@@ -13,6 +13,7 @@ mod incidents;
 mod mutes;
 mod once;
 mod openapi;
+pub(crate) mod origin;
 mod pages;
 mod problem;
 mod query;

@@ -21,6 +21,8 @@ pub(super) enum Fault {
     NotAllowed,
     /// The form is not one of ours.
     Forged,
+    /// The host is not known to be ours.
+    UnknownHost,
     /// The request makes no sense.
     BadRequest(String),
     /// It was refused, with a reason.
@@ -36,7 +38,7 @@ impl Fault {
         match self {
             Self::SignIn(_) => StatusCode::UNAUTHORIZED,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::NotAllowed | Self::Forged => StatusCode::FORBIDDEN,
+            Self::NotAllowed | Self::Forged | Self::UnknownHost => StatusCode::FORBIDDEN,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Refused(status, _) => *status,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -111,6 +113,7 @@ fn page(lang: crate::text::Lang, fault: &Fault) -> Markup {
         Fault::NotFound => (text.not_found, text.not_found_lead, None),
         Fault::NotAllowed => (text.not_allowed, text.not_allowed_lead, None),
         Fault::Forged => (text.forged, text.forged_lead, None),
+        Fault::UnknownHost => (text.not_allowed, text.unknown_host_lead, None),
         Fault::BadRequest(detail) => (text.bad_request, "", Some(detail)),
         Fault::Refused(_, detail) => (text.not_done, "", Some(detail)),
         Fault::Unavailable => (text.unavailable, text.unavailable_lead, None),

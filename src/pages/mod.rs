@@ -31,7 +31,7 @@ mod words;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 
@@ -100,6 +100,7 @@ pub(crate) fn router(
         .route("/language", post(sign_in::language))
         .route("/events", get(live::events))
         .route("/assets/{name}", get(assets::serve))
+        .route_layer(from_fn_with_state(pages.clone(), visit::by_a_known_name))
         .route_layer(from_fn(fault::finish))
         .with_state(pages)
 }

@@ -45,6 +45,7 @@ pub static EN: Text = Text {
     not_allowed_lead: "This token may look, not act. Sign in with the operate token to do that.",
     forged: "Not done",
     forged_lead: "The form did not come from this page, or the page was too old. Load the page again and repeat it.",
+    unknown_host_lead: "This name is not known to be one of Tocsin's. Where no token is set, open it by an IP address, by localhost, or by the host of public_url.",
     not_done: "Not done",
     unavailable: "Not available now",
     unavailable_lead: "The store or the queue does not answer. Alerts that were accepted are safe. Load the page again in a moment.",

@@ -58,6 +58,7 @@ texts! {
     not_allowed_lead
     forged
     forged_lead
+    unknown_host_lead
     not_done
     unavailable
     unavailable_lead

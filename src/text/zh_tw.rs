@@ -45,6 +45,7 @@ pub static ZH_TW: Text = Text {
     not_allowed_lead: "這個權杖只能檢視，不能操作。請改用操作權杖登入。",
     forged: "未執行",
     forged_lead: "這份表單不是從本頁送出，或頁面已過期。請重新載入後再做一次。",
+    unknown_host_lead: "無法確認此名稱屬於 Tocsin。未設定權杖時，請以 IP 位址、localhost 或 public_url 的主機開啟。",
     not_done: "未執行",
     unavailable: "暫時無法使用",
     unavailable_lead: "資料庫或佇列沒有回應。已接收的警報不會遺失，請稍後重新載入。",
