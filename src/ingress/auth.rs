@@ -16,6 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::Problem;
 use super::attempts::{Attempts, Failed};
 use super::origin;
+use super::words::Words;
 use crate::config::Config;
 use crate::context::Context;
 use crate::metrics::{ByRole, Metrics};
@@ -26,6 +27,18 @@ use crate::trail;
 /// audit.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Caller(pub(crate) Actor);
+
+impl Caller {
+    /// Who does it: by what the request says, else by what is known of whoever passes it on, as the
+    /// pages do for those who are signed in.
+    pub(super) fn named(self, operator: Option<Words>) -> Actor {
+        let Self(mut actor) = self;
+        let said = operator.and_then(Words::said);
+        let said = said.filter(|name| !name.trim().is_empty());
+        actor.operator = said.or(actor.operator);
+        actor
+    }
+}
 
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Infallible;

@@ -58,7 +58,7 @@ pub(super) struct Queued {
 pub(super) async fn record(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
-    Caller(mut actor): Caller,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Queued>), Problem> {
@@ -68,16 +68,16 @@ pub(super) async fn record(
     find(context.db.read(), id).await?.ok_or_else(unknown)?;
     let job = once::job(&headers, &["repair", &id.to_string()])?;
     let job = job.unwrap_or_else(Uuid::now_v7);
+    let actor = caller.named(report.operator);
     let repair = RecordRepair {
         incident: id,
         action: report.action.into(),
         success: report.success,
-        operator: report.operator.and_then(Words::said),
+        operator: actor.operator.clone(),
         note: report.note.and_then(Words::said),
         duration_ms: report.duration_ms,
         at: context.clock.now(),
     };
-    actor.operator.clone_from(&repair.operator);
     repair::note(context.db.write(), job, &repair, &actor).await?;
     repair::push(context, job, &repair).await?;
     Ok((StatusCode::ACCEPTED, Json(Queued { job })))

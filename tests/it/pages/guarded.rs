@@ -3,7 +3,11 @@
 use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
+use serde_json::{Value, json};
 use tocsin::config::Tokens;
+use tocsin::jobs::IngestAlert;
+use tocsin::store::audit;
+use tocsin::store::dead_letters::{self, Filter};
 
 use crate::harness::{Harness, On, firing};
 
@@ -62,10 +66,26 @@ impl<'a> Visitor<'a> {
         request.send().await.unwrap()
     }
 
+    /// Somebody who may act and says who they are.
+    async fn called(h: &'a Harness, name: &str) -> Self {
+        let mut visitor = Self::new(h);
+        let form = [("token", OPERATE), ("name", name)];
+        let answer = visitor.post("/sign-in", &form).await;
+        let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
+        visitor.cookie = cookie.split(';').next().unwrap().to_owned();
+        visitor
+    }
+
     /// The mark that this session's forms carry.
     async fn csrf(&self, path: &str) -> String {
+        self.hidden(path, "csrf").await
+    }
+
+    /// What the first form with such a field carries.
+    async fn hidden(&self, path: &str, name: &str) -> String {
         let page = self.get(path).await.text().await.unwrap();
-        let (_, rest) = page.split_once("name=\"csrf\" value=\"").unwrap();
+        let field = format!("name=\"{name}\" value=\"");
+        let (_, rest) = page.split_once(&field).unwrap();
         rest.split('"').next().unwrap().to_owned()
     }
 }
@@ -182,4 +202,96 @@ async fn a_page_runs_nothing_that_is_not_ours() {
         }
     }
     h.finish().await;
+}
+
+/// A payload that an ingest job can have.
+fn usable(h: &Harness) -> String {
+    let body = json!({"alerts": [firing("usable", h.now())]}).to_string();
+    let limits = tocsin::config::Limits::default();
+    let taken = (tocsin::sources::SOURCES[0].translate)(body.as_bytes(), &limits).unwrap();
+    let job = IngestAlert {
+        source: "alertmanager".to_owned(),
+        received_at: h.now(),
+        content: taken.alerts.into_iter().next().unwrap(),
+    };
+    json!(job).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_deed_of_the_pages_says_who_did_it() {
+    let mut h = Harness::start_with(On::Sqlite, |config| {
+        config.api_token = Tokens::from(OPERATE);
+    })
+    .await;
+    let unusable = json!({"status": "firing"});
+    let sent = json!({"alerts": [firing("a", h.now()), unusable, unusable, unusable]});
+    assert_eq!(h.post("/api/v1/alertmanager", sent).await.0, 200);
+    h.drain().await;
+    let db = h.context.db.read();
+    let incident = tocsin::store::watch::newest(db, 1).await.unwrap()[0];
+    let key = "SELECT CAST(max(key) AS text) FROM anomalies";
+    let key = h.sql_text(key).await;
+    let letters = dead_letters::list(db, &Filter::default(), None, 3).await;
+    let letters: Vec<_> = letters.unwrap().iter().map(|letter| letter.id).collect();
+    let ann = Visitor::called(&h, "Ann").await;
+    let (csrf, payload) = (ann.csrf("/incidents").await, usable(&h));
+    let form = [
+        ("csrf", &*csrf),
+        ("action", "restart_pod"),
+        ("success", "yes"),
+        ("for", "1h"),
+        ("payload", &payload),
+    ];
+    for (path, action) in [
+        (
+            format!("/incidents/{incident}/acknowledge"),
+            "incident.acknowledge",
+        ),
+        (format!("/incidents/{incident}/repair"), "incident.repair"),
+        (format!("/incidents/{incident}/resolve"), "incident.resolve"),
+        (format!("/anomalies/{key}/fix"), "anomaly.fix"),
+        (format!("/anomalies/{key}/unfix"), "anomaly.unfix"),
+        (format!("/anomalies/{key}/mute"), "anomaly.mute"),
+        (format!("/anomalies/{key}/unmute"), "anomaly.unmute"),
+        ("/queues/recount/pause".to_owned(), "queue.pause"),
+        (
+            format!("/dead-letters/{}/replay", letters[0]),
+            "dead_letter.replay",
+        ),
+        (
+            format!("/dead-letters/{}/edit", letters[1]),
+            "dead_letter.replay",
+        ),
+        (
+            format!("/dead-letters/{}/discard", letters[2]),
+            "dead_letter.discard",
+        ),
+        ("/queues/recount/resume".to_owned(), "queue.resume"),
+    ] {
+        let answer = ann.post(&path, &form).await;
+        assert_eq!(answer.status(), 303, "{path}");
+        let newest = audit::list(db, &audit::Filter::default(), None, 1).await;
+        let newest = newest.unwrap().remove(0);
+        assert_eq!(
+            (newest.action.as_str(), newest.operator.as_deref()),
+            (action, Some("Ann"))
+        );
+        if action == "queue.pause" {
+            let page = ann.get("/queues").await.text().await.unwrap();
+            assert!(page.contains("Ann"), "{page}");
+            let asked = h
+                .http
+                .get(format!("{}/api/v1/queues", h.url))
+                .bearer_auth(OPERATE);
+            let queues: Value =
+                serde_json::from_str(&asked.send().await.unwrap().text().await.unwrap()).unwrap();
+            assert_eq!(queues["items"][4]["paused_by"], "Ann");
+        }
+    }
+    h.drain().await;
+    let by_ann = "SELECT count(*) FROM repairs WHERE operator = 'Ann'";
+    assert_eq!(h.sql(by_ann).await, 1);
+    let by_ann = "SELECT count(*) FROM dead_letters WHERE decided_by = 'Ann'";
+    assert!(h.sql(by_ann).await >= 1);
+    h.finish_with_dead_letters().await;
 }
