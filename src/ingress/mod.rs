@@ -81,7 +81,8 @@ pub fn router(ingress: &Ingress) -> Router {
 
 /// The pages. They ask who is there themselves, and do what the API does by its own routes.
 fn pages_of(ingress: &Ingress, guard: &Arc<Guard>) -> Router {
-    let api = Router::from(api()).with_state(ingress.clone());
+    let api = api().route_layer(from_fn_with_state(ingress.clone(), once::once));
+    let api = Router::from(api).with_state(ingress.clone());
     crate::pages::router(&ingress.context, &ingress.gate, guard, api)
 }
 

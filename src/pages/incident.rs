@@ -213,7 +213,7 @@ fn actions(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
         details.act open[incident.status != Status::Resolved] {
             summary { (text.record_repair) }
             form method="post" action=(format!("/incidents/{id}/repair")) {
-                (layout::stamp(visit))
+                (layout::stamp(visit)) (layout::once())
                 label for="action" { (text.repair_action) }
                 input #action type="text" name="action" required maxlength="200" list="actions"
                     autocomplete="off";

@@ -295,3 +295,45 @@ async fn every_deed_of_the_pages_says_who_did_it() {
     assert!(h.sql(by_ann).await >= 1);
     h.finish_with_dead_letters().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_that_is_clicked_twice_is_one() {
+    let h = Harness::start(On::Sqlite).await;
+    h.send_and_drain(vec![firing("a", h.now())]).await;
+    let visitor = Visitor::new(&h);
+    let page = format!("/incidents/{}", h.incident().await["id"].as_str().unwrap());
+    let path = format!("{page}/repair");
+    let (csrf, once) = (
+        visitor.csrf(&page).await,
+        visitor.hidden(&page, "once").await,
+    );
+    let form = |once, action| {
+        [
+            ("csrf", &*csrf),
+            ("once", once),
+            ("action", action),
+            ("success", "no"),
+        ]
+    };
+    let counts = async || {
+        h.drain().await;
+        let audited = "SELECT count(*) FROM audit WHERE action = 'incident.repair'";
+        (
+            h.sql("SELECT count(*) FROM repairs").await,
+            h.sql(audited).await,
+        )
+    };
+    let first = form(&once, "restart_pod");
+    let (a, b) = tokio::join!(visitor.post(&path, &first), visitor.post(&path, &first));
+    for answer in [a, b, visitor.post(&path, &first).await] {
+        assert_eq!(to(&answer), format!("{page}?done=repair"));
+    }
+    assert_eq!(counts().await, (1, 1));
+    // Another repair in the same form, and the same one in a new form, are repairs of their own.
+    visitor.post(&path, &form(&once, "scale_up")).await;
+    assert_eq!(counts().await, (2, 2));
+    let again = visitor.hidden(&page, "once").await;
+    visitor.post(&path, &form(&again, "restart_pod")).await;
+    assert_eq!(counts().await, (3, 3));
+    h.finish().await;
+}
