@@ -15,7 +15,7 @@ mod once;
 mod openapi;
 pub(crate) mod origin;
 mod pages;
-mod problem;
+pub(crate) mod problem;
 mod query;
 mod queues;
 mod recount;
@@ -72,6 +72,7 @@ pub fn router(ingress: &Ingress) -> Router {
         .merge(pages)
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(map_response(problem::told))
+        .layer(from_fn(crate::pages::for_people))
         .layer(from_fn_with_state(tracer, envelope::seal))
         .layer(from_fn_with_state(
             ingress.clone(),

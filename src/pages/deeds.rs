@@ -87,12 +87,7 @@ impl Pages {
             return Ok(answer);
         }
         let detail = answer["detail"].as_str().unwrap_or_default().to_owned();
-        Err(match status {
-            StatusCode::NOT_FOUND => Fault::NotFound,
-            StatusCode::SERVICE_UNAVAILABLE => Fault::Unavailable,
-            StatusCode::INTERNAL_SERVER_ERROR => Fault::Broken,
-            status => Fault::Refused(status, detail),
-        })
+        Err(Fault::of(status, detail))
     }
 }
 

@@ -36,8 +36,9 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 
 use crate::context::Context;
-use crate::ingress::{Gate, Guard};
+use crate::ingress::{Gate, Guard, problem};
 use fault::Fault;
+pub(crate) use fault::for_people;
 pub use live::Stopping;
 use visit::Visit;
 
@@ -100,6 +101,7 @@ pub(crate) fn router(
         .route("/language", post(sign_in::language))
         .route("/events", get(live::events))
         .route("/assets/{name}", get(assets::serve))
+        .method_not_allowed_fallback(problem::method_not_allowed)
         .route_layer(from_fn_with_state(pages.clone(), visit::by_a_known_name))
         .route_layer(from_fn(fault::finish))
         .with_state(pages)

@@ -10,6 +10,7 @@ mod en;
 mod fill;
 mod lang;
 mod reason;
+mod refusal;
 pub mod words;
 mod zh_tw;
 
@@ -17,6 +18,7 @@ pub use en::EN;
 pub use fill::{fill, plural};
 pub use lang::Lang;
 pub use reason::{Reason, TierReason};
+pub use refusal::refusal;
 pub use zh_tw::ZH_TW;
 
 texts! {
@@ -65,6 +67,21 @@ texts! {
     broken
     broken_lead
     bad_request
+    refused_method
+    refused_span
+    refused_mute_over
+    refused_mute_long
+    refused_replayed_other
+    refused_replayed
+    refused_discarded
+    refused_died_again
+    refused_binary
+    refused_payload
+    refused_no_name
+    refused_still_rejected
+    refused_no_action
+    refused_doing
+    refused_long
     back_to_incidents
     level
     level_none
@@ -353,6 +370,24 @@ texts! {
     acc_counted
     metrics
     metrics_lead
+    api_for_programs
+    api_lines_take
+    api_types
+    api_body
+    api_shell
+    api_answers
+    api_parameters
+    api_name
+    api_in
+    api_type
+    api_meaning
+    api_status
+    api_content
+    api_field
+    api_needs_nothing
+    api_needs_webhook
+    api_needs_read
+    api_needs_operate
     settings
     database
     acc_queued

@@ -337,3 +337,88 @@ async fn a_repair_that_is_clicked_twice_is_one() {
     assert_eq!(counts().await, (3, 3));
     h.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_told_in_the_reader_s_language() {
+    let mut h = Harness::start(On::Sqlite).await;
+    let alerts =
+        json!({"alerts": [firing("a", h.now()), {"status": "firing"}, {"status": "firing"}]});
+    assert_eq!(h.post("/api/v1/alertmanager", alerts).await.0, 200);
+    h.drain().await;
+    let incident = h.incident().await;
+    let (id, key) = (
+        incident["id"].as_str().unwrap(),
+        incident["anomaly_key"].as_str().unwrap(),
+    );
+    let letters = h.get("/api/v1/dead-letters").await;
+    let letter = |n: usize| letters["items"][n]["id"].as_str().unwrap().to_owned();
+    h.post(&format!("/api/v1/incidents/{id}/resolve"), json!({}))
+        .await;
+    let discarded = format!("/api/v1/dead-letters/{}", letter(0));
+    let discard = h
+        .http
+        .delete(format!("{}{discarded}", h.url))
+        .json(&json!({"operator": "Ann"}));
+    assert_eq!(discard.send().await.unwrap().status(), 200);
+    let visitor = Visitor::new(&h);
+    let csrf = visitor.csrf(&format!("/incidents/{id}")).await;
+    for (path, field, status, told) in [
+        (
+            format!("/anomalies/{key}/mute"),
+            ("own", "soon"),
+            400,
+            "soon&quot; 不是時間長度",
+        ),
+        (
+            format!("/anomalies/{key}/mute"),
+            ("own", "40d"),
+            409,
+            "靜音最長 30 天",
+        ),
+        (
+            format!("/anomalies/{key}/mute"),
+            ("own", "0s"),
+            409,
+            "必須晚於現在",
+        ),
+        (
+            format!("/incidents/{id}/acknowledge"),
+            ("x", "y"),
+            409,
+            "無法再認領",
+        ),
+        (
+            format!("/incidents/{id}/repair"),
+            ("action", ""),
+            400,
+            "請填寫採取了什麼措施",
+        ),
+        (
+            format!("/dead-letters/{}/replay", letter(0)),
+            ("x", "y"),
+            409,
+            "Ann 已捨棄",
+        ),
+        (
+            format!("/dead-letters/{}/edit", letter(1)),
+            ("payload", "{}"),
+            409,
+            "內容不是 ingest 佇列的工作",
+        ),
+        ("/anomalies/0/mute".to_owned(), ("for", "1h"), 404, "找不到"),
+    ] {
+        let body = format!("csrf={csrf}&{}={}", field.0, field.1);
+        let request = visitor.http.post(format!("{}{path}", h.url)).body(body);
+        let request = request
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("accept-language", "zh-TW");
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+        let page = answer.text().await.unwrap();
+        assert!(
+            page.contains(told) && !page.contains("lang=\"en\""),
+            "{path}: {page}"
+        );
+    }
+    h.finish_with_dead_letters().await;
+}
