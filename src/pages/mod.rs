@@ -37,6 +37,7 @@ use axum::routing::{get, post};
 
 use crate::context::Context;
 use crate::ingress::{Gate, Guard, problem};
+use crate::redis::Asking;
 use fault::Fault;
 pub(crate) use fault::for_people;
 pub use live::Stopping;
@@ -55,12 +56,14 @@ pub(crate) struct Pages {
 }
 
 /// What many pages show alike.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Shared {
     overview: cached::Cached<crate::store::listing::Overview>,
     names: cached::Cached<Arc<crate::store::listing::Names>>,
     hours: cached::CachedBy<String, crate::store::hours::Day>,
-    books: cached::Cached<crate::store::standing::Books>,
+    books: cached::Behind<crate::store::standing::Books>,
+    /// To ask Redis how it is, where there is one.
+    redis: std::sync::OnceLock<Option<Asking>>,
     depths: watch::Depths,
 }
 

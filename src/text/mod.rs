@@ -345,6 +345,9 @@ texts! {
     channel
     fine
     no_answer
+    channel_sent
+    channel_failed
+    channel_untried
     warnings
     no_warnings
     warn_aof
@@ -363,11 +366,19 @@ texts! {
     acc_new
     acc_resent
     acc_ignored
+    acc_sum
+    acc_even
+    acc_missing
+    acc_over
+    acc_under_way
+    acc_shared
+    acc_unknown
     acc_books
     acc_occurrences
     acc_incidents
     acc_anomalies
     acc_counted
+    acc_counted_at
     metrics
     metrics_lead
     api_for_programs

@@ -6,3 +6,4 @@ mod guarded;
 mod listed;
 mod live;
 mod quick;
+mod standing;
