@@ -120,7 +120,7 @@ fn foot(visit: &Visit, here: Section) -> Markup {
                 @if let Some(name) = &visit.session.name {
                     (fill(text.signed_in_as, &[("name", name)])) " · "
                 }
-                (role) " · " (words::moment(visit.now)) " UTC"
+                (role) " · " (words::at(visit.now))
             }
             p { a href="/api" aria-current=[(here == Section::Api).then_some("page")] { (text.api) } }
             p.keys { button.plain #keys hidden aria-pressed="true" { (text.keys) } " " (text.keys_list) }

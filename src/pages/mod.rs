@@ -12,6 +12,7 @@ mod charts;
 mod dead_letters;
 mod deeds;
 mod fault;
+mod firings;
 mod incident;
 mod incidents;
 mod layout;
@@ -87,6 +88,7 @@ pub(crate) fn router(
         .route("/", get(async || Redirect::to("/incidents")))
         .route("/incidents", get(incidents::page))
         .route("/incidents/{id}", get(incident::page))
+        .route("/incidents/{id}/firings", get(firings::page))
         .route("/incidents/{id}/{deed}", post(deeds::incident))
         .route("/anomalies", get(anomalies::page))
         .route("/anomalies/{key}", get(anomaly::page))

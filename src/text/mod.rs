@@ -195,6 +195,8 @@ texts! {
     open_runbook
     timeline
     timeline_cut
+    more_firings
+    all_firings
     occurrences
     other_incidents
     no_others
@@ -229,6 +231,9 @@ texts! {
     ev_message
     ev_acknowledged
     ev_resolved
+    ev_rose
+    ev_rose_to
+    ev_reopened
     ev_fix
     ev_deed
     kind_opened

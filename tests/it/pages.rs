@@ -7,3 +7,4 @@ mod listed;
 mod live;
 mod quick;
 mod standing;
+mod timeline;
