@@ -43,6 +43,7 @@ pub use incidents::View as IncidentView;
 pub(crate) use openapi::DOCUMENT;
 pub use openapi::description;
 pub use problem::Problem;
+pub(crate) use repairs::{cursor as repair_cursor, position as repair_position};
 pub use serve::serve;
 
 /// What handlers share.
@@ -104,6 +105,8 @@ fn api() -> OpenApiRouter<Ingress> {
         .routes(routes!(anomalies::list))
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letters::export))
+        .routes(routes!(repairs::list))
+        .routes(routes!(repairs::actions))
         .routes(routes!(queues::list))
         .routes(routes!(trace::show))
         .routes(routes!(audit::list));

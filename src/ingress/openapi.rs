@@ -28,10 +28,11 @@ const ABOUT: &str = "What Tocsin takes, tells and does over HTTP.\n\n\
     refused.";
 
 /// What the operations are grouped by, in the order in which they are read.
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("webhooks", "What sends alerts."),
     ("incidents", "What went wrong, and what was done about it."),
     ("anomalies", "What comes back."),
+    ("repairs", "What was tried, and what it was worth."),
     (
         "dead letters",
         "Jobs that could not be done, until somebody decides.",

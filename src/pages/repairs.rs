@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use axum::extract::{Query, State};
 use maud::{Markup, html};
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::layout::{self, Frame, Section};
 use super::{Fault, Pages, Visit, charts, words};
 use crate::entity::{anomalies, repairs};
+use crate::ingress::{repair_cursor, repair_position};
+use crate::store::history::{self, RepairFilter};
+use crate::store::lists;
 use crate::store::offenders::{Worth, by_action};
-use crate::store::{history, lists};
 use crate::text::Text;
-use crate::time::Timestamp;
 
 /// Repairs of a page, and actions.
 const SHOWN: usize = 50;
@@ -31,10 +31,11 @@ pub(super) async fn page(
     visit: Visit,
 ) -> Result<Markup, Fault> {
     let db = pages.context.db.read();
-    let before: Option<Uuid> = asked.after.parse().ok();
+    let before = repair_position(&asked.after);
+    let all = RepairFilter::default();
     let (mut newest, worth) = tokio::try_join!(
-        history::newest_repairs(db, before, SHOWN as u64 + 1),
-        by_action(db, ACTIONS),
+        history::newest_repairs(db, &all, before, SHOWN as u64 + 1),
+        by_action(db, None, ACTIONS),
     )?;
     let more = newest.len() > SHOWN;
     newest.truncate(SHOWN);
@@ -66,7 +67,7 @@ pub(super) async fn page(
                 nav.pager aria-label=(text.more_next) {
                     @if before.is_some() { a href="/repairs" { (text.first_page) } }
                     @if let Some(last) = newest.last().filter(|_| more) {
-                        a rel="next" href=(format!("/repairs?after={}", last.id)) { (text.more_next) " →" }
+                        a rel="next" href=(format!("/repairs?after={}", repair_cursor(last))) { (text.more_next) " →" }
                     }
                 }
             }
@@ -94,7 +95,7 @@ fn actions(text: &Text, worth: &[Worth]) -> Markup {
                         td.n { (action.successes) }
                         td { (charts::share(action.successes, action.attempts)) }
                         td.n { (action.anomalies) }
-                        td { (words::at(Timestamp(action.last_at))) }
+                        td { (words::at(action.last_at)) }
                     }
                 }
             }
