@@ -150,7 +150,8 @@ pub(crate) fn position(text: &str) -> Option<RepairPosition> {
 #[into_params(parameter_in = Query)]
 pub(super) struct AskedActions {
     /// Where the page begins: `next_cursor` of the one before it.
-    cursor: Option<Words>,
+    #[param(pattern = "^([0-9]{1,18}\\.[^\\x00]+)?$")]
+    cursor: Option<String>,
     /// Entries of the page, at most.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u64>,
@@ -172,10 +173,10 @@ pub(super) async fn actions(
     let limit = pages::limit(asked.limit)?;
     let place = |text: &str| {
         let (attempts, action) = text.split_once('.')?;
+        (!action.is_empty()).then_some(())?;
         Some((attempts.parse().ok()?, action.to_owned()))
     };
-    let cursor = asked.cursor.and_then(Words::said);
-    let before = pages::cursor(cursor.as_deref(), place)?;
+    let before = pages::cursor(asked.cursor.as_deref(), place)?;
     let found = by_action(ingress.context.db.read(), before, limit + 1).await?;
     Ok(Json(Page::new(found, limit, |worth| {
         format!("{}.{}", worth.attempts, worth.action)
