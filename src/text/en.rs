@@ -62,6 +62,7 @@ pub static EN: Text = Text {
     refused_died_again: "It died once more since you looked at it. Load the page again.",
     refused_binary: "Its payload is not text. It can be queued again with another payload only.",
     refused_payload: "The payload is no job of {queue}: {why}",
+    refused_json: "The payload is not JSON: {why}",
     refused_no_name: "The payload has no alert name (content.alert.labels.alertname).",
     refused_still_rejected: "The payload is still what was rejected: it must have an alert.",
     refused_no_action: "Say what was done.",

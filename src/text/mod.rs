@@ -77,6 +77,7 @@ texts! {
     refused_died_again
     refused_binary
     refused_payload
+    refused_json
     refused_no_name
     refused_still_rejected
     refused_no_action

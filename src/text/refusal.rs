@@ -3,7 +3,7 @@
 use super::{Text, fill};
 
 /// In the API's words, with places for what differs, and in the reader's.
-const fn known(text: &Text) -> [(&'static str, &'static str); 17] {
+const fn known(text: &Text) -> [(&'static str, &'static str); 18] {
     [
         ("there is nothing at this address", text.not_found_lead),
         (
@@ -31,6 +31,7 @@ const fn known(text: &Text) -> [(&'static str, &'static str); 17] {
             "the payload is no job of {queue}: {why}",
             text.refused_payload,
         ),
+        ("JSON: {why}", text.refused_json),
         (
             "content.alert.labels.alertname is missing",
             text.refused_no_name,

@@ -62,6 +62,7 @@ pub static ZH_TW: Text = Text {
     refused_died_again: "在您檢視之後，它又失敗了一次，請重新載入頁面。",
     refused_binary: "其內容不是文字，只能改用另一份內容重新排入。",
     refused_payload: "內容不是 {queue} 佇列的工作：{why}",
+    refused_json: "內容不是 JSON：{why}",
     refused_no_name: "內容缺少告警名稱（content.alert.labels.alertname）。",
     refused_still_rejected: "內容仍是先前被拒絕的那一份，必須改成一則告警。",
     refused_no_action: "請填寫採取了什麼措施。",

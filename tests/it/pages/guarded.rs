@@ -405,6 +405,12 @@ async fn what_is_refused_is_told_in_the_reader_s_language() {
             409,
             "內容不是 ingest 佇列的工作",
         ),
+        (
+            format!("/dead-letters/{}/edit", letter(1)),
+            ("payload", "{"),
+            400,
+            "內容不是 JSON",
+        ),
         ("/anomalies/0/mute".to_owned(), ("for", "1h"), 404, "找不到"),
     ] {
         let body = format!("csrf={csrf}&{}={}", field.0, field.1);
@@ -421,4 +427,23 @@ async fn what_is_refused_is_told_in_the_reader_s_language() {
         );
     }
     h.finish_with_dead_letters().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_to_sign_in_is_told_to_wait_and_who_knows_a_token_is_let_in() {
+    let h = Harness::start_with(On::Sqlite, |config| {
+        config.api_token = Tokens::from(OPERATE);
+        config.public_url = Some("https://tocsin.example".to_owned());
+    })
+    .await;
+    let visitor = Visitor::new(&h);
+    for n in 0..12 {
+        let answer = visitor.post("/sign-in", &[("token", "guess")]).await;
+        assert_eq!(answer.status(), if n < 10 { 401 } else { 429 }, "{n}");
+    }
+    let answer = visitor.post("/sign-in", &[("token", OPERATE)]).await;
+    assert_eq!(answer.status(), 303, "others come from the same address");
+    let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
+    assert!(cookie.ends_with("; Secure"), "{cookie}");
+    h.finish().await;
 }
