@@ -144,6 +144,7 @@ mod tests {
             "twice",
             "--idempotency-key",
             "k1",
+            "--json",
             "--url",
             &uri,
         ])
