@@ -86,7 +86,7 @@ pub struct Config {
     /// nor `read_token`: nothing.
     #[serde(skip_serializing_if = "Tokens::is_empty")]
     pub api_token: Tokens,
-    /// Allows to listen on other addresses than loopback without tokens.
+    /// Allows to listen on other addresses than loopback without tokens, and to be reached by any name.
     pub insecure: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,

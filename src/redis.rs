@@ -145,17 +145,12 @@ impl Redis {
         Ok((redis, server))
     }
 
-    /// What it says of itself.
+    /// A connection to ask it how it is, again and again.
     ///
     /// # Errors
-    /// It does not answer.
-    pub async fn standing(&self) -> Result<Standing, RedisError> {
-        let [about, memory, persistence] = self.ask().await?;
-        Ok(Standing {
-            version: value(&about, "redis_version").unwrap_or_default(),
-            evicts: evicts(&memory),
-            keeps_no_log: keeps_no_log(&persistence),
-        })
+    /// The URL is not usable.
+    pub fn asking(&self) -> Result<Asking, RedisError> {
+        Ok(Asking(self.connection()?))
     }
 
     /// What every key begins with.
@@ -180,11 +175,34 @@ impl Redis {
 
     /// What the server says of itself, its memory and its persistence. It needs no right but `INFO`.
     async fn ask(&self) -> Result<[String; 3], RedisError> {
-        let mut pipe = redis::pipe();
-        for section in ["server", "memory", "persistence"] {
-            pipe.cmd("INFO").arg(section);
-        }
-        pipe.query_async(&mut self.connection()?).await
+        ask(&mut self.connection()?).await
+    }
+}
+
+async fn ask(connection: &mut ConnectionManager) -> Result<[String; 3], RedisError> {
+    let mut pipe = redis::pipe();
+    for section in ["server", "memory", "persistence"] {
+        pipe.cmd("INFO").arg(section);
+    }
+    pipe.query_async(connection).await
+}
+
+/// A connection to ask a server how it is; its clones share it.
+#[derive(Clone)]
+pub struct Asking(ConnectionManager);
+
+impl Asking {
+    /// What it says of itself.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn standing(&self) -> Result<Standing, RedisError> {
+        let [about, memory, persistence] = ask(&mut self.0.clone()).await?;
+        Ok(Standing {
+            version: value(&about, "redis_version").unwrap_or_default(),
+            evicts: evicts(&memory),
+            keeps_no_log: keeps_no_log(&persistence),
+        })
     }
 }
 

@@ -5,8 +5,9 @@ use sea_orm::entity::prelude::*;
 use crate::time::Timestamp;
 
 /// One repair attempt.
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize, utoipa::ToSchema)]
 #[sea_orm(table_name = "repairs")]
+#[schema(as = Repair)]
 pub struct Model {
     /// The id of the job that recorded it.
     #[sea_orm(primary_key, auto_increment = false)]
@@ -23,7 +24,8 @@ pub struct Model {
     pub operator: Option<String>,
     /// What else there is to say.
     pub note: Option<String>,
-    /// How long it took.
+    /// How long it took, in milliseconds.
+    #[schema(minimum = 0)]
     pub duration_ms: Option<i64>,
     /// When.
     pub repaired_at: Timestamp,

@@ -140,11 +140,11 @@ pub(super) struct Fix {
 pub(super) async fn fix(
     State(ingress): State<Ingress>,
     Path(key): Path<String>,
-    Caller(mut actor): Caller,
+    caller: Caller,
     body: Body,
 ) -> Result<Json<Model>, Problem> {
     let fix: Fix = body::json(body).await?;
-    actor.operator = fix.operator.and_then(Words::said);
+    let actor = caller.named(fix.operator);
     let reference = fix.reference.map(String::from);
     set(&ingress, &key, Some(reference), &actor).await
 }
@@ -162,11 +162,11 @@ pub(super) async fn fix(
 pub(super) async fn unfix(
     State(ingress): State<Ingress>,
     Path(key): Path<String>,
-    Caller(mut actor): Caller,
+    caller: Caller,
     body: Body,
 ) -> Result<Json<Model>, Problem> {
     let By { operator } = body::json(body).await?;
-    actor.operator = operator.and_then(Words::said);
+    let actor = caller.named(operator);
     set(&ingress, &key, None, &actor).await
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So many wrong tokens from one address are answered one by one,
+/// So many wrong tokens from one address are answered as wrong; further ones are told to wait,
 const MOST: u32 = 10;
 /// within so long from the first.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -14,8 +14,10 @@ const ADDRESSES: usize = 10_000;
 /// How often the log tells of failed sign-ins at most.
 const TELL: Duration = Duration::from_secs(1);
 
-/// Wrong tokens by address. It bounds how fast one address can guess; it never stands in the way of
-/// a right token, so that nobody can lock out others who come from the same address.
+/// Wrong tokens by address. Who sends too many is told to wait, and the log tells of it; each is judged
+/// all the same, so it bounds no guessing. If it did, ten wrong tokens a minute would lock out all others
+/// who come from the same address, which behind a proxy is everybody, and a long random token needs no
+/// such help.
 #[derive(Debug, Default)]
 pub(super) struct Attempts(Mutex<Book>);
 

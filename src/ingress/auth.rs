@@ -15,6 +15,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Problem;
 use super::attempts::{Attempts, Failed};
+use super::origin;
+use super::words::Words;
 use crate::config::Config;
 use crate::context::Context;
 use crate::metrics::{ByRole, Metrics};
@@ -25,6 +27,18 @@ use crate::trail;
 /// audit.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Caller(pub(crate) Actor);
+
+impl Caller {
+    /// Who does it: by what the request says, else by what is known of whoever passes it on, as the
+    /// pages do for those who are signed in.
+    pub(super) fn named(self, operator: Option<Words>) -> Actor {
+        let Self(mut actor) = self;
+        let said = operator.and_then(Words::said);
+        let said = said.filter(|name| !name.trim().is_empty());
+        actor.operator = said.or(actor.operator);
+        actor
+    }
+}
 
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Infallible;
@@ -97,6 +111,8 @@ pub(super) async fn webhook(
             guard.wrong("webhook", &request);
             return Err(wrong_token());
         }
+    } else {
+        origin::check_sender(&guard.config, &request)?;
     }
     Ok(next.run(request).await)
 }
@@ -121,6 +137,7 @@ pub(super) async fn api(
 fn admit(guard: &Guard, request: &Request) -> Result<String, Problem> {
     let (read, operate) = (&guard.config.read_token, &guard.config.api_token);
     if read.is_empty() && operate.is_empty() {
+        origin::check(&guard.config, request)?;
         return Ok("anyone".to_owned());
     }
     let only_reads = matches!(*request.method(), Method::GET | Method::HEAD);

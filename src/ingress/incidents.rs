@@ -235,11 +235,11 @@ async fn do_to(
     ingress: &Ingress,
     id: &str,
     deed: Deed,
-    Caller(mut actor): Caller,
+    caller: Caller,
     body: Body,
 ) -> Result<Json<View>, Problem> {
     let By { operator } = body::json(body).await?;
-    actor.operator = operator.and_then(Words::said);
+    let actor = caller.named(operator);
     let (context, id) = (&ingress.context, parse(id)?);
     let tx = context.db.begin().await?;
     let done = Box::pin(incident::turn(context, &tx, id, deed, &actor)).await?;

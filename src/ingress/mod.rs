@@ -13,8 +13,9 @@ mod incidents;
 mod mutes;
 mod once;
 mod openapi;
+pub(crate) mod origin;
 mod pages;
-mod problem;
+pub(crate) mod problem;
 mod query;
 mod queues;
 mod recount;
@@ -42,6 +43,7 @@ pub use incidents::View as IncidentView;
 pub(crate) use openapi::DOCUMENT;
 pub use openapi::description;
 pub use problem::Problem;
+pub(crate) use repairs::{cursor as repair_cursor, position as repair_position};
 pub use serve::serve;
 
 /// What handlers share.
@@ -71,6 +73,7 @@ pub fn router(ingress: &Ingress) -> Router {
         .merge(pages)
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(map_response(problem::told))
+        .layer(from_fn(crate::pages::for_people))
         .layer(from_fn_with_state(tracer, envelope::seal))
         .layer(from_fn_with_state(
             ingress.clone(),
@@ -80,7 +83,8 @@ pub fn router(ingress: &Ingress) -> Router {
 
 /// The pages. They ask who is there themselves, and do what the API does by its own routes.
 fn pages_of(ingress: &Ingress, guard: &Arc<Guard>) -> Router {
-    let api = Router::from(api()).with_state(ingress.clone());
+    let api = api().route_layer(from_fn_with_state(ingress.clone(), once::once));
+    let api = Router::from(api).with_state(ingress.clone());
     crate::pages::router(&ingress.context, &ingress.gate, guard, api)
 }
 
@@ -101,6 +105,8 @@ fn api() -> OpenApiRouter<Ingress> {
         .routes(routes!(anomalies::list))
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letters::export))
+        .routes(routes!(repairs::list))
+        .routes(routes!(repairs::actions))
         .routes(routes!(queues::list))
         .routes(routes!(trace::show))
         .routes(routes!(audit::list));

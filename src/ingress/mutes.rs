@@ -65,20 +65,17 @@ impl Asked {
 pub(super) async fn mute(
     State(ingress): State<Ingress>,
     Path(key): Path<String>,
-    Caller(mut actor): Caller,
+    caller: Caller,
     body: Body,
 ) -> Result<Json<Model>, Problem> {
     let asked: Asked = body::json(body).await?;
     let ends = asked.ends()?;
-    let some = |text: Option<Words>| {
-        text.map(String::from)
-            .filter(|text| !text.trim().is_empty())
-    };
-    actor.operator = some(asked.operator);
+    let why = asked.why.map(String::from);
+    let why = why.filter(|why| !why.trim().is_empty());
+    let actor = caller.named(asked.operator);
     let context = &ingress.context;
     let tx = context.db.begin().await?;
-    let what = (ends, some(asked.why));
-    let (anomaly, due) = mute::mute(&tx, context, &key, what, &actor).await?;
+    let (anomaly, due) = mute::mute(&tx, context, &key, (ends, why), &actor).await?;
     tx.commit().await?;
     due.push(context).await;
     Ok(Json(anomaly))
@@ -97,11 +94,11 @@ pub(super) async fn mute(
 pub(super) async fn unmute(
     State(ingress): State<Ingress>,
     Path(key): Path<String>,
-    Caller(mut actor): Caller,
+    caller: Caller,
     body: Body,
 ) -> Result<Json<Model>, Problem> {
     let By { operator } = body::json(body).await?;
-    actor.operator = operator.and_then(Words::said);
+    let actor = caller.named(operator);
     let context = &ingress.context;
     let tx = context.db.begin().await?;
     let (anomaly, due) = mute::unmute(&tx, context, &key, &actor).await?;

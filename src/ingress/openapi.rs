@@ -24,13 +24,15 @@ const ABOUT: &str = "What Tocsin takes, tells and does over HTTP.\n\n\
     listed, too: 500 is a mistake of ours. Every answer has an `X-Request-Id`: the request's, if it had \
     one of up to 128 visible characters.\n\n\
     Where tokens are set, a read token may `GET`, an operate token (`api_token`) everything; webhooks take \
-    `webhook_token`. Where none are set, none is asked for.";
+    `webhook_token`. Where none are set, none is asked for, and what a page of another site asks for is \
+    refused.";
 
 /// What the operations are grouped by, in the order in which they are read.
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("webhooks", "What sends alerts."),
     ("incidents", "What went wrong, and what was done about it."),
     ("anomalies", "What comes back."),
+    ("repairs", "What was tried, and what it was worth."),
     (
         "dead letters",
         "Jobs that could not be done, until somebody decides.",

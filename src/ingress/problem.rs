@@ -147,7 +147,7 @@ pub(super) async fn not_found() -> Problem {
     Problem::not_found("there is nothing at this address")
 }
 
-pub(super) async fn method_not_allowed() -> Problem {
+pub(crate) async fn method_not_allowed() -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "this address does not take that method",
@@ -155,7 +155,7 @@ pub(super) async fn method_not_allowed() -> Problem {
 }
 
 /// Errors that do not come from us but from what stands around our handlers, told as ours are.
-pub(super) async fn told(response: Response) -> Response {
+pub(crate) async fn told(response: Response) -> Response {
     let (status, kind) = (
         response.status(),
         response.headers().get(header::CONTENT_TYPE),
@@ -169,7 +169,7 @@ pub(super) async fn told(response: Response) -> Response {
     Problem::new(status, String::from_utf8_lossy(&text.unwrap_or_default())).into_response()
 }
 
-pub(super) fn panicked(_: Box<dyn Any + Send>) -> Response {
+pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
     let detail = "a mistake of ours; the log has more";
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
 }

@@ -11,7 +11,6 @@ use super::auth::Caller;
 use super::incidents::By;
 use super::pages::{self, Page};
 use super::query::Query;
-use super::words::Words;
 use super::{Ingress, Problem, body};
 use crate::jobs::QUEUES;
 use crate::queue::about::Known;
@@ -152,7 +151,7 @@ async fn set_paused(
     ingress: &Ingress,
     name: &str,
     paused: bool,
-    Caller(mut actor): Caller,
+    caller: Caller,
     body: Body,
 ) -> Result<Json<View>, Problem> {
     let known = QUEUES.into_iter().find(|queue| *queue == name);
@@ -163,7 +162,7 @@ async fn set_paused(
         ))
     })?;
     let By { operator } = body::json(body).await?;
-    actor.operator = operator.and_then(Words::said);
+    let actor = caller.named(operator);
     let context = &ingress.context;
     let deed = audit::Deed {
         action: if paused { PAUSE } else { RESUME },

@@ -5,16 +5,22 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::auth::Caller;
 use super::incidents::{parse, unknown};
+use super::pages::{self, Page};
+use super::query::Query;
 use super::words::{Words, whole};
 use super::{Ingress, Problem, body, once};
 use crate::deeds::repair;
+use crate::entity::repairs::Model;
 use crate::jobs::RecordRepair;
+use crate::store::history::{self, RepairFilter, RepairPosition};
 use crate::store::incidents::find;
+use crate::store::offenders::{Worth, by_action};
+use crate::time::Timestamp;
 
 /// A repair as it is reported.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -58,7 +64,7 @@ pub(super) struct Queued {
 pub(super) async fn record(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
-    Caller(mut actor): Caller,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Queued>), Problem> {
@@ -68,19 +74,113 @@ pub(super) async fn record(
     find(context.db.read(), id).await?.ok_or_else(unknown)?;
     let job = once::job(&headers, &["repair", &id.to_string()])?;
     let job = job.unwrap_or_else(Uuid::now_v7);
+    let actor = caller.named(report.operator);
     let repair = RecordRepair {
         incident: id,
         action: report.action.into(),
         success: report.success,
-        operator: report.operator.and_then(Words::said),
+        operator: actor.operator.clone(),
         note: report.note.and_then(Words::said),
         duration_ms: report.duration_ms,
         at: context.clock.now(),
     };
-    actor.operator.clone_from(&repair.operator);
     repair::note(context.db.write(), job, &repair, &actor).await?;
     repair::push(context, job, &repair).await?;
     Ok((StatusCode::ACCEPTED, Json(Queued { job })))
+}
+
+/// Which repairs are asked for.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Asked {
+    /// On this anomaly, by its key.
+    anomaly: Option<Words>,
+    /// This was done, for instance `restart_pod`.
+    action: Option<Words>,
+    /// Whether it helped.
+    success: Option<bool>,
+    /// Where the page begins: `next_cursor` of the one before it.
+    #[param(pattern = "^([0-9]{1,15}\\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
+    cursor: Option<String>,
+    /// Entries of the page, at most.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u64>,
+}
+
+/// Lists what was tried on incidents, newest first.
+#[utoipa::path(
+    get,
+    path = "/repairs",
+    operation_id = "list_repairs",
+    tag = "repairs",
+    params(Asked),
+    responses((status = OK, description = "A page of repairs", body = Page<Model>)),
+)]
+pub(super) async fn list(
+    State(ingress): State<Ingress>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Page<Model>>, Problem> {
+    let limit = pages::limit(asked.limit)?;
+    let before = pages::cursor(asked.cursor.as_deref(), position)?;
+    let filter = RepairFilter {
+        anomaly: asked.anomaly.map(String::from),
+        action: asked.action.map(String::from),
+        success: asked.success,
+    };
+    let db = ingress.context.db.read();
+    let found = history::newest_repairs(db, &filter, before, limit + 1).await?;
+    Ok(Json(Page::new(found, limit, cursor)))
+}
+
+/// Where a list of repairs goes on after this one.
+pub(crate) fn cursor(repair: &Model) -> String {
+    format!("{}.{}", repair.repaired_at.0, repair.id)
+}
+
+/// Reads what [`cursor`] wrote.
+pub(crate) fn position(text: &str) -> Option<RepairPosition> {
+    let (at, id) = text.split_once('.')?;
+    Some((Timestamp(at.parse().ok()?), id.parse().ok()?))
+}
+
+/// Which part of the list of actions is asked for.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AskedActions {
+    /// Where the page begins: `next_cursor` of the one before it.
+    #[param(pattern = "^([0-9]{1,18}\\.[^\\x00]+)?$")]
+    cursor: Option<String>,
+    /// Entries of the page, at most.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u64>,
+}
+
+/// Lists what each action came to, over all anomalies, the most tried first.
+#[utoipa::path(
+    get,
+    path = "/repairs/actions",
+    operation_id = "list_repair_actions",
+    tag = "repairs",
+    params(AskedActions),
+    responses((status = OK, description = "A page of actions", body = Page<Worth>)),
+)]
+pub(super) async fn actions(
+    State(ingress): State<Ingress>,
+    Query(asked): Query<AskedActions>,
+) -> Result<Json<Page<Worth>>, Problem> {
+    let limit = pages::limit(asked.limit)?;
+    let place = |text: &str| {
+        let (attempts, action) = text.split_once('.')?;
+        (!action.is_empty()).then_some(())?;
+        Some((attempts.parse().ok()?, action.to_owned()))
+    };
+    let before = pages::cursor(asked.cursor.as_deref(), place)?;
+    let found = by_action(ingress.context.db.read(), before, limit + 1).await?;
+    Ok(Json(Page::new(found, limit, |worth| {
+        format!("{}.{}", worth.attempts, worth.action)
+    })))
 }
 
 fn check(report: &Report) -> Result<(), Problem> {

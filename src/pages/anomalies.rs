@@ -229,7 +229,7 @@ fn worth_list(visit: &Visit, worth: &[(Offender, i64)]) -> Markup {
                                 ("attempts", &offender.attempts.to_string())]))
                         }
                         @if let Some(at) = offender.anomaly.permanent_fix_at.filter(|_| fix_failed(offender)) {
-                            " · " (fill(text.worth_why_fix, &[("time", words::moment(at).get(..10).unwrap_or_default())]))
+                            " · " (words::around(text.worth_why_fix, "time", &words::at(at)))
                         }
                     }
                 }

@@ -11,14 +11,23 @@ use serde_json::Value;
 use super::layout::{self, Frame, Section};
 use super::{Fault, Visit};
 use crate::ingress::DOCUMENT;
+use crate::text::{Lang, Text};
 use shape::{fields, kind};
 
-/// The description does not change while the process runs, and neither does what is made of it.
-static CONTENT: LazyLock<Markup> =
-    LazyLock::new(|| content(&serde_json::from_str(&DOCUMENT).unwrap_or_default()));
+/// The description does not change while the process runs, and neither does what is made of it, in each
+/// language.
+static CONTENT: LazyLock<[Markup; Lang::ALL.len()]> = LazyLock::new(|| {
+    let document = serde_json::from_str(&DOCUMENT).unwrap_or_default();
+    Lang::ALL.map(|lang| content(lang.text(), &document))
+});
 
 pub(super) async fn page(visit: Visit) -> Result<Markup, Fault> {
     let text = visit.text();
+    let of_lang = Lang::ALL.iter().zip(&*CONTENT);
+    let content = of_lang
+        .filter(|(lang, _)| **lang == visit.lang)
+        .map(|(_, content)| content)
+        .next();
     let frame = Frame {
         section: Section::Api,
         title: text.api,
@@ -26,7 +35,7 @@ pub(super) async fn page(visit: Visit) -> Result<Markup, Fault> {
     };
     let content = html! {
         h1 { (text.api) }
-        div.api lang="en" { (*CONTENT) }
+        @if let Some(content) = content { div.api { (content) } }
     };
     Ok(layout::page(&visit, &frame, &content))
 }
@@ -38,33 +47,34 @@ struct Operation<'a> {
     about: &'a Value,
 }
 
-fn content(document: &Value) -> Markup {
+/// What is said of operations and types is the description's, which is English.
+fn content(text: &Text, document: &Value) -> Markup {
     let lead = said(document, "/info/description");
     let tags = document["tags"].as_array().map_or(&[][..], Vec::as_slice);
     let operations = operations(document);
     html! {
-        @for paragraph in lead.split("\n\n") { p.hint { (prose(paragraph)) } }
-        p { "The same for programs: " a href="/openapi.json" { "openapi.json" } " (OpenAPI 3.1). Lines for the shell take:" }
+        @for paragraph in lead.split("\n\n") { p.hint lang="en" { (prose(paragraph)) } }
+        p { (text.api_for_programs) " " a href="/openapi.json" { "openapi.json" } " (OpenAPI 3.1). " (text.api_lines_take) }
         pre tabindex="0" { "export TOCSIN_URL=http://127.0.0.1:9099 TOCSIN_API_TOKEN=…" }
         @for tag in tags {
             @let name = said(tag, "/name");
             @let id = format!("tag-{}", name.replace(' ', "-"));
             section aria-labelledby=(id) {
-                h2 id=(id) { (name) }
-                p.hint { (said(tag, "/description")) }
+                h2 id=(id) lang="en" { (name) }
+                p.hint lang="en" { (said(tag, "/description")) }
                 @for operation in operations.iter().filter(|one| said(one.about, "/tags/0") == name) {
-                    (one(document, operation))
+                    (one(text, document, operation))
                 }
             }
         }
         section aria-labelledby="types" {
-            h2 #types { "types" }
+            h2 #types { (text.api_types) }
             @for (name, schema) in members(&document["components"]["schemas"]) {
                 details.op id=(format!("type-{name}")) {
                     summary { code { (name) } }
-                    @if let Some(about) = schema["description"].as_str() { p { (about) } }
-                    p { (kind(schema)) }
-                    (fields(document, schema))
+                    @if let Some(about) = schema["description"].as_str() { p lang="en" { (about) } }
+                    p lang="en" { (kind(schema)) }
+                    (fields(text, document, schema))
                 }
             }
         }
@@ -83,64 +93,83 @@ fn operations(document: &Value) -> Vec<Operation<'_>> {
     all
 }
 
-fn one(document: &Value, operation: &Operation<'_>) -> Markup {
+fn one(text: &Text, document: &Value, operation: &Operation<'_>) -> Markup {
     let about = operation.about;
     let body = json_of(&about["requestBody"]["content"]);
     html! {
         details.op id=(said(about, "/operationId")) {
             summary {
                 code { b { (operation.method.to_uppercase()) } " " (operation.path) }
-                " " span.does { (said(about, "/summary")) }
+                " " span.does lang="en" { (said(about, "/summary")) }
             }
             @for paragraph in said(about, "/description").split("\n\n").filter(|text| !text.is_empty()) {
-                p { (prose(paragraph)) }
+                p lang="en" { (prose(paragraph)) }
             }
-            p.hint { (needed(about)) }
-            (parameters(document, about))
+            p.hint { (Need::of(about).told(text)) }
+            (parameters(text, document, about))
             @if let Some(body) = body {
-                h3 { "Body" @if about["requestBody"]["required"] != true { " (may be left out)" } }
-                @if let Some(about) = body["schema"]["description"].as_str() { p { (about) } }
-                (fields(document, &body["schema"]))
+                h3 { (text.api_body) @if about["requestBody"]["required"] != true { " (" (text.optional) ")" } }
+                @if let Some(about) = body["schema"]["description"].as_str() { p lang="en" { (about) } }
+                (fields(text, document, &body["schema"]))
             }
-            h3 { "For the shell" }
+            h3 { (text.api_shell) }
             pre tabindex="0" { (shell(document, operation)) }
-            h3 { "Answers" }
-            (answers(document, about))
+            h3 { (text.api_answers) }
+            (answers(text, document, about))
         }
     }
 }
 
-/// Whose token it takes.
-fn needed(about: &Value) -> &'static str {
-    match about
-        .pointer("/security/0")
-        .map(Value::to_string)
-        .as_deref()
-    {
-        Some(scheme) if scheme.contains("webhook") => "With one of webhook_token, where it is set.",
-        Some(scheme) if scheme.contains("read") => {
-            "With one of read_token or api_token, where one is set."
+/// Whose token an operation takes.
+#[derive(Clone, Copy)]
+enum Need {
+    Nothing,
+    Webhook,
+    Read,
+    Operate,
+}
+
+impl Need {
+    fn of(about: &Value) -> Self {
+        let scheme = about.pointer("/security/0").map(Value::to_string);
+        match scheme.as_deref() {
+            Some(scheme) if scheme.contains("webhook") => Self::Webhook,
+            Some(scheme) if scheme.contains("read") => Self::Read,
+            Some(_) => Self::Operate,
+            None => Self::Nothing,
         }
-        Some(_) => "With one of api_token, where one is set.",
-        None => "Without a token.",
+    }
+
+    const fn told(self, text: &Text) -> &'static str {
+        match self {
+            Self::Nothing => text.api_needs_nothing,
+            Self::Webhook => text.api_needs_webhook,
+            Self::Read => text.api_needs_read,
+            Self::Operate => text.api_needs_operate,
+        }
     }
 }
 
-fn parameters(document: &Value, about: &Value) -> Markup {
+fn parameters(text: &Text, document: &Value, about: &Value) -> Markup {
     let all = about["parameters"].as_array().into_iter().flatten();
     let all: Vec<_> = all.map(|one| resolved(document, one)).collect();
     html! {
         @if !all.is_empty() {
-            h3 { "Parameters" }
+            h3 { (text.api_parameters) }
             div.wide tabindex="0" { table {
-                thead { tr { th scope="col" { "Name" } th scope="col" { "In" } th scope="col" { "Type" } th scope="col" { "Meaning" } } }
+                thead { tr {
+                    th scope="col" { (text.api_name) }
+                    th scope="col" { (text.api_in) }
+                    th scope="col" { (text.api_type) }
+                    th scope="col" { (text.api_meaning) }
+                } }
                 tbody {
                     @for one in all {
                         tr {
                             th scope="row" { code { (said(one, "/name")) } }
-                            td { (said(one, "/in")) }
-                            td { (kind(&one["schema"])) }
-                            td { (prose(said(one, "/description"))) }
+                            td { code { (said(one, "/in")) } }
+                            td lang="en" { (kind(&one["schema"])) }
+                            td lang="en" { (prose(said(one, "/description"))) }
                         }
                     }
                 }
@@ -149,7 +178,7 @@ fn parameters(document: &Value, about: &Value) -> Markup {
     }
 }
 
-fn answers(document: &Value, about: &Value) -> Markup {
+fn answers(text: &Text, document: &Value, about: &Value) -> Markup {
     let all =
         members(&about["responses"]).map(|(status, answer)| (status, resolved(document, answer)));
     let all: Vec<_> = all.collect();
@@ -160,19 +189,23 @@ fn answers(document: &Value, about: &Value) -> Markup {
     });
     html! {
         div.wide tabindex="0" { table {
-            thead { tr { th scope="col" { "Status" } th scope="col" { "Meaning" } th scope="col" { "Content" } } }
+            thead { tr {
+                th scope="col" { (text.api_status) }
+                th scope="col" { (text.api_meaning) }
+                th scope="col" { (text.api_content) }
+            } }
             tbody {
                 @for (status, answer) in &all {
                     tr {
                         th scope="row" { (status) }
-                        td { (prose(said(answer, "/description"))) }
+                        td lang="en" { (prose(said(answer, "/description"))) }
                         td { @for (kind, _) in members(&answer["content"]) { code { (kind) } } }
                     }
                 }
             }
         } }
         @if let Some((kind, example)) = example {
-            p { (kind) }
+            p lang="en" { (kind) }
             @if !example.is_null() { pre tabindex="0" { (pretty(example)) } }
         }
     }
@@ -205,12 +238,14 @@ fn shell(document: &Value, operation: &Operation<'_>) -> String {
     } else if operation.method == "post" && about["requestBody"].is_null() {
         line.push_str(" -X POST");
     }
-    match needed(about) {
-        text if text.starts_with("Without") => {}
-        text if text.contains("webhook") => {
+    match Need::of(about) {
+        Need::Nothing => {}
+        Need::Webhook => {
             line.push_str(" -H \"Authorization: Bearer $TOCSIN_WEBHOOK_TOKEN\"");
         }
-        _ => line.push_str(" -H \"Authorization: Bearer $TOCSIN_API_TOKEN\""),
+        Need::Read | Need::Operate => {
+            line.push_str(" -H \"Authorization: Bearer $TOCSIN_API_TOKEN\"");
+        }
     }
     line.push_str(&format!(" \"$TOCSIN_URL{path}\""));
     if let Some(body) = json_of(&about["requestBody"]["content"])

@@ -195,9 +195,8 @@ pub(super) fn fact(name: &str, value: &Markup) -> Markup {
 }
 
 /// The time of a look, in words.
-pub(super) fn since(text: &Text, at: Timestamp) -> String {
-    let moment = format!("{} UTC", words::moment(at));
-    fill(text.depth_since, &[("time", &moment)])
+pub(super) fn since(text: &Text, at: Timestamp) -> Markup {
+    words::around(text.depth_since, "time", &words::at(at))
 }
 
 #[cfg(test)]

@@ -1,21 +1,37 @@
 //! What the forms do: each is handed to the API's own route, and leads back to its page.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{Method, Request, StatusCode, header};
 use axum::response::Redirect;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tower::ServiceExt as _;
 
 use super::visit::Posted;
-use super::{Fault, Pages, words};
+use super::{Fault, Pages, layout, words};
 use crate::ingress::Caller;
 
 /// Bytes of the API's answer that are read.
 const ANSWER: usize = 1 << 20;
+/// How long a form that was sent twice is waited for, and how often is looked.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The idempotency key of what a form asks for: going back to the form and sending something else is
+/// another request.
+fn key_of(form: &str, body: &str) -> String {
+    let digest = Sha256::digest([form, "\0", body].concat());
+    URL_SAFE_NO_PAD.encode(digest)
+}
 
 impl Pages {
-    /// Does what the API does, on behalf of whoever sent the form.
+    /// Does what the API does, on behalf of whoever sent the form. A form that has a key does it once,
+    /// however often it is sent.
     pub(super) async fn ask(
         &self,
         posted: &Posted,
@@ -23,14 +39,42 @@ impl Pages {
         path: &str,
         body: Option<Value>,
     ) -> Result<Value, Fault> {
-        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-        let request = Request::builder()
+        let body = body.map_or_else(String::new, |body| body.to_string());
+        let Some(key) = posted.get(layout::ONCE).map(|key| key_of(key, &body)) else {
+            return self.ask_once(posted, method, path, None, body).await;
+        };
+        let mut patience = PATIENCE;
+        loop {
+            let (method, body) = (method.clone(), body.clone());
+            match self.ask_once(posted, method, path, Some(&key), body).await {
+                // The first click is being done: its answer is this one's, too.
+                Err(Fault::Refused(StatusCode::CONFLICT, _)) if !patience.is_zero() => {
+                    tokio::time::sleep(PAUSE).await;
+                    patience = patience.saturating_sub(PAUSE);
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn ask_once(
+        &self,
+        posted: &Posted,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: String,
+    ) -> Result<Value, Fault> {
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::CONTENT_TYPE, "application/json")
-            .extension(Caller(posted.actor()))
-            .body(body)
-            .map_err(|_| Fault::NotFound)?;
+            .extension(Caller(posted.actor()));
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let request = request.body(Body::from(body));
+        let request = request.map_err(|_| Fault::NotFound)?;
         let response = match self.api.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -43,12 +87,7 @@ impl Pages {
             return Ok(answer);
         }
         let detail = answer["detail"].as_str().unwrap_or_default().to_owned();
-        Err(match status {
-            StatusCode::NOT_FOUND => Fault::NotFound,
-            StatusCode::SERVICE_UNAVAILABLE => Fault::Unavailable,
-            StatusCode::INTERNAL_SERVER_ERROR => Fault::Broken,
-            status => Fault::Refused(status, detail),
-        })
+        Err(Fault::of(status, detail))
     }
 }
 

@@ -1,14 +1,16 @@
 //! What goes wrong, as a page; and what every answer of the pages carries.
 
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
+use serde_json::Value;
 
 use super::layout;
 use super::visit::language;
 use crate::queue::store::QueueError;
+use crate::text::refusal;
 
 /// Why there is no page to show.
 #[derive(Clone, Debug)]
@@ -21,6 +23,8 @@ pub(super) enum Fault {
     NotAllowed,
     /// The form is not one of ours.
     Forged,
+    /// The host is not known to be ours.
+    UnknownHost,
     /// The request makes no sense.
     BadRequest(String),
     /// It was refused, with a reason.
@@ -32,11 +36,22 @@ pub(super) enum Fault {
 }
 
 impl Fault {
+    /// What a problem of the API's comes to.
+    pub(super) fn of(status: StatusCode, detail: String) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
+            StatusCode::INTERNAL_SERVER_ERROR => Self::Broken,
+            StatusCode::BAD_REQUEST => Self::BadRequest(detail),
+            status => Self::Refused(status, detail),
+        }
+    }
+
     const fn status(&self) -> StatusCode {
         match self {
             Self::SignIn(_) => StatusCode::UNAUTHORIZED,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::NotAllowed | Self::Forged => StatusCode::FORBIDDEN,
+            Self::NotAllowed | Self::Forged | Self::UnknownHost => StatusCode::FORBIDDEN,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Refused(status, _) => *status,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -73,6 +88,42 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
                       img-src 'self' data:; connect-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
+/// Programs ask it, and read which part is missing.
+const READINESS: &str = "/readyz";
+/// Bytes of a problem that are read.
+const PROBLEM: usize = 64 << 10;
+
+/// Tells people as a page what programs are told as a problem: that there is nothing at an address,
+/// that a question cannot be read, that a page failed. The API's own addresses answer as they do.
+pub(crate) async fn for_people(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_api = path.starts_with("/api/") || path == READINESS;
+    let mut accepted = request.headers().get_all(header::ACCEPT).iter();
+    let reads_pages = accepted.any(|kinds| kinds.to_str().is_ok_and(|k| k.contains("text/html")));
+    let lang = language(request.headers());
+    let response = next.run(request).await;
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_problem = kind.is_some_and(|kind| kind == "application/problem+json");
+    if is_api || !reads_pages || !is_problem {
+        return response;
+    }
+    let (told, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, PROBLEM).await;
+    let problem: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    let fault = Fault::of(told.status, detail.to_owned());
+    let mut response = (told.status, page(lang, &fault)).into_response();
+    let kept = [header::ALLOW, header::RETRY_AFTER];
+    for (name, value) in kept
+        .iter()
+        .filter_map(|name| Some((name, told.headers.get(name)?)))
+    {
+        response.headers_mut().insert(name, value.clone());
+    }
+    dress(response.headers_mut());
+    response
+}
+
 /// Makes pages of faults, and adds the headers that every answer carries.
 pub(super) async fn finish(request: Request, next: Next) -> Response {
     let lang = language(request.headers());
@@ -85,7 +136,12 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
             fault => (fault.status(), page(lang, &fault)).into_response(),
         };
     }
-    let headers = response.headers_mut();
+    dress(response.headers_mut());
+    response
+}
+
+/// The headers of every page.
+fn dress(headers: &mut HeaderMap) {
     let fixed: [(HeaderName, &'static str); 5] = [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -102,15 +158,24 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
-    response
 }
 
 fn page(lang: crate::text::Lang, fault: &Fault) -> Markup {
     let text = lang.text();
+    let told = |detail: &str| {
+        html! {
+            @match refusal(text, detail) {
+                Some(told) => p { (told) },
+                // In the words of whoever refused it.
+                None => p lang="en" { (detail) },
+            }
+        }
+    };
     let (title, lead, detail) = match fault {
         Fault::NotFound => (text.not_found, text.not_found_lead, None),
         Fault::NotAllowed => (text.not_allowed, text.not_allowed_lead, None),
         Fault::Forged => (text.forged, text.forged_lead, None),
+        Fault::UnknownHost => (text.not_allowed, text.unknown_host_lead, None),
         Fault::BadRequest(detail) => (text.bad_request, "", Some(detail)),
         Fault::Refused(_, detail) => (text.not_done, "", Some(detail)),
         Fault::Unavailable => (text.unavailable, text.unavailable_lead, None),
@@ -120,9 +185,51 @@ fn page(lang: crate::text::Lang, fault: &Fault) -> Markup {
         div.empty role="alert" {
             h1 { (title) }
             @if !lead.is_empty() { p { (lead) } }
-            @if let Some(detail) = detail { p { (detail) } }
+            @if let Some(detail) = detail { (told(detail)) }
             p { a.button href="/incidents" { (text.back_to_incidents) } }
         }
     };
     layout::bare(lang, title, &body)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::middleware::{from_fn, map_response};
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::*;
+    use crate::ingress::problem;
+
+    #[tokio::test]
+    async fn a_page_that_fails_is_told_to_people_as_a_page() {
+        #[allow(clippy::panic)]
+        async fn broken() -> Markup {
+            panic!("on purpose")
+        }
+        let router = Router::new()
+            .route("/broken", get(broken))
+            .layer(CatchPanicLayer::custom(problem::panicked))
+            .layer(map_response(problem::told))
+            .layer(from_fn(for_people));
+        for (accept, expected) in [
+            ("text/html,*/*;q=0.8", "text/html; charset=utf-8"),
+            ("*/*", "application/problem+json"),
+        ] {
+            let request = axum::http::Request::get("/broken")
+                .header(header::ACCEPT, accept)
+                .header(header::ACCEPT_LANGUAGE, "zh-TW")
+                .body(Body::empty())
+                .unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), 500);
+            assert_eq!(answer.headers()[header::CONTENT_TYPE], expected);
+            let body = to_bytes(answer.into_body(), PROBLEM).await.unwrap();
+            let is_page = String::from_utf8_lossy(&body).contains("<html lang=\"zh-TW\">");
+            assert_eq!(is_page, accept.starts_with("text/html"));
+        }
+    }
 }

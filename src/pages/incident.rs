@@ -4,11 +4,12 @@ use axum::extract::{Path, State};
 use maud::{Markup, html};
 use uuid::Uuid;
 
+use super::firings;
 use super::layout::{self, Frame, Section};
-use super::timeline::{Parts, series, timeline};
+use super::timeline::{MoreFirings, Parts, all_firings, timeline};
 use super::{Fault, Pages, Visit, charts, incidents, mute, words};
 use crate::deeds::mute::{MUTE, UNMUTE};
-use crate::domain::aggregation::{ResolvedBy, Status};
+use crate::domain::aggregation::{ResolvedBy, Status, Unit};
 use crate::entity;
 use crate::store::listing::Entry;
 use crate::store::{history, hours, lists};
@@ -39,6 +40,8 @@ struct Found {
     mutes: Vec<entity::audit::Model>,
     others: Vec<entity::incidents::Model>,
     hours: std::collections::HashMap<i64, i64>,
+    is_cut: bool,
+    more: MoreFirings,
 }
 
 pub(super) async fn page(
@@ -64,6 +67,8 @@ pub(super) async fn page(
         repairs: &found.repairs,
         deeds: &found.deeds,
         mutes: &found.mutes,
+        is_cut: found.is_cut,
+        more: found.more,
     };
     let content = html! {
         article.one.(words::level_class(anomaly.level)) {
@@ -103,8 +108,9 @@ pub(super) async fn page(
                     section aria-labelledby="firings" {
                         h2 #firings { (text.occurrences) }
                         div #occurrences.wide data-live tabindex="0" role="region" aria-labelledby="firings" {
-                            (occurrences(text, &found.occurrences))
+                            (firings::table(text, &found.occurrences))
                         }
+                        (all_firings(text, incident.id, found.more))
                     }
                 }
                 div {
@@ -130,8 +136,8 @@ async fn look(pages: &Pages, visit: &Visit, id: Uuid) -> Result<Found, Fault> {
     let entry = lists::incident(db, id).await?.ok_or(Fault::NotFound)?;
     let (key, target) = (entry.1.key.clone(), id.to_string());
     let unit = pages.context.config.counting.unit;
-    let (occurrences, messages, repairs, deeds, mutes, others, hours) = tokio::try_join!(
-        lists::occurrences(db, &entry.0, None, OCCURRENCES),
+    let (mut occurrences, messages, repairs, deeds, mutes, others, hours) = tokio::try_join!(
+        lists::occurrences(db, &entry.0, None, OCCURRENCES + 1),
         history::messages(db, id, MESSAGES),
         history::repairs(db, &key, REPAIRS),
         history::deeds(db, &target, MESSAGES),
@@ -139,7 +145,15 @@ async fn look(pages: &Pages, visit: &Visit, id: Uuid) -> Result<Found, Fault> {
         history::incidents(db, &key, OTHERS),
         hours::since(db, unit, &key, charts::heat_from(visit.now)),
     )?;
+    let more = more_firings(&entry.0, unit, &mut occurrences);
+    let of_parts = [messages.len(), deeds.len(), mutes.len()];
+    let is_full = |rows: usize| rows as u64 >= MESSAGES;
+    let is_cut = more != MoreFirings::None
+        || of_parts.into_iter().any(is_full)
+        || repairs.len() as u64 >= REPAIRS;
     Ok(Found {
+        is_cut,
+        more,
         entry,
         occurrences,
         messages,
@@ -149,6 +163,25 @@ async fn look(pages: &Pages, visit: &Visit, id: Uuid) -> Result<Found, Fault> {
         others,
         hours,
     })
+}
+
+/// Takes away what was only looked for to know whether there is more; says how much.
+fn more_firings(
+    incident: &entity::incidents::Model,
+    unit: Unit,
+    found: &mut Vec<entity::occurrences::Model>,
+) -> MoreFirings {
+    let shown = usize::try_from(OCCURRENCES).unwrap_or(usize::MAX);
+    if found.len() <= shown {
+        return MoreFirings::None;
+    }
+    found.truncate(shown);
+    let kept = incident.aggregated_count - incident.pruned_episodes;
+    // Where deliveries count, they have rows of their own.
+    match kept - i64::try_from(shown).unwrap_or(i64::MAX) {
+        more if more > 0 && unit != Unit::Delivery => MoreFirings::Known(more),
+        _ => MoreFirings::Some,
+    }
 }
 
 fn head(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
@@ -213,7 +246,7 @@ fn actions(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
         details.act open[incident.status != Status::Resolved] {
             summary { (text.record_repair) }
             form method="post" action=(format!("/incidents/{id}/repair")) {
-                (layout::stamp(visit))
+                (layout::stamp(visit)) (layout::once())
                 label for="action" { (text.repair_action) }
                 input #action type="text" name="action" required maxlength="200" list="actions"
                     autocomplete="off";
@@ -392,31 +425,6 @@ pub(super) fn rows(visit: &Visit, incidents: &[&entity::incidents::Model]) -> Ma
                     " " (words::status(text, incident.status))
                     " " (plural(text.aggregated, incident.aggregated_count))
                     " · " (words::ago(visit, incident.opened_at))
-                }
-            }
-        }
-    }
-}
-
-fn occurrences(text: &Text, occurrences: &[entity::occurrences::Model]) -> Markup {
-    html! {
-        table {
-            thead { tr {
-                th scope="col" { (text.series) }
-                th scope="col" { (text.started) }
-                th scope="col" { (text.ended) }
-                th scope="col" { (text.last_received) }
-                th.n scope="col" { (text.deliveries) }
-            } }
-            tbody {
-                @for occurrence in occurrences {
-                    tr {
-                        td { (series(occurrence)) }
-                        td { (words::at(occurrence.starts_at)) }
-                        td { (words::at_or_dash(occurrence.ended_at)) }
-                        td { (words::at(occurrence.last_seen_at)) }
-                        td.n { (occurrence.deliveries) }
-                    }
                 }
             }
         }

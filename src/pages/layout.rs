@@ -1,5 +1,7 @@
 //! The frame that every page stands in.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets::{ICON, SCRIPT, STYLE};
@@ -118,7 +120,7 @@ fn foot(visit: &Visit, here: Section) -> Markup {
                 @if let Some(name) = &visit.session.name {
                     (fill(text.signed_in_as, &[("name", name)])) " · "
                 }
-                (role) " · " (words::moment(visit.now)) " UTC"
+                (role) " · " (words::at(visit.now))
             }
             p { a href="/api" aria-current=[(here == Section::Api).then_some("page")] { (text.api) } }
             p.keys { button.plain #keys hidden aria-pressed="true" { (text.keys) } " " (text.keys_list) }
@@ -142,6 +144,15 @@ fn foot(visit: &Visit, here: Section) -> Markup {
 /// What makes a form one of this session's.
 pub(super) fn stamp(visit: &Visit) -> Markup {
     html! { input type="hidden" name="csrf" value=(visit.session.csrf); }
+}
+
+/// The field of a form that makes it one request, however often it is sent.
+pub(super) const ONCE: &str = "once";
+
+/// A key that is another in each rendering, for a form whose deed must not be done twice.
+pub(super) fn once() -> Markup {
+    let key = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>());
+    html! { input type="hidden" name=(ONCE) value=(key); }
 }
 
 /// Where to sign in, to come back to `wanted`.

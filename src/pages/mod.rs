@@ -12,6 +12,7 @@ mod charts;
 mod dead_letters;
 mod deeds;
 mod fault;
+mod firings;
 mod incident;
 mod incidents;
 mod layout;
@@ -32,13 +33,15 @@ mod words;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 
 use crate::context::Context;
-use crate::ingress::{Gate, Guard};
+use crate::ingress::{Gate, Guard, problem};
+use crate::redis::Asking;
 use fault::Fault;
+pub(crate) use fault::for_people;
 pub use live::Stopping;
 use visit::Visit;
 
@@ -55,12 +58,14 @@ pub(crate) struct Pages {
 }
 
 /// What many pages show alike.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Shared {
     overview: cached::Cached<crate::store::listing::Overview>,
     names: cached::Cached<Arc<crate::store::listing::Names>>,
     hours: cached::CachedBy<String, crate::store::hours::Day>,
-    books: cached::Cached<crate::store::standing::Books>,
+    books: cached::Behind<crate::store::standing::Books>,
+    /// To ask Redis how it is, where there is one.
+    redis: std::sync::OnceLock<Option<Asking>>,
     depths: watch::Depths,
 }
 
@@ -84,6 +89,7 @@ pub(crate) fn router(
         .route("/", get(async || Redirect::to("/incidents")))
         .route("/incidents", get(incidents::page))
         .route("/incidents/{id}", get(incident::page))
+        .route("/incidents/{id}/firings", get(firings::page))
         .route("/incidents/{id}/{deed}", post(deeds::incident))
         .route("/anomalies", get(anomalies::page))
         .route("/anomalies/{key}", get(anomaly::page))
@@ -101,6 +107,8 @@ pub(crate) fn router(
         .route("/language", post(sign_in::language))
         .route("/events", get(live::events))
         .route("/assets/{name}", get(assets::serve))
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .route_layer(from_fn_with_state(pages.clone(), visit::by_a_known_name))
         .route_layer(from_fn(fault::finish))
         .with_state(pages)
 }

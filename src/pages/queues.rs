@@ -70,7 +70,7 @@ pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Mar
     Ok(layout::page(&visit, &frame, &content))
 }
 
-fn since(text: &Text, looks: &[Look], now: Timestamp) -> String {
+fn since(text: &Text, looks: &[Look], now: Timestamp) -> Markup {
     charts::since(text, looks.first().map_or(now, |look| look.at))
 }
 

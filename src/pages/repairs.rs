@@ -10,11 +10,11 @@ use super::layout::{self, Frame, Section};
 use super::topics::Topic;
 use super::{Fault, Pages, Visit, charts, words};
 use crate::entity::{anomalies, repairs};
-use crate::store::listing::Mark;
+use crate::ingress::{repair_cursor, repair_position};
+use crate::store::history::{self, RepairFilter};
+use crate::store::lists;
 use crate::store::offenders::{Worth, by_action};
-use crate::store::{history, lists};
 use crate::text::Text;
-use crate::time::Timestamp;
 
 /// Repairs of a page, and actions.
 const SHOWN: usize = 50;
@@ -32,10 +32,11 @@ pub(super) async fn page(
     visit: Visit,
 ) -> Result<Markup, Fault> {
     let db = pages.context.db.read();
-    let before = Mark::read(&asked.after);
+    let before = repair_position(&asked.after);
+    let all = RepairFilter::default();
     let (mut newest, worth) = tokio::try_join!(
-        history::newest_repairs(db, before, SHOWN as u64 + 1),
-        by_action(db, ACTIONS),
+        history::newest_repairs(db, &all, before, SHOWN as u64 + 1),
+        by_action(db, None, ACTIONS),
     )?;
     let more = newest.len() > SHOWN;
     newest.truncate(SHOWN);
@@ -67,7 +68,7 @@ pub(super) async fn page(
                 nav.pager aria-label=(text.more_next) {
                     @if before.is_some() { a href="/repairs" { (text.first_page) } }
                     @if let Some(last) = newest.last().filter(|_| more) {
-                        a rel="next" href=(format!("/repairs?after={}", Mark(last.repaired_at.0, last.id).text())) { (text.more_next) " →" }
+                        a rel="next" href=(format!("/repairs?after={}", repair_cursor(last))) { (text.more_next) " →" }
                     }
                 }
             }
@@ -95,7 +96,7 @@ fn actions(text: &Text, worth: &[Worth]) -> Markup {
                         td.n { (action.successes) }
                         td { (charts::share(action.successes, action.attempts)) }
                         td.n { (action.anomalies) }
-                        td { (words::at(Timestamp(action.last_at))) }
+                        td { (words::at(action.last_at)) }
                     }
                 }
             }

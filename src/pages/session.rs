@@ -139,19 +139,27 @@ pub(super) fn open(
         COOKIE,
         &format!("{payload}.{signature}"),
         LASTS.as_secs(),
-        headers,
+        (config, headers),
     ))
 }
 
 /// A cookie that ends the session in this browser.
-pub(super) fn close(headers: &HeaderMap) -> String {
-    set_cookie(COOKIE, "", 0, headers)
+pub(super) fn close(config: &Config, headers: &HeaderMap) -> String {
+    set_cookie(COOKIE, "", 0, (config, headers))
 }
 
-/// A cookie of ours: no script reads it, and no other site sends it.
-pub(super) fn set_cookie(name: &str, value: &str, seconds: u64, headers: &HeaderMap) -> String {
-    let secure = text(headers, "x-forwarded-proto")
-        .is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"));
+/// A cookie of ours: no script reads it, no other site sends it, and where people come by TLS, it goes
+/// over nothing else. A proxy says that they do, or the address that the pages are said to have.
+pub(super) fn set_cookie(
+    name: &str,
+    value: &str,
+    seconds: u64,
+    (config, headers): (&Config, &HeaderMap),
+) -> String {
+    let forwarded = text(headers, "x-forwarded-proto");
+    let is_https = |url: &String| url.to_ascii_lowercase().starts_with("https://");
+    let secure = forwarded.is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"))
+        || config.public_url.as_ref().is_some_and(is_https);
     let secure = if secure { "; Secure" } else { "" };
     format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
@@ -274,6 +282,16 @@ mod tests {
         headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
         let secure = open(&guarded("secret"), &headers, "secret", "", NOW).unwrap();
         assert!(secure.ends_with("; Secure"), "{secure}");
+        let public = |url: &str| Config {
+            public_url: Some(url.to_owned()),
+            ..guarded("secret")
+        };
+        let plain = HeaderMap::new();
+        let https = open(&public("https://t.example"), &plain, "secret", "", NOW).unwrap();
+        assert!(https.ends_with("; Secure"), "{https}");
+        assert!(close(&public("HTTPS://t.example"), &plain).ends_with("; Secure"));
+        let http = open(&public("http://t.example"), &plain, "secret", "", NOW).unwrap();
+        assert!(!http.contains("Secure"), "{http}");
     }
 
     #[test]

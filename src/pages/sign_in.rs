@@ -67,6 +67,7 @@ pub(super) async fn sign_in(
 
 /// Whoever may look may leave, so this does not ask for more than the form's mark.
 pub(super) async fn sign_out(
+    State(pages): State<Pages>,
     visit: Visit,
     headers: HeaderMap,
     Form(fields): Form<Fields>,
@@ -74,7 +75,7 @@ pub(super) async fn sign_out(
     if !session::same_origin(&headers) || field(&fields, "csrf") != visit.session.csrf {
         return Err(Fault::Forged);
     }
-    let cookie = session::close(&headers);
+    let cookie = session::close(&pages.context.config, &headers);
     Ok((
         [(header::SET_COOKIE, cookie)],
         Redirect::to("/sign-in?out=1"),
@@ -83,6 +84,7 @@ pub(super) async fn sign_out(
 }
 
 pub(super) async fn language(
+    State(pages): State<Pages>,
     headers: HeaderMap,
     Form(fields): Form<Fields>,
 ) -> Result<Response, Fault> {
@@ -90,7 +92,12 @@ pub(super) async fn language(
         return Err(Fault::Forged);
     }
     let lang = Lang::from_tag(field(&fields, "language")).unwrap_or_default();
-    let cookie = session::set_cookie(LANGUAGE, lang.tag(), YEAR, &headers);
+    let cookie = session::set_cookie(
+        LANGUAGE,
+        lang.tag(),
+        YEAR,
+        (&pages.context.config, &headers),
+    );
     let back = Redirect::to(local(field(&fields, "to")));
     Ok(([(header::SET_COOKIE, cookie)], back).into_response())
 }

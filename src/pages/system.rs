@@ -4,38 +4,63 @@ use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use maud::{Markup, html};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
-use super::{Fault, Pages, Visit, charts};
-use crate::jobs::QUEUES;
+use super::{Fault, Pages, Visit, charts, words};
+use crate::jobs::{IngestAlert, Job as _, QUEUES};
 use crate::metrics::{ByMessage, ByOutcome, ByQueue, BySource, Outcome};
+use crate::queue::about::{self, About, Known};
+use crate::queue::store::{LEASE, QueueError};
 use crate::redis::{Redis, Standing};
-use crate::sources::SOURCES;
+use crate::sources::{SOURCES, Source};
 use crate::store::dead_letters;
-use crate::store::standing::{self, Books};
-use crate::text::{Text, fill};
+use crate::store::standing::{self, Books, ChannelStanding};
+use crate::text::{Text, fill, plural};
+use crate::time::Timestamp;
 
 /// How long a part may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How old the count of all rows may be.
 const BOOKS: Duration = Duration::from_secs(10);
 
+/// A worker that was not heard of for so long does nothing any more.
+const LIVE_MS: u64 = LEASE.as_millis() as u64;
+
 /// One part of the system.
 struct Part {
     name: &'static str,
     what: String,
-    /// How long it took to answer; `None` if it did not.
-    took: Option<Duration>,
+    is: Is,
+}
+
+/// How a part is, as far as is known.
+enum Is {
+    /// It answered, after so long.
+    Fine(Duration),
+    /// It was asked, and did not.
+    Silent,
+    /// A channel, which is not asked: what came of the newest messages; `None` if that is not known.
+    Channel(Option<ChannelStanding>),
+}
+
+impl Is {
+    fn answered(took: Option<Duration>) -> Self {
+        took.map_or(Self::Silent, Self::Fine)
+    }
 }
 
 /// What the parts say.
 struct Found {
     parts: Vec<Part>,
     warnings: Vec<String>,
-    books: Option<Books>,
-    queued: u64,
-    dead: u64,
+    /// How much is in the books, and when it was counted.
+    books: Option<(Timestamp, Books)>,
+    queued: Option<u64>,
+    dead: Option<u64>,
+    balance: Option<Balance>,
 }
 
 pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Markup, Fault> {
@@ -51,7 +76,7 @@ pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Mar
         div #system data-live {
             section aria-labelledby="connected" {
                 h2 #connected { (text.connected) }
-                (parts(text, &found.parts))
+                (parts(&visit, &found.parts))
             }
             section aria-labelledby="warnings" {
                 h2 #warnings { (text.warnings) }
@@ -64,11 +89,11 @@ pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Mar
                 section aria-labelledby="accounting" {
                     h2 #accounting { (text.accounting) }
                     p.hint { (text.accounting_lead) }
-                    (accounting(text, &pages))
+                    (accounting(text, &pages, found.balance))
                 }
                 section aria-labelledby="books" {
                     h2 #books { (text.acc_books) }
-                    (books(text, &found))
+                    (books(&visit, &found))
                 }
                 section aria-labelledby="metrics" {
                     h2 #metrics { (text.metrics) }
@@ -100,7 +125,7 @@ async fn look(pages: &Pages, text: &Text) -> Found {
             let depth = context.queues.store().depth(queue).await?;
             queued += depth.ready + depth.delayed + depth.in_flight;
         }
-        Ok::<_, crate::queue::store::QueueError>(queued)
+        Ok::<_, QueueError>(queued)
     };
     let dead = async {
         let mut dead = 0;
@@ -109,12 +134,19 @@ async fn look(pages: &Pages, text: &Text) -> Found {
         }
         Ok::<_, sea_orm::DbErr>(dead)
     };
-    let (store, queue, redis, books, dead) = tokio::join!(
+    let counting = {
+        let db = context.db.clone();
+        async move { standing::books(db.read()).await }
+    };
+    let books = &pages.shared.books;
+    let (store, queue, redis, books, dead, channels, balance) = tokio::join!(
         timed(standing::ask(db)),
         timed(queued),
         redis(pages),
-        timed(pages.shared.books.get(BOOKS, standing::books(db))),
+        books.get((BOOKS, PATIENCE), &context.clock, counting),
         timed(dead),
+        timed(standing::channels(db)),
+        timed(balance(pages)),
     );
     let redis_says = redis.as_ref().map(|answer| {
         let version = answer.as_ref().map_or("", |(s, _)| s.version.as_str());
@@ -129,27 +161,30 @@ async fn look(pages: &Pages, text: &Text) -> Found {
         Part {
             name: text.store,
             what: own,
-            took: store.as_ref().map(|(_, took)| *took),
+            is: Is::answered(store.as_ref().map(|(_, took)| *took)),
         },
         Part {
             name: text.queue_store,
             what: queue_in.clone(),
-            took: queue.as_ref().map(|(_, took)| *took),
+            is: Is::answered(queue.as_ref().map(|(_, took)| *took)),
         },
         Part {
             name: text.counter,
             what: queue_in,
-            took: match &redis {
+            is: Is::answered(match &redis {
                 Some(answer) => answer.as_ref().map(|(_, took)| *took),
                 None => store.as_ref().map(|(_, took)| *took),
-            },
+            }),
         },
     ];
     for channel in context.config.all_channels() {
         parts.push(Part {
             name: text.channel,
+            is: Is::Channel(channels.as_ref().map(|(known, _)| {
+                let standing = known.get(&channel);
+                standing.cloned().unwrap_or_default()
+            })),
             what: channel,
-            took: Some(Duration::ZERO),
         });
     }
     let standing = redis.flatten().map(|(standing, _)| standing);
@@ -157,9 +192,10 @@ async fn look(pages: &Pages, text: &Text) -> Found {
     Found {
         warnings: warnings(text, pages, standing.as_ref(), synchronous.as_deref()),
         parts,
-        books: books.map(|(books, _)| books),
-        queued: queue.map_or(0, |(queued, _)| queued),
-        dead: dead.map_or(0, |(dead, _)| dead),
+        books,
+        queued: queue.map(|(queued, _)| queued),
+        dead: dead.map(|(dead, _)| dead),
+        balance: balance.map(|(balance, _)| balance),
     }
 }
 
@@ -167,11 +203,14 @@ async fn look(pages: &Pages, text: &Text) -> Found {
 async fn redis(pages: &Pages) -> Option<Option<(Standing, Duration)>> {
     let config = &pages.context.config;
     let url = config.redis_url.as_ref()?;
-    let made = Redis::at(url, config.redis_ca.as_deref(), &config.redis_prefix);
-    let Ok((redis, _)) = made else {
-        return Some(None);
-    };
-    Some(timed(redis.standing()).await)
+    let asking = pages.shared.redis.get_or_init(|| {
+        let made = Redis::at(url, config.redis_ca.as_deref(), &config.redis_prefix);
+        made.ok().and_then(|(redis, _)| redis.asking().ok())
+    });
+    match asking {
+        Some(redis) => Some(timed(redis.standing()).await),
+        None => Some(None),
+    }
 }
 
 fn warnings(
@@ -199,7 +238,8 @@ fn warnings(
     warnings
 }
 
-fn parts(text: &Text, parts: &[Part]) -> Markup {
+fn parts(visit: &Visit, parts: &[Part]) -> Markup {
+    let text = visit.text();
     html! {
         table {
             thead { tr {
@@ -217,13 +257,17 @@ fn parts(text: &Text, parts: &[Part]) -> Markup {
                     tr {
                         th scope="row" { (part.name) }
                         td { (part.what) }
-                        @match part.took {
-                            Some(took) => {
+                        @match &part.is {
+                            Is::Fine(took) => {
                                 td { span.good { span aria-hidden="true" { "✓" } " " (text.fine) } }
-                                td.n { @if !took.is_zero() { (format!("{:.1} ms", took.as_secs_f64() * 1000.0)) } }
+                                td.n { (format!("{:.1} ms", took.as_secs_f64() * 1000.0)) }
                             }
-                            None => {
+                            Is::Silent => {
                                 td { span.bad { span aria-hidden="true" { "✗" } " " (text.no_answer) } }
+                                td.n {}
+                            }
+                            Is::Channel(standing) => {
+                                td { (channel(visit, standing.as_ref())) }
                                 td.n {}
                             }
                         }
@@ -238,24 +282,95 @@ fn figures(rows: &[(String, String)]) -> Markup {
     html! { dl.facts { @for (name, value) in rows { (charts::fact(name, &html! { span.n { (value) } })) } } }
 }
 
-fn accounting(text: &Text, pages: &Pages) -> Markup {
-    let m = &pages.context.metrics;
-    let of_sources = |family: &prometheus_client::metrics::family::Family<
-        BySource,
-        prometheus_client::metrics::counter::Counter,
-    >|
-     -> u64 {
-        let sources = SOURCES.iter();
-        sources
-            .map(|source| {
-                family
-                    .get_or_create(&BySource {
-                        source: source.name,
-                    })
-                    .get()
-            })
-            .sum()
+/// What its newest messages say of a channel.
+fn channel(visit: &Visit, standing: Option<&ChannelStanding>) -> Markup {
+    let text = visit.text();
+    let Some(standing) = standing else {
+        return html! { "–" };
     };
+    // A failure is over when something was sent after it.
+    let failed = standing.failed.as_ref();
+    let failed = failed.filter(|(at, _)| standing.sent_at.is_none_or(|sent| sent <= *at));
+    html! {
+        @if let Some((at, error)) = failed {
+            span.bad { span aria-hidden="true" { "✗" } " "
+                (words::around(text.channel_failed, "time", &words::ago(visit, *at))) ": "
+                span lang="en" { (error) } }
+            @if standing.sent_at.is_some() { " · " }
+        }
+        @if let Some(at) = standing.sent_at {
+            span.good[failed.is_none()] {
+                @if failed.is_none() { span aria-hidden="true" { "✓ " } }
+                (words::around(text.channel_sent, "time", &words::ago(visit, at)))
+            }
+        }
+        @if failed.is_none() && standing.sent_at.is_none() { (text.channel_untried) }
+    }
+}
+
+/// Whether what was received is what it came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Balance {
+    /// It is, with what still waits.
+    Even,
+    /// So many have come to nothing.
+    Missing(u64),
+    /// So many more came to something than were received.
+    Over(u64),
+    /// It changes while one looks.
+    UnderWay,
+    /// Other processes enter alerts, too, or this one enters none.
+    Shared,
+}
+
+/// `received` is what came in and what came of it, before and after `waiting` was looked at.
+fn balanced(received: [(u64, u64); 2], waiting: u64, in_flight: u64) -> Balance {
+    let [before, (received, outcomes)] = received;
+    let accounted = outcomes + waiting;
+    if accounted == received {
+        Balance::Even
+    } else if before != (received, outcomes) || in_flight > 0 {
+        Balance::UnderWay
+    } else if accounted < received {
+        Balance::Missing(received - accounted)
+    } else {
+        Balance::Over(accounted - received)
+    }
+}
+
+async fn balance(pages: &Pages) -> Result<Balance, QueueError> {
+    let (context, ingest) = (&pages.context, IngestAlert::POLICY.queue);
+    let store = context.queues.store();
+    let workers = store.consumers(ingest).await?;
+    let (host, pid) = (about::host(), std::process::id());
+    let is_live = |worker: &&Known| worker.seen_ms_ago < LIVE_MS;
+    let mut live = workers.iter().filter(is_live).map(|worker| &worker.about);
+    let is_ours = |about: &About| about.host == host && about.pid == pid;
+    if workers.iter().all(|worker| worker.seen_ms_ago >= LIVE_MS) || !live.all(is_ours) {
+        return Ok(Balance::Shared);
+    }
+    let figures = || {
+        let m = &context.metrics;
+        let outcomes = Outcome::ALL.iter().map(|outcome| m.alerts.total(*outcome));
+        (of_sources(&m.received), outcomes.sum())
+    };
+    let before = figures();
+    let depth = store.depth(ingest).await?;
+    let waiting = depth.ready + depth.delayed + depth.in_flight;
+    Ok(balanced([before, figures()], waiting, depth.in_flight))
+}
+
+fn of_sources(family: &Family<BySource, Counter>) -> u64 {
+    let of = |source: &Source| {
+        let source = source.name;
+        family.get_or_create(&BySource { source }).get()
+    };
+    SOURCES.iter().map(of).sum()
+}
+
+fn accounting(text: &Text, pages: &Pages, balance: Option<Balance>) -> Markup {
+    let m = &pages.context.metrics;
+    let outcomes: u64 = Outcome::ALL.iter().map(|o| m.alerts.total(*o)).sum();
     let rows = [
         (text.acc_accepted, of_sources(&m.received)),
         (text.acc_new, m.alerts.total(Outcome::Counted)),
@@ -263,22 +378,48 @@ fn accounting(text: &Text, pages: &Pages) -> Markup {
         (text.acc_ignored, m.alerts.total(Outcome::Ignored)),
         (text.acc_rejected, m.alerts.total(Outcome::Rejected)),
         (text.acc_buried, m.alerts.total(Outcome::Dead)),
+        (text.acc_sum, outcomes),
         (text.acc_truncated, of_sources(&m.truncated)),
     ];
-    figures(&rows.map(|(name, n)| (name.to_owned(), n.to_string())))
+    html! {
+        (figures(&rows.map(|(name, n)| (name.to_owned(), n.to_string()))))
+        @match balance {
+            None => p.hint { (text.acc_unknown) },
+            Some(Balance::Even) => p.good { span aria-hidden="true" { "✓ " } (text.acc_even) },
+            Some(Balance::Missing(n)) => p.warn { span aria-hidden="true" { "⚠ " }
+                (plural(text.acc_missing, i64::try_from(n).unwrap_or(i64::MAX))) },
+            Some(Balance::Over(n)) => p.warn { span aria-hidden="true" { "⚠ " }
+                (plural(text.acc_over, i64::try_from(n).unwrap_or(i64::MAX))) },
+            Some(Balance::UnderWay) => p.hint { (text.acc_under_way) },
+            Some(Balance::Shared) => p.hint { (text.acc_shared) },
+        }
+    }
 }
 
-fn books(text: &Text, found: &Found) -> Markup {
-    let books = found.books.unwrap_or_default();
+fn books(visit: &Visit, found: &Found) -> Markup {
+    let text = visit.text();
+    let or_dash = |n: Option<String>| n.unwrap_or_else(|| "–".to_owned());
+    let counted = |of: fn(&Books) -> i64| {
+        let books = found.books.as_ref();
+        or_dash(books.map(|(_, books)| of(books).to_string()))
+    };
     let rows = [
-        (text.acc_counted, books.counted.to_string()),
-        (text.acc_occurrences, books.occurrences.to_string()),
-        (text.acc_incidents, books.incidents.to_string()),
-        (text.acc_anomalies, books.anomalies.to_string()),
-        (text.acc_queued, found.queued.to_string()),
-        (text.acc_dead, found.dead.to_string()),
+        (text.acc_counted, counted(|books| books.counted)),
+        (text.acc_occurrences, counted(|books| books.occurrences)),
+        (text.acc_incidents, counted(|books| books.incidents)),
+        (text.acc_anomalies, counted(|books| books.anomalies)),
+        (
+            text.acc_queued,
+            or_dash(found.queued.map(|n| n.to_string())),
+        ),
+        (text.acc_dead, or_dash(found.dead.map(|n| n.to_string()))),
     ];
-    figures(&rows.map(|(name, n)| (name.to_owned(), n)))
+    html! {
+        (figures(&rows.map(|(name, n)| (name.to_owned(), n))))
+        @if let Some((at, _)) = &found.books {
+            p.hint { (words::around(text.acc_counted_at, "time", &words::ago(visit, *at))) }
+        }
+    }
 }
 
 /// What is not zero and should be looked at when it grows.
@@ -333,4 +474,25 @@ fn settings(pages: &Pages) -> Markup {
     ));
     rows.push(("retention.rest".to_owned(), span(config.retention.rest)));
     figures(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_received_is_held_against_what_came_of_it() {
+        let table = [
+            ([(9, 9), (9, 9)], 0, 0, Balance::Even),
+            ([(9, 5), (9, 5)], 4, 0, Balance::Even),
+            ([(9, 5), (9, 5)], 3, 0, Balance::Missing(1)),
+            ([(9, 9), (9, 9)], 2, 0, Balance::Over(2)),
+            ([(9, 5), (9, 6)], 4, 0, Balance::UnderWay),
+            ([(9, 5), (9, 5)], 3, 3, Balance::UnderWay),
+        ];
+        for (received, waiting, in_flight, expected) in table {
+            let found = balanced(received, waiting, in_flight);
+            assert_eq!(found, expected, "{received:?} {waiting}");
+        }
+    }
 }

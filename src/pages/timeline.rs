@@ -1,16 +1,23 @@
 //! What happened to an incident, in order: firings, messages, repairs, deeds of people.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
+use uuid::Uuid;
 
 use super::visit::Visit;
 use super::words;
+use crate::domain::escalation::Level;
 use crate::entity::notifications::{Kind, State};
 use crate::entity::{anomalies, audit, incidents, notifications, occurrences, repairs};
-use crate::text::{Text, fill};
+use crate::text::{Text, fill, plural};
 use crate::time::Timestamp;
 
+const ACKNOWLEDGE: &str = "incident.acknowledge";
+const RESOLVE: &str = "incident.resolve";
+
 /// Entries that are shown.
-const SHOWN: usize = 100;
+const SHOWN: usize = 200;
 
 /// What a timeline is made of, each newest first.
 pub(super) struct Parts<'a> {
@@ -22,6 +29,20 @@ pub(super) struct Parts<'a> {
     pub(super) deeds: &'a [audit::Model],
     /// What people did about muting its anomaly.
     pub(super) mutes: &'a [audit::Model],
+    /// Whether there is more of one of them than is here.
+    pub(super) is_cut: bool,
+    /// Firings that are not here.
+    pub(super) more: MoreFirings,
+}
+
+/// Firings of an incident that a part of its page does not show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MoreFirings {
+    None,
+    /// So many.
+    Known(i64),
+    /// How many is not known.
+    Some,
 }
 
 struct Entry {
@@ -29,7 +50,7 @@ struct Entry {
     /// Colours the entry's mark.
     class: &'static str,
     symbol: &'static str,
-    what: String,
+    what: Markup,
     more: Option<Markup>,
 }
 
@@ -38,6 +59,7 @@ pub(super) fn timeline(visit: &Visit, parts: &Parts<'_>) -> Markup {
     let text = visit.text();
     let mut entries = Vec::new();
     standing(text, parts, &mut entries);
+    entries.extend(turns(text, parts.anomaly, parts.messages));
     entries.extend(parts.occurrences.iter().flat_map(|o| firing(text, o)));
     entries.extend(parts.messages.iter().map(|message| told(text, message)));
     let since = parts.incident.opened_at;
@@ -47,7 +69,7 @@ pub(super) fn timeline(visit: &Visit, parts: &Parts<'_>) -> Markup {
     let of_this = repairs.filter(|r| r.incident_id == parts.incident.id || r.repaired_at >= since);
     entries.extend(of_this.map(|repair| tried(text, repair)));
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.at));
-    let cut = entries.len() > SHOWN;
+    let is_cut = parts.is_cut || entries.len() > SHOWN;
     entries.truncate(SHOWN);
     html! {
         ol.timeline {
@@ -61,8 +83,58 @@ pub(super) fn timeline(visit: &Visit, parts: &Parts<'_>) -> Markup {
                 }
             }
         }
-        @if cut { p.hint { (fill(text.timeline_cut, &[("n", &SHOWN.to_string())])) } }
+        (all_firings(text, parts.incident.id, parts.more))
+        @if is_cut { p.hint { (text.timeline_cut) } }
     }
+}
+
+/// Where the firings are that are not here.
+pub(super) fn all_firings(text: &Text, incident: Uuid, more: MoreFirings) -> Markup {
+    let words = match more {
+        MoreFirings::None => return html! {},
+        MoreFirings::Known(n) => plural(text.more_firings, n),
+        MoreFirings::Some => text.all_firings.to_owned(),
+    };
+    html! { p { a href=(format!("/incidents/{incident}/firings")) { (words) " →" } } }
+}
+
+/// What the messages that were owed say of how the incident went: when its level rose, and when it
+/// opened again. Each message has one for each of its channels.
+fn turns(text: &Text, anomaly: &anomalies::Model, messages: &[notifications::Model]) -> Vec<Entry> {
+    let mut turns: BTreeMap<(&str, i64), (Timestamp, String)> = BTreeMap::new();
+    for message in messages {
+        let (kind, what) = match message.kind {
+            Kind::Escalated | Kind::Repeated => {
+                // Of an earlier rise it is not known how far it went.
+                let is_newest = message.sequence == anomaly.level_seq;
+                let level = match message.kind {
+                    Kind::Repeated => Some(Level::Repeat),
+                    _ => Some(anomaly.level).filter(|l| is_newest && *l >= Level::Escalate),
+                };
+                let to = |level| {
+                    fill(
+                        text.ev_rose_to,
+                        &[("level", words::level_word(text, level))],
+                    )
+                };
+                ("rose", level.map_or_else(|| text.ev_rose.to_owned(), to))
+            }
+            Kind::Reopened => ("reopened", text.ev_reopened.to_owned()),
+            Kind::Opened | Kind::Resolved | Kind::Digest => continue,
+        };
+        let turn = turns
+            .entry((kind, message.sequence))
+            .or_insert((message.owed_since, what));
+        turn.0 = turn.0.min(message.owed_since);
+    }
+    let entry = |(at, what): (Timestamp, String)| Entry {
+        at,
+        class: "t-open",
+        symbol: "▲",
+        what: html! { (what) },
+        more: None,
+    };
+    turns.into_values().map(entry).collect()
 }
 
 /// Opened, acknowledged, resolved, fixed.
@@ -72,41 +144,42 @@ fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
         at: incident.opened_at,
         class: "t-open",
         symbol: "●",
-        what: text.ev_opened.to_owned(),
+        what: html! { (text.ev_opened) },
         more: None,
     });
-    let mut seen = [false; 2];
     for deed in parts.deeds {
         let (class, symbol, what) = match deed.action.as_str() {
-            "incident.acknowledge" => {
-                seen[0] = true;
-                ("t-ack", "◔", text.ev_acknowledged.to_owned())
-            }
-            "incident.resolve" => {
-                seen[1] = true;
-                ("t-done", "✓", text.ev_resolved.to_owned())
-            }
+            ACKNOWLEDGE => ("t-ack", "◔", text.ev_acknowledged.to_owned()),
+            RESOLVE => ("t-done", "✓", text.ev_resolved.to_owned()),
             other => ("", "·", fill(text.ev_deed, &[("action", other)])),
         };
         entries.push(Entry {
             at: deed.at,
             class,
             symbol,
-            what,
+            what: html! { (what) },
             more: by(text, deed.operator.as_deref()),
         });
     }
+    // An incident may have been acknowledged and resolved more than once, and not by a person each time.
+    let is_told = |action: &str, at: Timestamp| {
+        let mut deeds = parts.deeds.iter();
+        deeds.any(|deed| deed.action == action && deed.at == at)
+    };
     let operator = incident.operator.as_deref();
-    if let Some(at) = incident.acknowledged_at.filter(|_| !seen[0]) {
+    if let Some(at) = incident
+        .acknowledged_at
+        .filter(|at| !is_told(ACKNOWLEDGE, *at))
+    {
         entries.push(Entry {
             at,
             class: "t-ack",
             symbol: "◔",
-            what: text.ev_acknowledged.to_owned(),
+            what: html! { (text.ev_acknowledged) },
             more: by(text, operator),
         });
     }
-    if let Some(at) = incident.resolved_at.filter(|_| !seen[1]) {
+    if let Some(at) = incident.resolved_at.filter(|at| !is_told(RESOLVE, *at)) {
         let itself = incident.resolved_by == Some(crate::domain::aggregation::ResolvedBy::Itself);
         let more = if itself {
             Some(html! { (text.resolved_itself) })
@@ -117,7 +190,7 @@ fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
             at,
             class: "t-done",
             symbol: "✓",
-            what: text.ev_resolved.to_owned(),
+            what: html! { (text.ev_resolved) },
             more,
         });
     }
@@ -128,7 +201,7 @@ fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
             at,
             class: "t-repair",
             symbol: "⚒",
-            what: text.ev_fix.to_owned(),
+            what: html! { (text.ev_fix) },
             more: reference.map(|reference| html! { (reference) }),
         });
     }
@@ -138,11 +211,8 @@ fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
 fn muted(text: &Text, deed: &audit::Model) -> Entry {
     let until = deed.detail["until"].as_str().and_then(Timestamp::parse);
     let what = match until {
-        Some(until) => {
-            let until = format!("{} UTC", words::moment(until));
-            fill(text.ev_muted, &[("time", &until)])
-        }
-        None => text.ev_unmuted.to_owned(),
+        Some(until) => words::around(text.ev_muted, "time", &words::at(until)),
+        None => html! { (text.ev_unmuted) },
     };
     let why = deed.detail["why"].as_str();
     let by = by(text, deed.operator.as_deref());
@@ -177,14 +247,14 @@ fn firing(text: &Text, occurrence: &occurrences::Model) -> impl Iterator<Item = 
         at: occurrence.occurred_at,
         class: "t-fire",
         symbol: "▸",
-        what: fill(text.ev_firing, &[("what", &what)]),
+        what: html! { (fill(text.ev_firing, &[("what", &what)])) },
         more: resent,
     };
     let ended = occurrence.ended_at.map(|at| Entry {
         at,
         class: "",
         symbol: "▫",
-        what: fill(text.ev_ended, &[("what", &what)]),
+        what: html! { (fill(text.ev_ended, &[("what", &what)])) },
         more: None,
     });
     [Some(began), ended].into_iter().flatten()
@@ -233,7 +303,7 @@ fn told(text: &Text, message: &notifications::Model) -> Entry {
             "t-told"
         },
         symbol: "✉",
-        what: fill(text.ev_message, &places),
+        what: html! { (fill(text.ev_message, &places)) },
         more: message.error.as_ref().map(|error| html! { (error) }),
     }
 }
@@ -257,7 +327,7 @@ fn tried(text: &Text, repair: &repairs::Model) -> Entry {
         at: repair.repaired_at,
         class,
         symbol,
-        what: fill(what, &[("action", &repair.action)]),
+        what: html! { (fill(what, &[("action", &repair.action)])) },
         more,
     }
 }

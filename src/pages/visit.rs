@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 
 use axum::Form;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::Response;
 
 use super::session::{self, Role, Session};
 use super::{Fault, Pages};
+use crate::ingress::origin;
 use crate::store::audit::Actor;
 use crate::text::{Lang, Text};
 use crate::time::Timestamp;
@@ -63,6 +66,19 @@ pub(super) fn language(headers: &HeaderMap) -> Lang {
         Lang::accepted(header.to_str().ok()?)
     };
     chosen.or_else(accepted).unwrap_or_default()
+}
+
+/// Where nobody is asked who they are, pages are shown by addresses that are known to be ours.
+pub(super) async fn by_a_known_name(
+    State(pages): State<Pages>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Fault> {
+    let config = &pages.context.config;
+    if !session::asked_for(config) {
+        origin::check_host(config, &request).map_err(|_| Fault::UnknownHost)?;
+    }
+    Ok(next.run(request).await)
 }
 
 impl FromRequestParts<Pages> for Visit {

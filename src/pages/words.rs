@@ -7,9 +7,9 @@ use crate::domain::aggregation::Status;
 use crate::domain::escalation::Level;
 use crate::domain::frequency::{Window, figure};
 pub(super) use crate::text::words::{
-    level_word, moment, status_word, tier_deed, tier_name, why_level, why_tier, window, within,
+    level_word, moment, status_word, tier_deed, tier_name, why_tier, window, within,
 };
-use crate::text::{Text, fill};
+use crate::text::{Reason, Text, fill, words};
 use crate::time::Timestamp;
 
 /// A level's class.
@@ -71,6 +71,17 @@ pub(super) fn windows(text: &Text, counts: [i64; 4]) -> Markup {
             }
         }
     }
+}
+
+/// Why a level holds, in a sentence; `reason` as it is stored.
+pub(super) fn why_level(text: &Text, level: Level, reason: Option<&str>) -> Markup {
+    if let Some(Reason::Lasts { since, hours }) = reason.map(Reason::read) {
+        let level = level_word(text, level);
+        let places = [("since", "{since}"), ("hours", hours), ("level", level)];
+        let told = fill(text.reason_lasts, &places);
+        return around(&told, "since", &at(since));
+    }
+    html! { (words::why_level(text, level, reason)) }
 }
 
 /// A text in which something that is marked up takes a place.

@@ -6,8 +6,8 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::listing::Mark;
 use crate::entity::{audit, effectiveness, incidents, notifications, repairs};
+use crate::time::Timestamp;
 
 /// The messages of an incident, newest first.
 ///
@@ -80,18 +80,32 @@ pub async fn repairs(
         .await
 }
 
-/// The newest repairs of all; `before` is the time and the id that the last page ended with. Their ids
-/// are in no order: some are made of what was asked.
+/// Which repairs to list. Nothing set: all.
+#[derive(Clone, Debug, Default)]
+pub struct RepairFilter {
+    /// On this anomaly.
+    pub anomaly: Option<String>,
+    /// This was done.
+    pub action: Option<String>,
+    /// Whether it helped.
+    pub success: Option<bool>,
+}
+
+/// Where a page of repairs ended. An id may be made of an idempotency key, and tells no time.
+pub type RepairPosition = (Timestamp, Uuid);
+
+/// Repairs, newest first; `before` is what the last page ended with.
 ///
 /// # Errors
 /// What the database says.
 pub async fn newest_repairs(
     db: &impl ConnectionTrait,
-    before: Option<Mark>,
+    filter: &RepairFilter,
+    before: Option<RepairPosition>,
     limit: u64,
 ) -> Result<Vec<repairs::Model>, DbErr> {
     use repairs::Column;
-    let earlier = before.map(|Mark(at, id)| {
+    let earlier = before.map(|(at, id)| {
         let same = Condition::all()
             .add(Column::RepairedAt.eq(at))
             .add(Column::Id.lt(id));
@@ -100,8 +114,23 @@ pub async fn newest_repairs(
             .add(Column::RepairedAt.lte(at))
             .add(Condition::any().add(Column::RepairedAt.lt(at)).add(same))
     });
+    let of = Condition::all()
+        .add_option(
+            filter
+                .anomaly
+                .as_ref()
+                .map(|key| Column::AnomalyKey.eq(key)),
+        )
+        .add_option(
+            filter
+                .action
+                .as_ref()
+                .map(|action| Column::Action.eq(action)),
+        )
+        .add_option(filter.success.map(|success| Column::Success.eq(success)))
+        .add_option(earlier);
     repairs::Entity::find()
-        .filter(Condition::all().add_option(earlier))
+        .filter(of)
         .order_by_desc(Column::RepairedAt)
         .order_by_desc(Column::Id)
         .limit(limit)

@@ -60,7 +60,8 @@ pub async fn worst(
 }
 
 /// What one action came to, over all anomalies.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = ActionWorth)]
 pub struct Worth {
     /// The action.
     pub action: String,
@@ -70,18 +71,32 @@ pub struct Worth {
     pub attempts: i64,
     /// How often it helped.
     pub successes: i64,
-    /// The last time, in milliseconds since the epoch.
-    pub last_at: i64,
+    /// The last time.
+    pub last_at: Timestamp,
 }
 
-/// What each action came to, the most tried first.
+/// What each action came to, the most tried first; `before` is the attempts and the action that the last
+/// page ended with.
 ///
 /// # Errors
 /// What the database says.
-pub async fn by_action(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Worth>, DbErr> {
-    let sql = "SELECT action, count(*) AS anomalies, CAST(sum(attempts) AS bigint) AS attempts, \
+pub async fn by_action(
+    db: &impl ConnectionTrait,
+    before: Option<(i64, String)>,
+    limit: u64,
+) -> Result<Vec<Worth>, DbErr> {
+    let sql = "SELECT * FROM (SELECT action, count(*) AS anomalies, \
+                   CAST(sum(attempts) AS bigint) AS attempts, \
                    CAST(sum(successes) AS bigint) AS successes, max(last_at) AS last_at \
-               FROM effectiveness GROUP BY action ORDER BY 3 DESC, action LIMIT $1";
-    let sql = statement(db.get_database_backend(), sql, [Value::from(limit)]);
+                   FROM effectiveness GROUP BY action) actions \
+               WHERE attempts < $1 OR (attempts = $1 AND action > $2) \
+               ORDER BY attempts DESC, action LIMIT $3";
+    let (attempts, action) = before.unwrap_or((i64::MAX, String::new()));
+    let values = [
+        Value::from(attempts),
+        Value::from(action),
+        Value::from(limit),
+    ];
+    let sql = statement(db.get_database_backend(), sql, values);
     Worth::find_by_statement(sql).all(db).await
 }

@@ -1,8 +1,14 @@
 //! What the database says of itself, and how much is in it.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult};
+use std::collections::HashMap;
+
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryOrder, QuerySelect,
+};
 
 use super::rows::statement;
+use crate::entity::notifications::{Column, Entity, Model, State};
+use crate::time::Timestamp;
 
 /// What the database says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
@@ -60,4 +66,47 @@ pub async fn books(db: &impl ConnectionTrait) -> Result<Books, DbErr> {
         .one(db)
         .await?;
     Ok(found.unwrap_or_default())
+}
+
+/// Messages that are looked through for how channels are.
+pub const MESSAGES: u64 = 500;
+
+/// How a channel is, as its newest messages say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChannelStanding {
+    /// When it last took a message.
+    pub sent_at: Option<Timestamp>,
+    /// The newest message that it was given up for, or that it has not taken yet: since when it was owed,
+    /// and what went wrong.
+    pub failed: Option<(Timestamp, String)>,
+}
+
+/// How channels are, by the newest [`MESSAGES`] of all; those that none of them is for are left out.
+///
+/// # Errors
+/// What the database says.
+pub async fn channels(
+    db: &impl ConnectionTrait,
+) -> Result<HashMap<String, ChannelStanding>, DbErr> {
+    let newest: Vec<Model> = Entity::find()
+        .order_by_desc(Column::Id)
+        .limit(MESSAGES)
+        .all(db)
+        .await?;
+    let mut channels: HashMap<String, ChannelStanding> = HashMap::new();
+    for message in newest {
+        let is_out = message.state == State::Sent;
+        let error = message.error.filter(|_| !is_out);
+        let standing = channels.entry(message.channel).or_default();
+        if is_out {
+            standing.sent_at = standing.sent_at.max(message.sent_at);
+        }
+        if standing.failed.is_none()
+            && let Some(error) = error
+        {
+            standing.failed = Some((message.owed_since, error));
+        }
+    }
+    channels.retain(|_, standing| *standing != ChannelStanding::default());
+    Ok(channels)
 }

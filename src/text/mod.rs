@@ -10,6 +10,7 @@ mod en;
 mod fill;
 mod lang;
 mod reason;
+mod refusal;
 pub mod words;
 mod zh_tw;
 
@@ -17,6 +18,7 @@ pub use en::EN;
 pub use fill::{fill, plural};
 pub use lang::Lang;
 pub use reason::{Reason, TierReason};
+pub use refusal::refusal;
 pub use zh_tw::ZH_TW;
 
 texts! {
@@ -58,12 +60,29 @@ texts! {
     not_allowed_lead
     forged
     forged_lead
+    unknown_host_lead
     not_done
     unavailable
     unavailable_lead
     broken
     broken_lead
     bad_request
+    refused_method
+    refused_span
+    refused_mute_over
+    refused_mute_long
+    refused_replayed_other
+    refused_replayed
+    refused_discarded
+    refused_died_again
+    refused_binary
+    refused_payload
+    refused_json
+    refused_no_name
+    refused_still_rejected
+    refused_no_action
+    refused_doing
+    refused_long
     back_to_incidents
     level
     level_none
@@ -177,6 +196,8 @@ texts! {
     open_runbook
     timeline
     timeline_cut
+    more_firings
+    all_firings
     occurrences
     other_incidents
     no_others
@@ -211,6 +232,9 @@ texts! {
     ev_message
     ev_acknowledged
     ev_resolved
+    ev_rose
+    ev_rose_to
+    ev_reopened
     ev_fix
     ev_deed
     kind_opened
@@ -327,6 +351,9 @@ texts! {
     channel
     fine
     no_answer
+    channel_sent
+    channel_failed
+    channel_untried
     warnings
     no_warnings
     warn_aof
@@ -345,13 +372,39 @@ texts! {
     acc_new
     acc_resent
     acc_ignored
+    acc_sum
+    acc_even
+    acc_missing
+    acc_over
+    acc_under_way
+    acc_shared
+    acc_unknown
     acc_books
     acc_occurrences
     acc_incidents
     acc_anomalies
     acc_counted
+    acc_counted_at
     metrics
     metrics_lead
+    api_for_programs
+    api_lines_take
+    api_types
+    api_body
+    api_shell
+    api_answers
+    api_parameters
+    api_name
+    api_in
+    api_type
+    api_meaning
+    api_status
+    api_content
+    api_field
+    api_needs_nothing
+    api_needs_webhook
+    api_needs_read
+    api_needs_operate
     settings
     database
     acc_queued

@@ -209,7 +209,7 @@ fn lists_are_asked_for_and_answered_alike() {
         );
         assert!(named("cursor").is_some(), "{path}");
     }
-    assert_eq!(lists, 6);
+    assert_eq!(lists, 8);
 }
 
 #[tokio::test(flavor = "multi_thread")]

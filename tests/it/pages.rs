@@ -6,3 +6,5 @@ mod guarded;
 mod listed;
 mod live;
 mod quick;
+mod standing;
+mod timeline;

@@ -278,4 +278,50 @@ on_all! {
         assert_eq!(h.sql("SELECT count(*) FROM incidents WHERE status = 'RESOLVED'").await, 0);
         h.finish().await;
     }
+
+    async fn what_was_tried_is_listed_newest_first_and_what_it_was_worth(on) {
+        let h = Harness::start(on).await;
+        h.send_and_drain(vec![firing("a", h.now())]).await;
+        let incident = h.incident().await;
+        let path = format!("{}/api/v1/incidents/{}/repairs", h.url, id(&incident));
+        for (n, action, success) in [(0, "restart_pod", false), (1, "scale_up", true), (2, "restart_pod", true)] {
+            let repair = json!({"action": action, "success": success, "operator": "ann", "note": format!("{n}")});
+            // With a key, an id tells no time.
+            let request = h.http.post(&path).json(&repair).header("Idempotency-Key", format!("key {n}").replace(' ', "-"));
+            assert_eq!(request.send().await.unwrap().status(), 202);
+            h.drain().await;
+            h.advance(MINUTE);
+        }
+        let notes = async |query: &str| {
+            let list = h.get(&format!("/api/v1/repairs{query}")).await;
+            let notes = list["items"].as_array().unwrap().iter().map(|one| one["note"].as_str().unwrap().to_owned());
+            (notes.collect::<Vec<_>>().concat(), list["next_cursor"].as_str().map(str::to_owned))
+        };
+        assert_eq!(notes("").await, ("210".to_owned(), None));
+        let (first, cursor) = notes("?limit=2").await;
+        assert_eq!(first, "21");
+        assert_eq!(notes(&format!("?limit=2&cursor={}", cursor.unwrap())).await, ("0".to_owned(), None));
+        assert_eq!(notes("?action=restart_pod").await.0, "20");
+        assert_eq!(notes("?action=restart_pod&success=true").await.0, "2");
+        assert_eq!(notes("?anomaly=0").await.0, "");
+        let key = incident["anomaly_key"].as_str().unwrap();
+        assert_eq!(notes(&format!("?anomaly={key}&success=false")).await.0, "0");
+
+        let worth = async |query: &str| {
+            let list = h.get(&format!("/api/v1/repairs/actions{query}")).await;
+            let of = |one: &Value| (one["action"].clone(), one["attempts"].clone(), one["successes"].clone());
+            let all: Vec<_> = list["items"].as_array().unwrap().iter().map(of).collect();
+            (all, list["next_cursor"].as_str().map(str::to_owned))
+        };
+        let restarts = (json!("restart_pod"), json!(2), json!(1));
+        let scaled = (json!("scale_up"), json!(1), json!(1));
+        assert_eq!(worth("").await, (vec![restarts.clone(), scaled.clone()], None));
+        let (first, cursor) = worth("?limit=1").await;
+        assert_eq!(first, [restarts]);
+        assert_eq!(worth(&format!("?limit=1&cursor={}", cursor.unwrap())).await, (vec![scaled], None));
+        let page = h.http.get(format!("{}/repairs", h.url)).send().await.unwrap().text().await.unwrap();
+        let at = |note: &str| page.find(&format!("<td class=\"note\">{note}</td>")).unwrap();
+        assert!(at("2") < at("1") && at("1") < at("0"), "the page has them in this order, too");
+        h.finish().await;
+    }
 }

@@ -149,6 +149,86 @@ async fn every_answer_has_an_id_and_headers_that_leave_a_browser_nothing_to_do()
     h.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn without_tokens_no_page_of_another_site_operates_and_programs_do_as_ever() {
+    let h = Harness::start_with(On::Sqlite, |config| {
+        config.public_url = Some("https://tocsin.example".to_owned());
+    })
+    .await;
+    let (list, pause) = ("/api/v1/queues", "/api/v1/queues/notify/pause");
+    let (webhook, page) = ("/api/v1/alertmanager", "/incidents");
+    let status = async |method: &Method, path: &str, headers: &[(&str, &str)]| {
+        let mut request = h.http.request(method.clone(), format!("{}{path}", h.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(r#"{"alerts":[]}"#);
+        let answer = request.send().await.unwrap();
+        let kind = answer.headers()["content-type"].to_str().unwrap();
+        assert!(
+            answer.status() != 403 || path == page || kind == "application/problem+json",
+            "{kind}"
+        );
+        answer.status().as_u16()
+    };
+    let (get, post) = (&Method::GET, &Method::POST);
+    let elsewhere = ("origin", "https://evil.example");
+    let rebound = [("host", "evil.example"), ("origin", "http://evil.example")];
+    let through_a_proxy = [
+        ("host", "tocsin.example"),
+        ("origin", "https://tocsin.example"),
+    ];
+    for (method, path, headers, expected) in [
+        (post, webhook, &[][..], 200),
+        (
+            post,
+            webhook,
+            &[("host", "tocsin.monitoring.svc:9099")],
+            200,
+        ),
+        (post, webhook, &[("sec-fetch-site", "cross-site")], 403),
+        (post, webhook, &[elsewhere], 403),
+        (post, webhook, &rebound, 403),
+        (post, pause, &[("sec-fetch-site", "same-site")], 403),
+        (post, pause, &[elsewhere], 403),
+        (post, pause, &rebound, 403),
+        (get, list, &[("host", "evil.example")], 403),
+        (get, list, &[elsewhere], 200),
+        (get, list, &through_a_proxy, 200),
+        (get, page, &[("host", "evil.example")], 403),
+        (get, page, &[("host", "localhost:9099")], 200),
+        (get, "/healthz", &[("host", "tocsin.monitoring.svc")], 200),
+    ] {
+        let answered = status(method, path, headers).await;
+        assert_eq!(answered, expected, "{method} {path} {headers:?}");
+    }
+    let paused = h.get(list).await["items"][2]["paused"].clone();
+    assert_eq!(paused, json!(false));
+    h.finish().await;
+
+    // With a token it is the token that counts; with `insecure`, what stands in front.
+    let h = guarded(On::Sqlite).await;
+    let asked = h.ask(Method::GET, list, READ).header("host", "a.b.svc");
+    assert_eq!(asked.send().await.unwrap().status(), 200);
+    let asked = h
+        .ask(Method::POST, webhook, "hook")
+        .header("origin", "x://y");
+    let asked = asked.body(r#"{"alerts":[]}"#);
+    assert_eq!(asked.send().await.unwrap().status(), 200);
+    h.finish().await;
+    let h = Harness::start_with(On::Sqlite, |config| config.insecure = true).await;
+    for path in [list, page] {
+        let asked = h.http.get(format!("{}{path}", h.url));
+        let asked = asked.header("host", "tocsin.monitoring.svc");
+        assert_eq!(asked.send().await.unwrap().status(), 200, "{path}");
+    }
+    let asked = h
+        .ask(Method::POST, pause, "")
+        .header("origin", "http://evil");
+    assert_eq!(asked.send().await.unwrap().status(), 403);
+    h.finish().await;
+}
+
 on_all! {
     async fn what_an_operator_does_is_written_down_with_whose_token_and_which_request(on) {
         let h = guarded(on).await;

@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
     AnomaliesArgs, AuditArgs, BenchArgs, DeadArgs, HealthArgs, IncidentsArgs, MuteArgs, MutesArgs,
-    QueuesArgs, RecountArgs, Remote, RepairArgs, SimulateArgs, TraceArgs, UnmuteArgs,
+    QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs, SimulateArgs, TraceArgs, UnmuteArgs,
 };
 
 mod admin;
@@ -49,6 +49,8 @@ enum Command {
     Anomalies(At<AnomaliesArgs>),
     /// Record what was tried on an incident.
     Repair(At<RepairArgs>),
+    /// List what was tried, and what each action was worth.
+    Repairs(At<RepairsArgs>),
     /// Tell nothing of an anomaly for a while.
     Mute(At<MuteArgs>),
     /// End the mute of an anomaly.
@@ -122,6 +124,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Incidents(at) => at.args.run(&at.remote).await,
         Command::Anomalies(at) => at.args.run(&at.remote).await,
         Command::Repair(at) => at.args.run(&at.remote).await,
+        Command::Repairs(at) => at.args.run(&at.remote).await,
         Command::Mute(at) => at.args.run(&at.remote).await,
         Command::Unmute(at) => at.args.run(&at.remote).await,
         Command::Mutes(at) => at.args.run(&at.remote).await,

@@ -63,12 +63,12 @@ pub(in crate::ingress) struct Replay {
 pub(in crate::ingress) async fn replay(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
-    Caller(mut actor): Caller,
+    caller: Caller,
     body: Body,
 ) -> Result<Json<View>, Problem> {
     let (context, id) = (&ingress.context, parse(&id)?);
     let asked: Replay = body::json_within(body, context.config.limits.body).await?;
-    actor.operator = asked.operator.and_then(Words::said);
+    let actor = caller.named(asked.operator);
     let before = find(context, id).await?;
     let payload = asked.payload.map(|json| json.get().as_bytes().to_vec());
     let replay = asked.replay.map(i32::try_from).transpose();
@@ -120,12 +120,12 @@ pub(in crate::ingress) async fn replay(
 pub(in crate::ingress) async fn discard(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
-    Caller(mut actor): Caller,
+    caller: Caller,
     body: Body,
 ) -> Result<Json<View>, Problem> {
     let (context, id) = (&ingress.context, parse(&id)?);
     let By { operator } = body::json(body).await?;
-    actor.operator = operator.and_then(Words::said);
+    let actor = caller.named(operator);
     let before = find(context, id).await?;
     let done = decide(context, &before, Decision::Discard, Edit::default(), &actor).await?;
     if let Some(letter) = done {

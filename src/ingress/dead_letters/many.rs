@@ -122,11 +122,11 @@ pub(in crate::ingress) async fn discard_many(
 async fn decide_many(
     context: &Context,
     decision: Decision,
-    Caller(mut actor): Caller,
+    caller: Caller,
     body: Body,
 ) -> Result<Json<Done>, Problem> {
     let asked: Asked = body::json(body).await?;
-    actor.operator = asked.operator.clone().and_then(Words::said);
+    let actor = caller.named(asked.operator.clone());
     let is_dry = asked.dry_run;
     let filter = asked.filter(now(context).await?)?;
     let mut done = Done {

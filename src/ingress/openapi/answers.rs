@@ -40,7 +40,8 @@ const ERRORS: [(&str, u16, &str, &str, &str); 8] = [
         "Forbidden",
         403,
         "Forbidden",
-        "The token may only read",
+        "The token may only read; or no token is set, and the page of another site asks, or the host is not \
+         known: `detail` says which",
         "this token may only read; what you ask for needs one of api_token",
     ),
     (
@@ -146,8 +147,9 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
     let is_api = path.starts_with("/api/") && !is_webhook;
     let takes_body = operation.get("requestBody").is_some();
     let reads_only = method == "get";
+    let is_press = path.ends_with("/telegram");
     let does = is_api && !reads_only;
-    if path.ends_with("/telegram") {
+    if is_press {
         operation["security"] = json!([{"telegram": []}]);
     } else if is_webhook {
         operation["security"] = json!([{"webhook": []}, {"webhook_basic": []}]);
@@ -171,7 +173,7 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
     let can = [
         ("400", "BadRequest", is_api || is_webhook),
         ("401", "Unauthorized", is_api || is_webhook),
-        ("403", "Forbidden", is_api && !reads_only),
+        ("403", "Forbidden", is_api || (is_webhook && !is_press)),
         ("404", "NotFound", is_api && path.contains('{')),
         ("409", "Conflict", does),
         ("413", "TooLarge", takes_body || does),

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::{members, prose, resolved, said};
+use crate::text::Text;
 
 /// What a value is, in a few words; a type of its own leads to what is said of it.
 pub(super) fn kind(schema: &Value) -> Markup {
@@ -70,19 +71,23 @@ fn limits(schema: &Value) -> Vec<String> {
 }
 
 /// The fields of an object, those of the types that it is made of included.
-pub(super) fn fields(document: &Value, schema: &Value) -> Markup {
+pub(super) fn fields(text: &Text, document: &Value, schema: &Value) -> Markup {
     let mut rows = Vec::new();
     gather(document, schema, &mut rows);
     html! {
         @if !rows.is_empty() {
             div.wide tabindex="0" { table {
-                thead { tr { th scope="col" { "Field" } th scope="col" { "Type" } th scope="col" { "Meaning" } } }
+                thead { tr {
+                    th scope="col" { (text.api_field) }
+                    th scope="col" { (text.api_type) }
+                    th scope="col" { (text.api_meaning) }
+                } }
                 tbody {
                     @for (name, field, is_there) in rows {
                         tr {
                             th scope="row" { code { (name) } }
-                            td { (kind(field)) @if !is_there { ", may be left out" } }
-                            td { (prose(meaning(field))) }
+                            td { span lang="en" { (kind(field)) } @if !is_there { " (" (text.optional) ")" } }
+                            td lang="en" { (prose(meaning(field))) }
                         }
                     }
                 }

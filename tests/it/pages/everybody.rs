@@ -141,3 +141,91 @@ async fn everybody_can_sign_in() {
     browser.close().await;
     h.finish().await;
 }
+
+/// A browser that reads Chinese.
+async fn asked(h: &Harness, method: reqwest::Method, path: &str) -> (u16, String) {
+    let request = h.http.request(method, format!("{}{path}", h.url));
+    let request = request
+        .header("accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+        .header("accept-language", "zh-TW");
+    let answer = request.send().await.unwrap();
+    let kind = answer.headers()["content-type"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let policy = answer.headers()["content-security-policy"].clone();
+    let (status, body) = (answer.status().as_u16(), answer.text().await.unwrap());
+    if kind.starts_with("text/html") {
+        assert!(policy.to_str().unwrap().contains("style-src 'self'"));
+    }
+    (
+        status,
+        if kind.starts_with("text/html") {
+            body
+        } else {
+            kind
+        },
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_wrong_is_told_to_people_as_a_page_in_their_language() {
+    use reqwest::Method;
+    let h = Harness::start(On::Sqlite).await;
+    for (method, path, status, told) in [
+        (Method::GET, "/nowhere", 404, "找不到"),
+        (Method::GET, "/incidents/x", 404, "找不到"),
+        (Method::DELETE, "/incidents", 405, "此位址不接受"),
+        (
+            Method::GET,
+            "/incidents?status=OPEN&status=OPEN",
+            400,
+            "lang=\"en\"",
+        ),
+        (Method::POST, "/language", 415, "lang=\"en\""),
+    ] {
+        let (was, page) = asked(&h, method, path).await;
+        assert_eq!(was, status, "{path}");
+        assert!(
+            page.contains("<html lang=\"zh-TW\">") && page.contains(told),
+            "{path}: {page}"
+        );
+    }
+    for path in ["/api/v1/nowhere", "/api/v1/incidents?limit=0"] {
+        let (_, kind) = asked(&h, Method::GET, path).await;
+        assert_eq!(kind, "application/problem+json", "{path}");
+    }
+    let answer = h
+        .http
+        .get(format!("{}/nowhere", h.url))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    h.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_s_page_is_chinese_but_for_the_description_which_says_that_it_is_english() {
+    let h = Harness::start(On::Sqlite).await;
+    let (_, page) = asked(&h, reqwest::Method::GET, "/api").await;
+    for told in [
+        "回應",
+        "參數",
+        "不需權杖",
+        "<h2 id=\"tag-incidents\" lang=\"en\">",
+    ] {
+        assert!(page.contains(told), "{told}");
+    }
+    for english in [
+        ">Parameters<",
+        ">Answers<",
+        ">Body",
+        ">Meaning<",
+        ">Field<",
+        "Without a token.",
+    ] {
+        assert!(!page.contains(english), "{english}");
+    }
+    h.finish().await;
+}

@@ -3,7 +3,11 @@
 use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
+use serde_json::{Value, json};
 use tocsin::config::Tokens;
+use tocsin::jobs::IngestAlert;
+use tocsin::store::audit;
+use tocsin::store::dead_letters::{self, Filter};
 
 use crate::harness::{Harness, On, firing};
 
@@ -62,10 +66,26 @@ impl<'a> Visitor<'a> {
         request.send().await.unwrap()
     }
 
+    /// Somebody who may act and says who they are.
+    async fn called(h: &'a Harness, name: &str) -> Self {
+        let mut visitor = Self::new(h);
+        let form = [("token", OPERATE), ("name", name)];
+        let answer = visitor.post("/sign-in", &form).await;
+        let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
+        visitor.cookie = cookie.split(';').next().unwrap().to_owned();
+        visitor
+    }
+
     /// The mark that this session's forms carry.
     async fn csrf(&self, path: &str) -> String {
+        self.hidden(path, "csrf").await
+    }
+
+    /// What the first form with such a field carries.
+    async fn hidden(&self, path: &str, name: &str) -> String {
         let page = self.get(path).await.text().await.unwrap();
-        let (_, rest) = page.split_once("name=\"csrf\" value=\"").unwrap();
+        let field = format!("name=\"{name}\" value=\"");
+        let (_, rest) = page.split_once(&field).unwrap();
         rest.split('"').next().unwrap().to_owned()
     }
 }
@@ -181,5 +201,249 @@ async fn a_page_runs_nothing_that_is_not_ours() {
             assert!(kept.contains("immutable"), "{name}: {kept}");
         }
     }
+    h.finish().await;
+}
+
+/// A payload that an ingest job can have.
+fn usable(h: &Harness) -> String {
+    let body = json!({"alerts": [firing("usable", h.now())]}).to_string();
+    let limits = tocsin::config::Limits::default();
+    let taken = (tocsin::sources::SOURCES[0].translate)(body.as_bytes(), &limits).unwrap();
+    let job = IngestAlert {
+        source: "alertmanager".to_owned(),
+        received_at: h.now(),
+        content: taken.alerts.into_iter().next().unwrap(),
+    };
+    json!(job).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_deed_of_the_pages_says_who_did_it() {
+    let mut h = Harness::start_with(On::Sqlite, |config| {
+        config.api_token = Tokens::from(OPERATE);
+    })
+    .await;
+    let unusable = json!({"status": "firing"});
+    let sent = json!({"alerts": [firing("a", h.now()), unusable, unusable, unusable]});
+    assert_eq!(h.post("/api/v1/alertmanager", sent).await.0, 200);
+    h.drain().await;
+    let db = h.context.db.read();
+    let incident = tocsin::store::watch::newest(db, 1).await.unwrap()[0];
+    let key = "SELECT CAST(max(key) AS text) FROM anomalies";
+    let key = h.sql_text(key).await;
+    let letters = dead_letters::list(db, &Filter::default(), None, 3).await;
+    let letters: Vec<_> = letters.unwrap().iter().map(|letter| letter.id).collect();
+    let ann = Visitor::called(&h, "Ann").await;
+    let (csrf, payload) = (ann.csrf("/incidents").await, usable(&h));
+    let form = [
+        ("csrf", &*csrf),
+        ("action", "restart_pod"),
+        ("success", "yes"),
+        ("for", "1h"),
+        ("payload", &payload),
+    ];
+    for (path, action) in [
+        (
+            format!("/incidents/{incident}/acknowledge"),
+            "incident.acknowledge",
+        ),
+        (format!("/incidents/{incident}/repair"), "incident.repair"),
+        (format!("/incidents/{incident}/resolve"), "incident.resolve"),
+        (format!("/anomalies/{key}/fix"), "anomaly.fix"),
+        (format!("/anomalies/{key}/unfix"), "anomaly.unfix"),
+        (format!("/anomalies/{key}/mute"), "anomaly.mute"),
+        (format!("/anomalies/{key}/unmute"), "anomaly.unmute"),
+        ("/queues/recount/pause".to_owned(), "queue.pause"),
+        (
+            format!("/dead-letters/{}/replay", letters[0]),
+            "dead_letter.replay",
+        ),
+        (
+            format!("/dead-letters/{}/edit", letters[1]),
+            "dead_letter.replay",
+        ),
+        (
+            format!("/dead-letters/{}/discard", letters[2]),
+            "dead_letter.discard",
+        ),
+        ("/queues/recount/resume".to_owned(), "queue.resume"),
+    ] {
+        let answer = ann.post(&path, &form).await;
+        assert_eq!(answer.status(), 303, "{path}");
+        let newest = audit::list(db, &audit::Filter::default(), None, 1).await;
+        let newest = newest.unwrap().remove(0);
+        assert_eq!(
+            (newest.action.as_str(), newest.operator.as_deref()),
+            (action, Some("Ann"))
+        );
+        if action == "queue.pause" {
+            let page = ann.get("/queues").await.text().await.unwrap();
+            assert!(page.contains("Ann"), "{page}");
+            let asked = h
+                .http
+                .get(format!("{}/api/v1/queues", h.url))
+                .bearer_auth(OPERATE);
+            let queues: Value =
+                serde_json::from_str(&asked.send().await.unwrap().text().await.unwrap()).unwrap();
+            assert_eq!(queues["items"][4]["paused_by"], "Ann");
+        }
+    }
+    h.drain().await;
+    let by_ann = "SELECT count(*) FROM repairs WHERE operator = 'Ann'";
+    assert_eq!(h.sql(by_ann).await, 1);
+    let by_ann = "SELECT count(*) FROM dead_letters WHERE decided_by = 'Ann'";
+    assert!(h.sql(by_ann).await >= 1);
+    h.finish_with_dead_letters().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_that_is_clicked_twice_is_one() {
+    let h = Harness::start(On::Sqlite).await;
+    h.send_and_drain(vec![firing("a", h.now())]).await;
+    let visitor = Visitor::new(&h);
+    let page = format!("/incidents/{}", h.incident().await["id"].as_str().unwrap());
+    let path = format!("{page}/repair");
+    let (csrf, once) = (
+        visitor.csrf(&page).await,
+        visitor.hidden(&page, "once").await,
+    );
+    let form = |once, action| {
+        [
+            ("csrf", &*csrf),
+            ("once", once),
+            ("action", action),
+            ("success", "no"),
+        ]
+    };
+    let counts = async || {
+        h.drain().await;
+        let audited = "SELECT count(*) FROM audit WHERE action = 'incident.repair'";
+        (
+            h.sql("SELECT count(*) FROM repairs").await,
+            h.sql(audited).await,
+        )
+    };
+    let first = form(&once, "restart_pod");
+    let (a, b) = tokio::join!(visitor.post(&path, &first), visitor.post(&path, &first));
+    for answer in [a, b, visitor.post(&path, &first).await] {
+        assert_eq!(to(&answer), format!("{page}?done=repair"));
+    }
+    assert_eq!(counts().await, (1, 1));
+    // Another repair in the same form, and the same one in a new form, are repairs of their own.
+    visitor.post(&path, &form(&once, "scale_up")).await;
+    assert_eq!(counts().await, (2, 2));
+    let again = visitor.hidden(&page, "once").await;
+    visitor.post(&path, &form(&again, "restart_pod")).await;
+    assert_eq!(counts().await, (3, 3));
+    h.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_told_in_the_reader_s_language() {
+    let mut h = Harness::start(On::Sqlite).await;
+    let alerts =
+        json!({"alerts": [firing("a", h.now()), {"status": "firing"}, {"status": "firing"}]});
+    assert_eq!(h.post("/api/v1/alertmanager", alerts).await.0, 200);
+    h.drain().await;
+    let incident = h.incident().await;
+    let (id, key) = (
+        incident["id"].as_str().unwrap(),
+        incident["anomaly_key"].as_str().unwrap(),
+    );
+    let letters = h.get("/api/v1/dead-letters").await;
+    let letter = |n: usize| letters["items"][n]["id"].as_str().unwrap().to_owned();
+    h.post(&format!("/api/v1/incidents/{id}/resolve"), json!({}))
+        .await;
+    let discarded = format!("/api/v1/dead-letters/{}", letter(0));
+    let discard = h
+        .http
+        .delete(format!("{}{discarded}", h.url))
+        .json(&json!({"operator": "Ann"}));
+    assert_eq!(discard.send().await.unwrap().status(), 200);
+    let visitor = Visitor::new(&h);
+    let csrf = visitor.csrf(&format!("/incidents/{id}")).await;
+    for (path, field, status, told) in [
+        (
+            format!("/anomalies/{key}/mute"),
+            ("own", "soon"),
+            400,
+            "soon&quot; 不是時間長度",
+        ),
+        (
+            format!("/anomalies/{key}/mute"),
+            ("own", "40d"),
+            409,
+            "靜音最長 30 天",
+        ),
+        (
+            format!("/anomalies/{key}/mute"),
+            ("own", "0s"),
+            409,
+            "必須晚於現在",
+        ),
+        (
+            format!("/incidents/{id}/acknowledge"),
+            ("x", "y"),
+            409,
+            "無法再認領",
+        ),
+        (
+            format!("/incidents/{id}/repair"),
+            ("action", ""),
+            400,
+            "請填寫採取了什麼措施",
+        ),
+        (
+            format!("/dead-letters/{}/replay", letter(0)),
+            ("x", "y"),
+            409,
+            "Ann 已捨棄",
+        ),
+        (
+            format!("/dead-letters/{}/edit", letter(1)),
+            ("payload", "{}"),
+            409,
+            "內容不是 ingest 佇列的工作",
+        ),
+        (
+            format!("/dead-letters/{}/edit", letter(1)),
+            ("payload", "{"),
+            400,
+            "內容不是 JSON",
+        ),
+        ("/anomalies/0/mute".to_owned(), ("for", "1h"), 404, "找不到"),
+    ] {
+        let body = format!("csrf={csrf}&{}={}", field.0, field.1);
+        let request = visitor.http.post(format!("{}{path}", h.url)).body(body);
+        let request = request
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("accept-language", "zh-TW");
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+        let page = answer.text().await.unwrap();
+        assert!(
+            page.contains(told) && !page.contains("lang=\"en\""),
+            "{path}: {page}"
+        );
+    }
+    h.finish_with_dead_letters().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_to_sign_in_is_told_to_wait_and_who_knows_a_token_is_let_in() {
+    let h = Harness::start_with(On::Sqlite, |config| {
+        config.api_token = Tokens::from(OPERATE);
+        config.public_url = Some("https://tocsin.example".to_owned());
+    })
+    .await;
+    let visitor = Visitor::new(&h);
+    for n in 0..12 {
+        let answer = visitor.post("/sign-in", &[("token", "guess")]).await;
+        assert_eq!(answer.status(), if n < 10 { 401 } else { 429 }, "{n}");
+    }
+    let answer = visitor.post("/sign-in", &[("token", OPERATE)]).await;
+    assert_eq!(answer.status(), 303, "others come from the same address");
+    let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
+    assert!(cookie.ends_with("; Secure"), "{cookie}");
     h.finish().await;
 }

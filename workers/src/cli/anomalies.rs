@@ -96,8 +96,7 @@ impl AnomaliesArgs {
                     limit: self.limit,
                     none: &format!("No anomalies {which}."),
                 };
-                list.show(self.json, &self.again, list::render).await?;
-                Ok(())
+                list.show(self.json, &self.again, list::render).await
             }
             Some(AnomaliesCommand::Show { key }) => {
                 let anomaly = client.get(&["anomalies", &key], &[]).await?;

@@ -56,8 +56,7 @@ impl AuditArgs {
             limit: self.limit,
             none: "No deeds.",
         };
-        list.show(self.json, &self.again, render).await?;
-        Ok(())
+        list.show(self.json, &self.again, render).await
     }
 }
 

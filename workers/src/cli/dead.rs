@@ -59,6 +59,9 @@ enum DeadCommand {
         which: Which,
         #[command(flatten)]
         by: By,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Change a job's payload in $VISUAL or $EDITOR, and run it with that
     Edit {
@@ -69,6 +72,9 @@ enum DeadCommand {
         payload: Option<PathBuf>,
         #[command(flatten)]
         by: By,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Let jobs stay dead; they are listed with --state discarded
     Discard {
@@ -76,6 +82,9 @@ enum DeadCommand {
         which: Which,
         #[command(flatten)]
         by: By,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Print dead letters whole, as lines of JSON
     Export {
@@ -122,22 +131,23 @@ impl DeadArgs {
                 };
                 let mixed = state.is_mixed();
                 let render = |items: &[_], now, look| list::render(items, now, mixed, look);
-                let shown = list.show(json, &again, render).await?;
-                if !json && shown > 0 && shown == limit {
-                    eprintln!("These are the newest {limit}; there may be more: --limit N");
-                }
-                Ok(())
+                list.show(json, &again, render).await
             }
             DeadCommand::Show { id, json } => show(&client, id, json).await,
-            DeadCommand::Replay { which, by } => {
-                which.decide(&client, Decision::Replay, by.name()).await
+            DeadCommand::Replay { which, by, json } => {
+                let name = by.name();
+                which.decide(&client, Decision::Replay, name, json).await
             }
-            DeadCommand::Discard { which, by } => {
-                which.decide(&client, Decision::Discard, by.name()).await
+            DeadCommand::Discard { which, by, json } => {
+                let name = by.name();
+                which.decide(&client, Decision::Discard, name, json).await
             }
-            DeadCommand::Edit { id, payload, by } => {
-                edit::edit(&client, id, payload.as_deref(), by.name()).await
-            }
+            DeadCommand::Edit {
+                id,
+                payload,
+                by,
+                json,
+            } => edit::edit(&client, id, payload.as_deref(), by.name(), json).await,
             DeadCommand::Export { filters, state } => {
                 let query = [filters.query(), state.query()].concat();
                 let path = ["dead-letters", "export"];

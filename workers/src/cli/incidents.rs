@@ -114,8 +114,7 @@ impl IncidentsArgs {
                     limit: self.limit,
                     none: &format!("No incidents {which}."),
                 };
-                list.show(self.json, &self.again, list::render).await?;
-                Ok(())
+                list.show(self.json, &self.again, list::render).await
             }
         }
     }

@@ -40,7 +40,8 @@ pub(super) struct List<'a> {
 }
 
 impl List<'_> {
-    /// Prints it once, or draws it until Ctrl-C. Returns how many there were.
+    /// Prints it once, or draws it until Ctrl-C. A list that ends at its limit says so, aside from what
+    /// programs read.
     ///
     /// # Errors
     /// The instance does not answer; or there is no terminal to draw on.
@@ -49,7 +50,7 @@ impl List<'_> {
         json: bool,
         again: &Again,
         render: impl Fn(&[Value], Timestamp, Look) -> String,
-    ) -> anyhow::Result<usize> {
+    ) -> anyhow::Result<()> {
         let table = |items: &[Value]| match items {
             [] => self.none.to_owned(),
             items => render(items, Timestamp::now(), Look::of_stdout()),
@@ -67,10 +68,32 @@ impl List<'_> {
         } else {
             print(&table(&items))?;
         }
-        Ok(items.len())
+        if let Some(cut) = cut(items.len(), self.limit) {
+            eprintln!("{cut}");
+        }
+        Ok(())
     }
 
     async fn ask(&self) -> Result<Vec<Value>, Error> {
         self.client.list(self.path, self.query, self.limit).await
+    }
+}
+
+/// That a list may go on behind its limit, if it may.
+fn cut(items: usize, limit: usize) -> Option<String> {
+    let cut = || format!("These are the first {limit}; there may be more: --limit N");
+    (items > 0 && items >= limit).then(cut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_ends_at_its_limit_says_so() {
+        assert_eq!(cut(0, 50), None);
+        assert_eq!(cut(49, 50), None);
+        let told = "These are the first 50; there may be more: --limit N";
+        assert_eq!(cut(50, 50).as_deref(), Some(told));
     }
 }

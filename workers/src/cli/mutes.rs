@@ -40,8 +40,7 @@ impl MutesArgs {
             limit: self.limit,
             none: "Nothing is muted.",
         };
-        muted.show(self.json, &self.again, render).await?;
-        Ok(())
+        muted.show(self.json, &self.again, render).await
     }
 }
 

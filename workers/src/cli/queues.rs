@@ -4,11 +4,11 @@ mod list;
 mod processes;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::client::{Client, Remote};
 use super::lists::{Again, List};
-use super::output::print;
+use super::output::{print, print_json};
 
 /// List the queues and who works on them; pause and resume them
 #[derive(Debug, Args)]
@@ -49,6 +49,9 @@ struct PauseArgs {
     /// Who does it, for the audit
     #[arg(long, value_name = "NAME", env = "USER")]
     operator: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 impl QueuesArgs {
@@ -62,7 +65,10 @@ impl QueuesArgs {
             None => self.list.run(&client).await,
             Some(QueuesCommand::List(list)) => list.run(&client).await,
             Some(QueuesCommand::Pause(queue)) => {
-                queue.tell(&client, "pause").await?;
+                let view = queue.tell(&client, "pause").await?;
+                if queue.json {
+                    return print_json(&view);
+                }
                 let name = queue.name;
                 print(&format!(
                     "{name} is paused: its jobs wait. Go on with: tocsin queues resume {name}"
@@ -70,7 +76,10 @@ impl QueuesArgs {
                 Ok(())
             }
             Some(QueuesCommand::Resume(queue)) => {
-                queue.tell(&client, "resume").await?;
+                let view = queue.tell(&client, "resume").await?;
+                if queue.json {
+                    return print_json(&view);
+                }
                 print(&format!("{} is worked on again.", queue.name))?;
                 Ok(())
             }
@@ -87,19 +96,17 @@ impl ListArgs {
             limit: ALL,
             none: "No queues.",
         };
-        queues.show(self.json, &self.again, list::render).await?;
-        Ok(())
+        queues.show(self.json, &self.again, list::render).await
     }
 }
 
 impl PauseArgs {
-    async fn tell(&self, client: &Client, what: &str) -> anyhow::Result<()> {
+    /// Returns the queue as it is then.
+    async fn tell(&self, client: &Client, what: &str) -> anyhow::Result<Value> {
         let operator = self.operator.as_deref().unwrap_or_default();
         let body = json!({"operator": operator});
-        client
-            .post(&["queues", &self.name, what], Some(&body), None)
-            .await?;
-        Ok(())
+        let path = ["queues", self.name.as_str(), what];
+        Ok(client.post(&path, Some(&body), None).await?)
     }
 }
 
@@ -127,6 +134,8 @@ mod tests {
         assert!(parse(&["--json"]).unwrap().list.json);
         assert_eq!(parse(&["--watch"]).unwrap().list.again.watch, Some(2));
         assert_eq!(parse(&["--watch", "5"]).unwrap().list.again.watch, Some(5));
+        let told = parse(&["pause", "notify", "--json"]).unwrap().command;
+        assert!(matches!(told, Some(QueuesCommand::Pause(pause)) if pause.json));
         let list = parse(&["list", "--json"]).unwrap().command;
         assert!(matches!(list, Some(QueuesCommand::List(list)) if list.json));
     }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::client::{Client, Remote};
 use super::fields::text;
-use super::output::print;
+use super::output::{print, print_json};
 
 /// Record what was tried on an incident, and whether it helped
 #[derive(Debug, Args)]
@@ -27,6 +27,9 @@ pub struct RepairArgs {
     /// Sent again with the same key, it is recorded once
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -51,6 +54,9 @@ impl RepairArgs {
         let path = ["incidents", id.as_str(), "repairs"];
         let key = self.idempotency_key.as_deref();
         let answer = client.post(&path, Some(&self.body()), key).await?;
+        if self.json {
+            return print_json(&answer);
+        }
         let job = text(&answer, "/job");
         let (action, outcome) = (
             &self.action,
@@ -138,6 +144,7 @@ mod tests {
             "twice",
             "--idempotency-key",
             "k1",
+            "--json",
             "--url",
             &uri,
         ])

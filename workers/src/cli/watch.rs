@@ -13,8 +13,8 @@ use tokio::time::MissedTickBehavior;
 use super::error::Error;
 use super::output::print;
 
-/// Draws until Ctrl-C, and leaves the last view behind. Returns how many items that had. An instance that does not answer for a while,
-/// as one that is restarted, is asked again.
+/// Draws until Ctrl-C, and leaves the last view behind. An instance that does not answer for a while, as
+/// one that is restarted, is asked again.
 ///
 /// # Errors
 /// There is no terminal, or the instance does not answer from the beginning.
@@ -23,7 +23,7 @@ pub(super) async fn watch(
     every: Duration,
     ask: impl AsyncFn() -> Result<Vec<Value>, Error>,
     render: impl Fn(&[Value]) -> String,
-) -> anyhow::Result<usize> {
+) -> anyhow::Result<()> {
     let terminal = Term::stdout();
     ensure!(
         terminal.is_term(),
@@ -59,7 +59,7 @@ pub(super) async fn watch(
     drop(screen);
     ended?;
     print(&render(&items))?;
-    Ok(items.len())
+    Ok(())
 }
 
 /// What stands above the list.

@@ -4,13 +4,14 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use anyhow::{bail, ensure};
 use clap::Args;
+use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::client::Client;
 use super::super::error::Error;
 use super::super::fields::{number, text};
-use super::super::output::print;
+use super::super::output::{print, print_json};
 use super::filters::Filters;
 
 /// What is to become of letters.
@@ -58,6 +59,7 @@ impl Which {
         client: &Client,
         decision: Decision,
         operator: Option<String>,
+        json: bool,
     ) -> anyhow::Result<()> {
         let filters = self.filters.query();
         let verb = decision.verb();
@@ -67,13 +69,14 @@ impl Which {
                 "which ones? Give ids (tocsin dead list shows them), filters such as --queue ingest \
                  --since 1h, or --all"
             );
-            return decide_many(client, decision, &filters, operator, self.yes).await;
+            let done = decide_many(client, decision, &filters, operator, self.yes).await?;
+            return done.tell(decision, json);
         }
         ensure!(
             filters.is_empty() && !self.all,
             "{verb} takes ids or filters, not both"
         );
-        decide_each(client, decision, &self.ids, operator.as_deref()).await
+        decide_each(client, decision, &self.ids, operator.as_deref(), json).await
     }
 }
 
@@ -83,10 +86,12 @@ async fn decide_each(
     decision: Decision,
     ids: &[Uuid],
     operator: Option<&str>,
+    json: bool,
 ) -> anyhow::Result<()> {
-    let mut failed = 0;
+    let (mut failed, mut letters) = (0, Vec::new());
     for id in ids {
         match decide_one(client, decision, *id, operator).await {
+            Ok(letter) if json => letters.push(letter),
             Ok(letter) => print(&told(decision, &letter))?,
             Err(error) if ids.len() == 1 || error.is_passing() => return Err(error.into()),
             Err(error) => {
@@ -94,6 +99,9 @@ async fn decide_each(
                 eprintln!("{id}: {error}");
             }
         }
+    }
+    if json {
+        print_json(&letters)?;
     }
     match failed {
         0 => Ok(()),
@@ -137,7 +145,7 @@ async fn decide_many(
     filters: &[(&'static str, String)],
     operator: Option<String>,
     yes: bool,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Done> {
     let path = ["dead-letters", decision.verb()];
     let mut body: Value = filters
         .iter()
@@ -151,29 +159,54 @@ async fn decide_many(
     let matching = number(&found, "/matching").unwrap_or_default();
     if matching == 0 {
         eprintln!("No dead letters match.");
-        return Ok(());
+        return Ok(Done::default());
     }
     // A replay harms nothing that was done; what is discarded is not run any more.
     let is_harmless = decision == Decision::Replay && !filters.is_empty();
     if !yes && !is_harmless && !is_wanted(decision, matching)? {
         eprintln!("Nothing was {}.", decision.done());
-        return Ok(());
+        return Ok(Done::default());
     }
     body["as_of"] = found["as_of"].clone();
-    let (mut changed, mut skipped, mut owed) = (0, 0, 0);
+    let mut all = Done {
+        was_asked: true,
+        ..Done::default()
+    };
     loop {
         let done = client.post(&path, Some(&body), None).await?;
         let count = |pointer| number(&done, pointer).unwrap_or_default();
-        changed += count("/changed");
-        owed += count("/owed");
-        skipped = skipped.max(count("/skipped"));
+        all.changed += count("/changed");
+        all.owed += count("/owed");
+        all.skipped = all.skipped.max(count("/skipped"));
         if done["more"] != true {
             break;
         }
-        eprintln!("{changed} are {}, going on …", decision.done());
+        eprintln!("{} are {}, going on …", all.changed, decision.done());
     }
-    print(&summary(decision, changed, skipped, owed))?;
-    Ok(())
+    Ok(all)
+}
+
+/// What came of all requests together.
+#[derive(Debug, Default, Serialize)]
+struct Done {
+    changed: i64,
+    skipped: i64,
+    owed: i64,
+    /// Whether anything was asked for: else it was said already why not.
+    #[serde(skip)]
+    was_asked: bool,
+}
+
+impl Done {
+    fn tell(&self, decision: Decision, json: bool) -> anyhow::Result<()> {
+        if json {
+            return print_json(self);
+        }
+        if self.was_asked {
+            print(&summary(decision, self.changed, self.skipped, self.owed))?;
+        }
+        Ok(())
+    }
 }
 
 /// Asks a person.

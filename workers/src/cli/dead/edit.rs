@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::client::Client;
-use super::super::output::print;
+use super::super::output::{print, print_json};
 use super::decide::{Decision, told};
 
 /// Edits the letter's payload and replays it. The letter must still be as it was when the editor opened.
@@ -21,6 +21,7 @@ pub(super) async fn edit(
     id: Uuid,
     payload: Option<&Path>,
     operator: Option<String>,
+    json: bool,
 ) -> anyhow::Result<()> {
     let name = id.to_string();
     let letter = client.get(&["dead-letters", &name], &[]).await?;
@@ -36,6 +37,9 @@ pub(super) async fn edit(
     match replay(client, &letter, &text.text, operator).await {
         Ok(letter) => {
             text.forget();
+            if json {
+                return print_json(&letter);
+            }
             print(&told(Decision::Replay, &letter))?;
             Ok(())
         }

@@ -176,6 +176,7 @@ async fn what_a_filter_finds_is_replayed_until_no_more_is_left() {
         "1h",
         "--operator",
         "kim",
+        "--json",
     ];
     run(&server, &line).await.unwrap();
 }
@@ -230,7 +231,7 @@ async fn an_edited_payload_is_sent_with_the_number_of_what_was_read() {
     let file = std::env::temp_dir().join(format!("tocsin-test-{}.json", Uuid::now_v7()));
     std::fs::write(&file, "{\"incident\": 8}").unwrap();
     let name = file.to_str().unwrap();
-    run(&server, &["edit", ID, "--payload", name])
+    run(&server, &["edit", ID, "--payload", name, "--json"])
         .await
         .unwrap();
     std::fs::write(&file, "{").unwrap();

@@ -29,8 +29,7 @@ pub(super) async fn list(
         limit,
         none: "No firings: retention took them.",
     };
-    list.show(json, again, render).await?;
-    Ok(())
+    list.show(json, again, render).await
 }
 
 /// The table, as wide as `look` at most (from 80 columns on).

@@ -1,0 +1,196 @@
+//! Whose pages may ask, where no token keeps others out: a browser sends what any page in it asks for
+//! to any address that it can reach, this computer's, too.
+//!
+//! What another site's page sends is told by `Sec-Fetch-Site` and `Origin`, which no page can forge.
+//! A name that its owner lets lead here for a while (DNS rebinding) makes a page one of ours in the
+//! browser's eyes; it is told by `Host`. Who is no browser sends neither, and is not asked.
+
+use std::net::IpAddr;
+
+use axum::extract::Request;
+use axum::http::uri::{Authority, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+
+use super::Problem;
+use crate::config::Config;
+
+/// Why a request is refused that no token guards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Foreign {
+    /// A page of another site sent it.
+    #[error(
+        "a page of another site asks for this; where no token is set, only programs and our own pages may"
+    )]
+    Site,
+    /// It came by a name that is not known to be ours.
+    #[error(
+        "this host is not known; where no token is set, it must be an IP address, localhost or the host \
+         of public_url. Set tokens, or TOCSIN_INSECURE=true if something in front checks who comes in"
+    )]
+    Host,
+}
+
+impl From<Foreign> for Problem {
+    fn from(foreign: Foreign) -> Self {
+        Self::new(StatusCode::FORBIDDEN, foreign.to_string())
+    }
+}
+
+/// Refuses what another site's page wants done, and whatever comes by a name that is not ours.
+pub(super) fn check(config: &Config, request: &Request) -> Result<(), Foreign> {
+    check_site(config, request)?;
+    check_host(config, request)
+}
+
+/// Refuses webhooks that a browser sends for a page that is not ours. Senders that are no browsers may
+/// know us by whatever name: what they send would be lost.
+pub(super) fn check_sender(config: &Config, request: &Request) -> Result<(), Foreign> {
+    check_site(config, request)?;
+    if request.headers().contains_key(header::ORIGIN) {
+        check_host(config, request)?;
+    }
+    Ok(())
+}
+
+fn check_site(config: &Config, request: &Request) -> Result<(), Foreign> {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Ok(());
+    }
+    let headers = request.headers();
+    let is_ours = |site: &str| matches!(site, "same-origin" | "none");
+    let by_site = headers.get("sec-fetch-site");
+    let by_site = by_site.is_none_or(|site| site.to_str().is_ok_and(is_ours));
+    let is_here = |origin: &str| {
+        let origin = origin.split_once("://").map_or("", |(_, host)| host);
+        let is_it = |host: Authority| host.as_str().eq_ignore_ascii_case(origin);
+        host(request).is_some_and(is_it) || public_host(config).is_some_and(is_it)
+    };
+    let by_origin = headers.get(header::ORIGIN);
+    let by_origin = by_origin.is_none_or(|origin| origin.to_str().is_ok_and(is_here));
+    (by_site && by_origin).then_some(()).ok_or(Foreign::Site)
+}
+
+/// Refuses what comes by a name that is not ours, unless something in front of us checks who comes in:
+/// there may be more names than we know.
+pub(crate) fn check_host(config: &Config, request: &Request) -> Result<(), Foreign> {
+    if config.insecure || !names_a_host(request) {
+        return Ok(());
+    }
+    let is_ours = |asked: &Authority| {
+        let asked = asked.host().trim_end_matches('.').to_ascii_lowercase();
+        let public = public_host(config).map(|public| public.host().to_ascii_lowercase());
+        is_address(&asked)
+            || asked == "localhost"
+            || asked.ends_with(".localhost")
+            || public.is_some_and(|public| public == asked)
+    };
+    let known = host(request).filter(is_ours);
+    known.map(drop).ok_or(Foreign::Host)
+}
+
+/// Whether a host is an address: nobody's name leads there.
+fn is_address(host: &str) -> bool {
+    let inner = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    inner.unwrap_or(host).parse::<IpAddr>().is_ok()
+}
+
+/// Browsers always do.
+fn names_a_host(request: &Request) -> bool {
+    request.uri().authority().is_some() || request.headers().contains_key(header::HOST)
+}
+
+/// The host, with its port, that a request is for.
+fn host(request: &Request) -> Option<Authority> {
+    let of_headers = |headers: &HeaderMap| {
+        let host = headers.get(header::HOST)?;
+        Authority::try_from(host.as_bytes()).ok()
+    };
+    let of_uri = request.uri().authority().cloned();
+    of_uri.or_else(|| of_headers(request.headers()))
+}
+
+fn public_host(config: &Config) -> Option<Authority> {
+    let public: Uri = config.public_url.as_ref()?.parse().ok()?;
+    public.authority().cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn post(headers: &[(&str, &str)]) -> Request {
+        let mut request = Request::post("/").body(Body::empty()).unwrap();
+        for (name, value) in headers {
+            let name = header::HeaderName::try_from(*name).unwrap();
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        request
+    }
+
+    fn public() -> Config {
+        Config {
+            public_url: Some("https://tocsin.example/x".to_owned()),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn what_another_site_s_page_sends_is_told_from_what_programs_and_our_own_pages_send() {
+        let host = ("host", "127.0.0.1:9099");
+        for (headers, expected) in [
+            (&[][..], Ok(())),
+            (&[("sec-fetch-site", "same-origin")], Ok(())),
+            (&[("sec-fetch-site", "none")], Ok(())),
+            (&[("sec-fetch-site", "cross-site")], Err(Foreign::Site)),
+            (&[("sec-fetch-site", "same-site")], Err(Foreign::Site)),
+            (&[("origin", "http://127.0.0.1:9099")], Ok(())),
+            (&[("origin", "https://tocsin.example")], Ok(())),
+            (&[("origin", "http://127.0.0.1:3000")], Err(Foreign::Site)),
+            (&[("origin", "https://evil.example")], Err(Foreign::Site)),
+            (&[("origin", "null")], Err(Foreign::Site)),
+        ] {
+            let mut request = post(&[&[host], headers].concat());
+            assert_eq!(check(&public(), &request), expected, "{headers:?}");
+            assert_eq!(check_sender(&public(), &request), expected, "{headers:?}");
+            *request.method_mut() = Method::GET;
+            assert_eq!(check(&public(), &request), Ok(()), "reading {headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_ours_is_refused_unless_the_operator_says_that_something_else_checks() {
+        let insecure = Config {
+            insecure: true,
+            ..Config::default()
+        };
+        for (host, is_ours) in [
+            ("127.0.0.1:9099", true),
+            ("[::1]:9099", true),
+            ("192.0.2.1", true),
+            ("localhost:9099", true),
+            ("LocalHost.", true),
+            ("tocsin.localhost", true),
+            ("tocsin.example", true),
+            ("tocsin.example:8443", true),
+            ("evil.example:9099", false),
+            ("notlocalhost", false),
+            ("127.0.0.1.evil.example", false),
+            ("tocsin.example.evil.example", false),
+            ("localhost@evil.example", false),
+            ("", false),
+        ] {
+            let mut request = post(&[("host", host)]);
+            *request.method_mut() = Method::GET;
+            let expected = if is_ours { Ok(()) } else { Err(Foreign::Host) };
+            assert_eq!(check(&public(), &request), expected, "{host}");
+            assert_eq!(check(&insecure, &request), Ok(()), "{host}");
+            // A page would say that it is at home there.
+            let origin = format!("http://{host}");
+            let sent = check_sender(&public(), &post(&[("host", host), ("origin", &origin)]));
+            assert_eq!(sent.is_ok(), is_ours, "{host}");
+            assert_eq!(check_sender(&public(), &post(&[("host", host)])), Ok(()));
+        }
+    }
+}
