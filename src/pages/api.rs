@@ -109,7 +109,7 @@ fn one(text: &Text, document: &Value, operation: &Operation<'_>) -> Markup {
             (parameters(text, document, about))
             @if let Some(body) = body {
                 h3 { (text.api_body) @if about["requestBody"]["required"] != true { " (" (text.optional) ")" } }
-                @if let Some(about) = body["schema"]["description"].as_str() { p lang="en" { (about) } }
+                @if let Some(about) = body["schema"]["description"].as_str() { p lang="en" { (prose(about)) } }
                 (fields(text, document, &body["schema"]))
             }
             h3 { (text.api_shell) }
@@ -125,6 +125,7 @@ fn one(text: &Text, document: &Value, operation: &Operation<'_>) -> Markup {
 enum Need {
     Nothing,
     Webhook,
+    Telegram,
     Read,
     Operate,
 }
@@ -134,6 +135,7 @@ impl Need {
         let scheme = about.pointer("/security/0").map(Value::to_string);
         match scheme.as_deref() {
             Some(scheme) if scheme.contains("webhook") => Self::Webhook,
+            Some(scheme) if scheme.contains("telegram") => Self::Telegram,
             Some(scheme) if scheme.contains("read") => Self::Read,
             Some(_) => Self::Operate,
             None => Self::Nothing,
@@ -144,6 +146,7 @@ impl Need {
         match self {
             Self::Nothing => text.api_needs_nothing,
             Self::Webhook => text.api_needs_webhook,
+            Self::Telegram => text.api_needs_telegram,
             Self::Read => text.api_needs_read,
             Self::Operate => text.api_needs_operate,
         }
@@ -243,6 +246,8 @@ fn shell(document: &Value, operation: &Operation<'_>) -> String {
         Need::Webhook => {
             line.push_str(" -H \"Authorization: Bearer $TOCSIN_WEBHOOK_TOKEN\"");
         }
+        Need::Telegram => line
+            .push_str(" -H \"X-Telegram-Bot-Api-Secret-Token: $TOCSIN_TELEGRAM__WEBHOOK_SECRET\""),
         Need::Read | Need::Operate => {
             line.push_str(" -H \"Authorization: Bearer $TOCSIN_API_TOKEN\"");
         }

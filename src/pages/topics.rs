@@ -102,6 +102,13 @@ async fn system(context: &Context) -> u64 {
         let jobs = depth.map(|depth| depth.ready + depth.delayed + depth.in_flight);
         jobs.ok().hash(&mut hasher);
     }
+    let channels = standing::channels(context.db.read()).await;
+    channels.is_ok().hash(&mut hasher);
+    let mut channels: Vec<_> = channels.unwrap_or_default().into_iter().collect();
+    channels.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    for (channel, standing) in channels {
+        (channel, standing.sent_at, standing.failed).hash(&mut hasher);
+    }
     let alerts = &context.metrics.alerts;
     for outcome in [
         Outcome::Counted,

@@ -397,6 +397,7 @@ pub static EN: Text = Text {
     api_field: "Field",
     api_needs_nothing: "Without a token.",
     api_needs_webhook: "With one of webhook_token, where it is set.",
+    api_needs_telegram: "With telegram.webhook_secret, which Telegram was given.",
     api_needs_read: "With one of read_token or api_token, where one is set.",
     api_needs_operate: "With one of api_token, where one is set.",
     settings: "Settings that decide",

@@ -403,6 +403,7 @@ texts! {
     api_field
     api_needs_nothing
     api_needs_webhook
+    api_needs_telegram
     api_needs_read
     api_needs_operate
     settings

@@ -397,6 +397,7 @@ pub static ZH_TW: Text = Text {
     api_field: "欄位",
     api_needs_nothing: "不需權杖。",
     api_needs_webhook: "若已設定 webhook_token，需附上其中之一。",
+    api_needs_telegram: "需附上交給 Telegram 的 telegram.webhook_secret。",
     api_needs_read: "若已設定 read_token 或 api_token，需附上其中之一。",
     api_needs_operate: "若已設定 api_token，需附上其中之一。",
     settings: "起決定作用的設定",
