@@ -78,7 +78,7 @@ pub(super) async fn mute(
     let context = &ingress.context;
     let tx = context.db.begin().await?;
     let what = (ends, some(asked.why));
-    let (anomaly, due) = mute::mute(&tx, context, &key, what, &actor).await?;
+    let (anomaly, due) = mute::mute(&tx, context, &key, what, None, &actor).await?;
     tx.commit().await?;
     due.push(context).await;
     Ok(Json(anomaly))
@@ -104,7 +104,7 @@ pub(super) async fn unmute(
     actor.operator = operator.and_then(Words::said);
     let context = &ingress.context;
     let tx = context.db.begin().await?;
-    let (anomaly, due) = mute::unmute(&tx, context, &key, &actor).await?;
+    let (anomaly, due) = mute::unmute(&tx, context, &key, None, &actor).await?;
     tx.commit().await?;
     due.push(context).await;
     Ok(Json(anomaly))
