@@ -203,7 +203,7 @@ impl Metrics {
         for what in What::ALL {
             drop(self.drift.get_or_create(&ByWhat { what: what.name() }));
         }
-        for outcome in ["sent", "delayed", "failed", "given_up", "muted"] {
+        for outcome in ["sent", "delayed", "failed", "given_up", "muted", "outdated"] {
             drop(self.messages.get_or_create(&ByMessage { outcome }));
         }
         for role in ["webhook", "read", "operate", "page", "telegram"] {

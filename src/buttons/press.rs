@@ -10,7 +10,7 @@ use super::keyboard;
 use super::update::{Person, Query};
 use crate::context::Context;
 use crate::deeds::{Due, Refused, incident, mute, repair};
-use crate::domain::aggregation::Status;
+use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::buttons::{Press, Wish};
 use crate::domain::mute::Ends;
 use crate::jobs::{RecordRepair, derived_id};
@@ -241,13 +241,14 @@ async fn act(
     actor: &Actor,
     due: &mut Due,
 ) -> Result<Answer, Refused> {
+    let pressed = Some(press.incident);
     let deed = match press.wish {
         Wish::Acknowledge => Deed::Acknowledge,
         Wish::Resolve => Deed::Resolve,
         Wish::Mute => {
             let key = incident::key_of(tx, press.incident).await?;
             let what = (Ends::After(MUTE), None);
-            let (anomaly, cards) = mute::mute(tx, context, &key, what, actor).await?;
+            let (anomaly, cards) = mute::mute(tx, context, &key, what, pressed, actor).await?;
             *due = cards;
             let until = anomaly.muted_until.unwrap_or_default().to_rfc3339();
             let until = until.get(11..16).unwrap_or_default();
@@ -255,7 +256,7 @@ async fn act(
         }
         _ => {
             let key = incident::key_of(tx, press.incident).await?;
-            *due = mute::unmute(tx, context, &key, actor).await?.1;
+            *due = mute::unmute(tx, context, &key, pressed, actor).await?.1;
             return Ok(say(text.pressed_unmuted).answer);
         }
     };
@@ -268,6 +269,9 @@ async fn act(
         Deed::Acknowledge => (Status::Acknowledged, text.pressed_acknowledged),
         Deed::Resolve => (Status::Resolved, text.pressed_resolved),
     };
+    if done.stood == Status::Resolved && done.entry.0.resolved_by == Some(ResolvedBy::Itself) {
+        return Ok(say(text.pressed_itself).answer);
+    }
     if done.stood == wanted.0 {
         let name = done.operator.as_deref().unwrap_or("–");
         return Ok(say(fill(text.pressed_already, &[("name", name)])).answer);

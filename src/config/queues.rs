@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Config, Span};
 use crate::jobs::{CalculateTier, IngestAlert, Job, Notify, Policy, RecordRepair, Recount};
-use crate::store::notifications::CLAIM;
 
 /// The most that can be set: what is above is a slip of the pen, and would be a load of its own.
 const MOST: (usize, u32) = (100_000, 1000);
@@ -109,9 +108,9 @@ impl QueuePolicies {
                 .check()
                 .map_err(|(setting, wrong)| format!("queues.{name}.{setting} {wrong}"))?;
         }
-        // Whoever is cut off while a provider takes a message sends it again.
-        if self.notify.timeout.0 < CLAIM {
-            return Err(format!("queues.notify.timeout must be at least {CLAIM:?}"));
+        if self.notify.timeout.0 < Notify::LEAST {
+            let least = Notify::LEAST;
+            return Err(format!("queues.notify.timeout must be at least {least:?}"));
         }
         Ok(())
     }
@@ -206,7 +205,7 @@ mod tests {
             ("REPAIR__MAX_BACKOFF", "25h", "queues.repair.max_backoff"),
             ("RECOUNT__TIMEOUT", "999ms", "queues.recount.timeout"),
             ("RECOUNT__TIMEOUT", "2h", "queues.recount.timeout"),
-            ("NOTIFY__TIMEOUT", "14s", "queues.notify.timeout"),
+            ("NOTIFY__TIMEOUT", "44s", "queues.notify.timeout"),
             (
                 "RECOUNT__TIMEOUT",
                 "long",

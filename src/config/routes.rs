@@ -1,6 +1,7 @@
 //! Which channels there are, and which messages go where.
 
 use super::{Config, Webhook};
+use crate::domain::escalation::Level;
 use crate::domain::routing::{self, Facts, Quiet};
 use crate::entity::notifications::Kind;
 use crate::time::Timestamp;
@@ -50,6 +51,24 @@ impl Config {
             .find_map(|route| route.quiet.as_ref());
         let quiet: Option<&Quiet> = of_route.or(self.quiet.as_ref());
         quiet.is_some_and(|quiet| quiet.silences(facts.level, now))
+    }
+
+    /// Whether a digest makes no sound in this channel now, in which nothing has a higher level: it may
+    /// tell of anything that is led there, so it is quiet if all of that is.
+    #[must_use]
+    pub fn is_digest_quiet(&self, channel: &str, level: Level, now: Timestamp) -> bool {
+        let leads_here = |route: &&routing::Route| route.to.0.iter().any(|to| to == channel);
+        let of_routes = self.routes.iter().filter(leads_here);
+        let mut quiet: Vec<Option<&Quiet>> = of_routes
+            .map(|route| route.quiet.as_ref().or(self.quiet.as_ref()))
+            .collect();
+        // What no route matches may come here, too.
+        if quiet.is_empty() || self.channels().iter().any(|other| other == channel) {
+            quiet.push(self.quiet.as_ref());
+        }
+        let silences =
+            |quiet: Option<&Quiet>| quiet.is_some_and(|quiet| quiet.silences(level, now));
+        quiet.into_iter().all(silences)
     }
 
     /// What is wrong with the routes, by the setting's name.
@@ -112,7 +131,6 @@ fn is_chat(text: &str) -> Result<(), String> {
 mod tests {
     use super::super::tests::load;
     use super::*;
-    use crate::domain::escalation::Level;
 
     const TOKEN: (&str, &str) = ("TOCSIN_TELEGRAM_TOKEN", "1:t");
 
@@ -162,6 +180,49 @@ mod tests {
         let shown = toml::to_string(&config).unwrap();
         let again = load(&shown, &[TOKEN]).unwrap();
         assert_eq!((again.routes, again.quiet), (config.routes, config.quiet));
+    }
+
+    #[test]
+    fn a_digest_is_quiet_where_everything_that_it_may_tell_is() {
+        let config = load(
+            r#"
+            telegram_chat = -100
+            [[routes]]
+            namespace = "night"
+            to = ["telegram:-200", "telegram:-300"]
+            quiet = { from = "22:00", to = "06:00", zone = "UTC" }
+            [[routes]]
+            namespace = "noon"
+            to = ["telegram:-200", "telegram:-100"]
+            quiet = { from = "12:00", to = "13:00", zone = "UTC" }
+            [[routes]]
+            namespace = "usual"
+            to = "telegram:-400"
+            [quiet]
+            from = "23:00"
+            to = "13:00"
+            zone = "UTC"
+            "#,
+            &[TOKEN],
+        )
+        .unwrap();
+        for (channel, level, at, expected) in [
+            ("telegram:-300", Level::None, "22:30", true),
+            ("telegram:-300", Level::Escalate, "22:30", false),
+            ("telegram:-300", Level::None, "12:30", false),
+            // Of the one route that leads there it would make a sound.
+            ("telegram:-200", Level::None, "22:30", false),
+            ("telegram:-200", Level::None, "12:30", false),
+            // By the hours of all, and those of the route.
+            ("telegram:-100", Level::None, "12:30", true),
+            ("telegram:-100", Level::None, "23:30", false),
+            ("telegram:-400", Level::None, "23:30", true),
+            ("telegram:-400", Level::None, "22:30", false),
+        ] {
+            let now = Timestamp::parse(&format!("2026-11-25T{at}:00Z")).unwrap();
+            let found = config.is_digest_quiet(channel, level, now);
+            assert_eq!(found, expected, "{channel} {level} at {at}");
+        }
     }
 
     #[test]

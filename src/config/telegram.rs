@@ -21,7 +21,8 @@ pub struct TelegramSettings {
     /// Whether budgets are kept and storms are noticed: no where the server at `telegram_api` sets no
     /// limits.
     pub limits: bool,
-    /// Above so many messages owed to a chat within a minute they are told by digests.
+    /// Above so many messages owed to a chat within a minute, or waiting for their turn there, they are
+    /// told by digests.
     pub storm_above: u32,
     /// How long a digest gathers; the first of a storm does so for a few seconds only.
     pub digest_every: Span,

@@ -2,6 +2,7 @@
 
 use sea_orm::DatabaseTransaction;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{Due, Refused};
 use crate::context::Context;
@@ -21,8 +22,8 @@ pub const UNMUTE: &str = "anomaly.unmute";
 const CARDS: u64 = 20;
 
 /// Mutes an anomaly. One that is muted is muted anew: until when, by whom and why are the last
-/// person's; since when stays. Returns it as it is then, and what must
-/// follow.
+/// person's; since when stays. The card of the incident that it was `asked_on`, if it was on one, says
+/// so, too. Returns the anomaly as it is then, and what must follow.
 ///
 /// # Errors
 /// See [`Refused`].
@@ -31,6 +32,7 @@ pub async fn mute(
     context: &Context,
     key: &str,
     (ends, why): (Ends, Option<String>),
+    asked_on: Option<Uuid>,
     actor: &Actor,
 ) -> Result<(Model, Due), Refused> {
     let (anomaly, now) = lock(tx, context, key).await?;
@@ -48,10 +50,11 @@ pub async fn mute(
         by: actor.operator.clone(),
         why,
     };
-    set(tx, context, key, Some(mute), now).await
+    set(tx, context, key, Some(mute), asked_on, now).await
 }
 
-/// Ends the mute of an anomaly, if it is muted. Returns it as it is then, and what must follow.
+/// Ends the mute of an anomaly, if it is muted; the card that it was `asked_on` says so, too. Returns
+/// the anomaly as it is then, and what must follow.
 ///
 /// # Errors
 /// See [`Refused`].
@@ -59,6 +62,7 @@ pub async fn unmute(
     tx: &DatabaseTransaction,
     context: &Context,
     key: &str,
+    asked_on: Option<Uuid>,
     actor: &Actor,
 ) -> Result<(Model, Due), Refused> {
     let (anomaly, now) = lock(tx, context, key).await?;
@@ -68,7 +72,26 @@ pub async fn unmute(
         detail: json!({"was_muted": is_muted(&anomaly, now)}),
     };
     audit::record(tx, actor, deed, now).await?;
-    set(tx, context, key, None, now).await
+    set(tx, context, key, None, asked_on, now).await
+}
+
+/// Takes a mute that is over off the anomaly, so that the cards of its incidents do not go on saying that
+/// it is muted; `None` if somebody has muted it anew. Nobody did that, and nothing waits for it: what is
+/// told goes by the clock.
+///
+/// # Errors
+/// See [`Refused`].
+pub async fn end(
+    tx: &DatabaseTransaction,
+    context: &Context,
+    key: &str,
+) -> Result<Option<Due>, Refused> {
+    let (anomaly, now) = lock(tx, context, key).await?;
+    if anomaly.muted_until.is_none() || is_muted(&anomaly, now) {
+        return Ok(None);
+    }
+    let (_, due) = set(tx, context, key, None, None, now).await?;
+    Ok(Some(due))
 }
 
 /// Writes it, and marks the cards of the anomaly's incidents, which say so.
@@ -77,12 +100,14 @@ async fn set(
     context: &Context,
     key: &str,
     mute: Option<Mute>,
+    asked_on: Option<Uuid>,
     now: Timestamp,
 ) -> Result<(Model, Due), Refused> {
     let anomaly = mutes::set(tx, key, mute).await?;
     let mut due = Due::default();
     if context.config.edits() {
-        let shown = mutes::shown(tx, key, CARDS).await?;
+        let mut shown = mutes::shown(tx, key, CARDS).await?;
+        shown.extend(asked_on);
         due.cards = cards::mark_edits(tx, &shown, now).await?;
     }
     Ok((anomaly, due))

@@ -26,6 +26,9 @@ pub struct RepairEntry {
     pub success: bool,
     /// When.
     pub timestamp: Timestamp,
+    /// Who did it, if that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
 }
 
 /// How many repairs an incident's history shows.

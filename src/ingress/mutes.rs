@@ -75,7 +75,7 @@ pub(super) async fn mute(
     let actor = caller.named(asked.operator);
     let context = &ingress.context;
     let tx = context.db.begin().await?;
-    let (anomaly, due) = mute::mute(&tx, context, &key, (ends, why), &actor).await?;
+    let (anomaly, due) = mute::mute(&tx, context, &key, (ends, why), None, &actor).await?;
     tx.commit().await?;
     due.push(context).await;
     Ok(Json(anomaly))
@@ -101,7 +101,7 @@ pub(super) async fn unmute(
     let actor = caller.named(operator);
     let context = &ingress.context;
     let tx = context.db.begin().await?;
-    let (anomaly, due) = mute::unmute(&tx, context, &key, &actor).await?;
+    let (anomaly, due) = mute::unmute(&tx, context, &key, None, &actor).await?;
     tx.commit().await?;
     due.push(context).await;
     Ok(Json(anomaly))

@@ -104,7 +104,8 @@ pub async fn ahead(
     Ok((row.try_get("", "owed")?, row.try_get("", "edits")?))
 }
 
-/// Claims a locked card under `token`: an older edit must not arrive after a newer one.
+/// Claims a locked card under `token`: an older edit must not arrive after a newer one. Until it is
+/// known what became of that, nobody knows what the card shows.
 ///
 /// # Errors
 /// What the database says.
@@ -114,51 +115,143 @@ pub async fn claim(
     token: Uuid,
     now: Timestamp,
 ) -> Result<(), DbErr> {
-    let sql = "UPDATE notifications SET claimed_by = $2, claimed_until = $3 WHERE id = $1";
+    let sql =
+        "UPDATE notifications SET claimed_by = $2, claimed_until = $3, shown = '' WHERE id = $1";
     let values = [Value::from(id), token.into(), now.after(CLAIM).0.into()];
-    tx.execute_raw(statement(tx.get_database_backend(), sql, values))
-        .await
-        .map(drop)
+    execute(tx, sql, values).await.map(drop)
 }
 
-/// Records that a card shows `text`, which is what there was to show up to change `seq`. Returns
-/// whether more has come since.
+/// How a card that was claimed stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// Nothing more is due.
+    Done,
+    /// More has changed since.
+    Changed,
+    /// The claim had ended: another may have edited it.
+    Lost,
+}
+
+/// Records that a card shows `text`, which is what there was to show up to change `seq`, and ends the
+/// claim made under `token`.
 ///
 /// # Errors
 /// What the database says.
 pub async fn shows(
     db: &impl ConnectionTrait,
     id: Uuid,
+    token: Uuid,
     seq: i64,
     text: &str,
-) -> Result<bool, DbErr> {
-    let sql = "UPDATE notifications SET shown_seq = $2, shown = $3, claimed_until = NULL, \
-                   edit_due_since = CASE WHEN edit_seq > $2 THEN edit_due_since END \
-               WHERE id = $1 AND shown_seq <= $2 \
-               RETURNING edit_due_since";
-    let values = [Value::from(id), seq.into(), text.into()];
-    let row = db
-        .query_one_raw(statement(db.get_database_backend(), sql, values))
-        .await?;
-    let Some(row) = row else { return Ok(false) };
-    Ok(row.try_get::<Option<i64>>("", "edit_due_since")?.is_some())
+) -> Result<Stands, DbErr> {
+    let sql = "UPDATE notifications SET shown_seq = $3, shown = $4, claimed_until = NULL, \
+                   edit_due_since = CASE WHEN edit_seq > $3 THEN edit_due_since END \
+               WHERE id = $1 AND claimed_by = $2 RETURNING edit_due_since";
+    let values = [Value::from(id), token.into(), seq.into(), text.into()];
+    stands(db, sql, values).await
 }
 
-/// Records that a card cannot be edited now: its next change tries again. Or never, and why.
+/// Records that a locked card shows all that there is to show, as it is.
+///
+/// # Errors
+/// What the database says.
+pub async fn shows_all(tx: &impl ConnectionTrait, id: Uuid) -> Result<(), DbErr> {
+    let sql = "UPDATE notifications SET shown_seq = edit_seq, edit_due_since = NULL WHERE id = $1";
+    execute(tx, sql, [Value::from(id)]).await.map(drop)
+}
+
+/// Records that a card was refused what there was to show up to change `seq`, and ends the claim made
+/// under `token`: its next change tries again.
 ///
 /// # Errors
 /// What the database says.
 pub async fn leave(
     db: &impl ConnectionTrait,
     id: Uuid,
-    for_good: Option<&str>,
+    token: Uuid,
+    seq: i64,
+) -> Result<Stands, DbErr> {
+    let sql = "UPDATE notifications SET claimed_until = NULL, \
+                   edit_due_since = CASE WHEN edit_seq > $3 THEN edit_due_since END \
+               WHERE id = $1 AND claimed_by = $2 RETURNING edit_due_since";
+    let values = [Value::from(id), token.into(), seq.into()];
+    stands(db, sql, values).await
+}
+
+/// Ends the claim made under `token` and has [`overdue`] find the card when it has waited anew.
+///
+/// # Errors
+/// What the database says.
+pub async fn put_off(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    token: Uuid,
+    now: Timestamp,
 ) -> Result<(), DbErr> {
-    let sql = "UPDATE notifications SET edit_due_since = NULL, claimed_until = NULL, \
-                   edits_ended = $2 WHERE id = $1";
-    let values = [Value::from(id), for_good.map(str::to_owned).into()];
-    db.execute_raw(statement(db.get_database_backend(), sql, values))
+    let sql = "UPDATE notifications SET claimed_until = NULL, edit_due_since = $3 \
+               WHERE id = $1 AND claimed_by = $2";
+    let values = [Value::from(id), token.into(), now.0.into()];
+    execute(db, sql, values).await.map(drop)
+}
+
+/// Records that nobody knows what a card shows: two may have edited it at once. It is due again.
+///
+/// # Errors
+/// What the database says.
+pub async fn doubt(db: &impl ConnectionTrait, id: Uuid, now: Timestamp) -> Result<(), DbErr> {
+    let sql = "UPDATE notifications SET edit_seq = edit_seq + 1, shown = '', \
+                   edit_due_since = COALESCE(edit_due_since, $2) \
+               WHERE id = $1 AND edits_ended IS NULL";
+    execute(db, sql, [Value::from(id), now.0.into()])
         .await
         .map(drop)
+}
+
+/// Records that nothing is due of what cannot be edited now: it is no card, or its channel is not
+/// configured.
+///
+/// # Errors
+/// What the database says.
+pub async fn skip(tx: &impl ConnectionTrait, id: Uuid) -> Result<(), DbErr> {
+    let sql = "UPDATE notifications SET edit_due_since = NULL WHERE id = $1";
+    execute(tx, sql, [Value::from(id)]).await.map(drop)
+}
+
+/// Records that a card can never be edited again, and why.
+///
+/// # Errors
+/// What the database says.
+pub async fn end(db: &impl ConnectionTrait, id: Uuid, why: &str) -> Result<(), DbErr> {
+    let sql = "UPDATE notifications SET edit_due_since = NULL, claimed_until = NULL, \
+                   edits_ended = $2 WHERE id = $1";
+    execute(db, sql, [Value::from(id), why.into()])
+        .await
+        .map(drop)
+}
+
+async fn stands<const N: usize>(
+    db: &impl ConnectionTrait,
+    sql: &str,
+    values: [Value; N],
+) -> Result<Stands, DbErr> {
+    let sql = statement(db.get_database_backend(), sql, values);
+    let Some(row) = db.query_one_raw(sql).await? else {
+        return Ok(Stands::Lost);
+    };
+    let due: Option<i64> = row.try_get("", "edit_due_since")?;
+    Ok(match due {
+        Some(_) => Stands::Changed,
+        None => Stands::Done,
+    })
+}
+
+async fn execute<const N: usize>(
+    db: &impl ConnectionTrait,
+    sql: &str,
+    values: [Value; N],
+) -> Result<u64, DbErr> {
+    let sql = statement(db.get_database_backend(), sql, values);
+    Ok(db.execute_raw(sql).await?.rows_affected())
 }
 
 pub(super) fn ids(rows: &[QueryResult]) -> Result<Vec<Uuid>, DbErr> {

@@ -36,12 +36,15 @@ pub async fn owe(
     Ok(id)
 }
 
-/// Of a muted anomaly, by when `$2`.
-const IS_MUTED: &str = "EXISTS (SELECT 1 FROM incidents i JOIN anomalies a ON a.key = i.anomaly_key \
-                            WHERE i.id = notifications.incident_id AND a.muted_until > $2)";
+/// Whether a mute keeps a message back at `$2`, as [`crate::domain::mute::keeps_back`] has it.
+const IS_KEPT_BACK: &str = "EXISTS (SELECT 1 FROM incidents i \
+    JOIN anomalies a ON a.key = i.anomaly_key \
+    WHERE i.id = notifications.incident_id AND a.muted_until > $2 \
+        AND (notifications.kind NOT IN ('opened', 'escalated') OR a.level <> 'PERMANENT_FIX' \
+            OR a.risen_at IS NULL OR a.risen_at < notifications.owed_since))";
 
-/// Has a digest tell every message that is owed to its channel, but for those of muted anomalies, each
-/// of which is looked at by itself; returns how many there were.
+/// Has a digest tell every message that is owed to its channel, but for those that a mute keeps back,
+/// each of which is looked at by itself; returns how many there were.
 ///
 /// # Errors
 /// What the database says.
@@ -53,27 +56,22 @@ pub async fn gather(
 ) -> Result<u64, DbErr> {
     let sql = format!(
         "UPDATE notifications SET state = 'digested', digest_id = $3 \
-         WHERE channel = $1 AND state = 'owed' AND kind <> 'digest' AND NOT {IS_MUTED}"
+         WHERE channel = $1 AND state = 'owed' AND kind <> 'digest' AND NOT {IS_KEPT_BACK}"
     );
     let values = [Value::from(channel), now.0.into(), digest.into()];
     let sql = statement(tx.get_database_backend(), &sql, values);
     Ok(tx.execute_raw(sql).await?.rows_affected())
 }
 
-/// Takes the messages out of a digest whose anomalies were muted since it gathered them: they are not
-/// told, unless they tell a rise to `PERMANENT_FIX`. Their anomalies are locked. Returns how many there
-/// were.
+/// Takes the messages out of a digest that a mute keeps back which began since it gathered them: they
+/// are not told. Their anomalies are locked. Returns how many there were.
 ///
 /// # Errors
 /// What the database says.
 pub async fn mute(tx: &impl ConnectionTrait, digest: Uuid, now: Timestamp) -> Result<u64, DbErr> {
     let sql = format!(
         "UPDATE notifications SET state = 'muted', digest_id = NULL \
-         WHERE digest_id = $1 AND state = 'digested' AND {IS_MUTED} \
-             AND (kind NOT IN ('opened', 'escalated') OR NOT EXISTS (SELECT 1 FROM incidents i \
-                 JOIN anomalies a ON a.key = i.anomaly_key \
-                 WHERE i.id = notifications.incident_id AND a.level = 'PERMANENT_FIX' \
-                     AND a.risen_at >= notifications.owed_since))"
+         WHERE digest_id = $1 AND state = 'digested' AND {IS_KEPT_BACK}"
     );
     let values = [Value::from(digest), now.0.into()];
     let sql = statement(tx.get_database_backend(), &sql, values);
@@ -158,13 +156,15 @@ pub async fn worst(
     Told::find_by_statement(sql).all(tx).await
 }
 
-/// Records that a digest will not go out, and with it what it tells; and why.
+/// Records that a digest will not go out, and with it what it tells; and why. Unless another sent it
+/// meanwhile.
 ///
 /// # Errors
 /// What the database says.
 pub async fn give_up(db: &impl ConnectionTrait, digest: Uuid, why: &str) -> Result<(), DbErr> {
     let sql = "UPDATE notifications SET state = 'given up', claimed_until = NULL, error = $2 \
-               WHERE id = $1 OR (digest_id = $1 AND state = 'digested')";
+               WHERE (id = $1 OR (digest_id = $1 AND state = 'digested')) \
+                   AND NOT EXISTS (SELECT 1 FROM notifications d WHERE d.id = $1 AND d.state = 'sent')";
     let values = [Value::from(digest), why.into()];
     db.execute_raw(statement(db.get_database_backend(), sql, values))
         .await

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::rows::Rows;
 use crate::domain::aggregation::Status;
-use crate::entity::anomalies::{ActiveModel, Entity, Model};
+use crate::entity::anomalies::{ActiveModel, Column, Entity, Model};
 use crate::entity::incidents;
 use crate::time::Timestamp;
 
@@ -59,6 +59,26 @@ pub async fn muted(
     let sql = rows.statement(tx.get_database_backend(), sql, [Value::from(now.0)]);
     let found = tx.query_all_raw(sql).await?;
     found.iter().map(|row| row.try_get("", "id")).collect()
+}
+
+/// The anomalies whose mutes are over at `now`, up to `limit`.
+///
+/// # Errors
+/// What the database says.
+pub async fn over(
+    db: &impl ConnectionTrait,
+    now: Timestamp,
+    limit: u64,
+) -> Result<Vec<String>, DbErr> {
+    Entity::find()
+        .select_only()
+        .column(Column::Key)
+        .filter(Column::MutedUntil.lte(now))
+        .order_by_asc(Column::Key)
+        .limit(limit)
+        .into_tuple()
+        .all(db)
+        .await
 }
 
 /// The incidents of an anomaly that are not resolved, newest first.

@@ -194,8 +194,23 @@ pub const COUNTED: i64 = 1_001;
 pub struct Ahead {
     /// Messages that wait in its chat and were owed before it.
     pub waiting: i64,
-    /// Messages that became owed in its channel within the last minute, itself included.
+    /// Messages that became owed in its chat within the last minute, itself included.
     pub lately: i64,
+}
+
+impl Ahead {
+    /// Whether there are so many that a storm begins: more than `above` became owed within a minute, or
+    /// wait, because they become owed a little faster than the chat takes them.
+    #[must_use]
+    pub const fn is_storm(self, above: i64) -> bool {
+        self.lately > above || self.waiting > above
+    }
+
+    /// Whether a storm goes on, which is given up later than it begins.
+    #[must_use]
+    pub const fn is_still_storm(self, above: i64) -> bool {
+        self.lately.saturating_mul(2) >= above || self.waiting > above
+    }
 }
 
 /// What a message stands among in its chat, whose channels these are.
@@ -212,14 +227,14 @@ pub async fn ahead(
     let sql = "SELECT (SELECT count(*) FROM (SELECT 1 FROM notifications n \
                    JOIN {rows} ON n.channel = r.channel \
                    WHERE n.state IN ('owed', 'sending') AND n.owed_since <= $1 AND n.id < $2 \
-                   LIMIT $5) w) AS waiting, \
+                   LIMIT $4) w) AS waiting, \
                (SELECT count(*) FROM (SELECT 1 FROM notifications n \
-                   WHERE n.channel = $3 AND n.owed_since > $4 \
-                   AND n.kind <> 'digest' AND n.state <> 'muted' LIMIT $5) l) AS lately";
+                   JOIN {rows} ON n.channel = r.channel \
+                   WHERE n.owed_since > $3 \
+                   AND n.kind <> 'digest' AND n.state <> 'muted' LIMIT $4) l) AS lately";
     let values = [
         Value::from(now.min(row.owed_since).0),
         row.id.into(),
-        row.channel.clone().into(),
         now.before(MINUTE).0.into(),
         COUNTED.into(),
     ];
@@ -308,7 +323,8 @@ pub async fn release(db: &impl ConnectionTrait, id: Uuid, token: Uuid) -> Result
         .map(drop)
 }
 
-/// Records that the provider took it.
+/// Records that the provider took it. Of one that two sent, because one of them stood still, the first
+/// stays the message that later ones answer.
 ///
 /// # Errors
 /// What the database says.
@@ -318,32 +334,33 @@ pub async fn sent(
     message_id: Option<String>,
     now: Timestamp,
 ) -> Result<(), DbErr> {
-    let change = ActiveModel {
-        id: Set(id),
-        state: Set(State::Sent),
-        // Its card may be edited at once.
-        claimed_until: Set(None),
-        message_id: Set(message_id),
-        sent_at: Set(Some(now)),
-        error: Set(None),
-        ..Default::default()
-    };
-    Entity::update(change).exec(db).await.map(drop)
+    // Its card may be edited at once.
+    let sql = "UPDATE notifications SET state = 'sent', claimed_until = NULL, error = NULL, \
+                   message_id = COALESCE(message_id, $2), sent_at = $3 \
+               WHERE id = $1 AND state <> 'sent'";
+    let values = [Value::from(id), message_id.into(), now.0.into()];
+    let sql = statement(db.get_database_backend(), sql, values);
+    db.execute_raw(sql).await.map(drop)
 }
 
-/// Records that it will not go out, and why.
+/// Records that it will not go out, and why; unless another sent it meanwhile.
 ///
 /// # Errors
 /// What the database says.
 pub async fn give_up(db: &impl ConnectionTrait, id: Uuid, error: &str) -> Result<(), DbErr> {
     let change = ActiveModel {
-        id: Set(id),
         state: Set(State::GivenUp),
         claimed_until: Set(None),
         error: Set(Some(error.to_owned())),
         ..Default::default()
     };
-    Entity::update(change).exec(db).await.map(drop)
+    Entity::update_many()
+        .set(change)
+        .filter(Column::Id.eq(id))
+        .filter(Column::State.ne(State::Sent))
+        .exec(db)
+        .await
+        .map(drop)
 }
 
 /// Records that a locked row will not go out, because its anomaly is muted.
@@ -354,6 +371,7 @@ pub async fn mute(tx: &impl ConnectionTrait, id: Uuid) -> Result<(), DbErr> {
     let change = ActiveModel {
         id: Set(id),
         state: Set(State::Muted),
+        claimed_until: Set(None),
         ..Default::default()
     };
     Entity::update(change).exec(tx).await.map(drop)

@@ -87,7 +87,8 @@ pub async fn hold(
     found.map(|row| row.try_get("", "next_update")).transpose()
 }
 
-/// Remembers that what came before `next` was done, if `holder` still has the place.
+/// Remembers that what came before `next` was done, if `holder` still has the place. It may lie below
+/// what was remembered: after a week without any, Telegram's numbers begin anywhere.
 ///
 /// # Errors
 /// What the database says.
@@ -97,8 +98,7 @@ pub async fn advance(
     holder: Uuid,
     next: i64,
 ) -> Result<(), DbErr> {
-    let sql = "UPDATE pollers SET next_update = $3 \
-               WHERE bot = $1 AND held_by = $2 AND next_update < $3";
+    let sql = "UPDATE pollers SET next_update = $3 WHERE bot = $1 AND held_by = $2";
     let values = [Value::from(bot), Value::from(holder), Value::from(next)];
     let sql = statement(db.get_database_backend(), sql, values);
     db.execute_raw(sql).await.map(drop)

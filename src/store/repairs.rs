@@ -105,6 +105,7 @@ pub async fn history(
             action: row.action,
             success: row.success,
             timestamp: row.repaired_at,
+            operator: row.operator,
         };
         history.newest = newest.into_iter().map(entry).collect();
     }

@@ -452,6 +452,7 @@ pub static EN: Text = Text {
     pressed_acknowledged: "Acknowledged.",
     pressed_resolved: "Resolved.",
     pressed_already: "{name} did that before you.",
+    pressed_itself: "It has resolved by itself.",
     pressed_too_late: "It is resolved: nobody can take it any more.",
     pressed_muted: "Muted until {time} UTC.",
     pressed_unmuted: "The mute is over.",

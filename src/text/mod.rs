@@ -455,6 +455,7 @@ texts! {
     pressed_acknowledged
     pressed_resolved
     pressed_already
+    pressed_itself
     pressed_too_late
     pressed_muted
     pressed_unmuted

@@ -6,11 +6,11 @@ mod sent;
 
 use serde_json::{Value, json};
 use tocsin::buttons::Bot;
-use tocsin::config::{Config, People};
+use tocsin::config::{Config, People, Tell};
 use tocsin::domain::buttons::{Press, Wish};
 use tocsin_workers::presses::{Poller, Turn};
 
-use crate::harness::{Harness, On, firing};
+use crate::harness::{Harness, On, firing, resolved};
 use crate::on_all;
 use crate::telegram::presses::carried;
 
@@ -155,6 +155,62 @@ on_all! {
         let mut by: Vec<&str> = deeds.iter().filter_map(|deed| deed["operator"].as_str()).collect();
         by.sort_unstable();
         assert_eq!(by, ["alice", "bob"]);
+        h.finish().await;
+    }
+
+    async fn a_mute_is_shown_on_the_card_that_it_was_pressed_on(on) {
+        let (h, mut poller) = told(on).await;
+        h.press(ALICE, Wish::Resolve).await;
+        poller.turn().await.unwrap();
+        h.drain().await;
+        let card = || h.telegram.messages().remove(0);
+        let resolved = card();
+        h.press(ALICE, Wish::Mute).await;
+        poller.turn().await.unwrap();
+        h.drain().await;
+        assert!(card().shown.contains("uted until"), "{}", card().shown);
+        h.press(ALICE, Wish::Unmute).await;
+        poller.turn().await.unwrap();
+        poller.answered().await;
+        h.drain().await;
+        assert_eq!((card().shown, card().markup), (resolved.shown, resolved.markup));
+        h.finish().await;
+    }
+
+    async fn who_resolves_what_has_resolved_by_itself_is_told_so(on) {
+        let h = Harness::start_with(on, people).await;
+        let alert = firing("a", h.now());
+        h.send_and_drain(vec![alert.clone()]).await;
+        let mut poller = h.poller();
+        h.press(ALICE, Wish::Acknowledge).await;
+        poller.turn().await.unwrap();
+        h.send_and_drain(vec![resolved(alert, h.now())]).await;
+        h.press(BOB, Wish::Resolve).await;
+        poller.turn().await.unwrap();
+        assert_eq!(h.answered(&mut poller).await, said("It has resolved by itself."));
+        h.finish().await;
+    }
+
+    async fn a_card_says_who_repaired_and_whatever_opens_it_has_buttons(on) {
+        let h = Harness::start_with(on, |config| {
+            people(config);
+            config.telegram.tell = vec![Tell::Repeat, Tell::Resolved];
+        })
+        .await;
+        let alerts: Vec<_> = ["a", "b", "c"].map(|pod| firing(pod, h.now())).into();
+        h.send_and_drain(alerts.clone()).await;
+        let card = || h.telegram.messages().remove(0);
+        assert_eq!(carried(&card().markup).len(), 4, "{:#?}", card());
+        let mut poller = h.poller();
+        h.press(ALICE, Wish::Repaired { action: "rollback".to_owned(), success: true }).await;
+        poller.turn().await.unwrap();
+        poller.answered().await;
+        h.drain().await;
+        assert!(card().shown.contains("<code>rollback</code> by alice"), "{}", card().shown);
+        let over = alerts.into_iter().map(|alert| resolved(alert, h.now())).collect();
+        h.send_and_drain(over).await;
+        let told = h.telegram.messages();
+        assert_eq!((told.len(), carried(&told[1].markup).len()), (2, 0), "{told:#?}");
         h.finish().await;
     }
 

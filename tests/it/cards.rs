@@ -92,6 +92,27 @@ on_all! {
         h.finish().await;
     }
 
+    async fn that_it_is_resolved_is_not_told_of_what_is_open_again(on) {
+        let h = Harness::start_with(on, |config| config.telegram.tell.push(Tell::Resolved)).await;
+        h.pause("notify", true).await;
+        let alert = firing("a", h.now());
+        let rows = |kind: &str| format!("SELECT count(*) FROM notifications WHERE kind = '{kind}'");
+        h.send(vec![alert.clone()]).await;
+        h.until(&rows("opened"), 1).await;
+        h.send(vec![resolved(alert, h.now())]).await;
+        h.until(&rows("resolved"), 1).await;
+        h.send(vec![firing("b", h.now())]).await;
+        h.until("SELECT count(*) FROM incidents WHERE status = 'OPEN'", 1).await;
+        h.pause("notify", false).await;
+        h.drain().await;
+        let told = h.telegram.taken();
+        assert_eq!(told.len(), 1, "{told:#?}");
+        assert!(told[0].contains("Opened"), "{}", told[0]);
+        let why = "SELECT count(*) FROM notifications WHERE state = 'given up' AND error LIKE '%open again%'";
+        assert_eq!(h.sql(why).await, 1);
+        h.finish().await;
+    }
+
     async fn resolving_and_repeating_are_told_where_that_is_wanted(on) {
         let h = Harness::start_with(on, |config| {
             config.telegram.tell.extend([Tell::Resolved, Tell::Repeat]);

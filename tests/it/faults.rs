@@ -7,6 +7,7 @@
 //! | Redis | kill -9*, a pause of 30 s*, emptied*, full*, slow |
 //! | PostgreSQL | restarted*, killed, its connections ended*, a lock held for 30 s*, deadlocks and refusals to serialize, slow |
 //! | SQLite | kill -9 in a commit*, locked by another process*, disk full, file not writable* |
+//! | messages | kill -9 between a claim and the message*, between Telegram's answer and its note*, between the claim of an edit and the edit*, of a digest and the digest*, between a button's deed and what must follow* |
 //! | network | cut in the request and in the reply at the ingress*, Telegram hanging, resetting, refusing, talking nonsense* |
 //! | time | a worker's clock 10 minutes ahead and behind*, alerts dated in the future and a year ago*, out of order*, resolved before they fire* |
 //! | deploy | every process restarted in turn, behind a load balancer* |
@@ -34,6 +35,7 @@ macro_rules! scenarios {
 }
 
 mod load;
+mod messages;
 mod network;
 mod oracle;
 mod points;

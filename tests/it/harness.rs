@@ -244,6 +244,28 @@ impl Harness {
         }
     }
 
+    /// Waits until a query finds that many.
+    pub async fn until(&self, sql: &str, expected: i64) {
+        let began = Instant::now();
+        loop {
+            let found = self.sql(sql).await;
+            if found == expected {
+                return;
+            }
+            assert!(
+                began.elapsed() < process::PATIENCE,
+                "{sql} is {found} and does not become {expected}"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Pauses a queue, or has it go on.
+    pub async fn pause(&self, queue: &str, is_paused: bool) {
+        let store = self.context.queues.store();
+        store.set_paused(queue, is_paused).await.unwrap();
+    }
+
     /// How many jobs there are, in whatever state. Queues are asked one after the other, and a job may
     /// go to one that was asked already: that there are none is seen twice.
     pub async fn queued(&self) -> u64 {
@@ -347,6 +369,7 @@ impl Harness {
     /// What the schedule would start.
     pub async fn recount(&self) {
         recount::decay(&self.context).await.unwrap();
+        recount::end_mutes(&self.context).await.unwrap();
         recount::push_overdue(&self.context).await.unwrap();
         recount::prune(&self.context).await.unwrap();
         self.drain().await;

@@ -6,6 +6,7 @@ mod seen;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tocsin::config::{People, Span};
 
 use crate::harness::{Harness, answer, firing, resolved};
 use crate::on_all;
@@ -169,6 +170,52 @@ on_all! {
         h.advance(2 * HOUR);
         h.recount().await;
         assert_eq!(h.telegram.taken().len(), 0);
+        h.finish().await;
+    }
+
+    async fn what_nobody_took_before_the_mute_began_is_not_told(on) {
+        let h = Harness::start_with(on, |config| {
+            config.queues.notify.backoff = Span::secs(2);
+        })
+        .await;
+        h.telegram.answer_next(500, json!({"ok": false}));
+        h.send(vec![firing("a", h.now())]).await;
+        let tried = "SELECT count(*) FROM notifications WHERE state = 'sending' AND claimed_until IS NULL";
+        h.until(tried, 1).await;
+        h.mute(json!({"for": "1h"})).await;
+        h.drain().await;
+        assert_eq!((h.messages("muted").await, h.telegram.taken().len()), (1, 0));
+        h.advance(2 * HOUR);
+        h.recount().await;
+        assert_eq!(h.telegram.taken().len(), 0);
+        h.finish().await;
+    }
+
+    async fn a_mute_that_ends_by_the_clock_is_taken_off_the_cards(on) {
+        let h = Harness::start_with(on, |config| {
+            config.telegram.people = People::from_iter([(42, "alice")]);
+        })
+        .await;
+        h.send_and_drain(vec![firing("a", h.now())]).await;
+        let before = h.telegram.messages().remove(0);
+        h.mute(json!({"for": "1h", "operator": "ann"})).await;
+        h.drain().await;
+        let card = h.telegram.messages().remove(0);
+        assert!(card.shown.contains("uted until") && card.markup != before.markup, "{}", card.shown);
+        h.recount().await;
+        assert!(h.incident().await["muted_until"].is_string(), "it is not over yet");
+        h.advance(2 * HOUR);
+        h.recount().await;
+        let card = h.telegram.messages().remove(0);
+        assert!(!card.shown.contains("uted until"), "{}", card.shown);
+        assert_eq!(card.markup, before.markup);
+        let key = h.key().await;
+        let deeds = h.get(&format!("/api/v1/audit?target={key}")).await;
+        let deeds = deeds["items"].as_array().unwrap();
+        assert_eq!((deeds.len(), &deeds[0]["action"]), (1, &json!("anomaly.mute")));
+        let page = format!("{}/incidents/{}", h.url, h.incident().await["id"].as_str().unwrap());
+        let page = h.http.get(page).send().await.unwrap().text().await.unwrap();
+        assert!(page.contains("Muted until"), "the timeline has it: {page}");
         h.finish().await;
     }
 

@@ -96,6 +96,9 @@ on_all! {
             assert!(began.elapsed() < Duration::from_secs(8), "{:#?}", h.telegram.headlines());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        let claimed = "SELECT count(*) FROM notifications WHERE channel = 'webhook:ops' AND state = 'sending'";
+        // Those that were taken from the queue before the first two were on their way.
+        assert!(h.sql(claimed).await <= 4, "what is left alone is not claimed");
         receiver.hold(false);
         h.drain().await;
         let ids: BTreeSet<String> = receiver.deliveries().into_iter().map(|d| d.id).collect();

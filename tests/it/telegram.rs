@@ -4,7 +4,7 @@
 pub mod presses;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
@@ -13,12 +13,27 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::process::PATIENCE;
 
 #[derive(Clone, Default)]
 pub struct Telegram {
     state: Arc<Mutex<Seen>>,
+    holds: Arc<watch::Sender<Hold>>,
     pub url: String,
     pub presses: presses::Presses,
+}
+
+/// What it holds back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hold {
+    #[default]
+    Nothing,
+    /// Messages and edits that have arrived: they are not taken.
+    Requests,
+    /// Its answers to those that it took.
+    Answers,
 }
 
 /// A message that was taken.
@@ -42,6 +57,9 @@ struct Seen {
     taken: Vec<Message>,
     answers: VecDeque<(StatusCode, String)>,
     to_edits: VecDeque<(StatusCode, String)>,
+    arrived: usize,
+    waiting: usize,
+    edits_to_lose: usize,
     limit: Option<(usize, Duration)>,
     lately: HashMap<String, VecDeque<Instant>>,
     refused: usize,
@@ -75,6 +93,44 @@ impl Telegram {
     pub fn answer_next_edit(&self, status: u16, body: Value) {
         let answer = written(status, body);
         self.state.lock().unwrap().to_edits.push_back(answer);
+    }
+
+    /// The next edit is done, and whoever asked for it is not told.
+    pub fn lose_next_edit(&self) {
+        self.state.lock().unwrap().edits_to_lose += 1;
+    }
+
+    /// From now on, it holds this back.
+    pub fn hold(&self, what: Hold) {
+        self.holds.send_replace(what);
+    }
+
+    /// How many messages and edits have arrived, taken or not.
+    pub fn arrived(&self) -> usize {
+        self.state.lock().unwrap().arrived
+    }
+
+    /// Waits until so many have.
+    pub async fn arrives(&self, how_many: usize) {
+        let began = Instant::now();
+        while self.arrived() < how_many {
+            assert!(began.elapsed() < PATIENCE, "{} arrived", self.arrived());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until nobody waits for an answer any more: whoever was killed is known to be gone.
+    pub async fn abandoned(&self) {
+        let began = Instant::now();
+        while self.state.lock().unwrap().waiting > 0 {
+            assert!(began.elapsed() < PATIENCE, "somebody waits for an answer");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn pass(&self, what: Hold) {
+        let mut holds = self.holds.subscribe();
+        holds.wait_for(|held| *held != what).await.unwrap();
     }
 
     /// A chat that gets more in any stretch of time of this length is refused the rest.
@@ -146,59 +202,96 @@ impl Seen {
         lately.push_back(Instant::now());
         Ok(())
     }
+
+    fn send(&mut self, body: &Value) -> Answer {
+        if let Some(answer) = self.answers.pop_front() {
+            return answer;
+        }
+        let chat = body["chat_id"].as_str().unwrap().to_owned();
+        if let Err(answer) = self.admit(&chat) {
+            return answer;
+        }
+        assert_eq!(body["parse_mode"], "HTML");
+        let text = body["text"].as_str().unwrap().to_owned();
+        let length = text.encode_utf16().count();
+        assert!(!text.trim().is_empty() && length < 10_000, "{length}");
+        self.taken.push(Message {
+            shown: text.clone(),
+            text,
+            chat,
+            topic: body["message_thread_id"].as_i64(),
+            reply_to: body["reply_parameters"]["message_id"].as_i64(),
+            is_silent: body["disable_notification"] == true,
+            markup: body["reply_markup"].clone(),
+            edits: 0,
+        });
+        taken(self.taken.len())
+    }
+
+    fn edit(&mut self, body: &Value) -> Answer {
+        if let Some(answer) = self.to_edits.pop_front() {
+            return answer;
+        }
+        let chat = body["chat_id"].as_str().unwrap().to_owned();
+        if let Err(answer) = self.admit(&chat) {
+            return answer;
+        }
+        assert_eq!(body["parse_mode"], "HTML");
+        let (id, text) = (body["message_id"].as_u64().unwrap(), &body["text"]);
+        let at = usize::try_from(id).unwrap();
+        let Some(message) = self
+            .taken
+            .get_mut(at.wrapping_sub(1))
+            .filter(|message| message.chat == chat)
+        else {
+            return refusal("Bad Request: message to edit not found");
+        };
+        let text = text.as_str().unwrap();
+        if message.shown == text && message.markup == body["reply_markup"] {
+            return refusal("Bad Request: message is not modified");
+        }
+        message.shown = text.to_owned();
+        message.markup = body["reply_markup"].clone();
+        message.edits += 1;
+        if self.edits_to_lose > 0 {
+            self.edits_to_lose -= 1;
+            return written(502, json!("Bad Gateway"));
+        }
+        taken(at)
+    }
 }
 
 async fn send_message(State(telegram): State<Telegram>, Json(body): Json<Value>) -> Answer {
-    let mut seen = telegram.state.lock().unwrap();
-    if let Some(answer) = seen.answers.pop_front() {
-        return answer;
-    }
-    let chat = body["chat_id"].as_str().unwrap().to_owned();
-    if let Err(answer) = seen.admit(&chat) {
-        return answer;
-    }
-    assert_eq!(body["parse_mode"], "HTML");
-    let text = body["text"].as_str().unwrap().to_owned();
-    let length = text.encode_utf16().count();
-    assert!(!text.trim().is_empty() && length < 10_000, "{length}");
-    seen.taken.push(Message {
-        shown: text.clone(),
-        text,
-        chat,
-        topic: body["message_thread_id"].as_i64(),
-        reply_to: body["reply_parameters"]["message_id"].as_i64(),
-        is_silent: body["disable_notification"] == true,
-        markup: body["reply_markup"].clone(),
-        edits: 0,
-    });
-    taken(seen.taken.len())
+    answered(&telegram, |seen| seen.send(&body)).await
 }
 
 async fn edit_message(State(telegram): State<Telegram>, Json(body): Json<Value>) -> Answer {
-    let mut seen = telegram.state.lock().unwrap();
-    if let Some(answer) = seen.to_edits.pop_front() {
-        return answer;
+    answered(&telegram, |seen| seen.edit(&body)).await
+}
+
+/// Somebody waits for an answer, until it comes or they are gone.
+struct Waiting(Arc<Mutex<Seen>>);
+
+impl Waiting {
+    fn of(telegram: &Telegram) -> Self {
+        let mut seen = telegram.state.lock().unwrap();
+        seen.arrived += 1;
+        seen.waiting += 1;
+        Self(Arc::clone(&telegram.state))
     }
-    let chat = body["chat_id"].as_str().unwrap().to_owned();
-    if let Err(answer) = seen.admit(&chat) {
-        return answer;
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.waiting -= 1;
     }
-    assert_eq!(body["parse_mode"], "HTML");
-    let (id, text) = (body["message_id"].as_u64().unwrap(), &body["text"]);
-    let at = usize::try_from(id).unwrap();
-    let Some(message) = seen
-        .taken
-        .get_mut(at.wrapping_sub(1))
-        .filter(|message| message.chat == chat)
-    else {
-        return refusal("Bad Request: message to edit not found");
-    };
-    let text = text.as_str().unwrap();
-    if message.shown == text && message.markup == body["reply_markup"] {
-        return refusal("Bad Request: message is not modified");
-    }
-    message.shown = text.to_owned();
-    message.markup = body["reply_markup"].clone();
-    message.edits += 1;
-    taken(at)
+}
+
+async fn answered(telegram: &Telegram, take: impl FnOnce(&mut Seen) -> Answer) -> Answer {
+    let _waiting = Waiting::of(telegram);
+    telegram.pass(Hold::Requests).await;
+    let answer = take(&mut telegram.state.lock().unwrap());
+    telegram.pass(Hold::Answers).await;
+    answer
 }

@@ -36,15 +36,22 @@ pub async fn handle(job: Notify, held: Data<Arc<Held>>, desk: Data<Desk>) -> Res
     if job.edit {
         return edit::handle(&desk, job.notification, &held, token).await;
     }
-    let attempt = Attempt { held: &held, token };
+    if let Some(after) = desk.left_alone(job.notification).await? {
+        desk.count("delayed");
+        let why = "its receiver is left alone for a while".to_owned();
+        return Err(JobError::RetryAfter { after, why });
+    }
+    let attempt = Attempt::new(&held, token);
     match claim(&desk, job.notification, attempt).await? {
-        Some(ours) => deliver(&desk, ours, &held, token).await,
+        Some(ours) => deliver(&desk, ours, attempt).await,
         None => Ok(()),
     }
 }
 
-async fn deliver(desk: &Desk, ours: Ours<'_>, held: &Held, token: Uuid) -> Result<(), JobError> {
+async fn deliver(desk: &Desk, ours: Ours<'_>, attempt: Attempt<'_>) -> Result<(), JobError> {
     let (db, id) = (&desk.context.db, ours.row.id);
+    let (held, token) = (attempt.held, attempt.token);
+    attempt.is_in_time(db.write(), id).await?;
     match send(desk, &ours).await {
         Ok(sent) => remember(desk, &ours.row, sent).await,
         Err(SendError::Wait { after, why }) => {
@@ -113,5 +120,18 @@ async fn remember(desk: &Desk, row: &Model, sent: Sent) -> Result<(), JobError> 
                 tries += 1;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notifiers::TOTAL_TIMEOUT;
+
+    #[test]
+    fn no_attempt_is_cut_off_before_it_is_remembered() {
+        let margin = Duration::from_secs(5);
+        let takes = TOTAL_TIMEOUT + REMEMBER.1 * REMEMBER.0;
+        assert!(takes + margin <= Notify::LEAST, "{takes:?}");
     }
 }

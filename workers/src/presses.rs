@@ -24,6 +24,8 @@ pub const LEASE: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_secs(5);
 /// The wait after a failure, doubled with each that follows, up to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How often Telegram is told where to send presses.
+const ANNOUNCED: Duration = Duration::from_secs(120);
 /// How long answers that are on their way may still take when the process stops.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -140,7 +142,7 @@ impl Poller {
             // Somebody may have set one since.
             self.is_ready = false;
         }
-        let (mut done, mut reached, mut failed) = (0, next, None);
+        let (mut done, mut reached, mut failed) = (0, None, None);
         for update in asked? {
             if let Some(query) = update.query {
                 match Box::pin(self.take(query)).await {
@@ -151,9 +153,11 @@ impl Poller {
                     }
                 }
             }
-            reached = reached.max(update.id.saturating_add(1));
+            // Below what was asked for, its numbers have begun anew: asked for the old one, Telegram
+            // would hand the same out for ever.
+            reached = reached.max(Some(update.id.saturating_add(1)));
         }
-        if reached > next {
+        if let Some(reached) = reached.filter(|reached| *reached != next) {
             let db = self.context.db.write();
             presses::advance(db, self.bot.name(), self.holder, reached).await?;
         }
@@ -220,7 +224,8 @@ async fn keep(context: Context, bot: String, holder: Uuid) {
     }
 }
 
-/// Has Telegram send presses to us.
+/// Has Telegram send presses to us, and says so again and again: a process that asks for presses and is
+/// about to be replaced takes the webhook away when it finds it set.
 async fn announce(context: &Context, bot: &Bot, stop: &CancellationToken) {
     let (config, mut trouble) = (&context.config, Again::default());
     let (Some(public), Some(secret)) = (&config.public_url, &config.telegram.webhook_secret) else {
@@ -230,7 +235,7 @@ async fn announce(context: &Context, bot: &Bot, stop: &CancellationToken) {
     let url = format!("{}/api/v1/telegram", public.trim_end_matches('/'));
     loop {
         let wait = match bot.set_webhook(&url, secret.expose()).await {
-            Ok(()) => return,
+            Ok(()) => trouble.over().max(ANNOUNCED),
             Err(error) => trouble.wait(&error.into()),
         };
         tokio::select! {

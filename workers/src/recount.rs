@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use apalis::prelude::Data;
 use sea_orm::DbErr;
 use tocsin::context::Context;
+use tocsin::deeds::{Refused, mute};
 use tocsin::domain::escalation::assess;
 use tocsin::domain::frequency::{FrequencyStats, Window};
 use tocsin::jobs::{CalculateTier, JobError, Recount, Verification, derived_id};
@@ -18,7 +19,7 @@ use tocsin::queue::replay::{self, Unpushed};
 use tocsin::store::audit::Actor;
 use tocsin::store::maintenance::{self, DEAD_LETTERS, REQUESTS, REST};
 use tocsin::store::requests::REMEMBERED;
-use tocsin::store::{anomalies, cards, dead_letters, incidents, notifications, retention};
+use tocsin::store::{anomalies, cards, dead_letters, incidents, mutes, notifications, retention};
 use tocsin::time::Timestamp;
 use tocsin::verify;
 use tocsin::verify::drift::What;
@@ -34,6 +35,8 @@ const OVERDUE: Duration = Duration::from_secs(60);
 const PUSH_AT_MOST: u64 = 10_000;
 /// Of replays, at most so many in one round trip.
 const REPLAYS_AT_ONCE: u64 = 500;
+/// Mutes that are taken off in one pass.
+const MUTES_AT_ONCE: u64 = 1000;
 /// How long one job compares figures before it leaves the rest to the next: the minute's work waits
 /// for it.
 const VERIFY_SLICE: Duration = Duration::from_secs(20);
@@ -53,8 +56,32 @@ pub async fn handle(
         return verify(&context, held.id(), verification).await;
     }
     decay(&context).await?;
+    end_mutes(&context).await?;
     push_overdue(&context).await?;
     prune(&context).await
+}
+
+/// Takes mutes off that are over, and has cards say so.
+///
+/// # Errors
+/// The store cannot be reached now.
+pub async fn end_mutes(context: &Context) -> Result<(), JobError> {
+    let db = context.db.read();
+    let now = context.clock.of_store(maintenance::now(db).await?);
+    for key in mutes::over(db, now, MUTES_AT_ONCE).await? {
+        let tx = context.db.begin().await?;
+        let due = match mute::end(&tx, context, &key).await {
+            Ok(Some(due)) => due,
+            // Muted anew, or gone.
+            Ok(None) | Err(Refused::NoIncident | Refused::NoAnomaly | Refused::Senseless(_)) => {
+                continue;
+            }
+            Err(Refused::Store(error)) => return Err(error.into()),
+        };
+        tx.commit().await?;
+        due.push(context).await;
+    }
+    Ok(())
 }
 
 /// Lowers levels that do not hold any more and refreshes figures that have slid out of a window.

@@ -8,23 +8,7 @@ use tocsin_workers::presses::{self, Failure, Turn};
 use tokio_util::sync::CancellationToken;
 
 use super::{ALICE, told};
-use crate::harness::Harness;
 use crate::on_all;
-use crate::process::PATIENCE;
-
-impl Harness {
-    /// Waits until a query finds that many.
-    pub(super) async fn until(&self, sql: &str, expected: i64) {
-        let began = Instant::now();
-        while self.sql(sql).await != expected {
-            assert!(
-                began.elapsed() < PATIENCE,
-                "{sql} does not become {expected}"
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-}
 
 pub(super) const ACKNOWLEDGED: &str =
     "SELECT count(*) FROM audit WHERE action = 'incident.acknowledge'";
@@ -79,6 +63,23 @@ on_all! {
         running.await.unwrap();
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
         assert_eq!(h.sql("SELECT held_until FROM pollers").await, 0);
+        h.finish().await;
+    }
+
+    async fn numbers_that_begin_anew_are_followed(on) {
+        let (h, mut poller) = told(on).await;
+        h.telegram.presses.number_from(1000);
+        h.press(ALICE, Wish::Acknowledge).await;
+        assert_eq!(poller.turn().await.unwrap(), Turn::Done(1));
+        assert_eq!(poller.turn().await.unwrap(), Turn::Done(0));
+        h.telegram.presses.number_from(5);
+        h.press(ALICE, Wish::Mute).await;
+        assert_eq!(poller.turn().await.unwrap(), Turn::Done(1));
+        assert_eq!(poller.turn().await.unwrap(), Turn::Done(0));
+        poller.leave().await;
+        let mut next = h.poller();
+        assert_eq!(next.turn().await.unwrap(), Turn::Done(0));
+        assert_eq!(h.telegram.presses.asked(), [0, 1001, 1001, 6, 6]);
         h.finish().await;
     }
 

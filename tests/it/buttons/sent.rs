@@ -129,10 +129,18 @@ async fn where_presses_are_asked_for_none_is_taken() {
 async fn telegram_is_told_where_to_send_presses() {
     let h = Harness::start_with(crate::harness::On::Sqlite, by_webhook).await;
     let stop = CancellationToken::new();
-    presses::run(h.context.clone(), stop).await;
+    let announcing = tokio::spawn(presses::run(h.context.clone(), stop.clone()));
+    while h.telegram.presses.webhook().is_none() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     let set = h.telegram.presses.webhook().unwrap();
     assert_eq!(set["url"], "https://tocsin.example.org/api/v1/telegram");
     assert_eq!(set["secret_token"], SECRET);
     assert_eq!(set["allowed_updates"], json!(["callback_query"]));
+    // A process that is about to be replaced may take it away: it is said again until this one stops.
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert!(!announcing.is_finished());
+    stop.cancel();
+    announcing.await.unwrap();
     h.finish().await;
 }

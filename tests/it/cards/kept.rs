@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tocsin::config::Span;
+use tocsin::config::{Config, Span};
 
 use crate::harness::{Harness, alert, firing};
 use crate::on_all;
+use crate::telegram::Hold;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -17,6 +18,11 @@ impl Harness {
                 .await;
         }
     }
+}
+
+fn backoff(config: &mut Config, span: Duration) {
+    config.queues.notify.backoff = Span(span);
+    config.queues.notify.max_backoff = Span(span);
 }
 
 on_all! {
@@ -43,26 +49,114 @@ on_all! {
         h.finish().await;
     }
 
-    async fn an_edit_that_fails_is_made_up_for_by_the_next_change(on) {
-        let h = Harness::start_with(on, |config| {
-            config.queues.notify.backoff = Span(Duration::from_millis(10));
-            config.queues.notify.max_backoff = Span(Duration::from_millis(10));
-        })
-        .await;
+    async fn an_edit_that_fails_is_made_up_for_a_minute_later(on) {
+        let h = Harness::start_with(on, |config| backoff(config, Duration::from_millis(10))).await;
         h.fire_pods(0..1).await;
         for _ in 0..5 {
             h.telegram.answer_next_edit(500, json!({"ok": false}));
         }
         h.fire_pods(1..2).await;
-        assert_eq!(h.telegram.messages()[0].edits, 0, "after five attempts it is left");
-        h.telegram.answer_next_edit(403, json!({"ok": false, "description": "Forbidden"}));
-        h.fire_pods(2..3).await;
-        assert_eq!(h.telegram.messages()[0].edits, 0, "a refusal is not tried again");
-        h.fire_pods(3..4).await;
+        assert_eq!(h.telegram.messages()[0].edits, 0, "after five attempts it waits");
+        h.recount().await;
+        assert_eq!(h.telegram.messages()[0].edits, 0, "for a minute");
+        h.advance(2 * MINUTE);
+        h.recount().await;
         let card = h.telegram.messages()[0].clone();
         assert_eq!(card.edits, 1);
+        assert!(card.shown.contains("2 firings"), "{}", card.shown);
+        h.finish().await;
+    }
+
+    async fn an_edit_that_is_refused_is_made_up_for_by_the_next_change(on) {
+        let h = Harness::start(on).await;
+        h.fire_pods(0..1).await;
+        let refusal = || json!({"ok": false, "description": "Bad Request: can't parse entities"});
+        h.telegram.answer_next_edit(400, refusal());
+        h.fire_pods(1..2).await;
+        h.advance(2 * MINUTE);
+        h.recount().await;
+        assert_eq!(h.telegram.messages()[0].edits, 0, "a refusal is not tried again");
+        // What changes while the refusal is on its way pushes no job: this one is still there.
+        h.telegram.answer_next_edit(400, refusal());
+        h.telegram.hold(Hold::Answers);
+        h.send(vec![firing("pod-2", h.now())]).await;
+        h.telegram.arrives(3).await;
+        let seen = h.sql("SELECT edit_seq FROM notifications").await;
+        h.send(vec![firing("pod-3", h.now())]).await;
+        h.until(&format!("SELECT count(*) FROM notifications WHERE edit_seq > {seen}"), 1).await;
+        h.telegram.hold(Hold::Nothing);
+        h.drain().await;
+        let card = h.telegram.messages()[0].clone();
         assert!(card.shown.contains("4 firings"), "{}", card.shown);
         h.finish().await;
+    }
+
+    async fn an_edit_whose_answer_was_lost_is_taken_back_where_the_card_is_as_before(on) {
+        let h = Harness::start_with(on, |config| backoff(config, Duration::from_secs(1))).await;
+        h.fire_pods(0..1).await;
+        let path = format!("/api/v1/anomalies/{}/mute", h.sql_text("SELECT key FROM anomalies").await);
+        h.telegram.lose_next_edit();
+        h.post(&path, json!({"for": "1h"})).await;
+        while h.telegram.messages()[0].edits == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        h.http.delete(format!("{}{path}", h.url)).send().await.unwrap();
+        h.drain().await;
+        let card = h.telegram.messages()[0].clone();
+        assert!(!card.shown.contains("uted until"), "{}", card.shown);
+        assert_eq!(card.shown, card.text);
+        h.finish().await;
+    }
+
+    async fn who_stood_still_during_an_edit_looks_again(on) {
+        let h = Harness::start(on).await;
+        h.fire_pods(0..1).await;
+        h.telegram.hold(Hold::Answers);
+        h.send(vec![firing("pod-1", h.now())]).await;
+        h.telegram.arrives(2).await;
+        // Another took it over, and edited it to something else.
+        h.execute("UPDATE notifications SET claimed_by = NULL, shown = 'x', shown_seq = edit_seq, \
+                       edit_due_since = NULL, claimed_until = NULL").await;
+        h.telegram.hold(Hold::Nothing);
+        h.drain().await;
+        assert_eq!(h.telegram.arrived(), 3, "it is edited once more");
+        assert_eq!(h.sql("SELECT edit_seq - shown_seq FROM notifications").await, 0);
+        h.finish().await;
+    }
+
+    async fn what_another_sent_meanwhile_stays_sent(on) {
+        let mut h = Harness::start(on).await;
+        let sent = "UPDATE notifications SET state = 'sent', message_id = '77', sent_at = 1, \
+                        claimed_until = NULL, claimed_by = NULL WHERE state = 'sending'";
+        let stays = "SELECT count(*) FROM notifications WHERE state = 'sent' AND message_id = '77'";
+        for (n, status) in [200, 403].into_iter().enumerate() {
+            if status != 200 {
+                h.telegram.answer_next(status, json!({"ok": false, "description": "Forbidden"}));
+            }
+            h.telegram.hold(Hold::Answers);
+            h.send(vec![alert(&format!("A{n}"), "a", h.now())]).await;
+            h.telegram.arrives(n + 1).await;
+            h.execute(sent).await;
+            h.telegram.hold(Hold::Nothing);
+            h.drain().await;
+            assert_eq!(h.sql(stays).await, n as i64 + 1, "{status}");
+        }
+        h.finish_with_dead_letters().await;
+    }
+
+    async fn what_was_given_up_and_is_replayed_says_what_holds(on) {
+        let mut h = Harness::start(on).await;
+        h.telegram.answer_next(403, json!({"ok": false, "description": "Forbidden: bot was kicked"}));
+        h.fire_pods(0..3).await;
+        assert_eq!(h.telegram.taken().len(), 0);
+        let dead = h.get("/api/v1/dead-letters?queue=notify").await["items"][0]["id"].clone();
+        let path = format!("/api/v1/dead-letters/{}/replay", dead.as_str().unwrap());
+        assert_eq!(h.post(&path, json!({})).await.0, 200);
+        h.drain().await;
+        let told = h.telegram.taken();
+        assert_eq!(told.len(), 1, "{told:#?}");
+        assert!(told[0].contains("3 firings"), "{}", told[0]);
+        h.finish_with_dead_letters().await;
     }
 
     async fn an_edit_waits_as_long_as_telegram_says(on) {

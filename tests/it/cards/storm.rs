@@ -82,6 +82,75 @@ on_all! {
         h.finish_with_dead_letters().await;
     }
 
+    async fn a_rise_of_a_muted_anomaly_to_permanent_fix_is_told_by_the_digest(on) {
+        let h = Harness::in_storms(on).await;
+        h.send_and_drain(vec![alert("Worst", "a", h.now())]).await;
+        let key = h.sql_text("SELECT key FROM anomalies").await;
+        h.post(&format!("/api/v1/anomalies/{key}/mute"), json!({"for": "4h"})).await;
+        h.drain().await;
+        h.pause("notify", true).await;
+        let worst = (0..10).map(|pod| alert("Worst", &format!("pod-{pod}"), h.now()));
+        let many = (0..30).map(|n| alert(&format!("A{n:02}"), "a", h.now()));
+        h.send(worst.chain(many).collect()).await;
+        let owed = "SELECT count(*) FROM notifications WHERE state = 'owed' AND kind = ";
+        h.until(&format!("{owed} 'opened'"), 30).await;
+        h.until(&format!("{owed} 'escalated'"), 1).await;
+        h.pause("notify", false).await;
+        h.drain().await;
+        let risen = "SELECT count(*) FROM notifications WHERE kind = 'escalated' AND state = 'digested'";
+        assert_eq!(h.sql(risen).await, 1);
+        let told = h.telegram.taken();
+        let digest = told.iter().find(|text| text.contains("in one message")).unwrap();
+        assert!(digest.contains("Worst") && digest.contains("PERMANENT FIX"), "{digest}");
+        h.finish().await;
+    }
+
+    async fn the_topics_of_a_chat_are_in_one_storm(on) {
+        let h = Harness::start_with(on, |config| {
+            config.telegram.storm_above = 20;
+            config.telegram.digest_every = Span::secs(2);
+            let topic = |n: u8| json!({"alert_name": format!("T{n}*"), "to": format!("telegram:-100/{n}")});
+            config.routes = serde_json::from_value(json!([topic(1), topic(2)])).unwrap();
+        })
+        .await;
+        h.pause("notify", true).await;
+        let alerts = (0..30).map(|n| alert(&format!("T{}-{n}", n % 2 + 1), "a", h.now()));
+        h.send(alerts.collect()).await;
+        h.until("SELECT count(*) FROM notifications", 30).await;
+        h.pause("notify", false).await;
+        h.drain().await;
+        let told = h.telegram.messages();
+        for topic in [1, 2] {
+            let of_topic = told.iter().filter(|m| m.topic == Some(topic));
+            let digests = of_topic.filter(|m| m.text.contains("15 incidents in one message"));
+            assert_eq!(digests.count(), 1, "{told:#?}");
+        }
+        assert_eq!(h.sql(TOLD_TWICE_OR_NEVER).await, 0);
+        h.finish().await;
+    }
+
+    async fn what_piles_up_slowly_is_told_by_digests_too(on) {
+        let h = Harness::start_with(on, |config| {
+            config.telegram.storm_above = 10;
+            config.telegram.digest_every = Span::secs(2);
+            config.telegram.chat_per_second = 1;
+        })
+        .await;
+        h.pause("notify", true).await;
+        let alerts = (0..25).map(|n| alert(&format!("A{n:02}"), "a", h.now()));
+        h.send(alerts.collect()).await;
+        h.until("SELECT count(*) FROM notifications", 25).await;
+        // None of them became owed within a minute.
+        h.advance(2 * MINUTE);
+        h.pause("notify", false).await;
+        h.drain().await;
+        let told = h.telegram.taken();
+        assert!(told.len() < 20, "{told:#?}");
+        assert!(told.iter().any(|text| text.contains("in one message")), "{told:#?}");
+        assert_eq!(h.sql(TOLD_TWICE_OR_NEVER).await, 0);
+        h.finish().await;
+    }
+
     async fn a_digest_whose_job_was_lost_is_sent_by_recount(on) {
         let h = Harness::in_storms(on).await;
         let store = h.context.queues.store();

@@ -58,6 +58,11 @@ impl Presses {
         update
     }
 
+    /// The next update has this number, as after a week without any.
+    pub fn number_from(&self, number: i64) {
+        self.seen().number = number - 1;
+    }
+
     /// The next time somebody asks, that is the answer.
     pub fn refuse_next(&self, status: u16) {
         self.seen().refusals.push_back(status);
@@ -126,8 +131,8 @@ fn refusal(status: u16, description: &str) -> Answer {
     (StatusCode::from_u16(status).unwrap(), Json(body))
 }
 
-/// As Telegram has it: what comes before the update that is asked for is forgotten, and of two who
-/// ask one is refused.
+/// As Telegram has it: what comes before the update that is asked for is forgotten, unless none has had
+/// such a number yet; and of two who ask one is refused.
 async fn get_updates(State(presses): State<Presses>, Json(body): Json<Value>) -> Answer {
     {
         let mut seen = presses.seen();
@@ -142,8 +147,10 @@ async fn get_updates(State(presses): State<Presses>, Json(body): Json<Value>) ->
         seen.asking += 1;
         let offset = body["offset"].as_i64().unwrap();
         seen.asked.push(offset);
-        seen.waiting
-            .retain(|update| update["update_id"].as_i64().unwrap() >= offset);
+        if offset <= seen.number + 1 {
+            seen.waiting
+                .retain(|update| update["update_id"].as_i64().unwrap() >= offset);
+        }
     }
     let asking = Asking(presses.clone());
     let began = std::time::Instant::now();

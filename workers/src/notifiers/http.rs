@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::{Client, Response, redirect};
 
 /// Connecting, sending and the answer together: less than the claim on a message lasts.
-pub(super) const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connecting alone.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -233,8 +233,14 @@ fn repairs(card: &Card, text: &Text) -> Option<Line> {
     ];
     let line = Line::new().text(fill(text.msg_repairs, &places));
     let last = stats.last_repair_action.as_deref();
-    Some(match last.and_then(|action| known(action, NAME)) {
-        Some(action) => line.dot().text(pair(text, text.last_time, "")).code(action),
+    let Some(action) = last.and_then(|action| known(action, NAME)) else {
+        return Some(line);
+    };
+    let line = line.dot().text(pair(text, text.last_time, "")).code(action);
+    let newest = stats.repair_history.first();
+    let who = newest.and_then(|repair| known(repair.operator.as_deref()?, NAME));
+    Some(match who {
+        Some(who) => line.text(format!(" {}", fill(text.by_person, &[("name", &who)]))),
         None => line,
     })
 }

@@ -25,6 +25,7 @@ use tocsin::time::Timestamp;
 use uuid::Uuid;
 
 pub use digest::Digest;
+pub(crate) use http::TOTAL_TIMEOUT;
 use log::Log;
 use telegram::Telegram;
 use webhook::Webhook;
@@ -168,6 +169,11 @@ pub trait Notifier: Send + Sync {
 
     /// How much the provider takes; none if that is not known.
     fn budget(&self) -> Option<Budget> {
+        None
+    }
+
+    /// How long the provider is left alone from now, if it is: nothing need be claimed for it meanwhile.
+    fn left_alone(&self) -> Option<Duration> {
         None
     }
 

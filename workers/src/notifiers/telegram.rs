@@ -5,7 +5,8 @@ mod answer;
 mod tests;
 
 use std::fmt;
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use reqwest::{Client, StatusCode, Url};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use tocsin::domain::budget::Budget;
 use tocsin::text::Lang;
 
+use self::answer::Instead;
 use super::http::{self, causes};
 use super::text::tidy;
 use super::{Card, Digest, Edited, Message, Notifier, SendError, Sent, digest, markup, message};
@@ -21,6 +23,8 @@ use super::{Card, Digest, Edited, Message, Notifier, SendError, Sent, digest, ma
 const MESSAGE_MAX: usize = 4_096;
 /// So many bytes of an answer are read; Telegram's own repeats the message and stays below.
 const ANSWER_MAX: usize = 256 * 1024;
+/// How often a message is posted at most: to the chat, to what became of it, and without its topic.
+const WAYS: u32 = 3;
 /// The longest reason that is reported, in UTF-16 code units.
 const REASON_MAX: usize = 500;
 
@@ -31,6 +35,8 @@ pub struct Api {
     client: Client,
     url: Url,
     secret: String,
+    /// How long a message may take, whatever has to be called for it.
+    total: Duration,
 }
 
 impl Api {
@@ -53,20 +59,22 @@ impl Api {
             url: request.url().clone(),
             client,
             secret: secret_of(token).to_owned(),
+            total,
         })
     }
 
-    /// Calls a method, once; what came of it is read by `outcome`.
+    /// Calls a method, once, for as long as `within`; what came of it is read by `outcome`.
     async fn call<T>(
         &self,
         method: &str,
         body: &Value,
+        within: Duration,
         outcome: impl FnOnce(StatusCode, &[u8]) -> Result<T, SendError>,
     ) -> Result<T, SendError> {
         let answered = async {
             let mut url = self.url.clone();
             url.set_path(&format!("{}{method}", self.url.path()));
-            let request = self.client.post(url).json(body);
+            let request = self.client.post(url).timeout(within).json(body);
             let response = request.send().await.map_err(reqwest::Error::without_url)?;
             Ok::<_, reqwest::Error>((response.status(), http::read(response, ANSWER_MAX).await))
         };
@@ -101,10 +109,15 @@ impl Api {
 }
 
 /// Writes to one chat, or to one topic of it.
+///
+/// A group that becomes a supergroup is another chat from then on, with messages of its own. It is
+/// written to for as long as the process lives; the ids of messages there name it (`CHAT/ID`), so that
+/// no other message is edited or answered.
 pub struct Telegram {
     api: Api,
     channel: String,
     chat: String,
+    moved_to: Mutex<Option<String>>,
     topic: Option<i64>,
     lang: Lang,
     budget: Budget,
@@ -119,6 +132,7 @@ impl Telegram {
             api: api.clone(),
             channel: format!("telegram:{chat}"),
             chat: id.to_owned(),
+            moved_to: Mutex::default(),
             topic: topic.parse().ok(),
             lang: Lang::default(),
             budget,
@@ -143,19 +157,7 @@ impl Notifier for Telegram {
     }
 
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {
-        let mut body = self.body(message);
-        if let Some(topic) = self.topic {
-            body["message_thread_id"] = json!(topic);
-        }
-        if message.is_silent {
-            body["disable_notification"] = json!(true);
-        }
-        // Whoever deleted the message it answers wants to be told all the same.
-        if let Some(id) = message.reply_to.and_then(number) {
-            body["reply_parameters"] =
-                json!({"message_id": id, "allow_sending_without_reply": true});
-        }
-        self.api.call("sendMessage", &body, answer::outcome).await
+        self.send_anywhere(message).await
     }
 
     fn render_digest(&self, digest: &Digest) -> Option<String> {
@@ -170,30 +172,111 @@ impl Notifier for Telegram {
     }
 
     async fn edit(&self, message_id: &str, message: Message<'_>) -> Result<Edited, SendError> {
-        let Some(id) = number(message_id) else {
+        let Some((chat, id)) = self.place_of(message_id) else {
             return Ok(Edited::Never(format!("{message_id} is no message's id")));
         };
-        let mut body = self.body(message);
+        let mut body = body(chat, message);
         body["message_id"] = json!(id);
         self.api
-            .call("editMessageText", &body, answer::edited)
+            .call("editMessageText", &body, self.api.total, answer::edited)
             .await
     }
 }
 
 impl Telegram {
-    fn body(&self, message: Message<'_>) -> Value {
-        let mut body = json!({
-            "chat_id": self.chat,
-            "text": message.body,
-            "parse_mode": "HTML",
-            "link_preview_options": {"is_disabled": true},
-        });
-        if let Some(markup) = message.reply_markup {
-            body["reply_markup"] = markup.clone();
+    /// Sends it to the chat, or to where Telegram says that it can go instead.
+    async fn send_anywhere(&self, message: Message<'_>) -> Result<Sent, SendError> {
+        let (mut chat, mut topic, began) = (self.chat_now(), self.topic, Instant::now());
+        let mut ways = WAYS;
+        loop {
+            ways -= 1;
+            let within = self.api.total.saturating_sub(began.elapsed());
+            let mut instead = None;
+            let sent = self.post(message, &chat, topic, within, &mut instead).await;
+            match instead {
+                None => return sent,
+                Some(_) if ways == 0 => return sent,
+                Some(Instead::NoTopic) => {
+                    tracing::warn!(
+                        notification.channel = self.channel,
+                        "the topic does not exist any more: its messages go to the chat without it"
+                    );
+                    topic = None;
+                }
+                Some(Instead::Chat(now)) => {
+                    tracing::warn!(
+                        notification.channel = self.channel,
+                        chat = now,
+                        "the group has become another chat: set TOCSIN_TELEGRAM_CHAT, or its route, to it"
+                    );
+                    *self.moved() = Some(now.clone());
+                    chat = now;
+                }
+            }
         }
-        body
     }
+
+    async fn post(
+        &self,
+        message: Message<'_>,
+        chat: &str,
+        topic: Option<i64>,
+        within: Duration,
+        instead: &mut Option<Instead>,
+    ) -> Result<Sent, SendError> {
+        let mut body = body(chat, message);
+        if let Some(topic) = topic {
+            body["message_thread_id"] = json!(topic);
+        }
+        if message.is_silent {
+            body["disable_notification"] = json!(true);
+        }
+        // Whoever deleted the message it answers wants to be told all the same.
+        let answers = message.reply_to.and_then(|id| self.place_of(id));
+        if let Some((_, id)) = answers.filter(|(of, _)| *of == chat) {
+            body["reply_parameters"] =
+                json!({"message_id": id, "allow_sending_without_reply": true});
+        }
+        let outcome = |status, bytes: &[u8]| {
+            *instead = answer::instead(status, bytes);
+            answer::outcome(status, bytes)
+        };
+        let mut sent = self.api.call("sendMessage", &body, within, outcome).await?;
+        if chat != self.chat {
+            sent.message_id = sent.message_id.map(|id| format!("{chat}/{id}"));
+        }
+        Ok(sent)
+    }
+
+    /// The chat that messages go to now.
+    fn chat_now(&self) -> String {
+        self.moved().as_ref().unwrap_or(&self.chat).clone()
+    }
+
+    fn moved(&self) -> MutexGuard<'_, Option<String>> {
+        self.moved_to.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The chat that a message is in, and its number there.
+    fn place_of<'a>(&'a self, message_id: &'a str) -> Option<(&'a str, i64)> {
+        let (chat, id) = message_id
+            .split_once('/')
+            .unwrap_or((&self.chat, message_id));
+        Some((chat, id.parse().ok()?))
+    }
+}
+
+fn body(chat: &str, message: Message<'_>) -> Value {
+    let mut body = json!({
+        "chat_id": chat,
+        "text": message.body,
+        "parse_mode": "HTML",
+        "link_preview_options": {"is_disabled": true},
+    });
+    if let Some(markup) = message.reply_markup {
+        body["reply_markup"] = markup.clone();
+    }
+    body
 }
 
 impl fmt::Debug for Api {
@@ -208,10 +291,6 @@ impl fmt::Debug for Telegram {
             .field("channel", &self.channel)
             .finish_non_exhaustive()
     }
-}
-
-fn number(id: &str) -> Option<i64> {
-    id.parse().ok()
 }
 
 /// The part of a token that is secret: what stands before the colon is the bot's public id.

@@ -16,13 +16,19 @@ use tocsin::text::Lang;
 use tocsin::time::Timestamp;
 
 use self::checker::shown;
-use self::samples::{MINUTE_MS, OPENED, bare, card, filled};
+use self::samples::{MINUTE_MS, OPENED, bare, card, filled, repaired};
 use super::log::Log;
 use super::telegram::{Api, Telegram};
 use super::webhook::Webhook;
 use super::{Card, Muted, Notifier, markup, message};
 
-const KINDS: [Kind; 3] = [Kind::Opened, Kind::Escalated, Kind::Reopened];
+const KINDS: [Kind; 5] = [
+    Kind::Opened,
+    Kind::Escalated,
+    Kind::Reopened,
+    Kind::Resolved,
+    Kind::Repeated,
+];
 
 /// One for each language: a client takes its time to set up.
 static BOTS: LazyLock<[Telegram; 2]> = LazyLock::new(|| {
@@ -121,6 +127,26 @@ fn an_incident_that_somebody_took_and_muted() {
         by: Some("bob".to_owned()),
     });
     assert_snapshot!(telegram(&card));
+}
+
+#[test]
+fn a_card_says_who_did_the_last_repair() {
+    let mut card = card(Kind::Opened, Level::None);
+    let mut lines = |operator: Option<&str>| {
+        if let Some(stats) = &mut card.incident.repair_stats {
+            stats.repair_history = vec![repaired(operator)];
+        }
+        Lang::ALL.map(|lang| bot(lang).render(&card))
+    };
+    for (shown, expected) in lines(Some("<alice>")).iter().zip([
+        "Last time: <code>restart_pod</code> by &lt;alice&gt;\n",
+        "最近一次：<code>restart_pod</code> 由 &lt;alice&gt;\n",
+    ]) {
+        assert!(shown.contains(expected), "{shown}");
+    }
+    for shown in lines(None) {
+        assert!(shown.contains("<code>restart_pod</code>\n"), "{shown}");
+    }
 }
 
 #[test]

@@ -192,6 +192,10 @@ impl Notifier for Webhook {
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {
         self.send_by(Instant::now, message).await
     }
+
+    fn left_alone(&self) -> Option<Duration> {
+        self.patience.left_alone(Instant::now())
+    }
 }
 
 impl fmt::Debug for Webhook {

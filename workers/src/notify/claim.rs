@@ -1,13 +1,17 @@
 //! Making a message ours to send.
 
-use sea_orm::{DatabaseTransaction, DbErr};
+use std::time::{Duration, Instant};
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 use serde_json::Value;
+use tocsin::domain::aggregation::Status;
 use tocsin::domain::budget::What;
 use tocsin::domain::mute::as_of;
 use tocsin::domain::routing::Facts;
 use tocsin::entity::notifications::{Kind, Model, State};
 use tocsin::jobs::JobError;
 use tocsin::queue::consumer::Held;
+use tocsin::store::notifications::CLAIM;
 use tocsin::store::{anomalies, cards, digests, incidents, maintenance, notifications};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
@@ -15,7 +19,7 @@ use uuid::Uuid;
 use super::desk::Desk;
 use super::turn::Turn;
 use super::{digest, silence};
-use crate::notifiers::{Card, Message, Muted, Notifier};
+use crate::notifiers::{Card, Message, Muted, Notifier, TOTAL_TIMEOUT};
 
 /// What goes out.
 #[derive(Default)]
@@ -47,11 +51,54 @@ pub(super) struct Ours<'a> {
     pub(super) post: Post,
 }
 
+/// How long after an attempt began a provider may still be called: the call is over before others
+/// may claim the message.
+const IN_TIME: Duration = CLAIM.saturating_sub(TOTAL_TIMEOUT);
+
+/// Why it is not told that an incident is resolved.
+const OPEN_AGAIN: &str = "the incident was open again before this was told";
+
+/// The pause of what was claimed too long ago.
+const LATE: Duration = Duration::from_millis(100);
+
 /// Who tries.
 #[derive(Clone, Copy)]
 pub(super) struct Attempt<'a> {
     pub(super) held: &'a Held,
     pub(super) token: Uuid,
+    began: Instant,
+}
+
+impl<'a> Attempt<'a> {
+    /// One that begins now, before anything is claimed.
+    pub(super) fn new(held: &'a Held, token: Uuid) -> Self {
+        Self {
+            held,
+            token,
+            began: Instant::now(),
+        }
+    }
+
+    /// Leaves what was claimed too long ago to others: this process stood still, and another may have
+    /// sent it meanwhile.
+    pub(super) async fn is_in_time(
+        &self,
+        db: &impl ConnectionTrait,
+        id: Uuid,
+    ) -> Result<(), JobError> {
+        if !is_late(self.began, Instant::now()) {
+            return Ok(());
+        }
+        notifications::release(db, id, self.token).await?;
+        Err(JobError::RetryAfter {
+            after: LATE,
+            why: "it was claimed too long ago".to_owned(),
+        })
+    }
+}
+
+fn is_late(began: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(began) > IN_TIME
 }
 
 /// Makes the message ours to send, in one transaction: its text is fixed at the first claim, from
@@ -128,9 +175,16 @@ async fn ours<'a>(
         tx.commit().await?;
         return Ok(None);
     }
-    let body = match &row.body {
-        Some(body) => body.clone(),
-        None => notifier.render(&card),
+    if row.kind == Kind::Resolved && card.incident.status != Status::Resolved {
+        desk.count("outdated");
+        notifications::give_up(&tx, row.id, OPEN_AGAIN).await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
+    let body = match (row.state, &row.body) {
+        // What was given up is known not to have gone out: it says what holds now.
+        (State::GivenUp, _) | (_, None) => notifier.render(&card),
+        (_, Some(body)) => body.clone(),
     };
     let post = Post {
         reply_to: answered(&tx, &row, notifier).await?,
@@ -231,4 +285,20 @@ pub(super) async fn card(
         }),
         anomaly,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_may_outlast_its_claim_is_not_made() {
+        let began = Instant::now();
+        let table = [(0, false), (5000, false), (5001, true), (60_000, true)];
+        for (ms, expected) in table {
+            let now = began + Duration::from_millis(ms);
+            assert_eq!(is_late(began, now), expected, "{ms} ms");
+        }
+        assert!(IN_TIME + TOTAL_TIMEOUT <= CLAIM);
+    }
 }

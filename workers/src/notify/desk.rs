@@ -1,15 +1,19 @@
 //! Where messages are sent from.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use sea_orm::DbErr;
 use serde_json::Value;
 use tocsin::buttons;
 use tocsin::context::Context;
-use tocsin::entity::notifications::{Kind, Model};
+use tocsin::entity::notifications::{Kind, Model, State};
 use tocsin::jobs::Notify;
 use tocsin::metrics::ByMessage;
 use tocsin::store::channels::chat_of;
+use tocsin::store::notifications;
 use tocsin::time::Timestamp;
+use uuid::Uuid;
 
 use crate::notifiers::{self, Card, Notifier};
 
@@ -36,6 +40,18 @@ impl Desk {
         found.map(AsRef::as_ref)
     }
 
+    /// Whether a message has to wait because its receiver is left alone, and how long. It is asked
+    /// before the message is claimed: where a receiver hangs, all that wait for it come again and again.
+    pub(super) async fn left_alone(&self, message: Uuid) -> Result<Option<Duration>, DbErr> {
+        if self.notifiers.iter().all(|n| n.left_alone().is_none()) {
+            return Ok(None);
+        }
+        let row = notifications::find(self.context.db.read(), message).await?;
+        let waits = row.filter(|row| matches!(row.state, State::Owed | State::Sending));
+        let notifier = waits.and_then(|row| self.notifier(&row.channel));
+        Ok(notifier.and_then(Notifier::left_alone))
+    }
+
     /// The channels that share a chat with this one, itself among them.
     pub(super) fn neighbours(&self, channel: &str) -> Vec<String> {
         let chat = chat_of(channel);
@@ -57,7 +73,8 @@ impl Desk {
 
     /// The buttons beneath a message, if people may press any.
     pub(super) fn keyboard(&self, row: &Model, card: &Card, now: Timestamp) -> Option<Value> {
-        let is_card = matches!(row.kind, Kind::Opened | Kind::Escalated | Kind::Reopened);
+        // What is over asks for nothing.
+        let is_card = !matches!(row.kind, Kind::Digest | Kind::Resolved);
         let has_buttons = self.context.config.has_buttons() && row.channel.starts_with("telegram:");
         (is_card && has_buttons).then(|| {
             let text = self.context.config.language.text();

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use sea_orm::DatabaseTransaction;
 use tocsin::domain::budget::What;
-use tocsin::domain::routing::Facts;
 use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::{JobError, Notify};
 use tocsin::queue::Push;
@@ -34,7 +33,7 @@ pub(super) async fn gather(
     let above = i64::from(desk.context.config.telegram.storm_above);
     let mut own = turn.own()?.clone();
     // What was tried before may have gone out: it is told by itself.
-    if row.state != State::Owed || (own.storm_since.is_none() && ahead.lately <= above) {
+    if row.state != State::Owed || (own.storm_since.is_none() && !ahead.is_storm(above)) {
         return Ok(None);
     }
     let digest = match gathering(tx, own.digest_id).await? {
@@ -50,6 +49,7 @@ pub(super) async fn gather(
             tracing::warn!(
                 notification.channel = own.channel,
                 lately = ahead.lately,
+                waiting = ahead.waiting,
                 "a storm: messages are told by digests"
             );
             digest
@@ -115,11 +115,9 @@ pub(super) async fn claim<'a>(
         None => fix(desk, &tx, &turn, &row, ahead, notifier).await?,
     };
     let worst = digests::worst(&tx, row.id, 1).await?;
-    let facts = Facts {
-        level: worst.first().map(|told| told.level).unwrap_or_default(),
-        ..Facts::default()
-    };
-    let is_silent = desk.context.config.is_quiet(&row.channel, &facts, now);
+    let level = worst.first().map(|told| told.level).unwrap_or_default();
+    let config = &desk.context.config;
+    let is_silent = config.is_digest_quiet(&row.channel, level, now);
     notifications::claim(&tx, &row, attempt.token, body.clone(), now).await?;
     tx.commit().await?;
     if let Some(next) = next {
@@ -152,7 +150,7 @@ async fn fix(
     let figures = digests::figures(tx, row.id).await?;
     let worst = digests::worst(tx, row.id, WORST).await?;
     let (above, now) = (i64::from(config.telegram.storm_above), turn.now);
-    let goes_on = figures.messages > 0 && ahead.lately * 2 >= above;
+    let goes_on = figures.messages > 0 && ahead.is_still_storm(above);
 
     // What `take` wrote since is in the row of the chat, which may be this one.
     let mut own = turn.again(tx).await?;

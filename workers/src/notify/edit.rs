@@ -1,5 +1,5 @@
 //! Edits: a card shows what holds. They go out when nothing else waits, and a failed one harms
-//! nothing: the next change tries again.
+//! nothing: it is tried again a minute later, or, where Telegram refused it, with the next change.
 
 use std::time::Duration;
 
@@ -7,16 +7,17 @@ use tocsin::domain::budget::What;
 use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::JobError;
 use tocsin::queue::consumer::Held;
-use tocsin::store::{cards, maintenance, notifications};
+use tocsin::store::cards::{self, Stands};
+use tocsin::store::{maintenance, notifications};
 use uuid::Uuid;
 
-use super::claim::{Post, card, is_free};
+use super::claim::{Attempt, Post, card, is_free};
 use super::desk::Desk;
 use super::pause;
 use super::turn::Turn;
 use crate::notifiers::{Edited, Notifier, SendError};
 
-/// How often an edit is tried before it is left to the next change.
+/// How often an edit is tried before it waits for recount: for a minute or so.
 const ATTEMPTS: usize = 5;
 /// An edit that has to wait waits for so long at least.
 const LEAST: Duration = Duration::from_millis(100);
@@ -36,20 +37,24 @@ pub(super) async fn handle(
     held: &Held,
     token: Uuid,
 ) -> Result<(), JobError> {
+    let attempt = Attempt::new(held, token);
     let Some(ours) = claim(desk, id, token).await? else {
         return Ok(());
     };
     let db = desk.context.db.write();
+    attempt.is_in_time(db, id).await?;
     let message = ours.post.message(id, desk.context.clock.now());
     match ours.notifier.edit(&ours.message_id, message).await {
         Ok(Edited::Done) => {
             desk.count("edited");
-            shows(desk, &ours.row, &ours.post.body).await
+            let seq = ours.row.edit_seq;
+            let stands = cards::shows(db, id, token, seq, &ours.post.body).await?;
+            follow(desk, id, stands).await
         }
         Ok(Edited::Never(why)) => {
             desk.count("edits_ended");
             tracing::info!(notification.id = %id, "a card is not edited any more: {why}");
-            Ok(cards::leave(db, id, Some(&why)).await?)
+            Ok(cards::end(db, id, &why).await?)
         }
         Err(SendError::Wait { after, why }) => {
             desk.count("delayed");
@@ -62,10 +67,33 @@ pub(super) async fn handle(
             notifications::release(db, id, token).await?;
             Err(JobError::Retry(why))
         }
-        Err(SendError::GiveUp(why) | SendError::Retry(why)) => {
+        Err(SendError::Retry(why)) => {
+            desk.count("edit_failed");
+            tracing::warn!(notification.id = %id, "a card is edited a minute later: {why}");
+            // Its job is still queued, so that a change meanwhile pushed none.
+            let now = desk.context.clock.of_store(maintenance::now(db).await?);
+            Ok(cards::put_off(db, id, token, now).await?)
+        }
+        Err(SendError::GiveUp(why)) => {
             desk.count("edit_failed");
             tracing::warn!(notification.id = %id, "a card is left as it is until its next change: {why}");
-            Ok(cards::leave(db, id, None).await?)
+            let stands = cards::leave(db, id, token, ours.row.edit_seq).await?;
+            follow(desk, id, stands).await
+        }
+    }
+}
+
+/// Once more, if the card has changed since; or if it cannot be known what it shows, because another
+/// took it over while this process stood still.
+async fn follow(desk: &Desk, id: Uuid, stands: Stands) -> Result<(), JobError> {
+    match stands {
+        Stands::Done => Ok(()),
+        Stands::Changed => Err(again(desk, "it has changed since".to_owned())),
+        Stands::Lost => {
+            let db = desk.context.db.write();
+            let now = desk.context.clock.of_store(maintenance::now(db).await?);
+            cards::doubt(db, id, now).await?;
+            Err(again(desk, "another has edited it meanwhile".to_owned()))
         }
     }
 }
@@ -86,7 +114,7 @@ async fn claim<'a>(desk: &'a Desk, id: Uuid, token: Uuid) -> Result<Option<Ours<
     is_free(&row, now)?;
     let notifier = desk.notifier(&row.channel);
     let (Some(notifier), State::Sending | State::Sent) = (notifier, row.state) else {
-        cards::leave(&tx, id, None).await?;
+        cards::skip(&tx, id).await?;
         tx.commit().await?;
         return Ok(None);
     };
@@ -95,7 +123,7 @@ async fn claim<'a>(desk: &'a Desk, id: Uuid, token: Uuid) -> Result<Option<Ours<
         return Err(again(desk, why));
     }
     let (Some(message_id), Some(budget)) = (row.message_id.clone(), notifier.budget()) else {
-        cards::leave(&tx, id, Some("its message has no id")).await?;
+        cards::end(&tx, id, "its message has no id").await?;
         tx.commit().await?;
         return Ok(None);
     };
@@ -114,7 +142,7 @@ async fn claim<'a>(desk: &'a Desk, id: Uuid, token: Uuid) -> Result<Option<Ours<
         before = ahead;
     }
     let Some(card) = card(desk, &tx, &row).await? else {
-        cards::leave(&tx, id, Some("its incident does not exist any more")).await?;
+        cards::end(&tx, id, "its incident does not exist any more").await?;
         tx.commit().await?;
         return Ok(None);
     };
@@ -124,7 +152,7 @@ async fn claim<'a>(desk: &'a Desk, id: Uuid, token: Uuid) -> Result<Option<Ours<
     is_free(&row, now)?;
     let body = notifier.render(&card);
     if row.shown.as_ref().or(row.body.as_ref()) == Some(&body) {
-        cards::shows(&tx, id, row.edit_seq, &body).await?;
+        cards::shows_all(&tx, id).await?;
         tx.commit().await?;
         return Ok(None);
     }
@@ -145,17 +173,6 @@ async fn claim<'a>(desk: &'a Desk, id: Uuid, token: Uuid) -> Result<Option<Ours<
         message_id,
         post,
     }))
-}
-
-/// Remembers what the card shows. Whoever dies before edits it once more, which Telegram takes for no
-/// change.
-async fn shows(desk: &Desk, row: &Model, body: &str) -> Result<(), JobError> {
-    let db = desk.context.db.write();
-    let more = cards::shows(db, row.id, row.edit_seq, body).await?;
-    if more {
-        return Err(again(desk, "it has changed since".to_owned()));
-    }
-    Ok(())
 }
 
 /// Once more, when changes had time to gather.

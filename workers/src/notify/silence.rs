@@ -1,4 +1,4 @@
-//! Messages that are not told: their anomaly was muted before anybody began to send them.
+//! Messages that are not told: their anomaly was muted before anybody took them.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use super::desk::Desk;
 /// The pause where a mute ends just now.
 const JUST_ENDED: Duration = Duration::from_millis(100);
 
-/// Whether the message is kept back, as its anomaly stands. One that somebody tried to send may have
-/// gone out, and what somebody wants to be sent after all is sent.
+/// Whether the message is kept back, as its anomaly stands: nobody has taken it yet, whether or not
+/// somebody tried to send it. What somebody wants to be sent after all is sent.
 pub(super) fn is_kept_back(row: &Model, anomaly: &Anomaly, now: Timestamp) -> bool {
-    let is_new = row.state == State::Owed && row.kind != Kind::Digest;
-    is_new && keeps_back(anomaly, row.kind, row.owed_since, now)
+    let waits = matches!(row.state, State::Owed | State::Sending) && row.kind != Kind::Digest;
+    waits && keeps_back(anomaly, row.kind, row.owed_since, now)
 }
 
 /// Writes down that the message is not told, if it is kept back; returns whether it is. It takes no

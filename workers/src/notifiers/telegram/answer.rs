@@ -13,10 +13,12 @@ const WAIT_DEFAULT: Duration = Duration::from_secs(5);
 const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// What is said of a message that nobody can edit any more.
-const GONE: [&str; 3] = [
+const GONE: [&str; 4] = [
     "message to edit not found",
     "message can't be edited",
     "MESSAGE_ID_INVALID",
+    // What was written to a group before it became another chat is not that chat's.
+    "the group is now the chat",
 ];
 
 /// What became of a message. The text of an error holds what the provider said, unbounded and
@@ -41,6 +43,29 @@ pub(super) fn outcome(status: StatusCode, body: &[u8]) -> Result<Sent, SendError
             None => why,
         }),
     })
+}
+
+/// Where a message can go instead of where it was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Instead {
+    /// The group became this chat.
+    Chat(String),
+    /// The topic is gone; the rest of the chat is not.
+    NoTopic,
+}
+
+/// What a refusal says about where the message can go.
+pub(super) fn instead(status: StatusCode, body: &[u8]) -> Option<Instead> {
+    if status != StatusCode::BAD_REQUEST {
+        return None;
+    }
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    if let Some(chat) = moved_to(&answer) {
+        return Some(Instead::Chat(chat));
+    }
+    let description = answer.get("description")?.as_str()?;
+    let is_gone = description.contains("message thread not found");
+    is_gone.then_some(Instead::NoTopic)
 }
 
 /// What became of an edit. That it changes nothing is no failure: it arrived before, and the answer did
@@ -233,7 +258,26 @@ mod tests {
         let expected = "the group is now the chat -1001234567890: set TOCSIN_TELEGRAM_CHAT to it \
                         (Telegram answered 400: Bad Request: group chat was upgraded to a \
                         supergroup chat)";
-        assert_eq!(answered(400, &moved.to_string()), give_up(expected));
+        let body = moved.to_string();
+        assert_eq!(answered(400, &body), give_up(expected));
+        let found = instead(StatusCode::BAD_REQUEST, body.as_bytes());
+        assert_eq!(found, Some(Instead::Chat("-1001234567890".to_owned())));
+        let never = edited(StatusCode::BAD_REQUEST, body.as_bytes());
+        assert_eq!(never, Ok(Edited::Never(expected.to_owned())));
+    }
+
+    #[test]
+    fn a_topic_that_is_gone_is_told_from_other_refusals() {
+        let says = |code: u16, description: &str| {
+            let body = json!({"ok": false, "error_code": code, "description": description});
+            let status = StatusCode::from_u16(code).unwrap_or_default();
+            instead(status, body.to_string().as_bytes())
+        };
+        let gone = "Bad Request: message thread not found";
+        assert_eq!(says(400, gone), Some(Instead::NoTopic));
+        assert_eq!(says(500, gone), None);
+        assert_eq!(says(400, "Bad Request: TOPIC_CLOSED"), None);
+        assert_eq!(instead(StatusCode::BAD_REQUEST, b"<html>"), None);
     }
 
     #[test]

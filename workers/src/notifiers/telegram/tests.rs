@@ -4,7 +4,7 @@ use std::error::Error;
 use std::net::TcpListener;
 
 use serde_json::Value;
-use wiremock::matchers::{body_json, method, path};
+use wiremock::matchers::{body_json, body_partial_json, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
@@ -116,6 +116,72 @@ async fn an_edit_names_the_message_and_keeps_its_buttons() -> TestResult {
     assert_eq!(edited, Ok(Edited::Done));
     let never = telegram(&server)?.edit("x", message).await;
     assert!(matches!(never, Ok(Edited::Never(_))), "{never:?}");
+    Ok(())
+}
+
+/// Somebody who answers what goes to one chat, and to one topic of it or none, like this.
+async fn at(server: &MockServer, place: Value, code: u16, answer: Value, times: u64) {
+    Mock::given(method("POST"))
+        .and(body_partial_json(&place))
+        .and(move |request: &wiremock::Request| {
+            let body: Value = request.body_json().unwrap_or_default();
+            body["message_thread_id"] == place["message_thread_id"]
+                && body["reply_parameters"]["message_id"] == place["reply_parameters"]["message_id"]
+        })
+        .respond_with(ResponseTemplate::new(code).set_body_json(answer))
+        .expect(times)
+        .mount(server)
+        .await;
+}
+
+fn taken(id: u64) -> Value {
+    json!({"ok": true, "result": {"message_id": id}})
+}
+
+#[tokio::test]
+async fn a_group_that_became_another_chat_is_written_to_there() -> TestResult {
+    let server = MockServer::start().await;
+    let moved = json!({
+        "ok": false,
+        "error_code": 400,
+        "description": "Bad Request: group chat was upgraded to a supergroup chat",
+        "parameters": {"migrate_to_chat_id": -1_009},
+    });
+    at(&server, json!({"chat_id": "-100123"}), 400, moved, 1).await;
+    at(&server, json!({"chat_id": "-1009"}), 200, taken(7), 4).await;
+    let answers = json!({"chat_id": "-1009", "reply_parameters": {"message_id": 7}});
+    at(&server, answers, 200, taken(8), 1).await;
+    let (telegram, message) = (telegram(&server)?, Message::for_test("text"));
+    let reply_to = |id| Message {
+        reply_to: Some(id),
+        ..message
+    };
+    for _ in 0..2 {
+        let sent = telegram.send(message).await?;
+        assert_eq!(sent.message_id.as_deref(), Some("-1009/7"));
+    }
+    // A message of the old group has another's number in the new chat.
+    telegram.send(reply_to("7")).await?;
+    let sent = telegram.send(reply_to("-1009/7")).await?;
+    assert_eq!(sent.message_id.as_deref(), Some("-1009/8"));
+    assert_eq!(telegram.edit("-1009/7", message).await, Ok(Edited::Done));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_whose_topic_is_gone_goes_to_the_chat() -> TestResult {
+    let server = MockServer::start().await;
+    let gone = json!({
+        "ok": false,
+        "error_code": 400,
+        "description": "Bad Request: message thread not found",
+    });
+    let topic = json!({"chat_id": "-100123", "message_thread_id": 45});
+    at(&server, topic, 400, gone, 1).await;
+    at(&server, json!({"chat_id": "-100123"}), 200, taken(7), 1).await;
+    let telegram = to(&Api::new(&server.uri(), TOKEN)?, "-100123/45");
+    let sent = telegram.send(Message::for_test("text")).await?;
+    assert_eq!(sent.message_id.as_deref(), Some("7"));
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tocsin::domain::aggregation::Status;
-use tocsin::domain::effectiveness::RepairStats;
+use tocsin::domain::effectiveness::{RepairEntry, RepairStats};
 use tocsin::domain::escalation::Level;
 use tocsin::domain::frequency::FrequencyStats;
 use tocsin::entity::notifications::Kind;
@@ -37,6 +37,16 @@ fn repairs() -> RepairStats {
         last_repair_time: Some(OPENED),
         repair_history: Vec::new(),
         recommended_tier: 2,
+    }
+}
+
+/// The newest repair, by somebody.
+pub(super) fn repaired(operator: Option<&str>) -> RepairEntry {
+    RepairEntry {
+        action: "restart_pod".to_owned(),
+        success: true,
+        timestamp: OPENED,
+        operator: operator.map(str::to_owned),
     }
 }
 
@@ -157,6 +167,7 @@ pub(super) fn filled(kind: Kind, text: &str) -> Card {
     incident.reopened = i64::MAX;
     if let Some(stats) = &mut incident.repair_stats {
         stats.last_repair_action = Some(text.to_owned());
+        stats.repair_history = vec![repaired(Some(text))];
     }
     anomaly.alert_name = text.to_owned();
     anomaly.service = text.to_owned();

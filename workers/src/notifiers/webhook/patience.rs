@@ -28,6 +28,14 @@ struct State {
     under_way: usize,
 }
 
+impl State {
+    fn left_alone(&self, now: Instant) -> Option<Duration> {
+        let until = self.until.filter(|until| *until > now);
+        let remaining = until.map(|until| until.saturating_duration_since(now));
+        remaining.or((self.under_way >= AT_ONCE).then_some(BUSY))
+    }
+}
+
 /// A message may be sent for as long as this is held.
 #[derive(Debug)]
 pub(super) struct Turn<'a>(&'a Patience);
@@ -53,18 +61,17 @@ impl Patience {
     /// A turn to send a message now; else how long it must wait.
     pub(super) fn begin(&self, now: Instant) -> Result<Turn<'_>, Duration> {
         let mut state = self.state();
-        let remaining = state
-            .until
-            .map(|until| until.saturating_duration_since(now));
-        if let Some(remaining) = remaining.filter(|remaining| !remaining.is_zero()) {
-            return Err(remaining);
-        }
-        if state.under_way >= AT_ONCE {
-            return Err(BUSY);
+        if let Some(wait) = state.left_alone(now) {
+            return Err(wait);
         }
         state.until = state.is_silent.then(|| now + self.try_takes);
         state.under_way += 1;
         Ok(Turn(self))
+    }
+
+    /// How long a message must wait, if there is no turn now.
+    pub(super) fn left_alone(&self, now: Instant) -> Option<Duration> {
+        self.state().left_alone(now)
     }
 
     /// It answered.
@@ -127,7 +134,9 @@ mod tests {
         let (patience, start) = (Patience::new(10 * SECOND), Instant::now());
         let (first, second) = (patience.begin(start)?, patience.begin(start)?);
         assert_eq!(waits(&patience, start), Some(BUSY));
+        assert_eq!(patience.left_alone(start), Some(BUSY));
         drop(first);
+        assert_eq!(patience.left_alone(start), None, "to ask takes no turn");
         assert_eq!(waits(&patience, start), None);
         let third = patience.begin(start)?;
         assert_eq!(waits(&patience, start), Some(BUSY));
