@@ -158,7 +158,18 @@ mod tests {
 
     #[test]
     fn it_reads_well_at_80_columns() {
-        insta::assert_snapshot!(render_at(80), @"");
+        insta::assert_snapshot!(render_at(80), @"
+        TITLE                                               STATUS         1h/24h/7d/30d
+        ID                                                  LEVEL          EPISODES
+        SERVICE IN NAMESPACE                                TIER           AGE
+        ────────────────────────────────────────────────────────────────────────────────
+        Pod checkout-api-6c9f7d-x2x of checkout-api is cr…  OPEN           4/12/31/120
+        019aad2e-6d5e-7000-8000-00000000000a                PERMANENT_FIX  4
+        checkout-api in shop-production-europe              3 root cause   3m
+        Disk is full                                        ACKNOWLEDGED   -
+        019aad2e-6d5e-7000-8000-00000000000b                NONE           1
+        -                                                   -              2h
+        ");
     }
 
     #[test]
