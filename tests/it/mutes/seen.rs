@@ -20,7 +20,7 @@ async fn a_mute_is_made_seen_and_ended_on_the_page() {
         .await;
     browser.fill("#mute-own", "soon").await;
     browser.click("form[action$='/mute'] button").await;
-    browser.wait_for("is not a duration").await;
+    browser.wait_for("is no time span").await;
     browser.open(&page).await;
     browser
         .click("details.act:has(form[action$='/mute']) summary")
