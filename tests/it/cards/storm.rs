@@ -131,21 +131,21 @@ on_all! {
 
     async fn what_piles_up_slowly_is_told_by_digests_too(on) {
         let h = Harness::start_with(on, |config| {
-            config.telegram.storm_above = 10;
+            config.telegram.storm_above = 4;
             config.telegram.digest_every = Span::secs(2);
             config.telegram.chat_per_second = 1;
         })
         .await;
         h.pause("notify", true).await;
-        let alerts = (0..25).map(|n| alert(&format!("A{n:02}"), "a", h.now()));
+        let alerts = (0..12).map(|n| alert(&format!("A{n:02}"), "a", h.now()));
         h.send(alerts.collect()).await;
-        h.until("SELECT count(*) FROM notifications", 25).await;
+        h.until("SELECT count(*) FROM notifications", 12).await;
         // None of them became owed within a minute.
         h.advance(2 * MINUTE);
         h.pause("notify", false).await;
         h.drain().await;
         let told = h.telegram.taken();
-        assert!(told.len() < 20, "{told:#?}");
+        assert!(told.len() < 10, "{told:#?}");
         assert!(told.iter().any(|text| text.contains("in one message")), "{told:#?}");
         assert_eq!(h.sql(TOLD_TWICE_OR_NEVER).await, 0);
         h.finish().await;
