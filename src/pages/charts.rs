@@ -189,6 +189,11 @@ pub(super) fn share(part: i64, whole: i64) -> Markup {
     }
 }
 
+/// Names and figures, one below the other.
+pub(super) fn figures(rows: &[(String, String)]) -> Markup {
+    html! { dl.facts { @for (name, value) in rows { (fact(name, &html! { span.n { (value) } })) } } }
+}
+
 /// A name and what it says, in a list of facts.
 pub(super) fn fact(name: &str, value: &Markup) -> Markup {
     html! { div { dt { (name) } dd { (value) } } }

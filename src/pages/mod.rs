@@ -3,6 +3,7 @@
 //! A page does what the API does: forms are handed to the API's own routes, inside the process, so
 //! that there is one way to do a thing.
 
+mod accounting;
 mod anomalies;
 mod anomaly;
 mod api;
