@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sea_orm::DatabaseTransaction;
+use sea_orm::{DatabaseTransaction, DbErr};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -18,11 +18,17 @@ use crate::queue::store::QueueError;
 use crate::store::audit::{self, Actor};
 use crate::store::incidents::Deed;
 use crate::store::presses::{self, Answer};
-use crate::store::{lists, maintenance};
+use crate::store::{cards, lists, maintenance};
 use crate::text::{Text, fill};
+use crate::time::Timestamp;
 
 /// How long the button mutes for.
 const MUTE: Duration = Duration::from_secs(3600);
+/// The like of a repair that one person records within so long is the same tap.
+const DOUBLE: Duration = Duration::from_secs(10);
+/// How long an open menu of repairs is not edited away, by which another button would come to lie under the
+/// finger.
+const MENU: Duration = Duration::from_secs(8);
 /// The longest part of what a button carries that is written down of a stranger, in characters.
 const DATA: usize = 64;
 
@@ -64,6 +70,9 @@ pub async fn press(context: &Context, query: &Query) -> Result<Reply, Failed> {
     let incident = press.incident;
     match &press.wish {
         Wish::Repairs => {
+            let db = context.db.write();
+            let now = context.clock.of_store(maintenance::now(db).await?);
+            cards::keep_as_is(db, incident, now, MENU).await?;
             let actions = &context.config.telegram.actions;
             Ok(Reply {
                 keyboard: Some(keyboard::repairs(text, incident, actions)),
@@ -74,7 +83,7 @@ pub async fn press(context: &Context, query: &Query) -> Result<Reply, Failed> {
         Wish::Repaired { action, .. } if !context.config.telegram.actions.contains(action) => {
             Ok(say(text.pressed_unknown))
         }
-        _ => done(context, text, query, &press, name).await,
+        _ => Box::pin(done(context, text, query, &press, name)).await,
     }
 }
 
@@ -170,9 +179,17 @@ async fn done(
     let now = context.clock.of_store(maintenance::now(&tx).await?);
     let known = presses::begin(&tx, &query.id, now).await?;
     let job = derived_id(&["telegram", &query.id]);
-    let repair = repair_of(press, name, now);
+    let mut repair = repair_of(press, name, now);
     let mut due = Due::default();
-    let answer = match known {
+    // Who taps twice means it once: a second repair would raise the tier.
+    let data = query.data.as_deref().unwrap_or_default();
+    let like = format!("{}:{data}", query.from.id);
+    let mut said = None;
+    if repair.is_some() {
+        said = doubled(&tx, &query.id, known.as_ref(), &like, now).await?;
+        repair = repair.filter(|_| said.is_none());
+    }
+    let answer = match known.or(said) {
         Some(answer) => answer,
         None => {
             let did = match &repair {
@@ -186,6 +203,9 @@ async fn done(
                 Err(Refused::Store(error)) => return Err(error.into()),
             };
             presses::answer(&tx, &query.id, &answer).await?;
+            if repair.is_some() {
+                presses::answer(&tx, &like, &answer).await?;
+            }
             answer
         }
     };
@@ -215,6 +235,28 @@ fn repair_of(press: &Press, name: &str, now: crate::time::Timestamp) -> Option<R
         duration_ms: None,
         at: now,
     })
+}
+
+/// What was answered to the first of two taps, if this is the second; whether it comes for the first time
+/// or, because nobody confirmed it, again.
+async fn doubled(
+    tx: &DatabaseTransaction,
+    id: &str,
+    known: Option<&Answer>,
+    like: &str,
+    now: Timestamp,
+) -> Result<Option<Answer>, DbErr> {
+    let mark = format!("double:{id}");
+    if let Some(known) = known {
+        let is_double = presses::has(tx, &mark).await?;
+        return Ok(is_double.then(|| known.clone()));
+    }
+    let said = presses::begin_once(tx, like, now, DOUBLE).await?;
+    if let Some(said) = &said {
+        presses::begin(tx, &mark, now).await?;
+        presses::answer(tx, id, said).await?;
+    }
+    Ok(said)
 }
 
 async fn note(

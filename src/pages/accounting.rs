@@ -97,7 +97,7 @@ pub(super) fn accounting(text: &Text, pages: &Pages, balance: Option<Balance>) -
             Some(Balance::Even) => p.good { span aria-hidden="true" { "✓ " } (text.acc_even) },
             Some(Balance::Missing(n)) => p.warn { span aria-hidden="true" { "⚠ " }
                 (plural(text.acc_missing, i64::try_from(n).unwrap_or(i64::MAX))) },
-            Some(Balance::Over(n)) => p.warn { span aria-hidden="true" { "⚠ " }
+            Some(Balance::Over(n)) => p.hint {
                 (plural(text.acc_over, i64::try_from(n).unwrap_or(i64::MAX))) },
             Some(Balance::UnderWay) => p.hint { (text.acc_under_way) },
             Some(Balance::Shared) => p.hint { (text.acc_shared) },

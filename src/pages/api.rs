@@ -55,7 +55,7 @@ fn content(text: &Text, document: &Value) -> Markup {
     html! {
         @for paragraph in lead.split("\n\n") { p.hint lang="en" { (prose(paragraph)) } }
         p { (text.api_for_programs) " " a href="/openapi.json" { "openapi.json" } " (OpenAPI 3.1). " (text.api_lines_take) }
-        pre tabindex="0" { "export TOCSIN_URL=http://127.0.0.1:9099 TOCSIN_API_TOKEN=…" }
+        pre tabindex="0" { "export TOCSIN_URL=" span.here { "http://127.0.0.1:9099" } " TOCSIN_API_TOKEN=…" }
         @for tag in tags {
             @let name = said(tag, "/name");
             @let id = format!("tag-{}", name.replace(' ', "-"));

@@ -339,8 +339,10 @@ fn facts(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
         (Some(name), false) => fill(text.by_person, &[("name", name)]),
         (None, false) => text.by_somebody.to_owned(),
     };
+    // The name is that of whoever did the last thing; the timeline has the others.
+    let is_resolver = incident.resolved_by == Some(ResolvedBy::Person);
     if let Some(at) = incident.acknowledged_at {
-        let value = html! { (words::at(at)) " " (who(false)) };
+        let value = html! { (words::at(at)) @if !is_resolver { " " (who(false)) } };
         facts.push(fact(text.acknowledged_at, &value));
     }
     if let Some(at) = incident.resolved_at {

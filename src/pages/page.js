@@ -28,6 +28,9 @@
   times(document);
   setInterval(() => times(document), 15000);
 
+  // Lines for the shell name the server that the page came from.
+  for (const here of document.querySelectorAll(".here")) here.textContent = location.origin;
+
   // Where one is can be seen, however narrow the screen.
   const here = document.querySelector("nav a[aria-current]");
   if (here) here.parentElement.parentElement.parentElement.scrollLeft = here.offsetLeft - 16;

@@ -1,6 +1,8 @@
 //! Cards: an incident's first message in a channel, which is edited as the incident changes. What is
 //! marked here is due to be edited; nothing that is due is only in a queue.
 
+use std::time::Duration;
+
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
@@ -119,6 +121,27 @@ pub async fn claim(
         "UPDATE notifications SET claimed_by = $2, claimed_until = $3, shown = '' WHERE id = $1";
     let values = [Value::from(id), token.into(), now.after(CLAIM).0.into()];
     execute(tx, sql, values).await.map(drop)
+}
+
+/// Keeps an incident's cards from being edited for a while, but for what is being done already.
+///
+/// # Errors
+/// What the database says.
+pub async fn keep_as_is(
+    db: &impl ConnectionTrait,
+    incident: Uuid,
+    now: Timestamp,
+    pause: Duration,
+) -> Result<(), DbErr> {
+    let sql = "UPDATE notifications SET claimed_until = $2 \
+               WHERE incident_id = $1 AND state = 'sent' \
+                   AND (claimed_until IS NULL OR claimed_until <= $3)";
+    let values = [
+        Value::from(incident),
+        now.after(pause).0.into(),
+        now.0.into(),
+    ];
+    execute(db, sql, values).await.map(drop)
 }
 
 /// How a card that was claimed stands.

@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::rows::Rows;
+use super::rows::{Rows, statement};
 use crate::config::Escalation;
 use crate::domain::aggregation::{Books, Incident, ResolvedBy, Status};
 use crate::domain::alert::Labels;
@@ -366,4 +366,16 @@ pub async fn act(
         }
     }
     Entity::update(change).exec(tx).await.map(Some)
+}
+
+/// How many incidents are not resolved.
+///
+/// # Errors
+/// What the database says.
+pub async fn unresolved(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
+    let sql = "SELECT count(*) AS n FROM incidents WHERE status <> 'RESOLVED'";
+    let sql = statement(db.get_database_backend(), sql, []);
+    let row = db.query_one_raw(sql).await?;
+    let row = row.ok_or_else(|| DbErr::RecordNotFound("a count".to_owned()))?;
+    row.try_get("", "n")
 }

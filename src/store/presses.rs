@@ -46,6 +46,34 @@ pub async fn begin(
     }))
 }
 
+/// Begins what is not to be done twice by fingers that are quick: `None` if the like was not begun within
+/// `pause`, else what was answered then.
+///
+/// # Errors
+/// What the database says.
+pub async fn begin_once(
+    tx: &impl ConnectionTrait,
+    like: &str,
+    now: Timestamp,
+    pause: Duration,
+) -> Result<Option<Answer>, DbErr> {
+    let backend = tx.get_database_backend();
+    let sql = "DELETE FROM presses WHERE id = $1 AND at <= $2";
+    let values = [Value::from(like), Value::from(now.before(pause).0)];
+    tx.execute_raw(statement(backend, sql, values)).await?;
+    begin(tx, like, now).await
+}
+
+/// Whether there is a press, or a mark, of that id.
+///
+/// # Errors
+/// What the database says.
+pub async fn has(db: &impl ConnectionTrait, id: &str) -> Result<bool, DbErr> {
+    let sql = "SELECT 1 FROM presses WHERE id = $1";
+    let sql = statement(db.get_database_backend(), sql, [Value::from(id)]);
+    Ok(db.query_one_raw(sql).await?.is_some())
+}
+
 /// Writes down what is answered to a press that was begun.
 ///
 /// # Errors

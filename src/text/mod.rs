@@ -251,6 +251,7 @@ texts! {
     digest_goes_on
     digest_over
     digest_none
+    digest_unresolved
     digest_page
     state_owed
     state_sending

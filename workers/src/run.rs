@@ -155,10 +155,13 @@ fn print_welcome(config: &Config, address: SocketAddr) {
         }
     };
     let header = token(!config.webhook_token.is_empty(), "TOCSIN_WEBHOOK_TOKEN");
-    let place = match address.port() {
+    let mut place = match address.port() {
         9099 => String::new(),
         port => format!("TOCSIN_URL=http://127.0.0.1:{port} "),
     };
+    if !config.api_token.is_empty() {
+        place.push_str("TOCSIN_API_TOKEN=… ");
+    }
     let program = std::env::args()
         .next()
         .unwrap_or_else(|| "tocsin".to_owned());

@@ -69,12 +69,13 @@ impl MuteArgs {
         let client = Client::new(remote)?;
         let key = self.what.key(&client).await?;
         let path = ["anomalies", key.as_str(), "mute"];
+        let asked = Timestamp::now();
         let anomaly = client.post(&path, Some(&self.body()), None).await?;
         if self.who.json {
             return print_json(&anomaly);
         }
         let until = time(&anomaly, "/muted_until").unwrap_or_default();
-        let left = age::short(until.since(Timestamp::now()));
+        let left = age::short(until.since(asked));
         print(&format!(
             "{} is muted until {until} ({left}).\nEnd it before: tocsin unmute {key}",
             called(&anomaly)
@@ -111,7 +112,7 @@ impl UnmuteArgs {
         if self.who.json {
             return print_json(&anomaly);
         }
-        print(&format!("{} is not muted.", called(&anomaly)))?;
+        print(&format!("{} is not muted any more.", called(&anomaly)))?;
         Ok(())
     }
 }

@@ -25,6 +25,8 @@ pub struct Digest {
     pub since: Timestamp,
     /// Whether from now on they are not.
     pub is_over: bool,
+    /// Of one that is the last: how many incidents are unresolved, so that nobody takes it for an all-clear.
+    pub unresolved: i64,
     /// The address of the page that lists all, if people can reach the pages.
     pub page: Option<String>,
 }
@@ -40,6 +42,9 @@ pub(super) fn lines(digest: &Digest, text: &Text) -> Vec<Line> {
         false => text.digest_goes_on,
     };
     lines.push(Line::new().text(next));
+    if digest.is_over && digest.unresolved > 0 {
+        lines.push(Line::new().text(plural(text.digest_unresolved, digest.unresolved)));
+    }
     if let Some(url) = digest.page.as_deref().and_then(address) {
         lines.push(Line::new().link(text.digest_page, url));
     }
@@ -119,6 +124,7 @@ mod tests {
             ],
             since: Timestamp(1_795_382_909_102),
             is_over,
+            unresolved: 23,
             page: Some("https://tocsin.example/incidents".to_owned()),
         }
     }

@@ -8,7 +8,7 @@ use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::{JobError, Notify};
 use tocsin::queue::Push;
 use tocsin::store::notifications::Ahead;
-use tocsin::store::{channels, digests, notifications};
+use tocsin::store::{channels, digests, incidents, notifications};
 use uuid::Uuid;
 
 use super::claim::{Attempt, Ours, Post, is_free, is_wanted};
@@ -167,11 +167,17 @@ async fn fix(
         own.storm_since = None;
     }
     channels::save(tx, &own).await?;
+    let is_over = is_latest && !goes_on;
+    let unresolved = match is_over {
+        true => incidents::unresolved(tx).await?,
+        false => 0,
+    };
     let digest = Digest {
         figures,
         worst,
         since,
-        is_over: is_latest && !goes_on,
+        is_over,
+        unresolved,
         page: desk.page("/incidents"),
     };
     let body = notifier.render_digest(&digest);

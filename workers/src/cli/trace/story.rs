@@ -154,8 +154,7 @@ fn of_occurrence(occurrence: &Value, names: &HashMap<String, String>, events: &m
     events.extend(event(time(occurrence, "/occurred_at"), 0, what));
     let deliveries = number(occurrence, "/deliveries").unwrap_or_default();
     if deliveries > 1 {
-        let what =
-            format!("delivered by {source} again, for the last time: {deliveries} deliveries");
+        let what = format!("last delivered by {source} so far: {deliveries} deliveries");
         events.extend(event(time(occurrence, "/last_seen_at"), 5, what));
     }
     let what = format!("ended, as {source} says (the firing since {since})");
@@ -172,7 +171,12 @@ fn of_incident(incident: &Value, events: &mut Vec<Event>) {
     } else {
         &operator
     };
-    let what = format!("{called} acknowledged by {by}");
+    // The name is that of whoever did the last thing.
+    let is_resolver = text(incident, "/resolved_by") == "person";
+    let what = match is_resolver {
+        true => format!("{called} acknowledged"),
+        false => format!("{called} acknowledged by {by}"),
+    };
     events.extend(event(time(incident, "/acknowledged_at"), 4, what));
     let by = match text(incident, "/resolved_by").as_str() {
         "person" => format!("by {by}"),
@@ -326,7 +330,7 @@ mod tests {
           00:05:00.000  incident 4 of KubePodCrashLooping acknowledged by ann
           00:07:00.000  restart_pod tried on incident 4 of KubePodCrashLooping: it did not help, says ann: came back after a minute
           08:01:10.000  ended, as alertmanager says (the firing since 2026-11-22T23:58:00.000Z)
-          08:02:00.000  delivered by alertmanager again, for the last time: 3 deliveries
+          08:02:00.000  last delivered by alertmanager so far: 3 deliveries
           08:02:00.000  incident 4 of KubePodCrashLooping resolved by itself: all that fired ended
           08:04:00.000  dead letter of ingest (01940000-0000-7000-8000-00000000000b, dead): the alert has no alertname
           08:05:00.000  queued in ingest (job 01940000-0000-7000-8000-00000000000a): waits until 2026-11-23T08:06:00.000Z; failed once, the last time: no such column
