@@ -4,6 +4,8 @@ mod asked;
 mod died;
 mod sent;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tocsin::buttons::Bot;
 use tocsin::config::{Config, People, Tell};
@@ -214,6 +216,43 @@ on_all! {
         h.finish().await;
     }
 
+    async fn who_taps_twice_means_one_repair_and_later_another(on) {
+        let (h, mut poller) = told(on).await;
+        let repaired = || Wish::Repaired { action: "rollback".to_owned(), success: true };
+        let recorded = "SELECT count(*) FROM repairs";
+        h.press(ALICE, repaired()).await;
+        let second = h.press(ALICE, repaired()).await;
+        // Another person's is their own, and what nobody confirmed comes again.
+        h.press(BOB, repaired()).await;
+        h.telegram.presses.say(second);
+        assert_eq!(poller.turn().await.unwrap(), Turn::Done(4));
+        let (text, _) = h.answered(&mut poller).await;
+        assert_eq!(text, "Recorded: rollback helped.");
+        h.drain().await;
+        assert_eq!(h.sql(recorded).await, 2);
+        h.advance(Duration::from_secs(11));
+        h.press(ALICE, repaired()).await;
+        poller.turn().await.unwrap();
+        poller.answered().await;
+        h.drain().await;
+        assert_eq!(h.sql(recorded).await, 3);
+        h.finish().await;
+    }
+
+    async fn an_open_menu_of_repairs_is_not_edited_away(on) {
+        let (h, mut poller) = told(on).await;
+        h.press(ALICE, Wish::Repairs).await;
+        poller.turn().await.unwrap();
+        poller.answered().await;
+        let edits = h.telegram.messages().remove(0).edits;
+        h.send(vec![firing("another", h.now())]).await;
+        h.until("SELECT count(*) FROM notifications WHERE edit_due_since IS NOT NULL", 1).await;
+        assert_eq!(h.telegram.messages().remove(0).edits, edits);
+        h.drain().await;
+        assert!(h.telegram.messages().remove(0).edits > edits);
+        h.finish().await;
+    }
+
     async fn a_press_that_comes_again_is_done_once(on) {
         let (h, mut poller) = told(on).await;
         let repaired = Wish::Repaired { action: "rollback".to_owned(), success: true };
@@ -230,7 +269,8 @@ on_all! {
             assert_eq!(h.audited(action).await.len(), 1, "{action}");
         }
         assert_eq!(h.sql("SELECT count(*) FROM repairs").await, 1);
-        assert_eq!(h.sql("SELECT count(*) FROM presses").await, 3);
+        // A repair has a row more, by which a double tap is known.
+        assert_eq!(h.sql("SELECT count(*) FROM presses").await, 4);
         let answers = h.telegram.presses.answers();
         let acknowledged = answers.iter().filter(|answer| **answer == said("Acknowledged."));
         assert_eq!(acknowledged.count(), 4, "{answers:?}");
