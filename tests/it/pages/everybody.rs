@@ -59,6 +59,7 @@ async fn everybody_can_use_every_page() {
             "/incidents?q=nothing+like+that&service=x".to_owned(),
         ),
         ("incident", format!("/incidents/{id}")),
+        ("firings", format!("/incidents/{id}/firings")),
         ("anomalies", "/anomalies".to_owned()),
         ("anomaly", format!("/anomalies/{key}")),
         ("repairs", "/repairs".to_owned()),
@@ -71,6 +72,7 @@ async fn everybody_can_use_every_page() {
         ("system", "/system".to_owned()),
         ("api", "/api".to_owned()),
         ("not-found", format!("/incidents/{}", Uuid::now_v7())),
+        ("nowhere", "/nowhere".to_owned()),
     ];
     // Every language in every theme; what a page is made of depends on neither, and colours on the
     // theme alone, so that half of them are judged.
