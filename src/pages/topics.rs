@@ -54,8 +54,7 @@ impl Topic {
     /// How often is looked, at most.
     pub(super) const fn every(self) -> Duration {
         match self {
-            Self::Queues | Self::Letters => Duration::from_secs(1),
-            Self::Repairs | Self::System => Duration::from_secs(2),
+            Self::Queues | Self::Letters | Self::Repairs | Self::System => Duration::from_secs(2),
             Self::Anomalies => Duration::from_secs(5),
         }
     }
