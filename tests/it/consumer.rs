@@ -1,6 +1,7 @@
 //! The consumer with the real apalis worker, started as the fleet starts it, on both databases.
 
 use std::future::Future;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -91,6 +92,19 @@ impl Stage {
         self.stop.cancel();
         self.drained().await;
         self.stop = CancellationToken::new();
+    }
+
+    /// Waits until nobody fetches any more: an idle worker does so every 100 ms at the least. Counts
+    /// looks, not time, in which a busy machine may let nobody run.
+    async fn nobody_fetches(&self) {
+        let asked = || self.store.asked.load(Ordering::SeqCst);
+        let (mut before, mut looks) = (asked(), 0);
+        eventually("nobody fetches", async || {
+            looks = if asked() == before { looks + 1 } else { 0 };
+            before = asked();
+            looks == 100
+        })
+        .await;
     }
 
     async fn drained(&mut self) {

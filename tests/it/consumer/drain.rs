@@ -67,6 +67,7 @@ on_all! {
         stage.push(0..3).await;
         log.has(3).await;
         stage.stop.cancel();
+        stage.nobody_fetches().await;
         stage.push([3]).await;
         gate.open();
         stage.drained().await;

@@ -25,6 +25,8 @@ pub struct Unreliable {
     pub settle_slow: AtomicU32,
     /// Fetches that handed something out.
     pub fetched: AtomicU32,
+    /// Fetches that were asked for.
+    pub asked: AtomicU32,
 }
 
 impl Unreliable {
@@ -37,6 +39,7 @@ impl Unreliable {
             settle_unanswered: AtomicU32::default(),
             settle_slow: AtomicU32::default(),
             fetched: AtomicU32::default(),
+            asked: AtomicU32::default(),
         }
     }
 
@@ -66,6 +69,7 @@ impl QueueStore for Unreliable {
         consumer: &str,
         limit: usize,
     ) -> Result<Vec<Delivery>, QueueError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         let jobs = self.reach()?.fetch(queue, consumer, limit).await?;
         if !jobs.is_empty() {
             self.fetched.fetch_add(1, Ordering::SeqCst);
