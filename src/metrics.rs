@@ -79,6 +79,8 @@ pub struct Metrics {
     pub received: Family<BySource, Counter>,
     /// Alerts that the sender left out of its requests.
     pub truncated: Family<BySource, Counter>,
+    /// Alerts with a time that cannot be read.
+    pub misdated: Family<BySource, Counter>,
     /// Alerts by what became of them.
     pub alerts: Alerts,
     /// Jobs by outcome.
@@ -143,6 +145,7 @@ impl Metrics {
             registry: Arc::default(),
             received: Family::default(),
             truncated: Family::default(),
+            misdated: Family::default(),
             alerts: Alerts::default(),
             jobs: Family::default(),
             job_seconds: Family::new_with_constructor(latencies),
@@ -189,6 +192,7 @@ impl Metrics {
             };
             drop(self.received.get_or_create(&by));
             drop(self.truncated.get_or_create(&by));
+            drop(self.misdated.get_or_create(&by));
         }
         for queue in QUEUES {
             drop(self.store_errors.get_or_create(&ByQueue { queue }));
@@ -223,6 +227,11 @@ impl Metrics {
             "alerts_truncated",
             "Alerts that the sender left out",
             m.truncated,
+        );
+        r.register(
+            "alerts_misdated",
+            "Alerts with a time that cannot be read, for which the time of receipt stands",
+            m.misdated,
         );
         r.register(
             "alerts",

@@ -16,7 +16,7 @@ use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::{Ingress, Problem, body};
 use crate::jobs::{Content, IngestAlert};
-use crate::metrics::BySource;
+use crate::metrics::{BySource, Metrics};
 use crate::queue::Push;
 use crate::sources::{Refused, Source, Translated};
 use crate::trail;
@@ -88,7 +88,7 @@ pub(super) async fn take(
     let limits = &context.config.limits;
     let body = body::read(body, limits.body).await?;
     let translated = (source.translate)(&body, limits).map_err(|refused| refuse(&refused))?;
-    note_truncated(&ingress, &by, &translated);
+    note(&context.metrics, &by, &translated);
 
     let received_at = context.clock.now();
     let jobs: Vec<IngestAlert> = translated
@@ -135,19 +135,24 @@ fn refuse(refused: &Refused) -> Problem {
     }
 }
 
-fn note_truncated(ingress: &Ingress, by: &BySource, translated: &Translated) {
-    if translated.truncated > 0 {
-        let alerts = translated.truncated;
+/// Says what was taken and is not as it should be.
+fn note(metrics: &Metrics, by: &BySource, translated: &Translated) {
+    let (source, alerts) = (by.source, translated.truncated);
+    if alerts > 0 {
         tracing::warn!(
-            source = by.source,
+            source,
             alerts,
             "the sender left alerts out: raise its max_alerts"
         );
-        ingress
-            .context
-            .metrics
-            .truncated
-            .get_or_create(by)
-            .inc_by(alerts);
+        metrics.truncated.get_or_create(by).inc_by(alerts);
+    }
+    let alerts = translated.misdated;
+    if alerts > 0 {
+        tracing::warn!(
+            source,
+            alerts,
+            "startsAt or endsAt is no RFC 3339 time: the time of receipt stands for it"
+        );
+        metrics.misdated.get_or_create(by).inc_by(alerts);
     }
 }

@@ -115,17 +115,20 @@ fn translate(body: &[u8], limits: &Limits) -> Result<Translated, Refused> {
     let truncated = envelope
         .truncated
         .and_then(|number| number.get().parse().ok());
+    let mut misdated = 0;
+    let alerts = entries
+        .iter()
+        .map(|entry| content(entry.get(), limits, &mut misdated))
+        .collect();
     Ok(Translated {
-        alerts: entries
-            .iter()
-            .map(|entry| content(entry.get(), limits))
-            .collect(),
+        alerts,
         truncated: truncated.unwrap_or(0),
+        misdated,
     })
 }
 
-fn content(raw: &str, limits: &Limits) -> Content {
-    alert(raw, limits).map_or_else(
+fn content(raw: &str, limits: &Limits, misdated: &mut u64) -> Content {
+    alert(raw, limits, misdated).map_or_else(
         |reason| Content::Rejected {
             reason,
             raw: raw.to_owned(),
@@ -134,7 +137,7 @@ fn content(raw: &str, limits: &Limits) -> Content {
     )
 }
 
-fn alert(raw: &str, limits: &Limits) -> Result<Alert, String> {
+fn alert(raw: &str, limits: &Limits, misdated: &mut u64) -> Result<Alert, String> {
     if !raw.starts_with('{') {
         return Err("the alert is not an object".to_owned());
     }
@@ -153,15 +156,26 @@ fn alert(raw: &str, limits: &Limits) -> Result<Alert, String> {
     } else {
         AlertStatus::Firing
     };
-    let time = |text: &Text| Timestamp::parse(&text.0).filter(|at| *at >= KNOWN_TIMES);
+    let mut is_misdated = false;
+    let mut time = |text: &Text| {
+        let at = Timestamp::parse(&text.0);
+        is_misdated |= at.is_none() && !text.0.is_empty();
+        at.filter(|at| *at >= KNOWN_TIMES)
+    };
+    let starts_at = time(&entry.starts_at);
+    let ends_at = match status {
+        AlertStatus::Resolved => time(&entry.ends_at),
+        AlertStatus::Firing => None,
+    };
+    *misdated += u64::from(is_misdated);
     let url = Some(entry.generator_url.0).filter(|url| !url.is_empty());
     Ok(Alert {
         status,
         fingerprint: fingerprint(entry.fingerprint.0, &labels),
         labels,
         annotations: bounded_map(entry.annotations.0, limits.labels, limits.annotation_bytes),
-        starts_at: time(&entry.starts_at),
-        ends_at: time(&entry.ends_at).filter(|_| status == AlertStatus::Resolved),
+        starts_at,
+        ends_at,
         generator_url: url.map(|url| bounded(url, URL_BYTES)),
     })
 }
@@ -307,6 +321,32 @@ mod tests {
         assert_eq!(times(r#""soon""#), None);
         assert_eq!(times("null"), None);
         assert_eq!(times("7"), None);
+    }
+
+    #[test]
+    fn alerts_whose_times_cannot_be_read_are_numbered() {
+        let misdated = |times: &str| {
+            let body = format!(r#"{{"alerts":[{{"labels":{{"alertname":"A"}}{times}}}]}}"#);
+            translated(&body).unwrap().misdated
+        };
+        for fine in [
+            "",
+            r#","startsAt":"","endsAt":null"#,
+            r#","startsAt":"2026-01-01T14:00:00+02:00""#,
+            r#","startsAt":"0001-01-01T00:00:00Z""#,
+            r#","endsAt":"never""#,
+        ] {
+            assert_eq!(misdated(fine), 0, "{fine}");
+        }
+        for bad in [
+            r#","startsAt":"soon""#,
+            r#","startsAt":1790000000"#,
+            r#","startsAt":"2026-01-01 14:00:00""#,
+            r#","startsAt":"soon","endsAt":"never","status":"resolved""#,
+            r#","endsAt":"never","status":"resolved""#,
+        ] {
+            assert_eq!(misdated(bad), 1, "{bad}");
+        }
     }
 
     #[test]

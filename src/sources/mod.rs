@@ -35,6 +35,8 @@ pub struct Translated {
     pub alerts: Vec<Content>,
     /// How many alerts the sender says that it left out.
     pub truncated: u64,
+    /// How many of the alerts have a time that cannot be read: the time of receipt stands for it.
+    pub misdated: u64,
 }
 
 /// Why a body as a whole cannot be used.

@@ -67,7 +67,10 @@ on_all! {
         let deep = "[".repeat(100_000) + "]".repeat(100_000).as_str();
         let good = firing("good", h.now()).to_string();
         let nul = r#"{"labels":{"alertname":"Nul\u0000","job":"x"},"startsAt":"0001-01-01T00:00:00Z"}"#;
-        let long = format!(r#"{{"labels":{{"alertname":"Long","x":"{}"}}}}"#, "x".repeat(1 << 20));
+        let long = format!(
+            r#"{{"startsAt":"soon","labels":{{"alertname":"Long","x":"{}"}}}}"#,
+            "x".repeat(1 << 20)
+        );
         let offset = r#"{"labels":{"alertname":"Offset"},"startsAt":"2026-01-01T00:00:00+05:45","new":{"a":[1]}}"#;
         let alerts = [
             good.as_str(),
@@ -103,6 +106,7 @@ on_all! {
         assert_eq!(h.telegram.taken().len(), 4);
         let metrics = h.metrics().await;
         assert!(metrics.contains("tocsin_alerts_truncated_total{source=\"alertmanager\"} 4"));
+        assert!(metrics.contains("tocsin_alerts_misdated_total{source=\"alertmanager\"} 1"));
         assert!(metrics.contains("tocsin_alerts_received_total{source=\"alertmanager\"} 9"));
         assert!(metrics.contains("tocsin_alerts_total{source=\"alertmanager\",outcome=\"rejected\"} 5"));
         h.finish_with_dead_letters().await;
