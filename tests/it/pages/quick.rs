@@ -138,17 +138,33 @@ async fn measure(h: &Harness, path: &str, times: usize) -> (Duration, Duration, 
     (took[times * 99 / 100], took[times / 2], bytes)
 }
 
-/// Seconds of a core that this process has used.
-fn used() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .collect();
-    let ticks = |at: usize| fields[at].parse::<f64>().unwrap();
-    (ticks(11) + ticks(12)) / 100.0
+/// What `/proc` tells of a process: its parent, and the seconds of a core that it used itself, and its ended
+/// children.
+fn process(id: &str) -> Option<(u32, f64, f64)> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+    let ticks = |at: usize| fields[at].parse::<f64>().unwrap() / 100.0;
+    let parent = fields[1].parse().unwrap();
+    Some((parent, ticks(11) + ticks(12), ticks(13) + ticks(14)))
+}
+
+/// Seconds of a core that this process has used, and PostgreSQL, if it has one.
+async fn used(h: &Harness) -> (f64, f64) {
+    let here = process("self").unwrap().1;
+    if h.context.db.backend() != DbBackend::Postgres {
+        return (here, 0.0);
+    }
+    let backend = h
+        .sql("SELECT CAST(pg_backend_pid() AS bigint)")
+        .await
+        .to_string();
+    let (server, ..) = process(&backend).unwrap();
+    let (_, itself, ended) = process(&server.to_string()).unwrap();
+    let running = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let (parent, used, _) = process(entry.ok()?.file_name().to_str()?)?;
+        (parent == server).then_some(used)
+    });
+    (here, itself + ended + running.sum::<f64>())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -223,16 +239,18 @@ async fn open_page(h: &Harness, path: &str, watch: &str) {
     }
 }
 
-/// The share of a core that this process takes for a minute from in a moment on, in per cent.
-async fn share_of_core() -> f64 {
+/// The shares of a core that this process and PostgreSQL take for a minute from in a moment on, in per cent.
+async fn shares_of_core(h: &Harness) -> (f64, f64) {
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let (before, began) = (used(), Instant::now());
+    let (before, began) = (used(h).await, Instant::now());
     tokio::time::sleep(Duration::from_secs(60)).await;
-    (used() - before) / began.elapsed().as_secs_f64() * 100.0
+    let (after, took) = (used(h).await, began.elapsed().as_secs_f64());
+    let share = |before: f64, after: f64| (after - before) / took * 100.0;
+    (share(before.0, after.0), share(before.1, after.1))
 }
 
-/// The share of a core that this process takes with open pages of all kinds, what asks for them included.
-async fn open_pages(h: &Harness) -> f64 {
+/// The shares that they take with open pages of all kinds, what asks for them included.
+async fn open_pages(h: &Harness) -> (f64, f64) {
     let page = format!("{}/incidents", h.url);
     let page = h.http.get(page).send().await.unwrap().text().await.unwrap();
     let ids = page
@@ -263,7 +281,7 @@ async fn open_pages(h: &Harness) -> f64 {
     });
     let open = futures::future::join_all(open);
     tokio::select! {
-        share = share_of_core() => share,
+        shares = shares_of_core(h) => shares,
         _ = open => unreachable!("pages stay open"),
     }
 }
@@ -332,9 +350,12 @@ async fn figures(on: On) {
                 slow.push(format!("{}: {path}: {p99:?}", picture.name));
             }
         }
-        let (idle, open) = (share_of_core().await, open_pages(&h).await);
-        let share = open - idle;
-        eprintln!("  idle: {idle:.1} % of a core; with {OPEN} open pages: {open:.1} %");
+        let (idle, open) = (shares_of_core(&h).await, open_pages(&h).await);
+        let share = open.0 + open.1 - idle.0 - idle.1;
+        eprintln!(
+            "  idle: {:.1} % of a core and {:.1} % in PostgreSQL; with {OPEN} open pages: {:.1} % and {:.1} %",
+            idle.0, idle.1, open.0, open.1
+        );
         let (middle, slowest) = arrivals(&h).await;
         eprintln!(
             "  a new incident, from its POST to the open page of a browser: p50 {middle} ms, \
