@@ -9,13 +9,15 @@ use crate::context::Context;
 use crate::jobs::{Notify, derived_id};
 use crate::queue::Push;
 use crate::queue::store::QueueError;
+use crate::store::cards::DueCard;
 
 /// Pushes a job for each card that [`crate::store::cards::mark_edits`] marked, after a while in which
-/// further changes may come. A card has one such job at a time, beside the one that sends it.
+/// further changes may come. A card has one such job for as long as it is due, beside the one that
+/// sends it. A change that comes when all is shown, and that job is not removed yet, has another.
 ///
 /// # Errors
 /// The queue did not take them.
-pub async fn push_edits(context: &Context, cards: &[Uuid]) -> Result<(), QueueError> {
+pub async fn push_edits(context: &Context, cards: &[DueCard]) -> Result<(), QueueError> {
     push_edits_after(context, cards, context.config.telegram.fold.0).await
 }
 
@@ -25,12 +27,13 @@ pub async fn push_edits(context: &Context, cards: &[Uuid]) -> Result<(), QueueEr
 /// The queue did not take them.
 pub async fn push_edits_after(
     context: &Context,
-    cards: &[Uuid],
+    cards: &[DueCard],
     delay: Duration,
 ) -> Result<(), QueueError> {
-    let jobs: Vec<_> = cards.iter().map(|card| Notify::edit(*card)).collect();
-    let pushes = jobs.iter().map(|job| {
-        let id = derived_id(&["edit", &job.notification.to_string()]);
+    let jobs: Vec<_> = cards.iter().map(|card| Notify::edit(card.id)).collect();
+    let pushes = jobs.iter().zip(cards).map(|(job, card)| {
+        let (card, since) = (card.id.to_string(), card.since.0.to_string());
+        let id = derived_id(&["edit", &card, &since]);
         Push::new(job).id(id).after(delay)
     });
     context.queues.push_all(pushes).await
@@ -38,7 +41,7 @@ pub async fn push_edits_after(
 
 /// Pushes what a person's deed made due. That it cannot be pushed now is no reason to tell the person
 /// that the deed failed.
-pub async fn push_after_deed(context: &Context, cards: &[Uuid], messages: &[Uuid]) {
+pub async fn push_after_deed(context: &Context, cards: &[DueCard], messages: &[Uuid]) {
     let jobs: Vec<_> = messages.iter().map(|id| Notify::message(*id)).collect();
     let pushes = jobs.iter().map(|job| Push::new(job).id(job.notification));
     let pushed = async {

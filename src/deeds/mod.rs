@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::cards::push_after_deed;
 use crate::context::Context;
+use crate::store::cards::DueCard;
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +34,7 @@ pub enum Refused {
 #[derive(Clone, Debug, Default)]
 pub struct Due {
     /// Cards to edit.
-    pub cards: Vec<Uuid>,
+    pub cards: Vec<DueCard>,
     /// Messages to send.
     pub messages: Vec<Uuid>,
     /// Messages that are not told, because their anomalies are muted.

@@ -19,6 +19,15 @@ const IS_CARD: &str = "notifications.state IN ('sending', 'sent') \
         WHERE o.incident_id = notifications.incident_id AND o.channel = notifications.channel \
             AND o.state IN ('sending', 'sent') AND o.id < notifications.id)";
 
+/// A card that is due to be edited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueCard {
+    /// Its message.
+    pub id: Uuid,
+    /// Since when: further changes leave it as it is, until all that there is to show is shown.
+    pub since: Timestamp,
+}
+
 /// Marks the cards of these incidents: what they show has changed. Returns the cards, for
 /// [`crate::cards::push_edits`] after the commit. Their anomalies are locked, as they are by whoever
 /// fixes what a card says.
@@ -29,7 +38,7 @@ pub async fn mark_edits(
     tx: &impl ConnectionTrait,
     incidents: &[Uuid],
     now: Timestamp,
-) -> Result<Vec<Uuid>, DbErr> {
+) -> Result<Vec<DueCard>, DbErr> {
     if incidents.is_empty() {
         return Ok(Vec::new());
     }
@@ -37,10 +46,11 @@ pub async fn mark_edits(
     let sql = format!(
         "UPDATE notifications SET edit_seq = edit_seq + 1, \
              edit_due_since = COALESCE(edit_due_since, $1) \
-         WHERE incident_id IN (SELECT r.id FROM {{rows}}) AND {IS_CARD} RETURNING id"
+         WHERE incident_id IN (SELECT r.id FROM {{rows}}) AND {IS_CARD} \
+         RETURNING id, edit_due_since"
     );
     let sql = rows.statement(tx.get_database_backend(), &sql, [Value::from(now.0)]);
-    ids(&tx.query_all_raw(sql).await?)
+    due(&tx.query_all_raw(sql).await?)
 }
 
 /// Cards that have been due to be edited since before `moment`, those that wait longest first.
@@ -51,12 +61,12 @@ pub async fn overdue(
     db: &impl ConnectionTrait,
     moment: Timestamp,
     limit: u64,
-) -> Result<Vec<Uuid>, DbErr> {
-    let sql = "SELECT id FROM notifications WHERE edit_due_since < $1 \
+) -> Result<Vec<DueCard>, DbErr> {
+    let sql = "SELECT id, edit_due_since FROM notifications WHERE edit_due_since < $1 \
                ORDER BY edit_due_since LIMIT $2";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let values = [Value::from(moment.0), limit.into()];
-    ids(&db
+    due(&db
         .query_all_raw(statement(db.get_database_backend(), sql, values))
         .await?)
 }
@@ -277,6 +287,11 @@ async fn execute<const N: usize>(
     Ok(db.execute_raw(sql).await?.rows_affected())
 }
 
-pub(super) fn ids(rows: &[QueryResult]) -> Result<Vec<Uuid>, DbErr> {
-    rows.iter().map(|row| row.try_get("", "id")).collect()
+fn due(rows: &[QueryResult]) -> Result<Vec<DueCard>, DbErr> {
+    let card = |row: &QueryResult| {
+        let since = row.try_get("", "edit_due_since")?;
+        let id = row.try_get("", "id")?;
+        Ok(DueCard { id, since })
+    };
+    rows.iter().map(card).collect()
 }

@@ -39,7 +39,7 @@ pub struct Committed {
 #[derive(Clone, Debug, Default)]
 pub struct Told {
     /// Cards to push an edit for: their incidents resolved or opened again.
-    pub cards: Vec<Uuid>,
+    pub cards: Vec<cards::DueCard>,
     /// Messages to push that no tier is to be awaited for.
     pub messages: Vec<Uuid>,
     /// Messages that are not told, because their anomalies are muted.

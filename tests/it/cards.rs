@@ -7,8 +7,12 @@ mod storm;
 
 use std::time::{Duration, Instant};
 
+use sea_orm::DbBackend;
 use serde_json::json;
+use tocsin::cards::push_edits_after;
 use tocsin::config::{Span, Tell};
+use tocsin::store::cards::DueCard;
+use uuid::Uuid;
 
 use crate::harness::{Harness, alert, firing, resolved};
 use crate::on_all;
@@ -89,6 +93,26 @@ on_all! {
         let most = began.elapsed().as_secs() as usize / 2 + 1;
         assert!((1..=most).contains(&card.edits), "{} edits, {most} at most", card.edits);
         assert!(card.shown.contains("8 firings"), "{}", card.shown);
+        h.finish().await;
+    }
+
+    async fn a_change_that_comes_before_the_last_edits_job_is_removed_is_shown(on) {
+        let h = Harness::start(on).await;
+        let since = h.now();
+        h.send_and_drain(vec![firing("a", since)]).await;
+        let id = Uuid::parse_str(&h.sql_text(match h.context.db.backend() {
+            DbBackend::Postgres => "SELECT CAST(id AS text) FROM notifications",
+            _ => "SELECT lower(hex(id)) FROM notifications",
+        }).await).unwrap();
+        let last = [DueCard { id, since }];
+        push_edits_after(&h.context, &last, 60 * MINUTE).await.unwrap();
+        h.advance(Duration::from_secs(1));
+        h.send(vec![firing("b", h.now())]).await;
+        h.until("SELECT shown_seq FROM notifications", 1).await;
+        let card = h.telegram.messages()[0].clone();
+        assert!(card.shown.contains("2 firings"), "{}", card.shown);
+        h.advance(60 * MINUTE);
+        h.drain().await;
         h.finish().await;
     }
 

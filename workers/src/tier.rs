@@ -19,6 +19,7 @@ use tocsin::entity::notifications::Kind;
 use tocsin::jobs::{CalculateTier, JobError, Notify};
 use tocsin::queue::Push;
 use tocsin::queue::consumer::Held;
+use tocsin::store::cards::DueCard;
 use tocsin::store::error::{Cause, STORE_DELAY, cause};
 use tocsin::store::incidents::Finding;
 use tocsin::store::notifications::Owed;
@@ -206,7 +207,7 @@ struct Known {
 
 /// Reads counts and history, and writes levels, tiers and the messages owed, in one transaction
 /// under the anomalies' locks. Returns the cards that do not show what holds now.
-async fn calculate(context: &Context, ids: &[Uuid]) -> Result<Vec<Uuid>, Trouble> {
+async fn calculate(context: &Context, ids: &[Uuid]) -> Result<Vec<DueCard>, Trouble> {
     let tx = context.db.begin().await?;
     let Some(mut known) = look(context, &tx, ids).await? else {
         return Ok(Vec::new());
