@@ -98,33 +98,42 @@ async fn talk(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Instant;
 
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::Notify;
 
     use super::*;
 
-    /// Served with a head that has a fifth of a second.
-    async fn served(stop: &CancellationToken) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+    /// Served with a head that has so long; says when somebody asks for what is slow.
+    async fn served(
+        head: Duration,
+        asked: &Arc<Notify>,
+        stop: &CancellationToken,
+    ) -> (SocketAddr, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let whence = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() };
-        let slow = || async {
+        let asked = Arc::clone(asked);
+        let slow = || async move {
+            asked.notify_one();
             tokio::time::sleep(Duration::from_millis(500)).await;
             "late"
         };
         let router = Router::new()
             .route("/", get(whence))
             .route("/slow", get(slow));
-        let (head, patience) = (Duration::from_millis(200), Duration::from_secs(10));
+        let patience = Duration::from_secs(10);
         let serving = serve_with(head, listener, router, stop.clone(), patience);
         (address, tokio::spawn(async move { serving.await.unwrap() }))
     }
 
     #[tokio::test]
     async fn who_does_not_come_to_the_point_is_cut_off() {
-        let (address, _) = served(&CancellationToken::new()).await;
+        let head = Duration::from_millis(200);
+        let (address, _) = served(head, &Arc::default(), &CancellationToken::new()).await;
         for beginning in ["", "GET / HTTP/1.1\r\nhost: x\r\n"] {
             let mut client = TcpStream::connect(address).await.unwrap();
             client.write_all(beginning.as_bytes()).await.unwrap();
@@ -140,8 +149,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_was_taken_is_answered_when_the_process_stops() {
-        let stop = CancellationToken::new();
-        let (address, serving) = served(&stop).await;
+        let (asked, stop) = (Arc::default(), CancellationToken::new());
+        let (address, serving) = served(Duration::from_secs(60), &asked, &stop).await;
         let mut client = TcpStream::connect(address).await.unwrap();
         let peer = client.local_addr().unwrap().to_string();
         let request = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
@@ -151,7 +160,7 @@ mod tests {
         assert!(String::from_utf8_lossy(&heard[..length]).ends_with(&peer));
 
         client.write_all(request("/slow").as_bytes()).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        asked.notified().await;
         stop.cancel();
         let mut heard = String::new();
         client.read_to_string(&mut heard).await.unwrap();

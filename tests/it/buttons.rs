@@ -246,9 +246,10 @@ on_all! {
         poller.answered().await;
         let edits = h.telegram.messages().remove(0).edits;
         h.send(vec![firing("another", h.now())]).await;
+        let due = "SELECT count(*) FROM notifications WHERE edit_due_since IS NOT NULL";
+        h.until(due, 1).await;
         // Without the menu it would be edited at once.
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let due = "SELECT count(*) FROM notifications WHERE edit_due_since IS NOT NULL";
         assert_eq!(h.sql(due).await, 1);
         assert_eq!(h.telegram.messages().remove(0).edits, edits);
         h.drain().await;

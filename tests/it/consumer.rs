@@ -187,6 +187,7 @@ impl Stage {
 
     /// Asserts that the worker is the one that was started, not one that had to follow it.
     async fn is_the_first_worker(&self) {
+        eventually("it is heard of", async || self.depth().await.workers > 0).await;
         assert_eq!(self.depth().await.workers, 1);
     }
 

@@ -175,7 +175,7 @@ on_all! {
 
     async fn what_nobody_took_before_the_mute_began_is_not_told(on) {
         let h = Harness::start_with(on, |config| {
-            config.queues.notify.backoff = Span::secs(2);
+            config.queues.notify.backoff = Span::secs(60);
         })
         .await;
         h.telegram.answer_next(500, json!({"ok": false}));
@@ -183,6 +183,7 @@ on_all! {
         let tried = "SELECT count(*) FROM notifications WHERE state = 'sending' AND claimed_until IS NULL";
         h.until(tried, 1).await;
         h.mute(json!({"for": "1h"})).await;
+        h.advance(2 * MINUTE);
         h.drain().await;
         assert_eq!((h.messages("muted").await, h.telegram.taken().len()), (1, 0));
         h.advance(2 * HOUR);

@@ -80,10 +80,10 @@ conformance! {
         assert_eq!(held.payload, first.payload.as_bytes());
         bench.push(std::slice::from_ref(&other)).await;
         assert_eq!(bench.fetch("a", 10).await, [], "it is held");
-        bench.settle("a", held.lease, super::again(SECOND)).await;
+        bench.settle("a", held.lease, super::again(60 * SECOND)).await;
         bench.push(std::slice::from_ref(&other)).await;
         assert_eq!(bench.fetch("a", 10).await, [], "it is delayed");
-        bench.advance(SECOND);
+        bench.advance(60 * SECOND);
         let held = bench.fetch_one("a").await;
         bench.settle("a", held.lease, Answer::Remove).await;
         bench.push(std::slice::from_ref(&other)).await;

@@ -67,7 +67,15 @@ conformance! {
             pushed.extend(jobs.iter().map(|job| job.id));
         }
         assert_eq!(bench.depth().await.delayed, 100_000);
-        let (many, none) = (idle_fetch(&bench, MAIL).await, idle_fetch(&bench, "empty").await);
+        // What is slow because of them is slow each time.
+        let (mut many, mut none) = (Duration::MAX, Duration::MAX);
+        for _ in 0..50 {
+            many = many.min(idle_fetch(&bench, MAIL).await);
+            none = none.min(idle_fetch(&bench, "empty").await);
+            if many < 20 * none {
+                break;
+            }
+        }
         assert!(many < 20 * none, "{many:?} past jobs that wait, {none:?} without any");
         bench.advance(MINUTE);
         let mut fetched = Vec::new();

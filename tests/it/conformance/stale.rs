@@ -131,10 +131,10 @@ conformance! {
             bench.settle("a", left_over, Answer::Remove).await;
             bench.push(&[NewJob { named: true, ..first.clone() }, replay(1)]).await;
             assert_eq!(bench.fetch("c", 10).await, [], "the replay is held");
-            bench.settle("b", held.lease, again(SECOND)).await;
+            bench.settle("b", held.lease, again(60 * SECOND)).await;
             bench.push(&[NewJob { named: true, ..first.clone() }, replay(1)]).await;
             assert_eq!(bench.fetch("c", 10).await, [], "the replay is delayed");
-            bench.advance(SECOND);
+            bench.advance(60 * SECOND);
             let held = bench.fetch_one("c").await.lease;
             assert_eq!(held.replay, 1);
             bench.push(&[replay(2)]).await;

@@ -119,8 +119,8 @@ on_all! {
         stage.push([0]).await;
         log.has(1).await;
         stage.push([1]).await;
-        eventually("the other is settled", async || stage.depth().await.in_flight == 1).await;
         log.has(2).await;
+        eventually("the other is settled", async || stage.depth().await.in_flight == 1).await;
         stage.stop().await;
         assert_eq!(cut_off.entries(), [1, 0]);
         let depth = stage.depth().await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{ERRANDS, Errand, Gate, Log, Stage};
+use super::{ERRANDS, Errand, Gate, Log, Stage, until};
 use crate::on_all;
 
 const DRAIN: Duration = Duration::from_secs(10);
@@ -59,11 +59,16 @@ on_all! {
         look_around(&mut stage, &gate, &seen, &runs);
         stage.push([0, 1]).await;
         runs.has(2).await;
+        // Who looked between these pushes would make room, and never take the third over.
+        stage.store.unreachable.store(u32::MAX, Ordering::SeqCst);
+        let asked = stage.store.asked.load(Ordering::SeqCst);
+        until("nobody looks", || stage.store.asked.load(Ordering::SeqCst) > asked).await;
         let suspects = [SUSPECT, SUSPECT + 1];
         for n in suspects {
             stage.push_unanswered(n, 3).await;
         }
         stage.push_unanswered(2, 1).await;
+        stage.store.unreachable.store(0, Ordering::SeqCst);
         runs.has(3).await;
         // That one was taken over beside others: the worker has heard of the suspects too.
         stage.push(3..40).await;

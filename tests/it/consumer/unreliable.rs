@@ -25,7 +25,7 @@ pub struct Unreliable {
     pub settle_slow: AtomicU32,
     /// Fetches that handed something out.
     pub fetched: AtomicU32,
-    /// Fetches that were asked for.
+    /// Fetches and take-overs that were asked for.
     pub asked: AtomicU32,
 }
 
@@ -85,6 +85,7 @@ impl QueueStore for Unreliable {
         limit: usize,
         alone: bool,
     ) -> Result<Reclaimed, QueueError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         let store = self.reach()?;
         store.reclaim(queue, consumer, limit, alone).await
     }

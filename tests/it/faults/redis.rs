@@ -8,7 +8,7 @@ use super::oracle::{RECOVERY, SENT_AT_ONCE, Scenario, refused_clearly, say_what_
 use super::storm::Storm;
 use crate::fleet::processes::Fleet;
 use crate::harness::{On, Scratch};
-use crate::process::beside_few;
+use crate::process::{PATIENCE, beside_few};
 use crate::proxy::{Fate, Proxy, Way, port_of};
 use crate::redis_keys::RedisKeys;
 use crate::redis_server::{Fsync, RedisServer};
@@ -109,10 +109,15 @@ scenarios! {
 
     async fn full(_on: fleet) {
         let limit = ["--maxmemory", "6mb", "--maxmemory-policy", "noeviction"];
-        let (mut scenario, _redis, urls) = with_redis(Fsync::EverySecond, &limit).await;
+        let (mut scenario, redis, urls) = with_redis(Fsync::EverySecond, &limit).await;
         scenario.fleet.do_to_queue(&urls[0], "ingest", "pause").await;
+        let (mut connection, began) = (redis.connect().await, Instant::now());
         let load = scenario.post(FLOOD, &urls);
-        tokio::time::sleep(FLOOD.lasts() + RECOVERY / 10).await;
+        while redis::cmd("SET").arg("probe").arg(1).exec_async(&mut connection).await.is_ok() {
+            assert!(began.elapsed() < PATIENCE, "it is never full");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tokio::time::sleep(RECOVERY / 10).await;
         scenario.fleet.do_to_queue(&urls[0], "ingest", "resume").await;
         let over = Instant::now();
         let refused = load.await.unwrap();

@@ -65,10 +65,10 @@ impl Events {
 
 on_all! {
     async fn an_open_page_is_told_of_new_incidents_and_of_changes_to_those_it_shows(on) {
-        let h = Harness::start(on).await;
+        let mut h = Harness::start(on).await;
         let mut list = Events::open(&h, "new=true").await;
         // The task has looked once before there is anything to tell.
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        while list.next().await.0 != "all" {}
         let (start, began) = (h.now(), Instant::now());
         h.send(vec![firing("a", start)]).await;
         list.until(|told| told["new"] == 1).await;
@@ -88,6 +88,7 @@ on_all! {
         h.post(&path, repair).await;
         h.drain().await;
         one.until(|told| told["changed"][0] == *id).await;
+        h.stop_working().await;
         // An open page does not keep a process from stopping.
         let stopping = Instant::now();
         h.finish().await;

@@ -112,7 +112,7 @@ async fn a_receiver_that_asks_to_wait_gets_nothing_until_then() -> TestResult {
 async fn silence_is_tried_again_and_does_not_hold_up_the_messages_that_follow() -> TestResult {
     let silent = TcpListener::bind("127.0.0.1:0")?;
     let base = format!("http://{}", silent.local_addr()?);
-    let webhook = at(&base, Duration::from_millis(50))?;
+    let webhook = at(&base, Duration::from_millis(500))?;
     let start = Instant::now();
     let error = webhook.send_by(|| start, Message::for_test("{}")).await;
     assert!(
@@ -120,11 +120,11 @@ async fn silence_is_tried_again_and_does_not_hold_up_the_messages_that_follow() 
         "{error:?}"
     );
     let error = webhook.send_by(|| start, Message::for_test("{}")).await;
-    let after = Duration::from_millis(50);
+    let after = Duration::from_millis(500);
     let why = "webhook:ops is left alone for a while".to_owned();
     assert_eq!(error, Err(SendError::Wait { after, why }));
     drop(silent);
-    let later = start + Duration::from_millis(50);
+    let later = start + Duration::from_millis(500);
     let error = webhook.send_by(|| later, Message::for_test("{}")).await;
     assert!(
         matches!(&error, Err(SendError::Retry(why)) if why.contains("refused")),
