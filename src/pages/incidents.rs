@@ -317,17 +317,20 @@ fn named(label: &str, name: &str, value: &str, names: &[String]) -> Markup {
 /// One incident of the list.
 fn card(visit: &Visit, (incident, anomaly): &Entry, day: &Day) -> Markup {
     let text = visit.text();
-    let id = incident.id;
+    let (id, name) = (incident.id, anomaly.alert_name.as_str());
+    let title = title(incident, name);
     html! {
-        li.card.(words::level_class(anomaly.level)).done[incident.status == Status::Resolved]
-            id=(format!("i{}", id.simple())) {
-            h2 { a href=(format!("/incidents/{id}")) { (title(incident, &anomaly.alert_name)) } }
+        li.card.(words::level_class(anomaly.level)) id=(format!("i{}", id.simple())) {
+            h2 {
+                a href=(format!("/incidents/{id}")) { (title) }
+                @if !name.is_empty() && title != name { " " code { (name) } }
+            }
             p.what { (words::level(text, anomaly.level)) " " (words::status(text, incident.status)) " "
                 (mute::mark(visit, anomaly)) " "
                 (place(incident, &anomaly.service, &anomaly.namespace)) }
             p.how {
                 span.tier { (words::tier(text, incident.tier)) } " · "
-                span.agg { (plural(text.aggregated, incident.aggregated_count)) }
+                (plural(text.aggregated, incident.aggregated_count))
                 @if incident.open_episodes > 0 && incident.aggregated_count > 1 {
                     " · " (fill(text.still_firing, &[("n", &incident.open_episodes.to_string())]))
                 }

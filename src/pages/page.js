@@ -177,7 +177,7 @@
     }
     waiting = next;
     if (!reading()) return arrive(next);
-    if (fresh.length) pill(fresh.length, fresh[0].querySelector("h2").textContent);
+    if (fresh.length) pill(fresh.length, fresh[0].querySelector("h2 a").textContent);
   };
 
   // Loading the page's own address again.

@@ -22,25 +22,12 @@ pub(super) const fn level_class(level: Level) -> &'static str {
     }
 }
 
-const fn level_symbol(level: Level) -> &'static str {
-    match level {
-        Level::None => "○",
-        Level::Repeat => "↻",
-        Level::Escalate => "▲",
-        Level::PermanentFix => "■",
-    }
-}
-
-/// A level: colour, symbol and word.
+/// A level: colour, symbol and word. The style sheet draws the symbol: a list says it fifty times.
 pub(super) fn level(text: &Text, level: Level) -> Markup {
-    html! {
-        span.lv.(level_class(level)) {
-            span aria-hidden="true" { (level_symbol(level)) } " " (level_word(text, level))
-        }
-    }
+    html! { span.lv.(level_class(level)) { (level_word(text, level)) } }
 }
 
-/// A state: symbol and word. The style sheet draws the symbol: a list says it fifty times.
+/// A state: symbol and word, likewise.
 pub(super) fn status(text: &Text, status: Status) -> Markup {
     let class = match status {
         Status::Open => "st-open s1",
