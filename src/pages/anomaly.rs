@@ -46,7 +46,7 @@ pub(super) async fn page(
         article.one.(words::level_class(anomaly.level)) {
             div #head data-live {
                 p.what { (words::level(text, anomaly.level)) " " (mute::mark(&visit, &anomaly)) " "
-                    (words::why_level(text, anomaly.level, anomaly.reason.as_deref())) }
+                    (words::why_level(text, &anomaly, Some(&counts), &context.config.escalation.rules)) }
                 h1 { (title) }
                 (words::windows(text, Window::ALL.map(|window| counts.of(window))))
             }

@@ -10,6 +10,7 @@ use super::timeline::{MoreFirings, Parts, all_firings, timeline};
 use super::{Fault, Pages, Visit, charts, incidents, mute, words};
 use crate::deeds::mute::{MUTE, UNMUTE};
 use crate::domain::aggregation::{ResolvedBy, Status, Unit};
+use crate::domain::escalation::Rule;
 use crate::entity;
 use crate::store::listing::Entry;
 use crate::store::{history, hours, lists};
@@ -77,7 +78,7 @@ pub(super) async fn page(
                 div {
                     section aria-labelledby="why" {
                         h2 #why { (text.why) }
-                        div #reasons data-live { (why(text, &found.entry)) }
+                        div #reasons data-live { (why(text, &found.entry, &pages.context.config.escalation.rules)) }
                     }
                 }
                 div {
@@ -202,8 +203,10 @@ fn head(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
     }
 }
 
-fn why(text: &Text, (incident, anomaly): &Entry) -> Markup {
-    let why_level = words::why_level(text, anomaly.level, anomaly.reason.as_deref());
+fn why(text: &Text, (incident, anomaly): &Entry, rules: &[Rule]) -> Markup {
+    let stats = incident.frequency_stats.as_ref();
+    let counts = stats.and_then(|stats| stats.counts_at(anomaly.level));
+    let why_level = words::why_level(text, anomaly, counts.as_ref(), rules);
     let why_tier = words::why_tier(text, anomaly.level, incident.tier_reason.as_deref());
     let what = incident.tier.and_then(|tier| words::tier_deed(text, tier));
     html! {

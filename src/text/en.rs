@@ -138,6 +138,8 @@ pub static EN: Text = Text {
     why_level: "Why this level",
     why_tier: "Why this tier",
     reason_count: "It came back {figure} times {window}. From {threshold} on it is {level}.",
+    reason_was: "When the level was set, it had come back {figure} times {window}. From {threshold} on it is {level}; below that the level falls within a minute.",
+    reason_over: "Its counts are enough for {level}, but it rises only when it fires again: a firing that was over when it was first heard of counts, and raises nothing.",
     reason_lasts: "It has been firing since {since} without ending. After {hours} hours it is {level}.",
     reason_none: "It comes back too rarely for a level: fewer times than any rule asks for.",
     reason_other: "{reason}",

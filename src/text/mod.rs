@@ -150,6 +150,8 @@ texts! {
     why_level
     why_tier
     reason_count
+    reason_was
+    reason_over
     reason_lasts
     reason_none
     reason_other

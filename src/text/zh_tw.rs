@@ -138,6 +138,8 @@ pub static ZH_TW: Text = Text {
     why_level: "為何是這個等級",
     why_tier: "為何是這個層級",
     reason_count: "{window}發生了 {figure} 次；達到 {threshold} 次即為「{level}」。",
+    reason_was: "判定等級時，{window}發生了 {figure} 次；達到 {threshold} 次即為「{level}」，低於此數則會在一分鐘內降級。",
+    reason_over: "次數已達「{level}」的門檻，但要等到再次觸發才會升級：收到時已結束的觸發只計入次數，不會提高等級。",
     reason_lasts: "自 {since} 起持續觸發、未曾結束；超過 {hours} 小時即為「{level}」。",
     reason_none: "發生次數未達任何規則的門檻，因此沒有等級。",
     reason_other: "{reason}",

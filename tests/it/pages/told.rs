@@ -1,9 +1,9 @@
 //! What pages tell beside the figures: why a level holds, what opens again, who muted what, and what an
 //! address cannot ask for.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{Harness, alert};
+use crate::harness::{Harness, alert, firing, resolved};
 use crate::on_both;
 
 /// A page in a language, and its status.
@@ -16,7 +16,75 @@ async fn page(h: &Harness, lang: &str, path: &str) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
+/// The page of an incident.
+async fn incident(h: &Harness, lang: &str, incident: &Value) -> String {
+    let path = format!("/incidents/{}", incident["id"].as_str().unwrap());
+    let (status, page) = page(h, lang, &path).await;
+    assert_eq!(status, 200, "{path}");
+    page
+}
+
+/// The page of the anomaly of an incident.
+async fn anomaly(h: &Harness, lang: &str, incident: &Value) -> String {
+    let path = format!("/anomalies/{}", incident["anomaly_key"].as_str().unwrap());
+    let (status, page) = page(h, lang, &path).await;
+    assert_eq!(status, 200, "{path}");
+    page
+}
+
 on_both! {
+    async fn why_a_level_holds_is_told_with_the_figures_that_stand_beside_it(on) {
+        let h = Harness::start(on).await;
+        let pods = |from, to| (from..to).map(|n| firing(&format!("p{n}"), h.now())).collect();
+        h.send_and_drain(pods(0, 5)).await;
+        h.send_and_drain(pods(5, 8)).await;
+        let one = h.incident().await;
+        assert_eq!(one["escalation_reason"], "5 in 24h (≥ 5)");
+        for page in [incident(&h, "en", &one).await, anomaly(&h, "en", &one).await] {
+            assert!(page.contains("<dt>24 h</dt><dd>8</dd>"), "{page}");
+            let why = "It came back 8 times in the last 24 hours. From 5 on it is ESCALATE.";
+            assert!(page.contains(why), "{page}");
+        }
+        // As long as recount has not lowered what the counts do not reach any more.
+        h.execute("UPDATE anomalies SET reason = '9 in 24h (≥ 9)'").await;
+        for page in [incident(&h, "en", &one).await, anomaly(&h, "en", &one).await] {
+            let why = "When the level was set, it had come back 9 times in the last 24 hours.";
+            assert!(page.contains(why), "{page}");
+        }
+        let page = incident(&h, "zh-TW", &one).await;
+        assert!(page.contains("判定等級時，在過去 24 小時內發生了 9 次"), "{page}");
+        // What an incident was left with when the level was another says nothing of this one.
+        h.execute("UPDATE anomalies SET level = 'REPEAT', reason = '3 in 1h (≥ 3)'").await;
+        let page = incident(&h, "en", &one).await;
+        assert!(page.contains("When the level was set, it had come back 3 times"), "{page}");
+        h.finish().await;
+    }
+
+    async fn why_it_has_no_level_though_its_counts_would_be_enough_is_told(on) {
+        let h = Harness::start(on).await;
+        h.send_and_drain(vec![firing("a", h.now())]).await;
+        let over = (0..4).map(|n| resolved(firing(&format!("p{n}"), h.now()), h.now()));
+        h.send_and_drain(over.collect()).await;
+        h.recount().await;
+        let one = h.incident().await;
+        assert_eq!(one["escalation_level"], "NONE");
+        assert_eq!(one["frequency_stats"]["count_24h"], 5);
+        for (lang, why, not) in [
+            ("en", "Its counts are enough for ESCALATE, but it rises only when it fires again", "too rarely"),
+            ("zh-TW", "次數已達「升級處理」的門檻，但要等到再次觸發才會升級", "未達任何規則"),
+        ] {
+            for page in [incident(&h, lang, &one).await, anomaly(&h, lang, &one).await] {
+                assert!(page.contains(why) && !page.contains(not), "{page}");
+            }
+        }
+        // And so it is.
+        h.send_and_drain(vec![firing("b", h.now())]).await;
+        assert_eq!(h.incident().await["escalation_level"], "ESCALATE");
+        let page = incident(&h, "en", &one).await;
+        assert!(page.contains("It came back 6 times") && !page.contains("are enough for"), "{page}");
+        h.finish().await;
+    }
+
     async fn a_card_names_its_alert_unless_the_title_does(on) {
         let h = Harness::start(on).await;
         let mut untitled = alert("Untitled", "a", h.now());
