@@ -167,6 +167,7 @@ pub static EN: Text = Text {
     by_somebody: "by a person",
     acknowledged_at: "Acknowledged",
     reopened_times: "Reopened once|Reopened {n} times",
+    opens_again: "Its alert has not ended. If it is still sent after {time}, this incident opens again.",
     actions: "Actions",
     acknowledge: "Acknowledge",
     resolve: "Resolve",

@@ -179,6 +179,7 @@ texts! {
     by_somebody
     acknowledged_at
     reopened_times
+    opens_again
     actions
     acknowledge
     resolve

@@ -167,6 +167,7 @@ pub static ZH_TW: Text = Text {
     by_somebody: "由人員",
     acknowledged_at: "認領時間",
     reopened_times: "重新開啟 {n} 次",
+    opens_again: "警報尚未結束。若在 {time} 之後仍收到，此事件將重新開啟。",
     actions: "操作",
     acknowledge: "認領",
     resolve: "標為已解決",

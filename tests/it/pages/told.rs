@@ -1,10 +1,15 @@
 //! What pages tell beside the figures: why a level holds, what opens again, who muted what, and what an
 //! address cannot ask for.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tocsin::time::Timestamp;
 
 use crate::harness::{Harness, alert, firing, resolved};
 use crate::on_both;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// A page in a language, and its status.
 async fn page(h: &Harness, lang: &str, path: &str) -> (u16, String) {
@@ -82,6 +87,55 @@ on_both! {
         assert_eq!(h.incident().await["escalation_level"], "ESCALATE");
         let page = incident(&h, "en", &one).await;
         assert!(page.contains("It came back 6 times") && !page.contains("are enough for"), "{page}");
+        h.finish().await;
+    }
+
+    async fn what_a_person_resolved_says_when_it_opens_again(on) {
+        let h = Harness::start(on).await;
+        let alert = firing("a", h.now());
+        h.send_and_drain(vec![alert.clone()]).await;
+        let page = incident(&h, "en", &h.incident().await).await;
+        assert!(!page.contains("opens again"), "{page}");
+        let path = format!("/api/v1/incidents/{}/resolve", h.incident().await["id"].as_str().unwrap());
+        h.post(&path, json!({"operator": "ann"})).await;
+        let one = h.incident().await;
+        let at = Timestamp::parse(one["resolved_at"].as_str().unwrap()).unwrap();
+        let at = at.after(10 * MINUTE).to_rfc3339();
+        for (lang, before, after) in [
+            ("en", "If it is still sent after ", ", this incident opens again."),
+            ("zh-TW", "若在 ", " 之後仍收到，此事件將重新開啟。"),
+        ] {
+            let page = incident(&h, lang, &one).await;
+            let (_, rest) = page.split_once(before).unwrap();
+            assert!(rest.starts_with(&format!("<time class=\"at\" datetime=\"{at}\"")), "{rest}");
+            assert!(rest.contains(after), "{rest}");
+        }
+        // It does.
+        h.advance(11 * MINUTE);
+        h.send_and_drain(vec![alert.clone()]).await;
+        assert_eq!(h.incident().await["status"], "OPEN");
+        let page = incident(&h, "en", &one).await;
+        assert!(!page.contains("this incident opens again"), "{page}");
+        // What is over does not.
+        h.post(&path, json!({"operator": "ann"})).await;
+        h.send_and_drain(vec![resolved(alert, h.now())]).await;
+        assert_eq!(h.incident().await["status"], "RESOLVED");
+        let page = incident(&h, "en", &one).await;
+        assert!(!page.contains("this incident opens again"), "{page}");
+        h.finish().await;
+    }
+
+    async fn what_resolved_by_itself_does_not_say_that_it_opens_again(on) {
+        let h = Harness::start(on).await;
+        let alert = firing("a", h.now());
+        h.send_and_drain(vec![alert.clone(), resolved(alert, h.now())]).await;
+        let one = h.incident().await;
+        assert_eq!(one["resolved_by"], "itself");
+        // As it is where a recount has not noticed yet that nothing is open.
+        h.execute("UPDATE incidents SET open_episodes = 1").await;
+        let page = incident(&h, "en", &one).await;
+        assert!(!page.contains("this incident opens again"), "{page}");
+        h.execute("UPDATE incidents SET open_episodes = 0").await;
         h.finish().await;
     }
 
