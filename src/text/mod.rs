@@ -443,6 +443,9 @@ texts! {
     mute_own
     mute_why
     mute_hint
+    mute_replaces
+    mutes
+    no_mutes
     unmute
     muted
     muted_until

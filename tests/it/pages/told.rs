@@ -37,6 +37,18 @@ async fn anomaly(h: &Harness, lang: &str, incident: &Value) -> String {
     page
 }
 
+/// A part of a page, up to the next section.
+fn part<'a>(page: &'a str, id: &str) -> &'a str {
+    let (_, rest) = page.split_once(&format!("id=\"{id}\"")).unwrap();
+    rest.split("</section>").next().unwrap()
+}
+
+async fn mute(h: &Harness, incident: &Value, body: Value) {
+    let key = incident["anomaly_key"].as_str().unwrap();
+    let (status, said) = h.post(&format!("/api/v1/anomalies/{key}/mute"), body).await;
+    assert_eq!(status, 200, "{said}");
+}
+
 on_both! {
     async fn why_a_level_holds_is_told_with_the_figures_that_stand_beside_it(on) {
         let h = Harness::start(on).await;
@@ -136,6 +148,69 @@ on_both! {
         let page = incident(&h, "en", &one).await;
         assert!(!page.contains("this incident opens again"), "{page}");
         h.execute("UPDATE incidents SET open_episodes = 0").await;
+        h.finish().await;
+    }
+
+    async fn every_mute_can_be_read_after_another_took_its_place(on) {
+        let h = Harness::start(on).await;
+        h.send_and_drain(vec![firing("a", h.now())]).await;
+        let one = h.incident().await;
+        let page = anomaly(&h, "en", &one).await;
+        assert!(part(&page, "mutes").contains("No mutes yet."), "{page}");
+        assert!(!page.contains("A new mute replaces this one"), "{page}");
+        let key = one["anomaly_key"].as_str().unwrap();
+        // Ends what there is not: nothing to tell.
+        h.http.delete(format!("{}/api/v1/anomalies/{key}/mute", h.url)).send().await.unwrap();
+        mute(&h, &one, json!({"for": "4h", "why": "the disk is on its way", "operator": "ann"})).await;
+        h.advance(MINUTE);
+        mute(&h, &one, json!({"for": "1h", "why": "it came broken", "operator": "bob"})).await;
+        let first = ("by ann: the disk is on its way", "由 ann: the disk is on its way");
+        let second = ("by bob: it came broken", "由 bob: it came broken");
+        for (lang, first, second, replaces) in [
+            ("en", first.0, second.0, "A new mute replaces this one"),
+            ("zh-TW", first.1, second.1, "再次靜音會取代目前的靜音"),
+        ] {
+            let of_anomaly = anomaly(&h, lang, &one).await;
+            let of_incident = incident(&h, lang, &one).await;
+            for (told, page) in [
+                (part(&of_anomaly, "mute-list"), &of_anomaly),
+                (part(&of_incident, "line"), &of_incident),
+            ] {
+                let newest_first = told.find(second) < told.find(first);
+                assert!(told.contains(first) && told.contains(second) && newest_first, "{told}");
+                assert_eq!(told.matches("<span class=\"mark\" aria-hidden=\"true\">◌").count(), 2, "{told}");
+                // The form names the one that it would replace.
+                let form = page.split("/unmute\"").nth(1).unwrap();
+                let (above, rest) = form.split_once(replaces).unwrap();
+                assert!(above.contains(second) && !above.contains(first), "{above}");
+                assert!(rest.contains("id=\"mute-why\""), "{rest}");
+            }
+        }
+        h.http.delete(format!("{}/api/v1/anomalies/{key}/mute", h.url)).send().await.unwrap();
+        let page = anomaly(&h, "en", &one).await;
+        assert!(part(&page, "mute-list").contains("Mute ended"), "{page}");
+        assert!(part(&page, "mute-list").contains(first.0), "{page}");
+        assert!(!page.contains("A new mute replaces this one"), "{page}");
+        h.finish().await;
+    }
+
+    async fn a_mute_that_held_when_an_incident_opened_is_in_its_timeline(on) {
+        let h = Harness::start(on).await;
+        h.send_and_drain(vec![firing("a", h.now())]).await;
+        let one = h.incident().await;
+        mute(&h, &one, json!({"for": "30m", "why": "it is over by then", "operator": "ann"})).await;
+        h.advance(40 * MINUTE);
+        mute(&h, &one, json!({"for": "1h", "why": "we know", "operator": "ann"})).await;
+        h.advance(20 * MINUTE);
+        h.send_and_drain(vec![firing("b", h.now())]).await;
+        let newest = h.incidents().await.into_iter().find(|i| i["number"] == 2).unwrap();
+        let page = incident(&h, "en", &newest).await;
+        let line = part(&page, "line");
+        assert!(line.contains("by ann: we know") && !line.contains("it is over by then"), "{line}");
+        // The first knows both.
+        let page = incident(&h, "en", &one).await;
+        let line = part(&page, "line");
+        assert!(line.contains("by ann: we know") && line.contains("it is over by then"), "{line}");
         h.finish().await;
     }
 
