@@ -68,6 +68,7 @@ pub static EN: Text = Text {
     refused_no_action: "Say what was done.",
     refused_doing: "The same was sent before, and is being done. Load the page again in a moment.",
     refused_long: "A text is too long: {n} characters at most, without NUL.",
+    refused_value: "In this address, {name} cannot be “{value}”.",
     back_to_incidents: "To the incidents",
     // Levels, states, tiers.
     level: "Level",

@@ -83,6 +83,7 @@ texts! {
     refused_no_action
     refused_doing
     refused_long
+    refused_value
     back_to_incidents
     level
     level_none

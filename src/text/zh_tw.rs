@@ -68,6 +68,7 @@ pub static ZH_TW: Text = Text {
     refused_no_action: "請填寫採取了什麼措施。",
     refused_doing: "相同的要求已送出，正在處理。請稍後重新載入頁面。",
     refused_long: "文字過長：最多 {n} 個字元，且不得含 NUL。",
+    refused_value: "網址中的 {name} 不能是「{value}」。",
     back_to_incidents: "回到事件清單",
     // Levels, states, tiers.
     level: "等級",

@@ -226,4 +226,52 @@ on_both! {
         assert!(page.contains(">Untitled</a></h2>"), "{page}");
         h.finish().await;
     }
+
+    async fn an_address_that_asks_for_what_there_is_not_shows_no_other_list(on) {
+        let h = Harness::start(on).await;
+        h.send_and_drain(vec![firing("a", h.now())]).await;
+        for (path, name) in [
+            ("/incidents?level=HIGH", "level"),
+            ("/incidents?status=closed", "status"),
+            ("/incidents?sort=x", "sort"),
+            ("/incidents?after=x", "after"),
+            ("/incidents?service=%00", "service"),
+            ("/incidents?status=all&q=a%00", "q"),
+            ("/anomalies?window=2h", "window"),
+            ("/repairs?after=x", "after"),
+            ("/dead-letters?state=gone", "state"),
+            ("/dead-letters?queue=%00", "queue"),
+            ("/dead-letters?after=1.x", "after"),
+        ] {
+            for (lang, told) in [
+                ("en", format!("In this address, {name} cannot be “")),
+                ("zh-TW", format!("網址中的 {name} 不能是「")),
+            ] {
+                let (status, page) = page(&h, lang, path).await;
+                assert_eq!(status, 400, "{path}");
+                assert!(page.contains(&told) && page.contains("href=\"/incidents\""), "{page}");
+            }
+        }
+        // Others add names of their own; values are known in either case, and may be empty.
+        for path in [
+            "/incidents?utm_source=mail",
+            "/incidents?foo=1",
+            "/incidents?level=&status=&sort=&after=&q=",
+            "/incidents?status=OPEN&level=none&sort=Newest",
+            "/incidents?status=ALL",
+            "/anomalies?window=",
+            "/repairs?after=",
+            "/dead-letters?state=&queue=ingest&q=&after=",
+        ] {
+            let (status, page) = page(&h, "en", path).await;
+            assert_eq!(status, 200, "{path}");
+            if path.starts_with("/incidents") {
+                assert_eq!(page.matches("<li class=\"card").count(), 1, "{path}");
+            }
+        }
+        // What was asked for is what the form says.
+        let (_, page) = page(&h, "en", "/incidents?status=OPEN").await;
+        assert!(page.contains("<option value=\"open\" selected>"), "{page}");
+        h.finish().await;
+    }
 }
