@@ -150,4 +150,16 @@ impl FrequencyStats {
             escalation_level: level,
         }
     }
+
+    /// The counts, if they were taken while the anomaly had this level: one that rose or fell since then
+    /// was judged by others.
+    #[must_use]
+    pub fn counts_at(&self, level: Level) -> Option<Counts> {
+        (self.escalation_level == level).then_some(Counts {
+            hour: self.count_1h,
+            day: self.count_24h,
+            week: self.count_7d,
+            month: self.count_30d,
+        })
+    }
 }

@@ -38,7 +38,7 @@ pub struct Model {
     pub level_seq: i64,
     /// When the level last rose.
     pub risen_at: Option<Timestamp>,
-    /// Why the level holds.
+    /// Why the level holds, with the figure that it had when the level was set.
     pub reason: Option<String>,
     /// When a permanent fix was applied.
     pub permanent_fix_at: Option<Timestamp>,

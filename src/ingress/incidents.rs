@@ -39,7 +39,7 @@ pub struct View {
     error_type: String,
     /// The anomaly's level.
     escalation_level: Level,
-    /// Why that level holds.
+    /// Why that level holds, with the figure that it had when the level was set.
     escalation_reason: Option<String>,
     /// Until when nothing is told of it; null if that is over.
     muted_until: Option<Timestamp>,

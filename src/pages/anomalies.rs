@@ -31,9 +31,13 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    fn window(&self) -> Window {
+    fn window(&self) -> Result<Window, Fault> {
         let named = |window: &Window| window.name() == self.window;
-        Window::ALL.into_iter().find(named).unwrap_or(Window::Day)
+        let window = match self.window.as_str() {
+            "" => Some(Window::Day),
+            _ => Window::ALL.into_iter().find(named),
+        };
+        window.ok_or_else(|| Fault::no_such("window", &self.window))
     }
 }
 
@@ -50,7 +54,7 @@ pub(super) async fn page(
     Query(asked): Query<Asked>,
     visit: Visit,
 ) -> Result<Markup, Fault> {
-    let (text, window) = (visit.text(), asked.window());
+    let (text, window) = (visit.text(), asked.window()?);
     let rows = look(&pages, &visit, window).await?;
     let worth = worth_fixing(&pages, &visit).await?;
     let frame = Frame {

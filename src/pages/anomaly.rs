@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::layout::{self, Frame, Section};
 use super::{Fault, Pages, Visit, charts, incident, mute, repairs, words};
+use crate::deeds::mute::{MUTE, UNMUTE};
 use crate::domain::frequency::Window;
 use crate::entity;
 use crate::store::{history, hours, lists};
@@ -13,6 +14,7 @@ use crate::text::Text;
 /// Rows of each part.
 const INCIDENTS: u64 = 50;
 const REPAIRS: u64 = 30;
+const MUTES: u64 = 20;
 
 pub(super) async fn page(
     State(pages): State<Pages>,
@@ -22,12 +24,15 @@ pub(super) async fn page(
     let context = &pages.context;
     let (db, unit) = (context.db.read(), context.config.counting.unit);
     let anomaly = lists::anomaly(db, &key).await?.ok_or(Fault::NotFound)?;
-    let (incidents, newest, tried, hours) = tokio::try_join!(
+    let (incidents, newest, tried, mut mutes, hours) = tokio::try_join!(
         history::incidents(db, &key, INCIDENTS),
         history::repairs(db, &key, REPAIRS),
         history::tried(db, &key),
+        history::deeds_of(db, &key, &[MUTE, UNMUTE], MUTES + 1),
         hours::since(db, unit, &key, charts::heat_from(visit.now)),
     )?;
+    let is_cut = mutes.len() as u64 > MUTES;
+    mutes.truncate(MUTES as usize);
     let keys = [key.clone()];
     let counts = context.counter.counts(&keys, visit.now).await;
     let counts = counts.map_err(|_| Fault::Unavailable)?;
@@ -46,7 +51,7 @@ pub(super) async fn page(
         article.one.(words::level_class(anomaly.level)) {
             div #head data-live {
                 p.what { (words::level(text, anomaly.level)) " " (mute::mark(&visit, &anomaly)) " "
-                    (words::why_level(text, anomaly.level, anomaly.reason.as_deref())) }
+                    (words::why_level(text, &anomaly, Some(&counts), &context.config.escalation.rules)) }
                 h1 { (title) }
                 (words::windows(text, Window::ALL.map(|window| counts.of(window))))
             }
@@ -73,11 +78,12 @@ pub(super) async fn page(
                         h2 #facts { (text.facts) }
                         (facts(&visit, &anomaly))
                     }
+                    section.act aria-labelledby="mutes" {
+                        h2 #mutes { (text.mutes) }
+                        div #mute-list data-live { (mute::history(text, &mutes, is_cut)) }
+                        @if visit.may_act() { (mute::forms(&visit, &anomaly, None)) }
+                    }
                     @if visit.may_act() {
-                        section.act aria-labelledby="mute" {
-                            h2 #mute { (text.mute) }
-                            (mute::forms(&visit, &anomaly, None))
-                        }
                         section.act aria-labelledby="fix" {
                             h2 #fix { (text.fixed_at) }
                             (incident::fix_forms(&visit, &anomaly, None))

@@ -35,6 +35,25 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// Refuses a value that there is not, as the list of incidents does.
+    fn check(&self) -> Result<(), Fault> {
+        let asked = [
+            (
+                "state",
+                &self.state,
+                self.state == "all" || STATES.contains(&self.state.as_str()),
+            ),
+            ("queue", &self.queue, !self.queue.contains('\0')),
+            ("q", &self.q, !self.q.contains('\0')),
+            ("after", &self.after, self.position().is_some()),
+        ];
+        let mut asked = asked.into_iter();
+        match asked.find(|(_, value, is_known)| !value.is_empty() && !is_known) {
+            Some((name, value, _)) => Err(Fault::no_such(name, value)),
+            None => Ok(()),
+        }
+    }
+
     fn filter(&self) -> Filter {
         let some = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
         let known = STATES.into_iter().find(|state| *state == self.state);
@@ -46,7 +65,7 @@ impl Asked {
         Filter {
             state,
             queue: some(&self.queue),
-            text: some(&self.q).filter(|text| !text.contains('\0')),
+            text: some(&self.q),
             ..Filter::default()
         }
     }
@@ -85,6 +104,7 @@ pub(super) async fn page(
     Query(asked): Query<Asked>,
     visit: Visit,
 ) -> Result<Markup, Fault> {
+    asked.check()?;
     let db = pages.context.db.read();
     let before = asked.position();
     let mut letters = dead_letters::list(db, &asked.filter(), before, SHOWN as u64 + 1).await?;

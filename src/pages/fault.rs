@@ -47,6 +47,12 @@ impl Fault {
         }
     }
 
+    /// A value that `name` cannot have in an address. Nothing is shown then rather than another list than was
+    /// asked for.
+    pub(super) fn no_such(name: &str, value: &str) -> Self {
+        Self::BadRequest(format!("in the address, {name} cannot be {value}"))
+    }
+
     const fn status(&self) -> StatusCode {
         match self {
             Self::SignIn(_) => StatusCode::UNAUTHORIZED,

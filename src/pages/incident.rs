@@ -1,5 +1,7 @@
 //! One incident: what it is, why it has its level and its tier, and what to do about it.
 
+use std::time::Duration;
+
 use axum::extract::{Path, State};
 use maud::{Markup, html};
 use uuid::Uuid;
@@ -10,10 +12,12 @@ use super::timeline::{MoreFirings, Parts, all_firings, timeline};
 use super::{Fault, Pages, Visit, charts, incidents, mute, words};
 use crate::deeds::mute::{MUTE, UNMUTE};
 use crate::domain::aggregation::{ResolvedBy, Status, Unit};
+use crate::domain::escalation::Rule;
 use crate::entity;
 use crate::store::listing::Entry;
 use crate::store::{history, hours, lists};
 use crate::text::{Text, fill, plural};
+use crate::time::Timestamp;
 
 /// Rows of the parts below.
 const OCCURRENCES: u64 = 50;
@@ -54,6 +58,7 @@ pub(super) async fn page(
     let text = visit.text();
     let (incident, anomaly) = &found.entry;
     let title = incidents::title(incident, &anomaly.alert_name);
+    let again = opens_again(incident, pages.context.config.aggregation.window.0);
     let frame = Frame {
         section: Section::Incidents,
         title,
@@ -72,12 +77,12 @@ pub(super) async fn page(
     };
     let content = html! {
         article.one.(words::level_class(anomaly.level)) {
-            div #head data-live { (head(&visit, &found.entry)) }
+            div #head data-live { (head(&visit, &found.entry, again)) }
             div.cols.four {
                 div {
                     section aria-labelledby="why" {
                         h2 #why { (text.why) }
-                        div #reasons data-live { (why(text, &found.entry)) }
+                        div #reasons data-live { (why(text, &found.entry, &pages.context.config.escalation.rules)) }
                     }
                 }
                 div {
@@ -184,7 +189,14 @@ fn more_firings(
     }
 }
 
-fn head(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
+/// When it opens again if an alert of it is still sent: a person resolved it, and not all of it ended.
+fn opens_again(incident: &entity::incidents::Model, window: Duration) -> Option<Timestamp> {
+    let by_person = incident.resolved_by == Some(ResolvedBy::Person);
+    let at = incident.resolved_at.filter(|_| by_person)?;
+    (incident.open_episodes > 0).then(|| at.after(window))
+}
+
+fn head(visit: &Visit, (incident, anomaly): &Entry, again: Option<Timestamp>) -> Markup {
     let text = visit.text();
     html! {
         p.what { (words::level(text, anomaly.level)) " " (words::status(text, incident.status)) " "
@@ -199,11 +211,16 @@ fn head(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
             }
             " · " (words::around(text.opened_ago, "age", &words::ago(visit, incident.opened_at)))
         }
+        @if let Some(at) = again {
+            p.again { (words::around(text.opens_again, "time", &words::at(at))) }
+        }
     }
 }
 
-fn why(text: &Text, (incident, anomaly): &Entry) -> Markup {
-    let why_level = words::why_level(text, anomaly.level, anomaly.reason.as_deref());
+fn why(text: &Text, (incident, anomaly): &Entry, rules: &[Rule]) -> Markup {
+    let stats = incident.frequency_stats.as_ref();
+    let counts = stats.and_then(|stats| stats.counts_at(anomaly.level));
+    let why_level = words::why_level(text, anomaly, counts.as_ref(), rules);
     let why_tier = words::why_tier(text, anomaly.level, incident.tier_reason.as_deref());
     let what = incident.tier.and_then(|tier| words::tier_deed(text, tier));
     html! {

@@ -25,8 +25,9 @@ const OVERVIEW: Duration = Duration::from_millis(500);
 const NAMES: Duration = Duration::from_secs(30);
 const HOURS: Duration = Duration::from_secs(2);
 
-/// What an address asks for. What it does not understand it leaves out: an address that somebody
-/// kept still shows something.
+/// What an address asks for. A name that is not known is passed over, other than by the API: mail programs
+/// and chats add their own to the addresses that people send (`utm_source`). A value that is not known is
+/// refused: leaving it out would show another list than was asked for, and say nothing of it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {
@@ -67,7 +68,11 @@ impl Asked {
     fn status(&self) -> Option<Status> {
         STATUSES
             .into_iter()
-            .find(|status| status_name(*status) == self.status)
+            .find(|status| status_name(*status).eq_ignore_ascii_case(&self.status))
+    }
+
+    fn is_of_all(&self) -> bool {
+        self.status.eq_ignore_ascii_case("all")
     }
 
     fn level(&self) -> Option<Level> {
@@ -75,16 +80,41 @@ impl Asked {
         LEVELS.into_iter().find(named)
     }
 
-    fn sort(&self) -> Sort {
-        let mut all = Sort::ALL.into_iter();
-        all.find(|sort| sort.name() == self.sort)
-            .unwrap_or_default()
+    fn sort(&self) -> Option<Sort> {
+        let named = |sort: &Sort| sort.name().eq_ignore_ascii_case(&self.sort);
+        Sort::ALL.into_iter().find(named)
+    }
+
+    /// Refuses a value that there is not.
+    fn check(&self) -> Result<(), Fault> {
+        let known = [
+            (
+                "status",
+                &self.status,
+                self.status().is_some() || self.is_of_all(),
+            ),
+            ("level", &self.level, self.level().is_some()),
+            ("sort", &self.sort, self.sort().is_some()),
+            ("after", &self.after, Mark::read(&self.after).is_some()),
+        ];
+        let texts = [
+            ("severity", &self.severity),
+            ("service", &self.service),
+            ("namespace", &self.namespace),
+            ("q", &self.q),
+        ];
+        let texts = texts.map(|(name, text)| (name, text, !text.contains('\0')));
+        let mut asked = known.into_iter().chain(texts);
+        match asked.find(|(_, value, is_known)| !value.is_empty() && !is_known) {
+            Some((name, value, _)) => Err(Fault::no_such(name, value)),
+            None => Ok(()),
+        }
     }
 
     fn filter(&self) -> Filter {
         let some = |text: &str| {
             let text = text.trim();
-            (!text.is_empty() && !text.contains('\0')).then(|| text.to_owned())
+            (!text.is_empty()).then(|| text.to_owned())
         };
         Filter {
             status: self.status(),
@@ -93,7 +123,7 @@ impl Asked {
             namespace: some(&self.namespace),
             text: some(&self.q),
             severity: some(&self.severity),
-            unresolved: self.status().is_none() && self.status != "all",
+            unresolved: self.status().is_none() && !self.is_of_all(),
             ..Filter::default()
         }
     }
@@ -156,6 +186,7 @@ pub(super) async fn page(
     Query(asked): Query<Asked>,
     visit: Visit,
 ) -> Result<Markup, Fault> {
+    asked.check()?;
     let found = look(&pages, &visit, &asked).await?;
     let text = visit.text();
     let ids: Vec<String> = found
@@ -192,7 +223,7 @@ pub(super) async fn page(
 
 async fn look(pages: &Pages, visit: &Visit, asked: &Asked) -> Result<Found, Fault> {
     let db = pages.context.db.read();
-    let (sort, after) = (asked.sort(), Mark::read(&asked.after));
+    let (sort, after) = (asked.sort().unwrap_or_default(), Mark::read(&asked.after));
     let overview = pages.shared.overview.get(OVERVIEW, listing::overview(db));
     let names = async {
         let look = async { listing::names(db).await.map(std::sync::Arc::new) };
@@ -269,9 +300,9 @@ fn filters(text: &Text, asked: &Asked, names: &Names) -> Markup {
                 select name="status" {
                     option value="" { (text.unresolved) }
                     @for (name, word) in states {
-                        option value=(name) selected[asked.status == name] { (word) }
+                        option value=(name) selected[asked.status().map(status_name) == Some(name)] { (word) }
                     }
-                    option value="all" selected[asked.status == "all"] { (text.all_states) }
+                    option value="all" selected[asked.is_of_all()] { (text.all_states) }
                 } }
             label { span { (text.level) }
                 select name="level" {
@@ -285,7 +316,7 @@ fn filters(text: &Text, asked: &Asked, names: &Names) -> Markup {
             label { span { (text.sort) }
                 select name="sort" {
                     @for (sort, word) in Sort::ALL.into_iter().zip(sorts) {
-                        option value=(sort.name()) selected[asked.sort() == sort] { (word) }
+                        option value=(sort.name()) selected[asked.sort().unwrap_or_default() == sort] { (word) }
                     }
                 } }
             button { (text.apply) }
@@ -317,17 +348,20 @@ fn named(label: &str, name: &str, value: &str, names: &[String]) -> Markup {
 /// One incident of the list.
 fn card(visit: &Visit, (incident, anomaly): &Entry, day: &Day) -> Markup {
     let text = visit.text();
-    let id = incident.id;
+    let (id, name) = (incident.id, anomaly.alert_name.as_str());
+    let title = title(incident, name);
     html! {
-        li.card.(words::level_class(anomaly.level)).done[incident.status == Status::Resolved]
-            id=(format!("i{}", id.simple())) {
-            h2 { a href=(format!("/incidents/{id}")) { (title(incident, &anomaly.alert_name)) } }
+        li.card.(words::level_class(anomaly.level)) id=(format!("i{}", id.simple())) {
+            h2 {
+                a href=(format!("/incidents/{id}")) { (title) }
+                @if !name.is_empty() && title != name { " " code { (name) } }
+            }
             p.what { (words::level(text, anomaly.level)) " " (words::status(text, incident.status)) " "
                 (mute::mark(visit, anomaly)) " "
                 (place(incident, &anomaly.service, &anomaly.namespace)) }
             p.how {
                 span.tier { (words::tier(text, incident.tier)) } " · "
-                span.agg { (plural(text.aggregated, incident.aggregated_count)) }
+                (plural(text.aggregated, incident.aggregated_count))
                 @if incident.open_episodes > 0 && incident.aggregated_count > 1 {
                     " · " (fill(text.still_firing, &[("n", &incident.open_episodes.to_string())]))
                 }

@@ -1,12 +1,13 @@
-//! Mutes on pages: the mark that says so, the forms, and what the timeline tells of them.
+//! Mutes on pages: the mark that says so, the forms, and who muted what before.
 
 use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::visit::Visit;
-use super::{charts, layout, words};
+use super::{charts, layout, timeline, words};
 use crate::domain::mute::is_muted;
 use crate::entity::anomalies::Model as Anomaly;
+use crate::entity::audit::Model as Deed;
 use crate::text::{Text, fill};
 
 /// How long a mute may last, as it is offered.
@@ -31,20 +32,39 @@ pub(super) fn mark(visit: &Visit, anomaly: &Anomaly) -> Markup {
     }
 }
 
-/// Until when, by whom and why, as one of the facts.
-pub(super) fn fact(visit: &Visit, anomaly: &Anomaly) -> Option<Markup> {
+/// Until when, by whom and why; nothing if it is not muted.
+fn told(visit: &Visit, anomaly: &Anomaly) -> Option<Markup> {
     let text = visit.text();
     let until = anomaly
         .muted_until
         .filter(|_| is_muted(anomaly, visit.now))?;
     let by = anomaly.muted_by.as_deref();
     let by = by.map(|name| fill(text.by_person, &[("name", name)]));
-    let shown = html! {
+    Some(html! {
         (words::around(text.muted_until, "time", &words::at(until)))
         @if let Some(by) = by { " " (by) }
         @if let Some(why) = &anomaly.muted_why { ": " (why) }
-    };
-    Some(charts::fact(text.muted, &shown))
+    })
+}
+
+/// The mute as one of the facts.
+pub(super) fn fact(visit: &Visit, anomaly: &Anomaly) -> Option<Markup> {
+    let told = told(visit, anomaly)?;
+    Some(charts::fact(visit.text().muted, &told))
+}
+
+/// What people did about muting an anomaly, newest first; the rows of the audit.
+pub(super) fn history(text: &Text, deeds: &[Deed], is_cut: bool) -> Markup {
+    let mut done = deeds
+        .iter()
+        .filter(|deed| timeline::did_mute(deed))
+        .peekable();
+    html! {
+        @if done.peek().is_none() { p { (text.no_mutes) } } @else {
+            (timeline::list(done.map(|deed| timeline::muted(text, deed))))
+        }
+        @if is_cut { p.hint { (text.timeline_cut) } }
+    }
 }
 
 /// To mute an anomaly, and to end that; leads back to the incident, if it stands on its page.
@@ -52,17 +72,19 @@ pub(super) fn forms(visit: &Visit, anomaly: &Anomaly, incident: Option<Uuid>) ->
     let text = visit.text();
     let action = |deed: &str| format!("/anomalies/{}/{deed}", anomaly.key);
     let back = incident.map(|id| html! { input type="hidden" name="incident" value=(id); });
+    let told = told(visit, anomaly);
     let who = visit.session.name.as_deref().unwrap_or_default();
     html! {
-        @if is_muted(anomaly, visit.now) {
+        @if let Some(told) = &told {
             form method="post" action=(action("unmute")) {
                 (layout::stamp(visit)) @if let Some(back) = &back { (back) }
-                p { (mark(visit, anomaly)) }
+                p { (told) }
                 button { (text.unmute) }
             }
         }
         form method="post" action=(action("mute")) {
             (layout::stamp(visit)) @if let Some(back) = &back { (back) }
+            @if told.is_some() { p.hint { (text.mute_replaces) } }
             label for="mute-for" { (text.mute_for) }
             select #mute-for name="for" {
                 @for (at, offered) in OFFERED.into_iter().enumerate() {

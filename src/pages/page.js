@@ -31,10 +31,6 @@
   // Lines for the shell name the server that the page came from.
   for (const here of document.querySelectorAll(".here")) here.textContent = location.origin;
 
-  // Where one is can be seen, however narrow the screen.
-  const here = document.querySelector("nav a[aria-current]");
-  if (here) here.parentElement.parentElement.parentElement.scrollLeft = here.offsetLeft - 16;
-
   // Who it is, remembered in this browser where nobody signs in.
   const remembered = (value) => {
     try {
@@ -177,7 +173,7 @@
     }
     waiting = next;
     if (!reading()) return arrive(next);
-    if (fresh.length) pill(fresh.length, fresh[0].querySelector("h2").textContent);
+    if (fresh.length) pill(fresh.length, fresh[0].querySelector("h2 a").textContent);
   };
 
   // Loading the page's own address again.

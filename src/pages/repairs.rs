@@ -33,6 +33,9 @@ pub(super) async fn page(
 ) -> Result<Markup, Fault> {
     let db = pages.context.db.read();
     let before = repair_position(&asked.after);
+    if before.is_none() && !asked.after.is_empty() {
+        return Err(Fault::no_such("after", &asked.after));
+    }
     let all = RepairFilter::default();
     let (mut newest, worth) = tokio::try_join!(
         history::newest_repairs(db, &all, before, SHOWN as u64 + 1),

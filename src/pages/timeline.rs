@@ -45,7 +45,7 @@ pub(super) enum MoreFirings {
     Some,
 }
 
-struct Entry {
+pub(super) struct Entry {
     at: Timestamp,
     /// Colours the entry's mark.
     class: &'static str,
@@ -63,8 +63,7 @@ pub(super) fn timeline(visit: &Visit, parts: &Parts<'_>) -> Markup {
     entries.extend(parts.occurrences.iter().flat_map(|o| firing(text, o)));
     entries.extend(parts.messages.iter().map(|message| told(text, message)));
     let since = parts.incident.opened_at;
-    let mutes = parts.mutes.iter().filter(|deed| deed.at >= since);
-    entries.extend(mutes.map(|deed| muted(text, deed)));
+    entries.extend(mutes_since(parts.mutes, since).map(|deed| muted(text, deed)));
     let repairs = parts.repairs.iter();
     let of_this = repairs.filter(|r| r.incident_id == parts.incident.id || r.repaired_at >= since);
     entries.extend(of_this.map(|repair| tried(text, repair)));
@@ -72,8 +71,17 @@ pub(super) fn timeline(visit: &Visit, parts: &Parts<'_>) -> Markup {
     let is_cut = parts.is_cut || entries.len() > SHOWN;
     entries.truncate(SHOWN);
     html! {
+        (list(entries))
+        (all_firings(text, parts.incident.id, parts.more))
+        @if is_cut { p.hint { (text.timeline_cut) } }
+    }
+}
+
+/// Entries in the order in which they come.
+pub(super) fn list(entries: impl IntoIterator<Item = Entry>) -> Markup {
+    html! {
         ol.timeline {
-            @for entry in &entries {
+            @for entry in entries {
                 li.(entry.class) {
                     span.mark aria-hidden="true" { (entry.symbol) }
                     div {
@@ -83,8 +91,6 @@ pub(super) fn timeline(visit: &Visit, parts: &Parts<'_>) -> Markup {
                 }
             }
         }
-        (all_firings(text, parts.incident.id, parts.more))
-        @if is_cut { p.hint { (text.timeline_cut) } }
     }
 }
 
@@ -207,10 +213,28 @@ fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
     }
 }
 
+/// Until when a deed of the audit muted; nothing where it ended a mute.
+fn muted_until(deed: &audit::Model) -> Option<Timestamp> {
+    deed.detail["until"].as_str().and_then(Timestamp::parse)
+}
+
+/// Whether it changed something: who ends a mute that there is not, does nothing.
+pub(super) fn did_mute(deed: &audit::Model) -> bool {
+    deed.detail["was_muted"].as_bool() != Some(false)
+}
+
+/// What was done about mutes since `since`, and the mute that held then. `deeds` are newest first.
+fn mutes_since(deeds: &[audit::Model], since: Timestamp) -> impl Iterator<Item = &audit::Model> {
+    let done = deeds.iter().filter(|deed| did_mute(deed));
+    let later = done.clone().filter(move |deed| deed.at >= since);
+    let before = done.clone().find(|deed| deed.at < since);
+    let held = before.filter(|deed| muted_until(deed).is_some_and(|until| until > since));
+    later.chain(held)
+}
+
 /// Its anomaly was muted, or somebody ended that.
-fn muted(text: &Text, deed: &audit::Model) -> Entry {
-    let until = deed.detail["until"].as_str().and_then(Timestamp::parse);
-    let what = match until {
+pub(super) fn muted(text: &Text, deed: &audit::Model) -> Entry {
+    let what = match muted_until(deed) {
         Some(until) => words::around(text.ev_muted, "time", &words::at(until)),
         None => html! { (text.ev_unmuted) },
     };

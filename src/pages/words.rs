@@ -4,8 +4,9 @@ use maud::{Markup, html};
 
 use super::visit::Visit;
 use crate::domain::aggregation::Status;
-use crate::domain::escalation::Level;
-use crate::domain::frequency::{Window, figure};
+use crate::domain::escalation::{Level, Rule, assess};
+use crate::domain::frequency::{Counts, Window, figure};
+use crate::entity::anomalies::Model as Anomaly;
 pub(super) use crate::text::words::{
     level_word, moment, status_word, tier_deed, tier_name, why_tier, window, within,
 };
@@ -22,25 +23,12 @@ pub(super) const fn level_class(level: Level) -> &'static str {
     }
 }
 
-const fn level_symbol(level: Level) -> &'static str {
-    match level {
-        Level::None => "○",
-        Level::Repeat => "↻",
-        Level::Escalate => "▲",
-        Level::PermanentFix => "■",
-    }
-}
-
-/// A level: colour, symbol and word.
+/// A level: colour, symbol and word. The style sheet draws the symbol: a list says it fifty times.
 pub(super) fn level(text: &Text, level: Level) -> Markup {
-    html! {
-        span.lv.(level_class(level)) {
-            span aria-hidden="true" { (level_symbol(level)) } " " (level_word(text, level))
-        }
-    }
+    html! { span.lv.(level_class(level)) { (level_word(text, level)) } }
 }
 
-/// A state: symbol and word. The style sheet draws the symbol: a list says it fifty times.
+/// A state: symbol and word, likewise.
 pub(super) fn status(text: &Text, status: Status) -> Markup {
     let class = match status {
         Status::Open => "st-open s1",
@@ -73,15 +61,28 @@ pub(super) fn windows(text: &Text, counts: [i64; 4]) -> Markup {
     }
 }
 
-/// Why a level holds, in a sentence; `reason` as it is stored.
-pub(super) fn why_level(text: &Text, level: Level, reason: Option<&str>) -> Markup {
-    if let Some(Reason::Lasts { since, hours }) = reason.map(Reason::read) {
-        let level = level_word(text, level);
-        let places = [("since", "{since}"), ("hours", hours), ("level", level)];
-        let told = fill(text.reason_lasts, &places);
-        return around(&told, "since", &at(since));
-    }
-    html! { (words::why_level(text, level, reason)) }
+/// Why an anomaly has its level, beside the counts that are shown with it; and why it has no higher one
+/// where these would be enough for that.
+pub(super) fn why_level(
+    text: &Text,
+    anomaly: &Anomaly,
+    counts: Option<&Counts>,
+    rules: &[Rule],
+) -> Markup {
+    let (level, reason) = (anomaly.level, anomaly.reason.as_deref());
+    let enough = counts.map_or(Level::None, |counts| assess(counts, None, rules).level);
+    let over =
+        (enough > level).then(|| fill(text.reason_over, &[("level", level_word(text, enough))]));
+    let told = match reason.map(Reason::read) {
+        None if over.is_some() => html! {},
+        Some(Reason::Lasts { since, hours }) => {
+            let level = level_word(text, level);
+            let places = [("since", "{since}"), ("hours", hours), ("level", level)];
+            around(&fill(text.reason_lasts, &places), "since", &at(since))
+        }
+        _ => html! { (words::why_level(text, level, reason, counts)) },
+    };
+    html! { (told) @if let Some(over) = over { " " (over) } }
 }
 
 /// A text in which something that is marked up takes a place.

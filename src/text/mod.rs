@@ -83,6 +83,7 @@ texts! {
     refused_no_action
     refused_doing
     refused_long
+    refused_value
     back_to_incidents
     level
     level_none
@@ -150,6 +151,8 @@ texts! {
     why_level
     why_tier
     reason_count
+    reason_was
+    reason_over
     reason_lasts
     reason_none
     reason_other
@@ -177,6 +180,7 @@ texts! {
     by_somebody
     acknowledged_at
     reopened_times
+    opens_again
     actions
     acknowledge
     resolve
@@ -440,6 +444,9 @@ texts! {
     mute_own
     mute_why
     mute_hint
+    mute_replaces
+    mutes
+    no_mutes
     unmute
     muted
     muted_until

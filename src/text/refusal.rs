@@ -3,7 +3,7 @@
 use super::{Text, fill};
 
 /// In the API's words, with places for what differs, and in the reader's.
-const fn known(text: &Text) -> [(&'static str, &'static str); 18] {
+const fn known(text: &Text) -> [(&'static str, &'static str); 19] {
     [
         ("there is nothing at this address", text.not_found_lead),
         (
@@ -52,6 +52,10 @@ const fn known(text: &Text) -> [(&'static str, &'static str); 18] {
         (
             "a text must be at most {n} characters, without NUL",
             text.refused_long,
+        ),
+        (
+            "in the address, {name} cannot be {value}",
+            text.refused_value,
         ),
     ]
 }

@@ -3,7 +3,7 @@
 use super::{Reason, Text, TierReason, fill};
 use crate::domain::aggregation::Status;
 use crate::domain::escalation::Level;
-use crate::domain::frequency::Window;
+use crate::domain::frequency::{Counts, Window, figure};
 use crate::time::Timestamp;
 
 /// A level's word.
@@ -81,25 +81,35 @@ pub fn moment(at: Timestamp) -> String {
     to_the_second.replace('T', " ")
 }
 
-/// Why a level holds, in a sentence; `reason` as it is stored.
+/// Why a level holds, in a sentence; `reason` as it is stored, which has the figure of the moment at
+/// which the level was set. Where `now`, the counts that are shown beside it, still reach the rule, their
+/// figure is told, so that the two do not contradict each other.
 #[must_use]
-pub fn why_level(text: &Text, level: Level, reason: Option<&str>) -> String {
+pub fn why_level(text: &Text, level: Level, reason: Option<&str>, now: Option<&Counts>) -> String {
     let level = level_word(text, level);
     match reason.map(Reason::read) {
         None => text.reason_none.to_owned(),
         Some(Reason::Count {
-            figure,
+            figure: was,
             window,
             threshold,
-        }) => fill(
-            text.reason_count,
-            &[
-                ("figure", figure),
+        }) => {
+            let is_enough = |n: &i64| threshold.parse().is_ok_and(|least| *n >= least);
+            let now = now.map(|counts| counts.of(window)).filter(is_enough);
+            let told = if now.is_some() {
+                text.reason_count
+            } else {
+                text.reason_was
+            };
+            let figure = now.map_or_else(|| was.to_owned(), figure);
+            let places = [
+                ("figure", &*figure),
                 ("window", within(text, window)),
                 ("threshold", threshold),
                 ("level", level),
-            ],
-        ),
+            ];
+            fill(told, &places)
+        }
         Some(Reason::Lasts { since, hours }) => {
             let since = format!("{} UTC", moment(since));
             let places = [("since", &*since), ("hours", hours), ("level", level)];
@@ -120,5 +130,33 @@ pub fn why_tier(text: &Text, level: Level, reason: Option<&str>) -> String {
         Some(TierReason::Restarts(n)) => fill(text.tier_why_restarts, &[("n", n)]),
         Some(TierReason::Nothing) => text.tier_why_nothing.to_owned(),
         Some(TierReason::Other(reason)) => fill(text.reason_other, &[("reason", reason)]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::EN;
+
+    #[test]
+    fn a_reason_is_told_with_the_figure_that_stands_beside_it() {
+        let day = |day| Counts {
+            day,
+            ..Counts::default()
+        };
+        let told = |now: Option<Counts>| {
+            why_level(&EN, Level::Escalate, Some("5 in 24h (≥ 5)"), now.as_ref())
+        };
+        for (now, expected) in [
+            (Some(day(5)), "It came back 5 times in the last 24 hours."),
+            (Some(day(9)), "It came back 9 times in the last 24 hours."),
+            (Some(day(200_000)), "It came back 100000+ times"),
+            (Some(day(4)), "When the level was set, it had come back 5"),
+            (None, "When the level was set, it had come back 5"),
+        ] {
+            assert!(told(now).starts_with(expected), "{now:?}: {}", told(now));
+        }
+        let none = why_level(&EN, Level::None, None, Some(&day(9)));
+        assert_eq!(none, EN.reason_none);
     }
 }

@@ -8,3 +8,4 @@ mod live;
 mod quick;
 mod standing;
 mod timeline;
+mod told;

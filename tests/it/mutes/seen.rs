@@ -46,7 +46,22 @@ async fn a_mute_is_made_seen_and_ended_on_the_page() {
     let left = until.since(h.now()).as_secs();
     assert!((4 * 3600 - 120..=4 * 3600).contains(&left), "{left} s");
 
-    browser.open("/incidents").await;
+    // Once more: the form says what it replaces, and the first can still be read.
+    browser
+        .click("details.act:has(form[action$='/mute']) summary")
+        .await;
+    browser.wait_for("A new mute replaces this one").await;
+    browser.fill("#mute-why", "it came broken").await;
+    browser.fill("#by-mute", "Bob").await;
+    browser.click("form[action$='/mute'] button").await;
+    browser.wait_for("by Bob: it came broken").await;
+    browser.wait_for("by Ann: the fix is on its way").await;
+
+    // A person resolves it, and it fires on.
+    browser.click("button[formaction$='/resolve']").await;
+    browser.wait_for("If it is still sent after").await;
+
+    browser.open("/incidents?status=all").await;
     browser.wait_for("muted until").await;
     browser.open("/anomalies").await;
     browser.wait_for("muted until").await;
@@ -62,7 +77,7 @@ async fn a_mute_is_made_seen_and_ended_on_the_page() {
     ] {
         browser.look_as(lang, theme, width).await;
         for (name, path) in [
-            ("list", "/incidents"),
+            ("list", "/incidents?status=all"),
             ("incident", &page),
             ("anomalies", "/anomalies"),
             ("anomaly", &format!("/anomalies/{key}")),

@@ -112,6 +112,38 @@ async fn everybody_can_use_every_page() {
     h.finish_with_dead_letters().await;
 }
 
+/// The links of the navigation that cannot be seen whole without scrolling.
+const HIDDEN: &str = "
+    const box = document.querySelector('.top nav').getBoundingClientRect();
+    const right = Math.min(box.right, innerWidth);
+    return [...document.querySelectorAll('.top nav a')].filter((link) => {
+        const at = link.getBoundingClientRect();
+        return at.left < 0 || at.right > right || at.bottom > box.bottom + 1 || at.height < 24;
+    }).map((link) => link.textContent)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_section_can_be_seen_on_a_telephone() {
+    let h = Harness::start(On::Sqlite).await;
+    h.send_and_drain(vec![alert("KubePodCrashLooping", "a", h.now())])
+        .await;
+    let browser = Browser::start(&h.url).await;
+    for lang in ["en", "zh-TW"] {
+        for width in [320, 390, 500, 700] {
+            browser.look_as(lang, "light", width).await;
+            for (name, path) in [("first", "/incidents"), ("last", "/system")] {
+                browser.open(path).await;
+                let hidden = browser.script(HIDDEN).await;
+                assert_eq!(hidden, json!([]), "{lang} {width} {path}");
+                browser
+                    .picture(&format!("sections-{name}.{lang}.{width}"))
+                    .await;
+            }
+        }
+    }
+    browser.close().await;
+    h.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_can_sign_in() {
     let h = Harness::start_with(On::Sqlite, |config| {

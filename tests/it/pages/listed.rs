@@ -62,6 +62,9 @@ on_both! {
             sea_orm::DbBackend::Postgres => "gen_random_uuid()",
             _ => "randomblob(16)",
         };
+        // All that a card says is as long as it gets.
+        h.execute("UPDATE anomalies SET level = 'PERMANENT_FIX'").await;
+        h.execute("UPDATE incidents SET aggregated_count = 1000, open_episodes = 900, tier = 4").await;
         let now = h.now().0;
         h.execute(&format!(
             "INSERT INTO occurrences (id, counted_id, episode, anomaly_key, source, fingerprint, \
@@ -78,6 +81,7 @@ on_both! {
             let page = request.header("accept-language", lang).send().await.unwrap();
             let page = page.text().await.unwrap();
             assert_eq!(page.matches("<li class=\"card").count(), 50);
+            assert_eq!(page.matches("</a> <code>KubePodCrashLoopingInProduction").count(), 50);
             let bytes = page.len();
             eprintln!("{lang}: {bytes} bytes");
             assert!(bytes < 60_000, "{lang}: {bytes} bytes");

@@ -289,7 +289,7 @@ async fn open_pages(h: &Harness) -> (f64, f64) {
 /// When which text was first on the page, as the browser saw it.
 const LOOK: &str = "window.seen = {}; \
     new MutationObserver(() => { \
-        for (const title of document.querySelectorAll('.card h2')) { \
+        for (const title of document.querySelectorAll('.card h2 a')) { \
             window.seen[title.textContent.trim()] ??= Date.now(); \
         } \
     }).observe(document.body, { childList: true, subtree: true });";

@@ -178,9 +178,11 @@ fn calmed(card: &Card, text: &Text) -> Option<Line> {
 fn level(card: &Card, text: &Text) -> Option<Line> {
     let level = card.anomaly.level;
     let reason = card.anomaly.reason.as_deref();
+    let stats = card.incident.frequency_stats.as_ref();
+    let counts = stats.and_then(|stats| stats.counts_at(level));
     let said = match (level, reason.and_then(|reason| known(reason, REASON))) {
         (Level::None, _) => return None,
-        (_, Some(reason)) => words::why_level(text, level, Some(&reason)),
+        (_, Some(reason)) => words::why_level(text, level, Some(&reason), counts.as_ref()),
         (_, None) => pair(text, text.level, words::level_word(text, level)),
     };
     Some(Line::new().text(said))

@@ -70,6 +70,38 @@ fn telegram(card: &Card) -> String {
 }
 
 #[test]
+fn a_card_that_is_edited_later_tells_the_figure_that_stands_beside_it() {
+    let told = |level, counted| {
+        let mut card = card(Kind::Escalated, Level::Escalate);
+        if let Some(stats) = &mut card.incident.frequency_stats {
+            stats.count_24h = counted;
+            stats.escalation_level = level;
+        }
+        bot(Lang::English).render(&card)
+    };
+    for (level, counted, expected) in [
+        (
+            Level::Escalate,
+            9,
+            "It came back 9 times in the last 24 hours.",
+        ),
+        (
+            Level::Escalate,
+            4,
+            "When the level was set, it had come back 7 times",
+        ),
+        (
+            Level::PermanentFix,
+            11,
+            "When the level was set, it had come back 7 times",
+        ),
+    ] {
+        let card = told(level, counted);
+        assert!(card.contains(expected), "{card}");
+    }
+}
+
+#[test]
 fn an_incident_that_opens_for_the_first_time() {
     let mut card = card(Kind::Opened, Level::None);
     card.incident.number = 1;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Context;
 use serde_json::Value;
 use tocsin::domain::frequency;
+use tocsin::text::Reason;
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
@@ -47,10 +48,7 @@ fn facts(incident: &Value, now: Timestamp) -> String {
         ("anomaly", anomaly(incident)),
         ("status", text(incident, "/status")),
         ("severity", text(incident, "/severity")),
-        (
-            "level",
-            because(incident, "/escalation_level", "/escalation_reason"),
-        ),
+        ("level", level_and_why(incident)),
         ("tier", tier_and_why(incident)),
         ("muted", muted(incident)),
         ("frequency", frequency(incident)),
@@ -110,10 +108,32 @@ fn anomaly(incident: &Value) -> String {
     }
 }
 
-fn because(incident: &Value, what: &str, why: &str) -> String {
-    match (text(incident, what), text(incident, why)) {
-        (what, why) if why.is_empty() => what,
-        (what, why) => format!("{what}: {why}"),
+/// With the figure of now where that still reaches the rule: the reason has that of the moment at which
+/// the level was set.
+fn level_and_why(incident: &Value) -> String {
+    let (level, why) = (
+        text(incident, "/escalation_level"),
+        text(incident, "/escalation_reason"),
+    );
+    if why.is_empty() {
+        return level;
+    }
+    let Reason::Count {
+        window, threshold, ..
+    } = Reason::read(&why)
+    else {
+        return format!("{level}: {why}");
+    };
+    let window = window.name();
+    let is_of_this = text(incident, "/frequency_stats/escalation_level") == level;
+    let now = number(incident, &format!("/frequency_stats/count_{window}"));
+    let enough = |n: &i64| is_of_this && threshold.parse().is_ok_and(|least| *n >= least);
+    match now.filter(enough) {
+        Some(n) => format!(
+            "{level}: {} in {window} (≥ {threshold})",
+            frequency::figure(n)
+        ),
+        None => format!("{level}: {why} when it was set"),
     }
 }
 
@@ -197,7 +217,8 @@ mod tests {
             "escalation_reason": "7 in 24h (≥ 5)",
             "tier": 2,
             "tier_reason": "level is ESCALATE",
-            "frequency_stats": {"count_1h": 2, "count_24h": 7, "count_7d": 7, "count_30d": 9},
+            "frequency_stats": {"count_1h": 2, "count_24h": 8, "count_7d": 8, "count_30d": 9,
+                                "escalation_level": "ESCALATE"},
             "repair_stats": {
                 "total_attempts": 2,
                 "successful_attempts": 1,
@@ -219,9 +240,9 @@ mod tests {
           anomaly     KubePodCrashLooping · checkout-api · CrashLoopBackOff (00112233445566778899aabbccddeeff)
           status      OPEN
           severity    warning
-          level       ESCALATE: 7 in 24h (≥ 5)
+          level       ESCALATE: 8 in 24h (≥ 5)
           tier        2 mitigate: level is ESCALATE
-          frequency   2 in 1h, 7 in 24h, 7 in 7d, 9 in 30d
+          frequency   2 in 1h, 8 in 24h, 8 in 7d, 9 in 30d
           episodes    2, 1 of them open
           repairs     2 on this anomaly, 1 helped; last restart_pod, 2h ago
           opened      2026-11-22T21:25:29.102Z (3m ago)
@@ -230,6 +251,26 @@ mod tests {
                       job=checkout-api
           notes       summary: Pod is crash looping
         ");
+    }
+
+    #[test]
+    fn a_level_that_the_counts_do_not_reach_any_more_is_told_as_it_was_set() {
+        for (count, stats_level, expected) in [
+            (7, "ESCALATE", "ESCALATE: 7 in 24h (≥ 5)"),
+            (4, "ESCALATE", "ESCALATE: 5 in 24h (≥ 5) when it was set"),
+            (
+                12,
+                "PERMANENT_FIX",
+                "ESCALATE: 5 in 24h (≥ 5) when it was set",
+            ),
+        ] {
+            let incident = json!({
+                "escalation_level": "ESCALATE",
+                "escalation_reason": "5 in 24h (≥ 5)",
+                "frequency_stats": {"count_24h": count, "escalation_level": stats_level},
+            });
+            assert_eq!(level_and_why(&incident), expected);
+        }
     }
 
     #[test]

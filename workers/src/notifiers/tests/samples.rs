@@ -17,11 +17,15 @@ pub(super) const OPENED: Timestamp = Timestamp(1_795_382_909_102);
 pub(super) const MINUTE_MS: i64 = 60_000;
 
 fn stats(level: Level) -> FrequencyStats {
+    let (day, week) = match level {
+        Level::PermanentFix => (12, 12),
+        _ => (7, 9),
+    };
     FrequencyStats {
         anomaly_key: "5d41402abc4b2a76b9719d911017c592".to_owned(),
         count_1h: 3,
-        count_24h: 7,
-        count_7d: 9,
+        count_24h: day,
+        count_7d: week,
         count_30d: 12,
         first_seen: Some(OPENED),
         last_seen: Some(OPENED),
