@@ -8,6 +8,7 @@ pub mod effectiveness;
 pub mod episode;
 pub mod escalation;
 pub mod frequency;
+pub mod id;
 pub mod mute;
 pub mod routing;
 pub mod signature;

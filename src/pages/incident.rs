@@ -13,6 +13,7 @@ use super::{Fault, Pages, Visit, charts, incidents, mute, words};
 use crate::deeds::mute::{MUTE, UNMUTE};
 use crate::domain::aggregation::{ResolvedBy, Status, Unit};
 use crate::domain::escalation::Rule;
+use crate::domain::id::ShortId;
 use crate::entity;
 use crate::store::listing::Entry;
 use crate::store::{history, hours, lists};
@@ -210,6 +211,7 @@ fn head(visit: &Visit, (incident, anomaly): &Entry, again: Option<Timestamp>) ->
                 " · " (fill(text.still_firing, &[("n", &incident.open_episodes.to_string())]))
             }
             " · " (words::around(text.opened_ago, "age", &words::ago(visit, incident.opened_at)))
+            " · " code.id title=(incident.id) { (ShortId::of(incident.id)) }
         }
         @if let Some(at) = again {
             p.again { (words::around(text.opens_again, "time", &words::at(at))) }
@@ -339,6 +341,7 @@ fn facts(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
                 (fill(text.incident_no, &[("n", &incident.number.to_string())]))
             },
         ),
+        fact(text.incident_id, &html! { code.id { (incident.id) } }),
         fact(text.opened, &words::at(incident.opened_at)),
         fact(text.last_fired, &words::at(incident.last_firing_at)),
     ];

@@ -105,7 +105,7 @@ pub static EN: Text = Text {
     all_states: "all states",
     all_levels: "all levels",
     search: "Search",
-    search_hint: "title, alert, service, namespace",
+    search_hint: "title, alert, service, namespace, id",
     sort: "Sort",
     sort_level: "worst first",
     sort_newest: "newest first",
@@ -135,6 +135,7 @@ pub static EN: Text = Text {
     last_24h_chart: "24 hours: {n}, at most {most} an hour",
     // One incident.
     incident_no: "Incident {n} of this anomaly",
+    incident_id: "Id",
     why: "Why",
     why_level: "Why this level",
     why_tier: "Why this tier",

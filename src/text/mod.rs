@@ -147,6 +147,7 @@ texts! {
     opened_ago
     last_24h_chart
     incident_no
+    incident_id
     why
     why_level
     why_tier

@@ -105,7 +105,7 @@ pub static ZH_TW: Text = Text {
     all_states: "所有狀態",
     all_levels: "所有等級",
     search: "搜尋",
-    search_hint: "標題、警報、服務、命名空間",
+    search_hint: "標題、警報、服務、命名空間、事件 ID",
     sort: "排序",
     sort_level: "最嚴重的在前",
     sort_newest: "最新的在前",
@@ -135,6 +135,7 @@ pub static ZH_TW: Text = Text {
     last_24h_chart: "24 小時 {n} 次，每小時最多 {most} 次",
     // One incident.
     incident_no: "此異常的第 {n} 件事件",
+    incident_id: "事件 ID",
     why: "原因",
     why_level: "為何是這個等級",
     why_tier: "為何是這個層級",

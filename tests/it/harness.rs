@@ -2,6 +2,7 @@
 //! a stand-in for Telegram.
 
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -448,6 +449,22 @@ impl Harness {
             .await
             .unwrap();
         response.text().await.unwrap()
+    }
+
+    /// Whether the program does what it is told to do with this instance, and what it says.
+    pub fn tocsin(&self, arguments: &[&str]) -> (bool, String) {
+        let ended = std::process::Command::new(process::program())
+            .args(arguments)
+            .env("TOCSIN_URL", &self.url)
+            .env("USER", "kim")
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = [ended.stdout, ended.stderr].concat();
+        let code = ended.status.code();
+        assert!(matches!(code, Some(0 | 1)), "{arguments:?}: {code:?}");
+        (code == Some(0), String::from_utf8_lossy(&said).into_owned())
     }
 
     /// Now, by this instance's clock.

@@ -34,6 +34,7 @@ mod fleet;
 mod flow;
 mod fuzz;
 mod history;
+mod ids;
 mod inputs;
 mod lists;
 mod metrics;

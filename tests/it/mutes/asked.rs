@@ -1,12 +1,10 @@
 //! How mutes are asked for: by the API and by the program; what is refused, and what the audit says.
 
-use std::process::Stdio;
-
 use serde_json::{Value, json};
 
 use super::{HOUR, MINUTE};
 use crate::harness::{Harness, firing};
-use crate::{on_all, process};
+use crate::on_all;
 
 impl Harness {
     async fn mute_deeds(&self, action: &str) -> Vec<Value> {
@@ -16,23 +14,6 @@ impl Harness {
             .await;
         deeds["items"].as_array().unwrap().clone()
     }
-}
-
-/// What the program says when it talks to this instance.
-fn tocsin(h: &Harness, arguments: &[&str]) -> (bool, String) {
-    let ended = std::process::Command::new(process::program())
-        .args(arguments)
-        .env("TOCSIN_URL", &h.url)
-        .env("USER", "kim")
-        .env("RUST_BACKTRACE", "0")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let said = [ended.stdout, ended.stderr].concat();
-    (
-        ended.status.success(),
-        String::from_utf8_lossy(&said).into_owned(),
-    )
 }
 
 on_all! {
@@ -136,24 +117,24 @@ on_all! {
         h.send_and_drain(vec![firing("a", h.now())]).await;
         let incident = h.incident().await;
         let (id, key) = (incident["id"].as_str().unwrap(), h.key().await);
-        let (done, said) = tocsin(&h, &["mutes"]);
+        let (done, said) = h.tocsin(&["mutes"]);
         assert!(done && said.contains("Nothing is muted."), "{said}");
-        let (done, said) = tocsin(&h, &["mute", id, "--for", "2h", "--why", "a deploy"]);
+        let (done, said) = h.tocsin(&["mute", id, "--for", "2h", "--why", "a deploy"]);
         assert!(done && said.contains("is muted until"), "{said}");
-        let (done, said) = tocsin(&h, &["mutes"]);
+        let (done, said) = h.tocsin(&["mutes"]);
         assert!(done && [key.as_str(), "kim", "a deploy"].iter().all(|word| said.contains(word)), "{said}");
-        let (_, said) = tocsin(&h, &["mutes", "--json"]);
+        let (_, said) = h.tocsin(&["mutes", "--json"]);
         let listed: Value = serde_json::from_str(&said).unwrap();
         assert_eq!(listed[0]["muted_by"], "kim");
-        let (_, said) = tocsin(&h, &["incidents", "show", id]);
+        let (_, said) = h.tocsin(&["incidents", "show", id]);
         assert!(said.contains("by kim: a deploy"), "{said}");
-        let (done, said) = tocsin(&h, &["mute", &key, "--for", "40d"]);
+        let (done, said) = h.tocsin(&["mute", &key, "--for", "40d"]);
         assert!(!done && said.contains("30 days at most"), "{said}");
-        let (done, said) = tocsin(&h, &["unmute", &key]);
+        let (done, said) = h.tocsin(&["unmute", &key]);
         assert!(done && said.contains("is not muted"), "{said}");
         assert_eq!(h.incident().await["muted_until"], json!(null));
         assert_eq!(h.mute_deeds("anomaly.unmute").await[0]["operator"], "kim");
-        let (done, said) = tocsin(&h, &["unmute", "nothing"]);
+        let (done, said) = h.tocsin(&["unmute", "nothing"]);
         assert!(!done && said.contains("no such anomaly"), "{said}");
         h.finish().await;
     }

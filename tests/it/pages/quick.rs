@@ -198,12 +198,15 @@ const ALL_UNRESOLVED: [&str; 3] = [
     "/incidents?status=acknowledged",
 ];
 /// What looks at more.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 13] = [
     "/incidents?status=all",
     "/incidents?status=all&sort=often",
     "/incidents?status=all&sort=fired",
     "/incidents?q=crash&service=service-7",
     "/incidents?status=all&q=nothing",
+    "/incidents?status=all&q=0badcafe",
+    "/api/v1/incidents?q=0badcafe",
+    "/api/v1/incidents?q=01940000-0000-7000-8000-00000badcafe",
     "/anomalies",
     "/api/v1/anomalies",
     "/repairs",

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde_json::Value;
+use tocsin::domain::id::ShortId;
 use tocsin::time::Timestamp;
 
 use super::age;
@@ -9,6 +10,7 @@ use super::client::{Client, Remote};
 use super::fields::{members, or_dash, text, time};
 use super::lists::{Again, List};
 use super::table::{self, Look, cell, dim};
+use super::which::{ending_with, the_one};
 
 /// Detail and target give way.
 const SHRINK: [(usize, u16); 2] = [(5, 10), (4, 36)];
@@ -22,7 +24,8 @@ pub struct AuditArgs {
     /// Only of this kind, for instance incident.resolve
     #[arg(long)]
     action: Option<String>,
-    /// Only done to this: an incident's id, an anomaly's key, a queue's name
+    /// Only done to this: an incident's id, or the end of it that messages have; an anomaly's key; a
+    /// queue's name
     #[arg(long)]
     target: Option<String>,
     /// At most so many
@@ -41,16 +44,21 @@ impl AuditArgs {
     /// # Errors
     /// The instance does not answer, or refuses the token.
     pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
+        let client = Client::new(remote)?;
+        let target = match self.target.as_deref().and_then(ShortId::read) {
+            Some(short) => Some(the_one(short, &ending_with(&client, short).await?)?.to_string()),
+            None => self.target,
+        };
         let query: Vec<_> = [
             ("actor", self.actor),
             ("action", self.action),
-            ("target", self.target),
+            ("target", target),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .collect();
         let list = List {
-            client: &Client::new(remote)?,
+            client: &client,
             path: &["audit"],
             query: &query,
             limit: self.limit,

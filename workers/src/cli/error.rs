@@ -103,6 +103,11 @@ impl Error {
         }
     }
 
+    /// Whether what was asked for is not there.
+    pub(super) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if *status == StatusCode::NOT_FOUND)
+    }
+
     /// How long the instance asks to wait.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {

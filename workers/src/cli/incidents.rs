@@ -6,12 +6,12 @@ mod show;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use uuid::Uuid;
 
 use super::client::{Client, Remote};
 use super::fields::text;
 use super::lists::{Again, List};
 use super::output::{print, print_json};
+use super::which::Which;
 
 const STATUSES: [&str; 4] = ["OPEN", "ANALYZING", "ACKNOWLEDGED", "RESOLVED"];
 pub(super) const LEVELS: [&str; 4] = ["NONE", "REPEAT", "ESCALATE", "PERMANENT_FIX"];
@@ -37,13 +37,13 @@ pub struct IncidentsArgs {
 enum IncidentsCommand {
     /// Show one incident: why its level and tier, its repairs and its last occurrences
     Show {
-        /// The incident's id
-        id: Uuid,
+        /// The incident's id, or the end of it that messages have
+        id: Which,
     },
     /// List the firings of one incident, newest first
     Occurrences {
-        /// The incident's id
-        id: Uuid,
+        /// The incident's id, or the end of it that messages have
+        id: Which,
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
@@ -58,8 +58,8 @@ enum IncidentsCommand {
 
 #[derive(Debug, Args)]
 struct DeedArgs {
-    /// The incident's id
-    id: Uuid,
+    /// The incident's id, or the end of it that messages have
+    id: Which,
     /// Who does it
     #[arg(long, value_name = "NAME", env = "USER")]
     operator: Option<String>,
@@ -79,7 +79,7 @@ struct Filters {
     /// Only in this namespace
     #[arg(long)]
     namespace: Option<String>,
-    /// Only with this text in title, alert name, service or namespace
+    /// Only with this text in title, alert name, service or namespace, or with this id
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
 }
@@ -92,8 +92,11 @@ impl IncidentsArgs {
     pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
         let client = Client::new(remote)?;
         match self.command {
-            Some(IncidentsCommand::Show { id }) => show::show(&client, id, self.json).await,
+            Some(IncidentsCommand::Show { id }) => {
+                show::show(&client, id.id(&client).await?, self.json).await
+            }
             Some(IncidentsCommand::Occurrences { id, limit, again }) => {
+                let id = id.id(&client).await?;
                 occurrences::list(&client, id, limit, self.json, &again).await
             }
             Some(IncidentsCommand::Acknowledge(deed)) => {
@@ -138,7 +141,8 @@ impl Filters {
 
 impl DeedArgs {
     async fn tell(self, client: &Client, what: &str, json: bool) -> anyhow::Result<()> {
-        let (id, operator) = (self.id.to_string(), self.operator.unwrap_or_default());
+        let id = self.id.id(client).await?.to_string();
+        let operator = self.operator.unwrap_or_default();
         let body = json!({"operator": operator});
         let path = ["incidents", id.as_str(), what];
         let incident = client.post(&path, Some(&body), None).await?;

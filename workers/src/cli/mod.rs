@@ -24,6 +24,7 @@ mod table;
 mod token;
 mod trace;
 mod watch;
+mod which;
 
 pub use anomalies::AnomaliesArgs;
 pub use audit::AuditArgs;

@@ -2,12 +2,14 @@
 
 use clap::Args;
 use serde_json::{Map, Value, json};
+use tocsin::domain::id::ShortId;
 use tocsin::time::Timestamp;
 
 use super::age;
 use super::client::{Client, Remote};
 use super::fields::{text, time};
 use super::output::{print, print_json};
+use super::which::{ending_with, the_one};
 
 /// Tell nothing of an anomaly for a while: it is counted and shown as ever
 #[derive(Debug, Args)]
@@ -34,7 +36,7 @@ pub struct UnmuteArgs {
 
 #[derive(Debug, Args)]
 struct What {
-    /// The anomaly's key, or the id of an incident of it
+    /// The anomaly's key; or the id of an incident of it, or the end of that id that messages have
     #[arg(value_name = "KEY")]
     name: String,
 }
@@ -118,12 +120,14 @@ impl UnmuteArgs {
 }
 
 impl What {
-    /// The anomaly's key. An incident's id has hyphens, and a key has none.
+    /// The anomaly's key. An incident's id has hyphens, or is short; a key has none, and is longer.
     async fn key(&self, client: &Client) -> anyhow::Result<String> {
-        if !self.name.contains('-') {
-            return Ok(self.name.clone());
-        }
-        let incident = client.get(&["incidents", &self.name], &[]).await?;
+        let id = match ShortId::read(&self.name) {
+            Some(short) => the_one(short, &ending_with(client, short).await?)?.to_string(),
+            None if self.name.contains('-') => self.name.clone(),
+            None => return Ok(self.name.clone()),
+        };
+        let incident = client.get(&["incidents", &id], &[]).await?;
         Ok(text(&incident, "/anomaly_key"))
     }
 }

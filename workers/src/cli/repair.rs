@@ -2,17 +2,17 @@
 
 use clap::Args;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::client::{Client, Remote};
 use super::fields::text;
 use super::output::{print, print_json};
+use super::which::Which;
 
 /// Record what was tried on an incident, and whether it helped
 #[derive(Debug, Args)]
 pub struct RepairArgs {
-    /// The incident's id
-    incident: Uuid,
+    /// The incident's id, or the end of it that messages have
+    incident: Which,
     /// What was done, for instance restart_pod
     #[arg(long)]
     action: String,
@@ -50,7 +50,7 @@ impl RepairArgs {
     /// The instance does not answer, or there is no such incident.
     pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
         let client = Client::new(remote)?;
-        let id = self.incident.to_string();
+        let id = self.incident.id(&client).await?.to_string();
         let path = ["incidents", id.as_str(), "repairs"];
         let key = self.idempotency_key.as_deref();
         let answer = client.post(&path, Some(&self.body()), key).await?;

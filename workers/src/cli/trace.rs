@@ -2,15 +2,22 @@
 
 mod story;
 
+use std::fmt::Write as _;
+
 use clap::Args;
+use serde_json::Value;
+use tocsin::domain::id::ShortId;
 
 use super::client::{Client, Remote};
+use super::fields::text;
 use super::output::{print, print_json};
+use super::which::{ending_with, the_one};
 
 /// Tell what became of an alert: its deliveries, firings, incidents, messages, jobs and dead letters
 #[derive(Debug, Args)]
 pub struct TraceArgs {
-    /// The alert's fingerprint; or an incident's id, or an anomaly's key
+    /// The alert's fingerprint; or an incident's id, or the end of it that messages have; or an
+    /// anomaly's key
     name: String,
     /// The source whose fingerprint it is
     #[arg(long)]
@@ -26,17 +33,120 @@ impl TraceArgs {
     /// # Errors
     /// The instance does not answer, or knows nothing of it.
     pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
-        let client = Client::new(remote)?;
-        let query: Vec<_> = self
-            .source
-            .map(|source| ("source", source))
-            .into_iter()
-            .collect();
-        let trace = client.get(&["trace", &self.name], &query).await?;
+        let trace = self.ask(&Client::new(remote)?).await?;
         if self.json {
             return print_json(&trace);
         }
         print(&story::tell(&trace))?;
         Ok(())
+    }
+
+    /// A fingerprint can be any text: what the instance knows by the whole name comes first, and the end
+    /// of an incident's id after that.
+    async fn ask(&self, client: &Client) -> anyhow::Result<Value> {
+        let query: Vec<_> = self
+            .source
+            .iter()
+            .map(|source| ("source", source.clone()))
+            .collect();
+        let answer = client.get(&["trace", &self.name], &query).await;
+        let short = ShortId::read(&self.name).filter(|_| self.source.is_none());
+        let Some(short) = short else {
+            return Ok(answer?);
+        };
+        let incidents = ending_with(client, short).await;
+        match answer {
+            Err(unknown) if unknown.is_not_found() => {
+                let incidents = incidents?;
+                if incidents.is_empty() {
+                    return Err(unknown.into());
+                }
+                let id = the_one(short, &incidents)?.to_string();
+                Ok(client.get(&["trace", &id], &[]).await?)
+            }
+            answer => {
+                let trace = answer?;
+                if let Some(told) = taken_for(&trace, short, &incidents.unwrap_or_default()) {
+                    eprintln!("{told}");
+                }
+                Ok(trace)
+            }
+        }
+    }
+}
+
+/// What a name was taken for that is the end of an incident's id, too.
+fn taken_for(trace: &Value, short: ShortId, incidents: &[Value]) -> Option<String> {
+    if incidents.is_empty() {
+        return None;
+    }
+    let mut told = format!(
+        "{short} is taken for the {} of that name. An incident's id ends with it, too:",
+        text(trace, "/found_by")
+    );
+    for incident in incidents {
+        let _ = write!(told, "\n  tocsin trace {}", text(incident, "/id"));
+    }
+    Some(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use wiremock::matchers::{method, path};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::super::which::tests::{ID, found};
+    use super::*;
+
+    const NAME: &str = "7fb309c4";
+
+    /// What is told of a name, where the instance knows traces of these.
+    async fn ask(known: &[(&str, &str)], source: Option<&str>) -> Result<String, String> {
+        let server = MockServer::start().await;
+        found(&server, &[ID]).await;
+        for (name, found_by) in known {
+            let trace = json!({"fingerprint": name, "found_by": found_by});
+            Mock::given(method("GET"))
+                .and(path(format!("/api/v1/trace/{name}")))
+                .respond_with(ResponseTemplate::new(200).set_body_json(trace))
+                .mount(&server)
+                .await;
+        }
+        let args = TraceArgs {
+            name: NAME.to_owned(),
+            source: source.map(str::to_owned),
+            json: false,
+        };
+        let trace = args.ask(&Client::of(&server.uri())).await;
+        trace
+            .map(|trace| text(&trace, "/fingerprint"))
+            .map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_known_means_what_it_meant() {
+        let both = [(NAME, "fingerprint"), (ID, "incident")];
+        assert_eq!(ask(&both, None).await.unwrap(), NAME);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_not_known_can_be_the_end_of_an_incidents_id() {
+        let known = [(ID, "incident")];
+        assert_eq!(ask(&known, None).await.unwrap(), ID);
+        let as_a_fingerprint = ask(&known, Some("alertmanager")).await.unwrap_err();
+        assert!(as_a_fingerprint.contains("404"), "{as_a_fingerprint}");
+    }
+
+    #[test]
+    fn what_a_name_was_taken_for_is_told_where_it_could_be_both() {
+        let trace = json!({"found_by": "fingerprint"});
+        let short = ShortId::read(NAME).unwrap();
+        assert_eq!(taken_for(&trace, short, &[]), None);
+        let told = taken_for(&trace, short, &[json!({"id": ID})]).unwrap();
+        insta::assert_snapshot!(told, @"
+        7fb309c4 is taken for the fingerprint of that name. An incident's id ends with it, too:
+          tocsin trace 01940000-0000-7000-8000-00007fb309c4
+        ");
     }
 }

@@ -4,6 +4,7 @@
 //! goes as a whole line.
 
 use reqwest::Url;
+use tocsin::domain::id::ShortId;
 use uuid::Uuid;
 
 /// One part of a line.
@@ -47,8 +48,7 @@ impl Line {
         self.with(Span::Code(text.into()))
     }
 
-    /// An incident's id, short where a person reads it: a UUIDv7 begins with the time, so the last
-    /// eight digits are what tells two apart. Plain text has all of it.
+    /// An incident's id, short where a person reads it. Plain text has all of it.
     pub(super) fn id(self, id: Uuid) -> Self {
         self.with(Span::Id(id))
     }
@@ -103,7 +103,7 @@ impl Span {
         match self {
             Self::Symbol(symbol) => format!("{symbol} "),
             Self::Text(text) | Self::Bold(text) | Self::Code(text) => text.clone(),
-            Self::Id(id) => format!("{:08x}", id.as_u128() & 0xffff_ffff),
+            Self::Id(id) => ShortId::of(*id).to_string(),
             Self::Link(label, _) => (*label).to_owned(),
         }
     }

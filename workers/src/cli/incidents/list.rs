@@ -1,5 +1,5 @@
-//! The table of incidents: two lines each, so that the whole id fits and can be copied; three on a
-//! narrow terminal.
+//! The table of incidents: two lines each, three on a narrow terminal. An id is short, as in messages and
+//! as the next command takes it.
 
 use comfy_table::{Cell, Row};
 use serde_json::Value;
@@ -9,6 +9,7 @@ use tocsin::time::Timestamp;
 use super::super::age;
 use super::super::fields::{number, or_dash, text, tier, time};
 use super::super::table::{self, Look, cell, dim};
+use super::super::which::short_id;
 
 const HEADS: [&str; 5] = [
     "TITLE\nID",
@@ -17,7 +18,7 @@ const HEADS: [&str; 5] = [
     "SERVICE\nNAMESPACE",
     "1h/24h/7d/30d\nEPISODES",
 ];
-/// Title and service give way; an id takes 36 columns and is never cut.
+/// Title and service give way.
 const SHRINK: [(usize, u16); 2] = [(0, 36), (3, 9)];
 /// What the five columns take at least.
 const LEAST: u16 = 91;
@@ -51,7 +52,7 @@ fn narrow(incidents: &[Value], now: Timestamp, look: Look) -> String {
             counts(incident),
         ]));
         table.add_row(table::line(vec![
-            dim(&text(incident, "/id")),
+            cell(&or_dash(short_id(incident))),
             table::level(&or_dash(text(incident, "/escalation_level"))),
             dim(&episodes(incident)),
         ]));
@@ -85,7 +86,7 @@ fn first_line(incident: &Value) -> Row {
 
 fn second_line(incident: &Value, now: Timestamp) -> Row {
     table::line(vec![
-        dim(&text(incident, "/id")),
+        cell(&or_dash(short_id(incident))),
         dim(&age(incident, now)),
         cell(&or_dash(tier(incident))),
         dim(&or_dash(text(incident, "/namespace"))),
@@ -164,10 +165,10 @@ mod tests {
         SERVICE IN NAMESPACE                                TIER           AGE
         ────────────────────────────────────────────────────────────────────────────────
         Pod checkout-api-6c9f7d-x2x of checkout-api is cr…  OPEN           4/12/31/120
-        019aad2e-6d5e-7000-8000-00000000000a                PERMANENT_FIX  4
+        0000000a                                            PERMANENT_FIX  4
         checkout-api in shop-production-europe              3 root cause   3m
         Disk is full                                        ACKNOWLEDGED   -
-        019aad2e-6d5e-7000-8000-00000000000b                NONE           1
+        0000000b                                            NONE           1
         -                                                   -              2h
         ");
     }
@@ -179,9 +180,9 @@ mod tests {
         ID                                    AGE           TIER           NAMESPACE           EPISODES
         ────────────────────────────────────────────────────────────────────────────────────────────────────
         Pod checkout-api-6c9f7d-x2x of chec…  OPEN          PERMANENT_FIX  checkout-api        4/12/31/120
-        019aad2e-6d5e-7000-8000-00000000000a  3m            3 root cause   shop-production-e…  4
+        0000000a                              3m            3 root cause   shop-production-e…  4
         Disk is full                          ACKNOWLEDGED  NONE           -                   -
-        019aad2e-6d5e-7000-8000-00000000000b  2h            -              -                   1
+        0000000b                              2h            -              -                   1
         ");
     }
 
@@ -192,9 +193,9 @@ mod tests {
         ID                                                    AGE           TIER           NAMESPACE               EPISODES
         ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
         Pod checkout-api-6c9f7d-x2x of checkout-api is cras…  OPEN          PERMANENT_FIX  checkout-api            4/12/31/120
-        019aad2e-6d5e-7000-8000-00000000000a                  3m            3 root cause   shop-production-europe  4
+        0000000a                                              3m            3 root cause   shop-production-europe  4
         Disk is full                                          ACKNOWLEDGED  NONE           -                       -
-        019aad2e-6d5e-7000-8000-00000000000b                  2h            -              -                       1
+        0000000b                                              2h            -              -                       1
         ");
     }
 }

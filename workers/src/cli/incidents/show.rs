@@ -14,6 +14,7 @@ use super::super::client::Client;
 use super::super::fields::{members, number, or_dash, text, tier, time};
 use super::super::output::{print, print_json};
 use super::super::table::Look;
+use super::super::which::short_id;
 use super::occurrences;
 
 /// So many occurrences are shown.
@@ -45,6 +46,7 @@ pub(super) async fn show(client: &Client, id: Uuid, json: bool) -> anyhow::Resul
 fn facts(incident: &Value, now: Timestamp) -> String {
     let mut lines = vec![
         ("id", text(incident, "/id")),
+        ("short id", short_id(incident)),
         ("anomaly", anomaly(incident)),
         ("status", text(incident, "/status")),
         ("severity", text(incident, "/severity")),
@@ -237,6 +239,7 @@ mod tests {
         insta::assert_snapshot!(facts(&incident, NOW), @"
         Pod is crash looping
           id          019aad2e-6d5e-7000-8000-00000000000a
+          short id    0000000a
           anomaly     KubePodCrashLooping · checkout-api · CrashLoopBackOff (00112233445566778899aabbccddeeff)
           status      OPEN
           severity    warning
