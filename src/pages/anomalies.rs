@@ -158,7 +158,7 @@ fn table(visit: &Visit, window: Window, rows: &[Row]) -> Markup {
                             td { (charts::trend(text, row.counts.of(window), row.before)) " "
                                 small { (text.before) ": " (row.before) } }
                         }
-                        td { (charts::spark(text, &row.day)) }
+                        td.bars { (charts::spark(text, &row.day)) }
                         td.n { (row.offender.successes) "/" (row.offender.attempts) }
                         td { @if let Some(at) = anomaly.last_seen { (words::ago(visit, at)) } }
                     }

@@ -11,11 +11,11 @@ use crate::store::hours::Day;
 use crate::text::{Text, fill};
 use crate::time::Timestamp;
 
-/// The last 24 hours as bars.
+/// The last 24 hours as bars, as large as what they stand in says: a list has fifty of them.
 pub(super) fn spark(text: &Text, day: &Day) -> Markup {
     const HEIGHT: i64 = 20;
     let most = day.iter().copied().max().unwrap_or(0);
-    // One outline of all hours, as short as it can be said: a list has fifty of them.
+    // One outline of all hours, as short as it can be said.
     let (mut outline, mut at) = (format!("M0 {HEIGHT}"), HEIGHT);
     for count in day {
         // What is there is seen, however little it is.
@@ -32,7 +32,7 @@ pub(super) fn spark(text: &Text, day: &Day) -> Markup {
     let says = [("n", total.to_string()), ("most", most.to_string())];
     let says: Vec<(&str, &str)> = says.iter().map(|(k, v)| (*k, v.as_str())).collect();
     html! {
-        svg.spark viewBox="0 0 96 20" role="img"
+        svg viewBox="0 0 96 20" role="img"
             aria-label=(fill(text.last_24h_chart, &says)) {
             path d=(outline) {}
         }

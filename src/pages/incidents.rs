@@ -357,10 +357,10 @@ fn card(visit: &Visit, (incident, anomaly): &Entry, day: &Day) -> Markup {
                 @if !name.is_empty() && title != name { " " code { (name) } }
             }
             p.what { (words::level(text, anomaly.level)) " " (words::status(text, incident.status)) " "
-                (mute::mark(visit, anomaly)) " "
+                (mute::brief(visit, anomaly)) " "
                 (place(incident, &anomaly.service, &anomaly.namespace)) }
             p.how {
-                span.tier { (words::tier(text, incident.tier)) } " · "
+                b { (words::tier(text, incident.tier)) } " · "
                 (plural(text.aggregated, incident.aggregated_count))
                 @if incident.open_episodes > 0 && incident.aggregated_count > 1 {
                     " · " (fill(text.still_firing, &[("n", &incident.open_episodes.to_string())]))

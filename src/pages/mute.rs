@@ -32,6 +32,15 @@ pub(super) fn mark(visit: &Visit, anomaly: &Anomaly) -> Markup {
     }
 }
 
+/// The same for a list, in few bytes: how long it still is.
+pub(super) fn brief(visit: &Visit, anomaly: &Anomaly) -> Markup {
+    let until = anomaly.muted_until.filter(|_| is_muted(anomaly, visit.now));
+    let left = until.map(|until| visit.lang.age(until.since(visit.now)));
+    html! {
+        @if let Some(left) = left { b.mu { (fill(visit.text().muted_left, &[("left", &left)])) } }
+    }
+}
+
 /// Until when, by whom and why; nothing if it is not muted.
 fn told(visit: &Visit, anomaly: &Anomaly) -> Option<Markup> {
     let text = visit.text();

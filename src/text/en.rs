@@ -447,6 +447,7 @@ pub static EN: Text = Text {
     unmute: "End the mute",
     muted: "Muted",
     muted_until: "muted until {time}",
+    muted_left: "muted, {left} left",
     done_mute: "Muted: nobody is told of it until then.",
     done_unmute: "The mute is over. What happened meanwhile is not told any more.",
     ev_muted: "Muted until {time}",

@@ -451,6 +451,7 @@ texts! {
     unmute
     muted
     muted_until
+    muted_left
     done_mute
     done_unmute
     ev_muted

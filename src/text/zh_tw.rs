@@ -447,6 +447,7 @@ pub static ZH_TW: Text = Text {
     unmute: "解除靜音",
     muted: "靜音中",
     muted_until: "靜音至 {time}",
+    muted_left: "靜音，剩 {left}",
     done_mute: "已靜音：在此之前不會通知任何人。",
     done_unmute: "已解除靜音；期間發生的事不會再補通知。",
     ev_muted: "靜音至 {time}",

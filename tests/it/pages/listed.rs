@@ -1,6 +1,7 @@
 //! The list of incidents: whole in every order, and small.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use tocsin::store::listing::{self, Sort, mark};
 use tocsin::store::lists::Filter;
@@ -63,7 +64,8 @@ on_both! {
             _ => "randomblob(16)",
         };
         // All that a card says is as long as it gets.
-        h.execute("UPDATE anomalies SET level = 'PERMANENT_FIX'").await;
+        let until = h.now().after(Duration::from_secs(59 * 60 + 30)).0;
+        h.execute(&format!("UPDATE anomalies SET level = 'PERMANENT_FIX', muted_until = {until}")).await;
         h.execute("UPDATE incidents SET aggregated_count = 1000, open_episodes = 900, tier = 4").await;
         let now = h.now().0;
         h.execute(&format!(
@@ -81,6 +83,7 @@ on_both! {
             let page = request.header("accept-language", lang).send().await.unwrap();
             let page = page.text().await.unwrap();
             assert_eq!(page.matches("<li class=\"card").count(), 50);
+            assert_eq!(page.matches("<b class=\"mu\">").count(), 50);
             assert_eq!(page.matches("</a> <code>KubePodCrashLoopingInProduction").count(), 50);
             let bytes = page.len();
             eprintln!("{lang}: {bytes} bytes");
