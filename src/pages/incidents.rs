@@ -12,6 +12,7 @@ use super::{Fault, Pages, Visit, charts, mute, words};
 use crate::domain::aggregation::Status;
 use crate::domain::escalation::Level;
 use crate::domain::frequency::Window;
+use crate::domain::id::Named;
 use crate::entity::incidents::Model as Incident;
 use crate::store::hours::{self, Day};
 use crate::store::listing::{self, Entry, Mark, Names, Overview, Sort};
@@ -71,8 +72,10 @@ impl Asked {
             .find(|status| status_name(*status).eq_ignore_ascii_case(&self.status))
     }
 
+    /// Who asks for one by its id wants that one, resolved or not.
     fn is_of_all(&self) -> bool {
-        self.status.eq_ignore_ascii_case("all")
+        let is_of_one = || self.status.is_empty() && Named::read(&self.q).is_some();
+        self.status.eq_ignore_ascii_case("all") || is_of_one()
     }
 
     fn level(&self) -> Option<Level> {
@@ -354,7 +357,7 @@ fn card(visit: &Visit, (incident, anomaly): &Entry, day: &Day) -> Markup {
         li.card.(words::level_class(anomaly.level)) id=(format!("i{}", id.simple())) {
             h2 {
                 a href=(format!("/incidents/{id}")) { (title) }
-                @if !name.is_empty() && title != name { " " code { (name) } }
+                @if !says(title, name) { " " code { (name) } }
             }
             p.what { (words::level(text, anomaly.level)) " " (words::status(text, incident.status)) " "
                 (mute::brief(visit, anomaly)) " "
@@ -371,6 +374,15 @@ fn card(visit: &Visit, (incident, anomaly): &Entry, day: &Day) -> Markup {
             (charts::spark(text, day))
         }
     }
+}
+
+/// Whether a title has the alert's name as a word of its own.
+fn says(title: &str, name: &str) -> bool {
+    let is_end = |next: Option<char>| next.is_none_or(|c| !c.is_alphanumeric() && c != '_');
+    let is_word = |at: usize| {
+        is_end(title[..at].chars().next_back()) && is_end(title[at + name.len()..].chars().next())
+    };
+    title.match_indices(name).any(|(at, _)| is_word(at))
 }
 
 /// What a person reads first.

@@ -54,6 +54,7 @@ on_both! {
             let name = format!("KubePodCrashLoopingInProduction{n:02}");
             let mut alert = alert(&name, &format!("checkout-api-6c9f7d-{n}"), h.now());
             alert["labels"]["job"] = "checkout-api".into();
+            alert["annotations"]["summary"] = "A pod of checkout-api is crash looping".into();
             alert
         });
         h.send_and_drain(alerts.collect()).await;

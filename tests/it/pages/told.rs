@@ -218,12 +218,24 @@ on_both! {
         let h = Harness::start(on).await;
         let mut untitled = alert("Untitled", "a", h.now());
         untitled["annotations"] = json!({});
-        let titled = alert("KubePodCrashLooping", "a", h.now());
-        h.send_and_drain(vec![untitled, titled]).await;
+        let said = alert("Said", "a", h.now());
+        let titled = |name: &str, title: &str| {
+            let mut alert = alert(name, "a", h.now());
+            alert["annotations"]["summary"] = title.into();
+            alert
+        };
+        let pods = titled("KubePodCrashLooping", "KubePodCrashLooping2 in prod");
+        let up = titled("Up", "Upstream's 7 are gone: Startup, Up_");
+        h.send_and_drain(vec![untitled, said, pods, up]).await;
         let (_, page) = page(&h, "en", "/incidents").await;
-        let named = ">KubePodCrashLooping in prod</a> <code>KubePodCrashLooping</code></h2>";
-        assert!(page.contains(named), "{page}");
-        assert!(page.contains(">Untitled</a></h2>"), "{page}");
+        for named in [
+            ">KubePodCrashLooping2 in prod</a> <code>KubePodCrashLooping</code></h2>",
+            ">Upstream's 7 are gone: Startup, Up_</a> <code>Up</code></h2>",
+            ">Untitled</a></h2>",
+            ">Said in prod</a></h2>",
+        ] {
+            assert!(page.contains(named), "{named}: {page}");
+        }
         h.finish().await;
     }
 
