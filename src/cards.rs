@@ -12,8 +12,8 @@ use crate::queue::store::QueueError;
 use crate::store::cards::DueCard;
 
 /// Pushes a job for each card that [`crate::store::cards::mark_edits`] marked, after a while in which
-/// further changes may come. A card has one such job for as long as it is due, beside the one that
-/// sends it. A change that comes when all is shown, and that job is not removed yet, has another.
+/// further changes may come. Beside the one that sends it, a card has one such job for each moment since
+/// which it is due: a change that comes when all is shown, and the job not removed yet, has another.
 ///
 /// # Errors
 /// The queue did not take them.

@@ -230,7 +230,7 @@ impl Metrics {
         );
         r.register(
             "alerts_misdated",
-            "Alerts with a time that cannot be read, for which the time of receipt stands",
+            "Alerts with a time that cannot be read: it is as if it were missing",
             m.misdated,
         );
         r.register(

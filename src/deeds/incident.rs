@@ -58,7 +58,7 @@ pub async fn turn(
     let written = audit::Deed {
         action: deed.action(),
         target: &target,
-        detail: json!({"possible": after.is_some()}),
+        detail: json!({"possible": after.is_some(), "changed": turned.is_some()}),
     };
     audit::record(tx, actor, written, now).await?;
     let (stood, operator) = (before.status, before.operator.clone());

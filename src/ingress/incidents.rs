@@ -88,7 +88,7 @@ pub(super) struct Asked {
     /// In this namespace.
     namespace: Option<Words>,
     /// With this text in title, alert name, service, namespace or error type, in whatever case. An
-    /// incident's id, or the last eight digits of it, as messages have them, finds this one, too.
+    /// incident's id, or the last eight digits of it, as messages have them, finds that incident, too.
     q: Option<Words>,
     /// Muted now, or not.
     muted: Option<bool>,

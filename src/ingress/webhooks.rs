@@ -87,12 +87,15 @@ pub(super) async fn take(
     }
     let limits = &context.config.limits;
     let body = body::read(body, limits.body).await?;
-    let translated = (source.translate)(&body, limits).map_err(|refused| refuse(&refused))?;
-    note(&context.metrics, &by, &translated);
+    let translated = (source.translate)(&body, limits);
+    let Translated {
+        alerts,
+        truncated,
+        misdated,
+    } = translated.map_err(|refused| refuse(&refused))?;
 
     let received_at = context.clock.now();
-    let jobs: Vec<IngestAlert> = translated
-        .alerts
+    let jobs: Vec<IngestAlert> = alerts
         .into_iter()
         .map(|content| IngestAlert {
             source: source.name.to_owned(),
@@ -105,6 +108,7 @@ pub(super) async fn take(
     let push = context.queues.push_all(pushes);
     let pushed = tokio::time::timeout(PUSH, push).await;
     pushed.map_err(|_| Problem::unavailable("the queue does not answer"))??;
+    note(&context.metrics, &by, truncated, misdated);
 
     let is_usable = |job: &&IngestAlert| matches!(job.content, Content::Alert(_));
     let enqueued = jobs.iter().filter(is_usable).count();
@@ -136,23 +140,22 @@ fn refuse(refused: &Refused) -> Problem {
 }
 
 /// Says what was taken and is not as it should be.
-fn note(metrics: &Metrics, by: &BySource, translated: &Translated) {
-    let (source, alerts) = (by.source, translated.truncated);
-    if alerts > 0 {
+fn note(metrics: &Metrics, by: &BySource, truncated: u64, misdated: u64) {
+    let source = by.source;
+    if truncated > 0 {
         tracing::warn!(
             source,
-            alerts,
+            alerts = truncated,
             "the sender left alerts out: raise its max_alerts"
         );
-        metrics.truncated.get_or_create(by).inc_by(alerts);
+        metrics.truncated.get_or_create(by).inc_by(truncated);
     }
-    let alerts = translated.misdated;
-    if alerts > 0 {
+    if misdated > 0 {
         tracing::warn!(
             source,
-            alerts,
-            "startsAt or endsAt is no RFC 3339 time: the time of receipt stands for it"
+            alerts = misdated,
+            "startsAt or endsAt is no RFC 3339 time: it is as if it were missing"
         );
-        metrics.misdated.get_or_create(by).inc_by(alerts);
+        metrics.misdated.get_or_create(by).inc_by(misdated);
     }
 }

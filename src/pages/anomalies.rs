@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::address::Asks;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
 use super::{Fault, Pages, Visit, charts, incidents, mute, words};
@@ -32,7 +33,7 @@ pub(super) struct Asked {
 
 impl Asked {
     fn window(&self) -> Result<Window, Fault> {
-        let named = |window: &Window| window.name() == self.window;
+        let named = |window: &Window| window.name().eq_ignore_ascii_case(&self.window);
         let window = match self.window.as_str() {
             "" => Some(Window::Day),
             _ => Window::ALL.into_iter().find(named),
@@ -51,7 +52,7 @@ struct Row {
 
 pub(super) async fn page(
     State(pages): State<Pages>,
-    Query(asked): Query<Asked>,
+    Asks(asked): Asks<Asked>,
     visit: Visit,
 ) -> Result<Markup, Fault> {
     let (text, window) = (visit.text(), asked.window()?);
@@ -156,7 +157,7 @@ fn table(visit: &Visit, window: Window, rows: &[Row]) -> Markup {
                         }
                         @if window != Window::Month {
                             td { (charts::trend(text, row.counts.of(window), row.before)) " "
-                                small { (text.before) ": " (row.before) } }
+                                small { (text.before) (text.colon) (row.before) } }
                         }
                         td.bars { (charts::spark(text, &row.day)) }
                         td.n { (row.offender.successes) "/" (row.offender.attempts) }

@@ -41,6 +41,9 @@ pub(super) async fn page(
     let title = words::or_dash(&anomaly.alert_name).to_owned();
     let shown: Vec<_> = incidents.iter().collect();
     // What changes the anomaly changes what its incidents look like.
+    let is_due = shown
+        .first()
+        .is_some_and(|newest| newest.tier_due_since.is_some());
     let newest_incident = shown.first().map(|incident| incident.id.simple());
     let frame = Frame {
         section: Section::Anomalies,
@@ -51,7 +54,7 @@ pub(super) async fn page(
         article.one.(words::level_class(anomaly.level)) {
             div #head data-live {
                 p.what { (words::level(text, anomaly.level)) " " (mute::mark(&visit, &anomaly)) " "
-                    (words::why_level(text, &anomaly, Some(&counts), &context.config.escalation.rules)) }
+                    (words::why_level(text, &anomaly, Some(&counts), &context.config.escalation.rules, is_due)) }
                 h1 { (title) }
                 (words::windows(text, Window::ALL.map(|window| counts.of(window))))
             }

@@ -1,6 +1,6 @@
 //! Dead letters: read why a job could not be done, then queue it again, change it, or let it go.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::Method;
 use axum::response::Redirect;
 use maud::{Markup, html};
@@ -8,10 +8,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::address::Asks;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
 use super::visit::Posted;
-use super::{Fault, Pages, Visit, charts, words};
+use super::{Fault, Pages, Visit, address, charts, words};
 use crate::entity::dead_letters::Model;
 use crate::jobs::QUEUES;
 use crate::store::dead_letters::{
@@ -35,32 +36,32 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Refuses a value that there is not, as the list of incidents does.
+    /// Refuses a value that there is not.
     fn check(&self) -> Result<(), Fault> {
-        let asked = [
-            (
-                "state",
-                &self.state,
-                self.state == "all" || STATES.contains(&self.state.as_str()),
-            ),
-            ("queue", &self.queue, !self.queue.contains('\0')),
-            ("q", &self.q, !self.q.contains('\0')),
+        let state = self.is_of_all() || self.state().is_some();
+        address::check([
+            ("state", &*self.state, state),
+            address::text("queue", &self.queue),
+            address::text("q", &self.q),
             ("after", &self.after, self.position().is_some()),
-        ];
-        let mut asked = asked.into_iter();
-        match asked.find(|(_, value, is_known)| !value.is_empty() && !is_known) {
-            Some((name, value, _)) => Err(Fault::no_such(name, value)),
-            None => Ok(()),
-        }
+        ])
+    }
+
+    fn is_of_all(&self) -> bool {
+        self.state.eq_ignore_ascii_case("all")
+    }
+
+    fn state(&self) -> Option<&'static str> {
+        let named = |state: &&str| state.eq_ignore_ascii_case(&self.state);
+        STATES.into_iter().find(named)
     }
 
     fn filter(&self) -> Filter {
         let some = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
-        let known = STATES.into_iter().find(|state| *state == self.state);
-        let state = if self.state == "all" {
+        let state = if self.is_of_all() {
             None
         } else {
-            Some(known.unwrap_or(DEAD).to_owned())
+            Some(self.state().unwrap_or(DEAD).to_owned())
         };
         Filter {
             state,
@@ -101,7 +102,7 @@ fn state(text: &Text, state: &str) -> Markup {
 
 pub(super) async fn page(
     State(pages): State<Pages>,
-    Query(asked): Query<Asked>,
+    Asks(asked): Asks<Asked>,
     visit: Visit,
 ) -> Result<Markup, Fault> {
     asked.check()?;
@@ -143,11 +144,11 @@ fn filters(text: &Text, asked: &Asked) -> Markup {
             label { span { (text.status) }
                 select name="state" {
                     @for name in STATES {
-                        option value=(if name == DEAD { "" } else { name }) selected[asked.state == name] {
+                        option value=(if name == DEAD { "" } else { name }) selected[asked.state() == Some(name)] {
                             (state_word(text, name))
                         }
                     }
-                    option value="all" selected[asked.state == "all"] { (text.all_states) }
+                    option value="all" selected[asked.is_of_all()] { (text.all_states) }
                 } }
             label { span { (text.queue) }
                 select name="queue" {

@@ -1,13 +1,14 @@
 //! All firings of an incident, page by page.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::address::Asks;
 use super::layout::{self, Frame, Section};
 use super::timeline::series;
-use super::{Fault, Pages, Visit, incidents, words};
+use super::{Fault, Pages, Visit, address, incidents, words};
 use crate::entity::occurrences::Model;
 use crate::store::lists;
 use crate::text::{Text, plural};
@@ -19,19 +20,21 @@ const SHOWN: usize = 100;
 #[serde(default)]
 pub(super) struct Asked {
     /// The firing that the page before ended with.
-    after: Option<Uuid>,
+    after: String,
 }
 
 pub(super) async fn page(
     State(pages): State<Pages>,
     Path(id): Path<String>,
-    Query(asked): Query<Asked>,
+    Asks(asked): Asks<Asked>,
     visit: Visit,
 ) -> Result<Markup, Fault> {
     let id: Uuid = id.parse().map_err(|_| Fault::NotFound)?;
+    let after: Option<Uuid> = asked.after.parse().ok();
+    address::check([("after", &*asked.after, after.is_some())])?;
     let db = pages.context.db.read();
     let (incident, anomaly) = lists::incident(db, id).await?.ok_or(Fault::NotFound)?;
-    let mut found = lists::occurrences(db, &incident, asked.after, SHOWN as u64 + 1).await?;
+    let mut found = lists::occurrences(db, &incident, after, SHOWN as u64 + 1).await?;
     let more = found.len() > SHOWN;
     found.truncate(SHOWN);
     let text = visit.text();
@@ -52,7 +55,7 @@ pub(super) async fn page(
             @if found.is_empty() { p { (text.nothing_here) } } @else { (table(text, &found)) }
         }
         nav.pager aria-label=(text.more_next) {
-            @if asked.after.is_some() { a href=(here) { (text.first_page) } }
+            @if after.is_some() { a href=(here) { (text.first_page) } }
             @if let Some(last) = found.last().filter(|_| more) {
                 a rel="next" href=(format!("{here}?after={}", last.id)) { (text.more_next) " →" }
             }

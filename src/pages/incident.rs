@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use uuid::Uuid;
 
@@ -53,7 +54,10 @@ pub(super) async fn page(
     State(pages): State<Pages>,
     Path(id): Path<String>,
     visit: Visit,
-) -> Result<Markup, Fault> {
+) -> Result<Response, Fault> {
+    if let Some(short) = ShortId::read(&id) {
+        return Ok(Redirect::to(&format!("/incidents?q={short}")).into_response());
+    }
     let id: Uuid = id.parse().map_err(|_| Fault::NotFound)?;
     let found = look(&pages, &visit, id).await?;
     let text = visit.text();
@@ -134,7 +138,7 @@ pub(super) async fn page(
             }
         }
     };
-    Ok(layout::page(&visit, &frame, &content))
+    Ok(layout::page(&visit, &frame, &content).into_response())
 }
 
 async fn look(pages: &Pages, visit: &Visit, id: Uuid) -> Result<Found, Fault> {
@@ -222,14 +226,20 @@ fn head(visit: &Visit, (incident, anomaly): &Entry, again: Option<Timestamp>) ->
 fn why(text: &Text, (incident, anomaly): &Entry, rules: &[Rule]) -> Markup {
     let stats = incident.frequency_stats.as_ref();
     let counts = stats.and_then(|stats| stats.counts_at(anomaly.level));
-    let why_level = words::why_level(text, anomaly, counts.as_ref(), rules);
+    let why_level = words::why_level(
+        text,
+        anomaly,
+        counts.as_ref(),
+        rules,
+        incident.tier_due_since.is_some(),
+    );
     let why_tier = words::why_tier(text, anomaly.level, incident.tier_reason.as_deref());
     let what = incident.tier.and_then(|tier| words::tier_deed(text, tier));
     html! {
         dl.why {
             div { dt { (text.why_level) } dd { (words::level(text, anomaly.level)) " " (why_level) } }
             div { dt { (text.why_tier) }
-                dd { strong.tier { (words::tier(text, incident.tier)) } ". " (why_tier) } }
+                dd { strong.tier { (words::tier(text, incident.tier)) } (text.full_stop) (why_tier) } }
         }
         @if let Some(what) = what { p.next { (fill(text.tier_next, &[("what", what)])) } }
         @if let Some(analysis) = &incident.analysis { p { (analysis) } }

@@ -3,20 +3,18 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use maud::{Markup, html};
-use serde::Deserialize;
 
+use super::address::Asks;
+use super::asked::{Asked, LEVELS, STATUSES, status_name};
 use super::layout::{self, Frame, Section};
 use super::{Fault, Pages, Visit, charts, mute, words};
 use crate::domain::aggregation::Status;
-use crate::domain::escalation::Level;
 use crate::domain::frequency::Window;
-use crate::domain::id::Named;
 use crate::entity::incidents::Model as Incident;
 use crate::store::hours::{self, Day};
 use crate::store::listing::{self, Entry, Mark, Names, Overview, Sort};
-use crate::store::lists::Filter;
 use crate::text::{Text, fill, plural};
 
 /// Cards of a page.
@@ -25,155 +23,6 @@ const CARDS: usize = 50;
 const OVERVIEW: Duration = Duration::from_millis(500);
 const NAMES: Duration = Duration::from_secs(30);
 const HOURS: Duration = Duration::from_secs(2);
-
-/// What an address asks for. A name that is not known is passed over, other than by the API: mail programs
-/// and chats add their own to the addresses that people send (`utm_source`). A value that is not known is
-/// refused: leaving it out would show another list than was asked for, and say nothing of it.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Asked {
-    status: String,
-    level: String,
-    severity: String,
-    service: String,
-    namespace: String,
-    q: String,
-    sort: String,
-    after: String,
-}
-
-const STATUSES: [Status; 4] = [
-    Status::Open,
-    Status::Analyzing,
-    Status::Acknowledged,
-    Status::Resolved,
-];
-
-const LEVELS: [Level; 4] = [
-    Level::PermanentFix,
-    Level::Escalate,
-    Level::Repeat,
-    Level::None,
-];
-
-const fn status_name(status: Status) -> &'static str {
-    match status {
-        Status::Open => "open",
-        Status::Analyzing => "analyzing",
-        Status::Acknowledged => "acknowledged",
-        Status::Resolved => "resolved",
-    }
-}
-
-impl Asked {
-    fn status(&self) -> Option<Status> {
-        STATUSES
-            .into_iter()
-            .find(|status| status_name(*status).eq_ignore_ascii_case(&self.status))
-    }
-
-    /// Who asks for one by its id wants that one, resolved or not.
-    fn is_of_all(&self) -> bool {
-        let is_of_one = || self.status.is_empty() && Named::read(&self.q).is_some();
-        self.status.eq_ignore_ascii_case("all") || is_of_one()
-    }
-
-    fn level(&self) -> Option<Level> {
-        let named = |level: &Level| level.name().eq_ignore_ascii_case(&self.level);
-        LEVELS.into_iter().find(named)
-    }
-
-    fn sort(&self) -> Option<Sort> {
-        let named = |sort: &Sort| sort.name().eq_ignore_ascii_case(&self.sort);
-        Sort::ALL.into_iter().find(named)
-    }
-
-    /// Refuses a value that there is not.
-    fn check(&self) -> Result<(), Fault> {
-        let known = [
-            (
-                "status",
-                &self.status,
-                self.status().is_some() || self.is_of_all(),
-            ),
-            ("level", &self.level, self.level().is_some()),
-            ("sort", &self.sort, self.sort().is_some()),
-            ("after", &self.after, Mark::read(&self.after).is_some()),
-        ];
-        let texts = [
-            ("severity", &self.severity),
-            ("service", &self.service),
-            ("namespace", &self.namespace),
-            ("q", &self.q),
-        ];
-        let texts = texts.map(|(name, text)| (name, text, !text.contains('\0')));
-        let mut asked = known.into_iter().chain(texts);
-        match asked.find(|(_, value, is_known)| !value.is_empty() && !is_known) {
-            Some((name, value, _)) => Err(Fault::no_such(name, value)),
-            None => Ok(()),
-        }
-    }
-
-    fn filter(&self) -> Filter {
-        let some = |text: &str| {
-            let text = text.trim();
-            (!text.is_empty()).then(|| text.to_owned())
-        };
-        Filter {
-            status: self.status(),
-            level: self.level(),
-            service: some(&self.service),
-            namespace: some(&self.namespace),
-            text: some(&self.q),
-            severity: some(&self.severity),
-            unresolved: self.status().is_none() && !self.is_of_all(),
-            ..Filter::default()
-        }
-    }
-
-    /// Whether it asks for something other than what is unresolved.
-    fn is_narrow(&self) -> bool {
-        let texts = [
-            &self.status,
-            &self.level,
-            &self.severity,
-            &self.service,
-            &self.namespace,
-            &self.q,
-        ];
-        texts.into_iter().any(|text| !text.trim().is_empty())
-    }
-
-    /// Whether it asks for something that is folded away otherwise.
-    fn is_in_detail(&self) -> bool {
-        let texts = [&self.severity, &self.service, &self.namespace];
-        texts.into_iter().any(|text| !text.trim().is_empty())
-    }
-
-    /// The address of the same list from another place on, or with another level.
-    fn address(&self, level: &str, after: &str) -> String {
-        let pairs = [
-            ("status", self.status.as_str()),
-            ("level", level),
-            ("severity", &self.severity),
-            ("service", &self.service),
-            ("namespace", &self.namespace),
-            ("q", &self.q),
-            ("sort", &self.sort),
-            ("after", after),
-        ];
-        let query: Vec<String> = pairs
-            .into_iter()
-            .filter(|(_, value)| !value.trim().is_empty())
-            .map(|(name, value)| format!("{name}={}", words::encoded(value.trim())))
-            .collect();
-        if query.is_empty() {
-            "/incidents".to_owned()
-        } else {
-            format!("/incidents?{}", query.join("&"))
-        }
-    }
-}
 
 /// What a page shows.
 struct Found {
@@ -186,7 +35,7 @@ struct Found {
 
 pub(super) async fn page(
     State(pages): State<Pages>,
-    Query(asked): Query<Asked>,
+    Asks(asked): Asks<Asked>,
     visit: Visit,
 ) -> Result<Markup, Fault> {
     asked.check()?;
@@ -305,7 +154,7 @@ fn filters(text: &Text, asked: &Asked, names: &Names) -> Markup {
                     @for (name, word) in states {
                         option value=(name) selected[asked.status().map(status_name) == Some(name)] { (word) }
                     }
-                    option value="all" selected[asked.is_of_all()] { (text.all_states) }
+                    option value="all" selected[asked.says_all()] { (text.all_states) }
                 } }
             label { span { (text.level) }
                 select name="level" {
@@ -353,6 +202,8 @@ fn card(visit: &Visit, (incident, anomaly): &Entry, day: &Day) -> Markup {
     let text = visit.text();
     let (id, name) = (incident.id, anomaly.alert_name.as_str());
     let title = title(incident, name);
+    // Of what is not over, it goes without saying that its only alert fires.
+    let is_over = incident.status == Status::Resolved;
     html! {
         li.card.(words::level_class(anomaly.level)) id=(format!("i{}", id.simple())) {
             h2 {
@@ -365,7 +216,7 @@ fn card(visit: &Visit, (incident, anomaly): &Entry, day: &Day) -> Markup {
             p.how {
                 b { (words::tier(text, incident.tier)) } " · "
                 (plural(text.aggregated, incident.aggregated_count))
-                @if incident.open_episodes > 0 && incident.aggregated_count > 1 {
+                @if incident.open_episodes > 0 && (incident.aggregated_count > 1 || is_over) {
                     " · " (fill(text.still_firing, &[("n", &incident.open_episodes.to_string())]))
                 }
                 " · " (words::around(text.opened_ago, "age", &words::ago(visit, incident.opened_at)))

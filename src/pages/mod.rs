@@ -4,9 +4,11 @@
 //! that there is one way to do a thing.
 
 mod accounting;
+mod address;
 mod anomalies;
 mod anomaly;
 mod api;
+mod asked;
 mod assets;
 mod cached;
 mod charts;

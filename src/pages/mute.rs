@@ -1,5 +1,7 @@
 //! Mutes on pages: the mark that says so, the forms, and who muted what before.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 use uuid::Uuid;
 
@@ -35,10 +37,21 @@ pub(super) fn mark(visit: &Visit, anomaly: &Anomaly) -> Markup {
 /// The same for a list, in few bytes: how long it still is.
 pub(super) fn brief(visit: &Visit, anomaly: &Anomaly) -> Markup {
     let until = anomaly.muted_until.filter(|_| is_muted(anomaly, visit.now));
-    let left = until.map(|until| visit.lang.age(until.since(visit.now)));
+    let left = until.map(|until| visit.lang.age(about(until.since(visit.now))));
     html! {
         @if let Some(left) = left { b.mu { (fill(visit.text().muted_left, &[("left", &left)])) } }
     }
+}
+
+/// To the nearest of the unit that it is told in, which an age would round down to.
+fn about(left: Duration) -> Duration {
+    let unit = match left.as_secs() {
+        0..60 => 1,
+        60..3600 => 60,
+        3600..172_800 => 3600,
+        _ => 86_400,
+    };
+    Duration::from_secs((left.as_secs() + unit / 2) / unit * unit)
 }
 
 /// Until when, by whom and why; nothing if it is not muted.
@@ -52,7 +65,7 @@ fn told(visit: &Visit, anomaly: &Anomaly) -> Option<Markup> {
     Some(html! {
         (words::around(text.muted_until, "time", &words::at(until)))
         @if let Some(by) = by { " " (by) }
-        @if let Some(why) = &anomaly.muted_why { ": " (why) }
+        @if let Some(why) = &anomaly.muted_why { (text.colon) (why) }
     })
 }
 
@@ -69,7 +82,9 @@ pub(super) fn history(text: &Text, deeds: &[Deed], is_cut: bool) -> Markup {
         .filter(|deed| timeline::did_mute(deed))
         .peekable();
     html! {
-        @if done.peek().is_none() { p { (text.no_mutes) } } @else {
+        @if done.peek().is_none() {
+            @if !is_cut { p { (text.no_mutes) } }
+        } @else {
             (timeline::list(done.map(|deed| timeline::muted(text, deed))))
         }
         @if is_cut { p.hint { (text.timeline_cut) } }
@@ -111,6 +126,27 @@ pub(super) fn forms(visit: &Visit, anomaly: &Anomaly, incident: Option<Uuid>) ->
             input #by-mute type="text" name="operator" value=(who) maxlength="100"
                 autocomplete="name" data-name;
             button { (text.mute) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Lang;
+
+    #[test]
+    fn how_long_a_mute_still_is_is_told_to_the_nearest() {
+        for (seconds, told) in [
+            (4 * 3600 - 1, "4 h"),
+            (3600 - 1, "1 h"),
+            (1800 - 1, "30 min"),
+            (59, "59 s"),
+            (7 * 86_400 - 3600, "7 d"),
+            (3 * 86_400 + 3600, "3 d"),
+        ] {
+            let left = about(Duration::from_secs(seconds));
+            assert_eq!(Lang::English.age(left), told, "{seconds} s");
         }
     }
 }

@@ -59,7 +59,7 @@ pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Mar
         p.hint { (text.queues_lead) }
         div #queues data-live {
             @for row in rows.iter().filter(|row| row.depth.workers == 0 && row.jobs() > 0) {
-                p.warn role="alert" { strong { "⚠ " (text.no_workers) ". " }
+                p.warn role="alert" { strong { "⚠ " (text.no_workers) (text.full_stop) }
                     (fill(text.no_workers_lead, &[("queue", row.name), ("n", &row.jobs().to_string())])) }
             }
             ul.queues { @for row in &rows { (queue(&visit, row)) } }

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::address::Asks;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
-use super::{Fault, Pages, Visit, charts, words};
+use super::{Fault, Pages, Visit, address, charts, words};
 use crate::entity::{anomalies, repairs};
 use crate::ingress::{repair_cursor, repair_position};
 use crate::store::history::{self, RepairFilter};
@@ -28,14 +29,12 @@ pub(super) struct Asked {
 
 pub(super) async fn page(
     State(pages): State<Pages>,
-    Query(asked): Query<Asked>,
+    Asks(asked): Asks<Asked>,
     visit: Visit,
 ) -> Result<Markup, Fault> {
     let db = pages.context.db.read();
     let before = repair_position(&asked.after);
-    if before.is_none() && !asked.after.is_empty() {
-        return Err(Fault::no_such("after", &asked.after));
-    }
+    address::check([("after", &*asked.after, before.is_some())])?;
     let all = RepairFilter::default();
     let (mut newest, worth) = tokio::try_join!(
         history::newest_repairs(db, &all, before, SHOWN as u64 + 1),

@@ -284,7 +284,7 @@ fn channel(visit: &Visit, standing: Option<&ChannelStanding>) -> Markup {
     html! {
         @if let Some((at, error)) = failed {
             span.bad { span aria-hidden="true" { "✗" } " "
-                (words::around(text.channel_failed, "time", &words::ago(visit, *at))) ": "
+                (words::around(text.channel_failed, "time", &words::ago(visit, *at))) (text.colon)
                 span lang="en" { (error) } }
             @if standing.sent_at.is_some() { " · " }
         }

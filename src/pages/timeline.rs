@@ -15,6 +15,8 @@ use crate::time::Timestamp;
 
 const ACKNOWLEDGE: &str = "incident.acknowledge";
 const RESOLVE: &str = "incident.resolve";
+const REPAIR: &str = "incident.repair";
+const STRANGER: &str = "telegram.refused";
 
 /// Entries that are shown.
 const SHOWN: usize = 200;
@@ -143,6 +145,12 @@ fn turns(text: &Text, anomaly: &anomalies::Model, messages: &[notifications::Mod
     turns.into_values().map(entry).collect()
 }
 
+/// Whether a deed of the audit did something: who was too late, or not the first, did not.
+fn did_something(deed: &audit::Model) -> bool {
+    let says_no = |what: &str| deed.detail[what].as_bool() == Some(false);
+    !says_no("possible") && !says_no("changed")
+}
+
 /// Opened, acknowledged, resolved, fixed.
 fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
     let incident = parts.incident;
@@ -153,10 +161,13 @@ fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
         what: html! { (text.ev_opened) },
         more: None,
     });
-    for deed in parts.deeds {
+    for deed in parts.deeds.iter().filter(|deed| did_something(deed)) {
         let (class, symbol, what) = match deed.action.as_str() {
             ACKNOWLEDGE => ("t-ack", "◔", text.ev_acknowledged.to_owned()),
             RESOLVE => ("t-done", "✓", text.ev_resolved.to_owned()),
+            // It has a row of its own.
+            REPAIR => continue,
+            STRANGER => ("", "·", text.ev_stranger.to_owned()),
             other => ("", "·", fill(text.ev_deed, &[("action", other)])),
         };
         entries.push(Entry {
@@ -169,7 +180,7 @@ fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
     }
     // An incident may have been acknowledged and resolved more than once, and not by a person each time.
     let is_told = |action: &str, at: Timestamp| {
-        let mut deeds = parts.deeds.iter();
+        let mut deeds = parts.deeds.iter().filter(|deed| did_something(deed));
         deeds.any(|deed| deed.action == action && deed.at == at)
     };
     let operator = incident.operator.as_deref();
@@ -248,7 +259,7 @@ pub(super) fn muted(text: &Text, deed: &audit::Model) -> Entry {
         more: (by.is_some() || why.is_some()).then(|| {
             html! {
                 @if let Some(by) = &by { (by) }
-                @if by.is_some() && why.is_some() { ": " }
+                @if by.is_some() && why.is_some() { (text.colon) }
                 @if let Some(why) = why { (why) }
             }
         }),
@@ -343,7 +354,7 @@ fn tried(text: &Text, repair: &repairs::Model) -> Entry {
     let more = (who.is_some() || note.is_some()).then(|| {
         html! {
             @if let Some(who) = who { (fill(text.by_person, &[("name", who)])) }
-            @if who.is_some() && note.is_some() { ": " }
+            @if who.is_some() && note.is_some() { (text.colon) }
             @if let Some(note) = note { (note) }
         }
     });

@@ -62,17 +62,18 @@ pub(super) fn windows(text: &Text, counts: [i64; 4]) -> Markup {
 }
 
 /// Why an anomaly has its level, beside the counts that are shown with it; and why it has no higher one
-/// where these would be enough for that.
+/// where these would be enough for that and nobody is about to judge them.
 pub(super) fn why_level(
     text: &Text,
     anomaly: &Anomaly,
     counts: Option<&Counts>,
     rules: &[Rule],
+    is_due: bool,
 ) -> Markup {
     let (level, reason) = (anomaly.level, anomaly.reason.as_deref());
     let enough = counts.map_or(Level::None, |counts| assess(counts, None, rules).level);
-    let over =
-        (enough > level).then(|| fill(text.reason_over, &[("level", level_word(text, enough))]));
+    let over = (enough > level && !is_due)
+        .then(|| fill(text.reason_over, &[("level", level_word(text, enough))]));
     let told = match reason.map(Reason::read) {
         None if over.is_some() => html! {},
         Some(Reason::Lasts { since, hours }) => {

@@ -35,7 +35,7 @@ pub struct Translated {
     pub alerts: Vec<Content>,
     /// How many alerts the sender says that it left out.
     pub truncated: u64,
-    /// How many of the alerts have a time that cannot be read: the time of receipt stands for it.
+    /// How many of the alerts have a time that cannot be read: it is as if it were missing.
     pub misdated: u64,
 }
 

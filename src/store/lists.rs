@@ -26,7 +26,7 @@ pub struct Filter {
     pub service: Option<String>,
     /// In this namespace.
     pub namespace: Option<String>,
-    /// With this text in title, name, service or namespace; of incidents also the one that it names, by
+    /// With this text in title, name, service, namespace or error type; of incidents also the one that it names, by
     /// its id or the last eight digits of that.
     pub text: Option<String>,
     /// Whether its anomaly is muted at this moment.

@@ -241,7 +241,10 @@ texts! {
     ev_rose_to
     ev_reopened
     ev_fix
+    colon
+    full_stop
     ev_deed
+    ev_stranger
     kind_opened
     kind_escalated
     kind_reopened

@@ -35,6 +35,24 @@ impl<'a> Reason<'a> {
             .unwrap_or(Self::Other(reason))
     }
 
+    /// Whether it is by the rule that `other` is by, whatever the figures.
+    #[must_use]
+    pub fn has_rule_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Count {
+                    window, threshold, ..
+                },
+                Self::Count {
+                    window: other,
+                    threshold: least,
+                    ..
+                },
+            ) => window == other && threshold == least,
+            _ => self == other,
+        }
+    }
+
     fn count(reason: &'a str) -> Option<Self> {
         let (figure, rest) = reason.split_once(" in ")?;
         let (window, threshold) = rest.strip_suffix(')')?.split_once(" (≥ ")?;

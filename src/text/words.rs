@@ -148,11 +148,11 @@ mod tests {
             why_level(&EN, Level::Escalate, Some("5 in 24h (≥ 5)"), now.as_ref())
         };
         for (now, expected) in [
-            (Some(day(5)), "It came back 5 times in the last 24 hours."),
-            (Some(day(9)), "It came back 9 times in the last 24 hours."),
-            (Some(day(200_000)), "It came back 100000+ times"),
-            (Some(day(4)), "When the level was set, it had come back 5"),
-            (None, "When the level was set, it had come back 5"),
+            (Some(day(5)), "It happened 5 times in the last 24 hours."),
+            (Some(day(9)), "It happened 9 times in the last 24 hours."),
+            (Some(day(200_000)), "It happened 100000+ times"),
+            (Some(day(4)), "When the level was set, it had happened 5"),
+            (None, "When the level was set, it had happened 5"),
         ] {
             assert!(told(now).starts_with(expected), "{now:?}: {}", told(now));
         }

@@ -124,7 +124,9 @@ on_both! {
             let page = h.page_as("en", &format!("/incidents?status={status}&q={short}")).await;
             assert_eq!(page.contains(&card), is_there, "{status}");
         }
-        for (lang, name) in [("en", "Id"), ("zh-TW", "事件 ID")] {
+        let page = h.page_as("en", &format!("/incidents/{short}")).await;
+        assert!(page.contains(&card), "{page}");
+        for (lang, name) in [("en", "ID"), ("zh-TW", "事件 ID")] {
             let page = h.page_as(lang, &format!("/incidents/{id}")).await;
             let head = format!("<code class=\"id\" title=\"{id}\">{short}</code>");
             assert!(page.contains(&head), "{page}");
@@ -149,6 +151,10 @@ on_both! {
             (vec!["repair", "--action", "restart_pod", "--failed"], format!("incidents show {id}")),
             (vec!["mute", "--for", "1h"], "CrashLooping".to_owned()),
             (vec!["unmute"], "is not muted".to_owned()),
+            (vec!["anomalies", "show"], "CrashLooping".to_owned()),
+            (vec!["anomalies", "fix"], "is fixed for good".to_owned()),
+            (vec!["anomalies", "unfix"], "is not fixed".to_owned()),
+            (vec!["repairs", "--anomaly"], "restart_pod".to_owned()),
             (vec!["trace"], format!("incident {id}: 1 firing")),
             (vec!["incidents", "resolve"], "RESOLVED by kim".to_owned()),
             (vec!["audit", "--target"], "incident.resolve".to_owned()),
@@ -168,7 +174,7 @@ on_both! {
         let twin = h.end_alike(on, "Other in prod", &id).await;
         let (_, nobody) = h.tocsin(&["incidents", "show", "00000000-0000-7000-8000-00000000000a"]);
         assert!(nobody.contains("no such incident"), "{nobody}");
-        let commands: [&[&str]; 9] = [
+        let commands: [&[&str]; 11] = [
             &["incidents", "show"],
             &["incidents", "occurrences"],
             &["incidents", "acknowledge"],
@@ -178,6 +184,8 @@ on_both! {
             &["unmute"],
             &["trace"],
             &["audit", "--target"],
+            &["anomalies", "show"],
+            &["repairs", "--anomaly"],
         ];
         for command in commands {
             let (done, said) = h.tocsin(&[command, &[&id[28..]]].concat());

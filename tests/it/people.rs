@@ -146,6 +146,26 @@ on_all! {
         h.finish().await;
     }
 
+    async fn a_level_that_holds_by_another_rule_than_it_rose_by_says_so(on) {
+        let h = Harness::start(on).await;
+        let lasting = firing("a", h.now());
+        let others = (0..4).map(|n| firing(&format!("p{n}"), h.now()));
+        h.send_and_drain([lasting.clone()].into_iter().chain(others).collect()).await;
+        h.recount().await;
+        assert_eq!(h.incident().await["escalation_reason"], "5 in 24h (≥ 5)");
+        h.advance(25 * HOUR);
+        h.send_and_drain(vec![lasting]).await;
+        h.recount().await;
+        let incident = h.incident().await;
+        assert_eq!(incident["escalation_level"], "ESCALATE");
+        let why = incident["escalation_reason"].as_str().unwrap();
+        assert!(why.starts_with("fires since"), "{why}");
+        h.drain().await;
+        let card = h.telegram.messages()[0].shown.clone();
+        assert!(card.contains("without ending"), "{card}");
+        h.finish().await;
+    }
+
     async fn a_rise_while_another_is_still_to_be_told_is_told_with_it(on) {
         let h = Harness::start(on).await;
         let fire = async |pods: std::ops::Range<usize>, level: &str| {

@@ -20,6 +20,7 @@ use tocsin::store::audit::Actor;
 use tocsin::store::maintenance::{self, DEAD_LETTERS, REQUESTS, REST};
 use tocsin::store::requests::REMEMBERED;
 use tocsin::store::{anomalies, cards, dead_letters, incidents, mutes, notifications, retention};
+use tocsin::text::Reason;
 use tocsin::time::Timestamp;
 use tocsin::verify;
 use tocsin::verify::drift::What;
@@ -108,7 +109,7 @@ async fn decay_some(context: &Context, key: &str) -> Result<Option<String>, JobE
     let tx = context.db.begin().await?;
     let now = context.clock.of_store(maintenance::now(&tx).await?);
     let since = now.before(longest);
-    let mut fallen = HashSet::new();
+    let mut changed = HashSet::new();
     let mut locked = maintenance::lock_decaying(&tx, key, since, TOGETHER).await?;
     let Some(last) = locked.last().map(|anomaly| anomaly.key.clone()) else {
         return Ok(None);
@@ -126,9 +127,16 @@ async fn decay_some(context: &Context, key: &str) -> Result<Option<String>, JobE
         let found = assess(counts, why.as_deref(), &escalation.rules);
         if found.level < anomaly.level {
             tracing::info!(anomaly.key, from = %anomaly.level, to = %found.level, "an anomaly's level fell");
+        }
+        let is_by_the_same = match (anomaly.reason.as_deref(), found.reason.as_deref()) {
+            (Some(was), Some(is)) => Reason::read(was).has_rule_of(&Reason::read(is)),
+            (was, is) => was == is,
+        };
+        // A level that holds by another rule than it rose by says so.
+        if found.level < anomaly.level || (found.level == anomaly.level && !is_by_the_same) {
             anomaly.level = found.level;
             anomaly.reason = found.reason;
-            fallen.insert(anomaly.key.clone());
+            changed.insert(anomaly.key.clone());
             due.extend(anomaly.newest_incident);
         }
         let seen = (anomaly.first_seen, anomaly.last_seen);
@@ -139,7 +147,7 @@ async fn decay_some(context: &Context, key: &str) -> Result<Option<String>, JobE
             anomaly.level,
         ));
     }
-    let changed: Vec<_> = locked.iter().filter(|a| fallen.contains(&a.key)).collect();
+    let changed: Vec<_> = locked.iter().filter(|a| changed.contains(&a.key)).collect();
     anomalies::set_levels(&tx, &changed).await?;
     maintenance::refresh_stats(&tx, &stats).await?;
     let edited = if context.config.edits() {

@@ -62,7 +62,7 @@ async fn a_mute_is_made_seen_and_ended_on_the_page() {
     browser.wait_for("If it is still sent after").await;
 
     browser.open("/incidents?status=all").await;
-    browser.wait_for("muted until").await;
+    browser.wait_for("muted, ").await;
     browser.open("/anomalies").await;
     browser.wait_for("muted until").await;
     browser.open(&format!("/anomalies/{key}")).await;

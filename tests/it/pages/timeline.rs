@@ -50,6 +50,45 @@ async fn every_firing_can_be_read_without_script() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_people_were_refused_or_others_had_done_before_is_not_told_as_done() {
+    let h = Harness::start(On::Sqlite).await;
+    h.send_and_drain(vec![firing("a", h.now())]).await;
+    let incident = h.incident().await["id"].as_str().unwrap().to_owned();
+    let path = format!("/incidents/{incident}");
+    let mut answers = Vec::new();
+    for (deed, operator) in [
+        ("acknowledge", "ann"),
+        ("acknowledge", "bob"),
+        ("resolve", "cyd"),
+        ("resolve", "dan"),
+        ("acknowledge", "eve"),
+    ] {
+        let deed = format!("/api/v1{path}/{deed}");
+        answers.push(h.post(&deed, json!({ "operator": operator })).await.0);
+    }
+    assert_eq!(answers, [200, 200, 200, 200, 409]);
+    let repair = json!({"action": "restart_pod", "success": true, "operator": "fay"});
+    h.post(&format!("/api/v1{path}/repairs"), repair).await;
+    h.drain().await;
+    let page = h.page(&path).await;
+    let timeline = page.split_once("<ol class=\"timeline\">").unwrap().1;
+    let timeline = timeline.split_once("</ol>").unwrap().0;
+    for (operator, times) in [
+        ("ann", 1),
+        ("bob", 0),
+        ("cyd", 1),
+        ("dan", 0),
+        ("eve", 0),
+        ("fay", 1),
+    ] {
+        let told = timeline.matches(&format!("by {operator}")).count();
+        assert_eq!(told, times, "{operator}: {timeline}");
+    }
+    assert!(!timeline.contains("incident."), "{timeline}");
+    h.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_timeline_says_when_the_level_rose_and_when_it_opened_again() {
     let h = Harness::start(On::Sqlite).await;
     let alert = firing("a", h.now());

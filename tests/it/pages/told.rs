@@ -59,13 +59,13 @@ on_both! {
         assert_eq!(one["escalation_reason"], "5 in 24h (≥ 5)");
         for page in [incident(&h, "en", &one).await, anomaly(&h, "en", &one).await] {
             assert!(page.contains("<dt>24 h</dt><dd>8</dd>"), "{page}");
-            let why = "It came back 8 times in the last 24 hours. From 5 on it is ESCALATE.";
+            let why = "It happened 8 times in the last 24 hours. From 5 on it is ESCALATE.";
             assert!(page.contains(why), "{page}");
         }
         // As long as recount has not lowered what the counts do not reach any more.
         h.execute("UPDATE anomalies SET reason = '9 in 24h (≥ 9)'").await;
         for page in [incident(&h, "en", &one).await, anomaly(&h, "en", &one).await] {
-            let why = "When the level was set, it had come back 9 times in the last 24 hours.";
+            let why = "When the level was set, it had happened 9 times in the last 24 hours.";
             assert!(page.contains(why), "{page}");
         }
         let page = incident(&h, "zh-TW", &one).await;
@@ -73,7 +73,7 @@ on_both! {
         // What an incident was left with when the level was another says nothing of this one.
         h.execute("UPDATE anomalies SET level = 'REPEAT', reason = '3 in 1h (≥ 3)'").await;
         let page = incident(&h, "en", &one).await;
-        assert!(page.contains("When the level was set, it had come back 3 times"), "{page}");
+        assert!(page.contains("When the level was set, it had happened 3 times"), "{page}");
         h.finish().await;
     }
 
@@ -94,11 +94,17 @@ on_both! {
                 assert!(page.contains(why) && !page.contains(not), "{page}");
             }
         }
+        // Unless somebody is about to judge them.
+        h.execute("UPDATE incidents SET tier_due_since = 1").await;
+        for page in [incident(&h, "en", &one).await, anomaly(&h, "en", &one).await] {
+            assert!(!page.contains("are enough for"), "{page}");
+        }
+        h.execute("UPDATE incidents SET tier_due_since = NULL").await;
         // And so it is.
         h.send_and_drain(vec![firing("b", h.now())]).await;
         assert_eq!(h.incident().await["escalation_level"], "ESCALATE");
         let page = incident(&h, "en", &one).await;
-        assert!(page.contains("It came back 6 times") && !page.contains("are enough for"), "{page}");
+        assert!(page.contains("It happened 6 times") && !page.contains("are enough for"), "{page}");
         h.finish().await;
     }
 
@@ -115,7 +121,7 @@ on_both! {
         let at = at.after(10 * MINUTE).to_rfc3339();
         for (lang, before, after) in [
             ("en", "If it is still sent after ", ", this incident opens again."),
-            ("zh-TW", "若在 ", " 之後仍收到，此事件將重新開啟。"),
+            ("zh-TW", "若在 ", " 之後仍收到該警報，此事件將重新開啟。"),
         ] {
             let page = incident(&h, lang, &one).await;
             let (_, rest) = page.split_once(before).unwrap();
@@ -164,8 +170,8 @@ on_both! {
         mute(&h, &one, json!({"for": "4h", "why": "the disk is on its way", "operator": "ann"})).await;
         h.advance(MINUTE);
         mute(&h, &one, json!({"for": "1h", "why": "it came broken", "operator": "bob"})).await;
-        let first = ("by ann: the disk is on its way", "由 ann: the disk is on its way");
-        let second = ("by bob: it came broken", "由 bob: it came broken");
+        let first = ("by ann: the disk is on its way", "由 ann：the disk is on its way");
+        let second = ("by bob: it came broken", "由 bob：it came broken");
         for (lang, first, second, replaces) in [
             ("en", first.0, second.0, "A new mute replaces this one"),
             ("zh-TW", first.1, second.1, "再次靜音會取代目前的靜音"),
@@ -264,6 +270,12 @@ on_both! {
                 assert!(page.contains(&told) && page.contains("href=\"/incidents\""), "{page}");
             }
         }
+        let id = h.incident().await["id"].as_str().unwrap().to_owned();
+        let firings = format!("/incidents/{id}/firings");
+        for path in [&*format!("{firings}?after=x"), "/incidents?status=open&status=all"] {
+            let (status, page) = page(&h, "zh-TW", path).await;
+            assert!(status == 400 && page.contains("href=\"/incidents\""), "{path}: {page}");
+        }
         // Others add names of their own; values are known in either case, and may be empty.
         for path in [
             "/incidents?utm_source=mail",
@@ -272,12 +284,15 @@ on_both! {
             "/incidents?status=OPEN&level=none&sort=Newest",
             "/incidents?status=ALL",
             "/anomalies?window=",
+            "/anomalies?window=24H",
+            "/dead-letters?state=DEAD",
+            &format!("{firings}?after="),
             "/repairs?after=",
             "/dead-letters?state=&queue=ingest&q=&after=",
         ] {
             let (status, page) = page(&h, "en", path).await;
             assert_eq!(status, 200, "{path}");
-            if path.starts_with("/incidents") {
+            if path.starts_with("/incidents?") {
                 assert_eq!(page.matches("<li class=\"card").count(), 1, "{path}");
             }
         }

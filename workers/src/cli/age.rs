@@ -17,6 +17,25 @@ pub(super) fn short(age: Duration) -> String {
     }
 }
 
+/// How long something still is, to the minute: "42s", "1h 30m", "29d 23h".
+pub(super) fn left(left: Duration) -> String {
+    let minutes = left.as_secs().saturating_add(30) / 60;
+    let parts = [
+        (minutes / 1440, "d"),
+        (minutes / 60 % 24, "h"),
+        (minutes % 60, "m"),
+    ];
+    let mut told = parts.into_iter().skip_while(|(n, _)| *n == 0).take(2);
+    match (left.as_secs(), told.next()) {
+        (0..60, _) | (_, None) => short(left),
+        (_, Some((n, unit))) => told
+            .filter(|(n, _)| *n > 0)
+            .fold(format!("{n}{unit}"), |text, (n, unit)| {
+                format!("{text} {n}{unit}")
+            }),
+    }
+}
+
 /// The moment and how long ago it was: "2026-11-22T21:28:29.102Z (3m ago)".
 pub(super) fn moment(at: Timestamp, now: Timestamp) -> String {
     format!("{at} ({} ago)", short(now.since(at)))
@@ -40,6 +59,25 @@ mod tests {
         ];
         for (secs, expected) in table {
             assert_eq!(short(Duration::from_secs(secs)), expected, "{secs}s");
+        }
+    }
+
+    #[test]
+    fn what_is_left_is_told_in_its_two_largest_units() {
+        let table = [
+            (0, "0s"),
+            (59, "59s"),
+            (89, "1m"),
+            (3570, "1h"),
+            (5400, "1h 30m"),
+            (5370, "1h 30m"),
+            (86_400, "1d"),
+            (86_400 + 1800, "1d"),
+            (2 * 86_400 - 20, "2d"),
+            (30 * 86_400 - 3600, "29d 23h"),
+        ];
+        for (secs, expected) in table {
+            assert_eq!(left(Duration::from_secs(secs)), expected, "{secs}s");
         }
     }
 

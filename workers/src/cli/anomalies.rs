@@ -12,6 +12,7 @@ use super::fields::text;
 use super::incidents::LEVELS;
 use super::lists::{Again, List};
 use super::output::{print, print_json};
+use super::which;
 
 /// List anomalies, the one seen last first; show one, and say that it was fixed for good
 #[derive(Debug, Args)]
@@ -34,12 +35,12 @@ pub struct AnomaliesArgs {
 enum AnomaliesCommand {
     /// Show one anomaly: how often it came back, and why its level holds
     Show {
-        /// The anomaly's key
+        /// The anomaly's key; or the id of an incident of it, or the end of that id that messages have
         key: String,
     },
     /// Say that what causes it was fixed for good: if it happens again, its tier is 4
     Fix {
-        /// The anomaly's key
+        /// The anomaly's key; or the id of an incident of it, or the end of that id that messages have
         key: String,
         /// Where the fix is described, for instance a pull request's address
         #[arg(long, value_name = "TEXT")]
@@ -50,7 +51,7 @@ enum AnomaliesCommand {
     },
     /// Take a permanent fix back
     Unfix {
-        /// The anomaly's key
+        /// The anomaly's key; or the id of an incident of it, or the end of that id that messages have
         key: String,
         /// Who does it
         #[arg(long, value_name = "NAME", env = "USER")]
@@ -99,6 +100,7 @@ impl AnomaliesArgs {
                 list.show(self.json, &self.again, list::render).await
             }
             Some(AnomaliesCommand::Show { key }) => {
+                let key = which::anomaly(&client, &key).await?;
                 let anomaly = client.get(&["anomalies", &key], &[]).await?;
                 if self.json {
                     return print_json(&anomaly);
@@ -111,6 +113,7 @@ impl AnomaliesArgs {
                 reference,
                 operator,
             }) => {
+                let key = which::anomaly(&client, &key).await?;
                 let body = json!({"reference": reference, "operator": operator});
                 let path = ["anomalies", key.as_str(), "permanent-fix"];
                 let anomaly = client.post(&path, Some(&body), None).await?;
@@ -121,6 +124,7 @@ impl AnomaliesArgs {
                 )
             }
             Some(AnomaliesCommand::Unfix { key, operator }) => {
+                let key = which::anomaly(&client, &key).await?;
                 let body = json!({"operator": operator});
                 let path = ["anomalies", key.as_str(), "permanent-fix"];
                 let anomaly = client.delete(&path, &body).await?;

@@ -2,14 +2,13 @@
 
 use clap::Args;
 use serde_json::{Map, Value, json};
-use tocsin::domain::id::ShortId;
 use tocsin::time::Timestamp;
 
 use super::age;
 use super::client::{Client, Remote};
 use super::fields::{text, time};
 use super::output::{print, print_json};
-use super::which::{ending_with, the_one};
+use super::which;
 
 /// Tell nothing of an anomaly for a while: it is counted and shown as ever
 #[derive(Debug, Args)]
@@ -69,7 +68,7 @@ impl MuteArgs {
     /// The instance does not answer, there is no such anomaly, or it would be muted for too long.
     pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
         let client = Client::new(remote)?;
-        let key = self.what.key(&client).await?;
+        let key = which::anomaly(&client, &self.what.name).await?;
         let path = ["anomalies", key.as_str(), "mute"];
         let asked = Timestamp::now();
         let anomaly = client.post(&path, Some(&self.body()), None).await?;
@@ -77,7 +76,7 @@ impl MuteArgs {
             return print_json(&anomaly);
         }
         let until = time(&anomaly, "/muted_until").unwrap_or_default();
-        let left = age::short(until.since(asked));
+        let left = age::left(until.since(asked));
         print(&format!(
             "{} is muted until {until} ({left}).\nEnd it before: tocsin unmute {key}",
             called(&anomaly)
@@ -107,28 +106,15 @@ impl UnmuteArgs {
     /// The instance does not answer, or there is no such anomaly.
     pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
         let client = Client::new(remote)?;
-        let key = self.what.key(&client).await?;
+        let key = which::anomaly(&client, &self.what.name).await?;
         let operator = self.who.operator.as_ref().filter(|name| !name.is_empty());
         let path = ["anomalies", key.as_str(), "mute"];
         let anomaly = client.delete(&path, &json!({"operator": operator})).await?;
         if self.who.json {
             return print_json(&anomaly);
         }
-        print(&format!("{} is not muted any more.", called(&anomaly)))?;
+        print(&format!("{} is not muted.", called(&anomaly)))?;
         Ok(())
-    }
-}
-
-impl What {
-    /// The anomaly's key. An incident's id has hyphens, or is short; a key has none, and is longer.
-    async fn key(&self, client: &Client) -> anyhow::Result<String> {
-        let id = match ShortId::read(&self.name) {
-            Some(short) => the_one(short, &ending_with(client, short).await?)?.to_string(),
-            None if self.name.contains('-') => self.name.clone(),
-            None => return Ok(self.name.clone()),
-        };
-        let incident = client.get(&["incidents", &id], &[]).await?;
-        Ok(text(&incident, "/anomaly_key"))
     }
 }
 

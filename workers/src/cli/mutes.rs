@@ -48,7 +48,7 @@ fn render(anomalies: &[Value], now: Timestamp, look: Look) -> String {
     let heads = ["KEY", "ALERT", "SERVICE", "LEVEL", "LEFT", "BY", "WHY"];
     let mut table = look.table(&heads);
     for anomaly in anomalies {
-        let left = time(anomaly, "/muted_until").map(|until| age::short(until.since(now)));
+        let left = time(anomaly, "/muted_until").map(|until| age::left(until.since(now)));
         table.add_row(table::line(vec![
             dim(&text(anomaly, "/key")),
             cell(&or_dash(text(anomaly, "/alert_name"))),

@@ -9,6 +9,7 @@ use super::client::{Client, Remote};
 use super::fields::{number, or_dash, text, time};
 use super::lists::{Again, List};
 use super::table::{self, Look, cell, dim, figure};
+use super::which;
 
 /// Note, who did it and action give way.
 const SHRINK: [(usize, u16); 3] = [(6, 10), (3, 8), (1, 14)];
@@ -31,7 +32,8 @@ enum RepairsCommand {
 
 #[derive(Debug, Args)]
 struct ListArgs {
-    /// Only on this anomaly, by its key
+    /// Only on this anomaly, by its key; or by the id of an incident of it, or the end of that id that
+    /// messages have
     #[arg(long, value_name = "KEY")]
     anomaly: Option<String>,
     /// Only this, for instance restart_pod
@@ -73,7 +75,11 @@ impl RepairsArgs {
             };
             return actions.show(shown.json, &shown.again, render_actions).await;
         }
-        let query = self.list.query();
+        let anomaly = match &self.list.anomaly {
+            Some(name) => Some(which::anomaly(&client, name).await?),
+            None => None,
+        };
+        let query = self.list.query(anomaly);
         let repairs = List {
             client: &client,
             path: &["repairs"],
@@ -91,10 +97,10 @@ impl RepairsArgs {
 }
 
 impl ListArgs {
-    fn query(&self) -> Vec<(&'static str, String)> {
+    fn query(&self, anomaly: Option<String>) -> Vec<(&'static str, String)> {
         let success = self.success.map(|success| success.to_string());
         [
-            ("anomaly", self.anomaly.clone()),
+            ("anomaly", anomaly),
             ("action", self.action.clone()),
             ("success", success),
         ]
@@ -183,7 +189,7 @@ mod tests {
             ("action", "restart_pod".to_owned()),
             ("success", "false".to_owned()),
         ];
-        assert_eq!(list.list.query(), expected);
+        assert_eq!(list.list.query(list.list.anomaly.clone()), expected);
         assert!(parse(&["actions", "--json"]).unwrap().command.is_some());
         for words in [
             &["--success", "maybe"][..],

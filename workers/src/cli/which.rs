@@ -40,6 +40,21 @@ impl Which {
     }
 }
 
+/// The key of an anomaly that is named by it, or by an incident of it. An incident's id has hyphens, or is
+/// short; a key has none, and is longer.
+///
+/// # Errors
+/// The instance does not answer, or there is none, or several, whose id ends so.
+pub(super) async fn anomaly(client: &Client, name: &str) -> anyhow::Result<String> {
+    let id = match ShortId::read(name) {
+        Some(short) => the_one(short, &ending_with(client, short).await?)?.to_string(),
+        None if name.contains('-') => name.to_owned(),
+        None => return Ok(name.to_owned()),
+    };
+    let incident = client.get(&["incidents", &id], &[]).await?;
+    Ok(text(&incident, "/anomaly_key"))
+}
+
 /// The incidents whose ids end so.
 pub(super) async fn ending_with(client: &Client, short: ShortId) -> Result<Vec<Value>, Error> {
     // Those that have it in a text are found, too, and may be many.

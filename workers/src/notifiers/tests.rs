@@ -83,17 +83,17 @@ fn a_card_that_is_edited_later_tells_the_figure_that_stands_beside_it() {
         (
             Level::Escalate,
             9,
-            "It came back 9 times in the last 24 hours.",
+            "It happened 9 times in the last 24 hours.",
         ),
         (
             Level::Escalate,
             4,
-            "When the level was set, it had come back 7 times",
+            "When the level was set, it had happened 7 times",
         ),
         (
             Level::PermanentFix,
             11,
-            "When the level was set, it had come back 7 times",
+            "When the level was set, it had happened 7 times",
         ),
     ] {
         let card = told(level, counted);

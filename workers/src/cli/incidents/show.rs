@@ -68,7 +68,7 @@ fn facts(incident: &Value, now: Timestamp) -> String {
     }
     lines.extend([
         ("resolved by", text(incident, "/resolved_by")),
-        ("operator", text(incident, "/operator")),
+        ("last person", text(incident, "/operator")),
         ("source", text(incident, "/source")),
         ("generator", text(incident, "/generator_url")),
         ("analysis", text(incident, "/analysis")),
@@ -176,6 +176,7 @@ fn episodes(incident: &Value) -> String {
     let open = number(incident, "/open_episodes").unwrap_or_default();
     let reopened = match number(incident, "/reopened") {
         None | Some(0) => String::new(),
+        Some(1) => ", reopened once".to_owned(),
         Some(times) => format!(", reopened {times} times"),
     };
     format!("{count}, {open} of them open{reopened}")
