@@ -118,6 +118,21 @@ impl UnmuteArgs {
     }
 }
 
+/// Until when, by whom and why an anomaly is muted, or that of an incident; nothing if it is not.
+pub(super) fn told(of: &Value) -> String {
+    let Some(until) = time(of, "/muted_until") else {
+        return String::new();
+    };
+    let by = match text(of, "/muted_by") {
+        by if by.is_empty() => by,
+        by => format!(" by {by}"),
+    };
+    match text(of, "/muted_why") {
+        why if why.is_empty() => format!("until {until}{by}"),
+        why => format!("until {until}{by}: {why}"),
+    }
+}
+
 fn called(anomaly: &Value) -> String {
     let parts = ["/alert_name", "/service", "/namespace"].map(|field| text(anomaly, field));
     let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();

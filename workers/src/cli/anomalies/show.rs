@@ -7,6 +7,7 @@ use tocsin::time::Timestamp;
 
 use super::super::age;
 use super::super::fields::{number, or_dash, text, time};
+use super::super::mute;
 
 /// What is known of it.
 pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
@@ -39,6 +40,7 @@ pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
         ("namespace", text(anomaly, "/namespace")),
         ("error type", text(anomaly, "/error_type")),
         ("level", level),
+        ("muted", mute::told(anomaly)),
         ("counted", total),
         ("incidents", incidents),
         ("first seen", moment("/first_seen")),
@@ -67,12 +69,14 @@ mod tests {
             "newest_incident": "019aad2e-6d5e-7000-8000-00000000000a",
             "first_seen": "2026-11-01T21:28:29.102Z", "last_seen": "2026-11-22T21:25:29.102Z",
             "permanent_fix_at": "2026-11-20T21:28:29.102Z", "permanent_fix_reference": "PR 7",
+            "muted_until": "2026-11-23T01:00:00.000Z", "muted_by": "ann", "muted_why": "on its way",
         });
         insta::assert_snapshot!(facts(&anomaly, Timestamp(1_795_382_909_102)), @"
         DiskFull
           key         00112233445566778899aabbccddeeff
           service     storage
           level       ESCALATE: 7 in 24h (≥ 5)
+          muted       until 2026-11-23T01:00:00.000Z by ann: on its way
           counted     9
           incidents   4, the newest 019aad2e-6d5e-7000-8000-00000000000a
           first seen  2026-11-01T21:28:29.102Z (21d ago)

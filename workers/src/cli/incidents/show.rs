@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::super::age;
 use super::super::client::Client;
 use super::super::fields::{members, number, or_dash, text, tier, time};
+use super::super::mute;
 use super::super::output::{print, print_json};
 use super::super::table::Look;
 use super::super::which::short_id;
@@ -52,7 +53,7 @@ fn facts(incident: &Value, now: Timestamp) -> String {
         ("severity", text(incident, "/severity")),
         ("level", level_and_why(incident)),
         ("tier", tier_and_why(incident)),
-        ("muted", muted(incident)),
+        ("muted", mute::told(incident)),
         ("frequency", frequency(incident)),
         ("episodes", episodes(incident)),
         ("repairs", repairs(incident, now)),
@@ -144,20 +145,6 @@ fn tier_and_why(incident: &Value) -> String {
         (tier, _) if tier.is_empty() => "not worked out yet".to_owned(),
         (tier, why) if why.is_empty() => tier,
         (tier, why) => format!("{tier}: {why}"),
-    }
-}
-
-fn muted(incident: &Value) -> String {
-    let Some(until) = time(incident, "/muted_until") else {
-        return String::new();
-    };
-    let by = match text(incident, "/muted_by") {
-        by if by.is_empty() => by,
-        by => format!(" by {by}"),
-    };
-    match text(incident, "/muted_why") {
-        why if why.is_empty() => format!("until {until}{by}"),
-        why => format!("until {until}{by}: {why}"),
     }
 }
 

@@ -150,8 +150,14 @@ fn of_occurrence(occurrence: &Value, names: &HashMap<String, String>, events: &m
         id if id.is_empty() => "in no incident: it was over when it was first heard of".to_owned(),
         _ => format!("in {}", name_of(occurrence, names)),
     };
-    let what = format!("delivered by {source}: fires since {since}; {counted}, {incident}");
-    events.extend(event(time(occurrence, "/occurred_at"), 0, what));
+    let heard = time(occurrence, "/occurred_at");
+    let over = time(occurrence, "/ended_at").filter(|ended| heard.is_some_and(|at| *ended <= at));
+    let fires = match over {
+        Some(ended) => format!("fired from {since} to {ended}"),
+        None => format!("fires since {since}"),
+    };
+    let what = format!("delivered by {source}: {fires}; {counted}, {incident}");
+    events.extend(event(heard, 0, what));
     let deliveries = number(occurrence, "/deliveries").unwrap_or_default();
     if deliveries > 1 {
         let what = format!("last delivered by {source} so far: {deliveries} deliveries");
@@ -318,7 +324,7 @@ mod tests {
 
         2026-11-20 (UTC)
           10:30:00.000  ended, as alertmanager says (the firing since 2026-11-20T10:00:00.000Z)
-          11:00:00.000  delivered by alertmanager: fires since 2026-11-20T10:00:00.000Z; counted, in no incident: it was over when it was first heard of
+          11:00:00.000  delivered by alertmanager: fired from 2026-11-20T10:00:00.000Z to 2026-11-20T10:30:00.000Z; counted, in no incident: it was over when it was first heard of
 
         2026-11-22 (UTC)
           23:58:30.102  delivered by alertmanager: fires since 2026-11-22T23:58:00.000Z; counted, in incident 4 of KubePodCrashLooping
