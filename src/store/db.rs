@@ -237,6 +237,8 @@ fn postgres(url: &str, connections: u32) -> ConnectOptions {
             options.application_name("tocsin").options([
                 ("lock_timeout", LOCK_TIMEOUT),
                 ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
+                // Compiling takes longer than any statement here, and locks are held meanwhile.
+                ("jit", "off"),
                 ("tcp_keepalives_idle", "10"),
                 ("tcp_keepalives_interval", "5"),
                 ("tcp_keepalives_count", "3"),
