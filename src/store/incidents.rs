@@ -191,6 +191,24 @@ pub struct Finding {
     pub repairs: RepairStats,
 }
 
+/// The anomalies of those of these incidents that are due for a tier, once each. Locks nothing: who holds
+/// no lock of an anomaly must take none of its incidents, or waits in a circle with who commits a batch.
+///
+/// # Errors
+/// What the database says.
+pub async fn keys_due(db: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<String>, DbErr> {
+    let rows = Rows::new().uuid("id", ids.iter().copied());
+    let sql = "SELECT DISTINCT i.anomaly_key FROM incidents i \
+               WHERE i.id IN (SELECT r.id FROM {rows}) AND i.tier_due_since IS NOT NULL";
+    let found = db
+        .query_all_raw(rows.statement(db.get_database_backend(), sql, []))
+        .await?;
+    found
+        .iter()
+        .map(|row| row.try_get("", "anomaly_key"))
+        .collect()
+}
+
 /// Which of these incidents are due for a tier, and their anomalies. Locks them, in order: who
 /// counts while their counts are read waits with [`mark_due`] until their marks are cleared.
 ///

@@ -190,9 +190,7 @@ async fn warm(context: &Context, ids: &[Uuid]) -> Result<(), Trouble> {
     if context.counter.counts_rows() {
         return Ok(());
     }
-    let due = incidents::due(context.db.read(), ids).await?;
-    let keys: BTreeSet<String> = due.into_iter().map(|(_, key)| key).collect();
-    let keys: Vec<String> = keys.into_iter().collect();
+    let keys = incidents::keys_due(context.db.read(), ids).await?;
     let warmed = context.counter.warm(&keys).await;
     warmed.map_err(|error| Trouble::Store(error.to_string()))
 }

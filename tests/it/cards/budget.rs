@@ -15,9 +15,8 @@ on_servers! {
         let mut h = Harness::start_with(on, |config| config.telegram.chat_per_second = 20).await;
         let other = Context::open((*h.context.config).clone()).await.unwrap();
         h.work(workers(&other));
-        // Shorter than a second: what is sent in turn may arrive closer together. Two that share nothing
-        // send 25 in it.
-        h.telegram.limit(20, SECOND.mul_f32(0.5));
+        // A little shorter than a second: what is sent in turn may arrive a little closer together.
+        h.telegram.limit(20, SECOND.mul_f32(0.8));
         let began = Instant::now();
         let alerts = (0..60).map(|n| alert(&format!("A{n}"), "a", h.now())).collect();
         h.send_and_drain(alerts).await;

@@ -1,6 +1,6 @@
 //! Storms: many messages in few, and none is lost.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use tocsin::config::Span;
@@ -31,14 +31,12 @@ on_all! {
         let h = Harness::in_storms(on).await;
         let worst = (0..10).map(|pod| alert("Worst", &format!("pod-{pod}"), h.now()));
         let many = (0..499).map(|n| alert(&format!("A{n:03}"), "a", h.now()));
-        let began = Instant::now();
         h.send_and_drain(worst.chain(many).collect()).await;
-        let most = began.elapsed().as_secs() as usize / 2 + 2;
         assert_eq!(h.sql("SELECT count(*) FROM incidents").await, 500);
         let told = h.telegram.messages();
         let digests: Vec<_> = told.iter().filter(|m| m.text.contains("in one message")).collect();
         let few = told.len();
-        assert!((1..=most).contains(&digests.len()) && few <= 20 + most, "{few}: {told:#?}");
+        assert!((1..=5).contains(&digests.len()) && few <= 25, "{few}: {told:#?}");
         assert_eq!(h.sql(TOLD_TWICE_OR_NEVER).await, 0);
         let last = &told[few - 1].text;
         assert!(last.contains("The storm is over"), "{last}");
