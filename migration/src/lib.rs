@@ -21,6 +21,7 @@ mod m010_mutes;
 mod m011_buttons;
 mod m012_requests;
 mod m013_lists;
+mod m014_spans;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m011_buttons::Migration),
             Box::new(m012_requests::Migration),
             Box::new(m013_lists::Migration),
+            Box::new(m014_spans::Migration),
         ]
     }
 }

@@ -68,9 +68,9 @@ impl Default for TelegramSettings {
 pub enum Tell {
     /// An incident opened.
     Opened,
-    /// Its anomaly rose to `ESCALATE` or `PERMANENT_FIX`.
+    /// Its anomaly rose to `ESCALATE` or `PERMANENT_FIX`, or an alert of a higher severity joined it.
     Escalated,
-    /// A person resolved it, and it still fires.
+    /// It was resolved, and it still fires.
     Reopened,
     /// It is resolved.
     Resolved,
@@ -84,7 +84,7 @@ impl Config {
     pub fn tells(&self, channel: &str, kind: Kind) -> bool {
         let tell = match kind {
             Kind::Opened => Tell::Opened,
-            Kind::Escalated => Tell::Escalated,
+            Kind::Escalated | Kind::Worsened => Tell::Escalated,
             Kind::Reopened => Tell::Reopened,
             Kind::Resolved => Tell::Resolved,
             Kind::Repeated => Tell::Repeat,

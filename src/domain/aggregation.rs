@@ -105,6 +105,9 @@ pub enum ResolvedBy {
     /// Somebody said so.
     #[sea_orm(string_value = "person")]
     Person,
+    /// Nobody did: its sender told of its firings no more.
+    #[sea_orm(string_value = "unseen")]
+    Unseen,
 }
 
 /// The settings that aggregation obeys.

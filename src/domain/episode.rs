@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sea_orm::{DeriveActiveEnum, EnumIter};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
@@ -93,6 +95,36 @@ pub fn episode_id(series: i64, starts_at: Timestamp) -> Uuid {
     bytes[..6].copy_from_slice(&starts_at.0.max(0).to_be_bytes()[2..]);
     bytes[6..].copy_from_slice(&digest[..10]);
     Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+/// How it is known that an episode ended.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    EnumIter,
+    DeriveActiveEnum,
+    utoipa::ToSchema,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    /// Its sender said that it is over, and since when.
+    #[sea_orm(string_value = "sender")]
+    Sender,
+    /// Its sender said that it is over and not since when: it was over when that was received.
+    #[sea_orm(string_value = "receipt")]
+    Receipt,
+    /// A newer episode of its series began.
+    #[sea_orm(string_value = "newer")]
+    Newer,
+    /// Its sender told of it no more: it is not known to be over.
+    #[sea_orm(string_value = "unseen")]
+    Unseen,
 }
 
 /// One episode as the books have it.

@@ -21,8 +21,10 @@ pub struct Model {
     pub number: i64,
     /// What a person reads first.
     pub title: String,
-    /// The opening alert's severity, as its source wrote it.
+    /// The highest severity that an alert of it had, as its source wrote it.
     pub severity: String,
+    /// How often a later alert had a higher severity than those before it.
+    pub severity_rises: i64,
     /// Where it stands.
     pub status: Status,
     /// Who resolved it.
@@ -61,8 +63,13 @@ pub struct Model {
     pub open_episodes: i64,
     /// When one of them was last seen firing.
     pub last_firing_at: Timestamp,
-    /// How often it opened again after a person resolved it.
+    /// How often it opened again, and that was told: it was resolved, and its alert still fires.
     pub reopened: i64,
+    /// Since when its alert fires again after a `resolved`, in a way that may still turn out to be late.
+    #[serde(skip)]
+    pub doubted_since: Option<Timestamp>,
+    /// Since when none of its open firings was heard of, if that is longer than `counting.unheard`.
+    pub unheard_since: Option<Timestamp>,
     /// Since when it is due for a tier.
     pub tier_due_since: Option<Timestamp>,
     /// What was found out about it.

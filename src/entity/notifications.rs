@@ -16,7 +16,7 @@ pub struct Model {
     /// What it tells.
     pub kind: Kind,
     /// 0 for `opened`, the level's number for `escalated` and `repeated`, the reopening's for
-    /// `reopened`, the moment for `resolved`, the channel's number for a digest.
+    /// `reopened`, the severity's rise for `worsened`, the moment for `resolved`, the channel's number for a digest.
     pub sequence: i64,
     /// Where it goes.
     pub channel: String,
@@ -68,9 +68,12 @@ pub enum Kind {
     /// Its anomaly rose to a level that people are told of.
     #[sea_orm(string_value = "escalated")]
     Escalated,
-    /// A person resolved it, and it still fires.
+    /// It was resolved, and it still fires.
     #[sea_orm(string_value = "reopened")]
     Reopened,
+    /// An alert of a higher severity joined it.
+    #[sea_orm(string_value = "worsened")]
+    Worsened,
     /// An incident is resolved, where people want to be told of that.
     #[sea_orm(string_value = "resolved")]
     Resolved,

@@ -2,6 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::domain::episode::EndedBy;
 use crate::time::Timestamp;
 
 /// One episode; or one delivery, where deliveries are counted.
@@ -31,6 +32,10 @@ pub struct Model {
     pub starts_at: Timestamp,
     /// When it ended, by the sender's clock.
     pub ended_at: Option<Timestamp>,
+    /// When that was last said, by the ingress' clock.
+    pub end_received_at: Option<Timestamp>,
+    /// How it is known that it ended.
+    pub ended_by: Option<EndedBy>,
     /// When it was first seen, by the ingress' clock.
     pub occurred_at: Timestamp,
     /// When it was last seen, by the ingress' clock.

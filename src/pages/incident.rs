@@ -364,20 +364,20 @@ fn facts(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
     ] {
         facts.push(fact(name, &html! { (words::or_dash(value)) }));
     }
-    let who = |by_itself: bool| match (&incident.operator, by_itself) {
-        (_, true) => text.resolved_itself.to_owned(),
-        (Some(name), false) => fill(text.by_person, &[("name", name)]),
-        (None, false) => text.by_somebody.to_owned(),
+    let who = |resolved_by| match (&incident.operator, resolved_by) {
+        (_, Some(ResolvedBy::Itself)) => text.resolved_itself.to_owned(),
+        (_, Some(ResolvedBy::Unseen)) => text.resolved_unseen.to_owned(),
+        (Some(name), _) => fill(text.by_person, &[("name", name)]),
+        (None, _) => text.by_somebody.to_owned(),
     };
     // The name is that of whoever did the last thing; the timeline has the others.
     let is_resolver = incident.resolved_by == Some(ResolvedBy::Person);
     if let Some(at) = incident.acknowledged_at {
-        let value = html! { (words::at(at)) @if !is_resolver { " " (who(false)) } };
+        let value = html! { (words::at(at)) @if !is_resolver { " " (who(None)) } };
         facts.push(fact(text.acknowledged_at, &value));
     }
     if let Some(at) = incident.resolved_at {
-        let itself = incident.resolved_by == Some(ResolvedBy::Itself);
-        let value = html! { (words::at(at)) " " (who(itself)) };
+        let value = html! { (words::at(at)) " " (who(incident.resolved_by)) };
         facts.push(fact(text.resolved_at, &value));
     }
     facts.extend(mute::fact(visit, anomaly));

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::visit::Visit;
 use super::words;
+use crate::domain::aggregation::ResolvedBy;
 use crate::domain::escalation::Level;
 use crate::entity::notifications::{Kind, State};
 use crate::entity::{anomalies, audit, incidents, notifications, occurrences, repairs};
@@ -128,6 +129,7 @@ fn turns(text: &Text, anomaly: &anomalies::Model, messages: &[notifications::Mod
                 ("rose", level.map_or_else(|| text.ev_rose.to_owned(), to))
             }
             Kind::Reopened => ("reopened", text.ev_reopened.to_owned()),
+            Kind::Worsened => ("worsened", text.ev_worsened.to_owned()),
             Kind::Opened | Kind::Resolved | Kind::Digest => continue,
         };
         let turn = turns
@@ -197,11 +199,10 @@ fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
         });
     }
     if let Some(at) = incident.resolved_at.filter(|at| !is_told(RESOLVE, *at)) {
-        let itself = incident.resolved_by == Some(crate::domain::aggregation::ResolvedBy::Itself);
-        let more = if itself {
-            Some(html! { (text.resolved_itself) })
-        } else {
-            by(text, operator)
+        let more = match incident.resolved_by {
+            Some(ResolvedBy::Itself) => Some(html! { (text.resolved_itself) }),
+            Some(ResolvedBy::Unseen) => Some(html! { (text.resolved_unseen) }),
+            Some(ResolvedBy::Person) | None => by(text, operator),
         };
         entries.push(Entry {
             at,
@@ -313,6 +314,7 @@ fn told(text: &Text, message: &notifications::Model) -> Entry {
         Kind::Opened => text.kind_opened,
         Kind::Escalated => text.kind_escalated,
         Kind::Reopened => text.kind_reopened,
+        Kind::Worsened => text.kind_worsened,
         Kind::Resolved => text.kind_resolved,
         Kind::Repeated => text.kind_repeated,
         Kind::Digest => text.kind_digest,

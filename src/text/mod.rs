@@ -177,6 +177,7 @@ texts! {
     last_fired
     resolved_at
     resolved_itself
+    resolved_unseen
     by_person
     by_somebody
     acknowledged_at
@@ -240,6 +241,7 @@ texts! {
     ev_rose
     ev_rose_to
     ev_reopened
+    ev_worsened
     ev_fix
     colon
     full_stop
@@ -248,6 +250,7 @@ texts! {
     kind_opened
     kind_escalated
     kind_reopened
+    kind_worsened
     kind_resolved
     kind_repeated
     kind_digest
@@ -422,6 +425,7 @@ texts! {
     msg_opened
     msg_escalated
     msg_reopened
+    msg_worsened
     msg_repeated
     msg_and_state
     msg_pair
@@ -429,6 +433,7 @@ texts! {
     msg_acknowledged_by
     msg_resolved_by
     msg_resolved_itself
+    msg_resolved_unseen
     msg_still_fires
     msg_still_fires_by
     msg_muted

@@ -54,6 +54,7 @@ fn headline(card: &Card, text: &Text) -> Line {
         Kind::Opened => ("🚨", text.msg_opened),
         Kind::Escalated => ("🔺", text.msg_escalated),
         Kind::Reopened => ("🔁", text.msg_reopened),
+        Kind::Worsened => ("🔺", text.msg_worsened),
         Kind::Resolved => ("✅", text.ev_resolved),
         Kind::Repeated => ("🔂", text.msg_repeated),
         // A digest is about no single incident, and has lines of its own.
@@ -139,6 +140,9 @@ fn standing(card: &Card, text: &Text) -> Option<Line> {
         ),
         (Status::Resolved, Some(ResolvedBy::Itself)) => {
             (text.msg_resolved_itself.to_owned(), incident.resolved_at)
+        }
+        (Status::Resolved, Some(ResolvedBy::Unseen)) => {
+            (text.msg_resolved_unseen.to_owned(), incident.resolved_at)
         }
         (Status::Resolved, Some(ResolvedBy::Person) | None) => (
             by(text.msg_resolved_by, text.ev_resolved),

@@ -66,6 +66,7 @@ fn write(card: &Card, said: &str, is_shortened: bool) -> String {
             Kind::Opened => "incident.opened",
             Kind::Escalated => "incident.escalated",
             Kind::Reopened => "incident.reopened",
+            Kind::Worsened => "incident.worsened",
             Kind::Resolved => "incident.resolved",
             Kind::Repeated => "incident.repeated",
             Kind::Digest => "incidents.digest",

@@ -1,0 +1,56 @@
+//! What a firing's span takes: who ended an episode and when that was heard, incidents that opened
+//! again or are not heard of any more, severities that rose.
+
+use sea_orm_migration::prelude::*;
+
+use crate::{WHOLE, ddl};
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    fn use_transaction(&self) -> Option<bool> {
+        WHOLE
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        ddl(
+            manager,
+            &[
+                "ALTER TABLE occurrences ADD COLUMN end_received_at bigint",
+                "ALTER TABLE occurrences ADD COLUMN ended_by text",
+                // When an end was received was not kept: it was not later than the last delivery.
+                "UPDATE occurrences SET end_received_at = last_seen_at, ended_by = 'sender'
+                    WHERE ended_at IS NOT NULL AND series IS NOT NULL",
+                "CREATE INDEX occurrences_open ON occurrences (incident_id)
+                    WHERE ended_at IS NULL AND series IS NOT NULL",
+                "ALTER TABLE incidents ADD COLUMN severity_rises bigint NOT NULL DEFAULT 0",
+                "ALTER TABLE incidents ADD COLUMN doubted_since bigint",
+                "ALTER TABLE incidents ADD COLUMN unheard_since bigint",
+                "CREATE INDEX incidents_doubted ON incidents (doubted_since)
+                    WHERE doubted_since IS NOT NULL",
+            ],
+        )
+        .await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        ddl(
+            manager,
+            &[
+                "DROP INDEX incidents_doubted",
+                // The version before knows neither this resolver nor this kind of message.
+                "UPDATE incidents SET resolved_by = 'itself' WHERE resolved_by = 'unseen'",
+                "DELETE FROM notifications WHERE kind = 'worsened'",
+                "ALTER TABLE incidents DROP COLUMN unheard_since",
+                "ALTER TABLE incidents DROP COLUMN doubted_since",
+                "ALTER TABLE incidents DROP COLUMN severity_rises",
+                "DROP INDEX occurrences_open",
+                "ALTER TABLE occurrences DROP COLUMN ended_by",
+                "ALTER TABLE occurrences DROP COLUMN end_received_at",
+            ],
+        )
+        .await
+    }
+}
