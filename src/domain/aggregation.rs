@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::alert::{Alert, Labels};
-use super::episode::{Episode, Sighting, episode_id, find};
+use super::episode::{End, EndedBy, Episode, Sighting, find, new_episode_id};
 use super::escalation::Level;
 use super::frequency::Counted;
+use super::severity;
 use crate::time::Timestamp;
 
 /// What is counted: which id stands for one occurrence.
@@ -174,8 +175,19 @@ pub struct Incident {
     pub open_episodes: i64,
     /// When one of them was last seen firing.
     pub last_firing_at: Timestamp,
-    /// How often it was opened again after a person resolved it.
+    /// The highest severity of its alerts.
+    pub severity: String,
+    /// How often that rose after it opened.
+    pub severity_rises: i64,
+    /// Whether somebody took it.
+    pub is_acknowledged: bool,
+    /// How often it was opened again, and that was told.
     pub reopened: i64,
+    /// When the earliest end was received after which an episode of it was seen firing, so soon that
+    /// this may be late.
+    pub doubted_since: Option<Timestamp>,
+    /// Since when none of its open episodes was heard of, if that is long.
+    pub unheard_since: Option<Timestamp>,
     /// When it last changed.
     pub updated_at: Timestamp,
     /// Whether it was due for a tier before.
@@ -240,8 +252,10 @@ pub struct Books {
     pub new: Vec<NewOccurrence>,
     /// Episodes that a sighting changed, new ones included: id and series.
     pub changed: HashMap<Uuid, i64>,
-    /// Incidents that a person had resolved and that are open again, with the reopening's number.
+    /// Incidents that were resolved, are open again, and are told so; with the reopening's number.
     pub reopenings: Vec<(Uuid, i64)>,
+    /// Incidents whose severity rose, with the rise's number.
+    pub worsened: Vec<(Uuid, i64)>,
     /// Anomalies whose last firing turned out to have been received before, so that another may be
     /// the last.
     pub last_unsure: BTreeSet<String>,
@@ -328,64 +342,69 @@ impl Books {
     }
 
     fn see_again(&mut self, sighting: &Sighting, at: usize, policy: &Policy) -> Episode {
-        let Some(episode) = self
-            .episodes
-            .get_mut(&sighting.series)
-            .and_then(|episodes| episodes.get_mut(at))
-        else {
-            unreachable!("the position was found in this list")
+        let (received_at, key) = (sighting.received_at, &sighting.key);
+        let (first_before, turn) = {
+            let list = self.episodes.entry(sighting.series).or_default();
+            let first_before = list[at].occurred_at;
+            (first_before, hear(list, at, sighting, policy))
         };
-        let first_before = episode.occurred_at;
-        let overtaken = sighting.received_at < first_before;
-        episode.deliveries += 1;
-        episode.occurred_at = episode.occurred_at.min(sighting.received_at);
-        episode.last_seen_at = episode.last_seen_at.max(sighting.received_at);
-        let was_open = episode.ended_at.is_none();
-        if !sighting.is_firing() {
-            let end = end_of(sighting, episode.starts_at);
-            episode.ended_at = Some(episode.ended_at.map_or(end, |known| known.min(end)));
-        }
-        let episode = episode.clone();
-        self.changed.insert(episode.id, episode.series);
-        if overtaken {
+        if received_at < first_before {
             self.touch_anomaly(sighting, 0);
-            if self.anomaly(&sighting.key).last_seen == Some(first_before) {
-                self.last_unsure.insert(sighting.key.clone());
+            if self.anomaly(key).last_seen == Some(first_before) {
+                self.last_unsure.insert(key.clone());
             }
         }
-        if let Some(incident) = episode.incident.filter(|_| was_open) {
-            if sighting.is_firing() {
-                self.still_fires(incident, sighting.received_at, policy);
-            } else {
-                self.episode_closed(incident, sighting.received_at, policy);
+        let known = self.episodes[&sighting.series][at].incident;
+        let incident = match (turn, known) {
+            (Turn::FiresAgain, None) => Some(self.join_or_open(sighting, policy)),
+            (Turn::FiresAgain, Some(incident)) => {
+                self.fires_again(incident, received_at, policy);
+                known
             }
-        }
-        episode
+            (Turn::StillFires, Some(incident)) => {
+                self.still_fires(incident, received_at, policy);
+                known
+            }
+            (Turn::Ended, Some(incident)) => {
+                self.episode_closed(incident, received_at, policy);
+                known
+            }
+            (Turn::Doubted(since), Some(incident)) => {
+                self.doubt(incident, since);
+                known
+            }
+            _ => known,
+        };
+        let list = self.episodes.entry(sighting.series).or_default();
+        list[at].incident = incident;
+        self.changed.insert(list[at].id, sighting.series);
+        list[at].clone()
     }
 
     fn see_first(&mut self, sighting: &Sighting, policy: &Policy) -> Episode {
-        let start = sighting.start();
-        let newer = self.episodes.get(&sighting.series).and_then(|list| {
-            list.iter()
-                .map(|e| e.starts_at)
-                .filter(|at| *at > start)
-                .min()
-        });
-        let ended_at = if sighting.is_firing() {
-            newer
-        } else {
-            Some(end_of(sighting, start))
+        let start = sighting.start(policy.skew);
+        let list = self.episodes.entry(sighting.series).or_default();
+        let id = new_episode_id(list, sighting.series, start, sighting.received_at);
+        let newer = list.iter().map(|e| e.starts_at).find(|at| *at > start);
+        let end = match (sighting.end(), newer) {
+            (Some((at, by)), newer) => Some((at.max(start), by))
+                .map(|(at, by)| (newer.map_or(at, |newer| at.min(newer)), by)),
+            (None, Some(newer)) => Some((newer, EndedBy::Newer)),
+            (None, None) => None,
         };
-        let incident = ended_at
-            .is_none()
-            .then(|| self.join_or_open(sighting, policy));
+        let end = end.map(|(at, by)| End {
+            at,
+            received_at: sighting.received_at,
+            by,
+        });
+        let incident = end.is_none().then(|| self.join_or_open(sighting, policy));
         let episode = Episode {
-            id: episode_id(sighting.series, start),
+            id,
             anomaly_key: sighting.key.clone(),
             incident,
             series: sighting.series,
             starts_at: start,
-            ended_at,
+            end,
             occurred_at: sighting.received_at,
             last_seen_at: sighting.received_at,
             deliveries: 1,
@@ -401,20 +420,30 @@ impl Books {
         episode
     }
 
-    /// A newer episode of a series ends those before it that nobody ended.
+    /// A newer episode of a series ends those before it that nobody ended; one that was over before it
+    /// was said so was over when the newer one began.
     fn close_older(&mut self, sighting: &Sighting, start: Timestamp, policy: &Policy) {
         let mut closed = Vec::new();
         for episode in self.episodes.entry(sighting.series).or_default() {
-            if episode.ended_at.is_none() && episode.starts_at < start {
-                episode.ended_at = Some(start);
-                closed.push((episode.id, episode.series, episode.incident));
+            if episode.starts_at >= start {
+                continue;
             }
+            match &mut episode.end {
+                None => {
+                    episode.end = Some(End {
+                        at: start,
+                        received_at: sighting.received_at,
+                        by: EndedBy::Newer,
+                    });
+                    closed.extend(episode.incident);
+                }
+                Some(end) if end.at > start => end.at = start,
+                Some(_) => continue,
+            }
+            self.changed.insert(episode.id, episode.series);
         }
-        for (id, series, incident) in closed {
-            self.changed.insert(id, series);
-            if let Some(incident) = incident {
-                self.episode_closed(incident, sighting.received_at, policy);
-            }
+        for incident in closed {
+            self.episode_closed(incident, sighting.received_at, policy);
         }
     }
 
@@ -427,10 +456,12 @@ impl Books {
         {
             incident.aggregated_count += 1;
             incident.open_episodes += 1;
-            incident.last_firing_at = incident.last_firing_at.max(at);
+            incident.seen_at(at);
             incident.reopen_if_resolved();
-            incident.touch(at);
             incident.tier_due = true;
+            if incident.is_made_worse_by(sighting.alert.severity()) {
+                self.worsened.push((incident.id, incident.severity_rises));
+            }
             return incident.id;
         }
         let incident = Incident::open(sighting, number + 1);
@@ -439,6 +470,7 @@ impl Books {
         let anomaly = self.anomaly(&sighting.key);
         anomaly.newest_incident = Some(id);
         anomaly.newest_number = number + 1;
+        anomaly.changed = true;
         if policy.unit == Unit::Incident {
             self.touch_anomaly(sighting, 1);
         }
@@ -484,21 +516,11 @@ impl Books {
         let Some(incident) = self.incidents.get_mut(&incident) else {
             return;
         };
-        if at > incident.last_firing_at {
-            incident.last_firing_at = at;
-            incident.touch(at);
+        if at > incident.last_firing_at || incident.unheard_since.is_some() {
+            incident.seen_at(at);
         }
-        let resolved_by_person = incident.resolved_by == Some(ResolvedBy::Person);
-        if resolved_by_person
-            && incident
-                .resolved_at
-                .is_some_and(|r| at > r.after(policy.window))
-        {
-            incident.reopened += 1;
+        if incident.opens_again(at, policy.window) {
             self.reopenings.push((incident.id, incident.reopened));
-            incident.reopen_if_resolved();
-            incident.tier_due = true;
-            incident.touch(at);
         }
         let lasts = at >= incident.opened_at.after(policy.open_for);
         let level = self
@@ -507,6 +529,25 @@ impl Books {
             .map_or(Level::None, |anomaly| anomaly.level);
         if lasts && incident.status != Status::Resolved && level < Level::Escalate {
             incident.tier_due = true;
+        }
+    }
+
+    /// An episode that was said to be over is open again.
+    fn fires_again(&mut self, incident: Uuid, at: Timestamp, policy: &Policy) {
+        if let Some(incident) = self.incidents.get_mut(&incident) {
+            incident.open_episodes += 1;
+            incident.tier_due = true;
+            incident.seen_at(at);
+        }
+        self.still_fires(incident, at, policy);
+    }
+
+    /// An episode was seen firing soon after the end that was received at `since`.
+    fn doubt(&mut self, incident: Uuid, since: Timestamp) {
+        if let Some(incident) = self.incidents.get_mut(&incident) {
+            let known = incident.doubted_since.unwrap_or(since);
+            incident.doubted_since = Some(known.min(since));
+            incident.changed = true;
         }
     }
 
@@ -557,7 +598,12 @@ impl Incident {
             aggregated_count: 1,
             open_episodes: 1,
             last_firing_at: at,
+            severity: sighting.alert.severity().to_owned(),
+            severity_rises: 0,
+            is_acknowledged: false,
             reopened: 0,
+            doubted_since: None,
+            unheard_since: None,
             updated_at: at,
             was_due: false,
             tier_due: true,
@@ -575,12 +621,50 @@ impl Incident {
         in_time && self.resolved_by != Some(ResolvedBy::Person)
     }
 
+    /// It is open again, as if it had not been resolved.
     fn reopen_if_resolved(&mut self) {
         if self.status == Status::Resolved {
-            self.status = Status::Open;
+            self.status = match self.is_acknowledged {
+                true => Status::Acknowledged,
+                false => Status::Open,
+            };
             self.resolved_by = None;
             self.resolved_at = None;
         }
+    }
+
+    /// An episode of it was seen firing: if that is so though it is resolved, it is open again, and that
+    /// is told. What a person resolved stays so for a window: the sender may not have noticed yet.
+    fn opens_again(&mut self, at: Timestamp, window: Duration) -> bool {
+        let is_in_time = match self.resolved_by {
+            Some(ResolvedBy::Person) => self.resolved_at.is_some_and(|r| at > r.after(window)),
+            Some(ResolvedBy::Itself | ResolvedBy::Unseen) | None => true,
+        };
+        if self.status != Status::Resolved || !is_in_time {
+            return false;
+        }
+        self.reopened += 1;
+        self.is_acknowledged = false;
+        self.reopen_if_resolved();
+        self.tier_due = true;
+        self.touch(at);
+        true
+    }
+
+    /// An alert of this severity joined it: whether it is worse than those before.
+    fn is_made_worse_by(&mut self, severity: &str) -> bool {
+        let is_worse = severity::is_worse(severity, &self.severity);
+        if is_worse {
+            severity.clone_into(&mut self.severity);
+            self.severity_rises += 1;
+        }
+        is_worse
+    }
+
+    fn seen_at(&mut self, at: Timestamp) {
+        self.last_firing_at = self.last_firing_at.max(at);
+        self.unheard_since = None;
+        self.touch(at);
     }
 
     fn touch(&mut self, at: Timestamp) {
@@ -589,11 +673,70 @@ impl Incident {
     }
 }
 
-/// When the sender says that it ended: never before it began, and the time of receipt if it does
-/// not say.
-fn end_of(sighting: &Sighting, starts_at: Timestamp) -> Timestamp {
-    let end = sighting.alert.ends_at.unwrap_or(sighting.received_at);
-    end.max(starts_at)
+/// What a sighting means to a known episode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// Nothing new.
+    Nothing,
+    /// It is open and was seen firing.
+    StillFires,
+    /// It is over.
+    Ended,
+    /// It was said to be over, wrongly: it is open again.
+    FiresAgain,
+    /// It fires after the end that was received then, or this is late.
+    Doubted(Timestamp),
+}
+
+/// Has the episode at `at` of a series hear a sighting.
+fn hear(list: &mut [Episode], at: usize, sighting: &Sighting, policy: &Policy) -> Turn {
+    let (before, rest) = list.split_at_mut(at);
+    let Some((episode, after)) = rest.split_first_mut() else {
+        unreachable!("the position was found in this list")
+    };
+    let received_at = sighting.received_at;
+    let last_before = episode.last_seen_at;
+    episode.deliveries += 1;
+    episode.occurred_at = episode.occurred_at.min(received_at);
+    episode.last_seen_at = last_before.max(received_at);
+    if let Some(start) = sighting.told_start(policy.skew) {
+        let until = |e: &Episode| e.end.map_or(e.last_seen_at, |end| end.at);
+        let start = before.last().map_or(start, |e| start.max(until(e)));
+        episode.starts_at = episode.starts_at.min(start);
+    }
+    if let Some((end, by)) = sighting.end() {
+        let newer = after.first().map(|e| e.starts_at);
+        let end = newer.map_or(end, |newer| end.min(newer));
+        let end = End {
+            at: end.max(episode.starts_at),
+            received_at,
+            by,
+        };
+        return match &mut episode.end {
+            // It was seen firing long after that was received.
+            None if last_before > received_at.after(policy.window) => Turn::Nothing,
+            None => {
+                episode.end = Some(end);
+                Turn::Ended
+            }
+            Some(known) => {
+                known.hear(end);
+                Turn::Nothing
+            }
+        };
+    }
+    let Some(end) = episode.end else {
+        return Turn::StillFires;
+    };
+    let is_firing_now = received_at > end.received_at && after.is_empty();
+    if !is_firing_now {
+        Turn::Nothing
+    } else if episode.incident.is_none() || episode.was_ended_wrongly(received_at, policy.window) {
+        episode.end = None;
+        Turn::FiresAgain
+    } else {
+        Turn::Doubted(end.received_at)
+    }
 }
 
 #[cfg(test)]

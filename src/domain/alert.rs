@@ -53,6 +53,12 @@ impl Alert {
             .map_or("", String::as_str)
     }
 
+    /// How bad its sender says that it is; empty if it does not say.
+    #[must_use]
+    pub fn severity(&self) -> &str {
+        self.labels.get("severity").map_or("", String::as_str)
+    }
+
     /// What a person reads first: the summary, else the alert's name.
     #[must_use]
     pub fn title(&self) -> &str {

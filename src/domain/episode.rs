@@ -61,12 +61,36 @@ impl Sighting {
         self.alert.status == AlertStatus::Firing
     }
 
+    /// When the sender says that its firing began, if that can be: a clock that was never set, or is
+    /// ahead of ours by more than `skew`, says nothing.
+    #[must_use]
+    pub fn told_start(&self, skew: Duration) -> Option<Timestamp> {
+        let told = self.alert.starts_at?;
+        (told >= EARLIEST && told <= self.received_at.after(skew)).then_some(told)
+    }
+
     /// When its episode starts if it is a new one.
     #[must_use]
-    pub fn start(&self) -> Timestamp {
-        self.alert.starts_at.unwrap_or(self.received_at)
+    pub fn start(&self, skew: Duration) -> Timestamp {
+        self.told_start(skew).unwrap_or(self.received_at)
+    }
+
+    /// When what it tells of ended, if it is over, and how that is known. An end that is still to come
+    /// is none: it was over when that was received.
+    pub(super) fn end(&self) -> Option<(Timestamp, EndedBy)> {
+        let told = self.alert.ends_at.filter(|at| *at >= EARLIEST);
+        match (self.alert.status, told) {
+            (AlertStatus::Firing, _) => None,
+            (AlertStatus::Resolved, Some(end)) if end <= self.received_at => {
+                Some((end, EndedBy::Sender))
+            }
+            (AlertStatus::Resolved, _) => Some((self.received_at, EndedBy::Receipt)),
+        }
     }
 }
+
+/// What senders say of earlier times (the year 2000) is some clock's zero.
+pub const EARLIEST: Timestamp = Timestamp(946_684_800_000);
 
 /// A series' number: source and fingerprint, and the anomaly, so that a sender that gives
 /// different alerts one fingerprint does not have them swallowed as one.
@@ -127,6 +151,53 @@ pub enum EndedBy {
     Unseen,
 }
 
+/// An episode's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// When it ended, by the sender's clock.
+    pub at: Timestamp,
+    /// When that was last said, by the ingress' clock.
+    pub received_at: Timestamp,
+    /// How it is known.
+    pub by: EndedBy,
+}
+
+impl End {
+    /// The end was said once more: the earliest that the sender gave is the one.
+    pub(super) fn hear(&mut self, told: Self) {
+        let was_forgotten = self.by == EndedBy::Unseen;
+        self.received_at = match was_forgotten {
+            true => told.received_at,
+            false => self.received_at.max(told.received_at),
+        };
+        if told.by == EndedBy::Sender {
+            self.at = match was_forgotten {
+                true => told.at,
+                false => self.at.min(told.at),
+            };
+        }
+        if told.by == EndedBy::Sender || was_forgotten {
+            self.by = told.by;
+        }
+    }
+}
+
+/// The id of a new episode of a series, none of whose known ones has it.
+#[must_use]
+pub fn new_episode_id(
+    known: &[Episode],
+    series: i64,
+    starts_at: Timestamp,
+    received_at: Timestamp,
+) -> Uuid {
+    let id = episode_id(series, starts_at);
+    if known.iter().any(|episode| episode.id == id) {
+        // One that began later than this, until it was told that it had begun before.
+        return episode_id(series ^ received_at.0, starts_at);
+    }
+    id
+}
+
 /// One episode as the books have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Episode {
@@ -140,8 +211,8 @@ pub struct Episode {
     pub series: i64,
     /// When it began, by the sender's clock.
     pub starts_at: Timestamp,
-    /// When it ended, by the sender's clock. `None` while it is open.
-    pub ended_at: Option<Timestamp>,
+    /// When it ended, by the sender's clock, and how that is known. `None` while it is open.
+    pub end: Option<End>,
     /// When it was first seen, by the ingress' clock.
     pub occurred_at: Timestamp,
     /// When it was last seen, by the ingress' clock.
@@ -150,24 +221,91 @@ pub struct Episode {
     pub deliveries: i64,
 }
 
-/// Finds the episode among `episodes` (one series) that `sighting` tells of.
+/// From when to when something fired, as far as it was told.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    from: Timestamp,
+    to: Timestamp,
+    /// Whether the sender said so: else what began later than this by more than the skew is another.
+    is_end_told: bool,
+}
+
+impl Span {
+    fn of(sighting: &Sighting, from: Timestamp) -> Self {
+        let (to, is_end_told) = match sighting.end() {
+            Some((end, by)) => (end, by == EndedBy::Sender),
+            None => (sighting.received_at, true),
+        };
+        Self {
+            from,
+            to: to.max(from),
+            is_end_told,
+        }
+    }
+
+    fn overlaps(&self, other: &Self, skew: Duration) -> bool {
+        let is_later = |a: &Self, b: &Self| b.from > a.from.after(skew);
+        let is_another = |a: &Self, b: &Self| !a.is_end_told && is_later(a, b);
+        self.from < other.to
+            && other.from < self.to
+            && !is_another(self, other)
+            && !is_another(other, self)
+    }
+}
+
+impl Episode {
+    fn span(&self) -> Span {
+        let (to, is_end_told) = match self.end {
+            Some(end) => (end.at, matches!(end.by, EndedBy::Sender | EndedBy::Unseen)),
+            None => (self.last_seen_at, true),
+        };
+        Span {
+            from: self.starts_at,
+            to: to.max(self.starts_at),
+            is_end_told,
+        }
+    }
+
+    /// Whether a firing that was received then, after it was said to be over, means that this was
+    /// wrong, and not that the firing is late: what its sender forgot was never said to be over.
+    pub(super) fn was_ended_wrongly(&self, received_at: Timestamp, window: Duration) -> bool {
+        self.end.is_some_and(|end| match end.by {
+            EndedBy::Unseen => received_at > end.received_at,
+            _ => received_at > end.received_at.after(window),
+        })
+    }
+}
+
+/// Finds the episode among `episodes` (one series, oldest first) that `sighting` tells of.
 ///
-/// With a start: the nearest whose start lies within `skew`, if that start is not later than its
-/// end. Without: the one that was going on at the time of receipt, else the open one; a
-/// `resolved` does not tell of what began after it, but of the newest that was over by then, once
-/// more. Last, what was received a little before the others of its episode.
+/// With a start that can be: the one that starts nearest to it, within `skew`, if neither was over
+/// before the other began; else the newest whose span overlaps that of the sighting. Without: the one that
+/// was going on at the time of receipt, else the open one; a `resolved` does not tell of what began
+/// after it, but of the newest that was over by then, once more. Last, what was received a little
+/// before the others of its episode.
 #[must_use]
 pub fn find(episodes: &[Episode], sighting: &Sighting, skew: Duration) -> Option<usize> {
     let within = |a: Timestamp, b: Timestamp| (a.0 - b.0).abs() <= crate::time::millis(skew);
-    if let Some(start) = sighting.alert.starts_at {
-        return (0..episodes.len())
+    if let Some(start) = sighting.told_start(skew) {
+        let told = Span::of(sighting, start);
+        let over = sighting.end().filter(|(_, by)| *by == EndedBy::Sender);
+        let was_not_over_by = |began| over.is_none_or(|(end, _)| began <= end.max(start));
+        let near = (0..episodes.len())
+            .rev()
             .filter(|&i| within(start, episodes[i].starts_at))
-            .filter(|&i| episodes[i].ended_at.is_none_or(|end| start <= end))
+            .filter(|&i| episodes[i].end.is_none_or(|end| start <= end.at))
+            .filter(|&i| was_not_over_by(episodes[i].starts_at))
             .min_by_key(|&i| (start.0 - episodes[i].starts_at.0).abs());
+        let overlapping = || {
+            episodes
+                .iter()
+                .rposition(|e| e.span().overlaps(&told, skew))
+        };
+        return near.or_else(overlapping);
     }
     let at = sighting.received_at;
     let spans = |e: &Episode| e.occurred_at <= at && at <= e.last_seen_at;
-    let open = |e: &Episode| e.ended_at.is_none() && (sighting.is_firing() || e.occurred_at <= at);
+    let open = |e: &Episode| e.end.is_none() && (sighting.is_firing() || e.occurred_at <= at);
     let over = |e: &Episode| !sighting.is_firing() && e.last_seen_at <= at;
     let overtaken = |e: &Episode| at < e.occurred_at && within(at, e.occurred_at);
     episodes

@@ -11,5 +11,6 @@ pub mod frequency;
 pub mod id;
 pub mod mute;
 pub mod routing;
+pub mod severity;
 pub mod signature;
 pub mod tier;

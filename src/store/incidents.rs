@@ -11,7 +11,6 @@ use uuid::Uuid;
 use super::rows::{Rows, statement};
 use crate::config::Escalation;
 use crate::domain::aggregation::{Books, Incident, ResolvedBy, Status};
-use crate::domain::alert::Labels;
 use crate::domain::effectiveness::RepairStats;
 use crate::domain::frequency::FrequencyStats;
 use crate::domain::tier::Tier;
@@ -31,7 +30,12 @@ struct Known {
     aggregated_count: i64,
     open_episodes: i64,
     last_firing_at: i64,
+    severity: String,
+    severity_rises: i64,
+    is_acknowledged: bool,
     reopened: i64,
+    doubted_since: Option<i64>,
+    unheard_since: Option<i64>,
     updated_at: i64,
     tier_due_since: Option<i64>,
 }
@@ -47,7 +51,9 @@ pub async fn load(
     let rows = Rows::new().uuid("id", ids);
     let sql = "SELECT i.id, i.anomaly_key, i.number, i.status, i.resolved_by, i.resolved_at, \
                    i.opened_at, i.aggregation_window_start, i.aggregated_count, i.open_episodes, \
-                   i.last_firing_at, i.reopened, i.updated_at, i.tier_due_since \
+                   i.last_firing_at, i.severity, i.severity_rises, \
+                   i.acknowledged_at IS NOT NULL AS is_acknowledged, i.reopened, i.doubted_since, \
+                   i.unheard_since, i.updated_at, i.tier_due_since \
                FROM {rows} JOIN incidents i ON i.id = r.id";
     let sql = rows.statement(tx.get_database_backend(), sql, []);
     let found = Known::find_by_statement(sql).all(tx).await?;
@@ -65,7 +71,12 @@ pub async fn load(
             aggregated_count: row.aggregated_count,
             open_episodes: row.open_episodes,
             last_firing_at: Timestamp(row.last_firing_at),
+            severity: row.severity,
+            severity_rises: row.severity_rises,
+            is_acknowledged: row.is_acknowledged,
             reopened: row.reopened,
+            doubted_since: row.doubted_since.map(Timestamp),
+            unheard_since: row.unheard_since.map(Timestamp),
             updated_at: Timestamp(row.updated_at),
             was_due: row.tier_due_since.is_some(),
             tier_due: false,
@@ -102,12 +113,10 @@ pub async fn save(tx: &impl ConnectionTrait, books: &Books, now: Timestamp) -> R
 async fn insert(tx: &impl ConnectionTrait, new: &[&Incident], now: Timestamp) -> Result<(), DbErr> {
     let alerts = || new.iter().filter_map(|i| i.opening.as_ref());
     let json = |labels| serde_json::to_string(labels).unwrap_or_else(|_| "{}".to_owned());
-    let severity = |labels: &Labels| labels.get("severity").cloned().unwrap_or_default();
     let rows = state(new, now)
         .text("anomaly_key", new.iter().map(|i| i.anomaly_key.clone()))
         .int("number", new.iter().map(|i| i.number))
         .text("title", alerts().map(|o| o.alert.title().to_owned()))
-        .text("severity", alerts().map(|o| severity(&o.alert.labels)))
         .text("labels", alerts().map(|o| json(&o.alert.labels)))
         .text("annotations", alerts().map(|o| json(&o.alert.annotations)))
         .text("source", alerts().map(|o| o.source.clone()))
@@ -120,12 +129,14 @@ async fn insert(tx: &impl ConnectionTrait, new: &[&Incident], now: Timestamp) ->
     let sql = "INSERT INTO incidents (id, anomaly_key, number, title, severity, status, \
                    resolved_by, labels, annotations, source, generator_url, is_aggregated, \
                    aggregated_count, aggregation_window_start, open_episodes, last_firing_at, \
-                   reopened, tier_due_since, opened_at, updated_at, resolved_at) \
+                   reopened, severity_rises, doubted_since, unheard_since, tier_due_since, \
+                   opened_at, updated_at, resolved_at) \
                SELECT r.id, r.anomaly_key, r.number, r.title, r.severity, r.status, \
                    r.resolved_by, r.labels{json}, r.annotations{json}, r.source, \
                    r.generator_url, r.is_aggregated, r.aggregated_count, r.window_start, \
-                   r.open_episodes, r.last_firing_at, r.reopened, r.due_since, r.opened_at, \
-                   r.updated_at, r.resolved_at \
+                   r.open_episodes, r.last_firing_at, r.reopened, r.severity_rises, \
+                   r.doubted_since, r.unheard_since, r.due_since, r.opened_at, r.updated_at, \
+                   r.resolved_at \
                FROM {rows}";
     tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;
@@ -140,7 +151,10 @@ async fn update(
     let sql = "UPDATE incidents SET status = r.status, resolved_by = r.resolved_by, \
                    resolved_at = r.resolved_at, is_aggregated = r.is_aggregated, \
                    aggregated_count = r.aggregated_count, open_episodes = r.open_episodes, \
-                   last_firing_at = r.last_firing_at, reopened = r.reopened, \
+                   last_firing_at = r.last_firing_at, severity = r.severity, \
+                   severity_rises = r.severity_rises, reopened = r.reopened, \
+                   acknowledged_at = CASE WHEN r.is_acknowledged THEN incidents.acknowledged_at END, \
+                   doubted_since = r.doubted_since, unheard_since = r.unheard_since, \
                    updated_at = r.updated_at, \
                    tier_due_since = COALESCE(incidents.tier_due_since, r.due_since) \
                FROM {rows} WHERE incidents.id = r.id";
@@ -165,7 +179,12 @@ fn state(incidents: &[&Incident], now: Timestamp) -> Rows {
         .int("aggregated_count", all().map(|i| i.aggregated_count))
         .int("open_episodes", all().map(|i| i.open_episodes))
         .time("last_firing_at", all().map(|i| i.last_firing_at))
+        .text("severity", all().map(|i| i.severity.clone()))
+        .int("severity_rises", all().map(|i| i.severity_rises))
+        .bool("is_acknowledged", all().map(|i| i.is_acknowledged))
         .int("reopened", all().map(|i| i.reopened))
+        .time_or_null("doubted_since", all().map(|i| i.doubted_since))
+        .time_or_null("unheard_since", all().map(|i| i.unheard_since))
         .time("updated_at", all().map(|i| i.updated_at))
         .time_or_null("due_since", all().map(|i| i.tier_due.then_some(now)))
 }

@@ -1,5 +1,6 @@
 //! One batch of sightings, in one transaction.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sea_orm::{ConnectionTrait, DbErr};
@@ -62,11 +63,12 @@ pub async fn commit(
     let tx = db.begin().await?;
     let (mut books, now) = open_books(&tx, policy, sightings).await?;
     let now = clock.of_store(now);
+    let sightings: Vec<Cow<'_, Sighting>> = sightings.iter().map(|s| not_after(s, now)).collect();
 
     let mut entered = Vec::with_capacity(sightings.len());
     let mut incidents_of = Vec::with_capacity(sightings.len());
     let mut redelivered = HashSet::new();
-    for sighting in sightings {
+    for sighting in &sightings {
         let (fate, incident) = books.enter(sighting, policy);
         entered.push(fate);
         incidents_of.push(incident);
@@ -108,6 +110,18 @@ pub async fn commit(
     })
 }
 
+/// What an ingress whose clock is ahead received later than now, it received now: else its incidents
+/// could be joined for as long as it is ahead.
+fn not_after<'a>(sighting: &'a Sighting, now: Timestamp) -> Cow<'a, Sighting> {
+    match sighting.received_at > now {
+        true => Cow::Owned(Sighting {
+            received_at: now,
+            ..sighting.clone()
+        }),
+        false => Cow::Borrowed(sighting),
+    }
+}
+
 /// Owes the messages that tell of incidents that opened again or resolved, and marks their cards.
 /// Where nothing turned, it asks nothing.
 async fn tell(
@@ -117,7 +131,7 @@ async fn tell(
     now: Timestamp,
 ) -> Result<Told, DbErr> {
     let turned: Vec<&Incident> = books.turned().collect();
-    if turned.is_empty() && books.reopenings.is_empty() {
+    if turned.is_empty() && books.reopenings.is_empty() && books.worsened.is_empty() {
         return Ok(Told::default());
     }
     let again = |(id, number): &(Uuid, i64)| (*id, Kind::Reopened, *number);
@@ -131,16 +145,55 @@ async fn tell(
             (incident.id, Kind::Resolved, at.0)
         });
     let resolved = owe(tx, config, resolved, now).await?;
-    let turned: Vec<Uuid> = turned.iter().map(|incident| incident.id).collect();
+    let worsened = owe_worsened(tx, config, &books.worsened, now).await?;
+    let worse = books.worsened.iter().map(|(id, _)| *id);
+    let turned: Vec<Uuid> = turned.iter().map(|i| i.id).chain(worse).collect();
     let cards = match config.edits() {
         true => cards::mark_edits(tx, &turned, now).await?,
         false => Vec::new(),
     };
     Ok(Told {
         cards,
-        messages: resolved.owed,
-        muted: reopened.muted + resolved.muted,
+        messages: [resolved.owed, worsened.owed].concat(),
+        muted: reopened.muted + resolved.muted + worsened.muted,
     })
+}
+
+/// Owes the messages that a higher severity joined: where no message is still to say what holds now.
+async fn owe_worsened(
+    tx: &impl ConnectionTrait,
+    config: &Config,
+    worsened: &[(Uuid, i64)],
+    now: Timestamp,
+) -> Result<Written, DbErr> {
+    if worsened.is_empty() {
+        return Ok(Written::default());
+    }
+    let ids: Vec<Uuid> = worsened.iter().map(|(id, _)| *id).collect();
+    let standing = notifications::standing(tx, &ids).await?;
+    let mut owed = decide(
+        tx,
+        config,
+        worsened.iter().map(|(id, n)| (*id, Kind::Worsened, *n)),
+        now,
+    )
+    .await?;
+    let is_pending = |incident: Uuid, channel: &String| {
+        let of = |m: &notifications::Standing| m.incident == incident && m.channel == *channel;
+        standing.iter().any(|m| m.is_pending && of(m))
+    };
+    for owed in &mut owed {
+        let incident = owed.incident;
+        owed.channels
+            .retain(|channel| !is_pending(incident, channel));
+    }
+    // An incident that nothing was told of yet is told of by its tier.
+    owed.retain(|owed| {
+        standing
+            .iter()
+            .any(|message| message.incident == owed.incident)
+    });
+    notifications::owe(tx, &owed, now).await
 }
 
 /// Owes messages where the settings send them, but for those of muted anomalies.
@@ -153,9 +206,20 @@ pub async fn owe(
     told: impl IntoIterator<Item = (Uuid, Kind, i64)>,
     now: Timestamp,
 ) -> Result<Written, DbErr> {
+    let owed = decide(tx, config, told, now).await?;
+    notifications::owe(tx, &owed, now).await
+}
+
+/// Which messages are owed where, and which of them are not told.
+async fn decide(
+    tx: &impl ConnectionTrait,
+    config: &Config,
+    told: impl IntoIterator<Item = (Uuid, Kind, i64)>,
+    now: Timestamp,
+) -> Result<Vec<Owed>, DbErr> {
     let told: Vec<(Uuid, Kind, i64)> = told.into_iter().collect();
     if told.is_empty() {
-        return Ok(Written::default());
+        return Ok(Vec::new());
     }
     let ids: Vec<Uuid> = told.iter().map(|(id, ..)| *id).collect();
     let facts = notifications::facts(tx, &ids).await?;
@@ -171,13 +235,13 @@ pub async fn owe(
     });
     let mut owed: Vec<Owed> = owed.collect();
     if owed.is_empty() {
-        return Ok(Written::default());
+        return Ok(owed);
     }
     let muted = mutes::muted(tx, owed.iter().map(|owed| owed.incident), now).await?;
     for owed in &mut owed {
         owed.is_muted = muted.contains(&owed.incident);
     }
-    notifications::owe(tx, &owed, now).await
+    Ok(owed)
 }
 
 /// Locks the batch's anomalies and reads what it can touch of them.
@@ -194,7 +258,7 @@ async fn open_books(
 
     let mut since: HashMap<i64, Timestamp> = HashMap::new();
     for sighting in sightings {
-        let start = sighting.start().before(policy.skew);
+        let start = sighting.start(policy.skew).before(policy.skew);
         let earliest = since.entry(sighting.series).or_insert(start);
         *earliest = (*earliest).min(start);
     }

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, QueryResult, Value};
+use sea_orm::{ActiveEnum, ConnectionTrait, DbErr, FromQueryResult, QueryResult, Value};
 use uuid::Uuid;
 
 use super::rows::{Rows, statement};
 use crate::domain::aggregation::{Books, Unit};
-use crate::domain::episode::Episode;
+use crate::domain::episode::{End, EndedBy, Episode};
 use crate::domain::frequency::{self, Counts, Window};
 use crate::time::Timestamp;
 
@@ -19,13 +19,15 @@ struct Known {
     series: i64,
     starts_at: i64,
     ended_at: Option<i64>,
+    end_received_at: Option<i64>,
+    ended_by: Option<EndedBy>,
     occurred_at: i64,
     last_seen_at: i64,
     deliveries: i64,
 }
 
-/// The episodes of each series that start at or after the given moment, and the one before it:
-/// none but the newest of a series can be open. Oldest first.
+/// The episodes of each series that start at or after the given moment, and the one before it: since
+/// those of a series do not overlap, it alone can reach beyond that moment. Oldest first.
 ///
 /// # Errors
 /// What the database says.
@@ -37,7 +39,7 @@ pub async fn episodes(
         .int("series", since.keys().copied())
         .time("since", since.values().copied());
     let sql = "SELECT o.id, o.anomaly_key, o.incident_id, o.series, o.starts_at, o.ended_at, \
-                   o.occurred_at, o.last_seen_at, o.deliveries \
+                   o.end_received_at, o.ended_by, o.occurred_at, o.last_seen_at, o.deliveries \
                FROM {rows} JOIN occurrences o ON o.series = r.series AND o.starts_at >= \
                    COALESCE((SELECT max(p.starts_at) FROM occurrences p \
                              WHERE p.series = r.series AND p.starts_at < r.since), r.since) \
@@ -45,13 +47,18 @@ pub async fn episodes(
     let sql = rows.statement(tx.get_database_backend(), sql, []);
     let mut episodes: HashMap<i64, Vec<Episode>> = HashMap::new();
     for row in Known::find_by_statement(sql).all(tx).await? {
+        let end = row.ended_at.map(|at| End {
+            at: Timestamp(at),
+            received_at: Timestamp(row.end_received_at.unwrap_or(row.last_seen_at)),
+            by: row.ended_by.unwrap_or(EndedBy::Sender),
+        });
         episodes.entry(row.series).or_default().push(Episode {
             id: row.id,
             anomaly_key: row.anomaly_key,
             incident: row.incident_id,
             series: row.series,
             starts_at: Timestamp(row.starts_at),
-            ended_at: row.ended_at.map(Timestamp),
+            end,
             occurred_at: Timestamp(row.occurred_at),
             last_seen_at: Timestamp(row.last_seen_at),
             deliveries: row.deliveries,
@@ -91,21 +98,38 @@ pub async fn insert(tx: &impl ConnectionTrait, books: &Books) -> Result<(), DbEr
         )
         .time_or_null("series", series)
         .time("starts_at", new.iter().map(|(_, e)| e.starts_at))
-        .time_or_null("ended_at", new.iter().map(|(_, e)| e.ended_at))
+        .time_or_null("ended_at", new.iter().map(|(_, e)| ended_at(e)))
+        .time_or_null(
+            "end_received_at",
+            new.iter().map(|(_, e)| end_received_at(e)),
+        )
+        .text_or_null("ended_by", new.iter().map(|(_, e)| ended_by(e)))
         .time("occurred_at", new.iter().map(|(_, e)| e.occurred_at))
         .time("last_seen_at", new.iter().map(|(_, e)| e.last_seen_at))
         .int("deliveries", new.iter().map(|(_, e)| e.deliveries))
         .text("labels", new.iter().map(|(row, _)| json(&row.labels)));
     let sql = "INSERT INTO occurrences (id, counted_id, episode, anomaly_key, incident_id, source, \
-                   fingerprint, series, starts_at, ended_at, occurred_at, last_seen_at, \
-                   deliveries, labels) \
+                   fingerprint, series, starts_at, ended_at, end_received_at, ended_by, \
+                   occurred_at, last_seen_at, deliveries, labels) \
                SELECT r.id, r.counted_id, r.episode, r.anomaly_key, r.incident_id, r.source, \
-                   r.fingerprint, r.series, r.starts_at, r.ended_at, r.occurred_at, \
-                   r.last_seen_at, r.deliveries, r.labels{json} \
+                   r.fingerprint, r.series, r.starts_at, r.ended_at, r.end_received_at, r.ended_by, \
+                   r.occurred_at, r.last_seen_at, r.deliveries, r.labels{json} \
                FROM {rows}";
     tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;
     Ok(())
+}
+
+fn ended_at(episode: &Episode) -> Option<Timestamp> {
+    episode.end.map(|end| end.at)
+}
+
+fn end_received_at(episode: &Episode) -> Option<Timestamp> {
+    episode.end.map(|end| end.received_at)
+}
+
+fn ended_by(episode: &Episode) -> Option<String> {
+    episode.end.map(|end| end.by.to_value())
 }
 
 /// Which of these jobs have a row of their own already: deliveries that were counted before.
@@ -132,12 +156,20 @@ pub async fn update(tx: &impl ConnectionTrait, books: &Books) -> Result<(), DbEr
     }
     let rows = Rows::new()
         .uuid("id", changed.iter().map(|e| e.id))
-        .time_or_null("ended_at", changed.iter().map(|e| e.ended_at))
+        .uuid_or_null("incident_id", changed.iter().map(|e| e.incident))
+        .time("starts_at", changed.iter().map(|e| e.starts_at))
+        .time_or_null("ended_at", changed.iter().map(|e| ended_at(e)))
+        .time_or_null(
+            "end_received_at",
+            changed.iter().map(|e| end_received_at(e)),
+        )
+        .text_or_null("ended_by", changed.iter().map(|e| ended_by(e)))
         .time("occurred_at", changed.iter().map(|e| e.occurred_at))
         .time("last_seen_at", changed.iter().map(|e| e.last_seen_at))
         .int("deliveries", changed.iter().map(|e| e.deliveries));
-    let sql = "UPDATE occurrences SET ended_at = r.ended_at, occurred_at = r.occurred_at, \
-                   last_seen_at = r.last_seen_at, deliveries = r.deliveries \
+    let sql = "UPDATE occurrences SET incident_id = r.incident_id, starts_at = r.starts_at, \
+                   ended_at = r.ended_at, end_received_at = r.end_received_at, \
+                   ended_by = r.ended_by, occurred_at = r.occurred_at, last_seen_at = r.last_seen_at, deliveries = r.deliveries \
                FROM {rows} WHERE occurrences.id = r.id";
     tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;

@@ -4,6 +4,7 @@ mod any_order;
 mod counting;
 mod deliveries;
 mod incidents;
+mod spans;
 
 use super::*;
 use crate::domain::episode::tests::at;
@@ -87,7 +88,7 @@ impl Ledger {
             books
                 .anomalies
                 .insert(sighting.key.clone(), anomaly.clone());
-            let start = sighting.start().before(self.policy.skew);
+            let start = sighting.start(self.policy.skew).before(self.policy.skew);
             let earliest = since.entry(sighting.series).or_insert(start);
             *earliest = start.min(*earliest);
             if self.policy.unit == Unit::Delivery && self.jobs.contains(&sighting.job) {
@@ -143,6 +144,10 @@ impl Ledger {
                 opening: None,
                 ..incident.clone()
             };
+            let written = Incident {
+                stood: written.status,
+                ..written
+            };
             match at {
                 Some(at) if incident.changed || incident.tier_due => self.incidents[at] = written,
                 Some(_) => {}
@@ -176,6 +181,34 @@ impl Ledger {
         incident.resolved_at = Some(at(seconds));
     }
 
+    /// Somebody takes an incident.
+    pub(super) fn acknowledge(&mut self, incident: usize) {
+        let incident = &mut self.incidents[incident];
+        incident.status = Status::Acknowledged;
+        incident.is_acknowledged = true;
+    }
+
+    /// The episodes of all series that are open were not told of for long.
+    pub(super) fn forget(&mut self) {
+        for episode in self.episodes.values_mut().filter(|e| e.end.is_none()) {
+            episode.end = Some(End {
+                at: episode.last_seen_at,
+                received_at: episode.last_seen_at,
+                by: EndedBy::Unseen,
+            });
+        }
+        for incident in &mut self.incidents {
+            incident.open_episodes = 0;
+            incident.status = Status::Resolved;
+            incident.resolved_by = Some(ResolvedBy::Unseen);
+            incident.resolved_at = Some(
+                incident
+                    .last_firing_at
+                    .after(Duration::from_secs(48 * 3600)),
+            );
+        }
+    }
+
     pub(super) fn total(&self) -> i64 {
         self.anomalies.values().map(|anomaly| anomaly.total).sum()
     }
@@ -193,7 +226,7 @@ impl Ledger {
         let seconds = |moment: Timestamp| (moment.0 - at(0).0) / 1000;
         self.episodes
             .values()
-            .map(|e| (seconds(e.starts_at), e.ended_at.map(seconds)))
+            .map(|e| (seconds(e.starts_at), e.end.map(|end| seconds(end.at))))
             .collect()
     }
 
@@ -202,7 +235,7 @@ impl Ledger {
         for incident in &self.incidents {
             let episodes = || self.episodes.values();
             let of = |e: &&Episode| e.incident == Some(incident.id);
-            let open = |e: &&Episode| of(e) && e.ended_at.is_none();
+            let open = |e: &&Episode| of(e) && e.end.is_none();
             assert_eq!(
                 incident.aggregated_count,
                 episodes().filter(of).count() as i64
@@ -214,10 +247,21 @@ impl Ledger {
         }
         let mut open = HashSet::new();
         for episode in self.episodes.values() {
-            assert!(episode.ended_at.is_none_or(|end| end >= episode.starts_at));
+            assert!(episode.end.is_none_or(|end| end.at >= episode.starts_at));
             assert!(episode.occurred_at <= episode.last_seen_at);
-            let is_open = episode.ended_at.is_none();
+            let is_open = episode.end.is_none();
             assert!(!is_open || open.insert(episode.series), "two are open");
+        }
+        let mut series: BTreeMap<i64, Vec<&Episode>> = BTreeMap::new();
+        for episode in self.episodes.values() {
+            series.entry(episode.series).or_default().push(episode);
+        }
+        for episodes in series.values_mut() {
+            episodes.sort_by_key(|e| e.starts_at);
+            for pair in episodes.windows(2) {
+                let until = pair[0].end.map(|end| end.at);
+                assert!(until <= Some(pair[1].starts_at), "{pair:#?} overlap");
+            }
         }
         for (key, anomaly) in &self.anomalies {
             let of = |i: &&Incident| i.anomaly_key == *key;

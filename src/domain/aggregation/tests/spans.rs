@@ -1,0 +1,262 @@
+//! What is one firing though its sender, its clock or its network say otherwise, and what is over.
+
+use super::*;
+use crate::domain::alert::AlertStatus;
+use crate::domain::episode::tests::{at, at_ms, firing, resolved, sighting};
+
+const HOUR: i64 = 3600;
+
+fn ledger(story: &[Sighting]) -> Ledger {
+    let mut ledger = Ledger::new(policy());
+    for sighting in story {
+        ledger.enter(sighting);
+        ledger.check();
+    }
+    ledger
+}
+
+fn with_severity(mut sighting: Sighting, severity: &str) -> Sighting {
+    let labels = &mut sighting.alert.labels;
+    labels.insert("severity".to_owned(), severity.to_owned());
+    sighting
+}
+
+#[test]
+fn what_fires_more_than_a_window_after_its_resolve_is_the_same_firing_open_again_and_told() {
+    // Alertmanager was cut off from Prometheus for a quarter of an hour.
+    let mut ledger = ledger(&[firing("A/1", 0, 0), resolved("A/1", 0, 300, 300)]);
+    assert_eq!(ledger.states(), [(1, 0, Status::Resolved)]);
+    ledger.clear_marks();
+    let (_, books) = ledger.commit(&[&firing("A/1", 0, 901), &firing("A/1", 0, 910)]);
+    ledger.check();
+    assert_eq!(ledger.states(), [(1, 1, Status::Open)]);
+    assert_eq!(ledger.spans(), [(0, None)]);
+    assert_eq!(ledger.total(), 1);
+    assert_eq!(books.reopenings, [(ledger.incidents[0].id, 1)]);
+    assert!(ledger.incidents[0].was_due);
+    ledger.enter(&resolved("A/1", 0, 950, 950));
+    assert_eq!(ledger.states(), [(1, 0, Status::Resolved)]);
+}
+
+#[test]
+fn what_fires_soon_after_its_resolve_may_be_late() {
+    let mut ledger = ledger(&[firing("A/1", 0, 0), resolved("A/1", 0, 300, 305)]);
+    let (_, books) = ledger.commit(&[&firing("A/1", 0, 400)]);
+    assert!(books.reopenings.is_empty());
+    assert_eq!(ledger.states(), [(1, 0, Status::Resolved)]);
+    assert_eq!(ledger.incidents[0].doubted_since, Some(at(305)));
+    // What was received before it is old.
+    let before = self::ledger(&[
+        firing("A/1", 0, 0),
+        resolved("A/1", 0, 300, 305),
+        firing("A/1", 0, 304),
+    ]);
+    assert_eq!(before.incidents[0].doubted_since, None);
+}
+
+#[test]
+fn whatever_the_order_the_last_word_of_a_sender_holds() {
+    let story = [
+        firing("A/1", 0, 0),
+        resolved("A/1", 0, 300, 300),
+        firing("A/1", 0, 1500),
+        resolved("A/1", 0, 1600, 1600),
+        firing("A/1", 0, 2900),
+    ];
+    for n in 0..story.len() {
+        let mut told = story[..=n].to_vec();
+        let is_open = n % 2 == 0;
+        for _ in 0..told.len() {
+            told.rotate_left(1);
+            for reversed in [false, true] {
+                let mut order = told.clone();
+                if reversed {
+                    order.reverse();
+                }
+                let ledger = ledger(&order);
+                let open = ledger.episodes.values().filter(|e| e.end.is_none());
+                assert_eq!(open.count() == 1, is_open, "{order:#?}");
+                assert_eq!(ledger.total(), 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_resolve_under_another_start_ends_what_is_open() {
+    // Two of Prometheus, ninety seconds apart; Alertmanager keeps the earlier start.
+    for story in [
+        [firing("A/1", 90, 95), firing("A/1", 0, 100)],
+        [firing("A/1", 0, 100), firing("A/1", 90, 105)],
+    ] {
+        let mut ledger = ledger(&story);
+        assert_eq!(ledger.total(), 1);
+        assert_eq!(ledger.spans(), [(0, None)]);
+        let id = *ledger.episodes.keys().next().unwrap();
+        ledger.enter(&resolved("A/1", 0, 500, 501));
+        ledger.check();
+        assert_eq!(ledger.states(), [(1, 0, Status::Resolved)]);
+        assert_eq!(ledger.spans(), [(0, Some(500))]);
+        assert_eq!(*ledger.episodes.keys().next().unwrap(), id);
+    }
+}
+
+#[test]
+fn a_start_that_moves_back_ends_where_the_firing_before_it_ended() {
+    let ledger = ledger(&[
+        firing("A/1", 0, 0),
+        resolved("A/1", 0, 300, 300),
+        firing("A/1", 1000, 1000),
+        firing("A/1", 200, 1100),
+    ]);
+    assert_eq!(ledger.spans(), [(0, Some(300)), (300, None)]);
+    assert_eq!(ledger.total(), 2);
+}
+
+#[test]
+fn a_clock_that_is_ahead_does_not_keep_what_comes_later_from_opening() {
+    let ahead = 8 * HOUR;
+    let mut ledger = ledger(&[
+        firing("A/1", ahead, 0),
+        resolved("A/1", ahead, ahead + 300, 300),
+    ]);
+    assert_eq!(ledger.spans(), [(0, Some(300))]);
+    assert_eq!(ledger.states(), [(1, 0, Status::Resolved)]);
+    // Set right.
+    ledger.enter(&firing("A/1", 2000, 2001));
+    ledger.check();
+    assert_eq!(
+        ledger.states(),
+        [(1, 0, Status::Resolved), (1, 1, Status::Open)]
+    );
+    assert_eq!(ledger.total(), 2);
+}
+
+#[test]
+fn a_resolve_of_the_year_9999_silences_nothing() {
+    let never = Timestamp::parse("9999-12-31T23:59:59Z");
+    let bogus = |received| sighting("A/1", AlertStatus::Resolved, (never, never), at(received));
+    for start in [10, 0, -HOUR] {
+        let mut ledger = ledger(&[bogus(0)]);
+        assert_eq!(ledger.states(), []);
+        ledger.enter(&firing("A/1", start, 10));
+        ledger.check();
+        assert_eq!(ledger.states(), [(1, 1, Status::Open)], "since {start}");
+        let (_, books) = ledger.commit(&[&firing("A/1", start, 20)]);
+        assert!(books.reopenings.is_empty());
+    }
+}
+
+#[test]
+fn what_was_over_when_it_was_first_heard_of_and_fires_after_that_opens() {
+    let mut ledger = ledger(&[resolved("A/1", 0, 100, 101)]);
+    ledger.enter(&firing("A/1", 0, 130));
+    ledger.check();
+    assert_eq!(ledger.states(), [(1, 1, Status::Open)]);
+    assert_eq!(ledger.total(), 1);
+}
+
+#[test]
+fn what_was_closed_as_unseen_opens_again_with_the_next_word_of_it() {
+    let mut ledger = ledger(&[firing("A/1", 0, 0)]);
+    ledger.forget();
+    let (_, books) = ledger.commit(&[&firing("A/1", 0, 49 * HOUR)]);
+    ledger.check();
+    assert_eq!(ledger.states(), [(1, 1, Status::Open)]);
+    assert_eq!(books.reopenings.len(), 1);
+    assert_eq!(ledger.total(), 1);
+
+    let mut ledger = self::ledger(&[firing("A/1", 0, 0)]);
+    ledger.forget();
+    ledger.enter(&resolved("A/1", 0, 7000, 50 * HOUR));
+    ledger.check();
+    assert_eq!(ledger.spans(), [(0, Some(7000))]);
+    let end = ledger.episodes.values().next().unwrap().end.unwrap();
+    assert_eq!((end.by, end.received_at), (EndedBy::Sender, at(50 * HOUR)));
+    assert_eq!(ledger.states(), [(1, 0, Status::Resolved)]);
+}
+
+#[test]
+fn what_is_seen_firing_is_heard_of() {
+    let mut ledger = ledger(&[firing("A/1", 0, 0)]);
+    ledger.incidents[0].unheard_since = Some(at(0));
+    ledger.enter(&firing("A/1", 0, 13 * HOUR));
+    assert_eq!(ledger.incidents[0].unheard_since, None);
+}
+
+#[test]
+fn an_old_resolve_does_not_end_what_was_seen_firing_long_after_it() {
+    // It was a dead letter for an hour.
+    let mut ledger = ledger(&[firing("A/1", 0, 0), firing("A/1", 0, HOUR)]);
+    ledger.enter(&resolved("A/1", 0, 60, 61));
+    ledger.check();
+    assert_eq!(ledger.states(), [(1, 1, Status::Open)]);
+}
+
+#[test]
+fn a_persons_resolve_holds_for_a_window_though_an_episode_of_it_opens_again() {
+    let mut ledger = ledger(&[
+        firing("A/1", 0, 0),
+        firing("A/2", 0, 0),
+        resolved("A/1", 0, 10, 10),
+    ]);
+    ledger.resolve(0, 900);
+    let (_, books) = ledger.commit(&[&firing("A/1", 0, 1000)]);
+    ledger.check();
+    assert!(books.reopenings.is_empty());
+    assert_eq!(ledger.states(), [(2, 2, Status::Resolved)]);
+    let (_, books) = ledger.commit(&[&firing("A/1", 0, 1501)]);
+    assert_eq!(books.reopenings.len(), 1);
+    assert_eq!(ledger.states(), [(2, 2, Status::Open)]);
+}
+
+#[test]
+fn whoever_took_an_incident_has_it_still_when_it_flaps_and_not_when_it_comes_back_later() {
+    let mut ledger = ledger(&[firing("A/1", 0, 0)]);
+    ledger.acknowledge(0);
+    ledger.enter_each(&[resolved("A/1", 0, 50, 60), firing("A/1", 300, 300)]);
+    assert_eq!(ledger.states(), [(2, 1, Status::Acknowledged)]);
+    ledger.enter_each(&[resolved("A/1", 300, 400, 400), firing("A/1", 300, 1100)]);
+    assert_eq!(ledger.states(), [(2, 1, Status::Open)]);
+    assert!(!ledger.incidents[0].is_acknowledged);
+}
+
+#[test]
+fn a_higher_severity_that_joins_raises_the_incidents() {
+    let mut ledger = ledger(&[with_severity(firing("A/1", 0, 0), "warning")]);
+    for (pod, severity, expected, rises) in [
+        ("A/2", "info", "warning", 0),
+        ("A/3", "warning", "warning", 0),
+        ("A/4", "critical", "critical", 1),
+        ("A/5", "warning", "critical", 1),
+        ("A/6", "whatever", "critical", 1),
+    ] {
+        let sighting = with_severity(firing(pod, 10, 10), severity);
+        let (_, books) = ledger.commit(&[&sighting]);
+        let incident = &ledger.incidents[0];
+        assert_eq!(
+            (incident.severity.as_str(), incident.severity_rises),
+            (expected, rises)
+        );
+        let told: Vec<i64> = books.worsened.iter().map(|(_, n)| *n).collect();
+        assert_eq!(told, if pod == "A/4" { vec![1] } else { vec![] });
+    }
+    ledger.check();
+}
+
+#[test]
+fn episodes_whose_ids_would_be_the_same_have_different_ones() {
+    // One evaluation is told as over, which another Prometheus began later.
+    let ledger = ledger(&[
+        firing("A/1", 100, 100),
+        resolved("A/1", 60, 80, 120),
+        sighting(
+            "A/1",
+            AlertStatus::Firing,
+            (Some(at(100)), None),
+            at_ms(130_000),
+        ),
+    ]);
+    assert_eq!(ledger.episodes.len(), 2);
+    assert_eq!(ledger.total(), 2);
+}

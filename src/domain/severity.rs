@@ -1,0 +1,75 @@
+//! Severities, in the words that senders have for them.
+
+/// How severe a severity is, from 0 (it has none) up; `None` for a word that nobody told us of, which is
+/// neither more nor less severe than another.
+#[must_use]
+pub fn rank(severity: &str) -> Option<u8> {
+    const WORDS: [&[&str]; 6] = [
+        &["", "none"],
+        &[
+            "info",
+            "informational",
+            "information",
+            "notice",
+            "low",
+            "debug",
+            "p5",
+            "sev5",
+        ],
+        &["minor", "p4", "sev4"],
+        &[
+            "warning", "warn", "medium", "moderate", "average", "p3", "sev3",
+        ],
+        &["error", "err", "high", "major", "p2", "sev2"],
+        &[
+            "critical",
+            "crit",
+            "fatal",
+            "emergency",
+            "disaster",
+            "page",
+            "p1",
+            "sev1",
+        ],
+    ];
+    let is = |word: &&str| word.eq_ignore_ascii_case(severity);
+    let at = WORDS
+        .iter()
+        .position(|words| words.iter().any(|word| is(word)));
+    at.and_then(|at| u8::try_from(at).ok())
+}
+
+/// Whether `now` is more severe than `before`.
+#[must_use]
+pub fn is_worse(now: &str, before: &str) -> bool {
+    match (rank(now), rank(before)) {
+        (Some(now), Some(before)) => now > before,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_worse_is_known_of_known_words_alone() {
+        let table = [
+            ("critical", "warning", true),
+            ("Critical", "WARNING", true),
+            ("warning", "critical", false),
+            ("critical", "critical", false),
+            ("crit", "critical", false),
+            ("critical", "error", true),
+            ("warning", "info", true),
+            ("warning", "", true),
+            ("", "warning", false),
+            ("p1", "p2", true),
+            ("urgent", "warning", false),
+            ("critical", "urgent", false),
+        ];
+        for (now, before, expected) in table {
+            assert_eq!(is_worse(now, before), expected, "{now:?} after {before:?}");
+        }
+    }
+}
