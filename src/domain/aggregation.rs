@@ -280,6 +280,26 @@ impl Books {
         (entered, incident)
     }
 
+    /// An episode was seen firing after its end was received, so soon that this might have been late.
+    /// Nobody said again that it is over until a window after that end: it is open again.
+    pub fn settle_doubt(&mut self, (series, id): (i64, Uuid), now: Timestamp, policy: &Policy) {
+        let list = self.episodes.entry(series).or_default();
+        let Some(episode) = list.iter_mut().find(|e| e.id == id) else {
+            return;
+        };
+        let (Some(end), Some(incident)) = (episode.end, episode.incident) else {
+            return;
+        };
+        if episode.was_ended_wrongly(now, policy.window) {
+            episode.end = None;
+            let seen = episode.last_seen_at;
+            self.changed.insert(id, series);
+            self.fires_again(incident, seen, policy);
+        } else {
+            self.doubt(incident, end.received_at);
+        }
+    }
+
     /// An episode as the batch left it.
     #[must_use]
     pub fn episode(&self, id: Uuid, series: i64) -> Option<&Episode> {
@@ -343,11 +363,10 @@ impl Books {
 
     fn see_again(&mut self, sighting: &Sighting, at: usize, policy: &Policy) -> Episode {
         let (received_at, key) = (sighting.received_at, &sighting.key);
-        let (first_before, turn) = {
-            let list = self.episodes.entry(sighting.series).or_default();
-            let first_before = list[at].occurred_at;
-            (first_before, hear(list, at, sighting, policy))
-        };
+        let list = self.episodes.entry(sighting.series).or_default();
+        let (first_before, began_before) = (list[at].occurred_at, list[at].starts_at);
+        let turn = hear(list, at, sighting, policy);
+        let is_moved = list[at].starts_at < began_before;
         if received_at < first_before {
             self.touch_anomaly(sighting, 0);
             if self.anomaly(key).last_seen == Some(first_before) {
@@ -377,6 +396,9 @@ impl Books {
         };
         let list = self.episodes.entry(sighting.series).or_default();
         list[at].incident = incident;
+        if let Some(older) = at.checked_sub(1).filter(|_| is_moved) {
+            self.changed.insert(list[older].id, sighting.series);
+        }
         self.changed.insert(list[at].id, sighting.series);
         list[at].clone()
     }
@@ -699,10 +721,13 @@ fn hear(list: &mut [Episode], at: usize, sighting: &Sighting, policy: &Policy) -
     episode.deliveries += 1;
     episode.occurred_at = episode.occurred_at.min(received_at);
     episode.last_seen_at = last_before.max(received_at);
-    if let Some(start) = sighting.told_start(policy.skew) {
-        let until = |e: &Episode| e.end.map_or(e.last_seen_at, |end| end.at);
-        let start = before.last().map_or(start, |e| start.max(until(e)));
-        episode.starts_at = episode.starts_at.min(start);
+    if let Some(start) = sighting.told_start(policy.skew)
+        && start < episode.starts_at
+    {
+        episode.starts_at = match before.last_mut() {
+            Some(older) => older.make_room(start).min(episode.starts_at),
+            None => start,
+        };
     }
     if let Some((end, by)) = sighting.end() {
         let newer = after.first().map(|e| e.starts_at);
@@ -712,9 +737,11 @@ fn hear(list: &mut [Episode], at: usize, sighting: &Sighting, policy: &Policy) -
             received_at,
             by,
         };
+        if last_before > received_at.after(policy.window) {
+            // It was told of long after that was received, and that is what holds.
+            return Turn::Nothing;
+        }
         return match &mut episode.end {
-            // It was seen firing long after that was received.
-            None if last_before > received_at.after(policy.window) => Turn::Nothing,
             None => {
                 episode.end = Some(end);
                 Turn::Ended

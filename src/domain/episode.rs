@@ -266,6 +266,20 @@ impl Episode {
         }
     }
 
+    /// The next one of its series began at `start`, which is earlier than was known. What was not said to
+    /// have gone on until then was over; returns from when on it was, at the earliest.
+    pub(super) fn make_room(&mut self, start: Timestamp) -> Timestamp {
+        match &mut self.end {
+            Some(end) if matches!(end.by, EndedBy::Receipt | EndedBy::Newer) => {
+                let start = start.max(self.starts_at);
+                end.at = end.at.min(start);
+                start
+            }
+            Some(end) => start.max(end.at),
+            None => start.max(self.last_seen_at),
+        }
+    }
+
     /// Whether a firing that was received then, after it was said to be over, means that this was
     /// wrong, and not that the firing is late: what its sender forgot was never said to be over.
     pub(super) fn was_ended_wrongly(&self, received_at: Timestamp, window: Duration) -> bool {

@@ -77,11 +77,7 @@ pub async fn commit(
         }
     }
 
-    occurrences::insert(&tx, &books).await?;
-    occurrences::update(&tx, &books).await?;
-    incidents::save(&tx, &books, now).await?;
-    anomalies::update(&tx, &books).await?;
-    let told = tell(&tx, config, &books, now).await?;
+    let told = write(&tx, config, &books, now).await?;
     tx.commit().await?;
 
     let is_due = |incident: &&Incident| {
@@ -108,6 +104,20 @@ pub async fn commit(
         incidents: incidents_of,
         at: now,
     })
+}
+
+/// Writes what came out, and owes what is told of it.
+pub(super) async fn write(
+    tx: &impl ConnectionTrait,
+    config: &Config,
+    books: &Books,
+    now: Timestamp,
+) -> Result<Told, DbErr> {
+    occurrences::insert(tx, books).await?;
+    occurrences::update(tx, books).await?;
+    incidents::save(tx, books, now).await?;
+    anomalies::update(tx, books).await?;
+    tell(tx, config, books, now).await
 }
 
 /// What an ingress whose clock is ahead received later than now, it received now: else its incidents

@@ -13,6 +13,7 @@ pub mod channels;
 pub mod db;
 pub mod dead_letters;
 pub mod digests;
+pub mod doubts;
 pub mod error;
 pub mod history;
 pub mod hours;

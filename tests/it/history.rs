@@ -168,6 +168,7 @@ async fn in_order(on: On, seed: u64) {
     }
     somebody_looks(&machines, &mut oracle).await;
     machines.look_after(story.look_at()).await;
+    oracle.look(story.look_at());
     let found = Found::read(&machines, &story).await;
     found.agrees_with_itself();
     found.episodes_are(&oracle);

@@ -26,6 +26,7 @@ use tocsin::verify;
 use tocsin::verify::drift::What;
 use uuid::Uuid;
 
+use crate::doubts;
 use crate::tier::{lasts, push_owed};
 
 /// Anomalies that are locked together while their figures are refreshed.
@@ -58,6 +59,7 @@ pub async fn handle(
     }
     decay(&context).await?;
     end_mutes(&context).await?;
+    doubts::pass(&context).await?;
     push_overdue(&context).await?;
     prune(&context).await
 }

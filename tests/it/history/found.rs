@@ -133,17 +133,19 @@ impl<'a> Found<'a> {
                     let found = self.story.slot(row.starts_at.0);
                     assert!(starts.into_iter().any(|slot| slot == found), "{what}");
                 }
-                starts => assert!(starts.contains(&row.starts_at.0), "{what}"),
+                _ => assert_eq!(row.starts_at.0, episode.began, "{what}"),
             }
             let (first, last) = (episode.received.iter().min(), episode.received.iter().max());
             self.assert_same_slot(row.occurred_at, *first.unwrap(), &what);
             self.assert_same_slot(row.last_seen_at, *last.unwrap(), &what);
             assert!(row.deliveries >= episode.received.len() as i64, "{what}");
-            assert_eq!(row.ended_at.is_some(), episode.ended_at.is_some(), "{what}");
+            assert_eq!(row.ended_at.is_some(), episode.ended.is_some(), "{what}");
             if let (Some(found), [end, ..]) = (row.ended_at, &episode.ends[..]) {
                 // Or when its successor began, if that was known first.
                 assert!(
-                    found.0 == *end || Some(found.0) == episode.ended_at || self.is_a_start(row),
+                    found.0 == *end
+                        || Some(found.0) == episode.ended.map(|ended| ended.at)
+                        || self.is_a_start(row),
                     "{what}"
                 );
             }

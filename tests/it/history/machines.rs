@@ -11,7 +11,7 @@ use tocsin::context::Context;
 use tocsin::ingress::{Gate, Ingress, router, serve};
 use tocsin::queue::store::LEASE;
 use tocsin::time::{Clock, Timestamp};
-use tocsin_workers::{fleet, recount, workers};
+use tocsin_workers::{doubts, fleet, recount, workers};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -192,6 +192,7 @@ impl Machines {
     /// It is `now` for the workers; what the schedule would start runs.
     pub async fn look_after(&mut self, now: i64) {
         self.advance(Timestamp(now).since(self.context().clock.now()));
+        doubts::pass(self.context()).await.unwrap();
         recount::decay(self.context()).await.unwrap();
         recount::push_overdue(self.context()).await.unwrap();
         self.drain().await;

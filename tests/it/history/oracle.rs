@@ -48,20 +48,39 @@ pub enum Series {
 pub struct Episode {
     pub anomaly: Anomaly,
     pub series: Series,
-    /// The start that it goes by: the first that was told, else its first receipt.
+    /// The earliest start that was told, else its first receipt.
     pub began: i64,
-    /// Every start that was told of it.
+    /// Every start that was told of it and can be.
     pub starts: Vec<i64>,
     /// Every receipt.
     pub received: Vec<i64>,
     /// Every end that was told of it.
     pub ends: Vec<i64>,
-    pub ended_at: Option<i64>,
+    pub ended: Option<Ended>,
     /// Whether it was ever told as firing.
     pub fired: bool,
-    /// When it was last seen firing while it was open.
+    /// When it was last told as firing.
     pub last_firing: Option<i64>,
     pub incident: Option<usize>,
+}
+
+/// How an episode ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    pub at: i64,
+    /// When somebody last said so.
+    pub heard_at: i64,
+    pub by: Ending,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// At a time that the sender gave.
+    Told,
+    /// By the time at which the sender said so.
+    Heard,
+    /// By the time at which the next one began.
+    Next,
 }
 
 /// What people see of one thing that is broken.
@@ -73,6 +92,7 @@ pub struct Incident {
     pub status: Status,
     pub episodes: i64,
     pub reopened: i64,
+    is_taken: bool,
     resolved_by_person_at: Option<i64>,
 }
 
@@ -133,81 +153,183 @@ impl Oracle {
             None => Series::Labelled(told.labels.clone()),
         };
         self.deliveries.push((anomaly.clone(), told.received_at));
-        match self.known(&anomaly, &series, told.starts_at) {
+        match self.known(&anomaly, &series, told) {
             Some(episode) => self.hear_again(episode, told),
             None => self.hear_first(anomaly, series, told),
         }
     }
 
-    /// The episode that this start means.
-    fn known(&self, anomaly: &Anomaly, series: &Series, starts_at: Option<i64>) -> Option<usize> {
-        self.episodes.iter().position(|episode| {
-            let is_meant = match starts_at {
-                None => episode.ended_at.is_none(),
-                Some(start) => {
-                    let near = (start - episode.began).abs() <= SKEW;
-                    near && episode.ended_at.is_none_or(|end| start <= end)
-                }
+    /// The episodes of a series, oldest first.
+    fn of_series(&self, anomaly: &Anomaly, series: &Series) -> Vec<usize> {
+        let is_of = |e: &Episode| e.anomaly == *anomaly && e.series == *series;
+        let mut of: Vec<usize> = (0..self.episodes.len())
+            .filter(|n| is_of(&self.episodes[*n]))
+            .collect();
+        of.sort_by_key(|n| self.episodes[*n].began);
+        of
+    }
+
+    /// The episode that this tells of. One whose start is near and that was not over by then, the nearest;
+    /// else the newest that was going on at some moment at which this was.
+    fn known(&self, anomaly: &Anomaly, series: &Series, told: &Told) -> Option<usize> {
+        let of_series = self.of_series(anomaly, series);
+        let Some(start) = told.start() else {
+            let is_open = |n: &&usize| self.episodes[**n].ended.is_none();
+            return of_series.iter().find(is_open).copied();
+        };
+        let near = of_series.iter().filter(|n| {
+            let episode = &self.episodes[**n];
+            let is_over = episode.ended.is_some_and(|ended| start > ended.at);
+            (start - episode.began).abs() <= SKEW && !is_over
+        });
+        let nearest = near.min_by_key(|n| (start - self.episodes[**n].began).abs());
+        let overlaps = |n: &&usize| {
+            let episode = &self.episodes[**n];
+            let (until, is_sure) = match episode.ended {
+                Some(ended) => (ended.at, ended.by == Ending::Told),
+                None => (episode.received.iter().copied().max().unwrap(), true),
             };
-            is_meant && episode.anomaly == *anomaly && episode.series == *series
-        })
+            let (end, end_is_sure) = match told.end() {
+                Some((at, by)) => (at, by == Ending::Told),
+                None => (told.received_at, true),
+            };
+            // What is not known to have gone on reaches no farther than its beginning.
+            let reaches_it = is_sure || start <= episode.began + SKEW;
+            let is_reached = end_is_sure || episode.began <= start + SKEW;
+            start < until && episode.began < end && reaches_it && is_reached
+        };
+        nearest
+            .or_else(|| of_series.iter().rev().find(overlaps))
+            .copied()
     }
 
     fn hear_again(&mut self, index: usize, told: &Told) {
+        let series = self.of_series(&self.episodes[index].anomaly, &self.episodes[index].series);
+        let place = series.iter().position(|n| *n == index).unwrap();
+        let is_newest = place + 1 == series.len();
+        let last_heard = self.episodes[index].received.iter().copied().max().unwrap();
+        let before = place
+            .checked_sub(1)
+            .map(|p| self.episodes[series[p]].until());
+        let next = series.get(place + 1).map(|n| self.episodes[*n].began);
         let episode = &mut self.episodes[index];
         episode.received.push(told.received_at);
-        episode.starts.extend(told.starts_at);
         episode.fired |= !told.resolved;
-        let incident = episode.incident;
-        if told.resolved {
+        if let Some(start) = told.start() {
+            episode.starts.push(start);
+            episode.began = episode.began.min(start.max(before.unwrap_or(i64::MIN)));
+        }
+        if let Some((at, by)) = told.end() {
             episode.ends.extend(told.ends_at);
-            let end = told.ends_at.unwrap_or(told.received_at);
-            self.close(index, end);
-        } else if episode.ended_at.is_none() {
-            episode.last_firing = episode.last_firing.max(Some(told.received_at));
-            if let Some(incident) = incident {
-                self.incidents[incident].seen_firing(told.received_at);
+            if last_heard > told.received_at + WINDOW {
+                return;
             }
+            let at = at.min(next.unwrap_or(i64::MAX)).max(episode.began);
+            match &mut episode.ended {
+                Some(ended) => {
+                    ended.heard_at = ended.heard_at.max(told.received_at);
+                    if by == Ending::Told {
+                        (ended.at, ended.by) = (ended.at.min(at), by);
+                    }
+                }
+                None => self.close(index, at, told.received_at, by),
+            }
+            return;
+        }
+        episode.last_firing = episode.last_firing.max(Some(told.received_at));
+        let Some(ended) = episode.ended else {
+            return self.seen_firing(index, told.received_at);
+        };
+        if !is_newest || told.received_at <= ended.heard_at {
+            return;
+        }
+        if episode.incident.is_none() {
+            episode.ended = None;
+            let anomaly = episode.anomaly.clone();
+            self.episodes[index].incident = Some(self.place(&anomaly, told.received_at));
+        } else if told.received_at > ended.heard_at + WINDOW {
+            self.fires_after_all(index, told.received_at);
+        }
+    }
+
+    /// What was said to be over is not.
+    fn fires_after_all(&mut self, index: usize, at: i64) {
+        self.episodes[index].ended = None;
+        self.seen_firing(index, at);
+    }
+
+    /// Who said once that it fires after it was over, and not again within a window that it is over, meant
+    /// it: as is seen when somebody looks after that.
+    pub fn look(&mut self, now: i64) {
+        for index in 0..self.episodes.len() {
+            let episode = &self.episodes[index];
+            let series = self.of_series(&episode.anomaly, &episode.series);
+            let (Some(ended), Some(_)) = (episode.ended, episode.incident) else {
+                continue;
+            };
+            let fired_after = episode.last_firing.filter(|at| *at > ended.heard_at);
+            let (Some(seen), true) = (fired_after, series.last() == Some(&index)) else {
+                continue;
+            };
+            if now > ended.heard_at + WINDOW {
+                self.fires_after_all(index, seen);
+            }
+        }
+    }
+
+    /// An open episode was seen firing: its incident is not over.
+    fn seen_firing(&mut self, index: usize, at: i64) {
+        if let Some(incident) = self.episodes[index].incident {
+            self.incidents[incident].seen_firing(at);
         }
     }
 
     fn hear_first(&mut self, anomaly: Anomaly, series: Series, told: &Told) {
-        let start = told.starts_at.unwrap_or(told.received_at);
-        let end = told.ends_at.unwrap_or(told.received_at);
+        let start = told.start().unwrap_or(told.received_at);
         let mut episode = Episode {
             anomaly,
             series,
             began: start,
-            starts: told.starts_at.into_iter().collect(),
+            starts: told.start().into_iter().collect(),
             received: vec![told.received_at],
             ends: told.ends_at.into_iter().collect(),
-            ended_at: told.resolved.then_some(end),
+            ended: None,
             fired: !told.resolved,
             last_firing: (!told.resolved).then_some(told.received_at),
             incident: None,
         };
-        let of_series =
-            |other: &Episode| other.anomaly == episode.anomaly && other.series == episode.series;
-        let (mut older, mut newer) = (Vec::new(), None);
-        for (index, other) in self.episodes.iter().enumerate() {
-            if !of_series(other) {
-                continue;
-            }
-            if other.began > start {
-                newer = Some(newer.map_or(other.began, |n: i64| n.min(other.began)));
-            } else if other.ended_at.is_none() {
-                older.push(index);
-            }
-        }
+        let of_series = self.of_series(&episode.anomaly, &episode.series);
+        let newer = of_series
+            .iter()
+            .map(|n| self.episodes[*n].began)
+            .find(|at| *at > start);
         // What is over when it is first heard of is written and counted, and nobody's concern.
-        episode.ended_at = episode.ended_at.or(newer);
-        if episode.ended_at.is_none() {
+        let heard_at = told.received_at;
+        episode.ended = match (told.end(), newer) {
+            (Some((at, by)), newer) => {
+                let at = at.max(start).min(newer.unwrap_or(i64::MAX));
+                Some(Ended { at, heard_at, by })
+            }
+            (None, Some(at)) => {
+                let by = Ending::Next;
+                Some(Ended { at, heard_at, by })
+            }
+            (None, None) => None,
+        };
+        if episode.ended.is_none() {
             episode.incident = Some(self.place(&episode.anomaly, told.received_at));
         }
         let index = self.episodes.len();
         self.episodes.push(episode);
-        for older in older {
-            self.close(older, start);
+        for older in of_series {
+            let older_episode = &mut self.episodes[older];
+            if older_episode.began >= start {
+                continue;
+            }
+            match &mut older_episode.ended {
+                Some(ended) => ended.at = ended.at.min(start),
+                None => self.close(older, start, told.received_at, Ending::Next),
+            }
         }
         self.resolve_if_over(index);
     }
@@ -221,7 +343,10 @@ impl Oracle {
             if is_in_time && incident.status != Status::ResolvedByPerson {
                 incident.episodes += 1;
                 if incident.status == Status::ResolvedByItself {
-                    incident.status = Status::Open;
+                    incident.status = match incident.is_taken {
+                        true => Status::Acknowledged,
+                        false => Status::Open,
+                    };
                 }
                 return newest;
             }
@@ -233,17 +358,15 @@ impl Oracle {
             status: Status::Open,
             episodes: 1,
             reopened: 0,
+            is_taken: false,
             resolved_by_person_at: None,
         });
         self.incidents.len() - 1
     }
 
-    fn close(&mut self, index: usize, end: i64) {
-        let episode = &mut self.episodes[index];
-        if episode.ended_at.is_none() {
-            episode.ended_at = Some(end);
-            self.resolve_if_over(index);
-        }
+    fn close(&mut self, index: usize, at: i64, heard_at: i64, by: Ending) {
+        self.episodes[index].ended = Some(Ended { at, heard_at, by });
+        self.resolve_if_over(index);
     }
 
     /// An incident whose episodes are all closed resolves by itself.
@@ -260,7 +383,7 @@ impl Oracle {
     }
 
     pub fn open_episodes(&self, incident: usize) -> i64 {
-        let open = |e: &&Episode| e.incident == Some(incident) && e.ended_at.is_none();
+        let open = |e: &&Episode| e.incident == Some(incident) && e.ended.is_none();
         self.episodes.iter().filter(open).count() as i64
     }
 
@@ -286,6 +409,7 @@ impl Oracle {
     /// A person acknowledges an incident that is open.
     pub fn acknowledge(&mut self, incident: usize) {
         self.incidents[incident].status = Status::Acknowledged;
+        self.incidents[incident].is_taken = true;
     }
 
     /// A person resolves an incident.
@@ -307,15 +431,45 @@ impl Oracle {
     }
 }
 
+impl Told {
+    /// When it began, if the sender's clock can be right.
+    fn start(&self) -> Option<i64> {
+        const YEAR_2000: i64 = 946_684_800 * SECOND;
+        self.starts_at
+            .filter(|at| *at >= YEAR_2000 && *at <= self.received_at + SKEW)
+    }
+
+    /// When it was over.
+    fn end(&self) -> Option<(i64, Ending)> {
+        let told = self.ends_at.filter(|at| *at <= self.received_at);
+        self.resolved.then(|| match told {
+            Some(at) => (at, Ending::Told),
+            None => (self.received_at, Ending::Heard),
+        })
+    }
+}
+
+impl Episode {
+    fn until(&self) -> i64 {
+        let heard = self.received.iter().copied().max().unwrap();
+        self.ended.map_or(heard, |ended| ended.at)
+    }
+}
+
 impl Incident {
-    /// One that a person resolved opens again, if it is still seen firing more than a window later.
+    /// One that was resolved opens again if it is still seen firing; if a person resolved it, a window
+    /// later.
     fn seen_firing(&mut self, at: i64) {
-        if self.status == Status::ResolvedByPerson
-            && self
+        let is_open_again = match self.status {
+            Status::Open | Status::Acknowledged => false,
+            Status::ResolvedByItself => true,
+            Status::ResolvedByPerson => self
                 .resolved_by_person_at
-                .is_some_and(|resolved| at - resolved > WINDOW)
-        {
+                .is_some_and(|resolved| at - resolved > WINDOW),
+        };
+        if is_open_again {
             self.status = Status::Open;
+            self.is_taken = false;
             self.reopened += 1;
         }
     }

@@ -10,7 +10,7 @@ use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use serde_json::{Value, json};
 use tocsin::time::Timestamp;
 
-use super::oracle::{HOUR, Labels, MINUTE, SKEW, Told, Unit};
+use super::oracle::{Labels, MINUTE, SKEW, Told, Unit};
 
 /// No rule's edge lies on a multiple of it, nor within a minute behind one, as seen from [`LOOK`].
 pub const SLOT: i64 = 7 * MINUTE;
@@ -34,7 +34,7 @@ pub struct Shape {
     pub series: usize,
     pub firings: usize,
     pub slots: i64,
-    /// Alerts are received up to so many slots late.
+    /// Ends are received up to so many slots late.
     pub late: i64,
     /// Whether each series is told in order, from its start to its end.
     pub in_order: bool,
@@ -57,10 +57,9 @@ impl Story {
             }
         }
         told.extend(beside_the_point(random, shape));
+        told.retain(|told| told.received_at <= shape.slots);
         for told in &mut told {
-            let late = random.random_range(0..=shape.late);
-            let slot = (told.received_at / SLOT + late).clamp(0, shape.slots);
-            told.received_at = began + slot * SLOT;
+            told.received_at = began + told.received_at * SLOT;
             told.starts_at = told.starts_at.map(|at| began + at);
             told.ends_at = told.ends_at.map(|at| began + at);
         }
@@ -137,46 +136,36 @@ fn series(labels: &Labels, n: usize, unique: usize) -> Series {
 }
 
 impl Series {
-    /// Everything that is told of it; times since the story began, receipts not yet in slots.
+    /// Everything that is told of it; times since the story began, receipts in slots. Nothing contradicts
+    /// anything, but for what is sent for a while after it was over.
     fn tell(&self, random: &mut StdRng, shape: Shape) -> Vec<Told> {
         let mut told = Vec::new();
-        let span = shape.slots * SLOT;
-        let mut began = random.random_range(0..span);
-        let firings = random.random_range(1..=shape.firings);
-        for _ in 0..firings {
+        let mut first = random.random_range(0..shape.slots);
+        for _ in 0..random.random_range(1..=shape.firings) {
             // As short as can be, minutes, hours.
-            let length = *[
-                0,
-                random.random_range(0..20 * MINUTE),
-                random.random_range(0..9 * HOUR),
-            ]
-            .choose(random)
-            .unwrap();
-            let end = began + SKEW + length;
-            let ends = random.random_bool(0.6) && (self.has_starts || shape.in_order);
-            told.extend(self.tell_firing(random, began, end, ends, shape.in_order));
-            let pause = *[0, random.random_range(0..30 * MINUTE)]
+            let length = *[0, random.random_range(0..3), random.random_range(0..77)]
                 .choose(random)
                 .unwrap();
-            // No start of one firing lies within the skew of one of another.
-            began = end.max(began + 2 * SKEW + 1) + pause;
-            if began > span {
+            let last = first + length;
+            told.extend(self.tell_firing(random, first, last, shape));
+            let pause = *[0, random.random_range(0..5)].choose(random).unwrap();
+            // It is over before the next slot, and the next one begins in the slot behind that.
+            first = last + 2 + pause;
+            if first > shape.slots {
                 break;
             }
         }
         told
     }
 
-    fn tell_firing(
-        &self,
-        random: &mut StdRng,
-        began: i64,
-        end: i64,
-        ends: bool,
-        in_order: bool,
-    ) -> Vec<Told> {
+    /// What is told of a firing that is seen in the slots from `first` to `last`.
+    fn tell_firing(&self, random: &mut StdRng, first: i64, last: i64, shape: Shape) -> Vec<Told> {
+        let ends = random.random_bool(0.6) && (self.has_starts || shape.in_order);
+        // A little before it is first seen, whichever start is told; and over when it was last seen.
+        let began = first * SLOT - SKEW - random.random_range(0..2 * MINUTE);
+        let end = last * SLOT + random.random_range(MINUTE..=SLOT);
         let mut moments: Vec<i64> = (0..random.random_range(1..=4))
-            .map(|_| random.random_range(began + SKEW..=end))
+            .map(|_| random.random_range(first..=last))
             .collect();
         moments.sort_unstable();
         // Without a start, only what is open can be over.
@@ -192,31 +181,32 @@ impl Series {
         };
         let mut told: Vec<Told> = moments
             .into_iter()
-            .map(|at| self.told(start(random), None, at))
+            .map(|slot| self.told(start(random), None, slot))
             .collect();
         for n in 0..overs {
-            // Told again an hour later, or right away.
-            told.push(self.told(start(random), Some(end), end + n * SLOT));
+            // Told again later, or right away.
+            let late = random.random_range(0..=shape.late) * i64::from(self.has_starts);
+            told.push(self.told(start(random), Some(end), last + 1 + n + late));
         }
-        if in_order && !self.has_starts && overs == 2 {
+        if shape.in_order && !self.has_starts && overs == 2 {
             told.pop();
         }
         // What somebody still sends for a while after it was over.
-        if in_order && self.has_starts && ends && random.random_bool(0.4) {
-            let late = random.random_range(0..4) * SLOT;
-            told.push(self.told(start(random), None, end + late));
+        if shape.in_order && self.has_starts && ends && random.random_bool(0.4) {
+            let late = random.random_range(0..4);
+            told.push(self.told(start(random), None, last + 1 + late));
         }
         told
     }
 
-    fn told(&self, starts_at: Option<i64>, ends_at: Option<i64>, at: i64) -> Told {
+    fn told(&self, starts_at: Option<i64>, ends_at: Option<i64>, slot: i64) -> Told {
         Told {
             resolved: ends_at.is_some(),
             labels: self.labels.clone(),
             fingerprint: self.fingerprint.clone(),
             starts_at,
             ends_at,
-            received_at: at,
+            received_at: slot,
         }
     }
 }
@@ -239,7 +229,7 @@ fn beside_the_point(random: &mut StdRng, shape: Shape) -> Vec<Told> {
         fingerprint: None,
         starts_at: Some(0),
         ends_at: None,
-        received_at: random.random_range(0..shape.slots * SLOT),
+        received_at: random.random_range(0..shape.slots),
     })
     .collect()
 }

@@ -78,7 +78,7 @@ impl Oracle {
                 return false;
             };
             episode.anomaly == *anomaly
-                && episode.ended_at.is_none()
+                && episode.ended.is_none()
                 && self.incidents[incident].status != Status::ResolvedByPerson
                 && seen - self.incidents[incident].opened_at >= self.open_for
                 && now - seen < DAY
