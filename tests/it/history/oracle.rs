@@ -208,9 +208,11 @@ impl Oracle {
         let place = series.iter().position(|n| *n == index).unwrap();
         let is_newest = place + 1 == series.len();
         let last_heard = self.episodes[index].received.iter().copied().max().unwrap();
-        let before = place
-            .checked_sub(1)
-            .map(|p| self.episodes[series[p]].until());
+        let before = place.checked_sub(1).map(|p| series[p]);
+        if let (Some(start), Some(before)) = (told.start(), before) {
+            self.episodes[before].makes_room(start);
+        }
+        let before = before.map(|before| self.episodes[before].until());
         let next = series.get(place + 1).map(|n| self.episodes[*n].began);
         let episode = &mut self.episodes[index];
         episode.received.push(told.received_at);
@@ -450,6 +452,15 @@ impl Told {
 }
 
 impl Episode {
+    /// The next one began at `start` already: so this was over then, unless somebody said until when it
+    /// went on.
+    fn makes_room(&mut self, start: i64) {
+        let began = self.began;
+        if let Some(ended) = self.ended.as_mut().filter(|ended| ended.by != Ending::Told) {
+            ended.at = ended.at.min(start.max(began));
+        }
+    }
+
     fn until(&self) -> i64 {
         let heard = self.received.iter().copied().max().unwrap();
         self.ended.map_or(heard, |ended| ended.at)

@@ -114,6 +114,17 @@ fn a_start_that_moves_back_ends_where_the_firing_before_it_ended() {
 }
 
 #[test]
+fn a_start_that_moves_back_takes_the_time_that_the_firing_before_it_was_not_said_to_last() {
+    let ledger = ledger(&[
+        firing("A/1", 0, 0),
+        firing("A/1", 1000, 1000),
+        firing("A/1", 950, 1100),
+        firing("A/1", 700, 1200),
+    ]);
+    assert_eq!(ledger.spans(), [(0, Some(700)), (700, None)]);
+}
+
+#[test]
 fn a_clock_that_is_ahead_does_not_keep_what_comes_later_from_opening() {
     let ahead = 8 * HOUR;
     let mut ledger = ledger(&[
