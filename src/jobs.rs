@@ -48,7 +48,7 @@ const USUAL: Policy = Policy {
 /// One delivered alert, on its way from the ingress into the books.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IngestAlert {
-    /// Which source it came from.
+    /// Which source it came from, and which cluster of it: `alertmanager`, or `alertmanager@eu`.
     pub source: String,
     /// When the ingress received it.
     pub received_at: Timestamp,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::signature::{Names, SignatureLabels};
 use crate::time::Timestamp;
 
 /// Labels or annotations. Sorted, so that equal sets hash and print alike.
@@ -17,6 +18,54 @@ pub enum AlertStatus {
     Firing,
     /// It is over.
     Resolved,
+}
+
+/// What the ingress worked out of everything that was sent, by its own settings, before labels were cut or
+/// left out. Only what the labels that were kept do not say by themselves: see [`Names::usual`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Identity {
+    /// The label that names the alert. Empty: there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alert_name: Option<String>,
+    /// The label that names the service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The label that names the namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The label that names the kind of error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_type: Option<String>,
+    /// Whether it is accounted for and not counted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ignored: bool,
+}
+
+impl Identity {
+    /// What is to be said beside the labels that were kept.
+    #[must_use]
+    pub fn beside(kept: &Labels, names: &Names<'_>, ignored: bool) -> Self {
+        let usual = Names::usual(kept);
+        let said = |name: &str, usual: &str| (name != usual).then(|| name.to_owned());
+        Self {
+            alert_name: said(names.alert_name, usual.alert_name),
+            service: said(names.service, usual.service),
+            namespace: said(names.namespace, usual.namespace),
+            error_type: said(names.error_type, usual.error_type),
+            ignored,
+        }
+    }
+
+    fn names<'a>(&'a self, labels: &Labels) -> Names<'a> {
+        let usual = Names::usual(labels);
+        Names {
+            alert_name: self.alert_name.as_deref().unwrap_or(usual.alert_name),
+            service: self.service.as_deref().unwrap_or(usual.service),
+            namespace: self.namespace.as_deref().unwrap_or(usual.namespace),
+            error_type: self.error_type.as_deref().unwrap_or(usual.error_type),
+        }
+    }
 }
 
 /// One alert of one delivery, translated from its source and bounded in size.
@@ -40,9 +89,38 @@ pub struct Alert {
     /// Where the sender shows what made it fire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator_url: Option<String>,
+    /// What the ingress worked out about it. Absent where a person wrote the job, or a version that did not
+    /// say it: then the labels and the settings tell.
+    #[serde(default, rename = "by", skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+}
+
+/// Whether such an alert is accounted for and not counted: one of these names, or a test.
+#[must_use]
+pub fn is_ignored<'v>(ignore: &[String], value: impl Fn(&str) -> Option<&'v str>) -> bool {
+    let is_named = |name: &str| ignore.iter().any(|ignored| ignored == name);
+    value("testalert") == Some("true") || value("alertname").is_some_and(is_named)
 }
 
 impl Alert {
+    /// The names of the labels that its signature is read from.
+    #[must_use]
+    pub fn names<'a>(&'a self, settings: &'a SignatureLabels) -> Names<'a> {
+        match &self.identity {
+            Some(identity) => identity.names(&self.labels),
+            None => settings.names(|name| self.labels.get(name).map(String::as_str)),
+        }
+    }
+
+    /// Whether it is accounted for and not counted.
+    #[must_use]
+    pub fn is_ignored(&self, ignore: &[String]) -> bool {
+        match &self.identity {
+            Some(identity) => identity.ignored,
+            None => is_ignored(ignore, |name| self.labels.get(name).map(String::as_str)),
+        }
+    }
+
     /// The value of the first of `names` that is present and not empty.
     #[must_use]
     pub fn first_label(&self, names: &[String]) -> &str {

@@ -14,3 +14,4 @@ pub mod routing;
 pub mod severity;
 pub mod signature;
 pub mod tier;
+pub mod workload;

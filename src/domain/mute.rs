@@ -81,6 +81,7 @@ mod tests {
             service: String::new(),
             namespace: String::new(),
             error_type: String::new(),
+            made_of: None,
             first_seen: None,
             last_seen: None,
             total: 1,

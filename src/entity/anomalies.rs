@@ -3,6 +3,7 @@
 use sea_orm::entity::prelude::*;
 
 use crate::domain::escalation::Level;
+use crate::domain::signature::MadeOf;
 use crate::time::Timestamp;
 
 /// One signature.
@@ -21,6 +22,8 @@ pub struct Model {
     pub namespace: String,
     /// The kind of error.
     pub error_type: String,
+    /// Which labels these four were read from, of the alert that was received last.
+    pub made_of: Option<MadeOf>,
     /// When the first of its firings was received.
     pub first_seen: Option<Timestamp>,
     /// When the last of its firings was first received; or the last delivery, where these are

@@ -2,7 +2,7 @@
 
 mod told;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use self::told::{Letter, Occurrence, QueuedJob, Trace};
+use super::anomalies::is_key;
 use super::incidents::View as Incident;
 use super::query::Query;
 use super::words::Words;
@@ -20,15 +21,15 @@ use crate::domain::aggregation::Unit;
 use crate::entity::{dead_letters, incidents, occurrences};
 use crate::jobs::{CalculateTier, Content, IngestAlert, Job, RecordRepair};
 use crate::queue::store::Queued;
-use crate::sources::SOURCES;
+use crate::sources::{SOURCES, cluster, fingerprint};
 use crate::store::{lists, trace};
 
 /// Of each kind the newest so many.
 const MOST: u64 = 50;
 /// Jobs and dead letters that may be about it, of which those that are not are left out.
 const LOOKED_AT: usize = 1000;
-/// The longest fingerprint that there can be, in bytes, and a little more.
-const LONGEST: usize = 256;
+/// The longest fingerprint that is asked for, in bytes.
+const LONGEST: usize = 16 << 10;
 
 /// By what something was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -48,13 +49,14 @@ pub(in crate::ingress) enum By {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Asked {
-    /// Whose fingerprint it is, for instance `alertmanager`; of any source, if none is named.
+    /// Whose fingerprint it is, for instance `alertmanager`, or `alertmanager@eu` for that of one cluster
+    /// alone; of any source, if none is named.
     source: Option<Words>,
 }
 
 /// Tells what became of an alert: its firings, whether they counted, and what followed from them.
 ///
-/// By the fingerprint that its source gave it; an incident's id and an anomaly's key are taken, too. Jobs
+/// By the fingerprint that its source gave it, whatever its length; an incident's id and an anomaly's key are taken, too. Jobs
 /// and dead letters are looked for among the newest 5,000 of a queue.
 #[utoipa::path(
     get,
@@ -71,7 +73,7 @@ pub(super) async fn show(
 ) -> Result<Json<Trace>, Problem> {
     let source = source.map(String::from);
     let unknown = || Problem::not_found("no alert, incident or anomaly of that name is known");
-    if name.is_empty() || name.len() > LONGEST || name.contains('\0') {
+    if name.is_empty() || name.len() > LONGEST {
         return Err(unknown());
     }
     let context = &ingress.context;
@@ -120,16 +122,25 @@ async fn find(
         let episodes = trace::episodes(db, &incident.anomaly_key, Some(id), MOST).await?;
         return Ok((By::Incident, episodes, Some(id)));
     }
-    if let Some(anomaly) = lists::anomaly(db, name).await? {
+    if is_key(name)
+        && let Some(anomaly) = lists::anomaly(db, name).await?
+    {
         let episodes = trace::episodes(db, name, None, MOST).await?;
         return Ok((By::Anomaly, episodes, anomaly.newest_incident));
     }
-    let sources: Vec<&str> = match source {
-        Some(source) => vec![source],
-        None => SOURCES.iter().map(|source| source.name).collect(),
-    };
-    let episodes = trace::episodes_of_fingerprint(db, &sources, name, MOST).await?;
+    let known = trace::sources(db).await?;
+    let named = SOURCES.iter().map(|source| source.name.to_owned());
+    let sources = named.chain(source.map(str::to_owned)).chain(known);
+    let sources: BTreeSet<String> = sources.filter(|of| is_of(of, source)).collect();
+    let sources: Vec<String> = sources.into_iter().collect();
+    let kept = fingerprint::kept(name);
+    let episodes = trace::episodes_of_fingerprint(db, &sources, &kept, MOST).await?;
     Ok((By::Fingerprint, episodes, None))
+}
+
+/// Whether a stored source is the one that is asked for: with its cluster, or all clusters of that name.
+fn is_of(stored: &str, asked: Option<&str>) -> bool {
+    asked.is_none_or(|asked| asked == stored || asked == cluster::name_of(stored))
 }
 
 async fn incidents_of(
@@ -175,10 +186,14 @@ async fn jobs(
     name: &str,
     source: Option<&str>,
 ) -> Result<Vec<QueuedJob>, Problem> {
-    let mut found = Vec::new();
+    let (mut found, mut known) = (Vec::new(), HashSet::new());
     for queue in queues(by) {
         let store = context.queues.store();
-        let with_it = store.search(queue, plain(name), LOOKED_AT).await?;
+        let mut with_it = Vec::new();
+        for text in texts(by, name) {
+            with_it.extend(store.search(queue, plain(&text), LOOKED_AT).await?);
+        }
+        with_it.retain(|queued| known.insert(queued.job.lease.id));
         let about =
             |queued: &Queued| by != By::Fingerprint || tells_of(&queued.job.payload, name, source);
         found.extend(with_it.into_iter().filter(about).map(|queued| QueuedJob {
@@ -200,11 +215,15 @@ async fn letters(
     name: &str,
     source: Option<&str>,
 ) -> Result<Vec<Letter>, Problem> {
-    let mut found = Vec::new();
+    let (mut found, mut known) = (Vec::new(), HashSet::new());
     for queue in queues(by) {
         let db = context.db.read();
         let most = LOOKED_AT as u64;
-        let with_it = trace::dead_letters_with(db, queue, plain(name), most).await?;
+        let mut with_it = Vec::new();
+        for text in texts(by, name) {
+            with_it.extend(trace::dead_letters_with(db, queue, plain(&text), most).await?);
+        }
+        with_it.retain(|letter| known.insert(letter.id));
         let about = |letter: &dead_letters::Model| {
             by != By::Fingerprint || tells_of(&letter.payload, name, source)
         };
@@ -214,6 +233,12 @@ async fn letters(
     Ok(found)
 }
 
+/// What stands in what is about it: the name as it is kept, and, in what was rejected, as it was sent.
+fn texts(by: By, name: &str) -> BTreeSet<String> {
+    let kept = (by == By::Fingerprint).then(|| fingerprint::kept(name));
+    kept.into_iter().chain([name.to_owned()]).collect()
+}
+
 /// The longest part of a text that is the same however often it is put into JSON.
 fn plain(text: &str) -> &str {
     let parts = text.split(|c: char| matches!(c, '"' | '\\') || c.is_control());
@@ -221,16 +246,16 @@ fn plain(text: &str) -> &str {
 }
 
 /// Whether an ingest job carries an alert of this fingerprint, or what may have been one.
-fn tells_of(payload: &[u8], fingerprint: &str, source: Option<&str>) -> bool {
-    let quoted = serde_json::Value::from(fingerprint).to_string();
+fn tells_of(payload: &[u8], sent: &str, source: Option<&str>) -> bool {
+    let quoted = serde_json::Value::from(sent).to_string();
     let Ok(job) = serde_json::from_slice::<IngestAlert>(payload) else {
         return source.is_none() && String::from_utf8_lossy(payload).contains(&quoted);
     };
     let is_its = match job.content {
-        Content::Alert(alert) => alert.fingerprint == fingerprint,
+        Content::Alert(alert) => alert.fingerprint == fingerprint::kept(sent),
         Content::Rejected { raw, .. } => raw.contains(&quoted),
     };
-    is_its && source.is_none_or(|source| source == job.source)
+    is_its && is_of(&job.source, source)
 }
 
 #[cfg(test)]
@@ -247,11 +272,16 @@ mod tests {
         };
         let rejected = r#"{"source":"alertmanager","received_at":"2026-11-22T21:28:29Z","content":
             {"rejected":{"reason":"no labels","raw":"{\"fingerprint\":\"abc\"}"}}}"#;
+        let at_eu = |job: &str| job.replace("alertmanager", "alertmanager@eu");
         let table = [
             (alert("abc"), None, true),
             (alert("abcd"), None, false),
             (alert("abc"), Some("alertmanager"), true),
             (alert("abc"), Some("other"), false),
+            (at_eu(&alert("abc")), None, true),
+            (at_eu(&alert("abc")), Some("alertmanager"), true),
+            (at_eu(&alert("abc")), Some("alertmanager@eu"), true),
+            (at_eu(&alert("abc")), Some("alertmanager@us"), false),
             (rejected.to_owned(), None, true),
             (rejected.replace("abc", "xabc"), None, false),
             ("{\"fingerprint\": \"abc\"".to_owned(), None, true),

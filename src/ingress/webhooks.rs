@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::routing::post;
 use serde::Serialize;
@@ -18,7 +18,8 @@ use super::{Ingress, Problem, body};
 use crate::jobs::{Content, IngestAlert};
 use crate::metrics::{BySource, Metrics};
 use crate::queue::Push;
-use crate::sources::{Refused, Source, Translated};
+use crate::sources::{Refused, Source, Translated, cluster};
+use crate::time::Timestamp;
 use crate::trail;
 
 /// How long a push may take. A sender that hears nothing for longer gives up on us.
@@ -57,8 +58,19 @@ pub(super) fn route(source: Source) -> UtoipaMethodRouter<Ingress> {
     let mut paths = Paths::new();
     let path = format!("/{}", source.name);
     paths.add_path_operation(path, vec![HttpMethod::Post], operation);
-    let take = move |state, body| take(source, state, body);
+    let take = move |state, asked: Result<_, _>, body| take(source, state, asked.ok(), body);
     (schemas, paths, post(take))
+}
+
+/// What stands behind the `?` of a webhook's address. Names that are not known are passed over, unlike
+/// elsewhere: nobody reads the answer, and the alerts would be lost.
+type Asked = Query<Vec<(String, String)>>;
+
+/// The cluster that the webhook's address names.
+fn named_cluster(asked: Option<Asked>) -> Option<String> {
+    let Query(asked) = asked?;
+    let last = asked.iter().rev().find(|(name, _)| name == "cluster");
+    last.and_then(|(_, name)| cluster::named(name))
 }
 
 /// Takes alerts.
@@ -68,11 +80,18 @@ pub(super) fn route(source: Source) -> UtoipaMethodRouter<Ingress> {
 #[utoipa::path(
     post,
     path = "/",
+    params((
+        "cluster" = Option<String>, Query,
+        description = "The cluster that these alerts are of, for instance `eu`: equal alerts of two clusters \
+                       are told apart by it. Without it, the sender's own address tells, where somebody \
+                       chose one. Other parameters are passed over.",
+    )),
     responses((status = OK, description = "Every alert is stored", body = Taken)),
 )]
 pub(super) async fn take(
     source: Source,
     State(ingress): State<Ingress>,
+    asked: Option<Asked>,
     body: Body,
 ) -> Result<Json<Taken>, Problem> {
     let began = Instant::now();
@@ -85,20 +104,25 @@ pub(super) async fn take(
     if ingress.gate.is_full() {
         return Err(Problem::unavailable("the queue is full"));
     }
-    let limits = &context.config.limits;
-    let body = body::read(body, limits.body).await?;
-    let translated = (source.translate)(&body, limits);
+    let config = &context.config;
+    let body = body::read(body, config.limits.body).await?;
+    let translated = (source.translate)(&body, config);
     let Translated {
         alerts,
         truncated,
         misdated,
+        cluster,
     } = translated.map_err(|refused| refuse(&refused))?;
 
     let received_at = context.clock.now();
+    let latest = received_at.after(config.counting.skew.0);
+    let ahead = alerts.iter().filter(|alert| starts_after(alert, latest));
+    let ahead = ahead.count() as u64;
+    let stored = cluster::with_cluster(source.name, named_cluster(asked).or(cluster).as_deref());
     let jobs: Vec<IngestAlert> = alerts
         .into_iter()
         .map(|content| IngestAlert {
-            source: source.name.to_owned(),
+            source: stored.clone(),
             received_at,
             content,
         })
@@ -108,7 +132,7 @@ pub(super) async fn take(
     let push = context.queues.push_all(pushes);
     let pushed = tokio::time::timeout(PUSH, push).await;
     pushed.map_err(|_| Problem::unavailable("the queue does not answer"))??;
-    note(&context.metrics, &by, truncated, misdated);
+    note(&context.metrics, &by, truncated, misdated, ahead);
 
     let is_usable = |job: &&IngestAlert| matches!(job.content, Content::Alert(_));
     let enqueued = jobs.iter().filter(is_usable).count();
@@ -139,8 +163,16 @@ fn refuse(refused: &Refused) -> Problem {
     }
 }
 
+/// Whether an alert says that it began later than that.
+fn starts_after(content: &Content, latest: Timestamp) -> bool {
+    match content {
+        Content::Alert(alert) => alert.starts_at.is_some_and(|at| at > latest),
+        Content::Rejected { .. } => false,
+    }
+}
+
 /// Says what was taken and is not as it should be.
-fn note(metrics: &Metrics, by: &BySource, truncated: u64, misdated: u64) {
+fn note(metrics: &Metrics, by: &BySource, truncated: u64, misdated: u64, ahead: u64) {
     let source = by.source;
     if truncated > 0 {
         tracing::warn!(
@@ -157,5 +189,13 @@ fn note(metrics: &Metrics, by: &BySource, truncated: u64, misdated: u64) {
             "startsAt or endsAt is no RFC 3339 time: it is as if it were missing"
         );
         metrics.misdated.get_or_create(by).inc_by(misdated);
+    }
+    if ahead > 0 {
+        tracing::warn!(
+            source,
+            alerts = ahead,
+            "startsAt lies in the future: the sender's clock is wrong, or ours"
+        );
+        metrics.misdated.get_or_create(by).inc_by(ahead);
     }
 }

@@ -10,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::sources::SOURCES;
+use crate::sources::{SOURCES, cluster};
 
 /// What an alert comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +77,9 @@ impl Tally {
     }
 }
 
-/// The sources' numbers; the last is that of all others.
+/// The sources' numbers; the last is that of all others. Clusters are not told apart: anybody may name one.
 fn number(source: &str) -> usize {
+    let source = cluster::name_of(source);
     let known = SOURCES.iter().position(|known| known.name == source);
     known.unwrap_or(SOURCES.len())
 }
@@ -173,7 +174,7 @@ mod tests {
         for (source, outcome) in [
             ("alertmanager", Outcome::Counted),
             ("alertmanager", Outcome::Counted),
-            ("alertmanager", Outcome::Resent),
+            ("alertmanager@eu", Outcome::Resent),
             ("long gone", Outcome::Counted),
         ] {
             tally.add(source, outcome);

@@ -9,7 +9,7 @@ use crate::deeds::mute::{MUTE, UNMUTE};
 use crate::domain::frequency::Window;
 use crate::entity;
 use crate::store::{history, hours, lists};
-use crate::text::Text;
+use crate::text::{Text, fill};
 
 /// Rows of each part.
 const INCIDENTS: u64 = 50;
@@ -106,11 +106,19 @@ pub(super) async fn page(
 fn facts(visit: &Visit, anomaly: &entity::anomalies::Model) -> Markup {
     let text = visit.text();
     let fact = charts::fact;
+    let made_of = anomaly.made_of.clone().unwrap_or_default();
+    let field = |value: &str, label: &str| {
+        html! {
+            (words::or_dash(value))
+            @if !label.is_empty() { " " small { (fill(text.from_label, &[("label", label)])) } }
+        }
+    };
     html! {
         dl.facts {
-            (fact(text.service, &html! { (words::or_dash(&anomaly.service)) }))
-            (fact(text.namespace, &html! { (words::or_dash(&anomaly.namespace)) }))
-            (fact(text.error_type, &html! { (words::or_dash(&anomaly.error_type)) }))
+            (fact(text.alert_name, &field(&anomaly.alert_name, &made_of.alert_name)))
+            (fact(text.service, &field(&anomaly.service, &made_of.service)))
+            (fact(text.namespace, &field(&anomaly.namespace, &made_of.namespace)))
+            (fact(text.error_type, &field(&anomaly.error_type, &made_of.error_type)))
             (fact(text.total, &html! { (anomaly.total) }))
             (fact(text.first_seen, &words::at_or_dash(anomaly.first_seen)))
             (fact(text.last_seen, &words::at_or_dash(anomaly.last_seen)))

@@ -2,20 +2,22 @@
 //!
 //! They send a group of alerts, firing and resolved ones together, and send it again whenever one
 //! of them changes, at every `repeat_interval`, and after a 5xx. An alert that has not ended has
-//! `endsAt` in year 1. Of the envelope nothing is used but the alerts and how many were left out.
+//! `endsAt` in year 1. Of the envelope nothing is used but the alerts, how many were left out, and
+//! `externalURL`, which may tell one cluster from another (see [`super::cluster`]).
 //!
 //! We make one alert of each entry of `alerts`. One that is not an object, or has no labels or no
-//! `alertname`, is rejected, and the others are not harmed.
+//! `alertname`, is rejected, and the others are not harmed. Whatever stands where a text should is taken as
+//! one. What an alert is called is worked out from all of it; what is kept of it is bounded after that.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
 
-use super::bounded::{Text, Texts, bounded, bounded_map};
-use super::{Refused, Source, Translated};
-use crate::config::Limits;
-use crate::domain::alert::{Alert, AlertStatus, Labels};
-use crate::jobs::{Content, derived_id};
+use super::bounded::{bounded, bounded_map};
+use super::text::Object;
+use super::{Refused, Source, Translated, cluster, fingerprint};
+use crate::config::Config;
+use crate::domain::alert::{Alert, AlertStatus, Identity, is_ignored};
+use crate::jobs::Content;
 use crate::time::Timestamp;
 
 /// `POST /api/v1/alertmanager`
@@ -55,152 +57,136 @@ fn schema() -> Schema {
         .required("alerts")
         .description(Some(
             "What a webhook of version 4 sends; of other versions, too, as far as it has `alerts`. Whatever \
-             else stands beside them is passed over, except for `truncatedAlerts`, which is counted.",
+             else stands beside them is passed over, except for `truncatedAlerts`, which is counted, and \
+             `externalURL`, which may tell one cluster from another.",
         ))
         .into()
 }
 
-/// The longest fingerprint that is kept as it is, in bytes; a longer one is hashed.
-const FINGERPRINT_BYTES: usize = 128;
 /// The longest URL that is kept, in bytes.
 const URL_BYTES: usize = 2048;
-/// Times before this one (year 2) stand for "not known".
-const KNOWN_TIMES: Timestamp = Timestamp(-62_104_060_800_000);
+/// Times before this one (the year 2000) stand for "not known": they are some clock's zero.
+const KNOWN_TIMES: Timestamp = Timestamp(946_684_800_000);
 
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    alerts: Option<&'a RawValue>,
-    #[serde(borrow, rename = "truncatedAlerts")]
-    truncated: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Entry {
-    #[serde(default)]
-    status: Text,
-    labels: Option<Texts>,
-    #[serde(default)]
-    annotations: Texts,
-    #[serde(default)]
-    starts_at: Text,
-    #[serde(default)]
-    ends_at: Text,
-    #[serde(default, rename = "generatorURL")]
-    generator_url: Text,
-    #[serde(default)]
-    fingerprint: Text,
-}
-
-fn translate(body: &[u8], limits: &Limits) -> Result<Translated, Refused> {
+fn translate(body: &[u8], config: &Config) -> Result<Translated, Refused> {
     let malformed = |what: &str| Refused::Malformed(what.to_owned());
     let json: &RawValue = serde_json::from_slice(body)
         .map_err(|error| Refused::Malformed(format!("the body is not JSON: {error}")))?;
-    if !json.get().starts_with('{') {
-        return Err(malformed("the body is not a JSON object"));
-    }
-    let envelope: Envelope<'_> =
-        serde_json::from_str(json.get()).map_err(|error| Refused::Malformed(error.to_string()))?;
-    let list = envelope.alerts.filter(|list| list.get().starts_with('['));
+    let envelope =
+        Object::read(json.get()).ok_or_else(|| malformed("the body is not a JSON object"))?;
+    let list = envelope.get("alerts").filter(|list| list.starts_with('['));
     let list = list.ok_or_else(|| malformed("the body has no list `alerts`"))?;
     let entries: Vec<&RawValue> =
-        serde_json::from_str(list.get()).map_err(|error| Refused::Malformed(error.to_string()))?;
-    if entries.len() > limits.alerts {
+        serde_json::from_str(list).map_err(|error| Refused::Malformed(error.to_string()))?;
+    let most = config.limits.alerts;
+    if entries.len() > most {
         return Err(Refused::TooMany {
             count: entries.len(),
-            most: limits.alerts,
+            most,
         });
     }
-    let truncated = envelope
-        .truncated
-        .and_then(|number| number.get().parse().ok());
+    let truncated = envelope.get("truncatedAlerts");
     let mut misdated = 0;
     let alerts = entries
         .iter()
-        .map(|entry| content(entry.get(), limits, &mut misdated))
+        .map(|entry| content(entry.get(), config, &mut misdated))
         .collect();
     Ok(Translated {
         alerts,
-        truncated: truncated.unwrap_or(0),
+        truncated: truncated
+            .and_then(|number| number.parse().ok())
+            .unwrap_or(0),
         misdated,
+        cluster: cluster::of_url(&envelope.text("externalURL")),
     })
 }
 
-fn content(raw: &str, limits: &Limits, misdated: &mut u64) -> Content {
-    alert(raw, limits, misdated).map_or_else(
+fn content(raw: &str, config: &Config, misdated: &mut u64) -> Content {
+    alert(raw, config, misdated).map_or_else(
         |reason| Content::Rejected {
-            reason,
+            reason: reason.to_owned(),
             raw: raw.to_owned(),
         },
         Content::Alert,
     )
 }
 
-fn alert(raw: &str, limits: &Limits, misdated: &mut u64) -> Result<Alert, String> {
-    if !raw.starts_with('{') {
-        return Err("the alert is not an object".to_owned());
-    }
-    let entry: Entry =
-        serde_json::from_str(raw).map_err(|error| format!("the alert cannot be read: {error}"))?;
-    let labels = entry.labels.ok_or("the alert has no labels")?.0;
+fn alert(raw: &str, config: &Config, misdated: &mut u64) -> Result<Alert, &'static str> {
+    let entry = Object::read(raw).ok_or("the alert is not an object")?;
+    let labels = entry.get("labels").ok_or("the alert has no labels")?;
+    let labels = Object::read(labels).ok_or("the alert's labels are not an object")?;
     if labels.is_empty() {
-        return Err("the alert has no labels".to_owned());
+        return Err("the alert has no labels");
     }
-    let labels = bounded_map(labels, limits.labels, limits.label_bytes);
-    if labels.get("alertname").is_none_or(String::is_empty) {
-        return Err("the alert has no alertname".to_owned());
+    let labels = labels.into_texts();
+    let value = |name: &str| {
+        let at = labels.binary_search_by(|(label, _)| (**label).cmp(name));
+        at.ok().map(|at| &*labels[at].1)
+    };
+    if value("alertname").is_none() {
+        return Err("the alert has no alertname");
     }
-    let status = if entry.status.0.eq_ignore_ascii_case("resolved") {
+    let names = config.signature.names(value);
+    let ignored = is_ignored(&config.ingest.ignore, value);
+    let fingerprint = match entry.text("fingerprint") {
+        sent if sent.is_empty() => {
+            fingerprint::of_labels(labels.iter().map(|(name, value)| (&**name, &**value)))
+        }
+        sent => fingerprint::kept(&sent),
+    };
+    let limits = &config.limits;
+    let [alert_name, service, namespace, error_type] = names.each();
+    let first = [
+        alert_name,
+        service,
+        namespace,
+        error_type,
+        "severity",
+        "alertname",
+    ];
+    let labels = bounded_map(labels, &first, limits.labels, limits.label_bytes);
+    let identity = Identity::beside(&labels, &names, ignored);
+    let annotations = entry.get("annotations").and_then(Object::read);
+    let annotations = annotations.map(Object::into_texts).unwrap_or_default();
+
+    let status = if entry.text("status").eq_ignore_ascii_case("resolved") {
         AlertStatus::Resolved
     } else {
         AlertStatus::Firing
     };
     let mut is_misdated = false;
-    let mut time = |text: &Text| {
-        let at = Timestamp::parse(&text.0);
-        is_misdated |= at.is_none() && !text.0.is_empty();
+    let mut time = |name: &str| {
+        let text = entry.text(name);
+        let at = Timestamp::parse(&text);
+        is_misdated |= at.is_none() && !text.is_empty();
         at.filter(|at| *at >= KNOWN_TIMES)
     };
-    let starts_at = time(&entry.starts_at);
+    let starts_at = time("startsAt");
     let ends_at = match status {
-        AlertStatus::Resolved => time(&entry.ends_at),
+        AlertStatus::Resolved => time("endsAt"),
         AlertStatus::Firing => None,
     };
     *misdated += u64::from(is_misdated);
-    let url = Some(entry.generator_url.0).filter(|url| !url.is_empty());
+    let url = Some(entry.text("generatorURL")).filter(|url| !url.is_empty());
     Ok(Alert {
         status,
-        fingerprint: fingerprint(entry.fingerprint.0, &labels),
+        fingerprint,
         labels,
-        annotations: bounded_map(entry.annotations.0, limits.labels, limits.annotation_bytes),
+        annotations: bounded_map(annotations, &[], limits.labels, limits.annotation_bytes),
         starts_at,
         ends_at,
         generator_url: url.map(|url| bounded(url, URL_BYTES)),
+        identity: Some(identity),
     })
-}
-
-/// The sender's, else a hash of the sorted labels.
-fn fingerprint(sent: String, labels: &Labels) -> String {
-    if sent.is_empty() {
-        let words: Vec<&str> = labels
-            .iter()
-            .flat_map(|(n, v)| [n.as_str(), v.as_str()])
-            .collect();
-        derived_id(&words).simple().to_string()
-    } else if sent.len() > FINGERPRINT_BYTES {
-        derived_id(&[&sent]).simple().to_string()
-    } else {
-        bounded(sent, FINGERPRINT_BYTES)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::signature::Signature;
 
     fn translated(body: &str) -> Result<Translated, Refused> {
-        translate(body.as_bytes(), &Limits::default())
+        translate(body.as_bytes(), &Config::default())
     }
 
     fn one(entry: &str) -> Content {
@@ -254,12 +240,10 @@ mod tests {
                 "{body}: {refused:?}"
             );
         }
-        assert!(translate(b"{\"alerts\":[\"\xff\"]}", &Limits::default()).is_err());
-        assert!(translate(b"{\"alerts\":[\"\0\"]}", &Limits::default()).is_err());
-        let most = Limits {
-            alerts: 2,
-            ..Limits::default()
-        };
+        assert!(translate(b"{\"alerts\":[\"\xff\"]}", &Config::default()).is_err());
+        assert!(translate(b"{\"alerts\":[\"\0\"]}", &Config::default()).is_err());
+        let mut most = Config::default();
+        most.limits.alerts = 2;
         let refused = translate(br#"{"alerts":[1,2,3]}"#, &most);
         assert_eq!(refused, Err(Refused::TooMany { count: 3, most: 2 }));
     }
@@ -286,9 +270,10 @@ mod tests {
             r#"{"annotations":{}}"#,
             r#"{"labels":{"job":"x"}}"#,
             r#"{"labels":{"alertname":""}}"#,
-            r#"{"labels":{"alertname":["A"]}}"#,
-            r#"{"labels":{"alertname":"A","x":"\ud800"}}"#,
-            &format!(r#"{{"labels":{{"alertname":"A","x":{deep}}}}}"#),
+            r#"{"labels":[["alertname","A"]]}"#,
+            r#"{"labels":"alertname=A"}"#,
+            r#"{"labels":{"alertname":null}}"#,
+            r#"{"labels":{"alertname":"A"},"labels":{"alertname":"A","alertname":""}}"#,
         ];
         for bad in bad {
             let body = format!(r#"{{"alerts":[{good},{bad},{good}]}}"#);
@@ -308,6 +293,107 @@ mod tests {
     }
 
     #[test]
+    fn whatever_stands_where_a_text_should_is_taken_as_one() {
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        let alert = accepted(&format!(
+            r#"{{"labels":{{"alertname":["A"],"a":{{"b": 1}},"c":1.0,"d":true,"e":null,"f":"\ud800","\ud800":"g",
+                 "deep":{deep},"job":"x","job":"y"}},
+                "annotations":{{"list":[1, 2],"summary":"s\udc00"}},"\udc00":1,
+                "status":"firing","status":"resolved","startsAt":[],"endsAt":{{}},
+                "generatorURL":["http://x"],"fingerprint":[17]}}"#
+        ));
+        for (name, value) in [
+            ("alertname", r#"["A"]"#),
+            ("a", r#"{"b": 1}"#),
+            ("c", "1.0"),
+            ("d", "true"),
+            ("f", "\u{fffd}"),
+            ("\u{fffd}", "g"),
+            ("job", "y"),
+        ] {
+            assert_eq!(alert.labels[name], value, "{name}");
+        }
+        assert!(!alert.labels.contains_key("e"));
+        assert!(alert.labels["deep"].ends_with("…[cut]"));
+        assert_eq!(alert.annotations["list"], "[1, 2]");
+        assert_eq!(alert.title(), "s\u{fffd}");
+        assert_eq!(alert.status, AlertStatus::Resolved);
+        assert_eq!((alert.starts_at, alert.ends_at), (None, None));
+        assert_eq!(alert.generator_url.as_deref(), Some(r#"["http://x"]"#));
+        assert_eq!(alert.fingerprint, "[17]");
+        for odd in ["[]", "\"disk full\"", "7", "null"] {
+            let entry = format!(r#"{{"labels":{{"alertname":"A"}},"annotations":{odd}}}"#);
+            assert!(accepted(&entry).annotations.is_empty(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn an_empty_label_is_as_if_it_were_missing() {
+        let with = accepted(r#"{"labels":{"alertname":"A","instance":"","zone":null}}"#);
+        let without = accepted(r#"{"labels":{"alertname":"A"}}"#);
+        assert_eq!(with, without);
+    }
+
+    #[test]
+    fn what_an_alert_is_called_is_worked_out_before_it_is_bounded() {
+        let many: Vec<String> = (0..100).map(|n| format!(r#""a{n:02}":"v""#)).collect();
+        let entry = |more: &str| {
+            accepted(&format!(
+                r#"{{"labels":{{{},"alertname":"A","severity":"critical","namespace":"prod",
+                    "job":"kube-state-metrics","container":"api","pod":"api-0","z":"{}"{more}}}}}"#,
+                many.join(","),
+                "z".repeat(3000),
+            ))
+        };
+        let (alert, settings) = (entry(""), Config::default().signature);
+        let called = Signature::of(&alert, &settings);
+        assert_eq!((&*called.service, &*called.namespace), ("api", "prod"));
+        assert_eq!(alert.labels["severity"], "critical");
+        assert_eq!(alert.labels["pod"], "api-0");
+        assert_eq!(alert.labels.len(), 65);
+        assert!(!alert.is_ignored(&[]));
+        assert!(entry(r#","testalert":"true""#).is_ignored(&[]));
+        // Series are told apart by what is left out, and by what is cut.
+        for more in [r#","y":"1""#, r#","z":"z""#] {
+            assert_ne!(entry(more).fingerprint, alert.fingerprint, "{more}");
+        }
+        let reason = |end: &str| {
+            let reason = format!(r#","reason":"{}{end}""#, "r".repeat(2000));
+            Signature::of(&entry(&reason), &settings).key()
+        };
+        assert_ne!(reason("1"), reason("2"));
+        assert_eq!(reason("1"), reason("1"));
+    }
+
+    #[test]
+    fn the_settings_of_the_ingress_say_what_is_ignored() {
+        let mut config = Config::default();
+        config.ingest.ignore = vec!["Noise".to_owned()];
+        let body =
+            br#"{"alerts":[{"labels":{"alertname":"Noise"}},{"labels":{"alertname":"Watchdog"}}]}"#;
+        let translated = translate(body, &config).unwrap();
+        let [Content::Alert(noise), Content::Alert(watchdog)] = &translated.alerts[..] else {
+            panic!("{translated:?}");
+        };
+        let others = ["Watchdog".to_owned()];
+        assert!(noise.is_ignored(&others) && !watchdog.is_ignored(&others));
+    }
+
+    #[test]
+    fn the_sender_s_address_may_name_a_cluster() {
+        let cluster = |url: &str| {
+            let body = format!(r#"{{"externalURL":{url},"alerts":[]}}"#);
+            translated(&body).unwrap().cluster
+        };
+        assert_eq!(cluster(r#""http://am:9093""#), None);
+        assert_eq!(cluster("[7]"), None);
+        assert_eq!(
+            cluster(r#""https:\/\/am.eu.example.com\/""#).as_deref(),
+            Some("am.eu.example.com")
+        );
+    }
+
+    #[test]
     fn times_come_with_offsets_or_not_at_all() {
         let times = |starts: &str| {
             accepted(&format!(
@@ -317,7 +403,17 @@ mod tests {
         };
         let noon = Timestamp::parse("2026-01-01T12:00:00Z");
         assert_eq!(times(r#""2026-01-01T14:00:00+02:00""#), noon);
-        assert_eq!(times(r#""0001-01-01T00:00:00Z""#), None);
+        for zero in [
+            "0001-01-01T00:00:00Z",
+            "1601-01-01T00:00:00Z",
+            "1754-08-30T22:43:41.128654848Z",
+            "1970-01-01T00:00:00Z",
+            "1999-12-31T23:59:59.999Z",
+        ] {
+            assert_eq!(times(&format!("{zero:?}")), None, "{zero}");
+        }
+        let first = Timestamp::parse("2000-01-01T00:00:00Z");
+        assert_eq!(times(r#""2000-01-01T00:00:00Z""#), first);
         assert_eq!(times(r#""soon""#), None);
         assert_eq!(times("null"), None);
         assert_eq!(times("7"), None);
@@ -350,7 +446,14 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_fingerprint_is_made_of_the_labels() {
+    fn a_missing_fingerprint_is_the_one_that_prometheus_would_give() {
+        let recorded: serde_json::Value = serde_json::from_str(EXAMPLE).unwrap();
+        let mut alert = recorded["alerts"][0].clone();
+        let sent = alert["fingerprint"].take();
+        assert_eq!(
+            accepted(&alert.to_string()).fingerprint,
+            sent.as_str().unwrap()
+        );
         let ab = accepted(r#"{"labels":{"alertname":"A","b":"c"}}"#);
         let ba = accepted(r#"{"labels":{"b":"c","alertname":"A"},"fingerprint":""}"#);
         let other = accepted(r#"{"labels":{"b":"d","alertname":"A"}}"#);

@@ -1,134 +1,149 @@
 //! Texts that senders chose, made safe to keep: bounded, and without NUL, which PostgreSQL's text
 //! cannot hold.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use sha2::{Digest, Sha256};
 
 use crate::domain::alert::Labels;
+use crate::domain::signature::hex;
 
 /// What a text that was cut ends with.
-pub(super) const CUT: &str = "…[cut]";
+const CUT: &str = "…[cut]";
 /// The name under which is told how many entries were left out.
 const LEFT_OUT: &str = "tocsin_left_out";
+/// Labels that tell the series of an alert apart, and annotations that people read.
+const TELLING: [&str; 18] = [
+    "instance",
+    "pod",
+    "container",
+    "node",
+    "host",
+    "device",
+    "mountpoint",
+    "persistentvolumeclaim",
+    "job",
+    "service",
+    "namespace",
+    "cluster",
+    "summary",
+    "title",
+    "message",
+    "description",
+    "runbook_url",
+    "dashboard_url",
+];
 
 /// Cuts `text` to `most` bytes, on a character's border, and marks that.
-pub(super) fn bounded(text: String, most: usize) -> String {
+pub(super) fn bounded(text: Cow<'_, str>, most: usize) -> String {
+    cut(text, most, |_| CUT.to_owned())
+}
+
+/// Cuts `text` likewise, and so that texts which differ behind the cut do so before it, too.
+pub(super) fn told_apart(text: Cow<'_, str>, most: usize) -> String {
+    cut(text, most, |text| {
+        let digest = Sha256::digest(text.as_bytes());
+        format!("…[cut {}]", hex(&digest[..8]))
+    })
+}
+
+fn cut(text: Cow<'_, str>, most: usize, mark: impl Fn(&str) -> String) -> String {
     let text = if text.contains('\0') {
-        text.replace('\0', "\u{fffd}")
+        Cow::Owned(text.replace('\0', "\u{fffd}"))
     } else {
         text
     };
     if text.len() <= most {
-        return text;
+        return text.into_owned();
     }
-    let mut end = most.saturating_sub(CUT.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}{CUT}", &text[..end])
+    let mark = mark(&text);
+    let end = text.floor_char_boundary(most.saturating_sub(mark.len()));
+    format!("{}{mark}", &text[..end])
 }
 
-/// Bounds names, values and their number.
-pub(super) fn bounded_map(entries: Vec<(String, String)>, most: usize, bytes: usize) -> Labels {
-    let left_out = entries.len().saturating_sub(most);
-    let mut entries = entries;
-    if left_out > 0 {
-        // The same ones stay, whatever order they come in; the alert's name always does.
-        entries.sort_by(|a, b| (a.0 != "alertname", &a.0).cmp(&(b.0 != "alertname", &b.0)));
-        entries.truncate(most);
-        entries.push((LEFT_OUT.to_owned(), left_out.to_string()));
-    }
-    entries
+/// Bounds names, values and their number. Those of `first` are kept before all others, by their whole name,
+/// and their values stay as different as they were; then those that are telling; then the first of the
+/// alphabet, whatever order they come in.
+pub(super) fn bounded_map(
+    mut entries: Vec<(Cow<'_, str>, Cow<'_, str>)>,
+    first: &[&str],
+    most: usize,
+    bytes: usize,
+) -> Labels {
+    let is_first = |name: &str| first.contains(&name);
+    let left_out = if entries.len() > most {
+        let rank = |name: &str| (!is_first(name), !TELLING.contains(&name));
+        entries.sort_by(|(a, _), (b, _)| (rank(a), a).cmp(&(rank(b), b)));
+        let firsts = entries.iter().filter(|(name, _)| is_first(name)).count();
+        let kept = most.max(firsts);
+        let left_out = entries.len().saturating_sub(kept);
+        entries.truncate(kept);
+        left_out
+    } else {
+        0
+    };
+    let mut kept: Labels = entries
         .into_iter()
-        .map(|(name, value)| (bounded(name, bytes), bounded(value, bytes)))
-        .collect()
-}
-
-/// A map of texts, as lenient as can be: numbers and truth values are taken as texts, null as the
-/// empty one.
-#[derive(Debug, Default)]
-pub(super) struct Texts(pub(super) Vec<(String, String)>);
-
-impl<'de> Deserialize<'de> for Texts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Map;
-        impl<'de> Visitor<'de> for Map {
-            type Value = Texts;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of texts")
+        .map(|(name, value)| {
+            if is_first(&name) {
+                (name.into_owned(), told_apart(value, bytes))
+            } else {
+                (bounded(name, bytes), bounded(value, bytes))
             }
-
-            fn visit_unit<E>(self) -> Result<Texts, E> {
-                Ok(Texts::default())
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
-                let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(8));
-                while let Some(name) = map.next_key::<String>()? {
-                    let value = map.next_value::<Text>()?.0;
-                    entries.push((name, value));
-                }
-                Ok(Texts(entries))
-            }
-        }
-        deserializer.deserialize_any(Map)
+        })
+        .collect();
+    if left_out > 0 {
+        kept.insert(LEFT_OUT.to_owned(), left_out.to_string());
     }
+    kept
 }
 
-/// A text, or what can be taken as one.
-#[derive(Debug, Default)]
-pub(super) struct Text(pub(super) String);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Text;
+    fn entries<'a>(entries: &[(&'a str, &'a str)]) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
+        let entries = entries.iter();
+        entries.map(|(n, v)| ((*n).into(), (*v).into())).collect()
+    }
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(text.to_owned()))
-            }
-
-            fn visit_string<E>(self, text: String) -> Result<Text, E> {
-                Ok(Text(text))
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Text, E> {
-                Ok(Text(value.to_string()))
-            }
-
-            fn visit_i64<E>(self, value: i64) -> Result<Text, E> {
-                Ok(Text(value.to_string()))
-            }
-
-            fn visit_u64<E>(self, value: u64) -> Result<Text, E> {
-                Ok(Text(value.to_string()))
-            }
-
-            fn visit_f64<E>(self, value: f64) -> Result<Text, E> {
-                Ok(Text(value.to_string()))
-            }
-
-            fn visit_unit<E>(self) -> Result<Text, E> {
-                Ok(Text::default())
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Text, A::Error> {
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Err(de::Error::custom("a list stands where a text should"))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Err(de::Error::custom("an object stands where a text should"))
-            }
+    #[test]
+    fn what_identifies_is_kept_first_and_what_tells_apart_next() {
+        let many = entries(&[
+            ("a", "1"),
+            ("b", "2"),
+            ("namespace", "prod"),
+            ("pod", "p"),
+            ("severity", "critical"),
+            ("z_name", "N"),
+        ]);
+        let first = ["z_name", "severity"];
+        for (most, kept) in [
+            (5, vec!["a", "namespace", "pod", "severity", "z_name"]),
+            (4, vec!["namespace", "pod", "severity", "z_name"]),
+            (2, vec!["severity", "z_name"]),
+            // What identifies an alert is kept, whatever the bound.
+            (1, vec!["severity", "z_name"]),
+        ] {
+            let mut labels = bounded_map(many.clone(), &first, most, 100);
+            let left_out = labels.remove(LEFT_OUT).unwrap();
+            assert_eq!(left_out, (6 - kept.len()).to_string());
+            assert_eq!(labels.into_keys().collect::<Vec<_>>(), kept, "{most}");
         }
-        deserializer.deserialize_any(Any)
+        assert_eq!(bounded_map(many, &first, 6, 100).len(), 6);
+    }
+
+    #[test]
+    fn what_identifies_stays_as_different_as_it_was() {
+        let (one, other) = (format!("{}1", "x".repeat(2000)), "x".repeat(2000));
+        let kept = |value: &str| {
+            let labels = bounded_map(entries(&[("reason", value)]), &["reason"], 64, 1024);
+            labels["reason"].clone()
+        };
+        assert_ne!(kept(&one), kept(&other));
+        assert_eq!(kept(&one), kept(&one));
+        assert_eq!(kept(&one).len(), 1024);
+        assert!(kept(&one).ends_with(']') && kept(&one).contains("…[cut "));
+        assert_eq!(kept("short"), "short");
     }
 }

@@ -3,10 +3,13 @@
 
 pub mod alertmanager;
 mod bounded;
+pub mod cluster;
+pub mod fingerprint;
+mod text;
 
 use utoipa::openapi::schema::Schema;
 
-use crate::config::Limits;
+use crate::config::Config;
 use crate::jobs::Content;
 
 /// A kind of sender.
@@ -21,8 +24,8 @@ pub struct Source {
     pub schema: fn() -> Schema,
     /// A body as it was recorded.
     pub example: &'static str,
-    /// Translates a body.
-    pub translate: fn(&[u8], &Limits) -> Result<Translated, Refused>,
+    /// Translates a body, by what the settings say of limits, signatures and what is ignored.
+    pub translate: fn(&[u8], &Config) -> Result<Translated, Refused>,
 }
 
 /// Every source.
@@ -37,6 +40,8 @@ pub struct Translated {
     pub truncated: u64,
     /// How many of the alerts have a time that cannot be read: it is as if it were missing.
     pub misdated: u64,
+    /// Which cluster it speaks for, where the body tells.
+    pub cluster: Option<String>,
 }
 
 /// Why a body as a whole cannot be used.

@@ -43,11 +43,13 @@ pub async fn insert_or_lock(
         .text("alert_name", of(|s| &s.alert_name))
         .text("service", of(|s| &s.service))
         .text("namespace", of(|s| &s.namespace))
-        .text("error_type", of(|s| &s.error_type));
-    let sql = "INSERT INTO anomalies (key, alert_name, service, namespace, error_type) \
-               SELECT r.key, r.alert_name, r.service, r.namespace, r.error_type \
+        .text("error_type", of(|s| &s.error_type))
+        .text("made_of", of(|s| &s.made_of));
+    // The update is what locks the row; it may as well say which labels made it last.
+    let sql = "INSERT INTO anomalies (key, alert_name, service, namespace, error_type, made_of) \
+               SELECT r.key, r.alert_name, r.service, r.namespace, r.error_type, r.made_of{json} \
                FROM {rows} WHERE true ORDER BY r.key \
-               ON CONFLICT (key) DO UPDATE SET total = anomalies.total \
+               ON CONFLICT (key) DO UPDATE SET made_of = excluded.made_of \
                RETURNING key, first_seen, last_seen, total, level, newest_incident, \
                    newest_number, {now} AS now";
     let sql = rows.statement(tx.get_database_backend(), sql, []);

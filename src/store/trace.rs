@@ -13,8 +13,10 @@ use crate::domain::episode::series;
 use crate::entity::{dead_letters, incidents, notifications, occurrences, repairs};
 use crate::store::verify::keys_after;
 
-/// Anomalies whose series are looked up together, and how often that is done at most.
-const SERIES: (i64, u32) = (2000, 200);
+/// Series that are looked up together, and anomalies that are looked through at most.
+const SERIES: (usize, usize) = (2000, 400_000);
+/// Sources that are told apart at most.
+const SOURCES: i64 = 100;
 /// Dead letters of a queue that are looked through at most.
 const LETTERS: i64 = 5000;
 
@@ -28,16 +30,17 @@ const LETTERS: i64 = 5000;
 /// What the database says.
 pub async fn episodes_of_fingerprint(
     db: &impl ConnectionTrait,
-    sources: &[&str],
+    sources: &[String],
     fingerprint: &str,
     limit: u64,
 ) -> Result<Vec<occurrences::Model>, DbErr> {
+    let together = (SERIES.0 / sources.len().max(1)).max(1);
     let sql = "SELECT o.* FROM {rows} JOIN occurrences o ON o.series = r.series \
                ORDER BY o.occurred_at DESC LIMIT $1";
     let mut found: Vec<occurrences::Model> = Vec::new();
     let mut after = String::new();
-    for _ in 0..SERIES.1 {
-        let keys = keys_after(db, &after, SERIES.0).await?;
+    for _ in 0..SERIES.1 / together {
+        let keys = keys_after(db, &after, together as i64).await?;
         let numbers = keys.iter().flat_map(|key| {
             sources
                 .iter()
@@ -47,13 +50,30 @@ pub async fn episodes_of_fingerprint(
         let sql = rows.statement(db.get_database_backend(), sql, [Value::from(limit)]);
         found.extend(occurrences::Model::find_by_statement(sql).all(db).await?);
         match keys.last() {
-            Some(last) if keys.len() as i64 == SERIES.0 => after.clone_from(last),
+            Some(last) if keys.len() == together => after.clone_from(last),
             _ => break,
         }
     }
     found.sort_by_key(|row| std::cmp::Reverse(row.occurred_at));
     found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(found)
+}
+
+/// The sources of which there are incidents, those of each cluster for itself: the first of the index on
+/// them, one after the other.
+///
+/// # Errors
+/// What the database says.
+pub async fn sources(db: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
+    let sql = "WITH RECURSIVE known (source) AS ( \
+                   SELECT min(source) FROM incidents \
+                   UNION ALL \
+                   SELECT (SELECT min(i.source) FROM incidents i WHERE i.source > known.source) \
+                   FROM known WHERE known.source IS NOT NULL) \
+               SELECT source FROM known WHERE source IS NOT NULL LIMIT $1";
+    let sql = statement(db.get_database_backend(), sql, [Value::from(SOURCES)]);
+    let rows = db.query_all_raw(sql).await?;
+    rows.iter().map(|row| row.try_get("", "source")).collect()
 }
 
 /// The newest episodes of an anomaly, or of one of its incidents.

@@ -103,9 +103,11 @@ texts! {
     tier_4
     tier_unknown
     severity
+    alert_name
     service
     namespace
     error_type
+    from_label
     window_1h
     window_24h
     window_7d

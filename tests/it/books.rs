@@ -178,6 +178,7 @@ fn sighting(name: &str, series: usize, resolved: bool, times: (i64, i64, i64)) -
         starts_at: Some(at(times.0)),
         ends_at: resolved.then_some(at(times.1)),
         generator_url: None,
+        identity: None,
     };
     let origin = (Uuid::now_v7(), false);
     let labels = SignatureLabels::default();

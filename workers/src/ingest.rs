@@ -10,7 +10,6 @@ use sea_orm::DbErr;
 use tocsin::cards;
 use tocsin::context::Context;
 use tocsin::domain::aggregation::{Entered, Policy};
-use tocsin::domain::alert::Alert;
 use tocsin::domain::episode::Sighting;
 use tocsin::jobs::{CalculateTier, Content, IngestAlert, JobError};
 use tocsin::metrics::{Outcome, Tally};
@@ -48,7 +47,7 @@ pub async fn handle(
         Content::Alert(alert) => alert,
         Content::Rejected { reason, .. } => return Err(JobError::GiveUp(reason)),
     };
-    if batchers.ignores(&alert) {
+    if alert.is_ignored(&batchers.context.config.ingest.ignore) {
         let alerts = &batchers.context.metrics.alerts;
         alerts.add(&job.source, Outcome::Ignored);
         return Ok(());
@@ -94,15 +93,6 @@ impl Batchers {
             context: context.clone(),
             parts: parts.collect(),
         })
-    }
-
-    fn ignores(&self, alert: &Alert) -> bool {
-        let name = alert.labels.get("alertname");
-        let is_test = alert
-            .labels
-            .get("testalert")
-            .is_some_and(|value| value == "true");
-        is_test || name.is_some_and(|name| self.context.config.ingest.ignore.contains(name))
     }
 
     async fn enter(&self, sighting: Sighting) -> Result<(), JobError> {

@@ -34,6 +34,7 @@ pub(in crate::domain) fn sighting(
         starts_at,
         ends_at,
         generator_url: None,
+        identity: None,
     };
     let job = Uuid::from_u128(NEXT_JOB.fetch_add(1, Ordering::Relaxed).into());
     let source = "alertmanager".to_owned();

@@ -126,9 +126,9 @@ fn payloads(firings: usize) -> Vec<String> {
             now,
         );
         let text = json!({"alerts": [alert]}).to_string();
-        let limits = tocsin::config::Config::default().limits;
+        let config = tocsin::config::Config::default();
         let translate = tocsin::sources::alertmanager::SOURCE.translate;
-        let content = translate(text.as_bytes(), &limits)
+        let content = translate(text.as_bytes(), &config)
             .unwrap()
             .alerts
             .remove(0);

@@ -150,7 +150,7 @@ impl Oracle {
         let anomaly = anomaly(&told.labels);
         let series = match &told.fingerprint {
             Some(name) => Series::Named(name.clone()),
-            None => Series::Labelled(told.labels.clone()),
+            None => Series::Labelled(said(&told.labels)),
         };
         self.deliveries.push((anomaly.clone(), told.received_at));
         match self.known(&anomaly, &series, told) {
@@ -484,6 +484,13 @@ impl Incident {
             self.reopened += 1;
         }
     }
+}
+
+/// The labels that say something: an empty one is as if it were missing.
+fn said(labels: &Labels) -> Labels {
+    let mut said = labels.clone();
+    said.retain(|_, value| !value.is_empty());
+    said
 }
 
 fn anomaly(labels: &Labels) -> Anomaly {

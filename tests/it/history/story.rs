@@ -123,7 +123,7 @@ fn anomalies(random: &mut StdRng, n: usize) -> Vec<Labels> {
 /// one does not say since when it fires.
 fn series(labels: &Labels, n: usize, unique: usize) -> Series {
     let mut labels = labels.clone();
-    labels.insert("pod".to_owned(), format!("pod-{n}"));
+    labels.insert("replica".to_owned(), n.to_string());
     Series {
         labels,
         fingerprint: match n {

@@ -46,9 +46,9 @@ async fn replay(browser: &Browser, h: &Harness, pod: &str) {
     browser.open("/dead-letters").await;
     browser.click("tbody th a").await;
     let usable = json!({"alerts": [firing(pod, h.now())]});
-    let limits = tocsin::config::Limits::default();
+    let config = tocsin::config::Config::default();
     let body = usable.to_string();
-    let taken = (tocsin::sources::SOURCES[0].translate)(body.as_bytes(), &limits).unwrap();
+    let taken = (tocsin::sources::SOURCES[0].translate)(body.as_bytes(), &config).unwrap();
     let Content::Alert(alert) = taken.alerts.into_iter().next().unwrap() else {
         panic!("{usable} is usable");
     };

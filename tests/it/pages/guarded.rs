@@ -207,8 +207,8 @@ async fn a_page_runs_nothing_that_is_not_ours() {
 /// A payload that an ingest job can have.
 fn usable(h: &Harness) -> String {
     let body = json!({"alerts": [firing("usable", h.now())]}).to_string();
-    let limits = tocsin::config::Limits::default();
-    let taken = (tocsin::sources::SOURCES[0].translate)(body.as_bytes(), &limits).unwrap();
+    let config = tocsin::config::Config::default();
+    let taken = (tocsin::sources::SOURCES[0].translate)(body.as_bytes(), &config).unwrap();
     let job = IngestAlert {
         source: "alertmanager".to_owned(),
         received_at: h.now(),

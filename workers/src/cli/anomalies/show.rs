@@ -34,11 +34,20 @@ pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
         (at, reference) => format!("{at}: {reference}"),
     };
     let total = number(anomaly, "/total").unwrap_or_default().to_string();
+    let field = |name: &str| {
+        let value = text(anomaly, &format!("/{name}"));
+        let label = text(anomaly, &format!("/made_of/{name}"));
+        if value.is_empty() || label.is_empty() {
+            return value;
+        }
+        format!("{value} (label {label})")
+    };
     let lines = [
         ("key", text(anomaly, "/key")),
-        ("service", text(anomaly, "/service")),
-        ("namespace", text(anomaly, "/namespace")),
-        ("error type", text(anomaly, "/error_type")),
+        ("alert", field("alert_name")),
+        ("service", field("service")),
+        ("namespace", field("namespace")),
+        ("error type", field("error_type")),
         ("level", level),
         ("muted", mute::told(anomaly)),
         ("counted", total),
@@ -65,6 +74,8 @@ mod tests {
         let anomaly = json!({
             "key": "00112233445566778899aabbccddeeff", "alert_name": "DiskFull",
             "service": "storage", "namespace": "", "error_type": "", "level": "ESCALATE",
+            "made_of": {"alert_name": "alertname", "service": "persistentvolumeclaim",
+                        "namespace": "", "error_type": ""},
             "reason": "7 in 24h (≥ 5)", "total": 9, "newest_number": 4,
             "newest_incident": "019aad2e-6d5e-7000-8000-00000000000a",
             "first_seen": "2026-11-01T21:28:29.102Z", "last_seen": "2026-11-22T21:25:29.102Z",
@@ -74,7 +85,8 @@ mod tests {
         insta::assert_snapshot!(facts(&anomaly, Timestamp(1_795_382_909_102)), @"
         DiskFull
           key         00112233445566778899aabbccddeeff
-          service     storage
+          alert       DiskFull (label alertname)
+          service     storage (label persistentvolumeclaim)
           level       ESCALATE: 7 in 24h (≥ 5)
           muted       until 2026-11-23T01:00:00.000Z by ann: on its way
           counted     9

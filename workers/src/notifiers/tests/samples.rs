@@ -114,6 +114,7 @@ pub(super) fn card(kind: Kind, level: Level) -> Card {
             service: "checkout".to_owned(),
             namespace: "prod".to_owned(),
             error_type: "OOMKilled".to_owned(),
+            made_of: None,
             first_seen: Some(OPENED),
             last_seen: Some(OPENED),
             total: 12,
