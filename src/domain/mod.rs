@@ -13,3 +13,4 @@ pub mod mute;
 pub mod routing;
 pub mod signature;
 pub mod tier;
+pub mod unheard;

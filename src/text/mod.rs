@@ -182,6 +182,18 @@ texts! {
     by_somebody
     acknowledged_at
     reopened_times
+    unheard_for
+    unheard
+    unseen
+    unseen_why
+    unheard_since
+    unheard_closes
+    unheard_asks
+    unheard_kept
+    unheard_no_answer
+    silenced_by
+    silenced
+    silences_unknown
     opens_again
     actions
     acknowledge
@@ -231,6 +243,8 @@ texts! {
     done_edit
     ev_opened
     ev_firing
+    ev_unseen
+    ev_closed_unseen
     ev_ended
     ev_resent
     ev_repair_ok
@@ -434,6 +448,7 @@ texts! {
     msg_resolved_by
     msg_resolved_itself
     msg_resolved_unseen
+    msg_unheard
     msg_still_fires
     msg_still_fires_by
     msg_muted

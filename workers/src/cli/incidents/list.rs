@@ -96,7 +96,12 @@ fn second_line(incident: &Value, now: Timestamp) -> Row {
 
 fn age(incident: &Value, now: Timestamp) -> String {
     let age = time(incident, "/opened_at").map(|at| age::short(now.since(at)));
-    or_dash(age.unwrap_or_default())
+    let age = or_dash(age.unwrap_or_default());
+    match time(incident, "/unheard_since") {
+        Some(since) => format!("{age}, unheard {}", age::short(now.since(since))),
+        None if text(incident, "/resolved_by") == "unseen" => format!("{age}, unseen"),
+        None => age,
+    }
 }
 
 fn episodes(incident: &Value) -> String {
@@ -143,7 +148,8 @@ mod tests {
                 "service": "",
                 "frequency_stats": null,
                 "aggregated_count": 1,
-                "opened_at": "2026-11-22T19:28:29.102Z",
+                "opened_at": "2026-11-20T19:28:29.102Z",
+                "unheard_since": "2026-11-22T06:28:29.102Z",
                 "unheard_of": {},
             }),
         ]
@@ -169,7 +175,7 @@ mod tests {
         checkout-api in shop-production-europe              3 root cause   3m
         Disk is full                                        ACKNOWLEDGED   -
         0000000b                                            NONE           1
-        -                                                   -              2h
+        -                                                   -              2d, unheard 15h
         ");
     }
 

@@ -163,7 +163,13 @@ fn of_occurrence(occurrence: &Value, names: &HashMap<String, String>, events: &m
         let what = format!("last delivered by {source} so far: {deliveries} deliveries");
         events.extend(event(time(occurrence, "/last_seen_at"), 5, what));
     }
-    let what = format!("ended, as {source} says (the firing since {since})");
+    let what = match text(occurrence, "/ended_by").as_str() {
+        "unseen" => format!(
+            "last heard of from {source} (the firing since {since}): closed as unseen later"
+        ),
+        "newer" => format!("ended: a newer firing of its series began (the firing since {since})"),
+        _ => format!("ended, as {source} says (the firing since {since})"),
+    };
     events.extend(event(time(occurrence, "/ended_at"), 6, what));
 }
 
@@ -188,7 +194,15 @@ fn of_incident(incident: &Value, events: &mut Vec<Event>) {
         "person" => format!("by {by}"),
         _ => "by itself: all that fired ended".to_owned(),
     };
-    let what = format!("{called} resolved {by}");
+    let what = match text(incident, "/resolved_by").as_str() {
+        "unseen" => format!("{called} closed as unseen: its sender told of it no more"),
+        _ => format!("{called} resolved {by}"),
+    };
+    events.extend(event(
+        time(incident, "/unheard_since"),
+        6,
+        format!("{called} was not heard of any more"),
+    ));
     events.extend(event(time(incident, "/resolved_at"), 7, what));
 }
 
