@@ -486,6 +486,7 @@ pub static EN: Text = Text {
     pressed_resolved: "Resolved.",
     pressed_already: "{name} did that before you.",
     pressed_itself: "It has resolved by itself.",
+    pressed_unseen: "It was closed as unseen: its sender told of it no more.",
     pressed_too_late: "It is resolved: nobody can take it any more.",
     pressed_muted: "Muted until {time} UTC.",
     pressed_unmuted: "The mute is over.",

@@ -489,6 +489,7 @@ texts! {
     pressed_resolved
     pressed_already
     pressed_itself
+    pressed_unseen
     pressed_too_late
     pressed_muted
     pressed_unmuted

@@ -486,6 +486,7 @@ pub static ZH_TW: Text = Text {
     pressed_resolved: "已解決。",
     pressed_already: "{name} 已先處理。",
     pressed_itself: "事件已自行恢復。",
+    pressed_unseen: "久未收到通知，事件已關閉。",
     pressed_too_late: "事件已解決，無法再認領。",
     pressed_muted: "靜音至 {time} UTC。",
     pressed_unmuted: "已解除靜音。",
