@@ -68,9 +68,10 @@ pub struct Config {
     pub telegram_chat: Option<String>,
     /// Telegram's base URL.
     pub telegram_api: String,
-    /// Where people reach Alertmanager; incidents lead there. Unset: they do not.
+    /// Where Alertmanager is reached: incidents lead there, it is asked whether it still has what it does
+    /// not tell of any more, and its silences are shown. Unset: none of that.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub alertmanager_url: Option<String>,
+    pub alertmanager_url: Option<Secret>,
     /// Where people reach the pages; cards and digests lead there. Unset: they do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_url: Option<String>,

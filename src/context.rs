@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::alertmanager::Alertmanager;
 use crate::config::Config;
 use crate::counter::redis::RedisCounter;
 use crate::counter::sql::SqlCounter;
@@ -28,6 +29,8 @@ pub struct Context {
     pub queues: Queues,
     /// How often anomalies came back.
     pub counter: Arc<dyn Counter>,
+    /// The Alertmanager that sends here, where the settings say which.
+    pub alertmanager: Option<Alertmanager>,
     /// What time it is.
     pub clock: Clock,
     /// What the process counts about itself.
@@ -51,6 +54,9 @@ pub enum OpenError {
     /// The counter's store does not answer.
     #[error(transparent)]
     Counter(#[from] CounterError),
+    /// Alertmanager cannot be asked as the settings say.
+    #[error("alertmanager_url cannot be used: {0}")]
+    Alertmanager(String),
     /// Spans cannot be sent as the settings say.
     #[error(transparent)]
     Spans(#[from] spans::OpenError),
@@ -67,9 +73,12 @@ impl Context {
         let db = Db::open(url, config.database_connections).await?;
         migrate(&db, url).await.map_err(db::OpenError::from)?;
         let clock = Clock::default();
+        let alertmanager = config.alertmanager_url.as_ref().map(Alertmanager::new);
+        let alertmanager = alertmanager.transpose().map_err(OpenError::Alertmanager)?;
         let (queue, counter) = drivers(&config, &db, &clock).await?;
         Ok(Self {
             counter,
+            alertmanager,
             queues: Queues::new(queue),
             config: Arc::new(config),
             db,

@@ -9,6 +9,7 @@
 //! This library is what the ingress and the workers share, and the ingress; the workers and the
 //! program are in `workers/`, the schema in `migration/`.
 
+pub mod alertmanager;
 pub mod buttons;
 pub mod cards;
 pub mod config;

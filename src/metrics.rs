@@ -125,6 +125,8 @@ pub struct Metrics {
     pub dead_seconds: Family<ByQueue, Gauge<f64, std::sync::atomic::AtomicU64>>,
     /// Dead letters by what was decided about them.
     pub decided: Family<ByDecision, Counter>,
+    /// Times that Alertmanager was asked about firings and did not answer.
+    pub alertmanager_errors: Counter,
 }
 
 impl Default for Metrics {
@@ -168,6 +170,7 @@ impl Metrics {
             dead: Family::default(),
             dead_seconds: Family::default(),
             decided: Family::default(),
+            alertmanager_errors: Counter::default(),
         };
         metrics.registry = Arc::new(metrics.register());
         metrics.begin();
@@ -320,6 +323,11 @@ impl Metrics {
             "dead_letters_decided",
             "Dead letters by what was decided about them",
             m.decided,
+        );
+        r.register(
+            "alertmanager_errors",
+            "Times that Alertmanager was asked whether it still has what it does not tell of, and did not answer",
+            m.alertmanager_errors,
         );
         r
     }

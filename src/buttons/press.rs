@@ -311,8 +311,15 @@ async fn act(
         Deed::Acknowledge => (Status::Acknowledged, text.pressed_acknowledged),
         Deed::Resolve => (Status::Resolved, text.pressed_resolved),
     };
-    if done.stood == Status::Resolved && done.entry.0.resolved_by == Some(ResolvedBy::Itself) {
-        return Ok(say(text.pressed_itself).answer);
+    let without_anybody = match done.entry.0.resolved_by {
+        Some(ResolvedBy::Itself) => Some(text.pressed_itself),
+        Some(ResolvedBy::Unseen) => Some(text.pressed_unseen),
+        Some(ResolvedBy::Person) | None => None,
+    };
+    if done.stood == Status::Resolved
+        && let Some(said) = without_anybody
+    {
+        return Ok(say(said).answer);
     }
     if done.stood == wanted.0 {
         let name = done.operator.as_deref().unwrap_or("–");

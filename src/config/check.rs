@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Config, Secret, Tokens, webhooks};
+use crate::alertmanager;
 
 impl Config {
     pub(super) fn check(&self) -> Result<(), String> {
@@ -39,9 +40,7 @@ impl Config {
             return Err("otlp_endpoint must start with http:// or https://".to_owned());
         }
         let is_web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
-        if !self.alertmanager_url.as_ref().is_none_or(is_web) {
-            return Err("alertmanager_url must start with https:// or http://".to_owned());
-        }
+        self.check_counting()?;
         if !self.public_url.as_ref().is_none_or(is_web) {
             return Err("public_url must start with https:// or http://".to_owned());
         }
@@ -72,6 +71,37 @@ impl Config {
         }
         if self.retention.dead_letters.0 < Duration::from_secs(24 * 3600) {
             return Err("retention.dead_letters must be at least 1d".to_owned());
+        }
+        Ok(())
+    }
+
+    fn check_counting(&self) -> Result<(), String> {
+        let counting = &self.counting;
+        let (unheard, unseen) = (counting.unheard.0, counting.unseen.0);
+        if unheard <= counting.skew.0 {
+            return Err("counting.unheard must be longer than counting.skew".to_owned());
+        }
+        if unseen <= unheard {
+            return Err("counting.unseen must be longer than counting.unheard".to_owned());
+        }
+        // Where Alertmanager does not answer, twice that passes first.
+        if unseen > self.retention.occurrences.0 / 2 {
+            return Err(
+                "counting.unseen must be at most half as long as retention.occurrences: what is open \
+                 must be closed before its row is pruned"
+                    .to_owned(),
+            );
+        }
+        let url = self.alertmanager_url.as_ref();
+        let is_of_web = |url: &Secret| {
+            let page = alertmanager::page(url).unwrap_or_default();
+            page.starts_with("https://") || page.starts_with("http://")
+        };
+        if !url.is_none_or(is_of_web) {
+            return Err(
+                "alertmanager_url must be an address that starts with https:// or http://"
+                    .to_owned(),
+            );
         }
         Ok(())
     }

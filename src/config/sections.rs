@@ -26,6 +26,10 @@ pub struct Counting {
     pub unit: Unit,
     /// How far apart the starts of one firing may lie.
     pub skew: Span,
+    /// A firing that its sender does not tell of for so long is marked as unheard.
+    pub unheard: Span,
+    /// And after so long it is closed as unseen.
+    pub unseen: Span,
 }
 
 impl Default for Counting {
@@ -33,6 +37,8 @@ impl Default for Counting {
         Self {
             unit: Unit::Episode,
             skew: Span::secs(60),
+            unheard: Span::secs(12 * 3600),
+            unseen: Span::secs(48 * 3600),
         }
     }
 }

@@ -67,6 +67,25 @@ fn an_unknown_or_malformed_setting_is_refused_by_name() {
 }
 
 #[test]
+fn what_is_not_heard_of_must_be_unheard_before_it_is_unseen_and_unseen_before_it_is_pruned() {
+    for (refused, named) in [
+        ("[counting]\nunheard = \"0s\"", "counting.unheard"),
+        ("[counting]\nunheard = \"60s\"", "counting.unheard"),
+        ("[counting]\nunseen = \"0s\"", "counting.unseen"),
+        ("[counting]\nunseen = \"12h\"", "counting.unseen"),
+        ("[counting]\nunseen = \"16d\"", "counting.unseen"),
+        ("alertmanager_url = \"am:9093\"", "alertmanager_url"),
+        ("alertmanager_url = \"http://\"", "alertmanager_url"),
+    ] {
+        let error = load(refused, &[]).unwrap_err().to_string();
+        assert!(error.contains(named), "{refused}: {error}");
+    }
+    let toml =
+        "alertmanager_url = \"http://a:b@am\"\n[counting]\nunheard = \"2m\"\nunseen = \"15d\"";
+    load(toml, &[]).unwrap();
+}
+
+#[test]
 fn what_kubernetes_injects_is_ignored() {
     let injected = [
         ("TOCSIN_PORT", "tcp://10.0.0.1:80"),

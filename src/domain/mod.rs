@@ -14,4 +14,5 @@ pub mod routing;
 pub mod severity;
 pub mod signature;
 pub mod tier;
+pub mod unheard;
 pub mod workload;

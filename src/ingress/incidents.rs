@@ -13,10 +13,13 @@ use super::pages::{self, Page, Part};
 use super::query::Query;
 use super::words::Words;
 use super::{Ingress, Problem, body};
+use crate::alertmanager::Silence;
+use crate::config::Counting;
 use crate::deeds::incident;
-use crate::domain::aggregation::Status;
+use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
 use crate::domain::mute;
+use crate::domain::unheard::Patience;
 use crate::entity::{incidents, occurrences};
 use crate::store::incidents::{Deed, find};
 use crate::store::listing::Entry;
@@ -74,6 +77,38 @@ impl From<Entry> for View {
     }
 }
 
+/// One incident in detail.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = IncidentDetail)]
+pub(super) struct Detail {
+    #[serde(flatten)]
+    incident: View,
+    /// The silences in Alertmanager that match its labels and hold now; null if Alertmanager does not
+    /// answer, or none is asked (`alertmanager_url`).
+    silences: Option<Vec<Silence>>,
+}
+
+/// A firing as it is answered: its row, and whether it is heard of.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Firing)]
+pub(super) struct Firing {
+    #[serde(flatten)]
+    row: occurrences::Model,
+    /// Whether it is open and was not heard of for `counting.unheard`.
+    unheard: bool,
+}
+
+impl Firing {
+    fn of(counting: &Counting, now: Timestamp, row: occurrences::Model) -> Self {
+        let patience = Patience::of(counting, &row.source);
+        let is_open = row.ended_at.is_none() && row.series.is_some();
+        Self {
+            unheard: is_open && patience.is_unheard(row.last_seen_at, now),
+            row,
+        }
+    }
+}
+
 /// Which incidents are asked for.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
@@ -92,6 +127,10 @@ pub(super) struct Asked {
     q: Option<Words>,
     /// Muted now, or not.
     muted: Option<bool>,
+    /// Unresolved with no firing that was heard of within `counting.unheard`, or not.
+    unheard: Option<bool>,
+    /// Resolved in this way.
+    resolved_by: Option<ResolvedBy>,
     /// Where the page begins: `next_cursor` of the one before it.
     #[param(pattern = "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
     cursor: Option<String>,
@@ -123,6 +162,8 @@ pub(super) async fn list(
         service: asked.service.map(String::from),
         namespace: asked.namespace.map(String::from),
         text: asked.q.and_then(Words::said),
+        unheard: asked.unheard,
+        resolved_by: asked.resolved_by,
         ..Filter::default()
     };
     let db = ingress.context.db.read();
@@ -141,16 +182,23 @@ pub(super) async fn list(
     operation_id = "show_incident",
     tag = "incidents",
     params(("id" = Uuid, Path, description = "The incident's id")),
-    responses((status = OK, description = "The incident", body = View)),
+    responses((status = OK, description = "The incident", body = Detail)),
 )]
 pub(super) async fn show(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
-) -> Result<Json<View>, Problem> {
-    let id = parse(&id)?;
-    let found = lists::incident(ingress.context.db.read(), id).await?;
-    let now = ingress.context.clock.now();
-    Ok(Json(View::of(now, found.ok_or_else(unknown)?)))
+) -> Result<Json<Detail>, Problem> {
+    let (id, context) = (parse(&id)?, &ingress.context);
+    let found = lists::incident(context.db.read(), id).await?;
+    let entry = found.ok_or_else(unknown)?;
+    let silences = match &context.alertmanager {
+        Some(alertmanager) => alertmanager.silences(&entry.0.labels).await,
+        None => None,
+    };
+    Ok(Json(Detail {
+        incident: View::of(context.clock.now(), entry),
+        silences,
+    }))
 }
 
 /// Lists the firings of an incident, newest first.
@@ -162,19 +210,23 @@ pub(super) async fn show(
     operation_id = "list_occurrences",
     tag = "incidents",
     params(("id" = Uuid, Path, description = "The incident's id"), Part),
-    responses((status = OK, description = "A page of firings", body = Page<occurrences::Model>)),
+    responses((status = OK, description = "A page of firings", body = Page<Firing>)),
 )]
 pub(super) async fn occurrences(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
     Query(asked): Query<Part>,
-) -> Result<Json<Page<occurrences::Model>>, Problem> {
+) -> Result<Json<Page<Firing>>, Problem> {
     let (limit, before) = (asked.limit()?, asked.cursor()?);
-    let db = ingress.context.db.read();
+    let context = &ingress.context;
+    let db = context.db.read();
     let incident = find(db, parse(&id)?).await?.ok_or_else(unknown)?;
     let found = lists::occurrences(db, &incident, before, limit + 1).await?;
-    Ok(Json(Page::new(found, limit, |row: &occurrences::Model| {
-        row.id.to_string()
+    let (counting, now) = (&context.config.counting, context.clock.now());
+    let firing = |row| Firing::of(counting, now, row);
+    let found = found.into_iter().map(firing).collect();
+    Ok(Json(Page::new(found, limit, |firing: &Firing| {
+        firing.row.id.to_string()
     })))
 }
 

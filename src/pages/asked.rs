@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{Fault, address, words};
-use crate::domain::aggregation::Status;
+use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
 use crate::domain::id::Named;
 use crate::store::listing::{Mark, Sort};
@@ -37,6 +37,11 @@ pub(super) const LEVELS: [Level; 4] = [
     Level::None,
 ];
 
+/// Instead of a state: those that are not heard of.
+pub(super) const UNHEARD: &str = "unheard";
+/// And those that were closed for that.
+pub(super) const UNSEEN: &str = "unseen";
+
 pub(super) const fn status_name(status: Status) -> &'static str {
     match status {
         Status::Open => "open",
@@ -51,6 +56,16 @@ impl Asked {
         STATUSES
             .into_iter()
             .find(|status| status_name(*status).eq_ignore_ascii_case(&self.status))
+    }
+
+    /// Whether it asks for what is not heard of.
+    pub(super) fn says_unheard(&self) -> bool {
+        self.status.eq_ignore_ascii_case(UNHEARD)
+    }
+
+    /// Whether it asks for what was closed as unseen.
+    pub(super) fn says_unseen(&self) -> bool {
+        self.status.eq_ignore_ascii_case(UNSEEN)
     }
 
     /// Whether it says that it asks for all states.
@@ -76,9 +91,10 @@ impl Asked {
 
     /// Refuses a value that there is not.
     pub(super) fn check(&self) -> Result<(), Fault> {
+        let is_instead = self.says_all() || self.says_unheard() || self.says_unseen();
         let (status, level) = (self.status().is_some(), self.level().is_some());
         address::check([
-            ("status", &*self.status, status || self.says_all()),
+            ("status", &*self.status, status || is_instead),
             ("level", &self.level, level),
             ("sort", &self.sort, self.sort().is_some()),
             ("after", &self.after, Mark::read(&self.after).is_some()),
@@ -101,7 +117,9 @@ impl Asked {
             namespace: some(&self.namespace),
             text: some(&self.q),
             severity: some(&self.severity),
-            unresolved: self.status().is_none() && !self.is_of_all(),
+            unresolved: self.status().is_none() && !self.is_of_all() && !self.says_unseen(),
+            unheard: self.says_unheard().then_some(true),
+            resolved_by: self.says_unseen().then_some(ResolvedBy::Unseen),
             ..Filter::default()
         }
     }

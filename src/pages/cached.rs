@@ -1,45 +1,158 @@
 //! What many pages show alike is looked at once, and the less often the longer looking takes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::hash::Hash;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use moka::Expiry;
+use moka::future::Cache;
 use tokio::sync::Mutex;
 
 use crate::time::{Clock, Timestamp};
 
 /// Looking takes at most this part of the time.
 const SHARE: u32 = 10;
+/// Things that are kept at most of many by key.
+const KEPT: u64 = 5000;
 
 fn good_for(least: Duration, took: Duration) -> Duration {
     least.max(took * SHARE)
 }
 
-/// One thing; whoever asks while it is looked at waits for the same look.
-#[derive(Debug, Default)]
-pub(super) struct Cached<T>(Mutex<Option<(Instant, T)>>);
+/// What was seen, and how long it is shown from then on.
+#[derive(Clone)]
+struct Seen<T> {
+    value: T,
+    good_for: Duration,
+}
 
-impl<T: Clone> Cached<T> {
+/// Each thing is shown for as long as it says itself.
+struct AsLongAsItSays;
+
+impl<K, T> Expiry<K, Seen<T>> for AsLongAsItSays {
+    fn expire_after_create(&self, _: &K, seen: &Seen<T>, _: Instant) -> Option<Duration> {
+        Some(seen.good_for)
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &K,
+        seen: &Seen<T>,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(seen.good_for)
+    }
+}
+
+fn cache<K, T>(at_most: u64) -> Cache<K, Seen<T>>
+where
+    K: Eq + Hash + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+{
+    Cache::builder()
+        .max_capacity(at_most)
+        .expire_after(AsLongAsItSays)
+        .build()
+}
+
+/// One thing; whoever asks while it is looked at waits for the same look.
+pub(super) struct Cached<T>(Cache<(), Seen<T>>);
+
+impl<T: Clone + Send + Sync + 'static> Default for Cached<T> {
+    fn default() -> Self {
+        Self(cache(1))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Cached<T> {
     /// The thing, at most `least` old, or ten times as old as looking took.
-    pub(super) async fn get<E>(
+    ///
+    /// # Errors
+    /// What looking failed with, for all who waited for it.
+    pub(super) async fn get<E: Send + Sync + 'static>(
         &self,
         least: Duration,
         look: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, E> {
-        let mut slot = self.0.lock().await;
-        if let Some((until, value)) = &*slot
-            && *until > Instant::now()
-        {
-            return Ok(value.clone());
-        }
+    ) -> Result<T, Arc<E>> {
         let began = Instant::now();
-        let value = look.await?;
-        let ended = Instant::now();
-        let until = ended + good_for(least, ended - began);
-        *slot = Some((until, value.clone()));
-        Ok(value)
+        let look = async {
+            let value = look.await?;
+            let good_for = good_for(least, began.elapsed());
+            Ok(Seen { value, good_for })
+        };
+        Ok(self.0.try_get_with((), look).await?.value)
+    }
+}
+
+/// Many things by key.
+pub(super) struct CachedBy<K, T> {
+    seen: Cache<K, Seen<T>>,
+    /// Held by who looks: those who waited find what was looked at for others.
+    looking: Mutex<()>,
+}
+
+impl<K, T> Default for CachedBy<K, T>
+where
+    K: Eq + Hash + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+{
+    fn default() -> Self {
+        Self {
+            seen: cache(KEPT),
+            looking: Mutex::default(),
+        }
+    }
+}
+
+impl<K, T> CachedBy<K, T>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+{
+    /// The thing of each of these keys, however often one is named; `look` is asked once for those that
+    /// are missing or old, and what it does not answer is remembered as `none`.
+    pub(super) async fn get<E>(
+        &self,
+        keys: &[K],
+        least: Duration,
+        none: T,
+        look: impl AsyncFnOnce(Vec<K>) -> Result<HashMap<K, T>, E>,
+    ) -> Result<Vec<T>, E> {
+        let mut found = HashMap::new();
+        if !self.take(keys, &mut found).await.is_empty() {
+            let _turn = self.looking.lock().await;
+            let missing = self.take(keys, &mut found).await;
+            if !missing.is_empty() {
+                let began = Instant::now();
+                let mut answer = look(missing.iter().cloned().collect()).await?;
+                let good_for = good_for(least, began.elapsed());
+                for key in missing {
+                    let value = answer.remove(&key).unwrap_or_else(|| none.clone());
+                    found.insert(key.clone(), value.clone());
+                    self.seen.insert(key, Seen { value, good_for }).await;
+                }
+            }
+        }
+        let value = |key: &K| found.get(key).unwrap_or(&none).clone();
+        Ok(keys.iter().map(value).collect())
+    }
+
+    /// Takes over what is known of the keys that are not in `found`; returns those of which nothing is.
+    async fn take(&self, keys: &[K], found: &mut HashMap<K, T>) -> HashSet<K> {
+        let mut missing = HashSet::new();
+        for key in keys {
+            if found.contains_key(key) || missing.contains(key) {
+                continue;
+            }
+            match self.seen.get(key).await {
+                Some(seen) => drop(found.insert(key.clone(), seen.value)),
+                None => drop(missing.insert(key.clone())),
+            }
+        }
+        missing
     }
 }
 
@@ -110,60 +223,6 @@ impl<T: Clone + Send + 'static> Behind<T> {
     }
 }
 
-/// Many things by key.
-#[derive(Debug)]
-pub(super) struct CachedBy<K, T>(Mutex<HashMap<K, (Instant, T)>>);
-
-/// Things that are kept at most.
-const KEPT: usize = 5000;
-
-impl<K, T> Default for CachedBy<K, T> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Clone + Eq + Hash, T: Clone> CachedBy<K, T> {
-    /// The things of these keys; `look` is asked for those that are missing or old, and what it does
-    /// not answer is remembered as `none`.
-    pub(super) async fn get<E>(
-        &self,
-        keys: &[K],
-        least: Duration,
-        none: T,
-        look: impl AsyncFnOnce(Vec<K>) -> Result<HashMap<K, T>, E>,
-    ) -> Result<Vec<T>, E> {
-        let now = Instant::now();
-        let fresh = |known: &HashMap<K, (Instant, T)>, key: &K| {
-            let (until, value) = known.get(key)?;
-            (*until > now).then(|| value.clone())
-        };
-        let missing: Vec<K> = {
-            let known = self.0.lock().await;
-            let missing = keys.iter().filter(|key| fresh(&known, key).is_none());
-            missing.cloned().collect()
-        };
-        if !missing.is_empty() {
-            let mut found = look(missing.clone()).await?;
-            let until = Instant::now() + good_for(least, now.elapsed());
-            let mut known = self.0.lock().await;
-            if known.len() > KEPT {
-                known.retain(|_, (until, _)| *until > now);
-            }
-            if known.len() > KEPT {
-                known.clear();
-            }
-            for key in missing {
-                let value = found.remove(&key).unwrap_or_else(|| none.clone());
-                known.insert(key, (until, value));
-            }
-        }
-        let known = self.0.lock().await;
-        let value = |key: &K| known.get(key).map_or(&none, |(_, value)| value).clone();
-        Ok(keys.iter().map(value).collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -195,5 +254,75 @@ mod tests {
         }
         assert_eq!(ask().await, Some(7));
         assert_eq!(looks.load(Ordering::Relaxed), 1, "and nobody looked twice");
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_named_twice_is_looked_at_once_and_answered_twice() {
+        let cached = CachedBy::default();
+        let looks = AtomicU32::new(0);
+        let ask = async |keys: &[&'static str]| {
+            let look = async |keys: Vec<&'static str>| {
+                looks.fetch_add(keys.len() as u32, Ordering::Relaxed);
+                let known = keys.into_iter().filter(|key| *key != "none");
+                Ok::<_, String>(known.map(|key| (key, key.len())).collect())
+            };
+            cached.get(keys, Duration::from_secs(60), 0, look).await
+        };
+        assert_eq!(
+            ask(&["a", "bb", "a", "none", "none"]).await,
+            Ok(vec![1, 2, 1, 0, 0])
+        );
+        assert_eq!(looks.load(Ordering::Relaxed), 3);
+        assert_eq!(ask(&["ccc", "bb", "none"]).await, Ok(vec![3, 2, 0]));
+        assert_eq!(looks.load(Ordering::Relaxed), 4, "only what was missing");
+    }
+
+    #[tokio::test]
+    async fn those_who_ask_at_once_wait_for_one_look() {
+        let (cached, by_key) = (Cached::default(), CachedBy::default());
+        let looks = AtomicU32::new(0);
+        let look = async || {
+            looks.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        };
+        let one = || {
+            cached.get(Duration::from_secs(60), async {
+                look().await;
+                Ok::<_, String>(7)
+            })
+        };
+        let of_key = || {
+            by_key.get(&[1], Duration::from_secs(60), 0, async |keys| {
+                look().await;
+                Ok::<_, String>(keys.into_iter().map(|key| (key, 7)).collect())
+            })
+        };
+        assert_eq!(tokio::join!(one(), one()), (Ok(7), Ok(7)));
+        assert_eq!(looks.load(Ordering::Relaxed), 1);
+        assert_eq!(tokio::join!(of_key(), of_key()), (Ok(vec![7]), Ok(vec![7])));
+        assert_eq!(looks.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn what_took_long_to_look_at_is_shown_for_longer() {
+        let cached = Cached::default();
+        let looks = AtomicU32::new(0);
+        let ask = async |takes: Duration| {
+            let look = async {
+                tokio::time::sleep(takes).await;
+                Ok::<_, String>(looks.fetch_add(1, Ordering::Relaxed))
+            };
+            cached.get(Duration::ZERO, look).await
+        };
+        assert_eq!(ask(Duration::from_millis(100)).await, Ok(0));
+        assert_eq!(ask(Duration::ZERO).await, Ok(0), "good for a second");
+        assert_eq!(
+            good_for(Duration::ZERO, Duration::from_millis(100)),
+            Duration::from_secs(1)
+        );
+        assert_eq!(
+            good_for(Duration::from_secs(2), Duration::from_millis(100)),
+            Duration::from_secs(2)
+        );
     }
 }

@@ -73,6 +73,13 @@ impl From<sea_orm::DbErr> for Fault {
     }
 }
 
+impl From<std::sync::Arc<sea_orm::DbErr>> for Fault {
+    fn from(error: std::sync::Arc<sea_orm::DbErr>) -> Self {
+        tracing::warn!("the store failed a page: {error}");
+        Self::Unavailable
+    }
+}
+
 impl From<QueueError> for Fault {
     fn from(error: QueueError) -> Self {
         tracing::warn!("the queue failed a page: {error}");

@@ -8,10 +8,11 @@ use uuid::Uuid;
 use super::address::Asks;
 use super::layout::{self, Frame, Section};
 use super::timeline::series;
-use super::{Fault, Pages, Visit, address, incidents, words};
+use super::{Fault, Pages, Visit, address, incidents, unheard, words};
+use crate::config::Config;
 use crate::entity::occurrences::Model;
 use crate::store::lists;
-use crate::text::{Text, plural};
+use crate::text::plural;
 
 /// Firings of a page.
 const SHOWN: usize = 100;
@@ -52,7 +53,7 @@ pub(super) async fn page(
         h1 #title { (text.occurrences) }
         p { a href=(one) { (title) } " · " (plural(text.aggregated, incident.aggregated_count)) }
         div.wide tabindex="0" role="region" aria-labelledby="title" {
-            @if found.is_empty() { p { (text.nothing_here) } } @else { (table(text, &found)) }
+            @if found.is_empty() { p { (text.nothing_here) } } @else { (table(&visit, &pages.context.config, &found)) }
         }
         nav.pager aria-label=(text.more_next) {
             @if after.is_some() { a href=(here) { (text.first_page) } }
@@ -65,7 +66,8 @@ pub(super) async fn page(
 }
 
 /// Firings, one line each.
-pub(super) fn table(text: &Text, firings: &[Model]) -> Markup {
+pub(super) fn table(visit: &Visit, config: &Config, firings: &[Model]) -> Markup {
+    let text = visit.text();
     html! {
         table {
             thead { tr {
@@ -80,7 +82,7 @@ pub(super) fn table(text: &Text, firings: &[Model]) -> Markup {
                     tr {
                         td { (series(occurrence)) }
                         td { (words::at(occurrence.starts_at)) }
-                        td { (words::at_or_dash(occurrence.ended_at)) }
+                        td { (unheard::ending(visit, config, occurrence)) }
                         td { (words::at(occurrence.last_seen_at)) }
                         td.n { (occurrence.deliveries) }
                     }

@@ -10,7 +10,10 @@ use uuid::Uuid;
 use super::firings;
 use super::layout::{self, Frame, Section};
 use super::timeline::{MoreFirings, Parts, all_firings, timeline};
-use super::{Fault, Pages, Visit, charts, incidents, mute, words};
+use super::unheard::Silences;
+use super::{Fault, Pages, Visit, charts, incidents, mute, unheard, words};
+use crate::alertmanager;
+use crate::config::Secret;
 use crate::deeds::mute::{MUTE, UNMUTE};
 use crate::domain::aggregation::{ResolvedBy, Status, Unit};
 use crate::domain::escalation::Rule;
@@ -48,6 +51,7 @@ struct Found {
     hours: std::collections::HashMap<i64, i64>,
     is_cut: bool,
     more: MoreFirings,
+    silences: Silences,
 }
 
 pub(super) async fn page(
@@ -63,6 +67,7 @@ pub(super) async fn page(
     let text = visit.text();
     let (incident, anomaly) = &found.entry;
     let title = incidents::title(incident, &anomaly.alert_name);
+    let config = &pages.context.config;
     let again = opens_again(incident, pages.context.config.aggregation.window.0);
     let frame = Frame {
         section: Section::Incidents,
@@ -82,12 +87,13 @@ pub(super) async fn page(
     };
     let content = html! {
         article.one.(words::level_class(anomaly.level)) {
-            div #head data-live { (head(&visit, &found.entry, again)) }
+            div #head data-live { (head(&visit, &found.entry, again))
+                (unheard::note(&visit, config, incident, &found.silences)) }
             div.cols.four {
                 div {
                     section aria-labelledby="why" {
                         h2 #why { (text.why) }
-                        div #reasons data-live { (why(text, &found.entry, &pages.context.config.escalation.rules)) }
+                        div #reasons data-live { (why(text, &found.entry, &config.escalation.rules)) }
                     }
                 }
                 div {
@@ -100,7 +106,7 @@ pub(super) async fn page(
                     section aria-labelledby="facts" {
                         h2 #facts { (text.facts) }
                         div #facts-list data-live { (facts(&visit, &found.entry)) }
-                        (elsewhere(text, incident, pages.context.config.alertmanager_url.as_deref()))
+                        (elsewhere(text, incident, config.alertmanager_url.as_ref()))
                     }
                 }
                 div {
@@ -118,7 +124,7 @@ pub(super) async fn page(
                     section aria-labelledby="firings" {
                         h2 #firings { (text.occurrences) }
                         div #occurrences.wide data-live tabindex="0" role="region" aria-labelledby="firings" {
-                            (firings::table(text, &found.occurrences))
+                            (firings::table(&visit, config, &found.occurrences))
                         }
                         (all_firings(text, incident.id, found.more))
                     }
@@ -146,7 +152,9 @@ async fn look(pages: &Pages, visit: &Visit, id: Uuid) -> Result<Found, Fault> {
     let entry = lists::incident(db, id).await?.ok_or(Fault::NotFound)?;
     let (key, target) = (entry.1.key.clone(), id.to_string());
     let unit = pages.context.config.counting.unit;
-    let (mut occurrences, messages, repairs, deeds, mutes, others, hours) = tokio::try_join!(
+    let asked = pages.context.alertmanager.as_ref();
+    let silences = async { Ok(Silences::of(asked, &entry.0).await) };
+    let (mut occurrences, messages, repairs, deeds, mutes, others, hours, silences) = tokio::try_join!(
         lists::occurrences(db, &entry.0, None, OCCURRENCES + 1),
         history::messages(db, id, MESSAGES),
         history::repairs(db, &key, REPAIRS),
@@ -154,6 +162,7 @@ async fn look(pages: &Pages, visit: &Visit, id: Uuid) -> Result<Found, Fault> {
         history::deeds_of(db, &key, &[MUTE, UNMUTE], MESSAGES),
         history::incidents(db, &key, OTHERS),
         hours::since(db, unit, &key, charts::heat_from(visit.now)),
+        silences,
     )?;
     let more = more_firings(&entry.0, unit, &mut occurrences);
     let of_parts = [messages.len(), deeds.len(), mutes.len()];
@@ -172,6 +181,7 @@ async fn look(pages: &Pages, visit: &Visit, id: Uuid) -> Result<Found, Fault> {
         mutes,
         others,
         hours,
+        silences,
     })
 }
 
@@ -204,7 +214,7 @@ fn opens_again(incident: &entity::incidents::Model, window: Duration) -> Option<
 fn head(visit: &Visit, (incident, anomaly): &Entry, again: Option<Timestamp>) -> Markup {
     let text = visit.text();
     html! {
-        p.what { (words::level(text, anomaly.level)) " " (words::status(text, incident.status)) " "
+        p.what { (words::level(text, anomaly.level)) " " (words::standing(text, incident)) " "
             (mute::mark(visit, anomaly)) " "
             (incidents::place(incident, &anomaly.service, &anomaly.namespace)) }
         h1 { (incidents::title(incident, &anomaly.alert_name)) }
@@ -402,10 +412,11 @@ fn facts(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
 fn elsewhere(
     text: &Text,
     incident: &entity::incidents::Model,
-    alertmanager: Option<&str>,
+    alertmanager: Option<&Secret>,
 ) -> Markup {
     let annotation = |name: &str| incident.annotations.get(name).and_then(|v| v.as_str());
-    let alertmanager = alertmanager.map(|url| in_alertmanager(url, &incident.labels));
+    let alertmanager = alertmanager.and_then(alertmanager::page);
+    let alertmanager = alertmanager.map(|url| in_alertmanager(&url, &incident.labels));
     let links = [
         (text.open_alertmanager, alertmanager.as_deref()),
         (text.open_generator, incident.generator_url.as_deref()),
@@ -434,7 +445,7 @@ fn in_alertmanager(url: &str, labels: &serde_json::Value) -> String {
     };
     let matchers: Vec<String> = ABOUT.iter().filter_map(matcher).collect();
     let filter = words::encoded(&format!("{{{}}}", matchers.join(",")));
-    format!("{}/#/alerts?filter={filter}", url.trim_end_matches('/'))
+    format!("{url}/#/alerts?filter={filter}")
 }
 
 fn others(visit: &Visit, found: &Found) -> Markup {
@@ -454,7 +465,7 @@ pub(super) fn rows(visit: &Visit, incidents: &[&entity::incidents::Model]) -> Ma
             @for incident in incidents {
                 li {
                     a href=(format!("/incidents/{}", incident.id)) { "#" (incident.number) }
-                    " " (words::status(text, incident.status))
+                    " " (words::standing(text, incident))
                     " " (plural(text.aggregated, incident.aggregated_count))
                     " · " (words::ago(visit, incident.opened_at))
                 }

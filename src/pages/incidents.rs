@@ -7,9 +7,9 @@ use axum::extract::State;
 use maud::{Markup, html};
 
 use super::address::Asks;
-use super::asked::{Asked, LEVELS, STATUSES, status_name};
+use super::asked::{Asked, LEVELS, STATUSES, UNHEARD, UNSEEN, status_name};
 use super::layout::{self, Frame, Section};
-use super::{Fault, Pages, Visit, charts, mute, words};
+use super::{Fault, Pages, Visit, charts, mute, unheard, words};
 use crate::domain::aggregation::Status;
 use crate::domain::frequency::Window;
 use crate::entity::incidents::Model as Incident;
@@ -154,6 +154,8 @@ fn filters(text: &Text, asked: &Asked, names: &Names) -> Markup {
                     @for (name, word) in states {
                         option value=(name) selected[asked.status().map(status_name) == Some(name)] { (word) }
                     }
+                    option value=(UNHEARD) selected[asked.says_unheard()] { (text.unheard) }
+                    option value=(UNSEEN) selected[asked.says_unseen()] { (text.unseen) }
                     option value="all" selected[asked.says_all()] { (text.all_states) }
                 } }
             label { span { (text.level) }
@@ -210,8 +212,8 @@ fn card(visit: &Visit, (incident, anomaly): &Entry, day: &Day) -> Markup {
                 a href=(format!("/incidents/{id}")) { (title) }
                 @if !says(title, name) { " " code { (name) } }
             }
-            p.what { (words::level(text, anomaly.level)) " " (words::status(text, incident.status)) " "
-                (mute::brief(visit, anomaly)) " "
+            p.what { (words::level(text, anomaly.level)) " " (words::standing(text, incident)) " "
+                (mute::brief(visit, anomaly)) " " (unheard::brief(visit, incident)) " "
                 (place(incident, &anomaly.service, &anomaly.namespace)) }
             p.how {
                 b { (words::tier(text, incident.tier)) } " · "

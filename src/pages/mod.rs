@@ -29,6 +29,7 @@ mod sign_in;
 mod system;
 mod timeline;
 mod topics;
+mod unheard;
 mod visit;
 mod watch;
 mod words;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::visit::Visit;
 use super::words;
 use crate::domain::aggregation::ResolvedBy;
+use crate::domain::episode::EndedBy;
 use crate::domain::escalation::Level;
 use crate::entity::notifications::{Kind, State};
 use crate::entity::{anomalies, audit, incidents, notifications, occurrences, repairs};
@@ -201,14 +202,18 @@ fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
     if let Some(at) = incident.resolved_at.filter(|at| !is_told(RESOLVE, *at)) {
         let more = match incident.resolved_by {
             Some(ResolvedBy::Itself) => Some(html! { (text.resolved_itself) }),
-            Some(ResolvedBy::Unseen) => Some(html! { (text.resolved_unseen) }),
+            Some(ResolvedBy::Unseen) => Some(html! { (text.unseen_why) }),
             Some(ResolvedBy::Person) | None => by(text, operator),
+        };
+        let what = match incident.resolved_by {
+            Some(ResolvedBy::Unseen) => text.ev_closed_unseen,
+            _ => text.ev_resolved,
         };
         entries.push(Entry {
             at,
             class: "t-done",
             symbol: "✓",
-            what: html! { (text.ev_resolved) },
+            what: html! { (what) },
             more,
         });
     }
@@ -286,11 +291,15 @@ fn firing(text: &Text, occurrence: &occurrences::Model) -> impl Iterator<Item = 
         what: html! { (fill(text.ev_firing, &[("what", &what)])) },
         more: resent,
     };
+    let ending = match occurrence.ended_by {
+        Some(EndedBy::Unseen) => text.ev_unseen,
+        _ => text.ev_ended,
+    };
     let ended = occurrence.ended_at.map(|at| Entry {
         at,
         class: "",
         symbol: "▫",
-        what: html! { (fill(text.ev_ended, &[("what", &what)])) },
+        what: html! { (fill(ending, &[("what", &what)])) },
         more: None,
     });
     [Some(began), ended].into_iter().flatten()

@@ -3,10 +3,11 @@
 use maud::{Markup, html};
 
 use super::visit::Visit;
-use crate::domain::aggregation::Status;
+use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::{Level, Rule, assess};
 use crate::domain::frequency::{Counts, Window, figure};
 use crate::entity::anomalies::Model as Anomaly;
+use crate::entity::incidents::Model as Incident;
 pub(super) use crate::text::words::{
     level_word, moment, status_word, tier_deed, tier_name, why_tier, window, within,
 };
@@ -37,6 +38,16 @@ pub(super) fn status(text: &Text, status: Status) -> Markup {
         Status::Resolved => "st-done s4",
     };
     html! { span.st.(class) { (status_word(text, status)) } }
+}
+
+/// Where an incident stands: one that was closed as unseen is not known to be over.
+pub(super) fn standing(text: &Text, incident: &Incident) -> Markup {
+    match incident.resolved_by {
+        Some(ResolvedBy::Unseen) if incident.status == Status::Resolved => {
+            html! { span.st.st-done.s4 { (text.unseen) } }
+        }
+        _ => status(text, incident.status),
+    }
 }
 
 /// A tier, with its number and its name.

@@ -1,6 +1,6 @@
 //! How often anomalies came back, hour by hour, and in the window before a window.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
@@ -18,14 +18,14 @@ pub type Day = [i64; 24];
 const HOUR: i64 = 3_600_000;
 
 /// The last 24 hours of each of the anomalies that came back in them: one query, over the rows of
-/// one day of these anomalies.
+/// one day of these anomalies, each of which counts once however often it is named.
 ///
 /// # Errors
 /// What the database says.
 pub async fn last_day(
     db: &impl ConnectionTrait,
     unit: Unit,
-    keys: Vec<String>,
+    keys: impl IntoIterator<Item = String>,
     now: Timestamp,
 ) -> Result<HashMap<String, Day>, DbErr> {
     let (table, id, at) = behind(unit);
@@ -35,7 +35,7 @@ pub async fn last_day(
          GROUP BY 1, 2"
     );
     let since = now.before(Window::Day.length());
-    let rows = Rows::new().text("key", keys);
+    let rows = once(keys);
     let sql = rows.statement(db.get_database_backend(), &sql, [Value::from(since.0)]);
     let mut days: HashMap<String, Day> = HashMap::new();
     for row in db.query_all_raw(sql).await? {
@@ -75,14 +75,15 @@ pub async fn since(
     rows.iter().map(entry).collect()
 }
 
-/// How often anomalies came back in the window that ended when the one that ends now began.
+/// How often anomalies came back in the window that ended when the one that ends now began, each counted
+/// once however often it is named.
 ///
 /// # Errors
 /// What the database says.
 pub async fn before(
     db: &impl ConnectionTrait,
     unit: Unit,
-    keys: Vec<String>,
+    keys: impl IntoIterator<Item = String>,
     window: Duration,
     now: Timestamp,
 ) -> Result<HashMap<String, i64>, DbErr> {
@@ -93,9 +94,15 @@ pub async fn before(
     );
     let end = now.before(window);
     let edges = [end.0.saturating_sub(millis(window)), end.0].map(Value::from);
-    let rows = Rows::new().text("key", keys);
+    let rows = once(keys);
     let sql = rows.statement(db.get_database_backend(), &sql, edges);
     let found = db.query_all_raw(sql).await?;
     let entry = |row: &QueryResult| Ok((row.try_get("", "key")?, row.try_get("", "n")?));
     found.iter().map(entry).collect()
+}
+
+/// Each key once: joined with a key that stands there twice, every row would count twice.
+fn once(keys: impl IntoIterator<Item = String>) -> Rows {
+    let keys: BTreeSet<String> = keys.into_iter().collect();
+    Rows::new().text("key", keys)
 }

@@ -403,6 +403,7 @@ pub async fn act(
             change.status = Set(Status::Resolved);
             change.resolved_by = Set(Some(ResolvedBy::Person));
             change.resolved_at = Set(Some(now));
+            change.unheard_since = Set(None);
         }
     }
     Entity::update(change).exec(tx).await.map(Some)

@@ -129,6 +129,8 @@ const fn is_narrow(filter: &Filter) -> bool {
         || filter.service.is_some()
         || filter.namespace.is_some()
         || filter.severity.is_some()
+        || filter.resolved_by.is_some()
+        || matches!(filter.unheard, Some(true))
 }
 
 /// The level's rank, from 0 for none.

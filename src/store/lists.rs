@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::domain::aggregation::Status;
+use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
 use crate::domain::id::Named;
 use crate::entity::{anomalies, incidents, occurrences};
@@ -35,6 +35,10 @@ pub struct Filter {
     pub severity: Option<String>,
     /// Whether those that are resolved are left out. Incidents only.
     pub unresolved: bool,
+    /// Whether it is unresolved and none of its open firings was told of lately. Incidents only.
+    pub unheard: Option<bool>,
+    /// Resolved in this way. Incidents only.
+    pub resolved_by: Option<ResolvedBy>,
 }
 
 impl Filter {
@@ -140,12 +144,20 @@ pub(super) fn of_incident(filter: &Filter, backend: DbBackend) -> Condition {
             .add_option(is_named(text, backend))
     });
     // Word for word as the partial indexes have it, so that these are used.
-    let is_unresolved = filter.unresolved || filter.status.is_some_and(|s| s != Status::Resolved);
+    let unheard = filter.unheard;
+    let is_unresolved = filter.unresolved
+        || unheard == Some(true)
+        || filter.status.is_some_and(|s| s != Status::Resolved);
     let unresolved = is_unresolved.then(|| Expr::cust("\"incidents\".\"status\" <> 'RESOLVED'"));
     Condition::all()
         .add_option(filter.status.map(|status| Column::Status.eq(status)))
         .add_option(filter.severity.as_ref().map(|s| Column::Severity.eq(s)))
         .add_option(unresolved)
+        .add_option(unheard.map(|unheard| match unheard {
+            true => Column::UnheardSince.is_not_null(),
+            false => Column::UnheardSince.is_null(),
+        }))
+        .add_option(filter.resolved_by.map(|by| Column::ResolvedBy.eq(by)))
         .add_option(by_anomaly(filter, backend))
         .add_option(by_text)
 }

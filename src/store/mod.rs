@@ -34,6 +34,7 @@ pub mod retention;
 pub mod rows;
 pub mod standing;
 pub mod trace;
+pub mod unseen;
 pub mod verify;
 pub mod watch;
 

@@ -184,6 +184,18 @@ texts! {
     by_somebody
     acknowledged_at
     reopened_times
+    unheard_for
+    unheard
+    unseen
+    unseen_why
+    unheard_since
+    unheard_closes
+    unheard_asks
+    unheard_kept
+    unheard_no_answer
+    silenced_by
+    silenced
+    silences_unknown
     opens_again
     actions
     acknowledge
@@ -233,6 +245,8 @@ texts! {
     done_edit
     ev_opened
     ev_firing
+    ev_unseen
+    ev_closed_unseen
     ev_ended
     ev_resent
     ev_repair_ok
@@ -436,6 +450,7 @@ texts! {
     msg_resolved_by
     msg_resolved_itself
     msg_resolved_unseen
+    msg_unheard
     msg_still_fires
     msg_still_fires_by
     msg_muted
@@ -476,6 +491,7 @@ texts! {
     pressed_resolved
     pressed_already
     pressed_itself
+    pressed_unseen
     pressed_too_late
     pressed_muted
     pressed_unmuted

@@ -1,7 +1,7 @@
 //! A real Alertmanager in front: what it sends again is no firing, what fires again is.
 
-use std::path::Path;
-use std::process::Command;
+pub mod server;
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -9,7 +9,8 @@ use tocsin::time::Timestamp;
 
 use crate::harness::Harness;
 use crate::on_all;
-use crate::process::{Folder, PATIENCE, Process, free_port};
+use crate::process::PATIENCE;
+use server::{Alertmanager, Settings, posted};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// What it takes to reach `PERMANENT_FIX`.
@@ -18,12 +19,13 @@ const FIRINGS: u32 = 10;
 on_all! {
     async fn what_comes_through_alertmanager_is_counted_levelled_and_told_once(on) {
         let h = Harness::start(on).await;
-        let alertmanager = Alertmanager::start(&h).await;
+        let alertmanager = Alertmanager::start(&h, &Settings::default()).await;
         let first = h.now().before(MINUTE * 40);
         let starts: Vec<Timestamp> = (0..FIRINGS).map(|n| first.after(MINUTE * 2 * n)).collect();
         for (n, start) in (1..).zip(&starts) {
             let end = start.after(MINUTE);
-            alertmanager.post(*start, h.now().after(MINUTE * 60)).await;
+            let lasts = h.now().after(MINUTE * 60);
+            alertmanager.post(&[posted("CrashLooping", "a", *start, lasts)]).await;
             eventually(&h, "SELECT count(*) FROM occurrences WHERE ended_at IS NULL", 1).await;
             if n == 1 {
                 // It is sent again and again while it fires.
@@ -42,7 +44,7 @@ on_all! {
             assert_eq!((&incident["escalation_level"], &incident["tier"]), (&json!(level), &json!(tier)));
             assert_eq!((&incident["status"], &incident["resolved_by"]), (&json!("OPEN"), &Value::Null));
 
-            alertmanager.post(*start, end).await;
+            alertmanager.post(&[posted("CrashLooping", "a", *start, end)]).await;
             eventually(&h, "SELECT count(*) FROM occurrences WHERE ended_at IS NULL", 0).await;
             let incident = h.incident().await;
             assert_eq!((&incident["status"], &incident["resolved_by"]), (&json!("RESOLVED"), &json!("itself")));
@@ -81,7 +83,7 @@ fn text(value: &Value) -> String {
 }
 
 /// Waits until a query finds this number.
-async fn eventually(h: &Harness, query: &str, number: i64) {
+pub async fn eventually(h: &Harness, query: &str, number: i64) {
     let began = Instant::now();
     loop {
         let found = h.sql(query).await;
@@ -92,76 +94,4 @@ async fn eventually(h: &Harness, query: &str, number: i64) {
         assert!(waited < PATIENCE, "{query}: {found} instead of {number}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// An Alertmanager that sends to one Tocsin, and is in a hurry.
-struct Alertmanager {
-    _process: Process,
-    _folder: Folder,
-    url: String,
-    http: reqwest::Client,
-}
-
-impl Alertmanager {
-    async fn start(h: &Harness) -> Self {
-        let (folder, port) = (Folder::new(), free_port());
-        let settings = json!({
-            "route": {"receiver": "tocsin", "group_by": ["alertname"], "group_wait": "100ms",
-                      "group_interval": "1s", "repeat_interval": "2s"},
-            "receivers": [{"name": "tocsin", "webhook_configs": [
-                {"url": format!("{}/api/v1/alertmanager", h.url), "send_resolved": true}]}],
-        });
-        // JSON is YAML.
-        let file = folder.0.join("alertmanager.yml");
-        std::fs::write(&file, settings.to_string()).unwrap();
-        let mut process = Process::start(
-            "alertmanager",
-            command(&file, &folder.0, port),
-            folder.0.join("alertmanager.log"),
-        );
-        let url = format!("http://127.0.0.1:{port}");
-        let began = Instant::now();
-        while !is_ready(&h.http, &url).await {
-            assert!(process.is_running(), "{}", process.said());
-            assert!(began.elapsed() < PATIENCE, "Alertmanager is not ready");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Self {
-            _process: process,
-            _folder: folder,
-            url,
-            http: h.http.clone(),
-        }
-    }
-
-    /// Says, as a Prometheus would, that the alert fires since one moment and until another.
-    async fn post(&self, starts_at: Timestamp, ends_at: Timestamp) {
-        let alert = json!({
-            "labels": {"alertname": "CrashLooping", "job": "checkout", "namespace": "prod",
-                       "pod": "a", "severity": "critical"},
-            "annotations": {"summary": "It crashes"},
-            "startsAt": starts_at.to_rfc3339(),
-            "endsAt": ends_at.to_rfc3339(),
-            "generatorURL": "http://prometheus.example/graph",
-        });
-        let request = self.http.post(format!("{}/api/v2/alerts", self.url));
-        let answer = request.json(&json!([alert])).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-    }
-}
-
-fn command(settings: &Path, folder: &Path, port: u16) -> Command {
-    let program = std::env::var_os("TOCSIN_TEST_ALERTMANAGER");
-    let mut command = Command::new(program.unwrap_or_else(|| "prometheus-alertmanager".into()));
-    command
-        .arg(format!("--config.file={}", settings.display()))
-        .arg(format!("--storage.path={}", folder.display()))
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .arg("--cluster.listen-address=");
-    command
-}
-
-async fn is_ready(http: &reqwest::Client, url: &str) -> bool {
-    let answer = http.get(format!("{url}/-/ready")).send().await;
-    answer.is_ok_and(|answer| answer.status() == 200)
 }

@@ -16,7 +16,7 @@ use tocsin::queue::store::NewJob;
 use tocsin::store::rows::statement;
 use tocsin::time::Timestamp;
 use tocsin_workers::fleet::{self, Worker};
-use tocsin_workers::{doubts, recount, workers};
+use tocsin_workers::{doubts, recount, unseen, workers};
 use tokio::net::TcpListener;
 use tokio::sync::OwnedRwLockReadGuard;
 use tokio::task::JoinSet;
@@ -370,6 +370,7 @@ impl Harness {
     /// What the schedule would start.
     pub async fn recount(&self) {
         recount::decay(&self.context).await.unwrap();
+        unseen::pass(&self.context).await.unwrap();
         recount::end_mutes(&self.context).await.unwrap();
         doubts::pass(&self.context).await.unwrap();
         recount::push_overdue(&self.context).await.unwrap();

@@ -49,4 +49,5 @@ mod redis_queue;
 mod secrets;
 mod security;
 mod traces;
+mod unseen;
 mod wedge;

@@ -10,6 +10,7 @@ pub mod presses;
 pub mod recount;
 pub mod repair;
 pub mod tier;
+pub mod unseen;
 
 use fleet::Worker;
 use tocsin::context::Context;

@@ -58,6 +58,7 @@ pub async fn handle(
         return verify(&context, held.id(), verification).await;
     }
     decay(&context).await?;
+    crate::unseen::pass(&context).await?;
     end_mutes(&context).await?;
     doubts::pass(&context).await?;
     push_overdue(&context).await?;

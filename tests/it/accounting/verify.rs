@@ -21,7 +21,7 @@ type Plant = (&'static str, &'static str, Value, Value, Value);
 
 impl Harness {
     /// All pages of one comparison: the drifts, as figure, window, stored and expected.
-    pub(super) async fn verify(&self, repair: bool) -> BTreeSet<String> {
+    pub async fn verify(&self, repair: bool) -> BTreeSet<String> {
         let (mut drifts, mut cursor) = (BTreeSet::new(), Value::Null);
         loop {
             let body = json!({"cursor": cursor, "repair": repair});

@@ -3,13 +3,52 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tocsin::store::hours;
 use tocsin::store::listing::{self, Sort, mark};
 use tocsin::store::lists::Filter;
 
 use crate::harness::{Harness, alert};
 use crate::on_both;
 
+/// What the bars of each card of the list say in words.
+async fn bars(h: &Harness, path: &str) -> Vec<String> {
+    let page = h.http.get(format!("{}{path}", h.url)).send().await.unwrap();
+    let page = page.text().await.unwrap();
+    let says = page
+        .match_indices("aria-label=\"24 hours: ")
+        .map(|(at, found)| {
+            let rest = &page[at + found.len()..];
+            rest[..rest.find('"').unwrap()].to_owned()
+        });
+    says.collect()
+}
+
 on_both! {
+    async fn each_of_two_incidents_of_one_anomaly_has_its_bars(on) {
+        let h = Harness::start(on).await;
+        let pods = |from: u32, n: u32| {
+            (from..from + n).map(|pod| alert("A", &format!("p{pod}"), h.now())).collect::<Vec<_>>()
+        };
+        h.send_and_drain(pods(0, 3)).await;
+        h.send_and_drain(vec![alert("B", "p", h.now())]).await;
+        // Past the window: another incident of the same anomaly.
+        h.advance(Duration::from_secs(2 * 3600));
+        h.send_and_drain(pods(10, 2)).await;
+        assert_eq!(h.incidents().await.len(), 3);
+        let listed = bars(&h, "/incidents?sort=newest").await;
+        assert_eq!(listed, ["5, at most 3 an hour", "1, at most 1 an hour", "5, at most 3 an hour"]);
+        let db = h.context.db.read();
+        let key = h.sql_text("SELECT key FROM anomalies WHERE alert_name = 'A'").await;
+        let unit = h.context.config.counting.unit;
+        let twice = || vec![key.clone(), key.clone()];
+        let day = hours::last_day(db, unit, twice(), h.now()).await.unwrap();
+        assert_eq!(day[&key].iter().sum::<i64>(), 5);
+        let hour = Duration::from_secs(3600);
+        let before = hours::before(db, unit, twice(), hour, h.now().after(hour)).await.unwrap();
+        assert_eq!(before[&key], 2, "counted once each");
+        h.finish().await;
+    }
+
     async fn every_order_shows_every_incident_once_over_its_pages(on) {
         let h = Harness::start(on).await;
         // Of four levels, some of them twice as often as others.

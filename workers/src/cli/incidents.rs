@@ -13,6 +13,7 @@ use super::lists::{Again, List};
 use super::output::{print, print_json};
 use super::which::Which;
 
+const RESOLVED_BY: [&str; 3] = ["itself", "person", "unseen"];
 const STATUSES: [&str; 4] = ["OPEN", "ANALYZING", "ACKNOWLEDGED", "RESOLVED"];
 pub(super) const LEVELS: [&str; 4] = ["NONE", "REPEAT", "ESCALATE", "PERMANENT_FIX"];
 
@@ -79,6 +80,12 @@ struct Filters {
     /// Only in this namespace
     #[arg(long)]
     namespace: Option<String>,
+    /// Only those that are unresolved and not heard of any more
+    #[arg(long, conflicts_with = "resolved_by")]
+    unheard: bool,
+    /// Only those that were resolved in this way
+    #[arg(long, value_parser = RESOLVED_BY)]
+    resolved_by: Option<String>,
     /// Only with this text in title, alert name, service or namespace, or with this id
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
@@ -131,6 +138,8 @@ impl Filters {
             ("level", upper(&self.level)),
             ("service", self.service.clone()),
             ("namespace", self.namespace.clone()),
+            ("unheard", self.unheard.then(|| "true".to_owned())),
+            ("resolved_by", self.resolved_by.clone()),
             ("q", self.q.clone()),
         ]
         .into_iter()

@@ -34,6 +34,7 @@ pub(super) fn lines(card: &Card, text: &Text) -> Vec<Line> {
         place(card, text),
         reopening(card, text),
         standing(card, text),
+        unheard(card, text),
         muted(card, text),
         calmed(card, text),
         level(card, text),
@@ -66,10 +67,21 @@ fn headline(card: &Card, text: &Text) -> Line {
         Status::Resolved if card.kind == Kind::Resolved => (symbol, happened.to_owned()),
         Status::Acknowledged | Status::Resolved => {
             let is_over = status == Status::Resolved;
-            let state = words::status_word(text, status);
+            let is_unseen = is_over && card.incident.resolved_by == Some(ResolvedBy::Unseen);
+            let state = match is_unseen {
+                true => text.unseen,
+                false => words::status_word(text, status),
+            };
             let places = [("what", happened), ("state", state)];
             let what = fill(text.msg_and_state, &places);
-            (if is_over { "✅" } else { symbol }, what)
+            (
+                match (is_over, is_unseen) {
+                    (_, true) => "❔",
+                    (true, false) => "✅",
+                    (false, false) => symbol,
+                },
+                what,
+            )
         }
     };
     if let Some(severity) = known(&card.incident.severity, NAME) {
@@ -154,6 +166,16 @@ fn standing(card: &Card, text: &Text) -> Option<Line> {
         Some(at) => line.dot().text(at),
         None => line,
     })
+}
+
+/// That nothing is heard of it any more.
+fn unheard(card: &Card, text: &Text) -> Option<Line> {
+    let at = utc(card.incident.unheard_since?)?;
+    Some(
+        Line::new()
+            .symbol("⌛")
+            .text(fill(text.msg_unheard, &[("at", &at)])),
+    )
 }
 
 fn muted(card: &Card, text: &Text) -> Option<Line> {

@@ -149,6 +149,30 @@ fn an_incident_that_somebody_resolved() {
 }
 
 #[test]
+fn an_incident_that_is_not_heard_of_and_one_that_was_closed_for_that() {
+    let mut card = card(Kind::Opened, Level::None);
+    card.incident.unheard_since = Some(OPENED);
+    let lines = |card: &Card| Lang::ALL.map(|lang| bot(lang).render(card));
+    for (shown, expected) in lines(&card).iter().zip([
+        "⌛ Not heard of since 2026-11-22 21:28 UTC: its sender may have forgotten it\n",
+        "⌛ 自 2026-11-22 21:28 UTC 起未再收到：來源可能已不再追蹤此警報\n",
+    ]) {
+        assert!(shown.contains(expected), "{shown}");
+    }
+    card.incident.unheard_since = None;
+    card.incident.status = Status::Resolved;
+    card.incident.resolved_by = Some(ResolvedBy::Unseen);
+    card.incident.resolved_at = Some(Timestamp(OPENED.0 + 2880 * MINUTE_MS));
+    for (shown, expected) in lines(&card).iter().zip([
+        "❔ <b>Opened, closed as unseen",
+        "❔ <b>新事件，久未收到，已關閉",
+    ]) {
+        assert!(shown.starts_with(expected), "{shown}");
+        assert!(!shown.contains("⌛"), "{shown}");
+    }
+}
+
+#[test]
 fn an_incident_that_somebody_took_and_muted() {
     let mut card = card(Kind::Opened, Level::None);
     card.incident.status = Status::Acknowledged;

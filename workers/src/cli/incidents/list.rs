@@ -96,7 +96,12 @@ fn second_line(incident: &Value, now: Timestamp) -> Row {
 
 fn age(incident: &Value, now: Timestamp) -> String {
     let age = time(incident, "/opened_at").map(|at| age::short(now.since(at)));
-    or_dash(age.unwrap_or_default())
+    let age = or_dash(age.unwrap_or_default());
+    match time(incident, "/unheard_since") {
+        Some(since) => format!("{age}, unheard {}", age::short(now.since(since))),
+        None if text(incident, "/resolved_by") == "unseen" => format!("{age}, unseen"),
+        None => age,
+    }
 }
 
 fn episodes(incident: &Value) -> String {
@@ -143,7 +148,8 @@ mod tests {
                 "service": "",
                 "frequency_stats": null,
                 "aggregated_count": 1,
-                "opened_at": "2026-11-22T19:28:29.102Z",
+                "opened_at": "2026-11-20T19:28:29.102Z",
+                "unheard_since": "2026-11-22T06:28:29.102Z",
                 "unheard_of": {},
             }),
         ]
@@ -160,42 +166,42 @@ mod tests {
     #[test]
     fn it_reads_well_at_80_columns() {
         insta::assert_snapshot!(render_at(80), @"
-        TITLE                                               STATUS         1h/24h/7d/30d
-        ID                                                  LEVEL          EPISODES
-        SERVICE IN NAMESPACE                                TIER           AGE
+        TITLE                                             STATUS         1h/24h/7d/30d
+        ID                                                LEVEL          EPISODES
+        SERVICE IN NAMESPACE                              TIER           AGE
         ────────────────────────────────────────────────────────────────────────────────
-        Pod checkout-api-6c9f7d-x2x of checkout-api is cr…  OPEN           4/12/31/120
-        0000000a                                            PERMANENT_FIX  4
-        checkout-api in shop-production-europe              3 root cause   3m
-        Disk is full                                        ACKNOWLEDGED   -
-        0000000b                                            NONE           1
-        -                                                   -              2h
+        Pod checkout-api-6c9f7d-x2x of checkout-api is …  OPEN           4/12/31/120
+        0000000a                                          PERMANENT_FIX  4
+        checkout-api in shop-production-europe            3 root cause   3m
+        Disk is full                                      ACKNOWLEDGED   -
+        0000000b                                          NONE           1
+        -                                                 -              2d, unheard 15h
         ");
     }
 
     #[test]
     fn it_reads_well_at_100_columns() {
         insta::assert_snapshot!(render_at(100), @"
-        TITLE                                 STATUS        LEVEL          SERVICE             1h/24h/7d/30d
-        ID                                    AGE           TIER           NAMESPACE           EPISODES
+        TITLE                                 STATUS           LEVEL          SERVICE          1h/24h/7d/30d
+        ID                                    AGE              TIER           NAMESPACE        EPISODES
         ────────────────────────────────────────────────────────────────────────────────────────────────────
-        Pod checkout-api-6c9f7d-x2x of chec…  OPEN          PERMANENT_FIX  checkout-api        4/12/31/120
-        0000000a                              3m            3 root cause   shop-production-e…  4
-        Disk is full                          ACKNOWLEDGED  NONE           -                   -
-        0000000b                              2h            -              -                   1
+        Pod checkout-api-6c9f7d-x2x of chec…  OPEN             PERMANENT_FIX  checkout-api     4/12/31/120
+        0000000a                              3m               3 root cause   shop-productio…  4
+        Disk is full                          ACKNOWLEDGED     NONE           -                -
+        0000000b                              2d, unheard 15h  -              -                1
         ");
     }
 
     #[test]
     fn it_reads_well_at_120_columns() {
         insta::assert_snapshot!(render_at(120), @"
-        TITLE                                                 STATUS        LEVEL          SERVICE                 1h/24h/7d/30d
-        ID                                                    AGE           TIER           NAMESPACE               EPISODES
+        TITLE                                              STATUS           LEVEL          SERVICE                 1h/24h/7d/30d
+        ID                                                 AGE              TIER           NAMESPACE               EPISODES
         ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-        Pod checkout-api-6c9f7d-x2x of checkout-api is cras…  OPEN          PERMANENT_FIX  checkout-api            4/12/31/120
-        0000000a                                              3m            3 root cause   shop-production-europe  4
-        Disk is full                                          ACKNOWLEDGED  NONE           -                       -
-        0000000b                                              2h            -              -                       1
+        Pod checkout-api-6c9f7d-x2x of checkout-api is c…  OPEN             PERMANENT_FIX  checkout-api            4/12/31/120
+        0000000a                                           3m               3 root cause   shop-production-europe  4
+        Disk is full                                       ACKNOWLEDGED     NONE           -                       -
+        0000000b                                           2d, unheard 15h  -              -                       1
         ");
     }
 }

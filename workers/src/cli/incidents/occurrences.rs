@@ -39,13 +39,16 @@ pub(super) fn render(occurrences: &[Value], now: Timestamp, look: Look) -> Strin
     for occurrence in occurrences {
         let seen = time(occurrence, "/occurred_at").map(|at| age::short(now.since(at)));
         let ended = text(occurrence, "/ended_at");
+        let ended_by = text(occurrence, "/ended_by");
+        let is_unheard = occurrence.get("unheard").and_then(Value::as_bool) == Some(true);
         table.add_row(table::line(vec![
             cell(&or_dash(seen.unwrap_or_default())),
             cell(&or_dash(text(occurrence, "/starts_at"))),
-            cell(if ended.is_empty() {
-                "still fires"
-            } else {
-                &ended
+            cell(match (ended.as_str(), ended_by.as_str()) {
+                ("", _) if is_unheard => "not heard of",
+                ("", _) => "still fires",
+                (_, "unseen") => "closed as unseen",
+                _ => &ended,
             }),
             figure(number(occurrence, "/deliveries")),
             cell(&series(occurrence)),
@@ -87,6 +90,22 @@ mod tests {
                 "deliveries": 1,
                 "fingerprint": "d819c8248226542f",
             }),
+            json!({
+                "occurred_at": "2026-11-20T20:25:29.102Z",
+                "starts_at": "2026-11-20T20:25:28.000Z",
+                "ended_at": null,
+                "unheard": true,
+                "deliveries": 1,
+                "fingerprint": "c819c8248226542f",
+            }),
+            json!({
+                "occurred_at": "2026-11-19T20:25:29.102Z",
+                "starts_at": "2026-11-19T20:25:28.000Z",
+                "ended_at": "2026-11-19T20:25:29.102Z",
+                "ended_by": "unseen",
+                "deliveries": 1,
+                "fingerprint": "b819c8248226542f",
+            }),
         ];
         let look = Look {
             width: 100,
@@ -97,6 +116,8 @@ mod tests {
         ───────────────────────────────────────────────────────────────────────────────────────────
         3m    2026-11-22T21:25:28.000Z  still fires                  3  pod=checkout-api-6c9f7d-x2x
         1h    2026-11-22T20:25:28.000Z  2026-11-22T20:30:00.000Z     1  d819c8248226542f
+        2d    2026-11-20T20:25:28.000Z  not heard of                 1  c819c8248226542f
+        3d    2026-11-19T20:25:28.000Z  closed as unseen             1  b819c8248226542f
         ");
     }
 }

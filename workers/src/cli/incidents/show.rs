@@ -61,6 +61,7 @@ fn facts(incident: &Value, now: Timestamp) -> String {
     for (name, pointer) in [
         ("opened", "/opened_at"),
         ("last firing", "/last_firing_at"),
+        ("unheard", "/unheard_since"),
         ("taken", "/acknowledged_at"),
         ("resolved", "/resolved_at"),
     ] {
@@ -68,12 +69,13 @@ fn facts(incident: &Value, now: Timestamp) -> String {
         lines.push((name, moment.unwrap_or_default()));
     }
     lines.extend([
-        ("resolved by", text(incident, "/resolved_by")),
+        ("resolved by", resolver(incident)),
         ("last person", text(incident, "/operator")),
         ("source", text(incident, "/source")),
         ("generator", text(incident, "/generator_url")),
         ("analysis", text(incident, "/analysis")),
     ]);
+    lines.extend(list("silences", silences(incident), ": "));
     lines.extend(list("labels", members(incident, "/labels"), "="));
     lines.extend(list("notes", members(incident, "/annotations"), ": "));
     let mut out = or_dash(text(incident, "/title"));
@@ -85,6 +87,25 @@ fn facts(incident: &Value, now: Timestamp) -> String {
 }
 
 /// One line each, the name on the first only.
+/// Who resolved it; of one that nobody did, why it is so.
+fn resolver(incident: &Value) -> String {
+    match text(incident, "/resolved_by").as_str() {
+        "unseen" => "unseen: its sender told of it no more".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// By whom and until when it is silenced in Alertmanager, and why.
+fn silences(incident: &Value) -> Vec<(String, String)> {
+    let silences = incident.get("silences").and_then(Value::as_array);
+    let said = |silence: &Value| {
+        let (who, until) = (text(silence, "/created_by"), text(silence, "/ends_at"));
+        let head = format!("by {} until {}", or_dash(who), or_dash(until));
+        (head, text(silence, "/comment"))
+    };
+    silences.into_iter().flatten().map(said).collect()
+}
+
 fn list(
     name: &'static str,
     members: Vec<(String, String)>,
@@ -219,6 +240,9 @@ mod tests {
             "open_episodes": 1,
             "reopened": 0,
             "opened_at": "2026-11-22T21:25:29.102Z",
+            "unheard_since": "2026-11-22T21:26:29.102Z",
+            "silences": [{"id": "s", "created_by": "ann", "comment": "we know",
+                          "ends_at": "2026-11-23T21:00:00.000Z"}],
             "resolved_at": null,
             "source": "alertmanager",
             "labels": {"alertname": "KubePodCrashLooping", "job": "checkout-api"},
@@ -237,7 +261,9 @@ mod tests {
           episodes    2, 1 of them open
           repairs     2 on this anomaly, 1 helped; last restart_pod, 2h ago
           opened      2026-11-22T21:25:29.102Z (3m ago)
+          unheard     2026-11-22T21:26:29.102Z (2m ago)
           source      alertmanager
+          silences    by ann until 2026-11-23T21:00:00.000Z: we know
           labels      alertname=KubePodCrashLooping
                       job=checkout-api
           notes       summary: Pod is crash looping

@@ -151,7 +151,9 @@ fn of_occurrence(occurrence: &Value, names: &HashMap<String, String>, events: &m
         _ => format!("in {}", name_of(occurrence, names)),
     };
     let heard = time(occurrence, "/occurred_at");
-    let over = time(occurrence, "/ended_at").filter(|ended| heard.is_some_and(|at| *ended <= at));
+    let is_unseen = text(occurrence, "/ended_by") == "unseen";
+    let over = time(occurrence, "/ended_at")
+        .filter(|ended| !is_unseen && heard.is_some_and(|at| *ended <= at));
     let fires = match over {
         Some(ended) => format!("fired from {since} to {ended}"),
         None => format!("fires since {since}"),
@@ -163,7 +165,13 @@ fn of_occurrence(occurrence: &Value, names: &HashMap<String, String>, events: &m
         let what = format!("last delivered by {source} so far: {deliveries} deliveries");
         events.extend(event(time(occurrence, "/last_seen_at"), 5, what));
     }
-    let what = format!("ended, as {source} says (the firing since {since})");
+    let what = match text(occurrence, "/ended_by").as_str() {
+        "unseen" => format!(
+            "last heard of from {source} (the firing since {since}): closed as unseen later"
+        ),
+        "newer" => format!("ended: a newer firing of its series began (the firing since {since})"),
+        _ => format!("ended, as {source} says (the firing since {since})"),
+    };
     events.extend(event(time(occurrence, "/ended_at"), 6, what));
 }
 
@@ -188,7 +196,15 @@ fn of_incident(incident: &Value, events: &mut Vec<Event>) {
         "person" => format!("by {by}"),
         _ => "by itself: all that fired ended".to_owned(),
     };
-    let what = format!("{called} resolved {by}");
+    let what = match text(incident, "/resolved_by").as_str() {
+        "unseen" => format!("{called} closed as unseen: its sender told of it no more"),
+        _ => format!("{called} resolved {by}"),
+    };
+    events.extend(event(
+        time(incident, "/unheard_since"),
+        6,
+        format!("{called}: nothing was heard of it after this"),
+    ));
     events.extend(event(time(incident, "/resolved_at"), 7, what));
 }
 
@@ -278,6 +294,39 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_was_closed_as_unseen_is_not_told_as_ended() {
+        let incident = "01940000-0000-7000-8000-000000000001";
+        let trace = json!({
+            "fingerprint": "5c51e1cd4f9ab3a0", "found_by": "fingerprint",
+            "occurrences": [
+                {"source": "alertmanager", "starts_at": "2026-11-20T23:58:00.000Z", "deliveries": 1,
+                 "occurred_at": "2026-11-20T23:58:30.102Z", "last_seen_at": "2026-11-20T23:58:30.102Z",
+                 "ended_at": "2026-11-20T23:58:30.102Z", "ended_by": "unseen", "counted": 1,
+                 "incident_id": incident},
+            ],
+            "incidents": [
+                {"id": incident, "number": 4, "alert_name": "KubePodCrashLooping", "tier": 1,
+                 "status": "RESOLVED", "title": "Crash", "escalation_level": "NONE",
+                 "opened_at": "2026-11-20T23:58:30.102Z",
+                 "resolved_at": "2026-11-22T23:59:00.000Z", "resolved_by": "unseen"},
+            ],
+            "messages": [], "repairs": [], "jobs": [], "dead_letters": [],
+        });
+        let told = tell(&trace);
+        for said in [
+            "delivered by alertmanager: fires since 2026-11-20T23:58:00.000Z; counted",
+            "last heard of from alertmanager (the firing since 2026-11-20T23:58:00.000Z): closed as unseen later",
+            "incident 4 of KubePodCrashLooping closed as unseen: its sender told of it no more",
+        ] {
+            assert!(told.contains(said), "{told}");
+        }
+        assert!(
+            !told.contains("resolved") && !told.contains("ended"),
+            "{told}"
+        );
+    }
 
     #[test]
     fn a_trace_is_told_in_the_order_of_time() {

@@ -1,0 +1,99 @@
+//! Alertmanager's API, version 2: what is asked, and what is read of the answers. What is unknown in them
+//! is passed over.
+
+use std::error::Error as _;
+
+use reqwest::{Client, Url};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::Trouble;
+
+/// Bytes of an answer: some fifty thousand alerts.
+const LONGEST: usize = 64 << 20;
+
+/// One alert.
+#[derive(Debug, Deserialize)]
+pub(super) struct Alert {
+    pub(super) fingerprint: String,
+}
+
+/// One silence.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Silence {
+    pub(super) id: String,
+    pub(super) status: Status,
+    #[serde(default)]
+    pub(super) created_by: String,
+    #[serde(default)]
+    pub(super) comment: String,
+    #[serde(default)]
+    pub(super) starts_at: String,
+    #[serde(default)]
+    pub(super) ends_at: String,
+    #[serde(default)]
+    pub(super) matchers: Vec<Matcher>,
+}
+
+/// Where a silence stands.
+#[derive(Debug, Deserialize)]
+pub(super) struct Status {
+    /// `active`, `pending` or `expired`.
+    pub(super) state: String,
+}
+
+/// What a label must be like.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Matcher {
+    pub(super) name: String,
+    pub(super) value: String,
+    #[serde(default)]
+    pub(super) is_regex: bool,
+    /// Versions before 0.22 know no negation.
+    #[serde(default = "yes")]
+    pub(super) is_equal: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// Asks for a list of things.
+pub(super) async fn ask<T: DeserializeOwned>(
+    http: &Client,
+    url: &Url,
+    what: &str,
+    query: &[(&str, &str)],
+) -> Result<T, Trouble> {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    let path = format!("{}/api/v2/{what}", url.path().trim_end_matches('/'));
+    url.set_path(&path);
+    let request = http.get(url).query(query);
+    let mut response = request.send().await.map_err(unreachable)?;
+    if !response.status().is_success() {
+        return Err(Trouble::Refused(response.status()));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if body.len() + chunk.len() > LONGEST {
+            return Err(Trouble::TooLong(LONGEST));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&body).map_err(|error| Trouble::Senseless(error.to_string()))
+}
+
+/// With all its causes, and without the URL: that may hold a password.
+fn unreachable(error: reqwest::Error) -> Trouble {
+    let error = error.without_url();
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    Trouble::Unreachable(text)
+}

@@ -1,0 +1,175 @@
+//! The Alertmanager that sends here, asked: which alerts it still has, and what is silenced there.
+//!
+//! Nothing on the way of an alert waits for it, and it is never asked while a lock or a transaction is
+//! held. It is asked for 5 s at most, and what it answers is bounded; silences are shared for 30 s by all
+//! who ask, and nobody waits for them longer than a second.
+
+mod api;
+mod silence;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+use reqwest::{Client, Url, redirect};
+
+use crate::config::Secret;
+use silence::Kept;
+pub use silence::Silence;
+
+/// Connecting, asking and the answer together.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Silences are asked for no more often than this.
+const GOOD_FOR: Duration = Duration::from_secs(30);
+/// Nobody waits longer for silences.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Why it did not say what was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Trouble {
+    /// It cannot be reached, or takes too long.
+    #[error("Alertmanager does not answer: {0}")]
+    Unreachable(String),
+    /// It refused.
+    #[error("Alertmanager answers {0}")]
+    Refused(reqwest::StatusCode),
+    /// It said more than is read.
+    #[error("Alertmanager answers with more than {0} bytes")]
+    TooLong(usize),
+    /// It said something else than an Alertmanager does.
+    #[error("what Alertmanager answers is not understood: {0}")]
+    Senseless(String),
+}
+
+/// A handle to it, cheap to clone.
+#[derive(Clone)]
+pub struct Alertmanager {
+    http: Client,
+    /// With user and password, if it has them.
+    url: Url,
+    silences: Cache<(), Option<Arc<Vec<Kept>>>>,
+}
+
+impl Alertmanager {
+    /// For the one at this URL; nothing is asked yet.
+    ///
+    /// # Errors
+    /// What is wrong with the URL; its text is not in it.
+    pub fn new(url: &Secret) -> Result<Self, String> {
+        let url = Url::parse(url.expose()).map_err(|error| error.to_string())?;
+        let http = Client::builder()
+            .timeout(TIMEOUT)
+            .redirect(redirect::Policy::none())
+            .build()
+            .map_err(|error| error.to_string())?;
+        let silences = Cache::builder()
+            .max_capacity(1)
+            .time_to_live(GOOD_FOR)
+            .build();
+        Ok(Self {
+            http,
+            url,
+            silences,
+        })
+    }
+
+    /// The fingerprints of all alerts that it has, silenced and inhibited ones included.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn fingerprints(&self) -> Result<HashSet<String>, Trouble> {
+        let query = [
+            ("active", "true"),
+            ("silenced", "true"),
+            ("inhibited", "true"),
+            ("unprocessed", "true"),
+        ];
+        let alerts: Vec<api::Alert> = api::ask(&self.http, &self.url, "alerts", &query).await?;
+        Ok(alerts.into_iter().map(|alert| alert.fingerprint).collect())
+    }
+
+    /// The silences that hold now for an alert with these labels, those that last longest first; `None`
+    /// if it does not answer in time.
+    pub async fn silences(&self, labels: &serde_json::Value) -> Option<Vec<Silence>> {
+        let this = self.clone();
+        // Who gives up waiting does not end the look: the next one finds what came of it.
+        let look = tokio::spawn(async move {
+            let look = async { this.look().await };
+            this.silences.get_with((), look).await
+        });
+        let kept = tokio::time::timeout(PATIENCE, look).await.ok()?.ok()??;
+        let matching = kept.iter().filter(|kept| kept.silences(labels));
+        let mut found: Vec<Silence> = matching
+            .map(|kept| kept.silence(&page_of(&self.url)))
+            .collect();
+        found.sort_by_key(|silence| std::cmp::Reverse(silence.ends_at));
+        Some(found)
+    }
+
+    async fn look(&self) -> Option<Arc<Vec<Kept>>> {
+        match api::ask::<Vec<api::Silence>>(&self.http, &self.url, "silences", &[]).await {
+            Ok(silences) => Some(Arc::new(
+                silences.into_iter().filter_map(Kept::of).collect(),
+            )),
+            Err(trouble) => {
+                tracing::warn!("silences are not shown: {trouble}");
+                None
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Alertmanager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Alertmanager")
+            .field(&page_of(&self.url))
+            .finish()
+    }
+}
+
+/// Whether what comes from this source comes from an Alertmanager.
+#[must_use]
+pub fn sends(source: &str) -> bool {
+    source.starts_with("alertmanager")
+}
+
+/// Where people reach the Alertmanager at `url`: without user and password, and without a slash at the end.
+#[must_use]
+pub fn page(url: &Secret) -> Option<String> {
+    Some(page_of(&Url::parse(url.expose()).ok()?))
+}
+
+fn page_of(url: &Url) -> String {
+    let mut url = url.clone();
+    // What has a host can have its user taken away; the settings allow nothing else.
+    let is_clean = url.set_username("").is_ok() && url.set_password(None).is_ok();
+    if !is_clean {
+        return String::new();
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_led_there_without_user_and_password() {
+        for (url, expected) in [
+            ("http://am:9093", "http://am:9093"),
+            ("http://am:9093/", "http://am:9093"),
+            (
+                "https://tocsin:planted@am.example/alerts/?planted#planted",
+                "https://am.example/alerts",
+            ),
+        ] {
+            let url = Secret::from(url);
+            assert_eq!(page(&url).as_deref(), Some(expected));
+            let shown = format!("{:?}", Alertmanager::new(&url).unwrap());
+            assert!(!shown.contains("planted"), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Unheard and unseen: what a sender does not tell of any more is marked, and closed when that lasts. Each
+//! step is a transaction of its own under the locks of at most a hundred incidents' anomalies, and may run
+//! twice or be cut short without harm. Nothing is told: cards and pages say it.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tocsin::alertmanager;
+use tocsin::context::Context;
+use tocsin::domain::unheard::{Patience, Said};
+use tocsin::jobs::{CalculateTier, JobError};
+use tocsin::queue::Push;
+use tocsin::store::unseen::{self, Quiet, Silent, Written};
+use tocsin::store::{cards, incidents, maintenance};
+use tocsin::time::Timestamp;
+use uuid::Uuid;
+
+/// Incidents that are looked at together.
+const TOGETHER: u64 = 100;
+/// Episodes that are closed in one transaction.
+const EPISODES: u64 = 1000;
+/// Rows are pruned as late as that after what is closed before.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Looks at every incident with firings that were not told of for `counting.unheard`.
+///
+/// # Errors
+/// The store cannot be reached now.
+pub async fn pass(context: &Context) -> Result<(), JobError> {
+    let db = context.db.read();
+    let now = context.clock.of_store(maintenance::now(db).await?);
+    let edge = now.before(context.config.counting.unheard.0);
+    let mut senders = Senders::new(context);
+    let mut after = Uuid::nil();
+    loop {
+        let found = unseen::quiet(db, after, edge, TOGETHER).await?;
+        let Some(last) = found.last() else {
+            return Ok(());
+        };
+        after = last.id;
+        let more = found.len() as u64 == TOGETHER;
+        close(context, &mut senders, &found, now).await?;
+        if !more {
+            return Ok(());
+        }
+    }
+}
+
+/// Closes what is over of these incidents, and marks what is unheard.
+async fn close(
+    context: &Context,
+    senders: &mut Senders<'_>,
+    found: &[Quiet],
+    now: Timestamp,
+) -> Result<(), JobError> {
+    let counting = &context.config.counting;
+    let edge = now.before(counting.unseen.0);
+    let old: Vec<Uuid> = found
+        .iter()
+        .filter(|quiet| quiet.oldest <= edge)
+        .map(|quiet| quiet.id)
+        .collect();
+    let mut after = Uuid::nil();
+    let mut is_marked = found.iter().all(|quiet| is_right(quiet, context, now));
+    loop {
+        let silent = match old.is_empty() {
+            true => Vec::new(),
+            false => {
+                let (db, old) = (context.db.read(), old.iter().copied());
+                unseen::silent(db, old, after, edge, EPISODES).await?
+            }
+        };
+        let more = silent.len() as u64 == EPISODES;
+        if let Some(last) = silent.last() {
+            after = last.id;
+        }
+        let over = senders.over(silent, now).await;
+        if !over.is_empty() || !is_marked {
+            write(context, found, &over, now).await?;
+            is_marked = true;
+        }
+        if !more {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether an incident says already what there is to say.
+fn is_right(quiet: &Quiet, context: &Context, now: Timestamp) -> bool {
+    let patience = Patience::of(&context.config.counting, "");
+    let is_unheard = !quiet.is_resolved && patience.is_unheard(quiet.newest, now);
+    quiet.unheard_since == is_unheard.then_some(quiet.newest)
+}
+
+async fn write(
+    context: &Context,
+    found: &[Quiet],
+    over: &[Silent],
+    now: Timestamp,
+) -> Result<(), JobError> {
+    let config = &context.config;
+    let tx = context.db.begin().await?;
+    unseen::lock(&tx, found).await?;
+    let (edge, resolves) = (
+        now.before(config.counting.unheard.0),
+        config.aggregation.auto_resolve,
+    );
+    let written = unseen::close(&tx, found, over, edge, resolves, now).await?;
+    let Written {
+        closed,
+        changed,
+        resolved,
+    } = &written;
+    let edited = match config.edits() {
+        true => cards::mark_edits(&tx, changed, now).await?,
+        false => Vec::new(),
+    };
+    let due = incidents::mark_due(&tx, resolved, now).await?;
+    tx.commit().await?;
+    if *closed > 0 {
+        let incidents = resolved.len();
+        tracing::info!(
+            closed,
+            incidents,
+            "closed firings that are not told of any more"
+        );
+    }
+    let jobs: Vec<_> = due
+        .into_iter()
+        .map(|incident| CalculateTier { incident })
+        .collect();
+    context.queues.push_all(jobs.iter().map(Push::new)).await?;
+    Ok(tocsin::cards::push_edits(context, &edited).await?)
+}
+
+/// Who can be asked, and what they said: each at most once in a pass.
+struct Senders<'a> {
+    context: &'a Context,
+    alertmanager: Option<Answer>,
+}
+
+enum Answer {
+    /// These are the alerts that it has.
+    Has(HashSet<String>),
+    /// It did not answer.
+    Nothing,
+}
+
+impl<'a> Senders<'a> {
+    const fn new(context: &'a Context) -> Self {
+        Self {
+            context,
+            alertmanager: None,
+        }
+    }
+
+    /// Those of the episodes that are to be closed.
+    async fn over(&mut self, silent: Vec<Silent>, now: Timestamp) -> Vec<Silent> {
+        let config = &self.context.config;
+        let longest = config.retention.occurrences.0.saturating_sub(DAY);
+        let mut over = Vec::with_capacity(silent.len());
+        for episode in silent {
+            let patience = Patience::of(&config.counting, &episode.source);
+            let said = self.said(&episode).await;
+            if patience.is_over(episode.last_seen_at, now, said, longest) {
+                over.push(episode);
+            }
+        }
+        over
+    }
+
+    async fn said(&mut self, episode: &Silent) -> Said {
+        let Some(asked) = &self.context.alertmanager else {
+            return Said::Nothing;
+        };
+        if !alertmanager::sends(&episode.source) {
+            return Said::Nothing;
+        }
+        if self.alertmanager.is_none() {
+            let answer = match asked.fingerprints().await {
+                Ok(fingerprints) => Answer::Has(fingerprints),
+                Err(trouble) => {
+                    self.context.metrics.alertmanager_errors.inc();
+                    tracing::warn!(
+                        "nothing is closed as unseen before its time is up twice: {trouble}"
+                    );
+                    Answer::Nothing
+                }
+            };
+            self.alertmanager = Some(answer);
+        }
+        match &self.alertmanager {
+            Some(Answer::Has(alerts)) if alerts.contains(&episode.fingerprint) => Said::Fires,
+            Some(Answer::Has(_)) => Said::Gone,
+            Some(Answer::Nothing) | None => Said::Unknown,
+        }
+    }
+}
