@@ -1,5 +1,6 @@
 //! A real Alertmanager in front: what it sends again is no firing, what fires again is.
 
+mod scenes;
 pub mod server;
 
 use std::time::{Duration, Instant};

@@ -48,6 +48,7 @@ mod queues;
 mod redis_queue;
 mod secrets;
 mod security;
+// mod stories;
 mod traces;
 mod unseen;
 mod wedge;
