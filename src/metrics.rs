@@ -233,7 +233,7 @@ impl Metrics {
         );
         r.register(
             "alerts_misdated",
-            "Alerts with a time that cannot be read: it is as if it were missing",
+            "Alerts with a time that cannot be read or a start in the future",
             m.misdated,
         );
         r.register(
