@@ -215,13 +215,13 @@ fn head(visit: &Visit, (incident, anomaly): &Entry, again: Option<Timestamp>) ->
     let text = visit.text();
     html! {
         p.what { (words::level(text, anomaly.level)) " " (words::standing(text, incident)) " "
-            (mute::mark(visit, anomaly)) " "
+            (mute::mark(visit, anomaly)) " " (unheard::brief(visit, incident)) " "
             (incidents::place(incident, &anomaly.service, &anomaly.namespace)) }
         h1 { (incidents::title(incident, &anomaly.alert_name)) }
         p.how {
             strong.tier { (words::tier(text, incident.tier)) } " · "
             (plural(text.aggregated, incident.aggregated_count))
-            @if incident.open_episodes > 0 {
+            @if incident.open_episodes > 0 && incident.unheard_since.is_none() {
                 " · " (fill(text.still_firing, &[("n", &incident.open_episodes.to_string())]))
             }
             " · " (words::around(text.opened_ago, "age", &words::ago(visit, incident.opened_at)))

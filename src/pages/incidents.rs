@@ -218,7 +218,7 @@ fn card(visit: &Visit, (incident, anomaly): &Entry, day: &Day) -> Markup {
             p.how {
                 b { (words::tier(text, incident.tier)) } " · "
                 (plural(text.aggregated, incident.aggregated_count))
-                @if incident.open_episodes > 0 && (incident.aggregated_count > 1 || is_over) {
+                @if incident.open_episodes > 0 && incident.unheard_since.is_none() && (incident.aggregated_count > 1 || is_over) {
                     " · " (fill(text.still_firing, &[("n", &incident.open_episodes.to_string())]))
                 }
                 " · " (words::around(text.opened_ago, "age", &words::ago(visit, incident.opened_at)))

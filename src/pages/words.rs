@@ -44,7 +44,7 @@ pub(super) fn status(text: &Text, status: Status) -> Markup {
 pub(super) fn standing(text: &Text, incident: &Incident) -> Markup {
     match incident.resolved_by {
         Some(ResolvedBy::Unseen) if incident.status == Status::Resolved => {
-            html! { span.st.st-done.s4 { (text.unseen) } }
+            html! { b.mu { (text.unseen) } }
         }
         _ => status(text, incident.status),
     }

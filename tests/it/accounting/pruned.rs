@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tocsin::config::Span;
 use tocsin::domain::aggregation::Unit;
 use tocsin::store::db::{migrate, schema, take_back};
 use tocsin_workers::recount;
@@ -59,7 +60,13 @@ on_all! {
 
     async fn a_total_outlives_the_rows_that_it_was_made_of(on) {
         for unit in [Unit::Episode, Unit::Delivery, Unit::Incident] {
-            let h = Harness::start_with(on, |config| config.counting.unit = unit).await;
+            let h = Harness::start_with(on, |config| {
+                config.counting.unit = unit;
+                // What is open is not closed before its row is pruned.
+                config.counting.unheard = Span(1000 * DAY);
+                config.counting.unseen = Span(2000 * DAY);
+            });
+            let h = h.await;
             let (old, lost) = (firing("old", h.now()), firing("lost", h.now()));
             h.send_and_drain(vec![old.clone(), lost.clone()]).await;
             h.send_and_drain(vec![resolved(old, h.now())]).await;

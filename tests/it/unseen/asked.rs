@@ -136,7 +136,7 @@ async fn what_is_silenced_and_fires_is_kept_and_shown_until_alertmanager_is_gone
     assert_eq!(shown["silences"], silences);
     let page = h.page_at(&format!("/incidents/{id}")).await;
     assert!(
-        page.contains("It is not closed: Alertmanager still has it."),
+        page.contains("It is not closed: Alertmanager still has it, and sends nothing"),
         "{page}"
     );
     assert!(
