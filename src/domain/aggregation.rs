@@ -584,6 +584,7 @@ impl Books {
             incident.status = Status::Resolved;
             incident.resolved_by = Some(ResolvedBy::Itself);
             incident.resolved_at = Some(at.max(incident.opened_at));
+            incident.unheard_since = None;
         }
     }
 
