@@ -10,6 +10,8 @@ pub mod escalation;
 pub mod frequency;
 pub mod id;
 pub mod mute;
+pub mod reason;
 pub mod routing;
+pub mod settle;
 pub mod signature;
 pub mod tier;

@@ -167,6 +167,7 @@ pub async fn owe(
             kind,
             sequence,
             is_muted: false,
+            since: now,
         })
     });
     let mut owed: Vec<Owed> = owed.collect();

@@ -199,6 +199,7 @@ impl Harness {
             telegram: at_once(),
             ..scratch.config(12)
         };
+        config.notify.settle = Span(Duration::ZERO);
         set(&mut config);
         let context = Context::open(config).await.unwrap();
         let stop = CancellationToken::new();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Context;
 use serde_json::Value;
 use tocsin::domain::frequency;
-use tocsin::text::Reason;
+use tocsin::text::{Counted, Reason};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
@@ -112,7 +112,7 @@ fn anomaly(incident: &Value) -> String {
 }
 
 /// With the figure of now where that still reaches the rule: the reason has that of the moment at which
-/// the level was set.
+/// the level was last seen to hold.
 fn level_and_why(incident: &Value) -> String {
     let (level, why) = (
         text(incident, "/escalation_level"),
@@ -121,23 +121,24 @@ fn level_and_why(incident: &Value) -> String {
     if why.is_empty() {
         return level;
     }
-    let Reason::Count {
-        window, threshold, ..
-    } = Reason::read(&why)
-    else {
+    let Reason::Count(counted) = Reason::read(&why) else {
         return format!("{level}: {why}");
     };
-    let window = window.name();
+    let window = counted.window.name();
     let is_of_this = text(incident, "/frequency_stats/escalation_level") == level;
     let now = number(incident, &format!("/frequency_stats/count_{window}"));
-    let enough = |n: &i64| is_of_this && threshold.parse().is_ok_and(|least| *n >= least);
-    match now.filter(enough) {
-        Some(n) => format!(
-            "{level}: {} in {window} (≥ {threshold})",
-            frequency::figure(n)
-        ),
-        None => format!("{level}: {why} when it was set"),
-    }
+    let enough = |n: &i64| is_of_this && counted.threshold.parse().is_ok_and(|least| *n >= least);
+    let Some(now) = now.filter(enough).map(frequency::figure) else {
+        return format!("{level}: {why} when it last held");
+    };
+    // In how many incidents they lie is known of the figure in the reason.
+    let incidents = counted.incidents.filter(|_| now == counted.figure);
+    let counted = Counted {
+        figure: &now,
+        incidents,
+        ..counted
+    };
+    format!("{level}: {counted}")
 }
 
 fn tier_and_why(incident: &Value) -> String {
