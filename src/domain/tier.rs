@@ -74,6 +74,7 @@ pub fn decide(level: Level, restarts: i64, fix_failed: bool) -> (Tier, String) {
     } else if level == Level::Escalate {
         (Tier::Mitigate, format!("level is {level}"))
     } else if restarts >= RESTARTS_ENOUGH {
+        // No more than these were told apart.
         let or_more = if restarts >= RESTARTS_AT_MOST {
             "+"
         } else {

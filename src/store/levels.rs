@@ -10,7 +10,7 @@ use super::rows::{Rows, statement};
 use crate::domain::aggregation::Unit;
 use crate::domain::escalation::{Rule, Seen, most_incidents};
 use crate::domain::frequency::{Counts, Window};
-use crate::domain::tier::{RESTARTS_AT_MOST, RESTARTS_COUNT_FOR};
+use crate::domain::tier::{RESTARTS_AT_MOST, RESTARTS_COUNT_FOR, Tier};
 use crate::time::Timestamp;
 
 /// So many unresolved incidents of an anomaly are kept right when its level, its repairs or its fix
@@ -141,8 +141,8 @@ pub async fn concerned(
     Ok(concerned)
 }
 
-/// Marks incidents of locked anomalies as due for a tier, by who holds locks of other incidents already;
-/// returns those that were not due. It waits for nobody: an incident that somebody holds without holding
+/// Marks incidents of locked anomalies as due for a tier, but for those that have this tier already, by who
+/// holds locks of other incidents; returns those that were not due. It waits for nobody: an incident that somebody holds without holding
 /// its anomaly is being marked by them, and is worked out after this transaction.
 ///
 /// # Errors
@@ -150,6 +150,7 @@ pub async fn concerned(
 pub async fn mark_others_due(
     tx: &impl ConnectionTrait,
     ids: &[Uuid],
+    unless: Option<Tier>,
     now: Timestamp,
 ) -> Result<Vec<Uuid>, DbErr> {
     if ids.is_empty() {
@@ -159,9 +160,13 @@ pub async fn mark_others_due(
     let sql = "UPDATE incidents SET tier_due_since = $1 \
                WHERE id IN (SELECT i.id FROM incidents i \
                    WHERE i.id IN (SELECT r.id FROM {rows}) AND i.tier_due_since IS NULL \
+                       AND COALESCE(i.tier, 0) <> $2 \
                    ORDER BY i.id {skip}) \
                RETURNING id";
-    let sql = rows.statement(tx.get_database_backend(), sql, [Value::from(now.0)]);
+    // No tier has this number.
+    let unless = unless.map_or(-1, Tier::number);
+    let values = [Value::from(now.0), Value::from(unless)];
+    let sql = rows.statement(tx.get_database_backend(), sql, values);
     let marked = tx.query_all_raw(sql).await?;
     marked.iter().map(|row| row.try_get("", "id")).collect()
 }

@@ -36,6 +36,7 @@ mod fuzz;
 mod history;
 mod ids;
 mod inputs;
+mod levels;
 mod lists;
 mod metrics;
 mod mutes;

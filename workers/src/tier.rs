@@ -15,7 +15,8 @@ use tocsin::domain::escalation::{
     Assessment, Decay, Level, Seen, assess, decay, most_incidents, raise,
 };
 use tocsin::domain::frequency::{Counts, FrequencyStats};
-use tocsin::domain::{mute, settle, tier};
+use tocsin::domain::tier::{self, Tier};
+use tocsin::domain::{mute, settle};
 use tocsin::entity::anomalies::Model as Anomaly;
 use tocsin::entity::notifications::Kind;
 use tocsin::jobs::{CalculateTier, JobError, Notify};
@@ -261,7 +262,7 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<Changed, Trouble> 
     };
     let turned = judge(context, &tx, &mut known).await?;
     let muted = tell(context, &tx, &known, &turned.risen).await?;
-    let others = mark_others(&tx, &known, &turned.shown).await?;
+    let mut others = mark_others(&tx, &known, &turned.shown, None).await?;
 
     let keys: Vec<String> = known.counts.keys().cloned().collect();
     let histories = repairs::history(&tx, &keys).await?;
@@ -276,6 +277,11 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<Changed, Trouble> 
             findings.push((*id, found));
         }
     }
+    let failed = |(_, found): &&(Uuid, Finding)| found.tier == Tier::Architecture;
+    let failed = findings.iter().filter(failed);
+    let failed = failed.map(|(_, found)| found.frequency.anomaly_key.clone());
+    let failed: HashSet<String> = failed.collect();
+    others.extend(mark_others(&tx, &known, &failed, Some(Tier::Architecture)).await?);
     let edits = context.config.edits();
     let mut changed = incidents::set_tiers(&tx, &findings, edits).await?;
     if edits {
@@ -372,19 +378,21 @@ fn breaks_mute(anomaly: &Anomaly, now: Timestamp) -> Option<Timestamp> {
     (rises_far && !mute::is_broken(anomaly)).then_some(now)
 }
 
-/// Makes the other incidents due that show or do what these anomalies' levels ask for. They are worked
-/// out in passes of their own, in which no level changes again, so that none of them marks others.
+/// Makes the other incidents due that show or ask for what these anomalies' levels, or failed fixes, do,
+/// `unless` they have that tier already. They are worked out in passes of their own, in which no level
+/// changes again and all have the tier, so that none of them marks others.
 async fn mark_others(
     tx: &DatabaseTransaction,
     known: &Known,
     keys: &HashSet<String>,
+    unless: Option<Tier>,
 ) -> Result<Vec<Uuid>, Trouble> {
     let here: HashSet<Uuid> = known.due.iter().map(|(id, _)| *id).collect();
     let newest = |key: &String| known.anomalies.get(key).and_then(|a| a.newest_incident);
     let anomalies: Vec<_> = keys.iter().map(|key| (key.clone(), newest(key))).collect();
     let mut others = levels::concerned(tx, &anomalies).await?;
     others.retain(|id| !here.contains(id));
-    Ok(levels::mark_others_due(tx, &others, known.now).await?)
+    Ok(levels::mark_others_due(tx, &others, unless, known.now).await?)
 }
 
 /// Owes the message that an incident opened, once. A rise is told by that message, or by another that

@@ -205,7 +205,7 @@ mod tests {
             "status": "OPEN",
             "severity": "warning",
             "escalation_level": "ESCALATE",
-            "escalation_reason": "7 in 24h (≥ 5)",
+            "escalation_reason": "7 firings in 24h in 2 incidents (≥ 5)",
             "tier": 2,
             "tier_reason": "level is ESCALATE",
             "frequency_stats": {"count_1h": 2, "count_24h": 8, "count_7d": 8, "count_30d": 9,
@@ -232,7 +232,7 @@ mod tests {
           anomaly     KubePodCrashLooping · checkout-api · CrashLoopBackOff (00112233445566778899aabbccddeeff)
           status      OPEN
           severity    warning
-          level       ESCALATE: 8 in 24h (≥ 5)
+          level       ESCALATE: 8 firings in 24h (≥ 5)
           tier        2 mitigate: level is ESCALATE
           frequency   2 in 1h, 8 in 24h, 8 in 7d, 9 in 30d
           episodes    2, 1 of them open
@@ -248,17 +248,21 @@ mod tests {
     #[test]
     fn a_level_that_the_counts_do_not_reach_any_more_is_told_as_it_was_set() {
         for (count, stats_level, expected) in [
-            (7, "ESCALATE", "ESCALATE: 7 in 24h (≥ 5)"),
-            (4, "ESCALATE", "ESCALATE: 5 in 24h (≥ 5) when it was set"),
+            (7, "ESCALATE", "ESCALATE: 7 firings in 24h (≥ 5)"),
+            (
+                4,
+                "ESCALATE",
+                "ESCALATE: 5 firings in 24h in 1 incident (≥ 5) when it last held",
+            ),
             (
                 12,
                 "PERMANENT_FIX",
-                "ESCALATE: 5 in 24h (≥ 5) when it was set",
+                "ESCALATE: 5 firings in 24h in 1 incident (≥ 5) when it last held",
             ),
         ] {
             let incident = json!({
                 "escalation_level": "ESCALATE",
-                "escalation_reason": "5 in 24h (≥ 5)",
+                "escalation_reason": "5 firings in 24h in 1 incident (≥ 5)",
                 "frequency_stats": {"count_24h": count, "escalation_level": stats_level},
             });
             assert_eq!(level_and_why(&incident), expected);
