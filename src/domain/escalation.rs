@@ -83,7 +83,6 @@ const fn one() -> i64 {
     1
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
 const fn is_one(n: &i64) -> bool {
     *n == 1
 }
