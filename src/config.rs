@@ -30,8 +30,8 @@ pub use people::{People, Updates};
 pub use queues::{QueuePolicies, QueuePolicy};
 pub use secret::Secret;
 pub use sections::{
-    Aggregation, Counting, Escalation, Ingest, Limits, LogFormat, QueueSettings, RecountSettings,
-    Retention, Stop,
+    Aggregation, Counting, Escalation, Ingest, Limits, LogFormat, NotifySettings, QueueSettings,
+    RecountSettings, Retention, Stop,
 };
 pub use telegram::{TelegramSettings, Tell};
 pub use tokens::{Fingerprint, Tokens};
@@ -109,6 +109,8 @@ pub struct Config {
     pub aggregation: Aggregation,
     /// When a level holds.
     pub escalation: Escalation,
+    /// When messages are told.
+    pub notify: NotifySettings,
     /// Which labels make the signature.
     pub signature: SignatureLabels,
     /// How alerts are taken in.
@@ -162,6 +164,7 @@ impl Default for Config {
             counting: Counting::default(),
             aggregation: Aggregation::default(),
             escalation: Escalation::default(),
+            notify: NotifySettings::default(),
             signature: SignatureLabels::default(),
             ingest: Ingest::default(),
             limits: Limits::default(),

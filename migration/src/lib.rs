@@ -23,6 +23,7 @@ mod m012_requests;
 mod m013_lists;
 mod m014_spans;
 mod m015_signature;
+mod m016_levels;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m013_lists::Migration),
             Box::new(m014_spans::Migration),
             Box::new(m015_signature::Migration),
+            Box::new(m016_levels::Migration),
         ]
     }
 }

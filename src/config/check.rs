@@ -5,6 +5,11 @@ use std::time::Duration;
 use super::{Config, Secret, Tokens, webhooks};
 use crate::alertmanager;
 
+/// So many incidents of an anomaly are read at most whenever its level is worked out.
+const MOST_INCIDENTS: i64 = 1000;
+/// Who waits longer is not told of a rise but reminded of it.
+const LONGEST_SETTLE: Duration = Duration::from_secs(3600);
+
 impl Config {
     pub(super) fn check(&self) -> Result<(), String> {
         let guarded = !self.webhook_token.is_empty() && !self.api_token.is_empty();
@@ -57,12 +62,7 @@ impl Config {
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{name} must be at least 1"));
         }
-        if let Some(rule) = self.escalation.rules.iter().find(|rule| rule.count < 1) {
-            return Err(format!(
-                "escalation.rules: {} needs a count of at least 1",
-                rule.level
-            ));
-        }
+        self.check_escalation()?;
         let month = Duration::from_secs(30 * 24 * 3600);
         if self.retention.occurrences.0 < month || self.retention.rest.0 < month {
             return Err(
@@ -102,6 +102,25 @@ impl Config {
                 "alertmanager_url must be an address that starts with https:// or http://"
                     .to_owned(),
             );
+        }
+        Ok(())
+    }
+
+    fn check_escalation(&self) -> Result<(), String> {
+        for rule in &self.escalation.rules {
+            let wrong = if rule.count < 1 {
+                "needs a count of at least 1"
+            } else if !(1..=MOST_INCIDENTS).contains(&rule.incidents) {
+                "needs incidents from 1 to 1000"
+            } else if rule.incidents > rule.count {
+                "can never hold: its count cannot lie in more incidents than it is"
+            } else {
+                continue;
+            };
+            return Err(format!("escalation.rules: {} {wrong}", rule.level));
+        }
+        if self.notify.settle.0 > LONGEST_SETTLE {
+            return Err("notify.settle may be 1h at most".to_owned());
         }
         Ok(())
     }

@@ -69,7 +69,7 @@ impl Default for Aggregation {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Escalation {
-    /// At least so many in a window is such a level; the highest that holds wins.
+    /// At least so many in a window, in so many incidents, is such a level; the highest that holds wins.
     pub rules: Vec<Rule>,
     /// An alert seen firing so long after its incident opened makes it at least `ESCALATE`.
     pub open_for: Span,
@@ -83,6 +83,23 @@ impl Default for Escalation {
             rules: default_rules(),
             open_for: Span::secs(4 * 3600),
             unseen_for: Span::secs(24 * 3600),
+        }
+    }
+}
+
+/// When messages are told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NotifySettings {
+    /// How long rises of an incident that has just opened gather before one message tells the highest.
+    /// Zero: each is told at once.
+    pub settle: Span,
+}
+
+impl Default for NotifySettings {
+    fn default() -> Self {
+        Self {
+            settle: Span::secs(30),
         }
     }
 }

@@ -5,7 +5,11 @@ use std::fmt;
 use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 
+use super::aggregation::Unit;
 use super::frequency::{Counts, Window, figure};
+use super::reason::{Counted, Reason};
+use crate::entity::anomalies::Model as Anomaly;
+use crate::time::Timestamp;
 
 /// An anomaly's level, in rising order.
 #[derive(
@@ -60,7 +64,7 @@ impl fmt::Display for Level {
     }
 }
 
-/// "At least `count` in `window` is `level`."
+/// "At least `count` in `window`, in at least so many `incidents`, is `level`."
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -70,21 +74,89 @@ pub struct Rule {
     pub window: Window,
     /// How many it takes.
     pub count: i64,
+    /// In how many incidents of the window they must lie.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub incidents: i64,
+}
+
+const fn one() -> i64 {
+    1
+}
+
+const fn is_one(n: &i64) -> bool {
+    *n == 1
+}
+
+impl Rule {
+    /// Whether it holds. Where incidents are counted, each lies in itself.
+    #[must_use]
+    pub fn holds(&self, seen: &Seen) -> bool {
+        let count = seen.counts.of(self.window);
+        let lies_in = match (seen.unit, &seen.incidents) {
+            (Unit::Incident, _) => count,
+            (_, Some(incidents)) => incidents.of(self.window),
+            // Nobody looked, because no rule asks for more than one.
+            (_, None) => 1,
+        };
+        count >= self.count && (self.incidents <= 1 || lies_in >= self.incidents)
+    }
+
+    fn reason(&self, seen: &Seen, most: i64) -> String {
+        let incidents = seen.incidents.as_ref().map(|incidents| {
+            let n = incidents.of(self.window);
+            // No more of them were looked at.
+            let or_more = if n >= most { "+" } else { "" };
+            format!("{n}{or_more}")
+        });
+        let spread = (self.incidents > 1).then(|| self.incidents.to_string());
+        let counted = Counted {
+            figure: &figure(seen.counts.of(self.window)),
+            unit: seen.unit,
+            window: self.window,
+            incidents: incidents.as_deref(),
+            threshold: &self.count.to_string(),
+            spread: spread.as_deref(),
+        };
+        counted.to_string()
+    }
 }
 
 /// The rules that hold where nothing else is set.
 #[must_use]
 pub fn default_rules() -> Vec<Rule> {
-    let rule = |level, window, count| Rule {
+    let rule = |level, window, count, incidents| Rule {
         level,
         window,
         count,
+        incidents,
     };
     vec![
-        rule(Level::Repeat, Window::Hour, 3),
-        rule(Level::Escalate, Window::Day, 5),
-        rule(Level::PermanentFix, Window::Day, 10),
+        rule(Level::Repeat, Window::Hour, 3, 1),
+        rule(Level::Escalate, Window::Day, 5, 1),
+        rule(Level::Escalate, Window::Week, 5, 5),
+        rule(Level::PermanentFix, Window::Day, 10, 3),
+        rule(Level::PermanentFix, Window::Month, 15, 15),
     ]
+}
+
+/// How many of an anomaly's newest incidents must be looked at to judge these rules: none, if no rule
+/// asks for more than one.
+#[must_use]
+pub fn most_incidents(rules: &[Rule], unit: Unit) -> i64 {
+    let most = rules.iter().map(|rule| rule.incidents).max();
+    most.filter(|most| *most > 1 && unit != Unit::Incident)
+        .unwrap_or_default()
+}
+
+/// What rules are held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// What was counted.
+    pub unit: Unit,
+    /// How often, in each window.
+    pub counts: Counts,
+    /// How many of the newest [`most_incidents`] lie in each window; none, if nobody looked.
+    pub incidents: Option<Counts>,
 }
 
 /// A level and why it holds.
@@ -92,79 +164,128 @@ pub fn default_rules() -> Vec<Rule> {
 pub struct Assessment {
     /// The highest level that holds.
     pub level: Level,
-    /// The rule and its figures, in words. `None` where no rule holds.
+    /// The rule and its figures, as [`Reason`] reads them. `None` where no rule holds.
     pub reason: Option<String>,
 }
 
-/// The highest level whose rule holds. An incident that `lasts` (its alert was seen firing
-/// `open_for` or more after it opened) makes it at least [`Level::Escalate`].
+/// The highest level whose rule holds, by the first such rule. An incident that `lasts` (its alert was
+/// seen firing `open_for` or more after it opened) makes it at least [`Level::Escalate`].
 #[must_use]
-pub fn assess(counts: &Counts, lasts: Option<&str>, rules: &[Rule]) -> Assessment {
-    let by_count = rules
-        .iter()
-        .filter(|rule| counts.of(rule.window) >= rule.count)
-        .max_by_key(|rule| rule.level)
-        .map(|rule| {
-            let figure = figure(counts.of(rule.window));
-            let (window, count) = (rule.window.name(), rule.count);
-            (rule.level, format!("{figure} in {window} (≥ {count})"))
-        });
-    let by_age = lasts.map(|why| (Level::Escalate, why.to_owned()));
-    match by_count
-        .into_iter()
-        .chain(by_age)
-        .reduce(|a, b| if b.0 > a.0 { b } else { a })
-    {
-        Some((level, reason)) => Assessment {
-            level,
-            reason: Some(reason),
+pub fn assess(seen: &Seen, lasts: Option<&str>, rules: &[Rule]) -> Assessment {
+    let holding = rules.iter().filter(|rule| rule.holds(seen));
+    let highest = holding.reduce(|a, b| if b.level > a.level { b } else { a });
+    let is_by_age = |by_count: Level| lasts.is_some() && by_count < Level::Escalate;
+    match highest {
+        Some(rule) if !is_by_age(rule.level) => Assessment {
+            level: rule.level,
+            reason: Some(rule.reason(seen, most_incidents(rules, seen.unit))),
         },
-        None => Assessment {
-            level: Level::None,
-            reason: None,
+        _ => Assessment {
+            level: if lasts.is_some() {
+                Level::Escalate
+            } else {
+                Level::None
+            },
+            reason: lasts.map(str::to_owned),
         },
     }
+}
+
+/// A level falls when its rule has not held for this part of the rule's window.
+const FALLS_AFTER: u32 = 12;
+
+/// What time does to a level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decay {
+    /// More holds than the level says. Only the tier worker raises it: its incidents are due.
+    Rise,
+    /// Less has held for long enough.
+    Fall(Assessment),
+    /// Less holds, since this moment; the level stays for now.
+    Falling(Timestamp),
+    /// The level holds by another rule than before.
+    Reason(Option<String>),
+    /// The level holds as it did, whether or not it was falling, with these figures.
+    Holds(Option<String>),
+}
+
+/// What becomes of an anomaly's level at `now`, where `found` holds.
+#[must_use]
+pub fn decay(anomaly: &Anomaly, found: Assessment, now: Timestamp) -> Decay {
+    if found.level > anomaly.level {
+        return Decay::Rise;
+    }
+    let held_by = anomaly.reason.as_deref().map(Reason::read);
+    if found.level < anomaly.level {
+        // What lasts has ended, which is no count at an edge.
+        let Some(Reason::Count(rule)) = held_by else {
+            return Decay::Fall(found);
+        };
+        let since = anomaly.falling_since.unwrap_or(now);
+        let is_over = now >= since.after(rule.window.length() / FALLS_AFTER);
+        return match is_over {
+            true => Decay::Fall(found),
+            false => Decay::Falling(since),
+        };
+    }
+    let is_same = match (held_by, found.reason.as_deref()) {
+        (Some(was), Some(is)) => was.has_rule_of(&Reason::read(is)),
+        (was, is) => was.is_none() && is.is_none(),
+    };
+    match is_same {
+        true => Decay::Holds(found.reason),
+        false => Decay::Reason(found.reason),
+    }
+}
+
+/// What [`decay`] changed about an anomaly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Its level, its reason, or since when it falls: they are to be written.
+    pub is_written: bool,
+    /// What its incidents show or do: they are due for a tier, and their cards for an edit.
+    pub is_due: bool,
+}
+
+impl Decay {
+    /// Changes the anomaly, and says what there is to do about it.
+    pub fn apply(self, anomaly: &mut Anomaly) -> Change {
+        let was = (anomaly.level, anomaly.reason.clone(), anomaly.falling_since);
+        let is_due = !matches!(self, Self::Falling(_) | Self::Holds(_));
+        match self {
+            Self::Rise => {}
+            Self::Falling(since) => anomaly.falling_since = Some(since),
+            Self::Fall(found) => {
+                anomaly.level = found.level;
+                anomaly.reason = found.reason;
+                anomaly.falling_since = None;
+            }
+            Self::Reason(reason) | Self::Holds(reason) => {
+                anomaly.reason = reason;
+                anomaly.falling_since = None;
+            }
+        }
+        let is = (anomaly.level, anomaly.reason.clone(), anomaly.falling_since);
+        Change {
+            is_written: was != is,
+            is_due,
+        }
+    }
+}
+
+/// Raises the anomaly's level to what was `found` at `now`, if that is more; returns whether it rose. A
+/// level that holds falls no more.
+pub fn raise(anomaly: &mut Anomaly, found: Assessment, now: Timestamp) -> bool {
+    if found.level <= anomaly.level {
+        return false;
+    }
+    anomaly.level = found.level;
+    anomaly.level_seq += 1;
+    anomaly.risen_at = Some(now);
+    anomaly.reason = found.reason;
+    anomaly.falling_since = None;
+    true
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_highest_rule_that_holds_wins() {
-        let table = [
-            ((0, 0), None, Level::None),
-            ((2, 4), None, Level::None),
-            ((3, 3), None, Level::Repeat),
-            ((2, 5), None, Level::Escalate),
-            ((9, 9), None, Level::Escalate),
-            ((10, 10), None, Level::PermanentFix),
-            ((0, 0), Some("fires since 4h"), Level::Escalate),
-            ((3, 3), Some("fires since 4h"), Level::Escalate),
-            ((0, 10), Some("fires since 4h"), Level::PermanentFix),
-        ];
-        for ((hour, day), lasts, expected) in table {
-            let counts = Counts {
-                hour,
-                day,
-                week: day,
-                month: day,
-            };
-            let got = assess(&counts, lasts, &default_rules());
-            assert_eq!(got.level, expected, "{hour} in 1h, {day} in 24h, {lasts:?}");
-            assert_eq!(got.reason.is_some(), expected != Level::None);
-        }
-    }
-
-    #[test]
-    fn the_reason_names_the_rule_and_the_figure() {
-        let counts = Counts {
-            hour: 2,
-            day: 7,
-            week: 7,
-            month: 9,
-        };
-        let got = assess(&counts, None, &default_rules());
-        assert_eq!(got.reason.as_deref(), Some("7 in 24h (≥ 5)"));
-    }
-}
+mod tests;

@@ -57,24 +57,37 @@ pub fn as_of(now: Timestamp, mut anomaly: Anomaly) -> Anomaly {
     anomaly
 }
 
+/// Whether a rise to `PERMANENT_FIX` was told in spite of the mute that there is: another one is not.
+#[must_use]
+pub fn is_broken(anomaly: &Anomaly) -> bool {
+    let since = anomaly.muted_since;
+    since.is_some_and(|since| anomaly.mute_broken_at.is_some_and(|at| at >= since))
+}
+
 /// Whether a message that waits to be sent is kept back at `now`. One that tells that its anomaly
-/// rose to `PERMANENT_FIX` is not: the level rose when the message was owed, or while it was.
+/// rose to `PERMANENT_FIX` is not: `escalated` of such an anomaly does, and so does what else was to
+/// be told when the level rose, or while it waited. (What is decided after the rise that broke a mute is
+/// never owed, so whatever waits was there at that rise.)
 #[must_use]
 pub fn keeps_back(anomaly: &Anomaly, kind: Kind, owed_since: Timestamp, now: Timestamp) -> bool {
-    let tells_the_rise = anomaly.level == Level::PermanentFix
-        && matches!(kind, Kind::Opened | Kind::Escalated)
-        && anomaly.risen_at.is_some_and(|at| at >= owed_since);
-    is_muted(anomaly, now) && !tells_the_rise
+    let rose_since = || anomaly.risen_at.is_some_and(|at| at >= owed_since);
+    let tells_the_rise = match kind {
+        Kind::Escalated => true,
+        Kind::Opened | Kind::Reopened | Kind::Worsened => is_broken(anomaly) || rose_since(),
+        Kind::Resolved | Kind::Repeated | Kind::Digest => false,
+    };
+    is_muted(anomaly, now) && !(anomaly.level == Level::PermanentFix && tells_the_rise)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_795_382_909_000);
     const HOUR: Duration = Duration::from_secs(3600);
 
-    fn anomaly(level: Level, risen_at: Option<Timestamp>) -> Anomaly {
+    /// A muted anomaly.
+    pub(in crate::domain) fn anomaly(level: Level, risen_at: Option<Timestamp>) -> Anomaly {
         Anomaly {
             key: "5d41402abc4b2a76b9719d911017c592".to_owned(),
             alert_name: "Test".to_owned(),
@@ -91,6 +104,7 @@ mod tests {
             level_seq: 1,
             risen_at,
             reason: None,
+            falling_since: None,
             permanent_fix_at: None,
             permanent_fix_reference: None,
             newest_incident: None,
@@ -99,6 +113,7 @@ mod tests {
             muted_until: Some(NOW.after(HOUR)),
             muted_by: Some("ann".to_owned()),
             muted_why: Some("known".to_owned()),
+            mute_broken_at: None,
         }
     }
 
@@ -133,21 +148,76 @@ mod tests {
     fn only_what_tells_the_rise_to_permanent_fix_is_not_kept_back() {
         let (owed, before, after) = (NOW.before(HOUR), NOW.before(2 * HOUR), NOW);
         let table = [
-            (Kind::Opened, Level::None, None, true),
-            (Kind::Opened, Level::Escalate, Some(owed), true),
-            (Kind::Escalated, Level::Escalate, Some(owed), true),
+            (Kind::Opened, Level::None, None, None, true),
+            (Kind::Opened, Level::Escalate, Some(owed), None, true),
+            (Kind::Escalated, Level::Escalate, Some(owed), None, true),
             // It rose long before the incident opened: that is no news.
-            (Kind::Opened, Level::PermanentFix, Some(before), true),
-            (Kind::Opened, Level::PermanentFix, Some(owed), false),
-            (Kind::Opened, Level::PermanentFix, Some(after), false),
-            (Kind::Escalated, Level::PermanentFix, Some(after), false),
-            (Kind::Escalated, Level::PermanentFix, Some(owed), false),
-            (Kind::Reopened, Level::PermanentFix, Some(after), true),
+            (Kind::Opened, Level::PermanentFix, Some(before), None, true),
+            (Kind::Opened, Level::PermanentFix, Some(owed), None, false),
+            (Kind::Opened, Level::PermanentFix, Some(after), None, false),
+            (
+                Kind::Escalated,
+                Level::PermanentFix,
+                Some(after),
+                None,
+                false,
+            ),
+            // It waits for a burst to be over.
+            (
+                Kind::Escalated,
+                Level::PermanentFix,
+                Some(before),
+                None,
+                false,
+            ),
+            (
+                Kind::Reopened,
+                Level::PermanentFix,
+                Some(before),
+                None,
+                true,
+            ),
+            (
+                Kind::Reopened,
+                Level::PermanentFix,
+                Some(after),
+                None,
+                false,
+            ),
+            (
+                Kind::Worsened,
+                Level::PermanentFix,
+                Some(after),
+                None,
+                false,
+            ),
+            (Kind::Resolved, Level::PermanentFix, Some(after), None, true),
+            (Kind::Repeated, Level::PermanentFix, Some(after), None, true),
+            // The rise that it tells broke this mute, or the one before.
+            (
+                Kind::Opened,
+                Level::PermanentFix,
+                Some(before),
+                Some(owed),
+                false,
+            ),
+            (
+                Kind::Opened,
+                Level::PermanentFix,
+                Some(before),
+                Some(before),
+                true,
+            ),
+            (Kind::Opened, Level::Escalate, Some(owed), Some(owed), true),
         ];
-        for (kind, level, risen_at, expected) in table {
-            let anomaly = anomaly(level, risen_at);
+        for (kind, level, risen_at, broken_at, expected) in table {
+            let mut anomaly = anomaly(level, risen_at);
+            anomaly.mute_broken_at = broken_at;
             let kept = keeps_back(&anomaly, kind, owed, NOW);
-            assert_eq!(kept, expected, "{kind:?} {level} {risen_at:?}");
+            assert_eq!(
+                kept, expected,
+                "{kind:?} {level} {risen_at:?} {broken_at:?}"
+            );
             let over = NOW.after(HOUR);
             assert!(!keeps_back(&anomaly, kind, owed, over), "the mute is over");
         }

@@ -1,6 +1,7 @@
 //! The tier: how deep the repair must go this time.
 
-use super::effectiveness::Effectiveness;
+use std::time::Duration;
+
 use super::escalation::Level;
 
 /// How deep the repair must go.
@@ -56,16 +57,15 @@ impl Tier {
 pub const RESTARTS: [&str; 2] = ["restart_pod", "restart_container"];
 /// So many restarts tried on one anomaly are enough.
 pub const RESTARTS_ENOUGH: i64 = 2;
+/// Restarts count for so long: what was tried longer ago says nothing about what helps now.
+pub const RESTARTS_COUNT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+/// So many restarts are told apart at most.
+pub const RESTARTS_AT_MOST: i64 = 100;
 
-/// Decides the tier and says why. `fix_failed`: a permanent fix was applied to the anomaly, and it
-/// happened again after that.
+/// Decides the tier and says why. `restarts` were tried on the anomaly within [`RESTARTS_COUNT_FOR`].
+/// `fix_failed`: a permanent fix was applied to the anomaly, and a firing began after that.
 #[must_use]
-pub fn decide(level: Level, history: &[Effectiveness], fix_failed: bool) -> (Tier, String) {
-    let restarts: i64 = history
-        .iter()
-        .filter(|entry| RESTARTS.contains(&entry.action.as_str()))
-        .map(|entry| entry.attempts)
-        .sum();
+pub fn decide(level: Level, restarts: i64, fix_failed: bool) -> (Tier, String) {
     if fix_failed {
         let why = "it happened again after a permanent fix";
         (Tier::Architecture, why.to_owned())
@@ -74,9 +74,15 @@ pub fn decide(level: Level, history: &[Effectiveness], fix_failed: bool) -> (Tie
     } else if level == Level::Escalate {
         (Tier::Mitigate, format!("level is {level}"))
     } else if restarts >= RESTARTS_ENOUGH {
+        // No more than these were told apart.
+        let or_more = if restarts >= RESTARTS_AT_MOST {
+            "+"
+        } else {
+            ""
+        };
         (
             Tier::Mitigate,
-            format!("restarting was tried {restarts} times"),
+            format!("restarting was tried {restarts}{or_more} times in 30 days"),
         )
     } else {
         (Tier::Restart, "nothing calls for more".to_owned())
@@ -89,47 +95,18 @@ mod tests {
 
     #[test]
     fn the_first_match_wins() {
-        let tried = |action: &str, attempts| Effectiveness {
-            action: action.to_owned(),
-            attempts,
-            successes: 0,
-        };
         let table = [
-            (Level::None, vec![], false, Tier::Restart),
-            (
-                Level::Repeat,
-                vec![tried("restart_pod", 1)],
-                false,
-                Tier::Restart,
-            ),
-            (
-                Level::Repeat,
-                vec![tried("restart_pod", 1), tried("restart_container", 1)],
-                false,
-                Tier::Mitigate,
-            ),
-            (
-                Level::None,
-                vec![tried("scale_up", 9)],
-                false,
-                Tier::Restart,
-            ),
-            (Level::Escalate, vec![], false, Tier::Mitigate),
-            (
-                Level::PermanentFix,
-                vec![tried("restart_pod", 5)],
-                false,
-                Tier::RootCause,
-            ),
-            (Level::None, vec![], true, Tier::Architecture),
-            (Level::PermanentFix, vec![], true, Tier::Architecture),
+            (Level::None, 0, false, Tier::Restart),
+            (Level::Repeat, 1, false, Tier::Restart),
+            (Level::Repeat, 2, false, Tier::Mitigate),
+            (Level::Escalate, 0, false, Tier::Mitigate),
+            (Level::PermanentFix, 5, false, Tier::RootCause),
+            (Level::None, 0, true, Tier::Architecture),
+            (Level::PermanentFix, 0, true, Tier::Architecture),
         ];
-        for (level, history, fix_failed, expected) in table {
-            assert_eq!(
-                decide(level, &history, fix_failed).0,
-                expected,
-                "{level} {history:?} {fix_failed}"
-            );
+        for (level, restarts, fix_failed, expected) in table {
+            let decided = decide(level, restarts, fix_failed).0;
+            assert_eq!(decided, expected, "{level} {restarts} {fix_failed}");
         }
     }
 }

@@ -41,8 +41,11 @@ pub struct Model {
     pub level_seq: i64,
     /// When the level last rose.
     pub risen_at: Option<Timestamp>,
-    /// Why the level holds, with the figure that it had when the level was set.
+    /// Why the level holds, with the figures that it was last seen to hold with.
     pub reason: Option<String>,
+    /// Since when the rule that the level holds by has not held.
+    #[serde(skip)]
+    pub falling_since: Option<Timestamp>,
     /// When a permanent fix was applied.
     pub permanent_fix_at: Option<Timestamp>,
     /// Where that fix is described.
@@ -59,6 +62,9 @@ pub struct Model {
     pub muted_by: Option<String>,
     /// Why.
     pub muted_why: Option<String>,
+    /// When a rise to `PERMANENT_FIX` was last told in spite of a mute.
+    #[serde(skip)]
+    pub mute_broken_at: Option<Timestamp>,
 }
 
 /// No relation is followed through the entities.

@@ -22,7 +22,7 @@ pub struct Model {
     pub channel: String,
     /// How far it is.
     pub state: State,
-    /// Since when it is owed.
+    /// Since when it is owed: not before that may it go out.
     pub owed_since: Timestamp,
     /// The text, as it was first rendered; every try sends the same.
     pub body: Option<String>,

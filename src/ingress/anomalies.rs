@@ -5,7 +5,6 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
 use super::auth::Caller;
 use super::incidents::By;
@@ -20,7 +19,7 @@ use crate::jobs::CalculateTier;
 use crate::queue::Push;
 use crate::store::audit::{self, Actor, Deed};
 use crate::store::lists::Filter;
-use crate::store::{anomalies, incidents, lists};
+use crate::store::{anomalies, incidents, levels, lists};
 use crate::time::Timestamp;
 use crate::trail;
 
@@ -170,7 +169,7 @@ pub(super) async fn unfix(
     set(&ingress, &key, None, &actor).await
 }
 
-/// A fix changes the tier, so the newest incident is due for one.
+/// A fix changes the tier, so the incidents that show it are due for one.
 async fn set(
     ingress: &Ingress,
     key: &str,
@@ -192,8 +191,8 @@ async fn set(
     };
     audit::record(&tx, actor, deed, now).await?;
     anomalies::set_permanent_fix(&tx, key, fix.map(|reference| (now, reference))).await?;
-    let newest: Vec<Uuid> = anomaly.newest_incident.into_iter().collect();
-    let due = incidents::mark_due(&tx, &newest, now).await?;
+    let concerned = levels::concerned(&tx, &[(anomaly.key, anomaly.newest_incident)]).await?;
+    let due = incidents::mark_due(&tx, &concerned, now).await?;
     tx.commit().await?;
     let jobs: Vec<_> = due
         .into_iter()

@@ -8,7 +8,7 @@ use super::{Fault, Pages, Visit, charts, incident, mute, repairs, words};
 use crate::deeds::mute::{MUTE, UNMUTE};
 use crate::domain::frequency::Window;
 use crate::entity;
-use crate::store::{history, hours, lists};
+use crate::store::{history, hours, levels, lists};
 use crate::text::{Text, fill};
 
 /// Rows of each part.
@@ -37,6 +37,8 @@ pub(super) async fn page(
     let counts = context.counter.counts(&keys, visit.now).await;
     let counts = counts.map_err(|_| Fault::Unavailable)?;
     let counts = counts.first().copied().unwrap_or_default();
+    let rules = &context.config.escalation.rules[..];
+    let seen = levels::seen(db, (unit, rules), &key, counts, visit.now).await?;
     let text = visit.text();
     let title = words::or_dash(&anomaly.alert_name).to_owned();
     let shown: Vec<_> = incidents.iter().collect();
@@ -54,7 +56,7 @@ pub(super) async fn page(
         article.one.(words::level_class(anomaly.level)) {
             div #head data-live {
                 p.what { (words::level(text, anomaly.level)) " " (mute::mark(&visit, &anomaly)) " "
-                    (words::why_level(text, &anomaly, Some(&counts), &context.config.escalation.rules, is_due)) }
+                    (words::why_level(text, &anomaly, Some(&counts), (Some(&seen), rules), is_due)) }
                 h1 { (title) }
                 (words::windows(text, Window::ALL.map(|window| counts.of(window))))
             }

@@ -16,11 +16,12 @@ use crate::alertmanager;
 use crate::config::Secret;
 use crate::deeds::mute::{MUTE, UNMUTE};
 use crate::domain::aggregation::{ResolvedBy, Status, Unit};
-use crate::domain::escalation::Rule;
+use crate::domain::escalation::{Rule, Seen};
+use crate::domain::frequency::Counts;
 use crate::domain::id::ShortId;
 use crate::entity;
 use crate::store::listing::Entry;
-use crate::store::{history, hours, lists};
+use crate::store::{history, hours, levels, lists};
 use crate::text::{Text, fill, plural};
 use crate::time::Timestamp;
 
@@ -74,6 +75,14 @@ pub(super) async fn page(
         title,
         watch: format!("ids={}", id.simple()),
     };
+    let (db, unit) = (pages.context.db.read(), pages.context.config.counting.unit);
+    let rules = &pages.context.config.escalation.rules[..];
+    let seen = match shown_counts(&found.entry) {
+        Some(counts) => {
+            Some(levels::seen(db, (unit, rules), &anomaly.key, counts, visit.now).await?)
+        }
+        None => None,
+    };
     let parts = Parts {
         incident,
         anomaly,
@@ -93,7 +102,7 @@ pub(super) async fn page(
                 div {
                     section aria-labelledby="why" {
                         h2 #why { (text.why) }
-                        div #reasons data-live { (why(text, &found.entry, &config.escalation.rules)) }
+                        div #reasons data-live { (why(text, &found.entry, (seen.as_ref(), rules))) }
                     }
                 }
                 div {
@@ -233,14 +242,20 @@ fn head(visit: &Visit, (incident, anomaly): &Entry, again: Option<Timestamp>) ->
     }
 }
 
-fn why(text: &Text, (incident, anomaly): &Entry, rules: &[Rule]) -> Markup {
+/// The counts that are shown, if the anomaly was judged by them.
+fn shown_counts((incident, anomaly): &Entry) -> Option<Counts> {
     let stats = incident.frequency_stats.as_ref();
-    let counts = stats.and_then(|stats| stats.counts_at(anomaly.level));
+    stats.and_then(|stats| stats.counts_at(anomaly.level))
+}
+
+fn why(text: &Text, entry: &Entry, judged: (Option<&Seen>, &[Rule])) -> Markup {
+    let (incident, anomaly) = entry;
+    let counts = shown_counts(entry);
     let why_level = words::why_level(
         text,
         anomaly,
         counts.as_ref(),
-        rules,
+        judged,
         incident.tier_due_since.is_some(),
     );
     let why_tier = words::why_tier(text, anomaly.level, incident.tier_reason.as_deref());

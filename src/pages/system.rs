@@ -15,7 +15,7 @@ use crate::queue::store::QueueError;
 use crate::redis::{Redis, Standing};
 use crate::store::dead_letters;
 use crate::store::standing::{self, Books, ChannelStanding};
-use crate::text::{Text, fill};
+use crate::text::{Text, fill, plural};
 use crate::time::Timestamp;
 
 /// How long a part may take to say that it is there.
@@ -96,7 +96,7 @@ pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Mar
                 }
                 section aria-labelledby="settings" {
                     h2 #settings { (text.settings) }
-                    (settings(&pages))
+                    (settings(&pages, text))
                 }
             }
         }
@@ -346,7 +346,7 @@ fn metrics(text: &Text, pages: &Pages) -> Markup {
 }
 
 /// The settings that decide what becomes an incident and a level.
-fn settings(pages: &Pages) -> Markup {
+fn settings(pages: &Pages, text: &Text) -> Markup {
     let config = &pages.context.config;
     let span = |span: crate::config::Span| {
         let json = serde_json::to_value(span).unwrap_or_default();
@@ -368,7 +368,15 @@ fn settings(pages: &Pages) -> Markup {
     ];
     for rule in &config.escalation.rules {
         let (window, count) = (rule.window.name(), rule.count);
-        rows.push((rule.level.name().to_owned(), format!("{window} ≥ {count}")));
+        let spread = match rule.incidents {
+            ..=1 => String::new(),
+            incidents => format!(" / {}", plural(text.n_incidents, incidents)),
+        };
+        let rule = (
+            rule.level.name().to_owned(),
+            format!("{window} ≥ {count}{spread}"),
+        );
+        rows.push(rule);
     }
     rows.push((
         "retention.occurrences".to_owned(),

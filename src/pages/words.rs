@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::visit::Visit;
 use crate::domain::aggregation::{ResolvedBy, Status};
-use crate::domain::escalation::{Level, Rule, assess};
+use crate::domain::escalation::{Level, Rule, Seen, assess};
 use crate::domain::frequency::{Counts, Window, figure};
 use crate::entity::anomalies::Model as Anomaly;
 use crate::entity::incidents::Model as Incident;
@@ -73,16 +73,16 @@ pub(super) fn windows(text: &Text, counts: [i64; 4]) -> Markup {
 }
 
 /// Why an anomaly has its level, beside the counts that are shown with it; and why it has no higher one
-/// where these would be enough for that and nobody is about to judge them.
+/// where what was `seen` would be enough for that and nobody is about to judge it.
 pub(super) fn why_level(
     text: &Text,
     anomaly: &Anomaly,
     counts: Option<&Counts>,
-    rules: &[Rule],
+    (seen, rules): (Option<&Seen>, &[Rule]),
     is_due: bool,
 ) -> Markup {
     let (level, reason) = (anomaly.level, anomaly.reason.as_deref());
-    let enough = counts.map_or(Level::None, |counts| assess(counts, None, rules).level);
+    let enough = seen.map_or(Level::None, |seen| assess(seen, None, rules).level);
     let over = (enough > level && !is_due)
         .then(|| fill(text.reason_over, &[("level", level_word(text, enough))]));
     let told = match reason.map(Reason::read) {

@@ -177,7 +177,8 @@ pub async fn lock_of_incidents(
     Ok((anomalies, now))
 }
 
-/// Writes the levels of locked anomalies, with their numbers, when they rose, and reasons.
+/// Writes the levels of locked anomalies: with their numbers, when they rose, reasons, since when they
+/// fall, and which rise broke a mute.
 ///
 /// # Errors
 /// What the database says.
@@ -192,9 +193,12 @@ pub async fn set_levels(tx: &impl ConnectionTrait, anomalies: &[&Model]) -> Resu
         .text("level", all().map(|a| a.level.to_value()))
         .int("level_seq", all().map(|a| a.level_seq))
         .time_or_null("risen_at", all().map(|a| a.risen_at))
-        .text_or_null("reason", all().map(|a| a.reason.clone()));
+        .text_or_null("reason", all().map(|a| a.reason.clone()))
+        .time_or_null("falling_since", all().map(|a| a.falling_since))
+        .time_or_null("mute_broken_at", all().map(|a| a.mute_broken_at));
     let sql = "UPDATE anomalies SET level = r.level, level_seq = r.level_seq, risen_at = r.risen_at, \
-                   reason = r.reason \
+                   reason = r.reason, falling_since = r.falling_since, \
+                   mute_broken_at = r.mute_broken_at \
                FROM {rows} WHERE anomalies.key = r.key";
     tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;

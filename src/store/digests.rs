@@ -40,11 +40,13 @@ pub async fn owe(
 const IS_KEPT_BACK: &str = "EXISTS (SELECT 1 FROM incidents i \
     JOIN anomalies a ON a.key = i.anomaly_key \
     WHERE i.id = notifications.incident_id AND a.muted_until > $2 \
-        AND (notifications.kind NOT IN ('opened', 'escalated') OR a.level <> 'PERMANENT_FIX' \
-            OR a.risen_at IS NULL OR a.risen_at < notifications.owed_since))";
+        AND NOT (a.level = 'PERMANENT_FIX' AND (notifications.kind = 'escalated' \
+            OR (notifications.kind IN ('opened', 'reopened', 'worsened') \
+                AND (COALESCE(a.mute_broken_at >= a.muted_since, FALSE) \
+                    OR COALESCE(a.risen_at >= notifications.owed_since, FALSE))))))";
 
-/// Has a digest tell every message that is owed to its channel, but for those that a mute keeps back,
-/// each of which is looked at by itself; returns how many there were.
+/// Has a digest tell every message that is owed to its channel by now, but for those that a mute keeps
+/// back, each of which is looked at by itself; returns how many there were.
 ///
 /// # Errors
 /// What the database says.
@@ -56,7 +58,8 @@ pub async fn gather(
 ) -> Result<u64, DbErr> {
     let sql = format!(
         "UPDATE notifications SET state = 'digested', digest_id = $3 \
-         WHERE channel = $1 AND state = 'owed' AND kind <> 'digest' AND NOT {IS_KEPT_BACK}"
+         WHERE channel = $1 AND state = 'owed' AND kind <> 'digest' AND owed_since <= $2 \
+             AND NOT {IS_KEPT_BACK}"
     );
     let values = [Value::from(channel), now.0.into(), digest.into()];
     let sql = statement(tx.get_database_backend(), &sql, values);

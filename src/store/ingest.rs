@@ -241,6 +241,7 @@ async fn decide(
             kind,
             sequence,
             is_muted: false,
+            since: now,
         })
     });
     let mut owed: Vec<Owed> = owed.collect();

@@ -19,6 +19,7 @@ pub mod history;
 pub mod hours;
 pub mod incidents;
 pub mod ingest;
+pub mod levels;
 pub mod listing;
 pub mod lists;
 pub mod losses;

@@ -35,6 +35,8 @@ pub struct Owed {
     pub channels: Vec<String>,
     /// Whether it is not told, because its anomaly is muted.
     pub is_muted: bool,
+    /// From when on it may go out.
+    pub since: Timestamp,
 }
 
 /// What was written of messages that were decided.
@@ -76,14 +78,15 @@ pub async fn owe(
         .text(
             "state",
             each().map(|(owed, _)| state(owed.is_muted).to_value()),
-        );
+        )
+        .time("since", each().map(|(owed, _)| owed.since));
     let sql = "INSERT INTO notifications \
                    (id, incident_id, kind, sequence, channel, state, owed_since) \
-               SELECT r.id, r.incident_id, r.kind, r.sequence, r.channel, r.state, $1 \
+               SELECT r.id, r.incident_id, r.kind, r.sequence, r.channel, r.state, r.since \
                FROM {rows} WHERE true \
                ON CONFLICT (incident_id, kind, sequence, channel) DO NOTHING \
                RETURNING id, state";
-    let sql = rows.statement(tx.get_database_backend(), sql, [Value::from(now.0)]);
+    let sql = rows.statement(tx.get_database_backend(), sql, []);
     let mut written = Written::default();
     for row in tx.query_all_raw(sql).await? {
         match row.try_get("", "state")? {
@@ -168,22 +171,36 @@ pub async fn facts(
     found.iter().map(facts).collect()
 }
 
-/// The messages of these incidents that are still owed, each with its incident.
+/// A message that is still owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StillOwed {
+    /// Its id.
+    pub id: Uuid,
+    /// Its incident.
+    pub incident: Uuid,
+    /// From when on it may go out.
+    pub owed_since: Timestamp,
+}
+
+/// The messages of these incidents that are still owed.
 ///
 /// # Errors
 /// What the database says.
-pub async fn owed(
-    db: &impl ConnectionTrait,
-    incidents: &[Uuid],
-) -> Result<Vec<(Uuid, Uuid)>, DbErr> {
+pub async fn owed(db: &impl ConnectionTrait, incidents: &[Uuid]) -> Result<Vec<StillOwed>, DbErr> {
     let rows = Rows::new().uuid("id", incidents.iter().copied());
-    let sql = "SELECT n.id, n.incident_id FROM {rows} JOIN notifications n ON n.incident_id = r.id \
+    let sql = "SELECT n.id, n.incident_id, n.owed_since FROM {rows} JOIN notifications n ON n.incident_id = r.id \
                WHERE n.state IN ('owed', 'sending') ORDER BY n.id";
     let found = db
         .query_all_raw(rows.statement(db.get_database_backend(), sql, []))
         .await?;
-    let pair = |row: &QueryResult| Ok((row.try_get("", "id")?, row.try_get("", "incident_id")?));
-    found.iter().map(pair).collect()
+    let owed = |row: &QueryResult| {
+        Ok(StillOwed {
+            id: row.try_get("", "id")?,
+            incident: row.try_get("", "incident_id")?,
+            owed_since: Timestamp(row.try_get("", "owed_since")?),
+        })
+    };
+    found.iter().map(owed).collect()
 }
 
 /// So many messages are counted at most: each of many that wait asks what it stands among.
@@ -230,13 +247,14 @@ pub async fn ahead(
                    LIMIT $4) w) AS waiting, \
                (SELECT count(*) FROM (SELECT 1 FROM notifications n \
                    JOIN {rows} ON n.channel = r.channel \
-                   WHERE n.owed_since > $3 \
+                   WHERE n.owed_since > $3 AND n.owed_since <= $5 \
                    AND n.kind <> 'digest' AND n.state <> 'muted' LIMIT $4) l) AS lately";
     let values = [
         Value::from(now.min(row.owed_since).0),
         row.id.into(),
         now.before(MINUTE).0.into(),
         COUNTED.into(),
+        now.0.into(),
     ];
     let sql = rows.statement(tx.get_database_backend(), sql, values);
     let row = tx.query_one_raw(sql).await?;

@@ -262,22 +262,3 @@ pub(super) const fn behind(unit: Unit) -> (&'static str, &'static str, &'static 
         Unit::Episode | Unit::Delivery => ("occurrences", "counted_id", "occurred_at"),
     }
 }
-
-/// Whether a new episode of the anomaly was first seen after `moment`.
-///
-/// # Errors
-/// What the database says.
-pub async fn happened_after(
-    tx: &impl ConnectionTrait,
-    key: &str,
-    moment: Timestamp,
-) -> Result<bool, DbErr> {
-    let sql = "SELECT 1 FROM occurrences \
-               WHERE anomaly_key = $1 AND occurred_at > $2 AND series IS NOT NULL LIMIT 1";
-    let sql = statement(
-        tx.get_database_backend(),
-        sql,
-        [Value::from(key), Value::from(moment.0)],
-    );
-    Ok(tx.query_one_raw(sql).await?.is_some())
-}

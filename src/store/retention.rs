@@ -108,7 +108,7 @@ pub async fn prune_incidents(
 }
 
 /// Deletes at most `limit` anomalies that were not seen since `before`, that no row is about and
-/// nobody fixed for good; returns how many there were.
+/// nobody fixed for good, with what repairs were worth on them; returns how many there were.
 ///
 /// # Errors
 /// What the database says.
@@ -119,10 +119,22 @@ pub async fn prune_anomalies(db: &Db, before: Timestamp, limit: i64) -> Result<u
                        AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.anomaly_key = a.key) \
                        AND NOT EXISTS (SELECT 1 FROM occurrences o WHERE o.anomaly_key = a.key) \
                    ORDER BY a.key LIMIT $2 {lock}) \
-               DELETE FROM anomalies WHERE key IN (SELECT key FROM old)";
+               DELETE FROM anomalies WHERE key IN (SELECT key FROM old) RETURNING key";
     let values = [Value::from(before.0), Value::from(limit)];
-    let sql = statement(db.backend(), sql, values);
-    Ok(db.write().execute_raw(sql).await?.rows_affected())
+    let tx = db.begin().await?;
+    let deleted = tx
+        .query_all_raw(statement(db.backend(), sql, values))
+        .await?;
+    if deleted.is_empty() {
+        return Ok(0);
+    }
+    let keys = deleted.iter().map(|row| row.try_get("", "key"));
+    let rows = Rows::new().text("key", keys.collect::<Result<Vec<String>, _>>()?);
+    let sql = "DELETE FROM effectiveness WHERE anomaly_key IN (SELECT r.key FROM {rows})";
+    tx.execute_raw(rows.statement(db.backend(), sql, []))
+        .await?;
+    tx.commit().await?;
+    Ok(deleted.len() as u64)
 }
 
 /// Ids and anomalies of rows that are old.

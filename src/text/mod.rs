@@ -14,10 +14,11 @@ mod refusal;
 pub mod words;
 mod zh_tw;
 
+pub use crate::domain::reason::{Counted, Reason};
 pub use en::EN;
 pub use fill::{fill, plural};
 pub use lang::Lang;
-pub use reason::{Reason, TierReason};
+pub use reason::TierReason;
 pub use refusal::refusal;
 pub use zh_tw::ZH_TW;
 
@@ -155,6 +156,12 @@ texts! {
     why_tier
     reason_count
     reason_was
+    reason_rule
+    reason_rule_spread
+    n_firings
+    n_deliveries
+    n_incidents
+    lie_in
     reason_over
     reason_lasts
     reason_none

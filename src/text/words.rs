@@ -1,7 +1,7 @@
 //! The words for levels, states, tiers and windows, and the sentences that say why.
 
-use super::{Reason, Text, TierReason, fill};
-use crate::domain::aggregation::Status;
+use super::{Counted, Reason, Text, TierReason, fill};
+use crate::domain::aggregation::{Status, Unit};
 use crate::domain::escalation::Level;
 use crate::domain::frequency::{Counts, Window, figure};
 use crate::time::Timestamp;
@@ -81,35 +81,15 @@ pub fn moment(at: Timestamp) -> String {
     to_the_second.replace('T', " ")
 }
 
-/// Why a level holds, in a sentence; `reason` as it is stored, which has the figure of the moment at
-/// which the level was set. Where `now`, the counts that are shown beside it, still reach the rule, their
-/// figure is told, so that the two do not contradict each other.
+/// Why a level holds, in a sentence; `reason` as it is stored, with the figures that it was last seen to
+/// hold with. Where `now`, the counts that are shown beside it, still reach the rule, their figure is told,
+/// so that the two do not contradict each other.
 #[must_use]
 pub fn why_level(text: &Text, level: Level, reason: Option<&str>, now: Option<&Counts>) -> String {
     let level = level_word(text, level);
     match reason.map(Reason::read) {
         None => text.reason_none.to_owned(),
-        Some(Reason::Count {
-            figure: was,
-            window,
-            threshold,
-        }) => {
-            let is_enough = |n: &i64| threshold.parse().is_ok_and(|least| *n >= least);
-            let now = now.map(|counts| counts.of(window)).filter(is_enough);
-            let told = if now.is_some() {
-                text.reason_count
-            } else {
-                text.reason_was
-            };
-            let figure = now.map_or_else(|| was.to_owned(), figure);
-            let places = [
-                ("figure", &*figure),
-                ("window", within(text, window)),
-                ("threshold", threshold),
-                ("level", level),
-            ];
-            fill(told, &places)
-        }
+        Some(Reason::Count(counted)) => why_count(text, level, &counted, now),
         Some(Reason::Lasts { since, hours }) => {
             let since = format!("{} UTC", moment(since));
             let places = [("since", &*since), ("hours", hours), ("level", level)];
@@ -117,6 +97,64 @@ pub fn why_level(text: &Text, level: Level, reason: Option<&str>, now: Option<&C
         }
         Some(Reason::Other(reason)) => fill(text.reason_other, &[("reason", reason)]),
     }
+}
+
+fn why_count(text: &Text, level: &str, counted: &Counted<'_>, now: Option<&Counts>) -> String {
+    let is_enough = |n: &i64| counted.threshold.parse().is_ok_and(|least| *n >= least);
+    let now = now.map(|counts| counts.of(counted.window));
+    let now = now.filter(is_enough).map(figure);
+    let nouns = match counted.unit {
+        Unit::Episode => text.n_firings,
+        Unit::Delivery => text.n_deliveries,
+        Unit::Incident => text.n_incidents,
+    };
+    let shown = now.as_deref().unwrap_or(counted.figure);
+    let firings = so_many(nouns, shown);
+    // In how many incidents they lie is known of the stored figure.
+    let incidents = counted.incidents.filter(|_| shown == counted.figure);
+    let said = match incidents.map(|n| so_many(text.n_incidents, n)) {
+        Some(incidents) => {
+            let places = [("firings", &*firings), ("incidents", &*incidents)];
+            fill(text.lie_in, &places)
+        }
+        None => firings,
+    };
+    let told = if now.is_some() {
+        text.reason_count
+    } else {
+        text.reason_was
+    };
+    let places = [
+        ("firings", &*said),
+        ("window", within(text, counted.window)),
+    ];
+    let told = fill(told, &places);
+    let threshold = so_many(nouns, counted.threshold);
+    let rule = match counted.spread.map(|n| so_many(text.n_incidents, n)) {
+        Some(spread) => fill(
+            text.reason_rule_spread,
+            &[
+                ("threshold", &*threshold),
+                ("incidents", &*spread),
+                ("level", level),
+            ],
+        ),
+        None => fill(
+            text.reason_rule,
+            &[("threshold", &*threshold), ("level", level)],
+        ),
+    };
+    format!("{told}{rule}")
+}
+
+/// The form of a text that fits a figure, with `{n}` filled in.
+fn so_many(text: &str, figure: &str) -> String {
+    let form = match text.split_once('|') {
+        Some((one, _)) if figure == "1" => one,
+        Some((_, more)) => more,
+        None => text,
+    };
+    fill(form, &[("n", figure)])
 }
 
 /// Why a tier holds, in a sentence; `reason` as it is stored.
@@ -136,7 +174,7 @@ pub fn why_tier(text: &Text, level: Level, reason: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::EN;
+    use crate::text::{EN, ZH_TW};
 
     #[test]
     fn a_reason_is_told_with_the_figure_that_stands_beside_it() {
@@ -144,19 +182,64 @@ mod tests {
             day,
             ..Counts::default()
         };
-        let told = |now: Option<Counts>| {
-            why_level(&EN, Level::Escalate, Some("5 in 24h (≥ 5)"), now.as_ref())
-        };
+        let stored = "5 firings in 24h in 1 incident (≥ 5)";
+        let told =
+            |now: Option<Counts>| why_level(&EN, Level::Escalate, Some(stored), now.as_ref());
         for (now, expected) in [
-            (Some(day(5)), "It happened 5 times in the last 24 hours."),
-            (Some(day(9)), "It happened 9 times in the last 24 hours."),
-            (Some(day(200_000)), "It happened 100000+ times"),
-            (Some(day(4)), "When the level was set, it had happened 5"),
-            (None, "When the level was set, it had happened 5"),
+            (
+                Some(day(5)),
+                "5 firings in 1 incident in the last 24 hours.",
+            ),
+            (Some(day(9)), "9 firings in the last 24 hours."),
+            (Some(day(200_000)), "100000+ firings in the last 24 hours."),
+            (
+                Some(day(4)),
+                "When it last held: 5 firings in 1 incident in the last 24 hours.",
+            ),
+            (
+                None,
+                "When it last held: 5 firings in 1 incident in the last 24 hours.",
+            ),
         ] {
             assert!(told(now).starts_with(expected), "{now:?}: {}", told(now));
         }
         let none = why_level(&EN, Level::None, None, Some(&day(9)));
         assert_eq!(none, EN.reason_none);
+    }
+
+    #[test]
+    fn a_reason_says_what_was_counted_and_what_its_rule_asks_for() {
+        let now = Counts {
+            day: 12,
+            month: 1,
+            ..Counts::default()
+        };
+        let told = |reason, text| why_level(text, Level::PermanentFix, Some(reason), Some(&now));
+        let table = [
+            (
+                "12 firings in 24h in 15+ incidents (≥ 10 in 3)",
+                "12 firings in 15+ incidents in the last 24 hours. From 10 firings in 3 incidents on it is PERMANENT FIX.",
+                "在過去 24 小時內有 15+ 起事件、共 12 次觸發。達到 3 起事件、共 10 次觸發即為「須根治」。",
+            ),
+            (
+                "12 in 24h (≥ 10)",
+                "12 firings in the last 24 hours. From 10 firings on it is PERMANENT FIX.",
+                "在過去 24 小時內有 12 次觸發。達到 10 次觸發即為「須根治」。",
+            ),
+            (
+                "1 incident in 30d (≥ 1)",
+                "1 incident in the last 30 days. From 1 incident on it is PERMANENT FIX.",
+                "在過去 30 天內有 1 起事件。達到 1 起事件即為「須根治」。",
+            ),
+            (
+                "12 deliveries in 24h (≥ 2)",
+                "12 deliveries in the last 24 hours. From 2 deliveries on it is PERMANENT FIX.",
+                "在過去 24 小時內有 12 次送達。達到 2 次送達即為「須根治」。",
+            ),
+        ];
+        for (reason, english, chinese) in table {
+            assert_eq!(told(reason, &EN), english);
+            assert_eq!(told(reason, &ZH_TW), chinese);
+        }
     }
 }

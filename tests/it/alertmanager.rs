@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tocsin::time::Timestamp;
 
-use crate::harness::Harness;
+use crate::harness::{Harness, levels_by_counts};
 use crate::on_all;
 use crate::process::PATIENCE;
 use server::{Alertmanager, Settings, posted};
@@ -19,7 +19,7 @@ const FIRINGS: u32 = 10;
 
 on_all! {
     async fn what_comes_through_alertmanager_is_counted_levelled_and_told_once(on) {
-        let h = Harness::start(on).await;
+        let h = Harness::start_with(on, |config| config.escalation.rules = levels_by_counts()).await;
         let alertmanager = Alertmanager::start(&h, &Settings::default()).await;
         let first = h.now().before(MINUTE * 40);
         let starts: Vec<Timestamp> = (0..FIRINGS).map(|n| first.after(MINUTE * 2 * n)).collect();

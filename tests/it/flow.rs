@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Harness, firing, resolved};
+use crate::harness::{Harness, firing, levels_by_counts, resolved};
 use crate::on_all;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -40,7 +40,7 @@ on_all! {
     }
 
     async fn each_rise_is_told_once_and_repeat_not_at_all(on) {
-        let h = Harness::start(on).await;
+        let h = Harness::start_with(on, |config| config.escalation.rules = levels_by_counts()).await;
         for n in 1..=12 {
             let start = h.now();
             h.send_and_drain(vec![firing("a", start)]).await;

@@ -10,6 +10,8 @@ use sea_orm::{ConnectionTrait, Database, Statement};
 use serde_json::{Value, json};
 use tocsin::config::{Config, Secret, Span, TelegramSettings};
 use tocsin::context::Context;
+use tocsin::domain::escalation::{Level, Rule};
+use tocsin::domain::frequency::Window;
 use tocsin::ingress::{Gate, Ingress, router, serve};
 use tocsin::jobs::QUEUES;
 use tocsin::queue::store::NewJob;
@@ -199,6 +201,8 @@ impl Harness {
             telegram: at_once(),
             ..scratch.config(12)
         };
+        // Tests that are not about bursts see each message at once.
+        config.notify.settle = Span(Duration::ZERO);
         set(&mut config);
         let context = Context::open(config).await.unwrap();
         let stop = CancellationToken::new();
@@ -474,6 +478,28 @@ impl Harness {
         self.context.clock.now()
     }
 }
+
+/// Levels by counts alone, however few incidents these lie in.
+pub fn levels_by_counts() -> Vec<Rule> {
+    let rules = [
+        (Level::Repeat, Window::Hour, 3),
+        (Level::Escalate, Window::Day, 5),
+        (Level::PermanentFix, Window::Day, 10),
+    ];
+    let rule = |(level, window, count)| Rule {
+        level,
+        window,
+        count,
+        incidents: 1,
+    };
+    rules.map(rule).to_vec()
+}
+
+/// The same, for a process.
+pub const LEVELS_BY_COUNTS: (&str, &str) = (
+    "TOCSIN_ESCALATION__RULES",
+    r#"[{level="REPEAT",window="1h",count=3},{level="ESCALATE",window="24h",count=5},{level="PERMANENT_FIX",window="24h",count=10}]"#,
+);
 
 /// Telegram without limits: tests that are not about them are not to be paced, and their cards are
 /// edited at once.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tocsin::config::{People, Span};
 
-use crate::harness::{Harness, answer, firing, resolved};
+use crate::harness::{Harness, answer, firing, levels_by_counts, resolved};
 use crate::on_all;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -85,7 +85,7 @@ on_all! {
     }
 
     async fn a_rise_to_permanent_fix_is_told_all_the_same(on) {
-        let h = Harness::start(on).await;
+        let h = Harness::start_with(on, |config| config.escalation.rules = levels_by_counts()).await;
         h.fire(1).await;
         h.mute(json!({"for": "24h", "operator": "ann"})).await;
         h.advance(10 * MINUTE);
@@ -103,7 +103,7 @@ on_all! {
     }
 
     async fn an_incident_that_opens_muted_and_rises_at_once_tells_only_that(on) {
-        let h = Harness::start(on).await;
+        let h = Harness::start_with(on, |config| config.escalation.rules = levels_by_counts()).await;
         h.fire(1).await;
         h.mute(json!({"for": "24h"})).await;
         h.advance(11 * MINUTE);
@@ -221,7 +221,7 @@ on_all! {
     }
 
     async fn a_rise_that_waits_to_be_sent_when_the_mute_begins_is_told(on) {
-        let h = Harness::start(on).await;
+        let h = Harness::start_with(on, |config| config.escalation.rules = levels_by_counts()).await;
         let store = h.context.queues.store();
         store.set_paused("notify", true).await.unwrap();
         let pods = (0..10).map(|pod| firing(&format!("pod-{pod}"), h.now())).collect();

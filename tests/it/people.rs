@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Harness, firing, resolved};
+use crate::harness::{Harness, firing, levels_by_counts, resolved};
 use crate::on_all;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -136,6 +136,10 @@ on_all! {
         assert_eq!(h.telegram.taken().len(), 2);
         h.advance(25 * HOUR);
         h.recount().await;
+        // It falls when the rule has not held for two hours.
+        assert_eq!(h.incident().await["escalation_level"], "ESCALATE");
+        h.advance(2 * HOUR);
+        h.recount().await;
         let incident = h.incident().await;
         assert_eq!((&incident["escalation_level"], &incident["tier"]), (&json!("NONE"), &json!(1)));
         assert_eq!(incident["frequency_stats"]["count_24h"], 0);
@@ -152,7 +156,7 @@ on_all! {
         let others = (0..4).map(|n| firing(&format!("p{n}"), h.now()));
         h.send_and_drain([lasting.clone()].into_iter().chain(others).collect()).await;
         h.recount().await;
-        assert_eq!(h.incident().await["escalation_reason"], "5 in 24h (≥ 5)");
+        assert_eq!(h.incident().await["escalation_reason"], "5 firings in 24h in 1 incident (≥ 5)");
         h.advance(25 * HOUR);
         h.send_and_drain(vec![lasting]).await;
         h.recount().await;
@@ -167,7 +171,7 @@ on_all! {
     }
 
     async fn a_rise_while_another_is_still_to_be_told_is_told_with_it(on) {
-        let h = Harness::start(on).await;
+        let h = Harness::start_with(on, |config| config.escalation.rules = levels_by_counts()).await;
         let fire = async |pods: std::ops::Range<usize>, level: &str| {
             let alerts = pods.map(|pod| firing(&format!("pod-{pod}"), h.now())).collect();
             h.send(alerts).await;

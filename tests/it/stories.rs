@@ -101,7 +101,10 @@ impl Story {
     }
 
     async fn act(&self, what: &str, body: Value) {
-        let id = self.h.incidents().await[0]["id"].as_str().unwrap().to_owned();
+        let id = self.h.incidents().await[0]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let path = format!("/api/v1/incidents/{id}/{what}");
         let (status, answer) = self.h.post(&path, body).await;
         assert!(status < 300, "{answer}");
@@ -129,8 +132,12 @@ fn of_severity(mut alert: Value, severity: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deploy_that_crashes_fifty_pods() {
     let mut story = Story::begin().await;
-    let pods: Vec<Value> = (0..50).map(|n| pod(&format!("p{n}"), story.now())).collect();
-    story.happens("fifty pods crash at once", pods.clone()).await;
+    let pods: Vec<Value> = (0..50)
+        .map(|n| pod(&format!("p{n}"), story.now()))
+        .collect();
+    story
+        .happens("fifty pods crash at once", pods.clone())
+        .await;
     story.pass(2 * MINUTE).await;
     story.stands().await;
     let over = pods.into_iter().map(|pod| resolved(pod, story.now()));
@@ -146,7 +153,13 @@ async fn pods_that_crash_one_after_the_other_within_ten_seconds() {
     for n in 0..10 {
         let alert = pod(&format!("p{n}"), story.now());
         story.h.send(vec![alert]).await;
-        story.h.until("SELECT count(*) FROM incidents WHERE tier_due_since IS NOT NULL", 0).await;
+        story
+            .h
+            .until(
+                "SELECT count(*) FROM incidents WHERE tier_due_since IS NOT NULL",
+                0,
+            )
+            .await;
         story.h.advance(SECOND);
     }
     story.line("  ten pods crashed within ten seconds");
@@ -162,9 +175,13 @@ async fn one_firing_a_night_for_thirty_nights() {
     let mut story = Story::begin().await;
     for night in 1..=30 {
         let alert = pod("a", story.now());
-        story.happens(&format!("night {night}: it fires"), vec![alert.clone()]).await;
+        story
+            .happens(&format!("night {night}: it fires"), vec![alert.clone()])
+            .await;
         story.pass(20 * MINUTE).await;
-        story.happens("  and ends", vec![resolved(alert, story.now())]).await;
+        story
+            .happens("  and ends", vec![resolved(alert, story.now())])
+            .await;
         if night % 5 == 0 {
             story.stands().await;
         }
@@ -179,9 +196,14 @@ async fn six_flaps_a_night_for_three_nights() {
     for night in 1..=3 {
         for flap in 1..=6 {
             let alert = pod("a", story.now());
-            story.happens(&format!("night {night}, flap {flap}"), vec![alert.clone()]).await;
+            story
+                .happens(&format!("night {night}, flap {flap}"), vec![alert.clone()])
+                .await;
             story.pass(5 * MINUTE).await;
-            story.h.send_and_drain(vec![resolved(alert, story.now())]).await;
+            story
+                .h
+                .send_and_drain(vec![resolved(alert, story.now())])
+                .await;
             story.pass(25 * MINUTE).await;
         }
         story.stands().await;
@@ -215,9 +237,13 @@ async fn a_person_who_resolves_too_early() {
     story.act("resolve", json!({"operator": "ann"})).await;
     story.line("  ann resolves it");
     story.pass(5 * MINUTE).await;
-    story.happens("it is sent again, five minutes later", vec![alert.clone()]).await;
+    story
+        .happens("it is sent again, five minutes later", vec![alert.clone()])
+        .await;
     story.pass(4 * HOUR).await;
-    story.happens("and again after four hours", vec![alert.clone()]).await;
+    story
+        .happens("and again after four hours", vec![alert.clone()])
+        .await;
     story.stands().await;
     let over = resolved(alert, story.now());
     story.happens("it ends", vec![over]).await;
@@ -228,10 +254,14 @@ async fn a_person_who_resolves_too_early() {
 async fn a_warning_that_becomes_critical() {
     let mut story = Story::begin().await;
     let warning = of_severity(alert("DiskFilling", "a", story.now()), "warning");
-    story.happens("a disk is 80 % full", vec![warning.clone()]).await;
+    story
+        .happens("a disk is 80 % full", vec![warning.clone()])
+        .await;
     story.pass(6 * MINUTE).await;
     let critical = of_severity(alert("DiskFilling", "b", story.now()), "critical");
-    story.happens("it is 95 % full", vec![warning.clone(), critical.clone()]).await;
+    story
+        .happens("it is 95 % full", vec![warning.clone(), critical.clone()])
+        .await;
     story.stands().await;
     story.pass(30 * MINUTE).await;
     let over = [warning, critical].map(|alert| resolved(alert, story.now()));
@@ -246,20 +276,31 @@ async fn a_mute_at_the_edge_of_a_permanent_fix() {
         let alert = pod("a", story.now());
         story.h.send_and_drain(vec![alert.clone()]).await;
         story.pass(5 * MINUTE).await;
-        story.h.send_and_drain(vec![resolved(alert, story.now())]).await;
+        story
+            .h
+            .send_and_drain(vec![resolved(alert, story.now())])
+            .await;
         story.pass(25 * MINUTE).await;
     }
     story.stands().await;
     let key = story.h.sql_text("SELECT key FROM anomalies").await;
     let mute = json!({"for": "30d", "why": "known", "operator": "ann"});
-    let (status, answer) = story.h.post(&format!("/api/v1/anomalies/{key}/mute"), mute).await;
+    let (status, answer) = story
+        .h
+        .post(&format!("/api/v1/anomalies/{key}/mute"), mute)
+        .await;
     assert_eq!(status, 200, "{answer}");
     story.line("  ann mutes it for 30 days");
     for round in 1..=6 {
         let alert = pod("a", story.now());
-        story.happens(&format!("muted, firing {round}"), vec![alert.clone()]).await;
+        story
+            .happens(&format!("muted, firing {round}"), vec![alert.clone()])
+            .await;
         story.pass(5 * MINUTE).await;
-        story.h.send_and_drain(vec![resolved(alert, story.now())]).await;
+        story
+            .h
+            .send_and_drain(vec![resolved(alert, story.now())])
+            .await;
         // Some of the first day leave the window.
         story.pass(5 * HOUR).await;
     }

@@ -9,7 +9,7 @@ use apalis::prelude::Data;
 use sea_orm::DbErr;
 use tocsin::context::Context;
 use tocsin::deeds::{Refused, mute};
-use tocsin::domain::escalation::assess;
+use tocsin::domain::escalation::{self, most_incidents};
 use tocsin::domain::frequency::{FrequencyStats, Window};
 use tocsin::jobs::{CalculateTier, JobError, Recount, Verification, derived_id};
 use tocsin::metrics::ByWhat;
@@ -19,15 +19,16 @@ use tocsin::queue::replay::{self, Unpushed};
 use tocsin::store::audit::Actor;
 use tocsin::store::maintenance::{self, DEAD_LETTERS, REQUESTS, REST};
 use tocsin::store::requests::REMEMBERED;
-use tocsin::store::{anomalies, cards, dead_letters, incidents, mutes, notifications, retention};
-use tocsin::text::Reason;
+use tocsin::store::{
+    anomalies, cards, dead_letters, incidents, levels, mutes, notifications, retention,
+};
 use tocsin::time::Timestamp;
 use tocsin::verify;
 use tocsin::verify::drift::What;
 use uuid::Uuid;
 
 use crate::doubts;
-use crate::tier::{lasts, push_owed};
+use crate::tier::{found, push_owed};
 
 /// Anomalies that are locked together while their figures are refreshed.
 const TOGETHER: i64 = 100;
@@ -119,28 +120,25 @@ async fn decay_some(context: &Context, key: &str) -> Result<Option<String>, JobE
     };
     let keys: Vec<String> = locked.iter().map(|anomaly| anomaly.key.clone()).collect();
     let counts = context.counter.counts(&keys, now).await?;
-    let escalation = &context.config.escalation;
-    let lasting = incidents::lasting(&tx, &keys, escalation, now).await?;
+    let settings = &context.config.escalation;
+    let lasting = incidents::lasting(&tx, &keys, settings, now).await?;
+    let most = most_incidents(&settings.rules, context.config.counting.unit);
+    let lying = levels::incidents_in_windows(&tx, &keys, most, now).await?;
 
-    let (mut stats, mut due) = (Vec::new(), Vec::new());
+    let (mut stats, mut turned) = (Vec::new(), Vec::new());
     for (anomaly, counts) in locked.iter_mut().zip(&counts) {
-        let why = lasting
-            .get(&anomaly.key)
-            .map(|since| lasts(*since, escalation.open_for.0));
-        let found = assess(counts, why.as_deref(), &escalation.rules);
-        if found.level < anomaly.level {
-            tracing::info!(anomaly.key, from = %anomaly.level, to = %found.level, "an anomaly's level fell");
+        let since = lasting.get(&anomaly.key).copied();
+        let found = found(context, counts, lying.get(&anomaly.key), since);
+        let was = anomaly.level;
+        let change = escalation::decay(anomaly, found, now).apply(anomaly);
+        if anomaly.level < was {
+            tracing::info!(anomaly.key, from = %was, to = %anomaly.level, "an anomaly's level fell");
         }
-        let is_by_the_same = match (anomaly.reason.as_deref(), found.reason.as_deref()) {
-            (Some(was), Some(is)) => Reason::read(was).has_rule_of(&Reason::read(is)),
-            (was, is) => was == is,
-        };
-        // A level that holds by another rule than it rose by says so.
-        if found.level < anomaly.level || (found.level == anomaly.level && !is_by_the_same) {
-            anomaly.level = found.level;
-            anomaly.reason = found.reason;
+        if change.is_written {
             changed.insert(anomaly.key.clone());
-            due.extend(anomaly.newest_incident);
+        }
+        if change.is_due {
+            turned.push((anomaly.key.clone(), anomaly.newest_incident));
         }
         let seen = (anomaly.first_seen, anomaly.last_seen);
         stats.push(FrequencyStats::new(
@@ -153,6 +151,7 @@ async fn decay_some(context: &Context, key: &str) -> Result<Option<String>, JobE
     let changed: Vec<_> = locked.iter().filter(|a| changed.contains(&a.key)).collect();
     anomalies::set_levels(&tx, &changed).await?;
     maintenance::refresh_stats(&tx, &stats).await?;
+    let due = levels::concerned(&tx, &turned).await?;
     let edited = if context.config.edits() {
         cards::mark_edits(&tx, &due, now).await?
     } else {

@@ -7,7 +7,7 @@ use tocsin::context::Context;
 use tocsin::jobs::{CalculateTier, JobError, RecordRepair};
 use tocsin::queue::Push;
 use tocsin::queue::consumer::Held;
-use tocsin::store::{anomalies, incidents, repairs};
+use tocsin::store::{anomalies, incidents, levels, repairs};
 use tocsin::trail;
 
 use crate::tier::SETTLE;
@@ -26,11 +26,13 @@ pub async fn handle(
     let key = incident.ok_or_else(gone)?.anomaly_key;
 
     let tx = context.db.begin().await?;
-    let (_, now) = anomalies::lock(&tx, &key).await?.ok_or_else(gone)?;
+    let (anomaly, now) = anomalies::lock(&tx, &key).await?.ok_or_else(gone)?;
     let is_new = repairs::record(&tx, held.id(), &key, &job).await?;
     let mut due = vec![job.incident];
     if is_new {
+        // The anomaly's other incidents say what was tried on it, too.
         let now = context.clock.of_store(now);
+        due.extend(levels::concerned(&tx, &[(key, anomaly.newest_incident)]).await?);
         due = incidents::mark_due(&tx, &due, now).await?;
     }
     tx.commit().await?;

@@ -11,9 +11,12 @@ use tocsin::cards as push;
 use tocsin::context::Context;
 use tocsin::domain::aggregation::Unit;
 use tocsin::domain::effectiveness::RepairStats;
-use tocsin::domain::escalation::{Level, assess};
+use tocsin::domain::escalation::{
+    Assessment, Decay, Level, Seen, assess, decay, most_incidents, raise,
+};
 use tocsin::domain::frequency::{Counts, FrequencyStats};
-use tocsin::domain::{mute, tier};
+use tocsin::domain::tier::{self, Tier};
+use tocsin::domain::{mute, settle};
 use tocsin::entity::anomalies::Model as Anomaly;
 use tocsin::entity::notifications::Kind;
 use tocsin::jobs::{CalculateTier, JobError, Notify};
@@ -24,7 +27,7 @@ use tocsin::store::error::{Cause, STORE_DELAY, cause};
 use tocsin::store::incidents::Finding;
 use tocsin::store::notifications::Owed;
 use tocsin::store::repairs::History;
-use tocsin::store::{anomalies, cards, incidents, notifications, occurrences, repairs};
+use tocsin::store::{anomalies, cards, incidents, levels, notifications, repairs};
 use tocsin::time::Timestamp;
 use tocsin::trace::Trace;
 use tocsin::trail;
@@ -68,16 +71,47 @@ pub async fn push_owed(
     context: &Context,
     owed: impl IntoIterator<Item = (Uuid, Option<Trace>)>,
 ) -> Result<(), JobError> {
-    let job = |(notification, trace)| (Notify::message(notification), trace);
+    let owed = owed.into_iter();
+    let at_once: Vec<_> = owed
+        .map(|(id, trace)| (id, Duration::ZERO, trace))
+        .collect();
+    push_owed_after(context, at_once).await
+}
+
+/// The same, each after a delay: before that it may not go out.
+async fn push_owed_after(
+    context: &Context,
+    owed: Vec<(Uuid, Duration, Option<Trace>)>,
+) -> Result<(), JobError> {
+    let job = |(notification, after, trace)| (Notify::message(notification), after, trace);
     let jobs: Vec<_> = owed.into_iter().map(job).collect();
-    let pushes = jobs
-        .iter()
-        .map(|(job, trace)| Push::new(job).id(job.notification).trace(*trace));
+    let pushes = jobs.iter().map(|(job, after, trace)| {
+        let push = Push::new(job).id(job.notification);
+        push.after(*after).trace(*trace)
+    });
     Ok(context.queues.push_all(pushes).await?)
 }
 
+/// What holds of an anomaly, by the rules or by age.
+pub(crate) fn found(
+    context: &Context,
+    counts: &Counts,
+    incidents: Option<&Counts>,
+    lasting: Option<Timestamp>,
+) -> Assessment {
+    let (unit, escalation) = (context.config.counting.unit, &context.config.escalation);
+    let is_looked_at = most_incidents(&escalation.rules, unit) > 0;
+    let seen = Seen {
+        unit,
+        counts: *counts,
+        incidents: is_looked_at.then(|| incidents.copied().unwrap_or_default()),
+    };
+    let why = lasting.map(|since| lasts(since, escalation.open_for.0));
+    assess(&seen, why.as_deref(), &escalation.rules)
+}
+
 /// Why an incident that lasts escalates, in words.
-pub(crate) fn lasts(since: Timestamp, open_for: Duration) -> String {
+fn lasts(since: Timestamp, open_for: Duration) -> String {
     let hours = open_for.as_secs() as f64 / 3600.0;
     format!("fires since {since} (≥ {hours} h)")
 }
@@ -171,14 +205,21 @@ async fn pass(
     traces: &HashMap<Uuid, Trace>,
 ) -> Result<(), Trouble> {
     warm(context, ids).await?;
-    let cards = calculate(context, ids).await?;
+    let changed = calculate(context, ids).await?;
     let owed = notifications::owed(context.db.read(), ids).await?;
-    let owed = owed
-        .into_iter()
-        .map(|(message, incident)| (message, traces.get(&incident).copied()));
+    let now = context.clock.now();
+    let owed = owed.into_iter().map(|message| {
+        let trace = traces.get(&message.incident).copied();
+        (message.id, message.owed_since.since(now), trace)
+    });
+    let owed: Vec<_> = owed.collect();
+    let others = changed.others.into_iter();
+    let others: Vec<_> = others.map(|incident| CalculateTier { incident }).collect();
     let pushed = async {
-        push_owed(context, owed).await?;
-        Ok::<(), JobError>(push::push_edits(context, &cards).await?)
+        push_owed_after(context, owed).await?;
+        let others = others.iter().map(|job| Push::new(job).after(SETTLE));
+        context.queues.push_all(others).await?;
+        Ok::<(), JobError>(push::push_edits(context, &changed.cards).await?)
     };
     pushed
         .await
@@ -195,6 +236,15 @@ async fn warm(context: &Context, ids: &[Uuid]) -> Result<(), Trouble> {
     warmed.map_err(|error| Trouble::Store(error.to_string()))
 }
 
+/// What follows a pass.
+#[derive(Default)]
+struct Changed {
+    /// Cards that do not show what holds now.
+    cards: Vec<DueCard>,
+    /// Other incidents of the anomalies that it made due.
+    others: Vec<Uuid>,
+}
+
 /// What is known of the anomalies of a pass, all of them locked.
 struct Known {
     now: Timestamp,
@@ -204,35 +254,48 @@ struct Known {
 }
 
 /// Reads counts and history, and writes levels, tiers and the messages owed, in one transaction
-/// under the anomalies' locks. Returns the cards that do not show what holds now.
-async fn calculate(context: &Context, ids: &[Uuid]) -> Result<Vec<DueCard>, Trouble> {
+/// under the anomalies' locks.
+async fn calculate(context: &Context, ids: &[Uuid]) -> Result<Changed, Trouble> {
     let tx = context.db.begin().await?;
     let Some(mut known) = look(context, &tx, ids).await? else {
-        return Ok(Vec::new());
+        return Ok(Changed::default());
     };
-    let risen = raise(context, &tx, &mut known).await?;
-    let muted = tell(context, &tx, &known, &risen).await?;
+    let turned = judge(context, &tx, &mut known).await?;
+    let muted = tell(context, &tx, &known, &turned.risen).await?;
+    let mut others = mark_others(&tx, &known, &turned.shown, None).await?;
 
     let keys: Vec<String> = known.counts.keys().cloned().collect();
     let histories = repairs::history(&tx, &keys).await?;
+    let restarts = levels::restarts(&tx, &keys, known.now).await?;
     let mut findings = Vec::with_capacity(known.due.len());
     for (id, key) in &known.due {
         if let Some(anomaly) = known.anomalies.get(key) {
             let counts = known.counts.get(key).copied().unwrap_or_default();
             let history = histories.get(key).cloned().unwrap_or_default();
-            findings.push((*id, find(&tx, anomaly, &counts, history).await?));
+            let restarts = restarts.get(key).copied().unwrap_or_default();
+            let found = find(&tx, anomaly, &counts, history, restarts).await?;
+            findings.push((*id, found));
         }
     }
+    let failed = |(_, found): &&(Uuid, Finding)| found.tier == Tier::Architecture;
+    let failed = findings.iter().filter(failed);
+    let failed = failed.map(|(_, found)| found.frequency.anomaly_key.clone());
+    let failed: HashSet<String> = failed.collect();
+    others.extend(mark_others(&tx, &known, &failed, Some(Tier::Architecture)).await?);
     let edits = context.config.edits();
     let mut changed = incidents::set_tiers(&tx, &findings, edits).await?;
-    if edits && context.config.counting.unit == Unit::Incident {
-        // What joins is shown by the card and counted by nothing that was compared.
-        changed = known.due.iter().map(|(id, _)| *id).collect();
+    if edits {
+        // What joins is shown by the card and counted by nothing that was compared; and so is another
+        // reason.
+        let of_unit = context.config.counting.unit == Unit::Incident;
+        let is_shown = |key: &String| of_unit || turned.shown.contains(key);
+        let shown = known.due.iter().filter(|(_, key)| is_shown(key));
+        changed.extend(shown.map(|(id, _)| *id));
     }
     let cards = cards::mark_edits(&tx, &changed, known.now).await?;
     tx.commit().await?;
     context.metrics.count_messages("muted", muted);
-    Ok(cards)
+    Ok(Changed { cards, others })
 }
 
 /// Locks the anomalies and reads which incidents are due; `None` if none is.
@@ -259,48 +322,83 @@ async fn look(
     }))
 }
 
-/// Raises the levels that do not reach what holds now; returns whose rose.
-async fn raise(
+/// Anomalies of a pass whose levels changed.
+#[derive(Default)]
+struct Turned {
+    /// Those that rose.
+    risen: HashSet<String>,
+    /// Those that look different: they rose, or hold their level by another rule.
+    shown: HashSet<String>,
+}
+
+/// Raises the levels that do not reach what holds now. A level that holds falls no more, and its reason has
+/// the figures of now; one that does not is for recount to lower.
+async fn judge(
     context: &Context,
     tx: &DatabaseTransaction,
     known: &mut Known,
-) -> Result<HashSet<String>, Trouble> {
-    let escalation = &context.config.escalation;
+) -> Result<Turned, Trouble> {
+    let (escalation, now) = (&context.config.escalation, known.now);
     let keys: Vec<String> = known.counts.keys().cloned().collect();
-    let lasting = incidents::lasting(tx, &keys, escalation, known.now).await?;
-    let mut risen = HashSet::new();
+    let lasting = incidents::lasting(tx, &keys, escalation, now).await?;
+    let most = most_incidents(&escalation.rules, context.config.counting.unit);
+    let incidents = levels::incidents_in_windows(tx, &keys, most, now).await?;
+    let (mut turned, mut written) = (Turned::default(), HashSet::new());
     for (key, counts) in &known.counts {
-        let why = lasting
-            .get(key)
-            .map(|since| lasts(*since, escalation.open_for.0));
-        let found = assess(counts, why.as_deref(), &escalation.rules);
-        let Some(anomaly) = known
-            .anomalies
-            .get_mut(key)
-            .filter(|a| found.level > a.level)
-        else {
+        let lasting = lasting.get(key).copied();
+        let found = found(context, counts, incidents.get(key), lasting);
+        let Some(anomaly) = known.anomalies.get_mut(key) else {
             continue;
         };
-        tracing::info!(anomaly.key, from = %anomaly.level, to = %found.level, "an anomaly's level rose");
-        anomaly.level = found.level;
-        anomaly.level_seq += 1;
-        anomaly.risen_at = Some(known.now);
-        anomaly.reason = found.reason;
-        risen.insert(key.clone());
+        let (was, level) = (anomaly.level, found.level);
+        if raise(anomaly, found.clone(), now) {
+            tracing::info!(anomaly.key, from = %was, to = %level, "an anomaly's level rose");
+            anomaly.mute_broken_at = breaks_mute(anomaly, now).or(anomaly.mute_broken_at);
+            turned.risen.insert(key.clone());
+            turned.shown.insert(key.clone());
+            written.insert(key.clone());
+            continue;
+        }
+        let decay = decay(anomaly, found, now);
+        if matches!(decay, Decay::Holds(_) | Decay::Reason(_)) {
+            let change = decay.apply(anomaly);
+            written.extend(change.is_written.then(|| key.clone()));
+            turned.shown.extend(change.is_due.then(|| key.clone()));
+        }
     }
-    let changed: Vec<&Anomaly> = known
-        .anomalies
-        .values()
-        .filter(|a| risen.contains(&a.key))
-        .collect();
-    anomalies::set_levels(tx, &changed).await?;
-    Ok(risen)
+    let of_key = |a: &&Anomaly| written.contains(&a.key);
+    let written: Vec<&Anomaly> = known.anomalies.values().filter(of_key).collect();
+    anomalies::set_levels(tx, &written).await?;
+    Ok(turned)
 }
 
-/// Owes the message that an incident opened, once. A rise is told by that message, or by that of an
-/// earlier rise, in every channel where it is still owed, and by one of its own where it was told
-/// already, or where nothing was. Of a muted anomaly only a rise to `PERMANENT_FIX` is told; returns
-/// how many messages are not.
+/// The moment, if the rise that has just happened breaks a mute.
+fn breaks_mute(anomaly: &Anomaly, now: Timestamp) -> Option<Timestamp> {
+    let rises_far = anomaly.level == Level::PermanentFix && mute::is_muted(anomaly, now);
+    (rises_far && !mute::is_broken(anomaly)).then_some(now)
+}
+
+/// Makes the other incidents due that show or ask for what these anomalies' levels, or failed fixes, do,
+/// `unless` they have that tier already. They are worked out in passes of their own, in which no level
+/// changes again and all have the tier, so that none of them marks others.
+async fn mark_others(
+    tx: &DatabaseTransaction,
+    known: &Known,
+    keys: &HashSet<String>,
+    unless: Option<Tier>,
+) -> Result<Vec<Uuid>, Trouble> {
+    let here: HashSet<Uuid> = known.due.iter().map(|(id, _)| *id).collect();
+    let newest = |key: &String| known.anomalies.get(key).and_then(|a| a.newest_incident);
+    let anomalies: Vec<_> = keys.iter().map(|key| (key.clone(), newest(key))).collect();
+    let mut others = levels::concerned(tx, &anomalies).await?;
+    others.retain(|id| !here.contains(id));
+    Ok(levels::mark_others_due(tx, &others, unless, known.now).await?)
+}
+
+/// Owes the message that an incident opened, once. A rise is told by that message, or by another that
+/// says the level, in every channel where it is still owed, and by one of its own where that was told
+/// already, or where nothing was: not before the burst with which the incident opened is over. Of a muted
+/// anomaly only a rise to `PERMANENT_FIX` is told, once; returns how many messages are not.
 async fn tell(
     context: &Context,
     tx: &DatabaseTransaction,
@@ -316,13 +414,16 @@ async fn tell(
         .collect();
     let new = ids.iter().filter(|id| !opened.contains(id));
     let mut told: Vec<(Uuid, Kind, i64)> = new.map(|id| (*id, Kind::Opened, 0)).collect();
-    told.extend(risen.iter().filter_map(|key| rise(known, key)));
+    let rises: Vec<_> = risen.iter().filter_map(|key| rise(known, key)).collect();
+    let about: Vec<Uuid> = rises.iter().map(|(id, ..)| *id).collect();
+    let opened_at = levels::opened(tx, &about).await?;
+    told.extend(rises);
     let about: Vec<Uuid> = told.iter().map(|(id, ..)| *id).collect();
     let facts = notifications::facts(tx, &about).await?;
 
     let mut pending: HashSet<(Uuid, String)> = standing
         .into_iter()
-        .filter(|m| m.is_pending && matches!(m.kind, Kind::Opened | Kind::Escalated))
+        .filter(|message| message.is_pending && says_level(message.kind))
         .map(|message| (message.incident, message.channel))
         .collect();
     let mut owed = Vec::with_capacity(told.len());
@@ -330,31 +431,53 @@ async fn tell(
         let Some(facts) = facts.get(&incident) else {
             continue;
         };
-        let is_muted = known.is_muted(incident)
-            && !(kind == Kind::Escalated && facts.level == Level::PermanentFix);
+        let is_muted = known.is_muted(incident) && !known.breaks_mute(incident, kind);
         let mut channels = context.config.channels_for(facts, kind);
         // What is not told tells no rise either.
         channels.retain(|channel| match is_muted {
             true => !pending.contains(&(incident, channel.clone())),
             false => pending.insert((incident, channel.clone())),
         });
+        let opened_at = opened_at.get(&incident).filter(|_| kind != Kind::Opened);
         owed.push(Owed {
             incident,
             kind,
             sequence,
             channels,
             is_muted,
+            since: opened_at.map_or(known.now, |opened_at| {
+                settle::over(*opened_at, context.config.notify.settle.0, known.now)
+            }),
         });
     }
     Ok(notifications::owe(tx, &owed, known.now).await?.muted)
 }
 
+/// Whether a message of this kind says the level, so that it tells a rise by the way.
+const fn says_level(kind: Kind) -> bool {
+    match kind {
+        Kind::Opened | Kind::Escalated | Kind::Reopened | Kind::Worsened => true,
+        Kind::Resolved | Kind::Repeated | Kind::Digest => false,
+    }
+}
+
 impl Known {
+    fn anomaly(&self, incident: Uuid) -> Option<&Anomaly> {
+        let due = self.due.iter().find(|(id, _)| *id == incident);
+        due.and_then(|(_, key)| self.anomalies.get(key))
+    }
+
     /// Whether nothing is told of the incident's anomaly.
     fn is_muted(&self, incident: Uuid) -> bool {
-        let due = self.due.iter().find(|(id, _)| *id == incident);
-        let anomaly = due.and_then(|(_, key)| self.anomalies.get(key));
+        let anomaly = self.anomaly(incident);
         anomaly.is_some_and(|anomaly| mute::is_muted(anomaly, self.now))
+    }
+
+    /// Whether the message tells the rise, of just now, that is told in spite of the mute.
+    fn breaks_mute(&self, incident: Uuid, kind: Kind) -> bool {
+        let anomaly = self.anomaly(incident);
+        let is_now = anomaly.is_some_and(|anomaly| anomaly.mute_broken_at == Some(self.now));
+        kind == Kind::Escalated && is_now
     }
 }
 
@@ -376,13 +499,14 @@ async fn find(
     anomaly: &Anomaly,
     counts: &Counts,
     history: History,
+    restarts: i64,
 ) -> Result<Finding, Trouble> {
     let History { totals, newest } = history;
     let fix_failed = match anomaly.permanent_fix_at {
-        Some(fixed_at) => occurrences::happened_after(tx, &anomaly.key, fixed_at).await?,
+        Some(fixed_at) => levels::began_after(tx, &anomaly.key, fixed_at).await?,
         None => false,
     };
-    let (tier, reason) = tier::decide(anomaly.level, &totals, fix_failed);
+    let (tier, reason) = tier::decide(anomaly.level, restarts, fix_failed);
     let seen = (anomaly.first_seen, anomaly.last_seen);
     Ok(Finding {
         tier,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::json;
 use tocsin::config::Span;
 use tocsin::domain::aggregation::Unit;
 use tocsin::store::db::{migrate, schema, take_back};
@@ -78,6 +79,9 @@ on_all! {
                 Unit::Incident => ([2, 0, 2], [2, 0, 2]),
             };
             assert_eq!(h.totals(unit).await, before, "{unit:?}");
+            let path = format!("/api/v1/incidents/{}/repairs", h.incidents().await[0]["id"].as_str().unwrap());
+            h.post(&path, json!({"action": "restart_pod", "success": true})).await;
+            h.drain().await;
             h.advance(11 * DAY);
             h.recount().await;
             assert_eq!(h.totals(unit).await, counted, "{unit:?}");
@@ -99,6 +103,7 @@ on_all! {
             h.advance(20 * DAY);
             h.recount().await;
             assert_eq!(h.sql("SELECT count(*) FROM anomalies").await, 0, "{unit:?}");
+            assert_eq!(h.sql("SELECT count(*) FROM effectiveness").await, 0, "{unit:?}");
             h.finish().await;
         }
     }

@@ -15,7 +15,8 @@ use crate::on_all;
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const OPEN: &str = "SELECT count(*) FROM incidents WHERE status = 'OPEN'";
-const RESOLVED: &str = "SELECT count(*) FROM incidents WHERE status = 'RESOLVED' AND resolved_by = 'itself'";
+const RESOLVED: &str =
+    "SELECT count(*) FROM incidents WHERE status = 'RESOLVED' AND resolved_by = 'itself'";
 const NAME: &str = "CrashLooping";
 
 /// With windows that end while a test waits.

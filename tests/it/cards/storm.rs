@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tocsin::config::Span;
 
-use crate::harness::{Harness, alert, firing};
+use crate::harness::{Harness, alert, firing, levels_by_counts};
 use crate::on_all;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -21,6 +21,7 @@ impl Harness {
             config.telegram.storm_above = 20;
             config.telegram.digest_every = Span::secs(2);
             config.public_url = Some("https://tocsin.example/".to_owned());
+            config.escalation.rules = levels_by_counts();
         })
         .await
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::harness::{On, Scratch};
+use crate::harness::{LEVELS_BY_COUNTS, On, Scratch};
 use crate::process::{self, Folder, PATIENCE, Process, free_port, program};
 use crate::redis_keys::RedisKeys;
 use crate::telegram::Telegram;
@@ -119,6 +119,9 @@ impl Fleet {
         // Messages are counted one by one: neither a storm nor a budget is to gather them.
         command.env("TOCSIN_TELEGRAM__LIMITS", "false");
         command.env("TOCSIN_TELEGRAM__FOLD", "1s");
+        // Nor is a message to wait for others, nor a level for another incident.
+        command.env("TOCSIN_NOTIFY__SETTLE", "0s");
+        command.env(LEVELS_BY_COUNTS.0, LEVELS_BY_COUNTS.1);
         if let Some(keys) = &self.redis {
             command.env("TOCSIN_REDIS_URL", &keys.url);
             command.env("TOCSIN_REDIS_PREFIX", &keys.prefix);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryResult, Statement};
 use tocsin::domain::aggregation::{ResolvedBy, Status as Standing};
 use tocsin::domain::frequency::Counts;
 use tocsin::entity::notifications::{Kind, State};
@@ -28,6 +28,8 @@ pub struct Found<'a> {
     notifications: Vec<notifications::Model>,
     dead: Vec<dead_letters::Model>,
     taken: HashMap<String, i64>,
+    /// When each incident was last joined, if that is known.
+    joined: HashMap<Uuid, Option<i64>>,
 }
 
 fn fields(row: &anomalies::Model) -> Anomaly {
@@ -61,6 +63,18 @@ pub async fn newest_incidents(machines: &Machines) -> Vec<(Anomaly, Uuid)> {
     all.await.unwrap().iter().filter_map(newest).collect()
 }
 
+async fn joined(machines: &Machines) -> HashMap<Uuid, Option<i64>> {
+    let sql = "SELECT id, joined_at FROM incidents";
+    let db = machines.context().db.read();
+    let sql = Statement::from_string(db.get_database_backend(), sql);
+    let rows = db.query_all_raw(sql).await.unwrap();
+    let one = |row: &QueryResult| {
+        let id = row.try_get("", "id").unwrap();
+        (id, row.try_get("", "joined_at").unwrap())
+    };
+    rows.iter().map(one).collect()
+}
+
 impl<'a> Found<'a> {
     pub async fn read(machines: &Machines, story: &'a Story) -> Self {
         let context = machines.context();
@@ -89,6 +103,7 @@ impl<'a> Found<'a> {
             notifications: notifications::Entity::find().all(db).await.unwrap(),
             dead: dead_letters::Entity::find().all(db).await.unwrap(),
             taken,
+            joined: joined(machines).await,
         }
     }
 
@@ -187,7 +202,11 @@ impl<'a> Found<'a> {
                 .iter()
                 .find(|i| Some(i.id) == row.newest_incident);
             // Where nothing ever fired, nobody is concerned, however often it was over.
-            let level = newest.map_or("NONE", |_| oracle.level(anomaly, now));
+            let of = self.incidents.iter().filter(|i| i.anomaly_key == row.key);
+            let joined = of.map(|i| self.joined[&i.id].unwrap_or(i.opened_at.0));
+            let joined: Vec<i64> = joined.collect();
+            // In which incidents they lie depends on the order of processing.
+            let level = newest.map_or("NONE", |_| oracle.level(anomaly, &joined, now));
             let what = format!("{row:#?}\nwas counted at {counted:?}");
             assert_eq!(row.total, counted.len() as i64, "{what}");
             assert_eq!(row.pruned_total, 0, "{what}");
@@ -212,7 +231,7 @@ impl<'a> Found<'a> {
             );
             assert_eq!(
                 newest.tier,
-                Some(oracle.tier(anomaly, now)),
+                Some(oracle.tier(anomaly, level)),
                 "{what}, {newest:#?}"
             );
         }
@@ -239,6 +258,9 @@ impl<'a> Found<'a> {
             let what = format!("{row:#?}\nis {incident:#?}");
             self.assert_same_slot(row.opened_at, incident.opened_at, &what);
             self.assert_same_slot(row.aggregation_window_start, incident.opened_at, &what);
+            if let Some(joined_at) = self.joined[&row.id] {
+                self.assert_same_slot(Timestamp(joined_at), oracle.joined_at(number), &what);
+            }
             assert_eq!(row.aggregated_count, incident.episodes, "{what}");
             assert_eq!(row.open_episodes, oracle.open_episodes(number), "{what}");
             assert_eq!(row.reopened, incident.reopened, "{what}");

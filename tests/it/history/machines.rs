@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
-use tocsin::config::{Config, Secret};
+use tocsin::config::{Config, Secret, Span};
 use tocsin::context::Context;
 use tocsin::ingress::{Gate, Ingress, router, serve};
 use tocsin::queue::store::LEASE;
@@ -133,6 +134,7 @@ impl Machines {
             telegram: at_once(),
             ..scratch.config(6)
         };
+        config.notify.settle = Span(Duration::ZERO);
         set(&mut config);
         let mut machines = Self {
             machines: Vec::new(),
@@ -189,10 +191,15 @@ impl Machines {
         }
     }
 
-    /// It is `now` for the workers; what the schedule would start runs.
+    /// It is `now` for the workers; what the schedule would start runs, and levels that do not hold have
+    /// not held for long enough to fall.
     pub async fn look_after(&mut self, now: i64) {
         self.advance(Timestamp(now).since(self.context().clock.now()));
         doubts::pass(self.context()).await.unwrap();
+        recount::decay(self.context()).await.unwrap();
+        let long_ago = "UPDATE anomalies SET falling_since = 0 WHERE falling_since IS NOT NULL";
+        let db = self.context().db.write();
+        db.execute_unprepared(long_ago).await.unwrap();
         recount::decay(self.context()).await.unwrap();
         recount::push_overdue(self.context()).await.unwrap();
         self.drain().await;

@@ -83,17 +83,17 @@ fn a_card_that_is_edited_later_tells_the_figure_that_stands_beside_it() {
         (
             Level::Escalate,
             9,
-            "It happened 9 times in the last 24 hours.",
+            "9 firings in the last 24 hours. From 5 firings on",
         ),
         (
             Level::Escalate,
             4,
-            "When the level was set, it had happened 7 times",
+            "When it last held: 7 firings in 2 incidents in the last 24 hours.",
         ),
         (
             Level::PermanentFix,
             11,
-            "When the level was set, it had happened 7 times",
+            "When it last held: 7 firings in 2 incidents in the last 24 hours.",
         ),
     ] {
         let card = told(level, counted);

@@ -8,6 +8,7 @@ use tocsin::domain::aggregation::Status;
 use tocsin::domain::budget::What;
 use tocsin::domain::mute::as_of;
 use tocsin::domain::routing::Facts;
+use tocsin::domain::settle;
 use tocsin::entity::notifications::{Kind, Model, State};
 use tocsin::jobs::JobError;
 use tocsin::queue::consumer::Held;
@@ -57,6 +58,9 @@ const IN_TIME: Duration = CLAIM.saturating_sub(TOTAL_TIMEOUT);
 
 /// Why it is not told that an incident is resolved.
 const OPEN_AGAIN: &str = "the incident was open again before this was told";
+
+/// Why a rise is not told.
+const FELL_AGAIN: &str = "the level had fallen, or risen further, before this was told";
 
 /// The pause of what was claimed too long ago.
 const LATE: Duration = Duration::from_millis(100);
@@ -121,6 +125,7 @@ pub(super) async fn claim<'a>(
     let now = maintenance::now(&tx).await?;
     let now = desk.context.clock.of_store(now);
     is_free(&row, now)?;
+    is_due(&row, now)?;
     if silence::mute(desk, &tx, &row, now).await? {
         tx.commit().await?;
         return Ok(None);
@@ -175,9 +180,9 @@ async fn ours<'a>(
         tx.commit().await?;
         return Ok(None);
     }
-    if row.kind == Kind::Resolved && card.incident.status != Status::Resolved {
+    if let Some(why) = outdated(desk, &row, &card) {
         desk.count("outdated");
-        notifications::give_up(&tx, row.id, OPEN_AGAIN).await?;
+        notifications::give_up(&tx, row.id, why).await?;
         tx.commit().await?;
         return Ok(None);
     }
@@ -202,6 +207,31 @@ async fn ours<'a>(
         notifier,
         post,
     }))
+}
+
+/// Why the message says what does not hold any more, if nobody has tried to send it yet or it tells an end:
+/// a rise that waited for its incident to settle may be over by then.
+fn outdated(desk: &Desk, row: &Model, card: &Card) -> Option<&'static str> {
+    if row.kind == Kind::Resolved && card.incident.status != Status::Resolved {
+        return Some(OPEN_AGAIN);
+    }
+    let config = &desk.context.config;
+    let settled = card.incident.opened_at.after(config.notify.settle.0);
+    let has_waited = row.state == State::Owed && row.owed_since <= settled;
+    let is_told = |kind| config.tells(&row.channel, kind);
+    let is_over = || settle::is_outdated(row.kind, card.anomaly.level, is_told);
+    (has_waited && is_over()).then_some(FELL_AGAIN)
+}
+
+/// Whether it may go out already. A digest says so itself.
+fn is_due(row: &Model, now: Timestamp) -> Result<(), JobError> {
+    if row.owed_since > now && row.kind != Kind::Digest {
+        return Err(JobError::RetryAfter {
+            after: row.owed_since.since(now),
+            why: "its incident has just opened, and may rise further".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// Somebody wants what was given up to be sent after all if the job was replayed.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Anomaly, DAY, HOUR, Oracle, Status, Unit};
+use super::{Anomaly, DAY, Episode, HOUR, Oracle, Status, Unit};
 
 /// Counted in the last hour, 24 hours, seven days, thirty days.
 pub type Windows = [i64; 4];
@@ -12,6 +12,13 @@ pub type Windows = [i64; 4];
 pub struct Tried {
     pub attempts: i64,
     pub successes: i64,
+}
+
+fn in_windows(moments: &[i64], now: i64) -> Windows {
+    [HOUR, DAY, 7 * DAY, 30 * DAY].map(|length| {
+        let is_in = |at: &&i64| **at > now - length;
+        moments.iter().filter(is_in).count() as i64
+    })
 }
 
 impl Oracle {
@@ -49,19 +56,28 @@ impl Oracle {
     }
 
     pub fn windows(&self, anomaly: &Anomaly, now: i64) -> Windows {
-        let counted = self.counted(anomaly);
-        [HOUR, DAY, 7 * DAY, 30 * DAY].map(|length| {
-            let is_in = |at: &&i64| **at > now - length;
-            counted.iter().filter(is_in).count() as i64
-        })
+        in_windows(&self.counted(anomaly), now)
     }
 
-    /// The level that holds now.
-    pub fn level(&self, anomaly: &Anomaly, now: i64) -> &'static str {
-        let [hour, day, ..] = self.windows(anomaly, now);
-        if day >= 10 {
+    /// When an incident was last joined: when the last of its episodes came to it.
+    pub fn joined_at(&self, incident: usize) -> i64 {
+        let of = |e: &&Episode| e.incident == Some(incident);
+        let came = self.episodes.iter().filter(of);
+        let came = came.filter_map(|e| e.received.first().copied());
+        came.max().unwrap_or(self.incidents[incident].opened_at)
+    }
+
+    /// The level that holds now, if its incidents were last joined then.
+    pub fn level(&self, anomaly: &Anomaly, joined: &[i64], now: i64) -> &'static str {
+        let [hour, day, week, month] = self.windows(anomaly, now);
+        // What counts incidents has that many.
+        let [_, day_in, week_in, month_in] = match self.unit {
+            Unit::Incident => [hour, day, week, month],
+            Unit::Episode | Unit::Delivery => in_windows(joined, now),
+        };
+        if (day >= 10 && day_in >= 3) || (month >= 15 && month_in >= 15) {
             "PERMANENT_FIX"
-        } else if day >= 5 || self.lasts(anomaly, now) {
+        } else if day >= 5 || (week >= 5 && week_in >= 5) || self.lasts(anomaly, now) {
             "ESCALATE"
         } else if hour >= 3 {
             "REPEAT"
@@ -85,10 +101,16 @@ impl Oracle {
         })
     }
 
-    pub fn tier(&self, anomaly: &Anomaly, now: i64) -> i32 {
-        let happened = self.first_seen(anomaly);
-        let fixed_at = self.fixed_at.get(anomaly);
-        if fixed_at.is_some_and(|fixed| happened.iter().any(|at| at > fixed)) {
+    /// How deep to repair it at this level. Whatever is tried in a story was tried in the last 30 days.
+    pub fn tier(&self, anomaly: &Anomaly, level: &str) -> i32 {
+        // It began after the fix, and was not known before it.
+        let fails = |fixed: &i64| {
+            self.episodes.iter().any(|episode| {
+                let is_new = episode.received.iter().all(|at| at > fixed);
+                episode.anomaly == *anomaly && is_new && episode.began > *fixed
+            })
+        };
+        if self.fixed_at.get(anomaly).is_some_and(fails) {
             return 4;
         }
         let restarts: i64 = self
@@ -97,7 +119,7 @@ impl Oracle {
             .filter(|(action, _)| ["restart_pod", "restart_container"].contains(&action.as_str()))
             .map(|(_, tried)| tried.attempts)
             .sum();
-        match self.level(anomaly, now) {
+        match level {
             "PERMANENT_FIX" => 3,
             "ESCALATE" => 2,
             _ if restarts >= 2 => 2,

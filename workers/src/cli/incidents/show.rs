@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Context;
 use serde_json::Value;
 use tocsin::domain::frequency;
-use tocsin::text::Reason;
+use tocsin::text::{Counted, Reason};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
@@ -133,7 +133,7 @@ fn anomaly(incident: &Value) -> String {
 }
 
 /// With the figure of now where that still reaches the rule: the reason has that of the moment at which
-/// the level was set.
+/// the level was last seen to hold.
 fn level_and_why(incident: &Value) -> String {
     let (level, why) = (
         text(incident, "/escalation_level"),
@@ -142,23 +142,24 @@ fn level_and_why(incident: &Value) -> String {
     if why.is_empty() {
         return level;
     }
-    let Reason::Count {
-        window, threshold, ..
-    } = Reason::read(&why)
-    else {
+    let Reason::Count(counted) = Reason::read(&why) else {
         return format!("{level}: {why}");
     };
-    let window = window.name();
+    let window = counted.window.name();
     let is_of_this = text(incident, "/frequency_stats/escalation_level") == level;
     let now = number(incident, &format!("/frequency_stats/count_{window}"));
-    let enough = |n: &i64| is_of_this && threshold.parse().is_ok_and(|least| *n >= least);
-    match now.filter(enough) {
-        Some(n) => format!(
-            "{level}: {} in {window} (≥ {threshold})",
-            frequency::figure(n)
-        ),
-        None => format!("{level}: {why} when it was set"),
-    }
+    let enough = |n: &i64| is_of_this && counted.threshold.parse().is_ok_and(|least| *n >= least);
+    let Some(now) = now.filter(enough).map(frequency::figure) else {
+        return format!("{level}: {why} when it last held");
+    };
+    // In how many incidents they lie is known of the figure in the reason.
+    let incidents = counted.incidents.filter(|_| now == counted.figure);
+    let counted = Counted {
+        figure: &now,
+        incidents,
+        ..counted
+    };
+    format!("{level}: {counted}")
 }
 
 fn tier_and_why(incident: &Value) -> String {
@@ -225,7 +226,7 @@ mod tests {
             "status": "OPEN",
             "severity": "warning",
             "escalation_level": "ESCALATE",
-            "escalation_reason": "7 in 24h (≥ 5)",
+            "escalation_reason": "7 firings in 24h in 2 incidents (≥ 5)",
             "tier": 2,
             "tier_reason": "level is ESCALATE",
             "frequency_stats": {"count_1h": 2, "count_24h": 8, "count_7d": 8, "count_30d": 9,
@@ -255,7 +256,7 @@ mod tests {
           anomaly     KubePodCrashLooping · checkout-api · CrashLoopBackOff (00112233445566778899aabbccddeeff)
           status      OPEN
           severity    warning
-          level       ESCALATE: 8 in 24h (≥ 5)
+          level       ESCALATE: 8 firings in 24h (≥ 5)
           tier        2 mitigate: level is ESCALATE
           frequency   2 in 1h, 8 in 24h, 8 in 7d, 9 in 30d
           episodes    2, 1 of them open
@@ -273,17 +274,21 @@ mod tests {
     #[test]
     fn a_level_that_the_counts_do_not_reach_any_more_is_told_as_it_was_set() {
         for (count, stats_level, expected) in [
-            (7, "ESCALATE", "ESCALATE: 7 in 24h (≥ 5)"),
-            (4, "ESCALATE", "ESCALATE: 5 in 24h (≥ 5) when it was set"),
+            (7, "ESCALATE", "ESCALATE: 7 firings in 24h (≥ 5)"),
+            (
+                4,
+                "ESCALATE",
+                "ESCALATE: 5 firings in 24h in 1 incident (≥ 5) when it last held",
+            ),
             (
                 12,
                 "PERMANENT_FIX",
-                "ESCALATE: 5 in 24h (≥ 5) when it was set",
+                "ESCALATE: 5 firings in 24h in 1 incident (≥ 5) when it last held",
             ),
         ] {
             let incident = json!({
                 "escalation_level": "ESCALATE",
-                "escalation_reason": "5 in 24h (≥ 5)",
+                "escalation_reason": "5 firings in 24h in 1 incident (≥ 5)",
                 "frequency_stats": {"count_24h": count, "escalation_level": stats_level},
             });
             assert_eq!(level_and_why(&incident), expected);

@@ -64,15 +64,19 @@ pub(super) async fn wait(client: &Client, stop: &CancellationToken) -> anyhow::R
     }
 }
 
-/// The jobs in the queues that alerts go through, by queue, empty ones left out.
+/// The jobs in the queues that alerts go through, by queue, empty ones left out. A message that may go out
+/// later only is not on its way.
 fn left(queues: &[Value]) -> BTreeMap<String, i64> {
     queues
         .iter()
         .map(|queue| {
+            let name = text(queue, "/name");
             let jobs = ["/ready", "/delayed", "/in_flight"]
                 .into_iter()
-                .filter_map(|field| number(queue, field));
-            (text(queue, "/name"), jobs.sum())
+                .filter(|field| name != "notify" || *field != "/delayed")
+                .filter_map(|field| number(queue, field))
+                .sum();
+            (name, jobs)
         })
         .filter(|(name, jobs)| *jobs > 0 && QUEUES.contains(&name.as_str()))
         .collect()
@@ -98,7 +102,7 @@ mod tests {
         let queues = [
             json!({"name": "ingest", "ready": 2, "delayed": 1, "in_flight": 4, "dead": 9}),
             json!({"name": "tier", "ready": 0, "delayed": 0, "in_flight": 0, "dead": 9}),
-            json!({"name": "notify", "delayed": 5}),
+            json!({"name": "notify", "ready": 5, "delayed": 8}),
             json!({"name": "recount", "ready": 7}),
         ];
         assert_eq!(in_words(&left(&queues)), "ingest 7, notify 5");

@@ -59,8 +59,8 @@ pub(super) fn card(kind: Kind, level: Level) -> Card {
     let why = match level {
         Level::None => None,
         Level::Repeat => Some("3 in 1h (≥ 3)"),
-        Level::Escalate => Some("7 in 24h (≥ 5)"),
-        Level::PermanentFix => Some("12 in 24h (≥ 10)"),
+        Level::Escalate => Some("7 firings in 24h in 2 incidents (≥ 5)"),
+        Level::PermanentFix => Some("12 firings in 24h in 4 incidents (≥ 10 in 3)"),
     };
     let (tier, tier_reason) = match level {
         Level::None | Level::Repeat => (1, "nothing calls for more"),
@@ -123,6 +123,7 @@ pub(super) fn card(kind: Kind, level: Level) -> Card {
             level,
             level_seq: 2,
             risen_at: None,
+            falling_since: None,
             reason: why.map(str::to_owned),
             permanent_fix_at: None,
             permanent_fix_reference: None,
@@ -132,6 +133,7 @@ pub(super) fn card(kind: Kind, level: Level) -> Card {
             muted_until: None,
             muted_by: None,
             muted_why: None,
+            mute_broken_at: None,
         },
         at: OPENED,
         muted: None,

@@ -1,0 +1,230 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::mute::tests::anomaly;
+
+const NOW: Timestamp = Timestamp(1_795_382_909_000);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+const fn windows([hour, day, week, month]: [i64; 4]) -> Counts {
+    Counts {
+        hour,
+        day,
+        week,
+        month,
+    }
+}
+
+fn seen(counts: [i64; 4], incidents: [i64; 4]) -> Seen {
+    Seen {
+        unit: Unit::Episode,
+        counts: windows(counts),
+        incidents: Some(windows(incidents)),
+    }
+}
+
+#[test]
+fn the_highest_rule_that_holds_wins() {
+    let lasts = Some("fires since 4h");
+    let table = [
+        ([0, 0, 0, 0], [0, 0, 0, 0], None, Level::None),
+        ([2, 4, 4, 4], [1, 1, 1, 1], None, Level::None),
+        ([3, 3, 3, 3], [1, 1, 1, 1], None, Level::Repeat),
+        ([2, 5, 5, 5], [1, 1, 1, 1], None, Level::Escalate),
+        // Many at once are no reason to repair for good.
+        ([50, 50, 50, 50], [1, 1, 1, 1], None, Level::Escalate),
+        ([50, 50, 50, 50], [1, 2, 2, 2], None, Level::Escalate),
+        ([2, 10, 10, 10], [1, 3, 3, 3], None, Level::PermanentFix),
+        ([2, 9, 9, 9], [2, 9, 9, 9], None, Level::Escalate),
+        // One a night.
+        ([1, 1, 4, 4], [1, 1, 4, 4], None, Level::None),
+        ([1, 1, 5, 5], [1, 1, 5, 5], None, Level::Escalate),
+        ([1, 1, 5, 5], [1, 1, 4, 4], None, Level::None),
+        ([1, 1, 7, 14], [1, 1, 7, 14], None, Level::Escalate),
+        ([1, 1, 7, 15], [1, 1, 7, 15], None, Level::PermanentFix),
+        ([1, 1, 7, 15], [1, 1, 7, 14], None, Level::Escalate),
+        ([0, 0, 0, 0], [0, 0, 0, 0], lasts, Level::Escalate),
+        ([3, 3, 3, 3], [1, 1, 1, 1], lasts, Level::Escalate),
+        ([0, 10, 10, 10], [0, 3, 3, 3], lasts, Level::PermanentFix),
+    ];
+    for (counts, incidents, lasts, expected) in table {
+        let got = assess(&seen(counts, incidents), lasts, &default_rules());
+        assert_eq!(
+            got.level, expected,
+            "{counts:?} in {incidents:?}, {lasts:?}"
+        );
+        assert_eq!(got.reason.is_some(), expected != Level::None);
+    }
+}
+
+#[test]
+fn the_reason_names_the_first_rule_that_holds_and_its_figures() {
+    let reason = |seen: &Seen, rules: &[Rule]| assess(seen, None, rules).reason.unwrap();
+    let many = seen([2, 50, 50, 50], [1, 1, 5, 5]);
+    let default = default_rules();
+    assert_eq!(
+        reason(&many, &default),
+        "50 firings in 24h in 1 incident (≥ 5)"
+    );
+    let often = seen([2, 4, 300, 300], [1, 4, 15, 15]);
+    assert_eq!(
+        reason(&often, &default),
+        "300 firings in 30d in 15+ incidents (≥ 15 in 15)"
+    );
+    let by_incident = Seen {
+        unit: Unit::Incident,
+        incidents: None,
+        ..often
+    };
+    assert_eq!(
+        reason(&by_incident, &default),
+        "300 incidents in 30d (≥ 15 in 15)"
+    );
+    // Where no rule asks for incidents, nobody looks at them.
+    let deliveries = Seen {
+        unit: Unit::Delivery,
+        incidents: None,
+        ..many
+    };
+    assert_eq!(
+        reason(&deliveries, &default[..2]),
+        "50 deliveries in 24h (≥ 5)"
+    );
+    assert_eq!(most_incidents(&default[..2], Unit::Episode), 0);
+    assert_eq!(most_incidents(&default, Unit::Episode), 15);
+    assert_eq!(most_incidents(&default, Unit::Incident), 0);
+}
+
+#[test]
+fn a_rule_of_one_incident_is_written_as_it_always_was() {
+    let read = |text: &str| serde_json::from_str::<Rule>(text).unwrap();
+    let plain = r#"{"level":"ESCALATE","window":"24h","count":5}"#;
+    assert_eq!(read(plain).incidents, 1);
+    assert_eq!(serde_json::to_string(&read(plain)).unwrap(), plain);
+    let spread = r#"{"level":"ESCALATE","window":"7d","count":5,"incidents":5}"#;
+    assert_eq!(serde_json::to_string(&read(spread)).unwrap(), spread);
+}
+
+#[test]
+fn a_level_falls_when_its_rule_has_not_held_for_a_twelfth_of_its_window() {
+    let day = "12 firings in 24h in 3 incidents (≥ 10 in 3)";
+    let month = "15 firings in 30d in 15 incidents (≥ 15 in 15)";
+    let lasts = "fires since 2026-11-22T21:28:29.102Z (≥ 4 h)";
+    let less = Assessment {
+        level: Level::Escalate,
+        reason: Some("9 firings in 24h in 3 incidents (≥ 5)".to_owned()),
+    };
+    let ms = Duration::from_millis(1);
+    let falling = |ago: Duration| Decay::Falling(NOW.before(ago));
+    let falls = || Decay::Fall(less.clone());
+    let table = [
+        (day, None, falling(Duration::ZERO)),
+        (day, Some(2 * HOUR - ms), falling(2 * HOUR - ms)),
+        (day, Some(2 * HOUR), falls()),
+        ("11 in 24h (≥ 10)", None, falling(Duration::ZERO)),
+        ("11 in 24h (≥ 10)", Some(2 * HOUR), falls()),
+        (
+            "3 in 1h (≥ 3)",
+            Some(5 * MINUTE - ms),
+            falling(5 * MINUTE - ms),
+        ),
+        ("3 in 1h (≥ 3)", Some(5 * MINUTE), falls()),
+        (month, Some(60 * HOUR - ms), falling(60 * HOUR - ms)),
+        (month, Some(60 * HOUR), falls()),
+        (lasts, None, falls()),
+        ("somehow", None, falls()),
+    ];
+    for (reason, ago, expected) in table {
+        let mut anomaly = anomaly(Level::PermanentFix, None);
+        anomaly.reason = Some(reason.to_owned());
+        anomaly.falling_since = ago.map(|ago| NOW.before(ago));
+        let found = decay(&anomaly, less.clone(), NOW);
+        assert_eq!(found, expected, "{reason}, {ago:?}");
+    }
+}
+
+#[test]
+fn what_holds_again_or_by_another_rule_does_not_fall() {
+    let mut at = anomaly(Level::Escalate, None);
+    at.reason = Some("7 in 24h (≥ 5)".to_owned());
+    at.falling_since = Some(NOW.before(HOUR));
+    let found = |level, reason: &str| Assessment {
+        level,
+        reason: Some(reason.to_owned()),
+    };
+    let same = "6 firings in 24h in 1 incident (≥ 5)";
+    let other = "6 firings in 7d in 5 incidents (≥ 5 in 5)";
+    let change = |is_due| Change {
+        is_written: true,
+        is_due,
+    };
+    for (reason, expected) in [(same, change(false)), (other, change(true))] {
+        let mut at = at.clone();
+        let changed = decay(&at, found(Level::Escalate, reason), NOW).apply(&mut at);
+        assert_eq!(changed, expected, "{reason}");
+        assert_eq!((at.level, at.falling_since), (Level::Escalate, None));
+        assert_eq!(at.reason.as_deref(), Some(reason));
+        // And once more changes nothing.
+        let changed = decay(&at, found(Level::Escalate, reason), NOW).apply(&mut at);
+        assert_eq!(changed, Change::default(), "{reason}");
+    }
+    // More than the level says is for the tier worker.
+    let more = found(Level::PermanentFix, "10 in 24h (≥ 10)");
+    let mut same = at.clone();
+    let changed = decay(&at, more.clone(), NOW).apply(&mut same);
+    assert_eq!((changed.is_written, changed.is_due), (false, true));
+    assert_eq!(same, at);
+    assert!(raise(&mut same, more, NOW));
+    assert_eq!((same.level, same.level_seq), (Level::PermanentFix, 2));
+    assert_eq!((same.risen_at, same.falling_since), (Some(NOW), None));
+}
+
+#[test]
+fn what_is_falling_and_comes_back_is_no_rise() {
+    let mut at = anomaly(Level::Escalate, None);
+    at.reason = Some("5 in 24h (≥ 5)".to_owned());
+    let none = Assessment {
+        level: Level::None,
+        reason: None,
+    };
+    let changed = decay(&at, none, NOW).apply(&mut at);
+    assert_eq!((changed.is_written, changed.is_due), (true, false));
+    let back = Assessment {
+        level: Level::Escalate,
+        reason: Some("5 in 24h (≥ 5)".to_owned()),
+    };
+    assert!(!raise(&mut at, back, NOW.after(HOUR)));
+    assert_eq!(at.level_seq, 1);
+}
+
+proptest! {
+    /// Whatever the counts do, and whoever looks at them when, no level is told again before a twelfth of
+    /// the shortest window by which it can hold.
+    #[test]
+    fn no_rise_is_told_more_than_once_in_a_twelfth_of_its_window(
+        steps in prop::collection::vec((0_u64..50, prop::array::uniform4(0_i64..17), any::<bool>()), 1..400)
+    ) {
+        let rules = default_rules();
+        let mut at = anomaly(Level::None, None);
+        let mut now = NOW;
+        let mut risen: Vec<(Level, Timestamp)> = Vec::new();
+        for (minutes, counts, is_tier) in steps {
+            now = now.after(MINUTE * u32::try_from(minutes).unwrap());
+            let found = assess(&seen(counts, counts), None, &rules);
+            if is_tier && raise(&mut at, found.clone(), now) {
+                let shortest = rules.iter().filter(|rule| rule.level == at.level);
+                let shortest = shortest.map(|rule| rule.window.length() / 12).min().unwrap();
+                let before = risen.iter().rev().find(|(level, _)| *level == at.level);
+                if let Some((level, before)) = before {
+                    prop_assert!(now.since(*before) >= shortest, "{level}: {before:?}, {now:?}");
+                }
+                risen.push((at.level, now));
+            } else {
+                decay(&at, found, now).apply(&mut at);
+            }
+        }
+    }
+}

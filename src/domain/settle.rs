@@ -1,0 +1,69 @@
+//! Bursts: while an incident has just opened, rises are shown by its card, and one message at the end
+//! of that time tells the highest.
+
+use std::time::Duration;
+
+use super::escalation::Level;
+use crate::entity::notifications::Kind;
+use crate::time::Timestamp;
+
+/// When a rise may be told that was noticed at `now`, of an incident that opened at `opened_at` and is
+/// left to settle for so long.
+#[must_use]
+pub fn over(opened_at: Timestamp, settle: Duration, now: Timestamp) -> Timestamp {
+    now.max(opened_at.after(settle))
+}
+
+/// Whether a rise that waited for a burst to be over is not to be told any more: the level fell again, or
+/// `is_told` says that a higher one is told by a message of its own.
+#[must_use]
+pub fn is_outdated(kind: Kind, level: Level, is_told: impl Fn(Kind) -> bool) -> bool {
+    match kind {
+        Kind::Escalated => level < Level::Escalate,
+        Kind::Repeated => {
+            level < Level::Repeat || (level >= Level::Escalate && is_told(Kind::Escalated))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rise_waits_until_the_incident_has_settled() {
+        let opened = Timestamp(1_000_000);
+        let settle = Duration::from_secs(30);
+        for (now, expected) in [
+            (1_000_000, 1_030_000),
+            (1_029_999, 1_030_000),
+            (1_030_000, 1_030_000),
+            (1_030_001, 1_030_001),
+        ] {
+            assert_eq!(over(opened, settle, Timestamp(now)), Timestamp(expected));
+            assert_eq!(over(opened, Duration::ZERO, Timestamp(now)), Timestamp(now));
+        }
+    }
+
+    #[test]
+    fn what_does_not_hold_any_more_is_not_told() {
+        use Level::{Escalate, None, PermanentFix, Repeat};
+        let table = [
+            (Kind::Escalated, None, true, true),
+            (Kind::Escalated, Repeat, true, true),
+            (Kind::Escalated, Escalate, true, false),
+            (Kind::Escalated, PermanentFix, true, false),
+            (Kind::Repeated, None, true, true),
+            (Kind::Repeated, Repeat, true, false),
+            (Kind::Repeated, Escalate, true, true),
+            (Kind::Repeated, Escalate, false, false),
+            (Kind::Opened, None, true, false),
+            (Kind::Reopened, None, true, false),
+        ];
+        for (kind, level, tells, expected) in table {
+            let found = is_outdated(kind, level, |_| tells);
+            assert_eq!(found, expected, "{kind:?} {level} {tells}");
+        }
+    }
+}
