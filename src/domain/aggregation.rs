@@ -169,6 +169,8 @@ pub struct Incident {
     pub opened_at: Timestamp,
     /// When its aggregation window began.
     pub window_start: Timestamp,
+    /// When an episode last joined it, the first included.
+    pub joined_at: Timestamp,
     /// How many episodes it holds.
     pub aggregated_count: i64,
     /// How many of them are open.
@@ -478,6 +480,7 @@ impl Books {
         {
             incident.aggregated_count += 1;
             incident.open_episodes += 1;
+            incident.joined_at = incident.joined_at.max(at);
             incident.seen_at(at);
             incident.reopen_if_resolved();
             incident.tier_due = true;
@@ -618,6 +621,7 @@ impl Incident {
             resolved_at: None,
             opened_at: at,
             window_start: at,
+            joined_at: at,
             aggregated_count: 1,
             open_episodes: 1,
             last_firing_at: at,

@@ -27,6 +27,7 @@ struct Known {
     resolved_at: Option<i64>,
     opened_at: i64,
     aggregation_window_start: i64,
+    joined_at: i64,
     aggregated_count: i64,
     open_episodes: i64,
     last_firing_at: i64,
@@ -50,7 +51,8 @@ pub async fn load(
 ) -> Result<HashMap<Uuid, Incident>, DbErr> {
     let rows = Rows::new().uuid("id", ids);
     let sql = "SELECT i.id, i.anomaly_key, i.number, i.status, i.resolved_by, i.resolved_at, \
-                   i.opened_at, i.aggregation_window_start, i.aggregated_count, i.open_episodes, \
+                   i.opened_at, i.aggregation_window_start, \
+                   COALESCE(i.joined_at, i.opened_at) AS joined_at, i.aggregated_count, i.open_episodes, \
                    i.last_firing_at, i.severity, i.severity_rises, \
                    i.acknowledged_at IS NOT NULL AS is_acknowledged, i.reopened, i.doubted_since, \
                    i.unheard_since, i.updated_at, i.tier_due_since \
@@ -68,6 +70,7 @@ pub async fn load(
             resolved_at: row.resolved_at.map(Timestamp),
             opened_at: Timestamp(row.opened_at),
             window_start: Timestamp(row.aggregation_window_start),
+            joined_at: Timestamp(row.joined_at),
             aggregated_count: row.aggregated_count,
             open_episodes: row.open_episodes,
             last_firing_at: Timestamp(row.last_firing_at),
@@ -128,12 +131,12 @@ async fn insert(tx: &impl ConnectionTrait, new: &[&Incident], now: Timestamp) ->
         .time("window_start", new.iter().map(|i| i.window_start));
     let sql = "INSERT INTO incidents (id, anomaly_key, number, title, severity, status, \
                    resolved_by, labels, annotations, source, generator_url, is_aggregated, \
-                   aggregated_count, aggregation_window_start, open_episodes, last_firing_at, \
+                   aggregated_count, aggregation_window_start, joined_at, open_episodes, last_firing_at, \
                    reopened, severity_rises, doubted_since, unheard_since, tier_due_since, \
                    opened_at, updated_at, resolved_at) \
                SELECT r.id, r.anomaly_key, r.number, r.title, r.severity, r.status, \
                    r.resolved_by, r.labels{json}, r.annotations{json}, r.source, \
-                   r.generator_url, r.is_aggregated, r.aggregated_count, r.window_start, \
+                   r.generator_url, r.is_aggregated, r.aggregated_count, r.window_start, r.joined_at, \
                    r.open_episodes, r.last_firing_at, r.reopened, r.severity_rises, \
                    r.doubted_since, r.unheard_since, r.due_since, r.opened_at, r.updated_at, \
                    r.resolved_at \
@@ -150,7 +153,8 @@ async fn update(
 ) -> Result<(), DbErr> {
     let sql = "UPDATE incidents SET status = r.status, resolved_by = r.resolved_by, \
                    resolved_at = r.resolved_at, is_aggregated = r.is_aggregated, \
-                   aggregated_count = r.aggregated_count, open_episodes = r.open_episodes, \
+                   aggregated_count = r.aggregated_count, joined_at = r.joined_at, \
+                   open_episodes = r.open_episodes, \
                    last_firing_at = r.last_firing_at, severity = r.severity, \
                    severity_rises = r.severity_rises, reopened = r.reopened, \
                    acknowledged_at = CASE WHEN r.is_acknowledged THEN incidents.acknowledged_at END, \
@@ -177,6 +181,7 @@ fn state(incidents: &[&Incident], now: Timestamp) -> Rows {
         .time_or_null("resolved_at", all().map(|i| i.resolved_at))
         .bool("is_aggregated", all().map(|i| i.aggregated_count > 1))
         .int("aggregated_count", all().map(|i| i.aggregated_count))
+        .time("joined_at", all().map(|i| i.joined_at))
         .int("open_episodes", all().map(|i| i.open_episodes))
         .time("last_firing_at", all().map(|i| i.last_firing_at))
         .text("severity", all().map(|i| i.severity.clone()))

@@ -11,6 +11,7 @@ use crate::config::{Config, Tell};
 use crate::domain::aggregation::{Books, Entered, Incident, Policy, Status, Unit};
 use crate::domain::episode::Sighting;
 use crate::domain::frequency::Counted;
+use crate::domain::settle;
 use crate::entity::notifications::Kind;
 use crate::time::{Clock, Timestamp};
 use notifications::{Owed, Written};
@@ -155,7 +156,7 @@ async fn tell(
             (incident.id, Kind::Resolved, at.0)
         });
     let resolved = owe(tx, config, resolved, now).await?;
-    let worsened = owe_worsened(tx, config, &books.worsened, now).await?;
+    let worsened = owe_worsened(tx, config, books, now).await?;
     let worse = books.worsened.iter().map(|(id, _)| *id);
     let turned: Vec<Uuid> = turned.iter().map(|i| i.id).chain(worse).collect();
     let cards = match config.edits() {
@@ -164,45 +165,44 @@ async fn tell(
     };
     Ok(Told {
         cards,
-        messages: [resolved.owed, worsened.owed].concat(),
+        messages: resolved.owed,
         muted: reopened.muted + resolved.muted + worsened.muted,
     })
 }
 
-/// Owes the messages that a higher severity joined: where no message is still to say what holds now.
+/// Owes the messages that a higher severity joined, when the incident has settled, where no message is
+/// still to say what holds then. Their incidents are due for a tier, which pushes them.
 async fn owe_worsened(
     tx: &impl ConnectionTrait,
     config: &Config,
-    worsened: &[(Uuid, i64)],
+    books: &Books,
     now: Timestamp,
 ) -> Result<Written, DbErr> {
-    if worsened.is_empty() {
+    // Of several rises the last one says how bad it is.
+    let newest: HashMap<Uuid, i64> = books.worsened.iter().copied().collect();
+    if newest.is_empty() {
         return Ok(Written::default());
     }
-    let ids: Vec<Uuid> = worsened.iter().map(|(id, _)| *id).collect();
+    let ids: Vec<Uuid> = newest.keys().copied().collect();
     let standing = notifications::standing(tx, &ids).await?;
-    let mut owed = decide(
-        tx,
-        config,
-        worsened.iter().map(|(id, n)| (*id, Kind::Worsened, *n)),
-        now,
-    )
-    .await?;
-    let is_pending = |incident: Uuid, channel: &String| {
-        let of = |m: &notifications::Standing| m.incident == incident && m.channel == *channel;
-        standing.iter().any(|m| m.is_pending && of(m))
-    };
-    for owed in &mut owed {
-        let incident = owed.incident;
-        owed.channels
-            .retain(|channel| !is_pending(incident, channel));
-    }
+    let told = newest.iter().map(|(id, n)| (*id, Kind::Worsened, *n));
+    let mut owed = decide(tx, config, told, now).await?;
     // An incident that nothing was told of yet is told of by its tier.
-    owed.retain(|owed| {
-        standing
-            .iter()
-            .any(|message| message.incident == owed.incident)
-    });
+    owed.retain(|owed| standing.iter().any(|m| m.incident == owed.incident));
+    for owed in &mut owed {
+        let says_it = |channel: &String| {
+            standing.iter().any(|m| {
+                m.is_pending
+                    && m.kind != Kind::Resolved
+                    && m.incident == owed.incident
+                    && m.channel == *channel
+            })
+        };
+        owed.channels.retain(|channel| !says_it(channel));
+        if let Some(incident) = books.incidents.get(&owed.incident) {
+            owed.since = settle::over(incident.opened_at, config.notify.settle.0, now);
+        }
+    }
     notifications::owe(tx, &owed, now).await
 }
 

@@ -103,8 +103,7 @@ on_all! {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_a_pair_that_is_cut_off_does_not_silence_the_other() {
     let h = hasty(On::Sqlite, 3 * SECOND, 60 * SECOND).await;
-    // They do not hear of each other either: that is what a cut node does.
-    let [cut, other] = [Settings::default(), Settings::default()];
+    let [cut, other] = Settings::default().pair();
     let (cut, other) = (
         Alertmanager::start(&h, &cut).await,
         Alertmanager::start(&h, &other).await,

@@ -176,6 +176,10 @@ fn command(file: &Path, folder: &Path, settings: &Settings) -> Command {
             "--cluster.listen-address={}",
             cluster.unwrap_or_default()
         ));
+    if settings.cluster.is_some() {
+        // The second of a pair waits so long for the first.
+        command.arg("--cluster.peer-timeout=500ms");
+    }
     for peer in &settings.peers {
         command.arg(format!("--cluster.peer=127.0.0.1:{peer}"));
     }
