@@ -22,6 +22,7 @@ mod m011_buttons;
 mod m012_requests;
 mod m013_lists;
 mod m014_spans;
+mod m017_recount;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m012_requests::Migration),
             Box::new(m013_lists::Migration),
             Box::new(m014_spans::Migration),
+            Box::new(m017_recount::Migration),
         ]
     }
 }

@@ -78,7 +78,7 @@ pub async fn commit(
     occurrences::insert(&tx, &books).await?;
     occurrences::update(&tx, &books).await?;
     incidents::save(&tx, &books, now).await?;
-    anomalies::update(&tx, &books).await?;
+    anomalies::update(&tx, &books, &oldest(sightings), now).await?;
     let told = tell(&tx, config, &books, now).await?;
     tx.commit().await?;
 
@@ -106,6 +106,17 @@ pub async fn commit(
         incidents: incidents_of,
         at: now,
     })
+}
+
+/// When the oldest sighting of each anomaly was received: no row of its own that this batch writes
+/// counts from before.
+fn oldest<'a>(sightings: &[&'a Sighting]) -> BTreeMap<&'a str, Timestamp> {
+    let mut oldest: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    for sighting in sightings {
+        let of_key = oldest.entry(&sighting.key).or_insert(sighting.received_at);
+        *of_key = (*of_key).min(sighting.received_at);
+    }
+    oldest
 }
 
 /// Owes the messages that tell of incidents that opened again or resolved, and marks their cards.
