@@ -20,6 +20,8 @@ pub struct Policy {
     pub queue: &'static str,
     /// How many of them one process runs at once.
     pub concurrency: usize,
+    /// How much the payloads of these may weigh; one job may always run.
+    pub in_flight_bytes: usize,
     /// Failed attempts until it is a dead letter.
     pub attempts: u32,
     /// The delay before the second attempt; doubled for each that follows, plus or minus a quarter.
@@ -39,6 +41,7 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
 const USUAL: Policy = Policy {
     queue: "",
     concurrency: 16,
+    in_flight_bytes: 32 << 20,
     attempts: 10,
     backoff: Duration::from_secs(1),
     max_backoff: Duration::from_secs(300),
@@ -177,6 +180,52 @@ pub struct Recount {
     pub verify: Option<Verification>,
 }
 
+/// A part of a tick of recount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Tiers that are due for long.
+    Tiers,
+    /// Messages that are owed for long.
+    Messages,
+    /// Edits of cards that are due for long.
+    Edits,
+    /// Replays that may never have been pushed.
+    Replays,
+    /// Levels, and what is said of windows.
+    Levels,
+    /// Mutes that are over.
+    Mutes,
+    /// Rows that are old.
+    Pruning,
+}
+
+impl Part {
+    /// All of them, in the order in which they are done: what is owed first.
+    pub const ALL: [Self; 7] = [
+        Self::Tiers,
+        Self::Messages,
+        Self::Edits,
+        Self::Replays,
+        Self::Levels,
+        Self::Mutes,
+        Self::Pruning,
+    ];
+
+    /// As it is written everywhere.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tiers => "tiers",
+            Self::Messages => "messages",
+            Self::Edits => "edits",
+            Self::Replays => "replays",
+            Self::Levels => "levels",
+            Self::Mutes => "mutes",
+            Self::Pruning => "pruning",
+        }
+    }
+}
+
 /// A comparison of figures with rows, which goes on from job to job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verification {
@@ -248,6 +297,13 @@ pub fn check_payload(queue: &str, payload: &[u8]) -> Result<(), String> {
 pub fn new_id(at: Timestamp) -> Uuid {
     let ms = u64::try_from(at.0).unwrap_or(0);
     Builder::from_unix_timestamp_millis(ms, &rand::random()).into_uuid()
+}
+
+/// The least of the ids that [`new_id`] makes at `at` or later.
+#[must_use]
+pub fn first_id(at: Timestamp) -> Uuid {
+    let ms = u64::try_from(at.0).unwrap_or(0);
+    Builder::from_unix_timestamp_millis(ms, &[0; 10]).into_uuid()
 }
 
 /// The same id for the same words, whoever works it out.

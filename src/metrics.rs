@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::jobs::QUEUES;
+use crate::jobs::{Part, QUEUES};
 use crate::queue::about::VERSION;
 use crate::sources::SOURCES;
 use crate::verify::drift::What;
@@ -46,6 +46,13 @@ pub struct ByOutcome {
 pub struct ByWhat {
     /// The figure's name.
     pub what: &'static str,
+}
+
+/// Labels by part of recount.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByPart {
+    /// The part's name.
+    pub part: &'static str,
 }
 
 /// Labels by channel kind and outcome.
@@ -101,6 +108,8 @@ pub struct Metrics {
     pub drift: Family<ByWhat, Gauge>,
     /// When that was, in seconds since 1970.
     pub verified: Gauge,
+    /// Parts of recount that could not be done.
+    pub recount_failures: Family<ByPart, Counter>,
     /// Jobs that the queue's store lost.
     pub jobs_lost: Family<ByQueue, Counter>,
     /// Times that a store could not be reached.
@@ -158,6 +167,7 @@ impl Metrics {
             messages: Family::default(),
             drift: Family::default(),
             verified: Gauge::default(),
+            recount_failures: Family::default(),
             jobs_lost: Family::default(),
             store_errors: Family::default(),
             auth_failures: Family::default(),
@@ -209,6 +219,10 @@ impl Metrics {
         }
         for what in What::ALL {
             drop(self.drift.get_or_create(&ByWhat { what: what.name() }));
+        }
+        for part in Part::ALL {
+            let by = ByPart { part: part.name() };
+            drop(self.recount_failures.get_or_create(&by));
         }
         for outcome in ["sent", "delayed", "failed", "given_up", "muted", "outdated"] {
             drop(self.messages.get_or_create(&ByMessage { outcome }));
@@ -279,6 +293,11 @@ impl Metrics {
             "When this process last finished comparing figures with rows; 0: never",
             Unit::Seconds,
             m.verified,
+        );
+        r.register(
+            "recount_failures",
+            "Parts of recount that could not be done, in a tick that did the others",
+            m.recount_failures,
         );
         r.register(
             "jobs_lost",

@@ -1,11 +1,11 @@
 //! Whether figures are what the rows say: totals and times of anomalies, what the counter and the
 //! incidents say of their windows, and what incidents say of their episodes.
 //!
-//! A page of anomalies is looked at in a snapshot, which holds nobody up. What seems to drift there is
-//! looked at again a little later with its anomalies locked, so that nothing is under way: a figure is
-//! written in the transaction that writes its rows, and a count follows its commit within
-//! milliseconds, for which that second look waits. Only what drifts then is told, and repaired in the
-//! same transaction.
+//! A page of anomalies is looked at in a snapshot, which holds nobody up, and shows rows and figures of
+//! one moment: a batch writes both in one transaction. Only a counter beside the database follows the
+//! rows, within milliseconds: what seems to drift is looked at again between two answers of the counter,
+//! the later of which is waited for. What is to be repaired is locked, one anomaly at a time, and looked
+//! at once more.
 //!
 //! The job that looks every hour and the API share this; either goes from page to page by a cursor.
 
@@ -26,20 +26,20 @@ use crate::jobs::{IngestAlert, Job as _, JobError};
 use crate::queue::store::Depth;
 use crate::store::audit::{self, Actor, Deed};
 use crate::store::verify::{self as rows, Figures, IncidentFigures, Stats};
-use crate::store::{maintenance, occurrences};
+use crate::store::{maintenance, occurrences, tallies};
 use crate::time::Timestamp;
 use drift::{Bounds, Drift, What};
 
 /// Anomalies of a page.
 const PAGE: i64 = 200;
-/// Anomalies that are locked together for a second look.
-const LOCKED: usize = 50;
+/// Anomalies that are looked at again together.
+const AGAIN: usize = 50;
 /// Drifts that a page tells one by one.
 const EXAMPLES: usize = 100;
 /// How long after the first look a second one is taken.
 const PAUSE: Duration = Duration::from_millis(250);
 /// How often, and how far apart, the counter is asked again for what follows a commit: for a second in
-/// all, half of what others wait for a lock.
+/// all.
 const IN_FLIGHT: (u32, Duration) = (25, Duration::from_millis(40));
 /// How old an incident's figures may be: recount writes them once a minute, and may be late.
 const STATS_AGE: Duration = Duration::from_secs(150);
@@ -96,10 +96,10 @@ pub async fn page(
     repair: Option<&Actor>,
 ) -> Result<Page, VerifyError> {
     let late = is_late(context).await;
-    let tx = context.db.snapshot().await?;
-    let keys = rows::keys_after(&tx, after, PAGE).await?;
-    let look = Look::at(context, &tx, &keys, late).await?;
-    tx.commit().await?;
+    let db = context.db.read();
+    let now = context.clock.of_store(maintenance::now(db).await?);
+    let keys = rows::keys_after(db, after, PAGE).await?;
+    let look = Look::unlocked(context, &keys, now, late).await?;
     let counter = look.ask_counter(context).await?;
 
     let mut page = Page {
@@ -113,14 +113,14 @@ pub async fn page(
         ..Page::default()
     };
     let suspects: BTreeSet<String> = look
-        .drifts(counter.as_deref())
+        .drifts((&counter, &counter))
         .into_iter()
         .map(|drift| drift.anomaly)
         .collect();
     if !suspects.is_empty() {
         tokio::time::sleep(PAUSE).await;
         let suspects: Vec<String> = suspects.into_iter().collect();
-        for some in suspects.chunks(LOCKED) {
+        for some in suspects.chunks(AGAIN) {
             let drifts = look_again(context, some, late, repair).await?;
             for drift in &drifts {
                 *page.drifted.entry(drift.what).or_default() += 1;
@@ -133,31 +133,81 @@ pub async fn page(
     Ok(page)
 }
 
-/// Looks at anomalies that are locked; what drifts is told, and repaired where that is wanted.
+/// Where the page after `after` ends; none if it is the last. For who cannot look at a page, and goes on.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn end_of_page(context: &Context, after: &str) -> Result<Option<String>, DbErr> {
+    let keys = rows::keys_after(context.db.read(), after, PAGE).await?;
+    Ok(keys.last().filter(|_| keys.len() as i64 == PAGE).cloned())
+}
+
+/// Looks again at what seems to drift; what does is told, and repaired where that is wanted.
 async fn look_again(
     context: &Context,
     keys: &[String],
     late: bool,
     repair: Option<&Actor>,
 ) -> Result<Vec<Drift>, VerifyError> {
-    let tx = context.db.begin().await?;
-    rows::lock(&tx, keys).await?;
-    let look = Look::at(context, &tx, keys, late).await?;
-    let mut counter = look.ask_counter(context).await?;
+    let db = context.db.read();
+    let now = context.clock.of_store(maintenance::now(db).await?);
+    // Asked by the same edges of the windows as the rows.
+    let before = match context.counter.counts_rows() {
+        true => None,
+        false => {
+            let counts = context.counter.counts(keys, now).await?;
+            Some(keys.iter().cloned().zip(counts).collect())
+        }
+    };
+    let look = Look::unlocked(context, keys, now, late).await?;
+    let before = look.in_order(before);
+    let mut after = look.ask_counter(context).await?;
+    let before = before.unwrap_or_else(|| after.clone());
     for _ in 0..IN_FLIGHT.0 {
-        if look.agrees_with(counter.as_deref()) {
+        if look.tallied.is_some() || look.agrees_with((&before, &after)) {
             break;
         }
         tokio::time::sleep(IN_FLIGHT.1).await;
-        counter = look.ask_counter(context).await?;
+        after = look.ask_counter(context).await?;
     }
-    let drifts = look.drifts(counter.as_deref());
-    match repair {
-        Some(actor) if !drifts.is_empty() => {
-            look.repair(context, &tx, &drifts, actor).await?;
-            tx.commit().await?;
+    let drifts = look.drifts((&before, &after));
+    let Some(actor) = repair else {
+        return Ok(drifts);
+    };
+    let drifted: BTreeSet<String> = drifts.into_iter().map(|drift| drift.anomaly).collect();
+    let mut repaired = Vec::new();
+    for key in drifted {
+        repaired.extend(look_and_repair(context, std::slice::from_ref(&key), late, actor).await?);
+    }
+    Ok(repaired)
+}
+
+/// Looks at anomalies that are locked, so that nothing is under way, and repairs what drifts.
+async fn look_and_repair(
+    context: &Context,
+    key: &[String],
+    late: bool,
+    actor: &Actor,
+) -> Result<Vec<Drift>, VerifyError> {
+    let tx = context.db.begin().await?;
+    rows::lock(&tx, key).await?;
+    let now = context.clock.of_store(maintenance::now(&tx).await?);
+    let look = Look::at(context, &tx, key, now, late).await?;
+    let mut counter = look.ask_counter_within(context, &tx).await?;
+    for _ in 0..IN_FLIGHT.0 {
+        // A tally is written with its rows: nothing is on its way to it.
+        if look.tallied.is_some() || look.agrees_with((&counter, &counter)) {
+            break;
         }
-        _ => tx.rollback().await?,
+        tokio::time::sleep(IN_FLIGHT.1).await;
+        counter = look.ask_counter_within(context, &tx).await?;
+    }
+    let drifts = look.drifts((&counter, &counter));
+    if drifts.is_empty() {
+        tx.rollback().await?;
+    } else {
+        look.repair(context, &tx, &drifts, actor).await?;
+        tx.commit().await?;
     }
     Ok(drifts)
 }
@@ -172,60 +222,103 @@ struct Look {
     seen: Vec<String>,
     /// What may be said of their windows.
     bounds: Vec<Bounds>,
+    /// What the counter says of them, if it counts the rows.
+    tallied: Option<Vec<Counts>>,
 }
 
 impl Look {
+    /// In a snapshot.
+    async fn unlocked(
+        context: &Context,
+        keys: &[String],
+        now: Timestamp,
+        late: bool,
+    ) -> Result<Self, DbErr> {
+        let tx = context.db.snapshot().await?;
+        let look = Self::at(context, &tx, keys, now, late).await?;
+        tx.commit().await?;
+        Ok(look)
+    }
+
     async fn at(
         context: &Context,
         tx: &DatabaseTransaction,
         keys: &[String],
+        now: Timestamp,
         late: bool,
     ) -> Result<Self, DbErr> {
         let unit = context.config.counting.unit;
-        let now = context.clock.of_store(maintenance::now(tx).await?);
         let figures = rows::figures(tx, unit, keys).await?;
         // As recount does it: a little longer than the longest window.
         let since = now.before(Window::Month.length() + Duration::from_secs(86_400));
         let is_seen = |f: &&Figures| f.last.max(f.last_seen).is_some_and(|last| last > since);
-        let seen: Vec<String> = figures
+        let seen: Vec<&Figures> = figures.iter().filter(is_seen).collect();
+        // What came late may be older than what recount has written since.
+        let lately = now.before(STATS_AGE);
+        let late: BTreeSet<String> = seen
             .iter()
-            .filter(is_seen)
+            .filter(|f| late || f.late_at > Some(lately))
             .map(|f| f.key.clone())
             .collect();
+        let seen: Vec<String> = seen.into_iter().map(|f| f.key.clone()).collect();
+        let tallied = match context.counter.counts_rows() {
+            true => Some(tallies::counts(tx, unit, &seen, now).await?),
+            false => None,
+        };
         Ok(Self {
+            tallied,
             incidents: rows::incidents(tx, keys).await?,
             stats: rows::stats(tx, keys, since).await?,
-            bounds: bounds(tx, unit, &seen, now, late).await?,
+            bounds: bounds(tx, unit, &seen, now, &late).await?,
             figures,
             seen,
             now,
         })
     }
 
-    /// What the counter says; nothing if it counts the rows.
-    async fn ask_counter(&self, context: &Context) -> Result<Option<Vec<Counts>>, CounterError> {
-        let counter = &context.counter;
-        if counter.counts_rows() || self.seen.is_empty() {
-            return Ok(None);
+    /// What the counter says.
+    async fn ask_counter(&self, context: &Context) -> Result<Vec<Counts>, CounterError> {
+        match &self.tallied {
+            Some(tallied) => Ok(tallied.clone()),
+            None if self.seen.is_empty() => Ok(Vec::new()),
+            None => context.counter.counts(&self.seen, self.now).await,
         }
-        counter.counts(&self.seen, self.now).await.map(Some)
     }
 
-    fn of_counter(&self, counter: Option<&[Counts]>) -> Vec<Drift> {
-        let each = self
-            .seen
-            .iter()
-            .zip(&self.bounds)
-            .zip(counter.unwrap_or_default());
-        each.flat_map(|((key, rows), counts)| drift::of_counter(key, counts, &rows.exact))
+    /// The same for who holds the anomalies' locks.
+    async fn ask_counter_within(
+        &self,
+        context: &Context,
+        tx: &DatabaseTransaction,
+    ) -> Result<Vec<Counts>, CounterError> {
+        match &self.tallied {
+            Some(tallied) => Ok(tallied.clone()),
+            None => {
+                let counter = &context.counter;
+                counter.counts_within(tx, &self.seen, self.now).await
+            }
+        }
+    }
+
+    /// What was said of some keys, of those that were seen, in their order.
+    fn in_order(&self, said: Option<HashMap<String, Counts>>) -> Option<Vec<Counts>> {
+        let said = said?;
+        let of = |key: &String| said.get(key).copied().unwrap_or_default();
+        Some(self.seen.iter().map(of).collect())
+    }
+
+    fn of_counter(&self, (before, after): (&[Counts], &[Counts])) -> Vec<Drift> {
+        let each = self.seen.iter().zip(&self.bounds);
+        let each = each.zip(before.iter().zip(after));
+        each.flat_map(|((key, rows), said)| drift::of_counter(key, said, &rows.exact))
             .collect()
     }
 
-    fn agrees_with(&self, counter: Option<&[Counts]>) -> bool {
+    fn agrees_with(&self, counter: (&[Counts], &[Counts])) -> bool {
         self.of_counter(counter).is_empty()
     }
 
-    fn drifts(&self, counter: Option<&[Counts]>) -> Vec<Drift> {
+    fn drifts(&self, counter: (&[Counts], &[Counts])) -> Vec<Drift> {
         let mut drifts: Vec<Drift> = self
             .figures
             .iter()
@@ -271,7 +364,7 @@ impl Look {
         rows::set_incidents(tx, &self.incidents).await?;
         let of_counter: Vec<String> = of_counter.into_iter().collect();
         if !of_counter.is_empty() {
-            context.counter.forget(&of_counter).await?;
+            context.counter.forget_within(tx, &of_counter).await?;
         }
         let exact: HashMap<&String, &Bounds> = self.seen.iter().zip(&self.bounds).collect();
         let stats: Vec<FrequencyStats> = right
@@ -305,23 +398,24 @@ async fn is_late(context: &Context) -> bool {
     depth.map_or(true, late)
 }
 
-/// What may be said of the windows of these anomalies. Where alerts come late, nothing is known to
-/// have been there for long.
+/// What may be said of the windows of these anomalies. Of those that something may have come late for,
+/// nothing is known to have been there for long.
 async fn bounds(
     tx: &impl ConnectionTrait,
     unit: Unit,
     keys: &[String],
     now: Timestamp,
-    late: bool,
+    late: &BTreeSet<String>,
 ) -> Result<Vec<Bounds>, DbErr> {
     let exact = occurrences::count(tx, unit, keys, now).await?;
     let most = occurrences::count(tx, unit, keys, now.before(STATS_AGE)).await?;
     // So that the shortest window begins when the oldest figures were written.
     let young = now.after(Window::Hour.length()).before(STATS_AGE);
     let young = occurrences::count(tx, unit, keys, young).await?;
-    let each = exact.into_iter().zip(most).zip(young);
-    let bounds = each.map(|((exact, most), young)| {
-        let least = |n: i64| if late { 0 } else { (n - young.hour).max(0) };
+    let each = keys.iter().zip(exact.into_iter().zip(most).zip(young));
+    let bounds = each.map(|(key, ((exact, most), young))| {
+        let is_late = late.contains(key);
+        let least = |n: i64| if is_late { 0 } else { (n - young.hour).max(0) };
         Bounds {
             least: Counts {
                 hour: least(exact.hour),

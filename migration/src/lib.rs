@@ -24,6 +24,7 @@ mod m013_lists;
 mod m014_spans;
 mod m015_signature;
 mod m016_levels;
+mod m017_recount;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m014_spans::Migration),
             Box::new(m015_signature::Migration),
             Box::new(m016_levels::Migration),
+            Box::new(m017_recount::Migration),
         ]
     }
 }

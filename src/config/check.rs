@@ -53,6 +53,7 @@ impl Config {
             ("database_connections", self.database_connections as usize),
             ("ingest.batch", self.ingest.batch),
             ("ingest.batchers", self.ingest.batchers),
+            ("queue.in_flight_bytes", self.queue.in_flight_bytes),
             ("limits.body", self.limits.body),
             ("limits.alerts", self.limits.alerts),
             ("limits.labels", self.limits.labels),

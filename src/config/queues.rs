@@ -82,6 +82,7 @@ impl Config {
         set.map_or(J::POLICY, |(_, set)| Policy {
             queue,
             concurrency: set.concurrency,
+            in_flight_bytes: self.queue.in_flight_bytes,
             attempts: set.attempts,
             backoff: set.backoff.0,
             max_backoff: set.max_backoff.0,

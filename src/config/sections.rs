@@ -149,7 +149,7 @@ impl Default for Limits {
             alerts: 10_000,
             labels: 64,
             label_bytes: 1024,
-            annotation_bytes: 4096,
+            annotation_bytes: 1024,
         }
     }
 }
@@ -160,6 +160,9 @@ impl Default for Limits {
 pub struct QueueSettings {
     /// Above so many queued alerts the ingress answers 503.
     pub max_depth: u64,
+    /// How much the payloads of the jobs may weigh that one process holds of a queue, in bytes. One job
+    /// may always run.
+    pub in_flight_bytes: usize,
     /// How long a stopping process lets running jobs finish.
     pub drain: Span,
 }
@@ -168,6 +171,7 @@ impl Default for QueueSettings {
     fn default() -> Self {
         Self {
             max_depth: 1_000_000,
+            in_flight_bytes: 32 << 20,
             drain: Span::secs(30),
         }
     }

@@ -4,6 +4,7 @@ pub mod redis;
 pub mod sql;
 
 use async_trait::async_trait;
+use sea_orm::DatabaseTransaction;
 
 use crate::domain::frequency::{Counted, Counts};
 use crate::time::Timestamp;
@@ -26,13 +27,26 @@ pub trait Counter: Send + Sync {
     /// window ago is out, and windows have no upper edge.
     async fn counts(&self, keys: &[String], now: Timestamp) -> Result<Vec<Counts>, CounterError>;
 
+    /// The same for who holds the anomalies' locks: rows are read, and what is remembered of them is
+    /// written, on the connection of `tx`, so that who holds locks never waits for a connection.
+    async fn counts_within(
+        &self,
+        tx: &DatabaseTransaction,
+        keys: &[String],
+        now: Timestamp,
+    ) -> Result<Vec<Counts>, CounterError>;
+
     /// Builds what is not known of `keys`, so that whoever asks for them next, with their anomalies
     /// locked, is answered at once.
     async fn warm(&self, keys: &[String]) -> Result<(), CounterError>;
 
-    /// Forgets what was counted for `keys`; it is built from the rows when it is asked for. Those who
-    /// count meanwhile lose nothing.
-    async fn forget(&self, keys: &[String]) -> Result<(), CounterError>;
+    /// Forgets what was counted for `keys`, which are locked by `tx`; it is built from the rows when it
+    /// is asked for. Those who count meanwhile lose nothing.
+    async fn forget_within(
+        &self,
+        tx: &DatabaseTransaction,
+        keys: &[String],
+    ) -> Result<(), CounterError>;
 }
 
 impl From<CounterError> for crate::jobs::JobError {

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use futures::future::try_join_all;
 use redis::RedisError;
 use redis::aio::ConnectionManager;
-use sea_orm::DbErr;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
 use super::{Counter, CounterError};
@@ -131,13 +131,34 @@ impl RedisCounter {
         Ok(counts)
     }
 
-    async fn build_all(&self, keys: &[String]) -> Result<(), CounterError> {
-        let each = keys.iter().map(|key| self.build(key));
-        try_join_all(each).await.map(drop)
+    /// What is not known is built from the rows, which are read from `db`: a connection that sees what
+    /// was committed by the time that it is asked.
+    async fn known(
+        &self,
+        db: &(impl ConnectionTrait + Sync),
+        keys: &[String],
+        now: Timestamp,
+    ) -> Result<Vec<Counts>, CounterError> {
+        let mut counts = self.ask(keys, now).await?;
+        for _ in 0..TRIES {
+            let unknown = keys.iter().zip(&counts).filter(|(_, of)| of.is_none());
+            let mut unknown: Vec<String> = unknown.map(|(key, _)| key.clone()).collect();
+            if unknown.is_empty() {
+                return Ok(counts.into_iter().flatten().collect());
+            }
+            unknown.sort();
+            unknown.dedup();
+            for some in unknown.chunks(BUILT_AT_ONCE) {
+                try_join_all(some.iter().map(|key| self.build(db, key))).await?;
+            }
+            counts = self.ask(keys, now).await?;
+        }
+        let what = format!("its sets were emptied {TRIES} times while they were built");
+        Err(CounterError(what.into()))
     }
 
     /// Builds one set from the rows, if it is not to be trusted.
-    async fn build(&self, key: &str) -> Result<(), CounterError> {
+    async fn build(&self, db: &impl ConnectionTrait, key: &str) -> Result<(), CounterError> {
         let mut connection = self.connection.clone();
         let set = self.set(key);
         let token = Uuid::now_v7().simple().to_string();
@@ -150,7 +171,7 @@ impl RedisCounter {
         // By whatever clock: the script forgets what is too old by the server's.
         let since = Timestamp::now().before(2 * KEPT);
         let most = COUNTED_AT_MOST.unsigned_abs();
-        let rows = occurrences::counted(self.db.read(), self.unit, key, since, most).await?;
+        let rows = occurrences::counted(db, self.unit, key, since, most).await?;
         self.add(&rows).await?;
         let mut finish = FINISH.prepare_invoke();
         finish.key(&set).arg(&token).arg(&mark);
@@ -173,34 +194,43 @@ impl Counter for RedisCounter {
     }
 
     async fn counts(&self, keys: &[String], now: Timestamp) -> Result<Vec<Counts>, CounterError> {
-        let mut counts = self.ask(keys, now).await?;
-        for _ in 0..TRIES {
-            let unknown = keys.iter().zip(&counts).filter(|(_, of)| of.is_none());
-            let mut unknown: Vec<String> = unknown.map(|(key, _)| key.clone()).collect();
-            if unknown.is_empty() {
-                return Ok(counts.into_iter().flatten().collect());
-            }
-            unknown.sort();
-            unknown.dedup();
-            for some in unknown.chunks(BUILT_AT_ONCE) {
-                self.build_all(some).await?;
-            }
-            counts = self.ask(keys, now).await?;
-        }
-        let what = format!("its sets were emptied {TRIES} times while they were built");
-        Err(CounterError(what.into()))
+        self.known(self.db.read(), keys, now).await
+    }
+
+    async fn counts_within(
+        &self,
+        tx: &DatabaseTransaction,
+        keys: &[String],
+        now: Timestamp,
+    ) -> Result<Vec<Counts>, CounterError> {
+        self.known(tx, keys, now).await
     }
 
     async fn warm(&self, keys: &[String]) -> Result<(), CounterError> {
         self.counts(keys, Timestamp::now()).await.map(drop)
     }
 
+    async fn forget_within(
+        &self,
+        _tx: &DatabaseTransaction,
+        keys: &[String],
+    ) -> Result<(), CounterError> {
+        self.forget(keys).await
+    }
+}
+
+impl RedisCounter {
+    /// Forgets what was counted for `keys`.
+    ///
     /// A set that is deleted is one that was emptied, which it may be at any time: whoever builds it
     /// just now finds its token gone and begins anew, and what is added beside that stands in a set
     /// without a mark, which the next to ask empties before it reads the rows. An id is added after
     /// its row was committed: either it is in the rows that are read, or it is added after the set
     /// was emptied. So this needs no lock, and takes only what has no row.
-    async fn forget(&self, keys: &[String]) -> Result<(), CounterError> {
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn forget(&self, keys: &[String]) -> Result<(), CounterError> {
         for chunk in keys.chunks(CHUNK.1) {
             let mut delete = redis::cmd("DEL");
             delete.arg(chunk.iter().map(|key| self.set(key)).collect::<Vec<_>>());

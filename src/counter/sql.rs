@@ -1,11 +1,13 @@
-//! The counter over rows: the rows that were committed are what was counted.
+//! The counter over rows: the rows that were committed are what was counted. Few of them are read each
+//! time: see [`tallies`].
 
 use async_trait::async_trait;
+use sea_orm::DatabaseTransaction;
 
 use super::{Counter, CounterError};
 use crate::domain::aggregation::Unit;
 use crate::domain::frequency::{Counted, Counts};
-use crate::store::{Db, occurrences};
+use crate::store::{Db, tallies};
 use crate::time::Timestamp;
 
 /// Counts with a query; keeps nothing of its own.
@@ -34,16 +36,27 @@ impl Counter for SqlCounter {
     }
 
     async fn counts(&self, keys: &[String], now: Timestamp) -> Result<Vec<Counts>, CounterError> {
-        occurrences::count(self.db.read(), self.unit, keys, now)
-            .await
-            .map_err(|error| CounterError(error.into()))
+        Ok(tallies::counts(self.db.read(), self.unit, keys, now).await?)
+    }
+
+    async fn counts_within(
+        &self,
+        tx: &DatabaseTransaction,
+        keys: &[String],
+        now: Timestamp,
+    ) -> Result<Vec<Counts>, CounterError> {
+        Ok(tallies::count(tx, self.unit, keys, now).await?)
     }
 
     async fn warm(&self, _keys: &[String]) -> Result<(), CounterError> {
         Ok(())
     }
 
-    async fn forget(&self, _keys: &[String]) -> Result<(), CounterError> {
-        Ok(())
+    async fn forget_within(
+        &self,
+        tx: &DatabaseTransaction,
+        keys: &[String],
+    ) -> Result<(), CounterError> {
+        Ok(tallies::forget(tx, keys).await?)
     }
 }

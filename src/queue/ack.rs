@@ -17,6 +17,7 @@ use tower::{Layer, Service};
 use super::consumer::{Consumer, Held, Outcome};
 use crate::jobs::JobError;
 use crate::spans::{Span, SpanKind};
+use crate::store::error::STORE_DELAY;
 use crate::trail::Trail;
 
 /// Makes [`Ack`] services.
@@ -77,7 +78,7 @@ where
                     Ok(Ok(Ok(_))) => Outcome::Done,
                     Ok(Ok(Err(error))) => Outcome::Failed(as_job_error(error.into())),
                     Ok(Err(panic)) => failed(format!("panicked: {}", said(&*panic))),
-                    Err(_) => failed(format!("timed out after {:?}", policy.timeout)),
+                    Err(_) => consumer.timed_out().await,
                 };
                 if let Outcome::Failed(error) = &outcome {
                     span.fail(|| error.to_string());
@@ -88,6 +89,21 @@ where
             };
             trail.follow(work).await;
             Ok(())
+        })
+    }
+}
+
+impl Consumer {
+    /// What it means that a handler did not end in time: the job's own failure, unless the database
+    /// does not answer. Then that is what it waited for, and costs it no attempt.
+    async fn timed_out(&self) -> Outcome {
+        let why = format!("timed out after {:?}", self.policy().timeout);
+        if self.store_answers().await {
+            return failed(why);
+        }
+        Outcome::Failed(JobError::RetryAfter {
+            after: STORE_DELAY,
+            why: format!("{why}, and the database does not answer"),
         })
     }
 }

@@ -34,9 +34,12 @@ use super::store::{Answer, Delivery, FailedAttempt, LEASE, Lease};
 use crate::jobs::{Job, JobError, Policy};
 use crate::metrics::{ByOutcome, ByQueue, Metrics};
 use crate::spans::Tracer;
-use crate::store::Db;
+use crate::store::{Db, maintenance};
 use crate::time::{Clock, Timestamp};
 use crate::trace::Trace;
+
+/// How long a database that answers takes to say what time it is.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// A job that this consumer holds. Handlers find it in the task's data.
 #[derive(Clone, Debug)]
@@ -51,6 +54,8 @@ pub struct Held {
     pub trace_id: Option<String>,
     /// When it was pushed.
     pub enqueued_at: Timestamp,
+    /// Whether it was put off before, whatever for.
+    pub put_off: bool,
 }
 
 impl Held {
@@ -61,6 +66,7 @@ impl Held {
             failed: job.failed,
             trace_id: job.trace_id,
             enqueued_at: job.enqueued_at,
+            put_off: job.put_off,
         }
     }
 
@@ -76,10 +82,10 @@ impl Held {
         self.lease.id
     }
 
-    /// Whether it may have been run before: delivered and not answered, or answered with a retry.
+    /// Whether it may have been run before: delivered and not answered, or put off.
     #[must_use]
     pub fn was_tried(&self) -> bool {
-        self.lease.delivery > 1 || self.lease.replay > 0 || !self.failed.is_empty()
+        self.lease.delivery > 1 || self.lease.replay > 0 || self.put_off || !self.failed.is_empty()
     }
 }
 
@@ -293,6 +299,17 @@ impl Consumer {
     fn count(&self, outcome: &'static str) {
         let outcome = of(self.policy.queue, outcome);
         self.metrics.jobs.get_or_create(&outcome).inc();
+    }
+
+    /// Whether the database answers, and takes what is written, right now.
+    pub(super) async fn store_answers(&self) -> bool {
+        let asked = async {
+            let tx = self.db.begin().await?;
+            maintenance::now(&tx).await?;
+            tx.rollback().await
+        };
+        let answered = tokio::time::timeout(ANSWERS_WITHIN, asked).await;
+        answered.is_ok_and(|answered| answered.is_ok())
     }
 
     fn store_failed(&self, what: &str, error: &dyn std::fmt::Display) {

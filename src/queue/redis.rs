@@ -30,7 +30,7 @@ use super::about::{About, Known};
 use super::bells::Bells;
 use super::store::{
     Answer, CONSUMER_GONE, Delivery, Depth, FailedAttempt, LEASE, Lease, NewJob, QueueError,
-    QueueStore, Queued, Reclaimed, SUSPECT_AFTER, Schedule, WARY,
+    QueueStore, Queued, Reclaimed, Room, SUSPECT_AFTER, Schedule, WARY,
 };
 use crate::jobs::derived_id;
 use crate::redis::{Redis, scripts};
@@ -41,6 +41,8 @@ use entry::{entries_of, entry_id, number_and_jobs, written};
 const CHUNK: usize = 200;
 /// Entries that one script removes at most.
 const REMOVED_AT_ONCE: usize = 1000;
+/// Jobs that are read in one go: nobody knows what they weigh before.
+const READ_AT_ONCE: usize = 256;
 /// Due jobs that a fetch makes ready at most, on its way.
 const PROMOTED_BY_FETCH: usize = 500;
 /// Where consumers are heard of every second, a silence of this length means that Redis was away.
@@ -248,21 +250,35 @@ impl QueueStore for RedisQueue {
         &self,
         queue: &str,
         consumer: &str,
-        limit: usize,
+        room: Room,
     ) -> Result<Vec<Delivery>, QueueError> {
         let look = self.call(&READY, queue).arg(SILENCE_MS).arg(millis(LEASE));
-        let look = look.arg(consumer).arg(limit).arg(PROMOTED_BY_FETCH);
+        let some = room.jobs.min(READ_AT_ONCE);
+        let look = look.arg(consumer).arg(some).arg(PROMOTED_BY_FETCH);
         let (go_on, mut jobs) = number_and_jobs(look.on(&self.fetches).await?);
-        let room = limit.saturating_sub(jobs.len());
-        if !go_on || room == 0 {
-            return Ok(jobs);
+        let mut left = room.without(&jobs);
+        while go_on && !left.is_none() {
+            let some = left.jobs.min(READ_AT_ONCE);
+            let mut read = redis::cmd("XREADGROUP");
+            read.arg("GROUP").arg(GROUP).arg(consumer);
+            read.arg("COUNT").arg(some);
+            read.arg("STREAMS").arg(self.stream(queue)).arg(">");
+            let read: Result<Value, RedisError> = read.query_async(&mut self.fetches.clone()).await;
+            let read = match read {
+                Ok(read) => read,
+                // What was read before is held.
+                Err(_) if !jobs.is_empty() => break,
+                Err(error) => return Err(error.into()),
+            };
+            let entries = entries_of(read);
+            let read: Vec<Delivery> = entries.filter_map(|parts| parts.into_delivery(1)).collect();
+            left = left.without(&read);
+            let is_all = read.len() < some;
+            jobs.extend(read);
+            if is_all {
+                break;
+            }
         }
-        let mut read = redis::cmd("XREADGROUP");
-        read.arg("GROUP").arg(GROUP).arg(consumer);
-        read.arg("COUNT").arg(room);
-        read.arg("STREAMS").arg(self.stream(queue)).arg(">");
-        let read: Value = read.query_async(&mut self.fetches.clone()).await?;
-        jobs.extend(entries_of(read).filter_map(|parts| parts.into_delivery(1)));
         Ok(jobs)
     }
 
@@ -270,9 +286,10 @@ impl QueueStore for RedisQueue {
         &self,
         queue: &str,
         consumer: &str,
-        limit: usize,
+        room: Room,
         alone: bool,
     ) -> Result<Reclaimed, QueueError> {
+        let limit = room.jobs.min(READ_AT_ONCE);
         let call = self
             .call(&RECLAIM, queue)
             .arg(SILENCE_MS)
@@ -333,9 +350,7 @@ impl QueueStore for RedisQueue {
         queue: &'static str,
         payload: String,
     ) -> Result<bool, QueueError> {
-        let mut connection = self.answers.clone();
-        let (secs, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut connection).await?;
-        let now = self.clock.of_store(Timestamp(secs * 1000 + micros / 1000));
+        let now = self.now().await?;
         let tick = now.0 / millis(schedule.every);
         let job = NewJob {
             queue,
@@ -395,6 +410,12 @@ impl QueueStore for RedisQueue {
             paused_since: (paused != 0).then_some(Timestamp(paused)),
             epoch: Uuid::try_parse(&epoch).ok(),
         })
+    }
+
+    async fn now(&self) -> Result<Timestamp, QueueError> {
+        let mut connection = self.answers.clone();
+        let (secs, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut connection).await?;
+        Ok(self.clock.of_store(Timestamp(secs * 1000 + micros / 1000)))
     }
 
     async fn search(

@@ -19,7 +19,7 @@ use super::about::{About, Known};
 use super::bells::Bells;
 use super::store::{
     Answer, CONSUMER_GONE, Delivery, Depth, LEASE, Lease, NewJob, QueueError, QueueStore, Queued,
-    Reclaimed, SUSPECT_AFTER, Schedule, WARY,
+    Reclaimed, Room, SUSPECT_AFTER, Schedule, WARY,
 };
 use crate::jobs::derived_id;
 use crate::store::Db;
@@ -87,7 +87,7 @@ impl SqlQueue {
                  deliveries = jobs.deliveries + 1 \
              FROM picked WHERE jobs.id = picked.id \
              RETURNING jobs.id, jobs.payload, jobs.errors, jobs.trace_id, jobs.replay, \
-                 jobs.deliveries, jobs.enqueued_at, jobs.run_at"
+                 jobs.deliveries, jobs.enqueued_at, jobs.run_at, jobs.put_off"
         );
         let head = [Value::from(consumer), Value::from(millis(LEASE))];
         let values = head.into_iter().chain(values);
@@ -132,6 +132,22 @@ fn rows_of(leases: &[Lease]) -> Rows {
         .int("replay", leases.iter().map(|lease| i64::from(lease.replay)))
 }
 
+const IS_NOT_PAUSED: &str = "NOT EXISTS (SELECT 1 FROM paused_queues WHERE queue = $3)";
+
+/// Selects the first jobs of queue `$3` that are such, at most `$4`, up to and with that which makes
+/// them weigh `$5` bytes.
+fn weighed(is_such: &str, order: &str) -> String {
+    format!(
+        "SELECT id FROM \
+             (SELECT id, sum(octet_length(payload)) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) \
+                  - octet_length(payload) AS lighter \
+              FROM (SELECT id, run_at, lease_until, payload FROM jobs \
+                    WHERE {is_such} AND {IS_NOT_PAUSED} \
+                    ORDER BY {order} LIMIT $4 {{skip}}) AS such) AS weighed \
+         WHERE lighter < $5"
+    )
+}
+
 /// A job is held by who has its lease, in this delivery: not by one that was stopped, lost it to
 /// another, and woke up.
 const STILL_HELD: &str = "jobs.id = r.id AND jobs.lease_owner = $1 AND jobs.deliveries = r.delivery \
@@ -149,60 +165,58 @@ impl QueueStore for SqlQueue {
         &self,
         queue: &str,
         consumer: &str,
-        limit: usize,
+        room: Room,
     ) -> Result<Vec<Delivery>, QueueError> {
         // PostgreSQL uses the index up to a moment that it reads once, not up to a clock.
-        let pick = "SELECT id FROM jobs \
-                    WHERE queue = $3 AND lease_until IS NULL AND run_at <= (SELECT {now}) \
-                        AND NOT EXISTS (SELECT 1 FROM paused_queues WHERE queue = $3) \
-                    ORDER BY run_at, id LIMIT $4 {skip}";
-        self.lease(pick, consumer, [Value::from(queue), count(limit)])
-            .await
+        let pick = weighed(
+            "queue = $3 AND lease_until IS NULL AND run_at <= (SELECT {now})",
+            "run_at, id",
+        );
+        let values = [Value::from(queue), count(room.jobs), count(room.bytes)];
+        self.lease(&pick, consumer, values).await
     }
 
     async fn reclaim(
         &self,
         queue: &str,
         consumer: &str,
-        limit: usize,
+        room: Room,
         alone: bool,
     ) -> Result<Reclaimed, QueueError> {
-        let expired = |deliveries: &str| {
-            format!(
-                "SELECT id FROM jobs \
-                 WHERE queue = $3 AND lease_until <= (SELECT {{now}}) AND deliveries {deliveries} \
-                     AND NOT EXISTS (SELECT 1 FROM paused_queues WHERE queue = $3) \
-                 ORDER BY lease_until, id LIMIT $4 {{skip}}"
-            )
+        let is_expired = |deliveries: &str| {
+            format!("queue = $3 AND lease_until <= (SELECT {{now}}) AND deliveries {deliveries}")
         };
-        let suspects = expired(&format!(">= {SUSPECT_AFTER}"));
+        let expired = |deliveries: &str| weighed(&is_expired(deliveries), "lease_until, id");
+        let values = |room: Room| [Value::from(queue), count(room.jobs), count(room.bytes)];
+        let suspects = format!(">= {SUSPECT_AFTER}");
         let mut found = Reclaimed::default();
         if alone {
-            let one = [Value::from(queue), Value::from(1_i64)];
-            found.jobs = self.lease(&suspects, consumer, one).await?;
+            let one = values(Room::jobs(1));
+            found.jobs = self.lease(&expired(&suspects), consumer, one).await?;
             if !found.jobs.is_empty() {
                 return Ok(found);
             }
         } else {
-            let sql = suspects.replace("$3", "$1").replace("LIMIT $4", "LIMIT 1");
-            let sql = sql.replace("{skip}", "");
+            let sql = format!(
+                "SELECT 1 FROM jobs WHERE {} AND {IS_NOT_PAUSED} LIMIT 1",
+                is_expired(&suspects)
+            );
             let sql = statement(
                 self.db.backend(),
-                &self.at_store(&sql),
+                &self.at_store(&sql.replace("$3", "$1")),
                 [Value::from(queue)],
             );
             found.suspects_wait = self.db.read().query_one_raw(sql).await?.is_some();
         }
         let next = SUSPECT_AFTER - 1;
-        let some = [Value::from(queue), count(limit)];
         found.jobs = self
-            .lease(&expired(&format!("< {next}")), consumer, some)
+            .lease(&expired(&format!("< {next}")), consumer, values(room))
             .await?;
-        let few = (limit - found.jobs.len()).min(limit.div_ceil(WARY));
-        if few > 0 {
-            let few = [Value::from(queue), count(few)];
+        let mut few = room.without(&found.jobs);
+        few.jobs = few.jobs.min(room.jobs.div_ceil(WARY));
+        if !few.is_none() {
             let wary = self
-                .lease(&expired(&format!("= {next}")), consumer, few)
+                .lease(&expired(&format!("= {next}")), consumer, values(few))
                 .await?;
             found.jobs.extend(wary);
         }
@@ -240,7 +254,7 @@ impl QueueStore for SqlQueue {
                 .text_or_null("errors", errors);
             let sql = format!(
                 "UPDATE jobs SET lease_owner = NULL, lease_until = NULL, deliveries = 0, \
-                     run_at = {{now}} + r.delay, attempt = r.attempt, errors = r.errors \
+                     put_off = TRUE, run_at = {{now}} + r.delay, attempt = r.attempt, errors = r.errors \
                  FROM {{rows}} WHERE {STILL_HELD}"
             );
             self.execute_over(&sql, rows, [Value::from(consumer)])
@@ -378,6 +392,13 @@ impl QueueStore for SqlQueue {
             paused_since,
             epoch: None,
         })
+    }
+
+    async fn now(&self) -> Result<Timestamp, QueueError> {
+        let sql = statement(self.db.backend(), &self.at_store("SELECT {now} AS now"), []);
+        let row = self.db.read().query_one_raw(sql).await?;
+        let row = row.ok_or_else(|| DbErr::RecordNotFound("the time".to_owned()))?;
+        Ok(Timestamp(row.try_get("", "now")?))
     }
 
     async fn search(

@@ -118,6 +118,45 @@ pub struct Delivery {
     pub trace_id: Option<String>,
     /// When it was pushed, by the store's clock.
     pub enqueued_at: Timestamp,
+    /// Whether it was answered with [`Answer::Again`] before: somebody worked on it.
+    pub put_off: bool,
+}
+
+/// How much may be handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// So many jobs at most.
+    pub jobs: usize,
+    /// Of payloads that come to so many bytes, and one more, which may be larger: a job that weighs more
+    /// than there is room for is handed out all the same.
+    pub bytes: usize,
+}
+
+impl Room {
+    /// For so many jobs, whatever they weigh.
+    #[must_use]
+    pub const fn jobs(jobs: usize) -> Self {
+        Self {
+            jobs,
+            bytes: usize::MAX,
+        }
+    }
+
+    /// What is left when these were handed out.
+    #[must_use]
+    pub fn without(self, jobs: &[Delivery]) -> Self {
+        let bytes: usize = jobs.iter().map(|job| job.payload.len()).sum();
+        Self {
+            jobs: self.jobs.saturating_sub(jobs.len()),
+            bytes: self.bytes.saturating_sub(bytes),
+        }
+    }
+
+    /// Whether nothing may be handed out.
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        self.jobs == 0 || self.bytes == 0
+    }
 }
 
 /// Expired leases that were taken over.
@@ -212,16 +251,17 @@ pub trait QueueStore: Send + Sync {
     /// Makes all of `jobs` durable in one round trip.
     async fn push(&self, jobs: &[NewJob]) -> Result<(), QueueError>;
 
-    /// Hands out at most `limit` ready jobs, those that waited longest first; none of a paused
-    /// queue.
+    /// Hands out as many ready jobs as there is room for, those that waited longest first; none of a
+    /// paused queue. A store that cannot weigh jobs before it hands them out may hand out a few hundred
+    /// more than there are bytes for.
     async fn fetch(
         &self,
         queue: &str,
         consumer: &str,
-        limit: usize,
+        room: Room,
     ) -> Result<Vec<Delivery>, QueueError>;
 
-    /// Takes over at most `limit` jobs whose lease has expired, and of those that would be suspects
+    /// Takes over as many jobs as there is room for whose lease has expired, and of those that would be suspects
     /// next a [`WARY`]th as many: whoever dies with them makes few suspects. A suspect is handed out
     /// only if the consumer is `alone` (holds nothing of this queue), and then nothing beside it.
     /// Where the store was away, nothing is handed out for one lease from when it is back.
@@ -229,7 +269,7 @@ pub trait QueueStore: Send + Sync {
         &self,
         queue: &str,
         consumer: &str,
-        limit: usize,
+        room: Room,
         alone: bool,
     ) -> Result<Reclaimed, QueueError>;
 
@@ -275,6 +315,9 @@ pub trait QueueStore: Send + Sync {
 
     /// The queue in figures.
     async fn depth(&self, queue: &str) -> Result<Depth, QueueError>;
+
+    /// The store's clock, which says when jobs were pushed.
+    async fn now(&self) -> Result<Timestamp, QueueError>;
 
     /// Jobs with `text` in their payload: at most `limit`, of the newest [`SEARCHED`] in each state.
     async fn search(

@@ -1,6 +1,7 @@
 //! Anomalies: the rows, and the lock on them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, Value};
 use uuid::Uuid;
@@ -8,9 +9,13 @@ use uuid::Uuid;
 use super::rows::{Rows, statement};
 use crate::domain::aggregation::{Anomaly, Books};
 use crate::domain::escalation::Level;
+use crate::domain::frequency::Window;
 use crate::domain::signature::Signature;
 use crate::entity::anomalies::{ActiveModel, Entity, Model};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, millis};
+
+/// What is entered so long after it was received is late.
+const LATE: Duration = Duration::from_secs(60);
 
 #[derive(FromQueryResult)]
 struct Locked {
@@ -70,17 +75,36 @@ pub async fn insert_or_lock(
     Ok((anomalies.collect(), now))
 }
 
-/// Writes what a batch changed about its anomalies; its occurrences must be written before.
+/// Writes what a batch changed about its anomalies at `now`; its occurrences must be written before. No
+/// row that the batch wrote for an anomaly counts from before `oldest`, if its time is another than it
+/// was.
 ///
 /// # Errors
 /// What the database says.
-pub async fn update(tx: &impl ConnectionTrait, books: &Books) -> Result<(), DbErr> {
+pub async fn update(
+    tx: &impl ConnectionTrait,
+    books: &Books,
+    oldest: &BTreeMap<&str, Timestamp>,
+    now: Timestamp,
+) -> Result<(), DbErr> {
     let changed: Vec<_> = books.anomalies.iter().filter(|(_, a)| a.changed).collect();
     if changed.is_empty() {
         return Ok(());
     }
+    let mut counted: BTreeMap<&str, i64> = BTreeMap::new();
+    for (_, episode) in books.new_rows().filter(|(row, _)| row.counted.is_some()) {
+        *counted.entry(&episode.anomaly_key).or_default() += 1;
+    }
+    let of = |key: &String| counted.get(key.as_str()).copied().unwrap_or_default();
     let rows = Rows::new()
         .text("key", changed.iter().map(|(key, _)| (*key).clone()))
+        .int("counted", changed.iter().map(|(key, _)| of(key)))
+        .time_or_null(
+            "oldest",
+            changed
+                .iter()
+                .map(|(key, _)| oldest.get(key.as_str()).copied()),
+        )
         .time_or_null("first_seen", changed.iter().map(|(_, a)| a.first_seen))
         .time_or_null("last_seen", changed.iter().map(|(_, a)| a.last_seen))
         .int("total", changed.iter().map(|(_, a)| a.total))
@@ -94,9 +118,20 @@ pub async fn update(tx: &impl ConnectionTrait, books: &Books) -> Result<(), DbEr
         );
     let sql = "UPDATE anomalies SET first_seen = r.first_seen, last_seen = r.last_seen, \
                    total = r.total, newest_incident = r.newest_incident, \
-                   newest_number = r.newest_number \
+                   newest_number = r.newest_number, changed_at = $2, \
+                   late_at = CASE WHEN r.oldest < $2 - $3 THEN $2 ELSE anomalies.late_at END, \
+                   counted_total = anomalies.counted_total + r.counted, \
+                   count_1h = anomalies.count_1h + r.counted, \
+                   count_24h = anomalies.count_24h + r.counted, \
+                   count_7d = anomalies.count_7d + r.counted, \
+                   count_30d = anomalies.count_30d + r.counted, \
+                   counted_as_of = CASE WHEN r.oldest > anomalies.counted_as_of - $1 \
+                       THEN anomalies.counted_as_of END \
                FROM {rows} WHERE anomalies.key = r.key";
-    tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
+    // What is younger than the shortest window is in all of them.
+    let shortest = millis(Window::Hour.length());
+    let values = [Value::from(shortest), now.0.into(), millis(LATE).into()];
+    tx.execute_raw(rows.statement(tx.get_database_backend(), sql, values))
         .await?;
     find_last(tx, &books.last_unsure).await
 }

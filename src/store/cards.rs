@@ -12,11 +12,12 @@ use crate::entity::notifications::Model;
 use crate::time::Timestamp;
 
 /// A card of an incident in a channel that can be edited: the first of its messages there that went
-/// out, or is about to.
+/// out, or is about to. The channel is compared so that no index of channels is used for it: an incident
+/// has few messages, and a channel has all.
 const IS_CARD: &str = "notifications.state IN ('sending', 'sent') \
     AND notifications.edits_ended IS NULL AND notifications.channel LIKE 'telegram:%' \
     AND NOT EXISTS (SELECT 1 FROM notifications o \
-        WHERE o.incident_id = notifications.incident_id AND o.channel = notifications.channel \
+        WHERE o.incident_id = notifications.incident_id AND o.channel || '' = notifications.channel \
             AND o.state IN ('sending', 'sent') AND o.id < notifications.id)";
 
 /// A card that is due to be edited.
@@ -77,7 +78,7 @@ pub async fn overdue(
 /// What the database says.
 pub async fn answered(tx: &impl ConnectionTrait, row: &Model) -> Result<Option<String>, DbErr> {
     let sql = "SELECT message_id FROM notifications \
-               WHERE incident_id = $1 AND channel = $2 AND state = 'sent' AND id <> $3 \
+               WHERE incident_id = $1 AND channel || '' = $2 AND state = 'sent' AND id <> $3 \
                    AND message_id IS NOT NULL \
                ORDER BY id LIMIT 1";
     let values = [

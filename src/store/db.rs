@@ -111,6 +111,16 @@ impl Db {
         &self.read
     }
 
+    /// Has every statement told to `hear` that clones made from now on run: to see what is asked, and to
+    /// have it explained.
+    pub fn observe(&mut self, hear: impl Fn(&Statement) + Clone + Send + Sync + 'static) {
+        let also = hear.clone();
+        self.write
+            .set_metric_callback(move |info| hear(info.statement));
+        self.read
+            .set_metric_callback(move |info| also(info.statement));
+    }
+
     /// Begins a transaction that may write. On SQLite it takes the write lock at once, so that it
     /// never has to be given up halfway.
     ///

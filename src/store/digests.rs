@@ -56,10 +56,11 @@ pub async fn gather(
     digest: Uuid,
     now: Timestamp,
 ) -> Result<u64, DbErr> {
+    // Both conditions of the state: SQLite uses the index of what waits only where it reads the first.
     let sql = format!(
         "UPDATE notifications SET state = 'digested', digest_id = $3 \
-         WHERE channel = $1 AND state = 'owed' AND kind <> 'digest' AND owed_since <= $2 \
-             AND NOT {IS_KEPT_BACK}"
+         WHERE channel = $1 AND state IN ('owed', 'sending') AND state = 'owed' \
+             AND kind <> 'digest' AND owed_since <= $2 AND NOT {IS_KEPT_BACK}"
     );
     let values = [Value::from(channel), now.0.into(), digest.into()];
     let sql = statement(tx.get_database_backend(), &sql, values);

@@ -330,14 +330,14 @@ pub async fn lasting(
     now: Timestamp,
 ) -> Result<HashMap<String, Timestamp>, DbErr> {
     let rows = Rows::new().text("key", keys.iter().cloned());
-    // The offset keeps PostgreSQL from joining with all occurrences there are, as it does while it knows
-    // nothing of the tables yet: few incidents last so long that theirs are looked at.
+    // Only what did not end is in the index of an incident's open episodes. The offset keeps PostgreSQL
+    // from joining with all occurrences there are, as it does while it knows nothing of the tables yet.
     let sql = "SELECT i.anomaly_key AS key, min(i.opened_at) AS since \
                FROM {rows} JOIN incidents i ON i.anomaly_key = r.key \
                    AND i.status <> 'RESOLVED' \
                    AND i.last_firing_at >= i.opened_at + $1 AND i.last_firing_at >= $2 \
                WHERE EXISTS (SELECT 1 FROM occurrences o \
-                   WHERE o.anomaly_key = i.anomaly_key AND o.incident_id = i.id \
+                   WHERE o.incident_id = i.id \
                        AND o.ended_at IS NULL AND o.series IS NOT NULL \
                        AND o.last_seen_at >= i.opened_at + $1 AND o.last_seen_at >= $2 \
                    LIMIT 1 OFFSET 0) \

@@ -78,7 +78,7 @@ pub async fn commit(
         }
     }
 
-    let told = write(&tx, config, &books, now).await?;
+    let told = write(&tx, config, &books, &oldest(&sightings), now).await?;
     tx.commit().await?;
 
     let is_due = |incident: &&Incident| {
@@ -112,12 +112,13 @@ pub(super) async fn write(
     tx: &impl ConnectionTrait,
     config: &Config,
     books: &Books,
+    oldest: &BTreeMap<&str, Timestamp>,
     now: Timestamp,
 ) -> Result<Told, DbErr> {
     occurrences::insert(tx, books).await?;
     occurrences::update(tx, books).await?;
     incidents::save(tx, books, now).await?;
-    anomalies::update(tx, books).await?;
+    anomalies::update(tx, books, oldest, now).await?;
     tell(tx, config, books, now).await
 }
 
@@ -131,6 +132,17 @@ fn not_after<'a>(sighting: &'a Sighting, now: Timestamp) -> Cow<'a, Sighting> {
         }),
         false => Cow::Borrowed(sighting),
     }
+}
+
+/// When the oldest sighting of each anomaly was received: no row of its own that this batch writes
+/// counts from before.
+fn oldest<'a>(sightings: &'a [Cow<'_, Sighting>]) -> BTreeMap<&'a str, Timestamp> {
+    let mut oldest: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    for sighting in sightings {
+        let of_key = oldest.entry(&sighting.key).or_insert(sighting.received_at);
+        *of_key = (*of_key).min(sighting.received_at);
+    }
+    oldest
 }
 
 /// Owes the messages that tell of incidents that opened again or resolved, and marks their cards.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sea_orm::{
     ActiveEnum, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter,
-    QueryOrder, QueryResult, QuerySelect, Value,
+    QueryResult, Value,
 };
 use uuid::Uuid;
 
@@ -274,16 +274,15 @@ pub async fn overdue(
     moment: Timestamp,
     limit: u64,
 ) -> Result<Vec<Uuid>, DbErr> {
-    Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::State.is_in([State::Owed, State::Sending]))
-        .filter(Column::OwedSince.lt(moment))
-        .order_by_asc(Column::OwedSince)
-        .limit(limit)
-        .into_tuple()
-        .all(db)
-        .await
+    // States as they are written in the index: SQLite does not use it for states that are values.
+    let sql = "SELECT id FROM notifications \
+               WHERE state IN ('owed', 'sending') AND owed_since < $1 ORDER BY owed_since LIMIT $2";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values = [Value::from(moment.0), limit.into()];
+    let rows = db
+        .query_all_raw(statement(db.get_database_backend(), sql, values))
+        .await?;
+    rows.iter().map(|row| row.try_get("", "id")).collect()
 }
 
 /// Reads one row and keeps others from claiming it until this transaction ends.

@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Value};
 use uuid::Uuid;
 
-use super::Db;
 use super::rows::{Rows, statement};
+use super::{Db, tallies};
 use crate::domain::aggregation::Unit;
+use crate::jobs::first_id;
 use crate::time::Timestamp;
 
 /// An occurrence past its end, and out of the windows that count it.
@@ -28,18 +29,20 @@ pub async fn prune_occurrences(
     before: Timestamp,
     limit: i64,
 ) -> Result<u64, DbErr> {
-    let find =
-        format!("SELECT id, anomaly_key FROM occurrences WHERE {IS_OLD} ORDER BY id LIMIT $2");
-    let tx = db.begin().await?;
-    let old = look(&tx, &find, before, limit).await?;
+    let find = format!(
+        "SELECT id, anomaly_key FROM occurrences WHERE {IS_OLD} ORDER BY occurred_at LIMIT $2"
+    );
+    let values = [Value::from(before.0), limit.into()];
+    let old = look(db, &find, values).await?;
     if old.is_empty() {
         return Ok(0);
     }
+    let tx = db.begin().await?;
     lock(&tx, &old).await?;
     let rows = Rows::new().uuid("id", old.iter().map(|(id, _)| *id));
     let delete = format!(
         "DELETE FROM occurrences WHERE id IN (SELECT r.id FROM {{rows}}) AND {IS_OLD} \
-         RETURNING anomaly_key, incident_id, counted_id, series, ended_at"
+         RETURNING anomaly_key, incident_id, counted_id, series, ended_at, occurred_at"
     );
     let values = [Value::from(before.0)];
     let delete = rows.statement(tx.get_database_backend(), &delete, values);
@@ -47,9 +50,14 @@ pub async fn prune_occurrences(
 
     let mut counted: BTreeMap<String, i64> = BTreeMap::new();
     let mut episodes: HashMap<Uuid, (i64, i64)> = HashMap::new();
+    let mut of_tallies = Vec::new();
     for row in &deleted {
         let counts = row.try_get::<Option<Uuid>>("", "counted_id")?.is_some();
-        let of_anomaly = counted.entry(row.try_get("", "anomaly_key")?).or_default();
+        let key: String = row.try_get("", "anomaly_key")?;
+        if counts {
+            of_tallies.push((key.clone(), row.try_get("", "occurred_at")?));
+        }
+        let of_anomaly = counted.entry(key).or_default();
         *of_anomaly += i64::from(counts && unit != Unit::Incident);
         let is_episode = row.try_get::<Option<i64>>("", "series")?.is_some();
         if let Some(incident) = row
@@ -63,13 +71,14 @@ pub async fn prune_occurrences(
         }
     }
     note_of_anomalies(&tx, &counted, before).await?;
+    tallies::pruned(&tx, &of_tallies).await?;
     note_of_incidents(&tx, &episodes).await?;
     tx.commit().await?;
     Ok(deleted.len() as u64)
 }
 
-/// Deletes at most `limit` incidents that are resolved and did not change since `before`; returns how
-/// many there were. The newest of an anomaly stays for as long as the anomaly is seen.
+/// Deletes at most `limit` incidents that are resolved and did not change since `before`, with the
+/// messages about them; returns how many incidents there were. The newest of an anomaly stays for as long as the anomaly is seen.
 ///
 /// # Errors
 /// What the database says; nothing was deleted then.
@@ -81,21 +90,34 @@ pub async fn prune_incidents(
 ) -> Result<u64, DbErr> {
     let is_old = "updated_at < $1 AND status = 'RESOLVED' AND EXISTS (SELECT 1 FROM anomalies a \
                   WHERE a.key = anomaly_key AND (a.newest_incident <> incidents.id OR a.last_seen < $1))";
-    let find = format!("SELECT id, anomaly_key FROM incidents WHERE {is_old} ORDER BY id LIMIT $2");
-    let tx = db.begin().await?;
-    let old = look(&tx, &find, before, limit).await?;
+    // Ids are in the order of the time at which incidents opened.
+    let find = format!(
+        "SELECT id, anomaly_key FROM incidents WHERE id < $2 AND {is_old} ORDER BY id LIMIT $3"
+    );
+    let values = [Value::from(before.0), first_id(before).into(), limit.into()];
+    let old = look(db, &find, values).await?;
     if old.is_empty() {
         return Ok(0);
     }
+    let tx = db.begin().await?;
     lock(&tx, &old).await?;
     let rows = Rows::new().uuid("id", old.iter().map(|(id, _)| *id));
     let delete = format!(
         "DELETE FROM incidents WHERE id IN (SELECT r.id FROM {{rows}}) AND {is_old} \
-         RETURNING anomaly_key"
+         RETURNING id, anomaly_key"
     );
     let values = [Value::from(before.0)];
     let delete = rows.statement(tx.get_database_backend(), &delete, values);
     let deleted = tx.query_all_raw(delete).await?;
+    let gone: Vec<Uuid> = deleted
+        .iter()
+        .map(|row| row.try_get("", "id"))
+        .collect::<Result<_, DbErr>>()?;
+    let messages = "DELETE FROM notifications WHERE incident_id IN (SELECT r.id FROM {rows})";
+    let messages = Rows::new()
+        .uuid("id", gone)
+        .statement(tx.get_database_backend(), messages, []);
+    tx.execute_raw(messages).await?;
     if unit == Unit::Incident {
         let mut counted: BTreeMap<String, i64> = BTreeMap::new();
         for row in &deleted {
@@ -113,21 +135,29 @@ pub async fn prune_incidents(
 /// # Errors
 /// What the database says.
 pub async fn prune_anomalies(db: &Db, before: Timestamp, limit: i64) -> Result<u64, DbErr> {
-    // Locked before they are deleted: who waited for a batch looks again at what it has seen.
-    let sql = "WITH old AS (SELECT a.key FROM anomalies a \
-                   WHERE a.last_seen < $1 AND a.permanent_fix_at IS NULL \
-                       AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.anomaly_key = a.key) \
-                       AND NOT EXISTS (SELECT 1 FROM occurrences o WHERE o.anomaly_key = a.key) \
-                   ORDER BY a.key LIMIT $2 {lock}) \
-               DELETE FROM anomalies WHERE key IN (SELECT key FROM old) RETURNING key";
+    const IS_OLD: &str = "a.last_seen < $1 AND a.permanent_fix_at IS NULL \
+        AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.anomaly_key = a.key) \
+        AND NOT EXISTS (SELECT 1 FROM occurrences o WHERE o.anomaly_key = a.key)";
+    let find = format!("SELECT a.key FROM anomalies a WHERE {IS_OLD} ORDER BY a.key LIMIT $2");
     let values = [Value::from(before.0), Value::from(limit)];
-    let tx = db.begin().await?;
-    let deleted = tx
-        .query_all_raw(statement(db.backend(), sql, values))
+    let found = db
+        .read()
+        .query_all_raw(statement(db.backend(), &find, values))
         .await?;
-    if deleted.is_empty() {
+    if found.is_empty() {
         return Ok(0);
     }
+    let keys = found.iter().map(|row| row.try_get::<String>("", "key"));
+    let rows = Rows::new().text("key", keys.collect::<Result<Vec<_>, _>>()?);
+    // Locked before they are deleted: who waited for a batch looks again at what it has seen.
+    let delete = format!(
+        "WITH old AS (SELECT a.key FROM anomalies a \
+             WHERE a.key IN (SELECT r.key FROM {{rows}}) AND {IS_OLD} ORDER BY a.key {{lock}}) \
+         DELETE FROM anomalies WHERE key IN (SELECT key FROM old) RETURNING key"
+    );
+    let delete = rows.statement(db.backend(), &delete, [Value::from(before.0)]);
+    let tx = db.begin().await?;
+    let deleted = tx.query_all_raw(delete).await?;
     let keys = deleted.iter().map(|row| row.try_get("", "key"));
     let rows = Rows::new().text("key", keys.collect::<Result<Vec<String>, _>>()?);
     let sql = "DELETE FROM effectiveness WHERE anomaly_key IN (SELECT r.key FROM {rows})";
@@ -137,16 +167,15 @@ pub async fn prune_anomalies(db: &Db, before: Timestamp, limit: i64) -> Result<u
     Ok(deleted.len() as u64)
 }
 
-/// Ids and anomalies of rows that are old.
-async fn look(
-    tx: &DatabaseTransaction,
+/// Ids and anomalies of rows that are old. Looks without a lock: what there is of them is judged again
+/// by who deletes it.
+async fn look<const N: usize>(
+    db: &Db,
     find: &str,
-    before: Timestamp,
-    limit: i64,
+    values: [Value; N],
 ) -> Result<Vec<(Uuid, String)>, DbErr> {
-    let values = [Value::from(before.0), Value::from(limit)];
-    let sql = statement(tx.get_database_backend(), find, values);
-    let rows = tx.query_all_raw(sql).await?;
+    let sql = statement(db.backend(), find, values);
+    let rows = db.read().query_all_raw(sql).await?;
     rows.iter()
         .map(|row| Ok((row.try_get("", "id")?, row.try_get("", "anomaly_key")?)))
         .collect()

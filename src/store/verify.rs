@@ -38,6 +38,8 @@ pub struct Figures {
     pub last: Option<Timestamp>,
     /// When one of them was last seen.
     pub heard: Option<Timestamp>,
+    /// When a batch last entered something that was received much earlier.
+    pub late_at: Option<Timestamp>,
 }
 
 /// An incident whose figures are not what its episodes' rows say.
@@ -107,7 +109,7 @@ pub async fn figures(
     };
     let sql = format!(
         "SELECT a.key, a.total, a.pruned_total, a.pruned_before, a.first_seen, a.last_seen, \
-             a.level, count(o.id) AS occurrences, {counted} AS counted, \
+             a.level, a.late_at, count(o.id) AS occurrences, {counted} AS counted, \
              min(o.occurred_at) AS first, max(o.occurred_at) AS last, \
              max(o.last_seen_at) AS heard \
          FROM {{rows}} JOIN anomalies a ON a.key = r.key \

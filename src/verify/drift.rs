@@ -189,14 +189,28 @@ pub(super) fn of_incident(found: &IncidentFigures) -> Vec<Drift> {
     differs.map(drift).collect()
 }
 
-/// How a counter differs from the rows. Above the most that a counter tells apart it need not agree.
-pub(super) fn of_counter(key: &str, counter: &Counts, rows: &Counts) -> Vec<Drift> {
-    let differs = |window: &Window| capped(counter, *window) != capped(rows, *window);
+/// How a counter differs from the rows that were read between `before` and `after`, when it said this. It
+/// follows the rows: it can never have been ahead of them, and must have come to them. Above the most
+/// that a counter tells apart it need not agree.
+pub(super) fn of_counter(
+    key: &str,
+    (before, after): (&Counts, &Counts),
+    rows: &Counts,
+) -> Vec<Drift> {
     let drift = |window| {
-        let (stored, expected) = (json!(counter.of(window)), json!(rows.of(window)));
-        Drift::new(What::Counter, key, stored, expected).window(window)
+        let (first, last) = (capped(before, window), capped(after, window));
+        let exact = capped(rows, window);
+        let stored = if first > exact {
+            first
+        } else if last < exact {
+            last
+        } else {
+            return None;
+        };
+        let (stored, expected) = (json!(stored), json!(rows.of(window)));
+        Some(Drift::new(What::Counter, key, stored, expected).window(window))
     };
-    Window::ALL.into_iter().filter(differs).map(drift).collect()
+    Window::ALL.into_iter().filter_map(drift).collect()
 }
 
 fn capped(counts: &Counts, window: Window) -> i64 {
@@ -260,6 +274,7 @@ mod tests {
             first: Some(Timestamp(10)),
             last: Some(Timestamp(20)),
             heard: Some(Timestamp(30)),
+            late_at: None,
         }
     }
 
@@ -354,10 +369,27 @@ mod tests {
             month,
         };
         let trimmed = counts(5, COUNTED_AT_MOST);
-        assert_eq!(of_counter("key", &trimmed, &counts(5, 900_000)), []);
-        let drifts = of_counter("key", &counts(4, 10), &counts(5, 10));
+        assert_eq!(
+            of_counter("key", (&trimmed, &trimmed), &counts(5, 900_000)),
+            []
+        );
+        let drifts = of_counter("key", (&counts(4, 10), &counts(4, 10)), &counts(5, 10));
         let windows: Vec<_> = drifts.iter().filter_map(|drift| drift.window).collect();
         assert_eq!(windows, [Window::Hour, Window::Day, Window::Week]);
+    }
+
+    #[test]
+    fn a_counter_may_follow_the_rows_and_be_ahead_of_what_was_read_of_them() {
+        let all = |n| Counts {
+            hour: n,
+            day: n,
+            week: n,
+            month: n,
+        };
+        for (before, after, drifts) in [(4, 5, 0), (5, 5, 0), (3, 9, 0), (6, 6, 4), (4, 4, 4)] {
+            let found = of_counter("key", (&all(before), &all(after)), &all(5));
+            assert_eq!(found.len(), drifts, "{before} {after}");
+        }
     }
 
     #[test]

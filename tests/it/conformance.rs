@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tocsin::queue::redis::RedisQueue;
 use tocsin::queue::sql::SqlQueue;
+use tocsin::queue::store::Room;
 use tocsin::queue::store::{
     Answer, Delivery, Depth, FailedAttempt, LEASE, Lease, NewJob, QueueStore, Reclaimed,
 };
@@ -120,7 +121,11 @@ impl Bench {
 
     async fn fetch_from(&self, queue: &str, consumer: &str, limit: usize) -> Vec<Delivery> {
         self.promote(queue).await;
-        let jobs = self.store.fetch(queue, consumer, limit).await.unwrap();
+        let jobs = self
+            .store
+            .fetch(queue, consumer, Room::jobs(limit))
+            .await
+            .unwrap();
         assert!(jobs.len() <= limit, "{} of {limit}", jobs.len());
         jobs
     }
@@ -141,7 +146,7 @@ impl Bench {
     }
 
     async fn reclaim(&self, consumer: &str, limit: usize, alone: bool) -> Reclaimed {
-        let reclaim = self.store.reclaim(MAIL, consumer, limit, alone);
+        let reclaim = self.store.reclaim(MAIL, consumer, Room::jobs(limit), alone);
         let found = reclaim.await.unwrap();
         assert!(found.jobs.len() <= limit);
         found

@@ -29,9 +29,12 @@ mod outcomes;
 mod suspects;
 mod trouble;
 mod unreliable;
+mod weight;
 
 const ERRANDS: &str = "errands";
 const BACKOFF: Duration = Duration::from_millis(40);
+/// What the errands that a worker holds may weigh.
+const HELD: usize = 100_000;
 
 /// A job that a test gives a handler to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +46,7 @@ impl<const SLOTS: usize, const TIMEOUT_MS: u64> Job for Errand<SLOTS, TIMEOUT_MS
     const POLICY: Policy = Policy {
         queue: ERRANDS,
         concurrency: SLOTS,
+        in_flight_bytes: HELD,
         attempts: 3,
         backoff: BACKOFF,
         max_backoff: Duration::from_secs(1),

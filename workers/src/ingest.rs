@@ -34,6 +34,10 @@ const TRIES: u32 = 3;
 /// was decided, and without it nobody hears of it before the next recount.
 const FOLLOW_UP_TRIES: u32 = 8;
 
+/// How much of an attempt's time an alert waits for its batch at most, in tenths. Whatever keeps it
+/// waiting for longer is the store and not the alert: that costs it no attempt.
+const WAITS: u32 = 9;
+
 /// One delivered alert.
 ///
 /// # Errors
@@ -110,8 +114,19 @@ impl Batchers {
             answer,
         };
         let queue = &self.parts[part % self.parts.len()];
-        queue.send(waiting).await.map_err(|_| ended())?;
-        answered.await.map_err(|_| ended())?
+        let entered = async {
+            queue.send(waiting).await.map_err(|_| ended())?;
+            answered.await.map_err(|_| ended())?
+        };
+        let patience = self.context.config.policy::<IngestAlert>().timeout * WAITS / 10;
+        tokio::time::timeout(patience, entered)
+            .await
+            .unwrap_or_else(|_| {
+                Err(JobError::RetryAfter {
+                    after: STORE_DELAY,
+                    why: format!("its batch was not committed within {patience:?}"),
+                })
+            })
     }
 }
 
@@ -126,6 +141,8 @@ impl Batcher {
         let most = self.context.config.ingest.batch;
         let mut waiting = Vec::with_capacity(most);
         while queue.recv_many(&mut waiting, most).await > 0 {
+            // Whose handler has left comes again.
+            waiting.retain(|w: &Waiting| !w.answer.is_closed());
             waiting.sort_by_key(|w: &Waiting| (w.sighting.received_at, w.sighting.job));
             self.pass(&mut waiting).await;
         }
@@ -137,14 +154,14 @@ impl Batcher {
     async fn pass(self: &Arc<Self>, waiting: &mut Vec<Waiting>) {
         let mut parts = vec![std::mem::take(waiting)];
         while let Some(mut part) = parts.pop() {
-            let mut result = self.commit(&part).await;
+            let mut result = self.commit(&mut part).await;
             if part.len() == 1
                 && result
                     .as_ref()
                     .is_err_and(|error| cause(error) == Cause::Data)
             {
                 // Another process may have entered the same just now; then it is known.
-                result = self.commit(&part).await;
+                result = self.commit(&mut part).await;
             }
             match result {
                 Ok(committed) => {
@@ -172,12 +189,14 @@ impl Batcher {
         }
     }
 
-    async fn commit(&self, batch: &[Waiting]) -> Result<Committed, DbErr> {
+    /// A commit that failed may have been one whose answer was lost: what is entered after that is as
+    /// if it were redelivered.
+    async fn commit(&self, batch: &mut [Waiting]) -> Result<Committed, DbErr> {
         let context = &self.context;
-        let sightings: Vec<&Sighting> = batch.iter().map(|waiting| &waiting.sighting).collect();
         let mut tries = 1;
         loop {
             let began = Instant::now();
+            let sightings: Vec<&Sighting> = batch.iter().map(|waiting| &waiting.sighting).collect();
             let work = commit(
                 &context.db,
                 &context.clock,
@@ -193,6 +212,11 @@ impl Batcher {
                     ));
                     Err(DbErr::Conn(what))
                 });
+            if result.is_err() {
+                for waiting in batch.iter_mut() {
+                    waiting.sighting.redelivered = true;
+                }
+            }
             match result {
                 Err(error) if cause(&error) == Cause::Store && tries < TRIES => {
                     tracing::debug!("a batch is tried again: {error}");
@@ -212,20 +236,26 @@ impl Batcher {
     }
 
     /// What must follow a commit: count, then push what is due. A push that fails is not lost: the
-    /// mark stays, and recount pushes what is owed.
+    /// mark stays, and recount pushes what is owed. A count that fails is made when the alerts come
+    /// again, and what follows it is done all the same: the marks that this batch set are of it alone.
     async fn follow_up(&self, batch: &[Waiting], mut committed: Committed) -> Result<(), Failure> {
         let metrics = &self.context.metrics;
         metrics.count_messages("muted", committed.told.muted);
         let mut due = std::mem::take(&mut committed.due);
+        let mut counted = Ok(());
         if !self.context.counter.counts_rows() {
             let counter = &self.context.counter;
             let added = patiently(|| counter.add(&committed.counted)).await;
-            added.map_err(|error| Failure::Store(error.to_string()))?;
-            due.extend(self.mark_again(&committed.touched, committed.at).await?);
+            counted = added.map_err(|error| Failure::Store(error.to_string()));
+            match self.mark_again(&committed.touched, committed.at).await {
+                Ok(marked) => due.extend(marked),
+                Err(error) => counted = counted.and(Err(error)),
+            }
         }
         self.push_tiers(due, &traces(batch, &committed.incidents))
             .await;
         self.push_told(&committed).await;
+        counted?;
         self.observe(batch, &committed.entered);
         Ok(())
     }

@@ -24,6 +24,6 @@ pub fn workers(context: &Context) -> Vec<Worker> {
         Worker::new(context, tier::Desk::start(context), tier::handle),
         Worker::new(context, notify::Desk::new(context), notify::handle),
         Worker::new(context, context.clone(), repair::handle),
-        Worker::new(context, context.clone(), recount::handle),
+        Worker::new(context, recount::Recounting::new(context), recount::handle),
     ]
 }

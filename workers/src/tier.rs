@@ -312,7 +312,7 @@ async fn look(
     let now = context.clock.of_store(now);
     let keys: BTreeSet<&String> = due.iter().map(|(_, key)| key).collect();
     let keys: Vec<String> = keys.into_iter().cloned().collect();
-    let counts = context.counter.counts(&keys, now).await;
+    let counts = context.counter.counts_within(tx, &keys, now).await;
     let counts = counts.map_err(|error| Trouble::Store(error.to_string()))?;
     Ok(Some(Known {
         now,

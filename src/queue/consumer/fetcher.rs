@@ -1,4 +1,5 @@
-//! The fetcher: fills free slots, expired leases first.
+//! The fetcher: fills free slots, expired leases first, for as long as what is held does not weigh more
+//! than it may.
 //!
 //! A job that comes back was in a process that died, and may be why. So such jobs are run few at a
 //! time: what kills the next process has few companions that go unanswered once more with it, and
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::{Consumer, Held, InFlight, Patience, lease_end};
-use crate::queue::store::{Delivery, Lease, QueueError, SUSPECT_AFTER, WARY};
+use crate::queue::store::{Delivery, Lease, QueueError, Room, SUSPECT_AFTER, WARY};
 use crate::store::dead_letters;
 
 /// How often expired leases are looked for; where some were found, there may be more at once.
@@ -50,14 +51,14 @@ pub(super) async fn run(consumer: Arc<Consumer>, slots: mpsc::Sender<Arc<Held>>)
     let stopping = consumer.stopping.clone();
     while !stopping.is_cancelled() {
         let free = fetcher.free();
-        if free == 0 {
+        if free.is_none() {
             tokio::select! {
                 () = consumer.freed.notified() => {}
                 () = stopping.cancelled() => {}
             }
             continue;
         }
-        if free < consumer.policy.concurrency / 4 {
+        if free.jobs < consumer.policy.concurrency / 4 {
             tokio::time::sleep(GATHER).await;
         }
         match fetcher.pass().await {
@@ -86,15 +87,23 @@ pub(super) async fn run(consumer: Arc<Consumer>, slots: mpsc::Sender<Arc<Held>>)
 }
 
 impl Fetcher {
-    fn free(&mut self) -> usize {
-        let held = self.consumer.in_flight().len();
+    fn free(&mut self) -> Room {
+        let (held, bytes) = {
+            let in_flight = self.consumer.in_flight();
+            let bytes = in_flight.values().map(|entry| entry.held.payload.len());
+            (in_flight.len(), bytes.sum::<usize>())
+        };
         if held == 0 {
             self.suspect_runs = false;
         }
+        let policy = &self.consumer.policy;
         if self.suspect_runs || (self.make_room.is_some() && held > 0) {
-            return 0;
+            return Room::jobs(0);
         }
-        self.consumer.policy.concurrency.saturating_sub(held)
+        Room {
+            jobs: policy.concurrency.saturating_sub(held),
+            bytes: policy.in_flight_bytes.saturating_sub(bytes),
+        }
     }
 
     /// One pass: returns how many jobs it handed out.
@@ -106,8 +115,9 @@ impl Fetcher {
         let asked_at = Instant::now();
         let mut handed = 0;
         let is_time = self.reclaimed_at.is_none_or(|at| at.elapsed() >= RECLAIM);
-        let room = self.free().min(self.room_for_returned());
-        if room > 0 && (is_time || self.more || self.make_room.is_some()) {
+        let mut room = self.free();
+        room.jobs = room.jobs.min(self.room_for_returned());
+        if !room.is_none() && (is_time || self.more || self.make_room.is_some()) {
             let alone = self.make_room.is_some();
             let found = store
                 .reclaim(queue, &self.consumer.name, room, alone)
@@ -120,7 +130,7 @@ impl Fetcher {
             self.hand_out(asked_at, found.jobs).await;
         }
         let free = self.free();
-        if free > 0 && self.make_room.is_none() {
+        if !free.is_none() && self.make_room.is_none() {
             let jobs = store.fetch(queue, &self.consumer.name, free).await?;
             handed += jobs.len();
             self.hand_out(asked_at, jobs).await;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! j   ID[ aMS][ rN][ u][ tTRACE], newline, payload
-//!     the id in hex; queued since; replays; its id is kept; its trace
+//!     the id in hex; queued since, which whoever puts it off adds; replays; its id is kept; its trace
 //! e   the attempts that failed, as JSON; absent while there are none
 //! ```
 
@@ -139,6 +139,7 @@ impl Parts {
             failed: FailedAttempt::read_all(&self.errors),
             trace_id: header.trace_id,
             enqueued_at: header.enqueued_at.unwrap_or(enqueued_at),
+            put_off: header.enqueued_at.is_some(),
         })
     }
 
@@ -231,6 +232,7 @@ mod tests {
         assert_eq!((plain.lease.id, plain.lease.replay), (job.id, 0));
         assert_eq!((&plain.payload[..], plain.trace_id), (&b"{\n}"[..], None));
         assert_eq!(plain.enqueued_at, Timestamp(7), "the entry says since when");
+        assert!(!plain.put_off);
 
         job.replay = 12;
         job.named = true;
@@ -241,6 +243,7 @@ mod tests {
         let since = written(&job).replacen(' ', " a1795382909102 ", 1);
         assert_eq!(delivered(&since).enqueued_at, Timestamp(1_795_382_909_102));
         assert_eq!(delivered(&since).lease.replay, 12);
+        assert!(delivered(&since).put_off);
     }
 
     #[test]

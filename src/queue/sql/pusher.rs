@@ -24,8 +24,8 @@ const PUSHERS: usize = 2;
 /// before it was removed. Who holds it yet holds nothing any more.
 const REPLACE_OLDER: &str = "UPDATE SET queue = excluded.queue, payload = excluded.payload, \
      trace_id = excluded.trace_id, run_at = excluded.run_at, enqueued_at = excluded.enqueued_at, \
-     replay = excluded.replay, attempt = 0, errors = NULL, deliveries = 0, lease_owner = NULL, \
-     lease_until = NULL \
+     replay = excluded.replay, attempt = 0, errors = NULL, deliveries = 0, put_off = FALSE, \
+     lease_owner = NULL, lease_until = NULL \
      WHERE jobs.replay < excluded.replay";
 
 struct Pending {

@@ -26,6 +26,7 @@ pub(super) fn delivery(row: &QueryResult) -> Result<(i64, Delivery), DbErr> {
         failed: FailedAttempt::read_all(&errors),
         trace_id,
         enqueued_at: Timestamp(row.try_get("", "enqueued_at")?),
+        put_off: row.try_get("", "put_off")?,
     };
     Ok((row.try_get("", "run_at")?, job))
 }

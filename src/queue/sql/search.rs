@@ -16,6 +16,7 @@ impl SqlQueue {
         limit: usize,
     ) -> Result<Vec<Queued>, DbErr> {
         let sql = "SELECT id, payload, errors, trace_id, replay, deliveries, enqueued_at, run_at, \
+                       put_off, \
                        lease_until, {now} AS now \
                    FROM (SELECT * FROM \
                            (SELECT * FROM jobs WHERE queue = $1 AND lease_until IS NULL \

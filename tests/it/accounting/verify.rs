@@ -128,9 +128,7 @@ on_all! {
             ["\"total\" null", "\"aggregated_count\" null", "\"open_episodes\" null"].map(str::to_owned).into();
         for window in ["1h", "24h", "7d", "30d"] {
             expected.insert(format!("\"frequency_stats\" \"{window}\""));
-            if on == On::Fleet {
-                expected.insert(format!("\"counter\" \"{window}\""));
-            }
+            expected.insert(format!("\"counter\" \"{window}\""));
         }
         assert_eq!(figures(&told), expected, "{told:?}");
         h.verify(true).await;

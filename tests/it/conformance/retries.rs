@@ -39,6 +39,7 @@ conformance! {
         bench.advance(SECOND);
         let held = bench.fetch_one("a").await;
         assert_eq!((held.lease.delivery, held.failed), (1, Vec::new()));
+        assert!(held.put_off, "it was worked on");
     }
 
     async fn a_retried_job_that_went_unanswered_before_starts_at_delivery_one(bench) {
@@ -59,7 +60,7 @@ conformance! {
         bench.settle_all("a", &back).await;
         let fetched = bench.fetch("b", 10).await;
         assert_eq!(ids(&fetched), [pushed, last].concat(), "at its old place");
-        assert!(fetched.iter().all(|job| job.lease.delivery == 1));
+        assert!(fetched.iter().all(|job| job.lease.delivery == 1 && !job.put_off));
     }
 
     async fn giving_back_restores_the_number_of_unanswered_deliveries(bench) {

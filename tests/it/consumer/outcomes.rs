@@ -221,6 +221,7 @@ on_all! {
                 failed: Vec::new(),
                 trace_id: None,
                 enqueued_at: stage.context.clock.now(),
+                put_off: false,
             };
             let burial = Burial {
                 queue: "errands",
@@ -262,6 +263,7 @@ on_all! {
                 failed: Vec::new(),
                 trace_id: None,
                 enqueued_at,
+                put_off: false,
             };
             let burial = Burial { queue: "errands", held: &held, reason: error, failed: &failed, died_at: now };
             bury(db, &[burial, burial]).await.unwrap();

@@ -8,6 +8,7 @@ use tocsin::jobs::JobError;
 use tocsin::queue::store::LEASE;
 
 use super::{Errand, Gate, Log, Stage, eventually, until};
+use crate::harness::On;
 use crate::on_all;
 
 const DRAIN: Duration = Duration::from_secs(10);
@@ -142,4 +143,26 @@ on_all! {
         let depth = stage.depth().await;
         assert_eq!((depth.ready, depth.in_flight), (1, 0), "what is held is given back");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_for_a_database_that_does_not_answer_costs_no_attempt() {
+    let mut stage = Stage::new(On::Fleet).await;
+    let log = Log::new();
+    let (runs, db) = (log.clone(), stage.context.db.clone());
+    stage.start(DRAIN, move |_: Errand<8, 100>, held| {
+        let (runs, db) = (runs.clone(), db.clone());
+        async move {
+            runs.add((held.failed.len(), held.was_tried()));
+            if !held.was_tried() {
+                db.close().await.unwrap();
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        }
+    });
+    stage.push([1]).await;
+    stage.done().await;
+    assert_eq!(log.entries(), [(0, false), (0, true)]);
+    stage.stop().await;
 }

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use async_trait::async_trait;
 use tocsin::queue::about::{About, Known};
 use tocsin::queue::store::{
-    Answer, Delivery, Depth, Lease, NewJob, QueueError, QueueStore, Queued, Reclaimed, Schedule,
+    Answer, Delivery, Depth, Lease, NewJob, QueueError, QueueStore, Queued, Reclaimed, Room,
+    Schedule,
 };
+use tocsin::time::Timestamp;
 use uuid::Uuid;
 
 /// Every counter says how many of the next calls go wrong.
@@ -67,10 +69,10 @@ impl QueueStore for Unreliable {
         &self,
         queue: &str,
         consumer: &str,
-        limit: usize,
+        room: Room,
     ) -> Result<Vec<Delivery>, QueueError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        let jobs = self.reach()?.fetch(queue, consumer, limit).await?;
+        let jobs = self.reach()?.fetch(queue, consumer, room).await?;
         if !jobs.is_empty() {
             self.fetched.fetch_add(1, Ordering::SeqCst);
             fails(&self.fetch_unanswered)?;
@@ -82,12 +84,12 @@ impl QueueStore for Unreliable {
         &self,
         queue: &str,
         consumer: &str,
-        limit: usize,
+        room: Room,
         alone: bool,
     ) -> Result<Reclaimed, QueueError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let store = self.reach()?;
-        store.reclaim(queue, consumer, limit, alone).await
+        store.reclaim(queue, consumer, room, alone).await
     }
 
     async fn settle(
@@ -109,6 +111,10 @@ impl QueueStore for Unreliable {
             .await;
         }
         fails(&self.settle_unanswered)
+    }
+
+    async fn now(&self) -> Result<Timestamp, QueueError> {
+        self.reach()?.now().await
     }
 
     async fn extend(

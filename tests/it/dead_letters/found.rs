@@ -26,6 +26,7 @@ async fn bury_bytes(h: &Harness) {
         failed: Vec::new(),
         trace_id: Some("4bf92f".to_owned()),
         enqueued_at: h.now(),
+        put_off: false,
     };
     let burial = Burial {
         queue: "ingest",

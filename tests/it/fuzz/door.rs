@@ -16,8 +16,10 @@ use tocsin::jobs::{Content, IngestAlert};
 use tocsin::queue::Queues;
 use tocsin::queue::about::{About, Known};
 use tocsin::queue::store::{
-    Answer, Delivery, Depth, Lease, NewJob, QueueError, QueueStore, Queued, Reclaimed, Schedule,
+    Answer, Delivery, Depth, Lease, NewJob, QueueError, QueueStore, Queued, Reclaimed, Room,
+    Schedule,
 };
+use tocsin::time::Timestamp;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
@@ -164,11 +166,11 @@ impl QueueStore for Tray {
         Ok(())
     }
 
-    async fn fetch(&self, _: &str, _: &str, _: usize) -> Result<Vec<Delivery>, QueueError> {
+    async fn fetch(&self, _: &str, _: &str, _: Room) -> Result<Vec<Delivery>, QueueError> {
         Ok(Vec::new())
     }
 
-    async fn reclaim(&self, _: &str, _: &str, _: usize, _: bool) -> Result<Reclaimed, QueueError> {
+    async fn reclaim(&self, _: &str, _: &str, _: Room, _: bool) -> Result<Reclaimed, QueueError> {
         Ok(Reclaimed::default())
     }
 
@@ -178,6 +180,10 @@ impl QueueStore for Tray {
 
     async fn extend(&self, _: &str, _: &str, _: &[Lease]) -> Result<Vec<Uuid>, QueueError> {
         Ok(Vec::new())
+    }
+
+    async fn now(&self) -> Result<Timestamp, QueueError> {
+        Ok(Timestamp(0))
     }
 
     async fn promote(&self, _: &str, _: usize) -> Result<usize, QueueError> {

@@ -5,6 +5,7 @@ use std::path::Path;
 use tocsin::config::Secret;
 use tocsin::queue::redis::RedisQueue;
 use tocsin::queue::store::QueueStore as _;
+use tocsin::queue::store::Room;
 use tocsin::redis::Redis;
 use tocsin::time::Clock;
 
@@ -22,7 +23,10 @@ async fn open(url: &str, ca: Option<&Path>) -> Result<Redis, String> {
 async fn works(redis: &Redis) {
     let store = RedisQueue::new(redis, Clock::default()).unwrap();
     store.push(&jobs(2)).await.unwrap();
-    assert_eq!(store.fetch(QUEUE, "a", 10).await.unwrap().len(), 2);
+    assert_eq!(
+        store.fetch(QUEUE, "a", Room::jobs(10)).await.unwrap().len(),
+        2
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

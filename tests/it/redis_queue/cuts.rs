@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tocsin::queue::about::About;
 use tocsin::queue::redis::RedisQueue;
+use tocsin::queue::store::Room;
 use tocsin::queue::store::{Answer, FailedAttempt, NewJob, QueueStore};
 use tocsin::time::{Clock, Timestamp};
 use uuid::Uuid;
@@ -37,8 +38,9 @@ async fn live(store: &dyn QueueStore, keys: &RedisKeys, pushed: &[NewJob]) -> Ha
     try_until_done(async || store.push(&pushed[3..]).await).await;
     let mut done: HashMap<Uuid, u32> = HashMap::new();
     loop {
-        let mut held = try_until_done(async || store.fetch(QUEUE, "a", 4).await).await;
-        let found = try_until_done(async || store.reclaim(QUEUE, "a", 4, true).await).await;
+        let mut held = try_until_done(async || store.fetch(QUEUE, "a", Room::jobs(4)).await).await;
+        let found =
+            try_until_done(async || store.reclaim(QUEUE, "a", Room::jobs(4), true).await).await;
         held.extend(found.jobs);
         let leases: Vec<_> = held.iter().map(|job| job.lease).collect();
         try_until_done(async || store.extend(QUEUE, "a", &leases).await).await;

@@ -39,6 +39,7 @@ impl Job for Nothing {
     const POLICY: Policy = Policy {
         queue: "bench",
         concurrency: 4000,
+        in_flight_bytes: 32 << 20,
         attempts: 10,
         backoff: Duration::from_secs(1),
         max_backoff: Duration::from_secs(60),

@@ -1,0 +1,67 @@
+//! How far work has come that goes on from time to time.
+
+use sea_orm::{ConnectionTrait, DbErr, Value};
+
+use super::rows::statement;
+use crate::time::Timestamp;
+
+/// How far some work has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// What happened by then is dealt with.
+    pub at: Timestamp,
+    /// What happened by then is being dealt with, if that was interrupted.
+    pub upto: Option<Timestamp>,
+    /// The last that was dealt with of it; empty if it is not begun.
+    pub place: String,
+}
+
+/// The mark of this name.
+///
+/// # Errors
+/// What the database says.
+pub async fn find(db: &impl ConnectionTrait, name: &str) -> Result<Option<Mark>, DbErr> {
+    let sql = "SELECT at, upto, place FROM marks WHERE name = $1";
+    let sql = statement(db.get_database_backend(), sql, [Value::from(name)]);
+    let row = db.query_one_raw(sql).await?;
+    row.map(|row| {
+        Ok(Mark {
+            at: row.try_get("", "at")?,
+            upto: row.try_get("", "upto")?,
+            place: row.try_get("", "place")?,
+        })
+    })
+    .transpose()
+}
+
+/// Sets the mark of this name.
+///
+/// # Errors
+/// What the database says.
+pub async fn set(db: &impl ConnectionTrait, name: &str, mark: &Mark) -> Result<(), DbErr> {
+    let sql = "INSERT INTO marks (name, at, upto, place) VALUES ($1, $2, $3, $4) \
+               ON CONFLICT (name) DO UPDATE SET at = excluded.at, upto = excluded.upto, \
+                   place = excluded.place";
+    let values = [
+        Value::from(name),
+        mark.at.0.into(),
+        mark.upto.map(|upto| upto.0).into(),
+        mark.place.clone().into(),
+    ];
+    db.execute_raw(statement(db.get_database_backend(), sql, values))
+        .await
+        .map(drop)
+}
+
+/// Forgets the mark of this name: nothing is known to be dealt with.
+///
+/// # Errors
+/// What the database says.
+pub async fn forget(db: &impl ConnectionTrait, name: &str) -> Result<(), DbErr> {
+    let sql = statement(
+        db.get_database_backend(),
+        "DELETE FROM marks WHERE name = $1",
+        [Value::from(name)],
+    );
+    db.execute_raw(sql).await.map(drop)
+}

@@ -1,0 +1,32 @@
+//! Mutes that end by themselves.
+
+use tocsin::context::Context;
+use tocsin::deeds::{Refused, mute};
+use tocsin::jobs::JobError;
+use tocsin::store::{maintenance, mutes};
+
+/// Mutes that are taken off in one pass.
+const AT_ONCE: u64 = 1000;
+
+/// Takes mutes off that are over, and has cards say so.
+///
+/// # Errors
+/// The store cannot be reached now.
+pub async fn end_mutes(context: &Context) -> Result<(), JobError> {
+    let db = context.db.read();
+    let now = context.clock.of_store(maintenance::now(db).await?);
+    for key in mutes::over(db, now, AT_ONCE).await? {
+        let tx = context.db.begin().await?;
+        let due = match mute::end(&tx, context, &key).await {
+            Ok(Some(due)) => due,
+            // Muted anew, or gone.
+            Ok(None) | Err(Refused::NoIncident | Refused::NoAnomaly | Refused::Senseless(_)) => {
+                continue;
+            }
+            Err(Refused::Store(error)) => return Err(error.into()),
+        };
+        tx.commit().await?;
+        due.push(context).await;
+    }
+    Ok(())
+}

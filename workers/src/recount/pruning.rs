@@ -1,0 +1,123 @@
+//! Rows that are older than the settings say.
+
+use std::time::{Duration, Instant};
+
+use sea_orm::DbErr;
+use tocsin::context::Context;
+use tocsin::jobs::JobError;
+use tocsin::store::maintenance::{self, DEAD_LETTERS, REQUESTS, REST};
+use tocsin::store::marks::{self, Mark};
+use tocsin::store::requests::REMEMBERED;
+use tocsin::store::retention;
+
+/// What pruning has come to.
+const MARK: &str = "pruning";
+/// How often there is something to prune: what is kept for weeks may stay an hour longer.
+const EVERY: Duration = Duration::from_secs(3600);
+/// How long one pass deletes; the rest is for the next.
+const AT_MOST: Duration = Duration::from_secs(20);
+/// Rows that are deleted in one statement.
+const ROWS: i64 = 1000;
+
+/// Prunes if that was not done for an hour, or goes on with what was left.
+///
+/// # Errors
+/// The store cannot be reached now.
+pub(super) async fn hourly(context: &Context) -> Result<(), JobError> {
+    let now = maintenance::now(context.db.read()).await?;
+    let now = context.clock.of_store(now);
+    let last = marks::find(context.db.read(), MARK).await?;
+    if last.is_some_and(|last| last.at <= now && now.since(last.at) < EVERY) {
+        return Ok(());
+    }
+    if delete(context).await? {
+        let mark = Mark {
+            at: now,
+            ..Mark::default()
+        };
+        marks::set(context.db.write(), MARK, &mark).await?;
+    }
+    Ok(())
+}
+
+/// Deletes rows that are older than the settings say, in bounded steps.
+///
+/// # Errors
+/// The store cannot be reached now.
+pub async fn prune(context: &Context) -> Result<(), JobError> {
+    delete(context).await.map(drop)
+}
+
+/// Deletes what is old; returns whether nothing is left of it. What cannot be deleted of one kind does
+/// not keep the others.
+async fn delete(context: &Context) -> Result<bool, JobError> {
+    let kept = &context.config.retention;
+    let (db, unit) = (&context.db, context.config.counting.unit);
+    let now = context.clock.of_store(maintenance::now(db.read()).await?);
+    let (occurrences, rest) = (now.before(kept.occurrences.0), now.before(kept.rest.0));
+    let mut pass = Pass {
+        began: Instant::now(),
+        is_all: true,
+        error: None,
+    };
+    let step = || retention::prune_occurrences(db, unit, occurrences, ROWS);
+    pass.steps("occurrences", step).await;
+    let died = now.before(kept.dead_letters.0);
+    let step = || maintenance::prune(db, DEAD_LETTERS, died, ROWS);
+    pass.steps(DEAD_LETTERS.what, step).await;
+    let answered = now.before(REMEMBERED);
+    let step = || maintenance::prune(db, REQUESTS, answered, ROWS);
+    pass.steps(REQUESTS.what, step).await;
+    let step = || retention::prune_incidents(db, unit, rest, ROWS);
+    pass.steps("incidents", step).await;
+    for what in REST {
+        pass.steps(what.what, || maintenance::prune(db, what, rest, ROWS))
+            .await;
+    }
+    let step = || retention::prune_anomalies(db, rest, ROWS);
+    pass.steps("anomalies", step).await;
+    match pass.error {
+        Some(error) => Err(error.into()),
+        None => Ok(pass.is_all),
+    }
+}
+
+struct Pass {
+    began: Instant,
+    /// Whether nothing is left.
+    is_all: bool,
+    /// What went wrong first.
+    error: Option<DbErr>,
+}
+
+impl Pass {
+    /// Takes one bounded step after the other, until nothing is left or it took long.
+    async fn steps<F>(&mut self, what: &str, step: impl Fn() -> F)
+    where
+        F: Future<Output = Result<u64, DbErr>>,
+    {
+        let mut pruned = 0;
+        loop {
+            match step().await {
+                Ok(rows) => {
+                    pruned += rows;
+                    if rows < ROWS.unsigned_abs() {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::error!("cannot prune {what}: {error}");
+                    self.error.get_or_insert(error);
+                    break;
+                }
+            }
+            if self.began.elapsed() > AT_MOST {
+                self.is_all = false;
+                break;
+            }
+        }
+        if pruned > 0 {
+            tracing::info!(pruned, "pruned {what}");
+        }
+    }
+}

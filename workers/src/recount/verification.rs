@@ -1,0 +1,144 @@
+//! Once an hour: whether figures are what the rows say.
+
+use std::time::{Duration, Instant};
+
+use tocsin::context::Context;
+use tocsin::jobs::{IngestAlert, Job as _, JobError, Recount, Verification, derived_id};
+use tocsin::metrics::ByWhat;
+use tocsin::queue::Push;
+use tocsin::store::audit::Actor;
+use tocsin::verify::drift::What;
+use tocsin::verify::{self, Page};
+use uuid::Uuid;
+
+use super::decay;
+
+/// How long one job compares figures before it leaves the rest to the next: the minute's work waits
+/// for it.
+const SLICE: Duration = Duration::from_secs(20);
+/// How long it stands back while alerts wait.
+const STANDS_BACK: Duration = Duration::from_secs(60);
+/// Batches of alerts that may wait meanwhile.
+const BATCHES: u64 = 2;
+
+/// Compares figures with rows for as long as a job should run; the rest is for the next one. While
+/// alerts wait for more than a few batches it stands back: it reads every row there is, which is time
+/// that they need.
+///
+/// # Errors
+/// A store cannot be reached now.
+pub async fn verify(
+    context: &Context,
+    job: Uuid,
+    mut so_far: Verification,
+) -> Result<(), JobError> {
+    let repairs = context.config.recount.repair;
+    let actor = Actor {
+        token: "schedule".to_owned(),
+        ..Actor::default()
+    };
+    let began = Instant::now();
+    if is_busy(context).await? {
+        return go_on(context, job, so_far, STANDS_BACK).await;
+    }
+    if so_far.after.is_empty() {
+        // What incidents say of windows may be older than a minute after a time without workers.
+        match decay(context).await {
+            Err(error @ JobError::RetryAfter { .. }) => return Err(error),
+            Err(error) => tracing::error!("figures may be older than they should be: {error}"),
+            Ok(()) => {}
+        }
+    }
+    loop {
+        let page = verify::page(context, &so_far.after, repairs.then_some(&actor)).await;
+        let page = match page.map_err(JobError::from) {
+            Ok(page) => page,
+            Err(error @ JobError::RetryAfter { .. }) => return Err(error),
+            Err(error) => {
+                // A row that cannot be read does not keep the others from being compared.
+                let after = &so_far.after;
+                tracing::error!(
+                    anomaly.after = after,
+                    "a page of figures was passed over: {error}"
+                );
+                Page {
+                    next_cursor: verify::end_of_page(context, after).await?,
+                    ..Page::default()
+                }
+            }
+        };
+        so_far.anomalies += page.anomalies;
+        so_far.occurrences += page.occurrences;
+        for (what, n) in page.drifted {
+            *so_far.drifted.entry(what).or_default() += n;
+        }
+        for drift in &page.drifts {
+            tracing::error!(
+                anomaly.key = drift.anomaly,
+                repaired = page.repaired,
+                "{drift}"
+            );
+        }
+        let Some(next) = page.next_cursor else {
+            conclude(context, &so_far);
+            return Ok(());
+        };
+        so_far.after = next;
+        if is_busy(context).await? {
+            return go_on(context, job, so_far, STANDS_BACK).await;
+        }
+        if began.elapsed() > SLICE {
+            return go_on(context, job, so_far, Duration::ZERO).await;
+        }
+    }
+}
+
+/// Leaves the rest to the next job.
+async fn go_on(
+    context: &Context,
+    job: Uuid,
+    so_far: Verification,
+    after: Duration,
+) -> Result<(), JobError> {
+    let id = derived_id(&[&job.to_string(), &so_far.after]);
+    let rest = Recount {
+        verify: Some(so_far),
+    };
+    let push = Push::new(&rest).id(id).after(after);
+    Ok(context.queues.push_all([push]).await?)
+}
+
+async fn is_busy(context: &Context) -> Result<bool, JobError> {
+    let depth = context.queues.store().depth(IngestAlert::POLICY.queue);
+    let (waiting, batch) = (depth.await?.ready, context.config.ingest.batch as u64);
+    Ok(waiting > BATCHES * batch)
+}
+
+fn conclude(context: &Context, found: &Verification) {
+    let metrics = &context.metrics;
+    for what in What::ALL {
+        let n = found.drifted.get(&what).copied().unwrap_or_default();
+        let by = ByWhat { what: what.name() };
+        let n = i64::try_from(n).unwrap_or(i64::MAX);
+        metrics.drift.get_or_create(&by).set(n);
+    }
+    metrics.verified.set(context.clock.now().0 / 1000);
+    let (anomalies, occurrences) = (found.anomalies, found.occurrences);
+    match found.drifted.values().sum::<u64>() {
+        0 => tracing::info!(anomalies, occurrences, "figures are what the rows say"),
+        drifted if context.config.recount.repair => {
+            tracing::error!(
+                drifted,
+                anomalies,
+                occurrences,
+                "figures had drifted; they are repaired"
+            );
+        }
+        drifted => tracing::error!(
+            drifted,
+            anomalies,
+            occurrences,
+            "figures drifted from the rows; to repair them: tocsin recount --repair"
+        ),
+    }
+}
