@@ -133,10 +133,9 @@ fn turns(text: &Text, anomaly: &anomalies::Model, messages: &[notifications::Mod
             Kind::Worsened => ("worsened", text.ev_worsened.to_owned()),
             Kind::Opened | Kind::Resolved | Kind::Digest => continue,
         };
-        let turn = turns
-            .entry((kind, message.sequence))
-            .or_insert((message.owed_since, what));
-        turn.0 = turn.0.min(message.owed_since);
+        let at = decided_at(message);
+        let turn = turns.entry((kind, message.sequence)).or_insert((at, what));
+        turn.0 = turn.0.min(at);
     }
     let entry = |(at, what): (Timestamp, String)| Entry {
         at,
@@ -146,6 +145,17 @@ fn turns(text: &Text, anomaly: &anomalies::Model, messages: &[notifications::Mod
         more: None,
     };
     turns.into_values().map(entry).collect()
+}
+
+/// When a message was decided: a rise is owed for a moment when its incident has settled, and has its id
+/// before that.
+fn decided_at(message: &notifications::Model) -> Timestamp {
+    let made = message.id.get_timestamp().map(|made| made.to_unix());
+    let made = made.and_then(|(seconds, nanos)| {
+        let ms = i64::try_from(seconds).ok()?.checked_mul(1000)?;
+        Some(Timestamp(ms + i64::from(nanos / 1_000_000)))
+    });
+    made.map_or(message.owed_since, |made| made.min(message.owed_since))
 }
 
 /// Whether a deed of the audit did something: who was too late, or not the first, did not.
