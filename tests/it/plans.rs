@@ -26,13 +26,15 @@ const PASSED_OVER: f64 = 2_000.0;
 const LARGE: [&str; 3] = ["occurrences", "notifications", "incidents"];
 /// Tables that a statement may read as a whole: they are as large as what people configured, or as the
 /// anomalies are many, which the look for changes reads once a minute.
-const MAY_SCAN: [&str; 6] = [
+const MAY_SCAN: [&str; 8] = [
     "jsonb_each",
     "r",
     "anomalies",
+    "a",
     "marks",
     "channels",
     "schedules",
+    "losses",
 ];
 
 impl Harness {
