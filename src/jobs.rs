@@ -191,8 +191,12 @@ pub enum Part {
     Edits,
     /// Replays that may never have been pushed.
     Replays,
+    /// Firings that were received soon after they were said to be over.
+    Doubts,
     /// Levels, and what is said of windows.
     Levels,
+    /// Firings that are not told of any more.
+    Unseen,
     /// Mutes that are over.
     Mutes,
     /// Rows that are old.
@@ -201,12 +205,14 @@ pub enum Part {
 
 impl Part {
     /// All of them, in the order in which they are done: what is owed first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Tiers,
         Self::Messages,
         Self::Edits,
         Self::Replays,
+        Self::Doubts,
         Self::Levels,
+        Self::Unseen,
         Self::Mutes,
         Self::Pruning,
     ];
@@ -219,7 +225,9 @@ impl Part {
             Self::Messages => "messages",
             Self::Edits => "edits",
             Self::Replays => "replays",
+            Self::Doubts => "doubts",
             Self::Levels => "levels",
+            Self::Unseen => "unseen",
             Self::Mutes => "mutes",
             Self::Pruning => "pruning",
         }

@@ -1,7 +1,7 @@
 //! Firings that were received soon after a `resolved`: late, or the alert fires again. Alertmanager says
 //! so once and then not for hours, so what is not said to be over again within a window is open again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
@@ -81,7 +81,7 @@ pub async fn settle(
     for (series, id, _) in doubted {
         books.settle_doubt((series, id), now, policy);
     }
-    let told = write(&tx, config, &books, now).await?;
+    let told = write(&tx, config, &books, &BTreeMap::new(), now).await?;
     tx.commit().await?;
     let due = books.incidents.values().filter(|i| i.tier_due);
     Ok(Settled {

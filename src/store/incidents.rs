@@ -104,6 +104,9 @@ pub async fn save(tx: &impl ConnectionTrait, books: &Books, now: Timestamp) -> R
             changed.push(incident);
         }
     }
+    // In the order in which others lock them, too.
+    new.sort_unstable_by_key(|incident| incident.id);
+    changed.sort_unstable_by_key(|incident| incident.id);
     if !new.is_empty() {
         insert(tx, &new, now).await?;
     }

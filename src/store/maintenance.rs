@@ -55,7 +55,8 @@ pub async fn changed(
         };
         keys.extend(keys_of(db, sql).await?);
     }
-    let sql = "SELECT key FROM anomalies WHERE changed_at > $1 OR reason LIKE 'fires since %'";
+    let sql = "SELECT key FROM anomalies WHERE changed_at > $1 OR falling_since IS NOT NULL \
+               OR reason LIKE 'fires since %'";
     let values = [Value::from(from.before(LATE).0)];
     keys.extend(keys_of(db, statement(backend, sql, values)).await?);
     Ok(keys)

@@ -132,13 +132,18 @@ fn stories() -> impl Strategy<Value = Story> {
                 for (told, length, pause) in firings {
                     let ends_at = began + SKEW_MS + length;
                     for (offset, resolved, delay) in told {
+                        // It is said to fire while it does, and to be over after that.
+                        let received_at = match resolved {
+                            true => ends_at + delay,
+                            false => began + SKEW_MS + delay % (length + 1),
+                        };
                         tellings.push(Telling {
                             firing: number,
                             series,
                             resolved,
                             starts_at: began + offset,
                             ends_at,
-                            received_at: ends_at + delay,
+                            received_at,
                         });
                     }
                     began = ends_at + pause.max(SKEW_MS);
@@ -161,7 +166,8 @@ fn stories() -> impl Strategy<Value = Story> {
 }
 
 fn at(ms: i64) -> Timestamp {
-    Timestamp(1_800_000_000_000 + ms)
+    // In the past: nothing was received later than now.
+    Timestamp(1_600_000_000_000 + ms)
 }
 
 fn sighting(name: &str, series: usize, resolved: bool, times: (i64, i64, i64)) -> Sighting {

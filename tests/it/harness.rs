@@ -18,7 +18,7 @@ use tocsin::queue::store::NewJob;
 use tocsin::store::rows::statement;
 use tocsin::time::Timestamp;
 use tocsin_workers::fleet::{self, Worker};
-use tocsin_workers::{doubts, recount, unseen, workers};
+use tocsin_workers::{recount, workers};
 use tokio::net::TcpListener;
 use tokio::sync::OwnedRwLockReadGuard;
 use tokio::task::JoinSet;
@@ -374,9 +374,9 @@ impl Harness {
     /// What the schedule would start.
     pub async fn recount(&self) {
         recount::decay(&self.context).await.unwrap();
-        unseen::pass(&self.context).await.unwrap();
+        recount::close_unseen(&self.context).await.unwrap();
         recount::end_mutes(&self.context).await.unwrap();
-        doubts::pass(&self.context).await.unwrap();
+        recount::settle_doubts(&self.context).await.unwrap();
         recount::push_overdue(&self.context).await.unwrap();
         recount::prune(&self.context).await.unwrap();
         self.drain().await;

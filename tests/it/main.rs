@@ -55,4 +55,5 @@ mod stories;
 mod tallies;
 mod traces;
 mod unseen;
+mod upgrade;
 mod wedge;

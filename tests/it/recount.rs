@@ -30,7 +30,12 @@ on_all! {
         assert_eq!(h.sql("SELECT count(*) FROM anomalies WHERE level = 'REPEAT'").await, 1);
 
         h.advance(2 * DAY);
-        h.execute("UPDATE anomalies SET level = 'NONSENSE' WHERE alert_name = 'Other'").await;
+        h.tick().await;
+        assert_eq!(h.sql("SELECT count(*) FROM anomalies WHERE falling_since IS NOT NULL").await, 1);
+        h.advance(6 * MINUTE);
+        let now = h.now().0;
+        h.execute(&format!("UPDATE anomalies SET level = 'NONSENSE', changed_at = {now} \
+            WHERE alert_name = 'Other'")).await;
         let late = h.now().before(10 * MINUTE).0;
         h.execute(&format!("UPDATE incidents SET tier_due_since = {late}, tier = NULL WHERE anomaly_key = \
             (SELECT key FROM anomalies WHERE alert_name = 'CrashLooping')")).await;

@@ -1,7 +1,6 @@
 //! Tocsin's workers: the fleet on one screen, and the program around it.
 
 pub mod cli;
-pub mod doubts;
 pub mod fleet;
 pub mod ingest;
 pub mod notifiers;
@@ -10,7 +9,6 @@ pub mod presses;
 pub mod recount;
 pub mod repair;
 pub mod tier;
-pub mod unseen;
 
 use fleet::Worker;
 use tocsin::context::Context;

@@ -433,10 +433,14 @@ async fn tell(
         };
         let is_muted = known.is_muted(incident) && !known.breaks_mute(incident, kind);
         let mut channels = context.config.channels_for(facts, kind);
-        // What is not told tells no rise either.
-        channels.retain(|channel| match is_muted {
-            true => !pending.contains(&(incident, channel.clone())),
-            false => pending.insert((incident, channel.clone())),
+        // What is not told tells no rise either. That it opened is told by nothing else.
+        channels.retain(|channel| {
+            let place = (incident, channel.clone());
+            let is_said = match is_muted {
+                true => pending.contains(&place),
+                false => !pending.insert(place),
+            };
+            kind == Kind::Opened || !is_said
         });
         let opened_at = opened_at.get(&incident).filter(|_| kind != Kind::Opened);
         owed.push(Owed {

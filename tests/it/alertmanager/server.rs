@@ -18,10 +18,6 @@ pub struct Settings {
     pub repeat_interval: &'static str,
     /// Where it serves its API.
     pub port: u16,
-    /// Where it gossips with its peers; nowhere without.
-    pub cluster: Option<u16>,
-    /// Where its peers gossip.
-    pub peers: Vec<u16>,
 }
 
 impl Default for Settings {
@@ -31,8 +27,6 @@ impl Default for Settings {
             group_interval: "1s",
             repeat_interval: "2s",
             port: free_port(),
-            cluster: None,
-            peers: Vec::new(),
         }
     }
 }
@@ -41,17 +35,6 @@ impl Settings {
     /// Where it is to be asked.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
-    }
-
-    /// Two that are peers of each other.
-    pub fn pair(&self) -> [Self; 2] {
-        let ports = [free_port(), free_port()];
-        [(0, 1), (1, 0)].map(|(own, other)| Self {
-            port: free_port(),
-            cluster: Some(ports[own]),
-            peers: vec![ports[other]],
-            ..self.clone()
-        })
     }
 }
 
@@ -167,22 +150,11 @@ pub fn posted(name: &str, pod: &str, starts_at: Timestamp, ends_at: Timestamp) -
 fn command(file: &Path, folder: &Path, settings: &Settings) -> Command {
     let program = std::env::var_os("TOCSIN_TEST_ALERTMANAGER");
     let mut command = Command::new(program.unwrap_or_else(|| "prometheus-alertmanager".into()));
-    let cluster = settings.cluster.map(|port| format!("127.0.0.1:{port}"));
     command
         .arg(format!("--config.file={}", file.display()))
         .arg(format!("--storage.path={}", folder.display()))
         .arg(format!("--web.listen-address=127.0.0.1:{}", settings.port))
-        .arg(format!(
-            "--cluster.listen-address={}",
-            cluster.unwrap_or_default()
-        ));
-    if settings.cluster.is_some() {
-        // The second of a pair waits so long for the first.
-        command.arg("--cluster.peer-timeout=500ms");
-    }
-    for peer in &settings.peers {
-        command.arg(format!("--cluster.peer=127.0.0.1:{peer}"));
-    }
+        .arg("--cluster.listen-address=");
     command
 }
 

@@ -12,7 +12,7 @@ use tocsin::context::Context;
 use tocsin::ingress::{Gate, Ingress, router, serve};
 use tocsin::queue::store::LEASE;
 use tocsin::time::{Clock, Timestamp};
-use tocsin_workers::{doubts, fleet, recount, workers};
+use tocsin_workers::{fleet, recount, workers};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -195,7 +195,7 @@ impl Machines {
     /// not held for long enough to fall.
     pub async fn look_after(&mut self, now: i64) {
         self.advance(Timestamp(now).since(self.context().clock.now()));
-        doubts::pass(self.context()).await.unwrap();
+        recount::settle_doubts(self.context()).await.unwrap();
         recount::decay(self.context()).await.unwrap();
         let long_ago = "UPDATE anomalies SET falling_since = 0 WHERE falling_since IS NOT NULL";
         let db = self.context().db.write();

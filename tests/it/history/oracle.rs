@@ -92,6 +92,7 @@ pub struct Incident {
     pub status: Status,
     pub episodes: i64,
     pub reopened: i64,
+    pub joined_at: i64,
     is_taken: bool,
     resolved_by_person_at: Option<i64>,
 }
@@ -344,6 +345,7 @@ impl Oracle {
             let is_in_time = at - incident.opened_at <= WINDOW;
             if is_in_time && incident.status != Status::ResolvedByPerson {
                 incident.episodes += 1;
+                incident.joined_at = incident.joined_at.max(at);
                 if incident.status == Status::ResolvedByItself {
                     incident.status = match incident.is_taken {
                         true => Status::Acknowledged,
@@ -360,6 +362,7 @@ impl Oracle {
             status: Status::Open,
             episodes: 1,
             reopened: 0,
+            joined_at: at,
             is_taken: false,
             resolved_by_person_at: None,
         });

@@ -7,7 +7,7 @@ use tocsin::store::hours;
 use tocsin::store::listing::{self, Sort, mark};
 use tocsin::store::lists::Filter;
 
-use crate::harness::{Harness, alert};
+use crate::harness::{Harness, alert, levels_by_counts};
 use crate::on_both;
 
 /// What the bars of each card of the list say in words.
@@ -50,7 +50,7 @@ on_both! {
     }
 
     async fn every_order_shows_every_incident_once_over_its_pages(on) {
-        let h = Harness::start(on).await;
+        let h = Harness::start_with(on, |config| config.escalation.rules = levels_by_counts()).await;
         // Of four levels, some of them twice as often as others.
         for (name, times) in [("A", 1), ("B", 3), ("C", 5), ("D", 10), ("E", 1), ("F", 3), ("G", 12)] {
             let alerts = (0..times).map(|n| alert(name, &format!("p{n}"), h.now()));

@@ -14,7 +14,7 @@ const TOGETHER: i64 = 100;
 ///
 /// # Errors
 /// The store cannot be reached now.
-pub async fn pass(context: &Context) -> Result<(), JobError> {
+pub async fn settle_doubts(context: &Context) -> Result<(), JobError> {
     let policy = context.config.aggregation_policy();
     let now = maintenance::now(context.db.read()).await?;
     let moment = context.clock.of_store(now).before(policy.window);

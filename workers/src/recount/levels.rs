@@ -9,19 +9,17 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use sea_orm::ConnectionTrait;
-use tocsin::config::Escalation;
 use tocsin::context::Context;
-use tocsin::domain::escalation::assess;
+use tocsin::domain::escalation::{Change, decay as decide, most_incidents};
 use tocsin::domain::frequency::{Counts, FrequencyStats, Window};
 use tocsin::entity::anomalies::Model as Anomaly;
 use tocsin::jobs::{CalculateTier, JobError};
 use tocsin::queue::Push;
 use tocsin::store::marks::{self, Mark};
-use tocsin::store::{anomalies, cards, incidents, maintenance};
-use tocsin::text::Reason;
+use tocsin::store::{anomalies, cards, incidents, levels, maintenance};
 use tocsin::time::Timestamp;
 
-use crate::tier::lasts;
+use crate::tier::found;
 
 /// Up to when changes were looked at.
 pub(super) const MARK: &str = "levels";
@@ -223,7 +221,7 @@ async fn look(context: &Context, keys: &[String]) -> Result<(), JobError> {
     let judged = judge(context, db, found, &counts, now).await?;
     let stats: Vec<FrequencyStats> = judged.iter().map(|one| one.stats.clone()).collect();
     let mut wrong: BTreeSet<String> = maintenance::stale(db, &stats).await?.into_iter().collect();
-    let moved = judged.iter().filter(|one| one.stands != Stands::Rightly);
+    let moved = judged.iter().filter(|one| one.change != Change::default());
     wrong.extend(moved.map(|one| one.anomaly.key.clone()));
     if wrong.is_empty() {
         return Ok(());
@@ -240,23 +238,21 @@ async fn set_right(context: &Context, keys: &[String]) -> Result<(), JobError> {
     let counts = context.counter.counts_within(&tx, &keys, now).await?;
     let judged = judge(context, &tx, found, &counts, now).await?;
 
-    let newest = |is: fn(Stands) -> bool| {
-        let such = judged.iter().filter(move |one| is(one.stands));
-        such.filter_map(|one| one.anomaly.newest_incident)
-            .collect::<Vec<_>>()
-    };
-    let changed = judged.iter().filter(|one| one.stands == Stands::Fallen);
+    let changed = judged.iter().filter(|one| one.change.is_written);
     let changed: Vec<&Anomaly> = changed.map(|one| &one.anomaly).collect();
     anomalies::set_levels(&tx, &changed).await?;
     let stats: Vec<FrequencyStats> = judged.iter().map(|one| one.stats.clone()).collect();
     maintenance::refresh_stats(&tx, &stats).await?;
-    let edited = if context.config.edits() {
-        cards::mark_edits(&tx, &newest(|stands| stands == Stands::Fallen), now).await?
-    } else {
-        Vec::new()
-    };
+    let turned = judged.iter().filter(|one| one.change.is_due);
+    let turned: Vec<_> = turned
+        .map(|one| (one.anomaly.key.clone(), one.anomaly.newest_incident))
+        .collect();
     // What is below is raised by its tier, as everything is that rises.
-    let due = newest(|stands| stands != Stands::Rightly);
+    let due = levels::concerned(&tx, &turned).await?;
+    let edited = match context.config.edits() {
+        true => cards::mark_edits(&tx, &due, now).await?,
+        false => Vec::new(),
+    };
     let due = incidents::mark_due(&tx, &due, now).await?;
     tx.commit().await?;
     let jobs: Vec<_> = due
@@ -267,73 +263,42 @@ async fn set_right(context: &Context, keys: &[String]) -> Result<(), JobError> {
     Ok(tocsin::cards::push_edits(context, &edited).await?)
 }
 
-/// How an anomaly's level stands to what holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stands {
-    /// It is what holds.
-    Rightly,
-    /// It was higher, or held by another rule; now it says what holds.
-    Fallen,
-    /// It is lower: who should have raised it did not.
-    Below,
-}
-
+/// An anomaly as it should be, and what there is to do about it.
 struct Judged {
     anomaly: Anomaly,
-    stands: Stands,
+    change: Change,
     stats: FrequencyStats,
 }
 
 async fn judge(
     context: &Context,
     db: &impl ConnectionTrait,
-    found: Vec<Anomaly>,
+    anomalies: Vec<Anomaly>,
     counts: &[Counts],
     now: Timestamp,
 ) -> Result<Vec<Judged>, JobError> {
-    let escalation = &context.config.escalation;
-    let keys: Vec<String> = found.iter().map(|anomaly| anomaly.key.clone()).collect();
-    let lasting = incidents::lasting(db, &keys, escalation, now).await?;
-    let judged = found.into_iter().zip(counts).map(|(mut anomaly, counts)| {
+    let settings = &context.config.escalation;
+    let keys: Vec<String> = anomalies.iter().map(|a| a.key.clone()).collect();
+    let lasting = incidents::lasting(db, &keys, settings, now).await?;
+    let most = most_incidents(&settings.rules, context.config.counting.unit);
+    let lying = levels::incidents_in_windows(db, &keys, most, now).await?;
+    let judged = anomalies.into_iter().zip(counts).map(|(mut anomaly, counts)| {
         let since = lasting.get(&anomaly.key).copied();
-        let stands = settle(&mut anomaly, counts, since, escalation);
+        let found = found(context, counts, lying.get(&anomaly.key), since);
+        let was = anomaly.level;
+        let change = decide(&anomaly, found, now).apply(&mut anomaly);
+        if anomaly.level < was {
+            tracing::debug!(anomaly.key, from = %was, to = %anomaly.level, "an anomaly's level falls");
+        }
         let seen = (anomaly.first_seen, anomaly.last_seen);
         let stats = FrequencyStats::new(&anomaly.key, counts, seen, anomaly.level);
         Judged {
             anomaly,
-            stands,
+            change,
             stats,
         }
     });
     Ok(judged.collect())
-}
-
-/// Has an anomaly's level say what holds, unless that is higher.
-fn settle(
-    anomaly: &mut Anomaly,
-    counts: &Counts,
-    lasts_since: Option<Timestamp>,
-    escalation: &Escalation,
-) -> Stands {
-    let why = lasts_since.map(|since| lasts(since, escalation.open_for.0));
-    let found = assess(counts, why.as_deref(), &escalation.rules);
-    if found.level > anomaly.level {
-        return Stands::Below;
-    }
-    let is_by_the_same = match (anomaly.reason.as_deref(), found.reason.as_deref()) {
-        (Some(was), Some(is)) => Reason::read(was).has_rule_of(&Reason::read(is)),
-        (was, is) => was == is,
-    };
-    if found.level == anomaly.level && is_by_the_same {
-        return Stands::Rightly;
-    }
-    if found.level < anomaly.level {
-        tracing::debug!(anomaly.key, from = %anomaly.level, to = %found.level, "an anomaly's level falls");
-    }
-    // A level that holds by another rule than it rose by says so.
-    anomaly.level = found.level;
-    anomaly.reason = found.reason;
-    Stands::Fallen
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 ///
 /// # Errors
 /// The store cannot be reached now.
-pub async fn pass(context: &Context) -> Result<(), JobError> {
+pub async fn close_unseen(context: &Context) -> Result<(), JobError> {
     let db = context.db.read();
     let now = context.clock.of_store(maintenance::now(db).await?);
     let edge = now.before(context.config.counting.unheard.0);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Anomaly, DAY, Episode, HOUR, Oracle, Status, Unit};
+use super::{Anomaly, DAY, HOUR, Oracle, Status, Unit};
 
 /// Counted in the last hour, 24 hours, seven days, thirty days.
 pub type Windows = [i64; 4];
@@ -61,10 +61,7 @@ impl Oracle {
 
     /// When an incident was last joined: when the last of its episodes came to it.
     pub fn joined_at(&self, incident: usize) -> i64 {
-        let of = |e: &&Episode| e.incident == Some(incident);
-        let came = self.episodes.iter().filter(of);
-        let came = came.filter_map(|e| e.received.first().copied());
-        came.max().unwrap_or(self.incidents[incident].opened_at)
+        self.incidents[incident].joined_at
     }
 
     /// The level that holds now, if its incidents were last joined then.
