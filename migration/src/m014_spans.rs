@@ -20,9 +20,10 @@ impl MigrationTrait for Migration {
             &[
                 "ALTER TABLE occurrences ADD COLUMN end_received_at bigint",
                 "ALTER TABLE occurrences ADD COLUMN ended_by text",
-                // When an end was received was not kept: it was not later than the last delivery.
-                "UPDATE occurrences SET end_received_at = last_seen_at, ended_by = 'sender'
-                    WHERE ended_at IS NOT NULL AND series IS NOT NULL",
+                // A start that was ahead by hours kept what came later from opening anything.
+                "UPDATE occurrences SET starts_at = occurred_at,
+                    ended_at = CASE WHEN ended_at > last_seen_at THEN last_seen_at ELSE ended_at END
+                    WHERE series IS NOT NULL AND starts_at > occurred_at + 60000",
                 "CREATE INDEX occurrences_open ON occurrences (incident_id)
                     WHERE ended_at IS NULL AND series IS NOT NULL",
                 "ALTER TABLE incidents ADD COLUMN severity_rises bigint NOT NULL DEFAULT 0",

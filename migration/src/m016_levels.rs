@@ -19,7 +19,6 @@ impl MigrationTrait for Migration {
             manager,
             &[
                 "ALTER TABLE incidents ADD COLUMN joined_at bigint",
-                "UPDATE incidents SET joined_at = opened_at",
                 // The same incidents, and the newest of an anomaly without a sort.
                 "DROP INDEX IF EXISTS incidents_unresolved",
                 "CREATE INDEX incidents_unresolved ON incidents (anomaly_key, number)

@@ -15,6 +15,7 @@ use moka::future::Cache;
 use reqwest::{Client, Url, redirect};
 
 use crate::config::Secret;
+use crate::sources::cluster;
 use silence::Kept;
 pub use silence::Silence;
 
@@ -131,7 +132,7 @@ impl std::fmt::Debug for Alertmanager {
 /// Whether what comes from this source comes from an Alertmanager.
 #[must_use]
 pub fn sends(source: &str) -> bool {
-    source.starts_with("alertmanager")
+    cluster::name_of(source) == "alertmanager"
 }
 
 /// Where people reach the Alertmanager at `url`: without user and password, and without a slash at the end.

@@ -190,6 +190,8 @@ pub struct Incident {
     pub doubted_since: Option<Timestamp>,
     /// Since when none of its open episodes was heard of, if that is long.
     pub unheard_since: Option<Timestamp>,
+    /// Whether it was heard of again.
+    pub is_heard_again: bool,
     /// When it last changed.
     pub updated_at: Timestamp,
     /// Whether it was due for a tier before.
@@ -296,7 +298,7 @@ impl Books {
             episode.end = None;
             let seen = episode.last_seen_at;
             self.changed.insert(id, series);
-            self.fires_again(incident, seen, policy);
+            self.fires_again(incident, (seen, now), policy);
         } else {
             self.doubt(incident, end.received_at);
         }
@@ -363,6 +365,11 @@ impl Books {
         known.filter(|incident| incident.status != incident.stood)
     }
 
+    /// Incidents that were unheard and are not any more.
+    pub fn heard_again(&self) -> impl Iterator<Item = &Incident> {
+        self.incidents.values().filter(|i| i.is_heard_again)
+    }
+
     fn see_again(&mut self, sighting: &Sighting, at: usize, policy: &Policy) -> Episode {
         let (received_at, key) = (sighting.received_at, &sighting.key);
         let list = self.episodes.entry(sighting.series).or_default();
@@ -379,11 +386,11 @@ impl Books {
         let incident = match (turn, known) {
             (Turn::FiresAgain, None) => Some(self.join_or_open(sighting, policy)),
             (Turn::FiresAgain, Some(incident)) => {
-                self.fires_again(incident, received_at, policy);
+                self.fires_again(incident, (received_at, received_at), policy);
                 known
             }
             (Turn::StillFires, Some(incident)) => {
-                self.still_fires(incident, received_at, policy);
+                self.still_fires(incident, (received_at, received_at), policy);
                 known
             }
             (Turn::Ended, Some(incident)) => {
@@ -536,15 +543,15 @@ impl Books {
         });
     }
 
-    /// An open episode was seen firing once more.
-    fn still_fires(&mut self, incident: Uuid, at: Timestamp, policy: &Policy) {
+    /// An open episode was seen firing once more, which is so `now`.
+    fn still_fires(&mut self, incident: Uuid, (at, now): (Timestamp, Timestamp), policy: &Policy) {
         let Some(incident) = self.incidents.get_mut(&incident) else {
             return;
         };
         if at > incident.last_firing_at || incident.unheard_since.is_some() {
             incident.seen_at(at);
         }
-        if incident.opens_again(at, policy.window) {
+        if incident.opens_again(now, policy.window) {
             self.reopenings.push((incident.id, incident.reopened));
         }
         let lasts = at >= incident.opened_at.after(policy.open_for);
@@ -557,14 +564,14 @@ impl Books {
         }
     }
 
-    /// An episode that was said to be over is open again.
-    fn fires_again(&mut self, incident: Uuid, at: Timestamp, policy: &Policy) {
+    /// An episode that was said to be over, and was seen firing after that, is open again `now`.
+    fn fires_again(&mut self, incident: Uuid, (at, now): (Timestamp, Timestamp), policy: &Policy) {
         if let Some(incident) = self.incidents.get_mut(&incident) {
             incident.open_episodes += 1;
             incident.tier_due = true;
             incident.seen_at(at);
         }
-        self.still_fires(incident, at, policy);
+        self.still_fires(incident, (at, now), policy);
     }
 
     /// An episode was seen firing soon after the end that was received at `since`.
@@ -631,6 +638,7 @@ impl Incident {
             reopened: 0,
             doubted_since: None,
             unheard_since: None,
+            is_heard_again: false,
             updated_at: at,
             was_due: false,
             tier_due: true,
@@ -690,7 +698,7 @@ impl Incident {
 
     fn seen_at(&mut self, at: Timestamp) {
         self.last_firing_at = self.last_firing_at.max(at);
-        self.unheard_since = None;
+        self.is_heard_again |= self.unheard_since.take().is_some();
         self.touch(at);
     }
 

@@ -271,7 +271,7 @@ impl Episode {
     pub(super) fn make_room(&mut self, start: Timestamp) -> Timestamp {
         match &mut self.end {
             Some(end) if matches!(end.by, EndedBy::Receipt | EndedBy::Newer) => {
-                let start = start.max(self.starts_at);
+                let start = start.max(Timestamp(self.starts_at.0 + 1));
                 end.at = end.at.min(start);
                 start
             }
@@ -321,7 +321,9 @@ pub fn find(episodes: &[Episode], sighting: &Sighting, skew: Duration) -> Option
     let spans = |e: &Episode| e.occurred_at <= at && at <= e.last_seen_at;
     let open = |e: &Episode| e.end.is_none() && (sighting.is_firing() || e.occurred_at <= at);
     let over = |e: &Episode| !sighting.is_firing() && e.last_seen_at <= at;
-    let overtaken = |e: &Episode| at < e.occurred_at && within(at, e.occurred_at);
+    // What is open did not end before it was first seen.
+    let may_be_over = |e: &Episode| sighting.is_firing() || e.end.is_some();
+    let overtaken = |e: &Episode| at < e.occurred_at && within(at, e.occurred_at) && may_be_over(e);
     episodes
         .iter()
         .position(spans)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::effectiveness::Effectiveness;
 use super::escalation::Level;
 
 /// How deep the repair must go.
@@ -61,6 +62,13 @@ pub const RESTARTS_ENOUGH: i64 = 2;
 pub const RESTARTS_COUNT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 /// So many restarts are told apart at most.
 pub const RESTARTS_AT_MOST: i64 = 100;
+
+/// Whether restarting was ever tried.
+#[must_use]
+pub fn were_restarts_tried(history: &[Effectiveness]) -> bool {
+    let is_restart = |entry: &Effectiveness| RESTARTS.contains(&entry.action.as_str());
+    history.iter().any(is_restart)
+}
 
 /// Decides the tier and says why. `restarts` were tried on the anomaly within [`RESTARTS_COUNT_FOR`].
 /// `fix_failed`: a permanent fix was applied to the anomaly, and a firing began after that.

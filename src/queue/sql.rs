@@ -139,9 +139,9 @@ const IS_NOT_PAUSED: &str = "NOT EXISTS (SELECT 1 FROM paused_queues WHERE queue
 fn weighed(is_such: &str, order: &str) -> String {
     format!(
         "SELECT id FROM \
-             (SELECT id, sum(octet_length(payload)) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) \
-                  - octet_length(payload) AS lighter \
-              FROM (SELECT id, run_at, lease_until, payload FROM jobs \
+             (SELECT id, sum(weight) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) \
+                  - weight AS lighter \
+              FROM (SELECT id, run_at, lease_until, octet_length(payload) AS weight FROM jobs \
                     WHERE {is_such} AND {IS_NOT_PAUSED} \
                     ORDER BY {order} LIMIT $4 {{skip}}) AS such) AS weighed \
          WHERE lighter < $5"

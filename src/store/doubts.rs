@@ -113,9 +113,12 @@ async fn doubted(
     let sql = "SELECT o.series, o.id, o.starts_at \
                FROM {rows} JOIN incidents i ON i.id = r.id \
                    JOIN occurrences o ON o.anomaly_key = i.anomaly_key \
-                       AND o.occurred_at >= i.aggregation_window_start - $1 AND o.incident_id = i.id \
+                       AND o.occurred_at >= i.aggregation_window_start - $1 \
+                       AND o.occurred_at <= COALESCE(i.joined_at, i.last_firing_at) \
+                       AND o.incident_id = i.id \
                WHERE o.ended_at IS NOT NULL AND o.series IS NOT NULL \
-                   AND o.ended_by <> 'newer' AND o.last_seen_at > o.end_received_at \
+                   AND COALESCE(o.ended_by, 'sender') <> 'newer' \
+                   AND o.last_seen_at > COALESCE(o.end_received_at, o.last_seen_at) \
                    AND NOT EXISTS (SELECT 1 FROM occurrences n \
                        WHERE n.series = o.series AND n.starts_at > o.starts_at) \
                ORDER BY o.id";

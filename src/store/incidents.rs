@@ -80,6 +80,7 @@ pub async fn load(
             reopened: row.reopened,
             doubted_since: row.doubted_since.map(Timestamp),
             unheard_since: row.unheard_since.map(Timestamp),
+            is_heard_again: false,
             updated_at: Timestamp(row.updated_at),
             was_due: row.tier_due_since.is_some(),
             tier_due: false,

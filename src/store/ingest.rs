@@ -1,7 +1,7 @@
 //! One batch of sightings, in one transaction.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sea_orm::{ConnectionTrait, DbErr};
 use uuid::Uuid;
@@ -154,7 +154,9 @@ async fn tell(
     now: Timestamp,
 ) -> Result<Told, DbErr> {
     let turned: Vec<&Incident> = books.turned().collect();
-    if turned.is_empty() && books.reopenings.is_empty() && books.worsened.is_empty() {
+    let heard: Vec<Uuid> = books.heard_again().map(|i| i.id).collect();
+    let is_quiet = turned.is_empty() && heard.is_empty() && books.worsened.is_empty();
+    if is_quiet && books.reopenings.is_empty() {
         return Ok(Told::default());
     }
     let again = |(id, number): &(Uuid, i64)| (*id, Kind::Reopened, *number);
@@ -170,7 +172,9 @@ async fn tell(
     let resolved = owe(tx, config, resolved, now).await?;
     let worsened = owe_worsened(tx, config, books, now).await?;
     let worse = books.worsened.iter().map(|(id, _)| *id);
-    let turned: Vec<Uuid> = turned.iter().map(|i| i.id).chain(worse).collect();
+    let turned = turned.iter().map(|i| i.id).chain(worse).chain(heard);
+    let turned: BTreeSet<Uuid> = turned.collect();
+    let turned: Vec<Uuid> = turned.into_iter().collect();
     let cards = match config.edits() {
         true => cards::mark_edits(tx, &turned, now).await?,
         false => Vec::new(),

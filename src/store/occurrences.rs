@@ -43,7 +43,7 @@ pub async fn episodes(
                FROM {rows} JOIN occurrences o ON o.series = r.series AND o.starts_at >= \
                    COALESCE((SELECT max(p.starts_at) FROM occurrences p \
                              WHERE p.series = r.series AND p.starts_at < r.since), r.since) \
-               ORDER BY o.series, o.starts_at";
+               ORDER BY o.series, o.starts_at, o.occurred_at, o.id";
     let sql = rows.statement(tx.get_database_backend(), sql, []);
     let mut episodes: HashMap<i64, Vec<Episode>> = HashMap::new();
     for row in Known::find_by_statement(sql).all(tx).await? {

@@ -33,7 +33,7 @@ pub use verification::verify;
 /// When the last tick that was done began, by the queue's clock.
 const MARK: &str = "tick";
 /// How long one part may take; what is left of it is for the next tick.
-const PART: Duration = Duration::from_secs(35);
+const PART: Duration = Duration::from_secs(30);
 
 /// What recount works with.
 #[derive(Clone)]

@@ -266,7 +266,15 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<Changed, Trouble> 
 
     let keys: Vec<String> = known.counts.keys().cloned().collect();
     let histories = repairs::history(&tx, &keys).await?;
-    let restarts = levels::restarts(&tx, &keys, known.now).await?;
+    let restarted: Vec<String> = histories
+        .iter()
+        .filter(|(_, history)| tier::were_restarts_tried(&history.totals))
+        .map(|(key, _)| key.clone())
+        .collect();
+    let restarts = match restarted.is_empty() {
+        true => HashMap::new(),
+        false => levels::restarts(&tx, &restarted, known.now).await?,
+    };
     let mut findings = Vec::with_capacity(known.due.len());
     for (id, key) in &known.due {
         if let Some(anomaly) = known.anomalies.get(key) {

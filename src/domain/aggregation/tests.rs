@@ -71,6 +71,19 @@ impl Ledger {
         (entered, books)
     }
 
+    /// What is in the books about an incident.
+    pub(super) fn books_of(&self, incident: usize) -> Books {
+        let incident = self.incidents[incident].clone();
+        let mut books = Books::default();
+        books.anomalies.clone_from(&self.anomalies);
+        for episode in self.episodes.values() {
+            let of_series = books.episodes.entry(episode.series).or_default();
+            of_series.push(episode.clone());
+        }
+        books.incidents.insert(incident.id, incident);
+        books
+    }
+
     fn open_books(&mut self, batch: &[&Sighting]) -> Books {
         let mut books = Books::default();
         let mut since: HashMap<i64, Timestamp> = HashMap::new();
@@ -261,6 +274,10 @@ impl Ledger {
             for pair in episodes.windows(2) {
                 let until = pair[0].end.map(|end| end.at);
                 assert!(until <= Some(pair[1].starts_at), "{pair:#?} overlap");
+                assert!(
+                    pair[0].starts_at < pair[1].starts_at,
+                    "{pair:#?} have no order"
+                );
             }
         }
         for (key, anomaly) in &self.anomalies {

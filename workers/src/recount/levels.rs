@@ -61,13 +61,8 @@ pub async fn decay(context: &Context) -> Result<(), JobError> {
         (keys, is_all)
     };
     let mut pass = Pass::new(context);
-    for some in keys.chunks(TOGETHER) {
-        pass.look_at(some).await?;
-        if began.elapsed() > AT_MOST {
-            break;
-        }
-    }
-    let last = pass.last.clone().unwrap_or_default();
+    pass.look_at_all(&keys, began).await;
+    let last = pass.last.clone().unwrap_or_else(|| mark.place.clone());
     let is_done = is_all && keys.last().is_none_or(|key| *key == last);
     let reached = if is_done {
         Mark {
@@ -83,13 +78,17 @@ pub async fn decay(context: &Context) -> Result<(), JobError> {
     };
     marks::set(context.db.write(), MARK, &reached).await?;
     if is_done && knows_changes {
-        sweep(context, &mut pass, now).await?;
+        sweep(context, &mut pass, (now, began)).await?;
     }
     pass.end().await
 }
 
 /// Looks at the next slice of everything.
-async fn sweep(context: &Context, pass: &mut Pass<'_>, now: Timestamp) -> Result<(), JobError> {
+async fn sweep(
+    context: &Context,
+    pass: &mut Pass<'_>,
+    (now, began): (Timestamp, Instant),
+) -> Result<(), JobError> {
     let mark = marks::find(context.db.read(), SWEEP).await?;
     let mark = mark.filter(|mark| mark.at <= now).unwrap_or(Mark {
         at: now,
@@ -97,13 +96,12 @@ async fn sweep(context: &Context, pass: &mut Pass<'_>, now: Timestamp) -> Result
     });
     let last = slice_end(now.since(mark.at));
     let keys = decaying(context, (&mark.place, &last), now).await?;
-    for some in keys.chunks(TOGETHER) {
-        pass.look_at(some).await?;
-    }
-    let is_all = (keys.len() as i64) < AT_ONCE;
+    pass.last = None;
+    pass.look_at_all(&keys, began).await;
+    let is_all = (keys.len() as i64) < AT_ONCE && pass.last.as_ref() == keys.last();
     let next = match keys.last() {
-        Some(key) if !is_all => Mark {
-            place: key.clone(),
+        Some(_) if !is_all => Mark {
+            place: pass.last.clone().unwrap_or_else(|| mark.place.clone()),
             ..mark
         },
         _ if last == END => Mark {
@@ -142,7 +140,7 @@ async fn decaying(
 /// One pass over some anomalies. What cannot be looked at is passed over and told.
 struct Pass<'a> {
     context: &'a Context,
-    /// The last that was looked at.
+    /// The last of a piece that was looked at.
     last: Option<String>,
     /// Where a store did not answer in time, which a lock may have been in the way of.
     later: Vec<String>,
@@ -161,20 +159,23 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Looks at some.
-    ///
-    /// # Errors
-    /// The store cannot be reached.
-    async fn look_at(&mut self, keys: &[String]) -> Result<(), JobError> {
-        self.last = keys.last().cloned();
+    /// Looks at these, one piece after the other, for as long as there is time and the store answers.
+    async fn look_at_all(&mut self, keys: &[String], began: Instant) {
+        for some in keys.chunks(TOGETHER) {
+            if began.elapsed() > AT_MOST || self.troubles >= TROUBLES {
+                break;
+            }
+            self.look_at(some).await;
+        }
+    }
+
+    async fn look_at(&mut self, keys: &[String]) {
         match look(self.context, keys).await {
             Ok(()) => self.troubles = 0,
-            Err(error @ JobError::RetryAfter { .. }) => {
+            Err(JobError::RetryAfter { .. }) => {
                 self.later.extend_from_slice(keys);
                 self.troubles += 1;
-                if self.troubles >= TROUBLES {
-                    return Err(error);
-                }
+                return;
             }
             Err(_) => {
                 // Whatever is wrong with one does not harm those that it was taken with.
@@ -186,7 +187,7 @@ impl<'a> Pass<'a> {
                 }
             }
         }
-        Ok(())
+        self.last = keys.last().cloned();
     }
 
     /// Looks once more at what was left for later.
@@ -255,8 +256,11 @@ async fn set_right(context: &Context, keys: &[String]) -> Result<(), JobError> {
     };
     let due = incidents::mark_due(&tx, &due, now).await?;
     tx.commit().await?;
+    // The newest first: a rise is told about the newest that its pass finds due.
+    let due: BTreeSet<_> = due.into_iter().collect();
     let jobs: Vec<_> = due
         .into_iter()
+        .rev()
         .map(|incident| CalculateTier { incident })
         .collect();
     context.queues.push_all(jobs.iter().map(Push::new)).await?;

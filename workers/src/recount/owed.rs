@@ -36,7 +36,9 @@ pub async fn push_overdue(context: &Context) -> Result<(), JobError> {
 /// Tiers. One job at a time for each incident, so that one that keeps failing is one dead letter.
 pub(super) async fn tiers(context: &Context) -> Result<(), JobError> {
     let (db, since) = (context.db.read(), overdue(context).await?);
-    let due = maintenance::overdue_tiers(db, since, AT_MOST as i64).await?;
+    // Once an hour everywhere.
+    let everywhere = since.0.div_euclid(60_000) % 60 == 0;
+    let due = maintenance::overdue_tiers(db, since, AT_MOST as i64, everywhere).await?;
     tell(due.len(), "tiers");
     let jobs: Vec<_> = due
         .into_iter()

@@ -33,6 +33,17 @@ fn starts_within_the_skew_are_one_firing() {
 }
 
 #[test]
+fn an_earlier_start_within_the_skew_is_the_same_firing_though_that_is_over() {
+    for (earlier, expected) in [(0, 1), (59, 1), (60, 1), (61, 2)] {
+        let first = [firing("A/1", 1000, 1000), resolved("A/1", 1000, 1030, 1031)];
+        let mut ledger = ledger(&first);
+        // Over just when the other began, so that they do not overlap.
+        ledger.enter(&resolved("A/1", 1000 - earlier, 1000, 1040));
+        assert_eq!(ledger.total(), expected, "{earlier} s earlier");
+    }
+}
+
+#[test]
 fn a_start_after_the_end_is_another_firing_even_within_the_skew() {
     for (start, expected) in [(29, 1), (30, 1), (31, 2)] {
         let over = [firing("A/1", 0, 1), resolved("A/1", 0, 30, 31)];

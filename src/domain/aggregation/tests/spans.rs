@@ -125,6 +125,34 @@ fn a_start_that_moves_back_takes_the_time_that_the_firing_before_it_was_not_said
 }
 
 #[test]
+fn a_start_before_that_of_the_firing_before_leaves_the_two_in_order() {
+    let mut ledger = ledger(&[
+        firing("A/1", 1000, 1000),
+        firing("A/1", 1300, 1300),
+        firing("A/1", 900, 1400),
+    ]);
+    assert_eq!(ledger.total(), 2);
+    ledger.enter(&resolved("A/1", 1300, 1500, 1500));
+    ledger.check();
+    assert_eq!(ledger.states(), [(2, 0, Status::Resolved)]);
+}
+
+#[test]
+fn what_is_doubted_opens_again_a_window_after_its_end_also_if_a_person_resolved_it_meanwhile() {
+    let mut ledger = ledger(&[firing("A/1", 0, 0)]);
+    ledger.resolve(0, 590);
+    ledger.enter_each(&[resolved("A/1", 0, 595, 595), firing("A/1", 0, 600)]);
+    assert_eq!(ledger.incidents[0].doubted_since, Some(at(595)));
+    for (now, expected) in [(1195, Status::Resolved), (1196, Status::Open)] {
+        let mut books = ledger.books_of(0);
+        let episode = ledger.episodes.values().next().unwrap().clone();
+        books.settle_doubt((episode.series, episode.id), at(now), &policy());
+        let incident = &books.incidents[&ledger.incidents[0].id];
+        assert_eq!(incident.status, expected, "at {now}");
+    }
+}
+
+#[test]
 fn a_clock_that_is_ahead_does_not_keep_what_comes_later_from_opening() {
     let ahead = 8 * HOUR;
     let mut ledger = ledger(&[
