@@ -41,8 +41,8 @@ use entry::{entries_of, entry_id, number_and_jobs, written};
 const CHUNK: usize = 200;
 /// Entries that one script removes at most.
 const REMOVED_AT_ONCE: usize = 1000;
-/// Jobs that are read in one go: nobody knows what they weigh before.
-const READ_AT_ONCE: usize = 256;
+/// Jobs that are read first: nobody knows what they weigh before. The others are taken to weigh as much.
+const READ_FIRST: usize = 256;
 /// Due jobs that a fetch makes ready at most, on its way.
 const PROMOTED_BY_FETCH: usize = 500;
 /// Where consumers are heard of every second, a silence of this length means that Redis was away.
@@ -253,12 +253,12 @@ impl QueueStore for RedisQueue {
         room: Room,
     ) -> Result<Vec<Delivery>, QueueError> {
         let look = self.call(&READY, queue).arg(SILENCE_MS).arg(millis(LEASE));
-        let some = room.jobs.min(READ_AT_ONCE);
+        let some = room.jobs.min(READ_FIRST);
         let look = look.arg(consumer).arg(some).arg(PROMOTED_BY_FETCH);
         let (go_on, mut jobs) = number_and_jobs(look.on(&self.fetches).await?);
         let mut left = room.without(&jobs);
         while go_on && !left.is_none() {
-            let some = left.jobs.min(READ_AT_ONCE);
+            let some = left.jobs.min(left.fits(&jobs).unwrap_or(READ_FIRST));
             let mut read = redis::cmd("XREADGROUP");
             read.arg("GROUP").arg(GROUP).arg(consumer);
             read.arg("COUNT").arg(some);
@@ -289,7 +289,7 @@ impl QueueStore for RedisQueue {
         room: Room,
         alone: bool,
     ) -> Result<Reclaimed, QueueError> {
-        let limit = room.jobs.min(READ_AT_ONCE);
+        let limit = room.jobs.min(READ_FIRST);
         let call = self
             .call(&RECLAIM, queue)
             .arg(SILENCE_MS)

@@ -152,6 +152,14 @@ impl Room {
         }
     }
 
+    /// How many more there is room for if they weigh as much as these; not known if there are none.
+    #[must_use]
+    pub fn fits(self, jobs: &[Delivery]) -> Option<usize> {
+        let bytes: usize = jobs.iter().map(|job| job.payload.len()).sum();
+        let each = bytes.div_ceil(jobs.len().max(1)).max(1);
+        (!jobs.is_empty()).then(|| (self.bytes / each).max(1))
+    }
+
     /// Whether nothing may be handed out.
     #[must_use]
     pub const fn is_none(self) -> bool {
