@@ -135,7 +135,7 @@ impl RedisCounter {
     /// was committed by the time that it is asked.
     async fn known(
         &self,
-        db: &(impl ConnectionTrait + Sync),
+        db: &impl ConnectionTrait,
         keys: &[String],
         now: Timestamp,
     ) -> Result<Vec<Counts>, CounterError> {

@@ -33,9 +33,7 @@ pub fn rank(severity: &str) -> Option<u8> {
         ],
     ];
     let is = |word: &&str| word.eq_ignore_ascii_case(severity);
-    let at = WORDS
-        .iter()
-        .position(|words| words.iter().any(|word| is(word)));
+    let at = WORDS.iter().position(|words| words.iter().any(is));
     at.and_then(|at| u8::try_from(at).ok())
 }
 

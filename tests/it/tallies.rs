@@ -61,7 +61,7 @@ on_both! {
     async fn a_tally_is_what_its_rows_say_after_any_history(on) {
         let seed = std::env::var("TOCSIN_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = seed.unwrap_or_else(rand::random::<u64>);
-        println!("TOCSIN_TEST_SEED={seed}");
+        eprintln!("TOCSIN_TEST_SEED={seed}");
         let mut random = StdRng::seed_from_u64(seed);
         for unit in [Unit::Episode, Unit::Delivery, Unit::Incident] {
             let h = Harness::start_with(on, |config| config.counting.unit = unit).await;

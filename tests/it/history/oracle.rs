@@ -447,7 +447,7 @@ impl Told {
     /// When it was over.
     fn end(&self) -> Option<(i64, Ending)> {
         let told = self.ends_at.filter(|at| *at <= self.received_at);
-        self.resolved.then(|| match told {
+        self.resolved.then_some(match told {
             Some(at) => (at, Ending::Told),
             None => (self.received_at, Ending::Heard),
         })

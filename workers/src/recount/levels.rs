@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(minutes(0), "0000");
         assert_eq!(minutes(15), "4000");
         assert_eq!(minutes(30), "8000");
-        assert!(minutes(59) < "ffff".to_owned());
+        assert!(*minutes(59) < *"ffff");
         assert_eq!(minutes(60), END);
         assert_eq!(minutes(6000), END);
         assert!(*END > *"ffffffffffffffffffffffffffffffff");
