@@ -51,6 +51,8 @@ impl MigrationTrait for Migration {
                 "ALTER TABLE anomalies ADD COLUMN late_at bigint",
                 // It changed with every mark that was set and taken off.
                 "DROP INDEX incidents_tier_due",
+                "CREATE INDEX incidents_resolved ON incidents (resolved_at)
+                    WHERE status = 'RESOLVED'",
                 "CREATE INDEX occurrences_occurred ON occurrences (occurred_at)",
                 "CREATE INDEX notifications_waiting ON notifications (channel, owed_since)
                     WHERE state IN ('owed', 'sending')",
@@ -78,6 +80,7 @@ impl MigrationTrait for Migration {
                 "DROP INDEX notifications_edits_of",
                 "DROP INDEX notifications_waiting",
                 "DROP INDEX occurrences_occurred",
+                "DROP INDEX incidents_resolved",
                 "CREATE INDEX incidents_tier_due ON incidents (tier_due_since)
                     WHERE tier_due_since IS NOT NULL",
                 "ALTER TABLE anomalies DROP COLUMN late_at",

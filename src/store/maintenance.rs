@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 
 /// How much later than it was written something may be committed, and be found all the same.
 const LATE: Duration = Duration::from_secs(120);
-/// What opened within this may be resolved by now, and due for a tier.
+/// What was resolved within this may still be due for a tier.
 const LATELY: Duration = Duration::from_secs(2 * 3600);
 
 /// Anomalies whose level, or what is said of their windows, may be another at `to` than at `from`:
@@ -176,7 +176,7 @@ pub async fn refresh_stats(
 }
 
 /// Incidents that have been due for a tier since before `moment`, those that wait longest first. Nearly all
-/// of them are not resolved, or opened lately: with `everywhere` the others are looked for, too. No index
+/// of them are not resolved, or were lately: with `everywhere` the others are looked for, too. No index
 /// says which are due, because it would change with every alert.
 ///
 /// # Errors
@@ -188,15 +188,15 @@ pub async fn overdue_tiers(
     everywhere: bool,
 ) -> Result<Vec<Uuid>, DbErr> {
     let lately = match everywhere {
-        true => Uuid::nil(),
-        false => first_id(moment.before(LATELY)),
+        true => Timestamp(0),
+        false => moment.before(LATELY),
     };
     let sql = "SELECT id FROM (SELECT id, tier_due_since FROM incidents \
                        WHERE status <> 'RESOLVED' AND tier_due_since < $1 \
                    UNION SELECT id, tier_due_since FROM incidents \
-                       WHERE id >= $3 AND tier_due_since < $1) d \
+                       WHERE status = 'RESOLVED' AND resolved_at >= $3 AND tier_due_since < $1) d \
                ORDER BY tier_due_since LIMIT $2";
-    let values = [Value::from(moment.0), limit.into(), lately.into()];
+    let values = [Value::from(moment.0), limit.into(), lately.0.into()];
     let rows = db
         .query_all_raw(statement(db.get_database_backend(), sql, values))
         .await?;
