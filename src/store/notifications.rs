@@ -180,6 +180,8 @@ pub struct StillOwed {
     pub incident: Uuid,
     /// From when on it may go out.
     pub owed_since: Timestamp,
+    /// When it was looked at, by the store's clock.
+    pub now: Timestamp,
 }
 
 /// The messages of these incidents that are still owed.
@@ -188,7 +190,8 @@ pub struct StillOwed {
 /// What the database says.
 pub async fn owed(db: &impl ConnectionTrait, incidents: &[Uuid]) -> Result<Vec<StillOwed>, DbErr> {
     let rows = Rows::new().uuid("id", incidents.iter().copied());
-    let sql = "SELECT n.id, n.incident_id, n.owed_since FROM {rows} JOIN notifications n ON n.incident_id = r.id \
+    let sql = "SELECT n.id, n.incident_id, n.owed_since, {now} AS now \
+               FROM {rows} JOIN notifications n ON n.incident_id = r.id \
                WHERE n.state IN ('owed', 'sending') ORDER BY n.id";
     let found = db
         .query_all_raw(rows.statement(db.get_database_backend(), sql, []))
@@ -198,6 +201,7 @@ pub async fn owed(db: &impl ConnectionTrait, incidents: &[Uuid]) -> Result<Vec<S
             id: row.try_get("", "id")?,
             incident: row.try_get("", "incident_id")?,
             owed_since: Timestamp(row.try_get("", "owed_since")?),
+            now: Timestamp(row.try_get("", "now")?),
         })
     };
     found.iter().map(owed).collect()

@@ -207,9 +207,10 @@ async fn pass(
     warm(context, ids).await?;
     let changed = calculate(context, ids).await?;
     let owed = notifications::owed(context.db.read(), ids).await?;
-    let now = context.clock.now();
     let owed = owed.into_iter().map(|message| {
         let trace = traces.get(&message.incident).copied();
+        // By the store's clock: this process' may be wrong.
+        let now = context.clock.of_store(message.now);
         (message.id, message.owed_since.since(now), trace)
     });
     let owed: Vec<_> = owed.collect();
