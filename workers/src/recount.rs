@@ -16,11 +16,13 @@ use std::time::Duration;
 
 use apalis::prelude::Data;
 use tocsin::context::Context;
-use tocsin::jobs::{JobError, Part, Recount};
+use tocsin::jobs::{CalculateTier, JobError, Part, Recount};
 use tocsin::metrics::ByPart;
+use tocsin::queue::Push;
 use tocsin::queue::consumer::Held;
 use tocsin::store::marks::{self, Mark};
 use tocsin::time::Timestamp;
+use uuid::Uuid;
 
 pub use doubts::settle_doubts;
 pub use levels::decay;
@@ -118,6 +120,18 @@ async fn run(context: &Context, part: Part) -> Result<(), JobError> {
         Part::Mutes => end_mutes(context).await,
         Part::Pruning => pruning::hourly(context).await,
     }
+}
+
+/// Pushes a job for each incident that a part made due, in their order.
+async fn push_tiers(
+    context: &Context,
+    due: impl IntoIterator<Item = Uuid>,
+) -> Result<(), JobError> {
+    let jobs: Vec<_> = due
+        .into_iter()
+        .map(|incident| CalculateTier { incident })
+        .collect();
+    Ok(context.queues.push_all(jobs.iter().map(Push::new)).await?)
 }
 
 #[cfg(test)]

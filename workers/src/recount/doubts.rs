@@ -1,10 +1,10 @@
 //! Doubts: opens again what fires on though it was said to be over.
 
 use tocsin::context::Context;
-use tocsin::jobs::{CalculateTier, JobError};
-use tocsin::queue::Push;
+use tocsin::jobs::JobError;
 use tocsin::store::{doubts, maintenance};
 
+use super::push_tiers;
 use crate::tier::push_owed;
 
 /// Incidents that are looked at together.
@@ -30,12 +30,7 @@ pub async fn settle_doubts(context: &Context) -> Result<(), JobError> {
             tracing::info!(incidents, "fires on after its resolve: open again");
         }
         context.metrics.count_messages("muted", settled.told.muted);
-        let jobs: Vec<_> = settled
-            .due
-            .into_iter()
-            .map(|incident| CalculateTier { incident })
-            .collect();
-        context.queues.push_all(jobs.iter().map(Push::new)).await?;
+        push_tiers(context, settled.due).await?;
         let messages = settled.told.messages.iter().map(|id| (*id, None));
         push_owed(context, messages).await?;
         tocsin::cards::push_edits(context, &settled.told.cards).await?;

@@ -13,12 +13,12 @@ use tocsin::context::Context;
 use tocsin::domain::escalation::{Change, decay as decide, most_incidents};
 use tocsin::domain::frequency::{Counts, FrequencyStats, Window};
 use tocsin::entity::anomalies::Model as Anomaly;
-use tocsin::jobs::{CalculateTier, JobError};
-use tocsin::queue::Push;
+use tocsin::jobs::JobError;
 use tocsin::store::marks::{self, Mark};
 use tocsin::store::{anomalies, cards, incidents, levels, maintenance};
 use tocsin::time::Timestamp;
 
+use super::push_tiers;
 use crate::tier::found;
 
 /// Up to when changes were looked at.
@@ -258,12 +258,7 @@ async fn set_right(context: &Context, keys: &[String]) -> Result<(), JobError> {
     tx.commit().await?;
     // The newest first: a rise is told about the newest that its pass finds due.
     let due: BTreeSet<_> = due.into_iter().collect();
-    let jobs: Vec<_> = due
-        .into_iter()
-        .rev()
-        .map(|incident| CalculateTier { incident })
-        .collect();
-    context.queues.push_all(jobs.iter().map(Push::new)).await?;
+    push_tiers(context, due.into_iter().rev()).await?;
     Ok(tocsin::cards::push_edits(context, &edited).await?)
 }
 

@@ -8,12 +8,13 @@ use std::time::Duration;
 use tocsin::alertmanager;
 use tocsin::context::Context;
 use tocsin::domain::unheard::{Patience, Said};
-use tocsin::jobs::{CalculateTier, JobError};
-use tocsin::queue::Push;
+use tocsin::jobs::JobError;
 use tocsin::store::unseen::{self, Quiet, Silent, Written};
 use tocsin::store::{cards, incidents, maintenance};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
+
+use super::push_tiers;
 
 /// Incidents that are looked at together.
 const TOGETHER: u64 = 100;
@@ -125,11 +126,7 @@ async fn write(
             "closed firings that are not told of any more"
         );
     }
-    let jobs: Vec<_> = due
-        .into_iter()
-        .map(|incident| CalculateTier { incident })
-        .collect();
-    context.queues.push_all(jobs.iter().map(Push::new)).await?;
+    push_tiers(context, due).await?;
     Ok(tocsin::cards::push_edits(context, &edited).await?)
 }
 
