@@ -502,10 +502,8 @@ impl Books {
         let anomaly = self.anomaly(&sighting.key);
         anomaly.newest_incident = Some(id);
         anomaly.newest_number = number + 1;
+        anomaly.total += i64::from(policy.unit == Unit::Incident);
         anomaly.changed = true;
-        if policy.unit == Unit::Incident {
-            self.touch_anomaly(sighting, 1);
-        }
         id
     }
 
