@@ -70,7 +70,7 @@ impl Context {
     pub async fn open(config: Config) -> Result<Self, OpenError> {
         let tracer = Tracer::open(config.otlp_endpoint.as_ref())?;
         let url = config.database_url.expose();
-        let db = Db::open(url, config.database_connections).await?;
+        let db = Db::open(url, config.database_connections, config.limits.query.0).await?;
         migrate(&db, url).await.map_err(db::OpenError::from)?;
         let clock = Clock::default();
         let alertmanager = config.alertmanager_url.as_ref().map(Alertmanager::new);

@@ -63,6 +63,9 @@ impl Config {
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{name} must be at least 1"));
         }
+        if self.limits.query.0 < Duration::from_millis(100) {
+            return Err("limits.query must be at least 100ms".to_owned());
+        }
         self.check_escalation()?;
         let month = Duration::from_secs(30 * 24 * 3600);
         if self.retention.occurrences.0 < month || self.retention.rest.0 < month {

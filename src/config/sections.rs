@@ -140,6 +140,8 @@ pub struct Limits {
     pub label_bytes: usize,
     /// Bytes of an annotation's name or value. Longer ones are cut, and that is marked.
     pub annotation_bytes: usize,
+    /// How long the database may work on one statement of what a page or the API asks.
+    pub query: Span,
 }
 
 impl Default for Limits {
@@ -150,6 +152,7 @@ impl Default for Limits {
             labels: 64,
             label_bytes: 1024,
             annotation_bytes: 1024,
+            query: Span::secs(10),
         }
     }
 }

@@ -70,8 +70,8 @@ pub(super) async fn list(
         text: asked.q.and_then(Words::said),
         ..Filter::default()
     };
-    let db = ingress.context.db.read();
-    let found = lists::anomalies(db, &filter, before, limit + 1).await?;
+    let db = ingress.context.db.view_for(filter.text.is_some()).await?;
+    let found = lists::anomalies(&*db, &filter, before, limit + 1).await?;
     let found = found.into_iter().map(|anomaly| as_of(now, anomaly));
     Ok(Json(Page::new(found.collect(), limit, cursor)))
 }
@@ -108,7 +108,7 @@ pub(super) async fn show(
     State(ingress): State<Ingress>,
     Path(key): Path<String>,
 ) -> Result<Json<Model>, Problem> {
-    let found = lists::anomaly(ingress.context.db.read(), &key).await?;
+    let found = lists::anomaly(ingress.context.db.view(), &key).await?;
     let now = ingress.context.clock.now();
     Ok(Json(as_of(now, found.ok_or_else(unknown)?)))
 }
@@ -202,7 +202,7 @@ async fn set(
     if let Err(error) = context.queues.push_all(pushes).await {
         tracing::warn!("the mark stays, and recount will push it: {error}");
     }
-    let anomaly = lists::anomaly(context.db.read(), key).await?;
+    let anomaly = lists::anomaly(context.db.view(), key).await?;
     Ok(Json(as_of(now, anomaly.ok_or_else(unknown)?)))
 }
 

@@ -51,6 +51,6 @@ pub(super) async fn list(
         action: asked.action.map(String::from),
         target: asked.target.map(String::from),
     };
-    let found = audit::list(ingress.context.db.read(), &filter, before, limit + 1).await?;
+    let found = audit::list(ingress.context.db.view(), &filter, before, limit + 1).await?;
     Ok(Json(Page::new(found, limit, |deed| deed.id.to_string())))
 }

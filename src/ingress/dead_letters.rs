@@ -43,9 +43,9 @@ pub(super) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Json<Page<Summary>>, Problem> {
     let (limit, before) = (asked.limit()?, asked.cursor()?);
-    let db = ingress.context.db.read();
     let filter = asked.filter(now(&ingress.context).await?)?;
-    let found = dead_letters::list(db, &filter, before, limit + 1).await?;
+    let db = ingress.context.db.view_for(filter.text.is_some()).await?;
+    let found = dead_letters::list(&*db, &filter, before, limit + 1).await?;
     Ok(Json(Page::new(found, limit, |letter| {
         format!("{}.{}", letter.died_at.0, letter.id)
     })))
@@ -111,7 +111,8 @@ async fn lines(
     filter: &Filter,
     before: Option<Position>,
 ) -> Result<(Bytes, Option<Position>), sea_orm::DbErr> {
-    let letters = dead_letters::export(context.db.read(), filter, before, EXPORT).await?;
+    let db = context.db.view_for(filter.text.is_some()).await?;
+    let letters = dead_letters::export(&*db, filter, before, EXPORT).await?;
     let last = letters.last().map(|letter| (letter.died_at, letter.id));
     let mut lines = Vec::new();
     for letter in letters {
@@ -123,12 +124,12 @@ async fn lines(
 }
 
 async fn now(context: &Context) -> Result<Timestamp, Problem> {
-    let now = maintenance::now(context.db.read()).await?;
+    let now = maintenance::now(context.db.view()).await?;
     Ok(context.clock.of_store(now))
 }
 
 async fn find(context: &Context, id: Uuid) -> Result<Model, Problem> {
-    let found = dead_letters::find(context.db.read(), id).await?;
+    let found = dead_letters::find(context.db.view(), id).await?;
     found.ok_or_else(unknown)
 }
 

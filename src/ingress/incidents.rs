@@ -166,8 +166,8 @@ pub(super) async fn list(
         resolved_by: asked.resolved_by,
         ..Filter::default()
     };
-    let db = ingress.context.db.read();
-    let found = lists::incidents(db, &filter, before, limit + 1).await?;
+    let db = ingress.context.db.view_for(filter.text.is_some()).await?;
+    let found = lists::incidents(&*db, &filter, before, limit + 1).await?;
     let views = found.into_iter().map(|entry| View::of(now, entry));
     let views = views.collect();
     Ok(Json(Page::new(views, limit, |view: &View| {
@@ -189,7 +189,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Detail>, Problem> {
     let (id, context) = (parse(&id)?, &ingress.context);
-    let found = lists::incident(context.db.read(), id).await?;
+    let found = lists::incident(context.db.view(), id).await?;
     let entry = found.ok_or_else(unknown)?;
     let silences = match &context.alertmanager {
         Some(alertmanager) => alertmanager.silences(&entry.0.labels).await,
@@ -219,7 +219,7 @@ pub(super) async fn occurrences(
 ) -> Result<Json<Page<Firing>>, Problem> {
     let (limit, before) = (asked.limit()?, asked.cursor()?);
     let context = &ingress.context;
-    let db = context.db.read();
+    let db = context.db.view();
     let incident = find(db, parse(&id)?).await?.ok_or_else(unknown)?;
     let found = lists::occurrences(db, &incident, before, limit + 1).await?;
     let (counting, now) = (&context.config.counting, context.clock.now());

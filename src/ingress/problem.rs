@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::deeds::Refused;
 use crate::queue::store::QueueError;
-use crate::store::error::{Cause, cause};
+use crate::store::error::{Cause, cause, took_too_long};
 use crate::trail;
 
 /// How long a sender should wait before it tries again, in seconds.
@@ -118,6 +118,10 @@ impl From<sea_orm::DbErr> for Problem {
         if cause(&error) == Cause::Data {
             tracing::debug!("the store refuses what a request holds: {error}");
             return Self::bad_request("a value does not fit: too large, or with NUL in it");
+        }
+        if took_too_long(&error) {
+            tracing::warn!("a request asks for too much: {error}");
+            return Self::unavailable("that takes too long to look up; ask for less at a time");
         }
         tracing::warn!("the store failed a request: {error}");
         Self::unavailable("the store cannot be reached or is busy; try again")

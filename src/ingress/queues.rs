@@ -47,7 +47,7 @@ pub(super) struct View {
 
 async fn view(ingress: &Ingress, name: &'static str) -> Result<View, Problem> {
     let context = &ingress.context;
-    let (store, db) = (context.queues.store(), context.db.read());
+    let (store, db) = (context.queues.store(), context.db.view());
     let (depth, consumers) = (store.depth(name).await?, store.consumers(name).await?);
     let by = match depth.paused {
         true => audit::beginning(db, name, PAUSE, RESUME).await?,

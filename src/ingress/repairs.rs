@@ -71,7 +71,7 @@ pub(super) async fn record(
     let report: Report = body::json(body).await?;
     check(&report)?;
     let (context, id) = (&ingress.context, parse(&id)?);
-    find(context.db.read(), id).await?.ok_or_else(unknown)?;
+    find(context.db.view(), id).await?.ok_or_else(unknown)?;
     let job = once::job(&headers, &["repair", &id.to_string()])?;
     let job = job.unwrap_or_else(Uuid::now_v7);
     let actor = caller.named(report.operator);
@@ -128,7 +128,7 @@ pub(super) async fn list(
         action: asked.action.map(String::from),
         success: asked.success,
     };
-    let db = ingress.context.db.read();
+    let db = ingress.context.db.view();
     let found = history::newest_repairs(db, &filter, before, limit + 1).await?;
     Ok(Json(Page::new(found, limit, cursor)))
 }
@@ -177,7 +177,7 @@ pub(super) async fn actions(
         Some((attempts.parse().ok()?, action.to_owned()))
     };
     let before = pages::cursor(asked.cursor.as_deref(), place)?;
-    let found = by_action(ingress.context.db.read(), before, limit + 1).await?;
+    let found = by_action(ingress.context.db.view(), before, limit + 1).await?;
     Ok(Json(Page::new(found, limit, |worth| {
         format!("{}.{}", worth.attempts, worth.action)
     })))

@@ -81,7 +81,7 @@ pub(super) async fn show(
     let incidents = incidents_of(context, &episodes, incident).await?;
     let ids: Vec<Uuid> = incidents.iter().map(|(incident, _)| incident.id).collect();
     let rows: Vec<incidents::Model> = incidents.iter().map(|(row, _)| row.clone()).collect();
-    let db = context.db.read();
+    let db = context.db.view();
     let trace = Trace {
         messages: each(trace::messages(db, &ids).await?),
         repairs: each(trace::repairs_of(db, &rows, MOST).await?),
@@ -115,7 +115,7 @@ async fn find(
     name: &str,
     source: Option<&str>,
 ) -> Result<(By, Vec<occurrences::Model>, Option<Uuid>), Problem> {
-    let db = context.db.read();
+    let db = context.db.view();
     if let Ok(id) = name.parse::<Uuid>()
         && let Some(incident) = crate::store::incidents::find(db, id).await?
     {
@@ -150,7 +150,7 @@ async fn incidents_of(
 ) -> Result<Vec<(incidents::Model, crate::entity::anomalies::Model)>, Problem> {
     let ids = episodes.iter().filter_map(|episode| episode.incident_id);
     let ids: BTreeSet<Uuid> = ids.chain(named).collect();
-    Ok(lists::incidents_of(context.db.read(), ids).await?)
+    Ok(lists::incidents_of(context.db.view(), ids).await?)
 }
 
 async fn counted(
@@ -158,7 +158,7 @@ async fn counted(
     episodes: Vec<occurrences::Model>,
 ) -> Result<Vec<Occurrence>, Problem> {
     let deliveries = match context.config.counting.unit {
-        Unit::Delivery => trace::counted_deliveries(context.db.read(), &episodes).await?,
+        Unit::Delivery => trace::counted_deliveries(context.db.view(), &episodes).await?,
         Unit::Episode | Unit::Incident => HashMap::new(),
     };
     let occurrence = |row: occurrences::Model| Occurrence {
@@ -217,11 +217,11 @@ async fn letters(
 ) -> Result<Vec<Letter>, Problem> {
     let (mut found, mut known) = (Vec::new(), HashSet::new());
     for queue in queues(by) {
-        let db = context.db.read();
+        let db = context.db.view_for(true).await?;
         let most = LOOKED_AT as u64;
         let mut with_it = Vec::new();
         for text in texts(by, name) {
-            with_it.extend(trace::dead_letters_with(db, queue, plain(&text), most).await?);
+            with_it.extend(trace::dead_letters_with(&*db, queue, plain(&text), most).await?);
         }
         with_it.retain(|letter| known.insert(letter.id));
         let about = |letter: &dead_letters::Model| {

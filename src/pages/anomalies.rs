@@ -96,7 +96,7 @@ pub(super) async fn page(
 
 async fn look(pages: &Pages, visit: &Visit, window: Window) -> Result<Vec<Row>, Fault> {
     let context = &pages.context;
-    let (db, unit) = (context.db.read(), context.config.counting.unit);
+    let (db, unit) = (context.db.view(), context.config.counting.unit);
     let offenders = worst(db, window, visit.now, SHOWN).await?;
     let keys: Vec<String> = offenders.iter().map(|o| o.anomaly.key.clone()).collect();
     let before = async {
@@ -185,7 +185,7 @@ fn name(visit: &Visit, offender: &Offender) -> Markup {
 /// fix that there was held.
 async fn worth_fixing(pages: &Pages, visit: &Visit) -> Result<Vec<(Offender, i64)>, Fault> {
     let context = &pages.context;
-    let db = context.db.read();
+    let db = context.db.view();
     let mut offenders = worst(db, Window::Month, visit.now, LOOKED_AT).await?;
     offenders.retain(is_worth_fixing);
     offenders.truncate(NAMED);

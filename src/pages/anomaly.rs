@@ -22,7 +22,7 @@ pub(super) async fn page(
     visit: Visit,
 ) -> Result<Markup, Fault> {
     let context = &pages.context;
-    let (db, unit) = (context.db.read(), context.config.counting.unit);
+    let (db, unit) = (context.db.view(), context.config.counting.unit);
     let anomaly = lists::anomaly(db, &key).await?.ok_or(Fault::NotFound)?;
     let (incidents, newest, tried, mut mutes, hours) = tokio::try_join!(
         history::incidents(db, &key, INCIDENTS),

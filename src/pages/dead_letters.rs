@@ -106,9 +106,9 @@ pub(super) async fn page(
     visit: Visit,
 ) -> Result<Markup, Fault> {
     asked.check()?;
-    let db = pages.context.db.read();
-    let before = asked.position();
-    let mut letters = dead_letters::list(db, &asked.filter(), before, SHOWN as u64 + 1).await?;
+    let (filter, before) = (asked.filter(), asked.position());
+    let db = pages.context.db.view_for(filter.text.is_some()).await?;
+    let mut letters = dead_letters::list(&*db, &filter, before, SHOWN as u64 + 1).await?;
     let more = letters.len() > SHOWN;
     letters.truncate(SHOWN);
     let text = visit.text();
@@ -192,7 +192,7 @@ pub(super) async fn one(
     visit: Visit,
 ) -> Result<Markup, Fault> {
     let id: Uuid = id.parse().map_err(|_| Fault::NotFound)?;
-    let found = dead_letters::find(pages.context.db.read(), id).await?;
+    let found = dead_letters::find(pages.context.db.view(), id).await?;
     let letter = found.ok_or(Fault::NotFound)?;
     let text = visit.text();
     let frame = Frame {

@@ -33,7 +33,7 @@ pub(super) async fn page(
     let id: Uuid = id.parse().map_err(|_| Fault::NotFound)?;
     let after: Option<Uuid> = asked.after.parse().ok();
     address::check([("after", &*asked.after, after.is_some())])?;
-    let db = pages.context.db.read();
+    let db = pages.context.db.view();
     let (incident, anomaly) = lists::incident(db, id).await?.ok_or(Fault::NotFound)?;
     let mut found = lists::occurrences(db, &incident, after, SHOWN as u64 + 1).await?;
     let more = found.len() > SHOWN;

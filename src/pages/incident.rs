@@ -75,7 +75,7 @@ pub(super) async fn page(
         title,
         watch: format!("ids={}", id.simple()),
     };
-    let (db, unit) = (pages.context.db.read(), pages.context.config.counting.unit);
+    let (db, unit) = (pages.context.db.view(), pages.context.config.counting.unit);
     let rules = &pages.context.config.escalation.rules[..];
     let seen = match shown_counts(&found.entry) {
         Some(counts) => {
@@ -157,7 +157,7 @@ pub(super) async fn page(
 }
 
 async fn look(pages: &Pages, visit: &Visit, id: Uuid) -> Result<Found, Fault> {
-    let db = pages.context.db.read();
+    let db = pages.context.db.view();
     let entry = lists::incident(db, id).await?.ok_or(Fault::NotFound)?;
     let (key, target) = (entry.1.key.clone(), id.to_string());
     let unit = pages.context.config.counting.unit;

@@ -74,7 +74,7 @@ pub(super) async fn page(
 }
 
 async fn look(pages: &Pages, visit: &Visit, asked: &Asked) -> Result<Found, Fault> {
-    let db = pages.context.db.read();
+    let db = pages.context.db.view();
     let (sort, after) = (asked.sort().unwrap_or_default(), Mark::read(&asked.after));
     let overview = pages.shared.overview.get(OVERVIEW, listing::overview(db));
     let names = async {
@@ -82,7 +82,12 @@ async fn look(pages: &Pages, visit: &Visit, asked: &Asked) -> Result<Found, Faul
         pages.shared.names.get(NAMES, look).await
     };
     let filter = asked.filter();
-    let entries = listing::incidents(db, &filter, sort, after, CARDS as u64 + 1);
+    let entries = async {
+        // These orders look at all that matches.
+        let is_search = filter.text.is_some() || matches!(sort, Sort::Often | Sort::Fired);
+        let db = pages.context.db.view_for(is_search).await?;
+        listing::incidents(&*db, &filter, sort, after, CARDS as u64 + 1).await
+    };
     let (overview, names, entries) = tokio::join!(overview, names, entries);
     let mut entries = entries?;
     let more = entries.len() > CARDS;
@@ -110,7 +115,7 @@ pub(super) async fn days(
     visit: &Visit,
     keys: &[String],
 ) -> Result<Vec<Day>, sea_orm::DbErr> {
-    let (db, unit) = (pages.context.db.read(), pages.context.config.counting.unit);
+    let (db, unit) = (pages.context.db.view(), pages.context.config.counting.unit);
     let look = async |keys| hours::last_day(db, unit, keys, visit.now).await;
     pages.shared.hours.get(keys, HOURS, [0; 24], look).await
 }

@@ -212,7 +212,7 @@ impl Known {
     }
 
     async fn look(&mut self, context: &Context, ids: Vec<Uuid>) -> Result<Change, sea_orm::DbErr> {
-        let db = context.db.read();
+        let db = context.db.view();
         let newest: HashSet<Uuid> = watch::newest(db, NEWEST).await?.into_iter().collect();
         let looks = if ids.is_empty() {
             HashMap::new()

@@ -35,7 +35,7 @@ pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Mar
         let store = pages.context.queues.store();
         let depth = store.depth(name).await?;
         workers.push((name, store.consumers(name).await?));
-        let dead = dead_letters::count(pages.context.db.read(), name).await?;
+        let dead = dead_letters::count(pages.context.db.view(), name).await?;
         let mut line: Vec<_> = looks
             .iter()
             .filter_map(|look| Some((look.at, look.depths[at]?)))

@@ -32,7 +32,7 @@ pub(super) async fn page(
     Asks(asked): Asks<Asked>,
     visit: Visit,
 ) -> Result<Markup, Fault> {
-    let db = pages.context.db.read();
+    let db = pages.context.db.view();
     let before = repair_position(&asked.after);
     address::check([("after", &*asked.after, before.is_some())])?;
     let all = RepairFilter::default();

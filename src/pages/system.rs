@@ -112,7 +112,7 @@ async fn timed<T, E>(work: impl Future<Output = Result<T, E>>) -> Option<(T, Dur
 
 async fn look(pages: &Pages, text: &Text) -> Found {
     let context = &pages.context;
-    let db = context.db.read();
+    let db = context.db.view();
     let queued = async {
         let mut queued = 0;
         for queue in QUEUES {

@@ -61,7 +61,7 @@ impl Topic {
 
     /// What it looks like now.
     pub(super) async fn look(self, context: &Context) -> Result<u64, Unseen> {
-        let db = context.db.read();
+        let db = context.db.view();
         match self {
             Self::Queues => queues(context).await,
             Self::Letters => Ok(watch::letters(db).await?),
@@ -85,7 +85,7 @@ async fn queues(context: &Context) -> Result<u64, Unseen> {
             let missed = worker.seen_ms_ago / (2 * HEARTBEAT).as_millis() as u64;
             missed.hash(&mut hasher);
         }
-        let dead = dead_letters::count(context.db.read(), queue).await?;
+        let dead = dead_letters::count(context.db.view(), queue).await?;
         dead.hash(&mut hasher);
     }
     Ok(hasher.finish())
@@ -94,14 +94,14 @@ async fn queues(context: &Context) -> Result<u64, Unseen> {
 /// A part that does not answer looks different from one that does.
 async fn system(context: &Context) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let store = standing::ask(context.db.read()).await;
+    let store = standing::ask(context.db.view()).await;
     store.is_ok().hash(&mut hasher);
     for queue in QUEUES {
         let depth = context.queues.store().depth(queue).await;
         let jobs = depth.map(|depth| depth.ready + depth.delayed + depth.in_flight);
         jobs.ok().hash(&mut hasher);
     }
-    let channels = standing::channels(context.db.read()).await;
+    let channels = standing::channels(context.db.view()).await;
     channels.is_ok().hash(&mut hasher);
     let mut channels: Vec<_> = channels.unwrap_or_default().into_iter().collect();
     channels.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));

@@ -1,19 +1,22 @@
 //! Connections: to PostgreSQL, or to one SQLite file that this process alone writes.
 
 use std::fs::File;
+use std::num::NonZero;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, Connection as _};
 use sea_orm::{
-    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions,
+    AccessMode, ConnAcquireErr, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
+    DatabaseTransaction, DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions,
     TransactionTrait,
 };
 use tocsin_migration::{Migrator, MigratorTrait};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How long a statement waits for another's lock (PostgreSQL).
 const LOCK_TIMEOUT: &str = "2s";
@@ -21,15 +24,40 @@ const LOCK_TIMEOUT: &str = "2s";
 const IDLE_IN_TRANSACTION: &str = "5s";
 /// How long work waits for a free connection.
 const ACQUIRE: Duration = Duration::from_secs(5);
+/// How long a statement of our own that only reads may take (PostgreSQL). It reads in bounded steps.
+const READS_WITHIN: &str = "30s";
+/// Searches that run at once at most: each keeps a processor busy, or the database.
+const SEARCHES: usize = 2;
+/// What SQLite does between two looks at whether a statement has taken too long: about 0.1 ms of it.
+const STEPS: i32 = 10_000;
 /// What the advisory lock that migrations are applied under is called (PostgreSQL).
 const MIGRATION_LOCK: i64 = 0x0074_6f63_7369_6e01;
 
-/// The store's connections.
+/// The store's connections: some for the work itself, others for what people ask, so that no question
+/// keeps the work waiting.
 #[derive(Clone, Debug)]
 pub struct Db {
     write: DatabaseConnection,
     read: DatabaseConnection,
+    view: DatabaseConnection,
+    searches: Arc<Semaphore>,
+    query: Duration,
     _lock: Option<Arc<File>>,
+}
+
+/// The connections for what people ask, and a search's turn to use them.
+#[derive(Debug)]
+pub struct View<'a> {
+    view: &'a DatabaseConnection,
+    _turn: Option<SemaphorePermit<'a>>,
+}
+
+impl Deref for View<'_> {
+    type Target = DatabaseConnection;
+
+    fn deref(&self) -> &DatabaseConnection {
+        self.view
+    }
 }
 
 /// Why the store could not be opened.
@@ -61,20 +89,21 @@ pub enum OpenError {
 }
 
 impl Db {
-    /// Connects, without touching the schema.
+    /// Connects, without touching the schema. What people ask may take `query`, each statement of it.
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub async fn open(url: &str, connections: u32) -> Result<Self, OpenError> {
+    pub async fn open(url: &str, connections: u32, query: Duration) -> Result<Self, OpenError> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             url.parse::<PgConnectOptions>().map_err(OpenError::Url)?;
-            // Who holds a connection of the first may wait for one of the second, never the other
-            // way round: so they cannot wait for each other.
-            let reading = (connections / 3).max(1);
-            let writing = connections.saturating_sub(reading).max(1);
+            let shares = Shares::of(connections);
+            let view = format!("{}ms", query.as_millis());
             Ok(Self {
-                write: Database::connect(postgres(url, writing)).await?,
-                read: Database::connect(postgres(url, reading)).await?,
+                write: Database::connect(postgres(url, shares.write, "0")).await?,
+                read: Database::connect(postgres(url, shares.read, READS_WITHIN)).await?,
+                view: Database::connect(postgres(url, shares.view, &view)).await?,
+                searches: Arc::new(Semaphore::new(SEARCHES)),
+                query,
                 _lock: None,
             })
         } else if let Some(path) = url.strip_prefix("sqlite://") {
@@ -82,10 +111,15 @@ impl Db {
             let lock = lock_file(path)?;
             may_write(path)?;
             let write = Database::connect(sqlite(path, 1, "-24000")).await?;
-            let read = Database::connect(sqlite(path, 4, "-4000")).await?;
+            let read = Database::connect(sqlite(path, 2, "-4000")).await?;
+            let view = Database::connect(sqlite_view(path, query)).await?;
             Ok(Self {
                 write,
                 read,
+                view,
+                // It searches on the processors that the alerts need, too.
+                searches: Arc::new(Semaphore::new((processors() / 2).clamp(1, SEARCHES))),
+                query,
                 _lock: Some(Arc::new(lock)),
             })
         } else {
@@ -105,20 +139,47 @@ impl Db {
         &self.write
     }
 
-    /// For statements that only read.
+    /// For statements of the work itself that only read.
     #[must_use]
     pub const fn read(&self) -> &DatabaseConnection {
         &self.read
     }
 
+    /// For what people ask: what takes too long is ended.
+    #[must_use]
+    pub const fn view(&self) -> &DatabaseConnection {
+        &self.view
+    }
+
+    /// The same. A search may look at all there is, so few of them run at a time; the others wait for as
+    /// long as a statement may take.
+    ///
+    /// # Errors
+    /// Its turn did not come.
+    pub async fn view_for(&self, is_search: bool) -> Result<View<'_>, DbErr> {
+        let turn = match is_search {
+            true => Some(self.turn().await?),
+            false => None,
+        };
+        Ok(View {
+            view: &self.view,
+            _turn: turn,
+        })
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, DbErr> {
+        let turn = tokio::time::timeout(self.query, self.searches.acquire()).await;
+        let turn = turn.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
+        turn.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed))
+    }
+
     /// Has every statement told to `hear` that clones made from now on run: to see what is asked, and to
     /// have it explained.
     pub fn observe(&mut self, hear: impl Fn(&Statement) + Clone + Send + Sync + 'static) {
-        let also = hear.clone();
-        self.write
-            .set_metric_callback(move |info| hear(info.statement));
-        self.read
-            .set_metric_callback(move |info| also(info.statement));
+        for connections in [&mut self.write, &mut self.read, &mut self.view] {
+            let hear = hear.clone();
+            connections.set_metric_callback(move |info| hear(info.statement));
+        }
     }
 
     /// Begins a transaction that may write. On SQLite it takes the write lock at once, so that it
@@ -160,6 +221,7 @@ impl Db {
     /// A connection could not be closed in order.
     pub async fn close(&self) -> Result<(), DbErr> {
         self.write.close_by_ref().await?;
+        self.view.close_by_ref().await?;
         self.read.close_by_ref().await
     }
 }
@@ -235,7 +297,32 @@ async fn with_migrator<T>(
     result
 }
 
-fn postgres(url: &str, connections: u32) -> ConnectOptions {
+/// How PostgreSQL's connections are shared out. Who holds one to write may wait for one to read, never
+/// the other way round: so they cannot wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shares {
+    write: u32,
+    read: u32,
+    view: u32,
+}
+
+impl Shares {
+    fn of(connections: u32) -> Self {
+        let (read, view) = ((connections / 5).max(1), (connections / 7).max(1));
+        Self {
+            write: connections.saturating_sub(read + view).max(1),
+            read,
+            view,
+        }
+    }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+fn postgres(url: &str, connections: u32, within: &str) -> ConnectOptions {
+    let within = within.to_owned();
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
@@ -243,8 +330,9 @@ fn postgres(url: &str, connections: u32) -> ConnectOptions {
         .acquire_timeout(ACQUIRE)
         .test_before_acquire(false)
         .sqlx_logging(false)
-        .map_sqlx_postgres_opts(|options| {
+        .map_sqlx_postgres_opts(move |options| {
             options.application_name("tocsin").options([
+                ("statement_timeout", within.as_str()),
                 ("lock_timeout", LOCK_TIMEOUT),
                 ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
                 // Compiling takes longer than any statement here, and locks are held meanwhile.
@@ -277,6 +365,24 @@ fn sqlite(path: &Path, connections: u32, cache: &'static str) -> ConnectOptions 
                 .pragma("cache_size", cache)
                 // Pages of the log that are copied into the file together.
                 .pragma("wal_autocheckpoint", "8000")
+        });
+    options
+}
+
+/// Three connections that read, each statement for as long as `query` at most from when its connection was
+/// taken.
+fn sqlite_view(path: &Path, query: Duration) -> ConnectOptions {
+    let mut options = sqlite(path, 3, "-4000");
+    options
+        // None is made while somebody waits for it: then it would not be asked how long it may take.
+        .min_connections(3)
+        .map_sqlx_sqlite_before_acquire(move |connection, _| {
+            Box::pin(async move {
+                let until = Instant::now() + query;
+                let mut handle = connection.lock_handle().await?;
+                handle.set_progress_handler(STEPS, move || Instant::now() < until);
+                Ok(true)
+            })
         });
     options
 }

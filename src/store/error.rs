@@ -67,6 +67,21 @@ fn of_code(error: &dyn DatabaseError) -> Cause {
     }
 }
 
+/// Whether the store ended a statement because it took too long.
+#[must_use]
+pub fn took_too_long(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
+        error
+    else {
+        return false;
+    };
+    let SqlxError::Database(error) = error.as_ref() else {
+        return false;
+    };
+    // PostgreSQL's query_canceled, SQLite's INTERRUPT.
+    matches!(error.code().as_deref(), Some("57014" | "9"))
+}
+
 /// How long work waits for a store that cannot serve it now.
 pub const STORE_DELAY: Duration = Duration::from_secs(1);
 

@@ -1,8 +1,13 @@
 //! What holds of the store, whatever becomes of a statement.
 
+use std::time::{Duration, Instant};
+
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use tocsin::store::Db;
+use tocsin::store::error::{Cause, cause, took_too_long};
 
+use crate::harness::Scratch;
+use crate::on_both;
 use crate::process::Folder;
 
 async fn run(on: &impl ConnectionTrait, sql: &str) -> Result<(), DbErr> {
@@ -14,7 +19,7 @@ async fn run(on: &impl ConnectionTrait, sql: &str) -> Result<(), DbErr> {
 async fn what_is_written_after_sqlite_ended_a_transaction_by_itself_is_durable() {
     let folder = Folder::new();
     let url = format!("sqlite://{}/tocsin.db", folder.0.display());
-    let db = Db::open(&url, 1).await.unwrap();
+    let db = Db::open(&url, 1, Duration::from_secs(10)).await.unwrap();
     for sql in [
         "CREATE TABLE t (n integer)",
         "CREATE TRIGGER no_two BEFORE INSERT ON t WHEN NEW.n = 2 \
@@ -43,4 +48,44 @@ async fn what_is_written_after_sqlite_ended_a_transaction_by_itself_is_durable()
         .map(|row| row.try_get("", "n").unwrap())
         .collect();
     assert_eq!(found, [4, 5]);
+}
+
+/// Counts without end.
+const ENDLESS: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
+                       SELECT count(*) AS n FROM n";
+
+on_both! {
+    async fn a_question_without_end_is_ended_and_its_connection_answers_the_next(on) {
+        let scratch = Scratch::new(on).await;
+        let db = Db::open(&scratch.url, 1, Duration::from_millis(300)).await.unwrap();
+        let ask = |sql: &str| Statement::from_string(db.backend(), sql);
+        // More often than there are connections.
+        for _ in 0..4 {
+            let began = Instant::now();
+            let ended = db.view().query_one_raw(ask(ENDLESS)).await.unwrap_err();
+            assert!(took_too_long(&ended), "{ended}");
+            assert!(began.elapsed() < Duration::from_secs(5));
+            db.view().query_one_raw(ask("SELECT 1")).await.unwrap();
+        }
+    }
+
+    async fn searches_wait_for_each_other_and_keep_nothing_else_waiting(on) {
+        let scratch = Scratch::new(on).await;
+        let db = Db::open(&scratch.url, 20, Duration::from_millis(300)).await.unwrap();
+        let mut searches = Vec::new();
+        let refused = loop {
+            match db.view_for(true).await {
+                Ok(search) => searches.push(search),
+                Err(refused) => break refused,
+            }
+            assert!(searches.len() <= 2, "searches are not bounded");
+        };
+        assert_eq!(cause(&refused), Cause::Store);
+        let ask = || Statement::from_string(db.backend(), "SELECT 1");
+        let looked = db.view_for(false).await.unwrap();
+        looked.query_one_raw(ask()).await.unwrap();
+        db.read().query_one_raw(ask()).await.unwrap();
+        searches.pop();
+        db.view_for(true).await.unwrap();
+    }
 }

@@ -138,14 +138,16 @@ async fn decide_many(
         as_of: filter.as_of.unwrap_or_default(),
     };
     if is_dry {
-        let db = context.db.read();
-        done.matching = Some(dead_letters::count_matching(db, &filter).await?);
+        let db = context.db.view_for(filter.text.is_some()).await?;
+        done.matching = Some(dead_letters::count_matching(&*db, &filter).await?);
         return Ok(Json(done));
     }
     let began = Instant::now();
     let mut after = None;
     loop {
-        let page = dead_letters::matching(context.db.read(), &filter, after, AT_ONCE.0).await?;
+        let db = context.db.view_for(filter.text.is_some()).await?;
+        let page = dead_letters::matching(&*db, &filter, after, AT_ONCE.0).await?;
+        drop(db);
         let Some(last) = page.last() else {
             break;
         };
@@ -171,7 +173,7 @@ async fn step(
 ) -> Result<(), Problem> {
     let mut ids = ids.to_vec();
     if decision == Decision::Replay {
-        let payloads = dead_letters::payloads(context.db.read(), &ids).await?;
+        let payloads = dead_letters::payloads(context.db.view(), &ids).await?;
         let can_be = |(id, queue, payload): &(Uuid, String, Vec<u8>)| {
             can_be_pushed(queue, payload).map(|_| *id)
         };

@@ -32,7 +32,7 @@ impl SqlQueue {
             count(limit),
         ];
         let sql = statement(self.db.backend(), &self.at_store(sql), values);
-        let rows = self.db.read().query_all_raw(sql).await?;
+        let rows = self.db.view_for(true).await?.query_all_raw(sql).await?;
         let mut found = Vec::with_capacity(rows.len());
         for row in &rows {
             let (run_at, job) = delivery(row)?;

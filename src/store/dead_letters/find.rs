@@ -49,6 +49,22 @@ pub struct Summary {
     pub push_owed_since: Option<Timestamp>,
 }
 
+/// What a summary is read from: not what may be large.
+const SUMMARY: [Column; 12] = [
+    Column::Id,
+    Column::Queue,
+    Column::State,
+    Column::Reason,
+    Column::Attempts,
+    Column::Replay,
+    Column::TraceId,
+    Column::EnqueuedAt,
+    Column::DiedAt,
+    Column::DecidedAt,
+    Column::DecidedBy,
+    Column::PushOwedSince,
+];
+
 impl From<&Model> for Summary {
     fn from(letter: &Model) -> Self {
         Self {
@@ -105,6 +121,8 @@ pub async fn list(
     limit: u64,
 ) -> Result<Vec<Summary>, DbErr> {
     page(filter.select(db), before, &Order::Desc, limit)
+        .select_only()
+        .columns(SUMMARY)
         .into_model()
         .all(db)
         .await
