@@ -108,6 +108,11 @@ impl Clock {
     pub fn advance(&self, by: Duration) {
         self.shift_ms.fetch_add(millis(by), Ordering::Relaxed);
     }
+
+    /// Puts this clock back, for tests of what happens when it was ahead.
+    pub fn put_back(&self, by: Duration) {
+        self.shift_ms.fetch_sub(millis(by), Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]

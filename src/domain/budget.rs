@@ -34,8 +34,10 @@ impl Limit {
         Duration::from_millis(self.interval.unsigned_abs())
     }
 
-    /// Takes one, if there is one: what to remember. Else when there will be.
+    /// Takes one, if there is one: what to remember. Else when there will be. What cannot be remembered of
+    /// this limit was remembered by a clock that was ahead: then its burst is spent, and no more.
     fn take(self, tat: Timestamp, now: Timestamp) -> Result<Timestamp, Timestamp> {
+        let tat = tat.min(Timestamp(now.0 + self.burst * self.interval));
         let earliest = Timestamp(tat.0 - (self.burst - 1) * self.interval);
         if earliest > now {
             return Err(earliest);
@@ -174,6 +176,24 @@ mod tests {
             }
         }
         assert_eq!(edits, 9);
+    }
+
+    #[test]
+    fn what_was_remembered_by_a_clock_that_was_ahead_waits_no_longer_than_one_interval() {
+        let budget = Budget::new(1, 20, 30);
+        let now = Timestamp(1_000_000);
+        let ahead = now.after(Duration::from_secs(8 * 3600));
+        let taken = Taken {
+            second: ahead,
+            minute: ahead,
+            edits: ahead,
+            bot: ahead,
+        };
+        let at = budget.take(taken, What::Message, now).unwrap_err();
+        assert_eq!(at, now.after(Duration::from_secs(4)));
+        let taken = budget.take(taken, What::Message, at).unwrap();
+        assert!(taken.minute <= at.after(Duration::from_secs(20)));
+        assert!(taken.bot <= at.after(Duration::from_secs(1)));
     }
 
     proptest! {

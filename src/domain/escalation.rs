@@ -221,7 +221,8 @@ pub fn decay(anomaly: &Anomaly, found: Assessment, now: Timestamp) -> Decay {
         let Some(Reason::Count(rule)) = held_by else {
             return Decay::Fall(found);
         };
-        let since = anomaly.falling_since.unwrap_or(now);
+        // A clock that was ahead may have written it.
+        let since = anomaly.falling_since.map_or(now, |since| since.min(now));
         let is_over = now >= since.after(rule.window.length() / FALLS_AFTER);
         return match is_over {
             true => Decay::Fall(found),

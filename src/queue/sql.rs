@@ -305,7 +305,8 @@ impl QueueStore for SqlQueue {
         let claim = self.at_store(
             "INSERT INTO schedules (name, tick) VALUES ($1, {now} / $2) \
              ON CONFLICT (name) DO UPDATE SET tick = excluded.tick \
-             WHERE schedules.tick < excluded.tick RETURNING tick",
+             WHERE schedules.tick < excluded.tick OR schedules.tick > excluded.tick + 1 \
+             RETURNING tick",
         );
         let values = [
             Value::from(schedule.name),

@@ -2,6 +2,7 @@
 //! is in the books afterwards is what a person with paper and pencil would write there.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -24,7 +24,7 @@ pub(crate) enum Migrate {
 
 pub(crate) async fn migrate(config: &Config, what: Migrate) -> anyhow::Result<()> {
     let url = config.database_url.expose();
-    let db = Db::open(url, 2, Duration::from_secs(10)).await?;
+    let db = Db::open(url, 2, config.limits.query.0).await?;
     match what {
         Migrate::Up => apply(&db, url).await?,
         Migrate::Down { steps } => take_back(&db, url, steps).await?,

@@ -48,6 +48,19 @@ conformance! {
         assert_eq!(bench.fetch("a", 10).await, []);
     }
 
+    async fn a_tick_that_a_clock_claimed_which_was_ahead_keeps_none_from_being_claimed(bench) {
+        mid_hour(&bench);
+        bench.advance(8 * HOUR);
+        assert!(claim(&bench, HOURLY).await);
+        take(&bench).await;
+        bench.clock.put_back(8 * HOUR);
+        assert!(claim(&bench, HOURLY).await);
+        take(&bench).await;
+        assert!(!claim(&bench, HOURLY).await);
+        bench.advance(HOUR);
+        assert!(claim(&bench, HOURLY).await);
+    }
+
     async fn every_tick_is_claimed_in_its_turn(bench) {
         let mut ids = Vec::new();
         for _ in 0..3 {
