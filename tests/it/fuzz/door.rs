@@ -9,7 +9,7 @@ use axum::response::Response;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use serde_json::Value;
-use tocsin::config::Limits;
+use tocsin::config::{Limits, Span};
 use tocsin::context::Context;
 use tocsin::ingress::{Gate, Ingress, router};
 use tocsin::jobs::{Content, IngestAlert};
@@ -35,6 +35,7 @@ const LIMITS: Limits = Limits {
     labels: 8,
     label_bytes: 64,
     annotation_bytes: 128,
+    query: Span::secs(10),
 };
 
 /// Posts without a network.
