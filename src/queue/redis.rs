@@ -10,6 +10,7 @@
 //!               :paused      there while the queue is paused: since when
 //!               :ticks       the last tick that was claimed of each schedule
 //!               :pulse       when a consumer was last heard of; :grace: nothing is taken over yet
+//!               :latest      what time it was then: less than that is a clock that went back
 //!               :epoch       a word that is gone with the rest when the server loses its data
 //! ```
 //!

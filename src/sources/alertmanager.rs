@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
 
 use super::bounded::{bounded, bounded_map};
+use super::plain::{self, Entry, Envelope};
 use super::text::Object;
 use super::{Refused, Source, Translated, cluster, fingerprint};
 use crate::config::Config;
@@ -69,6 +70,31 @@ const URL_BYTES: usize = 2048;
 const KNOWN_TIMES: Timestamp = Timestamp(946_684_800_000);
 
 fn translate(body: &[u8], config: &Config) -> Result<Translated, Refused> {
+    match Envelope::read(body).and_then(|envelope| in_one_pass(envelope, config)) {
+        Some(translated) => Ok(translated),
+        None => odd(body, config),
+    }
+}
+
+/// A webhook in which every value is what it should be; `None` if an alert of it cannot be used.
+fn in_one_pass(envelope: Envelope<'_>, config: &Config) -> Option<Translated> {
+    if envelope.alerts.len() > config.limits.alerts {
+        return None;
+    }
+    let mut misdated = 0;
+    let entries = envelope.alerts.into_iter();
+    let alerts =
+        entries.map(|plain::Object(entry)| alert(entry, config, &mut misdated).map(Content::Alert));
+    Some(Translated {
+        alerts: alerts.collect::<Result<_, _>>().ok()?,
+        truncated: envelope.truncated_alerts,
+        misdated,
+        cluster: cluster::of_url(&envelope.external_url),
+    })
+}
+
+/// Any webhook, taken as far as it can be.
+fn odd(body: &[u8], config: &Config) -> Result<Translated, Refused> {
     let malformed = |what: &str| Refused::Malformed(what.to_owned());
     let json: &RawValue = serde_json::from_slice(body)
         .map_err(|error| Refused::Malformed(format!("the body is not JSON: {error}")))?;
@@ -102,7 +128,8 @@ fn translate(body: &[u8], config: &Config) -> Result<Translated, Refused> {
 }
 
 fn content(raw: &str, config: &Config, misdated: &mut u64) -> Content {
-    alert(raw, config, misdated).map_or_else(
+    let read = entry(raw).and_then(|entry| alert(entry, config, misdated));
+    read.map_or_else(
         |reason| Content::Rejected {
             reason: reason.to_owned(),
             raw: raw.to_owned(),
@@ -111,14 +138,28 @@ fn content(raw: &str, config: &Config, misdated: &mut u64) -> Content {
     )
 }
 
-fn alert(raw: &str, config: &Config, misdated: &mut u64) -> Result<Alert, &'static str> {
+/// An alert, whatever stands where its texts should.
+fn entry(raw: &str) -> Result<Entry<'_>, &'static str> {
     let entry = Object::read(raw).ok_or("the alert is not an object")?;
     let labels = entry.get("labels").ok_or("the alert has no labels")?;
     let labels = Object::read(labels).ok_or("the alert's labels are not an object")?;
     if labels.is_empty() {
         return Err("the alert has no labels");
     }
-    let labels = labels.into_texts();
+    let annotations = entry.get("annotations").and_then(Object::read);
+    Ok(Entry {
+        status: entry.text("status"),
+        labels: labels.into_texts(),
+        annotations: annotations.map(Object::into_texts).unwrap_or_default(),
+        starts_at: entry.text("startsAt"),
+        ends_at: entry.text("endsAt"),
+        generator_url: entry.text("generatorURL"),
+        fingerprint: entry.text("fingerprint"),
+    })
+}
+
+fn alert(entry: Entry<'_>, config: &Config, misdated: &mut u64) -> Result<Alert, &'static str> {
+    let labels = entry.labels;
     let value = |name: &str| {
         let at = labels.binary_search_by(|(label, _)| (**label).cmp(name));
         at.ok().map(|at| &*labels[at].1)
@@ -128,11 +169,9 @@ fn alert(raw: &str, config: &Config, misdated: &mut u64) -> Result<Alert, &'stat
     }
     let names = config.signature.names(value);
     let ignored = is_ignored(&config.ingest.ignore, value);
-    let fingerprint = match entry.text("fingerprint") {
-        sent if sent.is_empty() => {
-            fingerprint::of_labels(labels.iter().map(|(name, value)| (&**name, &**value)))
-        }
-        sent => fingerprint::kept(&sent),
+    let fingerprint = match &*entry.fingerprint {
+        "" => fingerprint::of_labels(labels.iter().map(|(name, value)| (&**name, &**value))),
+        sent => fingerprint::kept(sent),
     };
     let limits = &config.limits;
     let [alert_name, service, namespace, error_type] = names.each();
@@ -146,33 +185,35 @@ fn alert(raw: &str, config: &Config, misdated: &mut u64) -> Result<Alert, &'stat
     ];
     let labels = bounded_map(labels, &first, limits.labels, limits.label_bytes);
     let identity = Identity::beside(&labels, &names, ignored);
-    let annotations = entry.get("annotations").and_then(Object::read);
-    let annotations = annotations.map(Object::into_texts).unwrap_or_default();
 
-    let status = if entry.text("status").eq_ignore_ascii_case("resolved") {
+    let status = if entry.status.eq_ignore_ascii_case("resolved") {
         AlertStatus::Resolved
     } else {
         AlertStatus::Firing
     };
     let mut is_misdated = false;
-    let mut time = |name: &str| {
-        let text = entry.text(name);
-        let at = Timestamp::parse(&text);
+    let mut time = |text: &str| {
+        let at = Timestamp::parse(text);
         is_misdated |= at.is_none() && !text.is_empty();
         at.filter(|at| *at >= KNOWN_TIMES)
     };
-    let starts_at = time("startsAt");
+    let starts_at = time(&entry.starts_at);
     let ends_at = match status {
-        AlertStatus::Resolved => time("endsAt"),
+        AlertStatus::Resolved => time(&entry.ends_at),
         AlertStatus::Firing => None,
     };
     *misdated += u64::from(is_misdated);
-    let url = Some(entry.text("generatorURL")).filter(|url| !url.is_empty());
+    let url = Some(entry.generator_url).filter(|url| !url.is_empty());
     Ok(Alert {
         status,
         fingerprint,
         labels,
-        annotations: bounded_map(annotations, &[], limits.labels, limits.annotation_bytes),
+        annotations: bounded_map(
+            entry.annotations,
+            &[],
+            limits.labels,
+            limits.annotation_bytes,
+        ),
         starts_at,
         ends_at,
         generator_url: url.map(|url| bounded(url, URL_BYTES)),
@@ -220,6 +261,42 @@ mod tests {
         assert_eq!(resolved.status, AlertStatus::Resolved);
         assert_eq!(resolved.ends_at, Timestamp::parse("2026-11-22T21:28:43Z"));
         assert_eq!(resolved.generator_url, None);
+    }
+
+    #[test]
+    fn a_plain_webhook_is_read_in_one_pass_to_what_value_by_value_comes_to() {
+        let config = Config::default();
+        let both = |body: &str| {
+            let read = Envelope::read(body.as_bytes());
+            let plain = read.and_then(|envelope| in_one_pass(envelope, &config));
+            (plain, odd(body.as_bytes(), &config).unwrap())
+        };
+        let one = |more: &str| format!(r#"{{"labels":{{"alertname":"A"}},{more}}}"#);
+        for (body, is_plain) in [
+            (EXAMPLE.to_owned(), true),
+            (r#"{"alerts":[],"truncatedAlerts":3,"externalURL":"https:\/\/am.example.com"}"#.to_owned(), true),
+            (
+                r#"{"alerts":[{"labels":{"b":"","alertname":"A","alertname":"\u0042\n"},
+                    "annotations":{"x":"","s":"\ud83d\ude00\u0000"},"more":[{}],"startsAt":"soon"}]}"#
+                    .to_owned(),
+                true,
+            ),
+            (r#"{"alerts":[],"truncatedAlerts":null}"#.to_owned(), false),
+            (r#"{"alerts":[],"truncatedAlerts":-1,"externalURL":[7]}"#.to_owned(), false),
+            (r#"{"alerts":[7]}"#.to_owned(), false),
+            (r#"{"alerts":[["firing",{"alertname":"A"},{},"","","",""]]}"#.to_owned(), false),
+            (r#"{"alerts":[{"labels":{}}]}"#.to_owned(), false),
+            (r#"{"alerts":[{"labels":{"alertname":"A","n":7}}]}"#.to_owned(), false),
+            (r#"{"alerts":[{"labels":{"alertname":"\ud800"}}]}"#.to_owned(), false),
+            (format!(r#"{{"alerts":[{}]}}"#, one(r#""status":"resolved","status":"firing""#)), false),
+            (format!(r#"{{"alerts":[{}]}}"#, one(r#""annotations":null,"startsAt":7"#)), false),
+        ] {
+            let (plain, odd) = both(&body);
+            assert_eq!(plain.is_some(), is_plain, "{body}");
+            if let Some(plain) = plain {
+                assert_eq!(format!("{plain:?}"), format!("{odd:?}"), "{body}");
+            }
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod alertmanager;
 mod bounded;
 pub mod cluster;
 pub mod fingerprint;
+mod plain;
 mod text;
 
 use utoipa::openapi::schema::Schema;

@@ -37,22 +37,29 @@ impl<'a> Object<'a> {
         self.0.is_empty()
     }
 
-    /// Its fields as texts, sorted by name, each name once: of two with one name the last counts. An empty
-    /// text is as if it were missing.
-    pub(super) fn into_texts(self) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
+    /// Its fields as texts, see [`said`].
+    pub(super) fn into_texts(self) -> Texts<'a> {
         let fields = self.0.into_iter();
-        let mut texts: Vec<_> = fields.map(|(name, json)| (name, text(json))).collect();
-        texts.sort_by(|a, b| a.0.cmp(&b.0));
-        texts.dedup_by(|later, kept| {
-            let is_same = later.0 == kept.0;
-            if is_same {
-                std::mem::swap(later, kept);
-            }
-            is_same
-        });
-        texts.retain(|(_, value)| !value.is_empty());
-        texts
+        said(fields.map(|(name, json)| (name, text(json))).collect())
     }
+}
+
+/// Names and texts.
+pub(super) type Texts<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
+/// What these say: sorted by name, each name once, of two with one name the last. An empty text is as if it
+/// were missing.
+pub(super) fn said(mut texts: Texts<'_>) -> Texts<'_> {
+    texts.sort_by(|a, b| a.0.cmp(&b.0));
+    texts.dedup_by(|later, kept| {
+        let is_same = later.0 == kept.0;
+        if is_same {
+            std::mem::swap(later, kept);
+        }
+        is_same
+    });
+    texts.retain(|(_, value)| !value.is_empty());
+    texts
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {

@@ -10,6 +10,7 @@ pub mod anomalies;
 pub mod audit;
 pub mod cards;
 pub mod channels;
+pub mod clock;
 pub mod db;
 pub mod dead_letters;
 pub mod digests;

@@ -25,6 +25,7 @@ mod alertmanager;
 mod books;
 mod buttons;
 mod cards;
+mod clock;
 mod conformance;
 mod consumer;
 mod counter;

@@ -21,6 +21,7 @@ use tocsin::metrics::ByPart;
 use tocsin::queue::Push;
 use tocsin::queue::consumer::Held;
 use tocsin::store::marks::{self, Mark};
+use tocsin::store::{clock, maintenance};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
@@ -116,10 +117,18 @@ async fn run(context: &Context, part: Part) -> Result<(), JobError> {
         Part::Replays => owed::replays(context).await,
         Part::Levels => decay(context).await,
         Part::Doubts => settle_doubts(context).await,
-        Part::Unseen => close_unseen(context).await,
         Part::Mutes => end_mutes(context).await,
+        // These cannot be undone: a clock that is wrong for a moment has none of them done.
+        Part::Unseen | Part::Pruning if !is_steady(context).await? => Ok(()),
+        Part::Unseen => close_unseen(context).await,
         Part::Pruning => pruning::hourly(context).await,
     }
+}
+
+async fn is_steady(context: &Context) -> Result<bool, JobError> {
+    let db = context.db.read();
+    let now = context.clock.of_store(maintenance::now(db).await?);
+    Ok(clock::is_steady(db, now).await?)
 }
 
 /// Pushes a job for each incident that a part made due, in their order.

@@ -11,7 +11,7 @@ use tocsin::ingress::{self, Gate, Ingress};
 use tocsin::jobs::{Job as _, Notify, QUEUES};
 use tocsin::queue::schedule;
 use tocsin::time::Timestamp;
-use tocsin_workers::{fleet, presses, workers};
+use tocsin_workers::{clock, fleet, presses, workers};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +41,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let mut parts = JoinSet::new();
     watch_gate(&mut parts, &ingress, &stop);
     parts.spawn(schedule::run(context.queues.clone(), stop.clone()));
+    parts.spawn(clock::run(context.clone(), stop.clone()));
     parts.spawn(presses::run(context.clone(), stop.clone()));
     // Requests are finished first: what they push is drained by the workers of the next start.
     let drain = context.config.queue.drain.0;
@@ -94,6 +95,7 @@ pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
         });
     }
     parts.spawn(schedule::run(context.queues.clone(), stop.clone()));
+    parts.spawn(clock::run(context.clone(), stop.clone()));
     let mut chosen = workers(&context);
     if let Some(queues) = args.queues {
         chosen.retain(|worker| queues.iter().any(|queue| queue == worker.queue()));

@@ -21,15 +21,48 @@ local function int(n)
   return string.format('%.0f', n)
 end
 
+-- The clock was ahead and went back: what waits was put off by it, and who was heard of was so by it. A
+-- delivery that it dated looks as if it were made just now, for as long as the clock was ahead: it is dated
+-- anew.
+local function put_back(by)
+  for _, key in ipairs({delayed, base .. ':consumers'}) do
+    local ahead = redis.call('ZRANGEBYSCORE', key, '(' .. int(now), '+inf', 'WITHSCORES')
+    for i = 1, #ahead, 2 do
+      redis.call('ZADD', key, int(math.max(now, tonumber(ahead[i + 1]) - by)), ahead[i])
+    end
+  end
+  local from, PAGE = '-', 1000
+  repeat
+    local page = redis.pcall('XPENDING', stream, group, from, '+', PAGE)
+    if page.err then
+      return
+    end
+    for _, held in ipairs(page) do
+      if held[3] == 0 then
+        redis.call('XCLAIM', stream, group, held[2], 0, held[1], 'JUSTID')
+      end
+    end
+    if #page > 0 then
+      from = '(' .. page[#page][1]
+    end
+  until #page < PAGE
+end
+
 -- Nobody was heard of for longer than `gap`: the server was away or hung, so nobody could extend
 -- a lease. Nothing is taken over for one more lease.
 local function pulse(gap, lease)
-  local last = tonumber(redis.call('GET', base .. ':pulse') or nil)
-  if last and clock - last > gap then
+  local last = redis.call('MGET', base .. ':pulse', base .. ':latest')
+  local heard, latest = tonumber(last[1] or nil), tonumber(last[2] or nil)
+  if heard and clock - heard > gap then
     redis.call('SET', base .. ':grace', '1', 'PX', lease)
   end
-  if not last or clock - last > 500 or clock < last then
-    redis.call('SET', base .. ':pulse', int(clock))
+  -- A clock that is set right goes back by less.
+  local is_back = latest and latest - now > 5000
+  if is_back then
+    put_back(latest - now)
+  end
+  if is_back or not heard or clock - heard > 500 or clock < heard then
+    redis.call('MSET', base .. ':pulse', int(clock), base .. ':latest', int(now))
   end
 end
 

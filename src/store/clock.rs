@@ -1,0 +1,274 @@
+//! The store's clock, where it was ahead and went back. What was put off meanwhile lies too far ahead,
+//! and what came in meanwhile is dated later than now, so both are put back by as much as the clock was.
+//! Only what depends on the clock of the moment is: budgets, schedules' ticks and sessions are held against
+//! now wherever they are read.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DbErr, Value};
+
+use super::Db;
+use super::marks::{self, Mark};
+use super::rows::{Rows, statement};
+use crate::counter::{Counter, CounterError};
+use crate::queue::store::LEASE;
+use crate::store::maintenance;
+use crate::time::{Clock, Timestamp, millis};
+
+/// When the clock was last looked at.
+const MARK: &str = "clock";
+/// How often that is noted: so exactly it is known how far the clock went back.
+const NOTED: Duration = Duration::from_secs(30);
+/// After a gap that long, or a step back, the clock is looked at for as long before what cannot be undone
+/// is done by it: a clock may be years ahead for a moment, and senders may have waited for a process that
+/// was down.
+const GAP: Duration = Duration::from_secs(3600);
+/// When the last gap was noticed.
+const GAP_MARK: &str = "clock gap";
+/// A clock that is set right goes back by less than this; what is due waits for so long.
+const LEAST: Duration = Duration::from_secs(5);
+
+/// What was noticed about the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noticed {
+    /// It was ahead by so much, and is not any more.
+    WasAhead(Duration),
+    /// It was not looked at for so long; or it went ahead.
+    Gap(Duration),
+}
+
+/// Why the clock could not be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    /// The database does not answer, or refuses.
+    #[error(transparent)]
+    Store(#[from] DbErr),
+    /// The counter does not answer.
+    #[error(transparent)]
+    Counter(#[from] CounterError),
+}
+
+/// Notes what time the store says it is, and returns what is odd about that. If its clock went back since it
+/// was last noted, puts right what the clock that was ahead left behind.
+///
+/// Each step may be cut short, be done twice, or by two at once: what has been put right is not ahead any
+/// more. The clock is noted last.
+///
+/// # Errors
+/// What could not be put right is for the next call.
+pub async fn keep(
+    db: &Db,
+    clock: &Clock,
+    counter: &dyn Counter,
+) -> Result<Option<Noticed>, KeepError> {
+    let now = clock.of_store(maintenance::now(db.read()).await?);
+    let last = marks::find(db.read(), MARK).await?.map(|mark| mark.at);
+    let is_noted = |last: Timestamp| last <= now && now.since(last) < NOTED;
+    if last.is_some_and(is_noted) {
+        return Ok(None);
+    }
+    let noticed = last.and_then(|last| notice(last, now));
+    let mark = Mark {
+        at: now,
+        ..Mark::default()
+    };
+    if let Some(Noticed::WasAhead(ahead)) = noticed {
+        put_back(db, counter, now, ahead).await?;
+    }
+    if noticed.is_some() {
+        marks::set(db.write(), GAP_MARK, &mark).await?;
+    }
+    marks::set(db.write(), MARK, &mark).await?;
+    Ok(noticed)
+}
+
+fn notice(last: Timestamp, now: Timestamp) -> Option<Noticed> {
+    let (ahead, gap) = (last.since(now), now.since(last));
+    if ahead > LEAST {
+        Some(Noticed::WasAhead(ahead))
+    } else {
+        (gap > GAP).then_some(Noticed::Gap(gap))
+    }
+}
+
+/// Whether the clock went on without a gap for long enough that what it says is over is over.
+///
+/// # Errors
+/// What the database says.
+pub async fn is_steady(db: &impl ConnectionTrait, now: Timestamp) -> Result<bool, DbErr> {
+    let gap = marks::find(db, GAP_MARK).await?;
+    Ok(gap.is_none_or(|gap| gap.at <= now && now.since(gap.at) >= GAP))
+}
+
+async fn put_back(
+    db: &Db,
+    counter: &dyn Counter,
+    now: Timestamp,
+    ahead: Duration,
+) -> Result<(), KeepError> {
+    let values = || [Value::from(now.0), millis(ahead).into()];
+    let leases = format!(
+        "UPDATE jobs SET lease_until = $1 + {lease} \
+         WHERE lease_until > $1 + {lease} AND $2 > 0",
+        lease = millis(LEASE)
+    );
+    let statements = [leases].into_iter().chain(put_off()).chain(happened());
+    for sql in statements {
+        let sql = statement(db.backend(), &sql, values());
+        db.write().execute_raw(sql).await?;
+    }
+    // Nothing that is dealt with up to a moment that is still to come is dealt with until then.
+    let forget = "DELETE FROM marks WHERE at > $1 AND name <> $2";
+    let sql = statement(db.backend(), forget, [now.0.into(), MARK.into()]);
+    db.write().execute_raw(sql).await?;
+    Ok(put_occurrences_back(db, counter, now, ahead).await?)
+}
+
+/// What is due at a moment: it is due earlier by as much, and not before now.
+fn put_off() -> Vec<String> {
+    let due = |column: &str| {
+        format!("{column} = CASE WHEN {column} - $2 > $1 THEN {column} - $2 ELSE $1 END")
+    };
+    let of = |table: &str, column: &str, which: &str| {
+        format!("UPDATE {table} SET {} WHERE {column} > $1 {which}", due(column))
+    };
+    vec![
+        // A job that was pushed by the clock that was ahead, and runs for the first time, says how long it
+        // was to wait.
+        "UPDATE jobs SET run_at = $1 + run_at - enqueued_at, enqueued_at = $1 \
+         WHERE enqueued_at > $1 AND lease_until IS NULL AND NOT put_off AND $2 > 0"
+            .to_owned(),
+        of("jobs", "run_at", "AND lease_until IS NULL AND put_off"),
+        of("notifications", "owed_since", "AND state IN ('owed', 'sending')"),
+        of("notifications", "claimed_until", ""),
+        of("notifications", "edit_due_since", ""),
+        of("channels", "paused_until", ""),
+        of("pollers", "held_until", ""),
+        of("requests", "claimed_until", ""),
+        // A mute lasts as long as it was meant to.
+        "UPDATE anomalies SET muted_since = muted_since - $2, muted_until = muted_until - $2 \
+         WHERE muted_since > $1"
+            .to_owned(),
+    ]
+}
+
+/// What happened at a moment: it did earlier by as much, and not after now.
+fn happened() -> impl Iterator<Item = String> {
+    const TABLES: [(&str, &[&str]); 9] = [
+        (
+            "incidents",
+            &[
+                "opened_at",
+                "aggregation_window_start",
+                "joined_at",
+                "last_firing_at",
+                "updated_at",
+                "resolved_at",
+                "acknowledged_at",
+                "doubted_since",
+                "unheard_since",
+                "tier_due_since",
+            ],
+        ),
+        (
+            "anomalies",
+            &[
+                "first_seen",
+                "last_seen",
+                "risen_at",
+                "falling_since",
+                "mute_broken_at",
+                "permanent_fix_at",
+                "changed_at",
+                "late_at",
+            ],
+        ),
+        ("notifications", &["owed_since", "sent_at"]),
+        (
+            "dead_letters",
+            &["enqueued_at", "died_at", "decided_at", "push_owed_since"],
+        ),
+        ("repairs", &["repaired_at"]),
+        ("audit", &["at"]),
+        ("channels", &["storm_since"]),
+        ("consumers", &["seen_at"]),
+        ("paused_queues", &["paused_at"]),
+    ];
+    TABLES.into_iter().map(|(table, columns)| {
+        let put_back: Vec<String> = columns.iter().map(|column| earlier(column)).collect();
+        let is_ahead: Vec<String> = columns.iter().map(|c| format!("{c} > $1")).collect();
+        format!(
+            "UPDATE {table} SET {} WHERE {}",
+            put_back.join(", "),
+            is_ahead.join(" OR ")
+        )
+    })
+}
+
+fn earlier(column: &str) -> String {
+    format!(
+        "{column} = CASE WHEN {column} > $1 THEN CASE WHEN {column} - $2 < $1 THEN {column} - $2 ELSE $1 END \
+         ELSE {column} END"
+    )
+}
+
+/// The same for occurrences, and what was counted of them.
+async fn put_occurrences_back(
+    db: &Db,
+    counter: &dyn Counter,
+    now: Timestamp,
+    ahead: Duration,
+) -> Result<(), KeepError> {
+    const COLUMNS: [&str; 4] = ["starts_at", "occurred_at", "last_seen_at", "end_received_at"];
+    let is_ahead = COLUMNS.map(|column| format!("{column} > $1")).join(" OR ");
+    let tx = db.begin().await?;
+    let keys = format!(
+        "SELECT key FROM anomalies WHERE key IN \
+             (SELECT anomaly_key FROM occurrences WHERE {is_ahead}) OR counted_as_of > $1 \
+         ORDER BY key {{lock}}"
+    );
+    let sql = statement(db.backend(), &keys, [Value::from(now.0)]);
+    let rows = tx.query_all_raw(sql).await?;
+    let keys: Result<Vec<String>, DbErr> = rows.iter().map(|row| row.try_get("", "key")).collect();
+    let keys = keys?;
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let put_back = COLUMNS.map(earlier).join(", ");
+    // What ended before it began was over when it began.
+    let sql = format!("UPDATE occurrences SET {put_back} WHERE {is_ahead}");
+    let values = [Value::from(now.0), millis(ahead).into()];
+    tx.execute_raw(statement(db.backend(), &sql, values)).await?;
+    let ends = "UPDATE occurrences SET ended_at = CASE WHEN starts_at > $1 THEN starts_at ELSE $1 END \
+                WHERE ended_at > $1";
+    tx.execute_raw(statement(db.backend(), ends, [Value::from(now.0)]))
+        .await?;
+    let rows = Rows::new().text("key", keys.iter().cloned());
+    let recount = "UPDATE anomalies SET counted_as_of = NULL WHERE key IN (SELECT r.key FROM {rows})";
+    tx.execute_raw(rows.statement(db.backend(), recount, []))
+        .await?;
+    counter.forget_within(&tx, &keys).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_back_and_a_gap_are_noticed_and_what_is_usual_is_not() {
+        let now = Timestamp(1_800_000_000_000);
+        let (hour, second) = (Duration::from_secs(3600), Duration::from_secs(1));
+        for (last, expected) in [
+            (now, None),
+            (now.before(hour), None),
+            (now.after(5 * second), None),
+            (now.before(hour + second), Some(Noticed::Gap(hour + second))),
+            (now.after(6 * second), Some(Noticed::WasAhead(6 * second))),
+            (now.after(8 * hour), Some(Noticed::WasAhead(8 * hour))),
+        ] {
+            assert_eq!(notice(last, now), expected, "{last}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! A clock that was ahead for a while: of the database, of Redis, of the process on SQLite. Here all of them
+//! are moved together.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tocsin_workers::clock;
+
+use crate::harness::{Harness, alert, firing};
+use crate::on_all;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+impl Harness {
+    async fn look_at_the_clock(&self) {
+        clock::pass(&self.context).await.unwrap();
+    }
+
+    async fn in_the_last_hour(&self, key: &str) -> i64 {
+        let counts = self.context.counter.counts(&[key.to_owned()], self.now()).await;
+        counts.unwrap()[0].hour
+    }
+
+    /// What the schedule pushes once a minute is done.
+    async fn tick(&self) {
+        let (status, _) = self.post("/api/v1/recount", json!({})).await;
+        assert_eq!(status, 202);
+        self.drain().await;
+    }
+
+    /// The clock is ahead by this from now on.
+    async fn put_ahead(&self, by: Duration) {
+        self.look_at_the_clock().await;
+        self.advance(by);
+        self.look_at_the_clock().await;
+    }
+
+    /// It is right again, and that is noticed.
+    async fn put_right(&self, ahead: Duration) {
+        self.context.clock.put_back(ahead);
+        self.look_at_the_clock().await;
+    }
+
+    /// Rows of these that lie further ahead than a lease may.
+    async fn ahead(&self, table: &str, columns: &[&str]) -> i64 {
+        let edge = self.now().after(MINUTE).0;
+        let is_ahead: Vec<String> = columns.iter().map(|c| format!("{c} > {edge}")).collect();
+        let sql = format!("SELECT count(*) FROM {table} WHERE {}", is_ahead.join(" OR "));
+        self.sql(&sql).await
+    }
+}
+
+on_all! {
+    async fn what_a_clock_that_was_ahead_left_behind_is_done_and_dated_right(on) {
+        let h = Harness::start(on).await;
+        for ahead in [HOUR, 24 * HOUR] {
+            let (name, told) = (format!("Ahead{}", ahead.as_secs()), h.telegram.messages().len());
+            h.put_ahead(ahead).await;
+            h.pause("notify", true).await;
+            h.send(vec![alert(&name, "a", h.now())]).await;
+            h.until(&format!("SELECT count(*) FROM notifications n JOIN incidents i ON i.id = n.incident_id \
+                              JOIN anomalies a ON a.key = i.anomaly_key WHERE a.alert_name = '{name}'"), 1).await;
+            h.pause("ingest", true).await;
+            h.pause("tier", true).await;
+            h.send(vec![alert(&name, "b", h.now())]).await;
+            h.put_right(ahead).await;
+            for queue in ["ingest", "tier", "notify"] {
+                h.pause(queue, false).await;
+            }
+            h.drain().await;
+            assert_eq!(h.telegram.messages().len(), told + 1, "{name} is told");
+            for (table, columns) in [
+                ("incidents", &["opened_at", "aggregation_window_start", "last_firing_at", "updated_at"][..]),
+                ("occurrences", &["starts_at", "occurred_at", "last_seen_at"]),
+                ("anomalies", &["first_seen", "last_seen"]),
+                ("notifications", &["owed_since", "sent_at"]),
+                ("marks", &["at"]),
+            ] {
+                assert_eq!(h.ahead(table, columns).await, 0, "{table} after {ahead:?}");
+            }
+            // Both are in the last hour, and not in it for as long as the clock was ahead.
+            let key = h.sql_text(&format!("SELECT key FROM anomalies WHERE alert_name = '{name}'")).await;
+            assert_eq!(h.in_the_last_hour(&key).await, 2);
+            h.advance(HOUR + MINUTE);
+            assert_eq!(h.in_the_last_hour(&key).await, 0);
+            // Its incident is not joined any more.
+            h.send_and_drain(vec![alert(&name, "c", h.now())]).await;
+            let found = format!("SELECT newest_number FROM anomalies WHERE alert_name = '{name}'");
+            assert_eq!(h.sql(&found).await, 2);
+        }
+        h.finish().await;
+    }
+
+    async fn a_mute_that_was_set_meanwhile_lasts_as_long_as_it_was_meant_to(on) {
+        let h = Harness::start(on).await;
+        h.send_and_drain(vec![firing("a", h.now())]).await;
+        let key = h.incident().await["anomaly_key"].as_str().unwrap().to_owned();
+        h.put_ahead(8 * HOUR).await;
+        let (status, _) = h.post(&format!("/api/v1/anomalies/{key}/mute"), json!({"for": "2h"})).await;
+        assert_eq!(status, 200);
+        h.put_right(8 * HOUR).await;
+        let until = format!("SELECT muted_until - {} FROM anomalies", h.now().0);
+        let left = h.sql(&until).await;
+        assert!((7_100_000..=7_200_000).contains(&left), "{left} ms");
+        h.drain().await;
+    }
+
+    async fn a_pause_that_was_noted_meanwhile_ends_in_time(on) {
+        let h = Harness::start(on).await;
+        h.send_and_drain(vec![firing("a", h.now())]).await;
+        h.put_ahead(8 * HOUR).await;
+        let until = h.now().after(3 * Duration::from_secs(1)).0;
+        h.execute(&format!("UPDATE channels SET paused_until = {until}")).await;
+        h.put_right(8 * HOUR).await;
+        h.advance(10 * MINUTE);
+        h.send_and_drain(vec![firing("b", h.now())]).await;
+        assert_eq!(h.telegram.messages().len(), 2);
+    }
+
+    async fn nothing_is_closed_as_unseen_until_the_clock_was_right_for_an_hour(on) {
+        let h = Harness::start(on).await;
+        h.look_at_the_clock().await;
+        h.send_and_drain(vec![firing("a", h.now())]).await;
+        h.advance(50 * HOUR);
+        h.look_at_the_clock().await;
+        for minutes in [0, 29, 29] {
+            h.advance(minutes * MINUTE);
+            h.look_at_the_clock().await;
+            h.tick().await;
+            assert_eq!(h.incident().await["status"], json!("OPEN"));
+        }
+        h.advance(29 * MINUTE);
+        h.look_at_the_clock().await;
+        h.tick().await;
+        assert_eq!(h.incident().await["resolved_by"], json!("unseen"));
+    }
+}
