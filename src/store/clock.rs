@@ -130,7 +130,10 @@ fn put_off() -> Vec<String> {
         format!("{column} = CASE WHEN {column} - $2 > $1 THEN {column} - $2 ELSE $1 END")
     };
     let of = |table: &str, column: &str, which: &str| {
-        format!("UPDATE {table} SET {} WHERE {column} > $1 {which}", due(column))
+        format!(
+            "UPDATE {table} SET {} WHERE {column} > $1 {which}",
+            due(column)
+        )
     };
     vec![
         // A job that was pushed by the clock that was ahead, and runs for the first time, says how long it
@@ -139,7 +142,11 @@ fn put_off() -> Vec<String> {
          WHERE enqueued_at > $1 AND lease_until IS NULL AND NOT put_off AND $2 > 0"
             .to_owned(),
         of("jobs", "run_at", "AND lease_until IS NULL AND put_off"),
-        of("notifications", "owed_since", "AND state IN ('owed', 'sending')"),
+        of(
+            "notifications",
+            "owed_since",
+            "AND state IN ('owed', 'sending')",
+        ),
         of("notifications", "claimed_until", ""),
         of("notifications", "edit_due_since", ""),
         of("channels", "paused_until", ""),
@@ -219,7 +226,12 @@ async fn put_occurrences_back(
     now: Timestamp,
     ahead: Duration,
 ) -> Result<(), KeepError> {
-    const COLUMNS: [&str; 4] = ["starts_at", "occurred_at", "last_seen_at", "end_received_at"];
+    const COLUMNS: [&str; 4] = [
+        "starts_at",
+        "occurred_at",
+        "last_seen_at",
+        "end_received_at",
+    ];
     let is_ahead = COLUMNS.map(|column| format!("{column} > $1")).join(" OR ");
     let tx = db.begin().await?;
     let keys = format!(
@@ -238,13 +250,15 @@ async fn put_occurrences_back(
     // What ended before it began was over when it began.
     let sql = format!("UPDATE occurrences SET {put_back} WHERE {is_ahead}");
     let values = [Value::from(now.0), millis(ahead).into()];
-    tx.execute_raw(statement(db.backend(), &sql, values)).await?;
+    tx.execute_raw(statement(db.backend(), &sql, values))
+        .await?;
     let ends = "UPDATE occurrences SET ended_at = CASE WHEN starts_at > $1 THEN starts_at ELSE $1 END \
                 WHERE ended_at > $1";
     tx.execute_raw(statement(db.backend(), ends, [Value::from(now.0)]))
         .await?;
     let rows = Rows::new().text("key", keys.iter().cloned());
-    let recount = "UPDATE anomalies SET counted_as_of = NULL WHERE key IN (SELECT r.key FROM {rows})";
+    let recount =
+        "UPDATE anomalies SET counted_as_of = NULL WHERE key IN (SELECT r.key FROM {rows})";
     tx.execute_raw(rows.statement(db.backend(), recount, []))
         .await?;
     counter.forget_within(&tx, &keys).await?;

@@ -44,7 +44,11 @@ impl Books {
         let n = if on == On::Sqlite { 1 } else { 2 };
         let mut processes = Vec::new();
         for _ in 0..n {
-            processes.push(Db::open(&scratch.url, 6, Duration::from_secs(10)).await.unwrap());
+            processes.push(
+                Db::open(&scratch.url, 6, Duration::from_secs(10))
+                    .await
+                    .unwrap(),
+            );
         }
         migrate(&processes[0], &scratch.url).await.unwrap();
         Self {

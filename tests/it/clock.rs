@@ -18,12 +18,16 @@ impl Harness {
     }
 
     async fn in_the_last_hour(&self, key: &str) -> i64 {
-        let counts = self.context.counter.counts(&[key.to_owned()], self.now()).await;
+        let counts = self
+            .context
+            .counter
+            .counts(&[key.to_owned()], self.now())
+            .await;
         counts.unwrap()[0].hour
     }
 
     /// What the schedule pushes once a minute is done.
-    async fn tick(&self) {
+    async fn recount_as_scheduled(&self) {
         let (status, _) = self.post("/api/v1/recount", json!({})).await;
         assert_eq!(status, 202);
         self.drain().await;
@@ -46,7 +50,10 @@ impl Harness {
     async fn ahead(&self, table: &str, columns: &[&str]) -> i64 {
         let edge = self.now().after(MINUTE).0;
         let is_ahead: Vec<String> = columns.iter().map(|c| format!("{c} > {edge}")).collect();
-        let sql = format!("SELECT count(*) FROM {table} WHERE {}", is_ahead.join(" OR "));
+        let sql = format!(
+            "SELECT count(*) FROM {table} WHERE {}",
+            is_ahead.join(" OR ")
+        );
         self.sql(&sql).await
     }
 }
@@ -103,7 +110,7 @@ on_all! {
         let until = format!("SELECT muted_until - {} FROM anomalies", h.now().0);
         let left = h.sql(&until).await;
         assert!((7_100_000..=7_200_000).contains(&left), "{left} ms");
-        h.drain().await;
+        h.finish().await;
     }
 
     async fn a_pause_that_was_noted_meanwhile_ends_in_time(on) {
@@ -116,6 +123,7 @@ on_all! {
         h.advance(10 * MINUTE);
         h.send_and_drain(vec![firing("b", h.now())]).await;
         assert_eq!(h.telegram.messages().len(), 2);
+        h.finish().await;
     }
 
     async fn nothing_is_closed_as_unseen_until_the_clock_was_right_for_an_hour(on) {
@@ -127,12 +135,13 @@ on_all! {
         for minutes in [0, 29, 29] {
             h.advance(minutes * MINUTE);
             h.look_at_the_clock().await;
-            h.tick().await;
+            h.recount_as_scheduled().await;
             assert_eq!(h.incident().await["status"], json!("OPEN"));
         }
         h.advance(29 * MINUTE);
         h.look_at_the_clock().await;
-        h.tick().await;
+        h.recount_as_scheduled().await;
         assert_eq!(h.incident().await["resolved_by"], json!("unseen"));
+        h.finish().await;
     }
 }

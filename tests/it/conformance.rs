@@ -74,7 +74,9 @@ impl Bench {
 
     async fn sql(on: On) -> Self {
         let scratch = Scratch::new(on).await;
-        let db = Db::open(&scratch.url, 9, Duration::from_secs(10)).await.unwrap();
+        let db = Db::open(&scratch.url, 9, Duration::from_secs(10))
+            .await
+            .unwrap();
         migrate(&db, &scratch.url).await.unwrap();
         let clock = Clock::default();
         Self {

@@ -51,7 +51,9 @@ struct Desk {
 impl Desk {
     async fn open(on: On, unit: Unit) -> Self {
         let scratch = Scratch::new(on).await;
-        let db = Db::open(&scratch.url, 4, Duration::from_secs(10)).await.unwrap();
+        let db = Db::open(&scratch.url, 4, Duration::from_secs(10))
+            .await
+            .unwrap();
         migrate(&db, &scratch.url).await.unwrap();
         let keys = RedisKeys::in_turn();
         Self {
