@@ -11,7 +11,7 @@ use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::alert::{Alert, Labels};
+use super::alert::Alert;
 use super::episode::{End, EndedBy, Episode, Sighting, find, new_episode_id};
 use super::escalation::Level;
 use super::frequency::Counted;
@@ -226,8 +226,8 @@ pub struct NewOccurrence {
     pub source: String,
     /// The sender's name for the series.
     pub fingerprint: String,
-    /// The series' labels.
-    pub labels: Labels,
+    /// The series' labels, as JSON.
+    pub labels: String,
 }
 
 /// What became of a sighting.
@@ -537,7 +537,8 @@ impl Books {
             counted,
             source: sighting.source.clone(),
             fingerprint: sighting.alert.fingerprint.clone(),
-            labels: sighting.alert.labels.clone(),
+            labels: serde_json::to_string(&sighting.alert.labels)
+                .unwrap_or_else(|_| "{}".to_owned()),
         });
     }
 

@@ -146,6 +146,14 @@ pub struct MadeOf {
     pub error_type: String,
 }
 
+impl MadeOf {
+    /// As JSON, what a row holds of these.
+    #[must_use]
+    pub fn written(names: &Names<'_>) -> String {
+        serde_json::to_string(names).unwrap_or_else(|_| "{}".to_owned())
+    }
+}
+
 impl SignatureLabels {
     /// Which labels name the four fields of an alert. `value` gives a label's value; an empty one is as if
     /// it were missing.
@@ -270,8 +278,6 @@ pub struct Signature {
     pub namespace: String,
     /// The kind of error.
     pub error_type: String,
-    /// Which labels made them: a [`MadeOf`] as JSON. It is no part of the key.
-    pub made_of: String,
 }
 
 impl Signature {
@@ -285,7 +291,6 @@ impl Signature {
             service: workload::named(names.service, value(names.service)).to_owned(),
             namespace: value(names.namespace).to_owned(),
             error_type: value(names.error_type).to_owned(),
-            made_of: serde_json::to_string(&names).unwrap_or_else(|_| "{}".to_owned()),
         }
     }
 

@@ -38,7 +38,7 @@ pub(super) async fn page(
     let counts = counts.map_err(|_| Fault::Unavailable)?;
     let counts = counts.first().copied().unwrap_or_default();
     let rules = &context.config.escalation.rules[..];
-    let seen = levels::seen(db, (unit, rules), &key, counts, visit.now).await?;
+    let seen = levels::seen(db, (unit, rules), &anomaly, counts, visit.now).await?;
     let text = visit.text();
     let title = words::or_dash(&anomaly.alert_name).to_owned();
     let shown: Vec<_> = incidents.iter().collect();

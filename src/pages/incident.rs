@@ -78,9 +78,7 @@ pub(super) async fn page(
     let (db, unit) = (pages.context.db.view(), pages.context.config.counting.unit);
     let rules = &pages.context.config.escalation.rules[..];
     let seen = match shown_counts(&found.entry) {
-        Some(counts) => {
-            Some(levels::seen(db, (unit, rules), &anomaly.key, counts, visit.now).await?)
-        }
+        Some(counts) => Some(levels::seen(db, (unit, rules), anomaly, counts, visit.now).await?),
         None => None,
     };
     let parts = Parts {

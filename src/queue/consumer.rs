@@ -14,8 +14,8 @@
 mod acker;
 mod fetcher;
 mod keeper;
+mod slots;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use slots::Slots;
 
 use super::Queues;
 use super::about::About;
@@ -113,12 +115,6 @@ struct Ack {
     durable: Option<oneshot::Sender<()>>,
 }
 
-struct InFlight {
-    held: Arc<Held>,
-    /// Until when it is ours for certain, by our own clock.
-    until: Instant,
-}
-
 /// One consumer of one queue.
 pub struct Consumer {
     pub(super) policy: Policy,
@@ -132,7 +128,7 @@ pub struct Consumer {
     /// Looked up once: every job is counted in these.
     took: Histogram,
     done: Counter,
-    in_flight: Mutex<HashMap<Uuid, InFlight>>,
+    in_flight: Mutex<Slots>,
     /// Settling and extending take turns: both lock many rows, and in no common order.
     settling: tokio::sync::Mutex<()>,
     freed: Notify,
@@ -321,7 +317,7 @@ impl Consumer {
         tracing::warn!(queue, "cannot {what}, trying again: {error}");
     }
 
-    fn in_flight(&self) -> MutexGuard<'_, HashMap<Uuid, InFlight>> {
+    fn in_flight(&self) -> MutexGuard<'_, Slots> {
         self.in_flight
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -331,14 +327,7 @@ impl Consumer {
     /// keeps the slot of its new delivery.
     fn release<'a>(&self, answered: impl Iterator<Item = &'a Arc<Held>>) {
         let mut in_flight = self.in_flight();
-        for held in answered {
-            if in_flight
-                .get(&held.id())
-                .is_some_and(|entry| Arc::ptr_eq(&entry.held, held))
-            {
-                in_flight.remove(&held.id());
-            }
-        }
+        answered.for_each(|held| in_flight.release(held));
         drop(in_flight);
         self.freed.notify_one();
     }
@@ -364,7 +353,7 @@ impl Running {
         let left: Vec<(Lease, Answer)> = {
             let in_flight = self.consumer.in_flight();
             in_flight
-                .values()
+                .iter()
                 .map(|entry| (entry.held.lease, Answer::GiveBack))
                 .collect()
         };

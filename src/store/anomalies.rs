@@ -29,19 +29,20 @@ struct Locked {
     now: i64,
 }
 
-/// Inserts or locks the anomalies' rows, in the order of their keys, so that two batches with the
-/// same anomalies wait for each other and never in a circle. Returns them, and the store's time.
+/// Inserts or locks the rows of these anomalies, each with the labels that made its signature, as JSON. It
+/// does so in the order of their keys, so that two batches with the same anomalies wait for each other and
+/// never in a circle. Returns them, and the store's time.
 ///
 /// # Errors
 /// What the database says; that another held a row for too long, among other things.
 pub async fn insert_or_lock(
     tx: &impl ConnectionTrait,
-    signatures: &BTreeMap<&str, &Signature>,
+    signatures: &BTreeMap<&str, (&Signature, String)>,
 ) -> Result<(BTreeMap<String, Anomaly>, Timestamp), DbErr> {
     let of = |field: fn(&Signature) -> &String| {
         signatures
             .values()
-            .map(move |signature| field(signature).clone())
+            .map(move |(signature, _)| field(signature).clone())
     };
     let rows = Rows::new()
         .text("key", signatures.keys().map(ToString::to_string))
@@ -49,7 +50,10 @@ pub async fn insert_or_lock(
         .text("service", of(|s| &s.service))
         .text("namespace", of(|s| &s.namespace))
         .text("error_type", of(|s| &s.error_type))
-        .text("made_of", of(|s| &s.made_of));
+        .text(
+            "made_of",
+            signatures.values().map(|(_, made_of)| made_of.clone()),
+        );
     // The update is what locks the row; it may as well say which labels made it last.
     let sql = "INSERT INTO anomalies (key, alert_name, service, namespace, error_type, made_of) \
                SELECT r.key, r.alert_name, r.service, r.namespace, r.error_type, r.made_of{json} \

@@ -121,7 +121,7 @@ async fn put_back(
     let forget = "DELETE FROM marks WHERE at > $1 AND name <> $2";
     let sql = statement(db.backend(), forget, [now.0.into(), MARK.into()]);
     db.write().execute_raw(sql).await?;
-    Ok(put_occurrences_back(db, counter, now, ahead).await?)
+    put_occurrences_back(db, counter, now, ahead).await
 }
 
 /// What is due at a moment: it is due earlier by as much, and not before now.

@@ -333,6 +333,9 @@ pub async fn lasting(
     escalation: &Escalation,
     now: Timestamp,
 ) -> Result<HashMap<String, Timestamp>, DbErr> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
     let rows = Rows::new().text("key", keys.iter().cloned());
     // Only what did not end is in the index of an incident's open episodes. The offset keeps PostgreSQL
     // from joining with all occurrences there are, as it does while it knows nothing of the tables yet.

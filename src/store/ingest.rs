@@ -12,6 +12,7 @@ use crate::domain::aggregation::{Books, Entered, Incident, Policy, Status, Unit}
 use crate::domain::episode::Sighting;
 use crate::domain::frequency::Counted;
 use crate::domain::settle;
+use crate::domain::signature::{MadeOf, Signature};
 use crate::entity::notifications::Kind;
 use crate::time::{Clock, Timestamp};
 use notifications::{Owed, Written};
@@ -62,7 +63,7 @@ pub async fn commit(
     sightings: &[&Sighting],
 ) -> Result<Committed, DbErr> {
     let tx = db.begin().await?;
-    let (mut books, now) = open_books(&tx, policy, sightings).await?;
+    let (mut books, now) = open_books(&tx, policy, config, sightings).await?;
     let now = clock.of_store(now);
     let sightings: Vec<Cow<'_, Sighting>> = sightings.iter().map(|s| not_after(s, now)).collect();
 
@@ -275,12 +276,16 @@ async fn decide(
 async fn open_books(
     tx: &impl ConnectionTrait,
     policy: &Policy,
+    config: &Config,
     sightings: &[&Sighting],
 ) -> Result<(Books, Timestamp), DbErr> {
-    let signatures: BTreeMap<&str, _> = sightings
-        .iter()
-        .map(|s| (s.key.as_str(), &s.signature))
-        .collect();
+    let mut signatures: BTreeMap<&str, (&Signature, String)> = BTreeMap::new();
+    for sighting in sightings {
+        signatures.entry(&sighting.key).or_insert_with(|| {
+            let names = sighting.alert.names(&config.signature);
+            (&sighting.signature, MadeOf::written(&names))
+        });
+    }
     let (anomalies, now) = anomalies::insert_or_lock(tx, &signatures).await?;
 
     let mut since: HashMap<i64, Timestamp> = HashMap::new();

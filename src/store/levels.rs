@@ -11,6 +11,7 @@ use crate::domain::aggregation::Unit;
 use crate::domain::escalation::{Rule, Seen, most_incidents};
 use crate::domain::frequency::{Counts, Window};
 use crate::domain::tier::{RESTARTS_AT_MOST, RESTARTS_COUNT_FOR, Tier};
+use crate::entity::anomalies::Model as Anomaly;
 use crate::time::Timestamp;
 
 /// So many unresolved incidents of an anomaly are kept right when its level, its repairs or its fix
@@ -27,19 +28,35 @@ struct Lying {
 }
 
 /// How many of each anomaly's newest `most` incidents lie in each window that ends at `now`: those that
-/// an episode joined after the window's edge. An anomaly that has none is left out, and so are all where
-/// `most` is 0.
+/// an episode joined after the window's edge. An anomaly that has none may be left out, and all are where
+/// `most` is 0. Of one that never had a second, nothing has to be asked: what was counted lies in it.
 ///
 /// # Errors
 /// What the database says.
 pub async fn incidents_in_windows(
     db: &impl ConnectionTrait,
-    keys: &[String],
+    anomalies: &[(&Anomaly, Counts)],
     most: i64,
     now: Timestamp,
 ) -> Result<HashMap<String, Counts>, DbErr> {
-    if most <= 0 || keys.is_empty() {
+    if most <= 0 {
         return Ok(HashMap::new());
+    }
+    let (several, one): (Vec<_>, Vec<_>) = anomalies.iter().partition(|(a, _)| a.newest_number > 1);
+    let lies_in = |counted: i64| i64::from(counted > 0);
+    let of_one = one.into_iter().filter(|(a, _)| a.newest_number == 1);
+    let of_one = of_one.map(|(anomaly, counts)| {
+        let counts = Counts {
+            hour: lies_in(counts.hour),
+            day: lies_in(counts.day),
+            week: lies_in(counts.week),
+            month: lies_in(counts.month),
+        };
+        (anomaly.key.clone(), counts)
+    });
+    let mut found: HashMap<String, Counts> = of_one.collect();
+    if several.is_empty() {
+        return Ok(found);
     }
     let backend = db.get_database_backend();
     let newest = match backend {
@@ -63,9 +80,9 @@ pub async fn incidents_in_windows(
     );
     let edges = Window::ALL.map(|window| Value::from(now.before(window.length()).0));
     let values = edges.into_iter().chain([Value::from(most)]);
-    let rows = Rows::new().text("key", keys.iter().cloned());
-    let found = Lying::find_by_statement(rows.statement(backend, &sql, values));
-    let found = found.all(db).await?.into_iter().map(|row| {
+    let rows = Rows::new().text("key", several.iter().map(|(a, _)| a.key.clone()));
+    let lying = Lying::find_by_statement(rows.statement(backend, &sql, values));
+    found.extend(lying.all(db).await?.into_iter().map(|row| {
         let counts = Counts {
             hour: row.hour,
             day: row.day,
@@ -73,27 +90,27 @@ pub async fn incidents_in_windows(
             month: row.month,
         };
         (row.key, counts)
-    });
-    Ok(found.collect())
+    }));
+    Ok(found)
 }
 
-/// What the rules of an anomaly with these counts are held against.
+/// What the rules of an anomaly with these counts are held against, as people are shown it.
 ///
 /// # Errors
 /// What the database says.
 pub async fn seen(
     db: &impl ConnectionTrait,
     (unit, rules): (Unit, &[Rule]),
-    key: &str,
+    anomaly: &Anomaly,
     counts: Counts,
     now: Timestamp,
 ) -> Result<Seen, DbErr> {
     let most = most_incidents(rules, unit);
-    let mut incidents = incidents_in_windows(db, &[key.to_owned()], most, now).await?;
+    let mut incidents = incidents_in_windows(db, &[(anomaly, counts)], most, now).await?;
     Ok(Seen {
         unit,
         counts,
-        incidents: (most > 0).then(|| incidents.remove(key).unwrap_or_default()),
+        incidents: (most > 0).then(|| incidents.remove(&anomaly.key).unwrap_or_default()),
     })
 }
 

@@ -77,7 +77,6 @@ pub async fn insert(tx: &impl ConnectionTrait, books: &Books) -> Result<(), DbEr
     if new.is_empty() {
         return Ok(());
     }
-    let json = |labels| serde_json::to_string(labels).unwrap_or_else(|_| "{}".to_owned());
     let series = new.iter().map(|(row, e)| {
         let series = (row.id == e.id).then_some(Timestamp(e.series));
         series.filter(|_| row.id == row.episode.id)
@@ -107,7 +106,7 @@ pub async fn insert(tx: &impl ConnectionTrait, books: &Books) -> Result<(), DbEr
         .time("occurred_at", new.iter().map(|(_, e)| e.occurred_at))
         .time("last_seen_at", new.iter().map(|(_, e)| e.last_seen_at))
         .int("deliveries", new.iter().map(|(_, e)| e.deliveries))
-        .text("labels", new.iter().map(|(row, _)| json(&row.labels)));
+        .text("labels", new.iter().map(|(row, _)| row.labels.clone()));
     let sql = "INSERT INTO occurrences (id, counted_id, episode, anomaly_key, incident_id, source, \
                    fingerprint, series, starts_at, ended_at, end_received_at, ended_by, \
                    occurred_at, last_seen_at, deliveries, labels) \

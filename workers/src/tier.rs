@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apalis::prelude::Data;
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 use tocsin::cards as push;
 use tocsin::context::Context;
 use tocsin::domain::aggregation::Unit;
@@ -92,22 +92,40 @@ async fn push_owed_after(
     Ok(context.queues.push_all(pushes).await?)
 }
 
-/// What holds of an anomaly, by the rules or by age.
-pub(crate) fn found(
+/// What holds of each of these anomalies, by the rules or by age.
+pub(crate) async fn assessments(
     context: &Context,
-    counts: &Counts,
-    incidents: Option<&Counts>,
-    lasting: Option<Timestamp>,
-) -> Assessment {
+    db: &impl ConnectionTrait,
+    anomalies: &[(&Anomaly, Counts)],
+    now: Timestamp,
+) -> Result<HashMap<String, Assessment>, DbErr> {
     let (unit, escalation) = (context.config.counting.unit, &context.config.escalation);
-    let is_looked_at = most_incidents(&escalation.rules, unit) > 0;
-    let seen = Seen {
-        unit,
-        counts: *counts,
-        incidents: is_looked_at.then(|| incidents.copied().unwrap_or_default()),
+    let most = most_incidents(&escalation.rules, unit);
+    let incidents = levels::incidents_in_windows(db, anomalies, most, now).await?;
+    let assess = |anomaly: &Anomaly, counts: Counts, lasting: Option<&str>| {
+        let lie_in = incidents.get(&anomaly.key).copied().unwrap_or_default();
+        let seen = Seen {
+            unit,
+            counts,
+            incidents: (most > 0).then_some(lie_in),
+        };
+        assess(&seen, lasting, &escalation.rules)
     };
-    let why = lasting.map(|since| lasts(since, escalation.open_for.0));
-    assess(&seen, why.as_deref(), &escalation.rules)
+    let by_count = anomalies.iter();
+    let by_count = by_count.map(|(a, counts)| (a.key.clone(), assess(a, *counts, None)));
+    let mut found: HashMap<String, Assessment> = by_count.collect();
+    // What comes back so often escalates, whether it lasts or not.
+    let is_rare = |found: &Assessment| found.level < Level::Escalate;
+    let rare = found.iter().filter(|(_, found)| is_rare(found));
+    let rare: Vec<String> = rare.map(|(key, _)| key.clone()).collect();
+    let lasting = incidents::lasting(db, &rare, escalation, now).await?;
+    for (anomaly, counts) in anomalies {
+        if let Some(since) = lasting.get(&anomaly.key) {
+            let why = lasts(*since, escalation.open_for.0);
+            found.insert(anomaly.key.clone(), assess(anomaly, *counts, Some(&why)));
+        }
+    }
+    Ok(found)
 }
 
 /// Why an incident that lasts escalates, in words.
@@ -347,16 +365,13 @@ async fn judge(
     tx: &DatabaseTransaction,
     known: &mut Known,
 ) -> Result<Turned, Trouble> {
-    let (escalation, now) = (&context.config.escalation, known.now);
-    let keys: Vec<String> = known.counts.keys().cloned().collect();
-    let lasting = incidents::lasting(tx, &keys, escalation, now).await?;
-    let most = most_incidents(&escalation.rules, context.config.counting.unit);
-    let incidents = levels::incidents_in_windows(tx, &keys, most, now).await?;
+    let now = known.now;
+    let counted = known.counts.iter();
+    let counted = counted.filter_map(|(key, counts)| Some((known.anomalies.get(key)?, *counts)));
+    let found = assessments(context, tx, &counted.collect::<Vec<_>>(), now).await?;
     let (mut turned, mut written) = (Turned::default(), HashSet::new());
-    for (key, counts) in &known.counts {
-        let lasting = lasting.get(key).copied();
-        let found = found(context, counts, incidents.get(key), lasting);
-        let Some(anomaly) = known.anomalies.get_mut(key) else {
+    for (key, found) in found {
+        let Some(anomaly) = known.anomalies.get_mut(&key) else {
             continue;
         };
         let (was, level) = (anomaly.level, found.level);

@@ -149,7 +149,7 @@ impl Consumer {
         let expired = |ack: &Ack| {
             let in_flight = self.in_flight();
             in_flight
-                .get(&ack.held.lease.id)
+                .get(ack.held.lease.id)
                 .is_none_or(|entry| entry.until <= now)
         };
         for ack in acks.extract_if(.., |ack| expired(ack)) {

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::{Consumer, Held, InFlight, Patience, lease_end};
-use crate::queue::store::{Delivery, Lease, QueueError, Room, SUSPECT_AFTER, WARY};
+use super::{Consumer, Held, Patience, lease_end};
+use crate::queue::store::{Delivery, Lease, QueueError, Room};
 use crate::store::dead_letters;
 
 /// How often expired leases are looked for; where some were found, there may be more at once.
@@ -90,8 +90,7 @@ impl Fetcher {
     fn free(&mut self) -> Room {
         let (held, bytes) = {
             let in_flight = self.consumer.in_flight();
-            let bytes = in_flight.values().map(|entry| entry.held.payload.len());
-            (in_flight.len(), bytes.sum::<usize>())
+            (in_flight.len(), in_flight.bytes())
         };
         if held == 0 {
             self.suspect_runs = false;
@@ -148,15 +147,9 @@ impl Fetcher {
         }
     }
 
-    /// Slots for jobs that came back. One that would be a suspect next weighs as much as `WARY`.
+    /// Slots for jobs that came back.
     fn room_for_returned(&self) -> usize {
-        let weight = |held: &Held| match held.lease.delivery {
-            0 | 1 => 0,
-            SUSPECT_AFTER.. => WARY,
-            _ => 1,
-        };
-        let in_flight = self.consumer.in_flight();
-        let held: usize = in_flight.values().map(|entry| weight(&entry.held)).sum();
+        let held = self.consumer.in_flight().wary();
         self.consumer
             .policy
             .concurrency
@@ -170,8 +163,7 @@ impl Fetcher {
         {
             let mut in_flight = self.consumer.in_flight();
             for held in &jobs {
-                let held = Arc::clone(held);
-                in_flight.insert(held.id(), InFlight { held, until });
+                in_flight.hold(Arc::clone(held), until);
             }
         }
         let buried = self.buried(&jobs).await;

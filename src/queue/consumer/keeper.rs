@@ -101,7 +101,7 @@ impl Consumer {
     async fn extend(&self) -> Result<(), crate::queue::store::QueueError> {
         let leases: Vec<Lease> = self
             .in_flight()
-            .values()
+            .iter()
             .map(|entry| entry.held.lease)
             .collect();
         if leases.is_empty() {
@@ -113,7 +113,7 @@ impl Consumer {
         let held = store.extend(self.policy.queue, &self.name, &leases).await?;
         let mut in_flight = self.in_flight();
         for id in &held {
-            if let Some(entry) = in_flight.get_mut(id) {
+            if let Some(entry) = in_flight.get_mut(*id) {
                 entry.until = lease_end(asked_at);
             }
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use sea_orm::ConnectionTrait;
 use tocsin::context::Context;
-use tocsin::domain::escalation::{Change, decay as decide, most_incidents};
+use tocsin::domain::escalation::{Change, decay as decide};
 use tocsin::domain::frequency::{Counts, FrequencyStats, Window};
 use tocsin::entity::anomalies::Model as Anomaly;
 use tocsin::jobs::JobError;
@@ -19,7 +19,7 @@ use tocsin::store::{anomalies, cards, incidents, levels, maintenance};
 use tocsin::time::Timestamp;
 
 use super::push_tiers;
-use crate::tier::found;
+use crate::tier::assessments;
 
 /// Up to when changes were looked at.
 pub(super) const MARK: &str = "levels";
@@ -276,14 +276,10 @@ async fn judge(
     counts: &[Counts],
     now: Timestamp,
 ) -> Result<Vec<Judged>, JobError> {
-    let settings = &context.config.escalation;
-    let keys: Vec<String> = anomalies.iter().map(|a| a.key.clone()).collect();
-    let lasting = incidents::lasting(db, &keys, settings, now).await?;
-    let most = most_incidents(&settings.rules, context.config.counting.unit);
-    let lying = levels::incidents_in_windows(db, &keys, most, now).await?;
-    let judged = anomalies.into_iter().zip(counts).map(|(mut anomaly, counts)| {
-        let since = lasting.get(&anomaly.key).copied();
-        let found = found(context, counts, lying.get(&anomaly.key), since);
+    let counted: Vec<_> = anomalies.iter().zip(counts.iter().copied()).collect();
+    let mut found = assessments(context, db, &counted, now).await?;
+    let judged = anomalies.into_iter().zip(counts).filter_map(|(mut anomaly, counts)| {
+        let found = found.remove(&anomaly.key)?;
         let was = anomaly.level;
         let change = decide(&anomaly, found, now).apply(&mut anomaly);
         if anomaly.level < was {
@@ -291,11 +287,11 @@ async fn judge(
         }
         let seen = (anomaly.first_seen, anomaly.last_seen);
         let stats = FrequencyStats::new(&anomaly.key, counts, seen, anomaly.level);
-        Judged {
+        Some(Judged {
             anomaly,
             change,
             stats,
-        }
+        })
     });
     Ok(judged.collect())
 }

@@ -1,0 +1,130 @@
+//! What a consumer holds, and how much that weighs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use uuid::Uuid;
+
+use super::Held;
+use crate::queue::store::{SUSPECT_AFTER, WARY};
+
+/// A job that is held.
+pub(super) struct InFlight {
+    pub(super) held: Arc<Held>,
+    /// Until when it is ours for certain, by our own clock.
+    pub(super) until: Instant,
+}
+
+/// The jobs that are held. Their sums are kept beside them: they are asked for with every fetch.
+#[derive(Default)]
+pub(super) struct Slots {
+    jobs: HashMap<Uuid, InFlight>,
+    bytes: usize,
+    wary: usize,
+}
+
+/// What a job that came back counts of those that may be held: one that would be a suspect next as many as
+/// [`WARY`].
+fn wariness(held: &Held) -> usize {
+    match held.lease.delivery {
+        0 | 1 => 0,
+        SUSPECT_AFTER.. => WARY,
+        _ => 1,
+    }
+}
+
+impl Slots {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// How many bytes their payloads have.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// What those that came back count.
+    pub(super) const fn wary(&self) -> usize {
+        self.wary
+    }
+
+    /// Holds a job until then; a new delivery takes the slot of the one before.
+    pub(super) fn hold(&mut self, held: Arc<Held>, until: Instant) {
+        self.bytes += held.payload.len();
+        self.wary += wariness(&held);
+        if let Some(before) = self.jobs.insert(held.id(), InFlight { held, until }) {
+            self.forget(&before.held);
+        }
+    }
+
+    /// Frees the slot of this delivery, if it has one still.
+    pub(super) fn release(&mut self, held: &Arc<Held>) {
+        let is_held = |entry: &InFlight| Arc::ptr_eq(&entry.held, held);
+        if self.jobs.get(&held.id()).is_some_and(is_held) {
+            self.jobs.remove(&held.id());
+            self.forget(held);
+        }
+    }
+
+    fn forget(&mut self, held: &Held) {
+        self.bytes -= held.payload.len();
+        self.wary -= wariness(held);
+    }
+
+    pub(super) fn get(&self, id: Uuid) -> Option<&InFlight> {
+        self.jobs.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: Uuid) -> Option<&mut InFlight> {
+        self.jobs.get_mut(&id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &InFlight> {
+        self.jobs.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::store::{Lease, Place};
+    use crate::time::Timestamp;
+
+    fn held(id: u128, delivery: u32, bytes: usize) -> Arc<Held> {
+        Arc::new(Held {
+            lease: Lease {
+                id: Uuid::from_u128(id),
+                delivery,
+                replay: 0,
+                place: Place::default(),
+            },
+            payload: vec![0; bytes],
+            failed: Vec::new(),
+            trace_id: None,
+            enqueued_at: Timestamp(0),
+            put_off: false,
+        })
+    }
+
+    #[test]
+    fn the_sums_are_those_of_what_is_held() {
+        let (mut slots, until) = (Slots::default(), Instant::now());
+        let sums = |slots: &Slots| (slots.len(), slots.bytes(), slots.wary());
+        let (first, again, last) = (held(1, 1, 5), held(1, 2, 5), held(2, SUSPECT_AFTER, 7));
+        slots.hold(Arc::clone(&first), until);
+        assert_eq!(sums(&slots), (1, 5, 0));
+        slots.hold(Arc::clone(&again), until);
+        assert_eq!(sums(&slots), (1, 5, 1));
+        slots.hold(Arc::clone(&last), until);
+        assert_eq!(sums(&slots), (2, 12, 1 + WARY));
+        // Its slot is that of the new delivery.
+        slots.release(&first);
+        assert_eq!(sums(&slots), (2, 12, 1 + WARY));
+        for held in [&again, &last, &last] {
+            slots.release(held);
+        }
+        assert_eq!(sums(&slots), (0, 0, 0));
+    }
+}
