@@ -8,6 +8,7 @@ use crate::counter::redis::RedisCounter;
 use crate::counter::sql::SqlCounter;
 use crate::counter::{Counter, CounterError};
 use crate::metrics::Metrics;
+use crate::probe::Probe;
 use crate::queue::Queues;
 use crate::queue::redis::RedisQueue;
 use crate::queue::sql::SqlQueue;
@@ -37,6 +38,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Where it says what it works on.
     pub tracer: Tracer,
+    /// Whether the store and the queue take something.
+    pub probe: Arc<Probe>,
 }
 
 /// Why a process cannot start.
@@ -85,6 +88,7 @@ impl Context {
             clock,
             metrics: Metrics::new(),
             tracer,
+            probe: Arc::default(),
         })
     }
 }

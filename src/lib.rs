@@ -22,6 +22,7 @@ pub mod ingress;
 pub mod jobs;
 pub mod metrics;
 pub mod pages;
+pub mod probe;
 pub mod queue;
 pub mod redis;
 pub mod sources;

@@ -134,6 +134,8 @@ pub struct Metrics {
     pub dead_seconds: Family<ByQueue, Gauge<f64, std::sync::atomic::AtomicU64>>,
     /// Dead letters by what was decided about them.
     pub decided: Family<ByDecision, Counter>,
+    /// How long ago the last recount began that was done.
+    pub recount_seconds: Gauge<f64, std::sync::atomic::AtomicU64>,
     /// Times that Alertmanager was asked about firings and did not answer.
     pub alertmanager_errors: Counter,
 }
@@ -180,6 +182,7 @@ impl Metrics {
             dead: Family::default(),
             dead_seconds: Family::default(),
             decided: Family::default(),
+            recount_seconds: Gauge::default(),
             alertmanager_errors: Counter::default(),
         };
         metrics.registry = Arc::new(metrics.register());
@@ -326,6 +329,12 @@ impl Metrics {
             "How long the oldest ready job has waited",
             Unit::Seconds,
             m.oldest_seconds,
+        );
+        r.register_with_unit(
+            "recount_age",
+            "How long ago the last recount began that was done; 0 if none was",
+            Unit::Seconds,
+            m.recount_seconds,
         );
         r.register(
             "dead_letters",

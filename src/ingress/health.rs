@@ -13,6 +13,7 @@ use super::{Ingress, Problem};
 use crate::context::Context;
 use crate::jobs::QUEUES;
 use crate::metrics::ByQueue;
+use crate::probe::Takes;
 use crate::store::{dead_letters, maintenance};
 
 /// How long a part may take to say that it is there.
@@ -20,11 +21,21 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The type of what `/metrics` answers.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// How a process is.
+/// That a process runs.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
-    /// `ok` or `ready`.
+    /// Always `ok`.
     status: &'static str,
+}
+
+/// That a process can do its work.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Readiness {
+    /// Always `ready`.
+    status: &'static str,
+    /// How long ago the last recount began that was done, in seconds; null if none was. More than 180 means
+    /// that none is done any more.
+    recount_age_seconds: Option<u64>,
 }
 
 /// Says that the process runs.
@@ -40,40 +51,44 @@ pub(super) async fn alive() -> Json<Health> {
 }
 
 /// Says whether the process can do its work.
+///
+/// A row is written to the store, and to Redis where the queue is there, at most once a second for all who
+/// ask.
 #[utoipa::path(
     get,
     path = "/readyz",
     operation_id = "ready",
     tag = "health",
     responses(
-        (status = OK, description = "It can", body = Health),
-        (status = SERVICE_UNAVAILABLE, description = "It stops, or what `detail` names does not answer"),
+        (status = OK, description = "It can", body = Readiness),
+        (
+            status = SERVICE_UNAVAILABLE,
+            description = "It stops, or what `detail` names does not answer, or takes nothing",
+        ),
     ),
 )]
-pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Health>, Problem> {
+pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Readiness>, Problem> {
     if ingress.gate.is_stopping() {
         return Err(Problem::unavailable("not ready: stopping"));
     }
     let context = &ingress.context;
-    let store = async { maintenance::now(context.db.read()).await.is_ok() };
-    let queue = async { context.queues.store().depth(QUEUES[0]).await.is_ok() };
-    let (store, queue) = tokio::join!(answers(store), answers(queue));
-    let not_ready: Vec<&str> = [("store", store), ("queue", queue)]
+    let found = context.probe.look(context).await;
+    let not_ready: Vec<String> = [("store", found.store), ("queue", found.queue)]
         .into_iter()
-        .filter_map(|(name, ready)| (!ready).then_some(name))
+        .filter_map(|(name, takes)| match takes {
+            Takes::All => None,
+            Takes::Nothing => Some(format!("{name} takes nothing")),
+            Takes::Silent => Some(name.to_owned()),
+        })
         .collect();
-    if not_ready.is_empty() {
-        Ok(Json(Health { status: "ready" }))
-    } else {
-        Err(Problem::unavailable(format!(
-            "not ready: {}",
-            not_ready.join(", ")
-        )))
+    if !not_ready.is_empty() {
+        let detail = format!("not ready: {}", not_ready.join(", "));
+        return Err(Problem::unavailable(detail));
     }
-}
-
-async fn answers(part: impl Future<Output = bool>) -> bool {
-    tokio::time::timeout(PATIENCE, part).await.unwrap_or(false)
+    Ok(Json(Readiness {
+        status: "ready",
+        recount_age_seconds: found.recount.map(|ago| ago.as_secs()),
+    }))
 }
 
 /// Tells what the process counts about itself, and the queues as they are now.
@@ -94,6 +109,9 @@ pub(super) async fn metrics(State(ingress): State<Ingress>) -> impl IntoResponse
     let look = async {
         look_at_queues(context).await;
         look_at_dead_letters(context).await;
+        let recount = context.probe.look(context).await.recount;
+        let age = recount.unwrap_or_default().as_secs_f64();
+        context.metrics.recount_seconds.set(age);
     };
     if tokio::time::timeout(PATIENCE, look).await.is_err() {
         tracing::warn!("the queues' figures are old: the store does not answer");

@@ -11,6 +11,7 @@ use super::topics::Topic;
 use super::{Fault, Pages, Visit, charts, words};
 use crate::jobs::QUEUES;
 use crate::metrics::{ByMessage, ByOutcome, ByQueue};
+use crate::probe::Takes;
 use crate::queue::store::QueueError;
 use crate::redis::{Redis, Standing};
 use crate::store::dead_letters;
@@ -34,8 +35,12 @@ struct Part {
 enum Is {
     /// It answered, after so long.
     Fine(Duration),
+    /// It answers, and does not take what is written.
+    TakesNothing,
     /// It was asked, and did not.
     Silent,
+    /// Recount: how long ago the last one began that was done, and whether that is too long.
+    Recount(Option<(Timestamp, bool)>),
     /// A channel, which is not asked: what came of the newest messages; `None` if that is not known.
     Channel(Option<ChannelStanding>),
 }
@@ -43,6 +48,14 @@ enum Is {
 impl Is {
     fn answered(took: Option<Duration>) -> Self {
         took.map_or(Self::Silent, Self::Fine)
+    }
+
+    fn tried(takes: Takes, took: Option<Duration>) -> Self {
+        match takes {
+            Takes::All => Self::answered(took),
+            Takes::Nothing => Self::TakesNothing,
+            Takes::Silent => Self::Silent,
+        }
     }
 }
 
@@ -133,7 +146,8 @@ async fn look(pages: &Pages, text: &Text) -> Found {
         async move { standing::books(db.read()).await }
     };
     let books = &pages.shared.books;
-    let (store, queue, redis, books, dead, channels, balance) = tokio::join!(
+    let (probed, store, queue, redis, books, dead, channels, balance) = tokio::join!(
+        context.probe.look(context),
         timed(standing::ask(db)),
         timed(queued),
         redis(pages),
@@ -155,12 +169,12 @@ async fn look(pages: &Pages, text: &Text) -> Found {
         Part {
             name: text.store,
             what: own,
-            is: Is::answered(store.as_ref().map(|(_, took)| *took)),
+            is: Is::tried(probed.store, store.as_ref().map(|(_, took)| *took)),
         },
         Part {
             name: text.queue_store,
             what: queue_in.clone(),
-            is: Is::answered(queue.as_ref().map(|(_, took)| *took)),
+            is: Is::tried(probed.queue, queue.as_ref().map(|(_, took)| *took)),
         },
         Part {
             name: text.counter,
@@ -171,6 +185,12 @@ async fn look(pages: &Pages, text: &Text) -> Found {
             }),
         },
     ];
+    let last = probed.recount.map(|ago| context.clock.now().before(ago));
+    parts.push(Part {
+        name: text.recount_part,
+        what: String::new(),
+        is: Is::Recount(last.map(|last| (last, probed.is_recount_overdue()))),
+    });
     for channel in context.config.all_channels() {
         parts.push(Part {
             name: text.channel,
@@ -256,6 +276,14 @@ fn parts(visit: &Visit, parts: &[Part]) -> Markup {
                                 td { span.good { span aria-hidden="true" { "✓" } " " (text.fine) } }
                                 td.n { (format!("{:.1} ms", took.as_secs_f64() * 1000.0)) }
                             }
+                            Is::TakesNothing => {
+                                td { span.bad { span aria-hidden="true" { "✗" } " " (text.takes_nothing) } }
+                                td.n {}
+                            }
+                            Is::Recount(last) => {
+                                td { (recount(visit, *last)) }
+                                td.n {}
+                            }
                             Is::Silent => {
                                 td { span.bad { span aria-hidden="true" { "✗" } " " (text.no_answer) } }
                                 td.n {}
@@ -269,6 +297,23 @@ fn parts(visit: &Visit, parts: &[Part]) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// When recount was last done.
+fn recount(visit: &Visit, last: Option<(Timestamp, bool)>) -> Markup {
+    let text = visit.text();
+    let Some((last, is_overdue)) = last else {
+        return html! { (text.recount_none) };
+    };
+    let ago = words::ago(visit, last);
+    match is_overdue {
+        true => html! {
+            span.bad { span aria-hidden="true" { "✗ " } (words::around(text.recount_overdue, "time", &ago)) }
+        },
+        false => html! {
+            span.good { span aria-hidden="true" { "✓ " } (words::around(text.recount_done, "time", &ago)) }
+        },
     }
 }
 

@@ -94,8 +94,8 @@ async fn queues(context: &Context) -> Result<u64, Unseen> {
 /// A part that does not answer looks different from one that does.
 async fn system(context: &Context) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let store = standing::ask(context.db.view()).await;
-    store.is_ok().hash(&mut hasher);
+    let probed = context.probe.look(context).await;
+    (probed.store, probed.queue, probed.is_recount_overdue()).hash(&mut hasher);
     for queue in QUEUES {
         let depth = context.queues.store().depth(queue).await;
         let jobs = depth.map(|depth| depth.ready + depth.delayed + depth.in_flight);

@@ -419,6 +419,16 @@ impl QueueStore for RedisQueue {
         Ok(self.clock.of_store(Timestamp(secs * 1000 + micros / 1000)))
     }
 
+    /// As a push would be, it is refused where there is no memory left.
+    async fn takes(&self) -> Result<(), QueueError> {
+        let mut set = redis::cmd("SET");
+        set.arg(format!("{}:probe", self.prefix))
+            .arg(1)
+            .arg("EX")
+            .arg(60);
+        Ok(set.exec_async(&mut self.pushes.clone()).await?)
+    }
+
     async fn search(
         &self,
         queue: &str,

@@ -5,6 +5,9 @@ use sea_orm::{ConnectionTrait, DbErr, Value};
 use super::rows::statement;
 use crate::time::Timestamp;
 
+/// When the last recount began that was done, by the queue's clock.
+pub const TICK: &str = "tick";
+
 /// How far some work has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mark {

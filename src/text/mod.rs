@@ -386,6 +386,11 @@ texts! {
     channel
     fine
     no_answer
+    takes_nothing
+    recount_part
+    recount_done
+    recount_overdue
+    recount_none
     channel_sent
     channel_failed
     channel_untried

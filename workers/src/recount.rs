@@ -20,7 +20,7 @@ use tocsin::jobs::{CalculateTier, JobError, Part, Recount};
 use tocsin::metrics::ByPart;
 use tocsin::queue::Push;
 use tocsin::queue::consumer::Held;
-use tocsin::store::marks::{self, Mark};
+use tocsin::store::marks::{self, Mark, TICK};
 use tocsin::store::{clock, maintenance};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
@@ -33,8 +33,6 @@ pub use pruning::prune;
 pub use unseen::close_unseen;
 pub use verification::verify;
 
-/// When the last tick that was done began, by the queue's clock.
-const MARK: &str = "tick";
 /// How long one part may take; what is left of it is for the next tick.
 const PART: Duration = Duration::from_secs(30);
 
@@ -77,7 +75,7 @@ pub async fn handle(
 async fn tick(recounting: &Recounting, pushed_at: Timestamp) -> Result<(), JobError> {
     let context = &recounting.context;
     let began = context.queues.store().now().await?;
-    let last = marks::find(context.db.read(), MARK).await?;
+    let last = marks::find(context.db.read(), TICK).await?;
     if is_old(pushed_at, last.map(|last| last.at), began) {
         tracing::debug!("a later tick did what this one would do");
         return Ok(());
@@ -100,7 +98,7 @@ async fn tick(recounting: &Recounting, pushed_at: Timestamp) -> Result<(), JobEr
         at: began,
         ..Mark::default()
     };
-    Ok(marks::set(context.db.write(), MARK, &mark).await?)
+    Ok(marks::set(context.db.write(), TICK, &mark).await?)
 }
 
 /// Whether a tick that was pushed then was overtaken by the last one that was done, by when that began.
