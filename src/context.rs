@@ -74,7 +74,7 @@ impl Context {
         let tracer = Tracer::open(config.otlp_endpoint.as_ref())?;
         let url = config.database_url.expose();
         let db = Db::open(url, config.database_connections, config.limits.query.0).await?;
-        migrate(&db, url).await.map_err(db::OpenError::from)?;
+        migrate(&db, url).await?;
         let clock = Clock::default();
         let alertmanager = config.alertmanager_url.as_ref().map(Alertmanager::new);
         let alertmanager = alertmanager.transpose().map_err(OpenError::Alertmanager)?;

@@ -4,7 +4,7 @@ mod anomalies;
 mod attempts;
 mod audit;
 mod auth;
-mod body;
+pub(crate) mod body;
 mod dead_letters;
 mod envelope;
 mod gate;

@@ -38,6 +38,11 @@ impl Problem {
         }
     }
 
+    /// Its status, and what is wrong.
+    pub(crate) fn said(self) -> (StatusCode, String) {
+        (self.status, self.detail)
+    }
+
     /// The request cannot be understood.
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)

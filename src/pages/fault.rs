@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::layout;
 use super::visit::language;
+use crate::ingress::problem::Problem;
 use crate::queue::store::QueueError;
 use crate::text::refusal;
 
@@ -77,6 +78,13 @@ impl From<std::sync::Arc<sea_orm::DbErr>> for Fault {
     fn from(error: std::sync::Arc<sea_orm::DbErr>) -> Self {
         tracing::warn!("the store failed a page: {error}");
         Self::Unavailable
+    }
+}
+
+impl From<Problem> for Fault {
+    fn from(problem: Problem) -> Self {
+        let (status, detail) = problem.said();
+        Self::of(status, detail)
     }
 }
 

@@ -16,6 +16,7 @@ mod dead_letters;
 mod deeds;
 mod fault;
 mod firings;
+mod form;
 mod incident;
 mod incidents;
 mod layout;

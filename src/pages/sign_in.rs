@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use axum::Form;
 use axum::body::Body;
 use axum::extract::{FromRequest as _, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
+use super::form::Fields;
 use super::visit::{LANGUAGE, language as language_of};
 use super::{Fault, Pages, Visit, layout, session};
 use crate::text::Lang;
@@ -16,18 +16,12 @@ use crate::text::Lang;
 /// How long a language is remembered, in seconds.
 const YEAR: u64 = 365 * 86_400;
 
-type Fields = HashMap<String, String>;
-
-fn field<'a>(fields: &'a Fields, name: &str) -> &'a str {
-    fields.get(name).map_or("", String::as_str)
-}
-
 pub(super) async fn page(
     State(pages): State<Pages>,
-    Query(asked): Query<Fields>,
+    Query(asked): Query<HashMap<String, String>>,
     headers: HeaderMap,
 ) -> Response {
-    let wanted = local(field(&asked, "to"));
+    let wanted = local(asked.get("to").map_or("", String::as_str));
     if session::of(&pages.context.config, &headers, pages.context.clock.now()).is_some() {
         return Redirect::to(wanted).into_response();
     }
@@ -46,11 +40,10 @@ pub(super) async fn sign_in(
         return Err(Fault::Forged);
     }
     let request = Request::from_parts(parts.clone(), body);
-    let sent = Form::<Fields>::from_request(request, &pages).await;
-    let Form(fields) = sent.map_err(|error| Fault::BadRequest(error.body_text()))?;
+    let fields = Fields::from_request(request, &pages).await?;
     let (config, now) = (&pages.context.config, pages.context.clock.now());
-    let (token, name) = (field(&fields, "token").trim(), field(&fields, "name"));
-    let wanted = local(field(&fields, "to"));
+    let (token, name) = (fields.get("token").trim(), fields.get("name"));
+    let wanted = local(fields.get("to"));
     let Some(cookie) = session::open(config, headers, token, name, now) else {
         let lang = language_of(headers);
         let asked = Request::from_parts(parts.clone(), Body::empty());
@@ -70,9 +63,9 @@ pub(super) async fn sign_out(
     State(pages): State<Pages>,
     visit: Visit,
     headers: HeaderMap,
-    Form(fields): Form<Fields>,
+    fields: Fields,
 ) -> Result<Response, Fault> {
-    if !session::same_origin(&headers) || field(&fields, "csrf") != visit.session.csrf {
+    if !session::same_origin(&headers) || fields.get("csrf") != visit.session.csrf {
         return Err(Fault::Forged);
     }
     let cookie = session::close(&pages.context.config, &headers);
@@ -86,19 +79,19 @@ pub(super) async fn sign_out(
 pub(super) async fn language(
     State(pages): State<Pages>,
     headers: HeaderMap,
-    Form(fields): Form<Fields>,
+    fields: Fields,
 ) -> Result<Response, Fault> {
     if !session::same_origin(&headers) {
         return Err(Fault::Forged);
     }
-    let lang = Lang::from_tag(field(&fields, "language")).unwrap_or_default();
+    let lang = Lang::from_tag(fields.get("language")).unwrap_or_default();
     let cookie = session::set_cookie(
         LANGUAGE,
         lang.tag(),
         YEAR,
         (&pages.context.config, &headers),
     );
-    let back = Redirect::to(local(field(&fields, "to")));
+    let back = Redirect::to(local(fields.get("to")));
     Ok(([(header::SET_COOKIE, cookie)], back).into_response())
 }
 
@@ -106,7 +99,7 @@ pub(super) async fn language(
 fn local(address: &str) -> &str {
     let ours = address.starts_with('/')
         && !address.starts_with("//")
-        && !address.contains(['\\', '\r', '\n', '\t']);
+        && !address.contains(|c: char| c == '\\' || c.is_control());
     if ours { address } else { "/incidents" }
 }
 
@@ -141,7 +134,16 @@ mod tests {
     #[test]
     fn nobody_is_sent_elsewhere() {
         assert_eq!(local("/system?a=b"), "/system?a=b");
-        for elsewhere in ["//evil", "http://evil", "/\\evil", "", "/\t/evil"] {
+        for elsewhere in [
+            "//evil",
+            "http://evil",
+            "/\\evil",
+            "",
+            "/\t/evil",
+            "/\0",
+            "/\u{b}a",
+            "/\u{7f}",
+        ] {
             assert_eq!(local(elsewhere), "/incidents", "{elsewhere:?}");
         }
     }

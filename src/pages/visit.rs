@@ -1,14 +1,12 @@
 //! Who looks, in which language, and what their forms carry.
 
-use std::collections::HashMap;
-
-use axum::Form;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::form::Fields;
 use super::session::{self, Role, Session};
 use super::{Fault, Pages};
 use crate::ingress::origin;
@@ -142,13 +140,13 @@ fn done(text: &'static Text, query: &str) -> Option<&'static str> {
 #[derive(Debug)]
 pub(super) struct Posted {
     pub(super) visit: Visit,
-    fields: HashMap<String, String>,
+    fields: Fields,
 }
 
 impl Posted {
     /// A field; `None` if it is empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let value = self.fields.get(name).map(String::as_str)?;
+        let value = self.fields.get(name);
         (!value.trim().is_empty()).then_some(value)
     }
 
@@ -167,11 +165,9 @@ impl FromRequest<Pages> for Posted {
             return Err(Fault::Forged);
         }
         let request = Request::from_parts(parts, body);
-        let form = Form::<HashMap<String, String>>::from_request(request, pages).await;
-        let Form(fields) = form.map_err(|error| Fault::BadRequest(error.body_text()))?;
-        let csrf = fields.get("csrf").map(String::as_bytes).unwrap_or_default();
+        let fields = Fields::from_request(request, pages).await?;
         if !bool::from(subtle::ConstantTimeEq::ct_eq(
-            csrf,
+            fields.get("csrf").as_bytes(),
             visit.session.csrf.as_bytes(),
         )) {
             return Err(Fault::Forged);

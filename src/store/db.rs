@@ -1,8 +1,9 @@
 //! Connections: to PostgreSQL, or to one SQLite file that this process alone writes.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::num::NonZero;
 use std::ops::Deref;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -69,7 +70,7 @@ pub enum OpenError {
          or set TOCSIN_DATABASE_URL to a PostgreSQL database that several can share"
     )]
     InUse(PathBuf),
-    /// The SQLite file, or the one beside it that is locked, cannot be written.
+    /// The SQLite file cannot be written.
     #[error("cannot write {path}: {error}")]
     File {
         /// The file.
@@ -83,6 +84,12 @@ pub enum OpenError {
     /// The URL is not written as it must be. It is not part of the error: a password may be in it.
     #[error("database_url cannot be used: {0}")]
     Url(sqlx::Error),
+    /// A newer version made the schema.
+    #[error(
+        "the database is newer than this program: it has the change {0}, which this version does not know. \
+         Run the version that made it, or restore a backup from before"
+    )]
+    Newer(String),
     /// The database says no.
     #[error("cannot open the database: {0}")]
     Database(#[from] DbErr),
@@ -109,7 +116,6 @@ impl Db {
         } else if let Some(path) = url.strip_prefix("sqlite://") {
             let path = Path::new(path.split('?').next().unwrap_or(path));
             let lock = lock_file(path)?;
-            may_write(path)?;
             let write = Database::connect(sqlite(path, 1, "-24000")).await?;
             let read = Database::connect(sqlite(path, 2, "-4000")).await?;
             let view = Database::connect(sqlite_view(path, query)).await?;
@@ -230,12 +236,22 @@ impl Db {
 /// once, one does it and the others wait.
 ///
 /// # Errors
-/// The database cannot be reached, or refuses a change.
-pub async fn migrate(db: &Db, url: &str) -> Result<(), DbErr> {
-    with_migrator(db, url, async |connection| {
+/// The database cannot be reached, or refuses a change; or a newer version made its schema.
+pub async fn migrate(db: &Db, url: &str) -> Result<(), OpenError> {
+    let up = with_migrator(db, url, async |connection| {
         Migrator::up(&connection, None).await
+    });
+    up.await.map_err(|error| match unknown_change(&error) {
+        Some(name) => OpenError::Newer(name),
+        None => OpenError::Database(error),
     })
-    .await
+}
+
+/// The change of the schema that the migrator misses, if that is what it says.
+fn unknown_change(error: &DbErr) -> Option<String> {
+    let said = error.to_string();
+    let (_, rest) = said.split_once("Migration file of version '")?;
+    Some(rest.split_once('\'')?.0.to_owned())
 }
 
 /// Takes back the newest `steps` changes of the schema.
@@ -395,28 +411,22 @@ fn is_between_transactions(connection: &sqlx::SqliteConnection) -> bool {
     !connection.is_in_transaction()
 }
 
-/// The operating system gives the lock back when the process ends, however it ends.
+/// Locks the database's file, which is made if it is not there, and readable to nobody else. The operating
+/// system gives the lock back when the process ends, however it ends, and knows the file by whatever name.
+/// SQLite's own locks are of another kind, and do not meet this one. They end when the process closes any
+/// handle of the file, so this one stays open.
 fn lock_file(database: &Path) -> Result<File, OpenError> {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".lock");
-    let path = PathBuf::from(path);
-    let file = File::create(&path).map_err(|error| OpenError::File {
-        path: path.clone(),
-        error,
-    })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse(database.to_owned())),
-        Err(std::fs::TryLockError::Error(error)) => Err(OpenError::File { path, error }),
-    }
-}
-
-/// SQLite opens a file that it may only read without a word, and fails at the first statement.
-fn may_write(database: &Path) -> Result<(), OpenError> {
-    let opened = File::options().append(true).create(true).open(database);
     let refused = |error| OpenError::File {
         path: database.to_owned(),
         error,
     };
-    opened.map(drop).map_err(refused)
+    // SQLite opens a file that it may only read without a word, and fails at the first statement.
+    let mut options = File::options();
+    let file = options.append(true).create(true).mode(0o600);
+    let file = file.open(database).map_err(refused)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(database.to_owned())),
+        Err(TryLockError::Error(error)) => Err(refused(error)),
+    }
 }

@@ -10,8 +10,8 @@ use crate::jobs::JobError;
 /// What to do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The store is unreachable, locked, out of connections, deadlocked or asks to serialize: the
-    /// same work will do later.
+    /// The store is unreachable, locked, out of connections, deadlocked or asks to serialize; or it lets
+    /// nobody in, lacks a table, or is damaged: the same work will do later.
     Store,
     /// The data does not fit: the same work will fail again.
     Data,
@@ -52,15 +52,20 @@ fn of_code(error: &dyn DatabaseError) -> Cause {
     {
         return match &code[..2.min(code.len())] {
             "22" | "23" => Cause::Data,
-            // Connection, transaction rollback, resources, lock not available, operator, system.
-            "08" | "40" | "53" | "55" | "57" | "58" | "25" => Cause::Store,
+            // Connection, transaction state and rollback, login, catalog, resources, lock not available,
+            // operator, system, configuration file, internal error (a damaged page).
+            "08" | "25" | "28" | "3D" | "40" | "53" | "55" | "57" | "58" | "F0" | "XX" => {
+                Cause::Store
+            }
+            // A right withdrawn; a table or column that is not there, as while a backup is restored.
+            _ if matches!(&*code, "42501" | "42P01" | "42703") => Cause::Store,
             _ => Cause::Other,
         };
     }
     // SQLite's extended codes carry the primary one in the low byte.
     match code.parse::<u32>().map(|code| code & 0xff) {
-        // BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN.
-        Ok(5 | 6 | 8 | 10 | 13 | 14) => Cause::Store,
+        // PERM, BUSY, LOCKED, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, AUTH, NOTADB.
+        Ok(3 | 5 | 6 | 8 | 10 | 11 | 13 | 14 | 23 | 26) => Cause::Store,
         // TOOBIG, CONSTRAINT, MISMATCH.
         Ok(18..=20) => Cause::Data,
         _ => Cause::Other,

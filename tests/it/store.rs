@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use tocsin::store::Db;
+use tocsin::store::db::{OpenError, migrate};
 use tocsin::store::error::{Cause, cause, took_too_long};
 
 use crate::harness::Scratch;
@@ -67,6 +68,17 @@ on_both! {
             assert!(began.elapsed() < Duration::from_secs(5));
             db.view().query_one_raw(ask("SELECT 1")).await.unwrap();
         }
+    }
+
+    async fn a_database_of_a_newer_version_is_refused_once_and_plainly(on) {
+        let scratch = Scratch::new(on).await;
+        let db = Db::open(&scratch.url, 4, Duration::from_secs(10)).await.unwrap();
+        migrate(&db, &scratch.url).await.unwrap();
+        let insert = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m999_future', 0)";
+        run(db.write(), insert).await.unwrap();
+        let refused = migrate(&db, &scratch.url).await.unwrap_err();
+        assert!(matches!(&refused, OpenError::Newer(name) if name == "m999_future"), "{refused}");
+        assert!(refused.to_string().contains("is newer than this program"), "{refused}");
     }
 
     async fn searches_wait_for_each_other_and_keep_nothing_else_waiting(on) {

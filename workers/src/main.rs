@@ -109,8 +109,23 @@ fn main() -> ExitCode {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("tocsin: {error:#}");
+    eprintln!("tocsin: {}", said_once(error));
     ExitCode::FAILURE
+}
+
+/// The error and its causes, without those that it says itself.
+fn said_once(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if said.contains(&cause) {
+            continue;
+        }
+        if !said.is_empty() {
+            said.push_str(": ");
+        }
+        said.push_str(&cause);
+    }
+    said
 }
 
 async fn execute(cli: Cli) -> anyhow::Result<()> {

@@ -16,42 +16,51 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    /// Told by SIGTERM, closing `delay` later; SIGINT, from a person at a terminal, does not wait. A
-    /// second signal ends the process at once.
+    /// Told by SIGTERM, or SIGHUP, closing `delay` later; SIGINT, from a person at a terminal, does not wait.
+    /// A second signal ends the process at once.
     pub(crate) fn on_signal(gate: Arc<Gate>, delay: Duration) -> anyhow::Result<Self> {
-        let (term, int) = (
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        );
+        let mut signals = Signals {
+            term: signal(SignalKind::terminate())?,
+            hup: signal(SignalKind::hangup())?,
+            int: signal(SignalKind::interrupt())?,
+        };
         let stop = Self {
             told: CancellationToken::new(),
             closing: CancellationToken::new(),
         };
         let (told, closing) = (stop.told.clone(), stop.closing.clone());
         tokio::spawn(async move {
-            let mut signals = (term, int);
-            let delay = match next(&mut signals).await {
-                told if told == SignalKind::terminate() => delay,
-                _ => Duration::ZERO,
+            let delay = match signals.next().await == SignalKind::interrupt() {
+                true => Duration::ZERO,
+                false => delay,
             };
             tracing::info!("stopping: finishing what runs");
             gate.stop();
             told.cancel();
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
-                _ = next(&mut signals) => std::process::exit(130),
+                _ = signals.next() => std::process::exit(130),
             }
             closing.cancel();
-            next(&mut signals).await;
+            signals.next().await;
             std::process::exit(130);
         });
         Ok(stop)
     }
 }
 
-async fn next((term, int): &mut (Signal, Signal)) -> SignalKind {
-    tokio::select! {
-        _ = term.recv() => SignalKind::terminate(),
-        _ = int.recv() => SignalKind::interrupt(),
+struct Signals {
+    term: Signal,
+    hup: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    async fn next(&mut self) -> SignalKind {
+        tokio::select! {
+            _ = self.term.recv() => SignalKind::terminate(),
+            _ = self.hup.recv() => SignalKind::hangup(),
+            _ = self.int.recv() => SignalKind::interrupt(),
+        }
     }
 }
