@@ -59,6 +59,7 @@ impl Config {
             ("limits.labels", self.limits.labels),
             ("limits.label_bytes", self.limits.label_bytes),
             ("limits.annotation_bytes", self.limits.annotation_bytes),
+            ("limits.connections", self.limits.connections),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{name} must be at least 1"));

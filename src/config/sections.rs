@@ -140,6 +140,8 @@ pub struct Limits {
     pub label_bytes: usize,
     /// Bytes of an annotation's name or value. Longer ones are cut, and that is marked.
     pub annotation_bytes: usize,
+    /// Connections at once. More wait until one ends.
+    pub connections: usize,
     /// How long the database may work on one statement of what a page or the API asks.
     pub query: Span,
 }
@@ -152,6 +154,7 @@ impl Default for Limits {
             labels: 64,
             label_bytes: 1024,
             annotation_bytes: 1024,
+            connections: 900,
             query: Span::secs(10),
         }
     }

@@ -44,7 +44,7 @@ pub(crate) use openapi::DOCUMENT;
 pub use openapi::description;
 pub use problem::Problem;
 pub(crate) use repairs::{cursor as repair_cursor, position as repair_position};
-pub use serve::serve;
+pub use serve::{Bounds, serve};
 
 /// What handlers share.
 #[derive(Clone)]

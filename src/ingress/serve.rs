@@ -1,7 +1,9 @@
-//! Connections: taken, given a time to speak in, and finished when the process stops.
+//! Connections: taken, so many at once, given a time to speak and to listen in, and finished when the
+//! process stops.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::pages::Stopping;
 use axum::Router;
@@ -14,6 +16,8 @@ use hyper::server::conn::http1::Builder;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -21,9 +25,29 @@ use tower::ServiceExt as _;
 /// How long a connection may be open before the head of a request is there, the first or the next:
 /// neither who says nothing nor who says it byte by byte keeps one for longer.
 const HEAD: Duration = Duration::from_secs(60);
+/// How long a client may take nothing of what it is sent.
+const WRITE: Duration = Duration::from_secs(60);
+/// How often it is said that all connections are taken, at most.
+const SAID: Duration = Duration::from_secs(60);
 
-/// Serves until `stop`, then finishes the requests that were accepted, for as long as `patience`.
-/// The router sees where each comes from as [`ConnectInfo`].
+/// What those who connect are given.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// So many connections at once; who comes then waits until one ends.
+    pub connections: usize,
+    /// How long requests that were accepted may take when the process stops.
+    pub patience: Duration,
+}
+
+/// How long a connection may stand still.
+#[derive(Clone, Copy)]
+struct Times {
+    head: Duration,
+    write: Duration,
+}
+
+/// Serves until `stop`, then finishes the requests that were accepted. The router sees where each comes
+/// from as [`ConnectInfo`].
 ///
 /// # Errors
 /// The listener has no address.
@@ -31,30 +55,45 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     stop: CancellationToken,
-    patience: Duration,
+    bounds: Bounds,
 ) -> std::io::Result<()> {
-    serve_with(HEAD, listener, router, stop, patience).await
+    let times = Times {
+        head: HEAD,
+        write: WRITE,
+    };
+    serve_with(times, listener, router, stop, bounds).await
 }
 
 async fn serve_with(
-    head: Duration,
+    times: Times,
     mut listener: TcpListener,
     router: Router,
     stop: CancellationToken,
-    patience: Duration,
+    bounds: Bounds,
 ) -> std::io::Result<()> {
     let address = listener.local_addr()?;
+    let patience = bounds.patience;
     let mut http = Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(head);
-    let connections = TaskTracker::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(times.head);
+    let (connections, mut places) = (TaskTracker::new(), Places::new(bounds.connections));
     loop {
+        let place = tokio::select! {
+            place = places.take() => place,
+            () = stop.cancelled() => break,
+        };
         // An error, such as too many open files, is waited for within.
         let (stream, peer) = tokio::select! {
             accepted = Listener::accept(&mut listener) => accepted,
             () = stop.cancelled() => break,
         };
-        let connection = talk(http.clone(), stream, peer, router.clone(), stop.clone());
-        connections.spawn(connection);
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(times.write));
+        let talk = talk(http.clone(), stream, peer, router.clone(), stop.clone());
+        connections.spawn(async move {
+            talk.await;
+            drop(place);
+        });
     }
     drop(listener);
     connections.close();
@@ -67,10 +106,37 @@ async fn serve_with(
     Ok(())
 }
 
+/// Places for connections.
+struct Places {
+    free: Arc<Semaphore>,
+    said_at: Option<Instant>,
+}
+
+impl Places {
+    fn new(most: usize) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))),
+            said_at: None,
+        }
+    }
+
+    /// Waits for a place; `None` only if there are no places any more, which is never.
+    async fn take(&mut self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
+            return Some(place);
+        }
+        if self.said_at.is_none_or(|at| at.elapsed() > SAID) {
+            self.said_at = Some(Instant::now());
+            tracing::warn!("all connections are taken (limits.connections): new ones wait");
+        }
+        Arc::clone(&self.free).acquire_owned().await.ok()
+    }
+}
+
 /// One connection, to its end.
 async fn talk(
     http: Builder,
-    stream: TcpStream,
+    stream: TimeoutStream<TcpStream>,
     peer: SocketAddr,
     router: Router,
     stop: CancellationToken,
@@ -82,7 +148,8 @@ async fn talk(
         request.extensions_mut().insert(Stopping(stopping.clone()));
         request.map(Body::new)
     });
-    let talk = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let stream = TokioIo::new(Box::pin(stream));
+    let talk = http.serve_connection(stream, TowerToHyperService::new(service));
     let mut talk = std::pin::pin!(talk);
     let ended = tokio::select! {
         ended = talk.as_mut() => ended,
@@ -107,9 +174,12 @@ mod tests {
 
     use super::*;
 
-    /// Served with a head that has so long; says when somebody asks for what is slow.
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Served with a head and an answer that have so long, to so many at once; says when somebody asks for what is slow.
     async fn served(
-        head: Duration,
+        times: (Duration, Duration),
+        connections: usize,
         asked: &Arc<Notify>,
         stop: &CancellationToken,
     ) -> (SocketAddr, tokio::task::JoinHandle<()>) {
@@ -122,18 +192,31 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(500)).await;
             "late"
         };
+        let large = || async { vec![b'x'; 64 << 20] };
         let router = Router::new()
             .route("/", get(whence))
+            .route("/large", get(large))
             .route("/slow", get(slow));
-        let patience = Duration::from_secs(10);
-        let serving = serve_with(head, listener, router, stop.clone(), patience);
+        let bounds = Bounds {
+            connections,
+            patience: Duration::from_secs(10),
+        };
+        let (head, write) = times;
+        let serving = serve_with(
+            Times { head, write },
+            listener,
+            router,
+            stop.clone(),
+            bounds,
+        );
         (address, tokio::spawn(async move { serving.await.unwrap() }))
     }
 
     #[tokio::test]
     async fn who_does_not_come_to_the_point_is_cut_off() {
         let head = Duration::from_millis(200);
-        let (address, _) = served(head, &Arc::default(), &CancellationToken::new()).await;
+        let times = (head, LONG);
+        let (address, _) = served(times, 9, &Arc::default(), &CancellationToken::new()).await;
         for beginning in ["", "GET / HTTP/1.1\r\nhost: x\r\n"] {
             let mut client = TcpStream::connect(address).await.unwrap();
             client.write_all(beginning.as_bytes()).await.unwrap();
@@ -148,9 +231,47 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_takes_nothing_of_the_answer_is_cut_off() {
+        let times = (LONG, Duration::from_millis(200));
+        let (address, _) = served(times, 1, &Arc::default(), &CancellationToken::new()).await;
+        let mut deaf = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n";
+        deaf.write_all(request).await.unwrap();
+        // The only place is free again, though the client is still there.
+        let mut next = TcpStream::connect(address).await.unwrap();
+        next.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let mut heard = String::new();
+        let answer = tokio::time::timeout(Duration::from_secs(10), next.read_to_string(&mut heard));
+        answer.await.unwrap().unwrap();
+        assert!(heard.starts_with("HTTP/1.1 200"), "{heard}");
+    }
+
+    #[tokio::test]
+    async fn who_comes_when_all_connections_are_taken_waits_for_one_to_end() {
+        let (address, _) =
+            served((LONG, LONG), 2, &Arc::default(), &CancellationToken::new()).await;
+        let mut first = TcpStream::connect(address).await.unwrap();
+        let second = TcpStream::connect(address).await.unwrap();
+        let mut third = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+        first.write_all(request).await.unwrap();
+        let mut heard = [0; 1024];
+        assert!(first.read(&mut heard).await.unwrap() > 0);
+        third.write_all(request).await.unwrap();
+        let soon = Duration::from_millis(300);
+        let early = tokio::time::timeout(soon, third.read(&mut heard)).await;
+        assert!(early.is_err(), "it was answered beside two others");
+        drop(second);
+        let answer = tokio::time::timeout(Duration::from_secs(10), third.read(&mut heard));
+        assert!(answer.await.unwrap().unwrap() > 0);
+    }
+
+    #[tokio::test]
     async fn a_request_that_was_taken_is_answered_when_the_process_stops() {
         let (asked, stop) = (Arc::default(), CancellationToken::new());
-        let (address, serving) = served(Duration::from_secs(60), &asked, &stop).await;
+        let (address, serving) = served((LONG, LONG), 9, &asked, &stop).await;
         let mut client = TcpStream::connect(address).await.unwrap();
         let peer = client.local_addr().unwrap().to_string();
         let request = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");

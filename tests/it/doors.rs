@@ -10,7 +10,7 @@ use tocsin::config::Secret;
 use tocsin::store::Db;
 use tocsin::store::db::{OpenError, migrate};
 
-use crate::harness::{Harness, On, Scratch, firing};
+use crate::harness::{Harness, On, firing};
 use crate::on_all;
 use crate::process::Folder;
 use crate::redis_keys::RedisKeys;

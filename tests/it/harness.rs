@@ -12,7 +12,7 @@ use tocsin::config::{Config, Secret, Span, TelegramSettings};
 use tocsin::context::Context;
 use tocsin::domain::escalation::{Level, Rule};
 use tocsin::domain::frequency::Window;
-use tocsin::ingress::{Gate, Ingress, router, serve};
+use tocsin::ingress::{Bounds, Gate, Ingress, router, serve};
 use tocsin::jobs::QUEUES;
 use tocsin::queue::store::NewJob;
 use tocsin::store::rows::statement;
@@ -535,9 +535,13 @@ pub async fn serve_on_free_port(
         context: context.clone(),
         gate: Arc::clone(gate),
     };
-    let (stopped, patience) = (stop.clone(), Duration::from_secs(5));
+    let stopped = stop.clone();
+    let bounds = Bounds {
+        connections: 900,
+        patience: Duration::from_secs(5),
+    };
     parts.spawn(async move {
-        serve(listener, router(&ingress), stopped, patience)
+        serve(listener, router(&ingress), stopped, bounds)
             .await
             .unwrap();
     });

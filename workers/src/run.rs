@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tocsin::config::Config;
 use tocsin::context::Context;
-use tocsin::ingress::{self, Gate, Ingress};
+use tocsin::ingress::{self, Bounds, Gate, Ingress};
 use tocsin::jobs::{Job as _, Notify, QUEUES};
 use tocsin::queue::schedule;
 use tocsin::time::Timestamp;
@@ -26,8 +26,19 @@ pub(crate) struct WorkArgs {
     queues: Option<Vec<String>>,
 }
 
-/// How long the health of a process that has nothing else to do may still be asked for.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Who asks for the health of a process that does nothing else for others, and for how long when it stops.
+const LAST_WORDS: Bounds = Bounds {
+    connections: 100,
+    patience: Duration::from_secs(1),
+};
+
+/// What those who connect are given.
+const fn bounds(config: &Config) -> Bounds {
+    Bounds {
+        connections: config.limits.connections,
+        patience: config.queue.drain.0,
+    }
+}
 
 /// Everything in one process. Its workers go on while its ingress does: nobody else may be there for
 /// what that takes.
@@ -45,7 +56,8 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     parts.spawn(presses::run(context.clone(), stop.clone()));
     // Requests are finished first: what they push is drained by the workers of the next start.
     let drain = context.config.queue.drain.0;
-    let served = ingress::serve(listener, ingress::router(&ingress), stop.clone(), drain);
+    let bounds = bounds(&context.config);
+    let served = ingress::serve(listener, ingress::router(&ingress), stop.clone(), bounds);
     let (served, ()) = tokio::join!(served, fleet::run(workers(&context), stop.clone(), drain));
     stop.cancel();
     parts.join_all().await;
@@ -65,8 +77,8 @@ pub(crate) async fn ingress(config: Config) -> anyhow::Result<()> {
 
     let mut parts = JoinSet::new();
     watch_gate(&mut parts, &ingress, &stop);
-    let drain = context.config.queue.drain.0;
-    let served = ingress::serve(listener, ingress::router(&ingress), stop.clone(), drain).await;
+    let bounds = bounds(&context.config);
+    let served = ingress::serve(listener, ingress::router(&ingress), stop.clone(), bounds).await;
     stop.cancel();
     parts.join_all().await;
     context.tracer.close().await;

@@ -35,6 +35,7 @@ const LIMITS: Limits = Limits {
     labels: 8,
     label_bytes: 64,
     annotation_bytes: 128,
+    connections: 9,
     query: Span::secs(10),
 };
 

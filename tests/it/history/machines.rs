@@ -9,7 +9,7 @@ use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use tocsin::config::{Config, Secret, Span};
 use tocsin::context::Context;
-use tocsin::ingress::{Gate, Ingress, router, serve};
+use tocsin::ingress::{Bounds, Gate, Ingress, router, serve};
 use tocsin::queue::store::LEASE;
 use tocsin::time::{Clock, Timestamp};
 use tocsin_workers::{fleet, recount, workers};
@@ -105,8 +105,12 @@ async fn ingress(context: Context) -> String {
         gate: Arc::new(Gate::default()),
     };
     let forever = CancellationToken::new();
+    let bounds = Bounds {
+        connections: 900,
+        patience: Duration::ZERO,
+    };
     tokio::spawn(async move {
-        let served = serve(listener, router(&ingress), forever, Duration::ZERO);
+        let served = serve(listener, router(&ingress), forever, bounds);
         served.await.unwrap();
     });
     url
