@@ -293,7 +293,8 @@ impl Episode {
 /// Finds the episode among `episodes` (one series, oldest first) that `sighting` tells of.
 ///
 /// With a start that can be: the one that starts nearest to it, within `skew`, if neither was over
-/// before the other began; else the newest whose span overlaps that of the sighting. Without: the one that
+/// before the other began; but a newer one whose span overlaps that of the sighting, if there is one: an
+/// older start that is told again then is of what fires now. Without: the one that
 /// was going on at the time of receipt, else the open one; a `resolved` does not tell of what began
 /// after it, but of the newest that was over by then, once more. Last, what was received a little
 /// before the others of its episode.
@@ -310,12 +311,10 @@ pub fn find(episodes: &[Episode], sighting: &Sighting, skew: Duration) -> Option
             .filter(|&i| episodes[i].end.is_none_or(|end| start <= end.at))
             .filter(|&i| was_not_over_by(episodes[i].starts_at))
             .min_by_key(|&i| (start.0 - episodes[i].starts_at.0).abs());
-        let overlapping = || {
-            episodes
-                .iter()
-                .rposition(|e| e.span().overlaps(&told, skew))
-        };
-        return near.or_else(overlapping);
+        let overlapping = episodes
+            .iter()
+            .rposition(|e| e.span().overlaps(&told, skew));
+        return near.max(overlapping);
     }
     let at = sighting.received_at;
     let spans = |e: &Episode| e.occurred_at <= at && at <= e.last_seen_at;

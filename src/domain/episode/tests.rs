@@ -152,8 +152,11 @@ fn an_end_that_was_not_told_reaches_no_farther_than_what_began_within_the_skew()
 fn of_several_that_overlap_the_newest_is_meant() {
     let both = [episode((0, Some(300)), 300), episode((1000, None), 1000)];
     assert_eq!(find(&both, &firing("A/1", 200, 1100), SKEW), Some(1));
-    // One that starts like an older one is of that one.
-    assert_eq!(find(&both, &firing("A/1", 0, 1100), SKEW), Some(0));
+    // One that starts like an older one is of that one, but for what is told of as firing beside the newer.
+    assert_eq!(find(&both, &firing("A/1", 0, 250), SKEW), Some(0));
+    assert_eq!(find(&both, &resolved("A/1", 0, 300, 1100), SKEW), Some(0));
+    assert_eq!(find(&both, &firing("A/1", 0, 1100), SKEW), Some(1));
+    assert_eq!(find(&both, &resolved("A/1", 0, 1200, 1200), SKEW), Some(1));
 }
 
 #[test]
@@ -203,16 +206,23 @@ fn a_start_later_than_an_episodes_end_is_not_of_that_episode() {
 #[test]
 fn of_two_episodes_within_the_skew_the_nearer_is_meant() {
     let both = [episode((0, Some(50)), 50), episode((70, None), 70)];
-    for (start, expected) in [(10, Some(0)), (34, Some(0)), (36, Some(1)), (60, Some(1))] {
-        let found = find(&both, &firing("A/1", start, 100), SKEW);
-        assert_eq!(found, expected, "since {start} s");
+    for (told, expected) in [
+        (resolved("A/1", 10, 45, 100), Some(0)),
+        (resolved("A/1", 34, 48, 100), Some(0)),
+        (firing("A/1", 34, 60), Some(0)),
+        (firing("A/1", 36, 60), Some(1)),
+        (firing("A/1", 60, 100), Some(1)),
+        // It is told of as firing beside the newer one.
+        (firing("A/1", 10, 100), Some(1)),
+    ] {
+        assert_eq!(find(&both, &told, SKEW), expected, "{told:?}");
     }
 }
 
 #[test]
 fn a_start_says_more_than_the_time_of_receipt() {
     let both = [episode((0, Some(300)), 300), episode((1000, None), 1000)];
-    assert_eq!(find(&both, &firing("A/1", 0, 5000), SKEW), Some(0));
+    assert_eq!(find(&both, &resolved("A/1", 0, 300, 5000), SKEW), Some(0));
     assert_eq!(find(&both, &firing("A/1", 1000, 5000), SKEW), Some(1));
     assert_eq!(find(&both, &firing("A/1", 500, 900), SKEW), None);
 }

@@ -170,8 +170,8 @@ impl Oracle {
         of
     }
 
-    /// The episode that this tells of. One whose start is near and that was not over by then, the nearest;
-    /// else the newest that was going on at some moment at which this was.
+    /// The episode that this tells of. One whose start is near and that was not over by then, the nearest; or
+    /// the newest that was going on at some moment at which this was: the newer of these two.
     fn known(&self, anomaly: &Anomaly, series: &Series, told: &Told) -> Option<usize> {
         let of_series = self.of_series(anomaly, series);
         let Some(start) = told.start() else {
@@ -199,8 +199,12 @@ impl Oracle {
             let is_reached = end_is_sure || episode.began <= start + SKEW;
             start < until && episode.began < end && reaches_it && is_reached
         };
+        let place = |n: &usize| of_series.iter().position(|m| m == n);
+        let newest = of_series.iter().rev().find(overlaps);
         nearest
-            .or_else(|| of_series.iter().rev().find(overlaps))
+            .into_iter()
+            .chain(newest)
+            .max_by_key(|n| place(n))
             .copied()
     }
 

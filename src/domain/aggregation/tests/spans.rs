@@ -39,6 +39,39 @@ fn what_fires_more_than_a_window_after_its_resolve_is_the_same_firing_open_again
 }
 
 #[test]
+fn an_older_start_that_is_told_again_beside_a_newer_firing_is_of_that_one() {
+    // One of two replicas was cut off, the other fired anew, and the first came back with its old start.
+    let twice = [
+        firing("A/1", 0, 0),
+        resolved("A/1", 0, 300, 300),
+        firing("A/1", 1000, 1001),
+    ];
+    let mut ledger = self::ledger(&twice);
+    assert_eq!(
+        ledger.states(),
+        [(1, 0, Status::Resolved), (1, 1, Status::Open)]
+    );
+    ledger.enter(&firing("A/1", 0, 1100));
+    ledger.enter(&resolved("A/1", 0, 2000, 2001));
+    assert_eq!(
+        ledger.states(),
+        [(1, 0, Status::Resolved), (1, 0, Status::Resolved)]
+    );
+    assert_eq!(ledger.total(), 2);
+
+    let mut ledger = self::ledger(&twice);
+    ledger.enter(&resolved("A/1", 1000, 1300, 1300));
+    ledger.clear_marks();
+    let (_, books) = ledger.commit(&[&firing("A/1", 0, 2500)]);
+    assert_eq!(
+        ledger.states(),
+        [(1, 0, Status::Resolved), (1, 1, Status::Open)]
+    );
+    assert_eq!(books.reopenings.len(), 1);
+    assert_eq!(ledger.total(), 2);
+}
+
+#[test]
 fn what_fires_soon_after_its_resolve_may_be_late() {
     let mut ledger = ledger(&[firing("A/1", 0, 0), resolved("A/1", 0, 300, 305)]);
     let (_, books) = ledger.commit(&[&firing("A/1", 0, 400)]);
