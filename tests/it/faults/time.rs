@@ -1,5 +1,6 @@
 //! Clocks that are wrong, and alerts that come when nobody expects them.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom as _;
@@ -10,6 +11,7 @@ use super::oracle::{Expected, Scenario};
 use super::storm::Storm;
 use crate::fleet::processes::Launch;
 use crate::harness::resolved;
+use crate::process::free_port;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -24,6 +26,9 @@ const STORM: Storm = Storm {
     pace: Duration::from_millis(50),
 };
 
+/// The clock is looked at every five seconds.
+const LOOKED_AT: Duration = Duration::from_secs(6);
+
 /// Four of one anomaly are too few for a level that people are told of.
 const DRIZZLE: Storm = Storm {
     anomalies: 40,
@@ -32,7 +37,48 @@ const DRIZZLE: Storm = Storm {
     pace: Duration::from_millis(20),
 };
 
+/// A third of a storm: each part has anomalies of its own.
+const PARTS: [std::ops::Range<usize>; 3] = [0..10, 10..20, 20..30];
+
 scenarios! {
+    async fn a_computer_whose_clock_was_8_hours_ahead(on: sqlite) {
+        let mut scenario = Scenario::new(on).await;
+        let clock = TurnedClock::new(&scenario.fleet.folder.0);
+        let port = free_port();
+        let number = scenario.fleet.run_as(&["serve"], port, &clock.launch());
+        let urls = vec![format!("http://127.0.0.1:{port}")];
+        scenario.fleet.ready(number, &urls[0]).await;
+        let [before, meanwhile, after] = PARTS.map(part);
+        post(&scenario, &urls, before).await;
+        clock.turn("+8h");
+        tokio::time::sleep(LOOKED_AT).await;
+        // With as much of it undone as can be.
+        post(&scenario, &urls, meanwhile).await;
+        clock.turn("+0");
+        let over = Instant::now();
+        post(&scenario, &urls, after).await;
+        // That the clock is right is noticed; figures that it left behind are for the next recount.
+        tokio::time::sleep(LOOKED_AT).await;
+        let recount = scenario.fleet.http.post(format!("{}/api/v1/recount", urls[0]));
+        let asked = recount.json(&json!({})).send().await.unwrap();
+        assert_eq!(asked.status(), 202);
+        scenario.verdict(over, &STORM.expected()).await;
+        let ahead = Timestamp::now().after(MINUTE).0;
+        let ahead = |table: &str, column: &str| {
+            format!("SELECT count(*) FROM {table} WHERE {column} > {ahead}")
+        };
+        let found = scenario
+            .fleet
+            .look([
+                &ahead("incidents", "opened_at"),
+                &ahead("occurrences", "last_seen_at"),
+                &ahead("notifications", "owed_since"),
+                &ahead("schedules", "tick * 60000"),
+            ])
+            .await;
+        assert_eq!(found, [0; 4], "rows that lie ahead");
+    }
+
     async fn workers_whose_clocks_are_10_minutes_wrong(on: postgres fleet) {
         let mut scenario = Scenario::new(on).await;
         let urls = scenario.fleet.start("ingress", 1).await;
@@ -138,20 +184,62 @@ scenarios! {
     }
 }
 
-/// A process whose clock is wrong, and whose stopwatch is right.
-fn with_clock(wrong: &str) -> Launch {
+/// The alerts of some of the storm's anomalies.
+fn part(anomalies: std::ops::Range<usize>) -> Vec<Value> {
+    let of: Vec<String> = anomalies.map(|n| format!("Storm{n:03}")).collect();
+    let all = STORM.all();
+    all.filter(|alert| of.iter().any(|name| alert["labels"]["alertname"] == **name))
+        .collect()
+}
+
+/// A process whose clock is another one, and whose stopwatch is right.
+fn faked(more: [(&'static str, String); 1]) -> Vec<(&'static str, String)> {
     let library = std::env::var("TOCSIN_TEST_FAKETIME")
         .expect("TOCSIN_TEST_FAKETIME is not set: run ./scripts/test, which finds libfaketime");
-    let settings = [
-        ("LD_PRELOAD", library.as_str()),
-        ("FAKETIME", wrong),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-        ("FAKETIME_DISABLE_SHM", "1"),
+    let always = [
+        ("LD_PRELOAD", library),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ("FAKETIME_DISABLE_SHM", "1".to_owned()),
+        ("FAKETIME_NO_CACHE", "1".to_owned()),
     ];
-    let settings = settings.map(|(name, value)| (name, value.to_owned()));
+    always.into_iter().chain(more).collect()
+}
+
+/// A process whose clock is wrong from the start on.
+fn with_clock(wrong: &str) -> Launch {
     Launch {
-        settings: settings.into(),
+        settings: faked([("FAKETIME", wrong.to_owned())]),
         ..Launch::default()
+    }
+}
+
+/// A clock that is turned while processes run by it.
+struct TurnedClock(PathBuf);
+
+impl TurnedClock {
+    fn new(folder: &Path) -> Self {
+        let clock = Self(folder.join("clock"));
+        clock.turn("+0");
+        clock
+    }
+
+    /// By so much it is wrong from now on.
+    fn turn(&self, wrong: &str) {
+        let new = self.0.with_extension("new");
+        std::fs::write(&new, wrong).unwrap();
+        std::fs::rename(&new, &self.0).unwrap();
+    }
+
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        let file = self.0.to_str().unwrap().to_owned();
+        faked([("FAKETIME_TIMESTAMP_FILE", file)])
+    }
+
+    fn launch(&self) -> Launch {
+        Launch {
+            settings: self.settings(),
+            ..Launch::default()
+        }
     }
 }
 
