@@ -31,7 +31,7 @@ impl FromRequest<Pages> for Fields {
         let body = body::read(body, BYTES).await?;
         let request = Request::from_parts(parts, Body::from(body));
         let form = Form::<HashMap<String, String>>::from_request(request, pages).await;
-        let Form(fields) = form.map_err(|error| Fault::BadRequest(error.body_text()))?;
+        let Form(fields) = form.map_err(|error| Fault::of(error.status(), error.body_text()))?;
         Ok(Self(fields))
     }
 }
