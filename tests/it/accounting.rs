@@ -5,6 +5,7 @@ mod lost;
 mod outcomes;
 mod pruned;
 mod trace;
+mod unlocked;
 mod verify;
 
 use crate::harness::{Harness, On};

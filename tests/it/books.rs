@@ -231,6 +231,19 @@ on_both! {
         assert_eq!(due, opened);
     }
 
+    async fn a_batch_whose_commit_was_lost_is_due_when_it_comes_again(on) {
+        let books = Books::open(on).await;
+        let mut one = sighting("A", 1, false, (0, 0, 1000));
+        let first = books.commit(&policy(Unit::Episode), vec![vec![one.clone()]]).await;
+        // Nobody heard the answer, and nothing followed.
+        one.redelivered = true;
+        let again = books.commit(&policy(Unit::Episode), vec![vec![one]]).await;
+        assert_eq!(first[0].due.len(), 1);
+        assert_eq!(again[0].due, first[0].due);
+        assert_eq!(again[0].touched, first[0].due);
+        assert_eq!(again[0].counted.len(), 1);
+    }
+
     async fn a_delivery_that_two_workers_hold_counts_once(on) {
         let books = Books::open(on).await;
         for unit in [Unit::Episode, Unit::Delivery, Unit::Incident] {

@@ -3,6 +3,9 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tocsin::config::Tokens;
+use tocsin::jobs::IngestAlert;
+use tocsin::queue::Push;
+use tocsin::sources::alertmanager::SOURCE;
 
 use crate::harness::{Harness, firing, number, resolved};
 use crate::on_all;
@@ -241,6 +244,32 @@ on_all! {
         h.send_and_drain(vec![firing("later", later)]).await;
         let metrics = h.metrics().await;
         assert!(metrics.contains("tocsin_alerts_misdated_total{source=\"alertmanager\"} 1"));
+        h.finish().await;
+    }
+
+    async fn what_an_ingress_whose_clock_is_ahead_received_was_received_now(on) {
+        let h = Harness::start(on).await;
+        let ahead = h.now().after(std::time::Duration::from_secs(8 * 3600));
+        let body = json!({"alerts": [firing("a", h.now())]}).to_string();
+        let translated = (SOURCE.translate)(body.as_bytes(), &h.context.config).unwrap();
+        let job = IngestAlert {
+            source: SOURCE.name.to_owned(),
+            received_at: ahead,
+            content: translated.alerts.into_iter().next().unwrap(),
+        };
+        h.context.queues.push_all([Push::new(&job)]).await.unwrap();
+        h.drain().await;
+        let now = h.now().0;
+        for column in ["opened_at", "aggregation_window_start", "last_firing_at"] {
+            let found = h.sql(&format!("SELECT {column} FROM incidents")).await;
+            assert!(found <= now, "{column} is {} s ahead", (found - now) / 1000);
+        }
+        assert!(h.sql("SELECT occurred_at FROM occurrences").await <= now);
+        assert!(h.sql("SELECT last_seen FROM anomalies").await <= now);
+        // Its incident cannot be joined for as long as that clock is ahead.
+        h.advance(std::time::Duration::from_secs(11 * 60));
+        h.send_and_drain(vec![firing("b", h.now())]).await;
+        assert_eq!(h.sql("SELECT newest_number FROM anomalies").await, 2);
         h.finish().await;
     }
 

@@ -51,6 +51,28 @@ on_all! {
         h.finish().await;
     }
 
+    async fn a_higher_severity_is_told_where_its_own_route_leads(on) {
+        let h = Harness::start_with(on, |config| {
+            let critical = json!({"severity": "critical", "to": "telegram:-200"});
+            config.routes = vec![route(critical)];
+        })
+        .await;
+        let with = |severity: &str, pod: &str| {
+            let mut alert = firing(pod, h.now());
+            alert["labels"]["severity"] = json!(severity);
+            alert
+        };
+        h.send_and_drain(vec![with("warning", "a")]).await;
+        h.send_and_drain(vec![with("critical", "b")]).await;
+        let chats: Vec<_> = h.telegram.messages().into_iter().map(|m| m.chat).collect();
+        assert_eq!(chats, ["-100", "-200"]);
+        let worsened = "SELECT count(*) FROM notifications \
+                        WHERE kind = 'worsened' AND channel = 'telegram:-200' AND state = 'sent'";
+        assert_eq!(h.sql(worsened).await, 1);
+        assert!(h.telegram.taken()[1].contains("critical"), "{}", h.telegram.taken()[1]);
+        h.finish().await;
+    }
+
     async fn a_rise_that_takes_another_route_is_the_first_message_there(on) {
         let h = Harness::start_with(on, |config| {
             let urgent = json!({"level": ["ESCALATE", "PERMANENT_FIX"], "to": "telegram:-200", "continue": true});
