@@ -256,10 +256,12 @@ async fn put_occurrences_back(
                 WHERE ended_at > $1";
     tx.execute_raw(statement(db.backend(), ends, [Value::from(now.0)]))
         .await?;
+    // Recount looks at what changed: what these came to while the clock was ahead is refreshed.
     let rows = Rows::new().text("key", keys.iter().cloned());
-    let recount =
-        "UPDATE anomalies SET counted_as_of = NULL WHERE key IN (SELECT r.key FROM {rows})";
-    tx.execute_raw(rows.statement(db.backend(), recount, []))
+    let recount = "UPDATE anomalies SET counted_as_of = NULL, changed_at = $1 \
+                   WHERE key IN (SELECT r.key FROM {rows})";
+    let changed_at = [Value::from(now.0)];
+    tx.execute_raw(rows.statement(db.backend(), recount, changed_at))
         .await?;
     counter.forget_within(&tx, &keys).await?;
     tx.commit().await?;

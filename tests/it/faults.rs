@@ -9,7 +9,7 @@
 //! | SQLite | kill -9 in a commit*, locked by another process*, disk full, file not writable* |
 //! | messages | kill -9 between a claim and the message*, between Telegram's answer and its note*, between the claim of an edit and the edit*, of a digest and the digest*, between a button's deed and what must follow* |
 //! | network | cut in the request and in the reply at the ingress*, Telegram hanging, resetting, refusing, talking nonsense* |
-//! | time | the clock of SQLite's computer 8 hours ahead and then right*, a worker's clock 10 minutes ahead and behind*, alerts dated in the future and a year ago*, out of order*, resolved before they fire* |
+//! | time | the clock of SQLite's computer 8 hours ahead and then right, a worker's clock 10 minutes ahead and behind*, alerts dated in the future and a year ago*, out of order*, resolved before they fire* |
 //! | deploy | every process restarted in turn, behind a load balancer* |
 //! | load | a million jobs queued, 10,000 anomalies in a second*, one anomaly 100,000 times* |
 //!
