@@ -101,7 +101,11 @@ async fn write(context: &Context) -> bool {
     marks::set(context.db.write(), MARK, &mark).await.is_ok()
 }
 
-async fn recount(context: &Context) -> Result<Option<Duration>, DbErr> {
+/// How long ago the last recount began that was done, if one was.
+///
+/// # Errors
+/// What the database says.
+pub async fn recount(context: &Context) -> Result<Option<Duration>, DbErr> {
     let db = context.db.read();
     let now = context.clock.of_store(maintenance::now(db).await?);
     let last = marks::find(db, TICK).await?;

@@ -293,8 +293,8 @@ impl Episode {
 /// Finds the episode among `episodes` (one series, oldest first) that `sighting` tells of.
 ///
 /// With a start that can be: the one that starts nearest to it, within `skew`, if neither was over
-/// before the other began; but a newer one whose span overlaps that of the sighting, if there is one: an
-/// older start that is told again then is of what fires now. Without: the one that
+/// before the other began. If a newer one's span overlaps that of the sighting, it is that one: a sender that
+/// comes back with its old start means what fires now. Without: the one that
 /// was going on at the time of receipt, else the open one; a `resolved` does not tell of what began
 /// after it, but of the newest that was over by then, once more. Last, what was received a little
 /// before the others of its episode.

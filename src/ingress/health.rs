@@ -13,7 +13,7 @@ use super::{Ingress, Problem};
 use crate::context::Context;
 use crate::jobs::QUEUES;
 use crate::metrics::ByQueue;
-use crate::probe::Takes;
+use crate::probe::{Takes, recount};
 use crate::store::{dead_letters, maintenance};
 
 /// How long a part may take to say that it is there.
@@ -63,7 +63,7 @@ pub(super) async fn alive() -> Json<Health> {
         (status = OK, description = "It can", body = Readiness),
         (
             status = SERVICE_UNAVAILABLE,
-            description = "It stops, or what `detail` names does not answer, or takes nothing",
+            description = "It stops, or what `detail` names does not answer, or refuses writes",
         ),
     ),
 )]
@@ -77,7 +77,7 @@ pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Readine
         .into_iter()
         .filter_map(|(name, takes)| match takes {
             Takes::All => None,
-            Takes::Nothing => Some(format!("{name} takes nothing")),
+            Takes::Nothing => Some(format!("{name} refuses writes")),
             Takes::Silent => Some(name.to_owned()),
         })
         .collect();
@@ -109,9 +109,10 @@ pub(super) async fn metrics(State(ingress): State<Ingress>) -> impl IntoResponse
     let look = async {
         look_at_queues(context).await;
         look_at_dead_letters(context).await;
-        let recount = context.probe.look(context).await.recount;
-        let age = recount.unwrap_or_default().as_secs_f64();
-        context.metrics.recount_seconds.set(age);
+        if let Ok(age) = recount(context).await {
+            let age = age.unwrap_or_default().as_secs_f64();
+            context.metrics.recount_seconds.set(age);
+        }
     };
     if tokio::time::timeout(PATIENCE, look).await.is_err() {
         tracing::warn!("the queues' figures are old: the store does not answer");

@@ -136,12 +136,12 @@ fn put_off() -> Vec<String> {
         )
     };
     vec![
-        // A job that was pushed by the clock that was ahead, and runs for the first time, says how long it
-        // was to wait.
+        // A job that was pushed by the clock that was ahead, and was not put off since, says how long it was
+        // to wait. One that is in flight may be given back, and waits for its moment then.
         "UPDATE jobs SET run_at = $1 + run_at - enqueued_at, enqueued_at = $1 \
-         WHERE enqueued_at > $1 AND lease_until IS NULL AND NOT put_off AND $2 > 0"
+         WHERE enqueued_at > $1 AND NOT put_off AND $2 > 0"
             .to_owned(),
-        of("jobs", "run_at", "AND lease_until IS NULL AND put_off"),
+        of("jobs", "run_at", "AND put_off"),
         of(
             "notifications",
             "owed_since",

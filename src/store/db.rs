@@ -109,7 +109,10 @@ impl Db {
                 write: Database::connect(postgres(url, shares.write, "0")).await?,
                 read: Database::connect(postgres(url, shares.read, READS_WITHIN)).await?,
                 view: Database::connect(postgres(url, shares.view, &view)).await?,
-                searches: Arc::new(Semaphore::new(SEARCHES)),
+                // They leave one connection to what is not a search.
+                searches: Arc::new(Semaphore::new(
+                    SEARCHES.min(shares.view as usize - 1).max(1),
+                )),
                 query,
                 _lock: None,
             })
@@ -324,11 +327,11 @@ struct Shares {
 
 impl Shares {
     fn of(connections: u32) -> Self {
-        let (read, view) = ((connections / 5).max(1), (connections / 7).max(1));
+        let part = (connections / 6).max(1);
         Self {
-            write: connections.saturating_sub(read + view).max(1),
-            read,
-            view,
+            write: connections.saturating_sub(2 * part).max(1),
+            read: part,
+            view: part,
         }
     }
 }

@@ -41,7 +41,7 @@ impl Harness {
         page.text().await.unwrap()
     }
 
-    /// The store answers, and takes nothing, as on a full disk or after a failover to a standby.
+    /// The store answers, but refuses writes, as on a full disk or after a failover to a standby.
     async fn refuse_to_write(&self, refuses: bool) {
         let sqlite = [
             "CREATE TRIGGER refused BEFORE INSERT ON marks BEGIN SELECT RAISE(ABORT, 'no room'); END",
@@ -75,12 +75,12 @@ on_all! {
         tokio::time::sleep(LOOK_AGAIN).await;
         let (status, said) = h.ready().await;
         assert_eq!(status, 503, "{said}");
-        assert_eq!(said["detail"], "not ready: store takes nothing");
-        assert!(h.system_page().await.contains("answers, and takes nothing"));
+        assert_eq!(said["detail"], "not ready: store refuses writes");
+        assert!(h.system_page().await.contains("answers, but refuses writes"));
         h.refuse_to_write(false).await;
         tokio::time::sleep(LOOK_AGAIN).await;
         assert_eq!(h.ready().await.0, 200);
-        assert!(!h.system_page().await.contains("answers, and takes nothing"));
+        assert!(!h.system_page().await.contains("answers, but refuses writes"));
         h.finish().await;
     }
 
@@ -129,7 +129,7 @@ async fn a_redis_without_memory_is_told() {
     tokio::time::sleep(LOOK_AGAIN).await;
     let (status, said) = h.ready().await;
     assert_eq!(status, 503, "{said}");
-    assert_eq!(said["detail"], "not ready: queue takes nothing");
+    assert_eq!(said["detail"], "not ready: queue refuses writes");
     set("20mb").exec_async(&mut connection).await.unwrap();
     tokio::time::sleep(LOOK_AGAIN).await;
     assert_eq!(h.ready().await.0, 200);

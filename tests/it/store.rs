@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, TransactionTrait};
 use tocsin::store::Db;
 use tocsin::store::db::{OpenError, migrate};
 use tocsin::store::error::{Cause, cause, took_too_long};
@@ -94,8 +94,14 @@ on_both! {
         };
         assert_eq!(cause(&refused), Cause::Store);
         let ask = || Statement::from_string(db.backend(), "SELECT 1");
+        // Though each of them holds a connection.
+        let mut asking = Vec::new();
+        for search in &searches {
+            asking.push(search.begin().await.unwrap());
+        }
         let looked = db.view_for(false).await.unwrap();
         looked.query_one_raw(ask()).await.unwrap();
+        drop(asking);
         db.read().query_one_raw(ask()).await.unwrap();
         searches.pop();
         db.view_for(true).await.unwrap();

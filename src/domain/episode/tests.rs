@@ -152,7 +152,7 @@ fn an_end_that_was_not_told_reaches_no_farther_than_what_began_within_the_skew()
 fn of_several_that_overlap_the_newest_is_meant() {
     let both = [episode((0, Some(300)), 300), episode((1000, None), 1000)];
     assert_eq!(find(&both, &firing("A/1", 200, 1100), SKEW), Some(1));
-    // One that starts like an older one is of that one, but for what is told of as firing beside the newer.
+    // The start decides, unless the sighting shows that it fired while the newer one did.
     assert_eq!(find(&both, &firing("A/1", 0, 250), SKEW), Some(0));
     assert_eq!(find(&both, &resolved("A/1", 0, 300, 1100), SKEW), Some(0));
     assert_eq!(find(&both, &firing("A/1", 0, 1100), SKEW), Some(1));
@@ -212,7 +212,7 @@ fn of_two_episodes_within_the_skew_the_nearer_is_meant() {
         (firing("A/1", 34, 60), Some(0)),
         (firing("A/1", 36, 60), Some(1)),
         (firing("A/1", 60, 100), Some(1)),
-        // It is told of as firing beside the newer one.
+        // It still fired when the newer one did.
         (firing("A/1", 10, 100), Some(1)),
     ] {
         assert_eq!(find(&both, &told, SKEW), expected, "{told:?}");
