@@ -35,7 +35,7 @@ pub struct Context {
     /// What time it is.
     pub clock: Clock,
     /// What the process counts about itself.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// Where it says what it works on.
     pub tracer: Tracer,
     /// Whether the store and the queue take something.
@@ -86,7 +86,7 @@ impl Context {
             config: Arc::new(config),
             db,
             clock,
-            metrics: Metrics::new(),
+            metrics: Arc::new(Metrics::new()),
             tracer,
             probe: Arc::default(),
         })

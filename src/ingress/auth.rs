@@ -51,7 +51,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 /// What the checks go by.
 pub(crate) struct Guard {
     config: Arc<Config>,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     attempts: Attempts,
 }
 

@@ -71,7 +71,7 @@ impl Gate {
         }
         self.full.store(full, Ordering::Relaxed);
         let mut losses = self.losses.lock().await;
-        let (parts, now) = ((&context.db, &context.metrics), context.clock.now());
+        let (parts, now) = ((&context.db, &*context.metrics), context.clock.now());
         if let Err(error) = losses.look(&depth, parts, now).await {
             tracing::warn!("alerts were lost, and that is not written down yet: {error}");
         }

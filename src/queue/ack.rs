@@ -6,6 +6,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -78,7 +79,7 @@ where
                     Ok(Ok(Ok(_))) => Outcome::Done,
                     Ok(Ok(Err(error))) => Outcome::Failed(as_job_error(error.into())),
                     Ok(Err(panic)) => failed(format!("panicked: {}", said(&*panic))),
-                    Err(_) => consumer.timed_out().await,
+                    Err(_) => consumer.timed_out(&held).await,
                 };
                 if let Outcome::Failed(error) = &outcome {
                     span.fail(|| error.to_string());
@@ -94,16 +95,20 @@ where
 }
 
 impl Consumer {
-    /// What it means that a handler did not end in time: the job's own failure, unless the database
-    /// does not answer. Then that is what it waited for, and costs it no attempt.
-    async fn timed_out(&self) -> Outcome {
+    /// What it means that a handler did not end in time: the job's own failure, unless it waited for the
+    /// store alone or the database does not answer. Then that costs it no attempt.
+    async fn timed_out(&self, held: &Held) -> Outcome {
         let why = format!("timed out after {:?}", self.policy().timeout);
-        if self.store_answers().await {
+        let why = if held.waits.load(Ordering::Relaxed) {
+            format!("{why} of waiting for the store")
+        } else if self.store_answers().await {
             return failed(why);
-        }
+        } else {
+            format!("{why}, and the database does not answer")
+        };
         Outcome::Failed(JobError::RetryAfter {
             after: STORE_DELAY,
-            why: format!("{why}, and the database does not answer"),
+            why,
         })
     }
 }

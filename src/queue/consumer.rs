@@ -16,6 +16,7 @@ mod fetcher;
 mod keeper;
 mod slots;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,7 @@ use crate::trace::Trace;
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// A job that this consumer holds. Handlers find it in the task's data.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Held {
     /// Which delivery of which job.
     pub lease: Lease,
@@ -58,6 +59,8 @@ pub struct Held {
     pub enqueued_at: Timestamp,
     /// Whether it was put off before, whatever for.
     pub put_off: bool,
+    /// Whether its handler waits for the store alone.
+    pub waits: AtomicBool,
 }
 
 impl Held {
@@ -69,7 +72,14 @@ impl Held {
             trace_id: job.trace_id,
             enqueued_at: job.enqueued_at,
             put_off: job.put_off,
+            waits: AtomicBool::new(false),
         }
+    }
+
+    /// From now on its handler only waits for the store, together with others: if that takes too long, it
+    /// costs no attempt.
+    pub fn wait_for_store(&self) {
+        self.waits.store(true, Ordering::Relaxed);
     }
 
     /// The trace that it was pushed in.
@@ -123,7 +133,7 @@ pub struct Consumer {
     queues: Queues,
     db: Db,
     clock: Clock,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     pub(super) tracer: Tracer,
     /// Looked up once: every job is counted in these.
     took: Histogram,
@@ -153,7 +163,7 @@ pub struct Parts {
     /// What time it is.
     pub clock: Clock,
     /// What is counted.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// How the jobs are run.
     pub policy: Policy,
     /// Where it is said what is worked on.

@@ -122,70 +122,106 @@ impl Rows {
         more: impl IntoIterator<Item = Value>,
     ) -> Statement {
         let mut values: Vec<Value> = more.into_iter().collect();
-        let source = match backend {
-            DbBackend::Postgres => self.unnest(&mut values),
-            _ => self.json_each(&mut values),
+        let first = values.len() + 1;
+        let sql = match backend {
+            DbBackend::Postgres => fill(backend, sql, |to| self.unnest(to, first)),
+            _ => fill(backend, sql, |to| self.json_each(to, first)),
         };
-        Statement::from_sql_and_values(
-            backend,
-            dialect(backend, sql).replace("{rows}", &source),
-            values,
-        )
-    }
-
-    fn unnest(self, values: &mut Vec<Value>) -> String {
-        let (mut arrays, mut names, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
-        for column in self.columns {
-            let name = column.name;
-            let (sql_type, null) = match &column.values {
-                Values::Uuid(_) => ("uuid", "'00000000-0000-0000-0000-000000000000'"),
-                Values::Text(_) => ("text", "''"),
-                Values::Int(_) => ("bigint", "-9223372036854775808"),
-                Values::Bool(_) => ("boolean", "NULL"),
-            };
-            values.push(column.values.into_array());
-            arrays.push(format!("${}::{sql_type}[]", values.len()));
-            names.push(name);
-            outputs.push(if column.nullable {
-                format!("NULLIF({name}, {null}) AS {name}")
-            } else {
-                name.to_owned()
-            });
+        match backend {
+            DbBackend::Postgres => {
+                let arrays = self.columns.into_iter();
+                values.extend(arrays.map(|column| column.values.into_array()));
+            }
+            _ => values.push(self.into_json()),
         }
-        format!(
-            "(SELECT {} FROM UNNEST({}) AS u({})) AS r",
-            outputs.join(", "),
-            arrays.join(", "),
-            names.join(", ")
-        )
+        Statement::from_sql_and_values(backend, sql, values)
     }
 
-    fn json_each(self, values: &mut Vec<Value>) -> String {
-        let mut outputs = Vec::new();
+    /// The relation on PostgreSQL; its columns are the values from `first` on.
+    fn unnest(&self, to: &mut String, first: usize) {
+        to.push_str("(SELECT ");
+        listed(to, &self.columns, |to, _, column| match column.nullable {
+            true => {
+                let (name, null) = (column.name, column.values.null());
+                extend(to, &["NULLIF(", name, ", ", null, ") AS ", name]);
+            }
+            false => to.push_str(column.name),
+        });
+        to.push_str(" FROM UNNEST(");
+        listed(to, &self.columns, |to, at, column| {
+            let number = (first + at).to_string();
+            extend(to, &["$", &number, "::", column.values.sql_type(), "[]"]);
+        });
+        to.push_str(") AS u(");
+        listed(to, &self.columns, |to, _, column| to.push_str(column.name));
+        to.push_str(")) AS r");
+    }
+
+    /// The relation on SQLite; all of it is the value `first`.
+    fn json_each(&self, to: &mut String, first: usize) {
+        to.push_str("(SELECT ");
+        listed(to, &self.columns, |to, at, column| {
+            let (open, close) = match column.values {
+                Values::Uuid(_) => ("unhex(", ")"),
+                _ => ("", ""),
+            };
+            let at = at.to_string();
+            let read = [open, "json_extract(value, '$[", &at, "]')", close];
+            extend(to, &read);
+            extend(to, &[" AS ", column.name]);
+        });
+        extend(
+            to,
+            &[" FROM jsonb_each(jsonb($", &first.to_string(), "))) AS r"],
+        );
+    }
+
+    fn into_json(self) -> Value {
         let mut rows: Vec<Vec<Json>> = Vec::new();
-        for (at, column) in self.columns.into_iter().enumerate() {
-            let name = column.name;
-            let read = format!("json_extract(value, '$[{at}]')");
-            outputs.push(match column.values {
-                Values::Uuid(_) => format!("unhex({read}) AS {name}"),
-                _ => format!("{read} AS {name}"),
-            });
+        for column in self.columns {
             let cells = column.values.into_json(column.nullable);
             rows.resize_with(cells.len(), Vec::new);
             for (row, cell) in rows.iter_mut().zip(cells) {
                 row.push(cell);
             }
         }
-        values.push(Value::from(json!(rows).to_string()));
-        format!(
-            "(SELECT {} FROM jsonb_each(jsonb(${}))) AS r",
-            outputs.join(", "),
-            values.len()
-        )
+        Value::from(json!(rows).to_string())
+    }
+}
+
+fn extend(to: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| to.push_str(part));
+}
+
+fn listed(to: &mut String, columns: &[Column], say: impl Fn(&mut String, usize, &Column)) {
+    for (at, column) in columns.iter().enumerate() {
+        if at > 0 {
+            to.push_str(", ");
+        }
+        say(to, at, column);
     }
 }
 
 impl Values {
+    const fn sql_type(&self) -> &'static str {
+        match self {
+            Self::Uuid(_) => "uuid",
+            Self::Text(_) => "text",
+            Self::Int(_) => "bigint",
+            Self::Bool(_) => "boolean",
+        }
+    }
+
+    /// What stands for NULL.
+    const fn null(&self) -> &'static str {
+        match self {
+            Self::Uuid(_) => "'00000000-0000-0000-0000-000000000000'",
+            Self::Text(_) => "''",
+            Self::Int(_) => "-9223372036854775808",
+            Self::Bool(_) => "NULL",
+        }
+    }
+
     fn into_array(self) -> Value {
         fn array<T: Into<Value>>(of: ArrayType, values: Vec<T>) -> Value {
             Value::Array(
@@ -245,38 +281,78 @@ pub fn statement(
     sql: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Statement {
-    Statement::from_sql_and_values(backend, dialect(backend, sql), values)
+    let sql = fill(backend, sql, |to| to.push_str("{rows}"));
+    Statement::from_sql_and_values(backend, sql, values)
 }
 
-/// Fills in what the databases say differently.
+/// Fills in `{rows}` and what the databases say differently, in one pass: every statement of an alert's
+/// way is written here.
 ///
 /// `{now}` is the store's clock in milliseconds; `{skip}` passes over rows that another
 /// transaction holds, `{lock}` waits for them, `{share}` waits for their writers, and `{after_lock}`
 /// waits for who took them by `{lock}` and for no other writer (SQLite has one writer, so there is
 /// nothing to wait for); `{json}` casts a text to the type of a JSON column.
-fn dialect(backend: DbBackend, sql: &str) -> String {
-    let (now, skip, lock, share, after_lock, json) = match backend {
-        DbBackend::Postgres => (
-            "(extract(epoch from clock_timestamp()) * 1000)::bigint",
-            "FOR UPDATE SKIP LOCKED",
-            "FOR UPDATE",
-            "FOR SHARE",
-            "FOR KEY SHARE",
-            "::jsonb",
-        ),
-        _ => (
-            "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-            "",
-            "",
-            "",
-            "",
-            "",
-        ),
-    };
-    sql.replace("{now}", now)
-        .replace("{skip}", skip)
-        .replace("{lock}", lock)
-        .replace("{share}", share)
-        .replace("{after_lock}", after_lock)
-        .replace("{json}", json)
+fn fill(backend: DbBackend, sql: &str, rows: impl Fn(&mut String)) -> String {
+    let is_postgres = matches!(backend, DbBackend::Postgres);
+    let mut filled = String::with_capacity(sql.len() * 2);
+    let mut rest = sql;
+    while let Some((before, from)) = rest.split_once('{') {
+        filled.push_str(before);
+        let Some((name, after)) = from.split_once('}') else {
+            filled.push('{');
+            rest = from;
+            continue;
+        };
+        rest = after;
+        match (name, is_postgres) {
+            ("rows", _) => rows(&mut filled),
+            ("now", true) => {
+                filled.push_str("(extract(epoch from clock_timestamp()) * 1000)::bigint");
+            }
+            ("now", false) => filled.push_str("CAST(unixepoch('subsec') * 1000 AS INTEGER)"),
+            ("skip", true) => filled.push_str("FOR UPDATE SKIP LOCKED"),
+            ("lock", true) => filled.push_str("FOR UPDATE"),
+            ("share", true) => filled.push_str("FOR SHARE"),
+            ("after_lock", true) => filled.push_str("FOR KEY SHARE"),
+            ("json", true) => filled.push_str("::jsonb"),
+            ("skip" | "lock" | "share" | "after_lock" | "json", false) => {}
+            _ => extend(&mut filled, &["{", name, "}"]),
+        }
+    }
+    filled.push_str(rest);
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_braces_is_filled_in_where_it_is_known() {
+        let rows = || {
+            let rows = Rows::new().uuid("id", [Uuid::nil()]);
+            rows.int("n", [1]).time_or_null("at", [None])
+        };
+        let sql = "SELECT '{}', 'a' FROM {rows} WHERE x > $1 {lock} -- {json}{";
+        let written = |backend| rows().statement(backend, sql, [Value::from(7_i64)]);
+        let postgres = written(DbBackend::Postgres);
+        assert_eq!(
+            postgres.sql,
+            "SELECT '{}', 'a' FROM (SELECT id, n, NULLIF(at, -9223372036854775808) AS at \
+             FROM UNNEST($2::uuid[], $3::bigint[], $4::bigint[]) AS u(id, n, at)) AS r \
+             WHERE x > $1 FOR UPDATE -- ::jsonb{"
+        );
+        let sqlite = written(DbBackend::Sqlite);
+        assert_eq!(
+            sqlite.sql,
+            "SELECT '{}', 'a' FROM (SELECT unhex(json_extract(value, '$[0]')) AS id, \
+             json_extract(value, '$[1]') AS n, json_extract(value, '$[2]') AS at \
+             FROM jsonb_each(jsonb($2))) AS r WHERE x > $1  -- {"
+        );
+        let rows = r#"[["00000000000000000000000000000000",1,null]]"#;
+        assert_eq!(
+            sqlite.values.map(|v| v.0),
+            Some(vec![7_i64.into(), rows.into()])
+        );
+    }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use serde_json::Value;
+use tocsin::store::incidents;
 use tocsin_workers::{recount, workers};
 
 use crate::harness::{Harness, alert, firing, resolved};
@@ -105,6 +106,58 @@ impl Harness {
                  SELECT {id}, {id}, 'opened', 0, 'telegram:-100', 'sent', at, at, '1', 'x' \
                  FROM (SELECT n, {long_ago} + n * 200000 AS at FROM {}) AS t",
                 series(messages)
+            ),
+        ] {
+            self.execute(&sql).await;
+        }
+        if self.context.db.backend() == DbBackend::Postgres {
+            self.execute("ANALYZE").await;
+        }
+    }
+
+    /// Has the incident `id`, open for two days, fire `of_it` times, and go on firing once.
+    async fn fill_incident(&self, of_it: i64) {
+        let opened = self.now().0 - 2 * DAY_MS;
+        let last = self.now().0;
+        let (series, id, first) = match self.context.db.backend() {
+            DbBackend::Postgres => (
+                format!("(SELECT generate_series(1, {of_it}::bigint) AS n) AS s"),
+                "lpad(to_hex(n), 32, '0')::uuid",
+                "'00000000-0000-0000-0000-000000000001'::uuid",
+            ),
+            _ => (
+                format!(
+                    "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s \
+                      WHERE n < {of_it}) SELECT n FROM s) AS s"
+                ),
+                "unhex(printf('%032x', n))",
+                "x'00000000000000000000000000000001'",
+            ),
+        };
+        let json = match self.context.db.backend() {
+            DbBackend::Postgres => "'{}'::jsonb",
+            _ => "'{}'",
+        };
+        for sql in [
+            format!(
+                "INSERT INTO anomalies (key, alert_name, service, namespace, error_type, first_seen, \
+                     last_seen, total, newest_number) \
+                 VALUES ('hot', 'Hot', 's', 'n', '', {opened}, {last}, {of_it}, 1)"
+            ),
+            format!(
+                "INSERT INTO incidents (id, anomaly_key, number, title, severity, status, labels, \
+                     annotations, source, aggregated_count, aggregation_window_start, open_episodes, \
+                     last_firing_at, opened_at, updated_at) \
+                 VALUES ({first}, 'hot', 1, 't', 'warning', 'OPEN', {json}, {json}, 'alertmanager', \
+                     {of_it}, {opened}, 1, {last}, {opened}, {last})"
+            ),
+            format!(
+                "INSERT INTO occurrences (id, counted_id, episode, anomaly_key, incident_id, source, \
+                     fingerprint, series, starts_at, ended_at, occurred_at, last_seen_at, deliveries, \
+                     labels) \
+                 SELECT {id}, {id}, {id}, 'hot', {first}, 'alertmanager', 'f', 1, {opened} + n, \
+                     CASE WHEN n < {of_it} THEN {last} END, {opened} + n, {last}, 1, {json} \
+                 FROM {series}"
             ),
         ] {
             self.execute(&sql).await;
@@ -243,5 +296,27 @@ on_both! {
         assert!(found.is_empty(), "{} of {}:\n{}", found.len(), heard.len(), found.join("\n\n"));
         h.work(workers(&h.context));
         h.finish().await;
+    }
+    async fn how_long_an_incident_lasts_is_read_of_its_open_episodes_alone(on) {
+        let mut h = Harness::without_workers(on, |_| {}).await;
+        h.fill_incident(50_000).await;
+        let told: Arc<Mutex<Vec<Statement>>> = Arc::default();
+        let hear = Arc::clone(&told);
+        h.context.db.observe(move |statement| hear.lock().unwrap().push(statement.clone()));
+        let escalation = &h.context.config.escalation;
+        let keys = ["hot".to_owned()];
+        let found = incidents::lasting(h.context.db.read(), &keys, escalation, h.now()).await;
+        assert!(found.unwrap().contains_key("hot"));
+
+        let asked = std::mem::take(&mut *told.lock().unwrap());
+        assert_eq!(asked.len(), 1);
+        let plan = h.explain(&asked[0]).await;
+        match h.context.db.backend() {
+            DbBackend::Postgres => {
+                let read: i64 = plan[0].parse().unwrap();
+                assert!(read < 50, "reads {read} pages: {plan:#?}");
+            }
+            _ => assert!(plan.iter().any(|line| line.contains("occurrences_open")), "{plan:#?}"),
+        }
     }
 }

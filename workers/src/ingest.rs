@@ -34,10 +34,6 @@ const TRIES: u32 = 3;
 /// was decided, and without it nobody hears of it before the next recount.
 const FOLLOW_UP_TRIES: u32 = 8;
 
-/// How much of an attempt's time an alert waits for its batch at most, in tenths. Whatever keeps it
-/// waiting for longer is the store and not the alert: that costs it no attempt.
-const WAITS: u32 = 9;
-
 /// One delivered alert.
 ///
 /// # Errors
@@ -59,6 +55,8 @@ pub async fn handle(
     let labels = &batchers.context.config.signature;
     let origin = (held.id(), held.was_tried());
     let sighting = Sighting::new(origin, job.source, job.received_at, alert, labels);
+    // Whatever keeps its batch waiting is not the alert.
+    held.wait_for_store();
     batchers.enter(sighting).await
 }
 
@@ -114,19 +112,8 @@ impl Batchers {
             answer,
         };
         let queue = &self.parts[part % self.parts.len()];
-        let entered = async {
-            queue.send(waiting).await.map_err(|_| ended())?;
-            answered.await.map_err(|_| ended())?
-        };
-        let patience = self.context.config.policy::<IngestAlert>().timeout * WAITS / 10;
-        tokio::time::timeout(patience, entered)
-            .await
-            .unwrap_or_else(|_| {
-                Err(JobError::RetryAfter {
-                    after: STORE_DELAY,
-                    why: format!("its batch was not committed within {patience:?}"),
-                })
-            })
+        queue.send(waiting).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
     }
 }
 

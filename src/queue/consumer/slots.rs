@@ -105,6 +105,7 @@ mod tests {
             trace_id: None,
             enqueued_at: Timestamp(0),
             put_off: false,
+            waits: Default::default(),
         })
     }
 

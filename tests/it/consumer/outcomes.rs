@@ -222,6 +222,7 @@ on_all! {
                 trace_id: None,
                 enqueued_at: stage.context.clock.now(),
                 put_off: false,
+                waits: Default::default(),
             };
             let burial = Burial {
                 queue: "errands",
@@ -264,6 +265,7 @@ on_all! {
                 trace_id: None,
                 enqueued_at,
                 put_off: false,
+                waits: Default::default(),
             };
             let burial = Burial { queue: "errands", held: &held, reason: error, failed: &failed, died_at: now };
             bury(db, &[burial, burial]).await.unwrap();

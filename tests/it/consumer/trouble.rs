@@ -166,3 +166,25 @@ async fn waiting_for_a_database_that_does_not_answer_costs_no_attempt() {
     assert_eq!(log.entries(), [(0, false), (0, true)]);
     stage.stop().await;
 }
+
+#[tokio::test]
+async fn what_only_waits_for_the_store_with_others_times_out_at_no_attempt() {
+    let mut stage = Stage::new(On::Sqlite).await;
+    let log = Log::new();
+    let runs = log.clone();
+    stage.start(DRAIN, move |_: Errand<8, 100>, held| {
+        let runs = runs.clone();
+        async move {
+            runs.add((held.failed.len(), held.was_tried()));
+            if !held.was_tried() {
+                held.wait_for_store();
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        }
+    });
+    stage.push([1]).await;
+    stage.done().await;
+    assert_eq!(log.entries(), [(0, false), (0, true)]);
+    stage.stop().await;
+}

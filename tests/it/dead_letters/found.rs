@@ -27,6 +27,7 @@ async fn bury_bytes(h: &Harness) {
         trace_id: Some("4bf92f".to_owned()),
         enqueued_at: h.now(),
         put_off: false,
+        waits: Default::default(),
     };
     let burial = Burial {
         queue: "ingest",
