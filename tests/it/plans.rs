@@ -318,5 +318,6 @@ on_both! {
             }
             _ => assert!(plan.iter().any(|line| line.contains("occurrences_open")), "{plan:#?}"),
         }
+        h.finish().await;
     }
 }
