@@ -14,10 +14,12 @@ use super::Problem;
 const DRAIN: usize = 4;
 /// Bytes of a request to the API.
 const API_BYTES: usize = 64 << 10;
+/// What Windows' tools write before JSON.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// How long a body may take to arrive. Who sends it byte by byte keeps a connection for no longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Reads a body of at most `limit` bytes.
+/// Reads a body of at most `limit` bytes, without the byte order mark that it may begin with.
 pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
     read_within(PATIENCE, body, limit).await
 }
@@ -47,7 +49,11 @@ async fn read_on(body: Body, limit: usize) -> Result<Bytes, Problem> {
         let detail = format!("the body is larger than {limit} bytes");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
-    Ok(buffer.into())
+    let body = Bytes::from(buffer);
+    match body.starts_with(BYTE_ORDER_MARK) {
+        true => Ok(body.slice(BYTE_ORDER_MARK.len()..)),
+        false => Ok(body),
+    }
 }
 
 /// Reads a request to the API; an empty body is taken as `{}`.

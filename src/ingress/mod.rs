@@ -31,7 +31,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use tower::Layer as _;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::decompression::RequestDecompressionLayer;
+use tower_http::normalize_path::NormalizePathLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -63,12 +66,15 @@ pub fn router(ingress: &Ingress) -> Router {
     let api = api()
         .route_layer(from_fn_with_state(ingress.clone(), once::once))
         .route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
-    let webhooks = webhooks().route_layer(from_fn_with_state(Arc::clone(&guard), auth::webhook));
+    // What is inflated is read up to the same limit.
+    let webhooks = webhooks()
+        .route_layer(RequestDecompressionLayer::new())
+        .route_layer(from_fn_with_state(Arc::clone(&guard), auth::webhook));
     // Who presses is known by the secret, and by the list.
     let presses = presses().layer(axum::Extension(guard));
-    Router::from(health().nest(API, api.merge(webhooks).merge(presses)))
+    let router = Router::from(health().nest(API, api.merge(webhooks).merge(presses)))
         .fallback(problem::not_found)
-        .method_not_allowed_fallback(problem::method_not_allowed)
+        .method_not_allowed_fallback(webhooks::not_posted)
         .with_state(ingress.clone())
         .merge(pages)
         .layer(CatchPanicLayer::custom(problem::panicked))
@@ -78,7 +84,9 @@ pub fn router(ingress: &Ingress) -> Router {
         .layer(from_fn_with_state(
             ingress.clone(),
             stopping::close_connections,
-        ))
+        ));
+    // Addresses are written by people: with a slash at the end, or two at the front.
+    Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(router))
 }
 
 /// The pages. They ask who is there themselves, and do what the API does by its own routes.

@@ -169,6 +169,10 @@ pub(crate) async fn told(response: Response) -> Response {
         response.status(),
         response.headers().get(header::CONTENT_TYPE),
     );
+    if status == StatusCode::UNSUPPORTED_MEDIA_TYPE && kind.is_none() {
+        let detail = "the body is encoded in a way that is not known; gzip and deflate are";
+        return Problem::new(status, detail).into_response();
+    }
     let is_error = status.is_client_error() || status.is_server_error();
     let is_text = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
     if !is_error || !is_text {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::{MatchedPath, Query, State};
 use axum::http::StatusCode;
 use axum::routing::post;
 use serde::Serialize;
@@ -14,11 +14,11 @@ use utoipa::openapi::{ContentBuilder, RefOr, Required};
 use utoipa::{PartialSchema as _, Path as _, ToSchema};
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use super::{Ingress, Problem, body};
+use super::{Ingress, Problem, body, problem};
 use crate::jobs::{Content, IngestAlert};
 use crate::metrics::{BySource, Metrics};
 use crate::queue::Push;
-use crate::sources::{Refused, Source, Translated, cluster};
+use crate::sources::{Refused, SOURCES, Source, Translated, cluster};
 use crate::time::Timestamp;
 use crate::trail;
 
@@ -60,6 +60,23 @@ pub(super) fn route(source: Source) -> UtoipaMethodRouter<Ingress> {
     paths.add_path_operation(path, vec![HttpMethod::Post], operation);
     let take = move |state, asked: Result<_, _>, body| take(source, state, asked.ok(), body);
     (schemas, paths, post(take))
+}
+
+/// What is said of a method that an address does not take. Somebody may open a webhook's address in a
+/// browser, or have it probed.
+pub(super) async fn not_posted(path: Option<MatchedPath>) -> Problem {
+    let name = path
+        .as_ref()
+        .and_then(|path| path.as_str().rsplit('/').next());
+    let source = SOURCES.iter().find(|source| Some(source.name) == name);
+    let Some(source) = source else {
+        return problem::method_not_allowed().await;
+    };
+    let what = format!(
+        "this is the webhook of {}: it takes what is sent by POST",
+        source.sender
+    );
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, what)
 }
 
 /// What stands behind the `?` of a webhook's address. Names that are not known are passed over, unlike

@@ -1,6 +1,10 @@
 //! Bad input: a clear answer, no harm to what is good in the same request, and nothing lost.
 
-use reqwest::StatusCode;
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::{GzEncoder, ZlibEncoder};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tocsin::config::Tokens;
 use tocsin::jobs::IngestAlert;
@@ -51,6 +55,55 @@ on_all! {
             assert_eq!(h.post_raw(body).await.0, 400, "{shown}");
         }
         assert_eq!(h.queued().await, 0);
+        h.finish().await;
+    }
+
+    async fn bodies_and_addresses_are_taken_as_people_and_their_tools_write_them(on) {
+        let h = Harness::start(on).await;
+        let alert = |name: &str| json!({"alerts": [{"labels": {"alertname": name}}]}).to_string();
+        let marked = format!("\u{feff}{}", alert("Marked"));
+        assert_eq!(h.post_raw(marked).await.0, 200);
+
+        let post = |path: &str| h.http.post(format!("{}{path}", h.url));
+        let squeezed = |body: &str| {
+            let mut squeezed = GzEncoder::new(Vec::new(), Compression::fast());
+            squeezed.write_all(body.as_bytes()).unwrap();
+            squeezed.finish().unwrap()
+        };
+        let send = |encoding: &'static str, body: Vec<u8>| {
+            let request = post(WEBHOOK).header("content-encoding", encoding).body(body);
+            async move {
+                let answer = request.send().await.unwrap();
+                let status = answer.status().as_u16();
+                assert!(status == 200 || answer.headers()["content-type"] == "application/problem+json");
+                status
+            }
+        };
+        assert_eq!(send("gzip", squeezed(&alert("Squeezed"))).await, 200);
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+        zlib.write_all(alert("Deflated").as_bytes()).unwrap();
+        assert_eq!(send("deflate", zlib.finish().unwrap()).await, 200);
+        let large = h.context.config.limits.body * 3;
+        assert_eq!(send("gzip", squeezed(&" ".repeat(large))).await, 413, "it is bounded as it inflates");
+        assert_eq!(send("gzip", alert("Plain").into_bytes()).await, 400);
+        assert_eq!(send("br", alert("Plain").into_bytes()).await, 415);
+
+        for path in ["/api/v1/alertmanager/", "//api/v1/alertmanager"] {
+            let answer = post(path).body(alert("Slash")).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), 200, "{path}");
+        }
+        for method in [Method::GET, Method::HEAD] {
+            let request = h.http.request(method.clone(), format!("{}{WEBHOOK}", h.url));
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), 405, "{method}");
+            assert_eq!(answer.headers()["allow"], "POST");
+            if method == Method::GET {
+                let told = answer.text().await.unwrap();
+                assert!(told.contains("webhook of Prometheus' Alertmanager"), "{told}");
+            }
+        }
+        h.drain().await;
+        assert_eq!(h.sql("SELECT count(*) FROM anomalies").await, 4);
         h.finish().await;
     }
 
