@@ -183,6 +183,35 @@ on_all! {
         }
     }
 
+    async fn a_row_that_cannot_be_read_keeps_no_others_from_being_compared(on) {
+        let h = Harness::start(on).await;
+        h.send_and_drain(vec![firing("a", h.now())]).await;
+        // Two pages of anomalies that never fired; one of the first cannot be read, one of the last drifts.
+        for key in 0..400 {
+            h.execute(&format!("INSERT INTO anomalies (key, alert_name, service, namespace, error_type, \
+                total, newest_number) VALUES ('g{key:03}', 'Never', 's', 'n', '', 0, 0)")).await;
+        }
+        h.execute("UPDATE anomalies SET level = 'NONSENSE' WHERE key = 'g010'").await;
+        h.execute("UPDATE anomalies SET total = 3 WHERE key = 'g390'").await;
+        recount::verify(&h.context, Uuid::now_v7(), Verification::default()).await.unwrap();
+        assert_eq!(h.metric("tocsin_drift", &["what=\"total\""]).await, 1);
+        h.execute("DELETE FROM anomalies WHERE alert_name = 'Never'").await;
+        h.finish().await;
+    }
+
+    async fn a_comparison_goes_on_where_it_was_left(on) {
+        let h = Harness::start(on).await;
+        h.send_and_drain(vec![firing("a", h.now())]).await;
+        h.execute("INSERT INTO anomalies (key, alert_name, service, namespace, error_type, total, \
+            newest_number) VALUES ('g', 'Never', 's', 'n', '', 3, 0)").await;
+        h.execute("UPDATE anomalies SET total = 5 WHERE alert_name <> 'Never'").await;
+        let rest = Verification { after: "f~".to_owned(), ..Verification::default() };
+        recount::verify(&h.context, Uuid::now_v7(), rest).await.unwrap();
+        assert_eq!(h.metric("tocsin_drift", &["what=\"total\""]).await, 1, "the first is not of the rest");
+        h.execute("DELETE FROM anomalies WHERE alert_name = 'Never'").await;
+        h.finish().await;
+    }
+
     async fn recount_can_be_asked_for(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;
