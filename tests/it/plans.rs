@@ -38,6 +38,17 @@ const MAY_SCAN: [&str; 8] = [
     "losses",
 ];
 
+/// The numbers `n` from 1 on, as a relation.
+fn series(backend: DbBackend, n: i64) -> String {
+    match backend {
+        DbBackend::Postgres => format!("(SELECT generate_series(1, {n}::bigint) AS n) AS s"),
+        _ => format!(
+            "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {n}) \
+              SELECT n FROM s) AS s"
+        ),
+    }
+}
+
 impl Harness {
     /// Fills the store as long use does: what is sent, resolved, and old.
     async fn fill(&self) {
@@ -46,13 +57,7 @@ impl Harness {
         let days_ago = |days: i64| now - days * DAY_MS;
         let (two, lately, before, long_ago) =
             (days_ago(2), days_ago(22), days_ago(25), days_ago(300));
-        let series = |n: i64| match self.context.db.backend() {
-            DbBackend::Postgres => format!("(SELECT generate_series(1, {n}::bigint) AS n) AS s"),
-            _ => format!(
-                "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {n}) \
-                  SELECT n FROM s) AS s"
-            ),
-        };
+        let series = |n: i64| series(self.context.db.backend(), n);
         let (id, key, json) = match self.context.db.backend() {
             DbBackend::Postgres => (
                 "(lpad(to_hex(at), 12, '0') || '7000' || '8000' || lpad(to_hex(n), 12, '0'))::uuid",
@@ -119,24 +124,19 @@ impl Harness {
     async fn fill_incident(&self, of_it: i64) {
         let opened = self.now().0 - 2 * DAY_MS;
         let last = self.now().0;
-        let (series, id, first) = match self.context.db.backend() {
+        let backend = self.context.db.backend();
+        let series = series(backend, of_it);
+        let (id, first, json) = match backend {
             DbBackend::Postgres => (
-                format!("(SELECT generate_series(1, {of_it}::bigint) AS n) AS s"),
                 "lpad(to_hex(n), 32, '0')::uuid",
                 "'00000000-0000-0000-0000-000000000001'::uuid",
+                "'{}'::jsonb",
             ),
             _ => (
-                format!(
-                    "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s \
-                      WHERE n < {of_it}) SELECT n FROM s) AS s"
-                ),
                 "unhex(printf('%032x', n))",
                 "x'00000000000000000000000000000001'",
+                "'{}'",
             ),
-        };
-        let json = match self.context.db.backend() {
-            DbBackend::Postgres => "'{}'::jsonb",
-            _ => "'{}'",
         };
         for sql in [
             format!(

@@ -22,6 +22,7 @@ on_servers! {
         drop(held);
         h.finish().await;
     }
+
     async fn recount_waits_for_no_anomaly_that_did_not_change(on) {
         let h = Harness::start(on).await;
         let pods = (0..5).map(|pod| firing(&format!("pod-{pod}"), h.now())).collect();
