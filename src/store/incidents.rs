@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveEnum, ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait, FromQueryResult,
-    QueryResult, Value,
+    ActiveEnum, ActiveValue::Set, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait,
+    FromQueryResult, QueryResult, Value,
 };
 use uuid::Uuid;
 
@@ -238,7 +238,7 @@ pub async fn keys_due(db: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<Str
 }
 
 /// Which of these incidents are due for a tier, and their anomalies. Locks them, in order: who
-/// counts while their counts are read waits with [`mark_due`] until their marks are cleared.
+/// counts while their counts are read waits with [`mark_counted`] until their marks are cleared.
 ///
 /// # Errors
 /// What the database says.
@@ -299,9 +299,7 @@ pub async fn set_tiers(
     changed.iter().map(|row| row.try_get("", "id")).collect()
 }
 
-/// Marks incidents as due for a tier; returns those that were not. One whose tier is being worked
-/// out is waited for: its mark is about to be cleared, by who may not have seen what it is marked
-/// for. In order, so that two who mark and work never wait for each other.
+/// Marks incidents of locked anomalies as due for a tier; returns those that were not due.
 ///
 /// # Errors
 /// What the database says.
@@ -310,15 +308,48 @@ pub async fn mark_due(
     ids: &[Uuid],
     now: Timestamp,
 ) -> Result<Vec<Uuid>, DbErr> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows = Rows::new().uuid("id", ids.iter().copied());
-    let sql = "WITH found AS (SELECT i.id, i.tier_due_since FROM incidents i \
-                   WHERE i.id IN (SELECT r.id FROM {rows}) ORDER BY i.id {after_lock}) \
-               UPDATE incidents SET tier_due_since = $1 FROM found \
-               WHERE incidents.id = found.id AND found.tier_due_since IS NULL \
-               RETURNING incidents.id";
+    let sql = "UPDATE incidents SET tier_due_since = $1 \
+               WHERE id IN (SELECT r.id FROM {rows}) AND tier_due_since IS NULL RETURNING id";
     let sql = rows.statement(tx.get_database_backend(), sql, [Value::from(now.0)]);
     let marked = tx.query_all_raw(sql).await?;
     marked.iter().map(|row| row.try_get("", "id")).collect()
+}
+
+/// The same for who holds no anomaly, after what was counted: whoever works these incidents out now is
+/// waited for, and what they missed is due again. Outside a transaction: nearly always all are marked
+/// still, and of the others each is marked by itself, so that it holds none while it waits for another.
+///
+/// # Errors
+/// What the database says.
+pub async fn mark_counted(
+    db: &DatabaseConnection,
+    ids: &[Uuid],
+    now: Timestamp,
+) -> Result<Vec<Uuid>, DbErr> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let backend = db.get_database_backend();
+    let rows = Rows::new().uuid("id", ids.iter().copied());
+    let sql = "WITH found AS (SELECT i.id, i.tier_due_since FROM incidents i \
+                   WHERE i.id IN (SELECT r.id FROM {rows}) ORDER BY i.id {after_lock}) \
+               SELECT id FROM found WHERE tier_due_since IS NULL";
+    let missed = db.query_all_raw(rows.statement(backend, sql, [])).await?;
+    let mut marked = Vec::with_capacity(missed.len());
+    for row in missed {
+        let id: Uuid = row.try_get("", "id")?;
+        let sql =
+            "UPDATE incidents SET tier_due_since = $1 WHERE id = $2 AND tier_due_since IS NULL";
+        let sql = statement(backend, sql, [Value::from(now.0), id.into()]);
+        if db.execute_raw(sql).await?.rows_affected() > 0 {
+            marked.push(id);
+        }
+    }
+    Ok(marked)
 }
 
 /// For each of the anomalies that has one, since when an incident lasts: it is not resolved, and

@@ -158,9 +158,10 @@ pub async fn concerned(
     Ok(concerned)
 }
 
-/// Marks incidents of locked anomalies as due for a tier, but for those that have this tier already, by who
-/// holds locks of other incidents; returns those that were not due. It waits for nobody: an incident that somebody holds without holding
-/// its anomaly is being marked by them, and is worked out after this transaction.
+/// Marks incidents of locked anomalies as due for a tier, but for those that have this tier already, for
+/// who holds other incidents; returns those that were not due. It waits for nobody: an incident that
+/// somebody holds without holding its anomaly is being marked by them, and is worked out after this
+/// transaction.
 ///
 /// # Errors
 /// What the database says.

@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestRunner};
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, TransactionTrait as _};
 use tocsin::counter::Counter;
 use tocsin::counter::redis::RedisCounter;
 use tocsin::counter::sql::SqlCounter;
@@ -146,6 +146,24 @@ fn one(key: &str, occurred_at: Timestamp) -> Counted {
 }
 
 on_both! {
+    async fn who_holds_locks_waits_for_no_connection_that_reads(on) {
+        let desk = Desk::open(on, Unit::Episode).await;
+        desk.occurrences(&[one("a", NOW)], true).await;
+        let mut held = Vec::new();
+        while let Ok(reader) = tokio::time::timeout(200 * MS, desk.db.read().begin()).await {
+            held.push(reader.unwrap());
+        }
+        assert!(!held.is_empty());
+        let keys = ["a".to_owned()];
+        for (name, counter) in &desk.counters {
+            let tx = desk.db.begin().await.unwrap();
+            let counted = tokio::time::timeout(2000 * MS, counter.counts_within(&tx, &keys, NOW)).await;
+            let counts = counted.unwrap_or_else(|_| panic!("{name} waits for a connection")).unwrap();
+            assert_eq!(in_each(&counts[0]), [1; 4], "{name}");
+            tx.commit().await.unwrap();
+        }
+    }
+
     async fn what_is_exactly_one_window_old_is_out_and_a_millisecond_less_is_in(on) {
         let desk = Desk::open(on, Unit::Episode).await;
         for (n, window) in Window::ALL.into_iter().enumerate() {

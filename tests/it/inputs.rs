@@ -10,8 +10,9 @@ use tocsin::config::Tokens;
 use tocsin::jobs::IngestAlert;
 use tocsin::queue::Push;
 use tocsin::sources::alertmanager::SOURCE;
+use tocsin::time::Timestamp;
 
-use crate::harness::{Harness, firing, number, resolved};
+use crate::harness::{Harness, body, firing, number, resolved};
 use crate::on_all;
 
 const WEBHOOK: &str = "/api/v1/alertmanager";
@@ -33,6 +34,25 @@ impl Harness {
             assert!(!body["detail"].as_str().unwrap().is_empty());
         }
         (status, body)
+    }
+
+    /// Pushes alerts as an ingress did that received them at that moment, and lets everything run.
+    pub async fn push_received(&self, alerts: Vec<Value>, received_at: Timestamp) {
+        let translated =
+            (SOURCE.translate)(body(&alerts).to_string().as_bytes(), &self.context.config);
+        for content in translated.unwrap().alerts {
+            let job = IngestAlert {
+                source: SOURCE.name.to_owned(),
+                received_at,
+                content,
+            };
+            self.context
+                .queues
+                .push_all([Push::new(&job)])
+                .await
+                .unwrap();
+        }
+        self.drain().await;
     }
 }
 
@@ -303,15 +323,7 @@ on_all! {
     async fn what_an_ingress_whose_clock_is_ahead_received_was_received_now(on) {
         let h = Harness::start(on).await;
         let ahead = h.now().after(std::time::Duration::from_secs(8 * 3600));
-        let body = json!({"alerts": [firing("a", h.now())]}).to_string();
-        let translated = (SOURCE.translate)(body.as_bytes(), &h.context.config).unwrap();
-        let job = IngestAlert {
-            source: SOURCE.name.to_owned(),
-            received_at: ahead,
-            content: translated.alerts.into_iter().next().unwrap(),
-        };
-        h.context.queues.push_all([Push::new(&job)]).await.unwrap();
-        h.drain().await;
+        h.push_received(vec![firing("a", h.now())], ahead).await;
         let now = h.now().0;
         for column in ["opened_at", "aggregation_window_start", "last_firing_at"] {
             let found = h.sql(&format!("SELECT {column} FROM incidents")).await;

@@ -251,7 +251,7 @@ impl Batcher {
     /// what was counted: it is set again.
     async fn mark_again(&self, touched: &[Uuid], now: Timestamp) -> Result<Vec<Uuid>, Failure> {
         let db = self.context.db.write();
-        let marked = patiently(|| incidents::mark_due(db, touched, now)).await;
+        let marked = patiently(|| incidents::mark_counted(db, touched, now)).await;
         marked.map_err(|error| Failure::Store(error.to_string()))
     }
 

@@ -2,11 +2,39 @@
 
 use std::time::{Duration, Instant};
 
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+use tocsin::store::incidents;
 use tocsin_workers::recount;
+use uuid::Uuid;
 
 use crate::harness::{Harness, alert, firing};
-use crate::on_servers;
+use crate::{on_all, on_servers};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+mod people {
+    use super::*;
+
+    on_all! {
+        async fn what_people_read_keeps_no_alert_waiting(on) {
+            let h = Harness::start(on).await;
+            let mut held = Vec::new();
+            let view = h.context.db.view();
+            while let Ok(reader) = tokio::time::timeout(SECOND / 5, view.begin()).await {
+                held.push(reader.unwrap());
+            }
+            assert!(!held.is_empty());
+            let began = Instant::now();
+            h.send(vec![firing("a", h.now())]).await;
+            h.until("SELECT count(*) FROM notifications WHERE state = 'sent'", 1).await;
+            recount::decay(&h.context).await.unwrap();
+            assert!(began.elapsed() < 5 * SECOND, "it waited for a reader");
+            assert_eq!(h.telegram.taken().len(), 1);
+            drop(held);
+            h.finish().await;
+        }
+    }
+}
 
 on_servers! {
     async fn drift_is_told_of_an_anomaly_that_somebody_holds(on) {
@@ -35,6 +63,40 @@ on_servers! {
         let recounted = tokio::time::timeout(Duration::from_secs(2), recount::decay(&h.context));
         recounted.await.expect("it waited for the lock").unwrap();
         drop(held);
+        h.finish().await;
+    }
+
+    async fn who_marks_incidents_and_waits_for_one_holds_no_other(on) {
+        let h = Harness::start(on).await;
+        for name in ["A", "B", "C"] {
+            h.send_and_drain(vec![alert(name, "1", h.now())]).await;
+        }
+        let mut ids: Vec<Uuid> = Vec::new();
+        for incident in h.incidents().await {
+            ids.push(incident["id"].as_str().unwrap().parse().unwrap());
+        }
+        ids.sort_unstable();
+        let held = h.context.db.begin().await.unwrap();
+        let hold = async |id: Uuid| {
+            let sql = format!("UPDATE incidents SET title = 'held' WHERE id = '{id}'");
+            held.execute_unprepared(&sql).await
+        };
+        hold(ids[1]).await.unwrap();
+        let marks = tokio::spawn({
+            let (db, ids, now) = (h.context.db.clone(), ids.clone(), h.now());
+            async move { incidents::mark_counted(db.write(), &ids, now).await }
+        });
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                       AND wait_event_type = 'Lock'";
+        h.until(waiting, 1).await;
+        for id in [ids[0], ids[2]] {
+            hold(id).await.expect("it holds what it marked");
+        }
+        held.commit().await.unwrap();
+        let mut marked = marks.await.unwrap().unwrap();
+        marked.sort_unstable();
+        assert_eq!(marked, ids);
+        h.execute("UPDATE incidents SET tier_due_since = NULL").await;
         h.finish().await;
     }
 }

@@ -57,6 +57,21 @@ fn shown(what: &Value, window: &Value, stored: &Value, expected: &Value) -> Stri
 }
 
 on_all! {
+    async fn what_comes_hours_late_is_no_drift_of_incidents_that_it_does_not_touch(on) {
+        let h = Harness::start(on).await;
+        h.send_and_drain(vec![firing("a", h.now())]).await;
+        h.recount().await;
+        assert_eq!(h.verify(false).await, BTreeSet::new());
+        // As a dead letter is that somebody replays: received two hours ago, over since.
+        let began = h.now().before(Duration::from_secs(2 * 3600));
+        h.push_received(vec![firing("late", began)], began).await;
+        h.push_received(vec![resolved(firing("late", began), began.after(Duration::from_secs(60)))], began).await;
+        h.execute("UPDATE incidents SET tier_due_since = NULL").await;
+        assert_eq!(h.sql("SELECT total FROM anomalies").await, 2);
+        assert_eq!(h.verify(false).await, BTreeSet::new());
+        h.finish().await;
+    }
+
     async fn each_kind_of_drift_is_told_by_name_repaired_and_gone(on) {
         for unit in [Unit::Episode, Unit::Delivery, Unit::Incident] {
             let h = Harness::start_with(on, |config| config.counting.unit = unit).await;
