@@ -3,6 +3,7 @@
 mod bursts;
 mod edge;
 mod kept;
+mod uncounted;
 
 use std::time::Duration;
 

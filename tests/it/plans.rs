@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use serde_json::Value;
-use tocsin::store::incidents;
+use tocsin::store::{digests, incidents};
 use tocsin_workers::{recount, workers};
+use uuid::Uuid;
 
 use crate::harness::{Harness, alert, firing, resolved};
 use crate::on_both;
@@ -167,6 +168,21 @@ impl Harness {
         }
     }
 
+    /// Asks what a digest asks while it is put together.
+    async fn gather(&self) {
+        let (now, digest) = (self.now(), Uuid::nil());
+        let tx = self.context.db.begin().await.unwrap();
+        digests::gather(&tx, "telegram:-100", digest, now)
+            .await
+            .unwrap();
+        digests::mute(&tx, digest, now).await.unwrap();
+        digests::lock_anomalies(&tx, digest).await.unwrap();
+        digests::figures(&tx, digest).await.unwrap();
+        digests::worst(&tx, digest, 5).await.unwrap();
+        digests::tells(&tx, digest).await.unwrap();
+        tx.rollback().await.unwrap();
+    }
+
     /// The plan of a statement: of SQLite its lines, of PostgreSQL what running it read.
     async fn explain(&self, statement: &Statement) -> Vec<String> {
         let db = &self.context.db;
@@ -274,6 +290,7 @@ on_both! {
         h.advance(Duration::from_secs(2 * 3600));
         h.recount().await;
         recount::push_overdue(&h.context).await.unwrap();
+        h.gather().await;
         h.stop_working().await;
 
         let heard = std::mem::take(&mut *told.lock().unwrap());

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tocsin::config::NotifySettings;
+use tocsin::time::Timestamp;
 
 use super::MINUTE;
 use crate::harness::{Harness, On, firing, levels_by_counts};
@@ -31,6 +32,12 @@ impl Harness {
         let risen = format!("SELECT count(*) FROM anomalies WHERE level = '{level}'");
         self.until(&risen, 1).await;
     }
+}
+
+fn with(severity: &str, pod: &str, since: Timestamp) -> Value {
+    let mut alert = firing(pod, since);
+    alert["labels"]["severity"] = json!(severity);
+    alert
 }
 
 on_all! {
@@ -101,6 +108,44 @@ on_all! {
         assert_eq!(h.telegram.taken().len(), 1);
         let outdated = "SELECT count(*) FROM notifications WHERE kind = 'escalated' AND state = 'given up'";
         assert_eq!(h.sql(outdated).await, 1);
+        h.finish().await;
+    }
+
+    async fn a_higher_severity_that_joins_a_burst_is_told_once_when_it_is_over(on) {
+        let h = Harness::with_bursts(on).await;
+        h.send_and_drain(vec![with("warning", "pod-0", h.now())]).await;
+        h.advance(3 * SECOND);
+        h.send(vec![with("critical", "pod-1", h.now())]).await;
+        let worsened = "SELECT count(*) FROM notifications WHERE kind = 'worsened'";
+        h.until(worsened, 1).await;
+        h.send(vec![with("critical", "pod-2", h.now())]).await;
+        h.until("SELECT count(*) FROM occurrences", 3).await;
+        h.until("SELECT count(*) FROM incidents WHERE tier_due_since IS NULL", 1).await;
+        let since = "SELECT owed_since FROM notifications WHERE kind = 'worsened'";
+        assert_eq!(h.sql(since).await, h.sql("SELECT opened_at FROM incidents").await + 30_000);
+        assert_eq!(h.telegram.taken().len(), 1);
+        h.advance(30 * SECOND);
+        h.drain().await;
+        assert_eq!(h.sql(worsened).await, 1);
+        let told = h.telegram.headlines();
+        assert_eq!(told.len(), 2, "{told:#?}");
+        assert!(told[1].contains("critical"), "{}", told[1]);
+        h.finish().await;
+    }
+
+    async fn a_message_that_is_still_to_go_out_tells_of_the_higher_severity_itself(on) {
+        let h = Harness::with_bursts(on).await;
+        h.pause("notify", true).await;
+        h.send(vec![with("warning", "pod-0", h.now())]).await;
+        h.until("SELECT count(*) FROM notifications WHERE state = 'owed'", 1).await;
+        h.send(vec![with("critical", "pod-1", h.now())]).await;
+        h.until("SELECT count(*) FROM incidents WHERE severity = 'critical'", 1).await;
+        h.pause("notify", false).await;
+        h.advance(MINUTE);
+        h.drain().await;
+        let told = h.telegram.headlines();
+        assert_eq!(told.len(), 1, "{told:#?}");
+        assert!(h.telegram.taken()[0].contains("critical"), "{}", h.telegram.taken()[0]);
         h.finish().await;
     }
 
