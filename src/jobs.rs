@@ -135,7 +135,8 @@ impl Notify {
 impl Job for Notify {
     const POLICY: Policy = Policy {
         queue: "notify",
-        concurrency: 4,
+        // A receiver that hangs holds few of them.
+        concurrency: 16,
         // More than half a day: a provider that is down is told everything when it is back.
         attempts: 200,
         ..USUAL

@@ -9,6 +9,7 @@ use tocsin::text::Lang;
 use crate::harness::{Harness, On, alert, firing, resolved};
 use crate::on_all;
 use crate::receiver::Receiver;
+use crate::telegram::Hold;
 
 async fn start(on: On) -> (Harness, Receiver) {
     let receiver = Receiver::start().await;
@@ -99,12 +100,41 @@ on_all! {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let claimed = "SELECT count(*) FROM notifications WHERE channel = 'webhook:ops' AND state = 'sending'";
-        // Those that were taken from the queue before the first two were on their way.
+        // So many are on their way to one host.
         assert!(h.sql(claimed).await <= 4, "what is left alone is not claimed");
         receiver.hold(false);
         h.drain().await;
         let ids: BTreeSet<String> = receiver.deliveries().into_iter().map(|d| d.id).collect();
         assert_eq!((ids.len(), receiver.deliveries().len()), (names.len(), names.len()));
+        h.finish().await;
+    }
+
+    async fn telegram_that_does_not_answer_holds_up_no_webhook(on) {
+        let receiver = Receiver::start().await;
+        let settings = receiver.settings();
+        let h = Harness::start_with(on, |config| {
+            config.webhooks.insert("ops".to_owned(), settings);
+            let to = ["telegram:-100", "telegram:-200", "telegram:-300", "telegram:-400", "webhook:ops"];
+            config.routes = vec![serde_json::from_value(json!({"to": to})).unwrap()];
+        })
+        .await;
+        h.telegram.hold(Hold::Requests);
+        let mut slowest = Duration::ZERO;
+        for n in 0..20 {
+            let began = Instant::now();
+            h.send(vec![alert(&format!("Alert{n}"), "a", h.now())]).await;
+            while receiver.deliveries().len() <= n {
+                assert!(began.elapsed() < Duration::from_secs(5), "webhook {n} waits for Telegram");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            slowest = slowest.max(began.elapsed());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+        h.telegram.hold(Hold::Nothing);
+        h.drain().await;
+        let told: BTreeSet<_> = h.telegram.messages().into_iter().map(|m| (m.chat, m.text)).collect();
+        assert_eq!((told.len(), h.telegram.taken().len()), (80, 80));
         h.finish().await;
     }
 }

@@ -33,13 +33,9 @@ const REMEMBER: (u32, Duration) = (60, Duration::from_millis(500));
 /// It cannot go out now, or never.
 pub async fn handle(job: Notify, held: Data<Arc<Held>>, desk: Data<Desk>) -> Result<(), JobError> {
     let token = Uuid::now_v7();
+    desk.left_alone(job.notification).await?;
     if job.edit {
         return edit::handle(&desk, job.notification, &held, token).await;
-    }
-    if let Some(after) = desk.left_alone(job.notification).await? {
-        desk.count("delayed");
-        let why = "its receiver is left alone for a while".to_owned();
-        return Err(JobError::RetryAfter { after, why });
     }
     let attempt = Attempt::new(&held, token);
     match claim(&desk, job.notification, attempt).await? {

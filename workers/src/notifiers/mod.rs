@@ -7,12 +7,14 @@ mod http;
 pub mod log;
 mod markup;
 mod message;
+mod patience;
 pub mod telegram;
 #[cfg(test)]
 mod tests;
 mod text;
 pub mod webhook;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,6 +29,7 @@ use uuid::Uuid;
 pub use digest::Digest;
 pub(crate) use http::TOTAL_TIMEOUT;
 use log::Log;
+pub use patience::{Patience, Place};
 use telegram::Telegram;
 use webhook::Webhook;
 
@@ -49,9 +52,10 @@ pub fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
             Err(error) => tracing::error!("Telegram cannot be used: {error}"),
         }
     }
+    let mut hosts = HashMap::new();
     for (name, settings) in &config.webhooks {
         match Webhook::new(name, settings, lang) {
-            Ok(webhook) => notifiers.push(Box::new(webhook)),
+            Ok(webhook) => notifiers.push(Box::new(webhook.beside(&mut hosts))),
             Err(error) => tracing::error!("the webhook {name} cannot be used: {error}"),
         }
     }
@@ -172,8 +176,9 @@ pub trait Notifier: Send + Sync {
         None
     }
 
-    /// How long the provider is left alone from now, if it is: nothing need be claimed for it meanwhile.
-    fn left_alone(&self) -> Option<Duration> {
+    /// What is known of how its receiver answers: who sends holds a place of it. None if there is nobody
+    /// to wait for.
+    fn patience(&self) -> Option<&Patience> {
         None
     }
 

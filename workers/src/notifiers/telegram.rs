@@ -5,7 +5,7 @@ mod answer;
 mod tests;
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -16,11 +16,14 @@ use tocsin::text::Lang;
 
 use self::answer::Instead;
 use super::http::{self, causes};
+use super::patience::{Patience, Receiver};
 use super::text::tidy;
 use super::{Card, Digest, Edited, Message, Notifier, SendError, Sent, digest, markup, message};
 
 /// The longest message, in UTF-16 code units after entity parsing.
 const MESSAGE_MAX: usize = 4_096;
+/// So many messages and edits are on their way to the Bot API at once, at most.
+const AT_ONCE: usize = 4;
 /// So many bytes of an answer are read; Telegram's own repeats the message and stays below.
 const ANSWER_MAX: usize = 256 * 1024;
 /// How often a message is posted at most: to the chat, to what became of it, and without its topic.
@@ -37,6 +40,7 @@ pub struct Api {
     secret: String,
     /// How long a message may take, whatever has to be called for it.
     total: Duration,
+    receiver: Arc<Receiver>,
 }
 
 impl Api {
@@ -60,6 +64,7 @@ impl Api {
             client,
             secret: secret_of(token).to_owned(),
             total,
+            receiver: Arc::new(Receiver::new(total, AT_ONCE)),
         })
     }
 
@@ -79,9 +84,17 @@ impl Api {
             Ok::<_, reqwest::Error>((response.status(), http::read(response, ANSWER_MAX).await))
         };
         let outcome = match answered.await {
-            Ok((status, answer)) => outcome(status, &answer),
+            Ok((status, answer)) => {
+                self.receiver.answered();
+                outcome(status, &answer)
+            }
             Err(error) if error.is_builder() => Err(SendError::GiveUp(causes(&error))),
-            Err(error) => Err(SendError::Retry(causes(&error))),
+            Err(error) => {
+                if error.is_timeout() {
+                    self.receiver.unanswered(tokio::time::Instant::now());
+                }
+                Err(SendError::Retry(causes(&error)))
+            }
         };
         outcome.map_err(|error| self.presentable(error))
     }
@@ -121,6 +134,7 @@ pub struct Telegram {
     topic: Option<i64>,
     lang: Lang,
     budget: Budget,
+    patience: Patience,
 }
 
 impl Telegram {
@@ -136,6 +150,7 @@ impl Telegram {
             topic: topic.parse().ok(),
             lang: Lang::default(),
             budget,
+            patience: Patience::with(Arc::clone(&api.receiver)),
         }
     }
 
@@ -169,6 +184,10 @@ impl Notifier for Telegram {
 
     fn budget(&self) -> Option<Budget> {
         Some(self.budget)
+    }
+
+    fn patience(&self) -> Option<&Patience> {
+        Some(&self.patience)
     }
 
     async fn edit(&self, message_id: &str, message: Message<'_>) -> Result<Edited, SendError> {

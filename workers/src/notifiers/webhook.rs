@@ -4,12 +4,13 @@
 mod answer;
 mod event;
 mod hidden;
-mod patience;
 mod signature;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,15 +22,17 @@ use tocsin::time::Timestamp;
 use tokio::time::Instant;
 
 use self::hidden::Hidden;
-use self::patience::Patience;
 use self::signature::Key;
 use super::http::{self, causes};
+use super::patience::{Patience, Receiver};
 use super::text::tidy;
 use super::{Card, Message, Notifier, SendError, Sent, markup, message};
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+/// So many messages are on their way to one host at once, at most.
+const AT_ONCE: usize = 4;
 /// The longest text, in UTF-16 code units: what Slack advises.
 const TEXT_MAX: usize = 4_000;
 /// So many bytes are read of an answer that is no success.
@@ -79,6 +82,18 @@ impl Webhook {
         Self::with_timeout(name, settings, lang, http::TOTAL_TIMEOUT)
     }
 
+    /// The same, where those whose addresses have one host share what is known of it.
+    pub(super) fn beside(self, hosts: &mut HashMap<String, Arc<Receiver>>) -> Self {
+        let host = self.url.host_str().unwrap_or_default();
+        let port = self.url.port_or_known_default().unwrap_or_default();
+        let receiver = hosts.entry(format!("{host}:{port}"));
+        let receiver = receiver.or_insert_with(|| Arc::new(receiver_of(http::TOTAL_TIMEOUT)));
+        Self {
+            patience: Patience::with(Arc::clone(receiver)),
+            ..self
+        }
+    }
+
     fn with_timeout(
         name: &str,
         settings: &config::Webhook,
@@ -94,20 +109,16 @@ impl Webhook {
             payload: settings.payload,
             channel: config::Webhook::channel(name),
             lang,
-            patience: Patience::new(total),
+            patience: Patience::with(Arc::new(receiver_of(total))),
         })
     }
 
-    /// Sends, unless the receiver is left alone by `clock`.
+    /// Sends, and keeps in mind by `clock` how the receiver answered.
     async fn send_by(
         &self,
         clock: impl Fn() -> Instant + Send + Sync,
         message: Message<'_>,
     ) -> Result<Sent, SendError> {
-        let _turn = self.patience.begin(clock()).map_err(|after| {
-            let why = format!("{} is left alone for a while", self.channel);
-            SendError::Wait { after, why }
-        })?;
         let outcome = match self.post(message).await {
             Ok(answer) => {
                 self.patience.answered();
@@ -193,9 +204,13 @@ impl Notifier for Webhook {
         self.send_by(Instant::now, message).await
     }
 
-    fn left_alone(&self) -> Option<Duration> {
-        self.patience.left_alone(Instant::now())
+    fn patience(&self) -> Option<&Patience> {
+        Some(&self.patience)
     }
+}
+
+fn receiver_of(total: Duration) -> Receiver {
+    Receiver::new(total, AT_ONCE)
 }
 
 impl fmt::Debug for Webhook {

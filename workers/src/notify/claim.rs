@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::desk::Desk;
 use super::turn::Turn;
 use super::{digest, silence};
-use crate::notifiers::{Card, Message, Muted, Notifier, TOTAL_TIMEOUT};
+use crate::notifiers::{Card, Message, Muted, Notifier, Place, TOTAL_TIMEOUT};
 
 /// What goes out.
 #[derive(Default)]
@@ -50,6 +50,8 @@ pub(super) struct Ours<'a> {
     pub(super) row: Model,
     pub(super) notifier: &'a dyn Notifier,
     pub(super) post: Post,
+    /// Held until it is sent.
+    pub(super) _place: Option<Place<'a>>,
 }
 
 /// How long after an attempt began a provider may still be called: the call is over before others
@@ -134,6 +136,7 @@ pub(super) async fn claim<'a>(
         let why = format!("the channel {} is not configured any more", row.channel);
         return give_up(tx, &row, why).await;
     };
+    let place = desk.place(notifier)?;
     // What a digest gathered while there were limits is told by it all the same.
     let is_limited = desk.context.config.telegram.limits || row.kind == Kind::Digest;
     if let Some(budget) = notifier.budget().filter(|_| is_limited) {
@@ -141,7 +144,7 @@ pub(super) async fn claim<'a>(
         let channels = desk.neighbours(&row.channel);
         let ahead = notifications::ahead(&tx, &channels, &row, turn.now).await?;
         if row.kind == Kind::Digest {
-            return digest::claim(desk, tx, turn, &row, ahead, notifier, attempt).await;
+            return digest::claim(desk, tx, turn, &row, ahead, (notifier, place), attempt).await;
         }
         if let Some(digest) = digest::gather(desk, &tx, &turn, &row, ahead).await? {
             tx.commit().await?;
@@ -150,7 +153,7 @@ pub(super) async fn claim<'a>(
         }
         turn.take(&tx, What::Message, ahead.waiting).await?;
     }
-    ours(desk, tx, &row, notifier, attempt).await
+    ours(desk, tx, &row, (notifier, place), attempt).await
 }
 
 /// Fixes what is said, under the locks of the anomaly and of the message.
@@ -158,7 +161,7 @@ async fn ours<'a>(
     desk: &'a Desk,
     tx: DatabaseTransaction,
     row: &Model,
-    notifier: &'a dyn Notifier,
+    (notifier, place): (&'a dyn Notifier, Option<Place<'a>>),
     attempt: Attempt<'_>,
 ) -> Result<Option<Ours<'a>>, JobError> {
     let Some(card) = card(desk, &tx, row).await? else {
@@ -206,6 +209,7 @@ async fn ours<'a>(
         row,
         notifier,
         post,
+        _place: place,
     }))
 }
 

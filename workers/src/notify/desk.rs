@@ -1,21 +1,20 @@
 //! Where messages are sent from.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use sea_orm::DbErr;
 use serde_json::Value;
 use tocsin::buttons;
 use tocsin::context::Context;
 use tocsin::entity::notifications::{Kind, Model, State};
-use tocsin::jobs::Notify;
+use tocsin::jobs::{JobError, Notify};
 use tocsin::metrics::ByMessage;
 use tocsin::store::channels::chat_of;
 use tocsin::store::notifications;
 use tocsin::time::Timestamp;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::notifiers::{self, Card, Notifier};
+use crate::notifiers::{self, Card, Notifier, Place};
 
 /// Where messages are sent from.
 #[derive(Clone)]
@@ -42,14 +41,39 @@ impl Desk {
 
     /// Whether a message has to wait because its receiver is left alone, and how long. It is asked
     /// before the message is claimed: where a receiver hangs, all that wait for it come again and again.
-    pub(super) async fn left_alone(&self, message: Uuid) -> Result<Option<Duration>, DbErr> {
-        if self.notifiers.iter().all(|n| n.left_alone().is_none()) {
-            return Ok(None);
+    pub(super) async fn left_alone(&self, message: Uuid) -> Result<(), JobError> {
+        let now = Instant::now();
+        let is_left_alone = |notifier: &dyn Notifier| {
+            let patience = notifier.patience();
+            patience.is_some_and(|patience| patience.is_left_alone(now))
+        };
+        if !self.notifiers.iter().any(|n| is_left_alone(n.as_ref())) {
+            return Ok(());
         }
         let row = notifications::find(self.context.db.read(), message).await?;
-        let waits = row.filter(|row| matches!(row.state, State::Owed | State::Sending));
-        let notifier = waits.and_then(|row| self.notifier(&row.channel));
-        Ok(notifier.and_then(Notifier::left_alone))
+        let waits = |row: &Model| match row.edit_due_since {
+            None => matches!(row.state, State::Owed | State::Sending),
+            Some(_) => true,
+        };
+        match row
+            .filter(waits)
+            .and_then(|row| self.notifier(&row.channel))
+        {
+            Some(notifier) => self.place(notifier).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// A place to send something from now.
+    pub(super) fn place<'a>(&self, to: &'a dyn Notifier) -> Result<Option<Place<'a>>, JobError> {
+        let Some(patience) = to.patience() else {
+            return Ok(None);
+        };
+        patience.take(Instant::now()).map(Some).map_err(|after| {
+            self.count("delayed");
+            let why = format!("{} is left alone for a while", to.channel());
+            JobError::RetryAfter { after, why }
+        })
     }
 
     /// The channels that share a chat with this one, itself among them.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::claim::{Attempt, Ours, Post, is_free, is_wanted};
 use super::desk::Desk;
 use super::turn::Turn;
-use crate::notifiers::{Digest, Notifier};
+use crate::notifiers::{Digest, Notifier, Place};
 
 /// How long the first digest of a storm gathers, at most.
 const FIRST: Duration = Duration::from_secs(5);
@@ -92,7 +92,7 @@ pub(super) async fn claim<'a>(
     turn: Turn,
     row: &Model,
     ahead: Ahead,
-    notifier: &'a dyn Notifier,
+    (notifier, place): (&'a dyn Notifier, Option<Place<'a>>),
     attempt: Attempt<'_>,
 ) -> Result<Option<Ours<'a>>, JobError> {
     let now = turn.now;
@@ -132,6 +132,7 @@ pub(super) async fn claim<'a>(
         row,
         notifier,
         post,
+        _place: place,
     }))
 }
 

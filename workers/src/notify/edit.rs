@@ -15,7 +15,7 @@ use super::claim::{Attempt, Post, card, is_free};
 use super::desk::Desk;
 use super::pause;
 use super::turn::Turn;
-use crate::notifiers::{Edited, Notifier, SendError};
+use crate::notifiers::{Edited, Notifier, Place, SendError};
 
 /// How often an edit is tried before it waits for recount: for a minute or so.
 const ATTEMPTS: usize = 5;
@@ -28,6 +28,8 @@ struct Ours<'a> {
     notifier: &'a dyn Notifier,
     message_id: String,
     post: Post,
+    /// Held until it is edited.
+    _place: Option<Place<'a>>,
 }
 
 /// One card.
@@ -127,6 +129,7 @@ async fn claim<'a>(desk: &'a Desk, id: Uuid, token: Uuid) -> Result<Option<Ours<
         tx.commit().await?;
         return Ok(None);
     };
+    let place = desk.place(notifier)?;
     let turn = match desk.context.config.telegram.limits {
         true => Some(Turn::lock(desk, &tx, &row.channel, budget).await?),
         false => None,
@@ -172,6 +175,7 @@ async fn claim<'a>(desk: &'a Desk, id: Uuid, token: Uuid) -> Result<Option<Ours<
         notifier,
         message_id,
         post,
+        _place: place,
     }))
 }
 

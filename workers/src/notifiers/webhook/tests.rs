@@ -25,6 +25,15 @@ fn at(base: &str, total: Duration) -> Result<Webhook, Unusable> {
     Webhook::with_timeout("ops", &settings, Lang::English, total)
 }
 
+/// Sends, if it is not left alone.
+async fn by(webhook: &Webhook, now: Instant) -> Result<Sent, SendError> {
+    let _place = webhook.patience.take(now).map_err(|after| {
+        let why = "left alone".to_owned();
+        SendError::Wait { after, why }
+    })?;
+    webhook.send_by(|| now, Message::for_test("{}")).await
+}
+
 async fn answers(response: ResponseTemplate, times: u64) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(method("POST"))
@@ -98,7 +107,7 @@ async fn a_receiver_that_asks_to_wait_gets_nothing_until_then() -> TestResult {
     let mut waits = Vec::new();
     for passed in [0, 3, 6, 7] {
         let now = start + Duration::from_secs(passed);
-        let sent = webhook.send_by(|| now, Message::for_test("{}")).await;
+        let sent = by(&webhook, now).await;
         waits.push(match sent {
             Err(SendError::Wait { after, .. }) => after.as_secs(),
             other => return Err(format!("{other:?}").into()),
@@ -114,18 +123,18 @@ async fn silence_is_tried_again_and_does_not_hold_up_the_messages_that_follow() 
     let base = format!("http://{}", silent.local_addr()?);
     let webhook = at(&base, Duration::from_millis(500))?;
     let start = Instant::now();
-    let error = webhook.send_by(|| start, Message::for_test("{}")).await;
+    let error = by(&webhook, start).await;
     assert!(
         matches!(&error, Err(SendError::Retry(why)) if why.contains("timed out")),
         "{error:?}"
     );
-    let error = webhook.send_by(|| start, Message::for_test("{}")).await;
+    let error = by(&webhook, start).await;
     let after = Duration::from_millis(500);
-    let why = "webhook:ops is left alone for a while".to_owned();
+    let why = "left alone".to_owned();
     assert_eq!(error, Err(SendError::Wait { after, why }));
     drop(silent);
     let later = start + Duration::from_millis(500);
-    let error = webhook.send_by(|| later, Message::for_test("{}")).await;
+    let error = by(&webhook, later).await;
     assert!(
         matches!(&error, Err(SendError::Retry(why)) if why.contains("refused")),
         "{error:?}"

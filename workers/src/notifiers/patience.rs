@@ -1,0 +1,253 @@
+//! When a receiver is left alone.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long a message waits that was one too many.
+const BUSY: Duration = Duration::from_millis(250);
+/// How far apart those come back that wait for a receiver that does not answer.
+const APART: Duration = Duration::from_millis(20);
+/// The longest that one of them waits.
+const LONGEST: Duration = Duration::from_secs(5 * 60);
+
+/// Who answers for some channels: a bot's API, or a host. Messages to it hold places in which those of
+/// other channels are sent, too, so it has few of them; and while it did not answer the last time, one
+/// message at a time finds out whether it does. It lives as long as the process: another learns it by
+/// itself.
+pub(super) struct Receiver {
+    /// How long a try may take, and how long a silent receiver is left alone after one.
+    try_takes: Duration,
+    /// So many messages are on their way to it at once, at most.
+    at_once: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    until: Option<Instant>,
+    is_silent: bool,
+    under_way: usize,
+    /// How many messages were put off since it answered last.
+    put_off: u32,
+}
+
+impl Receiver {
+    pub(super) fn new(try_takes: Duration, at_once: usize) -> Self {
+        Self {
+            try_takes,
+            at_once,
+            state: Mutex::default(),
+        }
+    }
+
+    /// It answered.
+    pub(super) fn answered(&self) {
+        let mut state = self.state();
+        *state = State {
+            under_way: state.under_way,
+            ..State::default()
+        };
+    }
+
+    /// It did not answer in time.
+    pub(super) fn unanswered(&self, now: Instant) {
+        let mut state = self.state();
+        state.is_silent = true;
+        state.until = state.until.max(now.checked_add(self.try_takes));
+    }
+
+    /// How long one more message must wait.
+    fn left_alone(&self, now: Instant) -> Option<Duration> {
+        let mut state = self.state();
+        let until = state.until.filter(|until| *until > now);
+        let remaining = until.map(|until| until.saturating_duration_since(now));
+        if !state.is_silent {
+            return (state.under_way >= self.at_once).then_some(BUSY);
+        }
+        let one_tries = (state.under_way > 0).then_some(self.try_takes);
+        let wait = remaining.max(one_tries)?;
+        // All that wait for it are not to come back at once, again and again.
+        state.put_off = state.put_off.saturating_add(1);
+        Some((wait + APART.saturating_mul(state.put_off - 1)).min(LONGEST.max(wait)))
+    }
+
+    fn is_left_alone(&self, now: Instant) -> bool {
+        let state = self.state();
+        match state.is_silent {
+            true => state.under_way > 0 || state.until.is_some_and(|until| until > now),
+            false => state.under_way >= self.at_once,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps the messages of one channel from its receiver: because that one is slow or silent, or because
+/// it asked for a pause for this channel.
+#[derive(Debug)]
+pub struct Patience {
+    receiver: Arc<Receiver>,
+    paused_until: Mutex<Option<Instant>>,
+}
+
+/// A message may be sent for as long as this is held.
+#[derive(Debug)]
+pub struct Place<'a>(&'a Receiver);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.state().under_way -= 1;
+    }
+}
+
+impl Patience {
+    pub(super) const fn with(receiver: Arc<Receiver>) -> Self {
+        Self {
+            receiver,
+            paused_until: Mutex::new(None),
+        }
+    }
+
+    /// A place to send a message from now; else how long it must wait.
+    ///
+    /// # Errors
+    /// It must wait.
+    pub fn take(&self, now: Instant) -> Result<Place<'_>, Duration> {
+        match self.left_alone(now) {
+            Some(wait) => Err(wait),
+            None => {
+                self.receiver.state().under_way += 1;
+                Ok(Place(&self.receiver))
+            }
+        }
+    }
+
+    /// How long a message must wait, if there is no place now.
+    fn left_alone(&self, now: Instant) -> Option<Duration> {
+        let until = self.paused().filter(|until| *until > now);
+        let paused = until.map(|until| until.saturating_duration_since(now));
+        paused.max(self.receiver.left_alone(now))
+    }
+
+    /// Whether one more message would have to wait. Whoever asks is not put off by it.
+    #[must_use]
+    pub fn is_left_alone(&self, now: Instant) -> bool {
+        let is_paused = self.paused().is_some_and(|until| until > now);
+        is_paused || self.receiver.is_left_alone(now)
+    }
+
+    /// It answered.
+    pub(super) fn answered(&self) {
+        self.receiver.answered();
+    }
+
+    /// It did not answer in time.
+    pub(super) fn unanswered(&self, now: Instant) {
+        self.receiver.unanswered(now);
+    }
+
+    /// The channel is left alone for `after` from `now` at least; a longer while stays.
+    pub(super) fn wait(&self, now: Instant, after: Duration) {
+        let mut paused = self.paused();
+        *paused = paused.max(now.checked_add(after));
+    }
+
+    fn paused(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.paused_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.state().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn of_two() -> Arc<Receiver> {
+        Arc::new(Receiver::new(10 * SECOND, 2))
+    }
+
+    /// How long a message must wait, if it must; one that need not is done at once.
+    fn waits(patience: &Patience, now: Instant) -> Option<Duration> {
+        patience.take(now).err()
+    }
+
+    #[test]
+    fn a_channel_for_which_a_pause_was_asked_gets_it_and_no_other() {
+        let (receiver, start) = (of_two(), Instant::now());
+        let (patience, other) = (
+            Patience::with(Arc::clone(&receiver)),
+            Patience::with(receiver),
+        );
+        assert_eq!(waits(&patience, start), None);
+        patience.wait(start, 7 * SECOND);
+        patience.wait(start + SECOND, 2 * SECOND);
+        patience.answered();
+        assert_eq!(waits(&patience, start + 3 * SECOND), Some(4 * SECOND));
+        assert_eq!(waits(&other, start + 3 * SECOND), None);
+        assert_eq!(waits(&patience, start + 7 * SECOND), None);
+        assert_eq!(waits(&patience, start + 7 * SECOND), None);
+    }
+
+    #[test]
+    fn no_more_than_its_places_are_on_their_way_to_a_receiver() -> Result<(), Duration> {
+        let (receiver, start) = (of_two(), Instant::now());
+        let (one, other) = (
+            Patience::with(Arc::clone(&receiver)),
+            Patience::with(receiver),
+        );
+        let (first, second) = (one.take(start)?, other.take(start)?);
+        assert_eq!(waits(&one, start), Some(BUSY));
+        assert_eq!(other.left_alone(start), Some(BUSY));
+        drop(first);
+        assert_eq!(one.left_alone(start), None, "to ask takes no place");
+        assert_eq!(waits(&one, start), None);
+        let third = other.take(start)?;
+        assert_eq!(waits(&one, start), Some(BUSY));
+        drop((second, third));
+        Ok(())
+    }
+
+    #[test]
+    fn a_silent_one_is_tried_by_one_message_at_a_time() -> Result<(), Duration> {
+        let (patience, start) = (Patience::with(of_two()), Instant::now());
+        patience.unanswered(start);
+        assert_eq!(waits(&patience, start), Some(10 * SECOND));
+        let later = start + 10 * SECOND;
+        let probe = patience.take(later)?;
+        assert_eq!(waits(&patience, later + SECOND), Some(10 * SECOND + APART));
+        drop(probe);
+        // It was not sent after all, so the next one finds it out.
+        assert_eq!(waits(&patience, later + SECOND), None);
+        patience.answered();
+        let (one, two) = (patience.take(later)?, patience.take(later)?);
+        drop((one, two));
+        Ok(())
+    }
+
+    #[test]
+    fn those_that_wait_for_a_silent_one_come_back_one_after_the_other() {
+        let (patience, start) = (Patience::with(of_two()), Instant::now());
+        patience.unanswered(start);
+        let waits: Vec<_> = (0..3).map(|_| waits(&patience, start)).collect();
+        let wait = |n: u32| Some(10 * SECOND + n * APART);
+        assert_eq!(waits, [wait(0), wait(1), wait(2)]);
+        let longest = (0..30_000).filter_map(|_| patience.left_alone(start)).max();
+        assert_eq!(longest, Some(LONGEST));
+        patience.answered();
+        assert_eq!(patience.left_alone(start), None);
+    }
+}
