@@ -21,6 +21,15 @@ impl Config {
                 self.listen
             ));
         }
+        let in_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
+        let token = self.telegram_token.as_ref().map(Secret::expose);
+        if token.is_some_and(|token| token.is_empty() || !token.chars().all(in_token)) {
+            return Err(
+                "telegram_token is no bot's: it is digits, a colon, then letters, digits, \
+                        - and _"
+                    .to_owned(),
+            );
+        }
         if self.telegram_token.is_some()
             && self.telegram_chat.is_none()
             && !self.routes_to_telegram()

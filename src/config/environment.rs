@@ -42,7 +42,8 @@ impl Environment {
             .filter(|(name, _)| {
                 !name.starts_with("TEST_") && !OF_THE_CLIENT.contains(&name.as_str())
             })
-            .map(|(name, value)| (name.to_lowercase(), value))
+            // What a file was read into often ends in a line break.
+            .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
             .collect();
         Self { variables }
     }

@@ -49,16 +49,15 @@ fn is_quoted(line: &str) -> bool {
     line.trim_start().starts_with('|')
 }
 
-/// Reads the file that holds a secret, without the end of its last line.
+/// Reads the file that holds a secret, without the space around it.
 ///
 /// # Errors
 /// It cannot be read, or there is nothing in it. What is in it is never part of the error.
 pub fn read_secret(file: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.trim().is_empty() {
+    let text = text.trim();
+    if text.is_empty() {
         return Err(format!("{} is empty", file.display()));
     }
     Ok(text.to_owned())

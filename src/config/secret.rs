@@ -18,6 +18,18 @@ impl Secret {
         &self.0
     }
 
+    /// A text as it was set, without the space around it.
+    ///
+    /// # Errors
+    /// It holds a character that no secret or address has. The error does not show it.
+    pub(super) fn of(set: &str) -> Result<Self, &'static str> {
+        let text = set.trim();
+        match text.chars().any(char::is_control) {
+            true => Err("holds a line break, or another control character"),
+            false => Ok(Self(text.to_owned())),
+        }
+    }
+
     fn redacted(&self) -> String {
         let Some((scheme, rest)) = self.0.split_once("://") else {
             return "***".to_owned();
@@ -65,7 +77,8 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(Text::deserialize(deserializer)?.into_string()))
+        let text = Text::deserialize(deserializer)?.into_string();
+        Self::of(&text).map_err(serde::de::Error::custom)
     }
 }
 

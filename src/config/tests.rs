@@ -182,7 +182,7 @@ fn secrets_may_be_in_files() {
         ],
     )
     .unwrap();
-    assert_eq!(config.database_url.expose(), "sqlite://a b.db ");
+    assert_eq!(config.database_url.expose(), "sqlite://a b.db");
     for (token, accepted) in [("new,one", true), ("12", true), ("plain", false)] {
         assert_eq!(config.read_token.find(token).is_some(), accepted, "{token}");
     }
@@ -210,6 +210,68 @@ fn secrets_may_be_in_files() {
     // No other setting has a file.
     assert!(load("", &[("TOCSIN_LISTEN_FILE", &url)]).is_err());
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn space_around_a_value_is_no_part_of_it_wherever_it_comes_from() {
+    let (token, web) = ("1234:abc-DEF_5", "a-long-token-of-the-webhook");
+    let file = std::env::temp_dir().join(format!("tocsin-{}", uuid::Uuid::now_v7()));
+    std::fs::write(&file, format!("\n{token} \r\n\n")).unwrap();
+    let spaced = |text: &str| format!(" {text}\r\n");
+    let from_variables = load(
+        "",
+        &[
+            ("TOCSIN_TELEGRAM_TOKEN", &spaced(token)),
+            ("TOCSIN_TELEGRAM_CHAT", &spaced("-100")),
+            ("TOCSIN_WEBHOOK_TOKEN", &spaced(web)),
+            ("TOCSIN_PUBLIC_URL", &spaced("https://ops.example")),
+            ("TOCSIN_LIMITS__ALERTS", &spaced("77")),
+        ],
+    )
+    .unwrap();
+    assert_eq!(from_variables.telegram_chat.as_deref(), Some("-100"));
+    assert_eq!(
+        from_variables.public_url.as_deref(),
+        Some("https://ops.example")
+    );
+    assert_eq!(from_variables.limits.alerts, 77);
+    let chat = "telegram_chat = -100\n";
+    let from_settings = load(
+        &format!("{chat}telegram_token = \"{token}\\n\"\nwebhook_token = \" {web}\\n\""),
+        &[],
+    );
+    let from_file = load(
+        chat,
+        &[("TOCSIN_TELEGRAM_TOKEN_FILE", file.to_str().unwrap())],
+    );
+    for config in [
+        &from_variables,
+        &from_settings.unwrap(),
+        &from_file.unwrap(),
+    ] {
+        assert_eq!(config.telegram_token.as_ref().unwrap().expose(), token);
+        assert!(config.webhook_token.is_empty() || config.webhook_token.find(web).is_some());
+    }
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_secret_that_cannot_be_right_is_refused_and_not_shown() {
+    for (name, value) in [
+        ("TOCSIN_TELEGRAM_TOKEN", "1:planted/2"),
+        ("TOCSIN_TELEGRAM_TOKEN", "1:planted\nplanted"),
+        ("TOCSIN_TELEGRAM_TOKEN", "\n"),
+        ("TOCSIN_DATABASE_URL", "postgres://u:planted\n@h/d"),
+        ("TOCSIN_API_TOKEN", "a-planted-token\u{7}-of-the-api"),
+    ] {
+        let refused = load("telegram_chat = 1", &[(name, value)])
+            .unwrap_err()
+            .to_string();
+        assert!(!refused.contains("planted"), "{refused}");
+        let setting = name.to_lowercase().replace("tocsin_", "");
+        let is_named = refused.contains(name) || refused.contains(&setting);
+        assert!(is_named, "{refused}");
+    }
 }
 
 #[test]

@@ -134,7 +134,9 @@ impl<'de> Deserialize<'de> for Tokens {
         if tokens.is_empty() || tokens.iter().any(|token| token.trim().is_empty()) {
             return Err(serde::de::Error::custom("a token must not be empty"));
         }
-        Ok(tokens.iter().map(String::as_str).collect())
+        let tokens: Result<Vec<Secret>, _> = tokens.iter().map(|token| Secret::of(token)).collect();
+        let tokens = tokens.map_err(|why| serde::de::Error::custom(format!("a token {why}")))?;
+        Ok(tokens.iter().map(Secret::expose).collect())
     }
 }
 

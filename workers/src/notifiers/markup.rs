@@ -197,6 +197,39 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
+/// What the reader sees of HTML that [`html`] wrote, with the addresses of links behind them.
+pub(super) fn without(html: &str) -> String {
+    let mut plain = String::with_capacity(html.len());
+    let (mut rest, mut address) = (html, None);
+    while let Some(at) = rest.find(['<', '&']) {
+        let (before, from) = rest.split_at(at);
+        plain.push_str(before);
+        let end = from.find(['>', ';']).map_or(from.len(), |end| end + 1);
+        let (mark, after) = from.split_at(end);
+        rest = after;
+        match mark {
+            "&amp;" => plain.push('&'),
+            "&lt;" => plain.push('<'),
+            "&gt;" => plain.push('>'),
+            "&quot;" => plain.push('"'),
+            "</a>" => {
+                let address = address.take().map(without).unwrap_or_default();
+                plain.push(' ');
+                plain.push_str(&address);
+            }
+            _ => {
+                let link = from.strip_prefix("<a href=\"");
+                if let Some((to, after)) = link.and_then(|link| link.split_once("\">")) {
+                    address = Some(to);
+                    rest = after;
+                }
+            }
+        }
+    }
+    plain.push_str(rest);
+    plain
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +272,15 @@ mod tests {
             ),
             "\"b\" · Source https://example.com/?a=1&amp;b=%222%22#' &amp; \
              01990000-0000-7000-8000-00000abcdef0\n🚨 &lt;!here&gt;"
+        );
+        let written = html(std::slice::from_ref(&line), 100);
+        assert_eq!(
+            without(&written),
+            "\"b\" · Source https://example.com/?a=1&b=%222%22#' & 0abcdef0"
+        );
+        assert_eq!(
+            without("<b>a &lt;b&gt; &amp;lt;</b>\n&unknown; < &"),
+            "a <b> &lt;\n "
         );
         assert_eq!(
             line.plain(),

@@ -26,8 +26,9 @@ const MESSAGE_MAX: usize = 4_096;
 const AT_ONCE: usize = 4;
 /// So many bytes of an answer are read; Telegram's own repeats the message and stays below.
 const ANSWER_MAX: usize = 256 * 1024;
-/// How often a message is posted at most: to the chat, to what became of it, and without its topic.
-const WAYS: u32 = 3;
+/// How often a message is posted at most: to the chat, to what became of it, without its topic, and as plain
+/// text.
+const WAYS: u32 = 4;
 /// The longest reason that is reported, in UTF-16 code units.
 const REASON_MAX: usize = 500;
 
@@ -161,6 +162,13 @@ impl Telegram {
     }
 }
 
+/// Where a message goes, and how.
+struct To {
+    chat: String,
+    topic: Option<i64>,
+    is_plain: bool,
+}
+
 #[async_trait]
 impl Notifier for Telegram {
     fn channel(&self) -> &str {
@@ -194,33 +202,61 @@ impl Notifier for Telegram {
         let Some((chat, id)) = self.place_of(message_id) else {
             return Ok(Edited::Never(format!("{message_id} is no message's id")));
         };
-        let mut body = body(chat, message);
-        body["message_id"] = json!(id);
-        self.api
-            .call("editMessageText", &body, self.api.total, answer::edited)
-            .await
+        let began = Instant::now();
+        let mut is_plain = false;
+        loop {
+            let mut body = body(chat, message, is_plain);
+            body["message_id"] = json!(id);
+            let within = self.api.total.saturating_sub(began.elapsed());
+            let mut instead = None;
+            let outcome = |status, bytes: &[u8]| {
+                instead = answer::instead(status, bytes, false);
+                answer::edited(status, bytes)
+            };
+            let edited = self
+                .api
+                .call("editMessageText", &body, within, outcome)
+                .await;
+            if is_plain || instead != Some(Instead::Plain) || edited.is_ok() {
+                return edited;
+            }
+            is_plain = true;
+        }
     }
 }
 
 impl Telegram {
     /// Sends it to the chat, or to where Telegram says that it can go instead.
     async fn send_anywhere(&self, message: Message<'_>) -> Result<Sent, SendError> {
-        let (mut chat, mut topic, began) = (self.chat_now(), self.topic, Instant::now());
+        let began = Instant::now();
+        let mut to = To {
+            chat: self.chat_now(),
+            topic: self.topic,
+            is_plain: false,
+        };
         let mut ways = WAYS;
         loop {
             ways -= 1;
             let within = self.api.total.saturating_sub(began.elapsed());
             let mut instead = None;
-            let sent = self.post(message, &chat, topic, within, &mut instead).await;
+            let sent = self.post(message, &to, within, &mut instead).await;
             match instead {
                 None => return sent,
                 Some(_) if ways == 0 => return sent,
+                Some(Instead::Plain) if to.is_plain => return sent,
+                Some(Instead::Plain) => {
+                    tracing::warn!(
+                        notification.channel = self.channel,
+                        "Telegram cannot read a message's markup: it goes as plain text"
+                    );
+                    to.is_plain = true;
+                }
                 Some(Instead::NoTopic) => {
                     tracing::warn!(
                         notification.channel = self.channel,
-                        "the topic does not exist any more: its messages go to the chat without it"
+                        "nothing can be written to the topic: its messages go to the chat without it"
                     );
-                    topic = None;
+                    to.topic = None;
                 }
                 Some(Instead::Chat(now)) => {
                     tracing::warn!(
@@ -229,7 +265,7 @@ impl Telegram {
                         "the group has become another chat: set TOCSIN_TELEGRAM_CHAT, or its route, to it"
                     );
                     *self.moved() = Some(now.clone());
-                    chat = now;
+                    to.chat = now;
                 }
             }
         }
@@ -238,13 +274,12 @@ impl Telegram {
     async fn post(
         &self,
         message: Message<'_>,
-        chat: &str,
-        topic: Option<i64>,
+        to: &To,
         within: Duration,
         instead: &mut Option<Instead>,
     ) -> Result<Sent, SendError> {
-        let mut body = body(chat, message);
-        if let Some(topic) = topic {
+        let mut body = body(&to.chat, message, to.is_plain);
+        if let Some(topic) = to.topic {
             body["message_thread_id"] = json!(topic);
         }
         if message.is_silent {
@@ -252,16 +287,17 @@ impl Telegram {
         }
         // Whoever deleted the message it answers wants to be told all the same.
         let answers = message.reply_to.and_then(|id| self.place_of(id));
-        if let Some((_, id)) = answers.filter(|(of, _)| *of == chat) {
+        if let Some((_, id)) = answers.filter(|(of, _)| *of == to.chat) {
             body["reply_parameters"] =
                 json!({"message_id": id, "allow_sending_without_reply": true});
         }
         let outcome = |status, bytes: &[u8]| {
-            *instead = answer::instead(status, bytes);
+            *instead = answer::instead(status, bytes, to.topic.is_some());
             answer::outcome(status, bytes)
         };
         let mut sent = self.api.call("sendMessage", &body, within, outcome).await?;
-        if chat != self.chat {
+        if to.chat != self.chat {
+            let chat = &to.chat;
             sent.message_id = sent.message_id.map(|id| format!("{chat}/{id}"));
         }
         Ok(sent)
@@ -285,13 +321,17 @@ impl Telegram {
     }
 }
 
-fn body(chat: &str, message: Message<'_>) -> Value {
+fn body(chat: &str, message: Message<'_>, is_plain: bool) -> Value {
     let mut body = json!({
         "chat_id": chat,
-        "text": message.body,
-        "parse_mode": "HTML",
         "link_preview_options": {"is_disabled": true},
     });
+    if is_plain {
+        body["text"] = json!(markup::without(message.body));
+        return body;
+    }
+    body["text"] = json!(message.body);
+    body["parse_mode"] = json!("HTML");
     if let Some(markup) = message.reply_markup {
         body["reply_markup"] = markup.clone();
     }

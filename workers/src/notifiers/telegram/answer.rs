@@ -12,20 +12,32 @@ const WAIT_DEFAULT: Duration = Duration::from_secs(5);
 /// The longest wait that is obeyed.
 const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// What is said of a message that nobody can edit any more.
-const GONE: [&str; 4] = [
-    "message to edit not found",
-    "message can't be edited",
-    "MESSAGE_ID_INVALID",
+/// What is said, in small letters, of a message that nobody can edit any more. Telegram spells it in several
+/// ways, and changes them.
+const GONE: [&str; 7] = [
+    "edit not found",
+    "edited not found",
+    "can't be edited",
+    "message_id_invalid",
+    "topic_deleted",
+    "thread not found",
     // What was written to a group before it became another chat is not that chat's.
     "the group is now the chat",
 ];
 
+/// What a refusal of a topic speaks of: `message thread not found`, `TOPIC_CLOSED`, `TOPIC_DELETED`.
+const OF_TOPIC: [&str; 2] = ["topic", "thread"];
+
+/// What a refusal of the text's form or of the buttons speaks of: `can't parse entities: Unsupported start
+/// tag`, `BUTTON_DATA_INVALID`, `can't parse inline keyboard button`.
+const OF_FORM: [&str; 5] = ["entit", "parse", "start tag", "button", "keyboard"];
+
 /// What became of a message. The text of an error holds what the provider said, unbounded and
 /// unchecked.
 ///
-/// A success that does not read as one is tried again: something between here and Telegram may
-/// have answered for it, and a message twice is better than none.
+/// What does not read as Telegram's is tried again, a success as well: something between here and
+/// Telegram may have answered for it, and a message twice is better than none. So is a refusal of the bot
+/// itself: its token is mended, and then the message can go out.
 pub(super) fn outcome(status: StatusCode, body: &[u8]) -> Result<Sent, SendError> {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
     let why = said(status, &answer);
@@ -35,7 +47,8 @@ pub(super) fn outcome(status: StatusCode, body: &[u8]) -> Result<Sent, SendError
             after: wait(&answer),
             why,
         },
-        408 | 500..=599 => SendError::Retry(why),
+        401 | 404 | 408 | 500..=599 => SendError::Retry(why),
+        _ if answer.get("ok") != Some(&Value::Bool(false)) => SendError::Retry(why),
         _ => SendError::GiveUp(match moved_to(&answer) {
             Some(chat) => {
                 format!("the group is now the chat {chat}: set TOCSIN_TELEGRAM_CHAT to it ({why})")
@@ -50,12 +63,15 @@ pub(super) fn outcome(status: StatusCode, body: &[u8]) -> Result<Sent, SendError
 pub(super) enum Instead {
     /// The group became this chat.
     Chat(String),
-    /// The topic is gone; the rest of the chat is not.
+    /// Nothing can be written to the topic; the rest of the chat is still there.
     NoTopic,
+    /// As plain text, without buttons: a message that is not bold is better than none.
+    Plain,
 }
 
-/// What a refusal says about where the message can go.
-pub(super) fn instead(status: StatusCode, body: &[u8]) -> Option<Instead> {
+/// What a refusal says about how the message can go. Telegram's descriptions are matched by what they
+/// speak of, because their wording is no part of its API.
+pub(super) fn instead(status: StatusCode, body: &[u8], in_topic: bool) -> Option<Instead> {
     if status != StatusCode::BAD_REQUEST {
         return None;
     }
@@ -63,9 +79,13 @@ pub(super) fn instead(status: StatusCode, body: &[u8]) -> Option<Instead> {
     if let Some(chat) = moved_to(&answer) {
         return Some(Instead::Chat(chat));
     }
-    let description = answer.get("description")?.as_str()?;
-    let is_gone = description.contains("message thread not found");
-    is_gone.then_some(Instead::NoTopic)
+    let description = answer.get("description")?.as_str()?.to_lowercase();
+    let speaks_of = |words: &[&str]| words.iter().any(|word| description.contains(word));
+    match () {
+        () if in_topic && speaks_of(&OF_TOPIC) => Some(Instead::NoTopic),
+        () if speaks_of(&OF_FORM) => Some(Instead::Plain),
+        () => None,
+    }
 }
 
 /// What became of an edit. That it changes nothing is no failure: it arrived before, and the answer did
@@ -74,11 +94,15 @@ pub(super) fn edited(status: StatusCode, body: &[u8]) -> Result<Edited, SendErro
     match outcome(status, body) {
         Ok(_) => Ok(Edited::Done),
         Err(SendError::GiveUp(why)) if why.contains("message is not modified") => Ok(Edited::Done),
-        Err(SendError::GiveUp(why)) if GONE.iter().any(|gone| why.contains(gone)) => {
+        Err(SendError::GiveUp(why)) if GONE.iter().any(|gone| is_said(gone, &why)) => {
             Ok(Edited::Never(why))
         }
         Err(error) => Err(error),
     }
+}
+
+fn is_said(words: &str, why: &str) -> bool {
+    why.to_lowercase().contains(words)
 }
 
 fn accepted(answer: &Value) -> Option<Sent> {
@@ -200,25 +224,11 @@ mod tests {
             (400, "Bad Request: message is too long"),
             (400, "Bad Request: message is not modified"),
             (400, "Bad Request: message to edit not found"),
-            (401, "Unauthorized"),
             (403, "Forbidden: bot was blocked by the user"),
-            (404, "Not Found"),
         ] {
             let expected = give_up(&format!("Telegram answered {code}: {description}"));
             assert_eq!(refusal(code, description), expected);
         }
-        assert_eq!(
-            answered(404, ""),
-            give_up("Telegram answered 404 without a reason")
-        );
-        assert_eq!(
-            answered(302, ""),
-            give_up("Telegram answered 302 without a reason")
-        );
-        assert_eq!(
-            answered(418, "teapot"),
-            give_up("Telegram answered 418 without a reason")
-        );
     }
 
     #[test]
@@ -237,6 +247,7 @@ mod tests {
             "Bad Request: message to edit not found",
             "Bad Request: message can't be edited",
             "Bad Request: MESSAGE_ID_INVALID",
+            "Bad Request: TOPIC_DELETED",
         ] {
             let why = format!("Telegram answered 400: {gone}");
             assert_eq!(says(400, gone), Ok(Edited::Never(why)));
@@ -260,24 +271,44 @@ mod tests {
                         supergroup chat)";
         let body = moved.to_string();
         assert_eq!(answered(400, &body), give_up(expected));
-        let found = instead(StatusCode::BAD_REQUEST, body.as_bytes());
+        let found = instead(StatusCode::BAD_REQUEST, body.as_bytes(), false);
         assert_eq!(found, Some(Instead::Chat("-1001234567890".to_owned())));
         let never = edited(StatusCode::BAD_REQUEST, body.as_bytes());
         assert_eq!(never, Ok(Edited::Never(expected.to_owned())));
     }
 
     #[test]
-    fn a_topic_that_is_gone_is_told_from_other_refusals() {
-        let says = |code: u16, description: &str| {
+    fn how_a_message_can_go_is_known_by_what_a_refusal_speaks_of() {
+        let says = |code: u16, description: &str, in_topic| {
             let body = json!({"ok": false, "error_code": code, "description": description});
             let status = StatusCode::from_u16(code).unwrap_or_default();
-            instead(status, body.to_string().as_bytes())
+            instead(status, body.to_string().as_bytes(), in_topic)
         };
-        let gone = "Bad Request: message thread not found";
-        assert_eq!(says(400, gone), Some(Instead::NoTopic));
-        assert_eq!(says(500, gone), None);
-        assert_eq!(says(400, "Bad Request: TOPIC_CLOSED"), None);
-        assert_eq!(instead(StatusCode::BAD_REQUEST, b"<html>"), None);
+        for topic in [
+            "Bad Request: message thread not found",
+            "Bad Request: TOPIC_DELETED",
+            "Bad Request: TOPIC_CLOSED",
+            "Bad Request: topic is closed",
+        ] {
+            assert_eq!(says(400, topic, true), Some(Instead::NoTopic), "{topic}");
+            assert_eq!(says(400, topic, false), None, "{topic}");
+            assert_eq!(says(500, topic, true), None, "{topic}");
+        }
+        for form in [
+            "Bad Request: can't parse entities: Unsupported start tag \"\" at byte offset 218",
+            "Bad Request: ENTITY_BOUNDS_INVALID",
+            "Bad Request: BUTTON_DATA_INVALID",
+            "Bad Request: can't parse inline keyboard button: text buttons are unallowed",
+        ] {
+            assert_eq!(says(400, form, true), Some(Instead::Plain), "{form}");
+        }
+        for other in [
+            "Bad Request: chat not found",
+            "Bad Request: message is too long",
+        ] {
+            assert_eq!(says(400, other, true), None, "{other}");
+        }
+        assert_eq!(instead(StatusCode::BAD_REQUEST, b"<html>", true), None);
     }
 
     #[test]
@@ -290,10 +321,17 @@ mod tests {
             answered(502, "<html>Bad Gateway</html>"),
             retry("Telegram answered 502 without a reason")
         );
-        assert_eq!(
-            answered(408, ""),
-            retry("Telegram answered 408 without a reason")
-        );
+        for code in [302, 401, 403, 404, 408, 418] {
+            let expected = retry(&format!("Telegram answered {code} without a reason"));
+            assert_eq!(
+                answered(code, "<html>Welcome to this hotel</html>"),
+                expected
+            );
+        }
+        for (code, description) in [(401, "Unauthorized"), (404, "Not Found")] {
+            let expected = retry(&format!("Telegram answered {code}: {description}"));
+            assert_eq!(refusal(code, description), expected);
+        }
     }
 
     #[test]

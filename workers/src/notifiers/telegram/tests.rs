@@ -186,6 +186,46 @@ async fn a_message_whose_topic_is_gone_goes_to_the_chat() -> TestResult {
 }
 
 #[tokio::test]
+async fn what_telegram_cannot_read_goes_once_more_as_plain_text() -> TestResult {
+    let server = MockServer::start().await;
+    let unread = json!({
+        "ok": false,
+        "error_code": 400,
+        "description": "Bad Request: can't parse entities: Unsupported start tag",
+    });
+    for method in ["sendMessage", "editMessageText"] {
+        let called = || Mock::given(path(format!("/bot{TOKEN}/{method}")));
+        let plain = json!({"text": "Opened & open"});
+        called()
+            .and(body_partial_json(&plain))
+            .and(|request: &wiremock::Request| {
+                let body: Value = request.body_json().unwrap_or_default();
+                body["parse_mode"].is_null() && body["reply_markup"].is_null()
+            })
+            .respond_with(ResponseTemplate::new(200).set_body_json(taken(7)))
+            .expect(1)
+            .mount(&server)
+            .await;
+        called()
+            .and(body_partial_json(json!({"parse_mode": "HTML"})))
+            .respond_with(ResponseTemplate::new(400).set_body_json(&unread))
+            .expect(1)
+            .mount(&server)
+            .await;
+    }
+    let buttons = json!({"inline_keyboard": []});
+    let message = Message {
+        reply_markup: Some(&buttons),
+        ..Message::for_test("<b>Opened</b> &amp; open")
+    };
+    let telegram = telegram(&server)?;
+    let sent = telegram.send(message).await?;
+    assert_eq!(sent.message_id.as_deref(), Some("7"));
+    assert_eq!(telegram.edit("7", message).await, Ok(Edited::Done));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_429_says_how_long_to_wait() -> TestResult {
     let busy = json!({"ok": false, "error_code": 429, "parameters": {"retry_after": 7}});
     let server = answers(429, busy, 2).await;
@@ -234,7 +274,7 @@ async fn a_redirect_is_not_followed() -> TestResult {
         .await;
     let error = telegram(&server)?.send(Message::for_test("text")).await;
     assert!(
-        matches!(&error, Err(SendError::GiveUp(why)) if why.contains("307")),
+        matches!(&error, Err(SendError::Retry(why)) if why.contains("307")),
         "{error:?}"
     );
     Ok(())
