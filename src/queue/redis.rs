@@ -7,6 +7,7 @@
 //!               :replays     how often those of them were replayed that were
 //!               :consumers   sorted set of consumers, by the time at which they were heard of
 //!               :about       what each of them says of itself, as JSON
+//!               :turn        there for as long as nobody else looks for leases that have expired
 //!               :paused      there while the queue is paused: since when
 //!               :ticks       the last tick that was claimed of each schedule
 //!               :pulse       when a consumer was last heard of; :grace: nothing is taken over yet
@@ -31,7 +32,7 @@ use super::about::{About, Known};
 use super::bells::Bells;
 use super::store::{
     Answer, CONSUMER_GONE, Delivery, Depth, FailedAttempt, LEASE, Lease, NewJob, QueueError,
-    QueueStore, Queued, Reclaimed, Room, SUSPECT_AFTER, Schedule, WARY,
+    QueueStore, Queued, RECLAIM_EVERY, Reclaimed, Room, SUSPECT_AFTER, Schedule, WARY,
 };
 use crate::jobs::derived_id;
 use crate::redis::{Redis, scripts};
@@ -281,6 +282,15 @@ impl QueueStore for RedisQueue {
             }
         }
         Ok(jobs)
+    }
+
+    // Each look walks over all that is in flight anywhere.
+    async fn is_turn_to_reclaim(&self, queue: &str) -> Result<bool, QueueError> {
+        let mut set = redis::cmd("SET");
+        set.arg(format!("{}:turn", self.base(queue))).arg(1);
+        set.arg("NX").arg("PX").arg(millis(RECLAIM_EVERY));
+        let set: Option<String> = set.query_async(&mut self.fetches.clone()).await?;
+        Ok(set.is_some())
     }
 
     async fn reclaim(

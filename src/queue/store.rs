@@ -10,6 +10,9 @@ use uuid::Uuid;
 use super::about::{About, Known};
 use crate::time::Timestamp;
 
+/// How often it is looked for leases that have expired.
+pub const RECLAIM_EVERY: Duration = Duration::from_secs(1);
+
 /// How long a consumer holds a job without saying so again.
 pub const LEASE: Duration = Duration::from_secs(15);
 /// After so many unanswered deliveries a job is a suspect: it is run alone.
@@ -268,6 +271,13 @@ pub trait QueueStore: Send + Sync {
         consumer: &str,
         room: Room,
     ) -> Result<Vec<Delivery>, QueueError>;
+
+    /// Whether it is this consumer's turn to look for leases that have expired, where looking costs all
+    /// consumers the more the more there are of them: one consumer's of each [`RECLAIM_EVERY`]. Who found some
+    /// goes on without a turn.
+    async fn is_turn_to_reclaim(&self, _queue: &str) -> Result<bool, QueueError> {
+        Ok(true)
+    }
 
     /// Takes over as many jobs as there is room for whose lease has expired, and of those that would be suspects
     /// next a [`WARY`]th as many: whoever dies with them makes few suspects. A suspect is handed out

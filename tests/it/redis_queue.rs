@@ -10,10 +10,12 @@ use std::sync::Arc;
 
 use tocsin::config::Secret;
 use tocsin::queue::redis::RedisQueue;
-use tocsin::queue::store::{Delivery, NewJob, QueueStore};
+use tocsin::queue::store::{Delivery, NewJob, QueueStore, RECLAIM_EVERY};
 use tocsin::redis::Redis;
 use tocsin::time::Clock;
 use uuid::Uuid;
+
+use crate::redis_keys::RedisKeys;
 
 const QUEUE: &str = "errands";
 
@@ -37,4 +39,19 @@ fn jobs(n: u32) -> Vec<NewJob> {
 
 fn ids(jobs: &[Delivery]) -> Vec<Uuid> {
     jobs.iter().map(|job| job.lease.id).collect()
+}
+
+#[tokio::test]
+async fn of_many_processes_one_looks_for_expired_leases_each_second() {
+    let keys = RedisKeys::in_turn();
+    let redis = keys.open().await;
+    let queue = || RedisQueue::new(&redis, Clock::default()).unwrap();
+    let queues: Vec<RedisQueue> = (0..20).map(|_| queue()).collect();
+    for _ in 0..2 {
+        let asked = queues.iter().map(|queue| queue.is_turn_to_reclaim(QUEUE));
+        let turns = futures::future::try_join_all(asked).await.unwrap();
+        assert_eq!(turns.iter().filter(|turn| **turn).count(), 1);
+        assert!(queues[0].is_turn_to_reclaim("parcels").await.unwrap());
+        tokio::time::sleep(RECLAIM_EVERY + RECLAIM_EVERY / 10).await;
+    }
 }

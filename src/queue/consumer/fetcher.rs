@@ -12,11 +12,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::{Consumer, Held, Patience, lease_end};
-use crate::queue::store::{Delivery, Lease, QueueError, Room};
+use crate::queue::store::{Delivery, Lease, QueueError, RECLAIM_EVERY, Room};
 use crate::store::dead_letters;
 
-/// How often expired leases are looked for; where some were found, there may be more at once.
-const RECLAIM: Duration = Duration::from_secs(1);
 /// Jobs that came back hold at most this part of the slots.
 const CAME_BACK: usize = 4;
 /// How long suspects are run, one by one, before the others have their turn.
@@ -113,10 +111,13 @@ impl Fetcher {
         );
         let asked_at = Instant::now();
         let mut handed = 0;
-        let is_time = self.reclaimed_at.is_none_or(|at| at.elapsed() >= RECLAIM);
+        let is_time = self
+            .reclaimed_at
+            .is_none_or(|at| at.elapsed() >= RECLAIM_EVERY);
         let mut room = self.free();
         room.jobs = room.jobs.min(self.room_for_returned());
-        if !room.is_none() && (is_time || self.more || self.make_room.is_some()) {
+        let goes_on = self.more || self.make_room.is_some();
+        if !room.is_none() && (goes_on || (is_time && self.is_turn(asked_at).await?)) {
             let alone = self.make_room.is_some();
             let found = store
                 .reclaim(queue, &self.consumer.name, room, alone)
@@ -135,6 +136,13 @@ impl Fetcher {
             self.hand_out(asked_at, jobs).await;
         }
         Ok(handed)
+    }
+
+    /// Whether it may look for leases that have expired.
+    async fn is_turn(&mut self, asked_at: Instant) -> Result<bool, QueueError> {
+        self.reclaimed_at = Some(asked_at);
+        let store = self.consumer.queues.store();
+        store.is_turn_to_reclaim(self.consumer.policy.queue).await
     }
 
     /// Since when it is the suspects' turn, if it is.

@@ -80,6 +80,10 @@ impl QueueStore for Unreliable {
         Ok(jobs)
     }
 
+    async fn is_turn_to_reclaim(&self, queue: &str) -> Result<bool, QueueError> {
+        self.reach()?.is_turn_to_reclaim(queue).await
+    }
+
     async fn reclaim(
         &self,
         queue: &str,
