@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::ingress::refusals::REASONS;
 use crate::jobs::{Part, QUEUES};
 use crate::queue::about::VERSION;
 use crate::sources::SOURCES;
@@ -23,6 +24,15 @@ pub use alerts::{Alerts, BySourceAndOutcome, Outcome, Tally};
 pub struct BySource {
     /// The source.
     pub source: &'static str,
+}
+
+/// Labels by source and reason.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BySourceAndReason {
+    /// The source.
+    pub source: &'static str,
+    /// Why a delivery was refused.
+    pub reason: &'static str,
 }
 
 /// Labels by queue.
@@ -114,6 +124,8 @@ pub struct Metrics {
     pub jobs_lost: Family<ByQueue, Counter>,
     /// Times that a store could not be reached.
     pub store_errors: Family<ByQueue, Counter>,
+    /// Deliveries that were refused.
+    pub refused: Family<BySourceAndReason, Counter>,
     /// Requests without the token that they need.
     pub auth_failures: Family<ByRole, Counter>,
     /// Jobs that could run now.
@@ -172,6 +184,7 @@ impl Metrics {
             recount_failures: Family::default(),
             jobs_lost: Family::default(),
             store_errors: Family::default(),
+            refused: Family::default(),
             auth_failures: Family::default(),
             ready: Family::default(),
             delayed: Family::default(),
@@ -209,6 +222,11 @@ impl Metrics {
             drop(self.received.get_or_create(&by));
             drop(self.truncated.get_or_create(&by));
             drop(self.misdated.get_or_create(&by));
+            for reason in REASONS {
+                let source = by.source;
+                let by = BySourceAndReason { source, reason };
+                drop(self.refused.get_or_create(&by));
+            }
         }
         for queue in QUEUES {
             drop(self.store_errors.get_or_create(&ByQueue { queue }));
@@ -311,6 +329,11 @@ impl Metrics {
             "store_errors",
             "Times that the queue's store failed",
             m.store_errors,
+        );
+        r.register(
+            "webhooks_refused",
+            "Deliveries that were answered with 4xx or 5xx",
+            m.refused,
         );
         r.register(
             "auth_failures",

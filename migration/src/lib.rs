@@ -25,6 +25,7 @@ mod m014_spans;
 mod m015_signature;
 mod m016_levels;
 mod m017_recount;
+mod m018_refusals;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(m015_signature::Migration),
             Box::new(m016_levels::Migration),
             Box::new(m017_recount::Migration),
+            Box::new(m018_refusals::Migration),
         ]
     }
 }

@@ -167,7 +167,7 @@ fn wrong_token() -> Problem {
 
 /// Where a request comes from: the other end of the connection or, if that is a proxy of ours, the
 /// last address in `X-Forwarded-For` that is none.
-fn client(request: &Request, proxies: &[IpAddr]) -> IpAddr {
+pub(super) fn client(request: &Request, proxies: &[IpAddr]) -> IpAddr {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| {
         peer.0.ip().to_canonical()

@@ -19,6 +19,7 @@ pub(crate) mod problem;
 mod query;
 mod queues;
 mod recount;
+pub(crate) mod refusals;
 mod repairs;
 mod serve;
 mod stopping;
@@ -63,6 +64,7 @@ pub fn router(ingress: &Ingress) -> Router {
     let tracer = ingress.context.tracer.clone();
     let guard = Arc::new(auth::Guard::new(&ingress.context));
     let pages = pages_of(ingress, &guard);
+    let refusals = refusals::Refusals::new(&ingress.context);
     let api = api()
         .route_layer(from_fn_with_state(ingress.clone(), once::once))
         .route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
@@ -80,6 +82,7 @@ pub fn router(ingress: &Ingress) -> Router {
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(map_response(problem::told))
         .layer(from_fn(crate::pages::for_people))
+        .layer(from_fn_with_state(refusals, refusals::note))
         .layer(from_fn_with_state(tracer, envelope::seal))
         .layer(from_fn_with_state(
             ingress.clone(),

@@ -3,12 +3,13 @@
 use std::any::Any;
 use std::time::Duration;
 
-use axum::body::to_bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::refusals::Said;
 use crate::deeds::Refused;
 use crate::queue::store::QueueError;
 use crate::store::error::{Cause, cause, took_too_long};
@@ -26,6 +27,8 @@ pub struct Problem {
     detail: String,
     /// In seconds.
     retry_after: Option<u32>,
+    /// The body, if it is what cannot be read.
+    unread: Option<Bytes>,
 }
 
 impl Problem {
@@ -35,6 +38,16 @@ impl Problem {
             status,
             detail: detail.into(),
             retry_after: None,
+            unread: None,
+        }
+    }
+
+    /// Of a body that cannot be read.
+    #[must_use]
+    pub(super) fn of_body(self, body: Bytes) -> Self {
+        Self {
+            unread: Some(body),
+            ..self
         }
     }
 
@@ -104,6 +117,10 @@ impl IntoResponse for Problem {
         };
         let body = serde_json::to_string(&told).unwrap_or_default();
         let mut response = (self.status, body).into_response();
+        response.extensions_mut().insert(Said {
+            detail: told.detail,
+            body: self.unread,
+        });
         let headers = response.headers_mut();
         let kind = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, kind);

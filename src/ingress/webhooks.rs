@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Query, State};
 use axum::http::StatusCode;
 use axum::routing::post;
@@ -129,7 +129,7 @@ pub(super) async fn take(
         truncated,
         misdated,
         cluster,
-    } = translated.map_err(|refused| refuse(&refused))?;
+    } = translated.map_err(|refused| refuse(&refused, &body))?;
 
     let received_at = context.clock.now();
     let latest = received_at.after(config.counting.skew.0);
@@ -173,9 +173,9 @@ pub(super) async fn take(
     }))
 }
 
-fn refuse(refused: &Refused) -> Problem {
+fn refuse(refused: &Refused, body: &Bytes) -> Problem {
     match refused {
-        Refused::Malformed(_) => Problem::bad_request(refused.to_string()),
+        Refused::Malformed(_) => Problem::bad_request(refused.to_string()).of_body(body.clone()),
         Refused::TooMany { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, refused.to_string()),
     }
 }

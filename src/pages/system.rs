@@ -15,6 +15,7 @@ use crate::probe::Takes;
 use crate::queue::store::QueueError;
 use crate::redis::{Redis, Standing};
 use crate::store::dead_letters;
+use crate::store::refusals::{self, Refusal};
 use crate::store::standing::{self, Books, ChannelStanding};
 use crate::text::{Text, fill, plural};
 use crate::time::Timestamp;
@@ -68,6 +69,7 @@ struct Found {
     queued: Option<u64>,
     dead: Option<u64>,
     balance: Option<Balance>,
+    refused: Option<Vec<Refusal>>,
 }
 
 pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Markup, Fault> {
@@ -91,6 +93,11 @@ pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Mar
                 @if found.warnings.is_empty() {
                     p.good { span aria-hidden="true" { "✓ " } (text.no_warnings) }
                 }
+            }
+            section aria-labelledby="refused" {
+                h2 #refused { (text.refused) }
+                p.hint { (text.refused_lead) }
+                (refused(&visit, found.refused.as_deref()))
             }
             div.cols {
                 section aria-labelledby="accounting" {
@@ -146,7 +153,8 @@ async fn look(pages: &Pages, text: &Text) -> Found {
         async move { standing::books(db.read()).await }
     };
     let books = &pages.shared.books;
-    let (probed, store, queue, redis, books, dead, channels, balance) = tokio::join!(
+    let now = context.clock.now();
+    let (probed, store, queue, redis, books, dead, channels, balance, refused) = tokio::join!(
         context.probe.look(context),
         timed(standing::ask(db)),
         timed(queued),
@@ -155,6 +163,7 @@ async fn look(pages: &Pages, text: &Text) -> Found {
         timed(dead),
         timed(standing::channels(db)),
         timed(balance(pages)),
+        timed(refusals::lately(db, now)),
     );
     let redis_says = redis.as_ref().map(|answer| {
         let version = answer.as_ref().map_or("", |(s, _)| s.version.as_str());
@@ -210,6 +219,7 @@ async fn look(pages: &Pages, text: &Text) -> Found {
         queued: queue.map(|(queued, _)| queued),
         dead: dead.map(|(dead, _)| dead),
         balance: balance.map(|(balance, _)| balance),
+        refused: refused.map(|(refused, _)| refused),
     }
 }
 
@@ -295,6 +305,49 @@ fn parts(visit: &Visit, parts: &[Part]) -> Markup {
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// What senders were told that sent in vain.
+fn refused(visit: &Visit, refused: Option<&[Refusal]>) -> Markup {
+    let text = visit.text();
+    let Some(refused) = refused else {
+        return html! { p { (text.no_answer) } };
+    };
+    if refused.is_empty() {
+        return html! { p.good { span aria-hidden="true" { "✓ " } (text.refused_none) } };
+    }
+    let unread = refused.iter().filter_map(|one| {
+        let (body, at) = (one.body.as_ref()?, one.body_at?);
+        Some((one, body, at))
+    });
+    html! {
+        table {
+            thead { tr {
+                th scope="col" { (text.source) }
+                th scope="col" { (text.reason) }
+                th.n scope="col" { (text.refused_deliveries) }
+                th scope="col" { (text.refused_last) }
+                th scope="col" { (text.refused_from) }
+            } }
+            tbody {
+                @for one in refused {
+                    tr {
+                        th scope="row" { (one.source) }
+                        td lang="en" { (one.status) " " (one.detail) }
+                        td.n { (one.deliveries) }
+                        td { (words::ago(visit, one.last_at)) }
+                        td { (one.client) }
+                    }
+                }
+            }
+        }
+        @for (one, body, at) in unread {
+            details {
+                summary { (one.source) (text.colon) (words::around(text.refused_body, "time", &words::ago(visit, at))) }
+                pre tabindex="0" { (body) }
             }
         }
     }

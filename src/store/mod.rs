@@ -31,6 +31,7 @@ pub mod notifications;
 pub mod occurrences;
 pub mod offenders;
 pub mod presses;
+pub mod refusals;
 pub mod repairs;
 pub mod requests;
 pub mod retention;

@@ -396,6 +396,13 @@ texts! {
     channel_untried
     warnings
     no_warnings
+    refused
+    refused_lead
+    refused_none
+    refused_deliveries
+    refused_last
+    refused_from
+    refused_body
     warn_aof
     warn_evict
     warn_fsync

@@ -1,6 +1,7 @@
 //! The page of the system says what is known, and no more.
 
 use serde_json::json;
+use tocsin_workers::recount;
 
 use crate::harness::{Harness, On, firing};
 use crate::on_all;
@@ -33,6 +34,57 @@ on_all! {
         h.context.metrics.alerts.add("alertmanager", tocsin::metrics::Outcome::Counted);
         assert!(h.system().await.contains("1 more came to something than was received"));
         h.finish_with_dead_letters().await;
+    }
+
+    async fn deliveries_that_were_refused_are_told_with_how_their_bodies_began(on) {
+        let h = Harness::start(on).await;
+        assert!(h.system().await.contains("No delivery was refused"));
+        let webhook = format!("{}/api/v1/alertmanager", h.url);
+        let post = async |body: Vec<u8>| {
+            let answer = h.http.post(&webhook).body(body).send().await.unwrap();
+            answer.status().as_u16()
+        };
+        let mut unreadable = b"<alerts>\0&".to_vec();
+        unreadable.resize(10_000, b'x');
+        assert_eq!(post(unreadable).await, 400);
+        assert_eq!(h.http.get(&webhook).send().await.unwrap().status(), 405);
+        assert_eq!(post(vec![b' '; h.context.config.limits.body + 1]).await, 413);
+        h.until("SELECT count(*) FROM refusals", 3).await;
+        for _ in 0..20 {
+            assert_eq!(post(b"{\"alerts\":7}".to_vec()).await, 400);
+        }
+        h.until("SELECT deliveries FROM refusals WHERE reason = 'malformed'", 21).await;
+        assert_eq!(h.sql("SELECT CAST(length(body) AS bigint) FROM refusals WHERE body LIKE '{%'").await, 12);
+        let page = h.system().await;
+        for said in ["405 this is the webhook", "413 the body is larger", "<pre tabindex=\"0\">{&quot;alerts", "127.0.0.1"] {
+            assert!(page.contains(said), "{said}: {page}");
+        }
+        let metrics = h.metrics().await;
+        for (reason, n) in [("malformed", 21), ("method", 1), ("too_large", 1), ("unavailable", 0)] {
+            let line = format!("tocsin_webhooks_refused_total{{source=\"alertmanager\",reason=\"{reason}\"}} {n}\n");
+            assert!(metrics.contains(&line), "{line}");
+        }
+        h.advance(std::time::Duration::from_secs(25 * 3600));
+        assert!(h.system().await.contains("No delivery was refused"));
+        recount::prune(&h.context).await.unwrap();
+        assert_eq!(h.sql("SELECT count(*) FROM refusals").await, 0);
+        h.finish().await;
+    }
+
+    async fn a_refusal_that_cannot_be_written_is_written_later(on) {
+        let h = Harness::start(on).await;
+        h.execute("ALTER TABLE refusals RENAME TO elsewhere").await;
+        let webhook = format!("{}/api/v1/alertmanager", h.url);
+        let refuse = async || {
+            let answer = h.http.post(&webhook).body("[").send().await.unwrap();
+            assert_eq!(answer.status(), 400);
+        };
+        refuse().await;
+        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+        refuse().await;
+        h.execute("ALTER TABLE elsewhere RENAME TO refusals").await;
+        h.until("SELECT CAST(COALESCE(sum(deliveries), 0) AS bigint) FROM refusals", 2).await;
+        h.finish().await;
     }
 }
 

@@ -7,6 +7,7 @@ use tocsin::context::Context;
 use tocsin::jobs::JobError;
 use tocsin::store::maintenance::{self, DEAD_LETTERS, REQUESTS, REST};
 use tocsin::store::marks::{self, Mark};
+use tocsin::store::refusals;
 use tocsin::store::requests::REMEMBERED;
 use tocsin::store::retention;
 
@@ -68,6 +69,8 @@ async fn delete(context: &Context) -> Result<bool, JobError> {
     let answered = now.before(REMEMBERED);
     let step = || maintenance::prune(db, REQUESTS, answered, ROWS);
     pass.steps(REQUESTS.what, step).await;
+    let step = || refusals::prune(db.write(), now);
+    pass.steps("refused deliveries", step).await;
     let step = || retention::prune_incidents(db, unit, rest, ROWS);
     pass.steps("incidents", step).await;
     for what in REST {

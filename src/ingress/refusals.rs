@@ -1,0 +1,290 @@
+//! What became of deliveries that were refused: they are counted, said in the log, and kept for a day.
+//! The sender may be the only other who knows of them, and nobody reads its log.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::auth::client;
+use crate::context::Context;
+use crate::metrics::BySourceAndReason;
+use crate::sources::SOURCES;
+use crate::store::refusals::{self, Refusal};
+use crate::trail;
+
+/// How often the log tells of one kind, at most.
+const SAID: Duration = Duration::from_secs(10);
+/// How long refusals gather before they are written, and how long it is waited after a write that failed.
+const GATHER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// Bytes of a body that could not be read.
+const BODY: usize = 4 << 10;
+/// Bytes of what a sender was told.
+const DETAIL: usize = 500;
+
+/// Why a delivery is refused, in one word: all that there are.
+pub(crate) const REASONS: [&str; 8] = [
+    "malformed",
+    "unauthorized",
+    "forbidden",
+    "method",
+    "too_large",
+    "encoding",
+    "unavailable",
+    "other",
+];
+
+fn reason(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => "malformed",
+        401 => "unauthorized",
+        403 => "forbidden",
+        405 => "method",
+        413 => "too_large",
+        415 => "encoding",
+        503 => "unavailable",
+        _ => "other",
+    }
+}
+
+/// What an answer says of why it refuses.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    /// What is wrong, for a person.
+    pub(super) detail: String,
+    /// The body, if it is what cannot be read.
+    pub(super) body: Option<Bytes>,
+}
+
+/// Refusals on their way to the store.
+#[derive(Clone)]
+pub(super) struct Refusals(Arc<Inner>);
+
+struct Inner {
+    context: Context,
+    state: Mutex<Noted>,
+}
+
+#[derive(Default)]
+struct Noted {
+    unwritten: HashMap<(&'static str, &'static str), Refusal>,
+    /// Somebody writes them.
+    is_written: bool,
+    said: HashMap<(&'static str, &'static str), SaidAt>,
+}
+
+struct SaidAt {
+    at: Instant,
+    more: u64,
+}
+
+impl Refusals {
+    pub(super) fn new(context: &Context) -> Self {
+        Self(Arc::new(Inner {
+            context: context.clone(),
+            state: Mutex::default(),
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, Noted> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, source: &'static str, from: IpAddr, response: &Response) {
+        let status = response.status();
+        let reason = reason(status);
+        let context = &self.0.context;
+        let by = BySourceAndReason { source, reason };
+        context.metrics.refused.get_or_create(&by).inc();
+
+        let said = response.extensions().get::<Said>();
+        let detail = said.map_or("", |said| said.detail.as_str());
+        let body = said.and_then(|said| said.body.as_deref());
+        let request = trail::look(|trail| Some(trail.request.as_ref()?.as_str().to_owned()));
+        let request = request.flatten().unwrap_or_default();
+        let now = context.clock.now();
+        let mut state = self.state();
+        if let Some(more) = state.is_to_say((source, reason)) {
+            tracing::warn!(
+                source,
+                status = status.as_u16(),
+                client.address = %from,
+                request.id = request,
+                more,
+                "a delivery is refused: {detail}"
+            );
+        }
+        let refusal = state
+            .unwritten
+            .entry((source, reason))
+            .or_insert_with(|| Refusal {
+                source: source.to_owned(),
+                reason: reason.to_owned(),
+                deliveries: 0,
+                first_at: now,
+                last_at: now,
+                status: 0,
+                client: String::new(),
+                request_id: String::new(),
+                detail: String::new(),
+                body: None,
+                body_at: None,
+            });
+        refusal.deliveries += 1;
+        refusal.last_at = now;
+        refusal.status = i64::from(status.as_u16());
+        refusal.client = from.to_string();
+        refusal.request_id = request;
+        refusal.detail = beginning(detail.as_bytes(), DETAIL);
+        if let Some(body) = body {
+            refusal.body = Some(beginning(body, BODY));
+            refusal.body_at = Some(now);
+        }
+        if !state.is_written {
+            state.is_written = true;
+            tokio::spawn(self.clone().write());
+        }
+    }
+
+    /// Writes what gathers until nothing more does. One row of each kind, so it costs the store little
+    /// however many are refused.
+    async fn write(self) {
+        let mut pause = GATHER.0;
+        loop {
+            tokio::time::sleep(pause).await;
+            let unwritten = {
+                let mut state = self.state();
+                state.is_written = !state.unwritten.is_empty();
+                std::mem::take(&mut state.unwritten)
+            };
+            if unwritten.is_empty() {
+                return;
+            }
+            pause = GATHER.0;
+            for (kind, refusal) in unwritten {
+                if let Err(error) = refusals::add(self.0.context.db.write(), &refusal).await {
+                    tracing::debug!("a refusal cannot be written yet: {error}");
+                    self.state().give_back(kind, refusal);
+                    pause = GATHER.1;
+                }
+            }
+        }
+    }
+}
+
+impl Noted {
+    /// Whether the log is to tell of one more of this kind, and how many it has not told of.
+    fn is_to_say(&mut self, kind: (&'static str, &'static str)) -> Option<u64> {
+        match self.said.get_mut(&kind) {
+            Some(said) if said.at.elapsed() < SAID => {
+                said.more += 1;
+                None
+            }
+            other => {
+                let more = other.map_or(0, |said| said.more);
+                let at = Instant::now();
+                self.said.insert(kind, SaidAt { at, more: 0 });
+                Some(more)
+            }
+        }
+    }
+
+    /// Keeps what could not be written, beneath what came since.
+    fn give_back(&mut self, kind: (&'static str, &'static str), older: Refusal) {
+        match self.unwritten.get_mut(&kind) {
+            Some(newer) => {
+                newer.deliveries += older.deliveries;
+                newer.first_at = older.first_at;
+                if newer.body.is_none() {
+                    (newer.body, newer.body_at) = (older.body, older.body_at);
+                }
+            }
+            None => {
+                self.unwritten.insert(kind, older);
+            }
+        }
+    }
+}
+
+/// How a text begins, as every store takes it.
+fn beginning(text: &[u8], most: usize) -> String {
+    let text = &text[..text.len().min(most)];
+    String::from_utf8_lossy(text).replace('\0', "\u{fffd}")
+}
+
+/// Notes each answer of a webhook that refuses what was sent.
+pub(super) async fn note(
+    State(refusals): State<Refusals>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(source) = source_of(request.uri().path()) else {
+        return next.run(request).await;
+    };
+    let from = client(&request, &refusals.0.context.config.trusted_proxies);
+    let response = next.run(request).await;
+    if response.status().as_u16() >= 400 {
+        refusals.note(source, from, &response);
+    }
+    response
+}
+
+/// Whose webhook is at this address.
+fn source_of(path: &str) -> Option<&'static str> {
+    let name = path.strip_prefix(super::API)?.strip_prefix('/')?;
+    let source = SOURCES.iter().find(|source| source.name == name);
+    source.map(|source| source.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_a_reason_that_is_listed() {
+        for status in 400..600 {
+            let reason = reason(StatusCode::from_u16(status).unwrap());
+            assert!(REASONS.contains(&reason), "{status} {reason}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_is_known_by_its_address() {
+        assert_eq!(source_of("/api/v1/alertmanager"), Some("alertmanager"));
+        for other in [
+            "/api/v1/incidents",
+            "/api/v1/alertmanager/x",
+            "/alertmanager",
+            "/",
+        ] {
+            assert_eq!(source_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_log_tells_of_a_kind_once_in_a_while_and_how_many_more_there_were() {
+        let mut noted = Noted::default();
+        let kind = ("alertmanager", "malformed");
+        assert_eq!(noted.is_to_say(kind), Some(0));
+        assert_eq!(noted.is_to_say(kind), None);
+        assert_eq!(noted.is_to_say(kind), None);
+        assert_eq!(noted.is_to_say(("alertmanager", "method")), Some(0));
+        let long_ago = Instant::now().checked_sub(SAID);
+        if let (Some(said), Some(at)) = (noted.said.get_mut(&kind), long_ago) {
+            said.at = at;
+            assert_eq!(noted.is_to_say(kind), Some(2));
+        }
+    }
+
+    #[test]
+    fn a_body_is_kept_as_text_that_every_store_takes() {
+        assert_eq!(beginning(b"a\0b\xff", 10), "a\u{fffd}b\u{fffd}");
+        assert_eq!(beginning("aé".as_bytes(), 2), "a\u{fffd}");
+    }
+}
