@@ -171,6 +171,10 @@ async fn tell(
             (incident.id, Kind::Resolved, at.0)
         });
     let resolved = owe(tx, config, resolved, now).await?;
+    let returned = match is_told {
+        true => owe_returned(tx, config, books, now).await?,
+        false => Written::default(),
+    };
     let worsened = owe_worsened(tx, config, books, now).await?;
     let worse = books.worsened.iter().map(|(id, _)| *id);
     let turned = turned.iter().map(|i| i.id).chain(worse).chain(heard);
@@ -182,9 +186,45 @@ async fn tell(
     };
     Ok(Told {
         cards,
-        messages: resolved.owed,
-        muted: reopened.muted + resolved.muted + worsened.muted,
+        messages: [resolved.owed, returned.owed].concat(),
+        muted: reopened.muted + resolved.muted + returned.muted + worsened.muted,
     })
+}
+
+/// Owes the messages that an incident opened again within its window, which is silent but where it was told
+/// that it is resolved: there it would be believed still.
+async fn owe_returned(
+    tx: &impl ConnectionTrait,
+    config: &Config,
+    books: &Books,
+    now: Timestamp,
+) -> Result<Written, DbErr> {
+    let told_anyway: HashSet<Uuid> = books.reopenings.iter().map(|(id, _)| *id).collect();
+    let is_back = |incident: &&Incident| {
+        incident.stood == Status::Resolved && !told_anyway.contains(&incident.id)
+    };
+    let ids: Vec<Uuid> = books.turned().filter(is_back).map(|i| i.id).collect();
+    if ids.is_empty() {
+        return Ok(Written::default());
+    }
+    // The last word that went out to each channel.
+    let mut last: HashMap<(Uuid, String), Kind> = HashMap::new();
+    for message in notifications::standing(tx, &ids).await? {
+        let says_so = matches!(message.kind, Kind::Resolved | Kind::Reopened);
+        if says_so && !message.is_pending {
+            last.insert((message.incident, message.channel), message.kind);
+        }
+    }
+    // No reopening has a number like a moment's.
+    let told = ids.iter().map(|id| (*id, Kind::Reopened, now.0));
+    let mut owed = decide(tx, config, told, now).await?;
+    for owed in &mut owed {
+        let incident = owed.incident;
+        let believes =
+            |channel: &String| last.get(&(incident, channel.clone())) == Some(&Kind::Resolved);
+        owed.channels.retain(believes);
+    }
+    notifications::owe(tx, &owed, now).await
 }
 
 /// Owes the messages that a higher severity joined, when the incident has settled, where no message is

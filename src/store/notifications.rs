@@ -111,7 +111,7 @@ pub struct Standing {
     pub is_pending: bool,
 }
 
-/// The messages that there are of these incidents. Whoever fixes a text locks the anomaly, so what is
+/// The messages that there are of these incidents, in order. Whoever fixes a text locks the anomaly, so what is
 /// pending stays so for as long as it is locked.
 ///
 /// # Errors
@@ -123,7 +123,7 @@ pub async fn standing(
     let rows = Rows::new().uuid("id", incidents.iter().copied());
     let sql = "SELECT n.incident_id, n.channel, n.kind, n.state, d.state AS digest \
                FROM {rows} JOIN notifications n ON n.incident_id = r.id \
-               LEFT JOIN notifications d ON d.id = n.digest_id";
+               LEFT JOIN notifications d ON d.id = n.digest_id ORDER BY n.id";
     let found = tx
         .query_all_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;

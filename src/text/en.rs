@@ -464,7 +464,7 @@ pub static EN: Text = Text {
     msg_resolved_itself: "Resolved by itself",
     msg_resolved_unseen: "Closed as unseen: its sender told of it no more",
     msg_unheard: "Not heard of since {at}: its sender may have forgotten it",
-    msg_still_fires: "It had been resolved, and it still fires",
+    msg_still_fires: "It had been closed, and it fires",
     msg_still_fires_by: "{who} had resolved it, and it still fires",
     msg_muted: "Muted until {at}",
     msg_muted_by: "Muted until {at} by {who}",

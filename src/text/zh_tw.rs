@@ -464,7 +464,7 @@ pub static ZH_TW: Text = Text {
     msg_resolved_itself: "已自行恢復",
     msg_resolved_unseen: "久未收到通知，已關閉",
     msg_unheard: "自 {at} 起未再收到：來源可能已不再追蹤此警報",
-    msg_still_fires: "先前已標為解決，但仍持續觸發",
+    msg_still_fires: "先前已結束，但仍在觸發",
     msg_still_fires_by: "先前由 {who} 標為解決，但仍持續觸發",
     msg_muted: "靜音至 {at}",
     msg_muted_by: "由 {who} 靜音至 {at}",

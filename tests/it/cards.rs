@@ -137,6 +137,24 @@ on_all! {
         h.finish().await;
     }
 
+    async fn who_was_told_that_it_is_resolved_is_told_that_it_fires_again(on) {
+        let h = Harness::start_with(on, |config| config.telegram.tell.push(Tell::Resolved)).await;
+        for pod in ["a", "b"] {
+            let alert = firing(pod, h.now());
+            h.send_and_drain(vec![alert.clone(), alert.clone()]).await;
+            h.send_and_drain(vec![resolved(alert, h.now())]).await;
+            h.advance(MINUTE);
+        }
+        let told = h.telegram.headlines();
+        let began = |word: &str| told.iter().filter(|told| told.contains(word)).count();
+        let counted = ["Opened", "Resolved", "Reopened"].map(began);
+        assert_eq!(counted, [1, 2, 1], "{told:#?}");
+        assert!(told[2].contains("Reopened"), "{told:#?}");
+        let again = h.telegram.taken()[2].clone();
+        assert!(again.contains("It had been closed, and it fires"), "{again}");
+        h.finish().await;
+    }
+
     async fn resolving_and_repeating_are_told_where_that_is_wanted(on) {
         let h = Harness::start_with(on, |config| {
             config.telegram.tell.extend([Tell::Resolved, Tell::Repeat]);
