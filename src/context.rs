@@ -103,6 +103,7 @@ async fn drivers(config: &Config, db: &Db, clock: &Clock) -> Result<Drivers, Ope
         let redis = Redis::open(url, ca, &config.redis_prefix).await?;
         let queue = RedisQueue::new(&redis, clock.clone()).map_err(QueueError::from)?;
         let counter = RedisCounter::new(&redis, db.clone(), unit).map_err(CounterError::from)?;
+        let counter = counter.within(config.counter.memory);
         return Ok((Arc::new(queue), Arc::new(counter)));
     }
     let queue = SqlQueue::new(db.clone(), clock.clone());

@@ -200,13 +200,15 @@ pub enum Part {
     Unseen,
     /// Mutes that are over.
     Mutes,
+    /// The counter's memory.
+    Counter,
     /// Rows that are old.
     Pruning,
 }
 
 impl Part {
     /// All of them, in the order in which they are done: what is owed first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Tiers,
         Self::Messages,
         Self::Edits,
@@ -215,6 +217,7 @@ impl Part {
         Self::Levels,
         Self::Unseen,
         Self::Mutes,
+        Self::Counter,
         Self::Pruning,
     ];
 
@@ -230,6 +233,7 @@ impl Part {
             Self::Levels => "levels",
             Self::Unseen => "unseen",
             Self::Mutes => "mutes",
+            Self::Counter => "counter",
             Self::Pruning => "pruning",
         }
     }

@@ -124,6 +124,8 @@ pub struct Metrics {
     pub jobs_lost: Family<ByQueue, Counter>,
     /// Times that a store could not be reached.
     pub store_errors: Family<ByQueue, Counter>,
+    /// Sets of the counter that were dropped to leave the queue its memory.
+    pub counter_evicted: Counter,
     /// Deliveries that were refused.
     pub refused: Family<BySourceAndReason, Counter>,
     /// Requests without the token that they need.
@@ -184,6 +186,7 @@ impl Metrics {
             recount_failures: Family::default(),
             jobs_lost: Family::default(),
             store_errors: Family::default(),
+            counter_evicted: Counter::default(),
             refused: Family::default(),
             auth_failures: Family::default(),
             ready: Family::default(),
@@ -329,6 +332,11 @@ impl Metrics {
             "store_errors",
             "Times that the queue's store failed",
             m.store_errors,
+        );
+        r.register(
+            "counter_evicted",
+            "Anomalies whose counts were dropped from Redis to leave the queue its memory",
+            m.counter_evicted,
         );
         r.register(
             "webhooks_refused",

@@ -10,13 +10,14 @@ use redis::{Client, ConnectionInfo, IntoConnectionInfo, RedisError, TlsCertifica
 
 use crate::config::Secret;
 
-/// Names scripts, each with a prelude before it. They may run where memory is full: what they add is
-/// little, and without them nothing would be taken out.
+/// Names scripts, each with these flags and a prelude before it.
 macro_rules! scripts {
-    ($prelude:literal; $($name:ident: $file:literal,)*) => {
+    ($flags:literal, $prelude:literal; $($name:ident: $file:literal,)*) => {
         $(static $name: std::sync::LazyLock<redis::Script> = std::sync::LazyLock::new(|| {
             redis::Script::new(concat!(
-                "#!lua flags=allow-oom\n",
+                "#!lua ",
+                $flags,
+                "\n",
                 include_str!($prelude),
                 include_str!($file)
             ))
@@ -54,6 +55,33 @@ pub struct Standing {
     pub evicts: Option<String>,
     /// Whether it forgets everything when it ends.
     pub keeps_no_log: bool,
+    /// How much of its memory is used, where that is bounded.
+    pub memory: Option<Memory>,
+}
+
+/// How much memory a server uses, and how much it may use, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// What it uses.
+    pub used: u64,
+    /// `maxmemory`.
+    pub most: u64,
+}
+
+impl Memory {
+    /// What `INFO memory` says; nothing if there is no bound.
+    #[must_use]
+    pub fn of(info: &str) -> Option<Self> {
+        let number = |name| value(info, name)?.parse::<u64>().ok();
+        let (used, most) = (number("used_memory")?, number("maxmemory")?);
+        (most > 0).then_some(Self { used, most })
+    }
+
+    /// How much of it is used, in percent.
+    #[must_use]
+    pub const fn percent(self) -> u64 {
+        self.used.saturating_mul(100) / self.most
+    }
 }
 
 /// Why Redis cannot be used.
@@ -202,6 +230,7 @@ impl Asking {
             version: value(&about, "redis_version").unwrap_or_default(),
             evicts: evicts(&memory),
             keeps_no_log: keeps_no_log(&persistence),
+            memory: Memory::of(&memory),
         })
     }
 }

@@ -73,6 +73,9 @@ impl Config {
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{name} must be at least 1"));
         }
+        if !(1..=100).contains(&self.counter.memory) {
+            return Err("counter.memory must be from 1 to 100, in percent".to_owned());
+        }
         if self.limits.query.0 < Duration::from_millis(100) {
             return Err("limits.query must be at least 100ms".to_owned());
         }

@@ -229,3 +229,17 @@ pub struct RecountSettings {
     /// Whether figures that drifted from the rows are repaired as soon as that is noticed.
     pub repair: bool,
 }
+
+/// What the counter in Redis may use.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CounterSettings {
+    /// While so much of Redis' `maxmemory` is used, in percent, nothing more is kept for counting.
+    pub memory: u64,
+}
+
+impl Default for CounterSettings {
+    fn default() -> Self {
+        Self { memory: 70 }
+    }
+}

@@ -14,6 +14,16 @@ use crate::time::Timestamp;
 #[error("the counter's store: {0}")]
 pub struct CounterError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
 
+/// What was dropped to make room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Of so many anomalies.
+    pub sets: usize,
+    /// How much of the memory that is shared with the queue is used then, in percent; none if it is not
+    /// bounded.
+    pub used: Option<u64>,
+}
+
 /// Counts ids by anomaly and time.
 #[async_trait]
 pub trait Counter: Send + Sync {
@@ -35,6 +45,12 @@ pub trait Counter: Send + Sync {
         keys: &[String],
         now: Timestamp,
     ) -> Result<Vec<Counts>, CounterError>;
+
+    /// Drops what is kept of the quietest anomalies while it takes more memory than it may; nothing where
+    /// no memory is shared with the queue.
+    async fn make_room(&self) -> Result<Dropped, CounterError> {
+        Ok(Dropped::default())
+    }
 
     /// Builds what is not known of `keys`, so that whoever asks for them next, with their anomalies
     /// locked, is answered at once.

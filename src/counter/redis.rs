@@ -7,9 +7,14 @@
 //! the set was not emptied again meanwhile. What is counted beside that is added in any case: what is
 //! committed before the rows are read is in them, what is committed later is added after the set was
 //! emptied. So none is lost, whatever the order.
+//!
+//! The queue is in the same server, and nowhere else. So no set is built while more of the server's
+//! memory is used than `counter.memory` allows: what has no set is counted from the rows. Recount
+//! drops the quietest sets then, until less is used.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::future::try_join_all;
@@ -18,11 +23,11 @@ use redis::aio::ConnectionManager;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
-use super::{Counter, CounterError};
+use super::{Counter, CounterError, Dropped};
 use crate::domain::aggregation::Unit;
 use crate::domain::frequency::{COUNTED_AT_MOST, Counted, Counts, Window};
-use crate::redis::{Redis, scripts};
-use crate::store::{Db, occurrences};
+use crate::redis::{Memory, Redis, scripts};
+use crate::store::{Db, occurrences, tallies};
 use crate::time::{Timestamp, millis};
 
 /// How long a set lives after it was built, in milliseconds; then it is built again, or was
@@ -37,12 +42,24 @@ const BUILT_AT_ONCE: usize = 4;
 /// How often a set is begun anew because it was emptied while it was built.
 const TRIES: usize = 10;
 
+/// How long it is believed how much memory is used.
+const LOOKED: Duration = Duration::from_secs(1);
+/// Of each so many sets one is dropped at a time, the quietest.
+const DROPPED: usize = 5;
+/// How far below the bound memory is brought, in percent of all.
+const BELOW: u64 = 5;
+
 scripts! {
-    "redis/prelude.lua";
+    "flags=allow-oom", "redis/prelude.lua";
     COUNTS: "redis/counts.lua",
+    FINISH: "redis/finish.lua",
+}
+
+// Where memory is full nothing is added: the queue has no other place, and what is counted has its rows.
+scripts! {
+    "", "redis/prelude.lua";
     ADD: "redis/add.lua",
     BEGIN: "redis/begin.lua",
-    FINISH: "redis/finish.lua",
 }
 
 /// Counts in Redis; reads the rows only to build what Redis does not know.
@@ -53,6 +70,33 @@ pub struct RedisCounter {
     connection: ConnectionManager,
     db: Db,
     unit: Unit,
+    memory: Arc<Bound>,
+}
+
+/// How much of the server's memory may be used when sets are built, in percent, and how it was found.
+struct Bound {
+    most: u64,
+    looked: Mutex<Option<(Instant, bool)>>,
+}
+
+impl Bound {
+    fn looked(&self) -> MutexGuard<'_, Option<(Instant, bool)>> {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was found lately.
+    fn is_reached(&self) -> Option<bool> {
+        let looked = *self.looked();
+        looked.and_then(|(at, is_reached)| (at.elapsed() < LOOKED).then_some(is_reached))
+    }
+
+    fn note(&self, is_reached: bool) {
+        *self.looked() = Some((Instant::now(), is_reached));
+    }
+}
+
+fn is_out_of_memory(error: &RedisError) -> bool {
+    error.code() == Some("OOM")
 }
 
 impl From<RedisError> for CounterError {
@@ -78,7 +122,106 @@ impl RedisCounter {
             connection: redis.connection()?,
             db,
             unit,
+            memory: Arc::new(Bound {
+                most: 100,
+                looked: Mutex::default(),
+            }),
         })
+    }
+
+    /// The same, where no set is built while more than `most` percent of the server's memory are used.
+    #[must_use]
+    pub fn within(self, most: u64) -> Self {
+        let looked = Mutex::default();
+        let memory = Arc::new(Bound { most, looked });
+        Self { memory, ..self }
+    }
+
+    /// How much memory the server uses, where that is bounded.
+    async fn look(&self) -> Result<Option<Memory>, CounterError> {
+        let mut info = redis::cmd("INFO");
+        let said: String = info
+            .arg("memory")
+            .query_async(&mut self.connection.clone())
+            .await?;
+        let memory = Memory::of(&said);
+        let is_reached = memory.is_some_and(|memory| memory.percent() >= self.memory.most);
+        self.memory.note(is_reached);
+        Ok(memory)
+    }
+
+    /// Whether so much memory is used that no set is built.
+    async fn is_full(&self) -> Result<bool, CounterError> {
+        match self.memory.is_reached() {
+            Some(is_reached) => Ok(is_reached),
+            None => {
+                self.look().await?;
+                Ok(self.memory.is_reached().unwrap_or_default())
+            }
+        }
+    }
+
+    /// Has `hear` see each set, with for how many seconds nobody asked for it. It is told that it is
+    /// enough by a false.
+    async fn each_set(
+        &self,
+        mut hear: impl FnMut(Vec<(String, i64)>) -> (Vec<String>, bool) + Send,
+    ) -> Result<(), CounterError> {
+        let mut connection = self.connection.clone();
+        let (pattern, mut cursor) = (format!("{}*", self.sets), 0_u64);
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(&pattern);
+            scan.arg("COUNT").arg(CHUNK.0);
+            let (next, keys): (u64, Vec<String>) = scan.query_async(&mut connection).await?;
+            let mut idle = redis::pipe();
+            for key in &keys {
+                idle.cmd("OBJECT").arg("IDLETIME").arg(key);
+            }
+            // Under a policy that counts uses there is none; and a set may be gone by now.
+            let idle: Vec<Option<i64>> = match keys.is_empty() {
+                true => Vec::new(),
+                false => idle
+                    .query_async(&mut connection)
+                    .await
+                    .unwrap_or_else(|_| vec![None; keys.len()]),
+            };
+            let idle = idle.into_iter().map(Option::unwrap_or_default);
+            let (dropped, goes_on) = hear(keys.into_iter().zip(idle).collect());
+            if !dropped.is_empty() {
+                let mut unlink = redis::cmd("UNLINK");
+                unlink.arg(dropped).exec_async(&mut connection).await?;
+            }
+            cursor = next;
+            if cursor == 0 || !goes_on {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Drops the quietest of all sets; returns how many.
+    async fn drop_quietest(&self) -> Result<usize, CounterError> {
+        let mut idle: Vec<i64> = Vec::new();
+        self.each_set(|page| {
+            idle.extend(page.into_iter().map(|(_, idle)| idle));
+            (Vec::new(), true)
+        })
+        .await?;
+        let most = idle.len().div_ceil(DROPPED);
+        if most == 0 {
+            return Ok(0);
+        }
+        let (_, edge, _) = idle.select_nth_unstable_by(most - 1, |a, b| b.cmp(a));
+        let (edge, mut dropped) = (*edge, 0);
+        self.each_set(|page| {
+            let quiet = page.into_iter().filter(|(_, idle)| *idle >= edge);
+            let quiet = quiet.map(|(key, _)| key);
+            let quiet: Vec<String> = quiet.take(most - dropped).collect();
+            dropped += quiet.len();
+            (quiet, dropped < most)
+        })
+        .await?;
+        Ok(dropped)
     }
 
     fn set(&self, key: &str) -> String {
@@ -98,7 +241,16 @@ impl RedisCounter {
                 call.arg(one.occurred_at.0).arg(one.id.as_bytes());
             }
         }
-        Ok(call.invoke_async(&mut self.connection.clone()).await?)
+        match call.invoke_async(&mut self.connection.clone()).await {
+            Err(error) if is_out_of_memory(&error) => {
+                self.memory.note(true);
+                // What is not in its set must not be missed there.
+                let keys: BTreeSet<String> =
+                    counted.iter().map(|one| one.anomaly_key.clone()).collect();
+                self.forget(&keys.into_iter().collect::<Vec<_>>()).await
+            }
+            done => Ok(done?),
+        }
     }
 
     /// The counts of some anomalies; `None` where the set is not to be trusted.
@@ -148,6 +300,13 @@ impl RedisCounter {
             }
             unknown.sort();
             unknown.dedup();
+            if self.is_full().await? {
+                let counted = tallies::counts(db, self.unit, &unknown, now).await?;
+                let counted: BTreeMap<String, Counts> = unknown.into_iter().zip(counted).collect();
+                let both = keys.iter().zip(counts);
+                let either = both.map(|(key, of)| of.or_else(|| counted.get(key).copied()));
+                return Ok(either.map(Option::unwrap_or_default).collect());
+            }
             for some in unknown.chunks(BUILT_AT_ONCE) {
                 try_join_all(some.iter().map(|key| self.build(db, key))).await?;
             }
@@ -164,7 +323,13 @@ impl RedisCounter {
         let token = Uuid::now_v7().simple().to_string();
         let mut begin = BEGIN.prepare_invoke();
         begin.key(&set).arg(&token).arg(LIVES_MS);
-        let mark: Option<String> = begin.invoke_async(&mut connection).await?;
+        let mark: Option<String> = match begin.invoke_async(&mut connection).await {
+            Err(error) if is_out_of_memory(&error) => {
+                self.memory.note(true);
+                return Ok(());
+            }
+            mark => mark?,
+        };
         let Some(mark) = mark else {
             return Ok(());
         };
@@ -204,6 +369,25 @@ impl Counter for RedisCounter {
         now: Timestamp,
     ) -> Result<Vec<Counts>, CounterError> {
         self.known(tx, keys, now).await
+    }
+
+    async fn make_room(&self) -> Result<Dropped, CounterError> {
+        let mut dropped = Dropped::default();
+        while let Some(memory) = self.look().await? {
+            let most = match dropped.sets {
+                0 => self.memory.most,
+                _ => self.memory.most.saturating_sub(BELOW),
+            };
+            dropped.used = Some(memory.percent());
+            if memory.percent() < most {
+                break;
+            }
+            match self.drop_quietest().await? {
+                0 => break,
+                some => dropped.sets += some,
+            }
+        }
+        Ok(dropped)
     }
 
     async fn warm(&self, keys: &[String]) -> Result<(), CounterError> {

@@ -250,6 +250,12 @@ fn warnings(
     if redis.is_some_and(|redis| redis.keeps_no_log) {
         warnings.push(text.warn_aof.to_owned());
     }
+    let most = pages.context.config.counter.memory;
+    let memory = redis.and_then(|redis| redis.memory);
+    if let Some(memory) = memory.filter(|memory| memory.percent() >= most) {
+        let percent = memory.percent().to_string();
+        warnings.push(fill(text.warn_memory, &[("percent", &percent)]));
+    }
     if let Some(value) = synchronous.filter(|value| matches!(*value, "off" | "fsync off")) {
         warnings.push(fill(text.warn_fsync, &[("value", value)]));
     }

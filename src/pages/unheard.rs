@@ -1,5 +1,7 @@
 //! What is not heard of any more, and what is silenced in Alertmanager, as the pages say it.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 
 use super::visit::Visit;
@@ -14,6 +16,8 @@ use crate::entity::occurrences::Model as Firing;
 use crate::text::{Text, fill};
 use crate::time::Timestamp;
 
+/// How long it takes until its sender was asked, at most, if recount runs.
+const ASKED: Duration = Duration::from_secs(120);
 /// Silences that are shown.
 const SHOWN: usize = 5;
 
@@ -62,7 +66,7 @@ fn next(config: &Config, source: &str, since: Timestamp, now: Timestamp, says: &
     match says {
         Silences::NotAsked => Next::Closes(at),
         _ if !alertmanager::sends(source) => Next::Closes(at),
-        _ if now < at => Next::Asks(at),
+        _ if now < at.after(ASKED) => Next::Asks(at),
         Silences::Known(_) => Next::Kept,
         Silences::Unknown => Next::Waits(at.after(patience.unseen)),
     }

@@ -52,8 +52,9 @@ const SILENCE_MS: i64 = 5000;
 /// The consumers' group.
 const GROUP: &str = "workers";
 
+// They may run where memory is full: what they add is little, and without them nothing would be taken out.
 scripts! {
-    "redis/prelude.lua";
+    "flags=allow-oom", "redis/prelude.lua";
     PUSH: "redis/push.lua",
     READY: "redis/ready.lua",
     RECLAIM: "redis/reclaim.lua",

@@ -405,6 +405,7 @@ texts! {
     refused_body
     warn_aof
     warn_evict
+    warn_memory
     warn_fsync
     warn_log_only
     warn_full

@@ -116,11 +116,31 @@ async fn run(context: &Context, part: Part) -> Result<(), JobError> {
         Part::Levels => decay(context).await,
         Part::Doubts => settle_doubts(context).await,
         Part::Mutes => end_mutes(context).await,
+        Part::Counter => make_room(context).await,
         // These cannot be undone: a clock that is wrong for a moment has none of them done.
         Part::Unseen | Part::Pruning if !is_steady(context).await? => Ok(()),
         Part::Unseen => close_unseen(context).await,
         Part::Pruning => pruning::hourly(context).await,
     }
+}
+
+/// Has the counter leave the queue its memory.
+///
+/// # Errors
+/// The store cannot be reached now.
+pub async fn make_room(context: &Context) -> Result<(), JobError> {
+    let dropped = context.counter.make_room().await?;
+    if dropped.sets > 0 {
+        let used = dropped.used.unwrap_or_default();
+        tracing::warn!(
+            anomalies = dropped.sets,
+            used_percent = used,
+            "Redis' memory is nearly full (counter.memory): quiet anomalies are counted from rows"
+        );
+    }
+    let evicted = &context.metrics.counter_evicted;
+    evicted.inc_by(u64::try_from(dropped.sets).unwrap_or(u64::MAX));
+    Ok(())
 }
 
 async fn is_steady(context: &Context) -> Result<bool, JobError> {

@@ -126,3 +126,93 @@ async fn of_too_many_the_newest_are_kept_and_the_set_stays_trusted() {
         [50, 50, COUNTED_AT_MOST, COUNTED_AT_MOST]
     );
 }
+
+/// A counter of a server that has little memory, and so many anomalies with a row each.
+async fn in_little_memory(anomalies: usize) -> (Desk, RedisServer, RedisKeys, Vec<String>) {
+    let desk = Desk::open(On::Postgres, Unit::Episode).await;
+    let bound = ["--maxmemory", "8mb", "--maxmemory-policy", "noeviction"];
+    let server = RedisServer::start_with(Fsync::EverySecond, &bound).await;
+    let keys = RedisKeys::at(server.url());
+    let names: Vec<String> = (0..anomalies).map(|n| format!("key-{n}")).collect();
+    let rows: Vec<Counted> = names
+        .iter()
+        .map(|name| one(name, Timestamp::now()))
+        .collect();
+    for some in rows.chunks(5000) {
+        desk.occurrences(some, true).await;
+    }
+    (desk, server, keys, names)
+}
+
+async fn used(keys: &RedisKeys) -> u64 {
+    let standing = keys.open().await.asking().unwrap().standing().await;
+    standing.unwrap().memory.unwrap().percent()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_counter_leaves_the_queue_its_memory_and_counts_all_the_same() {
+    let (desk, _server, keys, names) = in_little_memory(40_000).await;
+    let counter = RedisCounter::new(&keys.open().await, desk.db.clone(), Unit::Episode).unwrap();
+    let counter = counter.within(70);
+    let now = Timestamp::now();
+    for some in names.chunks(200) {
+        for counts in counter.counts(some, now).await.unwrap() {
+            assert_eq!(in_each(&counts), [1; 4]);
+        }
+    }
+    let filled = used(&keys).await;
+    assert!((70..80).contains(&filled), "{filled} %");
+    // What is counted where there is no set is not missed when there is one.
+    counter.add(&[one("key-39999", now)]).await.unwrap();
+    let quiet = counter.make_room().await.unwrap();
+    assert!(quiet.sets > 1000, "{quiet:?}");
+    let left = used(&keys).await;
+    assert!(left < 66, "{left} %");
+    assert_eq!(counter.make_room().await.unwrap().sets, 0);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let sample: Vec<String> = names.iter().step_by(97).cloned().collect();
+    for counts in counter.counts(&sample, now).await.unwrap() {
+        assert_eq!(in_each(&counts), [1; 4]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_memory_is_full_counts_are_those_of_the_rows_and_nothing_fails() {
+    let (desk, _server, keys, names) = in_little_memory(20).await;
+    let counter = RedisCounter::new(&keys.open().await, desk.db.clone(), Unit::Episode).unwrap();
+    let now = Timestamp::now();
+    counter.counts(&names[..10], now).await.unwrap();
+    let mut redis = keys.connect();
+    for n in 0.. {
+        let filled = redis.set::<_, _, ()>(format!("filler-{n}"), "x".repeat(100_000));
+        if filled.is_err() {
+            break;
+        }
+    }
+    let more: Vec<Counted> = names.iter().map(|name| one(name, now)).collect();
+    desk.occurrences(&more, true).await;
+    counter.add(&more).await.unwrap();
+    for counts in counter.counts(&names, now).await.unwrap() {
+        assert_eq!(in_each(&counts), [2; 4]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_of_a_quiet_anomaly_takes_few_bytes() {
+    let desk = Desk::open(On::Postgres, Unit::Episode).await;
+    let now = Timestamp::now();
+    desk.count(&[one("key", now)]).await;
+    assert_eq!(desk.counts(&["key"], now).await, [[1; 4]]);
+    let (mut redis, set) = (desk.keys.connect(), desk.set("key"));
+    let encoding = redis::cmd("OBJECT")
+        .arg("ENCODING")
+        .arg(&set)
+        .query::<String>(&mut redis);
+    assert_eq!(encoding.unwrap(), "listpack");
+    let bytes = redis::cmd("MEMORY")
+        .arg("USAGE")
+        .arg(&set)
+        .query::<u64>(&mut redis)
+        .unwrap();
+    assert!(bytes <= 250, "{bytes} bytes");
+}
