@@ -71,18 +71,18 @@ pub fn router(ingress: &Ingress) -> Router {
     // What is inflated is read up to the same limit.
     let webhooks = webhooks()
         .route_layer(RequestDecompressionLayer::new())
-        .route_layer(from_fn_with_state(Arc::clone(&guard), auth::webhook));
+        .route_layer(from_fn_with_state(Arc::clone(&guard), auth::webhook))
+        .route_layer(from_fn_with_state(refusals.clone(), refusals::note));
     // Who presses is known by the secret, and by the list.
     let presses = presses().layer(axum::Extension(guard));
     let router = Router::from(health().nest(API, api.merge(webhooks).merge(presses)))
         .fallback(problem::not_found)
-        .method_not_allowed_fallback(webhooks::not_posted)
+        .method_not_allowed_fallback(move |request| webhooks::not_posted(refusals.clone(), request))
         .with_state(ingress.clone())
         .merge(pages)
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(map_response(problem::told))
         .layer(from_fn(crate::pages::for_people))
-        .layer(from_fn_with_state(refusals, refusals::note))
         .layer(from_fn_with_state(tracer, envelope::seal))
         .layer(from_fn_with_state(
             ingress.clone(),

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{MatchedPath, Query, State};
+use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use serde::Serialize;
 use utoipa::openapi::path::{HttpMethod, Paths};
@@ -14,6 +15,7 @@ use utoipa::openapi::{ContentBuilder, RefOr, Required};
 use utoipa::{PartialSchema as _, Path as _, ToSchema};
 use utoipa_axum::router::UtoipaMethodRouter;
 
+use super::refusals::Refusals;
 use super::{Ingress, Problem, body, problem};
 use crate::jobs::{Content, IngestAlert};
 use crate::metrics::{BySource, Metrics};
@@ -64,19 +66,24 @@ pub(super) fn route(source: Source) -> UtoipaMethodRouter<Ingress> {
 
 /// What is said of a method that an address does not take. Somebody may open a webhook's address in a
 /// browser, or have it probed.
-pub(super) async fn not_posted(path: Option<MatchedPath>) -> Problem {
-    let name = path
-        .as_ref()
-        .and_then(|path| path.as_str().rsplit('/').next());
-    let source = SOURCES.iter().find(|source| Some(source.name) == name);
-    let Some(source) = source else {
-        return problem::method_not_allowed().await;
+pub(super) async fn not_posted(refusals: Refusals, request: Request) -> Response {
+    let Some(source) = source_at(request.uri().path()) else {
+        return problem::method_not_allowed().await.into_response();
     };
     let what = format!(
         "this is the webhook of {}: it takes what is sent by POST",
         source.sender
     );
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, what)
+    let answer = Problem::new(StatusCode::METHOD_NOT_ALLOWED, what).into_response();
+    refusals.note(source.name, refusals.client(&request), &answer);
+    answer
+}
+
+/// Whose webhook is at this address, which may be what is left of it beneath the API's.
+pub(super) fn source_at(path: &str) -> Option<&'static Source> {
+    let name = path.strip_prefix(super::API).unwrap_or(path);
+    let name = name.strip_prefix('/')?;
+    SOURCES.iter().find(|source| source.name == name)
 }
 
 /// What stands behind the `?` of a webhook's address. Names that are not known are passed over, unlike
