@@ -25,6 +25,7 @@ pub mod pages;
 pub mod probe;
 pub mod queue;
 pub mod redis;
+pub mod seldom;
 pub mod sources;
 pub mod spans;
 pub mod store;

@@ -26,6 +26,7 @@ mod m015_signature;
 mod m016_levels;
 mod m017_recount;
 mod m018_refusals;
+mod m019_sessions;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -53,6 +54,7 @@ impl MigratorTrait for Migrator {
             Box::new(m016_levels::Migration),
             Box::new(m017_recount::Migration),
             Box::new(m018_refusals::Migration),
+            Box::new(m019_sessions::Migration),
         ]
     }
 }

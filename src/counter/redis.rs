@@ -46,6 +46,8 @@ const TRIES: usize = 10;
 const LOOKED: Duration = Duration::from_secs(1);
 /// Of each so many sets one is dropped at a time, the quietest.
 const DROPPED: usize = 5;
+/// How often that is done at most before others have their turn: each time walks over all sets.
+const ROUNDS: usize = 5;
 /// How far below the bound memory is brought, in percent of all.
 const BELOW: u64 = 5;
 
@@ -373,7 +375,10 @@ impl Counter for RedisCounter {
 
     async fn make_room(&self) -> Result<Dropped, CounterError> {
         let mut dropped = Dropped::default();
-        while let Some(memory) = self.look().await? {
+        for _ in 0..ROUNDS {
+            let Some(memory) = self.look().await? else {
+                break;
+            };
             let most = match dropped.sets {
                 0 => self.memory.most,
                 _ => self.memory.most.saturating_sub(BELOW),

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::auth::Caller;
-use super::pages::{self, Page, Part};
+use super::pages::{self, Gathered, Page, Part};
 use super::query::Query;
 use super::words::Words;
 use super::{Ingress, Problem, body};
@@ -167,12 +167,16 @@ pub(super) async fn list(
         ..Filter::default()
     };
     let db = ingress.context.db.view_for(filter.text.is_some()).await?;
-    let found = lists::incidents(&*db, &filter, before, limit + 1).await?;
-    let views = found.into_iter().map(|entry| View::of(now, entry));
-    let views = views.collect();
-    Ok(Json(Page::new(views, limit, |view: &View| {
-        view.incident.id.to_string()
-    })))
+    let of = |(incident, _): &Entry| {
+        let carries = pages::bytes(&incident.labels) + pages::bytes(&incident.annotations);
+        (incident.id, carries)
+    };
+    let mut found = Gathered::new(limit, before);
+    while let Some((before, some)) = found.wants() {
+        let entries = lists::incidents(&*db, &filter, before, some).await?;
+        found.add(some, entries, of);
+    }
+    Ok(Json(found.page(|entry| View::of(now, entry), of)))
 }
 
 /// Shows one incident.
@@ -221,13 +225,14 @@ pub(super) async fn occurrences(
     let context = &ingress.context;
     let db = context.db.view();
     let incident = find(db, parse(&id)?).await?.ok_or_else(unknown)?;
-    let found = lists::occurrences(db, &incident, before, limit + 1).await?;
+    let of = |row: &occurrences::Model| (row.id, pages::bytes(&row.labels));
+    let mut found = Gathered::new(limit, before);
+    while let Some((before, some)) = found.wants() {
+        let rows = lists::occurrences(db, &incident, before, some).await?;
+        found.add(some, rows, of);
+    }
     let (counting, now) = (&context.config.counting, context.clock.now());
-    let firing = |row| Firing::of(counting, now, row);
-    let found = found.into_iter().map(firing).collect();
-    Ok(Json(Page::new(found, limit, |firing: &Firing| {
-        firing.row.id.to_string()
-    })))
+    Ok(Json(found.page(|row| Firing::of(counting, now, row), of)))
 }
 
 /// Who does it.

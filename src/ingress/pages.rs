@@ -1,6 +1,7 @@
 //! Lists: which part of one is asked for, and how it is answered.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -77,5 +78,137 @@ impl<T> Page<T> {
         items.truncate(limit);
         let next_cursor = items.last().filter(|_| more).map(cursor);
         Self { items, next_cursor }
+    }
+}
+
+/// Bytes of what entries carry, after which a page ends.
+const BYTES: usize = 4 << 20;
+/// Entries that are read at once.
+const AT_ONCE: u64 = 64;
+
+/// Entries on their way to a page, read a few at a time: what they carry may be large.
+pub(super) struct Gathered<T> {
+    items: Vec<T>,
+    limit: u64,
+    bytes: usize,
+    last: Option<Uuid>,
+    is_all: bool,
+}
+
+impl<T> Gathered<T> {
+    /// None yet, of at most `limit`, behind the entry `before`.
+    pub(super) const fn new(limit: u64, before: Option<Uuid>) -> Self {
+        Self {
+            items: Vec::new(),
+            limit,
+            bytes: 0,
+            last: before,
+            is_all: false,
+        }
+    }
+
+    /// Behind which entry to read on, and how many; nothing if that is all.
+    pub(super) fn wants(&self) -> Option<(Option<Uuid>, u64)> {
+        let missing = (self.limit + 1).saturating_sub(self.items.len() as u64);
+        let goes_on = !self.is_all && missing > 0 && self.bytes < BYTES;
+        goes_on.then_some((self.last, missing.min(AT_ONCE)))
+    }
+
+    /// Adds what was found where so many were asked for: each by its id, with how many bytes it carries.
+    pub(super) fn add(&mut self, asked: u64, found: Vec<T>, of: impl Fn(&T) -> (Uuid, usize)) {
+        self.is_all = (found.len() as u64) < asked;
+        for item in found {
+            let (id, bytes) = of(&item);
+            self.last = Some(id);
+            self.bytes += bytes;
+            self.items.push(item);
+        }
+    }
+
+    /// The page that they are.
+    pub(super) fn page<V>(
+        mut self,
+        view: impl FnMut(T) -> V,
+        of: impl Fn(&T) -> (Uuid, usize),
+    ) -> Page<V> {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let (mut kept, mut bytes) = (0, 0);
+        for item in self.items.iter().take(limit) {
+            if kept > 0 && bytes >= BYTES {
+                break;
+            }
+            bytes += of(item).1;
+            kept += 1;
+        }
+        let more = kept < self.items.len() || !self.is_all;
+        self.items.truncate(kept);
+        let last = self.items.last().map(|item| of(item).0.to_string());
+        Page {
+            items: self.items.into_iter().map(view).collect(),
+            next_cursor: last.filter(|_| more),
+        }
+    }
+}
+
+/// About how many bytes a value takes as JSON.
+pub(super) fn bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(|item| bytes(item) + 1).sum(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, of)| name.len() + bytes(of) + 4)
+            .sum(),
+        _ => 8,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a list of so many entries of so many bytes, page by page; returns how many each has.
+    fn pages(entries: usize, bytes: usize, limit: u64) -> Vec<usize> {
+        let all: Vec<Uuid> = (0..entries)
+            .map(|n| Uuid::from_u128(n as u128 + 1))
+            .collect();
+        let of = |id: &Uuid| (*id, bytes);
+        let (mut pages, mut before) = (Vec::new(), None);
+        loop {
+            let mut gathered = Gathered::new(limit, before);
+            let mut read = 0;
+            while let Some((after, some)) = gathered.wants() {
+                let behind = all
+                    .iter()
+                    .filter(|id| after.is_none_or(|after| **id > after));
+                let found: Vec<Uuid> = behind
+                    .take(usize::try_from(some).unwrap())
+                    .copied()
+                    .collect();
+                read += found.len() * bytes;
+                gathered.add(some, found, of);
+            }
+            assert!(read <= BYTES + 64 * bytes, "{read} bytes were read");
+            let page = gathered.page(|id| id, of);
+            pages.push(page.items.len());
+            match page.next_cursor {
+                Some(cursor) => before = Some(cursor.parse().unwrap()),
+                None => return pages,
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_ends_at_its_limit_or_where_it_has_many_bytes() {
+        assert_eq!(pages(0, 10, 50), [0]);
+        assert_eq!(pages(50, 10, 50), [50]);
+        assert_eq!(pages(51, 10, 50), [50, 1]);
+        assert_eq!(pages(300, 10, 200), [200, 100]);
+        assert_eq!(pages(20, 1 << 20, 200), [4, 4, 4, 4, 4]);
+        assert_eq!(
+            pages(3, 8 << 20, 200),
+            [1, 1, 1],
+            "an entry is on a page whatever it carries"
+        );
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Request, State};
@@ -16,6 +16,7 @@ use super::auth::client;
 use super::webhooks::source_at;
 use crate::context::Context;
 use crate::metrics::BySourceAndReason;
+use crate::seldom::Seldom;
 use crate::store::refusals::{self, Refusal};
 use crate::trail;
 
@@ -68,6 +69,8 @@ pub(super) struct Refusals(Arc<Inner>);
 
 struct Inner {
     context: Context,
+    said: Seldom<(&'static str, &'static str)>,
+    failed: Seldom<()>,
     state: Mutex<Noted>,
 }
 
@@ -76,18 +79,14 @@ struct Noted {
     unwritten: HashMap<(&'static str, &'static str), Refusal>,
     /// Somebody writes them.
     is_written: bool,
-    said: HashMap<(&'static str, &'static str), SaidAt>,
-}
-
-struct SaidAt {
-    at: Instant,
-    more: u64,
 }
 
 impl Refusals {
     pub(super) fn new(context: &Context) -> Self {
         Self(Arc::new(Inner {
             context: context.clone(),
+            said: Seldom::new(SAID),
+            failed: Seldom::new(6 * SAID),
             state: Mutex::default(),
         }))
     }
@@ -115,8 +114,7 @@ impl Refusals {
         let request = trail::look(|trail| Some(trail.request.as_ref()?.as_str().to_owned()));
         let request = request.flatten().unwrap_or_default();
         let now = context.clock.now();
-        let mut state = self.state();
-        if let Some(more) = state.is_to_say((source, reason)) {
+        if let Some(more) = self.0.said.says((source, reason)) {
             tracing::warn!(
                 source,
                 status = status.as_u16(),
@@ -126,6 +124,7 @@ impl Refusals {
                 "a delivery is refused: {detail}"
             );
         }
+        let mut state = self.state();
         let refusal = state
             .unwritten
             .entry((source, reason))
@@ -175,7 +174,9 @@ impl Refusals {
             pause = GATHER.0;
             for (kind, refusal) in unwritten {
                 if let Err(error) = refusals::add(self.0.context.db.write(), &refusal).await {
-                    tracing::debug!("a refusal cannot be written yet: {error}");
+                    if self.0.failed.says(()).is_some() {
+                        tracing::warn!("what was refused cannot be written yet: {error}");
+                    }
                     self.state().give_back(kind, refusal);
                     pause = GATHER.1;
                 }
@@ -185,22 +186,6 @@ impl Refusals {
 }
 
 impl Noted {
-    /// Whether the log is to tell of one more of this kind, and how many it has not told of.
-    fn is_to_say(&mut self, kind: (&'static str, &'static str)) -> Option<u64> {
-        match self.said.get_mut(&kind) {
-            Some(said) if said.at.elapsed() < SAID => {
-                said.more += 1;
-                None
-            }
-            other => {
-                let more = other.map_or(0, |said| said.more);
-                let at = Instant::now();
-                self.said.insert(kind, SaidAt { at, more: 0 });
-                Some(more)
-            }
-        }
-    }
-
     /// Keeps what could not be written, beneath what came since.
     fn give_back(&mut self, kind: (&'static str, &'static str), older: Refusal) {
         match self.unwritten.get_mut(&kind) {
@@ -248,21 +233,6 @@ mod tests {
         for status in 400..600 {
             let reason = reason(StatusCode::from_u16(status).unwrap());
             assert!(REASONS.contains(&reason), "{status} {reason}");
-        }
-    }
-
-    #[test]
-    fn the_log_tells_of_a_kind_once_in_a_while_and_how_many_more_there_were() {
-        let mut noted = Noted::default();
-        let kind = ("alertmanager", "malformed");
-        assert_eq!(noted.is_to_say(kind), Some(0));
-        assert_eq!(noted.is_to_say(kind), None);
-        assert_eq!(noted.is_to_say(kind), None);
-        assert_eq!(noted.is_to_say(("alertmanager", "method")), Some(0));
-        let long_ago = Instant::now().checked_sub(SAID);
-        if let (Some(said), Some(at)) = (noted.said.get_mut(&kind), long_ago) {
-            said.at = at;
-            assert_eq!(noted.is_to_say(kind), Some(2));
         }
     }
 

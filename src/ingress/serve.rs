@@ -3,9 +3,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::pages::Stopping;
+use crate::seldom::Seldom;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -76,7 +77,7 @@ async fn serve_with(
     let mut http = Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(times.head);
-    let (connections, mut places) = (TaskTracker::new(), Places::new(bounds.connections));
+    let (connections, places) = (TaskTracker::new(), Places::new(bounds.connections));
     loop {
         let place = tokio::select! {
             place = places.take() => place,
@@ -109,24 +110,23 @@ async fn serve_with(
 /// Places for connections.
 struct Places {
     free: Arc<Semaphore>,
-    said_at: Option<Instant>,
+    said: Seldom<()>,
 }
 
 impl Places {
     fn new(most: usize) -> Self {
         Self {
             free: Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))),
-            said_at: None,
+            said: Seldom::new(SAID),
         }
     }
 
     /// Waits for a place; `None` only if there are no places any more, which is never.
-    async fn take(&mut self) -> Option<OwnedSemaphorePermit> {
+    async fn take(&self) -> Option<OwnedSemaphorePermit> {
         if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
             return Some(place);
         }
-        if self.said_at.is_none_or(|at| at.elapsed() > SAID) {
-            self.said_at = Some(Instant::now());
+        if self.said.says(()).is_some() {
             tracing::warn!("all connections are taken (limits.connections): new ones wait");
         }
         Arc::clone(&self.free).acquire_owned().await.ok()

@@ -18,7 +18,7 @@ use crate::jobs::QUEUES;
 use crate::store::dead_letters::{
     self, DEAD, DISCARDED, Filter, Position, REPLAYED, STATES, Summary, as_text,
 };
-use crate::text::Text;
+use crate::text::{Text, acts_unseen};
 use crate::time::Timestamp;
 
 /// Letters of a page.
@@ -231,12 +231,26 @@ pub(super) async fn one(
 fn readable(payload: &str) -> String {
     let json: Option<Value> = serde_json::from_str(payload).ok();
     let pretty = json.and_then(|json| serde_json::to_string_pretty(&json).ok());
-    pretty.unwrap_or_else(|| payload.to_owned())
+    pretty.map_or_else(|| payload.to_owned(), |json| escaped(&json))
+}
+
+/// The same JSON, in which what acts and is not seen is written so that it can be read, and edited.
+fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        match acts_unseen(c) && c != '\n' {
+            true => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 fn payload(visit: &Visit, letter: &Model) -> Markup {
     let text = visit.text();
-    let readable = as_text(&letter.payload).map(readable);
+    // What the page would leave out is not to be left out of the payload.
+    let is_whole = |text: &String| !text.contains(|c| acts_unseen(c) && !matches!(c, '\n' | '\t'));
+    let readable = as_text(&letter.payload).map(readable).filter(is_whole);
     let may_edit = visit.may_act() && letter.state == DEAD && letter.payload.len() <= EDITABLE;
     let hex = || {
         let bytes = letter.payload.iter().take(4096);

@@ -22,7 +22,7 @@ use crate::domain::id::ShortId;
 use crate::entity;
 use crate::store::listing::Entry;
 use crate::store::{history, hours, levels, lists};
-use crate::text::{Text, fill, plural};
+use crate::text::{Text, address, fill, plural};
 use crate::time::Timestamp;
 
 /// Rows of the parts below.
@@ -409,7 +409,7 @@ fn facts(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
             .permanent_fix_reference
             .as_deref()
             .unwrap_or_default();
-        let shown = match words::link(reference) {
+        let shown = match address(reference) {
             Some(url) => html! { a href=(url) rel="noreferrer" { (url) } },
             None => html! { (reference) },
         };
@@ -438,7 +438,7 @@ fn elsewhere(
     html! {
         p.row {
             @for (name, url) in links {
-                @if let Some(url) = url.and_then(words::link) {
+                @if let Some(url) = url.and_then(address) {
                     a.button href=(url) rel="noreferrer" { (name) " ↗" }
                 }
             }

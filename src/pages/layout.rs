@@ -2,13 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::assets::{ICON, SCRIPT, STYLE};
 use super::session::Role;
 use super::visit::Visit;
 use super::words;
-use crate::text::{Lang, fill};
+use crate::text::{Lang, acts_unseen, fill};
 
 /// The sections of the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(super) struct Frame<'a> {
 pub(super) fn page(visit: &Visit, frame: &Frame<'_>, content: &Markup) -> Markup {
     let text = visit.text();
     let watch = (!frame.watch.is_empty()).then_some(frame.watch.as_str());
-    html! {
+    let page = html! {
         (DOCTYPE)
         html lang=(visit.lang.tag()) {
             (head(frame.title))
@@ -56,12 +56,22 @@ pub(super) fn page(visit: &Visit, frame: &Frame<'_>, content: &Markup) -> Markup
                 (foot(visit, frame.section))
             }
         }
+    };
+    without_unseen(page)
+}
+
+/// What is shown comes from anybody who can send an alert: without what acts in it and is not seen.
+fn without_unseen(page: Markup) -> Markup {
+    let acts = |c: char| acts_unseen(c) && c != '\n' && c != '\t';
+    match page.0.contains(acts) {
+        true => PreEscaped(page.0.replace(acts, "")),
+        false => page,
     }
 }
 
 /// A page without navigation: to sign in, and for what went wrong.
 pub(super) fn bare(lang: Lang, title: &str, content: &Markup) -> Markup {
-    html! {
+    without_unseen(html! {
         (DOCTYPE)
         html lang=(lang.tag()) {
             (head(title))
@@ -70,7 +80,7 @@ pub(super) fn bare(lang: Lang, title: &str, content: &Markup) -> Markup {
                 main #content { (content) }
             }
         }
-    }
+    })
 }
 
 fn head(title: &str) -> Markup {

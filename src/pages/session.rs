@@ -1,4 +1,4 @@
-//! Sessions: a signed cookie, and nothing that a process would have to remember.
+//! Sessions: a signed cookie. Nothing has to be remembered of one but that it was ended.
 //!
 //! The key comes from the token that was signed in with, so every process that knows the token knows
 //! the session, and a token that is changed ends its sessions.
@@ -13,12 +13,16 @@ use subtle::ConstantTimeEq as _;
 
 use crate::config::Config;
 use crate::config::{Fingerprint, Tokens};
+use crate::context::Context;
+use crate::store::sessions;
 use crate::time::{Timestamp, millis};
 
 /// How long a session lasts.
 const LASTS: std::time::Duration = std::time::Duration::from_secs(12 * 3600);
 /// How far apart the clocks of two processes may be.
 const SKEW: std::time::Duration = std::time::Duration::from_secs(60);
+/// How long it is asked whether a session was ended.
+const ASKED: std::time::Duration = std::time::Duration::from_secs(1);
 /// The cookie's name.
 const COOKIE: &str = "tocsin_session";
 /// Bytes of a name.
@@ -62,6 +66,9 @@ pub(super) struct Session {
     pub(super) actor: String,
     /// What a form must carry, so that it is one of ours.
     pub(super) csrf: String,
+    /// What it is called where it was ended, and when it is over by itself; nothing where nobody is asked
+    /// who they are.
+    pub(super) opened: Option<(String, Timestamp)>,
 }
 
 /// What the cookie says.
@@ -77,8 +84,23 @@ struct Claims {
     name: Option<String>,
 }
 
-/// The session of whoever sends these headers; `None` if they must sign in.
-pub(super) fn of(config: &Config, headers: &HeaderMap, now: Timestamp) -> Option<Session> {
+/// The session of whoever sends these headers; `None` if they must sign in, because they never did or
+/// signed out.
+///
+/// Where the store does not say whether it was ended, it stands: what a page shows and does is the store's,
+/// but for what the page of the system says of a store that is away.
+pub(super) async fn standing(context: &Context, headers: &HeaderMap) -> Option<Session> {
+    let session = of(&context.config, headers, context.clock.now())?;
+    let Some((id, _)) = &session.opened else {
+        return Some(session);
+    };
+    let asked = tokio::time::timeout(ASKED, sessions::is_ended(context.db.view(), id));
+    let is_ended = matches!(asked.await, Ok(Ok(true)));
+    (!is_ended).then_some(session)
+}
+
+/// The session that these headers open by themselves; `None` if whoever sends them must sign in.
+fn of(config: &Config, headers: &HeaderMap, now: Timestamp) -> Option<Session> {
     if !asked_for(config) {
         // Every process of one installation works out the same.
         let mut key = Sha256::new();
@@ -90,6 +112,7 @@ pub(super) fn of(config: &Config, headers: &HeaderMap, now: Timestamp) -> Option
             name: None,
             actor: "anyone".to_owned(),
             csrf: sign(&key, b"form"),
+            opened: None,
         });
     }
     let value = cookie(headers, COOKIE)?;
@@ -112,6 +135,7 @@ pub(super) fn of(config: &Config, headers: &HeaderMap, now: Timestamp) -> Option
         name: claims.name,
         actor: format!("{name_of}:{}", claims.token),
         csrf: sign(&key, format!("form {}", claims.nonce).as_bytes()),
+        opened: Some((claims.nonce, Timestamp(claims.until))),
     })
 }
 

@@ -11,6 +11,7 @@ use maud::{Markup, html};
 use super::form::Fields;
 use super::visit::{LANGUAGE, language as language_of};
 use super::{Fault, Pages, Visit, layout, session};
+use crate::store::sessions;
 use crate::text::Lang;
 
 /// How long a language is remembered, in seconds.
@@ -22,7 +23,8 @@ pub(super) async fn page(
     headers: HeaderMap,
 ) -> Response {
     let wanted = local(asked.get("to").map_or("", String::as_str));
-    if session::of(&pages.context.config, &headers, pages.context.clock.now()).is_some() {
+    let session = session::standing(&pages.context, &headers).await;
+    if session.is_some() {
         return Redirect::to(wanted).into_response();
     }
     let lang = language_of(&headers);
@@ -67,6 +69,12 @@ pub(super) async fn sign_out(
 ) -> Result<Response, Fault> {
     if !session::same_origin(&headers) || fields.get("csrf") != visit.session.csrf {
         return Err(Fault::Forged);
+    }
+    if let Some((id, until)) = &visit.session.opened {
+        // In this browser it is over in any case.
+        if let Err(error) = sessions::end(pages.context.db.write(), id, *until).await {
+            tracing::warn!("a session is over in one browser alone: {error}");
+        }
     }
     let cookie = session::close(&pages.context.config, &headers);
     Ok((

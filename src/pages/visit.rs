@@ -89,7 +89,8 @@ impl FromRequestParts<Pages> for Visit {
             .uri
             .path_and_query()
             .map_or("/", |address| address.as_str());
-        let session = session::of(config, &parts.headers, now)
+        let session = session::standing(&pages.context, &parts.headers)
+            .await
             .ok_or_else(|| Fault::SignIn(wanted(&parts.method, address)))?;
         let lang = language(&parts.headers);
         let done = parts.uri.query().and_then(|query| done(lang.text(), query));

@@ -142,25 +142,9 @@ pub(super) fn encoded(text: &str) -> String {
     encoded
 }
 
-/// A link to elsewhere, if it is one that a browser may follow.
-pub(super) fn link(url: &str) -> Option<&str> {
-    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
-    let web =
-        scheme.is_some_and(|s| s.eq_ignore_ascii_case("http") || s.eq_ignore_ascii_case("https"));
-    web.then_some(url)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_the_web_is_linked_to() {
-        assert!(link("https://example.com/a?b=c").is_some());
-        assert!(link("javascript://x%0aalert(1)").is_none());
-        assert!(link("data:text/html,x").is_none());
-        assert!(link("").is_none());
-    }
 
     #[test]
     fn a_text_in_a_query_is_itself_again() {

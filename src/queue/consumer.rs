@@ -36,6 +36,7 @@ use super::backend::JobBackend;
 use super::store::{Answer, Delivery, FailedAttempt, LEASE, Lease};
 use crate::jobs::{Job, JobError, Policy};
 use crate::metrics::{ByOutcome, ByQueue, Metrics};
+use crate::seldom::Seldom;
 use crate::spans::Tracer;
 use crate::store::{Db, maintenance};
 use crate::time::{Clock, Timestamp};
@@ -125,6 +126,11 @@ struct Ack {
     durable: Option<oneshot::Sender<()>>,
 }
 
+/// How often the log says of one kind that the store fails: it is tried many times a second.
+const FAILURES_SAID: Duration = Duration::from_secs(60);
+/// How often the log tells of a dead letter: one request may make thousands.
+const BURIED_SAID: Duration = Duration::from_secs(1);
+
 /// One consumer of one queue.
 pub struct Consumer {
     pub(super) policy: Policy,
@@ -139,6 +145,10 @@ pub struct Consumer {
     took: Histogram,
     done: Counter,
     in_flight: Mutex<Slots>,
+    /// What the store did not do, in the log.
+    failures: Seldom<&'static str>,
+    /// Dead letters, in the log.
+    buried: Seldom<()>,
     /// Settling and extending take turns: both lock many rows, and in no common order.
     settling: tokio::sync::Mutex<()>,
     freed: Notify,
@@ -195,6 +205,8 @@ impl Consumer {
             metrics: parts.metrics,
             tracer: parts.tracer,
             in_flight: Mutex::default(),
+            failures: Seldom::new(FAILURES_SAID),
+            buried: Seldom::new(BURIED_SAID),
             settling: tokio::sync::Mutex::new(()),
             freed: Notify::new(),
             acks,
@@ -318,13 +330,15 @@ impl Consumer {
         answered.is_ok_and(|answered| answered.is_ok())
     }
 
-    fn store_failed(&self, what: &str, error: &dyn std::fmt::Display) {
+    fn store_failed(&self, what: &'static str, error: &dyn std::fmt::Display) {
         let queue = self.policy.queue;
         self.metrics
             .store_errors
             .get_or_create(&ByQueue { queue })
             .inc();
-        tracing::warn!(queue, "cannot {what}, trying again: {error}");
+        if let Some(more) = self.failures.says(what) {
+            tracing::warn!(queue, more, "cannot {what}, trying again: {error}");
+        }
     }
 
     fn in_flight(&self) -> MutexGuard<'_, Slots> {

@@ -58,6 +58,7 @@ scripts! {
     PUSH: "redis/push.lua",
     READY: "redis/ready.lua",
     RECLAIM: "redis/reclaim.lua",
+    TURN: "redis/turn.lua",
     REMOVE: "redis/remove.lua",
     REMOVE_NAMED: "redis/remove_named.lua",
     AGAIN: "redis/again.lua",
@@ -287,11 +288,9 @@ impl QueueStore for RedisQueue {
 
     // Each look walks over all that is in flight anywhere.
     async fn is_turn_to_reclaim(&self, queue: &str) -> Result<bool, QueueError> {
-        let mut set = redis::cmd("SET");
-        set.arg(format!("{}:turn", self.base(queue))).arg(1);
-        set.arg("NX").arg("PX").arg(millis(RECLAIM_EVERY));
-        let set: Option<String> = set.query_async(&mut self.fetches.clone()).await?;
-        Ok(set.is_some())
+        let call = self.call(&TURN, queue).arg(millis(RECLAIM_EVERY));
+        let is_turn: i64 = call.on(&self.fetches).await?;
+        Ok(is_turn != 0)
     }
 
     async fn reclaim(

@@ -61,6 +61,9 @@ fn cut(text: Cow<'_, str>, most: usize, mark: impl Fn(&str) -> String) -> String
     format!("{}{mark}", &text[..end])
 }
 
+/// Bytes of a label's or an annotation's name, at most.
+const NAME: usize = 256;
+
 /// Bounds names, values and their number. Those of `first` are kept before all others, by their whole name,
 /// and their values stay as different as they were; then those that are telling; then the first of the
 /// alphabet, whatever order they come in.
@@ -88,7 +91,7 @@ pub(super) fn bounded_map(
             if is_first(&name) {
                 (name.into_owned(), told_apart(value, bytes))
             } else {
-                (bounded(name, bytes), bounded(value, bytes))
+                (told_apart(name, bytes.min(NAME)), bounded(value, bytes))
             }
         })
         .collect();

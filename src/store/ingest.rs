@@ -207,11 +207,15 @@ async fn owe_returned(
     if ids.is_empty() {
         return Ok(Written::default());
     }
-    // The last word that went out to each channel.
+    // The last word to each channel, of what it was told and what it will be told.
     let mut last: HashMap<(Uuid, String), Kind> = HashMap::new();
     for message in notifications::standing(tx, &ids).await? {
-        let says_so = matches!(message.kind, Kind::Resolved | Kind::Reopened);
-        if says_so && !message.is_pending {
+        let says_so = match message.kind {
+            Kind::Resolved => message.is_out,
+            Kind::Reopened => message.is_out || message.is_pending,
+            _ => false,
+        };
+        if says_so {
             last.insert((message.incident, message.channel), message.kind);
         }
     }

@@ -109,6 +109,8 @@ pub struct Standing {
     /// Whether its text is still to be fixed, or that of the digest that tells it: it will say what
     /// holds then.
     pub is_pending: bool,
+    /// Whether it went out, by itself or in a digest.
+    pub is_out: bool,
 }
 
 /// The messages that there are of these incidents, in order. Whoever fixes a text locks the anomaly, so what is
@@ -136,6 +138,8 @@ pub async fn standing(
             kind: row.try_get("", "kind")?,
             is_pending: state == State::Owed
                 || (state == State::Digested && digest == Some(State::Owed)),
+            is_out: state == State::Sent
+                || (state == State::Digested && digest == Some(State::Sent)),
         })
     };
     found.iter().map(standing).collect()

@@ -8,6 +8,7 @@
 mod declare;
 mod en;
 mod fill;
+mod foreign;
 mod lang;
 mod reason;
 mod refusal;
@@ -17,6 +18,7 @@ mod zh_tw;
 pub use crate::domain::reason::{Counted, Reason};
 pub use en::EN;
 pub use fill::{fill, plural};
+pub use foreign::{acts_unseen, address};
 pub use lang::Lang;
 pub use reason::TierReason;
 pub use refusal::refusal;

@@ -338,6 +338,26 @@ on_all! {
         h.finish().await;
     }
 
+    async fn what_acts_unseen_is_shown_nowhere_and_long_addresses_are_no_links(on) {
+        let h = Harness::start(on).await;
+        let mut hostile = firing("a", h.now());
+        hostile["annotations"]["summary"] = json!("before\u{202e}evil\u{2066} after\u{2028}more");
+        hostile["generatorURL"] = json!(format!("https://example.com/{}", "x".repeat(3_000)));
+        h.send_and_drain(vec![hostile]).await;
+        let id = h.incident().await["id"].as_str().unwrap().to_owned();
+        let page = h.http.get(format!("{}/incidents/{id}", h.url)).send().await.unwrap();
+        let page = page.text().await.unwrap();
+        assert!(page.contains("beforeevil after"), "{page}");
+        assert!(!page.contains("https://example.com/x"), "it is no link");
+        let (_, listed) = h.tocsin(&["incidents"]);
+        let told = h.telegram.taken().join("\n");
+        for shown in [&page, &listed, &told] {
+            assert!(!shown.contains(['\u{202e}', '\u{2066}']), "{shown}");
+        }
+        assert!(!listed.contains('\u{2028}'), "{listed}");
+        h.finish().await;
+    }
+
     async fn an_anomaly_says_which_labels_it_was_called_by(on) {
         let h = Harness::start(on).await;
         let alert = json!({"labels": {"alertname": "KubePodCrashLooping", "container": "api",

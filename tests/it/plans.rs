@@ -28,7 +28,7 @@ const PASSED_OVER: f64 = 2_000.0;
 const LARGE: [&str; 3] = ["occurrences", "notifications", "incidents"];
 /// Tables that a statement may read as a whole: they are as large as what people configured, or as the
 /// anomalies are many, which the look for changes reads once a minute.
-const MAY_SCAN: [&str; 8] = [
+const MAY_SCAN: [&str; 10] = [
     "jsonb_each",
     "r",
     "anomalies",
@@ -37,6 +37,8 @@ const MAY_SCAN: [&str; 8] = [
     "channels",
     "schedules",
     "losses",
+    "refusals",
+    "ended_sessions",
 ];
 
 /// The numbers `n` from 1 on, as a relation.

@@ -102,7 +102,9 @@ impl Consumer {
             for burial in &burials {
                 let (queue, reason) = (self.policy.queue, burial.reason);
                 let trace_id = burial.held.trace().map(|trace| trace.to_string());
-                tracing::warn!(queue, job.id = %burial.held.id(), trace_id, "a job is a dead letter: {reason}");
+                if let Some(more) = self.buried.says(()) {
+                    tracing::warn!(queue, job.id = %burial.held.id(), trace_id, more, "a job is a dead letter: {reason}");
+                }
             }
         }
         let answers: Vec<_> = acks

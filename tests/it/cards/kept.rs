@@ -70,7 +70,7 @@ on_all! {
     async fn an_edit_that_is_refused_is_made_up_for_by_the_next_change(on) {
         let h = Harness::start(on).await;
         h.fire_pods(0..1).await;
-        let refusal = || json!({"ok": false, "description": "Bad Request: can't parse entities"});
+        let refusal = || json!({"ok": false, "description": "Bad Request: not enough rights"});
         h.telegram.answer_next_edit(400, refusal());
         h.fire_pods(1..2).await;
         h.advance(2 * MINUTE);

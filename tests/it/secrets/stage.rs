@@ -123,7 +123,7 @@ async fn parrot() -> String {
         match asked {
             0 => (StatusCode::INTERNAL_SERVER_ERROR, said),
             1 => (StatusCode::OK, said),
-            2 => (StatusCode::NOT_FOUND, telegram.to_string()),
+            2 => (StatusCode::FORBIDDEN, telegram.to_string()),
             _ => (StatusCode::BAD_REQUEST, telegram.to_string()),
         }
     };

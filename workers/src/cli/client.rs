@@ -1,13 +1,13 @@
 //! The HTTP client: one instance, its token, its lists and its errors.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{RequestBuilder, Response, Url, redirect};
 use serde_json::Value;
-use tocsin::config::Secret;
+use tocsin::config::{Config, ConfigError, Secret};
 
 use super::error::{Error, shown};
 use super::token;
@@ -29,15 +29,9 @@ const WEBHOOK_TOKEN: &str = "set TOCSIN_WEBHOOK_TOKEN or pass --webhook-token";
 /// Which instance to talk to.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Remote {
-    /// Where the instance listens
-    #[arg(
-        long,
-        env = "TOCSIN_URL",
-        default_value = "http://127.0.0.1:9099",
-        global = true,
-        help_heading = "Instance"
-    )]
-    url: String,
+    /// Where the instance listens; without it, where the settings say: listen
+    #[arg(long, env = "TOCSIN_URL", global = true, help_heading = "Instance")]
+    url: Option<String>,
     /// The token of its API, if it asks for one; TOCSIN_API_TOKEN_FILE names a file that holds it
     #[arg(
         long,
@@ -48,6 +42,40 @@ pub struct Remote {
         help_heading = "Instance"
     )]
     api_token: Option<Secret>,
+}
+
+impl Remote {
+    /// The same, with the instance of the settings where none is named: `config` reads them.
+    ///
+    /// # Errors
+    /// The settings are refused.
+    pub fn found_by(
+        self,
+        config: impl FnOnce() -> Result<Config, ConfigError>,
+    ) -> anyhow::Result<Self> {
+        let url = match self.url {
+            Some(url) => url,
+            None => {
+                let config = config().context("pass --url, or set TOCSIN_URL: without it")?;
+                on_this_computer(config.listen)
+            }
+        };
+        Ok(Self {
+            url: Some(url),
+            ..self
+        })
+    }
+}
+
+/// Where a process that listens at this address is reached from its own computer.
+pub(super) fn on_this_computer(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("http://{address}")
 }
 
 /// Talks to one instance. Cheap to clone.
@@ -61,7 +89,8 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(remote: &Remote) -> anyhow::Result<Self> {
         let token = token::of("TOCSIN_API_TOKEN", remote.api_token.as_ref())?;
-        Self::at(&remote.url, token)
+        let url = remote.url.as_deref();
+        Self::at(url.context("no instance is named: pass --url")?, token)
     }
 
     /// A client of the instance at `url`.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use tocsin::domain::tier::Tier;
+use tocsin::text::acts_unseen;
 use tocsin::time::Timestamp;
 
 /// The text at a JSON pointer, without control characters (it may come from anybody who can send
@@ -57,10 +58,21 @@ pub(super) fn or_dash(text: String) -> String {
     }
 }
 
+/// Whether a terminal may go on in another line.
+const fn breaks_line(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}')
+}
+
 fn plain(text: &str) -> String {
     text.trim()
         .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| {
+            if breaks_line(c) || acts_unseen(c) {
+                ' '
+            } else {
+                c
+            }
+        })
         .collect()
 }
 

@@ -1,11 +1,9 @@
 //! `tocsin health`: whether a process can do its work, for whatever watches over it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use clap::Args;
 use tocsin::config::{Config, ConfigError};
 
-use super::client::Client;
+use super::client::{Client, on_this_computer};
 use super::fields::text;
 use super::output::print;
 
@@ -39,14 +37,7 @@ impl HealthArgs {
 
 /// Where a process with these settings is reached from its own computer.
 fn url_of(config: &Config) -> String {
-    let mut address = config.metrics_listen.unwrap_or(config.listen);
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    format!("http://{address}")
+    on_this_computer(config.metrics_listen.unwrap_or(config.listen))
 }
 
 #[cfg(test)]

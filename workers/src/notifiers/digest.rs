@@ -7,9 +7,9 @@ use tocsin::text::words::level_word;
 use tocsin::text::{Text, fill, plural};
 use tocsin::time::Timestamp;
 
-use super::address::address;
 use super::markup::Line;
 use super::text::tidy;
+use tocsin::text::address;
 
 /// The longest name, in UTF-16 code units.
 const NAME: usize = 80;

@@ -12,9 +12,9 @@ use tocsin::text::{Text, TierReason, fill, plural, words};
 use tocsin::time::Timestamp;
 
 use super::Card;
-use super::address::address;
 use super::markup::Line;
 use super::text::tidy;
+use tocsin::text::address;
 
 /// The longest title, in UTF-16 code units, as all of these.
 const TITLE: usize = 250;

@@ -1,7 +1,6 @@
 //! How people are told. ADD A NOTIFIER HERE: a file with a type that is a [`Notifier`], a line in
 //! [`configured`], and the setting that chooses it.
 
-mod address;
 mod digest;
 mod http;
 pub mod log;

@@ -59,9 +59,20 @@ impl Receiver {
         state.until = state.until.max(now.checked_add(self.try_takes));
     }
 
-    /// How long one more message must wait.
-    fn left_alone(&self, now: Instant) -> Option<Duration> {
+    /// Takes a place, or says how long one more message must wait.
+    fn take(&self, now: Instant) -> Result<(), Duration> {
         let mut state = self.state();
+        match self.waits(&mut state, now) {
+            Some(wait) => Err(wait),
+            None => {
+                state.under_way += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// How long one more message must wait, which is put off if it must.
+    fn waits(&self, state: &mut State, now: Instant) -> Option<Duration> {
         let until = state.until.filter(|until| *until > now);
         let remaining = until.map(|until| until.saturating_duration_since(now));
         if !state.is_silent {
@@ -72,14 +83,6 @@ impl Receiver {
         // All that wait for it are not to come back at once, again and again.
         state.put_off = state.put_off.saturating_add(1);
         Some((wait + APART.saturating_mul(state.put_off - 1)).min(LONGEST.max(wait)))
-    }
-
-    fn is_left_alone(&self, now: Instant) -> bool {
-        let state = self.state();
-        match state.is_silent {
-            true => state.under_way > 0 || state.until.is_some_and(|until| until > now),
-            false => state.under_way >= self.at_once,
-        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -118,27 +121,29 @@ impl Patience {
     /// # Errors
     /// It must wait.
     pub fn take(&self, now: Instant) -> Result<Place<'_>, Duration> {
-        match self.left_alone(now) {
-            Some(wait) => Err(wait),
-            None => {
-                self.receiver.state().under_way += 1;
-                Ok(Place(&self.receiver))
-            }
+        match self.pause(now) {
+            Some(pause) => Err(pause),
+            None => self.receiver.take(now).map(|()| Place(&self.receiver)),
         }
     }
 
-    /// How long a message must wait, if there is no place now.
-    fn left_alone(&self, now: Instant) -> Option<Duration> {
-        let until = self.paused().filter(|until| *until > now);
-        let paused = until.map(|until| until.saturating_duration_since(now));
-        paused.max(self.receiver.left_alone(now))
+    /// How long a message must wait, which is put off if it must.
+    #[must_use]
+    pub fn left_alone(&self, now: Instant) -> Option<Duration> {
+        let mut state = self.receiver.state();
+        self.pause(now).max(self.receiver.waits(&mut state, now))
     }
 
-    /// Whether one more message would have to wait. Whoever asks is not put off by it.
+    /// Whether a message would have to wait, without any being put off.
     #[must_use]
     pub fn is_left_alone(&self, now: Instant) -> bool {
-        let is_paused = self.paused().is_some_and(|until| until > now);
-        is_paused || self.receiver.is_left_alone(now)
+        let mut state = *self.receiver.state();
+        self.pause(now).is_some() || self.receiver.waits(&mut state, now).is_some()
+    }
+
+    fn pause(&self, now: Instant) -> Option<Duration> {
+        let until = self.paused().filter(|until| *until > now);
+        until.map(|until| until.saturating_duration_since(now))
     }
 
     /// It answered.

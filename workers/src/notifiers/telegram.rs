@@ -91,7 +91,8 @@ impl Api {
             }
             Err(error) if error.is_builder() => Err(SendError::GiveUp(causes(&error))),
             Err(error) => {
-                if error.is_timeout() {
+                // What was left of the time of a message that had answers before says nothing.
+                if error.is_timeout() && within * 2 > self.total {
                     self.receiver.unanswered(tokio::time::Instant::now());
                 }
                 Err(SendError::Retry(causes(&error)))

@@ -1,5 +1,7 @@
 //! Foreign text made fit to be shown: one line, nothing invisible that acts, bounded.
 
+use tocsin::text::acts_unseen;
+
 /// `value` on one line, without control characters, at most `max` UTF-16 code units long. What is
 /// cut ends in an ellipsis. Line breaks become spaces, so a value cannot pose as a line of ours.
 pub(super) fn tidy(value: &str, max: usize) -> String {
@@ -31,11 +33,6 @@ pub(super) fn tidy(value: &str, max: usize) -> String {
         }
     }
     tidy
-}
-
-/// Control characters, and those that turn the direction of all that follows.
-fn acts_unseen(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Where messages are sent from.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tocsin::buttons;
@@ -55,13 +56,21 @@ impl Desk {
             None => matches!(row.state, State::Owed | State::Sending),
             Some(_) => true,
         };
-        match row
+        let notifier = row
             .filter(waits)
-            .and_then(|row| self.notifier(&row.channel))
-        {
-            Some(notifier) => self.place(notifier).map(drop),
+            .and_then(|row| self.notifier(&row.channel));
+        let patience = notifier.and_then(|notifier| Some((notifier, notifier.patience()?)));
+        let wait = patience.and_then(|(to, patience)| Some((to, patience.left_alone(now)?)));
+        match wait {
+            Some((to, after)) => Err(self.put_off(to, after)),
             None => Ok(()),
         }
+    }
+
+    fn put_off(&self, to: &dyn Notifier, after: Duration) -> JobError {
+        self.count("delayed");
+        let why = format!("{} is left alone for a while", to.channel());
+        JobError::RetryAfter { after, why }
     }
 
     /// A place to send something from now.
@@ -69,11 +78,8 @@ impl Desk {
         let Some(patience) = to.patience() else {
             return Ok(None);
         };
-        patience.take(Instant::now()).map(Some).map_err(|after| {
-            self.count("delayed");
-            let why = format!("{} is left alone for a while", to.channel());
-            JobError::RetryAfter { after, why }
-        })
+        let place = patience.take(Instant::now());
+        place.map(Some).map_err(|after| self.put_off(to, after))
     }
 
     /// The channels that share a chat with this one, itself among them.

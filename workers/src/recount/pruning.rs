@@ -10,6 +10,7 @@ use tocsin::store::marks::{self, Mark};
 use tocsin::store::refusals;
 use tocsin::store::requests::REMEMBERED;
 use tocsin::store::retention;
+use tocsin::store::sessions;
 
 /// What pruning has come to.
 const MARK: &str = "pruning";
@@ -71,6 +72,8 @@ async fn delete(context: &Context) -> Result<bool, JobError> {
     pass.steps(REQUESTS.what, step).await;
     let step = || refusals::prune(db.write(), now);
     pass.steps("refused deliveries", step).await;
+    let step = || sessions::prune(db.write(), now);
+    pass.steps("ended sessions", step).await;
     let step = || retention::prune_incidents(db, unit, rest, ROWS);
     pass.steps("incidents", step).await;
     for what in REST {

@@ -146,3 +146,30 @@ fn only_this_computer_is_loopback() {
         assert!(!local(url), "{url}");
     }
 }
+
+#[test]
+fn an_instance_that_is_not_named_is_where_the_settings_have_it_listen() {
+    for (named, listen, expected) in [
+        (None, "127.0.0.1:9455", "http://127.0.0.1:9455"),
+        (None, "0.0.0.0:9099", "http://127.0.0.1:9099"),
+        (None, "[::]:80", "http://[::1]:80"),
+        (
+            Some("https://ops.example"),
+            "127.0.0.1:1",
+            "https://ops.example",
+        ),
+    ] {
+        let remote = Remote {
+            url: named.map(str::to_owned),
+            api_token: None,
+        };
+        let config = || {
+            Ok(Config {
+                listen: listen.parse().unwrap(),
+                ..Config::default()
+            })
+        };
+        let found = remote.found_by(config).unwrap();
+        assert_eq!(found.url.as_deref(), Some(expected));
+    }
+}

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
+use tocsin::text::acts_unseen;
 use tocsin::time::Timestamp;
 
 use super::super::age;
@@ -121,7 +122,7 @@ fn pretty(value: &Value) -> String {
 fn printable(text: &str) -> String {
     text.chars()
         .map(|c| {
-            if c.is_control() && c != '\n' {
+            if acts_unseen(c) && c != '\n' {
                 '\u{fffd}'
             } else {
                 c

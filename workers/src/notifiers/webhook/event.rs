@@ -6,9 +6,9 @@ use tocsin::entity::notifications::Kind;
 use tocsin::ingress::IncidentView;
 use tocsin::time::Timestamp;
 
-use super::super::address::address;
 use super::super::message::annotation;
 use crate::notifiers::Card;
+use tocsin::text::address;
 
 /// A larger body, in bytes, goes without what an alert can make large.
 const BODY_MAX: usize = 64 * 1024;

@@ -1,15 +1,21 @@
-//! Addresses from alerts, before they become links.
+//! What comes from outside, made fit to be shown: the same for messages, pages and the command line.
 
 use reqwest::Url;
 
-use super::markup::escape;
-
-/// The longest address that is linked, in bytes of HTML. A shortened one would lead elsewhere, so
-/// what is longer is no link.
+/// The longest address that is linked, in bytes as a quoted attribute of HTML. A shortened one would lead
+/// elsewhere, so what is longer is no link.
 const ADDRESS: usize = 2_000;
 
+/// Whether a character acts and is not seen: control characters, and those that turn the direction of all
+/// that follows.
+#[must_use]
+pub fn acts_unseen(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
 /// What can be linked: an http or https address, without the user and password it may carry.
-pub(super) fn address(url: &str) -> Option<Url> {
+#[must_use]
+pub fn address(url: &str) -> Option<Url> {
     if url.len() > ADDRESS {
         return None;
     }
@@ -19,7 +25,18 @@ pub(super) fn address(url: &str) -> Option<Url> {
     }
     url.set_username("").ok()?;
     url.set_password(None).ok()?;
-    (escape(url.as_str()).len() <= ADDRESS).then_some(url)
+    (escaped_bytes(url.as_str()) <= ADDRESS).then_some(url)
+}
+
+/// How long a text is where HTML quotes it.
+fn escaped_bytes(text: &str) -> usize {
+    let of = |byte: u8| match byte {
+        b'&' => "&amp;".len(),
+        b'<' | b'>' => "&lt;".len(),
+        b'"' => "&quot;".len(),
+        _ => 1,
+    };
+    text.bytes().map(of).sum()
 }
 
 #[cfg(test)]
@@ -57,6 +74,18 @@ mod tests {
         for (url, expected) in table {
             let got = address(url);
             assert_eq!(got.as_ref().map(Url::as_str), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_turns_the_direction_acts_unseen_and_letters_of_any_script_do_not() {
+        for c in [
+            '\u{0}', '\u{1b}', '\u{9b}', '\u{202e}', '\u{2066}', '\u{2069}',
+        ] {
+            assert!(acts_unseen(c), "{c:?}");
+        }
+        for c in ['a', 'ש', '告', '🔥', '\u{200d}', ' '] {
+            assert!(!acts_unseen(c), "{c:?}");
         }
     }
 }

@@ -1,0 +1,68 @@
+//! What would be said too often: once in a while, and then how many more there were.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Says once in a while what happens often, kind by kind. Kinds are to be few: all are remembered.
+#[derive(Debug)]
+pub struct Seldom<K> {
+    every: Duration,
+    said: Mutex<HashMap<K, Said>>,
+}
+
+#[derive(Debug)]
+struct Said {
+    at: Instant,
+    more: u64,
+}
+
+impl<K: Eq + Hash> Seldom<K> {
+    /// Once in this time.
+    #[must_use]
+    pub fn new(every: Duration) -> Self {
+        Self {
+            every,
+            said: Mutex::default(),
+        }
+    }
+
+    /// Whether it is to be said that this happened, and how many there were since it was said last; `None`
+    /// if it was said a moment ago.
+    pub fn says(&self, kind: K) -> Option<u64> {
+        self.says_at(kind, Instant::now())
+    }
+
+    fn says_at(&self, kind: K, now: Instant) -> Option<u64> {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        match said.get_mut(&kind) {
+            Some(said) if now.saturating_duration_since(said.at) < self.every => {
+                said.more += 1;
+                None
+            }
+            other => {
+                let more = other.map_or(0, |said| said.more);
+                said.insert(kind, Said { at: now, more: 0 });
+                Some(more)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_is_told_once_in_a_while_and_with_how_many_more_there_were() {
+        let every = Duration::from_secs(10);
+        let (seldom, start) = (Seldom::new(every), Instant::now());
+        assert_eq!(seldom.says_at("a", start), Some(0));
+        assert_eq!(seldom.says_at("a", start), None);
+        assert_eq!(seldom.says_at("a", start + every / 2), None);
+        assert_eq!(seldom.says_at("b", start + every / 2), Some(0));
+        assert_eq!(seldom.says_at("a", start + every), Some(2));
+        assert_eq!(seldom.says_at("a", start + every), None);
+    }
+}
