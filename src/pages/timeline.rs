@@ -301,13 +301,12 @@ fn firing(text: &Text, occurrence: &occurrences::Model) -> impl Iterator<Item = 
         what: html! { (fill(text.ev_firing, &[("what", &what)])) },
         more: resent,
     };
-    // Nobody knows when it ended that was closed as unseen.
-    let (ending, at) = match occurrence.ended_by {
-        Some(EndedBy::Unseen) => (text.ev_unseen, occurrence.end_received_at),
-        _ => (text.ev_ended, None),
+    let ending = match occurrence.ended_by {
+        Some(EndedBy::Unseen) => text.ev_unseen,
+        _ => text.ev_ended,
     };
-    let ended = occurrence.ended_at.map(|ended_at| Entry {
-        at: at.unwrap_or(ended_at),
+    let ended = occurrence.ended_at.map(|at| Entry {
+        at,
         class: "",
         symbol: "▫",
         what: html! { (fill(ending, &[("what", &what)])) },
