@@ -163,8 +163,8 @@ impl RedisCounter {
         }
     }
 
-    /// Has `hear` see each set, with for how many seconds nobody asked for it. It is told that it is
-    /// enough by a false.
+    /// Shows `hear` all sets, page by page, each with the seconds since it was last asked for. What `hear`
+    /// returns of a page is dropped; with `false` beside it, no further page is shown.
     async fn each_set(
         &self,
         mut hear: impl FnMut(Vec<(String, i64)>) -> (Vec<String>, bool) + Send,

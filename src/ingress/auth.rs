@@ -9,13 +9,15 @@ use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Problem;
 use super::attempts::{Attempts, Failed};
 use super::origin;
+use super::refusals::Refusals;
+use super::webhooks::source_at;
 use super::words::Words;
 use crate::config::Config;
 use crate::context::Context;
@@ -96,25 +98,39 @@ impl Guard {
     }
 }
 
-/// Senders of webhooks: bearer, or basic with the token as password. They are never told to wait:
-/// what they send would be lost.
+/// Senders of webhooks. What is refused of what they send is noted, whoever refuses it.
 pub(super) async fn webhook(
-    State(guard): State<Arc<Guard>>,
+    State((guard, refusals)): State<(Arc<Guard>, Refusals)>,
     request: Request,
     next: Next,
-) -> Result<Response, Problem> {
+) -> Response {
+    let source = source_at(request.uri().path());
+    let from = client(&request, &guard.config.trusted_proxies);
+    let response = match admit_sender(&guard, &request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
+    if let Some(source) = source.filter(|_| response.status().as_u16() >= 400) {
+        refusals.note(source.name, from, &response);
+    }
+    response
+}
+
+/// Bearer, or basic with the token as password. Senders are never told to wait: what they send would be
+/// lost.
+fn admit_sender(guard: &Guard, request: &Request) -> Result<(), Problem> {
     let tokens = &guard.config.webhook_token;
     if !tokens.is_empty() {
         let given = bearer(request.headers()).or_else(|| basic(request.headers()));
         let given = given.ok_or_else(|| guard.missing("webhook"))?;
         if tokens.find(&given).is_none() {
-            guard.wrong("webhook", &request);
+            guard.wrong("webhook", request);
             return Err(wrong_token());
         }
     } else {
-        origin::check_sender(&guard.config, &request)?;
+        origin::check_sender(&guard.config, request)?;
     }
-    Ok(next.run(request).await)
+    Ok(())
 }
 
 /// Users of the API: bearer. Who may operate may do everything, who may read only that.

@@ -71,8 +71,10 @@ pub fn router(ingress: &Ingress) -> Router {
     // What is inflated is read up to the same limit.
     let webhooks = webhooks()
         .route_layer(RequestDecompressionLayer::new())
-        .route_layer(from_fn_with_state(Arc::clone(&guard), auth::webhook))
-        .route_layer(from_fn_with_state(refusals.clone(), refusals::note));
+        .route_layer(from_fn_with_state(
+            (Arc::clone(&guard), refusals.clone()),
+            auth::webhook,
+        ));
     // Who presses is known by the secret, and by the list.
     let presses = presses().layer(axum::Extension(guard));
     let router = Router::from(health().nest(API, api.merge(webhooks).merge(presses)))

@@ -7,13 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::middleware::Next;
 use axum::response::Response;
 
 use super::auth::client;
-use super::webhooks::source_at;
 use crate::context::Context;
 use crate::metrics::BySourceAndReason;
 use crate::seldom::Seldom;
@@ -207,21 +205,6 @@ impl Noted {
 fn beginning(text: &[u8], most: usize) -> String {
     let text = &text[..text.len().min(most)];
     String::from_utf8_lossy(text).replace('\0', "\u{fffd}")
-}
-
-/// Notes each answer of a webhook that refuses what was sent.
-pub(super) async fn note(
-    State(refusals): State<Refusals>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let source = source_at(request.uri().path());
-    let from = refusals.client(&request);
-    let response = next.run(request).await;
-    if let Some(source) = source.filter(|_| response.status().as_u16() >= 400) {
-        refusals.note(source.name, from, &response);
-    }
-    response
 }
 
 #[cfg(test)]
