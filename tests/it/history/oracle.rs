@@ -266,7 +266,7 @@ impl Oracle {
     }
 
     /// Who said once that it fires after it was over, and not again within a window that it is over, meant
-    /// it: as is seen when somebody looks after that.
+    /// it: it fires still when somebody looks after that.
     pub fn look(&mut self, now: i64) {
         for index in 0..self.episodes.len() {
             let episode = &self.episodes[index];
@@ -275,11 +275,9 @@ impl Oracle {
                 continue;
             };
             let fired_after = episode.last_firing.filter(|at| *at > ended.heard_at);
-            let (Some(seen), true) = (fired_after, series.last() == Some(&index)) else {
-                continue;
-            };
-            if now > ended.heard_at + WINDOW {
-                self.fires_after_all(index, seen);
+            let is_doubted = fired_after.is_some() && series.last() == Some(&index);
+            if is_doubted && now > ended.heard_at + WINDOW {
+                self.fires_after_all(index, now);
             }
         }
     }
