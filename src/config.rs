@@ -30,8 +30,8 @@ pub use people::{People, Updates};
 pub use queues::{QueuePolicies, QueuePolicy};
 pub use secret::Secret;
 pub use sections::{
-    Aggregation, CounterSettings, Counting, Escalation, Ingest, Limits, LogFormat, NotifySettings,
-    QueueSettings, RecountSettings, Retention, Stop,
+    Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, Ingest, Limits, LogFormat,
+    NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
 };
 pub use telegram::{TelegramSettings, Tell};
 pub use tokens::{Fingerprint, Tokens};
@@ -127,6 +127,8 @@ pub struct Config {
     pub retention: Retention,
     /// What is looked at again and again.
     pub recount: RecountSettings,
+    /// How many new anomalies there may be.
+    pub anomalies: AnomalySettings,
     /// What the counter in Redis may use.
     pub counter: CounterSettings,
     /// Webhooks that messages are posted to, by name.
@@ -175,6 +177,7 @@ impl Default for Config {
             stop: Stop::default(),
             retention: Retention::default(),
             recount: RecountSettings::default(),
+            anomalies: AnomalySettings::default(),
             counter: CounterSettings::default(),
             webhooks: BTreeMap::new(),
         }

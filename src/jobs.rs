@@ -69,9 +69,22 @@ pub enum Content {
     Rejected {
         /// What is wrong with it.
         reason: String,
-        /// What was sent.
+        /// What was sent; a list of what was sent where it is several.
         raw: String,
+        /// In the place of how many alerts it was.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        alerts: u64,
     },
+}
+
+/// How many alerts a rejected one is, unless it says otherwise.
+pub(crate) const fn one() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_one(n: &u64) -> bool {
+    *n == 1
 }
 
 impl Job for IngestAlert {

@@ -126,6 +126,8 @@ pub struct Metrics {
     pub store_errors: Family<ByQueue, Counter>,
     /// Sets of the counter that were dropped to leave the queue its memory.
     pub counter_evicted: Counter,
+    /// Alerts that were counted with others of their name, because there was no room for more anomalies.
+    pub overflowed: Counter,
     /// Deliveries that were refused.
     pub refused: Family<BySourceAndReason, Counter>,
     /// Requests without the token that they need.
@@ -187,6 +189,7 @@ impl Metrics {
             jobs_lost: Family::default(),
             store_errors: Family::default(),
             counter_evicted: Counter::default(),
+            overflowed: Counter::default(),
             refused: Family::default(),
             auth_failures: Family::default(),
             ready: Family::default(),
@@ -337,6 +340,11 @@ impl Metrics {
             "counter_evicted",
             "Anomalies whose counts were dropped from Redis to leave the queue its memory",
             m.counter_evicted,
+        );
+        r.register(
+            "alerts_overflowed",
+            "Alerts that were counted with others of their name, because there was no room for more anomalies",
+            m.overflowed,
         );
         r.register(
             "webhooks_refused",

@@ -73,6 +73,9 @@ impl Config {
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{name} must be at least 1"));
         }
+        if self.anomalies.per_minute == 0 || self.anomalies.total == 0 {
+            return Err("anomalies.per_minute and anomalies.total must be at least 1".to_owned());
+        }
         if !(1..=100).contains(&self.counter.memory) {
             return Err("counter.memory must be from 1 to 100, in percent".to_owned());
         }

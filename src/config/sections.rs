@@ -230,6 +230,25 @@ pub struct RecountSettings {
     pub repair: bool,
 }
 
+/// How many new anomalies there may be. What is beyond is counted under one anomaly for each alert name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnomalySettings {
+    /// In a minute, by one process that works.
+    pub per_minute: u32,
+    /// In all.
+    pub total: u64,
+}
+
+impl Default for AnomalySettings {
+    fn default() -> Self {
+        Self {
+            per_minute: 5_000,
+            total: 1_000_000,
+        }
+    }
+}
+
 /// What the counter in Redis may use.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

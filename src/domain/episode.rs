@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
 use super::alert::{Alert, AlertStatus};
-use super::signature::{Signature, SignatureLabels};
+use super::signature::{OVERFLOW, Signature, SignatureLabels};
 use crate::time::Timestamp;
 
 /// One delivered alert on its way into the books: the alert, and what was worked out about it.
@@ -55,6 +55,31 @@ impl Sighting {
             key,
             series,
         }
+    }
+
+    /// The same, counted with others of its alert's name, because there is no room for an anomaly of its own.
+    #[must_use]
+    pub fn in_overflow(&self) -> Self {
+        let name = &self.signature.alert_name;
+        let key = Signature::overflow_key(name);
+        let mut alert = self.alert.clone();
+        // Its texts tell of one of many; how the kind is repaired is the same for all.
+        alert.annotations.retain(|name, _| name == "runbook_url");
+        Self {
+            signature: Signature::overflow(name),
+            series: series(&self.source, &self.alert.fingerprint, &key),
+            key,
+            alert,
+            ..self.clone()
+        }
+    }
+
+    /// Whether it is counted with others of its alert's name.
+    #[must_use]
+    pub fn is_in_overflow(&self) -> bool {
+        // A sender may call its own alert so, which has another key.
+        self.signature.error_type == OVERFLOW
+            && self.key == Signature::overflow_key(&self.signature.alert_name)
     }
 
     pub(super) fn is_firing(&self) -> bool {

@@ -10,6 +10,7 @@ pub mod escalation;
 pub mod frequency;
 pub mod id;
 pub mod mute;
+pub mod names;
 pub mod reason;
 pub mod routing;
 pub mod settle;

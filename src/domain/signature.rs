@@ -110,6 +110,17 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// As if no other field were read.
+    #[must_use]
+    pub const fn alert_name_alone(self) -> Self {
+        Self {
+            alert_name: self.alert_name,
+            service: "",
+            namespace: "",
+            error_type: "",
+        }
+    }
+
     /// All of them, in the order of the fields.
     #[must_use]
     pub const fn each(&self) -> [&'a str; 4] {
@@ -294,22 +305,47 @@ impl Signature {
         }
     }
 
+    /// What alerts of a name are counted under together when there is no room for more anomalies.
+    #[must_use]
+    pub fn overflow(alert_name: &str) -> Self {
+        Self {
+            alert_name: alert_name.to_owned(),
+            service: String::new(),
+            namespace: String::new(),
+            error_type: OVERFLOW.to_owned(),
+        }
+    }
+
+    /// The key of what alerts of a name are counted under together: no sender can have an alert of its own
+    /// under it.
+    #[must_use]
+    pub fn overflow_key(alert_name: &str) -> String {
+        key_of(&[alert_name, "", "", OVERFLOW, "overflow"])
+    }
+
     /// The anomaly's key: the first 16 bytes, in hex, of SHA-256 over the four fields, each
     /// preceded by its length, so that no two signatures share an encoding.
     #[must_use]
     pub fn key(&self) -> String {
-        let mut hash = Sha256::new();
-        for field in [
+        key_of(&[
             &self.alert_name,
             &self.service,
             &self.namespace,
             &self.error_type,
-        ] {
-            hash.update((field.len() as u64).to_be_bytes());
-            hash.update(field.as_bytes());
-        }
-        hex(&hash.finalize()[..16])
+        ])
     }
+}
+
+/// The kind of error of what is counted together because its alerts have too many names.
+pub const OVERFLOW: &str = "too many names";
+
+fn key_of(fields: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for field in fields {
+        hash.update((field.len() as u64).to_be_bytes());
+        hash.update(field.as_bytes());
+    }
+    hex(&hash.finalize()[..16])
 }
 
 /// Lower-case hexadecimal.

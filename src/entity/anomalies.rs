@@ -3,7 +3,7 @@
 use sea_orm::entity::prelude::*;
 
 use crate::domain::escalation::Level;
-use crate::domain::signature::MadeOf;
+use crate::domain::signature::{MadeOf, OVERFLOW, Signature};
 use crate::time::Timestamp;
 
 /// One signature.
@@ -70,5 +70,13 @@ pub struct Model {
 /// No relation is followed through the entities.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
+
+impl Model {
+    /// Whether it counts alerts together that there was no room for as anomalies of their own.
+    #[must_use]
+    pub fn is_overflow(&self) -> bool {
+        self.error_type == OVERFLOW && self.key == Signature::overflow_key(&self.alert_name)
+    }
+}
 
 impl ActiveModelBehavior for ActiveModel {}

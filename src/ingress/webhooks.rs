@@ -20,7 +20,7 @@ use super::{Ingress, Problem, body, problem};
 use crate::jobs::{Content, IngestAlert};
 use crate::metrics::{BySource, Metrics};
 use crate::queue::Push;
-use crate::sources::{Refused, SOURCES, Source, Translated, cluster};
+use crate::sources::{Refused, SOURCES, Source, Translated, cluster, rejected_together};
 use crate::time::Timestamp;
 use crate::trail;
 
@@ -36,7 +36,7 @@ pub(super) struct Taken {
     processed: usize,
     /// Jobs pushed for usable ones.
     enqueued: usize,
-    /// Unusable ones; each is kept as a dead letter.
+    /// Unusable ones, which are kept as one dead letter.
     rejected: usize,
 }
 
@@ -99,8 +99,8 @@ fn named_cluster(asked: Option<Asked>) -> Option<String> {
 
 /// Takes alerts.
 ///
-/// It is answered once every alert is stored. An alert that cannot be used is kept as a dead letter, with
-/// the reason, and does not harm the others of its request.
+/// It is answered once every alert is stored. What cannot be used is kept as a dead letter, one for the
+/// request, with the reasons, and does not harm the others.
 #[utoipa::path(
     post,
     path = "/",
@@ -143,7 +143,8 @@ pub(super) async fn take(
     let ahead = alerts.iter().filter(|alert| starts_after(alert, latest));
     let ahead = ahead.count() as u64;
     let stored = cluster::with_cluster(source.name, named_cluster(asked).or(cluster).as_deref());
-    let jobs: Vec<IngestAlert> = alerts
+    let processed = alerts.len();
+    let jobs: Vec<IngestAlert> = rejected_together(alerts)
         .into_iter()
         .map(|content| IngestAlert {
             source: stored.clone(),
@@ -160,12 +161,11 @@ pub(super) async fn take(
 
     let is_usable = |job: &&IngestAlert| matches!(job.content, Content::Alert(_));
     let enqueued = jobs.iter().filter(is_usable).count();
-    let rejected = jobs.len() - enqueued;
     context
         .metrics
         .received
         .get_or_create(&by)
-        .inc_by(jobs.len() as u64);
+        .inc_by(processed as u64);
     let took = began.elapsed().as_secs_f64();
     context
         .metrics
@@ -174,9 +174,9 @@ pub(super) async fn take(
         .observe(took);
     Ok(Json(Taken {
         status: "ok",
-        processed: jobs.len(),
+        processed,
         enqueued,
-        rejected,
+        rejected: processed - enqueued,
     }))
 }
 

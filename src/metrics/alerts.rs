@@ -107,6 +107,11 @@ impl Alerts {
         self.counters[number(source)][outcome as usize].inc();
     }
 
+    /// Counts several.
+    pub fn add_many(&self, source: &str, outcome: Outcome, alerts: u64) {
+        self.counters[number(source)][outcome as usize].inc_by(alerts);
+    }
+
     /// Counts a batch.
     pub fn add_all(&self, tally: &Tally) {
         for (counters, alerts) in self.counters.iter().zip(&tally.0) {
@@ -123,10 +128,13 @@ impl Alerts {
         self.counters.iter().map(of_source).sum()
     }
 
-    /// Counts an alert whose job is a dead letter, by its payload.
+    /// Counts the alerts whose job is a dead letter, by its payload.
     pub fn add_buried(&self, payload: &[u8]) {
         match serde_json::from_slice::<Brief<'_>>(payload) {
-            Ok(Brief { source, content }) => self.add(&source, content.outcome()),
+            Ok(Brief { source, content }) => match content {
+                Kind::Alert(_) => self.add(&source, Outcome::Dead),
+                Kind::Rejected { alerts } => self.add_many(&source, Outcome::Rejected, alerts),
+            },
             Err(_) => self.add("", Outcome::Dead),
         }
     }
@@ -144,16 +152,10 @@ struct Brief<'a> {
 #[serde(rename_all = "snake_case")]
 enum Kind {
     Alert(IgnoredAny),
-    Rejected(IgnoredAny),
-}
-
-impl Kind {
-    const fn outcome(&self) -> Outcome {
-        match self {
-            Self::Alert(_) => Outcome::Dead,
-            Self::Rejected(_) => Outcome::Rejected,
-        }
-    }
+    Rejected {
+        #[serde(default = "crate::jobs::one")]
+        alerts: u64,
+    },
 }
 
 #[cfg(test)]
@@ -188,19 +190,22 @@ mod tests {
 
     #[test]
     fn a_dead_letter_is_rejected_only_if_it_never_was_an_alert() {
-        let job = IngestAlert {
+        let job = |alerts| IngestAlert {
             source: "alertmanager".to_owned(),
             received_at: Timestamp(0),
             content: Content::Rejected {
                 reason: "the alert has no alertname".to_owned(),
                 raw: "{\"alert\":1}".to_owned(),
+                alerts,
             },
         };
         let alerts = Alerts::default();
-        alerts.add_buried(serde_json::to_string(&job).unwrap().as_bytes());
+        for n in [1, 30] {
+            alerts.add_buried(serde_json::to_string(&job(n)).unwrap().as_bytes());
+        }
         alerts.add_buried(br#"{"source":"alertmanager","content":{"alert":{"x":[1]}}}"#);
         alerts.add_buried(b"not JSON");
-        assert_eq!(figures(&alerts)[number("alertmanager")], [0, 0, 0, 1, 1]);
+        assert_eq!(figures(&alerts)[number("alertmanager")], [0, 0, 0, 31, 1]);
         assert_eq!(figures(&alerts)[SOURCES.len()], [0, 0, 0, 0, 1]);
     }
 }

@@ -121,6 +121,7 @@ fn facts(visit: &Visit, anomaly: &entity::anomalies::Model) -> Markup {
             (fact(text.service, &field(&anomaly.service, &made_of.service)))
             (fact(text.namespace, &field(&anomaly.namespace, &made_of.namespace)))
             (fact(text.error_type, &field(&anomaly.error_type, &made_of.error_type)))
+            @if anomaly.is_overflow() { (fact(text.counted_together, &html! { (text.too_many_names) })) }
             (fact(text.total, &html! { (anomaly.total) }))
             (fact(text.first_seen, &words::at_or_dash(anomaly.first_seen)))
             (fact(text.last_seen, &words::at_or_dash(anomaly.last_seen)))

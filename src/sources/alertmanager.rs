@@ -133,6 +133,7 @@ fn content(raw: &str, config: &Config, misdated: &mut u64) -> Content {
         |reason| Content::Rejected {
             reason: reason.to_owned(),
             raw: raw.to_owned(),
+            alerts: 1,
         },
         Content::Alert,
     )

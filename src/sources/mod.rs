@@ -8,6 +8,8 @@ pub mod fingerprint;
 mod plain;
 mod text;
 
+use std::collections::BTreeMap;
+
 use utoipa::openapi::schema::Schema;
 
 use crate::config::Config;
@@ -45,6 +47,49 @@ pub struct Translated {
     pub cluster: Option<String>,
 }
 
+/// Puts what cannot be used of one request together, with the reasons and how often each was met: one dead
+/// letter, whatever a sender makes of its list. One alone stays as it is, so that it can be mended.
+#[must_use]
+pub fn rejected_together(alerts: Vec<Content>) -> Vec<Content> {
+    let is_rejected = |content: &Content| matches!(content, Content::Rejected { .. });
+    if alerts.iter().filter(|content| is_rejected(content)).count() < 2 {
+        return alerts;
+    }
+    let (rejected, mut kept): (Vec<_>, Vec<_>) = alerts.into_iter().partition(is_rejected);
+    let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
+    let (mut all, mut list) = (0, String::from("["));
+    for content in rejected {
+        let Content::Rejected {
+            reason,
+            raw,
+            alerts,
+        } = content
+        else {
+            continue;
+        };
+        if list.len() > 1 {
+            list.push(',');
+        }
+        list.push_str(&raw);
+        *reasons.entry(reason).or_default() += alerts;
+        all += alerts;
+    }
+    list.push(']');
+    let reasons: Vec<String> = reasons
+        .into_iter()
+        .map(|(reason, times)| format!("{times} × {reason}"))
+        .collect();
+    kept.push(Content::Rejected {
+        reason: format!(
+            "{all} alerts of one request cannot be used: {}",
+            reasons.join("; ")
+        ),
+        raw: list,
+        alerts: all,
+    });
+    kept
+}
+
 /// Why a body as a whole cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -59,4 +104,35 @@ pub enum Refused {
         /// How many it may hold.
         most: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejected(reason: &str, raw: &str) -> Content {
+        Content::Rejected {
+            reason: reason.to_owned(),
+            raw: raw.to_owned(),
+            alerts: 1,
+        }
+    }
+
+    #[test]
+    fn what_a_request_holds_that_cannot_be_used_is_one_dead_letter_with_the_reasons() {
+        let one = vec![rejected("the alert has no labels", "{}")];
+        assert_eq!(rejected_together(one.clone()), one);
+        let body = r#"{"alerts":[1,{"labels":{"alertname":"A"}},"x",{}]}"#;
+        let translated = (alertmanager::SOURCE.translate)(body.as_bytes(), &Config::default());
+        let together = rejected_together(translated.unwrap().alerts);
+        assert!(matches!(together[0], Content::Alert(_)));
+        let expected = Content::Rejected {
+            reason: "3 alerts of one request cannot be used: 1 × the alert has no labels; 2 × the \
+                     alert is not an object"
+                .to_owned(),
+            raw: r#"[1,"x",{}]"#.to_owned(),
+            alerts: 3,
+        };
+        assert_eq!(together[1..], [expected]);
+    }
 }

@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
-use super::{Db, anomalies, cards, incidents, mutes, notifications, occurrences};
+use super::{Db, anomalies, cards, incidents, mutes, notifications, occurrences, overflow};
 use crate::config::{Config, Tell};
 use crate::domain::aggregation::{Books, Entered, Incident, Policy, Status, Unit};
 use crate::domain::episode::Sighting;
 use crate::domain::frequency::Counted;
+use crate::domain::names::Names;
 use crate::domain::settle;
 use crate::domain::signature::{MadeOf, Signature};
 use crate::entity::notifications::Kind;
@@ -34,6 +35,9 @@ pub struct Committed {
     pub counted: Vec<Counted>,
     /// What is told of incidents that turned.
     pub told: Told,
+    /// How many were counted with others of their alerts' names, because there was no room for anomalies of
+    /// their own.
+    pub overflowed: u64,
     /// When that was, by the store's clock.
     pub at: Timestamp,
 }
@@ -51,7 +55,8 @@ pub struct Told {
 
 /// Enters a batch, which comes in the order of receipt: locks the anomalies, reads what the batch
 /// can touch, applies the sightings, and writes what came out. All or nothing; entering a batch
-/// again counts nothing twice.
+/// again counts nothing twice. What there is no room for by `names` is entered with others of its alert's
+/// name.
 ///
 /// # Errors
 /// What the database says; nothing was written then.
@@ -60,10 +65,39 @@ pub async fn commit(
     clock: &Clock,
     policy: &Policy,
     config: &Config,
+    names: &Names,
     sightings: &[&Sighting],
 ) -> Result<Committed, DbErr> {
     let tx = db.begin().await?;
-    let (mut books, now) = open_books(&tx, policy, config, sightings).await?;
+    let opened = open_books(&tx, policy, config, sightings).await?;
+    let too_many = overflow::beyond(&tx, policy, names, &opened.0, sightings).await?;
+    if too_many.is_empty() {
+        return enter(tx, clock, policy, config, opened, sightings).await;
+    }
+    // No row is to be left of them.
+    tx.rollback().await?;
+    let moved: Vec<Cow<'_, Sighting>> = sightings
+        .iter()
+        .map(|sighting| match too_many.contains(&sighting.key) {
+            true => Cow::Owned(sighting.in_overflow()),
+            false => Cow::Borrowed(*sighting),
+        })
+        .collect();
+    let moved: Vec<&Sighting> = moved.iter().map(AsRef::as_ref).collect();
+    let tx = db.begin().await?;
+    let opened = open_books(&tx, policy, config, &moved).await?;
+    enter(tx, clock, policy, config, opened, &moved).await
+}
+
+/// Enters a batch whose anomalies are locked.
+async fn enter(
+    tx: DatabaseTransaction,
+    clock: &Clock,
+    policy: &Policy,
+    config: &Config,
+    (mut books, now): (Books, Timestamp),
+    sightings: &[&Sighting],
+) -> Result<Committed, DbErr> {
     let now = clock.of_store(now);
     let sightings: Vec<Cow<'_, Sighting>> = sightings.iter().map(|s| not_after(s, now)).collect();
 
@@ -102,6 +136,7 @@ pub async fn commit(
             .collect(),
         counted: books.counted(policy.unit),
         told,
+        overflowed: sightings.iter().filter(|s| s.is_in_overflow()).count() as u64,
         entered,
         incidents: incidents_of,
         at: now,
@@ -326,7 +361,10 @@ async fn open_books(
     let mut signatures: BTreeMap<&str, (&Signature, String)> = BTreeMap::new();
     for sighting in sightings {
         signatures.entry(&sighting.key).or_insert_with(|| {
-            let names = sighting.alert.names(&config.signature);
+            let mut names = sighting.alert.names(&config.signature);
+            if sighting.is_in_overflow() {
+                names = names.alert_name_alone();
+            }
             (&sighting.signature, MadeOf::written(&names))
         });
     }

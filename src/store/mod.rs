@@ -30,6 +30,7 @@ pub mod mutes;
 pub mod notifications;
 pub mod occurrences;
 pub mod offenders;
+pub mod overflow;
 pub mod presses;
 pub mod refusals;
 pub mod repairs;

@@ -93,6 +93,9 @@ pub static EN: Text = Text {
     service: "Service",
     namespace: "Namespace",
     error_type: "Error",
+    counted_together: "Counted together",
+    too_many_names: "There were more new anomalies than anomalies.per_minute or anomalies.total allow. Alerts of this name are \
+                     counted here together until all of them are over.",
     from_label: "from the label {label}",
     window_1h: "1 h",
     window_24h: "24 h",

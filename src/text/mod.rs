@@ -110,6 +110,8 @@ texts! {
     service
     namespace
     error_type
+    counted_together
+    too_many_names
     from_label
     window_1h
     window_24h

@@ -14,8 +14,9 @@ use tocsin::domain::aggregation::{Policy, Status, Unit};
 use tocsin::domain::alert::{Alert, AlertStatus};
 use tocsin::domain::episode::Sighting;
 use tocsin::domain::frequency::Counted;
+use tocsin::domain::names::Names;
 use tocsin::domain::routing::Route;
-use tocsin::domain::signature::SignatureLabels;
+use tocsin::domain::signature::{OVERFLOW, SignatureLabels};
 use tocsin::entity::{anomalies, incidents, occurrences};
 use tocsin::store::Db;
 use tocsin::store::db::migrate;
@@ -81,6 +82,10 @@ impl Books {
 
 /// One batch in the order of receipt, until the store has time for it.
 async fn commit_one(db: &Db, policy: &Policy, batch: &[Sighting]) -> Committed {
+    commit_with(db, policy, &Names::unbounded(), batch).await
+}
+
+async fn commit_with(db: &Db, policy: &Policy, names: &Names, batch: &[Sighting]) -> Committed {
     // A route that leads nowhere.
     let nobody = tocsin::config::Config {
         routes: vec![Route::default()],
@@ -89,7 +94,7 @@ async fn commit_one(db: &Db, policy: &Policy, batch: &[Sighting]) -> Committed {
     let mut batch: Vec<&Sighting> = batch.iter().collect();
     batch.sort_by_key(|sighting| (sighting.received_at, sighting.job));
     for _ in 0..10 {
-        match commit(db, &Clock::default(), policy, &nobody, &batch).await {
+        match commit(db, &Clock::default(), policy, &nobody, names, &batch).await {
             Ok(committed) => return committed,
             Err(error) => assert_eq!(cause(&error), Cause::Store, "{error}"),
         }
@@ -196,7 +201,70 @@ fn sighting(name: &str, series: usize, resolved: bool, times: (i64, i64, i64)) -
     Sighting::new(origin, "test".to_owned(), at(times.2), alert, &labels)
 }
 
+/// An alert of one name about one of many services; times in seconds.
+fn of_service(n: usize, resolved: bool, times: (i64, i64, i64)) -> Sighting {
+    let times = (times.0 * 1000, times.1 * 1000, times.2 * 1000);
+    let told = sighting("A", n, resolved, times);
+    let mut alert = told.alert;
+    alert
+        .labels
+        .insert("service".to_owned(), format!("service-{n}"));
+    alert
+        .annotations
+        .insert("summary".to_owned(), format!("service-{n} is down"));
+    let labels = SignatureLabels::default();
+    Sighting::new(
+        (told.job, false),
+        told.source,
+        told.received_at,
+        alert,
+        &labels,
+    )
+}
+
 on_both! {
+    async fn what_there_is_no_room_for_is_counted_by_its_name_until_it_is_over(on) {
+        let books = Books::open(on).await;
+        let (db, policy) = (&books.processes[0], policy(Unit::Episode));
+        let names = Names::new(u32::MAX, 2);
+        let enter = async |batch: Vec<Sighting>| commit_with(db, &policy, &names, &batch).await;
+        let standing = async || {
+            let found = anomalies::Entity::find().all(db.read()).await.unwrap();
+            let shared = found.iter().find(|a| a.error_type == OVERFLOW).unwrap().clone();
+            let id = shared.newest_incident.unwrap();
+            let incident = incidents::Entity::find_by_id(id).one(db.read()).await.unwrap().unwrap();
+            (found.len(), shared, incident)
+        };
+
+        let firings: Vec<Sighting> = (0..5).map(|n| of_service(n, false, (0, 0, n as i64))).collect();
+        assert_eq!(enter(firings.clone()).await.overflowed, 3);
+        let (anomalies, shared, incident) = standing().await;
+        assert_eq!((anomalies, shared.total), (3, 3));
+        assert_eq!((shared.alert_name.as_str(), shared.service.as_str()), ("A", ""));
+        assert_eq!((incident.title.as_str(), incident.aggregated_count), ("A", 3));
+
+        // There is room again; what is in it stays in it, and what is new joins it while it is open.
+        names.counted(0);
+        let again = firings.iter().cloned().map(|s| Sighting { redelivered: true, ..s }).collect();
+        assert_eq!(enter(again).await.overflowed, 3);
+        assert_eq!(enter(vec![of_service(5, false, (10, 0, 10))]).await.overflowed, 1);
+        let (anomalies, shared, _) = standing().await;
+        assert_eq!((anomalies, shared.total), (3, 4));
+
+        enter((0..6).map(|n| of_service(n, true, (0, 60, 60))).collect()).await;
+        let (anomalies, _, incident) = standing().await;
+        assert_eq!((anomalies, incident.open_episodes), (3, 0));
+        assert_eq!(incident.status, Status::Resolved);
+
+        // A job that is run again late tells of what it told of; a firing anew is one of its own.
+        enter(vec![Sighting { redelivered: true, ..firings[4].clone() }]).await;
+        let (anomalies, shared, _) = standing().await;
+        assert_eq!((anomalies, shared.total), (3, 4));
+        assert_eq!(enter(vec![of_service(4, false, (7200, 0, 7200))]).await.overflowed, 0);
+        let (anomalies, shared, _) = standing().await;
+        assert_eq!((anomalies, shared.total), (4, 4));
+    }
+
     async fn batches_that_are_committed_at_once_and_twice_come_to_the_same(on) {
         let books = Books::open(on).await;
         tokio::task::block_in_place(|| {

@@ -2,7 +2,7 @@
 //! carry to a batcher, which commits what is waiting in one transaction and answers each.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use apalis::prelude::Data;
@@ -11,13 +11,16 @@ use tocsin::cards;
 use tocsin::context::Context;
 use tocsin::domain::aggregation::{Entered, Policy};
 use tocsin::domain::episode::Sighting;
+use tocsin::domain::names::Names;
+use tocsin::domain::signature::OVERFLOW;
 use tocsin::jobs::{CalculateTier, Content, IngestAlert, JobError};
 use tocsin::metrics::{Outcome, Tally};
 use tocsin::queue::Push;
 use tocsin::queue::consumer::Held;
+use tocsin::seldom::Seldom;
 use tocsin::store::error::{Cause, STORE_DELAY, cause};
-use tocsin::store::incidents;
 use tocsin::store::ingest::{Committed, commit};
+use tocsin::store::{incidents, overflow};
 use tocsin::time::Timestamp;
 use tocsin::trace::Trace;
 use tocsin::trail;
@@ -33,6 +36,9 @@ const TRIES: u32 = 3;
 /// How often that which must follow a commit is tried again on the spot, at growing distances: it
 /// was decided, and without it nobody hears of it before the next recount.
 const FOLLOW_UP_TRIES: u32 = 8;
+
+/// How often anomalies are counted: what others make and what is pruned in the meantime is not known.
+const COUNTED_EVERY: Duration = Duration::from_secs(60);
 
 /// One delivered alert.
 ///
@@ -82,11 +88,19 @@ impl Batchers {
         } else {
             config.ingest.batchers
         };
+        let names = Arc::new(Names::new(
+            config.anomalies.per_minute,
+            config.anomalies.total,
+        ));
+        tokio::spawn(count_names(context.clone(), Arc::downgrade(&names)));
+        let crowded = Arc::new(Seldom::new(COUNTED_EVERY));
         let parts = (0..parts).map(|_| {
             let (queue, waiting) = mpsc::channel(config.ingest.batch * 2);
             let batcher = Batcher {
                 context: context.clone(),
                 policy: config.aggregation_policy(),
+                names: Arc::clone(&names),
+                crowded: Arc::clone(&crowded),
             };
             tokio::spawn(Arc::new(batcher).run(waiting));
             queue
@@ -121,6 +135,25 @@ impl Batchers {
 struct Batcher {
     context: Context,
     policy: Policy,
+    /// How many new anomalies there is room for.
+    names: Arc<Names>,
+    /// Says that there is none.
+    crowded: Arc<Seldom<()>>,
+}
+
+/// Counts anomalies while somebody wants to know.
+async fn count_names(context: Context, names: Weak<Names>) {
+    let mut every = tokio::time::interval(COUNTED_EVERY);
+    loop {
+        every.tick().await;
+        let Some(names) = names.upgrade() else {
+            return;
+        };
+        match overflow::count(context.db.read(), names.total()).await {
+            Ok(known) => names.counted(known),
+            Err(error) => tracing::debug!("anomalies were not counted: {error}"),
+        }
+    }
 }
 
 impl Batcher {
@@ -189,6 +222,7 @@ impl Batcher {
                 &context.clock,
                 &self.policy,
                 &context.config,
+                &self.names,
                 &sightings,
             );
             let result = tokio::time::timeout(COMMIT, work)
@@ -228,6 +262,7 @@ impl Batcher {
     async fn follow_up(&self, batch: &[Waiting], mut committed: Committed) -> Result<(), Failure> {
         let metrics = &self.context.metrics;
         metrics.count_messages("muted", committed.told.muted);
+        self.say_crowded(committed.overflowed);
         let mut due = std::mem::take(&mut committed.due);
         let mut counted = Ok(());
         if !self.context.counter.counts_rows() {
@@ -245,6 +280,21 @@ impl Batcher {
         counted?;
         self.observe(batch, &committed.entered);
         Ok(())
+    }
+
+    /// Says that alerts were counted together that have anomalies of their own otherwise.
+    fn say_crowded(&self, alerts: u64) {
+        if alerts == 0 {
+            return;
+        }
+        self.context.metrics.overflowed.inc_by(alerts);
+        if self.crowded.says(()).is_some() {
+            tracing::warn!(
+                alerts,
+                "too many new anomalies (anomalies.per_minute, anomalies.total): alerts are counted by their \
+                 names alone, as \"{OVERFLOW}\". A label that tells the service may have a new value each time"
+            );
+        }
     }
 
     /// A tier worker may have cleared a mark between our commit and our count, and so have missed

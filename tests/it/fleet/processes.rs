@@ -118,6 +118,8 @@ impl Fleet {
             .env("TOCSIN_TELEGRAM_API", &self.telegram.url);
         // Messages are counted one by one: neither a storm nor a budget is to gather them.
         command.env("TOCSIN_TELEGRAM__LIMITS", "false");
+        // Storms of names are what some of them are about.
+        command.env("TOCSIN_ANOMALIES__PER_MINUTE", "100000");
         command.env("TOCSIN_TELEGRAM__FOLD", "1s");
         // Nor is a message to wait for others, nor a level for another incident.
         command.env("TOCSIN_NOTIFY__SETTLE", "0s");

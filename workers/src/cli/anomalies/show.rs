@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
+use tocsin::domain::signature::Signature;
 use tocsin::time::Timestamp;
 
 use super::super::age;
@@ -48,6 +49,7 @@ pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
         ("service", field("service")),
         ("namespace", field("namespace")),
         ("error type", field("error_type")),
+        ("together", together(anomaly)),
         ("level", level),
         ("muted", mute::told(anomaly)),
         ("counted", total),
@@ -61,6 +63,15 @@ pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
         let _ = write!(out, "\n  {name:<12}{value}");
     }
     out
+}
+
+/// What it says of one that counts alerts of many names.
+fn together(anomaly: &Value) -> String {
+    let key = Signature::overflow_key(&text(anomaly, "/alert_name"));
+    match text(anomaly, "/key") == key {
+        true => "there were too many new anomalies: alerts of this name are counted here until all are over".to_owned(),
+        false => String::new(),
+    }
 }
 
 #[cfg(test)]
