@@ -12,7 +12,7 @@ use crate::entity::notifications::Kind;
 use crate::store::anomalies;
 use crate::store::audit::{self, Actor};
 use crate::store::cards::mark_edits;
-use crate::store::incidents::{Deed, act, find};
+use crate::store::incidents::{Deed, act, find, resolve_some as resolve};
 use crate::store::ingest::owe;
 use crate::store::listing::Entry;
 use crate::time::Timestamp;
@@ -70,6 +70,40 @@ pub async fn turn(
         now,
         due,
     })
+}
+
+/// Resolves those of these incidents that are not, and writes down who did. Returns which these were, and
+/// what must follow.
+///
+/// # Errors
+/// See [`Refused`].
+pub async fn resolve_some(
+    context: &Context,
+    tx: &DatabaseTransaction,
+    ids: &[Uuid],
+    actor: &Actor,
+    why: &serde_json::Value,
+) -> Result<(Vec<Uuid>, Due), Refused> {
+    let (_, now) = anomalies::lock_of_incidents(tx, ids).await?;
+    let now = context.clock.of_store(now);
+    let resolved = resolve(tx, ids, actor.operator.as_deref(), now).await?;
+    if resolved.is_empty() {
+        return Ok((resolved, Due::default()));
+    }
+    let told = resolved.iter().map(|id| (*id, Kind::Resolved, now.0));
+    let written = owe(tx, &context.config, told, now).await?;
+    let cards = match context.config.edits() {
+        true => mark_edits(tx, &resolved, now).await?,
+        false => Vec::new(),
+    };
+    let targets = resolved.iter().map(Uuid::to_string);
+    audit::record_each(tx, actor, Deed::Resolve.action(), targets, why, now).await?;
+    let due = Due {
+        cards,
+        messages: written.owed,
+        muted: written.muted,
+    };
+    Ok((resolved, due))
 }
 
 /// Marks the card of an incident that stands elsewhere now, and owes the message that it is resolved.

@@ -1,5 +1,7 @@
 //! Incidents: listed, shown, acknowledged and resolved.
 
+mod many;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -25,6 +27,7 @@ use crate::store::incidents::{Deed, find};
 use crate::store::listing::Entry;
 use crate::store::lists::{self, Filter};
 use crate::time::Timestamp;
+pub(super) use many::{__path_resolve_many, resolve_many};
 
 /// An incident as it is answered: its row, and what its anomaly says.
 #[derive(Debug, Serialize, ToSchema)]

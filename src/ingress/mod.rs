@@ -128,6 +128,7 @@ fn api() -> OpenApiRouter<Ingress> {
         .routes(routes!(repairs::record))
         .routes(routes!(incidents::acknowledge))
         .routes(routes!(incidents::resolve))
+        .routes(routes!(incidents::resolve_many))
         .routes(routes!(anomalies::show))
         .routes(routes!(anomalies::fix, anomalies::unfix))
         .routes(routes!(mutes::mute, mutes::unmute))

@@ -76,6 +76,24 @@ pub fn description() -> Value {
     let ways = ["queue", "reason", "q", "older_than", "younger_than"].map(said);
     let ways: Vec<Value> = ways.into_iter().chain([all]).collect();
     document["components"]["schemas"]["Letters"]["anyOf"] = json!(ways);
+    // Which incidents, likewise; a text that is nothing but space does not.
+    let of_type =
+        |(name, schema): (&str, Value)| json!({"required": [name], "properties": {name: schema}});
+    let unresolved = json!({"enum": ["OPEN", "ANALYZING", "ACKNOWLEDGED"]});
+    let ways = [
+        ("status", unresolved.clone()),
+        ("level", json!({"type": "string"})),
+        ("service", json!({"type": "string"})),
+        ("namespace", json!({"type": "string"})),
+        ("q", json!({"type": "string", "pattern": "\\S"})),
+        ("muted", json!({"type": "boolean"})),
+        ("unheard", json!({"type": "boolean"})),
+        ("older_than", json!({"type": "string"})),
+        ("all", json!({"const": true})),
+    ];
+    let incidents = &mut document["components"]["schemas"]["Incidents"];
+    incidents["anyOf"] = json!(ways.map(of_type));
+    incidents["properties"]["status"]["enum"] = json!(["OPEN", "ANALYZING", "ACKNOWLEDGED", null]);
     // Either of the two.
     let ways = ["for", "until"].map(said);
     document["components"]["schemas"]["Mute"]["oneOf"] = json!(ways);

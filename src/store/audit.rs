@@ -45,18 +45,50 @@ pub async fn record(
     deed: Deed<'_>,
     at: Timestamp,
 ) -> Result<(), DbErr> {
-    let clean = |text: &str| text.replace('\0', "\u{fffd}");
     let row = ActiveModel {
+        target: Set(clean(deed.target)),
+        ..row(actor, deed.action, deed.detail, at)
+    };
+    row.insert(db).await.map(drop)
+}
+
+/// Writes down that `actor` does one thing to many.
+///
+/// # Errors
+/// What the database says.
+pub async fn record_each(
+    db: &impl ConnectionTrait,
+    actor: &Actor,
+    action: &'static str,
+    targets: impl IntoIterator<Item = String>,
+    detail: &Json,
+    at: Timestamp,
+) -> Result<(), DbErr> {
+    let rows = targets.into_iter().map(|target| ActiveModel {
+        target: Set(clean(&target)),
+        ..row(actor, action, detail.clone(), at)
+    });
+    Entity::insert_many(rows)
+        .exec_without_returning(db)
+        .await
+        .map(drop)
+}
+
+fn row(actor: &Actor, action: &'static str, detail: Json, at: Timestamp) -> ActiveModel {
+    ActiveModel {
         id: Set(new_id(at)),
         at: Set(at),
         actor: Set(clean(&actor.token)),
         operator: Set(actor.operator.as_deref().map(clean)),
-        action: Set(deed.action.to_owned()),
-        target: Set(clean(deed.target)),
-        detail: Set(deed.detail),
+        action: Set(action.to_owned()),
+        detail: Set(detail),
         request_id: Set(actor.request_id.as_deref().map(clean)),
-    };
-    row.insert(db).await.map(drop)
+        ..Default::default()
+    }
+}
+
+fn clean(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 /// Which deeds to list. Nothing set: all.

@@ -452,6 +452,28 @@ pub async fn act(
     Entity::update(change).exec(tx).await.map(Some)
 }
 
+/// Resolves those of these incidents that are not, for a person. Returns which these were.
+///
+/// # Errors
+/// What the database says.
+pub async fn resolve_some(
+    tx: &impl ConnectionTrait,
+    ids: &[Uuid],
+    operator: Option<&str>,
+    now: Timestamp,
+) -> Result<Vec<Uuid>, DbErr> {
+    let rows = Rows::new().uuid("id", ids.iter().copied());
+    let sql = "UPDATE incidents SET status = 'RESOLVED', resolved_by = $1, resolved_at = $2, \
+                   unheard_since = NULL, operator = $3, updated_at = $2 \
+               FROM {rows} WHERE incidents.id = r.id AND incidents.status <> 'RESOLVED' \
+               RETURNING incidents.id";
+    let by = ResolvedBy::Person.to_value();
+    let values = [by.into(), now.0.into(), operator.into()];
+    let sql = rows.statement(tx.get_database_backend(), sql, values);
+    let resolved = tx.query_all_raw(sql).await?;
+    resolved.iter().map(|row| row.try_get("", "id")).collect()
+}
+
 /// How many incidents are not resolved.
 ///
 /// # Errors

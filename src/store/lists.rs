@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
+use super::folded::contains;
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
 use crate::domain::id::Named;
@@ -39,6 +40,8 @@ pub struct Filter {
     pub unheard: Option<bool>,
     /// Resolved in this way. Incidents only.
     pub resolved_by: Option<ResolvedBy>,
+    /// Opened at this moment or earlier. Incidents only.
+    pub opened_until: Option<Timestamp>,
 }
 
 impl Filter {
@@ -66,7 +69,7 @@ impl Filter {
             }))
     }
 
-    fn text_in_anomaly(text: &str) -> Condition {
+    fn text_in_anomaly(text: &str, backend: DbBackend) -> Condition {
         use anomalies::Column;
         [
             Column::AlertName,
@@ -76,20 +79,9 @@ impl Filter {
         ]
         .into_iter()
         .fold(Condition::any(), |any, column| {
-            any.add(contains(column, text))
+            any.add(contains(column, text, backend))
         })
     }
-}
-
-/// Without regard to case, and with nothing special in `text`.
-pub(super) fn contains(column: impl ColumnTrait, text: &str) -> Expr {
-    let escaped = text
-        .to_lowercase()
-        .replace('\\', "\\\\")
-        .replace('%', "\\%")
-        .replace('_', "\\_");
-    let pattern = sea_orm::sea_query::LikeExpr::new(format!("%{escaped}%")).escape('\\');
-    Expr::expr(sea_orm::sea_query::Func::lower(column.into_expr())).like(pattern)
 }
 
 fn keys_where(condition: Condition) -> SelectStatement {
@@ -137,9 +129,9 @@ fn is_named(text: &str, backend: DbBackend) -> Option<SimpleExpr> {
 pub(super) fn of_incident(filter: &Filter, backend: DbBackend) -> Condition {
     use incidents::Column;
     let by_text = filter.text.as_ref().map(|text| {
-        let keys = keys_where(Filter::text_in_anomaly(text));
+        let keys = keys_where(Filter::text_in_anomaly(text, backend));
         Condition::any()
-            .add(contains(Column::Title, text))
+            .add(contains(Column::Title, text, backend))
             .add(Column::AnomalyKey.in_subquery(keys))
             .add_option(is_named(text, backend))
     });
@@ -158,6 +150,7 @@ pub(super) fn of_incident(filter: &Filter, backend: DbBackend) -> Condition {
             false => Column::UnheardSince.is_null(),
         }))
         .add_option(filter.resolved_by.map(|by| Column::ResolvedBy.eq(by)))
+        .add_option(filter.opened_until.map(|at| Column::OpenedAt.lte(at)))
         .add_option(by_anomaly(filter, backend))
         .add_option(by_text)
 }
@@ -181,6 +174,40 @@ pub async fn incidents(
         .all(db)
         .await?;
     with_anomalies(db, page).await
+}
+
+/// The ids of incidents, newest first; `before` is the one that the last ones ended with.
+///
+/// # Errors
+/// What the database says.
+pub async fn incident_ids(
+    db: &impl ConnectionTrait,
+    filter: &Filter,
+    before: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<Uuid>, DbErr> {
+    use incidents::Column;
+    incidents::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(of_incident(filter, db.get_database_backend()))
+        .filter(Condition::all().add_option(before.map(|id| Column::Id.lt(id))))
+        .order_by_desc(Column::Id)
+        .limit(limit)
+        .into_tuple()
+        .all(db)
+        .await
+}
+
+/// How many incidents there are.
+///
+/// # Errors
+/// What the database says.
+pub async fn count_incidents(db: &impl ConnectionTrait, filter: &Filter) -> Result<u64, DbErr> {
+    incidents::Entity::find()
+        .filter(of_incident(filter, db.get_database_backend()))
+        .count(db)
+        .await
 }
 
 /// One incident and its anomaly.
@@ -281,10 +308,13 @@ pub async fn anomalies(
             .add(Column::Key.gt(key));
         Condition::any().add(Column::LastSeen.lt(seen)).add(same)
     });
+    let backend = db.get_database_backend();
+    let text = filter.text.as_deref();
+    let text = text.map(|text| Filter::text_in_anomaly(text, backend));
     anomalies::Entity::find()
         .filter(Column::LastSeen.is_not_null())
         .filter(filter.of_anomaly())
-        .filter(Condition::all().add_option(filter.text.as_deref().map(Filter::text_in_anomaly)))
+        .filter(Condition::all().add_option(text))
         .filter(Condition::all().add_option(earlier))
         .order_by_desc(Column::LastSeen)
         .order_by_asc(Column::Key)

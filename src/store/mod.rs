@@ -16,6 +16,7 @@ pub mod dead_letters;
 pub mod digests;
 pub mod doubts;
 pub mod error;
+mod folded;
 pub mod history;
 pub mod hours;
 pub mod incidents;

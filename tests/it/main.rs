@@ -40,6 +40,7 @@ mod ids;
 mod inputs;
 mod levels;
 mod lists;
+mod many;
 mod metrics;
 mod mutes;
 mod once;

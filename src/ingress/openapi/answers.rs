@@ -10,13 +10,14 @@ use utoipa::openapi::schema::ComponentsBuilder;
 use super::super::problem::Told;
 
 /// Properties of answers that are not there at times. All others always are.
-const AT_TIMES: [(&str, &[&str]); 5] = [
+const AT_TIMES: [(&str, &[&str]); 6] = [
     (
         "DeadLetter",
         &["payload", "payload_text", "payload_base64", "changed"],
     ),
     ("UnreadablePayload", &["payload_text", "payload_base64"]),
     ("Decided", &["matching"]),
+    ("Resolved", &["matching"]),
     ("RepairEntry", &["operator"]),
     ("Problem", &["request_id"]),
 ];

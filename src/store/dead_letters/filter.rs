@@ -1,13 +1,11 @@
 //! Which dead letters: what tells them apart, as a condition.
 
-use sea_orm::sea_query::{Expr, Func, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait as _, QueryFilter,
-    Select,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Select,
 };
 
 use crate::entity::dead_letters::{Column, Entity};
-use crate::store::lists::contains;
+use crate::store::folded::{contains, contains_in_bytes};
 use crate::time::Timestamp;
 
 /// Which dead letters. Nothing set: all.
@@ -48,8 +46,8 @@ impl Filter {
         };
         let text = |text: &String| {
             Condition::any()
-                .add(contains(Column::Reason, text))
-                .add(in_payload(backend, text))
+                .add(contains(Column::Reason, text, backend))
+                .add(contains_in_bytes(Column::Payload, text, backend))
         };
         Condition::all()
             .add_option(self.state.as_ref().map(|state| Column::State.eq(state)))
@@ -60,7 +58,7 @@ impl Filter {
             .add_option(
                 self.reason
                     .as_ref()
-                    .map(|text| contains(Column::Reason, text)),
+                    .map(|text| contains(Column::Reason, text, backend)),
             )
             .add_option(self.text.as_ref().map(text))
     }
@@ -68,27 +66,4 @@ impl Filter {
     pub(super) fn select(&self, db: &impl ConnectionTrait) -> Select<Entity> {
         Entity::find().filter(self.condition(db.get_database_backend()))
     }
-}
-
-/// Payloads are bytes that need not be text. PostgreSQL writes what is not ASCII as `\ooo`, and so
-/// what is looked for is written likewise. Case matters beyond ASCII only.
-fn in_payload(backend: DbBackend, text: &str) -> SimpleExpr {
-    let text = text.to_ascii_lowercase();
-    let payload = Expr::col(Column::Payload);
-    let (find, payload, text) = match backend {
-        DbBackend::Postgres => {
-            let escaped = text.bytes().fold(String::new(), |mut escaped, byte| {
-                match byte {
-                    b'\\' => escaped.push_str("\\\\"),
-                    1..=0x7f => escaped.push(char::from(byte)),
-                    _ => escaped.push_str(&format!("\\{byte:03o}")),
-                }
-                escaped
-            });
-            let encoded = Func::cust("encode").arg(payload).arg("escape");
-            ("strpos", Func::lower(encoded), escaped)
-        }
-        _ => ("instr", Func::lower(payload.cast_as("text")), text),
-    };
-    Expr::expr(Func::cust(find).arg(payload).arg(text)).gt(0)
 }

@@ -1,8 +1,16 @@
-//! How long ago something was, as a person says it.
+//! How long ago something was, as a person says it, and how old something is to be.
 
 use std::time::Duration;
 
+use tocsin::config::Span;
 use tocsin::time::Timestamp;
+
+/// An age as the API takes it, for instance `7d`.
+pub(super) fn given(text: &str) -> Result<String, String> {
+    let age = serde_json::from_value::<Span>(text.into());
+    age.map(|_| text.to_owned())
+        .map_err(|error| error.to_string())
+}
 
 /// One number and one unit: "42s", "3m", "2h", "5d".
 pub(super) fn short(age: Duration) -> String {

@@ -2,6 +2,7 @@
 
 mod list;
 pub(super) mod occurrences;
+mod resolve;
 mod show;
 
 use clap::{Args, Subcommand};
@@ -53,8 +54,8 @@ enum IncidentsCommand {
     },
     /// Say that you take care of one
     Acknowledge(DeedArgs),
-    /// Say that one is over
-    Resolve(DeedArgs),
+    /// Say that one is over, or all that match
+    Resolve(resolve::ResolveArgs),
 }
 
 #[derive(Debug, Args)]
@@ -109,7 +110,7 @@ impl IncidentsArgs {
             Some(IncidentsCommand::Acknowledge(deed)) => {
                 deed.tell(&client, "acknowledge", self.json).await
             }
-            Some(IncidentsCommand::Resolve(deed)) => deed.tell(&client, "resolve", self.json).await,
+            Some(IncidentsCommand::Resolve(resolve)) => resolve.run(&client, self.json).await,
             None => {
                 let query = self.filters.query();
                 let which = if query.is_empty() {

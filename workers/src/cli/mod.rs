@@ -6,6 +6,7 @@ mod anomalies;
 mod audit;
 mod bench;
 mod client;
+mod confirm;
 mod dead;
 mod error;
 mod fields;

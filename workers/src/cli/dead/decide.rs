@@ -1,7 +1,5 @@
 //! Replaying and discarding: letters by their ids, or all that filters find.
 
-use std::io::{self, IsTerminal as _, Write as _};
-
 use anyhow::{bail, ensure};
 use clap::Args;
 use serde::Serialize;
@@ -9,6 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::client::Client;
+use super::super::confirm::is_wanted;
 use super::super::error::Error;
 use super::super::fields::{number, text};
 use super::super::output::{print, print_json};
@@ -163,7 +162,7 @@ async fn decide_many(
     }
     // A replay harms nothing that was done; what is discarded is not run any more.
     let is_harmless = decision == Decision::Replay && !filters.is_empty();
-    if !yes && !is_harmless && !is_wanted(decision, matching)? {
+    if !yes && !is_harmless && !is_wanted(decision.verb(), &letters_of(matching))? {
         eprintln!("Nothing was {}.", decision.done());
         return Ok(Done::default());
     }
@@ -209,21 +208,6 @@ impl Done {
     }
 }
 
-/// Asks a person.
-fn is_wanted(decision: Decision, letters: i64) -> anyhow::Result<bool> {
-    let verb = decision.verb();
-    let what = letters_of(letters);
-    ensure!(
-        io::stdin().is_terminal() && io::stderr().is_terminal(),
-        "to {verb} {what} without being asked, say --yes"
-    );
-    eprint!("{} {what}? [y/N] ", capitalised(verb));
-    io::stderr().flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
-}
-
 fn summary(decision: Decision, changed: i64, skipped: i64, owed: i64) -> String {
     let mut lines = vec![match changed {
         1 => format!("1 dead letter is {}.", decision.done()),
@@ -249,12 +233,6 @@ fn letters_of(letters: i64) -> String {
         1 => "1 dead letter".to_owned(),
         n => format!("{n} dead letters"),
     }
-}
-
-fn capitalised(verb: &str) -> String {
-    let mut chars = verb.chars();
-    let first = chars.next().map(|c| c.to_ascii_uppercase());
-    first.into_iter().chain(chars).collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Which dead letters.
 
 use clap::Args;
-use tocsin::config::Span;
 use tocsin::jobs::QUEUES;
+
+use super::super::age;
 
 /// What tells letters apart.
 #[derive(Debug, Default, Args)]
@@ -17,10 +18,10 @@ pub(super) struct Filters {
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
     /// Only what died within this time, for instance 1h or 7d
-    #[arg(long, value_name = "AGE", value_parser = age)]
+    #[arg(long, value_name = "AGE", value_parser = age::given)]
     since: Option<String>,
     /// Only what died longer ago than this
-    #[arg(long, value_name = "AGE", value_parser = age)]
+    #[arg(long, value_name = "AGE", value_parser = age::given)]
     older_than: Option<String>,
 }
 
@@ -38,13 +39,6 @@ impl Filters {
         .filter_map(|(name, value)| Some((name, value.clone()?)))
         .collect()
     }
-}
-
-/// An age as the API takes it.
-fn age(text: &str) -> Result<String, String> {
-    let age = serde_json::from_value::<Span>(text.into());
-    age.map(|_| text.to_owned())
-        .map_err(|error| error.to_string())
 }
 
 /// In which state letters are looked for.

@@ -1,0 +1,137 @@
+//! Resolving one incident, or all that match.
+
+use anyhow::ensure;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::super::age;
+use super::super::client::Client;
+use super::super::confirm::is_wanted;
+use super::super::fields::number;
+use super::super::output::{print, print_json};
+use super::super::which::Which;
+use super::{DeedArgs, LEVELS};
+
+/// Which incidents.
+#[derive(Debug, Args)]
+pub(super) struct ResolveArgs {
+    /// The incident's id, or the end of it that messages have; or filters
+    id: Option<Which>,
+    /// All unresolved ones in this status
+    #[arg(long, ignore_case = true, value_parser = ["OPEN", "ANALYZING", "ACKNOWLEDGED"])]
+    status: Option<String>,
+    /// All unresolved ones at this level
+    #[arg(long, ignore_case = true, value_parser = LEVELS)]
+    level: Option<String>,
+    /// All unresolved ones of this service
+    #[arg(long)]
+    service: Option<String>,
+    /// All unresolved ones in this namespace
+    #[arg(long)]
+    namespace: Option<String>,
+    /// All unresolved ones that are not heard of any more
+    #[arg(long)]
+    unheard: bool,
+    /// All unresolved ones with this text in title, alert name, service, namespace or error type
+    #[arg(long, value_name = "TEXT")]
+    q: Option<String>,
+    /// All unresolved ones that opened longer ago than this, for instance 7d
+    #[arg(long, value_name = "AGE", value_parser = age::given)]
+    older_than: Option<String>,
+    /// All unresolved ones
+    #[arg(long)]
+    all: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    /// Who does it
+    #[arg(long, value_name = "NAME", env = "USER")]
+    operator: Option<String>,
+}
+
+impl ResolveArgs {
+    pub(super) async fn run(self, client: &Client, json: bool) -> anyhow::Result<()> {
+        let which = self.which();
+        if let Some(id) = self.id {
+            ensure!(
+                which.is_empty() && !self.all,
+                "resolve takes an id or filters, not both"
+            );
+            let deed = DeedArgs {
+                id,
+                operator: self.operator,
+            };
+            return deed.tell(client, "resolve", json).await;
+        }
+        ensure!(
+            self.all || !which.is_empty(),
+            "which ones? Give an id (tocsin incidents shows them), filters such as --service checkout, or --all"
+        );
+        let mut body = Value::Object(which);
+        body["operator"] = self.operator.into();
+        body["all"] = self.all.into();
+        resolve_many(client, body, self.yes, json).await
+    }
+
+    /// As the API spells it.
+    fn which(&self) -> serde_json::Map<String, Value> {
+        let upper = |text: &Option<String>| text.as_deref().map(|text| text.to_uppercase().into());
+        let text = |text: &Option<String>| text.clone().map(Value::from);
+        [
+            ("status", upper(&self.status)),
+            ("level", upper(&self.level)),
+            ("service", text(&self.service)),
+            ("namespace", text(&self.namespace)),
+            ("unheard", self.unheard.then_some(Value::Bool(true))),
+            ("q", text(&self.q)),
+            ("older_than", text(&self.older_than)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
+    }
+}
+
+async fn resolve_many(
+    client: &Client,
+    mut body: Value,
+    yes: bool,
+    json: bool,
+) -> anyhow::Result<()> {
+    let path = ["incidents", "resolve"];
+    let mut asking = body.clone();
+    asking["dry_run"] = true.into();
+    let found = client.post(&path, Some(&asking), None).await?;
+    let matching = number(&found, "/matching").unwrap_or_default();
+    let mut changed = 0;
+    if matching == 0 {
+        eprintln!("No unresolved incidents match.");
+    } else if !yes && !is_wanted("resolve", &incidents(matching))? {
+        eprintln!("Nothing was resolved.");
+        return Ok(());
+    } else {
+        body["as_of"] = found["as_of"].clone();
+        loop {
+            let done = client.post(&path, Some(&body), None).await?;
+            changed += number(&done, "/changed").unwrap_or_default();
+            if done["more"] != true {
+                break;
+            }
+            eprintln!("{} resolved, going on …", incidents(changed));
+        }
+    }
+    if json {
+        return print_json(&json!({"changed": changed}));
+    }
+    if matching > 0 {
+        print(&format!("{} resolved.", incidents(changed)))?;
+    }
+    Ok(())
+}
+
+fn incidents(n: i64) -> String {
+    match n {
+        1 => "1 incident".to_owned(),
+        n => format!("{n} incidents"),
+    }
+}
