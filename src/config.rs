@@ -4,6 +4,7 @@ mod check;
 mod environment;
 mod file;
 mod people;
+mod public;
 mod queues;
 mod routes;
 mod secret;
@@ -27,6 +28,7 @@ use crate::domain::signature::SignatureLabels;
 use crate::text::Lang;
 pub use file::read_secret;
 pub use people::{People, Updates};
+pub use public::OWN_PATHS;
 pub use queues::{QueuePolicies, QueuePolicy};
 pub use secret::Secret;
 pub use sections::{
@@ -72,7 +74,8 @@ pub struct Config {
     /// not tell of any more, and its silences are shown. Unset: none of that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alertmanager_url: Option<Secret>,
-    /// Where people reach the pages; cards and digests lead there. Unset: they do not.
+    /// Where people reach the pages; cards and digests lead there. Unset: they do not. All addresses are below
+    /// its path, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_url: Option<String>,
     /// Which messages go where; what no route matches goes to `telegram_chat`, or to the log.

@@ -53,11 +53,8 @@ impl Config {
         if otlp.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
             return Err("otlp_endpoint must start with http:// or https://".to_owned());
         }
-        let is_web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
         self.check_counting()?;
-        if !self.public_url.as_ref().is_none_or(is_web) {
-            return Err("public_url must start with https:// or http://".to_owned());
-        }
+        self.check_public_url()?;
         let positive = [
             ("database_connections", self.database_connections as usize),
             ("ingest.batch", self.ingest.batch),

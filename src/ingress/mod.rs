@@ -4,6 +4,7 @@ mod anomalies;
 mod attempts;
 mod audit;
 mod auth;
+mod base;
 pub(crate) mod body;
 mod dead_letters;
 mod envelope;
@@ -31,8 +32,10 @@ mod words;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::extract::Request;
+use axum::middleware::{from_fn, from_fn_with_state, map_response, map_response_with_state};
 use tower::Layer as _;
+use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::normalize_path::NormalizePathLayer;
@@ -62,6 +65,7 @@ pub struct Ingress {
 /// Every route.
 pub fn router(ingress: &Ingress) -> Router {
     let tracer = ingress.context.tracer.clone();
+    let base = base::Base::of(&ingress.context.config);
     let guard = Arc::new(auth::Guard::new(&ingress.context));
     let pages = pages_of(ingress, &guard);
     let refusals = refusals::Refusals::new(&ingress.context);
@@ -85,13 +89,16 @@ pub fn router(ingress: &Ingress) -> Router {
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(map_response(problem::told))
         .layer(from_fn(crate::pages::for_people))
+        .layer(map_response_with_state(base.clone(), base::put))
         .layer(from_fn_with_state(tracer, envelope::seal))
         .layer(from_fn_with_state(
             ingress.clone(),
             stopping::close_connections,
         ));
+    let below = MapRequestLayer::new(move |request: Request| base::take(&base, request));
     // Addresses are written by people: with a slash at the end, or two at the front.
-    Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(router))
+    let as_written = NormalizePathLayer::trim_trailing_slash();
+    Router::new().fallback_service(as_written.layer(below.layer(router)))
 }
 
 /// The pages. They ask who is there themselves, and do what the API does by its own routes.

@@ -4,11 +4,15 @@
 mod answers;
 mod examples;
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use serde_json::{Map, Value, json};
+
+use super::Ingress;
 
 /// The description as it is served and committed.
 pub(crate) static DOCUMENT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", description()));
@@ -109,9 +113,22 @@ pub fn description() -> Value {
     tag = "health",
     responses((status = OK, description = "OpenAPI 3.1", body = Object)),
 )]
-pub(super) async fn show() -> impl IntoResponse {
+pub(super) async fn show(State(ingress): State<Ingress>) -> impl IntoResponse {
     let kind = [(header::CONTENT_TYPE, "application/json")];
-    (kind, DOCUMENT.as_str())
+    (kind, served_below(ingress.context.config.base_path()))
+}
+
+/// The description of what is reached below a path; an empty one is none.
+fn served_below(base: &str) -> Cow<'static, str> {
+    let document = (!base.is_empty()).then(|| serde_json::from_str(&DOCUMENT).ok());
+    match document.flatten() {
+        None => Cow::Borrowed(DOCUMENT.as_str()),
+        Some(document) => {
+            let mut document: Value = document;
+            document["servers"] = json!([{"url": base}]);
+            Cow::Owned(format!("{document:#}\n"))
+        }
+    }
 }
 
 /// Each operation with its path and its method.

@@ -8,8 +8,9 @@
 use std::net::IpAddr;
 
 use axum::extract::Request;
-use axum::http::uri::{Authority, Uri};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, StatusCode, header};
+use reqwest::Url;
 
 use super::Problem;
 use crate::config::Config;
@@ -61,13 +62,23 @@ fn check_site(config: &Config, request: &Request) -> Result<(), Foreign> {
     let by_site = headers.get("sec-fetch-site");
     let by_site = by_site.is_none_or(|site| site.to_str().is_ok_and(is_ours));
     let is_here = |origin: &str| {
-        let origin = origin.split_once("://").map_or("", |(_, host)| host);
-        let is_it = |host: Authority| host.as_str().eq_ignore_ascii_case(origin);
-        host(request).is_some_and(is_it) || public_host(config).is_some_and(is_it)
+        host(request).is_some_and(|host| is_of(origin, host.as_str()))
+            || public(config).is_some_and(|public| is_of(origin, public.authority()))
     };
     let by_origin = headers.get(header::ORIGIN);
     let by_origin = by_origin.is_none_or(|origin| origin.to_str().is_ok_and(is_here));
     (by_site && by_origin).then_some(()).ok_or(Foreign::Site)
+}
+
+/// Whether pages of `origin` come from `host`, which may name a port. Something in front of us may speak TLS in
+/// our place, so the scheme is the origin's, and so is the port where none is named.
+pub(crate) fn is_of(origin: &str, host: &str) -> bool {
+    let Ok(origin) = Url::parse(origin) else {
+        return false;
+    };
+    let is_web = matches!(origin.scheme(), "http" | "https") && origin.path() == "/";
+    let here = Url::parse(&format!("{}://{host}", origin.scheme()));
+    is_web && here.is_ok_and(|here| here.path() == "/" && here.origin() == origin.origin())
 }
 
 /// Refuses what comes by a name that is not ours, unless something in front of us checks who comes in:
@@ -76,13 +87,14 @@ pub(crate) fn check_host(config: &Config, request: &Request) -> Result<(), Forei
     if config.insecure || !names_a_host(request) {
         return Ok(());
     }
+    let public = public(config);
+    let public = public.as_ref().and_then(Url::host_str);
     let is_ours = |asked: &Authority| {
         let asked = asked.host().trim_end_matches('.').to_ascii_lowercase();
-        let public = public_host(config).map(|public| public.host().to_ascii_lowercase());
         is_address(&asked)
             || asked == "localhost"
             || asked.ends_with(".localhost")
-            || public.is_some_and(|public| public == asked)
+            || public == Some(asked.as_str())
     };
     let known = host(request).filter(is_ours);
     known.map(drop).ok_or(Foreign::Host)
@@ -109,9 +121,8 @@ fn host(request: &Request) -> Option<Authority> {
     of_uri.or_else(|| of_headers(request.headers()))
 }
 
-fn public_host(config: &Config) -> Option<Authority> {
-    let public: Uri = config.public_url.as_ref()?.parse().ok()?;
-    public.authority().cloned()
+fn public(config: &Config) -> Option<Url> {
+    Url::parse(config.public_url.as_ref()?).ok()
 }
 
 #[cfg(test)]
@@ -156,6 +167,69 @@ mod tests {
             assert_eq!(check_sender(&public(), &request), expected, "{headers:?}");
             *request.method_mut() = Method::GET;
             assert_eq!(check(&public(), &request), Ok(()), "reading {headers:?}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_its_host_in_either_case_and_its_port_named_or_not() {
+        for (origin, host, expected) in [
+            ("https://x.example", "x.example", true),
+            ("https://x.example", "x.example:443", true),
+            ("https://x.example:443", "x.example", true),
+            ("http://x.example", "x.example:80", true),
+            ("HTTPS://X.Example", "x.EXAMPLE", true),
+            ("http://x.example:9099", "x.example:9099", true),
+            ("http://[::1]:9099", "[0:0::1]:9099", true),
+            ("https://bücher.example", "xn--bcher-kva.example", true),
+            ("https://x.example", "x.example:80", false),
+            ("http://x.example", "x.example:443", false),
+            ("http://x.example:9099", "x.example", false),
+            ("https://x.example.evil", "x.example", false),
+            ("https://y.example", "x.example", false),
+            ("https://x.example/path", "x.example", false),
+            ("https://x.example", "x.example/path", false),
+            ("ftp://x.example", "x.example", false),
+            ("extension://x.example", "x.example", false),
+            ("x.example", "x.example", false),
+            ("null", "null", false),
+            ("", "", false),
+        ] {
+            assert_eq!(is_of(origin, host), expected, "{origin} {host}");
+        }
+    }
+
+    #[test]
+    fn the_port_of_public_url_may_be_named_though_browsers_leave_it_out() {
+        for (public, origin, expected) in [
+            ("https://tocsin.example:443", "https://tocsin.example", true),
+            ("https://Tocsin.example/x", "https://tocsin.example", true),
+            ("http://tocsin.example:80/", "http://tocsin.example", true),
+            (
+                "https://tocsin.example:8443",
+                "https://tocsin.example:8443",
+                true,
+            ),
+            (
+                "https://tocsin.example:8443",
+                "https://tocsin.example",
+                false,
+            ),
+            (
+                "https://tocsin.example",
+                "https://tocsin.example:8443",
+                false,
+            ),
+        ] {
+            let config = Config {
+                public_url: Some(public.to_owned()),
+                ..Config::default()
+            };
+            let request = post(&[("host", "127.0.0.1:9099"), ("origin", origin)]);
+            assert_eq!(
+                check(&config, &request).is_ok(),
+                expected,
+                "{public} {origin}"
+            );
         }
     }
 

@@ -4,6 +4,9 @@
 (() => {
   const body = document.body;
   const lang = document.documentElement.lang;
+  // What all addresses begin with: there may be a path before ours.
+  const base = new URL("../", document.currentScript.src);
+  const reached = (path) => new URL(path, base).href;
   const skew = Number(body.dataset.now || Date.now()) - Date.now();
   const now = () => Date.now() + skew;
 
@@ -29,7 +32,7 @@
   setInterval(() => times(document), 15000);
 
   // Lines for the shell name the server that the page came from.
-  for (const here of document.querySelectorAll(".here")) here.textContent = location.origin;
+  for (const here of document.querySelectorAll(".here")) here.textContent = base.href.replace(/\/$/, "");
 
   // Who it is, remembered in this browser where nobody signs in.
   const remembered = (value) => {
@@ -193,7 +196,7 @@
       again = false;
       const began = Date.now();
       const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-      if (answer.redirected && new URL(answer.url).pathname === "/sign-in") {
+      if (answer.redirected && answer.url.startsWith(reached("sign-in"))) {
         location.assign(answer.url);
         return;
       }
@@ -256,7 +259,7 @@
     } else if (source) source.close();
     if (!old) show("wait", body.dataset.wait);
     asked = query;
-    const next = new EventSource(`/events?${query}`);
+    const next = new EventSource(reached(`events?${query}`));
     source = next;
     next.addEventListener("hello", () => {
       live();
@@ -317,7 +320,7 @@
     if (event.key === "j") step(1);
     else if (event.key === "k") step(-1);
     else if (event.key === "n" && !button.hidden) button.click();
-    else if (event.key === "u" && !list) location.assign("/incidents");
+    else if (event.key === "u" && !list) location.assign(reached("incidents"));
     else if (event.key === "/" && search) { event.preventDefault(); search.focus(); search.select(); }
   });
 })();

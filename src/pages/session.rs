@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq as _;
 use crate::config::Config;
 use crate::config::{Fingerprint, Tokens};
 use crate::context::Context;
+use crate::ingress::origin::is_of;
 use crate::store::sessions;
 use crate::time::{Timestamp, millis};
 
@@ -189,7 +190,11 @@ pub(super) fn set_cookie(
     let secure = forwarded.is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"))
         || config.public_url.as_ref().is_some_and(is_https);
     let secure = if secure { "; Secure" } else { "" };
-    format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+    let path = match config.base_path() {
+        "" => "/",
+        base => base,
+    };
+    format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 
 /// The value of a cookie.
@@ -209,10 +214,9 @@ pub(super) fn same_origin(headers: &HeaderMap) -> bool {
     let Some(origin) = text(headers, "origin") else {
         return true;
     };
-    let host = origin.split_once("://").map(|(_, host)| host);
     let ours = ["host", "x-forwarded-host"];
     ours.into_iter()
-        .any(|name| text(headers, name).is_some_and(|name| Some(name) == host))
+        .any(|name| text(headers, name).is_some_and(|host| is_of(origin, host)))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -322,17 +326,33 @@ mod tests {
         assert!(close(&public("HTTPS://t.example"), &plain).ends_with("; Secure"));
         let http = open(&public("http://t.example"), &plain, "secret", "", NOW).unwrap();
         assert!(!http.contains("Secure"), "{http}");
+        assert!(http.contains("; Path=/; "), "{http}");
+        let below = public("http://t.example/tocsin/");
+        let opened = open(&below, &plain, "secret", "", NOW).unwrap();
+        for cookie in [opened, close(&below, &plain)] {
+            assert!(cookie.contains("; Path=/tocsin; "), "{cookie}");
+        }
     }
 
     #[test]
     fn a_form_from_elsewhere_is_told_from_one_of_ours() {
-        let table: [(&[(&str, &str)], bool); 6] = [
+        let table: [(&[(&str, &str)], bool); 9] = [
             (&[("sec-fetch-site", "same-origin")], true),
             (&[("sec-fetch-site", "cross-site")], false),
             (&[("sec-fetch-site", "same-site")], false),
             (&[("origin", "http://a:1"), ("host", "a:1")], true),
             (&[("origin", "http://b:1"), ("host", "a:1")], false),
             (&[("origin", "null"), ("host", "a:1")], false),
+            (&[("origin", "https://a"), ("host", "A:443")], true),
+            (&[("origin", "http://a"), ("host", "a:443")], false),
+            (
+                &[
+                    ("origin", "https://a"),
+                    ("host", "b:1"),
+                    ("x-forwarded-host", "a"),
+                ],
+                true,
+            ),
         ];
         for (pairs, expected) in table {
             let mut headers = HeaderMap::new();
