@@ -1,37 +1,39 @@
 //! Severities, in the words that senders have for them.
 
+/// What senders call each rank, the commonest word first.
+pub const WORDS: [&[&str]; 6] = [
+    &["", "none"],
+    &[
+        "info",
+        "informational",
+        "information",
+        "notice",
+        "low",
+        "debug",
+        "p5",
+        "sev5",
+    ],
+    &["minor", "p4", "sev4"],
+    &[
+        "warning", "warn", "medium", "moderate", "average", "p3", "sev3",
+    ],
+    &["error", "err", "high", "major", "p2", "sev2"],
+    &[
+        "critical",
+        "crit",
+        "fatal",
+        "emergency",
+        "disaster",
+        "page",
+        "p1",
+        "sev1",
+    ],
+];
+
 /// How severe a severity is, from 0 (it has none) up; `None` for a word that nobody told us of, which is
 /// neither more nor less severe than another.
 #[must_use]
 pub fn rank(severity: &str) -> Option<u8> {
-    const WORDS: [&[&str]; 6] = [
-        &["", "none"],
-        &[
-            "info",
-            "informational",
-            "information",
-            "notice",
-            "low",
-            "debug",
-            "p5",
-            "sev5",
-        ],
-        &["minor", "p4", "sev4"],
-        &[
-            "warning", "warn", "medium", "moderate", "average", "p3", "sev3",
-        ],
-        &["error", "err", "high", "major", "p2", "sev2"],
-        &[
-            "critical",
-            "crit",
-            "fatal",
-            "emergency",
-            "disaster",
-            "page",
-            "p1",
-            "sev1",
-        ],
-    ];
     let is = |word: &&str| word.eq_ignore_ascii_case(severity);
     let at = WORDS.iter().position(|words| words.iter().any(is));
     at.and_then(|at| u8::try_from(at).ok())

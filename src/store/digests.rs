@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::rows::statement;
 use crate::domain::escalation::Level;
+use crate::domain::severity;
 use crate::jobs::new_id;
 use crate::time::Timestamp;
 
@@ -108,6 +109,22 @@ pub struct Told {
     pub total: i64,
     /// How many of its incidents are in the digest.
     pub incidents: i64,
+    /// Twice the rank of the highest severity of these; odd, between two ranks, if nobody told us of it.
+    pub severity: i64,
+}
+
+/// Where a severity that nobody told us of stands: next below the warnings.
+const UNKNOWN_SEVERITY: i64 = 5;
+
+impl Told {
+    /// The commonest word for the highest severity; empty if it has none, or none that we know.
+    #[must_use]
+    pub fn severity_word(&self) -> &'static str {
+        let rank = usize::try_from(self.severity / 2).unwrap_or_default();
+        let is_known = self.severity > 0 && self.severity % 2 == 0;
+        let words = severity::WORDS.get(rank).filter(|_| is_known);
+        words.map_or("", |words| words[0])
+    }
 }
 
 /// Locks the anomalies that a digest tells of, in order, so that their levels are what it says: a rise
@@ -137,7 +154,8 @@ pub async fn figures(tx: &impl ConnectionTrait, digest: Uuid) -> Result<Figures,
     Ok(found.unwrap_or_default())
 }
 
-/// The worst anomalies of a digest: the highest levels first, and of these the most incidents.
+/// The worst anomalies of a digest: the highest levels first, of these the most severe, and of these the most
+/// incidents.
 ///
 /// # Errors
 /// What the database says.
@@ -147,16 +165,23 @@ pub async fn worst(
     limit: u64,
 ) -> Result<Vec<Told>, DbErr> {
     let sql = "SELECT a.alert_name, a.service, a.namespace, a.level, a.total, \
-                   count(DISTINCT i.id) AS incidents \
+                   count(DISTINCT i.id) AS incidents, \
+                   max(CASE lower(i.severity) {ranks} ELSE $3 END) AS severity \
                FROM notifications n JOIN incidents i ON i.id = n.incident_id \
                JOIN anomalies a ON a.key = i.anomaly_key WHERE n.digest_id = $1 \
                GROUP BY a.key, a.alert_name, a.service, a.namespace, a.level, a.total \
                ORDER BY CASE a.level WHEN 'PERMANENT_FIX' THEN 0 WHEN 'ESCALATE' THEN 1 \
-                   WHEN 'REPEAT' THEN 2 ELSE 3 END, count(DISTINCT i.id) DESC, a.total DESC, a.key \
+                   WHEN 'REPEAT' THEN 2 ELSE 3 END, severity DESC, count(DISTINCT i.id) DESC, a.total DESC, a.key \
                LIMIT $2";
+    let rank = |(rank, words): (usize, &&[&str])| {
+        let of_word = |word: &&str| format!("WHEN '{word}' THEN {} ", rank * 2);
+        words.iter().map(of_word).collect::<String>()
+    };
+    let ranks: String = severity::WORDS.iter().enumerate().map(rank).collect();
+    let sql = sql.replace("{ranks}", &ranks);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let values = [Value::from(digest), limit.into()];
-    let sql = statement(tx.get_database_backend(), sql, values);
+    let values = [Value::from(digest), limit.into(), UNKNOWN_SEVERITY.into()];
+    let sql = statement(tx.get_database_backend(), &sql, values);
     Told::find_by_statement(sql).all(tx).await
 }
 

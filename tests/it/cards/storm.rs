@@ -55,6 +55,31 @@ on_all! {
         h.finish().await;
     }
 
+    async fn a_digest_names_the_most_severe_first(on) {
+        let h = Harness::in_storms(on).await;
+        let store = h.context.queues.store().clone();
+        store.set_paused("notify", true).await.unwrap();
+        let of_severity = |name: &str, severity: &str| {
+            let mut alert = alert(name, "a", h.now());
+            alert["labels"]["severity"] = json!(severity);
+            alert
+        };
+        let mut alerts: Vec<_> = (0..40).map(|n| of_severity(&format!("A{n}"), "warning")).collect();
+        alerts.extend([of_severity("Odd", "beige"), of_severity("Zone", "P1")]);
+        h.send(alerts).await;
+        while h.sql("SELECT count(*) FROM notifications").await < 42 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        store.set_paused("notify", false).await.unwrap();
+        h.drain().await;
+        let told = h.telegram.messages();
+        let lines: Vec<&str> = told[0].text.lines().skip_while(|line| *line != "The worst:").collect();
+        assert!(lines[1].starts_with("<b>Zone</b> · ") && lines[1].contains(" · critical"), "{lines:?}");
+        assert!(lines[2].contains(" · warning"), "{lines:?}");
+        assert!(!told[0].text.contains("Odd"), "{lines:?}");
+        h.finish().await;
+    }
+
     async fn a_digest_that_is_refused_can_be_replayed_with_all_that_it_tells(on) {
         let mut h = Harness::in_storms(on).await;
         let store = h.context.queues.store().clone();

@@ -86,6 +86,10 @@ fn anomaly(text: &Text, told: &Told) -> Line {
     let places = [&told.service, &told.namespace].map(|name| tidy(name, NAME));
     let places = places.into_iter().filter(|name| !name.is_empty());
     let line = places.fold(line, |line, name| line.dot().code(name));
+    let line = match told.severity_word() {
+        "" => line,
+        severity => line.dot().text(severity),
+    };
     let line = match told.level {
         Level::None => line,
         level => line.dot().text(level_word(text, level)),
@@ -108,6 +112,7 @@ mod tests {
             level,
             total: 7,
             incidents,
+            severity: 10,
         }
     }
 
