@@ -173,7 +173,7 @@ on_all! {
         h.send_and_drain(vec![firing("a", h.now())]).await;
         let incident = h.incident().await;
         let text = |name: &str| incident[name].as_str().unwrap().to_owned();
-        let ingress = Ingress { context: h.context.clone(), gate: Arc::clone(&h.gate) };
+        let ingress = Ingress::new(h.context.clone(), Arc::clone(&h.gate));
         let router = router(&ingress);
         let try_one = |question: Question| {
             let mut request = Request::builder().method(question.method).uri(&question.path);
