@@ -83,8 +83,8 @@ pub fn router(ingress: &Ingress) -> Router {
     let pages = pages_of(ingress, &guard);
     let refusals = ingress.refusals.clone();
     let api = api()
-        .route_layer(from_fn(charset::decoded))
         .route_layer(from_fn_with_state(ingress.clone(), once::once))
+        .route_layer(from_fn(charset::decoded))
         .route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
     let webhooks = at_the_door(webhooks(), &guard, &refusals);
     // Who presses is known by the secret, and by the list.
