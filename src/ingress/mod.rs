@@ -45,6 +45,7 @@ use crate::sources::SOURCES;
 pub(crate) use auth::{Caller, Guard};
 pub use gate::Gate;
 pub use incidents::View as IncidentView;
+pub(crate) use once::BeingDone;
 pub(crate) use openapi::DOCUMENT;
 pub use openapi::description;
 pub use problem::Problem;

@@ -79,7 +79,7 @@ async fn serve_with(
     let mut http = Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(times.head)
-        .max_buf_size(HEAD_BYTES);
+        .max_header_size(HEAD_BYTES);
     let (connections, places) = (TaskTracker::new(), Places::new(bounds.connections));
     loop {
         let place = tokio::select! {
