@@ -154,8 +154,8 @@ async fn a_redis_that_will_soon_be_without_memory_is_told() {
     assert!(!h.system_page().await.contains("maxmemory are used"));
     // So much that what else is there makes little of a difference.
     let mut connection = redis.connect().await;
-    let mut set = redis::cmd("SET");
-    set.arg("ballast").arg(vec![b'x'; 20 << 20]);
+    let mut set = redis::cmd("SETRANGE");
+    set.arg("ballast").arg(20 << 20).arg("x");
     set.exec_async(&mut connection).await.unwrap();
     let mut info = redis::cmd("INFO");
     let info: String = info

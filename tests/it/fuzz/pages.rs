@@ -7,6 +7,7 @@ use axum::http::{Method, Request, header};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use serde_json::{Value, json};
 use tocsin::ingress::{Ingress, router};
 
 use super::door::ask;
@@ -187,10 +188,12 @@ fn request(visit: Visit) -> Result<Request<Body>, TestCaseError> {
 on_all! {
     async fn whatever_the_pages_are_asked_they_answer(on) {
         let mut h = Harness::start(on).await;
-        h.send_and_drain(vec![firing("a", h.now()), serde_json::json!({"labels": {"job": "x"}})]).await;
+        let alerts = json!({"alerts": [firing("a", h.now()), {"labels": {"job": "x"}}]});
+        assert_eq!(h.post("/api/v1/alertmanager", alerts).await.0, 200);
+        h.drain().await;
         let incident = h.incident().await;
         let letter = h.get("/api/v1/dead-letters").await["items"][0]["id"].clone();
-        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
         let id = text(&incident["id"]);
         let known = known(&id, &text(&incident["anomaly_key"]), &text(&letter));
         let router = router(&Ingress::new(h.context.clone(), Arc::clone(&h.gate)));
