@@ -178,7 +178,7 @@ fn kept_apart(text: &str, [bracket, at]: [&str; 2]) -> String {
         apart.push_str(before);
         apart.push_str(match sign {
             "]" if after.starts_with('(') => bracket,
-            "@" if EVERYBODY.iter().any(|name| calls(name)) => at,
+            "@" if EVERYBODY.iter().any(calls) => at,
             sign => sign,
         });
         rest = after;
