@@ -163,9 +163,7 @@ impl Redis {
             .map_err(OpenError::Url)?;
         let info = info.set_tcp_settings(tcp());
         let server = shown(&info);
-        // Two are linked in, by two of our dependencies; one must be chosen for a connection with TLS.
-        // Whoever chose before us is right, too.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::tls::choose();
         let client = match ca {
             None => Client::open(info),
             Some(path) => {

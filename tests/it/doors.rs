@@ -204,7 +204,10 @@ async fn what_was_refused_before_the_process_ends_is_written() {
         .env("TOCSIN_STOP__DELAY", "0s")
         .env_remove("TOCSIN_REDIS_URL");
     let mut server = Process::start("serve", command, folder.0.join("serve.log"));
-    let (http, url) = (reqwest::Client::new(), format!("http://127.0.0.1:{port}"));
+    let (http, url) = (
+        tocsin::tls::client().build().unwrap(),
+        format!("http://127.0.0.1:{port}"),
+    );
     let began = Instant::now();
     while http.get(format!("{url}/healthz")).send().await.is_err() {
         assert!(began.elapsed() < PATIENCE, "it does not start");

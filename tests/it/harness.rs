@@ -213,7 +213,7 @@ impl Harness {
             context,
             telegram,
             url,
-            http: reqwest::Client::new(),
+            http: tocsin::tls::client().build().unwrap(),
             gate,
             stop,
             parts,

@@ -140,7 +140,7 @@ impl Machines {
         let mut machines = Self {
             machines: Vec::new(),
             telegram,
-            http: reqwest::Client::new(),
+            http: tocsin::tls::client().build().unwrap(),
             config,
             ahead: Timestamp(now).since(Timestamp::now()),
             scratch,

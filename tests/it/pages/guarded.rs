@@ -25,7 +25,10 @@ struct Visitor<'a> {
 
 impl<'a> Visitor<'a> {
     fn new(h: &'a Harness) -> Self {
-        let http = Client::builder().redirect(Policy::none()).build().unwrap();
+        let http = tocsin::tls::client()
+            .redirect(Policy::none())
+            .build()
+            .unwrap();
         Self {
             h,
             http,
