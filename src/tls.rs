@@ -6,7 +6,6 @@ pub fn choose() {
 }
 
 /// To build a client for HTTP, which without a choice could not be built.
-#[must_use]
 pub fn client() -> reqwest::ClientBuilder {
     choose();
     reqwest::Client::builder()
