@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sea_orm::DbErr;
+
 use crate::alertmanager::Alertmanager;
 use crate::config::Config;
 use crate::counter::redis::RedisCounter;
@@ -17,6 +19,7 @@ use crate::redis::{self, Redis};
 use crate::spans::{self, Tracer};
 use crate::store::Db;
 use crate::store::db::{self, migrate};
+use crate::store::secrets::{self, FORMS, Secret};
 use crate::time::Clock;
 
 /// Settings, store, queues, counter, clock, metrics.
@@ -38,6 +41,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Where it says what it works on.
     pub tracer: Tracer,
+    /// The key of the mark that forms carry where nobody is asked who they are.
+    pub forms: Arc<Secret>,
     /// Whether the store and the queue take something.
     pub probe: Arc<Probe>,
 }
@@ -60,6 +65,9 @@ pub enum OpenError {
     /// Alertmanager cannot be asked as the settings say.
     #[error("alertmanager_url cannot be used: {0}")]
     Alertmanager(String),
+    /// The store does not give what was to be read from it.
+    #[error("cannot read the store: {0}")]
+    Store(#[from] DbErr),
     /// Spans cannot be sent as the settings say.
     #[error(transparent)]
     Spans(#[from] spans::OpenError),
@@ -75,6 +83,7 @@ impl Context {
         let url = config.database_url.expose();
         let db = Db::open(url, config.database_connections, config.limits.query.0).await?;
         migrate(&db, url).await?;
+        let forms = secrets::find_or_make(db.write(), FORMS, rand::random()).await?;
         let clock = Clock::default();
         let alertmanager = config.alertmanager_url.as_ref().map(Alertmanager::new);
         let alertmanager = alertmanager.transpose().map_err(OpenError::Alertmanager)?;
@@ -88,6 +97,7 @@ impl Context {
             clock,
             metrics: Arc::new(Metrics::new()),
             tracer,
+            forms: Arc::new(forms),
             probe: Arc::default(),
         })
     }

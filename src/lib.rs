@@ -31,6 +31,7 @@ pub mod spans;
 pub mod store;
 pub mod text;
 pub mod time;
+pub mod tls;
 pub mod trace;
 pub mod trail;
 pub mod verify;

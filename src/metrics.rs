@@ -152,6 +152,8 @@ pub struct Metrics {
     pub decided: Family<ByDecision, Counter>,
     /// How long ago the last recount began that was done.
     pub recount_seconds: Gauge<f64, std::sync::atomic::AtomicU64>,
+    /// How much of Redis' `maxmemory` is used.
+    pub redis_memory: Gauge<f64, std::sync::atomic::AtomicU64>,
     /// Times that Alertmanager was asked about firings and did not answer.
     pub alertmanager_errors: Counter,
 }
@@ -202,6 +204,7 @@ impl Metrics {
             dead_seconds: Family::default(),
             decided: Family::default(),
             recount_seconds: Gauge::default(),
+            redis_memory: Gauge::default(),
             alertmanager_errors: Counter::default(),
         };
         metrics.registry = Arc::new(metrics.register());
@@ -374,6 +377,11 @@ impl Metrics {
             "How long ago the last recount began that was done; 0 if none was",
             Unit::Seconds,
             m.recount_seconds,
+        );
+        r.register(
+            "redis_memory_used_ratio",
+            "How much of Redis' maxmemory is used, 1 is all; 0 where there is no Redis, or no maxmemory",
+            m.redis_memory,
         );
         r.register(
             "dead_letters",

@@ -7,6 +7,7 @@ use sea_orm::DbErr;
 use tokio::sync::Mutex;
 
 use crate::context::Context;
+use crate::redis::Memory;
 use crate::store::maintenance;
 use crate::store::marks::{self, Mark, TICK};
 
@@ -39,6 +40,8 @@ pub struct Found {
     pub queue: Takes,
     /// How long ago the last recount began that was done, if that is known.
     pub recount: Option<Duration>,
+    /// How much of the queue's memory is used, where that is bounded.
+    pub memory: Option<Memory>,
 }
 
 impl Found {
@@ -72,11 +75,16 @@ impl Probe {
             let ago = tokio::time::timeout(PATIENCE, ago).await;
             ago.ok().and_then(Result::ok).flatten()
         };
-        let (store, queue, recount) = tokio::join!(store, queue, recount);
+        let memory = async {
+            let memory = tokio::time::timeout(PATIENCE, context.queues.store().memory()).await;
+            memory.ok().and_then(Result::ok).flatten()
+        };
+        let (store, queue, recount, memory) = tokio::join!(store, queue, recount, memory);
         let found = Found {
             store,
             queue,
             recount,
+            memory,
         };
         *last = Some((Instant::now(), found));
         found

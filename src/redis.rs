@@ -26,6 +26,8 @@ macro_rules! scripts {
 }
 pub(crate) use scripts;
 
+/// So much of its memory is used when that is told: there is time left to do something.
+const NEARLY: u64 = 85;
 /// The oldest version that will do: major and minor.
 const OLDEST: (u32, u32) = (7, 0);
 /// How long a command may take. One that takes longer counts as failed, and may have been done.
@@ -75,6 +77,19 @@ impl Memory {
         let number = |name| value(info, name)?.parse::<u64>().ok();
         let (used, most) = (number("used_memory")?, number("maxmemory")?);
         (most > 0).then_some(Self { used, most })
+    }
+
+    /// Whether so much of it is used that it will soon take nothing more.
+    #[must_use]
+    pub const fn is_nearly_full(self) -> bool {
+        self.percent() >= NEARLY
+    }
+
+    /// How much of it is used; 1 is all.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn ratio(self) -> f64 {
+        self.used as f64 / self.most as f64
     }
 
     /// How much of it is used, in percent.
@@ -148,9 +163,7 @@ impl Redis {
             .map_err(OpenError::Url)?;
         let info = info.set_tcp_settings(tcp());
         let server = shown(&info);
-        // Two are linked in, by two of our dependencies; one must be chosen for a connection with TLS.
-        // Whoever chose before us is right, too.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::tls::choose();
         let client = match ca {
             None => Client::open(info),
             Some(path) => {
@@ -308,6 +321,24 @@ mod tests {
             value("a:1\r\nredis_version:7.0.15\r\n", "redis_version").as_deref(),
             Some("7.0.15")
         );
+    }
+
+    #[test]
+    fn memory_is_nearly_full_some_time_before_it_is() {
+        let info = |used, most| format!("used_memory:{used}\r\nmaxmemory:{most}\r\n");
+        for (used, most, expected) in [
+            (84, 100, Some(false)),
+            (85, 100, Some(true)),
+            (120, 100, Some(true)),
+            (120, 0, None),
+        ] {
+            let memory = Memory::of(&info(used, most));
+            assert_eq!(
+                memory.map(Memory::is_nearly_full),
+                expected,
+                "{used} of {most}"
+            );
+        }
     }
 
     #[test]

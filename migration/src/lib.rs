@@ -27,6 +27,7 @@ mod m016_levels;
 mod m017_recount;
 mod m018_refusals;
 mod m019_sessions;
+mod m020_secrets;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -55,6 +56,7 @@ impl MigratorTrait for Migrator {
             Box::new(m017_recount::Migration),
             Box::new(m018_refusals::Migration),
             Box::new(m019_sessions::Migration),
+            Box::new(m020_secrets::Migration),
         ]
     }
 }

@@ -59,7 +59,7 @@ impl Alertmanager {
     /// What is wrong with the URL; its text is not in it.
     pub fn new(url: &Secret) -> Result<Self, String> {
         let url = Url::parse(url.expose()).map_err(|error| error.to_string())?;
-        let http = Client::builder()
+        let http = crate::tls::client()
             .timeout(TIMEOUT)
             .redirect(redirect::Policy::none())
             .build()

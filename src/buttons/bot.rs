@@ -65,7 +65,7 @@ impl Bot {
             return Ok(None);
         };
         let token = token.expose();
-        let client = Client::builder()
+        let client = crate::tls::client()
             .connect_timeout(TIMEOUT / 2)
             .redirect(redirect::Policy::none())
             .build()?;

@@ -12,7 +12,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// Addresses that are remembered at most; those that began longest ago are forgotten first.
 const ADDRESSES: usize = 10_000;
 /// How often the log tells of failed sign-ins at most.
-const TELL: Duration = Duration::from_secs(1);
+pub(super) const TELL: Duration = Duration::from_secs(1);
 
 /// Wrong tokens by address. Who sends too many is told to wait, and the log tells of it; each is judged
 /// all the same, so it bounds no guessing. If it did, ten wrong tokens a minute would lock out all others
@@ -38,6 +38,9 @@ pub(super) struct Failed {
     pub(super) wait: Option<Duration>,
     /// The log is to be told, and how many it was not told of since the last time.
     pub(super) tell: Option<u64>,
+    /// It is the first since then that the log is not told of: after [`TELL`] it is to be told of the
+    /// [rest](Attempts::rest).
+    pub(super) is_first_untold: bool,
 }
 
 impl Attempts {
@@ -55,7 +58,22 @@ impl Attempts {
             book.told = Some(now);
             Some(std::mem::take(&mut book.untold))
         };
-        Failed { wait, tell }
+        Failed {
+            wait,
+            tell,
+            is_first_untold: tell.is_none() && book.untold == 1,
+        }
+    }
+
+    /// How many the log was not told of, once it may be told again; nothing if it was told meanwhile.
+    pub(super) fn rest(&self, now: Instant) -> Option<u64> {
+        let mut book = self.book();
+        let told = book.told?;
+        if book.untold == 0 || now.duration_since(told) < TELL {
+            return None;
+        }
+        book.told = Some(now);
+        Some(std::mem::take(&mut book.untold))
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -154,5 +172,23 @@ mod tests {
         };
         let told = [tell(0), tell(1), tell(2), tell(1000), tell(1001)];
         assert_eq!(told, [Some(0), None, None, Some(2), None]);
+    }
+
+    #[test]
+    fn the_rest_of_a_burst_is_told_when_it_is_over_and_once() {
+        let (attempts, began) = (Attempts::default(), Instant::now());
+        let at = |ms| began + Duration::from_millis(ms);
+        let fail = |ms| {
+            let failed = attempts.failed(address("192.0.2.1"), at(ms));
+            failed.is_first_untold
+        };
+        assert_eq!(attempts.rest(at(0)), None);
+        assert_eq!([fail(0), fail(1), fail(2)], [false, true, false]);
+        assert_eq!(attempts.rest(at(500)), None);
+        assert_eq!(attempts.rest(at(1001)), Some(2));
+        assert_eq!(attempts.rest(at(3000)), None);
+        // What was told with the next one is not told again.
+        assert_eq!([fail(4000), fail(4001), fail(5000)], [false, true, false]);
+        assert_eq!(attempts.rest(at(5001)), None);
     }
 }

@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Problem;
-use super::attempts::{Attempts, Failed};
+use super::attempts::{Attempts, Failed, TELL};
 use super::origin;
 use super::refusals::Refusals;
 use super::webhooks::source_at;
@@ -54,7 +54,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 pub(crate) struct Guard {
     config: Arc<Config>,
     metrics: Arc<Metrics>,
-    attempts: Attempts,
+    attempts: Arc<Attempts>,
 }
 
 impl Guard {
@@ -62,7 +62,7 @@ impl Guard {
         Self {
             config: Arc::clone(&context.config),
             metrics: context.metrics.clone(),
-            attempts: Attempts::default(),
+            attempts: Arc::default(),
         }
     }
 
@@ -71,7 +71,7 @@ impl Guard {
         Problem::new(StatusCode::UNAUTHORIZED, "a token is needed")
     }
 
-    pub(super) fn count(&self, role: &'static str) {
+    fn count(&self, role: &'static str) {
         self.metrics
             .auth_failures
             .get_or_create(&ByRole { role })
@@ -86,11 +86,31 @@ impl Guard {
         if let Some(more) = failed.tell {
             tracing::warn!(role, client.address = %client, more, "a wrong token was presented");
         }
+        if failed.is_first_untold {
+            tokio::spawn(tell_the_rest(Arc::clone(&self.attempts)));
+        }
         failed
     }
 }
 
+/// A burst may end with those that the log was not told of.
+async fn tell_the_rest(attempts: Arc<Attempts>) {
+    tokio::time::sleep(TELL).await;
+    if let Some(more) = attempts.rest(Instant::now()) {
+        tracing::warn!(more, "more wrong tokens were presented");
+    }
+}
+
 impl Guard {
+    /// Notes a wrong secret of Telegram's.
+    pub(super) fn refuse_press(&self, request: &Request) -> Problem {
+        let detail = "the secret is wrong";
+        match self.wrong("telegram", request).wait {
+            None => Problem::new(StatusCode::UNAUTHORIZED, detail),
+            Some(wait) => Problem::too_many(detail, wait),
+        }
+    }
+
     /// Notes a wrong token that somebody wanted to sign in with; says how long they have to wait, if
     /// there were too many.
     pub(crate) fn refuse(&self, request: &Request) -> Option<Duration> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
+use encoding_rs::UTF_16LE;
 use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
 
@@ -16,10 +17,13 @@ const DRAIN: usize = 4;
 const API_BYTES: usize = 64 << 10;
 /// What Windows' tools write before JSON.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// How JSON in UTF-16 begins that Windows' tools write. No UTF-8 does.
+const BYTE_ORDER_MARKS_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 /// How long a body may take to arrive. Who sends it byte by byte keeps a connection for no longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Reads a body of at most `limit` bytes, without the byte order mark that it may begin with.
+/// Reads a body of at most `limit` bytes, without the byte order mark that it may begin with. One in UTF-16
+/// that says so by its mark is given in UTF-8.
 pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
     read_within(PATIENCE, body, limit).await
 }
@@ -49,10 +53,20 @@ async fn read_on(body: Body, limit: usize) -> Result<Bytes, Problem> {
         let detail = format!("the body is larger than {limit} bytes");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
-    let body = Bytes::from(buffer);
-    match body.starts_with(BYTE_ORDER_MARK) {
-        true => Ok(body.slice(BYTE_ORDER_MARK.len()..)),
-        false => Ok(body),
+    Ok(unmarked(buffer.into()))
+}
+
+fn unmarked(body: Bytes) -> Bytes {
+    if body.starts_with(BYTE_ORDER_MARK) {
+        return body.slice(BYTE_ORDER_MARK.len()..);
+    }
+    match BYTE_ORDER_MARKS_16
+        .iter()
+        .any(|mark| body.starts_with(mark))
+    {
+        // Which of the two it is, its mark says.
+        true => UTF_16LE.decode(&body).0.into_owned().into(),
+        false => body,
     }
 }
 
@@ -80,6 +94,20 @@ mod tests {
     use axum::response::IntoResponse as _;
 
     use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_not_part_of_a_body() {
+        for (body, expected) in [
+            (&b"\xef\xbb\xbf{}"[..], "{}"),
+            (b"\xff\xfe{\0\xe9\0", "{é"),
+            (b"\xfe\xff\0{\0\xe9", "{é"),
+            (b"\xfe\xff\0{\0", "{\u{fffd}"),
+            (b"{}", "{}"),
+            (b"", ""),
+        ] {
+            assert_eq!(unmarked(Bytes::from_static(body)), expected, "{body:?}");
+        }
+    }
 
     #[tokio::test]
     async fn a_body_that_does_not_arrive_is_not_waited_for() {

@@ -7,12 +7,18 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::health::short_of;
 use crate::context::Context;
 use crate::jobs::{IngestAlert, Job};
 use crate::queue::watch::Watch;
+use crate::seldom::Seldom;
 
 /// How often the depth is looked at.
 const EVERY: Duration = Duration::from_secs(1);
+/// How often the memory of the queue's store is looked at.
+const MEMORY_EVERY: Duration = Duration::from_secs(10);
+/// How often it is said that it is nearly full, at most.
+const MEMORY_SAID: Duration = Duration::from_secs(600);
 /// Looking takes at most this part of the time: where it is slow, it is done less often.
 const SHARE: u32 = 20;
 
@@ -80,8 +86,13 @@ impl Gate {
 
     /// Looks until `stop`.
     pub async fn watch(&self, context: &Context, stop: CancellationToken) {
+        let (mut looked, said) = (None::<Instant>, Seldom::new(MEMORY_SAID));
         loop {
             let began = Instant::now();
+            if looked.is_none_or(|looked| looked.elapsed() >= MEMORY_EVERY) {
+                looked = Some(began);
+                look_at_memory(context, &said).await;
+            }
             if let Err(error) = self.look(context).await {
                 tracing::debug!("cannot look at the queue's depth: {error}");
             }
@@ -90,5 +101,21 @@ impl Gate {
                 () = stop.cancelled() => return,
             }
         }
+    }
+}
+
+/// Says so, once in a while, if the queue's store will soon take nothing more.
+async fn look_at_memory(context: &Context, said: &Seldom<()>) {
+    let Ok(Some(memory)) = context.queues.store().memory().await else {
+        return;
+    };
+    if let Some(short) = short_of(memory)
+        && said.says(()).is_some()
+    {
+        tracing::warn!(
+            memory.used_bytes = memory.used,
+            memory.limit_bytes = memory.most,
+            "{short}"
+        );
     }
 }

@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::jobs::QUEUES;
 use crate::metrics::ByQueue;
 use crate::probe::{Takes, recount};
+use crate::redis::Memory;
 use crate::store::{dead_letters, maintenance};
 
 /// How long a part may take to say that it is there.
@@ -36,6 +37,8 @@ pub(super) struct Readiness {
     /// How long ago the last recount began that was done, in seconds; null if none was. More than 180 means
     /// that none is done any more.
     recount_age_seconds: Option<u64>,
+    /// What will keep it from doing its work if nobody does anything, for a person.
+    warnings: Vec<String>,
 }
 
 /// Says that the process runs.
@@ -88,7 +91,17 @@ pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Readine
     Ok(Json(Readiness {
         status: "ready",
         recount_age_seconds: found.recount.map(|ago| ago.as_secs()),
+        warnings: found.memory.and_then(short_of).into_iter().collect(),
     }))
+}
+
+/// What is said of a queue whose memory is nearly full.
+pub(super) fn short_of(memory: Memory) -> Option<String> {
+    let percent = memory.percent();
+    let said = "of Redis' maxmemory are used: at 100% webhooks are answered with 503";
+    memory
+        .is_nearly_full()
+        .then(|| format!("{percent}% {said}"))
 }
 
 /// Tells what the process counts about itself, and the queues as they are now.
@@ -109,6 +122,10 @@ pub(super) async fn metrics(State(ingress): State<Ingress>) -> impl IntoResponse
     let look = async {
         look_at_queues(context).await;
         look_at_dead_letters(context).await;
+        if let Ok(memory) = context.queues.store().memory().await {
+            let ratio = memory.map_or(0.0, Memory::ratio);
+            context.metrics.redis_memory.set(ratio);
+        }
         if let Ok(age) = recount(context).await {
             let age = age.unwrap_or_default().as_secs_f64();
             context.metrics.recount_seconds.set(age);

@@ -6,6 +6,7 @@ mod audit;
 mod auth;
 mod base;
 pub(crate) mod body;
+mod charset;
 mod dead_letters;
 mod envelope;
 mod gate;
@@ -47,9 +48,11 @@ use crate::sources::SOURCES;
 pub(crate) use auth::{Caller, Guard};
 pub use gate::Gate;
 pub use incidents::View as IncidentView;
+pub(crate) use once::BeingDone;
 pub(crate) use openapi::DOCUMENT;
 pub use openapi::description;
 pub use problem::Problem;
+pub use refusals::Refusals;
 pub(crate) use repairs::{cursor as repair_cursor, position as repair_position};
 pub use serve::{Bounds, serve};
 
@@ -60,6 +63,21 @@ pub struct Ingress {
     pub context: Context,
     /// Whether the process takes more.
     pub gate: Arc<Gate>,
+    /// What it refuses.
+    pub refusals: Refusals,
+}
+
+impl Ingress {
+    /// The ingress of a process that takes more while `gate` says so.
+    #[must_use]
+    pub fn new(context: Context, gate: Arc<Gate>) -> Self {
+        let refusals = Refusals::new(&context);
+        Self {
+            context,
+            gate,
+            refusals,
+        }
+    }
 }
 
 /// Every route.
@@ -68,17 +86,12 @@ pub fn router(ingress: &Ingress) -> Router {
     let base = base::Base::of(&ingress.context.config);
     let guard = Arc::new(auth::Guard::new(&ingress.context));
     let pages = pages_of(ingress, &guard);
-    let refusals = refusals::Refusals::new(&ingress.context);
+    let refusals = ingress.refusals.clone();
     let api = api()
         .route_layer(from_fn_with_state(ingress.clone(), once::once))
+        .route_layer(from_fn(charset::decoded))
         .route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
-    // What is inflated is read up to the same limit.
-    let webhooks = webhooks()
-        .route_layer(RequestDecompressionLayer::new())
-        .route_layer(from_fn_with_state(
-            (Arc::clone(&guard), refusals.clone()),
-            auth::webhook,
-        ));
+    let webhooks = at_the_door(webhooks(), &guard, &refusals);
     // Who presses is known by the secret, and by the list.
     let presses = presses().layer(axum::Extension(guard));
     let router = Router::from(health().nest(API, api.merge(webhooks).merge(presses)))
@@ -99,6 +112,23 @@ pub fn router(ingress: &Ingress) -> Router {
     // Addresses are written by people: with a slash at the end, or two at the front.
     let as_written = NormalizePathLayer::trim_trailing_slash();
     Router::new().fallback_service(as_written.layer(below.layer(router)))
+}
+
+/// Has what is sent to webhooks checked, and made what they read. What is inflated and decoded is read up to
+/// the same limit. Whatever refuses, a mistake of ours included, is within what notes refusals.
+fn at_the_door(
+    webhooks: OpenApiRouter<Ingress>,
+    guard: &Arc<Guard>,
+    refusals: &Refusals,
+) -> OpenApiRouter<Ingress> {
+    webhooks
+        .route_layer(from_fn(charset::decoded))
+        .route_layer(RequestDecompressionLayer::new())
+        .route_layer(CatchPanicLayer::custom(problem::panicked))
+        .route_layer(from_fn_with_state(
+            (Arc::clone(guard), refusals.clone()),
+            auth::webhook,
+        ))
 }
 
 /// The pages. They ask who is there themselves, and do what the API does by its own routes.
@@ -186,4 +216,47 @@ pub fn health_only(ingress: &Ingress) -> Router {
             stopping::close_connections,
         ))
         .with_state(ingress.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::extract::Request;
+    use axum::http::StatusCode;
+    use axum::routing::post;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::config::{Config, Secret};
+    use crate::store::refusals::lately;
+
+    #[tokio::test]
+    async fn a_mistake_of_ours_is_a_delivery_that_was_refused() {
+        let name = format!("tocsin-{}.db", uuid::Uuid::now_v7().simple());
+        let path = std::env::temp_dir().join(name);
+        let config = Config {
+            database_url: Secret::from(format!("sqlite://{}", path.display()).as_str()),
+            ..Config::default()
+        };
+        let ingress = Ingress::new(Context::open(config).await.unwrap(), Arc::default());
+        let guard = Arc::new(Guard::new(&ingress.context));
+        async fn mistaken() -> StatusCode {
+            panic!("a mistake")
+        }
+        let webhooks = OpenApiRouter::new().route("/alertmanager", post(mistaken));
+        let webhooks = at_the_door(webhooks, &guard, &ingress.refusals);
+        let router = Router::from(webhooks).with_state(ingress.clone());
+        let request = Request::post("/alertmanager").body(Body::empty()).unwrap();
+        let answer = router.oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+
+        ingress.refusals.finish().await;
+        let refused = lately(ingress.context.db.read(), ingress.context.clock.now())
+            .await
+            .unwrap();
+        assert_eq!((refused.len(), refused[0].status), (1, 500));
+        for end in ["", "-wal", "-shm", ".lock"] {
+            let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+        }
+    }
 }

@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -22,6 +22,10 @@ use crate::store::requests::{self, Answer, Claim, Found};
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// What tells a remembered answer from a fresh one.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// Says of an answer that the same request is being done, and that there will be another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BeingDone;
+
 /// Characters of a key, at most.
 const LONGEST: usize = 255;
 
@@ -72,7 +76,9 @@ pub(super) async fn once(
         Found::Done(answer) => return Ok(again(answer)),
         Found::Doing => {
             let detail = "the same request is being done; send it again for its answer";
-            return Err(Problem::new(StatusCode::CONFLICT, detail));
+            let mut response = Problem::new(StatusCode::CONFLICT, detail).into_response();
+            response.extensions_mut().insert(BeingDone);
+            return Ok(response);
         }
         Found::Other => {
             let detail = "this Idempotency-Key was that of a request with another body";

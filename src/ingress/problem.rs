@@ -137,11 +137,17 @@ impl IntoResponse for Problem {
 
 impl From<sea_orm::DbErr> for Problem {
     fn from(error: sea_orm::DbErr) -> Self {
-        if cause(&error) == Cause::Data {
+        Self::from(&error)
+    }
+}
+
+impl From<&sea_orm::DbErr> for Problem {
+    fn from(error: &sea_orm::DbErr) -> Self {
+        if cause(error) == Cause::Data {
             tracing::debug!("the store refuses what a request holds: {error}");
             return Self::bad_request("a value does not fit: too large, or with NUL in it");
         }
-        if took_too_long(&error) {
+        if took_too_long(error) {
             tracing::warn!("a request asks for too much: {error}");
             return Self::unavailable("that takes too long to look up; ask for less at a time");
         }

@@ -22,6 +22,8 @@ use crate::trail;
 const SAID: Duration = Duration::from_secs(10);
 /// How long refusals gather before they are written, and how long it is waited after a write that failed.
 const GATHER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// How long the store may take for what is written last.
+const LAST: Duration = Duration::from_secs(2);
 /// Bytes of a body that could not be read.
 const BODY: usize = 4 << 10;
 /// Bytes of what a sender was told.
@@ -63,13 +65,15 @@ pub(super) struct Said {
 
 /// Refusals on their way to the store.
 #[derive(Clone)]
-pub(super) struct Refusals(Arc<Inner>);
+pub struct Refusals(Arc<Inner>);
 
 struct Inner {
     context: Context,
     said: Seldom<(&'static str, &'static str)>,
     failed: Seldom<()>,
     state: Mutex<Noted>,
+    /// Held by who writes, so that who waits for it knows that it is written.
+    writing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -86,7 +90,16 @@ impl Refusals {
             said: Seldom::new(SAID),
             failed: Seldom::new(6 * SAID),
             state: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
         }))
+    }
+
+    /// Writes what gathered, before the process ends. Nothing more may be refused meanwhile; where the store
+    /// takes nothing, it is waited for no longer than a moment.
+    pub async fn finish(&self) {
+        if tokio::time::timeout(LAST, self.write_once()).await != Ok(true) {
+            tracing::warn!("what was refused last could not be written");
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, Noted> {
@@ -161,25 +174,35 @@ impl Refusals {
         let mut pause = GATHER.0;
         loop {
             tokio::time::sleep(pause).await;
-            let unwritten = {
+            {
                 let mut state = self.state();
                 state.is_written = !state.unwritten.is_empty();
-                std::mem::take(&mut state.unwritten)
-            };
-            if unwritten.is_empty() {
-                return;
-            }
-            pause = GATHER.0;
-            for (kind, refusal) in unwritten {
-                if let Err(error) = refusals::add(self.0.context.db.write(), &refusal).await {
-                    if self.0.failed.says(()).is_some() {
-                        tracing::warn!("what was refused cannot be written yet: {error}");
-                    }
-                    self.state().give_back(kind, refusal);
-                    pause = GATHER.1;
+                if !state.is_written {
+                    return;
                 }
             }
+            pause = match self.write_once().await {
+                true => GATHER.0,
+                false => GATHER.1,
+            };
         }
+    }
+
+    /// Writes what has gathered; says whether all of it is written.
+    async fn write_once(&self) -> bool {
+        let _turn = self.0.writing.lock().await;
+        let unwritten = std::mem::take(&mut self.state().unwritten);
+        let mut is_written = true;
+        for (kind, refusal) in unwritten {
+            if let Err(error) = refusals::add(self.0.context.db.write(), &refusal).await {
+                if self.0.failed.says(()).is_some() {
+                    tracing::warn!("what was refused cannot be written yet: {error}");
+                }
+                self.state().give_back(kind, refusal);
+                is_written = false;
+            }
+        }
+        is_written
     }
 }
 

@@ -26,6 +26,8 @@ use tower::ServiceExt as _;
 /// How long a connection may be open before the head of a request is there, the first or the next:
 /// neither who says nothing nor who says it byte by byte keeps one for longer.
 const HEAD: Duration = Duration::from_secs(60);
+/// Bytes of a head: request line and headers. A longer one is answered with 431.
+const HEAD_BYTES: usize = 64 << 10;
 /// How long a client may take nothing of what it is sent.
 const WRITE: Duration = Duration::from_secs(60);
 /// How often it is said that all connections are taken, at most.
@@ -76,7 +78,8 @@ async fn serve_with(
     let patience = bounds.patience;
     let mut http = Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(times.head);
+        .header_read_timeout(times.head)
+        .max_header_size(HEAD_BYTES);
     let (connections, places) = (TaskTracker::new(), Places::new(bounds.connections));
     loop {
         let place = tokio::select! {
@@ -227,6 +230,24 @@ mod tests {
                 "{beginning:?} after {:?}",
                 began.elapsed()
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_head_has_room_for_large_cookies_and_not_for_anything() {
+        let (address, _) =
+            served((LONG, LONG), 9, &Arc::default(), &CancellationToken::new()).await;
+        for (bytes, status) in [(8 << 10, 200), (60 << 10, 200), (65 << 10, 431)] {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            let cookie = "c".repeat(bytes);
+            let head = format!(
+                "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncookie: {cookie}\r\n\r\n"
+            );
+            client.write_all(head.as_bytes()).await.unwrap();
+            let mut heard = [0; 12];
+            client.read_exact(&mut heard).await.unwrap();
+            let heard = String::from_utf8_lossy(&heard);
+            assert_eq!(heard, format!("HTTP/1.1 {status}"), "{bytes} bytes");
         }
     }
 

@@ -1,9 +1,7 @@
 //! Presses of buttons, as Telegram sends them.
 
 use axum::Json;
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Request, State};
 use serde_json::{Value, json};
 
 use super::auth::Guard;
@@ -27,27 +25,24 @@ const SECRET: &str = "x-telegram-bot-api-secret-token";
     responses(
         (status = OK, description = "What Telegram is to do, if anything", body = Object),
         (status = NOT_FOUND, description = "`telegram.updates` is not `webhook`"),
+        (status = TOO_MANY_REQUESTS, description = "Ten wrong secrets came from this address within a minute"),
     ),
 )]
 pub(super) async fn take(
     State(ingress): State<Ingress>,
     axum::Extension(guard): axum::Extension<std::sync::Arc<Guard>>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Json<Value>, Problem> {
-    let given = headers.get(SECRET).map(axum::http::HeaderValue::as_bytes);
+    let given = request.headers().get(SECRET);
+    let given = given.map(axum::http::HeaderValue::as_bytes);
     let config = &ingress.context.config;
     if !given.is_some_and(|given| config.is_webhook_secret(given)) {
-        guard.count("telegram");
-        return Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "the secret is wrong",
-        ));
+        return Err(guard.refuse_press(&request));
     }
     if !config.has_webhook() {
         return Err(Problem::not_found("there is nothing at this address"));
     }
-    let update: Value = body::json_within(body, BYTES).await?;
+    let update: Value = body::json_within(request.into_body(), BYTES).await?;
     let Some(query) = Update::read(&update).and_then(|update| update.query) else {
         return Ok(Json(json!({})));
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{Method, Request, header};
 use axum::response::Redirect;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,7 +14,7 @@ use tower::ServiceExt as _;
 
 use super::visit::Posted;
 use super::{Fault, Pages, layout, words};
-use crate::ingress::Caller;
+use crate::ingress::{BeingDone, Caller};
 
 /// Bytes of the API's answer that are read.
 const ANSWER: usize = 1 << 20;
@@ -29,6 +29,15 @@ fn key_of(form: &str, body: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest)
 }
 
+/// The same form is being done already; and what is said of that where it takes too long.
+struct Doing(Fault);
+
+impl From<Doing> for Fault {
+    fn from(Doing(fault): Doing) -> Self {
+        fault
+    }
+}
+
 impl Pages {
     /// Does what the API does, on behalf of whoever sent the form. A form that has a key does it once,
     /// however often it is sent.
@@ -41,18 +50,18 @@ impl Pages {
     ) -> Result<Value, Fault> {
         let body = body.map_or_else(String::new, |body| body.to_string());
         let Some(key) = posted.get(layout::ONCE).map(|key| key_of(key, &body)) else {
-            return self.ask_once(posted, method, path, None, body).await;
+            return self.ask_once(posted, method, path, None, body).await?;
         };
         let mut patience = PATIENCE;
         loop {
             let (method, body) = (method.clone(), body.clone());
             match self.ask_once(posted, method, path, Some(&key), body).await {
                 // The first click is being done: its answer is this one's, too.
-                Err(Fault::Refused(StatusCode::CONFLICT, _)) if !patience.is_zero() => {
+                Err(Doing(_)) if !patience.is_zero() => {
                     tokio::time::sleep(PAUSE).await;
                     patience = patience.saturating_sub(PAUSE);
                 }
-                answer => return answer,
+                answer => return answer?,
             }
         }
     }
@@ -64,7 +73,7 @@ impl Pages {
         path: &str,
         key: Option<&str>,
         body: String,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Result<Value, Fault>, Doing> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -73,21 +82,28 @@ impl Pages {
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        let request = request.body(Body::from(body));
-        let request = request.map_err(|_| Fault::NotFound)?;
+        let Ok(request) = request.body(Body::from(body)) else {
+            return Ok(Err(Fault::NotFound));
+        };
         let response = match self.api.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
         let status = response.status();
-        let answer = axum::body::to_bytes(response.into_body(), ANSWER).await;
-        let answer = answer.map_err(|_| Fault::Broken)?;
+        let is_being_done = response.extensions().get::<BeingDone>().is_some();
+        let Ok(answer) = axum::body::to_bytes(response.into_body(), ANSWER).await else {
+            return Ok(Err(Fault::Broken));
+        };
         let answer: Value = serde_json::from_slice(&answer).unwrap_or(Value::Null);
         if status.is_success() {
-            return Ok(answer);
+            return Ok(Ok(answer));
         }
         let detail = answer["detail"].as_str().unwrap_or_default().to_owned();
-        Err(Fault::of(status, detail))
+        let fault = Fault::of(status, detail);
+        match is_being_done {
+            true => Err(Doing(fault)),
+            false => Ok(Err(fault)),
+        }
     }
 }
 

@@ -69,15 +69,13 @@ impl Fault {
 
 impl From<sea_orm::DbErr> for Fault {
     fn from(error: sea_orm::DbErr) -> Self {
-        tracing::warn!("the store failed a page: {error}");
-        Self::Unavailable
+        Problem::from(&error).into()
     }
 }
 
 impl From<std::sync::Arc<sea_orm::DbErr>> for Fault {
     fn from(error: std::sync::Arc<sea_orm::DbErr>) -> Self {
-        tracing::warn!("the store failed a page: {error}");
-        Self::Unavailable
+        Problem::from(&*error).into()
     }
 }
 

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use crate::config::Config;
@@ -91,7 +91,12 @@ struct Claims {
 /// Where the store does not say whether it was ended, it stands: what a page shows and does is the store's,
 /// but for what the page of the system says of a store that is away.
 pub(super) async fn standing(context: &Context, headers: &HeaderMap) -> Option<Session> {
-    let session = of(&context.config, headers, context.clock.now())?;
+    let session = of(
+        &context.config,
+        &context.forms,
+        headers,
+        context.clock.now(),
+    )?;
     let Some((id, _)) = &session.opened else {
         return Some(session);
     };
@@ -101,18 +106,16 @@ pub(super) async fn standing(context: &Context, headers: &HeaderMap) -> Option<S
 }
 
 /// The session that these headers open by themselves; `None` if whoever sends them must sign in.
-fn of(config: &Config, headers: &HeaderMap, now: Timestamp) -> Option<Session> {
+///
+/// Where nobody is asked who they are, all have one; the mark of its forms is made of `installation`, which
+/// every process of one installation knows and nobody else.
+fn of(config: &Config, installation: &Key, headers: &HeaderMap, now: Timestamp) -> Option<Session> {
     if !asked_for(config) {
-        // Every process of one installation works out the same.
-        let mut key = Sha256::new();
-        key.update("tocsin anyone");
-        key.update(config.database_url.expose());
-        let key: Key = key.finalize().into();
         return Some(Session {
             role: Role::Operate,
             name: None,
             actor: "anyone".to_owned(),
-            csrf: sign(&key, b"form"),
+            csrf: sign(installation, b"form"),
             opened: None,
         });
     }
@@ -239,6 +242,7 @@ mod tests {
 
     use super::*;
 
+    const INSTALLATION: Key = [7; 32];
     const NOW: Timestamp = Timestamp(1_795_382_909_102);
 
     fn guarded(token: &str) -> Config {
@@ -264,14 +268,14 @@ mod tests {
     fn who_knows_the_token_has_a_session_for_twelve_hours() {
         let config = guarded("secret");
         let headers = signed_in(&config);
-        let session = of(&config, &headers, NOW.after(LASTS / 2)).unwrap();
+        let session = of(&config, &INSTALLATION, &headers, NOW.after(LASTS / 2)).unwrap();
         assert_eq!(session.role, Role::Operate);
         assert_eq!(session.name.as_deref(), Some("Ann"));
-        assert!(of(&config, &headers, NOW.after(LASTS)).is_none());
-        assert!(of(&config, &headers, NOW.before(SKEW)).is_some());
-        assert!(of(&config, &headers, NOW.before(LASTS)).is_none());
+        assert!(of(&config, &INSTALLATION, &headers, NOW.after(LASTS)).is_none());
+        assert!(of(&config, &INSTALLATION, &headers, NOW.before(SKEW)).is_some());
+        assert!(of(&config, &INSTALLATION, &headers, NOW.before(LASTS)).is_none());
         assert!(open(&config, &HeaderMap::new(), "secreT", "", NOW).is_none());
-        assert!(of(&config, &HeaderMap::new(), NOW).is_none());
+        assert!(of(&config, &INSTALLATION, &HeaderMap::new(), NOW).is_none());
     }
 
     #[test]
@@ -281,7 +285,7 @@ mod tests {
             ..guarded("secret")
         };
         let headers = sent(&open(&config, &HeaderMap::new(), "look", "", NOW).unwrap());
-        let session = of(&config, &headers, NOW).unwrap();
+        let session = of(&config, &INSTALLATION, &headers, NOW).unwrap();
         assert_eq!(session.role, Role::Read);
         assert!(session.actor.starts_with("read:"), "{}", session.actor);
     }
@@ -290,21 +294,34 @@ mod tests {
     fn a_changed_token_or_a_changed_cookie_ends_it() {
         let config = guarded("secret");
         let headers = signed_in(&config);
-        assert!(of(&guarded("another"), &headers, NOW).is_none());
+        assert!(of(&guarded("another"), &INSTALLATION, &headers, NOW).is_none());
         let value = headers[header::COOKIE].to_str().unwrap().to_owned();
         for at in [16, value.len() / 2, value.len() - 2] {
             let mut bytes = value.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
             let forged = sent(&String::from_utf8(bytes).unwrap());
-            assert!(of(&config, &forged, NOW).is_none(), "changed at {at}");
+            assert!(
+                of(&config, &INSTALLATION, &forged, NOW).is_none(),
+                "changed at {at}"
+            );
         }
     }
 
     #[test]
     fn a_form_of_one_session_is_not_one_of_another() {
         let config = guarded("secret");
-        let csrf = |headers| of(&config, &headers, NOW).unwrap().csrf;
+        let csrf = |headers| of(&config, &INSTALLATION, &headers, NOW).unwrap().csrf;
         assert_ne!(csrf(signed_in(&config)), csrf(signed_in(&config)));
+    }
+
+    #[test]
+    fn where_nobody_signs_in_forms_are_of_one_installation() {
+        let csrf = |installation| {
+            let session = of(&Config::default(), installation, &HeaderMap::new(), NOW);
+            session.unwrap().csrf
+        };
+        assert_eq!(csrf(&[1; 32]), csrf(&[1; 32]));
+        assert_ne!(csrf(&[1; 32]), csrf(&[2; 32]));
     }
 
     #[test]

@@ -252,9 +252,15 @@ fn warnings(
     }
     let most = pages.context.config.counter.memory;
     let memory = redis.and_then(|redis| redis.memory);
-    if let Some(memory) = memory.filter(|memory| memory.percent() >= most) {
+    let about_memory = memory.and_then(|memory| match memory.percent() >= most {
+        true => Some((memory, text.warn_memory)),
+        false => memory
+            .is_nearly_full()
+            .then_some((memory, text.warn_memory_soon)),
+    });
+    if let Some((memory, said)) = about_memory {
         let percent = memory.percent().to_string();
-        warnings.push(fill(text.warn_memory, &[("percent", &percent)]));
+        warnings.push(fill(said, &[("percent", &percent)]));
     }
     if let Some(value) = synchronous.filter(|value| matches!(*value, "off" | "fsync off")) {
         warnings.push(fill(text.warn_fsync, &[("value", value)]));

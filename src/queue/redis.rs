@@ -35,7 +35,7 @@ use super::store::{
     QueueStore, Queued, RECLAIM_EVERY, Reclaimed, Room, SUSPECT_AFTER, Schedule, WARY,
 };
 use crate::jobs::derived_id;
-use crate::redis::{Redis, scripts};
+use crate::redis::{Memory, Redis, scripts};
 use crate::time::{Clock, Timestamp, millis};
 use entry::{entries_of, entry_id, number_and_jobs, written};
 
@@ -437,6 +437,13 @@ impl QueueStore for RedisQueue {
             .arg("EX")
             .arg(60);
         Ok(set.exec_async(&mut self.pushes.clone()).await?)
+    }
+
+    async fn memory(&self) -> Result<Option<Memory>, QueueError> {
+        let mut info = redis::cmd("INFO");
+        info.arg("memory");
+        let said: String = info.query_async(&mut self.answers.clone()).await?;
+        Ok(Memory::of(&said))
     }
 
     async fn search(

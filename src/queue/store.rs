@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::about::{About, Known};
+use crate::redis::Memory;
 use crate::time::Timestamp;
 
 /// How often it is looked for leases that have expired.
@@ -341,6 +342,11 @@ pub trait QueueStore: Send + Sync {
     async fn takes(&self) -> Result<(), QueueError> {
         // Who keeps jobs in the database is asked about that.
         self.now().await.map(drop)
+    }
+
+    /// How much of the store's memory is used; nothing where that is not bounded, or it keeps jobs on a disk.
+    async fn memory(&self) -> Result<Option<Memory>, QueueError> {
+        Ok(None)
     }
 
     /// Jobs with `text` in their payload: at most `limit`, of the newest [`SEARCHED`] in each state.

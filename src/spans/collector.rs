@@ -28,7 +28,7 @@ struct NotTaken(String);
 
 impl Collector {
     pub(super) fn new(endpoint: &str) -> Result<Self, reqwest::Error> {
-        let mut http = Client::builder()
+        let mut http = crate::tls::client()
             .timeout(TIMEOUT)
             .redirect(redirect::Policy::none());
         if endpoint.starts_with("http://") {

@@ -331,5 +331,9 @@ pub async fn anomaly(
     db: &impl ConnectionTrait,
     key: &str,
 ) -> Result<Option<anomalies::Model>, DbErr> {
+    // No key has a NUL, and PostgreSQL would refuse to look for one.
+    if key.contains('\0') {
+        return Ok(None);
+    }
     anomalies::Entity::find_by_id(key).one(db).await
 }

@@ -38,6 +38,7 @@ pub mod repairs;
 pub mod requests;
 pub mod retention;
 pub mod rows;
+pub mod secrets;
 pub mod sessions;
 pub mod standing;
 pub mod tallies;

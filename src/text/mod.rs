@@ -410,6 +410,7 @@ texts! {
     warn_aof
     warn_evict
     warn_memory
+    warn_memory_soon
     warn_fsync
     warn_log_only
     warn_full

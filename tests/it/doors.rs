@@ -2,17 +2,19 @@
 //! may have the file.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use sea_orm::DbBackend;
 use serde_json::{Value, json};
 use tocsin::config::Secret;
-use tocsin::store::Db;
 use tocsin::store::db::{OpenError, migrate};
+use tocsin::store::{Db, refusals};
+use tocsin::time::Timestamp;
 
 use crate::harness::{Harness, On, firing};
 use crate::on_all;
-use crate::process::Folder;
+use crate::process::{Folder, PATIENCE, Process, beside_others, free_port, program};
 use crate::redis_keys::RedisKeys;
 use crate::redis_server::{Fsync, RedisServer};
 
@@ -135,6 +137,93 @@ async fn a_redis_without_memory_is_told() {
     assert_eq!(h.ready().await.0, 200);
     h.send_and_drain(vec![firing("a", h.now())]).await;
     h.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_will_soon_be_without_memory_is_told() {
+    let redis = RedisServer::start_with(Fsync::EverySecond, &["--maxmemory", "100mb"]).await;
+    let keys = RedisKeys::at(redis.url());
+    let h = Harness::start_with(On::Postgres, |config| {
+        config.redis_url = Some(Secret::from(keys.url.as_str()));
+        config.redis_prefix.clone_from(&keys.prefix);
+        config.counter.memory = 95;
+    });
+    let h = h.await;
+    let none = json!([]);
+    assert_eq!(h.ready().await.1["warnings"], none);
+    assert!(!h.system_page().await.contains("maxmemory are used"));
+    // So much that what else is there makes little of a difference.
+    let mut connection = redis.connect().await;
+    let mut set = redis::cmd("SETRANGE");
+    set.arg("ballast").arg(20 << 20).arg("x");
+    set.exec_async(&mut connection).await.unwrap();
+    let mut info = redis::cmd("INFO");
+    let info: String = info
+        .arg("memory")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let used = info
+        .lines()
+        .find_map(|line| line.strip_prefix("used_memory:"));
+    let used: u64 = used.unwrap().trim().parse().unwrap();
+    let mut limit = redis::cmd("CONFIG");
+    limit.arg("SET").arg("maxmemory").arg(used * 10 / 9);
+    limit.exec_async(&mut connection).await.unwrap();
+    tokio::time::sleep(LOOK_AGAIN).await;
+    let (status, said) = h.ready().await;
+    assert_eq!(status, 200, "{said}");
+    let warning = said["warnings"][0].as_str().unwrap();
+    assert!(
+        warning.contains("% of Redis' maxmemory are used"),
+        "{warning}"
+    );
+    let page = h.system_page().await;
+    assert!(page.contains("maxmemory are used: at 100%"), "{page}");
+    assert!(!page.contains("The counter keeps no more there"), "{page}");
+    let metrics = h.metrics().await;
+    let line = metrics
+        .lines()
+        .find(|l| l.starts_with("tocsin_redis_memory_used_ratio "));
+    let ratio: f64 = line.unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    assert!((0.85..0.95).contains(&ratio), "{ratio}");
+    h.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_before_the_process_ends_is_written() {
+    let _turn = beside_others().await;
+    let (folder, port) = (Folder::new(), free_port());
+    let database = format!("sqlite://{}/tocsin.db", folder.0.display());
+    let mut command = Command::new(program());
+    command
+        .arg("serve")
+        .current_dir(&folder.0)
+        .env("TOCSIN_DATABASE_URL", &database)
+        .env("TOCSIN_LISTEN", format!("127.0.0.1:{port}"))
+        .env("TOCSIN_STOP__DELAY", "0s")
+        .env_remove("TOCSIN_REDIS_URL");
+    let mut server = Process::start("serve", command, folder.0.join("serve.log"));
+    let (http, url) = (
+        tocsin::tls::client().build().unwrap(),
+        format!("http://127.0.0.1:{port}"),
+    );
+    let began = Instant::now();
+    while http.get(format!("{url}/healthz")).send().await.is_err() {
+        assert!(began.elapsed() < PATIENCE, "it does not start");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let webhook = http.post(format!("{url}/api/v1/alertmanager"));
+    let answer = webhook.body("no alert").send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    server.signal("TERM");
+    assert!(server.ended().await.success());
+    let db = Db::open(&database, 1, Duration::from_secs(10))
+        .await
+        .unwrap();
+    let refused = refusals::lately(db.read(), Timestamp::now()).await.unwrap();
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0].body.as_deref(), Some("no alert"));
 }
 
 #[tokio::test]

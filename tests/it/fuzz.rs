@@ -6,6 +6,7 @@
 mod bodies;
 mod door;
 mod json;
+mod pages;
 mod questions;
 mod queue;
 

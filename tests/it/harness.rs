@@ -213,7 +213,7 @@ impl Harness {
             context,
             telegram,
             url,
-            http: reqwest::Client::new(),
+            http: tocsin::tls::client().build().unwrap(),
             gate,
             stop,
             parts,
@@ -531,10 +531,7 @@ pub async fn serve_on_free_port(
 ) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let ingress = Ingress {
-        context: context.clone(),
-        gate: Arc::clone(gate),
-    };
+    let ingress = Ingress::new(context.clone(), Arc::clone(gate));
     let stopped = stop.clone();
     let bounds = Bounds {
         connections: 900,

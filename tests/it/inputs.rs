@@ -127,6 +127,45 @@ on_all! {
         h.finish().await;
     }
 
+    async fn a_body_may_be_in_another_character_set_that_it_names(on) {
+        let h = Harness::start(on).await;
+        let alert = |name: &str| json!({"alerts": [{"labels": {"alertname": name}}]}).to_string();
+        let utf_16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        let latin = |text: &str| text.chars().map(|c| u8::try_from(c).unwrap()).collect::<Vec<u8>>();
+        let send = async |kind: &str, body: Vec<u8>| {
+            let request = h.http.post(format!("{}{WEBHOOK}", h.url)).header("content-type", kind);
+            let (status, said) = crate::harness::answer(request.body(body).send().await.unwrap()).await;
+            (status, said["detail"].as_str().unwrap_or_default().to_owned())
+        };
+        let json_in = |name: &str| format!("application/json; charset={name}");
+        for (kind, body) in [
+            (json_in("utf-16"), utf_16(&alert("Größe"))),
+            ("application/json".to_owned(), [vec![0xff, 0xfe], utf_16(&alert("Größe 2"))].concat()),
+            (json_in("iso-8859-1"), latin(&alert("Größe 3"))),
+            (json_in("\"Windows-1252\""), latin(&alert("Größe 4"))),
+            (json_in("UTF-8"), alert("Größe 5").into_bytes()),
+        ] {
+            assert_eq!(send(&kind, body).await.0, 200, "{kind}");
+        }
+        let (status, detail) = send(&json_in("utf-32"), alert("A").into_bytes()).await;
+        assert_eq!((status, detail.as_str()), (415, "the character set \"utf-32\" is not known; UTF-8 is"));
+        // What takes more bytes in UTF-8 is bounded in UTF-8.
+        let large = vec![0xe9; h.context.config.limits.body / 2 + 1];
+        assert_eq!(send(&json_in("iso-8859-1"), large).await.0, 413);
+        let mut squeezed = GzEncoder::new(Vec::new(), Compression::fast());
+        squeezed.write_all(&utf_16(&alert("Größe 6"))).unwrap();
+        let request = h.http.post(format!("{}{WEBHOOK}", h.url));
+        let request = request.header("content-type", json_in("utf-16")).header("content-encoding", "gzip");
+        let answer = request.body(squeezed.finish().unwrap()).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+
+        h.drain().await;
+        assert_eq!(h.sql("SELECT count(*) FROM anomalies WHERE alert_name LIKE 'Größe%'").await, 6);
+        let refused = "SELECT count(*) FROM refusals WHERE reason = 'encoding' AND detail LIKE '%utf-32%'";
+        h.until(refused, 1).await;
+        h.finish().await;
+    }
+
     async fn too_much_at_once_is_refused_as_too_large(on) {
         let h = Harness::start(on).await;
         let many = vec![json!({"labels": {"alertname": "A"}}); 10_001];

@@ -83,7 +83,7 @@ async fn no_planted_secret_is_in_anything_that_is_said_or_kept() {
     let log = stage.folder.0.join("serve.log");
     let mut server = Process::start("serve", stage.tocsin(&["serve"]), log);
     let asker = Asker {
-        http: reqwest::Client::new(),
+        http: tocsin::tls::client().build().unwrap(),
         base: format!("http://127.0.0.1:{}", stage.port),
         tokens: [
             &stage.planted.operate,

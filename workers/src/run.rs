@@ -60,6 +60,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let served = ingress::serve(listener, ingress::router(&ingress), stop.clone(), bounds);
     let (served, ()) = tokio::join!(served, fleet::run(workers(&context), stop.clone(), drain));
     stop.cancel();
+    ingress.refusals.finish().await;
     parts.join_all().await;
     context.tracer.close().await;
     context.db.close().await?;
@@ -80,6 +81,7 @@ pub(crate) async fn ingress(config: Config) -> anyhow::Result<()> {
     let bounds = bounds(&context.config);
     let served = ingress::serve(listener, ingress::router(&ingress), stop.clone(), bounds).await;
     stop.cancel();
+    ingress.refusals.finish().await;
     parts.join_all().await;
     context.tracer.close().await;
     context.db.close().await?;
@@ -147,10 +149,7 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 fn with_gate(context: &Context) -> Ingress {
-    Ingress {
-        context: context.clone(),
-        gate: Arc::new(Gate::default()),
-    }
+    Ingress::new(context.clone(), Arc::new(Gate::default()))
 }
 
 fn watch_gate(parts: &mut JoinSet<()>, ingress: &Ingress, stop: &CancellationToken) {

@@ -43,7 +43,7 @@ async fn of_two_processes_that_notice_a_loss_one_tells_how_many_alerts_it_was() 
     let (mut parts, stop, http) = (
         JoinSet::new(),
         CancellationToken::new(),
-        reqwest::Client::new(),
+        tocsin::tls::client().build().unwrap(),
     );
     let url = serve_on_free_port(&processes[0], &gates[0], &mut parts, &stop).await;
 

@@ -109,6 +109,11 @@ async fn without_the_secret_nothing_is_done() {
         metrics.contains("tocsin_auth_failures_total{role=\"telegram\"} 5"),
         "{metrics}"
     );
+    for n in 6..=12 {
+        let status = h.sent(Some("guess"), &update).await.0;
+        assert_eq!(status, if n > 10 { 429 } else { 401 }, "{n}");
+    }
+    // The right one is taken all the same.
     assert_eq!(h.sent(Some(SECRET), &update).await.0, 200);
     assert_eq!(h.sql("SELECT count(*) FROM audit").await, 1);
     h.finish_with_dead_letters().await;

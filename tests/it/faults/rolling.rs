@@ -44,7 +44,7 @@ impl Balancer {
     /// In front of these addresses, for as long as the test runs.
     fn start(urls: &[String]) -> Self {
         let balancer = Self {
-            http: reqwest::Client::new(),
+            http: tocsin::tls::client().build().unwrap(),
             ready: Arc::new(Mutex::new(urls.to_vec())),
         };
         for url in urls {

@@ -73,7 +73,7 @@ impl Fleet {
 
     /// None yet, on this database, and this Redis if there is one.
     pub async fn on(database: String, redis: Option<RedisKeys>, turn: impl Send + 'static) -> Self {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(20));
+        let http = tocsin::tls::client().timeout(Duration::from_secs(20));
         Self {
             processes: Vec::new(),
             telegram: Telegram::start().await,

@@ -114,7 +114,7 @@ async fn whatever_is_posted_is_taken_or_refused() {
     let tray = Arc::new(Tray::default());
     context.queues = Queues::new(Arc::clone(&tray) as _);
     let gate = Arc::new(Gate::default());
-    let router = router(&Ingress { context, gate });
+    let router = router(&Ingress::new(context, gate));
     let try_one = |body: Vec<u8>| {
         let taken = wait(post(&router, body));
         let pushed = std::mem::take(&mut *tray.pushed.lock().unwrap());
@@ -133,7 +133,7 @@ on_all! {
         const BODIES: usize = 200;
         const USABLE: u64 = 50;
         let mut h = Harness::start_with(on, |config| config.limits = LIMITS).await;
-        let ingress = Ingress { context: h.context.clone(), gate: Arc::clone(&h.gate) };
+        let ingress = Ingress::new(h.context.clone(), Arc::clone(&h.gate));
         let (router, mut runner) = (router(&ingress), runner(1));
         let (mut processed, mut usable, mut posted) = (0, 0, 0);
         // Some histories have little that can be used.

@@ -35,7 +35,7 @@ fn encoded(bytes: &[u8]) -> String {
 }
 
 /// What may stand between two slashes, or behind an equals sign.
-fn part(known: Vec<&'static str>) -> impl Strategy<Value = String> {
+pub fn part(known: Vec<&'static str>) -> impl Strategy<Value = String> {
     let odd = select(vec![
         "%00",
         "%ff",
@@ -77,7 +77,18 @@ fn questions(incident: &str, anomaly: &str) -> impl Strategy<Value = Question> +
     let path = prop_oneof![
         Just("incidents".to_owned()),
         Just("anomalies".to_owned()),
-        Just("queues".to_owned()),
+        select(vec![
+            "queues",
+            "audit",
+            "repairs",
+            "repairs/actions",
+            "dead-letters",
+            "dead-letters/discard",
+            "recount/verify",
+            "telegram",
+        ])
+        .prop_map(ToOwned::to_owned),
+        part(vec![known, key]).prop_map(|name| format!("trace/{name}")),
         (
             part(vec![known]),
             select(vec![
@@ -89,7 +100,7 @@ fn questions(incident: &str, anomaly: &str) -> impl Strategy<Value = Question> +
             ])
         )
             .prop_map(|(id, what)| format!("incidents/{id}{what}")),
-        (part(vec![key]), select(vec!["", "/permanent-fix"]))
+        (part(vec![key]), select(vec!["", "/permanent-fix", "/mute"]))
             .prop_map(|(key, what)| format!("anomalies/{key}{what}")),
         (
             part(vec!["ingest", "notify"]),
@@ -110,6 +121,15 @@ fn questions(incident: &str, anomaly: &str) -> impl Strategy<Value = Question> +
         "q",
         "cursor",
         "limit",
+        "muted",
+        "resolved_by",
+        "queue",
+        "state",
+        "older_than",
+        "anomaly",
+        "actor",
+        "source",
+        "success",
     ];
     let query = vec(
         (
@@ -128,6 +148,7 @@ fn questions(incident: &str, anomaly: &str) -> impl Strategy<Value = Question> +
     let name = prop_oneof![
         8 => select(vec![
             "\"action\"", "\"success\"", "\"operator\"", "\"note\"", "\"duration_ms\"", "\"reference\"",
+            "\"for\"", "\"why\"", "\"reason\"", "\"ids\"", "\"callback_query\"",
         ])
         .prop_map(ToOwned::to_owned),
         1 => text(),
@@ -173,7 +194,7 @@ on_all! {
         h.send_and_drain(vec![firing("a", h.now())]).await;
         let incident = h.incident().await;
         let text = |name: &str| incident[name].as_str().unwrap().to_owned();
-        let ingress = Ingress { context: h.context.clone(), gate: Arc::clone(&h.gate) };
+        let ingress = Ingress::new(h.context.clone(), Arc::clone(&h.gate));
         let router = router(&ingress);
         let try_one = |question: Question| {
             let mut request = Request::builder().method(question.method).uri(&question.path);

@@ -100,10 +100,7 @@ impl Drop for Machine {
 async fn ingress(context: Context) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let ingress = Ingress {
-        context,
-        gate: Arc::new(Gate::default()),
-    };
+    let ingress = Ingress::new(context, Arc::new(Gate::default()));
     let forever = CancellationToken::new();
     let bounds = Bounds {
         connections: 900,
@@ -143,7 +140,7 @@ impl Machines {
         let mut machines = Self {
             machines: Vec::new(),
             telegram,
-            http: reqwest::Client::new(),
+            http: tocsin::tls::client().build().unwrap(),
             config,
             ahead: Timestamp(now).since(Timestamp::now()),
             scratch,

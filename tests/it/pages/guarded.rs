@@ -1,5 +1,7 @@
 //! Who may see and do what.
 
+use std::time::{Duration, Instant};
+
 use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
@@ -23,7 +25,10 @@ struct Visitor<'a> {
 
 impl<'a> Visitor<'a> {
     fn new(h: &'a Harness) -> Self {
-        let http = Client::builder().redirect(Policy::none()).build().unwrap();
+        let http = tocsin::tls::client()
+            .redirect(Policy::none())
+            .build()
+            .unwrap();
         Self {
             h,
             http,
@@ -335,6 +340,27 @@ async fn a_repair_that_is_clicked_twice_is_one() {
     let again = visitor.hidden(&page, "once").await;
     visitor.post(&path, &form(&again, "restart_pod")).await;
     assert_eq!(counts().await, (3, 3));
+    h.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_is_refused_is_told_so_at_once() {
+    let h = Harness::start(On::Sqlite).await;
+    h.send_and_drain(vec![firing("a", h.now())]).await;
+    let visitor = Visitor::new(&h);
+    let page = format!("/incidents/{}", h.incident().await["id"].as_str().unwrap());
+    let form = [
+        ("csrf", &*visitor.csrf(&page).await),
+        ("once", &*visitor.hidden(&page, "once").await),
+    ];
+    let resolve = visitor.post(&format!("{page}/resolve"), &form).await;
+    assert_eq!(resolve.status(), 303);
+    let began = Instant::now();
+    let acknowledge = visitor.post(&format!("{page}/acknowledge"), &form).await;
+    assert_eq!(acknowledge.status(), 409);
+    // A form that is being done is waited for as long as five seconds.
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(4), "{took:?}");
     h.finish().await;
 }
 

@@ -274,6 +274,10 @@ on_both! {
             let (status, page) = page(&h, "zh-TW", path).await;
             assert!(status == 400 && page.contains("href=\"/incidents\""), "{path}: {page}");
         }
+        for key in ["%00", "a%00", "%ff"] {
+            let (status, page) = page(&h, "en", &format!("/anomalies/{key}")).await;
+            assert_eq!(status, if key == "%ff" { 400 } else { 404 }, "{key}: {page}");
+        }
         // Others add names of their own; values are known in either case, and may be empty.
         for path in [
             "/incidents?utm_source=mail",

@@ -98,7 +98,7 @@ impl Client {
         let base = Url::parse(url).with_context(|| format!("--url {url:?} is not a URL"))?;
         let is_http = matches!(base.scheme(), "http" | "https") && base.has_host();
         ensure!(is_http, "--url {url:?} must begin with http:// or https://");
-        let mut http = reqwest::Client::builder()
+        let mut http = tocsin::tls::client()
             .user_agent(concat!("tocsin/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT)

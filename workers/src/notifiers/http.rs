@@ -12,7 +12,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client that gives up after `total`, and goes nowhere else than it was sent.
 pub(super) fn client(total: Duration) -> Result<Client, reqwest::Error> {
-    Client::builder()
+    tocsin::tls::client()
         .timeout(total)
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(redirect::Policy::none())

@@ -88,7 +88,12 @@ impl Line {
     }
 
     fn chat(&self) -> String {
-        self.0.iter().map(Span::chat).collect()
+        let line: String = self.0.iter().map(Span::chat).collect();
+        // To Markdown it says what `[name]` elsewhere leads to, and is not shown.
+        match line.starts_with('[') {
+            true => line.replacen("]:", &format!("]{APART}:"), 1),
+            false => line,
+        }
     }
 
     fn with(mut self, span: Span) -> Self {
@@ -118,12 +123,17 @@ impl Span {
         }
     }
 
-    /// As [`plain`](Self::plain), with symbols, and without anything that Slack would take for a
-    /// link or for a call to everybody.
+    /// As [`plain`](Self::plain), with symbols, and without anything that Slack, Mattermost or Discord
+    /// would take for a link that shows another address than its own, or for a call to everybody.
     fn chat(&self) -> String {
         let shown = match self {
             Self::Symbol(_) => self.shown(),
-            _ => self.plain(),
+            // What keeps characters apart would be part of the address.
+            Self::Link(label, url) => {
+                let url = kept_apart(url.as_str(), ["%5D", "%40"]);
+                format!("{label} {url}")
+            }
+            _ => kept_apart(&self.plain(), [&format!("]{APART}"), &format!("@{APART}")]),
         };
         let mut escaped = String::with_capacity(shown.len());
         for c in shown.chars() {
@@ -145,6 +155,36 @@ impl Span {
             Self::Link(label, url) => format!("{label} {url}"),
         }
     }
+}
+
+/// Keeps two characters apart that would act together. It is not seen, and neither Slack nor Markdown know
+/// it, where a backslash is one more character to Slack.
+const APART: char = '\u{200b}';
+/// Who is called by `@`: by Mattermost the second to the last, by Discord the first two.
+const EVERYBODY: [&str; 4] = ["everyone", "here", "channel", "all"];
+
+/// A text in which these stand for the `]` before a `(`, which in Markdown makes what is before it the
+/// name of a link, and for the `@` that calls everybody.
+fn kept_apart(text: &str, [bracket, at]: [&str; 2]) -> String {
+    let mut apart = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(found) = rest.find([']', '@']) {
+        let (before, from) = rest.split_at(found);
+        let (sign, after) = from.split_at(1);
+        let calls = |name: &&str| {
+            let said = after.get(..name.len());
+            said.is_some_and(|said| said.eq_ignore_ascii_case(name))
+        };
+        apart.push_str(before);
+        apart.push_str(match sign {
+            "]" if after.starts_with('(') => bracket,
+            "@" if EVERYBODY.iter().any(calls) => at,
+            sign => sign,
+        });
+        rest = after;
+    }
+    apart.push_str(rest);
+    apart
 }
 
 /// As HTML that shows at most `limit` UTF-16 code units. The lines come most important first; from
@@ -286,6 +326,34 @@ mod tests {
             line.plain(),
             "\"b\" · Source https://example.com/?a=1&b=%222%22#' & \
              01990000-0000-7000-8000-00000abcdef0"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn a_chat_shows_what_was_written_and_neither_hides_an_address_nor_calls_everybody()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let table = [
+            ("[md](http://evil)", "[md]\u{200b}(http://evil)"),
+            ("![x](http://evil/x.png)", "![x]\u{200b}(http://evil/x.png)"),
+            ("[md]: http://evil", "[md]\u{200b}: http://evil"),
+            ("at [::1]:9090", "at [::1]:9090"),
+            ("[a] (b) a@b.example", "[a] (b) a@b.example"),
+            (
+                "@everyone @Here @channel, @all",
+                "@\u{200b}everyone @\u{200b}Here @\u{200b}channel, @\u{200b}all",
+            ),
+            ("ends in ] and @", "ends in ] and @"),
+        ];
+        for (said, expected) in table {
+            let written = chat(&[Line::new().text(said)], 200);
+            assert_eq!(written, expected);
+            assert_eq!(written.replace(APART, ""), said);
+        }
+        let url = Url::parse("http://[::1]:80/?[md](http://evil)&@here")?;
+        assert_eq!(
+            chat(&[Line::new().link("Source", url)], 200),
+            "Source http://[::1]:80/?[md%5D(http://evil)&amp;%40here".replace(":80", "")
         );
         Ok(())
     }

@@ -1,0 +1,12 @@
+//! TLS: by one implementation for all that connects, ring's, which the database's driver has in any case.
+
+/// Chooses it for this process. Whoever chose before us is right, too.
+pub fn choose() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// To build a client for HTTP, which without a choice could not be built.
+pub fn client() -> reqwest::ClientBuilder {
+    choose();
+    reqwest::Client::builder()
+}
