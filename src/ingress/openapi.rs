@@ -85,7 +85,7 @@ pub fn description() -> Value {
         |(name, schema): (&str, Value)| json!({"required": [name], "properties": {name: schema}});
     let unresolved = json!({"enum": ["OPEN", "ANALYZING", "ACKNOWLEDGED"]});
     let ways = [
-        ("status", unresolved.clone()),
+        ("status", unresolved),
         ("level", json!({"type": "string"})),
         ("service", json!({"type": "string"})),
         ("namespace", json!({"type": "string"})),

@@ -32,10 +32,7 @@ async fn start(tokens: Tokens) -> Harness {
 async fn stripping(h: &Harness) -> (String, DropGuard) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let ingress = Ingress {
-        context: h.context.clone(),
-        gate: Arc::clone(&h.gate),
-    };
+    let ingress = Ingress::new(h.context.clone(), Arc::clone(&h.gate));
     let proxy = Router::new().nest_service(BASE, router(&ingress));
     let stop = CancellationToken::new();
     let bounds = Bounds {
@@ -56,7 +53,10 @@ struct Visitor {
 impl Visitor {
     fn new(server: &str) -> Self {
         Self {
-            http: Client::builder().redirect(Policy::none()).build().unwrap(),
+            http: tocsin::tls::client()
+                .redirect(Policy::none())
+                .build()
+                .unwrap(),
             server: server.to_owned(),
             cookie: String::new(),
         }
