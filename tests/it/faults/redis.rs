@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
+use redis::aio::MultiplexedConnection;
+use tocsin::redis::Memory;
 
+use super::health::Health;
 use super::oracle::{RECOVERY, SENT_AT_ONCE, Scenario, refused_clearly, say_what_is_missing};
 use super::storm::Storm;
 use crate::fleet::processes::Fleet;
@@ -35,6 +38,14 @@ const FLOOD: Storm = Storm {
     pods: 600,
     together: 200,
     pace: Duration::from_millis(30),
+};
+
+/// Anomalies enough for their counts to fill what is left of a small server.
+const WIDE: Storm = Storm {
+    anomalies: 6000,
+    pods: 1,
+    together: 60,
+    pace: Duration::from_millis(100),
 };
 
 /// Ingress and workers on a Redis of their own.
@@ -126,6 +137,28 @@ scenarios! {
         scenario.verdict(over, &FLOOD.expected().within(2 * RECOVERY)).await;
     }
 
+    async fn nearly_full_of_counts(_on: fleet) {
+        let limit = ["--maxmemory", "5mb", "--maxmemory-policy", "noeviction"];
+        let (mut scenario, redis, urls) = with_redis(Fsync::EverySecond, &limit).await;
+        let mut connection = redis.connect().await;
+        // Others have half of it already.
+        let fill = memory(&mut connection).await;
+        let filler = "x".repeat((fill.most / 2).saturating_sub(fill.used) as usize);
+        redis::cmd("SET").arg("filler").arg(filler).exec_async(&mut connection).await.unwrap();
+        let health = Health::watch(&urls[0]);
+        assert!(scenario.post(WIDE, &urls).await.unwrap().is_empty(), "nothing is refused");
+        scenario.verdict(Instant::now(), &WIDE.expected()).await;
+        let [sets, used] = [sets(&mut connection).await, memory(&mut connection).await.percent()];
+        eprintln!("{sets} of {} anomalies have a set, {used} % are used", WIDE.anomalies);
+        // All of them had more than there is room for.
+        let wanted = u64::try_from(WIDE.anomalies).unwrap();
+        assert!(sets > 0 && sets < wanted, "{sets} sets");
+        assert!(used < 80, "{used} % are used");
+        health.was_always_ready();
+        let (is_right, said) = scenario.fleet.asks(&urls[0], &["recount", "--verify"]);
+        assert!(is_right, "{said}");
+    }
+
     #[ignore = "soak"]
     async fn slow(_on: fleet) {
         let turn = beside_few().await;
@@ -150,4 +183,29 @@ scenarios! {
 /// How many alerts only Redis had. Whoever is told of it reads it here.
 fn lost(_fleet: &Fleet, missing: usize) -> usize {
     missing
+}
+
+async fn memory(connection: &mut MultiplexedConnection) -> Memory {
+    let mut info = redis::cmd("INFO");
+    let said: String = info.arg("memory").query_async(connection).await.unwrap();
+    Memory::of(&said).unwrap()
+}
+
+/// How many anomalies are counted in Redis.
+async fn sets(connection: &mut MultiplexedConnection) -> u64 {
+    let (mut cursor, mut sets) = (0_u64, 0);
+    loop {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor)
+            .arg("MATCH")
+            .arg("*:count:*")
+            .arg("COUNT")
+            .arg(1000);
+        let (next, found): (u64, Vec<String>) = scan.query_async(connection).await.unwrap();
+        sets += found.len() as u64;
+        cursor = next;
+        if cursor == 0 {
+            return sets;
+        }
+    }
 }
