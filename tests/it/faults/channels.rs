@@ -64,13 +64,15 @@ scenarios! {
         scenario.fleet.settings.push(("TOCSIN_ROUTES", routes.to_owned()));
         let is_down = Arc::new(AtomicBool::new(true));
         let down = Arc::clone(&is_down);
-        let proxy = Proxy::start(port_of(&scenario.fleet.telegram.url), move |_| {
+        let telegram = scenario.fleet.telegram.url.clone();
+        let proxy = Proxy::start(port_of(&telegram), move |_| {
             match down.load(Ordering::Relaxed) {
                 true => Fate::Cut,
                 false => Fate::Pass,
             }
         });
-        scenario.fleet.telegram.url = proxy.await.instead(&scenario.fleet.telegram.url);
+        let proxy = proxy.await;
+        scenario.fleet.telegram.url = proxy.instead(&telegram);
         let (urls, _) = scenario.start(on, 2).await;
         let health = Health::watch(&urls[0]);
         let began = Instant::now();

@@ -42,10 +42,10 @@ const FLOOD: Storm = Storm {
 
 /// Anomalies enough for their counts to fill what is left of a small server.
 const WIDE: Storm = Storm {
-    anomalies: 6000,
+    anomalies: 3600,
     pods: 1,
     together: 60,
-    pace: Duration::from_millis(100),
+    pace: Duration::from_millis(150),
 };
 
 /// Ingress and workers on a Redis of their own.
@@ -138,22 +138,32 @@ scenarios! {
     }
 
     async fn nearly_full_of_counts(_on: fleet) {
-        let limit = ["--maxmemory", "5mb", "--maxmemory-policy", "noeviction"];
+        let limit = ["--maxmemory", "8mb", "--maxmemory-policy", "noeviction"];
         let (mut scenario, redis, urls) = with_redis(Fsync::EverySecond, &limit).await;
         let mut connection = redis.connect().await;
-        // Others have half of it already.
-        let fill = memory(&mut connection).await;
-        let filler = "x".repeat((fill.most / 2).saturating_sub(fill.used) as usize);
-        redis::cmd("SET").arg("filler").arg(filler).exec_async(&mut connection).await.unwrap();
+        // Others have most of what counts may have.
+        for n in 0.. {
+            if memory(&mut connection).await.percent() >= 62 {
+                break;
+            }
+            let filler = redis::cmd("SET").arg(format!("filler-{n}")).arg("x".repeat(32_000)).to_owned();
+            filler.exec_async(&mut connection).await.unwrap();
+        }
         let health = Health::watch(&urls[0]);
-        assert!(scenario.post(WIDE, &urls).await.unwrap().is_empty(), "nothing is refused");
-        scenario.verdict(Instant::now(), &WIDE.expected()).await;
-        let [sets, used] = [sets(&mut connection).await, memory(&mut connection).await.percent()];
-        eprintln!("{sets} of {} anomalies have a set, {used} % are used", WIDE.anomalies);
-        // All of them had more than there is room for.
+        let load = scenario.post(WIDE, &urls);
+        let mut most = (0, 0);
+        while !load.is_finished() {
+            let now = (sets(&mut connection).await, memory(&mut connection).await.percent());
+            most = (most.0.max(now.0), most.1.max(now.1));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(load.await.unwrap().is_empty(), "nothing is refused");
+        scenario.verdict(Instant::now(), &WIDE.expected().within(2 * RECOVERY)).await;
+        most.0 = most.0.max(sets(&mut connection).await);
+        let (sets, used) = most;
+        eprintln!("{sets} of {} anomalies had a set at most, {used} % were used", WIDE.anomalies);
         let wanted = u64::try_from(WIDE.anomalies).unwrap();
-        assert!(sets > 0 && sets < wanted, "{sets} sets");
-        assert!(used < 80, "{used} % are used");
+        assert!(sets > 0 && sets * 3 < wanted * 2, "{sets} sets of {wanted}");
         health.was_always_ready();
         let (is_right, said) = scenario.fleet.asks(&urls[0], &["recount", "--verify"]);
         assert!(is_right, "{said}");
