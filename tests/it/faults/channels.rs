@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::health::{Health, Took};
 use super::oracle::{Expected, Scenario};
 use super::storm::Storm;
+use crate::fleet::processes::Fleet;
 use crate::harness::{Harness, On, alert, body, firing};
 use crate::process::PATIENCE;
 use crate::proxy::{Fate, Proxy, port_of};
@@ -35,6 +36,8 @@ const OWED: Storm = Storm {
     together: 100,
     pace: Duration::from_millis(100),
 };
+/// So few of them wait for nothing but their turn.
+const FEW: usize = 50;
 /// How long that may take, and how long all of them may take to go out, without optimisation.
 const ALL: Duration = Duration::from_secs(900);
 
@@ -83,6 +86,12 @@ scenarios! {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         eprintln!("owed after {:?}, {} requests again", began.elapsed(), refused.len());
+        // Each was tried, or put off, in turn.
+        while ready(&scenario.fleet, &urls[0]).await > FEW {
+            assert!(began.elapsed() < ALL, "they are not put off");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        eprintln!("put off after {:?}", began.elapsed());
         arrive_soon(&scenario, &urls[0], &receiver).await;
         assert_eq!(scenario.fleet.telegram.taken().len(), 0);
         is_down.store(false, Ordering::Relaxed);
@@ -121,6 +130,15 @@ async fn beside_a_webhook(on: On) -> (Scenario, Receiver) {
         ("TOCSIN_WEBHOOKS__OPS__SECRET", SECRET.to_owned()),
     ];
     (scenario, receiver)
+}
+
+/// How many messages could be tried now.
+async fn ready(fleet: &Fleet, url: &str) -> usize {
+    let metrics = fleet.http.get(format!("{url}/metrics")).send().await;
+    let metrics = metrics.unwrap().text().await.unwrap();
+    let name = "tocsin_queue_ready{queue=\"notify\"} ";
+    let value = metrics.lines().find_map(|line| line.strip_prefix(name));
+    value.unwrap().parse().unwrap()
 }
 
 /// So many anomalies that fired once.
