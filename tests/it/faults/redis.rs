@@ -137,6 +137,7 @@ scenarios! {
         scenario.verdict(over, &FLOOD.expected().within(2 * RECOVERY)).await;
     }
 
+    #[ignore = "soak"]
     async fn nearly_full_of_counts(_on: fleet) {
         let limit = ["--maxmemory", "8mb", "--maxmemory-policy", "noeviction"];
         let (mut scenario, redis, urls) = with_redis(Fsync::EverySecond, &limit).await;
