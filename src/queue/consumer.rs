@@ -16,7 +16,7 @@ mod fetcher;
 mod keeper;
 mod slots;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -145,6 +145,8 @@ pub struct Consumer {
     took: Histogram,
     done: Counter,
     in_flight: Mutex<Slots>,
+    /// How many consumers the queue had when that was looked at last.
+    peers: AtomicU64,
     /// What the store did not do, in the log.
     failures: Seldom<&'static str>,
     /// Dead letters, in the log.
@@ -205,6 +207,7 @@ impl Consumer {
             metrics: parts.metrics,
             tracer: parts.tracer,
             in_flight: Mutex::default(),
+            peers: AtomicU64::default(),
             failures: Seldom::new(FAILURES_SAID),
             buried: Seldom::new(BURIED_SAID),
             settling: tokio::sync::Mutex::new(()),
@@ -224,6 +227,11 @@ impl Consumer {
             tasks: running,
         };
         (JobBackend::new(tasks, consumer), running)
+    }
+
+    /// How many consumers the queue had when that was looked at last, this one among them; 0 if never.
+    fn peers(&self) -> u64 {
+        self.peers.load(Ordering::Relaxed)
     }
 
     pub(super) const fn policy(&self) -> &Policy {

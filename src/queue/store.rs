@@ -339,10 +339,7 @@ pub trait QueueStore: Send + Sync {
     async fn now(&self) -> Result<Timestamp, QueueError>;
 
     /// Whether the store takes what is written to it, which is tried.
-    async fn takes(&self) -> Result<(), QueueError> {
-        // Who keeps jobs in the database is asked about that.
-        self.now().await.map(drop)
-    }
+    async fn takes(&self) -> Result<(), QueueError>;
 
     /// How much of the store's memory is used; nothing where that is not bounded, or it keeps jobs on a disk.
     async fn memory(&self) -> Result<Option<Memory>, QueueError> {

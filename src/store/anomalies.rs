@@ -6,7 +6,7 @@ use std::time::Duration;
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, Value};
 use uuid::Uuid;
 
-use super::rows::{Rows, statement};
+use super::rows::{Rows, columns, statement};
 use crate::domain::aggregation::{Anomaly, Books};
 use crate::domain::escalation::Level;
 use crate::domain::frequency::Window;
@@ -162,8 +162,7 @@ pub async fn lock(
     tx: &impl ConnectionTrait,
     key: &str,
 ) -> Result<Option<(Model, Timestamp)>, DbErr> {
-    let sql = "SELECT anomalies.*, {now} AS now FROM anomalies WHERE key = $1 {lock}";
-    read(tx, sql, key).await
+    read(tx, "{lock}", key).await
 }
 
 /// Reads one anomaly so that nobody changes it until this transaction ends.
@@ -174,16 +173,17 @@ pub async fn lock_shared(
     tx: &impl ConnectionTrait,
     key: &str,
 ) -> Result<Option<(Model, Timestamp)>, DbErr> {
-    let sql = "SELECT anomalies.*, {now} AS now FROM anomalies WHERE key = $1 {share}";
-    read(tx, sql, key).await
+    read(tx, "{share}", key).await
 }
 
 async fn read(
     tx: &impl ConnectionTrait,
-    sql: &str,
+    how: &str,
     key: &str,
 ) -> Result<Option<(Model, Timestamp)>, DbErr> {
-    let sql = statement(tx.get_database_backend(), sql, [Value::from(key)]);
+    let columns = columns::<Entity>("anomalies");
+    let sql = format!("SELECT {columns}, {{now}} AS now FROM anomalies WHERE key = $1 {how}");
+    let sql = statement(tx.get_database_backend(), &sql, [Value::from(key)]);
     let Some(row) = tx.query_one_raw(sql).await? else {
         return Ok(None);
     };
@@ -201,11 +201,14 @@ pub async fn lock_of_incidents(
     incidents: &[Uuid],
 ) -> Result<(Vec<Model>, Timestamp), DbErr> {
     let rows = Rows::new().uuid("id", incidents.iter().copied());
-    let sql = "SELECT anomalies.*, {now} AS now FROM anomalies WHERE key IN \
-                   (SELECT i.anomaly_key FROM {rows} JOIN incidents i ON i.id = r.id) \
-               ORDER BY key {lock}";
+    let columns = columns::<Entity>("anomalies");
+    let sql = format!(
+        "SELECT {columns}, {{now}} AS now FROM anomalies WHERE key IN \
+             (SELECT i.anomaly_key FROM {{rows}} JOIN incidents i ON i.id = r.id) \
+         ORDER BY key {{lock}}"
+    );
     let found = tx
-        .query_all_raw(rows.statement(tx.get_database_backend(), sql, []))
+        .query_all_raw(rows.statement(tx.get_database_backend(), &sql, []))
         .await?;
     let mut now = Timestamp::default();
     let mut anomalies = Vec::with_capacity(found.len());

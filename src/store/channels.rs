@@ -3,8 +3,8 @@
 
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
 
-use super::rows::{Rows, statement};
-use crate::entity::channels::Model;
+use super::rows::{Rows, columns, statement};
+use crate::entity::channels::{Entity, Model};
 use crate::time::Timestamp;
 
 /// The bot's own row: what all its chats take together.
@@ -29,11 +29,14 @@ pub async fn lock(
     names.sort_unstable();
     names.dedup();
     let rows = Rows::new().text("channel", names);
-    let sql = "INSERT INTO channels (channel) SELECT r.channel FROM {rows} WHERE true \
-               ORDER BY r.channel \
-               ON CONFLICT (channel) DO UPDATE SET digests = channels.digests \
-               RETURNING *, {now} AS now";
-    let sql = rows.statement(tx.get_database_backend(), sql, []);
+    let sql = format!(
+        "INSERT INTO channels (channel) SELECT r.channel FROM {{rows}} WHERE true \
+         ORDER BY r.channel \
+         ON CONFLICT (channel) DO UPDATE SET digests = channels.digests \
+         RETURNING {}, {{now}} AS now",
+        columns::<Entity>("channels")
+    );
+    let sql = rows.statement(tx.get_database_backend(), &sql, []);
     let (mut locked, mut now) = (Vec::new(), Timestamp::default());
     for row in tx.query_all_raw(sql).await? {
         now = now.max(Timestamp(row.try_get("", "now")?));

@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
 use super::Db;
-use super::rows::{Rows, statement};
+use super::rows::{Rows, columns, statement};
 use crate::domain::aggregation::Unit;
 use crate::domain::frequency::{FrequencyStats, Window};
 use crate::entity::anomalies;
@@ -98,8 +98,9 @@ pub async fn anomalies(
 ) -> Result<Vec<anomalies::Model>, DbErr> {
     let rows = Rows::new().text("key", keys.iter().cloned());
     let lock = if is_to_lock { "{lock}" } else { "" };
+    let columns = columns::<anomalies::Entity>("anomalies");
     let sql = format!(
-        "SELECT * FROM anomalies WHERE key IN (SELECT r.key FROM {{rows}}) ORDER BY key {lock}"
+        "SELECT {columns} FROM anomalies WHERE key IN (SELECT r.key FROM {{rows}}) ORDER BY key {lock}"
     );
     let sql = rows.statement(db.get_database_backend(), &sql, []);
     anomalies::Model::find_by_statement(sql).all(db).await

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::rows::{Rows, statement};
+use super::rows::{Rows, columns, statement};
 use crate::domain::routing::Facts;
 use crate::entity::notifications::{ActiveModel, Column, Entity, Kind, Model, State};
 use crate::jobs::new_id;
@@ -298,8 +298,9 @@ pub async fn overdue(
 /// # Errors
 /// What the database says.
 pub async fn lock(tx: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, DbErr> {
-    let sql = "SELECT * FROM notifications WHERE id = $1 {lock}";
-    let sql = statement(tx.get_database_backend(), sql, [Value::from(id)]);
+    let columns = columns::<Entity>("notifications");
+    let sql = format!("SELECT {columns} FROM notifications WHERE id = $1 {{lock}}");
+    let sql = statement(tx.get_database_backend(), &sql, [Value::from(id)]);
     Entity::find().from_raw_sql(sql).one(tx).await
 }
 

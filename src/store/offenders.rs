@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, Value};
 
-use super::rows::statement;
+use super::rows::{columns, statement};
 use crate::domain::frequency::Window;
 use crate::entity::anomalies;
 use crate::time::Timestamp;
@@ -35,8 +35,9 @@ pub async fn worst(
         DbBackend::Postgres => format!("(i.frequency_stats->>'count_{name}')::bigint"),
         _ => format!("json_extract(i.frequency_stats, '$.count_{name}')"),
     };
+    let columns = columns::<anomalies::Entity>("a");
     let sql = format!(
-        "SELECT a.*, CAST(COALESCE((SELECT sum(e.attempts) FROM effectiveness e \
+        "SELECT {columns}, CAST(COALESCE((SELECT sum(e.attempts) FROM effectiveness e \
                  WHERE e.anomaly_key = a.key), 0) AS bigint) AS attempts, \
              CAST(COALESCE((SELECT sum(e.successes) FROM effectiveness e \
                  WHERE e.anomaly_key = a.key), 0) AS bigint) AS successes \

@@ -80,7 +80,9 @@ pub async fn add(db: &impl ConnectionTrait, refusal: &Refusal) -> Result<(), DbE
 /// # Errors
 /// What the database says.
 pub async fn lately(db: &impl ConnectionTrait, now: Timestamp) -> Result<Vec<Refusal>, DbErr> {
-    let sql = "SELECT * FROM refusals WHERE last_at >= $1 ORDER BY last_at DESC, source, reason";
+    let sql = "SELECT source, reason, deliveries, first_at, last_at, status, client, request_id, detail, \
+                   body, body_at \
+               FROM refusals WHERE last_at >= $1 ORDER BY last_at DESC, source, reason";
     let values = [Value::from(now.before(KEPT).0)];
     let sql = statement(db.get_database_backend(), sql, values);
     Refusal::find_by_statement(sql).all(db).await

@@ -1,7 +1,7 @@
 //! A list of values as a relation that a statement can select from or join.
 
 use sea_orm::sea_query::ArrayType;
-use sea_orm::{DbBackend, Statement, Value};
+use sea_orm::{DbBackend, EntityTrait, IdenStatic as _, Iterable as _, Statement, Value};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -274,6 +274,14 @@ impl Values {
     }
 }
 
+/// The columns that `E` has, of the relation that a statement calls `of`. Never `*`: PostgreSQL refuses what a
+/// connection prepared of that for as long as the connection lasts, once a newer version has added a column.
+#[must_use]
+pub fn columns<E: EntityTrait>(of: &str) -> String {
+    let columns = E::Column::iter().map(|column| format!("{of}.{}", column.as_str()));
+    columns.collect::<Vec<_>>().join(", ")
+}
+
 /// A statement without rows of its own, with the same placeholders.
 #[must_use]
 pub fn statement(
@@ -326,6 +334,14 @@ fn fill(backend: DbBackend, sql: &str, rows: impl Fn(&mut String)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_columns_of_an_entity_are_listed_one_by_one() {
+        let found = columns::<crate::entity::dead_letters::Entity>("d");
+        assert!(found.starts_with("d."), "{found}");
+        assert!(found.contains(", d.payload, "), "{found}");
+        assert!(!found.contains('*'), "{found}");
+    }
 
     #[test]
     fn what_stands_in_braces_is_filled_in_where_it_is_known() {

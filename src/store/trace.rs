@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::rows::{Rows, statement};
+use super::rows::{Rows, columns, statement};
 use crate::domain::episode::series;
 use crate::entity::{dead_letters, incidents, notifications, occurrences, repairs};
 use crate::store::verify::keys_after;
@@ -35,8 +35,11 @@ pub async fn episodes_of_fingerprint(
     limit: u64,
 ) -> Result<Vec<occurrences::Model>, DbErr> {
     let together = (SERIES.0 / sources.len().max(1)).max(1);
-    let sql = "SELECT o.* FROM {rows} JOIN occurrences o ON o.series = r.series \
-               ORDER BY o.occurred_at DESC LIMIT $1";
+    let columns = columns::<occurrences::Entity>("o");
+    let sql = format!(
+        "SELECT {columns} FROM {{rows}} JOIN occurrences o ON o.series = r.series \
+         ORDER BY o.occurred_at DESC LIMIT $1"
+    );
     let mut found: Vec<occurrences::Model> = Vec::new();
     let mut after = String::new();
     for _ in 0..SERIES.1 / together {
@@ -47,7 +50,7 @@ pub async fn episodes_of_fingerprint(
                 .map(move |source| series(source, fingerprint, key))
         });
         let rows = Rows::new().int("series", numbers);
-        let sql = rows.statement(db.get_database_backend(), sql, [Value::from(limit)]);
+        let sql = rows.statement(db.get_database_backend(), &sql, [Value::from(limit)]);
         found.extend(occurrences::Model::find_by_statement(sql).all(db).await?);
         match keys.last() {
             Some(last) if keys.len() == together => after.clone_from(last),
@@ -173,8 +176,9 @@ pub async fn dead_letters_with(
         DbBackend::Postgres => "position($2 in payload)",
         _ => "instr(payload, $2)",
     };
+    let columns = columns::<dead_letters::Entity>("newest");
     let sql = format!(
-        "SELECT * FROM (SELECT * FROM dead_letters WHERE queue = $1 \
+        "SELECT {columns} FROM (SELECT * FROM dead_letters WHERE queue = $1 \
              ORDER BY died_at DESC LIMIT $3) AS newest \
          WHERE {contains} > 0 ORDER BY died_at DESC LIMIT $4"
     );

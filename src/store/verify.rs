@@ -4,11 +4,11 @@
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, QueryResult, Value};
 use uuid::Uuid;
 
-use super::rows::{Rows, statement};
+use super::rows::{Rows, columns, statement};
 use crate::domain::aggregation::Unit;
 use crate::domain::escalation::Level;
 use crate::domain::frequency::FrequencyStats;
-use crate::entity::incidents::Model as Incident;
+use crate::entity::incidents::{Entity as Incidents, Model as Incident};
 use crate::time::Timestamp;
 
 /// An anomaly's figures, and what they are made of.
@@ -156,16 +156,19 @@ pub async fn stats(
     keys: &[String],
     seen_since: Timestamp,
 ) -> Result<Vec<Stats>, DbErr> {
-    let sql = "SELECT i.* FROM {rows} JOIN anomalies a ON a.key = r.key \
+    let columns = columns::<Incidents>("i");
+    let sql = format!(
+        "SELECT {columns} FROM {{rows}} JOIN anomalies a ON a.key = r.key \
                    JOIN incidents i ON i.anomaly_key = r.key \
                WHERE (a.level <> 'NONE' OR a.last_seen > $1) \
                    AND (i.status <> 'RESOLVED' OR i.id = a.newest_incident) \
                    AND i.frequency_stats IS NOT NULL \
                    AND NOT EXISTS (SELECT 1 FROM incidents d \
                        WHERE d.anomaly_key = r.key AND d.tier_due_since IS NOT NULL) \
-               ORDER BY i.id";
+               ORDER BY i.id"
+    );
     let values = [Value::from(seen_since.0)];
-    let sql = rows_of(keys).statement(db.get_database_backend(), sql, values);
+    let sql = rows_of(keys).statement(db.get_database_backend(), &sql, values);
     let read = |row: &QueryResult| {
         let incident = Incident::from_query_result(row, "")?;
         let stats = incident.frequency_stats;

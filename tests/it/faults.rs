@@ -4,13 +4,14 @@
 //! | what fails | how |
 //! |---|---|
 //! | worker | kill -9 at any moment*, between commit and count*, between count and push*, between push and ack*, during the ack; SIGTERM*; stopped for 40 s*; a job that kills its process* |
-//! | Redis | kill -9*, a pause of 30 s*, emptied*, full*, slow |
-//! | PostgreSQL | restarted*, killed, its connections ended*, a lock held for 30 s*, deadlocks and refusals to serialize, slow |
-//! | SQLite | kill -9 in a commit*, locked by another process*, disk full, file not writable* |
+//! | Redis | kill -9*, a pause of 30 s*, emptied*, full*, nearly full of counts, slow, a hundred consumers |
+//! | PostgreSQL | restarted*, killed, its connections ended*, a lock held for 30 s*, read-only*, rights withdrawn*, deadlocks and refusals to serialize, slow |
+//! | SQLite | kill -9 in a commit*, locked by another process*, disk full, file not writable*, a damaged page* |
 //! | messages | kill -9 between a claim and the message*, between Telegram's answer and its note*, between the claim of an edit and the edit*, of a digest and the digest*, between a button's deed and what must follow* |
-//! | network | cut in the request and in the reply at the ingress*, Telegram hanging, resetting, refusing, talking nonsense* |
-//! | time | the clock of SQLite's computer 8 hours ahead and then right, a worker's clock 10 minutes ahead and behind*, alerts dated in the future and a year ago*, out of order*, resolved before they fire* |
-//! | deploy | every process restarted in turn, behind a load balancer* |
+//! | network | cut in the request and in the reply at the ingress*, 170 clients of the pages that are slow or deaf*, Telegram hanging, resetting, refusing, talking nonsense* |
+//! | channels | Telegram hanging beside a webhook*, 30,000 messages owed to a channel that is down |
+//! | time | the clock of SQLite's computer 8 hours ahead and then right, an ingress's clock likewise*, a worker's clock 10 minutes ahead and behind*, alerts dated in the future and a year ago*, out of order*, resolved before they fire* |
+//! | deploy | every process restarted in turn, behind a load balancer*; a schema that a newer version changes*, an older version beside this one |
 //! | load | a million jobs queued, 10,000 anomalies in a second*, one anomaly 100,000 times* |
 //!
 //! What a scenario leaves to chance follows from `TOCSIN_TEST_SEED`, which it prints.
@@ -34,15 +35,22 @@ macro_rules! scenarios {
     };
 }
 
+mod channels;
+mod consumers;
+mod damaged;
+mod health;
 mod load;
 mod messages;
 mod network;
 mod oracle;
 mod points;
 mod postgres;
+mod readers;
 mod redis;
+mod refusals;
 mod rolling;
 mod sqlite;
 mod storm;
 mod time;
+mod upgrade;
 mod worker;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -18,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 /// 24 bytes, as base64.
-const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+pub const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 #[derive(Clone)]
 pub struct Receiver {
@@ -41,6 +42,7 @@ pub struct Delivery {
     pub at: i64,
     pub body: Value,
     pub status: StatusCode,
+    pub arrived: Instant,
 }
 
 impl Receiver {
@@ -112,6 +114,7 @@ async fn take(
             at: at.parse().unwrap(),
             body: serde_json::from_slice(&body).unwrap(),
             status: answer.0,
+            arrived: Instant::now(),
         });
         answer
     };

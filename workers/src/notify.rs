@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apalis::prelude::Data;
-use tocsin::entity::notifications::{Kind, Model};
+use tocsin::entity::notifications::Kind;
 use tocsin::jobs::{JobError, Notify};
 use tocsin::queue::consumer::Held;
 use tocsin::spans::SpanKind;
@@ -49,7 +49,7 @@ async fn deliver(desk: &Desk, ours: Ours<'_>, attempt: Attempt<'_>) -> Result<()
     let (held, token) = (attempt.held, attempt.token);
     attempt.is_in_time(db.write(), id).await?;
     match send(desk, &ours).await {
-        Ok(sent) => remember(desk, &ours.row, sent).await,
+        Ok(sent) => remember(desk, &ours, sent).await,
         Err(SendError::Wait { after, why }) => {
             desk.count("delayed");
             if ours.notifier.budget().is_some() {
@@ -76,7 +76,7 @@ async fn deliver(desk: &Desk, ours: Ours<'_>, attempt: Attempt<'_>) -> Result<()
 
 /// Sends it, and says so in the trace.
 async fn send(desk: &Desk, ours: &Ours<'_>) -> Result<Sent, SendError> {
-    let message = ours.post.message(ours.row.id, desk.context.clock.now());
+    let message = ours.post.message(ours.row.id, ours.now());
     let tracer = &desk.context.tracer;
     let mut span = tracer.start(SpanKind::Client, || "send".into(), trail::trace());
     span.note("channel", || ours.row.channel.clone());
@@ -96,9 +96,9 @@ async fn pause(desk: &Desk, channel: &str, after: Duration) -> Result<(), JobErr
     Ok(channels::pause(db, chat, now.after(after)).await?)
 }
 
-async fn remember(desk: &Desk, row: &Model, sent: Sent) -> Result<(), JobError> {
+async fn remember(desk: &Desk, ours: &Ours<'_>, sent: Sent) -> Result<(), JobError> {
     desk.count("sent");
-    let (db, now) = (desk.context.db.write(), desk.context.clock.now());
+    let (db, row, now) = (desk.context.db.write(), &ours.row, ours.now());
     let mut tries = 1;
     loop {
         let written = async {

@@ -21,6 +21,9 @@ const CAME_BACK: usize = 4;
 const SUSPECTS_TURN: Duration = Duration::from_secs(1);
 /// The shortest and the longest pause of an idle fetcher.
 const IDLE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
+/// Where more consumers than this wait for work each asks less often, by as much: together they ask as often
+/// as these do. And by how much at most.
+const MANY: (u64, u64) = (5, 5);
 /// How long a fetcher waits for more slots to be free than a few.
 const GATHER: Duration = Duration::from_millis(2);
 
@@ -63,7 +66,7 @@ pub(super) async fn run(consumer: Arc<Consumer>, slots: mpsc::Sender<Arc<Held>>)
             Ok(0) => {
                 patience.succeeded();
                 tokio::select! {
-                    () = tokio::time::sleep(idle) => idle = (idle * 2).min(IDLE.1),
+                    () = tokio::time::sleep(idle) => idle = (idle * 2).min(longest(consumer.peers())),
                     () = consumer.queues.store().pushed(consumer.policy.queue) => {}
                     () = consumer.freed.notified(), if fetcher.more => {}
                     () = stopping.cancelled() => {}
@@ -82,6 +85,12 @@ pub(super) async fn run(consumer: Arc<Consumer>, slots: mpsc::Sender<Arc<Held>>)
             }
         }
     }
+}
+
+/// The longest pause of an idle fetcher where so many consumers are known.
+fn longest(consumers: u64) -> Duration {
+    let times = consumers.div_ceil(MANY.0).clamp(1, MANY.1);
+    IDLE.1 * u32::try_from(times).unwrap_or(1)
 }
 
 impl Fetcher {
@@ -214,5 +223,27 @@ impl Consumer {
     /// Removes a job that was buried before.
     fn forget(&self, held: Arc<Held>) {
         self.send(held, super::Verdict::Forget, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_each_asks_less_often() {
+        let table = [
+            (0, 100),
+            (1, 100),
+            (5, 100),
+            (6, 200),
+            (20, 400),
+            (25, 500),
+            (1000, 500),
+        ];
+        for (consumers, ms) in table {
+            let expected = Duration::from_millis(ms);
+            assert_eq!(longest(consumers), expected, "{consumers} consumers");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The leaser, the janitor and the herald.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
@@ -94,6 +95,7 @@ impl Consumer {
         watch: &mut Watch,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let depth = self.queues.store().depth(self.policy.queue).await?;
+        self.peers.store(depth.workers, Ordering::Relaxed);
         let now = self.clock.now();
         Ok(watch.look(&depth, (&self.db, &self.metrics), now).await?)
     }

@@ -61,6 +61,10 @@ fn fails(times: &AtomicU32) -> Result<(), QueueError> {
 
 #[async_trait]
 impl QueueStore for Unreliable {
+    async fn takes(&self) -> Result<(), QueueError> {
+        self.reach()?.takes().await
+    }
+
     async fn push(&self, jobs: &[NewJob]) -> Result<(), QueueError> {
         self.reach()?.push(jobs).await
     }

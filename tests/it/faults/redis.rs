@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
+use redis::aio::MultiplexedConnection;
+use tocsin::redis::Memory;
 
+use super::health::Health;
 use super::oracle::{RECOVERY, SENT_AT_ONCE, Scenario, refused_clearly, say_what_is_missing};
 use super::storm::Storm;
 use crate::fleet::processes::Fleet;
@@ -35,6 +38,14 @@ const FLOOD: Storm = Storm {
     pods: 600,
     together: 200,
     pace: Duration::from_millis(30),
+};
+
+/// Anomalies enough for their counts to fill what is left of a small server.
+const WIDE: Storm = Storm {
+    anomalies: 3600,
+    pods: 1,
+    together: 60,
+    pace: Duration::from_millis(150),
 };
 
 /// Ingress and workers on a Redis of their own.
@@ -127,6 +138,39 @@ scenarios! {
     }
 
     #[ignore = "soak"]
+    async fn nearly_full_of_counts(_on: fleet) {
+        let limit = ["--maxmemory", "8mb", "--maxmemory-policy", "noeviction"];
+        let (mut scenario, redis, urls) = with_redis(Fsync::EverySecond, &limit).await;
+        let mut connection = redis.connect().await;
+        // Others have most of what counts may have.
+        for n in 0.. {
+            if memory(&mut connection).await.percent() >= 62 {
+                break;
+            }
+            let filler = redis::cmd("SET").arg(format!("filler-{n}")).arg("x".repeat(32_000)).to_owned();
+            filler.exec_async(&mut connection).await.unwrap();
+        }
+        let health = Health::watch(&urls[0]);
+        let load = scenario.post(WIDE, &urls);
+        let mut most = (0, 0);
+        while !load.is_finished() {
+            let now = (sets(&mut connection).await, memory(&mut connection).await.percent());
+            most = (most.0.max(now.0), most.1.max(now.1));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(load.await.unwrap().is_empty(), "nothing is refused");
+        scenario.verdict(Instant::now(), &WIDE.expected().within(2 * RECOVERY)).await;
+        most.0 = most.0.max(sets(&mut connection).await);
+        let (sets, used) = most;
+        eprintln!("{sets} of {} anomalies had a set at most, {used} % were used", WIDE.anomalies);
+        let wanted = u64::try_from(WIDE.anomalies).unwrap();
+        assert!(sets > 0 && sets * 3 < wanted * 2, "{sets} sets of {wanted}");
+        health.was_always_ready();
+        let (is_right, said) = scenario.fleet.asks(&urls[0], &["recount", "--verify"]);
+        assert!(is_right, "{said}");
+    }
+
+    #[ignore = "soak"]
     async fn slow(_on: fleet) {
         let turn = beside_few().await;
         let keys = RedisKeys::in_turn();
@@ -150,4 +194,29 @@ scenarios! {
 /// How many alerts only Redis had. Whoever is told of it reads it here.
 fn lost(_fleet: &Fleet, missing: usize) -> usize {
     missing
+}
+
+async fn memory(connection: &mut MultiplexedConnection) -> Memory {
+    let mut info = redis::cmd("INFO");
+    let said: String = info.arg("memory").query_async(connection).await.unwrap();
+    Memory::of(&said).unwrap()
+}
+
+/// How many anomalies are counted in Redis.
+async fn sets(connection: &mut MultiplexedConnection) -> u64 {
+    let (mut cursor, mut sets) = (0_u64, 0);
+    loop {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor)
+            .arg("MATCH")
+            .arg("*:count:*")
+            .arg("COUNT")
+            .arg(1000);
+        let (next, found): (u64, Vec<String>) = scan.query_async(connection).await.unwrap();
+        sets += found.len() as u64;
+        cursor = next;
+        if cursor == 0 {
+            return sets;
+        }
+    }
 }

@@ -8,6 +8,7 @@ use rand::RngExt as _;
 use sea_orm::{ConnectionTrait as _, Database};
 use tocsin::queue::store::DEAD_AFTER;
 
+use super::health::{Health, READY};
 use super::oracle::{RECOVERY, SENT_AT_ONCE, Scenario, refused_clearly};
 use super::storm::Storm;
 use crate::fleet::processes::{Fleet, Launch};
@@ -69,15 +70,22 @@ scenarios! {
         let url = format!("sqlite://{}/tocsin.db", disk.0.0.display());
         let mut scenario = Scenario::of(Fleet::on(url, None, beside_few().await).await);
         let (urls, _) = scenario.start(On::Sqlite, 1).await;
+        let health = Health::watch(&urls[0]);
         let load = scenario.post(STORM, &urls);
         tokio::time::sleep(STORM.lasts() + FULL).await;
+        let nothing = "not ready: store refuses writes";
+        health.says(nothing, FULL).await;
+        let (is_healthy, said) = scenario.fleet.asks(&urls[0], &["health"]);
+        assert!(!is_healthy && said.contains(nothing), "{said}");
         disk.resize("200m");
         let over = Instant::now();
+        health.says(READY, FULL).await;
         let refused = load.await.unwrap();
         assert!(!refused.is_empty(), "it is never full");
         refused_clearly(&refused);
         let expected = STORM.expected().within(2 * RECOVERY).doubled(2 * SENT_AT_ONCE);
         scenario.verdict(over, &expected).await;
+        health.says(READY, FULL).await;
     }
 
     async fn in_a_place_that_it_may_not_write(on: sqlite) {

@@ -7,6 +7,7 @@ use rand::seq::SliceRandom as _;
 use serde_json::{Value, json};
 use tocsin::time::Timestamp;
 
+use super::health::Health;
 use super::oracle::{Expected, Scenario};
 use super::storm::Storm;
 use crate::fleet::processes::Launch;
@@ -49,6 +50,7 @@ scenarios! {
         let number = scenario.fleet.run_as(&["serve"], port, &clock.launch());
         let urls = vec![format!("http://127.0.0.1:{port}")];
         scenario.fleet.ready(number, &urls[0]).await;
+        let health = Health::watch(&urls[0]);
         let [before, meanwhile, after] = PARTS.map(part);
         post(&scenario, &urls, before).await;
         clock.turn("+8h");
@@ -69,6 +71,7 @@ scenarios! {
         let asked = recount.json(&json!({})).send().await.unwrap();
         assert_eq!(asked.status(), 202);
         scenario.verdict(over, &STORM.expected()).await;
+        health.was_always_ready();
         let ahead = Timestamp::now().after(MINUTE).0;
         let ahead = |table: &str, column: &str| {
             format!("SELECT count(*) FROM {table} WHERE {column} > {ahead}")
@@ -83,6 +86,46 @@ scenarios! {
             ])
             .await;
         assert_eq!(found, [0; 4], "rows that lie ahead");
+    }
+
+    // The store's clock is the server's, which is right: what an ingress stamps is held against it.
+    async fn an_ingress_whose_clock_was_8_hours_ahead(on: postgres fleet) {
+        let mut scenario = Scenario::new(on).await;
+        let clock = TurnedClock::new(&scenario.fleet.folder.0);
+        let port = free_port();
+        let number = scenario.fleet.run_as(&["ingress"], port, &clock.launch());
+        let urls = vec![format!("http://127.0.0.1:{port}")];
+        scenario.fleet.ready(number, &urls[0]).await;
+        scenario.fleet.start_as(&["work"], &clock.launch()).await;
+        let health = Health::watch(&urls[0]);
+        let [before, meanwhile, after] = PARTS.map(part);
+        post(&scenario, &urls, before).await;
+        clock.turn("+8h");
+        post(&scenario, &urls, meanwhile).await;
+        tokio::time::sleep(LOOKED_AT).await;
+        clock.turn("+0");
+        let over = Instant::now();
+        post(&scenario, &urls, after).await;
+        scenario.verdict(over, &STORM.expected().within(SOON)).await;
+        health.was_always_ready();
+        let now = Timestamp::now().0;
+        let ahead = |table: &str, column: &str| {
+            format!("SELECT count(*) FROM {table} WHERE {column} > {now}")
+        };
+        let found = scenario
+            .fleet
+            .look([
+                &ahead("occurrences", "occurred_at"),
+                &ahead("occurrences", "last_seen_at"),
+                &ahead("occurrences", "starts_at"),
+                &ahead("anomalies", "last_seen"),
+                &ahead("incidents", "opened_at"),
+                &ahead("incidents", "last_firing_at"),
+                &ahead("notifications", "owed_since"),
+                &ahead("notifications", "sent_at"),
+            ])
+            .await;
+        assert_eq!(found, [0; 8], "rows that lie ahead");
     }
 
     async fn workers_whose_clocks_are_10_minutes_wrong(on: postgres fleet) {

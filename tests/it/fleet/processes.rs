@@ -24,6 +24,8 @@ pub struct Fleet {
     pub database: String,
     pub redis: Option<RedisKeys>,
     pub folder: Folder,
+    /// Settings of all its processes.
+    pub settings: Vec<(&'static str, String)>,
     _scratch: Option<Scratch>,
     _turn: Box<dyn Send>,
 }
@@ -81,6 +83,7 @@ impl Fleet {
             database,
             redis,
             folder: Folder::new(),
+            settings: Vec::new(),
             _scratch: None,
             _turn: Box::new(turn),
         }
@@ -128,7 +131,8 @@ impl Fleet {
             command.env("TOCSIN_REDIS_URL", &keys.url);
             command.env("TOCSIN_REDIS_PREFIX", &keys.prefix);
         }
-        command.envs(launch.settings.iter().map(|(name, value)| (name, value)));
+        let settings = self.settings.iter().chain(&launch.settings);
+        command.envs(settings.map(|(name, value)| (name, value)));
         let number = self.processes.len();
         let name = format!("{}-{number}", arguments.join("-"));
         let log = self.folder.0.join(format!("{name}.log"));
@@ -202,6 +206,18 @@ impl Fleet {
             line.strip_prefix("tocsin_alerts_received_total{source=\"alertmanager\"} ")
         });
         line.map_or(0, |number| number.parse().unwrap())
+    }
+
+    /// Runs the program as a person does who asks this instance; whether it succeeded, and what it said.
+    pub fn asks(&self, url: &str, arguments: &[&str]) -> (bool, String) {
+        let mut command = Command::new(program());
+        command.args(arguments).current_dir(&self.folder.0);
+        let ended = command.env("TOCSIN_URL", url).output().unwrap();
+        let said = [ended.stdout, ended.stderr].concat();
+        (
+            ended.status.success(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
     }
 
     /// A connection to the database, whose reads are never refused to serialize.

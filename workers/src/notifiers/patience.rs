@@ -10,6 +10,11 @@ use tokio::time::Instant;
 const BUSY: Duration = Duration::from_millis(250);
 /// How far apart those come back that wait for a receiver that does not answer.
 const APART: Duration = Duration::from_millis(20);
+/// A receiver to which so many messages in a row could not be brought, each at once, is silent, too: those
+/// that wait for it would hold up all others by being tried.
+const BROKEN: u32 = 20;
+/// How long it is left alone after one more.
+const BREATH: Duration = Duration::from_secs(1);
 /// The longest that one of them waits.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 
@@ -32,6 +37,8 @@ struct State {
     under_way: usize,
     /// How many messages were put off since it answered last.
     put_off: u32,
+    /// How many could not be brought to it since then.
+    broken: u32,
 }
 
 impl Receiver {
@@ -57,6 +64,16 @@ impl Receiver {
         let mut state = self.state();
         state.is_silent = true;
         state.until = state.until.max(now.checked_add(self.try_takes));
+    }
+
+    /// It could not be reached, or the connection broke.
+    pub(super) fn broken(&self, now: Instant) {
+        let mut state = self.state();
+        state.broken = state.broken.saturating_add(1);
+        if state.broken >= BROKEN {
+            state.is_silent = true;
+            state.until = state.until.max(now.checked_add(BREATH));
+        }
     }
 
     /// Takes a place, or says how long one more message must wait.
@@ -156,6 +173,11 @@ impl Patience {
         self.receiver.unanswered(now);
     }
 
+    /// It could not be reached, or the connection broke.
+    pub(super) fn broken(&self, now: Instant) {
+        self.receiver.broken(now);
+    }
+
     /// The channel is left alone for `after` from `now` at least; a longer while stays.
     pub(super) fn wait(&self, now: Instant, after: Duration) {
         let mut paused = self.paused();
@@ -240,6 +262,25 @@ mod tests {
         patience.answered();
         let (one, two) = (patience.take(later)?, patience.take(later)?);
         drop((one, two));
+        Ok(())
+    }
+
+    #[test]
+    fn one_that_many_in_a_row_could_not_be_brought_to_is_silent() -> Result<(), Duration> {
+        let (patience, start) = (Patience::with(of_two()), Instant::now());
+        let breaks = |times| (0..times).for_each(|_| patience.broken(start));
+        breaks(BROKEN - 1);
+        assert_eq!(waits(&patience, start), None);
+        patience.answered();
+        breaks(BROKEN - 1);
+        assert_eq!(waits(&patience, start), None);
+        breaks(1);
+        assert_eq!(waits(&patience, start), Some(BREATH));
+        let probe = patience.take(start + BREATH)?;
+        assert_eq!(waits(&patience, start + BREATH), Some(10 * SECOND + APART));
+        patience.answered();
+        assert_eq!(waits(&patience, start + BREATH), None);
+        drop(probe);
         Ok(())
     }
 

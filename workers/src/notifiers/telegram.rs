@@ -92,8 +92,11 @@ impl Api {
             Err(error) if error.is_builder() => Err(SendError::GiveUp(causes(&error))),
             Err(error) => {
                 // What was left of the time of a message that had answers before says nothing.
-                if error.is_timeout() && within * 2 > self.total {
-                    self.receiver.unanswered(tokio::time::Instant::now());
+                let now = tokio::time::Instant::now();
+                if !error.is_timeout() {
+                    self.receiver.broken(now);
+                } else if within * 2 > self.total {
+                    self.receiver.unanswered(now);
                 }
                 Err(SendError::Retry(causes(&error)))
             }

@@ -128,6 +128,8 @@ impl Webhook {
             Err(error) => {
                 if error.is_timeout() {
                     self.patience.unanswered(clock());
+                } else if !error.is_builder() {
+                    self.patience.broken(clock());
                 }
                 let why = self.presentable(&causes(&error));
                 Err(match error.is_builder() {

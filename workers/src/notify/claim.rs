@@ -50,8 +50,18 @@ pub(super) struct Ours<'a> {
     pub(super) row: Model,
     pub(super) notifier: &'a dyn Notifier,
     pub(super) post: Post,
+    /// When it was claimed, by the store's clock and by this process's stopwatch.
+    pub(super) claimed: (Timestamp, Instant),
     /// Held until it is sent.
     pub(super) _place: Option<Place<'a>>,
+}
+
+impl Ours<'_> {
+    /// Now, by the store's clock: this process's own may be wrong.
+    pub(super) fn now(&self) -> Timestamp {
+        let (at, since) = self.claimed;
+        at.after(since.elapsed())
+    }
 }
 
 /// How long after an attempt began a provider may still be called: the call is over before others
@@ -209,6 +219,7 @@ async fn ours<'a>(
         row,
         notifier,
         post,
+        claimed: (now, Instant::now()),
         _place: place,
     }))
 }

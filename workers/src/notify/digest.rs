@@ -1,6 +1,6 @@
 //! Storms: above so many messages a minute, a chat's messages are gathered and told by digests.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::DatabaseTransaction;
 use tocsin::domain::budget::What;
@@ -132,6 +132,7 @@ pub(super) async fn claim<'a>(
         row,
         notifier,
         post,
+        claimed: (now, Instant::now()),
         _place: place,
     }))
 }
