@@ -1,6 +1,7 @@
 //! Whether the store and the queue take what is written, which is tried: reading says nothing about a full
 //! disk, a standby or a Redis without memory. It is tried at most once a second for all who ask.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use sea_orm::DbErr;
@@ -19,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const MARK: &str = "probe";
 /// Recount is done once a minute; if it was not for so long, it stands still.
 const OVERDUE: Duration = Duration::from_secs(180);
+
+/// For how long no alert is entered before that is told, and for how long it is told after the last try.
+const STUCK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
 /// How a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,14 +56,62 @@ impl Found {
     }
 }
 
-/// What was found last.
+/// What was found last, and what the work itself met.
 #[derive(Debug, Default)]
-pub struct Probe(Mutex<Option<(Instant, Found)>>);
+pub struct Probe {
+    last: Mutex<Option<(Instant, Found)>>,
+    stuck: std::sync::Mutex<Option<Stuck>>,
+}
+
+/// Alerts are not entered: what is tried works, and they meet something else, as a damaged table is.
+#[derive(Debug)]
+struct Stuck {
+    since: Instant,
+    last: Instant,
+    why: String,
+}
 
 impl Probe {
+    /// Alerts were entered into the books.
+    pub fn entered(&self) {
+        *self.stuck() = None;
+    }
+
+    /// Alerts could not be entered into the books, which is not their fault.
+    pub fn not_entered(&self, why: &str) {
+        self.not_entered_at(why, Instant::now());
+    }
+
+    fn not_entered_at(&self, why: &str, now: Instant) {
+        let mut stuck = self.stuck();
+        let since = stuck.as_ref().map_or(now, |stuck| stuck.since);
+        *stuck = Some(Stuck {
+            since,
+            last: now,
+            why: why.to_owned(),
+        });
+    }
+
+    /// For how long this process has entered no alert though it tried, and why.
+    pub fn is_stuck(&self) -> Option<(Duration, String)> {
+        self.is_stuck_at(Instant::now())
+    }
+
+    fn is_stuck_at(&self, now: Instant) -> Option<(Duration, String)> {
+        let stuck = self.stuck();
+        let stuck = stuck.as_ref()?;
+        let for_long = stuck.last.saturating_duration_since(stuck.since);
+        let is_news = now.saturating_duration_since(stuck.last) < STUCK.1;
+        (for_long >= STUCK.0 && is_news).then(|| (for_long, stuck.why.clone()))
+    }
+
+    fn stuck(&self) -> std::sync::MutexGuard<'_, Option<Stuck>> {
+        self.stuck.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Tries, or says what was found within the last second. Who asks meanwhile waits for the same try.
     pub async fn look(&self, context: &Context) -> Found {
-        let mut last = self.0.lock().await;
+        let mut last = self.last.lock().await;
         if let Some((_, found)) = last.filter(|(at, _)| at.elapsed() < GOOD_FOR) {
             return found;
         }
@@ -118,4 +170,25 @@ pub async fn recount(context: &Context) -> Result<Option<Duration>, DbErr> {
     let now = context.clock.of_store(maintenance::now(db).await?);
     let last = marks::find(db, TICK).await?;
     Ok(last.map(|last| now.since(last.at)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_stuck_while_alerts_are_tried_for_a_while_and_none_is_entered() {
+        let (probe, start) = (Probe::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(probe.is_stuck_at(at(0)), None);
+        probe.not_entered_at("locked", at(0));
+        assert_eq!(probe.is_stuck_at(at(20)), None, "once is not for long");
+        probe.not_entered_at("malformed", at(6));
+        let told = (Duration::from_secs(6), "malformed".to_owned());
+        assert_eq!(probe.is_stuck_at(at(7)), Some(told));
+        assert_eq!(probe.is_stuck_at(at(90)), None, "nobody tries any more");
+        probe.not_entered_at("malformed", at(91));
+        probe.entered();
+        assert_eq!(probe.is_stuck_at(at(92)), None);
+    }
 }

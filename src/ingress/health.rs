@@ -91,8 +91,22 @@ pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Readine
     Ok(Json(Readiness {
         status: "ready",
         recount_age_seconds: found.recount.map(|ago| ago.as_secs()),
-        warnings: found.memory.and_then(short_of).into_iter().collect(),
+        warnings: found
+            .memory
+            .and_then(short_of)
+            .into_iter()
+            .chain(stuck(context))
+            .collect(),
     }))
+}
+
+/// What is said where alerts are taken and not counted. They are safe, so it is no reason to take no more.
+fn stuck(context: &Context) -> Option<String> {
+    let (seconds, why) = context.probe.is_stuck()?;
+    let seconds = seconds.as_secs();
+    Some(format!(
+        "no alert was counted for {seconds} s, they wait: {why}"
+    ))
 }
 
 /// What is said of a queue whose memory is nearly full.

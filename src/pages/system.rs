@@ -268,6 +268,11 @@ fn warnings(
     if pages.context.config.all_channels() == ["log"] {
         warnings.push(text.warn_log_only.to_owned());
     }
+    if let Some((lasts, why)) = pages.context.probe.is_stuck() {
+        let seconds = lasts.as_secs().to_string();
+        let said = [("seconds", seconds.as_str()), ("why", why.as_str())];
+        warnings.push(fill(text.warn_stuck, &said));
+    }
     if pages.gate.is_full() {
         warnings.push(text.warn_full.to_owned());
     }

@@ -402,6 +402,7 @@ pub static EN: Text = Text {
     warn_aof: "Redis runs without appendonly: a crash of it loses every alert that is queued and not yet committed.",
     warn_evict: "Redis' maxmemory-policy is {policy}: when its memory is full it may drop a queue. Set noeviction.",
     warn_memory: "{percent}% of Redis' maxmemory are used: at 100% webhooks are answered with 503. The counter keeps no more there.",
+    warn_stuck: "No alert was counted for {seconds} s. They wait, and nothing is lost. The store says: {why}",
     warn_memory_soon: "{percent}% of Redis' maxmemory are used: at 100% webhooks are answered with 503.",
     warn_fsync: "PostgreSQL runs with synchronous_commit = {value}: a crash may lose what was just committed.",
     warn_log_only: "Messages go to the log only: nobody is told. Set a channel.",

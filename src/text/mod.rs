@@ -411,6 +411,7 @@ texts! {
     warn_evict
     warn_memory
     warn_memory_soon
+    warn_stuck
     warn_fsync
     warn_log_only
     warn_full

@@ -401,6 +401,7 @@ pub static ZH_TW: Text = Text {
     warn_aof: "Redis 未啟用 appendonly：一旦當機，已排入但尚未寫入資料庫的警報會全部遺失。",
     warn_evict: "Redis 的 maxmemory-policy 為 {policy}：記憶體不足時可能丟棄佇列。請設為 noeviction。",
     warn_memory: "Redis 的 maxmemory 已使用 {percent}%：達到 100% 時 webhook 會得到 503。計數器不再於其中保留更多資料。",
+    warn_stuck: "已有 {seconds} 秒沒有計入任何警報。警報仍在等待，不會遺失。資料庫回報：{why}",
     warn_memory_soon: "Redis 的 maxmemory 已使用 {percent}%：達到 100% 時 webhook 會得到 503。",
     warn_fsync: "PostgreSQL 的 synchronous_commit = {value}：當機時可能遺失剛提交的資料。",
     warn_log_only: "訊息只寫入紀錄檔，不會通知任何人。請設定通知管道。",

@@ -16,14 +16,19 @@
 //!
 //! What a scenario leaves to chance follows from `TOCSIN_TEST_SEED`, which it prints.
 
-/// Writes each scenario once and runs it on the combinations that it names, in a module of its name.
+/// Writes each scenario once and runs it on the combinations that it names, in a module of its name; on those
+/// behind `soak` in the soak alone.
 macro_rules! scenarios {
-    ($($(#[$about:meta])* async fn $name:ident($on:ident: $($combination:ident)+) $body:block)*) => {
-        $( scenarios!(@module $name [$(#[$about])*] $($combination)+);
+    ($($(#[$about:meta])* async fn $name:ident($on:ident: $($combination:ident)+ $(; soak $($long:ident)+)?)
+       $body:block)*) => {
+        $( scenarios!(@module $name [$(#[$about])*] $($combination)+ $(; $($long)+)?);
            async fn $name($on: $crate::harness::On) $body )*
     };
-    (@module $name:ident $about:tt $($combination:ident)+) => {
-        mod $name { $( scenarios!(@test $name $about $combination); )+ }
+    (@module $name:ident $about:tt $($combination:ident)+ $(; $($long:ident)+)?) => {
+        mod $name {
+            $( scenarios!(@test $name $about $combination); )+
+            $($( scenarios!(@test $name [#[ignore = "soak"]] $long); )+)?
+        }
     };
     (@test $name:ident $about:tt sqlite) => { scenarios!(@test $name $about sqlite Sqlite); };
     (@test $name:ident $about:tt postgres) => { scenarios!(@test $name $about postgres Postgres); };

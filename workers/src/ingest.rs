@@ -185,6 +185,7 @@ impl Batcher {
             }
             match result {
                 Ok(committed) => {
+                    self.context.probe.entered();
                     let batcher = Arc::clone(self);
                     tokio::spawn(async move {
                         let result = batcher.follow_up(&part, committed).await;
@@ -198,6 +199,9 @@ impl Batcher {
                 }
                 Err(error) => {
                     tracing::warn!(alerts = part.len(), "a batch was not committed: {error}");
+                    if cause(&error) != Cause::Data {
+                        self.context.probe.not_entered(&error.to_string());
+                    }
                     let error = match cause(&error) {
                         Cause::Data => Failure::Data(error.to_string()),
                         Cause::Store => Failure::Store(error.to_string()),

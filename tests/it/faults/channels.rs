@@ -45,13 +45,21 @@ const ALL: Duration = Duration::from_secs(900);
 const CLAIMS: (usize, Duration) = (200, Duration::from_millis(5));
 
 scenarios! {
-    async fn telegram_hanging_beside_a_webhook(on: sqlite fleet) {
-        hangs(on).await;
-    }
-
-    #[ignore = "soak"]
-    async fn telegram_hanging_beside_a_webhook_without_redis(on: postgres) {
-        hangs(on).await;
+    async fn telegram_hanging_beside_a_webhook(on: fleet; soak sqlite postgres) {
+        let (mut scenario, receiver) = beside_a_webhook(on).await;
+        let (urls, _) = scenario.start(on, 1).await;
+        let health = Health::watch(&urls[0]);
+        scenario.fleet.telegram.hold(Hold::Requests);
+        let began = Instant::now();
+        arrive_soon(&scenario, &urls[0], &receiver).await;
+        tokio::time::sleep(HANGS.saturating_sub(began.elapsed())).await;
+        assert_eq!(scenario.fleet.telegram.taken().len(), 0);
+        scenario.fleet.telegram.hold(Hold::Nothing);
+        scenario
+            .verdict(Instant::now(), &told(BESIDE.0).within(TOLD))
+            .await;
+        came_once(&receiver, BESIDE.0);
+        health.was_always_ready();
     }
 
     #[ignore = "soak"]
@@ -113,24 +121,6 @@ scenarios! {
         h.execute("DELETE FROM notifications WHERE kind = 'escalated'").await;
         h.finish().await;
     }
-}
-
-/// Telegram takes messages and answers none, for a while.
-async fn hangs(on: On) {
-    let (mut scenario, receiver) = beside_a_webhook(on).await;
-    let (urls, _) = scenario.start(on, 1).await;
-    let health = Health::watch(&urls[0]);
-    scenario.fleet.telegram.hold(Hold::Requests);
-    let began = Instant::now();
-    arrive_soon(&scenario, &urls[0], &receiver).await;
-    tokio::time::sleep(HANGS.saturating_sub(began.elapsed())).await;
-    assert_eq!(scenario.fleet.telegram.taken().len(), 0);
-    scenario.fleet.telegram.hold(Hold::Nothing);
-    scenario
-        .verdict(Instant::now(), &told(BESIDE.0).within(TOLD))
-        .await;
-    came_once(&receiver, BESIDE.0);
-    health.was_always_ready();
 }
 
 /// A fleet whose messages go to Telegram and to somebody who takes webhooks.

@@ -15,7 +15,7 @@ use crate::harness::On;
 use crate::process::{PATIENCE, free_port};
 
 /// So long that what is tried once a second is tried more often than a job may fail.
-const DAMAGED: Duration = Duration::from_secs(5);
+const DAMAGED: Duration = Duration::from_secs(9);
 const NOTICED: Duration = Duration::from_secs(5);
 
 const STORM: Storm = Storm {
@@ -67,6 +67,9 @@ scenarios! {
         tokio::time::sleep(DAMAGED).await;
         says_so(&scenario, &urls[0], alerts.len() - PART).await;
         assert_eq!(health.said().last().unwrap(), READY);
+        let (is_ready, said) = scenario.fleet.asks(&urls[0], &["health"]);
+        assert!(is_ready && said.contains("warning: no alert was counted for "), "{said}");
+        assert!(said.contains("malformed"), "{said}");
         stop(&mut scenario.fleet).await;
         page.restore();
         scenario.fleet.processes[0].restart();

@@ -6,6 +6,7 @@ use serde_json::json;
 use tocsin::jobs::IngestAlert;
 use tocsin::time::Timestamp;
 
+use super::health::Health;
 use super::oracle::{Expected, Scenario};
 use super::storm::Storm;
 use crate::harness::{On, alert, body};
@@ -28,6 +29,8 @@ const DEEP: Storm = Storm {
 };
 
 const MILLION: usize = 1_000_000;
+/// New anomalies of a process in a minute, and in all.
+const NAMES: (usize, usize) = (1_000, 3_000);
 const AT_ONCE: usize = 10_000;
 /// Adds jobs with these payloads, whose numbers follow on what is there.
 const ADD: &str = "
@@ -37,22 +40,57 @@ for n = 1, ARGV[1] do
 end";
 
 scenarios! {
-    async fn ten_thousand_anomalies_in_a_second(on: fleet) {
+    async fn ten_thousand_anomalies_in_a_second(on: fleet; soak sqlite postgres) {
         storm(on, WIDE).await;
     }
 
-    #[ignore = "soak"]
-    async fn ten_thousand_anomalies_in_a_second_without_redis(on: sqlite postgres) {
-        storm(on, WIDE).await;
-    }
-
-    async fn one_anomaly_100_000_times(on: fleet) {
-        deep_storm(on).await;
+    async fn one_anomaly_100_000_times(on: fleet; soak sqlite postgres) {
+        let scenario = storm(on, DEEP).await;
+        let shown = "SELECT CAST(frequency_stats->>'count_24h' AS BIGINT) FROM incidents";
+        assert_eq!(scenario.fleet.sql(shown).await, 100_000);
     }
 
     #[ignore = "soak"]
-    async fn one_anomaly_100_000_times_without_redis(on: sqlite postgres) {
-        deep_storm(on).await;
+    async fn a_million_names(on: fleet) {
+        let mut scenario = Scenario::new(on).await;
+        scenario.fleet.settings = vec![
+            ("TOCSIN_ANOMALIES__PER_MINUTE", NAMES.0.to_string()),
+            ("TOCSIN_ANOMALIES__TOTAL", NAMES.1.to_string()),
+        ];
+        let (urls, _) = scenario.start(on, 2).await;
+        let health = Health::watch(&urls[0]);
+        let began = Timestamp::now();
+        let alerts = (0..MILLION).map(move |n| {
+            let mut alert = alert("Named", &format!("pod-{n}"), began);
+            alert["labels"]["job"] = json!(format!("build-{n}"));
+            alert
+        });
+        let pace = Storm { pods: MILLION, pace: Duration::from_millis(250), ..DEEP };
+        let refused = pace.post_these(alerts, scenario.fleet.http.clone(), urls.clone()).await;
+        let over = Instant::now();
+        scenario.fleet.nothing_left(MILLION, 0, 10 * BOUND).await;
+        let [anomalies, counted, shared, open, told] = scenario
+            .fleet
+            .look([
+                "SELECT count(*) FROM anomalies",
+                "SELECT CAST(sum(total) AS BIGINT) FROM anomalies",
+                "SELECT total FROM anomalies WHERE error_type = 'too many names'",
+                "SELECT CAST(sum(open_episodes) AS BIGINT) FROM incidents",
+                "SELECT count(*) FROM notifications WHERE kind = 'opened' AND state = 'sent'",
+            ])
+            .await;
+        eprintln!(
+            "{anomalies} anomalies of {MILLION} names, {shared} firings counted together, {told} told, {} requests \
+             again, done {:?} after the last",
+            refused.len(),
+            over.elapsed()
+        );
+        assert_eq!((counted, open), (MILLION as i64, MILLION as i64));
+        // Two processes count at their own times what the other makes.
+        assert!(anomalies <= (NAMES.1 + 2 * NAMES.0) as i64, "{anomalies} anomalies");
+        let (is_right, said) = scenario.fleet.asks(&urls[0], &["recount", "--verify"]);
+        assert!(is_right, "{said}");
+        health.was_always_ready();
     }
 
     #[ignore = "soak"]
@@ -92,12 +130,6 @@ scenarios! {
         };
         scenario.verdict(over, &expected.within(10 * BOUND)).await;
     }
-}
-
-async fn deep_storm(on: On) {
-    let scenario = storm(on, DEEP).await;
-    let shown = "SELECT CAST(frequency_stats->>'count_24h' AS BIGINT) FROM incidents";
-    assert_eq!(scenario.fleet.sql(shown).await, 100_000);
 }
 
 async fn storm(on: On, storm: Storm) -> Scenario {

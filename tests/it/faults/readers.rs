@@ -34,7 +34,7 @@ const STORM: Storm = Storm {
 };
 
 scenarios! {
-    async fn slow_and_deaf_clients_of_the_pages(on: sqlite fleet) {
+    async fn slow_and_deaf_clients_of_the_pages(on: sqlite; soak fleet) {
         let mut scenario = Scenario::of(Fleet::in_turn(on, alone().await).await);
         let token = |name: &str| format!("{name}-token-of-this-test");
         scenario.fleet.settings = vec![

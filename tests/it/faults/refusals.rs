@@ -93,7 +93,7 @@ async fn session(server: &Postgres) -> DatabaseConnection {
 }
 
 scenarios! {
-    async fn read_only_for_a_while(on: postgres fleet) {
+    async fn read_only_for_a_while(on: postgres; soak fleet) {
         let turn = beside_few().await;
         let server = Postgres::start().await;
         let (scenario, urls) = on_database(on, server.url(), turn).await;
@@ -104,7 +104,7 @@ scenarios! {
         refuses(on, scenario, &urls, &session, [&refuse, &take]).await;
     }
 
-    async fn rights_withdrawn_for_a_while(on: postgres fleet) {
+    async fn rights_withdrawn_for_a_while(on: fleet; soak postgres) {
         let turn = beside_few().await;
         let server = Postgres::start().await;
         let session = session(&server).await;

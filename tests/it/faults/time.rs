@@ -89,7 +89,7 @@ scenarios! {
     }
 
     // The store's clock is the server's, which is right: what an ingress stamps is held against it.
-    async fn an_ingress_whose_clock_was_8_hours_ahead(on: postgres fleet) {
+    async fn an_ingress_whose_clock_was_8_hours_ahead(on: fleet; soak postgres) {
         let mut scenario = Scenario::new(on).await;
         let clock = TurnedClock::new(&scenario.fleet.folder.0);
         let port = free_port();

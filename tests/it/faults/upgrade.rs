@@ -35,7 +35,7 @@ async fn change(fleet: &Fleet) {
 }
 
 scenarios! {
-    async fn changed_by_a_newer_version_under_load(on: postgres fleet) {
+    async fn changed_by_a_newer_version_under_load(on: fleet; soak postgres) {
         let mut scenario = Scenario::new(on).await;
         scenario.fleet.settings = two_attempts();
         let (urls, _) = scenario.start(on, 2).await;

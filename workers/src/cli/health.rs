@@ -4,7 +4,7 @@ use clap::Args;
 use tocsin::config::{Config, ConfigError};
 
 use super::client::{Client, on_this_computer};
-use super::fields::text;
+use super::fields::{plain, text};
 use super::output::print;
 
 /// Ask a process whether it can do its work, and exit with 0 or 1
@@ -31,6 +31,10 @@ impl HealthArgs {
         };
         let answer = Client::at(&url, None)?.ready().await?;
         print(&text(&answer, "/status"))?;
+        let warnings = answer["warnings"].as_array().into_iter().flatten();
+        for warning in warnings.filter_map(serde_json::Value::as_str) {
+            eprintln!("warning: {}", plain(warning));
+        }
         Ok(())
     }
 }
