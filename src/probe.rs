@@ -84,7 +84,12 @@ impl Probe {
 
     fn not_entered_at(&self, why: &str, now: Instant) {
         let mut stuck = self.stuck();
-        let since = stuck.as_ref().map_or(now, |stuck| stuck.since);
+        // What failed long ago may have been done by another process.
+        let is_news = |stuck: &&Stuck| now.saturating_duration_since(stuck.last) < STUCK.1;
+        let since = stuck
+            .as_ref()
+            .filter(is_news)
+            .map_or(now, |stuck| stuck.since);
         *stuck = Some(Stuck {
             since,
             last: now,
@@ -188,7 +193,9 @@ mod tests {
         assert_eq!(probe.is_stuck_at(at(7)), Some(told));
         assert_eq!(probe.is_stuck_at(at(90)), None, "nobody tries any more");
         probe.not_entered_at("malformed", at(91));
+        assert_eq!(probe.is_stuck_at(at(92)), None, "that was another time");
+        probe.not_entered_at("malformed", at(97));
         probe.entered();
-        assert_eq!(probe.is_stuck_at(at(92)), None);
+        assert_eq!(probe.is_stuck_at(at(98)), None);
     }
 }

@@ -66,6 +66,7 @@ impl Config {
             ("limits.label_bytes", self.limits.label_bytes),
             ("limits.annotation_bytes", self.limits.annotation_bytes),
             ("limits.connections", self.limits.connections),
+            ("limits.anonymous", self.limits.anonymous),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{name} must be at least 1"));

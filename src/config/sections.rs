@@ -142,6 +142,9 @@ pub struct Limits {
     pub annotation_bytes: usize,
     /// Connections at once. More wait until one ends.
     pub connections: usize,
+    /// Connections at once from one address whose senders have shown no token. Those beyond are cut unless they
+    /// show one within two seconds.
+    pub anonymous: usize,
     /// How long the database may work on one statement of what a page or the API asks.
     pub query: Span,
 }
@@ -155,6 +158,7 @@ impl Default for Limits {
             label_bytes: 1024,
             annotation_bytes: 1024,
             connections: 900,
+            anonymous: 100,
             query: Span::secs(10),
         }
     }

@@ -12,7 +12,7 @@ use crate::entity::notifications::Kind;
 use crate::store::anomalies;
 use crate::store::audit::{self, Actor};
 use crate::store::cards::mark_edits;
-use crate::store::incidents::{Deed, act, find, resolve_some as resolve};
+use crate::store::incidents::{Deed, Still, act, find, resolve_some as resolve};
 use crate::store::ingest::owe;
 use crate::store::listing::Entry;
 use crate::time::Timestamp;
@@ -72,7 +72,7 @@ pub async fn turn(
     })
 }
 
-/// Resolves those of these incidents that are not, and writes down who did. Returns which these were, and
+/// Resolves those of these incidents that are not and still stand as they are meant to, and writes down who did. Returns which these were, and
 /// what must follow.
 ///
 /// # Errors
@@ -81,12 +81,13 @@ pub async fn resolve_some(
     context: &Context,
     tx: &DatabaseTransaction,
     ids: &[Uuid],
+    still: &Still,
     actor: &Actor,
     why: &serde_json::Value,
 ) -> Result<(Vec<Uuid>, Due), Refused> {
     let (_, now) = anomalies::lock_of_incidents(tx, ids).await?;
     let now = context.clock.of_store(now);
-    let resolved = resolve(tx, ids, actor.operator.as_deref(), now).await?;
+    let resolved = resolve(tx, ids, still, actor.operator.as_deref(), now).await?;
     if resolved.is_empty() {
         return Ok((resolved, Due::default()));
     }

@@ -59,6 +59,13 @@ impl Names {
         self.take_at(wanted, Instant::now())
     }
 
+    /// Gives room back that nothing was made with after all.
+    pub fn give_back(&self, taken: usize) {
+        let mut room = self.room();
+        room.left += taken as f64;
+        room.known = room.known.saturating_sub(taken as u64);
+    }
+
     fn take_at(&self, wanted: usize, now: Instant) -> usize {
         let mut room = self.room();
         let most = f64::from(self.per_minute);
@@ -103,6 +110,8 @@ mod tests {
         // Some were pruned.
         names.counted(98);
         assert_eq!(names.take_at(5, at(3000)), 2);
+        names.give_back(1);
+        assert_eq!(names.take_at(5, at(3000)), 1);
         assert_eq!(Names::unbounded().take_at(1_000_000, at(0)), 1_000_000);
     }
 }

@@ -14,6 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Problem;
+use super::anonymous::mark_known;
 use super::attempts::{Attempts, Failed, TELL};
 use super::origin;
 use super::refusals::Refusals;
@@ -127,7 +128,10 @@ pub(super) async fn webhook(
     let source = source_at(request.uri().path());
     let from = client(&request, &guard.config.trusted_proxies);
     let response = match admit_sender(&guard, &request) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            mark_known(request.extensions());
+            next.run(request).await
+        }
         Err(problem) => problem.into_response(),
     };
     if let Some(source) = source.filter(|_| response.status().as_u16() >= 400) {
@@ -165,6 +169,7 @@ pub(super) async fn api(
         request_id: trail::look(|trail| Some(trail.request.as_ref()?.as_str().to_owned()))
             .flatten(),
     });
+    mark_known(request.extensions());
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }

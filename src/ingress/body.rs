@@ -28,8 +28,20 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
     read_within(PATIENCE, body, limit).await
 }
 
+/// Reads a body of at most `limit` bytes as it is.
+pub(super) async fn whole(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    within(PATIENCE, read_on(body, limit)).await
+}
+
 async fn read_within(patience: Duration, body: Body, limit: usize) -> Result<Bytes, Problem> {
-    let read = tokio::time::timeout(patience, read_on(body, limit)).await;
+    within(patience, read_on(body, limit)).await.map(unmarked)
+}
+
+async fn within(
+    patience: Duration,
+    read: impl Future<Output = Result<Bytes, Problem>>,
+) -> Result<Bytes, Problem> {
+    let read = tokio::time::timeout(patience, read).await;
     // Not 408: senders of webhooks take that for their own mistake, and do not send again.
     read.map_err(|_| Problem::unavailable("the body did not arrive in time"))?
 }
@@ -53,7 +65,7 @@ async fn read_on(body: Body, limit: usize) -> Result<Bytes, Problem> {
         let detail = format!("the body is larger than {limit} bytes");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
-    Ok(unmarked(buffer.into()))
+    Ok(buffer.into())
 }
 
 fn unmarked(body: Bytes) -> Bytes {

@@ -1,48 +1,63 @@
 //! Bodies in another character set than UTF-8, which a sender names in `Content-Type`.
 //!
-//! They are read as UTF-8 from here on, piece by piece as they arrive, so that whoever reads them bounds
-//! what is read. What is no text in its character set becomes U+FFFD. A body without a name for it, or in
-//! UTF-8, is passed on untouched.
+//! What is UTF-8 is taken as that, whatever its sender calls it: many name a character set that they do not use.
+//! Anything else is read as what it is called, and is UTF-8 from here on; what is no text in it becomes U+FFFD. A
+//! body without a name, or in UTF-8 by its name, is passed on untouched and unread.
 
 use axum::body::{Body, Bytes};
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use encoding_rs::{Decoder, Encoding, UTF_8};
-use futures::StreamExt as _;
-use futures::stream;
+use encoding_rs::Encoding;
 
-use super::Problem;
+use super::{Problem, body};
 
 /// Bytes of an unknown name that are told.
 const NAME: usize = 64;
+/// What no JSON in UTF-8 holds: UTF-16 has the one, and character sets that switch have the other.
+const NOT_IN_UTF_8: [u8; 2] = [0, 0x1b];
 
-/// Passes requests on with their bodies in UTF-8. One in a character set that is not known is refused.
-pub(super) async fn decoded(mut request: Request, next: Next) -> Result<Response, Problem> {
-    if let Some(encoding) = of(request.headers())? {
-        let body = std::mem::take(request.body_mut());
-        *request.body_mut() = in_utf8(body, encoding);
+/// Passes requests on with their bodies, of at most `limit` bytes, in UTF-8. One that is not, in a character set
+/// that is not known, is refused.
+pub(super) async fn decoded(
+    State(limit): State<usize>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if let Some(name) = named(request.headers()) {
+        let sent = std::mem::take(request.body_mut());
+        let sent = body::whole(sent, limit).await?;
+        *request.body_mut() = Body::from(in_utf8(sent, &name)?);
     }
     Ok(next.run(request).await)
 }
 
-/// In which character set a body is said to be; nothing if in UTF-8, or if that is not said.
-fn of(headers: &HeaderMap) -> Result<Option<&'static Encoding>, Problem> {
-    let Some(kind) = headers.get(header::CONTENT_TYPE) else {
-        return Ok(None);
-    };
+/// What a `Content-Type` calls the character set, if it does and that is not UTF-8.
+fn named(headers: &HeaderMap) -> Option<String> {
+    let kind = headers.get(header::CONTENT_TYPE)?;
     let kind = String::from_utf8_lossy(kind.as_bytes());
-    let Some(name) = named(&kind) else {
-        return Ok(None);
-    };
-    // What is in ASCII is in UTF-8, too; and what only says that it is, most likely.
-    if name.is_empty() || name.eq_ignore_ascii_case("us-ascii") {
-        return Ok(None);
+    let name = kind.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let is_it = name.trim().eq_ignore_ascii_case("charset");
+        is_it.then(|| value.trim().trim_matches(['"', '\'']).trim())
+    })?;
+    let is_utf_8 = name.is_empty()
+        || ["utf-8", "utf8"]
+            .iter()
+            .any(|n| n.eq_ignore_ascii_case(name));
+    (!is_utf_8).then(|| name.to_owned())
+}
+
+fn in_utf8(sent: Bytes, name: &str) -> Result<Bytes, Problem> {
+    let is_utf_8 = std::str::from_utf8(&sent).is_ok();
+    if is_utf_8 && !sent.iter().any(|byte| NOT_IN_UTF_8.contains(byte)) {
+        return Ok(sent);
     }
     match Encoding::for_label_no_replacement(name.as_bytes()) {
-        Some(encoding) if encoding == UTF_8 => Ok(None),
-        Some(encoding) => Ok(Some(encoding)),
+        // A byte order mark says the order of UTF-16.
+        Some(encoding) => Ok(encoding.decode(&sent).0.into_owned().into()),
+        None if is_utf_8 => Ok(sent),
         None => {
             let name: String = name.chars().take(NAME).collect();
             let detail = format!("the character set {name:?} is not known; UTF-8 is");
@@ -51,50 +66,11 @@ fn of(headers: &HeaderMap) -> Result<Option<&'static Encoding>, Problem> {
     }
 }
 
-/// The parameter `charset` of a `Content-Type`.
-fn named(kind: &str) -> Option<&str> {
-    kind.split(';').skip(1).find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        let is_it = name.trim().eq_ignore_ascii_case("charset");
-        is_it.then(|| value.trim().trim_matches('"').trim())
-    })
-}
-
-/// A body in UTF-8. Of UTF-16 a byte order mark says the order, if there is one.
-fn in_utf8(body: Body, encoding: &'static Encoding) -> Body {
-    let decoder = encoding.new_decoder();
-    let state = Some((body.into_data_stream(), decoder));
-    Body::from_stream(stream::try_unfold(state, async |state| {
-        let Some((mut body, mut decoder)) = state else {
-            return Ok::<_, axum::Error>(None);
-        };
-        let chunk = body.next().await.transpose()?;
-        let is_last = chunk.is_none();
-        let decoded = decode(&mut decoder, &chunk.unwrap_or_default(), is_last);
-        Ok(Some((decoded, (!is_last).then_some((body, decoder)))))
-    }))
-}
-
-fn decode(decoder: &mut Decoder, bytes: &[u8], is_last: bool) -> Bytes {
-    // Only more than there can be in memory has no such length.
-    let room = decoder.max_utf8_buffer_length(bytes.len());
-    let mut text = String::with_capacity(room.unwrap_or_default());
-    // There is room for all of it.
-    let _ = decoder.decode_to_string(bytes, &mut text, is_last);
-    Bytes::from(text)
-}
-
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
-
-    fn said(kind: &'static str) -> Result<Option<&'static str>, Problem> {
-        let headers =
-            HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(kind))]);
-        of(&headers).map(|encoding| encoding.map(Encoding::name))
-    }
 
     #[test]
     fn the_character_set_is_what_the_content_type_says() {
@@ -102,50 +78,47 @@ mod tests {
             ("application/json", None),
             ("application/json; charset=utf-8", None),
             ("application/json;charset=\"UTF-8\"", None),
-            ("application/json; charset=us-ascii", None),
+            ("application/json; charset='utf8'", None),
             ("application/json; charset=", None),
-            ("application/json; charset=iso-8859-1", Some("windows-1252")),
+            ("application/json; charset=iso-8859-1", Some("iso-8859-1")),
             (
                 "application/json; a=b; Charset = Windows-1252",
-                Some("windows-1252"),
+                Some("Windows-1252"),
             ),
-            ("application/json; charset=utf-16", Some("UTF-16LE")),
-            ("application/json; charset=utf-16be", Some("UTF-16BE")),
-            ("text/plain; charset=big5", Some("Big5")),
         ] {
-            assert_eq!(said(kind).unwrap(), expected, "{kind}");
-        }
-        for unknown in ["application/json; charset=utf-32", "a/b; charset=utf-7"] {
-            let (status, detail) = said(unknown).unwrap_err().said();
-            assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-            assert!(detail.contains("utf-"), "{detail}");
+            let value = HeaderValue::from_static(kind);
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, value)]);
+            assert_eq!(named(&headers).as_deref(), expected, "{kind}");
         }
     }
 
-    #[tokio::test]
-    async fn a_character_may_be_cut_between_two_pieces() {
+    #[test]
+    fn what_is_utf_8_is_taken_as_that_and_anything_else_as_what_it_is_called() {
         let text = "{\"a\": \"é€🔥\"}";
         let units = || text.encode_utf16();
         let little: Vec<u8> = units().flat_map(u16::to_le_bytes).collect();
-        let big: Vec<u8> = [0xfeff]
-            .into_iter()
-            .chain(units())
-            .flat_map(u16::to_be_bytes)
-            .collect();
-        for (name, sent) in [
-            ("utf-16", little),
-            ("utf-16", big),
-            ("gbk", b"\x84".to_vec()),
+        let marked = [0xfeff].into_iter().chain(units());
+        let big: Vec<u8> = marked.flat_map(u16::to_be_bytes).collect();
+        let plain: Vec<u8> = "{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let utf_8 = text.as_bytes();
+        for (name, sent, expected) in [
+            ("iso-8859-1", utf_8, text),
+            ("ascii", utf_8, text),
+            ("utf8mb4", utf_8, text),
+            ("utf-16", utf_8, text),
+            ("iso-8859-1", &b"\"\xe9\""[..], "\"é\""),
+            ("utf-16", &little, text),
+            ("utf-16", &big, text),
+            ("utf-16le", &plain, "{}"),
+            ("iso-2022-jp", b"\x1b$B0!\x1b(B", "亜"),
+            ("gbk", b"\x84", "\u{fffd}"),
         ] {
-            let pieces: Vec<_> = sent
-                .chunks(1)
-                .map(|piece| Ok::<_, axum::Error>(piece.to_vec()))
-                .collect();
-            let encoding = Encoding::for_label(name.as_bytes()).unwrap();
-            let body = in_utf8(Body::from_stream(stream::iter(pieces)), encoding);
-            let read = axum::body::to_bytes(body, 1000).await.unwrap();
-            let expected = if name == "gbk" { "\u{fffd}" } else { text };
-            assert_eq!(read, expected, "{name}");
+            let read = in_utf8(Bytes::copy_from_slice(sent), name).unwrap();
+            assert_eq!(std::str::from_utf8(&read), Ok(expected), "{name}");
         }
+        let refused = in_utf8(Bytes::from_static(b"\xff{"), "utf-32").unwrap_err();
+        let (status, detail) = refused.said();
+        assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert!(detail.contains("utf-32"), "{detail}");
     }
 }

@@ -106,7 +106,8 @@ impl Gate {
 
 /// Says so, once in a while, if the queue's store will soon take nothing more.
 async fn look_at_memory(context: &Context, said: &Seldom<()>) {
-    let Ok(Some(memory)) = context.queues.store().memory().await else {
+    let memory = tokio::time::timeout(EVERY, context.queues.store().memory()).await;
+    let Ok(Ok(Some(memory))) = memory else {
         return;
     };
     if let Some(short) = short_of(memory)

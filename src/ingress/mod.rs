@@ -1,6 +1,7 @@
 //! The ingress: webhooks in, API, health and metrics.
 
 mod anomalies;
+pub(crate) mod anonymous;
 mod attempts;
 mod audit;
 mod auth;
@@ -85,13 +86,14 @@ pub fn router(ingress: &Ingress) -> Router {
     let tracer = ingress.context.tracer.clone();
     let base = base::Base::of(&ingress.context.config);
     let guard = Arc::new(auth::Guard::new(&ingress.context));
+    let limit = ingress.context.config.limits.body;
     let pages = pages_of(ingress, &guard);
     let refusals = ingress.refusals.clone();
     let api = api()
         .route_layer(from_fn_with_state(ingress.clone(), once::once))
-        .route_layer(from_fn(charset::decoded))
+        .route_layer(from_fn_with_state(limit, charset::decoded))
         .route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
-    let webhooks = at_the_door(webhooks(), &guard, &refusals);
+    let webhooks = at_the_door(webhooks(), limit, &guard, &refusals);
     // Who presses is known by the secret, and by the list.
     let presses = presses().layer(axum::Extension(guard));
     let router = Router::from(health().nest(API, api.merge(webhooks).merge(presses)))
@@ -118,11 +120,12 @@ pub fn router(ingress: &Ingress) -> Router {
 /// the same limit. Whatever refuses, a mistake of ours included, is within what notes refusals.
 fn at_the_door(
     webhooks: OpenApiRouter<Ingress>,
+    limit: usize,
     guard: &Arc<Guard>,
     refusals: &Refusals,
 ) -> OpenApiRouter<Ingress> {
     webhooks
-        .route_layer(from_fn(charset::decoded))
+        .route_layer(from_fn_with_state(limit, charset::decoded))
         .route_layer(RequestDecompressionLayer::new())
         .route_layer(CatchPanicLayer::custom(problem::panicked))
         .route_layer(from_fn_with_state(

@@ -1,10 +1,11 @@
 //! Connections: taken, so many at once, given a time to speak and to listen in, and finished when the
 //! process stops.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::anonymous::{Anonymous, AnonymousConnections};
 use crate::pages::Stopping;
 use crate::seldom::Seldom;
 use axum::Router;
@@ -34,10 +35,14 @@ const WRITE: Duration = Duration::from_secs(60);
 const SAID: Duration = Duration::from_secs(60);
 
 /// What those who connect are given.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Bounds {
     /// So many connections at once; who comes then waits until one ends.
     pub connections: usize,
+    /// So many from one address whose senders have shown no token; those beyond have two seconds to.
+    pub anonymous: usize,
+    /// Addresses of proxies, which may have any number of these.
+    pub proxies: Arc<[IpAddr]>,
     /// How long requests that were accepted may take when the process stops.
     pub patience: Duration,
 }
@@ -81,6 +86,7 @@ async fn serve_with(
         .header_read_timeout(times.head)
         .max_header_size(HEAD_BYTES);
     let (connections, places) = (TaskTracker::new(), Places::new(bounds.connections));
+    let anonymous = AnonymousConnections::new(bounds.anonymous, bounds.proxies);
     loop {
         let place = tokio::select! {
             place = places.take() => place,
@@ -93,7 +99,8 @@ async fn serve_with(
         };
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(times.write));
-        let talk = talk(http.clone(), stream, peer, router.clone(), stop.clone());
+        let who = (peer, anonymous.came(peer.ip()));
+        let talk = talk(http.clone(), stream, who, router.clone(), stop.clone());
         connections.spawn(async move {
             talk.await;
             drop(place);
@@ -140,13 +147,14 @@ impl Places {
 async fn talk(
     http: Builder,
     stream: TimeoutStream<TcpStream>,
-    peer: SocketAddr,
+    (peer, anonymous): (SocketAddr, Anonymous),
     router: Router,
     stop: CancellationToken,
 ) {
-    let stopping = stop.clone();
+    let (stopping, whose) = (stop.clone(), anonymous.clone());
     let service = router.map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(whose.clone());
         // Live pages would stay open for as long as their readers.
         request.extensions_mut().insert(Stopping(stopping.clone()));
         request.map(Body::new)
@@ -156,6 +164,7 @@ async fn talk(
     let mut talk = std::pin::pin!(talk);
     let ended = tokio::select! {
         ended = talk.as_mut() => ended,
+        () = anonymous.overstays() => return,
         () = stop.cancelled() => {
             talk.as_mut().graceful_shutdown();
             talk.await
@@ -202,6 +211,8 @@ mod tests {
             .route("/slow", get(slow));
         let bounds = Bounds {
             connections,
+            anonymous: connections,
+            proxies: Arc::default(),
             patience: Duration::from_secs(10),
         };
         let (head, write) = times;

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use serde_json::{Value, json};
 
+use super::anonymous::mark_known;
 use super::auth::Guard;
 use super::{Ingress, Problem, body};
 use crate::buttons::{self, Bot, Failed, Query, Reply, Update};
@@ -39,6 +40,7 @@ pub(super) async fn take(
     if !given.is_some_and(|given| config.is_webhook_secret(given)) {
         return Err(guard.refuse_press(&request));
     }
+    mark_known(request.extensions());
     if !config.has_webhook() {
         return Err(Problem::not_found("there is nothing at this address"));
     }

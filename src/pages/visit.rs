@@ -9,6 +9,7 @@ use axum::response::Response;
 use super::form::Fields;
 use super::session::{self, Role, Session};
 use super::{Fault, Pages};
+use crate::ingress::anonymous::mark_known;
 use crate::ingress::origin;
 use crate::store::audit::Actor;
 use crate::text::{Lang, Text};
@@ -92,6 +93,7 @@ impl FromRequestParts<Pages> for Visit {
         let session = session::standing(&pages.context, &parts.headers)
             .await
             .ok_or_else(|| Fault::SignIn(wanted(&parts.method, address)))?;
+        mark_known(&parts.extensions);
         let lang = language(&parts.headers);
         let done = parts.uri.query().and_then(|query| done(lang.text(), query));
         Ok(Self {

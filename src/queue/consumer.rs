@@ -2,7 +2,7 @@
 //!
 //! | task | does | every |
 //! |---|---|---|
-//! | fetcher | takes over expired leases, then fetches; never more than there are free slots | when slots are free; idle: 5 to 100 ms |
+//! | fetcher | takes over expired leases, then fetches; never more than there are free slots | when slots are free; idle: 5 to 100 ms, up to 500 ms where many ask one Redis |
 //! | acker | buries what is given up, then settles, many at once | when something was answered |
 //! | leaser | holds what is in flight for another lease | a third of a lease |
 //! | janitor | makes due retries ready | 1 s |
@@ -145,7 +145,7 @@ pub struct Consumer {
     took: Histogram,
     done: Counter,
     in_flight: Mutex<Slots>,
-    /// How many consumers the queue had when that was looked at last.
+    /// How many consumers the queue had when that was looked at last, where that matters.
     peers: AtomicU64,
     /// What the store did not do, in the log.
     failures: Seldom<&'static str>,

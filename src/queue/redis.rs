@@ -439,6 +439,10 @@ impl QueueStore for RedisQueue {
         Ok(set.exec_async(&mut self.pushes.clone()).await?)
     }
 
+    fn is_asked_dearly(&self) -> bool {
+        true
+    }
+
     async fn memory(&self) -> Result<Option<Memory>, QueueError> {
         let mut info = redis::cmd("INFO");
         info.arg("memory");

@@ -341,6 +341,11 @@ pub trait QueueStore: Send + Sync {
     /// Whether the store takes what is written to it, which is tried.
     async fn takes(&self) -> Result<(), QueueError>;
 
+    /// Whether asking for work costs a server that all share: where consumers are many, each asks less often then.
+    fn is_asked_dearly(&self) -> bool {
+        false
+    }
+
     /// How much of the store's memory is used; nothing where that is not bounded, or it keeps jobs on a disk.
     async fn memory(&self) -> Result<Option<Memory>, QueueError> {
         Ok(None)

@@ -12,7 +12,7 @@ pub(super) fn contains(column: impl ColumnTrait, text: &str, backend: DbBackend)
     let column = column.into_expr();
     if !text.is_ascii() {
         return match backend {
-            DbBackend::Postgres => matches(column, regex(text, |c| escaped(&c.to_string()))),
+            DbBackend::Postgres => matches(column, regex(text)),
             _ => glob(column, text),
         };
     }
@@ -41,7 +41,7 @@ pub(super) fn contains_in_bytes(
                 let at = Func::cust("strpos").arg(Func::lower(written)).arg(text);
                 return Expr::expr(at).gt(0);
             }
-            matches(written, regex(text, |c| escaped(&octal(&c.to_string()))))
+            matches(written, regex_in_octal(text))
         }
         _ if text.is_ascii() => {
             let lower = Func::lower(bytes.cast_as("text"));
@@ -76,13 +76,24 @@ fn matches(column: SimpleExpr, pattern: String) -> SimpleExpr {
     Expr::cust_with_exprs("$1 ~ $2", [column, Expr::val(pattern)])
 }
 
-/// A regular expression of PostgreSQL; `written` says how a character stands there.
-fn regex(text: &str, written: impl Fn(char) -> String) -> String {
+/// A regular expression of PostgreSQL.
+fn regex(text: &str) -> String {
     text.chars()
         .map(|c| match cases(c).as_slice() {
-            [c] => written(*c),
+            [c] => escaped(&c.to_string()),
+            cases => format!("[{}]", cases.iter().collect::<String>()),
+        })
+        .collect()
+}
+
+/// The same, for what [`octal`] writes, where a character is several.
+fn regex_in_octal(text: &str) -> String {
+    let written = |c: &char| escaped(&octal(&c.to_string()));
+    text.chars()
+        .map(|c| match cases(c).as_slice() {
+            [c] => written(c),
             cases => {
-                let cases: Vec<String> = cases.iter().map(|c| written(*c)).collect();
+                let cases: Vec<String> = cases.iter().map(written).collect();
                 format!("(?:{})", cases.join("|"))
             }
         })
@@ -162,12 +173,9 @@ mod tests {
 
     #[test]
     fn nothing_in_a_text_is_special() {
+        assert_eq!(regex("ä.b"), "[äÄ]\\.[bB]");
         assert_eq!(
-            regex("ä.b", |c| escaped(&c.to_string())),
-            "(?:ä|Ä)\\.(?:b|B)"
-        );
-        assert_eq!(
-            regex("ä\\", |c| escaped(&octal(&c.to_string()))),
+            regex_in_octal("ä\\"),
             "(?:\\\\303\\\\244|\\\\303\\\\204)\\\\\\\\"
         );
     }

@@ -452,13 +452,24 @@ pub async fn act(
     Entity::update(change).exec(tx).await.map(Some)
 }
 
-/// Resolves those of these incidents that are not, for a person. Returns which these were.
+/// How incidents must still stand when they are locked: since they were found, somebody may have taken one, or
+/// its firings may have been heard of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Still {
+    /// In this state.
+    pub status: Option<Status>,
+    /// Whether none of its firings was heard of lately.
+    pub unheard: Option<bool>,
+}
+
+/// Resolves those of these incidents that are not and still stand so, for a person. Returns which these were.
 ///
 /// # Errors
 /// What the database says.
 pub async fn resolve_some(
     tx: &impl ConnectionTrait,
     ids: &[Uuid],
+    still: &Still,
     operator: Option<&str>,
     now: Timestamp,
 ) -> Result<Vec<Uuid>, DbErr> {
@@ -466,9 +477,19 @@ pub async fn resolve_some(
     let sql = "UPDATE incidents SET status = 'RESOLVED', resolved_by = $1, resolved_at = $2, \
                    unheard_since = NULL, operator = $3, updated_at = $2 \
                FROM {rows} WHERE incidents.id = r.id AND incidents.status <> 'RESOLVED' \
+                   AND incidents.status = COALESCE($4, incidents.status) \
+                   AND (incidents.unheard_since IS NOT NULL) = \
+                       COALESCE($5, incidents.unheard_since IS NOT NULL) \
                RETURNING incidents.id";
     let by = ResolvedBy::Person.to_value();
-    let values = [by.into(), now.0.into(), operator.into()];
+    let status = still.status.map(|status| status.to_value());
+    let values = [
+        by.into(),
+        now.0.into(),
+        operator.into(),
+        status.into(),
+        still.unheard.into(),
+    ];
     let sql = rows.statement(tx.get_database_backend(), sql, values);
     let resolved = tx.query_all_raw(sql).await?;
     resolved.iter().map(|row| row.try_get("", "id")).collect()

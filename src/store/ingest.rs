@@ -35,8 +35,8 @@ pub struct Committed {
     pub counted: Vec<Counted>,
     /// What is told of incidents that turned.
     pub told: Told,
-    /// How many were counted with others of their alerts' names, because there was no room for anomalies of
-    /// their own.
+    /// How many were counted as new with others of their alerts' names, because there was no room for anomalies
+    /// of their own.
     pub overflowed: u64,
     /// When that was, by the store's clock.
     pub at: Timestamp,
@@ -70,12 +70,30 @@ pub async fn commit(
 ) -> Result<Committed, DbErr> {
     let tx = db.begin().await?;
     let opened = open_books(&tx, policy, config, sightings).await?;
-    let too_many = overflow::beyond(&tx, policy, names, &opened.0, sightings).await?;
-    if too_many.is_empty() {
-        return enter(tx, clock, policy, config, opened, sightings).await;
+    let (too_many, taken) = overflow::beyond(&tx, policy, names, &opened.0, sightings).await?;
+    let entered = match too_many.is_empty() {
+        true => enter(tx, clock, policy, config, opened, sightings).await,
+        // No row is to be left of them.
+        false => match tx.rollback().await {
+            Ok(()) => enter_moved(db, clock, policy, config, sightings, &too_many).await,
+            Err(error) => Err(error),
+        },
+    };
+    if entered.is_err() {
+        names.give_back(taken);
     }
-    // No row is to be left of them.
-    tx.rollback().await?;
+    entered
+}
+
+/// Enters a batch with what there is no room for under its alerts' names.
+async fn enter_moved(
+    db: &Db,
+    clock: &Clock,
+    policy: &Policy,
+    config: &Config,
+    sightings: &[&Sighting],
+    too_many: &HashSet<String>,
+) -> Result<Committed, DbErr> {
     let moved: Vec<Cow<'_, Sighting>> = sightings
         .iter()
         .map(|sighting| match too_many.contains(&sighting.key) {
@@ -136,7 +154,11 @@ async fn enter(
             .collect(),
         counted: books.counted(policy.unit),
         told,
-        overflowed: sightings.iter().filter(|s| s.is_in_overflow()).count() as u64,
+        overflowed: sightings
+            .iter()
+            .zip(&entered)
+            .filter(|(s, entered)| **entered == Entered::New && s.is_in_overflow())
+            .count() as u64,
         entered,
         incidents: incidents_of,
         at: now,

@@ -176,14 +176,13 @@ pub async fn incidents(
     with_anomalies(db, page).await
 }
 
-/// The ids of incidents, newest first; `before` is the one that the last ones ended with.
+/// The ids of incidents, newest first.
 ///
 /// # Errors
 /// What the database says.
 pub async fn incident_ids(
     db: &impl ConnectionTrait,
     filter: &Filter,
-    before: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Uuid>, DbErr> {
     use incidents::Column;
@@ -191,7 +190,6 @@ pub async fn incident_ids(
         .select_only()
         .column(Column::Id)
         .filter(of_incident(filter, db.get_database_backend()))
-        .filter(Condition::all().add_option(before.map(|id| Column::Id.lt(id))))
         .order_by_desc(Column::Id)
         .limit(limit)
         .into_tuple()

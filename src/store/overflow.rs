@@ -18,14 +18,15 @@ use crate::domain::names::Names;
 use crate::domain::signature::Signature;
 use crate::time::Timestamp;
 
-/// The keys of a batch's anomalies that are to be counted with others. Where nothing is new, it asks nothing.
+/// The keys of a batch's anomalies that are to be counted with others, and for how many others room was taken.
+/// Where nothing is new, it asks nothing.
 pub(super) async fn beyond(
     tx: &impl ConnectionTrait,
     policy: &Policy,
     names: &Names,
     books: &Books,
     sightings: &[&Sighting],
-) -> Result<HashSet<String>, DbErr> {
+) -> Result<(HashSet<String>, usize), DbErr> {
     let is_new = |key: &String| {
         books
             .anomalies
@@ -37,14 +38,14 @@ pub(super) async fn beyond(
     let new = sightings.iter().copied().filter(|s| is_new(&s.key));
     let new: Vec<&Sighting> = new.filter(|s| met.insert(&s.key)).collect();
     if new.is_empty() {
-        return Ok(HashSet::new());
+        return Ok((HashSet::new(), 0));
     }
     let mut beyond = taken(tx, policy, &new, sightings).await?;
     let rest = new.iter().filter(|s| !beyond.contains(&s.key));
     let rest: Vec<String> = rest.map(|s| s.key.clone()).collect();
     let room = names.take(rest.len());
     beyond.extend(rest.into_iter().skip(room));
-    Ok(beyond)
+    Ok((beyond, room))
 }
 
 /// Those of them whose alerts' names have such an anomaly that is open, or that knows an episode which a

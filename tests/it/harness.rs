@@ -535,6 +535,8 @@ pub async fn serve_on_free_port(
     let stopped = stop.clone();
     let bounds = Bounds {
         connections: 900,
+        anonymous: 900,
+        proxies: Arc::default(),
         patience: Duration::from_secs(5),
     };
     parts.spawn(async move {

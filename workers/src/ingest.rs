@@ -2,6 +2,7 @@
 //! carry to a batcher, which commits what is waiting in one transaction and answers each.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -66,7 +67,8 @@ pub async fn handle(
     batchers.enter(sighting).await
 }
 
-/// One batcher for each part of the anomalies, so that no two wait for the same rows.
+/// One batcher for each part of the anomalies, so that no two wait for the same rows, but for those of what has
+/// too many names.
 pub struct Batchers {
     context: Context,
     parts: Vec<mpsc::Sender<Waiting>>,
@@ -93,7 +95,7 @@ impl Batchers {
             config.anomalies.total,
         ));
         tokio::spawn(count_names(context.clone(), Arc::downgrade(&names)));
-        let crowded = Arc::new(Seldom::new(COUNTED_EVERY));
+        let crowded = Arc::new((Seldom::new(COUNTED_EVERY), AtomicU64::default()));
         let parts = (0..parts).map(|_| {
             let (queue, waiting) = mpsc::channel(config.ingest.batch * 2);
             let batcher = Batcher {
@@ -137,8 +139,8 @@ struct Batcher {
     policy: Policy,
     /// How many new anomalies there is room for.
     names: Arc<Names>,
-    /// Says that there is none.
-    crowded: Arc<Seldom<()>>,
+    /// Says that there is none, and of how many alerts it was not said yet.
+    crowded: Arc<(Seldom<()>, AtomicU64)>,
 }
 
 /// Counts anomalies while somebody wants to know.
@@ -266,7 +268,6 @@ impl Batcher {
     async fn follow_up(&self, batch: &[Waiting], mut committed: Committed) -> Result<(), Failure> {
         let metrics = &self.context.metrics;
         metrics.count_messages("muted", committed.told.muted);
-        self.say_crowded(committed.overflowed);
         let mut due = std::mem::take(&mut committed.due);
         let mut counted = Ok(());
         if !self.context.counter.counts_rows() {
@@ -283,6 +284,7 @@ impl Batcher {
         self.push_told(&committed).await;
         counted?;
         self.observe(batch, &committed.entered);
+        self.say_crowded(committed.overflowed);
         Ok(())
     }
 
@@ -292,7 +294,10 @@ impl Batcher {
             return;
         }
         self.context.metrics.overflowed.inc_by(alerts);
-        if self.crowded.says(()).is_some() {
+        let (said, unsaid) = &*self.crowded;
+        unsaid.fetch_add(alerts, Ordering::Relaxed);
+        if said.says(()).is_some() {
+            let alerts = unsaid.swap(0, Ordering::Relaxed);
             tracing::warn!(
                 alerts,
                 "too many new anomalies (anomalies.per_minute, anomalies.total): alerts are counted by their \

@@ -27,15 +27,21 @@ pub(crate) struct WorkArgs {
 }
 
 /// Who asks for the health of a process that does nothing else for others, and for how long when it stops.
-const LAST_WORDS: Bounds = Bounds {
-    connections: 100,
-    patience: Duration::from_secs(1),
-};
+fn last_words() -> Bounds {
+    Bounds {
+        connections: 100,
+        anonymous: 100,
+        proxies: Arc::default(),
+        patience: Duration::from_secs(1),
+    }
+}
 
 /// What those who connect are given.
-const fn bounds(config: &Config) -> Bounds {
+fn bounds(config: &Config) -> Bounds {
     Bounds {
         connections: config.limits.connections,
+        anonymous: config.limits.anonymous,
+        proxies: config.trusted_proxies.clone().into(),
         patience: config.queue.drain.0,
     }
 }
@@ -103,7 +109,7 @@ pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
         tracing::info!("health and metrics on http://{}", listener.local_addr()?);
         let (router, drained) = (ingress::health_only(&health), drained.clone());
         parts.spawn(async move {
-            if let Err(error) = ingress::serve(listener, router, drained, LAST_WORDS).await {
+            if let Err(error) = ingress::serve(listener, router, drained, last_words()).await {
                 tracing::error!("health and metrics are not served any more: {error}");
             }
         });

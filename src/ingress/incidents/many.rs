@@ -16,12 +16,13 @@ use crate::config::Span;
 use crate::deeds::incident::resolve_some;
 use crate::domain::aggregation::Status;
 use crate::domain::escalation::Level;
+use crate::store::incidents::Still;
 use crate::store::lists::{self, Filter};
 use crate::store::maintenance;
 use crate::time::Timestamp;
 
 /// Incidents in one transaction, and in one request.
-const AT_ONCE: (u64, u64) = (200, 10_000);
+const AT_ONCE: (usize, u64) = (200, 10_000);
 /// How long a request goes on.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -98,6 +99,10 @@ pub(in crate::ingress) async fn resolve_many(
         .of_store(maintenance::now(context.db.view()).await?);
     let as_of = asked.as_of.unwrap_or(now).min(now);
     let why = asked.why();
+    let still = Still {
+        status: asked.status,
+        unheard: asked.unheard,
+    };
     let filter = asked.filter(now, as_of)?;
     let mut done = Done {
         matching: None,
@@ -111,25 +116,21 @@ pub(in crate::ingress) async fn resolve_many(
         return Ok(Json(done));
     }
     let began = Instant::now();
-    let mut before = None;
-    loop {
-        let db = context.db.view_for(filter.text.is_some()).await?;
-        let ids = lists::incident_ids(&*db, &filter, before, AT_ONCE.0).await?;
-        drop(db);
-        let Some(last) = ids.last() else {
-            break;
-        };
-        before = Some(*last);
+    let db = context.db.view_for(filter.text.is_some()).await?;
+    let found = lists::incident_ids(&*db, &filter, AT_ONCE.1).await?;
+    drop(db);
+    let mut steps = found.chunks(AT_ONCE.0);
+    for ids in steps.by_ref() {
         let tx = context.db.begin().await?;
-        let (resolved, due) = resolve_some(context, &tx, &ids, &actor, &why).await?;
+        let (resolved, due) = resolve_some(context, &tx, ids, &still, &actor, &why).await?;
         tx.commit().await?;
         due.push(context).await;
         done.changed += resolved.len() as u64;
-        if done.changed >= AT_ONCE.1 || began.elapsed() >= PATIENCE {
-            done.more = true;
+        if began.elapsed() >= PATIENCE {
             break;
         }
     }
+    done.more = steps.len() > 0 || found.len() as u64 == AT_ONCE.1;
     Ok(Json(done))
 }
 

@@ -95,7 +95,9 @@ impl Consumer {
         watch: &mut Watch,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let depth = self.queues.store().depth(self.policy.queue).await?;
-        self.peers.store(depth.workers, Ordering::Relaxed);
+        if self.queues.store().is_asked_dearly() {
+            self.peers.store(depth.workers, Ordering::Relaxed);
+        }
         let now = self.clock.now();
         Ok(watch.look(&depth, (&self.db, &self.metrics), now).await?)
     }

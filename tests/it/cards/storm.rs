@@ -7,6 +7,7 @@ use tocsin::config::Span;
 
 use crate::harness::{Harness, alert, firing, levels_by_counts};
 use crate::on_all;
+use crate::process::PATIENCE;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -67,7 +68,9 @@ on_all! {
         let mut alerts: Vec<_> = (0..40).map(|n| of_severity(&format!("A{n}"), "warning")).collect();
         alerts.extend([of_severity("Odd", "beige"), of_severity("Zone", "P1")]);
         h.send(alerts).await;
+        let began = std::time::Instant::now();
         while h.sql("SELECT count(*) FROM notifications").await < 42 {
+            assert!(began.elapsed() < PATIENCE, "they are not owed");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         store.set_paused("notify", false).await.unwrap();

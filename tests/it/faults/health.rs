@@ -26,7 +26,7 @@ impl Health {
         let said: Arc<Mutex<Vec<(Duration, String)>>> = Arc::default();
         let (notes, url, began) = (Arc::clone(&said), format!("{url}/readyz"), Instant::now());
         let asking = tokio::spawn(async move {
-            let http = reqwest::Client::builder().timeout(ASKED.1).build().unwrap();
+            let http = tocsin::tls::client().timeout(ASKED.1).build().unwrap();
             loop {
                 let now = asked(&http, &url).await;
                 note(&notes, began.elapsed(), now);

@@ -17,6 +17,8 @@ use crate::process::alone;
 use crate::proxy::port_of;
 
 const CLIENTS: usize = 170;
+/// So many of one address stay that show no token (`limits.anonymous`); the rest is cut off.
+const ANONYMOUS: usize = 100;
 /// A byte every so often.
 const SLOW: Duration = Duration::from_millis(500);
 /// Answers that nobody reads, more than what the systems of both sides keep.
@@ -54,7 +56,13 @@ scenarios! {
         took.tell("webhooks beside clients that are slow");
         assert!(took.percent(99) < SOON, "p99 {:?}", took.percent(99));
         scenario.verdict(Instant::now(), &STORM.expected()).await;
-        assert_eq!(clients.len(), CLIENTS, "they are still there");
+        let mut cut = 0;
+        while clients.try_join_next().is_some() {
+            cut += 1;
+        }
+        // Who asks for health is one of them.
+        let beyond = CLIENTS - ANONYMOUS;
+        assert!((beyond..beyond + 5).contains(&cut), "{cut} of {CLIENTS} were cut off");
         health.was_always_ready();
         drop(health);
 
@@ -76,7 +84,8 @@ async fn connected(port: u16) -> TcpStream {
     socket.connect(address).await.unwrap()
 }
 
-/// Says the head of a request byte by byte, or a form; or asks for many pages and reads none.
+/// Says the head of a request byte by byte, or a form; or asks for many pages and reads none. Until it is cut
+/// off.
 async fn talk(n: usize, mut stream: TcpStream, style: String) {
     let beginning = match n % 3 {
         0 => "GET /sign-in HTTP/1.1\r\nhost: x\r\nx-slow: ",
@@ -87,14 +96,10 @@ async fn talk(n: usize, mut stream: TcpStream, style: String) {
         _ => &format!("GET {style} HTTP/1.1\r\nhost: x\r\n\r\n").repeat(UNREAD),
     };
     let _ = stream.write_all(beginning.as_bytes()).await;
-    if n % 3 == 2 {
-        std::future::pending::<()>().await;
-    }
-    while stream.write_all(b"a").await.is_ok() {
+    let more: &[u8] = if n % 3 == 2 { b"\r\n" } else { b"a" };
+    while stream.write_all(more).await.is_ok() {
         tokio::time::sleep(SLOW).await;
     }
-    // The connection is kept for as long as the client is.
-    std::future::pending::<()>().await;
 }
 
 /// Where the style sheet is, which is 17 KB.
@@ -110,7 +115,7 @@ async fn style(http: &reqwest::Client, url: &str) -> String {
 async fn sent(url: &str, token: &str) -> Took {
     let bearer = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
     let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
-    let http = reqwest::Client::builder().default_headers(headers);
+    let http = tocsin::tls::client().default_headers(headers);
     let http = http.build().unwrap();
     let mut requests = JoinSet::new();
     let mut clock = tokio::time::interval(STORM.pace);

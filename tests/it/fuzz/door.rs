@@ -36,6 +36,7 @@ const LIMITS: Limits = Limits {
     label_bytes: 64,
     annotation_bytes: 128,
     connections: 9,
+    anonymous: 9,
     query: Span::secs(10),
 };
 

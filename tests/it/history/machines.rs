@@ -104,6 +104,8 @@ async fn ingress(context: Context) -> String {
     let forever = CancellationToken::new();
     let bounds = Bounds {
         connections: 900,
+        anonymous: 900,
+        proxies: Arc::default(),
         patience: Duration::ZERO,
     };
     tokio::spawn(async move {

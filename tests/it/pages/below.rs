@@ -37,6 +37,8 @@ async fn stripping(h: &Harness) -> (String, DropGuard) {
     let stop = CancellationToken::new();
     let bounds = Bounds {
         connections: 100,
+        anonymous: 900,
+        proxies: Arc::default(),
         patience: Duration::from_secs(5),
     };
     tokio::spawn(serve(listener, proxy, stop.clone(), bounds));
