@@ -20,6 +20,7 @@ const SAID: Duration = Duration::from_secs(60);
 /// The connections without a token.
 pub(super) struct AnonymousConnections {
     most: usize,
+    grace: Duration,
     /// Whose connections are those of many people.
     proxies: Arc<[IpAddr]>,
     open: Arc<Mutex<HashMap<IpAddr, usize>>>,
@@ -30,8 +31,8 @@ pub(super) struct AnonymousConnections {
 #[derive(Clone)]
 pub(super) struct Anonymous {
     inner: Arc<Inner>,
-    /// Whether its address had as many as it may have already.
-    is_beyond: bool,
+    /// How long it has to show a token, if its address had as many as it may have already.
+    beyond: Option<Duration>,
 }
 
 struct Inner {
@@ -45,6 +46,7 @@ impl AnonymousConnections {
     pub(super) fn new(most: usize, proxies: Arc<[IpAddr]>) -> Self {
         Self {
             most,
+            grace: GRACE,
             proxies,
             open: Arc::default(),
             said: Seldom::new(SAID),
@@ -73,7 +75,7 @@ impl AnonymousConnections {
                 open: Arc::clone(&self.open),
                 is_known: AtomicBool::new(false),
             }),
-            is_beyond,
+            beyond: is_beyond.then_some(self.grace),
         }
     }
 }
@@ -81,10 +83,10 @@ impl AnonymousConnections {
 impl Anonymous {
     /// Ends when it is one too many and has had its time.
     pub(super) async fn overstays(&self) {
-        if self.is_beyond {
-            tokio::time::sleep(GRACE).await;
+        if let Some(grace) = self.beyond {
+            tokio::time::sleep(grace).await;
         }
-        if !self.is_beyond || self.inner.is_known.load(Ordering::Relaxed) {
+        if self.beyond.is_none() || self.inner.is_known.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
     }
@@ -127,13 +129,14 @@ mod tests {
         anonymous.open.lock().unwrap().values().sum()
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn those_beyond_the_bound_have_to_show_a_token_soon() {
         let proxy: IpAddr = "192.0.2.9".parse().unwrap();
-        let anonymous = AnonymousConnections::new(2, [proxy].into());
+        let mut anonymous = AnonymousConnections::new(2, [proxy].into());
+        anonymous.grace = Duration::from_millis(20);
         let from = |text: &str| anonymous.came(text.parse().unwrap());
         let ends = async |anonymous: &Anonymous| {
-            tokio::time::timeout(2 * GRACE, anonymous.overstays())
+            tokio::time::timeout(Duration::from_millis(100), anonymous.overstays())
                 .await
                 .is_ok()
         };

@@ -247,7 +247,7 @@ mod tests {
             panic!("a mistake")
         }
         let webhooks = OpenApiRouter::new().route("/alertmanager", post(mistaken));
-        let webhooks = at_the_door(webhooks, &guard, &ingress.refusals);
+        let webhooks = at_the_door(webhooks, 4096, &guard, &ingress.refusals);
         let router = Router::from(webhooks).with_state(ingress.clone());
         let request = Request::post("/alertmanager").body(Body::empty()).unwrap();
         let answer = router.oneshot(request).await.unwrap();
