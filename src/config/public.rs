@@ -51,6 +51,9 @@ impl Config {
         }
         let (host, path) = parts(url);
         let names_a_host = !host.is_empty() && !host.contains('\\') && Url::parse(url).is_ok();
+        if host.contains('@') {
+            return Err("public_url must hold no user and no password".to_owned());
+        }
         if !names_a_host {
             return Err("public_url must name a host: https://ops.example/tocsin".to_owned());
         }

@@ -148,3 +148,22 @@ impl Alert {
             .map_or("alert", String::as_str)
     }
 }
+
+/// Labels that tell one series of an anomaly from another, the most telling first.
+const TELLING: [&str; 6] = ["pod", "instance", "container", "node", "device", "host"];
+/// Labels that tell series apart which are counted together though they are of several services.
+const SERVICE: [&str; 2] = ["service", "job"];
+
+/// What people tell a series by, of its labels and its fingerprint.
+#[must_use]
+pub fn series_name<'v>(label: impl Fn(&str) -> Option<&'v str>, fingerprint: &str) -> String {
+    let find = |names: &[&'static str]| {
+        let mut found = names.iter().filter_map(|name| Some((*name, label(name)?)));
+        found.find(|(_, value)| !value.is_empty())
+    };
+    match (find(&TELLING), find(&SERVICE)) {
+        (Some((name, value)), _) => format!("{name}={value}"),
+        (None, Some((name, value))) => format!("{name}={value} {fingerprint}"),
+        (None, None) => fingerprint.to_owned(),
+    }
+}

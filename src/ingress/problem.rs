@@ -1,6 +1,7 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
 use std::any::Any;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::body::{Bytes, to_bytes};
@@ -12,6 +13,7 @@ use utoipa::ToSchema;
 use super::refusals::Said;
 use crate::deeds::Refused;
 use crate::queue::store::QueueError;
+use crate::seldom::Seldom;
 use crate::store::error::{Cause, cause, took_too_long};
 use crate::trail;
 
@@ -166,11 +168,16 @@ impl From<Refused> for Problem {
     }
 }
 
+/// Says that the queue failed requests: there are many of them while it is away.
+static FAILURES: LazyLock<Seldom<()>> = LazyLock::new(|| Seldom::new(Duration::from_secs(10)));
+
 impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
-        tracing::warn!("the queue failed a request: {error}");
+        if let Some(more) = FAILURES.says(()) {
+            tracing::warn!(more, "the queue failed a request: {error}");
+        }
         Self::unavailable(
-            "the queue cannot be reached; nothing was lost that was answered with 2xx",
+            "the queue cannot be reached or takes nothing now; nothing was lost that was answered with 2xx",
         )
     }
 }

@@ -120,7 +120,9 @@ impl Refusals {
         context.metrics.refused.get_or_create(&by).inc();
 
         let said = response.extensions().get::<Said>();
-        let detail = said.map_or("", |said| said.detail.as_str());
+        // What a layer of a library refuses says no more than its status.
+        let unsaid = status.canonical_reason().unwrap_or_default();
+        let detail = said.map_or(unsaid, |said| said.detail.as_str());
         let body = said.and_then(|said| said.body.as_deref());
         let request = trail::look(|trail| Some(trail.request.as_ref()?.as_str().to_owned()));
         let request = request.flatten().unwrap_or_default();

@@ -387,6 +387,12 @@ fn facts(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
     ] {
         facts.push(fact(name, &html! { (words::or_dash(value)) }));
     }
+    if anomaly.is_overflow() {
+        facts.push(fact(
+            text.counted_together,
+            &html! { (text.too_many_names) },
+        ));
+    }
     let who = |resolved_by| match (&incident.operator, resolved_by) {
         (_, Some(ResolvedBy::Itself)) => text.resolved_itself.to_owned(),
         (_, Some(ResolvedBy::Unseen)) => text.resolved_unseen.to_owned(),

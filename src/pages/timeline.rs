@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::visit::Visit;
 use super::words;
 use crate::domain::aggregation::ResolvedBy;
+use crate::domain::alert::series_name;
 use crate::domain::episode::EndedBy;
 use crate::domain::escalation::Level;
 use crate::entity::notifications::{Kind, State};
@@ -315,17 +316,10 @@ fn firing(text: &Text, occurrence: &occurrences::Model) -> impl Iterator<Item = 
     [Some(began), ended].into_iter().flatten()
 }
 
-/// Labels that tell one series of an anomaly from another, the most telling first.
-const TELLING: [&str; 6] = ["pod", "instance", "container", "node", "device", "host"];
-
 /// What a series is told from others by.
 pub(super) fn series(occurrence: &occurrences::Model) -> String {
-    let label = |name: &&str| {
-        let value = occurrence.labels.get(*name)?.as_str()?;
-        (!value.is_empty()).then(|| format!("{name}={value}"))
-    };
-    let fingerprint = || occurrence.fingerprint.clone();
-    TELLING.iter().find_map(label).unwrap_or_else(fingerprint)
+    let label = |name: &str| occurrence.labels.get(name)?.as_str();
+    series_name(label, &occurrence.fingerprint)
 }
 
 fn told(text: &Text, message: &notifications::Model) -> Entry {

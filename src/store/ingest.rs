@@ -38,6 +38,8 @@ pub struct Committed {
     /// How many were counted as new with others of their alerts' names, because there was no room for anomalies
     /// of their own.
     pub overflowed: u64,
+    /// The alert's name of one of these.
+    pub overflowed_name: Option<String>,
     /// When that was, by the store's clock.
     pub at: Timestamp,
 }
@@ -139,6 +141,9 @@ async fn enter(
         let still = incident.tier_due || incident.was_due;
         marked || (still && redelivered.contains(&incident.id))
     };
+    let in_overflow = sightings.iter().zip(&entered);
+    let in_overflow = in_overflow.filter(|(s, fate)| **fate == Entered::New && s.is_in_overflow());
+    let overflowed: Vec<&Sighting> = in_overflow.map(|(s, _)| s.as_ref()).collect();
     Ok(Committed {
         due: books
             .incidents
@@ -154,11 +159,8 @@ async fn enter(
             .collect(),
         counted: books.counted(policy.unit),
         told,
-        overflowed: sightings
-            .iter()
-            .zip(&entered)
-            .filter(|(s, entered)| **entered == Entered::New && s.is_in_overflow())
-            .count() as u64,
+        overflowed: overflowed.len() as u64,
+        overflowed_name: overflowed.last().map(|s| s.signature.alert_name.clone()),
         entered,
         incidents: incidents_of,
         at: now,

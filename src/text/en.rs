@@ -94,6 +94,7 @@ pub static EN: Text = Text {
     namespace: "Namespace",
     error_type: "Error",
     counted_together: "Counted together",
+    msg_too_many_names: "Several services, counted together: there were too many new anomalies. Its firings say which",
     too_many_names: "There were more new anomalies than anomalies.per_minute or anomalies.total allow. Alerts of this name are \
                      counted here together until all of them are over.",
     from_label: "from the label {label}",

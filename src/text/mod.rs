@@ -112,6 +112,7 @@ texts! {
     error_type
     counted_together
     too_many_names
+    msg_too_many_names
     from_label
     window_1h
     window_24h

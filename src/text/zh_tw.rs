@@ -94,6 +94,7 @@ pub static ZH_TW: Text = Text {
     namespace: "命名空間",
     error_type: "錯誤類型",
     counted_together: "合併計數",
+    msg_too_many_names: "新異常過多，多個服務合併計數；請看各次觸發以了解是哪些服務",
     too_many_names: "新異常多於 anomalies.per_minute 或 anomalies.total 所允許的數量。同名警報在此合併計數，直到全部結束為止。",
     from_label: "來自標籤 {label}",
     window_1h: "1 時",

@@ -284,12 +284,12 @@ impl Batcher {
         self.push_told(&committed).await;
         counted?;
         self.observe(batch, &committed.entered);
-        self.say_crowded(committed.overflowed);
+        self.say_crowded(committed.overflowed, committed.overflowed_name.as_deref());
         Ok(())
     }
 
     /// Says that alerts were counted together that have anomalies of their own otherwise.
-    fn say_crowded(&self, alerts: u64) {
+    fn say_crowded(&self, alerts: u64, name: Option<&str>) {
         if alerts == 0 {
             return;
         }
@@ -300,6 +300,7 @@ impl Batcher {
             let alerts = unsaid.swap(0, Ordering::Relaxed);
             tracing::warn!(
                 alerts,
+                alert_name = name,
                 "too many new anomalies (anomalies.per_minute, anomalies.total): alerts are counted by their \
                  names alone, as \"{OVERFLOW}\". A label that tells the service may have a new value each time"
             );

@@ -181,6 +181,10 @@ fn print_welcome(config: &Config, address: SocketAddr) {
     if !config.api_token.is_empty() {
         place.push_str("TOCSIN_API_TOKEN=… ");
     }
+    let sends = match config.webhook_token.is_empty() {
+        true => "",
+        false => "TOCSIN_WEBHOOK_TOKEN=… ",
+    };
     let program = std::env::args()
         .next()
         .unwrap_or_else(|| "tocsin".to_owned());
@@ -193,7 +197,7 @@ and then see the incident, here or in a browser:
   {place}{program} incidents
   http://{address}/
 Or a whole storm of them:
-  {place}{program} simulate
+  {place}{sends}{program} simulate
 ",
         config.database_url
     );

@@ -32,6 +32,7 @@ pub(super) fn lines(card: &Card, text: &Text) -> Vec<Line> {
     let lines = [
         Some(headline(card, text)),
         place(card, text),
+        together(card, text),
         reopening(card, text),
         standing(card, text),
         unheard(card, text),
@@ -114,6 +115,12 @@ fn place(card: &Card, text: &Text) -> Option<Line> {
         line.dot().text(format!("{name} ")).code(value)
     });
     (!line.is_empty()).then_some(line)
+}
+
+/// What one is about that counts alerts of many names.
+fn together(card: &Card, text: &Text) -> Option<Line> {
+    let is_overflow = card.anomaly.is_overflow();
+    is_overflow.then(|| Line::new().text(text.msg_too_many_names))
 }
 
 /// What a reopened one is about.

@@ -1,6 +1,7 @@
 //! The firings of an incident.
 
 use serde_json::Value;
+use tocsin::domain::alert::series_name;
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
@@ -9,9 +10,6 @@ use super::super::client::Client;
 use super::super::fields::{number, or_dash, text, time};
 use super::super::lists::{Again, List};
 use super::super::table::{self, Look, cell, figure};
-
-/// Labels that tell one series of an anomaly from another, the telling ones first.
-const TELLING: [&str; 6] = ["pod", "node", "instance", "host", "device", "container"];
 
 /// Lists them, newest first.
 pub(super) async fn list(
@@ -58,11 +56,8 @@ pub(super) fn render(occurrences: &[Value], now: Timestamp, look: Look) -> Strin
 }
 
 fn series(occurrence: &Value) -> String {
-    let telling = TELLING.iter().find_map(|name| {
-        let value = text(occurrence, &format!("/labels/{name}"));
-        (!value.is_empty()).then(|| format!("{name}={value}"))
-    });
-    telling.unwrap_or_else(|| text(occurrence, "/fingerprint"))
+    let label = |name: &str| occurrence["labels"].get(name)?.as_str();
+    series_name(label, &text(occurrence, "/fingerprint"))
 }
 
 #[cfg(test)]
