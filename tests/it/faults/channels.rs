@@ -45,7 +45,9 @@ const ALL: Duration = Duration::from_secs(900);
 const CLAIMS: (usize, Duration) = (200, Duration::from_millis(5));
 
 scenarios! {
-    async fn telegram_hanging_beside_a_webhook(on: fleet; soak sqlite postgres) {
+    // What is bounded is time, which is another beside other scenarios.
+    #[ignore = "soak"]
+    async fn telegram_hanging_beside_a_webhook(on: sqlite postgres fleet) {
         let (mut scenario, receiver) = beside_a_webhook(on).await;
         let (urls, _) = scenario.start(on, 1).await;
         let health = Health::watch(&urls[0]);
@@ -103,6 +105,7 @@ scenarios! {
         health.was_always_ready();
     }
 
+    #[ignore = "soak"]
     async fn a_claim_among_30_000_messages_that_are_owed(on: sqlite postgres) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;
