@@ -1,4 +1,4 @@
-//! Where people reach the pages: the address, and the path in it that all of ours are below.
+//! `public_url`: the address at which people reach the pages, and its path, which all our paths follow.
 
 use reqwest::Url;
 

@@ -54,13 +54,19 @@ impl Names {
         self.total
     }
 
-    /// Takes room for so many new ones, or for as many as there is room for.
-    pub fn take(&self, wanted: usize) -> usize {
-        self.take_at(wanted, Instant::now())
+    /// Takes room for so many new ones, or for as many as there is room for. It is given back unless they are
+    /// [made](Taken::made).
+    pub fn take(&self, wanted: usize) -> Taken<'_> {
+        Taken {
+            names: self,
+            room: match wanted {
+                0 => 0,
+                wanted => self.take_at(wanted, Instant::now()),
+            },
+        }
     }
 
-    /// Gives room back that nothing was made with after all.
-    pub fn give_back(&self, taken: usize) {
+    fn give_back(&self, taken: usize) {
         let mut room = self.room();
         room.left += taken as f64;
         room.known = room.known.saturating_sub(taken as u64);
@@ -87,6 +93,35 @@ impl Names {
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// Room for new anomalies that are about to be made. Whoever fails, or is given up, gives it back.
+#[derive(Debug)]
+#[must_use]
+pub struct Taken<'a> {
+    names: &'a Names,
+    room: usize,
+}
+
+impl Taken<'_> {
+    /// For how many.
+    #[must_use]
+    pub const fn room(&self) -> usize {
+        self.room
+    }
+
+    /// They were made.
+    pub fn made(mut self) {
+        self.room = 0;
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if self.room > 0 {
+            self.names.give_back(self.room);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +147,12 @@ mod tests {
         assert_eq!(names.take_at(5, at(3000)), 2);
         names.give_back(1);
         assert_eq!(names.take_at(5, at(3000)), 1);
+        let names = Names::new(60, 3);
+        drop(names.take(3));
+        let taken = names.take(2);
+        assert_eq!(taken.room(), 2, "who failed gave it back");
+        taken.made();
+        assert_eq!(names.take(2).room(), 1);
         assert_eq!(Names::unbounded().take_at(1_000_000, at(0)), 1_000_000);
     }
 }

@@ -119,7 +119,7 @@ impl Guard {
     }
 }
 
-/// Senders of webhooks. What is refused of what they send is noted, whoever refuses it.
+/// Senders of webhooks. Every delivery that is refused is noted, whichever layer answers it.
 pub(super) async fn webhook(
     State((guard, refusals)): State<(Arc<Guard>, Refusals)>,
     request: Request,

@@ -72,19 +72,16 @@ pub async fn commit(
 ) -> Result<Committed, DbErr> {
     let tx = db.begin().await?;
     let opened = open_books(&tx, policy, config, sightings).await?;
-    let (too_many, taken) = overflow::beyond(&tx, policy, names, &opened.0, sightings).await?;
-    let entered = match too_many.is_empty() {
-        true => enter(tx, clock, policy, config, opened, sightings).await,
+    let (too_many, room) = overflow::beyond(&tx, policy, names, &opened.0, sightings).await?;
+    let entered = if too_many.is_empty() {
+        enter(tx, clock, policy, config, opened, sightings).await?
+    } else {
         // No row is to be left of them.
-        false => match tx.rollback().await {
-            Ok(()) => enter_moved(db, clock, policy, config, sightings, &too_many).await,
-            Err(error) => Err(error),
-        },
+        tx.rollback().await?;
+        enter_moved(db, clock, policy, config, sightings, &too_many).await?
     };
-    if entered.is_err() {
-        names.give_back(taken);
-    }
-    entered
+    room.made();
+    Ok(entered)
 }
 
 /// Enters a batch with what there is no room for under its alerts' names.

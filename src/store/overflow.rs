@@ -14,19 +14,22 @@ use super::occurrences;
 use super::rows::Rows;
 use crate::domain::aggregation::{Books, Policy};
 use crate::domain::episode::Sighting;
-use crate::domain::names::Names;
+use crate::domain::names::{Names, Taken};
 use crate::domain::signature::Signature;
 use crate::time::Timestamp;
 
-/// The keys of a batch's anomalies that are to be counted with others, and for how many others room was taken.
+/// The keys of a batch's anomalies that are to be counted with others, and the room that was taken for the rest.
 /// Where nothing is new, it asks nothing.
-pub(super) async fn beyond(
+pub(super) async fn beyond<'n>(
     tx: &impl ConnectionTrait,
     policy: &Policy,
-    names: &Names,
+    names: &'n Names,
     books: &Books,
     sightings: &[&Sighting],
-) -> Result<(HashSet<String>, usize), DbErr> {
+) -> Result<(HashSet<String>, Taken<'n>), DbErr> {
+    if books.anomalies.values().all(|a| a.first_seen.is_some()) {
+        return Ok((HashSet::new(), names.take(0)));
+    }
     let is_new = |key: &String| {
         books
             .anomalies
@@ -37,14 +40,11 @@ pub(super) async fn beyond(
     let mut met = HashSet::new();
     let new = sightings.iter().copied().filter(|s| is_new(&s.key));
     let new: Vec<&Sighting> = new.filter(|s| met.insert(&s.key)).collect();
-    if new.is_empty() {
-        return Ok((HashSet::new(), 0));
-    }
     let mut beyond = taken(tx, policy, &new, sightings).await?;
     let rest = new.iter().filter(|s| !beyond.contains(&s.key));
     let rest: Vec<String> = rest.map(|s| s.key.clone()).collect();
     let room = names.take(rest.len());
-    beyond.extend(rest.into_iter().skip(room));
+    beyond.extend(rest.into_iter().skip(room.room()));
     Ok((beyond, room))
 }
 
