@@ -2,7 +2,7 @@
 //! on them: what is in the books afterwards is what an oracle says, which knows the rules from the
 //! books' description alone.
 //!
-//! A seed that failed is printed; `TOCSIN_TEST_SEED` has it told again.
+//! A seed that failed is printed; `TOCSIN_TEST_SEED` has it told again. `scripts/soak` tells others.
 
 mod found;
 mod machines;
