@@ -19,13 +19,14 @@ const AT_MOST: u64 = 10_000;
 /// Of replays, at most so many in one round trip.
 const REPLAYS_AT_ONCE: u64 = 500;
 
-/// Pushes again what has been owed for longer than a minute, of every kind.
+/// Pushes again what has been owed for longer than a minute, of every kind, however long ago its incident
+/// was resolved.
 ///
 /// # Errors
 /// The store cannot be reached now. What could be pushed was.
 pub async fn push_overdue(context: &Context) -> Result<(), JobError> {
     let of_each = [
-        tiers(context).await,
+        push_tiers(context, true).await,
         messages(context).await,
         edits(context).await,
         replays(context).await,
@@ -33,11 +34,15 @@ pub async fn push_overdue(context: &Context) -> Result<(), JobError> {
     of_each.into_iter().collect()
 }
 
-/// Tiers. One job at a time for each incident, so that one that keeps failing is one dead letter.
+/// Tiers: of incidents that are not resolved, or were lately; once an hour of all.
 pub(super) async fn tiers(context: &Context) -> Result<(), JobError> {
+    let minute = overdue(context).await?.0.div_euclid(60_000);
+    push_tiers(context, minute % 60 == 0).await
+}
+
+/// One job at a time for each incident, so that one that keeps failing is one dead letter.
+async fn push_tiers(context: &Context, everywhere: bool) -> Result<(), JobError> {
     let (db, since) = (context.db.read(), overdue(context).await?);
-    // Once an hour everywhere.
-    let everywhere = since.0.div_euclid(60_000) % 60 == 0;
     let due = maintenance::overdue_tiers(db, since, AT_MOST as i64, everywhere).await?;
     tell(due.len(), "tiers");
     let jobs: Vec<_> = due
