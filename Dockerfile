@@ -17,6 +17,9 @@ COPY Cargo.toml Cargo.lock ./
 COPY migration migration
 COPY src src
 COPY workers workers
+# Members of the workspace that the program needs nothing of.
+COPY tests/bench tests/bench
+COPY tests/kit tests/kit
 # What was downloaded and built is there again for the next build.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/build/target,sharing=locked \

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use thirtyfour::common::capabilities::chromium::ChromiumLikeCapabilities as _;
 use thirtyfour::prelude::*;
 
-use crate::process::{Folder, PATIENCE, free_port};
+use crate::process::{Folder, PATIENCE, folder, free_port};
 
 /// Chromium and its driver, which end with the test.
 pub struct Browser {
@@ -22,7 +22,7 @@ impl Browser {
     pub async fn start(url: &str) -> Self {
         let program = std::env::var("TOCSIN_TEST_CHROMEDRIVER")
             .expect("TOCSIN_TEST_CHROMEDRIVER is not set: run ./scripts/test, which installs it");
-        let (port, profile) = (free_port(), Folder::new());
+        let (port, profile) = (free_port(), folder());
         let process = Command::new(program)
             .arg(format!("--port={port}"))
             .stdin(Stdio::null())
@@ -40,7 +40,7 @@ impl Browser {
         ] {
             capabilities.add_arg(argument).unwrap();
         }
-        let folder = format!("--user-data-dir={}", profile.0.display());
+        let folder = format!("--user-data-dir={}", profile.path().display());
         capabilities.add_arg(&folder).unwrap();
         let (began, server) = (Instant::now(), format!("http://127.0.0.1:{port}"));
         let driver = loop {

@@ -14,9 +14,9 @@ use tocsin::time::Timestamp;
 
 use crate::harness::{Harness, On, firing};
 use crate::on_all;
-use crate::process::{Folder, PATIENCE, Process, beside_others, free_port, program};
+use crate::process::{PATIENCE, Process, beside_others, folder, free_port, program};
 use crate::redis_keys::RedisKeys;
-use crate::redis_server::{Fsync, RedisServer};
+use crate::redis_server::{self, Fsync};
 
 /// A look is shown for a second.
 const LOOK_AGAIN: Duration = Duration::from_millis(1100);
@@ -113,7 +113,7 @@ on_all! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_without_memory_is_told() {
-    let redis = RedisServer::start_with(Fsync::EverySecond, &["--maxmemory", "20mb"]).await;
+    let redis = redis_server::start_with(Fsync::EverySecond, &["--maxmemory", "20mb"]).await;
     let keys = RedisKeys::at(redis.url());
     let h = Harness::start_with(On::Postgres, |config| {
         config.redis_url = Some(Secret::from(keys.url.as_str()));
@@ -121,7 +121,7 @@ async fn a_redis_without_memory_is_told() {
     });
     let h = h.await;
     assert_eq!(h.ready().await.0, 200);
-    let mut connection = redis.connect().await;
+    let mut connection = redis.connect().await.unwrap();
     let set = |most: &'static str| {
         let mut set = redis::cmd("CONFIG");
         set.arg("SET").arg("maxmemory").arg(most);
@@ -141,7 +141,7 @@ async fn a_redis_without_memory_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_will_soon_be_without_memory_is_told() {
-    let redis = RedisServer::start_with(Fsync::EverySecond, &["--maxmemory", "100mb"]).await;
+    let redis = redis_server::start_with(Fsync::EverySecond, &["--maxmemory", "100mb"]).await;
     let keys = RedisKeys::at(redis.url());
     let h = Harness::start_with(On::Postgres, |config| {
         config.redis_url = Some(Secret::from(keys.url.as_str()));
@@ -153,7 +153,7 @@ async fn a_redis_that_will_soon_be_without_memory_is_told() {
     assert_eq!(h.ready().await.1["warnings"], none);
     assert!(!h.system_page().await.contains("maxmemory are used"));
     // So much that what else is there makes little of a difference.
-    let mut connection = redis.connect().await;
+    let mut connection = redis.connect().await.unwrap();
     let mut set = redis::cmd("SETRANGE");
     set.arg("ballast").arg(20 << 20).arg("x");
     set.exec_async(&mut connection).await.unwrap();
@@ -193,17 +193,17 @@ async fn a_redis_that_will_soon_be_without_memory_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_refused_before_the_process_ends_is_written() {
     let _turn = beside_others().await;
-    let (folder, port) = (Folder::new(), free_port());
-    let database = format!("sqlite://{}/tocsin.db", folder.0.display());
+    let (folder, port) = (folder(), free_port());
+    let database = format!("sqlite://{}/tocsin.db", folder.path().display());
     let mut command = Command::new(program());
     command
         .arg("serve")
-        .current_dir(&folder.0)
+        .current_dir(folder.path())
         .env("TOCSIN_DATABASE_URL", &database)
         .env("TOCSIN_LISTEN", format!("127.0.0.1:{port}"))
         .env("TOCSIN_STOP__DELAY", "0s")
         .env_remove("TOCSIN_REDIS_URL");
-    let mut server = Process::start("serve", command, folder.0.join("serve.log"));
+    let mut server = Process::start("serve", command, folder.join("serve.log")).unwrap();
     let (http, url) = (
         tocsin::tls::client().build().unwrap(),
         format!("http://127.0.0.1:{port}"),
@@ -216,8 +216,8 @@ async fn what_was_refused_before_the_process_ends_is_written() {
     let webhook = http.post(format!("{url}/api/v1/alertmanager"));
     let answer = webhook.body("no alert").send().await.unwrap();
     assert_eq!(answer.status(), 400);
-    server.signal("TERM");
-    assert!(server.ended().await.success());
+    server.signal("TERM").unwrap();
+    assert!(server.ended().await.unwrap().success());
     let db = Db::open(&database, 1, Duration::from_secs(10))
         .await
         .unwrap();
@@ -228,8 +228,8 @@ async fn what_was_refused_before_the_process_ends_is_written() {
 
 #[tokio::test]
 async fn a_sqlite_file_is_ours_alone_by_whatever_name() {
-    let folder = Folder::new();
-    let [path, link, hard] = ["t.db", "link.db", "hard.db"].map(|name| folder.0.join(name));
+    let folder = folder();
+    let [path, link, hard] = ["t.db", "link.db", "hard.db"].map(|name| folder.join(name));
     let open = async |path: &std::path::Path| {
         let url = format!("sqlite://{}", path.display());
         Db::open(&url, 1, Duration::from_secs(10)).await
@@ -244,7 +244,7 @@ async fn a_sqlite_file_is_ours_alone_by_whatever_name() {
         let refused = open(name).await.unwrap_err();
         assert!(matches!(refused, OpenError::InUse(_)), "{refused}");
     }
-    for file in std::fs::read_dir(&folder.0).unwrap() {
+    for file in std::fs::read_dir(folder.path()).unwrap() {
         let file = file.unwrap();
         let mode = std::fs::metadata(file.path()).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{:?}", file.path());

@@ -1,7 +1,6 @@
 //! Many processes on one database: they agree, and what is done is done once.
 
 pub mod processes;
-pub mod servers;
 mod tier;
 
 use serde_json::Value;
@@ -87,8 +86,12 @@ async fn ten_processes_that_start_at_once_apply_the_schema_once() {
             .await;
     }
     for process in &mut fleet.processes {
-        if process.name.starts_with("migrate") {
-            assert!(process.ended().await.success(), "{}", process.said());
+        if process.name().starts_with("migrate") {
+            assert!(
+                process.ended().await.unwrap().success(),
+                "{}",
+                process.said()
+            );
         }
         assert!(!process.said().contains("missing"), "{}", process.said());
     }
@@ -110,7 +113,7 @@ async fn a_sqlite_file_serves_one_process() {
     ] {
         let number = fleet.run(&[command], free_port());
         let second = &mut fleet.processes[number];
-        assert_eq!(second.ended().await.code(), Some(1), "{command}");
+        assert_eq!(second.ended().await.unwrap().code(), Some(1), "{command}");
         assert!(second.said().contains(why), "{command}: {}", second.said());
     }
     assert!(fleet.processes[0].is_running());

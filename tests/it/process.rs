@@ -1,21 +1,15 @@
-//! Processes as an operator, or an accident, treats them: started, killed, stopped; and what they
-//! need: the program, ports, folders, time.
+//! Whose turn it is, and the program that tests run; what they start is of the kit.
 
-use std::collections::HashSet;
-use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::sync::{Arc, LazyLock, OnceLock};
 
-use rand::RngExt as _;
+pub use tocsin_kit::PATIENCE;
+pub use tocsin_kit::folder::Folder;
+pub use tocsin_kit::port::free as free_port;
+pub use tocsin_kit::process::Process;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit};
 use tokio::sync::{RwLock, Semaphore};
-use uuid::Uuid;
-
-/// How long a busy machine may take for what should be done at once.
-pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Faults that are survived at once: while they last there is little to compute, and their bounds
 /// leave room for each other.
@@ -71,122 +65,7 @@ pub fn program() -> &'static Path {
     })
 }
 
-/// A port that nothing listens on, and that no outgoing connection takes while a process is down.
-pub fn free_port() -> u16 {
-    static TAKEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
-    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let taken = taken.get_or_insert_default();
-    loop {
-        let port = rand::rng().random_range(20_000..32_000);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() && taken.insert(port) {
-            return port;
-        }
-    }
-}
-
-/// A folder of a test's own, for as long as the test runs.
-pub struct Folder(pub PathBuf);
-
-impl Folder {
-    pub fn new() -> Self {
-        let name = format!("tocsin-it-{}", Uuid::now_v7().simple());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A child process whose log is a file; killed when dropped, with its log shown if the test failed.
-pub struct Process {
-    child: Child,
-    command: Command,
-    pub name: String,
-    log: PathBuf,
-    killed: bool,
-}
-
-impl Process {
-    /// Starts `command`, which writes what it says to `log`.
-    pub fn start(name: &str, mut command: Command, log: PathBuf) -> Self {
-        let file = File::options().create(true).append(true).open(&log);
-        let file = file.unwrap();
-        command
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().unwrap())
-            .stderr(file);
-        Self {
-            child: command.spawn().unwrap(),
-            command,
-            name: name.to_owned(),
-            log,
-            killed: false,
-        }
-    }
-
-    /// SIGKILL: no word of farewell.
-    pub fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        self.killed = true;
-    }
-
-    /// Starts it again as it was started before.
-    pub fn restart(&mut self) {
-        self.kill();
-        self.child = self.command.spawn().unwrap();
-        self.killed = false;
-    }
-
-    /// Sends a signal by its name, such as `TERM`.
-    pub fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        let kill = Command::new("kill").args(["-s", name, &id]).status();
-        assert!(kill.unwrap().success(), "SIG{name} to {}", self.name);
-    }
-
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-
-    /// Whether it was killed and not started again.
-    pub const fn was_killed(&self) -> bool {
-        self.killed
-    }
-
-    /// Waits until it has ended by itself.
-    pub async fn ended(&mut self) -> ExitStatus {
-        let began = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            let name = &self.name;
-            assert!(began.elapsed() < PATIENCE, "{name} does not end");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// What it said so far.
-    pub fn said(&self) -> String {
-        let said = std::fs::read(&self.log).unwrap_or_default();
-        String::from_utf8_lossy(&said).into_owned()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill();
-        if std::thread::panicking() {
-            let said = self.said();
-            let lines: Vec<&str> = said.lines().collect();
-            let last = &lines[lines.len().saturating_sub(40)..];
-            eprintln!("--- {}, last lines:\n{}", self.name, last.join("\n"));
-        }
-    }
+/// A folder of a test's own.
+pub fn folder() -> Folder {
+    Folder::new("tocsin-it").unwrap()
 }

@@ -57,10 +57,14 @@ impl Asker {
             assert!(
                 process.is_running(),
                 "{} ended: {}",
-                process.name,
+                process.name(),
                 process.said()
             );
-            assert!(began.elapsed() < PATIENCE, "{} is not ready", process.name);
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{} is not ready",
+                process.name()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -80,8 +84,8 @@ async fn no_planted_secret_is_in_anything_that_is_said_or_kept() {
     let (mut stage, mut found) = (Stage::new().await, Found::default());
 
     // Everything that can be asked, in the right and in the wrong way, with every token.
-    let log = stage.folder.0.join("serve.log");
-    let mut server = Process::start("serve", stage.tocsin(&["serve"]), log);
+    let log = stage.folder.join("serve.log");
+    let mut server = Process::start("serve", stage.tocsin(&["serve"]), log).unwrap();
     let asker = Asker {
         http: tocsin::tls::client().build().unwrap(),
         base: format!("http://127.0.0.1:{}", stage.port),
@@ -184,9 +188,9 @@ async fn no_planted_secret_is_in_anything_that_is_said_or_kept() {
     for (method, path, _) in [get("/readyz"), get("/api/v1/queues"), get("/metrics")] {
         asker.ask(&mut found, method, &path, None).await;
     }
-    stage.redis.start_again().await;
-    server.signal("TERM");
-    server.ended().await;
+    stage.redis.start_again().await.unwrap();
+    server.signal("TERM").unwrap();
+    server.ended().await.unwrap();
     let said = server.said();
     for proof in [
         "a wrong token was presented",

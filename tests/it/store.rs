@@ -9,7 +9,7 @@ use tocsin::store::error::{Cause, cause, took_too_long};
 
 use crate::harness::Scratch;
 use crate::on_both;
-use crate::process::Folder;
+use crate::process::folder;
 
 async fn run(on: &impl ConnectionTrait, sql: &str) -> Result<(), DbErr> {
     on.execute_unprepared(sql).await.map(drop)
@@ -18,8 +18,8 @@ async fn run(on: &impl ConnectionTrait, sql: &str) -> Result<(), DbErr> {
 /// A full disk cannot be had without being root; a trigger ends the transaction just so.
 #[tokio::test]
 async fn what_is_written_after_sqlite_ended_a_transaction_by_itself_is_durable() {
-    let folder = Folder::new();
-    let url = format!("sqlite://{}/tocsin.db", folder.0.display());
+    let folder = folder();
+    let url = format!("sqlite://{}/tocsin.db", folder.path().display());
     let db = Db::open(&url, 1, Duration::from_secs(10)).await.unwrap();
     for sql in [
         "CREATE TABLE t (n integer)",

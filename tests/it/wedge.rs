@@ -14,14 +14,14 @@ use redis::aio::ConnectionManagerConfig;
 use tokio::time::timeout;
 
 use crate::process::PATIENCE;
-use crate::redis_server::{Fsync, RedisServer};
+use crate::redis_server::{self, Fsync, RedisServer};
 
 /// What is pushed in one round trip.
 const TOGETHER: usize = 1000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stock_storage_carries_two_thousand_queued_jobs() {
-    let server = RedisServer::start(Fsync::EverySecond).await;
+    let server = redis_server::start(Fsync::EverySecond).await;
     let storage = filled(&server, 2000).await;
     let (ended, done) = work(&storage, "only", 2000).await;
     ended.unwrap();
@@ -31,7 +31,7 @@ async fn the_stock_storage_carries_two_thousand_queued_jobs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stock_storage_is_stuck_for_good_with_twenty_thousand_queued_jobs() {
-    let server = RedisServer::start(Fsync::EverySecond).await;
+    let server = redis_server::start(Fsync::EverySecond).await;
     let storage = filled(&server, 20_000).await;
     for worker in ["first", "second"] {
         let (ended, done) = work(&storage, worker, 20_000).await;
@@ -85,7 +85,7 @@ async fn work(
 /// How many jobs still wait.
 async fn due(server: &RedisServer, storage: &RedisStorage<usize>) -> usize {
     let config = storage.get_config();
-    let mut redis = server.connect().await;
+    let mut redis = server.connect().await.unwrap();
     let scheduled = redis.zcard(config.scheduled_jobs_set()).await.unwrap();
     scheduled + redis.llen(config.active_jobs_list()).await.unwrap()
 }

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
-    AnomaliesArgs, AuditArgs, BenchArgs, DeadArgs, HealthArgs, IncidentsArgs, MuteArgs, MutesArgs,
-    QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs, SimulateArgs, TraceArgs, UnmuteArgs,
+    AnomaliesArgs, AuditArgs, DeadArgs, HealthArgs, IncidentsArgs, MuteArgs, MutesArgs, QueuesArgs,
+    RecountArgs, Remote, RepairArgs, RepairsArgs, SimulateArgs, TraceArgs, UnmuteArgs,
 };
 
 mod admin;
@@ -71,8 +71,6 @@ enum Command {
     Simulate(At<SimulateArgs>),
     /// Ask a process whether it can do its work.
     Health(HealthArgs),
-    /// Measure how fast it is on this computer, and compare.
-    Bench(BenchArgs),
     /// Show or check the settings.
     #[command(subcommand)]
     Config(admin::Settings),
@@ -150,7 +148,6 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Recount(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Simulate(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Health(args) => args.run(config).await,
-        Command::Bench(args) => args.run().await,
         Command::Openapi => reference::openapi(),
         Command::Completions(args) => reference::completions(Cli::command(), &args),
         Command::Man(args) => reference::manual(Cli::command(), &args),

@@ -1,14 +1,13 @@
 //! A real Alertmanager, or a pair, that sends to one Tocsin.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tocsin::time::Timestamp;
+use tocsin_kit::alertmanager::command;
 
 use crate::harness::Harness;
-use crate::process::{Folder, PATIENCE, Process, free_port};
+use crate::process::{Folder, PATIENCE, Process, folder, free_port};
 
 /// How it behaves: in a hurry, unless it is said otherwise.
 #[derive(Clone, Debug)]
@@ -48,7 +47,7 @@ pub struct Alertmanager {
 
 impl Alertmanager {
     pub async fn start(h: &Harness, settings: &Settings) -> Self {
-        let folder = Folder::new();
+        let folder = folder();
         let config = json!({
             "route": {"receiver": "tocsin", "group_by": ["alertname"],
                       "group_wait": settings.group_wait,
@@ -58,13 +57,11 @@ impl Alertmanager {
                 {"url": format!("{}/api/v1/alertmanager", h.url), "send_resolved": true}]}],
         });
         // JSON is YAML.
-        let file = folder.0.join("alertmanager.yml");
+        let file = folder.join("alertmanager.yml");
         std::fs::write(&file, config.to_string()).unwrap();
-        let process = Process::start(
-            "alertmanager",
-            command(&file, &folder.0, settings),
-            folder.0.join("alertmanager.log"),
-        );
+        let command = command(&file, folder.path(), settings.port).unwrap();
+        let log = folder.join("alertmanager.log");
+        let process = Process::start("alertmanager", command, log).unwrap();
         let mut started = Self {
             process,
             _folder: folder,
@@ -91,7 +88,7 @@ impl Alertmanager {
 
     /// Starts it again with what it kept.
     pub async fn restart(&mut self) {
-        self.process.restart();
+        self.process.restart().unwrap();
         self.is_up().await;
     }
 
@@ -145,17 +142,6 @@ pub fn posted(name: &str, pod: &str, starts_at: Timestamp, ends_at: Timestamp) -
         "endsAt": ends_at.to_rfc3339(),
         "generatorURL": "http://prometheus.example/graph",
     })
-}
-
-fn command(file: &Path, folder: &Path, settings: &Settings) -> Command {
-    let program = std::env::var_os("TOCSIN_TEST_ALERTMANAGER");
-    let mut command = Command::new(program.unwrap_or_else(|| "prometheus-alertmanager".into()));
-    command
-        .arg(format!("--config.file={}", file.display()))
-        .arg(format!("--storage.path={}", folder.display()))
-        .arg(format!("--web.listen-address=127.0.0.1:{}", settings.port))
-        .arg("--cluster.listen-address=");
-    command
 }
 
 async fn is_ready(http: &reqwest::Client, url: &str) -> bool {

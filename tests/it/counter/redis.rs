@@ -12,7 +12,7 @@ use tocsin::time::Timestamp;
 use super::{Desk, in_each, one};
 use crate::harness::On;
 use crate::redis_keys::RedisKeys;
-use crate::redis_server::{Fsync, RedisServer};
+use crate::redis_server::{self, Fsync, RedisServer};
 
 impl Desk {
     fn set(&self, key: &str) -> String {
@@ -69,7 +69,7 @@ async fn whoever_builds_beside_another_does_not_undo_its_work() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_starts_again_is_not_trusted_with_what_it_had() {
     let desk = Desk::open(On::Postgres, Unit::Episode).await;
-    let mut server = RedisServer::start(Fsync::Always).await;
+    let mut server = redis_server::start(Fsync::Always).await;
     let keys = RedisKeys::at(server.url());
     let counter = RedisCounter::new(&keys.open().await, desk.db.clone(), Unit::Episode).unwrap();
     let now = Timestamp::now();
@@ -89,7 +89,7 @@ async fn a_server_that_starts_again_is_not_trusted_with_what_it_had() {
     let _: i64 = keys.connect().zrem(&set, rows[0].id.as_bytes()).unwrap();
     assert_eq!(count().await, [1; 4], "while it runs it is trusted");
     server.kill();
-    server.start_again().await;
+    server.start_again().await.unwrap();
     assert_eq!(count().await, [2; 4]);
 }
 
@@ -131,7 +131,7 @@ async fn of_too_many_the_newest_are_kept_and_the_set_stays_trusted() {
 async fn in_little_memory(anomalies: usize) -> (Desk, RedisServer, RedisKeys, Vec<String>) {
     let desk = Desk::open(On::Postgres, Unit::Episode).await;
     let bound = ["--maxmemory", "8mb", "--maxmemory-policy", "noeviction"];
-    let server = RedisServer::start_with(Fsync::EverySecond, &bound).await;
+    let server = redis_server::start_with(Fsync::EverySecond, &bound).await;
     let keys = RedisKeys::at(server.url());
     let names: Vec<String> = (0..anomalies).map(|n| format!("key-{n}")).collect();
     let rows: Vec<Counted> = names

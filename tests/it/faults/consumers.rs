@@ -11,7 +11,7 @@ use crate::fleet::processes::Fleet;
 use crate::harness::{On, Scratch};
 use crate::process::{alone, free_port};
 use crate::redis_keys::RedisKeys;
-use crate::redis_server::{Fsync, RedisServer};
+use crate::redis_server::{self, Fsync};
 
 /// Each works on five queues.
 const PROCESSES: usize = 20;
@@ -29,7 +29,7 @@ scenarios! {
     #[ignore = "soak"]
     async fn a_hundred_consumers_on_one_redis(_on: fleet) {
         let turn = alone().await;
-        let redis = RedisServer::start(Fsync::EverySecond).await;
+        let redis = redis_server::start(Fsync::EverySecond).await;
         let database = Scratch::in_turn(On::Postgres).await.url.clone();
         let keys = RedisKeys::at(redis.url());
         let mut scenario = Scenario::of(Fleet::on(database, Some(keys), turn).await);
@@ -45,7 +45,7 @@ scenarios! {
         let (_, queues) = scenario.fleet.asks(&urls[0], &["queues", "--json"]);
         let consumers: u64 = consumers(&queues);
         assert_eq!(consumers, 5 * PROCESSES as u64, "{queues}");
-        let mut connection = redis.connect().await;
+        let mut connection = redis.connect().await.unwrap();
         let idle = busy(&mut connection, tokio::time::sleep(IDLE.0)).await;
         let load = scenario.post(STORM, &urls);
         let loaded = busy(&mut connection, async { load.await.unwrap() }).await;

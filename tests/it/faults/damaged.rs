@@ -34,7 +34,7 @@ scenarios! {
         let urls = [format!("http://127.0.0.1:{port}")];
         let page = Page::of(&scenario.fleet, "jobs").await;
         page.damage();
-        scenario.fleet.processes[0].restart();
+        scenario.fleet.processes[0].restart().unwrap();
         let health = Health::watch(&urls[0]);
         health.says("not ready: queue refuses writes", PATIENCE).await;
         let load = tokio::spawn(sent(&scenario, &urls, &alerts[PART..]));
@@ -42,7 +42,7 @@ scenarios! {
         says_so(&scenario, &urls[0], 0).await;
         stop(&mut scenario.fleet).await;
         page.restore();
-        scenario.fleet.processes[0].restart();
+        scenario.fleet.processes[0].restart().unwrap();
         let over = Instant::now();
         let refused = load.await.unwrap();
         let (answered, unanswered): (Vec<_>, Vec<_>) = refused.into_iter().partition(Option::is_some);
@@ -58,7 +58,7 @@ scenarios! {
         let urls = [format!("http://127.0.0.1:{port}")];
         let page = Page::of(&scenario.fleet, "occurrences").await;
         page.damage();
-        scenario.fleet.processes[0].restart();
+        scenario.fleet.processes[0].restart().unwrap();
         let health = Health::watch(&urls[0]);
         health.says(READY, PATIENCE).await;
         // The queue takes them, and they wait.
@@ -72,7 +72,7 @@ scenarios! {
         assert!(!said.contains("malformed"), "{said}");
         stop(&mut scenario.fleet).await;
         page.restore();
-        scenario.fleet.processes[0].restart();
+        scenario.fleet.processes[0].restart().unwrap();
         let over = Instant::now();
         health.says(READY, PATIENCE).await;
         scenario.verdict(over, &STORM.expected()).await;
@@ -115,8 +115,8 @@ async fn with_a_third(on: On) -> (Scenario, u16, Vec<Value>) {
 }
 
 async fn stop(fleet: &mut Fleet) {
-    fleet.processes[0].signal("TERM");
-    assert_eq!(fleet.processes[0].ended().await.code(), Some(0));
+    fleet.processes[0].signal("TERM").unwrap();
+    assert_eq!(fleet.processes[0].ended().await.unwrap().code(), Some(0));
 }
 
 /// Sends these; returns what was answered but 200.

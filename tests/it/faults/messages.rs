@@ -122,7 +122,7 @@ scenarios! {
         // Somebody else's minute passes.
         let older = "UPDATE notifications SET edit_due_since = edit_due_since - 120000";
         scenario.execute(older).await;
-        scenario.fleet.processes[NOTIFIES].restart();
+        scenario.fleet.processes[NOTIFIES].restart().unwrap();
         let recount = scenario.fleet.http.post(format!("{}/api/v1/recount", told.url));
         assert_eq!(recount.send().await.unwrap().status(), 202);
         let began = Instant::now();
@@ -189,7 +189,7 @@ impl Scenario {
         self.fleet.processes[NOTIFIES].kill();
         self.fleet.telegram.abandoned().await;
         self.fleet.telegram.hold(Hold::Nothing);
-        self.fleet.processes[NOTIFIES].restart();
+        self.fleet.processes[NOTIFIES].restart().unwrap();
     }
 
     /// Nothing is left to do in time: every message is told, every card shows what holds.

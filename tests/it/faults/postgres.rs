@@ -9,11 +9,11 @@ use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, TransactionTra
 use super::oracle::{RECOVERY, SENT_AT_ONCE, Scenario, refused_clearly, say_what_is_missing};
 use super::storm::Storm;
 use crate::fleet::processes::Fleet;
-use crate::fleet::servers::Postgres;
 use crate::harness::{On, Scratch};
-use crate::process::beside_few;
+use crate::process::{beside_few, folder};
 use crate::proxy::{Fate, Proxy, Way, port_of};
 use crate::redis_keys::RedisKeys;
+use tocsin_kit::postgres::Postgres;
 
 const OUTAGE: Duration = Duration::from_secs(10);
 const LOCKED: Duration = Duration::from_secs(30);
@@ -48,7 +48,7 @@ async fn on_database(
 /// Ingress and workers on a server of their own.
 async fn with_postgres(on: On) -> (Scenario, Postgres, Vec<String>) {
     let turn = beside_few().await;
-    let server = Postgres::start().await;
+    let server = Postgres::start(folder()).await.unwrap();
     let (scenario, urls) = on_database(on, server.url(), turn).await;
     (scenario, server, urls)
 }
@@ -65,13 +65,13 @@ scenarios! {
         let (mut scenario, mut server, urls) = with_postgres(on).await;
         let load = scenario.post(LONG, &urls);
         tokio::time::sleep(STORM.lasts() / 3).await;
-        server.stop("fast").await;
+        server.stop("fast").await.unwrap();
         let accepted = scenario.fleet.accepted(&urls[0]).await;
         say_what_is_missing(&scenario.fleet, &urls[0], "store", OUTAGE).await;
         let meanwhile = scenario.fleet.accepted(&urls[0]).await - accepted;
         // With Redis, alerts are taken meanwhile: they wait there.
         assert_eq!(meanwhile > 0, on == On::Fleet, "{meanwhile} were accepted meanwhile");
-        server.start_again().await;
+        server.start_again().await.unwrap();
         let over = Instant::now();
         refused_clearly(&load.await.unwrap());
         let expected = LONG.expected().within(AFTER_OUTAGE).doubled(2 * SENT_AT_ONCE);
@@ -85,8 +85,8 @@ scenarios! {
         for _ in 0..3 {
             let moment = scenario.random.random_range(0.1..0.3);
             tokio::time::sleep(STORM.lasts().mul_f64(moment)).await;
-            server.kill().await;
-            server.start_again().await;
+            server.kill().await.unwrap();
+            server.start_again().await.unwrap();
         }
         let over = Instant::now();
         refused_clearly(&load.await.unwrap());

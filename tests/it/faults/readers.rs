@@ -67,8 +67,8 @@ scenarios! {
         drop(health);
 
         let stopped = Instant::now();
-        scenario.fleet.processes[0].signal("TERM");
-        let status = scenario.fleet.processes[0].ended().await;
+        scenario.fleet.processes[0].signal("TERM").unwrap();
+        let status = scenario.fleet.processes[0].ended().await.unwrap();
         eprintln!("it ended in {:?}", stopped.elapsed());
         assert_eq!(status.code(), Some(0), "{status}");
         assert!(stopped.elapsed() < DRAIN.0 + DRAIN.1, "{:?}", stopped.elapsed());

@@ -14,7 +14,7 @@ use crate::harness::{On, Scratch};
 use crate::process::{PATIENCE, beside_few};
 use crate::proxy::{Fate, Proxy, Way, port_of};
 use crate::redis_keys::RedisKeys;
-use crate::redis_server::{Fsync, RedisServer};
+use crate::redis_server::{self, Fsync, RedisServer};
 
 /// How long it stays away once.
 const OUTAGE: Duration = Duration::from_secs(10);
@@ -51,7 +51,7 @@ const WIDE: Storm = Storm {
 /// Ingress and workers on a Redis of their own.
 async fn with_redis(fsync: Fsync, more: &[&str]) -> (Scenario, RedisServer, Vec<String>) {
     let turn = beside_few().await;
-    let redis = RedisServer::start_with(fsync, more).await;
+    let redis = redis_server::start_with(fsync, more).await;
     let database = Scratch::in_turn(On::Postgres).await.url.clone();
     let keys = RedisKeys::at(redis.url());
     let mut scenario = Scenario::of(Fleet::on(database, Some(keys), turn).await);
@@ -70,7 +70,7 @@ scenarios! {
             if !away.is_zero() {
                 say_what_is_missing(&scenario.fleet, &urls[0], "queue", away).await;
             }
-            redis.start_again().await;
+            redis.start_again().await.unwrap();
         }
         let over = Instant::now();
         refused_clearly(&load.await.unwrap());
@@ -85,7 +85,7 @@ scenarios! {
         tokio::time::sleep(STORM.lasts().mul_f64(moment)).await;
         let mut pause = redis::cmd("CLIENT");
         pause.arg("PAUSE").arg(PAUSE.as_millis() as u64).arg("ALL");
-        pause.exec_async(&mut redis.connect().await).await.unwrap();
+        pause.exec_async(&mut redis.connect().await.unwrap()).await.unwrap();
         tokio::time::sleep(PAUSE).await;
         let over = Instant::now();
         refused_clearly(&load.await.unwrap());
@@ -95,7 +95,7 @@ scenarios! {
 
     async fn emptied_under_load(_on: fleet) {
         let (mut scenario, redis, urls) = with_redis(Fsync::EverySecond, &[]).await;
-        let mut connection = redis.connect().await;
+        let mut connection = redis.connect().await.unwrap();
         let (alerts, http) = (STORM.all().collect::<Vec<_>>(), scenario.fleet.http.clone());
         let post = |alerts: Vec<_>| STORM.post_these(alerts.into_iter(), http.clone(), urls.clone());
         let load = tokio::spawn(post(alerts.clone()));
@@ -122,7 +122,7 @@ scenarios! {
         let limit = ["--maxmemory", "6mb", "--maxmemory-policy", "noeviction"];
         let (mut scenario, redis, urls) = with_redis(Fsync::EverySecond, &limit).await;
         scenario.fleet.do_to_queue(&urls[0], "ingest", "pause").await;
-        let (mut connection, began) = (redis.connect().await, Instant::now());
+        let (mut connection, began) = (redis.connect().await.unwrap(), Instant::now());
         let load = scenario.post(FLOOD, &urls);
         while redis::cmd("SET").arg("probe").arg(1).exec_async(&mut connection).await.is_ok() {
             assert!(began.elapsed() < PATIENCE, "it is never full");
@@ -141,7 +141,7 @@ scenarios! {
     async fn nearly_full_of_counts(_on: fleet) {
         let limit = ["--maxmemory", "8mb", "--maxmemory-policy", "noeviction"];
         let (mut scenario, redis, urls) = with_redis(Fsync::EverySecond, &limit).await;
-        let mut connection = redis.connect().await;
+        let mut connection = redis.connect().await.unwrap();
         // Others have most of what counts may have.
         for n in 0.. {
             if memory(&mut connection).await.percent() >= 62 {

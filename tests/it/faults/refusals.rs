@@ -8,10 +8,10 @@ use super::health::Health;
 use super::oracle::{RECOVERY, SENT_AT_ONCE, Scenario, refused_clearly, two_attempts};
 use super::storm::Storm;
 use crate::fleet::processes::Fleet;
-use crate::fleet::servers::Postgres;
 use crate::harness::On;
-use crate::process::beside_few;
+use crate::process::{beside_few, folder};
 use crate::redis_keys::RedisKeys;
+use tocsin_kit::postgres::Postgres;
 
 /// So long that what is tried once a second is tried more often than a job may fail.
 const REFUSES: Duration = Duration::from_secs(8);
@@ -95,7 +95,7 @@ async fn session(server: &Postgres) -> DatabaseConnection {
 scenarios! {
     async fn read_only_for_a_while(on: postgres; soak fleet) {
         let turn = beside_few().await;
-        let server = Postgres::start().await;
+        let server = Postgres::start(folder()).await.unwrap();
         let (scenario, urls) = on_database(on, server.url(), turn).await;
         let session = session(&server).await;
         let reload = "SELECT pg_reload_conf()";
@@ -106,12 +106,12 @@ scenarios! {
 
     async fn rights_withdrawn_for_a_while(on: fleet; soak postgres) {
         let turn = beside_few().await;
-        let server = Postgres::start().await;
+        let server = Postgres::start(folder()).await.unwrap();
         let session = session(&server).await;
         // Rights are nothing to who owns a table: the owner makes the schema, and another works with it.
         let mut owner = Fleet::on(server.url(), None, ()).await;
         let number = owner.run(&["migrate", "up"], 0);
-        assert!(owner.processes[number].ended().await.success());
+        assert!(owner.processes[number].ended().await.unwrap().success());
         let allow = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO tocsin";
         let role = ["CREATE ROLE tocsin LOGIN", "GRANT CREATE, USAGE ON SCHEMA public TO tocsin", allow];
         run(&session, &role).await;

@@ -136,11 +136,11 @@ async fn watch(db: DatabaseConnection, sent: Sent, alerts: usize) -> Vec<Duratio
 /// Restarts one process as an orchestrator does: SIGTERM, its end, its successor, ready.
 async fn restart(fleet: &mut Fleet, number: usize, url: &str) -> Duration {
     let began = Instant::now();
-    fleet.processes[number].signal("TERM");
-    let status = fleet.processes[number].ended().await;
+    fleet.processes[number].signal("TERM").unwrap();
+    let status = fleet.processes[number].ended().await.unwrap();
     assert_eq!(status.code(), Some(0), "{status}");
     let took = began.elapsed();
-    fleet.processes[number].restart();
+    fleet.processes[number].restart().unwrap();
     fleet.ready(number, url).await;
     took
 }

@@ -12,9 +12,9 @@ use super::health::{Health, READY};
 use super::oracle::{RECOVERY, SENT_AT_ONCE, Scenario, refused_clearly};
 use super::storm::Storm;
 use crate::fleet::processes::{Fleet, Launch};
-use crate::fleet::servers::is_root;
 use crate::harness::On;
-use crate::process::{Folder, beside_few, free_port, program};
+use crate::process::{Folder, beside_few, folder, free_port, program};
+use tocsin_kit::postgres::is_root;
 
 /// Too few to make a dead letter of a job that each of them hits.
 const KILLS: usize = DEAD_AFTER as usize - 1;
@@ -67,7 +67,7 @@ scenarios! {
     #[ignore = "soak"]
     async fn on_a_full_disk(_on: sqlite) {
         let disk = Disk::mount("2m");
-        let url = format!("sqlite://{}/tocsin.db", disk.0.0.display());
+        let url = format!("sqlite://{}/tocsin.db", disk.0.path().display());
         let mut scenario = Scenario::of(Fleet::on(url, None, beside_few().await).await);
         let (urls, _) = scenario.start(On::Sqlite, 1).await;
         let health = Health::watch(&urls[0]);
@@ -90,18 +90,18 @@ scenarios! {
 
     async fn in_a_place_that_it_may_not_write(on: sqlite) {
         let mut fleet = Fleet::in_turn(on, beside_few().await).await;
-        let place = Folder::new();
+        let place = folder();
         let other = OtherUser::new();
-        let file = place.0.join("tocsin.db");
+        let file = place.join("tocsin.db");
         std::fs::write(&file, "").unwrap();
         // Neither the folder nor the file in it can be written; then the folder can, the file not.
         for folder_is_theirs in [false, true] {
-            allow(&place.0, folder_is_theirs);
+            allow(place.path(), folder_is_theirs);
             allow(&file, false);
             let url = format!("sqlite://{}", file.display());
             let number = fleet.run_as(&["serve"], free_port(), &other.launch(url));
             let refused = &mut fleet.processes[number];
-            assert_eq!(refused.ended().await.code(), Some(1), "{}", refused.said());
+            assert_eq!(refused.ended().await.unwrap().code(), Some(1), "{}", refused.said());
             let said = refused.said();
             assert!(said.contains("tocsin.db"), "{said}");
             assert!(said.contains("cannot write") && said.contains("denied"), "{said}");
@@ -134,7 +134,7 @@ async fn die_in_a_commit(scenario: &mut Scenario, port: u16) {
     let number = scenario.fleet.run_as(&["serve"], port, &launch);
     let process = &mut scenario.fleet.processes[number];
     if is_traced {
-        let status = process.ended().await;
+        let status = process.ended().await.unwrap();
         assert_eq!(status.code(), None, "{status}: {}", process.said());
     } else {
         tokio::time::sleep(moment).await;
@@ -148,23 +148,26 @@ struct Disk(Folder);
 impl Disk {
     fn mount(size: &str) -> Self {
         assert!(is_root(), "only root mounts a file system");
-        let folder = Folder::new();
+        let folder = folder();
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]);
-        assert!(mount.arg(&folder.0).status().unwrap().success());
+        assert!(mount.arg(folder.path()).status().unwrap().success());
         Self(folder)
     }
 
     fn resize(&self, size: &str) {
         let mut mount = Command::new("mount");
         mount.args(["-o", &format!("remount,size={size}")]);
-        assert!(mount.arg(&self.0.0).status().unwrap().success());
+        assert!(mount.arg(self.0.path()).status().unwrap().success());
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0.0).status();
+        let _ = Command::new("umount")
+            .arg("--lazy")
+            .arg(self.0.path())
+            .status();
     }
 }
 
@@ -178,14 +181,14 @@ const OTHER: &str = "postgres";
 
 impl OtherUser {
     fn new() -> Self {
-        let folder = Folder::new();
-        std::fs::copy(program(), folder.0.join("tocsin")).unwrap();
+        let folder = folder();
+        std::fs::copy(program(), folder.join("tocsin")).unwrap();
         Self { folder }
     }
 
     fn launch(&self, url: String) -> Launch {
         let mut launch = Launch::with("TOCSIN_DATABASE_URL", url);
-        launch.program = Some(self.folder.0.join("tocsin"));
+        launch.program = Some(self.folder.join("tocsin"));
         if is_root() {
             let user = [format!("--reuid={OTHER}"), format!("--regid={OTHER}")];
             launch.under = ["setpriv".to_owned(), "--clear-groups".to_owned()].into();

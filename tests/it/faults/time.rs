@@ -45,7 +45,7 @@ scenarios! {
     #[ignore = "soak"]
     async fn a_computer_whose_clock_was_8_hours_ahead(on: sqlite) {
         let mut scenario = Scenario::new(on).await;
-        let clock = TurnedClock::new(&scenario.fleet.folder.0);
+        let clock = TurnedClock::new(scenario.fleet.folder.path());
         let port = free_port();
         let number = scenario.fleet.run_as(&["serve"], port, &clock.launch());
         let urls = vec![format!("http://127.0.0.1:{port}")];
@@ -91,7 +91,7 @@ scenarios! {
     // The store's clock is the server's, which is right: what an ingress stamps is held against it.
     async fn an_ingress_whose_clock_was_8_hours_ahead(on: fleet; soak postgres) {
         let mut scenario = Scenario::new(on).await;
-        let clock = TurnedClock::new(&scenario.fleet.folder.0);
+        let clock = TurnedClock::new(scenario.fleet.folder.path());
         let port = free_port();
         let number = scenario.fleet.run_as(&["ingress"], port, &clock.launch());
         let urls = vec![format!("http://127.0.0.1:{port}")];

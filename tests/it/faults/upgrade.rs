@@ -49,7 +49,7 @@ scenarios! {
         // Who starts now does not know what the newer version meant by it.
         let number = scenario.fleet.run(&["work"], free_port());
         let late = &mut scenario.fleet.processes[number];
-        assert_eq!(late.ended().await.code(), Some(1), "{}", late.said());
+        assert_eq!(late.ended().await.unwrap().code(), Some(1), "{}", late.said());
         let said = late.said();
         assert!(said.contains("newer than this program") && said.contains("m999_newer"), "{said}");
         late.kill();
@@ -90,8 +90,8 @@ scenarios! {
         drop(health);
         for number in first..first + 3 {
             let process = &mut scenario.fleet.processes[number];
-            process.signal("TERM");
-            assert_eq!(process.ended().await.code(), Some(0), "{}", process.said());
+            process.signal("TERM").unwrap();
+            assert_eq!(process.ended().await.unwrap().code(), Some(0), "{}", process.said());
             process.kill();
         }
         scenario.verdict(Instant::now(), &STORM.expected()).await;

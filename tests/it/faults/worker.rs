@@ -81,7 +81,7 @@ scenarios! {
         for _ in 0..DEAD_AFTER {
             let worker = timeout(RECOVERY, told.recv()).await;
             let worker = worker.expect("it is delivered again").unwrap();
-            scenario.fleet.processes[worker].restart();
+            scenario.fleet.processes[worker].restart().unwrap();
         }
         load.await.unwrap();
         let doubled = DEAD_AFTER as usize * SENT_AT_ONCE;
@@ -103,11 +103,11 @@ scenarios! {
         for _ in 0..2 {
             tokio::time::sleep(STORM.lasts() / 4).await;
             let fleet = &mut scenario.fleet;
-            fleet.processes[workers.start].signal("TERM");
-            let status = fleet.processes[workers.start].ended().await;
+            fleet.processes[workers.start].signal("TERM").unwrap();
+            let status = fleet.processes[workers.start].ended().await.unwrap();
             assert_eq!(status.code(), Some(0), "{status}");
             assert_eq!(fleet.held().await, 0, "nothing is left leased");
-            fleet.processes[workers.start].restart();
+            fleet.processes[workers.start].restart().unwrap();
         }
         let over = Instant::now();
         load.await.unwrap();
@@ -120,14 +120,14 @@ scenarios! {
         let load = scenario.post(STORM, &urls);
         let moment = scenario.random.random_range(0.2..0.7);
         tokio::time::sleep(STORM.lasts().mul_f64(moment)).await;
-        scenario.fleet.processes[workers.start].signal("STOP");
+        scenario.fleet.processes[workers.start].signal("STOP").unwrap();
         let stopped = Instant::now();
         assert!(load.await.unwrap().is_empty(), "nothing is refused meanwhile");
         // The other takes over what it held.
         let counted = STORM.alerts();
         scenario.fleet.nothing_left(counted, 0, STANDSTILL).await;
         tokio::time::sleep(STANDSTILL.saturating_sub(stopped.elapsed())).await;
-        scenario.fleet.processes[workers.start].signal("CONT");
+        scenario.fleet.processes[workers.start].signal("CONT").unwrap();
         // It wakes up with what another has done meanwhile, and says that it did it.
         tokio::time::sleep(Duration::from_secs(2)).await;
         let expected = STORM.expected().doubled(SENT_AT_ONCE);
@@ -146,7 +146,7 @@ async fn kill_at_any_moment(scenario: &mut Scenario, victims: Range<usize>, kill
     for moment in moments {
         tokio::time::sleep_until(began + moment).await;
         let victim = random.random_range(victims.clone());
-        scenario.fleet.processes[victim].restart();
+        scenario.fleet.processes[victim].restart().unwrap();
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::harness::{LEVELS_BY_COUNTS, On, Scratch};
-use crate::process::{self, Folder, PATIENCE, Process, free_port, program};
+use crate::process::{self, Folder, PATIENCE, Process, folder, free_port, program};
 use crate::redis_keys::RedisKeys;
 use crate::telegram::Telegram;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend};
@@ -82,7 +82,7 @@ impl Fleet {
             http: http.build().unwrap(),
             database,
             redis,
-            folder: Folder::new(),
+            folder: folder(),
             settings: Vec::new(),
             _scratch: None,
             _turn: Box::new(turn),
@@ -112,7 +112,7 @@ impl Fleet {
         };
         command
             .args(arguments)
-            .current_dir(&self.folder.0)
+            .current_dir(self.folder.path())
             .env(listen, format!("127.0.0.1:{port}"))
             .env("TOCSIN_DATABASE_URL", &self.database)
             .env("TOCSIN_DATABASE_CONNECTIONS", "8")
@@ -135,8 +135,9 @@ impl Fleet {
         command.envs(settings.map(|(name, value)| (name, value)));
         let number = self.processes.len();
         let name = format!("{}-{number}", arguments.join("-"));
-        let log = self.folder.0.join(format!("{name}.log"));
-        self.processes.push(Process::start(&name, command, log));
+        let log = self.folder.join(format!("{name}.log"));
+        self.processes
+            .push(Process::start(&name, command, log).unwrap());
         number
     }
 
@@ -175,8 +176,12 @@ impl Fleet {
                 return;
             }
             let process = &mut self.processes[number];
-            assert!(process.is_running(), "{} ended", process.name);
-            assert!(began.elapsed() < PATIENCE, "{} is not ready", process.name);
+            assert!(process.is_running(), "{} ended", process.name());
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{} is not ready",
+                process.name()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -187,7 +192,7 @@ impl Fleet {
             assert!(
                 process.is_running(),
                 "{} ended: {}",
-                process.name,
+                process.name(),
                 process.said()
             );
         }
@@ -211,7 +216,7 @@ impl Fleet {
     /// Runs the program as a person does who asks this instance; whether it succeeded, and what it said.
     pub fn asks(&self, url: &str, arguments: &[&str]) -> (bool, String) {
         let mut command = Command::new(program());
-        command.args(arguments).current_dir(&self.folder.0);
+        command.args(arguments).current_dir(self.folder.path());
         let ended = command.env("TOCSIN_URL", url).output().unwrap();
         let said = [ended.stdout, ended.stderr].concat();
         (

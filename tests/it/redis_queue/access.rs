@@ -10,8 +10,8 @@ use tocsin::redis::Redis;
 use tocsin::time::Clock;
 
 use super::{QUEUE, jobs};
-use crate::process::{Folder, beside_others, free_port};
-use crate::redis_server::{Fsync, RedisServer};
+use crate::process::{beside_others, folder, free_port};
+use crate::redis_server::{self, Fsync};
 
 const PASSWORD: &str = "s3cret-of-redis";
 
@@ -32,8 +32,8 @@ async fn works(redis: &Redis) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_with_the_rights_that_the_readme_names_is_enough() {
     let _turn = beside_others().await;
-    let server = RedisServer::start(Fsync::EverySecond).await;
-    let mut connection = server.connect().await;
+    let server = redis_server::start(Fsync::EverySecond).await;
+    let mut connection = server.connect().await.unwrap();
     let mut user = redis::cmd("ACL");
     user.arg(&["SETUSER", "tocsin", "on"])
         .arg(format!(">{PASSWORD}"));
@@ -71,16 +71,16 @@ async fn a_user_with_the_rights_that_the_readme_names_is_enough() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_is_used_and_an_unknown_authority_is_refused() {
     let _turn = beside_others().await;
-    let folder = Folder::new();
+    let folder = folder();
     let signed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let (certificate, key) = (folder.0.join("cert.pem"), folder.0.join("key.pem"));
+    let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
     std::fs::write(&certificate, signed.cert.pem()).unwrap();
     std::fs::write(&key, signed.signing_key.serialize_pem()).unwrap();
     let (port, path) = (free_port().to_string(), |path: &Path| {
         path.display().to_string()
     });
     let (certificate_path, key_path) = (path(&certificate), path(&key));
-    let _server = RedisServer::start_with(
+    let _server = redis_server::start_with(
         Fsync::EverySecond,
         &[
             "--tls-port",
@@ -98,7 +98,7 @@ async fn tls_is_used_and_an_unknown_authority_is_refused() {
     works(&open(&url, Some(&certificate)).await.unwrap()).await;
     let refused = open(&url, None).await.unwrap_err();
     assert!(refused.contains("certificate"), "{refused}");
-    let missing = open(&url, Some(&folder.0.join("nothing.pem")))
+    let missing = open(&url, Some(&folder.join("nothing.pem")))
         .await
         .unwrap_err();
     assert!(missing.contains("nothing.pem"), "{missing}");

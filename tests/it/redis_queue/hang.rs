@@ -8,7 +8,7 @@ use tocsin::queue::store::{Answer, LEASE, Lease};
 
 use super::{QUEUE, ids, jobs, queue_at};
 use crate::process::beside_others;
-use crate::redis_server::{Fsync, RedisServer};
+use crate::redis_server::{self, Fsync};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HANG: Duration = Duration::from_secs(30);
@@ -16,20 +16,20 @@ const HANG: Duration = Duration::from_secs(30);
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_takes_over_before_a_lease_has_passed_since_the_server_is_back() {
     let _turn = beside_others().await;
-    let server = RedisServer::start(Fsync::EverySecond).await;
+    let server = redis_server::start(Fsync::EverySecond).await;
     let store = queue_at(&server.url()).await;
     store.push(&jobs(3)).await.unwrap();
     let held = store.fetch(QUEUE, "holder", Room::jobs(2)).await.unwrap();
     let lost = store.fetch(QUEUE, "dead", Room::jobs(1)).await.unwrap();
     let leases: Vec<Lease> = held.iter().map(|job| job.lease).collect();
 
-    server.freeze();
+    server.freeze().unwrap();
     let began = Instant::now();
     while began.elapsed() < HANG {
         let answer = store.extend(QUEUE, "holder", &leases).await;
         assert!(answer.is_err(), "it hangs");
     }
-    server.thaw();
+    server.thaw().unwrap();
     let back = Instant::now();
 
     // Every second each of them asks, and the holder says that it is there.

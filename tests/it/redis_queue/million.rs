@@ -7,7 +7,7 @@ use tocsin::queue::store::{Answer, QueueStore};
 
 use super::{QUEUE, jobs, queue_at};
 use crate::process::alone;
-use crate::redis_server::{Fsync, RedisServer};
+use crate::redis_server::{self, Fsync};
 
 const MILLION: u32 = 1_000_000;
 const AT_ONCE: u32 = 10_000;
@@ -37,11 +37,11 @@ async fn work(store: &dyn QueueStore, n: usize) -> Duration {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_million_jobs_wait_without_slowing_down_those_before_them() {
     let _turn = alone().await;
-    let server = RedisServer::start(Fsync::EverySecond).await;
+    let server = redis_server::start(Fsync::EverySecond).await;
     let store = queue_at(&server.url()).await;
     store.push(&jobs(AT_ONCE)).await.unwrap();
     let short = work(&*store, AT_ONCE as usize).await;
-    let mut connection = server.connect().await;
+    let mut connection = server.connect().await.unwrap();
     let add = redis::Script::new(ADD);
     for _ in 0..MILLION / AT_ONCE {
         let mut add = add.key("tocsin:{errands}:stream");

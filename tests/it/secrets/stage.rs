@@ -14,8 +14,8 @@ use tokio::net::TcpListener;
 
 use super::planted::Planted;
 use crate::harness::{On, Scratch};
-use crate::process::{Folder, free_port, program};
-use crate::redis_server::{Fsync, RedisServer};
+use crate::process::{Folder, folder, free_port, program};
+use crate::redis_server::{self, Fsync, RedisServer};
 
 /// Where the program runs, and what it is given.
 pub(super) struct Stage {
@@ -34,7 +34,7 @@ impl Stage {
         let (redis, redis_place) = guarded_redis(&planted).await;
         Self {
             planted,
-            folder: Folder::new(),
+            folder: folder(),
             scratch: Scratch::in_turn(On::Postgres).await,
             redis,
             redis_place,
@@ -45,7 +45,7 @@ impl Stage {
 
     /// Writes a file.
     pub(super) fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
-        let path = self.folder.0.join(name);
+        let path = self.folder.join(name);
         std::fs::write(&path, bytes).unwrap();
         path.to_str().unwrap().to_owned()
     }
@@ -83,7 +83,7 @@ impl Stage {
         let hook = self.file("hook", hook);
         command
             .args(arguments)
-            .current_dir(&self.folder.0)
+            .current_dir(self.folder.path())
             .env("RUST_LOG", "trace")
             .env("RUST_BACKTRACE", "1")
             .env("TOCSIN_LISTEN", format!("127.0.0.1:{}", self.port))
@@ -136,7 +136,7 @@ async fn parrot() -> String {
 
 /// A Redis with a user whose password is planted.
 async fn guarded_redis(planted: &Planted) -> (RedisServer, String) {
-    let server = RedisServer::start(Fsync::EverySecond).await;
+    let server = redis_server::start(Fsync::EverySecond).await;
     let mut user = redis::cmd("ACL");
     user.arg(&[
         "SETUSER",
@@ -149,7 +149,9 @@ async fn guarded_redis(planted: &Planted) -> (RedisServer, String) {
         "+info",
     ]);
     user.arg(format!(">{}", planted.redis));
-    user.exec_async(&mut server.connect().await).await.unwrap();
+    user.exec_async(&mut server.connect().await.unwrap())
+        .await
+        .unwrap();
     let place = server.url().replace("redis://", "");
     (server, place)
 }

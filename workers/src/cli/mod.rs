@@ -1,10 +1,8 @@
-//! The client's side of the program: subcommands that talk to a running instance over HTTP, and the
-//! benchmark, which starts its own.
+//! The client's side of the program: subcommands that talk to a running instance over HTTP.
 
 mod age;
 mod anomalies;
 mod audit;
-mod bench;
 mod client;
 mod confirm;
 mod dead;
@@ -15,13 +13,13 @@ mod incidents;
 mod lists;
 mod mute;
 mod mutes;
-mod output;
+pub mod output;
 mod queues;
 mod recount;
 mod repair;
 mod repairs;
 mod simulate;
-mod table;
+pub mod table;
 mod token;
 mod trace;
 mod watch;
@@ -29,7 +27,6 @@ mod which;
 
 pub use anomalies::AnomaliesArgs;
 pub use audit::AuditArgs;
-pub use bench::BenchArgs;
 pub use client::Remote;
 pub use dead::DeadArgs;
 pub use health::HealthArgs;

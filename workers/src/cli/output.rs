@@ -5,7 +5,10 @@ use std::io::{self, ErrorKind, Write};
 use serde::Serialize;
 
 /// Prints `text` and ends the line. A reader that went away (`| head`) is no error.
-pub(super) fn print(text: &str) -> io::Result<()> {
+///
+/// # Errors
+/// It cannot be written.
+pub fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -26,7 +29,10 @@ pub(super) async fn stream(mut response: reqwest::Response) -> anyhow::Result<()
 }
 
 /// Prints `value` as JSON, for programs.
-pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+///
+/// # Errors
+/// It cannot be written.
+pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print(&serde_json::to_string_pretty(value)?)?;
     Ok(())
 }

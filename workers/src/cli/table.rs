@@ -15,16 +15,16 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 
 /// What the reader's side can show.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Look {
+pub struct Look {
     /// Columns of text.
-    pub(super) width: u16,
+    pub width: u16,
     /// Whether colours are wanted.
-    pub(super) colour: bool,
+    pub colour: bool,
 }
 
 impl Look {
     /// What the standard output can show: colours only on a terminal where `NO_COLOR` is not set.
-    pub(super) fn of_stdout() -> Self {
+    pub fn of_stdout() -> Self {
         let probe = Table::new();
         let declined = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -38,7 +38,7 @@ impl Look {
     }
 
     /// An empty table with these column heads.
-    pub(super) fn table(self, heads: &[&str]) -> Table {
+    pub fn table(self, heads: &[&str]) -> Table {
         let mut table = Table::new();
         table
             .load_style(STYLE)
@@ -57,7 +57,7 @@ impl Look {
 
     /// The table as text. If it is too wide, the columns named in `shrink` give way in that order,
     /// each down to its least width.
-    pub(super) fn render(self, mut table: Table, shrink: &[(usize, u16)]) -> String {
+    pub fn render(self, mut table: Table, shrink: &[(usize, u16)]) -> String {
         let last = table.column_count().saturating_sub(1);
         for (index, column) in table.column_iter_mut().enumerate() {
             column.set_padding((0, if index == last { 0 } else { GAP }));
@@ -84,34 +84,34 @@ impl Look {
 }
 
 /// A row of one line: what does not fit is cut and marked with "…".
-pub(super) fn line(cells: Vec<Cell>) -> Row {
+pub fn line(cells: Vec<Cell>) -> Row {
     let mut row = Row::from(cells);
     row.max_height(1);
     row
 }
 
 /// A cell.
-pub(super) fn cell(text: &str) -> Cell {
+pub fn cell(text: &str) -> Cell {
     Cell::new(text)
 }
 
 /// A cell of secondary interest.
-pub(super) fn dim(text: &str) -> Cell {
+pub fn dim(text: &str) -> Cell {
     cell(text).add_attribute(Attribute::Dim)
 }
 
 /// A cell that should be seen.
-pub(super) fn attention(text: &str) -> Cell {
+pub fn attention(text: &str) -> Cell {
     cell(text).fg(Color::Yellow)
 }
 
 /// A figure.
-pub(super) fn figure(value: Option<i64>) -> Cell {
+pub fn figure(value: Option<i64>) -> Cell {
     cell(&value.map_or_else(|| "-".to_owned(), |value| value.to_string()))
 }
 
 /// Aligns columns of figures, heads included, to the right.
-pub(super) fn align_right(table: &mut Table, columns: impl IntoIterator<Item = usize>) {
+pub fn align_right(table: &mut Table, columns: impl IntoIterator<Item = usize>) {
     for index in columns {
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -120,7 +120,7 @@ pub(super) fn align_right(table: &mut Table, columns: impl IntoIterator<Item = u
 }
 
 /// An incident's status in its colour.
-pub(super) fn status(status: &str) -> Cell {
+pub fn status(status: &str) -> Cell {
     match status {
         "OPEN" => cell(status).fg(Color::Red),
         "ANALYZING" | "ACKNOWLEDGED" => cell(status).fg(Color::Yellow),
@@ -130,7 +130,7 @@ pub(super) fn status(status: &str) -> Cell {
 }
 
 /// A level in its colour.
-pub(super) fn level(level: &str) -> Cell {
+pub fn level(level: &str) -> Cell {
     match level {
         "PERMANENT_FIX" => cell(level).fg(Color::Red).add_attribute(Attribute::Bold),
         "ESCALATE" => cell(level).fg(Color::Red),

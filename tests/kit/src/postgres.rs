@@ -1,0 +1,178 @@
+//! A PostgreSQL server of one's own, that can be stopped without harm to others.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, ensure};
+use sea_orm::{ConnectOptions, Database};
+
+use crate::folder::Folder;
+use crate::port;
+use crate::process::Process;
+use crate::program::{Missing, find};
+
+/// Where Debian has them, by version.
+const DEBIAN: &str = "/usr/lib/postgresql";
+/// It does not run as root; then it runs as this user.
+const USER: &str = "postgres";
+
+/// The server. Stopped, and its files deleted, when dropped.
+#[derive(Debug)]
+pub struct Postgres {
+    process: Process,
+    port: u16,
+    bin: PathBuf,
+    data: PathBuf,
+    folder: Folder,
+}
+
+impl Postgres {
+    /// Starts one with its default settings and waits until it answers.
+    ///
+    /// # Errors
+    /// It is not installed ([`Missing`]), or does not start.
+    pub async fn start(folder: Folder) -> anyhow::Result<Self> {
+        let bin = bin().ok_or(Missing {
+            program: "PostgreSQL",
+            package: "postgresql",
+        })?;
+        let (port, data) = (port::free(), folder.join("data"));
+        if is_root() {
+            run(Command::new("chown").arg(USER).arg(folder.path()))?;
+        }
+        let mut initdb = as_user(&bin.join("initdb"), folder.path());
+        initdb
+            .args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"])
+            .arg(format!("--username={USER}"))
+            .arg("--pgdata")
+            .arg(&data);
+        run(&mut initdb)?;
+        let mut postgres = as_user(&bin.join("postgres"), folder.path());
+        postgres
+            .arg("-D")
+            .arg(&data)
+            .args(["-p", &port.to_string()])
+            .args(["-c", "listen_addresses=127.0.0.1"])
+            .args(["-c", "unix_socket_directories="]);
+        let log = folder.join("postgres.log");
+        let mut server = Self {
+            process: Process::start("postgres", postgres, log)?,
+            port,
+            bin,
+            data,
+            folder,
+        };
+        server.answers().await?;
+        Ok(server)
+    }
+
+    /// Where its database `postgres` is.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    async fn answers(&mut self) -> anyhow::Result<()> {
+        let url = self.url();
+        let asked = async || {
+            let mut options = ConnectOptions::new(&url);
+            options.max_connections(1).sqlx_logging(false);
+            Database::connect(options).await.is_ok()
+        };
+        self.process.ready(asked).await
+    }
+
+    fn control(&self, arguments: &[&str]) -> Command {
+        let mut control = as_user(&self.bin.join("pg_ctl"), self.folder.path());
+        control.args(arguments).arg("-D").arg(&self.data);
+        control
+    }
+
+    /// Stops it in this mode, such as `fast`; waits until it has ended.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub async fn stop(&mut self, mode: &str) -> anyhow::Result<()> {
+        run(&mut self.control(&["stop", "-m", mode, "-w"]))?;
+        self.process.ended().await.map(drop)
+    }
+
+    /// SIGKILL.
+    ///
+    /// # Errors
+    /// It is not running.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        let about = std::fs::read_to_string(self.data.join("postmaster.pid"))?;
+        let id = about.lines().next().context("postmaster.pid is empty")?;
+        run(Command::new("kill").args(["-s", "KILL", id]))?;
+        self.process.ended().await.map(drop)
+    }
+
+    /// After [`Self::stop`] or [`Self::kill`]: on the same port and the same data.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start_again(&mut self) -> anyhow::Result<()> {
+        // What is left of one that was killed may take a moment to end, and keeps others away until then.
+        let mut tries = 0;
+        loop {
+            self.process.restart()?;
+            match self.answers().await {
+                Err(_) if !self.process.is_running() && tries < 20 => tries += 1,
+                answered => return answered,
+            }
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // Killing what started it would leave the server behind.
+        let _ = run(&mut self.control(&["stop", "-m", "immediate", "-w"]));
+    }
+}
+
+/// The folder of its programs: where the environment says, else Debian's newest version, else where
+/// `initdb` is by the search path.
+fn bin() -> Option<PathBuf> {
+    if let Some(bin) = std::env::var_os("TOCSIN_TEST_POSTGRES_BIN") {
+        return Some(bin.into());
+    }
+    let version = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let debian = std::fs::read_dir(DEBIAN).into_iter().flatten().flatten();
+    let newest = debian
+        .map(|entry| entry.path())
+        .filter(|path| path.join("bin/initdb").is_file())
+        .max_by_key(version);
+    newest.map(|path| path.join("bin")).or_else(|| {
+        let initdb = find("", &["initdb"])?.canonicalize().ok()?;
+        initdb.parent().map(Path::to_owned)
+    })
+}
+
+/// Whether this process runs as root.
+#[must_use]
+pub fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+/// A program of PostgreSQL's, as a user that may run it.
+fn as_user(program: &Path, folder: &Path) -> Command {
+    let mut command = if is_root() {
+        let mut command = Command::new("runuser");
+        command.args(["-u", USER, "--"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    command.current_dir(folder);
+    command
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.stdin(Stdio::null()).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?}: {}", said.trim());
+    Ok(())
+}
