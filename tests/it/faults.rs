@@ -5,7 +5,7 @@
 //! |---|---|
 //! | worker | kill -9 at any moment*, between commit and count*, between count and push*, between push and ack*, during the ack; SIGTERM*; stopped for 40 s*; a job that kills its process* |
 //! | Redis | kill -9*, a pause of 30 s*, emptied*, full*, nearly full of counts, slow, a hundred consumers |
-//! | PostgreSQL | restarted*, killed, its connections ended*, a lock held for 30 s*, read-only*, rights withdrawn*, deadlocks and refusals to serialize, slow |
+//! | PostgreSQL | restarted*, killed, a standby that takes over*, its connections ended*, a lock held for 30 s*, read-only*, rights withdrawn*, deadlocks and refusals to serialize, slow |
 //! | SQLite | kill -9 in a commit*, locked by another process*, disk full, file not writable*, a damaged page* |
 //! | messages | kill -9 between a claim and the message*, between Telegram's answer and its note*, between the claim of an edit and the edit*, of a digest and the digest*, between a button's deed and what must follow* |
 //! | network | cut in the request and in the reply at the ingress*, 170 clients of the pages that are slow or deaf*, Telegram hanging, resetting, refusing, talking nonsense* |

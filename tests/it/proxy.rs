@@ -1,6 +1,7 @@
 //! A network of a test's own: passes on what goes between two sides, and does to it what the test
 //! says.
 
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -55,6 +56,7 @@ type Judge = Arc<Mutex<dyn FnMut(&Piece) -> Fate + Send>>;
 /// Between one server and all who connect here instead.
 pub struct Proxy {
     pub port: u16,
+    server: Arc<AtomicU16>,
     _accepting: JoinSet<()>,
 }
 
@@ -64,6 +66,8 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let judge: Judge = Arc::new(Mutex::new(judge));
+        let server = Arc::new(AtomicU16::new(server));
+        let chosen = Arc::clone(&server);
         let (cutting, _) = broadcast::channel(1);
         let mut accepting = JoinSet::new();
         accepting.spawn(async move {
@@ -77,13 +81,19 @@ impl Proxy {
                     judge: Arc::clone(&judge),
                     cutting: cutting.clone(),
                 };
-                connections.spawn(pass.between(client, server));
+                connections.spawn(pass.between(client, chosen.load(Ordering::Relaxed)));
             }
         });
         Self {
             port,
+            server,
             _accepting: accepting,
         }
+    }
+
+    /// Whoever connects from now on comes to another server.
+    pub fn point_to(&self, server: u16) {
+        self.server.store(server, Ordering::Relaxed);
     }
 
     /// An address of that server, as one of this proxy.

@@ -10,6 +10,7 @@ use super::storm::Storm;
 use crate::fleet::processes::Fleet;
 use crate::harness::On;
 use crate::process::{beside_few, folder};
+use crate::proxy::{Fate, Proxy, port_of};
 use crate::redis_keys::RedisKeys;
 use tocsin_kit::postgres::Postgres;
 
@@ -17,6 +18,8 @@ use tocsin_kit::postgres::Postgres;
 const REFUSES: Duration = Duration::from_secs(8);
 /// What health finds out is shown for a second.
 const NOTICED: Duration = Duration::from_secs(5);
+/// A connection that was lost is made again, to a server that answers and takes nothing.
+const CONNECTED_AGAIN: Duration = Duration::from_secs(20);
 
 const STORM: Storm = Storm {
     anomalies: 60,
@@ -93,6 +96,29 @@ async fn session(server: &Postgres) -> DatabaseConnection {
 }
 
 scenarios! {
+    async fn a_standby_takes_over(on: postgres; soak fleet) {
+        let turn = beside_few().await;
+        let mut primary = Postgres::start(folder()).await.unwrap();
+        let standby = primary.standby(folder()).await.unwrap();
+        let proxy = Proxy::start(port_of(&primary.url()), |_| Fate::Pass).await;
+        let (mut scenario, urls) = on_database(on, proxy.instead(&primary.url()), turn).await;
+        let health = Health::watch(&urls[0]);
+        let load = scenario.post(STORM, &urls);
+        tokio::time::sleep(STORM.lasts() / 4).await;
+        primary.kill().await.unwrap();
+        proxy.point_to(port_of(&standby.url()));
+        let began = Instant::now();
+        health.says("store refuses writes", CONNECTED_AGAIN).await;
+        tokio::time::sleep(REFUSES.saturating_sub(began.elapsed())).await;
+        standby.promote().unwrap();
+        let over = Instant::now();
+        health.says("ready", NOTICED).await;
+        refused_clearly(&load.await.unwrap());
+        let expected = STORM.expected().within(RECOVERY).doubled(2 * SENT_AT_ONCE);
+        scenario.verdict(over, &expected).await;
+        health.says("ready", NOTICED).await;
+    }
+
     async fn read_only_for_a_while(on: postgres; soak fleet) {
         let turn = beside_few().await;
         let server = Postgres::start(folder()).await.unwrap();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
-use sea_orm::{ConnectOptions, Database};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, Database};
 
 use crate::folder::Folder;
 use crate::port;
@@ -36,7 +36,7 @@ impl Postgres {
             program: "PostgreSQL",
             package: "postgresql",
         })?;
-        let (port, data) = (port::free(), folder.join("data"));
+        let port = port::free();
         if is_root() {
             run(Command::new("chown").arg(USER).arg(folder.path()))?;
         }
@@ -45,8 +45,46 @@ impl Postgres {
             .args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"])
             .arg(format!("--username={USER}"))
             .arg("--pgdata")
-            .arg(&data);
+            .arg(folder.join("data"));
         run(&mut initdb)?;
+        Self::serve(bin, port, folder).await
+    }
+
+    /// A hot standby of this one: it follows, answers, and takes nothing until it is promoted. What this
+    /// one commits from now on is on the standby's disk, too.
+    ///
+    /// # Errors
+    /// This one does not let itself be copied, or the standby does not start.
+    pub async fn standby(&self, folder: Folder) -> anyhow::Result<Self> {
+        if is_root() {
+            run(Command::new("chown").arg(USER).arg(folder.path()))?;
+        }
+        let mut copy = as_user(&self.bin.join("pg_basebackup"), folder.path());
+        copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+            .arg(format!("--dbname={}", self.url()))
+            .arg("--pgdata")
+            .arg(folder.join("data"));
+        run(&mut copy)?;
+        let standby = Self::serve(self.bin.clone(), port::free(), folder).await?;
+        let db = Database::connect(options(&self.url())).await?;
+        db.execute_unprepared("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            .await?;
+        db.execute_unprepared("SELECT pg_reload_conf()").await?;
+        db.close().await?;
+        Ok(standby)
+    }
+
+    /// A standby takes what is written from now on.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn promote(&self) -> anyhow::Result<()> {
+        run(&mut self.control(&["promote", "-w"]))
+    }
+
+    /// Starts the server whose data are in this folder, and waits until it answers.
+    async fn serve(bin: PathBuf, port: u16, folder: Folder) -> anyhow::Result<Self> {
+        let data = folder.join("data");
         let mut postgres = as_user(&bin.join("postgres"), folder.path());
         postgres
             .arg("-D")
@@ -74,11 +112,7 @@ impl Postgres {
 
     async fn answers(&mut self) -> anyhow::Result<()> {
         let url = self.url();
-        let asked = async || {
-            let mut options = ConnectOptions::new(&url);
-            options.max_connections(1).sqlx_logging(false);
-            Database::connect(options).await.is_ok()
-        };
+        let asked = async || Database::connect(options(&url)).await.is_ok();
         self.process.ready(asked).await
     }
 
@@ -130,6 +164,12 @@ impl Drop for Postgres {
         // Killing what started it would leave the server behind.
         let _ = run(&mut self.control(&["stop", "-m", "immediate", "-w"]));
     }
+}
+
+fn options(url: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false);
+    options
 }
 
 /// The folder of its programs: where the environment says, else Debian's newest version, else where
