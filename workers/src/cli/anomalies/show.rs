@@ -49,10 +49,10 @@ pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
         ("service", field("service")),
         ("namespace", field("namespace")),
         ("error type", field("error_type")),
-        ("together", together(anomaly)),
+        ("overflow", together(anomaly)),
         ("level", level),
         ("muted", mute::told(anomaly)),
-        ("counted", total),
+        ("total", total),
         ("incidents", incidents),
         ("first seen", moment("/first_seen")),
         ("last seen", moment("/last_seen")),
@@ -69,7 +69,7 @@ pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
 fn together(anomaly: &Value) -> String {
     let key = Signature::overflow_key(&text(anomaly, "/alert_name"));
     match text(anomaly, "/key") == key {
-        true => "there were too many new anomalies: alerts of this name are counted here until all are over".to_owned(),
+        true => "overflow anomaly: too many new anomalies, so all alerts of this name are counted here until they end".to_owned(),
         false => String::new(),
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct Plan {
     pub(super) address: SocketAddr,
     /// In whose words.
     pub(super) shape: Shape,
-    /// Alerts in one request.
+    /// Alerts per request.
     pub(super) together: usize,
     /// Connections.
     pub(super) connections: usize,

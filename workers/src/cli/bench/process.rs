@@ -114,7 +114,7 @@ impl Process {
         while !asked().await {
             self.check()?;
             if began.elapsed() > START {
-                bail!("{} does not answer: {}", self.name, tail(&self.said()));
+                bail!("{} does not respond: {}", self.name, tail(&self.said()));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -143,7 +143,7 @@ pub(super) fn free_address() -> anyhow::Result<SocketAddr> {
             return Ok(address);
         }
     }
-    bail!("no port is free")
+    bail!("no free port found")
 }
 
 /// Where a program is, by the search path.

@@ -16,7 +16,7 @@ const HEADS: [&str; 5] = [
     "STATUS\nAGE",
     "LEVEL\nTIER",
     "SERVICE\nNAMESPACE",
-    "1h/24h/7d/30d\nEPISODES",
+    "1h/24h/7d/30d\nFIRINGS",
 ];
 /// Title and service give way.
 const SHRINK: [(usize, u16); 2] = [(0, 36), (3, 9)];
@@ -26,7 +26,7 @@ const LEAST: u16 = 91;
 const NARROW_HEADS: [&str; 3] = [
     "TITLE\nID\nSERVICE IN NAMESPACE",
     "STATUS\nLEVEL\nTIER",
-    "1h/24h/7d/30d\nEPISODES\nAGE",
+    "1h/24h/7d/30d\nFIRINGS\nAGE",
 ];
 const NARROW_SHRINK: [(usize, u16); 1] = [(0, 36)];
 
@@ -98,8 +98,8 @@ fn age(incident: &Value, now: Timestamp) -> String {
     let age = time(incident, "/opened_at").map(|at| age::short(now.since(at)));
     let age = or_dash(age.unwrap_or_default());
     match time(incident, "/unheard_since") {
-        Some(since) => format!("{age}, unheard {}", age::short(now.since(since))),
-        None if text(incident, "/resolved_by") == "unseen" => format!("{age}, unseen"),
+        Some(since) => format!("{age}, stale {}", age::short(now.since(since))),
+        None if text(incident, "/resolved_by") == "unseen" => format!("{age}, expired"),
         None => age,
     }
 }

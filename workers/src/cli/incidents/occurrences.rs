@@ -25,14 +25,14 @@ pub(super) async fn list(
         path: &["incidents", &id, "occurrences"],
         query: &[],
         limit,
-        none: "No firings: retention took them.",
+        none: "No firings stored: retention has pruned them.",
     };
     list.show(json, again, render).await
 }
 
 /// The table, as wide as `look` at most (from 80 columns on).
 pub(super) fn render(occurrences: &[Value], now: Timestamp, look: Look) -> String {
-    let mut table = look.table(&["SEEN", "STARTED", "ENDED", "SENT", "SERIES"]);
+    let mut table = look.table(&["RECEIVED", "STARTED", "ENDED", "DELIVERIES", "SERIES"]);
     table::align_right(&mut table, [3]);
     for occurrence in occurrences {
         let seen = time(occurrence, "/occurred_at").map(|at| age::short(now.since(at)));
@@ -43,9 +43,9 @@ pub(super) fn render(occurrences: &[Value], now: Timestamp, look: Look) -> Strin
             cell(&or_dash(seen.unwrap_or_default())),
             cell(&or_dash(text(occurrence, "/starts_at"))),
             cell(match (ended.as_str(), ended_by.as_str()) {
-                ("", _) if is_unheard => "not heard of",
-                ("", _) => "still fires",
-                (_, "unseen") => "closed as unseen",
+                ("", _) if is_unheard => "stale",
+                ("", _) => "firing",
+                (_, "unseen") => "expired",
                 _ => &ended,
             }),
             figure(number(occurrence, "/deliveries")),

@@ -18,9 +18,7 @@ pub(super) fn render(queues: &[Value], now: Timestamp, look: Look) -> String {
     if !processes.is_empty() {
         parts.push(processes::render(&processes, now, look));
     } else if queues.iter().any(|queue| queue["consumers"].is_array()) {
-        parts.push(
-            "No process works on any queue: start `tocsin work`, or `tocsin serve`.".to_owned(),
-        );
+        parts.push("No workers on any queue: start `tocsin work` or `tocsin serve`.".to_owned());
     }
     let mut remarks: Vec<String> = queues.iter().filter_map(unattended).collect();
     remarks.extend(queues.iter().filter_map(lost));
@@ -39,7 +37,7 @@ fn render_queues(queues: &[Value], now: Timestamp, look: Look) -> String {
         "IN FLIGHT",
         "DEAD",
         "RATE",
-        "OLDEST",
+        "LAG",
         "WORKERS",
         "STATE",
     ]);
@@ -83,8 +81,8 @@ fn state(queue: &Value, now: Timestamp) -> Cell {
             };
             attention(&format!("paused{since}{by}"))
         }
-        (false, Some(0)) if waiting(queue) > 0 => attention("no worker"),
-        (false, Some(0)) => dim("no worker"),
+        (false, Some(0)) if waiting(queue) > 0 => attention("no workers"),
+        (false, Some(0)) => dim("no workers"),
         (false, _) => dim("running"),
     }
 }
@@ -100,10 +98,10 @@ fn unattended(queue: &Value) -> Option<String> {
     let is_odd = jobs > 0 && number(queue, "/workers") == Some(0);
     is_odd.then(|| {
         let jobs = match jobs {
-            1 => "one job waits".to_owned(),
+            1 => "1 job waits".to_owned(),
             n => format!("{n} jobs wait"),
         };
-        format!("{name}: {jobs}, and no process works on this queue.")
+        format!("{name}: {jobs}, but there are no workers. Start one: tocsin work --queues {name}")
     })
 }
 
@@ -111,7 +109,7 @@ fn lost(queue: &Value) -> Option<String> {
     let jobs = number(queue, "/lost").filter(|jobs| *jobs > 0)?;
     let name = text(queue, "/name");
     Some(format!(
-        "{name}: about {jobs} jobs that waited are lost: Redis lost its data."
+        "{name}: about {jobs} queued jobs were lost when Redis lost its data."
     ))
 }
 
