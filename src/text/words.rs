@@ -234,7 +234,7 @@ mod tests {
             (
                 "12 deliveries in 24h (≥ 2)",
                 "12 deliveries in the last 24 hours. PERMANENT FIX starts at 2 deliveries.",
-                "過去 24 小時內有 12 次送達。「須根治」的門檻為 2 次送達。",
+                "過去 24 小時內有 12 次傳送。「須根治」的門檻為 2 次傳送。",
             ),
         ];
         for (reason, english, chinese) in table {

@@ -89,7 +89,7 @@ mod tests {
             colour: false,
         };
         insta::assert_snapshot!(render(&muted, now, look), @"
-        KEY                               ALERT                SERVICE       LEVEL     LEFT  BY   WHY
+        KEY                               ALERT                SERVICE       LEVEL     LEFT  BY   REASON
         ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
         5d41402abc4b2a76b9719d911017c592  KubePodCrashLooping  checkout-api  ESCALATE  1h    ann  the new version is on its way
         7d793037a0760186574b0282f2f435e7  DiskFull             -             NONE      3d    -    -

@@ -211,7 +211,7 @@ mod tests {
         expect(&server, json!({"cursor": "k200", "repair": false}), second).await;
         let error = run(&server, &["--verify"]).await.unwrap_err().to_string();
         assert!(
-            error.starts_with("1 figure is not what the rows say"),
+            error.starts_with("1 figure differs from the stored rows"),
             "{error}"
         );
     }
@@ -253,7 +253,7 @@ mod tests {
             &mut json!({"anomalies": 1, "occurrences": 5, "drifted": drifted, "drifts": drifts}),
         );
         insta::assert_snapshot!(found.render(look), @"
-        FIGURE         OF                                             STORED                  ROWS SAY
+        FIGURE         OF                                             STORED                  EXPECTED
         ──────────────────────────────────────────────────────────────────────────────────────────────
         total          anomaly 5d41402abc4b2a76b9719d911017c592            7                         5
         counter 24h    anomaly 5d41402abc4b2a76b9719d911017c592            0                         5
@@ -261,7 +261,7 @@ mod tests {
         open_episodes  incident 01940000-0000-7000-8000-000000000001      -1                         0
         … and 59 more
 
-        Drifted: 60 counter, 1 last_seen, 1 open_episodes, 1 total. 1 anomaly and 5 occurrences compared.
+        Drifted: 60 counter, 1 last_seen, 1 open_episodes, 1 total. 1 anomaly and 5 occurrences checked.
         ");
         insta::assert_snapshot!(Found::default().render(look), @"No drift: 0 anomalies and 0 occurrences checked.");
     }

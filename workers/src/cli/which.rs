@@ -148,7 +148,7 @@ pub(super) mod tests {
         // The second has it in its title alone.
         assert_eq!(ask(&[OTHER, ID], "7FB309C4").await.unwrap(), ID);
         let nobody = ask(&[OTHER], "7fb309c4").await.unwrap_err();
-        assert_eq!(nobody, "there is no incident whose id ends with 7fb309c4");
+        assert_eq!(nobody, "no incident has the short ID 7fb309c4");
     }
 
     #[tokio::test]
@@ -170,7 +170,7 @@ pub(super) mod tests {
         let short = ShortId::read("7fb309c4").unwrap();
         let now = Timestamp::parse("2026-11-22T21:28:29.102Z").unwrap();
         insta::assert_snapshot!(candidates(short, &two, now), @"
-        the ids of 2 incidents end with 7fb309c4; give the whole id:
+        2 incidents have the short ID 7fb309c4; give the full ID:
           01960000-0000-7000-8000-00007fb309c4  Pod [2J fails, opened 2026-11-22T21:25:29.102Z (3m ago)
           01940000-0000-7000-8000-00007fb309c4  -, opened -
         ");

@@ -83,7 +83,7 @@ fn a_card_that_is_edited_later_tells_the_figure_that_stands_beside_it() {
         (
             Level::Escalate,
             9,
-            "9 firings in the last 24 hours. From 5 firings on",
+            "9 firings in the last 24 hours. ESCALATE starts at 5 firings.",
         ),
         (
             Level::Escalate,
@@ -195,7 +195,7 @@ fn a_card_says_who_did_the_last_repair() {
         Lang::ALL.map(|lang| bot(lang).render(&card))
     };
     for (shown, expected) in lines(Some("<alice>")).iter().zip([
-        "Last time: <code>restart_pod</code> by &lt;alice&gt;\n",
+        "Last tried: <code>restart_pod</code> by &lt;alice&gt;\n",
         "最近一次：<code>restart_pod</code> 由 &lt;alice&gt;\n",
     ]) {
         assert!(shown.contains(expected), "{shown}");

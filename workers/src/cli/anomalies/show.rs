@@ -100,7 +100,7 @@ mod tests {
           service     storage (label persistentvolumeclaim)
           level       ESCALATE: 7 in 24h (≥ 5)
           muted       until 2026-11-23T01:00:00.000Z by ann: on its way
-          counted     9
+          total       9
           incidents   4, the newest 019aad2e-6d5e-7000-8000-00000000000a
           first seen  2026-11-01T21:28:29.102Z (21d ago)
           last seen   2026-11-22T21:25:29.102Z (3m ago)

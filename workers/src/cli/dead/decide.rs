@@ -250,7 +250,7 @@ mod tests {
         insta::assert_snapshot!(summary(Decision::Replay, 312, 3, 12), @"
         312 dead letters are replayed.
         The queue is unavailable; 12 of them will run within minutes.
-        3 dead letters stay: a payload that is not text can be replayed with another one only. See them: tocsin dead list
+        3 dead letters skipped: a payload that is not text must be edited to be replayed. List them: tocsin dead list
         ");
         insta::assert_snapshot!(summary(Decision::Discard, 1, 0, 0), @"1 dead letter is discarded.");
         let before = json!({"id": "x", "changed": false, "decided_by": "ann"});

@@ -107,12 +107,12 @@ mod tests {
             colour: false,
         };
         insta::assert_snapshot!(render(&occurrences, NOW, look), @"
-        SEEN  STARTED                   ENDED                     SENT  SERIES
-        ───────────────────────────────────────────────────────────────────────────────────────────
-        3m    2026-11-22T21:25:28.000Z  still fires                  3  pod=checkout-api-6c9f7d-x2x
-        1h    2026-11-22T20:25:28.000Z  2026-11-22T20:30:00.000Z     1  d819c8248226542f
-        2d    2026-11-20T20:25:28.000Z  not heard of                 1  c819c8248226542f
-        3d    2026-11-19T20:25:28.000Z  closed as unseen             1  b819c8248226542f
+        RECEIVED  STARTED                   ENDED                     DELIVERIES  SERIES
+        ────────────────────────────────────────────────────────────────────────────────────────────────────
+        3m        2026-11-22T21:25:28.000Z  firing                             3  pod=checkout-api-6c9f7d-x…
+        1h        2026-11-22T20:25:28.000Z  2026-11-22T20:30:00.000Z           1  d819c8248226542f
+        2d        2026-11-20T20:25:28.000Z  stale                              1  c819c8248226542f
+        3d        2026-11-19T20:25:28.000Z  expired                            1  b819c8248226542f
         ");
     }
 }

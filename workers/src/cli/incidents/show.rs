@@ -259,8 +259,8 @@ mod tests {
           level       ESCALATE: 8 firings in 24h (≥ 5)
           tier        2 mitigate: level is ESCALATE
           frequency   2 in 1h, 8 in 24h, 8 in 7d, 9 in 30d
-          episodes    2, 1 of them open
-          repairs     2 on this anomaly, 1 helped; last restart_pod, 2h ago
+          firings     2, 1 still firing
+          repairs     2 tried on this anomaly, 1 helped; last: restart_pod, 2h ago
           opened      2026-11-22T21:25:29.102Z (3m ago)
           unheard     2026-11-22T21:26:29.102Z (2m ago)
           source      alertmanager
@@ -301,7 +301,7 @@ mod tests {
         -
           id          x
           tier        not calculated yet
-          repairs     none on this anomaly
+          repairs     none tried on this anomaly
         ");
     }
 }

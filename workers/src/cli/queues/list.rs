@@ -156,10 +156,10 @@ mod tests {
             }),
         ];
         insta::assert_snapshot!(render(&queues, now(), LOOK), @"
-        QUEUE    READY  DELAYED  IN FLIGHT  DEAD    RATE  OLDEST  WORKERS  STATE
-        ────────────────────────────────────────────────────────────────────────────────────────
-        ingest  120500        0       2000     0  1235/s      1m        2  running
-        notify       3        1          0     4       0       -        1  paused for 12m by ann
+        QUEUE    READY  DELAYED  IN FLIGHT  DEAD    RATE  LAG  WORKERS  STATE
+        ─────────────────────────────────────────────────────────────────────────────────────
+        ingest  120500        0       2000     0  1235/s   1m        2  running
+        notify       3        1          0     4       0    -        1  paused for 12m by ann
 
         HOST   PID  VERSION  QUEUES          IN FLIGHT   RATE  UP  HEARTBEAT
         ────────────────────────────────────────────────────────────────────
@@ -182,20 +182,20 @@ mod tests {
             }),
         ];
         insta::assert_snapshot!(render(&queues, now(), LOOK), @"
-        QUEUE   READY  DELAYED  IN FLIGHT  DEAD   RATE  OLDEST  WORKERS  STATE
-        ──────────────────────────────────────────────────────────────────────────
-        ingest      1        0          0     0      0      1m        0  no worker
-        tier        0        0          0     0  0.2/s       -        2  running
+        QUEUE   READY  DELAYED  IN FLIGHT  DEAD   RATE  LAG  WORKERS  STATE
+        ────────────────────────────────────────────────────────────────────────
+        ingest      1        0          0     0      0   1m        0  no workers
+        tier        0        0          0     0  0.2/s    -        2  running
 
         HOST  PID  VERSION  QUEUES  IN FLIGHT  RATE  UP  HEARTBEAT
         ──────────────────────────────────────────────────────────
         a       1  1.2.0    tier            3  61/s  3h     0s ago
         b       1  1.3.0    tier            3  61/s  3h    21s ago
 
-        ingest: one job waits, and no process works on this queue.
-        tier: about 500 jobs that waited are lost: Redis lost its data.
-        b, process 1, was not heard of for 21s: it died, or stands still.
-        The processes are of different versions: 1.2.0, 1.3.0.
+        ingest: 1 job waits, but there are no workers. Start one: tocsin work --queues ingest
+        tier: about 500 queued jobs were lost when Redis lost its data.
+        b, process 1: no heartbeat for 21s. It has died or hangs.
+        The processes run different versions: 1.2.0, 1.3.0.
         ");
         let coloured = Look {
             colour: true,
@@ -210,9 +210,9 @@ mod tests {
     #[test]
     fn an_instance_that_tells_little_is_shown_all_the_same() {
         insta::assert_snapshot!(render(&[json!({"name": "ingest"})], now(), LOOK), @"
-        QUEUE   READY  DELAYED  IN FLIGHT  DEAD  RATE  OLDEST  WORKERS  STATE
-        ───────────────────────────────────────────────────────────────────────
-        ingest      -        -          -     -     0       -        -  running
+        QUEUE   READY  DELAYED  IN FLIGHT  DEAD  RATE  LAG  WORKERS  STATE
+        ────────────────────────────────────────────────────────────────────
+        ingest      -        -          -     -     0    -        -  running
         ");
     }
 }

@@ -378,21 +378,21 @@ mod tests {
         fingerprint 5c51e1cd4f9ab3a0: 2 firings, delivered 4 times, counted twice, 1 incident, 1 queued job, 1 dead letter
 
         2026-11-20 (UTC)
-          10:30:00.000  ended, as alertmanager says (the firing since 2026-11-20T10:00:00.000Z)
-          11:00:00.000  delivered by alertmanager: fired from 2026-11-20T10:00:00.000Z to 2026-11-20T10:30:00.000Z; counted, in no incident: it was over when it was first heard of
+          10:30:00.000  ended, according to alertmanager (the firing since 2026-11-20T10:00:00.000Z)
+          11:00:00.000  delivered by alertmanager: fired from 2026-11-20T10:00:00.000Z to 2026-11-20T10:30:00.000Z; counted, in no incident: it had ended when first received
 
         2026-11-22 (UTC)
           23:58:30.102  delivered by alertmanager: firing since 2026-11-22T23:58:00.000Z; counted, in incident 4 of KubePodCrashLooping
           23:58:30.102  incident 4 of KubePodCrashLooping opened: Pod checkout is crash [2J looping
-          23:58:31.000  message sent to telegram:-100: incident 4 of KubePodCrashLooping opened
+          23:58:31.000  notification sent to telegram:-100: incident 4 of KubePodCrashLooping opened
 
         2026-11-23 (UTC)
-          00:01:00.000  message to telegram:-100 sending, tried twice: incident 4 of KubePodCrashLooping escalated: Telegram answers 502
+          00:01:00.000  notification to telegram:-100 sending, tried twice: incident 4 of KubePodCrashLooping escalated: Telegram answers 502
           00:05:00.000  incident 4 of KubePodCrashLooping acknowledged by ann
-          00:07:00.000  restart_pod tried on incident 4 of KubePodCrashLooping: it did not help, says ann: came back after a minute
-          08:01:10.000  ended, as alertmanager says (the firing since 2026-11-22T23:58:00.000Z)
+          00:07:00.000  restart_pod tried on incident 4 of KubePodCrashLooping: it did not help, recorded by ann: came back after a minute
+          08:01:10.000  ended, according to alertmanager (the firing since 2026-11-22T23:58:00.000Z)
           08:02:00.000  last delivered by alertmanager so far: 3 deliveries
-          08:02:00.000  incident 4 of KubePodCrashLooping resolved by itself: all that fired ended
+          08:02:00.000  incident 4 of KubePodCrashLooping resolved automatically: all its firings ended
           08:04:00.000  dead letter of ingest (01940000-0000-7000-8000-00000000000b, dead): the alert has no alertname
           08:05:00.000  queued in ingest (job 01940000-0000-7000-8000-00000000000a): waits until 2026-11-23T08:06:00.000Z; failed once, the last time: no such column
 
