@@ -49,6 +49,6 @@ pub async fn push_after_deed(context: &Context, cards: &[DueCard], messages: &[U
         context.queues.push_all(pushes).await
     };
     if let Err(error) = pushed.await {
-        tracing::warn!("what is due stays due, recount will push it: {error}");
+        tracing::warn!("enqueueing failed; recount will retry: {error}");
     }
 }

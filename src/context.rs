@@ -63,10 +63,10 @@ pub enum OpenError {
     #[error(transparent)]
     Counter(#[from] CounterError),
     /// Alertmanager cannot be asked as the settings say.
-    #[error("alertmanager_url cannot be used: {0}")]
+    #[error("invalid alertmanager_url: {0}")]
     Alertmanager(String),
     /// The store does not give what was to be read from it.
-    #[error("cannot read the store: {0}")]
+    #[error("cannot read the database: {0}")]
     Store(#[from] DbErr),
     /// Spans cannot be sent as the settings say.
     #[error(transparent)]

@@ -168,7 +168,7 @@ pub struct RecordRepair {
     /// Who did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<String>,
-    /// What else there is to say.
+    /// Note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// How long it took.
@@ -290,7 +290,12 @@ pub const QUEUES: [&str; 5] = [
 /// What is wrong with it, in words.
 pub fn check_payload(queue: &str, payload: &[u8]) -> Result<(), String> {
     fn read<J: Job>(payload: &[u8]) -> Result<J, String> {
-        let is_no = |error| format!("the payload is no job of {}: {error}", J::POLICY.queue);
+        let is_no = |error| {
+            format!(
+                "the payload is not a valid {} job: {error}",
+                J::POLICY.queue
+            )
+        };
         serde_json::from_slice(payload).map_err(is_no)
     }
     const INGEST: &str = IngestAlert::POLICY.queue;
@@ -305,7 +310,7 @@ pub fn check_payload(queue: &str, payload: &[u8]) -> Result<(), String> {
             }
             Content::Alert(_) => Ok(()),
             Content::Rejected { .. } => Err(
-                "content is still what was rejected: it must be {\"alert\": {\"status\": \"firing\", \
+                "content is still the rejected data: it must be {\"alert\": {\"status\": \"firing\", \
                  \"labels\": {\"alertname\": …}, \"fingerprint\": …}}"
                     .to_owned(),
             ),
@@ -314,7 +319,7 @@ pub fn check_payload(queue: &str, payload: &[u8]) -> Result<(), String> {
         NOTIFY => read::<Notify>(payload).map(drop),
         REPAIR => read::<RecordRepair>(payload).map(drop),
         RECOUNT => read::<Recount>(payload).map(drop),
-        _ => Err(format!("there is no queue {queue} any more")),
+        _ => Err(format!("the queue {queue} no longer exists")),
     }
 }
 

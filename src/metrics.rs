@@ -267,7 +267,7 @@ impl Metrics {
         let m = self.clone();
         r.register(
             "alerts_received",
-            "Alerts of requests that were accepted, usable or not: each comes to one outcome",
+            "Alerts of requests that were accepted, usable or not: each has one outcome",
             m.received,
         );
         r.register(
@@ -282,90 +282,90 @@ impl Metrics {
         );
         r.register(
             "alerts",
-            "Alerts by what became of them; resent and ignored are informative: what is delivered \
+            "Alerts by outcome; resent and ignored are informative: an alert that is delivered \
              again after a crash is counted again",
             m.alerts.family,
         );
         r.register("jobs", "Jobs by outcome", m.jobs);
         r.register_with_unit(
             "job_duration",
-            "How long handlers took",
+            "Run time of job handlers",
             Unit::Seconds,
             m.job_seconds,
         );
         r.register("ingest_batch_size", "Alerts committed together", m.batch);
         r.register_with_unit(
             "ingest_batch_duration",
-            "How long a batch took",
+            "Commit time of a batch of alerts",
             Unit::Seconds,
             m.batch_seconds,
         );
         r.register_with_unit(
             "accept_duration",
-            "How long webhook requests took",
+            "Response time of webhook requests",
             Unit::Seconds,
             m.accept_seconds,
         );
         r.register_with_unit(
             "ingest_latency",
-            "From receipt to commit",
+            "Time from receipt of an alert to the commit of its incident",
             Unit::Seconds,
             m.ingest_seconds,
         );
         r.register("messages", "Messages by outcome", m.messages);
         r.register(
             "drift",
-            "Figures that were not what the rows say, when this process last finished comparing them",
+            "Figures that differed from the stored rows in the last consistency check of this process",
             m.drift,
         );
         r.register_with_unit(
             "verified_timestamp",
-            "When this process last finished comparing figures with rows; 0: never",
+            "When this process last finished a consistency check; 0: never",
             Unit::Seconds,
             m.verified,
         );
         r.register(
             "recount_failures",
-            "Parts of recount that could not be done, in a tick that did the others",
+            "Parts of recount that failed, while the other parts ran",
             m.recount_failures,
         );
         r.register(
             "jobs_lost",
-            "Jobs that waited in a Redis that lost its data; told by the process that noticed first",
+            "Queued jobs that were lost when Redis lost its data; counted by the process that noticed first",
             m.jobs_lost,
         );
         r.register(
             "store_errors",
-            "Times that the queue's store failed",
+            "Failed calls of the queue's store",
             m.store_errors,
         );
         r.register(
             "counter_evicted",
-            "Anomalies whose counts were dropped from Redis to leave the queue its memory",
+            "Anomalies whose counts were evicted from Redis to leave memory for the queue",
             m.counter_evicted,
         );
         r.register(
             "alerts_overflowed",
-            "Alerts that were counted with others of their name, because there was no room for more anomalies",
+            "Alerts that were counted in an overflow anomaly, because the limit of new anomalies was reached",
             m.overflowed,
         );
         r.register(
             "webhooks_refused",
-            "Deliveries that were answered with 4xx or 5xx",
+            "Webhook requests that were answered with 4xx or 5xx",
             m.refused,
         );
         r.register(
             "auth_failures",
-            "Requests without the token that they need",
+            "Requests with a missing or wrong token",
             m.auth_failures,
         );
-        r.register("queue_ready", "Jobs that could run now", m.ready);
+        r.register("queue_ready", "Jobs that are ready to run", m.ready);
         r.register("queue_delayed", "Jobs that wait for their time", m.delayed);
         r.register("queue_in_flight", "Jobs that a worker holds", m.in_flight);
-        r.register("workers", "Workers heard of lately", m.workers);
+        r.register("workers", "Workers with a recent heartbeat", m.workers);
         r.register("queue_paused", "1 while the queue is paused", m.paused);
         let build = Info::new(vec![("version", VERSION)]);
-        r.register("build", "The program that runs", build);
+        r.register("build", "The version of the program", build);
         r.register_with_unit(
             "queue_oldest_age",
             "How long the oldest ready job has waited",
@@ -374,34 +374,34 @@ impl Metrics {
         );
         r.register_with_unit(
             "recount_age",
-            "How long ago the last recount began that was done; 0 if none was",
+            "Age of the last completed recount, from its start; 0 if none was completed",
             Unit::Seconds,
             m.recount_seconds,
         );
         r.register(
             "redis_memory_used_ratio",
-            "How much of Redis' maxmemory is used, 1 is all; 0 where there is no Redis, or no maxmemory",
+            "Used share of Redis' maxmemory, 0 to 1; 0 without Redis or without maxmemory",
             m.redis_memory,
         );
         r.register(
             "dead_letters",
-            "Dead letters that nobody has dealt with",
+            "Dead letters that are neither replayed nor discarded",
             m.dead,
         );
         r.register_with_unit(
             "dead_letters_oldest_age",
-            "How long ago the oldest of them died",
+            "Age of the oldest dead letter that is neither replayed nor discarded",
             Unit::Seconds,
             m.dead_seconds,
         );
         r.register(
             "dead_letters_decided",
-            "Dead letters by what was decided about them",
+            "Dead letters that were replayed or discarded, by decision",
             m.decided,
         );
         r.register(
             "alertmanager_errors",
-            "Times that Alertmanager was asked whether it still has what it does not tell of, and did not answer",
+            "Failed requests to Alertmanager about stale alerts",
             m.alertmanager_errors,
         );
         r

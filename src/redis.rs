@@ -103,10 +103,10 @@ impl Memory {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The URL is none of Redis', or the certificate none.
-    #[error("redis_url cannot be used: {0}")]
+    #[error("invalid redis_url: {0}")]
     Url(RedisError),
     /// The file with the certificates of the authorities that are trusted cannot be read.
-    #[error("cannot read redis_ca, {path}: {error}")]
+    #[error("cannot read redis_ca {path}: {error}")]
     Ca {
         /// The file.
         path: PathBuf,
@@ -145,7 +145,7 @@ impl Redis {
         if let Some(version) = value(&about, "redis_version").filter(|v| is_too_old(v)) {
             return Err(OpenError::TooOld { server, version });
         }
-        tracing::info!("queue and counter are in the Redis at {server}");
+        tracing::info!("using Redis at {server} for queue and counter");
         for warning in warnings(&memory, &persistence) {
             tracing::warn!("{warning}");
         }
@@ -287,16 +287,16 @@ fn warnings(memory: &str, persistence: &str) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(policy) = evicts(memory) {
         warnings.push(format!(
-            "Redis' maxmemory-policy is {policy}: when its memory is full it drops keys, and with a \
-             queue's key every alert that waits in it. Set maxmemory-policy noeviction: then senders \
-             are told to try again"
+            "Redis runs with maxmemory-policy {policy}: when its memory is full it may evict a queue with \
+             all alerts in it. Set maxmemory-policy noeviction: webhooks are then answered with 503, and \
+             senders retry"
         ));
     }
     if keeps_no_log(persistence) {
         warnings.push(
-            "Redis' append-only file is off: alerts that were accepted and not yet committed are \
-             lost when Redis ends. Set appendonly yes (appendfsync everysec loses at most the last \
-             second, always nothing)"
+            "Redis runs without an append-only file: all queued alerts are lost when Redis stops. \
+             Set appendonly yes (appendfsync everysec loses at most the last \
+             second, always loses nothing)"
                 .to_owned(),
         );
     }
@@ -350,7 +350,10 @@ mod tests {
             "loading:0\r\naof_enabled:0\r\n",
         );
         assert!(warned[0].contains("allkeys-lru"), "{warned:?}");
-        assert!(warned[1].contains("append-only file is off"), "{warned:?}");
+        assert!(
+            warned[1].contains("without an append-only file"),
+            "{warned:?}"
+        );
         assert!(
             warnings("", "").is_empty(),
             "a server that does not say is not accused"

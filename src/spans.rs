@@ -42,9 +42,7 @@ struct Exporting {
 
 /// Spans cannot be sent as the settings say. The address is not part of it: it may hold a password.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "otlp_endpoint cannot be used: it must be http://… or https://…, without a path of its own"
-)]
+#[error("invalid otlp_endpoint: it must be http://… or https://…, without a path")]
 pub struct OpenError;
 
 impl Tracer {
@@ -112,7 +110,7 @@ impl Tracer {
         };
         let close = move || exporting.provider.shutdown_with_timeout(LAST);
         if let Ok(Err(error)) = tokio::task::spawn_blocking(close).await {
-            tracing::warn!("the last spans were not sent: {error}");
+            tracing::warn!("cannot export the last spans: {error}");
         }
     }
 }

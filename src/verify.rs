@@ -66,7 +66,7 @@ impl From<VerifyError> for JobError {
     }
 }
 
-/// What one page came to.
+/// The result of one page.
 #[derive(Debug, Default, Serialize, utoipa::ToSchema)]
 #[schema(as = Verified)]
 pub struct Page {

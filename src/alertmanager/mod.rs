@@ -30,16 +30,16 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Trouble {
     /// It cannot be reached, or takes too long.
-    #[error("Alertmanager does not answer: {0}")]
+    #[error("Alertmanager does not respond: {0}")]
     Unreachable(String),
     /// It refused.
-    #[error("Alertmanager answers {0}")]
+    #[error("Alertmanager responded with {0}")]
     Refused(reqwest::StatusCode),
     /// It said more than is read.
-    #[error("Alertmanager answers with more than {0} bytes")]
+    #[error("Alertmanager responded with more than {0} bytes")]
     TooLong(usize),
     /// It said something else than an Alertmanager does.
-    #[error("what Alertmanager answers is not understood: {0}")]
+    #[error("cannot parse the response of Alertmanager: {0}")]
     Senseless(String),
 }
 
@@ -114,7 +114,7 @@ impl Alertmanager {
                 silences.into_iter().filter_map(Kept::of).collect(),
             )),
             Err(trouble) => {
-                tracing::warn!("silences are not shown: {trouble}");
+                tracing::warn!("cannot show silences: {trouble}");
                 None
             }
         }

@@ -64,7 +64,7 @@ pub async fn press(context: &Context, query: &Query) -> Result<Reply, Failed> {
     };
     let data = query.data.as_deref().unwrap_or_default();
     let Some(press) = Press::read(data) else {
-        tracing::debug!("a button carries what cannot be read");
+        tracing::debug!("ignored a press with unreadable callback data");
         return Ok(say(text.pressed_unknown));
     };
     let incident = press.incident;
@@ -134,7 +134,7 @@ async fn stranger(context: &Context, text: &Text, query: &Query) -> Result<Reply
         presses::answer(&tx, &query.id, &answer).await?;
         tracing::warn!(
             user = id,
-            "somebody who is not on the list pressed a button"
+            "rejected a press by a Telegram user who is not in telegram.people"
         );
     }
     tx.commit().await?;

@@ -16,8 +16,8 @@ impl Config {
         if !self.listen.ip().is_loopback() && !guarded && !self.insecure {
             return Err(format!(
                 "listen = {} is reachable from other computers: set TOCSIN_WEBHOOK_TOKEN and \
-                 TOCSIN_API_TOKEN, or TOCSIN_INSECURE=true if something in front of it checks who \
-                 comes in",
+                 TOCSIN_API_TOKEN, or TOCSIN_INSECURE=true if a proxy in front authenticates \
+                 clients",
                 self.listen
             ));
         }
@@ -25,7 +25,7 @@ impl Config {
         let token = self.telegram_token.as_ref().map(Secret::expose);
         if token.is_some_and(|token| token.is_empty() || !token.chars().all(in_token)) {
             return Err(
-                "telegram_token is no bot's: it is digits, a colon, then letters, digits, \
+                "telegram_token is not a bot token: it must be digits, a colon, then letters, digits, \
                         - and _"
                     .to_owned(),
             );
@@ -34,7 +34,9 @@ impl Config {
             && self.telegram_chat.is_none()
             && !self.routes_to_telegram()
         {
-            return Err("telegram_token is set and telegram_chat is not: which chat?".to_owned());
+            return Err(
+                "telegram_token is set but telegram_chat is not: set telegram_chat".to_owned(),
+            );
         }
         self.check_routes()?;
         self.check_telegram()?;
@@ -84,7 +86,8 @@ impl Config {
         let month = Duration::from_secs(30 * 24 * 3600);
         if self.retention.occurrences.0 < month || self.retention.rest.0 < month {
             return Err(
-                "retention must be at least 30d: the longest window counts them".to_owned(),
+                "retention must be at least 30d: the longest counting window needs these rows"
+                    .to_owned(),
             );
         }
         if self.retention.dead_letters.0 < Duration::from_secs(24 * 3600) {
@@ -105,8 +108,8 @@ impl Config {
         // Where Alertmanager does not answer, twice that passes first.
         if unseen > self.retention.occurrences.0 / 2 {
             return Err(
-                "counting.unseen must be at most half as long as retention.occurrences: what is open \
-                 must be closed before its row is pruned"
+                "counting.unseen must be at most half of retention.occurrences: a firing must expire \
+                 before its row is pruned"
                     .to_owned(),
             );
         }
@@ -127,18 +130,18 @@ impl Config {
     fn check_escalation(&self) -> Result<(), String> {
         for rule in &self.escalation.rules {
             let wrong = if rule.count < 1 {
-                "needs a count of at least 1"
+                "count must be at least 1"
             } else if !(1..=MOST_INCIDENTS).contains(&rule.incidents) {
-                "needs incidents from 1 to 1000"
+                "incidents must be from 1 to 1000"
             } else if rule.incidents > rule.count {
-                "can never hold: its count cannot lie in more incidents than it is"
+                "can never match: incidents is greater than count"
             } else {
                 continue;
             };
             return Err(format!("escalation.rules: {} {wrong}", rule.level));
         }
         if self.notify.settle.0 > LONGEST_SETTLE {
-            return Err("notify.settle may be 1h at most".to_owned());
+            return Err("notify.settle must be at most 1h".to_owned());
         }
         Ok(())
     }
@@ -160,13 +163,13 @@ impl Config {
             if tokens.any_is_short() && !self.listen.ip().is_loopback() {
                 warnings.push(format!(
                     "a token in {name} has fewer than 16 characters and can be guessed: \
-                     openssl rand -hex 32 makes a good one"
+                     generate one with openssl rand -hex 32"
                 ));
             }
             for (other, others) in &roles[n + 1..] {
                 if tokens.share_one_with(others) {
                     warnings.push(format!(
-                        "a token is in {name} and in {other}: whoever has it may do what both allow"
+                        "the same token is in {name} and in {other}: use different tokens"
                     ));
                 }
             }
@@ -174,7 +177,7 @@ impl Config {
         for name in webhooks::guessable(&self.webhooks) {
             warnings.push(format!(
                 "webhooks.{name}.secret has fewer than 16 bytes and can be guessed: \
-                 openssl rand -hex 32 makes a good one"
+                 generate one with openssl rand -hex 32"
             ));
         }
         warnings.extend(self.warn_of_buttons());

@@ -56,7 +56,7 @@ impl Environment {
         }
         if self.variables.iter().any(|(name, _)| name == setting) {
             let variable = format!("{PREFIX}{}", setting.to_uppercase());
-            let both = format!("{variable} and {variable}_FILE are both set: which holds?");
+            let both = format!("{variable} and {variable}_FILE are both set: unset one");
             return Err(both);
         }
         Ok(Some(setting))

@@ -52,7 +52,7 @@ impl<'de> Deserialize<'de> for People {
                 .parse::<i64>()
                 .is_ok_and(|n| n > 0 && n.to_string() == user);
             if !is_user {
-                let wrong = format!("{user:?} is no number of a user, such as 123456789");
+                let wrong = format!("{user:?} is not a Telegram user ID, such as 123456789");
                 return Err(de::Error::custom(wrong));
             }
             if name.is_empty() || name.chars().count() > NAME || name.contains(char::is_control) {
@@ -131,8 +131,8 @@ impl Config {
         }
         if self.has_webhook() && set.webhook_secret.is_none() {
             return Err(
-                "telegram.updates is \"webhook\" and telegram.webhook_secret is not set: anybody \
-                 could press"
+                "telegram.updates is \"webhook\" but telegram.webhook_secret is not set: set it, or anybody \
+                 could press buttons"
                     .to_owned(),
             );
         }
@@ -142,8 +142,8 @@ impl Config {
     pub(super) fn warn_of_buttons(&self) -> Option<String> {
         let secret = self.telegram.webhook_secret.as_ref()?;
         (self.has_webhook() && secret.expose().len() < SHORTEST).then(|| {
-            "telegram.webhook_secret has fewer than 16 characters and can be guessed: openssl rand \
-             -hex 32 makes a good one"
+            "telegram.webhook_secret has fewer than 16 characters and can be guessed: generate one \
+             with openssl rand -hex 32"
                 .to_owned()
         })
     }
@@ -189,11 +189,11 @@ mod tests {
             ),
             (
                 "[telegram.people]\n\"-1\" = \"alice\"",
-                "no number of a user",
+                "not a Telegram user ID",
             ),
             (
                 "[telegram.people]\n\"01\" = \"alice\"",
-                "no number of a user",
+                "not a Telegram user ID",
             ),
             ("[telegram.people]\n\"1\" = \" \"", "the name of 1"),
             ("[telegram]\nupdates = \"push\"", "telegram.updates"),

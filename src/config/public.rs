@@ -45,14 +45,14 @@ impl Config {
         }
         if url.contains(['?', '#']) {
             return Err(
-                "public_url must have no query and no fragment: the pages' paths go behind it"
+                "public_url must have no query and no fragment: paths are appended to it"
                     .to_owned(),
             );
         }
         let (host, path) = parts(url);
         let names_a_host = !host.is_empty() && !host.contains('\\') && Url::parse(url).is_ok();
         if host.contains('@') {
-            return Err("public_url must hold no user and no password".to_owned());
+            return Err("public_url must have no user and no password".to_owned());
         }
         if !names_a_host {
             return Err("public_url must name a host: https://ops.example/tocsin".to_owned());
@@ -69,7 +69,7 @@ impl Config {
         let first = path.split('/').nth(1).unwrap_or_default();
         if OWN_PATHS.contains(&first) {
             return Err(format!(
-                "the path of public_url must not begin with /{first}: that is one of Tocsin's own"
+                "the path of public_url must not begin with /{first}: Tocsin uses that path itself"
             ));
         }
         Ok(())

@@ -93,8 +93,8 @@ impl Config {
             }
             Some(("telegram", chat)) => is_chat(chat),
             Some(("webhook", name)) if self.webhooks.contains_key(name) => Ok(()),
-            Some(("webhook", name)) => Err(format!("there is no [webhooks.{name}]")),
-            _ => Err("there is no such channel".to_owned()),
+            Some(("webhook", name)) => Err(format!("[webhooks.{name}] is not defined")),
+            _ => Err("unknown channel".to_owned()),
         }
     }
 
@@ -119,10 +119,12 @@ fn is_chat(text: &str) -> Result<(), String> {
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     });
     if !is_id && !is_name {
-        return Err("a chat is an id, such as -1001234567890, or @name of a channel".to_owned());
+        return Err(
+            "a chat must be an ID, such as -1001234567890, or the @name of a channel".to_owned(),
+        );
     }
     if topic.is_some_and(|topic| !is_number(topic) || topic.len() > 18) {
-        return Err("a topic is a number behind the chat, as in -1001234567890/45".to_owned());
+        return Err("a topic must be a number after the chat, as in -1001234567890/45".to_owned());
     }
     Ok(())
 }

@@ -59,7 +59,7 @@ impl Webhook {
         let key = match secret.expose().strip_prefix(BASE64) {
             Some(encoded) => STANDARD
                 .decode(encoded.trim())
-                .map_err(|_| "begins with whsec_ and goes on with what is no base64")?,
+                .map_err(|_| "begins with whsec_ but is not followed by base64")?,
             None => secret.expose().as_bytes().to_vec(),
         };
         if key.is_empty() {

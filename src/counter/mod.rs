@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 
 /// Why the counter's store did not answer.
 #[derive(Debug, thiserror::Error)]
-#[error("the counter's store: {0}")]
+#[error("counter: {0}")]
 pub struct CounterError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// What was dropped to make room.

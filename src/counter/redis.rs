@@ -314,7 +314,7 @@ impl RedisCounter {
             }
             counts = self.ask(keys, now).await?;
         }
-        let what = format!("its sets were emptied {TRIES} times while they were built");
+        let what = format!("an anomaly's sets were emptied {TRIES} times while they were built");
         Err(CounterError(what.into()))
     }
 

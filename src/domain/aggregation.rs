@@ -54,7 +54,7 @@ pub enum Until {
     Resolved,
 }
 
-/// Where an incident stands.
+/// The status of an incident.
 #[derive(
     Clone,
     Copy,
@@ -157,7 +157,7 @@ pub struct Incident {
     pub anomaly_key: String,
     /// Its number within the anomaly.
     pub number: i64,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
     /// Where it stood before.
     pub stood: Status,

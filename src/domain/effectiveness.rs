@@ -26,7 +26,7 @@ pub struct RepairEntry {
     pub success: bool,
     /// When.
     pub timestamp: Timestamp,
-    /// Who did it, if that was said.
+    /// The operator's name, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<String>,
 }

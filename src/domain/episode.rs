@@ -146,7 +146,7 @@ pub fn episode_id(series: i64, starts_at: Timestamp) -> Uuid {
     Builder::from_custom_bytes(bytes).into_uuid()
 }
 
-/// How it is known that an episode ended.
+/// How it is known that a firing ended.
 #[derive(
     Clone,
     Copy,
@@ -181,7 +181,7 @@ pub enum EndedBy {
 pub struct End {
     /// When it ended, by the sender's clock.
     pub at: Timestamp,
-    /// When that was last said, by the ingress' clock.
+    /// When its end was last received, by the ingress' clock.
     pub received_at: Timestamp,
     /// How it is known.
     pub by: EndedBy,
@@ -238,9 +238,9 @@ pub struct Episode {
     pub starts_at: Timestamp,
     /// When it ended, by the sender's clock, and how that is known. `None` while it is open.
     pub end: Option<End>,
-    /// When it was first seen, by the ingress' clock.
+    /// When it was first received, by the ingress' clock.
     pub occurred_at: Timestamp,
-    /// When it was last seen, by the ingress' clock.
+    /// When it was last received, by the ingress' clock.
     pub last_seen_at: Timestamp,
     /// How many deliveries told of it.
     pub deliveries: i64,

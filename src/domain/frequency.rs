@@ -126,7 +126,7 @@ pub struct FrequencyStats {
     pub first_seen: Option<Timestamp>,
     /// The last that was counted.
     pub last_seen: Option<Timestamp>,
-    /// The anomaly's level when this was written.
+    /// The anomaly's level when these counts were stored.
     pub escalation_level: Level,
 }
 

@@ -30,10 +30,10 @@ impl Ends {
             Self::At(moment) => moment,
         };
         if until <= now {
-            return Err("a mute must end after now");
+            return Err("the end of a mute must be in the future");
         }
         if until > now.after(LONGEST) {
-            return Err("a mute may last 30 days at most");
+            return Err("a mute can last 30 days at most");
         }
         Ok(until)
     }
@@ -126,17 +126,23 @@ pub(super) mod tests {
             (Ends::At(NOW.after(day)), Ok(NOW.after(day))),
             (
                 Ends::After(Duration::ZERO),
-                Err("a mute must end after now"),
+                Err("the end of a mute must be in the future"),
             ),
-            (Ends::At(NOW), Err("a mute must end after now")),
-            (Ends::At(NOW.before(HOUR)), Err("a mute must end after now")),
+            (
+                Ends::At(NOW),
+                Err("the end of a mute must be in the future"),
+            ),
+            (
+                Ends::At(NOW.before(HOUR)),
+                Err("the end of a mute must be in the future"),
+            ),
             (
                 Ends::After(30 * day + HOUR),
-                Err("a mute may last 30 days at most"),
+                Err("a mute can last 30 days at most"),
             ),
             (
                 Ends::After(Duration::MAX),
-                Err("a mute may last 30 days at most"),
+                Err("a mute can last 30 days at most"),
             ),
         ];
         for (ends, expected) in table {

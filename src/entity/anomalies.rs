@@ -31,9 +31,9 @@ pub struct Model {
     pub last_seen: Option<Timestamp>,
     /// Counted in all.
     pub total: i64,
-    /// How many of these retention took the rows of.
+    /// How many of these retention has pruned.
     pub pruned_total: i64,
-    /// What occurred before may have no row any more. Null: all rows are there.
+    /// Rows before this time may have been pruned. Null: none was pruned.
     pub pruned_before: Option<Timestamp>,
     /// Its level.
     pub level: Level,
@@ -54,9 +54,9 @@ pub struct Model {
     pub newest_incident: Option<Uuid>,
     /// That incident's number.
     pub newest_number: i64,
-    /// Since when nothing is told of it.
+    /// Muted since.
     pub muted_since: Option<Timestamp>,
-    /// Until when; past, it is told of again.
+    /// Muted until; in the past: not muted.
     pub muted_until: Option<Timestamp>,
     /// Who muted it.
     pub muted_by: Option<String>,

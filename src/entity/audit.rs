@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::time::Timestamp;
 
-/// One thing that an operator did.
+/// One audit entry.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize, utoipa::ToSchema)]
 #[sea_orm(table_name = "audit")]
 #[schema(as = Deed)]
@@ -14,9 +14,9 @@ pub struct Model {
     pub id: Uuid,
     /// When.
     pub at: Timestamp,
-    /// Whose token it was: the role, and the beginning of the token's hash.
+    /// The token: its role, and the beginning of its hash.
     pub actor: String,
-    /// Who it was, by their own account.
+    /// The operator's name.
     pub operator: Option<String>,
     /// What was done, for instance `incident.resolve`.
     pub action: String,

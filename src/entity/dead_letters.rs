@@ -31,7 +31,7 @@ pub struct Model {
     pub enqueued_at: Timestamp,
     /// When it died.
     pub died_at: Timestamp,
-    /// Since when the push of its replay is owed; null if none is.
+    /// Since when its replay is pending: its job is not enqueued yet; null if it is.
     pub push_owed_since: Option<Timestamp>,
     /// When somebody replayed or discarded it.
     pub decided_at: Option<Timestamp>,

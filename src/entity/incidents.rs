@@ -25,7 +25,7 @@ pub struct Model {
     pub severity: String,
     /// How often a later alert had a higher severity than those before it.
     pub severity_rises: i64,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
     /// Who resolved it.
     pub resolved_by: Option<ResolvedBy>,
@@ -41,7 +41,7 @@ pub struct Model {
     pub source: String,
     /// Where the source shows what made it fire.
     pub generator_url: Option<String>,
-    /// How deep the repair must go, 1 to 4; null until it was worked out.
+    /// How deep the next repair must go, 1 to 4; null until it is calculated.
     #[schema(minimum = 1, maximum = 4)]
     pub tier: Option<i32>,
     /// Why.
@@ -50,27 +50,27 @@ pub struct Model {
     pub frequency_stats: Option<FrequencyStats>,
     /// What was tried on its anomaly.
     pub repair_stats: Option<RepairStats>,
-    /// Whether more than one episode is in it.
+    /// Whether it has more than one firing.
     pub is_aggregated: bool,
-    /// How many episodes are in it.
+    /// Number of its firings.
     pub aggregated_count: i64,
-    /// How many of these retention took the rows of.
+    /// How many of these retention has pruned.
     #[serde(skip)]
     pub pruned_episodes: i64,
     /// When its aggregation window began.
     pub aggregation_window_start: Timestamp,
-    /// How many of its episodes are open.
+    /// Number of its firings that have not ended.
     pub open_episodes: i64,
     /// When one of them was last seen firing.
     pub last_firing_at: Timestamp,
-    /// How often it opened again, and that was told: it was resolved, and its alert still fires.
+    /// How often it reopened with a notification: it was resolved, but its alert still fired.
     pub reopened: i64,
     /// Since when its alert fires again after a `resolved`, in a way that may still turn out to be late.
     #[serde(skip)]
     pub doubted_since: Option<Timestamp>,
-    /// Since when none of its open firings was heard of, if that is longer than `counting.unheard`.
+    /// When an open firing of it was last received, if it is stale (`counting.unheard`).
     pub unheard_since: Option<Timestamp>,
-    /// Since when it is due for a tier.
+    /// Since when its tier must be calculated again.
     pub tier_due_since: Option<Timestamp>,
     /// What was found out about it.
     pub analysis: Option<String>,
@@ -78,7 +78,7 @@ pub struct Model {
     pub opened_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
-    /// When somebody took it.
+    /// When it was acknowledged.
     pub acknowledged_at: Option<Timestamp>,
     /// When it was resolved.
     pub resolved_at: Option<Timestamp>,

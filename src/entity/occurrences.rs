@@ -5,17 +5,17 @@ use sea_orm::entity::prelude::*;
 use crate::domain::episode::EndedBy;
 use crate::time::Timestamp;
 
-/// One episode; or one delivery, where deliveries are counted.
+/// One firing; or one delivery, where deliveries are counted.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize, utoipa::ToSchema)]
 #[sea_orm(table_name = "occurrences")]
 #[schema(as = Occurrence)]
 pub struct Model {
-    /// The episode's id, or the job's.
+    /// ID of the firing, or of the job.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     /// The id that is counted; null if this row does not count.
     pub counted_id: Option<Uuid>,
-    /// The episode it tells of.
+    /// Its firing.
     pub episode: Uuid,
     /// Its anomaly.
     pub anomaly_key: String,
@@ -32,15 +32,15 @@ pub struct Model {
     pub starts_at: Timestamp,
     /// When it ended, by the sender's clock.
     pub ended_at: Option<Timestamp>,
-    /// When that was last said, by the ingress' clock.
+    /// When its end was last received, by the ingress' clock.
     pub end_received_at: Option<Timestamp>,
     /// How it is known that it ended.
     pub ended_by: Option<EndedBy>,
-    /// When it was first seen, by the ingress' clock.
+    /// When it was first received, by the ingress' clock.
     pub occurred_at: Timestamp,
-    /// When it was last seen, by the ingress' clock.
+    /// When it was last received, by the ingress' clock.
     pub last_seen_at: Timestamp,
-    /// How many deliveries told of it. Informative: may be too high after a crash.
+    /// Number of deliveries. Informative: may be too high after a crash.
     pub deliveries: i64,
     /// The series' labels.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]

@@ -22,7 +22,7 @@ pub struct Model {
     pub success: bool,
     /// Who did it.
     pub operator: Option<String>,
-    /// What else there is to say.
+    /// Note.
     pub note: Option<String>,
     /// How long it took, in milliseconds.
     #[schema(minimum = 0)]

@@ -38,15 +38,15 @@ pub(super) struct Asked {
     q: Option<Words>,
     /// Muted now, or not.
     muted: Option<bool>,
-    /// Where the page begins: `next_cursor` of the one before it.
+    /// Start of the page: `next_cursor` of the previous page.
     #[param(pattern = "^([0-9]{1,15}\\.[0-9a-f]{32})?$")]
     cursor: Option<String>,
-    /// Entries of the page, at most.
+    /// Maximum number of entries.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u64>,
 }
 
-/// Lists anomalies, the one that was seen last first.
+/// Lists anomalies, most recently seen first.
 #[utoipa::path(
     get,
     path = "/anomalies",
@@ -119,14 +119,14 @@ pub(super) async fn show(
 pub(super) struct Fix {
     /// Where it is described, for instance a pull request's address.
     reference: Option<Words>,
-    /// Who it is, by their own account: for the audit.
+    /// Operator name, for the audit entry.
     operator: Option<Words>,
 }
 
-/// Says that what causes an anomaly was fixed for good.
+/// Marks a permanent fix of an anomaly.
 ///
-/// If it happens again after that, its tier is 4: the architecture is in question. Said again, the fix is
-/// the newer one.
+/// A firing that begins later makes it tier 4 (architecture). A new mark replaces the old
+/// one.
 #[utoipa::path(
     post,
     path = "/anomalies/{key}/permanent-fix",
@@ -148,7 +148,7 @@ pub(super) async fn fix(
     set(&ingress, &key, Some(reference), &actor).await
 }
 
-/// Takes a permanent fix back.
+/// Withdraws a permanent fix.
 #[utoipa::path(
     delete,
     path = "/anomalies/{key}/permanent-fix",
@@ -200,7 +200,7 @@ async fn set(
         .collect();
     let pushes = jobs.iter().map(|job| Push::new(job).trace(trail::trace()));
     if let Err(error) = context.queues.push_all(pushes).await {
-        tracing::warn!("the mark stays, and recount will push it: {error}");
+        tracing::warn!("enqueueing a tier job failed; recount will retry: {error}");
     }
     let anomaly = lists::anomaly(context.db.view(), key).await?;
     Ok(Json(as_of(now, anomaly.ok_or_else(unknown)?)))

@@ -65,8 +65,8 @@ impl AnonymousConnections {
         if is_beyond && self.said.says(()).is_some() {
             tracing::warn!(
                 client.address = %from,
-                "too many connections without a token from one address (limits.anonymous): those beyond are cut \
-                 after {GRACE:?}"
+                "too many connections without a token from one address (limits.anonymous): excess connections are \
+                 closed after {GRACE:?}"
             );
         }
         Anonymous {

@@ -17,16 +17,16 @@ use crate::store::audit::{self, Filter};
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Asked {
-    /// By this token, as the list shows it, or by whoever called themselves so.
+    /// By this operator, or by this token as the list shows it.
     actor: Option<Words>,
-    /// Of this kind, for instance `incident.resolve`.
+    /// With this action, for example `incident.resolve`.
     action: Option<Words>,
-    /// Done to this: an incident's id, an anomaly's key, a queue's name.
+    /// With this target: an incident's ID, an anomaly's key, a queue's name.
     target: Option<Words>,
-    /// Where the page begins: `next_cursor` of the one before it.
+    /// Start of the page: `next_cursor` of the previous page.
     #[param(pattern = "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
     cursor: Option<String>,
-    /// Entries of the page, at most.
+    /// Maximum number of entries.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u64>,
 }
@@ -38,7 +38,7 @@ pub(super) struct Asked {
     operation_id = "list_audit",
     tag = "audit",
     params(Asked),
-    responses((status = OK, description = "A page of deeds", body = Page<Model>)),
+    responses((status = OK, description = "A page of audit entries", body = Page<Model>)),
 )]
 pub(super) async fn list(
     State(ingress): State<Ingress>,

@@ -69,7 +69,10 @@ impl Guard {
 
     fn missing(&self, role: &'static str) -> Problem {
         self.count(role);
-        Problem::new(StatusCode::UNAUTHORIZED, "a token is needed")
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "missing token: send Authorization: Bearer TOKEN",
+        )
     }
 
     fn count(&self, role: &'static str) {
@@ -85,7 +88,7 @@ impl Guard {
         let client = client(request, &self.config.trusted_proxies);
         let failed = self.attempts.failed(client, Instant::now());
         if let Some(more) = failed.tell {
-            tracing::warn!(role, client.address = %client, more, "a wrong token was presented");
+            tracing::warn!(role, client.address = %client, more, "rejected a wrong token");
         }
         if failed.is_first_untold {
             tokio::spawn(tell_the_rest(Arc::clone(&self.attempts)));
@@ -98,14 +101,14 @@ impl Guard {
 async fn tell_the_rest(attempts: Arc<Attempts>) {
     tokio::time::sleep(TELL).await;
     if let Some(more) = attempts.rest(Instant::now()) {
-        tracing::warn!(more, "more wrong tokens were presented");
+        tracing::warn!(more, "rejected more wrong tokens");
     }
 }
 
 impl Guard {
     /// Notes a wrong secret of Telegram's.
     pub(super) fn refuse_press(&self, request: &Request) -> Problem {
-        let detail = "the secret is wrong";
+        let detail = "wrong secret";
         match self.wrong("telegram", request).wait {
             None => Problem::new(StatusCode::UNAUTHORIZED, detail),
             Some(wait) => Problem::too_many(detail, wait),
@@ -189,13 +192,13 @@ fn admit(guard: &Guard, request: &Request) -> Result<String, Problem> {
         (None, Some(token)) if only_reads => Ok(format!("read:{token}")),
         (None, Some(_)) => {
             guard.count(needed);
-            let detail = "this token may only read; what you ask for needs one of api_token";
+            let detail = "this token is read-only; this request needs one of api_token";
             Err(Problem::new(StatusCode::FORBIDDEN, detail))
         }
         (None, None) => Err(match guard.wrong(needed, request).wait {
             None => wrong_token(),
             Some(wait) => {
-                let detail = "too many wrong tokens came from your address; a right one is taken";
+                let detail = "too many wrong tokens from your address: wait, then retry (a valid token is accepted at any time)";
                 Problem::too_many(detail, wait)
             }
         }),
@@ -203,7 +206,7 @@ fn admit(guard: &Guard, request: &Request) -> Result<String, Problem> {
 }
 
 fn wrong_token() -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "the token is wrong")
+    Problem::new(StatusCode::UNAUTHORIZED, "unknown token")
 }
 
 /// Where a request comes from: the other end of the connection or, if that is a proxy of ours, the

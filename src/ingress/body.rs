@@ -43,7 +43,7 @@ async fn within(
 ) -> Result<Bytes, Problem> {
     let read = tokio::time::timeout(patience, read).await;
     // Not 408: senders of webhooks take that for their own mistake, and do not send again.
-    read.map_err(|_| Problem::unavailable("the body did not arrive in time"))?
+    read.map_err(|_| Problem::unavailable("the request body did not arrive in time"))?
 }
 
 async fn read_on(body: Body, limit: usize) -> Result<Bytes, Problem> {
@@ -51,7 +51,7 @@ async fn read_on(body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut buffer = Vec::new();
     let mut size = 0_usize;
     while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| Problem::bad_request("the body broke off"))?;
+        let chunk = chunk.map_err(|_| Problem::bad_request("the request body ended early"))?;
         size = size.saturating_add(chunk.len());
         if size <= limit {
             buffer.extend_from_slice(&chunk);
@@ -62,7 +62,7 @@ async fn read_on(body: Body, limit: usize) -> Result<Bytes, Problem> {
         }
     }
     if size > limit {
-        let detail = format!("the body is larger than {limit} bytes");
+        let detail = format!("the request body is larger than {limit} bytes");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
     Ok(buffer.into())

@@ -60,7 +60,7 @@ fn in_utf8(sent: Bytes, name: &str) -> Result<Bytes, Problem> {
         None if is_utf_8 => Ok(sent),
         None => {
             let name: String = name.chars().take(NAME).collect();
-            let detail = format!("the character set {name:?} is not known; UTF-8 is");
+            let detail = format!("unknown character set {name:?}: use UTF-8");
             Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
         }
     }

@@ -29,7 +29,7 @@ pub(super) use many::{__path_discard_many, __path_replay_many, discard_many, rep
 /// Letters of an export that are read at once, at most.
 const EXPORT: u64 = 200;
 
-/// Lists dead letters, the newest death first.
+/// Lists dead letters, most recently failed first.
 #[utoipa::path(
     get,
     path = "/dead-letters",
@@ -57,8 +57,8 @@ pub(super) async fn list(
     path = "/dead-letters/{id}",
     operation_id = "show_dead_letter",
     tag = "dead letters",
-    params(("id" = Uuid, Path, description = "The letter's id, which is that of its job")),
-    responses((status = OK, description = "The letter", body = View)),
+    params(("id" = Uuid, Path, description = "Dead letter ID, which is also the job ID")),
+    responses((status = OK, description = "The dead letter", body = View)),
 )]
 pub(super) async fn show(
     State(ingress): State<Ingress>,
@@ -68,7 +68,7 @@ pub(super) async fn show(
     Ok(Json(View::from(letter)))
 }
 
-/// Exports all dead letters that match, whole, as one line of JSON each.
+/// Exports all matching dead letters in full, one line of JSON each.
 #[utoipa::path(
     get,
     path = "/dead-letters/export",
@@ -77,7 +77,7 @@ pub(super) async fn show(
     params(Exported),
     responses((
         status = OK,
-        description = "Each line is a letter as it is shown alone, the newest death first",
+        description = "One dead letter in full per line, most recently failed first",
         body = String,
         content_type = "application/x-ndjson",
     )),

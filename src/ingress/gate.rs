@@ -73,13 +73,16 @@ impl Gate {
         let queued = depth.ready + depth.delayed + depth.in_flight;
         let full = queued > context.config.queue.max_depth;
         if full && !self.full.swap(full, Ordering::Relaxed) {
-            tracing::error!(queued, "the queue is full: webhooks are answered with 503");
+            tracing::error!(
+                queued,
+                "the queue is full: webhooks are answered with 503 (queue.max_depth)"
+            );
         }
         self.full.store(full, Ordering::Relaxed);
         let mut losses = self.losses.lock().await;
         let (parts, now) = ((&context.db, &*context.metrics), context.clock.now());
         if let Err(error) = losses.look(&depth, parts, now).await {
-            tracing::warn!("alerts were lost, and that is not written down yet: {error}");
+            tracing::warn!("cannot record lost alerts yet, will retry: {error}");
         }
         Ok(())
     }
@@ -94,7 +97,7 @@ impl Gate {
                 look_at_memory(context, &said).await;
             }
             if let Err(error) = self.look(context).await {
-                tracing::debug!("cannot look at the queue's depth: {error}");
+                tracing::debug!("cannot read the queue's depth: {error}");
             }
             tokio::select! {
                 () = tokio::time::sleep(EVERY.max(began.elapsed() * SHARE)) => {}

@@ -37,23 +37,23 @@ pub(super) struct Readiness {
     /// How long ago the last recount began that was done, in seconds; null if none was. More than 180 means
     /// that none is done any more.
     recount_age_seconds: Option<u64>,
-    /// What will keep it from doing its work if nobody does anything, for a person.
+    /// Problems that will make it unready if nobody acts, for a person.
     warnings: Vec<String>,
 }
 
-/// Says that the process runs.
+/// Checks that the process runs.
 #[utoipa::path(
     get,
     path = "/healthz",
     operation_id = "alive",
     tag = "health",
-    responses((status = OK, description = "It runs", body = Health)),
+    responses((status = OK, description = "The process runs", body = Health)),
 )]
 pub(super) async fn alive() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Says whether the process can do its work.
+/// Checks that the process is ready.
 ///
 /// A row is written to the store, and to Redis where the queue is there, at most once a second for all who
 /// ask.
@@ -63,10 +63,10 @@ pub(super) async fn alive() -> Json<Health> {
     operation_id = "ready",
     tag = "health",
     responses(
-        (status = OK, description = "It can", body = Readiness),
+        (status = OK, description = "The process is ready", body = Readiness),
         (
             status = SERVICE_UNAVAILABLE,
-            description = "It stops, or what `detail` names does not answer, or refuses writes",
+            description = "Not ready: the process is stopping, or what `detail` names does not respond or rejects writes",
         ),
     ),
 )]
@@ -80,7 +80,7 @@ pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Readine
         .into_iter()
         .filter_map(|(name, takes)| match takes {
             Takes::All => None,
-            Takes::Nothing => Some(format!("{name} refuses writes")),
+            Takes::Nothing => Some(format!("{name} rejects writes")),
             Takes::Silent => Some(name.to_owned()),
         })
         .collect();
@@ -106,20 +106,20 @@ fn stuck(context: &Context) -> Option<String> {
     let (lasts, _) = context.probe.is_stuck()?;
     let seconds = lasts.as_secs();
     Some(format!(
-        "no alert was counted for {seconds} s: they wait, and the log says why"
+        "no alert was stored for {seconds} s: alerts stay queued; the log has the reason"
     ))
 }
 
 /// What is said of a queue whose memory is nearly full.
 pub(super) fn short_of(memory: Memory) -> Option<String> {
     let percent = memory.percent();
-    let said = "of Redis' maxmemory are used: at 100% webhooks are answered with 503";
+    let said = "of Redis' maxmemory is used: at 100% webhooks are answered with 503";
     memory
         .is_nearly_full()
         .then(|| format!("{percent}% {said}"))
 }
 
-/// Tells what the process counts about itself, and the queues as they are now.
+/// Returns metrics of the process and of the queues.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -127,7 +127,7 @@ pub(super) fn short_of(memory: Memory) -> Option<String> {
     tag = "health",
     responses((
         status = OK,
-        description = "Metrics, as Prometheus reads them",
+        description = "Metrics in the OpenMetrics text format",
         body = String,
         content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8",
     )),
@@ -147,7 +147,7 @@ pub(super) async fn metrics(State(ingress): State<Ingress>) -> impl IntoResponse
         }
     };
     if tokio::time::timeout(PATIENCE, look).await.is_err() {
-        tracing::warn!("the queues' figures are old: the store does not answer");
+        tracing::warn!("queue metrics are stale: the queue's store does not respond");
     }
     (
         [(header::CONTENT_TYPE, OPENMETRICS)],

@@ -47,7 +47,7 @@ pub struct View {
     escalation_level: Level,
     /// Why that level holds, with the figure that it had when the level was set.
     escalation_reason: Option<String>,
-    /// Until when nothing is told of it; null if that is over.
+    /// Muted until; null if not muted.
     muted_until: Option<Timestamp>,
     /// Who muted it.
     muted_by: Option<String>,
@@ -97,7 +97,7 @@ pub(super) struct Detail {
 pub(super) struct Firing {
     #[serde(flatten)]
     row: occurrences::Model,
-    /// Whether it is open and was not heard of for `counting.unheard`.
+    /// Whether it is stale: open, and not received for `counting.unheard`.
     unheard: bool,
 }
 
@@ -117,7 +117,7 @@ impl Firing {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Asked {
-    /// In this state.
+    /// With this status.
     status: Option<Status>,
     /// Whose anomaly is at this level.
     level: Option<Level>,
@@ -130,14 +130,14 @@ pub(super) struct Asked {
     q: Option<Words>,
     /// Muted now, or not.
     muted: Option<bool>,
-    /// Unresolved with no firing that was heard of within `counting.unheard`, or not.
+    /// Stale (unresolved, and not received within `counting.unheard`), or not.
     unheard: Option<bool>,
     /// Resolved in this way.
     resolved_by: Option<ResolvedBy>,
-    /// Where the page begins: `next_cursor` of the one before it.
+    /// Start of the page: `next_cursor` of the previous page.
     #[param(pattern = "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
     cursor: Option<String>,
-    /// Entries of the page, at most.
+    /// Maximum number of entries.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u64>,
 }
@@ -242,13 +242,13 @@ pub(super) async fn occurrences(
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct By {
-    /// Who it is, by their own account: for the audit.
+    /// Operator name, for the audit entry.
     pub(super) operator: Option<Words>,
 }
 
-/// Says that somebody takes care of an incident.
+/// Acknowledges an incident.
 ///
-/// One that is acknowledged already stays as it is.
+/// Has no effect if it is acknowledged already.
 #[utoipa::path(
     post,
     path = "/incidents/{id}/acknowledge",
@@ -258,7 +258,7 @@ pub(super) struct By {
     request_body = Option<By>,
     responses(
         (status = OK, description = "The incident as it is now", body = View),
-        (status = CONFLICT, description = "It is resolved, and cannot be acknowledged any more"),
+        (status = CONFLICT, description = "It is resolved and cannot be acknowledged"),
     ),
 )]
 pub(super) async fn acknowledge(
@@ -270,10 +270,10 @@ pub(super) async fn acknowledge(
     do_to(&ingress, &id, Deed::Acknowledge, caller, body).await
 }
 
-/// Says that an incident is over.
+/// Resolves an incident.
 ///
-/// One that is resolved already stays as it is. If an alert of it still fires more than a window later,
-/// it opens again.
+/// Has no effect if it is resolved already. If its alert still fires more than `aggregation.window` later,
+/// it reopens.
 #[utoipa::path(
     post,
     path = "/incidents/{id}/resolve",
@@ -307,7 +307,7 @@ async fn do_to(
     tx.commit().await?;
     done.due.push(context).await;
     if !done.possible {
-        let detail = "the incident is resolved; it cannot be acknowledged any more";
+        let detail = "the incident is resolved and cannot be acknowledged";
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
     Ok(Json(View::of(done.now, done.entry)))

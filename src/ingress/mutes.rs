@@ -21,14 +21,14 @@ use crate::time::Timestamp;
 #[serde(default, deny_unknown_fields)]
 #[schema(as = Mute)]
 pub(super) struct Asked {
-    /// For how long, at most 30 days; or say `until`.
+    /// Duration, at most 30 days; or give `until`.
     #[schema(value_type = Option<String>, pattern = "^[0-9]{1,6}(ms|s|m|h|d|w)$")]
     r#for: Option<Span>,
-    /// Until when, at most 30 days from now; or say `for`.
+    /// End, at most 30 days from now; or give `for`.
     until: Option<Timestamp>,
     /// Why.
     why: Option<Words>,
-    /// Who it is, by their own account: for the audit.
+    /// Operator name, for the audit entry.
     operator: Option<Words>,
 }
 
@@ -38,17 +38,17 @@ impl Asked {
             (Some(span), None) => Ok(Ends::After(span.0)),
             (None, Some(moment)) => Ok(Ends::At(moment)),
             (None, None) => Err(Problem::conflict(
-                "say for how long, as in {\"for\": \"1h\"}, or until when, as in \
+                "give a duration, as in {\"for\": \"1h\"}, or an end, as in \
                  {\"until\": \"2026-01-31T18:00:00Z\"}",
             )),
-            (Some(_), Some(_)) => Err(Problem::conflict("say either `for` or `until`")),
+            (Some(_), Some(_)) => Err(Problem::conflict("give either `for` or `until`, not both")),
         }
     }
 }
 
-/// Mutes an anomaly: nothing is told of it for a while.
+/// Mutes notifications for an anomaly.
 ///
-/// Asked again, the newer end and reason hold. What rises to `PERMANENT_FIX` is told all the same.
+/// A new mute replaces the current one. The first rise to `PERMANENT_FIX` is still sent.
 #[utoipa::path(
     post,
     path = "/anomalies/{key}/mute",
@@ -58,8 +58,8 @@ impl Asked {
     request_body = Asked,
     responses(
         (status = OK, description = "The anomaly as it is now", body = Model),
-        (status = CONFLICT, description = "Neither `for` nor `until` is said, or both are; it would be over \
-            already, or last longer than 30 days"),
+        (status = CONFLICT, description = "Neither `for` nor `until` is given, or both are; the end is in the past \
+            or more than 30 days away"),
     ),
 )]
 pub(super) async fn mute(
@@ -81,7 +81,7 @@ pub(super) async fn mute(
     Ok(Json(anomaly))
 }
 
-/// Ends the mute of an anomaly.
+/// Unmutes an anomaly.
 #[utoipa::path(
     delete,
     path = "/anomalies/{key}/mute",

@@ -37,7 +37,7 @@ fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let key = value.to_str().ok().filter(|key| {
         (1..=LONGEST).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
     });
-    let detail = "Idempotency-Key must be 1 to 255 visible characters";
+    let detail = "Idempotency-Key must be 1 to 255 visible ASCII characters";
     key.map(Some).ok_or_else(|| Problem::bad_request(detail))
 }
 
@@ -75,13 +75,13 @@ pub(super) async fn once(
         Found::New(claim) => claim,
         Found::Done(answer) => return Ok(again(answer)),
         Found::Doing => {
-            let detail = "the same request is being done; send it again for its answer";
+            let detail = "the same request is still in progress: retry to get its response";
             let mut response = Problem::new(StatusCode::CONFLICT, detail).into_response();
             response.extensions_mut().insert(BeingDone);
             return Ok(response);
         }
         Found::Other => {
-            let detail = "this Idempotency-Key was that of a request with another body";
+            let detail = "this Idempotency-Key was already used with another request body";
             return Err(Problem::new(StatusCode::CONFLICT, detail));
         }
     };
@@ -108,7 +108,7 @@ async fn keep(ingress: &Ingress, claim: Claim, response: Response) -> Response {
     let db = ingress.context.db.write();
     if !response.status().is_success() {
         if let Err(error) = requests::release(db, claim).await {
-            tracing::debug!("a claim was not given back, and ends by itself: {error}");
+            tracing::debug!("cannot release the claim on an idempotency key; it expires: {error}");
         }
         return response;
     }
@@ -122,7 +122,9 @@ async fn keep(ingress: &Ingress, claim: Claim, response: Response) -> Response {
         body: body.to_vec(),
     };
     if let Err(error) = requests::remember(db, claim, &answer).await {
-        tracing::warn!("what was done is not remembered for whoever asks again: {error}");
+        tracing::warn!(
+            "cannot store the response for an idempotency key, so a retry may repeat the operation: {error}"
+        );
     }
     Response::from_parts(parts, Body::from(body))
 }

@@ -17,35 +17,47 @@ use super::Ingress;
 /// The description as it is served and committed.
 pub(crate) static DOCUMENT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", description()));
 
-const ABOUT: &str = "What Tocsin takes, tells and does over HTTP.\n\n\
-    Lists come in pages: `limit` says how many entries, and `cursor` goes on where the page before ended, \
-    with its `next_cursor`, which is null on the last one. A query parameter or a field that is not \
-    known is refused, so that a filter with a slip in its name does not find everything.\n\n\
-    Whatever is done can be asked for again without harm: what is done already stays as it is. With the \
-    same `Idempotency-Key`, moreover, the same request of the same token is done once within 24 hours, \
-    and answered the same; one that was refused is tried again.\n\n\
-    Times are RFC 3339 in UTC. Errors are `application/problem+json` (RFC 9457), one that is not \
-    listed, too: 500 is a mistake of ours. Every answer has an `X-Request-Id`: the request's, if it had \
-    one of up to 128 visible characters.\n\n\
-    Where tokens are set, a read token may `GET`, an operate token (`api_token`) everything; webhooks take \
-    `webhook_token`. Where none are set, none is asked for, and what a page of another site asks for is \
-    refused.";
+const ABOUT: &str = "The HTTP interface of Tocsin.\n\n\
+    Lists are paged: `limit` is the page size, and `cursor` takes `next_cursor` of the previous page, \
+    which is null on the last page. Unknown query parameters and fields are rejected, so that a \
+    misspelt filter does not match everything.\n\n\
+    Operations are safe to repeat: what is done already stays as it is. In addition, requests of one \
+    token with the same `Idempotency-Key` are executed once within 24 hours and get the same \
+    response; a failed request is executed again.\n\n\
+    Times are RFC 3339 in UTC. All errors are `application/problem+json` (RFC 9457), also those \
+    that are not listed, such as 500 (internal error). Every response has an `X-Request-Id`: that of \
+    the request, if it had one of up to 128 visible characters.\n\n\
+    If tokens are set, a read token allows `GET`, an operator token (`api_token`) everything, and a \
+    `webhook_token` webhooks. If none is set, no token is needed, and requests from other sites' pages are \
+    rejected.";
 
 /// What the operations are grouped by, in the order in which they are read.
 const TAGS: [(&str, &str); 10] = [
-    ("webhooks", "What sends alerts."),
-    ("incidents", "What went wrong, and what was done about it."),
-    ("anomalies", "What comes back."),
-    ("repairs", "What was tried, and what it was worth."),
+    ("webhooks", "Receive alerts and button presses."),
+    (
+        "incidents",
+        "List, show, acknowledge and resolve incidents; record repairs.",
+    ),
+    (
+        "anomalies",
+        "List and show anomalies; mute them; mark permanent fixes.",
+    ),
+    ("repairs", "Repairs, and how effective each action is."),
     (
         "dead letters",
-        "Jobs that could not be done, until somebody decides.",
+        "Jobs that failed for good: list, replay, discard.",
     ),
-    ("queues", "How full they are, and who works on them."),
-    ("trace", "What became of an alert."),
-    ("audit", "What operators did."),
-    ("recount", "Whether figures are what the rows say."),
-    ("health", "How a process is, and this description."),
+    ("queues", "Queue depths and workers; pause and resume."),
+    (
+        "trace",
+        "The history of an alert, an incident or an anomaly.",
+    ),
+    ("audit", "Audit entries: what operators did."),
+    ("recount", "Recount, and the consistency check."),
+    (
+        "health",
+        "Health and metrics of a process, and this description.",
+    ),
 ];
 
 /// The description, as JSON.

@@ -20,13 +20,13 @@ use crate::config::Config;
 pub(crate) enum Foreign {
     /// A page of another site sent it.
     #[error(
-        "a page of another site asks for this; where no token is set, only programs and our own pages may"
+        "request from another site's page: without tokens, only programs and Tocsin's own pages are served"
     )]
     Site,
     /// It came by a name that is not known to be ours.
     #[error(
-        "this host is not known; where no token is set, it must be an IP address, localhost or the host \
-         of public_url. Set tokens, or TOCSIN_INSECURE=true if something in front checks who comes in"
+        "unknown host: without tokens, it must be an IP address, localhost or the host of public_url. \
+         Set tokens, or TOCSIN_INSECURE=true if a proxy in front authenticates clients"
     )]
     Host,
 }

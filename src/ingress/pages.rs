@@ -15,10 +15,10 @@ const LIMITS: (u64, u64) = (50, 200);
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Part {
-    /// Where the page begins: `next_cursor` of the one before it.
+    /// Start of the page: `next_cursor` of the previous page.
     #[param(pattern = "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
     cursor: Option<String>,
-    /// Entries of the page, at most.
+    /// Maximum number of entries.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u64>,
 }
@@ -39,7 +39,7 @@ pub(super) fn limit(asked: Option<u64>) -> Result<u64, Problem> {
         None => Ok(LIMITS.0),
         Some(limit) if (1..=LIMITS.1).contains(&limit) => Ok(limit),
         Some(_) => Err(Problem::bad_request(format!(
-            "limit must be 1 to {}",
+            "limit must be from 1 to {}",
             LIMITS.1
         ))),
     }
@@ -52,7 +52,11 @@ pub(super) fn cursor<T>(
 ) -> Result<Option<T>, Problem> {
     let asked = asked.filter(|cursor| !cursor.is_empty());
     asked
-        .map(|cursor| read(cursor).ok_or_else(|| Problem::bad_request("cursor is not one of ours")))
+        .map(|cursor| {
+            read(cursor).ok_or_else(|| {
+                Problem::bad_request("invalid cursor: use next_cursor of the previous page")
+            })
+        })
         .transpose()
 }
 

@@ -89,7 +89,7 @@ impl Problem {
     }
 }
 
-/// An error as it is told.
+/// An error response.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(super) struct Told {
@@ -102,7 +102,7 @@ pub(super) struct Told {
     status: u16,
     /// What is wrong, for a person.
     detail: String,
-    /// The request's id, which the log has, too.
+    /// The request ID, also found in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
 }
@@ -146,15 +146,15 @@ impl From<sea_orm::DbErr> for Problem {
 impl From<&sea_orm::DbErr> for Problem {
     fn from(error: &sea_orm::DbErr) -> Self {
         if cause(error) == Cause::Data {
-            tracing::debug!("the store refuses what a request holds: {error}");
-            return Self::bad_request("a value does not fit: too large, or with NUL in it");
+            tracing::debug!("the database rejected a value in a request: {error}");
+            return Self::bad_request("invalid value: too large, or with NUL in it");
         }
         if took_too_long(error) {
-            tracing::warn!("a request asks for too much: {error}");
-            return Self::unavailable("that takes too long to look up; ask for less at a time");
+            tracing::warn!("a query of a request timed out (limits.query): {error}");
+            return Self::unavailable("the query takes too long: ask for less at a time");
         }
-        tracing::warn!("the store failed a request: {error}");
-        Self::unavailable("the store cannot be reached or is busy; try again")
+        tracing::warn!("a request failed at the database: {error}");
+        Self::unavailable("the database is unavailable or busy: retry later")
     }
 }
 
@@ -174,22 +174,22 @@ static FAILURES: LazyLock<Seldom<()>> = LazyLock::new(|| Seldom::new(Duration::f
 impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
         if let Some(more) = FAILURES.says(()) {
-            tracing::warn!(more, "the queue failed a request: {error}");
+            tracing::warn!(more, "a request failed at the queue: {error}");
         }
         Self::unavailable(
-            "the queue cannot be reached or takes nothing now; nothing was lost that was answered with 2xx",
+            "the queue is unavailable or rejects writes: retry later; nothing answered with 2xx is lost",
         )
     }
 }
 
 pub(super) async fn not_found() -> Problem {
-    Problem::not_found("there is nothing at this address")
+    Problem::not_found("no page or API resource at this address")
 }
 
 pub(crate) async fn method_not_allowed() -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        "this address does not take that method",
+        "method not allowed at this address",
     )
 }
 
@@ -200,7 +200,7 @@ pub(crate) async fn told(response: Response) -> Response {
         response.headers().get(header::CONTENT_TYPE),
     );
     if status == StatusCode::UNSUPPORTED_MEDIA_TYPE && kind.is_none() {
-        let detail = "the body is encoded in a way that is not known; gzip and deflate are";
+        let detail = "unknown content encoding: use gzip, deflate or none";
         return Problem::new(status, detail).into_response();
     }
     let is_error = status.is_client_error() || status.is_server_error();
@@ -213,6 +213,6 @@ pub(crate) async fn told(response: Response) -> Response {
 }
 
 pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
-    let detail = "a mistake of ours; the log has more";
+    let detail = "internal server error: see the server log";
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
 }

@@ -28,7 +28,7 @@ pub(super) async fn none(request: Request, next: Next) -> Result<Response, Probl
     match request.uri().query() {
         None | Some("") => Ok(next.run(request).await),
         Some(_) => Err(Problem::bad_request(
-            "this address takes no query parameters",
+            "this address accepts no query parameters",
         )),
     }
 }

@@ -31,11 +31,11 @@ pub(super) struct View {
     name: &'static str,
     #[serde(flatten)]
     depth: Depth,
-    /// Who paused it: by their own account, else by their token.
+    /// Who paused it: the operator's name, else the token.
     paused_by: Option<String>,
-    /// Dead letters that nobody has dealt with.
+    /// Dead letters that are neither replayed nor discarded.
     dead: u64,
-    /// Jobs that waited in a Redis that lost its data.
+    /// Queued jobs that were lost when Redis lost its data.
     lost: u64,
     /// Jobs that are done per second, by all workers together.
     rate: f64,
@@ -72,15 +72,15 @@ async fn view(ingress: &Ingress, name: &'static str) -> Result<View, Problem> {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Asked {
-    /// Where the page begins: `next_cursor` of the one before it.
+    /// Start of the page: `next_cursor` of the previous page.
     #[param(pattern = "^(ingest|tier|notify|repair|recount)?$")]
     cursor: Option<String>,
-    /// Entries of the page, at most.
+    /// Maximum number of entries.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u64>,
 }
 
-/// Lists the queues in figures, and who works on them, in the order of an alert's way.
+/// Lists queues and their workers, in processing order.
 #[utoipa::path(
     get,
     path = "/queues",
@@ -105,9 +105,9 @@ pub(super) async fn list(
     Ok(Json(Page::new(views, limit, |view| view.name.to_owned())))
 }
 
-/// Stops working on a queue: jobs are still accepted, and wait.
+/// Pauses a queue: new jobs are accepted, but wait.
 ///
-/// One that is paused already stays so.
+/// Has no effect if it is paused already.
 #[utoipa::path(
     post,
     path = "/queues/{name}/pause",
@@ -126,9 +126,9 @@ pub(super) async fn pause(
     set_paused(&ingress, &name, true, caller, body).await
 }
 
-/// Works on a queue again.
+/// Resumes a queue.
 ///
-/// One that is not paused stays so.
+/// Has no effect if it is not paused.
 #[utoipa::path(
     post,
     path = "/queues/{name}/resume",
@@ -156,10 +156,7 @@ async fn set_paused(
 ) -> Result<Json<View>, Problem> {
     let known = QUEUES.into_iter().find(|queue| *queue == name);
     let name = known.ok_or_else(|| {
-        Problem::not_found(format!(
-            "there is no such queue; there are {}",
-            QUEUES.join(", ")
-        ))
+        Problem::not_found(format!("unknown queue; known: {}", QUEUES.join(", ")))
     })?;
     let By { operator } = body::json(body).await?;
     let actor = caller.named(operator);

@@ -15,13 +15,13 @@ use crate::queue::Push;
 use crate::store::audit;
 use crate::verify::{self, Page, VerifyError};
 
-/// Does now what recount does every minute.
+/// Runs recount now.
 #[utoipa::path(
     post,
     path = "/recount",
     operation_id = "recount",
     tag = "recount",
-    responses((status = ACCEPTED, description = "The job that does it", body = Queued)),
+    responses((status = ACCEPTED, description = "The job that runs it", body = Queued)),
 )]
 pub(super) async fn push(
     State(ingress): State<Ingress>,
@@ -50,16 +50,16 @@ pub(super) async fn push(
 #[serde(default, deny_unknown_fields)]
 #[schema(as = Verify)]
 pub(super) struct Asked {
-    /// Where to go on: `next_cursor` of the answer before. Null or empty: at the beginning.
+    /// `next_cursor` of the previous response. Null or empty: from the beginning.
     #[schema(pattern = "^([0-9a-f]{32})?$")]
     cursor: Option<String>,
-    /// Whether figures that drifted are set to what the rows say.
+    /// Whether to set drifted figures to what the rows say.
     repair: bool,
 }
 
-/// Compares the figures of 200 anomalies with the rows that they are made of.
+/// Runs the consistency check on the next 200 anomalies.
 ///
-/// It says what drifted, and where to go on. With `repair` it does the same thing once more without harm.
+/// Returns what drifted, and the cursor of the next page. Safe to repeat, also with `repair`.
 #[utoipa::path(
     post,
     path = "/recount/verify",
@@ -85,8 +85,8 @@ impl From<VerifyError> for Problem {
         match error {
             VerifyError::Store(error) => error.into(),
             VerifyError::Counter(error) => {
-                tracing::warn!("the counter failed a request: {error}");
-                Self::unavailable("the counter cannot be reached; try again")
+                tracing::warn!("a request failed at the counter: {error}");
+                Self::unavailable("the counter is unavailable: retry later")
             }
         }
     }

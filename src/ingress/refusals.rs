@@ -98,7 +98,7 @@ impl Refusals {
     /// takes nothing, it is waited for no longer than a moment.
     pub async fn finish(&self) {
         if tokio::time::timeout(LAST, self.write_once()).await != Ok(true) {
-            tracing::warn!("what was refused last could not be written");
+            tracing::warn!("cannot store the last rejected requests");
         }
     }
 
@@ -134,7 +134,7 @@ impl Refusals {
                 client.address = %from,
                 request.id = request,
                 more,
-                "a delivery is refused: {detail}"
+                "rejected a webhook request: {detail}"
             );
         }
         let mut state = self.state();
@@ -198,7 +198,7 @@ impl Refusals {
         for (kind, refusal) in unwritten {
             if let Err(error) = refusals::add(self.0.context.db.write(), &refusal).await {
                 if self.0.failed.says(()).is_some() {
-                    tracing::warn!("what was refused cannot be written yet: {error}");
+                    tracing::warn!("cannot store rejected requests yet, will retry: {error}");
                 }
                 self.state().give_back(kind, refusal);
                 is_written = false;

@@ -34,7 +34,7 @@ pub(super) struct Report {
     success: bool,
     /// Who did it.
     operator: Option<Words>,
-    /// What else there is to say.
+    /// Note.
     note: Option<Words>,
     /// How long it took, in milliseconds.
     #[serde(default, deserialize_with = "whole")]
@@ -49,9 +49,9 @@ pub(super) struct Queued {
     pub(super) job: Uuid,
 }
 
-/// Records what was tried on an incident, and whether it helped.
+/// Records a repair of an incident.
 ///
-/// It is recorded by a job: the answer has its id, which is that of the repair, too.
+/// A job records it. The response has the ID of the job, which is also that of the repair.
 #[utoipa::path(
     post,
     path = "/incidents/{id}/repairs",
@@ -96,19 +96,19 @@ pub(super) async fn record(
 pub(super) struct Asked {
     /// On this anomaly, by its key.
     anomaly: Option<Words>,
-    /// This was done, for instance `restart_pod`.
+    /// With this action, for example `restart_pod`.
     action: Option<Words>,
     /// Whether it helped.
     success: Option<bool>,
-    /// Where the page begins: `next_cursor` of the one before it.
+    /// Start of the page: `next_cursor` of the previous page.
     #[param(pattern = "^([0-9]{1,15}\\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
     cursor: Option<String>,
-    /// Entries of the page, at most.
+    /// Maximum number of entries.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u64>,
 }
 
-/// Lists what was tried on incidents, newest first.
+/// Lists repairs, newest first.
 #[utoipa::path(
     get,
     path = "/repairs",
@@ -149,15 +149,15 @@ pub(crate) fn position(text: &str) -> Option<RepairPosition> {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AskedActions {
-    /// Where the page begins: `next_cursor` of the one before it.
+    /// Start of the page: `next_cursor` of the previous page.
     #[param(pattern = "^([0-9]{1,18}\\.[^\\x00]+)?$")]
     cursor: Option<String>,
-    /// Entries of the page, at most.
+    /// Maximum number of entries.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u64>,
 }
 
-/// Lists what each action came to, over all anomalies, the most tried first.
+/// Lists how effective each action is over all anomalies, most tried first.
 #[utoipa::path(
     get,
     path = "/repairs/actions",

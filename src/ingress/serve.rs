@@ -112,7 +112,7 @@ async fn serve_with(
         .await
         .is_err()
     {
-        tracing::warn!(%address, "requests are still open after {patience:?}; they are cut");
+        tracing::warn!(%address, "closing requests that are still open after {patience:?}");
     }
     Ok(())
 }
@@ -137,7 +137,7 @@ impl Places {
             return Some(place);
         }
         if self.said.says(()).is_some() {
-            tracing::warn!("all connections are taken (limits.connections): new ones wait");
+            tracing::warn!("connection limit reached (limits.connections): new connections wait");
         }
         Arc::clone(&self.free).acquire_owned().await.ok()
     }
@@ -171,7 +171,7 @@ async fn talk(
         }
     };
     if let Err(error) = ended {
-        tracing::trace!(%peer, "a connection ended: {error}");
+        tracing::trace!(%peer, "a connection ended with an error: {error}");
     }
 }
 

@@ -14,9 +14,9 @@ const BYTES: usize = 256 << 10;
 /// What Telegram says who it is with.
 const SECRET: &str = "x-telegram-bot-api-secret-token";
 
-/// Takes presses of buttons, from Telegram.
+/// Receives button presses from Telegram.
 ///
-/// Does what a press asks for, and answers it with the response. What fails now, Telegram sends again.
+/// Executes the operation and answers the press in the response. Telegram re-sends failed presses.
 #[utoipa::path(
     post,
     path = "/telegram",
@@ -24,7 +24,7 @@ const SECRET: &str = "x-telegram-bot-api-secret-token";
     tag = "webhooks",
     request_body = Object,
     responses(
-        (status = OK, description = "What Telegram is to do, if anything", body = Object),
+        (status = OK, description = "The call that Telegram is to execute, if any", body = Object),
         (status = NOT_FOUND, description = "`telegram.updates` is not `webhook`"),
         (status = TOO_MANY_REQUESTS, description = "Ten wrong secrets came from this address within a minute"),
     ),
@@ -42,7 +42,9 @@ pub(super) async fn take(
     }
     mark_known(request.extensions());
     if !config.has_webhook() {
-        return Err(Problem::not_found("there is nothing at this address"));
+        return Err(Problem::not_found(
+            "no page or API resource at this address",
+        ));
     }
     let update: Value = body::json_within(request.into_body(), BYTES).await?;
     let Some(query) = Update::read(&update).and_then(|update| update.query) else {
@@ -64,7 +66,7 @@ fn show(ingress: &Ingress, query: &Query, reply: &Reply) {
     let (keyboard, message) = (keyboard.clone(), message.clone());
     tokio::spawn(async move {
         if let Err(trouble) = bot.show(&message, &keyboard).await {
-            tracing::debug!("buttons are not shown: {trouble}");
+            tracing::debug!("cannot show buttons: {trouble}");
         }
     });
 }

@@ -54,10 +54,10 @@ pub(super) struct Asked {
     source: Option<Words>,
 }
 
-/// Tells what became of an alert: its firings, whether they counted, and what followed from them.
+/// Shows the history of an alert: its firings, whether they counted, and what followed.
 ///
-/// By the fingerprint that its source gave it, whatever its length; an incident's id and an anomaly's key are taken, too. Jobs
-/// and dead letters are looked for among the newest 5,000 of a queue.
+/// By the fingerprint that its source gave it, or by an incident's ID or an anomaly's key. Jobs
+/// and dead letters are searched among the newest 5,000 of each queue.
 #[utoipa::path(
     get,
     path = "/trace/{name}",
@@ -72,7 +72,7 @@ pub(super) async fn show(
     Query(Asked { source }): Query<Asked>,
 ) -> Result<Json<Trace>, Problem> {
     let source = source.map(String::from);
-    let unknown = || Problem::not_found("no alert, incident or anomaly of that name is known");
+    let unknown = || Problem::not_found("no alert, incident or anomaly has this name");
     if name.is_empty() || name.len() > LONGEST {
         return Err(unknown());
     }

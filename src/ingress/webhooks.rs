@@ -34,9 +34,9 @@ pub(super) struct Taken {
     status: &'static str,
     /// Alerts in the body.
     processed: usize,
-    /// Jobs pushed for usable ones.
+    /// Jobs enqueued for usable alerts.
     enqueued: usize,
-    /// Unusable ones, which are kept as one dead letter.
+    /// Unusable alerts, which are kept as one dead letter.
     rejected: usize,
 }
 
@@ -47,7 +47,7 @@ pub(super) fn route(source: Source) -> UtoipaMethodRouter<Ingress> {
     let mut operation = __path_take::operation();
     operation.operation_id = Some(format!("send_{}", source.name));
     operation.tags = Some(vec!["webhooks".to_owned()]);
-    operation.summary = Some(format!("Takes what {} sends.", source.sender));
+    operation.summary = Some(format!("Receives alerts from {}.", source.sender));
     let content = ContentBuilder::new()
         .schema(Some((source.schema)()))
         .example(serde_json::from_str(source.example).ok())
@@ -70,10 +70,7 @@ pub(super) async fn not_posted(refusals: Refusals, request: Request) -> Response
     let Some(source) = source_at(request.uri().path()) else {
         return problem::method_not_allowed().await.into_response();
     };
-    let what = format!(
-        "this is the webhook of {}: it takes what is sent by POST",
-        source.sender
-    );
+    let what = format!("this is the webhook for {}: use POST", source.sender);
     let answer = Problem::new(StatusCode::METHOD_NOT_ALLOWED, what).into_response();
     refusals.note(source.name, refusals.client(&request), &answer);
     answer
@@ -106,9 +103,9 @@ fn named_cluster(asked: Option<Asked>) -> Option<String> {
     path = "/",
     params((
         "cluster" = Option<String>, Query,
-        description = "The cluster that these alerts are of, for instance `eu`: equal alerts of two clusters \
-                       are told apart by it. Without it, the sender's own address tells, where somebody \
-                       chose one. Other parameters are passed over.",
+        description = "The cluster that sends these alerts, for example `eu`: equal alerts of two clusters \
+                       are different series. Default: from the sender's external URL, if one is \
+                       configured. Other parameters are ignored.",
     )),
     responses((status = OK, description = "Every alert is stored", body = Taken)),
 )]
@@ -126,7 +123,7 @@ pub(super) async fn take(
         },
     );
     if ingress.gate.is_full() {
-        return Err(Problem::unavailable("the queue is full"));
+        return Err(Problem::unavailable("the queue is full: retry later"));
     }
     let config = &context.config;
     let body = body::read(body, config.limits.body).await?;
@@ -156,7 +153,7 @@ pub(super) async fn take(
     let pushes = jobs.iter().map(|job| Push::new(job).trace(trace));
     let push = context.queues.push_all(pushes);
     let pushed = tokio::time::timeout(PUSH, push).await;
-    pushed.map_err(|_| Problem::unavailable("the queue does not answer"))??;
+    pushed.map_err(|_| Problem::unavailable("the queue does not respond: retry later"))??;
     note(&context.metrics, &by, truncated, misdated, ahead);
 
     let is_usable = |job: &&IngestAlert| matches!(job.content, Content::Alert(_));
@@ -202,7 +199,7 @@ fn note(metrics: &Metrics, by: &BySource, truncated: u64, misdated: u64, ahead: 
         tracing::warn!(
             source,
             alerts = truncated,
-            "the sender left alerts out: raise its max_alerts"
+            "the sender omitted alerts: raise max_alerts in its webhook_configs"
         );
         metrics.truncated.get_or_create(by).inc_by(truncated);
     }
@@ -210,7 +207,7 @@ fn note(metrics: &Metrics, by: &BySource, truncated: u64, misdated: u64, ahead: 
         tracing::warn!(
             source,
             alerts = misdated,
-            "startsAt or endsAt is no RFC 3339 time: it is as if it were missing"
+            "startsAt or endsAt is not an RFC 3339 time: treated as missing"
         );
         metrics.misdated.get_or_create(by).inc_by(misdated);
     }
@@ -218,7 +215,7 @@ fn note(metrics: &Metrics, by: &BySource, truncated: u64, misdated: u64, ahead: 
         tracing::warn!(
             source,
             alerts = ahead,
-            "startsAt lies in the future: the sender's clock is wrong, or ours"
+            "startsAt is in the future: check the clocks of the sender and of this computer"
         );
         metrics.misdated.get_or_create(by).inc_by(ahead);
     }

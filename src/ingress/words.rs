@@ -51,7 +51,8 @@ pub(super) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
         is_whole.then_some(number as i64)
     };
     let whole = number.as_i64().or_else(|| of_fraction(number.as_f64()?));
-    let whole = whole.ok_or_else(|| de::Error::custom(format!("{number} is no whole number")))?;
+    let whole =
+        whole.ok_or_else(|| de::Error::custom(format!("{number} is not a whole number")))?;
     Ok(Some(whole))
 }
 

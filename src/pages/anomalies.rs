@@ -109,7 +109,7 @@ async fn look(pages: &Pages, visit: &Visit, window: Window) -> Result<Vec<Row>, 
     let counts = async {
         let counts = context.counter.counts(&keys, visit.now).await;
         counts.map_err(|error| {
-            tracing::warn!("the counter failed a page: {error}");
+            tracing::warn!("a page failed at the counter: {error}");
             Fault::Unavailable
         })
     };

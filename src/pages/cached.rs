@@ -198,7 +198,9 @@ impl<T: Clone + Send + 'static> Behind<T> {
                 looked.rests_until = Some(Instant::now() + good_for(least, began.elapsed()));
                 match found {
                     Ok(value) => looked.seen = Some((clock.now(), value)),
-                    Err(error) => tracing::debug!("what a page shows is old: {error}"),
+                    Err(error) => {
+                        tracing::debug!("a page shows old data, because its query failed: {error}")
+                    }
                 }
             });
             // Whoever gives up waiting does not end the look.

@@ -51,7 +51,7 @@ impl Fault {
     /// A value that `name` cannot have in an address. Nothing is shown then rather than another list than was
     /// asked for.
     pub(super) fn no_such(name: &str, value: &str) -> Self {
-        Self::BadRequest(format!("in the address, {name} cannot be {value}"))
+        Self::BadRequest(format!("invalid value for {name} in the address: {value}"))
     }
 
     const fn status(&self) -> StatusCode {
@@ -88,7 +88,7 @@ impl From<Problem> for Fault {
 
 impl From<QueueError> for Fault {
     fn from(error: QueueError) -> Self {
-        tracing::warn!("the queue failed a page: {error}");
+        tracing::warn!("a page failed at the queue: {error}");
         Self::Unavailable
     }
 }

@@ -161,7 +161,7 @@ async fn look_while_open(inner: Arc<Inner>) {
         let mut change = match known.look(&inner.context, ids).await {
             Ok(change) => change,
             Err(error) => {
-                tracing::debug!("cannot look what changed on the pages: {error}");
+                tracing::debug!("cannot query changes for live pages: {error}");
                 Change::default()
             }
         };

@@ -73,7 +73,9 @@ pub(super) async fn sign_out(
     if let Some((id, until)) = &visit.session.opened {
         // In this browser it is over in any case.
         if let Err(error) = sessions::end(pages.context.db.write(), id, *until).await {
-            tracing::warn!("a session is over in one browser alone: {error}");
+            tracing::warn!(
+                "a sign-out could not be stored, so the session cookie stays valid until it expires: {error}"
+            );
         }
     }
     let cookie = session::close(&pages.context.config, &headers);

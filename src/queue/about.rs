@@ -7,7 +7,7 @@ use crate::time::Timestamp;
 /// The program's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What a consumer says of itself with every heartbeat. What another version leaves out is empty.
+/// What a worker reports with every heartbeat. Fields that another version lacks are empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 #[schema(as = AboutWorker)]
@@ -57,7 +57,7 @@ pub struct Known {
     /// What it said of itself.
     #[serde(flatten)]
     pub about: About,
-    /// How long ago, by the store's clock, in milliseconds.
+    /// Age of its last heartbeat by the store's clock, in milliseconds.
     pub seen_ms_ago: u64,
 }
 

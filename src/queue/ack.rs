@@ -100,11 +100,11 @@ impl Consumer {
     async fn timed_out(&self, held: &Held) -> Outcome {
         let why = format!("timed out after {:?}", self.policy().timeout);
         let why = if held.waits.load(Ordering::Relaxed) {
-            format!("{why} of waiting for the store")
+            format!("{why} waiting for the database")
         } else if self.store_answers().await {
             return failed(why);
         } else {
-            format!("{why}, and the database does not answer")
+            format!("{why}, and the database does not respond")
         };
         Outcome::Failed(JobError::RetryAfter {
             after: STORE_DELAY,
@@ -137,5 +137,5 @@ fn as_job_error(error: BoxDynError) -> JobError {
 fn said(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("without a word")
+        .unwrap_or("no message")
 }

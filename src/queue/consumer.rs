@@ -262,7 +262,7 @@ impl Consumer {
     }
 
     pub(super) fn bury_undecodable(&self, held: Arc<Held>, error: &serde_json::Error) {
-        self.bury(held, format!("the payload cannot be read: {error}"));
+        self.bury(held, format!("cannot parse the payload: {error}"));
     }
 
     fn bury(&self, held: Arc<Held>, reason: String) {
@@ -276,7 +276,7 @@ impl Consumer {
         match error {
             JobError::RetryAfter { after, why } => {
                 self.count("delayed");
-                tracing::debug!(queue, job.id = %held.id(), "put off for {after:?}: {why}");
+                tracing::debug!(queue, job.id = %held.id(), "deferred for {after:?}: {why}");
                 Verdict::Settle(Answer::Again {
                     delay: after,
                     failed: held.failed.clone(),
@@ -292,7 +292,7 @@ impl Consumer {
                     return Verdict::Bury { reason, failed };
                 }
                 self.count("failed");
-                tracing::warn!(queue, job.id = %held.id(), attempts, "a job failed: {error}");
+                tracing::warn!(queue, job.id = %held.id(), attempts, "a job failed, will retry: {error}");
                 let delay = backoff(&self.policy, attempts);
                 Verdict::Settle(Answer::Again { delay, failed })
             }
@@ -345,7 +345,7 @@ impl Consumer {
             .get_or_create(&ByQueue { queue })
             .inc();
         if let Some(more) = self.failures.says(what) {
-            tracing::warn!(queue, more, "cannot {what}, trying again: {error}");
+            tracing::warn!(queue, more, "cannot {what}, will retry: {error}");
         }
     }
 
@@ -396,10 +396,10 @@ impl Running {
         tracing::info!(
             queue,
             jobs = left.len(),
-            "giving back what was not finished"
+            "releasing jobs that did not finish"
         );
         if let Err(error) = store.settle(queue, &self.consumer.name, &left).await {
-            self.consumer.store_failed("give back jobs", &error);
+            self.consumer.store_failed("release jobs", &error);
         }
     }
 }

@@ -44,7 +44,7 @@ pub async fn pass(queues: &Queues) -> Result<usize, QueueError> {
 pub async fn run(queues: Queues, stop: CancellationToken) {
     loop {
         if let Err(error) = pass(&queues).await {
-            tracing::warn!("cannot claim a tick, trying again: {error}");
+            tracing::warn!("cannot claim a tick of the schedule, will retry: {error}");
         }
         tokio::select! {
             () = tokio::time::sleep(ASK) => {}

@@ -203,11 +203,11 @@ pub struct Depth {
     pub ready: u64,
     /// Jobs that wait for their time.
     pub delayed: u64,
-    /// Jobs that a consumer holds.
+    /// Jobs that a worker holds.
     pub in_flight: u64,
     /// How long the oldest ready job has waited, in milliseconds.
     pub oldest_age_ms: Option<u64>,
-    /// Consumers heard of within [`CONSUMER_GONE`].
+    /// Workers with a heartbeat within [`CONSUMER_GONE`].
     pub workers: u64,
     /// Whether the queue is paused.
     pub paused: bool,

@@ -108,21 +108,21 @@ fn tell(queue: &'static str, loss: &Loss) {
             queue,
             jobs,
             looked_ms_before,
-            "Redis lost its data: about {jobs} alerts that waited are lost; what fires on is sent again"
+            "Redis lost its data: about {jobs} queued alerts are lost; Alertmanager re-sends those that still fire"
         );
     } else if queue == RecordRepair::POLICY.queue {
         tracing::error!(
             queue,
             jobs,
             looked_ms_before,
-            "Redis lost its data: about {jobs} repairs that waited are lost"
+            "Redis lost its data: about {jobs} queued repairs are lost"
         );
     } else {
         tracing::warn!(
             queue,
             jobs,
             looked_ms_before,
-            "Redis lost its data: about {jobs} jobs waited; recount pushes again what is owed"
+            "Redis lost its data: about {jobs} queued jobs are gone; recount enqueues them again"
         );
     }
 }

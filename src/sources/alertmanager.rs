@@ -49,17 +49,17 @@ fn schema() -> Schema {
         .schema_type(SchemaType::AnyValue)
         .description(Some(
             "An object with `labels`, of which one is `alertname`; and `status`, `annotations`, `startsAt`, \
-             `endsAt`, `generatorURL` and `fingerprint`, as far as they are known. What is none is rejected \
-             alone.",
+             `endsAt`, `generatorURL` and `fingerprint`, if known. An invalid alert is rejected without \
+             the others.",
         ));
     ObjectBuilder::new()
         .schema_type(SchemaType::Type(Type::Object))
         .property("alerts", ArrayBuilder::new().items(alert))
         .required("alerts")
         .description(Some(
-            "What a webhook of version 4 sends; of other versions, too, as far as it has `alerts`. Whatever \
-             else stands beside them is passed over, except for `truncatedAlerts`, which is counted, and \
-             `externalURL`, which may tell one cluster from another.",
+            "A webhook body of version 4, or of another version that has `alerts`. Other fields \
+             are ignored, except for `truncatedAlerts`, which is counted, and \
+             `externalURL`, which may name the cluster.",
         ))
         .into()
 }
@@ -101,7 +101,7 @@ fn odd(body: &[u8], config: &Config) -> Result<Translated, Refused> {
     let envelope =
         Object::read(json.get()).ok_or_else(|| malformed("the body is not a JSON object"))?;
     let list = envelope.get("alerts").filter(|list| list.starts_with('['));
-    let list = list.ok_or_else(|| malformed("the body has no list `alerts`"))?;
+    let list = list.ok_or_else(|| malformed("the body has no `alerts` list"))?;
     let entries: Vec<&RawValue> =
         serde_json::from_str(list).map_err(|error| Refused::Malformed(error.to_string()))?;
     let most = config.limits.alerts;

@@ -81,7 +81,7 @@ pub fn rejected_together(alerts: Vec<Content>) -> Vec<Content> {
         .collect();
     kept.push(Content::Rejected {
         reason: format!(
-            "{all} alerts of one request cannot be used: {}",
+            "{all} unusable alerts in one request: {}",
             reasons.join("; ")
         ),
         raw: list,
@@ -97,7 +97,7 @@ pub enum Refused {
     #[error("{0}")]
     Malformed(String),
     /// It holds more alerts than a request may.
-    #[error("the body holds {count} alerts; at most {most} are taken at once")]
+    #[error("the body has {count} alerts; at most {most} are accepted per request")]
     TooMany {
         /// How many it holds.
         count: usize,
@@ -127,7 +127,7 @@ mod tests {
         let together = rejected_together(translated.unwrap().alerts);
         assert!(matches!(together[0], Content::Alert(_)));
         let expected = Content::Rejected {
-            reason: "3 alerts of one request cannot be used: 1 × the alert has no labels; 2 × the \
+            reason: "3 unusable alerts in one request: 1 × the alert has no labels; 2 × the \
                      alert is not an object"
                 .to_owned(),
             raw: r#"[1,"x",{}]"#.to_owned(),

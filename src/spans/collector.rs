@@ -49,7 +49,7 @@ impl Collector {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|told| now.duration_since(told) >= TELL) {
             *told = Some(now);
-            tracing::warn!("spans are lost: the collector {why}");
+            tracing::warn!("dropped spans: the collector {why}");
         }
     }
 }
@@ -58,7 +58,7 @@ impl Collector {
 impl HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let request = reqwest::Request::try_from(request)
-            .map_err(|_| NotTaken("has no address that can be used".to_owned()))?;
+            .map_err(|_| NotTaken("has an invalid address".to_owned()))?;
         let http = self.http.clone();
         let sent = self.runtime.spawn(async move {
             let answer = http.execute(request).await?;
@@ -71,14 +71,18 @@ impl HttpClient for Collector {
             Ok(Ok(status)) => status,
             Ok(Err(error)) => {
                 let why = if error.is_timeout() {
-                    "does not answer in time"
+                    "does not respond in time"
                 } else {
                     "cannot be reached"
                 };
                 self.tell(why);
                 return Err(NotTaken(why.to_owned()).into());
             }
-            Err(_) => return Err(NotTaken("was not asked: the process stops".to_owned()).into()),
+            Err(_) => {
+                return Err(
+                    NotTaken("was not contacted, because the process stops".to_owned()).into(),
+                );
+            }
         };
         if !status.is_success() {
             self.tell(&format!("answered {status}"));

@@ -66,8 +66,8 @@ impl Deref for View<'_> {
 pub enum OpenError {
     /// Another process has the SQLite file.
     #[error(
-        "{0} is in use by another tocsin process: a SQLite file serves one process. Stop that one, \
-         or set TOCSIN_DATABASE_URL to a PostgreSQL database that several can share"
+        "{0} is in use by another tocsin process: a SQLite database serves one process. Stop that one, \
+         or set TOCSIN_DATABASE_URL to a PostgreSQL database, which several processes can share"
     )]
     InUse(PathBuf),
     /// The SQLite file cannot be written.
@@ -82,12 +82,12 @@ pub enum OpenError {
     #[error("database_url must start with sqlite:// or postgres://")]
     Scheme,
     /// The URL is not written as it must be. It is not part of the error: a password may be in it.
-    #[error("database_url cannot be used: {0}")]
+    #[error("invalid database_url: {0}")]
     Url(sqlx::Error),
     /// A newer version made the schema.
     #[error(
-        "the database is newer than this program: it has the change {0}, which this version does not know. \
-         Run the version that made it, or restore a backup from before"
+        "the database is newer than this program: it has the migration {0}, which this version does not know. \
+         Run the version that applied it, or restore an older backup"
     )]
     Newer(String),
     /// The database says no.

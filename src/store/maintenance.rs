@@ -235,7 +235,7 @@ pub const DEAD_LETTERS: Prune = Prune {
 
 /// Answers that are not remembered any more.
 pub const REQUESTS: Prune = Prune {
-    what: "remembered answers",
+    what: "idempotency keys",
     table: "requests",
     key: Key::Id,
     is_old: "at < $1",
@@ -246,7 +246,7 @@ pub const REQUESTS: Prune = Prune {
 /// told of it is known. What is told of no incident is a digest.
 pub const REST: [Prune; 5] = [
     Prune {
-        what: "deeds in the audit",
+        what: "audit entries",
         table: "audit",
         key: Key::Id,
         is_old: "id < $2 AND at < $1",
@@ -268,14 +268,14 @@ pub const REST: [Prune; 5] = [
         order: "repaired_at, id",
     },
     Prune {
-        what: "presses",
+        what: "Telegram presses",
         table: "presses",
         key: Key::Text("id"),
         is_old: "at < $1",
         order: "at",
     },
     Prune {
-        what: "losses",
+        what: "data losses",
         table: "losses",
         key: Key::Text("epoch"),
         is_old: "noticed_at < $1",

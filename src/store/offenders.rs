@@ -60,13 +60,13 @@ pub async fn worst(
     rows.iter().map(offender).collect()
 }
 
-/// What one action came to, over all anomalies.
+/// How effective one action is over all anomalies.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult, serde::Serialize, utoipa::ToSchema)]
 #[schema(as = ActionWorth)]
 pub struct Worth {
     /// The action.
     pub action: String,
-    /// On how many anomalies it was tried.
+    /// Number of anomalies it was tried on.
     pub anomalies: i64,
     /// How often it was tried.
     pub attempts: i64,

@@ -18,7 +18,7 @@ pub struct Figures {
     pub key: String,
     /// Counted in all.
     pub total: i64,
-    /// How many of these retention took the rows of.
+    /// How many of these retention has pruned.
     pub pruned_total: i64,
     /// What occurred before may have no row any more.
     pub pruned_before: Option<Timestamp>,

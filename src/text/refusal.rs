@@ -5,30 +5,33 @@ use super::{Text, fill};
 /// In the API's words, with places for what differs, and in the reader's.
 const fn known(text: &Text) -> [(&'static str, &'static str); 19] {
     [
-        ("there is nothing at this address", text.not_found_lead),
         (
-            "this address does not take that method",
-            text.refused_method,
+            "no page or API resource at this address",
+            text.not_found_lead,
         ),
+        ("method not allowed at this address", text.refused_method),
         (
             "{value} is not a duration such as 90s, 10m or 4h: {why}",
             text.refused_span,
         ),
-        ("a mute must end after now", text.refused_mute_over),
-        ("a mute may last 30 days at most", text.refused_mute_long),
         (
-            "it was replayed by {name} already, with another payload",
+            "the end of a mute must be in the future",
+            text.refused_mute_over,
+        ),
+        ("a mute can last 30 days at most", text.refused_mute_long),
+        (
+            "already replayed by {name}, with another payload",
             text.refused_replayed_other,
         ),
-        ("it was replayed by {name}", text.refused_replayed),
-        ("it was discarded by {name}", text.refused_discarded),
+        ("already replayed by {name}", text.refused_replayed),
+        ("already discarded by {name}", text.refused_discarded),
         (
-            "it died once more since it was looked at",
+            "the job failed again since it was last read: read it again",
             text.refused_died_again,
         ),
-        ("its payload is not text, {why}", text.refused_binary),
+        ("the payload is not text, {why}", text.refused_binary),
         (
-            "the payload is no job of {queue}: {why}",
+            "the payload is not a valid {queue} job: {why}",
             text.refused_payload,
         ),
         ("JSON: {why}", text.refused_json),
@@ -37,16 +40,16 @@ const fn known(text: &Text) -> [(&'static str, &'static str); 19] {
             text.refused_no_name,
         ),
         (
-            "content is still what was rejected: {why}",
+            "content is still the rejected data: {why}",
             text.refused_still_rejected,
         ),
         (
-            "the incident is resolved; it cannot be acknowledged any more",
+            "the incident is resolved and cannot be acknowledged",
             text.pressed_too_late,
         ),
         ("action must not be empty", text.refused_no_action),
         (
-            "the same request is being done; send it again for its answer",
+            "the same request is still in progress: retry to get its response",
             text.refused_doing,
         ),
         (
@@ -54,7 +57,7 @@ const fn known(text: &Text) -> [(&'static str, &'static str); 19] {
             text.refused_long,
         ),
         (
-            "in the address, {name} cannot be {value}",
+            "invalid value for {name} in the address: {value}",
             text.refused_value,
         ),
     ]
@@ -103,13 +106,13 @@ mod tests {
         let told = |detail| refusal(&ZH_TW, detail);
         let span = "\"soon\" is not a duration such as 90s, 10m or 4h: expected number at 0 at line 1 column 9";
         assert!(told(span).unwrap().contains("soon"));
-        assert!(told("it was discarded by Ann").unwrap().contains("Ann"));
-        let other = refusal(&EN, "it was replayed by Ann already, with another payload").unwrap();
+        assert!(told("already discarded by Ann").unwrap().contains("Ann"));
+        let other = refusal(&EN, "already replayed by Ann, with another payload").unwrap();
         assert!(
             other.contains("Ann") && other.contains("another"),
             "{other}"
         );
-        assert_eq!(told("a mute must end after noon"), None);
+        assert_eq!(told("the end of a mute must be in the futures"), None);
         assert_eq!(told(""), None);
         for (pattern, words) in known(&EN)
             .into_iter()

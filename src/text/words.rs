@@ -194,11 +194,11 @@ mod tests {
             (Some(day(200_000)), "100000+ firings in the last 24 hours."),
             (
                 Some(day(4)),
-                "When it last held: 5 firings in 1 incident in the last 24 hours.",
+                "When the rule last matched: 5 firings in 1 incident in the last 24 hours.",
             ),
             (
                 None,
-                "When it last held: 5 firings in 1 incident in the last 24 hours.",
+                "When the rule last matched: 5 firings in 1 incident in the last 24 hours.",
             ),
         ] {
             assert!(told(now).starts_with(expected), "{now:?}: {}", told(now));
@@ -218,23 +218,23 @@ mod tests {
         let table = [
             (
                 "12 firings in 24h in 15+ incidents (≥ 10 in 3)",
-                "12 firings in 15+ incidents in the last 24 hours. From 10 firings in 3 incidents on it is PERMANENT FIX.",
-                "在過去 24 小時內有 15+ 起事件、共 12 次觸發。達到 3 起事件、共 10 次觸發即為「須根治」。",
+                "12 firings in 15+ incidents in the last 24 hours. PERMANENT FIX starts at 10 firings in 3 incidents.",
+                "過去 24 小時內有 15+ 起事件、共 12 次觸發。「須根治」的門檻為 3 起事件、共 10 次觸發。",
             ),
             (
                 "12 in 24h (≥ 10)",
-                "12 firings in the last 24 hours. From 10 firings on it is PERMANENT FIX.",
-                "在過去 24 小時內有 12 次觸發。達到 10 次觸發即為「須根治」。",
+                "12 firings in the last 24 hours. PERMANENT FIX starts at 10 firings.",
+                "過去 24 小時內有 12 次觸發。「須根治」的門檻為 10 次觸發。",
             ),
             (
                 "1 incident in 30d (≥ 1)",
-                "1 incident in the last 30 days. From 1 incident on it is PERMANENT FIX.",
-                "在過去 30 天內有 1 起事件。達到 1 起事件即為「須根治」。",
+                "1 incident in the last 30 days. PERMANENT FIX starts at 1 incident.",
+                "過去 30 天內有 1 起事件。「須根治」的門檻為 1 起事件。",
             ),
             (
                 "12 deliveries in 24h (≥ 2)",
-                "12 deliveries in the last 24 hours. From 2 deliveries on it is PERMANENT FIX.",
-                "在過去 24 小時內有 12 次送達。達到 2 次送達即為「須根治」。",
+                "12 deliveries in the last 24 hours. PERMANENT FIX starts at 2 deliveries.",
+                "過去 24 小時內有 12 次傳送。「須根治」的門檻為 2 次傳送。",
             ),
         ];
         for (reason, english, chinese) in table {

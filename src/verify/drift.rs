@@ -69,7 +69,7 @@ impl What {
     }
 }
 
-/// A figure that is not what the rows say.
+/// A stored figure that differs from the rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Drift {
     /// Which figure.
@@ -80,10 +80,10 @@ pub struct Drift {
     pub anomaly: String,
     /// Of which of its incidents, if it is one's.
     pub incident: Option<Uuid>,
-    /// What it says.
+    /// The stored value.
     #[schema(value_type = Value)]
     pub stored: Json,
-    /// What the rows say.
+    /// The value computed from the rows.
     #[schema(value_type = Value)]
     pub expected: Json,
 }

@@ -81,7 +81,7 @@ on_all! {
 
         h.press(BOB, Wish::Acknowledge).await;
         poller.turn().await.unwrap();
-        assert_eq!(h.answered(&mut poller).await, said("alice did that before you."));
+        assert_eq!(h.answered(&mut poller).await, said("alice has already done that."));
         h.press(BOB, Wish::Resolve).await;
         poller.turn().await.unwrap();
         assert_eq!(h.answered(&mut poller).await, said("Resolved."));
@@ -90,7 +90,7 @@ on_all! {
         h.press(ALICE, Wish::Acknowledge).await;
         poller.turn().await.unwrap();
         let (text, is_alert) = h.answered(&mut poller).await;
-        assert!(is_alert && text.starts_with("It is resolved"), "{text}");
+        assert!(is_alert && text.starts_with("The incident is resolved"), "{text}");
         h.finish().await;
     }
 
@@ -104,7 +104,7 @@ on_all! {
         let answers = h.telegram.presses.answers();
         assert_eq!(answers.len(), 4);
         for (text, is_alert) in answers {
-            assert!(is_alert && text.contains("not on the list") && text.contains("666"), "{text}");
+            assert!(is_alert && text.contains("not authorized") && text.contains("666"), "{text}");
         }
         assert_eq!(h.telegram.presses.keyboards().len(), 0);
         let incident = h.incident().await;
@@ -129,7 +129,7 @@ on_all! {
         assert!(shown.contains("uted until") && shown.contains("by alice"), "{shown}");
         h.press(BOB, Wish::Unmute).await;
         poller.turn().await.unwrap();
-        assert_eq!(h.answered(&mut poller).await, said("The mute is over."));
+        assert_eq!(h.answered(&mut poller).await, said("Unmuted."));
         assert_eq!(h.incident().await["muted_until"], json!(null));
 
         h.press(ALICE, Wish::Repairs).await;
@@ -189,7 +189,7 @@ on_all! {
         h.send_and_drain(vec![resolved(alert, h.now())]).await;
         h.press(BOB, Wish::Resolve).await;
         poller.turn().await.unwrap();
-        assert_eq!(h.answered(&mut poller).await, said("It has resolved by itself."));
+        assert_eq!(h.answered(&mut poller).await, said("Already resolved: the alert ended."));
         h.finish().await;
     }
 
@@ -301,8 +301,8 @@ on_all! {
         poller.answered().await;
         let answers = h.telegram.presses.answers();
         assert_eq!(answers.len(), 8);
-        assert!(answers.contains(&said("That incident does not exist any more.")), "{answers:?}");
-        let unknown = answers.iter().filter(|(text, _)| text.contains("not known"));
+        assert!(answers.contains(&said("This incident no longer exists.")), "{answers:?}");
+        let unknown = answers.iter().filter(|(text, _)| text.contains("has expired"));
         assert_eq!(unknown.count(), 7);
         assert_eq!(h.get("/api/v1/audit").await["items"], json!([]));
         // None of it is asked for again.

@@ -38,10 +38,10 @@ on_all! {
         h.drain().await;
         assert!(card().shown.contains("1 of 1 helped"), "{}", card().shown);
         h.send_and_drain(vec![resolved(a, h.now()), resolved(b, h.now())]).await;
-        assert!(card().shown.contains("Resolved by itself"), "{}", card().shown);
+        assert!(card().shown.contains("Resolved: the alert ended"), "{}", card().shown);
         h.advance(MINUTE);
         h.send_and_drain(vec![firing("c", h.now())]).await;
-        assert!(!card().shown.contains("Resolved by itself"), "{}", card().shown);
+        assert!(!card().shown.contains("Resolved: the alert ended"), "{}", card().shown);
         assert_eq!(h.telegram.messages().len(), 1, "{:#?}", h.telegram.messages());
         assert!(!card().text.contains("firings"), "{}", card().text);
         h.finish().await;
@@ -151,7 +151,7 @@ on_all! {
         assert_eq!(counted, [1, 2, 1], "{told:#?}");
         assert!(told[2].contains("Reopened"), "{told:#?}");
         let again = h.telegram.taken()[2].clone();
-        assert!(again.contains("It had been closed, and it fires"), "{again}");
+        assert!(again.contains("It was resolved, but the alert still fires"), "{again}");
         h.finish().await;
     }
 

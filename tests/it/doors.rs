@@ -43,7 +43,7 @@ impl Harness {
         page.text().await.unwrap()
     }
 
-    /// The store answers, but refuses writes, as on a full disk or after a failover to a standby.
+    /// The store answers, but rejects writes, as on a full disk or after a failover to a standby.
     async fn refuse_to_write(&self, refuses: bool) {
         let sqlite = [
             "CREATE TRIGGER refused BEFORE INSERT ON marks BEGIN SELECT RAISE(ABORT, 'no room'); END",
@@ -77,32 +77,32 @@ on_all! {
         tokio::time::sleep(LOOK_AGAIN).await;
         let (status, said) = h.ready().await;
         assert_eq!(status, 503, "{said}");
-        assert_eq!(said["detail"], "not ready: store refuses writes");
-        assert!(h.system_page().await.contains("answers, but refuses writes"));
+        assert_eq!(said["detail"], "not ready: store rejects writes");
+        assert!(h.system_page().await.contains("responds, but rejects writes"));
         h.refuse_to_write(false).await;
         tokio::time::sleep(LOOK_AGAIN).await;
         assert_eq!(h.ready().await.0, 200);
-        assert!(!h.system_page().await.contains("answers, but refuses writes"));
+        assert!(!h.system_page().await.contains("responds, but rejects writes"));
         h.finish().await;
     }
 
     async fn it_is_said_when_recount_was_last_done(on) {
         let h = Harness::start(on).await;
         assert_eq!(h.ready().await.1["recount_age_seconds"], Value::Null);
-        assert!(h.system_page().await.contains("not done yet"));
+        assert!(h.system_page().await.contains("not completed yet"));
         let (status, _) = h.post("/api/v1/recount", json!({})).await;
         assert_eq!(status, 202);
         h.drain().await;
         tokio::time::sleep(LOOK_AGAIN).await;
         let age = h.ready().await.1["recount_age_seconds"].as_u64().unwrap();
         assert!(age < 60, "{age}");
-        assert!(h.system_page().await.contains("last done"));
+        assert!(h.system_page().await.contains("last completed"));
         h.advance(Duration::from_secs(600));
         tokio::time::sleep(LOOK_AGAIN).await;
         let age = h.ready().await.1["recount_age_seconds"].as_u64().unwrap();
         assert!((600..660).contains(&age), "{age}");
         let page = h.system_page().await;
-        assert!(page.contains("not done for") && page.contains("levels do not fall"), "{page}");
+        assert!(page.contains("not completed for") && page.contains("levels do not fall"), "{page}");
         let metrics = h.metrics().await;
         let line = metrics.lines().find(|l| l.starts_with("tocsin_recount_age_seconds "));
         let age: f64 = line.unwrap().split(' ').nth(1).unwrap().parse().unwrap();
@@ -131,7 +131,7 @@ async fn a_redis_without_memory_is_told() {
     tokio::time::sleep(LOOK_AGAIN).await;
     let (status, said) = h.ready().await;
     assert_eq!(status, 503, "{said}");
-    assert_eq!(said["detail"], "not ready: queue refuses writes");
+    assert_eq!(said["detail"], "not ready: queue rejects writes");
     set("20mb").exec_async(&mut connection).await.unwrap();
     tokio::time::sleep(LOOK_AGAIN).await;
     assert_eq!(h.ready().await.0, 200);
@@ -151,7 +151,7 @@ async fn a_redis_that_will_soon_be_without_memory_is_told() {
     let h = h.await;
     let none = json!([]);
     assert_eq!(h.ready().await.1["warnings"], none);
-    assert!(!h.system_page().await.contains("maxmemory are used"));
+    assert!(!h.system_page().await.contains("maxmemory is used"));
     // So much that what else is there makes little of a difference.
     let mut connection = redis.connect().await.unwrap();
     let mut set = redis::cmd("SETRANGE");
@@ -175,12 +175,15 @@ async fn a_redis_that_will_soon_be_without_memory_is_told() {
     assert_eq!(status, 200, "{said}");
     let warning = said["warnings"][0].as_str().unwrap();
     assert!(
-        warning.contains("% of Redis' maxmemory are used"),
+        warning.contains("% of Redis' maxmemory is used"),
         "{warning}"
     );
     let page = h.system_page().await;
-    assert!(page.contains("maxmemory are used: at 100%"), "{page}");
-    assert!(!page.contains("The counter keeps no more there"), "{page}");
+    assert!(page.contains("maxmemory: at 100%"), "{page}");
+    assert!(
+        !page.contains("The counter stores nothing more in Redis"),
+        "{page}"
+    );
     let metrics = h.metrics().await;
     let line = metrics
         .lines()

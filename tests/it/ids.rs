@@ -152,8 +152,8 @@ on_both! {
             (vec!["mute", "--for", "1h"], "CrashLooping".to_owned()),
             (vec!["unmute"], "is not muted".to_owned()),
             (vec!["anomalies", "show"], "CrashLooping".to_owned()),
-            (vec!["anomalies", "fix"], "is fixed for good".to_owned()),
-            (vec!["anomalies", "unfix"], "is not fixed".to_owned()),
+            (vec!["anomalies", "fix"], "has a permanent fix".to_owned()),
+            (vec!["anomalies", "unfix"], "has no permanent fix".to_owned()),
             (vec!["repairs", "--anomaly"], "restart_pod".to_owned()),
             (vec!["trace"], format!("incident {id}: 1 firing")),
             (vec!["incidents", "resolve"], "RESOLVED by kim".to_owned()),
@@ -195,8 +195,8 @@ on_both! {
             }
             let (done, said) = h.tocsin(&[command, &["0000000a"]].concat());
             let expected = match command {
-                ["trace"] => "no alert, incident or anomaly of that name is known",
-                _ => "there is no incident whose id ends with 0000000a",
+                ["trace"] => "no alert, incident or anomaly has this name",
+                _ => "no incident has the short ID 0000000a",
             };
             assert!(!done && said.contains(expected), "{command:?}: {said}");
         }
@@ -214,7 +214,7 @@ on_both! {
         let (done, said) = h.tocsin(&["trace", &id[28..]]);
         assert!(done && said.contains(&format!("fingerprint {}: 1 firing", &id[28..])), "{said}");
         assert!(said.contains("incident 1 of Other") && !said.contains("of CrashLooping"), "{said}");
-        let told = format!("{} is taken for the fingerprint of that name.", &id[28..]);
+        let told = format!("{} is read as a fingerprint.", &id[28..]);
         assert!(said.contains(&told) && said.contains(&format!("tocsin trace {id}")), "{said}");
         let (done, said) = h.tocsin(&["trace", &id]);
         assert!(done && said.contains("of CrashLooping") && !said.contains("taken for"), "{said}");

@@ -48,9 +48,9 @@ on_all! {
         assert_eq!(again["changed"], 0);
 
         let (ok, said) = h.tocsin(&["incidents", "resolve", "--service", "checkout"]);
-        assert!(!ok && said.contains("to resolve 1 incident without being asked, say --yes"), "{said}");
+        assert!(!ok && said.contains("cannot ask for confirmation without a terminal: pass --yes to resolve 1 incident"), "{said}");
         let (ok, said) = h.tocsin(&["incidents", "resolve"]);
-        assert!(!ok && said.contains("which ones?"), "{said}");
+        assert!(!ok && said.contains("nothing selected"), "{said}");
         let (ok, said) = h.tocsin(&["incidents", "resolve", "--service", "checkout", "--yes"]);
         assert!(ok && said.contains("1 incident resolved."), "{said}");
         assert_eq!(h.sql("SELECT count(*) FROM incidents WHERE status <> 'RESOLVED'").await, 0);

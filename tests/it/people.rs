@@ -166,7 +166,7 @@ on_all! {
         assert!(why.starts_with("fires since"), "{why}");
         h.drain().await;
         let card = h.telegram.messages()[0].shown.clone();
-        assert!(card.contains("without ending"), "{card}");
+        assert!(card.contains("without interruption"), "{card}");
         h.finish().await;
     }
 

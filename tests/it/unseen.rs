@@ -63,10 +63,10 @@ on_all! {
         let firings = h.get(&format!("/api/v1/incidents/{id}/occurrences")).await;
         assert_eq!((&firings["items"][0]["unheard"], &firings["items"][0]["ended_at"]), (&json!(true), &Value::Null));
         let card = h.telegram.messages().remove(0);
-        assert!(card.shown.contains("Not heard of since"), "{}", card.shown);
+        assert!(card.shown.contains("Stale: not received since"), "{}", card.shown);
         let page = h.page_at(&format!("/incidents/{id}")).await;
-        assert!(page.contains("Not heard of since") && page.contains("it is closed as unseen on"), "{page}");
-        assert!(h.page_at("/incidents?status=unheard").await.contains("not heard of for 12 h"));
+        assert!(page.contains("Stale: not received since") && page.contains("closes it as expired on"), "{page}");
+        assert!(h.page_at("/incidents?status=unheard").await.contains("stale: not received for 12 h"));
 
         h.later(HOUR * 36 - MINUTE * 2).await;
         assert_eq!(standing(&h.incident().await), ("OPEN", None, true, 1));
@@ -80,12 +80,12 @@ on_all! {
         assert_eq!((h.listed("resolved_by=unseen").await.len(), h.listed("resolved_by=itself").await.len()), (1, 0));
         assert!(h.listed("unheard=true").await.is_empty());
         let page = h.page_at(&format!("/incidents/{id}")).await;
-        assert!(page.contains("Closed as unseen") && !page.contains("Not heard of since"), "{page}");
+        assert!(page.contains("Closed as expired") && !page.contains("Stale: not received since"), "{page}");
         assert!(h.page_at("/incidents?status=unseen").await.contains(&id.replace('-', "")));
 
         let told = h.telegram.messages();
         assert_eq!(told.len(), 1, "nobody is told: {told:#?}");
-        assert!(told[0].shown.contains("closed as unseen"), "{}", told[0].shown);
+        assert!(told[0].shown.contains("expired"), "{}", told[0].shown);
         assert_eq!(h.verify(false).await, BTreeSet::new());
         // Once more there is nothing to do.
         let before = h.incident().await;

@@ -7,18 +7,18 @@ use tocsin::config::Config;
 use tocsin::store::Db;
 use tocsin::store::db::{migrate as apply, schema, take_back};
 
-/// What to do with the schema.
+/// Apply, revert or list database migrations.
 #[derive(clap::Subcommand)]
 pub(crate) enum Migrate {
-    /// Apply what is missing.
+    /// Apply all pending migrations.
     Up,
-    /// Take back the newest changes, with what they hold.
+    /// Revert the newest migrations, and delete their data.
     Down {
-        /// How many.
+        /// Number of migrations.
         #[arg(long, default_value_t = 1)]
         steps: u32,
     },
-    /// Say what is applied and what is missing.
+    /// List migrations, applied and pending.
     Status,
 }
 
@@ -37,24 +37,24 @@ pub(crate) async fn migrate(config: &Config, what: Migrate) -> anyhow::Result<()
 
 async fn print_status(db: &Db, url: &str) -> Result<(), DbErr> {
     for (name, is_applied) in schema(db, url).await? {
-        println!("{} {name}", if is_applied { "applied" } else { "missing" });
+        println!("{} {name}", if is_applied { "applied" } else { "pending" });
     }
     Ok(())
 }
 
-/// What to do with the settings.
+/// Show or check settings.
 #[derive(clap::Subcommand)]
 pub(crate) enum Settings {
-    /// Print every setting as it holds, without secrets.
+    /// Print the effective settings, without secrets.
     Show,
-    /// Say whether the settings are in order.
+    /// Check settings, and exit with 1 if any is invalid.
     Check,
 }
 
 pub(crate) fn settings(config: &Config, what: &Settings) -> anyhow::Result<()> {
     match what {
         Settings::Show => print!("{}", toml::to_string(config)?),
-        Settings::Check => println!("the settings are in order"),
+        Settings::Check => println!("settings are valid"),
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ const LOOK: Duration = Duration::from_secs(5);
 pub async fn run(context: Context, stop: CancellationToken) {
     loop {
         if let Err(error) = pass(&context).await {
-            tracing::warn!("cannot look at the store's clock, trying again: {error}");
+            tracing::warn!("cannot read the database's clock, will retry: {error}");
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
@@ -32,13 +32,13 @@ pub async fn pass(context: &Context) -> Result<(), KeepError> {
         None => {}
         Some(Noticed::WasAhead(ahead)) => tracing::warn!(
             ahead_s = ahead.as_secs(),
-            "the store's clock went back: what was put off or dated by it is put back by as much, and \
-             nothing is pruned or closed as unseen for an hour"
+            "the database's clock went back: times stored with it are moved back by as much; for an hour \
+             nothing is pruned and no incident expires"
         ),
         Some(Noticed::Gap(gap)) => tracing::warn!(
             gap_s = gap.as_secs(),
-            "nothing looked at the store's clock for long, or it went ahead: nothing is pruned or closed as \
-             unseen for an hour"
+            "the database's clock went ahead, or was not read for long: for an hour nothing is pruned and no \
+             incident expires"
         ),
     }
     Ok(())

@@ -86,7 +86,7 @@ impl Worker {
             } = (self.start)(name);
             tokio::select! {
                 ended = &mut run => {
-                    tracing::error!(queue = self.queue, "a worker ended, starting it again: {ended:?}");
+                    tracing::error!(queue = self.queue, "a worker ended unexpectedly, restarting it: {ended:?}");
                     running.finish().await;
                     tokio::time::sleep(RESTART).await;
                 }
@@ -95,7 +95,7 @@ impl Worker {
                     // Fails only if it is stopping already.
                     let _ = apalis.stop();
                     if tokio::time::timeout(drain, run).await.is_err() {
-                        tracing::warn!(queue = self.queue, "jobs still run after {drain:?}; they are given back");
+                        tracing::warn!(queue = self.queue, "jobs still run after {drain:?} (queue.drain): releasing them to other workers");
                     }
                     running.finish().await;
                 }

@@ -118,7 +118,7 @@ impl Batchers {
             usize::from(sighting.key.as_bytes()[0] ^ sighting.key.as_bytes()[1].rotate_left(4));
         let ended = || JobError::RetryAfter {
             after: STORE_DELAY,
-            why: "the batcher has ended".to_owned(),
+            why: "the ingest batcher has stopped".to_owned(),
         };
         let (answer, answered) = oneshot::channel();
         let trace = trail::trace();
@@ -153,7 +153,7 @@ async fn count_names(context: Context, names: Weak<Names>) {
         };
         match overflow::count(context.db.read(), names.total()).await {
             Ok(known) => names.counted(known),
-            Err(error) => tracing::debug!("anomalies were not counted: {error}"),
+            Err(error) => tracing::debug!("cannot count anomalies: {error}"),
         }
     }
 }
@@ -200,7 +200,10 @@ impl Batcher {
                     parts.push(part);
                 }
                 Err(error) => {
-                    tracing::warn!(alerts = part.len(), "a batch was not committed: {error}");
+                    tracing::warn!(
+                        alerts = part.len(),
+                        "cannot commit a batch of alerts: {error}"
+                    );
                     if cause(&error) != Cause::Data {
                         self.context.probe.not_entered(&error.to_string());
                     }
@@ -246,7 +249,7 @@ impl Batcher {
             }
             match result {
                 Err(error) if cause(&error) == Cause::Store && tries < TRIES => {
-                    tracing::debug!("a batch is tried again: {error}");
+                    tracing::debug!("retrying a batch of alerts: {error}");
                     tokio::time::sleep(Duration::from_millis(20) * tries).await;
                     tries += 1;
                 }
@@ -301,8 +304,8 @@ impl Batcher {
             tracing::warn!(
                 alerts,
                 alert_name = name,
-                "too many new anomalies (anomalies.per_minute, anomalies.total): alerts are counted by their \
-                 names alone, as \"{OVERFLOW}\". A label that tells the service may have a new value each time"
+                "too many new anomalies (anomalies.per_minute, anomalies.total): alerts are counted by alert \
+                 name only, as \"{OVERFLOW}\". Check for a service label with a new value in each alert"
             );
         }
     }
@@ -330,7 +333,7 @@ impl Batcher {
         if let Err(error) = pushed.await {
             tracing::warn!(
                 incidents = jobs.len(),
-                "tiers stay marked, recount will push them: {error}"
+                "enqueueing tier jobs failed; recount will retry: {error}"
             );
         }
     }
@@ -347,7 +350,7 @@ impl Batcher {
             Ok::<(), JobError>(cards::push_edits(context, cards).await?)
         });
         if let Err(error) = pushed.await {
-            tracing::warn!("what is due stays due, recount will push it: {error}");
+            tracing::warn!("enqueueing failed; recount will retry: {error}");
         }
     }
 
@@ -389,7 +392,7 @@ where
     for _ in 0..FOLLOW_UP_TRIES {
         match work().await {
             Ok(done) => return Ok(done),
-            Err(error) => tracing::debug!("what follows a commit is tried again: {error}"),
+            Err(error) => tracing::debug!("retrying the work after a commit: {error}"),
         }
         tokio::time::sleep(pause).await;
         pause *= 2;
@@ -408,7 +411,7 @@ enum Failure {
 impl From<Failure> for JobError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Data(why) => Self::GiveUp(format!("the store refuses it: {why}")),
+            Failure::Data(why) => Self::GiveUp(format!("rejected by the database: {why}")),
             Failure::Store(why) => Self::RetryAfter {
                 after: STORE_DELAY,
                 why,

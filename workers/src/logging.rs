@@ -74,7 +74,7 @@ fn is_safe(metadata: &Metadata<'_>) -> bool {
 fn panicked(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string);
     let place = place.unwrap_or_default();
-    let said = panic.payload_as_str().unwrap_or("without a word");
+    let said = panic.payload_as_str().unwrap_or("no message");
     // Where RUST_BACKTRACE asks for one.
     let backtrace = Backtrace::capture();
     let backtrace =
@@ -82,7 +82,7 @@ fn panicked(panic: &PanicHookInfo<'_>) {
     tracing::error!(
         code.location = place,
         code.stacktrace = backtrace,
-        "a mistake of ours, a panic: {said}"
+        "internal error (panic): {said}"
     );
 }
 

@@ -21,11 +21,11 @@ mod stop;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What stands between a noisy alerting stack and the people on call.
+/// Turns noisy alerts into deduplicated, escalating incidents.
 #[derive(Parser)]
 #[command(name = "tocsin", version, arg_required_else_help = true)]
 struct Cli {
-    /// The settings' file; without it, tocsin.toml if there is one.
+    /// Settings file; default: tocsin.toml in the current folder, if it exists.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -34,51 +34,51 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run everything in one process.
+    /// Run ingress and all workers in one process.
     Serve,
-    /// Run an ingress: take alerts in and serve the API.
+    /// Run an ingress: accept webhooks, serve the API and the pages.
     Ingress,
-    /// Run workers.
+    /// Run workers: all queues, or some.
     Work(run::WorkArgs),
-    /// Apply, take back or list the changes of the database's schema.
+    /// Apply, revert or list database migrations.
     #[command(subcommand)]
     Migrate(admin::Migrate),
-    /// List incidents; show, acknowledge and resolve one.
+    /// List, show, acknowledge and resolve incidents.
     Incidents(At<IncidentsArgs>),
-    /// List anomalies; show one, and say that it was fixed for good.
+    /// List and show anomalies; mark a permanent fix.
     Anomalies(At<AnomaliesArgs>),
-    /// Record what was tried on an incident.
+    /// Record a repair of an incident.
     Repair(At<RepairArgs>),
-    /// List what was tried, and what each action was worth.
+    /// List repairs, and how effective each action is.
     Repairs(At<RepairsArgs>),
-    /// Tell nothing of an anomaly for a while.
+    /// Mute notifications for an anomaly.
     Mute(At<MuteArgs>),
-    /// End the mute of an anomaly.
+    /// Unmute an anomaly.
     Unmute(At<UnmuteArgs>),
-    /// List what is muted.
+    /// List muted anomalies.
     Mutes(At<MutesArgs>),
-    /// Look at jobs that could not be done; replay, edit or discard them.
+    /// List, show, replay, edit and discard dead letters (failed jobs).
     Dead(At<DeadArgs>),
-    /// Look at the queues, pause and resume them.
+    /// List, pause and resume queues.
     Queues(At<QueuesArgs>),
-    /// List what operators did.
+    /// List audit entries: who did what, when.
     Audit(At<AuditArgs>),
-    /// Tell what became of an alert.
+    /// Show the history of an alert, an incident or an anomaly.
     Trace(At<TraceArgs>),
-    /// Recount now, or compare every figure with the rows that it is made of.
+    /// Run recount now, or verify counters against stored rows.
     Recount(At<RecountArgs>),
-    /// Post a storm of alerts to a running instance and see what comes out.
+    /// Send generated alerts to a running instance, and verify that each is counted once.
     Simulate(At<SimulateArgs>),
-    /// Ask a process whether it can do its work.
+    /// Check whether a process is ready.
     Health(HealthArgs),
-    /// Show or check the settings.
+    /// Show or check settings.
     #[command(subcommand)]
     Config(admin::Settings),
-    /// Print the description of the API (OpenAPI 3.1).
+    /// Print the OpenAPI 3.1 description of the API.
     Openapi,
-    /// Print what a shell reads to complete these commands.
+    /// Print shell completions.
     Completions(reference::CompletionsArgs),
-    /// Print the manual, or write its pages.
+    /// Print the manual, or write man pages.
     Man(reference::ManArgs),
 }
 

@@ -111,7 +111,9 @@ async fn remember(desk: &Desk, ours: &Ours<'_>, sent: Sent) -> Result<(), JobErr
             Ok(()) => return Ok(()),
             Err(error) if tries >= REMEMBER.0 => return Err(error.into()),
             Err(error) => {
-                tracing::warn!("a message was sent, and that cannot be written yet: {error}");
+                tracing::warn!(
+                    "a message was sent but cannot be recorded as sent yet, will retry: {error}"
+                );
                 tokio::time::sleep(REMEMBER.1).await;
                 tries += 1;
             }

@@ -68,7 +68,7 @@ pub async fn run(context: Context, stop: CancellationToken) {
         Ok(Some(bot)) => bot,
         Ok(None) => return,
         Err(error) => {
-            tracing::error!("Telegram cannot be asked for presses: {error}");
+            tracing::error!("cannot poll Telegram for button presses: {error}");
             return;
         }
     };
@@ -172,7 +172,7 @@ impl Poller {
         let reply = match press(&self.context, &query).await {
             Ok(reply) => reply,
             Err(Failed::Store(error)) if cause(&error) != Cause::Store => {
-                tracing::error!("a press is left out: {error}");
+                tracing::error!("skipping a button press: {error}");
                 return Ok(());
             }
             Err(failed) => return Err(failed.into()),
@@ -187,7 +187,7 @@ impl Poller {
             };
             // It is done all the same, and the card will say so.
             for trouble in [answered, shown].into_iter().filter_map(Result::err) {
-                tracing::debug!("a press is not answered: {trouble}");
+                tracing::debug!("cannot answer a button press: {trouble}");
             }
         });
         Ok(())
@@ -205,7 +205,7 @@ impl Poller {
         let db = self.context.db.write();
         let left = presses::leave(db, self.bot.name(), self.holder);
         if !matches!(tokio::time::timeout(LAST_WORDS, left).await, Ok(Ok(()))) {
-            tracing::debug!("the poller's place is free in {LEASE:?}");
+            tracing::debug!("the lease of the Telegram poller expires in {LEASE:?}");
         }
     }
 }
@@ -219,7 +219,9 @@ async fn keep(context: Context, bot: String, holder: Uuid) {
             Ok(Some(_)) => kept = Instant::now(),
             Ok(None) => return,
             Err(_) if kept.elapsed() > LEASE => return,
-            Err(error) => tracing::debug!("the poller's place is not kept yet: {error}"),
+            Err(error) => {
+                tracing::debug!("cannot renew the lease of the Telegram poller yet: {error}")
+            }
         }
     }
 }
@@ -229,7 +231,7 @@ async fn keep(context: Context, bot: String, holder: Uuid) {
 async fn announce(context: &Context, bot: &Bot, stop: &CancellationToken) {
     let (config, mut trouble) = (&context.config, Again::default());
     let (Some(public), Some(secret)) = (&config.public_url, &config.telegram.webhook_secret) else {
-        tracing::info!("set Telegram's webhook by hand: public_url is not set");
+        tracing::info!("public_url is not set: register Telegram's webhook by hand");
         return;
     };
     let url = format!("{}/api/v1/telegram", public.trim_end_matches('/'));
@@ -257,7 +259,7 @@ impl Again {
     fn wait(&mut self, failure: &Failure) -> Duration {
         let why = failure.to_string();
         if self.told.as_ref() != Some(&why) {
-            tracing::warn!("presses cannot be asked for: {why}");
+            tracing::warn!("cannot receive button presses from Telegram: {why}");
             self.told = Some(why);
         }
         let doubled = BACKOFF.0.saturating_mul(1 << self.failures.min(6));
@@ -272,7 +274,7 @@ impl Again {
     /// It goes well: nothing is waited for.
     fn over(&mut self) -> Duration {
         if self.told.take().is_some() {
-            tracing::info!("presses are asked for again");
+            tracing::info!("receiving button presses from Telegram again");
         }
         self.failures = 0;
         Duration::ZERO

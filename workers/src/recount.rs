@@ -77,7 +77,7 @@ async fn tick(recounting: &Recounting, pushed_at: Timestamp) -> Result<(), JobEr
     let began = context.queues.store().now().await?;
     let last = marks::find(context.db.read(), TICK).await?;
     if is_old(pushed_at, last.map(|last| last.at), began) {
-        tracing::debug!("a later tick did what this one would do");
+        tracing::debug!("skipping a recount: a later one has run");
         return Ok(());
     }
     if recounting.is_first.swap(false, Ordering::Relaxed) {
@@ -86,12 +86,12 @@ async fn tick(recounting: &Recounting, pushed_at: Timestamp) -> Result<(), JobEr
     }
     for part in Part::ALL {
         let work = tokio::time::timeout(PART, run(context, part));
-        let late = |_| Err(JobError::Retry(format!("not done within {PART:?}")));
+        let late = |_| Err(JobError::Retry(format!("timed out after {PART:?}")));
         if let Err(error) = work.await.unwrap_or_else(late) {
             let part = part.name();
             let failures = &context.metrics.recount_failures;
             failures.get_or_create(&ByPart { part }).inc();
-            tracing::error!(part, "a part of recount was not done: {error}");
+            tracing::error!(part, "a part of recount failed: {error}");
         }
     }
     let mark = Mark {
@@ -135,7 +135,7 @@ pub async fn make_room(context: &Context) -> Result<(), JobError> {
         tracing::warn!(
             anomalies = dropped.sets,
             used_percent = used,
-            "Redis' memory is nearly full (counter.memory): quiet anomalies are counted from rows"
+            "Redis' memory is nearly full (counter.memory): the counts of quiet anomalies are read from the database"
         );
     }
     let evicted = &context.metrics.counter_evicted;

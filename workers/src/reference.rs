@@ -12,7 +12,7 @@ use tocsin::ingress::description;
 /// Where the completions go.
 #[derive(clap::Args)]
 pub(crate) struct CompletionsArgs {
-    /// The shell.
+    /// Shell to complete for.
     #[arg(value_enum)]
     shell: Shell,
 }
@@ -20,7 +20,7 @@ pub(crate) struct CompletionsArgs {
 /// Where the manual goes.
 #[derive(clap::Args)]
 pub(crate) struct ManArgs {
-    /// Write a page for each command into this folder; without it, the program's own page is printed.
+    /// Folder to write one page per command to; default: print the main page.
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
 }
@@ -39,9 +39,10 @@ pub(crate) fn manual(program: Command, args: &ManArgs) -> anyhow::Result<()> {
         Man::new(program).render(&mut page)?;
         return print(&page);
     };
-    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
     clap_mangen::generate_to(program, folder)
-        .with_context(|| format!("writing into {}", folder.display()))
+        .with_context(|| format!("cannot write to {}", folder.display()))
 }
 
 /// Prints the API's description.
@@ -80,8 +81,8 @@ mod tests {
         manual(Cli::command(), &args).unwrap();
         for (page, says) in [
             ("tocsin", "tocsin\\-incidents"),
-            ("tocsin-incidents-acknowledge", "take care"),
-            ("tocsin-migrate-down", "Take back"),
+            ("tocsin-incidents-acknowledge", "Acknowledge an incident"),
+            ("tocsin-migrate-down", "Revert"),
         ] {
             let text = std::fs::read_to_string(folder.join(format!("{page}.1"))).unwrap();
             assert!(text.contains(&format!(".TH {page} 1")), "{text}");

@@ -22,7 +22,7 @@ pub async fn handle(
     context: Data<Context>,
 ) -> Result<(), JobError> {
     let incident = incidents::find(context.db.read(), job.incident).await?;
-    let gone = || JobError::GiveUp("the incident does not exist any more".to_owned());
+    let gone = || JobError::GiveUp("the incident no longer exists".to_owned());
     let key = incident.ok_or_else(gone)?.anomaly_key;
 
     let tx = context.db.begin().await?;

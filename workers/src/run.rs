@@ -21,7 +21,7 @@ use crate::stop::Stop;
 /// Options of `work`.
 #[derive(clap::Args)]
 pub(crate) struct WorkArgs {
-    /// Only these queues' workers, with commas between them.
+    /// Queues to work on, separated by commas; default: all.
     #[arg(long, value_delimiter = ',', value_name = "QUEUES", value_parser = QUEUES)]
     queues: Option<Vec<String>>,
 }
@@ -110,7 +110,7 @@ pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
         let (router, drained) = (ingress::health_only(&health), drained.clone());
         parts.spawn(async move {
             if let Err(error) = ingress::serve(listener, router, drained, last_words()).await {
-                tracing::error!("health and metrics are not served any more: {error}");
+                tracing::error!("stopped serving health and metrics: {error}");
             }
         });
     }
@@ -121,7 +121,7 @@ pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
         chosen.retain(|worker| queues.iter().any(|queue| queue == worker.queue()));
     }
     let queues: Vec<&str> = chosen.iter().map(fleet::Worker::queue).collect();
-    tracing::info!("working on {}", queues.join(", "));
+    tracing::info!("working on queues: {}", queues.join(", "));
     if queues.contains(&Notify::POLICY.queue) {
         parts.spawn(presses::run(context.clone(), stop.clone()));
     }
@@ -141,7 +141,7 @@ fn stop_on_signal(ingress: &Ingress) -> anyhow::Result<Stop> {
 fn refuse_embedded(config: &Config, command: &str) -> anyhow::Result<()> {
     if config.is_embedded() {
         bail!(
-            "`tocsin {command}` shares its work with other processes, and a SQLite file serves one: \
+            "`tocsin {command}` runs beside other processes, but a SQLite database serves one process only: \
              run `tocsin serve`, or set TOCSIN_DATABASE_URL=postgres://…"
         );
     }
@@ -189,14 +189,14 @@ fn print_welcome(config: &Config, address: SocketAddr) {
         .next()
         .unwrap_or_else(|| "tocsin".to_owned());
     println!(
-        "Tocsin listens on http://{address} and keeps its data in {:?}.
+        "Tocsin listens on http://{address} and stores its data in {:?}.
 
-Try it, in another terminal:
+To try it, send an alert from another terminal:
   curl -s{header} http://{address}/api/v1/alertmanager -d '{{\"alerts\":[{{\"status\":\"firing\",\"labels\":{{\"alertname\":\"HighErrorRate\",\"service\":\"checkout\",\"severity\":\"critical\"}},\"annotations\":{{\"summary\":\"5% of requests fail\"}},\"startsAt\":\"{now}\"}}]}}'
-and then see the incident, here or in a browser:
+Then look at the incident, there or in a browser:
   {place}{program} incidents
   http://{address}/
-Or a whole storm of them:
+Or send many generated alerts:
   {place}{sends}{program} simulate
 ",
         config.database_url

@@ -34,7 +34,7 @@ impl Stop {
                 true => Duration::ZERO,
                 false => delay,
             };
-            tracing::info!("stopping: finishing what runs");
+            tracing::info!("stopping: waiting for running jobs and requests");
             gate.stop();
             told.cancel();
             tokio::select! {

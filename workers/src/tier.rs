@@ -51,7 +51,7 @@ pub async fn handle(
 ) -> Result<(), JobError> {
     let ended = || JobError::RetryAfter {
         after: STORE_DELAY,
-        why: "the desk has ended".to_owned(),
+        why: "the tier batcher has stopped".to_owned(),
     };
     let (answer, answered) = oneshot::channel();
     let waiting = Waiting {
@@ -167,7 +167,9 @@ async fn work(context: Context, mut queue: mpsc::Receiver<Waiting>) {
             Ok(()) => waiting.drain(..).for_each(|w| w.answer(Ok(()))),
             // Whatever is wrong with one does not harm those that it was taken with.
             Err(Trouble::Ours(error)) if ids.len() > 1 => {
-                tracing::warn!("tiers are worked out one by one: {error}");
+                tracing::warn!(
+                    "a batch of tiers failed, retrying the incidents one by one: {error}"
+                );
                 for w in waiting.drain(..) {
                     let result = pass(&context, &[w.incident], &traces).await;
                     w.answer(result.map_err(JobError::from));

@@ -26,17 +26,17 @@ pub(in crate::ingress) struct Asked {
     reason: Option<Words>,
     /// With this text in payload or reason, in whatever case.
     q: Option<Words>,
-    /// Died longer ago than this, for instance `7d`.
+    /// Failed longer ago than this, for example `7d`.
     #[param(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w))$")]
     older_than: Option<Span>,
-    /// Died within this, for instance `1h`.
+    /// Failed within this time, for example `1h`.
     #[serde(alias = "since")]
     #[param(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w))$")]
     younger_than: Option<Span>,
-    /// Where the page begins: `next_cursor` of the one before it.
+    /// Start of the page: `next_cursor` of the previous page.
     #[param(pattern = "^([0-9]{1,15}\\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
     cursor: Option<String>,
-    /// Entries of the page, at most.
+    /// Maximum number of entries.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u64>,
 }
@@ -56,10 +56,10 @@ pub(in crate::ingress) struct Exported {
     reason: Option<Words>,
     /// With this text in payload or reason, in whatever case.
     q: Option<Words>,
-    /// Died longer ago than this, for instance `7d`.
+    /// Failed longer ago than this, for example `7d`.
     #[param(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w))$")]
     older_than: Option<Span>,
-    /// Died within this, for instance `1h`.
+    /// Failed within this time, for example `1h`.
     #[serde(alias = "since")]
     #[param(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w))$")]
     younger_than: Option<Span>,
@@ -147,6 +147,6 @@ fn known<'a>(what: &str, name: &str, all: &[&'a str]) -> Result<&'a str, Problem
     let found = all.iter().find(|known| **known == name);
     found.copied().ok_or_else(|| {
         let all = all.join(", ");
-        Problem::bad_request(format!("there is no {what} {name:?}; there are {all}"))
+        Problem::bad_request(format!("unknown {what} {name:?}; known: {all}"))
     })
 }

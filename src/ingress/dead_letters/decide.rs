@@ -32,7 +32,7 @@ pub(in crate::ingress) struct Replay {
     /// The payload that takes the place of the letter's own: a job of its queue.
     #[schema(value_type = Option<Value>)]
     payload: Option<Box<RawValue>>,
-    /// Who it is, by their own account: for the audit.
+    /// Operator name, for the audit entry.
     operator: Option<Words>,
     /// The letter's `replay` as it was looked at: one that died once more since is not replayed.
     #[serde(deserialize_with = "whole")]
@@ -40,23 +40,23 @@ pub(in crate::ingress) struct Replay {
     replay: Option<i64>,
 }
 
-/// Replays a dead letter: runs its job again, under its own id.
+/// Replays a dead letter: enqueues its job again under its ID.
 ///
-/// One that was replayed already stays so, and `changed` is false. An alert that was counted counts
-/// nothing twice.
+/// Has no effect if it was replayed already; then `changed` is false. No alert is counted
+/// twice.
 #[utoipa::path(
     post,
     path = "/dead-letters/{id}/replay",
     operation_id = "replay_dead_letter",
     tag = "dead letters",
-    params(("id" = Uuid, Path, description = "The letter's id")),
+    params(("id" = Uuid, Path, description = "Dead letter ID")),
     request_body = Option<Replay>,
     responses(
-        (status = OK, description = "The letter as it is now", body = View),
+        (status = OK, description = "The dead letter as it is now", body = View),
         (
             status = CONFLICT,
-            description = "It was discarded, died once more since it was looked at, was replayed with \
-                           another payload, or cannot be pushed with the payload that it has or is to have",
+            description = "It was discarded, has failed again since it was read, was replayed with \
+                           another payload, or its old or new payload cannot be enqueued",
         ),
     ),
 )]
@@ -72,7 +72,9 @@ pub(in crate::ingress) async fn replay(
     let before = find(context, id).await?;
     let payload = asked.payload.map(|json| json.get().as_bytes().to_vec());
     let replay = asked.replay.map(i32::try_from).transpose();
-    let replay = replay.map_err(|_| Problem::bad_request("replay is no such number"))?;
+    let replay = replay.map_err(|_| {
+        Problem::bad_request("replay must be a whole number, as the API returned it")
+    })?;
     // What is edited is the letter that was just read.
     let edit = Edit {
         replay: replay.or(payload.is_some().then_some(before.replay)),
@@ -92,29 +94,29 @@ pub(in crate::ingress) async fn replay(
             Ok(Json(View::decided(letter, false)))
         }
         REPLAYED => Err(conflict(format!(
-            "it was replayed by {} already, with another payload",
+            "already replayed by {}, with another payload",
             by(&letter)
         ))),
-        DISCARDED => Err(conflict(format!("it was discarded by {}", by(&letter)))),
+        DISCARDED => Err(conflict(format!("already discarded by {}", by(&letter)))),
         _ => Err(conflict(
-            "it died once more since it was looked at".to_owned(),
+            "the job failed again since it was last read: read it again".to_owned(),
         )),
     }
 }
 
-/// Discards a dead letter: its job will not be done.
+/// Discards a dead letter: its job will not run.
 ///
-/// One that was discarded already stays so, and `changed` is false.
+/// Has no effect if it was discarded already; then `changed` is false.
 #[utoipa::path(
     delete,
     path = "/dead-letters/{id}",
     operation_id = "discard_dead_letter",
     tag = "dead letters",
-    params(("id" = Uuid, Path, description = "The letter's id")),
+    params(("id" = Uuid, Path, description = "Dead letter ID")),
     request_body = Option<By>,
     responses(
-        (status = OK, description = "The letter as it is now", body = View),
-        (status = CONFLICT, description = "It was replayed"),
+        (status = OK, description = "The dead letter as it is now", body = View),
+        (status = CONFLICT, description = "It was replayed already"),
     ),
 )]
 pub(in crate::ingress) async fn discard(
@@ -134,7 +136,7 @@ pub(in crate::ingress) async fn discard(
     let letter = find(context, id).await?;
     match letter.state.as_str() {
         DISCARDED => Ok(Json(View::decided(letter, false))),
-        _ => Err(conflict(format!("it was replayed by {}", by(&letter)))),
+        _ => Err(conflict(format!("already replayed by {}", by(&letter)))),
     }
 }
 
@@ -144,7 +146,7 @@ fn check_replay(letter: &Model, edited: Option<&[u8]>) -> Result<(), Problem> {
         Some(payload) => check_payload(&letter.queue, payload).map_err(conflict),
         None if replay::can_be_pushed(&letter.queue, &letter.payload).is_some() => Ok(()),
         None => Err(conflict(
-            "its payload is not text, so its job cannot be pushed as it is: replay it with another \
+            "the payload is not text, so the job cannot be replayed unchanged: replay it with another \
              payload"
                 .to_owned(),
         )),
@@ -199,7 +201,7 @@ pub(super) async fn push(context: &Context, letters: &mut [Model]) {
             let replays = letters.len();
             tracing::warn!(
                 replays,
-                "the push is owed, and recount will push it: {error}"
+                "enqueueing a replayed job failed; recount will retry: {error}"
             );
         }
     }

@@ -43,20 +43,20 @@ pub(in crate::ingress) struct Asked {
     reason: Option<Words>,
     /// With this text in payload or reason, in whatever case.
     q: Option<Words>,
-    /// Died longer ago than this, for instance `7d`.
+    /// Failed longer ago than this, for example `7d`.
     #[schema(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w))$")]
     older_than: Option<Span>,
-    /// Died within this, for instance `1h`.
+    /// Failed within this time, for example `1h`.
     #[serde(alias = "since")]
     #[schema(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w))$")]
     younger_than: Option<Span>,
-    /// Every letter, if nothing else says which.
+    /// Every dead letter, if no filter is given.
     all: bool,
-    /// Who it is, by their own account: for the audit.
+    /// Operator name, for the audit entry.
     operator: Option<Words>,
-    /// A letter that was decided on since is left alone, though it died once more.
+    /// Dead letters that were replayed or discarded since then are skipped, even if they failed again.
     as_of: Option<Timestamp>,
-    /// Only say how many there are.
+    /// Only count the matches.
     dry_run: bool,
 }
 
@@ -64,26 +64,26 @@ pub(in crate::ingress) struct Asked {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Decided)]
 pub(in crate::ingress) struct Done {
-    /// Letters that the filter finds, where nothing is to be done yet.
+    /// Dead letters that match, in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     matching: Option<u64>,
-    /// Letters that this request decided on.
+    /// Dead letters that this request replayed or discarded.
     changed: u64,
-    /// Letters whose payload is not text: they can be replayed with another only.
+    /// Dead letters whose payload is not text: they must be edited to be replayed.
     skipped: u64,
-    /// Of the changed, those whose push is owed; recount will push them.
+    /// Of the changed, those that are not enqueued yet; recount will enqueue them.
     owed: u64,
-    /// Whether there may be more. The same request again, with `as_of`, goes on.
+    /// Whether there may be more: repeat the request with `as_of`.
     more: bool,
-    /// Letters that were decided on since then are left alone.
+    /// Dead letters that were replayed or discarded since then are skipped.
     as_of: Timestamp,
 }
 
 /// Replays all dead letters that match, up to 10,000 in one request.
 ///
-/// Which ones has to be said: by queue, reason, text or age, or with `all`. If there may be more, `more` is
-/// true, and the same request with the answer's `as_of` goes on; a letter that died once more meanwhile is
-/// left alone.
+/// Needs a queue, a reason, a text, an age, or `all`. If there may be more, `more` is true: repeat the
+/// request with `as_of` of the response. Jobs that have failed again since then are
+/// skipped.
 #[utoipa::path(
     post,
     path = "/dead-letters/replay",
@@ -102,7 +102,7 @@ pub(in crate::ingress) async fn replay_many(
 
 /// Discards all dead letters that match, up to 10,000 in one request.
 ///
-/// Which ones is said as for a replay.
+/// Takes the same filters as a replay.
 #[utoipa::path(
     post,
     path = "/dead-letters/discard",
@@ -239,7 +239,7 @@ impl Asked {
         };
         if filter.is_everything() && !self.all {
             return Err(Problem::bad_request(
-                "which ones? Name a queue, reason, q, older_than or younger_than; or say \"all\": true",
+                "nothing selected: give a queue, reason, q, older_than or younger_than, or \"all\": true",
             ));
         }
         Ok(filter)

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[serde(default, deny_unknown_fields)]
 #[schema(as = Incidents)]
 pub(in crate::ingress) struct Asked {
-    /// In this state. What is resolved cannot be resolved.
+    /// With this status, other than `RESOLVED`.
     status: Option<Status>,
     /// Whose anomaly is at this level.
     level: Option<Level>,
@@ -43,18 +43,18 @@ pub(in crate::ingress) struct Asked {
     q: Option<Words>,
     /// Muted now, or not.
     muted: Option<bool>,
-    /// With no firing that was heard of within `counting.unheard`, or not.
+    /// Stale (not received within `counting.unheard`), or not.
     unheard: Option<bool>,
     /// Opened longer ago than this, for instance `7d`.
     #[schema(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w))$")]
     older_than: Option<Span>,
-    /// Every unresolved incident, if nothing else says which.
+    /// Every unresolved incident, if no filter is given.
     all: bool,
-    /// Who it is, by their own account: for the audit.
+    /// Operator name, for the audit entry.
     operator: Option<Words>,
-    /// What opened later is left alone.
+    /// Incidents that opened later are skipped.
     as_of: Option<Timestamp>,
-    /// Only say how many there are.
+    /// Only count the matches.
     dry_run: bool,
 }
 
@@ -62,22 +62,22 @@ pub(in crate::ingress) struct Asked {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Resolved)]
 pub(in crate::ingress) struct Done {
-    /// Incidents that the filter finds, where nothing is to be done yet.
+    /// Incidents that match, in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     matching: Option<u64>,
     /// Incidents that this request resolved.
     changed: u64,
-    /// Whether there may be more. The same request again, with `as_of`, goes on.
+    /// Whether there may be more: repeat the request with `as_of`.
     more: bool,
-    /// Incidents that opened later are left alone.
+    /// Incidents that opened later are skipped.
     as_of: Timestamp,
 }
 
 /// Resolves all unresolved incidents that match, up to 10,000 in one request.
 ///
-/// Which ones has to be said: by a filter of the list, by age, or with `all`. If there may be more, `more` is
-/// true, and the same request with the answer's `as_of` goes on. What still fires more than a window later
-/// opens again, as after any resolve.
+/// Needs a filter of the list, an age, or `all`. If there may be more, `more` is true: repeat the request
+/// with `as_of` of the response. Incidents that still fire more than `aggregation.window` later
+/// reopen, as after any resolve.
 #[utoipa::path(
     post,
     path = "/incidents/resolve",
@@ -164,12 +164,14 @@ impl Asked {
         let text = text.filter(|text| !text.chars().all(is_space));
         if says_nothing && text.is_none() && !self.all {
             return Err(Problem::bad_request(
-                "which ones? Name a status, level, service, namespace, q, muted, unheard or older_than; or say \
+                "nothing selected: give a status, level, service, namespace, q, muted, unheard or older_than, or \
                  \"all\": true",
             ));
         }
         if self.status == Some(Status::Resolved) {
-            return Err(Problem::bad_request("what is resolved cannot be resolved"));
+            return Err(Problem::bad_request(
+                "status must not be RESOLVED: those incidents are resolved already",
+            ));
         }
         let oldest = self.older_than.map_or(as_of, |age| as_of.before(age.0));
         Ok(Filter {

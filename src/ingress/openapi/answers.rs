@@ -28,29 +28,29 @@ const ERRORS: [(&str, u16, &str, &str, &str); 8] = [
         "BadRequest",
         400,
         "Bad Request",
-        "What was sent cannot be understood: `detail` says why",
+        "Bad request: `detail` has the reason",
         "limit must be 1 to 200",
     ),
     (
         "Unauthorized",
         401,
         "Unauthorized",
-        "There is no token, or a wrong one",
-        "a token is needed",
+        "Missing or wrong token",
+        "missing token: send Authorization: Bearer TOKEN",
     ),
     (
         "Forbidden",
         403,
         "Forbidden",
-        "The token may only read; or no token is set, and the page of another site asks, or the host is not \
-         known: `detail` says which",
-        "this token may only read; what you ask for needs one of api_token",
+        "The token is read-only; or no token is set, and the request is from another site's page, or the host is \
+         unknown: `detail` says which",
+        "this token is read-only; this request needs one of api_token",
     ),
     (
         "NotFound",
         404,
         "Not Found",
-        "There is no such thing",
+        "Not found",
         "there is no such incident",
     ),
     (
@@ -64,22 +64,22 @@ const ERRORS: [(&str, u16, &str, &str, &str); 8] = [
         "TooMany",
         429,
         "Too Many Requests",
-        "Too many wrong tokens came from this address; a right one is taken at any time",
-        "too many wrong tokens came from your address; a right one is taken",
+        "Too many wrong tokens from this address; a valid token is accepted at any time",
+        "too many wrong tokens from your address: wait, then retry (a valid token is accepted at any time)",
     ),
     (
         "Unavailable",
         503,
         "Service Unavailable",
-        "The store or the queue cannot be reached now: try again after `Retry-After`",
-        "the store cannot be reached or is busy; try again",
+        "The database or the queue is unavailable: retry after `Retry-After`",
+        "the database is unavailable or busy: retry later",
     ),
     (
         "Conflict",
         409,
         "Conflict",
-        "The same request, by its `Idempotency-Key`, is being done, or the key was that of another body",
-        "the same request is being done; send it again for its answer",
+        "A request with this `Idempotency-Key` is in progress, or had another body",
+        "the same request is still in progress: retry to get its response",
     ),
 ];
 
@@ -96,22 +96,22 @@ pub(super) fn add_shared(document: &mut Value) {
     components["responses"] = shared.into();
     components["headers"] = json!({
         "RequestId": {
-            "description": "The request's id: its own, if it had one of up to 128 visible characters",
+            "description": "Request ID: that of the request, if it had one of up to 128 visible characters",
             "required": true,
             "schema": {"type": "string", "minLength": 1, "maxLength": 128},
         },
         "RetryAfter": {
-            "description": "After how many seconds to try again",
+            "description": "Seconds to wait before a retry",
             "required": true,
             "schema": {"type": "integer", "minimum": 1},
         },
         "WwwAuthenticate": {
-            "description": "How a token can be presented",
+            "description": "Accepted authentication schemes",
             "required": true,
             "schema": {"type": "string"},
         },
         "IdempotencyReplayed": {
-            "description": "There if the request was done before: this is the answer that it had then",
+            "description": "Present if the request was executed before: this is its stored response",
             "required": false,
             "schema": {"type": "string", "enum": ["true"]},
         },
@@ -119,26 +119,26 @@ pub(super) fn add_shared(document: &mut Value) {
     components["parameters"] = json!({"IdempotencyKey": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "Sent again with the same key within 24 hours, it is done once and answered the same",
+        "description": "Requests with the same key within 24 hours are executed once and get the same response",
         "required": false,
         "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
         "example": "4f9c2d1e",
     }});
     let bearer = |about: &str| json!({"type": "http", "scheme": "bearer", "description": about});
     components["securitySchemes"] = json!({
-        "operate": bearer("One of `api_token`: may do everything but send webhooks"),
-        "read": bearer("One of `read_token`: may read"),
-        "webhook": bearer("One of `webhook_token`: may send webhooks"),
+        "operate": bearer("An `api_token`: may do everything except send webhooks"),
+        "read": bearer("A `read_token`: may read"),
+        "webhook": bearer("A `webhook_token`: may send webhooks"),
         "telegram": {
             "type": "apiKey",
             "in": "header",
             "name": "X-Telegram-Bot-Api-Secret-Token",
-            "description": "The secret that Telegram was given with the webhook's address",
+            "description": "`telegram.webhook_secret`, as registered with Telegram",
         },
         "webhook_basic": {
             "type": "http",
             "scheme": "basic",
-            "description": "The same as the password of whatever user",
+            "description": "The same token as the password, with any user name",
         },
     });
 }

@@ -22,9 +22,9 @@ pub(in crate::ingress) struct Trace {
     pub(super) occurrences: Vec<Occurrence>,
     /// Their incidents.
     pub(super) incidents: Vec<Incident>,
-    /// What was told about these.
+    /// Notifications about these incidents.
     pub(super) messages: Vec<Message>,
-    /// What was tried on these, the newest 50.
+    /// Repairs of these incidents, the newest 50.
     pub(super) repairs: Vec<Repair>,
     /// Queued jobs that carry it.
     pub(super) jobs: Vec<QueuedJob>,
@@ -37,7 +37,7 @@ pub(in crate::ingress) struct Trace {
 pub(in crate::ingress) struct Occurrence {
     #[serde(flatten)]
     pub(super) row: occurrences::Model,
-    /// How often it was counted: once as a firing, for each delivery, or not itself.
+    /// How often it was counted: once as a firing, once per delivery, or not at all.
     pub(super) counted: i64,
 }
 
@@ -52,15 +52,15 @@ pub(in crate::ingress) struct Message {
     pub(super) kind: String,
     /// Where it goes.
     pub(super) channel: String,
-    /// `owed`, `sending`, `sent` or `given up`.
+    /// `owed` (pending), `sending`, `sent`, `given up` (failed), `digested` or `muted` (suppressed).
     pub(super) state: String,
-    /// Since when it is owed.
+    /// Since when it is pending.
     pub(super) owed_since: Timestamp,
     /// How often it was tried.
     pub(super) attempts: i64,
     /// When the provider took it.
     pub(super) sent_at: Option<Timestamp>,
-    /// Why it was given up.
+    /// Why it failed.
     pub(super) error: Option<String>,
 }
 
@@ -93,7 +93,7 @@ pub(in crate::ingress) struct Repair {
     pub(super) success: bool,
     /// Who did it.
     pub(super) operator: Option<String>,
-    /// What else there is to say.
+    /// Note.
     pub(super) note: Option<String>,
     /// When.
     pub(super) repaired_at: Timestamp,

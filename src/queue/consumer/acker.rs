@@ -36,7 +36,7 @@ pub(super) async fn run(consumer: Arc<Consumer>, mut answered: mpsc::UnboundedRe
                     }
                 }
                 Err(error) => {
-                    consumer.store_failed("settle jobs", &error);
+                    consumer.store_failed("acknowledge jobs", &error);
                     consumer.drop_expired(&mut acks);
                     if consumer.stopped.is_cancelled() {
                         // They were run, and may be buried: not given back, but left to run out.
@@ -103,7 +103,7 @@ impl Consumer {
                 let (queue, reason) = (self.policy.queue, burial.reason);
                 let trace_id = burial.held.trace().map(|trace| trace.to_string());
                 if let Some(more) = self.buried.says(()) {
-                    tracing::warn!(queue, job.id = %burial.held.id(), trace_id, more, "a job is a dead letter: {reason}");
+                    tracing::warn!(queue, job.id = %burial.held.id(), trace_id, more, "a job failed for good and is now a dead letter: {reason}");
                 }
             }
         }

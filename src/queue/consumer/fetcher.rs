@@ -189,8 +189,9 @@ impl Fetcher {
                 self.consumer.forget(held);
             } else if held.lease.is_poison() {
                 let times = held.lease.delivery - 1;
-                let reason =
-                    format!("its worker died {times} times while it ran, the last times alone");
+                let reason = format!(
+                    "the worker died {times} times while running it, the last times with no other job"
+                );
                 self.consumer.bury(held, reason);
             } else if let Err(unsent) = self.slots.send(held).await {
                 // The worker has ended.
@@ -213,7 +214,7 @@ impl Fetcher {
         }
         let buried = dead_letters::buried(self.consumer.db.read(), &again).await;
         buried.unwrap_or_else(|error| {
-            self.consumer.store_failed("look for dead letters", &error);
+            self.consumer.store_failed("query dead letters", &error);
             HashSet::new()
         })
     }

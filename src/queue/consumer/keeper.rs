@@ -51,7 +51,7 @@ pub(super) async fn promote(consumer: Arc<Consumer>) {
         if store.can_lose()
             && let Err(error) = consumer.look(&mut watch).await
         {
-            consumer.store_failed("look for losses", &error);
+            consumer.store_failed("check for data loss", &error);
         }
     }
 }
@@ -77,7 +77,7 @@ pub(super) async fn herald(consumer: Arc<Consumer>) {
                     tokio::time::sleep(HEARTBEAT).await;
                 }
                 Err(error) => {
-                    consumer.store_failed("say that a worker is there", &error);
+                    consumer.store_failed("send a heartbeat", &error);
                     patience.failed().await;
                 }
             }
@@ -129,10 +129,10 @@ impl Consumer {
         let leave = self.queues.store().leave(self.policy.queue, &self.name);
         match tokio::time::timeout(GOODBYE, leave).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => self.store_failed("say that a worker has stopped", &error),
+            Ok(Err(error)) => self.store_failed("unregister a worker", &error),
             Err(_) => tracing::debug!(
                 queue = self.policy.queue,
-                "nobody heard that a worker stopped"
+                "cannot unregister a worker: it stays listed until its heartbeat expires"
             ),
         }
     }

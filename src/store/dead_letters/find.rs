@@ -45,7 +45,7 @@ pub struct Summary {
     pub decided_at: Option<Timestamp>,
     /// Who did.
     pub decided_by: Option<String>,
-    /// Since when the push of its replay is owed.
+    /// Since when its replay is pending: its job is not enqueued yet.
     pub push_owed_since: Option<Timestamp>,
 }
 

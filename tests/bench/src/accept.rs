@@ -16,7 +16,7 @@ const NAME: &str = "accept";
 const UNIT: &str = "alerts/s";
 const INGEST: &str = "ingest";
 
-/// Alerts in one request.
+/// Alerts per request.
 pub(crate) const TOGETHER: [usize; 3] = [1, 10, 100];
 /// Nothing takes from the queue; it must not be full before the run is over.
 pub(crate) const DEEP: (&str, &str) = ("TOCSIN_QUEUE__MAX_DEPTH", "1000000000");

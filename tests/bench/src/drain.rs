@@ -90,7 +90,7 @@ pub(crate) async fn empty(
             (last, moved) = (committed, Instant::now());
         }
         if moved.elapsed() > PATIENCE {
-            bail!("nothing has moved for {PATIENCE:?}, at {committed} of {alerts} alerts");
+            bail!("no progress for {PATIENCE:?}, at {committed} of {alerts} alerts");
         }
         tokio::time::sleep(LOOK.max(look.elapsed() * SHARE)).await;
     }

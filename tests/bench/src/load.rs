@@ -30,7 +30,7 @@ pub(crate) struct Plan {
     pub(crate) address: SocketAddr,
     /// In whose words.
     pub(crate) shape: Shape,
-    /// Alerts in one request.
+    /// Alerts per request.
     pub(crate) together: usize,
     /// Connections.
     pub(crate) connections: usize,

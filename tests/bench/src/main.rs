@@ -42,32 +42,32 @@ use report::Report;
 use row::Row;
 use servers::Servers;
 
-/// Measure how fast Tocsin is on this computer, and compare
+/// Measure throughput, latency and memory on this computer
 ///
-/// All settings are at their defaults: neither a file nor the environment is read. Servers are
-/// started in a temporary folder, unless they are given, and stopped and removed at the end.
+/// Uses default settings: reads neither the settings file nor the environment. Starts its own servers in
+/// a temporary folder, unless URLs are given, and removes them at the end.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "bench", version)]
 struct BenchArgs {
-    /// What to measure; nothing: everything
+    /// What to measure; default: everything
     #[arg(value_enum)]
     what: Vec<What>,
-    /// On which stores and queues, with commas between them
+    /// Stores and queues to measure, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = On::ALL)]
     on: Vec<On>,
-    /// How long a run takes that has no other end
+    /// Duration of runs that have no other end
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Connections that alerts are posted over; 16, and 64 where a rate is to be kept up
+    /// Connections that send alerts; default: 16, or 64 for a fixed rate
     #[arg(long, value_name = "N", value_parser = connections)]
     connections: Option<usize>,
-    /// Alerts per second that `ingest` posts; a little more than is committed
+    /// Alerts per second that `ingest` sends; default: slightly more than is committed
     #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
-    /// Use this PostgreSQL (postgres://…): databases are made in it, and dropped
+    /// Use this PostgreSQL server (postgres://…); creates and drops databases in it
     #[arg(long, value_name = "URL")]
     database_url: Option<Secret>,
-    /// Use this Redis (redis://…): keys are written to it, and removed
+    /// Use this Redis server (redis://…); writes and removes keys in it
     #[arg(long, value_name = "URL")]
     redis_url: Option<Secret>,
     /// Print JSON
@@ -78,15 +78,15 @@ struct BenchArgs {
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// Jobs that do nothing, from push to durable acknowledgement
+    /// Empty jobs, from push to durable acknowledgement
     Queue,
-    /// Alerts posted, answered and durably queued
+    /// Alerts received, answered and durably queued
     Accept,
-    /// From webhook to committed incident, while alerts come in
+    /// Alerts from webhook to committed incident, under load
     Ingest,
-    /// Alerts that waited, until all are committed
+    /// A backlog of queued alerts, until all are committed
     Drain,
-    /// From webhook until the incident can be read
+    /// Time from webhook until the incident is readable
     Latency,
     /// Memory of one process, and of Redis
     Memory,
@@ -144,17 +144,17 @@ impl BenchArgs {
         } else if !report.rows.is_empty() {
             print(&report.render(Look::of_stdout()))?;
         }
-        cleared.context("removing what was made")?;
-        ensure!(is_whole, "interrupted: not all was measured");
-        ensure!(report.has_figures(), "nothing could be measured");
-        ensure!(!failed, "not all went well");
+        cleared.context("cannot remove the databases and keys of the benchmark")?;
+        ensure!(is_whole, "interrupted: the measurements are incomplete");
+        ensure!(report.has_figures(), "no measurement succeeded");
+        ensure!(!failed, "some measurements failed");
         Ok(())
     }
 
     fn say_what_is_used(&self) {
         let given = [
-            (&self.database_url, "makes databases called tocsin_bench_…"),
-            (&self.redis_url, "writes keys called tocsin-bench-…"),
+            (&self.database_url, "creates databases named tocsin_bench_…"),
+            (&self.redis_url, "writes keys named tocsin-bench-…"),
         ];
         for (url, does) in given {
             if let Some(url) = url {

@@ -69,7 +69,7 @@ impl Report {
         let versions: Vec<String> = versions.map(|(name, v)| format!("{name} {v}")).collect();
         text += &format!("\n\n{}\n{}", self.machine, versions.join(", "));
         if Self::PROFILE == "debug" {
-            text += "\nThis is a debug build: only what `cargo build --release` makes tells how fast it is.";
+            text += "\nThis is a debug build: measure with `cargo build --release`.";
         }
         text
     }

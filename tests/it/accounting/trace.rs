@@ -82,7 +82,7 @@ on_all! {
         h.post("/api/v1/alertmanager", json!({"alerts": [firing("unwanted", h.now()), nameless]})).await;
         h.drain().await;
         for (name, reason) in [
-            ("CrashLooping-unwanted", "the store refuses it"),
+            ("CrashLooping-unwanted", "rejected by the database"),
             ("nameless%221", "the alert has no alertname"),
         ] {
             let trace = h.trace(name).await;

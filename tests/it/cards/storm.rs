@@ -36,7 +36,7 @@ on_all! {
         h.send_and_drain(worst.chain(many).collect()).await;
         assert_eq!(h.sql("SELECT count(*) FROM incidents").await, 500);
         let told = h.telegram.messages();
-        let digests: Vec<_> = told.iter().filter(|m| m.text.contains("in one message")).collect();
+        let digests: Vec<_> = told.iter().filter(|m| m.text.contains("in one digest")).collect();
         let few = told.len();
         assert!((1..=5).contains(&digests.len()) && few <= 25, "{few}: {told:#?}");
         assert_eq!(h.sql(TOLD_TWICE_OR_NEVER).await, 0);
@@ -76,7 +76,7 @@ on_all! {
         store.set_paused("notify", false).await.unwrap();
         h.drain().await;
         let told = h.telegram.messages();
-        let lines: Vec<&str> = told[0].text.lines().skip_while(|line| *line != "The worst:").collect();
+        let lines: Vec<&str> = told[0].text.lines().skip_while(|line| *line != "Worst anomalies:").collect();
         assert!(lines[1].starts_with("<b>Zone</b> · ") && lines[1].contains(" · critical"), "{lines:?}");
         assert!(lines[2].contains(" · warning"), "{lines:?}");
         assert!(!told[0].text.contains("Odd"), "{lines:?}");
@@ -106,7 +106,7 @@ on_all! {
         h.drain().await;
         let told = h.telegram.messages();
         assert_eq!(told.len(), 2, "{told:#?}");
-        assert!(told[1].text.contains("40 incidents in one message"), "{}", told[1].text);
+        assert!(told[1].text.contains("40 incidents in one digest"), "{}", told[1].text);
         assert_eq!(h.sql(TOLD_TWICE_OR_NEVER).await, 0);
         h.finish_with_dead_letters().await;
     }
@@ -129,7 +129,7 @@ on_all! {
         let risen = "SELECT count(*) FROM notifications WHERE kind = 'escalated' AND state = 'digested'";
         assert_eq!(h.sql(risen).await, 1);
         let told = h.telegram.taken();
-        let digest = told.iter().find(|text| text.contains("in one message")).unwrap();
+        let digest = told.iter().find(|text| text.contains("in one digest")).unwrap();
         assert!(digest.contains("Worst") && digest.contains("PERMANENT FIX"), "{digest}");
         h.finish().await;
     }
@@ -151,7 +151,7 @@ on_all! {
         let told = h.telegram.messages();
         for topic in [1, 2] {
             let of_topic = told.iter().filter(|m| m.topic == Some(topic));
-            let digests = of_topic.filter(|m| m.text.contains("15 incidents in one message"));
+            let digests = of_topic.filter(|m| m.text.contains("15 incidents in one digest"));
             assert_eq!(digests.count(), 1, "{told:#?}");
         }
         assert_eq!(h.sql(TOLD_TWICE_OR_NEVER).await, 0);
@@ -175,7 +175,7 @@ on_all! {
         h.drain().await;
         let told = h.telegram.taken();
         assert!(told.len() < 10, "{told:#?}");
-        assert!(told.iter().any(|text| text.contains("in one message")), "{told:#?}");
+        assert!(told.iter().any(|text| text.contains("in one digest")), "{told:#?}");
         assert_eq!(h.sql(TOLD_TWICE_OR_NEVER).await, 0);
         h.finish().await;
     }
@@ -228,7 +228,7 @@ on_all! {
         let alerts = (0..40).map(|n| alert(&format!("A{n}"), "a", h.now())).collect();
         h.send_and_drain(alerts).await;
         let before = h.telegram.taken();
-        let first = before.iter().position(|text| text.contains("in one message")).unwrap();
+        let first = before.iter().position(|text| text.contains("in one digest")).unwrap();
         h.execute("UPDATE notifications SET state = 'sending', claimed_until = 1, sent_at = NULL \
                        WHERE kind = 'digest' AND sequence = 1").await;
         h.advance(2 * MINUTE);

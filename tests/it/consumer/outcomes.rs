@@ -175,7 +175,7 @@ on_all! {
         let payloads: Vec<Vec<u8>> = dead.iter().map(|dead| dead.payload.clone()).collect();
         assert_eq!(payloads, expected);
         for dead in &dead {
-            assert!(dead.reason.starts_with("the payload cannot be read: "), "{}", dead.reason);
+            assert!(dead.reason.starts_with("cannot parse the payload: "), "{}", dead.reason);
             assert_eq!(dead.attempts, 0);
         }
         stage.is_the_first_worker().await;

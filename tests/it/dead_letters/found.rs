@@ -32,7 +32,7 @@ async fn bury_bytes(h: &Harness) {
     let burial = Burial {
         queue: "ingest",
         held: &held,
-        reason: "the payload cannot be read",
+        reason: "cannot parse the payload",
         failed: &[],
         died_at: h.now(),
     };

@@ -36,7 +36,7 @@ scenarios! {
         page.damage();
         scenario.fleet.processes[0].restart().unwrap();
         let health = Health::watch(&urls[0]);
-        health.says("not ready: queue refuses writes", PATIENCE).await;
+        health.says("not ready: queue rejects writes", PATIENCE).await;
         let load = tokio::spawn(sent(&scenario, &urls, &alerts[PART..]));
         tokio::time::sleep(DAMAGED).await;
         says_so(&scenario, &urls[0], 0).await;
@@ -68,7 +68,7 @@ scenarios! {
         says_so(&scenario, &urls[0], alerts.len() - PART).await;
         assert_eq!(health.said().last().unwrap(), READY);
         let (is_ready, said) = scenario.fleet.asks(&urls[0], &["health"]);
-        assert!(is_ready && said.contains("warning: no alert was counted for "), "{said}");
+        assert!(is_ready && said.contains("warning: no alert was stored for "), "{said}");
         assert!(!said.contains("malformed"), "{said}");
         stop(&mut scenario.fleet).await;
         page.restore();

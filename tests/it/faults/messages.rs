@@ -81,7 +81,7 @@ scenarios! {
         assert_eq!(scenario.fleet.sql(digested).await, 20);
         scenario.recovers(20).await;
         let taken = scenario.fleet.telegram.taken();
-        let digests = taken.iter().filter(|text| text.contains("20 incidents in one message"));
+        let digests = taken.iter().filter(|text| text.contains("20 incidents in one digest"));
         assert_eq!(digests.count(), 1, "{taken:#?}");
         assert!(taken.iter().all(|text| !text.contains("Opened")), "{taken:#?}");
         let lost = "SELECT count(*) FROM notifications n WHERE n.kind = 'opened' AND NOT EXISTS ( \

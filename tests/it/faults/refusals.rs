@@ -54,10 +54,10 @@ async fn refuses(
     tokio::time::sleep(STORM.lasts() / 4).await;
     run(session, refuse).await;
     let (began, accepted) = (Instant::now(), scenario.fleet.accepted(&urls[0]).await);
-    health.says("store refuses writes", NOTICED).await;
+    health.says("store rejects writes", NOTICED).await;
     let (is_healthy, said) = scenario.fleet.asks(&urls[0], &["health"]);
     assert!(
-        !is_healthy && said.contains("store refuses writes"),
+        !is_healthy && said.contains("store rejects writes"),
         "{said}"
     );
     tokio::time::sleep(REFUSES.saturating_sub(began.elapsed())).await;

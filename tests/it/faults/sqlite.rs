@@ -73,7 +73,7 @@ scenarios! {
         let health = Health::watch(&urls[0]);
         let load = scenario.post(STORM, &urls);
         tokio::time::sleep(STORM.lasts() + FULL).await;
-        let nothing = "not ready: store refuses writes";
+        let nothing = "not ready: store rejects writes";
         health.says(nothing, FULL).await;
         let (is_healthy, said) = scenario.fleet.asks(&urls[0], &["health"]);
         assert!(!is_healthy && said.contains(nothing), "{said}");

@@ -118,7 +118,7 @@ on_all! {
         let incident = h.incident().await;
         let (id, key) = (incident["id"].as_str().unwrap(), h.key().await);
         let (done, said) = h.tocsin(&["mutes"]);
-        assert!(done && said.contains("Nothing is muted."), "{said}");
+        assert!(done && said.contains("No muted anomalies."), "{said}");
         let (done, said) = h.tocsin(&["mute", id, "--for", "2h", "--why", "a deploy"]);
         assert!(done && said.contains("is muted until"), "{said}");
         let (done, said) = h.tocsin(&["mutes"]);

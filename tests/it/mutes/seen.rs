@@ -20,7 +20,7 @@ async fn a_mute_is_made_seen_and_ended_on_the_page() {
         .await;
     browser.fill("#mute-own", "soon").await;
     browser.click("form[action$='/mute'] button").await;
-    browser.wait_for("is no time span").await;
+    browser.wait_for("is not a duration").await;
     browser.open(&page).await;
     browser
         .click("details.act:has(form[action$='/mute']) summary")
@@ -30,7 +30,7 @@ async fn a_mute_is_made_seen_and_ended_on_the_page() {
     browser.fill("#by-mute", "Ann").await;
     browser.click("form[action$='/mute'] button").await;
     browser
-        .wait_for("Muted: nobody is told of it until then.")
+        .wait_for("Muted. Notifications are suppressed until then.")
         .await;
     assert!(browser.address().await.starts_with(&page));
     let seen = browser.page().await;
@@ -50,7 +50,9 @@ async fn a_mute_is_made_seen_and_ended_on_the_page() {
     browser
         .click("details.act:has(form[action$='/mute']) summary")
         .await;
-    browser.wait_for("A new mute replaces this one").await;
+    browser
+        .wait_for("A new mute replaces the current one")
+        .await;
     browser.fill("#mute-why", "it came broken").await;
     browser.fill("#by-mute", "Bob").await;
     browser.click("form[action$='/mute'] button").await;
@@ -59,7 +61,7 @@ async fn a_mute_is_made_seen_and_ended_on_the_page() {
 
     // A person resolves it, and it fires on.
     browser.click("button[formaction$='/resolve']").await;
-    browser.wait_for("If it is still sent after").await;
+    browser.wait_for("If it is still received after").await;
 
     browser.open("/incidents?status=all").await;
     browser.wait_for("muted, ").await;
@@ -101,7 +103,7 @@ async fn a_mute_is_made_seen_and_ended_on_the_page() {
     browser.look_as("en", "light", 1280).await;
     browser.open(&format!("/anomalies/{key}")).await;
     browser.click("form[action$='/unmute'] button").await;
-    browser.wait_for("The mute is over.").await;
+    browser.wait_for("Unmuted.").await;
     assert_eq!(h.incident().await["muted_until"], json!(null));
     browser.close().await;
     h.finish().await;

@@ -59,7 +59,7 @@ async fn replay(browser: &Browser, h: &Harness, pod: &str) {
     };
     browser.fill("#payload", &json!(job).to_string()).await;
     browser.click("form[action$='/edit'] button").await;
-    browser.wait_for("The changed payload is queued.").await;
+    browser.wait_for("Replayed with the edited payload.").await;
     h.drain().await;
 }
 
@@ -71,9 +71,9 @@ async fn an_engineer_signs_in_watches_reads_repairs_and_replays() {
     browser.open("/system").await;
     browser.fill("#token", "something else").await;
     browser.click("button.primary").await;
-    browser.wait_for("That token is not known here.").await;
+    browser.wait_for("Unknown token.").await;
     sign_in(&browser, "/incidents").await;
-    browser.wait_for("No alert has arrived yet").await;
+    browser.wait_for("No alerts received yet").await;
     browser.wait_for("● Live").await;
 
     h.send(vec![firing("a", h.now())]).await;
@@ -95,11 +95,9 @@ async fn an_engineer_signs_in_watches_reads_repairs_and_replays() {
     assert_eq!(focused, "CrashLooping in prod");
     browser.click(".card h2 a").await;
     browser.wait_for("Why this tier").await;
-    browser.wait_for("Nothing asks for more").await;
+    browser.wait_for("Default tier").await;
     repair(&browser, &h, "restart_pod").await;
-    browser
-        .wait_for("Repair restart_pod: it did not help")
-        .await;
+    browser.wait_for("Repair restart_pod: did not help").await;
     browser.wait_for("by Ann: by the book").await;
 
     // What others do shows by itself.
@@ -130,7 +128,7 @@ async fn without_script_all_of_it_works_too() {
     browser.allow_scripts(false).await;
     sign_in(&browser, "/incidents").await;
     browser
-        .wait_for("this page does not change by itself")
+        .wait_for("this page does not update by itself")
         .await;
     h.send_and_drain(vec![firing("a", h.now())]).await;
     browser.open("/incidents?q=crashloop&sort=newest").await;
@@ -141,7 +139,7 @@ async fn without_script_all_of_it_works_too() {
     assert!(exact.ends_with('Z') && time.text().await.unwrap().ends_with(" UTC"));
     repair(&browser, &h, "scale_up").await;
     browser.open(&browser.address().await).await;
-    browser.wait_for("Repair scale_up: it did not help").await;
+    browser.wait_for("Repair scale_up: did not help").await;
     browser
         .click("form[action$='/acknowledge'] button.primary")
         .await;
@@ -151,11 +149,11 @@ async fn without_script_all_of_it_works_too() {
     browser
         .click("form[action='/queues/notify/pause'] button")
         .await;
-    browser.wait_for("The queue is paused").await;
+    browser.wait_for("Queue paused").await;
     browser
         .click("form[action='/queues/notify/resume'] button")
         .await;
-    browser.wait_for("The queue goes on").await;
+    browser.wait_for("Queue resumed").await;
     browser.close().await;
     h.finish_with_dead_letters().await;
 }

@@ -209,7 +209,7 @@ async fn what_goes_wrong_is_told_to_people_as_a_page_in_their_language() {
     for (method, path, status, told) in [
         (Method::GET, "/nowhere", 404, "找不到"),
         (Method::GET, "/incidents/x", 404, "找不到"),
-        (Method::DELETE, "/incidents", 405, "此位址不接受"),
+        (Method::DELETE, "/incidents", 405, "此位址不支援"),
         (
             Method::GET,
             "/incidents?status=OPEN&status=OPEN",
@@ -255,9 +255,9 @@ async fn the_api_s_page_is_chinese_but_for_the_description_which_says_that_it_is
         ">Parameters<",
         ">Answers<",
         ">Body",
-        ">Meaning<",
+        ">Description<",
         ">Field<",
-        "Without a token.",
+        "No token.",
     ] {
         assert!(!page.contains(english), "{english}");
     }

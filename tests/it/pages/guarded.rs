@@ -433,13 +433,13 @@ async fn what_is_refused_is_told_in_the_reader_s_language() {
             format!("/dead-letters/{}/edit", letter(1)),
             ("payload", "{}"),
             409,
-            "內容不是 ingest 佇列的工作",
+            "內容不是有效的 ingest 工作",
         ),
         (
             format!("/dead-letters/{}/edit", letter(1)),
             ("payload", "{"),
             400,
-            "內容不是 JSON",
+            "內容不是有效的 JSON",
         ),
         ("/anomalies/0/mute".to_owned(), ("for", "1h"), 404, "找不到"),
     ] {

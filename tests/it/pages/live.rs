@@ -138,9 +138,7 @@ async fn a_page_says_that_it_is_cut_off_and_from_when_it_is() {
         browser.open(path).await;
         browser.wait_for("● Live").await;
         h.finish().await;
-        browser
-            .wait_for("⚠ Disconnected: what you see is from")
-            .await;
+        browser.wait_for("⚠ Disconnected. Data as of").await;
         let name = format!(
             "disconnected-{}.en.light.1280",
             path.trim_start_matches('/')

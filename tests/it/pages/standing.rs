@@ -19,26 +19,26 @@ on_all! {
     async fn channels_are_as_their_messages_went_and_alerts_are_accounted_for(on) {
         let mut h = Harness::start(on).await;
         let page = h.system().await;
-        assert!(page.contains("not tried lately"), "{page}");
+        assert!(page.contains("no recent attempts"), "{page}");
         h.send_and_drain(vec![firing("a", h.now()), firing("b", h.now())]).await;
         let page = h.system().await;
         assert!(page.contains("last sent <time"), "{page}");
-        assert!(page.contains("All that they came to</dt><dd><span class=\"n\">2<"), "{page}");
-        assert!(page.contains("Every alert that was received came to something"), "{page}");
-        assert!(page.contains("Counted <time"), "{page}");
+        assert!(page.contains("Total outcomes</dt><dd><span class=\"n\">2<"), "{page}");
+        assert!(page.contains("Every received alert has an outcome"), "{page}");
+        assert!(page.contains("As of <time"), "{page}");
         let blocked = json!({"ok": false, "error_code": 403, "description": "Forbidden: bot was blocked"});
         h.telegram.answer_next(403, blocked);
         h.send_and_drain(vec![crate::harness::alert("Other", "c", h.now())]).await;
         let page = h.system().await;
         assert!(page.contains("failed <time") && page.contains("bot was blocked"), "{page}");
         h.context.metrics.alerts.add("alertmanager", tocsin::metrics::Outcome::Counted);
-        assert!(h.system().await.contains("1 more came to something than was received"));
+        assert!(h.system().await.contains("1 more outcome than received alerts"));
         h.finish_with_dead_letters().await;
     }
 
     async fn deliveries_that_were_refused_are_told_with_how_their_bodies_began(on) {
         let h = Harness::start(on).await;
-        assert!(h.system().await.contains("No delivery was refused"));
+        assert!(h.system().await.contains("No webhook requests were rejected"));
         let webhook = format!("{}/api/v1/alertmanager", h.url);
         let post = async |body: Vec<u8>| {
             let answer = h.http.post(&webhook).body(body).send().await.unwrap();
@@ -65,7 +65,7 @@ on_all! {
             assert!(metrics.contains(&line), "{line}");
         }
         h.advance(std::time::Duration::from_secs(25 * 3600));
-        assert!(h.system().await.contains("No delivery was refused"));
+        assert!(h.system().await.contains("No webhook requests were rejected"));
         recount::prune(&h.context).await.unwrap();
         assert_eq!(h.sql("SELECT count(*) FROM refusals").await, 0);
         h.finish().await;
@@ -91,13 +91,17 @@ on_all! {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_another_process_enters_is_not_held_against_this_one() {
     let mut h = Harness::without_workers(On::Sqlite, |_| {}).await;
-    assert!(h.system().await.contains("entered by other processes"));
+    assert!(
+        h.system()
+            .await
+            .contains("Other processes process alerts as well")
+    );
     h.work(tocsin_workers::workers(&h.context));
     h.send_and_drain(vec![firing("a", h.now())]).await;
     assert!(
         h.system()
             .await
-            .contains("came to something, or still waits")
+            .contains("has an outcome or is still queued")
     );
     h.finish().await;
 }
@@ -110,7 +114,11 @@ async fn where_the_store_does_not_answer_there_are_no_figures() {
         .await;
     h.execute("ALTER TABLE occurrences RENAME TO nowhere").await;
     let page = h.system().await;
-    for figure in ["Dead letters now", "Counted in all", "Firings kept"] {
+    for figure in [
+        "Dead letters now",
+        "Counted in total, including pruned rows",
+        "Firings",
+    ] {
         let dash = format!("{figure}</dt><dd><span class=\"n\">–<");
         assert!(page.contains(&dash), "{figure}: {page}");
     }

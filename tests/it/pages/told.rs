@@ -59,21 +59,21 @@ on_both! {
         assert_eq!(one["escalation_reason"], "8 firings in 24h in 1 incident (≥ 5)");
         for page in [incident(&h, "en", &one).await, anomaly(&h, "en", &one).await] {
             assert!(page.contains("<dt>24 h</dt><dd>8</dd>"), "{page}");
-            let why = "8 firings in 1 incident in the last 24 hours. From 5 firings on it is ESCALATE.";
+            let why = "8 firings in 1 incident in the last 24 hours. ESCALATE starts at 5 firings.";
             assert!(page.contains(why), "{page}");
         }
         // As long as recount has not lowered what the counts do not reach any more.
         h.execute("UPDATE anomalies SET reason = '9 in 24h (≥ 9)'").await;
         for page in [incident(&h, "en", &one).await, anomaly(&h, "en", &one).await] {
-            let why = "When it last held: 9 firings in the last 24 hours. From 9 firings on it is ESCALATE.";
+            let why = "When the rule last matched: 9 firings in the last 24 hours. ESCALATE starts at 9 firings.";
             assert!(page.contains(why), "{page}");
         }
         let page = incident(&h, "zh-TW", &one).await;
-        assert!(page.contains("最近一次成立時，在過去 24 小時內有 9 次觸發"), "{page}");
+        assert!(page.contains("規則最近一次成立時，過去 24 小時內有 9 次觸發"), "{page}");
         // What an incident was left with when the level was another says nothing of this one.
         h.execute("UPDATE anomalies SET level = 'REPEAT', reason = '3 in 1h (≥ 3)'").await;
         let page = incident(&h, "en", &one).await;
-        assert!(page.contains("When it last held: 3 firings in the last hour."), "{page}");
+        assert!(page.contains("When the rule last matched: 3 firings in the last hour."), "{page}");
         h.finish().await;
     }
 
@@ -85,8 +85,8 @@ on_both! {
         let one = h.incident().await;
         assert_eq!(one["escalation_level"], "NONE");
         for (lang, why, not) in [
-            ("en", "Its counts are enough for ESCALATE: it rises within a minute", "too rarely"),
-            ("zh-TW", "次數已達「升級處理」的門檻：一分鐘內會升級", "未達任何規則"),
+            ("en", "The counts already meet ESCALATE: the level rises within a minute", "no rule matches"),
+            ("zh-TW", "次數已達「升級處理」的門檻：等級會在一分鐘內升高", "未達任何規則"),
         ] {
             let page = anomaly(&h, lang, &one).await;
             assert!(page.contains(why) && !page.contains(not), "{page}");
@@ -94,14 +94,14 @@ on_both! {
         // Unless somebody is about to judge them.
         h.execute("UPDATE incidents SET tier_due_since = 1").await;
         let page = anomaly(&h, "en", &one).await;
-        assert!(!page.contains("are enough for"), "{page}");
+        assert!(!page.contains("already meet"), "{page}");
         h.execute("UPDATE incidents SET tier_due_since = NULL").await;
         // And so it does.
         h.recount().await;
         assert_eq!(h.incident().await["escalation_level"], "ESCALATE");
         for page in [incident(&h, "en", &one).await, anomaly(&h, "en", &one).await] {
             let why = "5 firings in 1 incident in the last 24 hours.";
-            assert!(page.contains(why) && !page.contains("are enough for"), "{page}");
+            assert!(page.contains(why) && !page.contains("already meet"), "{page}");
         }
         h.finish().await;
     }
@@ -111,15 +111,15 @@ on_both! {
         let alert = firing("a", h.now());
         h.send_and_drain(vec![alert.clone()]).await;
         let page = incident(&h, "en", &h.incident().await).await;
-        assert!(!page.contains("opens again"), "{page}");
+        assert!(!page.contains("incident reopens"), "{page}");
         let path = format!("/api/v1/incidents/{}/resolve", h.incident().await["id"].as_str().unwrap());
         h.post(&path, json!({"operator": "ann"})).await;
         let one = h.incident().await;
         let at = Timestamp::parse(one["resolved_at"].as_str().unwrap()).unwrap();
         let at = at.after(10 * MINUTE).to_rfc3339();
         for (lang, before, after) in [
-            ("en", "If it is still sent after ", ", this incident opens again."),
-            ("zh-TW", "若在 ", " 之後仍收到該警報，此事件將重新開啟。"),
+            ("en", "If it is still received after ", ", this incident reopens."),
+            ("zh-TW", "若在 ", " 之後仍收到此告警，事件將重新開啟。"),
         ] {
             let page = incident(&h, lang, &one).await;
             let (_, rest) = page.split_once(before).unwrap();
@@ -131,13 +131,13 @@ on_both! {
         h.send_and_drain(vec![alert.clone()]).await;
         assert_eq!(h.incident().await["status"], "OPEN");
         let page = incident(&h, "en", &one).await;
-        assert!(!page.contains("this incident opens again"), "{page}");
+        assert!(!page.contains("this incident reopens"), "{page}");
         // What is over does not.
         h.post(&path, json!({"operator": "ann"})).await;
         h.send_and_drain(vec![resolved(alert, h.now())]).await;
         assert_eq!(h.incident().await["status"], "RESOLVED");
         let page = incident(&h, "en", &one).await;
-        assert!(!page.contains("this incident opens again"), "{page}");
+        assert!(!page.contains("this incident reopens"), "{page}");
         h.finish().await;
     }
 
@@ -150,7 +150,7 @@ on_both! {
         // As it is where a recount has not noticed yet that nothing is open.
         h.execute("UPDATE incidents SET open_episodes = 1").await;
         let page = incident(&h, "en", &one).await;
-        assert!(!page.contains("this incident opens again"), "{page}");
+        assert!(!page.contains("this incident reopens"), "{page}");
         h.execute("UPDATE incidents SET open_episodes = 0").await;
         h.finish().await;
     }
@@ -161,7 +161,7 @@ on_both! {
         let one = h.incident().await;
         let page = anomaly(&h, "en", &one).await;
         assert!(part(&page, "mutes").contains("No mutes yet."), "{page}");
-        assert!(!page.contains("A new mute replaces this one"), "{page}");
+        assert!(!page.contains("A new mute replaces the current one"), "{page}");
         let key = one["anomaly_key"].as_str().unwrap();
         // Ends what there is not: nothing to tell.
         h.http.delete(format!("{}/api/v1/anomalies/{key}/mute", h.url)).send().await.unwrap();
@@ -171,8 +171,8 @@ on_both! {
         let first = ("by ann: the disk is on its way", "由 ann：the disk is on its way");
         let second = ("by bob: it came broken", "由 bob：it came broken");
         for (lang, first, second, replaces) in [
-            ("en", first.0, second.0, "A new mute replaces this one"),
-            ("zh-TW", first.1, second.1, "再次靜音會取代目前的靜音"),
+            ("en", first.0, second.0, "A new mute replaces the current one"),
+            ("zh-TW", first.1, second.1, "新的靜音會取代目前的靜音"),
         ] {
             let of_anomaly = anomaly(&h, lang, &one).await;
             let of_incident = incident(&h, lang, &one).await;
@@ -194,7 +194,7 @@ on_both! {
         let page = anomaly(&h, "en", &one).await;
         assert!(part(&page, "mute-list").contains("Mute ended"), "{page}");
         assert!(part(&page, "mute-list").contains(first.0), "{page}");
-        assert!(!page.contains("A new mute replaces this one"), "{page}");
+        assert!(!page.contains("A new mute replaces the current one"), "{page}");
         h.finish().await;
     }
 
@@ -260,8 +260,8 @@ on_both! {
             ("/dead-letters?after=1.x", "after"),
         ] {
             for (lang, told) in [
-                ("en", format!("In this address, {name} cannot be “")),
-                ("zh-TW", format!("網址中的 {name} 不能是「")),
+                ("en", format!("Invalid value for {name} in the address: “")),
+                ("zh-TW", format!("網址中 {name} 的值無效：「")),
             ] {
                 let (status, page) = page(&h, lang, path).await;
                 assert_eq!(status, 400, "{path}");

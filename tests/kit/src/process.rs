@@ -144,7 +144,7 @@ impl Process {
         while !asked().await {
             self.check()?;
             if began.elapsed() > PATIENCE {
-                bail!("{} does not answer: {}", self.name, tail(&self.said()));
+                bail!("{} does not respond: {}", self.name, tail(&self.said()));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -14,14 +14,14 @@ use super::lists::{Again, List};
 use super::output::{print, print_json};
 use super::which;
 
-/// List anomalies, the one seen last first; show one, and say that it was fixed for good
+/// List anomalies, most recently seen first; show one, or mark a permanent fix
 #[derive(Debug, Args)]
 pub struct AnomaliesArgs {
     #[command(subcommand)]
     command: Option<AnomaliesCommand>,
     #[command(flatten)]
     filters: Filters,
-    /// At most so many
+    /// Maximum number of results
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
     /// Print JSON
@@ -33,27 +33,27 @@ pub struct AnomaliesArgs {
 
 #[derive(Debug, Subcommand)]
 enum AnomaliesCommand {
-    /// Show one anomaly: how often it came back, and why its level holds
+    /// Show one anomaly: its counts, and the reason for its level
     Show {
-        /// The anomaly's key; or the id of an incident of it, or the end of that id that messages have
+        /// Anomaly key; or the ID or short ID of an incident of it
         key: String,
     },
-    /// Say that what causes it was fixed for good: if it happens again, its tier is 4
+    /// Mark a permanent fix: a firing that begins later makes it tier 4
     Fix {
-        /// The anomaly's key; or the id of an incident of it, or the end of that id that messages have
+        /// Anomaly key; or the ID or short ID of an incident of it
         key: String,
-        /// Where the fix is described, for instance a pull request's address
+        /// Link to the fix, for example a pull request
         #[arg(long, value_name = "TEXT")]
         reference: Option<String>,
-        /// Who does it
+        /// Operator name, recorded in the audit log
         #[arg(long, value_name = "NAME", env = "USER")]
         operator: Option<String>,
     },
-    /// Take a permanent fix back
+    /// Withdraw a permanent fix
     Unfix {
-        /// The anomaly's key; or the id of an incident of it, or the end of that id that messages have
+        /// Anomaly key; or the ID or short ID of an incident of it
         key: String,
-        /// Who does it
+        /// Operator name, recorded in the audit log
         #[arg(long, value_name = "NAME", env = "USER")]
         operator: Option<String>,
     },
@@ -120,7 +120,7 @@ impl AnomaliesArgs {
                 told(
                     &anomaly,
                     self.json,
-                    "is fixed for good; if it happens again, its tier is 4",
+                    "has a permanent fix; if it fires again, it becomes tier 4",
                 )
             }
             Some(AnomaliesCommand::Unfix { key, operator }) => {
@@ -128,7 +128,7 @@ impl AnomaliesArgs {
                 let body = json!({"operator": operator});
                 let path = ["anomalies", key.as_str(), "permanent-fix"];
                 let anomaly = client.delete(&path, &body).await?;
-                told(&anomaly, self.json, "is not fixed for good")
+                told(&anomaly, self.json, "has no permanent fix")
             }
         }
     }

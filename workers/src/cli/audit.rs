@@ -15,20 +15,20 @@ use super::which::{ending_with, the_one};
 /// Detail and target give way.
 const SHRINK: [(usize, u16); 2] = [(5, 10), (4, 36)];
 
-/// List what operators did, newest first
+/// List audit entries, newest first
 #[derive(Debug, Args)]
 pub struct AuditArgs {
-    /// Only by this token (as the list shows it), or by whoever called themselves so
+    /// Only entries of this operator, or of this token as shown in the list
     #[arg(long)]
     actor: Option<String>,
-    /// Only of this kind, for instance incident.resolve
+    /// Only entries of this action, for example incident.resolve
     #[arg(long)]
     action: Option<String>,
-    /// Only done to this: an incident's id, or the end of it that messages have; an anomaly's key; a
-    /// queue's name
+    /// Only entries with this target: an incident's ID or short ID, an anomaly's key, a queue's
+    /// name
     #[arg(long)]
     target: Option<String>,
-    /// At most so many
+    /// Maximum number of results
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
     /// Print JSON
@@ -62,7 +62,7 @@ impl AuditArgs {
             path: &["audit"],
             query: &query,
             limit: self.limit,
-            none: "No deeds.",
+            none: "No audit entries.",
         };
         list.show(self.json, &self.again, render).await
     }

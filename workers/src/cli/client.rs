@@ -29,10 +29,10 @@ const WEBHOOK_TOKEN: &str = "set TOCSIN_WEBHOOK_TOKEN or pass --webhook-token";
 /// Which instance to talk to.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Remote {
-    /// Where the instance listens; without it, where the settings say: listen
+    /// URL of the instance; default: the `listen` address in the settings
     #[arg(long, env = "TOCSIN_URL", global = true, help_heading = "Instance")]
     url: Option<String>,
-    /// The token of its API, if it asks for one; TOCSIN_API_TOKEN_FILE names a file that holds it
+    /// API token, if the instance needs one; or set TOCSIN_API_TOKEN_FILE to a file with the token
     #[arg(
         long,
         env = "TOCSIN_API_TOKEN",
@@ -56,7 +56,7 @@ impl Remote {
         let url = match self.url {
             Some(url) => url,
             None => {
-                let config = config().context("pass --url, or set TOCSIN_URL: without it")?;
+                let config = config().context("cannot read the settings for the instance's address; pass --url or set TOCSIN_URL")?;
                 on_this_computer(config.listen)
             }
         };
@@ -90,7 +90,7 @@ impl Client {
     pub(super) fn new(remote: &Remote) -> anyhow::Result<Self> {
         let token = token::of("TOCSIN_API_TOKEN", remote.api_token.as_ref())?;
         let url = remote.url.as_deref();
-        Self::at(url.context("no instance is named: pass --url")?, token)
+        Self::at(url.context("no instance given: pass --url")?, token)
     }
 
     /// A client of the instance at `url`.
@@ -111,7 +111,7 @@ impl Client {
             http = http.no_proxy();
         }
         Ok(Self {
-            http: http.build().context("setting up the HTTP client")?,
+            http: http.build().context("cannot set up the HTTP client")?,
             base,
             token: token.filter(|token| !token.expose().is_empty()),
         })

@@ -11,7 +11,7 @@ use anyhow::ensure;
 pub(super) fn is_wanted(verb: &str, what: &str) -> anyhow::Result<bool> {
     ensure!(
         io::stdin().is_terminal() && io::stderr().is_terminal(),
-        "to {verb} {what} without being asked, say --yes"
+        "cannot ask for confirmation without a terminal: pass --yes to {verb} {what}"
     );
     eprint!("{} {what}? [y/N] ", capitalised(verb));
     io::stderr().flush()?;

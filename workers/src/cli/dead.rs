@@ -20,7 +20,7 @@ use super::lists::{Again, List};
 use super::output::{print, print_json, stream};
 use super::table::Look;
 
-/// Look at jobs that could not be done, and decide what becomes of them
+/// List, show, replay, edit and discard dead letters (jobs that failed for good)
 #[derive(Debug, Args)]
 pub struct DeadArgs {
     #[command(subcommand)]
@@ -29,13 +29,13 @@ pub struct DeadArgs {
 
 #[derive(Debug, Subcommand)]
 enum DeadCommand {
-    /// List dead letters, newest death first
+    /// List dead letters, most recently failed first
     List {
         #[command(flatten)]
         filters: Filters,
         #[command(flatten)]
         state: State,
-        /// At most so many
+        /// Maximum number of results
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
         /// Print JSON
@@ -44,16 +44,16 @@ enum DeadCommand {
         #[command(flatten)]
         again: Again,
     },
-    /// Show one: its payload, and every attempt with its error
+    /// Show a dead letter: its payload, and each attempt with its error
     Show {
-        /// The letter's id
+        /// Dead letter ID
         id: Uuid,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Run jobs again, under their own ids: what was counted already counts nothing twice, and what
-    /// was not counts when it was first received
+    /// Replay jobs under their original IDs: nothing is counted twice, and alerts count at the time
+    /// they were first received
     Replay {
         #[command(flatten)]
         which: Which,
@@ -63,11 +63,11 @@ enum DeadCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Change a job's payload in $VISUAL or $EDITOR, and run it with that
+    /// Edit a job's payload in $VISUAL or $EDITOR, and replay it
     Edit {
-        /// The letter's id
+        /// Dead letter ID
         id: Uuid,
-        /// Take the payload from this file instead, or from the standard input (-)
+        /// Read the payload from this file, or from standard input (-), instead of opening an editor
         #[arg(long, value_name = "FILE")]
         payload: Option<PathBuf>,
         #[command(flatten)]
@@ -76,7 +76,7 @@ enum DeadCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Let jobs stay dead; they are listed with --state discarded
+    /// Discard dead letters; they stay listed with --state discarded
     Discard {
         #[command(flatten)]
         which: Which,
@@ -86,7 +86,7 @@ enum DeadCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Print dead letters whole, as lines of JSON
+    /// Export dead letters in full, as JSON lines
     Export {
         #[command(flatten)]
         filters: Filters,
@@ -97,7 +97,7 @@ enum DeadCommand {
 
 #[derive(Debug, Args)]
 struct By {
-    /// Who does it
+    /// Operator name, recorded in the audit log
     #[arg(long, value_name = "NAME", env = "USER")]
     operator: Option<String>,
 }
@@ -152,7 +152,7 @@ impl DeadArgs {
                 let query = [filters.query(), state.query()].concat();
                 let path = ["dead-letters", "export"];
                 let answer = client.download(&path, &query).await?;
-                stream(answer).await.context("the export broke off")
+                stream(answer).await.context("the export was interrupted")
             }
         }
     }

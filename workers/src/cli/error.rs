@@ -15,7 +15,7 @@ const EXCERPT: usize = 200;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     /// No connection came about.
-    #[error("cannot connect ({why}): is `tocsin serve` running at {base}?")]
+    #[error("cannot connect to {base} ({why}): check that Tocsin is running there, or set --url")]
     Unreachable {
         /// The instance.
         base: String,
@@ -23,7 +23,7 @@ pub(super) enum Error {
         why: String,
     },
     /// The connection broke, or no answer came in time.
-    #[error("no answer from {base}: {why}")]
+    #[error("no response from {base}: {why}")]
     Unanswered {
         /// The instance.
         base: String,
@@ -43,7 +43,7 @@ pub(super) enum Error {
         retry_after: Option<Duration>,
     },
     /// The answer is not what the API gives.
-    #[error("{base} did not answer with JSON: is it a Tocsin instance?")]
+    #[error("{base} did not respond with JSON: check that it is a Tocsin instance")]
     Unreadable {
         /// The instance.
         base: String,
@@ -61,7 +61,7 @@ impl Error {
             }
         } else {
             let why = if error.is_timeout() {
-                "it took too long".to_owned()
+                "timed out".to_owned()
             } else {
                 root_cause(error)
             };

@@ -7,10 +7,10 @@ use super::client::{Client, on_this_computer};
 use super::fields::{plain, text};
 use super::output::print;
 
-/// Ask a process whether it can do its work, and exit with 0 or 1
+/// Check whether a process is ready; exit with 0 or 1
 #[derive(Debug, Args)]
 pub struct HealthArgs {
-    /// Where it listens; without it, where the settings say: metrics_listen, else listen
+    /// URL of the process; default: metrics_listen, else listen, from the settings
     #[arg(long, env = "TOCSIN_URL")]
     url: Option<String>,
 }
@@ -87,7 +87,7 @@ mod tests {
         };
         let error = HealthArgs { url: None }.run(|| Ok(config)).await;
         let told = error.unwrap_err().to_string();
-        assert!(told.ends_with("it took too long"), "{told}");
+        assert!(told.ends_with("timed out"), "{told}");
     }
 
     #[test]

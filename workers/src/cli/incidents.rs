@@ -18,14 +18,14 @@ const RESOLVED_BY: [&str; 3] = ["itself", "person", "unseen"];
 const STATUSES: [&str; 4] = ["OPEN", "ANALYZING", "ACKNOWLEDGED", "RESOLVED"];
 pub(super) const LEVELS: [&str; 4] = ["NONE", "REPEAT", "ESCALATE", "PERMANENT_FIX"];
 
-/// List incidents, newest first; show and acknowledge one, resolve one or many
+/// List incidents, newest first; show, acknowledge or resolve them
 #[derive(Debug, Args)]
 pub struct IncidentsArgs {
     #[command(subcommand)]
     command: Option<IncidentsCommand>,
     #[command(flatten)]
     filters: Filters,
-    /// At most so many
+    /// Maximum number of results
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
     /// Print JSON
@@ -37,39 +37,39 @@ pub struct IncidentsArgs {
 
 #[derive(Debug, Subcommand)]
 enum IncidentsCommand {
-    /// Show one incident: why its level and tier, its repairs and its last occurrences
+    /// Show one incident: level and tier with their reasons, repairs, latest firings
     Show {
-        /// The incident's id, or the end of it that messages have
+        /// Incident ID or short ID (the last 8 characters)
         id: Which,
     },
-    /// List the firings of one incident, newest first
+    /// List firings of one incident, newest first
     Occurrences {
-        /// The incident's id, or the end of it that messages have
+        /// Incident ID or short ID (the last 8 characters)
         id: Which,
-        /// At most so many
+        /// Maximum number of results
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
         #[command(flatten)]
         again: Again,
     },
-    /// Say that you take care of one
+    /// Acknowledge an incident
     Acknowledge(DeedArgs),
-    /// Say that one is over, or all that match
+    /// Resolve an incident, or all that match filters
     Resolve(resolve::ResolveArgs),
 }
 
 #[derive(Debug, Args)]
 struct DeedArgs {
-    /// The incident's id, or the end of it that messages have
+    /// Incident ID or short ID (the last 8 characters)
     id: Which,
-    /// Who does it
+    /// Operator name, recorded in the audit log
     #[arg(long, value_name = "NAME", env = "USER")]
     operator: Option<String>,
 }
 
 #[derive(Debug, Args)]
 struct Filters {
-    /// Only in this status
+    /// Only incidents with this status
     #[arg(long, ignore_case = true, value_parser = STATUSES)]
     status: Option<String>,
     /// Only at this level
@@ -81,13 +81,13 @@ struct Filters {
     /// Only in this namespace
     #[arg(long)]
     namespace: Option<String>,
-    /// Only those that are unresolved and not heard of any more
+    /// Only stale incidents: unresolved, and no longer sent by their source
     #[arg(long, conflicts_with = "resolved_by")]
     unheard: bool,
-    /// Only those that were resolved in this way
+    /// Only incidents resolved in this way: itself (the alert ended), person, or unseen (expired)
     #[arg(long, value_parser = RESOLVED_BY)]
     resolved_by: Option<String>,
-    /// Only with this text in title, alert name, service or namespace, or with this id
+    /// Only with this text in title, alert name, service or namespace, or with this ID
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
 }

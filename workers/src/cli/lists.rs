@@ -15,7 +15,7 @@ use super::watch;
 /// Whether a list is shown again and again.
 #[derive(Debug, Default, Args)]
 pub(super) struct Again {
-    /// Show it again every so many seconds, until Ctrl-C
+    /// Refresh every SECS seconds, until Ctrl-C
     #[arg(
         long,
         value_name = "SECS",
@@ -33,7 +33,7 @@ pub(super) struct List<'a> {
     /// Where it is below `/api/v1`.
     pub(super) path: &'a [&'a str],
     pub(super) query: &'a [(&'static str, String)],
-    /// At most so many.
+    /// Maximum number of results.
     pub(super) limit: usize,
     /// What is said where there is nothing.
     pub(super) none: &'a str,
@@ -81,7 +81,7 @@ impl List<'_> {
 
 /// That a list may go on behind its limit, if it may.
 fn cut(items: usize, limit: usize) -> Option<String> {
-    let cut = || format!("These are the first {limit}; there may be more: --limit N");
+    let cut = || format!("Only the first {limit} are shown; for more: --limit N");
     (items > 0 && items >= limit).then(cut)
 }
 
@@ -93,7 +93,7 @@ mod tests {
     fn a_list_that_ends_at_its_limit_says_so() {
         assert_eq!(cut(0, 50), None);
         assert_eq!(cut(49, 50), None);
-        let told = "These are the first 50; there may be more: --limit N";
+        let told = "Only the first 50 are shown; for more: --limit N";
         assert_eq!(cut(50, 50).as_deref(), Some(told));
     }
 }

@@ -10,21 +10,21 @@ use super::fields::{text, time};
 use super::output::{print, print_json};
 use super::which;
 
-/// Tell nothing of an anomaly for a while: it is counted and shown as ever
+/// Mute notifications for an anomaly; its firings still count and show
 #[derive(Debug, Args)]
 pub struct MuteArgs {
     #[command(flatten)]
     what: What,
     #[command(flatten)]
     ends: Ends,
-    /// Why
+    /// Reason
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
     #[command(flatten)]
     who: Who,
 }
 
-/// End the mute of an anomaly: what happened meanwhile is not told any more
+/// Unmute an anomaly; notifications suppressed during the mute are not sent
 #[derive(Debug, Args)]
 pub struct UnmuteArgs {
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub struct UnmuteArgs {
 
 #[derive(Debug, Args)]
 struct What {
-    /// The anomaly's key; or the id of an incident of it, or the end of that id that messages have
+    /// Anomaly key; or the ID or short ID of an incident of it
     #[arg(value_name = "KEY")]
     name: String,
 }
@@ -43,17 +43,17 @@ struct What {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Ends {
-    /// For so long, such as 30m, 4h or 3d; at most 30d
+    /// Duration, for example 30m, 4h or 3d; at most 30d
     #[arg(long, value_name = "SPAN")]
     r#for: Option<String>,
-    /// Until this moment, such as 2026-01-31T18:00:00Z
+    /// End time, for example 2026-01-31T18:00:00Z
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
 }
 
 #[derive(Debug, Args)]
 struct Who {
-    /// Who does it
+    /// Operator name, recorded in the audit log
     #[arg(long, value_name = "NAME", env = "USER")]
     operator: Option<String>,
     /// Print JSON
@@ -78,7 +78,7 @@ impl MuteArgs {
         let until = time(&anomaly, "/muted_until").unwrap_or_default();
         let left = age::left(until.since(asked));
         print(&format!(
-            "{} is muted until {until} ({left}).\nEnd it before: tocsin unmute {key}",
+            "{} is muted until {until} ({left}).\nTo end the mute: tocsin unmute {key}",
             called(&anomaly)
         ))?;
         Ok(())

@@ -13,10 +13,10 @@ use super::table::{self, Look, cell, dim};
 /// Why, service and name give way.
 const SHRINK: [(usize, u16); 3] = [(6, 12), (2, 9), (1, 16)];
 
-/// List the anomalies that are muted
+/// List muted anomalies
 #[derive(Debug, Args)]
 pub struct MutesArgs {
-    /// At most so many
+    /// Maximum number of results
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
     /// Print JSON
@@ -38,14 +38,14 @@ impl MutesArgs {
             path: &["anomalies"],
             query: &[("muted", "true".to_owned())],
             limit: self.limit,
-            none: "Nothing is muted.",
+            none: "No muted anomalies.",
         };
         muted.show(self.json, &self.again, render).await
     }
 }
 
 fn render(anomalies: &[Value], now: Timestamp, look: Look) -> String {
-    let heads = ["KEY", "ALERT", "SERVICE", "LEVEL", "LEFT", "BY", "WHY"];
+    let heads = ["KEY", "ALERT", "SERVICE", "LEVEL", "LEFT", "BY", "REASON"];
     let mut table = look.table(&heads);
     for anomaly in anomalies {
         let left = time(anomaly, "/muted_until").map(|until| age::left(until.since(now)));
@@ -89,7 +89,7 @@ mod tests {
             colour: false,
         };
         insta::assert_snapshot!(render(&muted, now, look), @"
-        KEY                               ALERT                SERVICE       LEVEL     LEFT  BY   WHY
+        KEY                               ALERT                SERVICE       LEVEL     LEFT  BY   REASON
         ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
         5d41402abc4b2a76b9719d911017c592  KubePodCrashLooping  checkout-api  ESCALATE  1h    ann  the new version is on its way
         7d793037a0760186574b0282f2f435e7  DiskFull             -             NONE      3d    -    -

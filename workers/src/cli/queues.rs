@@ -10,7 +10,7 @@ use super::client::{Client, Remote};
 use super::lists::{Again, List};
 use super::output::{print, print_json};
 
-/// List the queues and who works on them; pause and resume them
+/// List queues and their workers; pause and resume queues
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct QueuesArgs {
@@ -22,11 +22,11 @@ pub struct QueuesArgs {
 
 #[derive(Debug, Subcommand)]
 enum QueuesCommand {
-    /// How many jobs each queue holds, how old the oldest is, and who works on it
+    /// List queues: jobs, lag and workers
     List(ListArgs),
-    /// Stop working on a queue: jobs are still accepted, and wait
+    /// Pause a queue: new jobs are accepted, but wait
     Pause(PauseArgs),
-    /// Work on a queue again
+    /// Resume a queue
     Resume(PauseArgs),
 }
 
@@ -44,9 +44,9 @@ const ALL: usize = 200;
 
 #[derive(Debug, Args)]
 struct PauseArgs {
-    /// The queue, for instance notify
+    /// Queue name, for example notify
     name: String,
-    /// Who does it, for the audit
+    /// Operator name, recorded in the audit log
     #[arg(long, value_name = "NAME", env = "USER")]
     operator: Option<String>,
     /// Print JSON
@@ -71,7 +71,7 @@ impl QueuesArgs {
                 }
                 let name = queue.name;
                 print(&format!(
-                    "{name} is paused: its jobs wait. Go on with: tocsin queues resume {name}"
+                    "{name} is paused: its jobs wait. To resume: tocsin queues resume {name}"
                 ))?;
                 Ok(())
             }
@@ -80,7 +80,7 @@ impl QueuesArgs {
                 if queue.json {
                     return print_json(&view);
                 }
-                print(&format!("{} is worked on again.", queue.name))?;
+                print(&format!("{} is resumed.", queue.name))?;
                 Ok(())
             }
         }

@@ -16,13 +16,13 @@ use super::table::{self, Look, cell};
 /// Drifts that are shown one by one.
 const SHOWN: usize = 50;
 
-/// Refresh levels and figures now; or compare every figure with the rows that it is made of
+/// Run recount now (update levels and counts); or verify counters against stored rows
 #[derive(Debug, Args)]
 pub struct RecountArgs {
-    /// Compare counters, totals and the incidents' figures with the rows; exit with 1 if any drifted
+    /// Verify counters and totals against stored rows; exit with 1 if any drifted
     #[arg(long)]
     verify: bool,
-    /// Compare, and set what drifted to what the rows say
+    /// Verify, and set drifted figures to what the rows say
     #[arg(long)]
     repair: bool,
     /// Print JSON
@@ -53,7 +53,7 @@ impl RecountArgs {
                 return print_json(&pushed);
             }
             let job = text(&pushed, "/job");
-            print(&format!("Recounting now (job {job})."))?;
+            print(&format!("Recount queued (job {job})."))?;
             return Ok(());
         }
         let found = compare(&client, self.repair).await?;
@@ -65,11 +65,11 @@ impl RecountArgs {
         let drifted = found.drifted.values().sum::<i64>();
         if drifted > 0 && !found.repaired {
             let figures = if drifted == 1 {
-                "figure is"
+                "figure differs"
             } else {
-                "figures are"
+                "figures differ"
             };
-            bail!("{drifted} {figures} not what the rows say. To repair: tocsin recount --repair");
+            bail!("{drifted} {figures} from the stored rows. To repair: tocsin recount --repair");
         }
         Ok(())
     }
@@ -108,14 +108,14 @@ impl Found {
 
     fn render(&self, look: Look) -> String {
         let compared = format!(
-            "{} and {} compared",
+            "{} and {} checked",
             many(self.anomalies, "anomaly", "anomalies"),
             many(self.occurrences, "occurrence", "occurrences")
         );
         if self.drifted.is_empty() {
-            return format!("Nothing drifted: {compared}.");
+            return format!("No drift: {compared}.");
         }
-        let mut drifts = look.table(&["FIGURE", "OF", "STORED", "ROWS SAY"]);
+        let mut drifts = look.table(&["FIGURE", "OF", "STORED", "EXPECTED"]);
         table::align_right(&mut drifts, [2, 3]);
         for drift in self.drifts.iter().take(SHOWN) {
             drifts.add_row(row(drift));
@@ -211,7 +211,7 @@ mod tests {
         expect(&server, json!({"cursor": "k200", "repair": false}), second).await;
         let error = run(&server, &["--verify"]).await.unwrap_err().to_string();
         assert!(
-            error.starts_with("1 figure is not what the rows say"),
+            error.starts_with("1 figure differs from the stored rows"),
             "{error}"
         );
     }
@@ -253,7 +253,7 @@ mod tests {
             &mut json!({"anomalies": 1, "occurrences": 5, "drifted": drifted, "drifts": drifts}),
         );
         insta::assert_snapshot!(found.render(look), @"
-        FIGURE         OF                                             STORED                  ROWS SAY
+        FIGURE         OF                                             STORED                  EXPECTED
         ──────────────────────────────────────────────────────────────────────────────────────────────
         total          anomaly 5d41402abc4b2a76b9719d911017c592            7                         5
         counter 24h    anomaly 5d41402abc4b2a76b9719d911017c592            0                         5
@@ -261,8 +261,8 @@ mod tests {
         open_episodes  incident 01940000-0000-7000-8000-000000000001      -1                         0
         … and 59 more
 
-        Drifted: 60 counter, 1 last_seen, 1 open_episodes, 1 total. 1 anomaly and 5 occurrences compared.
+        Drifted: 60 counter, 1 last_seen, 1 open_episodes, 1 total. 1 anomaly and 5 occurrences checked.
         ");
-        insta::assert_snapshot!(Found::default().render(look), @"Nothing drifted: 0 anomalies and 0 occurrences compared.");
+        insta::assert_snapshot!(Found::default().render(look), @"No drift: 0 anomalies and 0 occurrences checked.");
     }
 }

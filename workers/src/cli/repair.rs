@@ -8,12 +8,12 @@ use super::fields::text;
 use super::output::{print, print_json};
 use super::which::Which;
 
-/// Record what was tried on an incident, and whether it helped
+/// Record a repair of an incident, and whether it helped
 #[derive(Debug, Args)]
 pub struct RepairArgs {
-    /// The incident's id, or the end of it that messages have
+    /// Incident ID or short ID (the last 8 characters)
     incident: Which,
-    /// What was done, for instance restart_pod
+    /// Action, for example restart_pod
     #[arg(long)]
     action: String,
     #[command(flatten)]
@@ -21,10 +21,10 @@ pub struct RepairArgs {
     /// Who did it
     #[arg(long, value_name = "NAME", env = "USER")]
     operator: Option<String>,
-    /// What else there is to say
+    /// Note
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
-    /// Sent again with the same key, it is recorded once
+    /// Idempotency key: repairs with the same key are recorded once
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     /// Print JSON
@@ -35,10 +35,10 @@ pub struct RepairArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Outcome {
-    /// It helped
+    /// The repair helped
     #[arg(long)]
     success: bool,
-    /// It did not help
+    /// The repair did not help
     #[arg(long)]
     failed: bool,
 }
@@ -67,7 +67,7 @@ impl RepairArgs {
             },
         );
         print(&format!(
-            "Recording that {action} {outcome} (job {job}).\nSee what it changes: tocsin \
+            "Repair queued: {action} {outcome} (job {job}).\nSee the result: tocsin \
              incidents show {id}"
         ))?;
         Ok(())

@@ -14,7 +14,7 @@ use super::which;
 /// Note, who did it and action give way.
 const SHRINK: [(usize, u16); 3] = [(6, 10), (3, 8), (1, 14)];
 
-/// List what was tried on incidents, newest first, and what each action was worth
+/// List repairs, newest first, and how effective each action is
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct RepairsArgs {
@@ -26,20 +26,20 @@ pub struct RepairsArgs {
 
 #[derive(Debug, Subcommand)]
 enum RepairsCommand {
-    /// How often each action was tried, and how often it helped, the most tried first
+    /// List actions by how often they were tried, with their success rates
     Actions(Shown),
 }
 
 #[derive(Debug, Args)]
 struct ListArgs {
-    /// Only on this anomaly, by its key; or by the id of an incident of it, or the end of that id that
-    /// messages have
+    /// Only repairs of this anomaly: its key, or the ID or short ID of an incident
+    /// of it
     #[arg(long, value_name = "KEY")]
     anomaly: Option<String>,
-    /// Only this, for instance restart_pod
+    /// Only this action, for example restart_pod
     #[arg(long)]
     action: Option<String>,
-    /// Only what helped (true), or did not (false)
+    /// Only repairs that helped (true), or did not (false)
     #[arg(long, value_name = "BOOL")]
     success: Option<bool>,
     #[command(flatten)]
@@ -48,7 +48,7 @@ struct ListArgs {
 
 #[derive(Debug, Args)]
 struct Shown {
-    /// At most so many
+    /// Maximum number of results
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
     /// Print JSON
@@ -71,7 +71,7 @@ impl RepairsArgs {
                 path: &["repairs", "actions"],
                 query: &[],
                 limit: shown.limit,
-                none: "Nothing was tried yet.",
+                none: "No repairs yet.",
             };
             return actions.show(shown.json, &shown.again, render_actions).await;
         }
@@ -86,7 +86,7 @@ impl RepairsArgs {
             query: &query,
             limit: self.list.shown.limit,
             none: if query.is_empty() {
-                "Nothing was tried yet."
+                "No repairs yet."
             } else {
                 "No repairs match."
             },

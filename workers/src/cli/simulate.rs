@@ -28,40 +28,40 @@ use found::Found;
 use report::{Report, Run};
 use storm::{Plan, Storm};
 
-/// Post a storm of made-up alerts to a running instance and check what it makes of them
+/// Send generated alerts to a running instance, and verify that each is counted once
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
     /// Alerts per second
     #[arg(long, default_value_t = 50.0, value_parser = rate)]
     rate: f64,
-    /// For how long
+    /// Duration
     #[arg(long, default_value = "30s", value_parser = span)]
     duration: Span,
-    /// So many alerts, instead of for so long
+    /// Number of alerts, instead of a duration
     #[arg(long, value_name = "N", conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     alerts: Option<u64>,
-    /// Distinct anomalies; some come back far more often than others
+    /// Number of anomalies; some fire far more often than others
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     anomalies: u32,
-    /// Alerts in one request
+    /// Alerts per request
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     batch: u32,
-    /// Share of the firings that are resolved later
+    /// Share of the firings that resolve later
     #[arg(long, value_name = "SHARE", default_value_t = 0.3, value_parser = share)]
     resolve: f64,
-    /// Share of the alerts that are sent once more
+    /// Share of the alerts that are sent twice
     #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = share)]
     resend: f64,
-    /// The same number makes the same storm
+    /// Random seed: the same seed generates the same alerts
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Post to another computer: if that instance tells people, it tells them of these alerts
+    /// Allow a remote instance: it may send real notifications for these alerts
     #[arg(long)]
     yes: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// The token that the instance's webhooks ask for, if they do
+    /// Webhook token, if the instance needs one
     #[arg(
         long,
         env = "TOCSIN_WEBHOOK_TOKEN",
@@ -82,8 +82,8 @@ impl SimulateArgs {
         let client = Client::new(remote)?;
         ensure!(
             client.is_local() || self.yes,
-            "{} is not on this computer, and made-up alerts page the people that a production \
-             instance tells. If that is what you want, add --yes",
+            "{} is not on this computer: the generated alerts may send real notifications to the people \
+             on call. To proceed, pass --yes",
             client.instance()
         );
         let run = Run {
@@ -97,20 +97,23 @@ impl SimulateArgs {
         let sender = Sender::new(client.clone(), token, stop.clone());
         let tally = pace::post(&mut storm, &sender, &stop).await?;
         if tally.accepted == 0 {
-            let why = tally.failure.as_deref().unwrap_or("nothing was sent");
+            let why = tally.failure.as_deref().unwrap_or("no request was sent");
             bail!("no alert was accepted: {why}");
         }
         let settled = settle::wait(&client, &stop).await?;
         let found = Found::read(&client, &run.namespace)
             .await
-            .context("asking what came out of it")?;
+            .context("cannot get the results")?;
         let report = Report::new(run, &storm, &tally, &settled, &found);
         if self.json {
             print_json(&report)?;
         } else {
             print(&report.to_string())?;
         }
-        ensure!(report.ok, "the storm did not come out as it went in");
+        ensure!(
+            report.ok,
+            "the counts do not match the alerts that were sent"
+        );
         Ok(())
     }
 
@@ -138,8 +141,8 @@ async fn unused_namespace(client: &Client) -> anyhow::Result<String> {
         }
     }
     bail!(
-        "{} has anomalies in every namespace that was tried: does /api/v1/anomalies filter by \
-         namespace?",
+        "{} has anomalies in every namespace that was tried: check that /api/v1/anomalies filters by \
+         namespace",
         client.instance()
     )
 }

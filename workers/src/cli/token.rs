@@ -26,7 +26,7 @@ fn choose(
 ) -> anyhow::Result<Option<Secret>> {
     ensure!(
         !is_set || file.is_none(),
-        "{name} and {name}_FILE are both set: which holds?"
+        "{name} and {name}_FILE are both set: unset one"
     );
     match (given, file) {
         (Some(given), _) => Ok(first(given.expose().split(','))),

@@ -13,13 +13,13 @@ use super::fields::text;
 use super::output::{print, print_json};
 use super::which::{ending_with, the_one};
 
-/// Tell what became of an alert: its deliveries, firings, incidents, messages, jobs and dead letters
+/// Show the history of an alert: deliveries, firings, incidents, notifications, jobs, dead letters
 #[derive(Debug, Args)]
 pub struct TraceArgs {
-    /// The alert's fingerprint; or an incident's id, or the end of it that messages have; or an
-    /// anomaly's key
+    /// Fingerprint of an alert; or ID or short ID of an incident; or key of an
+    /// anomaly
     name: String,
-    /// The source whose fingerprint it is
+    /// Source of the fingerprint
     #[arg(long)]
     source: Option<String>,
     /// Print JSON
@@ -81,7 +81,7 @@ fn taken_for(trace: &Value, short: ShortId, incidents: &[Value]) -> Option<Strin
         return None;
     }
     let mut told = format!(
-        "{short} is taken for the {} of that name. An incident's id ends with it, too:",
+        "{short} is read as a {}. It is also the short ID of an incident:",
         text(trace, "/found_by")
     );
     for incident in incidents {
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(taken_for(&trace, short, &[]), None);
         let told = taken_for(&trace, short, &[json!({"id": ID})]).unwrap();
         insta::assert_snapshot!(told, @"
-        7fb309c4 is taken for the fingerprint of that name. An incident's id ends with it, too:
+        7fb309c4 is read as a fingerprint. It is also the short ID of an incident:
           tocsin trace 01940000-0000-7000-8000-00007fb309c4
         ");
     }

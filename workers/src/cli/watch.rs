@@ -27,7 +27,7 @@ pub(super) async fn watch(
     let terminal = Term::stdout();
     ensure!(
         terminal.is_term(),
-        "--watch draws on a terminal, and there is none: leave it out, or use --json"
+        "--watch needs a terminal: leave it out, or use --json"
     );
     let mut items = ask().await?;
     let (mut interrupt, mut terminate) = (
@@ -68,7 +68,7 @@ fn head(instance: &str, every: Duration, trouble: Option<&Error>) -> String {
     let clock = at.get(11..19).unwrap_or_default();
     let mut head = format!("{instance}  {clock} UTC, every {secs}s, until Ctrl-C\n\n");
     if let Some(trouble) = trouble {
-        head.push_str(&format!("{trouble}\nWhat was seen before:\n\n"));
+        head.push_str(&format!("{trouble}\nLast successful view:\n\n"));
     }
     head
 }

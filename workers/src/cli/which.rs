@@ -23,7 +23,7 @@ impl FromStr for Which {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let named = Named::read(text).map(Self);
-        named.ok_or("it must be an incident's id, or the eight digits that a message ends with")
+        named.ok_or("not an incident ID: give the full ID or the 8-character short ID")
     }
 }
 
@@ -70,15 +70,17 @@ pub(super) async fn ending_with(client: &Client, short: ShortId) -> Result<Vec<V
 /// There is none, or there are several.
 pub(super) fn the_one(short: ShortId, found: &[Value]) -> anyhow::Result<Uuid> {
     match found {
-        [] => bail!("there is no incident whose id ends with {short}"),
-        [one] => id_of(one).ok_or_else(|| anyhow::anyhow!("the instance gives no id")),
+        [] => bail!("no incident has the short ID {short}"),
+        [one] => {
+            id_of(one).ok_or_else(|| anyhow::anyhow!("the instance sent an incident without an ID"))
+        }
         several => bail!(candidates(short, several, Timestamp::now())),
     }
 }
 
 fn candidates(short: ShortId, several: &[Value], now: Timestamp) -> String {
     let many = several.len();
-    let mut told = format!("the ids of {many} incidents end with {short}; give the whole id:");
+    let mut told = format!("{many} incidents have the short ID {short}; give the full ID:");
     for incident in several {
         let opened = time(incident, "/opened_at").map(|at| age::moment(at, now));
         let _ = write!(
@@ -146,7 +148,7 @@ pub(super) mod tests {
         // The second has it in its title alone.
         assert_eq!(ask(&[OTHER, ID], "7FB309C4").await.unwrap(), ID);
         let nobody = ask(&[OTHER], "7fb309c4").await.unwrap_err();
-        assert_eq!(nobody, "there is no incident whose id ends with 7fb309c4");
+        assert_eq!(nobody, "no incident has the short ID 7fb309c4");
     }
 
     #[tokio::test]
@@ -168,7 +170,7 @@ pub(super) mod tests {
         let short = ShortId::read("7fb309c4").unwrap();
         let now = Timestamp::parse("2026-11-22T21:28:29.102Z").unwrap();
         insta::assert_snapshot!(candidates(short, &two, now), @"
-        the ids of 2 incidents end with 7fb309c4; give the whole id:
+        2 incidents have the short ID 7fb309c4; give the full ID:
           01960000-0000-7000-8000-00007fb309c4  Pod [2J fails, opened 2026-11-22T21:25:29.102Z (3m ago)
           01940000-0000-7000-8000-00007fb309c4  -, opened -
         ");

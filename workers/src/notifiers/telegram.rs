@@ -251,14 +251,14 @@ impl Telegram {
                 Some(Instead::Plain) => {
                     tracing::warn!(
                         notification.channel = self.channel,
-                        "Telegram cannot read a message's markup: it goes as plain text"
+                        "Telegram rejected a message's markup: sending it as plain text"
                     );
                     to.is_plain = true;
                 }
                 Some(Instead::NoTopic) => {
                     tracing::warn!(
                         notification.channel = self.channel,
-                        "nothing can be written to the topic: its messages go to the chat without it"
+                        "the Telegram topic is closed or deleted: sending its messages to the chat"
                     );
                     to.topic = None;
                 }
@@ -266,7 +266,7 @@ impl Telegram {
                     tracing::warn!(
                         notification.channel = self.channel,
                         chat = now,
-                        "the group has become another chat: set TOCSIN_TELEGRAM_CHAT, or its route, to it"
+                        "the Telegram group has a new chat ID: set TOCSIN_TELEGRAM_CHAT, or the route, to it"
                     );
                     *self.moved() = Some(now.clone());
                     to.chat = now;

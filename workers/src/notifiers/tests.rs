@@ -83,17 +83,17 @@ fn a_card_that_is_edited_later_tells_the_figure_that_stands_beside_it() {
         (
             Level::Escalate,
             9,
-            "9 firings in the last 24 hours. From 5 firings on",
+            "9 firings in the last 24 hours. ESCALATE starts at 5 firings.",
         ),
         (
             Level::Escalate,
             4,
-            "When it last held: 7 firings in 2 incidents in the last 24 hours.",
+            "When the rule last matched: 7 firings in 2 incidents in the last 24 hours.",
         ),
         (
             Level::PermanentFix,
             11,
-            "When it last held: 7 firings in 2 incidents in the last 24 hours.",
+            "When the rule last matched: 7 firings in 2 incidents in the last 24 hours.",
         ),
     ] {
         let card = told(level, counted);
@@ -154,8 +154,8 @@ fn an_incident_that_is_not_heard_of_and_one_that_was_closed_for_that() {
     card.incident.unheard_since = Some(OPENED);
     let lines = |card: &Card| Lang::ALL.map(|lang| bot(lang).render(card));
     for (shown, expected) in lines(&card).iter().zip([
-        "⌛ Not heard of since 2026-11-22 21:28 UTC: its sender may have forgotten it\n",
-        "⌛ 自 2026-11-22 21:28 UTC 起未再收到：來源可能已不再追蹤此警報\n",
+        "⌛ Stale: not received since 2026-11-22 21:28 UTC; the source may have dropped it\n",
+        "⌛ 逾時未更新：自 2026-11-22 21:28 UTC 起未再收到，來源可能已不再追蹤此告警\n",
     ]) {
         assert!(shown.contains(expected), "{shown}");
     }
@@ -163,10 +163,10 @@ fn an_incident_that_is_not_heard_of_and_one_that_was_closed_for_that() {
     card.incident.status = Status::Resolved;
     card.incident.resolved_by = Some(ResolvedBy::Unseen);
     card.incident.resolved_at = Some(Timestamp(OPENED.0 + 2880 * MINUTE_MS));
-    for (shown, expected) in lines(&card).iter().zip([
-        "❔ <b>Opened, closed as unseen",
-        "❔ <b>新事件，久未收到，已關閉",
-    ]) {
+    for (shown, expected) in lines(&card)
+        .iter()
+        .zip(["❔ <b>Opened, expired", "❔ <b>新事件，逾期關閉"])
+    {
         assert!(shown.starts_with(expected), "{shown}");
         assert!(!shown.contains("⌛"), "{shown}");
     }
@@ -195,7 +195,7 @@ fn a_card_says_who_did_the_last_repair() {
         Lang::ALL.map(|lang| bot(lang).render(&card))
     };
     for (shown, expected) in lines(Some("<alice>")).iter().zip([
-        "Last time: <code>restart_pod</code> by &lt;alice&gt;\n",
+        "Last tried: <code>restart_pod</code> by &lt;alice&gt;\n",
         "最近一次：<code>restart_pod</code> 由 &lt;alice&gt;\n",
     ]) {
         assert!(shown.contains(expected), "{shown}");

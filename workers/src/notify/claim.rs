@@ -69,10 +69,10 @@ impl Ours<'_> {
 const IN_TIME: Duration = CLAIM.saturating_sub(TOTAL_TIMEOUT);
 
 /// Why it is not told that an incident is resolved.
-const OPEN_AGAIN: &str = "the incident was open again before this was told";
+const OPEN_AGAIN: &str = "not sent: the incident was open again";
 
 /// Why a rise is not told.
-const FELL_AGAIN: &str = "the level had fallen, or risen further, before this was told";
+const FELL_AGAIN: &str = "not sent: the level had changed again";
 
 /// The pause of what was claimed too long ago.
 const LATE: Duration = Duration::from_millis(100);
@@ -108,7 +108,7 @@ impl<'a> Attempt<'a> {
         notifications::release(db, id, self.token).await?;
         Err(JobError::RetryAfter {
             after: LATE,
-            why: "it was claimed too long ago".to_owned(),
+            why: "the claim on the notification is too old".to_owned(),
         })
     }
 }
@@ -143,7 +143,7 @@ pub(super) async fn claim<'a>(
         return Ok(None);
     }
     let Some(notifier) = desk.notifier(&row.channel) else {
-        let why = format!("the channel {} is not configured any more", row.channel);
+        let why = format!("the channel {} is no longer configured", row.channel);
         return give_up(tx, &row, why).await;
     };
     let place = desk.place(notifier)?;
@@ -175,7 +175,7 @@ async fn ours<'a>(
     attempt: Attempt<'_>,
 ) -> Result<Option<Ours<'a>>, JobError> {
     let Some(card) = card(desk, &tx, row).await? else {
-        let why = "its incident does not exist any more".to_owned();
+        let why = "the incident no longer exists".to_owned();
         return give_up(tx, row, why).await;
     };
     let Some(row) = notifications::lock(&tx, row.id).await? else {
@@ -243,7 +243,7 @@ fn is_due(row: &Model, now: Timestamp) -> Result<(), JobError> {
     if row.owed_since > now && row.kind != Kind::Digest {
         return Err(JobError::RetryAfter {
             after: row.owed_since.since(now),
-            why: "its incident has just opened, and may rise further".to_owned(),
+            why: "the incident has just opened and may escalate (notify.settle)".to_owned(),
         });
     }
     Ok(())
@@ -263,7 +263,7 @@ pub(super) fn is_free(row: &Model, now: Timestamp) -> Result<(), JobError> {
     match row.claimed_until.filter(|until| *until > now) {
         Some(until) => Err(JobError::RetryAfter {
             after: until.since(now),
-            why: "another sends it, or died doing so".to_owned(),
+            why: "another worker has claimed the notification".to_owned(),
         }),
         None => Ok(()),
     }

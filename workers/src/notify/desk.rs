@@ -69,7 +69,10 @@ impl Desk {
 
     fn put_off(&self, to: &dyn Notifier, after: Duration) -> JobError {
         self.count("delayed");
-        let why = format!("{} is left alone for a while", to.channel());
+        let why = format!(
+            "{} did not respond: waiting before the next attempt",
+            to.channel()
+        );
         JobError::RetryAfter { after, why }
     }
 

@@ -50,7 +50,7 @@ pub(super) async fn gather(
                 notification.channel = own.channel,
                 lately = ahead.lately,
                 waiting = ahead.waiting,
-                "a storm: messages are told by digests"
+                "alert storm: sending digests instead of single messages"
             );
             digest
         }

@@ -55,7 +55,7 @@ pub(super) async fn handle(
         }
         Ok(Edited::Never(why)) => {
             desk.count("edits_ended");
-            tracing::info!(notification.id = %id, "a card is not edited any more: {why}");
+            tracing::info!(notification.id = %id, "a card can no longer be edited: {why}");
             Ok(cards::end(db, id, &why).await?)
         }
         Err(SendError::Wait { after, why }) => {
@@ -71,14 +71,14 @@ pub(super) async fn handle(
         }
         Err(SendError::Retry(why)) => {
             desk.count("edit_failed");
-            tracing::warn!(notification.id = %id, "a card is edited a minute later: {why}");
+            tracing::warn!(notification.id = %id, "editing a card failed, will retry in a minute: {why}");
             // Its job is still queued, so that a change meanwhile pushed none.
             let now = desk.context.clock.of_store(maintenance::now(db).await?);
             Ok(cards::put_off(db, id, token, now).await?)
         }
         Err(SendError::GiveUp(why)) => {
             desk.count("edit_failed");
-            tracing::warn!(notification.id = %id, "a card is left as it is until its next change: {why}");
+            tracing::warn!(notification.id = %id, "editing a card failed, will retry at its next change: {why}");
             let stands = cards::leave(db, id, token, ours.row.edit_seq).await?;
             follow(desk, id, stands).await
         }
@@ -90,12 +90,12 @@ pub(super) async fn handle(
 async fn follow(desk: &Desk, id: Uuid, stands: Stands) -> Result<(), JobError> {
     match stands {
         Stands::Done => Ok(()),
-        Stands::Changed => Err(again(desk, "it has changed since".to_owned())),
+        Stands::Changed => Err(again(desk, "the card has changed again".to_owned())),
         Stands::Lost => {
             let db = desk.context.db.write();
             let now = desk.context.clock.of_store(maintenance::now(db).await?);
             cards::doubt(db, id, now).await?;
-            Err(again(desk, "another has edited it meanwhile".to_owned()))
+            Err(again(desk, "another worker has edited the card".to_owned()))
         }
     }
 }
@@ -121,11 +121,11 @@ async fn claim<'a>(desk: &'a Desk, id: Uuid, token: Uuid) -> Result<Option<Ours<
         return Ok(None);
     };
     if row.state == State::Sending {
-        let why = "its card is still being sent".to_owned();
+        let why = "the card is still being sent".to_owned();
         return Err(again(desk, why));
     }
     let (Some(message_id), Some(budget)) = (row.message_id.clone(), notifier.budget()) else {
-        cards::end(&tx, id, "its message has no id").await?;
+        cards::end(&tx, id, "the message has no ID").await?;
         tx.commit().await?;
         return Ok(None);
     };
@@ -139,13 +139,13 @@ async fn claim<'a>(desk: &'a Desk, id: Uuid, token: Uuid) -> Result<Option<Ours<
         let neighbours = desk.neighbours(&row.channel);
         let (owed, ahead) = cards::ahead(&tx, &neighbours, since, turn.now).await?;
         if owed > 0 {
-            let why = "messages are owed to the chat, and come first";
+            let why = "pending messages for the chat go first";
             return Err(again(desk, why.to_owned()));
         }
         before = ahead;
     }
     let Some(card) = card(desk, &tx, &row).await? else {
-        cards::end(&tx, id, "its incident does not exist any more").await?;
+        cards::end(&tx, id, "the incident no longer exists").await?;
         tx.commit().await?;
         return Ok(None);
     };

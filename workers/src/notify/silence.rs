@@ -45,7 +45,7 @@ pub(super) async fn mute(
     }
     Err(JobError::RetryAfter {
         after: JUST_ENDED,
-        why: "its mute has just ended".to_owned(),
+        why: "the mute has just ended".to_owned(),
     })
 }
 

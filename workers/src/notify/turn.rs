@@ -70,7 +70,12 @@ impl Turn {
         let mut row = self.row(&chat)?.clone();
         if row.paused_until > now {
             let pause = row.paused_until.since(now);
-            return Err(self.wait(pause, what, ahead, "Telegram wants a pause in this chat"));
+            return Err(self.wait(
+                pause,
+                what,
+                ahead,
+                "Telegram rate limit: retry after the time it gave",
+            ));
         }
         let taken = Taken {
             second: row.second_tat,
@@ -81,7 +86,7 @@ impl Turn {
         let taken = match budget.take(taken, what, now) {
             Ok(taken) => taken,
             Err(at) => {
-                let why = "the chat, or the bot, has had its share";
+                let why = "rate limit of the chat or the bot reached";
                 return Err(self.wait(at.since(now), what, ahead, why));
             }
         };

@@ -27,10 +27,7 @@ pub async fn settle_doubts(context: &Context) -> Result<(), JobError> {
         let settled = doubts::settle(db, clock, &policy, &context.config, &ids).await?;
         if !settled.due.is_empty() {
             let incidents = settled.due.len();
-            tracing::info!(
-                incidents,
-                "firings go on after their resolve: they are open again"
-            );
+            tracing::info!(incidents, "firings continue after a resolve: reopened them");
         }
         context.metrics.count_messages("muted", settled.told.muted);
         push_tiers(context, settled.due).await?;

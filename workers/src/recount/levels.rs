@@ -202,13 +202,13 @@ impl<'a> Pass<'a> {
         }
         match self.passed_over {
             0 => Ok(()),
-            n => Err(JobError::Retry(format!("{n} anomalies were passed over"))),
+            n => Err(JobError::Retry(format!("{n} anomalies were skipped"))),
         }
     }
 
     fn pass_over(&mut self, keys: &[String], error: &JobError) {
         self.passed_over += keys.len();
-        tracing::error!(anomaly.keys = ?keys, "these were passed over until the hour's look: {error}");
+        tracing::error!(anomaly.keys = ?keys, "skipping these anomalies until the next hourly pass over all levels: {error}");
     }
 }
 
@@ -283,7 +283,7 @@ async fn judge(
         let was = anomaly.level;
         let change = decide(&anomaly, found, now).apply(&mut anomaly);
         if anomaly.level < was {
-            tracing::debug!(anomaly.key, from = %was, to = %anomaly.level, "an anomaly's level falls");
+            tracing::debug!(anomaly.key, from = %was, to = %anomaly.level, "an anomaly's level fell");
         }
         let seen = (anomaly.first_seen, anomaly.last_seen);
         let stats = FrequencyStats::new(&anomaly.key, counts, seen, anomaly.level);

@@ -97,7 +97,7 @@ fn tell(owed: usize, what: &str) {
     if owed > 0 {
         tracing::warn!(
             owed,
-            "pushing {what} again that are owed for more than a minute"
+            "enqueueing {what} again that have been pending for more than a minute"
         );
     }
 }

@@ -71,7 +71,7 @@ async fn delete(context: &Context) -> Result<bool, JobError> {
     let step = || maintenance::prune(db, REQUESTS, answered, ROWS);
     pass.steps(REQUESTS.what, step).await;
     let step = || refusals::prune(db.write(), now);
-    pass.steps("refused deliveries", step).await;
+    pass.steps("rejected webhook requests", step).await;
     let step = || sessions::prune(db.write(), now);
     pass.steps("ended sessions", step).await;
     let step = || retention::prune_incidents(db, unit, rest, ROWS);

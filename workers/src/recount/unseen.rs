@@ -123,7 +123,7 @@ async fn write(
         tracing::info!(
             closed,
             incidents,
-            "closed firings that are not told of any more"
+            "closed expired firings, which their source no longer sends"
         );
     }
     push_tiers(context, due).await?;
@@ -179,7 +179,7 @@ impl<'a> Senders<'a> {
                 Err(trouble) => {
                     self.context.metrics.alertmanager_errors.inc();
                     tracing::warn!(
-                        "nothing is closed as unseen before its time is up twice: {trouble}"
+                        "cannot ask Alertmanager whether it still has stale alerts; they expire after twice counting.unseen: {trouble}"
                     );
                     Answer::Nothing
                 }

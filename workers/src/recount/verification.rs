@@ -45,7 +45,7 @@ pub async fn verify(
         // What incidents say of windows may be older than a minute after a time without workers.
         match decay(context).await {
             Err(error @ JobError::RetryAfter { .. }) => return Err(error),
-            Err(error) => tracing::error!("figures may be older than they should be: {error}"),
+            Err(error) => tracing::error!("cannot update some figures: {error}"),
             Ok(()) => {}
         }
     }
@@ -59,7 +59,7 @@ pub async fn verify(
                 let after = &so_far.after;
                 tracing::error!(
                     anomaly.after = after,
-                    "a page of figures was passed over: {error}"
+                    "skipping a page of the consistency check: {error}"
                 );
                 Page {
                     next_cursor: verify::end_of_page(context, after).await?,
@@ -125,20 +125,20 @@ fn conclude(context: &Context, found: &Verification) {
     metrics.verified.set(context.clock.now().0 / 1000);
     let (anomalies, occurrences) = (found.anomalies, found.occurrences);
     match found.drifted.values().sum::<u64>() {
-        0 => tracing::info!(anomalies, occurrences, "figures are what the rows say"),
+        0 => tracing::info!(anomalies, occurrences, "consistency check passed"),
         drifted if context.config.recount.repair => {
             tracing::error!(
                 drifted,
                 anomalies,
                 occurrences,
-                "figures had drifted; they are repaired"
+                "consistency check found drift and repaired it"
             );
         }
         drifted => tracing::error!(
             drifted,
             anomalies,
             occurrences,
-            "figures drifted from the rows; to repair them: tocsin recount --repair"
+            "consistency check found drift; to repair it: tocsin recount --repair"
         ),
     }
 }

@@ -165,7 +165,7 @@ impl Field {
                 (last, moved) = (handled, Instant::now());
             }
             if moved.elapsed() > PATIENCE {
-                bail!("nothing has moved for {PATIENCE:?}, at {handled} of {jobs} jobs");
+                bail!("no progress for {PATIENCE:?}, at {handled} of {jobs} jobs");
             }
             self.show(progress);
             tokio::time::sleep(LOOK).await;

@@ -34,7 +34,7 @@ pub(crate) async fn measure(
             let said = process.said();
             ensure!(status.success(), "redis_storage: {}", said.trim());
             let Some(line) = said.lines().last() else {
-                bail!("redis_storage said nothing");
+                bail!("redis_storage printed nothing");
             };
             return serde_json::from_str(line).with_context(|| said.clone());
         }

@@ -49,10 +49,10 @@ pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
         ("service", field("service")),
         ("namespace", field("namespace")),
         ("error type", field("error_type")),
-        ("together", together(anomaly)),
+        ("overflow", together(anomaly)),
         ("level", level),
         ("muted", mute::told(anomaly)),
-        ("counted", total),
+        ("total", total),
         ("incidents", incidents),
         ("first seen", moment("/first_seen")),
         ("last seen", moment("/last_seen")),
@@ -69,7 +69,7 @@ pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
 fn together(anomaly: &Value) -> String {
     let key = Signature::overflow_key(&text(anomaly, "/alert_name"));
     match text(anomaly, "/key") == key {
-        true => "there were too many new anomalies: alerts of this name are counted here until all are over".to_owned(),
+        true => "overflow anomaly: too many new anomalies, so all alerts of this name are counted here until they end".to_owned(),
         false => String::new(),
     }
 }
@@ -100,7 +100,7 @@ mod tests {
           service     storage (label persistentvolumeclaim)
           level       ESCALATE: 7 in 24h (≥ 5)
           muted       until 2026-11-23T01:00:00.000Z by ann: on its way
-          counted     9
+          total       9
           incidents   4, the newest 019aad2e-6d5e-7000-8000-00000000000a
           first seen  2026-11-01T21:28:29.102Z (21d ago)
           last seen   2026-11-22T21:25:29.102Z (3m ago)

@@ -71,7 +71,7 @@ async fn nothing_listening_is_told_with_what_to_start() {
     let told = error.to_string();
     assert!(told.contains("Connection refused"), "{told}");
     assert!(
-        told.ends_with(&format!("is `tocsin serve` running at {url}?")),
+        told.contains(&url) && told.contains("check that Tocsin is running"),
         "{told}"
     );
     assert!(error.is_passing());
@@ -80,7 +80,7 @@ async fn nothing_listening_is_told_with_what_to_start() {
 #[tokio::test]
 async fn a_refusal_says_how_to_pass_the_token_that_was_missing() {
     let server = MockServer::start().await;
-    let problem = json!({"title": "Unauthorized", "detail": "a token is needed"});
+    let problem = json!({"title": "Unauthorized", "detail": "missing token"});
     Mock::given(method("POST"))
         .respond_with(ResponseTemplate::new(401).set_body_json(problem))
         .mount(&server)
@@ -89,7 +89,7 @@ async fn a_refusal_says_how_to_pass_the_token_that_was_missing() {
     let error = client.post_webhook(Vec::new(), None).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "Unauthorized: a token is needed (HTTP 401): set TOCSIN_WEBHOOK_TOKEN or pass \
+        "Unauthorized: missing token (HTTP 401): set TOCSIN_WEBHOOK_TOKEN or pass \
          --webhook-token"
     );
     assert!(!error.is_passing());
@@ -123,7 +123,9 @@ async fn something_that_is_not_tocsin_is_recognised() {
         .await
         .unwrap_err();
     assert!(
-        error.to_string().contains("is it a Tocsin instance?"),
+        error
+            .to_string()
+            .contains("check that it is a Tocsin instance"),
         "{error}"
     );
 }

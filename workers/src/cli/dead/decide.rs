@@ -39,15 +39,15 @@ impl Decision {
 /// Which letters.
 #[derive(Debug, Args)]
 pub(super) struct Which {
-    /// The letters' ids; or filters
+    /// Dead letter IDs; or use filters
     #[arg(value_name = "ID")]
     ids: Vec<Uuid>,
     #[command(flatten)]
     filters: Filters,
-    /// All that are dead
+    /// All dead letters
     #[arg(long)]
     all: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
 }
@@ -65,7 +65,7 @@ impl Which {
         if self.ids.is_empty() {
             ensure!(
                 self.all || !filters.is_empty(),
-                "which ones? Give ids (tocsin dead list shows them), filters such as --queue ingest \
+                "nothing selected: give IDs (see tocsin dead list), filters such as --queue ingest \
                  --since 1h, or --all"
             );
             let done = decide_many(client, decision, &filters, operator, self.yes).await?;
@@ -73,7 +73,7 @@ impl Which {
         }
         ensure!(
             filters.is_empty() && !self.all,
-            "{verb} takes ids or filters, not both"
+            "give IDs or filters, not both, to {verb}"
         );
         decide_each(client, decision, &self.ids, operator.as_deref(), json).await
     }
@@ -129,11 +129,17 @@ pub(super) fn told(decision: Decision, letter: &Value) -> String {
     let (id, done) = (text(letter, "/id"), decision.done());
     if letter["changed"].as_bool() == Some(false) {
         let by = text(letter, "/decided_by");
-        let by = if by.is_empty() { "somebody" } else { &by };
-        return format!("{id} was {done} before, by {by}.");
+        let by = if by.is_empty() {
+            "an unnamed operator"
+        } else {
+            &by
+        };
+        return format!("{id} was already {done} by {by}.");
     }
     if !letter["push_owed_since"].is_null() {
-        return format!("{id} is {done}; the queue is away, it will run within minutes.");
+        return format!(
+            "{id} is {done}; the queue is unavailable, the job will run within minutes."
+        );
     }
     format!("{id} is {done}.")
 }
@@ -163,7 +169,7 @@ async fn decide_many(
     // A replay harms nothing that was done; what is discarded is not run any more.
     let is_harmless = decision == Decision::Replay && !filters.is_empty();
     if !yes && !is_harmless && !is_wanted(decision.verb(), &letters_of(matching))? {
-        eprintln!("Nothing was {}.", decision.done());
+        eprintln!("No dead letters were {}.", decision.done());
         return Ok(Done::default());
     }
     body["as_of"] = found["as_of"].clone();
@@ -180,7 +186,7 @@ async fn decide_many(
         if done["more"] != true {
             break;
         }
-        eprintln!("{} are {}, going on …", all.changed, decision.done());
+        eprintln!("{} {}, continuing …", all.changed, decision.done());
     }
     Ok(all)
 }
@@ -215,12 +221,12 @@ fn summary(decision: Decision, changed: i64, skipped: i64, owed: i64) -> String 
     }];
     if owed > 0 {
         lines.push(format!(
-            "The queue is away; {owed} of them will run within minutes."
+            "The queue is unavailable; {owed} of them will run within minutes."
         ));
     }
     if skipped > 0 {
         lines.push(format!(
-            "{} stay: a payload that is not text can be replayed with another one only. See them: \
+            "{} skipped: a payload that is not text must be edited to be replayed. List them: \
              tocsin dead list",
             letters_of(skipped)
         ));
@@ -243,20 +249,20 @@ mod tests {
     fn what_was_done_is_told_with_what_was_not() {
         insta::assert_snapshot!(summary(Decision::Replay, 312, 3, 12), @"
         312 dead letters are replayed.
-        The queue is away; 12 of them will run within minutes.
-        3 dead letters stay: a payload that is not text can be replayed with another one only. See them: tocsin dead list
+        The queue is unavailable; 12 of them will run within minutes.
+        3 dead letters skipped: a payload that is not text must be edited to be replayed. List them: tocsin dead list
         ");
         insta::assert_snapshot!(summary(Decision::Discard, 1, 0, 0), @"1 dead letter is discarded.");
         let before = json!({"id": "x", "changed": false, "decided_by": "ann"});
         assert_eq!(
             told(Decision::Discard, &before),
-            "x was discarded before, by ann."
+            "x was already discarded by ann."
         );
         let owed =
             json!({"id": "x", "changed": true, "push_owed_since": "2026-11-22T21:28:29.102Z"});
         assert_eq!(
             told(Decision::Replay, &owed),
-            "x is replayed; the queue is away, it will run within minutes."
+            "x is replayed; the queue is unavailable, the job will run within minutes."
         );
     }
 }

@@ -31,7 +31,9 @@ pub(super) async fn edit(
         "{id} is {state}: only a dead letter can be replayed"
     );
     let Some(text) = payload.map_or_else(|| in_editor(&letter, id), read)? else {
-        eprintln!("Nothing was changed, so nothing is replayed. As it is: tocsin dead replay {id}");
+        eprintln!(
+            "The payload is unchanged, so nothing was replayed. To replay it unchanged: tocsin dead replay {id}"
+        );
         return Ok(());
     };
     match replay(client, &letter, &text.text, operator).await {
@@ -53,7 +55,7 @@ async fn replay(
     text: &str,
     operator: Option<String>,
 ) -> anyhow::Result<Value> {
-    let payload: Value = serde_json::from_str(text).context("the payload is not JSON")?;
+    let payload: Value = serde_json::from_str(text).context("the payload is not valid JSON")?;
     let body = json!({"payload": payload, "operator": operator, "replay": letter["replay"]});
     let id = letter["id"].as_str().unwrap_or_default();
     let path = ["dead-letters", id, "replay"];
@@ -80,7 +82,7 @@ impl Written {
             Some(file) => {
                 let file = file.display();
                 format!(
-                    "Nothing was replayed. What you wrote is in {file}; correct it, and then: tocsin \
+                    "Nothing was replayed. Your edit is saved in {file}. Correct it, then run: tocsin \
                      dead edit {id} --payload {file}"
                 )
             }
@@ -131,7 +133,7 @@ fn in_editor(letter: &Value, id: Uuid) -> anyhow::Result<Option<Written>> {
     }
     ensure!(
         ended_well,
-        "the editor {editor:?} failed: set EDITOR, or give the payload with --payload FILE"
+        "the editor {editor:?} failed: set EDITOR, or pass --payload FILE"
     );
     Ok(Some(written).filter(|written| written.text != draft))
 }

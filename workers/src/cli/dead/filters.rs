@@ -8,7 +8,7 @@ use super::super::age;
 /// What tells letters apart.
 #[derive(Debug, Default, Args)]
 pub(super) struct Filters {
-    /// Only of this queue
+    /// Only from this queue
     #[arg(long, value_parser = QUEUES)]
     queue: Option<String>,
     /// Only with this text in the reason
@@ -17,10 +17,10 @@ pub(super) struct Filters {
     /// Only with this text in the payload or the reason
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
-    /// Only what died within this time, for instance 1h or 7d
+    /// Only jobs that failed within this time, for example 1h or 7d
     #[arg(long, value_name = "AGE", value_parser = age::given)]
     since: Option<String>,
-    /// Only what died longer ago than this
+    /// Only jobs that failed longer ago than this
     #[arg(long, value_name = "AGE", value_parser = age::given)]
     older_than: Option<String>,
 }

@@ -13,7 +13,7 @@ const REASON: u16 = 16;
 
 /// The table, as wide as `look` at most (from 80 columns on). With `states` it tells them.
 pub(super) fn render(letters: &[Value], now: Timestamp, states: bool, look: Look) -> String {
-    let mut heads = vec!["DIED", "QUEUE", "TRIES", "REASON", "ID"];
+    let mut heads = vec!["FAILED", "QUEUE", "ATTEMPTS", "REASON", "ID"];
     if states {
         heads.insert(1, "STATE");
     }

@@ -20,8 +20,8 @@ pub(super) fn render(letter: &Value, now: Timestamp, look: Look) -> String {
         let id = text(letter, "/id");
         let _ = write!(
             out,
-            "\nRun it again: tocsin dead replay {id}\nWith another payload: tocsin dead edit \
-             {id}\nLet it stay dead: tocsin dead discard {id}"
+            "\nReplay: tocsin dead replay {id}\nReplay with an edited payload: tocsin dead edit \
+             {id}\nDiscard: tocsin dead discard {id}"
         );
     }
     out
@@ -30,13 +30,14 @@ pub(super) fn render(letter: &Value, now: Timestamp, look: Look) -> String {
 fn facts(letter: &Value, now: Timestamp) -> String {
     let moment = |pointer| time(letter, pointer).map(|at| age::moment(at, now));
     let replays = number(letter, "/replay").filter(|replays| *replays > 0);
-    let owed = time(letter, "/push_owed_since").map(|_| "owed; it will be pushed within minutes");
+    let owed = time(letter, "/push_owed_since")
+        .map(|_| "pending; the job will be enqueued within minutes");
     let lines = [
         ("id", text(letter, "/id")),
         ("queue", text(letter, "/queue")),
         ("state", state(letter, now)),
-        ("pushed", moment("/enqueued_at").unwrap_or_default()),
-        ("died", moment("/died_at").unwrap_or_default()),
+        ("enqueued", moment("/enqueued_at").unwrap_or_default()),
+        ("failed", moment("/died_at").unwrap_or_default()),
         (
             "replays",
             replays.map(|n| n.to_string()).unwrap_or_default(),
@@ -66,7 +67,7 @@ fn state(letter: &Value, now: Timestamp) -> String {
         by => format!(" by {by}"),
     };
     match (state.as_str(), time(letter, "/decided_at")) {
-        ("dead", Some(at)) => format!("dead again; last decided on{by}, {}", age::moment(at, now)),
+        ("dead", Some(at)) => format!("dead again; last decision{by}, {}", age::moment(at, now)),
         (_, Some(at)) => format!("{state}{by}, {}", age::moment(at, now)),
         (_, None) => state,
     }
@@ -101,7 +102,7 @@ fn attempts_table(attempts: &[Value], now: Timestamp, look: Look) -> String {
 fn payload(letter: &Value) -> String {
     let Some(payload) = letter.get("payload").filter(|payload| !payload.is_null()) else {
         let readable = printable(letter["payload_text"].as_str().unwrap_or_default());
-        return format!("payload, which is no JSON (--json has its bytes)\n{readable}\n");
+        return format!("payload (not JSON; use --json for its bytes)\n{readable}\n");
     };
     let mut out = format!("payload\n{}\n", pretty(payload));
     let raw = payload
@@ -109,7 +110,7 @@ fn payload(letter: &Value) -> String {
         .and_then(Value::as_str);
     let sent = raw.and_then(|raw| serde_json::from_str::<Value>(raw).ok());
     if let Some(sent) = sent {
-        let _ = write!(out, "\nwhat was sent\n{}\n", pretty(&sent));
+        let _ = write!(out, "\nreceived\n{}\n", pretty(&sent));
     }
     out
 }

@@ -48,10 +48,10 @@ fn look(width: u16) -> Look {
 #[test]
 fn the_list_reads_well_at_80_and_at_120_columns() {
     insta::assert_snapshot!(list::render(&letters(), NOW, false, look(80)), @"
-    DIED  QUEUE   TRIES  REASON                 ID
+    FAILED  QUEUE   ATTEMPTS  REASON            ID
     ────────────────────────────────────────────────────────────────────────────────
-    3m    ingest      1  the alert has no ale…  019aad2e-6d5e-7000-8000-00000000000a
-    2d    notify    200  the provider [2J doe…  019aad2e-6d5e-7000-8000-00000000000b
+    3m      ingest         1  the alert has n…  019aad2e-6d5e-7000-8000-00000000000a
+    2d      notify       200  the provider [2…  019aad2e-6d5e-7000-8000-00000000000b
     ");
     insta::assert_snapshot!(list::render(&letters(), NOW, true, look(120)), @"
     DIED  STATE     QUEUE   TRIES  REASON                                              ID
@@ -82,9 +82,9 @@ fn a_letter_says_what_happened_and_what_can_be_done() {
     the alert has no alertname
       id        019aad2e-6d5e-7000-8000-00000000000a
       queue     ingest
-      state     dead again; last decided on by ann, 2026-11-22T21:25:29.100Z (3m ago)
-      pushed    2026-11-22T21:25:29.100Z (3m ago)
-      died      2026-11-22T21:25:29.102Z (3m ago)
+      state     dead again; last decision by ann, 2026-11-22T21:25:29.100Z (3m ago)
+      enqueued  2026-11-22T21:25:29.100Z (3m ago)
+      failed    2026-11-22T21:25:29.102Z (3m ago)
       replays   1
       trace     4bf92f3577b34da6a3ce929d0e0e4736
       attempts  2
@@ -105,16 +105,16 @@ fn a_letter_says_what_happened_and_what_can_be_done() {
       }
     }
 
-    what was sent
+    received
     {
       "labels": {
         "job": "checkout\u001b"
       }
     }
 
-    Run it again: tocsin dead replay 019aad2e-6d5e-7000-8000-00000000000a
-    With another payload: tocsin dead edit 019aad2e-6d5e-7000-8000-00000000000a
-    Let it stay dead: tocsin dead discard 019aad2e-6d5e-7000-8000-00000000000a
+    Replay: tocsin dead replay 019aad2e-6d5e-7000-8000-00000000000a
+    Replay with an edited payload: tocsin dead edit 019aad2e-6d5e-7000-8000-00000000000a
+    Discard: tocsin dead discard 019aad2e-6d5e-7000-8000-00000000000a
     "#);
 }
 
@@ -132,7 +132,7 @@ fn a_letter_that_is_no_json_is_shown_as_far_as_it_can_be_read() {
       state     discarded by bob, 2026-11-22T21:25:29.102Z (3m ago)
       attempts  0
 
-    payload, which is no JSON (--json has its bytes)
+    payload (not JSON; use --json for its bytes)
     ��x
     ");
 }
@@ -198,15 +198,15 @@ async fn nothing_is_discarded_unasked_and_nothing_without_saying_which() {
         .to_string();
     assert_eq!(
         told,
-        "to discard 3 dead letters without being asked, say --yes"
+        "cannot ask for confirmation without a terminal: pass --yes to discard 3 dead letters"
     );
     let told = run(&server, &["replay"]).await.unwrap_err().to_string();
-    assert!(told.starts_with("which ones?"), "{told}");
+    assert!(told.starts_with("nothing selected"), "{told}");
     let told = run(&server, &["replay", ID, "--queue", "ingest"])
         .await
         .unwrap_err()
         .to_string();
-    assert_eq!(told, "replay takes ids or filters, not both");
+    assert_eq!(told, "give IDs or filters, not both, to replay");
     assert!(run(&server, &["replay", "--queue", "ingst"]).await.is_err());
 }
 
@@ -239,7 +239,7 @@ async fn an_edited_payload_is_sent_with_the_number_of_what_was_read() {
         .await
         .unwrap_err();
     assert!(
-        format!("{told:#}").starts_with("the payload is not JSON"),
+        format!("{told:#}").starts_with("the payload is not valid JSON"),
         "{told:#}"
     );
     std::fs::remove_file(file).unwrap();

@@ -16,7 +16,7 @@ const HEADS: [&str; 5] = [
     "STATUS\nAGE",
     "LEVEL\nTIER",
     "SERVICE\nNAMESPACE",
-    "1h/24h/7d/30d\nEPISODES",
+    "1h/24h/7d/30d\nFIRINGS",
 ];
 /// Title and service give way.
 const SHRINK: [(usize, u16); 2] = [(0, 36), (3, 9)];
@@ -26,7 +26,7 @@ const LEAST: u16 = 91;
 const NARROW_HEADS: [&str; 3] = [
     "TITLE\nID\nSERVICE IN NAMESPACE",
     "STATUS\nLEVEL\nTIER",
-    "1h/24h/7d/30d\nEPISODES\nAGE",
+    "1h/24h/7d/30d\nFIRINGS\nAGE",
 ];
 const NARROW_SHRINK: [(usize, u16); 1] = [(0, 36)];
 
@@ -98,8 +98,8 @@ fn age(incident: &Value, now: Timestamp) -> String {
     let age = time(incident, "/opened_at").map(|at| age::short(now.since(at)));
     let age = or_dash(age.unwrap_or_default());
     match time(incident, "/unheard_since") {
-        Some(since) => format!("{age}, unheard {}", age::short(now.since(since))),
-        None if text(incident, "/resolved_by") == "unseen" => format!("{age}, unseen"),
+        Some(since) => format!("{age}, stale {}", age::short(now.since(since))),
+        None if text(incident, "/resolved_by") == "unseen" => format!("{age}, expired"),
         None => age,
     }
 }
@@ -166,42 +166,42 @@ mod tests {
     #[test]
     fn it_reads_well_at_80_columns() {
         insta::assert_snapshot!(render_at(80), @"
-        TITLE                                             STATUS         1h/24h/7d/30d
-        ID                                                LEVEL          EPISODES
-        SERVICE IN NAMESPACE                              TIER           AGE
+        TITLE                                               STATUS         1h/24h/7d/30d
+        ID                                                  LEVEL          FIRINGS
+        SERVICE IN NAMESPACE                                TIER           AGE
         ────────────────────────────────────────────────────────────────────────────────
-        Pod checkout-api-6c9f7d-x2x of checkout-api is …  OPEN           4/12/31/120
-        0000000a                                          PERMANENT_FIX  4
-        checkout-api in shop-production-europe            3 root cause   3m
-        Disk is full                                      ACKNOWLEDGED   -
-        0000000b                                          NONE           1
-        -                                                 -              2d, unheard 15h
+        Pod checkout-api-6c9f7d-x2x of checkout-api is cr…  OPEN           4/12/31/120
+        0000000a                                            PERMANENT_FIX  4
+        checkout-api in shop-production-europe              3 root cause   3m
+        Disk is full                                        ACKNOWLEDGED   -
+        0000000b                                            NONE           1
+        -                                                   -              2d, stale 15h
         ");
     }
 
     #[test]
     fn it_reads_well_at_100_columns() {
         insta::assert_snapshot!(render_at(100), @"
-        TITLE                                 STATUS           LEVEL          SERVICE          1h/24h/7d/30d
-        ID                                    AGE              TIER           NAMESPACE        EPISODES
+        TITLE                                 STATUS         LEVEL          SERVICE            1h/24h/7d/30d
+        ID                                    AGE            TIER           NAMESPACE          FIRINGS
         ────────────────────────────────────────────────────────────────────────────────────────────────────
-        Pod checkout-api-6c9f7d-x2x of chec…  OPEN             PERMANENT_FIX  checkout-api     4/12/31/120
-        0000000a                              3m               3 root cause   shop-productio…  4
-        Disk is full                          ACKNOWLEDGED     NONE           -                -
-        0000000b                              2d, unheard 15h  -              -                1
+        Pod checkout-api-6c9f7d-x2x of chec…  OPEN           PERMANENT_FIX  checkout-api       4/12/31/120
+        0000000a                              3m             3 root cause   shop-production-…  4
+        Disk is full                          ACKNOWLEDGED   NONE           -                  -
+        0000000b                              2d, stale 15h  -              -                  1
         ");
     }
 
     #[test]
     fn it_reads_well_at_120_columns() {
         insta::assert_snapshot!(render_at(120), @"
-        TITLE                                              STATUS           LEVEL          SERVICE                 1h/24h/7d/30d
-        ID                                                 AGE              TIER           NAMESPACE               EPISODES
+        TITLE                                                STATUS         LEVEL          SERVICE                 1h/24h/7d/30d
+        ID                                                   AGE            TIER           NAMESPACE               FIRINGS
         ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-        Pod checkout-api-6c9f7d-x2x of checkout-api is c…  OPEN             PERMANENT_FIX  checkout-api            4/12/31/120
-        0000000a                                           3m               3 root cause   shop-production-europe  4
-        Disk is full                                       ACKNOWLEDGED     NONE           -                       -
-        0000000b                                           2d, unheard 15h  -              -                       1
+        Pod checkout-api-6c9f7d-x2x of checkout-api is cra…  OPEN           PERMANENT_FIX  checkout-api            4/12/31/120
+        0000000a                                             3m             3 root cause   shop-production-europe  4
+        Disk is full                                         ACKNOWLEDGED   NONE           -                       -
+        0000000b                                             2d, stale 15h  -              -                       1
         ");
     }
 }

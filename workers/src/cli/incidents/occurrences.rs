@@ -25,14 +25,14 @@ pub(super) async fn list(
         path: &["incidents", &id, "occurrences"],
         query: &[],
         limit,
-        none: "No firings: retention took them.",
+        none: "No firings stored: retention has pruned them.",
     };
     list.show(json, again, render).await
 }
 
 /// The table, as wide as `look` at most (from 80 columns on).
 pub(super) fn render(occurrences: &[Value], now: Timestamp, look: Look) -> String {
-    let mut table = look.table(&["SEEN", "STARTED", "ENDED", "SENT", "SERIES"]);
+    let mut table = look.table(&["RECEIVED", "STARTED", "ENDED", "DELIVERIES", "SERIES"]);
     table::align_right(&mut table, [3]);
     for occurrence in occurrences {
         let seen = time(occurrence, "/occurred_at").map(|at| age::short(now.since(at)));
@@ -43,9 +43,9 @@ pub(super) fn render(occurrences: &[Value], now: Timestamp, look: Look) -> Strin
             cell(&or_dash(seen.unwrap_or_default())),
             cell(&or_dash(text(occurrence, "/starts_at"))),
             cell(match (ended.as_str(), ended_by.as_str()) {
-                ("", _) if is_unheard => "not heard of",
-                ("", _) => "still fires",
-                (_, "unseen") => "closed as unseen",
+                ("", _) if is_unheard => "stale",
+                ("", _) => "firing",
+                (_, "unseen") => "expired",
                 _ => &ended,
             }),
             figure(number(occurrence, "/deliveries")),
@@ -107,12 +107,12 @@ mod tests {
             colour: false,
         };
         insta::assert_snapshot!(render(&occurrences, NOW, look), @"
-        SEEN  STARTED                   ENDED                     SENT  SERIES
-        ───────────────────────────────────────────────────────────────────────────────────────────
-        3m    2026-11-22T21:25:28.000Z  still fires                  3  pod=checkout-api-6c9f7d-x2x
-        1h    2026-11-22T20:25:28.000Z  2026-11-22T20:30:00.000Z     1  d819c8248226542f
-        2d    2026-11-20T20:25:28.000Z  not heard of                 1  c819c8248226542f
-        3d    2026-11-19T20:25:28.000Z  closed as unseen             1  b819c8248226542f
+        RECEIVED  STARTED                   ENDED                     DELIVERIES  SERIES
+        ────────────────────────────────────────────────────────────────────────────────────────────────────
+        3m        2026-11-22T21:25:28.000Z  firing                             3  pod=checkout-api-6c9f7d-x…
+        1h        2026-11-22T20:25:28.000Z  2026-11-22T20:30:00.000Z           1  d819c8248226542f
+        2d        2026-11-20T20:25:28.000Z  stale                              1  c819c8248226542f
+        3d        2026-11-19T20:25:28.000Z  expired                            1  b819c8248226542f
         ");
     }
 }

@@ -15,36 +15,36 @@ use super::{DeedArgs, LEVELS};
 /// Which incidents.
 #[derive(Debug, Args)]
 pub(super) struct ResolveArgs {
-    /// The incident's id, or the end of it that messages have; or filters
+    /// Incident ID or short ID (the last 8 characters); or use filters
     id: Option<Which>,
-    /// All unresolved ones in this status
+    /// All unresolved incidents with this status
     #[arg(long, ignore_case = true, value_parser = ["OPEN", "ANALYZING", "ACKNOWLEDGED"])]
     status: Option<String>,
-    /// All unresolved ones at this level
+    /// All unresolved incidents at this level
     #[arg(long, ignore_case = true, value_parser = LEVELS)]
     level: Option<String>,
-    /// All unresolved ones of this service
+    /// All unresolved incidents of this service
     #[arg(long)]
     service: Option<String>,
-    /// All unresolved ones in this namespace
+    /// All unresolved incidents in this namespace
     #[arg(long)]
     namespace: Option<String>,
-    /// All unresolved ones that are not heard of any more
+    /// All stale incidents: no longer sent by their source
     #[arg(long)]
     unheard: bool,
-    /// All unresolved ones with this text in title, alert name, service, namespace or error type
+    /// All unresolved incidents with this text in title, alert name, service, namespace or error type
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
-    /// All unresolved ones that opened longer ago than this, for instance 7d
+    /// All unresolved incidents that opened longer ago than this, for example 7d
     #[arg(long, value_name = "AGE", value_parser = age::given)]
     older_than: Option<String>,
-    /// All unresolved ones
+    /// All unresolved incidents
     #[arg(long)]
     all: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
-    /// Who does it
+    /// Operator name, recorded in the audit log
     #[arg(long, value_name = "NAME", env = "USER")]
     operator: Option<String>,
 }
@@ -55,7 +55,7 @@ impl ResolveArgs {
         if let Some(id) = self.id {
             ensure!(
                 which.is_empty() && !self.all,
-                "resolve takes an id or filters, not both"
+                "give an ID or filters, not both"
             );
             let deed = DeedArgs {
                 id,
@@ -65,7 +65,7 @@ impl ResolveArgs {
         }
         ensure!(
             self.all || !which.is_empty(),
-            "which ones? Give an id (tocsin incidents shows them), filters such as --service checkout, or --all"
+            "nothing selected: give an ID (see tocsin incidents), a filter such as --service checkout, or --all"
         );
         let mut body = Value::Object(which);
         body["operator"] = self.operator.into();
@@ -117,7 +117,7 @@ async fn resolve_many(
             if done["more"] != true {
                 break;
             }
-            eprintln!("{} resolved, going on …", incidents(changed));
+            eprintln!("{} resolved, continuing …", incidents(changed));
         }
     }
     if json {

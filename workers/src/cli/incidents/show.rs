@@ -29,7 +29,7 @@ pub(super) async fn show(client: &Client, id: Uuid, json: bool) -> anyhow::Resul
     let firings = client
         .list(&path, &[], OCCURRENCES)
         .await
-        .context("asking for its occurrences")?;
+        .context("cannot get its firings")?;
     if json {
         if let Some(incident) = incident.as_object_mut() {
             incident.insert("occurrences".to_owned(), firings.into());
@@ -55,7 +55,7 @@ fn facts(incident: &Value, now: Timestamp) -> String {
         ("tier", tier_and_why(incident)),
         ("muted", mute::told(incident)),
         ("frequency", frequency(incident)),
-        ("episodes", episodes(incident)),
+        ("firings", episodes(incident)),
         ("repairs", repairs(incident, now)),
     ];
     for (name, pointer) in [
@@ -90,7 +90,7 @@ fn facts(incident: &Value, now: Timestamp) -> String {
 /// Who resolved it; of one that nobody did, why it is so.
 fn resolver(incident: &Value) -> String {
     match text(incident, "/resolved_by").as_str() {
-        "unseen" => "unseen: its sender told of it no more".to_owned(),
+        "unseen" => "unseen (expired: the source stopped sending the alert)".to_owned(),
         other => other.to_owned(),
     }
 }
@@ -150,7 +150,7 @@ fn level_and_why(incident: &Value) -> String {
     let now = number(incident, &format!("/frequency_stats/count_{window}"));
     let enough = |n: &i64| is_of_this && counted.threshold.parse().is_ok_and(|least| *n >= least);
     let Some(now) = now.filter(enough).map(frequency::figure) else {
-        return format!("{level}: {why} when it last held");
+        return format!("{level}: {why}, when the rule last matched");
     };
     // In how many incidents they lie is known of the figure in the reason.
     let incidents = counted.incidents.filter(|_| now == counted.figure);
@@ -164,7 +164,7 @@ fn level_and_why(incident: &Value) -> String {
 
 fn tier_and_why(incident: &Value) -> String {
     match (tier(incident), text(incident, "/tier_reason")) {
-        (tier, _) if tier.is_empty() => "not worked out yet".to_owned(),
+        (tier, _) if tier.is_empty() => "not calculated yet".to_owned(),
         (tier, why) if why.is_empty() => tier,
         (tier, why) => format!("{tier}: {why}"),
     }
@@ -188,21 +188,21 @@ fn episodes(incident: &Value) -> String {
         Some(1) => ", reopened once".to_owned(),
         Some(times) => format!(", reopened {times} times"),
     };
-    format!("{count}, {open} of them open{reopened}")
+    format!("{count}, {open} still firing{reopened}")
 }
 
 fn repairs(incident: &Value, now: Timestamp) -> String {
     let stats = |field: &str| format!("/repair_stats/{field}");
     let tried = number(incident, &stats("total_attempts")).unwrap_or_default();
     if tried == 0 {
-        return "none on this anomaly".to_owned();
+        return "none tried on this anomaly".to_owned();
     }
     let helped = number(incident, &stats("successful_attempts")).unwrap_or_default();
     let last = text(incident, &stats("last_repair_action"));
     let ago = time(incident, &stats("last_repair_time"))
         .map(|at| format!(", {} ago", age::short(now.since(at))))
         .unwrap_or_default();
-    format!("{tried} on this anomaly, {helped} helped; last {last}{ago}")
+    format!("{tried} tried on this anomaly, {helped} helped; last: {last}{ago}")
 }
 
 #[cfg(test)]
@@ -259,8 +259,8 @@ mod tests {
           level       ESCALATE: 8 firings in 24h (≥ 5)
           tier        2 mitigate: level is ESCALATE
           frequency   2 in 1h, 8 in 24h, 8 in 7d, 9 in 30d
-          episodes    2, 1 of them open
-          repairs     2 on this anomaly, 1 helped; last restart_pod, 2h ago
+          firings     2, 1 still firing
+          repairs     2 tried on this anomaly, 1 helped; last: restart_pod, 2h ago
           opened      2026-11-22T21:25:29.102Z (3m ago)
           unheard     2026-11-22T21:26:29.102Z (2m ago)
           source      alertmanager
@@ -278,12 +278,12 @@ mod tests {
             (
                 4,
                 "ESCALATE",
-                "ESCALATE: 5 firings in 24h in 1 incident (≥ 5) when it last held",
+                "ESCALATE: 5 firings in 24h in 1 incident (≥ 5), when the rule last matched",
             ),
             (
                 12,
                 "PERMANENT_FIX",
-                "ESCALATE: 5 firings in 24h in 1 incident (≥ 5) when it last held",
+                "ESCALATE: 5 firings in 24h in 1 incident (≥ 5), when the rule last matched",
             ),
         ] {
             let incident = json!({
@@ -300,8 +300,8 @@ mod tests {
         insta::assert_snapshot!(facts(&json!({"id": "x", "tier": null}), NOW), @"
         -
           id          x
-          tier        not worked out yet
-          repairs     none on this anomaly
+          tier        not calculated yet
+          repairs     none tried on this anomaly
         ");
     }
 }

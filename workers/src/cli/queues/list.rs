@@ -18,9 +18,7 @@ pub(super) fn render(queues: &[Value], now: Timestamp, look: Look) -> String {
     if !processes.is_empty() {
         parts.push(processes::render(&processes, now, look));
     } else if queues.iter().any(|queue| queue["consumers"].is_array()) {
-        parts.push(
-            "No process works on any queue: start `tocsin work`, or `tocsin serve`.".to_owned(),
-        );
+        parts.push("No workers on any queue: start `tocsin work` or `tocsin serve`.".to_owned());
     }
     let mut remarks: Vec<String> = queues.iter().filter_map(unattended).collect();
     remarks.extend(queues.iter().filter_map(lost));
@@ -39,7 +37,7 @@ fn render_queues(queues: &[Value], now: Timestamp, look: Look) -> String {
         "IN FLIGHT",
         "DEAD",
         "RATE",
-        "OLDEST",
+        "LAG",
         "WORKERS",
         "STATE",
     ]);
@@ -83,8 +81,8 @@ fn state(queue: &Value, now: Timestamp) -> Cell {
             };
             attention(&format!("paused{since}{by}"))
         }
-        (false, Some(0)) if waiting(queue) > 0 => attention("no worker"),
-        (false, Some(0)) => dim("no worker"),
+        (false, Some(0)) if waiting(queue) > 0 => attention("no workers"),
+        (false, Some(0)) => dim("no workers"),
         (false, _) => dim("running"),
     }
 }
@@ -100,10 +98,10 @@ fn unattended(queue: &Value) -> Option<String> {
     let is_odd = jobs > 0 && number(queue, "/workers") == Some(0);
     is_odd.then(|| {
         let jobs = match jobs {
-            1 => "one job waits".to_owned(),
+            1 => "1 job waits".to_owned(),
             n => format!("{n} jobs wait"),
         };
-        format!("{name}: {jobs}, and no process works on this queue.")
+        format!("{name}: {jobs}, but there are no workers. Start one: tocsin work --queues {name}")
     })
 }
 
@@ -111,7 +109,7 @@ fn lost(queue: &Value) -> Option<String> {
     let jobs = number(queue, "/lost").filter(|jobs| *jobs > 0)?;
     let name = text(queue, "/name");
     Some(format!(
-        "{name}: about {jobs} jobs that waited are lost: Redis lost its data."
+        "{name}: about {jobs} queued jobs were lost when Redis lost its data."
     ))
 }
 
@@ -158,10 +156,10 @@ mod tests {
             }),
         ];
         insta::assert_snapshot!(render(&queues, now(), LOOK), @"
-        QUEUE    READY  DELAYED  IN FLIGHT  DEAD    RATE  OLDEST  WORKERS  STATE
-        ────────────────────────────────────────────────────────────────────────────────────────
-        ingest  120500        0       2000     0  1235/s      1m        2  running
-        notify       3        1          0     4       0       -        1  paused for 12m by ann
+        QUEUE    READY  DELAYED  IN FLIGHT  DEAD    RATE  LAG  WORKERS  STATE
+        ─────────────────────────────────────────────────────────────────────────────────────
+        ingest  120500        0       2000     0  1235/s   1m        2  running
+        notify       3        1          0     4       0    -        1  paused for 12m by ann
 
         HOST   PID  VERSION  QUEUES          IN FLIGHT   RATE  UP  HEARTBEAT
         ────────────────────────────────────────────────────────────────────
@@ -184,20 +182,20 @@ mod tests {
             }),
         ];
         insta::assert_snapshot!(render(&queues, now(), LOOK), @"
-        QUEUE   READY  DELAYED  IN FLIGHT  DEAD   RATE  OLDEST  WORKERS  STATE
-        ──────────────────────────────────────────────────────────────────────────
-        ingest      1        0          0     0      0      1m        0  no worker
-        tier        0        0          0     0  0.2/s       -        2  running
+        QUEUE   READY  DELAYED  IN FLIGHT  DEAD   RATE  LAG  WORKERS  STATE
+        ────────────────────────────────────────────────────────────────────────
+        ingest      1        0          0     0      0   1m        0  no workers
+        tier        0        0          0     0  0.2/s    -        2  running
 
         HOST  PID  VERSION  QUEUES  IN FLIGHT  RATE  UP  HEARTBEAT
         ──────────────────────────────────────────────────────────
         a       1  1.2.0    tier            3  61/s  3h     0s ago
         b       1  1.3.0    tier            3  61/s  3h    21s ago
 
-        ingest: one job waits, and no process works on this queue.
-        tier: about 500 jobs that waited are lost: Redis lost its data.
-        b, process 1, was not heard of for 21s: it died, or stands still.
-        The processes are of different versions: 1.2.0, 1.3.0.
+        ingest: 1 job waits, but there are no workers. Start one: tocsin work --queues ingest
+        tier: about 500 queued jobs were lost when Redis lost its data.
+        b, process 1: no heartbeat for 21s. It has died or hangs.
+        The processes run different versions: 1.2.0, 1.3.0.
         ");
         let coloured = Look {
             colour: true,
@@ -212,9 +210,9 @@ mod tests {
     #[test]
     fn an_instance_that_tells_little_is_shown_all_the_same() {
         insta::assert_snapshot!(render(&[json!({"name": "ingest"})], now(), LOOK), @"
-        QUEUE   READY  DELAYED  IN FLIGHT  DEAD  RATE  OLDEST  WORKERS  STATE
-        ───────────────────────────────────────────────────────────────────────
-        ingest      -        -          -     -     0       -        -  running
+        QUEUE   READY  DELAYED  IN FLIGHT  DEAD  RATE  LAG  WORKERS  STATE
+        ────────────────────────────────────────────────────────────────────
+        ingest      -        -          -     -     0    -        -  running
         ");
     }
 }

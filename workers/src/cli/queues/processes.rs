@@ -117,14 +117,14 @@ pub(super) fn remarks(processes: &[Process]) -> Vec<String> {
     let mut remarks: Vec<String> = silent
         .map(|process| {
             let (host, pid, seen) = (&process.host, process.pid, age::short(process.seen));
-            format!("{host}, process {pid}, was not heard of for {seen}: it died, or stands still.")
+            format!("{host}, process {pid}: no heartbeat for {seen}. It has died or hangs.")
         })
         .collect();
     let versions = versions(processes);
     if versions.len() > 1 {
         let versions: Vec<&str> = versions.into_iter().collect();
         remarks.push(format!(
-            "The processes are of different versions: {}.",
+            "The processes run different versions: {}.",
             versions.join(", ")
         ));
     }

@@ -21,7 +21,7 @@ impl Bar {
     /// The line that is shown while the queues are worked off.
     pub(super) fn of_wait() -> anyhow::Result<Self> {
         let style =
-            ProgressStyle::with_template("{spinner} waiting until all is processed: {msg}")?;
+            ProgressStyle::with_template("{spinner} waiting for the queues to drain: {msg}")?;
         Ok(Self::new(None, style))
     }
 

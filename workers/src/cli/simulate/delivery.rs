@@ -62,7 +62,7 @@ impl Sender {
             episodes,
             answer: Err(Error::Unanswered {
                 base: self.client.instance(),
-                why: "it was not sent".to_owned(),
+                why: "not sent".to_owned(),
             }),
             retries: 0,
             latencies: Vec::new(),

@@ -11,7 +11,7 @@ pub(super) fn on_ctrl_c() -> CancellationToken {
     let cancelled = stop.clone();
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
-            eprintln!("\nStopping; what was sent is still checked. Ctrl-C again ends at once.");
+            eprintln!("\nStopping; verifying what was sent. Press Ctrl-C again to quit at once.");
             cancelled.cancel();
         }
         if tokio::signal::ctrl_c().await.is_ok() {

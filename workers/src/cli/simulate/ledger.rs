@@ -76,7 +76,7 @@ impl Ledger {
             .keys()
             .filter(|signature| !entries.contains_key(*signature));
         differences.extend(strangers.map(|(alert, service, error)| {
-            format!("{alert} of {service} ({error}): not of this storm")
+            format!("{alert} of {service} ({error}): not sent by this run")
         }));
         let more = differences.len().saturating_sub(TOLD);
         differences.truncate(TOLD);
@@ -141,10 +141,10 @@ fn counted(anomaly: &Value) -> (Signature, Counted) {
 fn difference((alert, service, error): &Signature, entry: &Entry, total: u64) -> String {
     let unsure = match entry.unsure {
         0 => String::new(),
-        unsure => format!(" (and {unsure} without an answer)"),
+        unsure => format!(" (and {unsure} without a response)"),
     };
     let made = entry.least;
-    format!("{alert} of {service} ({error}): {made} made{unsure}, {total} counted")
+    format!("{alert} of {service} ({error}): {made} sent{unsure}, {total} counted")
 }
 
 /// Recognises an instance that is set to count something else.
@@ -166,7 +166,7 @@ fn other_unit(
         return None;
     };
     Some(format!(
-        "this looks like counting.unit = \"{unit}\"; the check is for \"episode\""
+        "the instance seems to run with counting.unit = \"{unit}\"; this check needs \"episode\""
     ))
 }
 
@@ -235,7 +235,7 @@ mod tests {
             let (anomaly, made) = (&storm.anomalies()[0], made(&storm, 0));
             let (alert, error) = (anomaly.kind.alert_name, anomaly.kind.reason);
             let told = format!(
-                "{alert} of {} ({error}): {made} made, {} counted",
+                "{alert} of {} ({error}): {made} sent, {} counted",
                 anomaly.service,
                 made.saturating_add_signed(off)
             );
@@ -248,7 +248,7 @@ mod tests {
         let (storm, _) = fulfilled();
         let found = [json!({"alert_name": "A", "service": "b", "error_type": "", "total": 1})];
         let comparison = Ledger::default().compare(&storm, &found);
-        assert_eq!(comparison.differences[0], "A of b (): not of this storm");
+        assert_eq!(comparison.differences[0], "A of b (): not sent by this run");
     }
 
     #[test]
@@ -264,7 +264,7 @@ mod tests {
         }
         let count = |at| made(&storm, at) - if at == 0 { 2 } else { 0 };
         let comparison = ledger.compare(&storm, &answer(&storm, count));
-        assert!(comparison.differences[0].contains("(and 1 without an answer)"));
+        assert!(comparison.differences[0].contains("(and 1 without a response)"));
     }
 
     #[test]

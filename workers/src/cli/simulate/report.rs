@@ -137,11 +137,11 @@ impl Report {
 
 fn verdict(is_all_accepted: bool, comparison: &Comparison) -> &'static str {
     match (is_all_accepted, comparison.differences.is_empty()) {
-        (true, true) => "every episode counted once",
+        (true, true) => "every firing was counted once",
         (false, true) => {
-            "not every alert was accepted; every episode of those that were counted once"
+            "some alerts were not accepted; every firing of the accepted ones was counted once"
         }
-        (_, false) => "what was counted is not what was sent",
+        (_, false) => "the counts do not match the alerts that were sent",
     }
 }
 
@@ -154,13 +154,13 @@ fn problems(tally: &Tally, comparison: &Comparison, settled: &Settled) -> Vec<St
         let why = tally
             .failure
             .as_deref()
-            .unwrap_or("the answer leaves them out");
+            .unwrap_or("the response does not mention them");
         problems.push(format!("{} alerts were not accepted: {why}", tally.lost()));
     }
     if !settled.left.is_empty() {
         let left = in_words(&settled.left);
         problems.push(format!(
-            "not all was processed when this was asked; left: {left}"
+            "some jobs were not processed in time; left: {left}"
         ));
     }
     problems.extend(comparison.differences.iter().cloned());
@@ -200,16 +200,16 @@ impl fmt::Display for Report {
         let Episodes { made, counted } = self.episodes;
         writeln!(
             f,
-            "episodes   {made} made, {counted} counted, of {anomalies} anomalies"
+            "firings    {made} sent, {counted} counted, of {anomalies} anomalies"
         )?;
         writeln!(f, "incidents  {} opened", self.incidents.total)?;
         writeln!(f, "  level    {}", levels(&self.incidents.by_level))?;
         writeln!(f, "  tier     {}", in_order(self.incidents.by_tier.iter()))?;
         match self.processed.after_ms {
             Some(ms) => writeln!(f, "processed  {:.1} s after the last answer", ms / 1000.0)?,
-            None => writeln!(f, "processed  not all of it")?,
+            None => writeln!(f, "processed  incomplete")?,
         }
-        writeln!(f, "look       tocsin incidents --namespace {namespace}")?;
+        writeln!(f, "see        tocsin incidents --namespace {namespace}")?;
         let page = run.instance.trim_end_matches('/');
         writeln!(f, "           {page}/incidents?namespace={namespace}\n")?;
         write!(f, "{}", self.verdict)?;

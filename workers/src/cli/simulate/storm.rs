@@ -28,7 +28,7 @@ pub(super) struct Plan {
     pub(super) alerts: u64,
     /// Alerts a second.
     pub(super) rate: f64,
-    /// Alerts in one request.
+    /// Alerts per request.
     pub(super) batch: usize,
     /// Distinct anomalies.
     pub(super) anomalies: usize,

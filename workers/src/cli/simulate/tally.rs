@@ -108,7 +108,7 @@ mod tests {
         assert_eq!((tally.accepted, tally.rejected, tally.lost()), (1, 1, 4));
         assert_eq!(
             tally.failure.as_deref(),
-            Some("no answer from http://there: first")
+            Some("no response from http://there: first")
         );
         assert!(!tally.is_refused);
     }

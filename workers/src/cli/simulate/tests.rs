@@ -123,7 +123,7 @@ async fn a_storm_of_which_an_episode_is_missing_is_a_failure() {
     let server = forgetful.start().await;
     let error = simulate(&server.uri(), &["--resend", "0", "--resolve", "0"]).await;
     let told = error.unwrap_err().to_string();
-    assert_eq!(told, "the storm did not come out as it went in");
+    assert_eq!(told, "the counts do not match the alerts that were sent");
 }
 
 #[tokio::test]
@@ -134,14 +134,14 @@ async fn alerts_that_are_refused_end_the_storm_with_the_reason() {
         .respond_with(none)
         .mount(&server)
         .await;
-    let refusal = json!({"title": "Unauthorized", "detail": "a token is needed"});
+    let refusal = json!({"title": "Unauthorized", "detail": "missing token"});
     Mock::given(method("POST"))
         .respond_with(ResponseTemplate::new(401).set_body_json(refusal))
         .mount(&server)
         .await;
     let told = simulate(&server.uri(), &[]).await.unwrap_err().to_string();
     assert!(
-        told.starts_with("no alert was accepted: Unauthorized: a token is needed"),
+        told.starts_with("no alert was accepted: Unauthorized: missing token"),
         "{told}"
     );
     assert!(server.received_requests().await.unwrap().len() < 60);
@@ -153,7 +153,7 @@ async fn another_computer_is_spared_unless_it_is_confirmed() {
         .await
         .unwrap_err()
         .to_string();
-    assert!(told.contains("add --yes"), "{told}");
+    assert!(told.contains("pass --yes"), "{told}");
 }
 
 #[test]

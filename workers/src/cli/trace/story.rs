@@ -62,7 +62,7 @@ pub(super) fn tell(trace: &Value) -> String {
 /// An incident as it is now, and how to see more of it.
 fn as_it_is(incident: &Value) -> String {
     let tier = match tier(incident) {
-        tier if tier.is_empty() => "no tier yet".to_owned(),
+        tier if tier.is_empty() => "tier not calculated yet".to_owned(),
         tier => format!("tier {tier}"),
     };
     let muted = match text(incident, "/muted_until") {
@@ -142,12 +142,12 @@ fn of_occurrence(occurrence: &Value, names: &HashMap<String, String>, events: &m
     let source = text(occurrence, "/source");
     let since = time(occurrence, "/starts_at").map_or_else(String::new, |at| at.to_rfc3339());
     let counted = match number(occurrence, "/counted") {
-        Some(0) => "not counted by itself".to_owned(),
+        Some(0) => "not counted separately".to_owned(),
         Some(1) => "counted".to_owned(),
         n => format!("counted {}", times(n.unwrap_or_default())),
     };
     let incident = match text(occurrence, "/incident_id") {
-        id if id.is_empty() => "in no incident: it was over when it was first heard of".to_owned(),
+        id if id.is_empty() => "in no incident: it had ended when first received".to_owned(),
         _ => format!("in {}", name_of(occurrence, names)),
     };
     let heard = time(occurrence, "/occurred_at");
@@ -156,7 +156,7 @@ fn of_occurrence(occurrence: &Value, names: &HashMap<String, String>, events: &m
         .filter(|ended| !is_unseen && heard.is_some_and(|at| *ended <= at));
     let fires = match over {
         Some(ended) => format!("fired from {since} to {ended}"),
-        None => format!("fires since {since}"),
+        None => format!("firing since {since}"),
     };
     let what = format!("delivered by {source}: {fires}; {counted}, {incident}");
     events.extend(event(heard, 0, what));
@@ -166,11 +166,11 @@ fn of_occurrence(occurrence: &Value, names: &HashMap<String, String>, events: &m
         events.extend(event(time(occurrence, "/last_seen_at"), 5, what));
     }
     let what = match text(occurrence, "/ended_by").as_str() {
-        "unseen" => format!(
-            "last heard of from {source} (the firing since {since}): closed as unseen later"
-        ),
+        "unseen" => {
+            format!("last received from {source} (the firing since {since}); expired later")
+        }
         "newer" => format!("ended: a newer firing of its series began (the firing since {since})"),
-        _ => format!("ended, as {source} says (the firing since {since})"),
+        _ => format!("ended, according to {source} (the firing since {since})"),
     };
     events.extend(event(time(occurrence, "/ended_at"), 6, what));
 }
@@ -181,7 +181,7 @@ fn of_incident(incident: &Value, events: &mut Vec<Event>) {
     events.extend(event(time(incident, "/opened_at"), 1, what));
     let operator = text(incident, "/operator");
     let by = if operator.is_empty() {
-        "somebody"
+        "an unnamed operator"
     } else {
         &operator
     };
@@ -194,16 +194,16 @@ fn of_incident(incident: &Value, events: &mut Vec<Event>) {
     events.extend(event(time(incident, "/acknowledged_at"), 4, what));
     let by = match text(incident, "/resolved_by").as_str() {
         "person" => format!("by {by}"),
-        _ => "by itself: all that fired ended".to_owned(),
+        _ => "automatically: all its firings ended".to_owned(),
     };
     let what = match text(incident, "/resolved_by").as_str() {
-        "unseen" => format!("{called} closed as unseen: its sender told of it no more"),
+        "unseen" => format!("{called} expired: the source stopped sending its alert"),
         _ => format!("{called} resolved {by}"),
     };
     events.extend(event(
         time(incident, "/unheard_since"),
         6,
-        format!("{called}: nothing was heard of it after this"),
+        format!("{called}: last delivery"),
     ));
     events.extend(event(time(incident, "/resolved_at"), 7, what));
 }
@@ -215,19 +215,25 @@ fn of_message(message: &Value, names: &HashMap<String, String>) -> Option<Event>
         return event(
             Some(at),
             3,
-            format!("message sent to {channel}: {about} {kind}"),
+            format!("notification sent to {channel}: {about} {kind}"),
         );
     }
     let state = text(message, "/state");
     if state == "muted" {
-        let what = format!("message to {channel} not told, muted: {about} {kind}");
+        let what = format!("notification to {channel} suppressed (muted): {about} {kind}");
         return event(time(message, "/owed_since"), 3, what);
     }
     let tried = match number(message, "/attempts").unwrap_or_default() {
-        0 => "not tried yet".to_owned(),
+        0 => "no attempts yet".to_owned(),
         n => format!("tried {}", times(n)),
     };
-    let mut what = format!("message to {channel} {state}, {tried}: {about} {kind}");
+    let state = match state.as_str() {
+        "owed" => "pending",
+        "given up" => "failed",
+        "digested" => "in a digest",
+        other => other,
+    };
+    let mut what = format!("notification to {channel} {state}, {tried}: {about} {kind}");
     because(&mut what, &text(message, "/error"));
     event(time(message, "/owed_since"), 3, what)
 }
@@ -246,7 +252,7 @@ fn of_repair(repair: &Value, names: &HashMap<String, String>) -> Option<Event> {
     );
     let operator = text(repair, "/operator");
     if !operator.is_empty() {
-        let _ = write!(what, ", says {operator}");
+        let _ = write!(what, ", recorded by {operator}");
     }
     because(&mut what, &text(repair, "/note"));
     event(time(repair, "/repaired_at"), 4, what)
@@ -255,9 +261,9 @@ fn of_repair(repair: &Value, names: &HashMap<String, String>) -> Option<Event> {
 fn of_job(job: &Value, _: &HashMap<String, String>) -> Option<Event> {
     let (id, queue) = (text(job, "/id"), text(job, "/queue"));
     let state = match text(job, "/state").as_str() {
-        "in_flight" => "a worker has it".to_owned(),
+        "in_flight" => "in flight".to_owned(),
         "delayed" => format!("waits until {}", text(job, "/due_at")),
-        _ => "waits for a worker".to_owned(),
+        _ => "ready".to_owned(),
     };
     let failed = list(job, "failed");
     let mut what = format!("queued in {queue} (job {id}): {state}");
@@ -316,9 +322,9 @@ mod tests {
         });
         let told = tell(&trace);
         for said in [
-            "delivered by alertmanager: fires since 2026-11-20T23:58:00.000Z; counted",
-            "last heard of from alertmanager (the firing since 2026-11-20T23:58:00.000Z): closed as unseen later",
-            "incident 4 of KubePodCrashLooping closed as unseen: its sender told of it no more",
+            "delivered by alertmanager: firing since 2026-11-20T23:58:00.000Z; counted",
+            "last received from alertmanager (the firing since 2026-11-20T23:58:00.000Z); expired later",
+            "incident 4 of KubePodCrashLooping expired: the source stopped sending its alert",
         ] {
             assert!(told.contains(said), "{told}");
         }
@@ -372,21 +378,21 @@ mod tests {
         fingerprint 5c51e1cd4f9ab3a0: 2 firings, delivered 4 times, counted twice, 1 incident, 1 queued job, 1 dead letter
 
         2026-11-20 (UTC)
-          10:30:00.000  ended, as alertmanager says (the firing since 2026-11-20T10:00:00.000Z)
-          11:00:00.000  delivered by alertmanager: fired from 2026-11-20T10:00:00.000Z to 2026-11-20T10:30:00.000Z; counted, in no incident: it was over when it was first heard of
+          10:30:00.000  ended, according to alertmanager (the firing since 2026-11-20T10:00:00.000Z)
+          11:00:00.000  delivered by alertmanager: fired from 2026-11-20T10:00:00.000Z to 2026-11-20T10:30:00.000Z; counted, in no incident: it had ended when first received
 
         2026-11-22 (UTC)
-          23:58:30.102  delivered by alertmanager: fires since 2026-11-22T23:58:00.000Z; counted, in incident 4 of KubePodCrashLooping
+          23:58:30.102  delivered by alertmanager: firing since 2026-11-22T23:58:00.000Z; counted, in incident 4 of KubePodCrashLooping
           23:58:30.102  incident 4 of KubePodCrashLooping opened: Pod checkout is crash [2J looping
-          23:58:31.000  message sent to telegram:-100: incident 4 of KubePodCrashLooping opened
+          23:58:31.000  notification sent to telegram:-100: incident 4 of KubePodCrashLooping opened
 
         2026-11-23 (UTC)
-          00:01:00.000  message to telegram:-100 sending, tried twice: incident 4 of KubePodCrashLooping escalated: Telegram answers 502
+          00:01:00.000  notification to telegram:-100 sending, tried twice: incident 4 of KubePodCrashLooping escalated: Telegram answers 502
           00:05:00.000  incident 4 of KubePodCrashLooping acknowledged by ann
-          00:07:00.000  restart_pod tried on incident 4 of KubePodCrashLooping: it did not help, says ann: came back after a minute
-          08:01:10.000  ended, as alertmanager says (the firing since 2026-11-22T23:58:00.000Z)
+          00:07:00.000  restart_pod tried on incident 4 of KubePodCrashLooping: it did not help, recorded by ann: came back after a minute
+          08:01:10.000  ended, according to alertmanager (the firing since 2026-11-22T23:58:00.000Z)
           08:02:00.000  last delivered by alertmanager so far: 3 deliveries
-          08:02:00.000  incident 4 of KubePodCrashLooping resolved by itself: all that fired ended
+          08:02:00.000  incident 4 of KubePodCrashLooping resolved automatically: all its firings ended
           08:04:00.000  dead letter of ingest (01940000-0000-7000-8000-00000000000b, dead): the alert has no alertname
           08:05:00.000  queued in ingest (job 01940000-0000-7000-8000-00000000000a): waits until 2026-11-23T08:06:00.000Z; failed once, the last time: no such column
 

@@ -116,7 +116,7 @@ fn said(status: StatusCode, answer: &Value) -> String {
     match answer.get("description").and_then(Value::as_str) {
         Some(description) => format!("Telegram answered {code}: {description}"),
         None if status.is_success() => {
-            format!("Telegram answered {code} with something else than ok")
+            format!("Telegram answered {code} with an unexpected body")
         }
         None => format!("Telegram answered {code} without a reason"),
     }
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_success_that_does_not_read_as_one_is_tried_again() {
-        let expected = retry("Telegram answered 200 with something else than ok");
+        let expected = retry("Telegram answered 200 with an unexpected body");
         for body in [
             "",
             "<html>Welcome to this hotel</html>",

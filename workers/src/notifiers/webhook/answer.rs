@@ -22,7 +22,7 @@ pub(super) fn outcome(
     let code = status.as_u16();
     let why = match said {
         _ if status.is_redirection() => {
-            format!("{channel} answered {code}, and redirects are not followed: set its url")
+            format!("{channel} answered {code}, and redirects are not followed: correct its url")
         }
         "" => format!("{channel} answered {code} without a reason"),
         said => format!("{channel} answered {code}: {said}"),
@@ -89,8 +89,9 @@ mod tests {
             assert_eq!(answered(code, Some(SECOND), "no_service"), expected);
         }
         for code in [301, 302, 307, 308] {
-            let why =
-                format!("webhook:ops answered {code}, and redirects are not followed: set its url");
+            let why = format!(
+                "webhook:ops answered {code}, and redirects are not followed: correct its url"
+            );
             assert_eq!(answered(code, None, "moved"), Err(SendError::GiveUp(why)));
         }
     }
