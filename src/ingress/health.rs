@@ -10,15 +10,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Ingress, Problem};
-use crate::context::Context;
-use crate::jobs::QUEUES;
-use crate::metrics::ByQueue;
-use crate::probe::{Takes, recount};
+use crate::probe::{Standstill, Takes};
 use crate::redis::Memory;
-use crate::store::{dead_letters, maintenance};
+use crate::routines::{Last, Routine};
 
-/// How long a part may take to say that it is there.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// The type of what `/metrics` answers.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -34,11 +29,34 @@ pub(super) struct Health {
 pub(super) struct Readiness {
     /// Always `ready`.
     status: &'static str,
-    /// How long ago the last recount began that was done, in seconds; null if none was. More than 180 means
-    /// that none is done any more.
-    recount_age_seconds: Option<u64>,
+    /// What is done again and again, and when each was last done; null if the store does not say.
+    schedules: Option<Vec<ScheduleAge>>,
     /// What will keep it from doing its work if nobody does anything, for a person.
     warnings: Vec<String>,
+}
+
+/// When something was last done that a schedule brings back.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ScheduleAge {
+    /// Its name.
+    name: &'static str,
+    /// How often it is done, in seconds.
+    every_seconds: u64,
+    /// How long ago the last one began that was done, in seconds; null if none was.
+    age_seconds: Option<u64>,
+    /// Whether that is so long ago that none is done any more.
+    overdue: bool,
+}
+
+impl ScheduleAge {
+    fn of((routine, ago): (Routine, Option<Duration>)) -> Self {
+        Self {
+            name: routine.name(),
+            every_seconds: routine.every().as_secs(),
+            age_seconds: ago.map(|ago| ago.as_secs()),
+            overdue: ago.is_some_and(|ago| routine.is_overdue(ago)),
+        }
+    }
 }
 
 /// Says that the process runs.
@@ -90,24 +108,40 @@ pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Readine
     }
     Ok(Json(Readiness {
         status: "ready",
-        recount_age_seconds: found.recount.map(|ago| ago.as_secs()),
+        schedules: found
+            .last
+            .map(|last| last.each().map(ScheduleAge::of).collect()),
         warnings: found
             .memory
             .and_then(short_of)
             .into_iter()
-            .chain(stuck(context))
+            .chain(found.stands.as_ref().map(not_counted))
+            .chain(found.last.into_iter().flat_map(Last::overdue).map(not_done))
             .collect(),
     }))
 }
 
 /// What is said where alerts are taken and not counted. They are safe, so it is no reason to take no more.
-fn stuck(context: &Context) -> Option<String> {
-    // What the store says names its insides; whoever may read the log sees it there.
-    let (lasts, _) = context.probe.is_stuck()?;
-    let seconds = lasts.as_secs();
-    Some(format!(
-        "no alert was counted for {seconds} s: they wait, and the log says why"
-    ))
+fn not_counted(stands: &Standstill) -> String {
+    match stands {
+        // What the store says names its insides; whoever may read the log sees it there.
+        Standstill::Stuck { lasts, .. } => format!(
+            "no alert was counted for {} s: they wait, and the log says why",
+            lasts.as_secs()
+        ),
+        Standstill::Idle { waits } => format!(
+            "alerts have waited for {} s, and the workers count none",
+            waits.as_secs()
+        ),
+        Standstill::Unattended { waits } => format!(
+            "alerts have waited for {} s, and no worker is there to count them",
+            waits.as_secs()
+        ),
+    }
+}
+
+fn not_done((routine, ago): (Routine, Duration)) -> String {
+    format!("{} was not done for {} s", routine.name(), ago.as_secs())
 }
 
 /// What is said of a queue whose memory is nearly full.
@@ -119,7 +153,8 @@ pub(super) fn short_of(memory: Memory) -> Option<String> {
         .then(|| format!("{percent}% {said}"))
 }
 
-/// Tells what the process counts about itself, and the queues as they are now.
+/// Tells what the process counts about itself, and what the stores held some seconds ago. No store is asked
+/// for it, so it answers whatever waits, and where they do not.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -134,65 +169,9 @@ pub(super) fn short_of(memory: Memory) -> Option<String> {
 )]
 pub(super) async fn metrics(State(ingress): State<Ingress>) -> impl IntoResponse {
     let context = &ingress.context;
-    let look = async {
-        look_at_queues(context).await;
-        look_at_dead_letters(context).await;
-        if let Ok(memory) = context.queues.store().memory().await {
-            let ratio = memory.map_or(0.0, Memory::ratio);
-            context.metrics.redis_memory.set(ratio);
-        }
-        if let Ok(age) = recount(context).await {
-            let age = age.unwrap_or_default().as_secs_f64();
-            context.metrics.recount_seconds.set(age);
-        }
-    };
-    if tokio::time::timeout(PATIENCE, look).await.is_err() {
-        tracing::warn!("the queues' figures are old: the store does not answer");
-    }
+    context.figures.tell(&context.metrics);
     (
         [(header::CONTENT_TYPE, OPENMETRICS)],
         context.metrics.encode(),
     )
-}
-
-async fn look_at_queues(context: &Context) {
-    for queue in QUEUES {
-        let Ok(depth) = context.queues.store().depth(queue).await else {
-            continue;
-        };
-        let (by, metrics) = (ByQueue { queue }, &context.metrics);
-        let gauge = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        metrics.ready.get_or_create(&by).set(gauge(depth.ready));
-        metrics.delayed.get_or_create(&by).set(gauge(depth.delayed));
-        metrics
-            .in_flight
-            .get_or_create(&by)
-            .set(gauge(depth.in_flight));
-        metrics.workers.get_or_create(&by).set(gauge(depth.workers));
-        metrics.paused.get_or_create(&by).set(depth.paused.into());
-        let oldest = Duration::from_millis(depth.oldest_age_ms.unwrap_or(0));
-        metrics
-            .oldest_seconds
-            .get_or_create(&by)
-            .set(oldest.as_secs_f64());
-    }
-}
-
-async fn look_at_dead_letters(context: &Context) {
-    let db = context.db.read();
-    let (Ok(now), Ok(standing)) = (maintenance::now(db).await, dead_letters::standing(db).await)
-    else {
-        return;
-    };
-    let now = context.clock.of_store(now);
-    for queue in QUEUES {
-        let of_queue = standing.iter().find(|(name, ..)| name == queue);
-        let (letters, oldest) = of_queue.map_or((0, now), |(_, letters, at)| (*letters, *at));
-        let (by, metrics) = (ByQueue { queue }, &context.metrics);
-        metrics.dead.get_or_create(&by).set(letters);
-        metrics
-            .dead_seconds
-            .get_or_create(&by)
-            .set(now.since(oldest).as_secs_f64());
-    }
 }
