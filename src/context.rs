@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::counter::redis::RedisCounter;
 use crate::counter::sql::SqlCounter;
 use crate::counter::{Counter, CounterError};
+use crate::figures::Figures;
 use crate::metrics::Metrics;
 use crate::probe::Probe;
 use crate::queue::Queues;
@@ -39,6 +40,8 @@ pub struct Context {
     pub clock: Clock,
     /// What the process counts about itself.
     pub metrics: Arc<Metrics>,
+    /// How old that is of it which the stores hold.
+    pub figures: Arc<Figures>,
     /// Where it says what it works on.
     pub tracer: Tracer,
     /// The key of the mark that forms carry where nobody is asked who they are.
@@ -96,6 +99,7 @@ impl Context {
             db,
             clock,
             metrics: Arc::new(Metrics::new()),
+            figures: Arc::default(),
             tracer,
             forms: Arc::new(forms),
             probe: Arc::default(),

@@ -263,6 +263,9 @@ pub struct Verification {
     pub occurrences: u64,
     /// How many figures drifted, by which.
     pub drifted: BTreeMap<What, u64>,
+    /// When it began, by the queue's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Timestamp>,
 }
 
 impl Job for Recount {

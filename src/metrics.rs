@@ -65,6 +65,20 @@ pub struct ByPart {
     pub part: &'static str,
 }
 
+/// Labels by where figures are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByKept {
+    /// `store` or `queue`.
+    pub part: &'static str,
+}
+
+/// Labels by schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BySchedule {
+    /// What it brings back.
+    pub schedule: &'static str,
+}
+
 /// Labels by channel kind and outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByMessage {
@@ -150,8 +164,10 @@ pub struct Metrics {
     pub dead_seconds: Family<ByQueue, Gauge<f64, std::sync::atomic::AtomicU64>>,
     /// Dead letters by what was decided about them.
     pub decided: Family<ByDecision, Counter>,
-    /// How long ago the last recount began that was done.
-    pub recount_seconds: Gauge<f64, std::sync::atomic::AtomicU64>,
+    /// How long ago what schedules bring back was last done.
+    pub schedule_seconds: Family<BySchedule, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    /// How old the figures are of what the stores hold.
+    pub figures_age: Family<ByKept, Gauge<f64, std::sync::atomic::AtomicU64>>,
     /// How much of Redis' `maxmemory` is used.
     pub redis_memory: Gauge<f64, std::sync::atomic::AtomicU64>,
     /// Times that Alertmanager was asked about firings and did not answer.
@@ -203,7 +219,8 @@ impl Metrics {
             dead: Family::default(),
             dead_seconds: Family::default(),
             decided: Family::default(),
-            recount_seconds: Gauge::default(),
+            schedule_seconds: Family::default(),
+            figures_age: Family::default(),
             redis_memory: Gauge::default(),
             alertmanager_errors: Counter::default(),
         };
@@ -373,10 +390,16 @@ impl Metrics {
             m.oldest_seconds,
         );
         r.register_with_unit(
-            "recount_age",
-            "Age of the last completed recount, from its start; 0 if none was completed",
+            "schedule_age",
+            "Age of the schedule's last completed run, from its start; age of the process if none completed",
             Unit::Seconds,
-            m.recount_seconds,
+            m.schedule_seconds,
+        );
+        r.register_with_unit(
+            "figures_age",
+            "How old the figures are of what the stores hold; after a minute none are told",
+            Unit::Seconds,
+            m.figures_age,
         );
         r.register(
             "redis_memory_used_ratio",

@@ -1,16 +1,20 @@
 //! Whether the store and the queue take what is written, which is tried: reading says nothing about a full
 //! disk, a standby or a Redis without memory. It is tried at most once a second for all who ask.
 
+mod standstill;
+
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use sea_orm::DbErr;
 use tokio::sync::Mutex;
+
+pub use standstill::Standstill;
 
 use crate::context::Context;
 use crate::redis::Memory;
+use crate::routines::{self, Last};
 use crate::store::maintenance;
-use crate::store::marks::{self, Mark, TICK};
+use crate::store::marks::{self, Mark};
 
 /// How long what was found is shown.
 const GOOD_FOR: Duration = Duration::from_secs(1);
@@ -18,8 +22,6 @@ const GOOD_FOR: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The row that is written.
 const MARK: &str = "probe";
-/// Recount is done once a minute; if it was not for so long, it stands still.
-const OVERDUE: Duration = Duration::from_secs(180);
 
 /// For how long no alert is entered before that is told, and for how long it is told after the last try.
 const STUCK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
@@ -36,24 +38,18 @@ pub enum Takes {
 }
 
 /// What was found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Found {
     /// How the store is.
     pub store: Takes,
     /// How the queue is.
     pub queue: Takes,
-    /// How long ago the last recount began that was done, if that is known.
-    pub recount: Option<Duration>,
+    /// How long ago what schedules bring back was last done, if that is known.
+    pub last: Option<Last>,
     /// How much of the queue's memory is used, where that is bounded.
     pub memory: Option<Memory>,
-}
-
-impl Found {
-    /// Whether no recount was done for longer than can be.
-    #[must_use]
-    pub fn is_recount_overdue(&self) -> bool {
-        self.recount.is_some_and(|ago| ago > OVERDUE)
-    }
+    /// Whether alerts are taken and not counted, whoever should count them.
+    pub stands: Option<Standstill>,
 }
 
 /// What was found last, and what the work itself met.
@@ -97,9 +93,10 @@ impl Probe {
         });
     }
 
-    /// For how long this process has entered no alert though it tried, and why.
-    pub fn is_stuck(&self) -> Option<(Duration, String)> {
-        self.is_stuck_at(Instant::now())
+    /// Whether this process has entered no alert for long though it tried.
+    pub fn is_stuck(&self) -> Option<Standstill> {
+        let (lasts, why) = self.is_stuck_at(Instant::now())?;
+        Some(Standstill::Stuck { lasts, why })
     }
 
     fn is_stuck_at(&self, now: Instant) -> Option<(Duration, String)> {
@@ -117,8 +114,9 @@ impl Probe {
     /// Tries, or says what was found within the last second. Who asks meanwhile waits for the same try.
     pub async fn look(&self, context: &Context) -> Found {
         let mut last = self.last.lock().await;
-        if let Some((_, found)) = last.filter(|(at, _)| at.elapsed() < GOOD_FOR) {
-            return found;
+        let is_good = |(at, _): &&(Instant, Found)| at.elapsed() < GOOD_FOR;
+        if let Some((_, found)) = last.as_ref().filter(is_good) {
+            return found.clone();
         }
         let store = tried(write(context), async {
             maintenance::now(context.db.read()).await.is_ok()
@@ -127,23 +125,29 @@ impl Probe {
         let queue = tried(async { queue.takes().await.is_ok() }, async {
             queue.now().await.is_ok()
         });
-        let recount = async {
-            let ago = recount(context);
-            let ago = tokio::time::timeout(PATIENCE, ago).await;
-            ago.ok().and_then(Result::ok).flatten()
+        let last_done = async {
+            let last = tokio::time::timeout(PATIENCE, routines::last(context)).await;
+            last.ok().and_then(Result::ok)
         };
         let memory = async {
             let memory = tokio::time::timeout(PATIENCE, context.queues.store().memory()).await;
             memory.ok().and_then(Result::ok).flatten()
         };
-        let (store, queue, recount, memory) = tokio::join!(store, queue, recount, memory);
+        let counts = async {
+            let counts = tokio::time::timeout(PATIENCE, standstill::look(context)).await;
+            counts.ok().and_then(Result::ok).flatten()
+        };
+        let (store, queue, done, memory, stands) =
+            tokio::join!(store, queue, last_done, memory, counts);
         let found = Found {
             store,
             queue,
-            recount,
+            last: done,
             memory,
+            // This process knows at once what it cannot do, and others hear of it.
+            stands: self.is_stuck().or(stands),
         };
-        *last = Some((Instant::now(), found));
+        *last = Some((Instant::now(), found.clone()));
         found
     }
 }
@@ -164,17 +168,6 @@ async fn write(context: &Context) -> bool {
         ..Mark::default()
     };
     marks::set(context.db.write(), MARK, &mark).await.is_ok()
-}
-
-/// How long ago the last recount began that was done, if one was.
-///
-/// # Errors
-/// What the database says.
-pub async fn recount(context: &Context) -> Result<Option<Duration>, DbErr> {
-    let db = context.db.read();
-    let now = context.clock.of_store(maintenance::now(db).await?);
-    let last = marks::find(db, TICK).await?;
-    Ok(last.map(|last| now.since(last.at)))
 }
 
 #[cfg(test)]

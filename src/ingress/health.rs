@@ -10,15 +10,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Ingress, Problem};
-use crate::context::Context;
-use crate::jobs::QUEUES;
-use crate::metrics::ByQueue;
-use crate::probe::{Takes, recount};
+use crate::probe::{Standstill, Takes};
 use crate::redis::Memory;
-use crate::store::{dead_letters, maintenance};
+use crate::routines::{Last, Routine};
 
-/// How long a part may take to say that it is there.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// The type of what `/metrics` answers.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -34,11 +29,34 @@ pub(super) struct Health {
 pub(super) struct Readiness {
     /// Always `ready`.
     status: &'static str,
-    /// How long ago the last recount began that was done, in seconds; null if none was. More than 180 means
-    /// that none is done any more.
-    recount_age_seconds: Option<u64>,
+    /// The schedules, and when each last completed; null if the store does not respond.
+    schedules: Option<Vec<ScheduleAge>>,
     /// Problems that will make it unready if nobody acts, for a person.
     warnings: Vec<String>,
+}
+
+/// When a schedule last completed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ScheduleAge {
+    /// Its name.
+    name: &'static str,
+    /// Its interval, in seconds.
+    every_seconds: u64,
+    /// Age of the last completed run, from its start, in seconds; null if none completed.
+    age_seconds: Option<u64>,
+    /// Whether the last completed run is older than it should be.
+    overdue: bool,
+}
+
+impl ScheduleAge {
+    fn of((routine, ago): (Routine, Option<Duration>)) -> Self {
+        Self {
+            name: routine.name(),
+            every_seconds: routine.every().as_secs(),
+            age_seconds: ago.map(|ago| ago.as_secs()),
+            overdue: ago.is_some_and(|ago| routine.is_overdue(ago)),
+        }
+    }
 }
 
 /// Checks that the process runs.
@@ -90,24 +108,44 @@ pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Readine
     }
     Ok(Json(Readiness {
         status: "ready",
-        recount_age_seconds: found.recount.map(|ago| ago.as_secs()),
+        schedules: found
+            .last
+            .map(|last| last.each().map(ScheduleAge::of).collect()),
         warnings: found
             .memory
             .and_then(short_of)
             .into_iter()
-            .chain(stuck(context))
+            .chain(found.stands.as_ref().map(not_counted))
+            .chain(found.last.into_iter().flat_map(Last::overdue).map(not_done))
             .collect(),
     }))
 }
 
 /// What is said where alerts are taken and not counted. They are safe, so it is no reason to take no more.
-fn stuck(context: &Context) -> Option<String> {
-    // What the store says names its insides; whoever may read the log sees it there.
-    let (lasts, _) = context.probe.is_stuck()?;
-    let seconds = lasts.as_secs();
-    Some(format!(
-        "no alert was stored for {seconds} s: alerts stay queued; the log has the reason"
-    ))
+fn not_counted(stands: &Standstill) -> String {
+    match stands {
+        // What the store says names its insides; whoever may read the log sees it there.
+        Standstill::Stuck { lasts, .. } => format!(
+            "no alert was stored for {} s: alerts stay queued; the log has the reason",
+            lasts.as_secs()
+        ),
+        Standstill::Idle { waits } => format!(
+            "alerts have been queued for {} s, and the workers store none",
+            waits.as_secs()
+        ),
+        Standstill::Unattended { waits } => format!(
+            "alerts have been queued for {} s, and no worker is running",
+            waits.as_secs()
+        ),
+    }
+}
+
+fn not_done((routine, ago): (Routine, Duration)) -> String {
+    format!(
+        "{} has not completed for {} s",
+        routine.name(),
+        ago.as_secs()
+    )
 }
 
 /// What is said of a queue whose memory is nearly full.
@@ -119,7 +157,8 @@ pub(super) fn short_of(memory: Memory) -> Option<String> {
         .then(|| format!("{percent}% {said}"))
 }
 
-/// Returns metrics of the process and of the queues.
+/// Returns metrics of the process, and of the stores as they were some seconds ago. It asks no store, so it
+/// responds however much is queued, and while a store does not.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -134,65 +173,9 @@ pub(super) fn short_of(memory: Memory) -> Option<String> {
 )]
 pub(super) async fn metrics(State(ingress): State<Ingress>) -> impl IntoResponse {
     let context = &ingress.context;
-    let look = async {
-        look_at_queues(context).await;
-        look_at_dead_letters(context).await;
-        if let Ok(memory) = context.queues.store().memory().await {
-            let ratio = memory.map_or(0.0, Memory::ratio);
-            context.metrics.redis_memory.set(ratio);
-        }
-        if let Ok(age) = recount(context).await {
-            let age = age.unwrap_or_default().as_secs_f64();
-            context.metrics.recount_seconds.set(age);
-        }
-    };
-    if tokio::time::timeout(PATIENCE, look).await.is_err() {
-        tracing::warn!("queue metrics are stale: the queue's store does not respond");
-    }
+    context.figures.tell(&context.metrics);
     (
         [(header::CONTENT_TYPE, OPENMETRICS)],
         context.metrics.encode(),
     )
-}
-
-async fn look_at_queues(context: &Context) {
-    for queue in QUEUES {
-        let Ok(depth) = context.queues.store().depth(queue).await else {
-            continue;
-        };
-        let (by, metrics) = (ByQueue { queue }, &context.metrics);
-        let gauge = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        metrics.ready.get_or_create(&by).set(gauge(depth.ready));
-        metrics.delayed.get_or_create(&by).set(gauge(depth.delayed));
-        metrics
-            .in_flight
-            .get_or_create(&by)
-            .set(gauge(depth.in_flight));
-        metrics.workers.get_or_create(&by).set(gauge(depth.workers));
-        metrics.paused.get_or_create(&by).set(depth.paused.into());
-        let oldest = Duration::from_millis(depth.oldest_age_ms.unwrap_or(0));
-        metrics
-            .oldest_seconds
-            .get_or_create(&by)
-            .set(oldest.as_secs_f64());
-    }
-}
-
-async fn look_at_dead_letters(context: &Context) {
-    let db = context.db.read();
-    let (Ok(now), Ok(standing)) = (maintenance::now(db).await, dead_letters::standing(db).await)
-    else {
-        return;
-    };
-    let now = context.clock.of_store(now);
-    for queue in QUEUES {
-        let of_queue = standing.iter().find(|(name, ..)| name == queue);
-        let (letters, oldest) = of_queue.map_or((0, now), |(_, letters, at)| (*letters, *at));
-        let (by, metrics) = (ByQueue { queue }, &context.metrics);
-        metrics.dead.get_or_create(&by).set(letters);
-        metrics
-            .dead_seconds
-            .get_or_create(&by)
-            .set(now.since(oldest).as_secs_f64());
-    }
 }

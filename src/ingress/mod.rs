@@ -138,7 +138,8 @@ fn at_the_door(
 fn pages_of(ingress: &Ingress, guard: &Arc<Guard>) -> Router {
     let api = api().route_layer(from_fn_with_state(ingress.clone(), once::once));
     let api = Router::from(api).with_state(ingress.clone());
-    crate::pages::router(&ingress.context, &ingress.gate, guard, api)
+    let takes = (&ingress.gate, &ingress.refusals);
+    crate::pages::router(&ingress.context, takes, guard, api)
 }
 
 /// Where the API is.

@@ -79,6 +79,8 @@ struct Inner {
 #[derive(Default)]
 struct Noted {
     unwritten: HashMap<(&'static str, &'static str), Refusal>,
+    /// What is being written: it may come back.
+    under_way: Vec<Refusal>,
     /// Somebody writes them.
     is_written: bool,
 }
@@ -100,6 +102,13 @@ impl Refusals {
         if tokio::time::timeout(LAST, self.write_once()).await != Ok(true) {
             tracing::warn!("cannot store the last rejected requests");
         }
+    }
+
+    /// What the store does not know yet.
+    pub(crate) fn unwritten(&self) -> Vec<Refusal> {
+        let state = self.state();
+        let gathered = state.unwritten.values().cloned();
+        gathered.chain(state.under_way.iter().cloned()).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, Noted> {
@@ -193,10 +202,12 @@ impl Refusals {
     /// Writes what has gathered; says whether all of it is written.
     async fn write_once(&self) -> bool {
         let _turn = self.0.writing.lock().await;
-        let unwritten = std::mem::take(&mut self.state().unwritten);
+        let unwritten = self.state().begin();
         let mut is_written = true;
         for (kind, refusal) in unwritten {
-            if let Err(error) = refusals::add(self.0.context.db.write(), &refusal).await {
+            let added = refusals::add(self.0.context.db.write(), &refusal).await;
+            self.state().is_over(&refusal);
+            if let Err(error) = added {
                 if self.0.failed.says(()).is_some() {
                     tracing::warn!("cannot store rejected requests yet, will retry: {error}");
                 }
@@ -209,16 +220,22 @@ impl Refusals {
 }
 
 impl Noted {
+    /// Takes what is to be written.
+    fn begin(&mut self) -> HashMap<(&'static str, &'static str), Refusal> {
+        let unwritten = std::mem::take(&mut self.unwritten);
+        self.under_way = unwritten.values().cloned().collect();
+        unwritten
+    }
+
+    /// This is written, or it was tried in vain.
+    fn is_over(&mut self, refusal: &Refusal) {
+        self.under_way.retain(|one| !one.is_like(refusal));
+    }
+
     /// Keeps what could not be written, beneath what came since.
     fn give_back(&mut self, kind: (&'static str, &'static str), older: Refusal) {
         match self.unwritten.get_mut(&kind) {
-            Some(newer) => {
-                newer.deliveries += older.deliveries;
-                newer.first_at = older.first_at;
-                if newer.body.is_none() {
-                    (newer.body, newer.body_at) = (older.body, older.body_at);
-                }
-            }
+            Some(newer) => newer.add_older(older),
             None => {
                 self.unwritten.insert(kind, older);
             }

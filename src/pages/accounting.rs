@@ -80,18 +80,22 @@ fn of_sources(family: &Family<BySource, Counter>) -> u64 {
 pub(super) fn accounting(text: &Text, pages: &Pages, balance: Option<Balance>) -> Markup {
     let m = &pages.context.metrics;
     let outcomes: u64 = Outcome::ALL.iter().map(|o| m.alerts.total(*o)).sum();
+    // One that counts no alerts knows nothing of what they came to, which is not that they came to nothing.
+    let counts = outcomes > 0 || !matches!(balance, None | Some(Balance::Shared));
+    let came_to = |outcome| counts.then(|| m.alerts.total(outcome));
     let rows = [
-        (text.acc_accepted, of_sources(&m.received)),
-        (text.acc_new, m.alerts.total(Outcome::Counted)),
-        (text.acc_resent, m.alerts.total(Outcome::Resent)),
-        (text.acc_ignored, m.alerts.total(Outcome::Ignored)),
-        (text.acc_rejected, m.alerts.total(Outcome::Rejected)),
-        (text.acc_buried, m.alerts.total(Outcome::Dead)),
-        (text.acc_sum, outcomes),
-        (text.acc_truncated, of_sources(&m.truncated)),
+        (text.acc_accepted, Some(of_sources(&m.received))),
+        (text.acc_new, came_to(Outcome::Counted)),
+        (text.acc_resent, came_to(Outcome::Resent)),
+        (text.acc_ignored, came_to(Outcome::Ignored)),
+        (text.acc_rejected, came_to(Outcome::Rejected)),
+        (text.acc_buried, came_to(Outcome::Dead)),
+        (text.acc_sum, counts.then_some(outcomes)),
+        (text.acc_truncated, Some(of_sources(&m.truncated))),
     ];
+    let figure = |n: Option<u64>| n.map_or_else(|| "–".to_owned(), |n| n.to_string());
     html! {
-        (charts::figures(&rows.map(|(name, n)| (name.to_owned(), n.to_string()))))
+        (charts::figures(&rows.map(|(name, n)| (name.to_owned(), figure(n)))))
         @match balance {
             None => p.hint { (text.acc_unknown) },
             Some(Balance::Even) => p.good { span aria-hidden="true" { "✓ " } (text.acc_even) },

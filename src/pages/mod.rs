@@ -43,6 +43,7 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 
 use crate::context::Context;
+use crate::ingress::refusals::Refusals;
 use crate::ingress::{Gate, Guard, problem};
 use crate::redis::Asking;
 use fault::Fault;
@@ -55,6 +56,7 @@ use visit::Visit;
 pub(crate) struct Pages {
     context: Context,
     gate: Arc<Gate>,
+    refusals: Refusals,
     /// The API's routes, without the check of a token.
     api: Router,
     guard: Arc<Guard>,
@@ -77,13 +79,14 @@ struct Shared {
 /// The pages' routes. `api` are those of the API, without the check of a token.
 pub(crate) fn router(
     context: &Context,
-    gate: &Arc<Gate>,
+    (gate, refusals): (&Arc<Gate>, &Refusals),
     guard: &Arc<Guard>,
     api: Router,
 ) -> Router {
     let pages = Pages {
         context: context.clone(),
         gate: Arc::clone(gate),
+        refusals: refusals.clone(),
         api,
         guard: Arc::clone(guard),
         live: live::Live::new(context),

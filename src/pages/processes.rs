@@ -144,6 +144,7 @@ mod tests {
                 concurrency,
                 in_flight: 2,
                 rate: 1.5,
+                ..About::default()
             },
             seen_ms_ago,
         }

@@ -11,9 +11,10 @@ use super::topics::Topic;
 use super::{Fault, Pages, Visit, charts, words};
 use crate::jobs::QUEUES;
 use crate::metrics::{ByMessage, ByOutcome, ByQueue};
-use crate::probe::Takes;
+use crate::probe::{Standstill, Takes};
 use crate::queue::store::QueueError;
 use crate::redis::{Redis, Standing};
+use crate::routines::Routine;
 use crate::store::dead_letters;
 use crate::store::refusals::{self, Refusal};
 use crate::store::standing::{self, Books, ChannelStanding};
@@ -40,8 +41,8 @@ enum Is {
     TakesNothing,
     /// It was asked, and did not.
     Silent,
-    /// Recount: how long ago the last one began that was done, and whether that is too long.
-    Recount(Option<(Timestamp, bool)>),
+    /// What a schedule brings back: when the last one began that was done; `None` if that is not known.
+    Routine(Routine, Option<Option<Duration>>),
     /// A channel, which is not asked: what came of the newest messages; `None` if that is not known.
     Channel(Option<ChannelStanding>),
 }
@@ -69,7 +70,14 @@ struct Found {
     queued: Option<u64>,
     dead: Option<u64>,
     balance: Option<Balance>,
-    refused: Option<Vec<Refusal>>,
+    refused: Refused,
+}
+
+/// Deliveries that were refused.
+struct Refused {
+    rows: Vec<Refusal>,
+    /// Whether there can be no others.
+    is_all: bool,
 }
 
 pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Markup, Fault> {
@@ -97,7 +105,7 @@ pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Mar
             section aria-labelledby="refused" {
                 h2 #refused { (text.refused) }
                 p.hint { (text.refused_lead) }
-                (refused(&visit, found.refused.as_deref()))
+                (refused(&visit, &found.refused))
             }
             div.cols {
                 section aria-labelledby="accounting" {
@@ -153,7 +161,7 @@ async fn look(pages: &Pages, text: &Text) -> Found {
         async move { standing::books(db.read()).await }
     };
     let books = &pages.shared.books;
-    let now = context.clock.now();
+    let (now, unwritten) = (context.clock.now(), pages.refusals.unwritten());
     let (probed, store, queue, redis, books, dead, channels, balance, refused) = tokio::join!(
         context.probe.look(context),
         timed(standing::ask(db)),
@@ -194,12 +202,13 @@ async fn look(pages: &Pages, text: &Text) -> Found {
             }),
         },
     ];
-    let last = probed.recount.map(|ago| context.clock.now().before(ago));
-    parts.push(Part {
-        name: text.recount_part,
-        what: String::new(),
-        is: Is::Recount(last.map(|last| (last, probed.is_recount_overdue()))),
-    });
+    for (routine, ago) in probed.last.unwrap_or_default().each() {
+        parts.push(Part {
+            name: routine_words(text, routine).0,
+            what: String::new(),
+            is: Is::Routine(routine, probed.last.map(|_| ago)),
+        });
+    }
     for channel in context.config.all_channels() {
         parts.push(Part {
             name: text.channel,
@@ -213,13 +222,23 @@ async fn look(pages: &Pages, text: &Text) -> Found {
     let standing = redis.flatten().map(|(standing, _)| standing);
     let synchronous = store.map(|(store, _)| store.synchronous);
     Found {
-        warnings: warnings(text, pages, standing.as_ref(), synchronous.as_deref()),
+        warnings: warnings(text, pages, standing.as_ref(), synchronous.as_deref())
+            .into_iter()
+            .chain(probed.stands.map(|stands| not_counted(text, &stands)))
+            .collect(),
         parts,
         books,
         queued: queue.map(|(queued, _)| queued),
         dead: dead.map(|(dead, _)| dead),
         balance: balance.map(|(balance, _)| balance),
-        refused: refused.map(|(refused, _)| refused),
+        refused: Refused {
+            // What cannot be written is known to who refused it alone.
+            is_all: refused.is_some() && probed.store == Takes::All,
+            rows: refusals::with(
+                refused.map(|(known, _)| known).unwrap_or_default(),
+                unwritten,
+            ),
+        },
     }
 }
 
@@ -268,11 +287,6 @@ fn warnings(
     if pages.context.config.all_channels() == ["log"] {
         warnings.push(text.warn_log_only.to_owned());
     }
-    if let Some((lasts, why)) = pages.context.probe.is_stuck() {
-        let seconds = lasts.as_secs().to_string();
-        let said = [("seconds", seconds.as_str()), ("why", why.as_str())];
-        warnings.push(fill(text.warn_stuck, &said));
-    }
     if pages.gate.is_full() {
         warnings.push(text.warn_full.to_owned());
     }
@@ -307,8 +321,8 @@ fn parts(visit: &Visit, parts: &[Part]) -> Markup {
                                 td { span.bad { span aria-hidden="true" { "✗" } " " (text.takes_nothing) } }
                                 td.n {}
                             }
-                            Is::Recount(last) => {
-                                td { (recount(visit, *last)) }
+                            Is::Routine(routine, ago) => {
+                                td { (last_done(visit, *routine, *ago)) }
                                 td.n {}
                             }
                             Is::Silent => {
@@ -328,14 +342,22 @@ fn parts(visit: &Visit, parts: &[Part]) -> Markup {
 }
 
 /// What senders were told that sent in vain.
-fn refused(visit: &Visit, refused: Option<&[Refusal]>) -> Markup {
+fn refused(visit: &Visit, refused: &Refused) -> Markup {
     let text = visit.text();
-    let Some(refused) = refused else {
-        return html! { p { (text.no_answer) } };
-    };
-    if refused.is_empty() {
-        return html! { p.good { span aria-hidden="true" { "✓ " } (text.refused_none) } };
+    html! {
+        @if !refused.is_all {
+            p.warn { span aria-hidden="true" { "⚠ " } (text.refused_unknown) }
+        }
+        @if !refused.rows.is_empty() {
+            (refusals_table(visit, &refused.rows))
+        } @else if refused.is_all {
+            p.good { span aria-hidden="true" { "✓ " } (text.refused_none) }
+        }
     }
+}
+
+fn refusals_table(visit: &Visit, refused: &[Refusal]) -> Markup {
+    let text = visit.text();
     let unread = refused.iter().filter_map(|one| {
         let (body, at) = (one.body.as_ref()?, one.body_at?);
         Some((one, body, at))
@@ -370,21 +392,45 @@ fn refused(visit: &Visit, refused: Option<&[Refusal]>) -> Markup {
     }
 }
 
-/// When recount was last done.
-fn recount(visit: &Visit, last: Option<(Timestamp, bool)>) -> Markup {
+/// What it is called, and what is said where it is not done any more.
+const fn routine_words(text: &Text, routine: Routine) -> (&'static str, &'static str) {
+    match routine {
+        Routine::Recount => (text.recount_part, text.recount_overdue),
+        Routine::Verify => (text.verify_part, text.verify_overdue),
+        Routine::Pruning => (text.pruning_part, text.pruning_overdue),
+    }
+}
+
+/// When it was last done.
+fn last_done(visit: &Visit, routine: Routine, ago: Option<Option<Duration>>) -> Markup {
     let text = visit.text();
-    let Some((last, is_overdue)) = last else {
-        return html! { (text.recount_none) };
+    let Some(ago) = ago else {
+        return html! { (text.not_known) };
     };
-    let ago = words::ago(visit, last);
-    match is_overdue {
+    let Some(ago) = ago else {
+        return html! { (text.never_done) };
+    };
+    let time = words::ago(visit, visit.now.before(ago));
+    match routine.is_overdue(ago) {
         true => html! {
-            span.bad { span aria-hidden="true" { "✗ " } (words::around(text.recount_overdue, "time", &ago)) }
+            span.bad { span aria-hidden="true" { "✗ " }
+                (words::around(routine_words(text, routine).1, "time", &time)) }
         },
         false => html! {
-            span.good { span aria-hidden="true" { "✓ " } (words::around(text.recount_done, "time", &ago)) }
+            span.good { span aria-hidden="true" { "✓ " } (words::around(text.last_done, "time", &time)) }
         },
     }
+}
+
+/// What is said where alerts are taken and not counted.
+fn not_counted(text: &Text, stands: &Standstill) -> String {
+    let (said, lasts, why) = match stands {
+        Standstill::Stuck { lasts, why } => (text.warn_stuck, lasts, why.as_str()),
+        Standstill::Idle { waits } => (text.warn_idle, waits, ""),
+        Standstill::Unattended { waits } => (text.warn_unattended, waits, ""),
+    };
+    let seconds = lasts.as_secs().to_string();
+    fill(said, &[("seconds", &seconds), ("why", why)])
 }
 
 /// What its newest messages say of a channel.

@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::jobs::QUEUES;
 use crate::metrics::Outcome;
 use crate::queue::store::{HEARTBEAT, QueueError};
+use crate::routines::Last;
 use crate::store::{dead_letters, standing, watch};
 
 /// What a page is about.
@@ -95,7 +96,11 @@ async fn queues(context: &Context) -> Result<u64, Unseen> {
 async fn system(context: &Context) -> u64 {
     let mut hasher = DefaultHasher::new();
     let probed = context.probe.look(context).await;
-    (probed.store, probed.queue, probed.is_recount_overdue()).hash(&mut hasher);
+    (probed.store, probed.queue, probed.last.is_none()).hash(&mut hasher);
+    for (routine, _) in probed.last.into_iter().flat_map(Last::overdue) {
+        routine.hash(&mut hasher);
+    }
+    probed.stands.is_some().hash(&mut hasher);
     for queue in QUEUES {
         let depth = context.queues.store().depth(queue).await;
         let jobs = depth.map(|depth| depth.ready + depth.delayed + depth.in_flight);

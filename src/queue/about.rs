@@ -2,10 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::probe::Standstill;
 use crate::time::Timestamp;
 
 /// The program's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Characters of why a worker is stuck: they are written with every heartbeat.
+const WHY: usize = 300;
 
 /// What a worker reports with every heartbeat. Fields that another version lacks are empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -26,6 +30,11 @@ pub struct About {
     pub in_flight: usize,
     /// Jobs that it has done per second since its heartbeat before.
     pub rate: f64,
+    /// For how many seconds it has counted no alert though it tried; none if it counts them, or does
+    /// something else.
+    pub stuck_seconds: Option<u64>,
+    /// Why, as the store says it.
+    pub stuck_why: Option<String>,
 }
 
 impl About {
@@ -39,6 +48,18 @@ impl About {
             since,
             concurrency,
             ..Self::default()
+        }
+    }
+
+    /// And it is stuck, if it is.
+    pub(super) fn stuck(self, stands: Option<Standstill>) -> Self {
+        let Some(Standstill::Stuck { lasts, why }) = stands else {
+            return self;
+        };
+        Self {
+            stuck_seconds: Some(lasts.as_secs()),
+            stuck_why: Some(why.chars().take(WHY).collect()),
+            ..self
         }
     }
 

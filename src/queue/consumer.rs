@@ -36,6 +36,7 @@ use super::backend::JobBackend;
 use super::store::{Answer, Delivery, FailedAttempt, LEASE, Lease};
 use crate::jobs::{Job, JobError, Policy};
 use crate::metrics::{ByOutcome, ByQueue, Metrics};
+use crate::probe::Probe;
 use crate::seldom::Seldom;
 use crate::spans::Tracer;
 use crate::store::{Db, maintenance};
@@ -140,6 +141,7 @@ pub struct Consumer {
     db: Db,
     clock: Clock,
     metrics: Arc<Metrics>,
+    probe: Arc<Probe>,
     pub(super) tracer: Tracer,
     /// Looked up once: every job is counted in these.
     took: Histogram,
@@ -176,6 +178,8 @@ pub struct Parts {
     pub clock: Clock,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What the work meets.
+    pub probe: Arc<Probe>,
     /// How the jobs are run.
     pub policy: Policy,
     /// Where it is said what is worked on.
@@ -205,6 +209,7 @@ impl Consumer {
             took: parts.metrics.job_seconds.get_or_create_owned(&by),
             done: parts.metrics.jobs.get_or_create_owned(&done),
             metrics: parts.metrics,
+            probe: parts.probe,
             tracer: parts.tracer,
             in_flight: Mutex::default(),
             peers: AtomicU64::default(),

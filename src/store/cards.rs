@@ -104,17 +104,22 @@ pub async fn ahead(
     now: Timestamp,
 ) -> Result<(i64, i64), DbErr> {
     let rows = Rows::new().text("channel", channels.iter().cloned());
-    let sql = "SELECT (SELECT count(*) FROM (SELECT 1 FROM notifications n \
-                   JOIN {rows} ON n.channel = r.channel \
-                   WHERE n.state IN ('owed', 'sending') AND n.owed_since <= $1 LIMIT 1) o) AS owed, \
-               (SELECT count(*) FROM (SELECT 1 FROM notifications n \
-                   JOIN {rows} ON n.channel = r.channel \
-                   WHERE n.edit_due_since < $2 LIMIT $3) e) AS edits";
+    let sql = "SELECT (SELECT CAST(COALESCE(max((SELECT count(*) FROM (SELECT 1 FROM notifications n \
+                   WHERE n.state IN ('owed', 'sending') \
+                   AND (n.channel, n.owed_since) >= (r.channel, 0) \
+                   AND (n.channel, n.owed_since) <= (r.channel, $1) \
+                   ORDER BY n.channel, n.owed_since LIMIT 1) o)), 0) AS bigint) FROM {rows}) AS owed, \
+               (SELECT CAST(COALESCE(sum((SELECT count(*) FROM (SELECT 1 FROM notifications n \
+                   WHERE n.edit_due_since IS NOT NULL \
+                   AND (n.channel, n.edit_due_since) >= (r.channel, 0) \
+                   AND (n.channel, n.edit_due_since) < (r.channel, $2) \
+                   ORDER BY n.channel, n.edit_due_since LIMIT $3) e)), 0) AS bigint) FROM {rows}) AS edits";
     let values = [Value::from(now.0), since.0.into(), COUNTED.into()];
     let sql = rows.statement(tx.get_database_backend(), sql, values);
     let row = tx.query_one_raw(sql).await?;
     let row = row.ok_or_else(|| DbErr::RecordNotFound("a count".to_owned()))?;
-    Ok((row.try_get("", "owed")?, row.try_get("", "edits")?))
+    let edits: i64 = row.try_get("", "edits")?;
+    Ok((row.try_get("", "owed")?, edits.min(COUNTED)))
 }
 
 /// Claims a locked card under `token`: an older edit must not arrive after a newer one. Until it is

@@ -1,12 +1,9 @@
 //! How far work has come that goes on from time to time.
 
-use sea_orm::{ConnectionTrait, DbErr, Value};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
 use super::rows::statement;
 use crate::time::Timestamp;
-
-/// When the last recount began that was done, by the queue's clock.
-pub const TICK: &str = "tick";
 
 /// How far some work has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +32,17 @@ pub async fn find(db: &impl ConnectionTrait, name: &str) -> Result<Option<Mark>,
         })
     })
     .transpose()
+}
+
+/// What every mark says is dealt with, by its name: there are a few.
+///
+/// # Errors
+/// What the database says.
+pub async fn moments(db: &impl ConnectionTrait) -> Result<Vec<(String, Timestamp)>, DbErr> {
+    let sql = statement(db.get_database_backend(), "SELECT name, at FROM marks", []);
+    let rows = db.query_all_raw(sql).await?;
+    let moment = |row: &QueryResult| Ok((row.try_get("", "name")?, row.try_get("", "at")?));
+    rows.iter().map(moment).collect()
 }
 
 /// Sets the mark of this name.

@@ -38,6 +38,40 @@ pub struct Refusal {
     pub body_at: Option<Timestamp>,
 }
 
+impl Refusal {
+    /// Whether the other is of the same kind.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        (&self.source, &self.reason) == (&other.source, &other.reason)
+    }
+
+    /// Counts what came before of the same kind.
+    pub fn add_older(&mut self, older: Self) {
+        self.deliveries += older.deliveries;
+        self.first_at = older.first_at;
+        if self.body.is_none() {
+            (self.body, self.body_at) = (older.body, older.body_at);
+        }
+    }
+}
+
+/// These, the newest first, with what came since of each kind.
+#[must_use]
+pub fn with(mut known: Vec<Refusal>, later: Vec<Refusal>) -> Vec<Refusal> {
+    for mut one in later {
+        if let Some(at) = known.iter().position(|known| known.is_like(&one)) {
+            one.add_older(known.swap_remove(at));
+        }
+        known.push(one);
+    }
+    known.sort_by(|one, other| {
+        let by_kind = |one: &Refusal| (one.source.clone(), one.reason.clone());
+        let later = other.last_at.cmp(&one.last_at);
+        later.then_with(|| by_kind(one).cmp(&by_kind(other)))
+    });
+    known
+}
+
 /// Adds to what is known of its kind; what is older than a day is forgotten with it.
 ///
 /// # Errors
@@ -103,4 +137,43 @@ pub async fn prune(db: &impl ConnectionTrait, now: Timestamp) -> Result<u64, DbE
         pruned += db.execute_raw(sql).await?.rows_affected();
     }
     Ok(pruned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_since_is_added_to_its_kind() {
+        let refusal =
+            |source: &str, deliveries, first: i64, last: i64, body: Option<&str>| Refusal {
+                source: source.to_owned(),
+                reason: "malformed".to_owned(),
+                deliveries,
+                first_at: Timestamp(first),
+                last_at: Timestamp(last),
+                status: 400,
+                client: String::new(),
+                request_id: String::new(),
+                detail: String::new(),
+                body: body.map(str::to_owned),
+                body_at: body.map(|_| Timestamp(last)),
+            };
+        let known = vec![
+            refusal("b", 5, 10, 30, None),
+            refusal("a", 2, 10, 20, Some("[")),
+        ];
+        let found = with(
+            known,
+            vec![refusal("a", 3, 40, 50, None), refusal("c", 1, 30, 30, None)],
+        );
+        let mut of_a = refusal("a", 5, 10, 50, Some("["));
+        of_a.body_at = Some(Timestamp(20));
+        let expected = [
+            of_a,
+            refusal("b", 5, 10, 30, None),
+            refusal("c", 1, 30, 30, None),
+        ];
+        assert_eq!(found, expected);
+    }
 }

@@ -392,10 +392,15 @@ texts! {
     fine
     no_answer
     takes_nothing
+    last_done
+    never_done
+    not_known
     recount_part
-    recount_done
     recount_overdue
-    recount_none
+    verify_part
+    verify_overdue
+    pruning_part
+    pruning_overdue
     channel_sent
     channel_failed
     channel_untried
@@ -404,6 +409,7 @@ texts! {
     refused
     refused_lead
     refused_none
+    refused_unknown
     refused_deliveries
     refused_last
     refused_from
@@ -413,6 +419,8 @@ texts! {
     warn_memory
     warn_memory_soon
     warn_stuck
+    warn_idle
+    warn_unattended
     warn_fsync
     warn_log_only
     warn_full

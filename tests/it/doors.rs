@@ -3,11 +3,15 @@
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sea_orm::DbBackend;
 use serde_json::{Value, json};
 use tocsin::config::Secret;
+use tocsin::context::Context;
+use tocsin::probe::Standstill;
+use tocsin::queue::schedule;
 use tocsin::store::db::{OpenError, migrate};
 use tocsin::store::{Db, refusals};
 use tocsin::time::Timestamp;
@@ -86,27 +90,102 @@ on_all! {
         h.finish().await;
     }
 
-    async fn it_is_said_when_recount_was_last_done(on) {
+    async fn it_is_said_when_everything_was_last_done_that_a_schedule_brings_back(on) {
         let h = Harness::start(on).await;
-        assert_eq!(h.ready().await.1["recount_age_seconds"], Value::Null);
-        assert!(h.system_page().await.contains("not completed yet"));
-        let (status, _) = h.post("/api/v1/recount", json!({})).await;
-        assert_eq!(status, 202);
+        let schedules = async || {
+            let said = h.ready().await.1;
+            let schedules = said["schedules"].as_array().unwrap().clone();
+            let of = |one: &Value| (one["name"].as_str().unwrap().to_owned(), one["age_seconds"].as_u64());
+            let overdue = schedules.iter().filter(|one| one["overdue"] == true).count();
+            (schedules.iter().map(of).collect::<Vec<_>>(), overdue, said["warnings"].clone())
+        };
+        let (ages, overdue, _) = schedules().await;
+        let names: Vec<&str> = ages.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["recount", "verify", "pruning"]);
+        assert!(ages.iter().all(|(_, age)| age.is_none()) && overdue == 0, "{ages:?}");
+        assert_eq!(h.system_page().await.matches("not completed yet").count(), 3);
+        h.advance(Duration::from_secs(60));
+        assert_eq!(schedule::pass(&h.context.queues).await.unwrap(), 2);
         h.drain().await;
         tokio::time::sleep(LOOK_AGAIN).await;
-        let age = h.ready().await.1["recount_age_seconds"].as_u64().unwrap();
-        assert!(age < 60, "{age}");
-        assert!(h.system_page().await.contains("last completed"));
+        let (ages, overdue, _) = schedules().await;
+        assert!(ages.iter().all(|(_, age)| age.is_some_and(|age| age < 60)) && overdue == 0, "{ages:?}");
+        assert_eq!(h.system_page().await.matches("last completed <time").count(), 3);
         h.advance(Duration::from_secs(600));
         tokio::time::sleep(LOOK_AGAIN).await;
-        let age = h.ready().await.1["recount_age_seconds"].as_u64().unwrap();
-        assert!((600..660).contains(&age), "{age}");
+        let (ages, overdue, warnings) = schedules().await;
+        assert!(ages.iter().all(|(_, age)| age.is_some_and(|age| (600..660).contains(&age))), "{ages:?}");
+        assert!(overdue == 1 && warnings[0].as_str().unwrap().starts_with("recount has not completed for 6"), "{warnings}");
         let page = h.system_page().await;
         assert!(page.contains("not completed for") && page.contains("levels do not fall"), "{page}");
+        assert_eq!(page.matches("last completed <time").count(), 2);
         let metrics = h.metrics().await;
-        let line = metrics.lines().find(|l| l.starts_with("tocsin_recount_age_seconds "));
-        let age: f64 = line.unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-        assert!(age >= 600.0, "{age}");
+        for name in names {
+            let line = format!("tocsin_schedule_age_seconds{{schedule=\"{name}\"}} ");
+            let age = metrics.lines().find_map(|l| l.strip_prefix(&line)).unwrap();
+            assert!((600.0..660.0).contains(&age.parse::<f64>().unwrap()), "{name} {age}");
+        }
+        h.advance(Duration::from_secs(3 * 3600));
+        tokio::time::sleep(LOOK_AGAIN).await;
+        assert_eq!(schedules().await.1, 3);
+        let page = h.system_page().await;
+        assert!(page.contains("drift of counters is not detected"), "{page}");
+        h.execute("ALTER TABLE marks RENAME TO elsewhere").await;
+        tokio::time::sleep(LOOK_AGAIN).await;
+        let page = h.system_page().await;
+        assert_eq!(page.matches("unknown: the store does not respond").count(), 3, "{page}");
+        assert!(!page.contains("not completed"), "{page}");
+        h.execute("ALTER TABLE elsewhere RENAME TO marks").await;
+        h.finish().await;
+    }
+
+    async fn who_takes_alerts_knows_that_nobody_counts_them(on) {
+        let mut h = Harness::without_workers(on, |_| {}).await;
+        h.send(vec![firing("a", h.now())]).await;
+        assert_eq!(h.ready().await.1["warnings"], json!([]));
+        h.advance(Duration::from_secs(40));
+        tokio::time::sleep(LOOK_AGAIN).await;
+        let (status, said) = h.ready().await;
+        let warning = said["warnings"][0].as_str().unwrap();
+        let expected = "alerts have waited for 4";
+        assert!(status == 200 && warning.starts_with(expected) && warning.contains("no worker"), "{said}");
+        assert!(h.system_page().await.contains("no worker is running"));
+        assert!(h.system_page().await.contains("All that they came to</dt><dd><span class=\"n\">–<"));
+        h.work(tocsin_workers::workers(&h.context));
+        h.drain().await;
+        tokio::time::sleep(LOOK_AGAIN).await;
+        assert_eq!(h.ready().await.1["warnings"], json!([]));
+        h.finish().await;
+    }
+
+    async fn who_takes_alerts_knows_that_those_who_count_them_cannot(on) {
+        let h = Harness::start(on).await;
+        h.execute("ALTER TABLE occurrences RENAME TO elsewhere").await;
+        h.send(vec![firing("a", h.now())]).await;
+        // It has the same stores, and works on nothing.
+        let other = Context {
+            probe: Arc::default(),
+            ..h.context.clone()
+        };
+        let stands = async || other.probe.look(&other).await.stands;
+        let began = Instant::now();
+        let why = loop {
+            if let Some(Standstill::Stuck { lasts, why }) = stands().await {
+                assert!(lasts >= Duration::from_secs(5), "{lasts:?}");
+                break why;
+            }
+            assert!(began.elapsed() < PATIENCE, "nobody hears of it");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        assert!(why.contains("occurrences"), "{why}");
+        let queue = h.get("/api/v1/queues?limit=1").await["items"][0].clone();
+        assert!(queue["consumers"][0]["stuck_seconds"].as_u64().is_some(), "{queue}");
+        h.execute("ALTER TABLE elsewhere RENAME TO occurrences").await;
+        h.drain().await;
+        while stands().await.is_some() {
+            assert!(began.elapsed() < 2 * PATIENCE, "nobody hears that it is over");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
         h.finish().await;
     }
 }

@@ -309,6 +309,11 @@ impl Harness {
         assert_eq!(self.sql(edits).await, 0, "cards are due to be edited");
         let due = "SELECT count(*) FROM incidents WHERE tier_due_since IS NOT NULL";
         assert_eq!(self.sql(due).await, 0, "incidents are due for a tier");
+        self.leave().await;
+    }
+
+    /// Ends a test that leaves jobs behind on purpose.
+    pub async fn leave(&mut self) {
         self.stop_working().await;
         self.stop.cancel();
         while self.parts.join_next().await.is_some() {}
@@ -447,7 +452,14 @@ impl Harness {
             .unwrap();
     }
 
+    /// What `/metrics` says, with figures that are measured now.
     pub async fn metrics(&self) -> String {
+        tocsin::figures::pass(&self.context).await;
+        self.metrics_as_they_are().await
+    }
+
+    /// What `/metrics` says, with figures as they were measured last.
+    pub async fn metrics_as_they_are(&self) -> String {
         let response = self
             .http
             .get(format!("{}/metrics", self.url))

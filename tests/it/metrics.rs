@@ -1,14 +1,25 @@
 //! The table of metrics is what is served, and the other way round.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
+use sea_orm::DbBackend;
 use serde_json::json;
 use tocsin::config::Tokens;
+use tocsin::queue::store::NewJob;
+use uuid::Uuid;
 
 use crate::harness::{Harness, On, firing};
+use crate::on_all;
+use crate::process::PATIENCE;
 
 /// Type and labels, by name.
 type Metrics = BTreeMap<String, (String, BTreeSet<String>)>;
+
+/// Jobs that wait, and dead letters: many more than a scrape could count.
+const BACKLOG: (u64, u64) = (20_000, 10_000);
+/// How long one of a few scrapes may take that counts nothing, in whatever build.
+const SCRAPE: Duration = Duration::from_millis(20);
 
 /// The rows of `docs/metrics.md`.
 fn listed() -> Metrics {
@@ -108,4 +119,110 @@ async fn the_table_of_metrics_is_what_is_served() {
     }
     assert!(sampled.len() > 12, "{sampled:?}");
     h.finish().await;
+}
+
+impl Harness {
+    /// So many jobs that nobody works on, and dead letters that nobody has dealt with.
+    async fn leave_behind(&self, (jobs, letters): (u64, u64)) {
+        let job = |_| NewJob {
+            queue: "repair",
+            id: Uuid::now_v7(),
+            payload: "{}".to_owned(),
+            ..NewJob::default()
+        };
+        let jobs: Vec<NewJob> = (0..jobs).map(job).collect();
+        for some in jobs.chunks(2000) {
+            self.context.queues.store().push(some).await.unwrap();
+        }
+        let (id, nothing, numbers) = match self.context.db.backend() {
+            DbBackend::Postgres => (
+                "gen_random_uuid()",
+                "'\\x7b7d'::bytea",
+                format!("generate_series(1, {letters}) AS numbers (n)"),
+            ),
+            _ => (
+                "randomblob(16)",
+                "x'7b7d'",
+                format!(
+                    "(WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted \
+                     WHERE n < {letters}) SELECT n FROM counted) AS numbers"
+                ),
+            ),
+        };
+        self.execute(&format!(
+            "INSERT INTO dead_letters (id, queue, payload, attempts, errors, reason, state, enqueued_at, died_at) \
+             SELECT {id}, 'tier', {nothing}, 1, '[]', 'no', 'dead', n, n FROM {numbers}"
+        ))
+        .await;
+    }
+}
+
+on_all! {
+    async fn a_scrape_asks_no_store_whatever_waits(on) {
+        let mut h = Harness::without_workers(on, |_| {}).await;
+        let ready = |n: u64| format!("tocsin_queue_ready{{queue=\"repair\"}} {n}\n");
+        let dead = |n: u64| format!("tocsin_dead_letters{{queue=\"tier\"}} {n}\n");
+        assert!(!h.metrics_as_they_are().await.contains("tocsin_queue_ready{"), "nothing is measured yet");
+        let metrics = h.metrics().await;
+        assert!(metrics.contains(&ready(0)) && metrics.contains(&dead(0)), "{metrics}");
+
+        h.leave_behind(BACKLOG).await;
+        let mut took = Vec::new();
+        for _ in 0..21 {
+            let began = Instant::now();
+            let metrics = h.metrics_as_they_are().await;
+            took.push(began.elapsed());
+            assert!(metrics.contains(&ready(0)) && metrics.contains(&dead(0)), "{metrics}");
+        }
+        took.sort_unstable();
+        eprintln!("a scrape took {:?}", took[10]);
+        assert!(took[10] < SCRAPE, "{took:?}");
+
+        let metrics = h.metrics().await;
+        assert!(metrics.contains(&ready(BACKLOG.0)) && metrics.contains(&dead(BACKLOG.1)), "{metrics}");
+        h.leave().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_of_a_store_that_hangs_stay_what_they_were_and_those_of_the_other_do_not() {
+    let mut h = Harness::without_workers(On::Postgres, |_| {}).await;
+    h.metrics().await;
+    let ready = |n: u64| format!("tocsin_queue_ready{{queue=\"repair\"}} {n}\n");
+    let age = |metrics: &str, part: &str| -> f64 {
+        let name = format!("tocsin_figures_age_seconds{{part=\"{part}\"}} ");
+        let age = metrics.lines().find_map(|line| line.strip_prefix(&name));
+        age.unwrap().parse().unwrap()
+    };
+    h.leave_behind((1, 0)).await;
+    let locked = h.context.db.begin().await.unwrap();
+    let lock = "LOCK TABLE dead_letters IN ACCESS EXCLUSIVE MODE";
+    sea_orm::ConnectionTrait::execute_unprepared(&locked, lock)
+        .await
+        .unwrap();
+    let measuring = {
+        let context = h.context.clone();
+        tokio::spawn(async move { tocsin::figures::pass(&context).await })
+    };
+    let began = Instant::now();
+    loop {
+        let asked = Instant::now();
+        let metrics = h.metrics_as_they_are().await;
+        assert!(
+            asked.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            asked.elapsed()
+        );
+        let is_measured = metrics.contains(&ready(1));
+        if is_measured && age(&metrics, "store") > 1.0 {
+            assert!(age(&metrics, "queue") < age(&metrics, "store"));
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{metrics}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    locked.rollback().await.unwrap();
+    measuring.await.unwrap();
+    assert!(age(&h.metrics().await, "store") < 1.0);
+    h.leave().await;
 }

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
+use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, Statement};
 use serde_json::Value;
-use tocsin::store::{digests, incidents};
+use tocsin::entity::notifications as rows;
+use tocsin::store::{cards, digests, incidents, notifications};
 use tocsin_workers::{recount, workers};
 use uuid::Uuid;
 
@@ -170,6 +171,31 @@ impl Harness {
         }
     }
 
+    /// So many messages of the one incident there is are owed to this channel since a moment ago.
+    async fn owe(&self, channel: &str, messages: i64) {
+        let backend = self.context.db.backend();
+        let id = match backend {
+            DbBackend::Postgres => "gen_random_uuid()",
+            _ => "randomblob(16)",
+        };
+        let (now, series) = (self.now().0, series(backend, messages));
+        self.execute(&format!(
+            "INSERT INTO notifications (id, incident_id, kind, sequence, channel, state, owed_since) \
+             SELECT {id}, (SELECT id FROM incidents), 'escalated', n, '{channel}', 'owed', {now} - 1000 \
+             FROM {series}"
+        ))
+        .await;
+        if backend == DbBackend::Postgres {
+            self.execute("ANALYZE").await;
+        }
+    }
+
+    /// One of the messages.
+    async fn a_message(&self) -> rows::Model {
+        let found = rows::Entity::find().one(self.context.db.read());
+        found.await.unwrap().unwrap()
+    }
+
     /// Asks what a digest asks while it is put together.
     async fn gather(&self) {
         let (now, digest) = (self.now(), Uuid::nil());
@@ -318,6 +344,47 @@ on_both! {
         h.work(workers(&h.context));
         h.finish().await;
     }
+    async fn what_a_message_stands_among_is_read_of_its_own_chat_alone(on) {
+        let mut h = Harness::start(on).await;
+        h.send_and_drain(vec![firing("a", h.now())]).await;
+        h.owe("telegram:-200", 20_000).await;
+        h.owe("telegram:-300", 5).await;
+        let told: Arc<Mutex<Vec<Statement>>> = Arc::default();
+        let hear = Arc::clone(&told);
+        h.context.db.observe(move |statement| hear.lock().unwrap().push(statement.clone()));
+        let (chat, now, message) = (["telegram:-300".to_owned()], h.now(), h.a_message().await);
+        let tx = h.context.db.begin().await.unwrap();
+        let row = rows::Model {
+            id: Uuid::max(),
+            owed_since: now,
+            ..message
+        };
+        let ahead = notifications::ahead(&tx, &chat, &row, now).await.unwrap();
+        assert_eq!((ahead.waiting, ahead.lately), (5, 5));
+        let edits = cards::ahead(&tx, &chat, now, now).await.unwrap();
+        assert_eq!(edits, (1, 0));
+        let both = ["telegram:-200".to_owned(), "telegram:-300".to_owned()];
+        let ahead = notifications::ahead(&tx, &both, &row, now).await.unwrap();
+        assert_eq!((ahead.waiting, ahead.lately), (notifications::COUNTED, notifications::COUNTED));
+        tx.rollback().await.unwrap();
+
+        let asked = std::mem::take(&mut *told.lock().unwrap());
+        let asked = asked.iter().filter(|statement| statement.sql.contains("AS r"));
+        let asked: Vec<&Statement> = asked.take(2).collect();
+        assert_eq!(asked.len(), 2);
+        for statement in asked {
+            let plan = h.explain(statement).await;
+            let wrong = wrong(h.context.db.backend(), &plan);
+            assert!(wrong.is_none(), "{wrong:?}: {plan:#?}");
+            if h.context.db.backend() == DbBackend::Postgres {
+                let read: i64 = plan[0].parse().unwrap();
+                assert!(read < 50, "reads {read} pages: {plan:#?}");
+            }
+        }
+        h.execute("DELETE FROM notifications WHERE kind = 'escalated'").await;
+        h.finish().await;
+    }
+
     async fn how_long_an_incident_lasts_is_read_of_its_open_episodes_alone(on) {
         let mut h = Harness::without_workers(on, |_| {}).await;
         h.fill_incident(50_000).await;

@@ -46,6 +46,7 @@ impl Worker {
             db: context.db.clone(),
             clock: context.clock.clone(),
             metrics: context.metrics.clone(),
+            probe: context.probe.clone(),
             policy: context.config.policy::<J>(),
             tracer: context.tracer.clone(),
         };

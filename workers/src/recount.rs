@@ -20,7 +20,8 @@ use tocsin::jobs::{CalculateTier, JobError, Part, Recount};
 use tocsin::metrics::ByPart;
 use tocsin::queue::Push;
 use tocsin::queue::consumer::Held;
-use tocsin::store::marks::{self, Mark, TICK};
+use tocsin::routines::Routine;
+use tocsin::store::marks::{self, Mark};
 use tocsin::store::{clock, maintenance};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
@@ -75,7 +76,7 @@ pub async fn handle(
 async fn tick(recounting: &Recounting, pushed_at: Timestamp) -> Result<(), JobError> {
     let context = &recounting.context;
     let began = context.queues.store().now().await?;
-    let last = marks::find(context.db.read(), TICK).await?;
+    let last = marks::find(context.db.read(), Routine::Recount.mark()).await?;
     if is_old(pushed_at, last.map(|last| last.at), began) {
         tracing::debug!("skipping a recount: a later one has run");
         return Ok(());
@@ -98,7 +99,7 @@ async fn tick(recounting: &Recounting, pushed_at: Timestamp) -> Result<(), JobEr
         at: began,
         ..Mark::default()
     };
-    Ok(marks::set(context.db.write(), TICK, &mark).await?)
+    Ok(marks::set(context.db.write(), Routine::Recount.mark(), &mark).await?)
 }
 
 /// Whether a tick that was pushed then was overtaken by the last one that was done, by when that began.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tocsin::config::Config;
 use tocsin::context::Context;
+use tocsin::figures;
 use tocsin::ingress::{self, Bounds, Gate, Ingress};
 use tocsin::jobs::{Job as _, Notify, QUEUES};
 use tocsin::queue::schedule;
@@ -57,6 +58,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
 
     let mut parts = JoinSet::new();
     watch_gate(&mut parts, &ingress, &stop);
+    parts.spawn(figures::run(context.clone(), stop.clone()));
     parts.spawn(schedule::run(context.queues.clone(), stop.clone()));
     parts.spawn(clock::run(context.clone(), stop.clone()));
     parts.spawn(presses::run(context.clone(), stop.clone()));
@@ -84,6 +86,7 @@ pub(crate) async fn ingress(config: Config) -> anyhow::Result<()> {
 
     let mut parts = JoinSet::new();
     watch_gate(&mut parts, &ingress, &stop);
+    parts.spawn(figures::run(context.clone(), stop.clone()));
     let bounds = bounds(&context.config);
     let served = ingress::serve(listener, ingress::router(&ingress), stop.clone(), bounds).await;
     stop.cancel();
@@ -107,6 +110,7 @@ pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
     if let Some(address) = metrics_listen {
         let listener = bind(address).await?;
         tracing::info!("health and metrics on http://{}", listener.local_addr()?);
+        parts.spawn(figures::run(context.clone(), drained.clone()));
         let (router, drained) = (ingress::health_only(&health), drained.clone());
         parts.spawn(async move {
             if let Err(error) = ingress::serve(listener, router, drained, last_words()).await {

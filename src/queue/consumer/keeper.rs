@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 
 use super::{Consumer, Patience, lease_end};
+use crate::jobs::{IngestAlert, Job as _};
+use crate::probe::Standstill;
 use crate::queue::about::About;
 use crate::queue::store::{HEARTBEAT, LEASE, Lease};
 use crate::queue::watch::Watch;
@@ -67,6 +69,7 @@ pub(super) async fn herald(consumer: Arc<Consumer>) {
             rate: (now.1 - said.1) as f64 / took.max(f64::EPSILON),
             ..consumer.about.clone()
         };
+        let about = about.stuck(consumer.stuck());
         let (store, queue) = (consumer.queues.store(), consumer.policy.queue);
         let said_so = store.heartbeat(queue, &consumer.name, &about).await;
         let pause = async {
@@ -90,6 +93,12 @@ pub(super) async fn herald(consumer: Arc<Consumer>) {
 }
 
 impl Consumer {
+    /// What its process met, if that is its work.
+    fn stuck(&self) -> Option<Standstill> {
+        let counts = self.policy.queue == IngestAlert::POLICY.queue;
+        counts.then(|| self.probe.is_stuck()).flatten()
+    }
+
     async fn look(
         &self,
         watch: &mut Watch,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tocsin::store::{anomalies, channels, incidents, maintenance, notifications};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
@@ -139,11 +140,11 @@ async fn beside_a_webhook(on: On) -> (Scenario, Receiver) {
 
 /// How many messages could be tried now.
 async fn ready(fleet: &Fleet, url: &str) -> usize {
-    let metrics = fleet.http.get(format!("{url}/metrics")).send().await;
-    let metrics = metrics.unwrap().text().await.unwrap();
-    let name = "tocsin_queue_ready{queue=\"notify\"} ";
-    let value = metrics.lines().find_map(|line| line.strip_prefix(name));
-    value.unwrap().parse().unwrap()
+    let queues = fleet.http.get(format!("{url}/api/v1/queues")).send().await;
+    let queues: Value = queues.unwrap().json().await.unwrap();
+    let mut queues = queues["items"].as_array().unwrap().iter();
+    let notify = queues.find(|queue| queue["name"] == "notify").unwrap();
+    usize::try_from(notify["ready"].as_u64().unwrap()).unwrap()
 }
 
 /// So many anomalies that fired once.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use sea_orm::DbErr;
 use tocsin::context::Context;
 use tocsin::jobs::JobError;
+use tocsin::routines::Routine;
 use tocsin::store::maintenance::{self, DEAD_LETTERS, REQUESTS, REST};
 use tocsin::store::marks::{self, Mark};
 use tocsin::store::refusals;
@@ -12,10 +13,6 @@ use tocsin::store::requests::REMEMBERED;
 use tocsin::store::retention;
 use tocsin::store::sessions;
 
-/// What pruning has come to.
-const MARK: &str = "pruning";
-/// How often there is something to prune: what is kept for weeks may stay an hour longer.
-const EVERY: Duration = Duration::from_secs(3600);
 /// How long one pass deletes; the rest is for the next.
 const AT_MOST: Duration = Duration::from_secs(20);
 /// Rows that are deleted in one statement.
@@ -28,8 +25,8 @@ const ROWS: i64 = 1000;
 pub(super) async fn hourly(context: &Context) -> Result<(), JobError> {
     let now = maintenance::now(context.db.read()).await?;
     let now = context.clock.of_store(now);
-    let last = marks::find(context.db.read(), MARK).await?;
-    if last.is_some_and(|last| last.at <= now && now.since(last.at) < EVERY) {
+    let last = marks::find(context.db.read(), Routine::Pruning.mark()).await?;
+    if last.is_some_and(|last| last.at <= now && now.since(last.at) < Routine::Pruning.every()) {
         return Ok(());
     }
     if delete(context).await? {
@@ -37,7 +34,7 @@ pub(super) async fn hourly(context: &Context) -> Result<(), JobError> {
             at: now,
             ..Mark::default()
         };
-        marks::set(context.db.write(), MARK, &mark).await?;
+        marks::set(context.db.write(), Routine::Pruning.mark(), &mark).await?;
     }
     Ok(())
 }

@@ -6,7 +6,9 @@ use tocsin::context::Context;
 use tocsin::jobs::{IngestAlert, Job as _, JobError, Recount, Verification, derived_id};
 use tocsin::metrics::ByWhat;
 use tocsin::queue::Push;
+use tocsin::routines::Routine;
 use tocsin::store::audit::Actor;
+use tocsin::store::marks::{self, Mark};
 use tocsin::verify::drift::What;
 use tocsin::verify::{self, Page};
 use uuid::Uuid;
@@ -42,6 +44,7 @@ pub async fn verify(
         return go_on(context, job, so_far, STANDS_BACK).await;
     }
     if so_far.after.is_empty() {
+        so_far.began = Some(context.queues.store().now().await?);
         // What incidents say of windows may be older than a minute after a time without workers.
         match decay(context).await {
             Err(error @ JobError::RetryAfter { .. }) => return Err(error),
@@ -81,7 +84,11 @@ pub async fn verify(
         }
         let Some(next) = page.next_cursor else {
             conclude(context, &so_far);
-            return Ok(());
+            let mark = Mark {
+                at: so_far.began.unwrap_or_else(|| context.clock.now()),
+                ..Mark::default()
+            };
+            return Ok(marks::set(context.db.write(), Routine::Verify.mark(), &mark).await?);
         };
         so_far.after = next;
         if is_busy(context).await? {

@@ -1,0 +1,181 @@
+//! Whether alerts that were taken are counted, as every process can tell: who takes them may be another than
+//! who counts them. Workers say whether they can; and where none does anything, it is how long alerts wait.
+
+use std::time::Duration;
+
+use crate::context::Context;
+use crate::jobs::{IngestAlert, Job as _};
+use crate::queue::about::Known;
+use crate::queue::store::{Depth, HEARTBEAT, LEASE, QueueError};
+use crate::time::Timestamp;
+
+/// Alerts that wait for longer while nothing is done are told of.
+const WAITS: Duration = Duration::from_secs(30);
+/// A worker that started later has not said yet what it does.
+const YOUNG: Duration = Duration::from_secs(3 * HEARTBEAT.as_secs());
+
+/// Alerts are taken and not counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standstill {
+    /// Who counts them tries, and cannot.
+    Stuck {
+        /// For how long.
+        lasts: Duration,
+        /// What the store says.
+        why: String,
+    },
+    /// There are workers, and they do nothing.
+    Idle {
+        /// How long the oldest has waited.
+        waits: Duration,
+    },
+    /// There are no workers.
+    Unattended {
+        /// How long the oldest has waited.
+        waits: Duration,
+    },
+}
+
+/// What workers say.
+#[derive(Debug, PartialEq, Eq)]
+enum Work {
+    /// It goes on, or may do so in a moment.
+    Goes,
+    Stuck {
+        lasts: Duration,
+        why: String,
+    },
+    /// None does anything; whether there are any.
+    None {
+        has_workers: bool,
+    },
+}
+
+/// Asks the queue. It is asked how many jobs wait only where none is done, which is dear where there are many.
+pub(super) async fn look(context: &Context) -> Result<Option<Standstill>, QueueError> {
+    let (store, queue) = (context.queues.store(), IngestAlert::POLICY.queue);
+    let workers = store.consumers(queue).await?;
+    Ok(match work(&workers, context.clock.now()) {
+        Work::Goes => None,
+        Work::Stuck { lasts, why } => Some(Standstill::Stuck { lasts, why }),
+        Work::None { has_workers } => waits(&store.depth(queue).await?, has_workers),
+    })
+}
+
+fn work(workers: &[Known], now: Timestamp) -> Work {
+    let is_live = |worker: &&Known| Duration::from_millis(worker.seen_ms_ago) < LEASE;
+    let live = || workers.iter().filter(is_live).map(|worker| &worker.about);
+    // What one cannot count, another may.
+    if live().any(|about| about.rate > 0.0) {
+        return Work::Goes;
+    }
+    let stuck = live().filter_map(|about| Some((about.stuck_seconds?, about)));
+    if let Some((seconds, about)) = stuck.max_by_key(|(seconds, _)| *seconds) {
+        return Work::Stuck {
+            lasts: Duration::from_secs(seconds),
+            why: about.stuck_why.clone().unwrap_or_default(),
+        };
+    }
+    if live().any(|about| now.since(about.since) < YOUNG) {
+        return Work::Goes;
+    }
+    Work::None {
+        has_workers: live().next().is_some(),
+    }
+}
+
+/// Nothing is done: whether that is odd. Who pauses the queue wants it so.
+fn waits(depth: &Depth, has_workers: bool) -> Option<Standstill> {
+    let waits = Duration::from_millis(depth.oldest_age_ms?);
+    if depth.paused || waits < WAITS {
+        return None;
+    }
+    Some(match has_workers {
+        true => Standstill::Idle { waits },
+        false => Standstill::Unattended { waits },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::about::About;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+    /// A worker that was heard of so many seconds ago, has done so many jobs since before, and says for how
+    /// long it is stuck.
+    fn worker(seen: u64, rate: f64, stuck: Option<u64>) -> Known {
+        Known {
+            name: "one".to_owned(),
+            about: About {
+                rate,
+                since: NOW.before(Duration::from_secs(3600)),
+                stuck_seconds: stuck,
+                stuck_why: stuck.map(|seconds| format!("locked for {seconds}")),
+                ..About::default()
+            },
+            seen_ms_ago: seen * 1000,
+        }
+    }
+
+    #[test]
+    fn work_stands_still_where_no_live_worker_does_any() {
+        let stuck = |seconds| Work::Stuck {
+            lasts: Duration::from_secs(seconds),
+            why: format!("locked for {seconds}"),
+        };
+        let none = |has_workers| Work::None { has_workers };
+        let mut young = worker(1, 0.0, None);
+        young.about.since = NOW.before(Duration::from_secs(5));
+        for (workers, expected) in [
+            (vec![], none(false)),
+            (vec![worker(1, 0.0, None)], none(true)),
+            (vec![worker(1, 0.2, None)], Work::Goes),
+            (vec![worker(20, 0.2, None)], none(false)),
+            (vec![worker(1, 0.0, Some(7))], stuck(7)),
+            (
+                vec![worker(1, 0.0, Some(7)), worker(1, 0.0, Some(9))],
+                stuck(9),
+            ),
+            (
+                vec![worker(1, 0.0, Some(7)), worker(1, 3.0, None)],
+                Work::Goes,
+            ),
+            (vec![worker(20, 0.0, Some(7))], none(false)),
+            (vec![young.clone()], Work::Goes),
+            (vec![young, worker(1, 0.0, Some(7))], stuck(7)),
+        ] {
+            assert_eq!(work(&workers, NOW), expected, "{workers:?}");
+        }
+    }
+
+    #[test]
+    fn alerts_that_wait_for_nobody_are_told_of_unless_the_queue_is_paused() {
+        let waited = Duration::from_secs;
+        for (oldest, paused, has_workers, expected) in [
+            (None, false, false, None),
+            (Some(29), false, false, None),
+            (
+                Some(31),
+                false,
+                false,
+                Some(Standstill::Unattended { waits: waited(31) }),
+            ),
+            (
+                Some(31),
+                false,
+                true,
+                Some(Standstill::Idle { waits: waited(31) }),
+            ),
+            (Some(31), true, true, None),
+        ] {
+            let depth = Depth {
+                oldest_age_ms: oldest.map(|seconds: u64| seconds * 1000),
+                paused,
+                ..Depth::default()
+            };
+            assert_eq!(waits(&depth, has_workers), expected, "{oldest:?} {paused}");
+        }
+    }
+}

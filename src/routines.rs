@@ -1,0 +1,120 @@
+//! What is done again and again by the clock, and when each was last done.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sea_orm::DbErr;
+
+use crate::context::Context;
+use crate::queue::schedule::{RECOUNT, VERIFY};
+use crate::store::{maintenance, marks};
+
+/// Who misses so many in a row does none any more.
+const MISSES: u32 = 3;
+
+/// Work that a schedule brings back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Routine {
+    /// What time alone changes, and what is owed.
+    Recount,
+    /// Whether figures are what the rows say.
+    Verify,
+    /// Rows that are older than the settings say.
+    Pruning,
+}
+
+impl Routine {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Recount, Self::Verify, Self::Pruning];
+
+    /// As it is written everywhere.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Recount => RECOUNT.name,
+            Self::Verify => VERIFY.name,
+            Self::Pruning => "pruning",
+        }
+    }
+
+    /// How often it is done.
+    #[must_use]
+    pub const fn every(self) -> Duration {
+        match self {
+            Self::Recount => RECOUNT.every,
+            Self::Verify => VERIFY.every,
+            // What is kept for weeks may stay an hour longer.
+            Self::Pruning => Duration::from_secs(3600),
+        }
+    }
+
+    /// The name of the mark that says when the last one began that was done, by the queue's clock.
+    #[must_use]
+    pub const fn mark(self) -> &'static str {
+        match self {
+            Self::Recount => "tick",
+            Self::Verify => "verified",
+            Self::Pruning => "pruning",
+        }
+    }
+
+    /// Whether the last one is so long ago that none is done any more.
+    #[must_use]
+    pub fn is_overdue(self, ago: Duration) -> bool {
+        ago > self.every() * MISSES
+    }
+}
+
+/// How long ago each was last done; none for one that never was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Last([Option<Duration>; Routine::ALL.len()]);
+
+impl Last {
+    /// Each of them.
+    pub fn each(self) -> impl Iterator<Item = (Routine, Option<Duration>)> {
+        Routine::ALL.into_iter().zip(self.0)
+    }
+
+    /// Those that are not done any more, and for how long.
+    pub fn overdue(self) -> impl Iterator<Item = (Routine, Duration)> {
+        let overdue = |(routine, ago): (Routine, Option<Duration>)| {
+            let ago = ago.filter(|ago| routine.is_overdue(*ago))?;
+            Some((routine, ago))
+        };
+        self.each().filter_map(overdue)
+    }
+}
+
+/// When each was last done.
+///
+/// # Errors
+/// What the database says.
+pub async fn last(context: &Context) -> Result<Last, DbErr> {
+    let db = context.db.read();
+    let now = context.clock.of_store(maintenance::now(db).await?);
+    let moments: HashMap<String, _> = marks::moments(db).await?.into_iter().collect();
+    let ago = |routine: Routine| moments.get(routine.mark()).map(|at| now.since(*at));
+    Ok(Last(Routine::ALL.map(ago)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missed_three_times_is_not_done_any_more() {
+        for (routine, ago, overdue) in [
+            (Routine::Recount, 180, false),
+            (Routine::Recount, 181, true),
+            (Routine::Verify, 3 * 3600, false),
+            (Routine::Verify, 3 * 3600 + 1, true),
+            (Routine::Pruning, 181, false),
+        ] {
+            let found = routine.is_overdue(Duration::from_secs(ago));
+            assert_eq!(found, overdue, "{routine:?} {ago}");
+        }
+        let last = Last([Some(Duration::from_secs(200)), None, Some(Duration::ZERO)]);
+        let overdue: Vec<_> = last.overdue().map(|(routine, _)| routine).collect();
+        assert_eq!(overdue, [Routine::Recount]);
+    }
+}
