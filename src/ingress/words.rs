@@ -3,6 +3,10 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
 
+/// Why `all` is refused beside a filter.
+pub(super) const ALL_OR_SOME: &str =
+    "\"all\" stands for all there are, and a filter for some of them: say one or the other";
+
 /// Characters, at most.
 const LONGEST: usize = 4096;
 

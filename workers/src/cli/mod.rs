@@ -13,6 +13,7 @@ mod fields;
 mod health;
 mod incidents;
 mod lists;
+mod many;
 mod mute;
 mod mutes;
 mod output;

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::super::client::Client;
 use super::super::output::{print, print_json};
 use super::decide::{Decision, told};
+use super::show::rejected;
 
 /// Edits the letter's payload and replays it. The letter must still be as it was when the editor opened.
 pub(super) async fn edit(
@@ -30,8 +31,18 @@ pub(super) async fn edit(
         state == "dead",
         "{id} is {state}: only a dead letter can be replayed"
     );
+    let alerts = rejected(&letter).unwrap_or_default();
+    ensure!(
+        alerts <= 1,
+        "{id} stands for {alerts} alerts that cannot be used, and a job takes one. Correct what was sent \
+         (tocsin dead show {id} --sent), send it to the webhook again, and then: tocsin dead discard {id}"
+    );
     let Some(text) = payload.map_or_else(|| in_editor(&letter, id), read)? else {
-        eprintln!("Nothing was changed, so nothing is replayed. As it is: tocsin dead replay {id}");
+        let as_it_is = match alerts {
+            0 => format!(" As it is: tocsin dead replay {id}"),
+            _ => String::new(),
+        };
+        eprintln!("Nothing was changed, so nothing is replayed.{as_it_is}");
         return Ok(());
     };
     match replay(client, &letter, &text.text, operator).await {
