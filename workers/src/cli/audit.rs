@@ -9,11 +9,11 @@ use super::age;
 use super::client::{Client, Remote};
 use super::fields::{members, or_dash, text, time};
 use super::lists::{Again, List};
-use super::table::{self, Look, cell, dim};
+use super::table::{Look, cell, dim};
 use super::which::{ending_with, the_one};
 
 /// Detail and target give way.
-const SHRINK: [(usize, u16); 2] = [(5, 10), (4, 36)];
+const SHRINK: [(usize, u16); 2] = [(5, 24), (4, 36)];
 
 /// List what operators did, newest first
 #[derive(Debug, Args)]
@@ -72,20 +72,38 @@ fn render(deeds: &[Value], now: Timestamp, look: Look) -> String {
     let mut table = look.table(&["AGE", "TOKEN", "OPERATOR", "ACTION", "TARGET", "DETAIL"]);
     for deed in deeds {
         let age = time(deed, "/at").map(|at| age::short(now.since(at)));
-        let detail: Vec<String> = members(deed, "/detail")
-            .into_iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        table.add_row(table::line(vec![
+        // What somebody did is read whole, so it goes on in the next line.
+        table.add_row(vec![
             cell(&or_dash(age.unwrap_or_default())),
             dim(&text(deed, "/actor")),
             cell(&or_dash(text(deed, "/operator"))),
             cell(&text(deed, "/action")),
             cell(&text(deed, "/target")),
-            dim(&or_dash(detail.join(" "))),
-        ]));
+            dim(&or_dash(detail(deed))),
+        ]);
     }
     look.render(table, &SHRINK)
+}
+
+/// What else there is to know, one part after the other. That a deed could be done and changed something goes
+/// without saying.
+fn detail(deed: &Value) -> String {
+    let goes_unsaid =
+        |name: &str, value: &str| matches!(name, "possible" | "changed") && value == "true";
+    let parts = members(deed, "/detail")
+        .into_iter()
+        .flat_map(|(name, value)| {
+            let within = members(deed, &format!("/detail/{name}"));
+            match within.is_empty() {
+                true => vec![(name, value)],
+                false => within,
+            }
+        });
+    let parts = parts.filter(|(name, value)| !goes_unsaid(name, value));
+    let parts: Vec<String> = parts
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    parts.join(" ")
 }
 
 #[cfg(test)]
@@ -105,6 +123,14 @@ mod tests {
             json!({
                 "at": "2026-11-22T20:28:29.102Z", "actor": "anyone", "operator": null,
                 "action": "queue.pause", "target": "notify", "detail": {}, "request_id": null,
+            }),
+            json!({
+                "at": "2026-11-22T19:28:29.102Z", "actor": "operate:1a2b3c4d", "operator": "ann",
+                "action": "incident.resolve", "target": "019aad2e-6d5e-7000-8000-00000000000b",
+                "detail": {"possible": true, "changed": true, "together": {
+                    "service": "checkout-api", "namespace": "production", "unheard": true, "older_than": "7d",
+                }},
+                "request_id": null,
             }),
         ];
         let now = Timestamp::parse("2026-11-22T21:28:29.102Z").unwrap();
