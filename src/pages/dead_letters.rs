@@ -16,6 +16,7 @@ use super::{Fault, Pages, Visit, address, charts, words};
 use crate::entity::dead_letters::Model;
 use crate::jobs::{Content, IngestAlert, QUEUES, rejected};
 use crate::queue::replay;
+use crate::sources::draft;
 use crate::store::dead_letters::{
     self, DEAD, DISCARDED, Filter, Position, REPLAYED, STATES, Summary, as_text,
 };
@@ -272,11 +273,21 @@ fn payload(visit: &Visit, letter: &Model) -> Markup {
                 (layout::stamp(visit))
                 input type="hidden" name="replay" value=(letter.replay);
                 label for="payload" { (text.payload) }
-                textarea #payload name="payload" rows="16" spellcheck="false" { (readable.unwrap_or_default()) }
+                textarea #payload name="payload" rows="16" spellcheck="false" {
+                    (draft(letter).or(readable).unwrap_or_default())
+                }
                 button { (text.edit) }
             }
         }
     }
+}
+
+/// What was rejected, as the alert that it could be.
+fn draft(letter: &Model) -> Option<String> {
+    rejected(&letter.queue, &letter.payload)?;
+    let payload = serde_json::from_slice(&letter.payload).ok()?;
+    let draft = draft::of(payload, &letter.id.to_string());
+    Some(readable(&draft.to_string()))
 }
 
 /// What was rejected, as it was sent.

@@ -252,6 +252,11 @@ async fn every_deed_of_the_pages_says_who_did_it() {
         "{shown}"
     );
     assert!(!shown.contains("Queue again</button>"), "{shown}");
+    let begins = "&quot;labels&quot;: {\n        &quot;alertname&quot;: &quot;&quot;";
+    assert!(
+        shown.contains(begins),
+        "it is edited as the alert that it could be: {shown}"
+    );
     h.execute(&format!(
         "UPDATE dead_letters SET payload = CAST('{payload}' AS blob) WHERE id = X'{}'",
         letters[0].simple()

@@ -155,7 +155,7 @@ fn an_incident_that_is_not_heard_of_and_one_that_was_closed_for_that() {
     let lines = |card: &Card| Lang::ALL.map(|lang| bot(lang).render(card));
     for (shown, expected) in lines(&card).iter().zip([
         "⌛ Not heard of since 2026-11-22 21:28 UTC: it may be silenced there, or over\n",
-        "⌛ 自 2026-11-22 21:28 UTC 起未再收到：來源可能已不再追蹤此警報\n",
+        "⌛ 自 2026-11-22 21:28 UTC 起未再收到：可能已在來源被靜默，或已結束\n",
     ]) {
         assert!(shown.contains(expected), "{shown}");
     }
