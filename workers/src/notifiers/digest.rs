@@ -146,7 +146,7 @@ mod tests {
     fn what_is_not_known_leaves_no_gap() {
         let nameless = Told {
             service: String::new(),
-            namespace: "\u{200b}".to_owned(),
+            namespace: "\u{7}\n".to_owned(),
             severity: 0,
             ..told("", Level::None, 1)
         };
