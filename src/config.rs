@@ -19,6 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
+use figment::error::Kind;
 use figment::providers::Serialized;
 use serde::{Deserialize, Serialize};
 
@@ -219,7 +220,7 @@ impl Config {
     fn finish(figment: &Figment) -> Result<Self, ConfigError> {
         let config: Self = figment
             .extract()
-            .map_err(|error| ConfigError::Malformed(Box::new(error)))?;
+            .map_err(|error| ConfigError::Malformed(Box::new(plain(error))))?;
         config.check().map_err(ConfigError::Refused)?;
         Ok(config)
     }
@@ -241,6 +242,30 @@ impl Config {
             auto_resolve: self.aggregation.auto_resolve,
             open_for: self.escalation.open_for.0,
         }
+    }
+}
+
+/// The same error, in which what was expected is quoted once: figment quotes the list of names, too.
+fn plain(mut error: figment::Error) -> figment::Error {
+    let said = match &error.kind {
+        Kind::UnknownVariant(found, names) => {
+            format!("unknown variant: found `{found}`, {}", expected(names))
+        }
+        Kind::UnknownField(found, names) => {
+            format!("unknown field: found `{found}`, {}", expected(names))
+        }
+        _ => return error,
+    };
+    error.kind = Kind::Message(said);
+    error
+}
+
+fn expected(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match &names[..] {
+        [] => "and there is none".to_owned(),
+        [one] => format!("expected {one}"),
+        [most @ .., last] => format!("expected {} or {last}", most.join(", ")),
     }
 }
 

@@ -1,10 +1,11 @@
 //! The jobs: what each carries, and the policy that it is run by. Handlers are in the workers'
 //! files of the same names.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
@@ -78,8 +79,44 @@ pub enum Content {
 }
 
 /// How many alerts a rejected one is, unless it says otherwise.
-pub(crate) const fn one() -> u64 {
+const fn one() -> u64 {
     1
+}
+
+/// As much of an ingest job as tells what it carries.
+#[derive(Deserialize)]
+pub(crate) struct Brief<'a> {
+    /// Its source.
+    #[serde(borrow)]
+    pub(crate) source: Cow<'a, str>,
+    /// What is in the place of an alert.
+    pub(crate) content: BriefContent,
+}
+
+/// See [`Content`].
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum BriefContent {
+    /// An alert.
+    Alert(IgnoredAny),
+    /// Something that cannot be used, in the place of so many alerts.
+    Rejected {
+        #[serde(default = "one")]
+        alerts: u64,
+    },
+}
+
+/// In the place of how many alerts a job stands that carries only what was rejected. Such a job fails
+/// whenever it is done.
+#[must_use]
+pub fn rejected(queue: &str, payload: &[u8]) -> Option<u64> {
+    if queue != IngestAlert::POLICY.queue {
+        return None;
+    }
+    match serde_json::from_slice::<Brief<'_>>(payload).ok()?.content {
+        BriefContent::Alert(_) => None,
+        BriefContent::Rejected { alerts } => Some(alerts),
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]

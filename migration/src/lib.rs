@@ -28,6 +28,7 @@ mod m017_recount;
 mod m018_refusals;
 mod m019_sessions;
 mod m020_secrets;
+mod m022_history;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -57,6 +58,7 @@ impl MigratorTrait for Migrator {
             Box::new(m018_refusals::Migration),
             Box::new(m019_sessions::Migration),
             Box::new(m020_secrets::Migration),
+            Box::new(m022_history::Migration),
         ]
     }
 }

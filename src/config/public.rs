@@ -54,6 +54,12 @@ impl Config {
         if host.contains('@') {
             return Err("public_url must have no user and no password".to_owned());
         }
+        if let Some(port) = bad_port(host) {
+            return Err(format!(
+                "public_url must have a port from 1 to 65535, or none, and {port:?} is none: \
+                 https://ops.example:8443/tocsin"
+            ));
+        }
         if !names_a_host {
             return Err("public_url must name a host: https://ops.example/tocsin".to_owned());
         }
@@ -81,6 +87,15 @@ fn parts(url: &str) -> (&str, &str) {
     let rest = url.split_once("://").map_or("", |(_, rest)| rest);
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     (host, path.trim_end_matches('/'))
+}
+
+/// What stands in the place of a port and is none.
+fn bad_port(host: &str) -> Option<&str> {
+    // The colons of an IPv6 address are within brackets.
+    let after_address = host.rsplit_once(']').map_or(host, |(_, after)| after);
+    let (_, port) = after_address.rsplit_once(':')?;
+    let is_port = port.parse().is_ok_and(|port: u16| port > 0);
+    (!is_port).then_some(port)
 }
 
 #[cfg(test)]
@@ -123,7 +138,10 @@ mod tests {
             ("https://", "must name a host"),
             ("https:///tocsin", "must name a host"),
             ("https://ops.example\\tocsin", "must name a host"),
-            ("https://ops.example:port/", "must name a host"),
+            ("https://ops.example:port/", "a port from 1 to 65535"),
+            ("https://ops.example:70000/tocsin", "\"70000\" is none"),
+            ("https://ops.example:", "a port from 1 to 65535"),
+            ("https://[::1]:0", "a port from 1 to 65535"),
             ("https://ops.example//tocsin", "must be words"),
             ("https://ops.example/a/../b", "must be words"),
             ("https://ops.example/a;b", "must be words"),

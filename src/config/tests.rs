@@ -62,6 +62,14 @@ fn an_unknown_or_malformed_setting_is_refused_by_name() {
         refused("", &[("TOCSIN_QUEUE__MAX_DEPTH", "many")]).contains("TOCSIN_QUEUE__MAX_DEPTH")
     );
     assert!(refused("", &[("TOCSIN_LISTEN", "here")]).contains("TOCSIN_LISTEN"));
+    let unit = refused("", &[("TOCSIN_COUNTING__UNIT", "x")]);
+    let units = "found `x`, expected `episode`, `delivery` or `incident` for";
+    assert!(unit.contains(units), "{unit}");
+    let field = refused("[counting]\nunits = 1", &[]);
+    assert!(
+        field.contains("found `units`, expected `") && !field.contains("``"),
+        "{field}"
+    );
     assert!(refused("[counting]\nskew = \"soon\"", &[]).contains("counting.skew"));
     assert!(refused("", &[("TOCSIN_REDIS_URL", "redis://x")]).contains("redis_url"));
 }

@@ -192,6 +192,8 @@ pub struct Incident {
     pub unheard_since: Option<Timestamp>,
     /// Whether it was heard of again.
     pub is_heard_again: bool,
+    /// Each time that this batch opened it again, in order.
+    pub undone: Vec<Undone>,
     /// When it last changed.
     pub updated_at: Timestamp,
     /// Whether it was due for a tier before.
@@ -202,6 +204,17 @@ pub struct Incident {
     pub changed: bool,
     /// The alert that opened it, if it is new.
     pub opening: Option<Box<Opening>>,
+}
+
+/// A resolve that did not last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undone {
+    /// When it was.
+    pub resolved_at: Timestamp,
+    /// Whose it was.
+    pub resolved_by: Option<ResolvedBy>,
+    /// When the incident opened again.
+    pub reopened_at: Timestamp,
 }
 
 /// What a new incident takes from the alert that opens it.
@@ -489,7 +502,7 @@ impl Books {
             incident.open_episodes += 1;
             incident.joined_at = incident.joined_at.max(at);
             incident.seen_at(at);
-            incident.reopen_if_resolved();
+            incident.reopen_if_resolved(at);
             incident.tier_due = true;
             if incident.is_made_worse_by(sighting.alert.severity()) {
                 self.worsened.push((incident.id, incident.severity_rises));
@@ -638,6 +651,7 @@ impl Incident {
             doubted_since: None,
             unheard_since: None,
             is_heard_again: false,
+            undone: Vec::new(),
             updated_at: at,
             was_due: false,
             tier_due: true,
@@ -655,9 +669,16 @@ impl Incident {
         in_time && self.resolved_by != Some(ResolvedBy::Person)
     }
 
-    /// It is open again, as if it had not been resolved.
-    fn reopen_if_resolved(&mut self) {
+    /// It is open again at that moment, as if it had not been resolved.
+    fn reopen_if_resolved(&mut self, at: Timestamp) {
         if self.status == Status::Resolved {
+            let resolved_at = self.resolved_at.unwrap_or(at);
+            self.undone.push(Undone {
+                resolved_at,
+                resolved_by: self.resolved_by,
+                // What joins it may have been received before its end was.
+                reopened_at: at.max(resolved_at),
+            });
             self.status = match self.is_acknowledged {
                 true => Status::Acknowledged,
                 false => Status::Open,
@@ -679,7 +700,7 @@ impl Incident {
         }
         self.reopened += 1;
         self.is_acknowledged = false;
-        self.reopen_if_resolved();
+        self.reopen_if_resolved(at);
         self.tier_due = true;
         self.touch(at);
         true

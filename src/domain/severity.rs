@@ -39,6 +39,16 @@ pub fn rank(severity: &str) -> Option<u8> {
     at.and_then(|at| u8::try_from(at).ok())
 }
 
+/// Where a severity that nobody told us of stands in an [`order`]: next below the warnings.
+pub const UNKNOWN: i64 = 5;
+
+/// A figure to sort by, the most severe highest: twice the rank, odd and between two ranks for a word that
+/// nobody told us of.
+#[must_use]
+pub fn order(severity: &str) -> i64 {
+    rank(severity).map_or(UNKNOWN, |rank| i64::from(rank) * 2)
+}
+
 /// Whether `now` is more severe than `before`.
 #[must_use]
 pub fn is_worse(now: &str, before: &str) -> bool {
@@ -51,6 +61,14 @@ pub fn is_worse(now: &str, before: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_nobody_told_us_of_is_sorted_next_below_the_warnings() {
+        let words = ["Critical", "p2", "WARNING", "urgent", "minor", "info", ""];
+        let orders = words.map(order);
+        assert_eq!(orders, [10, 8, 6, 5, 4, 2, 0]);
+        assert_eq!(order("none"), order(""));
+    }
 
     #[test]
     fn what_is_worse_is_known_of_known_words_alone() {

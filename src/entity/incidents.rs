@@ -23,6 +23,9 @@ pub struct Model {
     pub title: String,
     /// The highest severity that an alert of it had, as its source wrote it.
     pub severity: String,
+    /// The same as a figure to sort by, the most severe highest.
+    #[serde(skip)]
+    pub severity_order: i64,
     /// How often a later alert had a higher severity than those before it.
     pub severity_rises: i64,
     /// Its status.

@@ -8,4 +8,5 @@ pub mod effectiveness;
 pub mod incidents;
 pub mod notifications;
 pub mod occurrences;
+pub mod reopenings;
 pub mod repairs;

@@ -29,6 +29,19 @@ struct Book {
     order: VecDeque<IpAddr>,
     told: Option<Instant>,
     untold: u64,
+    /// For what the last of them was presented, and from where.
+    last_untold: Option<(&'static str, IpAddr)>,
+}
+
+/// Those that the log was not told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rest {
+    /// How many there were.
+    pub(super) more: u64,
+    /// For what the last of them was presented.
+    pub(super) role: &'static str,
+    /// Where that came from.
+    pub(super) client: IpAddr,
 }
 
 /// What a failed sign-in comes to.
@@ -45,7 +58,7 @@ pub(super) struct Failed {
 
 impl Attempts {
     /// Counts a wrong token.
-    pub(super) fn failed(&self, address: IpAddr, now: Instant) -> Failed {
+    pub(super) fn failed(&self, role: &'static str, address: IpAddr, now: Instant) -> Failed {
         let mut book = self.book();
         let wait = book.count(network(address), now);
         let is_told = book
@@ -53,6 +66,7 @@ impl Attempts {
             .is_some_and(|told| now.duration_since(told) < TELL);
         let tell = if is_told {
             book.untold += 1;
+            book.last_untold = Some((role, address));
             None
         } else {
             book.told = Some(now);
@@ -65,15 +79,20 @@ impl Attempts {
         }
     }
 
-    /// How many the log was not told of, once it may be told again; nothing if it was told meanwhile.
-    pub(super) fn rest(&self, now: Instant) -> Option<u64> {
+    /// What the log was not told of, once it may be told again; nothing if it was told meanwhile.
+    pub(super) fn rest(&self, now: Instant) -> Option<Rest> {
         let mut book = self.book();
         let told = book.told?;
         if book.untold == 0 || now.duration_since(told) < TELL {
             return None;
         }
+        let (role, client) = book.last_untold?;
         book.told = Some(now);
-        Some(std::mem::take(&mut book.untold))
+        Some(Rest {
+            more: std::mem::take(&mut book.untold),
+            role,
+            client,
+        })
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -133,7 +152,7 @@ mod tests {
         let (attempts, began) = (Attempts::default(), Instant::now());
         let wait = |who: &str, after| {
             let now = began + Duration::from_secs(after);
-            attempts.failed(address(who), now).wait
+            attempts.failed("read", address(who), now).wait
         };
         for n in 0..10 {
             assert_eq!(wait("192.0.2.1", n), None);
@@ -153,7 +172,7 @@ mod tests {
     fn no_more_addresses_are_remembered_than_there_is_room_for() {
         let (attempts, now) = (Attempts::default(), Instant::now());
         for n in 0..ADDRESSES as u32 + 5 {
-            attempts.failed(IpAddr::V4(n.into()), now);
+            attempts.failed("read", IpAddr::V4(n.into()), now);
         }
         let book = attempts.book();
         assert_eq!(
@@ -168,7 +187,7 @@ mod tests {
         let (attempts, began) = (Attempts::default(), Instant::now());
         let tell = |ms| {
             let now = began + Duration::from_millis(ms);
-            attempts.failed(address("192.0.2.1"), now).tell
+            attempts.failed("read", address("192.0.2.1"), now).tell
         };
         let told = [tell(0), tell(1), tell(2), tell(1000), tell(1001)];
         assert_eq!(told, [Some(0), None, None, Some(2), None]);
@@ -178,14 +197,21 @@ mod tests {
     fn the_rest_of_a_burst_is_told_when_it_is_over_and_once() {
         let (attempts, began) = (Attempts::default(), Instant::now());
         let at = |ms| began + Duration::from_millis(ms);
-        let fail = |ms| {
-            let failed = attempts.failed(address("192.0.2.1"), at(ms));
+        let failed = |role, who, ms| {
+            let failed = attempts.failed(role, address(who), at(ms));
             failed.is_first_untold
         };
+        let fail = |ms| failed("read", "192.0.2.1", ms);
         assert_eq!(attempts.rest(at(0)), None);
-        assert_eq!([fail(0), fail(1), fail(2)], [false, true, false]);
+        assert_eq!([fail(0), fail(1)], [false, true]);
+        assert!(!failed("operate", "192.0.2.2", 2));
         assert_eq!(attempts.rest(at(500)), None);
-        assert_eq!(attempts.rest(at(1001)), Some(2));
+        let rest = Rest {
+            more: 2,
+            role: "operate",
+            client: address("192.0.2.2"),
+        };
+        assert_eq!(attempts.rest(at(1001)), Some(rest));
         assert_eq!(attempts.rest(at(3000)), None);
         // What was told with the next one is not told again.
         assert_eq!([fail(4000), fail(4001), fail(5000)], [false, true, false]);

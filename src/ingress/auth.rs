@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Problem;
 use super::anonymous::mark_known;
-use super::attempts::{Attempts, Failed, TELL};
+use super::attempts::{Attempts, Failed, Rest, TELL};
 use super::origin;
 use super::refusals::Refusals;
 use super::webhooks::source_at;
@@ -86,7 +86,7 @@ impl Guard {
     fn wrong(&self, role: &'static str, request: &Request) -> Failed {
         self.count(role);
         let client = client(request, &self.config.trusted_proxies);
-        let failed = self.attempts.failed(client, Instant::now());
+        let failed = self.attempts.failed(role, client, Instant::now());
         if let Some(more) = failed.tell {
             tracing::warn!(role, client.address = %client, more, "rejected a wrong token");
         }
@@ -100,8 +100,8 @@ impl Guard {
 /// A burst may end with those that the log was not told of.
 async fn tell_the_rest(attempts: Arc<Attempts>) {
     tokio::time::sleep(TELL).await;
-    if let Some(more) = attempts.rest(Instant::now()) {
-        tracing::warn!(more, "rejected more wrong tokens");
+    if let Some(Rest { more, role, client }) = attempts.rest(Instant::now()) {
+        tracing::warn!(role, client.address = %client, more, "rejected more wrong tokens; address and role are those of the last");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Bodies, read up to a limit.
 
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -51,7 +53,7 @@ async fn read_on(body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut buffer = Vec::new();
     let mut size = 0_usize;
     while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| Problem::bad_request("the request body ended early"))?;
+        let chunk = chunk.map_err(|error| Problem::bad_request(broken(&error)))?;
         size = size.saturating_add(chunk.len());
         if size <= limit {
             buffer.extend_from_slice(&chunk);
@@ -66,6 +68,20 @@ async fn read_on(body: Body, limit: usize) -> Result<Bytes, Problem> {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
     Ok(buffer.into())
+}
+
+/// Why no more of a body comes. What it is inflated by says so itself; what the connection says lies beneath.
+fn broken(error: &axum::Error) -> &'static str {
+    let mut beneath: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = beneath.filter(|error| error.is::<axum::Error>()) {
+        beneath = error.source();
+    }
+    match beneath.is_some_and(|error| error.is::<io::Error>()) {
+        true => {
+            "cannot decompress the request body: it is not encoded as Content-Encoding says, or it is truncated"
+        }
+        false => "the request body ended early",
+    }
 }
 
 fn unmarked(body: Bytes) -> Bytes {

@@ -22,7 +22,8 @@ use crate::entity::{dead_letters, incidents, occurrences};
 use crate::jobs::{CalculateTier, Content, IngestAlert, Job, RecordRepair};
 use crate::queue::store::Queued;
 use crate::sources::{SOURCES, cluster, fingerprint};
-use crate::store::{lists, trace};
+use crate::store::incidents::Deed;
+use crate::store::{audit, lists, reopenings, trace};
 
 /// Of each kind the newest so many.
 const MOST: u64 = 50;
@@ -82,7 +83,13 @@ pub(super) async fn show(
     let ids: Vec<Uuid> = incidents.iter().map(|(incident, _)| incident.id).collect();
     let rows: Vec<incidents::Model> = incidents.iter().map(|(row, _)| row.clone()).collect();
     let db = context.db.view();
+    let targets = ids.iter().map(Uuid::to_string);
+    let action = Deed::Acknowledge.action();
+    let mut acknowledged = audit::done_to(db, targets, action, MOST).await?;
+    acknowledged.retain(audit::did_something);
     let trace = Trace {
+        reopenings: reopenings::of(db, &ids, MOST).await?,
+        acknowledgements: each(acknowledged),
         messages: each(trace::messages(db, &ids).await?),
         repairs: each(trace::repairs_of(db, &rows, MOST).await?),
         jobs: jobs(context, found_by, &name, source.as_deref()).await?,

@@ -3,6 +3,10 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
 
+/// Why `all` is refused beside a filter.
+pub(super) const ALL_OR_SOME: &str =
+    "\"all\" selects everything, a filter only some: give one or the other";
+
 /// Characters, at most.
 const LONGEST: usize = 4096;
 

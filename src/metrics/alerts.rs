@@ -1,15 +1,13 @@
 //! What became of alerts: every alert of every request that was answered with 200 comes to exactly
 //! one outcome.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
+use crate::jobs::{Brief, BriefContent};
 use crate::sources::{SOURCES, cluster};
 
 /// What an alert comes to.
@@ -132,30 +130,14 @@ impl Alerts {
     pub fn add_buried(&self, payload: &[u8]) {
         match serde_json::from_slice::<Brief<'_>>(payload) {
             Ok(Brief { source, content }) => match content {
-                Kind::Alert(_) => self.add(&source, Outcome::Dead),
-                Kind::Rejected { alerts } => self.add_many(&source, Outcome::Rejected, alerts),
+                BriefContent::Alert(_) => self.add(&source, Outcome::Dead),
+                BriefContent::Rejected { alerts } => {
+                    self.add_many(&source, Outcome::Rejected, alerts)
+                }
             },
             Err(_) => self.add("", Outcome::Dead),
         }
     }
-}
-
-/// As much of a job as tells what its end as a dead letter means.
-#[derive(Deserialize)]
-struct Brief<'a> {
-    #[serde(borrow)]
-    source: Cow<'a, str>,
-    content: Kind,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Kind {
-    Alert(IgnoredAny),
-    Rejected {
-        #[serde(default = "crate::jobs::one")]
-        alerts: u64,
-    },
 }
 
 #[cfg(test)]

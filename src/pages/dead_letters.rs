@@ -14,11 +14,13 @@ use super::topics::Topic;
 use super::visit::Posted;
 use super::{Fault, Pages, Visit, address, charts, words};
 use crate::entity::dead_letters::Model;
-use crate::jobs::QUEUES;
+use crate::jobs::{Content, IngestAlert, QUEUES, rejected};
+use crate::queue::replay;
+use crate::sources::draft;
 use crate::store::dead_letters::{
     self, DEAD, DISCARDED, Filter, Position, REPLAYED, STATES, Summary, as_text,
 };
-use crate::text::{Text, acts_unseen};
+use crate::text::{Text, acts_unseen, refusal};
 use crate::time::Timestamp;
 
 /// Letters of a page.
@@ -212,6 +214,7 @@ pub(super) async fn one(
                         h2 #payload-title { (text.payload) }
                         (payload(&visit, &letter))
                     }
+                    (sent(text, &letter))
                     section aria-labelledby="errors" {
                         h2 #errors { (text.errors) }
                         (errors(&letter.errors))
@@ -251,7 +254,10 @@ fn payload(visit: &Visit, letter: &Model) -> Markup {
     // What the page would leave out is not to be left out of the payload.
     let is_whole = |text: &String| !text.contains(|c| acts_unseen(c) && !matches!(c, '\n' | '\t'));
     let readable = as_text(&letter.payload).map(readable).filter(is_whole);
-    let may_edit = visit.may_act() && letter.state == DEAD && letter.payload.len() <= EDITABLE;
+    let may_edit = visit.may_act()
+        && letter.state == DEAD
+        && letter.payload.len() <= EDITABLE
+        && replay::check(&letter.queue, &letter.payload, true).is_ok();
     let hex = || {
         let bytes = letter.payload.iter().take(4096);
         bytes.map(|byte| format!("{byte:02x}")).collect::<String>()
@@ -267,9 +273,35 @@ fn payload(visit: &Visit, letter: &Model) -> Markup {
                 (layout::stamp(visit))
                 input type="hidden" name="replay" value=(letter.replay);
                 label for="payload" { (text.payload) }
-                textarea #payload name="payload" rows="16" spellcheck="false" { (readable.unwrap_or_default()) }
+                textarea #payload name="payload" rows="16" spellcheck="false" {
+                    (draft(letter).or(readable).unwrap_or_default())
+                }
                 button { (text.edit) }
             }
+        }
+    }
+}
+
+/// What was rejected, as the alert that it could be.
+fn draft(letter: &Model) -> Option<String> {
+    rejected(&letter.queue, &letter.payload)?;
+    let payload = serde_json::from_slice(&letter.payload).ok()?;
+    let draft = draft::of(payload, &letter.id.to_string());
+    Some(readable(&draft.to_string()))
+}
+
+/// What was rejected, as it was sent.
+fn sent(text: &Text, letter: &Model) -> Markup {
+    let job: Option<IngestAlert> = serde_json::from_slice(&letter.payload)
+        .ok()
+        .filter(|_| rejected(&letter.queue, &letter.payload).is_some());
+    let Some(Content::Rejected { raw, .. }) = job.map(|job| job.content) else {
+        return html! {};
+    };
+    html! {
+        section aria-labelledby="sent-title" {
+            h2 #sent-title { (text.payload_sent) }
+            pre tabindex="0" { (readable(&raw)) }
         }
     }
 }
@@ -297,6 +329,11 @@ fn errors(errors: &Value) -> Markup {
 fn actions(visit: &Visit, letter: &Model) -> Markup {
     let text = visit.text();
     let name = visit.session.name.as_deref().unwrap_or_default();
+    let why_not = replay::check(&letter.queue, &letter.payload, false).err();
+    let why_not = why_not.map(|futile| {
+        let why = futile.to_string();
+        refusal(text, &why).unwrap_or(why)
+    });
     html! {
         section aria-labelledby="act" {
             h2 #act { (text.actions) }
@@ -306,8 +343,9 @@ fn actions(visit: &Visit, letter: &Model) -> Markup {
                 label for="by" { (text.your_name) }
                 input #by type="text" name="operator" value=(name) maxlength="100"
                     autocomplete="name" data-name;
+                @if let Some(why) = &why_not { p.hint { (why) } }
                 div.row {
-                    button.primary { (text.replay) }
+                    @if why_not.is_none() { button.primary { (text.replay) } }
                     button formaction=(format!("/dead-letters/{}/discard", letter.id)) { (text.discard) }
                 }
             }

@@ -21,7 +21,7 @@ use crate::domain::frequency::Counts;
 use crate::domain::id::ShortId;
 use crate::entity;
 use crate::store::listing::Entry;
-use crate::store::{history, hours, levels, lists};
+use crate::store::{history, hours, levels, lists, reopenings};
 use crate::text::{Text, address, fill, plural};
 use crate::time::Timestamp;
 
@@ -47,6 +47,7 @@ struct Found {
     messages: Vec<entity::notifications::Model>,
     repairs: Vec<entity::repairs::Model>,
     deeds: Vec<entity::audit::Model>,
+    reopenings: Vec<entity::reopenings::Model>,
     mutes: Vec<entity::audit::Model>,
     others: Vec<entity::incidents::Model>,
     hours: std::collections::HashMap<i64, i64>,
@@ -88,6 +89,7 @@ pub(super) async fn page(
         messages: &found.messages,
         repairs: &found.repairs,
         deeds: &found.deeds,
+        reopenings: &found.reopenings,
         mutes: &found.mutes,
         is_cut: found.is_cut,
         more: found.more,
@@ -157,22 +159,23 @@ pub(super) async fn page(
 async fn look(pages: &Pages, visit: &Visit, id: Uuid) -> Result<Found, Fault> {
     let db = pages.context.db.view();
     let entry = lists::incident(db, id).await?.ok_or(Fault::NotFound)?;
-    let (key, target) = (entry.1.key.clone(), id.to_string());
+    let (key, target, ids) = (entry.1.key.clone(), id.to_string(), [id]);
     let unit = pages.context.config.counting.unit;
     let asked = pages.context.alertmanager.as_ref();
     let silences = async { Ok(Silences::of(asked, &entry.0).await) };
-    let (mut occurrences, messages, repairs, deeds, mutes, others, hours, silences) = tokio::try_join!(
+    let (mut occurrences, messages, repairs, deeds, reopenings, mutes, others, hours, silences) = tokio::try_join!(
         lists::occurrences(db, &entry.0, None, OCCURRENCES + 1),
         history::messages(db, id, MESSAGES),
         history::repairs(db, &key, REPAIRS),
         history::deeds(db, &target, MESSAGES),
+        reopenings::of(db, &ids, MESSAGES),
         history::deeds_of(db, &key, &[MUTE, UNMUTE], MESSAGES),
         history::incidents(db, &key, OTHERS),
         hours::since(db, unit, &key, charts::heat_from(visit.now)),
         silences,
     )?;
     let more = more_firings(&entry.0, unit, &mut occurrences);
-    let of_parts = [messages.len(), deeds.len(), mutes.len()];
+    let of_parts = [messages.len(), deeds.len(), reopenings.len(), mutes.len()];
     let is_full = |rows: usize| rows as u64 >= MESSAGES;
     let is_cut = more != MoreFirings::None
         || of_parts.into_iter().any(is_full)
@@ -185,6 +188,7 @@ async fn look(pages: &Pages, visit: &Visit, id: Uuid) -> Result<Found, Fault> {
         messages,
         repairs,
         deeds,
+        reopenings,
         mutes,
         others,
         hours,

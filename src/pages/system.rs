@@ -366,7 +366,7 @@ fn refusals_table(visit: &Visit, refused: &[Refusal]) -> Markup {
         table {
             thead { tr {
                 th scope="col" { (text.source) }
-                th scope="col" { (text.reason) }
+                th scope="col" { (text.refused_answer) }
                 th.n scope="col" { (text.refused_deliveries) }
                 th scope="col" { (text.refused_last) }
                 th scope="col" { (text.refused_from) }

@@ -12,7 +12,8 @@ use crate::domain::alert::series_name;
 use crate::domain::episode::EndedBy;
 use crate::domain::escalation::Level;
 use crate::entity::notifications::{Kind, State};
-use crate::entity::{anomalies, audit, incidents, notifications, occurrences, repairs};
+use crate::entity::{anomalies, audit, incidents, notifications, occurrences, reopenings, repairs};
+use crate::store::audit::did_something;
 use crate::text::{Text, fill, plural};
 use crate::time::Timestamp;
 
@@ -32,6 +33,8 @@ pub(super) struct Parts<'a> {
     pub(super) messages: &'a [notifications::Model],
     pub(super) repairs: &'a [repairs::Model],
     pub(super) deeds: &'a [audit::Model],
+    /// When the incident opened again.
+    pub(super) reopenings: &'a [reopenings::Model],
     /// What people did about muting its anomaly.
     pub(super) mutes: &'a [audit::Model],
     /// Whether there is more of one of them than is here.
@@ -64,7 +67,9 @@ pub(super) fn timeline(visit: &Visit, parts: &Parts<'_>) -> Markup {
     let text = visit.text();
     let mut entries = Vec::new();
     standing(text, parts, &mut entries);
-    entries.extend(turns(text, parts.anomaly, parts.messages));
+    // What opened again before that was written down is known from what was told of it.
+    let known = parts.reopenings.iter().map(|again| again.reopened_at).min();
+    entries.extend(turns(text, parts.anomaly, parts.messages, known));
     entries.extend(parts.occurrences.iter().flat_map(|o| firing(text, o)));
     entries.extend(parts.messages.iter().map(|message| told(text, message)));
     let since = parts.incident.opened_at;
@@ -111,7 +116,12 @@ pub(super) fn all_firings(text: &Text, incident: Uuid, more: MoreFirings) -> Mar
 
 /// What the messages that were owed say of how the incident went: when its level rose, and when it
 /// opened again. Each message has one for each of its channels.
-fn turns(text: &Text, anomaly: &anomalies::Model, messages: &[notifications::Model]) -> Vec<Entry> {
+fn turns(
+    text: &Text,
+    anomaly: &anomalies::Model,
+    messages: &[notifications::Model],
+    known: Option<Timestamp>,
+) -> Vec<Entry> {
     let mut turns: BTreeMap<(&str, i64), (Timestamp, String)> = BTreeMap::new();
     for message in messages {
         let (kind, what) = match message.kind {
@@ -130,6 +140,7 @@ fn turns(text: &Text, anomaly: &anomalies::Model, messages: &[notifications::Mod
                 };
                 ("rose", level.map_or_else(|| text.ev_rose.to_owned(), to))
             }
+            Kind::Reopened if known.is_some_and(|known| known <= decided_at(message)) => continue,
             Kind::Reopened => ("reopened", text.ev_reopened.to_owned()),
             Kind::Worsened => ("worsened", text.ev_worsened.to_owned()),
             Kind::Opened | Kind::Resolved | Kind::Digest => continue,
@@ -138,14 +149,18 @@ fn turns(text: &Text, anomaly: &anomalies::Model, messages: &[notifications::Mod
         let turn = turns.entry((kind, message.sequence)).or_insert((at, what));
         turn.0 = turn.0.min(at);
     }
-    let entry = |(at, what): (Timestamp, String)| Entry {
+    let entry = |(at, what): (Timestamp, String)| turn(at, &what);
+    turns.into_values().map(entry).collect()
+}
+
+fn turn(at: Timestamp, what: &str) -> Entry {
+    Entry {
         at,
         class: "t-open",
         symbol: "▲",
         what: html! { (what) },
         more: None,
-    };
-    turns.into_values().map(entry).collect()
+    }
 }
 
 /// When a message was decided: a rise is owed for a moment when its incident has settled, and has its id
@@ -157,12 +172,6 @@ fn decided_at(message: &notifications::Model) -> Timestamp {
         Some(Timestamp(ms + i64::from(nanos / 1_000_000)))
     });
     made.map_or(message.owed_since, |made| made.min(message.owed_since))
-}
-
-/// Whether a deed of the audit did something: who was too late, or not the first, did not.
-fn did_something(deed: &audit::Model) -> bool {
-    let says_no = |what: &str| deed.detail[what].as_bool() == Some(false);
-    !says_no("possible") && !says_no("changed")
 }
 
 /// Opened, acknowledged, resolved, fixed.
@@ -210,24 +219,14 @@ fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
             more: by(text, operator),
         });
     }
-    if let Some(at) = incident.resolved_at.filter(|at| !is_told(RESOLVE, *at)) {
-        let more = match incident.resolved_by {
-            Some(ResolvedBy::Itself) => Some(html! { (text.resolved_itself) }),
-            Some(ResolvedBy::Unseen) => Some(html! { (text.unseen_why) }),
-            Some(ResolvedBy::Person) | None => by(text, operator),
-        };
-        let what = match incident.resolved_by {
-            Some(ResolvedBy::Unseen) => text.ev_closed_unseen,
-            _ => text.ev_resolved,
-        };
-        entries.push(Entry {
-            at,
-            class: "t-done",
-            symbol: "✓",
-            what: html! { (what) },
-            more,
-        });
-    }
+    let last = incident.resolved_at;
+    let last = last.map(|at| (at, incident.resolved_by, operator));
+    let undone = parts.reopenings.iter();
+    let undone = undone.map(|r| (r.resolved_at, r.resolved_by, r.operator.as_deref()));
+    let resolves = undone.chain(last).filter(|(at, ..)| !is_told(RESOLVE, *at));
+    entries.extend(resolves.map(|(at, by, operator)| resolved(text, at, by, operator)));
+    let again = parts.reopenings.iter().map(|again| again.reopened_at);
+    entries.extend(again.map(|at| turn(at, text.ev_reopened)));
     let fixed = parts.anomaly.permanent_fix_at;
     if let Some(at) = fixed.filter(|at| *at >= incident.opened_at) {
         let reference = parts.anomaly.permanent_fix_reference.as_deref();
@@ -238,6 +237,30 @@ fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
             what: html! { (text.ev_fix) },
             more: reference.map(|reference| html! { (reference) }),
         });
+    }
+}
+
+fn resolved(
+    text: &Text,
+    at: Timestamp,
+    resolved_by: Option<ResolvedBy>,
+    operator: Option<&str>,
+) -> Entry {
+    let more = match resolved_by {
+        Some(ResolvedBy::Itself) => Some(html! { (text.resolved_itself) }),
+        Some(ResolvedBy::Unseen) => Some(html! { (text.unseen_why) }),
+        Some(ResolvedBy::Person) | None => by(text, operator),
+    };
+    let what = match resolved_by {
+        Some(ResolvedBy::Unseen) => text.ev_closed_unseen,
+        _ => text.ev_resolved,
+    };
+    Entry {
+        at,
+        class: "t-done",
+        symbol: "✓",
+        what: html! { (what) },
+        more,
     }
 }
 

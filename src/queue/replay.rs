@@ -8,9 +8,47 @@ use sea_orm::DbErr;
 use super::Queues;
 use super::store::{NewJob, QueueError};
 use crate::entity::dead_letters::Model;
-use crate::jobs::QUEUES;
+use crate::jobs::{QUEUES, rejected};
 use crate::store::Db;
 use crate::store::dead_letters::{as_text, pushed};
+
+/// Why a job that died is not to be run again as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Futile {
+    /// No queue can carry it.
+    #[error(
+        "its payload is not text, so its job cannot be pushed as it is: replay it with another payload"
+    )]
+    Binary,
+    /// It carries what was rejected, which a replay does not change.
+    #[error(
+        "its alert cannot be used, and a replay does not change that: correct its payload (tocsin dead \
+         edit), or discard it"
+    )]
+    Rejected,
+    /// It carries several of these, and a job takes one alert.
+    #[error(
+        "it stands for {0} alerts that cannot be used, and a job takes one: correct what was sent (tocsin \
+         dead show --sent), send it to the webhook again, and discard this letter"
+    )]
+    RejectedTogether(u64),
+}
+
+/// Whether running the job of a dead letter again, as it is or with the payload that a person wrote, can come
+/// to something. Where a letter stands for several alerts it never can: those that the payload leaves out
+/// would be lost.
+///
+/// # Errors
+/// See [`Futile`].
+pub fn check(queue: &str, payload: &[u8], is_edited: bool) -> Result<(), Futile> {
+    match rejected(queue, payload) {
+        Some(alerts) if alerts > 1 => Err(Futile::RejectedTogether(alerts)),
+        _ if is_edited => Ok(()),
+        Some(_) => Err(Futile::Rejected),
+        None if can_be_pushed(queue, payload).is_some() => Ok(()),
+        None => Err(Futile::Binary),
+    }
+}
 
 /// Why it is not known that replays were pushed. They are owed still.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +62,7 @@ pub enum Unpushed {
 }
 
 /// The name of the letter's queue, and its payload as text, if the queue can carry it.
-#[must_use]
-pub fn can_be_pushed<'a>(queue: &str, payload: &'a [u8]) -> Option<(&'static str, &'a str)> {
+fn can_be_pushed<'a>(queue: &str, payload: &'a [u8]) -> Option<(&'static str, &'a str)> {
     let queue = QUEUES.into_iter().find(|name| *name == queue)?;
     Some((queue, as_text(payload)?))
 }
@@ -57,4 +94,38 @@ fn job(letter: &Model) -> Option<NewJob> {
         trace_id: letter.trace_id.clone(),
         replay: letter.replay.unsigned_abs(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_rejected_is_not_run_again_as_it_is() {
+        let job = |content: &str| {
+            format!(
+                r#"{{"source":"alertmanager","received_at":"2026-11-22T21:28:29Z","content":{content}}}"#
+            )
+        };
+        let alert = job(r#"{"alert":{"status":"firing","labels":{},"fingerprint":"a"}}"#);
+        let one = job(r#"{"rejected":{"reason":"no labels","raw":"{}"}}"#);
+        let three = job(r#"{"rejected":{"reason":"no labels","raw":"[1,2,3]","alerts":3}}"#);
+        let table: [(&str, &[u8], _, _); 6] = [
+            ("ingest", alert.as_bytes(), Ok(()), Ok(())),
+            ("ingest", one.as_bytes(), Err(Futile::Rejected), Ok(())),
+            (
+                "ingest",
+                three.as_bytes(),
+                Err(Futile::RejectedTogether(3)),
+                Err(Futile::RejectedTogether(3)),
+            ),
+            ("ingest", b"\xff", Err(Futile::Binary), Ok(())),
+            ("tier", one.as_bytes(), Ok(()), Ok(())),
+            ("gone", b"{}", Err(Futile::Binary), Ok(())),
+        ];
+        for (queue, payload, as_it_is, edited) in table {
+            assert_eq!(check(queue, payload, false), as_it_is, "{queue}");
+            assert_eq!(check(queue, payload, true), edited, "{queue}, edited");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 pub mod alertmanager;
 mod bounded;
 pub mod cluster;
+pub mod draft;
 pub mod fingerprint;
 mod plain;
 mod text;

@@ -91,6 +91,32 @@ fn clean(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
+/// Whether a deed did something: who was too late, or not the first, did not.
+#[must_use]
+pub fn did_something(deed: &Model) -> bool {
+    let says_no = |what: &str| deed.detail[what].as_bool() == Some(false);
+    !says_no("possible") && !says_no("changed")
+}
+
+/// What was done of this kind to these targets, newest first.
+///
+/// # Errors
+/// What the database says.
+pub async fn done_to(
+    db: &impl ConnectionTrait,
+    targets: impl IntoIterator<Item = String>,
+    action: &str,
+    limit: u64,
+) -> Result<Vec<Model>, DbErr> {
+    Entity::find()
+        .filter(Column::Target.is_in(targets))
+        .filter(Column::Action.eq(action))
+        .order_by_desc(Column::Id)
+        .limit(limit)
+        .all(db)
+        .await
+}
+
 /// Which deeds to list. Nothing set: all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {

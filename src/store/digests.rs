@@ -113,9 +113,6 @@ pub struct Told {
     pub severity: i64,
 }
 
-/// Where a severity that nobody told us of stands: next below the warnings.
-const UNKNOWN_SEVERITY: i64 = 5;
-
 impl Told {
     /// The commonest word for the highest severity; empty if it has none, or none that we know.
     #[must_use]
@@ -180,7 +177,7 @@ pub async fn worst(
     let ranks: String = severity::WORDS.iter().enumerate().map(rank).collect();
     let sql = sql.replace("{ranks}", &ranks);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let values = [Value::from(digest), limit.into(), UNKNOWN_SEVERITY.into()];
+    let values = [Value::from(digest), limit.into(), severity::UNKNOWN.into()];
     let sql = statement(tx.get_database_backend(), &sql, values);
     Told::find_by_statement(sql).all(tx).await
 }

@@ -13,6 +13,7 @@ use crate::config::Escalation;
 use crate::domain::aggregation::{Books, Incident, ResolvedBy, Status};
 use crate::domain::effectiveness::RepairStats;
 use crate::domain::frequency::FrequencyStats;
+use crate::domain::severity;
 use crate::domain::tier::Tier;
 use crate::entity::incidents::{ActiveModel, Entity, Model};
 use crate::time::{Timestamp, millis};
@@ -81,6 +82,7 @@ pub async fn load(
             doubted_since: row.doubted_since.map(Timestamp),
             unheard_since: row.unheard_since.map(Timestamp),
             is_heard_again: false,
+            undone: Vec::new(),
             updated_at: Timestamp(row.updated_at),
             was_due: row.tier_due_since.is_some(),
             tier_due: false,
@@ -133,12 +135,12 @@ async fn insert(tx: &impl ConnectionTrait, new: &[&Incident], now: Timestamp) ->
         )
         .time("opened_at", new.iter().map(|i| i.opened_at))
         .time("window_start", new.iter().map(|i| i.window_start));
-    let sql = "INSERT INTO incidents (id, anomaly_key, number, title, severity, status, \
+    let sql = "INSERT INTO incidents (id, anomaly_key, number, title, severity, severity_order, status, \
                    resolved_by, labels, annotations, source, generator_url, is_aggregated, \
                    aggregated_count, aggregation_window_start, joined_at, open_episodes, last_firing_at, \
                    reopened, severity_rises, doubted_since, unheard_since, tier_due_since, \
                    opened_at, updated_at, resolved_at) \
-               SELECT r.id, r.anomaly_key, r.number, r.title, r.severity, r.status, \
+               SELECT r.id, r.anomaly_key, r.number, r.title, r.severity, r.severity_order, r.status, \
                    r.resolved_by, r.labels{json}, r.annotations{json}, r.source, \
                    r.generator_url, r.is_aggregated, r.aggregated_count, r.window_start, r.joined_at, \
                    r.open_episodes, r.last_firing_at, r.reopened, r.severity_rises, \
@@ -160,7 +162,7 @@ async fn update(
                    aggregated_count = r.aggregated_count, joined_at = r.joined_at, \
                    open_episodes = r.open_episodes, \
                    last_firing_at = r.last_firing_at, severity = r.severity, \
-                   severity_rises = r.severity_rises, reopened = r.reopened, \
+                   severity_order = r.severity_order, severity_rises = r.severity_rises, reopened = r.reopened, \
                    acknowledged_at = CASE WHEN r.is_acknowledged THEN incidents.acknowledged_at END, \
                    doubted_since = r.doubted_since, unheard_since = r.unheard_since, \
                    updated_at = r.updated_at, \
@@ -189,6 +191,10 @@ fn state(incidents: &[&Incident], now: Timestamp) -> Rows {
         .int("open_episodes", all().map(|i| i.open_episodes))
         .time("last_firing_at", all().map(|i| i.last_firing_at))
         .text("severity", all().map(|i| i.severity.clone()))
+        .int(
+            "severity_order",
+            all().map(|i| severity::order(&i.severity)),
+        )
         .int("severity_rises", all().map(|i| i.severity_rises))
         .bool("is_acknowledged", all().map(|i| i.is_acknowledged))
         .int("reopened", all().map(|i| i.reopened))

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
-use super::{Db, anomalies, cards, incidents, mutes, notifications, occurrences, overflow};
+use super::{
+    Db, anomalies, cards, incidents, mutes, notifications, occurrences, overflow, reopenings,
+};
 use crate::config::{Config, Tell};
 use crate::domain::aggregation::{Books, Entered, Incident, Policy, Status, Unit};
 use crate::domain::episode::Sighting;
@@ -175,6 +177,7 @@ pub(super) async fn write(
     occurrences::insert(tx, books).await?;
     occurrences::update(tx, books).await?;
     incidents::save(tx, books, now).await?;
+    reopenings::insert(tx, books).await?;
     anomalies::update(tx, books, oldest, now).await?;
     tell(tx, config, books, now).await
 }

@@ -18,7 +18,7 @@ pub type Entry = (incidents::Model, anomalies::Model);
 /// In which order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
-    /// The highest level first; within a level the newest.
+    /// The highest level first; within a level the most severe, and of these the newest.
     #[default]
     Level,
     /// The newest first.
@@ -73,6 +73,9 @@ impl Mark {
     }
 }
 
+/// More than the orders of severity there are: a level is one step of so many.
+const SEVERITIES: i64 = 16;
+
 /// Highest first.
 const LEVELS: [Level; 4] = [
     Level::PermanentFix,
@@ -85,7 +88,7 @@ const LEVELS: [Level; 4] = [
 #[must_use]
 pub fn mark(sort: Sort, (incident, anomaly): &Entry) -> Mark {
     let figure = match sort {
-        Sort::Level => anomaly.level as i64,
+        Sort::Level => anomaly.level as i64 * SEVERITIES + incident.severity_order,
         Sort::Newest | Sort::Oldest => 0,
         Sort::Often => incident
             .frequency_stats
@@ -133,13 +136,14 @@ const fn is_narrow(filter: &Filter) -> bool {
         || matches!(filter.unheard, Some(true))
 }
 
-/// The level's rank, from 0 for none.
+/// The level's rank, from 0 for none, and within that how severe it is.
 fn level() -> SimpleExpr {
-    Expr::cust(
-        "(SELECT CASE a.level WHEN 'PERMANENT_FIX' THEN 3 WHEN 'ESCALATE' THEN 2 \
+    Expr::cust(format!(
+        "(\"incidents\".\"severity_order\" + {SEVERITIES} * \
+         (SELECT CASE a.level WHEN 'PERMANENT_FIX' THEN 3 WHEN 'ESCALATE' THEN 2 \
              WHEN 'REPEAT' THEN 1 ELSE 0 END \
-          FROM anomalies a WHERE a.key = \"incidents\".\"anomaly_key\")",
-    )
+          FROM anomalies a WHERE a.key = \"incidents\".\"anomaly_key\"))"
+    ))
 }
 
 /// One level after the other, so that a page never has to sort what is not on it.
@@ -151,7 +155,7 @@ async fn by_level(
 ) -> Result<Vec<Entry>, DbErr> {
     let mut entries = Vec::new();
     for level in LEVELS {
-        let is_past = after.is_some_and(|Mark(rank, _)| rank < level as i64);
+        let is_past = after.is_some_and(|Mark(figure, _)| figure / SEVERITIES < level as i64);
         if is_past || filter.level.is_some_and(|wanted| wanted != level) {
             continue;
         }
@@ -163,14 +167,38 @@ async fn by_level(
             level: Some(level),
             ..filter.clone()
         };
-        let after = after.filter(|Mark(rank, _)| *rank == level as i64);
-        let found = by_id(&filter, db.get_database_backend(), after, Order::Desc)
+        let after = after.filter(|Mark(figure, _)| figure / SEVERITIES == level as i64);
+        let found = by_severity(&filter, db.get_database_backend(), after)
             .limit(left)
             .all(db)
             .await?;
         entries.extend(with_anomalies(db, found).await?);
     }
     Ok(entries)
+}
+
+/// Those of one level, the most severe first, in the order of an index.
+fn by_severity(
+    filter: &Filter,
+    backend: DbBackend,
+    after: Option<Mark>,
+) -> sea_orm::Select<incidents::Entity> {
+    use incidents::Column;
+    let beyond = after.map(|Mark(figure, id)| {
+        let order = figure % SEVERITIES;
+        let less = Condition::any()
+            .add(Column::SeverityOrder.lt(order))
+            .add(Column::Id.lt(id));
+        // Said twice, so that the index finds where to begin.
+        Condition::all()
+            .add(Column::SeverityOrder.lte(order))
+            .add(less)
+    });
+    incidents::Entity::find()
+        .filter(of_incident(filter, backend))
+        .filter(Condition::all().add_option(beyond))
+        .order_by_desc(Column::SeverityOrder)
+        .order_by_desc(Column::Id)
 }
 
 fn by_id(

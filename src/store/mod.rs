@@ -34,6 +34,7 @@ pub mod offenders;
 pub mod overflow;
 pub mod presses;
 pub mod refusals;
+pub mod reopenings;
 pub mod repairs;
 pub mod requests;
 pub mod retention;

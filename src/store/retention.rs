@@ -78,7 +78,7 @@ pub async fn prune_occurrences(
 }
 
 /// Deletes at most `limit` incidents that are resolved and did not change since `before`, with the
-/// messages about them; returns how many incidents there were. The newest of an anomaly stays for as long as the anomaly is seen.
+/// messages about them and when they opened again; returns how many incidents there were. The newest of an anomaly stays for as long as the anomaly is seen.
 ///
 /// # Errors
 /// What the database says; nothing was deleted then.
@@ -113,11 +113,14 @@ pub async fn prune_incidents(
         .iter()
         .map(|row| row.try_get("", "id"))
         .collect::<Result<_, DbErr>>()?;
-    let messages = "DELETE FROM notifications WHERE incident_id IN (SELECT r.id FROM {rows})";
-    let messages = Rows::new()
-        .uuid("id", gone)
-        .statement(tx.get_database_backend(), messages, []);
-    tx.execute_raw(messages).await?;
+    for of_them in [
+        "DELETE FROM notifications WHERE incident_id IN (SELECT r.id FROM {rows})",
+        "DELETE FROM reopenings WHERE incident_id IN (SELECT r.id FROM {rows})",
+    ] {
+        let rows = Rows::new().uuid("id", gone.iter().copied());
+        let delete = rows.statement(tx.get_database_backend(), of_them, []);
+        tx.execute_raw(delete).await?;
+    }
     if unit == Unit::Incident {
         let mut counted: BTreeMap<String, i64> = BTreeMap::new();
         for row in &deleted {

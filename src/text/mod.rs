@@ -83,6 +83,8 @@ texts! {
     refused_json
     refused_no_name
     refused_still_rejected
+    refused_rejected
+    refused_rejected_together
     refused_no_action
     refused_doing
     refused_long
@@ -381,6 +383,7 @@ texts! {
     decided
     all_queues
     payload_binary
+    payload_sent
     connected
     part
     answer_time
@@ -412,6 +415,7 @@ texts! {
     refused_unknown
     refused_deliveries
     refused_last
+    refused_answer
     refused_from
     refused_body
     warn_aof

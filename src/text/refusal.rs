@@ -3,7 +3,7 @@
 use super::{Text, fill};
 
 /// In the API's words, with places for what differs, and in the reader's.
-const fn known(text: &Text) -> [(&'static str, &'static str); 19] {
+const fn known(text: &Text) -> [(&'static str, &'static str); 21] {
     [
         (
             "no page or API resource at this address",
@@ -42,6 +42,11 @@ const fn known(text: &Text) -> [(&'static str, &'static str); 19] {
         (
             "content is still the rejected data: {why}",
             text.refused_still_rejected,
+        ),
+        ("its alert cannot be used, {why}", text.refused_rejected),
+        (
+            "it stands for {n} alerts that cannot be used, {why}",
+            text.refused_rejected_together,
         ),
         (
             "the incident is resolved and cannot be acknowledged",

@@ -106,6 +106,9 @@ on_all! {
         let large = h.context.config.limits.body * 3;
         assert_eq!(send("gzip", squeezed(&" ".repeat(large))).await, 413, "it is bounded as it inflates");
         assert_eq!(send("gzip", alert("Plain").into_bytes()).await, 400);
+        let plain = h.http.post(format!("{}/api/v1/alertmanager", h.url)).header("content-encoding", "gzip");
+        let plain = plain.body(alert("Plain")).send().await.unwrap().text().await.unwrap();
+        assert!(plain.contains("cannot decompress the request body"), "{plain}");
         assert_eq!(send("br", alert("Plain").into_bytes()).await, 415);
 
         for path in ["/api/v1/alertmanager/", "//api/v1/alertmanager"] {

@@ -25,7 +25,9 @@ on_all! {
         alerts.push(firing("a", h.now()));
         h.send_and_drain(alerts).await;
 
-        for body in [json!({}), json!({"operator": "ann"}), json!({"q": " "}), json!({"status": "RESOLVED"})] {
+        for body in [json!({}), json!({"operator": "ann"}), json!({"q": " "}), json!({"status": "RESOLVED"}),
+            json!({"all": true, "q": "buildfailed"}), json!({"all": true, "older_than": "1h"}),
+        ] {
             let (status, answer) = h.post(MANY, body).await;
             assert_eq!(status, 400, "{answer}");
         }
@@ -51,6 +53,9 @@ on_all! {
         assert!(!ok && said.contains("cannot ask for confirmation without a terminal: pass --yes to resolve 1 incident"), "{said}");
         let (ok, said) = h.tocsin(&["incidents", "resolve"]);
         assert!(!ok && said.contains("nothing selected"), "{said}");
+        let (ok, said) = h.tocsin(&["incidents", "resolve", "--all", "--service", "checkout", "--older-than", "1m", "--yes"]);
+        assert!(!ok && said.contains("--all selects every unresolved incident"), "{said}");
+        assert!(said.contains("--older-than") && said.contains("--service"), "{said}");
         let (ok, said) = h.tocsin(&["incidents", "resolve", "--service", "checkout", "--yes"]);
         assert!(ok && said.contains("1 incident resolved."), "{said}");
         assert_eq!(h.sql("SELECT count(*) FROM incidents WHERE status <> 'RESOLVED'").await, 0);

@@ -81,6 +81,46 @@ on_all! {
         h.finish().await;
     }
 
+    async fn that_an_incident_was_resolved_and_opened_again_stays_known(on) {
+        let h = Harness::start(on).await;
+        let first = firing("a", h.now());
+        h.send_and_drain(vec![first.clone()]).await;
+        h.act(&h.incident().await, "acknowledge", json!({"operator": "bob"})).await;
+        h.advance(MINUTE);
+        // By itself, and within its window a new firing joins it.
+        h.send_and_drain(vec![crate::harness::resolved(first, h.now())]).await;
+        h.advance(MINUTE);
+        let second = firing("b", h.now());
+        h.send_and_drain(vec![second.clone()]).await;
+        h.advance(MINUTE);
+        h.act(&h.incident().await, "resolve", json!({"operator": "ann"})).await;
+        h.advance(11 * MINUTE);
+        h.send_and_drain(vec![second]).await;
+        let incident = h.incident().await;
+        assert_eq!(incident["status"], "OPEN");
+
+        let id = incident["id"].as_str().unwrap();
+        let trace = h.get(&format!("/api/v1/trace/{id}")).await;
+        let again = trace["reopenings"].as_array().unwrap();
+        let who: Vec<_> = again.iter().map(|r| (&r["resolved_by"], &r["operator"])).collect();
+        assert_eq!(who, [(&json!("person"), &json!("ann")), (&json!("itself"), &json!(null))]);
+        let (ok, told) = h.tocsin(&["trace", id]);
+        assert!(ok, "{told}");
+        let opened_again = format!("incident 1 of {} opened again", incident["alert_name"].as_str().unwrap());
+        assert_eq!(told.matches(&opened_again).count(), 2, "{told}");
+        for said in ["acknowledged by bob", "resolved by itself", "resolved by ann"] {
+            assert_eq!(told.matches(said).count(), 1, "{said}: {told}");
+        }
+
+        let page = h.http.get(format!("{}/incidents/{id}", h.url)).send().await.unwrap();
+        let page = page.text().await.unwrap();
+        let timeline = page.split_once("<ol class=\"timeline\">").unwrap().1.split_once("</ol>").unwrap().0;
+        assert_eq!(timeline.matches("Opened again").count(), 2, "{timeline}");
+        assert_eq!(timeline.matches("Resolved</span>").count(), 2, "{timeline}");
+        assert_eq!(timeline.matches("by ann").count(), 1, "{timeline}");
+        h.finish().await;
+    }
+
     async fn a_new_firing_after_a_persons_resolve_is_a_new_incident(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;

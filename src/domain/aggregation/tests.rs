@@ -154,6 +154,7 @@ impl Ledger {
                 was_due: incident.was_due || incident.tier_due,
                 tier_due: false,
                 changed: false,
+                undone: Vec::new(),
                 opening: None,
                 ..incident.clone()
             };

@@ -22,7 +22,7 @@ use crate::jobs::{QUEUES, check_payload};
 use crate::metrics::ByDecision;
 use crate::queue::replay;
 use crate::store::audit::{self, Actor};
-use crate::store::dead_letters::{self, DISCARDED, Decision, Edit, REPLAYED, as_text};
+use crate::store::dead_letters::{self, DEAD, DISCARDED, Decision, Edit, REPLAYED, as_text};
 use crate::store::maintenance;
 
 /// A replay as it is asked for.
@@ -56,7 +56,8 @@ pub(in crate::ingress) struct Replay {
         (
             status = CONFLICT,
             description = "It was discarded, has failed again since it was read, was replayed with \
-                           another payload, or its old or new payload cannot be enqueued",
+                           another payload, or its old or new payload cannot be enqueued: it is not \
+                           text, or holds rejected alerts",
         ),
     ),
 )]
@@ -142,14 +143,14 @@ pub(in crate::ingress) async fn discard(
 
 /// Whether the job can be pushed and, if a person wrote it, be done.
 fn check_replay(letter: &Model, edited: Option<&[u8]>) -> Result<(), Problem> {
+    // Of one that was decided on it is said who did.
+    if letter.state == DEAD {
+        replay::check(&letter.queue, &letter.payload, edited.is_some())
+            .map_err(|futile| conflict(futile.to_string()))?;
+    }
     match edited {
         Some(payload) => check_payload(&letter.queue, payload).map_err(conflict),
-        None if replay::can_be_pushed(&letter.queue, &letter.payload).is_some() => Ok(()),
-        None => Err(conflict(
-            "the payload is not text, so the job cannot be replayed unchanged: replay it with another \
-             payload"
-                .to_owned(),
-        )),
+        None => Ok(()),
     }
 }
 

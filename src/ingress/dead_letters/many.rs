@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::super::auth::Caller;
-use super::super::words::Words;
+use super::super::words::{ALL_OR_SOME, Words};
 use super::super::{Ingress, Problem, body};
 use super::asked::Which;
 use super::decide::{count, name, push};
@@ -20,7 +20,7 @@ use super::now;
 use crate::config::Span;
 use crate::context::Context;
 use crate::entity::dead_letters::Model;
-use crate::queue::replay::can_be_pushed;
+use crate::queue::replay;
 use crate::store::audit::{self, Actor};
 use crate::store::dead_letters::{self, DEAD, Decision, Filter};
 use crate::store::maintenance;
@@ -69,7 +69,7 @@ pub(in crate::ingress) struct Done {
     matching: Option<u64>,
     /// Dead letters that this request replayed or discarded.
     changed: u64,
-    /// Dead letters whose payload is not text: they must be edited to be replayed.
+    /// Dead letters whose payload is not text or holds rejected alerts: they cannot be replayed unchanged.
     skipped: u64,
     /// Of the changed, those that are not enqueued yet; recount will enqueue them.
     owed: u64,
@@ -154,7 +154,8 @@ async fn decide_many(
         after = Some(*last);
         let ids: Vec<Uuid> = page.iter().map(|(_, id)| *id).collect();
         step(context, decision, &ids, &filter, &actor, &mut done).await?;
-        if done.changed >= AT_ONCE.1 || began.elapsed() >= PATIENCE {
+        // One that changed nothing would find the same when it goes on.
+        if done.changed >= AT_ONCE.1 || (done.changed > 0 && began.elapsed() >= PATIENCE) {
             done.more = true;
             break;
         }
@@ -175,7 +176,7 @@ async fn step(
     if decision == Decision::Replay {
         let payloads = dead_letters::payloads(context.db.view(), &ids).await?;
         let can_be = |(id, queue, payload): &(Uuid, String, Vec<u8>)| {
-            can_be_pushed(queue, payload).map(|_| *id)
+            replay::check(queue, payload, false).ok().map(|()| *id)
         };
         let replayable: HashSet<Uuid> = payloads.iter().filter_map(can_be).collect();
         done.skipped += payloads.len().saturating_sub(replayable.len()) as u64;
@@ -241,6 +242,9 @@ impl Asked {
             return Err(Problem::bad_request(
                 "nothing selected: give a queue, reason, q, older_than or younger_than, or \"all\": true",
             ));
+        }
+        if self.all && !filter.is_everything() {
+            return Err(Problem::bad_request(ALL_OR_SOME));
         }
         Ok(filter)
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::super::auth::Caller;
-use super::super::words::Words;
+use super::super::words::{ALL_OR_SOME, Words};
 use super::super::{Ingress, Problem, body};
 use crate::config::Span;
 use crate::deeds::incident::resolve_some;
@@ -167,6 +167,9 @@ impl Asked {
                 "nothing selected: give a status, level, service, namespace, q, muted, unheard or older_than, or \
                  \"all\": true",
             ));
+        }
+        if self.all && !(says_nothing && text.is_none()) {
+            return Err(Problem::bad_request(ALL_OR_SOME));
         }
         if self.status == Some(Status::Resolved) {
             return Err(Problem::bad_request(

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::super::incidents::View as Incident;
 use super::By;
-use crate::entity::{dead_letters, notifications, occurrences, repairs};
+use crate::entity::{audit, dead_letters, notifications, occurrences, reopenings, repairs};
 use crate::queue::store::{FailedAttempt, Stand};
 use crate::time::Timestamp;
 
@@ -22,6 +22,10 @@ pub(in crate::ingress) struct Trace {
     pub(super) occurrences: Vec<Occurrence>,
     /// Their incidents.
     pub(super) incidents: Vec<Incident>,
+    /// When these incidents reopened, and whose resolve that undid; the newest 50.
+    pub(super) reopenings: Vec<reopenings::Model>,
+    /// Who acknowledged them; the newest 50.
+    pub(super) acknowledgements: Vec<Acknowledgement>,
     /// Notifications about these incidents.
     pub(super) messages: Vec<Message>,
     /// Repairs of these incidents, the newest 50.
@@ -39,6 +43,27 @@ pub(in crate::ingress) struct Occurrence {
     pub(super) row: occurrences::Model,
     /// How often it was counted: once as a firing, once per delivery, or not at all.
     pub(super) counted: i64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TracedAcknowledgement)]
+pub(in crate::ingress) struct Acknowledgement {
+    /// The incident that was.
+    pub(super) incident_id: String,
+    /// Who did, by their own account.
+    pub(super) operator: Option<String>,
+    /// When.
+    pub(super) at: Timestamp,
+}
+
+impl From<audit::Model> for Acknowledgement {
+    fn from(deed: audit::Model) -> Self {
+        Self {
+            incident_id: deed.target,
+            operator: deed.operator,
+            at: deed.at,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -94,12 +94,18 @@ on_all! {
             // Incidents go much later, and the anomaly with the last of them.
             h.advance(MINUTE);
             h.execute("UPDATE incidents SET status = 'RESOLVED', resolved_at = updated_at").await;
+            h.execute(
+                "INSERT INTO reopenings (id, incident_id, resolved_at, reopened_at) \
+                 SELECT id, id, opened_at, updated_at FROM incidents",
+            )
+            .await;
             h.advance(380 * DAY);
             h.recount().await;
             if unit == Unit::Incident {
                 assert_eq!(h.totals(unit).await, [2, 1, 1]);
             }
             assert_eq!(h.sql("SELECT count(*) FROM incidents").await, 1);
+            assert_eq!(h.sql("SELECT count(*) FROM reopenings").await, 1, "those of the incident that is left");
             h.advance(20 * DAY);
             h.recount().await;
             assert_eq!(h.sql("SELECT count(*) FROM anomalies").await, 0, "{unit:?}");

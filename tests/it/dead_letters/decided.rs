@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use futures::future::join_all;
 use serde_json::json;
+use tocsin::metrics::Outcome;
 
 use super::{COUNTED, LETTERS, id};
 use crate::harness::{Harness, alert};
@@ -57,12 +58,12 @@ on_all! {
         let letter = h.letter().await;
         let letter_id = id(&letter);
         assert_eq!((&letter["reason"], &letter["attempts"]), (&json!("the alert has no alertname"), &json!(1)));
-        let (_, replayed) = h.replay(letter_id, json!({"replay": 0})).await;
-        assert_eq!((&replayed["changed"], &replayed["push_owed_since"]), (&json!(true), &json!(null)));
-        h.drain().await;
+        let (status, refused) = h.replay(letter_id, json!({"replay": 0})).await;
+        assert_eq!(status, 409, "{refused}");
+        assert!(refused["detail"].as_str().unwrap().contains("tocsin dead edit"), "{refused}");
+        assert_eq!(h.letter().await, letter, "what was rejected is not run as it is");
+        h.execute("UPDATE dead_letters SET replay = 1").await;
         let letter = h.letter().await;
-        assert_eq!((&letter["state"], &letter["replay"], &letter["attempts"]), (&json!("dead"), &json!(1), &json!(2)));
-        assert_eq!(h.replay(letter_id, json!({"replay": 0})).await.0, 409, "it is another letter by now");
 
         let payload = |content: serde_json::Value| {
             let mut payload = letter["payload"].clone();
@@ -88,6 +89,9 @@ on_all! {
         let mut named = nameless;
         named["alert"]["labels"] = json!({"alertname": "Named", "job": "checkout"});
         let edited = payload(named);
+        let mut older = edited.clone();
+        older["replay"] = json!(0);
+        assert_eq!(h.replay(letter_id, older).await.0, 409, "it is another letter by now");
         assert_eq!(h.replay(letter_id, edited.clone()).await.1["changed"], true);
         assert_eq!(h.replay(letter_id, edited.clone()).await.1["changed"], false);
         assert_eq!(h.replay(letter_id, json!({})).await.0, 200);
@@ -99,10 +103,35 @@ on_all! {
         let kept = "SELECT count(*) FROM audit WHERE action = 'dead_letter.replay' AND operator = 'ann' \
                     AND CAST(detail AS text) LIKE '%payload_before%50% fail%'";
         assert_eq!(h.sql(kept).await, 1);
+        let both = json!({"all": true, "queue": "ingest"});
+        assert_eq!(h.post(&format!("{LETTERS}/discard"), both).await.0, 400);
         let unknown = "00000000-0000-7000-8000-000000000000";
         assert_eq!(h.replay(unknown, json!({})).await.0, 404);
         assert_eq!(h.discard("7", "ann").await.0, 404);
         assert_eq!(h.post(&format!("{LETTERS}/replay"), json!({"operator": "ann"})).await.0, 400);
+        h.finish_with_dead_letters().await;
+    }
+
+    async fn what_stands_for_several_alerts_is_not_replayed_and_counts_once(on) {
+        let h = Harness::start(on).await;
+        let body = json!({"alerts": [7, {"labels": {}}, {"labels": {"job": "a"}}]});
+        assert_eq!(h.post("/api/v1/alertmanager", body).await.1["rejected"], 3);
+        h.drain().await;
+        let letter = h.letter().await;
+        let mut usable = letter["payload"].clone();
+        usable["content"] = json!({"alert": {"status": "firing", "labels": {"alertname": "A"}, "fingerprint": "f"}});
+        for body in [json!({}), json!({"payload": usable})] {
+            let (status, refused) = h.replay(id(&letter), body).await;
+            assert_eq!(status, 409, "{refused}");
+            let detail = refused["detail"].as_str().unwrap();
+            assert!(detail.contains("3 alerts") && detail.contains("send it to the webhook again"), "{detail}");
+        }
+        let (_, done) = h.post(&format!("{LETTERS}/replay"), json!({"all": true})).await;
+        assert_eq!((&done["changed"], &done["skipped"], &done["more"]), (&json!(0), &json!(1), &json!(false)), "{done}");
+        h.drain().await;
+        assert_eq!(h.letter().await, letter);
+        assert_eq!(h.context.metrics.alerts.total(Outcome::Rejected), 3);
+        assert_eq!(h.discard(id(&letter), "ann").await.1["changed"], true);
         h.finish_with_dead_letters().await;
     }
 }

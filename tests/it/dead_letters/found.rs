@@ -102,14 +102,16 @@ on_all! {
             assert_eq!(response.headers()["content-type"], "application/problem+json", "{path}");
         }
 
-        // What is not text cannot be replayed as it is; alone it says so, among others it is left out.
+        // What is not text or was rejected cannot be replayed as it is; alone it says so, among others it is
+        // left out.
+        h.execute("UPDATE dead_letters SET payload = substr(payload, 2) WHERE reason LIKE '%alertname'").await;
         assert_eq!(h.replay(id(bytes), json!({})).await.0, 409);
         let ask = async |body| h.post(&format!("{LETTERS}/replay"), body).await.1;
         let dry = ask(json!({"queue": "ingest", "dry_run": true})).await;
         assert_eq!((&dry["matching"], &dry["changed"]), (&json!(5), &json!(0)));
         let again = json!({"queue": "ingest", "as_of": dry["as_of"]});
         let done = ask(again.clone()).await;
-        assert_eq!((&done["changed"], &done["skipped"], &done["owed"]), (&json!(4), &json!(1), &json!(0)));
+        assert_eq!((&done["changed"], &done["skipped"], &done["owed"]), (&json!(3), &json!(2), &json!(0)));
         h.drain().await;
         assert_eq!(found("state=dead").await, 5, "they died once more, of the same");
         assert_eq!(ask(again).await["changed"], 0, "which is no reason to go on for ever");

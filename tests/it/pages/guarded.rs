@@ -242,6 +242,31 @@ async fn every_deed_of_the_pages_says_who_did_it() {
     let letters: Vec<_> = letters.unwrap().iter().map(|letter| letter.id).collect();
     let ann = Visitor::called(&h, "Ann").await;
     let (csrf, payload) = (ann.csrf("/incidents").await, usable(&h));
+    // What was rejected is not run as it is, and its page says so.
+    let page = format!("/dead-letters/{}", letters[0]);
+    let offers = async || ann.get(&page).await.text().await.unwrap();
+    let shown = offers().await;
+    let replay = format!("action=\"{page}/replay\"");
+    assert!(
+        shown.contains("queueing it again does not change that"),
+        "{shown}"
+    );
+    assert!(!shown.contains("Queue again</button>"), "{shown}");
+    let begins = "&quot;labels&quot;: {\n        &quot;alertname&quot;: &quot;&quot;";
+    assert!(
+        shown.contains(begins),
+        "it is edited as the alert that it could be: {shown}"
+    );
+    h.execute(&format!(
+        "UPDATE dead_letters SET payload = CAST('{payload}' AS blob) WHERE id = X'{}'",
+        letters[0].simple()
+    ))
+    .await;
+    let shown = offers().await;
+    assert!(
+        shown.contains(&replay) && shown.contains("Queue again</button>"),
+        "{shown}"
+    );
     let form = [
         ("csrf", &*csrf),
         ("action", "restart_pod"),

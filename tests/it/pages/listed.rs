@@ -87,6 +87,45 @@ on_both! {
         h.finish().await;
     }
 
+    async fn of_one_level_the_most_severe_come_first(on) {
+        let h = Harness::start_with(on, |config| config.escalation.rules = levels_by_counts()).await;
+        let severe = |name: &str, severity: &str| {
+            let mut alert = alert(name, "p", h.now());
+            alert["labels"]["severity"] = severity.into();
+            alert
+        };
+        for (name, severity) in [
+            ("Critical1", "critical"), ("Warning1", "warning"), ("Urgent", "urgent"), ("Info", "info"),
+            ("Page", "PAGE"), ("Warning2", "Warn"), ("None", ""), ("Rises", "info"),
+        ] {
+            h.send_and_drain(vec![severe(name, severity)]).await;
+        }
+        let mut worse = severe("Rises", "critical");
+        worse["labels"]["pod"] = "q".into();
+        worse["fingerprint"] = "q".into();
+        h.send_and_drain(vec![worse]).await;
+        // A higher level goes before any severity.
+        h.execute("UPDATE anomalies SET level = 'REPEAT' WHERE alert_name = 'Info'").await;
+        let db = h.context.db.read();
+        let wide = Filter { unresolved: true, ..Filter::default() };
+        let narrow = Filter { namespace: Some("prod".to_owned()), ..wide.clone() };
+        for filter in [wide, narrow, Filter::default()] {
+            let (mut names, mut after) = (Vec::new(), None);
+            loop {
+                let page = listing::incidents(db, &filter, Sort::Level, after, 3).await.unwrap();
+                let Some(last) = page.last() else { break };
+                after = Some(mark(Sort::Level, last));
+                names.extend(page.iter().map(|(_, anomaly)| anomaly.alert_name.clone()));
+            }
+            assert_eq!(
+                names,
+                ["Info", "Rises", "Page", "Critical1", "Warning2", "Warning1", "Urgent", "None"],
+                "{filter:?}"
+            );
+        }
+        h.finish().await;
+    }
+
     async fn fifty_cards_are_less_than_sixty_kilobytes(on) {
         let h = Harness::start(on).await;
         let alerts = (0..55).map(|n| {

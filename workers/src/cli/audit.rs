@@ -7,13 +7,18 @@ use tocsin::time::Timestamp;
 
 use super::age;
 use super::client::{Client, Remote};
-use super::fields::{members, or_dash, text, time};
+use super::fields::{or_dash, plain, text, time};
 use super::lists::{Again, List};
-use super::table::{self, Look, cell, dim};
+use super::table::{Look, cell, dim};
 use super::which::{ending_with, the_one};
 
 /// Detail and target give way.
-const SHRINK: [(usize, u16); 2] = [(5, 10), (4, 36)];
+const SHRINK: [(usize, u16); 2] = [(5, 24), (4, 36)];
+
+/// Characters of a detail that stand in one line.
+const ONE_LINE: usize = 30;
+/// Characters of a part of it that are shown; `--json` has all.
+const LONGEST: usize = 300;
 
 /// List audit entries, newest first
 #[derive(Debug, Args)]
@@ -72,20 +77,51 @@ fn render(deeds: &[Value], now: Timestamp, look: Look) -> String {
     let mut table = look.table(&["AGE", "TOKEN", "OPERATOR", "ACTION", "TARGET", "DETAIL"]);
     for deed in deeds {
         let age = time(deed, "/at").map(|at| age::short(now.since(at)));
-        let detail: Vec<String> = members(deed, "/detail")
-            .into_iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        table.add_row(table::line(vec![
+        // What somebody did is read whole, so it goes on in the next line.
+        table.add_row(vec![
             cell(&or_dash(age.unwrap_or_default())),
             dim(&text(deed, "/actor")),
             cell(&or_dash(text(deed, "/operator"))),
             cell(&text(deed, "/action")),
             cell(&text(deed, "/target")),
-            dim(&or_dash(detail.join(" "))),
-        ]));
+            dim(&or_dash(detail(deed))),
+        ]);
     }
     look.render(table, &SHRINK)
+}
+
+/// What else there is to know: in one line if it is short, else a line for each part. That a deed could be done
+/// and changed something goes without saying.
+fn detail(deed: &Value) -> String {
+    let all = deed["detail"].as_object().into_iter().flatten();
+    let parts = all.flat_map(|(name, value)| match value.as_object() {
+        // What is within is what many were chosen by.
+        Some(within) => within.iter().collect(),
+        None => vec![(name, value)],
+    });
+    let parts: Vec<String> = parts
+        .filter_map(|(name, value)| part(name, value))
+        .collect();
+    let line = parts.join(" ");
+    match line.chars().count() <= ONE_LINE {
+        true => line,
+        false => parts.join("\n"),
+    }
+}
+
+fn part(name: &str, value: &Value) -> Option<String> {
+    let said = match value {
+        Value::Null => return None,
+        Value::Bool(true) if matches!(name, "possible" | "changed") => return None,
+        Value::Array(list) => format!("{} of them", list.len()),
+        Value::String(text) => plain(text),
+        other => other.to_string(),
+    };
+    let mut shown: String = said.chars().take(LONGEST).collect();
+    if shown.len() < said.len() {
+        shown.push('…');
+    }
+    Some(format!("{}={shown}", plain(name)))
 }
 
 #[cfg(test)]
@@ -106,6 +142,14 @@ mod tests {
                 "at": "2026-11-22T20:28:29.102Z", "actor": "anyone", "operator": null,
                 "action": "queue.pause", "target": "notify", "detail": {}, "request_id": null,
             }),
+            json!({
+                "at": "2026-11-22T19:28:29.102Z", "actor": "operate:1a2b3c4d", "operator": "ann",
+                "action": "incident.resolve", "target": "019aad2e-6d5e-7000-8000-00000000000b",
+                "detail": {"possible": true, "changed": true, "together": {
+                    "service": "checkout-api", "namespace": "production", "unheard": true, "older_than": "7d",
+                }},
+                "request_id": null,
+            }),
         ];
         let now = Timestamp::parse("2026-11-22T21:28:29.102Z").unwrap();
         let look = Look {
@@ -113,10 +157,28 @@ mod tests {
             colour: false,
         };
         insta::assert_snapshot!(render(&deeds, now, look), @"
-        AGE  TOKEN             OPERATOR  ACTION           TARGET                                DETAIL
-        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-        3m   operate:1a2b3c4d  ann       incident.repair  019aad2e-6d5e-7000-8000-00000000000a  action=restart_pod success=false
-        1h   anyone            -         queue.pause      notify                                -
+        AGE  TOKEN             OPERATOR  ACTION            TARGET                                DETAIL
+        ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        3m   operate:1a2b3c4d  ann       incident.repair   019aad2e-6d5e-7000-8000-00000000000a  action=restart_pod
+                                                                                                 success=false
+        1h   anyone            -         queue.pause       notify                                -
+        2h   operate:1a2b3c4d  ann       incident.resolve  019aad2e-6d5e-7000-8000-00000000000b  service=checkout-api
+                                                                                                 namespace=production
+                                                                                                 unheard=true
+                                                                                                 older_than=7d
         ");
+    }
+
+    #[test]
+    fn a_detail_is_bounded_and_leaves_out_what_says_nothing() {
+        let deed = json!({"detail": {"queue": null, "reason": "x", "letters": ["a", "b"], "changed": true}});
+        assert_eq!(detail(&deed), "reason=x letters=2 of them");
+        let deed = json!({"detail": {"changed": false, "payload_before": "y".repeat(1000)}});
+        let told = detail(&deed);
+        assert!(
+            told.starts_with("changed=false\npayload_before=yyy"),
+            "{told}"
+        );
+        assert!(told.ends_with("y…") && told.chars().count() < 340, "{told}");
     }
 }

@@ -51,6 +51,9 @@ enum DeadCommand {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// Print only what was sent and rejected, as a body for the webhook
+        #[arg(long, conflicts_with = "json")]
+        sent: bool,
     },
     /// Replay jobs under their original IDs: nothing is counted twice, and alerts count at the time
     /// they were first received
@@ -133,7 +136,7 @@ impl DeadArgs {
                 let render = |items: &[_], now, look| list::render(items, now, mixed, look);
                 list.show(json, &again, render).await
             }
-            DeadCommand::Show { id, json } => show(&client, id, json).await,
+            DeadCommand::Show { id, json, sent } => show(&client, id, json, sent).await,
             DeadCommand::Replay { which, by, json } => {
                 let name = by.name();
                 which.decide(&client, Decision::Replay, name, json).await
@@ -164,8 +167,13 @@ impl By {
     }
 }
 
-async fn show(client: &Client, id: Uuid, json: bool) -> anyhow::Result<()> {
+async fn show(client: &Client, id: Uuid, json: bool, sent: bool) -> anyhow::Result<()> {
     let letter = client.get(&["dead-letters", &id.to_string()], &[]).await?;
+    if sent {
+        let sent =
+            show::sent(&letter).context("it holds nothing that was rejected when it came in")?;
+        return print_json(&sent);
+    }
     if json {
         return print_json(&letter);
     }

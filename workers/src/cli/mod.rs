@@ -11,6 +11,7 @@ mod fields;
 mod health;
 mod incidents;
 mod lists;
+mod many;
 mod mute;
 mod mutes;
 pub mod output;

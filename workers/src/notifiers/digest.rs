@@ -82,7 +82,10 @@ fn lead(text: &Text, digest: &Digest) -> Option<Line> {
 }
 
 fn anomaly(text: &Text, told: &Told) -> Line {
-    let line = Line::new().bold(tidy(&told.alert_name, NAME));
+    let line = Line::new().bold(match tidy(&told.alert_name, NAME) {
+        name if name.is_empty() => text.msg_untitled.to_owned(),
+        name => name,
+    });
     let places = [&told.service, &told.namespace].map(|name| tidy(name, NAME));
     let places = places.into_iter().filter(|name| !name.is_empty());
     let line = places.fold(line, |line, name| line.dot().code(name));
@@ -137,6 +140,20 @@ mod tests {
     #[test]
     fn it_says_how_many_and_names_the_worst() {
         insta::assert_snapshot!(html(&lines(&digest(false), &EN), 4096));
+    }
+
+    #[test]
+    fn what_is_not_known_leaves_no_gap() {
+        let nameless = Told {
+            service: String::new(),
+            namespace: "\u{7}\n".to_owned(),
+            severity: 0,
+            ..told("", Level::None, 1)
+        };
+        let line = anomaly(&EN, &nameless).plain();
+        let parts: Vec<&str> = line.split(" · ").collect();
+        assert_eq!(parts.len(), 2, "{line}");
+        assert_eq!(parts[0], EN.msg_untitled);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 const BUSY: Duration = Duration::from_millis(250);
 /// How far apart those come back that wait for a receiver that does not answer.
 const APART: Duration = Duration::from_millis(20);
-/// A receiver to which so many messages in a row could not be brought, each at once, is silent, too: those
-/// that wait for it would hold up all others by being tried.
+/// A receiver to which so many messages in a row could not be brought, or that failed at so many, is silent, too:
+/// those that wait for it would hold up all others by being tried.
 const BROKEN: u32 = 20;
 /// How long it is left alone after one more.
 const BREATH: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ struct State {
     under_way: usize,
     /// How many messages were put off since it answered last.
     put_off: u32,
-    /// How many could not be brought to it since then.
+    /// How many could not be brought to it since then, or made it fail.
     broken: u32,
 }
 
@@ -50,7 +50,7 @@ impl Receiver {
         }
     }
 
-    /// It answered.
+    /// It answered, and did not fail.
     pub(super) fn answered(&self) {
         let mut state = self.state();
         *state = State {
@@ -66,11 +66,12 @@ impl Receiver {
         state.until = state.until.max(now.checked_add(self.try_takes));
     }
 
-    /// It could not be reached, or the connection broke.
+    /// It could not be reached, the connection broke, or it answered that it failed. That takes it no time, so
+    /// it is not silent for it; but one that is stays so, until it answers without failing.
     pub(super) fn broken(&self, now: Instant) {
         let mut state = self.state();
         state.broken = state.broken.saturating_add(1);
-        if state.broken >= BROKEN {
+        if state.is_silent || state.broken >= BROKEN {
             state.is_silent = true;
             state.until = state.until.max(now.checked_add(BREATH));
         }
@@ -163,7 +164,7 @@ impl Patience {
         until.map(|until| until.saturating_duration_since(now))
     }
 
-    /// It answered.
+    /// It answered, and did not fail.
     pub(super) fn answered(&self) {
         self.receiver.answered();
     }
@@ -173,7 +174,8 @@ impl Patience {
         self.receiver.unanswered(now);
     }
 
-    /// It could not be reached, or the connection broke.
+    /// It could not be reached, the connection broke, or it answered that it failed. That takes it no time, so
+    /// it is not silent for it; but one that is stays so, until it takes a message.
     pub(super) fn broken(&self, now: Instant) {
         self.receiver.broken(now);
     }
@@ -281,6 +283,31 @@ mod tests {
         patience.answered();
         assert_eq!(waits(&patience, start + BREATH), None);
         drop(probe);
+        Ok(())
+    }
+
+    #[test]
+    fn one_that_fails_and_hangs_by_turns_is_tried_by_one_message_at_a_time() -> Result<(), Duration>
+    {
+        let (patience, start) = (Patience::with(of_two()), Instant::now());
+        patience.unanswered(start);
+        let mut now = start + 10 * SECOND;
+        for _ in 0..3 {
+            let probe = patience.take(now)?;
+            patience.broken(now);
+            drop(probe);
+            assert!(waits(&patience, now) >= Some(BREATH), "it failed");
+            now += BREATH;
+            let probe = patience.take(now)?;
+            assert!(waits(&patience, now).is_some(), "one at a time");
+            patience.unanswered(now);
+            drop(probe);
+            assert!(waits(&patience, now) >= Some(10 * SECOND), "it hung");
+            now += 10 * SECOND;
+        }
+        patience.answered();
+        let (one, two) = (patience.take(now)?, patience.take(now)?);
+        drop((one, two));
         Ok(())
     }
 

@@ -86,7 +86,10 @@ impl Api {
         };
         let outcome = match answered.await {
             Ok((status, answer)) => {
-                self.receiver.answered();
+                match status.is_server_error() {
+                    true => self.receiver.broken(tokio::time::Instant::now()),
+                    false => self.receiver.answered(),
+                }
                 outcome(status, &answer)
             }
             Err(error) if error.is_builder() => Err(SendError::GiveUp(causes(&error))),

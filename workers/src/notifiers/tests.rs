@@ -154,8 +154,8 @@ fn an_incident_that_is_not_heard_of_and_one_that_was_closed_for_that() {
     card.incident.unheard_since = Some(OPENED);
     let lines = |card: &Card| Lang::ALL.map(|lang| bot(lang).render(card));
     for (shown, expected) in lines(&card).iter().zip([
-        "⌛ Stale: not received since 2026-11-22 21:28 UTC; the source may have dropped it\n",
-        "⌛ 逾時未更新：自 2026-11-22 21:28 UTC 起未再收到，來源可能已不再追蹤此告警\n",
+        "⌛ Stale: not received since 2026-11-22 21:28 UTC; it may be silenced or over\n",
+        "⌛ 逾時未更新：自 2026-11-22 21:28 UTC 起未再收到，可能已被靜默，或已結束\n",
     ]) {
         assert!(shown.contains(expected), "{shown}");
     }

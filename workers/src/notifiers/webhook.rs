@@ -121,7 +121,10 @@ impl Webhook {
     ) -> Result<Sent, SendError> {
         let outcome = match self.post(message).await {
             Ok(answer) => {
-                self.patience.answered();
+                match answer.status.is_server_error() {
+                    true => self.patience.broken(clock()),
+                    false => self.patience.answered(),
+                }
                 let said = self.presentable(&String::from_utf8_lossy(&answer.body));
                 answer::outcome(&self.channel, answer.status, answer.retry_after, &said)
             }

@@ -117,7 +117,32 @@ fn an_incident_that_resolved_by_itself_is_joined_within_its_window_and_open_agai
     assert_eq!((incident.resolved_by, incident.resolved_at), (None, None));
     assert_eq!(incident.reopened, 0);
     assert!(books.reopenings.is_empty());
+    let undone = Undone {
+        resolved_at: at(60),
+        resolved_by: Some(ResolvedBy::Itself),
+        reopened_at: at(300),
+    };
+    assert_eq!(books.incidents[&incident.id].undone, [undone]);
     ledger.check();
+}
+
+#[test]
+fn an_incident_that_resolves_and_opens_again_in_one_batch_keeps_both() {
+    let mut ledger = ledger(&[firing("A/1", 0, 0)]);
+    let batch = [
+        resolved("A/1", 0, 50, 60),
+        firing("A/1", 300, 300),
+        resolved("A/1", 300, 350, 350),
+        firing("A/2", 400, 340),
+    ];
+    let (_, books) = ledger.commit(&batch.iter().collect::<Vec<_>>());
+    let undone = &books.incidents[&ledger.incidents[0].id].undone;
+    let times: Vec<_> = undone
+        .iter()
+        .map(|undone| (undone.resolved_at, undone.reopened_at))
+        .collect();
+    // What was received before the end was is not entered before it.
+    assert_eq!(times, [(at(60), at(300)), (at(350), at(350))]);
 }
 
 #[test]
@@ -164,6 +189,12 @@ fn what_still_fires_more_than_a_window_after_a_persons_resolve_is_open_again_and
     let (_, books) = ledger.commit(&[&twice[0], &twice[1]]);
     let id = ledger.incidents[0].id;
     assert_eq!(books.reopenings, [(id, 1)]);
+    let undone = Undone {
+        resolved_at: at(1000),
+        resolved_by: Some(ResolvedBy::Person),
+        reopened_at: at(1601),
+    };
+    assert_eq!(books.incidents[&id].undone, [undone]);
     assert_eq!(ledger.states(), [(1, 1, Status::Open)]);
     assert!(ledger.incidents[0].was_due);
     let (_, books) = ledger.commit(&[&firing("A/1", 0, 9000)]);

@@ -10,8 +10,9 @@ use super::super::client::Client;
 use super::super::confirm::is_wanted;
 use super::super::error::Error;
 use super::super::fields::{number, text};
+use super::super::many::Many;
 use super::super::output::{print, print_json};
-use super::filters::Filters;
+use super::filters::{Filters, flag};
 
 /// What is to become of letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +68,12 @@ impl Which {
                 self.all || !filters.is_empty(),
                 "nothing selected: give IDs (see tocsin dead list), filters such as --queue ingest \
                  --since 1h, or --all"
+            );
+            let named: Vec<&str> = filters.iter().map(|(name, _)| flag(name)).collect();
+            ensure!(
+                !self.all || named.is_empty(),
+                "--all selects every dead letter, {} only some: give one or the other",
+                named.join(", ")
             );
             let done = decide_many(client, decision, &filters, operator, self.yes).await?;
             return done.tell(decision, json);
@@ -151,43 +158,40 @@ async fn decide_many(
     operator: Option<String>,
     yes: bool,
 ) -> anyhow::Result<Done> {
-    let path = ["dead-letters", decision.verb()];
     let mut body: Value = filters
         .iter()
         .map(|(name, value)| (*name, value.clone()))
         .collect();
     body["operator"] = operator.into();
     body["all"] = filters.is_empty().into();
-    let mut asking = body.clone();
-    asking["dry_run"] = true.into();
-    let found = client.post(&path, Some(&asking), None).await?;
-    let matching = number(&found, "/matching").unwrap_or_default();
-    if matching == 0 {
+    let many = Many {
+        client,
+        path: &["dead-letters", decision.verb()],
+        body,
+    };
+    let found = many.find().await?;
+    if found.matching == 0 {
         eprintln!("No dead letters match.");
         return Ok(Done::default());
     }
     // A replay harms nothing that was done; what is discarded is not run any more.
     let is_harmless = decision == Decision::Replay && !filters.is_empty();
-    if !yes && !is_harmless && !is_wanted(decision.verb(), &letters_of(matching))? {
+    if !yes && !is_harmless && !is_wanted(decision.verb(), &letters_of(found.matching))? {
         eprintln!("No dead letters were {}.", decision.done());
         return Ok(Done::default());
     }
-    body["as_of"] = found["as_of"].clone();
     let mut all = Done {
         was_asked: true,
         ..Done::default()
     };
-    loop {
-        let done = client.post(&path, Some(&body), None).await?;
-        let count = |pointer| number(&done, pointer).unwrap_or_default();
+    let note = |done: &Value| {
+        let count = |pointer| number(done, pointer).unwrap_or_default();
         all.changed += count("/changed");
         all.owed += count("/owed");
         all.skipped = all.skipped.max(count("/skipped"));
-        if done["more"] != true {
-            break;
-        }
-        eprintln!("{} {}, continuing …", all.changed, decision.done());
-    }
+        format!("{} {}", all.changed, decision.done())
+    };
+    many.finish(found, note).await?;
     Ok(all)
 }
 
@@ -226,8 +230,8 @@ fn summary(decision: Decision, changed: i64, skipped: i64, owed: i64) -> String 
     }
     if skipped > 0 {
         lines.push(format!(
-            "{} skipped: a payload that is not text must be edited to be replayed. List them: \
-             tocsin dead list",
+            "{} skipped: payloads that are not text or hold rejected alerts cannot be replayed unchanged. \
+             See: tocsin dead list, tocsin dead show",
             letters_of(skipped)
         ));
     }
@@ -250,7 +254,7 @@ mod tests {
         insta::assert_snapshot!(summary(Decision::Replay, 312, 3, 12), @"
         312 dead letters are replayed.
         The queue is unavailable; 12 of them will run within minutes.
-        3 dead letters skipped: a payload that is not text must be edited to be replayed. List them: tocsin dead list
+        3 dead letters skipped: payloads that are not text or hold rejected alerts cannot be replayed unchanged. See: tocsin dead list, tocsin dead show
         ");
         insta::assert_snapshot!(summary(Decision::Discard, 1, 0, 0), @"1 dead letter is discarded.");
         let before = json!({"id": "x", "changed": false, "decided_by": "ann"});

@@ -9,11 +9,13 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
+use tocsin::sources::draft;
 use uuid::Uuid;
 
 use super::super::client::Client;
 use super::super::output::{print, print_json};
 use super::decide::{Decision, told};
+use super::show::rejected;
 
 /// Edits the letter's payload and replays it. The letter must still be as it was when the editor opened.
 pub(super) async fn edit(
@@ -30,10 +32,18 @@ pub(super) async fn edit(
         state == "dead",
         "{id} is {state}: only a dead letter can be replayed"
     );
+    let alerts = rejected(&letter).unwrap_or_default();
+    ensure!(
+        alerts <= 1,
+        "{id} holds {alerts} rejected alerts, and a job takes one. Correct the content as received \
+         (tocsin dead show {id} --sent), send it to the webhook again, and then: tocsin dead discard {id}"
+    );
     let Some(text) = payload.map_or_else(|| in_editor(&letter, id), read)? else {
-        eprintln!(
-            "The payload is unchanged, so nothing was replayed. To replay it unchanged: tocsin dead replay {id}"
-        );
+        let unchanged = match alerts {
+            0 => format!(" To replay it unchanged: tocsin dead replay {id}"),
+            _ => String::new(),
+        };
+        eprintln!("The payload is unchanged, so nothing was replayed.{unchanged}");
         return Ok(());
     };
     match replay(client, &letter, &text.text, operator).await {
@@ -141,48 +151,8 @@ fn in_editor(letter: &Value, id: Uuid) -> anyhow::Result<Option<Written>> {
 /// What the editor opens with: the payload; or, for what was rejected, the alert that it could be.
 fn draft(letter: &Value) -> Value {
     let text = || letter["payload_text"].clone();
-    let mut payload = letter.get("payload").cloned().unwrap_or_else(text);
-    let raw = payload
-        .pointer("/content/rejected/raw")
-        .and_then(Value::as_str);
-    let sent: Option<Value> = raw.and_then(|raw| serde_json::from_str(raw).ok());
-    if let Some(sent) = sent.filter(Value::is_object) {
-        payload["content"] = json!({"alert": alert(&sent, &letter["id"])});
-    }
-    payload
-}
-
-/// An alert in our terms, as far as what was sent tells; with the label that it must have.
-fn alert(sent: &Value, id: &Value) -> Value {
-    let texts = |name: &str| {
-        let members = sent[name].as_object().into_iter().flatten();
-        let texts = members.filter(|(_, value)| value.is_string());
-        texts
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect::<serde_json::Map<_, _>>()
-    };
-    let mut labels = texts("labels");
-    labels.entry("alertname").or_insert_with(|| json!(""));
-    let is_resolved = sent["status"] == "resolved";
-    let given = |name: &str| sent[name].as_str().filter(|text| !text.is_empty());
-    let mut alert = json!({
-        "status": if is_resolved { "resolved" } else { "firing" },
-        "labels": labels,
-        "annotations": texts("annotations"),
-        "fingerprint": given("fingerprint").map_or_else(|| id.clone(), Value::from),
-    });
-    let ours = [
-        ("starts_at", "startsAt"),
-        ("ends_at", "endsAt"),
-        ("generator_url", "generatorURL"),
-    ];
-    for (ours, theirs) in ours {
-        let known = given(theirs).filter(|text| !text.starts_with("0001-"));
-        if let Some(text) = known.filter(|_| ours != "ends_at" || is_resolved) {
-            alert[ours] = text.into();
-        }
-    }
-    alert
+    let payload = letter.get("payload").cloned().unwrap_or_else(text);
+    draft::of(payload, letter["id"].as_str().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -41,6 +41,17 @@ impl Filters {
     }
 }
 
+/// What a filter is called on the command line.
+pub(super) fn flag(name: &str) -> &'static str {
+    match name {
+        "queue" => "--queue",
+        "reason" => "--reason",
+        "q" => "--text",
+        "younger_than" => "--since",
+        _ => "--older-than",
+    }
+}
+
 /// In which state letters are looked for.
 #[derive(Debug, Args)]
 pub(super) struct State {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tocsin::text::acts_unseen;
 use tocsin::time::Timestamp;
 
@@ -17,14 +17,42 @@ pub(super) fn render(letter: &Value, now: Timestamp, look: Look) -> String {
     }
     let _ = write!(out, "\n{}", payload(letter));
     if text(letter, "/state") == "dead" {
-        let id = text(letter, "/id");
-        let _ = write!(
-            out,
-            "\nReplay: tocsin dead replay {id}\nReplay with an edited payload: tocsin dead edit \
-             {id}\nDiscard: tocsin dead discard {id}"
-        );
+        let _ = write!(out, "\n{}", ways(letter));
     }
     out
+}
+
+/// In the place of how many alerts the letter stands that cannot be used.
+pub(super) fn rejected(letter: &Value) -> Option<i64> {
+    letter.pointer("/payload/content/rejected")?;
+    Some(number(letter, "/payload/content/rejected/alerts").unwrap_or(1))
+}
+
+/// What was sent and rejected, as a body for the webhook.
+pub(super) fn sent(letter: &Value) -> Option<Value> {
+    let raw = letter.pointer("/payload/content/rejected/raw")?.as_str()?;
+    // What was cut by hand is shown as the text that it is.
+    let sent: Value = serde_json::from_str(raw).unwrap_or_else(|_| raw.into());
+    let is_list = rejected(letter) > Some(1) && sent.is_array();
+    Some(match is_list {
+        true => json!({"alerts": sent}),
+        false => json!({"alerts": [sent]}),
+    })
+}
+
+/// What can be done about a dead letter.
+fn ways(letter: &Value) -> String {
+    let id = text(letter, "/id");
+    let ways = match rejected(letter) {
+        None => format!(
+            "Replay: tocsin dead replay {id}\nReplay with an edited payload: tocsin dead edit {id}"
+        ),
+        Some(1) => format!("Replay with an edited payload: tocsin dead edit {id}"),
+        Some(_) => format!(
+            "Show the content as received, to correct it and send it again: tocsin dead show {id} --sent"
+        ),
+    };
+    format!("{ways}\nDiscard: tocsin dead discard {id}")
 }
 
 fn facts(letter: &Value, now: Timestamp) -> String {

@@ -112,10 +112,58 @@ fn a_letter_says_what_happened_and_what_can_be_done() {
       }
     }
 
-    Replay: tocsin dead replay 019aad2e-6d5e-7000-8000-00000000000a
     Replay with an edited payload: tocsin dead edit 019aad2e-6d5e-7000-8000-00000000000a
     Discard: tocsin dead discard 019aad2e-6d5e-7000-8000-00000000000a
     "#);
+    letter["payload"]["content"] = json!({"alert": {}});
+    let shown = show::render(&letter, NOW, look(80));
+    for way in ["replay", "edit", "discard"] {
+        assert!(
+            shown.contains(&format!("tocsin dead {way} {ID}")),
+            "{shown}"
+        );
+    }
+}
+
+/// What stands for three alerts of one request.
+fn together() -> Value {
+    let rejected = json!({"reason": "3 alerts of one request cannot be used", "raw": "[1,\"x\",{}]", "alerts": 3});
+    json!({"id": ID, "state": "dead", "replay": 0, "payload": {"content": {"rejected": rejected}}})
+}
+
+#[test]
+fn what_stands_for_several_alerts_is_corrected_and_sent_again() {
+    let shown = show::render(&together(), NOW, look(80));
+    let (_, ways) = shown.rsplit_once("\n\n").unwrap();
+    insta::assert_snapshot!(ways, @"
+    Show the content as received, to correct it and send it again: tocsin dead show 019aad2e-6d5e-7000-8000-00000000000a --sent
+    Discard: tocsin dead discard 019aad2e-6d5e-7000-8000-00000000000a
+    ");
+    assert_eq!(
+        show::sent(&together()),
+        Some(json!({"alerts": [1, "x", {}]}))
+    );
+    let mut one = together();
+    one["payload"]["content"]["rejected"] = json!({"reason": "no labels", "raw": "[1]"});
+    assert_eq!(show::sent(&one), Some(json!({"alerts": [[1]]})));
+    assert_eq!(show::sent(&letters()[0]), None);
+}
+
+#[tokio::test]
+async fn what_stands_for_several_alerts_is_not_edited_into_one() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .and(path(format!("/api/v1/dead-letters/{ID}")))
+        .respond_with(ResponseTemplate::new(200).set_body_json(together()))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let told = run(&server, &["edit", ID, "--payload", "/dev/null"]).await;
+    let told = told.unwrap_err().to_string();
+    assert!(
+        told.contains("3 alerts") && told.contains("--sent"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -207,6 +255,16 @@ async fn nothing_is_discarded_unasked_and_nothing_without_saying_which() {
         .unwrap_err()
         .to_string();
     assert_eq!(told, "give IDs or filters, not both, to replay");
+    let told = run(
+        &server,
+        &["discard", "--all", "--text", "x", "--since", "1h"],
+    )
+    .await;
+    let told = told.unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "--all selects every dead letter, --text, --since only some: give one or the other"
+    );
     assert!(run(&server, &["replay", "--queue", "ingst"]).await.is_err());
 }
 

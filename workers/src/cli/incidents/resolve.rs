@@ -8,6 +8,7 @@ use super::super::age;
 use super::super::client::Client;
 use super::super::confirm::is_wanted;
 use super::super::fields::number;
+use super::super::many::Many;
 use super::super::output::{print, print_json};
 use super::super::which::Which;
 use super::{DeedArgs, LEVELS};
@@ -67,6 +68,12 @@ impl ResolveArgs {
             self.all || !which.is_empty(),
             "nothing selected: give an ID (see tocsin incidents), a filter such as --service checkout, or --all"
         );
+        let named: Vec<&str> = which.keys().map(String::as_str).collect();
+        ensure!(
+            !self.all || named.is_empty(),
+            "--all selects every unresolved incident, --{} only some: give one or the other",
+            named.join(", --").replace('_', "-")
+        );
         let mut body = Value::Object(which);
         body["operator"] = self.operator.into();
         body["all"] = self.all.into();
@@ -92,33 +99,25 @@ impl ResolveArgs {
     }
 }
 
-async fn resolve_many(
-    client: &Client,
-    mut body: Value,
-    yes: bool,
-    json: bool,
-) -> anyhow::Result<()> {
-    let path = ["incidents", "resolve"];
-    let mut asking = body.clone();
-    asking["dry_run"] = true.into();
-    let found = client.post(&path, Some(&asking), None).await?;
-    let matching = number(&found, "/matching").unwrap_or_default();
-    let mut changed = 0;
+async fn resolve_many(client: &Client, body: Value, yes: bool, json: bool) -> anyhow::Result<()> {
+    let many = Many {
+        client,
+        path: &["incidents", "resolve"],
+        body,
+    };
+    let found = many.find().await?;
+    let (matching, mut changed) = (found.matching, 0);
     if matching == 0 {
         eprintln!("No unresolved incidents match.");
     } else if !yes && !is_wanted("resolve", &incidents(matching))? {
         eprintln!("Nothing was resolved.");
         return Ok(());
     } else {
-        body["as_of"] = found["as_of"].clone();
-        loop {
-            let done = client.post(&path, Some(&body), None).await?;
-            changed += number(&done, "/changed").unwrap_or_default();
-            if done["more"] != true {
-                break;
-            }
-            eprintln!("{} resolved, continuing …", incidents(changed));
-        }
+        let note = |done: &Value| {
+            changed += number(done, "/changed").unwrap_or_default();
+            format!("{} resolved", incidents(changed))
+        };
+        many.finish(found, note).await?;
     }
     if json {
         return print_json(&json!({"changed": changed}));

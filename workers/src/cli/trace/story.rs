@@ -26,8 +26,21 @@ pub(super) fn tell(trace: &Value) -> String {
     for occurrence in list(trace, "occurrences") {
         of_occurrence(occurrence, &names, &mut events);
     }
+    let acknowledged = list(trace, "acknowledgements");
     for incident in incidents {
-        of_incident(incident, &mut events);
+        of_incident(incident, acknowledged, &mut events);
+    }
+    for again in list(trace, "reopenings") {
+        let called = name_of(again, &names);
+        let what = resolved(&called, again);
+        events.extend(event(time(again, "/resolved_at"), 7, what));
+        let what = format!("{called} opened again: it fires");
+        events.extend(event(time(again, "/reopened_at"), 7, what));
+    }
+    for by in acknowledged {
+        let called = name_of(by, &names);
+        let what = format!("{called} acknowledged by {}", somebody(by));
+        events.extend(event(time(by, "/at"), 4, what));
     }
     let each = |name: &str, of: fn(&Value, &HashMap<String, String>) -> Option<Event>| {
         let found = list(trace, name).iter().filter_map(|item| of(item, &names));
@@ -175,37 +188,44 @@ fn of_occurrence(occurrence: &Value, names: &HashMap<String, String>, events: &m
     events.extend(event(time(occurrence, "/ended_at"), 6, what));
 }
 
-fn of_incident(incident: &Value, events: &mut Vec<Event>) {
+fn of_incident(incident: &Value, acknowledged: &[Value], events: &mut Vec<Event>) {
     let called = called(incident);
     let what = format!("{called} opened: {}", text(incident, "/title"));
     events.extend(event(time(incident, "/opened_at"), 1, what));
-    let operator = text(incident, "/operator");
-    let by = if operator.is_empty() {
-        "an unnamed operator"
-    } else {
-        &operator
-    };
     // The name is that of whoever did the last thing.
     let is_resolver = text(incident, "/resolved_by") == "person";
     let what = match is_resolver {
         true => format!("{called} acknowledged"),
-        false => format!("{called} acknowledged by {by}"),
+        false => format!("{called} acknowledged by {}", somebody(incident)),
     };
-    events.extend(event(time(incident, "/acknowledged_at"), 4, what));
-    let by = match text(incident, "/resolved_by").as_str() {
-        "person" => format!("by {by}"),
-        _ => "automatically: all its firings ended".to_owned(),
-    };
-    let what = match text(incident, "/resolved_by").as_str() {
-        "unseen" => format!("{called} expired: the source stopped sending its alert"),
-        _ => format!("{called} resolved {by}"),
-    };
+    let (id, at) = (text(incident, "/id"), time(incident, "/acknowledged_at"));
+    let is_told = |by: &Value| text(by, "/incident_id") == id && time(by, "/at") == at;
+    if !acknowledged.iter().any(is_told) {
+        events.extend(event(at, 4, what));
+    }
     events.extend(event(
         time(incident, "/unheard_since"),
         6,
         format!("{called}: last delivery"),
     ));
+    let what = resolved(&called, incident);
     events.extend(event(time(incident, "/resolved_at"), 7, what));
+}
+
+/// How an incident was resolved, by its row or by that of its reopening.
+fn resolved(called: &str, row: &Value) -> String {
+    match text(row, "/resolved_by").as_str() {
+        "person" => format!("{called} resolved by {}", somebody(row)),
+        "unseen" => format!("{called} expired: the source stopped sending its alert"),
+        _ => format!("{called} resolved automatically: all its firings ended"),
+    }
+}
+
+fn somebody(row: &Value) -> String {
+    match text(row, "/operator") {
+        operator if operator.is_empty() => "an unnamed operator".to_owned(),
+        operator => operator,
+    }
 }
 
 fn of_message(message: &Value, names: &HashMap<String, String>) -> Option<Event> {
@@ -332,6 +352,41 @@ mod tests {
             !told.contains("resolved") && !told.contains("ended"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn what_was_resolved_and_opened_again_is_told_with_who_did_it() {
+        let incident = "01940000-0000-7000-8000-000000000001";
+        let trace = json!({
+            "fingerprint": "5c51e1cd4f9ab3a0", "found_by": "fingerprint",
+            "occurrences": [],
+            "incidents": [
+                {"id": incident, "number": 4, "alert_name": "A", "status": "OPEN", "title": "Crash",
+                 "escalation_level": "NONE", "operator": "bob", "opened_at": "2026-11-22T21:00:00.000Z"},
+            ],
+            "reopenings": [
+                {"incident_id": incident, "resolved_at": "2026-11-22T21:20:00.000Z", "resolved_by": "person",
+                 "operator": "bob", "reopened_at": "2026-11-22T21:40:00.000Z"},
+                {"incident_id": incident, "resolved_at": "2026-11-22T21:02:00.000Z", "resolved_by": "itself",
+                 "operator": null, "reopened_at": "2026-11-22T21:02:00.000Z"},
+            ],
+            "acknowledgements": [
+                {"incident_id": incident, "operator": "ann", "at": "2026-11-22T21:10:00.000Z"},
+            ],
+        });
+        let told = tell(&trace);
+        let told: Vec<&str> = told
+            .lines()
+            .filter(|line| line.starts_with("  21:"))
+            .collect();
+        insta::assert_snapshot!(told.join("\n"), @"
+        21:00:00.000  incident 4 of A opened: Crash
+        21:02:00.000  incident 4 of A resolved automatically: all its firings ended
+        21:02:00.000  incident 4 of A opened again: it fires
+        21:10:00.000  incident 4 of A acknowledged by ann
+        21:20:00.000  incident 4 of A resolved by bob
+        21:40:00.000  incident 4 of A opened again: it fires
+        ");
     }
 
     #[test]

@@ -75,6 +75,7 @@ pub(super) fn card(kind: Kind, level: Level) -> Card {
             number: 3,
             title: "Pod checkout-7d9f is crash looping".to_owned(),
             severity: "critical".to_owned(),
+            severity_order: 0,
             severity_rises: 0,
             status: Status::Open,
             resolved_by: None,

@@ -118,6 +118,35 @@ async fn a_receiver_that_asks_to_wait_gets_nothing_until_then() -> TestResult {
 }
 
 #[tokio::test]
+async fn a_receiver_that_hung_and_then_fails_is_still_tried_by_one_message_at_a_time() -> TestResult
+{
+    let server = MockServer::start().await;
+    for code in [500, 204] {
+        Mock::given(method("POST"))
+            .respond_with(ResponseTemplate::new(code))
+            .up_to_n_times(1)
+            .expect(1)
+            .mount(&server)
+            .await;
+    }
+    let webhook = at(&server.uri(), http::TOTAL_TIMEOUT)?;
+    let start = Instant::now();
+    webhook.patience.unanswered(start);
+    let later = start + http::TOTAL_TIMEOUT;
+    let failed = by(&webhook, later).await;
+    assert!(matches!(&failed, Err(SendError::Retry(_))), "{failed:?}");
+    assert!(webhook.patience.is_left_alone(later), "it failed at it");
+    let later = later + Duration::from_secs(1);
+    {
+        let _probe = webhook.patience.take(later).map_err(|_| "one may try")?;
+        assert!(webhook.patience.is_left_alone(later), "and no other");
+    }
+    assert_eq!(by(&webhook, later).await, Ok(Sent::default()));
+    assert!(!webhook.patience.is_left_alone(later), "it took a message");
+    Ok(())
+}
+
+#[tokio::test]
 async fn silence_is_tried_again_and_does_not_hold_up_the_messages_that_follow() -> TestResult {
     let silent = TcpListener::bind("127.0.0.1:0")?;
     let base = format!("http://{}", silent.local_addr()?);
