@@ -194,7 +194,7 @@ async fn done(
         None => {
             let did = match &repair {
                 Some(repair) => note(&tx, text, job, repair, &actor).await,
-                None => act(context, &tx, text, press, &actor, &mut due).await,
+                None => Box::pin(act(context, &tx, text, press, &actor, &mut due)).await,
             };
             let answer = match did {
                 Ok(answer) => answer,

@@ -132,7 +132,7 @@ impl Alerts {
             Ok(Brief { source, content }) => match content {
                 BriefContent::Alert(_) => self.add(&source, Outcome::Dead),
                 BriefContent::Rejected { alerts } => {
-                    self.add_many(&source, Outcome::Rejected, alerts)
+                    self.add_many(&source, Outcome::Rejected, alerts);
                 }
             },
             Err(_) => self.add("", Outcome::Dead),

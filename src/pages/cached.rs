@@ -199,7 +199,7 @@ impl<T: Clone + Send + 'static> Behind<T> {
                 match found {
                     Ok(value) => looked.seen = Some((clock.now(), value)),
                     Err(error) => {
-                        tracing::debug!("a page shows old data, because its query failed: {error}")
+                        tracing::debug!("a page shows old data, because its query failed: {error}");
                     }
                 }
             });
