@@ -220,7 +220,7 @@ async fn keep(context: Context, bot: String, holder: Uuid) {
             Ok(None) => return,
             Err(_) if kept.elapsed() > LEASE => return,
             Err(error) => {
-                tracing::debug!("cannot renew the lease of the Telegram poller yet: {error}")
+                tracing::debug!("cannot renew the lease of the Telegram poller yet: {error}");
             }
         }
     }
