@@ -217,7 +217,7 @@ on_both! {
         let told = format!("{} is read as a fingerprint.", &id[28..]);
         assert!(said.contains(&told) && said.contains(&format!("tocsin trace {id}")), "{said}");
         let (done, said) = h.tocsin(&["trace", &id]);
-        assert!(done && said.contains("of CrashLooping") && !said.contains("taken for"), "{said}");
+        assert!(done && said.contains("of CrashLooping") && !said.contains("is read as"), "{said}");
         h.finish().await;
     }
 }
