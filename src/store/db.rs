@@ -66,7 +66,7 @@ impl Deref for View<'_> {
 pub enum OpenError {
     /// Another process has the SQLite file.
     #[error(
-        "{0} is in use by another tocsin process: a SQLite database serves one process. Stop that one, \
+        "{0} is in use by another tocsin process: a SQLite file serves one process. Stop that one, \
          or set TOCSIN_DATABASE_URL to a PostgreSQL database, which several processes can share"
     )]
     InUse(PathBuf),

@@ -140,7 +140,7 @@ pub static EN: Text = Text {
     still_firing: "{n} still firing",
     ago: "{age} ago",
     opened_ago: "opened {age} ago",
-    last_24h_chart: "Last 24 hours: {n}, at most {most} per hour",
+    last_24h_chart: "24 hours: {n}, at most {most} an hour",
     // One incident.
     incident_no: "Incident {n} of this anomaly",
     incident_id: "ID",

@@ -145,7 +145,7 @@ fn stop_on_signal(ingress: &Ingress) -> anyhow::Result<Stop> {
 fn refuse_embedded(config: &Config, command: &str) -> anyhow::Result<()> {
     if config.is_embedded() {
         bail!(
-            "`tocsin {command}` runs beside other processes, but a SQLite database serves one process only: \
+            "`tocsin {command}` runs beside other processes, but a SQLite file serves one process only: \
              run `tocsin serve`, or set TOCSIN_DATABASE_URL=postgres://…"
         );
     }

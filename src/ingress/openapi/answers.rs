@@ -202,7 +202,9 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
                 .unwrap_or_default()
                 .to_owned();
             if does && *number == 409 {
-                about.push_str("; or its `Idempotency-Key` is that of a request that is being done or had another body");
+                about.push_str(
+                    "; or a request with its `Idempotency-Key` is in progress or had another body",
+                );
             }
             *answer = error(*number, title, &about, detail);
         } else {

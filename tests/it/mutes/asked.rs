@@ -62,13 +62,13 @@ on_all! {
         let past = h.now().before(MINUTE);
         let far = h.now().after(31 * 24 * HOUR);
         for (body, reason, expected) in [
-            (json!({}), "for how long", 409),
+            (json!({}), "give a duration", 409),
             (json!({"for": "1h", "until": far}), "either", 409),
             (json!({"for": "soon"}), "not a duration", 400),
-            (json!({"for": "0s"}), "after now", 409),
+            (json!({"for": "0s"}), "in the future", 409),
             (json!({"for": "31d"}), "30 days at most", 409),
             (json!({"for": 60}), "expected a string", 400),
-            (json!({"until": past}), "after now", 409),
+            (json!({"until": past}), "in the future", 409),
             (json!({"until": far}), "30 days at most", 409),
             (json!({"until": "tomorrow"}), "not an RFC 3339 time", 400),
             (json!({"for": "1h", "why": "x".repeat(5000)}), "4096 characters", 400),

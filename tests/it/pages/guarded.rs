@@ -422,7 +422,7 @@ async fn what_is_refused_is_told_in_the_reader_s_language() {
             format!("/anomalies/{key}/mute"),
             ("own", "soon"),
             400,
-            "soon&quot; 不是時間長度",
+            "soon&quot; 不是有效的時間長度",
         ),
         (
             format!("/anomalies/{key}/mute"),

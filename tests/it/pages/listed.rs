@@ -15,7 +15,7 @@ async fn bars(h: &Harness, path: &str) -> Vec<String> {
     let page = h.http.get(format!("{}{path}", h.url)).send().await.unwrap();
     let page = page.text().await.unwrap();
     let says = page
-        .match_indices("aria-label=\"Last 24 hours: ")
+        .match_indices("aria-label=\"24 hours: ")
         .map(|(at, found)| {
             let rest = &page[at + found.len()..];
             rest[..rest.find('"').unwrap()].to_owned()
@@ -36,7 +36,7 @@ on_both! {
         h.send_and_drain(pods(10, 2)).await;
         assert_eq!(h.incidents().await.len(), 3);
         let listed = bars(&h, "/incidents?sort=newest").await;
-        assert_eq!(listed, ["5, at most 3 per hour", "1, at most 1 per hour", "5, at most 3 per hour"]);
+        assert_eq!(listed, ["5, at most 3 an hour", "1, at most 1 an hour", "5, at most 3 an hour"]);
         let db = h.context.db.read();
         let key = h.sql_text("SELECT key FROM anomalies WHERE alert_name = 'A'").await;
         let unit = h.context.config.counting.unit;

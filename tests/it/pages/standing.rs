@@ -56,7 +56,7 @@ on_all! {
         h.until("SELECT deliveries FROM refusals WHERE reason = 'malformed'", 21).await;
         assert_eq!(h.sql("SELECT CAST(length(body) AS bigint) FROM refusals WHERE body LIKE '{%'").await, 12);
         let page = h.system().await;
-        for said in ["<th scope=\"col\">Last answer</th>", "405 this is the webhook", "413 the body is larger", "<pre tabindex=\"0\">{&quot;alerts", "127.0.0.1"] {
+        for said in ["<th scope=\"col\">Last answer</th>", "405 this is the webhook", "413 the request body is larger", "<pre tabindex=\"0\">{&quot;alerts", "127.0.0.1"] {
             assert!(page.contains(said), "{said}: {page}");
         }
         let metrics = h.metrics().await;

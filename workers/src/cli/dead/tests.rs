@@ -54,10 +54,10 @@ fn the_list_reads_well_at_80_and_at_120_columns() {
     2d      notify       200  the provider [2…  019aad2e-6d5e-7000-8000-00000000000b
     ");
     insta::assert_snapshot!(list::render(&letters(), NOW, true, look(120)), @"
-    DIED  STATE     QUEUE   TRIES  REASON                                              ID
-    ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-    3m    dead      ingest      1  the alert has no alertname                          019aad2e-6d5e-7000-8000-00000000000a
-    2d    replayed  notify    200  the provider [2J does not answer: it took too long  019aad2e-6d5e-7000-8000-00000000000b
+    FAILED  STATE     QUEUE   ATTEMPTS  REASON                                          ID
+    ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    3m      dead      ingest         1  the alert has no alertname                      019aad2e-6d5e-7000-8000-00000000000a
+    2d      replayed  notify       200  the provider [2J does not answer: it took too…  019aad2e-6d5e-7000-8000-00000000000b
     ");
 }
 
