@@ -72,11 +72,9 @@ fn collect(settings: &mut Settings, name: &str, place: &str, default: Option<&Va
 
 /// The fields of the struct in which `toml` has an unknown one.
 fn known(toml: &str) -> Option<&'static [&'static str]> {
-    let Err(ConfigError::Malformed(error)) = load(toml, &[]) else {
-        return None;
-    };
-    match error.kind {
-        Kind::UnknownField(_, fields) => Some(fields),
+    let figment = Figment::from(Serialized::defaults(Config::default())).merge(Toml::string(toml));
+    match figment.extract::<Config>().map_err(|error| error.kind) {
+        Err(Kind::UnknownField(_, fields)) => Some(fields),
         _ => None,
     }
 }
