@@ -270,4 +270,6 @@ fn expected(names: &[&str]) -> String {
 }
 
 #[cfg(test)]
+mod documented;
+#[cfg(test)]
 mod tests;

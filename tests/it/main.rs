@@ -30,6 +30,7 @@ mod conformance;
 mod consumer;
 mod counter;
 mod dead_letters;
+mod documents;
 mod doors;
 mod faults;
 mod fleet;
