@@ -1,5 +1,6 @@
 //! A browser for one test: Chromium without a window, driven over WebDriver.
 
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -169,7 +170,7 @@ impl Browser {
     /// What axe-core finds that people with a disability could not use, one line each.
     pub async fn accessibility(&self) -> Vec<String> {
         let axe = std::env::var("TOCSIN_TEST_AXE")
-            .expect("TOCSIN_TEST_AXE is not set: run ./scripts/test, which fetches it");
+            .expect("TOCSIN_TEST_AXE is not set: run ./scripts/test, which installs it");
         let axe = std::fs::read_to_string(axe).unwrap();
         self.driver.execute(&axe, Vec::new()).await.unwrap();
         let run = "const done = arguments[arguments.length - 1];
@@ -180,9 +181,12 @@ impl Browser {
         serde_json::from_value(found.json().clone()).unwrap()
     }
 
-    /// A picture of the whole page, in the folder `screenshots` of the build's.
+    /// A picture of the whole page for people to look at, in the folder `TOCSIN_TEST_PICTURES`, if
+    /// that is set: taking them takes longer than all that is tested of a page.
     pub async fn picture(&self, name: &str) {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+        let Some(folder) = std::env::var_os("TOCSIN_TEST_PICTURES").map(PathBuf::from) else {
+            return;
+        };
         std::fs::create_dir_all(&folder).unwrap();
         let whole = json!({"captureBeyondViewport": true, "format": "png"});
         let cdp = self.driver.cdp();

@@ -20,7 +20,6 @@ use tocsin::time::Timestamp;
 use tocsin_workers::fleet::{self, Worker};
 use tocsin_workers::{recount, workers};
 use tokio::net::TcpListener;
-use tokio::sync::OwnedRwLockReadGuard;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -85,7 +84,7 @@ pub struct Scratch {
     pub url: String,
     pub redis: Option<RedisKeys>,
     folder: Option<PathBuf>,
-    _turn: Option<OwnedRwLockReadGuard<()>>,
+    _turn: Option<Box<dyn Send + Sync>>,
 }
 
 impl Scratch {
@@ -93,7 +92,15 @@ impl Scratch {
     pub async fn new(on: On) -> Self {
         let turn = process::beside_others().await;
         let mut scratch = Self::in_turn(on).await;
-        scratch._turn = Some(turn);
+        scratch._turn = Some(Box::new(turn));
+        scratch
+    }
+
+    /// For a test whose bounds mean something only while the cores are its own.
+    pub async fn alone(on: On) -> Self {
+        let turn = process::alone().await;
+        let mut scratch = Self::in_turn(on).await;
+        scratch._turn = Some(Box::new(turn));
         scratch
     }
 
@@ -190,9 +197,19 @@ impl Harness {
         h
     }
 
+    /// While no other test runs.
+    pub async fn start_alone_with(on: On, set: impl FnOnce(&mut Config)) -> Self {
+        let mut h = Self::open(Scratch::alone(on).await, set).await;
+        h.work(workers(&h.context));
+        h
+    }
+
     /// Without anybody who works.
     pub async fn without_workers(on: On, set: impl FnOnce(&mut Config)) -> Self {
-        let scratch = Scratch::new(on).await;
+        Self::open(Scratch::new(on).await, set).await
+    }
+
+    async fn open(scratch: Scratch, set: impl FnOnce(&mut Config)) -> Self {
         let telegram = Telegram::start().await;
         let mut config = Config {
             telegram_token: Some(Secret::from("1:token")),
@@ -223,6 +240,11 @@ impl Harness {
         }
     }
 
+    /// Lets other tests run again beside one that began alone.
+    pub fn beside_others(&mut self) {
+        self.scratch._turn = None;
+    }
+
     /// Starts these workers.
     pub fn work(&mut self, workers: Vec<Worker>) {
         let (stop, running) = &mut self.fleet;
@@ -239,29 +261,26 @@ impl Harness {
 
     /// Runs what is queued until nothing is.
     pub async fn drain(&self) {
-        let began = Instant::now();
+        let mut wait = Wait::default();
         while self.queued().await > 0 {
-            assert!(
-                began.elapsed() < Duration::from_secs(60),
-                "the queues do not drain"
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            assert!(wait.is_patient(), "the queues do not drain");
+            wait.a_little().await;
         }
     }
 
     /// Waits until a query finds that many.
     pub async fn until(&self, sql: &str, expected: i64) {
-        let began = Instant::now();
+        let mut wait = Wait::default();
         loop {
             let found = self.sql(sql).await;
             if found == expected {
                 return;
             }
             assert!(
-                began.elapsed() < process::PATIENCE,
+                wait.is_patient(),
                 "{sql} is {found} and does not become {expected}"
             );
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            wait.a_little().await;
         }
     }
 
@@ -281,6 +300,11 @@ impl Harness {
     }
 
     async fn queued_at_a_glance(&self) -> u64 {
+        if self.scratch.redis.is_none() {
+            let queues = QUEUES.map(|queue| format!("'{queue}'")).join(", ");
+            let jobs = format!("SELECT count(*) FROM jobs WHERE queue IN ({queues})");
+            return self.sql(&jobs).await.unsigned_abs();
+        }
         let mut queued = 0;
         for queue in QUEUES {
             let depth = self.context.queues.store().depth(queue).await.unwrap();
@@ -488,6 +512,33 @@ impl Harness {
     /// Now, by this instance's clock.
     pub fn now(&self) -> Timestamp {
         self.context.clock.now()
+    }
+}
+
+/// Between two looks at what is to become true: short at first, and not so often later that looking is
+/// what keeps the machine busy.
+struct Wait {
+    began: Instant,
+    next: Duration,
+}
+
+impl Default for Wait {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            next: Duration::from_millis(4),
+        }
+    }
+}
+
+impl Wait {
+    fn is_patient(&self) -> bool {
+        self.began.elapsed() < process::PATIENCE
+    }
+
+    async fn a_little(&mut self) {
+        tokio::time::sleep(self.next).await;
+        self.next = (self.next + self.next / 2).min(Duration::from_millis(25));
     }
 }
 
