@@ -86,18 +86,15 @@ pub fn description() -> Value {
     // As far as every whole number is told from its neighbours in JSON.
     document["components"]["schemas"]["RepairReport"]["properties"]["duration_ms"]["maximum"] =
         json!(9_007_199_254_740_991_i64);
-    // Which letters has to be said.
-    let said = |name: &str| json!({"required": [name], "properties": {name: {"type": "string", "minLength": 1}}});
-    let all = json!({"required": ["all"], "properties": {"all": {"const": true}}});
-    let ways = ["queue", "reason", "q", "older_than", "younger_than"].map(said);
-    let ways: Vec<Value> = ways.into_iter().chain([all]).collect();
-    document["components"]["schemas"]["Letters"]["anyOf"] = json!(ways);
-    // Which incidents, likewise; a text that is nothing but space does not.
-    let of_type =
-        |(name, schema): (&str, Value)| json!({"required": [name], "properties": {name: schema}});
-    let unresolved = json!({"enum": ["OPEN", "ANALYZING", "ACKNOWLEDGED"]});
+    // Which dead letters, and which incidents: a text that is nothing but space selects none.
+    let said = || json!({"type": "string", "minLength": 1});
+    let ways = ["queue", "reason", "q", "older_than", "younger_than"].map(|name| (name, said()));
+    document["components"]["schemas"]["Letters"]["anyOf"] = all_or_some(&ways);
     let ways = [
-        ("status", unresolved),
+        (
+            "status",
+            json!({"enum": ["OPEN", "ANALYZING", "ACKNOWLEDGED"]}),
+        ),
         ("level", json!({"type": "string"})),
         ("service", json!({"type": "string"})),
         ("namespace", json!({"type": "string"})),
@@ -105,16 +102,28 @@ pub fn description() -> Value {
         ("muted", json!({"type": "boolean"})),
         ("unheard", json!({"type": "boolean"})),
         ("older_than", json!({"type": "string"})),
-        ("all", json!({"const": true})),
     ];
     let incidents = &mut document["components"]["schemas"]["Incidents"];
-    incidents["anyOf"] = json!(ways.map(of_type));
+    incidents["anyOf"] = all_or_some(&ways);
     incidents["properties"]["status"]["enum"] = json!(["OPEN", "ANALYZING", "ACKNOWLEDGED", null]);
     // Either of the two.
-    let ways = ["for", "until"].map(said);
+    let ways =
+        ["for", "until"].map(|name| json!({"required": [name], "properties": {name: said()}}));
     document["components"]["schemas"]["Mute"]["oneOf"] = json!(ways);
     in_order(&mut document);
     document
+}
+
+/// A request selects by at least one of these, or everything by `all`.
+fn all_or_some(filters: &[(&str, Value)]) -> Value {
+    let some = |(name, schema): &(&str, Value)| json!({"required": [name], "properties": {*name: schema, "all": {"const": false}}});
+    let mut none: serde_json::Map<String, Value> = filters
+        .iter()
+        .map(|(name, schema)| ((*name).to_owned(), json!({"not": schema})))
+        .collect();
+    none.insert("all".to_owned(), json!({"const": true}));
+    let all = json!({"required": ["all"], "properties": none});
+    filters.iter().map(some).chain([all]).collect()
 }
 
 /// Serves this description.

@@ -72,8 +72,9 @@ pub(in crate::ingress) async fn replay(
     let actor = caller.named(asked.operator);
     let before = find(context, id).await?;
     let payload = asked.payload.map(|json| json.get().as_bytes().to_vec());
-    let replay = asked.replay.map(i32::try_from).transpose();
-    let replay = replay.map_err(|_| {
+    let whole = |replay| i32::try_from(replay).ok().filter(|replay| *replay >= 0);
+    let replay = asked.replay.map(|replay| whole(replay).ok_or(()));
+    let replay = replay.transpose().map_err(|()| {
         Problem::bad_request("replay must be a whole number, as the API returned it")
     })?;
     // What is edited is the letter that was just read.
