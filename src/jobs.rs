@@ -12,7 +12,7 @@ use uuid::{Builder, Uuid};
 
 use crate::domain::alert::Alert;
 use crate::time::Timestamp;
-use crate::verify::drift::What;
+use crate::verify::drift::Figure;
 
 /// How a job's queue is called and how its handler is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -299,7 +299,7 @@ pub struct Verification {
     /// With how many occurrences.
     pub occurrences: u64,
     /// How many figures drifted, by which.
-    pub drifted: BTreeMap<What, u64>,
+    pub drifted: BTreeMap<Figure, u64>,
     /// When it began, by the queue's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began: Option<Timestamp>,

@@ -15,13 +15,13 @@ pub mod cards;
 pub mod config;
 pub mod context;
 pub mod counter;
-pub mod deeds;
 pub mod domain;
 pub mod entity;
 pub mod figures;
 pub mod ingress;
 pub mod jobs;
 pub mod metrics;
+pub mod operations;
 pub mod pages;
 pub mod probe;
 pub mod queue;
@@ -31,11 +31,11 @@ pub mod seldom;
 pub mod sources;
 pub mod spans;
 pub mod store;
+pub mod task_context;
 pub mod text;
 pub mod time;
 pub mod tls;
 pub mod trace;
-pub mod trail;
 pub mod verify;
 
 /// The version that was built.

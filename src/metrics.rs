@@ -16,7 +16,7 @@ use crate::ingress::refusals::REASONS;
 use crate::jobs::{Part, QUEUES};
 use crate::queue::about::VERSION;
 use crate::sources::SOURCES;
-use crate::verify::drift::What;
+use crate::verify::drift::Figure;
 pub use alerts::{Alerts, BySourceAndOutcome, Outcome, Tally};
 
 /// Labels by source.
@@ -53,7 +53,7 @@ pub struct ByOutcome {
 
 /// Labels by what drifted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ByWhat {
+pub struct ByFigure {
     /// The figure's name.
     pub what: &'static str,
 }
@@ -129,7 +129,7 @@ pub struct Metrics {
     /// Messages by outcome.
     pub messages: Family<ByMessage, Counter>,
     /// Figures that were not what the rows say, when they were last compared.
-    pub drift: Family<ByWhat, Gauge>,
+    pub drift: Family<ByFigure, Gauge>,
     /// When that was, in seconds since 1970.
     pub verified: Gauge,
     /// Parts of recount that could not be done.
@@ -264,8 +264,8 @@ impl Metrics {
                 drop(self.jobs.get_or_create(&ByOutcome { queue, outcome }));
             }
         }
-        for what in What::ALL {
-            drop(self.drift.get_or_create(&ByWhat { what: what.name() }));
+        for what in Figure::ALL {
+            drop(self.drift.get_or_create(&ByFigure { what: what.name() }));
         }
         for part in Part::ALL {
             let by = ByPart { part: part.name() };

@@ -50,7 +50,7 @@ pub struct Redis {
 
 /// What a server says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct RedisInfo {
     /// Its version.
     pub version: String,
     /// By which policy it drops keys when its memory is full, if it does.
@@ -237,9 +237,9 @@ impl Asking {
     ///
     /// # Errors
     /// It does not answer.
-    pub async fn standing(&self) -> Result<Standing, RedisError> {
+    pub async fn standing(&self) -> Result<RedisInfo, RedisError> {
         let [about, memory, persistence] = ask(&mut self.0.clone()).await?;
-        Ok(Standing {
+        Ok(RedisInfo {
             version: value(&about, "redis_version").unwrap_or_default(),
             evicts: evicts(&memory),
             keeps_no_log: keeps_no_log(&persistence),

@@ -59,7 +59,7 @@ impl Trace {
 
     /// As a job carries it: 24 bytes in base64, and whether it is to be kept.
     #[must_use]
-    pub fn carried(&self) -> String {
+    pub fn encode(&self) -> String {
         let mut ids = [0; 24];
         ids[..16].copy_from_slice(&self.id);
         ids[16..].copy_from_slice(&self.span);
@@ -72,7 +72,7 @@ impl Trace {
     /// Reads what a job carries, or the trace's id alone, as a dead letter has it: what follows
     /// belongs to that trace then, under no known span.
     #[must_use]
-    pub fn of_carried(text: &str) -> Option<Self> {
+    pub fn decode(text: &str) -> Option<Self> {
         if text.len() == IDS {
             let id: [u8; 16] = hex(text)?;
             let mut span = [0; 8];
@@ -166,11 +166,11 @@ mod tests {
                 sampled,
                 ..Trace::begin()
             };
-            let carried = trace.carried();
-            assert_eq!(carried.len(), 33);
-            assert_eq!(Trace::of_carried(&carried), Some(trace));
+            let encode = trace.encode();
+            assert_eq!(encode.len(), 33);
+            assert_eq!(Trace::decode(&encode), Some(trace));
         }
-        let known = Trace::of_carried("4bf92f3577b34da6a3ce929d0e0e4736").unwrap();
+        let known = Trace::decode("4bf92f3577b34da6a3ce929d0e0e4736").unwrap();
         assert_eq!(known.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
         for wrong in [
             "",
@@ -179,7 +179,7 @@ mod tests {
             &"0".repeat(32),
             &"é".repeat(16),
         ] {
-            assert_eq!(Trace::of_carried(wrong), None, "{wrong}");
+            assert_eq!(Trace::decode(wrong), None, "{wrong}");
         }
     }
 }

@@ -24,11 +24,11 @@ use crate::domain::aggregation::Unit;
 use crate::domain::frequency::{Counts, FrequencyStats, Window};
 use crate::jobs::{IngestAlert, Job as _, JobError};
 use crate::queue::store::Depth;
-use crate::store::audit::{self, Actor, Deed};
+use crate::store::audit::{self, Actor, AuditEntry};
 use crate::store::verify::{self as rows, Figures, IncidentFigures, Stats};
 use crate::store::{maintenance, occurrences, tallies};
 use crate::time::Timestamp;
-use drift::{Bounds, Drift, What};
+use drift::{Bounds, Drift, Figure};
 
 /// Anomalies of a page.
 const PAGE: i64 = 200;
@@ -76,7 +76,7 @@ pub struct Page {
     pub occurrences: u64,
     /// How many figures drifted, by which.
     #[schema(value_type = BTreeMap<String, u64>)]
-    pub drifted: BTreeMap<What, u64>,
+    pub drifted: BTreeMap<Figure, u64>,
     /// Some of them, one by one.
     pub drifts: Vec<Drift>,
     /// Whether they were repaired.
@@ -343,16 +343,16 @@ impl Look {
         drifts: &[Drift],
         actor: &Actor,
     ) -> Result<(), VerifyError> {
-        let mut drifted: BTreeMap<What, u64> = BTreeMap::new();
+        let mut drifted: BTreeMap<Figure, u64> = BTreeMap::new();
         let mut of_counter = BTreeSet::new();
         for drift in drifts {
             *drifted.entry(drift.what).or_default() += 1;
-            if drift.what == What::Counter {
+            if drift.what == Figure::Counter {
                 of_counter.insert(drift.anomaly.clone());
             }
         }
         let keys: BTreeSet<&String> = drifts.iter().map(|drift| &drift.anomaly).collect();
-        let written = Deed {
+        let written = AuditEntry {
             action: "recount.repair",
             target: "figures",
             detail: json!({"drifted": drifted, "anomalies": keys}),

@@ -7,7 +7,7 @@ use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::Trouble;
+use super::ApiError;
 
 /// Bytes of an answer: some fifty thousand alerts.
 const LONGEST: usize = 64 << 20;
@@ -66,7 +66,7 @@ pub(super) async fn ask<T: DeserializeOwned>(
     url: &Url,
     what: &str,
     query: &[(&str, &str)],
-) -> Result<T, Trouble> {
+) -> Result<T, ApiError> {
     let mut url = url.clone();
     url.set_query(None);
     url.set_fragment(None);
@@ -75,25 +75,25 @@ pub(super) async fn ask<T: DeserializeOwned>(
     let request = http.get(url).query(query);
     let mut response = request.send().await.map_err(unreachable)?;
     if !response.status().is_success() {
-        return Err(Trouble::Refused(response.status()));
+        return Err(ApiError::Refused(response.status()));
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         if body.len() + chunk.len() > LONGEST {
-            return Err(Trouble::TooLong(LONGEST));
+            return Err(ApiError::TooLong(LONGEST));
         }
         body.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&body).map_err(|error| Trouble::Senseless(error.to_string()))
+    serde_json::from_slice(&body).map_err(|error| ApiError::Senseless(error.to_string()))
 }
 
 /// With all its causes, and without the URL: that may hold a password.
-fn unreachable(error: reqwest::Error) -> Trouble {
+fn unreachable(error: reqwest::Error) -> ApiError {
     let error = error.without_url();
     let (mut text, mut cause) = (error.to_string(), error.source());
     while let Some(error) = cause {
         text.push_str(&format!(": {error}"));
         cause = error.source();
     }
-    Trouble::Unreachable(text)
+    ApiError::Unreachable(text)
 }

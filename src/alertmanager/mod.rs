@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why it did not say what was asked.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Trouble {
+pub enum ApiError {
     /// It cannot be reached, or takes too long.
     #[error("Alertmanager does not respond: {0}")]
     Unreachable(String),
@@ -78,8 +78,8 @@ impl Alertmanager {
     /// The fingerprints of all alerts that it has, silenced and inhibited ones included.
     ///
     /// # Errors
-    /// See [`Trouble`].
-    pub async fn fingerprints(&self) -> Result<HashSet<String>, Trouble> {
+    /// See [`ApiError`].
+    pub async fn fingerprints(&self) -> Result<HashSet<String>, ApiError> {
         let query = [
             ("active", "true"),
             ("silenced", "true"),

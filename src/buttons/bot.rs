@@ -25,7 +25,7 @@ const WANTED: [&str; 1] = ["callback_query"];
 
 /// Why Telegram did not do it. No secret is in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum TelegramError {
     /// Somebody else asks for updates, or a webhook is set.
     #[error("{0}")]
     Conflict(String),
@@ -92,8 +92,8 @@ impl Bot {
     /// Waits for presses from `next` on, for as long as [`POLL`].
     ///
     /// # Errors
-    /// See [`Trouble`].
-    pub async fn updates(&self, next: i64) -> Result<Vec<Update>, Trouble> {
+    /// See [`TelegramError`].
+    pub async fn updates(&self, next: i64) -> Result<Vec<Update>, TelegramError> {
         let body = json!({
             "offset": next,
             "limit": 100,
@@ -108,8 +108,8 @@ impl Bot {
     /// Tells whoever pressed what came of it. A press that is too old takes no answer.
     ///
     /// # Errors
-    /// See [`Trouble`].
-    pub async fn answer(&self, query: &str, answer: &Answer) -> Result<(), Trouble> {
+    /// See [`TelegramError`].
+    pub async fn answer(&self, query: &str, answer: &Answer) -> Result<(), TelegramError> {
         let body = answer_body(query, answer);
         self.call("answerCallbackQuery", &body, TIMEOUT)
             .await
@@ -119,8 +119,8 @@ impl Bot {
     /// Shows other buttons beneath a message.
     ///
     /// # Errors
-    /// See [`Trouble`].
-    pub async fn show(&self, message: &Message, keyboard: &Value) -> Result<(), Trouble> {
+    /// See [`TelegramError`].
+    pub async fn show(&self, message: &Message, keyboard: &Value) -> Result<(), TelegramError> {
         let body = json!({
             "chat_id": message.chat.id,
             "message_id": message.message_id,
@@ -134,8 +134,8 @@ impl Bot {
     /// Has presses sent to `url`, with `secret` in each request.
     ///
     /// # Errors
-    /// See [`Trouble`].
-    pub async fn set_webhook(&self, url: &str, secret: &str) -> Result<(), Trouble> {
+    /// See [`TelegramError`].
+    pub async fn set_webhook(&self, url: &str, secret: &str) -> Result<(), TelegramError> {
         let body = json!({"url": url, "secret_token": secret, "allowed_updates": WANTED});
         let set = self.call("setWebhook", &body, TIMEOUT).await;
         set.map(drop).map_err(|trouble| trouble.without(secret))
@@ -144,14 +144,19 @@ impl Bot {
     /// Has presses wait to be asked for.
     ///
     /// # Errors
-    /// See [`Trouble`].
-    pub async fn delete_webhook(&self) -> Result<(), Trouble> {
+    /// See [`TelegramError`].
+    pub async fn delete_webhook(&self) -> Result<(), TelegramError> {
         self.call("deleteWebhook", &json!({}), TIMEOUT)
             .await
             .map(drop)
     }
 
-    async fn call(&self, method: &str, body: &Value, within: Duration) -> Result<Value, Trouble> {
+    async fn call(
+        &self,
+        method: &str,
+        body: &Value,
+        within: Duration,
+    ) -> Result<Value, TelegramError> {
         let answered = async {
             let mut url = self.base.clone();
             url.set_path(&format!("{}{method}", self.base.path()));
@@ -168,12 +173,12 @@ impl Bot {
         };
         let (status, bytes) = answered.await.map_err(|error| {
             let error = error.without_url();
-            Trouble::Other(self.presentable(&causes(&error)))
+            TelegramError::Other(self.presentable(&causes(&error)))
         })?;
         self.read(method, status, &bytes)
     }
 
-    fn read(&self, method: &str, status: u16, bytes: &[u8]) -> Result<Value, Trouble> {
+    fn read(&self, method: &str, status: u16, bytes: &[u8]) -> Result<Value, TelegramError> {
         let mut answer: Value = serde_json::from_slice(bytes).unwrap_or_default();
         if answer["ok"] == true {
             return Ok(answer["result"].take());
@@ -181,13 +186,13 @@ impl Bot {
         let said = answer["description"].as_str().unwrap_or("no reason");
         let why = self.presentable(&format!("Telegram answered {method} with {status}: {said}"));
         Err(match status {
-            409 => Trouble::Conflict(why),
+            409 => TelegramError::Conflict(why),
             429 => {
                 let after = answer["parameters"]["retry_after"].as_u64().unwrap_or(5);
                 let after = Duration::from_secs(after.clamp(1, 3600));
-                Trouble::Wait { after, why }
+                TelegramError::Wait { after, why }
             }
-            _ => Trouble::Other(why),
+            _ => TelegramError::Other(why),
         })
     }
 
@@ -202,7 +207,7 @@ impl Bot {
     }
 }
 
-impl Trouble {
+impl TelegramError {
     fn without(self, secret: &str) -> Self {
         let clean = |why: String| match secret.is_empty() {
             true => why,

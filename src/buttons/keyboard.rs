@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::domain::buttons::{self, Press, Wish};
+use crate::domain::buttons::{self, ButtonAction, CallbackData};
 use crate::domain::mute::is_muted;
 use crate::entity::{anomalies, incidents};
 use crate::text::{Text, fill};
@@ -27,24 +27,25 @@ pub(super) fn repairs(text: &Text, incident: Uuid, actions: &[String]) -> Value 
     written(text, &buttons::repairs(incident, actions))
 }
 
-fn written(text: &Text, rows: &[Vec<Press>]) -> Value {
-    let button = |press: &Press| json!({"text": label(text, press), "callback_data": press.data()});
-    let row = |row: &Vec<Press>| row.iter().map(button).collect::<Vec<_>>();
+fn written(text: &Text, rows: &[Vec<CallbackData>]) -> Value {
+    let button =
+        |press: &CallbackData| json!({"text": label(text, press), "callback_data": press.data()});
+    let row = |row: &Vec<CallbackData>| row.iter().map(button).collect::<Vec<_>>();
     json!({"inline_keyboard": rows.iter().map(row).collect::<Vec<_>>()})
 }
 
-fn label(text: &Text, press: &Press) -> String {
+fn label(text: &Text, press: &CallbackData) -> String {
     match &press.wish {
-        Wish::Acknowledge => text.acknowledge.to_owned(),
-        Wish::Resolve => text.resolve.to_owned(),
-        Wish::Mute => text.btn_mute.to_owned(),
-        Wish::Unmute => text.unmute.to_owned(),
-        Wish::Repairs => text.btn_repaired.to_owned(),
-        Wish::Back => text.btn_back.to_owned(),
-        Wish::Repaired {
+        ButtonAction::Acknowledge => text.acknowledge.to_owned(),
+        ButtonAction::Resolve => text.resolve.to_owned(),
+        ButtonAction::Mute => text.btn_mute.to_owned(),
+        ButtonAction::Unmute => text.unmute.to_owned(),
+        ButtonAction::Repairs => text.btn_repaired.to_owned(),
+        ButtonAction::Back => text.btn_back.to_owned(),
+        ButtonAction::Repaired {
             action,
             success: true,
         } => fill(text.btn_helped, &[("action", action)]),
-        Wish::Repaired { success: false, .. } => text.btn_helped_not.to_owned(),
+        ButtonAction::Repaired { success: false, .. } => text.btn_helped_not.to_owned(),
     }
 }

@@ -15,7 +15,7 @@ mod keyboard;
 mod press;
 mod update;
 
-pub use bot::{Bot, POLL, Trouble};
+pub use bot::{Bot, POLL, TelegramError};
 pub use keyboard::of as keyboard;
 pub use press::{Failed, Reply, as_response, press};
 pub use update::{Message, Query, Update};

@@ -9,14 +9,14 @@ use uuid::Uuid;
 use super::keyboard;
 use super::update::{Person, Query};
 use crate::context::Context;
-use crate::deeds::{Due, Refused, incident, mute, repair};
 use crate::domain::aggregation::{ResolvedBy, Status};
-use crate::domain::buttons::{Press, Wish};
+use crate::domain::buttons::{ButtonAction, CallbackData};
 use crate::domain::mute::Ends;
 use crate::jobs::{RecordRepair, derived_id};
+use crate::operations::{Due, Refused, incident, mute, repair};
 use crate::queue::store::QueueError;
 use crate::store::audit::{self, Actor};
-use crate::store::incidents::Deed;
+use crate::store::incidents::StatusChange;
 use crate::store::presses::{self, Answer};
 use crate::store::{cards, lists, maintenance};
 use crate::text::{Text, fill};
@@ -63,13 +63,13 @@ pub async fn press(context: &Context, query: &Query) -> Result<Reply, Failed> {
         return stranger(context, text, query).await;
     };
     let data = query.data.as_deref().unwrap_or_default();
-    let Some(press) = Press::read(data) else {
+    let Some(press) = CallbackData::read(data) else {
         tracing::debug!("ignored a press with unreadable callback data");
         return Ok(say(text.pressed_unknown));
     };
     let incident = press.incident;
     match &press.wish {
-        Wish::Repairs => {
+        ButtonAction::Repairs => {
             let db = context.db.write();
             let now = context.clock.of_store(maintenance::now(db).await?);
             cards::keep_as_is(db, incident, now, MENU).await?;
@@ -79,8 +79,10 @@ pub async fn press(context: &Context, query: &Query) -> Result<Reply, Failed> {
                 ..Reply::default()
             })
         }
-        Wish::Back => back(context, text, incident).await,
-        Wish::Repaired { action, .. } if !context.config.telegram.actions.contains(action) => {
+        ButtonAction::Back => back(context, text, incident).await,
+        ButtonAction::Repaired { action, .. }
+            if !context.config.telegram.actions.contains(action) =>
+        {
             Ok(say(text.pressed_unknown))
         }
         _ => Box::pin(done(context, text, query, &press, name)).await,
@@ -122,15 +124,15 @@ async fn stranger(context: &Context, text: &Text, query: &Query) -> Result<Reply
             .flat_map(|data| data.chars())
             .take(DATA)
             .collect();
-        let incident = Press::read(&data).map(|press| press.incident.to_string());
+        let incident = CallbackData::read(&data).map(|press| press.incident.to_string());
         let mut detail = query.from.shown();
         detail["data"] = data.into();
-        let deed = audit::Deed {
+        let change = audit::AuditEntry {
             action: "telegram.refused",
             target: incident.as_deref().unwrap_or("telegram"),
             detail,
         };
-        audit::record(&tx, &actor(query, None), deed, now).await?;
+        audit::record(&tx, &actor(query, None), change, now).await?;
         presses::answer(&tx, &query.id, &answer).await?;
         tracing::warn!(
             user = id,
@@ -171,7 +173,7 @@ async fn done(
     context: &Context,
     text: &Text,
     query: &Query,
-    press: &Press,
+    press: &CallbackData,
     name: &str,
 ) -> Result<Reply, Failed> {
     let actor = actor(query, Some(name));
@@ -222,8 +224,12 @@ async fn done(
     })
 }
 
-fn repair_of(press: &Press, name: &str, now: crate::time::Timestamp) -> Option<RecordRepair> {
-    let Wish::Repaired { action, success } = &press.wish else {
+fn repair_of(
+    press: &CallbackData,
+    name: &str,
+    now: crate::time::Timestamp,
+) -> Option<RecordRepair> {
+    let ButtonAction::Repaired { action, success } = &press.wish else {
         return None;
     };
     Some(RecordRepair {
@@ -279,15 +285,15 @@ async fn act(
     context: &Context,
     tx: &DatabaseTransaction,
     text: &Text,
-    press: &Press,
+    press: &CallbackData,
     actor: &Actor,
     due: &mut Due,
 ) -> Result<Answer, Refused> {
     let pressed = Some(press.incident);
-    let deed = match press.wish {
-        Wish::Acknowledge => Deed::Acknowledge,
-        Wish::Resolve => Deed::Resolve,
-        Wish::Mute => {
+    let change = match press.wish {
+        ButtonAction::Acknowledge => StatusChange::Acknowledge,
+        ButtonAction::Resolve => StatusChange::Resolve,
+        ButtonAction::Mute => {
             let key = incident::key_of(tx, press.incident).await?;
             let what = (Ends::After(MUTE), None);
             let (anomaly, cards) = mute::mute(tx, context, &key, what, pressed, actor).await?;
@@ -302,26 +308,26 @@ async fn act(
             return Ok(say(text.pressed_unmuted).answer);
         }
     };
-    let done = incident::turn(context, tx, press.incident, deed, actor).await?;
+    let done = incident::turn(context, tx, press.incident, change, actor).await?;
     *due = done.due;
     if !done.possible {
         return Ok(alert(text.pressed_too_late));
     }
-    let wanted = match deed {
-        Deed::Acknowledge => (Status::Acknowledged, text.pressed_acknowledged),
-        Deed::Resolve => (Status::Resolved, text.pressed_resolved),
+    let wanted = match change {
+        StatusChange::Acknowledge => (Status::Acknowledged, text.pressed_acknowledged),
+        StatusChange::Resolve => (Status::Resolved, text.pressed_resolved),
     };
     let without_anybody = match done.entry.0.resolved_by {
         Some(ResolvedBy::Itself) => Some(text.pressed_itself),
         Some(ResolvedBy::Unseen) => Some(text.pressed_unseen),
         Some(ResolvedBy::Person) | None => None,
     };
-    if done.stood == Status::Resolved
+    if done.previous_status == Status::Resolved
         && let Some(said) = without_anybody
     {
         return Ok(say(said).answer);
     }
-    if done.stood == wanted.0 {
+    if done.previous_status == wanted.0 {
         let name = done.operator.as_deref().unwrap_or("–");
         return Ok(say(fill(text.pressed_already, &[("name", name)])).answer);
     }

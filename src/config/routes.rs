@@ -2,7 +2,7 @@
 
 use super::{Config, Webhook};
 use crate::domain::escalation::Level;
-use crate::domain::routing::{self, Facts, Quiet};
+use crate::domain::routing::{self, Quiet, RoutingKey};
 use crate::entity::notifications::Kind;
 use crate::time::Timestamp;
 
@@ -35,7 +35,7 @@ impl Config {
 
     /// Where a message of this kind about such an incident goes.
     #[must_use]
-    pub fn channels_for(&self, facts: &Facts, kind: Kind) -> Vec<String> {
+    pub fn channels_for(&self, facts: &RoutingKey, kind: Kind) -> Vec<String> {
         let mut channels = routing::channels(&self.routes, &self.channels(), facts);
         channels.retain(|channel| self.tells(channel, kind));
         channels
@@ -44,7 +44,7 @@ impl Config {
     /// Whether a message about such an incident makes no sound in this channel now: by the quiet hours
     /// of a route that leads there, else by those of all.
     #[must_use]
-    pub fn is_quiet(&self, channel: &str, facts: &Facts, now: Timestamp) -> bool {
+    pub fn is_quiet(&self, channel: &str, facts: &RoutingKey, now: Timestamp) -> bool {
         let leads_here = |route: &&routing::Route| route.to.0.iter().any(|to| to == channel);
         let of_route = routing::taken(&self.routes, facts)
             .filter(leads_here)
@@ -156,12 +156,12 @@ mod tests {
             &[TOKEN],
         )
         .unwrap();
-        let prod = Facts {
+        let prod = RoutingKey {
             namespace: "prod".to_owned(),
             level: Level::Repeat,
-            ..Facts::default()
+            ..RoutingKey::default()
         };
-        let other = Facts::default();
+        let other = RoutingKey::default();
         let topic = "telegram:-200/45";
         assert_eq!(config.channels_for(&prod, Kind::Opened), [topic, "log"]);
         assert_eq!(config.channels_for(&prod, Kind::Escalated), ["log"]);

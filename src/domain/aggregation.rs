@@ -1,7 +1,7 @@
 //! Aggregation: what one more sighting does to an anomaly's episodes and incidents.
 //!
-//! The [`Books`] hold what the store has about the anomalies of a batch, all of it locked;
-//! [`Books::enter`] applies one sighting after the other; what came out is written in one go.
+//! The [`Batch`] hold what the store has about the anomalies of a batch, all of it locked;
+//! [`Batch::enter`] applies one sighting after the other; what came out is written in one go.
 //! Entering the same sighting twice changes nothing that is counted.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::alert::Alert;
-use super::episode::{End, EndedBy, Episode, Sighting, find, new_episode_id};
+use super::episode::{AlertDelivery, End, EndedBy, Episode, find, new_episode_id};
 use super::escalation::Level;
 use super::frequency::Counted;
 use super::severity;
@@ -160,7 +160,7 @@ pub struct Incident {
     /// Its status.
     pub status: Status,
     /// Where it stood before.
-    pub stood: Status,
+    pub previous_status: Status,
     /// Who resolved it.
     pub resolved_by: Option<ResolvedBy>,
     /// When it was resolved.
@@ -245,7 +245,7 @@ pub struct NewOccurrence {
 
 /// What became of a sighting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entered {
+pub enum Ingested {
     /// An episode that was not known before; where deliveries are counted, a delivery that was not.
     New,
     /// What was known before, once more.
@@ -254,7 +254,7 @@ pub enum Entered {
 
 /// What the store has about the anomalies of a batch, and what the batch makes of it.
 #[derive(Debug, Default)]
-pub struct Books {
+pub struct Batch {
     /// The anomalies, by key.
     pub anomalies: BTreeMap<String, Anomaly>,
     /// Their incidents, as far as the batch can touch them.
@@ -278,21 +278,21 @@ pub struct Books {
     pub last_unsure: BTreeSet<String>,
 }
 
-impl Books {
+impl Batch {
     /// Applies one sighting, whose anomaly must be in the books. Returns what became of it, and
     /// the incident that its episode belongs to.
-    pub fn enter(&mut self, sighting: &Sighting, policy: &Policy) -> (Entered, Option<Uuid>) {
+    pub fn enter(&mut self, delivery: &AlertDelivery, policy: &Policy) -> (Ingested, Option<Uuid>) {
         let known = self
             .episodes
-            .get(&sighting.series)
-            .and_then(|episodes| find(episodes, sighting, policy.skew));
+            .get(&delivery.series)
+            .and_then(|episodes| find(episodes, delivery, policy.skew));
         let (mut entered, episode) = match known {
-            Some(at) => (Entered::Resent, self.see_again(sighting, at, policy)),
-            None => (Entered::New, self.see_first(sighting, policy)),
+            Some(at) => (Ingested::Resent, self.see_again(delivery, at, policy)),
+            None => (Ingested::New, self.see_first(delivery, policy)),
         };
         let incident = episode.incident;
         if policy.unit == Unit::Delivery {
-            entered = self.count_delivery(sighting, episode);
+            entered = self.count_delivery(delivery, episode);
         }
         (entered, incident)
     }
@@ -373,9 +373,9 @@ impl Books {
     }
 
     /// Known incidents that a sighting opened again or resolved.
-    pub fn turned(&self) -> impl Iterator<Item = &Incident> {
+    pub fn transitions(&self) -> impl Iterator<Item = &Incident> {
         let known = self.incidents.values().filter(|i| i.opening.is_none());
-        known.filter(|incident| incident.status != incident.stood)
+        known.filter(|incident| incident.status != incident.previous_status)
     }
 
     /// Incidents that were unheard and are not any more.
@@ -383,54 +383,54 @@ impl Books {
         self.incidents.values().filter(|i| i.is_heard_again)
     }
 
-    fn see_again(&mut self, sighting: &Sighting, at: usize, policy: &Policy) -> Episode {
-        let (received_at, key) = (sighting.received_at, &sighting.key);
-        let list = self.episodes.entry(sighting.series).or_default();
+    fn see_again(&mut self, delivery: &AlertDelivery, at: usize, policy: &Policy) -> Episode {
+        let (received_at, key) = (delivery.received_at, &delivery.key);
+        let list = self.episodes.entry(delivery.series).or_default();
         let (first_before, began_before) = (list[at].occurred_at, list[at].starts_at);
-        let turn = hear(list, at, sighting, policy);
+        let turn = hear(list, at, delivery, policy);
         let is_moved = list[at].starts_at < began_before;
         if received_at < first_before {
-            self.touch_anomaly(sighting, 0);
+            self.touch_anomaly(delivery, 0);
             if self.anomaly(key).last_seen == Some(first_before) {
                 self.last_unsure.insert(key.clone());
             }
         }
-        let known = self.episodes[&sighting.series][at].incident;
+        let known = self.episodes[&delivery.series][at].incident;
         let incident = match (turn, known) {
-            (Turn::FiresAgain, None) => Some(self.join_or_open(sighting, policy)),
-            (Turn::FiresAgain, Some(incident)) => {
+            (Transition::FiresAgain, None) => Some(self.join_or_open(delivery, policy)),
+            (Transition::FiresAgain, Some(incident)) => {
                 self.fires_again(incident, (received_at, received_at), policy);
                 known
             }
-            (Turn::StillFires, Some(incident)) => {
+            (Transition::StillFires, Some(incident)) => {
                 self.still_fires(incident, (received_at, received_at), policy);
                 known
             }
-            (Turn::Ended, Some(incident)) => {
+            (Transition::Ended, Some(incident)) => {
                 self.episode_closed(incident, received_at, policy);
                 known
             }
-            (Turn::Doubted(since), Some(incident)) => {
+            (Transition::Doubted(since), Some(incident)) => {
                 self.doubt(incident, since);
                 known
             }
             _ => known,
         };
-        let list = self.episodes.entry(sighting.series).or_default();
+        let list = self.episodes.entry(delivery.series).or_default();
         list[at].incident = incident;
         if let Some(older) = at.checked_sub(1).filter(|_| is_moved) {
-            self.changed.insert(list[older].id, sighting.series);
+            self.changed.insert(list[older].id, delivery.series);
         }
-        self.changed.insert(list[at].id, sighting.series);
+        self.changed.insert(list[at].id, delivery.series);
         list[at].clone()
     }
 
-    fn see_first(&mut self, sighting: &Sighting, policy: &Policy) -> Episode {
-        let start = sighting.start(policy.skew);
-        let list = self.episodes.entry(sighting.series).or_default();
-        let id = new_episode_id(list, sighting.series, start, sighting.received_at);
+    fn see_first(&mut self, delivery: &AlertDelivery, policy: &Policy) -> Episode {
+        let start = delivery.start(policy.skew);
+        let list = self.episodes.entry(delivery.series).or_default();
+        let id = new_episode_id(list, delivery.series, start, delivery.received_at);
         let newer = list.iter().map(|e| e.starts_at).find(|at| *at > start);
-        let end = match (sighting.end(), newer) {
+        let end = match (delivery.end(), newer) {
             (Some((at, by)), newer) => Some((at.max(start), by))
                 .map(|(at, by)| (newer.map_or(at, |newer| at.min(newer)), by)),
             (None, Some(newer)) => Some((newer, EndedBy::Newer)),
@@ -438,27 +438,27 @@ impl Books {
         };
         let end = end.map(|(at, by)| End {
             at,
-            received_at: sighting.received_at,
+            received_at: delivery.received_at,
             by,
         });
-        let incident = end.is_none().then(|| self.join_or_open(sighting, policy));
+        let incident = end.is_none().then(|| self.join_or_open(delivery, policy));
         let episode = Episode {
             id,
-            anomaly_key: sighting.key.clone(),
+            anomaly_key: delivery.key.clone(),
             incident,
-            series: sighting.series,
+            series: delivery.series,
             starts_at: start,
             end,
-            occurred_at: sighting.received_at,
-            last_seen_at: sighting.received_at,
+            occurred_at: delivery.received_at,
+            last_seen_at: delivery.received_at,
             deliveries: 1,
         };
         let counted = (policy.unit == Unit::Episode).then_some(episode.id);
-        self.touch_anomaly(sighting, i64::from(counted.is_some()));
-        self.insert(sighting, episode.id, counted, episode.clone());
+        self.touch_anomaly(delivery, i64::from(counted.is_some()));
+        self.insert(delivery, episode.id, counted, episode.clone());
         self.changed.insert(episode.id, episode.series);
-        self.close_older(sighting, start, policy);
-        let list = self.episodes.entry(sighting.series).or_default();
+        self.close_older(delivery, start, policy);
+        let list = self.episodes.entry(delivery.series).or_default();
         let at = list.partition_point(|e| e.starts_at <= start);
         list.insert(at, episode.clone());
         episode
@@ -466,9 +466,9 @@ impl Books {
 
     /// A newer episode of a series ends those before it that nobody ended; one that was over before it
     /// was said so was over when the newer one began.
-    fn close_older(&mut self, sighting: &Sighting, start: Timestamp, policy: &Policy) {
+    fn close_older(&mut self, delivery: &AlertDelivery, start: Timestamp, policy: &Policy) {
         let mut closed = Vec::new();
-        for episode in self.episodes.entry(sighting.series).or_default() {
+        for episode in self.episodes.entry(delivery.series).or_default() {
             if episode.starts_at >= start {
                 continue;
             }
@@ -476,7 +476,7 @@ impl Books {
                 None => {
                     episode.end = Some(End {
                         at: start,
-                        received_at: sighting.received_at,
+                        received_at: delivery.received_at,
                         by: EndedBy::Newer,
                     });
                     closed.extend(episode.incident);
@@ -487,13 +487,13 @@ impl Books {
             self.changed.insert(episode.id, episode.series);
         }
         for incident in closed {
-            self.episode_closed(incident, sighting.received_at, policy);
+            self.episode_closed(incident, delivery.received_at, policy);
         }
     }
 
-    fn join_or_open(&mut self, sighting: &Sighting, policy: &Policy) -> Uuid {
-        let at = sighting.received_at;
-        let anomaly = self.anomaly(&sighting.key);
+    fn join_or_open(&mut self, delivery: &AlertDelivery, policy: &Policy) -> Uuid {
+        let at = delivery.received_at;
+        let anomaly = self.anomaly(&delivery.key);
         let (newest, number) = (anomaly.newest_incident, anomaly.newest_number);
         if let Some(incident) = newest.and_then(|id| self.incidents.get_mut(&id))
             && incident.can_be_joined(at, policy)
@@ -504,15 +504,15 @@ impl Books {
             incident.seen_at(at);
             incident.reopen_if_resolved(at);
             incident.tier_due = true;
-            if incident.is_made_worse_by(sighting.alert.severity()) {
+            if incident.is_made_worse_by(delivery.alert.severity()) {
                 self.worsened.push((incident.id, incident.severity_rises));
             }
             return incident.id;
         }
-        let incident = Incident::open(sighting, number + 1);
+        let incident = Incident::open(delivery, number + 1);
         let id = incident.id;
         self.incidents.insert(id, incident);
-        let anomaly = self.anomaly(&sighting.key);
+        let anomaly = self.anomaly(&delivery.key);
         anomaly.newest_incident = Some(id);
         anomaly.newest_number = number + 1;
         anomaly.total += i64::from(policy.unit == Unit::Incident);
@@ -520,37 +520,43 @@ impl Books {
         id
     }
 
-    fn count_delivery(&mut self, sighting: &Sighting, episode: Episode) -> Entered {
+    fn count_delivery(&mut self, delivery: &AlertDelivery, episode: Episode) -> Ingested {
         self.deliveries.push(Counted {
-            anomaly_key: sighting.key.clone(),
-            id: sighting.job,
-            occurred_at: sighting.received_at,
+            anomaly_key: delivery.key.clone(),
+            id: delivery.job,
+            occurred_at: delivery.received_at,
         });
-        if !self.delivered.insert(sighting.job) {
-            return Entered::Resent;
+        if !self.delivered.insert(delivery.job) {
+            return Ingested::Resent;
         }
         if let Some(incident) = episode.incident.and_then(|id| self.incidents.get_mut(&id)) {
             incident.tier_due = true;
         }
-        self.touch_anomaly(sighting, 1);
-        let delivery = Episode {
-            occurred_at: sighting.received_at,
-            last_seen_at: sighting.received_at,
+        self.touch_anomaly(delivery, 1);
+        let counted = Episode {
+            occurred_at: delivery.received_at,
+            last_seen_at: delivery.received_at,
             deliveries: 1,
             ..episode
         };
-        self.insert(sighting, sighting.job, Some(sighting.job), delivery);
-        Entered::New
+        self.insert(delivery, delivery.job, Some(delivery.job), counted);
+        Ingested::New
     }
 
-    fn insert(&mut self, sighting: &Sighting, id: Uuid, counted: Option<Uuid>, episode: Episode) {
+    fn insert(
+        &mut self,
+        delivery: &AlertDelivery,
+        id: Uuid,
+        counted: Option<Uuid>,
+        episode: Episode,
+    ) {
         self.new.push(NewOccurrence {
             episode,
             id,
             counted,
-            source: sighting.source.clone(),
-            fingerprint: sighting.alert.fingerprint.clone(),
-            labels: serde_json::to_string(&sighting.alert.labels)
+            source: delivery.source.clone(),
+            fingerprint: delivery.alert.fingerprint.clone(),
+            labels: serde_json::to_string(&delivery.alert.labels)
                 .unwrap_or_else(|_| "{}".to_owned()),
         });
     }
@@ -610,9 +616,9 @@ impl Books {
         }
     }
 
-    fn touch_anomaly(&mut self, sighting: &Sighting, counted: i64) {
-        let anomaly = self.anomaly(&sighting.key);
-        let at = sighting.received_at;
+    fn touch_anomaly(&mut self, delivery: &AlertDelivery, counted: i64) {
+        let anomaly = self.anomaly(&delivery.key);
+        let at = delivery.received_at;
         anomaly.total += counted;
         anomaly.first_seen = Some(anomaly.first_seen.map_or(at, |seen| seen.min(at)));
         anomaly.last_seen = Some(anomaly.last_seen.map_or(at, |seen| seen.max(at)));
@@ -628,14 +634,14 @@ impl Books {
 }
 
 impl Incident {
-    fn open(sighting: &Sighting, number: i64) -> Self {
-        let at = sighting.received_at;
+    fn open(delivery: &AlertDelivery, number: i64) -> Self {
+        let at = delivery.received_at;
         Self {
             id: crate::jobs::new_id(at),
-            anomaly_key: sighting.key.clone(),
+            anomaly_key: delivery.key.clone(),
             number,
             status: Status::Open,
-            stood: Status::Open,
+            previous_status: Status::Open,
             resolved_by: None,
             resolved_at: None,
             opened_at: at,
@@ -644,7 +650,7 @@ impl Incident {
             aggregated_count: 1,
             open_episodes: 1,
             last_firing_at: at,
-            severity: sighting.alert.severity().to_owned(),
+            severity: delivery.alert.severity().to_owned(),
             severity_rises: 0,
             is_acknowledged: false,
             reopened: 0,
@@ -657,8 +663,8 @@ impl Incident {
             tier_due: true,
             changed: true,
             opening: Some(Box::new(Opening {
-                source: sighting.source.clone(),
-                alert: sighting.alert.clone(),
+                source: delivery.source.clone(),
+                alert: delivery.alert.clone(),
             })),
         }
     }
@@ -730,7 +736,7 @@ impl Incident {
 
 /// What a sighting means to a known episode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+enum Transition {
     /// Nothing new.
     Nothing,
     /// It is open and was seen firing.
@@ -744,17 +750,17 @@ enum Turn {
 }
 
 /// Has the episode at `at` of a series hear a sighting.
-fn hear(list: &mut [Episode], at: usize, sighting: &Sighting, policy: &Policy) -> Turn {
+fn hear(list: &mut [Episode], at: usize, delivery: &AlertDelivery, policy: &Policy) -> Transition {
     let (before, rest) = list.split_at_mut(at);
     let Some((episode, after)) = rest.split_first_mut() else {
         unreachable!("the position was found in this list")
     };
-    let received_at = sighting.received_at;
+    let received_at = delivery.received_at;
     let last_before = episode.last_seen_at;
     episode.deliveries += 1;
     episode.occurred_at = episode.occurred_at.min(received_at);
     episode.last_seen_at = last_before.max(received_at);
-    if let Some(start) = sighting.told_start(policy.skew)
+    if let Some(start) = delivery.told_start(policy.skew)
         && start < episode.starts_at
     {
         episode.starts_at = match before.last_mut() {
@@ -762,7 +768,7 @@ fn hear(list: &mut [Episode], at: usize, sighting: &Sighting, policy: &Policy) -
             None => start,
         };
     }
-    if let Some((end, by)) = sighting.end() {
+    if let Some((end, by)) = delivery.end() {
         let newer = after.first().map(|e| e.starts_at);
         let end = newer.map_or(end, |newer| end.min(newer));
         let end = End {
@@ -772,30 +778,30 @@ fn hear(list: &mut [Episode], at: usize, sighting: &Sighting, policy: &Policy) -
         };
         if last_before > received_at.after(policy.window) {
             // It was told of long after that was received, and that is what holds.
-            return Turn::Nothing;
+            return Transition::Nothing;
         }
         return match &mut episode.end {
             None => {
                 episode.end = Some(end);
-                Turn::Ended
+                Transition::Ended
             }
             Some(known) => {
                 known.hear(end);
-                Turn::Nothing
+                Transition::Nothing
             }
         };
     }
     let Some(end) = episode.end else {
-        return Turn::StillFires;
+        return Transition::StillFires;
     };
     let is_firing_now = received_at > end.received_at && after.is_empty();
     if !is_firing_now {
-        Turn::Nothing
+        Transition::Nothing
     } else if episode.incident.is_none() || episode.was_ended_wrongly(received_at, policy.window) {
         episode.end = None;
-        Turn::FiresAgain
+        Transition::FiresAgain
     } else {
-        Turn::Doubted(end.received_at)
+        Transition::Doubted(end.received_at)
     }
 }
 

@@ -49,7 +49,7 @@ impl Limit {
 
 /// What is to go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum SendKind {
     /// A new message.
     Message,
     /// An edit of one.
@@ -95,10 +95,10 @@ impl Budget {
     ///
     /// # Errors
     /// There is no slot before that moment.
-    pub fn take(&self, taken: Taken, what: What, now: Timestamp) -> Result<Taken, Timestamp> {
+    pub fn take(&self, taken: Taken, what: SendKind, now: Timestamp) -> Result<Taken, Timestamp> {
         let edits = match what {
-            What::Message => Ok(taken.edits),
-            What::Edit => self.edits.take(taken.edits, now),
+            SendKind::Message => Ok(taken.edits),
+            SendKind::Edit => self.edits.take(taken.edits, now),
         };
         let slots = [
             self.second.take(taken.second, now),
@@ -120,11 +120,11 @@ impl Budget {
 
     /// How far apart such go out where many wait.
     #[must_use]
-    pub fn interval(&self, what: What) -> Duration {
+    pub fn interval(&self, what: SendKind) -> Duration {
         let chat = self.second.interval().max(self.minute.interval());
         match what {
-            What::Message => chat,
-            What::Edit => chat.max(self.edits.interval()),
+            SendKind::Message => chat,
+            SendKind::Edit => chat.max(self.edits.interval()),
         }
     }
 }
@@ -156,7 +156,7 @@ mod tests {
         let budget = Budget::new(1, 20, 30);
         let (mut taken, mut now, mut at) = (Taken::default(), Timestamp(1_000_000), Vec::new());
         while at.len() < 8 {
-            match budget.take(taken, What::Message, now) {
+            match budget.take(taken, SendKind::Message, now) {
                 Ok(next) => {
                     taken = next;
                     at.push(now.0 - 1_000_000);
@@ -172,7 +172,7 @@ mod tests {
         let budget = Budget::new(100, 20, 100);
         let (mut taken, mut edits) = (Taken::default(), 0);
         for now in (0..60_000).map(Timestamp) {
-            if let Ok(next) = budget.take(taken, What::Edit, now) {
+            if let Ok(next) = budget.take(taken, SendKind::Edit, now) {
                 (taken, edits) = (next, edits + 1);
             }
         }
@@ -190,12 +190,12 @@ mod tests {
             edits: ahead,
             bot: ahead,
         };
-        let taken = budget.take(taken, What::Message, now).unwrap();
+        let taken = budget.take(taken, SendKind::Message, now).unwrap();
         assert_eq!(taken.second, now.after(Duration::from_secs(1)));
         assert_eq!(taken.minute, now.after(Duration::from_secs(4)));
         assert_eq!(taken.edits, ahead);
         // From then on it is kept as ever.
-        let at = budget.take(taken, What::Message, now).unwrap_err();
+        let at = budget.take(taken, SendKind::Message, now).unwrap_err();
         assert_eq!(at, now.after(Duration::from_secs(1)));
     }
 

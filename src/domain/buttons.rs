@@ -16,7 +16,7 @@ pub const ACTION: usize = CARRIED - "1:n::".len() - 32;
 
 /// What is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum ButtonAction {
     /// To take the incident.
     Acknowledge,
     /// To say that it is over.
@@ -40,25 +40,27 @@ pub enum Wish {
 
 /// What a button carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Press {
+pub struct CallbackData {
     /// About which incident.
     pub incident: Uuid,
     /// What is wanted.
-    pub wish: Wish,
+    pub wish: ButtonAction,
 }
 
-impl Press {
+impl CallbackData {
     /// As a button carries it, in 64 bytes at most.
     #[must_use]
     pub fn data(&self) -> String {
         let (word, action) = match &self.wish {
-            Wish::Acknowledge => ("a", None),
-            Wish::Resolve => ("r", None),
-            Wish::Mute => ("m", None),
-            Wish::Unmute => ("u", None),
-            Wish::Repairs => ("p", None),
-            Wish::Back => ("b", None),
-            Wish::Repaired { action, success } => (if *success { "y" } else { "n" }, Some(action)),
+            ButtonAction::Acknowledge => ("a", None),
+            ButtonAction::Resolve => ("r", None),
+            ButtonAction::Mute => ("m", None),
+            ButtonAction::Unmute => ("u", None),
+            ButtonAction::Repairs => ("p", None),
+            ButtonAction::Back => ("b", None),
+            ButtonAction::Repaired { action, success } => {
+                (if *success { "y" } else { "n" }, Some(action))
+            }
         };
         let incident = self.incident.simple();
         match action {
@@ -67,7 +69,7 @@ impl Press {
         }
     }
 
-    /// Reads what [`Press::data`] wrote; `None` for anything else.
+    /// Reads what [`CallbackData::data`] wrote; `None` for anything else.
     #[must_use]
     pub fn read(data: &str) -> Option<Self> {
         if data.len() > CARRIED {
@@ -80,13 +82,13 @@ impl Press {
             return None;
         }
         let wish = match (word, action) {
-            ("a", None) => Wish::Acknowledge,
-            ("r", None) => Wish::Resolve,
-            ("m", None) => Wish::Mute,
-            ("u", None) => Wish::Unmute,
-            ("p", None) => Wish::Repairs,
-            ("b", None) => Wish::Back,
-            ("y" | "n", Some(action)) if is_action(action) => Wish::Repaired {
+            ("a", None) => ButtonAction::Acknowledge,
+            ("r", None) => ButtonAction::Resolve,
+            ("m", None) => ButtonAction::Mute,
+            ("u", None) => ButtonAction::Unmute,
+            ("p", None) => ButtonAction::Repairs,
+            ("b", None) => ButtonAction::Back,
+            ("y" | "n", Some(action)) if is_action(action) => ButtonAction::Repaired {
                 action: action.to_owned(),
                 success: word == "y",
             },
@@ -107,15 +109,22 @@ pub fn is_action(action: &str) -> bool {
 
 /// The rows of buttons beneath a card. What is not possible any more is not offered.
 #[must_use]
-pub fn offered(incident: Uuid, status: Status, is_muted: bool) -> Vec<Vec<Press>> {
-    let press = |wish| Press { incident, wish };
+pub fn offered(incident: Uuid, status: Status, is_muted: bool) -> Vec<Vec<CallbackData>> {
+    let press = |wish| CallbackData { incident, wish };
     let first = match status {
-        Status::Open | Status::Analyzing => vec![press(Wish::Acknowledge), press(Wish::Resolve)],
-        Status::Acknowledged => vec![press(Wish::Resolve)],
+        Status::Open | Status::Analyzing => vec![
+            press(ButtonAction::Acknowledge),
+            press(ButtonAction::Resolve),
+        ],
+        Status::Acknowledged => vec![press(ButtonAction::Resolve)],
         Status::Resolved => vec![],
     };
-    let mute = if is_muted { Wish::Unmute } else { Wish::Mute };
-    let second = vec![press(mute), press(Wish::Repairs)];
+    let mute = if is_muted {
+        ButtonAction::Unmute
+    } else {
+        ButtonAction::Mute
+    };
+    let second = vec![press(mute), press(ButtonAction::Repairs)];
     [first, second]
         .into_iter()
         .filter(|row| !row.is_empty())
@@ -124,19 +133,19 @@ pub fn offered(incident: Uuid, status: Status, is_muted: bool) -> Vec<Vec<Press>
 
 /// The rows of buttons that ask which repair it was.
 #[must_use]
-pub fn repairs(incident: Uuid, actions: &[String]) -> Vec<Vec<Press>> {
-    let press = |wish| Press { incident, wish };
+pub fn repairs(incident: Uuid, actions: &[String]) -> Vec<Vec<CallbackData>> {
+    let press = |wish| CallbackData { incident, wish };
     let each = actions.iter().filter(|action| is_action(action));
-    let mut rows: Vec<Vec<Press>> = each
+    let mut rows: Vec<Vec<CallbackData>> = each
         .map(|action| {
-            let repaired = |success| Wish::Repaired {
+            let repaired = |success| ButtonAction::Repaired {
                 action: action.clone(),
                 success,
             };
             vec![press(repaired(true)), press(repaired(false))]
         })
         .collect();
-    rows.push(vec![press(Wish::Back)]);
+    rows.push(vec![press(ButtonAction::Back)]);
     rows
 }
 
@@ -161,7 +170,7 @@ mod tests {
         for press in rows.into_iter().flatten() {
             let data = press.data();
             assert!(data.len() <= 64, "{data}");
-            assert_eq!(Press::read(&data), Some(press), "{data}");
+            assert_eq!(CallbackData::read(&data), Some(press), "{data}");
         }
     }
 
@@ -173,17 +182,29 @@ mod tests {
 
     #[test]
     fn what_is_not_possible_any_more_is_not_offered() {
-        let wishes = |status, muted| -> Vec<Wish> {
+        let wishes = |status, muted| -> Vec<ButtonAction> {
             let rows = offered(ID, status, muted).into_iter().flatten();
             rows.map(|press| press.wish).collect()
         };
         let open = wishes(Status::Open, false);
-        let expected = [Wish::Acknowledge, Wish::Resolve, Wish::Mute, Wish::Repairs];
+        let expected = [
+            ButtonAction::Acknowledge,
+            ButtonAction::Resolve,
+            ButtonAction::Mute,
+            ButtonAction::Repairs,
+        ];
         assert_eq!(open, expected);
         let taken = wishes(Status::Acknowledged, true);
-        assert_eq!(taken, [Wish::Resolve, Wish::Unmute, Wish::Repairs]);
+        assert_eq!(
+            taken,
+            [
+                ButtonAction::Resolve,
+                ButtonAction::Unmute,
+                ButtonAction::Repairs
+            ]
+        );
         let over = wishes(Status::Resolved, false);
-        assert_eq!(over, [Wish::Mute, Wish::Repairs]);
+        assert_eq!(over, [ButtonAction::Mute, ButtonAction::Repairs]);
     }
 
     #[test]
@@ -203,14 +224,14 @@ mod tests {
             format!("1:a:{}", "g".repeat(32)),
             format!("1:y:{id}:{}", "x".repeat(ACTION + 1)),
         ] {
-            assert_eq!(Press::read(&data), None, "{data:?}");
+            assert_eq!(CallbackData::read(&data), None, "{data:?}");
         }
     }
 
     proptest! {
         #[test]
         fn nothing_that_is_sent_does_harm(data in "\\PC{0,80}") {
-            if let Some(press) = Press::read(&data) {
+            if let Some(press) = CallbackData::read(&data) {
                 prop_assert!(press.data().len() <= 64);
             }
         }

@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 
 /// One delivered alert on its way into the books: the alert, and what was worked out about it.
 #[derive(Clone, Debug)]
-pub struct Sighting {
+pub struct AlertDelivery {
     /// The id of the job that carries it.
     pub job: Uuid,
     /// Whether that job may have been run before.
@@ -32,7 +32,7 @@ pub struct Sighting {
     pub series: i64,
 }
 
-impl Sighting {
+impl AlertDelivery {
     /// Works out the signature and the series.
     #[must_use]
     pub fn new(
@@ -256,10 +256,10 @@ struct Span {
 }
 
 impl Span {
-    fn of(sighting: &Sighting, from: Timestamp) -> Self {
-        let (to, is_end_told) = match sighting.end() {
+    fn of(delivery: &AlertDelivery, from: Timestamp) -> Self {
+        let (to, is_end_told) = match delivery.end() {
             Some((end, by)) => (end, by == EndedBy::Sender),
-            None => (sighting.received_at, true),
+            None => (delivery.received_at, true),
         };
         Self {
             from,
@@ -315,7 +315,7 @@ impl Episode {
     }
 }
 
-/// Finds the episode among `episodes` (one series, oldest first) that `sighting` tells of.
+/// Finds the episode among `episodes` (one series, oldest first) that `delivery` tells of.
 ///
 /// With a start that can be: the one that starts nearest to it, within `skew`, if neither was over
 /// before the other began. If a newer one's span overlaps that of the sighting, it is that one: a sender that
@@ -324,11 +324,11 @@ impl Episode {
 /// after it, but of the newest that was over by then, once more. Last, what was received a little
 /// before the others of its episode.
 #[must_use]
-pub fn find(episodes: &[Episode], sighting: &Sighting, skew: Duration) -> Option<usize> {
+pub fn find(episodes: &[Episode], delivery: &AlertDelivery, skew: Duration) -> Option<usize> {
     let within = |a: Timestamp, b: Timestamp| (a.0 - b.0).abs() <= crate::time::millis(skew);
-    if let Some(start) = sighting.told_start(skew) {
-        let told = Span::of(sighting, start);
-        let over = sighting.end().filter(|(_, by)| *by == EndedBy::Sender);
+    if let Some(start) = delivery.told_start(skew) {
+        let told = Span::of(delivery, start);
+        let over = delivery.end().filter(|(_, by)| *by == EndedBy::Sender);
         let was_not_over_by = |began| over.is_none_or(|(end, _)| began <= end.max(start));
         let near = (0..episodes.len())
             .rev()
@@ -341,12 +341,12 @@ pub fn find(episodes: &[Episode], sighting: &Sighting, skew: Duration) -> Option
             .rposition(|e| e.span().overlaps(&told, skew));
         return near.max(overlapping);
     }
-    let at = sighting.received_at;
+    let at = delivery.received_at;
     let spans = |e: &Episode| e.occurred_at <= at && at <= e.last_seen_at;
-    let open = |e: &Episode| e.end.is_none() && (sighting.is_firing() || e.occurred_at <= at);
-    let over = |e: &Episode| !sighting.is_firing() && e.last_seen_at <= at;
+    let open = |e: &Episode| e.end.is_none() && (delivery.is_firing() || e.occurred_at <= at);
+    let over = |e: &Episode| !delivery.is_firing() && e.last_seen_at <= at;
     // What is open did not end before it was first seen.
-    let may_be_over = |e: &Episode| sighting.is_firing() || e.end.is_some();
+    let may_be_over = |e: &Episode| delivery.is_firing() || e.end.is_some();
     let overtaken = |e: &Episode| at < e.occurred_at && within(at, e.occurred_at) && may_be_over(e);
     episodes
         .iter()

@@ -46,14 +46,14 @@ impl fmt::Display for ShortId {
 
 /// What somebody wrote for an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Named {
+pub enum IncidentRef {
     /// Its id.
     Whole(Uuid),
     /// The end of its id.
     Short(ShortId),
 }
 
-impl Named {
+impl IncidentRef {
     /// Reads an id, with dashes or without, or the end of one, if the text is nothing else.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
@@ -81,8 +81,8 @@ mod tests {
 
     #[test]
     fn only_what_is_an_id_or_the_end_of_one_is_read_as_such() {
-        let short = Some(Named::Short(ShortId::of(ID)));
-        let whole = Some(Named::Whole(ID));
+        let short = Some(IncidentRef::Short(ShortId::of(ID)));
+        let whole = Some(IncidentRef::Whole(ID));
         for (text, expected) in [
             ("0fb309c4", short),
             (" 0FB309C4 ", short),
@@ -98,7 +98,7 @@ mod tests {
             ("019aad2e-6d5e-7000-8000-00000fb309c", None),
             ("０b309c", None),
         ] {
-            assert_eq!(Named::read(text), expected, "{text:?}");
+            assert_eq!(IncidentRef::read(text), expected, "{text:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 
 /// What routes are chosen by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct RoutingKey {
     /// The opening alert's severity.
     pub severity: String,
     /// The anomaly's namespace.
@@ -119,7 +119,7 @@ pub struct Route {
 impl Route {
     /// Whether messages about such an incident take it.
     #[must_use]
-    pub fn matches(&self, facts: &Facts) -> bool {
+    pub fn matches(&self, facts: &RoutingKey) -> bool {
         self.severity.matches(&facts.severity)
             && self.namespace.matches(&facts.namespace)
             && self.service.matches(&facts.service)
@@ -130,7 +130,7 @@ impl Route {
 
 /// The routes that a message takes: the first that matches, and those behind it for as long as they
 /// are to go on.
-pub fn taken<'a>(routes: &'a [Route], facts: &'a Facts) -> impl Iterator<Item = &'a Route> {
+pub fn taken<'a>(routes: &'a [Route], facts: &'a RoutingKey) -> impl Iterator<Item = &'a Route> {
     let mut ended = false;
     routes
         .iter()
@@ -144,7 +144,7 @@ pub fn taken<'a>(routes: &'a [Route], facts: &'a Facts) -> impl Iterator<Item = 
 
 /// The channels that a message goes to, each once; where no route matches, `otherwise`.
 #[must_use]
-pub fn channels(routes: &[Route], otherwise: &[String], facts: &Facts) -> Vec<String> {
+pub fn channels(routes: &[Route], otherwise: &[String], facts: &RoutingKey) -> Vec<String> {
     let mut channels: Vec<String> = Vec::new();
     let (mut matched, to) = (false, taken(routes, facts).map(|route| &route.to.0));
     for channel in to.inspect(|_| matched = true).flatten() {

@@ -10,18 +10,18 @@ use super::auth::Caller;
 use super::incidents::By;
 use super::pages::{self, Page};
 use super::query::Query;
-use super::words::Words;
+use super::words::BoundedText;
 use super::{Ingress, Problem, body};
 use crate::domain::escalation::Level;
 use crate::domain::mute::as_of;
 use crate::entity::anomalies::Model;
 use crate::jobs::CalculateTier;
 use crate::queue::Push;
-use crate::store::audit::{self, Actor, Deed};
+use crate::store::audit::{self, Actor, AuditEntry};
 use crate::store::lists::Filter;
 use crate::store::{anomalies, incidents, levels, lists};
+use crate::task_context;
 use crate::time::Timestamp;
-use crate::trail;
 
 /// Which anomalies are asked for.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -31,11 +31,11 @@ pub(super) struct Asked {
     /// At this level.
     level: Option<Level>,
     /// Of this service.
-    service: Option<Words>,
+    service: Option<BoundedText>,
     /// In this namespace.
-    namespace: Option<Words>,
+    namespace: Option<BoundedText>,
     /// With this text in alert name, service, namespace or error type, in whatever case.
-    q: Option<Words>,
+    q: Option<BoundedText>,
     /// Muted now, or not.
     muted: Option<bool>,
     /// Start of the page: `next_cursor` of the previous page.
@@ -67,7 +67,7 @@ pub(super) async fn list(
         level: asked.level,
         service: asked.service.map(String::from),
         namespace: asked.namespace.map(String::from),
-        text: asked.q.and_then(Words::said),
+        text: asked.q.and_then(BoundedText::said),
         ..Filter::default()
     };
     let db = ingress.context.db.view_for(filter.text.is_some()).await?;
@@ -118,9 +118,9 @@ pub(super) async fn show(
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Fix {
     /// Where it is described, for instance a pull request's address.
-    reference: Option<Words>,
+    reference: Option<BoundedText>,
     /// Operator name, for the audit entry.
-    operator: Option<Words>,
+    operator: Option<BoundedText>,
 }
 
 /// Marks a permanent fix of an anomaly.
@@ -184,12 +184,12 @@ async fn set(
         Some(reference) => ("anomaly.fix", serde_json::json!({"reference": reference})),
         None => ("anomaly.unfix", serde_json::json!({})),
     };
-    let deed = Deed {
+    let entry = AuditEntry {
         action,
         target: key,
         detail,
     };
-    audit::record(&tx, actor, deed, now).await?;
+    audit::record(&tx, actor, entry, now).await?;
     anomalies::set_permanent_fix(&tx, key, fix.map(|reference| (now, reference))).await?;
     let concerned = levels::concerned(&tx, &[(anomaly.key, anomaly.newest_incident)]).await?;
     let due = incidents::mark_due(&tx, &concerned, now).await?;
@@ -198,7 +198,9 @@ async fn set(
         .into_iter()
         .map(|incident| CalculateTier { incident })
         .collect();
-    let pushes = jobs.iter().map(|job| Push::new(job).trace(trail::trace()));
+    let pushes = jobs
+        .iter()
+        .map(|job| Push::new(job).trace(task_context::trace()));
     if let Err(error) = context.queues.push_all(pushes).await {
         tracing::warn!("enqueueing a tier job failed; recount will retry: {error}");
     }

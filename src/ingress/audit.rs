@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 
 use super::pages::{self, Page};
 use super::query::Query;
-use super::words::Words;
+use super::words::BoundedText;
 use super::{Ingress, Problem};
 use crate::entity::audit::Model;
 use crate::store::audit::{self, Filter};
@@ -18,11 +18,11 @@ use crate::store::audit::{self, Filter};
 #[into_params(parameter_in = Query)]
 pub(super) struct Asked {
     /// By this operator, or by this token as the list shows it.
-    actor: Option<Words>,
+    actor: Option<BoundedText>,
     /// With this action, for example `incident.resolve`.
-    action: Option<Words>,
+    action: Option<BoundedText>,
     /// With this target: an incident's ID, an anomaly's key, a queue's name.
-    target: Option<Words>,
+    target: Option<BoundedText>,
     /// Start of the page: `next_cursor` of the previous page.
     #[param(pattern = "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
     cursor: Option<String>,

@@ -19,12 +19,12 @@ use super::attempts::{Attempts, Failed, Rest, TELL};
 use super::origin;
 use super::refusals::Refusals;
 use super::webhooks::source_at;
-use super::words::Words;
+use super::words::BoundedText;
 use crate::config::Config;
 use crate::context::Context;
 use crate::metrics::{ByRole, Metrics};
 use crate::store::audit::Actor;
-use crate::trail;
+use crate::task_context;
 
 /// Who calls, as the check of the token found out. Handlers that change something take it for the
 /// audit.
@@ -34,9 +34,9 @@ pub(crate) struct Caller(pub(crate) Actor);
 impl Caller {
     /// Who does it: by what the request says, else by what is known of whoever passes it on, as the
     /// pages do for those who are signed in.
-    pub(super) fn named(self, operator: Option<Words>) -> Actor {
+    pub(super) fn named(self, operator: Option<BoundedText>) -> Actor {
         let Self(mut actor) = self;
-        let said = operator.and_then(Words::said);
+        let said = operator.and_then(BoundedText::said);
         let said = said.filter(|name| !name.trim().is_empty());
         actor.operator = said.or(actor.operator);
         actor
@@ -169,8 +169,10 @@ pub(super) async fn api(
     let caller = Caller(Actor {
         token: admit(&guard, &request)?,
         operator: None,
-        request_id: trail::look(|trail| Some(trail.request.as_ref()?.as_str().to_owned()))
-            .flatten(),
+        request_id: task_context::look(|task_context| {
+            Some(task_context.request.as_ref()?.as_str().to_owned())
+        })
+        .flatten(),
     });
     mark_known(request.extensions());
     request.extensions_mut().insert(caller);

@@ -11,8 +11,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::spans::{Span, SpanKind, Tracer};
+use crate::task_context::{RequestId, TaskContext};
 use crate::trace::Trace;
-use crate::trail::{RequestId, Trail};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -39,12 +39,12 @@ pub(super) async fn seal(State(tracer): State<Tracer>, request: Request, next: N
     let id = RequestId::of(request.headers().get(REQUEST_ID));
     let mut span = span_of(&tracer, &request);
     span.note("request.id", || id.as_str().to_owned());
-    let trail = Trail {
+    let task_context = TaskContext {
         request: Some(id.clone()),
         trace: Some(span.trace().unwrap_or_else(Trace::begin)),
-        ..Trail::default()
+        ..TaskContext::default()
     };
-    let mut response = trail.follow(next.run(request)).await;
+    let mut response = task_context.follow(next.run(request)).await;
     let status = response.status();
     span.note("http.response.status_code", || i64::from(status.as_u16()));
     if status.is_server_error() {

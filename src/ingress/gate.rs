@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::health::short_of;
 use crate::context::Context;
 use crate::jobs::{IngestAlert, Job};
-use crate::queue::watch::Watch;
+use crate::queue::data_loss::DataLossDetector;
 use crate::seldom::Seldom;
 
 /// How often the depth is looked at.
@@ -28,7 +28,7 @@ const SHARE: u32 = 20;
 pub struct Gate {
     full: AtomicBool,
     stopping: AtomicBool,
-    losses: Mutex<Watch>,
+    losses: Mutex<DataLossDetector>,
 }
 
 impl Default for Gate {
@@ -37,7 +37,7 @@ impl Default for Gate {
         Self {
             full: AtomicBool::default(),
             stopping: AtomicBool::default(),
-            losses: Mutex::new(Watch::new(IngestAlert::POLICY.queue, by)),
+            losses: Mutex::new(DataLossDetector::new(IngestAlert::POLICY.queue, by)),
         }
     }
 }

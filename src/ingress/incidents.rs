@@ -13,18 +13,18 @@ use uuid::Uuid;
 use super::auth::Caller;
 use super::pages::{self, Gathered, Page, Part};
 use super::query::Query;
-use super::words::Words;
+use super::words::BoundedText;
 use super::{Ingress, Problem, body};
 use crate::alertmanager::Silence;
 use crate::config::Counting;
-use crate::deeds::incident;
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
 use crate::domain::mute;
 use crate::domain::unheard::Patience;
 use crate::entity::{incidents, occurrences};
-use crate::store::incidents::{Deed, find};
-use crate::store::listing::Entry;
+use crate::operations::incident;
+use crate::store::incident_list::Entry;
+use crate::store::incidents::{StatusChange, find};
 use crate::store::lists::{self, Filter};
 use crate::time::Timestamp;
 pub(super) use many::{__path_resolve_many, resolve_many};
@@ -122,12 +122,12 @@ pub(super) struct Asked {
     /// Whose anomaly is at this level.
     level: Option<Level>,
     /// Of this service.
-    service: Option<Words>,
+    service: Option<BoundedText>,
     /// In this namespace.
-    namespace: Option<Words>,
+    namespace: Option<BoundedText>,
     /// With this text in title, alert name, service, namespace or error type, in whatever case. An
     /// incident's id, or the last eight digits of it, as messages have them, finds that incident, too.
-    q: Option<Words>,
+    q: Option<BoundedText>,
     /// Muted now, or not.
     muted: Option<bool>,
     /// Stale (unresolved, and not received within `counting.unheard`), or not.
@@ -164,7 +164,7 @@ pub(super) async fn list(
         level: asked.level,
         service: asked.service.map(String::from),
         namespace: asked.namespace.map(String::from),
-        text: asked.q.and_then(Words::said),
+        text: asked.q.and_then(BoundedText::said),
         unheard: asked.unheard,
         resolved_by: asked.resolved_by,
         ..Filter::default()
@@ -243,7 +243,7 @@ pub(super) async fn occurrences(
 #[serde(default, deny_unknown_fields)]
 pub(super) struct By {
     /// Operator name, for the audit entry.
-    pub(super) operator: Option<Words>,
+    pub(super) operator: Option<BoundedText>,
 }
 
 /// Acknowledges an incident.
@@ -267,7 +267,7 @@ pub(super) async fn acknowledge(
     caller: Caller,
     body: Body,
 ) -> Result<Json<View>, Problem> {
-    do_to(&ingress, &id, Deed::Acknowledge, caller, body).await
+    do_to(&ingress, &id, StatusChange::Acknowledge, caller, body).await
 }
 
 /// Resolves an incident.
@@ -289,13 +289,13 @@ pub(super) async fn resolve(
     caller: Caller,
     body: Body,
 ) -> Result<Json<View>, Problem> {
-    do_to(&ingress, &id, Deed::Resolve, caller, body).await
+    do_to(&ingress, &id, StatusChange::Resolve, caller, body).await
 }
 
 async fn do_to(
     ingress: &Ingress,
     id: &str,
-    deed: Deed,
+    change: StatusChange,
     caller: Caller,
     body: Body,
 ) -> Result<Json<View>, Problem> {
@@ -303,7 +303,7 @@ async fn do_to(
     let actor = caller.named(operator);
     let (context, id) = (&ingress.context, parse(id)?);
     let tx = context.db.begin().await?;
-    let done = Box::pin(incident::turn(context, &tx, id, deed, &actor)).await?;
+    let done = Box::pin(incident::turn(context, &tx, id, change, &actor)).await?;
     tx.commit().await?;
     done.due.push(context).await;
     if !done.possible {

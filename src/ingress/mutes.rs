@@ -8,12 +8,12 @@ use utoipa::ToSchema;
 
 use super::auth::Caller;
 use super::incidents::By;
-use super::words::Words;
+use super::words::BoundedText;
 use super::{Ingress, Problem, body};
 use crate::config::Span;
-use crate::deeds::mute;
 use crate::domain::mute::Ends;
 use crate::entity::anomalies::Model;
+use crate::operations::mute;
 use crate::time::Timestamp;
 
 /// A mute, as it is asked for.
@@ -27,9 +27,9 @@ pub(super) struct Asked {
     /// End, at most 30 days from now; or give `for`.
     until: Option<Timestamp>,
     /// Why.
-    why: Option<Words>,
+    why: Option<BoundedText>,
     /// Operator name, for the audit entry.
-    operator: Option<Words>,
+    operator: Option<BoundedText>,
 }
 
 impl Asked {

@@ -11,11 +11,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::refusals::Said;
-use crate::deeds::Refused;
+use crate::operations::Refused;
 use crate::queue::store::QueueError;
 use crate::seldom::Seldom;
 use crate::store::error::{Cause, cause, took_too_long};
-use crate::trail;
+use crate::task_context;
 
 /// How long a sender should wait before it tries again, in seconds.
 const RETRY_AFTER: u32 = 5;
@@ -109,7 +109,7 @@ pub(super) struct Told {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let request = trail::look(|trail| trail.request.clone()).flatten();
+        let request = task_context::look(|task_context| task_context.request.clone()).flatten();
         let told = Told {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),

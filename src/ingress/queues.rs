@@ -58,7 +58,7 @@ async fn view(ingress: &Ingress, name: &'static str) -> Result<View, Problem> {
     Ok(View {
         name,
         depth,
-        paused_by: by.map(|deed| deed.operator.unwrap_or(deed.actor)),
+        paused_by: by.map(|entry| entry.operator.unwrap_or(entry.actor)),
         dead: dead_letters::count(db, name).await?,
         lost: losses::of_queue(db, name).await?,
         rate: live().map(|about| about.rate).sum(),
@@ -161,12 +161,12 @@ async fn set_paused(
     let By { operator } = body::json(body).await?;
     let actor = caller.named(operator);
     let context = &ingress.context;
-    let deed = audit::Deed {
+    let entry = audit::AuditEntry {
         action: if paused { PAUSE } else { RESUME },
         target: name,
         detail: json!({}),
     };
-    audit::record(context.db.write(), &actor, deed, context.clock.now()).await?;
+    audit::record(context.db.write(), &actor, entry, context.clock.now()).await?;
     context.queues.store().set_paused(name, paused).await?;
     Ok(Json(view(ingress, name).await?))
 }

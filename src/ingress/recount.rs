@@ -31,7 +31,7 @@ pub(super) async fn push(
     let context = &ingress.context;
     let now = context.clock.now();
     let job = once::job(&headers, &["recount"])?.unwrap_or_else(|| new_id(now));
-    let written = audit::Deed {
+    let written = audit::AuditEntry {
         action: "recount.push",
         target: &job.to_string(),
         detail: serde_json::json!({}),

@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::metrics::BySourceAndReason;
 use crate::seldom::Seldom;
 use crate::store::refusals::{self, Refusal};
-use crate::trail;
+use crate::task_context;
 
 /// How often the log tells of one kind, at most.
 const SAID: Duration = Duration::from_secs(10);
@@ -133,7 +133,9 @@ impl Refusals {
         let unsaid = status.canonical_reason().unwrap_or_default();
         let detail = said.map_or(unsaid, |said| said.detail.as_str());
         let body = said.and_then(|said| said.body.as_deref());
-        let request = trail::look(|trail| Some(trail.request.as_ref()?.as_str().to_owned()));
+        let request = task_context::look(|task_context| {
+            Some(task_context.request.as_ref()?.as_str().to_owned())
+        });
         let request = request.flatten().unwrap_or_default();
         let now = context.clock.now();
         if let Some(more) = self.0.said.says((source, reason)) {

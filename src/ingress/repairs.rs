@@ -12,14 +12,14 @@ use super::auth::Caller;
 use super::incidents::{parse, unknown};
 use super::pages::{self, Page};
 use super::query::Query;
-use super::words::{Words, whole};
+use super::words::{BoundedText, whole};
 use super::{Ingress, Problem, body, once};
-use crate::deeds::repair;
 use crate::entity::repairs::Model;
 use crate::jobs::RecordRepair;
+use crate::operations::repair;
 use crate::store::history::{self, RepairFilter, RepairPosition};
 use crate::store::incidents::find;
-use crate::store::offenders::{Worth, by_action};
+use crate::store::top_anomalies::{Worth, by_action};
 use crate::time::Timestamp;
 
 /// A repair as it is reported.
@@ -29,13 +29,13 @@ use crate::time::Timestamp;
 pub(super) struct Report {
     /// What was done, for instance `restart_pod`.
     #[schema(value_type = String, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
-    action: Words,
+    action: BoundedText,
     /// Whether it helped.
     success: bool,
     /// Who did it.
-    operator: Option<Words>,
+    operator: Option<BoundedText>,
     /// Note.
-    note: Option<Words>,
+    note: Option<BoundedText>,
     /// How long it took, in milliseconds.
     #[serde(default, deserialize_with = "whole")]
     #[schema(minimum = 0)]
@@ -80,7 +80,7 @@ pub(super) async fn record(
         action: report.action.into(),
         success: report.success,
         operator: actor.operator.clone(),
-        note: report.note.and_then(Words::said),
+        note: report.note.and_then(BoundedText::said),
         duration_ms: report.duration_ms,
         at: context.clock.now(),
     };
@@ -95,9 +95,9 @@ pub(super) async fn record(
 #[into_params(parameter_in = Query)]
 pub(super) struct Asked {
     /// On this anomaly, by its key.
-    anomaly: Option<Words>,
+    anomaly: Option<BoundedText>,
     /// With this action, for example `restart_pod`.
-    action: Option<Words>,
+    action: Option<BoundedText>,
     /// Whether it helped.
     success: Option<bool>,
     /// Start of the page: `next_cursor` of the previous page.

@@ -14,7 +14,7 @@ use self::told::{Letter, Occurrence, QueuedJob, Trace};
 use super::anomalies::is_key;
 use super::incidents::View as Incident;
 use super::query::Query;
-use super::words::Words;
+use super::words::BoundedText;
 use super::{Ingress, Problem};
 use crate::context::Context;
 use crate::domain::aggregation::Unit;
@@ -22,7 +22,7 @@ use crate::entity::{dead_letters, incidents, occurrences};
 use crate::jobs::{CalculateTier, Content, IngestAlert, Job, RecordRepair};
 use crate::queue::store::Queued;
 use crate::sources::{SOURCES, cluster, fingerprint};
-use crate::store::incidents::Deed;
+use crate::store::incidents::StatusChange;
 use crate::store::{audit, lists, reopenings, trace};
 
 /// Of each kind the newest so many.
@@ -52,7 +52,7 @@ pub(in crate::ingress) enum By {
 pub(super) struct Asked {
     /// Whose fingerprint it is, for instance `alertmanager`, or `alertmanager@eu` for that of one cluster
     /// alone; of any source, if none is named.
-    source: Option<Words>,
+    source: Option<BoundedText>,
 }
 
 /// Shows the history of an alert: its firings, whether they counted, and what followed.
@@ -84,7 +84,7 @@ pub(super) async fn show(
     let rows: Vec<incidents::Model> = incidents.iter().map(|(row, _)| row.clone()).collect();
     let db = context.db.view();
     let targets = ids.iter().map(Uuid::to_string);
-    let action = Deed::Acknowledge.action();
+    let action = StatusChange::Acknowledge.action();
     let mut acknowledged = audit::done_to(db, targets, action, MOST).await?;
     acknowledged.retain(audit::did_something);
     let trace = Trace {

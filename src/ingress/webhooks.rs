@@ -21,8 +21,8 @@ use crate::jobs::{Content, IngestAlert};
 use crate::metrics::{BySource, Metrics};
 use crate::queue::Push;
 use crate::sources::{Refused, SOURCES, Source, Translated, cluster, rejected_together};
+use crate::task_context;
 use crate::time::Timestamp;
-use crate::trail;
 
 /// How long a push may take. A sender that hears nothing for longer gives up on us.
 const PUSH: Duration = Duration::from_secs(8);
@@ -149,7 +149,7 @@ pub(super) async fn take(
             content,
         })
         .collect();
-    let trace = trail::trace();
+    let trace = task_context::trace();
     let pushes = jobs.iter().map(|job| Push::new(job).trace(trace));
     let push = context.queues.push_all(pushes);
     let pushed = tokio::time::timeout(PUSH, push).await;

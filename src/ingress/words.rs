@@ -14,22 +14,22 @@ const LONGEST: usize = 4096;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String, max_length = 4096, pattern = "^[^\\x00]*$")]
-pub(super) struct Words(String);
+pub(super) struct BoundedText(String);
 
-impl Words {
+impl BoundedText {
     /// The text, if it says anything.
     pub(super) fn said(self) -> Option<String> {
         (!self.0.is_empty()).then_some(self.0)
     }
 }
 
-impl From<Words> for String {
-    fn from(words: Words) -> Self {
+impl From<BoundedText> for String {
+    fn from(words: BoundedText) -> Self {
         words.0
     }
 }
 
-impl<'de> Deserialize<'de> for Words {
+impl<'de> Deserialize<'de> for BoundedText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         // Bytes first: whoever sends megabytes has them not counted.
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_text_is_bounded_in_characters_and_has_no_nul() {
-        let read = |text: &str| serde_json::from_value::<Words>(text.into());
+        let read = |text: &str| serde_json::from_value::<BoundedText>(text.into());
         for text in ["", "x", &"é".repeat(LONGEST)] {
             assert_eq!(String::from(read(text).unwrap()), text);
         }

@@ -8,17 +8,17 @@ use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use super::Fault;
+use super::PageError;
 
 /// What an address asks for; a page of its own where that cannot be read.
 pub(super) struct Asks<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asks<T> {
-    type Rejection = Fault;
+    type Rejection = PageError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, PageError> {
         let asked = Query::from_request_parts(parts, state).await;
-        let Query(asked) = asked.map_err(|refused| Fault::BadRequest(refused.body_text()))?;
+        let Query(asked) = asked.map_err(|refused| PageError::BadRequest(refused.body_text()))?;
         Ok(Self(asked))
     }
 }
@@ -32,10 +32,10 @@ pub(super) fn text<'a>(name: &'static str, value: &'a str) -> Value<'a> {
 }
 
 /// Refuses a value that there is not. None at all is as good as a known one.
-pub(super) fn check<'a>(values: impl IntoIterator<Item = Value<'a>>) -> Result<(), Fault> {
+pub(super) fn check<'a>(values: impl IntoIterator<Item = Value<'a>>) -> Result<(), PageError> {
     let mut values = values.into_iter();
     match values.find(|(_, value, is_known)| !value.is_empty() && !is_known) {
-        Some((name, value, _)) => Err(Fault::no_such(name, value)),
+        Some((name, value, _)) => Err(PageError::no_such(name, value)),
         None => Ok(()),
     }
 }

@@ -10,11 +10,11 @@ use serde::Deserialize;
 use super::address::Asks;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
-use super::{Fault, Pages, Visit, charts, incidents, mute, words};
+use super::{PageError, PageRequest, Pages, charts, incidents, mute, words};
 use crate::domain::escalation::Level;
 use crate::domain::frequency::{Counts, Window, figure};
-use crate::store::hours::{self, Day};
-use crate::store::offenders::{Offender, worst};
+use crate::store::hourly_counts::{self, Day};
+use crate::store::top_anomalies::{Offender, worst};
 use crate::text::fill;
 
 /// Rows of the table.
@@ -32,13 +32,13 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    fn window(&self) -> Result<Window, Fault> {
+    fn window(&self) -> Result<Window, PageError> {
         let named = |window: &Window| window.name().eq_ignore_ascii_case(&self.window);
         let window = match self.window.as_str() {
             "" => Some(Window::Day),
             _ => Window::ALL.into_iter().find(named),
         };
-        window.ok_or_else(|| Fault::no_such("window", &self.window))
+        window.ok_or_else(|| PageError::no_such("window", &self.window))
     }
 }
 
@@ -53,8 +53,8 @@ struct Row {
 pub(super) async fn page(
     State(pages): State<Pages>,
     Asks(asked): Asks<Asked>,
-    visit: Visit,
-) -> Result<Markup, Fault> {
+    visit: PageRequest,
+) -> Result<Markup, PageError> {
     let (text, window) = (visit.text(), asked.window()?);
     let rows = look(&pages, &visit, window).await?;
     let worth = worth_fixing(&pages, &visit).await?;
@@ -94,7 +94,7 @@ pub(super) async fn page(
     Ok(layout::page(&visit, &frame, &content))
 }
 
-async fn look(pages: &Pages, visit: &Visit, window: Window) -> Result<Vec<Row>, Fault> {
+async fn look(pages: &Pages, visit: &PageRequest, window: Window) -> Result<Vec<Row>, PageError> {
     let context = &pages.context;
     let (db, unit) = (context.db.view(), context.config.counting.unit);
     let offenders = worst(db, window, visit.now, SHOWN).await?;
@@ -104,13 +104,13 @@ async fn look(pages: &Pages, visit: &Visit, window: Window) -> Result<Vec<Row>, 
         if window == Window::Month {
             return Ok(HashMap::new());
         }
-        hours::before(db, unit, keys.clone(), window.length(), visit.now).await
+        hourly_counts::before(db, unit, keys.clone(), window.length(), visit.now).await
     };
     let counts = async {
         let counts = context.counter.counts(&keys, visit.now).await;
         counts.map_err(|error| {
             tracing::warn!("a page failed at the counter: {error}");
-            Fault::Unavailable
+            PageError::Unavailable
         })
     };
     let days = incidents::days(pages, visit, &keys);
@@ -129,7 +129,7 @@ async fn look(pages: &Pages, visit: &Visit, window: Window) -> Result<Vec<Row>, 
     Ok(rows)
 }
 
-fn table(visit: &Visit, window: Window, rows: &[Row]) -> Markup {
+fn table(visit: &PageRequest, window: Window, rows: &[Row]) -> Markup {
     let text = visit.text();
     html! {
         table.offenders {
@@ -170,7 +170,7 @@ fn table(visit: &Visit, window: Window, rows: &[Row]) -> Markup {
 }
 
 /// An anomaly's name with its place.
-fn name(visit: &Visit, offender: &Offender) -> Markup {
+fn name(visit: &PageRequest, offender: &Offender) -> Markup {
     let anomaly = &offender.anomaly;
     html! {
         a href=(format!("/anomalies/{}", anomaly.key)) { (words::or_dash(&anomaly.alert_name)) }
@@ -183,7 +183,10 @@ fn name(visit: &Visit, offender: &Offender) -> Markup {
 
 /// What nobody fixed for good and what repairs do not cure, the most frequent first; and whether the
 /// fix that there was held.
-async fn worth_fixing(pages: &Pages, visit: &Visit) -> Result<Vec<(Offender, i64)>, Fault> {
+async fn worth_fixing(
+    pages: &Pages,
+    visit: &PageRequest,
+) -> Result<Vec<(Offender, i64)>, PageError> {
     let context = &pages.context;
     let db = context.db.view();
     let mut offenders = worst(db, Window::Month, visit.now, LOOKED_AT).await?;
@@ -191,7 +194,7 @@ async fn worth_fixing(pages: &Pages, visit: &Visit) -> Result<Vec<(Offender, i64
     offenders.truncate(NAMED);
     let keys: Vec<String> = offenders.iter().map(|o| o.anomaly.key.clone()).collect();
     let counts = context.counter.counts(&keys, visit.now).await;
-    let counts = counts.map_err(|_| Fault::Unavailable)?;
+    let counts = counts.map_err(|_| PageError::Unavailable)?;
     Ok(offenders
         .into_iter()
         .zip(counts.iter().map(|counts| counts.month))
@@ -217,7 +220,7 @@ fn fix_failed(offender: &Offender) -> bool {
         .is_some_and(|at| anomaly.last_seen.is_some_and(|seen| seen > at))
 }
 
-fn worth_list(visit: &Visit, worth: &[(Offender, i64)]) -> Markup {
+fn worth_list(visit: &PageRequest, worth: &[(Offender, i64)]) -> Markup {
     let text = visit.text();
     html! {
         @if worth.is_empty() { p { (text.no_worth_fixing) } }

@@ -4,11 +4,11 @@ use axum::extract::{Path, State};
 use maud::{Markup, html};
 
 use super::layout::{self, Frame, Section};
-use super::{Fault, Pages, Visit, charts, incident, mute, repairs, words};
-use crate::deeds::mute::{MUTE, UNMUTE};
+use super::{PageError, PageRequest, Pages, charts, incident, mute, repairs, words};
 use crate::domain::frequency::Window;
 use crate::entity;
-use crate::store::{history, hours, levels, lists};
+use crate::operations::mute::{MUTE, UNMUTE};
+use crate::store::{history, hourly_counts, levels, lists};
 use crate::text::{Text, fill};
 
 /// Rows of each part.
@@ -19,23 +19,23 @@ const MUTES: u64 = 20;
 pub(super) async fn page(
     State(pages): State<Pages>,
     Path(key): Path<String>,
-    visit: Visit,
-) -> Result<Markup, Fault> {
+    visit: PageRequest,
+) -> Result<Markup, PageError> {
     let context = &pages.context;
     let (db, unit) = (context.db.view(), context.config.counting.unit);
-    let anomaly = lists::anomaly(db, &key).await?.ok_or(Fault::NotFound)?;
+    let anomaly = lists::anomaly(db, &key).await?.ok_or(PageError::NotFound)?;
     let (incidents, newest, tried, mut mutes, hours) = tokio::try_join!(
         history::incidents(db, &key, INCIDENTS),
         history::repairs(db, &key, REPAIRS),
         history::tried(db, &key),
-        history::deeds_of(db, &key, &[MUTE, UNMUTE], MUTES + 1),
-        hours::since(db, unit, &key, charts::heat_from(visit.now)),
+        history::entries_of(db, &key, &[MUTE, UNMUTE], MUTES + 1),
+        hourly_counts::since(db, unit, &key, charts::heat_from(visit.now)),
     )?;
     let is_cut = mutes.len() as u64 > MUTES;
     mutes.truncate(MUTES as usize);
     let keys = [key.clone()];
     let counts = context.counter.counts(&keys, visit.now).await;
-    let counts = counts.map_err(|_| Fault::Unavailable)?;
+    let counts = counts.map_err(|_| PageError::Unavailable)?;
     let counts = counts.first().copied().unwrap_or_default();
     let rules = &context.config.escalation.rules[..];
     let seen = levels::seen(db, (unit, rules), &anomaly, counts, visit.now).await?;
@@ -105,7 +105,7 @@ pub(super) async fn page(
     Ok(layout::page(&visit, &frame, &content))
 }
 
-fn facts(visit: &Visit, anomaly: &entity::anomalies::Model) -> Markup {
+fn facts(visit: &PageRequest, anomaly: &entity::anomalies::Model) -> Markup {
     let text = visit.text();
     let fact = charts::fact;
     let made_of = anomaly.made_of.clone().unwrap_or_default();

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::layout::{self, Frame, Section};
-use super::{Fault, Visit};
+use super::{PageError, PageRequest};
 use crate::ingress::DOCUMENT;
 use crate::text::{Lang, Text};
 use shape::{fields, kind};
@@ -21,7 +21,7 @@ static CONTENT: LazyLock<[Markup; Lang::ALL.len()]> = LazyLock::new(|| {
     Lang::ALL.map(|lang| content(lang.text(), &document))
 });
 
-pub(super) async fn page(visit: Visit) -> Result<Markup, Fault> {
+pub(super) async fn page(visit: PageRequest) -> Result<Markup, PageError> {
     let text = visit.text();
     let of_lang = Lang::ALL.iter().zip(&*CONTENT);
     let content = of_lang

@@ -2,11 +2,11 @@
 
 use serde::Deserialize;
 
-use super::{Fault, address, words};
+use super::{PageError, address, words};
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
-use crate::domain::id::Named;
-use crate::store::listing::{Mark, Sort};
+use crate::domain::id::IncidentRef;
+use crate::store::incident_list::{Mark, Sort};
 use crate::store::lists::Filter;
 
 /// All of it as it was written.
@@ -75,7 +75,7 @@ impl Asked {
 
     /// Whether it asks for all states. Who asks for one by its id wants that one, resolved or not.
     fn is_of_all(&self) -> bool {
-        let is_of_one = || self.status.is_empty() && Named::read(&self.q).is_some();
+        let is_of_one = || self.status.is_empty() && IncidentRef::read(&self.q).is_some();
         self.says_all() || is_of_one()
     }
 
@@ -90,7 +90,7 @@ impl Asked {
     }
 
     /// Refuses a value that there is not.
-    pub(super) fn check(&self) -> Result<(), Fault> {
+    pub(super) fn check(&self) -> Result<(), PageError> {
         let is_instead = self.says_all() || self.says_unheard() || self.says_unseen();
         let (status, level) = (self.status().is_some(), self.level().is_some());
         address::check([

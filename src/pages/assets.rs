@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest as _, Sha256};
 
-use super::Fault;
+use super::PageError;
 
 /// A file that is served as it is.
 #[derive(Debug)]
@@ -54,10 +54,10 @@ pub(super) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
 pub(super) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon.svg", "image/svg+xml", include_str!("icon.svg")));
 
-pub(super) async fn serve(Path(name): Path<String>) -> Result<Response, Fault> {
+pub(super) async fn serve(Path(name): Path<String>) -> Result<Response, PageError> {
     let all = [&STYLE, &SCRIPT, &ICON];
     let named = |asset: &&&LazyLock<Asset>| asset.address.strip_prefix("/assets/") == Some(&*name);
-    let asset = all.iter().find(named).ok_or(Fault::NotFound)?;
+    let asset = all.iter().find(named).ok_or(PageError::NotFound)?;
     let mut response = asset.body.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.kind));

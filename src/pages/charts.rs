@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use maud::{Markup, html};
 
 use super::words;
-use crate::store::hours::Day;
+use crate::store::hourly_counts::Day;
 use crate::text::{Text, fill};
 use crate::time::Timestamp;
 

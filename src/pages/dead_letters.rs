@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::address::Asks;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
-use super::visit::Posted;
-use super::{Fault, Pages, Visit, address, charts, words};
+use super::visit::FormPost;
+use super::{PageError, PageRequest, Pages, address, charts, words};
 use crate::entity::dead_letters::Model;
 use crate::jobs::{Content, IngestAlert, QUEUES, rejected};
 use crate::queue::replay;
@@ -39,7 +39,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Refuses a value that there is not.
-    fn check(&self) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), PageError> {
         let state = self.is_of_all() || self.state().is_some();
         address::check([
             ("state", &*self.state, state),
@@ -105,8 +105,8 @@ fn state(text: &Text, state: &str) -> Markup {
 pub(super) async fn page(
     State(pages): State<Pages>,
     Asks(asked): Asks<Asked>,
-    visit: Visit,
-) -> Result<Markup, Fault> {
+    visit: PageRequest,
+) -> Result<Markup, PageError> {
     asked.check()?;
     let (filter, before) = (asked.filter(), asked.position());
     let db = pages.context.db.view_for(filter.text.is_some()).await?;
@@ -162,7 +162,7 @@ fn filters(text: &Text, asked: &Asked) -> Markup {
     }
 }
 
-fn table(visit: &Visit, letters: &[Summary]) -> Markup {
+fn table(visit: &PageRequest, letters: &[Summary]) -> Markup {
     let text = visit.text();
     html! {
         table {
@@ -191,11 +191,11 @@ fn table(visit: &Visit, letters: &[Summary]) -> Markup {
 pub(super) async fn one(
     State(pages): State<Pages>,
     Path(id): Path<String>,
-    visit: Visit,
-) -> Result<Markup, Fault> {
-    let id: Uuid = id.parse().map_err(|_| Fault::NotFound)?;
+    visit: PageRequest,
+) -> Result<Markup, PageError> {
+    let id: Uuid = id.parse().map_err(|_| PageError::NotFound)?;
     let found = dead_letters::find(pages.context.db.view(), id).await?;
-    let letter = found.ok_or(Fault::NotFound)?;
+    let letter = found.ok_or(PageError::NotFound)?;
     let text = visit.text();
     let frame = Frame {
         section: Section::DeadLetters,
@@ -249,7 +249,7 @@ fn escaped(json: &str) -> String {
     escaped
 }
 
-fn payload(visit: &Visit, letter: &Model) -> Markup {
+fn payload(visit: &PageRequest, letter: &Model) -> Markup {
     let text = visit.text();
     // What the page would leave out is not to be left out of the payload.
     let is_whole = |text: &String| !text.contains(|c| acts_unseen(c) && !matches!(c, '\n' | '\t'));
@@ -326,7 +326,7 @@ fn errors(errors: &Value) -> Markup {
     }
 }
 
-fn actions(visit: &Visit, letter: &Model) -> Markup {
+fn actions(visit: &PageRequest, letter: &Model) -> Markup {
     let text = visit.text();
     let name = visit.session.name.as_deref().unwrap_or_default();
     let why_not = replay::check(&letter.queue, &letter.payload, false).err();
@@ -373,13 +373,13 @@ fn facts(text: &Text, letter: &Model) -> Markup {
 /// Queue again, with another payload or without; discard.
 pub(super) async fn decide(
     State(pages): State<Pages>,
-    Path((id, deed)): Path<(String, String)>,
-    posted: Posted,
-) -> Result<Redirect, Fault> {
+    Path((id, operation)): Path<(String, String)>,
+    posted: FormPost,
+) -> Result<Redirect, PageError> {
     let operator = posted.actor().operator;
     let page = format!("/dead-letters/{}", words::encoded(&id));
     let replay: Option<i32> = posted.get("replay").and_then(|n| n.parse().ok());
-    let (method, path, body) = match deed.as_str() {
+    let (method, path, body) = match operation.as_str() {
         "replay" => (
             Method::POST,
             format!("{page}/replay"),
@@ -388,7 +388,7 @@ pub(super) async fn decide(
         "edit" => {
             let payload = posted.get("payload").unwrap_or_default();
             let payload: Value = serde_json::from_str(payload)
-                .map_err(|error| Fault::BadRequest(format!("JSON: {error}")))?;
+                .map_err(|error| PageError::BadRequest(format!("JSON: {error}")))?;
             (
                 Method::POST,
                 format!("{page}/replay"),
@@ -396,8 +396,8 @@ pub(super) async fn decide(
             )
         }
         "discard" => (Method::DELETE, page.clone(), json!({"operator": operator})),
-        _ => return Err(Fault::NotFound),
+        _ => return Err(PageError::NotFound),
     };
     pages.ask(&posted, method, &path, Some(body)).await?;
-    Ok(Redirect::to(&format!("{page}?done={deed}")))
+    Ok(Redirect::to(&format!("{page}?done={operation}")))
 }

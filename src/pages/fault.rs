@@ -15,7 +15,7 @@ use crate::text::refusal;
 
 /// Why there is no page to show.
 #[derive(Clone, Debug)]
-pub(super) enum Fault {
+pub(super) enum PageError {
     /// Somebody must sign in first, and wanted to go there.
     SignIn(String),
     /// There is no such thing.
@@ -36,7 +36,7 @@ pub(super) enum Fault {
     Broken,
 }
 
-impl Fault {
+impl PageError {
     /// What a problem of the API's comes to.
     pub(super) fn of(status: StatusCode, detail: String) -> Self {
         match status {
@@ -67,33 +67,33 @@ impl Fault {
     }
 }
 
-impl From<sea_orm::DbErr> for Fault {
+impl From<sea_orm::DbErr> for PageError {
     fn from(error: sea_orm::DbErr) -> Self {
         Problem::from(&error).into()
     }
 }
 
-impl From<std::sync::Arc<sea_orm::DbErr>> for Fault {
+impl From<std::sync::Arc<sea_orm::DbErr>> for PageError {
     fn from(error: std::sync::Arc<sea_orm::DbErr>) -> Self {
         Problem::from(&*error).into()
     }
 }
 
-impl From<Problem> for Fault {
+impl From<Problem> for PageError {
     fn from(problem: Problem) -> Self {
         let (status, detail) = problem.said();
         Self::of(status, detail)
     }
 }
 
-impl From<QueueError> for Fault {
+impl From<QueueError> for PageError {
     fn from(error: QueueError) -> Self {
         tracing::warn!("a page failed at the queue: {error}");
         Self::Unavailable
     }
 }
 
-impl IntoResponse for Fault {
+impl IntoResponse for PageError {
     /// The page itself is made by [`finish`], which knows the language.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
@@ -130,7 +130,7 @@ pub(crate) async fn for_people(request: Request, next: Next) -> Response {
     let body = axum::body::to_bytes(body, PROBLEM).await;
     let problem: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
     let detail = problem["detail"].as_str().unwrap_or_default();
-    let fault = Fault::of(told.status, detail.to_owned());
+    let fault = PageError::of(told.status, detail.to_owned());
     let mut response = (told.status, page(lang, &fault)).into_response();
     let kept = [header::ALLOW, header::RETRY_AFTER];
     for (name, value) in kept
@@ -147,9 +147,9 @@ pub(crate) async fn for_people(request: Request, next: Next) -> Response {
 pub(super) async fn finish(request: Request, next: Next) -> Response {
     let lang = language(request.headers());
     let mut response = next.run(request).await;
-    if let Some(fault) = response.extensions_mut().remove::<Fault>() {
+    if let Some(fault) = response.extensions_mut().remove::<PageError>() {
         response = match fault {
-            Fault::SignIn(wanted) => {
+            PageError::SignIn(wanted) => {
                 Redirect::to(&layout::sign_in_address(&wanted)).into_response()
             }
             fault => (fault.status(), page(lang, &fault)).into_response(),
@@ -179,7 +179,7 @@ fn dress(headers: &mut HeaderMap) {
         .or_insert(HeaderValue::from_static("no-store"));
 }
 
-fn page(lang: crate::text::Lang, fault: &Fault) -> Markup {
+fn page(lang: crate::text::Lang, fault: &PageError) -> Markup {
     let text = lang.text();
     let told = |detail: &str| {
         html! {
@@ -191,14 +191,14 @@ fn page(lang: crate::text::Lang, fault: &Fault) -> Markup {
         }
     };
     let (title, lead, detail) = match fault {
-        Fault::NotFound => (text.not_found, text.not_found_lead, None),
-        Fault::NotAllowed => (text.not_allowed, text.not_allowed_lead, None),
-        Fault::Forged => (text.forged, text.forged_lead, None),
-        Fault::UnknownHost => (text.not_allowed, text.unknown_host_lead, None),
-        Fault::BadRequest(detail) => (text.bad_request, "", Some(detail)),
-        Fault::Refused(_, detail) => (text.not_done, "", Some(detail)),
-        Fault::Unavailable => (text.unavailable, text.unavailable_lead, None),
-        Fault::SignIn(_) | Fault::Broken => (text.broken, text.broken_lead, None),
+        PageError::NotFound => (text.not_found, text.not_found_lead, None),
+        PageError::NotAllowed => (text.not_allowed, text.not_allowed_lead, None),
+        PageError::Forged => (text.forged, text.forged_lead, None),
+        PageError::UnknownHost => (text.not_allowed, text.unknown_host_lead, None),
+        PageError::BadRequest(detail) => (text.bad_request, "", Some(detail)),
+        PageError::Refused(_, detail) => (text.not_done, "", Some(detail)),
+        PageError::Unavailable => (text.unavailable, text.unavailable_lead, None),
+        PageError::SignIn(_) | PageError::Broken => (text.broken, text.broken_lead, None),
     };
     let body = html! {
         div.empty role="alert" {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::address::Asks;
 use super::layout::{self, Frame, Section};
 use super::timeline::series;
-use super::{Fault, Pages, Visit, address, incidents, unheard, words};
+use super::{PageError, PageRequest, Pages, address, incidents, unheard, words};
 use crate::config::Config;
 use crate::entity::occurrences::Model;
 use crate::store::lists;
@@ -28,13 +28,13 @@ pub(super) async fn page(
     State(pages): State<Pages>,
     Path(id): Path<String>,
     Asks(asked): Asks<Asked>,
-    visit: Visit,
-) -> Result<Markup, Fault> {
-    let id: Uuid = id.parse().map_err(|_| Fault::NotFound)?;
+    visit: PageRequest,
+) -> Result<Markup, PageError> {
+    let id: Uuid = id.parse().map_err(|_| PageError::NotFound)?;
     let after: Option<Uuid> = asked.after.parse().ok();
     address::check([("after", &*asked.after, after.is_some())])?;
     let db = pages.context.db.view();
-    let (incident, anomaly) = lists::incident(db, id).await?.ok_or(Fault::NotFound)?;
+    let (incident, anomaly) = lists::incident(db, id).await?.ok_or(PageError::NotFound)?;
     let mut found = lists::occurrences(db, &incident, after, SHOWN as u64 + 1).await?;
     let more = found.len() > SHOWN;
     found.truncate(SHOWN);
@@ -66,7 +66,7 @@ pub(super) async fn page(
 }
 
 /// Firings, one line each.
-pub(super) fn table(visit: &Visit, config: &Config, firings: &[Model]) -> Markup {
+pub(super) fn table(visit: &PageRequest, config: &Config, firings: &[Model]) -> Markup {
     let text = visit.text();
     html! {
         table {

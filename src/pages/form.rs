@@ -6,7 +6,7 @@ use axum::Form;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 
-use super::{Fault, Pages};
+use super::{PageError, Pages};
 use crate::ingress::body;
 
 /// Bytes of a form.
@@ -24,14 +24,15 @@ impl Fields {
 }
 
 impl FromRequest<Pages> for Fields {
-    type Rejection = Fault;
+    type Rejection = PageError;
 
-    async fn from_request(request: Request, pages: &Pages) -> Result<Self, Fault> {
+    async fn from_request(request: Request, pages: &Pages) -> Result<Self, PageError> {
         let (parts, body) = request.into_parts();
         let body = body::read(body, BYTES).await?;
         let request = Request::from_parts(parts, Body::from(body));
         let form = Form::<HashMap<String, String>>::from_request(request, pages).await;
-        let Form(fields) = form.map_err(|error| Fault::of(error.status(), error.body_text()))?;
+        let Form(fields) =
+            form.map_err(|error| PageError::of(error.status(), error.body_text()))?;
         Ok(Self(fields))
     }
 }

@@ -11,17 +11,17 @@ use super::firings;
 use super::layout::{self, Frame, Section};
 use super::timeline::{MoreFirings, Parts, all_firings, timeline};
 use super::unheard::Silences;
-use super::{Fault, Pages, Visit, charts, incidents, mute, unheard, words};
+use super::{PageError, PageRequest, Pages, charts, incidents, mute, unheard, words};
 use crate::alertmanager;
 use crate::config::Secret;
-use crate::deeds::mute::{MUTE, UNMUTE};
 use crate::domain::aggregation::{ResolvedBy, Status, Unit};
 use crate::domain::escalation::{Rule, Seen};
 use crate::domain::frequency::Counts;
 use crate::domain::id::ShortId;
 use crate::entity;
-use crate::store::listing::Entry;
-use crate::store::{history, hours, levels, lists, reopenings};
+use crate::operations::mute::{MUTE, UNMUTE};
+use crate::store::incident_list::Entry;
+use crate::store::{history, hourly_counts, levels, lists, reopenings};
 use crate::text::{Text, address, fill, plural};
 use crate::time::Timestamp;
 
@@ -46,7 +46,7 @@ struct Found {
     occurrences: Vec<entity::occurrences::Model>,
     messages: Vec<entity::notifications::Model>,
     repairs: Vec<entity::repairs::Model>,
-    deeds: Vec<entity::audit::Model>,
+    entries: Vec<entity::audit::Model>,
     reopenings: Vec<entity::reopenings::Model>,
     mutes: Vec<entity::audit::Model>,
     others: Vec<entity::incidents::Model>,
@@ -59,12 +59,12 @@ struct Found {
 pub(super) async fn page(
     State(pages): State<Pages>,
     Path(id): Path<String>,
-    visit: Visit,
-) -> Result<Response, Fault> {
+    visit: PageRequest,
+) -> Result<Response, PageError> {
     if let Some(short) = ShortId::read(&id) {
         return Ok(Redirect::to(&format!("/incidents?q={short}")).into_response());
     }
-    let id: Uuid = id.parse().map_err(|_| Fault::NotFound)?;
+    let id: Uuid = id.parse().map_err(|_| PageError::NotFound)?;
     let found = look(&pages, &visit, id).await?;
     let text = visit.text();
     let (incident, anomaly) = &found.entry;
@@ -88,7 +88,7 @@ pub(super) async fn page(
         occurrences: &found.occurrences,
         messages: &found.messages,
         repairs: &found.repairs,
-        deeds: &found.deeds,
+        entries: &found.entries,
         reopenings: &found.reopenings,
         mutes: &found.mutes,
         is_cut: found.is_cut,
@@ -156,26 +156,27 @@ pub(super) async fn page(
     Ok(layout::page(&visit, &frame, &content).into_response())
 }
 
-async fn look(pages: &Pages, visit: &Visit, id: Uuid) -> Result<Found, Fault> {
+async fn look(pages: &Pages, visit: &PageRequest, id: Uuid) -> Result<Found, PageError> {
     let db = pages.context.db.view();
-    let entry = lists::incident(db, id).await?.ok_or(Fault::NotFound)?;
+    let entry = lists::incident(db, id).await?.ok_or(PageError::NotFound)?;
     let (key, target, ids) = (entry.1.key.clone(), id.to_string(), [id]);
     let unit = pages.context.config.counting.unit;
     let asked = pages.context.alertmanager.as_ref();
     let silences = async { Ok(Silences::of(asked, &entry.0).await) };
-    let (mut occurrences, messages, repairs, deeds, reopenings, mutes, others, hours, silences) = tokio::try_join!(
-        lists::occurrences(db, &entry.0, None, OCCURRENCES + 1),
-        history::messages(db, id, MESSAGES),
-        history::repairs(db, &key, REPAIRS),
-        history::deeds(db, &target, MESSAGES),
-        reopenings::of(db, &ids, MESSAGES),
-        history::deeds_of(db, &key, &[MUTE, UNMUTE], MESSAGES),
-        history::incidents(db, &key, OTHERS),
-        hours::since(db, unit, &key, charts::heat_from(visit.now)),
-        silences,
-    )?;
+    let (mut occurrences, messages, repairs, entries, reopenings, mutes, others, hours, silences) =
+        tokio::try_join!(
+            lists::occurrences(db, &entry.0, None, OCCURRENCES + 1),
+            history::messages(db, id, MESSAGES),
+            history::repairs(db, &key, REPAIRS),
+            history::entries(db, &target, MESSAGES),
+            reopenings::of(db, &ids, MESSAGES),
+            history::entries_of(db, &key, &[MUTE, UNMUTE], MESSAGES),
+            history::incidents(db, &key, OTHERS),
+            hourly_counts::since(db, unit, &key, charts::heat_from(visit.now)),
+            silences,
+        )?;
     let more = more_firings(&entry.0, unit, &mut occurrences);
-    let of_parts = [messages.len(), deeds.len(), reopenings.len(), mutes.len()];
+    let of_parts = [messages.len(), entries.len(), reopenings.len(), mutes.len()];
     let is_full = |rows: usize| rows as u64 >= MESSAGES;
     let is_cut = more != MoreFirings::None
         || of_parts.into_iter().any(is_full)
@@ -187,7 +188,7 @@ async fn look(pages: &Pages, visit: &Visit, id: Uuid) -> Result<Found, Fault> {
         occurrences,
         messages,
         repairs,
-        deeds,
+        entries,
         reopenings,
         mutes,
         others,
@@ -222,7 +223,7 @@ fn opens_again(incident: &entity::incidents::Model, window: Duration) -> Option<
     (incident.open_episodes > 0).then(|| at.after(window))
 }
 
-fn head(visit: &Visit, (incident, anomaly): &Entry, again: Option<Timestamp>) -> Markup {
+fn head(visit: &PageRequest, (incident, anomaly): &Entry, again: Option<Timestamp>) -> Markup {
     let text = visit.text();
     html! {
         p.what { (words::level(text, anomaly.level)) " " (words::standing(text, incident)) " "
@@ -273,7 +274,7 @@ fn why(text: &Text, entry: &Entry, judged: (Option<&Seen>, &[Rule])) -> Markup {
     }
 }
 
-fn actions(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
+fn actions(visit: &PageRequest, (incident, anomaly): &Entry) -> Markup {
     let text = visit.text();
     let (id, name) = (
         incident.id,
@@ -331,12 +332,12 @@ fn actions(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
 
 /// To mark a permanent fix, or to take it back; leads back to the incident, if it stands on its page.
 pub(super) fn fix_forms(
-    visit: &Visit,
+    visit: &PageRequest,
     anomaly: &entity::anomalies::Model,
     incident: Option<Uuid>,
 ) -> Markup {
     let text = visit.text();
-    let action = |deed: &str| format!("/anomalies/{}/{deed}", anomaly.key);
+    let action = |operation: &str| format!("/anomalies/{}/{operation}", anomaly.key);
     let back = incident.map(|id| html! { input type="hidden" name="incident" value=(id); });
     let button = if anomaly.permanent_fix_at.is_some() {
         html! {
@@ -362,7 +363,7 @@ pub(super) fn fix_forms(
     }
 }
 
-fn facts(visit: &Visit, (incident, anomaly): &Entry) -> Markup {
+fn facts(visit: &PageRequest, (incident, anomaly): &Entry) -> Markup {
     let text = visit.text();
     let name = if anomaly.alert_name.is_empty() {
         &anomaly.key
@@ -471,7 +472,7 @@ fn in_alertmanager(url: &str, labels: &serde_json::Value) -> String {
     format!("{url}/#/alerts?filter={filter}")
 }
 
-fn others(visit: &Visit, found: &Found) -> Markup {
+fn others(visit: &PageRequest, found: &Found) -> Markup {
     let text = visit.text();
     let this = found.entry.0.id;
     let others: Vec<_> = found.others.iter().filter(|i| i.id != this).collect();
@@ -481,7 +482,7 @@ fn others(visit: &Visit, found: &Found) -> Markup {
 }
 
 /// Incidents of one anomaly, one line each.
-pub(super) fn rows(visit: &Visit, incidents: &[&entity::incidents::Model]) -> Markup {
+pub(super) fn rows(visit: &PageRequest, incidents: &[&entity::incidents::Model]) -> Markup {
     let text = visit.text();
     html! {
         ul.rows {

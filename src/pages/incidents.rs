@@ -9,12 +9,12 @@ use maud::{Markup, html};
 use super::address::Asks;
 use super::asked::{Asked, LEVELS, STATUSES, UNHEARD, UNSEEN, status_name};
 use super::layout::{self, Frame, Section};
-use super::{Fault, Pages, Visit, charts, mute, unheard, words};
+use super::{PageError, PageRequest, Pages, charts, mute, unheard, words};
 use crate::domain::aggregation::Status;
 use crate::domain::frequency::Window;
 use crate::entity::incidents::Model as Incident;
-use crate::store::hours::{self, Day};
-use crate::store::listing::{self, Entry, Mark, Names, Overview, Sort};
+use crate::store::hourly_counts::{self, Day};
+use crate::store::incident_list::{self, Entry, Mark, Names, Overview, Sort};
 use crate::text::{Text, fill, plural};
 
 /// Cards of a page.
@@ -36,8 +36,8 @@ struct Found {
 pub(super) async fn page(
     State(pages): State<Pages>,
     Asks(asked): Asks<Asked>,
-    visit: Visit,
-) -> Result<Markup, Fault> {
+    visit: PageRequest,
+) -> Result<Markup, PageError> {
     asked.check()?;
     let found = look(&pages, &visit, &asked).await?;
     let text = visit.text();
@@ -73,12 +73,15 @@ pub(super) async fn page(
     Ok(layout::page(&visit, &frame, &content))
 }
 
-async fn look(pages: &Pages, visit: &Visit, asked: &Asked) -> Result<Found, Fault> {
+async fn look(pages: &Pages, visit: &PageRequest, asked: &Asked) -> Result<Found, PageError> {
     let db = pages.context.db.view();
     let (sort, after) = (asked.sort().unwrap_or_default(), Mark::read(&asked.after));
-    let overview = pages.shared.overview.get(OVERVIEW, listing::overview(db));
+    let overview = pages
+        .shared
+        .overview
+        .get(OVERVIEW, incident_list::overview(db));
     let names = async {
-        let look = async { listing::names(db).await.map(std::sync::Arc::new) };
+        let look = async { incident_list::names(db).await.map(std::sync::Arc::new) };
         pages.shared.names.get(NAMES, look).await
     };
     let filter = asked.filter();
@@ -86,7 +89,7 @@ async fn look(pages: &Pages, visit: &Visit, asked: &Asked) -> Result<Found, Faul
         // These orders look at all that matches.
         let is_search = filter.text.is_some() || matches!(sort, Sort::Often | Sort::Fired);
         let db = pages.context.db.view_for(is_search).await?;
-        listing::incidents(&*db, &filter, sort, after, CARDS as u64 + 1).await
+        incident_list::incidents(&*db, &filter, sort, after, CARDS as u64 + 1).await
     };
     let (overview, names, entries) = tokio::join!(overview, names, entries);
     let mut entries = entries?;
@@ -95,7 +98,7 @@ async fn look(pages: &Pages, visit: &Visit, asked: &Asked) -> Result<Found, Faul
     let next = entries
         .last()
         .filter(|_| more)
-        .map(|entry| listing::mark(sort, entry));
+        .map(|entry| incident_list::mark(sort, entry));
     let keys: Vec<String> = entries
         .iter()
         .map(|(_, anomaly)| anomaly.key.clone())
@@ -112,11 +115,11 @@ async fn look(pages: &Pages, visit: &Visit, asked: &Asked) -> Result<Found, Faul
 /// The last 24 hours of each anomaly, in one query for those that were not looked at lately.
 pub(super) async fn days(
     pages: &Pages,
-    visit: &Visit,
+    visit: &PageRequest,
     keys: &[String],
 ) -> Result<Vec<Day>, sea_orm::DbErr> {
     let (db, unit) = (pages.context.db.view(), pages.context.config.counting.unit);
-    let look = async |keys| hours::last_day(db, unit, keys, visit.now).await;
+    let look = async |keys| hourly_counts::last_day(db, unit, keys, visit.now).await;
     pages.shared.hours.get(keys, HOURS, [0; 24], look).await
 }
 
@@ -205,7 +208,7 @@ fn named(label: &str, name: &str, value: &str, names: &[String]) -> Markup {
 }
 
 /// One incident of the list.
-fn card(visit: &Visit, (incident, anomaly): &Entry, day: &Day) -> Markup {
+fn card(visit: &PageRequest, (incident, anomaly): &Entry, day: &Day) -> Markup {
     let text = visit.text();
     let (id, name) = (incident.id, anomaly.alert_name.as_str());
     let title = title(incident, name);

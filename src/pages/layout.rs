@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::assets::{ICON, SCRIPT, STYLE};
 use super::session::Role;
-use super::visit::Visit;
+use super::visit::PageRequest;
 use super::words;
 use crate::text::{Lang, acts_unseen, fill};
 
@@ -33,7 +33,7 @@ pub(super) struct Frame<'a> {
 }
 
 /// A whole page.
-pub(super) fn page(visit: &Visit, frame: &Frame<'_>, content: &Markup) -> Markup {
+pub(super) fn page(visit: &PageRequest, frame: &Frame<'_>, content: &Markup) -> Markup {
     let text = visit.text();
     let watch = (!frame.watch.is_empty()).then_some(frame.watch.as_str());
     let page = html! {
@@ -97,7 +97,7 @@ fn head(title: &str) -> Markup {
     }
 }
 
-fn sections(visit: &Visit, here: Section) -> Markup {
+fn sections(visit: &PageRequest, here: Section) -> Markup {
     let text = visit.text();
     let all = [
         (Section::Incidents, "/incidents", text.incidents),
@@ -116,7 +116,7 @@ fn sections(visit: &Visit, here: Section) -> Markup {
     }
 }
 
-fn foot(visit: &Visit, here: Section) -> Markup {
+fn foot(visit: &PageRequest, here: Section) -> Markup {
     let text = visit.text();
     let role = match (visit.signed_in, visit.session.role) {
         (false, _) => text.role_anyone,
@@ -152,7 +152,7 @@ fn foot(visit: &Visit, here: Section) -> Markup {
 }
 
 /// What makes a form one of this session's.
-pub(super) fn stamp(visit: &Visit) -> Markup {
+pub(super) fn stamp(visit: &PageRequest) -> Markup {
     html! { input type="hidden" name="csrf" value=(visit.session.csrf); }
 }
 

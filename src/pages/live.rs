@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::topics::Topic;
-use super::{Fault, Pages, Visit};
+use super::{PageError, PageRequest, Pages};
 use crate::context::Context;
 use crate::store::watch;
 
@@ -260,10 +260,10 @@ struct Told<'a> {
 
 pub(super) async fn events(
     State(pages): State<Pages>,
-    _visit: Visit,
+    _visit: PageRequest,
     stop: Option<Extension<Stopping>>,
     Query(asked): Query<Asked>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Fault> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, PageError> {
     let ids = asked.ids.split(',').filter_map(|id| id.parse().ok());
     let open = pages.live.open(ids.take(WATCHED).collect(), asked.of);
     let stop = stop.map_or_else(CancellationToken::new, |Extension(Stopping(stop))| stop);

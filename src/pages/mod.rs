@@ -13,10 +13,10 @@ mod assets;
 mod cached;
 mod charts;
 mod dead_letters;
-mod deeds;
 mod fault;
 mod firings;
 mod form;
+mod forms;
 mod incident;
 mod incidents;
 mod layout;
@@ -46,10 +46,10 @@ use crate::context::Context;
 use crate::ingress::refusals::Refusals;
 use crate::ingress::{Gate, Guard, problem};
 use crate::redis::Asking;
-use fault::Fault;
+use fault::PageError;
 pub(crate) use fault::for_people;
 pub use live::Stopping;
-use visit::Visit;
+use visit::PageRequest;
 
 /// What the pages share.
 #[derive(Clone)]
@@ -67,10 +67,10 @@ pub(crate) struct Pages {
 /// What many pages show alike.
 #[derive(Default)]
 struct Shared {
-    overview: cached::Cached<crate::store::listing::Overview>,
-    names: cached::Cached<Arc<crate::store::listing::Names>>,
-    hours: cached::CachedBy<String, crate::store::hours::Day>,
-    books: cached::Behind<crate::store::standing::Books>,
+    overview: cached::Cached<crate::store::incident_list::Overview>,
+    names: cached::Cached<Arc<crate::store::incident_list::Names>>,
+    hours: cached::CachedBy<String, crate::store::hourly_counts::Day>,
+    totals: cached::Behind<crate::store::stats::StoredTotals>,
     /// To ask Redis how it is, where there is one.
     redis: std::sync::OnceLock<Option<Asking>>,
     depths: watch::Depths,
@@ -98,16 +98,16 @@ pub(crate) fn router(
         .route("/incidents", get(incidents::page))
         .route("/incidents/{id}", get(incident::page))
         .route("/incidents/{id}/firings", get(firings::page))
-        .route("/incidents/{id}/{deed}", post(deeds::incident))
+        .route("/incidents/{id}/{operation}", post(forms::incident))
         .route("/anomalies", get(anomalies::page))
         .route("/anomalies/{key}", get(anomaly::page))
-        .route("/anomalies/{key}/{deed}", post(deeds::anomaly))
+        .route("/anomalies/{key}/{operation}", post(forms::anomaly))
         .route("/repairs", get(repairs::page))
         .route("/queues", get(queues::page))
-        .route("/queues/{name}/{deed}", post(deeds::queue))
+        .route("/queues/{name}/{operation}", post(forms::queue))
         .route("/dead-letters", get(dead_letters::page))
         .route("/dead-letters/{id}", get(dead_letters::one))
-        .route("/dead-letters/{id}/{deed}", post(dead_letters::decide))
+        .route("/dead-letters/{id}/{operation}", post(dead_letters::decide))
         .route("/system", get(system::page))
         .route("/api", get(api::page))
         .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))

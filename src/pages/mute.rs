@@ -5,11 +5,11 @@ use std::time::Duration;
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use super::visit::Visit;
+use super::visit::PageRequest;
 use super::{charts, layout, timeline, words};
 use crate::domain::mute::is_muted;
 use crate::entity::anomalies::Model as Anomaly;
-use crate::entity::audit::Model as Deed;
+use crate::entity::audit::Model as AuditEntry;
 use crate::text::{Text, fill};
 
 /// How long a mute may last, as it is offered.
@@ -25,7 +25,7 @@ const fn name(text: &Text, offered: usize) -> &'static str {
 }
 
 /// That an anomaly is muted, and until when; nothing if it is not.
-pub(super) fn mark(visit: &Visit, anomaly: &Anomaly) -> Markup {
+pub(super) fn mark(visit: &PageRequest, anomaly: &Anomaly) -> Markup {
     let until = anomaly.muted_until.filter(|_| is_muted(anomaly, visit.now));
     html! {
         @if let Some(until) = until {
@@ -35,7 +35,7 @@ pub(super) fn mark(visit: &Visit, anomaly: &Anomaly) -> Markup {
 }
 
 /// The same for a list, in few bytes: how long it still is.
-pub(super) fn brief(visit: &Visit, anomaly: &Anomaly) -> Markup {
+pub(super) fn brief(visit: &PageRequest, anomaly: &Anomaly) -> Markup {
     let until = anomaly.muted_until.filter(|_| is_muted(anomaly, visit.now));
     let left = until.map(|until| visit.lang.age(about(until.since(visit.now))));
     html! {
@@ -55,7 +55,7 @@ fn about(left: Duration) -> Duration {
 }
 
 /// Until when, by whom and why; nothing if it is not muted.
-fn told(visit: &Visit, anomaly: &Anomaly) -> Option<Markup> {
+fn told(visit: &PageRequest, anomaly: &Anomaly) -> Option<Markup> {
     let text = visit.text();
     let until = anomaly
         .muted_until
@@ -70,31 +70,31 @@ fn told(visit: &Visit, anomaly: &Anomaly) -> Option<Markup> {
 }
 
 /// The mute as one of the facts.
-pub(super) fn fact(visit: &Visit, anomaly: &Anomaly) -> Option<Markup> {
+pub(super) fn fact(visit: &PageRequest, anomaly: &Anomaly) -> Option<Markup> {
     let told = told(visit, anomaly)?;
     Some(charts::fact(visit.text().muted, &told))
 }
 
 /// What people did about muting an anomaly, newest first; the rows of the audit.
-pub(super) fn history(text: &Text, deeds: &[Deed], is_cut: bool) -> Markup {
-    let mut done = deeds
+pub(super) fn history(text: &Text, entries: &[AuditEntry], is_cut: bool) -> Markup {
+    let mut done = entries
         .iter()
-        .filter(|deed| timeline::did_mute(deed))
+        .filter(|operation| timeline::did_mute(operation))
         .peekable();
     html! {
         @if done.peek().is_none() {
             @if !is_cut { p { (text.no_mutes) } }
         } @else {
-            (timeline::list(done.map(|deed| timeline::muted(text, deed))))
+            (timeline::list(done.map(|operation| timeline::muted(text, operation))))
         }
         @if is_cut { p.hint { (text.timeline_cut) } }
     }
 }
 
 /// To mute an anomaly, and to end that; leads back to the incident, if it stands on its page.
-pub(super) fn forms(visit: &Visit, anomaly: &Anomaly, incident: Option<Uuid>) -> Markup {
+pub(super) fn forms(visit: &PageRequest, anomaly: &Anomaly, incident: Option<Uuid>) -> Markup {
     let text = visit.text();
-    let action = |deed: &str| format!("/anomalies/{}/{deed}", anomaly.key);
+    let action = |operation: &str| format!("/anomalies/{}/{operation}", anomaly.key);
     let back = incident.map(|id| html! { input type="hidden" name="incident" value=(id); });
     let told = told(visit, anomaly);
     let who = visit.session.name.as_deref().unwrap_or_default();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::visit::Visit;
+use super::visit::PageRequest;
 use super::words;
 use crate::queue::about::Known;
 use crate::queue::store::HEARTBEAT;
@@ -59,7 +59,7 @@ fn of<'a>(workers: &'a [(&'static str, Vec<Known>)]) -> BTreeMap<Place<'a>, Proc
 }
 
 /// Them all, and what is odd about them. Nothing where nobody works: the queues say so.
-pub(super) fn table(visit: &Visit, workers: &[(&'static str, Vec<Known>)]) -> Markup {
+pub(super) fn table(visit: &PageRequest, workers: &[(&'static str, Vec<Known>)]) -> Markup {
     let (text, processes) = (visit.text(), of(workers));
     let versions: BTreeSet<&str> = processes.values().map(|process| process.version).collect();
     html! {
@@ -95,7 +95,7 @@ fn heads(text: &Text) -> Markup {
     }
 }
 
-fn row(visit: &Visit, (host, pid): Place<'_>, process: &Process<'_>) -> Markup {
+fn row(visit: &PageRequest, (host, pid): Place<'_>, process: &Process<'_>) -> Markup {
     let text = visit.text();
     let seen = fill(text.ago, &[("age", &visit.lang.age(process.seen))]);
     html! {

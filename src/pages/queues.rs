@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
 use super::watch::Look;
-use super::{Fault, Pages, Visit, charts, processes};
+use super::{PageError, PageRequest, Pages, charts, processes};
 use crate::jobs::QUEUES;
 use crate::queue::store::Depth;
 use crate::store::dead_letters;
@@ -27,7 +27,10 @@ impl Row {
     }
 }
 
-pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Markup, Fault> {
+pub(super) async fn page(
+    State(pages): State<Pages>,
+    visit: PageRequest,
+) -> Result<Markup, PageError> {
     let looks = pages.shared.depths.looks();
     let mut rows = Vec::with_capacity(QUEUES.len());
     let mut workers = Vec::with_capacity(QUEUES.len());
@@ -74,7 +77,7 @@ fn since(text: &Text, looks: &[Look], now: Timestamp) -> Markup {
     charts::since(text, looks.first().map_or(now, |look| look.at))
 }
 
-fn queue(visit: &Visit, row: &Row) -> Markup {
+fn queue(visit: &PageRequest, row: &Row) -> Markup {
     let text = visit.text();
     let depth = &row.depth;
     let oldest = depth.oldest_age_ms.map(std::time::Duration::from_millis);
@@ -104,15 +107,15 @@ fn dead(row: &Row) -> Markup {
     html! { @if row.dead > 0 { a.bad href=(format!("/dead-letters?queue={}", row.name)) { strong { (row.dead) } } } @else { "0" } }
 }
 
-fn switch(visit: &Visit, row: &Row) -> Markup {
+fn switch(visit: &PageRequest, row: &Row) -> Markup {
     let text = visit.text();
-    let (deed, word) = if row.depth.paused {
+    let (operation, word) = if row.depth.paused {
         ("resume", text.resume)
     } else {
         ("pause", text.pause)
     };
     html! {
-        form method="post" action=(format!("/queues/{}/{deed}", row.name)) {
+        form method="post" action=(format!("/queues/{}/{operation}", row.name)) {
             (layout::stamp(visit))
             button aria-label=(format!("{word}: {}", row.name)) { (word) }
         }

@@ -9,12 +9,12 @@ use serde::Deserialize;
 use super::address::Asks;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
-use super::{Fault, Pages, Visit, address, charts, words};
+use super::{PageError, PageRequest, Pages, address, charts, words};
 use crate::entity::{anomalies, repairs};
 use crate::ingress::{repair_cursor, repair_position};
 use crate::store::history::{self, RepairFilter};
 use crate::store::lists;
-use crate::store::offenders::{Worth, by_action};
+use crate::store::top_anomalies::{Worth, by_action};
 use crate::text::Text;
 
 /// Repairs of a page, and actions.
@@ -30,8 +30,8 @@ pub(super) struct Asked {
 pub(super) async fn page(
     State(pages): State<Pages>,
     Asks(asked): Asks<Asked>,
-    visit: Visit,
-) -> Result<Markup, Fault> {
+    visit: PageRequest,
+) -> Result<Markup, PageError> {
     let db = pages.context.db.view();
     let before = repair_position(&asked.after);
     address::check([("after", &*asked.after, before.is_some())])?;
@@ -108,7 +108,7 @@ fn actions(text: &Text, worth: &[Worth]) -> Markup {
 
 /// Repairs one by one; with the anomalies that they were tried on, where there are several.
 pub(super) fn table(
-    visit: &Visit,
+    visit: &PageRequest,
     repairs: &[repairs::Model],
     anomalies: Option<&HashMap<String, anomalies::Model>>,
 ) -> Markup {

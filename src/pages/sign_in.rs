@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use super::form::Fields;
 use super::visit::{LANGUAGE, language as language_of};
-use super::{Fault, Pages, Visit, layout, session};
+use super::{PageError, PageRequest, Pages, layout, session};
 use crate::store::sessions;
 use crate::text::Lang;
 
@@ -35,11 +35,11 @@ pub(super) async fn page(
 pub(super) async fn sign_in(
     State(pages): State<Pages>,
     request: Request,
-) -> Result<Response, Fault> {
+) -> Result<Response, PageError> {
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
     if !session::same_origin(headers) {
-        return Err(Fault::Forged);
+        return Err(PageError::Forged);
     }
     let request = Request::from_parts(parts.clone(), body);
     let fields = Fields::from_request(request, &pages).await?;
@@ -63,12 +63,12 @@ pub(super) async fn sign_in(
 /// Whoever may look may leave, so this does not ask for more than the form's mark.
 pub(super) async fn sign_out(
     State(pages): State<Pages>,
-    visit: Visit,
+    visit: PageRequest,
     headers: HeaderMap,
     fields: Fields,
-) -> Result<Response, Fault> {
+) -> Result<Response, PageError> {
     if !session::same_origin(&headers) || fields.get("csrf") != visit.session.csrf {
-        return Err(Fault::Forged);
+        return Err(PageError::Forged);
     }
     if let Some((id, until)) = &visit.session.opened {
         // In this browser it is over in any case.
@@ -90,9 +90,9 @@ pub(super) async fn language(
     State(pages): State<Pages>,
     headers: HeaderMap,
     fields: Fields,
-) -> Result<Response, Fault> {
+) -> Result<Response, PageError> {
     if !session::same_origin(&headers) {
-        return Err(Fault::Forged);
+        return Err(PageError::Forged);
     }
     let lang = Lang::from_tag(fields.get("language")).unwrap_or_default();
     let cookie = session::set_cookie(

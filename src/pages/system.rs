@@ -8,16 +8,16 @@ use maud::{Markup, html};
 use super::accounting::{Balance, accounting, balance};
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
-use super::{Fault, Pages, Visit, charts, words};
+use super::{PageError, PageRequest, Pages, charts, words};
 use crate::jobs::QUEUES;
 use crate::metrics::{ByMessage, ByOutcome, ByQueue};
 use crate::probe::{Standstill, Takes};
 use crate::queue::store::QueueError;
-use crate::redis::{Redis, Standing};
+use crate::redis::{Redis, RedisInfo};
 use crate::routines::Routine;
 use crate::store::dead_letters;
 use crate::store::refusals::{self, Refusal};
-use crate::store::standing::{self, Books, ChannelStanding};
+use crate::store::stats::{self, ChannelStanding, StoredTotals};
 use crate::text::{Text, fill, plural};
 use crate::time::Timestamp;
 
@@ -66,7 +66,7 @@ struct Found {
     parts: Vec<Part>,
     warnings: Vec<String>,
     /// How much is in the books, and when it was counted.
-    books: Option<(Timestamp, Books)>,
+    totals: Option<(Timestamp, StoredTotals)>,
     queued: Option<u64>,
     dead: Option<u64>,
     balance: Option<Balance>,
@@ -80,7 +80,10 @@ struct Refused {
     is_all: bool,
 }
 
-pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Markup, Fault> {
+pub(super) async fn page(
+    State(pages): State<Pages>,
+    visit: PageRequest,
+) -> Result<Markup, PageError> {
     let text = visit.text();
     let found = look(&pages, text).await;
     let frame = Frame {
@@ -114,8 +117,8 @@ pub(super) async fn page(State(pages): State<Pages>, visit: Visit) -> Result<Mar
                     (accounting(text, &pages, found.balance))
                 }
                 section aria-labelledby="books" {
-                    h2 #books { (text.acc_books) }
-                    (books(&visit, &found))
+                    h2 #totals { (text.acc_books) }
+                    (totals(&visit, &found))
                 }
                 section aria-labelledby="metrics" {
                     h2 #metrics { (text.metrics) }
@@ -158,18 +161,18 @@ async fn look(pages: &Pages, text: &Text) -> Found {
     };
     let counting = {
         let db = context.db.clone();
-        async move { standing::books(db.read()).await }
+        async move { stats::totals(db.read()).await }
     };
-    let books = &pages.shared.books;
+    let totals = &pages.shared.totals;
     let (now, unwritten) = (context.clock.now(), pages.refusals.unwritten());
-    let (probed, store, queue, redis, books, dead, channels, balance, refused) = tokio::join!(
+    let (probed, store, queue, redis, totals, dead, channels, balance, refused) = tokio::join!(
         context.probe.look(context),
-        timed(standing::ask(db)),
+        timed(stats::ask(db)),
         timed(queued),
         redis(pages),
-        books.get((BOOKS, PATIENCE), &context.clock, counting),
+        totals.get((BOOKS, PATIENCE), &context.clock, counting),
         timed(dead),
-        timed(standing::channels(db)),
+        timed(stats::channels(db)),
         timed(balance(pages)),
         timed(refusals::lately(db, now)),
     );
@@ -227,7 +230,7 @@ async fn look(pages: &Pages, text: &Text) -> Found {
             .chain(probed.stands.map(|stands| not_counted(text, &stands)))
             .collect(),
         parts,
-        books,
+        totals,
         queued: queue.map(|(queued, _)| queued),
         dead: dead.map(|(dead, _)| dead),
         balance: balance.map(|(balance, _)| balance),
@@ -243,7 +246,7 @@ async fn look(pages: &Pages, text: &Text) -> Found {
 }
 
 /// What Redis says, where there is one; `Some(None)` if it does not answer.
-async fn redis(pages: &Pages) -> Option<Option<(Standing, Duration)>> {
+async fn redis(pages: &Pages) -> Option<Option<(RedisInfo, Duration)>> {
     let config = &pages.context.config;
     let url = config.redis_url.as_ref()?;
     let asking = pages.shared.redis.get_or_init(|| {
@@ -259,7 +262,7 @@ async fn redis(pages: &Pages) -> Option<Option<(Standing, Duration)>> {
 fn warnings(
     text: &Text,
     pages: &Pages,
-    redis: Option<&Standing>,
+    redis: Option<&RedisInfo>,
     synchronous: Option<&str>,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -293,7 +296,7 @@ fn warnings(
     warnings
 }
 
-fn parts(visit: &Visit, parts: &[Part]) -> Markup {
+fn parts(visit: &PageRequest, parts: &[Part]) -> Markup {
     let text = visit.text();
     html! {
         table {
@@ -342,7 +345,7 @@ fn parts(visit: &Visit, parts: &[Part]) -> Markup {
 }
 
 /// What senders were told that sent in vain.
-fn refused(visit: &Visit, refused: &Refused) -> Markup {
+fn refused(visit: &PageRequest, refused: &Refused) -> Markup {
     let text = visit.text();
     html! {
         @if !refused.is_all {
@@ -356,7 +359,7 @@ fn refused(visit: &Visit, refused: &Refused) -> Markup {
     }
 }
 
-fn refusals_table(visit: &Visit, refused: &[Refusal]) -> Markup {
+fn refusals_table(visit: &PageRequest, refused: &[Refusal]) -> Markup {
     let text = visit.text();
     let unread = refused.iter().filter_map(|one| {
         let (body, at) = (one.body.as_ref()?, one.body_at?);
@@ -402,7 +405,7 @@ const fn routine_words(text: &Text, routine: Routine) -> (&'static str, &'static
 }
 
 /// When it was last done.
-fn last_done(visit: &Visit, routine: Routine, ago: Option<Option<Duration>>) -> Markup {
+fn last_done(visit: &PageRequest, routine: Routine, ago: Option<Option<Duration>>) -> Markup {
     let text = visit.text();
     let Some(ago) = ago else {
         return html! { (text.not_known) };
@@ -434,7 +437,7 @@ fn not_counted(text: &Text, stands: &Standstill) -> String {
 }
 
 /// What its newest messages say of a channel.
-fn channel(visit: &Visit, standing: Option<&ChannelStanding>) -> Markup {
+fn channel(visit: &PageRequest, standing: Option<&ChannelStanding>) -> Markup {
     let text = visit.text();
     let Some(standing) = standing else {
         return html! { "–" };
@@ -459,18 +462,18 @@ fn channel(visit: &Visit, standing: Option<&ChannelStanding>) -> Markup {
     }
 }
 
-fn books(visit: &Visit, found: &Found) -> Markup {
+fn totals(visit: &PageRequest, found: &Found) -> Markup {
     let text = visit.text();
     let or_dash = |n: Option<String>| n.unwrap_or_else(|| "–".to_owned());
-    let counted = |of: fn(&Books) -> i64| {
-        let books = found.books.as_ref();
-        or_dash(books.map(|(_, books)| of(books).to_string()))
+    let counted = |of: fn(&StoredTotals) -> i64| {
+        let totals = found.totals.as_ref();
+        or_dash(totals.map(|(_, totals)| of(totals).to_string()))
     };
     let rows = [
-        (text.acc_counted, counted(|books| books.counted)),
-        (text.acc_occurrences, counted(|books| books.occurrences)),
-        (text.acc_incidents, counted(|books| books.incidents)),
-        (text.acc_anomalies, counted(|books| books.anomalies)),
+        (text.acc_counted, counted(|totals| totals.counted)),
+        (text.acc_occurrences, counted(|totals| totals.occurrences)),
+        (text.acc_incidents, counted(|totals| totals.incidents)),
+        (text.acc_anomalies, counted(|totals| totals.anomalies)),
         (
             text.acc_queued,
             or_dash(found.queued.map(|n| n.to_string())),
@@ -479,7 +482,7 @@ fn books(visit: &Visit, found: &Found) -> Markup {
     ];
     html! {
         (charts::figures(&rows.map(|(name, n)| (name.to_owned(), n))))
-        @if let Some((at, _)) = &found.books {
+        @if let Some((at, _)) = &found.totals {
             p.hint { (words::around(text.acc_counted_at, "time", &words::ago(visit, *at))) }
         }
     }

@@ -1,11 +1,11 @@
-//! What happened to an incident, in order: firings, messages, repairs, deeds of people.
+//! What happened to an incident, in order: firings, messages, repairs, entries of people.
 
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use super::visit::Visit;
+use super::visit::PageRequest;
 use super::words;
 use crate::domain::aggregation::ResolvedBy;
 use crate::domain::alert::series_name;
@@ -32,7 +32,7 @@ pub(super) struct Parts<'a> {
     pub(super) occurrences: &'a [occurrences::Model],
     pub(super) messages: &'a [notifications::Model],
     pub(super) repairs: &'a [repairs::Model],
-    pub(super) deeds: &'a [audit::Model],
+    pub(super) entries: &'a [audit::Model],
     /// When the incident opened again.
     pub(super) reopenings: &'a [reopenings::Model],
     /// What people did about muting its anomaly.
@@ -63,7 +63,7 @@ pub(super) struct Entry {
 }
 
 /// Newest first.
-pub(super) fn timeline(visit: &Visit, parts: &Parts<'_>) -> Markup {
+pub(super) fn timeline(visit: &PageRequest, parts: &Parts<'_>) -> Markup {
     let text = visit.text();
     let mut entries = Vec::new();
     standing(text, parts, &mut entries);
@@ -73,7 +73,7 @@ pub(super) fn timeline(visit: &Visit, parts: &Parts<'_>) -> Markup {
     entries.extend(parts.occurrences.iter().flat_map(|o| firing(text, o)));
     entries.extend(parts.messages.iter().map(|message| told(text, message)));
     let since = parts.incident.opened_at;
-    entries.extend(mutes_since(parts.mutes, since).map(|deed| muted(text, deed)));
+    entries.extend(mutes_since(parts.mutes, since).map(|operation| muted(text, operation)));
     let repairs = parts.repairs.iter();
     let of_this = repairs.filter(|r| r.incident_id == parts.incident.id || r.repaired_at >= since);
     entries.extend(of_this.map(|repair| tried(text, repair)));
@@ -184,8 +184,12 @@ fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
         what: html! { (text.ev_opened) },
         more: None,
     });
-    for deed in parts.deeds.iter().filter(|deed| did_something(deed)) {
-        let (class, symbol, what) = match deed.action.as_str() {
+    for operation in parts
+        .entries
+        .iter()
+        .filter(|operation| did_something(operation))
+    {
+        let (class, symbol, what) = match operation.action.as_str() {
             ACKNOWLEDGE => ("t-ack", "◔", text.ev_acknowledged.to_owned()),
             RESOLVE => ("t-done", "✓", text.ev_resolved.to_owned()),
             // It has a row of its own.
@@ -194,17 +198,20 @@ fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
             other => ("", "·", fill(text.ev_deed, &[("action", other)])),
         };
         entries.push(Entry {
-            at: deed.at,
+            at: operation.at,
             class,
             symbol,
             what: html! { (what) },
-            more: by(text, deed.operator.as_deref()),
+            more: by(text, operation.operator.as_deref()),
         });
     }
     // An incident may have been acknowledged and resolved more than once, and not by a person each time.
     let is_told = |action: &str, at: Timestamp| {
-        let mut deeds = parts.deeds.iter().filter(|deed| did_something(deed));
-        deeds.any(|deed| deed.action == action && deed.at == at)
+        let mut entries = parts
+            .entries
+            .iter()
+            .filter(|operation| did_something(operation));
+        entries.any(|operation| operation.action == action && operation.at == at)
     };
     let operator = incident.operator.as_deref();
     if let Some(at) = incident
@@ -265,34 +272,36 @@ fn resolved(
 }
 
 /// Until when a deed of the audit muted; nothing where it ended a mute.
-fn muted_until(deed: &audit::Model) -> Option<Timestamp> {
-    deed.detail["until"].as_str().and_then(Timestamp::parse)
+fn muted_until(operation: &audit::Model) -> Option<Timestamp> {
+    operation.detail["until"]
+        .as_str()
+        .and_then(Timestamp::parse)
 }
 
 /// Whether it changed something: who ends a mute that there is not, does nothing.
-pub(super) fn did_mute(deed: &audit::Model) -> bool {
-    deed.detail["was_muted"].as_bool() != Some(false)
+pub(super) fn did_mute(operation: &audit::Model) -> bool {
+    operation.detail["was_muted"].as_bool() != Some(false)
 }
 
-/// What was done about mutes since `since`, and the mute that held then. `deeds` are newest first.
-fn mutes_since(deeds: &[audit::Model], since: Timestamp) -> impl Iterator<Item = &audit::Model> {
-    let done = deeds.iter().filter(|deed| did_mute(deed));
-    let later = done.clone().filter(move |deed| deed.at >= since);
-    let before = done.clone().find(|deed| deed.at < since);
-    let held = before.filter(|deed| muted_until(deed).is_some_and(|until| until > since));
+/// What was done about mutes since `since`, and the mute that held then. `entries` are newest first.
+fn mutes_since(entries: &[audit::Model], since: Timestamp) -> impl Iterator<Item = &audit::Model> {
+    let done = entries.iter().filter(|operation| did_mute(operation));
+    let later = done.clone().filter(move |operation| operation.at >= since);
+    let before = done.clone().find(|operation| operation.at < since);
+    let held = before.filter(|operation| muted_until(operation).is_some_and(|until| until > since));
     later.chain(held)
 }
 
 /// Its anomaly was muted, or somebody ended that.
-pub(super) fn muted(text: &Text, deed: &audit::Model) -> Entry {
-    let what = match muted_until(deed) {
+pub(super) fn muted(text: &Text, operation: &audit::Model) -> Entry {
+    let what = match muted_until(operation) {
         Some(until) => words::around(text.ev_muted, "time", &words::at(until)),
         None => html! { (text.ev_unmuted) },
     };
-    let why = deed.detail["why"].as_str();
-    let by = by(text, deed.operator.as_deref());
+    let why = operation.detail["why"].as_str();
+    let by = by(text, operation.operator.as_deref());
     Entry {
-        at: deed.at,
+        at: operation.at,
         class: "t-told",
         symbol: "◌",
         what,

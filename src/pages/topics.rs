@@ -12,7 +12,7 @@ use crate::jobs::QUEUES;
 use crate::metrics::Outcome;
 use crate::queue::store::{HEARTBEAT, QueueError};
 use crate::routines::Last;
-use crate::store::{dead_letters, standing, watch};
+use crate::store::{dead_letters, stats, watch};
 
 /// What a page is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -106,7 +106,7 @@ async fn system(context: &Context) -> u64 {
         let jobs = depth.map(|depth| depth.ready + depth.delayed + depth.in_flight);
         jobs.ok().hash(&mut hasher);
     }
-    let channels = standing::channels(context.db.view()).await;
+    let channels = stats::channels(context.db.view()).await;
     channels.is_ok().hash(&mut hasher);
     let mut channels: Vec<_> = channels.unwrap_or_default().into_iter().collect();
     channels.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));

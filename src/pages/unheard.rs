@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::visit::Visit;
+use super::visit::PageRequest;
 use super::words;
 use crate::alertmanager::{self, Silence};
 use crate::config::Config;
@@ -73,7 +73,7 @@ fn next(config: &Config, source: &str, since: Timestamp, now: Timestamp, says: &
 }
 
 /// How long an incident was not heard of, for a list; nothing if it was.
-pub(super) fn brief(visit: &Visit, incident: &Incident) -> Markup {
+pub(super) fn brief(visit: &PageRequest, incident: &Incident) -> Markup {
     let age = incident
         .unheard_since
         .map(|since| visit.lang.age(visit.now.since(since)));
@@ -83,7 +83,12 @@ pub(super) fn brief(visit: &Visit, incident: &Incident) -> Markup {
 }
 
 /// Since when an incident is not heard of and what becomes of it, and what silences it.
-pub(super) fn note(visit: &Visit, config: &Config, incident: &Incident, says: &Silences) -> Markup {
+pub(super) fn note(
+    visit: &PageRequest,
+    config: &Config,
+    incident: &Incident,
+    says: &Silences,
+) -> Markup {
     let text = visit.text();
     html! {
         @if let Some(since) = incident.unheard_since {
@@ -123,7 +128,7 @@ fn told(text: &Text, silence: &Silence) -> Markup {
 }
 
 /// How a firing ended, or that it is not heard of.
-pub(super) fn ending(visit: &Visit, config: &Config, firing: &Firing) -> Markup {
+pub(super) fn ending(visit: &PageRequest, config: &Config, firing: &Firing) -> Markup {
     let text = visit.text();
     let patience = Patience::of(&config.counting, &firing.source);
     let is_open = firing.ended_at.is_none() && firing.series.is_some();

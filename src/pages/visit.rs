@@ -8,20 +8,20 @@ use axum::response::Response;
 
 use super::form::Fields;
 use super::session::{self, Role, Session};
-use super::{Fault, Pages};
+use super::{PageError, Pages};
 use crate::ingress::anonymous::mark_known;
 use crate::ingress::origin;
 use crate::store::audit::Actor;
+use crate::task_context;
 use crate::text::{Lang, Text};
 use crate::time::Timestamp;
-use crate::trail;
 
 /// The cookie that remembers a language that was chosen by hand.
 pub(super) const LANGUAGE: &str = "tocsin_language";
 
 /// One request for a page.
 #[derive(Clone, Debug)]
-pub(super) struct Visit {
+pub(super) struct PageRequest {
     pub(super) lang: Lang,
     pub(super) session: Session,
     /// Whether there is a session to end.
@@ -34,7 +34,7 @@ pub(super) struct Visit {
     pub(super) done: Option<&'static str>,
 }
 
-impl Visit {
+impl PageRequest {
     pub(super) fn text(&self) -> &'static Text {
         self.lang.text()
     }
@@ -51,8 +51,10 @@ impl Visit {
             operator: operator
                 .map(ToOwned::to_owned)
                 .or_else(|| self.session.name.clone()),
-            request_id: trail::look(|trail| Some(trail.request.as_ref()?.as_str().to_owned()))
-                .flatten(),
+            request_id: task_context::look(|task_context| {
+                Some(task_context.request.as_ref()?.as_str().to_owned())
+            })
+            .flatten(),
         }
     }
 }
@@ -72,18 +74,18 @@ pub(super) async fn by_a_known_name(
     State(pages): State<Pages>,
     request: Request,
     next: Next,
-) -> Result<Response, Fault> {
+) -> Result<Response, PageError> {
     let config = &pages.context.config;
     if !session::asked_for(config) {
-        origin::check_host(config, &request).map_err(|_| Fault::UnknownHost)?;
+        origin::check_host(config, &request).map_err(|_| PageError::UnknownHost)?;
     }
     Ok(next.run(request).await)
 }
 
-impl FromRequestParts<Pages> for Visit {
-    type Rejection = Fault;
+impl FromRequestParts<Pages> for PageRequest {
+    type Rejection = PageError;
 
-    async fn from_request_parts(parts: &mut Parts, pages: &Pages) -> Result<Self, Fault> {
+    async fn from_request_parts(parts: &mut Parts, pages: &Pages) -> Result<Self, PageError> {
         let config = &pages.context.config;
         let now = pages.context.clock.now();
         let address = parts
@@ -92,7 +94,7 @@ impl FromRequestParts<Pages> for Visit {
             .map_or("/", |address| address.as_str());
         let session = session::standing(&pages.context, &parts.headers)
             .await
-            .ok_or_else(|| Fault::SignIn(wanted(&parts.method, address)))?;
+            .ok_or_else(|| PageError::SignIn(wanted(&parts.method, address)))?;
         mark_known(&parts.extensions);
         let lang = language(&parts.headers);
         let done = parts.uri.query().and_then(|query| done(lang.text(), query));
@@ -141,12 +143,12 @@ fn done(text: &'static Text, query: &str) -> Option<&'static str> {
 
 /// A form of ours, sent by somebody who may act.
 #[derive(Debug)]
-pub(super) struct Posted {
-    pub(super) visit: Visit,
+pub(super) struct FormPost {
+    pub(super) visit: PageRequest,
     fields: Fields,
 }
 
-impl Posted {
+impl FormPost {
     /// A field; `None` if it is empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let value = self.fields.get(name);
@@ -158,14 +160,14 @@ impl Posted {
     }
 }
 
-impl FromRequest<Pages> for Posted {
-    type Rejection = Fault;
+impl FromRequest<Pages> for FormPost {
+    type Rejection = PageError;
 
-    async fn from_request(request: Request, pages: &Pages) -> Result<Self, Fault> {
+    async fn from_request(request: Request, pages: &Pages) -> Result<Self, PageError> {
         let (mut parts, body) = request.into_parts();
-        let visit = Visit::from_request_parts(&mut parts, pages).await?;
+        let visit = PageRequest::from_request_parts(&mut parts, pages).await?;
         if !session::same_origin(&parts.headers) {
-            return Err(Fault::Forged);
+            return Err(PageError::Forged);
         }
         let request = Request::from_parts(parts, body);
         let fields = Fields::from_request(request, pages).await?;
@@ -173,10 +175,10 @@ impl FromRequest<Pages> for Posted {
             fields.get("csrf").as_bytes(),
             visit.session.csrf.as_bytes(),
         )) {
-            return Err(Fault::Forged);
+            return Err(PageError::Forged);
         }
         if !visit.may_act() {
-            return Err(Fault::NotAllowed);
+            return Err(PageError::NotAllowed);
         }
         Ok(Self { visit, fields })
     }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::visit::Visit;
+use super::visit::PageRequest;
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::{Level, Rule, Seen, assess};
 use crate::domain::frequency::{Counts, Window, figure};
@@ -106,7 +106,7 @@ pub(super) fn around(text: &str, place: &str, inner: &Markup) -> Markup {
 }
 
 /// How long ago it was; the exact time on hover. The script keeps it right.
-pub(super) fn ago(visit: &Visit, at: Timestamp) -> Markup {
+pub(super) fn ago(visit: &PageRequest, at: Timestamp) -> Markup {
     let exact = at.to_rfc3339();
     let age = visit.lang.age(visit.now.since(at));
     html! { time.ago datetime=(exact) title=(exact) { (age) } }

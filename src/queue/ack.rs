@@ -15,11 +15,11 @@ use apalis_core::task::Task;
 use futures::FutureExt;
 use tower::{Layer, Service};
 
-use super::consumer::{Consumer, Held, Outcome};
+use super::consumer::{Consumer, JobHandle, Outcome};
 use crate::jobs::JobError;
 use crate::spans::{Span, SpanKind};
 use crate::store::error::STORE_DELAY;
-use crate::trail::Trail;
+use crate::task_context::TaskContext;
 
 /// Makes [`Ack`] services.
 #[derive(Clone)]
@@ -60,13 +60,18 @@ where
 
     fn call(&mut self, task: Task<J>) -> Self::Future {
         let consumer = Arc::clone(&self.consumer);
-        let held = task.ctx().data().get_checked::<Arc<Held>>().ok().cloned();
+        let held = task
+            .ctx()
+            .data()
+            .get_checked::<Arc<JobHandle>>()
+            .ok()
+            .cloned();
         let handler = AssertUnwindSafe(self.inner.call(task)).catch_unwind();
         Box::pin(async move {
             let held = held.ok_or("a task came from somewhere else than this queue")?;
             let policy = consumer.policy();
             let mut span = span_of(&consumer, &held);
-            let trail = Trail {
+            let task_context = TaskContext {
                 request: None,
                 job: Some((held.id(), policy.queue)),
                 trace: span.trace(),
@@ -88,7 +93,7 @@ where
                 drop(span);
                 consumer.answer(held, outcome).await;
             };
-            trail.follow(work).await;
+            task_context.follow(work).await;
             Ok(())
         })
     }
@@ -97,7 +102,7 @@ where
 impl Consumer {
     /// What it means that a handler did not end in time: the job's own failure, unless it waited for the
     /// store alone or the database does not answer. Then that costs it no attempt.
-    async fn timed_out(&self, held: &Held) -> Outcome {
+    async fn timed_out(&self, held: &JobHandle) -> Outcome {
         let why = format!("timed out after {:?}", self.policy().timeout);
         let why = if held.waits.load(Ordering::Relaxed) {
             format!("{why} waiting for the database")
@@ -114,7 +119,7 @@ impl Consumer {
 }
 
 /// A span for working on `held`.
-fn span_of(consumer: &Consumer, held: &Held) -> Span {
+fn span_of(consumer: &Consumer, held: &JobHandle) -> Span {
     let (tracer, queue) = (&consumer.tracer, consumer.policy().queue);
     let mut span = tracer.start(SpanKind::Consumer, || queue.into(), held.trace());
     span.note("messaging.destination.name", || queue);

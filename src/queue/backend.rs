@@ -13,19 +13,22 @@ use apalis_core::worker::context::WorkerContext;
 use tokio::sync::mpsc;
 
 use super::ack::AckLayer;
-use super::consumer::{Consumer, Held};
+use super::consumer::{Consumer, JobHandle};
 use crate::jobs::{Job, Policy};
 
 /// One consumer of one queue, as apalis takes it. What can go wrong with the store is met by the
 /// [`Consumer`]'s tasks; here nothing can: an `Err` would end the worker.
 pub struct JobBackend<J> {
-    tasks: mpsc::Receiver<Arc<Held>>,
+    tasks: mpsc::Receiver<Arc<JobHandle>>,
     consumer: Arc<Consumer>,
     job: PhantomData<fn() -> J>,
 }
 
 impl<J: Job> JobBackend<J> {
-    pub(super) const fn new(tasks: mpsc::Receiver<Arc<Held>>, consumer: Arc<Consumer>) -> Self {
+    pub(super) const fn new(
+        tasks: mpsc::Receiver<Arc<JobHandle>>,
+        consumer: Arc<Consumer>,
+    ) -> Self {
         Self {
             tasks,
             consumer,

@@ -48,7 +48,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// A job that this consumer holds. Handlers find it in the task's data.
 #[derive(Debug)]
-pub struct Held {
+pub struct JobHandle {
     /// Which delivery of which job.
     pub lease: Lease,
     /// The payload's bytes.
@@ -65,7 +65,7 @@ pub struct Held {
     pub waits: AtomicBool,
 }
 
-impl Held {
+impl JobHandle {
     fn new(job: Delivery) -> Self {
         Self {
             lease: job.lease,
@@ -87,7 +87,7 @@ impl Held {
     /// The trace that it was pushed in.
     #[must_use]
     pub fn trace(&self) -> Option<Trace> {
-        Trace::of_carried(self.trace_id.as_deref()?)
+        Trace::decode(self.trace_id.as_deref()?)
     }
 
     /// The job's id.
@@ -98,7 +98,7 @@ impl Held {
 
     /// Whether it may have been run before: delivered and not answered, or put off.
     #[must_use]
-    pub fn was_tried(&self) -> bool {
+    pub fn is_redelivery(&self) -> bool {
         self.lease.delivery > 1 || self.lease.replay > 0 || self.put_off || !self.failed.is_empty()
     }
 }
@@ -122,7 +122,7 @@ enum Verdict {
 }
 
 struct Ack {
-    held: Arc<Held>,
+    held: Arc<JobHandle>,
     verdict: Verdict,
     durable: Option<oneshot::Sender<()>>,
 }
@@ -248,7 +248,7 @@ impl Consumer {
     }
 
     /// Answers for `held`; returns when the answer is durable, or is not ours to give any more.
-    pub(super) async fn answer(&self, held: Arc<Held>, outcome: Outcome) {
+    pub(super) async fn answer(&self, held: Arc<JobHandle>, outcome: Outcome) {
         let verdict = match outcome {
             Outcome::Done => {
                 self.done.inc();
@@ -262,21 +262,21 @@ impl Consumer {
         let _ = wait.await;
     }
 
-    pub(super) fn give_back(&self, held: Arc<Held>) {
+    pub(super) fn give_back(&self, held: Arc<JobHandle>) {
         self.send(held, Verdict::Settle(Answer::GiveBack), None);
     }
 
-    pub(super) fn bury_undecodable(&self, held: Arc<Held>, error: &serde_json::Error) {
+    pub(super) fn bury_undecodable(&self, held: Arc<JobHandle>, error: &serde_json::Error) {
         self.bury(held, format!("cannot parse the payload: {error}"));
     }
 
-    fn bury(&self, held: Arc<Held>, reason: String) {
+    fn bury(&self, held: Arc<JobHandle>, reason: String) {
         let failed = held.failed.clone();
         self.count("dead");
         self.send(held, Verdict::Bury { reason, failed }, None);
     }
 
-    fn judge(&self, held: &Held, error: JobError) -> Verdict {
+    fn judge(&self, held: &JobHandle, error: JobError) -> Verdict {
         let queue = self.policy.queue;
         match error {
             JobError::RetryAfter { after, why } => {
@@ -318,7 +318,7 @@ impl Consumer {
         }
     }
 
-    fn send(&self, held: Arc<Held>, verdict: Verdict, durable: Option<oneshot::Sender<()>>) {
+    fn send(&self, held: Arc<JobHandle>, verdict: Verdict, durable: Option<oneshot::Sender<()>>) {
         // The acker ends after everything else; if it has, the lease will run out.
         let _ = self.acks.send(Ack {
             held,
@@ -362,7 +362,7 @@ impl Consumer {
 
     /// Frees the slots of what was answered. A job that came back before its answer was confirmed
     /// keeps the slot of its new delivery.
-    fn release<'a>(&self, answered: impl Iterator<Item = &'a Arc<Held>>) {
+    fn release<'a>(&self, answered: impl Iterator<Item = &'a Arc<JobHandle>>) {
         let mut in_flight = self.in_flight();
         answered.for_each(|held| in_flight.release(held));
         drop(in_flight);

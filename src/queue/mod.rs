@@ -11,14 +11,14 @@
 pub mod about;
 pub mod ack;
 pub mod backend;
-mod bells;
 pub mod consumer;
+pub mod data_loss;
 pub mod redis;
 pub mod replay;
 pub mod schedule;
 pub mod sql;
 pub mod store;
-pub mod watch;
+mod wakeups;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,7 +122,7 @@ impl<'a, J: Job> Push<'a, J> {
             named: self.id.is_some(),
             payload: serde_json::to_string(self.job).map_err(|e| QueueError(e.into()))?,
             delay: self.delay,
-            trace_id: self.trace.map(|trace| trace.carried()),
+            trace_id: self.trace.map(|trace| trace.encode()),
             replay: 0,
         })
     }

@@ -29,11 +29,11 @@ use redis::{FromRedisValue, RedisError, Script, Value, pipe};
 use uuid::Uuid;
 
 use super::about::{About, Known};
-use super::bells::Bells;
 use super::store::{
     Answer, CONSUMER_GONE, Delivery, Depth, FailedAttempt, LEASE, Lease, NewJob, QueueError,
     QueueStore, Queued, RECLAIM_EVERY, Reclaimed, Room, SUSPECT_AFTER, Schedule, WARY,
 };
+use super::wakeups::Wakeups;
 use crate::jobs::derived_id;
 use crate::redis::{Memory, Redis, scripts};
 use crate::time::{Clock, Timestamp, millis};
@@ -87,7 +87,7 @@ pub struct RedisQueue {
     pushes: ConnectionManager,
     fetches: ConnectionManager,
     answers: ConnectionManager,
-    bells: Bells,
+    wakeups: Wakeups,
 }
 
 impl From<RedisError> for QueueError {
@@ -124,7 +124,7 @@ impl RedisQueue {
             pushes: redis.connection()?,
             fetches: redis.connection()?,
             answers: redis.connection()?,
-            bells: Bells::default(),
+            wakeups: Wakeups::default(),
         })
     }
 
@@ -246,7 +246,7 @@ impl QueueStore for RedisQueue {
         for of_queue in careful.chunk_by(|a, b| a.queue == b.queue) {
             self.push_with_care(of_queue[0].queue, of_queue).await?;
         }
-        self.bells.ring_for(jobs);
+        self.wakeups.notify_of(jobs);
         Ok(())
     }
 
@@ -372,7 +372,7 @@ impl QueueStore for RedisQueue {
         };
         let call = self.call(&TICK, queue).arg(schedule.name).arg(tick);
         let claimed: i64 = call.arg(written(&job)).on(&self.answers).await?;
-        self.bells.ring(queue);
+        self.wakeups.notify(queue);
         Ok(claimed == 1)
     }
 
@@ -466,11 +466,11 @@ impl QueueStore for RedisQueue {
     async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError> {
         let call = self.call(&PAUSE, queue).arg(i32::from(paused));
         call.on::<()>(&self.answers).await?;
-        self.bells.ring(queue);
+        self.wakeups.notify(queue);
         Ok(())
     }
 
     async fn pushed(&self, queue: &str) {
-        self.bells.hear(queue).await;
+        self.wakeups.wait(queue).await;
     }
 }

@@ -16,11 +16,11 @@ use pusher::Pushers;
 use read::{delivery, known};
 
 use super::about::{About, Known};
-use super::bells::Bells;
 use super::store::{
     Answer, CONSUMER_GONE, Delivery, Depth, LEASE, Lease, NewJob, QueueError, QueueStore, Queued,
     Reclaimed, Room, SUSPECT_AFTER, Schedule, WARY,
 };
+use super::wakeups::Wakeups;
 use crate::jobs::derived_id;
 use crate::store::Db;
 use crate::store::rows::{Rows, statement};
@@ -32,7 +32,7 @@ pub struct SqlQueue {
     db: Db,
     clock: Clock,
     pushers: Pushers,
-    bells: Bells,
+    wakeups: Wakeups,
 }
 
 impl From<DbErr> for QueueError {
@@ -49,7 +49,7 @@ impl SqlQueue {
             pushers: Pushers::start(&db, &clock),
             db,
             clock,
-            bells: Bells::default(),
+            wakeups: Wakeups::default(),
         }
     }
 
@@ -172,7 +172,7 @@ impl QueueStore for SqlQueue {
 
     async fn push(&self, jobs: &[NewJob]) -> Result<(), QueueError> {
         self.pushers.push(jobs.to_vec()).await?;
-        self.bells.ring_for(jobs);
+        self.wakeups.notify_of(jobs);
         Ok(())
     }
 
@@ -342,7 +342,7 @@ impl QueueStore for SqlQueue {
         ];
         tx.execute_raw(statement(backend, &push, values)).await?;
         tx.commit().await?;
-        self.bells.ring(queue);
+        self.wakeups.notify(queue);
         Ok(true)
     }
 
@@ -434,11 +434,11 @@ impl QueueStore for SqlQueue {
             "DELETE FROM paused_queues WHERE queue = $1"
         };
         self.execute(sql, [Value::from(queue)]).await?;
-        self.bells.ring(queue);
+        self.wakeups.notify(queue);
         Ok(())
     }
 
     async fn pushed(&self, queue: &str) {
-        self.bells.hear(queue).await;
+        self.wakeups.wait(queue).await;
     }
 }

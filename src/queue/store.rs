@@ -223,7 +223,7 @@ pub struct Depth {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = JobState)]
-pub enum Stand {
+pub enum JobState {
     /// It could run now.
     Ready,
     /// It waits for its time.
@@ -238,7 +238,7 @@ pub struct Queued {
     /// The job; nobody holds it under this lease.
     pub job: Delivery,
     /// Where it stands.
-    pub stand: Stand,
+    pub stand: JobState,
     /// When it is due, if it waits for that.
     pub due_at: Option<Timestamp>,
 }

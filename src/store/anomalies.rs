@@ -7,7 +7,7 @@ use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait, FromQueryRe
 use uuid::Uuid;
 
 use super::rows::{Rows, columns, statement};
-use crate::domain::aggregation::{Anomaly, Books};
+use crate::domain::aggregation::{Anomaly, Batch};
 use crate::domain::escalation::Level;
 use crate::domain::frequency::Window;
 use crate::domain::signature::Signature;
@@ -87,16 +87,16 @@ pub async fn insert_or_lock(
 /// What the database says.
 pub async fn update(
     tx: &impl ConnectionTrait,
-    books: &Books,
+    batch: &Batch,
     oldest: &BTreeMap<&str, Timestamp>,
     now: Timestamp,
 ) -> Result<(), DbErr> {
-    let changed: Vec<_> = books.anomalies.iter().filter(|(_, a)| a.changed).collect();
+    let changed: Vec<_> = batch.anomalies.iter().filter(|(_, a)| a.changed).collect();
     if changed.is_empty() {
         return Ok(());
     }
     let mut counted: BTreeMap<&str, i64> = BTreeMap::new();
-    for (_, episode) in books.new_rows().filter(|(row, _)| row.counted.is_some()) {
+    for (_, episode) in batch.new_rows().filter(|(row, _)| row.counted.is_some()) {
         *counted.entry(&episode.anomaly_key).or_default() += 1;
     }
     let of = |key: &String| counted.get(key.as_str()).copied().unwrap_or_default();
@@ -137,7 +137,7 @@ pub async fn update(
     let values = [Value::from(shortest), now.0.into(), millis(LATE).into()];
     tx.execute_raw(rows.statement(tx.get_database_backend(), sql, values))
         .await?;
-    find_last(tx, &books.last_unsure).await
+    find_last(tx, &batch.last_unsure).await
 }
 
 /// Looks up in the rows when these anomalies were last seen.

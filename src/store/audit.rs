@@ -25,7 +25,7 @@ pub struct Actor {
 
 /// Something that is done.
 #[derive(Clone, Debug)]
-pub struct Deed<'a> {
+pub struct AuditEntry<'a> {
     /// What, for instance `incident.resolve`.
     pub action: &'static str,
     /// To what, for instance an incident's id or a queue's name.
@@ -34,7 +34,7 @@ pub struct Deed<'a> {
     pub detail: Json,
 }
 
-/// Writes down that `actor` does `deed`: in the transaction that does it, or, where it is done
+/// Writes down that `actor` does `entry`: in the transaction that does it, or, where it is done
 /// elsewhere than in the database, before it is done.
 ///
 /// # Errors
@@ -42,12 +42,12 @@ pub struct Deed<'a> {
 pub async fn record(
     db: &impl ConnectionTrait,
     actor: &Actor,
-    deed: Deed<'_>,
+    entry: AuditEntry<'_>,
     at: Timestamp,
 ) -> Result<(), DbErr> {
     let row = ActiveModel {
-        target: Set(clean(deed.target)),
-        ..row(actor, deed.action, deed.detail, at)
+        target: Set(clean(entry.target)),
+        ..row(actor, entry.action, entry.detail, at)
     };
     row.insert(db).await.map(drop)
 }
@@ -93,8 +93,8 @@ fn clean(text: &str) -> String {
 
 /// Whether a deed did something: who was too late, or not the first, did not.
 #[must_use]
-pub fn did_something(deed: &Model) -> bool {
-    let says_no = |what: &str| deed.detail[what].as_bool() == Some(false);
+pub fn did_something(entry: &Model) -> bool {
+    let says_no = |what: &str| entry.detail[what].as_bool() == Some(false);
     !says_no("possible") && !says_no("changed")
 }
 
@@ -187,6 +187,6 @@ pub async fn beginning(
         .await?;
     Ok(newest
         .into_iter()
-        .take_while(|deed| deed.action == began)
+        .take_while(|entry| entry.action == began)
         .last())
 }

@@ -162,7 +162,7 @@ pub async fn keep_as_is(
 
 /// How a card that was claimed stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stands {
+pub enum EditResult {
     /// Nothing more is due.
     Done,
     /// More has changed since.
@@ -182,7 +182,7 @@ pub async fn shows(
     token: Uuid,
     seq: i64,
     text: &str,
-) -> Result<Stands, DbErr> {
+) -> Result<EditResult, DbErr> {
     let sql = "UPDATE notifications SET shown_seq = $3, shown = $4, claimed_until = NULL, \
                    edit_due_since = CASE WHEN edit_seq > $3 THEN edit_due_since END \
                WHERE id = $1 AND claimed_by = $2 RETURNING edit_due_since";
@@ -209,7 +209,7 @@ pub async fn leave(
     id: Uuid,
     token: Uuid,
     seq: i64,
-) -> Result<Stands, DbErr> {
+) -> Result<EditResult, DbErr> {
     let sql = "UPDATE notifications SET claimed_until = NULL, \
                    edit_due_since = CASE WHEN edit_seq > $3 THEN edit_due_since END \
                WHERE id = $1 AND claimed_by = $2 RETURNING edit_due_since";
@@ -272,15 +272,15 @@ async fn stands<const N: usize>(
     db: &impl ConnectionTrait,
     sql: &str,
     values: [Value; N],
-) -> Result<Stands, DbErr> {
+) -> Result<EditResult, DbErr> {
     let sql = statement(db.get_database_backend(), sql, values);
     let Some(row) = db.query_one_raw(sql).await? else {
-        return Ok(Stands::Lost);
+        return Ok(EditResult::Lost);
     };
     let due: Option<i64> = row.try_get("", "edit_due_since")?;
     Ok(match due {
-        Some(_) => Stands::Changed,
-        None => Stands::Done,
+        Some(_) => EditResult::Changed,
+        None => EditResult::Done,
     })
 }
 

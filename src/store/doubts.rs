@@ -7,11 +7,11 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
-use super::ingest::{Told, write};
+use super::ingest::{FollowUp, write};
 use super::rows::{Rows, statement};
 use super::{Db, anomalies, incidents, occurrences};
 use crate::config::Config;
-use crate::domain::aggregation::{Anomaly, Books, Policy};
+use crate::domain::aggregation::{Anomaly, Batch, Policy};
 use crate::entity::anomalies::Model;
 use crate::time::{Clock, Timestamp, millis};
 
@@ -25,7 +25,7 @@ pub struct Settled {
     /// Incidents that are due for a tier: they are open again.
     pub due: Vec<Uuid>,
     /// What is told of them.
-    pub told: Told,
+    pub follow_up: FollowUp,
 }
 
 /// Incidents that have been doubted since before `moment`, those that wait longest first.
@@ -65,28 +65,28 @@ pub async fn settle(
         .iter()
         .map(|(series, _, starts_at)| (*series, *starts_at))
         .collect();
-    let mut books = Books {
+    let mut batch = Batch {
         anomalies: locked.into_iter().map(known).collect(),
         incidents: incidents::load(&tx, ids.iter().copied()).await?,
         episodes: match series.is_empty() {
             true => HashMap::new(),
             false => occurrences::episodes(&tx, &series).await?,
         },
-        ..Books::default()
+        ..Batch::default()
     };
-    for incident in books.incidents.values_mut() {
+    for incident in batch.incidents.values_mut() {
         incident.doubted_since = None;
         incident.changed = true;
     }
     for (series, id, _) in doubted {
-        books.settle_doubt((series, id), now, policy);
+        batch.settle_doubt((series, id), now, policy);
     }
-    let told = write(&tx, config, &books, &BTreeMap::new(), now).await?;
+    let follow_up = write(&tx, config, &batch, &BTreeMap::new(), now).await?;
     tx.commit().await?;
-    let due = books.incidents.values().filter(|i| i.tier_due);
+    let due = batch.incidents.values().filter(|i| i.tier_due);
     Ok(Settled {
         due: due.map(|i| i.id).collect(),
-        told,
+        follow_up,
     })
 }
 

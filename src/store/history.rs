@@ -30,7 +30,7 @@ pub async fn messages(
 ///
 /// # Errors
 /// What the database says.
-pub async fn deeds(
+pub async fn entries(
     db: &impl ConnectionTrait,
     target: &str,
     limit: u64,
@@ -47,7 +47,7 @@ pub async fn deeds(
 ///
 /// # Errors
 /// What the database says.
-pub async fn deeds_of(
+pub async fn entries_of(
     db: &impl ConnectionTrait,
     target: &str,
     actions: &[&str],

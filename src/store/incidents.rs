@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::rows::{Rows, statement};
 use crate::config::Escalation;
-use crate::domain::aggregation::{Books, Incident, ResolvedBy, Status};
+use crate::domain::aggregation::{Batch, Incident, ResolvedBy, Status};
 use crate::domain::effectiveness::RepairStats;
 use crate::domain::frequency::FrequencyStats;
 use crate::domain::severity;
@@ -66,7 +66,7 @@ pub async fn load(
             anomaly_key: row.anomaly_key,
             number: row.number,
             status: row.status,
-            stood: row.status,
+            previous_status: row.status,
             resolved_by: row.resolved_by,
             resolved_at: row.resolved_at.map(Timestamp),
             opened_at: Timestamp(row.opened_at),
@@ -98,9 +98,9 @@ pub async fn load(
 ///
 /// # Errors
 /// What the database says.
-pub async fn save(tx: &impl ConnectionTrait, books: &Books, now: Timestamp) -> Result<(), DbErr> {
+pub async fn save(tx: &impl ConnectionTrait, batch: &Batch, now: Timestamp) -> Result<(), DbErr> {
     let (mut new, mut changed) = (Vec::new(), Vec::new());
-    for incident in books.incidents.values() {
+    for incident in batch.incidents.values() {
         if incident.opening.is_some() {
             new.push(incident);
         } else if incident.changed || incident.tier_due {
@@ -403,14 +403,14 @@ pub async fn lasting(
 
 /// What a person does to an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum StatusChange {
     /// Takes it.
     Acknowledge,
     /// Says that it is over.
     Resolve,
 }
 
-impl Deed {
+impl StatusChange {
     /// As the audit calls it.
     #[must_use]
     pub const fn action(self) -> &'static str {
@@ -429,33 +429,34 @@ impl Deed {
 pub async fn act(
     tx: &impl ConnectionTrait,
     incident: Model,
-    deed: Deed,
+    change: StatusChange,
     operator: Option<String>,
     now: Timestamp,
 ) -> Result<Option<Model>, DbErr> {
-    let mut change = ActiveModel {
+    let mut row = ActiveModel {
         id: Set(incident.id),
         operator: Set(operator),
         updated_at: Set(now),
         ..Default::default()
     };
-    match (deed, incident.status) {
-        (Deed::Acknowledge, Status::Resolved) => return Ok(None),
-        (Deed::Acknowledge, Status::Acknowledged) | (Deed::Resolve, Status::Resolved) => {
+    match (change, incident.status) {
+        (StatusChange::Acknowledge, Status::Resolved) => return Ok(None),
+        (StatusChange::Acknowledge, Status::Acknowledged)
+        | (StatusChange::Resolve, Status::Resolved) => {
             return Ok(Some(incident));
         }
-        (Deed::Acknowledge, Status::Open | Status::Analyzing) => {
-            change.status = Set(Status::Acknowledged);
-            change.acknowledged_at = Set(Some(now));
+        (StatusChange::Acknowledge, Status::Open | Status::Analyzing) => {
+            row.status = Set(Status::Acknowledged);
+            row.acknowledged_at = Set(Some(now));
         }
-        (Deed::Resolve, _) => {
-            change.status = Set(Status::Resolved);
-            change.resolved_by = Set(Some(ResolvedBy::Person));
-            change.resolved_at = Set(Some(now));
-            change.unheard_since = Set(None);
+        (StatusChange::Resolve, _) => {
+            row.status = Set(Status::Resolved);
+            row.resolved_by = Set(Some(ResolvedBy::Person));
+            row.resolved_at = Set(Some(now));
+            row.unheard_since = Set(None);
         }
     }
-    Entity::update(change).exec(tx).await.map(Some)
+    Entity::update(row).exec(tx).await.map(Some)
 }
 
 /// How incidents must still stand when they are locked: since they were found, somebody may have taken one, or

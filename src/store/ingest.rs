@@ -10,8 +10,8 @@ use super::{
     Db, anomalies, cards, incidents, mutes, notifications, occurrences, overflow, reopenings,
 };
 use crate::config::{Config, Tell};
-use crate::domain::aggregation::{Books, Entered, Incident, Policy, Status, Unit};
-use crate::domain::episode::Sighting;
+use crate::domain::aggregation::{Batch, Incident, Ingested, Policy, Status, Unit};
+use crate::domain::episode::AlertDelivery;
 use crate::domain::frequency::Counted;
 use crate::domain::names::Names;
 use crate::domain::settle;
@@ -24,7 +24,7 @@ use notifications::{Owed, Written};
 #[derive(Debug, Default)]
 pub struct Committed {
     /// What became of each sighting.
-    pub entered: Vec<Entered>,
+    pub entered: Vec<Ingested>,
     /// The incident that each belongs to.
     pub incidents: Vec<Option<Uuid>>,
     /// Incidents to push `CalculateTier` for: those whose mark this batch set, and those of
@@ -36,7 +36,7 @@ pub struct Committed {
     /// Every id that the batch touched, for a counter that does not count rows.
     pub counted: Vec<Counted>,
     /// What is told of incidents that turned.
-    pub told: Told,
+    pub follow_up: FollowUp,
     /// How many were counted as new with others of their alerts' names, because there was no room for anomalies
     /// of their own.
     pub overflowed: u64,
@@ -48,7 +48,7 @@ pub struct Committed {
 
 /// What is told of incidents that turned.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub struct FollowUp {
     /// Cards to push an edit for: their incidents resolved or opened again.
     pub cards: Vec<cards::DueCard>,
     /// Messages to push that no tier is to be awaited for.
@@ -70,17 +70,17 @@ pub async fn commit(
     policy: &Policy,
     config: &Config,
     names: &Names,
-    sightings: &[&Sighting],
+    deliveries: &[&AlertDelivery],
 ) -> Result<Committed, DbErr> {
     let tx = db.begin().await?;
-    let opened = open_books(&tx, policy, config, sightings).await?;
-    let (too_many, room) = overflow::beyond(&tx, policy, names, &opened.0, sightings).await?;
+    let opened = open_books(&tx, policy, config, deliveries).await?;
+    let (too_many, room) = overflow::beyond(&tx, policy, names, &opened.0, deliveries).await?;
     let entered = if too_many.is_empty() {
-        enter(tx, clock, policy, config, opened, sightings).await?
+        enter(tx, clock, policy, config, opened, deliveries).await?
     } else {
         // No row is to be left of them.
         tx.rollback().await?;
-        enter_moved(db, clock, policy, config, sightings, &too_many).await?
+        enter_moved(db, clock, policy, config, deliveries, &too_many).await?
     };
     room.made();
     Ok(entered)
@@ -92,17 +92,17 @@ async fn enter_moved(
     clock: &Clock,
     policy: &Policy,
     config: &Config,
-    sightings: &[&Sighting],
+    deliveries: &[&AlertDelivery],
     too_many: &HashSet<String>,
 ) -> Result<Committed, DbErr> {
-    let moved: Vec<Cow<'_, Sighting>> = sightings
+    let moved: Vec<Cow<'_, AlertDelivery>> = deliveries
         .iter()
-        .map(|sighting| match too_many.contains(&sighting.key) {
-            true => Cow::Owned(sighting.in_overflow()),
-            false => Cow::Borrowed(*sighting),
+        .map(|delivery| match too_many.contains(&delivery.key) {
+            true => Cow::Owned(delivery.in_overflow()),
+            false => Cow::Borrowed(*delivery),
         })
         .collect();
-    let moved: Vec<&Sighting> = moved.iter().map(AsRef::as_ref).collect();
+    let moved: Vec<&AlertDelivery> = moved.iter().map(AsRef::as_ref).collect();
     let tx = db.begin().await?;
     let opened = open_books(&tx, policy, config, &moved).await?;
     enter(tx, clock, policy, config, opened, &moved).await
@@ -114,25 +114,26 @@ async fn enter(
     clock: &Clock,
     policy: &Policy,
     config: &Config,
-    (mut books, now): (Books, Timestamp),
-    sightings: &[&Sighting],
+    (mut batch, now): (Batch, Timestamp),
+    deliveries: &[&AlertDelivery],
 ) -> Result<Committed, DbErr> {
     let now = clock.of_store(now);
-    let sightings: Vec<Cow<'_, Sighting>> = sightings.iter().map(|s| not_after(s, now)).collect();
+    let deliveries: Vec<Cow<'_, AlertDelivery>> =
+        deliveries.iter().map(|s| not_after(s, now)).collect();
 
-    let mut entered = Vec::with_capacity(sightings.len());
-    let mut incidents_of = Vec::with_capacity(sightings.len());
+    let mut entered = Vec::with_capacity(deliveries.len());
+    let mut incidents_of = Vec::with_capacity(deliveries.len());
     let mut redelivered = HashSet::new();
-    for sighting in &sightings {
-        let (fate, incident) = books.enter(sighting, policy);
+    for delivery in &deliveries {
+        let (fate, incident) = batch.enter(delivery, policy);
         entered.push(fate);
         incidents_of.push(incident);
-        if sighting.redelivered {
+        if delivery.redelivered {
             redelivered.extend(incident);
         }
     }
 
-    let told = write(&tx, config, &books, &oldest(&sightings), now).await?;
+    let follow_up = write(&tx, config, &batch, &oldest(&deliveries), now).await?;
     tx.commit().await?;
 
     let is_due = |incident: &&Incident| {
@@ -140,24 +141,24 @@ async fn enter(
         let still = incident.tier_due || incident.was_due;
         marked || (still && redelivered.contains(&incident.id))
     };
-    let in_overflow = sightings.iter().zip(&entered);
-    let in_overflow = in_overflow.filter(|(s, fate)| **fate == Entered::New && s.is_in_overflow());
-    let overflowed: Vec<&Sighting> = in_overflow.map(|(s, _)| s.as_ref()).collect();
+    let in_overflow = deliveries.iter().zip(&entered);
+    let in_overflow = in_overflow.filter(|(s, fate)| **fate == Ingested::New && s.is_in_overflow());
+    let overflowed: Vec<&AlertDelivery> = in_overflow.map(|(s, _)| s.as_ref()).collect();
     Ok(Committed {
-        due: books
+        due: batch
             .incidents
             .values()
             .filter(is_due)
             .map(|i| i.id)
             .collect(),
-        touched: books
+        touched: batch
             .incidents
             .values()
             .filter(|i| i.tier_due || redelivered.contains(&i.id))
             .map(|i| i.id)
             .collect(),
-        counted: books.counted(policy.unit),
-        told,
+        counted: batch.counted(policy.unit),
+        follow_up,
         overflowed: overflowed.len() as u64,
         overflowed_name: overflowed.last().map(|s| s.signature.alert_name.clone()),
         entered,
@@ -170,37 +171,37 @@ async fn enter(
 pub(super) async fn write(
     tx: &impl ConnectionTrait,
     config: &Config,
-    books: &Books,
+    batch: &Batch,
     oldest: &BTreeMap<&str, Timestamp>,
     now: Timestamp,
-) -> Result<Told, DbErr> {
-    occurrences::insert(tx, books).await?;
-    occurrences::update(tx, books).await?;
-    incidents::save(tx, books, now).await?;
-    reopenings::insert(tx, books).await?;
-    anomalies::update(tx, books, oldest, now).await?;
-    tell(tx, config, books, now).await
+) -> Result<FollowUp, DbErr> {
+    occurrences::insert(tx, batch).await?;
+    occurrences::update(tx, batch).await?;
+    incidents::save(tx, batch, now).await?;
+    reopenings::insert(tx, batch).await?;
+    anomalies::update(tx, batch, oldest, now).await?;
+    tell(tx, config, batch, now).await
 }
 
 /// What an ingress whose clock is ahead received later than now, it received now: else its incidents
 /// could be joined for as long as it is ahead.
-fn not_after<'a>(sighting: &'a Sighting, now: Timestamp) -> Cow<'a, Sighting> {
-    match sighting.received_at > now {
-        true => Cow::Owned(Sighting {
+fn not_after<'a>(delivery: &'a AlertDelivery, now: Timestamp) -> Cow<'a, AlertDelivery> {
+    match delivery.received_at > now {
+        true => Cow::Owned(AlertDelivery {
             received_at: now,
-            ..sighting.clone()
+            ..delivery.clone()
         }),
-        false => Cow::Borrowed(sighting),
+        false => Cow::Borrowed(delivery),
     }
 }
 
 /// When the oldest sighting of each anomaly was received: no row of its own that this batch writes
 /// counts from before.
-fn oldest<'a>(sightings: &'a [Cow<'_, Sighting>]) -> BTreeMap<&'a str, Timestamp> {
+fn oldest<'a>(deliveries: &'a [Cow<'_, AlertDelivery>]) -> BTreeMap<&'a str, Timestamp> {
     let mut oldest: BTreeMap<&str, Timestamp> = BTreeMap::new();
-    for sighting in sightings {
-        let of_key = oldest.entry(&sighting.key).or_insert(sighting.received_at);
-        *of_key = (*of_key).min(sighting.received_at);
+    for delivery in deliveries {
+        let of_key = oldest.entry(&delivery.key).or_insert(delivery.received_at);
+        *of_key = (*of_key).min(delivery.received_at);
     }
     oldest
 }
@@ -210,19 +211,19 @@ fn oldest<'a>(sightings: &'a [Cow<'_, Sighting>]) -> BTreeMap<&'a str, Timestamp
 async fn tell(
     tx: &impl ConnectionTrait,
     config: &Config,
-    books: &Books,
+    batch: &Batch,
     now: Timestamp,
-) -> Result<Told, DbErr> {
-    let turned: Vec<&Incident> = books.turned().collect();
-    let heard: Vec<Uuid> = books.heard_again().map(|i| i.id).collect();
-    let is_quiet = turned.is_empty() && heard.is_empty() && books.worsened.is_empty();
-    if is_quiet && books.reopenings.is_empty() {
-        return Ok(Told::default());
+) -> Result<FollowUp, DbErr> {
+    let transitions: Vec<&Incident> = batch.transitions().collect();
+    let heard: Vec<Uuid> = batch.heard_again().map(|i| i.id).collect();
+    let is_quiet = transitions.is_empty() && heard.is_empty() && batch.worsened.is_empty();
+    if is_quiet && batch.reopenings.is_empty() {
+        return Ok(FollowUp::default());
     }
     let again = |(id, number): &(Uuid, i64)| (*id, Kind::Reopened, *number);
-    let reopened = owe(tx, config, books.reopenings.iter().map(again), now).await?;
+    let reopened = owe(tx, config, batch.reopenings.iter().map(again), now).await?;
     let is_told = config.telegram.tell.contains(&Tell::Resolved);
-    let resolved = turned
+    let resolved = transitions
         .iter()
         .filter(|incident| is_told && incident.status == Status::Resolved)
         .map(|incident| {
@@ -231,19 +232,19 @@ async fn tell(
         });
     let resolved = owe(tx, config, resolved, now).await?;
     let returned = match is_told {
-        true => owe_returned(tx, config, books, now).await?,
+        true => owe_returned(tx, config, batch, now).await?,
         false => Written::default(),
     };
-    let worsened = owe_worsened(tx, config, books, now).await?;
-    let worse = books.worsened.iter().map(|(id, _)| *id);
-    let turned = turned.iter().map(|i| i.id).chain(worse).chain(heard);
-    let turned: BTreeSet<Uuid> = turned.collect();
-    let turned: Vec<Uuid> = turned.into_iter().collect();
+    let worsened = owe_worsened(tx, config, batch, now).await?;
+    let worse = batch.worsened.iter().map(|(id, _)| *id);
+    let transitions = transitions.iter().map(|i| i.id).chain(worse).chain(heard);
+    let transitions: BTreeSet<Uuid> = transitions.collect();
+    let transitions: Vec<Uuid> = transitions.into_iter().collect();
     let cards = match config.edits() {
-        true => cards::mark_edits(tx, &turned, now).await?,
+        true => cards::mark_edits(tx, &transitions, now).await?,
         false => Vec::new(),
     };
-    Ok(Told {
+    Ok(FollowUp {
         cards,
         messages: [resolved.owed, returned.owed].concat(),
         muted: reopened.muted + resolved.muted + returned.muted + worsened.muted,
@@ -255,14 +256,14 @@ async fn tell(
 async fn owe_returned(
     tx: &impl ConnectionTrait,
     config: &Config,
-    books: &Books,
+    batch: &Batch,
     now: Timestamp,
 ) -> Result<Written, DbErr> {
-    let told_anyway: HashSet<Uuid> = books.reopenings.iter().map(|(id, _)| *id).collect();
+    let told_anyway: HashSet<Uuid> = batch.reopenings.iter().map(|(id, _)| *id).collect();
     let is_back = |incident: &&Incident| {
-        incident.stood == Status::Resolved && !told_anyway.contains(&incident.id)
+        incident.previous_status == Status::Resolved && !told_anyway.contains(&incident.id)
     };
-    let ids: Vec<Uuid> = books.turned().filter(is_back).map(|i| i.id).collect();
+    let ids: Vec<Uuid> = batch.transitions().filter(is_back).map(|i| i.id).collect();
     if ids.is_empty() {
         return Ok(Written::default());
     }
@@ -279,8 +280,8 @@ async fn owe_returned(
         }
     }
     // No reopening has a number like a moment's.
-    let told = ids.iter().map(|id| (*id, Kind::Reopened, now.0));
-    let mut owed = decide(tx, config, told, now).await?;
+    let follow_up = ids.iter().map(|id| (*id, Kind::Reopened, now.0));
+    let mut owed = decide(tx, config, follow_up, now).await?;
     for owed in &mut owed {
         let incident = owed.incident;
         let believes =
@@ -295,18 +296,18 @@ async fn owe_returned(
 async fn owe_worsened(
     tx: &impl ConnectionTrait,
     config: &Config,
-    books: &Books,
+    batch: &Batch,
     now: Timestamp,
 ) -> Result<Written, DbErr> {
     // Of several rises the last one says how bad it is.
-    let newest: HashMap<Uuid, i64> = books.worsened.iter().copied().collect();
+    let newest: HashMap<Uuid, i64> = batch.worsened.iter().copied().collect();
     if newest.is_empty() {
         return Ok(Written::default());
     }
     let ids: Vec<Uuid> = newest.keys().copied().collect();
     let standing = notifications::standing(tx, &ids).await?;
-    let told = newest.iter().map(|(id, n)| (*id, Kind::Worsened, *n));
-    let mut owed = decide(tx, config, told, now).await?;
+    let follow_up = newest.iter().map(|(id, n)| (*id, Kind::Worsened, *n));
+    let mut owed = decide(tx, config, follow_up, now).await?;
     // An incident that nothing was told of yet is told of by its tier.
     owed.retain(|owed| standing.iter().any(|m| m.incident == owed.incident));
     for owed in &mut owed {
@@ -319,7 +320,7 @@ async fn owe_worsened(
             })
         };
         owed.channels.retain(|channel| !says_it(channel));
-        if let Some(incident) = books.incidents.get(&owed.incident) {
+        if let Some(incident) = batch.incidents.get(&owed.incident) {
             owed.since = settle::over(incident.opened_at, config.notify.settle.0, now);
         }
     }
@@ -333,10 +334,10 @@ async fn owe_worsened(
 pub async fn owe(
     tx: &impl ConnectionTrait,
     config: &Config,
-    told: impl IntoIterator<Item = (Uuid, Kind, i64)>,
+    follow_up: impl IntoIterator<Item = (Uuid, Kind, i64)>,
     now: Timestamp,
 ) -> Result<Written, DbErr> {
-    let owed = decide(tx, config, told, now).await?;
+    let owed = decide(tx, config, follow_up, now).await?;
     notifications::owe(tx, &owed, now).await
 }
 
@@ -344,26 +345,28 @@ pub async fn owe(
 async fn decide(
     tx: &impl ConnectionTrait,
     config: &Config,
-    told: impl IntoIterator<Item = (Uuid, Kind, i64)>,
+    follow_up: impl IntoIterator<Item = (Uuid, Kind, i64)>,
     now: Timestamp,
 ) -> Result<Vec<Owed>, DbErr> {
-    let told: Vec<(Uuid, Kind, i64)> = told.into_iter().collect();
-    if told.is_empty() {
+    let follow_up: Vec<(Uuid, Kind, i64)> = follow_up.into_iter().collect();
+    if follow_up.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<Uuid> = told.iter().map(|(id, ..)| *id).collect();
+    let ids: Vec<Uuid> = follow_up.iter().map(|(id, ..)| *id).collect();
     let facts = notifications::facts(tx, &ids).await?;
-    let owed = told.into_iter().filter_map(|(incident, kind, sequence)| {
-        let channels = config.channels_for(facts.get(&incident)?, kind);
-        (!channels.is_empty()).then_some(Owed {
-            channels,
-            incident,
-            kind,
-            sequence,
-            is_muted: false,
-            since: now,
-        })
-    });
+    let owed = follow_up
+        .into_iter()
+        .filter_map(|(incident, kind, sequence)| {
+            let channels = config.channels_for(facts.get(&incident)?, kind);
+            (!channels.is_empty()).then_some(Owed {
+                channels,
+                incident,
+                kind,
+                sequence,
+                is_muted: false,
+                since: now,
+            })
+        });
     let mut owed: Vec<Owed> = owed.collect();
     if owed.is_empty() {
         return Ok(owed);
@@ -380,24 +383,24 @@ async fn open_books(
     tx: &impl ConnectionTrait,
     policy: &Policy,
     config: &Config,
-    sightings: &[&Sighting],
-) -> Result<(Books, Timestamp), DbErr> {
+    deliveries: &[&AlertDelivery],
+) -> Result<(Batch, Timestamp), DbErr> {
     let mut signatures: BTreeMap<&str, (&Signature, String)> = BTreeMap::new();
-    for sighting in sightings {
-        signatures.entry(&sighting.key).or_insert_with(|| {
-            let mut names = sighting.alert.names(&config.signature);
-            if sighting.is_in_overflow() {
+    for delivery in deliveries {
+        signatures.entry(&delivery.key).or_insert_with(|| {
+            let mut names = delivery.alert.names(&config.signature);
+            if delivery.is_in_overflow() {
                 names = names.alert_name_alone();
             }
-            (&sighting.signature, MadeOf::written(&names))
+            (&delivery.signature, MadeOf::written(&names))
         });
     }
     let (anomalies, now) = anomalies::insert_or_lock(tx, &signatures).await?;
 
     let mut since: HashMap<i64, Timestamp> = HashMap::new();
-    for sighting in sightings {
-        let start = sighting.start(policy.skew).before(policy.skew);
-        let earliest = since.entry(sighting.series).or_insert(start);
+    for delivery in deliveries {
+        let start = delivery.start(policy.skew).before(policy.skew);
+        let earliest = since.entry(delivery.series).or_insert(start);
         *earliest = (*earliest).min(start);
     }
     let episodes = occurrences::episodes(tx, &since).await?;
@@ -417,17 +420,17 @@ async fn open_books(
     };
 
     let delivered = if policy.unit == Unit::Delivery {
-        let jobs: Vec<Uuid> = sightings.iter().map(|sighting| sighting.job).collect();
+        let jobs: Vec<Uuid> = deliveries.iter().map(|delivery| delivery.job).collect();
         occurrences::known(tx, &jobs).await?.into_iter().collect()
     } else {
         HashSet::new()
     };
-    let books = Books {
+    let batch = Batch {
         anomalies,
         incidents,
         episodes,
         delivered,
-        ..Books::default()
+        ..Batch::default()
     };
-    Ok((books, now))
+    Ok((batch, now))
 }

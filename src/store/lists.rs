@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::folded::contains;
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
-use crate::domain::id::Named;
+use crate::domain::id::IncidentRef;
 use crate::entity::{anomalies, incidents, occurrences};
 use crate::time::Timestamp;
 
@@ -114,9 +114,9 @@ fn by_anomaly(filter: &Filter, backend: DbBackend) -> Option<SimpleExpr> {
 /// Whether it is the incident that `text` names, if that could name one. There is no index for the end
 /// of an id: beside the look for the text, which is at every row, this costs a third more at most.
 fn is_named(text: &str, backend: DbBackend) -> Option<SimpleExpr> {
-    let short = match Named::read(text)? {
-        Named::Whole(id) => return Some(incidents::Column::Id.eq(id)),
-        Named::Short(short) => short,
+    let short = match IncidentRef::read(text)? {
+        IncidentRef::Whole(id) => return Some(incidents::Column::Id.eq(id)),
+        IncidentRef::Short(short) => short,
     };
     let end = match backend {
         DbBackend::Postgres => "substr(uuid_send(\"incidents\".\"id\"), 13) = $1",

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
 use super::rows::statement;
-use crate::queue::watch::Loss;
+use crate::queue::data_loss::DataLoss;
 use crate::time::Timestamp;
 
 /// Writes a loss down, if nobody has; returns whether this call did.
@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 pub async fn note(
     db: &impl ConnectionTrait,
     queue: &str,
-    loss: &Loss,
+    loss: &DataLoss,
     by: &str,
     now: Timestamp,
 ) -> Result<bool, DbErr> {

@@ -10,7 +10,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::rows::{Rows, columns, statement};
-use crate::domain::routing::Facts;
+use crate::domain::routing::RoutingKey;
 use crate::entity::notifications::{ActiveModel, Column, Entity, Kind, Model, State};
 use crate::jobs::new_id;
 use crate::time::Timestamp;
@@ -99,7 +99,7 @@ pub async fn owe(
 
 /// A message that there is of an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct ExistingMessage {
     /// The incident.
     pub incident: Uuid,
     /// Where it goes.
@@ -121,7 +121,7 @@ pub struct Standing {
 pub async fn standing(
     tx: &impl ConnectionTrait,
     incidents: &[Uuid],
-) -> Result<Vec<Standing>, DbErr> {
+) -> Result<Vec<ExistingMessage>, DbErr> {
     let rows = Rows::new().uuid("id", incidents.iter().copied());
     let sql = "SELECT n.incident_id, n.channel, n.kind, n.state, d.state AS digest \
                FROM {rows} JOIN notifications n ON n.incident_id = r.id \
@@ -132,7 +132,7 @@ pub async fn standing(
     let standing = |row: &QueryResult| {
         let state: State = row.try_get("", "state")?;
         let digest: Option<State> = row.try_get("", "digest")?;
-        Ok(Standing {
+        Ok(ExistingMessage {
             incident: row.try_get("", "incident_id")?,
             channel: row.try_get("", "channel")?,
             kind: row.try_get("", "kind")?,
@@ -152,7 +152,7 @@ pub async fn standing(
 pub async fn facts(
     tx: &impl ConnectionTrait,
     incidents: &[Uuid],
-) -> Result<HashMap<Uuid, Facts>, DbErr> {
+) -> Result<HashMap<Uuid, RoutingKey>, DbErr> {
     if incidents.is_empty() {
         return Ok(HashMap::new());
     }
@@ -163,7 +163,7 @@ pub async fn facts(
         .query_all_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;
     let facts = |row: &QueryResult| {
-        let facts = Facts {
+        let facts = RoutingKey {
             severity: row.try_get("", "severity")?,
             alert_name: row.try_get("", "alert_name")?,
             service: row.try_get("", "service")?,

@@ -6,7 +6,7 @@ use sea_orm::{ActiveEnum, ConnectionTrait, DbErr, FromQueryResult, QueryResult, 
 use uuid::Uuid;
 
 use super::rows::{Rows, statement};
-use crate::domain::aggregation::{Books, Unit};
+use crate::domain::aggregation::{Batch, Unit};
 use crate::domain::episode::{End, EndedBy, Episode};
 use crate::domain::frequency::{self, Counts, Window};
 use crate::time::Timestamp;
@@ -72,8 +72,8 @@ pub async fn episodes(
 ///
 /// # Errors
 /// What the database says.
-pub async fn insert(tx: &impl ConnectionTrait, books: &Books) -> Result<(), DbErr> {
-    let new: Vec<_> = books.new_rows().collect();
+pub async fn insert(tx: &impl ConnectionTrait, batch: &Batch) -> Result<(), DbErr> {
+    let new: Vec<_> = batch.new_rows().collect();
     if new.is_empty() {
         return Ok(());
     }
@@ -148,8 +148,8 @@ pub async fn known(tx: &impl ConnectionTrait, jobs: &[Uuid]) -> Result<Vec<Uuid>
 ///
 /// # Errors
 /// What the database says.
-pub async fn update(tx: &impl ConnectionTrait, books: &Books) -> Result<(), DbErr> {
-    let changed = books.changed_rows();
+pub async fn update(tx: &impl ConnectionTrait, batch: &Batch) -> Result<(), DbErr> {
+    let changed = batch.changed_rows();
     if changed.is_empty() {
         return Ok(());
     }

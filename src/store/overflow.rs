@@ -12,8 +12,8 @@ use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
 
 use super::occurrences;
 use super::rows::Rows;
-use crate::domain::aggregation::{Books, Policy};
-use crate::domain::episode::Sighting;
+use crate::domain::aggregation::{Batch, Policy};
+use crate::domain::episode::AlertDelivery;
 use crate::domain::names::{Names, Taken};
 use crate::domain::signature::Signature;
 use crate::time::Timestamp;
@@ -24,23 +24,23 @@ pub(super) async fn beyond<'n>(
     tx: &impl ConnectionTrait,
     policy: &Policy,
     names: &'n Names,
-    books: &Books,
-    sightings: &[&Sighting],
+    batch: &Batch,
+    deliveries: &[&AlertDelivery],
 ) -> Result<(HashSet<String>, Taken<'n>), DbErr> {
-    if books.anomalies.values().all(|a| a.first_seen.is_some()) {
+    if batch.anomalies.values().all(|a| a.first_seen.is_some()) {
         return Ok((HashSet::new(), names.take(0)));
     }
     let is_new = |key: &String| {
-        books
+        batch
             .anomalies
             .get(key)
             .is_some_and(|a| a.first_seen.is_none())
     };
     // In the order of receipt, each once.
     let mut met = HashSet::new();
-    let new = sightings.iter().copied().filter(|s| is_new(&s.key));
-    let new: Vec<&Sighting> = new.filter(|s| met.insert(&s.key)).collect();
-    let mut beyond = taken(tx, policy, &new, sightings).await?;
+    let new = deliveries.iter().copied().filter(|s| is_new(&s.key));
+    let new: Vec<&AlertDelivery> = new.filter(|s| met.insert(&s.key)).collect();
+    let mut beyond = taken(tx, policy, &new, deliveries).await?;
     let rest = new.iter().filter(|s| !beyond.contains(&s.key));
     let rest: Vec<String> = rest.map(|s| s.key.clone()).collect();
     let room = names.take(rest.len());
@@ -53,12 +53,12 @@ pub(super) async fn beyond<'n>(
 async fn taken(
     tx: &impl ConnectionTrait,
     policy: &Policy,
-    new: &[&Sighting],
-    sightings: &[&Sighting],
+    new: &[&AlertDelivery],
+    deliveries: &[&AlertDelivery],
 ) -> Result<HashSet<String>, DbErr> {
     let mut names: BTreeMap<String, &str> = BTreeMap::new();
-    for sighting in new {
-        let name = &sighting.signature.alert_name;
+    for delivery in new {
+        let name = &delivery.signature.alert_name;
         names.insert(Signature::overflow_key(name), name);
     }
     let found = standing(tx, names.keys().cloned()).await?;
@@ -69,18 +69,18 @@ async fn taken(
         .iter()
         .filter_map(|row| Some((*names.get(&row.key)?, row.is_open)))
         .collect();
-    let keys: HashSet<&String> = new.iter().map(|sighting| &sighting.key).collect();
+    let keys: HashSet<&String> = new.iter().map(|delivery| &delivery.key).collect();
     let mut taken = HashSet::new();
-    let mut unsure: Vec<(&Sighting, i64, Timestamp)> = Vec::new();
-    for sighting in sightings.iter().filter(|s| keys.contains(&s.key)) {
-        match open.get(sighting.signature.alert_name.as_str()) {
+    let mut unsure: Vec<(&AlertDelivery, i64, Timestamp)> = Vec::new();
+    for delivery in deliveries.iter().filter(|s| keys.contains(&s.key)) {
+        match open.get(delivery.signature.alert_name.as_str()) {
             None => {}
             Some(true) => {
-                taken.insert(sighting.key.clone());
+                taken.insert(delivery.key.clone());
             }
             Some(false) => {
-                let since = sighting.start(policy.skew).before(policy.skew);
-                unsure.push((sighting, sighting.in_overflow().series, since));
+                let since = delivery.start(policy.skew).before(policy.skew);
+                unsure.push((delivery, delivery.in_overflow().series, since));
             }
         }
     }
@@ -89,11 +89,11 @@ async fn taken(
         return Ok(taken);
     }
     let known = occurrences::episodes(tx, &since).await?;
-    for (sighting, series, since) in unsure {
+    for (delivery, series, since) in unsure {
         let is_near = |end: Option<Timestamp>| end.is_none_or(|at| at >= since);
         let mut episodes = known.get(&series).into_iter().flatten();
         if episodes.any(|episode| is_near(episode.end.map(|end| end.at))) {
-            taken.insert(sighting.key.clone());
+            taken.insert(delivery.key.clone());
         }
     }
     Ok(taken)

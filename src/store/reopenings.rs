@@ -7,7 +7,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::rows::Rows;
-use crate::domain::aggregation::{Books, ResolvedBy};
+use crate::domain::aggregation::{Batch, ResolvedBy};
 use crate::entity::reopenings::{Column, Entity, Model};
 use crate::jobs::new_id;
 
@@ -16,8 +16,8 @@ use crate::jobs::new_id;
 ///
 /// # Errors
 /// What the database says.
-pub async fn insert(tx: &impl ConnectionTrait, books: &Books) -> Result<(), DbErr> {
-    let incidents = books.incidents.values();
+pub async fn insert(tx: &impl ConnectionTrait, batch: &Batch) -> Result<(), DbErr> {
+    let incidents = batch.incidents.values();
     let mut undone: Vec<_> = incidents
         .flat_map(|incident| incident.undone.iter().map(|undone| (incident.id, *undone)))
         .collect();

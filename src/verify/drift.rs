@@ -25,7 +25,7 @@ use crate::store::verify::{Figures, IncidentFigures};
 )]
 #[serde(rename_all = "snake_case")]
 #[schema(as = Figure)]
-pub enum What {
+pub enum Figure {
     /// How often an anomaly was counted in all.
     Total,
     /// When it was first seen.
@@ -42,7 +42,7 @@ pub enum What {
     OpenEpisodes,
 }
 
-impl What {
+impl Figure {
     /// All of them.
     pub const ALL: [Self; 7] = [
         Self::Total,
@@ -73,7 +73,7 @@ impl What {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Drift {
     /// Which figure.
-    pub what: What,
+    pub what: Figure,
     /// Of which window, where there are several.
     pub window: Option<Window>,
     /// Of which anomaly.
@@ -103,7 +103,7 @@ impl fmt::Display for Drift {
 }
 
 impl Drift {
-    fn new(what: What, anomaly: &str, stored: Json, expected: Json) -> Self {
+    fn new(what: Figure, anomaly: &str, stored: Json, expected: Json) -> Self {
         Self {
             what,
             window: None,
@@ -160,10 +160,10 @@ pub(super) fn of_anomaly(found: &Figures, expected: &Figures) -> Vec<Drift> {
             drifts.push(Drift::new(what, &found.key, stored, expected));
         }
     };
-    compare(What::Total, json!(found.total), json!(expected.total));
+    compare(Figure::Total, json!(found.total), json!(expected.total));
     for (what, stored, expected) in [
-        (What::FirstSeen, found.first_seen, expected.first_seen),
-        (What::LastSeen, found.last_seen, expected.last_seen),
+        (Figure::FirstSeen, found.first_seen, expected.first_seen),
+        (Figure::LastSeen, found.last_seen, expected.last_seen),
     ] {
         compare(what, json!(stored), json!(expected));
     }
@@ -174,11 +174,11 @@ pub(super) fn of_anomaly(found: &Figures, expected: &Figures) -> Vec<Drift> {
 pub(super) fn of_incident(found: &IncidentFigures) -> Vec<Drift> {
     let figures = [
         (
-            What::AggregatedCount,
+            Figure::AggregatedCount,
             found.aggregated_count,
             found.episodes,
         ),
-        (What::OpenEpisodes, found.open_episodes, found.open),
+        (Figure::OpenEpisodes, found.open_episodes, found.open),
     ];
     let differs = figures
         .into_iter()
@@ -208,7 +208,7 @@ pub(super) fn of_counter(
             return None;
         };
         let (stored, expected) = (json!(stored), json!(rows.of(window)));
-        Some(Drift::new(What::Counter, key, stored, expected).window(window))
+        Some(Drift::new(Figure::Counter, key, stored, expected).window(window))
     };
     Window::ALL.into_iter().filter_map(drift).collect()
 }
@@ -237,7 +237,7 @@ pub(super) fn of_stats(incident: Uuid, stats: &FrequencyStats, bounds: &Bounds) 
     };
     let drift = |window| {
         let (stored, expected) = (json!(stored.of(window)), json!(bounds.exact.of(window)));
-        Drift::new(What::FrequencyStats, &stats.anomaly_key, stored, expected)
+        Drift::new(Figure::FrequencyStats, &stats.anomaly_key, stored, expected)
             .window(window)
             .incident(incident)
     };

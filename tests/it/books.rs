@@ -12,7 +12,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tocsin::config::Config as Settings;
 use tocsin::domain::aggregation::{Policy, Status, Unit};
 use tocsin::domain::alert::{Alert, AlertStatus};
-use tocsin::domain::episode::Sighting;
+use tocsin::domain::episode::AlertDelivery;
 use tocsin::domain::frequency::Counted;
 use tocsin::domain::names::Names;
 use tocsin::domain::routing::Route;
@@ -59,8 +59,8 @@ impl Books {
     }
 
     /// Commits the batches, four at a time. Returns what was said about them.
-    async fn commit(&self, policy: &Policy, batches: Vec<Vec<Sighting>>) -> Vec<Committed> {
-        let mut shares: [Vec<Vec<Sighting>>; 4] = Default::default();
+    async fn commit(&self, policy: &Policy, batches: Vec<Vec<AlertDelivery>>) -> Vec<Committed> {
+        let mut shares: [Vec<Vec<AlertDelivery>>; 4] = Default::default();
         for (n, batch) in batches.into_iter().enumerate() {
             shares[n % 4].push(batch);
         }
@@ -81,18 +81,23 @@ impl Books {
 }
 
 /// One batch in the order of receipt, until the store has time for it.
-async fn commit_one(db: &Db, policy: &Policy, batch: &[Sighting]) -> Committed {
+async fn commit_one(db: &Db, policy: &Policy, batch: &[AlertDelivery]) -> Committed {
     commit_with(db, policy, &Names::unbounded(), batch).await
 }
 
-async fn commit_with(db: &Db, policy: &Policy, names: &Names, batch: &[Sighting]) -> Committed {
+async fn commit_with(
+    db: &Db,
+    policy: &Policy,
+    names: &Names,
+    batch: &[AlertDelivery],
+) -> Committed {
     // A route that leads nowhere.
     let nobody = tocsin::config::Config {
         routes: vec![Route::default()],
         ..tocsin::config::Config::default()
     };
-    let mut batch: Vec<&Sighting> = batch.iter().collect();
-    batch.sort_by_key(|sighting| (sighting.received_at, sighting.job));
+    let mut batch: Vec<&AlertDelivery> = batch.iter().collect();
+    batch.sort_by_key(|delivery| (delivery.received_at, delivery.job));
     for _ in 0..10 {
         match commit(db, &Clock::default(), policy, &nobody, names, &batch).await {
             Ok(committed) => return committed,
@@ -180,7 +185,7 @@ fn at(ms: i64) -> Timestamp {
     Timestamp(1_600_000_000_000 + ms)
 }
 
-fn sighting(name: &str, series: usize, resolved: bool, times: (i64, i64, i64)) -> Sighting {
+fn delivery(name: &str, series: usize, resolved: bool, times: (i64, i64, i64)) -> AlertDelivery {
     let labels = [("alertname", name.to_owned()), ("pod", series.to_string())];
     let alert = Alert {
         status: if resolved {
@@ -198,13 +203,13 @@ fn sighting(name: &str, series: usize, resolved: bool, times: (i64, i64, i64)) -
     };
     let origin = (Uuid::now_v7(), false);
     let labels = SignatureLabels::default();
-    Sighting::new(origin, "test".to_owned(), at(times.2), alert, &labels)
+    AlertDelivery::new(origin, "test".to_owned(), at(times.2), alert, &labels)
 }
 
 /// An alert of one name about one of many services; times in seconds.
-fn of_service(n: usize, resolved: bool, times: (i64, i64, i64)) -> Sighting {
+fn of_service(n: usize, resolved: bool, times: (i64, i64, i64)) -> AlertDelivery {
     let times = (times.0 * 1000, times.1 * 1000, times.2 * 1000);
-    let told = sighting("A", n, resolved, times);
+    let told = delivery("A", n, resolved, times);
     let mut alert = told.alert;
     alert
         .labels
@@ -213,7 +218,7 @@ fn of_service(n: usize, resolved: bool, times: (i64, i64, i64)) -> Sighting {
         .annotations
         .insert("summary".to_owned(), format!("service-{n} is down"));
     let labels = SignatureLabels::default();
-    Sighting::new(
+    AlertDelivery::new(
         (told.job, false),
         told.source,
         told.received_at,
@@ -227,7 +232,7 @@ on_both! {
         let books = Books::open(on).await;
         let (db, policy) = (&books.processes[0], policy(Unit::Episode));
         let names = Names::new(u32::MAX, 2);
-        let enter = async |batch: Vec<Sighting>| commit_with(db, &policy, &names, &batch).await;
+        let enter = async |batch: Vec<AlertDelivery>| commit_with(db, &policy, &names, &batch).await;
         let standing = async || {
             let found = anomalies::Entity::find().all(db.read()).await.unwrap();
             let shared = found.iter().find(|a| a.error_type == OVERFLOW).unwrap().clone();
@@ -236,7 +241,7 @@ on_both! {
             (found.len(), shared, incident)
         };
 
-        let firings: Vec<Sighting> = (0..5).map(|n| of_service(n, false, (0, 0, n as i64))).collect();
+        let firings: Vec<AlertDelivery> = (0..5).map(|n| of_service(n, false, (0, 0, n as i64))).collect();
         assert_eq!(enter(firings.clone()).await.overflowed, 3);
         let (anomalies, shared, incident) = standing().await;
         assert_eq!((anomalies, shared.total), (3, 3));
@@ -245,7 +250,7 @@ on_both! {
 
         // There is room again; what is in it stays in it, and what is new joins it while it is open.
         names.counted(0);
-        let again = firings.iter().cloned().map(|s| Sighting { redelivered: true, ..s }).collect();
+        let again = firings.iter().cloned().map(|s| AlertDelivery { redelivered: true, ..s }).collect();
         assert_eq!(enter(again).await.overflowed, 0, "none of it is new");
         assert_eq!(enter(vec![of_service(5, false, (10, 0, 10))]).await.overflowed, 1);
         let (anomalies, shared, _) = standing().await;
@@ -257,7 +262,7 @@ on_both! {
         assert_eq!(incident.status, Status::Resolved);
 
         // A job that is run again late tells of what it told of; a firing anew is one of its own.
-        enter(vec![Sighting { redelivered: true, ..firings[4].clone() }]).await;
+        enter(vec![AlertDelivery { redelivered: true, ..firings[4].clone() }]).await;
         let (anomalies, shared, _) = standing().await;
         assert_eq!((anomalies, shared.total), (3, 4));
         assert_eq!(enter(vec![of_service(4, false, (7200, 0, 7200))]).await.overflowed, 0);
@@ -280,7 +285,7 @@ on_both! {
         let batches = (0..40)
             .map(|pod| {
                 let names = if pod % 2 == 0 { ["A", "B"] } else { ["B", "A"] };
-                names.map(|name| sighting(name, pod, false, (0, 0, 1000 + pod as i64))).into()
+                names.map(|name| delivery(name, pod, false, (0, 0, 1000 + pod as i64))).into()
             })
             .collect();
         let said = books.commit(&policy(Unit::Episode), batches).await;
@@ -301,7 +306,7 @@ on_both! {
 
     async fn a_batch_whose_commit_was_lost_is_due_when_it_comes_again(on) {
         let books = Books::open(on).await;
-        let mut one = sighting("A", 1, false, (0, 0, 1000));
+        let mut one = delivery("A", 1, false, (0, 0, 1000));
         let first = books.commit(&policy(Unit::Episode), vec![vec![one.clone()]]).await;
         // Nobody heard the answer, and nothing followed.
         one.redelivered = true;
@@ -315,7 +320,7 @@ on_both! {
     async fn a_delivery_that_two_workers_hold_counts_once(on) {
         let books = Books::open(on).await;
         for unit in [Unit::Episode, Unit::Delivery, Unit::Incident] {
-            let one = sighting(&format!("{unit:?}"), 1, false, (0, 0, 1000));
+            let one = delivery(&format!("{unit:?}"), 1, false, (0, 0, 1000));
             let key = one.key.clone();
             books.commit(&policy(unit), vec![vec![one]; 8]).await;
             let found = anomalies::Entity::find_by_id(key);
@@ -327,8 +332,8 @@ on_both! {
     async fn an_episode_counts_at_its_first_receipt_though_it_was_overtaken(on) {
         let books = Books::open(on).await;
         for received in [9000, 1000, 5000] {
-            let sighting = sighting("A", 1, false, (0, 0, received));
-            books.commit(&policy(Unit::Episode), vec![vec![sighting]]).await;
+            let delivery = delivery("A", 1, false, (0, 0, received));
+            books.commit(&policy(Unit::Episode), vec![vec![delivery]]).await;
         }
         let db = books.processes[0].read();
         let rows = occurrences::Entity::find().all(db).await.unwrap();
@@ -346,10 +351,10 @@ impl Books {
         let tell = |telling: &Telling| {
             let name = format!("{case}-{}", telling.series % 2);
             let times = (telling.starts_at, telling.ends_at, telling.received_at);
-            sighting(&name, telling.series, telling.resolved, times)
+            delivery(&name, telling.series, telling.resolved, times)
         };
-        let sightings: Vec<Sighting> = story.tellings.iter().map(tell).collect();
-        let mut rest = sightings.as_slice();
+        let deliveries: Vec<AlertDelivery> = story.tellings.iter().map(tell).collect();
+        let mut rest = deliveries.as_slice();
         let mut batches = Vec::new();
         for size in &story.sizes {
             let (batch, later) = rest.split_at((*size).min(rest.len()));
@@ -358,16 +363,17 @@ impl Books {
                 batches.push(batch.to_vec());
             }
         }
-        for index in story.twice.iter().filter(|_| !sightings.is_empty()) {
+        for index in story.twice.iter().filter(|_| !deliveries.is_empty()) {
             let again = index.get(&batches).clone();
             let before = index.index(batches.len() + 1);
             batches.insert(before, again);
         }
         let said = self.commit(&policy(story.unit), batches).await;
 
-        let keys: BTreeSet<String> = sightings.iter().map(|s| s.key.clone()).collect();
+        let keys: BTreeSet<String> = deliveries.iter().map(|s| s.key.clone()).collect();
         let found = Found::read(self.processes[0].read(), &keys).await;
-        let told: Vec<(&Telling, &Sighting)> = story.tellings.iter().zip(&sightings).collect();
+        let told: Vec<(&Telling, &AlertDelivery)> =
+            story.tellings.iter().zip(&deliveries).collect();
         found.episodes_are(&told)?;
         found.counted_are(story.unit, &told, &said)?;
         found.agrees_with_itself()
@@ -410,12 +416,12 @@ impl Found {
     }
 
     /// One episode for each firing, first seen then, and over if something ended it.
-    fn episodes_are(&self, told: &[(&Telling, &Sighting)]) -> Result<(), TestCaseError> {
+    fn episodes_are(&self, told: &[(&Telling, &AlertDelivery)]) -> Result<(), TestCaseError> {
         let mut expected: HashMap<usize, (usize, Timestamp, bool)> = HashMap::new();
-        for (telling, sighting) in told {
-            let first = (telling.series, sighting.received_at, false);
+        for (telling, delivery) in told {
+            let first = (telling.series, delivery.received_at, false);
             let firing = expected.entry(telling.firing).or_insert(first);
-            firing.1 = firing.1.min(sighting.received_at);
+            firing.1 = firing.1.min(delivery.received_at);
             firing.2 |= telling.resolved;
         }
         let newest: HashMap<usize, usize> = expected
@@ -428,7 +434,7 @@ impl Found {
             });
         let mut found = HashMap::new();
         for row in &self.episodes {
-            let same = |(_, s): &&(&Telling, &Sighting)| {
+            let same = |(_, s): &&(&Telling, &AlertDelivery)| {
                 Some(s.series) == row.series && s.alert.starts_at == Some(row.starts_at)
             };
             let (telling, _) = told.iter().find(same).unwrap();
@@ -448,7 +454,7 @@ impl Found {
     fn counted_are(
         &self,
         unit: Unit,
-        told: &[(&Telling, &Sighting)],
+        told: &[(&Telling, &AlertDelivery)],
         said: &[Committed],
     ) -> Result<(), TestCaseError> {
         let expected: BTreeMap<Uuid, (String, Timestamp)> = match unit {
@@ -467,7 +473,7 @@ impl Found {
             let of = |(key, _): &&(String, Timestamp)| *key == anomaly.key;
             let total = expected.values().filter(of).count();
             prop_assert_eq!(anomaly.total, total as i64);
-            let of = |(_, s): &&(&Telling, &Sighting)| s.key == anomaly.key;
+            let of = |(_, s): &&(&Telling, &AlertDelivery)| s.key == anomaly.key;
             let first = told.iter().filter(of).map(|(_, s)| s.received_at).min();
             prop_assert_eq!(anomaly.first_seen, first);
         }

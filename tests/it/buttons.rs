@@ -9,12 +9,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tocsin::buttons::Bot;
 use tocsin::config::{Config, People, Tell};
-use tocsin::domain::buttons::{Press, Wish};
-use tocsin_workers::presses::{Poller, Turn};
+use tocsin::domain::buttons::{ButtonAction, CallbackData};
+use tocsin_workers::presses::{Poll, Poller};
 
 use crate::harness::{Harness, On, firing, resolved};
 use crate::on_all;
-use crate::telegram::presses::carried;
+use crate::telegram::presses::encode;
 
 const ALICE: i64 = 42;
 const BOB: i64 = 43;
@@ -39,16 +39,16 @@ impl Harness {
     }
 
     /// Somebody presses a button beneath the one incident's card.
-    async fn press(&self, user: i64, wish: Wish) -> Value {
+    async fn press(&self, user: i64, wish: ButtonAction) -> Value {
         let incident = self.incident().await;
         let incident = incident["id"].as_str().unwrap().parse().unwrap();
-        let data = Press { incident, wish }.data();
+        let data = CallbackData { incident, wish }.data();
         self.telegram.presses.press(user, &data)
     }
 
     async fn audited(&self, action: &str) -> Vec<Value> {
-        let deeds = self.get(&format!("/api/v1/audit?action={action}")).await;
-        deeds["items"].as_array().unwrap().clone()
+        let operations = self.get(&format!("/api/v1/audit?action={action}")).await;
+        operations["items"].as_array().unwrap().clone()
     }
 
     /// What was answered to the last press, once that is there.
@@ -66,28 +66,28 @@ on_all! {
     async fn a_press_acknowledges_and_the_card_says_who(on) {
         let (h, mut poller) = told(on).await;
         let card = || h.telegram.messages().remove(0);
-        let offered = carried(&card().markup);
+        let offered = encode(&card().markup);
         assert_eq!(offered.len(), 4, "{offered:?}");
         h.telegram.presses.press(ALICE, &offered[0]);
-        assert_eq!(poller.turn().await.unwrap(), Turn::Done(1));
+        assert_eq!(poller.turn().await.unwrap(), Poll::Done(1));
         assert_eq!(h.answered(&mut poller).await, said("Acknowledged."));
         let incident = h.incident().await;
         assert_eq!((&incident["status"], &incident["operator"]), (&json!("ACKNOWLEDGED"), &json!("alice")));
-        let deeds = h.audited("incident.acknowledge").await;
-        assert_eq!((&deeds[0]["actor"], &deeds[0]["operator"]), (&json!("telegram"), &json!("alice")));
+        let operations = h.audited("incident.acknowledge").await;
+        assert_eq!((&operations[0]["actor"], &operations[0]["operator"]), (&json!("telegram"), &json!("alice")));
         h.drain().await;
         assert!(card().shown.contains("cknowledged by alice"), "{}", card().shown);
-        assert_eq!(carried(&card().markup), offered[1..]);
+        assert_eq!(encode(&card().markup), offered[1..]);
 
-        h.press(BOB, Wish::Acknowledge).await;
+        h.press(BOB, ButtonAction::Acknowledge).await;
         poller.turn().await.unwrap();
         assert_eq!(h.answered(&mut poller).await, said("alice has already done that."));
-        h.press(BOB, Wish::Resolve).await;
+        h.press(BOB, ButtonAction::Resolve).await;
         poller.turn().await.unwrap();
         assert_eq!(h.answered(&mut poller).await, said("Resolved."));
         let incident = h.incident().await;
         assert_eq!((&incident["resolved_by"], &incident["operator"]), (&json!("person"), &json!("bob")));
-        h.press(ALICE, Wish::Acknowledge).await;
+        h.press(ALICE, ButtonAction::Acknowledge).await;
         poller.turn().await.unwrap();
         let (text, is_alert) = h.answered(&mut poller).await;
         assert!(is_alert && text.starts_with("The incident is resolved"), "{text}");
@@ -96,10 +96,10 @@ on_all! {
 
     async fn a_stranger_is_refused_and_that_is_audited(on) {
         let (h, mut poller) = told(on).await;
-        for wish in [Wish::Acknowledge, Wish::Resolve, Wish::Mute, Wish::Repairs] {
+        for wish in [ButtonAction::Acknowledge, ButtonAction::Resolve, ButtonAction::Mute, ButtonAction::Repairs] {
             h.press(STRANGER, wish).await;
         }
-        assert_eq!(poller.turn().await.unwrap(), Turn::Done(4));
+        assert_eq!(poller.turn().await.unwrap(), Poll::Done(4));
         poller.answered().await;
         let answers = h.telegram.presses.answers();
         assert_eq!(answers.len(), 4);
@@ -109,16 +109,16 @@ on_all! {
         assert_eq!(h.telegram.presses.keyboards().len(), 0);
         let incident = h.incident().await;
         assert_eq!((&incident["status"], &incident["muted_until"]), (&json!("OPEN"), &json!(null)));
-        let deeds = h.audited("telegram.refused").await;
-        assert_eq!((deeds.len(), &deeds[0]["detail"]["user"]), (4, &json!(STRANGER)));
-        assert_eq!(deeds[0]["target"], incident["id"]);
+        let operations = h.audited("telegram.refused").await;
+        assert_eq!((operations.len(), &operations[0]["detail"]["user"]), (4, &json!(STRANGER)));
+        assert_eq!(operations[0]["target"], incident["id"]);
         assert_eq!(h.get("/api/v1/audit").await["items"].as_array().unwrap().len(), 4);
         h.finish().await;
     }
 
     async fn the_buttons_mute_unmute_and_record_repairs(on) {
         let (h, mut poller) = told(on).await;
-        h.press(ALICE, Wish::Mute).await;
+        h.press(ALICE, ButtonAction::Mute).await;
         poller.turn().await.unwrap();
         let (text, _) = h.answered(&mut poller).await;
         assert!(text.starts_with("Muted until "), "{text}");
@@ -127,34 +127,34 @@ on_all! {
         h.drain().await;
         let shown = h.telegram.messages().remove(0).shown;
         assert!(shown.contains("uted until") && shown.contains("by alice"), "{shown}");
-        h.press(BOB, Wish::Unmute).await;
+        h.press(BOB, ButtonAction::Unmute).await;
         poller.turn().await.unwrap();
         assert_eq!(h.answered(&mut poller).await, said("Unmuted."));
         assert_eq!(h.incident().await["muted_until"], json!(null));
 
-        h.press(ALICE, Wish::Repairs).await;
+        h.press(ALICE, ButtonAction::Repairs).await;
         poller.turn().await.unwrap();
         poller.answered().await;
         let offered = h.telegram.presses.keyboards().pop().unwrap();
         assert_eq!(offered.len(), 2 * 4 + 1, "{offered:?}");
-        h.press(ALICE, Wish::Back).await;
+        h.press(ALICE, ButtonAction::Back).await;
         poller.turn().await.unwrap();
         poller.answered().await;
         let offered = h.telegram.presses.keyboards().pop().unwrap();
         assert_eq!(offered.len(), 4, "{offered:?}");
 
-        let repaired = |action: &str, success| Wish::Repaired { action: action.to_owned(), success };
+        let repaired = |action: &str, success| ButtonAction::Repaired { action: action.to_owned(), success };
         h.press(ALICE, repaired("rollback", true)).await;
         h.press(BOB, repaired("restart_pod", false)).await;
         // What is not on the list any more is not done.
         h.press(BOB, repaired("reboot", true)).await;
-        assert_eq!(poller.turn().await.unwrap(), Turn::Done(3));
+        assert_eq!(poller.turn().await.unwrap(), Poll::Done(3));
         poller.answered().await;
         h.drain().await;
         let stats = h.incident().await["repair_stats"].clone();
         assert_eq!((&stats["total_attempts"], &stats["successful_attempts"]), (&json!(2), &json!(1)));
-        let deeds = h.audited("incident.repair").await;
-        let mut by: Vec<&str> = deeds.iter().filter_map(|deed| deed["operator"].as_str()).collect();
+        let operations = h.audited("incident.repair").await;
+        let mut by: Vec<&str> = operations.iter().filter_map(|deed| deed["operator"].as_str()).collect();
         by.sort_unstable();
         assert_eq!(by, ["alice", "bob"]);
         h.finish().await;
@@ -162,16 +162,16 @@ on_all! {
 
     async fn a_mute_is_shown_on_the_card_that_it_was_pressed_on(on) {
         let (h, mut poller) = told(on).await;
-        h.press(ALICE, Wish::Resolve).await;
+        h.press(ALICE, ButtonAction::Resolve).await;
         poller.turn().await.unwrap();
         h.drain().await;
         let card = || h.telegram.messages().remove(0);
         let resolved = card();
-        h.press(ALICE, Wish::Mute).await;
+        h.press(ALICE, ButtonAction::Mute).await;
         poller.turn().await.unwrap();
         h.drain().await;
         assert!(card().shown.contains("uted until"), "{}", card().shown);
-        h.press(ALICE, Wish::Unmute).await;
+        h.press(ALICE, ButtonAction::Unmute).await;
         poller.turn().await.unwrap();
         poller.answered().await;
         h.drain().await;
@@ -184,10 +184,10 @@ on_all! {
         let alert = firing("a", h.now());
         h.send_and_drain(vec![alert.clone()]).await;
         let mut poller = h.poller();
-        h.press(ALICE, Wish::Acknowledge).await;
+        h.press(ALICE, ButtonAction::Acknowledge).await;
         poller.turn().await.unwrap();
         h.send_and_drain(vec![resolved(alert, h.now())]).await;
-        h.press(BOB, Wish::Resolve).await;
+        h.press(BOB, ButtonAction::Resolve).await;
         poller.turn().await.unwrap();
         assert_eq!(h.answered(&mut poller).await, said("Already resolved: the alert ended."));
         h.finish().await;
@@ -202,9 +202,9 @@ on_all! {
         let alerts: Vec<_> = ["a", "b", "c"].map(|pod| firing(pod, h.now())).into();
         h.send_and_drain(alerts.clone()).await;
         let card = || h.telegram.messages().remove(0);
-        assert_eq!(carried(&card().markup).len(), 4, "{:#?}", card());
+        assert_eq!(encode(&card().markup).len(), 4, "{:#?}", card());
         let mut poller = h.poller();
-        h.press(ALICE, Wish::Repaired { action: "rollback".to_owned(), success: true }).await;
+        h.press(ALICE, ButtonAction::Repaired { action: "rollback".to_owned(), success: true }).await;
         poller.turn().await.unwrap();
         poller.answered().await;
         h.drain().await;
@@ -212,20 +212,20 @@ on_all! {
         let over = alerts.into_iter().map(|alert| resolved(alert, h.now())).collect();
         h.send_and_drain(over).await;
         let told = h.telegram.messages();
-        assert_eq!((told.len(), carried(&told[1].markup).len()), (2, 0), "{told:#?}");
+        assert_eq!((told.len(), encode(&told[1].markup).len()), (2, 0), "{told:#?}");
         h.finish().await;
     }
 
     async fn who_taps_twice_means_one_repair_and_later_another(on) {
         let (h, mut poller) = told(on).await;
-        let repaired = || Wish::Repaired { action: "rollback".to_owned(), success: true };
+        let repaired = || ButtonAction::Repaired { action: "rollback".to_owned(), success: true };
         let recorded = "SELECT count(*) FROM repairs";
         h.press(ALICE, repaired()).await;
         let second = h.press(ALICE, repaired()).await;
         // Another person's is their own, and what nobody confirmed comes again.
         h.press(BOB, repaired()).await;
         h.telegram.presses.say(second);
-        assert_eq!(poller.turn().await.unwrap(), Turn::Done(4));
+        assert_eq!(poller.turn().await.unwrap(), Poll::Done(4));
         let (text, _) = h.answered(&mut poller).await;
         assert_eq!(text, "Recorded: rollback helped.");
         h.drain().await;
@@ -241,7 +241,7 @@ on_all! {
 
     async fn an_open_menu_of_repairs_is_not_edited_away(on) {
         let (h, mut poller) = told(on).await;
-        h.press(ALICE, Wish::Repairs).await;
+        h.press(ALICE, ButtonAction::Repairs).await;
         poller.turn().await.unwrap();
         poller.answered().await;
         let edits = h.telegram.messages().remove(0).edits;
@@ -259,14 +259,14 @@ on_all! {
 
     async fn a_press_that_comes_again_is_done_once(on) {
         let (h, mut poller) = told(on).await;
-        let repaired = Wish::Repaired { action: "rollback".to_owned(), success: true };
-        for wish in [Wish::Mute, repaired, Wish::Acknowledge] {
+        let repaired = ButtonAction::Repaired { action: "rollback".to_owned(), success: true };
+        for wish in [ButtonAction::Mute, repaired, ButtonAction::Acknowledge] {
             let update = h.press(ALICE, wish).await;
             for _ in 0..3 {
                 h.telegram.presses.say(update.clone());
             }
         }
-        assert_eq!(poller.turn().await.unwrap(), Turn::Done(12));
+        assert_eq!(poller.turn().await.unwrap(), Poll::Done(12));
         poller.answered().await;
         h.drain().await;
         for action in ["anomaly.mute", "incident.repair", "incident.acknowledge"] {
@@ -283,7 +283,7 @@ on_all! {
 
     async fn what_cannot_be_read_is_answered_and_ignored(on) {
         let (h, mut poller) = told(on).await;
-        let gone = Press { incident: uuid::Uuid::now_v7(), wish: Wish::Acknowledge }.data();
+        let gone = CallbackData { incident: uuid::Uuid::now_v7(), wish: ButtonAction::Acknowledge }.data();
         for data in ["", "x", "9:a:b", "1:a:zzz", "\u{0}", &"x".repeat(5000)] {
             h.telegram.presses.press(ALICE, data);
         }
@@ -297,7 +297,7 @@ on_all! {
             h.telegram.presses.say(update);
         }
         h.telegram.presses.press(ALICE, &gone);
-        assert_eq!(poller.turn().await.unwrap(), Turn::Done(8));
+        assert_eq!(poller.turn().await.unwrap(), Poll::Done(8));
         poller.answered().await;
         let answers = h.telegram.presses.answers();
         assert_eq!(answers.len(), 8);
@@ -306,7 +306,7 @@ on_all! {
         assert_eq!(unknown.count(), 7);
         assert_eq!(h.get("/api/v1/audit").await["items"], json!([]));
         // None of it is asked for again.
-        assert_eq!(poller.turn().await.unwrap(), Turn::Done(0));
+        assert_eq!(poller.turn().await.unwrap(), Poll::Done(0));
         assert_eq!(h.telegram.presses.asked(), [0, 13]);
         h.finish().await;
     }

@@ -12,7 +12,7 @@ use tocsin::context::Context;
 use tocsin::entity::dead_letters;
 use tocsin::jobs::{Job, JobError, Policy};
 use tocsin::metrics::ByQueue;
-use tocsin::queue::consumer::Held;
+use tocsin::queue::consumer::JobHandle;
 use tocsin::queue::store::{Depth, NewJob};
 use tocsin::queue::{Push, Queues};
 use tocsin::store::rows::statement;
@@ -82,10 +82,10 @@ impl Stage {
     fn start<J, F, Fut>(&mut self, drain: Duration, handler: F)
     where
         J: Job,
-        F: Fn(J, Arc<Held>) -> Fut + Clone + Send + Sync + 'static,
+        F: Fn(J, Arc<JobHandle>) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), JobError>> + Send + 'static,
     {
-        let handler = move |job: J, held: Data<Arc<Held>>, _: Data<()>| handler(job, held.0);
+        let handler = move |job: J, held: Data<Arc<JobHandle>>, _: Data<()>| handler(job, held.0);
         let worker = Worker::new(&self.context, (), handler);
         self.fleet
             .spawn(fleet::run(vec![worker], self.stop.clone(), drain));

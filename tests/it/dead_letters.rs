@@ -8,7 +8,7 @@ use apalis_core::task::data::Data;
 use serde_json::{Value, json};
 use tocsin::context::Context;
 use tocsin::jobs::{Content, IngestAlert, Job, JobError};
-use tocsin::queue::consumer::Held;
+use tocsin::queue::consumer::JobHandle;
 use tocsin_workers::fleet::Worker;
 use tocsin_workers::ingest::{self, Batchers};
 use tocsin_workers::workers;
@@ -36,7 +36,7 @@ const COUNTED: &str = "Counted";
 
 async fn faulty(
     job: IngestAlert,
-    held: Data<Arc<Held>>,
+    held: Data<Arc<JobHandle>>,
     with: Data<Faulty>,
 ) -> Result<(), JobError> {
     let name = match &job.content {
@@ -56,7 +56,7 @@ async fn faulty(
 /// The same without its mistakes; says how often it ran.
 async fn fixed(
     job: IngestAlert,
-    held: Data<Arc<Held>>,
+    held: Data<Arc<JobHandle>>,
     with: Data<Faulty>,
 ) -> Result<(), JobError> {
     with.runs.fetch_add(1, Ordering::SeqCst);

@@ -211,9 +211,9 @@ on_all! {
         assert!(!card.shown.contains("uted until"), "{}", card.shown);
         assert_eq!(card.markup, before.markup);
         let key = h.key().await;
-        let deeds = h.get(&format!("/api/v1/audit?target={key}")).await;
-        let deeds = deeds["items"].as_array().unwrap();
-        assert_eq!((deeds.len(), &deeds[0]["action"]), (1, &json!("anomaly.mute")));
+        let operations = h.get(&format!("/api/v1/audit?target={key}")).await;
+        let operations = operations["items"].as_array().unwrap();
+        assert_eq!((operations.len(), &operations[0]["action"]), (1, &json!("anomaly.mute")));
         let page = format!("{}/incidents/{}", h.url, h.incident().await["id"].as_str().unwrap());
         let page = h.http.get(page).send().await.unwrap().text().await.unwrap();
         assert!(page.contains("Muted until"), "the timeline has it: {page}");

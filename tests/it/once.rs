@@ -20,7 +20,7 @@ impl Harness {
         request.send().await.unwrap()
     }
 
-    async fn deeds(&self) -> i64 {
+    async fn operations(&self) -> i64 {
         self.sql("SELECT count(*) FROM audit").await
     }
 }
@@ -52,7 +52,7 @@ on_all! {
         let again = told(h.with_key("k", &path, json!({"operator": "ann"})).await).await;
         assert_eq!((again.0, again.1), (200, true), "{again:?}");
         assert_eq!(again.2, first.2, "as it was answered then, though it is resolved by now");
-        assert_eq!(h.deeds().await, 2);
+        assert_eq!(h.operations().await, 2);
         let another = told(h.with_key("l", &path, json!({"operator": "ann"})).await).await;
         assert_eq!(another.0, 409, "{another:?}");
         h.finish().await;
@@ -69,7 +69,7 @@ on_all! {
         for bad in ["", "two words", &"x".repeat(256)] {
             assert_eq!(told(h.with_key(bad, PAUSE, json!({})).await).await.0, 400, "{bad}");
         }
-        assert_eq!(h.deeds().await, 2);
+        assert_eq!(h.operations().await, 2);
         h.finish().await;
     }
 
@@ -90,7 +90,7 @@ on_all! {
         done.dedup();
         assert_eq!(done.len(), 1, "{all:?}");
         assert!(all.iter().all(|one| matches!(one.0, 202 | 409)), "{all:?}");
-        assert_eq!(h.deeds().await, 1);
+        assert_eq!(h.operations().await, 1);
         h.drain().await;
         h.finish().await;
     }

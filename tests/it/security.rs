@@ -240,14 +240,14 @@ on_all! {
         let incident = &incidents["items"][0];
         let (id, key) = (incident["id"].as_str().unwrap(), incident["anomaly_key"].as_str().unwrap());
 
-        let deeds = [
+        let operations = [
             (Method::POST, format!("incidents/{id}/acknowledge"), json!({"operator": "ann"})),
             (Method::POST, format!("incidents/{id}/repairs"),
              json!({"action": "restart_pod", "success": true, "operator": "ann"})),
             (Method::POST, format!("anomalies/{key}/permanent-fix"), json!({"reference": "PR 7"})),
             (Method::DELETE, format!("anomalies/{key}/permanent-fix"), json!({})),
         ];
-        for (n, (method, path, json)) in deeds.into_iter().enumerate() {
+        for (n, (method, path, json)) in operations.into_iter().enumerate() {
             let request = h.ask(method, &format!("/api/v1/{path}"), NEW).json(&json);
             let request = request.header("x-request-id", format!("request-{n}"));
             assert!(request.send().await.unwrap().status().is_success(), "{path}");

@@ -10,7 +10,7 @@ use apalis::prelude::{Data, WorkerBuilder, WorkerContext, WorkerError};
 use tocsin::context::Context;
 use tocsin::jobs::{Job, JobError};
 use tocsin::queue::about::host;
-use tocsin::queue::consumer::{Consumer, Held, Parts, Running};
+use tocsin::queue::consumer::{Consumer, JobHandle, Parts, Running};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -38,7 +38,7 @@ impl Worker {
     where
         J: Job,
         D: Clone + Send + Sync + 'static,
-        F: Fn(J, Data<Arc<Held>>, Data<D>) -> Fut + Clone + Send + Sync + 'static,
+        F: Fn(J, Data<Arc<JobHandle>>, Data<D>) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), JobError>> + Send + 'static,
     {
         let parts = Parts {

@@ -10,21 +10,21 @@ use apalis::prelude::Data;
 use sea_orm::DbErr;
 use tocsin::cards;
 use tocsin::context::Context;
-use tocsin::domain::aggregation::{Entered, Policy};
-use tocsin::domain::episode::Sighting;
+use tocsin::domain::aggregation::{Ingested, Policy};
+use tocsin::domain::episode::AlertDelivery;
 use tocsin::domain::names::Names;
 use tocsin::domain::signature::OVERFLOW;
 use tocsin::jobs::{CalculateTier, Content, IngestAlert, JobError};
 use tocsin::metrics::{Outcome, Tally};
 use tocsin::queue::Push;
-use tocsin::queue::consumer::Held;
+use tocsin::queue::consumer::JobHandle;
 use tocsin::seldom::Seldom;
 use tocsin::store::error::{Cause, STORE_DELAY, cause};
 use tocsin::store::ingest::{Committed, commit};
 use tocsin::store::{incidents, overflow};
+use tocsin::task_context;
 use tocsin::time::Timestamp;
 use tocsin::trace::Trace;
-use tocsin::trail;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -47,7 +47,7 @@ const COUNTED_EVERY: Duration = Duration::from_secs(60);
 /// It cannot be used, or the store cannot take it now.
 pub async fn handle(
     job: IngestAlert,
-    held: Data<Arc<Held>>,
+    held: Data<Arc<JobHandle>>,
     batchers: Data<Arc<Batchers>>,
 ) -> Result<(), JobError> {
     let alert = match job.content {
@@ -60,11 +60,11 @@ pub async fn handle(
         return Ok(());
     }
     let labels = &batchers.context.config.signature;
-    let origin = (held.id(), held.was_tried());
-    let sighting = Sighting::new(origin, job.source, job.received_at, alert, labels);
+    let origin = (held.id(), held.is_redelivery());
+    let delivery = AlertDelivery::new(origin, job.source, job.received_at, alert, labels);
     // Whatever keeps its batch waiting is not the alert.
     held.wait_for_store();
-    batchers.enter(sighting).await
+    batchers.enter(delivery).await
 }
 
 /// One batcher for each part of the anomalies, so that no two wait for the same rows, but for those of what has
@@ -75,7 +75,7 @@ pub struct Batchers {
 }
 
 struct Waiting {
-    sighting: Sighting,
+    delivery: AlertDelivery,
     trace: Option<Trace>,
     answer: oneshot::Sender<Result<(), JobError>>,
 }
@@ -113,17 +113,17 @@ impl Batchers {
         })
     }
 
-    async fn enter(&self, sighting: Sighting) -> Result<(), JobError> {
+    async fn enter(&self, delivery: AlertDelivery) -> Result<(), JobError> {
         let part =
-            usize::from(sighting.key.as_bytes()[0] ^ sighting.key.as_bytes()[1].rotate_left(4));
+            usize::from(delivery.key.as_bytes()[0] ^ delivery.key.as_bytes()[1].rotate_left(4));
         let ended = || JobError::RetryAfter {
             after: STORE_DELAY,
             why: "the ingest batcher has stopped".to_owned(),
         };
         let (answer, answered) = oneshot::channel();
-        let trace = trail::trace();
+        let trace = task_context::trace();
         let waiting = Waiting {
-            sighting,
+            delivery,
             trace,
             answer,
         };
@@ -165,7 +165,7 @@ impl Batcher {
         while queue.recv_many(&mut waiting, most).await > 0 {
             // Whose handler has left comes again.
             waiting.retain(|w: &Waiting| !w.answer.is_closed());
-            waiting.sort_by_key(|w: &Waiting| (w.sighting.received_at, w.sighting.job));
+            waiting.sort_by_key(|w: &Waiting| (w.delivery.received_at, w.delivery.job));
             self.pass(&mut waiting).await;
         }
     }
@@ -225,14 +225,15 @@ impl Batcher {
         let mut tries = 1;
         loop {
             let began = Instant::now();
-            let sightings: Vec<&Sighting> = batch.iter().map(|waiting| &waiting.sighting).collect();
+            let deliveries: Vec<&AlertDelivery> =
+                batch.iter().map(|waiting| &waiting.delivery).collect();
             let work = commit(
                 &context.db,
                 &context.clock,
                 &self.policy,
                 &context.config,
                 &self.names,
-                &sightings,
+                &deliveries,
             );
             let result = tokio::time::timeout(COMMIT, work)
                 .await
@@ -244,7 +245,7 @@ impl Batcher {
                 });
             if result.is_err() {
                 for waiting in batch.iter_mut() {
-                    waiting.sighting.redelivered = true;
+                    waiting.delivery.redelivered = true;
                 }
             }
             match result {
@@ -270,7 +271,7 @@ impl Batcher {
     /// again, and what follows it is done all the same: the marks that this batch set are of it alone.
     async fn follow_up(&self, batch: &[Waiting], mut committed: Committed) -> Result<(), Failure> {
         let metrics = &self.context.metrics;
-        metrics.count_messages("muted", committed.told.muted);
+        metrics.count_messages("muted", committed.follow_up.muted);
         let mut due = std::mem::take(&mut committed.due);
         let mut counted = Ok(());
         if !self.context.counter.counts_rows() {
@@ -340,7 +341,7 @@ impl Batcher {
 
     /// Has cards edited, and messages sent, of incidents that turned.
     async fn push_told(&self, committed: &Committed) {
-        let (cards, messages) = (&committed.told.cards, &committed.told.messages);
+        let (cards, messages) = (&committed.follow_up.cards, &committed.follow_up.messages);
         if cards.is_empty() && messages.is_empty() {
             return;
         }
@@ -354,16 +355,16 @@ impl Batcher {
         }
     }
 
-    fn observe(&self, batch: &[Waiting], entered: &[Entered]) {
+    fn observe(&self, batch: &[Waiting], entered: &[Ingested]) {
         let (metrics, now) = (&self.context.metrics, self.context.clock.now());
         let mut tally = Tally::default();
         for (waiting, entered) in batch.iter().zip(entered) {
             let outcome = match entered {
-                Entered::New => Outcome::Counted,
-                Entered::Resent => Outcome::Resent,
+                Ingested::New => Outcome::Counted,
+                Ingested::Resent => Outcome::Resent,
             };
-            tally.add(&waiting.sighting.source, outcome);
-            let latency = now.since(waiting.sighting.received_at);
+            tally.add(&waiting.delivery.source, outcome);
+            let latency = now.since(waiting.delivery.received_at);
             metrics.ingest_seconds.observe(latency.as_secs_f64());
         }
         metrics.alerts.add_all(&tally);

@@ -20,8 +20,8 @@ use tocsin::context::Context;
 pub fn workers(context: &Context) -> Vec<Worker> {
     vec![
         Worker::new(context, ingest::Batchers::start(context), ingest::handle),
-        Worker::new(context, tier::Desk::start(context), tier::handle),
-        Worker::new(context, notify::Desk::new(context), notify::handle),
+        Worker::new(context, tier::TierBatcher::start(context), tier::handle),
+        Worker::new(context, notify::NotifyContext::new(context), notify::handle),
         Worker::new(context, context.clone(), repair::handle),
         Worker::new(context, recount::Recounting::new(context), recount::handle),
     ]

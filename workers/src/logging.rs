@@ -9,7 +9,7 @@ use std::io::{IsTerminal as _, stderr};
 use std::panic::PanicHookInfo;
 
 use tocsin::config::{Config, LogFormat};
-use tocsin::trail;
+use tocsin::task_context;
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -88,11 +88,11 @@ fn panicked(panic: &PanicHookInfo<'_>) {
 
 /// What the present work belongs to, as fields of a line.
 fn belongs_to(mut say: impl FnMut(&'static str, &str)) {
-    trail::look(|trail| {
-        if let Some(id) = &trail.request {
+    task_context::look(|task_context| {
+        if let Some(id) = &task_context.request {
             say("request.id", id.as_str());
         }
-        if let Some((id, queue)) = trail.job {
+        if let Some((id, queue)) = task_context.job {
             say(
                 "job.id",
                 id.hyphenated()
@@ -100,7 +100,7 @@ fn belongs_to(mut say: impl FnMut(&'static str, &str)) {
             );
             say("queue", queue);
         }
-        if let Some(trace) = trail.trace {
+        if let Some(trace) = task_context.trace {
             say("trace_id", &trace.to_string());
         }
     });
@@ -111,8 +111,8 @@ mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
+    use tocsin::task_context::{RequestId, TaskContext};
     use tocsin::trace::Trace;
-    use tocsin::trail::{RequestId, Trail};
     use tracing_subscriber::fmt::MakeWriter;
 
     use super::*;
@@ -148,12 +148,12 @@ mod tests {
     /// Does `work` as a job of a request and a trace.
     pub(super) async fn followed(work: impl FnOnce()) {
         let header = axum::http::HeaderValue::from_static("r-1");
-        let trail = Trail {
+        let task_context = TaskContext {
             request: Some(RequestId::of(Some(&header))),
             job: Some((uuid::Uuid::nil(), "notify")),
             trace: Trace::of_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         };
-        trail.follow(async { work() }).await;
+        task_context.follow(async { work() }).await;
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Notify: sends messages that are owed, each once, and edits cards that do not show what holds.
 
 mod claim;
-mod desk;
+mod context;
 mod digest;
 mod edit;
-mod silence;
-mod turn;
+mod mute;
+mod permit;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use std::time::Duration;
 use apalis::prelude::Data;
 use tocsin::entity::notifications::Kind;
 use tocsin::jobs::{JobError, Notify};
-use tocsin::queue::consumer::Held;
+use tocsin::queue::consumer::JobHandle;
 use tocsin::spans::SpanKind;
 use tocsin::store::{channels, digests, maintenance, notifications};
-use tocsin::trail;
+use tocsin::task_context;
 use uuid::Uuid;
 
-use self::claim::{Attempt, Ours, claim};
-pub use self::desk::Desk;
+use self::claim::{Attempt, Claimed, claim};
+pub use self::context::NotifyContext;
 use crate::notifiers::{SendError, Sent};
 
 /// How often, and how long apart, it is tried to remember that a message was sent: as long as it is
@@ -31,41 +31,49 @@ const REMEMBER: (u32, Duration) = (60, Duration::from_millis(500));
 ///
 /// # Errors
 /// It cannot go out now, or never.
-pub async fn handle(job: Notify, held: Data<Arc<Held>>, desk: Data<Desk>) -> Result<(), JobError> {
+pub async fn handle(
+    job: Notify,
+    held: Data<Arc<JobHandle>>,
+    ctx: Data<NotifyContext>,
+) -> Result<(), JobError> {
     let token = Uuid::now_v7();
-    desk.left_alone(job.notification).await?;
+    ctx.left_alone(job.notification).await?;
     if job.edit {
-        return edit::handle(&desk, job.notification, &held, token).await;
+        return edit::handle(&ctx, job.notification, &held, token).await;
     }
     let attempt = Attempt::new(&held, token);
-    match claim(&desk, job.notification, attempt).await? {
-        Some(ours) => deliver(&desk, ours, attempt).await,
+    match claim(&ctx, job.notification, attempt).await? {
+        Some(claimed) => deliver(&ctx, claimed, attempt).await,
         None => Ok(()),
     }
 }
 
-async fn deliver(desk: &Desk, ours: Ours<'_>, attempt: Attempt<'_>) -> Result<(), JobError> {
-    let (db, id) = (&desk.context.db, ours.row.id);
+async fn deliver(
+    ctx: &NotifyContext,
+    claimed: Claimed<'_>,
+    attempt: Attempt<'_>,
+) -> Result<(), JobError> {
+    let (db, id) = (&ctx.context.db, claimed.row.id);
     let (held, token) = (attempt.held, attempt.token);
     attempt.is_in_time(db.write(), id).await?;
-    match send(desk, &ours).await {
-        Ok(sent) => remember(desk, &ours, sent).await,
+    match send(ctx, &claimed).await {
+        Ok(sent) => remember(ctx, &claimed, sent).await,
         Err(SendError::Wait { after, why }) => {
-            desk.count("delayed");
-            if ours.notifier.budget().is_some() {
-                pause(desk, &ours.row.channel, after).await?;
+            ctx.count("delayed");
+            if claimed.notifier.budget().is_some() {
+                pause(ctx, &claimed.row.channel, after).await?;
             }
             notifications::release(db.write(), id, token).await?;
             Err(JobError::RetryAfter { after, why })
         }
-        Err(SendError::Retry(why)) if held.failed.len() + 1 < desk.attempts() => {
-            desk.count("failed");
+        Err(SendError::Retry(why)) if held.failed.len() + 1 < ctx.attempts() => {
+            ctx.count("failed");
             notifications::release(db.write(), id, token).await?;
             Err(JobError::Retry(why))
         }
         Err(SendError::GiveUp(why) | SendError::Retry(why)) => {
-            desk.count("given_up");
-            match ours.row.kind {
+            ctx.count("given_up");
+            match claimed.row.kind {
                 Kind::Digest => digests::give_up(db.write(), id, &why).await?,
                 _ => notifications::give_up(db.write(), id, &why).await?,
             }
@@ -75,12 +83,12 @@ async fn deliver(desk: &Desk, ours: Ours<'_>, attempt: Attempt<'_>) -> Result<()
 }
 
 /// Sends it, and says so in the trace.
-async fn send(desk: &Desk, ours: &Ours<'_>) -> Result<Sent, SendError> {
-    let message = ours.post.message(ours.row.id, ours.now());
-    let tracer = &desk.context.tracer;
-    let mut span = tracer.start(SpanKind::Client, || "send".into(), trail::trace());
-    span.note("channel", || ours.row.channel.clone());
-    let result = ours.notifier.send(message).await;
+async fn send(ctx: &NotifyContext, claimed: &Claimed<'_>) -> Result<Sent, SendError> {
+    let message = claimed.post.message(claimed.row.id, claimed.now());
+    let tracer = &ctx.context.tracer;
+    let mut span = tracer.start(SpanKind::Client, || "send".into(), task_context::trace());
+    span.note("channel", || claimed.row.channel.clone());
+    let result = claimed.notifier.send(message).await;
     if let Err(error) = &result {
         span.fail(|| error.to_string());
     }
@@ -88,17 +96,17 @@ async fn send(desk: &Desk, ours: &Ours<'_>) -> Result<Sent, SendError> {
 }
 
 /// Has everybody who writes to the chat wait, whichever process it is in.
-async fn pause(desk: &Desk, channel: &str, after: Duration) -> Result<(), JobError> {
-    let context = &desk.context;
+async fn pause(ctx: &NotifyContext, channel: &str, after: Duration) -> Result<(), JobError> {
+    let context = &ctx.context;
     let db = context.db.write();
     let now = context.clock.of_store(maintenance::now(db).await?);
     let chat = channels::chat_of(channel);
     Ok(channels::pause(db, chat, now.after(after)).await?)
 }
 
-async fn remember(desk: &Desk, ours: &Ours<'_>, sent: Sent) -> Result<(), JobError> {
-    desk.count("sent");
-    let (db, row, now) = (desk.context.db.write(), &ours.row, ours.now());
+async fn remember(ctx: &NotifyContext, claimed: &Claimed<'_>, sent: Sent) -> Result<(), JobError> {
+    ctx.count("sent");
+    let (db, row, now) = (ctx.context.db.write(), &claimed.row, claimed.now());
     let mut tries = 1;
     loop {
         let written = async {

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use sea_orm::DbErr;
-use tocsin::buttons::{Bot, Failed, Query, Trouble, press};
+use tocsin::buttons::{Bot, Failed, Query, TelegramError, press};
 use tocsin::config::Updates;
 use tocsin::context::Context;
 use tocsin::store::error::{Cause, cause};
@@ -31,7 +31,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What one turn came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum Poll {
     /// So many presses were done.
     Done(usize),
     /// Another process asks.
@@ -40,16 +40,16 @@ pub enum Turn {
 
 /// Why a turn failed. It is tried again.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum PollError {
     /// Telegram.
     #[error(transparent)]
-    Telegram(#[from] Trouble),
+    Telegram(#[from] TelegramError),
     /// The store.
     #[error("the store: {0}")]
     Store(#[from] DbErr),
     /// The queue, among other things.
     #[error(transparent)]
-    Press(#[from] Failed),
+    CallbackData(#[from] Failed),
 }
 
 /// Asks for presses, if nobody else does.
@@ -100,8 +100,8 @@ impl Poller {
                 () = stop.cancelled() => break,
             };
             let wait = match turn {
-                Ok(Turn::Done(_)) => trouble.over(),
-                Ok(Turn::Elsewhere) => LOOK,
+                Ok(Poll::Done(_)) => trouble.over(),
+                Ok(Poll::Elsewhere) => LOOK,
                 Err(failure) => trouble.wait(&failure),
             };
             tokio::select! {
@@ -115,30 +115,30 @@ impl Poller {
     /// Takes or keeps the place, waits for presses, and has them done.
     ///
     /// # Errors
-    /// See [`Failure`]. What was done until then is remembered.
-    pub async fn turn(&mut self) -> Result<Turn, Failure> {
+    /// See [`PollError`]. What was done until then is remembered.
+    pub async fn turn(&mut self) -> Result<Poll, PollError> {
         let (db, name) = (self.context.db.clone(), self.bot.name().to_owned());
         let Some(next) = presses::hold(db.write(), &name, self.holder, LEASE).await? else {
             self.is_ready = false;
-            return Ok(Turn::Elsewhere);
+            return Ok(Poll::Elsewhere);
         };
         let kept = keep(self.context.clone(), name, self.holder);
         tokio::select! {
             turn = self.ask(next) => turn,
             () = kept => {
                 self.is_ready = false;
-                Ok(Turn::Elsewhere)
+                Ok(Poll::Elsewhere)
             }
         }
     }
 
-    async fn ask(&mut self, next: i64) -> Result<Turn, Failure> {
+    async fn ask(&mut self, next: i64) -> Result<Poll, PollError> {
         if !self.is_ready {
             self.bot.delete_webhook().await?;
             self.is_ready = true;
         }
         let asked = self.bot.updates(next).await;
-        if let Err(Trouble::Conflict(_)) = asked {
+        if let Err(TelegramError::Conflict(_)) = asked {
             // Somebody may have set one since.
             self.is_ready = false;
         }
@@ -163,12 +163,12 @@ impl Poller {
         }
         match failed {
             Some(failure) => Err(failure),
-            None => Ok(Turn::Done(done)),
+            None => Ok(Poll::Done(done)),
         }
     }
 
     /// One press. What the store will never take is left out, or nothing after it would be done.
-    async fn take(&mut self, query: Query) -> Result<(), Failure> {
+    async fn take(&mut self, query: Query) -> Result<(), PollError> {
         let reply = match press(&self.context, &query).await {
             Ok(reply) => reply,
             Err(Failed::Store(error)) if cause(&error) != Cause::Store => {
@@ -256,7 +256,7 @@ struct Again {
 
 impl Again {
     /// How long to wait; says what is wrong, unless it was said.
-    fn wait(&mut self, failure: &Failure) -> Duration {
+    fn wait(&mut self, failure: &PollError) -> Duration {
         let why = failure.to_string();
         if self.told.as_ref() != Some(&why) {
             tracing::warn!("cannot receive button presses from Telegram: {why}");
@@ -265,7 +265,7 @@ impl Again {
         let doubled = BACKOFF.0.saturating_mul(1 << self.failures.min(6));
         self.failures = self.failures.saturating_add(1);
         let wanted = match failure {
-            Failure::Telegram(Trouble::Wait { after, .. }) => *after,
+            PollError::Telegram(TelegramError::Wait { after, .. }) => *after,
             _ => Duration::ZERO,
         };
         doubled.min(BACKOFF.1).max(wanted)
@@ -287,11 +287,11 @@ mod tests {
 
     #[test]
     fn what_fails_again_is_waited_for_ever_longer_until_it_is_over() {
-        let down = Failure::Telegram(Trouble::Other("down".to_owned()));
+        let down = PollError::Telegram(TelegramError::Other("down".to_owned()));
         let mut again = Again::default();
         let waits: Vec<u64> = (0..8).map(|_| again.wait(&down).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-        let pause = Failure::Telegram(Trouble::Wait {
+        let pause = PollError::Telegram(TelegramError::Wait {
             after: Duration::from_secs(300),
             why: "a pause".to_owned(),
         });

@@ -19,7 +19,7 @@ use tocsin::context::Context;
 use tocsin::jobs::{CalculateTier, JobError, Part, Recount};
 use tocsin::metrics::ByPart;
 use tocsin::queue::Push;
-use tocsin::queue::consumer::Held;
+use tocsin::queue::consumer::JobHandle;
 use tocsin::routines::Routine;
 use tocsin::store::marks::{self, Mark};
 use tocsin::store::{clock, maintenance};
@@ -62,7 +62,7 @@ impl Recounting {
 /// The store cannot be reached now.
 pub async fn handle(
     job: Recount,
-    held: Data<Arc<Held>>,
+    held: Data<Arc<JobHandle>>,
     recounting: Data<Recounting>,
 ) -> Result<(), JobError> {
     if let Some(verification) = job.verify {

@@ -6,9 +6,9 @@ use apalis::prelude::Data;
 use tocsin::context::Context;
 use tocsin::jobs::{CalculateTier, JobError, RecordRepair};
 use tocsin::queue::Push;
-use tocsin::queue::consumer::Held;
+use tocsin::queue::consumer::JobHandle;
 use tocsin::store::{anomalies, incidents, levels, repairs};
-use tocsin::trail;
+use tocsin::task_context;
 
 use crate::tier::SETTLE;
 
@@ -18,7 +18,7 @@ use crate::tier::SETTLE;
 /// The incident is gone, or the store cannot be reached now.
 pub async fn handle(
     job: RecordRepair,
-    held: Data<Arc<Held>>,
+    held: Data<Arc<JobHandle>>,
     context: Data<Context>,
 ) -> Result<(), JobError> {
     let incident = incidents::find(context.db.read(), job.incident).await?;
@@ -43,6 +43,6 @@ pub async fn handle(
         .collect();
     let pushes = jobs
         .iter()
-        .map(|job| Push::new(job).after(SETTLE).trace(trail::trace()));
+        .map(|job| Push::new(job).after(SETTLE).trace(task_context::trace()));
     Ok(context.queues.push_all(pushes).await?)
 }

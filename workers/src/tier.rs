@@ -21,16 +21,16 @@ use tocsin::entity::anomalies::Model as Anomaly;
 use tocsin::entity::notifications::Kind;
 use tocsin::jobs::{CalculateTier, JobError, Notify};
 use tocsin::queue::Push;
-use tocsin::queue::consumer::Held;
+use tocsin::queue::consumer::JobHandle;
 use tocsin::store::cards::DueCard;
 use tocsin::store::error::{Cause, STORE_DELAY, cause};
 use tocsin::store::incidents::Finding;
 use tocsin::store::notifications::Owed;
 use tocsin::store::repairs::History;
 use tocsin::store::{anomalies, cards, incidents, levels, notifications, repairs};
+use tocsin::task_context;
 use tocsin::time::Timestamp;
 use tocsin::trace::Trace;
-use tocsin::trail;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -46,8 +46,8 @@ const TOGETHER: usize = 256;
 /// The store cannot be reached now.
 pub async fn handle(
     job: CalculateTier,
-    _held: Data<Arc<Held>>,
-    desk: Data<Desk>,
+    _held: Data<Arc<JobHandle>>,
+    batcher: Data<TierBatcher>,
 ) -> Result<(), JobError> {
     let ended = || JobError::RetryAfter {
         after: STORE_DELAY,
@@ -56,10 +56,10 @@ pub async fn handle(
     let (answer, answered) = oneshot::channel();
     let waiting = Waiting {
         incident: job.incident,
-        trace: trail::trace(),
+        trace: task_context::trace(),
         answer,
     };
-    desk.queue.send(waiting).await.map_err(|_| ended())?;
+    batcher.queue.send(waiting).await.map_err(|_| ended())?;
     answered.await.map_err(|_| ended())?
 }
 
@@ -142,11 +142,11 @@ struct Waiting {
 
 /// Where handlers hand in their incidents.
 #[derive(Clone)]
-pub struct Desk {
+pub struct TierBatcher {
     queue: mpsc::Sender<Waiting>,
 }
 
-impl Desk {
+impl TierBatcher {
     /// Starts the task that works on them; it ends with the last handle to it.
     #[must_use]
     pub fn start(context: &Context) -> Self {
@@ -166,7 +166,7 @@ async fn work(context: Context, mut queue: mpsc::Receiver<Waiting>) {
         match pass(&context, &ids, &traces).await {
             Ok(()) => waiting.drain(..).for_each(|w| w.answer(Ok(()))),
             // Whatever is wrong with one does not harm those that it was taken with.
-            Err(Trouble::Ours(error)) if ids.len() > 1 => {
+            Err(TierError::Ours(error)) if ids.len() > 1 => {
                 tracing::warn!(
                     "a batch of tiers failed, retrying the incidents one by one: {error}"
                 );
@@ -191,12 +191,12 @@ impl Waiting {
 
 /// Why incidents could not be worked on.
 #[derive(Clone, Debug)]
-enum Trouble {
+enum TierError {
     Store(String),
     Ours(String),
 }
 
-impl From<DbErr> for Trouble {
+impl From<DbErr> for TierError {
     fn from(error: DbErr) -> Self {
         match cause(&error) {
             Cause::Store => Self::Store(error.to_string()),
@@ -205,14 +205,14 @@ impl From<DbErr> for Trouble {
     }
 }
 
-impl From<Trouble> for JobError {
-    fn from(trouble: Trouble) -> Self {
+impl From<TierError> for JobError {
+    fn from(trouble: TierError) -> Self {
         match trouble {
-            Trouble::Store(why) => Self::RetryAfter {
+            TierError::Store(why) => Self::RetryAfter {
                 after: STORE_DELAY,
                 why,
             },
-            Trouble::Ours(why) => Self::Retry(why),
+            TierError::Ours(why) => Self::Retry(why),
         }
     }
 }
@@ -223,7 +223,7 @@ async fn pass(
     context: &Context,
     ids: &[Uuid],
     traces: &HashMap<Uuid, Trace>,
-) -> Result<(), Trouble> {
+) -> Result<(), TierError> {
     warm(context, ids).await?;
     let changed = calculate(context, ids).await?;
     let owed = notifications::owed(context.db.read(), ids).await?;
@@ -244,17 +244,17 @@ async fn pass(
     };
     pushed
         .await
-        .map_err(|error| Trouble::Store(error.to_string()))
+        .map_err(|error| TierError::Store(error.to_string()))
 }
 
 /// Has the counter build what it does not know before anything is locked.
-async fn warm(context: &Context, ids: &[Uuid]) -> Result<(), Trouble> {
+async fn warm(context: &Context, ids: &[Uuid]) -> Result<(), TierError> {
     if context.counter.counts_rows() {
         return Ok(());
     }
     let keys = incidents::keys_due(context.db.read(), ids).await?;
     let warmed = context.counter.warm(&keys).await;
-    warmed.map_err(|error| Trouble::Store(error.to_string()))
+    warmed.map_err(|error| TierError::Store(error.to_string()))
 }
 
 /// What follows a pass.
@@ -276,7 +276,7 @@ struct Known {
 
 /// Reads counts and history, and writes levels, tiers and the messages owed, in one transaction
 /// under the anomalies' locks.
-async fn calculate(context: &Context, ids: &[Uuid]) -> Result<Changed, Trouble> {
+async fn calculate(context: &Context, ids: &[Uuid]) -> Result<Changed, TierError> {
     let tx = context.db.begin().await?;
     let Some(mut known) = look(context, &tx, ids).await? else {
         return Ok(Changed::default());
@@ -332,7 +332,7 @@ async fn look(
     context: &Context,
     tx: &DatabaseTransaction,
     ids: &[Uuid],
-) -> Result<Option<Known>, Trouble> {
+) -> Result<Option<Known>, TierError> {
     let (anomalies, now) = anomalies::lock_of_incidents(tx, ids).await?;
     let due = incidents::due(tx, ids).await?;
     if due.is_empty() {
@@ -342,7 +342,7 @@ async fn look(
     let keys: BTreeSet<&String> = due.iter().map(|(_, key)| key).collect();
     let keys: Vec<String> = keys.into_iter().cloned().collect();
     let counts = context.counter.counts_within(tx, &keys, now).await;
-    let counts = counts.map_err(|error| Trouble::Store(error.to_string()))?;
+    let counts = counts.map_err(|error| TierError::Store(error.to_string()))?;
     Ok(Some(Known {
         now,
         anomalies: anomalies.into_iter().map(|a| (a.key.clone(), a)).collect(),
@@ -366,7 +366,7 @@ async fn judge(
     context: &Context,
     tx: &DatabaseTransaction,
     known: &mut Known,
-) -> Result<Turned, Trouble> {
+) -> Result<Turned, TierError> {
     let now = known.now;
     let counted = known.counts.iter();
     let counted = counted.filter_map(|(key, counts)| Some((known.anomalies.get(key)?, *counts)));
@@ -412,7 +412,7 @@ async fn mark_others(
     known: &Known,
     keys: &HashSet<String>,
     unless: Option<Tier>,
-) -> Result<Vec<Uuid>, Trouble> {
+) -> Result<Vec<Uuid>, TierError> {
     let here: HashSet<Uuid> = known.due.iter().map(|(id, _)| *id).collect();
     let newest = |key: &String| known.anomalies.get(key).and_then(|a| a.newest_incident);
     let anomalies: Vec<_> = keys.iter().map(|key| (key.clone(), newest(key))).collect();
@@ -430,7 +430,7 @@ async fn tell(
     tx: &DatabaseTransaction,
     known: &Known,
     risen: &HashSet<String>,
-) -> Result<u64, Trouble> {
+) -> Result<u64, TierError> {
     let ids: Vec<Uuid> = known.due.iter().map(|(id, _)| *id).collect();
     let standing = notifications::standing(tx, &ids).await?;
     let opened: HashSet<Uuid> = standing
@@ -530,7 +530,7 @@ async fn find(
     counts: &Counts,
     history: History,
     restarts: i64,
-) -> Result<Finding, Trouble> {
+) -> Result<Finding, TierError> {
     let History { totals, newest } = history;
     let fix_failed = match anomaly.permanent_fix_at {
         Some(fixed_at) => levels::began_after(tx, &anomaly.key, fixed_at).await?,

@@ -49,46 +49,46 @@ impl Ledger {
     }
 
     /// One sighting, in a batch of its own.
-    pub(super) fn enter(&mut self, sighting: &Sighting) -> Entered {
-        self.commit(&[sighting]).0[0]
+    pub(super) fn enter(&mut self, delivery: &AlertDelivery) -> Ingested {
+        self.commit(&[delivery]).0[0]
     }
 
     /// Each sighting in a batch of its own.
-    pub(super) fn enter_each(&mut self, sightings: &[Sighting]) {
-        for sighting in sightings {
-            self.enter(sighting);
+    pub(super) fn enter_each(&mut self, deliveries: &[AlertDelivery]) {
+        for delivery in deliveries {
+            self.enter(delivery);
         }
     }
 
-    /// A batch. Returns what became of each, and what the batch made of the books.
-    pub(super) fn commit(&mut self, batch: &[&Sighting]) -> (Vec<Entered>, Books) {
-        let mut books = self.open_books(batch);
-        let entered = batch
+    /// One batch. Returns what became of each delivery, and the batch afterwards.
+    pub(super) fn commit(&mut self, deliveries: &[&AlertDelivery]) -> (Vec<Ingested>, Batch) {
+        let mut batch = self.load(deliveries);
+        let entered = deliveries
             .iter()
-            .map(|sighting| books.enter(sighting, &self.policy).0)
+            .map(|delivery| batch.enter(delivery, &self.policy).0)
             .collect();
-        self.write(&books);
-        (entered, books)
+        self.write(&batch);
+        (entered, batch)
     }
 
-    /// What is in the books about an incident.
-    pub(super) fn books_of(&self, incident: usize) -> Books {
+    /// A batch that holds what is stored about an incident.
+    pub(super) fn batch_of(&self, incident: usize) -> Batch {
         let incident = self.incidents[incident].clone();
-        let mut books = Books::default();
-        books.anomalies.clone_from(&self.anomalies);
+        let mut batch = Batch::default();
+        batch.anomalies.clone_from(&self.anomalies);
         for episode in self.episodes.values() {
-            let of_series = books.episodes.entry(episode.series).or_default();
+            let of_series = batch.episodes.entry(episode.series).or_default();
             of_series.push(episode.clone());
         }
-        books.incidents.insert(incident.id, incident);
-        books
+        batch.incidents.insert(incident.id, incident);
+        batch
     }
 
-    fn open_books(&mut self, batch: &[&Sighting]) -> Books {
-        let mut books = Books::default();
+    fn load(&mut self, deliveries: &[&AlertDelivery]) -> Batch {
+        let mut batch = Batch::default();
         let mut since: HashMap<i64, Timestamp> = HashMap::new();
-        for sighting in batch {
-            let known = self.anomalies.entry(sighting.key.clone());
+        for delivery in deliveries {
+            let known = self.anomalies.entry(delivery.key.clone());
             let anomaly = known.or_insert_with(|| Anomaly {
                 first_seen: None,
                 last_seen: None,
@@ -98,14 +98,14 @@ impl Ledger {
                 newest_number: 0,
                 changed: false,
             });
-            books
+            batch
                 .anomalies
-                .insert(sighting.key.clone(), anomaly.clone());
-            let start = sighting.start(self.policy.skew).before(self.policy.skew);
-            let earliest = since.entry(sighting.series).or_insert(start);
+                .insert(delivery.key.clone(), anomaly.clone());
+            let start = delivery.start(self.policy.skew).before(self.policy.skew);
+            let earliest = since.entry(delivery.series).or_insert(start);
             *earliest = start.min(*earliest);
-            if self.policy.unit == Unit::Delivery && self.jobs.contains(&sighting.job) {
-                books.delivered.insert(sighting.job);
+            if self.policy.unit == Unit::Delivery && self.jobs.contains(&delivery.job) {
+                batch.delivered.insert(delivery.job);
             }
         }
         for (series, since) in since {
@@ -114,19 +114,19 @@ impl Ledger {
             all.sort_by_key(|e| e.starts_at);
             let first = all.partition_point(|e| e.starts_at < since);
             let near = all[first.saturating_sub(1)..].iter().copied().cloned();
-            books.episodes.insert(series, near.collect());
+            batch.episodes.insert(series, near.collect());
         }
-        let newest = books.anomalies.values().filter_map(|a| a.newest_incident);
-        let episodes = books.episodes.values().flatten();
+        let newest = batch.anomalies.values().filter_map(|a| a.newest_incident);
+        let episodes = batch.episodes.values().flatten();
         let ids: HashSet<Uuid> = newest.chain(episodes.filter_map(|e| e.incident)).collect();
         for incident in self.incidents.iter().filter(|i| ids.contains(&i.id)) {
-            books.incidents.insert(incident.id, incident.clone());
+            batch.incidents.insert(incident.id, incident.clone());
         }
-        books
+        batch
     }
 
-    fn write(&mut self, books: &Books) {
-        for (row, episode) in books.new_rows() {
+    fn write(&mut self, batch: &Batch) {
+        for (row, episode) in batch.new_rows() {
             if let Some(id) = row.counted {
                 let key = episode.anomaly_key.clone();
                 let known = self.counted.insert(id, (key, episode.occurred_at));
@@ -139,14 +139,14 @@ impl Ledger {
                 assert!(self.jobs.insert(row.id), "there was a row of {}", row.id);
             }
         }
-        for episode in books.changed_rows() {
+        for episode in batch.changed_rows() {
             let known = self.episodes.insert(episode.id, episode.clone());
             assert!(known.is_some(), "there is no episode {}", episode.id);
             if let Some((_, at)) = self.counted.get_mut(&episode.id) {
                 *at = episode.occurred_at;
             }
         }
-        let mut incidents: Vec<&Incident> = books.incidents.values().collect();
+        let mut incidents: Vec<&Incident> = batch.incidents.values().collect();
         incidents.sort_by_key(|i| (i.opened_at, i.number));
         for incident in incidents {
             let at = self.incidents.iter().position(|i| i.id == incident.id);
@@ -159,7 +159,7 @@ impl Ledger {
                 ..incident.clone()
             };
             let written = Incident {
-                stood: written.status,
+                previous_status: written.status,
                 ..written
             };
             match at {
@@ -168,13 +168,13 @@ impl Ledger {
                 None => self.incidents.push(written),
             }
         }
-        for (key, anomaly) in books.anomalies.iter().filter(|(_, a)| a.changed) {
+        for (key, anomaly) in batch.anomalies.iter().filter(|(_, a)| a.changed) {
             let changed = false;
             let anomaly = anomaly.clone();
             self.anomalies
                 .insert(key.clone(), Anomaly { changed, ..anomaly });
         }
-        for counted in books.counted(self.policy.unit) {
+        for counted in batch.counted(self.policy.unit) {
             let told = (counted.anomaly_key, counted.occurred_at);
             self.told.insert(counted.id, told);
         }

@@ -17,12 +17,12 @@ pub(in crate::domain) fn at_ms(ms: i64) -> Timestamp {
 }
 
 /// A delivery of an alert of this name and series: `AlertName/series`.
-pub(in crate::domain) fn sighting(
+pub(in crate::domain) fn delivery(
     series: &str,
     status: AlertStatus,
     (starts_at, ends_at): (Option<Timestamp>, Option<Timestamp>),
     received_at: Timestamp,
-) -> Sighting {
+) -> AlertDelivery {
     static NEXT_JOB: AtomicU64 = AtomicU64::new(1);
     let (name, fingerprint) = series.split_once('/').unwrap();
     let labels = [("alertname", name), ("pod", fingerprint)];
@@ -38,7 +38,7 @@ pub(in crate::domain) fn sighting(
     };
     let job = Uuid::from_u128(NEXT_JOB.fetch_add(1, Ordering::Relaxed).into());
     let source = "alertmanager".to_owned();
-    Sighting::new(
+    AlertDelivery::new(
         (job, false),
         source,
         received_at,
@@ -52,9 +52,9 @@ pub(in crate::domain) fn firing(
     series: &str,
     start: impl Into<Option<i64>>,
     received: i64,
-) -> Sighting {
+) -> AlertDelivery {
     let span = (start.into().map(at), None);
-    sighting(series, AlertStatus::Firing, span, at(received))
+    delivery(series, AlertStatus::Firing, span, at(received))
 }
 
 /// "What fires since `start` is over since `end`", received then; in seconds.
@@ -63,9 +63,9 @@ pub(in crate::domain) fn resolved(
     start: impl Into<Option<i64>>,
     end: impl Into<Option<i64>>,
     received: i64,
-) -> Sighting {
+) -> AlertDelivery {
     let span = (start.into().map(at), end.into().map(at));
-    sighting(series, AlertStatus::Resolved, span, at(received))
+    delivery(series, AlertStatus::Resolved, span, at(received))
 }
 
 /// An episode whose sender's clock is ours.
@@ -99,8 +99,8 @@ fn a_later_start_within_the_skew_means_that_episode_for_firing_and_resolved_alik
     for (start, expected) in table {
         for status in [AlertStatus::Firing, AlertStatus::Resolved] {
             let span = (Some(at_ms(start)), Some(at(900)));
-            let sighting = sighting("A/1", status, span, at(1000));
-            let found = find(&open, &sighting, SKEW);
+            let delivery = delivery("A/1", status, span, at(1000));
+            let found = find(&open, &delivery, SKEW);
             assert_eq!(found, expected, "{status:?} since {start} ms");
         }
     }
@@ -109,7 +109,7 @@ fn a_later_start_within_the_skew_means_that_episode_for_firing_and_resolved_alik
 #[test]
 fn what_overlaps_an_episode_tells_of_it_however_far_apart_the_starts_are() {
     let open = [episode((1000, None), 1500)];
-    for (sighting, expected) in [
+    for (delivery, expected) in [
         // By another Prometheus, which noticed it earlier, or later.
         (firing("A/1", 910, 1510), Some(0)),
         (firing("A/1", 0, 1001), Some(0)),
@@ -127,7 +127,7 @@ fn what_overlaps_an_episode_tells_of_it_however_far_apart_the_starts_are() {
         (resolved("A/1", 0, None, 5000), None),
         (resolved("A/1", 945, None, 5000), Some(0)),
     ] {
-        assert_eq!(find(&open, &sighting, SKEW), expected, "{sighting:?}");
+        assert_eq!(find(&open, &delivery, SKEW), expected, "{delivery:?}");
     }
 }
 
@@ -163,8 +163,8 @@ fn of_several_that_overlap_the_newest_is_meant() {
 fn a_start_that_cannot_be_is_none() {
     let told = |start: Timestamp| {
         let span = (Some(start), None);
-        let sighting = sighting("A/1", AlertStatus::Firing, span, at(1000));
-        sighting.told_start(SKEW)
+        let delivery = delivery("A/1", AlertStatus::Firing, span, at(1000));
+        delivery.told_start(SKEW)
     };
     let year = |text: &str| Timestamp::parse(text).unwrap();
     for zero in ["1601-01-01", "1754-08-30", "1970-01-01", "1999-12-31"] {
@@ -198,7 +198,7 @@ fn a_start_later_than_an_episodes_end_is_not_of_that_episode() {
         (59_000, None),
     ] {
         let span = (Some(at_ms(start)), None);
-        let firing = sighting("A/1", AlertStatus::Firing, span, at(70));
+        let firing = delivery("A/1", AlertStatus::Firing, span, at(70));
         assert_eq!(find(&over, &firing, SKEW), expected, "since {start} ms");
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 
-fn facts(severity: &str, namespace: &str, level: Level) -> Facts {
-    Facts {
+fn facts(severity: &str, namespace: &str, level: Level) -> RoutingKey {
+    RoutingKey {
         severity: severity.to_owned(),
         namespace: namespace.to_owned(),
         service: "checkout".to_owned(),
@@ -86,9 +86,9 @@ fn the_first_route_that_matches_takes_a_message_and_others_only_if_it_goes_on() 
         let found = channels(&routes, &otherwise, &facts).join(" ");
         assert_eq!(found, expected, "{facts:?}");
     }
-    let nowhere = Facts {
+    let nowhere = RoutingKey {
         service: "muted".to_owned(),
-        ..Facts::default()
+        ..RoutingKey::default()
     };
     assert!(channels(&routes, &otherwise, &nowhere).is_empty());
     assert_eq!(channels(&[], &otherwise, &nowhere), otherwise);

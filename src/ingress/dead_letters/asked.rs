@@ -5,7 +5,7 @@ use utoipa::IntoParams;
 
 use super::super::Problem;
 use super::super::pages;
-use super::super::words::Words;
+use super::super::words::BoundedText;
 use crate::config::Span;
 use crate::jobs::QUEUES;
 use crate::store::dead_letters::{DEAD, Filter, Position, STATES};
@@ -23,9 +23,9 @@ pub(in crate::ingress) struct Asked {
     #[param(pattern = "^(ingest|tier|notify|repair|recount)$")]
     queue: Option<String>,
     /// With this text in the reason, in whatever case.
-    reason: Option<Words>,
+    reason: Option<BoundedText>,
     /// With this text in payload or reason, in whatever case.
-    q: Option<Words>,
+    q: Option<BoundedText>,
     /// Failed longer ago than this, for example `7d`.
     #[param(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w))$")]
     older_than: Option<Span>,
@@ -53,9 +53,9 @@ pub(in crate::ingress) struct Exported {
     #[param(pattern = "^(ingest|tier|notify|repair|recount)$")]
     queue: Option<String>,
     /// With this text in the reason, in whatever case.
-    reason: Option<Words>,
+    reason: Option<BoundedText>,
     /// With this text in payload or reason, in whatever case.
-    q: Option<Words>,
+    q: Option<BoundedText>,
     /// Failed longer ago than this, for example `7d`.
     #[param(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w))$")]
     older_than: Option<Span>,
@@ -106,8 +106,8 @@ impl Exported {
 #[derive(Debug, Default)]
 pub(super) struct Which {
     pub(super) queue: Option<String>,
-    pub(super) reason: Option<Words>,
-    pub(super) q: Option<Words>,
+    pub(super) reason: Option<BoundedText>,
+    pub(super) q: Option<BoundedText>,
     pub(super) older_than: Option<Span>,
     pub(super) younger_than: Option<Span>,
 }
@@ -134,8 +134,8 @@ impl Which {
         Ok(Filter {
             state: None,
             queue: self.queue,
-            reason: self.reason.and_then(Words::said),
-            text: self.q.and_then(Words::said),
+            reason: self.reason.and_then(BoundedText::said),
+            text: self.q.and_then(BoundedText::said),
             since: self.younger_than.map(|age| now.before(age.0)),
             until: self.older_than.map(|age| now.before(age.0)),
             as_of: None,

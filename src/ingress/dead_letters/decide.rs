@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::super::auth::Caller;
 use super::super::incidents::By;
-use super::super::words::{Words, whole};
+use super::super::words::{BoundedText, whole};
 use super::super::{Ingress, Problem, body};
 use super::{View, find, parse};
 use crate::context::Context;
@@ -33,7 +33,7 @@ pub(in crate::ingress) struct Replay {
     #[schema(value_type = Option<Value>)]
     payload: Option<Box<RawValue>>,
     /// Operator name, for the audit entry.
-    operator: Option<Words>,
+    operator: Option<BoundedText>,
     /// The letter's `replay` as it was looked at: one that died once more since is not replayed.
     #[serde(deserialize_with = "whole")]
     #[schema(minimum = 0, maximum = 2147483647)]
@@ -180,12 +180,12 @@ async fn decide(
         }
     }
     let target = letter.id.to_string();
-    let deed = audit::Deed {
+    let entry = audit::AuditEntry {
         action: decision.action(),
         target: &target,
         detail,
     };
-    audit::record(&tx, actor, deed, now).await?;
+    audit::record(&tx, actor, entry, now).await?;
     tx.commit().await?;
     count(context, decision, std::slice::from_ref(&letter));
     Ok(Some(letter))

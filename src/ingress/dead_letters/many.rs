@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::super::auth::Caller;
-use super::super::words::{ALL_OR_SOME, Words};
+use super::super::words::{ALL_OR_SOME, BoundedText};
 use super::super::{Ingress, Problem, body};
 use super::asked::Which;
 use super::decide::{count, name, push};
@@ -40,9 +40,9 @@ pub(in crate::ingress) struct Asked {
     #[schema(pattern = "^(ingest|tier|notify|repair|recount)$")]
     queue: Option<String>,
     /// With this text in the reason, in whatever case.
-    reason: Option<Words>,
+    reason: Option<BoundedText>,
     /// With this text in payload or reason, in whatever case.
-    q: Option<Words>,
+    q: Option<BoundedText>,
     /// Failed longer ago than this, for example `7d`.
     #[schema(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w))$")]
     older_than: Option<Span>,
@@ -53,7 +53,7 @@ pub(in crate::ingress) struct Asked {
     /// Every dead letter, if no filter is given.
     all: bool,
     /// Operator name, for the audit entry.
-    operator: Option<Words>,
+    operator: Option<BoundedText>,
     /// Dead letters that were replayed or discarded since then are skipped, even if they failed again.
     as_of: Option<Timestamp>,
     /// Only count the matches.
@@ -211,12 +211,12 @@ async fn decide(
         "queue": filter.queue, "reason": filter.reason, "q": filter.text,
         "since": filter.since, "until": filter.until, "letters": decided,
     });
-    let deed = audit::Deed {
+    let entry = audit::AuditEntry {
         action: decision.action(),
         target: filter.queue.as_deref().unwrap_or("all queues"),
         detail,
     };
-    audit::record(&tx, actor, deed, now).await?;
+    audit::record(&tx, actor, entry, now).await?;
     tx.commit().await?;
     count(context, decision, &letters);
     Ok(letters)

@@ -10,12 +10,12 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::super::auth::Caller;
-use super::super::words::{ALL_OR_SOME, Words};
+use super::super::words::{ALL_OR_SOME, BoundedText};
 use super::super::{Ingress, Problem, body};
 use crate::config::Span;
-use crate::deeds::incident::resolve_some;
 use crate::domain::aggregation::Status;
 use crate::domain::escalation::Level;
+use crate::operations::incident::resolve_some;
 use crate::store::incidents::Still;
 use crate::store::lists::{self, Filter};
 use crate::store::maintenance;
@@ -36,11 +36,11 @@ pub(in crate::ingress) struct Asked {
     /// Whose anomaly is at this level.
     level: Option<Level>,
     /// Of this service.
-    service: Option<Words>,
+    service: Option<BoundedText>,
     /// In this namespace.
-    namespace: Option<Words>,
+    namespace: Option<BoundedText>,
     /// With this text in title, alert name, service, namespace or error type, in whatever case.
-    q: Option<Words>,
+    q: Option<BoundedText>,
     /// Muted now, or not.
     muted: Option<bool>,
     /// Stale (not received within `counting.unheard`), or not.
@@ -51,7 +51,7 @@ pub(in crate::ingress) struct Asked {
     /// Every unresolved incident, if no filter is given.
     all: bool,
     /// Operator name, for the audit entry.
-    operator: Option<Words>,
+    operator: Option<BoundedText>,
     /// Incidents that opened later are skipped.
     as_of: Option<Timestamp>,
     /// Only count the matches.
@@ -137,7 +137,7 @@ pub(in crate::ingress) async fn resolve_many(
 impl Asked {
     /// How the incidents were found, for the audit.
     fn why(&self) -> serde_json::Value {
-        let text = |words: &Option<Words>| words.clone().map(String::from);
+        let text = |words: &Option<BoundedText>| words.clone().map(String::from);
         let which = json!({
             "status": self.status, "level": self.level, "service": text(&self.service),
             "namespace": text(&self.namespace), "q": text(&self.q), "muted": self.muted,
@@ -159,7 +159,7 @@ impl Asked {
             && self.unheard.is_none()
             && self.older_than.is_none();
         // Nothing but space is in every text.
-        let text = self.q.and_then(Words::said);
+        let text = self.q.and_then(BoundedText::said);
         let is_space = |c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c);
         let text = text.filter(|text| !text.chars().all(is_space));
         if says_nothing && text.is_none() && !self.all {

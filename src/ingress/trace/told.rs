@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::super::incidents::View as Incident;
 use super::By;
 use crate::entity::{audit, dead_letters, notifications, occurrences, reopenings, repairs};
-use crate::queue::store::{FailedAttempt, Stand};
+use crate::queue::store::{FailedAttempt, JobState};
 use crate::time::Timestamp;
 
 /// Everything that is known.
@@ -147,7 +147,7 @@ pub(in crate::ingress) struct QueuedJob {
     /// Its queue.
     pub(super) queue: &'static str,
     /// Where it stands.
-    pub(super) state: Stand,
+    pub(super) state: JobState,
     /// When it was pushed.
     pub(super) enqueued_at: Timestamp,
     /// When it is to run, if it waits for that.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::{Consumer, Held, Patience, lease_end};
+use super::{Consumer, JobHandle, Patience, lease_end};
 use crate::queue::store::{Delivery, Lease, QueueError, RECLAIM_EVERY, Room};
 use crate::store::dead_letters;
 
@@ -29,7 +29,7 @@ const GATHER: Duration = Duration::from_millis(2);
 
 struct Fetcher {
     consumer: Arc<Consumer>,
-    slots: mpsc::Sender<Arc<Held>>,
+    slots: mpsc::Sender<Arc<JobHandle>>,
     reclaimed_at: Option<Instant>,
     /// More expired leases may wait than were taken over.
     more: bool,
@@ -39,7 +39,7 @@ struct Fetcher {
     suspect_runs: bool,
 }
 
-pub(super) async fn run(consumer: Arc<Consumer>, slots: mpsc::Sender<Arc<Held>>) {
+pub(super) async fn run(consumer: Arc<Consumer>, slots: mpsc::Sender<Arc<JobHandle>>) {
     let mut fetcher = Fetcher {
         consumer: Arc::clone(&consumer),
         slots,
@@ -176,7 +176,8 @@ impl Fetcher {
 
     async fn hand_out(&self, asked_at: Instant, jobs: Vec<Delivery>) {
         let until = lease_end(asked_at);
-        let jobs: Vec<Arc<Held>> = jobs.into_iter().map(Held::new).map(Arc::new).collect();
+        let jobs: Vec<Arc<JobHandle>> =
+            jobs.into_iter().map(JobHandle::new).map(Arc::new).collect();
         {
             let mut in_flight = self.consumer.in_flight();
             for held in &jobs {
@@ -203,8 +204,8 @@ impl Fetcher {
     /// Which of these jobs are dead letters already, or older than what people decided about them:
     /// their worker died between burying and removing them. If the database cannot say, they are run:
     /// done twice they change nothing, and what is older does not overwrite what is newer.
-    async fn buried(&self, jobs: &[Arc<Held>]) -> HashSet<Lease> {
-        let again: Vec<&Held> = jobs
+    async fn buried(&self, jobs: &[Arc<JobHandle>]) -> HashSet<Lease> {
+        let again: Vec<&JobHandle> = jobs
             .iter()
             .map(Arc::as_ref)
             .filter(|held| held.lease.delivery > 1 || held.lease.replay > 0)
@@ -222,7 +223,7 @@ impl Fetcher {
 
 impl Consumer {
     /// Removes a job that was buried before.
-    fn forget(&self, held: Arc<Held>) {
+    fn forget(&self, held: Arc<JobHandle>) {
         self.send(held, super::Verdict::Forget, None);
     }
 }

@@ -10,8 +10,8 @@ use super::{Consumer, Patience, lease_end};
 use crate::jobs::{IngestAlert, Job as _};
 use crate::probe::Standstill;
 use crate::queue::about::About;
+use crate::queue::data_loss::DataLossDetector;
 use crate::queue::store::{HEARTBEAT, LEASE, Lease};
-use crate::queue::watch::Watch;
 
 /// How often due retries are made ready.
 const PROMOTE: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ pub(super) async fn lease(consumer: Arc<Consumer>) {
 
 /// Makes due retries ready, and looks whether the store is what it was.
 pub(super) async fn promote(consumer: Arc<Consumer>) {
-    let mut watch = Watch::new(consumer.policy.queue, consumer.name.clone());
+    let mut watch = DataLossDetector::new(consumer.policy.queue, consumer.name.clone());
     let mut every = tokio::time::interval(PROMOTE);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -101,7 +101,7 @@ impl Consumer {
 
     async fn look(
         &self,
-        watch: &mut Watch,
+        watch: &mut DataLossDetector,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let depth = self.queues.store().depth(self.policy.queue).await?;
         if self.queues.store().is_asked_dearly() {

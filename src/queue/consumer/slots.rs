@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
-use super::Held;
+use super::JobHandle;
 use crate::queue::store::{SUSPECT_AFTER, WARY};
 
 /// A job that is held.
 pub(super) struct InFlight {
-    pub(super) held: Arc<Held>,
+    pub(super) held: Arc<JobHandle>,
     /// Until when it is ours for certain, by our own clock.
     pub(super) until: Instant,
 }
@@ -26,7 +26,7 @@ pub(super) struct Slots {
 
 /// What a job that came back counts of those that may be held: one that would be a suspect next as many as
 /// [`WARY`].
-fn wariness(held: &Held) -> usize {
+fn wariness(held: &JobHandle) -> usize {
     match held.lease.delivery {
         0 | 1 => 0,
         SUSPECT_AFTER.. => WARY,
@@ -51,7 +51,7 @@ impl Slots {
     }
 
     /// Holds a job until then; a new delivery takes the slot of the one before.
-    pub(super) fn hold(&mut self, held: Arc<Held>, until: Instant) {
+    pub(super) fn hold(&mut self, held: Arc<JobHandle>, until: Instant) {
         self.bytes += held.payload.len();
         self.wary += wariness(&held);
         if let Some(before) = self.jobs.insert(held.id(), InFlight { held, until }) {
@@ -60,7 +60,7 @@ impl Slots {
     }
 
     /// Frees the slot of this delivery, if it has one still.
-    pub(super) fn release(&mut self, held: &Arc<Held>) {
+    pub(super) fn release(&mut self, held: &Arc<JobHandle>) {
         let is_held = |entry: &InFlight| Arc::ptr_eq(&entry.held, held);
         if self.jobs.get(&held.id()).is_some_and(is_held) {
             self.jobs.remove(&held.id());
@@ -68,7 +68,7 @@ impl Slots {
         }
     }
 
-    fn forget(&mut self, held: &Held) {
+    fn forget(&mut self, held: &JobHandle) {
         self.bytes -= held.payload.len();
         self.wary -= wariness(held);
     }
@@ -92,8 +92,8 @@ mod tests {
     use crate::queue::store::{Lease, Place};
     use crate::time::Timestamp;
 
-    fn held(id: u128, delivery: u32, bytes: usize) -> Arc<Held> {
-        Arc::new(Held {
+    fn held(id: u128, delivery: u32, bytes: usize) -> Arc<JobHandle> {
+        Arc::new(JobHandle {
             lease: Lease {
                 id: Uuid::from_u128(id),
                 delivery,

@@ -4,7 +4,7 @@ use redis::{RedisError, Value};
 
 use super::entry::{array, bytes, claimed};
 use super::{RedisQueue, SEARCH, SEARCH_DELAYED};
-use crate::queue::store::{Queued, SEARCHED, Stand};
+use crate::queue::store::{JobState, Queued, SEARCHED};
 use crate::time::Timestamp;
 
 /// Entries that one script looks at.
@@ -65,7 +65,11 @@ impl RedisQueue {
         let is_due = Timestamp(due) <= self.clock.now();
         Some(Queued {
             job: claimed(job)?,
-            stand: if is_due { Stand::Ready } else { Stand::Delayed },
+            stand: if is_due {
+                JobState::Ready
+            } else {
+                JobState::Delayed
+            },
             due_at: Some(Timestamp(due)),
         })
     }
@@ -77,9 +81,9 @@ fn of_stream(job: Value) -> Option<Queued> {
     Some(Queued {
         job,
         stand: if is_held {
-            Stand::InFlight
+            JobState::InFlight
         } else {
-            Stand::Ready
+            JobState::Ready
         },
         due_at: None,
     })

@@ -4,7 +4,7 @@ use sea_orm::{ConnectionTrait, DbErr, Value};
 
 use super::read::delivery;
 use super::{SqlQueue, count};
-use crate::queue::store::{Queued, SEARCHED, Stand};
+use crate::queue::store::{JobState, Queued, SEARCHED};
 use crate::store::rows::statement;
 use crate::time::Timestamp;
 
@@ -38,11 +38,11 @@ impl SqlQueue {
             let (run_at, job) = delivery(row)?;
             let is_held = row.try_get::<Option<i64>>("", "lease_until")?.is_some();
             let stand = if is_held {
-                Stand::InFlight
+                JobState::InFlight
             } else if run_at > row.try_get("", "now")? {
-                Stand::Delayed
+                JobState::Delayed
             } else {
-                Stand::Ready
+                JobState::Ready
             };
             // Letters count alike on SQLite whatever their case.
             if job
@@ -53,7 +53,7 @@ impl SqlQueue {
                 found.push(Queued {
                     job,
                     stand,
-                    due_at: (stand == Stand::Delayed).then_some(Timestamp(run_at)),
+                    due_at: (stand == JobState::Delayed).then_some(Timestamp(run_at)),
                 });
             }
         }

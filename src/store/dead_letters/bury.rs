@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{DEAD, REPLAYED};
 use crate::entity::dead_letters::{ActiveModel, Column, Entity};
-use crate::queue::consumer::Held;
+use crate::queue::consumer::JobHandle;
 use crate::queue::store::{FailedAttempt, Lease};
 use crate::time::Timestamp;
 
@@ -31,7 +31,7 @@ pub struct Burial<'a> {
     /// Its queue.
     pub queue: &'a str,
     /// The job.
-    pub held: &'a Held,
+    pub held: &'a JobHandle,
     /// Why it died.
     pub reason: &'a str,
     /// The attempts that failed.
@@ -163,7 +163,10 @@ fn attempts(burial: &Burial<'_>, before: Option<&Vec<Json>>) -> Vec<Json> {
 ///
 /// # Errors
 /// What the database says.
-pub async fn buried(db: &impl ConnectionTrait, jobs: &[&Held]) -> Result<HashSet<Lease>, DbErr> {
+pub async fn buried(
+    db: &impl ConnectionTrait,
+    jobs: &[&JobHandle],
+) -> Result<HashSet<Lease>, DbErr> {
     let rows: Vec<(Uuid, i32, String, Timestamp)> = Entity::find()
         .select_only()
         .columns([
@@ -177,7 +180,7 @@ pub async fn buried(db: &impl ConnectionTrait, jobs: &[&Held]) -> Result<HashSet
         .all(db)
         .await?;
     let rows: HashMap<Uuid, _> = rows.into_iter().map(|row| (row.0, row)).collect();
-    let is_dead = |held: &&&Held| {
+    let is_dead = |held: &&&JobHandle| {
         rows.get(&held.id()).is_some_and(|(_, replay, state, at)| {
             let (of_row, own) = (replay.unsigned_abs(), held.lease.replay);
             let anew = own == 0 && held.enqueued_at > *at;
@@ -189,7 +192,7 @@ pub async fn buried(db: &impl ConnectionTrait, jobs: &[&Held]) -> Result<HashSet
 }
 
 /// The trace's id as people know it, or whatever the job has in its place.
-fn trace_id(held: &Held) -> Option<String> {
+fn trace_id(held: &JobHandle) -> Option<String> {
     let known = held.trace().map(|trace| trace.to_string());
     known.or_else(|| held.trace_id.clone())
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tocsin::domain::buttons::Wish;
-use tocsin_workers::presses::{self, Failure, Turn};
+use tocsin::domain::buttons::ButtonAction;
+use tocsin_workers::presses::{self, Poll, PollError};
 use tokio_util::sync::CancellationToken;
 
 use super::{ALICE, told};
@@ -17,32 +17,32 @@ on_all! {
     async fn of_two_pollers_one_asks_until_it_is_gone(on) {
         let (h, mut first) = told(on).await;
         let mut second = h.poller();
-        assert_eq!(first.turn().await.unwrap(), Turn::Done(0));
-        h.press(ALICE, Wish::Acknowledge).await;
-        assert_eq!(second.turn().await.unwrap(), Turn::Elsewhere);
-        assert_eq!(first.turn().await.unwrap(), Turn::Done(1));
+        assert_eq!(first.turn().await.unwrap(), Poll::Done(0));
+        h.press(ALICE, ButtonAction::Acknowledge).await;
+        assert_eq!(second.turn().await.unwrap(), Poll::Elsewhere);
+        assert_eq!(first.turn().await.unwrap(), Poll::Done(1));
         // One that says nothing for too long has lost it.
         h.execute("UPDATE pollers SET held_until = held_until - 20000").await;
-        assert_eq!(second.turn().await.unwrap(), Turn::Done(0));
-        assert_eq!(first.turn().await.unwrap(), Turn::Elsewhere);
+        assert_eq!(second.turn().await.unwrap(), Poll::Done(0));
+        assert_eq!(first.turn().await.unwrap(), Poll::Elsewhere);
         // One that leaves makes room at once.
         second.leave().await;
-        assert_eq!(first.turn().await.unwrap(), Turn::Done(0));
+        assert_eq!(first.turn().await.unwrap(), Poll::Done(0));
         assert_eq!(h.telegram.presses.asked(), [0, 0, 2, 2]);
         h.finish().await;
     }
 
     async fn what_goes_wrong_is_tried_again_and_nothing_is_lost(on) {
         let (h, mut poller) = told(on).await;
-        h.press(ALICE, Wish::Acknowledge).await;
+        h.press(ALICE, ButtonAction::Acknowledge).await;
         for status in [409, 500, 429, 401, 404] {
             h.telegram.presses.refuse_next(status);
             let failure = poller.turn().await.unwrap_err();
-            assert!(matches!(failure, Failure::Telegram(_)), "{status}: {failure}");
+            assert!(matches!(failure, PollError::Telegram(_)), "{status}: {failure}");
             assert!(failure.to_string().contains(&status.to_string()), "{failure}");
         }
         assert_eq!(h.sql(ACKNOWLEDGED).await, 0);
-        assert_eq!(poller.turn().await.unwrap(), Turn::Done(1));
+        assert_eq!(poller.turn().await.unwrap(), Poll::Done(1));
         assert_eq!(h.sql(ACKNOWLEDGED).await, 1);
         poller.answered().await;
         h.finish().await;
@@ -52,11 +52,11 @@ on_all! {
         let (h, _) = told(on).await;
         let stop = CancellationToken::new();
         let running = tokio::spawn(presses::run(h.context.clone(), stop.clone()));
-        h.press(ALICE, Wish::Acknowledge).await;
+        h.press(ALICE, ButtonAction::Acknowledge).await;
         h.until(ACKNOWLEDGED, 1).await;
         // It goes on after a failure.
         h.telegram.presses.refuse_next(502);
-        h.press(ALICE, Wish::Mute).await;
+        h.press(ALICE, ButtonAction::Mute).await;
         h.until("SELECT count(*) FROM audit WHERE action = 'anomaly.mute'", 1).await;
         // What follows a press' commit is pushed after it: a process that stops between the two leaves it to
         // recount, which is not there.
@@ -72,16 +72,16 @@ on_all! {
     async fn numbers_that_begin_anew_are_followed(on) {
         let (h, mut poller) = told(on).await;
         h.telegram.presses.number_from(1000);
-        h.press(ALICE, Wish::Acknowledge).await;
-        assert_eq!(poller.turn().await.unwrap(), Turn::Done(1));
-        assert_eq!(poller.turn().await.unwrap(), Turn::Done(0));
+        h.press(ALICE, ButtonAction::Acknowledge).await;
+        assert_eq!(poller.turn().await.unwrap(), Poll::Done(1));
+        assert_eq!(poller.turn().await.unwrap(), Poll::Done(0));
         h.telegram.presses.number_from(5);
-        h.press(ALICE, Wish::Mute).await;
-        assert_eq!(poller.turn().await.unwrap(), Turn::Done(1));
-        assert_eq!(poller.turn().await.unwrap(), Turn::Done(0));
+        h.press(ALICE, ButtonAction::Mute).await;
+        assert_eq!(poller.turn().await.unwrap(), Poll::Done(1));
+        assert_eq!(poller.turn().await.unwrap(), Poll::Done(0));
         poller.leave().await;
         let mut next = h.poller();
-        assert_eq!(next.turn().await.unwrap(), Turn::Done(0));
+        assert_eq!(next.turn().await.unwrap(), Poll::Done(0));
         assert_eq!(h.telegram.presses.asked(), [0, 1001, 1001, 6, 6]);
         h.finish().await;
     }
@@ -91,7 +91,7 @@ on_all! {
         let url = format!("{}/bot1:token/setWebhook", h.telegram.url);
         h.http.post(url).json(&json!({"url": "https://there"})).send().await.unwrap();
         assert!(h.telegram.presses.webhook().is_some());
-        assert_eq!(poller.turn().await.unwrap(), Turn::Done(0));
+        assert_eq!(poller.turn().await.unwrap(), Poll::Done(0));
         assert!(h.telegram.presses.webhook().is_none());
         h.finish().await;
     }

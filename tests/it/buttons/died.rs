@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use sea_orm::ConnectionTrait;
-use tocsin::domain::buttons::Wish;
+use tocsin::domain::buttons::ButtonAction;
 use tocsin::store::rows::statement;
-use tocsin_workers::presses::Turn;
+use tocsin_workers::presses::Poll;
 
 use super::asked::ACKNOWLEDGED;
 use super::{ALICE, told};
@@ -14,7 +14,7 @@ use crate::on_servers;
 on_servers! {
     async fn whoever_dies_between_the_deed_and_its_number_leaves_it_done(on) {
         let (h, mut dies) = told(on).await;
-        h.press(ALICE, Wish::Acknowledge).await;
+        h.press(ALICE, ButtonAction::Acknowledge).await;
         let lock = async |sql: &str| {
             let tx = h.context.db.begin().await.unwrap();
             let sql = statement(tx.get_database_backend(), sql, []);
@@ -37,8 +37,8 @@ on_servers! {
         // What it had sent to the server already may be done all the same: as if it had died before.
         h.execute("UPDATE pollers SET held_until = 0, next_update = 0").await;
         let mut next = h.poller();
-        assert_eq!(next.turn().await.unwrap(), Turn::Done(1));
-        assert_eq!(next.turn().await.unwrap(), Turn::Done(0));
+        assert_eq!(next.turn().await.unwrap(), Poll::Done(1));
+        assert_eq!(next.turn().await.unwrap(), Poll::Done(0));
         assert_eq!(h.sql(ACKNOWLEDGED).await, 1);
         assert_eq!(h.telegram.presses.asked(), [0, 0, 2]);
         next.answered().await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tocsin::config::{Config, Secret, Tokens, Updates};
-use tocsin::domain::buttons::Wish;
+use tocsin::domain::buttons::ButtonAction;
 use tocsin_workers::presses;
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +43,7 @@ on_all! {
     async fn a_press_that_is_sent_with_the_secret_is_done(on) {
         let h = Harness::start_with(on, by_webhook).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;
-        let update = h.press(ALICE, Wish::Acknowledge).await;
+        let update = h.press(ALICE, ButtonAction::Acknowledge).await;
         for _ in 0..2 {
             let (status, said) = h.sent(Some(SECRET), &update).await;
             assert_eq!((status, &said["method"]), (200, &json!("answerCallbackQuery")));
@@ -51,7 +51,7 @@ on_all! {
         }
         assert_eq!(h.incident().await["operator"], "alice");
         assert_eq!(h.audited("incident.acknowledge").await.len(), 1);
-        let update = h.press(STRANGER, Wish::Resolve).await;
+        let update = h.press(STRANGER, ButtonAction::Resolve).await;
         let (status, said) = h.sent(Some(SECRET), &update).await;
         assert_eq!((status, &said["show_alert"]), (200, &json!(true)));
         assert_eq!(h.incident().await["status"], "ACKNOWLEDGED");
@@ -62,7 +62,7 @@ on_all! {
             assert_eq!(h.sent(Some(SECRET), &garbage).await.0, 400, "{garbage}");
         }
         // Other buttons are shown beside the answer.
-        let update = h.press(ALICE, Wish::Repairs).await;
+        let update = h.press(ALICE, ButtonAction::Repairs).await;
         assert_eq!(h.sent(Some(SECRET), &update).await.0, 200);
         while h.telegram.presses.keyboards().is_empty() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -87,9 +87,9 @@ async fn without_the_secret_nothing_is_done() {
     h.drain().await;
     let id = "SELECT lower(hex(id)) FROM incidents";
     let incident = h.sql_text(id).await.parse().unwrap();
-    let data = tocsin::domain::buttons::Press {
+    let data = tocsin::domain::buttons::CallbackData {
         incident,
-        wish: Wish::Acknowledge,
+        wish: ButtonAction::Acknowledge,
     };
     let update = h.telegram.presses.press(ALICE, &data.data());
     for wrong in [

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tocsin::queue::store::{Answer, NewJob, Stand};
+use tocsin::queue::store::{Answer, JobState, NewJob};
 
 use super::{MAIL, again, job};
 
@@ -29,12 +29,12 @@ conformance! {
         ]).await;
         let mut found = bench.store.search(MAIL, "50%_of.*", 10).await.unwrap();
         found.sort_by(|a, b| a.job.payload.cmp(&b.job.payload));
-        let stands: Vec<Stand> = found.iter().map(|queued| queued.stand).collect();
-        assert_eq!(stands, [Stand::InFlight, Stand::Delayed, Stand::Ready, Stand::Ready, Stand::Delayed]);
+        let stands: Vec<JobState> = found.iter().map(|queued| queued.stand).collect();
+        assert_eq!(stands, [JobState::InFlight, JobState::Delayed, JobState::Ready, JobState::Ready, JobState::Delayed]);
         assert_eq!(found[0].job.lease.id, held[0].lease.id);
         assert_eq!(found[0].job.payload, b"{\"to\":\"50%_of.*\",\"n\":0}");
         for queued in &found {
-            assert_eq!(queued.due_at.is_some(), queued.stand == Stand::Delayed, "{queued:?}");
+            assert_eq!(queued.due_at.is_some(), queued.stand == JobState::Delayed, "{queued:?}");
         }
         assert_eq!(bench.store.search(MAIL, "50%_of.*", 2).await.unwrap().len(), 2);
         assert!(bench.store.search(MAIL, "nobody", 10).await.unwrap().is_empty());

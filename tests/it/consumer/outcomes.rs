@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tocsin::jobs::JobError;
-use tocsin::queue::consumer::Held;
+use tocsin::queue::consumer::JobHandle;
 use tocsin::queue::store::{FailedAttempt, Lease, Place};
 use tocsin::store::dead_letters::{Burial, Decision, Edit, bury, decide};
 use tocsin::time::Timestamp;
@@ -215,7 +215,7 @@ on_all! {
         let dead_again = stage.push_replayed(6, 0, 1).await;
         let dead = [(buried, 0), (replayed, 0), (left_over, 0), (discarded, 0), (dead_again, 1)];
         for (id, replay) in dead {
-            let held = Held {
+            let held = JobHandle {
                 lease: Lease { id, delivery: 1, replay, place: Place::default() },
                 payload: b"{}".to_vec(),
                 failed: Vec::new(),
@@ -258,7 +258,7 @@ on_all! {
         let row = async || stage.dead().await.remove(0);
         let die = async |replay: u32, enqueued_at: Timestamp, error: &str| {
             let failed = [FailedAttempt { at: now, error: error.to_owned() }];
-            let held = Held {
+            let held = JobHandle {
                 lease: Lease { id: uuid::Uuid::from_u128(7), delivery: 1, replay, place: Place::default() },
                 payload: b"{}".to_vec(),
                 failed: Vec::new(),

@@ -153,8 +153,8 @@ async fn waiting_for_a_database_that_does_not_answer_costs_no_attempt() {
     stage.start(DRAIN, move |_: Errand<8, 100>, held| {
         let (runs, db) = (runs.clone(), db.clone());
         async move {
-            runs.add((held.failed.len(), held.was_tried()));
-            if !held.was_tried() {
+            runs.add((held.failed.len(), held.is_redelivery()));
+            if !held.is_redelivery() {
                 db.close().await.unwrap();
                 std::future::pending::<()>().await;
             }
@@ -175,8 +175,8 @@ async fn what_only_waits_for_the_store_with_others_times_out_at_no_attempt() {
     stage.start(DRAIN, move |_: Errand<8, 100>, held| {
         let runs = runs.clone();
         async move {
-            runs.add((held.failed.len(), held.was_tried()));
-            if !held.was_tried() {
+            runs.add((held.failed.len(), held.is_redelivery()));
+            if !held.is_redelivery() {
                 held.wait_for_store();
                 std::future::pending::<()>().await;
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tocsin::queue::consumer::Held;
+use tocsin::queue::consumer::JobHandle;
 use tocsin::queue::store::Lease;
 use tocsin::store::dead_letters::{Burial, bury};
 
@@ -15,7 +15,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// A letter whose payload is not even text.
 async fn bury_bytes(h: &Harness) {
-    let held = Held {
+    let held = JobHandle {
         lease: Lease {
             id: uuid::Uuid::now_v7(),
             delivery: 1,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
-use tocsin::domain::buttons::{Press, Wish};
+use tocsin::domain::buttons::{ButtonAction, CallbackData};
 use tocsin::time::Timestamp;
 use tokio::sync::mpsc;
 
@@ -111,7 +111,7 @@ scenarios! {
         told.fire(&scenario, &["a"]).await;
         scenario.recovers(1).await;
         let incident: Vec<uuid::Uuid> = scenario.fleet.column("SELECT id FROM incidents").await;
-        let press = Press { incident: incident[0], wish: Wish::Acknowledge };
+        let press = CallbackData { incident: incident[0], wish: ButtonAction::Acknowledge };
         scenario.fleet.telegram.presses.press(42, &press.data());
         let pushes = tokio::time::timeout(PATIENCE, reached.recv()).await;
         assert_eq!(pushes, Ok(Some(())), "an edit is pushed");

@@ -17,7 +17,7 @@ use crate::harness::{Harness, firing};
 use crate::on_all;
 
 #[derive(Clone, Debug)]
-struct Visit {
+struct PageRequest {
     method: Method,
     path: String,
     headers: Vec<(&'static str, Vec<u8>)>,
@@ -157,18 +157,20 @@ fn headers() -> impl Strategy<Value = Vec<(&'static str, Vec<u8>)>> {
     vec((names, value), 0..4)
 }
 
-fn visits(mark: &str, known: &[&'static str]) -> impl Strategy<Value = Visit> + use<> {
+fn visits(mark: &str, known: &[&'static str]) -> impl Strategy<Value = PageRequest> + use<> {
     let page = (pages(known), headers(), Just(String::new()));
     let form = (forms(known), headers(), fields(mark, known));
-    prop_oneof![page.boxed(), form.boxed()].prop_map(|((method, path), headers, form)| Visit {
-        method,
-        path,
-        headers,
-        form,
+    prop_oneof![page.boxed(), form.boxed()].prop_map(|((method, path), headers, form)| {
+        PageRequest {
+            method,
+            path,
+            headers,
+            form,
+        }
     })
 }
 
-fn request(visit: Visit) -> Result<Request<Body>, TestCaseError> {
+fn request(visit: PageRequest) -> Result<Request<Body>, TestCaseError> {
     let mut request = Request::builder()
         .method(visit.method)
         .uri(&visit.path)
@@ -201,7 +203,7 @@ on_all! {
         let page = page.text().await.unwrap();
         let (_, mark) = page.split_once("name=\"csrf\" value=\"").unwrap();
         let mark = mark.split('"').next().unwrap();
-        let try_one = |visit: Visit| {
+        let try_one = |visit: PageRequest| {
             let (response, answer) = wait(ask(&router, request(visit)?));
             let (status, shown) = (response.status(), String::from_utf8_lossy(&answer));
             prop_assert!(status.as_u16() < 500, "{}: {}", status, shown);

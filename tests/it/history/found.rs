@@ -234,13 +234,13 @@ impl<'a> Found<'a> {
             self.assert_same_slot(row.last_seen.unwrap(), last, &what);
             let Some(newest) = newest else { continue };
             let stats = newest.frequency_stats.as_ref().unwrap();
-            let carried = [
+            let encode = [
                 stats.count_1h,
                 stats.count_24h,
                 stats.count_7d,
                 stats.count_30d,
             ];
-            assert_eq!(carried, windows, "{what}");
+            assert_eq!(encode, windows, "{what}");
             assert_eq!(stats.escalation_level.name(), level, "{what}");
             assert_eq!(
                 (stats.first_seen, stats.last_seen),

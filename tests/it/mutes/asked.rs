@@ -9,10 +9,10 @@ use crate::on_all;
 impl Harness {
     async fn mute_deeds(&self, action: &str) -> Vec<Value> {
         let key = self.key().await;
-        let deeds = self
+        let operations = self
             .get(&format!("/api/v1/audit?target={key}&action={action}"))
             .await;
-        deeds["items"].as_array().unwrap().clone()
+        operations["items"].as_array().unwrap().clone()
     }
 }
 
@@ -38,9 +38,9 @@ on_all! {
         assert_eq!(count("/api/v1/anomalies?muted=true").await, 1);
         assert_eq!(count("/api/v1/anomalies?muted=false").await, 0);
         assert_eq!(count("/api/v1/incidents?muted=true").await, 1);
-        let deeds = h.mute_deeds("anomaly.mute").await;
-        assert_eq!((deeds.len(), &deeds[0]["operator"]), (2, &json!("ann")));
-        assert_eq!(deeds[0]["detail"], json!({"until": until, "why": "the fix is on its way"}));
+        let operations = h.mute_deeds("anomaly.mute").await;
+        assert_eq!((operations.len(), &operations[0]["operator"]), (2, &json!("ann")));
+        assert_eq!(operations[0]["detail"], json!({"until": until, "why": "the fix is on its way"}));
 
         h.advance(2 * HOUR + MINUTE);
         let anomaly = h.get(&format!("/api/v1/anomalies/{}", h.key().await)).await;

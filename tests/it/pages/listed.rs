@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tocsin::store::hours;
-use tocsin::store::listing::{self, Sort, mark};
+use tocsin::store::hourly_counts;
+use tocsin::store::incident_list::{self, Sort, mark};
 use tocsin::store::lists::Filter;
 
 use crate::harness::{Harness, alert, levels_by_counts};
@@ -41,10 +41,10 @@ on_both! {
         let key = h.sql_text("SELECT key FROM anomalies WHERE alert_name = 'A'").await;
         let unit = h.context.config.counting.unit;
         let twice = || vec![key.clone(), key.clone()];
-        let day = hours::last_day(db, unit, twice(), h.now()).await.unwrap();
+        let day = hourly_counts::last_day(db, unit, twice(), h.now()).await.unwrap();
         assert_eq!(day[&key].iter().sum::<i64>(), 5);
         let hour = Duration::from_secs(3600);
-        let before = hours::before(db, unit, twice(), hour, h.now().after(hour)).await.unwrap();
+        let before = hourly_counts::before(db, unit, twice(), hour, h.now().after(hour)).await.unwrap();
         assert_eq!(before[&key], 2, "counted once each");
         h.finish().await;
     }
@@ -64,7 +64,7 @@ on_both! {
         for (sort, filter) in Sort::ALL.into_iter().flat_map(|s| both.iter().map(move |f| (s, f))) {
             let (mut seen, mut figures, mut after) = (BTreeSet::new(), Vec::new(), None);
             loop {
-                let page = listing::incidents(db, filter, sort, after, 2).await.unwrap();
+                let page = incident_list::incidents(db, filter, sort, after, 2).await.unwrap();
                 let Some(last) = page.last() else { break };
                 after = Some(mark(sort, last));
                 for entry in &page {
@@ -82,7 +82,7 @@ on_both! {
             }
             assert_eq!(figures, ordered, "{sort:?}");
         }
-        let overview = listing::overview(db).await.unwrap();
+        let overview = incident_list::overview(db).await.unwrap();
         assert_eq!((overview.unresolved, overview.any), ([2, 2, 1, 2], true));
         h.finish().await;
     }
@@ -112,7 +112,7 @@ on_both! {
         for filter in [wide, narrow, Filter::default()] {
             let (mut names, mut after) = (Vec::new(), None);
             loop {
-                let page = listing::incidents(db, &filter, Sort::Level, after, 3).await.unwrap();
+                let page = incident_list::incidents(db, &filter, Sort::Level, after, 3).await.unwrap();
                 let Some(last) = page.last() else { break };
                 after = Some(mark(Sort::Level, last));
                 names.extend(page.iter().map(|(_, anomaly)| anomaly.alert_name.clone()));

@@ -79,7 +79,7 @@ impl Presses {
 
     /// The buttons that were shown instead of others, in order: what each carries.
     pub fn keyboards(&self) -> Vec<Vec<String>> {
-        let shown = |body: &Value| carried(&body["reply_markup"]);
+        let shown = |body: &Value| encode(&body["reply_markup"]);
         self.seen().keyboards.iter().map(shown).collect()
     }
 
@@ -95,7 +95,7 @@ impl Presses {
 }
 
 /// What the buttons of a keyboard carry.
-pub fn carried(markup: &Value) -> Vec<String> {
+pub fn encode(markup: &Value) -> Vec<String> {
     let rows = markup["inline_keyboard"].as_array();
     let buttons = rows
         .into_iter()

@@ -73,9 +73,9 @@ impl AuditArgs {
     }
 }
 
-fn render(deeds: &[Value], now: Timestamp, look: Look) -> String {
+fn render(operations: &[Value], now: Timestamp, look: Look) -> String {
     let mut table = look.table(&["AGE", "TOKEN", "OPERATOR", "ACTION", "TARGET", "DETAIL"]);
-    for deed in deeds {
+    for deed in operations {
         let age = time(deed, "/at").map(|at| age::short(now.since(at)));
         // What somebody did is read whole, so it goes on in the next line.
         table.add_row(vec![
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn deeds_are_told_with_who_did_what_to_what() {
-        let deeds = [
+        let operations = [
             json!({
                 "at": "2026-11-22T21:25:29.102Z", "actor": "operate:1a2b3c4d", "operator": "ann",
                 "action": "incident.repair", "target": "019aad2e-6d5e-7000-8000-00000000000a",
@@ -156,7 +156,7 @@ mod tests {
             width: 120,
             colour: false,
         };
-        insta::assert_snapshot!(render(&deeds, now, look), @"
+        insta::assert_snapshot!(render(&operations, now, look), @"
         AGE  TOKEN             OPERATOR  ACTION            TARGET                                DETAIL
         ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
         3m   operate:1a2b3c4d  ann       incident.repair   019aad2e-6d5e-7000-8000-00000000000a  action=restart_pod

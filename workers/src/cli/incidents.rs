@@ -12,7 +12,7 @@ use super::client::{Client, Remote};
 use super::fields::text;
 use super::lists::{Again, List};
 use super::output::{print, print_json};
-use super::which::Which;
+use super::which::IncidentArg;
 
 const RESOLVED_BY: [&str; 3] = ["itself", "person", "unseen"];
 const STATUSES: [&str; 4] = ["OPEN", "ANALYZING", "ACKNOWLEDGED", "RESOLVED"];
@@ -40,12 +40,12 @@ enum IncidentsCommand {
     /// Show one incident: level and tier with their reasons, repairs, latest firings
     Show {
         /// Incident ID or short ID (the last 8 characters)
-        id: Which,
+        id: IncidentArg,
     },
     /// List firings of one incident, newest first
     Occurrences {
         /// Incident ID or short ID (the last 8 characters)
-        id: Which,
+        id: IncidentArg,
         /// Maximum number of results
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
@@ -53,15 +53,15 @@ enum IncidentsCommand {
         again: Again,
     },
     /// Acknowledge an incident
-    Acknowledge(DeedArgs),
+    Acknowledge(OperationArgs),
     /// Resolve an incident, or all that match filters
     Resolve(resolve::ResolveArgs),
 }
 
 #[derive(Debug, Args)]
-struct DeedArgs {
+struct OperationArgs {
     /// Incident ID or short ID (the last 8 characters)
-    id: Which,
+    id: IncidentArg,
     /// Operator name, recorded in the audit log
     #[arg(long, value_name = "NAME", env = "USER")]
     operator: Option<String>,
@@ -149,7 +149,7 @@ impl Filters {
     }
 }
 
-impl DeedArgs {
+impl OperationArgs {
     async fn tell(self, client: &Client, what: &str, json: bool) -> anyhow::Result<()> {
         let id = self.id.id(client).await?.to_string();
         let operator = self.operator.unwrap_or_default();

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use super::client::{Client, Remote};
 use super::fields::text;
 use super::output::{print, print_json};
-use super::which::Which;
+use super::which::IncidentArg;
 
 /// Record a repair of an incident, and whether it helped
 #[derive(Debug, Args)]
 pub struct RepairArgs {
     /// Incident ID or short ID (the last 8 characters)
-    incident: Which,
+    incident: IncidentArg,
     /// Action, for example restart_pod
     #[arg(long)]
     action: String,

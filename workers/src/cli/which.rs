@@ -1,11 +1,11 @@
-//! Which incident is meant: by its id, or by the last eight digits of it, as messages have them.
+//! IncidentArg incident is meant: by its id, or by the last eight digits of it, as messages have them.
 
 use std::fmt::Write as _;
 use std::str::FromStr;
 
 use anyhow::bail;
 use serde_json::Value;
-use tocsin::domain::id::{Named, ShortId};
+use tocsin::domain::id::{IncidentRef, ShortId};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
@@ -16,26 +16,26 @@ use super::fields::{or_dash, text, time};
 
 /// An incident as it is named on the command line.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Which(Named);
+pub(super) struct IncidentArg(IncidentRef);
 
-impl FromStr for Which {
+impl FromStr for IncidentArg {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let named = Named::read(text).map(Self);
+        let named = IncidentRef::read(text).map(Self);
         named.ok_or("not an incident ID: give the full ID or the 8-character short ID")
     }
 }
 
-impl Which {
+impl IncidentArg {
     /// Its id: as it was given, or as the instance knows it.
     ///
     /// # Errors
     /// The instance does not answer, or there is none, or several, whose id ends so.
     pub(super) async fn id(self, client: &Client) -> anyhow::Result<Uuid> {
         match self.0 {
-            Named::Whole(id) => Ok(id),
-            Named::Short(short) => the_one(short, &ending_with(client, short).await?),
+            IncidentRef::Whole(id) => Ok(id),
+            IncidentRef::Short(short) => the_one(short, &ending_with(client, short).await?),
         }
     }
 }
@@ -137,7 +137,7 @@ pub(super) mod tests {
     async fn ask(ids: &[&str], which: &str) -> Result<String, String> {
         let server = MockServer::start().await;
         found(&server, ids).await;
-        let which: Which = which.parse().unwrap();
+        let which: IncidentArg = which.parse().unwrap();
         let id = which.id(&Client::of(&server.uri())).await;
         id.map(|id| id.to_string())
             .map_err(|error| error.to_string())
@@ -179,7 +179,7 @@ pub(super) mod tests {
     #[test]
     fn what_names_no_incident_is_refused() {
         for text in ["", "7", "7fb309c", "7fb309c4a", "7fb309cz", "checkout"] {
-            assert!(text.parse::<Which>().is_err(), "{text}");
+            assert!(text.parse::<IncidentArg>().is_err(), "{text}");
         }
     }
 }

@@ -28,7 +28,7 @@ use uuid::Uuid;
 pub use digest::Digest;
 pub(crate) use http::TOTAL_TIMEOUT;
 use log::Log;
-pub use patience::{Patience, Place};
+pub use patience::{CircuitBreaker, Place};
 use telegram::Telegram;
 use webhook::Webhook;
 
@@ -177,7 +177,7 @@ pub trait Notifier: Send + Sync {
 
     /// What is known of how its receiver answers: who sends holds a place of it. None if there is nobody
     /// to wait for.
-    fn patience(&self) -> Option<&Patience> {
+    fn patience(&self) -> Option<&CircuitBreaker> {
         None
     }
 

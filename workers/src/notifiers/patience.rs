@@ -111,7 +111,7 @@ impl Receiver {
 /// Keeps the messages of one channel from its receiver: because that one is slow or silent, or because
 /// it asked for a pause for this channel.
 #[derive(Debug)]
-pub struct Patience {
+pub struct CircuitBreaker {
     receiver: Arc<Receiver>,
     paused_until: Mutex<Option<Instant>>,
 }
@@ -126,7 +126,7 @@ impl Drop for Place<'_> {
     }
 }
 
-impl Patience {
+impl CircuitBreaker {
     pub(super) const fn with(receiver: Arc<Receiver>) -> Self {
         Self {
             receiver,
@@ -210,7 +210,7 @@ mod tests {
     }
 
     /// How long a message must wait, if it must; one that need not is done at once.
-    fn waits(patience: &Patience, now: Instant) -> Option<Duration> {
+    fn waits(patience: &CircuitBreaker, now: Instant) -> Option<Duration> {
         patience.take(now).err()
     }
 
@@ -218,8 +218,8 @@ mod tests {
     fn a_channel_for_which_a_pause_was_asked_gets_it_and_no_other() {
         let (receiver, start) = (of_two(), Instant::now());
         let (patience, other) = (
-            Patience::with(Arc::clone(&receiver)),
-            Patience::with(receiver),
+            CircuitBreaker::with(Arc::clone(&receiver)),
+            CircuitBreaker::with(receiver),
         );
         assert_eq!(waits(&patience, start), None);
         patience.wait(start, 7 * SECOND);
@@ -235,8 +235,8 @@ mod tests {
     fn no_more_than_its_places_are_on_their_way_to_a_receiver() -> Result<(), Duration> {
         let (receiver, start) = (of_two(), Instant::now());
         let (one, other) = (
-            Patience::with(Arc::clone(&receiver)),
-            Patience::with(receiver),
+            CircuitBreaker::with(Arc::clone(&receiver)),
+            CircuitBreaker::with(receiver),
         );
         let (first, second) = (one.take(start)?, other.take(start)?);
         assert_eq!(waits(&one, start), Some(BUSY));
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_silent_one_is_tried_by_one_message_at_a_time() -> Result<(), Duration> {
-        let (patience, start) = (Patience::with(of_two()), Instant::now());
+        let (patience, start) = (CircuitBreaker::with(of_two()), Instant::now());
         patience.unanswered(start);
         assert_eq!(waits(&patience, start), Some(10 * SECOND));
         let later = start + 10 * SECOND;
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn one_that_many_in_a_row_could_not_be_brought_to_is_silent() -> Result<(), Duration> {
-        let (patience, start) = (Patience::with(of_two()), Instant::now());
+        let (patience, start) = (CircuitBreaker::with(of_two()), Instant::now());
         let breaks = |times| (0..times).for_each(|_| patience.broken(start));
         breaks(BROKEN - 1);
         assert_eq!(waits(&patience, start), None);
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn one_that_fails_and_hangs_by_turns_is_tried_by_one_message_at_a_time() -> Result<(), Duration>
     {
-        let (patience, start) = (Patience::with(of_two()), Instant::now());
+        let (patience, start) = (CircuitBreaker::with(of_two()), Instant::now());
         patience.unanswered(start);
         let mut now = start + 10 * SECOND;
         for _ in 0..3 {
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn those_that_wait_for_a_silent_one_come_back_one_after_the_other() {
-        let (patience, start) = (Patience::with(of_two()), Instant::now());
+        let (patience, start) = (CircuitBreaker::with(of_two()), Instant::now());
         patience.unanswered(start);
         let waits: Vec<_> = (0..3).map(|_| waits(&patience, start)).collect();
         let wait = |n: u32| Some(10 * SECOND + n * APART);

@@ -16,7 +16,7 @@ use tocsin::text::Lang;
 
 use self::answer::Instead;
 use super::http::{self, causes};
-use super::patience::{Patience, Receiver};
+use super::patience::{CircuitBreaker, Receiver};
 use super::text::tidy;
 use super::{Card, Digest, Edited, Message, Notifier, SendError, Sent, digest, markup, message};
 
@@ -142,7 +142,7 @@ pub struct Telegram {
     topic: Option<i64>,
     lang: Lang,
     budget: Budget,
-    patience: Patience,
+    patience: CircuitBreaker,
 }
 
 impl Telegram {
@@ -158,7 +158,7 @@ impl Telegram {
             topic: topic.parse().ok(),
             lang: Lang::default(),
             budget,
-            patience: Patience::with(Arc::clone(&api.receiver)),
+            patience: CircuitBreaker::with(Arc::clone(&api.receiver)),
         }
     }
 
@@ -201,7 +201,7 @@ impl Notifier for Telegram {
         Some(self.budget)
     }
 
-    fn patience(&self) -> Option<&Patience> {
+    fn patience(&self) -> Option<&CircuitBreaker> {
         Some(&self.patience)
     }
 

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use self::hidden::Hidden;
 use self::signature::Key;
 use super::http::{self, causes};
-use super::patience::{Patience, Receiver};
+use super::patience::{CircuitBreaker, Receiver};
 use super::text::tidy;
 use super::{Card, Message, Notifier, SendError, Sent, markup, message};
 
@@ -49,7 +49,7 @@ pub struct Webhook {
     channel: String,
     lang: Lang,
     hidden: Hidden,
-    patience: Patience,
+    patience: CircuitBreaker,
 }
 
 /// A webhook that cannot be used. No secret is in it.
@@ -89,7 +89,7 @@ impl Webhook {
         let receiver = hosts.entry(format!("{host}:{port}"));
         let receiver = receiver.or_insert_with(|| Arc::new(receiver_of(http::TOTAL_TIMEOUT)));
         Self {
-            patience: Patience::with(Arc::clone(receiver)),
+            patience: CircuitBreaker::with(Arc::clone(receiver)),
             ..self
         }
     }
@@ -109,7 +109,7 @@ impl Webhook {
             payload: settings.payload,
             channel: config::Webhook::channel(name),
             lang,
-            patience: Patience::with(Arc::new(receiver_of(total))),
+            patience: CircuitBreaker::with(Arc::new(receiver_of(total))),
         })
     }
 
@@ -209,7 +209,7 @@ impl Notifier for Webhook {
         self.send_by(Instant::now, message).await
     }
 
-    fn patience(&self) -> Option<&Patience> {
+    fn patience(&self) -> Option<&CircuitBreaker> {
         Some(&self.patience)
     }
 }

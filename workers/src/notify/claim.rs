@@ -5,33 +5,33 @@ use std::time::{Duration, Instant};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 use serde_json::Value;
 use tocsin::domain::aggregation::Status;
-use tocsin::domain::budget::What;
+use tocsin::domain::budget::SendKind;
 use tocsin::domain::mute::as_of;
-use tocsin::domain::routing::Facts;
+use tocsin::domain::routing::RoutingKey;
 use tocsin::domain::settle;
 use tocsin::entity::notifications::{Kind, Model, State};
 use tocsin::jobs::JobError;
-use tocsin::queue::consumer::Held;
+use tocsin::queue::consumer::JobHandle;
 use tocsin::store::notifications::CLAIM;
 use tocsin::store::{anomalies, cards, digests, incidents, maintenance, notifications};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
-use super::desk::Desk;
-use super::turn::Turn;
-use super::{digest, silence};
+use super::context::NotifyContext;
+use super::permit::SendPermit;
+use super::{digest, mute};
 use crate::notifiers::{Card, Message, Muted, Notifier, Place, TOTAL_TIMEOUT};
 
 /// What goes out.
 #[derive(Default)]
-pub(super) struct Post {
+pub(super) struct Outgoing {
     pub(super) body: String,
     pub(super) reply_to: Option<String>,
     pub(super) is_silent: bool,
     pub(super) reply_markup: Option<Value>,
 }
 
-impl Post {
+impl Outgoing {
     /// The try to send it that is made at that moment.
     pub(super) fn message(&self, id: Uuid, at: Timestamp) -> Message<'_> {
         Message {
@@ -46,17 +46,17 @@ impl Post {
 }
 
 /// A message that is ours to send.
-pub(super) struct Ours<'a> {
+pub(super) struct Claimed<'a> {
     pub(super) row: Model,
     pub(super) notifier: &'a dyn Notifier,
-    pub(super) post: Post,
+    pub(super) post: Outgoing,
     /// When it was claimed, by the store's clock and by this process's stopwatch.
     pub(super) claimed: (Timestamp, Instant),
     /// Held until it is sent.
     pub(super) _place: Option<Place<'a>>,
 }
 
-impl Ours<'_> {
+impl Claimed<'_> {
     /// Now, by the store's clock: this process's own may be wrong.
     pub(super) fn now(&self) -> Timestamp {
         let (at, since) = self.claimed;
@@ -80,14 +80,14 @@ const LATE: Duration = Duration::from_millis(100);
 /// Who tries.
 #[derive(Clone, Copy)]
 pub(super) struct Attempt<'a> {
-    pub(super) held: &'a Held,
+    pub(super) held: &'a JobHandle,
     pub(super) token: Uuid,
     began: Instant,
 }
 
 impl<'a> Attempt<'a> {
     /// One that begins now, before anything is claimed.
-    pub(super) fn new(held: &'a Held, token: Uuid) -> Self {
+    pub(super) fn new(held: &'a JobHandle, token: Uuid) -> Self {
         Self {
             held,
             token,
@@ -123,11 +123,11 @@ fn is_late(began: Instant, now: Instant) -> bool {
 ///
 /// Locks are taken in this order: channels, the anomaly, the message.
 pub(super) async fn claim<'a>(
-    desk: &'a Desk,
+    ctx: &'a NotifyContext,
     id: Uuid,
     attempt: Attempt<'_>,
-) -> Result<Option<Ours<'a>>, JobError> {
-    let tx = desk.context.db.begin().await?;
+) -> Result<Option<Claimed<'a>>, JobError> {
+    let tx = ctx.context.db.begin().await?;
     let Some(row) = notifications::find(&tx, id).await? else {
         return Ok(None);
     };
@@ -135,46 +135,46 @@ pub(super) async fn claim<'a>(
         return Ok(None);
     }
     let now = maintenance::now(&tx).await?;
-    let now = desk.context.clock.of_store(now);
+    let now = ctx.context.clock.of_store(now);
     is_free(&row, now)?;
     is_due(&row, now)?;
-    if silence::mute(desk, &tx, &row, now).await? {
+    if mute::mute(ctx, &tx, &row, now).await? {
         tx.commit().await?;
         return Ok(None);
     }
-    let Some(notifier) = desk.notifier(&row.channel) else {
+    let Some(notifier) = ctx.notifier(&row.channel) else {
         let why = format!("the channel {} is no longer configured", row.channel);
         return give_up(tx, &row, why).await;
     };
-    let place = desk.place(notifier)?;
+    let place = ctx.place(notifier)?;
     // What a digest gathered while there were limits is told by it all the same.
-    let is_limited = desk.context.config.telegram.limits || row.kind == Kind::Digest;
+    let is_limited = ctx.context.config.telegram.limits || row.kind == Kind::Digest;
     if let Some(budget) = notifier.budget().filter(|_| is_limited) {
-        let turn = Turn::lock(desk, &tx, &row.channel, budget).await?;
-        let channels = desk.neighbours(&row.channel);
-        let ahead = notifications::ahead(&tx, &channels, &row, turn.now).await?;
+        let permit = SendPermit::lock(ctx, &tx, &row.channel, budget).await?;
+        let channels = ctx.neighbours(&row.channel);
+        let ahead = notifications::ahead(&tx, &channels, &row, permit.now).await?;
         if row.kind == Kind::Digest {
-            return digest::claim(desk, tx, turn, &row, ahead, (notifier, place), attempt).await;
+            return digest::claim(ctx, tx, permit, &row, ahead, (notifier, place), attempt).await;
         }
-        if let Some(digest) = digest::gather(desk, &tx, &turn, &row, ahead).await? {
+        if let Some(digest) = digest::gather(ctx, &tx, &permit, &row, ahead).await? {
             tx.commit().await?;
-            digest::push_first(desk, digest).await?;
+            digest::push_first(ctx, digest).await?;
             return Ok(None);
         }
-        turn.take(&tx, What::Message, ahead.waiting).await?;
+        permit.take(&tx, SendKind::Message, ahead.waiting).await?;
     }
-    ours(desk, tx, &row, (notifier, place), attempt).await
+    claimed(ctx, tx, &row, (notifier, place), attempt).await
 }
 
 /// Fixes what is said, under the locks of the anomaly and of the message.
-async fn ours<'a>(
-    desk: &'a Desk,
+async fn claimed<'a>(
+    ctx: &'a NotifyContext,
     tx: DatabaseTransaction,
     row: &Model,
     (notifier, place): (&'a dyn Notifier, Option<Place<'a>>),
     attempt: Attempt<'_>,
-) -> Result<Option<Ours<'a>>, JobError> {
-    let Some(card) = card(desk, &tx, row).await? else {
+) -> Result<Option<Claimed<'a>>, JobError> {
+    let Some(card) = card(ctx, &tx, row).await? else {
         let why = "the incident no longer exists".to_owned();
         return give_up(tx, row, why).await;
     };
@@ -186,15 +186,15 @@ async fn ours<'a>(
         return Ok(None);
     }
     let now = maintenance::now(&tx).await?;
-    let now = desk.context.clock.of_store(now);
+    let now = ctx.context.clock.of_store(now);
     is_free(&row, now)?;
-    if silence::is_kept_back(&row, &card.anomaly, now) {
-        silence::write(desk, &tx, &row).await?;
+    if mute::is_kept_back(&row, &card.anomaly, now) {
+        mute::write(ctx, &tx, &row).await?;
         tx.commit().await?;
         return Ok(None);
     }
-    if let Some(why) = outdated(desk, &row, &card) {
-        desk.count("outdated");
+    if let Some(why) = outdated(ctx, &row, &card) {
+        ctx.count("outdated");
         notifications::give_up(&tx, row.id, why).await?;
         tx.commit().await?;
         return Ok(None);
@@ -204,18 +204,18 @@ async fn ours<'a>(
         (State::GivenUp, _) | (_, None) => notifier.render(&card),
         (_, Some(body)) => body.clone(),
     };
-    let post = Post {
+    let post = Outgoing {
         reply_to: answered(&tx, &row, notifier).await?,
-        is_silent: desk
+        is_silent: ctx
             .context
             .config
             .is_quiet(&row.channel, &facts(&card), now),
         body,
-        reply_markup: desk.keyboard(&row, &card, now),
+        reply_markup: ctx.keyboard(&row, &card, now),
     };
     notifications::claim(&tx, &row, attempt.token, post.body.clone(), now).await?;
     tx.commit().await?;
-    Ok(Some(Ours {
+    Ok(Some(Claimed {
         row,
         notifier,
         post,
@@ -226,11 +226,11 @@ async fn ours<'a>(
 
 /// Why the message says what does not hold any more, if nobody has tried to send it yet or it tells an end:
 /// a rise that waited for its incident to settle may be over by then.
-fn outdated(desk: &Desk, row: &Model, card: &Card) -> Option<&'static str> {
+fn outdated(ctx: &NotifyContext, row: &Model, card: &Card) -> Option<&'static str> {
     if row.kind == Kind::Resolved && card.incident.status != Status::Resolved {
         return Some(OPEN_AGAIN);
     }
-    let config = &desk.context.config;
+    let config = &ctx.context.config;
     let settled = card.incident.opened_at.after(config.notify.settle.0);
     let has_waited = row.state == State::Owed && row.owed_since <= settled;
     let is_told = |kind| config.tells(&row.channel, kind);
@@ -250,7 +250,7 @@ fn is_due(row: &Model, now: Timestamp) -> Result<(), JobError> {
 }
 
 /// Somebody wants what was given up to be sent after all if the job was replayed.
-pub(super) fn is_wanted(row: &Model, held: &Held) -> bool {
+pub(super) fn is_wanted(row: &Model, held: &JobHandle) -> bool {
     match row.state {
         State::Owed | State::Sending => true,
         State::GivenUp => held.lease.replay > 0,
@@ -273,7 +273,7 @@ async fn give_up<'a>(
     tx: DatabaseTransaction,
     row: &Model,
     why: String,
-) -> Result<Option<Ours<'a>>, JobError> {
+) -> Result<Option<Claimed<'a>>, JobError> {
     match row.kind {
         Kind::Digest => digests::give_up(&tx, row.id, &why).await?,
         _ => notifications::give_up(&tx, row.id, &why).await?,
@@ -294,8 +294,8 @@ async fn answered(
     cards::answered(tx, row).await
 }
 
-fn facts(card: &Card) -> Facts {
-    Facts {
+fn facts(card: &Card) -> RoutingKey {
+    RoutingKey {
         severity: card.incident.severity.clone(),
         namespace: card.anomaly.namespace.clone(),
         service: card.anomaly.service.clone(),
@@ -306,7 +306,7 @@ fn facts(card: &Card) -> Facts {
 
 /// What a message is made from, with the anomaly locked.
 pub(super) async fn card(
-    desk: &Desk,
+    ctx: &NotifyContext,
     tx: &DatabaseTransaction,
     row: &Model,
 ) -> Result<Option<Card>, DbErr> {
@@ -316,12 +316,12 @@ pub(super) async fn card(
     let Some((anomaly, now)) = anomalies::lock_shared(tx, &incident.anomaly_key).await? else {
         return Ok(None);
     };
-    let anomaly = as_of(desk.context.clock.of_store(now), anomaly);
+    let anomaly = as_of(ctx.context.clock.of_store(now), anomaly);
     // Read again: the anomaly is ours now, and with it the incident.
     let incident = incidents::find(tx, row.incident_id).await?;
     Ok(incident.map(|incident| Card {
         kind: row.kind,
-        page: desk.page(&format!("/incidents/{}", incident.id)),
+        page: ctx.page(&format!("/incidents/{}", incident.id)),
         incident,
         at: row.owed_since,
         muted: anomaly.muted_until.map(|until| Muted {

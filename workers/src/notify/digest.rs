@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sea_orm::DatabaseTransaction;
-use tocsin::domain::budget::What;
+use tocsin::domain::budget::SendKind;
 use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::{JobError, Notify};
 use tocsin::queue::Push;
@@ -11,9 +11,9 @@ use tocsin::store::notifications::Ahead;
 use tocsin::store::{channels, digests, incidents, notifications};
 use uuid::Uuid;
 
-use super::claim::{Attempt, Ours, Post, is_free, is_wanted};
-use super::desk::Desk;
-use super::turn::Turn;
+use super::claim::{Attempt, Claimed, Outgoing, is_free, is_wanted};
+use super::context::NotifyContext;
+use super::permit::SendPermit;
 use crate::notifiers::{Digest, Notifier, Place};
 
 /// How long the first digest of a storm gathers, at most.
@@ -24,14 +24,14 @@ const WORST: u64 = 10;
 /// Where a storm begins or goes on, has a digest tell this message and all that are owed beside it;
 /// returns the digest. The channel is locked.
 pub(super) async fn gather(
-    desk: &Desk,
+    ctx: &NotifyContext,
     tx: &DatabaseTransaction,
-    turn: &Turn,
+    permit: &SendPermit,
     row: &Model,
     ahead: Ahead,
 ) -> Result<Option<Uuid>, JobError> {
-    let above = i64::from(desk.context.config.telegram.storm_above);
-    let mut own = turn.own()?.clone();
+    let above = i64::from(ctx.context.config.telegram.storm_above);
+    let mut own = permit.own()?.clone();
     // What was tried before may have gone out: it is told by itself.
     if row.state != State::Owed || (own.storm_since.is_none() && !ahead.is_storm(above)) {
         return Ok(None);
@@ -39,11 +39,11 @@ pub(super) async fn gather(
     let digest = match gathering(tx, own.digest_id).await? {
         Some(digest) => digest,
         None => {
-            let first = FIRST.min(desk.context.config.telegram.digest_every.0);
-            own.storm_since = Some(turn.now);
+            let first = FIRST.min(ctx.context.config.telegram.digest_every.0);
+            own.storm_since = Some(permit.now);
             own.digests += 1;
-            let due = turn.now.after(first);
-            let digest = digests::owe(tx, &own.channel, own.digests, turn.now, due).await?;
+            let due = permit.now.after(first);
+            let digest = digests::owe(tx, &own.channel, own.digests, permit.now, due).await?;
             own.digest_id = Some(digest);
             channels::save(tx, &own).await?;
             tracing::warn!(
@@ -55,8 +55,8 @@ pub(super) async fn gather(
             digest
         }
     };
-    let gathered = digests::gather(tx, &own.channel, digest, turn.now).await?;
-    desk.count_many("digested", gathered);
+    let gathered = digests::gather(tx, &own.channel, digest, permit.now).await?;
+    ctx.count_many("digested", gathered);
     Ok(Some(digest))
 }
 
@@ -72,37 +72,41 @@ async fn gathering(
 }
 
 /// Pushes the job that sends a digest, not before it is due. Who dies before leaves it owed.
-pub(super) async fn push(desk: &Desk, digest: Uuid, after: Duration) -> Result<(), JobError> {
+pub(super) async fn push(
+    ctx: &NotifyContext,
+    digest: Uuid,
+    after: Duration,
+) -> Result<(), JobError> {
     let job = Notify::message(digest);
     let push = Push::new(&job).id(digest).after(after);
-    Ok(desk.context.queues.push_all([push]).await?)
+    Ok(ctx.context.queues.push_all([push]).await?)
 }
 
 /// The same for one that was just begun.
-pub(super) async fn push_first(desk: &Desk, digest: Uuid) -> Result<(), JobError> {
-    let first = FIRST.min(desk.context.config.telegram.digest_every.0);
-    push(desk, digest, first).await
+pub(super) async fn push_first(ctx: &NotifyContext, digest: Uuid) -> Result<(), JobError> {
+    let first = FIRST.min(ctx.context.config.telegram.digest_every.0);
+    push(ctx, digest, first).await
 }
 
 /// Makes a digest ours to send, in the claim's transaction. At its first claim its text is fixed from
 /// its messages, and it is decided whether the storm goes on: then the next digest is owed.
 pub(super) async fn claim<'a>(
-    desk: &'a Desk,
+    ctx: &'a NotifyContext,
     tx: DatabaseTransaction,
-    turn: Turn,
+    permit: SendPermit,
     row: &Model,
     ahead: Ahead,
     (notifier, place): (&'a dyn Notifier, Option<Place<'a>>),
     attempt: Attempt<'_>,
-) -> Result<Option<Ours<'a>>, JobError> {
-    let now = turn.now;
+) -> Result<Option<Claimed<'a>>, JobError> {
+    let now = permit.now;
     if row.owed_since > now {
         return Err(JobError::RetryAfter {
             after: row.owed_since.since(now),
             why: "the digest still gathers".to_owned(),
         });
     }
-    turn.take(&tx, What::Message, ahead.waiting).await?;
+    permit.take(&tx, SendKind::Message, ahead.waiting).await?;
     let Some(row) = notifications::lock(&tx, row.id).await? else {
         return Ok(None);
     };
@@ -112,23 +116,23 @@ pub(super) async fn claim<'a>(
     is_free(&row, now)?;
     let (body, next) = match row.body.clone() {
         Some(body) => (body, None),
-        None => fix(desk, &tx, &turn, &row, ahead, notifier).await?,
+        None => fix(ctx, &tx, &permit, &row, ahead, notifier).await?,
     };
     let worst = digests::worst(&tx, row.id, 1).await?;
     let level = worst.first().map(|told| told.level).unwrap_or_default();
-    let config = &desk.context.config;
+    let config = &ctx.context.config;
     let is_silent = config.is_digest_quiet(&row.channel, level, now);
     notifications::claim(&tx, &row, attempt.token, body.clone(), now).await?;
     tx.commit().await?;
     if let Some(next) = next {
-        push(desk, next, desk.context.config.telegram.digest_every.0).await?;
+        push(ctx, next, ctx.context.config.telegram.digest_every.0).await?;
     }
-    let post = Post {
+    let post = Outgoing {
         body,
         is_silent,
-        ..Post::default()
+        ..Outgoing::default()
     };
-    Ok(Some(Ours {
+    Ok(Some(Claimed {
         row,
         notifier,
         post,
@@ -139,23 +143,23 @@ pub(super) async fn claim<'a>(
 
 /// The text, and the digest that follows.
 async fn fix(
-    desk: &Desk,
+    ctx: &NotifyContext,
     tx: &DatabaseTransaction,
-    turn: &Turn,
+    permit: &SendPermit,
     row: &Model,
     ahead: Ahead,
     notifier: &dyn Notifier,
 ) -> Result<(String, Option<Uuid>), JobError> {
-    let config = &desk.context.config;
+    let config = &ctx.context.config;
     digests::lock_anomalies(tx, row.id).await?;
-    desk.count_many("muted", digests::mute(tx, row.id, turn.now).await?);
+    ctx.count_many("muted", digests::mute(tx, row.id, permit.now).await?);
     let figures = digests::figures(tx, row.id).await?;
     let worst = digests::worst(tx, row.id, WORST).await?;
-    let (above, now) = (i64::from(config.telegram.storm_above), turn.now);
+    let (above, now) = (i64::from(config.telegram.storm_above), permit.now);
     let goes_on = figures.messages > 0 && ahead.is_still_storm(above);
 
     // What `take` wrote since is in the row of the chat, which may be this one.
-    let mut own = turn.again(tx).await?;
+    let mut own = permit.again(tx).await?;
     let since = own.storm_since.unwrap_or(row.owed_since);
     let is_latest = own.digest_id == Some(row.id);
     let mut next = None;
@@ -180,7 +184,7 @@ async fn fix(
         since,
         is_over,
         unresolved,
-        page: desk.page("/incidents"),
+        page: ctx.page("/incidents"),
     };
     let body = notifier.render_digest(&digest);
     let body = body.ok_or_else(|| JobError::GiveUp("the channel has no digests".to_owned()))?;

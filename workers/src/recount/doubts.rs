@@ -29,10 +29,12 @@ pub async fn settle_doubts(context: &Context) -> Result<(), JobError> {
             let incidents = settled.due.len();
             tracing::info!(incidents, "firings continue after a resolve: reopened them");
         }
-        context.metrics.count_messages("muted", settled.told.muted);
+        context
+            .metrics
+            .count_messages("muted", settled.follow_up.muted);
         push_tiers(context, settled.due).await?;
-        let messages = settled.told.messages.iter().map(|id| (*id, None));
+        let messages = settled.follow_up.messages.iter().map(|id| (*id, None));
         push_owed(context, messages).await?;
-        tocsin::cards::push_edits(context, &settled.told.cards).await?;
+        tocsin::cards::push_edits(context, &settled.follow_up.cards).await?;
     }
 }

@@ -1,8 +1,8 @@
 //! Mutes that end by themselves.
 
 use tocsin::context::Context;
-use tocsin::deeds::{Refused, mute};
 use tocsin::jobs::JobError;
+use tocsin::operations::{Refused, mute};
 use tocsin::store::{maintenance, mutes};
 
 /// Mutes that are taken off in one pass.

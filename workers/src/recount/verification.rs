@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use tocsin::context::Context;
 use tocsin::jobs::{IngestAlert, Job as _, JobError, Recount, Verification, derived_id};
-use tocsin::metrics::ByWhat;
+use tocsin::metrics::ByFigure;
 use tocsin::queue::Push;
 use tocsin::routines::Routine;
 use tocsin::store::audit::Actor;
 use tocsin::store::marks::{self, Mark};
-use tocsin::verify::drift::What;
+use tocsin::verify::drift::Figure;
 use tocsin::verify::{self, Page};
 use uuid::Uuid;
 
@@ -123,9 +123,9 @@ async fn is_busy(context: &Context) -> Result<bool, JobError> {
 
 fn conclude(context: &Context, found: &Verification) {
     let metrics = &context.metrics;
-    for what in What::ALL {
+    for what in Figure::ALL {
         let n = found.drifted.get(&what).copied().unwrap_or_default();
-        let by = ByWhat { what: what.name() };
+        let by = ByFigure { what: what.name() };
         let n = i64::try_from(n).unwrap_or(i64::MAX);
         metrics.drift.get_or_create(&by).set(n);
     }

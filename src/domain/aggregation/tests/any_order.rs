@@ -9,7 +9,7 @@ use proptest::sample::{Index, select};
 use super::*;
 use crate::domain::alert::AlertStatus;
 use crate::domain::episode::episode_id;
-use crate::domain::episode::tests::{at_ms, sighting};
+use crate::domain::episode::tests::{at_ms, delivery};
 
 /// One firing of one series, and what is sent about it, in which nothing contradicts anything; all in
 /// milliseconds.
@@ -28,7 +28,7 @@ struct Firing {
 #[derive(Clone, Debug)]
 struct Story {
     /// Each sighting, with the number of the firing that it tells of.
-    sightings: Vec<(usize, Sighting)>,
+    deliveries: Vec<(usize, AlertDelivery)>,
     /// The order in which they arrive; some more than once.
     arrivals: Vec<usize>,
     /// The sizes of the batches.
@@ -90,8 +90,8 @@ fn stories() -> impl Strategy<Value = Story> {
                     let resolved = status == AlertStatus::Resolved;
                     let end = firing.end.filter(|_| resolved);
                     let span = (Some(at_ms(firing.starts[start])), end.map(at_ms));
-                    let sighting = sighting(firing.series, status, span, at_ms(received));
-                    (number, sighting)
+                    let delivery = delivery(firing.series, status, span, at_ms(received));
+                    (number, delivery)
                 };
                 firing.tellings.iter().map(of).collect::<Vec<_>>()
             };
@@ -101,22 +101,22 @@ fn stories() -> impl Strategy<Value = Story> {
 }
 
 /// In any order, split anywhere, some of it twice.
-fn delivered(sightings: Vec<(usize, Sighting)>) -> impl Strategy<Value = Story> {
+fn delivered(deliveries: Vec<(usize, AlertDelivery)>) -> impl Strategy<Value = Story> {
     let again = vec(any::<Index>(), 0..6);
     again
         .prop_flat_map(move |again| {
-            let n = sightings.len();
+            let n = deliveries.len();
             let twice = again.iter().filter(|_| n > 0).map(|index| index.index(n));
             let arrivals: Vec<usize> = (0..n).chain(twice).collect();
             let batches = vec(select(vec![1, 1, 2, 3, 7, 20]), arrivals.len());
             (
-                Just(sightings.clone()),
+                Just(deliveries.clone()),
                 Just(arrivals).prop_shuffle(),
                 batches,
             )
         })
-        .prop_map(|(sightings, arrivals, batches)| Story {
-            sightings,
+        .prop_map(|(deliveries, arrivals, batches)| Story {
+            deliveries,
             arrivals,
             batches,
         })
@@ -128,7 +128,7 @@ impl Story {
         let mut arrivals = self.arrivals.as_slice();
         for size in &self.batches {
             let (now, later) = arrivals.split_at((*size).min(arrivals.len()));
-            let batch: Vec<&Sighting> = now.iter().map(|&n| &self.sightings[n].1).collect();
+            let batch: Vec<&AlertDelivery> = now.iter().map(|&n| &self.deliveries[n].1).collect();
             ledger.commit(&batch);
             ledger.check();
             arrivals = later;
@@ -139,19 +139,19 @@ impl Story {
     /// The firings that were told of: of which anomaly, and when first received.
     fn firings(&self) -> BTreeMap<usize, (String, Timestamp)> {
         let mut firings = BTreeMap::new();
-        for (number, sighting) in &self.sightings {
-            let first = || (sighting.key.clone(), sighting.received_at);
+        for (number, delivery) in &self.deliveries {
+            let first = || (delivery.key.clone(), delivery.received_at);
             let firing: &mut (_, Timestamp) = firings.entry(*number).or_insert_with(first);
-            firing.1 = firing.1.min(sighting.received_at);
+            firing.1 = firing.1.min(delivery.received_at);
         }
         firings
     }
 
     /// Which firing an id stands for: any of its starts may have been the first to arrive.
     fn firing_of(&self, id: Uuid) -> Option<usize> {
-        let start = |sighting: &Sighting| sighting.start(policy().skew);
-        let is = |sighting: &Sighting| episode_id(sighting.series, start(sighting)) == id;
-        let found = self.sightings.iter().find(|(_, sighting)| is(sighting));
+        let start = |delivery: &AlertDelivery| delivery.start(policy().skew);
+        let is = |delivery: &AlertDelivery| episode_id(delivery.series, start(delivery)) == id;
+        let found = self.deliveries.iter().find(|(_, delivery)| is(delivery));
         found.map(|(number, _)| *number)
     }
 }
@@ -194,10 +194,10 @@ proptest! {
     ) {
         let ledger = story.play(policy());
         let over = |number| {
-            let resolved = |(n, s): &(usize, Sighting)| *n == number && !s.is_firing();
-            let series = story.sightings.iter().find(|(n, _)| *n == number).unwrap().1.series;
-            let newer = |(n, s): &(usize, Sighting)| *n > number && s.series == series;
-            story.sightings.iter().any(|told| resolved(told) || newer(told))
+            let resolved = |(n, s): &(usize, AlertDelivery)| *n == number && !s.is_firing();
+            let series = story.deliveries.iter().find(|(n, _)| *n == number).unwrap().1.series;
+            let newer = |(n, s): &(usize, AlertDelivery)| *n > number && s.series == series;
+            story.deliveries.iter().any(|told| resolved(told) || newer(told))
         };
         for episode in ledger.episodes.values() {
             let firing = story.firing_of(episode.id).unwrap();
@@ -209,8 +209,8 @@ proptest! {
     fn each_delivery_counts_once_at_its_receipt(story in stories()) {
         let unit = Unit::Delivery;
         let ledger = story.play(Policy { unit, ..policy() });
-        let entry = |(_, s): &(usize, Sighting)| (s.job, (s.key.clone(), s.received_at));
-        let expected: BTreeMap<_, _> = story.sightings.iter().map(entry).collect();
+        let entry = |(_, s): &(usize, AlertDelivery)| (s.job, (s.key.clone(), s.received_at));
+        let expected: BTreeMap<_, _> = story.deliveries.iter().map(entry).collect();
         prop_assert_eq!(totals_of(&ledger), totals(expected.values().map(|(key, _)| key)));
         prop_assert_eq!(&ledger.counted, &expected);
         prop_assert_eq!(&ledger.told, &expected);
@@ -233,12 +233,12 @@ proptest! {
     #[test]
     fn without_starts_a_redelivery_changes_nothing_that_is_counted(story in stories()) {
         let mut story = story;
-        for (_, sighting) in &mut story.sightings {
-            sighting.alert.starts_at = None;
+        for (_, delivery) in &mut story.deliveries {
+            delivery.alert.starts_at = None;
         }
         let mut ledger = story.play(policy());
         let before = (ledger.counted.clone(), ledger.spans(), ledger.states());
-        let again: Vec<Sighting> = story.sightings.iter().map(|(_, s)| s.clone()).collect();
+        let again: Vec<AlertDelivery> = story.deliveries.iter().map(|(_, s)| s.clone()).collect();
         ledger.enter_each(&again);
         ledger.commit(&again.iter().rev().collect::<Vec<_>>());
         let after = (ledger.counted.clone(), ledger.spans(), ledger.states());
@@ -247,19 +247,19 @@ proptest! {
 
     #[test]
     fn without_starts_and_in_order_what_counts_is_each_time_that_it_begins(story in stories()) {
-        let mut sightings: Vec<Sighting> = story.sightings.into_iter().map(|(_, s)| s).collect();
-        for sighting in &mut sightings {
-            (sighting.alert.starts_at, sighting.alert.ends_at) = (None, None);
+        let mut deliveries: Vec<AlertDelivery> = story.deliveries.into_iter().map(|(_, s)| s).collect();
+        for delivery in &mut deliveries {
+            (delivery.alert.starts_at, delivery.alert.ends_at) = (None, None);
         }
-        sightings.sort_by_key(|s| (s.received_at, s.job));
-        sightings.dedup_by_key(|s| (s.series, s.received_at));
+        deliveries.sort_by_key(|s| (s.received_at, s.job));
+        deliveries.dedup_by_key(|s| (s.series, s.received_at));
         let mut ledger = Ledger::new(policy());
         let (mut firing, mut expected): (HashMap<i64, bool>, _) = (HashMap::new(), 0);
-        for sighting in &sightings {
-            ledger.enter(sighting);
+        for delivery in &deliveries {
+            ledger.enter(delivery);
             ledger.check();
-            let known = firing.insert(sighting.series, sighting.is_firing());
-            expected += match (known, sighting.is_firing()) {
+            let known = firing.insert(delivery.series, delivery.is_firing());
+            expected += match (known, delivery.is_firing()) {
                 (None, _) | (Some(false), true) => 1,
                 (Some(true), _) | (Some(false), false) => 0,
             };

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::episode::tests::{at, firing, resolved};
 
-fn ledger(story: &[Sighting]) -> Ledger {
+fn ledger(story: &[AlertDelivery]) -> Ledger {
     let mut ledger = Ledger::new(policy());
     ledger.enter_each(story);
     ledger.check();
@@ -80,7 +80,7 @@ fn a_late_resolved_of_an_older_episode_leaves_the_newer_one_open() {
 fn a_late_firing_of_a_closed_episode_does_not_reopen_it() {
     let mut ledger = ledger(&[firing("A/1", 0, 1), resolved("A/1", 0, 100, 101)]);
     for received in [50, 102, 701] {
-        assert_eq!(ledger.enter(&firing("A/1", 0, received)), Entered::Resent);
+        assert_eq!(ledger.enter(&firing("A/1", 0, received)), Ingested::Resent);
         assert_eq!(ledger.spans(), [(0, Some(100))]);
         assert_eq!(ledger.states(), [(1, 0, Status::Resolved)]);
     }
@@ -203,7 +203,7 @@ fn one_batch_counts_like_many() {
     ];
     let mut ledger = Ledger::new(policy());
     let (entered, _) = ledger.commit(&story.iter().collect::<Vec<_>>());
-    use Entered::{New, Resent};
+    use Ingested::{New, Resent};
     assert_eq!(entered, [New, Resent, New, Resent, Resent, New]);
     ledger.check();
     let spans = [(0, Some(100)), (200, Some(300)), (400, None)];
@@ -222,8 +222,8 @@ fn a_batch_tells_the_counter_of_what_it_touched_and_of_nothing_else() {
         firing("A/1", 2000, 2001),
         firing("A/1", 3000, 3001),
     ]);
-    let (_, books) = ledger.commit(&[&resolved("A/1", 0, 500, 3002)]);
-    let touched: Vec<_> = books.counted(Unit::Episode);
+    let (_, batch) = ledger.commit(&[&resolved("A/1", 0, 500, 3002)]);
+    let touched: Vec<_> = batch.counted(Unit::Episode);
     assert_eq!(touched.len(), 1);
     assert_eq!(touched[0].occurred_at, at(1));
 }

@@ -19,9 +19,9 @@ fn every_delivery_counts_at_its_own_receipt() {
     ledger.enter_each(&story);
     ledger.check();
     assert_eq!((ledger.total(), ledger.episodes.len()), (4, 1));
-    for sighting in &story {
-        let (_, occurred_at) = ledger.counted[&sighting.job];
-        assert_eq!(occurred_at, sighting.received_at);
+    for delivery in &story {
+        let (_, occurred_at) = ledger.counted[&delivery.job];
+        assert_eq!(occurred_at, delivery.received_at);
     }
     assert_eq!(ledger.states(), [(1, 0, Status::Resolved)]);
 }
@@ -29,9 +29,9 @@ fn every_delivery_counts_at_its_own_receipt() {
 #[test]
 fn a_delivery_that_is_delivered_again_counts_once() {
     let mut ledger = ledger(Unit::Delivery);
-    let sighting = firing("A/1", 0, 10);
-    ledger.commit(&[&sighting, &sighting]);
-    ledger.enter(&sighting);
+    let delivery = firing("A/1", 0, 10);
+    ledger.commit(&[&delivery, &delivery]);
+    ledger.enter(&delivery);
     ledger.check();
     assert_eq!(ledger.total(), 1);
 }
@@ -40,12 +40,12 @@ fn a_delivery_that_is_delivered_again_counts_once() {
 fn a_delivery_that_is_delivered_again_is_told_to_the_counter_again() {
     // The worker died between the commit and the count: the redelivery makes up for it.
     let mut ledger = ledger(Unit::Delivery);
-    let sighting = firing("A/1", 0, 10);
-    ledger.enter(&sighting);
+    let delivery = firing("A/1", 0, 10);
+    ledger.enter(&delivery);
     ledger.told.clear();
     ledger.enter(&firing("A/1", 0, 99));
-    ledger.enter(&sighting);
-    assert_eq!(ledger.told[&sighting.job].1, at(10));
+    ledger.enter(&delivery);
+    assert_eq!(ledger.told[&delivery.job].1, at(10));
     ledger.check();
 }
 

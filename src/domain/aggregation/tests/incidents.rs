@@ -2,15 +2,15 @@
 
 use super::*;
 use crate::domain::alert::AlertStatus;
-use crate::domain::episode::tests::{at, at_ms, firing, resolved, sighting};
+use crate::domain::episode::tests::{at, at_ms, delivery, firing, resolved};
 
 const OPEN_FOR: i64 = 4 * 3600;
 
-fn ledger(story: &[Sighting]) -> Ledger {
+fn ledger(story: &[AlertDelivery]) -> Ledger {
     with(policy(), story)
 }
 
-fn with(policy: Policy, story: &[Sighting]) -> Ledger {
+fn with(policy: Policy, story: &[AlertDelivery]) -> Ledger {
     let mut ledger = Ledger::new(policy);
     ledger.enter_each(story);
     ledger.check();
@@ -35,7 +35,7 @@ fn an_incident_is_joined_until_the_window_from_its_first_alert_has_passed() {
     for (received_ms, incidents) in [(5_000, 1), (604_999, 1), (605_000, 2), (605_001, 2)] {
         let mut ledger = ledger(&[firing("A/1", 0, 5)]);
         let span = (Some(at(3)), None);
-        ledger.enter(&sighting(
+        ledger.enter(&delivery(
             "A/2",
             AlertStatus::Firing,
             span,
@@ -111,18 +111,18 @@ fn an_incident_is_never_resolved_before_it_opened() {
 #[test]
 fn an_incident_that_resolved_by_itself_is_joined_within_its_window_and_open_again_silently() {
     let mut ledger = ledger(&[firing("A/1", 0, 0), resolved("A/1", 0, 50, 60)]);
-    let (_, books) = ledger.commit(&[&firing("A/1", 300, 300)]);
+    let (_, batch) = ledger.commit(&[&firing("A/1", 300, 300)]);
     assert_eq!(ledger.states(), [(2, 1, Status::Open)]);
     let incident = &ledger.incidents[0];
     assert_eq!((incident.resolved_by, incident.resolved_at), (None, None));
     assert_eq!(incident.reopened, 0);
-    assert!(books.reopenings.is_empty());
+    assert!(batch.reopenings.is_empty());
     let undone = Undone {
         resolved_at: at(60),
         resolved_by: Some(ResolvedBy::Itself),
         reopened_at: at(300),
     };
-    assert_eq!(books.incidents[&incident.id].undone, [undone]);
+    assert_eq!(batch.incidents[&incident.id].undone, [undone]);
     ledger.check();
 }
 
@@ -135,8 +135,8 @@ fn an_incident_that_resolves_and_opens_again_in_one_batch_keeps_both() {
         resolved("A/1", 300, 350, 350),
         firing("A/2", 400, 340),
     ];
-    let (_, books) = ledger.commit(&batch.iter().collect::<Vec<_>>());
-    let undone = &books.incidents[&ledger.incidents[0].id].undone;
+    let (_, batch) = ledger.commit(&batch.iter().collect::<Vec<_>>());
+    let undone = &batch.incidents[&ledger.incidents[0].id].undone;
     let times: Vec<_> = undone
         .iter()
         .map(|undone| (undone.resolved_at, undone.reopened_at))
@@ -180,29 +180,29 @@ fn what_still_fires_more_than_a_window_after_a_persons_resolve_is_open_again_and
     ledger.resolve(0, 1000);
     ledger.clear_marks();
     for received in [900, 1001, 1600] {
-        let (_, books) = ledger.commit(&[&firing("A/1", 0, received)]);
-        assert!(books.reopenings.is_empty(), "at {received}");
+        let (_, batch) = ledger.commit(&[&firing("A/1", 0, received)]);
+        assert!(batch.reopenings.is_empty(), "at {received}");
         assert_eq!(ledger.states(), [(1, 1, Status::Resolved)]);
     }
     assert!(!ledger.incidents[0].was_due);
     let twice = [firing("A/1", 0, 1601), firing("A/1", 0, 1700)];
-    let (_, books) = ledger.commit(&[&twice[0], &twice[1]]);
+    let (_, batch) = ledger.commit(&[&twice[0], &twice[1]]);
     let id = ledger.incidents[0].id;
-    assert_eq!(books.reopenings, [(id, 1)]);
+    assert_eq!(batch.reopenings, [(id, 1)]);
     let undone = Undone {
         resolved_at: at(1000),
         resolved_by: Some(ResolvedBy::Person),
         reopened_at: at(1601),
     };
-    assert_eq!(books.incidents[&id].undone, [undone]);
+    assert_eq!(batch.incidents[&id].undone, [undone]);
     assert_eq!(ledger.states(), [(1, 1, Status::Open)]);
     assert!(ledger.incidents[0].was_due);
-    let (_, books) = ledger.commit(&[&firing("A/1", 0, 9000)]);
-    assert!(books.reopenings.is_empty());
+    let (_, batch) = ledger.commit(&[&firing("A/1", 0, 9000)]);
+    assert!(batch.reopenings.is_empty());
 
     ledger.resolve(0, 10_000);
-    let (_, books) = ledger.commit(&[&firing("A/1", 0, 10_601)]);
-    assert_eq!(books.reopenings, [(id, 2)]);
+    let (_, batch) = ledger.commit(&[&firing("A/1", 0, 10_601)]);
+    assert_eq!(batch.reopenings, [(id, 2)]);
     assert_eq!(ledger.incidents[0].reopened, 2);
 }
 
@@ -210,8 +210,8 @@ fn what_still_fires_more_than_a_window_after_a_persons_resolve_is_open_again_and
 fn a_late_firing_of_a_closed_episode_does_not_open_a_persons_incident_again() {
     let mut ledger = ledger(&[firing("A/1", 0, 0), resolved("A/1", 0, 50, 60)]);
     ledger.resolve(0, 100);
-    let (_, books) = ledger.commit(&[&firing("A/1", 0, 660)]);
-    assert!(books.reopenings.is_empty());
+    let (_, batch) = ledger.commit(&[&firing("A/1", 0, 660)]);
+    assert!(batch.reopenings.is_empty());
     assert_eq!(ledger.states(), [(1, 0, Status::Resolved)]);
 }
 
@@ -288,7 +288,7 @@ fn an_acknowledged_incident_is_joined_as_it_is() {
 #[test]
 fn opening_and_joining_make_an_incident_due_and_a_re_send_or_an_end_does_not() {
     let mut ledger = Ledger::new(policy());
-    for (sighting, due) in [
+    for (delivery, due) in [
         (firing("A/1", 0, 0), true),
         (firing("A/1", 0, 10), false),
         (firing("A/2", 20, 20), true),
@@ -296,8 +296,8 @@ fn opening_and_joining_make_an_incident_due_and_a_re_send_or_an_end_does_not() {
         (resolved("A/3", 20, 30, 40), false),
     ] {
         ledger.clear_marks();
-        ledger.enter(&sighting);
-        assert_eq!(ledger.incidents[0].was_due, due, "{sighting:?}");
+        ledger.enter(&delivery);
+        assert_eq!(ledger.incidents[0].was_due, due, "{delivery:?}");
     }
 }
 

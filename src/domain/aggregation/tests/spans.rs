@@ -2,23 +2,23 @@
 
 use super::*;
 use crate::domain::alert::AlertStatus;
-use crate::domain::episode::tests::{at, at_ms, firing, resolved, sighting};
+use crate::domain::episode::tests::{at, at_ms, delivery, firing, resolved};
 
 const HOUR: i64 = 3600;
 
-fn ledger(story: &[Sighting]) -> Ledger {
+fn ledger(story: &[AlertDelivery]) -> Ledger {
     let mut ledger = Ledger::new(policy());
-    for sighting in story {
-        ledger.enter(sighting);
+    for delivery in story {
+        ledger.enter(delivery);
         ledger.check();
     }
     ledger
 }
 
-fn with_severity(mut sighting: Sighting, severity: &str) -> Sighting {
-    let labels = &mut sighting.alert.labels;
+fn with_severity(mut delivery: AlertDelivery, severity: &str) -> AlertDelivery {
+    let labels = &mut delivery.alert.labels;
     labels.insert("severity".to_owned(), severity.to_owned());
-    sighting
+    delivery
 }
 
 #[test]
@@ -27,12 +27,12 @@ fn what_fires_more_than_a_window_after_its_resolve_is_the_same_firing_open_again
     let mut ledger = ledger(&[firing("A/1", 0, 0), resolved("A/1", 0, 300, 300)]);
     assert_eq!(ledger.states(), [(1, 0, Status::Resolved)]);
     ledger.clear_marks();
-    let (_, books) = ledger.commit(&[&firing("A/1", 0, 901), &firing("A/1", 0, 910)]);
+    let (_, batch) = ledger.commit(&[&firing("A/1", 0, 901), &firing("A/1", 0, 910)]);
     ledger.check();
     assert_eq!(ledger.states(), [(1, 1, Status::Open)]);
     assert_eq!(ledger.spans(), [(0, None)]);
     assert_eq!(ledger.total(), 1);
-    assert_eq!(books.reopenings, [(ledger.incidents[0].id, 1)]);
+    assert_eq!(batch.reopenings, [(ledger.incidents[0].id, 1)]);
     assert!(ledger.incidents[0].was_due);
     ledger.enter(&resolved("A/1", 0, 950, 950));
     assert_eq!(ledger.states(), [(1, 0, Status::Resolved)]);
@@ -62,20 +62,20 @@ fn an_older_start_that_is_told_again_beside_a_newer_firing_is_of_that_one() {
     let mut ledger = self::ledger(&twice);
     ledger.enter(&resolved("A/1", 1000, 1300, 1300));
     ledger.clear_marks();
-    let (_, books) = ledger.commit(&[&firing("A/1", 0, 2500)]);
+    let (_, batch) = ledger.commit(&[&firing("A/1", 0, 2500)]);
     assert_eq!(
         ledger.states(),
         [(1, 0, Status::Resolved), (1, 1, Status::Open)]
     );
-    assert_eq!(books.reopenings.len(), 1);
+    assert_eq!(batch.reopenings.len(), 1);
     assert_eq!(ledger.total(), 2);
 }
 
 #[test]
 fn what_fires_soon_after_its_resolve_may_be_late() {
     let mut ledger = ledger(&[firing("A/1", 0, 0), resolved("A/1", 0, 300, 305)]);
-    let (_, books) = ledger.commit(&[&firing("A/1", 0, 400)]);
-    assert!(books.reopenings.is_empty());
+    let (_, batch) = ledger.commit(&[&firing("A/1", 0, 400)]);
+    assert!(batch.reopenings.is_empty());
     assert_eq!(ledger.states(), [(1, 0, Status::Resolved)]);
     assert_eq!(ledger.incidents[0].doubted_since, Some(at(305)));
     // What was received before it is old.
@@ -177,10 +177,10 @@ fn what_is_doubted_opens_again_a_window_after_its_end_also_if_a_person_resolved_
     ledger.enter_each(&[resolved("A/1", 0, 595, 595), firing("A/1", 0, 600)]);
     assert_eq!(ledger.incidents[0].doubted_since, Some(at(595)));
     for (now, expected) in [(1195, Status::Resolved), (1196, Status::Open)] {
-        let mut books = ledger.books_of(0);
+        let mut batch = ledger.batch_of(0);
         let episode = ledger.episodes.values().next().unwrap().clone();
-        books.settle_doubt((episode.series, episode.id), at(now), &policy());
-        let incident = &books.incidents[&ledger.incidents[0].id];
+        batch.settle_doubt((episode.series, episode.id), at(now), &policy());
+        let incident = &batch.incidents[&ledger.incidents[0].id];
         assert_eq!(incident.status, expected, "at {now}");
     }
 }
@@ -207,15 +207,15 @@ fn a_clock_that_is_ahead_does_not_keep_what_comes_later_from_opening() {
 #[test]
 fn a_resolve_of_the_year_9999_silences_nothing() {
     let never = Timestamp::parse("9999-12-31T23:59:59Z");
-    let bogus = |received| sighting("A/1", AlertStatus::Resolved, (never, never), at(received));
+    let bogus = |received| delivery("A/1", AlertStatus::Resolved, (never, never), at(received));
     for start in [10, 0, -HOUR] {
         let mut ledger = ledger(&[bogus(0)]);
         assert_eq!(ledger.states(), []);
         ledger.enter(&firing("A/1", start, 10));
         ledger.check();
         assert_eq!(ledger.states(), [(1, 1, Status::Open)], "since {start}");
-        let (_, books) = ledger.commit(&[&firing("A/1", start, 20)]);
-        assert!(books.reopenings.is_empty());
+        let (_, batch) = ledger.commit(&[&firing("A/1", start, 20)]);
+        assert!(batch.reopenings.is_empty());
     }
 }
 
@@ -232,10 +232,10 @@ fn what_was_over_when_it_was_first_heard_of_and_fires_after_that_opens() {
 fn what_was_closed_as_unseen_opens_again_with_the_next_word_of_it() {
     let mut ledger = ledger(&[firing("A/1", 0, 0)]);
     ledger.forget();
-    let (_, books) = ledger.commit(&[&firing("A/1", 0, 49 * HOUR)]);
+    let (_, batch) = ledger.commit(&[&firing("A/1", 0, 49 * HOUR)]);
     ledger.check();
     assert_eq!(ledger.states(), [(1, 1, Status::Open)]);
-    assert_eq!(books.reopenings.len(), 1);
+    assert_eq!(batch.reopenings.len(), 1);
     assert_eq!(ledger.total(), 1);
 
     let mut ledger = self::ledger(&[firing("A/1", 0, 0)]);
@@ -273,12 +273,12 @@ fn a_persons_resolve_holds_for_a_window_though_an_episode_of_it_opens_again() {
         resolved("A/1", 0, 10, 10),
     ]);
     ledger.resolve(0, 900);
-    let (_, books) = ledger.commit(&[&firing("A/1", 0, 1000)]);
+    let (_, batch) = ledger.commit(&[&firing("A/1", 0, 1000)]);
     ledger.check();
-    assert!(books.reopenings.is_empty());
+    assert!(batch.reopenings.is_empty());
     assert_eq!(ledger.states(), [(2, 2, Status::Resolved)]);
-    let (_, books) = ledger.commit(&[&firing("A/1", 0, 1501)]);
-    assert_eq!(books.reopenings.len(), 1);
+    let (_, batch) = ledger.commit(&[&firing("A/1", 0, 1501)]);
+    assert_eq!(batch.reopenings.len(), 1);
     assert_eq!(ledger.states(), [(2, 2, Status::Open)]);
 }
 
@@ -303,14 +303,14 @@ fn a_higher_severity_that_joins_raises_the_incidents() {
         ("A/5", "warning", "critical", 1),
         ("A/6", "whatever", "critical", 1),
     ] {
-        let sighting = with_severity(firing(pod, 10, 10), severity);
-        let (_, books) = ledger.commit(&[&sighting]);
+        let delivery = with_severity(firing(pod, 10, 10), severity);
+        let (_, batch) = ledger.commit(&[&delivery]);
         let incident = &ledger.incidents[0];
         assert_eq!(
             (incident.severity.as_str(), incident.severity_rises),
             (expected, rises)
         );
-        let told: Vec<i64> = books.worsened.iter().map(|(_, n)| *n).collect();
+        let told: Vec<i64> = batch.worsened.iter().map(|(_, n)| *n).collect();
         assert_eq!(told, if pod == "A/4" { vec![1] } else { vec![] });
     }
     ledger.check();
@@ -322,7 +322,7 @@ fn episodes_whose_ids_would_be_the_same_have_different_ones() {
     let ledger = ledger(&[
         firing("A/1", 100, 100),
         resolved("A/1", 60, 80, 120),
-        sighting(
+        delivery(
             "A/1",
             AlertStatus::Firing,
             (Some(at(100)), None),

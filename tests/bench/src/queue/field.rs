@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tocsin::context::Context;
 use tocsin::jobs::{Job, JobError, Policy};
 use tocsin::queue::Push;
-use tocsin::queue::consumer::Held;
+use tocsin::queue::consumer::JobHandle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -49,7 +49,7 @@ impl Job for Nothing {
 
 async fn handle(
     _: Nothing,
-    _: Data<Arc<Held>>,
+    _: Data<Arc<JobHandle>>,
     handled: Data<Arc<AtomicU64>>,
 ) -> Result<(), JobError> {
     handled.fetch_add(1, Ordering::Relaxed);

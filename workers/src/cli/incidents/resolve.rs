@@ -10,14 +10,14 @@ use super::super::confirm::is_wanted;
 use super::super::fields::number;
 use super::super::many::Many;
 use super::super::output::{print, print_json};
-use super::super::which::Which;
-use super::{DeedArgs, LEVELS};
+use super::super::which::IncidentArg;
+use super::{LEVELS, OperationArgs};
 
-/// Which incidents.
+/// IncidentArg incidents.
 #[derive(Debug, Args)]
 pub(super) struct ResolveArgs {
     /// Incident ID or short ID (the last 8 characters); or use filters
-    id: Option<Which>,
+    id: Option<IncidentArg>,
     /// All unresolved incidents with this status
     #[arg(long, ignore_case = true, value_parser = ["OPEN", "ANALYZING", "ACKNOWLEDGED"])]
     status: Option<String>,
@@ -58,7 +58,7 @@ impl ResolveArgs {
                 which.is_empty() && !self.all,
                 "give an ID or filters, not both"
             );
-            let deed = DeedArgs {
+            let deed = OperationArgs {
                 id,
                 operator: self.operator,
             };

@@ -12,9 +12,9 @@ use crate::entity::notifications::Kind;
 use crate::store::anomalies;
 use crate::store::audit::{self, Actor};
 use crate::store::cards::mark_edits;
-use crate::store::incidents::{Deed, Still, act, find, resolve_some as resolve};
+use crate::store::incident_list::Entry;
+use crate::store::incidents::{StatusChange, Still, act, find, resolve_some as resolve};
 use crate::store::ingest::owe;
-use crate::store::listing::Entry;
 use crate::time::Timestamp;
 
 /// What came of it.
@@ -23,7 +23,7 @@ pub struct Done {
     /// The incident as it is now, and its anomaly.
     pub entry: Entry,
     /// Where the incident stood before.
-    pub stood: Status,
+    pub previous_status: Status,
     /// Who had said so before.
     pub operator: Option<String>,
     /// Whether it could be done: what is resolved cannot be acknowledged.
@@ -42,7 +42,7 @@ pub async fn turn(
     context: &Context,
     tx: &DatabaseTransaction,
     id: Uuid,
-    deed: Deed,
+    change: StatusChange,
     actor: &Actor,
 ) -> Result<Done, Refused> {
     let key = key_of(tx, id).await?;
@@ -51,21 +51,21 @@ pub async fn turn(
     let now = context.clock.of_store(now);
     // Read again: the anomaly is ours now, and with it the incident.
     let before = find(tx, id).await?.ok_or(Refused::NoIncident)?;
-    let after = act(tx, before.clone(), deed, actor.operator.clone(), now).await?;
+    let after = act(tx, before.clone(), change, actor.operator.clone(), now).await?;
     let turned = after.as_ref().filter(|after| after.status != before.status);
     let due = tell(context, tx, turned, now).await?;
     let target = id.to_string();
-    let written = audit::Deed {
-        action: deed.action(),
+    let written = audit::AuditEntry {
+        action: change.action(),
         target: &target,
         detail: json!({"possible": after.is_some(), "changed": turned.is_some()}),
     };
     audit::record(tx, actor, written, now).await?;
-    let (stood, operator) = (before.status, before.operator.clone());
+    let (previous_status, operator) = (before.status, before.operator.clone());
     Ok(Done {
         possible: after.is_some(),
         entry: (after.unwrap_or(before), anomaly),
-        stood,
+        previous_status,
         operator,
         now,
         due,
@@ -98,7 +98,7 @@ pub async fn resolve_some(
         false => Vec::new(),
     };
     let targets = resolved.iter().map(Uuid::to_string);
-    audit::record_each(tx, actor, Deed::Resolve.action(), targets, why, now).await?;
+    audit::record_each(tx, actor, StatusChange::Resolve.action(), targets, why, now).await?;
     let due = Due {
         cards,
         messages: written.owed,

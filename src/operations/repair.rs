@@ -8,8 +8,8 @@ use crate::context::Context;
 use crate::jobs::RecordRepair;
 use crate::queue::Push;
 use crate::queue::store::QueueError;
-use crate::store::audit::{self, Actor, Deed};
-use crate::trail;
+use crate::store::audit::{self, Actor, AuditEntry};
+use crate::task_context;
 
 /// Writes down that a repair is reported, before it is queued: who asks who did it is told so even if
 /// the process dies in between.
@@ -23,7 +23,7 @@ pub async fn note(
     actor: &Actor,
 ) -> Result<(), DbErr> {
     let target = repair.incident.to_string();
-    let deed = Deed {
+    let deed = AuditEntry {
         action: "incident.repair",
         target: &target,
         detail: json!({
@@ -38,6 +38,6 @@ pub async fn note(
 /// # Errors
 /// The queue did not take it.
 pub async fn push(context: &Context, job: Uuid, repair: &RecordRepair) -> Result<(), QueueError> {
-    let push = Push::new(repair).id(job).trace(trail::trace());
+    let push = Push::new(repair).id(job).trace(task_context::trace());
     context.queues.push_all([push]).await
 }

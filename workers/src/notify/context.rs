@@ -19,12 +19,12 @@ use crate::notifiers::{self, Card, Notifier, Place};
 
 /// Where messages are sent from.
 #[derive(Clone)]
-pub struct Desk {
+pub struct NotifyContext {
     pub(super) context: Context,
     notifiers: Arc<[Box<dyn Notifier>]>,
 }
 
-impl Desk {
+impl NotifyContext {
     /// With the notifiers that the settings call for.
     #[must_use]
     pub fn new(context: &Context) -> Self {

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tower::ServiceExt as _;
 
-use super::visit::Posted;
-use super::{Fault, Pages, layout, words};
+use super::visit::FormPost;
+use super::{PageError, Pages, layout, words};
 use crate::ingress::{BeingDone, Caller};
 
 /// Bytes of the API's answer that are read.
@@ -30,9 +30,9 @@ fn key_of(form: &str, body: &str) -> String {
 }
 
 /// The same form is being done already; and what is said of that where it takes too long.
-struct Doing(Fault);
+struct Doing(PageError);
 
-impl From<Doing> for Fault {
+impl From<Doing> for PageError {
     fn from(Doing(fault): Doing) -> Self {
         fault
     }
@@ -43,11 +43,11 @@ impl Pages {
     /// however often it is sent.
     pub(super) async fn ask(
         &self,
-        posted: &Posted,
+        posted: &FormPost,
         method: Method,
         path: &str,
         body: Option<Value>,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, PageError> {
         let body = body.map_or_else(String::new, |body| body.to_string());
         let Some(key) = posted.get(layout::ONCE).map(|key| key_of(key, &body)) else {
             return self.ask_once(posted, method, path, None, body).await?;
@@ -68,12 +68,12 @@ impl Pages {
 
     async fn ask_once(
         &self,
-        posted: &Posted,
+        posted: &FormPost,
         method: Method,
         path: &str,
         key: Option<&str>,
         body: String,
-    ) -> Result<Result<Value, Fault>, Doing> {
+    ) -> Result<Result<Value, PageError>, Doing> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -83,7 +83,7 @@ impl Pages {
             request = request.header("idempotency-key", key);
         }
         let Ok(request) = request.body(Body::from(body)) else {
-            return Ok(Err(Fault::NotFound));
+            return Ok(Err(PageError::NotFound));
         };
         let response = match self.api.clone().oneshot(request).await {
             Ok(response) => response,
@@ -92,14 +92,14 @@ impl Pages {
         let status = response.status();
         let is_being_done = response.extensions().get::<BeingDone>().is_some();
         let Ok(answer) = axum::body::to_bytes(response.into_body(), ANSWER).await else {
-            return Ok(Err(Fault::Broken));
+            return Ok(Err(PageError::Broken));
         };
         let answer: Value = serde_json::from_slice(&answer).unwrap_or(Value::Null);
         if status.is_success() {
             return Ok(Ok(answer));
         }
         let detail = answer["detail"].as_str().unwrap_or_default().to_owned();
-        let fault = Fault::of(status, detail);
+        let fault = PageError::of(status, detail);
         match is_being_done {
             true => Err(Doing(fault)),
             false => Ok(Err(fault)),
@@ -107,17 +107,17 @@ impl Pages {
     }
 }
 
-type Done = Result<Redirect, Fault>;
+type Done = Result<Redirect, PageError>;
 
 /// Acknowledge, resolve, record a repair.
 pub(super) async fn incident(
     State(pages): State<Pages>,
-    Path((id, deed)): Path<(String, String)>,
-    posted: Posted,
+    Path((id, operation)): Path<(String, String)>,
+    posted: FormPost,
 ) -> Done {
     let operator = posted.actor().operator;
-    let (path, body) = match deed.as_str() {
-        "acknowledge" | "resolve" => (deed.as_str(), json!({"operator": operator})),
+    let (path, body) = match operation.as_str() {
+        "acknowledge" | "resolve" => (operation.as_str(), json!({"operator": operator})),
         "repair" => (
             "repairs",
             json!({
@@ -127,22 +127,22 @@ pub(super) async fn incident(
                 "note": posted.get("note"),
             }),
         ),
-        _ => return Err(Fault::NotFound),
+        _ => return Err(PageError::NotFound),
     };
     let page = format!("/incidents/{}", words::encoded(&id));
     let path = format!("{page}/{path}");
     pages.ask(&posted, Method::POST, &path, Some(body)).await?;
-    Ok(Redirect::to(&format!("{page}?done={deed}")))
+    Ok(Redirect::to(&format!("{page}?done={operation}")))
 }
 
 /// Mark a permanent fix, take it back; mute, end that.
 pub(super) async fn anomaly(
     State(pages): State<Pages>,
-    Path((key, deed)): Path<(String, String)>,
-    posted: Posted,
+    Path((key, operation)): Path<(String, String)>,
+    posted: FormPost,
 ) -> Done {
     let page = format!("/anomalies/{}", words::encoded(&key));
-    let (method, part, body) = match deed.as_str() {
+    let (method, part, body) = match operation.as_str() {
         "fix" => (
             Method::POST,
             "permanent-fix",
@@ -163,7 +163,7 @@ pub(super) async fn anomaly(
             "mute",
             Some(json!({"operator": posted.actor().operator})),
         ),
-        _ => return Err(Fault::NotFound),
+        _ => return Err(PageError::NotFound),
     };
     let path = format!("{page}/{part}");
     pages.ask(&posted, method, &path, body).await?;
@@ -172,19 +172,19 @@ pub(super) async fn anomaly(
         .get("incident")
         .and_then(|id| id.parse::<uuid::Uuid>().ok())
         .map_or(page, |id| format!("/incidents/{id}"));
-    Ok(Redirect::to(&format!("{back}?done={deed}")))
+    Ok(Redirect::to(&format!("{back}?done={operation}")))
 }
 
 /// Pause and resume.
 pub(super) async fn queue(
     State(pages): State<Pages>,
-    Path((name, deed)): Path<(String, String)>,
-    posted: Posted,
+    Path((name, operation)): Path<(String, String)>,
+    posted: FormPost,
 ) -> Done {
-    if !matches!(deed.as_str(), "pause" | "resume") {
-        return Err(Fault::NotFound);
+    if !matches!(operation.as_str(), "pause" | "resume") {
+        return Err(PageError::NotFound);
     }
-    let path = format!("/queues/{}/{deed}", words::encoded(&name));
+    let path = format!("/queues/{}/{operation}", words::encoded(&name));
     pages.ask(&posted, Method::POST, &path, None).await?;
-    Ok(Redirect::to(&format!("/queues?done={deed}")))
+    Ok(Redirect::to(&format!("/queues?done={operation}")))
 }

@@ -13,12 +13,12 @@ use uuid::Uuid;
 use crate::trace::Trace;
 
 tokio::task_local! {
-    static TRAIL: Trail;
+    static TRAIL: TaskContext;
 }
 
 /// What work belongs to.
 #[derive(Clone, Debug, Default)]
-pub struct Trail {
+pub struct TaskContext {
     /// The request.
     pub request: Option<RequestId>,
     /// The job, and its queue.
@@ -27,7 +27,7 @@ pub struct Trail {
     pub trace: Option<Trace>,
 }
 
-impl Trail {
+impl TaskContext {
     /// Runs `work` as belonging to this.
     pub fn follow<F: Future>(self, work: F) -> TaskLocalFuture<Self, F> {
         TRAIL.scope(self, work)
@@ -35,14 +35,14 @@ impl Trail {
 }
 
 /// Looks at what the present work belongs to; `None` if it belongs to nothing.
-pub fn look<T>(at: impl FnOnce(&Trail) -> T) -> Option<T> {
+pub fn look<T>(at: impl FnOnce(&TaskContext) -> T) -> Option<T> {
     TRAIL.try_with(at).ok()
 }
 
 /// The trace of the present work.
 #[must_use]
 pub fn trace() -> Option<Trace> {
-    look(|trail| trail.trace).flatten()
+    look(|task_context| task_context.trace).flatten()
 }
 
 /// The id of a request: the caller's, or one that was made for it.
@@ -111,11 +111,11 @@ mod tests {
     #[tokio::test]
     async fn work_knows_what_it_belongs_to_and_nothing_else_does() {
         let trace = Some(Trace::begin());
-        let trail = Trail {
+        let task_context = TaskContext {
             trace,
-            ..Trail::default()
+            ..TaskContext::default()
         };
-        assert_eq!(trail.follow(async { super::trace() }).await, trace);
+        assert_eq!(task_context.follow(async { super::trace() }).await, trace);
         assert_eq!(super::trace(), None);
     }
 }

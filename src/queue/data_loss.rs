@@ -22,15 +22,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Looks at one queue.
 #[derive(Debug)]
-pub struct Watch {
+pub struct DataLossDetector {
     queue: &'static str,
     by: String,
-    last: Option<Look>,
-    owed: Vec<Loss>,
+    last: Option<DepthSample>,
+    owed: Vec<DataLoss>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Look {
+struct DepthSample {
     epoch: Uuid,
     waited: u64,
     at: Instant,
@@ -38,7 +38,7 @@ struct Look {
 
 /// What a queue's store lost.
 #[derive(Clone, Copy, Debug)]
-pub struct Loss {
+pub struct DataLoss {
     /// The epoch that ended.
     pub epoch: Uuid,
     /// The jobs that waited when they were last looked at.
@@ -47,7 +47,7 @@ pub struct Loss {
     pub age: Duration,
 }
 
-impl Watch {
+impl DataLossDetector {
     /// Looks at `queue`; `by` says who does.
     #[must_use]
     pub const fn new(queue: &'static str, by: String) -> Self {
@@ -85,15 +85,15 @@ impl Watch {
         Ok(())
     }
 
-    fn compare(&mut self, depth: &Depth) -> Option<Loss> {
-        let look = Look {
+    fn compare(&mut self, depth: &Depth) -> Option<DataLoss> {
+        let look = DepthSample {
             epoch: depth.epoch?,
             waited: depth.ready + depth.delayed,
             at: Instant::now(),
         };
         let last = self.last.replace(look)?;
         let lost = last.epoch != look.epoch && last.waited > 0;
-        lost.then(|| Loss {
+        lost.then(|| DataLoss {
             epoch: last.epoch,
             jobs: last.waited,
             age: last.at.elapsed(),
@@ -101,7 +101,7 @@ impl Watch {
     }
 }
 
-fn tell(queue: &'static str, loss: &Loss) {
+fn tell(queue: &'static str, loss: &DataLoss) {
     let (jobs, looked_ms_before) = (loss.jobs, loss.age.as_millis());
     if queue == IngestAlert::POLICY.queue {
         tracing::error!(
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn what_waited_at_the_last_look_is_lost_with_its_epoch() {
-        let mut watch = Watch::new("ingest", "test".to_owned());
+        let mut watch = DataLossDetector::new("ingest", "test".to_owned());
         let mut see = |epoch: Option<u128>, ready, delayed| {
             let depth = Depth {
                 ready,

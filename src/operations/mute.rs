@@ -8,7 +8,7 @@ use super::{Due, Refused};
 use crate::context::Context;
 use crate::domain::mute::{Ends, is_muted};
 use crate::entity::anomalies::Model;
-use crate::store::audit::{self, Actor, Deed};
+use crate::store::audit::{self, Actor, AuditEntry};
 use crate::store::mutes::{self, Mute};
 use crate::store::{anomalies, cards};
 use crate::time::Timestamp;
@@ -38,7 +38,7 @@ pub async fn mute(
     let (anomaly, now) = lock(tx, context, key).await?;
     let until = ends.moment(now).map_err(Refused::Senseless)?;
     let since = anomaly.muted_since.filter(|_| is_muted(&anomaly, now));
-    let deed = Deed {
+    let deed = AuditEntry {
         action: MUTE,
         target: key,
         detail: json!({"until": until, "why": why}),
@@ -66,7 +66,7 @@ pub async fn unmute(
     actor: &Actor,
 ) -> Result<(Model, Due), Refused> {
     let (anomaly, now) = lock(tx, context, key).await?;
-    let deed = Deed {
+    let deed = AuditEntry {
         action: UNMUTE,
         target: key,
         detail: json!({"was_muted": is_muted(&anomaly, now)}),

@@ -4,29 +4,29 @@
 use std::time::Duration;
 
 use sea_orm::DatabaseTransaction;
-use tocsin::domain::budget::{Budget, Taken, What};
+use tocsin::domain::budget::{Budget, SendKind, Taken};
 use tocsin::entity::channels::Model as Channel;
 use tocsin::jobs::JobError;
 use tocsin::store::channels::{self, BOT, chat_of};
 use tocsin::time::Timestamp;
 
-use super::desk::Desk;
+use super::context::NotifyContext;
 
 /// The longest wait of one in a long line: a job that sleeps does not see that the line got shorter.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// The locked rows of a channel, its chat and the bot.
-pub(super) struct Turn {
+pub(super) struct SendPermit {
     rows: Vec<Channel>,
     channel: String,
     budget: Budget,
     pub(super) now: Timestamp,
 }
 
-impl Turn {
+impl SendPermit {
     /// Locks what is shared about the channel, before anything else is locked.
     pub(super) async fn lock(
-        desk: &Desk,
+        ctx: &NotifyContext,
         tx: &DatabaseTransaction,
         channel: &str,
         budget: Budget,
@@ -36,7 +36,7 @@ impl Turn {
             rows,
             channel: channel.to_owned(),
             budget,
-            now: desk.context.clock.of_store(now),
+            now: ctx.context.clock.of_store(now),
         })
     }
 
@@ -50,7 +50,7 @@ impl Turn {
         self.row(&self.channel)
     }
 
-    /// The same, as it is after [`Turn::take`].
+    /// The same, as it is after [`SendPermit::take`].
     pub(super) async fn again(&self, tx: &DatabaseTransaction) -> Result<Channel, JobError> {
         let (rows, _) = channels::lock(tx, &[&self.channel]).await?;
         let row = rows.into_iter().next();
@@ -61,7 +61,7 @@ impl Turn {
     pub(super) async fn take(
         &self,
         tx: &DatabaseTransaction,
-        what: What,
+        what: SendKind,
         ahead: i64,
     ) -> Result<(), JobError> {
         let (budget, now) = (self.budget, self.now);
@@ -99,7 +99,7 @@ impl Turn {
         Ok(())
     }
 
-    fn wait(&self, first: Duration, what: What, ahead: i64, why: &str) -> JobError {
+    fn wait(&self, first: Duration, what: SendKind, ahead: i64, why: &str) -> JobError {
         let ahead = u32::try_from(ahead).unwrap_or(0);
         let line = self
             .budget

@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 
 /// What the database says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct Standing {
+pub struct DatabaseInfo {
     /// Its version.
     pub version: String,
     /// Whether a commit is on the disk when it is done: `on`, or what it is instead.
@@ -23,7 +23,7 @@ pub struct Standing {
 ///
 /// # Errors
 /// What the database says.
-pub async fn ask(db: &impl ConnectionTrait) -> Result<Standing, DbErr> {
+pub async fn ask(db: &impl ConnectionTrait) -> Result<DatabaseInfo, DbErr> {
     let backend = db.get_database_backend();
     let sql = match backend {
         DbBackend::Postgres => {
@@ -33,7 +33,7 @@ pub async fn ask(db: &impl ConnectionTrait) -> Result<Standing, DbErr> {
         }
         _ => "SELECT 'SQLite ' || sqlite_version() AS version, 'on' AS synchronous",
     };
-    let found = Standing::find_by_statement(statement(backend, sql, []))
+    let found = DatabaseInfo::find_by_statement(statement(backend, sql, []))
         .one(db)
         .await?;
     found.ok_or_else(|| DbErr::RecordNotFound("the version".to_owned()))
@@ -41,7 +41,7 @@ pub async fn ask(db: &impl ConnectionTrait) -> Result<Standing, DbErr> {
 
 /// How much is in the books.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromQueryResult)]
-pub struct Books {
+pub struct StoredTotals {
     /// Episodes, and deliveries where they are counted.
     pub occurrences: i64,
     /// Incidents.
@@ -56,13 +56,13 @@ pub struct Books {
 ///
 /// # Errors
 /// What the database says.
-pub async fn books(db: &impl ConnectionTrait) -> Result<Books, DbErr> {
+pub async fn totals(db: &impl ConnectionTrait) -> Result<StoredTotals, DbErr> {
     let sql = "SELECT (SELECT count(*) FROM occurrences) AS occurrences, \
                    (SELECT count(*) FROM incidents) AS incidents, \
                    count(*) AS anomalies, \
                    CAST(COALESCE(sum(total), 0) AS bigint) AS counted \
                FROM anomalies";
-    let found = Books::find_by_statement(statement(db.get_database_backend(), sql, []))
+    let found = StoredTotals::find_by_statement(statement(db.get_database_backend(), sql, []))
         .one(db)
         .await?;
     Ok(found.unwrap_or_default())

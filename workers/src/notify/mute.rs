@@ -10,7 +10,7 @@ use tocsin::jobs::JobError;
 use tocsin::store::{anomalies, lists, notifications};
 use tocsin::time::Timestamp;
 
-use super::desk::Desk;
+use super::context::NotifyContext;
 
 /// The pause where a mute ends just now.
 const JUST_ENDED: Duration = Duration::from_millis(100);
@@ -26,7 +26,7 @@ pub(super) fn is_kept_back(row: &Model, anomaly: &Anomaly, now: Timestamp) -> bo
 /// slot of its channel: the anomaly is looked at before the channel is locked, and locked only if that
 /// is not needed any more.
 pub(super) async fn mute(
-    desk: &Desk,
+    ctx: &NotifyContext,
     tx: &DatabaseTransaction,
     row: &Model,
     now: Timestamp,
@@ -38,9 +38,9 @@ pub(super) async fn mute(
     let locked = anomalies::lock_shared(tx, &anomaly.key).await?;
     let row = notifications::lock(tx, row.id).await?;
     if let (Some((anomaly, now)), Some(row)) = (locked, row)
-        && is_kept_back(&row, &anomaly, desk.context.clock.of_store(now))
+        && is_kept_back(&row, &anomaly, ctx.context.clock.of_store(now))
     {
-        write(desk, tx, &row).await?;
+        write(ctx, tx, &row).await?;
         return Ok(true);
     }
     Err(JobError::RetryAfter {
@@ -50,8 +50,12 @@ pub(super) async fn mute(
 }
 
 /// Writes down that a locked message is not told.
-pub(super) async fn write(desk: &Desk, tx: &DatabaseTransaction, row: &Model) -> Result<(), DbErr> {
+pub(super) async fn write(
+    ctx: &NotifyContext,
+    tx: &DatabaseTransaction,
+    row: &Model,
+) -> Result<(), DbErr> {
     notifications::mute(tx, row.id).await?;
-    desk.count("muted");
+    ctx.count("muted");
     Ok(())
 }
