@@ -28,6 +28,9 @@ use crate::process;
 use crate::redis_keys::RedisKeys;
 use crate::telegram::Telegram;
 
+/// How the harness asks whether jobs are left where the database has the queues.
+pub const QUEUED: &str = "SELECT count(*) FROM jobs";
+
 /// What a test runs on: a database, or a database and Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
@@ -240,11 +243,6 @@ impl Harness {
         }
     }
 
-    /// Lets other tests run again beside one that began alone.
-    pub fn beside_others(&mut self) {
-        self.scratch._turn = None;
-    }
-
     /// Starts these workers.
     pub fn work(&mut self, workers: Vec<Worker>) {
         let (stop, running) = &mut self.fleet;
@@ -301,9 +299,7 @@ impl Harness {
 
     async fn queued_at_a_glance(&self) -> u64 {
         if self.scratch.redis.is_none() {
-            let queues = QUEUES.map(|queue| format!("'{queue}'")).join(", ");
-            let jobs = format!("SELECT count(*) FROM jobs WHERE queue IN ({queues})");
-            return self.sql(&jobs).await.unsigned_abs();
+            return self.sql(QUEUED).await.unsigned_abs();
         }
         let mut queued = 0;
         for queue in QUEUES {

@@ -14,7 +14,7 @@ use tocsin::store::{cards, digests, incidents, notifications};
 use tocsin_workers::{recount, workers};
 use uuid::Uuid;
 
-use crate::harness::{Harness, alert, firing, resolved};
+use crate::harness::{Harness, QUEUED, alert, firing, resolved};
 use crate::on_both;
 
 /// What is stored: anomalies, occurrences of each, messages.
@@ -334,7 +334,7 @@ on_both! {
             ["SELECT", "UPDATE", "DELETE", "WITH", "INSERT"].iter().any(|verb| sql.starts_with(verb))
         };
         let mut found = Vec::new();
-        for (sql, statement) in heard.iter().filter(|(sql, _)| is_read(sql)) {
+        for (sql, statement) in heard.iter().filter(|(sql, _)| is_read(sql) && *sql != QUEUED) {
             let plan = h.explain(statement).await;
             if let Some(wrong) = wrong(backend, &plan) {
                 found.push(format!("{wrong}\n    {sql}\n    {plan:#?}"));
