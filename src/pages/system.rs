@@ -299,7 +299,7 @@ fn warnings(
 fn parts(visit: &PageRequest, parts: &[Part]) -> Markup {
     let text = visit.text();
     html! {
-        table {
+        div.wide tabindex="0" role="region" aria-labelledby="connected" { table {
             thead { tr {
                 th scope="col" { (text.part) }
                 th scope="col" { (text.version) }
@@ -340,7 +340,7 @@ fn parts(visit: &PageRequest, parts: &[Part]) -> Markup {
                     }
                 }
             }
-        }
+        } }
     }
 }
 
@@ -366,7 +366,7 @@ fn refusals_table(visit: &PageRequest, refused: &[Refusal]) -> Markup {
         Some((one, body, at))
     });
     html! {
-        table {
+        div.wide tabindex="0" role="region" aria-labelledby="refused" { table {
             thead { tr {
                 th scope="col" { (text.source) }
                 th scope="col" { (text.refused_answer) }
@@ -385,7 +385,7 @@ fn refusals_table(visit: &PageRequest, refused: &[Refusal]) -> Markup {
                     }
                 }
             }
-        }
+        } }
         @for (one, body, at) in unread {
             details {
                 summary { (one.source) (text.colon) (words::around(text.refused_body, "time", &words::ago(visit, at))) }

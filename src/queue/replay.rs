@@ -17,19 +17,19 @@ use crate::store::dead_letters::{as_text, pushed};
 pub enum Futile {
     /// No queue can carry it.
     #[error(
-        "its payload is not text, so its job cannot be pushed as it is: replay it with another payload"
+        "the payload is not text, so the job cannot be replayed unchanged: replay it with another payload"
     )]
     Binary,
     /// It carries what was rejected, which a replay does not change.
     #[error(
-        "its alert cannot be used, and a replay does not change that: correct its payload (tocsin dead \
-         edit), or discard it"
+        "a rejected alert is rejected again on replay: edit the payload (tocsin dead edit), or discard the dead \
+         letter"
     )]
     Rejected,
     /// It carries several of these, and a job takes one alert.
     #[error(
-        "it stands for {0} alerts that cannot be used, and a job takes one: correct what was sent (tocsin \
-         dead show --sent), send it to the webhook again, and discard this letter"
+        "the dead letter holds {0} rejected alerts, and a job takes one: correct them (tocsin dead show \
+         --sent), send them to the webhook again, and discard the dead letter"
     )]
     RejectedTogether(u64),
 }

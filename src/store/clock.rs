@@ -28,6 +28,14 @@ const GAP_MARK: &str = "clock gap";
 /// A clock that is set right goes back by less than this; what is due waits for so long.
 const LEAST: Duration = Duration::from_secs(5);
 
+/// When something happened to an occurrence.
+const OCCURRENCES: [&str; 4] = [
+    "starts_at",
+    "occurred_at",
+    "last_seen_at",
+    "end_received_at",
+];
+
 /// What was noticed about the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noticed {
@@ -161,7 +169,7 @@ fn put_off() -> Vec<String> {
 
 /// What happened at a moment: it did earlier by as much, and not after now.
 fn happened() -> impl Iterator<Item = String> {
-    const TABLES: [(&str, &[&str]); 9] = [
+    const TABLES: [(&str, &[&str]); 15] = [
         (
             "incidents",
             &[
@@ -196,7 +204,13 @@ fn happened() -> impl Iterator<Item = String> {
             &["enqueued_at", "died_at", "decided_at", "push_owed_since"],
         ),
         ("repairs", &["repaired_at"]),
+        ("reopenings", &["resolved_at", "reopened_at"]),
+        ("effectiveness", &["last_at"]),
         ("audit", &["at"]),
+        ("refusals", &["first_at", "last_at", "body_at"]),
+        ("losses", &["noticed_at"]),
+        ("presses", &["at"]),
+        ("requests", &["at"]),
         ("channels", &["storm_since"]),
         ("consumers", &["seen_at"]),
         ("paused_queues", &["paused_at"]),
@@ -226,13 +240,9 @@ async fn put_occurrences_back(
     now: Timestamp,
     ahead: Duration,
 ) -> Result<(), KeepError> {
-    const COLUMNS: [&str; 4] = [
-        "starts_at",
-        "occurred_at",
-        "last_seen_at",
-        "end_received_at",
-    ];
-    let is_ahead = COLUMNS.map(|column| format!("{column} > $1")).join(" OR ");
+    let is_ahead = OCCURRENCES
+        .map(|column| format!("{column} > $1"))
+        .join(" OR ");
     let tx = db.begin().await?;
     let keys = format!(
         "SELECT key FROM anomalies WHERE key IN \
@@ -246,7 +256,7 @@ async fn put_occurrences_back(
     if keys.is_empty() {
         return Ok(());
     }
-    let put_back = COLUMNS.map(earlier).join(", ");
+    let put_back = OCCURRENCES.map(earlier).join(", ");
     // What ended before it began was over when it began.
     let sql = format!("UPDATE occurrences SET {put_back} WHERE {is_ahead}");
     let values = [Value::from(now.0), millis(ahead).into()];
@@ -270,6 +280,8 @@ async fn put_occurrences_back(
 
 #[cfg(test)]
 mod tests {
+    use tocsin_migration::MigratorTrait as _;
+
     use super::*;
 
     #[test]
@@ -285,6 +297,48 @@ mod tests {
             (now.after(8 * hour), Some(Noticed::WasAhead(8 * hour))),
         ] {
             assert_eq!(notice(last, now), expected, "{last}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_moment_that_is_stored_is_put_back_or_held_against_now_where_it_is_read() {
+        // Marks are forgotten; what is left of a session is held against now.
+        const HELD: [&str; 4] = [
+            "marks.at",
+            "marks.upto",
+            "ended_sessions.until",
+            "occurrences.ended_at",
+        ];
+        let db = sea_orm::Database::connect("sqlite::memory:").await.unwrap();
+        tocsin_migration::Migrator::up(&db, None).await.unwrap();
+        let columns = "SELECT m.name || '.' || c.name AS name FROM sqlite_master m \
+                       JOIN pragma_table_info(m.name) c \
+                       WHERE m.type = 'table' AND m.name <> 'seaql_migrations' \
+                           AND (c.name IN ('at', 'upto', 'until') OR c.name LIKE '%!_at' ESCAPE '!' \
+                               OR c.name LIKE '%!_since' ESCAPE '!' OR c.name LIKE '%!_seen' ESCAPE '!' \
+                               OR c.name LIKE '%!_until' ESCAPE '!' OR c.name LIKE '%!_start' ESCAPE '!')";
+        let columns = sea_orm::Statement::from_string(db.get_database_backend(), columns);
+        let rows = db.query_all_raw(columns).await.unwrap();
+        let leases = "UPDATE jobs SET lease_until".to_owned();
+        let statements: Vec<String> = put_off()
+            .into_iter()
+            .chain(happened())
+            .chain([leases])
+            .chain(OCCURRENCES.map(|column| format!("UPDATE occurrences SET {column} = ")))
+            .collect();
+        let sets = |table: &str, column: &str| {
+            let update = format!("UPDATE {table} SET ");
+            let mut of = statements.iter().filter(|sql| sql.starts_with(&update));
+            of.any(|sql| {
+                let words = sql.split(|c: char| !c.is_alphanumeric() && c != '_');
+                words.into_iter().any(|word| word == column)
+            })
+        };
+        assert!(rows.len() > 50, "{}", rows.len());
+        for row in rows {
+            let name: String = row.try_get("", "name").unwrap();
+            let (table, column) = name.split_once('.').unwrap();
+            assert!(HELD.contains(&&*name) || sets(table, column), "{name}");
         }
     }
 }

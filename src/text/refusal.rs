@@ -43,9 +43,12 @@ const fn known(text: &Text) -> [(&'static str, &'static str); 21] {
             "content is still the rejected data: {why}",
             text.refused_still_rejected,
         ),
-        ("its alert cannot be used, {why}", text.refused_rejected),
         (
-            "it stands for {n} alerts that cannot be used, {why}",
+            "a rejected alert is rejected again on replay: {why}",
+            text.refused_rejected,
+        ),
+        (
+            "the dead letter holds {n} rejected alerts, and a job takes one: {why}",
             text.refused_rejected_together,
         ),
         (
@@ -104,6 +107,7 @@ fn read<'a>(pattern: &'static str, mut text: &'a str) -> Option<Vec<(&'static st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::replay::Futile;
     use crate::text::{EN, ZH_TW};
 
     #[test]
@@ -119,6 +123,13 @@ mod tests {
         );
         assert_eq!(told("the end of a mute must be in the futures"), None);
         assert_eq!(told(""), None);
+        for futile in [
+            Futile::Binary,
+            Futile::Rejected,
+            Futile::RejectedTogether(3),
+        ] {
+            assert!(refusal(&ZH_TW, &futile.to_string()).is_some(), "{futile}");
+        }
         for (pattern, words) in known(&EN)
             .into_iter()
             .zip(known(&ZH_TW))

@@ -147,10 +147,10 @@ on_all! {
         tokio::time::sleep(LOOK_AGAIN).await;
         let (status, said) = h.ready().await;
         let warning = said["warnings"][0].as_str().unwrap();
-        let expected = "alerts have waited for 4";
+        let expected = "alerts have been queued for 4";
         assert!(status == 200 && warning.starts_with(expected) && warning.contains("no worker"), "{said}");
         assert!(h.system_page().await.contains("no worker is running"));
-        assert!(h.system_page().await.contains("All that they came to</dt><dd><span class=\"n\">–<"));
+        assert!(h.system_page().await.contains("Total outcomes</dt><dd><span class=\"n\">–<"));
         h.work(tocsin_workers::workers(&h.context));
         h.drain().await;
         tokio::time::sleep(LOOK_AGAIN).await;

@@ -122,7 +122,7 @@ on_all! {
             assert_eq!(answer.headers()["allow"], "POST");
             if method == Method::GET {
                 let told = answer.text().await.unwrap();
-                assert!(told.contains("webhook of Prometheus' Alertmanager"), "{told}");
+                assert!(told.contains("webhook for Prometheus' Alertmanager"), "{told}");
             }
         }
         h.drain().await;
@@ -153,7 +153,7 @@ on_all! {
         // What is UTF-8 is taken as that, whatever it is called.
         assert_eq!(send(&json_in("iso-8859-1"), alert("Größe 7").into_bytes()).await.0, 200);
         let (status, detail) = send(&json_in("utf-32"), vec![0xff, 0x7b]).await;
-        assert_eq!((status, detail.as_str()), (415, "the character set \"utf-32\" is not known; UTF-8 is"));
+        assert_eq!((status, detail.as_str()), (415, "unknown character set \"utf-32\": use UTF-8"));
         // What takes more bytes in UTF-8 is bounded in UTF-8.
         let large = vec![0xe9; h.context.config.limits.body / 2 + 1];
         assert_eq!(send(&json_in("iso-8859-1"), large).await.0, 413);
@@ -222,7 +222,7 @@ on_all! {
         names.sort();
         assert_eq!(names, ["CrashLooping", "Long", "Nul\u{fffd}", "Offset", "[\"Half\"]"]);
         let together = "SELECT count(*) FROM dead_letters WHERE queue = 'ingest' \
-                        AND reason LIKE '4 alerts of one request cannot be used: %'";
+                        AND reason LIKE '4 unusable alerts in one request: %'";
         assert_eq!(h.sql(together).await, 1);
         assert_eq!(h.telegram.taken().len(), 5);
         let metrics = h.metrics().await;

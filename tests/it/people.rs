@@ -108,14 +108,14 @@ on_all! {
         assert!(ok, "{told}");
         let opened_again = format!("incident 1 of {} opened again", incident["alert_name"].as_str().unwrap());
         assert_eq!(told.matches(&opened_again).count(), 2, "{told}");
-        for said in ["acknowledged by bob", "resolved by itself", "resolved by ann"] {
+        for said in ["acknowledged by bob", "resolved automatically", "resolved by ann"] {
             assert_eq!(told.matches(said).count(), 1, "{said}: {told}");
         }
 
         let page = h.http.get(format!("{}/incidents/{id}", h.url)).send().await.unwrap();
         let page = page.text().await.unwrap();
         let timeline = page.split_once("<ol class=\"timeline\">").unwrap().1.split_once("</ol>").unwrap().0;
-        assert_eq!(timeline.matches("Opened again").count(), 2, "{timeline}");
+        assert_eq!(timeline.matches("Reopened: still firing").count(), 2, "{timeline}");
         assert_eq!(timeline.matches("Resolved</span>").count(), 2, "{timeline}");
         assert_eq!(timeline.matches("by ann").count(), 1, "{timeline}");
         h.finish().await;

@@ -319,7 +319,7 @@ on_both! {
         h.send_and_drain(over).await;
         h.advance(Duration::from_secs(2 * 3600));
         h.recount().await;
-        recount::push_overdue(&h.context).await.unwrap();
+        recount::push_overdue(&h.context, false).await.unwrap();
         h.gather().await;
         h.stop_working().await;
 

@@ -25,6 +25,9 @@ use crate::store::audit::{self, Actor};
 use crate::store::dead_letters::{self, DEAD, DISCARDED, Decision, Edit, REPLAYED, as_text};
 use crate::store::maintenance;
 
+/// How much of a payload that was replaced the audit keeps, in bytes.
+const PAYLOAD_BEFORE: usize = 16 << 10;
+
 /// A replay as it is asked for.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -174,9 +177,20 @@ async fn decide(
     let mut detail = json!({"queue": letter.queue, "replay": letter.replay});
     if is_edited {
         // The row has the payload that is run from now on; the audit keeps the one that was.
+        // So much of it that a list of entries stays small.
+        let size = before.payload.len();
         match as_text(&before.payload) {
-            Some(text) => detail["payload_before"] = text.into(),
-            None => detail["payload_before_base64"] = STANDARD.encode(&before.payload).into(),
+            Some(text) => {
+                let end = text.floor_char_boundary(PAYLOAD_BEFORE.min(size));
+                detail["payload_before"] = text[..end].into();
+            }
+            None => {
+                let start = &before.payload[..PAYLOAD_BEFORE.min(size)];
+                detail["payload_before_base64"] = STANDARD.encode(start).into();
+            }
+        }
+        if size > PAYLOAD_BEFORE {
+            detail["payload_before_bytes"] = size.into();
         }
     }
     let target = letter.id.to_string();

@@ -113,7 +113,7 @@ on_all! {
         assert_eq!(h.replay(id(&letter), json!({})).await.1["replay"], 2);
         h.execute(&format!("UPDATE dead_letters SET push_owed_since = {}", h.now().0)).await;
         h.advance(2 * MINUTE);
-        tocsin_workers::recount::push_overdue(&h.context).await.unwrap();
+        tocsin_workers::recount::push_overdue(&h.context, false).await.unwrap();
         store.set_paused("ingest", false).await.unwrap();
         h.drain().await;
         assert_eq!(runs.load(Ordering::SeqCst), 2);

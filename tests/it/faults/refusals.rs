@@ -108,7 +108,7 @@ scenarios! {
         primary.kill().await.unwrap();
         proxy.point_to(port_of(&standby.url()));
         let began = Instant::now();
-        health.says("store refuses writes", CONNECTED_AGAIN).await;
+        health.says("store rejects writes", CONNECTED_AGAIN).await;
         tokio::time::sleep(REFUSES.saturating_sub(began.elapsed())).await;
         standby.promote().unwrap();
         let over = Instant::now();

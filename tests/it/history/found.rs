@@ -52,7 +52,7 @@ fn nameless(letter: &dead_letters::Model) -> u64 {
     let expected = match alerts {
         1 => expected.to_owned(),
         _ => {
-            format!("{alerts} alerts of one request cannot be used: {alerts} × {expected}")
+            format!("{alerts} unusable alerts in one request: {alerts} × {expected}")
         }
     };
     assert_eq!((&reason, &letter.reason), (&expected, &expected));

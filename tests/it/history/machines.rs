@@ -204,7 +204,7 @@ impl Machines {
         let db = self.context().db.write();
         db.execute_unprepared(long_ago).await.unwrap();
         recount::decay(self.context()).await.unwrap();
-        recount::push_overdue(self.context()).await.unwrap();
+        recount::push_overdue(self.context(), true).await.unwrap();
         self.drain().await;
     }
 

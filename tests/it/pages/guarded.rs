@@ -247,11 +247,8 @@ async fn every_deed_of_the_pages_says_who_did_it() {
     let offers = async || ann.get(&page).await.text().await.unwrap();
     let shown = offers().await;
     let replay = format!("action=\"{page}/replay\"");
-    assert!(
-        shown.contains("queueing it again does not change that"),
-        "{shown}"
-    );
-    assert!(!shown.contains("Queue again</button>"), "{shown}");
+    assert!(shown.contains("rejected again on replay"), "{shown}");
+    assert!(!shown.contains("Replay</button>"), "{shown}");
     let begins = "&quot;labels&quot;: {\n        &quot;alertname&quot;: &quot;&quot;";
     assert!(
         shown.contains(begins),
@@ -264,7 +261,7 @@ async fn every_deed_of_the_pages_says_who_did_it() {
     .await;
     let shown = offers().await;
     assert!(
-        shown.contains(&replay) && shown.contains("Queue again</button>"),
+        shown.contains(&replay) && shown.contains("Replay</button>"),
         "{shown}"
     );
     let form = [

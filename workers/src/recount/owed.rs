@@ -19,14 +19,14 @@ const AT_MOST: u64 = 10_000;
 /// Of replays, at most so many in one round trip.
 const REPLAYS_AT_ONCE: u64 = 500;
 
-/// Pushes again what has been owed for longer than a minute, of every kind, however long ago its incident
-/// was resolved.
+/// Pushes again what has been owed for longer than a minute, of every kind: of incidents that are not
+/// resolved, or were lately, or `everywhere`.
 ///
 /// # Errors
 /// The store cannot be reached now. What could be pushed was.
-pub async fn push_overdue(context: &Context) -> Result<(), JobError> {
+pub async fn push_overdue(context: &Context, everywhere: bool) -> Result<(), JobError> {
     let of_each = [
-        push_tiers(context, true).await,
+        push_tiers(context, everywhere).await,
         messages(context).await,
         edits(context).await,
         replays(context).await,
