@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
-use crate::jobs::QUEUES;
+use crate::jobs::{IngestAlert, Job as _, QUEUES};
 use crate::metrics::{ByKept, ByQueue, BySchedule, Metrics};
+use crate::probe::{Standstill, standstill};
 use crate::queue::store::Depth;
 use crate::redis::Memory;
 use crate::routines::{self, Routine};
@@ -66,6 +67,8 @@ pub struct Figures {
     began: Instant,
     measured: Mutex<[Option<Instant>; Kept::ALL.len()]>,
     said: Seldom<Kept>,
+    /// Queues of which no job is done, other than that of alerts, which is asked whenever somebody asks.
+    standing_still: Mutex<Vec<(&'static str, Standstill)>>,
 }
 
 impl Default for Figures {
@@ -74,6 +77,7 @@ impl Default for Figures {
             began: Instant::now(),
             measured: Mutex::default(),
             said: Seldom::new(SAID),
+            standing_still: Mutex::default(),
         }
     }
 }
@@ -84,6 +88,16 @@ impl Figures {
     pub fn age(&self, kept: Kept) -> Duration {
         let measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
         measured[kept as usize].unwrap_or(self.began).elapsed()
+    }
+
+    /// Queues whose jobs wait and are not done, as far as is known: the jobs that follow alerts.
+    #[must_use]
+    pub fn standing_still(&self) -> Vec<(&'static str, Standstill)> {
+        if self.age(Kept::Queue) > GOOD_FOR {
+            return Vec::new();
+        }
+        let still = self.standing_still.lock();
+        still.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn are_of(&self, kept: Kept, at: Instant) {
@@ -168,8 +182,14 @@ async fn measure(context: &Context, kept: Kept) -> bool {
 async fn of_queue(context: &Context) -> Result<(), crate::queue::store::QueueError> {
     let store = context.queues.store();
     let mut depths = Vec::with_capacity(QUEUES.len());
+    let mut still = Vec::new();
     for queue in QUEUES {
-        depths.push((queue, store.depth(queue).await?));
+        let depth = store.depth(queue).await?;
+        if queue != IngestAlert::POLICY.queue {
+            let stands = standstill::of_queue(context, queue, &depth).await?;
+            still.extend(stands.map(|stands| (queue, stands)));
+        }
+        depths.push((queue, depth));
     }
     let ratio = store.memory().await?.map_or(0.0, Memory::ratio);
     let metrics = &context.metrics;
@@ -177,6 +197,8 @@ async fn of_queue(context: &Context) -> Result<(), crate::queue::store::QueueErr
         put(metrics, queue, &depth);
     }
     metrics.redis_memory.set(ratio);
+    let standing_still = context.figures.standing_still.lock();
+    *standing_still.unwrap_or_else(PoisonError::into_inner) = still;
     Ok(())
 }
 

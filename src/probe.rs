@@ -1,7 +1,7 @@
 //! Whether the store and the queue take what is written, which is tried: reading says nothing about a full
 //! disk, a standby or a Redis without memory. It is tried at most once a second for all who ask.
 
-mod standstill;
+pub(crate) mod standstill;
 
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};

@@ -116,6 +116,13 @@ pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Readine
             .and_then(short_of)
             .into_iter()
             .chain(found.stands.as_ref().map(not_counted))
+            .chain(
+                context
+                    .figures
+                    .standing_still()
+                    .into_iter()
+                    .map(not_worked_on),
+            )
             .chain(found.last.into_iter().flat_map(Last::overdue).map(not_done))
             .collect(),
     }))
@@ -135,6 +142,19 @@ fn not_counted(stands: &Standstill) -> String {
         ),
         Standstill::Unattended { waits } => format!(
             "alerts have been queued for {} s, and no worker is running",
+            waits.as_secs()
+        ),
+    }
+}
+
+fn not_worked_on((queue, stands): (&str, Standstill)) -> String {
+    match stands {
+        Standstill::Stuck { lasts: waits, .. } | Standstill::Idle { waits } => format!(
+            "{queue} jobs have been queued for {} s, and the workers complete none",
+            waits.as_secs()
+        ),
+        Standstill::Unattended { waits } => format!(
+            "{queue} jobs have been queued for {} s, and no worker is running",
             waits.as_secs()
         ),
     }

@@ -290,6 +290,16 @@ fn warnings(
     if pages.context.config.all_channels() == ["log"] {
         warnings.push(text.warn_log_only.to_owned());
     }
+    for (queue, stands) in pages.context.figures.standing_still() {
+        let (said, waits) = match stands {
+            Standstill::Stuck { lasts: waits, .. } | Standstill::Idle { waits } => {
+                (text.warn_jobs_idle, waits)
+            }
+            Standstill::Unattended { waits } => (text.warn_jobs_unattended, waits),
+        };
+        let seconds = waits.as_secs().to_string();
+        warnings.push(fill(said, &[("queue", queue), ("seconds", &seconds)]));
+    }
     if pages.gate.is_full() {
         warnings.push(text.warn_full.to_owned());
     }

@@ -62,6 +62,22 @@ pub(super) async fn look(context: &Context) -> Result<Option<Standstill>, QueueE
     })
 }
 
+/// The same of any queue whose depth is known.
+pub(crate) async fn of_queue(
+    context: &Context,
+    queue: &str,
+    depth: &Depth,
+) -> Result<Option<Standstill>, QueueError> {
+    if waits(depth, false).is_none() {
+        return Ok(None);
+    }
+    let workers = context.queues.store().consumers(queue).await?;
+    Ok(match work(&workers, context.clock.now()) {
+        Work::None { has_workers } => waits(depth, has_workers),
+        Work::Goes | Work::Stuck { .. } => None,
+    })
+}
+
 fn work(workers: &[Known], now: Timestamp) -> Work {
     let is_live = |worker: &&Known| Duration::from_millis(worker.seen_ms_ago) < LEASE;
     let live = || workers.iter().filter(is_live).map(|worker| &worker.about);

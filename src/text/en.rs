@@ -416,6 +416,8 @@ pub static EN: Text = Text {
     warn_stuck: "No alert was stored for {seconds} s. Alerts stay queued and none is lost. The database reports: {why}",
     warn_idle: "Alerts have been queued for {seconds} s, and the workers store none. None is lost.",
     warn_unattended: "Alerts have been queued for {seconds} s, and no worker is running. None is lost. Start one: tocsin work.",
+    warn_jobs_idle: "Jobs of the queue {queue} have been waiting for {seconds} s, and the workers complete none. None is lost.",
+    warn_jobs_unattended: "Jobs of the queue {queue} have been waiting for {seconds} s, and no worker is running. None is lost. Start one: tocsin work.",
     warn_memory_soon: "Redis uses {percent}% of its maxmemory: at 100% webhooks are answered with 503. Raise maxmemory.",
     warn_fsync: "PostgreSQL runs with synchronous_commit = {value}: a crash may lose recent commits. Set it to on.",
     warn_log_only: "No notification channel is configured: messages only go to the log. Set up Telegram or a webhook.",

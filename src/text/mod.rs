@@ -424,6 +424,8 @@ texts! {
     warn_memory_soon
     warn_stuck
     warn_idle
+    warn_jobs_idle
+    warn_jobs_unattended
     warn_unattended
     warn_fsync
     warn_log_only

@@ -415,6 +415,8 @@ pub static ZH_TW: Text = Text {
     warn_stuck: "已有 {seconds} 秒沒有寫入任何告警。告警仍在佇列中，不會遺失。資料庫回報：{why}",
     warn_idle: "告警已在佇列中等待 {seconds} 秒，而工作程序沒有寫入任何告警。告警不會遺失。",
     warn_unattended: "告警已在佇列中等待 {seconds} 秒，而沒有工作程序在執行。告警不會遺失。請啟動：tocsin work。",
+    warn_jobs_idle: "{queue} 佇列的工作已等待 {seconds} 秒，而工作程序沒有完成任何工作。工作不會遺失。",
+    warn_jobs_unattended: "{queue} 佇列的工作已等待 {seconds} 秒，而沒有工作程序在執行。工作不會遺失。請啟動：tocsin work。",
     warn_memory_soon: "Redis 的 maxmemory 已使用 {percent}%：達到 100% 時 webhook 會得到 503。請調高 maxmemory。",
     warn_fsync: "PostgreSQL 的 synchronous_commit = {value}：當機時可能遺失最近提交的資料。請設為 on。",
     warn_log_only: "未設定通知管道，訊息只會寫入日誌。請設定 Telegram 或 webhook。",

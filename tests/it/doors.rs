@@ -10,6 +10,7 @@ use sea_orm::DbBackend;
 use serde_json::{Value, json};
 use tocsin::config::Secret;
 use tocsin::context::Context;
+use tocsin::jobs::CalculateTier;
 use tocsin::probe::Standstill;
 use tocsin::queue::schedule;
 use tocsin::store::db::{OpenError, migrate};
@@ -154,6 +155,26 @@ on_all! {
         h.work(tocsin_workers::workers(&h.context));
         h.drain().await;
         tokio::time::sleep(LOOK_AGAIN).await;
+        assert_eq!(h.ready().await.1["warnings"], json!([]));
+        h.finish().await;
+    }
+
+    async fn jobs_of_any_queue_that_nobody_does_are_told_of(on) {
+        let mut h = Harness::without_workers(on, |_| {}).await;
+        let job = CalculateTier { incident: uuid::Uuid::now_v7() };
+        h.context.queues.push(&job).await.unwrap();
+        tocsin::figures::pass(&h.context).await;
+        assert_eq!(h.ready().await.1["warnings"], json!([]));
+        h.advance(Duration::from_secs(40));
+        tocsin::figures::pass(&h.context).await;
+        tokio::time::sleep(LOOK_AGAIN).await;
+        let warnings = h.ready().await.1["warnings"].clone();
+        let warning = warnings[0].as_str().unwrap();
+        assert!(warning.starts_with("tier jobs have been queued for 4") && warning.contains("no worker"), "{warnings}");
+        assert!(h.system_page().await.contains("Jobs of the queue tier have been waiting for 4"));
+        h.work(tocsin_workers::workers(&h.context));
+        h.drain().await;
+        tocsin::figures::pass(&h.context).await;
         assert_eq!(h.ready().await.1["warnings"], json!([]));
         h.finish().await;
     }
