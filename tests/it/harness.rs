@@ -298,7 +298,7 @@ impl Harness {
     }
 
     async fn queued_at_a_glance(&self) -> u64 {
-        if self.scratch.redis.is_none() {
+        if self.context.config.redis_url.is_none() {
             return self.sql(QUEUED).await.unsigned_abs();
         }
         let mut queued = 0;
