@@ -286,7 +286,7 @@ fn payload(visit: &PageRequest, letter: &Model) -> Markup {
 fn draft(letter: &Model) -> Option<String> {
     rejected(&letter.queue, &letter.payload)?;
     let payload = serde_json::from_slice(&letter.payload).ok()?;
-    let draft = draft::of(payload, &letter.id.to_string());
+    let draft = draft::of(payload);
     Some(readable(&draft.to_string()))
 }
 

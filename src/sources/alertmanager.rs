@@ -67,7 +67,7 @@ fn schema() -> Schema {
 /// The longest URL that is kept, in bytes.
 const URL_BYTES: usize = 2048;
 /// Times before this one (the year 2000) stand for "not known": they are some clock's zero.
-const KNOWN_TIMES: Timestamp = Timestamp(946_684_800_000);
+pub(super) const KNOWN_TIMES: Timestamp = Timestamp(946_684_800_000);
 
 fn translate(body: &[u8], config: &Config) -> Result<Translated, Refused> {
     match Envelope::read(body).and_then(|envelope| in_one_pass(envelope, config)) {
