@@ -10,7 +10,7 @@ use tocsin::time::Timestamp;
 use super::client::{Client, Remote};
 use super::fields::text;
 use super::incidents::LEVELS;
-use super::lists::{Again, List};
+use super::lists::{Again, List, limit};
 use super::output::{print, print_json};
 use super::which;
 
@@ -22,7 +22,7 @@ pub struct AnomaliesArgs {
     #[command(flatten)]
     filters: Filters,
     /// Maximum number of results
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = limit)]
     limit: usize,
     /// Print JSON
     #[arg(long, global = true)]
@@ -178,7 +178,8 @@ mod tests {
     async fn a_fix_is_told_and_taken_back() {
         let server = MockServer::start().await;
         let place = || path(format!("/api/v1/anomalies/{KEY}/permanent-fix"));
-        let answer = ResponseTemplate::new(200).set_body_json(json!({"alert_name": "DiskFull"}));
+        let answer =
+            ResponseTemplate::new(200).set_body_json(json!({"key": KEY, "alert_name": "DiskFull"}));
         Mock::given(method("POST"))
             .and(place())
             .and(body_json(json!({"reference": "PR 7", "operator": "kim"})))
