@@ -68,6 +68,7 @@ pub static EN: Text = Text {
     refused_rejected: "A rejected alert is rejected again on replay. Edit the payload, or discard the dead letter.",
     refused_rejected_together: "The dead letter holds {n} rejected alerts, and a job takes one. Correct the alerts, send them to the webhook again, and discard the dead letter.",
     refused_no_action: "Enter the action that was taken.",
+    refused_no_outcome: "Choose whether the repair helped.",
     refused_doing: "The same request is still in progress. Reload the page in a moment.",
     refused_long: "A text is too long: at most {n} characters, without NUL.",
     refused_value: "Invalid value for {name} in the address: “{value}”.",

@@ -86,6 +86,7 @@ texts! {
     refused_rejected
     refused_rejected_together
     refused_no_action
+    refused_no_outcome
     refused_doing
     refused_long
     refused_value

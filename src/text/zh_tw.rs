@@ -68,6 +68,7 @@ pub static ZH_TW: Text = Text {
     refused_rejected: "被拒絕的告警重送後仍會被拒絕。請修改內容，或捨棄這則死信。",
     refused_rejected_together: "這則死信包含 {n} 則被拒絕的告警，而一個工作只能處理一則。請修正告警，重新送到 webhook，然後捨棄這則死信。",
     refused_no_action: "請填寫採取了什麼措施。",
+    refused_no_outcome: "請選擇修復是否有效。",
     refused_doing: "相同的請求正在處理中，請稍後重新載入頁面。",
     refused_long: "文字過長：最多 {n} 個字元，且不得含 NUL。",
     refused_value: "網址中 {name} 的值無效：「{value}」。",
