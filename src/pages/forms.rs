@@ -178,13 +178,18 @@ pub(super) async fn anomaly(
         _ => return Err(PageError::NotFound),
     };
     let path = format!("{page}/{part}");
-    pages.ask(&posted, method, &path, body).await?;
+    let answer = pages.ask(&posted, method, &path, body).await?;
+    let done = match operation.as_str() {
+        "fix" if answer["changed"] == false => "fix-kept",
+        "fix" if answer["earlier_fix_at"].is_string() => "fix-again",
+        _ => &operation,
+    };
     // The form may stand on an incident's page.
     let back = posted
         .get("incident")
         .and_then(|id| id.parse::<uuid::Uuid>().ok())
         .map_or(page, |id| format!("/incidents/{id}"));
-    Ok(Redirect::to(&format!("{back}?done={operation}")))
+    Ok(Redirect::to(&format!("{back}?done={done}")))
 }
 
 /// Pause and resume.

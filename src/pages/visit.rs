@@ -129,6 +129,8 @@ fn done(text: &'static Text, query: &str) -> Option<&'static str> {
         "resolve" => text.done_resolve,
         "repair" => text.done_repair,
         "fix" => text.done_fix,
+        "fix-again" => text.done_fix_again,
+        "fix-kept" => text.done_fix_kept,
         "unfix" => text.done_unfix,
         "mute" => text.done_mute,
         "unmute" => text.done_unmute,

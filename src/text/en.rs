@@ -238,6 +238,8 @@ pub static EN: Text = Text {
     done_resolve: "Resolved.",
     done_repair: "Repair accepted. It appears here in a moment.",
     done_fix: "Permanent fix recorded.",
+    done_fix_again: "New permanent fix recorded. The earlier one did not hold.",
+    done_fix_kept: "Nothing changed: the permanent fix is already marked, and no firing began since.",
     done_unfix: "Permanent fix withdrawn.",
     done_pause: "Queue paused: no new jobs start.",
     done_resume: "Queue resumed.",

@@ -252,6 +252,8 @@ texts! {
     done_resolve
     done_repair
     done_fix
+    done_fix_again
+    done_fix_kept
     done_unfix
     done_pause
     done_resume

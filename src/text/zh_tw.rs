@@ -237,6 +237,8 @@ pub static ZH_TW: Text = Text {
     done_resolve: "已標為解決。",
     done_repair: "已接收修復紀錄，稍後會顯示在此。",
     done_fix: "已記錄根治。",
+    done_fix_again: "已記錄新的根治；先前的根治無效。",
+    done_fix_kept: "沒有變更：先前已標記根治，之後未再觸發。",
     done_unfix: "已取消根治標記。",
     done_pause: "佇列已暫停：不再開始新的工作。",
     done_resume: "佇列已恢復。",
