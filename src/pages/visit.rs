@@ -39,6 +39,14 @@ impl PageRequest {
         self.lang.text()
     }
 
+    /// The same, as if it were for the page at `address`.
+    pub(super) fn at(&self, address: String) -> Self {
+        Self {
+            address,
+            ..self.clone()
+        }
+    }
+
     pub(super) fn may_act(&self) -> bool {
         self.session.role == Role::Operate
     }

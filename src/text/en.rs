@@ -72,6 +72,7 @@ pub static EN: Text = Text {
     refused_doing: "The same request is still in progress. Reload the page in a moment.",
     refused_long: "A text is too long: at most {n} characters, without NUL.",
     refused_value: "Invalid value for {name} in the address: “{value}”.",
+    back_to_form: "Back to the form",
     back_to_incidents: "Back to the incidents",
     // Levels, states, tiers.
     level: "Level",
@@ -178,6 +179,7 @@ pub static EN: Text = Text {
     anomaly: "Anomaly",
     opened: "Opened",
     last_fired: "Last fired",
+    last_delivered: "Last delivered",
     resolved_at: "Resolved",
     resolved_itself: "automatically: the alert ended",
     resolved_unseen: "expired: the source stopped sending the alert",
@@ -308,7 +310,7 @@ pub static EN: Text = Text {
     no_worth_fixing: "No candidates.",
     total: "Total",
     first_seen: "First seen",
-    last_seen: "Last seen",
+    last_seen: "Newest firing",
     anomaly_incidents: "Incidents of this anomaly",
     what_was_tried: "Repairs tried",
     // Repairs.

@@ -90,6 +90,7 @@ texts! {
     refused_doing
     refused_long
     refused_value
+    back_to_form
     back_to_incidents
     level
     level_none
@@ -192,6 +193,7 @@ texts! {
     anomaly
     opened
     last_fired
+    last_delivered
     resolved_at
     resolved_itself
     resolved_unseen

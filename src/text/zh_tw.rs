@@ -72,6 +72,7 @@ pub static ZH_TW: Text = Text {
     refused_doing: "相同的請求正在處理中，請稍後重新載入頁面。",
     refused_long: "文字過長：最多 {n} 個字元，且不得含 NUL。",
     refused_value: "網址中 {name} 的值無效：「{value}」。",
+    back_to_form: "回到表單",
     back_to_incidents: "回到事件清單",
     // Levels, states, tiers.
     level: "等級",
@@ -177,6 +178,7 @@ pub static ZH_TW: Text = Text {
     anomaly: "異常",
     opened: "開啟時間",
     last_fired: "最近觸發",
+    last_delivered: "最近傳送",
     resolved_at: "解決時間",
     resolved_itself: "自動恢復：告警已結束",
     resolved_unseen: "逾期關閉：來源未再傳送此告警",
@@ -307,7 +309,7 @@ pub static ZH_TW: Text = Text {
     no_worth_fixing: "目前沒有。",
     total: "累計",
     first_seen: "首次出現",
-    last_seen: "最近出現",
+    last_seen: "最新觸發",
     anomaly_incidents: "相關事件",
     what_was_tried: "做過的修復",
     // Repairs.
