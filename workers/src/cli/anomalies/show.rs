@@ -60,7 +60,7 @@ pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
     ];
     let mut out = or_dash(text(anomaly, "/alert_name"));
     for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
-        let _ = write!(out, "\n  {name:<12}{value}");
+        let _ = write!(out, "\n  {name:<13}{value}");
     }
     out
 }
