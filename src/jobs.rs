@@ -351,7 +351,7 @@ pub fn check_payload(queue: &str, payload: &[u8]) -> Result<(), String> {
             Content::Alert(_) => Ok(()),
             Content::Rejected { .. } => Err(
                 "content is still the rejected data: it must be {\"alert\": {\"status\": \"firing\", \
-                 \"labels\": {\"alertname\": …}, \"fingerprint\": …}}"
+                 \"labels\": {\"alertname\": …}}}"
                     .to_owned(),
             ),
         },

@@ -11,6 +11,7 @@ use super::update::{Person, Query};
 use crate::context::Context;
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::buttons::{ButtonAction, CallbackData};
+use crate::domain::effectiveness::action_name;
 use crate::domain::mute::Ends;
 use crate::jobs::{RecordRepair, derived_id};
 use crate::operations::{Due, Refused, incident, mute, repair};
@@ -234,7 +235,7 @@ fn repair_of(
     };
     Some(RecordRepair {
         incident: press.incident,
-        action: action.clone(),
+        action: action_name(action),
         success: *success,
         operator: Some(name.to_owned()),
         note: None,

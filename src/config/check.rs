@@ -4,11 +4,21 @@ use std::time::Duration;
 
 use super::{Config, Secret, Tokens, webhooks};
 use crate::alertmanager;
+use crate::store::Db;
 
 /// So many incidents of an anomaly are read at most whenever its level is worked out.
 const MOST_INCIDENTS: i64 = 1000;
 /// Who waits longer is not told of a rise but reminded of it.
 const LONGEST_SETTLE: Duration = Duration::from_secs(3600);
+
+/// Whether it is written as Telegram writes bots' tokens: digits, a colon, then letters, digits, - and _.
+fn is_bot_token(token: &str) -> bool {
+    let is_secret = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-');
+    token.split_once(':').is_some_and(|(bot, secret)| {
+        let is_bot = !bot.is_empty() && bot.bytes().all(|c| c.is_ascii_digit());
+        is_bot && !secret.is_empty() && secret.bytes().all(is_secret)
+    })
+}
 
 impl Config {
     pub(super) fn check(&self) -> Result<(), String> {
@@ -21,9 +31,9 @@ impl Config {
                 self.listen
             ));
         }
-        let in_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
+        Db::check_url(self.database_url.expose()).map_err(|error| error.to_string())?;
         let token = self.telegram_token.as_ref().map(Secret::expose);
-        if token.is_some_and(|token| token.is_empty() || !token.chars().all(in_token)) {
+        if token.is_some_and(|token| !is_bot_token(token)) {
             return Err(
                 "telegram_token is not a bot token: it must be digits, a colon, then letters, digits, \
                         - and _"

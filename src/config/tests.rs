@@ -267,9 +267,18 @@ fn space_around_a_value_is_no_part_of_it_wherever_it_comes_from() {
 fn a_secret_that_cannot_be_right_is_refused_and_not_shown() {
     for (name, value) in [
         ("TOCSIN_TELEGRAM_TOKEN", "1:planted/2"),
+        ("TOCSIN_TELEGRAM_TOKEN", "planted"),
+        ("TOCSIN_TELEGRAM_TOKEN", "planted:2"),
+        ("TOCSIN_TELEGRAM_TOKEN", ":planted"),
+        ("TOCSIN_TELEGRAM_TOKEN", "1:"),
+        ("TOCSIN_TELEGRAM_TOKEN", "1:planted:2"),
+        ("TOCSIN_TELEGRAM_TOKEN", ":"),
         ("TOCSIN_TELEGRAM_TOKEN", "1:planted\nplanted"),
         ("TOCSIN_TELEGRAM_TOKEN", "\n"),
         ("TOCSIN_DATABASE_URL", "postgres://u:planted\n@h/d"),
+        ("TOCSIN_DATABASE_URL", "postgres://u:planted@h:x/d"),
+        ("TOCSIN_DATABASE_URL", "mysql://u:planted@h/d"),
+        ("TOCSIN_DATABASE_URL", "planted.db"),
         ("TOCSIN_API_TOKEN", "a-planted-token\u{7}-of-the-api"),
     ] {
         let refused = load("telegram_chat = 1", &[(name, value)])
@@ -303,7 +312,7 @@ fn secrets_are_neither_printed_nor_logged() {
     let config = load(
         "",
         &[
-            ("TOCSIN_TELEGRAM_TOKEN", "planted"),
+            ("TOCSIN_TELEGRAM_TOKEN", "1:planted"),
             ("TOCSIN_TELEGRAM_CHAT", "1"),
             ("TOCSIN_DATABASE_URL", "postgres://u:planted@h/d"),
         ],

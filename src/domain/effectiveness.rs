@@ -31,6 +31,18 @@ pub struct RepairEntry {
     pub operator: Option<String>,
 }
 
+/// An action as it is recorded, so that "Restart Pod" and `restart-pod` are `restart_pod`: in lower case, with one
+/// `_` for spaces, dashes and `_` in a row. What has nothing else in it stays as it is.
+#[must_use]
+pub fn action_name(action: &str) -> String {
+    let words = action.split(|c: char| c.is_whitespace() || matches!(c, '-' | '_'));
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    match words.is_empty() {
+        true => action.trim().to_owned(),
+        false => words.join("_").to_lowercase(),
+    }
+}
+
 /// How many repairs an incident's history shows.
 pub const HISTORY: usize = 20;
 
@@ -64,6 +76,27 @@ impl RepairStats {
             last_repair_time: newest.first().map(|entry| entry.timestamp),
             repair_history: newest,
             recommended_tier: tier.number(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_has_one_name_however_it_is_written() {
+        for (written, name) in [
+            ("restart_pod", "restart_pod"),
+            ("Restart Pod", "restart_pod"),
+            (" restart - pod\n", "restart_pod"),
+            ("RESTART-POD", "restart_pod"),
+            ("scale up: 3→5", "scale_up:_3→5"),
+            ("重啟 Pod", "重啟_pod"),
+            (" - ", "-"),
+        ] {
+            assert_eq!(action_name(written), name, "{written:?}");
+            assert_eq!(action_name(&action_name(written)), name);
         }
     }
 }

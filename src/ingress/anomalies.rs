@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Caller;
@@ -13,6 +14,7 @@ use super::query::Query;
 use super::words::BoundedText;
 use super::{Ingress, Problem, body};
 use crate::domain::escalation::Level;
+use crate::domain::fix::Mark;
 use crate::domain::mute::as_of;
 use crate::entity::anomalies::Model;
 use crate::jobs::CalculateTier;
@@ -125,8 +127,9 @@ pub(super) struct Fix {
 
 /// Marks a permanent fix of an anomaly.
 ///
-/// A firing that begins later makes it tier 4 (architecture). A new mark replaces the old
-/// one.
+/// A firing that begins later makes it tier 4 (architecture). Marked again before such a firing, the mark keeps its
+/// time (`changed` is false), but takes another `reference`. Marked again after one, it is a new fix: the earlier one
+/// did not hold, and `earlier_fix_at` says when that was.
 #[utoipa::path(
     post,
     path = "/anomalies/{key}/permanent-fix",
@@ -134,21 +137,23 @@ pub(super) struct Fix {
     tag = "anomalies",
     params(("key" = String, Path, pattern = "^[0-9a-f]{32}$", description = "The anomaly's key")),
     request_body = Option<Fix>,
-    responses((status = OK, description = "The anomaly as it is now", body = Model)),
+    responses((status = OK, description = "The anomaly as it is now", body = Marked)),
 )]
 pub(super) async fn fix(
     State(ingress): State<Ingress>,
     Path(key): Path<String>,
     caller: Caller,
     body: Body,
-) -> Result<Json<Model>, Problem> {
+) -> Result<Json<Marked>, Problem> {
     let fix: Fix = body::json(body).await?;
     let actor = caller.named(fix.operator);
-    let reference = fix.reference.map(String::from);
+    let reference = fix.reference.and_then(BoundedText::said);
     set(&ingress, &key, Some(reference), &actor).await
 }
 
 /// Withdraws a permanent fix.
+///
+/// Has no effect if there is none; then `changed` is false.
 #[utoipa::path(
     delete,
     path = "/anomalies/{key}/permanent-fix",
@@ -156,17 +161,31 @@ pub(super) async fn fix(
     tag = "anomalies",
     params(("key" = String, Path, pattern = "^[0-9a-f]{32}$", description = "The anomaly's key")),
     request_body = Option<By>,
-    responses((status = OK, description = "The anomaly as it is now", body = Model)),
+    responses((status = OK, description = "The anomaly as it is now", body = Marked)),
 )]
 pub(super) async fn unfix(
     State(ingress): State<Ingress>,
     Path(key): Path<String>,
     caller: Caller,
     body: Body,
-) -> Result<Json<Model>, Problem> {
+) -> Result<Json<Marked>, Problem> {
     let By { operator } = body::json(body).await?;
     let actor = caller.named(operator);
     set(&ingress, &key, None, &actor).await
+}
+
+/// An anomaly whose fix was marked or withdrawn.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MarkedAnomaly)]
+pub(super) struct Marked {
+    /// As it is now.
+    #[serde(flatten)]
+    anomaly: Model,
+    /// Whether this request changed it.
+    changed: bool,
+    /// When the fix was marked that this one replaces, because a firing began after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    earlier_fix_at: Option<Timestamp>,
 }
 
 /// A fix changes the tier, so the incidents that show it are due for one.
@@ -175,24 +194,46 @@ async fn set(
     key: &str,
     fix: Option<Option<String>>,
     actor: &Actor,
-) -> Result<Json<Model>, Problem> {
+) -> Result<Json<Marked>, Problem> {
     let context = &ingress.context;
     let tx = context.db.begin().await?;
     let (anomaly, now) = anomalies::lock(&tx, key).await?.ok_or_else(unknown)?;
     let now = context.clock.of_store(now);
-    let (action, detail) = match &fix {
-        Some(reference) => ("anomaly.fix", serde_json::json!({"reference": reference})),
-        None => ("anomaly.unfix", serde_json::json!({})),
+    let failed = match anomaly.permanent_fix_at.filter(|_| fix.is_some()) {
+        Some(at) => levels::began_after(&tx, key, at).await?,
+        None => false,
     };
+    let known = Mark::of(&anomaly);
+    let (action, mark) = match fix {
+        Some(reference) => ("anomaly.fix", known.fixed(reference, failed, now)),
+        None => ("anomaly.unfix", Mark::default()),
+    };
+    let (changed, earlier_fix_at) = (mark != known, known.at.filter(|_| failed));
+    let mut detail = match action {
+        "anomaly.fix" => json!({"reference": mark.reference}),
+        _ => json!({}),
+    };
+    if !changed {
+        detail["changed"] = false.into();
+    }
+    if let Some(at) = earlier_fix_at {
+        // The row forgets it.
+        detail["earlier_fix_at"] = json!(at);
+        detail["earlier_reference"] = json!(known.reference);
+    }
     let entry = AuditEntry {
         action,
         target: key,
         detail,
     };
     audit::record(&tx, actor, entry, now).await?;
-    anomalies::set_permanent_fix(&tx, key, fix.map(|reference| (now, reference))).await?;
-    let concerned = levels::concerned(&tx, &[(anomaly.key, anomaly.newest_incident)]).await?;
-    let due = incidents::mark_due(&tx, &concerned, now).await?;
+    let mut due = Vec::new();
+    if changed {
+        let fix = mark.at.map(|at| (at, mark.reference));
+        anomalies::set_permanent_fix(&tx, key, fix).await?;
+        let concerned = levels::concerned(&tx, &[(anomaly.key, anomaly.newest_incident)]).await?;
+        due = incidents::mark_due(&tx, &concerned, now).await?;
+    }
     tx.commit().await?;
     let jobs: Vec<_> = due
         .into_iter()
@@ -205,7 +246,11 @@ async fn set(
         tracing::warn!("enqueueing a tier job failed; recount will retry: {error}");
     }
     let anomaly = lists::anomaly(context.db.view(), key).await?;
-    Ok(Json(as_of(now, anomaly.ok_or_else(unknown)?)))
+    Ok(Json(Marked {
+        anomaly: as_of(now, anomaly.ok_or_else(unknown)?),
+        changed,
+        earlier_fix_at,
+    }))
 }
 
 fn unknown() -> Problem {

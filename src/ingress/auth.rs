@@ -82,6 +82,20 @@ impl Guard {
             .inc();
     }
 
+    /// Why a token that is none of `webhook_token` sends nothing. One of the API's is no guess, but a mistake.
+    fn no_sender(&self, given: &str, request: &Request) -> Problem {
+        let others = [&self.config.api_token, &self.config.read_token];
+        if others
+            .into_iter()
+            .any(|tokens| tokens.find(given).is_some())
+        {
+            self.count("webhook");
+            return Problem::new(StatusCode::UNAUTHORIZED, CANNOT_SEND);
+        }
+        self.wrong("webhook", request);
+        wrong_token()
+    }
+
     /// Notes a wrong token.
     fn wrong(&self, role: &'static str, request: &Request) -> Failed {
         self.count(role);
@@ -151,8 +165,7 @@ fn admit_sender(guard: &Guard, request: &Request) -> Result<(), Problem> {
         let given = bearer(request.headers()).or_else(|| basic(request.headers()));
         let given = given.ok_or_else(|| guard.missing("webhook"))?;
         if tokens.find(&given).is_none() {
-            guard.wrong("webhook", request);
-            return Err(wrong_token());
+            return Err(guard.no_sender(&given, request));
         }
     } else {
         origin::check_sender(&guard.config, request)?;
@@ -197,6 +210,10 @@ fn admit(guard: &Guard, request: &Request) -> Result<String, Problem> {
             let detail = "this token is read-only; this request needs one of api_token";
             Err(Problem::new(StatusCode::FORBIDDEN, detail))
         }
+        (None, None) if guard.config.webhook_token.find(&given).is_some() => {
+            guard.count(needed);
+            Err(Problem::new(StatusCode::UNAUTHORIZED, ONLY_SENDS))
+        }
         (None, None) => Err(match guard.wrong(needed, request).wait {
             None => wrong_token(),
             Some(wait) => {
@@ -206,6 +223,12 @@ fn admit(guard: &Guard, request: &Request) -> Result<String, Problem> {
         }),
     }
 }
+
+/// Why a token of the API is refused at a webhook.
+const CANNOT_SEND: &str = "this token cannot send webhooks: use one of webhook_token";
+/// Why a token of webhooks is refused by the API.
+const ONLY_SENDS: &str =
+    "this token can only send webhooks: use one of api_token, or of read_token to read";
 
 fn wrong_token() -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "unknown token")

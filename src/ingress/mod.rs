@@ -32,6 +32,7 @@ mod webhooks;
 mod words;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
@@ -45,6 +46,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::context::Context;
+use crate::seldom::Seldom;
 use crate::sources::SOURCES;
 pub(crate) use auth::{Caller, Guard};
 pub use gate::Gate;
@@ -66,7 +68,12 @@ pub struct Ingress {
     pub gate: Arc<Gate>,
     /// What it refuses.
     pub refusals: Refusals,
+    /// Deliveries with a status that is not known, by source.
+    unknown_statuses: Arc<Seldom<&'static str>>,
 }
+
+/// How often the log is told of alerts with a status that is not known.
+const UNKNOWN_STATUSES_SAID: Duration = Duration::from_secs(60);
 
 impl Ingress {
     /// The ingress of a process that takes more while `gate` says so.
@@ -77,6 +84,7 @@ impl Ingress {
             context,
             gate,
             refusals,
+            unknown_statuses: Arc::new(Seldom::new(UNKNOWN_STATUSES_SAID)),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::pages::{self, Page};
 use super::query::Query;
 use super::words::{BoundedText, whole};
 use super::{Ingress, Problem, body, once};
+use crate::domain::effectiveness::action_name;
 use crate::entity::repairs::Model;
 use crate::jobs::RecordRepair;
 use crate::operations::repair;
@@ -27,7 +28,7 @@ use crate::time::Timestamp;
 #[serde(deny_unknown_fields)]
 #[schema(as = RepairReport)]
 pub(super) struct Report {
-    /// What was done, for instance `restart_pod`.
+    /// What was done, for instance `restart_pod`. It is recorded in lower case, with `_` for spaces and dashes.
     #[schema(value_type = String, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
     action: BoundedText,
     /// Whether it helped.
@@ -77,7 +78,7 @@ pub(super) async fn record(
     let actor = caller.named(report.operator);
     let repair = RecordRepair {
         incident: id,
-        action: report.action.into(),
+        action: action_name(&String::from(report.action)),
         success: report.success,
         operator: actor.operator.clone(),
         note: report.note.and_then(BoundedText::said),
@@ -96,7 +97,7 @@ pub(super) async fn record(
 pub(super) struct Asked {
     /// On this anomaly, by its key.
     anomaly: Option<BoundedText>,
-    /// With this action, for example `restart_pod`.
+    /// With this action, for example `restart_pod`; as it is recorded, or in another spelling of that.
     action: Option<BoundedText>,
     /// Whether it helped.
     success: Option<bool>,

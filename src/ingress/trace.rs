@@ -18,7 +18,7 @@ use super::words::BoundedText;
 use super::{Ingress, Problem};
 use crate::context::Context;
 use crate::domain::aggregation::Unit;
-use crate::entity::{dead_letters, incidents, occurrences};
+use crate::entity::{dead_letters, incidents, notifications, occurrences};
 use crate::jobs::{CalculateTier, Content, IngestAlert, Job, RecordRepair};
 use crate::queue::store::Queued;
 use crate::sources::{SOURCES, cluster, fingerprint};
@@ -87,13 +87,18 @@ pub(super) async fn show(
     let action = StatusChange::Acknowledge.action();
     let mut acknowledged = audit::done_to(db, targets, action, MOST).await?;
     acknowledged.retain(audit::did_something);
+    let messages = trace::messages(db, &ids).await?;
     let trace = Trace {
         reopenings: reopenings::of(db, &ids, MOST).await?,
         acknowledgements: each(acknowledged),
-        messages: each(trace::messages(db, &ids).await?),
         repairs: each(trace::repairs_of(db, &rows, MOST).await?),
         jobs: jobs(context, found_by, &name, source.as_deref()).await?,
-        dead_letters: letters(context, found_by, &name, source.as_deref()).await?,
+        dead_letters: {
+            let mut found = letters(context, found_by, &name, source.as_deref()).await?;
+            found.extend(undelivered(context, &messages).await?);
+            found
+        },
+        messages: each(messages),
         occurrences: counted(context, episodes).await?,
         incidents: incidents
             .into_iter()
@@ -238,6 +243,18 @@ async fn letters(
     }
     found.truncate(MOST as usize);
     Ok(found)
+}
+
+/// The dead letters of jobs that were to send these messages.
+async fn undelivered(
+    context: &Context,
+    messages: &[notifications::Model],
+) -> Result<Vec<Letter>, Problem> {
+    let ids: Vec<Uuid> = messages.iter().map(|message| message.id).collect();
+    let db = context.db.view_for(true).await?;
+    Ok(each(
+        trace::dead_letters_of_messages(&*db, &ids, MOST).await?,
+    ))
 }
 
 /// What stands in what is about it: the name as it is kept, and, in what was rejected, as it was sent.

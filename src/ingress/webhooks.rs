@@ -132,6 +132,7 @@ pub(super) async fn take(
         alerts,
         truncated,
         misdated,
+        unknown_status,
         cluster,
     } = translated.map_err(|refused| refuse(&refused, &body))?;
 
@@ -155,6 +156,16 @@ pub(super) async fn take(
     let pushed = tokio::time::timeout(PUSH, push).await;
     pushed.map_err(|_| Problem::unavailable("the queue does not respond: retry later"))??;
     note(&context.metrics, &by, truncated, misdated, ahead);
+    if unknown_status > 0
+        && let Some(more) = ingress.unknown_statuses.says(source.name)
+    {
+        tracing::warn!(
+            source = source.name,
+            alerts = unknown_status,
+            more,
+            "an alert's status is neither firing nor resolved: treated as firing"
+        );
+    }
 
     let is_usable = |job: &&IngestAlert| matches!(job.content, Content::Alert(_));
     let enqueued = jobs.iter().filter(is_usable).count();

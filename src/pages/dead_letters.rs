@@ -1,8 +1,8 @@
 //! Dead letters: read why a job could not be done, then queue it again, change it, or let it go.
 
 use axum::extract::{Path, State};
-use axum::http::Method;
-use axum::response::Redirect;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use super::address::Asks;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
 use super::visit::FormPost;
-use super::{PageError, PageRequest, Pages, address, charts, words};
+use super::{PageError, PageRequest, Pages, address, charts, fault, words};
 use crate::entity::dead_letters::Model;
 use crate::jobs::{Content, IngestAlert, QUEUES, rejected};
 use crate::queue::replay;
@@ -193,6 +193,22 @@ pub(super) async fn one(
     Path(id): Path<String>,
     visit: PageRequest,
 ) -> Result<Markup, PageError> {
+    shown(&pages, &id, &visit, None).await
+}
+
+/// What somebody wrote in place of the payload, and why it was refused.
+struct Written<'a> {
+    payload: &'a str,
+    why: &'a str,
+}
+
+/// The page of one letter; with what was `written` in its form, if that was refused.
+async fn shown(
+    pages: &Pages,
+    id: &str,
+    visit: &PageRequest,
+    written: Option<&Written<'_>>,
+) -> Result<Markup, PageError> {
     let id: Uuid = id.parse().map_err(|_| PageError::NotFound)?;
     let found = dead_letters::find(pages.context.db.view(), id).await?;
     let letter = found.ok_or(PageError::NotFound)?;
@@ -212,7 +228,8 @@ pub(super) async fn one(
                 div {
                     section aria-labelledby="payload-title" {
                         h2 #payload-title { (text.payload) }
-                        (payload(&visit, &letter))
+                        @if let Some(Written { why, .. }) = written { div role="alert" { (fault::told(text, why)) } }
+                        (payload(visit, &letter, written))
                     }
                     (sent(text, &letter))
                     section aria-labelledby="errors" {
@@ -221,13 +238,13 @@ pub(super) async fn one(
                     }
                 }
                 div {
-                    @if visit.may_act() && letter.state == DEAD { (actions(&visit, &letter)) }
+                    @if visit.may_act() && letter.state == DEAD { (actions(visit, &letter)) }
                     section aria-labelledby="facts" { h2 #facts { (text.facts) } (facts(text, &letter)) }
                 }
             }
         }
     };
-    Ok(layout::page(&visit, &frame, &content))
+    Ok(layout::page(visit, &frame, &content))
 }
 
 /// JSON over several lines, if it is JSON.
@@ -249,7 +266,7 @@ fn escaped(json: &str) -> String {
     escaped
 }
 
-fn payload(visit: &PageRequest, letter: &Model) -> Markup {
+fn payload(visit: &PageRequest, letter: &Model, written: Option<&Written<'_>>) -> Markup {
     let text = visit.text();
     // What the page would leave out is not to be left out of the payload.
     let is_whole = |text: &String| !text.contains(|c| acts_unseen(c) && !matches!(c, '\n' | '\t'));
@@ -261,6 +278,11 @@ fn payload(visit: &PageRequest, letter: &Model) -> Markup {
     let hex = || {
         let bytes = letter.payload.iter().take(4096);
         bytes.map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    let edited = || {
+        draft(letter)
+            .or_else(|| readable.clone())
+            .unwrap_or_default()
     };
     html! {
         @match &readable {
@@ -274,7 +296,7 @@ fn payload(visit: &PageRequest, letter: &Model) -> Markup {
                 input type="hidden" name="replay" value=(letter.replay);
                 label for="payload" { (text.payload) }
                 textarea #payload name="payload" rows="16" spellcheck="false" {
-                    (draft(letter).or(readable).unwrap_or_default())
+                    (written.map_or_else(edited, |written| written.payload.to_owned()))
                 }
                 button { (text.edit) }
             }
@@ -286,7 +308,7 @@ fn payload(visit: &PageRequest, letter: &Model) -> Markup {
 fn draft(letter: &Model) -> Option<String> {
     rejected(&letter.queue, &letter.payload)?;
     let payload = serde_json::from_slice(&letter.payload).ok()?;
-    let draft = draft::of(payload, &letter.id.to_string());
+    let draft = draft::of(payload);
     Some(readable(&draft.to_string()))
 }
 
@@ -375,11 +397,35 @@ pub(super) async fn decide(
     State(pages): State<Pages>,
     Path((id, operation)): Path<(String, String)>,
     posted: FormPost,
+) -> Result<Response, PageError> {
+    let is_edit = operation == "edit";
+    let done = done(&pages, &id, &operation, &posted).await;
+    let (status, why) = match done {
+        Err(PageError::BadRequest(why)) if is_edit => (StatusCode::BAD_REQUEST, why),
+        Err(PageError::Refused(status, why)) if is_edit => (status, why),
+        done => return done.map(IntoResponse::into_response),
+    };
+    // What was written is not lost: the form is shown with it, beneath the reason.
+    let payload = posted.get("payload").unwrap_or_default();
+    let written = Written { payload, why: &why };
+    let visit = posted
+        .visit
+        .at(format!("/dead-letters/{}", words::encoded(&id)));
+    let page = shown(&pages, &id, &visit, Some(&written)).await?;
+    Ok((status, page).into_response())
+}
+
+/// Does it, and leads to the letter.
+async fn done(
+    pages: &Pages,
+    id: &str,
+    operation: &str,
+    posted: &FormPost,
 ) -> Result<Redirect, PageError> {
     let operator = posted.actor().operator;
-    let page = format!("/dead-letters/{}", words::encoded(&id));
+    let page = format!("/dead-letters/{}", words::encoded(id));
     let replay: Option<i32> = posted.get("replay").and_then(|n| n.parse().ok());
-    let (method, path, body) = match operation.as_str() {
+    let (method, path, body) = match operation {
         "replay" => (
             Method::POST,
             format!("{page}/replay"),
@@ -398,6 +444,6 @@ pub(super) async fn decide(
         "discard" => (Method::DELETE, page.clone(), json!({"operator": operator})),
         _ => return Err(PageError::NotFound),
     };
-    pages.ask(&posted, method, &path, Some(body)).await?;
+    pages.ask(posted, method, &path, Some(body)).await?;
     Ok(Redirect::to(&format!("{page}?done={operation}")))
 }

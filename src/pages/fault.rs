@@ -1,7 +1,7 @@
 //! What goes wrong, as a page; and what every answer of the pages carries.
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
@@ -11,7 +11,7 @@ use super::layout;
 use super::visit::language;
 use crate::ingress::problem::Problem;
 use crate::queue::store::QueueError;
-use crate::text::refusal;
+use crate::text::{Text, refusal};
 
 /// Why there is no page to show.
 #[derive(Clone, Debug)]
@@ -131,7 +131,7 @@ pub(crate) async fn for_people(request: Request, next: Next) -> Response {
     let problem: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
     let detail = problem["detail"].as_str().unwrap_or_default();
     let fault = PageError::of(told.status, detail.to_owned());
-    let mut response = (told.status, page(lang, &fault)).into_response();
+    let mut response = (told.status, page(lang, &fault, None)).into_response();
     let kept = [header::ALLOW, header::RETRY_AFTER];
     for (name, value) in kept
         .iter()
@@ -146,13 +146,14 @@ pub(crate) async fn for_people(request: Request, next: Next) -> Response {
 /// Makes pages of faults, and adds the headers that every answer carries.
 pub(super) async fn finish(request: Request, next: Next) -> Response {
     let lang = language(request.headers());
+    let form = form_page(request.method(), request.uri().path());
     let mut response = next.run(request).await;
     if let Some(fault) = response.extensions_mut().remove::<PageError>() {
         response = match fault {
             PageError::SignIn(wanted) => {
                 Redirect::to(&layout::sign_in_address(&wanted)).into_response()
             }
-            fault => (fault.status(), page(lang, &fault)).into_response(),
+            fault => (fault.status(), page(lang, &fault, form.as_deref())).into_response(),
         };
     }
     dress(response.headers_mut());
@@ -179,17 +180,34 @@ fn dress(headers: &mut HeaderMap) {
         .or_insert(HeaderValue::from_static("no-store"));
 }
 
-fn page(lang: crate::text::Lang, fault: &PageError) -> Markup {
-    let text = lang.text();
-    let told = |detail: &str| {
-        html! {
-            @match refusal(text, detail) {
-                Some(told) => p { (told) },
-                // In the words of whoever refused it.
-                None => p lang="en" { (detail) },
-            }
-        }
+/// The page of what a form that was sent to `path` is about: `/incidents/…/repair` is about `/incidents/…`.
+fn form_page(method: &Method, path: &str) -> Option<String> {
+    let (page, _) = path.rsplit_once('/').filter(|_| *method == Method::POST)?;
+    let sections = ["/incidents/", "/anomalies/", "/dead-letters/", "/queues/"];
+    let is_of_ours = sections.iter().any(|section| path.starts_with(section));
+    let page = if page.starts_with("/queues/") {
+        "/queues"
+    } else {
+        page
     };
+    is_of_ours.then(|| page.to_owned())
+}
+
+/// Why something was refused, in the reader's language if that is known.
+pub(super) fn told(text: &Text, detail: &str) -> Markup {
+    html! {
+        @match refusal(text, detail) {
+            Some(told) => p { (told) },
+            // In the words of whoever refused it.
+            None => p lang="en" { (detail) },
+        }
+    }
+}
+
+/// The page of a fault; with the way back to the page that has the form, if one was sent.
+fn page(lang: crate::text::Lang, fault: &PageError, form: Option<&str>) -> Markup {
+    let text = lang.text();
+    let form = form.filter(|_| !matches!(fault, PageError::NotFound));
     let (title, lead, detail) = match fault {
         PageError::NotFound => (text.not_found, text.not_found_lead, None),
         PageError::NotAllowed => (text.not_allowed, text.not_allowed_lead, None),
@@ -204,8 +222,11 @@ fn page(lang: crate::text::Lang, fault: &PageError) -> Markup {
         div.empty role="alert" {
             h1 { (title) }
             @if !lead.is_empty() { p { (lead) } }
-            @if let Some(detail) = detail { (told(detail)) }
-            p { a.button href="/incidents" { (text.back_to_incidents) } }
+            @if let Some(detail) = detail { (told(text, detail)) }
+            p {
+                @if let Some(form) = form { a.button.primary href=(form) { (text.back_to_form) } " " }
+                a.button href="/incidents" { (text.back_to_incidents) }
+            }
         }
     };
     layout::bare(lang, title, &body)
@@ -222,6 +243,21 @@ mod tests {
 
     use super::*;
     use crate::ingress::problem;
+
+    #[test]
+    fn a_form_leads_back_to_the_page_that_has_it() {
+        for (path, page) in [
+            ("/incidents/1/repair", Some("/incidents/1")),
+            ("/anomalies/k/mute", Some("/anomalies/k")),
+            ("/dead-letters/1/edit", Some("/dead-letters/1")),
+            ("/queues/notify/pause", Some("/queues")),
+            ("/sign-in", None),
+            ("/nowhere/1/x", None),
+        ] {
+            assert_eq!(form_page(&Method::POST, path).as_deref(), page, "{path}");
+            assert_eq!(form_page(&Method::GET, path), None);
+        }
+    }
 
     #[tokio::test]
     async fn a_page_that_fails_is_told_to_people_as_a_page() {

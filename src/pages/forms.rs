@@ -22,6 +22,9 @@ const ANSWER: usize = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// What a repair is refused with that does not say whether it helped.
+const NO_OUTCOME: &str = "success must say whether the repair helped";
+
 /// The idempotency key of what a form asks for: going back to the form and sending something else is
 /// another request.
 fn key_of(form: &str, body: &str) -> String {
@@ -122,7 +125,7 @@ pub(super) async fn incident(
             "repairs",
             json!({
                 "action": posted.get("action").unwrap_or_default().trim(),
-                "success": posted.get("success") == Some("yes"),
+                "success": helped(&posted)?,
                 "operator": operator,
                 "note": posted.get("note"),
             }),
@@ -133,6 +136,15 @@ pub(super) async fn incident(
     let path = format!("{page}/{path}");
     pages.ask(&posted, Method::POST, &path, Some(body)).await?;
     Ok(Redirect::to(&format!("{page}?done={operation}")))
+}
+
+/// Whether the repair helped: never taken for granted, either way.
+fn helped(posted: &FormPost) -> Result<bool, PageError> {
+    match posted.get("success") {
+        Some("yes") => Ok(true),
+        Some("no") => Ok(false),
+        _ => Err(PageError::BadRequest(NO_OUTCOME.to_owned())),
+    }
 }
 
 /// Mark a permanent fix, take it back; mute, end that.
@@ -166,13 +178,18 @@ pub(super) async fn anomaly(
         _ => return Err(PageError::NotFound),
     };
     let path = format!("{page}/{part}");
-    pages.ask(&posted, method, &path, body).await?;
+    let answer = pages.ask(&posted, method, &path, body).await?;
+    let done = match operation.as_str() {
+        "fix" if answer["changed"] == false => "fix-kept",
+        "fix" if answer["earlier_fix_at"].is_string() => "fix-again",
+        _ => &operation,
+    };
     // The form may stand on an incident's page.
     let back = posted
         .get("incident")
         .and_then(|id| id.parse::<uuid::Uuid>().ok())
         .map_or(page, |id| format!("/incidents/{id}"));
-    Ok(Redirect::to(&format!("{back}?done={operation}")))
+    Ok(Redirect::to(&format!("{back}?done={done}")))
 }
 
 /// Pause and resume.

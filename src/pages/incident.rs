@@ -381,7 +381,7 @@ fn facts(visit: &PageRequest, (incident, anomaly): &Entry) -> Markup {
         ),
         fact(text.incident_id, &html! { code.id { (incident.id) } }),
         fact(text.opened, &words::at(incident.opened_at)),
-        fact(text.last_fired, &words::at(incident.last_firing_at)),
+        fact(text.last_delivered, &words::at(incident.last_firing_at)),
     ];
     for (name, value) in [
         (text.severity, &incident.severity),

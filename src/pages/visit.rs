@@ -39,6 +39,14 @@ impl PageRequest {
         self.lang.text()
     }
 
+    /// The same, as if it were for the page at `address`.
+    pub(super) fn at(&self, address: String) -> Self {
+        Self {
+            address,
+            ..self.clone()
+        }
+    }
+
     pub(super) fn may_act(&self) -> bool {
         self.session.role == Role::Operate
     }
@@ -129,6 +137,8 @@ fn done(text: &'static Text, query: &str) -> Option<&'static str> {
         "resolve" => text.done_resolve,
         "repair" => text.done_repair,
         "fix" => text.done_fix,
+        "fix-again" => text.done_fix_again,
+        "fix-kept" => text.done_fix_kept,
         "unfix" => text.done_unfix,
         "mute" => text.done_mute,
         "unmute" => text.done_unmute,

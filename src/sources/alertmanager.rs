@@ -7,7 +7,7 @@
 //!
 //! We make one alert of each entry of `alerts`. One that is not an object, or has no labels or no
 //! `alertname`, is rejected, and the others are not harmed. Whatever stands where a text should is taken as
-//! one. What an alert is called is worked out from all of it; what is kept of it is bounded after that.
+//! one, and a status that is neither `firing` nor `resolved` is `firing`. What an alert is called is worked out from all of it; what is kept of it is bounded after that.
 
 use serde_json::value::RawValue;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
@@ -49,7 +49,8 @@ fn schema() -> Schema {
         .schema_type(SchemaType::AnyValue)
         .description(Some(
             "An object with `labels`, of which one is `alertname`; and `status`, `annotations`, `startsAt`, \
-             `endsAt`, `generatorURL` and `fingerprint`, if known. An invalid alert is rejected without \
+             `endsAt`, `generatorURL` and `fingerprint`, if known. A `status` other than `resolved` is \
+             `firing`. An invalid alert is rejected without \
              the others.",
         ));
     ObjectBuilder::new()
@@ -67,7 +68,7 @@ fn schema() -> Schema {
 /// The longest URL that is kept, in bytes.
 const URL_BYTES: usize = 2048;
 /// Times before this one (the year 2000) stand for "not known": they are some clock's zero.
-const KNOWN_TIMES: Timestamp = Timestamp(946_684_800_000);
+pub(super) const KNOWN_TIMES: Timestamp = Timestamp(946_684_800_000);
 
 fn translate(body: &[u8], config: &Config) -> Result<Translated, Refused> {
     match Envelope::read(body).and_then(|envelope| in_one_pass(envelope, config)) {
@@ -76,19 +77,27 @@ fn translate(body: &[u8], config: &Config) -> Result<Translated, Refused> {
     }
 }
 
+/// How many alerts of a webhook are taken although something about them cannot be right.
+#[derive(Default)]
+struct Odd {
+    misdated: u64,
+    unknown_status: u64,
+}
+
 /// A webhook in which every value is what it should be; `None` if an alert of it cannot be used.
 fn in_one_pass(envelope: Envelope<'_>, config: &Config) -> Option<Translated> {
     if envelope.alerts.len() > config.limits.alerts {
         return None;
     }
-    let mut misdated = 0;
+    let mut odd = Odd::default();
     let entries = envelope.alerts.into_iter();
     let alerts =
-        entries.map(|plain::Object(entry)| alert(entry, config, &mut misdated).map(Content::Alert));
+        entries.map(|plain::Object(entry)| alert(entry, config, &mut odd).map(Content::Alert));
     Some(Translated {
         alerts: alerts.collect::<Result<_, _>>().ok()?,
         truncated: envelope.truncated_alerts,
-        misdated,
+        misdated: odd.misdated,
+        unknown_status: odd.unknown_status,
         cluster: cluster::of_url(&envelope.external_url),
     })
 }
@@ -112,23 +121,24 @@ fn odd(body: &[u8], config: &Config) -> Result<Translated, Refused> {
         });
     }
     let truncated = envelope.get("truncatedAlerts");
-    let mut misdated = 0;
+    let mut odd = Odd::default();
     let alerts = entries
         .iter()
-        .map(|entry| content(entry.get(), config, &mut misdated))
+        .map(|entry| content(entry.get(), config, &mut odd))
         .collect();
     Ok(Translated {
         alerts,
         truncated: truncated
             .and_then(|number| number.parse().ok())
             .unwrap_or(0),
-        misdated,
+        misdated: odd.misdated,
+        unknown_status: odd.unknown_status,
         cluster: cluster::of_url(&envelope.text("externalURL")),
     })
 }
 
-fn content(raw: &str, config: &Config, misdated: &mut u64) -> Content {
-    let read = entry(raw).and_then(|entry| alert(entry, config, misdated));
+fn content(raw: &str, config: &Config, odd: &mut Odd) -> Content {
+    let read = entry(raw).and_then(|entry| alert(entry, config, odd));
     read.map_or_else(
         |reason| Content::Rejected {
             reason: reason.to_owned(),
@@ -159,7 +169,7 @@ fn entry(raw: &str) -> Result<Entry<'_>, &'static str> {
     })
 }
 
-fn alert(entry: Entry<'_>, config: &Config, misdated: &mut u64) -> Result<Alert, &'static str> {
+fn alert(entry: Entry<'_>, config: &Config, odd: &mut Odd) -> Result<Alert, &'static str> {
     let labels = entry.labels;
     let value = |name: &str| {
         let at = labels.binary_search_by(|(label, _)| (**label).cmp(name));
@@ -187,9 +197,11 @@ fn alert(entry: Entry<'_>, config: &Config, misdated: &mut u64) -> Result<Alert,
     let labels = bounded_map(labels, &first, limits.labels, limits.label_bytes);
     let identity = Identity::beside(&labels, &names, ignored);
 
-    let status = if entry.status.eq_ignore_ascii_case("resolved") {
+    let says = |word: &str| entry.status.eq_ignore_ascii_case(word);
+    let status = if says("resolved") {
         AlertStatus::Resolved
     } else {
+        odd.unknown_status += u64::from(!entry.status.is_empty() && !says("firing"));
         AlertStatus::Firing
     };
     let mut is_misdated = false;
@@ -203,7 +215,7 @@ fn alert(entry: Entry<'_>, config: &Config, misdated: &mut u64) -> Result<Alert,
         AlertStatus::Resolved => time(&entry.ends_at),
         AlertStatus::Firing => None,
     };
-    *misdated += u64::from(is_misdated);
+    odd.misdated += u64::from(is_misdated);
     let url = Some(entry.generator_url).filter(|url| !url.is_empty());
     Ok(Alert {
         status,
@@ -495,6 +507,33 @@ mod tests {
         assert_eq!(times(r#""soon""#), None);
         assert_eq!(times("null"), None);
         assert_eq!(times("7"), None);
+    }
+
+    #[test]
+    fn a_status_that_is_not_known_is_firing_and_said_so() {
+        for (status, is_resolved, unknown) in [
+            (r#""firing""#, false, 0),
+            (r#""Firing""#, false, 0),
+            (r#""resolved""#, true, 0),
+            (r#""RESOLVED""#, true, 0),
+            (r#""""#, false, 0),
+            ("null", false, 0),
+            (r#""wat""#, false, 1),
+            ("7", false, 1),
+        ] {
+            let body =
+                format!(r#"{{"alerts":[{{"status":{status},"labels":{{"alertname":"A"}}}}]}}"#);
+            let translated = translated(&body).unwrap();
+            assert_eq!(translated.unknown_status, unknown, "{status}");
+            let Content::Alert(alert) = &translated.alerts[0] else {
+                panic!("{translated:?}");
+            };
+            assert_eq!(
+                alert.status == AlertStatus::Resolved,
+                is_resolved,
+                "{status}"
+            );
+        }
     }
 
     #[test]

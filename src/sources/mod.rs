@@ -44,6 +44,8 @@ pub struct Translated {
     pub truncated: u64,
     /// How many of the alerts have a time that cannot be read: it is as if it were missing.
     pub misdated: u64,
+    /// How many of the alerts have a status that is neither firing nor resolved: it is as if it were firing.
+    pub unknown_status: u64,
     /// Which cluster it speaks for, where the body tells.
     pub cluster: Option<String>,
 }

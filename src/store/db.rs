@@ -95,14 +95,34 @@ pub enum OpenError {
     Database(#[from] DbErr),
 }
 
+/// What the address of a SQLite file begins with.
+const SQLITE: &str = "sqlite://";
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
 impl Db {
+    /// Whether `url` names a database that can be opened, as far as it tells.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn check_url(url: &str) -> Result<(), OpenError> {
+        if is_postgres(url) {
+            url.parse::<PgConnectOptions>().map_err(OpenError::Url)?;
+        } else if !url.starts_with(SQLITE) {
+            return Err(OpenError::Scheme);
+        }
+        Ok(())
+    }
+
     /// Connects, without touching the schema. What people ask may take `query`, each statement of it.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(url: &str, connections: u32, query: Duration) -> Result<Self, OpenError> {
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            url.parse::<PgConnectOptions>().map_err(OpenError::Url)?;
+        Self::check_url(url)?;
+        if is_postgres(url) {
             let shares = Shares::of(connections);
             let view = format!("{}ms", query.as_millis());
             Ok(Self {
@@ -116,7 +136,7 @@ impl Db {
                 query,
                 _lock: None,
             })
-        } else if let Some(path) = url.strip_prefix("sqlite://") {
+        } else if let Some(path) = url.strip_prefix(SQLITE) {
             let path = Path::new(path.split('?').next().unwrap_or(path));
             let lock = lock_file(path)?;
             let write = Database::connect(sqlite(path, 1, "-24000")).await?;

@@ -6,6 +6,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use crate::domain::effectiveness::action_name;
 use crate::entity::{audit, effectiveness, incidents, notifications, repairs};
 use crate::time::Timestamp;
 
@@ -125,7 +126,8 @@ pub async fn newest_repairs(
             filter
                 .action
                 .as_ref()
-                .map(|action| Column::Action.eq(action)),
+                // Older rows have it as it was written.
+                .map(|action| Column::Action.is_in([action.clone(), action_name(action)])),
         )
         .add_option(filter.success.map(|success| Column::Success.eq(success)))
         .add_option(earlier);

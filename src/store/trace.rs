@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::rows::{Rows, columns, statement};
 use crate::domain::episode::series;
 use crate::entity::{dead_letters, incidents, notifications, occurrences, repairs};
+use crate::jobs::{Job as _, Notify};
 use crate::store::verify::keys_after;
 
 /// Series that are looked up together, and anomalies that are looked through at most.
@@ -160,6 +161,40 @@ pub async fn repairs_of(
         .limit(limit)
         .all(db)
         .await
+}
+
+/// Of the newest dead letters of notifications, those that were to send one of `messages`, newest first. Their
+/// jobs' ids are others: a message can be sent and edited by several.
+///
+/// # Errors
+/// What the database says.
+pub async fn dead_letters_of_messages(
+    db: &impl ConnectionTrait,
+    messages: &[Uuid],
+    limit: u64,
+) -> Result<Vec<dead_letters::Model>, DbErr> {
+    if messages.is_empty() {
+        return Ok(Vec::new());
+    }
+    let contains = match db.get_database_backend() {
+        DbBackend::Postgres => "position(convert_to(r.message, 'UTF8') in newest.payload)",
+        _ => "instr(newest.payload, CAST(r.message AS blob))",
+    };
+    let rows = Rows::new().text("message", messages.iter().map(Uuid::to_string));
+    let columns = columns::<dead_letters::Entity>("newest");
+    let sql = format!(
+        "SELECT {columns} FROM (SELECT * FROM dead_letters WHERE queue = $1 \
+             ORDER BY died_at DESC LIMIT $2) AS newest \
+         WHERE EXISTS (SELECT 1 FROM {{rows}} WHERE {contains} > 0) \
+         ORDER BY died_at DESC LIMIT $3"
+    );
+    let values = [
+        Value::from(Notify::POLICY.queue),
+        Value::from(LETTERS),
+        Value::from(limit),
+    ];
+    let sql = rows.statement(db.get_database_backend(), &sql, values);
+    dead_letters::Model::find_by_statement(sql).all(db).await
 }
 
 /// Of a queue's newest dead letters, those with `text` in what they carry, newest first.

@@ -86,9 +86,11 @@ texts! {
     refused_rejected
     refused_rejected_together
     refused_no_action
+    refused_no_outcome
     refused_doing
     refused_long
     refused_value
+    back_to_form
     back_to_incidents
     level
     level_none
@@ -191,6 +193,7 @@ texts! {
     anomaly
     opened
     last_fired
+    last_delivered
     resolved_at
     resolved_itself
     resolved_unseen
@@ -251,6 +254,8 @@ texts! {
     done_resolve
     done_repair
     done_fix
+    done_fix_again
+    done_fix_kept
     done_unfix
     done_pause
     done_resume

@@ -3,7 +3,7 @@
 use super::{Text, fill};
 
 /// In the API's words, with places for what differs, and in the reader's.
-const fn known(text: &Text) -> [(&'static str, &'static str); 21] {
+const fn known(text: &Text) -> [(&'static str, &'static str); 22] {
     [
         (
             "no page or API resource at this address",
@@ -56,6 +56,10 @@ const fn known(text: &Text) -> [(&'static str, &'static str); 21] {
             text.pressed_too_late,
         ),
         ("action must not be empty", text.refused_no_action),
+        (
+            "success must say whether the repair helped",
+            text.refused_no_outcome,
+        ),
         (
             "the same request is still in progress: retry to get its response",
             text.refused_doing,

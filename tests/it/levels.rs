@@ -115,6 +115,38 @@ on_all! {
         h.finish().await;
     }
 
+    async fn a_fix_that_is_marked_again_is_another_only_if_it_failed(on) {
+        let h = Harness::start(on).await;
+        h.send_and_drain(vec![firing("a", h.now())]).await;
+        let key = h.sql_text("SELECT key FROM anomalies").await;
+        let path = format!("/api/v1/anomalies/{key}/permanent-fix");
+        let first = h.post(&path, json!({"reference": "PR 7"})).await.1;
+        let marked_at = &first["permanent_fix_at"];
+        h.drain().await;
+        h.advance(MINUTE);
+        let again = h.post(&path, json!({})).await.1;
+        assert_eq!((&again["changed"], &again["permanent_fix_at"]), (&json!(false), marked_at));
+        assert_eq!(again["permanent_fix_reference"], "PR 7");
+        h.send_and_drain(vec![firing("b", h.now())]).await;
+        assert_eq!(h.incident().await["tier"], 4);
+        h.advance(MINUTE);
+        let new = h.post(&path, json!({"reference": "PR 8"})).await.1;
+        assert_eq!((&new["changed"], &new["earlier_fix_at"]), (&json!(true), marked_at));
+        assert_ne!(&new["permanent_fix_at"], marked_at);
+        let audit = h.get("/api/v1/audit?action=anomaly.fix").await;
+        assert_eq!(audit["items"][0]["detail"]["earlier_reference"], "PR 7");
+        h.drain().await;
+        assert_eq!(h.incident().await["tier"], 1);
+        let gone = async || {
+            let request = h.http.delete(format!("{}{path}", h.url)).send().await;
+            let text = request.unwrap().text().await.unwrap();
+            serde_json::from_str::<serde_json::Value>(&text).unwrap()["changed"].clone()
+        };
+        assert_eq!((gone().await, gone().await), (json!(true), json!(false)));
+        h.drain().await;
+        h.finish().await;
+    }
+
     async fn restarts_count_for_thirty_days(on) {
         let h = Harness::start(on).await;
         h.flap().await;

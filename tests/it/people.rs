@@ -348,7 +348,7 @@ on_all! {
         h.send_and_drain(vec![firing("a", h.now())]).await;
         let incident = h.incident().await;
         let path = format!("{}/api/v1/incidents/{}/repairs", h.url, id(&incident));
-        for (n, action, success) in [(0, "restart_pod", false), (1, "scale_up", true), (2, "restart_pod", true)] {
+        for (n, action, success) in [(0, "restart_pod", false), (1, "scale_up", true), (2, "Restart - Pod", true)] {
             let repair = json!({"action": action, "success": success, "operator": "ann", "note": format!("{n}")});
             // With a key, an id tells no time.
             let request = h.http.post(&path).json(&repair).header("Idempotency-Key", format!("key {n}").replace(' ', "-"));
@@ -367,6 +367,12 @@ on_all! {
         assert_eq!(notes(&format!("?limit=2&cursor={}", cursor.unwrap())).await, ("0".to_owned(), None));
         assert_eq!(notes("?action=restart_pod").await.0, "20");
         assert_eq!(notes("?action=restart_pod&success=true").await.0, "2");
+        assert_eq!(notes("?action=Restart%20Pod").await.0, "20");
+        // A row that is older than the one spelling.
+        h.execute("UPDATE repairs SET action = 'Scale Up' WHERE action = 'scale_up'").await;
+        assert_eq!(notes("?action=Scale%20Up").await.0, "1");
+        assert_eq!(notes("").await.0, "210");
+        h.execute("UPDATE repairs SET action = 'scale_up' WHERE action = 'Scale Up'").await;
         assert_eq!(notes("?anomaly=0").await.0, "");
         let key = incident["anomaly_key"].as_str().unwrap();
         assert_eq!(notes(&format!("?anomaly={key}&success=false")).await.0, "0");

@@ -98,6 +98,36 @@ async fn who_guesses_has_to_wait_and_keeps_nobody_else_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_another_role_is_told_apart_from_a_guess() {
+    let h = guarded(On::Sqlite).await;
+    let webhook = "/api/v1/alertmanager";
+    // More often than anybody may guess.
+    for _ in 0..6 {
+        for (method, path, token, told) in [
+            (Method::POST, webhook, NEW, "use one of webhook_token"),
+            (Method::POST, webhook, READ, "use one of webhook_token"),
+            (Method::POST, webhook, "guess", "unknown token"),
+            (
+                Method::GET,
+                "/api/v1/incidents",
+                "hook",
+                "can only send webhooks",
+            ),
+        ] {
+            let answer = h.ask(method, path, token).send().await.unwrap();
+            assert_eq!(answer.status(), 401, "{path}");
+            let problem: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(detail.contains(told), "{token} at {path}: {detail}");
+        }
+    }
+    let metrics = h.metrics().await;
+    let failures = "tocsin_auth_failures_total{role=\"webhook\"} 18";
+    assert!(metrics.contains(failures), "{metrics}");
+    h.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_answer_has_an_id_and_headers_that_leave_a_browser_nothing_to_do() {
     let h = guarded(On::Sqlite).await;
     let get = |path: &str| h.http.get(format!("{}{path}", h.url));

@@ -24,6 +24,8 @@ pub const LEASE: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_secs(5);
 /// The wait after a failure, doubled with each that follows, up to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// From one poll that brings nothing to the next, at least.
+const EMPTY: Duration = Duration::from_secs(1);
 /// How often Telegram is told where to send presses.
 const ANNOUNCED: Duration = Duration::from_secs(120);
 /// How long answers that are on their way may still take when the process stops.
@@ -95,12 +97,16 @@ impl Poller {
     async fn run(mut self, stop: &CancellationToken) {
         let mut trouble = Again::default();
         loop {
+            let began = Instant::now();
             let turn = tokio::select! {
                 turn = self.turn() => turn,
                 () = stop.cancelled() => break,
             };
             let wait = match turn {
-                Ok(Poll::Done(_)) => trouble.over(),
+                Ok(Poll::Done(done)) => {
+                    trouble.over();
+                    rest(done, began.elapsed())
+                }
                 Ok(Poll::Elsewhere) => LOOK,
                 Err(failure) => trouble.wait(&failure),
             };
@@ -237,7 +243,10 @@ async fn announce(context: &Context, bot: &Bot, stop: &CancellationToken) {
     let url = format!("{}/api/v1/telegram", public.trim_end_matches('/'));
     loop {
         let wait = match bot.set_webhook(&url, secret.expose()).await {
-            Ok(()) => trouble.over().max(ANNOUNCED),
+            Ok(()) => {
+                trouble.over();
+                ANNOUNCED
+            }
             Err(error) => trouble.wait(&error.into()),
         };
         tokio::select! {
@@ -271,19 +280,35 @@ impl Again {
         doubled.min(BACKOFF.1).max(wanted)
     }
 
-    /// It goes well: nothing is waited for.
-    fn over(&mut self) -> Duration {
+    /// It goes well.
+    fn over(&mut self) {
         if self.told.take().is_some() {
             tracing::info!("receiving button presses from Telegram again");
         }
         self.failures = 0;
-        Duration::ZERO
+    }
+}
+
+/// How long to wait after a turn that had so many presses done: a server that answers at once, without any, is
+/// not asked again at once.
+fn rest(done: usize, took: Duration) -> Duration {
+    match done {
+        0 => EMPTY.saturating_sub(took),
+        _ => Duration::ZERO,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn polls_that_bring_nothing_are_a_second_apart() {
+        let ms = Duration::from_millis;
+        assert_eq!(rest(0, ms(3)), ms(997));
+        assert_eq!(rest(0, ms(25_000)), Duration::ZERO);
+        assert_eq!(rest(1, ms(3)), Duration::ZERO);
+    }
 
     #[test]
     fn what_fails_again_is_waited_for_ever_longer_until_it_is_over() {
@@ -296,7 +321,7 @@ mod tests {
             why: "a pause".to_owned(),
         });
         assert_eq!(again.wait(&pause).as_secs(), 300);
-        assert_eq!(again.over(), Duration::ZERO);
+        again.over();
         assert_eq!(again.wait(&down).as_secs(), 1);
     }
 }

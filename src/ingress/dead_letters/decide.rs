@@ -21,6 +21,7 @@ use crate::entity::dead_letters::Model;
 use crate::jobs::{QUEUES, check_payload};
 use crate::metrics::ByDecision;
 use crate::queue::replay;
+use crate::sources::draft;
 use crate::store::audit::{self, Actor};
 use crate::store::dead_letters::{self, DEAD, DISCARDED, Decision, Edit, REPLAYED, as_text};
 use crate::store::maintenance;
@@ -32,7 +33,8 @@ const PAYLOAD_BEFORE: usize = 16 << 10;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::ingress) struct Replay {
-    /// The payload that takes the place of the letter's own: a job of its queue.
+    /// The payload that takes the place of the letter's own: a job of its queue. An alert without a `fingerprint`
+    /// gets the one of its labels.
     #[schema(value_type = Option<Value>)]
     payload: Option<Box<RawValue>>,
     /// Operator name, for the audit entry.
@@ -75,6 +77,7 @@ pub(in crate::ingress) async fn replay(
     let actor = caller.named(asked.operator);
     let before = find(context, id).await?;
     let payload = asked.payload.map(|json| json.get().as_bytes().to_vec());
+    let payload = payload.map(|payload| draft::completed(&before.queue, payload));
     let whole = |replay| i32::try_from(replay).ok().filter(|replay| *replay >= 0);
     let replay = asked.replay.map(|replay| whole(replay).ok_or(()));
     let replay = replay.transpose().map_err(|()| {

@@ -32,7 +32,7 @@ pub(in crate::ingress) struct Trace {
     pub(super) repairs: Vec<Repair>,
     /// Queued jobs that carry it.
     pub(super) jobs: Vec<QueuedJob>,
-    /// Dead letters that carry it.
+    /// Dead letters that carry it, or that were to send one of its notifications.
     pub(super) dead_letters: Vec<Letter>,
 }
 
@@ -173,6 +173,10 @@ pub(in crate::ingress) struct Letter {
     pub(super) enqueued_at: Timestamp,
     /// When it died.
     pub(super) died_at: Timestamp,
+    /// When it was replayed or discarded last.
+    pub(super) decided_at: Option<Timestamp>,
+    /// Who did.
+    pub(super) decided_by: Option<String>,
 }
 
 impl From<dead_letters::Model> for Letter {
@@ -185,6 +189,8 @@ impl From<dead_letters::Model> for Letter {
             attempts: row.attempts,
             enqueued_at: row.enqueued_at,
             died_at: row.died_at,
+            decided_at: row.decided_at,
+            decided_by: row.decided_by,
         }
     }
 }

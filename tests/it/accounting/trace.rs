@@ -93,6 +93,26 @@ on_all! {
         h.finish_with_dead_letters().await;
     }
 
+    async fn a_message_that_failed_and_was_replayed_is_traced_with_both(on) {
+        let mut h = Harness::start(on).await;
+        h.telegram.answer_next(403, json!({"ok": false, "error_code": 403, "description": "Forbidden"}));
+        h.send_and_drain(vec![firing("a", h.now())]).await;
+        let id = h.incident().await["id"].as_str().unwrap().to_owned();
+        let key = h.incident().await["anomaly_key"].as_str().unwrap().to_owned();
+        let letter = h.trace(&id).await["dead_letters"][0]["id"].clone();
+        let replay = format!("/api/v1/dead-letters/{}/replay", letter.as_str().unwrap());
+        assert_eq!(h.post(&replay, json!({"operator": "ann"})).await.0, 200);
+        h.drain().await;
+        for name in [&*id, &*key, "CrashLooping-a"] {
+            let trace = h.trace(name).await;
+            assert_eq!((len(&trace, "dead_letters"), &trace["messages"][0]["state"]), (1, &json!("sent")), "{trace:#}");
+            let letter = &trace["dead_letters"][0];
+            assert_eq!((&letter["queue"], &letter["decided_by"]), (&json!("notify"), &json!("ann")));
+            assert!(letter["decided_at"].is_string() && letter["reason"].as_str().unwrap().contains("Forbidden"));
+        }
+        h.finish_with_dead_letters().await;
+    }
+
     async fn a_trace_says_what_counted_whatever_is_counted(on) {
         for (unit, expected) in [(Unit::Delivery, 3), (Unit::Incident, 0)] {
             let h = Harness::start_with(on, |config| config.counting.unit = unit).await;

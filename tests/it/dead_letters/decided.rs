@@ -112,6 +112,27 @@ on_all! {
         h.finish_with_dead_letters().await;
     }
 
+    async fn an_edited_alert_is_the_firing_that_its_sender_delivers_again(on) {
+        let mut h = Harness::start(on).await;
+        let mut alert = json!({"status": "firing", "startsAt": h.now().to_rfc3339(), "labels": {"service": "x"}});
+        h.send_unusable(alert.clone()).await;
+        h.drain().await;
+        let letter = h.letter().await;
+        let mut payload = tocsin::sources::draft::of(letter["payload"].clone());
+        payload["content"]["alert"]["labels"]["alertname"] = json!("A");
+        assert_eq!(h.replay(id(&letter), json!({"payload": payload})).await.1["changed"], true);
+        assert_eq!(h.replay(id(&letter), json!({"payload": payload})).await.1["changed"], false);
+        h.drain().await;
+        alert["labels"]["alertname"] = json!("A");
+        h.send_and_drain(vec![alert.clone()]).await;
+        assert_eq!(h.sql("SELECT count(*) FROM occurrences").await, 1);
+        alert["status"] = json!("resolved");
+        alert["endsAt"] = json!(h.now().to_rfc3339());
+        h.send_and_drain(vec![alert]).await;
+        assert_eq!(h.incident().await["status"], "RESOLVED");
+        h.finish_with_dead_letters().await;
+    }
+
     async fn what_stands_for_several_alerts_is_not_replayed_and_counts_once(on) {
         let mut h = Harness::start(on).await;
         let body = json!({"alerts": [7, {"labels": {}}, {"labels": {"job": "a"}}]});

@@ -426,9 +426,12 @@ impl Oracle {
         incident.resolved_by_person_at = Some(at);
     }
 
-    /// A permanent fix was applied.
+    /// A permanent fix was applied: the same as before, unless that failed.
     pub fn fix(&mut self, anomaly: &Anomaly, at: i64) {
-        self.fixed_at.insert(anomaly.clone(), at);
+        let known = self.fixed_at.get(anomaly);
+        if known.is_none_or(|known| self.fails(anomaly, *known)) {
+            self.fixed_at.insert(anomaly.clone(), at);
+        }
     }
 
     /// A repair was tried; the same key is the same repair.

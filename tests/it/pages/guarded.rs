@@ -441,9 +441,15 @@ async fn what_is_refused_is_told_in_the_reader_s_language() {
         ),
         (
             format!("/incidents/{id}/repair"),
-            ("action", ""),
+            ("success", "no"),
             400,
             "請填寫採取了什麼措施",
+        ),
+        (
+            format!("/incidents/{id}/repair"),
+            ("action", "restart_pod"),
+            400,
+            "請選擇修復是否有效",
         ),
         (
             format!("/dead-letters/{}/replay", letter(0)),
@@ -477,7 +483,16 @@ async fn what_is_refused_is_told_in_the_reader_s_language() {
             page.contains(told) && !page.contains("lang=\"en\""),
             "{path}: {page}"
         );
+        // What was written is there still, or the page that has the form is a click away.
+        let place = path.rsplit_once('/').unwrap().0;
+        let kept = format!("spellcheck=\"false\">{}</textarea>", field.1);
+        let is_back = match path.ends_with("/edit") {
+            true => page.contains(&kept),
+            false => status == 404 || page.contains(&format!("href=\"{place}\"")),
+        };
+        assert!(is_back, "{path}: {page}");
     }
+    assert_eq!(h.sql("SELECT count(*) FROM repairs").await, 0);
     h.finish_with_dead_letters().await;
 }
 

@@ -77,6 +77,24 @@ on_both! {
         h.finish().await;
     }
 
+    async fn a_delivery_of_an_old_firing_is_not_called_a_new_one(on) {
+        let h = Harness::start(on).await;
+        let (alert, first) = (firing("a", h.now()), h.now());
+        h.send_and_drain(vec![alert.clone()]).await;
+        h.advance(std::time::Duration::from_secs(7));
+        h.send_and_drain(vec![alert]).await;
+        let one = h.incident().await;
+        let at = |page: &str, name: &str| {
+            let (_, rest) = page.split_once(&format!("<dt>{name}</dt>")).unwrap();
+            let (_, rest) = rest.split_once("datetime=\"").unwrap();
+            tocsin::time::Timestamp::parse(rest.split('"').next().unwrap()).unwrap()
+        };
+        let delivered = at(&incident(&h, "en", &one).await, "Last delivered");
+        let began = at(&anomaly(&h, "en", &one).await, "Newest firing");
+        assert!(began.0 - first.0 < 7000 && delivered.0 - began.0 >= 7000, "{began:?} {delivered:?}");
+        h.finish().await;
+    }
+
     async fn why_it_has_no_level_though_its_counts_would_be_enough_is_told(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;

@@ -10,7 +10,7 @@ use tocsin::time::Timestamp;
 use super::client::{Client, Remote};
 use super::fields::text;
 use super::incidents::LEVELS;
-use super::lists::{Again, List};
+use super::lists::{Again, List, limit};
 use super::output::{print, print_json};
 use super::which;
 
@@ -22,7 +22,7 @@ pub struct AnomaliesArgs {
     #[command(flatten)]
     filters: Filters,
     /// Maximum number of results
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = limit)]
     limit: usize,
     /// Print JSON
     #[arg(long, global = true)]
@@ -117,11 +117,7 @@ impl AnomaliesArgs {
                 let body = json!({"reference": reference, "operator": operator});
                 let path = ["anomalies", key.as_str(), "permanent-fix"];
                 let anomaly = client.post(&path, Some(&body), None).await?;
-                told(
-                    &anomaly,
-                    self.json,
-                    "has a permanent fix; if it fires again, it becomes tier 4",
-                )
+                told(&anomaly, self.json, &fixed(&anomaly))
             }
             Some(AnomaliesCommand::Unfix { key, operator }) => {
                 let key = which::anomaly(&client, &key).await?;
@@ -131,6 +127,20 @@ impl AnomaliesArgs {
                 told(&anomaly, self.json, "has no permanent fix")
             }
         }
+    }
+}
+
+/// What marking a fix came to.
+fn fixed(anomaly: &Value) -> String {
+    let again = "if it fires again, it becomes tier 4";
+    let earlier = text(anomaly, "/earlier_fix_at");
+    if anomaly["changed"] == false {
+        let at = text(anomaly, "/permanent_fix_at");
+        format!("was already marked as fixed at {at}, and no firing began since: nothing changed")
+    } else if earlier.is_empty() {
+        format!("has a permanent fix; {again}")
+    } else {
+        format!("is fixed again: the earlier fix of {earlier} did not hold; {again}")
     }
 }
 
@@ -174,11 +184,24 @@ mod tests {
 
     const KEY: &str = "00112233445566778899aabbccddeeff";
 
+    #[test]
+    fn a_repeated_fix_and_one_after_a_failed_one_are_told() {
+        let at = "2026-11-22T21:28:29.102Z";
+        let mut anomaly = json!({"permanent_fix_at": at, "changed": true});
+        assert!(fixed(&anomaly).starts_with("has a permanent fix;"));
+        anomaly["earlier_fix_at"] = json!(at);
+        let again = format!("is fixed again: the earlier fix of {at} did not hold;");
+        assert!(fixed(&anomaly).starts_with(&again));
+        let same = json!({"permanent_fix_at": at, "changed": false});
+        assert!(fixed(&same).contains("nothing changed"));
+    }
+
     #[tokio::test]
     async fn a_fix_is_told_and_taken_back() {
         let server = MockServer::start().await;
         let place = || path(format!("/api/v1/anomalies/{KEY}/permanent-fix"));
-        let answer = ResponseTemplate::new(200).set_body_json(json!({"alert_name": "DiskFull"}));
+        let answer =
+            ResponseTemplate::new(200).set_body_json(json!({"key": KEY, "alert_name": "DiskFull"}));
         Mock::given(method("POST"))
             .and(place())
             .and(body_json(json!({"reference": "PR 7", "operator": "kim"})))

@@ -8,7 +8,7 @@ use tocsin::time::Timestamp;
 use super::age;
 use super::client::{Client, Remote};
 use super::fields::{or_dash, plain, text, time};
-use super::lists::{Again, List};
+use super::lists::{Again, List, limit};
 use super::table::{Look, cell, dim};
 use super::which::{ending_with, the_one};
 
@@ -34,7 +34,7 @@ pub struct AuditArgs {
     #[arg(long)]
     target: Option<String>,
     /// Maximum number of results
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = limit)]
     limit: usize,
     /// Print JSON
     #[arg(long)]

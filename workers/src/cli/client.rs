@@ -20,6 +20,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const READY_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a download may take.
 const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(3600);
+/// What a download is.
+const LINES: &str = "application/x-ndjson";
 /// Items that the API gives on one page at most.
 const PAGE: usize = 200;
 
@@ -130,7 +132,8 @@ impl Client {
     /// Asks whether it can do its work.
     pub(super) async fn ready(&self) -> Result<Value, Error> {
         let request = self.http.get(self.below(&["readyz"]));
-        self.call(request.timeout(READY_TIMEOUT)).await
+        let answer = self.call(request.timeout(READY_TIMEOUT)).await?;
+        self.recognised(&["readyz"], answer)
     }
 
     /// Gets one thing below `/api/v1`.
@@ -140,7 +143,8 @@ impl Client {
         query: &[(&str, String)],
     ) -> Result<Value, Error> {
         let request = self.http.get(self.url(path)).query(query);
-        self.call(request).await
+        let answer = self.call(request).await?;
+        self.recognised(path, answer)
     }
 
     /// Gets a list below `/api/v1`, page after page, until it ends or `limit` items are there.
@@ -193,12 +197,14 @@ impl Client {
         if let Some(key) = idempotency_key {
             request = request.header("Idempotency-Key", key);
         }
-        self.call(request).await
+        let answer = self.call(request).await?;
+        self.recognised(path, answer)
     }
 
     /// Deletes one thing below `/api/v1`, and says something with that.
     pub(super) async fn delete(&self, path: &[&str], body: &Value) -> Result<Value, Error> {
-        self.call(self.http.delete(self.url(path)).json(body)).await
+        let answer = self.call(self.http.delete(self.url(path)).json(body));
+        self.recognised(path, answer.await?)
     }
 
     /// Gets something below `/api/v1` that may be long: its body is not read yet.
@@ -210,11 +216,16 @@ impl Client {
         let request = self.http.get(self.url(path)).query(query);
         let request = request.timeout(DOWNLOAD_TIMEOUT);
         let response = self.request(request, self.token.as_ref()).await?;
-        if response.status().is_success() {
+        if !response.status().is_success() {
+            self.read(response, API_TOKEN).await?;
+        } else if response
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind == LINES)
+        {
             return Ok(response);
         }
-        self.read(response, API_TOKEN).await?;
-        Err(Error::Unreadable {
+        Err(Error::Foreign {
             base: self.instance(),
         })
     }
@@ -230,7 +241,21 @@ impl Client {
             .post(self.url(&["alertmanager"]))
             .header(CONTENT_TYPE, "application/json")
             .body(body);
-        self.send(request, token, WEBHOOK_TOKEN).await
+        let answer = self.send(request, token, WEBHOOK_TOKEN).await?;
+        self.recognised(&["alertmanager"], answer)
+    }
+
+    /// An answer to a request at `path`, if it has what the API gives there: nothing else may pass for an
+    /// instance that is empty and well.
+    fn recognised(&self, path: &[&str], answer: Value) -> Result<Value, Error> {
+        let fields = fields_at(path);
+        let is_ours = fields.iter().any(|field| answer.get(field).is_some());
+        if is_ours && (fields != ITEMS || answer["items"].is_array()) {
+            return Ok(answer);
+        }
+        Err(Error::Foreign {
+            base: self.instance(),
+        })
     }
 
     async fn call(&self, request: RequestBuilder) -> Result<Value, Error> {
@@ -285,6 +310,28 @@ impl Client {
             segments.pop_if_empty().extend(path);
         }
         url
+    }
+}
+
+/// What every list has.
+const ITEMS: &[&str] = &["items"];
+
+/// Fields of which an answer of the API at `path` has one at least.
+fn fields_at(path: &[&str]) -> &'static [&'static str] {
+    match path {
+        ["readyz"] => &["status"],
+        ["alertmanager"] => &["enqueued"],
+        ["recount"] | ["incidents", _, "repairs"] => &["job"],
+        ["recount", "verify"] => &["anomalies"],
+        ["trace", _] => &["found_by"],
+        [
+            "incidents" | "dead-letters",
+            "resolve" | "replay" | "discard",
+        ] => &["changed", "matching"],
+        ["incidents", _, "occurrences"] | ["repairs", ..] | [_] => ITEMS,
+        ["anomalies", ..] => &["key"],
+        ["queues", ..] => &["name"],
+        _ => &["id"],
     }
 }
 

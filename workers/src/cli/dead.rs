@@ -16,7 +16,7 @@ use uuid::Uuid;
 use self::decide::{Decision, Which};
 use self::filters::{Filters, State};
 use super::client::{Client, Remote};
-use super::lists::{Again, List};
+use super::lists::{Again, List, limit};
 use super::output::{print, print_json, stream};
 use super::table::Look;
 
@@ -36,7 +36,7 @@ enum DeadCommand {
         #[command(flatten)]
         state: State,
         /// Maximum number of results
-        #[arg(long, value_name = "N", default_value_t = 50)]
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = limit)]
         limit: usize,
         /// Print JSON
         #[arg(long)]

@@ -42,7 +42,13 @@ pub(super) enum Error {
         /// When to come again.
         retry_after: Option<Duration>,
     },
-    /// The answer is not what the API gives.
+    /// The answer is JSON, and not what the API gives.
+    #[error("{base} did not respond as Tocsin does: check that it is a Tocsin instance")]
+    Foreign {
+        /// The instance.
+        base: String,
+    },
+    /// The answer is not JSON.
     #[error("{base} did not respond with JSON: check that it is a Tocsin instance")]
     Unreadable {
         /// The instance.
@@ -99,7 +105,7 @@ impl Error {
             Self::Refused { status, .. } => {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
             }
-            Self::Unreadable { .. } => false,
+            Self::Foreign { .. } | Self::Unreadable { .. } => false,
         }
     }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::client::{Client, Remote};
 use super::fields::text;
-use super::lists::{Again, List};
+use super::lists::{Again, List, limit};
 use super::output::{print, print_json};
 use super::which::IncidentArg;
 
@@ -26,7 +26,7 @@ pub struct IncidentsArgs {
     #[command(flatten)]
     filters: Filters,
     /// Maximum number of results
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = limit)]
     limit: usize,
     /// Print JSON
     #[arg(long, global = true)]
@@ -47,7 +47,7 @@ enum IncidentsCommand {
         /// Incident ID or short ID (the last 8 characters)
         id: IncidentArg,
         /// Maximum number of results
-        #[arg(long, value_name = "N", default_value_t = 50)]
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = limit)]
         limit: usize,
         #[command(flatten)]
         again: Again,

@@ -79,6 +79,15 @@ impl List<'_> {
     }
 }
 
+/// Reads how many results are wanted: of none, nothing could be told.
+///
+/// # Errors
+/// It is no number, or 0.
+pub(super) fn limit(text: &str) -> Result<usize, &'static str> {
+    let limit = text.parse().ok().filter(|limit| *limit > 0);
+    limit.ok_or("give a number of at least 1")
+}
+
 /// That a list may go on behind its limit, if it may.
 fn cut(items: usize, limit: usize) -> Option<String> {
     let cut = || format!("Only the first {limit} are shown; for more: --limit N");
@@ -88,6 +97,14 @@ fn cut(items: usize, limit: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_of_nothing_is_not_asked_for() {
+        assert_eq!(limit("1"), Ok(1));
+        for none in ["0", "-1", "", "x"] {
+            assert!(limit(none).is_err(), "{none}");
+        }
+    }
 
     #[test]
     fn a_list_that_ends_at_its_limit_says_so() {

@@ -174,7 +174,9 @@ mod tests {
         let server = MockServer::start().await;
         Mock::given(method("GET"))
             .and(path(format!("/api/v1/incidents/{ID}")))
-            .respond_with(ResponseTemplate::new(200).set_body_json(json!({"anomaly_key": KEY})))
+            .respond_with(
+                ResponseTemplate::new(200).set_body_json(json!({"id": ID, "anomaly_key": KEY})),
+            )
             .expect(1)
             .mount(&server)
             .await;

@@ -7,7 +7,7 @@ use tocsin::time::Timestamp;
 use super::age;
 use super::client::{Client, Remote};
 use super::fields::{or_dash, text, time};
-use super::lists::{Again, List};
+use super::lists::{Again, List, limit};
 use super::table::{self, Look, cell, dim};
 
 /// Why, service and name give way.
@@ -17,7 +17,7 @@ const SHRINK: [(usize, u16); 3] = [(6, 12), (2, 9), (1, 16)];
 #[derive(Debug, Args)]
 pub struct MutesArgs {
     /// Maximum number of results
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = limit)]
     limit: usize,
     /// Print JSON
     #[arg(long)]

@@ -1,12 +1,21 @@
 //! `tocsin repair`: tell an incident what was tried on it.
 
+use std::time::{Duration, Instant};
+
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::client::{Client, Remote};
-use super::fields::text;
+use super::error::Error;
+use super::fields::{text, time};
 use super::output::{print, print_json};
 use super::which::IncidentArg;
+
+/// How long to wait for the job, and from one look to the next.
+const PATIENCE: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_millis(200);
+/// So many of the newest repairs are looked at for it.
+const NEWEST: usize = 50;
 
 /// Record a repair of an incident, and whether it helped
 #[derive(Debug, Args)]
@@ -66,8 +75,14 @@ impl RepairArgs {
                 "failed"
             },
         );
+        let done = if is_shown(&client, &id, &job).await {
+            "recorded"
+        } else {
+            // A worker is busy, or none runs.
+            "queued, and not recorded yet"
+        };
         print(&format!(
-            "Repair queued: {action} {outcome} (job {job}).\nSee the result: tocsin \
+            "Repair {done}: {action} {outcome} (job {job}).\nSee the result: tocsin \
              incidents show {id}"
         ))?;
         Ok(())
@@ -84,6 +99,28 @@ impl RepairArgs {
         }
         body
     }
+}
+
+/// Waits until the incident shows the repair that this job records; false if that takes long, or cannot be asked.
+async fn is_shown(client: &Client, incident: &str, job: &str) -> bool {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match shows(client, incident, job).await {
+            Ok(false) if Instant::now() < until => tokio::time::sleep(PAUSE).await,
+            shown => return shown.unwrap_or_default(),
+        }
+    }
+}
+
+/// Whether the repair is recorded, and the incident's figures are as of it or later.
+async fn shows(client: &Client, incident: &str, job: &str) -> Result<bool, Error> {
+    let newest = client.list(&["repairs"], &[], NEWEST).await?;
+    let repair = newest.iter().find(|repair| text(repair, "/id") == job);
+    let Some(at) = repair.and_then(|repair| time(repair, "/repaired_at")) else {
+        return Ok(false);
+    };
+    let incident = client.get(&["incidents", incident], &[]).await?;
+    Ok(time(&incident, "/repair_stats/last_repair_time").is_some_and(|last| last >= at))
 }
 
 #[cfg(test)]
@@ -150,5 +187,34 @@ mod tests {
         ])
         .unwrap();
         cli.args.run(&cli.remote).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_repair_is_recorded_when_the_incident_shows_it() {
+        let server = MockServer::start().await;
+        let at = |at: &str, answer: Value| {
+            let answer = ResponseTemplate::new(200).set_body_json(answer);
+            Mock::given(method("GET"))
+                .and(path(at.to_owned()))
+                .respond_with(answer)
+        };
+        let (before, after) = ("2026-11-22T21:25:29.101Z", "2026-11-22T21:25:29.102Z");
+        let as_of = |last| json!({"id": ID, "repair_stats": {"last_repair_time": last}});
+        let incident = format!("/api/v1/incidents/{ID}");
+        let none = json!({"items": [], "next_cursor": null});
+        let one = json!({"items": [{"id": ID, "repaired_at": after}], "next_cursor": null});
+        at("/api/v1/repairs", none)
+            .up_to_n_times(1)
+            .expect(1)
+            .mount(&server)
+            .await;
+        at("/api/v1/repairs", one).expect(2).mount(&server).await;
+        at(&incident, as_of(before))
+            .up_to_n_times(1)
+            .expect(1)
+            .mount(&server)
+            .await;
+        at(&incident, as_of(after)).expect(1).mount(&server).await;
+        assert!(is_shown(&Client::of(&server.uri()), ID, ID).await);
     }
 }

@@ -7,7 +7,7 @@ use tocsin::time::Timestamp;
 use super::age;
 use super::client::{Client, Remote};
 use super::fields::{number, or_dash, text, time};
-use super::lists::{Again, List};
+use super::lists::{Again, List, limit};
 use super::table::{self, Look, cell, dim, figure};
 use super::which;
 
@@ -49,7 +49,7 @@ struct ListArgs {
 #[derive(Debug, Args)]
 struct Shown {
     /// Maximum number of results
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = limit)]
     limit: usize,
     /// Print JSON
     #[arg(long)]

@@ -98,16 +98,18 @@ impl Oracle {
         })
     }
 
+    /// An episode began after the fix, and was not known before it.
+    pub fn fails(&self, anomaly: &Anomaly, fixed: i64) -> bool {
+        self.episodes.iter().any(|episode| {
+            let is_new = episode.received.iter().all(|at| *at > fixed);
+            episode.anomaly == *anomaly && is_new && episode.began > fixed
+        })
+    }
+
     /// How deep to repair it at this level. Whatever is tried in a story was tried in the last 30 days.
     pub fn tier(&self, anomaly: &Anomaly, level: &str) -> i32 {
-        // It began after the fix, and was not known before it.
-        let fails = |fixed: &i64| {
-            self.episodes.iter().any(|episode| {
-                let is_new = episode.received.iter().all(|at| at > fixed);
-                episode.anomaly == *anomaly && is_new && episode.began > *fixed
-            })
-        };
-        if self.fixed_at.get(anomaly).is_some_and(fails) {
+        let fixed = self.fixed_at.get(anomaly);
+        if fixed.is_some_and(|fixed| self.fails(anomaly, *fixed)) {
             return 4;
         }
         let restarts: i64 = self

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use serde_json::json;
-use wiremock::matchers::{header, method, path, query_param, query_param_is_missing};
+use wiremock::matchers::{any, header, method, path, query_param, query_param_is_missing};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
@@ -128,6 +128,60 @@ async fn something_that_is_not_tocsin_is_recognised() {
             .contains("check that it is a Tocsin instance"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn another_servers_json_is_not_taken_for_an_empty_instance() {
+    let server = MockServer::start().await;
+    Mock::given(any())
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({"ok": true, "result": {}})))
+        .mount(&server)
+        .await;
+    let client = Client::of(&server.uri());
+    let body = json!({});
+    let mut answers = vec![
+        ("readyz", client.ready().await),
+        ("webhook", client.post_webhook(Vec::new(), None).await),
+        (
+            "anomaly",
+            client.delete(&["anomalies", "k", "mute"], &body).await,
+        ),
+    ];
+    for path in [
+        &["incidents"][..],
+        &["queues"],
+        &["audit"],
+        &["repairs", "actions"],
+        &["incidents", "1", "occurrences"],
+    ] {
+        let found = client.list(path, &[], 1).await;
+        answers.push((path[0], found.map(Value::Array)));
+    }
+    for path in [
+        &["trace", "a"][..],
+        &["incidents", "1"],
+        &["dead-letters", "1"],
+    ] {
+        answers.push((path[0], client.get(path, &[]).await));
+    }
+    for path in [
+        &["recount"][..],
+        &["recount", "verify"],
+        &["queues", "ingest", "pause"],
+        &["dead-letters", "replay"],
+        &["incidents", "1", "repairs"],
+    ] {
+        answers.push((path[0], client.post(path, None, None).await));
+    }
+    for (what, answer) in answers {
+        let told = answer.unwrap_err().to_string();
+        assert!(
+            told.contains("did not respond as Tocsin does"),
+            "{what}: {told}"
+        );
+    }
+    let export = client.download(&["dead-letters", "export"], &[]).await;
+    export.unwrap_err();
 }
 
 #[test]

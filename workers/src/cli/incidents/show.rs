@@ -60,7 +60,7 @@ fn facts(incident: &Value, now: Timestamp) -> String {
     ];
     for (name, pointer) in [
         ("opened", "/opened_at"),
-        ("last firing", "/last_firing_at"),
+        ("delivered", "/last_firing_at"),
         ("unheard", "/unheard_since"),
         ("taken", "/acknowledged_at"),
         ("resolved", "/resolved_at"),

@@ -50,6 +50,7 @@ pub(super) fn tell(trace: &Value) -> String {
     events.extend(each("repairs", of_repair));
     events.extend(each("jobs", of_job));
     events.extend(each("dead_letters", of_letter));
+    events.extend(each("dead_letters", of_decision));
     events.sort_by_key(|event| (event.at, event.rank));
 
     let mut out = head(trace);
@@ -309,6 +310,22 @@ fn of_letter(letter: &Value, _: &HashMap<String, String>) -> Option<Event> {
     event(time(letter, "/died_at"), 9, what)
 }
 
+/// The last replay of a dead letter, or that it was discarded.
+fn of_decision(letter: &Value, _: &HashMap<String, String>) -> Option<Event> {
+    let done = match text(letter, "/state").as_str() {
+        "discarded" => "discarded",
+        _ => "replayed",
+    };
+    let (id, queue) = (text(letter, "/id"), text(letter, "/queue"));
+    let by = match text(letter, "/decided_by") {
+        by if by.is_empty() || by == "anyone" => "an unnamed operator".to_owned(),
+        by => by,
+    };
+    let what = format!("dead letter of {queue} ({id}) {done} by {by}");
+    // What came of it is told after it.
+    event(time(letter, "/decided_at"), 2, what)
+}
+
 fn because(what: &mut String, why: &str) {
     if !why.is_empty() {
         let _ = write!(what, ": {why}");
@@ -427,10 +444,13 @@ mod tests {
             "dead_letters": [
                 {"id": "01940000-0000-7000-8000-00000000000b", "queue": "ingest", "state": "dead",
                  "reason": "the alert has no alertname", "died_at": "2026-11-23T08:04:00.000Z"},
+                {"id": "01940000-0000-7000-8000-00000000000c", "queue": "notify", "state": "replayed",
+                 "reason": "webhook ops answered 404", "died_at": "2026-11-23T08:06:00.000Z",
+                 "decided_at": "2026-11-23T08:07:00.000Z", "decided_by": "ann"},
             ],
         });
         insta::assert_snapshot!(tell(&trace), @"
-        fingerprint 5c51e1cd4f9ab3a0: 2 firings, delivered 4 times, counted twice, 1 incident, 1 queued job, 1 dead letter
+        fingerprint 5c51e1cd4f9ab3a0: 2 firings, delivered 4 times, counted twice, 1 incident, 1 queued job, 2 dead letters
 
         2026-11-20 (UTC)
           10:30:00.000  ended, according to alertmanager (the firing since 2026-11-20T10:00:00.000Z)
@@ -450,6 +470,8 @@ mod tests {
           08:02:00.000  incident 4 of KubePodCrashLooping resolved automatically: all its firings ended
           08:04:00.000  dead letter of ingest (01940000-0000-7000-8000-00000000000b, dead): the alert has no alertname
           08:05:00.000  queued in ingest (job 01940000-0000-7000-8000-00000000000a): waits until 2026-11-23T08:06:00.000Z; failed once, the last time: no such column
+          08:06:00.000  dead letter of notify (01940000-0000-7000-8000-00000000000c, replayed): webhook ops answered 404
+          08:07:00.000  dead letter of notify (01940000-0000-7000-8000-00000000000c) replayed by ann
 
         now
           incident 4 of KubePodCrashLooping: RESOLVED, tier 2 mitigate, level ESCALATE: tocsin incidents show 01940000-0000-7000-8000-000000000001
