@@ -3,6 +3,7 @@
 mod check;
 mod environment;
 mod file;
+mod malformed;
 mod people;
 mod public;
 mod queues;
@@ -19,7 +20,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
-use figment::error::Kind;
 use figment::providers::Serialized;
 use serde::{Deserialize, Serialize};
 
@@ -47,9 +47,13 @@ pub use webhooks::{Payload, Webhook};
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where the ingress listens.
+    #[serde(deserialize_with = "value::address")]
     pub listen: SocketAddr,
     /// Where a process without an ingress serves its health and metrics. Unset: nowhere.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "value::some_address"
+    )]
     pub metrics_listen: Option<SocketAddr>,
     /// `sqlite://FILE` or `postgres://…`.
     pub database_url: Secret,
@@ -193,7 +197,7 @@ impl Default for Config {
 pub enum ConfigError {
     /// A setting is unknown or malformed; the message names it.
     #[error("{0}")]
-    Malformed(Box<figment::Error>),
+    Malformed(String),
     /// Settings that do not go together.
     #[error("{0}")]
     Refused(String),
@@ -205,6 +209,9 @@ impl Config {
     /// # Errors
     /// A setting is unknown, malformed, or does not go with another.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        if let Some(file) = file {
+            file::check_exists(file).map_err(ConfigError::Refused)?;
+        }
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
         let endpoint = std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").unwrap_or_default();
         if !endpoint.is_empty() {
@@ -220,7 +227,7 @@ impl Config {
     fn finish(figment: &Figment) -> Result<Self, ConfigError> {
         let config: Self = figment
             .extract()
-            .map_err(|error| ConfigError::Malformed(Box::new(plain(error))))?;
+            .map_err(|error| ConfigError::Malformed(malformed::explain(error)))?;
         config.check().map_err(ConfigError::Refused)?;
         Ok(config)
     }
@@ -242,30 +249,6 @@ impl Config {
             auto_resolve: self.aggregation.auto_resolve,
             open_for: self.escalation.open_for.0,
         }
-    }
-}
-
-/// The same error, in which what was expected is quoted once: figment quotes the list of names, too.
-fn plain(mut error: figment::Error) -> figment::Error {
-    let said = match &error.kind {
-        Kind::UnknownVariant(found, names) => {
-            format!("unknown variant: found `{found}`, {}", expected(names))
-        }
-        Kind::UnknownField(found, names) => {
-            format!("unknown field: found `{found}`, {}", expected(names))
-        }
-        _ => return error,
-    };
-    error.kind = Kind::Message(said);
-    error
-}
-
-fn expected(names: &[&str]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    match &names[..] {
-        [] => "and there is none".to_owned(),
-        [one] => format!("expected {one}"),
-        [most @ .., last] => format!("expected {} or {last}", most.join(", ")),
     }
 }
 

@@ -94,11 +94,15 @@ impl Config {
         }
         self.check_escalation()?;
         let month = Duration::from_secs(30 * 24 * 3600);
-        if self.retention.occurrences.0 < month || self.retention.rest.0 < month {
-            return Err(
-                "retention must be at least 30d: the longest counting window needs these rows"
-                    .to_owned(),
-            );
+        for (name, kept) in [
+            ("occurrences", self.retention.occurrences),
+            ("rest", self.retention.rest),
+        ] {
+            if kept.0 < month {
+                return Err(format!(
+                    "retention.{name} must be at least 30d: the longest counting window needs these rows"
+                ));
+            }
         }
         if self.retention.dead_letters.0 < Duration::from_secs(24 * 3600) {
             return Err("retention.dead_letters must be at least 1d".to_owned());

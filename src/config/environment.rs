@@ -7,7 +7,9 @@ use figment::{Error, Metadata, Profile, Provider};
 
 use super::{Config, read_secret};
 
-const PREFIX: &str = "TOCSIN_";
+pub(super) const PREFIX: &str = "TOCSIN_";
+/// What figment calls this source of settings.
+pub(super) const NAME: &str = "environment variable";
 /// Kubernetes injects these for a service that is called `tocsin`.
 const INJECTED: [&str; 2] = ["PORT", "SERVICE_"];
 /// The client's, not the server's.
@@ -65,7 +67,7 @@ impl Environment {
 
 impl Provider for Environment {
     fn metadata(&self) -> Metadata {
-        Metadata::named("environment variable").interpolater(|_, keys| {
+        Metadata::named(NAME).interpolater(|_, keys| {
             let keys: Vec<String> = keys.iter().map(|key| key.to_uppercase()).collect();
             format!("{PREFIX}{}", keys.join("__"))
         })

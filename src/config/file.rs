@@ -1,5 +1,6 @@
 //! Files: the one with the settings, and those that hold a secret each.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use figment::providers::{Data, Format as _, Toml};
@@ -39,6 +40,24 @@ impl Provider for Settings {
             Error::from(lines.collect::<Vec<_>>().join(" "))
         })
     }
+}
+
+/// Checks that the settings file is there.
+///
+/// # Errors
+/// It is not, or its folder cannot be read.
+pub(super) fn check_exists(file: &Path) -> Result<(), String> {
+    let Err(error) = std::fs::metadata(file) else {
+        return Ok(());
+    };
+    let why = match error.kind() {
+        ErrorKind::NotFound => "no such file".to_owned(),
+        _ => error.to_string(),
+    };
+    Err(format!(
+        "cannot read settings file {}: {why}",
+        file.display()
+    ))
 }
 
 /// Whether the line shows what is in the file, as `7 | name = "value"`, or points at it.

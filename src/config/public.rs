@@ -55,10 +55,10 @@ impl Config {
             return Err("public_url must have no user and no password".to_owned());
         }
         if let Some(port) = bad_port(host) {
-            return Err(format!(
-                "public_url must have a port from 1 to 65535, or none, and {port:?} is none: \
-                 https://ops.example:8443/tocsin"
-            ));
+            return Err(match port {
+                "" => "public_url has a colon and no port behind it".to_owned(),
+                port => format!("public_url: port {port} is not between 1 and 65535"),
+            });
         }
         if !names_a_host {
             return Err("public_url must name a host: https://ops.example/tocsin".to_owned());
@@ -138,10 +138,13 @@ mod tests {
             ("https://", "must name a host"),
             ("https:///tocsin", "must name a host"),
             ("https://ops.example\\tocsin", "must name a host"),
-            ("https://ops.example:port/", "a port from 1 to 65535"),
-            ("https://ops.example:70000/tocsin", "\"70000\" is none"),
-            ("https://ops.example:", "a port from 1 to 65535"),
-            ("https://[::1]:0", "a port from 1 to 65535"),
+            ("https://ops.example:port/", "port port is not"),
+            (
+                "https://ops.example:70000/tocsin",
+                "port 70000 is not between",
+            ),
+            ("https://ops.example:", "no port"),
+            ("https://[::1]:0", "port 0 is not between"),
             ("https://ops.example//tocsin", "must be words"),
             ("https://ops.example/a/../b", "must be words"),
             ("https://ops.example/a;b", "must be words"),

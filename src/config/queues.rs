@@ -212,8 +212,8 @@ mod tests {
                 "long",
                 "TOCSIN_QUEUES__RECOUNT__TIMEOUT",
             ),
-            ("INGEST__RETRIES", "5", "retries"),
-            ("MAIL__ATTEMPTS", "5", "mail"),
+            ("INGEST__RETRIES", "5", "TOCSIN_QUEUES__INGEST__RETRIES"),
+            ("MAIL__ATTEMPTS", "5", "TOCSIN_QUEUES__MAIL"),
             ("INGEST", "5", "TOCSIN_QUEUES__INGEST"),
         ] {
             let variable = format!("TOCSIN_QUEUES__{variable}");

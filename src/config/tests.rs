@@ -56,22 +56,87 @@ fn an_unknown_or_malformed_setting_is_refused_by_name() {
         Err(error) => error.to_string(),
     };
     assert!(refused("lisen = \"x\"", &[]).contains("lisen"));
-    assert!(refused("", &[("TOCSIN_COUNTING__UNITS", "x")]).contains("units"));
+    assert!(refused("", &[("TOCSIN_COUNTING__UNITS", "x")]).contains("TOCSIN_COUNTING__UNITS"));
     assert!(refused("", &[("TOCSIN_COUNTING__UNIT", "x")]).contains("TOCSIN_COUNTING__UNIT"));
     assert!(
         refused("", &[("TOCSIN_QUEUE__MAX_DEPTH", "many")]).contains("TOCSIN_QUEUE__MAX_DEPTH")
     );
     assert!(refused("", &[("TOCSIN_LISTEN", "here")]).contains("TOCSIN_LISTEN"));
     let unit = refused("", &[("TOCSIN_COUNTING__UNIT", "x")]);
-    let units = "found `x`, expected `episode`, `delivery` or `incident` for";
-    assert!(unit.contains(units), "{unit}");
+    let units = "TOCSIN_COUNTING__UNIT = \"x\": expected episode, delivery or incident";
+    assert_eq!(unit, units);
     let field = refused("[counting]\nunits = 1", &[]);
     assert!(
-        field.contains("found `units`, expected `") && !field.contains("``"),
+        field.starts_with("counting.units is not a setting: expected unit, "),
         "{field}"
     );
     assert!(refused("[counting]\nskew = \"soon\"", &[]).contains("counting.skew"));
     assert!(refused("", &[("TOCSIN_REDIS_URL", "redis://x")]).contains("redis_url"));
+}
+
+#[test]
+fn a_malformed_setting_is_named_as_it_was_written_and_the_error_says_how_to_write_it() {
+    let bytes = "found string \"4MB\", expected a number of bytes, such as 4194304";
+    for (toml, variable, expected) in [
+        (
+            "[[routes]]\nto = \"log\"\nlevel = \"FOO\"",
+            None,
+            "routes[0].level = \"FOO\": expected NONE, REPEAT, ESCALATE or PERMANENT_FIX".to_owned(),
+        ),
+        (
+            "[[routes]]\nto = \"log\"\nlevel = [\"NONE\", \"FOO\"]",
+            None,
+            "routes[0].level[1] = \"FOO\": expected NONE, REPEAT, ESCALATE or PERMANENT_FIX"
+                .to_owned(),
+        ),
+        (
+            "[queues.foo]\nattempts = 1",
+            None,
+            "queues.foo is not a setting: expected ingest, tier, notify, repair or recount".to_owned(),
+        ),
+        (
+            "",
+            Some(("TOCSIN_LISTEN", "localhost:9555")),
+            "TOCSIN_LISTEN: \"localhost:9555\" is not an address: write IP:PORT, such as 127.0.0.1:9099"
+                .to_owned(),
+        ),
+        (
+            "metrics_listen = \"9555\"",
+            None,
+            "metrics_listen: \"9555\" is not an address: write IP:PORT, such as 127.0.0.1:9099".to_owned(),
+        ),
+        (
+            "",
+            Some(("TOCSIN_LIMITS__BODY", "4MB")),
+            format!("TOCSIN_LIMITS__BODY: {bytes}"),
+        ),
+        (
+            "[limits]\nbody = \"4MB\"",
+            None,
+            format!("limits.body: {bytes}"),
+        ),
+        (
+            "[recount]\nrepair = 1",
+            None,
+            "recount.repair: found 1, expected true or false".to_owned(),
+        ),
+    ] {
+        let refused = load(toml, variable.as_slice()).unwrap_err().to_string();
+        assert_eq!(refused, expected, "{toml} {variable:?}");
+    }
+    let outside = load("[telegram]\napi = \"x\"", &[])
+        .unwrap_err()
+        .to_string();
+    assert!(outside.contains("telegram_api"), "{outside}");
+    for name in ["occurrences", "rest"] {
+        let refused = load(&format!("[retention]\n{name} = \"5d\""), &[]).unwrap_err();
+        let expected = format!("retention.{name} must be at least 30d");
+        assert!(refused.to_string().starts_with(&expected), "{refused}");
+    }
+    let missing = Config::load(Some(Path::new("/nope")))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(missing, "cannot read settings file /nope: no such file");
 }
 
 #[test]

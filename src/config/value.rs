@@ -1,5 +1,6 @@
 //! How single values are written.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -36,12 +37,27 @@ impl Serialize for Span {
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text).map(Self).map_err(|error| {
-            de::Error::custom(format!(
-                "{text:?} is not a duration such as 90s, 10m or 4h: {error}"
-            ))
+        humantime::parse_duration(&text).map(Self).map_err(|_| {
+            de::Error::custom(format!("{text:?} is not a duration such as 90s, 10m or 4h"))
         })
     }
+}
+
+/// An address to listen on.
+pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        de::Error::custom(format!(
+            "{text:?} is not an address: write IP:PORT, such as 127.0.0.1:9099"
+        ))
+    })
+}
+
+/// An address to listen on, if there is one.
+pub(super) fn some_address<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SocketAddr>, D::Error> {
+    address(deserializer).map(Some)
 }
 
 /// A text that may have been written as a number.

@@ -1,7 +1,11 @@
 //! Where a message goes, and whether it makes a sound there.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use chrono::{DateTime, NaiveTime};
 use chrono_tz::Tz;
+use serde::de::{IntoDeserializer as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::escalation::Level;
@@ -68,16 +72,32 @@ impl<T> List<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written<T> {
-            Many(Vec<T>),
-            One(T),
+        deserializer
+            .deserialize_any(OneOrMany(PhantomData))
+            .map(Self)
+    }
+}
+
+/// Reads a list, or one text. Unlike serde's untagged enums it says which element is wrong, and why.
+struct OneOrMany<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMany<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a list of texts")
+    }
+
+    fn visit_str<E: de::Error>(self, one: &str) -> Result<Vec<T>, E> {
+        Ok(vec![T::deserialize(one.into_deserializer())?])
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut many: A) -> Result<Vec<T>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(one) = many.next_element()? {
+            list.push(one);
         }
-        Ok(Self(match Written::deserialize(deserializer)? {
-            Written::Many(many) => many,
-            Written::One(one) => vec![one],
-        }))
+        Ok(list)
     }
 }
 

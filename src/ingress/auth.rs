@@ -207,7 +207,8 @@ fn admit(guard: &Guard, request: &Request) -> Result<String, Problem> {
         (None, Some(token)) if only_reads => Ok(format!("read:{token}")),
         (None, Some(_)) => {
             guard.count(needed);
-            let detail = "this token is read-only; this request needs one of api_token";
+            let detail =
+                "this token is read-only; this request needs an operator token (api_token)";
             Err(Problem::new(StatusCode::FORBIDDEN, detail))
         }
         (None, None) if guard.config.webhook_token.find(&given).is_some() => {

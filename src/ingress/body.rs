@@ -114,7 +114,16 @@ pub(super) async fn json_within<T: DeserializeOwned>(
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(Problem::bad_request("the body is not a JSON object"));
     }
-    serde_json::from_slice(bytes).map_err(|error| Problem::bad_request(error.to_string()))
+    serde_json::from_slice(bytes).map_err(|error| Problem::bad_request(explain(&error)))
+}
+
+/// What is wrong with a body. Where in it helps only where it is no JSON: a wrong value is named.
+fn explain(error: &serde_json::Error) -> String {
+    let told = error.to_string();
+    match told.rsplit_once(" at line ") {
+        Some((what, _)) if error.is_data() => what.to_owned(),
+        _ => told,
+    }
 }
 
 #[cfg(test)]
@@ -134,6 +143,25 @@ mod tests {
             (b"", ""),
         ] {
             assert_eq!(unmarked(Bytes::from_static(body)), expected, "{body:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wrong_value_is_told_without_its_place_and_broken_json_with_it() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Asked {
+            #[allow(dead_code)]
+            r#for: crate::config::Span,
+        }
+        for (body, expected) in [
+            (
+                r#"{"for":"abc"}"#,
+                "\"abc\" is not a duration such as 90s, 10m or 4h",
+            ),
+            (r#"{"for":"#, "EOF while parsing a value at line 1 column 7"),
+        ] {
+            let refused = json::<Asked>(Body::from(body)).await.unwrap_err();
+            assert_eq!(refused.said().1, expected, "{body}");
         }
     }
 

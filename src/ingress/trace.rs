@@ -73,7 +73,11 @@ pub(super) async fn show(
     Query(Asked { source }): Query<Asked>,
 ) -> Result<Json<Trace>, Problem> {
     let source = source.map(String::from);
-    let unknown = || Problem::not_found("no alert, incident or anomaly has this name");
+    let unknown = || {
+        Problem::not_found(
+            "no alert has this fingerprint, no incident this ID, and no anomaly this key",
+        )
+    };
     if name.is_empty() || name.len() > LONGEST {
         return Err(unknown());
     }

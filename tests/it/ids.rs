@@ -195,7 +195,7 @@ on_both! {
             }
             let (done, said) = h.tocsin(&[command, &["0000000a"]].concat());
             let expected = match command {
-                ["trace"] => "no alert, incident or anomaly has this name",
+                ["trace"] => "no alert has this fingerprint, no incident this ID, and no anomaly this key",
                 _ => "no incident has the short ID 0000000a",
             };
             assert!(!done && said.contains(expected), "{command:?}: {said}");

@@ -1,10 +1,11 @@
 //! `serve`, `ingress` and `work`: the long-running processes.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 use tocsin::config::Config;
 use tocsin::context::Context;
 use tocsin::figures;
@@ -153,9 +154,13 @@ fn refuse_embedded(config: &Config, command: &str) -> anyhow::Result<()> {
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}"))
+    TcpListener::bind(address).await.map_err(|error| {
+        let hint = match error.kind() {
+            ErrorKind::AddrInUse => ": stop the process that listens there, or set another address",
+            _ => "",
+        };
+        anyhow!("cannot listen on {address}: {error}{hint}")
+    })
 }
 
 fn with_gate(context: &Context) -> Ingress {

@@ -44,7 +44,7 @@ const ERRORS: [(&str, u16, &str, &str, &str); 8] = [
         "Forbidden",
         "The token is read-only; or no token is set, and the request is from another site's page, or the host is \
          unknown: `detail` says which",
-        "this token is read-only; this request needs one of api_token",
+        "this token is read-only; this request needs an operator token (api_token)",
     ),
     (
         "NotFound",

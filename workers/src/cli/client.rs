@@ -25,8 +25,29 @@ const LINES: &str = "application/x-ndjson";
 /// Items that the API gives on one page at most.
 const PAGE: usize = 200;
 
-const API_TOKEN: &str = "set TOCSIN_API_TOKEN or pass --api-token";
-const WEBHOOK_TOKEN: &str = "set TOCSIN_WEBHOOK_TOKEN or pass --webhook-token";
+/// What to do about a token that is missing, and about one that is wrong.
+struct TokenHints {
+    missing: &'static str,
+    wrong: &'static str,
+}
+
+const API_TOKEN: TokenHints = TokenHints {
+    missing: "set TOCSIN_API_TOKEN or pass --api-token",
+    wrong: "the token in TOCSIN_API_TOKEN or --api-token is wrong",
+};
+const WEBHOOK_TOKEN: TokenHints = TokenHints {
+    missing: "set TOCSIN_WEBHOOK_TOKEN or pass --webhook-token",
+    wrong: "the token in TOCSIN_WEBHOOK_TOKEN or --webhook-token is wrong",
+};
+
+impl TokenHints {
+    fn after(&self, token: Option<&Secret>) -> &'static str {
+        match token {
+            Some(_) => self.wrong,
+            None => self.missing,
+        }
+    }
+}
 
 /// Which instance to talk to.
 #[derive(Clone, Debug, clap::Args)]
@@ -97,9 +118,9 @@ impl Client {
 
     /// A client of the instance at `url`.
     pub(super) fn at(url: &str, token: Option<Secret>) -> anyhow::Result<Self> {
-        let base = Url::parse(url).with_context(|| format!("--url {url:?} is not a URL"))?;
-        let is_http = matches!(base.scheme(), "http" | "https") && base.has_host();
+        let is_http = url.starts_with("http://") || url.starts_with("https://");
         ensure!(is_http, "--url {url:?} must begin with http:// or https://");
+        let base = Url::parse(url).with_context(|| format!("--url {url:?} is not a URL"))?;
         let mut http = tocsin::tls::client()
             .user_agent(concat!("tocsin/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
@@ -217,7 +238,8 @@ impl Client {
         let request = request.timeout(DOWNLOAD_TIMEOUT);
         let response = self.request(request, self.token.as_ref()).await?;
         if !response.status().is_success() {
-            self.read(response, API_TOKEN).await?;
+            self.read(response, API_TOKEN.after(self.token.as_ref()))
+                .await?;
         } else if response
             .headers()
             .get(CONTENT_TYPE)
@@ -241,7 +263,7 @@ impl Client {
             .post(self.url(&["alertmanager"]))
             .header(CONTENT_TYPE, "application/json")
             .body(body);
-        let answer = self.send(request, token, WEBHOOK_TOKEN).await?;
+        let answer = self.send(request, token, &WEBHOOK_TOKEN).await?;
         self.recognised(&["alertmanager"], answer)
     }
 
@@ -259,17 +281,17 @@ impl Client {
     }
 
     async fn call(&self, request: RequestBuilder) -> Result<Value, Error> {
-        self.send(request, self.token.as_ref(), API_TOKEN).await
+        self.send(request, self.token.as_ref(), &API_TOKEN).await
     }
 
     async fn send(
         &self,
         request: RequestBuilder,
         token: Option<&Secret>,
-        how_to_pass_it: &str,
+        hints: &TokenHints,
     ) -> Result<Value, Error> {
         let response = self.request(request, token).await?;
-        self.read(response, how_to_pass_it).await
+        self.read(response, hints.after(token)).await
     }
 
     async fn request(
@@ -284,12 +306,12 @@ impl Client {
         request.send().await.map_err(failed)
     }
 
-    async fn read(&self, response: Response, how_to_pass_it: &str) -> Result<Value, Error> {
+    async fn read(&self, response: Response, token_hint: &str) -> Result<Value, Error> {
         let failed = |error: reqwest::Error| Error::of_request(&error, &self.base);
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.text().await.map_err(failed)?;
         if !status.is_success() {
-            return Err(Error::of_answer(status, &headers, &body, how_to_pass_it));
+            return Err(Error::of_answer(status, &headers, &body, token_hint));
         }
         if body.trim().is_empty() {
             return Ok(Value::Null);

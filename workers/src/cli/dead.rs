@@ -47,6 +47,7 @@ enum DeadCommand {
     /// Show a dead letter: its payload, and each attempt with its error
     Show {
         /// Dead letter ID
+        #[arg(value_parser = letter_id)]
         id: Uuid,
         /// Print JSON
         #[arg(long)]
@@ -69,6 +70,7 @@ enum DeadCommand {
     /// Edit a job's payload in $VISUAL or $EDITOR, and replay it
     Edit {
         /// Dead letter ID
+        #[arg(value_parser = letter_id)]
         id: Uuid,
         /// Read the payload from this file, or from standard input (-), instead of opening an editor
         #[arg(long, value_name = "FILE")]
@@ -159,6 +161,11 @@ impl DeadArgs {
             }
         }
     }
+}
+
+fn letter_id(text: &str) -> Result<Uuid, &'static str> {
+    let id = text.parse();
+    id.map_err(|_| "not a dead letter's ID: see tocsin dead list")
 }
 
 impl By {

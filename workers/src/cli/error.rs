@@ -75,7 +75,7 @@ impl Error {
         }
     }
 
-    /// An answer that is an error. `token` says how to present one, if it asks for one.
+    /// An answer that is an error. `token` says what to do about the token, if that is what is wrong.
     pub(super) fn of_answer(
         status: StatusCode,
         headers: &HeaderMap,
@@ -83,7 +83,7 @@ impl Error {
         token: &str,
     ) -> Self {
         let hint = match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => format!(": {token}"),
+            StatusCode::UNAUTHORIZED => format!(": {token}"),
             _ => String::new(),
         };
         let retry_after = headers
@@ -139,16 +139,12 @@ fn root_cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-/// "title: detail" of a problem document; else how the answer begins; else what the status means.
+/// The detail of a problem document, or its title; else how the answer begins; else what the status means.
 fn problem(status: StatusCode, body: &str) -> String {
     let document: Value = serde_json::from_str(body).unwrap_or_default();
-    let (title, detail) = (text(&document, "/title"), text(&document, "/detail"));
-    let parts: Vec<&str> = [title.as_str(), detail.as_str()]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect();
-    if !parts.is_empty() {
-        return parts.join(": ");
+    let told = ["/detail", "/title"].map(|field| text(&document, field));
+    if let Some(told) = told.into_iter().find(|told| !told.is_empty()) {
+        return told;
     }
     let meaning = status.canonical_reason().unwrap_or("refused");
     let excerpt: String = body.trim().chars().take(EXCERPT).collect();
@@ -169,10 +165,10 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_document_is_told_by_title_detail_and_status() {
+    fn a_problem_document_is_told_by_its_detail_and_status() {
         let body =
             r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"no incident 7"}"#;
-        assert_eq!(refused(404, body), "Not Found: no incident 7 (HTTP 404)");
+        assert_eq!(refused(404, body), "no incident 7 (HTTP 404)");
         assert_eq!(refused(400, r#"{"title":"Bad"}"#), "Bad (HTTP 400)");
     }
 

@@ -4,11 +4,13 @@ mod story;
 
 use std::fmt::Write as _;
 
+use anyhow::anyhow;
 use clap::Args;
 use serde_json::Value;
 use tocsin::domain::id::ShortId;
 
 use super::client::{Client, Remote};
+use super::error::Error;
 use super::fields::text;
 use super::output::{print, print_json};
 use super::which::{ending_with, the_one};
@@ -52,14 +54,14 @@ impl TraceArgs {
         let answer = client.get(&["trace", &self.name], &query).await;
         let short = ShortId::read(&self.name).filter(|_| self.source.is_none());
         let Some(short) = short else {
-            return Ok(answer?);
+            return answer.map_err(|error| self.explain(error));
         };
         let incidents = ending_with(client, short).await;
         match answer {
             Err(unknown) if unknown.is_not_found() => {
                 let incidents = incidents?;
                 if incidents.is_empty() {
-                    return Err(unknown.into());
+                    return Err(self.explain(unknown));
                 }
                 let id = the_one(short, &incidents)?.to_string();
                 Ok(client.get(&["trace", &id], &[]).await?)
@@ -71,6 +73,17 @@ impl TraceArgs {
                 }
                 Ok(trace)
             }
+        }
+    }
+
+    /// Says how to find what has another name than a trace goes by.
+    fn explain(&self, error: Error) -> anyhow::Error {
+        match error.is_not_found() {
+            true => anyhow!(
+                "{error}. To find anomalies by an alert's name: tocsin anomalies --q {:?}",
+                self.name
+            ),
+            false => error.into(),
         }
     }
 }
@@ -135,7 +148,11 @@ mod tests {
         let known = [(ID, "incident")];
         assert_eq!(ask(&known, None).await.unwrap(), ID);
         let as_a_fingerprint = ask(&known, Some("alertmanager")).await.unwrap_err();
-        assert!(as_a_fingerprint.contains("404"), "{as_a_fingerprint}");
+        let hint = "tocsin anomalies --q \"7fb309c4\"";
+        assert!(
+            as_a_fingerprint.contains("404") && as_a_fingerprint.ends_with(hint),
+            "{as_a_fingerprint}"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! IncidentArg incident is meant: by its id, or by the last eight digits of it, as messages have them.
+//! Which incident is meant: by its id, or by the last eight digits of it, as messages have them.
 
 use std::fmt::Write as _;
 use std::str::FromStr;

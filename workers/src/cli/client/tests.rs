@@ -89,10 +89,28 @@ async fn a_refusal_says_how_to_pass_the_token_that_was_missing() {
     let error = client.post_webhook(Vec::new(), None).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "Unauthorized: missing token (HTTP 401): set TOCSIN_WEBHOOK_TOKEN or pass \
+        "missing token (HTTP 401): set TOCSIN_WEBHOOK_TOKEN or pass \
          --webhook-token"
     );
     assert!(!error.is_passing());
+    let token = Secret::from("planted");
+    let wrong = client.post_webhook(Vec::new(), Some(&token)).await;
+    let told = wrong.unwrap_err().to_string();
+    assert!(
+        told.ends_with("the token in TOCSIN_WEBHOOK_TOKEN or --webhook-token is wrong"),
+        "{told}"
+    );
+}
+
+#[test]
+fn an_address_without_a_scheme_is_told_to_begin_with_one() {
+    for url in ["127.0.0.1:9557", "localhost:9557", "ftp://h"] {
+        let refused = Client::at(url, None).err().unwrap().to_string();
+        assert_eq!(
+            refused,
+            format!("--url {url:?} must begin with http:// or https://")
+        );
+    }
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ impl Decision {
 #[derive(Debug, Args)]
 pub(super) struct Which {
     /// Dead letter IDs; or use filters
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = super::letter_id)]
     ids: Vec<Uuid>,
     #[command(flatten)]
     filters: Filters,

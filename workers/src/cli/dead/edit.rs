@@ -96,7 +96,9 @@ impl Written {
                      dead edit {id} --payload {file}"
                 )
             }
-            None => "Nothing was replayed.".to_owned(),
+            None => format!(
+                "Nothing was replayed. Start from the payload that this opens: tocsin dead edit {id}"
+            ),
         }
     }
 }

@@ -24,6 +24,16 @@ async fn run(server: &MockServer, line: &[&str]) -> anyhow::Result<()> {
     cli.args.run(&cli.remote).await
 }
 
+#[test]
+fn what_is_not_an_id_is_refused_with_where_ids_are_found() {
+    let refused = Cli::try_parse_from(["dead", "show", "1"]).unwrap_err();
+    let told = refused.to_string();
+    assert!(
+        told.contains("not a dead letter's ID: see tocsin dead list"),
+        "{told}"
+    );
+}
+
 fn letters() -> Vec<Value> {
     vec![
         json!({

@@ -13,7 +13,7 @@ use super::super::output::{print, print_json};
 use super::super::which::IncidentArg;
 use super::{LEVELS, OperationArgs};
 
-/// IncidentArg incidents.
+/// Which incidents.
 #[derive(Debug, Args)]
 pub(super) struct ResolveArgs {
     /// Incident ID or short ID (the last 8 characters); or use filters
