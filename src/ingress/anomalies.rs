@@ -184,7 +184,6 @@ pub(super) struct Marked {
     /// Whether this request changed it.
     changed: bool,
     /// When the fix was marked that this one replaces, because a firing began after it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     earlier_fix_at: Option<Timestamp>,
 }
 
