@@ -1,7 +1,7 @@
 //! What goes wrong, as a page; and what every answer of the pages carries.
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
@@ -131,7 +131,7 @@ pub(crate) async fn for_people(request: Request, next: Next) -> Response {
     let problem: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
     let detail = problem["detail"].as_str().unwrap_or_default();
     let fault = PageError::of(told.status, detail.to_owned());
-    let mut response = (told.status, page(lang, &fault)).into_response();
+    let mut response = (told.status, page(lang, &fault, None)).into_response();
     let kept = [header::ALLOW, header::RETRY_AFTER];
     for (name, value) in kept
         .iter()
@@ -146,13 +146,14 @@ pub(crate) async fn for_people(request: Request, next: Next) -> Response {
 /// Makes pages of faults, and adds the headers that every answer carries.
 pub(super) async fn finish(request: Request, next: Next) -> Response {
     let lang = language(request.headers());
+    let form_page = form_page(request.method(), request.uri().path());
     let mut response = next.run(request).await;
     if let Some(fault) = response.extensions_mut().remove::<PageError>() {
         response = match fault {
             PageError::SignIn(wanted) => {
                 Redirect::to(&layout::sign_in_address(&wanted)).into_response()
             }
-            fault => (fault.status(), page(lang, &fault)).into_response(),
+            fault => (fault.status(), page(lang, &fault, form_page.as_deref())).into_response(),
         };
     }
     dress(response.headers_mut());
@@ -179,7 +180,23 @@ fn dress(headers: &mut HeaderMap) {
         .or_insert(HeaderValue::from_static("no-store"));
 }
 
-fn page(lang: crate::text::Lang, fault: &PageError) -> Markup {
+/// The page that a form stands on, by the address that it is sent to.
+fn form_page(method: &Method, path: &str) -> Option<String> {
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    match parts[..] {
+        _ if method != Method::POST => None,
+        [
+            section @ ("incidents" | "anomalies" | "dead-letters"),
+            id,
+            _,
+        ] => Some(format!("/{section}/{id}")),
+        ["queues", _, _] => Some("/queues".to_owned()),
+        _ => None,
+    }
+}
+
+/// `form_page` is where whoever sent a form came from.
+fn page(lang: crate::text::Lang, fault: &PageError, form_page: Option<&str>) -> Markup {
     let text = lang.text();
     let told = |detail: &str| {
         html! {
@@ -200,15 +217,19 @@ fn page(lang: crate::text::Lang, fault: &PageError) -> Markup {
         PageError::Unavailable => (text.unavailable, text.unavailable_lead, None),
         PageError::SignIn(_) | PageError::Broken => (text.broken, text.broken_lead, None),
     };
+    let is_gone = matches!(fault, PageError::NotFound);
     let body = html! {
         div.empty role="alert" {
             h1 { (title) }
             @if !lead.is_empty() { p { (lead) } }
             @if let Some(detail) = detail { (told(detail)) }
-            p { a.button href="/incidents" { (text.back_to_incidents) } }
+            p {
+                @if let Some(back) = form_page.filter(|_| !is_gone) { a.button href=(back) { (text.back) } " " }
+                a.button href="/incidents" { (text.back_to_incidents) }
+            }
         }
     };
-    layout::bare(lang, title, &body)
+    layout::fault(lang, title, &body)
 }
 
 #[cfg(test)]
@@ -222,6 +243,37 @@ mod tests {
 
     use super::*;
     use crate::ingress::problem;
+
+    #[tokio::test]
+    async fn a_form_that_is_refused_leads_back_to_its_page() {
+        async fn refuse() -> PageError {
+            PageError::BadRequest("JSON: expected value".to_owned())
+        }
+        let router = Router::new().fallback(refuse).layer(from_fn(finish));
+        for (method, path, back) in [
+            (
+                "POST",
+                "/dead-letters/a%22/edit",
+                Some("/dead-letters/a%22"),
+            ),
+            ("POST", "/anomalies/5d41/mute", Some("/anomalies/5d41")),
+            ("POST", "/incidents/7/repair", Some("/incidents/7")),
+            ("POST", "/queues/ingest/pause", Some("/queues")),
+            ("POST", "/language", None),
+            ("GET", "/incidents/7/firings", None),
+        ] {
+            let request = axum::http::Request::builder().method(method).uri(path);
+            let request = request.body(Body::empty()).unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), 400);
+            let body = to_bytes(answer.into_body(), PROBLEM).await.unwrap();
+            let body = String::from_utf8_lossy(&body);
+            let links: Vec<&str> = body.split("a class=\"button\" href=\"").skip(1).collect();
+            let links: Vec<&str> = links.iter().filter_map(|l| l.split('"').next()).collect();
+            let expected: Vec<&str> = back.into_iter().chain(["/incidents"]).collect();
+            assert_eq!(links, expected, "{method} {path}");
+        }
+    }
 
     #[tokio::test]
     async fn a_page_that_fails_is_told_to_people_as_a_page() {

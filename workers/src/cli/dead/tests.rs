@@ -171,7 +171,7 @@ async fn what_stands_for_several_alerts_is_not_edited_into_one() {
     let told = run(&server, &["edit", ID, "--payload", "/dev/null"]).await;
     let told = told.unwrap_err().to_string();
     assert!(
-        told.contains("3 alerts") && told.contains("--sent"),
+        told.contains("3 rejected alerts") && told.contains("--sent"),
         "{told}"
     );
 }
