@@ -27,8 +27,8 @@ const ABOUT: &str = "The HTTP interface of Tocsin.\n\n\
     Times are RFC 3339 in UTC. All errors are `application/problem+json` (RFC 9457), also those \
     that are not listed, such as 500 (internal error). Every response has an `X-Request-Id`: that of \
     the request, if it had one of up to 128 visible characters.\n\n\
-    If tokens are set, a read token allows `GET`, an operator token (`api_token`) everything, and a \
-    `webhook_token` webhooks. If none is set, no token is needed, and requests from other sites' pages are \
+    If tokens are set, a read token allows `GET`, an operator token (`api_token`) everything \
+    except webhooks, and a `webhook_token` only those. If none is set, no token is needed, and requests from other sites' pages are \
     rejected.";
 
 /// What the operations are grouped by, in the order in which they are read.

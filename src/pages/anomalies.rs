@@ -142,8 +142,8 @@ fn table(visit: &PageRequest, window: Window, rows: &[Row]) -> Markup {
                     }
                 }
                 @if window != Window::Month { th scope="col" { (text.trend) } }
-                th scope="col" { (text.window_24h) }
-                th.n scope="col" { (text.repairs) }
+                th scope="col" { (text.chart_24h) }
+                th.n scope="col" { (text.repairs_helped) }
                 th scope="col" { (text.last_seen) }
             } }
             tbody {
@@ -161,7 +161,7 @@ fn table(visit: &PageRequest, window: Window, rows: &[Row]) -> Markup {
                         }
                         td.bars { (charts::spark(text, &row.day)) }
                         td.n { (row.offender.successes) "/" (row.offender.attempts) }
-                        td { @if let Some(at) = anomaly.last_seen { (words::ago(visit, at)) } }
+                        td { @if let Some(at) = anomaly.last_seen { (words::since(visit, at)) } }
                     }
                 }
             }

@@ -108,7 +108,7 @@ fn one(text: &Text, document: &Value, operation: &Operation<'_>) -> Markup {
             p.hint { (Need::of(about).told(text)) }
             (parameters(text, document, about))
             @if let Some(body) = body {
-                h3 { (text.api_body) @if about["requestBody"]["required"] != true { " (" (text.optional) ")" } }
+                h3 { (text.api_body) @if about["requestBody"]["required"] != true { (text.optional) } }
                 @if let Some(about) = body["schema"]["description"].as_str() { p lang="en" { (prose(about)) } }
                 (fields(text, document, &body["schema"]))
             }

@@ -98,7 +98,7 @@ fn days(text: &Text, hours: &HashMap<i64, i64>, from: Timestamp, last_hour: i64)
     };
     html! {
         table {
-            thead { tr { th scope="col" { (text.day) " (UTC)" } th.n scope="col" { (text.count) } } }
+            thead { tr { th scope="col" { (text.day) } th.n scope="col" { (text.count) } } }
             tbody {
                 @for day in (0..=last_hour / 24).rev().filter(|day| of_day(*day) > 0) {
                     tr { td { (date(from, day)) } td.n { (of_day(day)) } }

@@ -143,7 +143,7 @@ fn filters(text: &Text, asked: &Asked) -> Markup {
     html! {
         form.filters role="search" method="get" action="/dead-letters" {
             label { span { (text.search) } input #search type="search" name="q" value=(asked.q); }
-            label { span { (text.status) }
+            label { span { (text.letter_state) }
                 select name="state" {
                     @for name in STATES {
                         option value=(if name == DEAD { "" } else { name }) selected[asked.state() == Some(name)] {
@@ -169,7 +169,7 @@ fn table(visit: &PageRequest, letters: &[Summary]) -> Markup {
             thead { tr {
                 th scope="col" { (text.reason) }
                 th scope="col" { (text.queue) }
-                th scope="col" { (text.status) }
+                th scope="col" { (text.letter_state) }
                 th.n scope="col" { (text.attempts) }
                 th scope="col" { (text.died) }
             } }
@@ -180,7 +180,7 @@ fn table(visit: &PageRequest, letters: &[Summary]) -> Markup {
                         td { code { (letter.queue) } }
                         td { (state(text, &letter.state)) }
                         td.n { (letter.attempts) }
-                        td { (words::ago(visit, letter.died_at)) }
+                        td { (words::since(visit, letter.died_at)) }
                     }
                 }
             }
@@ -295,6 +295,7 @@ fn payload(visit: &PageRequest, letter: &Model, written: Option<&Written<'_>>) -
                 (layout::stamp(visit))
                 input type="hidden" name="replay" value=(letter.replay);
                 label for="payload" { (text.payload) }
+                @if lacks_name(letter) { p.hint { (text.fill_in_name) } }
                 textarea #payload name="payload" rows="16" spellcheck="false" {
                     (written.map_or_else(edited, |written| written.payload.to_owned()))
                 }
@@ -302,6 +303,15 @@ fn payload(visit: &PageRequest, letter: &Model, written: Option<&Written<'_>>) -
             }
         }
     }
+}
+
+/// Whether what was rejected is an alert that lacks its name.
+fn lacks_name(letter: &Model) -> bool {
+    let Some(draft) = draft(letter) else {
+        return false;
+    };
+    let draft: Value = serde_json::from_str(&draft).unwrap_or_default();
+    draft["content"]["alert"]["labels"]["alertname"] == ""
 }
 
 /// What was rejected, as the alert that it could be.

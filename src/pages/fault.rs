@@ -229,7 +229,7 @@ fn page(lang: crate::text::Lang, fault: &PageError, form: Option<&str>) -> Marku
             }
         }
     };
-    layout::bare(lang, title, &body)
+    layout::fault(lang, title, &body)
 }
 
 #[cfg(test)]

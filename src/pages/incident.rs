@@ -313,7 +313,7 @@ fn actions(visit: &PageRequest, (incident, anomaly): &Entry) -> Markup {
                     label.choice { input type="radio" name="success" value="yes" required; (text.repair_success) }
                     label.choice { input type="radio" name="success" value="no"; (text.repair_failed) }
                 }
-                label for="note" { (text.repair_note) " (" (text.optional) ")" }
+                label for="note" { (text.repair_note) (text.optional) }
                 textarea #note name="note" rows="2" maxlength="2000" {}
                 (by("by-repair"))
                 button.primary { (text.record_repair) }
@@ -352,7 +352,7 @@ pub(super) fn fix_forms(
     html! {
         form method="post" action=(action("fix")) {
             (layout::stamp(visit)) @if let Some(back) = &back { (back) }
-            label for="reference" { (text.fix_reference) " (" (text.optional) ")" }
+            label for="reference" { (text.fix_reference) (text.optional) }
             input #reference type="text" name="reference" maxlength="1000"
                 value=(anomaly.permanent_fix_reference.as_deref().unwrap_or_default())
                 aria-describedby="fix-hint";

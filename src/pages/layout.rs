@@ -8,7 +8,7 @@ use super::assets::{ICON, SCRIPT, STYLE};
 use super::session::Role;
 use super::visit::PageRequest;
 use super::words;
-use crate::text::{Lang, acts_unseen, fill};
+use crate::text::{Lang, Text, acts_unseen, fill};
 
 /// The sections of the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub(super) fn page(visit: &PageRequest, frame: &Frame<'_>, content: &Markup) -> 
                 a.skip href="#content" { (text.skip) }
                 header.top {
                     a.brand href="/incidents" { "Tocsin" }
-                    nav aria-label=(text.sections) { (sections(visit, frame.section)) }
+                    nav aria-label=(text.sections) { (sections(text, Some(frame.section))) }
                     p.live #live role="status" { (text.no_script) }
                 }
                 main #content tabindex="-1" {
@@ -69,14 +69,26 @@ fn without_unseen(page: Markup) -> Markup {
     }
 }
 
-/// A page without navigation: to sign in, and for what went wrong.
+/// A page that says what went wrong, with the way to the others.
+pub(super) fn fault(lang: Lang, title: &str, content: &Markup) -> Markup {
+    let text = lang.text();
+    let menu = html! { nav aria-label=(text.sections) { (sections(text, None)) } };
+    frameless(lang, title, &menu, content)
+}
+
+/// A page without navigation: to sign in.
 pub(super) fn bare(lang: Lang, title: &str, content: &Markup) -> Markup {
+    frameless(lang, title, &html! {}, content)
+}
+
+/// A page that does not know who reads it.
+fn frameless(lang: Lang, title: &str, menu: &Markup, content: &Markup) -> Markup {
     without_unseen(html! {
         (DOCTYPE)
         html lang=(lang.tag()) {
             (head(title))
             body.bare {
-                header.top { a.brand href="/incidents" { "Tocsin" } }
+                header.top { a.brand href="/incidents" { "Tocsin" } (menu) }
                 main #content { (content) }
             }
         }
@@ -97,8 +109,8 @@ fn head(title: &str) -> Markup {
     }
 }
 
-fn sections(visit: &PageRequest, here: Section) -> Markup {
-    let text = visit.text();
+/// The main menu; nothing in it is current where a page is in none of the sections.
+fn sections(text: &Text, here: Option<Section>) -> Markup {
     let all = [
         (Section::Incidents, "/incidents", text.incidents),
         (Section::Anomalies, "/anomalies", text.anomalies),
@@ -110,7 +122,7 @@ fn sections(visit: &PageRequest, here: Section) -> Markup {
     html! {
         ul {
             @for (section, address, name) in all {
-                li { a href=(address) aria-current=[(section == here).then_some("page")] { (name) } }
+                li { a href=(address) aria-current=[(Some(section) == here).then_some("page")] { (name) } }
             }
         }
     }

@@ -115,14 +115,14 @@ pub(super) fn forms(visit: &PageRequest, anomaly: &Anomaly, incident: Option<Uui
                     option value=(offered) selected[offered == "1h"] { (name(text, at)) }
                 }
             }
-            label for="mute-own" { (text.mute_own) " (" (text.optional) ")" }
+            label for="mute-own" { (text.mute_own) (text.optional) }
             input #mute-own type="text" name="own" maxlength="50" autocomplete="off"
                 placeholder="2h 30m";
-            label for="mute-why" { (text.mute_why) " (" (text.optional) ")" }
+            label for="mute-why" { (text.mute_why) (text.optional) }
             input #mute-why type="text" name="why" maxlength="1000" autocomplete="off"
                 aria-describedby="mute-hint";
             p.hint #mute-hint { (text.mute_hint) }
-            label for="by-mute" { (text.your_name) }
+            label for="by-mute" { (text.your_name_mute) }
             input #by-mute type="text" name="operator" value=(who) maxlength="100"
                 autocomplete="name" data-name;
             button { (text.mute) }

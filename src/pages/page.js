@@ -19,7 +19,7 @@
     if (s < 172800) return `${Math.floor(s / 3600)} ${units[2]}`;
     return `${Math.floor(s / 86400)} ${units[3]}`;
   };
-  const local = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "medium" });
+  const local = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "long" });
   const times = (root) => {
     for (const time of root.querySelectorAll("time.at")) {
       time.textContent = local.format(new Date(time.dateTime));

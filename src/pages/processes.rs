@@ -106,7 +106,7 @@ fn row(visit: &PageRequest, (host, pid): Place<'_>, process: &Process<'_>) -> Ma
             td.n { (process.concurrency) }
             td.n { (rate(process.rate)) }
             td { (process.version) }
-            td { (words::ago(visit, process.since)) }
+            td { (words::since(visit, process.since)) }
             td {
                 @if process.seen > STALE { strong.bad { "⚠ " (fill(text.silent, &[("age", &visit.lang.age(process.seen))])) } }
                 @else { (seen) }

@@ -10,6 +10,7 @@ use super::address::Asks;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
 use super::{PageError, PageRequest, Pages, address, charts, words};
+use crate::domain::id::ShortId;
 use crate::entity::{anomalies, repairs};
 use crate::ingress::{repair_cursor, repair_position};
 use crate::store::history::{self, RepairFilter};
@@ -128,7 +129,7 @@ pub(super) fn table(
             tbody {
                 @for repair in repairs {
                     tr {
-                        td { (words::ago(visit, repair.repaired_at)) }
+                        td { (words::since(visit, repair.repaired_at)) }
                         td { code { (repair.action) } }
                         td { (outcome(text, repair.success)) }
                         @if let Some(anomalies) = anomalies {
@@ -137,7 +138,8 @@ pub(super) fn table(
                                 " " span.svc { (anomaly.service) }
                             } }
                         }
-                        td { a href=(format!("/incidents/{}", repair.incident_id)) { (text.incident) } }
+                        td { a href=(format!("/incidents/{}", repair.incident_id)) {
+                            code { (ShortId::of(repair.incident_id)) } } }
                         td { (words::or_dash(repair.operator.as_deref().unwrap_or_default())) }
                         td.n { @if let Some(ms) = repair.duration_ms {
                             (visit.lang.age(std::time::Duration::from_millis(ms.unsigned_abs()))) } }

@@ -127,7 +127,7 @@ fn form(lang: Lang, wanted: &str, said: Option<&str>, wrong: bool) -> Markup {
             label for="token" { (text.token) }
             input #token type="password" name="token" required autocomplete="current-password"
                 autofocus aria-invalid=[wrong.then_some("true")] aria-describedby=[described];
-            label for="name" { (text.your_name) " (" (text.optional) ")" }
+            label for="name" { (text.your_name) (text.optional) }
             input #name type="text" name="name" maxlength="60" autocomplete="name"
                 aria-describedby="name-hint";
             p.hint #name-hint { (text.your_name_hint) }

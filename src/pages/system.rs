@@ -9,6 +9,7 @@ use super::accounting::{Balance, accounting, balance};
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
 use super::{PageError, PageRequest, Pages, charts, words};
+use crate::domain::aggregation::Unit;
 use crate::jobs::QUEUES;
 use crate::metrics::{ByMessage, ByOutcome, ByQueue};
 use crate::probe::{Standstill, Takes};
@@ -23,6 +24,8 @@ use crate::time::Timestamp;
 
 /// How long a part may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// What is younger than this is told as just now.
+const JUST_NOW: Duration = Duration::from_secs(1);
 /// How old the count of all rows may be.
 const BOOKS: Duration = Duration::from_secs(10);
 
@@ -312,7 +315,7 @@ fn parts(visit: &PageRequest, parts: &[Part]) -> Markup {
         div.wide tabindex="0" role="region" aria-labelledby="connected" { table {
             thead { tr {
                 th scope="col" { (text.part) }
-                th scope="col" { (text.version) }
+                th scope="col" { (text.version_or_name) }
                 th scope="col" { (text.status) }
                 th.n scope="col" { (text.answer_time) }
             } }
@@ -493,7 +496,8 @@ fn totals(visit: &PageRequest, found: &Found) -> Markup {
     html! {
         (charts::figures(&rows.map(|(name, n)| (name.to_owned(), n))))
         @if let Some((at, _)) = &found.totals {
-            p.hint { (words::around(text.acc_counted_at, "time", &words::ago(visit, *at))) }
+            @if visit.now.since(*at) < JUST_NOW { p.hint { (text.acc_counted_now) } }
+            @else { p.hint { (words::around(text.acc_counted_at, "time", &words::ago(visit, *at))) } }
         }
     }
 }
@@ -505,14 +509,14 @@ fn metrics(text: &Text, pages: &Pages) -> Markup {
     for queue in QUEUES {
         for outcome in ["done", "failed", "delayed", "dead", "stale"] {
             let n = m.jobs.get_or_create(&ByOutcome { queue, outcome }).get();
-            rows.push((format!("jobs_total {queue} {outcome}"), n));
+            rows.push((format!("tocsin_jobs_total {queue} {outcome}"), n));
         }
         let n = m.store_errors.get_or_create(&ByQueue { queue }).get();
-        rows.push((format!("store_errors_total {queue}"), n));
+        rows.push((format!("tocsin_store_errors_total {queue}"), n));
     }
     for outcome in ["sent", "delayed", "failed", "given_up", "muted"] {
         let n = m.messages.get_or_create(&ByMessage { outcome }).get();
-        rows.push((format!("messages_total {outcome}"), n));
+        rows.push((format!("tocsin_messages_total {outcome}"), n));
     }
     rows.retain(|(_, n)| *n > 0);
     let rows: Vec<_> = rows.into_iter().map(|(k, n)| (k, n.to_string())).collect();
@@ -541,15 +545,25 @@ fn settings(pages: &Pages, text: &Text) -> Markup {
         ),
     ];
     for rule in &config.escalation.rules {
-        let (window, count) = (rule.window.name(), rule.count);
-        let spread = match rule.incidents {
-            ..=1 => String::new(),
-            incidents => format!(" / {}", plural(text.n_incidents, incidents)),
+        let counted = match config.counting.unit {
+            Unit::Episode => text.n_firings,
+            Unit::Delivery => text.n_deliveries,
+            Unit::Incident => text.n_incidents,
         };
-        let rule = (
-            rule.level.name().to_owned(),
-            format!("{window} ≥ {count}{spread}"),
+        let (counts, incidents) = (
+            plural(counted, rule.count),
+            plural(text.n_incidents, rule.incidents),
         );
+        let told = match rule.incidents {
+            ..=1 => text.rule_counts,
+            _ => text.rule_spread,
+        };
+        let places = [
+            ("counts", &*counts),
+            ("window", words::window(text, rule.window)),
+            ("incidents", &*incidents),
+        ];
+        let rule = (rule.level.name().to_owned(), fill(told, &places));
         rows.push(rule);
     }
     rows.push((

@@ -112,6 +112,11 @@ pub(super) fn ago(visit: &PageRequest, at: Timestamp) -> Markup {
     html! { time.ago datetime=(exact) title=(exact) { (age) } }
 }
 
+/// How long ago it was, with the words for that.
+pub(super) fn since(visit: &PageRequest, at: Timestamp) -> Markup {
+    around(visit.text().ago, "age", &ago(visit, at))
+}
+
 /// When it was: UTC, which the script turns into the reader's zone; the exact time on hover.
 pub(super) fn at(at: Timestamp) -> Markup {
     let exact = at.to_rfc3339();

@@ -52,6 +52,7 @@ texts! {
     sign_in_lead
     token
     your_name
+    your_name_mute
     your_name_hint
     optional
     token_wrong
@@ -82,6 +83,7 @@ texts! {
     refused_payload
     refused_json
     refused_no_name
+    fill_in_name
     refused_still_rejected
     refused_rejected
     refused_rejected_together
@@ -309,6 +311,8 @@ texts! {
     window
     trend
     before
+    repairs_helped
+    chart_24h
     trend_new
     trend_up
     trend_down
@@ -374,6 +378,7 @@ texts! {
     no_dead_lead
     reason
     died
+    letter_state
     replay
     discard
     edit
@@ -393,6 +398,7 @@ texts! {
     part
     answer_time
     version
+    version_or_name
     store
     queue_store
     counter
@@ -459,6 +465,7 @@ texts! {
     acc_anomalies
     acc_counted
     acc_counted_at
+    acc_counted_now
     metrics
     metrics_lead
     api_for_programs
@@ -481,6 +488,8 @@ texts! {
     api_needs_read
     api_needs_operate
     settings
+    rule_counts
+    rule_spread
     database
     acc_queued
     acc_dead
@@ -488,12 +497,15 @@ texts! {
     msg_escalated
     msg_reopened
     msg_worsened
+    msg_worsened_to
     msg_repeated
     msg_and_state
     msg_pair
     msg_untitled
     msg_acknowledged_by
+    msg_acknowledged_by_unnamed
     msg_resolved_by
+    msg_resolved_by_unnamed
     msg_resolved_itself
     msg_resolved_unseen
     msg_unheard

@@ -145,15 +145,15 @@ on_both! {
         let (_, said) = h.tocsin(&["incidents"]);
         assert!(said.contains(&short) && !said.contains(&id), "{said}");
         for (arguments, expected) in [
-            (vec!["incidents", "show"], format!("short id    {short}")),
+            (vec!["incidents", "show"], format!("short id        {short}")),
             (vec!["incidents", "occurrences"], "pod=a".to_owned()),
             (vec!["incidents", "acknowledge"], "ACKNOWLEDGED by kim".to_owned()),
             (vec!["repair", "--action", "restart_pod", "--failed"], format!("incidents show {id}")),
             (vec!["mute", "--for", "1h"], "CrashLooping".to_owned()),
-            (vec!["unmute"], "is not muted".to_owned()),
+            (vec!["unmute"], "is no longer muted".to_owned()),
             (vec!["anomalies", "show"], "CrashLooping".to_owned()),
             (vec!["anomalies", "fix"], "has a permanent fix".to_owned()),
-            (vec!["anomalies", "unfix"], "has no permanent fix".to_owned()),
+            (vec!["anomalies", "unfix"], "no longer has a permanent fix".to_owned()),
             (vec!["repairs", "--anomaly"], "restart_pod".to_owned()),
             (vec!["trace"], format!("incident {id}: 1 firing")),
             (vec!["incidents", "resolve"], "RESOLVED by kim".to_owned()),

@@ -21,7 +21,7 @@ mod stop;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Turns noisy alerts into deduplicated, escalating incidents.
+/// Groups alerts into incidents and says how deep each repair must go.
 #[derive(Parser)]
 #[command(name = "tocsin", version, arg_required_else_help = true)]
 struct Cli {
@@ -43,7 +43,7 @@ enum Command {
     /// Apply, revert or list database migrations.
     #[command(subcommand)]
     Migrate(admin::Migrate),
-    /// List, show, acknowledge and resolve incidents.
+    /// List (newest first), show, acknowledge and resolve incidents.
     Incidents(At<IncidentsArgs>),
     /// List and show anomalies; mark a permanent fix.
     Anomalies(At<AnomaliesArgs>),
@@ -65,7 +65,7 @@ enum Command {
     Audit(At<AuditArgs>),
     /// Show the history of an alert, an incident or an anomaly.
     Trace(At<TraceArgs>),
-    /// Run recount now, or verify counters against stored rows.
+    /// Run recount now (update what only time changes), or verify counters against stored rows.
     Recount(At<RecountArgs>),
     /// Send generated alerts to a running instance, and verify that each is counted once.
     Simulate(At<SimulateArgs>),

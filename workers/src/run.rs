@@ -13,6 +13,7 @@ use tocsin::ingress::{self, Bounds, Gate, Ingress};
 use tocsin::jobs::{Job as _, Notify, QUEUES};
 use tocsin::queue::schedule;
 use tocsin::time::Timestamp;
+use tocsin_workers::cli::on_this_computer;
 use tocsin_workers::{clock, fleet, presses, workers};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -174,7 +175,18 @@ fn watch_gate(parts: &mut JoinSet<()>, ingress: &Ingress, stop: &CancellationTok
 
 #[allow(clippy::print_stdout)]
 fn print_welcome(config: &Config, address: SocketAddr) {
-    let now = Timestamp::now();
+    let program = std::env::args()
+        .next()
+        .unwrap_or_else(|| "tocsin".to_owned());
+    println!("{}", welcome(config, address, &program, Timestamp::now()));
+}
+
+/// How to try it, for whoever starts it in a terminal.
+fn welcome(config: &Config, address: SocketAddr, program: &str, now: Timestamp) -> String {
+    let here = on_this_computer(address);
+    let pages = config.public_url.as_deref().unwrap_or(&here);
+    let pages = pages.trim_end_matches('/');
+    let base = config.base_path();
     let token = |set: bool, name: &str| {
         if set {
             format!(" -H \"Authorization: Bearer ${name}\"")
@@ -185,7 +197,7 @@ fn print_welcome(config: &Config, address: SocketAddr) {
     let header = token(!config.webhook_token.is_empty(), "TOCSIN_WEBHOOK_TOKEN");
     let mut place = match address.port() {
         9099 => String::new(),
-        port => format!("TOCSIN_URL=http://127.0.0.1:{port} "),
+        _ => format!("TOCSIN_URL={here}{base} "),
     };
     if !config.api_token.is_empty() {
         place.push_str("TOCSIN_API_TOKEN=… ");
@@ -194,20 +206,51 @@ fn print_welcome(config: &Config, address: SocketAddr) {
         true => "",
         false => "TOCSIN_WEBHOOK_TOKEN=… ",
     };
-    let program = std::env::args()
-        .next()
-        .unwrap_or_else(|| "tocsin".to_owned());
-    println!(
+    format!(
         "Tocsin listens on http://{address} and stores its data in {:?}.
 
 To try it, send an alert from another terminal:
-  curl -s{header} http://{address}/api/v1/alertmanager -d '{{\"alerts\":[{{\"status\":\"firing\",\"labels\":{{\"alertname\":\"HighErrorRate\",\"service\":\"checkout\",\"severity\":\"critical\"}},\"annotations\":{{\"summary\":\"5% of requests fail\"}},\"startsAt\":\"{now}\"}}]}}'
+  curl -s{header} {here}{base}/api/v1/alertmanager -d '{{\"alerts\":[{{\"status\":\"firing\",\"labels\":{{\"alertname\":\"HighErrorRate\",\"service\":\"checkout\",\"severity\":\"critical\"}},\"annotations\":{{\"summary\":\"5% of requests fail\"}},\"startsAt\":\"{now}\"}}]}}'
 Then look at the incident, there or in a browser:
   {place}{program} incidents
-  http://{address}/
+  {pages}/
 Or send many generated alerts:
   {place}{sends}{program} simulate
 ",
         config.database_url
-    );
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_welcome_shows_addresses_that_can_be_opened() {
+        let told = |public_url: Option<&str>, address: &str| {
+            let config = Config {
+                public_url: public_url.map(str::to_owned),
+                ..Config::default()
+            };
+            welcome(&config, address.parse().unwrap(), "tocsin", Timestamp(0))
+        };
+        let everywhere = told(None, "0.0.0.0:9556");
+        for expected in [
+            "  curl -s http://127.0.0.1:9556/api/v1/alertmanager ",
+            "  TOCSIN_URL=http://127.0.0.1:9556 tocsin incidents\n",
+            "  http://127.0.0.1:9556/\n",
+        ] {
+            assert!(everywhere.contains(expected), "{everywhere}");
+        }
+        let public = told(Some("https://ops.example/tocsin/"), "[::]:9556");
+        for expected in [
+            "  curl -s http://[::1]:9556/tocsin/api/v1/alertmanager ",
+            "  TOCSIN_URL=http://[::1]:9556/tocsin tocsin incidents\n",
+            "  https://ops.example/tocsin/\n",
+        ] {
+            assert!(public.contains(expected), "{public}");
+        }
+        let usual = told(None, "127.0.0.1:9099");
+        assert!(usual.contains("\n  tocsin incidents\n"), "{usual}");
+    }
 }

@@ -86,7 +86,7 @@ pub(super) fn fields(text: &Text, document: &Value, schema: &Value) -> Markup {
                     @for (name, field, is_there) in rows {
                         tr {
                             th scope="row" { code { (name) } }
-                            td { span lang="en" { (kind(field)) } @if !is_there { " (" (text.optional) ")" } }
+                            td { span lang="en" { (kind(field)) } @if !is_there { (text.optional) } }
                             td lang="en" { (prose(meaning(field))) }
                         }
                     }

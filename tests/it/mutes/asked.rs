@@ -131,7 +131,7 @@ on_all! {
         let (done, said) = h.tocsin(&["mute", &key, "--for", "40d"]);
         assert!(!done && said.contains("30 days at most"), "{said}");
         let (done, said) = h.tocsin(&["unmute", &key]);
-        assert!(done && said.contains("is not muted"), "{said}");
+        assert!(done && said.contains("is no longer muted"), "{said}");
         assert_eq!(h.incident().await["muted_until"], json!(null));
         assert_eq!(h.mute_deeds("anomaly.unmute").await[0]["operator"], "kim");
         let (done, said) = h.tocsin(&["unmute", "nothing"]);

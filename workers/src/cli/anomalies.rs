@@ -14,7 +14,7 @@ use super::lists::{Again, List, limit};
 use super::output::{print, print_json};
 use super::which;
 
-/// List anomalies, most recently seen first; show one, or mark a permanent fix
+/// List anomalies, most recently firing first; show one, or mark a permanent fix
 #[derive(Debug, Args)]
 pub struct AnomaliesArgs {
     #[command(subcommand)]
@@ -121,10 +121,15 @@ impl AnomaliesArgs {
             }
             Some(AnomaliesCommand::Unfix { key, operator }) => {
                 let key = which::anomaly(&client, &key).await?;
+                let before = client.get(&["anomalies", &key], &[]).await?;
+                let what = match before["permanent_fix_at"].is_null() {
+                    true => "had no permanent fix",
+                    false => "no longer has a permanent fix",
+                };
                 let body = json!({"operator": operator});
                 let path = ["anomalies", key.as_str(), "permanent-fix"];
                 let anomaly = client.delete(&path, &body).await?;
-                told(&anomaly, self.json, "has no permanent fix")
+                told(&anomaly, self.json, what)
             }
         }
     }
@@ -213,6 +218,13 @@ mod tests {
             .and(place())
             .and(body_json(json!({"operator": "kim"})))
             .respond_with(answer)
+            .expect(1)
+            .mount(&server)
+            .await;
+        let fixed = json!({"permanent_fix_at": "2026-11-20T21:28:29.102Z"});
+        Mock::given(method("GET"))
+            .and(path(format!("/api/v1/anomalies/{KEY}")))
+            .respond_with(ResponseTemplate::new(200).set_body_json(fixed))
             .expect(1)
             .mount(&server)
             .await;

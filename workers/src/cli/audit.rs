@@ -99,7 +99,9 @@ fn detail(deed: &Value) -> String {
         Some(within) => within.iter().collect(),
         None => vec![(name, value)],
     });
+    let is_possible = deed["detail"]["possible"].as_bool() != Some(false);
     let parts: Vec<String> = parts
+        .filter(|(name, _)| is_possible || name.as_str() != "changed")
         .filter_map(|(name, value)| part(name, value))
         .collect();
     let line = parts.join(" ");
@@ -113,6 +115,8 @@ fn part(name: &str, value: &Value) -> Option<String> {
     let said = match value {
         Value::Null => return None,
         Value::Bool(true) if matches!(name, "possible" | "changed") => return None,
+        Value::Bool(false) if name == "possible" => return Some("not possible".to_owned()),
+        Value::Bool(false) if name == "changed" => return Some("nothing changed".to_owned()),
         Value::Array(list) => format!("{} of them", list.len()),
         Value::String(text) => plain(text),
         other => other.to_string(),
@@ -176,9 +180,11 @@ mod tests {
         let deed = json!({"detail": {"changed": false, "payload_before": "y".repeat(1000)}});
         let told = detail(&deed);
         assert!(
-            told.starts_with("changed=false\npayload_before=yyy"),
+            told.starts_with("nothing changed\npayload_before=yyy"),
             "{told}"
         );
         assert!(told.ends_with("y…") && told.chars().count() < 340, "{told}");
+        let late = json!({"detail": {"possible": false, "changed": false}});
+        assert_eq!(detail(&late), "not possible");
     }
 }

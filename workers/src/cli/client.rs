@@ -91,7 +91,8 @@ impl Remote {
 }
 
 /// Where a process that listens at this address is reached from its own computer.
-pub(super) fn on_this_computer(mut address: SocketAddr) -> String {
+#[must_use]
+pub fn on_this_computer(mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),

@@ -5,6 +5,14 @@ use tocsin::domain::tier::Tier;
 use tocsin::text::acts_unseen;
 use tocsin::time::Timestamp;
 
+/// Who did something, as an answer names them: where no token is asked for and no name was given, `anyone`.
+pub(super) fn operator(name: &str) -> &str {
+    match name {
+        "" | "anyone" => "an unnamed operator",
+        name => name,
+    }
+}
+
 /// The text at a JSON pointer, without control characters (it may come from anybody who can send
 /// an alert); empty if there is none.
 pub(super) fn text(value: &Value, pointer: &str) -> String {

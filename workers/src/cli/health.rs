@@ -75,7 +75,7 @@ mod tests {
     async fn one_that_is_not_is_told_with_what_it_lacks() {
         let says = json!({"title": "Service Unavailable", "detail": "not ready: store"});
         let told = ask(503, says).await.unwrap_err().to_string();
-        assert_eq!(told, "Service Unavailable: not ready: store (HTTP 503)");
+        assert_eq!(told, "not ready: store (HTTP 503)");
     }
 
     #[tokio::test]

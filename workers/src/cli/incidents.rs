@@ -18,7 +18,7 @@ const RESOLVED_BY: [&str; 3] = ["itself", "person", "unseen"];
 const STATUSES: [&str; 4] = ["OPEN", "ANALYZING", "ACKNOWLEDGED", "RESOLVED"];
 pub(super) const LEVELS: [&str; 4] = ["NONE", "REPEAT", "ESCALATE", "PERMANENT_FIX"];
 
-/// List incidents, newest first; show, acknowledge or resolve them
+/// List incidents of every status, newest first; show, acknowledge or resolve them
 #[derive(Debug, Args)]
 pub struct IncidentsArgs {
     #[command(subcommand)]

@@ -90,7 +90,10 @@ pub(super) fn limit(text: &str) -> Result<usize, &'static str> {
 
 /// That a list may go on behind its limit, if it may.
 fn cut(items: usize, limit: usize) -> Option<String> {
-    let cut = || format!("Only the first {limit} are shown; for more: --limit N");
+    let cut = || match limit {
+        1 => "Only the first is shown; for more: --limit N".to_owned(),
+        limit => format!("Only the first {limit} are shown; for more: --limit N"),
+    };
     (items > 0 && items >= limit).then(cut)
 }
 

@@ -28,7 +28,7 @@ mod which;
 
 pub use anomalies::AnomaliesArgs;
 pub use audit::AuditArgs;
-pub use client::Remote;
+pub use client::{Remote, on_this_computer};
 pub use dead::DeadArgs;
 pub use health::HealthArgs;
 pub use incidents::IncidentsArgs;

@@ -108,13 +108,23 @@ impl UnmuteArgs {
         let client = Client::new(remote)?;
         let key = which::anomaly(&client, &self.what.name).await?;
         let operator = self.who.operator.as_ref().filter(|name| !name.is_empty());
+        let before = client.get(&["anomalies", &key], &[]).await?;
         let path = ["anomalies", key.as_str(), "mute"];
         let anomaly = client.delete(&path, &json!({"operator": operator})).await?;
         if self.who.json {
             return print_json(&anomaly);
         }
-        print(&format!("{} is not muted.", called(&anomaly)))?;
+        let told = unmuted(&before, Timestamp::now());
+        print(&format!("{} {told}.", called(&anomaly)))?;
         Ok(())
+    }
+}
+
+/// What unmuting came to, by the anomaly as it was before.
+fn unmuted(before: &Value, now: Timestamp) -> &'static str {
+    match time(before, "/muted_until") {
+        Some(until) if until > now => "is no longer muted",
+        _ => "was not muted",
     }
 }
 
@@ -167,6 +177,18 @@ mod tests {
         assert!(parse(&[]).is_err());
         assert!(parse(&["--for", "1h", "--until", "2026-01-31T18:00:00Z"]).is_err());
         assert_eq!(parse(&["--for", "1h"]).unwrap(), json!({"for": "1h"}));
+    }
+
+    #[test]
+    fn unmuting_says_whether_there_was_a_mute() {
+        let now = Timestamp(1_795_382_909_102);
+        for (until, expected) in [
+            (Value::Null, "was not muted"),
+            (json!("2026-11-22T21:28:00.000Z"), "was not muted"),
+            (json!("2026-11-22T22:28:00.000Z"), "is no longer muted"),
+        ] {
+            assert_eq!(unmuted(&json!({"muted_until": until}), now), expected);
+        }
     }
 
     #[tokio::test]

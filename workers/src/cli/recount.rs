@@ -16,7 +16,7 @@ use super::table::{self, Look, cell};
 /// Drifts that are shown one by one.
 const SHOWN: usize = 50;
 
-/// Run recount now (update levels and counts); or verify counters against stored rows
+/// Run recount now (update what only time changes); or verify counters against stored rows
 #[derive(Debug, Args)]
 pub struct RecountArgs {
     /// Verify counters and totals against stored rows; exit with 1 if any drifted

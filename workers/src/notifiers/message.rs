@@ -5,6 +5,7 @@ use chrono::DateTime;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
 use tocsin::domain::escalation::Level;
 use tocsin::domain::frequency::{Window, figure};
+use tocsin::domain::severity;
 use tocsin::domain::tier::Tier;
 use tocsin::entity::incidents;
 use tocsin::entity::notifications::Kind;
@@ -53,6 +54,9 @@ pub(super) fn lines(card: &Card, text: &Text) -> Vec<Line> {
 
 fn headline(card: &Card, text: &Text) -> Line {
     let (symbol, happened) = match card.kind {
+        // A card is edited as its incident goes on.
+        Kind::Opened if card.incident.reopened > 0 => ("🔁", text.msg_reopened),
+        Kind::Opened if is_info(&card.incident.severity) => ("🔹", text.msg_opened),
         Kind::Opened => ("🚨", text.msg_opened),
         Kind::Escalated => ("🔺", text.msg_escalated),
         Kind::Reopened => ("🔁", text.msg_reopened),
@@ -63,30 +67,26 @@ fn headline(card: &Card, text: &Text) -> Line {
         Kind::Digest => ("🌩", text.incidents),
     };
     let status = card.incident.status;
+    let severity = known(&card.incident.severity, NAME);
+    let is_open = matches!(status, Status::Open | Status::Analyzing);
     let (symbol, mut what) = match status {
-        Status::Open | Status::Analyzing => (symbol, happened.to_owned()),
-        Status::Resolved if card.kind == Kind::Resolved => (symbol, happened.to_owned()),
-        Status::Acknowledged | Status::Resolved => {
-            let is_over = status == Status::Resolved;
-            let is_unseen = is_over && card.incident.resolved_by == Some(ResolvedBy::Unseen);
-            let state = match is_unseen {
-                true => text.unseen,
-                false => words::status_word(text, status),
-            };
-            let places = [("what", happened), ("state", state)];
-            let what = fill(text.msg_and_state, &places);
-            (
-                match (is_over, is_unseen) {
-                    (_, true) => "❔",
-                    (true, false) => "✅",
-                    (false, false) => symbol,
-                },
-                what,
-            )
+        Status::Resolved if card.incident.resolved_by == Some(ResolvedBy::Unseen) => {
+            ("❔", text.ev_closed_unseen.to_owned())
         }
+        Status::Resolved => ("✅", text.ev_resolved.to_owned()),
+        Status::Acknowledged => {
+            let state = words::status_word(text, status);
+            let places = [("what", happened), ("state", state)];
+            (symbol, fill(text.msg_and_state, &places))
+        }
+        Status::Open | Status::Analyzing => (symbol, happened.to_owned()),
     };
-    if let Some(severity) = known(&card.incident.severity, NAME) {
-        what.push_str(&format!(" · {severity}"));
+    match severity {
+        Some(severity) if card.kind == Kind::Worsened && is_open => {
+            what = fill(text.msg_worsened_to, &[("severity", &severity)]);
+        }
+        Some(severity) => what.push_str(&format!(" · {severity}")),
+        None => {}
     }
     // That it escalated is said; only of the highest level it says too little.
     let level = match (card.kind, card.anomaly.level) {
@@ -100,6 +100,11 @@ fn headline(card: &Card, text: &Text) -> Line {
         .or_else(|| known(&card.anomaly.alert_name, TITLE))
         .unwrap_or_else(|| text.msg_untitled.to_owned());
     Line::new().symbol(symbol).bold(pair(text, &what, &title))
+}
+
+/// Whether a severity is below those that need somebody soon.
+fn is_info(severity: &str) -> bool {
+    severity::rank(severity) == severity::rank("info")
 }
 
 fn place(card: &Card, text: &Text) -> Option<Line> {
@@ -154,7 +159,7 @@ fn standing(card: &Card, text: &Text) -> Option<Line> {
     let (said, at) = match (incident.status, incident.resolved_by) {
         (Status::Open | Status::Analyzing, _) => return None,
         (Status::Acknowledged, _) => (
-            by(text.msg_acknowledged_by, text.ev_acknowledged),
+            by(text.msg_acknowledged_by, text.msg_acknowledged_by_unnamed),
             incident.acknowledged_at,
         ),
         (Status::Resolved, Some(ResolvedBy::Itself)) => {
@@ -163,7 +168,11 @@ fn standing(card: &Card, text: &Text) -> Option<Line> {
         (Status::Resolved, Some(ResolvedBy::Unseen)) => {
             (text.msg_resolved_unseen.to_owned(), incident.resolved_at)
         }
-        (Status::Resolved, Some(ResolvedBy::Person) | None) => (
+        (Status::Resolved, Some(ResolvedBy::Person)) => (
+            by(text.msg_resolved_by, text.msg_resolved_by_unnamed),
+            incident.resolved_at,
+        ),
+        (Status::Resolved, None) => (
             by(text.msg_resolved_by, text.ev_resolved),
             incident.resolved_at,
         ),
@@ -221,8 +230,11 @@ fn level(card: &Card, text: &Text) -> Option<Line> {
     Some(Line::new().text(said))
 }
 
-/// What to do.
+/// What to do, while there is something to do.
 fn tier(card: &Card, text: &Text) -> Option<Line> {
+    if card.incident.status == Status::Resolved {
+        return None;
+    }
     let tier = Tier::from_number(card.incident.tier?)?.number();
     let name = fill(text.msg_tier, &[("n", &tier.to_string())]);
     let line = Line::new().text(name).dot();
@@ -231,6 +243,9 @@ fn tier(card: &Card, text: &Text) -> Option<Line> {
 
 /// Why to do it, where that is said nowhere else.
 fn restarts(card: &Card, text: &Text) -> Option<Line> {
+    if card.incident.status == Status::Resolved {
+        return None;
+    }
     let reason = known(card.incident.tier_reason.as_deref()?, REASON)?;
     match TierReason::read(&reason) {
         TierReason::Level | TierReason::FixFailed | TierReason::Nothing => None,

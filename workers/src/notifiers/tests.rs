@@ -165,10 +165,72 @@ fn an_incident_that_is_not_heard_of_and_one_that_was_closed_for_that() {
     card.incident.resolved_at = Some(Timestamp(OPENED.0 + 2880 * MINUTE_MS));
     for (shown, expected) in lines(&card)
         .iter()
-        .zip(["❔ <b>Opened, expired", "❔ <b>新事件，逾期關閉"])
+        .zip(["❔ <b>Closed as expired", "❔ <b>逾期關閉"])
     {
         assert!(shown.starts_with(expected), "{shown}");
         assert!(!shown.contains("⌛"), "{shown}");
+    }
+}
+
+#[test]
+fn a_card_says_what_its_incident_is_now() {
+    let headline = |kind, severity: &str, status, reopened| {
+        let mut card = card(kind, Level::None);
+        card.incident.severity = severity.to_owned();
+        card.incident.status = status;
+        card.incident.resolved_by = Some(ResolvedBy::Person);
+        card.incident.reopened = reopened;
+        card.incident.operator = None;
+        let shown = bot(Lang::English).render(&card);
+        let is_over = status == Status::Resolved;
+        assert_eq!(shown.contains("Tier 1"), !is_over, "{shown}");
+        assert_eq!(
+            shown.contains("Resolved by an unnamed operator"),
+            is_over,
+            "{shown}"
+        );
+        shown.split(':').next().unwrap_or_default().to_owned()
+    };
+    for (kind, severity, status, reopened, expected) in [
+        (
+            Kind::Opened,
+            "critical",
+            Status::Open,
+            0,
+            "🚨 <b>Opened · critical",
+        ),
+        (Kind::Opened, "", Status::Open, 0, "🚨 <b>Opened"),
+        (Kind::Opened, "Info", Status::Open, 0, "🔹 <b>Opened · Info"),
+        (
+            Kind::Opened,
+            "info",
+            Status::Open,
+            1,
+            "🔁 <b>Reopened · info",
+        ),
+        (
+            Kind::Opened,
+            "info",
+            Status::Resolved,
+            1,
+            "✅ <b>Resolved · info",
+        ),
+        (
+            Kind::Worsened,
+            "critical",
+            Status::Open,
+            0,
+            "🔺 <b>Severity raised to critical",
+        ),
+        (
+            Kind::Worsened,
+            "critical",
+            Status::Resolved,
+            0,
+            "✅ <b>Resolved · critical",
+        ),
+    ] {
+        assert_eq!(headline(kind, severity, status, reopened), expected);
     }
 }
 

@@ -55,12 +55,12 @@ pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
         ("total", total),
         ("incidents", incidents),
         ("first seen", moment("/first_seen")),
-        ("last firing", moment("/last_seen")),
+        ("newest firing", moment("/last_seen")),
         ("fixed", fixed),
     ];
     let mut out = or_dash(text(anomaly, "/alert_name"));
     for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
-        let _ = write!(out, "\n  {name:<13}{value}");
+        let _ = write!(out, "\n  {name:<15}{value}");
     }
     out
 }
@@ -95,16 +95,16 @@ mod tests {
         });
         insta::assert_snapshot!(facts(&anomaly, Timestamp(1_795_382_909_102)), @"
         DiskFull
-          key          00112233445566778899aabbccddeeff
-          alert        DiskFull (label alertname)
-          service      storage (label persistentvolumeclaim)
-          level        ESCALATE: 7 in 24h (≥ 5)
-          muted        until 2026-11-23T01:00:00.000Z by ann: on its way
-          total        9
-          incidents    4, the newest 019aad2e-6d5e-7000-8000-00000000000a
-          first seen   2026-11-01T21:28:29.102Z (21d ago)
-          last firing  2026-11-22T21:25:29.102Z (3m ago)
-          fixed        2026-11-20T21:28:29.102Z (2d ago): PR 7
+          key            00112233445566778899aabbccddeeff
+          alert          DiskFull (label alertname)
+          service        storage (label persistentvolumeclaim)
+          level          ESCALATE: 7 in 24h (≥ 5)
+          muted          until 2026-11-23T01:00:00.000Z by ann: on its way
+          total          9
+          incidents      4, the newest 019aad2e-6d5e-7000-8000-00000000000a
+          first seen     2026-11-01T21:28:29.102Z (21d ago)
+          newest firing  2026-11-22T21:25:29.102Z (3m ago)
+          fixed          2026-11-20T21:28:29.102Z (2d ago): PR 7
         ");
     }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::super::client::Client;
 use super::super::confirm::is_wanted;
 use super::super::error::Error;
-use super::super::fields::{number, text};
+use super::super::fields::{number, operator, text};
 use super::super::many::Many;
 use super::super::output::{print, print_json};
 use super::filters::{Filters, flag};
@@ -136,11 +136,7 @@ pub(super) fn told(decision: Decision, letter: &Value) -> String {
     let (id, done) = (text(letter, "/id"), decision.done());
     if letter["changed"].as_bool() == Some(false) {
         let by = text(letter, "/decided_by");
-        let by = if by.is_empty() {
-            "an unnamed operator"
-        } else {
-            &by
-        };
+        let by = operator(&by);
         return format!("{id} was already {done} by {by}.");
     }
     if !letter["push_owed_since"].is_null() {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Context;
 use serde_json::Value;
 use tocsin::domain::frequency;
-use tocsin::text::{Counted, Reason};
+use tocsin::text::{Counted, Reason, TierReason};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
@@ -18,6 +18,9 @@ use super::super::table::Look;
 use super::super::which::short_id;
 use super::occurrences;
 
+/// Why a tier is the default, as the incident's page says it.
+const DEFAULT_TIER: &str = "default tier: the level is low, no permanent fix has failed, and there were few \
+                            restarts in 30 days";
 /// So many occurrences are shown.
 const OCCURRENCES: usize = 10;
 
@@ -60,9 +63,9 @@ fn facts(incident: &Value, now: Timestamp) -> String {
     ];
     for (name, pointer) in [
         ("opened", "/opened_at"),
-        ("delivered", "/last_firing_at"),
-        ("unheard", "/unheard_since"),
-        ("taken", "/acknowledged_at"),
+        ("last delivered", "/last_firing_at"),
+        ("stale since", "/unheard_since"),
+        ("acknowledged", "/acknowledged_at"),
         ("resolved", "/resolved_at"),
     ] {
         let moment = time(incident, pointer).map(|at| age::moment(at, now));
@@ -70,17 +73,17 @@ fn facts(incident: &Value, now: Timestamp) -> String {
     }
     lines.extend([
         ("resolved by", resolver(incident)),
-        ("last person", text(incident, "/operator")),
+        ("last operator", text(incident, "/operator")),
         ("source", text(incident, "/source")),
-        ("generator", text(incident, "/generator_url")),
+        ("alert source", text(incident, "/generator_url")),
         ("analysis", text(incident, "/analysis")),
     ]);
     lines.extend(list("silences", silences(incident), ": "));
     lines.extend(list("labels", members(incident, "/labels"), "="));
-    lines.extend(list("notes", members(incident, "/annotations"), ": "));
+    lines.extend(list("annotations", members(incident, "/annotations"), ": "));
     let mut out = or_dash(text(incident, "/title"));
     for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
-        let _ = write!(out, "\n  {name:<12}{value}");
+        let _ = write!(out, "\n  {name:<16}{value}");
     }
     out.push('\n');
     out
@@ -166,6 +169,9 @@ fn tier_and_why(incident: &Value) -> String {
     match (tier(incident), text(incident, "/tier_reason")) {
         (tier, _) if tier.is_empty() => "not calculated yet".to_owned(),
         (tier, why) if why.is_empty() => tier,
+        (tier, why) if TierReason::read(&why) == TierReason::Nothing => {
+            format!("{tier}: {}", DEFAULT_TIER)
+        }
         (tier, why) => format!("{tier}: {why}"),
     }
 }
@@ -251,23 +257,23 @@ mod tests {
         });
         insta::assert_snapshot!(facts(&incident, NOW), @"
         Pod is crash looping
-          id          019aad2e-6d5e-7000-8000-00000000000a
-          short id    0000000a
-          anomaly     KubePodCrashLooping · checkout-api · CrashLoopBackOff (00112233445566778899aabbccddeeff)
-          status      OPEN
-          severity    warning
-          level       ESCALATE: 8 firings in 24h (≥ 5)
-          tier        2 mitigate: level is ESCALATE
-          frequency   2 in 1h, 8 in 24h, 8 in 7d, 9 in 30d
-          firings     2, 1 still firing
-          repairs     2 tried on this anomaly, 1 helped; last: restart_pod, 2h ago
-          opened      2026-11-22T21:25:29.102Z (3m ago)
-          unheard     2026-11-22T21:26:29.102Z (2m ago)
-          source      alertmanager
-          silences    by ann until 2026-11-23T21:00:00.000Z: we know
-          labels      alertname=KubePodCrashLooping
-                      job=checkout-api
-          notes       summary: Pod is crash looping
+          id              019aad2e-6d5e-7000-8000-00000000000a
+          short id        0000000a
+          anomaly         KubePodCrashLooping · checkout-api · CrashLoopBackOff (00112233445566778899aabbccddeeff)
+          status          OPEN
+          severity        warning
+          level           ESCALATE: 8 firings in 24h (≥ 5)
+          tier            2 mitigate: level is ESCALATE
+          frequency       2 in 1h, 8 in 24h, 8 in 7d, 9 in 30d
+          firings         2, 1 still firing
+          repairs         2 tried on this anomaly, 1 helped; last: restart_pod, 2h ago
+          opened          2026-11-22T21:25:29.102Z (3m ago)
+          stale since     2026-11-22T21:26:29.102Z (2m ago)
+          source          alertmanager
+          silences        by ann until 2026-11-23T21:00:00.000Z: we know
+          labels          alertname=KubePodCrashLooping
+                          job=checkout-api
+          annotations     summary: Pod is crash looping
         ");
     }
 
@@ -296,12 +302,19 @@ mod tests {
     }
 
     #[test]
+    fn a_default_tier_says_what_makes_it_so() {
+        let incident = json!({"tier": 1, "tier_reason": "nothing calls for more"});
+        let told = tier_and_why(&incident);
+        assert!(told.starts_with("1 restart: default tier: "), "{told}");
+    }
+
+    #[test]
     fn an_incident_of_which_little_is_known_is_shown_too() {
         insta::assert_snapshot!(facts(&json!({"id": "x", "tier": null}), NOW), @"
         -
-          id          x
-          tier        not calculated yet
-          repairs     none tried on this anomaly
+          id              x
+          tier            not calculated yet
+          repairs         none tried on this anomaly
         ");
     }
 }

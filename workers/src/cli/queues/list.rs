@@ -8,7 +8,7 @@ use tocsin::time::Timestamp;
 
 use super::processes;
 use crate::cli::age;
-use crate::cli::fields::{number, or_dash, text, time};
+use crate::cli::fields::{number, operator, or_dash, text, time};
 use crate::cli::table::{self, Look, attention, cell, dim, figure};
 
 /// All that is to be seen, as it was at `now`.
@@ -77,7 +77,7 @@ fn state(queue: &Value, now: Timestamp) -> Cell {
             let since = since.map_or_else(String::new, |since| format!(" for {since}"));
             let by = match text(queue, "/paused_by").as_str() {
                 "" => String::new(),
-                by => format!(" by {by}"),
+                by => format!(" by {}", operator(by)),
             };
             attention(&format!("paused{since}{by}"))
         }

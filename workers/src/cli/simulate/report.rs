@@ -173,7 +173,7 @@ impl fmt::Display for Report {
         let (namespace, anomalies) = (&run.namespace, self.anomalies);
         writeln!(
             f,
-            "storm      {namespace} on {}, seed {}",
+            "run        {namespace} on {}, seed {}",
             run.instance, run.seed
         )?;
         write!(f, "alerts     {} sent", alerts.sent)?;

@@ -34,7 +34,7 @@ pub(super) fn tell(trace: &Value) -> String {
         let called = name_of(again, &names);
         let what = resolved(&called, again);
         events.extend(event(time(again, "/resolved_at"), 7, what));
-        let what = format!("{called} opened again: it fires");
+        let what = format!("{called} reopened: its alert still fires");
         events.extend(event(time(again, "/reopened_at"), 7, what));
     }
     for by in acknowledged {
@@ -176,7 +176,7 @@ fn of_occurrence(occurrence: &Value, names: &HashMap<String, String>, events: &m
     events.extend(event(heard, 0, what));
     let deliveries = number(occurrence, "/deliveries").unwrap_or_default();
     if deliveries > 1 {
-        let what = format!("last delivered by {source} so far: {deliveries} deliveries");
+        let what = format!("delivered again by {source}, {} so far", times(deliveries));
         events.extend(event(time(occurrence, "/last_seen_at"), 5, what));
     }
     let what = match text(occurrence, "/ended_by").as_str() {
@@ -231,6 +231,10 @@ fn somebody(row: &Value) -> String {
 
 fn of_message(message: &Value, names: &HashMap<String, String>) -> Option<Event> {
     let (kind, channel) = (text(message, "/kind"), text(message, "/channel"));
+    let kind = match kind.as_str() {
+        "worsened" => "severity raised",
+        other => other,
+    };
     let about = name_of(message, names);
     if let Some(at) = time(message, "/sent_at") {
         return event(
@@ -399,10 +403,10 @@ mod tests {
         insta::assert_snapshot!(told.join("\n"), @"
         21:00:00.000  incident 4 of A opened: Crash
         21:02:00.000  incident 4 of A resolved automatically: all its firings ended
-        21:02:00.000  incident 4 of A opened again: it fires
+        21:02:00.000  incident 4 of A reopened: its alert still fires
         21:10:00.000  incident 4 of A acknowledged by ann
         21:20:00.000  incident 4 of A resolved by bob
-        21:40:00.000  incident 4 of A opened again: it fires
+        21:40:00.000  incident 4 of A reopened: its alert still fires
         ");
     }
 
@@ -466,7 +470,7 @@ mod tests {
           00:05:00.000  incident 4 of KubePodCrashLooping acknowledged by ann
           00:07:00.000  restart_pod tried on incident 4 of KubePodCrashLooping: it did not help, recorded by ann: came back after a minute
           08:01:10.000  ended, according to alertmanager (the firing since 2026-11-22T23:58:00.000Z)
-          08:02:00.000  last delivered by alertmanager so far: 3 deliveries
+          08:02:00.000  delivered again by alertmanager, 3 times so far
           08:02:00.000  incident 4 of KubePodCrashLooping resolved automatically: all its firings ended
           08:04:00.000  dead letter of ingest (01940000-0000-7000-8000-00000000000b, dead): the alert has no alertname
           08:05:00.000  queued in ingest (job 01940000-0000-7000-8000-00000000000a): waits until 2026-11-23T08:06:00.000Z; failed once, the last time: no such column
