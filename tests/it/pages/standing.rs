@@ -38,7 +38,7 @@ on_all! {
 
     async fn deliveries_that_were_refused_are_told_with_how_their_bodies_began(on) {
         let h = Harness::start(on).await;
-        assert!(h.system().await.contains("No webhook requests were rejected"));
+        assert!(h.system().await.contains("No webhook requests were refused"));
         let webhook = format!("{}/api/v1/alertmanager", h.url);
         let post = async |body: Vec<u8>| {
             let answer = h.http.post(&webhook).body(body).send().await.unwrap();
@@ -65,7 +65,7 @@ on_all! {
             assert!(metrics.contains(&line), "{line}");
         }
         h.advance(std::time::Duration::from_secs(25 * 3600));
-        assert!(h.system().await.contains("No webhook requests were rejected"));
+        assert!(h.system().await.contains("No webhook requests were refused"));
         recount::prune(&h.context).await.unwrap();
         assert_eq!(h.sql("SELECT count(*) FROM refusals").await, 0);
         h.finish().await;
