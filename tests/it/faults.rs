@@ -10,7 +10,7 @@
 //! | messages | kill -9 between a claim and the message*, between Telegram's answer and its note*, between the claim of an edit and the edit*, of a digest and the digest*, between a button's deed and what must follow* |
 //! | network | cut in the request and in the reply at the ingress*, 170 clients of the pages that are slow or deaf*, Telegram hanging, resetting, refusing, talking nonsense* |
 //! | channels | Telegram hanging beside a webhook, 30,000 messages owed to a channel that is down, a claim among these |
-//! | time | the clock of SQLite's computer 8 hours ahead and then right, an ingress's clock likewise*, a worker's clock 10 minutes ahead and behind*, alerts dated in the future and a year ago*, out of order*, resolved before they fire* |
+//! | time | the clock of SQLite's computer 8 hours ahead and then right*, an ingress's clock likewise*, a worker's clock 10 minutes ahead and behind*, alerts dated in the future and a year ago*, out of order*, resolved before they fire* |
 //! | deploy | every process restarted in turn, behind a load balancer*; a schema that a newer version changes*, an older version beside this one |
 //! | load | a million jobs queued, a million names, 10,000 anomalies in a second*, one anomaly 100,000 times* |
 //!

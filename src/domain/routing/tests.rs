@@ -119,4 +119,30 @@ fn quiet_hours_are_those_of_their_zone_and_what_is_urgent_is_heard() {
         let at = Timestamp::parse(at).unwrap();
         assert_eq!(quiet.silences(level, at), expected, "{quiet:?} at {at}");
     }
+    // Hours that end when they begin are none, not the whole day.
+    let none = quiet("22:00", "22:00", "UTC");
+    for at in [
+        "2026-11-25T21:59:59Z",
+        "2026-11-25T22:00:00Z",
+        "2026-11-26T10:00:00Z",
+    ] {
+        let at = Timestamp::parse(at).unwrap();
+        assert!(!none.silences(Level::None, at), "{at}");
+    }
+    let midnight = "from = \"22:00\"\nto = \"24:00\"\nzone = \"UTC\"";
+    let refused = toml::from_str::<Quiet>(midnight).unwrap_err().to_string();
+    assert!(refused.contains("24:00"), "{refused}");
+}
+
+#[test]
+fn a_route_takes_a_severity_as_its_sender_writes_it() {
+    let route = |severity: &str| {
+        routes(&format!(
+            "[[routes]]\nseverity = {severity:?}\nto = \"log\""
+        ))
+    };
+    let key = facts("CRITICAL", "prod", Level::None);
+    let otherwise = vec!["webhook:ops".to_owned()];
+    assert_eq!(channels(&route("CRITICAL"), &key, &otherwise), ["log"]);
+    assert_eq!(channels(&route("critical"), &key, &otherwise), otherwise);
 }

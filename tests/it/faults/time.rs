@@ -42,7 +42,6 @@ const DRIZZLE: Storm = Storm {
 const PARTS: [std::ops::Range<usize>; 3] = [0..10, 10..20, 20..30];
 
 scenarios! {
-    #[ignore = "soak"]
     async fn a_computer_whose_clock_was_8_hours_ahead(on: sqlite) {
         let mut scenario = Scenario::new(on).await;
         let clock = TurnedClock::new(scenario.fleet.folder.path());

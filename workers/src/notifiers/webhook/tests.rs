@@ -2,6 +2,8 @@
 
 use std::net::TcpListener;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::RETRY_AFTER;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -208,5 +210,23 @@ async fn an_answer_that_repeats_the_address_does_not_tell_it() -> TestResult {
         assert!(error.to_string().starts_with(&begin), "{error}");
         assert!(error.to_string().len() < 600);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_user_and_a_password_in_the_address_are_sent_decoded() -> TestResult {
+    let server = answers(ResponseTemplate::new(204), 1).await;
+    let base = server
+        .uri()
+        .replace("http://", "http://us%40er:p%3Ass%2Fw%40rd@");
+    let webhook = at(&base, http::TOTAL_TIMEOUT)?;
+    assert_eq!(
+        webhook.send(Message::for_test("{}")).await,
+        Ok(Sent::default())
+    );
+    let requests = server.received_requests().await.unwrap_or_default();
+    let sent = requests[0].headers["authorization"].to_str()?;
+    let expected = STANDARD.encode("us@er:p:ss/w@rd");
+    assert_eq!(sent, format!("Basic {expected}"));
     Ok(())
 }
