@@ -145,7 +145,7 @@ on_all! {
             let (status, refused) = h.replay(id(&letter), body).await;
             assert_eq!(status, 409, "{refused}");
             let detail = refused["detail"].as_str().unwrap();
-            assert!(detail.contains("3 alerts") && detail.contains("send it to the webhook again"), "{detail}");
+            assert!(detail.contains("3 rejected alerts") && detail.contains("send them to the webhook again"), "{detail}");
         }
         let (_, done) = h.post(&format!("{LETTERS}/replay"), json!({"all": true})).await;
         assert_eq!((&done["changed"], &done["skipped"], &done["more"]), (&json!(0), &json!(1), &json!(false)), "{done}");
