@@ -143,6 +143,6 @@ fn a_route_takes_a_severity_as_its_sender_writes_it() {
     };
     let key = facts("CRITICAL", "prod", Level::None);
     let otherwise = vec!["webhook:ops".to_owned()];
-    assert_eq!(channels(&route("CRITICAL"), &key, &otherwise), ["log"]);
-    assert_eq!(channels(&route("critical"), &key, &otherwise), otherwise);
+    assert_eq!(channels(&route("CRITICAL"), &otherwise, &key), ["log"]);
+    assert_eq!(channels(&route("critical"), &otherwise, &key), otherwise);
 }
