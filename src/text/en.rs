@@ -180,7 +180,6 @@ pub static EN: Text = Text {
     source: "Source",
     anomaly: "Anomaly",
     opened: "Opened",
-    last_fired: "Last fired",
     last_delivered: "Last delivered",
     resolved_at: "Resolved",
     resolved_itself: "automatically: the alert ended",

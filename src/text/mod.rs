@@ -194,7 +194,6 @@ texts! {
     source
     anomaly
     opened
-    last_fired
     last_delivered
     resolved_at
     resolved_itself

@@ -179,7 +179,6 @@ pub static ZH_TW: Text = Text {
     source: "來源",
     anomaly: "異常",
     opened: "開啟時間",
-    last_fired: "最近觸發",
     last_delivered: "最近傳送",
     resolved_at: "解決時間",
     resolved_itself: "自動恢復：告警已結束",

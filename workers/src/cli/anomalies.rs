@@ -221,7 +221,7 @@ mod tests {
             .expect(1)
             .mount(&server)
             .await;
-        let fixed = json!({"permanent_fix_at": "2026-11-20T21:28:29.102Z"});
+        let fixed = json!({"key": KEY, "permanent_fix_at": "2026-11-20T21:28:29.102Z"});
         Mock::given(method("GET"))
             .and(path(format!("/api/v1/anomalies/{KEY}")))
             .respond_with(ResponseTemplate::new(200).set_body_json(fixed))

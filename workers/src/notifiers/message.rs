@@ -139,7 +139,7 @@ fn reopening(card: &Card, text: &Text) -> Option<Line> {
         None => text.msg_still_fires.to_owned(),
     });
     if let Some(at) = utc(incident.last_firing_at) {
-        line = line.dot().text(pair(text, text.last_fired, &at));
+        line = line.dot().text(pair(text, text.last_delivered, &at));
     }
     if incident.reopened > 1 {
         line = line
