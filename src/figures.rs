@@ -7,7 +7,7 @@
 //! |---|---|
 //! | how old figures are while the stores answer | 5 s; up to 30 s more where counting takes long: it takes at most a twentieth of the time |
 //! | how long one look may take | 10 s; then the figures stay what they were |
-//! | how old figures may be | 60 s; then none are told, and [`Metrics::figures_age`] says for how long that has been so |
+//! | how old figures may be | 60 s; older ones are left out, and [`Metrics::figures_age`] goes on rising |
 //!
 //! [`Metrics::figures_age`]: crate::metrics::Metrics::figures_age
 
@@ -244,7 +244,7 @@ async fn of_store(context: &Context) -> Result<(), sea_orm::DbErr> {
     Ok(())
 }
 
-/// Takes figures out of the metrics: none are told then.
+/// Removes figures from the metrics, so that `/metrics` leaves them out.
 fn forget(metrics: &Metrics, kept: Kept) {
     match kept {
         Kept::Store => {

@@ -93,7 +93,7 @@ impl Names {
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Room for new anomalies that are about to be made. Whoever fails, or is given up, gives it back.
+/// Room for new anomalies that are about to be made. A commit that fails, or is given up, gives it back.
 #[derive(Debug)]
 #[must_use]
 pub struct Taken<'a> {

@@ -131,7 +131,7 @@ pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Readine
 /// What is said where alerts are taken and not counted. They are safe, so it is no reason to take no more.
 fn not_counted(stands: &Standstill) -> String {
     match stands {
-        // What the store says names its insides; whoever may read the log sees it there.
+        // The store's own error may name tables and hosts: only the log has it.
         Standstill::Stuck { lasts, .. } => format!(
             "no alert was stored for {} s: alerts stay queued; the log has the reason",
             lasts.as_secs()

@@ -68,11 +68,11 @@ pub struct Ingress {
     pub gate: Arc<Gate>,
     /// What it refuses.
     pub refusals: Refusals,
-    /// Deliveries with a status that is not known, by source.
+    /// Deliveries with an unknown status, by source.
     unknown_statuses: Arc<Seldom<&'static str>>,
 }
 
-/// How often the log is told of alerts with a status that is not known.
+/// How often the log reports alerts with an unknown status.
 const UNKNOWN_STATUSES_SAID: Duration = Duration::from_secs(60);
 
 impl Ingress {

@@ -73,7 +73,7 @@ pub async fn commit(
     deliveries: &[&AlertDelivery],
 ) -> Result<Committed, DbErr> {
     let tx = db.begin().await?;
-    let opened = open_books(&tx, policy, config, deliveries).await?;
+    let opened = load_batch(&tx, policy, config, deliveries).await?;
     let (too_many, room) = overflow::beyond(&tx, policy, names, &opened.0, deliveries).await?;
     let entered = if too_many.is_empty() {
         enter(tx, clock, policy, config, opened, deliveries).await?
@@ -104,7 +104,7 @@ async fn enter_moved(
         .collect();
     let moved: Vec<&AlertDelivery> = moved.iter().map(AsRef::as_ref).collect();
     let tx = db.begin().await?;
-    let opened = open_books(&tx, policy, config, &moved).await?;
+    let opened = load_batch(&tx, policy, config, &moved).await?;
     enter(tx, clock, policy, config, opened, &moved).await
 }
 
@@ -280,8 +280,8 @@ async fn owe_returned(
         }
     }
     // No reopening has a number like a moment's.
-    let follow_up = ids.iter().map(|id| (*id, Kind::Reopened, now.0));
-    let mut owed = decide(tx, config, follow_up, now).await?;
+    let messages = ids.iter().map(|id| (*id, Kind::Reopened, now.0));
+    let mut owed = decide(tx, config, messages, now).await?;
     for owed in &mut owed {
         let incident = owed.incident;
         let believes =
@@ -306,8 +306,8 @@ async fn owe_worsened(
     }
     let ids: Vec<Uuid> = newest.keys().copied().collect();
     let standing = notifications::standing(tx, &ids).await?;
-    let follow_up = newest.iter().map(|(id, n)| (*id, Kind::Worsened, *n));
-    let mut owed = decide(tx, config, follow_up, now).await?;
+    let messages = newest.iter().map(|(id, n)| (*id, Kind::Worsened, *n));
+    let mut owed = decide(tx, config, messages, now).await?;
     // An incident that nothing was told of yet is told of by its tier.
     owed.retain(|owed| standing.iter().any(|m| m.incident == owed.incident));
     for owed in &mut owed {
@@ -334,10 +334,10 @@ async fn owe_worsened(
 pub async fn owe(
     tx: &impl ConnectionTrait,
     config: &Config,
-    follow_up: impl IntoIterator<Item = (Uuid, Kind, i64)>,
+    messages: impl IntoIterator<Item = (Uuid, Kind, i64)>,
     now: Timestamp,
 ) -> Result<Written, DbErr> {
-    let owed = decide(tx, config, follow_up, now).await?;
+    let owed = decide(tx, config, messages, now).await?;
     notifications::owe(tx, &owed, now).await
 }
 
@@ -345,16 +345,16 @@ pub async fn owe(
 async fn decide(
     tx: &impl ConnectionTrait,
     config: &Config,
-    follow_up: impl IntoIterator<Item = (Uuid, Kind, i64)>,
+    messages: impl IntoIterator<Item = (Uuid, Kind, i64)>,
     now: Timestamp,
 ) -> Result<Vec<Owed>, DbErr> {
-    let follow_up: Vec<(Uuid, Kind, i64)> = follow_up.into_iter().collect();
-    if follow_up.is_empty() {
+    let messages: Vec<(Uuid, Kind, i64)> = messages.into_iter().collect();
+    if messages.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<Uuid> = follow_up.iter().map(|(id, ..)| *id).collect();
+    let ids: Vec<Uuid> = messages.iter().map(|(id, ..)| *id).collect();
     let facts = notifications::facts(tx, &ids).await?;
-    let owed = follow_up
+    let owed = messages
         .into_iter()
         .filter_map(|(incident, kind, sequence)| {
             let channels = config.channels_for(facts.get(&incident)?, kind);
@@ -379,7 +379,7 @@ async fn decide(
 }
 
 /// Locks the batch's anomalies and reads what it can touch of them.
-async fn open_books(
+async fn load_batch(
     tx: &impl ConnectionTrait,
     policy: &Policy,
     config: &Config,

@@ -57,11 +57,11 @@ pub(in crate::ingress) struct Acknowledgement {
 }
 
 impl From<audit::Model> for Acknowledgement {
-    fn from(deed: audit::Model) -> Self {
+    fn from(entry: audit::Model) -> Self {
         Self {
-            incident_id: deed.target,
-            operator: deed.operator,
-            at: deed.at,
+            incident_id: entry.target,
+            operator: entry.operator,
+            at: entry.at,
         }
     }
 }
