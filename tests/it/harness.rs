@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sea_orm::{ConnectionTrait, Database, Statement};
+use sea_orm::{ConnectionTrait, Database, DatabaseTransaction, Statement};
 use serde_json::{Value, json};
 use tocsin::config::{Config, Secret, Span, TelegramSettings};
 use tocsin::context::Context;
@@ -280,6 +280,17 @@ impl Harness {
             );
             wait.a_little().await;
         }
+    }
+
+    /// Waits until a statement of somebody else waits for what this transaction of PostgreSQL holds.
+    pub async fn until_blocked_by(&self, holding: &DatabaseTransaction) {
+        let who = Statement::from_string(holding.get_database_backend(), "SELECT pg_backend_pid()");
+        let who = holding.query_one_raw(who).await.unwrap().unwrap();
+        let who: i32 = who.try_get_by_index(0).unwrap();
+        let blocked = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE {who} = ANY(pg_blocking_pids(pid))"
+        );
+        self.until(&blocked, 1).await;
     }
 
     /// Pauses a queue, or has it go on.

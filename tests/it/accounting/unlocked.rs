@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sea_orm::{ConnectionTrait as _, Statement, TransactionTrait as _};
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tocsin::store::incidents;
 use tocsin_workers::recount;
 use uuid::Uuid;
@@ -77,8 +77,6 @@ on_servers! {
         }
         ids.sort_unstable();
         let held = h.context.db.begin().await.unwrap();
-        let who = Statement::from_string(held.get_database_backend(), "SELECT pg_backend_pid()");
-        let who: i32 = held.query_one_raw(who).await.unwrap().unwrap().try_get_by_index(0).unwrap();
         let hold = async |id: Uuid| {
             let sql = format!("UPDATE incidents SET title = 'held' WHERE id = '{id}'");
             held.execute_unprepared(&sql).await
@@ -88,8 +86,7 @@ on_servers! {
             let (db, ids, now) = (h.context.db.clone(), ids.clone(), h.now());
             async move { incidents::mark_counted(db.write(), &ids, now).await }
         });
-        let waiting = format!("SELECT count(*) FROM pg_stat_activity WHERE {who} = ANY(pg_blocking_pids(pid))");
-        h.until(&waiting, 1).await;
+        h.until_blocked_by(&held).await;
         for id in [ids[0], ids[2]] {
             hold(id).await.expect("it holds what it marked");
         }

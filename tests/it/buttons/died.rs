@@ -30,11 +30,13 @@ on_servers! {
         let number = lock("SELECT bot FROM pollers {lock}").await;
         anomaly.rollback().await.unwrap();
         h.until(ACKNOWLEDGED, 1).await;
+        // What is still on its way to the server could otherwise be done after what follows.
+        h.until_blocked_by(&number).await;
         dying.abort();
         let _ = dying.await;
         number.rollback().await.unwrap();
 
-        // What it had sent to the server already may be done all the same: as if it had died before.
+        // What waits at the server is done all the same: as if it had died before.
         h.execute("UPDATE pollers SET held_until = 0, next_update = 0").await;
         let mut next = h.poller();
         assert_eq!(next.turn().await.unwrap(), Poll::Done(1));
