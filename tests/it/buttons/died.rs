@@ -30,14 +30,17 @@ on_servers! {
         let number = lock("SELECT bot FROM pollers {lock}").await;
         anomaly.rollback().await.unwrap();
         h.until(ACKNOWLEDGED, 1).await;
-        // What is still on its way to the server could otherwise be done after what follows.
+        // What the server was sent already it would do all the same.
         h.until_blocked_by(&number).await;
         dying.abort();
         let _ = dying.await;
+        let end = "SELECT pg_terminate_backend(pid, 60000) FROM (SELECT pid FROM pg_stat_activity \
+                   WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)) OFFSET 0) blocked";
+        let end = statement(number.get_database_backend(), end, []);
+        assert_eq!(number.query_all_raw(end).await.unwrap().len(), 1);
         number.rollback().await.unwrap();
 
-        // What waits at the server is done all the same: as if it had died before.
-        h.execute("UPDATE pollers SET held_until = 0, next_update = 0").await;
+        h.execute("UPDATE pollers SET held_until = 0").await;
         let mut next = h.poller();
         assert_eq!(next.turn().await.unwrap(), Poll::Done(1));
         assert_eq!(next.turn().await.unwrap(), Poll::Done(0));
