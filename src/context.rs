@@ -9,18 +9,18 @@ use crate::config::Config;
 use crate::counter::redis::RedisCounter;
 use crate::counter::sql::SqlCounter;
 use crate::counter::{Counter, CounterError};
-use crate::figures::Figures;
-use crate::metrics::Metrics;
 use crate::probe::Probe;
 use crate::queue::Queues;
 use crate::queue::redis::RedisQueue;
 use crate::queue::sql::SqlQueue;
 use crate::queue::store::{QueueError, QueueStore};
 use crate::redis::{self, Redis};
-use crate::spans::{self, Tracer};
 use crate::store::Db;
 use crate::store::db::{self, migrate};
 use crate::store::secrets::{self, FORMS, Secret};
+use crate::telemetry::figures::Figures;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::spans::{self, Tracer};
 use crate::time::Clock;
 
 /// Settings, store, queues, counter, clock, metrics.

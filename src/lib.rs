@@ -10,33 +10,27 @@
 //! program are in `workers/`, the schema in `migration/`.
 
 pub mod alertmanager;
-pub mod buttons;
 pub mod cards;
 pub mod config;
 pub mod context;
 pub mod counter;
 pub mod domain;
 pub mod entity;
-pub mod figures;
-pub mod ingress;
 pub mod jobs;
-pub mod metrics;
 pub mod operations;
-pub mod pages;
 pub mod probe;
 pub mod queue;
 pub mod redis;
 pub mod routines;
-pub mod seldom;
 pub mod sources;
-pub mod spans;
 pub mod store;
-pub mod task_context;
+pub mod telegram;
+pub mod telemetry;
 pub mod text;
 pub mod time;
 pub mod tls;
-pub mod trace;
 pub mod verify;
+pub mod web;
 
 /// The version that was built.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

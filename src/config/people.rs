@@ -151,7 +151,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::load;
+    use crate::config::tests::load;
 
     const TOKEN: (&str, &str) = ("TOCSIN_TELEGRAM_TOKEN", "1:t");
     const CHAT: (&str, &str) = ("TOCSIN_TELEGRAM_CHAT", "-100");

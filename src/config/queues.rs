@@ -147,8 +147,8 @@ impl QueuePolicy {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::load;
     use super::*;
+    use crate::config::tests::load;
 
     #[test]
     fn every_queue_has_its_policy_until_it_is_set_otherwise() {

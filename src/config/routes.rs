@@ -131,8 +131,8 @@ fn is_chat(text: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::load;
     use super::*;
+    use crate::config::tests::load;
 
     const TOKEN: (&str, &str) = ("TOCSIN_TELEGRAM_TOKEN", "1:t");
 

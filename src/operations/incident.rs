@@ -12,9 +12,9 @@ use crate::entity::notifications::Kind;
 use crate::store::anomalies;
 use crate::store::audit::{self, Actor};
 use crate::store::cards::mark_edits;
-use crate::store::incident_list::Entry;
 use crate::store::incidents::{StatusChange, Still, act, find, resolve_some as resolve};
 use crate::store::ingest::owe;
+use crate::store::views::incident_list::Entry;
 use crate::time::Timestamp;
 
 /// What came of it.

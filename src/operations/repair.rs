@@ -9,7 +9,7 @@ use crate::jobs::RecordRepair;
 use crate::queue::Push;
 use crate::queue::store::QueueError;
 use crate::store::audit::{self, Actor, AuditEntry};
-use crate::task_context;
+use crate::telemetry::task_context;
 
 /// Writes down that a repair is reported, before it is queued: who asks who did it is told so even if
 /// the process dies in between.

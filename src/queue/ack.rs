@@ -17,9 +17,9 @@ use tower::{Layer, Service};
 
 use super::consumer::{Consumer, JobHandle, Outcome};
 use crate::jobs::JobError;
-use crate::spans::{Span, SpanKind};
 use crate::store::error::STORE_DELAY;
-use crate::task_context::TaskContext;
+use crate::telemetry::spans::{Span, SpanKind};
+use crate::telemetry::task_context::TaskContext;
 
 /// Makes [`Ack`] services.
 #[derive(Clone)]

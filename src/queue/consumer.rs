@@ -35,13 +35,13 @@ use super::about::About;
 use super::backend::JobBackend;
 use super::store::{Answer, Delivery, FailedAttempt, LEASE, Lease};
 use crate::jobs::{Job, JobError, Policy};
-use crate::metrics::{ByOutcome, ByQueue, Metrics};
 use crate::probe::Probe;
-use crate::seldom::Seldom;
-use crate::spans::Tracer;
 use crate::store::{Db, maintenance};
+use crate::telemetry::metrics::{ByOutcome, ByQueue, Metrics};
+use crate::telemetry::seldom::Seldom;
+use crate::telemetry::spans::Tracer;
+use crate::telemetry::trace_context::Trace;
 use crate::time::{Clock, Timestamp};
-use crate::trace::Trace;
 
 /// How long a database that answers takes to say what time it is.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);

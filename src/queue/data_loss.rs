@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::store::Depth;
 use crate::jobs::{IngestAlert, Job as _, RecordRepair};
-use crate::metrics::{ByQueue, Metrics};
 use crate::store::{Db, losses};
+use crate::telemetry::metrics::{ByQueue, Metrics};
 use crate::time::Timestamp;
 
 /// How long writing a loss down may take: whoever looks has other things to do.

@@ -7,10 +7,10 @@ mod sent;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tocsin::buttons::Bot;
 use tocsin::config::{Config, People, Tell};
 use tocsin::domain::buttons::{ButtonAction, CallbackData};
-use tocsin_workers::presses::{Poll, Poller};
+use tocsin::telegram::Bot;
+use tocsin::telegram::poller::{Poll, Poller};
 
 use crate::harness::{Harness, On, firing, resolved};
 use crate::on_all;

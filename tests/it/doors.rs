@@ -163,10 +163,10 @@ on_all! {
         let mut h = Harness::without_workers(on, |_| {}).await;
         let job = CalculateTier { incident: uuid::Uuid::now_v7() };
         h.context.queues.push(&job).await.unwrap();
-        tocsin::figures::pass(&h.context).await;
+        tocsin::telemetry::figures::pass(&h.context).await;
         assert_eq!(h.ready().await.1["warnings"], json!([]));
         h.advance(Duration::from_secs(40));
-        tocsin::figures::pass(&h.context).await;
+        tocsin::telemetry::figures::pass(&h.context).await;
         tokio::time::sleep(LOOK_AGAIN).await;
         let warnings = h.ready().await.1["warnings"].clone();
         let warning = warnings[0].as_str().unwrap();
@@ -174,7 +174,7 @@ on_all! {
         assert!(h.system_page().await.contains("Jobs of the queue tier have been waiting for 4"));
         h.work(tocsin_workers::workers(&h.context));
         h.drain().await;
-        tocsin::figures::pass(&h.context).await;
+        tocsin::telemetry::figures::pass(&h.context).await;
         assert_eq!(h.ready().await.1["warnings"], json!([]));
         h.finish().await;
     }

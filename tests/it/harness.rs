@@ -12,11 +12,11 @@ use tocsin::config::{Config, Secret, Span, TelegramSettings};
 use tocsin::context::Context;
 use tocsin::domain::escalation::{Level, Rule};
 use tocsin::domain::frequency::Window;
-use tocsin::ingress::{Bounds, Gate, Ingress, router, serve};
 use tocsin::jobs::QUEUES;
 use tocsin::queue::store::NewJob;
 use tocsin::store::rows::statement;
 use tocsin::time::Timestamp;
+use tocsin::web::{Bounds, Gate, Ingress, router, serve};
 use tocsin_workers::fleet::{self, Worker};
 use tocsin_workers::{recount, workers};
 use tokio::net::TcpListener;
@@ -485,7 +485,7 @@ impl Harness {
 
     /// What `/metrics` says, with figures that are measured now.
     pub async fn metrics(&self) -> String {
-        tocsin::figures::pass(&self.context).await;
+        tocsin::telemetry::figures::pass(&self.context).await;
         self.metrics_as_they_are().await
     }
 

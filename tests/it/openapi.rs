@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use tocsin::config::Tokens;
-use tocsin::ingress::description;
 use tocsin::sources::SOURCES;
+use tocsin::web::description;
 
 use crate::harness::{Harness, On};
 

@@ -6,7 +6,6 @@ pub mod fleet;
 pub mod ingest;
 pub mod notifiers;
 pub mod notify;
-pub mod presses;
 pub mod recount;
 pub mod repair;
 pub mod tier;

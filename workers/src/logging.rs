@@ -9,7 +9,7 @@ use std::io::{IsTerminal as _, stderr};
 use std::panic::PanicHookInfo;
 
 use tocsin::config::{Config, LogFormat};
-use tocsin::task_context;
+use tocsin::telemetry::task_context;
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -111,8 +111,8 @@ mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
-    use tocsin::task_context::{RequestId, TaskContext};
-    use tocsin::trace::Trace;
+    use tocsin::telemetry::task_context::{RequestId, TaskContext};
+    use tocsin::telemetry::trace_context::Trace;
     use tracing_subscriber::fmt::MakeWriter;
 
     use super::*;

@@ -14,9 +14,9 @@ use apalis::prelude::Data;
 use tocsin::entity::notifications::Kind;
 use tocsin::jobs::{JobError, Notify};
 use tocsin::queue::consumer::JobHandle;
-use tocsin::spans::SpanKind;
 use tocsin::store::{channels, digests, maintenance, notifications};
-use tocsin::task_context;
+use tocsin::telemetry::spans::SpanKind;
+use tocsin::telemetry::task_context;
 use uuid::Uuid;
 
 use self::claim::{Attempt, Claimed, claim};

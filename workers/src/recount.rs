@@ -17,12 +17,12 @@ use std::time::Duration;
 use apalis::prelude::Data;
 use tocsin::context::Context;
 use tocsin::jobs::{CalculateTier, JobError, Part, Recount};
-use tocsin::metrics::ByPart;
 use tocsin::queue::Push;
 use tocsin::queue::consumer::JobHandle;
 use tocsin::routines::Routine;
 use tocsin::store::marks::{self, Mark};
 use tocsin::store::{clock, maintenance};
+use tocsin::telemetry::metrics::ByPart;
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 

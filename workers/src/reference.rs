@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
-use tocsin::ingress::description;
+use tocsin::web::description;
 
 /// Where the completions go.
 #[derive(clap::Args)]

@@ -8,7 +8,7 @@ use tocsin::jobs::{CalculateTier, JobError, RecordRepair};
 use tocsin::queue::Push;
 use tocsin::queue::consumer::JobHandle;
 use tocsin::store::{anomalies, incidents, levels, repairs};
-use tocsin::task_context;
+use tocsin::telemetry::task_context;
 
 use crate::tier::SETTLE;
 

@@ -8,13 +8,14 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use tocsin::config::Config;
 use tocsin::context::Context;
-use tocsin::figures;
-use tocsin::ingress::{self, Bounds, Gate, Ingress};
 use tocsin::jobs::{Job as _, Notify, QUEUES};
 use tocsin::queue::schedule;
+use tocsin::telegram::poller;
+use tocsin::telemetry::figures;
 use tocsin::time::Timestamp;
+use tocsin::web::{self, Bounds, Gate, Ingress};
 use tocsin_workers::cli::on_this_computer;
-use tocsin_workers::{clock, fleet, presses, workers};
+use tocsin_workers::{clock, fleet, workers};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -63,11 +64,11 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     parts.spawn(figures::run(context.clone(), stop.clone()));
     parts.spawn(schedule::run(context.queues.clone(), stop.clone()));
     parts.spawn(clock::run(context.clone(), stop.clone()));
-    parts.spawn(presses::run(context.clone(), stop.clone()));
+    parts.spawn(poller::run(context.clone(), stop.clone()));
     // Requests are finished first: what they push is drained by the workers of the next start.
     let drain = context.config.queue.drain.0;
     let bounds = bounds(&context.config);
-    let served = ingress::serve(listener, ingress::router(&ingress), stop.clone(), bounds);
+    let served = web::serve(listener, web::router(&ingress), stop.clone(), bounds);
     let (served, ()) = tokio::join!(served, fleet::run(workers(&context), stop.clone(), drain));
     stop.cancel();
     ingress.refusals.finish().await;
@@ -90,7 +91,7 @@ pub(crate) async fn ingress(config: Config) -> anyhow::Result<()> {
     watch_gate(&mut parts, &ingress, &stop);
     parts.spawn(figures::run(context.clone(), stop.clone()));
     let bounds = bounds(&context.config);
-    let served = ingress::serve(listener, ingress::router(&ingress), stop.clone(), bounds).await;
+    let served = web::serve(listener, web::router(&ingress), stop.clone(), bounds).await;
     stop.cancel();
     ingress.refusals.finish().await;
     parts.join_all().await;
@@ -113,9 +114,9 @@ pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
         let listener = bind(address).await?;
         tracing::info!("health and metrics on http://{}", listener.local_addr()?);
         parts.spawn(figures::run(context.clone(), drained.clone()));
-        let (router, drained) = (ingress::health_only(&health), drained.clone());
+        let (router, drained) = (web::health_only(&health), drained.clone());
         parts.spawn(async move {
-            if let Err(error) = ingress::serve(listener, router, drained, last_words()).await {
+            if let Err(error) = web::serve(listener, router, drained, last_words()).await {
                 tracing::error!("stopped serving health and metrics: {error}");
             }
         });
@@ -129,7 +130,7 @@ pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
     let queues: Vec<&str> = chosen.iter().map(fleet::Worker::queue).collect();
     tracing::info!("working on queues: {}", queues.join(", "));
     if queues.contains(&Notify::POLICY.queue) {
-        parts.spawn(presses::run(context.clone(), stop.clone()));
+        parts.spawn(poller::run(context.clone(), stop.clone()));
     }
     fleet::run(chosen, stop.clone(), context.config.queue.drain.0).await;
     drained.cancel();

@@ -28,9 +28,9 @@ use tocsin::store::incidents::Finding;
 use tocsin::store::notifications::Owed;
 use tocsin::store::repairs::History;
 use tocsin::store::{anomalies, cards, incidents, levels, notifications, repairs};
-use tocsin::task_context;
+use tocsin::telemetry::task_context;
+use tocsin::telemetry::trace_context::Trace;
 use tocsin::time::Timestamp;
-use tocsin::trace::Trace;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tocsin::context::Context;
-use tocsin::ingress::Gate;
-use tocsin::metrics::ByQueue;
+use tocsin::telemetry::metrics::ByQueue;
+use tocsin::web::Gate;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 

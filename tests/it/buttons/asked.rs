@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tocsin::domain::buttons::ButtonAction;
-use tocsin_workers::presses::{self, Poll, PollError};
+use tocsin::telegram::poller::{self, Poll, PollError};
 use tokio_util::sync::CancellationToken;
 
 use super::{ALICE, told};
@@ -51,7 +51,7 @@ on_all! {
     async fn presses_are_done_until_the_process_stops(on) {
         let (h, _) = told(on).await;
         let stop = CancellationToken::new();
-        let running = tokio::spawn(presses::run(h.context.clone(), stop.clone()));
+        let running = tokio::spawn(poller::run(h.context.clone(), stop.clone()));
         h.press(ALICE, ButtonAction::Acknowledge).await;
         h.until(ACKNOWLEDGED, 1).await;
         // It goes on after a failure.

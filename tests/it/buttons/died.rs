@@ -5,7 +5,7 @@ use std::time::Duration;
 use sea_orm::ConnectionTrait;
 use tocsin::domain::buttons::ButtonAction;
 use tocsin::store::rows::statement;
-use tocsin_workers::presses::Poll;
+use tocsin::telegram::poller::Poll;
 
 use super::asked::ACKNOWLEDGED;
 use super::{ALICE, told};

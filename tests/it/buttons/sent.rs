@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tocsin::config::{Config, Secret, Tokens, Updates};
 use tocsin::domain::buttons::ButtonAction;
-use tocsin_workers::presses;
+use tocsin::telegram::poller;
 use tokio_util::sync::CancellationToken;
 
 use super::{ALICE, STRANGER, people};
@@ -134,7 +134,7 @@ async fn where_presses_are_asked_for_none_is_taken() {
 async fn telegram_is_told_where_to_send_presses() {
     let h = Harness::start_with(crate::harness::On::Sqlite, by_webhook).await;
     let stop = CancellationToken::new();
-    let announcing = tokio::spawn(presses::run(h.context.clone(), stop.clone()));
+    let announcing = tokio::spawn(poller::run(h.context.clone(), stop.clone()));
     while h.telegram.presses.webhook().is_none() {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }

@@ -26,7 +26,7 @@ fn by_hand(
         metrics: stage.context.metrics.clone(),
         probe: stage.context.probe.clone(),
         policy: Errand::<3>::POLICY,
-        tracer: tocsin::spans::Tracer::default(),
+        tracer: tocsin::telemetry::spans::Tracer::default(),
     };
     let apalis = WorkerContext::new("by-hand");
     let (backend, running) = Consumer::start::<Errand<3>>("by-hand".to_owned(), parts);

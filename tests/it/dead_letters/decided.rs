@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use futures::future::join_all;
 use serde_json::json;
-use tocsin::metrics::Outcome;
+use tocsin::telemetry::metrics::Outcome;
 
 use super::{COUNTED, LETTERS, id};
 use crate::harness::{Harness, alert};

@@ -11,7 +11,6 @@ use proptest::strategy::ValueTree as _;
 use serde_json::Value;
 use tocsin::config::{Limits, Span};
 use tocsin::context::Context;
-use tocsin::ingress::{Gate, Ingress, router};
 use tocsin::jobs::{Content, IngestAlert};
 use tocsin::queue::Queues;
 use tocsin::queue::about::{About, Known};
@@ -20,6 +19,7 @@ use tocsin::queue::store::{
     Schedule,
 };
 use tocsin::time::Timestamp;
+use tocsin::web::{Gate, Ingress, router};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 

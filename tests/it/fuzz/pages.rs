@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
-use tocsin::ingress::{Ingress, router};
+use tocsin::web::{Ingress, router};
 
 use super::door::ask;
 use super::questions::part;

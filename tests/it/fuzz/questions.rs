@@ -10,7 +10,7 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::Value;
-use tocsin::ingress::{Ingress, router};
+use tocsin::web::{Ingress, router};
 
 use super::door::ask;
 use super::json::{anything, damaged, object, text};

@@ -10,7 +10,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use tocsin::config::{OWN_PATHS, Tokens};
-use tocsin::ingress::{Bounds, Ingress, router, serve};
+use tocsin::web::{Bounds, Ingress, router, serve};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -278,7 +278,7 @@ async fn every_address_of_every_page_leads_below_the_path_of_public_url_and_is_f
 async fn who_signs_in_and_acts_below_a_path_stays_below_it() {
     let h = start(Tokens::from(TOKEN)).await;
     h.send_and_drain(vec![firing("a", h.now())]).await;
-    let ids = tocsin::store::watch::newest(h.context.db.read(), 1)
+    let ids = tocsin::store::views::changes::newest(h.context.db.read(), 1)
         .await
         .unwrap();
     let incident = format!("/incidents/{}", ids[0]);

@@ -107,7 +107,7 @@ async fn forms_are_taken_from_our_own_pages_and_from_who_may_act() {
     })
     .await;
     h.send_and_drain(vec![firing("a", h.now())]).await;
-    let ids = tocsin::store::watch::newest(h.context.db.read(), 1)
+    let ids = tocsin::store::views::changes::newest(h.context.db.read(), 1)
         .await
         .unwrap();
     let page = format!("/incidents/{}", ids[0]);
@@ -235,7 +235,7 @@ async fn every_deed_of_the_pages_says_who_did_it() {
     }
     h.drain().await;
     let db = h.context.db.read();
-    let incident = tocsin::store::watch::newest(db, 1).await.unwrap()[0];
+    let incident = tocsin::store::views::changes::newest(db, 1).await.unwrap()[0];
     let key = "SELECT CAST(max(key) AS text) FROM anomalies";
     let key = h.sql_text(key).await;
     let letters = dead_letters::list(db, &Filter::default(), None, 3).await;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tocsin::store::hourly_counts;
-use tocsin::store::incident_list::{self, Sort, mark};
-use tocsin::store::lists::Filter;
+use tocsin::store::views::hourly_counts;
+use tocsin::store::views::incident_list::{self, Sort, mark};
+use tocsin::store::views::lists::Filter;
 
 use crate::harness::{Harness, alert, levels_by_counts};
 use crate::on_both;

@@ -31,7 +31,7 @@ on_all! {
         h.send_and_drain(vec![crate::harness::alert("Other", "c", h.now())]).await;
         let page = h.system().await;
         assert!(page.contains("failed <time") && page.contains("bot was blocked"), "{page}");
-        h.context.metrics.alerts.add("alertmanager", tocsin::metrics::Outcome::Counted);
+        h.context.metrics.alerts.add("alertmanager", tocsin::telemetry::metrics::Outcome::Counted);
         assert!(h.system().await.contains("1 more outcome than received alerts"));
         h.finish_with_dead_letters().await;
     }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tocsin::buttons;
 use tocsin::context::Context;
 use tocsin::entity::notifications::{Kind, Model, State};
 use tocsin::jobs::{JobError, Notify};
-use tocsin::metrics::ByMessage;
 use tocsin::store::channels::chat_of;
 use tocsin::store::notifications;
+use tocsin::telegram;
+use tocsin::telemetry::metrics::ByMessage;
 use tocsin::time::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -111,7 +111,7 @@ impl NotifyContext {
         let has_buttons = self.context.config.has_buttons() && row.channel.starts_with("telegram:");
         (is_card && has_buttons).then(|| {
             let text = self.context.config.language.text();
-            buttons::keyboard(text, &card.incident, &card.anomaly, now)
+            telegram::keyboard(text, &card.incident, &card.anomaly, now)
         })
     }
 

@@ -7,7 +7,8 @@ use tocsin::domain::mute::keeps_back;
 use tocsin::entity::anomalies::Model as Anomaly;
 use tocsin::entity::notifications::{Kind, Model, State};
 use tocsin::jobs::JobError;
-use tocsin::store::{anomalies, lists, notifications};
+use tocsin::store::views::lists;
+use tocsin::store::{anomalies, notifications};
 use tocsin::time::Timestamp;
 
 use super::context::NotifyContext;

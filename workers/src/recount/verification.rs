@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use tocsin::context::Context;
 use tocsin::jobs::{IngestAlert, Job as _, JobError, Recount, Verification, derived_id};
-use tocsin::metrics::ByFigure;
 use tocsin::queue::Push;
 use tocsin::routines::Routine;
 use tocsin::store::audit::Actor;
 use tocsin::store::marks::{self, Mark};
+use tocsin::telemetry::metrics::ByFigure;
 use tocsin::verify::drift::Figure;
 use tocsin::verify::{self, Page};
 use uuid::Uuid;

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::json;
 use tocsin::entity::notifications::Kind;
-use tocsin::ingress::IncidentView;
 use tocsin::time::Timestamp;
+use tocsin::web::IncidentView;
 
 use super::super::message::annotation;
 use crate::notifiers::Card;

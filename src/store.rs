@@ -1,0 +1,44 @@
+//! All SQL: one file per group of tables, verbs as names.
+//!
+//! Functions take any connection, so they work inside a transaction. Statements over many rows
+//! are written once for both databases: [`rows::Rows`] makes a list of values a relation.
+//!
+//! Whoever changes anything about an anomaly (its incidents and episodes included) locks the
+//! anomaly's row first; see [`anomalies::lock`].
+
+pub mod anomalies;
+pub mod audit;
+pub mod cards;
+pub mod channels;
+pub mod clock;
+pub mod db;
+pub mod dead_letters;
+pub mod digests;
+pub mod doubts;
+pub mod error;
+mod folded;
+pub mod incidents;
+pub mod ingest;
+pub mod levels;
+pub mod losses;
+pub mod maintenance;
+pub mod marks;
+pub mod mutes;
+pub mod notifications;
+pub mod occurrences;
+pub mod overflow;
+pub mod presses;
+pub mod refusals;
+pub mod reopenings;
+pub mod repairs;
+pub mod requests;
+pub mod retention;
+pub mod rows;
+pub mod secrets;
+pub mod sessions;
+pub mod tallies;
+pub mod unseen;
+pub mod verify;
+pub mod views;
+
+pub use db::Db;

@@ -1,0 +1,328 @@
+//! Presses: of all processes one asks Telegram which buttons were pressed, and has each press done;
+//! or, where Telegram sends them, they are asked to be sent.
+//!
+//! Who asks is decided by a row in the store: it is held for [`LEASE`], and kept while Telegram is
+//! waited for. Which presses were done is remembered after they were: whoever dies in between leaves
+//! them to the next, which finds them done.
+
+use std::time::Duration;
+
+use sea_orm::DbErr;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Bot, Failed, Query, TelegramError, press};
+use crate::config::Updates;
+use crate::context::Context;
+use crate::store::error::{Cause, cause};
+use crate::store::presses;
+
+/// How long the place is held without a word of its holder.
+pub const LEASE: Duration = Duration::from_secs(15);
+/// How often it is kept, and looked at by who does not have it.
+const LOOK: Duration = Duration::from_secs(5);
+/// The wait after a failure, doubled with each that follows, up to the second.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// From one poll that brings nothing to the next, at least.
+const EMPTY: Duration = Duration::from_secs(1);
+/// How often Telegram is told where to send presses.
+const ANNOUNCED: Duration = Duration::from_secs(120);
+/// How long answers that are on their way may still take when the process stops.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What one turn came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poll {
+    /// So many presses were done.
+    Done(usize),
+    /// Another process asks.
+    Elsewhere,
+}
+
+/// Why a turn failed. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum PollError {
+    /// Telegram.
+    #[error(transparent)]
+    Telegram(#[from] TelegramError),
+    /// The store.
+    #[error("the store: {0}")]
+    Store(#[from] DbErr),
+    /// The queue, among other things.
+    #[error(transparent)]
+    CallbackData(#[from] Failed),
+}
+
+/// Asks for presses, if nobody else does.
+pub struct Poller {
+    context: Context,
+    bot: Bot,
+    holder: Uuid,
+    /// Whether presses wait to be asked for: no webhook is set.
+    is_ready: bool,
+    answers: JoinSet<()>,
+}
+
+/// Until `stop`, whatever happens.
+pub async fn run(context: Context, stop: CancellationToken) {
+    let bot = match Bot::of(&context.config) {
+        Ok(Some(bot)) => bot,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::error!("cannot poll Telegram for button presses: {error}");
+            return;
+        }
+    };
+    match context.config.telegram.updates {
+        Updates::Poll => Box::pin(Poller::new(&context, bot).run(&stop)).await,
+        Updates::Webhook => announce(&context, &bot, &stop).await,
+        Updates::Off => {}
+    }
+}
+
+impl Poller {
+    /// One that has not begun.
+    #[must_use]
+    pub fn new(context: &Context, bot: Bot) -> Self {
+        Self {
+            context: context.clone(),
+            bot,
+            holder: Uuid::now_v7(),
+            is_ready: false,
+            answers: JoinSet::new(),
+        }
+    }
+
+    async fn run(mut self, stop: &CancellationToken) {
+        let mut trouble = Again::default();
+        loop {
+            let began = Instant::now();
+            let turn = tokio::select! {
+                turn = self.turn() => turn,
+                () = stop.cancelled() => break,
+            };
+            let wait = match turn {
+                Ok(Poll::Done(done)) => {
+                    trouble.over();
+                    rest(done, began.elapsed())
+                }
+                Ok(Poll::Elsewhere) => LOOK,
+                Err(failure) => trouble.wait(&failure),
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = stop.cancelled() => break,
+            }
+        }
+        self.leave().await;
+    }
+
+    /// Takes or keeps the place, waits for presses, and has them done.
+    ///
+    /// # Errors
+    /// See [`PollError`]. What was done until then is remembered.
+    pub async fn turn(&mut self) -> Result<Poll, PollError> {
+        let (db, name) = (self.context.db.clone(), self.bot.name().to_owned());
+        let Some(next) = presses::hold(db.write(), &name, self.holder, LEASE).await? else {
+            self.is_ready = false;
+            return Ok(Poll::Elsewhere);
+        };
+        let kept = keep(self.context.clone(), name, self.holder);
+        tokio::select! {
+            turn = self.ask(next) => turn,
+            () = kept => {
+                self.is_ready = false;
+                Ok(Poll::Elsewhere)
+            }
+        }
+    }
+
+    async fn ask(&mut self, next: i64) -> Result<Poll, PollError> {
+        if !self.is_ready {
+            self.bot.delete_webhook().await?;
+            self.is_ready = true;
+        }
+        let asked = self.bot.updates(next).await;
+        if let Err(TelegramError::Conflict(_)) = asked {
+            // Somebody may have set one since.
+            self.is_ready = false;
+        }
+        let (mut done, mut reached, mut failed) = (0, None, None);
+        for update in asked? {
+            if let Some(query) = update.query {
+                match Box::pin(self.take(query)).await {
+                    Ok(()) => done += 1,
+                    Err(failure) => {
+                        failed = Some(failure);
+                        break;
+                    }
+                }
+            }
+            // Below what was asked for, its numbers have begun anew: asked for the old one, Telegram
+            // would hand the same out for ever.
+            reached = reached.max(Some(update.id.saturating_add(1)));
+        }
+        if let Some(reached) = reached.filter(|reached| *reached != next) {
+            let db = self.context.db.write();
+            presses::advance(db, self.bot.name(), self.holder, reached).await?;
+        }
+        match failed {
+            Some(failure) => Err(failure),
+            None => Ok(Poll::Done(done)),
+        }
+    }
+
+    /// One press. What the store will never take is left out, or nothing after it would be done.
+    async fn take(&mut self, query: Query) -> Result<(), PollError> {
+        let reply = match press(&self.context, &query).await {
+            Ok(reply) => reply,
+            Err(Failed::Store(error)) if cause(&error) != Cause::Store => {
+                tracing::error!("skipping a button press: {error}");
+                return Ok(());
+            }
+            Err(failed) => return Err(failed.into()),
+        };
+        while self.answers.try_join_next().is_some() {}
+        let bot = self.bot.clone();
+        self.answers.spawn(async move {
+            let answered = bot.answer(&query.id, &reply.answer).await;
+            let shown = match (&reply.keyboard, &query.message) {
+                (Some(keyboard), Some(message)) => bot.show(message, keyboard).await,
+                _ => Ok(()),
+            };
+            // It is done all the same, and the card will say so.
+            for trouble in [answered, shown].into_iter().filter_map(Result::err) {
+                tracing::debug!("cannot answer a button press: {trouble}");
+            }
+        });
+        Ok(())
+    }
+
+    /// Waits for the answers that are on their way.
+    pub async fn answered(&mut self) {
+        while self.answers.join_next().await.is_some() {}
+    }
+
+    /// Leaves the place to others at once.
+    pub async fn leave(mut self) {
+        // Cut, they are only not seen.
+        let _ = tokio::time::timeout(LAST_WORDS, self.answered()).await;
+        let db = self.context.db.write();
+        let left = presses::leave(db, self.bot.name(), self.holder);
+        if !matches!(tokio::time::timeout(LAST_WORDS, left).await, Ok(Ok(()))) {
+            tracing::debug!("the lease of the Telegram poller expires in {LEASE:?}");
+        }
+    }
+}
+
+/// Keeps the place for as long as it can; ends when it is lost.
+async fn keep(context: Context, bot: String, holder: Uuid) {
+    let mut kept = Instant::now();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        match presses::hold(context.db.write(), &bot, holder, LEASE).await {
+            Ok(Some(_)) => kept = Instant::now(),
+            Ok(None) => return,
+            Err(_) if kept.elapsed() > LEASE => return,
+            Err(error) => {
+                tracing::debug!("cannot renew the lease of the Telegram poller yet: {error}");
+            }
+        }
+    }
+}
+
+/// Has Telegram send presses to us, and says so again and again: a process that asks for presses and is
+/// about to be replaced takes the webhook away when it finds it set.
+async fn announce(context: &Context, bot: &Bot, stop: &CancellationToken) {
+    let (config, mut trouble) = (&context.config, Again::default());
+    let (Some(public), Some(secret)) = (&config.public_url, &config.telegram.webhook_secret) else {
+        tracing::info!("public_url is not set: register Telegram's webhook by hand");
+        return;
+    };
+    let url = format!("{}/api/v1/telegram", public.trim_end_matches('/'));
+    loop {
+        let wait = match bot.set_webhook(&url, secret.expose()).await {
+            Ok(()) => {
+                trouble.over();
+                ANNOUNCED
+            }
+            Err(error) => trouble.wait(&error.into()),
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// What goes wrong again and again: told once, and waited for ever longer.
+#[derive(Debug, Default)]
+struct Again {
+    told: Option<String>,
+    failures: u32,
+}
+
+impl Again {
+    /// How long to wait; says what is wrong, unless it was said.
+    fn wait(&mut self, failure: &PollError) -> Duration {
+        let why = failure.to_string();
+        if self.told.as_ref() != Some(&why) {
+            tracing::warn!("cannot receive button presses from Telegram: {why}");
+            self.told = Some(why);
+        }
+        let doubled = BACKOFF.0.saturating_mul(1 << self.failures.min(6));
+        self.failures = self.failures.saturating_add(1);
+        let wanted = match failure {
+            PollError::Telegram(TelegramError::Wait { after, .. }) => *after,
+            _ => Duration::ZERO,
+        };
+        doubled.min(BACKOFF.1).max(wanted)
+    }
+
+    /// It goes well.
+    fn over(&mut self) {
+        if self.told.take().is_some() {
+            tracing::info!("receiving button presses from Telegram again");
+        }
+        self.failures = 0;
+    }
+}
+
+/// How long to wait after a turn that had so many presses done: a server that answers at once, without any, is
+/// not asked again at once.
+fn rest(done: usize, took: Duration) -> Duration {
+    match done {
+        0 => EMPTY.saturating_sub(took),
+        _ => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn polls_that_bring_nothing_are_a_second_apart() {
+        let ms = Duration::from_millis;
+        assert_eq!(rest(0, ms(3)), ms(997));
+        assert_eq!(rest(0, ms(25_000)), Duration::ZERO);
+        assert_eq!(rest(1, ms(3)), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_fails_again_is_waited_for_ever_longer_until_it_is_over() {
+        let down = PollError::Telegram(TelegramError::Other("down".to_owned()));
+        let mut again = Again::default();
+        let waits: Vec<u64> = (0..8).map(|_| again.wait(&down).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        let pause = PollError::Telegram(TelegramError::Wait {
+            after: Duration::from_secs(300),
+            why: "a pause".to_owned(),
+        });
+        assert_eq!(again.wait(&pause).as_secs(), 300);
+        again.over();
+        assert_eq!(again.wait(&down).as_secs(), 1);
+    }
+}

@@ -1,0 +1,8 @@
+//! What a process says of itself: metrics, traces, and what its log lines belong to.
+
+pub mod figures;
+pub mod metrics;
+pub mod seldom;
+pub mod spans;
+pub mod task_context;
+pub mod trace_context;

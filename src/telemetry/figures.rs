@@ -1,0 +1,334 @@
+//! What the stores hold, in figures, as `/metrics` tells it.
+//!
+//! Counting what waits costs the more the more there is. So a task of each process does it beside those who
+//! ask: `/metrics` asks no store, and answers alike whatever waits, and also where a store does not answer.
+//!
+//! | promise | number |
+//! |---|---|
+//! | how old figures are while the stores answer | 5 s; up to 30 s more where counting takes long: it takes at most a twentieth of the time |
+//! | how long one look may take | 10 s; then the figures stay what they were |
+//! | how old figures may be | 60 s; older ones are left out, and [`Metrics::figures_age`] goes on rising |
+//!
+//! [`Metrics::figures_age`]: crate::telemetry::metrics::Metrics::figures_age
+
+use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::context::Context;
+use crate::jobs::{IngestAlert, Job as _, QUEUES};
+use crate::probe::{Standstill, standstill};
+use crate::queue::store::Depth;
+use crate::redis::Memory;
+use crate::routines::{self, Routine};
+use crate::store::{dead_letters, maintenance};
+use crate::telemetry::metrics::{ByKept, ByQueue, BySchedule, Metrics};
+use crate::telemetry::seldom::Seldom;
+
+/// How long it rests after a look: at least, and at most.
+const RESTS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
+/// Looking takes at most this part of the time, where that lets it rest for no longer than it may.
+const SHARE: u32 = 20;
+/// How long one look may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Figures that are older are not told.
+const GOOD_FOR: Duration = Duration::from_secs(60);
+/// How often the log says that they are old.
+const SAID: Duration = Duration::from_secs(60);
+
+/// Where figures are kept. Each answers, or does not, by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kept {
+    /// In the store: dead letters, and what schedules did.
+    Store,
+    /// In the queue: jobs, workers and its memory.
+    Queue,
+}
+
+impl Kept {
+    /// All places.
+    pub const ALL: [Self; 2] = [Self::Store, Self::Queue];
+
+    /// As health names it, too.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Queue => "queue",
+        }
+    }
+}
+
+/// When the figures of a process were measured.
+#[derive(Debug)]
+pub struct Figures {
+    began: Instant,
+    measured: Mutex<[Option<Instant>; Kept::ALL.len()]>,
+    said: Seldom<Kept>,
+    /// Queues of which no job is done, other than that of alerts, which is asked whenever somebody asks.
+    standing_still: Mutex<Vec<(&'static str, Standstill)>>,
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            measured: Mutex::default(),
+            said: Seldom::new(SAID),
+            standing_still: Mutex::default(),
+        }
+    }
+}
+
+impl Figures {
+    /// How old these figures are. Where there are none, since when there should be.
+    #[must_use]
+    pub fn age(&self, kept: Kept) -> Duration {
+        let measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        measured[kept as usize].unwrap_or(self.began).elapsed()
+    }
+
+    /// Queues whose jobs wait and are not done, as far as is known: the jobs that follow alerts.
+    #[must_use]
+    pub fn standing_still(&self) -> Vec<(&'static str, Standstill)> {
+        if self.age(Kept::Queue) > GOOD_FOR {
+            return Vec::new();
+        }
+        let still = self.standing_still.lock();
+        still.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn are_of(&self, kept: Kept, at: Instant) {
+        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        measured[kept as usize] = Some(at);
+    }
+
+    /// Puts into `metrics` how old figures are, and takes out of them what is too old to be told.
+    pub fn tell(&self, metrics: &Metrics) {
+        for kept in Kept::ALL {
+            let age = self.age(kept);
+            let by = ByKept { part: kept.name() };
+            metrics
+                .figures_age
+                .get_or_create(&by)
+                .set(age.as_secs_f64());
+            if age > GOOD_FOR {
+                forget(metrics, kept);
+            }
+        }
+    }
+}
+
+/// Measures until `stop`. What is kept in one place does not wait for the other.
+pub async fn run(context: Context, stop: CancellationToken) {
+    let [store, queue] = Kept::ALL.map(|kept| keep(&context, kept));
+    tokio::select! {
+        _ = store => {}
+        _ = queue => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+async fn keep(context: &Context, kept: Kept) -> Infallible {
+    loop {
+        let began = Instant::now();
+        let is_measured = measure(context, kept).await;
+        tokio::time::sleep(rest(is_measured, began.elapsed())).await;
+    }
+}
+
+/// How long it rests after a look that took so long. One that failed says nothing about what looking costs.
+fn rest(is_measured: bool, took: Duration) -> Duration {
+    match is_measured {
+        true => (took * SHARE).clamp(RESTS.0, RESTS.1),
+        false => RESTS.0,
+    }
+}
+
+/// Measures everything once.
+pub async fn pass(context: &Context) {
+    let [store, queue] = Kept::ALL.map(|kept| measure(context, kept));
+    tokio::join!(store, queue);
+}
+
+/// Measures what is kept there; returns whether that was done. All of it is put into the metrics, or nothing.
+async fn measure(context: &Context, kept: Kept) -> bool {
+    let began = Instant::now();
+    let look = async {
+        match kept {
+            Kept::Store => of_store(context).await.map_err(|error| error.to_string()),
+            Kept::Queue => of_queue(context).await.map_err(|error| error.to_string()),
+        }
+    };
+    let late = |_| Err("it does not answer".to_owned());
+    let measured = tokio::time::timeout(PATIENCE, look).await;
+    match measured.unwrap_or_else(late) {
+        Ok(()) => {
+            context.figures.are_of(kept, began);
+            true
+        }
+        Err(error) => {
+            let (of, age_s) = (kept.name(), context.figures.age(kept).as_secs());
+            if let Some(more) = context.figures.said.says(kept) {
+                tracing::warn!(of, age_s, more, "figures for /metrics are old: {error}");
+            }
+            false
+        }
+    }
+}
+
+async fn of_queue(context: &Context) -> Result<(), crate::queue::store::QueueError> {
+    let store = context.queues.store();
+    let mut depths = Vec::with_capacity(QUEUES.len());
+    let mut still = Vec::new();
+    for queue in QUEUES {
+        let depth = store.depth(queue).await?;
+        if queue != IngestAlert::POLICY.queue {
+            let stands = standstill::of_queue(context, queue, &depth).await?;
+            still.extend(stands.map(|stands| (queue, stands)));
+        }
+        depths.push((queue, depth));
+    }
+    let ratio = store.memory().await?.map_or(0.0, Memory::ratio);
+    let metrics = &context.metrics;
+    for (queue, depth) in depths {
+        put(metrics, queue, &depth);
+    }
+    metrics.redis_memory.set(ratio);
+    let standing_still = context.figures.standing_still.lock();
+    *standing_still.unwrap_or_else(PoisonError::into_inner) = still;
+    Ok(())
+}
+
+fn put(metrics: &Metrics, queue: &'static str, depth: &Depth) {
+    let by = ByQueue { queue };
+    for (family, jobs) in [
+        (&metrics.ready, depth.ready),
+        (&metrics.delayed, depth.delayed),
+        (&metrics.in_flight, depth.in_flight),
+        (&metrics.workers, depth.workers),
+        (&metrics.paused, depth.paused.into()),
+    ] {
+        let jobs = i64::try_from(jobs).unwrap_or(i64::MAX);
+        family.get_or_create(&by).set(jobs);
+    }
+    let oldest = Duration::from_millis(depth.oldest_age_ms.unwrap_or(0));
+    let oldest_seconds = metrics.oldest_seconds.get_or_create(&by);
+    oldest_seconds.set(oldest.as_secs_f64());
+}
+
+async fn of_store(context: &Context) -> Result<(), sea_orm::DbErr> {
+    let db = context.db.read();
+    let now = context.clock.of_store(maintenance::now(db).await?);
+    let standing = dead_letters::standing(db).await?;
+    let last = routines::last(context).await?;
+    let metrics = &context.metrics;
+    for queue in QUEUES {
+        let of_queue = standing.iter().find(|(name, ..)| name == queue);
+        let (letters, oldest) = of_queue.map_or((0, now), |(_, letters, at)| (*letters, *at));
+        let by = ByQueue { queue };
+        metrics.dead.get_or_create(&by).set(letters);
+        let dead_seconds = metrics.dead_seconds.get_or_create(&by);
+        dead_seconds.set(now.since(oldest).as_secs_f64());
+    }
+    for (routine, ago) in last.each() {
+        let by = BySchedule {
+            schedule: routine.name(),
+        };
+        let age = ago.unwrap_or_else(|| context.figures.began.elapsed());
+        let age = age.as_secs_f64();
+        metrics.schedule_seconds.get_or_create(&by).set(age);
+    }
+    Ok(())
+}
+
+/// Removes figures from the metrics, so that `/metrics` leaves them out.
+fn forget(metrics: &Metrics, kept: Kept) {
+    match kept {
+        Kept::Store => {
+            for queue in QUEUES {
+                let by = ByQueue { queue };
+                metrics.dead.remove(&by);
+                metrics.dead_seconds.remove(&by);
+            }
+            for routine in Routine::ALL {
+                metrics.schedule_seconds.remove(&BySchedule {
+                    schedule: routine.name(),
+                });
+            }
+        }
+        Kept::Queue => {
+            for queue in QUEUES {
+                let by = ByQueue { queue };
+                metrics.ready.remove(&by);
+                metrics.delayed.remove(&by);
+                metrics.in_flight.remove(&by);
+                metrics.workers.remove(&by);
+                metrics.paused.remove(&by);
+                metrics.oldest_seconds.remove(&by);
+            }
+            metrics.redis_memory.set(f64::NAN);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_rests_for_longer_where_looking_takes_long_and_never_for_long() {
+        let seconds = Duration::from_secs_f64;
+        for (is_measured, took, rests) in [
+            (true, 0.01, 5.0),
+            (true, 0.5, 10.0),
+            (true, 9.0, 30.0),
+            (false, 0.01, 5.0),
+            (false, 10.0, 5.0),
+        ] {
+            assert_eq!(rest(is_measured, seconds(took)), seconds(rests), "{took}");
+        }
+        assert!(
+            PATIENCE * 2 + RESTS.1 < GOOD_FOR,
+            "none is too old while they are measured"
+        );
+    }
+
+    #[test]
+    fn figures_are_told_for_a_minute_and_their_age_for_ever() {
+        let (figures, metrics) = (Figures::default(), Metrics::new());
+        let depth = Depth {
+            ready: 7,
+            ..Depth::default()
+        };
+        put(&metrics, "ingest", &depth);
+        let at = |age: u64| Instant::now().checked_sub(Duration::from_secs(age));
+        let told = || {
+            metrics
+                .encode()
+                .contains("tocsin_queue_ready{queue=\"ingest\"} 7")
+        };
+        let age = || {
+            let text = metrics.encode();
+            let name = "tocsin_figures_age_seconds{part=\"queue\"} ";
+            let age = text.lines().find_map(|line| line.strip_prefix(name));
+            age.unwrap().parse::<f64>().unwrap()
+        };
+        // A computer that started a minute ago has no moment before that.
+        let (Some(young), Some(old)) = (at(50), at(61)) else {
+            return;
+        };
+        figures.are_of(Kept::Queue, young);
+        figures.tell(&metrics);
+        assert!(told() && (50.0..60.0).contains(&age()), "{}", age());
+        figures.are_of(Kept::Queue, old);
+        figures.tell(&metrics);
+        assert!(!told() && age() >= 61.0, "{}", age());
+        put(&metrics, "ingest", &depth);
+        figures.are_of(Kept::Queue, Instant::now());
+        figures.tell(&metrics);
+        assert!(told() && age() < 10.0, "{}", age());
+    }
+}

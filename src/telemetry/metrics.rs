@@ -1,0 +1,441 @@
+//! What the process counts about itself, as Prometheus reads it.
+
+mod alerts;
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::jobs::{Part, QUEUES};
+use crate::queue::about::VERSION;
+use crate::sources::SOURCES;
+use crate::verify::drift::Figure;
+use crate::web::refusals::REASONS;
+pub use alerts::{Alerts, BySourceAndOutcome, Outcome, Tally};
+
+/// Labels by source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BySource {
+    /// The source.
+    pub source: &'static str,
+}
+
+/// Labels by source and reason.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BySourceAndReason {
+    /// The source.
+    pub source: &'static str,
+    /// Why a delivery was refused.
+    pub reason: &'static str,
+}
+
+/// Labels by queue.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByQueue {
+    /// The queue.
+    pub queue: &'static str,
+}
+
+/// Labels by queue and outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByOutcome {
+    /// The queue.
+    pub queue: &'static str,
+    /// `done`, `failed`, `delayed`, `dead` or `stale`.
+    pub outcome: &'static str,
+}
+
+/// Labels by what drifted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByFigure {
+    /// The figure's name.
+    pub what: &'static str,
+}
+
+/// Labels by part of recount.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByPart {
+    /// The part's name.
+    pub part: &'static str,
+}
+
+/// Labels by where figures are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByKept {
+    /// `store` or `queue`.
+    pub part: &'static str,
+}
+
+/// Labels by schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BySchedule {
+    /// What it brings back.
+    pub schedule: &'static str,
+}
+
+/// Labels by channel kind and outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByMessage {
+    /// `sent`, `delayed`, `failed`, `given_up` or `muted`.
+    pub outcome: &'static str,
+}
+
+/// Labels by queue and what was decided.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByDecision {
+    /// The queue.
+    pub queue: &'static str,
+    /// `replayed` or `discarded`.
+    pub decision: &'static str,
+}
+
+/// Labels by what a token was needed for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByRole {
+    /// `webhook`, `read`, `operate`, `page` or `telegram`.
+    pub role: &'static str,
+}
+
+/// All metrics, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    /// Alerts of requests that were accepted, usable or not.
+    pub received: Family<BySource, Counter>,
+    /// Alerts that the sender left out of its requests.
+    pub truncated: Family<BySource, Counter>,
+    /// Alerts with a time that cannot be read.
+    pub misdated: Family<BySource, Counter>,
+    /// Alerts by what became of them.
+    pub alerts: Alerts,
+    /// Jobs by outcome.
+    pub jobs: Family<ByOutcome, Counter>,
+    /// How long handlers took.
+    pub job_seconds: Family<ByQueue, Histogram>,
+    /// How many alerts were committed together.
+    pub batch: Histogram,
+    /// How long a commit of a batch took.
+    pub batch_seconds: Histogram,
+    /// How long requests to webhooks took.
+    pub accept_seconds: Family<BySource, Histogram>,
+    /// From receipt to the incident being committed.
+    pub ingest_seconds: Histogram,
+    /// Messages by outcome.
+    pub messages: Family<ByMessage, Counter>,
+    /// Figures that were not what the rows say, when they were last compared.
+    pub drift: Family<ByFigure, Gauge>,
+    /// When that was, in seconds since 1970.
+    pub verified: Gauge,
+    /// Parts of recount that could not be done.
+    pub recount_failures: Family<ByPart, Counter>,
+    /// Jobs that the queue's store lost.
+    pub jobs_lost: Family<ByQueue, Counter>,
+    /// Times that a store could not be reached.
+    pub store_errors: Family<ByQueue, Counter>,
+    /// Sets of the counter that were dropped to leave the queue its memory.
+    pub counter_evicted: Counter,
+    /// Alerts that were counted with others of their name, because there was no room for more anomalies.
+    pub overflowed: Counter,
+    /// Deliveries that were refused.
+    pub refused: Family<BySourceAndReason, Counter>,
+    /// Requests without the token that they need.
+    pub auth_failures: Family<ByRole, Counter>,
+    /// Jobs that could run now.
+    pub ready: Family<ByQueue, Gauge>,
+    /// Jobs that wait for their time.
+    pub delayed: Family<ByQueue, Gauge>,
+    /// Jobs that a worker holds.
+    pub in_flight: Family<ByQueue, Gauge>,
+    /// Workers heard of lately.
+    pub workers: Family<ByQueue, Gauge>,
+    /// 1 while the queue is paused.
+    pub paused: Family<ByQueue, Gauge>,
+    /// How long the oldest ready job has waited.
+    pub oldest_seconds: Family<ByQueue, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    /// Dead letters that nobody has dealt with.
+    pub dead: Family<ByQueue, Gauge>,
+    /// How long ago the oldest of them died.
+    pub dead_seconds: Family<ByQueue, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    /// Dead letters by what was decided about them.
+    pub decided: Family<ByDecision, Counter>,
+    /// How long ago what schedules bring back was last done.
+    pub schedule_seconds: Family<BySchedule, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    /// How old the figures are of what the stores hold.
+    pub figures_age: Family<ByKept, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    /// How much of Redis' `maxmemory` is used.
+    pub redis_memory: Gauge<f64, std::sync::atomic::AtomicU64>,
+    /// Times that Alertmanager was asked about firings and did not answer.
+    pub alertmanager_errors: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn latencies() -> Histogram {
+    Histogram::new(exponential_buckets(0.0005, 2.0, 18))
+}
+
+impl Metrics {
+    /// All at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Arc::default(),
+            received: Family::default(),
+            truncated: Family::default(),
+            misdated: Family::default(),
+            alerts: Alerts::default(),
+            jobs: Family::default(),
+            job_seconds: Family::new_with_constructor(latencies),
+            batch: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
+            batch_seconds: latencies(),
+            accept_seconds: Family::new_with_constructor(latencies),
+            ingest_seconds: latencies(),
+            messages: Family::default(),
+            drift: Family::default(),
+            verified: Gauge::default(),
+            recount_failures: Family::default(),
+            jobs_lost: Family::default(),
+            store_errors: Family::default(),
+            counter_evicted: Counter::default(),
+            overflowed: Counter::default(),
+            refused: Family::default(),
+            auth_failures: Family::default(),
+            ready: Family::default(),
+            delayed: Family::default(),
+            in_flight: Family::default(),
+            workers: Family::default(),
+            paused: Family::default(),
+            oldest_seconds: Family::default(),
+            dead: Family::default(),
+            dead_seconds: Family::default(),
+            decided: Family::default(),
+            schedule_seconds: Family::default(),
+            figures_age: Family::default(),
+            redis_memory: Gauge::default(),
+            alertmanager_errors: Counter::default(),
+        };
+        metrics.registry = Arc::new(metrics.register());
+        metrics.begin();
+        metrics
+    }
+
+    /// Counts so many messages of this outcome.
+    pub fn count_messages(&self, outcome: &'static str, n: u64) {
+        if n > 0 {
+            self.messages
+                .get_or_create(&ByMessage { outcome })
+                .inc_by(n);
+        }
+    }
+
+    /// Counters are there before anything is counted: what appears with its first value has no
+    /// rate at that moment.
+    fn begin(&self) {
+        for source in SOURCES {
+            let by = BySource {
+                source: source.name,
+            };
+            drop(self.received.get_or_create(&by));
+            drop(self.truncated.get_or_create(&by));
+            drop(self.misdated.get_or_create(&by));
+            for reason in REASONS {
+                let source = by.source;
+                let by = BySourceAndReason { source, reason };
+                drop(self.refused.get_or_create(&by));
+            }
+        }
+        for queue in QUEUES {
+            drop(self.store_errors.get_or_create(&ByQueue { queue }));
+            drop(self.jobs_lost.get_or_create(&ByQueue { queue }));
+            for decision in ["replayed", "discarded"] {
+                drop(self.decided.get_or_create(&ByDecision { queue, decision }));
+            }
+            for outcome in ["done", "failed", "delayed", "dead", "stale"] {
+                drop(self.jobs.get_or_create(&ByOutcome { queue, outcome }));
+            }
+        }
+        for what in Figure::ALL {
+            drop(self.drift.get_or_create(&ByFigure { what: what.name() }));
+        }
+        for part in Part::ALL {
+            let by = ByPart { part: part.name() };
+            drop(self.recount_failures.get_or_create(&by));
+        }
+        for outcome in ["sent", "delayed", "failed", "given_up", "muted", "outdated"] {
+            drop(self.messages.get_or_create(&ByMessage { outcome }));
+        }
+        for role in ["webhook", "read", "operate", "page", "telegram"] {
+            drop(self.auth_failures.get_or_create(&ByRole { role }));
+        }
+    }
+
+    fn register(&self) -> Registry {
+        let mut r = Registry::with_prefix("tocsin");
+        let m = self.clone();
+        r.register(
+            "alerts_received",
+            "Alerts of requests that were accepted, usable or not: each has one outcome",
+            m.received,
+        );
+        r.register(
+            "alerts_truncated",
+            "Alerts that the sender left out",
+            m.truncated,
+        );
+        r.register(
+            "alerts_misdated",
+            "Alerts with a time that cannot be read or a start in the future",
+            m.misdated,
+        );
+        r.register(
+            "alerts",
+            "Alerts by outcome; resent and ignored are informative: an alert that is delivered \
+             again after a crash is counted again",
+            m.alerts.family,
+        );
+        r.register("jobs", "Jobs by outcome", m.jobs);
+        r.register_with_unit(
+            "job_duration",
+            "Run time of job handlers",
+            Unit::Seconds,
+            m.job_seconds,
+        );
+        r.register("ingest_batch_size", "Alerts committed together", m.batch);
+        r.register_with_unit(
+            "ingest_batch_duration",
+            "Commit time of a batch of alerts",
+            Unit::Seconds,
+            m.batch_seconds,
+        );
+        r.register_with_unit(
+            "accept_duration",
+            "Response time of webhook requests",
+            Unit::Seconds,
+            m.accept_seconds,
+        );
+        r.register_with_unit(
+            "ingest_latency",
+            "Time from receipt of an alert to the commit of its incident",
+            Unit::Seconds,
+            m.ingest_seconds,
+        );
+        r.register("messages", "Messages by outcome", m.messages);
+        r.register(
+            "drift",
+            "Figures that differed from the stored rows in the last consistency check of this process",
+            m.drift,
+        );
+        r.register_with_unit(
+            "verified_timestamp",
+            "When this process last finished a consistency check; 0: never",
+            Unit::Seconds,
+            m.verified,
+        );
+        r.register(
+            "recount_failures",
+            "Parts of recount that failed, while the other parts ran",
+            m.recount_failures,
+        );
+        r.register(
+            "jobs_lost",
+            "Queued jobs that were lost when Redis lost its data; counted by the process that noticed first",
+            m.jobs_lost,
+        );
+        r.register(
+            "store_errors",
+            "Failed calls of the queue's store",
+            m.store_errors,
+        );
+        r.register(
+            "counter_evicted",
+            "Anomalies whose counts were evicted from Redis to leave memory for the queue",
+            m.counter_evicted,
+        );
+        r.register(
+            "alerts_overflowed",
+            "Alerts that were counted in an overflow anomaly, because the limit of new anomalies was reached",
+            m.overflowed,
+        );
+        r.register(
+            "webhooks_refused",
+            "Webhook requests that were answered with 4xx or 5xx",
+            m.refused,
+        );
+        r.register(
+            "auth_failures",
+            "Requests with a missing or wrong token",
+            m.auth_failures,
+        );
+        r.register("queue_ready", "Jobs that are ready to run", m.ready);
+        r.register("queue_delayed", "Jobs that wait for their time", m.delayed);
+        r.register("queue_in_flight", "Jobs that a worker holds", m.in_flight);
+        r.register("workers", "Workers with a recent heartbeat", m.workers);
+        r.register("queue_paused", "1 while the queue is paused", m.paused);
+        let build = Info::new(vec![("version", VERSION)]);
+        r.register("build", "The version of the program", build);
+        r.register_with_unit(
+            "queue_oldest_age",
+            "How long the oldest ready job has waited",
+            Unit::Seconds,
+            m.oldest_seconds,
+        );
+        r.register_with_unit(
+            "schedule_age",
+            "Age of the schedule's last completed run, from its start; age of the process if none completed",
+            Unit::Seconds,
+            m.schedule_seconds,
+        );
+        r.register_with_unit(
+            "figures_age",
+            "How old the figures are of what the stores hold; after a minute none are told",
+            Unit::Seconds,
+            m.figures_age,
+        );
+        r.register(
+            "redis_memory_used_ratio",
+            "Used share of Redis' maxmemory, 0 to 1; 0 without Redis or without maxmemory",
+            m.redis_memory,
+        );
+        r.register(
+            "dead_letters",
+            "Dead letters that are neither replayed nor discarded",
+            m.dead,
+        );
+        r.register_with_unit(
+            "dead_letters_oldest_age",
+            "Age of the oldest dead letter that is neither replayed nor discarded",
+            Unit::Seconds,
+            m.dead_seconds,
+        );
+        r.register(
+            "dead_letters_decided",
+            "Dead letters that were replayed or discarded, by decision",
+            m.decided,
+        );
+        r.register(
+            "alertmanager_errors",
+            "Failed requests to Alertmanager about stale alerts",
+            m.alertmanager_errors,
+        );
+        r
+    }
+
+    /// Prometheus' (OpenMetrics') text.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = text::encode(&mut out, &self.registry);
+        out
+    }
+}

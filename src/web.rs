@@ -1,0 +1,231 @@
+//! What comes in by HTTP: webhooks, the API, the pages, health and metrics.
+
+mod anonymous;
+mod api;
+mod attempts;
+mod auth;
+mod base;
+pub(crate) mod body;
+mod bounded_text;
+mod charset;
+mod envelope;
+mod gate;
+mod health;
+mod idempotency;
+pub(crate) mod origin;
+mod pages;
+mod paging;
+pub(crate) mod problem;
+mod query;
+pub(crate) mod refusals;
+mod serve;
+mod stopping;
+mod telegram;
+mod webhooks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{from_fn, from_fn_with_state, map_response, map_response_with_state};
+use tower::Layer as _;
+use tower::util::MapRequestLayer;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::decompression::RequestDecompressionLayer;
+use tower_http::normalize_path::NormalizePathLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::context::Context;
+use crate::sources::SOURCES;
+use crate::telemetry::seldom::Seldom;
+pub use api::IncidentView;
+use api::openapi::DOCUMENT;
+pub use api::openapi::description;
+use api::{repair_cursor, repair_position};
+pub(crate) use auth::{Caller, Guard};
+pub use gate::Gate;
+pub(crate) use idempotency::BeingDone;
+pub use problem::Problem;
+pub use refusals::Refusals;
+pub use serve::{Bounds, serve};
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct Ingress {
+    /// The process' context.
+    pub context: Context,
+    /// Whether the process takes more.
+    pub gate: Arc<Gate>,
+    /// What it refuses.
+    pub refusals: Refusals,
+    /// Deliveries with an unknown status, by source.
+    unknown_statuses: Arc<Seldom<&'static str>>,
+}
+
+/// How often the log reports alerts with an unknown status.
+const UNKNOWN_STATUSES_SAID: Duration = Duration::from_secs(60);
+
+impl Ingress {
+    /// The ingress of a process that takes more while `gate` says so.
+    #[must_use]
+    pub fn new(context: Context, gate: Arc<Gate>) -> Self {
+        let refusals = Refusals::new(&context);
+        Self {
+            context,
+            gate,
+            refusals,
+            unknown_statuses: Arc::new(Seldom::new(UNKNOWN_STATUSES_SAID)),
+        }
+    }
+}
+
+/// Every route.
+pub fn router(ingress: &Ingress) -> Router {
+    let tracer = ingress.context.tracer.clone();
+    let base = base::Base::of(&ingress.context.config);
+    let guard = Arc::new(auth::Guard::new(&ingress.context));
+    let limit = ingress.context.config.limits.body;
+    let pages = pages_of(ingress, &guard);
+    let refusals = ingress.refusals.clone();
+    let api = api::routes()
+        .route_layer(from_fn_with_state(ingress.clone(), idempotency::once))
+        .route_layer(from_fn_with_state(limit, charset::decoded))
+        .route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
+    let webhooks = at_the_door(webhooks(), limit, &guard, &refusals);
+    // Who presses is known by the secret, and by the list.
+    let presses = presses().layer(axum::Extension(guard));
+    let router = Router::from(health().nest(API, api.merge(webhooks).merge(presses)))
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(move |request| webhooks::not_posted(refusals.clone(), request))
+        .with_state(ingress.clone())
+        .merge(pages)
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(map_response(problem::told))
+        .layer(from_fn(pages::for_people))
+        .layer(map_response_with_state(base.clone(), base::put))
+        .layer(from_fn_with_state(tracer, envelope::seal))
+        .layer(from_fn_with_state(
+            ingress.clone(),
+            stopping::close_connections,
+        ));
+    let below = MapRequestLayer::new(move |request: Request| base::take(&base, request));
+    // Addresses are written by people: with a slash at the end, or two at the front.
+    let as_written = NormalizePathLayer::trim_trailing_slash();
+    Router::new().fallback_service(as_written.layer(below.layer(router)))
+}
+
+/// Has what is sent to webhooks checked, and made what they read. What is inflated and decoded is read up to
+/// the same limit. Whatever refuses, a mistake of ours included, is within what notes refusals.
+fn at_the_door(
+    webhooks: OpenApiRouter<Ingress>,
+    limit: usize,
+    guard: &Arc<Guard>,
+    refusals: &Refusals,
+) -> OpenApiRouter<Ingress> {
+    webhooks
+        .route_layer(from_fn_with_state(limit, charset::decoded))
+        .route_layer(RequestDecompressionLayer::new())
+        .route_layer(CatchPanicLayer::custom(problem::panicked))
+        .route_layer(from_fn_with_state(
+            (Arc::clone(guard), refusals.clone()),
+            auth::webhook,
+        ))
+}
+
+/// The pages. They ask who is there themselves, and do what the API does by its own routes.
+fn pages_of(ingress: &Ingress, guard: &Arc<Guard>) -> Router {
+    let api = api::routes().route_layer(from_fn_with_state(ingress.clone(), idempotency::once));
+    let api = Router::from(api).with_state(ingress.clone());
+    let takes = (&ingress.gate, &ingress.refusals);
+    pages::router(&ingress.context, takes, guard, api)
+}
+
+/// Where the API is.
+const API: &str = "/api/v1";
+
+/// Everything that the description is of, without the check of a token.
+fn described() -> OpenApiRouter<Ingress> {
+    health().nest(API, api::routes().merge(webhooks()).merge(presses()))
+}
+
+/// The webhooks of each source.
+fn webhooks() -> OpenApiRouter<Ingress> {
+    let routes = SOURCES.into_iter().map(webhooks::route);
+    routes.fold(OpenApiRouter::new(), OpenApiRouter::routes)
+}
+
+/// What Telegram sends when somebody presses a button.
+fn presses() -> OpenApiRouter<Ingress> {
+    OpenApiRouter::new().routes(routes!(telegram::take))
+}
+
+/// Health, metrics and the description itself.
+fn health() -> OpenApiRouter<Ingress> {
+    health_alone().routes(routes!(api::openapi::show))
+}
+
+/// Health and metrics alone, for a process without an ingress.
+fn health_alone() -> OpenApiRouter<Ingress> {
+    OpenApiRouter::new()
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+}
+
+/// Health and metrics alone.
+pub fn health_only(ingress: &Ingress) -> Router {
+    let tracer = ingress.context.tracer.clone();
+    Router::from(health_alone())
+        .fallback(problem::not_found)
+        .layer(from_fn_with_state(tracer, envelope::seal))
+        .layer(from_fn_with_state(
+            ingress.clone(),
+            stopping::close_connections,
+        ))
+        .with_state(ingress.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::extract::Request;
+    use axum::http::StatusCode;
+    use axum::routing::post;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::config::{Config, Secret};
+    use crate::store::refusals::lately;
+
+    #[tokio::test]
+    async fn a_mistake_of_ours_is_a_delivery_that_was_refused() {
+        let name = format!("tocsin-{}.db", uuid::Uuid::now_v7().simple());
+        let path = std::env::temp_dir().join(name);
+        let config = Config {
+            database_url: Secret::from(format!("sqlite://{}", path.display()).as_str()),
+            ..Config::default()
+        };
+        let ingress = Ingress::new(Context::open(config).await.unwrap(), Arc::default());
+        let guard = Arc::new(Guard::new(&ingress.context));
+        async fn mistaken() -> StatusCode {
+            panic!("a mistake")
+        }
+        let webhooks = OpenApiRouter::new().route("/alertmanager", post(mistaken));
+        let webhooks = at_the_door(webhooks, 4096, &guard, &ingress.refusals);
+        let router = Router::from(webhooks).with_state(ingress.clone());
+        let request = Request::post("/alertmanager").body(Body::empty()).unwrap();
+        let answer = router.oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+
+        ingress.refusals.finish().await;
+        let refused = lately(ingress.context.db.read(), ingress.context.clock.now())
+            .await
+            .unwrap();
+        assert_eq!((refused.len(), refused[0].status), (1, 500));
+        for end in ["", "-wal", "-shm", ".lock"] {
+            let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The API: what people and programs read and do, one file for each kind of thing.
+
+mod anomalies;
+mod audit;
+mod dead_letters;
+mod incidents;
+mod mutes;
+pub(super) mod openapi;
+mod queues;
+mod recount;
+mod repairs;
+mod trace;
+
+use axum::middleware::from_fn;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{Ingress, query};
+pub use incidents::View as IncidentView;
+pub(super) use repairs::{cursor as repair_cursor, position as repair_position};
+
+/// The API's routes with their descriptions, without the check of a token. There is no other way to
+/// add a route, so that none is left out of the description.
+pub(super) fn routes() -> OpenApiRouter<Ingress> {
+    let with_query = OpenApiRouter::new()
+        .routes(routes!(incidents::list))
+        .routes(routes!(incidents::occurrences))
+        .routes(routes!(anomalies::list))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::export))
+        .routes(routes!(repairs::list))
+        .routes(routes!(repairs::actions))
+        .routes(routes!(queues::list))
+        .routes(routes!(trace::show))
+        .routes(routes!(audit::list));
+    let without = OpenApiRouter::new()
+        .routes(routes!(incidents::show))
+        .routes(routes!(repairs::record))
+        .routes(routes!(incidents::acknowledge))
+        .routes(routes!(incidents::resolve))
+        .routes(routes!(incidents::resolve_many))
+        .routes(routes!(anomalies::show))
+        .routes(routes!(anomalies::fix, anomalies::unfix))
+        .routes(routes!(mutes::mute, mutes::unmute))
+        .routes(routes!(dead_letters::replay_many))
+        .routes(routes!(dead_letters::discard_many))
+        .routes(routes!(dead_letters::show, dead_letters::discard))
+        .routes(routes!(dead_letters::replay))
+        .routes(routes!(queues::pause))
+        .routes(routes!(queues::resume))
+        .routes(routes!(recount::push))
+        .routes(routes!(recount::verify))
+        .route_layer(from_fn(query::none));
+    with_query.merge(without)
+}

@@ -1,0 +1,258 @@
+//! Anomalies: listed, shown, and marked as fixed for good.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+
+use super::incidents::By;
+use crate::domain::escalation::Level;
+use crate::domain::fix::Mark;
+use crate::domain::mute::as_of;
+use crate::entity::anomalies::Model;
+use crate::jobs::CalculateTier;
+use crate::queue::Push;
+use crate::store::audit::{self, Actor, AuditEntry};
+use crate::store::views::lists;
+use crate::store::views::lists::Filter;
+use crate::store::{anomalies, incidents, levels};
+use crate::telemetry::task_context;
+use crate::time::Timestamp;
+use crate::web::auth::Caller;
+use crate::web::bounded_text::BoundedText;
+use crate::web::paging::{self, Page};
+use crate::web::query::Query;
+use crate::web::{Ingress, Problem, body};
+
+/// Which anomalies are asked for.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Asked {
+    /// At this level.
+    level: Option<Level>,
+    /// Of this service.
+    service: Option<BoundedText>,
+    /// In this namespace.
+    namespace: Option<BoundedText>,
+    /// With this text in alert name, service, namespace or error type, in whatever case.
+    q: Option<BoundedText>,
+    /// Muted now, or not.
+    muted: Option<bool>,
+    /// Start of the page: `next_cursor` of the previous page.
+    #[param(pattern = "^([0-9]{1,15}\\.[0-9a-f]{32})?$")]
+    cursor: Option<String>,
+    /// Maximum number of entries.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u64>,
+}
+
+/// Lists anomalies, most recently seen first.
+#[utoipa::path(
+    get,
+    path = "/anomalies",
+    operation_id = "list_anomalies",
+    tag = "anomalies",
+    params(Asked),
+    responses((status = OK, description = "A page of anomalies", body = Page<Model>)),
+)]
+pub(super) async fn list(
+    State(ingress): State<Ingress>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Page<Model>>, Problem> {
+    let limit = paging::limit(asked.limit)?;
+    let before = paging::cursor(asked.cursor.as_deref(), read_cursor)?;
+    let now = ingress.context.clock.now();
+    let filter = Filter {
+        muted: asked.muted.map(|muted| (muted, now)),
+        level: asked.level,
+        service: asked.service.map(String::from),
+        namespace: asked.namespace.map(String::from),
+        text: asked.q.and_then(BoundedText::said),
+        ..Filter::default()
+    };
+    let db = ingress.context.db.view_for(filter.text.is_some()).await?;
+    let found = lists::anomalies(&*db, &filter, before, limit + 1).await?;
+    let found = found.into_iter().map(|anomaly| as_of(now, anomaly));
+    Ok(Json(Page::new(found.collect(), limit, cursor)))
+}
+
+fn cursor(anomaly: &Model) -> String {
+    format!(
+        "{}.{}",
+        anomaly.last_seen.unwrap_or_default().0,
+        anomaly.key
+    )
+}
+
+fn read_cursor(text: &str) -> Option<(Timestamp, String)> {
+    let (seen, key) = text.split_once('.')?;
+    is_key(key).then_some(())?;
+    Some((Timestamp(seen.parse().ok()?), key.to_owned()))
+}
+
+/// Whether it looks like an anomaly's key: 16 bytes in hex.
+pub(super) fn is_key(key: &str) -> bool {
+    key.len() == 32 && key.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Shows one anomaly.
+#[utoipa::path(
+    get,
+    path = "/anomalies/{key}",
+    operation_id = "show_anomaly",
+    tag = "anomalies",
+    params(("key" = String, Path, pattern = "^[0-9a-f]{32}$", description = "The anomaly's key")),
+    responses((status = OK, description = "The anomaly", body = Model)),
+)]
+pub(super) async fn show(
+    State(ingress): State<Ingress>,
+    Path(key): Path<String>,
+) -> Result<Json<Model>, Problem> {
+    let found = lists::anomaly(ingress.context.db.view(), &key).await?;
+    let now = ingress.context.clock.now();
+    Ok(Json(as_of(now, found.ok_or_else(unknown)?)))
+}
+
+/// A permanent fix.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Fix {
+    /// Where it is described, for instance a pull request's address.
+    reference: Option<BoundedText>,
+    /// Operator name, for the audit entry.
+    operator: Option<BoundedText>,
+}
+
+/// Marks a permanent fix of an anomaly.
+///
+/// A firing that begins later makes it tier 4 (architecture). Marked again before such a firing, the mark keeps its
+/// time (`changed` is false), but takes another `reference`. Marked again after one, it is a new fix: the earlier one
+/// did not hold, and `earlier_fix_at` says when that was.
+#[utoipa::path(
+    post,
+    path = "/anomalies/{key}/permanent-fix",
+    operation_id = "set_permanent_fix",
+    tag = "anomalies",
+    params(("key" = String, Path, pattern = "^[0-9a-f]{32}$", description = "The anomaly's key")),
+    request_body = Option<Fix>,
+    responses((status = OK, description = "The anomaly as it is now", body = Marked)),
+)]
+pub(super) async fn fix(
+    State(ingress): State<Ingress>,
+    Path(key): Path<String>,
+    caller: Caller,
+    body: Body,
+) -> Result<Json<Marked>, Problem> {
+    let fix: Fix = body::json(body).await?;
+    let actor = caller.named(fix.operator);
+    let reference = fix.reference.and_then(BoundedText::said);
+    set(&ingress, &key, Some(reference), &actor).await
+}
+
+/// Withdraws a permanent fix.
+///
+/// Has no effect if there is none; then `changed` is false.
+#[utoipa::path(
+    delete,
+    path = "/anomalies/{key}/permanent-fix",
+    operation_id = "unset_permanent_fix",
+    tag = "anomalies",
+    params(("key" = String, Path, pattern = "^[0-9a-f]{32}$", description = "The anomaly's key")),
+    request_body = Option<By>,
+    responses((status = OK, description = "The anomaly as it is now", body = Marked)),
+)]
+pub(super) async fn unfix(
+    State(ingress): State<Ingress>,
+    Path(key): Path<String>,
+    caller: Caller,
+    body: Body,
+) -> Result<Json<Marked>, Problem> {
+    let By { operator } = body::json(body).await?;
+    let actor = caller.named(operator);
+    set(&ingress, &key, None, &actor).await
+}
+
+/// An anomaly whose fix was marked or withdrawn.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MarkedAnomaly)]
+pub(super) struct Marked {
+    /// As it is now.
+    #[serde(flatten)]
+    anomaly: Model,
+    /// Whether this request changed it.
+    changed: bool,
+    /// When the fix was marked that this one replaces, because a firing began after it.
+    earlier_fix_at: Option<Timestamp>,
+}
+
+/// A fix changes the tier, so the incidents that show it are due for one.
+async fn set(
+    ingress: &Ingress,
+    key: &str,
+    fix: Option<Option<String>>,
+    actor: &Actor,
+) -> Result<Json<Marked>, Problem> {
+    let context = &ingress.context;
+    let tx = context.db.begin().await?;
+    let (anomaly, now) = anomalies::lock(&tx, key).await?.ok_or_else(unknown)?;
+    let now = context.clock.of_store(now);
+    let failed = match anomaly.permanent_fix_at.filter(|_| fix.is_some()) {
+        Some(at) => levels::began_after(&tx, key, at).await?,
+        None => false,
+    };
+    let known = Mark::of(&anomaly);
+    let (action, mark) = match fix {
+        Some(reference) => ("anomaly.fix", known.fixed(reference, failed, now)),
+        None => ("anomaly.unfix", Mark::default()),
+    };
+    let (changed, earlier_fix_at) = (mark != known, known.at.filter(|_| failed));
+    let mut detail = match action {
+        "anomaly.fix" => json!({"reference": mark.reference}),
+        _ => json!({}),
+    };
+    if !changed {
+        detail["changed"] = false.into();
+    }
+    if let Some(at) = earlier_fix_at {
+        // The row forgets it.
+        detail["earlier_fix_at"] = json!(at);
+        detail["earlier_reference"] = json!(known.reference);
+    }
+    let entry = AuditEntry {
+        action,
+        target: key,
+        detail,
+    };
+    audit::record(&tx, actor, entry, now).await?;
+    let mut due = Vec::new();
+    if changed {
+        let fix = mark.at.map(|at| (at, mark.reference));
+        anomalies::set_permanent_fix(&tx, key, fix).await?;
+        let concerned = levels::concerned(&tx, &[(anomaly.key, anomaly.newest_incident)]).await?;
+        due = incidents::mark_due(&tx, &concerned, now).await?;
+    }
+    tx.commit().await?;
+    let jobs: Vec<_> = due
+        .into_iter()
+        .map(|incident| CalculateTier { incident })
+        .collect();
+    let pushes = jobs
+        .iter()
+        .map(|job| Push::new(job).trace(task_context::trace()));
+    if let Err(error) = context.queues.push_all(pushes).await {
+        tracing::warn!("enqueueing a tier job failed; recount will retry: {error}");
+    }
+    let anomaly = lists::anomaly(context.db.view(), key).await?;
+    Ok(Json(Marked {
+        anomaly: as_of(now, anomaly.ok_or_else(unknown)?),
+        changed,
+        earlier_fix_at,
+    }))
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("there is no such anomaly")
+}

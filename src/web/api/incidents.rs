@@ -1,0 +1,322 @@
+//! Incidents: listed, shown, acknowledged and resolved.
+
+mod many;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::alertmanager::Silence;
+use crate::config::Counting;
+use crate::domain::aggregation::{ResolvedBy, Status};
+use crate::domain::escalation::Level;
+use crate::domain::mute;
+use crate::domain::unheard::Patience;
+use crate::entity::{incidents, occurrences};
+use crate::operations::incident;
+use crate::store::incidents::{StatusChange, find};
+use crate::store::views::incident_list::Entry;
+use crate::store::views::lists::{self, Filter};
+use crate::time::Timestamp;
+use crate::web::auth::Caller;
+use crate::web::bounded_text::BoundedText;
+use crate::web::paging::{self, Gathered, Page, Part};
+use crate::web::query::Query;
+use crate::web::{Ingress, Problem, body};
+pub(super) use many::{__path_resolve_many, resolve_many};
+
+/// An incident as it is answered: its row, and what its anomaly says.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Incident)]
+pub struct View {
+    #[serde(flatten)]
+    incident: incidents::Model,
+    /// The alert's name.
+    alert_name: String,
+    /// The service it is about.
+    service: String,
+    /// The namespace it is in.
+    namespace: String,
+    /// The kind of error.
+    error_type: String,
+    /// The anomaly's level.
+    escalation_level: Level,
+    /// Why that level holds, with the figure that it had when the level was set.
+    escalation_reason: Option<String>,
+    /// Muted until; null if not muted.
+    muted_until: Option<Timestamp>,
+    /// Who muted it.
+    muted_by: Option<String>,
+    /// Why.
+    muted_why: Option<String>,
+}
+
+impl View {
+    /// As it is at `now`.
+    pub(super) fn of(now: Timestamp, (incident, anomaly): Entry) -> Self {
+        Self::from((incident, mute::as_of(now, anomaly)))
+    }
+}
+
+/// As its rows have it: a mute that is over must have been taken from them.
+impl From<Entry> for View {
+    fn from((incident, anomaly): Entry) -> Self {
+        Self {
+            incident,
+            alert_name: anomaly.alert_name,
+            service: anomaly.service,
+            namespace: anomaly.namespace,
+            error_type: anomaly.error_type,
+            escalation_level: anomaly.level,
+            escalation_reason: anomaly.reason,
+            muted_until: anomaly.muted_until,
+            muted_by: anomaly.muted_by,
+            muted_why: anomaly.muted_why,
+        }
+    }
+}
+
+/// One incident in detail.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = IncidentDetail)]
+pub(super) struct Detail {
+    #[serde(flatten)]
+    incident: View,
+    /// The silences in Alertmanager that match its labels and hold now; null if Alertmanager does not
+    /// answer, or none is asked (`alertmanager_url`).
+    silences: Option<Vec<Silence>>,
+}
+
+/// A firing as it is answered: its row, and whether it is heard of.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Firing)]
+pub(super) struct Firing {
+    #[serde(flatten)]
+    row: occurrences::Model,
+    /// Whether it is stale: open, and not received for `counting.unheard`.
+    unheard: bool,
+}
+
+impl Firing {
+    fn of(counting: &Counting, now: Timestamp, row: occurrences::Model) -> Self {
+        let patience = Patience::of(counting, &row.source);
+        let is_open = row.ended_at.is_none() && row.series.is_some();
+        Self {
+            unheard: is_open && patience.is_unheard(row.last_seen_at, now),
+            row,
+        }
+    }
+}
+
+/// Which incidents are asked for.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Asked {
+    /// With this status.
+    status: Option<Status>,
+    /// Whose anomaly is at this level.
+    level: Option<Level>,
+    /// Of this service.
+    service: Option<BoundedText>,
+    /// In this namespace.
+    namespace: Option<BoundedText>,
+    /// With this text in title, alert name, service, namespace or error type, in whatever case. An
+    /// incident's id, or the last eight digits of it, as messages have them, finds that incident, too.
+    q: Option<BoundedText>,
+    /// Muted now, or not.
+    muted: Option<bool>,
+    /// Stale (unresolved, and not received within `counting.unheard`), or not.
+    unheard: Option<bool>,
+    /// Resolved in this way.
+    resolved_by: Option<ResolvedBy>,
+    /// Start of the page: `next_cursor` of the previous page.
+    #[param(pattern = "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
+    cursor: Option<String>,
+    /// Maximum number of entries.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u64>,
+}
+
+/// Lists incidents, newest first.
+#[utoipa::path(
+    get,
+    path = "/incidents",
+    operation_id = "list_incidents",
+    tag = "incidents",
+    params(Asked),
+    responses((status = OK, description = "A page of incidents", body = Page<View>)),
+)]
+pub(super) async fn list(
+    State(ingress): State<Ingress>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Page<View>>, Problem> {
+    let limit = paging::limit(asked.limit)?;
+    let before = paging::cursor(asked.cursor.as_deref(), paging::uuid)?;
+    let now = ingress.context.clock.now();
+    let filter = Filter {
+        muted: asked.muted.map(|muted| (muted, now)),
+        status: asked.status,
+        level: asked.level,
+        service: asked.service.map(String::from),
+        namespace: asked.namespace.map(String::from),
+        text: asked.q.and_then(BoundedText::said),
+        unheard: asked.unheard,
+        resolved_by: asked.resolved_by,
+        ..Filter::default()
+    };
+    let db = ingress.context.db.view_for(filter.text.is_some()).await?;
+    let of = |(incident, _): &Entry| {
+        let carries = paging::bytes(&incident.labels) + paging::bytes(&incident.annotations);
+        (incident.id, carries)
+    };
+    let mut found = Gathered::new(limit, before);
+    while let Some((before, some)) = found.wants() {
+        let entries = lists::incidents(&*db, &filter, before, some).await?;
+        found.add(some, entries, of);
+    }
+    Ok(Json(found.page(|entry| View::of(now, entry), of)))
+}
+
+/// Shows one incident.
+#[utoipa::path(
+    get,
+    path = "/incidents/{id}",
+    operation_id = "show_incident",
+    tag = "incidents",
+    params(("id" = Uuid, Path, description = "The incident's id")),
+    responses((status = OK, description = "The incident", body = Detail)),
+)]
+pub(super) async fn show(
+    State(ingress): State<Ingress>,
+    Path(id): Path<String>,
+) -> Result<Json<Detail>, Problem> {
+    let (id, context) = (parse(&id)?, &ingress.context);
+    let found = lists::incident(context.db.view(), id).await?;
+    let entry = found.ok_or_else(unknown)?;
+    let silences = match &context.alertmanager {
+        Some(alertmanager) => alertmanager.silences(&entry.0.labels).await,
+        None => None,
+    };
+    Ok(Json(Detail {
+        incident: View::of(context.clock.now(), entry),
+        silences,
+    }))
+}
+
+/// Lists the firings of an incident, newest first.
+///
+/// One entry for each firing; where `counting.unit` is `delivery`, one for each delivery, too.
+#[utoipa::path(
+    get,
+    path = "/incidents/{id}/occurrences",
+    operation_id = "list_occurrences",
+    tag = "incidents",
+    params(("id" = Uuid, Path, description = "The incident's id"), Part),
+    responses((status = OK, description = "A page of firings", body = Page<Firing>)),
+)]
+pub(super) async fn occurrences(
+    State(ingress): State<Ingress>,
+    Path(id): Path<String>,
+    Query(asked): Query<Part>,
+) -> Result<Json<Page<Firing>>, Problem> {
+    let (limit, before) = (asked.limit()?, asked.cursor()?);
+    let context = &ingress.context;
+    let db = context.db.view();
+    let incident = find(db, parse(&id)?).await?.ok_or_else(unknown)?;
+    let of = |row: &occurrences::Model| (row.id, paging::bytes(&row.labels));
+    let mut found = Gathered::new(limit, before);
+    while let Some((before, some)) = found.wants() {
+        let rows = lists::occurrences(db, &incident, before, some).await?;
+        found.add(some, rows, of);
+    }
+    let (counting, now) = (&context.config.counting, context.clock.now());
+    Ok(Json(found.page(|row| Firing::of(counting, now, row), of)))
+}
+
+/// Who does it.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct By {
+    /// Operator name, for the audit entry.
+    pub(super) operator: Option<BoundedText>,
+}
+
+/// Acknowledges an incident.
+///
+/// Has no effect if it is acknowledged already.
+#[utoipa::path(
+    post,
+    path = "/incidents/{id}/acknowledge",
+    operation_id = "acknowledge_incident",
+    tag = "incidents",
+    params(("id" = Uuid, Path, description = "The incident's id")),
+    request_body = Option<By>,
+    responses(
+        (status = OK, description = "The incident as it is now", body = View),
+        (status = CONFLICT, description = "It is resolved and cannot be acknowledged"),
+    ),
+)]
+pub(super) async fn acknowledge(
+    State(ingress): State<Ingress>,
+    Path(id): Path<String>,
+    caller: Caller,
+    body: Body,
+) -> Result<Json<View>, Problem> {
+    do_to(&ingress, &id, StatusChange::Acknowledge, caller, body).await
+}
+
+/// Resolves an incident.
+///
+/// Has no effect if it is resolved already. If its alert still fires more than `aggregation.window` later,
+/// it reopens.
+#[utoipa::path(
+    post,
+    path = "/incidents/{id}/resolve",
+    operation_id = "resolve_incident",
+    tag = "incidents",
+    params(("id" = Uuid, Path, description = "The incident's id")),
+    request_body = Option<By>,
+    responses((status = OK, description = "The incident as it is now", body = View)),
+)]
+pub(super) async fn resolve(
+    State(ingress): State<Ingress>,
+    Path(id): Path<String>,
+    caller: Caller,
+    body: Body,
+) -> Result<Json<View>, Problem> {
+    do_to(&ingress, &id, StatusChange::Resolve, caller, body).await
+}
+
+async fn do_to(
+    ingress: &Ingress,
+    id: &str,
+    change: StatusChange,
+    caller: Caller,
+    body: Body,
+) -> Result<Json<View>, Problem> {
+    let By { operator } = body::json(body).await?;
+    let actor = caller.named(operator);
+    let (context, id) = (&ingress.context, parse(id)?);
+    let tx = context.db.begin().await?;
+    let done = Box::pin(incident::turn(context, &tx, id, change, &actor)).await?;
+    tx.commit().await?;
+    done.due.push(context).await;
+    if !done.possible {
+        let detail = "the incident is resolved and cannot be acknowledged";
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    Ok(Json(View::of(done.now, done.entry)))
+}
+
+pub(super) fn parse(id: &str) -> Result<Uuid, Problem> {
+    id.parse().map_err(|_| unknown())
+}
+
+pub(super) fn unknown() -> Problem {
+    Problem::not_found("there is no such incident")
+}

@@ -1,0 +1,315 @@
+//! Who may come in: tokens, by role, compared in constant time.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Problem;
+use super::anonymous::mark_known;
+use super::attempts::{Attempts, Failed, Rest, TELL};
+use super::bounded_text::BoundedText;
+use super::origin;
+use super::refusals::Refusals;
+use super::webhooks::source_at;
+use crate::config::Config;
+use crate::context::Context;
+use crate::store::audit::Actor;
+use crate::telemetry::metrics::{ByRole, Metrics};
+use crate::telemetry::task_context;
+
+/// Who calls, as the check of the token found out. Handlers that change something take it for the
+/// audit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Caller(pub(crate) Actor);
+
+impl Caller {
+    /// Who does it: by what the request says, else by what is known of whoever passes it on, as the
+    /// pages do for those who are signed in.
+    pub(super) fn named(self, operator: Option<BoundedText>) -> Actor {
+        let Self(mut actor) = self;
+        let said = operator.and_then(BoundedText::said);
+        let said = said.filter(|name| !name.trim().is_empty());
+        actor.operator = said.or(actor.operator);
+        actor
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
+
+/// What the checks go by.
+pub(crate) struct Guard {
+    config: Arc<Config>,
+    metrics: Arc<Metrics>,
+    attempts: Arc<Attempts>,
+}
+
+impl Guard {
+    pub(super) fn new(context: &Context) -> Self {
+        Self {
+            config: Arc::clone(&context.config),
+            metrics: context.metrics.clone(),
+            attempts: Arc::default(),
+        }
+    }
+
+    fn missing(&self, role: &'static str) -> Problem {
+        self.count(role);
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "missing token: send Authorization: Bearer TOKEN",
+        )
+    }
+
+    fn count(&self, role: &'static str) {
+        self.metrics
+            .auth_failures
+            .get_or_create(&ByRole { role })
+            .inc();
+    }
+
+    /// Why a token that is none of `webhook_token` sends nothing. One of the API's is no guess, but a mistake.
+    fn no_sender(&self, given: &str, request: &Request) -> Problem {
+        let others = [&self.config.api_token, &self.config.read_token];
+        if others
+            .into_iter()
+            .any(|tokens| tokens.find(given).is_some())
+        {
+            self.count("webhook");
+            return Problem::new(StatusCode::UNAUTHORIZED, CANNOT_SEND);
+        }
+        self.wrong("webhook", request);
+        wrong_token()
+    }
+
+    /// Notes a wrong token.
+    fn wrong(&self, role: &'static str, request: &Request) -> Failed {
+        self.count(role);
+        let client = client(request, &self.config.trusted_proxies);
+        let failed = self.attempts.failed(role, client, Instant::now());
+        if let Some(more) = failed.tell {
+            tracing::warn!(role, client.address = %client, more, "rejected a wrong token");
+        }
+        if failed.is_first_untold {
+            tokio::spawn(tell_the_rest(Arc::clone(&self.attempts)));
+        }
+        failed
+    }
+}
+
+/// A burst may end with those that the log was not told of.
+async fn tell_the_rest(attempts: Arc<Attempts>) {
+    tokio::time::sleep(TELL).await;
+    if let Some(Rest { more, role, client }) = attempts.rest(Instant::now()) {
+        tracing::warn!(role, client.address = %client, more, "rejected more wrong tokens; address and role are those of the last");
+    }
+}
+
+impl Guard {
+    /// Notes a wrong secret of Telegram's.
+    pub(super) fn refuse_press(&self, request: &Request) -> Problem {
+        let detail = "wrong secret";
+        match self.wrong("telegram", request).wait {
+            None => Problem::new(StatusCode::UNAUTHORIZED, detail),
+            Some(wait) => Problem::too_many(detail, wait),
+        }
+    }
+
+    /// Notes a wrong token that somebody wanted to sign in with; says how long they have to wait, if
+    /// there were too many.
+    pub(crate) fn refuse(&self, request: &Request) -> Option<Duration> {
+        self.wrong("page", request).wait
+    }
+}
+
+/// Senders of webhooks. Every delivery that is refused is noted, whichever layer answers it.
+pub(super) async fn webhook(
+    State((guard, refusals)): State<(Arc<Guard>, Refusals)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let source = source_at(request.uri().path());
+    let from = client(&request, &guard.config.trusted_proxies);
+    let response = match admit_sender(&guard, &request) {
+        Ok(()) => {
+            mark_known(request.extensions());
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    };
+    if let Some(source) = source.filter(|_| response.status().as_u16() >= 400) {
+        refusals.note(source.name, from, &response);
+    }
+    response
+}
+
+/// Bearer, or basic with the token as password. Senders are never told to wait: what they send would be
+/// lost.
+fn admit_sender(guard: &Guard, request: &Request) -> Result<(), Problem> {
+    let tokens = &guard.config.webhook_token;
+    if !tokens.is_empty() {
+        let given = bearer(request.headers()).or_else(|| basic(request.headers()));
+        let given = given.ok_or_else(|| guard.missing("webhook"))?;
+        if tokens.find(&given).is_none() {
+            return Err(guard.no_sender(&given, request));
+        }
+    } else {
+        origin::check_sender(&guard.config, request)?;
+    }
+    Ok(())
+}
+
+/// Users of the API: bearer. Who may operate may do everything, who may read only that.
+pub(super) async fn api(
+    State(guard): State<Arc<Guard>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let caller = Caller(Actor {
+        token: admit(&guard, &request)?,
+        operator: None,
+        request_id: task_context::look(|task_context| {
+            Some(task_context.request.as_ref()?.as_str().to_owned())
+        })
+        .flatten(),
+    });
+    mark_known(request.extensions());
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+/// Whose token it is: role and fingerprint.
+fn admit(guard: &Guard, request: &Request) -> Result<String, Problem> {
+    let (read, operate) = (&guard.config.read_token, &guard.config.api_token);
+    if read.is_empty() && operate.is_empty() {
+        origin::check(&guard.config, request)?;
+        return Ok("anyone".to_owned());
+    }
+    let only_reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let needed = if only_reads { "read" } else { "operate" };
+    let given = bearer(request.headers()).ok_or_else(|| guard.missing(needed))?;
+    match (operate.find(&given), read.find(&given)) {
+        (Some(token), _) => Ok(format!("operate:{token}")),
+        (None, Some(token)) if only_reads => Ok(format!("read:{token}")),
+        (None, Some(_)) => {
+            guard.count(needed);
+            let detail =
+                "this token is read-only; this request needs an operator token (api_token)";
+            Err(Problem::new(StatusCode::FORBIDDEN, detail))
+        }
+        (None, None) if guard.config.webhook_token.find(&given).is_some() => {
+            guard.count(needed);
+            Err(Problem::new(StatusCode::UNAUTHORIZED, ONLY_SENDS))
+        }
+        (None, None) => Err(match guard.wrong(needed, request).wait {
+            None => wrong_token(),
+            Some(wait) => {
+                let detail = "too many wrong tokens from your address: wait, then retry (a valid token is accepted at any time)";
+                Problem::too_many(detail, wait)
+            }
+        }),
+    }
+}
+
+/// Why a token of the API is refused at a webhook.
+const CANNOT_SEND: &str = "this token cannot send webhooks: use one of webhook_token";
+/// Why a token of webhooks is refused by the API.
+const ONLY_SENDS: &str =
+    "this token can only send webhooks: use one of api_token, or of read_token to read";
+
+fn wrong_token() -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, "unknown token")
+}
+
+/// Where a request comes from: the other end of the connection or, if that is a proxy of ours, the
+/// last address in `X-Forwarded-For` that is none.
+pub(super) fn client(request: &Request, proxies: &[IpAddr]) -> IpAddr {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| {
+        peer.0.ip().to_canonical()
+    });
+    if !proxies.contains(&peer) {
+        return peer;
+    }
+    let forwarded = request.headers().get_all("x-forwarded-for").into_iter();
+    let addresses: Vec<&str> = forwarded
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .collect();
+    let addresses = addresses.iter().rev().map_while(|text| {
+        let address: IpAddr = text.trim().parse().ok()?;
+        Some(address.to_canonical())
+    });
+    let mut client = peer;
+    for address in addresses {
+        client = address;
+        if !proxies.contains(&address) {
+            break;
+        }
+    }
+    client
+}
+
+fn credentials(headers: &HeaderMap, scheme: &str) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (given, rest) = value.split_once(' ')?;
+    given
+        .eq_ignore_ascii_case(scheme)
+        .then(|| rest.trim().to_owned())
+}
+
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    credentials(headers, "bearer")
+}
+
+fn basic(headers: &HeaderMap) -> Option<String> {
+    let decoded = STANDARD.decode(credentials(headers, "basic")?).ok()?;
+    let text = String::from_utf8(decoded).ok()?;
+    text.split_once(':')
+        .map(|(_, password)| password.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[test]
+    fn only_a_proxy_of_ours_says_who_the_client_is() {
+        let proxies: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
+        for (peer, forwarded, expected) in [
+            ("192.0.2.9", "1.1.1.1", "192.0.2.9"),
+            ("10.0.0.1", "", "10.0.0.1"),
+            ("10.0.0.1", "6.6.6.6, 1.1.1.1", "1.1.1.1"),
+            ("10.0.0.1", "6.6.6.6, 1.1.1.1, 10.0.0.2", "1.1.1.1"),
+            ("::ffff:10.0.0.1", "1.1.1.1", "1.1.1.1"),
+            ("10.0.0.1", "1.1.1.1, nonsense", "10.0.0.1"),
+        ] {
+            let peer = SocketAddr::new(peer.parse().unwrap(), 1);
+            let mut request = Request::new(Body::empty());
+            request.extensions_mut().insert(ConnectInfo(peer));
+            if !forwarded.is_empty() {
+                request
+                    .headers_mut()
+                    .insert("x-forwarded-for", forwarded.parse().unwrap());
+            }
+            let found = client(&request, &proxies);
+            assert_eq!(found.to_string(), expected, "{peer} {forwarded}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The pages: what people on call look at, rendered here, changed live, and usable without script.
+//!
+//! A page does what the API does: forms are handed to the API's own routes, inside the process, so
+//! that there is one way to do a thing.
+
+mod accounting;
+mod address;
+mod anomalies;
+mod anomaly;
+mod api;
+mod assets;
+mod cached;
+mod charts;
+mod dead_letters;
+mod error;
+mod firings;
+mod form;
+mod forms;
+mod incident;
+mod incident_query;
+mod incidents;
+mod layout;
+mod live;
+mod mute;
+mod parts;
+mod processes;
+mod queue_depths;
+mod queues;
+mod repairs;
+mod request;
+mod session;
+mod sign_in;
+mod system;
+mod timeline;
+mod topics;
+mod unheard;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Redirect;
+use axum::routing::{get, post};
+
+use crate::context::Context;
+use crate::redis::Asking;
+use crate::web::refusals::Refusals;
+use crate::web::{Gate, Guard, problem};
+use error::PageError;
+pub(crate) use error::for_people;
+pub(super) use live::Stopping;
+use request::PageRequest;
+
+/// What the pages share.
+#[derive(Clone)]
+pub(crate) struct Pages {
+    context: Context,
+    gate: Arc<Gate>,
+    refusals: Refusals,
+    /// The API's routes, without the check of a token.
+    api: Router,
+    guard: Arc<Guard>,
+    live: live::Live,
+    shared: Arc<Shared>,
+}
+
+/// What many pages show alike.
+#[derive(Default)]
+struct Shared {
+    overview: cached::Cached<crate::store::views::incident_list::Overview>,
+    names: cached::Cached<Arc<crate::store::views::incident_list::Names>>,
+    hours: cached::CachedBy<String, crate::store::views::hourly_counts::Day>,
+    totals: cached::Behind<crate::store::views::stats::StoredTotals>,
+    /// To ask Redis how it is, where there is one.
+    redis: std::sync::OnceLock<Option<Asking>>,
+    depths: queue_depths::Depths,
+}
+
+/// The pages' routes. `api` are those of the API, without the check of a token.
+pub(crate) fn router(
+    context: &Context,
+    (gate, refusals): (&Arc<Gate>, &Refusals),
+    guard: &Arc<Guard>,
+    api: Router,
+) -> Router {
+    let pages = Pages {
+        context: context.clone(),
+        gate: Arc::clone(gate),
+        refusals: refusals.clone(),
+        api,
+        guard: Arc::clone(guard),
+        live: live::Live::new(context),
+        shared: Arc::default(),
+    };
+    queue_depths::start(context, &pages.shared);
+    Router::new()
+        .route("/", get(async || Redirect::to("/incidents")))
+        .route("/incidents", get(incidents::page))
+        .route("/incidents/{id}", get(incident::page))
+        .route("/incidents/{id}/firings", get(firings::page))
+        .route("/incidents/{id}/{operation}", post(forms::incident))
+        .route("/anomalies", get(anomalies::page))
+        .route("/anomalies/{key}", get(anomaly::page))
+        .route("/anomalies/{key}/{operation}", post(forms::anomaly))
+        .route("/repairs", get(repairs::page))
+        .route("/queues", get(queues::page))
+        .route("/queues/{name}/{operation}", post(forms::queue))
+        .route("/dead-letters", get(dead_letters::page))
+        .route("/dead-letters/{id}", get(dead_letters::one))
+        .route("/dead-letters/{id}/{operation}", post(dead_letters::decide))
+        .route("/system", get(system::page))
+        .route("/api", get(api::page))
+        .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/language", post(sign_in::language))
+        .route("/events", get(live::events))
+        .route("/assets/{name}", get(assets::serve))
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .route_layer(from_fn_with_state(pages.clone(), request::by_a_known_name))
+        .route_layer(from_fn(error::finish))
+        .with_state(pages)
+}

@@ -1,0 +1,38 @@
+//! What the pages' forms send: small, and not for long on its way.
+
+use std::collections::HashMap;
+
+use axum::Form;
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+
+use super::{PageError, Pages};
+use crate::web::body;
+
+/// Bytes of a form.
+const BYTES: usize = 64 << 10;
+
+/// The fields of a form.
+#[derive(Debug)]
+pub(super) struct Fields(HashMap<String, String>);
+
+impl Fields {
+    /// What a field says; nothing if it was not sent.
+    pub(super) fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+}
+
+impl FromRequest<Pages> for Fields {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request, pages: &Pages) -> Result<Self, PageError> {
+        let (parts, body) = request.into_parts();
+        let body = body::read(body, BYTES).await?;
+        let request = Request::from_parts(parts, Body::from(body));
+        let form = Form::<HashMap<String, String>>::from_request(request, pages).await;
+        let Form(fields) =
+            form.map_err(|error| PageError::of(error.status(), error.body_text()))?;
+        Ok(Self(fields))
+    }
+}

@@ -1,0 +1,169 @@
+//! What an address of the list of incidents asks for.
+
+use serde::Deserialize;
+
+use super::{PageError, address, parts};
+use crate::domain::aggregation::{ResolvedBy, Status};
+use crate::domain::escalation::Level;
+use crate::domain::id::IncidentRef;
+use crate::store::views::incident_list::{Mark, Sort};
+use crate::store::views::lists::Filter;
+
+/// All of it as it was written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    pub(super) status: String,
+    pub(super) level: String,
+    pub(super) severity: String,
+    pub(super) service: String,
+    pub(super) namespace: String,
+    pub(super) q: String,
+    pub(super) sort: String,
+    pub(super) after: String,
+}
+
+pub(super) const STATUSES: [Status; 4] = [
+    Status::Open,
+    Status::Analyzing,
+    Status::Acknowledged,
+    Status::Resolved,
+];
+
+pub(super) const LEVELS: [Level; 4] = [
+    Level::PermanentFix,
+    Level::Escalate,
+    Level::Repeat,
+    Level::None,
+];
+
+/// Instead of a state: those that are not heard of.
+pub(super) const UNHEARD: &str = "unheard";
+/// And those that were closed for that.
+pub(super) const UNSEEN: &str = "unseen";
+
+pub(super) const fn status_name(status: Status) -> &'static str {
+    match status {
+        Status::Open => "open",
+        Status::Analyzing => "analyzing",
+        Status::Acknowledged => "acknowledged",
+        Status::Resolved => "resolved",
+    }
+}
+
+impl Asked {
+    pub(super) fn status(&self) -> Option<Status> {
+        STATUSES
+            .into_iter()
+            .find(|status| status_name(*status).eq_ignore_ascii_case(&self.status))
+    }
+
+    /// Whether it asks for what is not heard of.
+    pub(super) fn says_unheard(&self) -> bool {
+        self.status.eq_ignore_ascii_case(UNHEARD)
+    }
+
+    /// Whether it asks for what was closed as unseen.
+    pub(super) fn says_unseen(&self) -> bool {
+        self.status.eq_ignore_ascii_case(UNSEEN)
+    }
+
+    /// Whether it says that it asks for all states.
+    pub(super) fn says_all(&self) -> bool {
+        self.status.eq_ignore_ascii_case("all")
+    }
+
+    /// Whether it asks for all states. Who asks for one by its id wants that one, resolved or not.
+    fn is_of_all(&self) -> bool {
+        let is_of_one = || self.status.is_empty() && IncidentRef::read(&self.q).is_some();
+        self.says_all() || is_of_one()
+    }
+
+    pub(super) fn level(&self) -> Option<Level> {
+        let named = |level: &Level| level.name().eq_ignore_ascii_case(&self.level);
+        LEVELS.into_iter().find(named)
+    }
+
+    pub(super) fn sort(&self) -> Option<Sort> {
+        let named = |sort: &Sort| sort.name().eq_ignore_ascii_case(&self.sort);
+        Sort::ALL.into_iter().find(named)
+    }
+
+    /// Refuses a value that there is not.
+    pub(super) fn check(&self) -> Result<(), PageError> {
+        let is_instead = self.says_all() || self.says_unheard() || self.says_unseen();
+        let (status, level) = (self.status().is_some(), self.level().is_some());
+        address::check([
+            ("status", &*self.status, status || is_instead),
+            ("level", &self.level, level),
+            ("sort", &self.sort, self.sort().is_some()),
+            ("after", &self.after, Mark::read(&self.after).is_some()),
+            address::text("severity", &self.severity),
+            address::text("service", &self.service),
+            address::text("namespace", &self.namespace),
+            address::text("q", &self.q),
+        ])
+    }
+
+    pub(super) fn filter(&self) -> Filter {
+        let some = |text: &str| {
+            let text = text.trim();
+            (!text.is_empty()).then(|| text.to_owned())
+        };
+        Filter {
+            status: self.status(),
+            level: self.level(),
+            service: some(&self.service),
+            namespace: some(&self.namespace),
+            text: some(&self.q),
+            severity: some(&self.severity),
+            unresolved: self.status().is_none() && !self.is_of_all() && !self.says_unseen(),
+            unheard: self.says_unheard().then_some(true),
+            resolved_by: self.says_unseen().then_some(ResolvedBy::Unseen),
+            ..Filter::default()
+        }
+    }
+
+    /// Whether it asks for something other than what is unresolved.
+    pub(super) fn is_narrow(&self) -> bool {
+        let texts = [
+            &self.status,
+            &self.level,
+            &self.severity,
+            &self.service,
+            &self.namespace,
+            &self.q,
+        ];
+        texts.into_iter().any(|text| !text.trim().is_empty())
+    }
+
+    /// Whether it asks for something that is folded away otherwise.
+    pub(super) fn is_in_detail(&self) -> bool {
+        let texts = [&self.severity, &self.service, &self.namespace];
+        texts.into_iter().any(|text| !text.trim().is_empty())
+    }
+
+    /// The address of the same list from another place on, or with another level.
+    pub(super) fn address(&self, level: &str, after: &str) -> String {
+        let pairs = [
+            ("status", self.status.as_str()),
+            ("level", level),
+            ("severity", &self.severity),
+            ("service", &self.service),
+            ("namespace", &self.namespace),
+            ("q", &self.q),
+            ("sort", &self.sort),
+            ("after", after),
+        ];
+        let query: Vec<String> = pairs
+            .into_iter()
+            .filter(|(_, value)| !value.trim().is_empty())
+            .map(|(name, value)| format!("{name}={}", parts::encoded(value.trim())))
+            .collect();
+        if query.is_empty() {
+            "/incidents".to_owned()
+        } else {
+            format!("/incidents?{}", query.join("&"))
+        }
+    }
+}

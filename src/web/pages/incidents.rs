@@ -1,0 +1,307 @@
+//! The list of incidents: what must be looked at, worst first.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::extract::State;
+use maud::{Markup, html};
+
+use super::address::Asks;
+use super::incident_query::{Asked, LEVELS, STATUSES, UNHEARD, UNSEEN, status_name};
+use super::layout::{self, Frame, Section};
+use super::{PageError, PageRequest, Pages, charts, mute, parts, unheard};
+use crate::domain::aggregation::Status;
+use crate::domain::frequency::Window;
+use crate::entity::incidents::Model as Incident;
+use crate::store::views::hourly_counts::{self, Day};
+use crate::store::views::incident_list::{self, Entry, Mark, Names, Overview, Sort};
+use crate::text::{Text, fill, plural};
+
+/// Cards of a page.
+const CARDS: usize = 50;
+/// How old what all pages show alike may be.
+const OVERVIEW: Duration = Duration::from_millis(500);
+const NAMES: Duration = Duration::from_secs(30);
+const HOURS: Duration = Duration::from_secs(2);
+
+/// What a page shows.
+struct Found {
+    entries: Vec<Entry>,
+    days: Vec<Day>,
+    next: Option<Mark>,
+    overview: Overview,
+    names: std::sync::Arc<Names>,
+}
+
+pub(super) async fn page(
+    State(pages): State<Pages>,
+    Asks(asked): Asks<Asked>,
+    visit: PageRequest,
+) -> Result<Markup, PageError> {
+    asked.check()?;
+    let found = look(&pages, &visit, &asked).await?;
+    let text = visit.text();
+    let ids: Vec<String> = found
+        .entries
+        .iter()
+        .map(|(incident, _)| incident.id.simple().to_string())
+        .collect();
+    let frame = Frame {
+        section: Section::Incidents,
+        title: text.incidents,
+        watch: format!("new={}&ids={}", asked.after.is_empty(), ids.join(",")),
+    };
+    let content = html! {
+        div.head {
+            h1 { (text.incidents) }
+            (levels(text, &asked, &found.overview))
+        }
+        (filters(text, &asked, &found.names))
+        section #list data-live aria-label=(text.incidents) {
+            @if found.entries.is_empty() {
+                (nothing(text, &asked, &found.overview, pages.context.config.listen))
+            } @else {
+                ol.cards {
+                    @for (entry, day) in found.entries.iter().zip(&found.days) {
+                        (card(&visit, entry, day))
+                    }
+                }
+            }
+            (pager(text, &asked, found.next))
+        }
+    };
+    Ok(layout::page(&visit, &frame, &content))
+}
+
+async fn look(pages: &Pages, visit: &PageRequest, asked: &Asked) -> Result<Found, PageError> {
+    let db = pages.context.db.view();
+    let (sort, after) = (asked.sort().unwrap_or_default(), Mark::read(&asked.after));
+    let overview = pages
+        .shared
+        .overview
+        .get(OVERVIEW, incident_list::overview(db));
+    let names = async {
+        let look = async { incident_list::names(db).await.map(std::sync::Arc::new) };
+        pages.shared.names.get(NAMES, look).await
+    };
+    let filter = asked.filter();
+    let entries = async {
+        // These orders look at all that matches.
+        let is_search = filter.text.is_some() || matches!(sort, Sort::Often | Sort::Fired);
+        let db = pages.context.db.view_for(is_search).await?;
+        incident_list::incidents(&*db, &filter, sort, after, CARDS as u64 + 1).await
+    };
+    let (overview, names, entries) = tokio::join!(overview, names, entries);
+    let mut entries = entries?;
+    let more = entries.len() > CARDS;
+    entries.truncate(CARDS);
+    let next = entries
+        .last()
+        .filter(|_| more)
+        .map(|entry| incident_list::mark(sort, entry));
+    let keys: Vec<String> = entries
+        .iter()
+        .map(|(_, anomaly)| anomaly.key.clone())
+        .collect();
+    Ok(Found {
+        days: days(pages, visit, &keys).await?,
+        entries,
+        next,
+        overview: overview?,
+        names: names?,
+    })
+}
+
+/// The last 24 hours of each anomaly, in one query for those that were not looked at lately.
+pub(super) async fn days(
+    pages: &Pages,
+    visit: &PageRequest,
+    keys: &[String],
+) -> Result<Vec<Day>, sea_orm::DbErr> {
+    let (db, unit) = (pages.context.db.view(), pages.context.config.counting.unit);
+    let look = async |keys| hourly_counts::last_day(db, unit, keys, visit.now).await;
+    pages.shared.hours.get(keys, HOURS, [0; 24], look).await
+}
+
+/// How many are unresolved at each level; each leads to them.
+fn levels(text: &Text, asked: &Asked, overview: &Overview) -> Markup {
+    let all: i64 = overview.unresolved.iter().sum();
+    html! {
+        p.counts #counts data-live {
+            strong { (plural(text.unresolved_now, all)) }
+            @for level in LEVELS {
+                @let n = overview.unresolved[level as usize];
+                @let here = asked.level() == Some(level);
+                " "
+                a.count.(parts::level_class(level))
+                    href=(asked.address(if here { "" } else { level.name() }, ""))
+                    aria-current=[here.then_some("true")] {
+                    (parts::level(text, level)) " " b { (n) }
+                }
+            }
+        }
+    }
+}
+
+fn filters(text: &Text, asked: &Asked, names: &Names) -> Markup {
+    let states = STATUSES.map(|s| (status_name(s), parts::status_word(text, s)));
+    let sorts = [
+        text.sort_level,
+        text.sort_newest,
+        text.sort_oldest,
+        text.sort_often,
+        text.sort_fired,
+    ];
+    html! {
+        form.filters role="search" method="get" action="/incidents" {
+            label { span { (text.search) }
+                input #search type="search" name="q" value=(asked.q) placeholder=(text.search_hint); }
+            label { span { (text.status) }
+                select name="status" {
+                    option value="" { (text.unresolved) }
+                    @for (name, word) in states {
+                        option value=(name) selected[asked.status().map(status_name) == Some(name)] { (word) }
+                    }
+                    option value=(UNHEARD) selected[asked.says_unheard()] { (text.unheard) }
+                    option value=(UNSEEN) selected[asked.says_unseen()] { (text.unseen) }
+                    option value="all" selected[asked.says_all()] { (text.all_states) }
+                } }
+            label { span { (text.level) }
+                select name="level" {
+                    option value="" { (text.all_levels) }
+                    @for level in LEVELS {
+                        option value=(level.name()) selected[asked.level() == Some(level)] {
+                            (parts::level_word(text, level))
+                        }
+                    }
+                } }
+            label { span { (text.sort) }
+                select name="sort" {
+                    @for (sort, word) in Sort::ALL.into_iter().zip(sorts) {
+                        option value=(sort.name()) selected[asked.sort().unwrap_or_default() == sort] { (word) }
+                    }
+                } }
+            button { (text.apply) }
+            @if asked.is_narrow() { a.clear href="/incidents" { (text.clear) } }
+            details open[asked.is_in_detail()] {
+                summary { (text.filter_more) }
+                div {
+                    (named(text.service, "service", &asked.service, &names.services))
+                    (named(text.namespace, "namespace", &asked.namespace, &names.namespaces))
+                    (named(text.severity, "severity", &asked.severity, &[]))
+                }
+            }
+        }
+    }
+}
+
+fn named(label: &str, name: &str, value: &str, names: &[String]) -> Markup {
+    let list = format!("{name}s");
+    html! {
+        label { span { (label) }
+            input type="text" name=(name) value=(value) autocomplete="off"
+                list=[(!names.is_empty()).then_some(&list)]; }
+        @if !names.is_empty() {
+            datalist #(list) { @for name in names { option value=(name) {} } }
+        }
+    }
+}
+
+/// One incident of the list.
+fn card(visit: &PageRequest, (incident, anomaly): &Entry, day: &Day) -> Markup {
+    let text = visit.text();
+    let (id, name) = (incident.id, anomaly.alert_name.as_str());
+    let title = title(incident, name);
+    // Of what is not over, it goes without saying that its only alert fires.
+    let is_over = incident.status == Status::Resolved;
+    html! {
+        li.card.(parts::level_class(anomaly.level)) id=(format!("i{}", id.simple())) {
+            h2 {
+                a href=(format!("/incidents/{id}")) { (title) }
+                @if !says(title, name) { " " code { (name) } }
+            }
+            p.what { (parts::level(text, anomaly.level)) " " (parts::standing(text, incident)) " "
+                (mute::brief(visit, anomaly)) " " (unheard::brief(visit, incident)) " "
+                (place(incident, &anomaly.service, &anomaly.namespace)) }
+            p.how {
+                b { (parts::tier(text, incident.tier)) } " · "
+                (plural(text.aggregated, incident.aggregated_count))
+                @if incident.open_episodes > 0 && incident.unheard_since.is_none() && (incident.aggregated_count > 1 || is_over) {
+                    " · " (fill(text.still_firing, &[("n", &incident.open_episodes.to_string())]))
+                }
+                " · " (parts::around(text.opened_ago, "age", &parts::ago(visit, incident.opened_at)))
+            }
+            (parts::windows(text, counts(incident)))
+            (charts::spark(text, day))
+        }
+    }
+}
+
+/// Whether a title has the alert's name as a word of its own.
+fn says(title: &str, name: &str) -> bool {
+    let is_end = |next: Option<char>| next.is_none_or(|c| !c.is_alphanumeric() && c != '_');
+    let is_word = |at: usize| {
+        is_end(title[..at].chars().next_back()) && is_end(title[at + name.len()..].chars().next())
+    };
+    title.match_indices(name).any(|(at, _)| is_word(at))
+}
+
+/// What a person reads first.
+pub(super) fn title<'a>(incident: &'a Incident, alert_name: &'a str) -> &'a str {
+    if incident.title.trim().is_empty() {
+        alert_name
+    } else {
+        &incident.title
+    }
+}
+
+/// Severity, service and namespace, as far as they are known.
+pub(super) fn place(incident: &Incident, service: &str, namespace: &str) -> Markup {
+    html! {
+        @if !incident.severity.is_empty() {
+            span.sev { (incident.severity) } " "
+        }
+        @if !service.is_empty() { span.svc { (service) } " " }
+        @if !namespace.is_empty() { span.ns { (namespace) } }
+    }
+}
+
+/// The four windows' figures.
+pub(super) fn counts(incident: &Incident) -> [i64; 4] {
+    let Some(stats) = &incident.frequency_stats else {
+        return [0; 4];
+    };
+    Window::ALL.map(|window| match window {
+        Window::Hour => stats.count_1h,
+        Window::Day => stats.count_24h,
+        Window::Week => stats.count_7d,
+        Window::Month => stats.count_30d,
+    })
+}
+
+fn nothing(text: &Text, asked: &Asked, overview: &Overview, listen: SocketAddr) -> Markup {
+    if asked.is_narrow() || !asked.after.is_empty() {
+        return layout::empty(text.nothing_here, text.nothing_here_lead);
+    }
+    if overview.any {
+        return layout::empty(text.all_quiet, text.all_quiet_lead);
+    }
+    html! {
+        div.empty {
+            h2 { (text.first_steps) }
+            p { (text.first_steps_lead) }
+            pre tabindex="0" { "curl http://" (listen) "/api/v1/alertmanager -d '{\"alerts\": [{\"status\": \"firing\",\n  \"labels\": {\"alertname\": \"HighErrorRate\", \"service\": \"checkout\", \"severity\": \"critical\"}}]}'" }
+        }
+    }
+}
+
+fn pager(text: &Text, asked: &Asked, next: Option<Mark>) -> Markup {
+    html! {
+        nav.pager aria-label=(text.more_next) {
+            @if !asked.after.is_empty() { a href=(asked.address(&asked.level, "")) { (text.first_page) } }
+            @if let Some(next) = next {
+                a rel="next" href=(asked.address(&asked.level, &next.text())) { (text.more_next) " →" }
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The small parts that pages are made of: levels, states, tiers, times, figures, addresses.
+
+use maud::{Markup, html};
+
+use super::request::PageRequest;
+use crate::domain::aggregation::{ResolvedBy, Status};
+use crate::domain::escalation::{Level, Rule, Seen, assess};
+use crate::domain::frequency::{Counts, Window, figure};
+use crate::entity::anomalies::Model as Anomaly;
+use crate::entity::incidents::Model as Incident;
+pub(super) use crate::text::words::{
+    level_word, moment, status_word, tier_deed, tier_name, why_tier, window, within,
+};
+use crate::text::{Reason, Text, fill, words};
+use crate::time::Timestamp;
+
+/// A level's class.
+pub(super) const fn level_class(level: Level) -> &'static str {
+    match level {
+        Level::None => "l0",
+        Level::Repeat => "l1",
+        Level::Escalate => "l2",
+        Level::PermanentFix => "l3",
+    }
+}
+
+/// A level: colour, symbol and word. The style sheet draws the symbol: a list says it fifty times.
+pub(super) fn level(text: &Text, level: Level) -> Markup {
+    html! { span.lv.(level_class(level)) { (level_word(text, level)) } }
+}
+
+/// A state: symbol and word, likewise.
+pub(super) fn status(text: &Text, status: Status) -> Markup {
+    let class = match status {
+        Status::Open => "st-open s1",
+        Status::Analyzing => "st-open s2",
+        Status::Acknowledged => "st-ack s3",
+        Status::Resolved => "st-done s4",
+    };
+    html! { span.st.(class) { (status_word(text, status)) } }
+}
+
+/// Where an incident stands: one that was closed as unseen is not known to be over.
+pub(super) fn standing(text: &Text, incident: &Incident) -> Markup {
+    match incident.resolved_by {
+        Some(ResolvedBy::Unseen) if incident.status == Status::Resolved => {
+            html! { b.mu { (text.unseen) } }
+        }
+        _ => status(text, incident.status),
+    }
+}
+
+/// A tier, with its number and its name.
+pub(super) fn tier(text: &Text, tier: Option<i32>) -> String {
+    match tier {
+        Some(n @ 1..=4) => fill(
+            text.tier_n,
+            &[("n", &n.to_string()), ("name", tier_name(text, n))],
+        ),
+        _ => text.tier_unknown.to_owned(),
+    }
+}
+
+/// The four windows side by side.
+pub(super) fn windows(text: &Text, counts: [i64; 4]) -> Markup {
+    html! {
+        dl.w {
+            @for (at, count) in Window::ALL.into_iter().zip(counts) {
+                div { dt { (window(text, at)) } dd { (figure(count)) } }
+            }
+        }
+    }
+}
+
+/// Why an anomaly has its level, beside the counts that are shown with it; and why it has no higher one
+/// where what was `seen` would be enough for that and nobody is about to judge it.
+pub(super) fn why_level(
+    text: &Text,
+    anomaly: &Anomaly,
+    counts: Option<&Counts>,
+    (seen, rules): (Option<&Seen>, &[Rule]),
+    is_due: bool,
+) -> Markup {
+    let (level, reason) = (anomaly.level, anomaly.reason.as_deref());
+    let enough = seen.map_or(Level::None, |seen| assess(seen, None, rules).level);
+    let over = (enough > level && !is_due)
+        .then(|| fill(text.reason_over, &[("level", level_word(text, enough))]));
+    let told = match reason.map(Reason::read) {
+        None if over.is_some() => html! {},
+        Some(Reason::Lasts { since, hours }) => {
+            let level = level_word(text, level);
+            let places = [("since", "{since}"), ("hours", hours), ("level", level)];
+            around(&fill(text.reason_lasts, &places), "since", &at(since))
+        }
+        _ => html! { (words::why_level(text, level, reason, counts)) },
+    };
+    html! { (told) @if let Some(over) = over { " " (over) } }
+}
+
+/// A text in which something that is marked up takes a place.
+pub(super) fn around(text: &str, place: &str, inner: &Markup) -> Markup {
+    let (before, after) = text
+        .split_once(&format!("{{{place}}}"))
+        .unwrap_or((text, ""));
+    html! { (before) (inner) (after) }
+}
+
+/// How long ago it was; the exact time on hover. The script keeps it right.
+pub(super) fn ago(visit: &PageRequest, at: Timestamp) -> Markup {
+    let exact = at.to_rfc3339();
+    let age = visit.lang.age(visit.now.since(at));
+    html! { time.ago datetime=(exact) title=(exact) { (age) } }
+}
+
+/// How long ago it was, with the words for that.
+pub(super) fn since(visit: &PageRequest, at: Timestamp) -> Markup {
+    around(visit.text().ago, "age", &ago(visit, at))
+}
+
+/// When it was: UTC, which the script turns into the reader's zone; the exact time on hover.
+pub(super) fn at(at: Timestamp) -> Markup {
+    let exact = at.to_rfc3339();
+    html! { time.at datetime=(exact) title=(exact) { (moment(at)) " UTC" } }
+}
+
+/// When it was, if it was.
+pub(super) fn at_or_dash(moment: Option<Timestamp>) -> Markup {
+    html! { @match moment { Some(moment) => (at(moment)), None => "–" } }
+}
+
+/// What stands for a text that is empty.
+pub(super) fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "–" } else { text }
+}
+
+/// A text as a part of a query.
+pub(super) fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_in_a_query_is_itself_again() {
+        assert_eq!(
+            encoded("/incidents?q=a b&c"),
+            "%2Fincidents%3Fq%3Da%20b%26c"
+        );
+    }
+}

@@ -1,0 +1,195 @@
+//! Who looks, in which language, and what their forms carry.
+
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::form::Fields;
+use super::session::{self, Role, Session};
+use super::{PageError, Pages};
+use crate::store::audit::Actor;
+use crate::telemetry::task_context;
+use crate::text::{Lang, Text};
+use crate::time::Timestamp;
+use crate::web::anonymous::mark_known;
+use crate::web::origin;
+
+/// The cookie that remembers a language that was chosen by hand.
+pub(super) const LANGUAGE: &str = "tocsin_language";
+
+/// One request for a page.
+#[derive(Clone, Debug)]
+pub(super) struct PageRequest {
+    pub(super) lang: Lang,
+    pub(super) session: Session,
+    /// Whether there is a session to end.
+    pub(super) signed_in: bool,
+    /// Now, by this process' clock.
+    pub(super) now: Timestamp,
+    /// The page's own address: path and query.
+    pub(super) address: String,
+    /// What was just done, where a form led here.
+    pub(super) done: Option<&'static str>,
+}
+
+impl PageRequest {
+    pub(super) fn text(&self) -> &'static Text {
+        self.lang.text()
+    }
+
+    /// The same, as if it were for the page at `address`.
+    pub(super) fn at(&self, address: String) -> Self {
+        Self {
+            address,
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn may_act(&self) -> bool {
+        self.session.role == Role::Operate
+    }
+
+    /// For the audit; `operator` goes before the name that was signed in with.
+    pub(super) fn actor(&self, operator: Option<&str>) -> Actor {
+        let operator = operator.map(str::trim).filter(|name| !name.is_empty());
+        Actor {
+            token: self.session.actor.clone(),
+            operator: operator
+                .map(ToOwned::to_owned)
+                .or_else(|| self.session.name.clone()),
+            request_id: task_context::look(|task_context| {
+                Some(task_context.request.as_ref()?.as_str().to_owned())
+            })
+            .flatten(),
+        }
+    }
+}
+
+/// The language that was chosen by hand, else the browser's.
+pub(super) fn language(headers: &HeaderMap) -> Lang {
+    let chosen = session::cookie(headers, LANGUAGE).and_then(Lang::from_tag);
+    let accepted = || {
+        let header = headers.get(header::ACCEPT_LANGUAGE)?;
+        Lang::accepted(header.to_str().ok()?)
+    };
+    chosen.or_else(accepted).unwrap_or_default()
+}
+
+/// Where nobody is asked who they are, pages are shown by addresses that are known to be ours.
+pub(super) async fn by_a_known_name(
+    State(pages): State<Pages>,
+    request: Request,
+    next: Next,
+) -> Result<Response, PageError> {
+    let config = &pages.context.config;
+    if !session::asked_for(config) {
+        origin::check_host(config, &request).map_err(|_| PageError::UnknownHost)?;
+    }
+    Ok(next.run(request).await)
+}
+
+impl FromRequestParts<Pages> for PageRequest {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, pages: &Pages) -> Result<Self, PageError> {
+        let config = &pages.context.config;
+        let now = pages.context.clock.now();
+        let address = parts
+            .uri
+            .path_and_query()
+            .map_or("/", |address| address.as_str());
+        let session = session::standing(&pages.context, &parts.headers)
+            .await
+            .ok_or_else(|| PageError::SignIn(wanted(&parts.method, address)))?;
+        mark_known(&parts.extensions);
+        let lang = language(&parts.headers);
+        let done = parts.uri.query().and_then(|query| done(lang.text(), query));
+        Ok(Self {
+            lang,
+            session,
+            signed_in: session::asked_for(config),
+            now,
+            address: address.to_owned(),
+            done,
+        })
+    }
+}
+
+/// Where to come back to: to the page, where a form of it was sent.
+fn wanted(method: &Method, address: &str) -> String {
+    let page = address.rsplit_once('/').map_or("", |(page, _)| page);
+    if method == Method::POST {
+        page.to_owned()
+    } else {
+        address.to_owned()
+    }
+}
+
+/// What `?done=…` says was done.
+fn done(text: &'static Text, query: &str) -> Option<&'static str> {
+    let what = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("done="))?;
+    Some(match what {
+        "acknowledge" => text.done_acknowledge,
+        "resolve" => text.done_resolve,
+        "repair" => text.done_repair,
+        "fix" => text.done_fix,
+        "fix-again" => text.done_fix_again,
+        "fix-kept" => text.done_fix_kept,
+        "unfix" => text.done_unfix,
+        "mute" => text.done_mute,
+        "unmute" => text.done_unmute,
+        "pause" => text.done_pause,
+        "resume" => text.done_resume,
+        "replay" => text.done_replay,
+        "discard" => text.done_discard,
+        "edit" => text.done_edit,
+        _ => return None,
+    })
+}
+
+/// A form of ours, sent by somebody who may act.
+#[derive(Debug)]
+pub(super) struct FormPost {
+    pub(super) visit: PageRequest,
+    fields: Fields,
+}
+
+impl FormPost {
+    /// A field; `None` if it is empty.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let value = self.fields.get(name);
+        (!value.trim().is_empty()).then_some(value)
+    }
+
+    pub(super) fn actor(&self) -> Actor {
+        self.visit.actor(self.get("operator"))
+    }
+}
+
+impl FromRequest<Pages> for FormPost {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request, pages: &Pages) -> Result<Self, PageError> {
+        let (mut parts, body) = request.into_parts();
+        let visit = PageRequest::from_request_parts(&mut parts, pages).await?;
+        if !session::same_origin(&parts.headers) {
+            return Err(PageError::Forged);
+        }
+        let request = Request::from_parts(parts, body);
+        let fields = Fields::from_request(request, pages).await?;
+        if !bool::from(subtle::ConstantTimeEq::ct_eq(
+            fields.get("csrf").as_bytes(),
+            visit.session.csrf.as_bytes(),
+        )) {
+            return Err(PageError::Forged);
+        }
+        if !visit.may_act() {
+            return Err(PageError::NotAllowed);
+        }
+        Ok(Self { visit, fields })
+    }
+}

@@ -1,0 +1,382 @@
+//! Sessions: a signed cookie. Nothing has to be remembered of one but that it was ended.
+//!
+//! The key comes from the token that was signed in with, so every process that knows the token knows
+//! the session, and a token that is changed ends its sessions.
+
+use axum::http::{HeaderMap, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
+
+use crate::config::Config;
+use crate::config::{Fingerprint, Tokens};
+use crate::context::Context;
+use crate::store::sessions;
+use crate::time::{Timestamp, millis};
+use crate::web::origin::is_of;
+
+/// How long a session lasts.
+const LASTS: std::time::Duration = std::time::Duration::from_secs(12 * 3600);
+/// How far apart the clocks of two processes may be.
+const SKEW: std::time::Duration = std::time::Duration::from_secs(60);
+/// How long it is asked whether a session was ended.
+const ASKED: std::time::Duration = std::time::Duration::from_secs(1);
+/// The cookie's name.
+const COOKIE: &str = "tocsin_session";
+/// Bytes of a name.
+const NAME_BYTES: usize = 100;
+
+/// What a visitor may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Look.
+    Read,
+    /// Look and act.
+    Operate,
+}
+
+/// What keys of sessions are made for.
+const PURPOSE: &str = "tocsin session";
+
+/// A token that opens the pages: what it allows, its name, and the key of its sessions.
+type Opening = (Role, Fingerprint, Key);
+
+fn openings(config: &Config) -> impl Iterator<Item = Opening> {
+    let of = |role, tokens: &Tokens| {
+        let keys: Vec<_> = tokens.keys(PURPOSE).collect();
+        keys.into_iter().map(move |(name, key)| (role, name, key))
+    };
+    of(Role::Operate, &config.api_token).chain(of(Role::Read, &config.read_token))
+}
+
+/// Whether the pages ask who is there.
+pub(super) fn asked_for(config: &Config) -> bool {
+    !config.api_token.is_empty() || !config.read_token.is_empty()
+}
+
+/// What a visitor is known by.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    pub(super) role: Role,
+    /// Who it is, by their own account.
+    pub(super) name: Option<String>,
+    /// As the audit calls whose token it is.
+    pub(super) actor: String,
+    /// What a form must carry, so that it is one of ours.
+    pub(super) csrf: String,
+    /// What it is called where it was ended, and when it is over by itself; nothing where nobody is asked
+    /// who they are.
+    pub(super) opened: Option<(String, Timestamp)>,
+}
+
+/// What the cookie says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Claims {
+    /// Until when, in milliseconds since the epoch.
+    until: i64,
+    /// The beginning of the token's hash.
+    token: String,
+    /// Tells this session from others.
+    nonce: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+/// The session of whoever sends these headers; `None` if they must sign in, because they never did or
+/// signed out.
+///
+/// Where the store does not say whether it was ended, it stands: what a page shows and does is the store's,
+/// but for what the page of the system says of a store that is away.
+pub(super) async fn standing(context: &Context, headers: &HeaderMap) -> Option<Session> {
+    let session = of(
+        &context.config,
+        &context.forms,
+        headers,
+        context.clock.now(),
+    )?;
+    let Some((id, _)) = &session.opened else {
+        return Some(session);
+    };
+    let asked = tokio::time::timeout(ASKED, sessions::is_ended(context.db.view(), id));
+    let is_ended = matches!(asked.await, Ok(Ok(true)));
+    (!is_ended).then_some(session)
+}
+
+/// The session that these headers open by themselves; `None` if whoever sends them must sign in.
+///
+/// Where nobody is asked who they are, all have one; the mark of its forms is made of `installation`, which
+/// every process of one installation knows and nobody else.
+fn of(config: &Config, installation: &Key, headers: &HeaderMap, now: Timestamp) -> Option<Session> {
+    if !asked_for(config) {
+        return Some(Session {
+            role: Role::Operate,
+            name: None,
+            actor: "anyone".to_owned(),
+            csrf: sign(installation, b"form"),
+            opened: None,
+        });
+    }
+    let value = cookie(headers, COOKIE)?;
+    let (payload, signature) = value.split_once('.')?;
+    let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+    let mut known = openings(config);
+    let (role, _, key) = known.find(|(_, name, _)| name.to_string() == claims.token)?;
+    let expected = sign(&key, payload.as_bytes());
+    // One that would last longer than any was opened by a clock that was ahead.
+    let lasts = now.0 < claims.until && claims.until <= now.after(LASTS + SKEW).0;
+    if !bool::from(expected.as_bytes().ct_eq(signature.as_bytes())) || !lasts {
+        return None;
+    }
+    let name_of = match role {
+        Role::Read => "read",
+        Role::Operate => "operate",
+    };
+    Some(Session {
+        role,
+        name: claims.name,
+        actor: format!("{name_of}:{}", claims.token),
+        csrf: sign(&key, format!("form {}", claims.nonce).as_bytes()),
+        opened: Some((claims.nonce, Timestamp(claims.until))),
+    })
+}
+
+/// A cookie for whoever knows one of the tokens.
+pub(super) fn open(
+    config: &Config,
+    headers: &HeaderMap,
+    token: &str,
+    name: &str,
+    now: Timestamp,
+) -> Option<String> {
+    let operate = config.api_token.find(token);
+    let found = operate.or(config.read_token.find(token))?;
+    let (_, _, key) = openings(config).find(|(_, name, _)| *name == found)?;
+    let mut name = name.trim().to_owned();
+    while name.len() > NAME_BYTES {
+        name.pop();
+    }
+    name.retain(|c| !c.is_control());
+    let claims = Claims {
+        until: now.0.saturating_add(millis(LASTS)),
+        token: found.to_string(),
+        nonce: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()),
+        name: (!name.is_empty()).then_some(name),
+    };
+    let payload = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&claims).ok()?);
+    let signature = sign(&key, payload.as_bytes());
+    Some(set_cookie(
+        COOKIE,
+        &format!("{payload}.{signature}"),
+        LASTS.as_secs(),
+        (config, headers),
+    ))
+}
+
+/// A cookie that ends the session in this browser.
+pub(super) fn close(config: &Config, headers: &HeaderMap) -> String {
+    set_cookie(COOKIE, "", 0, (config, headers))
+}
+
+/// A cookie of ours: no script reads it, no other site sends it, and where people come by TLS, it goes
+/// over nothing else. A proxy says that they do, or the address that the pages are said to have.
+pub(super) fn set_cookie(
+    name: &str,
+    value: &str,
+    seconds: u64,
+    (config, headers): (&Config, &HeaderMap),
+) -> String {
+    let forwarded = text(headers, "x-forwarded-proto");
+    let is_https = |url: &String| url.to_ascii_lowercase().starts_with("https://");
+    let secure = forwarded.is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"))
+        || config.public_url.as_ref().is_some_and(is_https);
+    let secure = if secure { "; Secure" } else { "" };
+    let path = match config.base_path() {
+        "" => "/",
+        base => base,
+    };
+    format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+}
+
+/// The value of a cookie.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let all = headers.get_all(header::COOKIE).iter();
+    all.filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(key, value)| (key == name).then_some(value))
+}
+
+/// Whether a form was sent from a page of this address: by what browsers say of it, where they do.
+pub(super) fn same_origin(headers: &HeaderMap) -> bool {
+    if let Some(site) = text(headers, "sec-fetch-site") {
+        return site == "same-origin";
+    }
+    let Some(origin) = text(headers, "origin") else {
+        return true;
+    };
+    let ours = ["host", "x-forwarded-host"];
+    ours.into_iter()
+        .any(|name| text(headers, name).is_some_and(|host| is_of(origin, host)))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+type Key = [u8; 32];
+
+fn sign(key: &Key, message: &[u8]) -> String {
+    let mut block = [0_u8; 64];
+    block[..key.len()].copy_from_slice(key);
+    let mut mac = Hmac::<Sha256>::new(&block.into());
+    mac.update(message);
+    URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    const INSTALLATION: Key = [7; 32];
+    const NOW: Timestamp = Timestamp(1_795_382_909_102);
+
+    fn guarded(token: &str) -> Config {
+        Config {
+            api_token: Tokens::from(token),
+            ..Config::default()
+        }
+    }
+
+    fn sent(set_cookie: &str) -> HeaderMap {
+        let value = set_cookie.split(';').next().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_str(value).unwrap());
+        headers
+    }
+
+    fn signed_in(config: &Config) -> HeaderMap {
+        let none = HeaderMap::new();
+        sent(&open(config, &none, "secret", " Ann\n", NOW).unwrap())
+    }
+
+    #[test]
+    fn who_knows_the_token_has_a_session_for_twelve_hours() {
+        let config = guarded("secret");
+        let headers = signed_in(&config);
+        let session = of(&config, &INSTALLATION, &headers, NOW.after(LASTS / 2)).unwrap();
+        assert_eq!(session.role, Role::Operate);
+        assert_eq!(session.name.as_deref(), Some("Ann"));
+        assert!(of(&config, &INSTALLATION, &headers, NOW.after(LASTS)).is_none());
+        assert!(of(&config, &INSTALLATION, &headers, NOW.before(SKEW)).is_some());
+        assert!(of(&config, &INSTALLATION, &headers, NOW.before(LASTS)).is_none());
+        assert!(open(&config, &HeaderMap::new(), "secreT", "", NOW).is_none());
+        assert!(of(&config, &INSTALLATION, &HeaderMap::new(), NOW).is_none());
+    }
+
+    #[test]
+    fn the_read_token_looks_and_does_not_act() {
+        let config = Config {
+            read_token: Tokens::from("look"),
+            ..guarded("secret")
+        };
+        let headers = sent(&open(&config, &HeaderMap::new(), "look", "", NOW).unwrap());
+        let session = of(&config, &INSTALLATION, &headers, NOW).unwrap();
+        assert_eq!(session.role, Role::Read);
+        assert!(session.actor.starts_with("read:"), "{}", session.actor);
+    }
+
+    #[test]
+    fn a_changed_token_or_a_changed_cookie_ends_it() {
+        let config = guarded("secret");
+        let headers = signed_in(&config);
+        assert!(of(&guarded("another"), &INSTALLATION, &headers, NOW).is_none());
+        let value = headers[header::COOKIE].to_str().unwrap().to_owned();
+        for at in [16, value.len() / 2, value.len() - 2] {
+            let mut bytes = value.clone().into_bytes();
+            bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+            let forged = sent(&String::from_utf8(bytes).unwrap());
+            assert!(
+                of(&config, &INSTALLATION, &forged, NOW).is_none(),
+                "changed at {at}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_form_of_one_session_is_not_one_of_another() {
+        let config = guarded("secret");
+        let csrf = |headers| of(&config, &INSTALLATION, &headers, NOW).unwrap().csrf;
+        assert_ne!(csrf(signed_in(&config)), csrf(signed_in(&config)));
+    }
+
+    #[test]
+    fn where_nobody_signs_in_forms_are_of_one_installation() {
+        let csrf = |installation| {
+            let session = of(&Config::default(), installation, &HeaderMap::new(), NOW);
+            session.unwrap().csrf
+        };
+        assert_eq!(csrf(&[1; 32]), csrf(&[1; 32]));
+        assert_ne!(csrf(&[1; 32]), csrf(&[2; 32]));
+    }
+
+    #[test]
+    fn the_cookie_is_for_this_site_alone() {
+        let mut headers = HeaderMap::new();
+        let plain = open(&guarded("secret"), &headers, "secret", "", NOW).unwrap();
+        assert!(plain.contains("; HttpOnly; SameSite=Strict"), "{plain}");
+        assert!(!plain.contains("Secure"), "{plain}");
+        headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+        let secure = open(&guarded("secret"), &headers, "secret", "", NOW).unwrap();
+        assert!(secure.ends_with("; Secure"), "{secure}");
+        let public = |url: &str| Config {
+            public_url: Some(url.to_owned()),
+            ..guarded("secret")
+        };
+        let plain = HeaderMap::new();
+        let https = open(&public("https://t.example"), &plain, "secret", "", NOW).unwrap();
+        assert!(https.ends_with("; Secure"), "{https}");
+        assert!(close(&public("HTTPS://t.example"), &plain).ends_with("; Secure"));
+        let http = open(&public("http://t.example"), &plain, "secret", "", NOW).unwrap();
+        assert!(!http.contains("Secure"), "{http}");
+        assert!(http.contains("; Path=/; "), "{http}");
+        let below = public("http://t.example/tocsin/");
+        let opened = open(&below, &plain, "secret", "", NOW).unwrap();
+        for cookie in [opened, close(&below, &plain)] {
+            assert!(cookie.contains("; Path=/tocsin; "), "{cookie}");
+        }
+    }
+
+    #[test]
+    fn a_form_from_elsewhere_is_told_from_one_of_ours() {
+        let table: [(&[(&str, &str)], bool); 9] = [
+            (&[("sec-fetch-site", "same-origin")], true),
+            (&[("sec-fetch-site", "cross-site")], false),
+            (&[("sec-fetch-site", "same-site")], false),
+            (&[("origin", "http://a:1"), ("host", "a:1")], true),
+            (&[("origin", "http://b:1"), ("host", "a:1")], false),
+            (&[("origin", "null"), ("host", "a:1")], false),
+            (&[("origin", "https://a"), ("host", "A:443")], true),
+            (&[("origin", "http://a"), ("host", "a:443")], false),
+            (
+                &[
+                    ("origin", "https://a"),
+                    ("host", "b:1"),
+                    ("x-forwarded-host", "a"),
+                ],
+                true,
+            ),
+        ];
+        for (pairs, expected) in table {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.insert(*name, HeaderValue::from_static(value));
+            }
+            assert_eq!(same_origin(&headers), expected, "{pairs:?}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What is not heard of any more, and what is silenced in Alertmanager, as the pages say it.
+
+use std::time::Duration;
+
+use maud::{Markup, html};
+
+use super::parts;
+use super::request::PageRequest;
+use crate::alertmanager::{self, Silence};
+use crate::config::Config;
+use crate::domain::aggregation::Status;
+use crate::domain::episode::EndedBy;
+use crate::domain::unheard::Patience;
+use crate::entity::incidents::Model as Incident;
+use crate::entity::occurrences::Model as Firing;
+use crate::text::{Text, fill};
+use crate::time::Timestamp;
+
+/// How long it takes until its sender was asked, at most, if recount runs.
+const ASKED: Duration = Duration::from_secs(120);
+/// Silences that are shown.
+const SHOWN: usize = 5;
+
+/// What Alertmanager says of silences that match an incident.
+pub(super) enum Silences {
+    /// It is not asked.
+    NotAsked,
+    /// It does not answer.
+    Unknown,
+    /// These hold now.
+    Known(Vec<Silence>),
+}
+
+impl Silences {
+    /// Of what is over, nothing is asked.
+    pub(super) async fn of(
+        asked: Option<&alertmanager::Alertmanager>,
+        incident: &Incident,
+    ) -> Self {
+        match asked {
+            Some(asked) if incident.status != Status::Resolved => {
+                let found = asked.silences(&incident.labels).await;
+                found.map_or(Self::Unknown, Self::Known)
+            }
+            _ => Self::NotAsked,
+        }
+    }
+}
+
+/// What becomes of an incident that is not heard of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// It is closed then.
+    Closes(Timestamp),
+    /// Its sender is asked then.
+    Asks(Timestamp),
+    /// Its sender still has it.
+    Kept,
+    /// Its sender does not answer; then it is closed without.
+    Waits(Timestamp),
+}
+
+fn next(config: &Config, source: &str, since: Timestamp, now: Timestamp, says: &Silences) -> Next {
+    let patience = Patience::of(&config.counting, source);
+    let at = since.after(patience.unseen);
+    match says {
+        Silences::NotAsked => Next::Closes(at),
+        _ if !alertmanager::sends(source) => Next::Closes(at),
+        _ if now < at.after(ASKED) => Next::Asks(at),
+        Silences::Known(_) => Next::Kept,
+        Silences::Unknown => Next::Waits(at.after(patience.unseen)),
+    }
+}
+
+/// How long an incident was not heard of, for a list; nothing if it was.
+pub(super) fn brief(visit: &PageRequest, incident: &Incident) -> Markup {
+    let age = incident
+        .unheard_since
+        .map(|since| visit.lang.age(visit.now.since(since)));
+    html! {
+        @if let Some(age) = age { b.mu { (fill(visit.text().unheard_for, &[("age", &age)])) } }
+    }
+}
+
+/// Since when an incident is not heard of and what becomes of it, and what silences it.
+pub(super) fn note(
+    visit: &PageRequest,
+    config: &Config,
+    incident: &Incident,
+    says: &Silences,
+) -> Markup {
+    let text = visit.text();
+    html! {
+        @if let Some(since) = incident.unheard_since {
+            p.again {
+                (parts::around(text.unheard_since, "time", &parts::at(since))) " "
+                @match next(config, &incident.source, since, visit.now, says) {
+                    Next::Closes(at) => (parts::around(text.unheard_closes, "time", &parts::at(at))),
+                    Next::Asks(at) => (parts::around(text.unheard_asks, "time", &parts::at(at))),
+                    Next::Kept => (text.unheard_kept),
+                    Next::Waits(at) => (parts::around(text.unheard_no_answer, "time", &parts::at(at))),
+                }
+            }
+        }
+        @match says {
+            Silences::NotAsked => {},
+            Silences::Unknown => p.hint { (text.silences_unknown) },
+            Silences::Known(silences) => {
+                @for silence in silences.iter().take(SHOWN) { p.again { (told(text, silence)) } }
+            },
+        }
+    }
+}
+
+/// By whom, until when and why.
+fn told(text: &Text, silence: &Silence) -> Markup {
+    let until = parts::at_or_dash(silence.ends_at);
+    let who = silence.created_by.trim();
+    let said = match who.is_empty() {
+        true => text.silenced.to_owned(),
+        false => fill(text.silenced_by, &[("who", who), ("time", "{time}")]),
+    };
+    let comment = silence.comment.trim();
+    html! {
+        a href=(silence.url) rel="noreferrer" { (parts::around(&said, "time", &until)) }
+        @if !comment.is_empty() { (text.colon) (comment) }
+    }
+}
+
+/// How a firing ended, or that it is not heard of.
+pub(super) fn ending(visit: &PageRequest, config: &Config, firing: &Firing) -> Markup {
+    let text = visit.text();
+    let patience = Patience::of(&config.counting, &firing.source);
+    let is_open = firing.ended_at.is_none() && firing.series.is_some();
+    let is_unheard = is_open && patience.is_unheard(firing.last_seen_at, visit.now);
+    html! {
+        @if is_unheard { b.mu { (text.unheard) } }
+        @else if firing.ended_by == Some(EndedBy::Unseen) { b.mu { (text.unseen) } }
+        @else { (parts::at_or_dash(firing.ended_at)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_becomes_of_it_is_told_by_what_alertmanager_said() {
+        let (config, hour) = (Config::default(), std::time::Duration::from_secs(3600));
+        let since = Timestamp(0);
+        let after = |hours: u32| since.after(hour * hours);
+        let known = || Silences::Known(Vec::new());
+        for (source, hours, says, expected) in [
+            (
+                "alertmanager",
+                13,
+                Silences::NotAsked,
+                Next::Closes(after(48)),
+            ),
+            ("alertmanager", 13, known(), Next::Asks(after(48))),
+            ("alertmanager", 13, Silences::Unknown, Next::Asks(after(48))),
+            ("alertmanager", 49, known(), Next::Kept),
+            (
+                "alertmanager",
+                49,
+                Silences::Unknown,
+                Next::Waits(after(96)),
+            ),
+            ("other", 13, known(), Next::Closes(after(48))),
+        ] {
+            let next = next(&config, source, since, after(hours), &says);
+            assert_eq!(next, expected, "{source}, {hours} h");
+        }
+    }
+}

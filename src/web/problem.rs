@@ -1,0 +1,218 @@
+//! Errors as `application/problem+json` (RFC 9457).
+
+use std::any::Any;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use axum::body::{Bytes, to_bytes};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::refusals::Said;
+use crate::operations::Refused;
+use crate::queue::store::QueueError;
+use crate::store::error::{Cause, cause, took_too_long};
+use crate::telemetry::seldom::Seldom;
+use crate::telemetry::task_context;
+
+/// How long a sender should wait before it tries again, in seconds.
+const RETRY_AFTER: u32 = 5;
+/// Bytes of somebody else's error that are told.
+const DETAIL_BYTES: usize = 4096;
+
+/// An error that a client can act on.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    detail: String,
+    /// In seconds.
+    retry_after: Option<u32>,
+    /// The body, if it is what cannot be read.
+    unread: Option<Bytes>,
+}
+
+impl Problem {
+    /// What is wrong, with this status.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            detail: detail.into(),
+            retry_after: None,
+            unread: None,
+        }
+    }
+
+    /// Of a body that cannot be read.
+    #[must_use]
+    pub(super) fn of_body(self, body: Bytes) -> Self {
+        Self {
+            unread: Some(body),
+            ..self
+        }
+    }
+
+    /// Its status, and what is wrong.
+    pub(crate) fn said(self) -> (StatusCode, String) {
+        (self.status, self.detail)
+    }
+
+    /// The request cannot be understood.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// It is understood, and cannot be done as things are.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// There is no such thing.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// It cannot be done now; the client should try again.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+        problem.retry_after = Some(RETRY_AFTER);
+        problem
+    }
+
+    /// The client has asked too often; it should wait.
+    pub(super) fn too_many(detail: impl Into<String>, wait: Duration) -> Self {
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, detail);
+        let seconds = wait.as_secs().saturating_add(1);
+        problem.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+        problem
+    }
+}
+
+/// An error response.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Told {
+    /// Always `about:blank`: the status says what kind of problem it is.
+    r#type: &'static str,
+    /// What the status means.
+    title: &'static str,
+    /// The answer's status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What is wrong, for a person.
+    detail: String,
+    /// The request ID, also found in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let request = task_context::look(|task_context| task_context.request.clone()).flatten();
+        let told = Told {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            request_id: request.map(|id| id.as_str().to_owned()),
+        };
+        let body = serde_json::to_string(&told).unwrap_or_default();
+        let mut response = (self.status, body).into_response();
+        response.extensions_mut().insert(Said {
+            detail: told.detail,
+            body: self.unread,
+        });
+        let headers = response.headers_mut();
+        let kind = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, kind);
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let schemes = HeaderValue::from_static("Bearer, Basic realm=\"tocsin\"");
+            headers.insert(header::WWW_AUTHENTICATE, schemes);
+        }
+        response
+    }
+}
+
+impl From<sea_orm::DbErr> for Problem {
+    fn from(error: sea_orm::DbErr) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&sea_orm::DbErr> for Problem {
+    fn from(error: &sea_orm::DbErr) -> Self {
+        if cause(error) == Cause::Data {
+            tracing::debug!("the database rejected a value in a request: {error}");
+            return Self::bad_request("invalid value: too large, or with NUL in it");
+        }
+        if took_too_long(error) {
+            tracing::warn!("a query of a request timed out (limits.query): {error}");
+            return Self::unavailable("the query takes too long: ask for less at a time");
+        }
+        tracing::warn!("a request failed at the database: {error}");
+        Self::unavailable("the database is unavailable or busy: retry later")
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::NoIncident | Refused::NoAnomaly => Self::not_found(refused.to_string()),
+            Refused::Senseless(why) => Self::conflict(why),
+            Refused::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Says that the queue failed requests: there are many of them while it is away.
+static FAILURES: LazyLock<Seldom<()>> = LazyLock::new(|| Seldom::new(Duration::from_secs(10)));
+
+impl From<QueueError> for Problem {
+    fn from(error: QueueError) -> Self {
+        if let Some(more) = FAILURES.says(()) {
+            tracing::warn!(more, "a request failed at the queue: {error}");
+        }
+        Self::unavailable(
+            "the queue is unavailable or rejects writes: retry later; nothing answered with 2xx is lost",
+        )
+    }
+}
+
+pub(super) async fn not_found() -> Problem {
+    Problem::not_found("no page or API resource at this address")
+}
+
+pub(crate) async fn method_not_allowed() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method not allowed at this address",
+    )
+}
+
+/// Errors that do not come from us but from what stands around our handlers, told as ours are.
+pub(crate) async fn told(response: Response) -> Response {
+    let (status, kind) = (
+        response.status(),
+        response.headers().get(header::CONTENT_TYPE),
+    );
+    if status == StatusCode::UNSUPPORTED_MEDIA_TYPE && kind.is_none() {
+        let detail = "unknown content encoding: use gzip, deflate or none";
+        return Problem::new(status, detail).into_response();
+    }
+    let is_error = status.is_client_error() || status.is_server_error();
+    let is_text = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if !is_error || !is_text {
+        return response;
+    }
+    let text = to_bytes(response.into_body(), DETAIL_BYTES).await;
+    Problem::new(status, String::from_utf8_lossy(&text.unwrap_or_default())).into_response()
+}
+
+pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
+    let detail = "internal server error: see the server log";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
+}

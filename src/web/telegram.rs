@@ -1,0 +1,81 @@
+//! Presses of buttons, as Telegram sends them.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use serde_json::{Value, json};
+
+use super::anonymous::mark_known;
+use super::auth::Guard;
+use super::{Ingress, Problem, body};
+use crate::telegram::{self, Bot, Failed, Query, Reply, Update};
+
+/// Bytes of an update: a message with its buttons, and who pressed.
+const BYTES: usize = 256 << 10;
+/// What Telegram says who it is with.
+const SECRET: &str = "x-telegram-bot-api-secret-token";
+
+/// Receives button presses from Telegram.
+///
+/// Executes the operation and answers the press in the response. Telegram re-sends failed presses.
+#[utoipa::path(
+    post,
+    path = "/telegram",
+    operation_id = "press_button",
+    tag = "webhooks",
+    request_body = Object,
+    responses(
+        (status = OK, description = "The call that Telegram is to execute, if any", body = Object),
+        (status = NOT_FOUND, description = "`telegram.updates` is not `webhook`"),
+        (status = TOO_MANY_REQUESTS, description = "Ten wrong secrets came from this address within a minute"),
+    ),
+)]
+pub(super) async fn take(
+    State(ingress): State<Ingress>,
+    axum::Extension(guard): axum::Extension<std::sync::Arc<Guard>>,
+    request: Request,
+) -> Result<Json<Value>, Problem> {
+    let given = request.headers().get(SECRET);
+    let given = given.map(axum::http::HeaderValue::as_bytes);
+    let config = &ingress.context.config;
+    if !given.is_some_and(|given| config.is_webhook_secret(given)) {
+        return Err(guard.refuse_press(&request));
+    }
+    mark_known(request.extensions());
+    if !config.has_webhook() {
+        return Err(Problem::not_found(
+            "no page or API resource at this address",
+        ));
+    }
+    let update: Value = body::json_within(request.into_body(), BYTES).await?;
+    let Some(query) = Update::read(&update).and_then(|update| update.query) else {
+        return Ok(Json(json!({})));
+    };
+    let reply = telegram::press(&ingress.context, &query).await?;
+    show(&ingress, &query, &reply);
+    Ok(Json(telegram::as_response(&query, &reply)))
+}
+
+/// Shows other buttons, beside the answer: a response can say one thing.
+fn show(ingress: &Ingress, query: &Query, reply: &Reply) {
+    let (Some(keyboard), Some(message)) = (&reply.keyboard, &query.message) else {
+        return;
+    };
+    let Ok(Some(bot)) = Bot::of(&ingress.context.config) else {
+        return;
+    };
+    let (keyboard, message) = (keyboard.clone(), message.clone());
+    tokio::spawn(async move {
+        if let Err(trouble) = bot.show(&message, &keyboard).await {
+            tracing::debug!("cannot show buttons: {trouble}");
+        }
+    });
+}
+
+impl From<Failed> for Problem {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Store(error) => error.into(),
+            Failed::Queue(error) => error.into(),
+        }
+    }
+}
