@@ -25,6 +25,9 @@ const NOTED: Duration = Duration::from_secs(30);
 const GAP: Duration = Duration::from_secs(3600);
 /// When the last gap was noticed.
 const GAP_MARK: &str = "clock gap";
+/// For so long after a step back statements that began before it may still write what is ahead: what lies
+/// about as far ahead as the clock was is put back again and again.
+const STRAGGLING: Duration = Duration::from_secs(60);
 /// A clock that is set right goes back by less than this; what is due waits for so long.
 const LEAST: Duration = Duration::from_secs(5);
 
@@ -70,6 +73,15 @@ pub async fn keep(
     counter: &dyn Counter,
 ) -> Result<Option<Noticed>, KeepError> {
     let now = clock.of_store(maintenance::now(db.read()).await?);
+    let gap = marks::find(db.read(), GAP_MARK).await?;
+    if let Some(ahead) = gap.and_then(|gap| was_ahead(&gap, now)) {
+        let back = PutBack {
+            now,
+            ahead,
+            edge: now.after(ahead).before(STRAGGLING),
+        };
+        put_back(db, counter, back).await?;
+    }
     let last = marks::find(db.read(), MARK).await?.map(|mark| mark.at);
     let is_noted = |last: Timestamp| last <= now && now.since(last) < NOTED;
     if last.is_some_and(is_noted) {
@@ -81,10 +93,23 @@ pub async fn keep(
         ..Mark::default()
     };
     if let Some(Noticed::WasAhead(ahead)) = noticed {
-        put_back(db, counter, now, ahead).await?;
+        put_back(
+            db,
+            counter,
+            PutBack {
+                now,
+                ahead,
+                edge: now,
+            },
+        )
+        .await?;
     }
-    if noticed.is_some() {
-        marks::set(db.write(), GAP_MARK, &mark).await?;
+    if let Some(noticed) = noticed {
+        let gap = Mark {
+            place: noticed.place(),
+            ..mark.clone()
+        };
+        marks::set(db.write(), GAP_MARK, &gap).await?;
     }
     marks::set(db.write(), MARK, &mark).await?;
     Ok(noticed)
@@ -99,6 +124,24 @@ fn notice(last: Timestamp, now: Timestamp) -> Option<Noticed> {
     }
 }
 
+impl Noticed {
+    /// How it is kept in the mark: how far the clock was ahead, in milliseconds.
+    fn place(self) -> String {
+        match self {
+            Self::WasAhead(ahead) => ahead.as_millis().to_string(),
+            Self::Gap(_) => String::new(),
+        }
+    }
+}
+
+/// How far the clock was ahead, if that is over for so short a time that work which began before may still
+/// write by it, and was so far that this can be told from what is put off for good reasons.
+fn was_ahead(gap: &Mark, now: Timestamp) -> Option<Duration> {
+    let ahead = Duration::from_millis(gap.place.parse().ok()?);
+    let is_fresh = gap.at <= now && now.since(gap.at) < STRAGGLING;
+    (is_fresh && ahead > STRAGGLING).then_some(ahead)
+}
+
 /// Whether the clock went on without a gap for long enough that what it says is over is over.
 ///
 /// # Errors
@@ -108,28 +151,43 @@ pub async fn is_steady(db: &impl ConnectionTrait, now: Timestamp) -> Result<bool
     Ok(gap.is_none_or(|gap| gap.at <= now && now.since(gap.at) >= GAP))
 }
 
-async fn put_back(
-    db: &Db,
-    counter: &dyn Counter,
+/// What is put back: `$1`, `$2` and `$3` of the statements.
+#[derive(Clone, Copy)]
+struct PutBack {
+    /// What the clock says.
     now: Timestamp,
+    /// How far it was ahead.
     ahead: Duration,
-) -> Result<(), KeepError> {
-    let values = || [Value::from(now.0), millis(ahead).into()];
+    /// Moments after this one are.
+    edge: Timestamp,
+}
+
+impl PutBack {
+    fn values(self) -> [Value; 3] {
+        [
+            self.now.0.into(),
+            millis(self.ahead).into(),
+            self.edge.0.into(),
+        ]
+    }
+}
+
+async fn put_back(db: &Db, counter: &dyn Counter, back: PutBack) -> Result<(), KeepError> {
     let leases = format!(
         "UPDATE jobs SET lease_until = $1 + {lease} \
-         WHERE lease_until > $1 + {lease} AND $2 > 0",
+         WHERE lease_until > $3 + {lease} AND $2 > 0",
         lease = millis(LEASE)
     );
     let statements = [leases].into_iter().chain(put_off()).chain(happened());
     for sql in statements {
-        let sql = statement(db.backend(), &sql, values());
+        let sql = statement(db.backend(), &sql, back.values());
         db.write().execute_raw(sql).await?;
     }
     // Nothing that is dealt with up to a moment that is still to come is dealt with until then.
     let forget = "DELETE FROM marks WHERE at > $1 AND name <> $2";
-    let sql = statement(db.backend(), forget, [now.0.into(), MARK.into()]);
+    let sql = statement(db.backend(), forget, [back.now.0.into(), MARK.into()]);
     db.write().execute_raw(sql).await?;
-    put_occurrences_back(db, counter, now, ahead).await
+    put_occurrences_back(db, counter, back).await
 }
 
 /// What is due at a moment: it is due earlier by as much, and not before now.
@@ -139,7 +197,7 @@ fn put_off() -> Vec<String> {
     };
     let of = |table: &str, column: &str, which: &str| {
         format!(
-            "UPDATE {table} SET {} WHERE {column} > $1 {which}",
+            "UPDATE {table} SET {} WHERE {column} > $3 {which}",
             due(column)
         )
     };
@@ -147,7 +205,7 @@ fn put_off() -> Vec<String> {
         // A job that was pushed by the clock that was ahead, and was not put off since, says how long it was
         // to wait. One that is in flight may be given back, and waits for its moment then.
         "UPDATE jobs SET run_at = $1 + run_at - enqueued_at, enqueued_at = $1 \
-         WHERE enqueued_at > $1 AND NOT put_off AND $2 > 0"
+         WHERE enqueued_at > $3 AND NOT put_off AND $2 > 0"
             .to_owned(),
         of("jobs", "run_at", "AND put_off"),
         of(
@@ -162,7 +220,7 @@ fn put_off() -> Vec<String> {
         of("requests", "claimed_until", ""),
         // A mute lasts as long as it was meant to.
         "UPDATE anomalies SET muted_since = muted_since - $2, muted_until = muted_until - $2 \
-         WHERE muted_since > $1"
+         WHERE muted_since > $3 AND $1 > 0"
             .to_owned(),
     ]
 }
@@ -198,7 +256,7 @@ fn happened() -> impl Iterator<Item = String> {
                 "late_at",
             ],
         ),
-        ("notifications", &["owed_since", "sent_at"]),
+        ("notifications", &["sent_at"]),
         (
             "dead_letters",
             &["enqueued_at", "died_at", "decided_at", "push_owed_since"],
@@ -215,15 +273,20 @@ fn happened() -> impl Iterator<Item = String> {
         ("consumers", &["seen_at"]),
         ("paused_queues", &["paused_at"]),
     ];
-    TABLES.into_iter().map(|(table, columns)| {
+    let not_owed_any_more = format!(
+        "UPDATE notifications SET {} WHERE owed_since > $3 AND state NOT IN ('owed', 'sending')",
+        earlier("owed_since")
+    );
+    let tables = TABLES.into_iter().map(|(table, columns)| {
         let put_back: Vec<String> = columns.iter().map(|column| earlier(column)).collect();
-        let is_ahead: Vec<String> = columns.iter().map(|c| format!("{c} > $1")).collect();
+        let is_ahead: Vec<String> = columns.iter().map(|c| format!("{c} > $3")).collect();
         format!(
             "UPDATE {table} SET {} WHERE {}",
             put_back.join(", "),
             is_ahead.join(" OR ")
         )
-    })
+    });
+    tables.chain([not_owed_any_more])
 }
 
 fn earlier(column: &str) -> String {
@@ -237,19 +300,19 @@ fn earlier(column: &str) -> String {
 async fn put_occurrences_back(
     db: &Db,
     counter: &dyn Counter,
-    now: Timestamp,
-    ahead: Duration,
+    back: PutBack,
 ) -> Result<(), KeepError> {
     let is_ahead = OCCURRENCES
-        .map(|column| format!("{column} > $1"))
+        .map(|column| format!("{column} > $3"))
         .join(" OR ");
     let tx = db.begin().await?;
     let keys = format!(
         "SELECT key FROM anomalies WHERE key IN \
-             (SELECT anomaly_key FROM occurrences WHERE {is_ahead}) OR counted_as_of > $1 \
+             (SELECT anomaly_key FROM occurrences WHERE {is_ahead}) OR counted_as_of > $3 \
+             AND $1 > 0 AND $2 > 0 \
          ORDER BY key {{lock}}"
     );
-    let sql = statement(db.backend(), &keys, [Value::from(now.0)]);
+    let sql = statement(db.backend(), &keys, back.values());
     let rows = tx.query_all_raw(sql).await?;
     let keys: Result<Vec<String>, DbErr> = rows.iter().map(|row| row.try_get("", "key")).collect();
     let keys = keys?;
@@ -259,18 +322,17 @@ async fn put_occurrences_back(
     let put_back = OCCURRENCES.map(earlier).join(", ");
     // What ended before it began was over when it began.
     let sql = format!("UPDATE occurrences SET {put_back} WHERE {is_ahead}");
-    let values = [Value::from(now.0), millis(ahead).into()];
-    tx.execute_raw(statement(db.backend(), &sql, values))
+    tx.execute_raw(statement(db.backend(), &sql, back.values()))
         .await?;
     let ends = "UPDATE occurrences SET ended_at = CASE WHEN starts_at > $1 THEN starts_at ELSE $1 END \
-                WHERE ended_at > $1";
-    tx.execute_raw(statement(db.backend(), ends, [Value::from(now.0)]))
+                WHERE ended_at > $3 AND $2 > 0";
+    tx.execute_raw(statement(db.backend(), ends, back.values()))
         .await?;
     // Recount looks at what changed: what these came to while the clock was ahead is refreshed.
     let rows = Rows::new().text("key", keys.iter().cloned());
     let recount = "UPDATE anomalies SET counted_as_of = NULL, changed_at = $1 \
                    WHERE key IN (SELECT r.key FROM {rows})";
-    let changed_at = [Value::from(now.0)];
+    let changed_at = [Value::from(back.now.0)];
     tx.execute_raw(rows.statement(db.backend(), recount, changed_at))
         .await?;
     counter.forget_within(&tx, &keys).await?;
@@ -298,6 +360,26 @@ mod tests {
         ] {
             assert_eq!(notice(last, now), expected, "{last}");
         }
+    }
+
+    #[test]
+    fn what_was_begun_before_a_step_back_is_waited_for_a_minute_if_it_can_be_told_apart() {
+        let now = Timestamp(1_800_000_000_000);
+        let (hour, second) = (Duration::from_secs(3600), Duration::from_secs(1));
+        let was_ahead = |ago: Duration, noticed: Noticed| {
+            let gap = Mark {
+                at: now.before(ago),
+                place: noticed.place(),
+                ..Mark::default()
+            };
+            super::was_ahead(&gap, now)
+        };
+        let hour_ahead = Noticed::WasAhead(hour);
+        assert_eq!(was_ahead(second, hour_ahead), Some(hour));
+        assert_eq!(was_ahead(59 * second, hour_ahead), Some(hour));
+        assert_eq!(was_ahead(60 * second, hour_ahead), None);
+        assert_eq!(was_ahead(second, Noticed::WasAhead(60 * second)), None);
+        assert_eq!(was_ahead(second, Noticed::Gap(hour)), None);
     }
 
     #[tokio::test]

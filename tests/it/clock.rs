@@ -75,7 +75,10 @@ on_all! {
             for queue in ["ingest", "tier", "notify"] {
                 h.pause(queue, false).await;
             }
-            h.drain().await;
+            // What was begun by the clock that was ahead may end only now.
+            while h.queued().await > 0 {
+                h.look_at_the_clock().await;
+            }
             assert_eq!(h.telegram.messages().len(), told + 1, "{name} is told");
             for (table, columns) in [
                 ("incidents", &["opened_at", "aggregation_window_start", "last_firing_at", "updated_at"][..]),
@@ -96,6 +99,31 @@ on_all! {
             let found = format!("SELECT newest_number FROM anomalies WHERE alert_name = '{name}'");
             assert_eq!(h.sql(&found).await, 2);
         }
+        h.finish().await;
+    }
+
+    async fn what_is_written_late_by_the_clock_that_was_ahead_is_put_back_too(on) {
+        let h = Harness::start(on).await;
+        h.put_ahead(HOUR).await;
+        h.pause("notify", true).await;
+        h.put_right(HOUR).await;
+        let sent = "SELECT count(*) FROM notifications WHERE state = 'sent'";
+        h.send(vec![firing("a", h.now())]).await;
+        h.until("SELECT count(*) FROM notifications", 1).await;
+        // As if it had been written by the clock of before; what waits for a good reason goes on waiting.
+        let owed_since = h.now().after(HOUR - MINUTE / 2).0;
+        h.execute(&format!("UPDATE notifications SET owed_since = {owed_since}")).await;
+        let paused_until = h.now().after(10 * MINUTE).0;
+        h.execute(&format!("INSERT INTO channels (channel, paused_until) VALUES ('another', {paused_until})")).await;
+        h.look_at_the_clock().await;
+        assert_eq!(h.ahead("notifications", &["owed_since"]).await, 0);
+        assert_eq!(h.sql("SELECT paused_until FROM channels WHERE channel = 'another'").await, paused_until);
+        h.pause("notify", false).await;
+        h.until(sent, 1).await;
+        h.advance(2 * MINUTE);
+        h.execute(&format!("UPDATE notifications SET owed_since = {owed_since}")).await;
+        h.look_at_the_clock().await;
+        assert_eq!(h.ahead("notifications", &["owed_since"]).await, 1, "that is over");
         h.finish().await;
     }
 
