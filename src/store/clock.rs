@@ -10,6 +10,7 @@ use sea_orm::{ConnectionTrait, DbErr, Value};
 use super::Db;
 use super::marks::{self, Mark};
 use super::rows::{Rows, statement};
+use super::{notifications, presses, requests};
 use crate::counter::{Counter, CounterError};
 use crate::queue::store::LEASE;
 use crate::store::maintenance;
@@ -173,12 +174,7 @@ impl PutBack {
 }
 
 async fn put_back(db: &Db, counter: &dyn Counter, back: PutBack) -> Result<(), KeepError> {
-    let leases = format!(
-        "UPDATE jobs SET lease_until = $1 + {lease} \
-         WHERE lease_until > $3 + {lease} AND $2 > 0",
-        lease = millis(LEASE)
-    );
-    let statements = [leases].into_iter().chain(put_off()).chain(happened());
+    let statements = held().into_iter().chain(put_off()).chain(happened());
     for sql in statements {
         let sql = statement(db.backend(), &sql, back.values());
         db.write().execute_raw(sql).await?;
@@ -188,6 +184,23 @@ async fn put_back(db: &Db, counter: &dyn Counter, back: PutBack) -> Result<(), K
     let sql = statement(db.backend(), forget, [back.now.0.into(), MARK.into()]);
     db.write().execute_raw(sql).await?;
     put_occurrences_back(db, counter, back).await
+}
+
+/// What somebody holds until a moment: for no longer than they may from now on. Who holds it since the clock is
+/// right goes on doing so.
+fn held() -> Vec<String> {
+    let of = |table: &str, column: &str, longest: Duration| {
+        let longest = millis(longest);
+        format!(
+            "UPDATE {table} SET {column} = $1 + {longest} WHERE {column} > $3 + {longest} AND $2 > 0"
+        )
+    };
+    vec![
+        of("jobs", "lease_until", LEASE),
+        of("notifications", "claimed_until", notifications::CLAIM),
+        of("pollers", "held_until", presses::LEASE),
+        of("requests", "claimed_until", requests::CLAIM),
+    ]
 }
 
 /// What is due at a moment: it is due earlier by as much, and not before now.
@@ -207,17 +220,23 @@ fn put_off() -> Vec<String> {
         "UPDATE jobs SET run_at = $1 + run_at - enqueued_at, enqueued_at = $1 \
          WHERE enqueued_at > $3 AND NOT put_off AND $2 > 0"
             .to_owned(),
-        of("jobs", "run_at", "AND put_off"),
+        // One that was pushed since by who took what it is for from a row of before waits for as long as the
+        // clock was ahead.
+        of(
+            "jobs",
+            "run_at",
+            &format!(
+                "AND (put_off OR $2 > {far} AND run_at - enqueued_at > $2 - {far})",
+                far = millis(STRAGGLING)
+            ),
+        ),
         of(
             "notifications",
             "owed_since",
             "AND state IN ('owed', 'sending')",
         ),
-        of("notifications", "claimed_until", ""),
         of("notifications", "edit_due_since", ""),
         of("channels", "paused_until", ""),
-        of("pollers", "held_until", ""),
-        of("requests", "claimed_until", ""),
         // A mute lasts as long as it was meant to.
         "UPDATE anomalies SET muted_since = muted_since - $2, muted_until = muted_until - $2 \
          WHERE muted_since > $3 AND $1 > 0"
@@ -401,11 +420,10 @@ mod tests {
                                OR c.name LIKE '%!_until' ESCAPE '!' OR c.name LIKE '%!_start' ESCAPE '!')";
         let columns = sea_orm::Statement::from_string(db.get_database_backend(), columns);
         let rows = db.query_all_raw(columns).await.unwrap();
-        let leases = "UPDATE jobs SET lease_until".to_owned();
         let statements: Vec<String> = put_off()
             .into_iter()
             .chain(happened())
-            .chain([leases])
+            .chain(held())
             .chain(OCCURRENCES.map(|column| format!("UPDATE occurrences SET {column} = ")))
             .collect();
         let sets = |table: &str, column: &str| {

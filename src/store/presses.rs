@@ -89,7 +89,10 @@ pub async fn answer(tx: &impl ConnectionTrait, id: &str, answer: &Answer) -> Res
     tx.execute_raw(sql).await.map(drop)
 }
 
-/// Takes the poller's place for this bot, or keeps it, for as long as `lease`, by the store's clock.
+/// How long the place is held without a word of its holder.
+pub const LEASE: Duration = Duration::from_secs(15);
+
+/// Takes the poller's place for this bot, or keeps it, for [`LEASE`], by the store's clock.
 /// Returns the update to go on with; `None` while another has it.
 ///
 /// # Errors
@@ -98,7 +101,6 @@ pub async fn hold(
     db: &impl ConnectionTrait,
     bot: &str,
     holder: Uuid,
-    lease: Duration,
 ) -> Result<Option<i64>, DbErr> {
     let sql = "INSERT INTO pollers (bot, held_by, held_until) VALUES ($1, $2, {now} + $3) \
                ON CONFLICT (bot) DO UPDATE SET held_by = excluded.held_by, \
@@ -108,7 +110,7 @@ pub async fn hold(
     let values = [
         Value::from(bot),
         Value::from(holder),
-        Value::from(millis(lease)),
+        Value::from(millis(LEASE)),
     ];
     let sql = statement(db.get_database_backend(), sql, values);
     let found = db.query_one_raw(sql).await?;

@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 /// How long an answer is remembered.
 pub const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 /// How long a request may take. Whoever has it for longer has died, and it can be done again.
-const CLAIM: Duration = Duration::from_secs(60);
+pub const CLAIM: Duration = Duration::from_secs(60);
 
 /// An answer as it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Presses: of all processes one asks Telegram which buttons were pressed, and has each press done;
 //! or, where Telegram sends them, they are asked to be sent.
 //!
-//! Who asks is decided by a row in the store: it is held for [`LEASE`], and kept while Telegram is
+//! Who asks is decided by a row in the store: it is held for [`presses::LEASE`], and kept while Telegram is
 //! waited for. Which presses were done is remembered after they were: whoever dies in between leaves
 //! them to the next, which finds them done.
 
@@ -19,8 +19,6 @@ use crate::context::Context;
 use crate::store::error::{Cause, cause};
 use crate::store::presses;
 
-/// How long the place is held without a word of its holder.
-pub const LEASE: Duration = Duration::from_secs(15);
 /// How often it is kept, and looked at by who does not have it.
 const LOOK: Duration = Duration::from_secs(5);
 /// The wait after a failure, doubled with each that follows, up to the second.
@@ -125,7 +123,7 @@ impl Poller {
     /// See [`PollError`]. What was done until then is remembered.
     pub async fn turn(&mut self) -> Result<Poll, PollError> {
         let (db, name) = (self.context.db.clone(), self.bot.name().to_owned());
-        let Some(next) = presses::hold(db.write(), &name, self.holder, LEASE).await? else {
+        let Some(next) = presses::hold(db.write(), &name, self.holder).await? else {
             self.is_ready = false;
             return Ok(Poll::Elsewhere);
         };
@@ -212,7 +210,10 @@ impl Poller {
         let db = self.context.db.write();
         let left = presses::leave(db, self.bot.name(), self.holder);
         if !matches!(tokio::time::timeout(LAST_WORDS, left).await, Ok(Ok(()))) {
-            tracing::debug!("the lease of the Telegram poller expires in {LEASE:?}");
+            tracing::debug!(
+                "the lease of the Telegram poller expires in {:?}",
+                presses::LEASE
+            );
         }
     }
 }
@@ -222,10 +223,10 @@ async fn keep(context: Context, bot: String, holder: Uuid) {
     let mut kept = Instant::now();
     loop {
         tokio::time::sleep(LOOK).await;
-        match presses::hold(context.db.write(), &bot, holder, LEASE).await {
+        match presses::hold(context.db.write(), &bot, holder).await {
             Ok(Some(_)) => kept = Instant::now(),
             Ok(None) => return,
-            Err(_) if kept.elapsed() > LEASE => return,
+            Err(_) if kept.elapsed() > presses::LEASE => return,
             Err(error) => {
                 tracing::debug!("cannot renew the lease of the Telegram poller yet: {error}");
             }

@@ -261,9 +261,27 @@ impl Harness {
     pub async fn drain(&self) {
         let mut wait = Wait::default();
         while self.queued().await > 0 {
-            assert!(wait.is_patient(), "the queues do not drain");
+            if !wait.is_patient() {
+                panic!("the queues do not drain: {}", self.left().await);
+            }
             wait.a_little().await;
         }
+    }
+
+    /// What is queued in the database, and when it is due, for whoever reads that it was not done.
+    async fn left(&self) -> String {
+        let now = self.now().0;
+        let sql = format!(
+            "SELECT queue || ': due in ' || (run_at - {now}) || ' ms, leased for ' || \
+                 coalesce(lease_until - {now}, 0) || ' ms, attempt ' || attempt || ' ' || payload FROM jobs LIMIT 5"
+        );
+        let db = self.context.db.read();
+        let sql = Statement::from_string(db.get_database_backend(), sql);
+        let rows = db.query_all_raw(sql).await.unwrap();
+        let left = rows
+            .iter()
+            .map(|row| row.try_get_by_index::<String>(0).unwrap());
+        left.collect::<Vec<_>>().join("; ")
     }
 
     /// Waits until a query finds that many.
