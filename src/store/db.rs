@@ -13,11 +13,12 @@ use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, Connection as _};
 use sea_orm::{
     AccessMode, ConnAcquireErr, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
-    DatabaseTransaction, DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    DatabaseTransaction, DbBackend, DbErr, IsolationLevel, RuntimeErr, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
 };
 use tocsin_migration::{Migrator, MigratorTrait};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::JoinError;
 
 /// How long a statement waits for another's lock (PostgreSQL).
 const LOCK_TIMEOUT: &str = "2s";
@@ -97,6 +98,16 @@ pub enum OpenError {
 
 /// What the address of a SQLite file begins with.
 const SQLITE: &str = "sqlite://";
+
+/// Begins a transaction to the end, also if whoever wants it is dropped meanwhile, as a handler is whose client
+/// went away. `BEGIN` that is given up halfway would leave the connection within a transaction that nobody knows
+/// of: what others write through it would be rolled back later, after they were told that it is stored.
+async fn begun(
+    begin: impl Future<Output = Result<DatabaseTransaction, DbErr>> + Send + 'static,
+) -> Result<DatabaseTransaction, DbErr> {
+    let ended = |error: JoinError| DbErr::Conn(RuntimeErr::Internal(error.to_string()));
+    tokio::spawn(begin).await.map_err(ended)?
+}
 
 fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
@@ -217,14 +228,18 @@ impl Db {
     /// # Errors
     /// No connection could be had, or the database refused.
     pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        match self.backend() {
-            DbBackend::Sqlite => self.write.begin_with_options(options).await,
-            _ => self.write.begin().await,
-        }
+        let (write, backend) = (self.write.clone(), self.backend());
+        begun(async move {
+            let options = TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            };
+            match backend {
+                DbBackend::Sqlite => write.begin_with_options(options).await,
+                _ => write.begin().await,
+            }
+        })
+        .await
     }
 
     /// Begins a transaction that only reads, and sees one moment in all its statements.
@@ -232,16 +247,19 @@ impl Db {
     /// # Errors
     /// No connection could be had, or the database refused.
     pub async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
-        match self.backend() {
-            // A transaction that reads never sees more than when it began to.
-            DbBackend::Sqlite => self.read.begin().await,
-            _ => {
-                let level = Some(IsolationLevel::RepeatableRead);
-                self.read
-                    .begin_with_config(level, Some(AccessMode::ReadOnly))
-                    .await
+        let (read, backend) = (self.read.clone(), self.backend());
+        begun(async move {
+            match backend {
+                // A transaction that reads never sees more than when it began to.
+                DbBackend::Sqlite => read.begin().await,
+                _ => {
+                    let level = Some(IsolationLevel::RepeatableRead);
+                    let mode = Some(AccessMode::ReadOnly);
+                    read.begin_with_config(level, mode).await
+                }
             }
-        }
+        })
+        .await
     }
 
     /// Closes all connections.

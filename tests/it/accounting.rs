@@ -1,6 +1,7 @@
 //! Every alert is accounted for: it comes to one outcome, figures are what the rows say, and what
 //! became of it can be told.
 
+mod given_up;
 mod lost;
 mod outcomes;
 mod pruned;
