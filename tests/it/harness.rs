@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sea_orm::{ConnectionTrait, Database, DatabaseTransaction, Statement};
+use sea_orm::{ConnectionTrait, Database, DatabaseTransaction, DbBackend, Statement};
 use serde_json::{Value, json};
 use tocsin::config::{Config, Secret, Span, TelegramSettings};
 use tocsin::context::Context;
@@ -499,6 +499,24 @@ impl Harness {
             .execute_unprepared(sql)
             .await
             .unwrap();
+    }
+
+    /// Has the database look at what its tables hold. PostgreSQL does so by itself, too, and lets nobody else
+    /// meanwhile; of tables that all databases share everybody's turn is waited for, so they are left out.
+    pub async fn analyze(&self) {
+        let db = self.context.db.write();
+        let sql = if db.get_database_backend() == DbBackend::Postgres {
+            let tables = "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables \
+                          WHERE schemaname = current_schema()";
+            format!("ANALYZE {}", self.sql_text(tables).await)
+        } else {
+            "ANALYZE".to_owned()
+        };
+        let mut wait = Wait::default();
+        while let Err(error) = db.execute_unprepared(&sql).await {
+            assert!(wait.is_patient(), "{sql}: {error}");
+            wait.a_little().await;
+        }
     }
 
     /// What `/metrics` says, with figures that are measured now.

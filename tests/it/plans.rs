@@ -120,7 +120,7 @@ impl Harness {
             self.execute(&sql).await;
         }
         if self.context.db.backend() == DbBackend::Postgres {
-            self.execute("ANALYZE").await;
+            self.analyze().await;
         }
     }
 
@@ -167,7 +167,7 @@ impl Harness {
             self.execute(&sql).await;
         }
         if self.context.db.backend() == DbBackend::Postgres {
-            self.execute("ANALYZE").await;
+            self.analyze().await;
         }
     }
 
@@ -186,7 +186,7 @@ impl Harness {
         ))
         .await;
         if backend == DbBackend::Postgres {
-            self.execute("ANALYZE").await;
+            self.analyze().await;
         }
     }
 

@@ -216,7 +216,7 @@ async fn owe_30_000(h: &Harness) -> Vec<Uuid> {
         ))
         .await;
     }
-    h.execute("ANALYZE").await;
+    h.analyze().await;
     ids.into_iter().step_by(30_000 / CLAIMS.0).collect()
 }
 

@@ -118,7 +118,7 @@ async fn fill(h: &Harness, picture: &Picture) {
         .await;
     // PostgreSQL does so by itself within a minute.
     if backend == DbBackend::Postgres {
-        h.execute("ANALYZE").await;
+        h.analyze().await;
     }
 }
 
