@@ -1,10 +1,7 @@
 //! Which channels there are, and which messages go where.
 
 use super::{Config, Webhook};
-use crate::domain::escalation::Level;
-use crate::domain::routing::{self, Quiet, RoutingKey};
-use crate::entity::notifications::Kind;
-use crate::time::Timestamp;
+use crate::domain::messages::Policy;
 
 impl Config {
     /// Where messages go that no route matches: one entry per channel. The log, where there is no other.
@@ -33,42 +30,17 @@ impl Config {
         channels
     }
 
-    /// Where a message of this kind about such an incident goes.
+    /// What messages obey.
     #[must_use]
-    pub fn channels_for(&self, facts: &RoutingKey, kind: Kind) -> Vec<String> {
-        let mut channels = routing::channels(&self.routes, &self.channels(), facts);
-        channels.retain(|channel| self.tells(channel, kind));
-        channels
-    }
-
-    /// Whether a message about such an incident makes no sound in this channel now: by the quiet hours
-    /// of a route that leads there, else by those of all.
-    #[must_use]
-    pub fn is_quiet(&self, channel: &str, facts: &RoutingKey, now: Timestamp) -> bool {
-        let leads_here = |route: &&routing::Route| route.to.0.iter().any(|to| to == channel);
-        let of_route = routing::taken(&self.routes, facts)
-            .filter(leads_here)
-            .find_map(|route| route.quiet.as_ref());
-        let quiet: Option<&Quiet> = of_route.or(self.quiet.as_ref());
-        quiet.is_some_and(|quiet| quiet.silences(facts.level, now))
-    }
-
-    /// Whether a digest makes no sound in this channel now, in which nothing has a higher level: it may
-    /// tell of anything that is led there, so it is quiet if all of that is.
-    #[must_use]
-    pub fn is_digest_quiet(&self, channel: &str, level: Level, now: Timestamp) -> bool {
-        let leads_here = |route: &&routing::Route| route.to.0.iter().any(|to| to == channel);
-        let of_routes = self.routes.iter().filter(leads_here);
-        let mut quiet: Vec<Option<&Quiet>> = of_routes
-            .map(|route| route.quiet.as_ref().or(self.quiet.as_ref()))
-            .collect();
-        // What no route matches may come here, too.
-        if quiet.is_empty() || self.channels().iter().any(|other| other == channel) {
-            quiet.push(self.quiet.as_ref());
+    pub fn messages(&self) -> Policy<'_> {
+        Policy {
+            routes: &self.routes,
+            otherwise: self.channels(),
+            telegram: &self.telegram.tell,
+            quiet: self.quiet.as_ref(),
+            settle: self.notify.settle.0,
+            edits: self.edits(),
         }
-        let silences =
-            |quiet: Option<&Quiet>| quiet.is_some_and(|quiet| quiet.silences(level, now));
-        quiet.into_iter().all(silences)
     }
 
     /// What is wrong with the routes, by the setting's name.
@@ -131,8 +103,11 @@ fn is_chat(text: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::tests::load;
+    use crate::domain::escalation::Level;
+    use crate::domain::routing::RoutingKey;
+    use crate::entity::notifications::Kind;
+    use crate::time::Timestamp;
 
     const TOKEN: (&str, &str) = ("TOCSIN_TELEGRAM_TOKEN", "1:t");
 
@@ -163,10 +138,11 @@ mod tests {
         };
         let other = RoutingKey::default();
         let topic = "telegram:-200/45";
-        assert_eq!(config.channels_for(&prod, Kind::Opened), [topic, "log"]);
-        assert_eq!(config.channels_for(&prod, Kind::Escalated), ["log"]);
-        assert_eq!(config.channels_for(&prod, Kind::Resolved), [topic]);
-        assert_eq!(config.channels_for(&other, Kind::Opened), ["telegram:-100"]);
+        let messages = config.messages();
+        assert_eq!(messages.channels(&prod, Kind::Opened), [topic, "log"]);
+        assert_eq!(messages.channels(&prod, Kind::Escalated), ["log"]);
+        assert_eq!(messages.channels(&prod, Kind::Resolved), [topic]);
+        assert_eq!(messages.channels(&other, Kind::Opened), ["telegram:-100"]);
         assert_eq!(config.all_channels(), ["telegram:-100", topic, "log"]);
         let (noon, night) = ("2026-11-25T12:30:00Z", "2026-11-25T15:00:00Z");
         for (channel, facts, at, expected) in [
@@ -176,7 +152,7 @@ mod tests {
             ("telegram:-100", &other, night, true),
         ] {
             let at = Timestamp::parse(at).unwrap();
-            let found = config.is_quiet(channel, facts, at);
+            let found = messages.is_quiet(channel, facts, at);
             assert_eq!(found, expected, "{channel} at {at}");
         }
         let shown = toml::to_string(&config).unwrap();
@@ -222,7 +198,7 @@ mod tests {
             ("telegram:-400", Level::None, "22:30", false),
         ] {
             let now = Timestamp::parse(&format!("2026-11-25T{at}:00Z")).unwrap();
-            let found = config.is_digest_quiet(channel, level, now);
+            let found = config.messages().is_digest_quiet(channel, level, now);
             assert_eq!(found, expected, "{channel} {level} at {at}");
         }
     }

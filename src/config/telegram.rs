@@ -5,10 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::people::{self, People, Updates};
 use super::{Config, Secret, Span};
 use crate::domain::budget::Budget;
-use crate::entity::notifications::Kind;
-
-/// What Telegram's channels begin with.
-const CHANNEL: &str = "telegram:";
+pub use crate::domain::messages::Tell;
 
 /// What is told on Telegram, how fast, and who may answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,7 +43,7 @@ pub struct TelegramSettings {
 impl Default for TelegramSettings {
     fn default() -> Self {
         Self {
-            tell: vec![Tell::Opened, Tell::Escalated, Tell::Reopened],
+            tell: Tell::USUAL.to_vec(),
             fold: Span::secs(5),
             limits: true,
             storm_above: 20,
@@ -62,41 +59,7 @@ impl Default for TelegramSettings {
     }
 }
 
-/// What can be told by a message of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Tell {
-    /// An incident opened.
-    Opened,
-    /// Its anomaly rose to `ESCALATE` or `PERMANENT_FIX`, or an alert of a higher severity joined it.
-    Escalated,
-    /// It was resolved, and it still fires.
-    Reopened,
-    /// It is resolved.
-    Resolved,
-    /// Its anomaly rose to `REPEAT`.
-    Repeat,
-}
-
 impl Config {
-    /// Whether a channel is told of such things.
-    #[must_use]
-    pub fn tells(&self, channel: &str, kind: Kind) -> bool {
-        let tell = match kind {
-            Kind::Opened => Tell::Opened,
-            Kind::Escalated | Kind::Worsened => Tell::Escalated,
-            Kind::Reopened => Tell::Reopened,
-            Kind::Resolved => Tell::Resolved,
-            Kind::Repeated => Tell::Repeat,
-            Kind::Digest => return true,
-        };
-        if channel.starts_with(CHANNEL) {
-            self.telegram.tell.contains(&tell)
-        } else {
-            TelegramSettings::default().tell.contains(&tell)
-        }
-    }
-
     /// Whether there is a channel whose messages are edited.
     #[must_use]
     pub fn edits(&self) -> bool {

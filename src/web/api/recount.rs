@@ -39,10 +39,7 @@ pub(super) async fn push(
     };
     audit::record(context.db.write(), &actor, written, now).await?;
     let recount = Recount::default();
-    context
-        .queues
-        .push_all([Push::new(&recount).id(job)])
-        .await?;
+    context.queues.push(Push::new(&recount).id(job)).await?;
     Ok((StatusCode::ACCEPTED, Json(Queued { job })))
 }
 

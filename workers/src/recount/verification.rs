@@ -112,7 +112,7 @@ async fn go_on(
         verify: Some(so_far),
     };
     let push = Push::new(&rest).id(id).after(after);
-    Ok(context.queues.push_all([push]).await?)
+    Ok(context.queues.push(push).await?)
 }
 
 async fn is_busy(context: &Context) -> Result<bool, JobError> {
