@@ -166,14 +166,14 @@ fn tier(incident: Uuid, cause: Cause) -> Push {
 
 /// The job of a message: a message has one at a time.
 fn message(id: Uuid) -> Push {
-    Push::new(&Notify::message(id)).id(id)
+    Push::new(&Notify::Send(id)).id(id)
 }
 
 /// The job of an edit. Beside the one that edits it, a card has one for each moment since which it is due:
 /// a change that comes when all is shown, and the job not removed yet, has another.
 pub fn edit(card: &DueCard) -> Push {
     let (id, since) = (card.id.to_string(), card.since.0.to_string());
-    Push::new(&Notify::edit(card.id)).id(derived_id(&["edit", &id, &since]))
+    Push::new(&Notify::Edit(card.id)).id(derived_id(&["edit", &id, &since]))
 }
 
 /// Does what must follow a commit; a server that is starting again is waited for, for half a minute.

@@ -54,7 +54,7 @@ impl Recounting {
     }
 }
 
-/// One tick.
+/// One tick, or one part of a comparison.
 ///
 /// # Errors
 /// The store cannot be reached now.
@@ -63,10 +63,10 @@ pub async fn handle(
     held: Data<Arc<JobHandle>>,
     recounting: Data<Recounting>,
 ) -> Result<(), JobError> {
-    if let Some(verification) = job.verify {
-        return verify(&recounting.context, held.id(), verification).await;
+    match job {
+        Recount::Tick => tick(&recounting, held.enqueued_at).await,
+        Recount::Verify(so_far) => verify(&recounting.context, held.id(), so_far).await,
     }
-    tick(&recounting, held.enqueued_at).await
 }
 
 /// Does all parts, one after the other, and tells which could not be done. A tick that was pushed before

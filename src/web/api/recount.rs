@@ -38,8 +38,7 @@ pub(super) async fn push(
         detail: serde_json::json!({}),
     };
     audit::record(context.db.write(), &actor, written, now).await?;
-    let recount = Recount::default();
-    context.queues.push(Push::new(&recount).id(job)).await?;
+    context.queues.push(Push::new(&Recount::Tick).id(job)).await?;
     Ok((StatusCode::ACCEPTED, Json(Queued { job })))
 }
 
