@@ -1,19 +1,17 @@
 //! Which channels there are, and which messages go where.
 
-use super::{Config, Webhook};
+use super::telegram::is_chat;
+use super::{CHANNELS, Config, channels};
 use crate::domain::messages::Policy;
 
 impl Config {
     /// Where messages go that no route matches: one entry per channel. The log, where there is no other.
     #[must_use]
     pub fn channels(&self) -> Vec<String> {
-        let mut channels = Vec::new();
-        if let (Some(_), Some(chat)) = (&self.telegram_token, &self.telegram_chat) {
-            channels.push(format!("telegram:{chat}"));
-        }
-        channels.extend(self.webhooks.keys().map(|name| Webhook::channel(name)));
+        let usual = CHANNELS.iter().flat_map(|kind| (kind.usual)(self));
+        let mut channels: Vec<String> = usual.collect();
         if channels.is_empty() {
-            channels.push("log".to_owned());
+            channels.push(channels::LOG.name.to_owned());
         }
         channels
     }
@@ -58,16 +56,13 @@ impl Config {
     }
 
     fn check_channel(&self, channel: &str) -> Result<(), String> {
-        match channel.split_once(':') {
-            None if channel == "log" => Ok(()),
-            Some(("telegram", _)) if self.telegram_token.is_none() => {
-                Err("telegram_token is not set".to_owned())
-            }
-            Some(("telegram", chat)) => is_chat(chat),
-            Some(("webhook", name)) if self.webhooks.contains_key(name) => Ok(()),
-            Some(("webhook", name)) => Err(format!("[webhooks.{name}] is not defined")),
-            _ => Err("unknown channel".to_owned()),
-        }
+        let (name, target) = match channel.split_once(':') {
+            Some((name, target)) => (name, Some(target)),
+            None => (channel, None),
+        };
+        let kind = CHANNELS.iter().find(|kind| kind.name == name);
+        let kind = kind.ok_or_else(|| channels::UNKNOWN.to_owned())?;
+        (kind.check)(self, target)
     }
 
     /// Whether a route leads to Telegram.
@@ -77,28 +72,6 @@ impl Config {
             .into_iter()
             .any(|channel| channel.starts_with("telegram:"))
     }
-}
-
-/// A chat is an id or the `@name` of a channel, and a topic of it its id and the topic's.
-fn is_chat(text: &str) -> Result<(), String> {
-    let (chat, topic) = match text.split_once('/') {
-        Some((chat, topic)) => (chat, Some(topic)),
-        None => (text, None),
-    };
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let is_id = is_number(chat.strip_prefix('-').unwrap_or(chat));
-    let is_name = chat.strip_prefix('@').is_some_and(|name| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    });
-    if !is_id && !is_name {
-        return Err(
-            "a chat must be an ID, such as -1001234567890, or the @name of a channel".to_owned(),
-        );
-    }
-    if topic.is_some_and(|topic| !is_number(topic) || topic.len() > 18) {
-        return Err("a topic must be a number after the chat, as in -1001234567890/45".to_owned());
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -66,13 +66,19 @@ mod tests {
         let id = Uuid::from_u128(1);
         for (payload, job) in [
             (format!(r#"{{"notification":"{id}"}}"#), Notify::Send(id)),
-            (format!(r#"{{"notification":"{id}","edit":true}}"#), Notify::Edit(id)),
+            (
+                format!(r#"{{"notification":"{id}","edit":true}}"#),
+                Notify::Edit(id),
+            ),
         ] {
             assert_eq!(serde_json::to_string(&job).unwrap(), payload);
             assert_eq!(serde_json::from_str::<Notify>(&payload).unwrap(), job);
         }
         let explicit = format!(r#"{{"notification":"{id}","edit":false}}"#);
-        assert_eq!(serde_json::from_str::<Notify>(&explicit).unwrap(), Notify::Send(id));
+        assert_eq!(
+            serde_json::from_str::<Notify>(&explicit).unwrap(),
+            Notify::Send(id)
+        );
         serde_json::from_str::<Notify>("{}").unwrap_err();
     }
 }

@@ -138,7 +138,10 @@ mod tests {
             assert_eq!(written, expected);
             assert_eq!(serde_json::from_str::<Recount>(payload).unwrap(), job);
         }
-        assert_eq!(serde_json::from_str::<Recount>(r#"{"verify":null}"#).unwrap(), Recount::Tick);
+        assert_eq!(
+            serde_json::from_str::<Recount>(r#"{"verify":null}"#).unwrap(),
+            Recount::Tick
+        );
         serde_json::from_str::<Recount>(r#"{"verify":5}"#).unwrap_err();
     }
 }

@@ -38,7 +38,10 @@ pub(super) async fn push(
         detail: serde_json::json!({}),
     };
     audit::record(context.db.write(), &actor, written, now).await?;
-    context.queues.push(Push::new(&Recount::Tick).id(job)).await?;
+    context
+        .queues
+        .push(Push::new(&Recount::Tick).id(job))
+        .await?;
     Ok((StatusCode::ACCEPTED, Json(Queued { job })))
 }
 
