@@ -28,6 +28,7 @@ pub use tier::CalculateTier;
 /// Every queue, in the order of an alert's way: what it is for, its name, its payload, and what is not
 /// [usual](Policy::USUAL) about how it is run; `check` names what else must hold of a payload that a person
 /// wrote. `queues!(then)` hands the rows to the macro `then`.
+#[macro_export]
 macro_rules! queues {
     ($then:ident) => {
         $then! {
@@ -45,8 +46,6 @@ macro_rules! queues {
         }
     };
 }
-pub(crate) use queues;
-
 /// Makes jobs of payloads, by rows as in [`queues`]: their policies, `QUEUES` and `check_payload`.
 #[macro_export]
 macro_rules! jobs {

@@ -43,7 +43,7 @@ macro_rules! sections {
     };
 }
 
-queues!(sections);
+crate::queues!(sections);
 
 /// How one queue's jobs are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
