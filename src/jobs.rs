@@ -1,7 +1,7 @@
 //! The jobs: what each carries, and how it is run. Handlers are in the workers' files that are called like
 //! the queues.
 //!
-//! ADD A JOB HERE: its payload in a file of its own, and its row in [`queues`]. A job of another kind for a
+//! ADD A JOB HERE: its payload in a file of its own, and its row in [`crate::queues`]. A job of another kind for a
 //! queue that there is: a variant of its payload, and what the handler does about it.
 
 mod ingest;
@@ -26,7 +26,7 @@ pub use repair::RecordRepair;
 pub use tier::CalculateTier;
 
 /// Every queue, in the order of an alert's way: what it is for, its name, its payload, and what is not
-/// [usual](Policy::USUAL) about how it is run; `check` names what else must hold of a payload that a person
+/// [usual](crate::jobs::Policy::USUAL) about how it is run; `check` names what else must hold of a payload that a person
 /// wrote. `queues!(then)` hands the rows to the macro `then`.
 #[macro_export]
 macro_rules! queues {
@@ -46,7 +46,7 @@ macro_rules! queues {
         }
     };
 }
-/// Makes jobs of payloads, by rows as in [`queues`]: their policies, `QUEUES` and `check_payload`.
+/// Makes jobs of payloads, by rows as in [`crate::queues`]: their policies, `QUEUES` and `check_payload`.
 #[macro_export]
 macro_rules! jobs {
     ($(

@@ -5,7 +5,7 @@
 //!
 //! | what | where it is due | its job | when |
 //! |---|---|---|---|
-//! | a tier | `incidents.tier_due_since` | a new one at each push; overdue: one at a time for each incident | [`SETTLE`] after what comes in bursts, else at once |
+//! | a tier | `incidents.tier_due_since` | a new one at each push; overdue: one at a time for each incident | 250 ms after what comes in bursts, else at once |
 //! | a message | `notifications.state` | one at a time for each message | when it may go out |
 //! | an edit | `notifications.edit_due_since` | one for each card and moment since which it is due | after `telegram.fold`; overdue: at once |
 

@@ -14,7 +14,7 @@ const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(3600);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(24 * 3600);
 
-/// Makes a section of each row of [`queues`].
+/// Makes a section of each row of [`crate::queues`].
 macro_rules! sections {
     ($(
         $(#[$doc:meta])*

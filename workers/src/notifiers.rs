@@ -1,5 +1,5 @@
 //! How people are told. ADD A NOTIFIER HERE: a file with a type that is a [`Notifier`], and its line in
-//! [`NOTIFIERS`]; the setting that chooses it is in `src/config.rs`.
+//! `NOTIFIERS`; the setting that chooses it is in `src/config.rs`.
 
 mod digest;
 mod http;
