@@ -1,5 +1,6 @@
 //! Every setting: read once, from the defaults here, then `tocsin.toml`, then `TOCSIN_…`.
 
+mod channels;
 mod check;
 mod environment;
 mod file;
@@ -27,6 +28,7 @@ use crate::domain::aggregation::Policy;
 use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
 use crate::text::Lang;
+use channels::ChannelKind;
 pub use file::read_secret;
 pub use people::{People, Updates};
 pub use public::OWN_PATHS;
@@ -41,6 +43,10 @@ pub use tokens::{Fingerprint, Tokens};
 pub use value::Span;
 use value::{Text, text};
 pub use webhooks::{Payload, Webhook};
+
+/// Every kind of channel. ADD THE SETTINGS OF A NOTIFIER HERE: their section in [`Config`], and the row of
+/// its channels.
+const CHANNELS: [ChannelKind; 3] = [telegram::CHANNEL, webhooks::CHANNEL, channels::LOG];
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Serialize, Deserialize)]

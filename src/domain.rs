@@ -10,6 +10,7 @@ pub mod escalation;
 pub mod fix;
 pub mod frequency;
 pub mod id;
+pub mod messages;
 pub mod mute;
 pub mod names;
 pub mod reason;

@@ -1,18 +1,88 @@
-//! The jobs: what each carries, and the policy that it is run by. Handlers are in the workers'
-//! files of the same names.
+//! The jobs: what each carries, and how it is run. Handlers are in the workers' files that are called like
+//! the queues.
+//!
+//! ADD A JOB HERE: its payload in a file of its own, and its row in [`crate::queues`]. A job of another kind for a
+//! queue that there is: a variant of its payload, and what the handler does about it.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+mod ingest;
+mod notify;
+mod recount;
+mod repair;
+mod tier;
+
 use std::time::Duration;
 
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-use crate::domain::alert::Alert;
 use crate::time::Timestamp;
-use crate::verify::drift::Figure;
+pub(crate) use ingest::{Brief, BriefContent};
+pub use ingest::{Content, IngestAlert, rejected};
+pub use notify::Notify;
+pub use recount::{Part, Recount, Verification};
+pub use repair::RecordRepair;
+pub use tier::CalculateTier;
+
+/// Every queue, in the order of an alert's way: what it is for, its name, its payload, and what is not
+/// [usual](crate::jobs::Policy::USUAL) about how it is run; `check` names what else must hold of a payload that a person
+/// wrote. `queues!(then)` hands the rows to the macro `then`.
+#[macro_export]
+macro_rules! queues {
+    ($then:ident) => {
+        $then! {
+            /// Alerts, on their way into incidents.
+            ingest: IngestAlert { concurrency: 4000 } check $crate::jobs::ingest::check,
+            /// Levels and tiers.
+            tier: CalculateTier { concurrency: 256 },
+            /// Messages, and edits of cards. For more than half a day: a provider that is down is told
+            /// everything when it is back.
+            notify: Notify { attempts: 200 },
+            /// Repairs that were reported.
+            repair: RecordRepair {},
+            /// What only time changes.
+            recount: Recount { concurrency: 1, attempts: 3, timeout: Duration::from_secs(300) },
+        }
+    };
+}
+/// Makes jobs of payloads, by rows as in [`crate::queues`]: their policies, `QUEUES` and `check_payload`.
+#[macro_export]
+macro_rules! jobs {
+    ($(
+        $(#[$doc:meta])*
+        $queue:ident: $job:ty { $($setting:ident: $value:expr),* $(,)? } $(check $check:path)?,
+    )*) => {
+        $(impl $crate::jobs::Job for $job {
+            const POLICY: $crate::jobs::Policy = $crate::jobs::Policy {
+                queue: stringify!($queue),
+                $($setting: $value,)*
+                ..$crate::jobs::Policy::USUAL
+            };
+        })*
+
+        /// The name of every queue, in the order of an alert's way.
+        pub const QUEUES: [&str; [$(stringify!($queue)),*].len()] = [$(stringify!($queue)),*];
+
+        /// Whether a payload that a person wrote is a job of that queue which can be done; else why not.
+        ///
+        /// # Errors
+        /// What is wrong with it, in words.
+        pub fn check_payload(queue: &str, payload: &[u8]) -> Result<(), String> {
+            match queue {
+                $(stringify!($queue) => {
+                    $crate::jobs::read_payload::<$job>(payload).and_then(|job| {
+                        let checks: &[fn(&$job) -> Result<(), String>] = &[$($check)?];
+                        checks.iter().try_for_each(|check| check(&job))
+                    })
+                })*
+                _ => Err(format!("the queue {queue} no longer exists")),
+            }
+        }
+    };
+}
+
+queues!(jobs);
 
 /// How a job's queue is called and how its handler is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,328 +109,27 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     const POLICY: Policy;
 }
 
-const USUAL: Policy = Policy {
-    queue: "",
-    concurrency: 16,
-    in_flight_bytes: 32 << 20,
-    attempts: 10,
-    backoff: Duration::from_secs(1),
-    max_backoff: Duration::from_secs(300),
-    timeout: Duration::from_secs(60),
-};
-
-/// One delivered alert, on its way from the ingress into the books.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IngestAlert {
-    /// Which source it came from, and which cluster of it: `alertmanager`, or `alertmanager@eu`.
-    pub source: String,
-    /// When the ingress received it.
-    pub received_at: Timestamp,
-    /// The alert, or why there is none.
-    pub content: Content,
-}
-
-/// What was in the place of an alert.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Content {
-    /// An alert.
-    Alert(Alert),
-    /// Something that cannot be used; kept as it came, for a person to look at.
-    Rejected {
-        /// What is wrong with it.
-        reason: String,
-        /// What was sent; a list of what was sent where it is several.
-        raw: String,
-        /// In the place of how many alerts it was.
-        #[serde(default = "one", skip_serializing_if = "is_one")]
-        alerts: u64,
-    },
-}
-
-/// How many alerts a rejected one is, unless it says otherwise.
-const fn one() -> u64 {
-    1
-}
-
-/// As much of an ingest job as tells what it carries.
-#[derive(Deserialize)]
-pub(crate) struct Brief<'a> {
-    /// Its source.
-    #[serde(borrow)]
-    pub(crate) source: Cow<'a, str>,
-    /// What is in the place of an alert.
-    pub(crate) content: BriefContent,
-}
-
-/// See [`Content`].
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum BriefContent {
-    /// An alert.
-    Alert(IgnoredAny),
-    /// Something that cannot be used, in the place of so many alerts.
-    Rejected {
-        #[serde(default = "one")]
-        alerts: u64,
-    },
-}
-
-/// In the place of how many alerts a job stands that carries only what was rejected. Such a job fails
-/// whenever it is done.
-#[must_use]
-pub fn rejected(queue: &str, payload: &[u8]) -> Option<u64> {
-    if queue != IngestAlert::POLICY.queue {
-        return None;
-    }
-    match serde_json::from_slice::<Brief<'_>>(payload).ok()?.content {
-        BriefContent::Alert(_) => None,
-        BriefContent::Rejected { alerts } => Some(alerts),
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-const fn is_one(n: &u64) -> bool {
-    *n == 1
-}
-
-impl Job for IngestAlert {
-    const POLICY: Policy = Policy {
-        queue: "ingest",
-        concurrency: 4000,
-        ..USUAL
-    };
-}
-
-/// "Look at this incident's level and tier."
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CalculateTier {
-    /// The incident.
-    pub incident: Uuid,
-}
-
-impl Job for CalculateTier {
-    const POLICY: Policy = Policy {
-        queue: "tier",
-        concurrency: 256,
-        ..USUAL
-    };
-}
-
-/// "This message is owed", or "this card does not show what holds".
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notify {
-    /// The row in `notifications`.
-    pub notification: Uuid,
-    /// Whether it went out and is to be edited.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub edit: bool,
-}
-
-impl Notify {
-    /// That message is owed.
-    #[must_use]
-    pub const fn message(notification: Uuid) -> Self {
-        Self {
-            notification,
-            edit: false,
-        }
-    }
-
-    /// The shortest time that one attempt must have: to call a provider (10 s), and to write down that
-    /// it took the message for as long as that is tried (30 s). Whoever is cut off before sends it
-    /// again.
-    pub const LEAST: Duration = Duration::from_secs(45);
-
-    /// That card is to be edited.
-    #[must_use]
-    pub const fn edit(notification: Uuid) -> Self {
-        Self {
-            notification,
-            edit: true,
-        }
-    }
-}
-
-impl Job for Notify {
-    const POLICY: Policy = Policy {
-        queue: "notify",
-        // A receiver that hangs holds few of them.
+impl Policy {
+    /// How a job is run unless its row, or a setting, says otherwise.
+    pub const USUAL: Self = Self {
+        queue: "",
         concurrency: 16,
-        // More than half a day: a provider that is down is told everything when it is back.
-        attempts: 200,
-        ..USUAL
+        in_flight_bytes: 32 << 20,
+        attempts: 10,
+        backoff: Duration::from_secs(1),
+        max_backoff: Duration::from_secs(300),
+        timeout: Duration::from_secs(60),
     };
 }
 
-/// "This was tried on that incident." The job's id becomes the repair's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordRepair {
-    /// The incident it was tried on.
-    pub incident: Uuid,
-    /// What was done, for instance `restart_pod`.
-    pub action: String,
-    /// Whether it helped.
-    pub success: bool,
-    /// Who did it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub operator: Option<String>,
-    /// Note.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
-    /// How long it took.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub duration_ms: Option<i64>,
-    /// When it was reported.
-    pub at: Timestamp,
-}
-
-impl Job for RecordRepair {
-    const POLICY: Policy = Policy {
-        queue: "repair",
-        ..USUAL
-    };
-}
-
-/// "The schedule's tick has come": levels and counts decay, owed work is pushed again; or figures are
-/// compared with the rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recount {
-    /// How far that comparison is, if this is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verify: Option<Verification>,
-}
-
-/// A part of a tick of recount.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Tiers that are due for long.
-    Tiers,
-    /// Messages that are owed for long.
-    Messages,
-    /// Edits of cards that are due for long.
-    Edits,
-    /// Replays that may never have been pushed.
-    Replays,
-    /// Firings that were received soon after they were said to be over.
-    Doubts,
-    /// Levels, and what is said of windows.
-    Levels,
-    /// Firings that are not told of any more.
-    Unseen,
-    /// Mutes that are over.
-    Mutes,
-    /// The counter's memory.
-    Counter,
-    /// Rows that are old.
-    Pruning,
-}
-
-impl Part {
-    /// All of them, in the order in which they are done: what is owed first.
-    pub const ALL: [Self; 10] = [
-        Self::Tiers,
-        Self::Messages,
-        Self::Edits,
-        Self::Replays,
-        Self::Doubts,
-        Self::Levels,
-        Self::Unseen,
-        Self::Mutes,
-        Self::Counter,
-        Self::Pruning,
-    ];
-
-    /// As it is written everywhere.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tiers => "tiers",
-            Self::Messages => "messages",
-            Self::Edits => "edits",
-            Self::Replays => "replays",
-            Self::Doubts => "doubts",
-            Self::Levels => "levels",
-            Self::Unseen => "unseen",
-            Self::Mutes => "mutes",
-            Self::Counter => "counter",
-            Self::Pruning => "pruning",
-        }
-    }
-}
-
-/// A comparison of figures with rows, which goes on from job to job.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verification {
-    /// The last anomaly that was compared; empty at first.
-    pub after: String,
-    /// How many were.
-    pub anomalies: u64,
-    /// With how many occurrences.
-    pub occurrences: u64,
-    /// How many figures drifted, by which.
-    pub drifted: BTreeMap<Figure, u64>,
-    /// When it began, by the queue's clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub began: Option<Timestamp>,
-}
-
-impl Job for Recount {
-    const POLICY: Policy = Policy {
-        queue: "recount",
-        concurrency: 1,
-        attempts: 3,
-        timeout: Duration::from_secs(300),
-        ..USUAL
-    };
-}
-
-/// Every queue, in the order of an alert's way.
-pub const QUEUES: [&str; 5] = [
-    IngestAlert::POLICY.queue,
-    CalculateTier::POLICY.queue,
-    Notify::POLICY.queue,
-    RecordRepair::POLICY.queue,
-    Recount::POLICY.queue,
-];
-
-/// Whether a payload that a person wrote is a job of that queue which can be done; else why not.
+/// A payload that a person wrote, as a job.
 ///
 /// # Errors
-/// What is wrong with it, in words.
-pub fn check_payload(queue: &str, payload: &[u8]) -> Result<(), String> {
-    fn read<J: Job>(payload: &[u8]) -> Result<J, String> {
-        let is_no = |error| {
-            format!(
-                "the payload is not a valid {} job: {error}",
-                J::POLICY.queue
-            )
-        };
-        serde_json::from_slice(payload).map_err(is_no)
-    }
-    const INGEST: &str = IngestAlert::POLICY.queue;
-    const TIER: &str = CalculateTier::POLICY.queue;
-    const NOTIFY: &str = Notify::POLICY.queue;
-    const REPAIR: &str = RecordRepair::POLICY.queue;
-    const RECOUNT: &str = Recount::POLICY.queue;
-    match queue {
-        INGEST => match read::<IngestAlert>(payload)?.content {
-            Content::Alert(alert) if alert.first_label(&["alertname".to_owned()]).is_empty() => {
-                Err("content.alert.labels.alertname is missing".to_owned())
-            }
-            Content::Alert(_) => Ok(()),
-            Content::Rejected { .. } => Err(
-                "content is still the rejected data: it must be {\"alert\": {\"status\": \"firing\", \
-                 \"labels\": {\"alertname\": …}}}"
-                    .to_owned(),
-            ),
-        },
-        TIER => read::<CalculateTier>(payload).map(drop),
-        NOTIFY => read::<Notify>(payload).map(drop),
-        REPAIR => read::<RecordRepair>(payload).map(drop),
-        RECOUNT => read::<Recount>(payload).map(drop),
-        _ => Err(format!("the queue {queue} no longer exists")),
-    }
+/// It cannot be read, in words.
+pub fn read_payload<J: Job>(payload: &[u8]) -> Result<J, String> {
+    let queue = J::POLICY.queue;
+    let is_no = |error| format!("the payload is not a valid {queue} job: {error}");
+    serde_json::from_slice(payload).map_err(is_no)
 }
 
 /// A new id that sorts by `at` (UUIDv7).

@@ -10,7 +10,6 @@
 //! program are in `workers/`, the schema in `migration/`.
 
 pub mod alertmanager;
-pub mod cards;
 pub mod config;
 pub mod context;
 pub mod counter;
@@ -18,6 +17,7 @@ pub mod domain;
 pub mod entity;
 pub mod jobs;
 pub mod operations;
+pub mod outbox;
 pub mod probe;
 pub mod queue;
 pub mod redis;

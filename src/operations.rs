@@ -7,11 +7,8 @@ pub mod mute;
 pub mod repair;
 
 use sea_orm::DbErr;
-use uuid::Uuid;
 
-use crate::cards::push_after_deed;
-use crate::context::Context;
-use crate::store::cards::DueCard;
+pub use crate::outbox::FollowUp as Due;
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -28,23 +25,4 @@ pub enum Refused {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] DbErr),
-}
-
-/// What must follow a deed. Whoever dies before leaves it due, and recount pushes it.
-#[derive(Clone, Debug, Default)]
-pub struct Due {
-    /// Cards to edit.
-    pub cards: Vec<DueCard>,
-    /// Messages to send.
-    pub messages: Vec<Uuid>,
-    /// Messages that are not told, because their anomalies are muted.
-    pub muted: u64,
-}
-
-impl Due {
-    /// Pushes it, after the commit.
-    pub async fn push(&self, context: &Context) {
-        context.metrics.count_messages("muted", self.muted);
-        push_after_deed(context, &self.cards, &self.messages).await;
-    }
 }

@@ -52,20 +52,18 @@ impl Queues {
     ///
     /// # Errors
     /// The store did not confirm it; it may have been pushed all the same.
-    pub async fn push<J: Job>(&self, job: &J) -> Result<(), QueueError> {
-        self.push_all([Push::new(job)]).await
+    pub async fn push(&self, job: impl Into<Push>) -> Result<(), QueueError> {
+        self.push_all([job.into()]).await
     }
 
-    /// Pushes several jobs in one round trip.
+    /// Pushes several jobs together, of whatever kind: a store takes those of one queue in one round trip.
     ///
     /// # Errors
     /// The store did not confirm it; they may have been pushed all the same.
-    pub async fn push_all<J: Job>(
-        &self,
-        jobs: impl IntoIterator<Item = Push<'_, J>>,
-    ) -> Result<(), QueueError> {
-        let jobs: Result<Vec<NewJob>, QueueError> = jobs.into_iter().map(Push::encode).collect();
-        let jobs = jobs?;
+    pub async fn push_all(&self, jobs: impl IntoIterator<Item = Push>) -> Result<(), QueueError> {
+        let jobs: Result<Vec<NewJob>, serde_json::Error> =
+            jobs.into_iter().map(|push| push.0).collect();
+        let jobs = jobs.map_err(|error| QueueError(error.into()))?;
         if jobs.is_empty() {
             return Ok(());
         }
@@ -73,57 +71,51 @@ impl Queues {
     }
 }
 
-/// A job, and how it is to be pushed.
-#[derive(Clone, Copy, Debug)]
-pub struct Push<'a, J> {
-    job: &'a J,
-    id: Option<Uuid>,
-    delay: Duration,
-    trace: Option<Trace>,
-}
+/// A job, written down, and how it is to be pushed: `Push::new(&job).after(delay)`.
+#[derive(Debug)]
+#[must_use]
+pub struct Push(Result<NewJob, serde_json::Error>);
 
-impl<'a, J: Job> Push<'a, J> {
+impl Push {
     /// At once, with a new id.
-    pub const fn new(job: &'a J) -> Self {
-        Self {
-            job,
-            id: None,
-            delay: Duration::ZERO,
-            trace: None,
-        }
+    pub fn new<J: Job>(job: &J) -> Self {
+        Self(serde_json::to_string(job).map(|payload| NewJob {
+            queue: J::POLICY.queue,
+            // Later ones sort behind earlier ones, within a millisecond too: the order of a push.
+            id: Uuid::now_v7(),
+            payload,
+            ..NewJob::default()
+        }))
     }
 
     /// With this id: pushed once for as long as it is queued.
-    #[must_use]
-    pub const fn id(mut self, id: Uuid) -> Self {
-        self.id = Some(id);
-        self
+    pub fn id(self, id: Uuid) -> Self {
+        self.with(|job| {
+            job.id = id;
+            job.named = true;
+        })
     }
 
     /// Not before this delay.
-    #[must_use]
-    pub const fn after(mut self, delay: Duration) -> Self {
-        self.delay = delay;
-        self
+    pub fn after(self, delay: Duration) -> Self {
+        self.with(|job| job.delay = delay)
     }
 
     /// As a part of this trace.
-    #[must_use]
-    pub const fn trace(mut self, trace: Option<Trace>) -> Self {
-        self.trace = trace;
-        self
+    pub fn trace(self, trace: Option<Trace>) -> Self {
+        self.with(|job| job.trace_id = trace.map(|trace| trace.encode()))
     }
 
-    fn encode(self) -> Result<NewJob, QueueError> {
-        Ok(NewJob {
-            queue: J::POLICY.queue,
-            // Later ones sort behind earlier ones, within a millisecond too: the order of a push.
-            id: self.id.unwrap_or_else(Uuid::now_v7),
-            named: self.id.is_some(),
-            payload: serde_json::to_string(self.job).map_err(|e| QueueError(e.into()))?,
-            delay: self.delay,
-            trace_id: self.trace.map(|trace| trace.encode()),
-            replay: 0,
-        })
+    fn with(mut self, change: impl FnOnce(&mut NewJob)) -> Self {
+        if let Ok(job) = &mut self.0 {
+            change(job);
+        }
+        self
+    }
+}
+
+impl<J: Job> From<&J> for Push {
+    fn from(job: &J) -> Self {
+        Self::new(job)
     }
 }

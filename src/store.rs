@@ -26,6 +26,7 @@ pub mod marks;
 pub mod mutes;
 pub mod notifications;
 pub mod occurrences;
+pub mod outbox;
 pub mod overflow;
 pub mod presses;
 pub mod refusals;

@@ -38,7 +38,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::context::Context;
-use crate::sources::SOURCES;
+use crate::sources::{SOURCES, Source};
 use crate::telemetry::seldom::Seldom;
 pub use api::IncidentView;
 use api::openapi::DOCUMENT;
@@ -60,6 +60,8 @@ pub struct Ingress {
     pub gate: Arc<Gate>,
     /// What it refuses.
     pub refusals: Refusals,
+    /// Whom it takes alerts from: [`SOURCES`], unless more are given.
+    pub sources: Arc<[Source]>,
     /// Deliveries with an unknown status, by source.
     unknown_statuses: Arc<Seldom<&'static str>>,
 }
@@ -76,6 +78,7 @@ impl Ingress {
             context,
             gate,
             refusals,
+            sources: SOURCES.into(),
             unknown_statuses: Arc::new(Seldom::new(UNKNOWN_STATUSES_SAID)),
         }
     }
@@ -93,7 +96,8 @@ pub fn router(ingress: &Ingress) -> Router {
         .route_layer(from_fn_with_state(ingress.clone(), idempotency::once))
         .route_layer(from_fn_with_state(limit, charset::decoded))
         .route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
-    let webhooks = at_the_door(webhooks(), limit, &guard, &refusals);
+    let webhooks = webhooks(ingress.sources.iter().copied());
+    let webhooks = at_the_door(webhooks, limit, &guard, &refusals);
     // Who presses is known by the secret, and by the list.
     let presses = presses().layer(axum::Extension(guard));
     let router = Router::from(health().nest(API, api.merge(webhooks).merge(presses)))
@@ -147,12 +151,13 @@ const API: &str = "/api/v1";
 
 /// Everything that the description is of, without the check of a token.
 fn described() -> OpenApiRouter<Ingress> {
-    health().nest(API, api::routes().merge(webhooks()).merge(presses()))
+    let webhooks = webhooks(SOURCES);
+    health().nest(API, api::routes().merge(webhooks).merge(presses()))
 }
 
-/// The webhooks of each source.
-fn webhooks() -> OpenApiRouter<Ingress> {
-    let routes = SOURCES.into_iter().map(webhooks::route);
+/// The webhooks of these sources.
+fn webhooks(sources: impl IntoIterator<Item = Source>) -> OpenApiRouter<Ingress> {
+    let routes = sources.into_iter().map(webhooks::route);
     routes.fold(OpenApiRouter::new(), OpenApiRouter::routes)
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use figment::value::{Dict, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
 
-use super::{Config, read_secret};
+use super::{CHANNELS, Config, read_secret};
 
 pub(super) const PREFIX: &str = "TOCSIN_";
 /// What figment calls this source of settings.
@@ -14,13 +14,9 @@ pub(super) const NAME: &str = "environment variable";
 const INJECTED: [&str; 2] = ["PORT", "SERVICE_"];
 /// The client's, not the server's.
 const OF_THE_CLIENT: [&str; 1] = ["URL"];
-/// Settings that may be in a file of their own, which the variable that ends in `_FILE` names.
-const SECRETS: [&str; 4] = [
-    "database_url",
-    "redis_url",
-    "telegram_token",
-    "telegram__webhook_secret",
-];
+/// Settings that may be in a file of their own, which the variable that ends in `_FILE` names, beside those
+/// of channels.
+const SECRETS: [&str; 2] = ["database_url", "redis_url"];
 /// Likewise, one a line; in the variable itself with commas between them.
 const TOKENS: [&str; 3] = ["webhook_token", "read_token", "api_token"];
 
@@ -53,7 +49,9 @@ impl Environment {
     /// The setting whose file the variable names, if it does.
     fn secret_in_file<'a>(&self, name: &'a str) -> Result<Option<&'a str>, String> {
         let setting = name.strip_suffix("_file").unwrap_or_default();
-        if !SECRETS.contains(&setting) && !TOKENS.contains(&setting) && !is_of_webhook(setting) {
+        let of_channel = || CHANNELS.iter().any(|kind| kind.secrets.contains(&setting));
+        let is_secret = SECRETS.contains(&setting) || TOKENS.contains(&setting);
+        if !is_secret && !of_channel() && !is_of_webhook(setting) {
             return Ok(None);
         }
         if self.variables.iter().any(|(name, _)| name == setting) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Config, Span};
-use crate::jobs::{CalculateTier, IngestAlert, Job, Notify, Policy, RecordRepair, Recount};
+// Whatever the rows name.
+use crate::jobs::*;
 
 /// The most that can be set: what is above is a slip of the pen, and would be a load of its own.
 const MOST: (usize, u32) = (100_000, 1000);
@@ -13,21 +14,36 @@ const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(3600);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(24 * 3600);
 
-/// How each queue's jobs are run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct QueuePolicies {
-    /// Alerts, on their way into the books.
-    pub ingest: QueuePolicy,
-    /// Levels and tiers.
-    pub tier: QueuePolicy,
-    /// Messages.
-    pub notify: QueuePolicy,
-    /// Repairs that were reported.
-    pub repair: QueuePolicy,
-    /// What time alone changes.
-    pub recount: QueuePolicy,
+/// Makes a section of each row of [`crate::queues`].
+macro_rules! sections {
+    ($(
+        $(#[$doc:meta])*
+        $queue:ident: $job:ty { $($policy:tt)* } $(check $check:path)?,
+    )*) => {
+        /// How each queue's jobs are run.
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct QueuePolicies {
+            $($(#[$doc])* pub $queue: QueuePolicy,)*
+        }
+
+        impl Default for QueuePolicies {
+            fn default() -> Self {
+                Self {
+                    $($queue: <$job>::POLICY.into(),)*
+                }
+            }
+        }
+
+        impl QueuePolicies {
+            const fn each(&self) -> [(&'static str, QueuePolicy); QUEUES.len()] {
+                [$((stringify!($queue), self.$queue)),*]
+            }
+        }
+    };
 }
+
+crate::queues!(sections);
 
 /// How one queue's jobs are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,18 +59,6 @@ pub struct QueuePolicy {
     pub max_backoff: Span,
     /// How long one attempt may take.
     pub timeout: Span,
-}
-
-impl Default for QueuePolicies {
-    fn default() -> Self {
-        Self {
-            ingest: IngestAlert::POLICY.into(),
-            tier: CalculateTier::POLICY.into(),
-            notify: Notify::POLICY.into(),
-            repair: RecordRepair::POLICY.into(),
-            recount: Recount::POLICY.into(),
-        }
-    }
 }
 
 impl From<Policy> for QueuePolicy {
@@ -92,16 +96,6 @@ impl Config {
 }
 
 impl QueuePolicies {
-    fn each(&self) -> [(&'static str, QueuePolicy); 5] {
-        [
-            (IngestAlert::POLICY.queue, self.ingest),
-            (CalculateTier::POLICY.queue, self.tier),
-            (Notify::POLICY.queue, self.notify),
-            (RecordRepair::POLICY.queue, self.repair),
-            (Recount::POLICY.queue, self.recount),
-        ]
-    }
-
     /// What is wrong with them, by the setting's name.
     pub(super) fn check(&self) -> Result<(), String> {
         for (name, policy) in self.each() {

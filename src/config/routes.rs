@@ -1,22 +1,17 @@
 //! Which channels there are, and which messages go where.
 
-use super::{Config, Webhook};
-use crate::domain::escalation::Level;
-use crate::domain::routing::{self, Quiet, RoutingKey};
-use crate::entity::notifications::Kind;
-use crate::time::Timestamp;
+use super::telegram::is_chat;
+use super::{CHANNELS, Config, channels};
+use crate::domain::messages::Policy;
 
 impl Config {
     /// Where messages go that no route matches: one entry per channel. The log, where there is no other.
     #[must_use]
     pub fn channels(&self) -> Vec<String> {
-        let mut channels = Vec::new();
-        if let (Some(_), Some(chat)) = (&self.telegram_token, &self.telegram_chat) {
-            channels.push(format!("telegram:{chat}"));
-        }
-        channels.extend(self.webhooks.keys().map(|name| Webhook::channel(name)));
+        let usual = CHANNELS.iter().flat_map(|kind| (kind.usual)(self));
+        let mut channels: Vec<String> = usual.collect();
         if channels.is_empty() {
-            channels.push("log".to_owned());
+            channels.push(channels::LOG.name.to_owned());
         }
         channels
     }
@@ -33,42 +28,17 @@ impl Config {
         channels
     }
 
-    /// Where a message of this kind about such an incident goes.
+    /// What messages obey.
     #[must_use]
-    pub fn channels_for(&self, facts: &RoutingKey, kind: Kind) -> Vec<String> {
-        let mut channels = routing::channels(&self.routes, &self.channels(), facts);
-        channels.retain(|channel| self.tells(channel, kind));
-        channels
-    }
-
-    /// Whether a message about such an incident makes no sound in this channel now: by the quiet hours
-    /// of a route that leads there, else by those of all.
-    #[must_use]
-    pub fn is_quiet(&self, channel: &str, facts: &RoutingKey, now: Timestamp) -> bool {
-        let leads_here = |route: &&routing::Route| route.to.0.iter().any(|to| to == channel);
-        let of_route = routing::taken(&self.routes, facts)
-            .filter(leads_here)
-            .find_map(|route| route.quiet.as_ref());
-        let quiet: Option<&Quiet> = of_route.or(self.quiet.as_ref());
-        quiet.is_some_and(|quiet| quiet.silences(facts.level, now))
-    }
-
-    /// Whether a digest makes no sound in this channel now, in which nothing has a higher level: it may
-    /// tell of anything that is led there, so it is quiet if all of that is.
-    #[must_use]
-    pub fn is_digest_quiet(&self, channel: &str, level: Level, now: Timestamp) -> bool {
-        let leads_here = |route: &&routing::Route| route.to.0.iter().any(|to| to == channel);
-        let of_routes = self.routes.iter().filter(leads_here);
-        let mut quiet: Vec<Option<&Quiet>> = of_routes
-            .map(|route| route.quiet.as_ref().or(self.quiet.as_ref()))
-            .collect();
-        // What no route matches may come here, too.
-        if quiet.is_empty() || self.channels().iter().any(|other| other == channel) {
-            quiet.push(self.quiet.as_ref());
+    pub fn messages(&self) -> Policy<'_> {
+        Policy {
+            routes: &self.routes,
+            otherwise: self.channels(),
+            telegram: &self.telegram.tell,
+            quiet: self.quiet.as_ref(),
+            settle: self.notify.settle.0,
+            edits: self.edits(),
         }
-        let silences =
-            |quiet: Option<&Quiet>| quiet.is_some_and(|quiet| quiet.silences(level, now));
-        quiet.into_iter().all(silences)
     }
 
     /// What is wrong with the routes, by the setting's name.
@@ -86,16 +56,13 @@ impl Config {
     }
 
     fn check_channel(&self, channel: &str) -> Result<(), String> {
-        match channel.split_once(':') {
-            None if channel == "log" => Ok(()),
-            Some(("telegram", _)) if self.telegram_token.is_none() => {
-                Err("telegram_token is not set".to_owned())
-            }
-            Some(("telegram", chat)) => is_chat(chat),
-            Some(("webhook", name)) if self.webhooks.contains_key(name) => Ok(()),
-            Some(("webhook", name)) => Err(format!("[webhooks.{name}] is not defined")),
-            _ => Err("unknown channel".to_owned()),
-        }
+        let (name, target) = match channel.split_once(':') {
+            Some((name, target)) => (name, Some(target)),
+            None => (channel, None),
+        };
+        let kind = CHANNELS.iter().find(|kind| kind.name == name);
+        let kind = kind.ok_or_else(|| channels::UNKNOWN.to_owned())?;
+        (kind.check)(self, target)
     }
 
     /// Whether a route leads to Telegram.
@@ -107,32 +74,13 @@ impl Config {
     }
 }
 
-/// A chat is an id or the `@name` of a channel, and a topic of it its id and the topic's.
-fn is_chat(text: &str) -> Result<(), String> {
-    let (chat, topic) = match text.split_once('/') {
-        Some((chat, topic)) => (chat, Some(topic)),
-        None => (text, None),
-    };
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let is_id = is_number(chat.strip_prefix('-').unwrap_or(chat));
-    let is_name = chat.strip_prefix('@').is_some_and(|name| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    });
-    if !is_id && !is_name {
-        return Err(
-            "a chat must be an ID, such as -1001234567890, or the @name of a channel".to_owned(),
-        );
-    }
-    if topic.is_some_and(|topic| !is_number(topic) || topic.len() > 18) {
-        return Err("a topic must be a number after the chat, as in -1001234567890/45".to_owned());
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::tests::load;
+    use crate::domain::escalation::Level;
+    use crate::domain::routing::RoutingKey;
+    use crate::entity::notifications::Kind;
+    use crate::time::Timestamp;
 
     const TOKEN: (&str, &str) = ("TOCSIN_TELEGRAM_TOKEN", "1:t");
 
@@ -163,10 +111,11 @@ mod tests {
         };
         let other = RoutingKey::default();
         let topic = "telegram:-200/45";
-        assert_eq!(config.channels_for(&prod, Kind::Opened), [topic, "log"]);
-        assert_eq!(config.channels_for(&prod, Kind::Escalated), ["log"]);
-        assert_eq!(config.channels_for(&prod, Kind::Resolved), [topic]);
-        assert_eq!(config.channels_for(&other, Kind::Opened), ["telegram:-100"]);
+        let messages = config.messages();
+        assert_eq!(messages.channels(&prod, Kind::Opened), [topic, "log"]);
+        assert_eq!(messages.channels(&prod, Kind::Escalated), ["log"]);
+        assert_eq!(messages.channels(&prod, Kind::Resolved), [topic]);
+        assert_eq!(messages.channels(&other, Kind::Opened), ["telegram:-100"]);
         assert_eq!(config.all_channels(), ["telegram:-100", topic, "log"]);
         let (noon, night) = ("2026-11-25T12:30:00Z", "2026-11-25T15:00:00Z");
         for (channel, facts, at, expected) in [
@@ -176,7 +125,7 @@ mod tests {
             ("telegram:-100", &other, night, true),
         ] {
             let at = Timestamp::parse(at).unwrap();
-            let found = config.is_quiet(channel, facts, at);
+            let found = messages.is_quiet(channel, facts, at);
             assert_eq!(found, expected, "{channel} at {at}");
         }
         let shown = toml::to_string(&config).unwrap();
@@ -222,7 +171,7 @@ mod tests {
             ("telegram:-400", Level::None, "22:30", false),
         ] {
             let now = Timestamp::parse(&format!("2026-11-25T{at}:00Z")).unwrap();
-            let found = config.is_digest_quiet(channel, level, now);
+            let found = config.messages().is_digest_quiet(channel, level, now);
             assert_eq!(found, expected, "{channel} {level} at {at}");
         }
     }

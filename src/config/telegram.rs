@@ -2,13 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::channels::{self, ChannelKind};
 use super::people::{self, People, Updates};
 use super::{Config, Secret, Span};
 use crate::domain::budget::Budget;
-use crate::entity::notifications::Kind;
-
-/// What Telegram's channels begin with.
-const CHANNEL: &str = "telegram:";
+pub use crate::domain::messages::Tell;
 
 /// What is told on Telegram, how fast, and who may answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,7 +44,7 @@ pub struct TelegramSettings {
 impl Default for TelegramSettings {
     fn default() -> Self {
         Self {
-            tell: vec![Tell::Opened, Tell::Escalated, Tell::Reopened],
+            tell: Tell::USUAL.to_vec(),
             fold: Span::secs(5),
             limits: true,
             storm_above: 20,
@@ -62,41 +60,22 @@ impl Default for TelegramSettings {
     }
 }
 
-/// What can be told by a message of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Tell {
-    /// An incident opened.
-    Opened,
-    /// Its anomaly rose to `ESCALATE` or `PERMANENT_FIX`, or an alert of a higher severity joined it.
-    Escalated,
-    /// It was resolved, and it still fires.
-    Reopened,
-    /// It is resolved.
-    Resolved,
-    /// Its anomaly rose to `REPEAT`.
-    Repeat,
-}
+/// Chats, which a bot writes to.
+pub(super) const CHANNEL: ChannelKind = ChannelKind {
+    name: "telegram",
+    usual: |config| match (&config.telegram_token, &config.telegram_chat) {
+        (Some(_), Some(chat)) => vec![format!("telegram:{chat}")],
+        _ => Vec::new(),
+    },
+    check: |config, target| match target {
+        None => Err(channels::UNKNOWN.to_owned()),
+        Some(_) if config.telegram_token.is_none() => Err("telegram_token is not set".to_owned()),
+        Some(chat) => is_chat(chat),
+    },
+    secrets: &["telegram_token", "telegram__webhook_secret"],
+};
 
 impl Config {
-    /// Whether a channel is told of such things.
-    #[must_use]
-    pub fn tells(&self, channel: &str, kind: Kind) -> bool {
-        let tell = match kind {
-            Kind::Opened => Tell::Opened,
-            Kind::Escalated | Kind::Worsened => Tell::Escalated,
-            Kind::Reopened => Tell::Reopened,
-            Kind::Resolved => Tell::Resolved,
-            Kind::Repeated => Tell::Repeat,
-            Kind::Digest => return true,
-        };
-        if channel.starts_with(CHANNEL) {
-            self.telegram.tell.contains(&tell)
-        } else {
-            TelegramSettings::default().tell.contains(&tell)
-        }
-    }
-
     /// Whether there is a channel whose messages are edited.
     #[must_use]
     pub fn edits(&self) -> bool {
@@ -131,4 +110,26 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// A chat is an id or the `@name` of a channel, and a topic of it its id and the topic's.
+pub(super) fn is_chat(text: &str) -> Result<(), String> {
+    let (chat, topic) = match text.split_once('/') {
+        Some((chat, topic)) => (chat, Some(topic)),
+        None => (text, None),
+    };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let is_id = is_number(chat.strip_prefix('-').unwrap_or(chat));
+    let is_name = chat.strip_prefix('@').is_some_and(|name| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    });
+    if !is_id && !is_name {
+        return Err(
+            "a chat must be an ID, such as -1001234567890, or the @name of a channel".to_owned(),
+        );
+    }
+    if topic.is_some_and(|topic| !is_number(topic) || topic.len() > 18) {
+        return Err("a topic must be a number after the chat, as in -1001234567890/45".to_owned());
+    }
+    Ok(())
 }

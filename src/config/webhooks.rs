@@ -8,6 +8,7 @@ use figment::value::Value;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::Secret;
+use super::channels::{self, ChannelKind};
 
 /// What a secret begins with that is written as the Standard Webhooks write it.
 const BASE64: &str = "whsec_";
@@ -40,6 +41,24 @@ pub enum Payload {
     /// The text alone, for chats that refuse what they do not know.
     Text,
 }
+
+/// Addresses that messages are posted to. Their secrets have names of the operator's own.
+pub(super) const CHANNEL: ChannelKind = ChannelKind {
+    name: "webhook",
+    usual: |config| {
+        config
+            .webhooks
+            .keys()
+            .map(|name| Webhook::channel(name))
+            .collect()
+    },
+    check: |config, target| match target {
+        None => Err(channels::UNKNOWN.to_owned()),
+        Some(name) if config.webhooks.contains_key(name) => Ok(()),
+        Some(name) => Err(format!("[webhooks.{name}] is not defined")),
+    },
+    secrets: &[],
+};
 
 impl Webhook {
     /// The channel's name, as messages that are owed have it.

@@ -146,6 +146,12 @@ impl Route {
             && (self.level.is_empty() || self.level.0.contains(&facts.level))
             && self.alert_name.matches(&facts.alert_name)
     }
+
+    /// Whether messages that take it go to this channel.
+    #[must_use]
+    pub fn leads_to(&self, channel: &str) -> bool {
+        self.to.0.iter().any(|to| to == channel)
+    }
 }
 
 /// The routes that a message takes: the first that matches, and those behind it for as long as they

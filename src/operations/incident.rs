@@ -7,13 +7,12 @@ use uuid::Uuid;
 use super::{Due, Refused};
 use crate::context::Context;
 use crate::domain::aggregation::Status;
+use crate::domain::messages::of_resolved;
 use crate::entity::incidents::Model as Incident;
-use crate::entity::notifications::Kind;
 use crate::store::anomalies;
 use crate::store::audit::{self, Actor};
-use crate::store::cards::mark_edits;
 use crate::store::incidents::{StatusChange, Still, act, find, resolve_some as resolve};
-use crate::store::ingest::owe;
+use crate::store::outbox;
 use crate::store::views::incident_list::Entry;
 use crate::time::Timestamp;
 
@@ -91,19 +90,11 @@ pub async fn resolve_some(
     if resolved.is_empty() {
         return Ok((resolved, Due::default()));
     }
-    let told = resolved.iter().map(|id| (*id, Kind::Resolved, now.0));
-    let written = owe(tx, &context.config, told, now).await?;
-    let cards = match context.config.edits() {
-        true => mark_edits(tx, &resolved, now).await?,
-        false => Vec::new(),
-    };
+    let messages = resolved.iter().map(|id| of_resolved(*id, None, now));
+    let policy = context.config.messages();
+    let due = outbox::write(tx, &policy, messages.collect(), &resolved, now).await?;
     let targets = resolved.iter().map(Uuid::to_string);
     audit::record_each(tx, actor, StatusChange::Resolve.action(), targets, why, now).await?;
-    let due = Due {
-        cards,
-        messages: written.owed,
-        muted: written.muted,
-    };
     Ok((resolved, due))
 }
 
@@ -117,21 +108,11 @@ async fn tell(
     let Some(incident) = turned else {
         return Ok(Due::default());
     };
-    let resolved = (incident.status == Status::Resolved).then_some((
-        incident.id,
-        Kind::Resolved,
-        incident.resolved_at.unwrap_or(now).0,
-    ));
-    let written = owe(tx, &context.config, resolved, now).await?;
-    let cards = match context.config.edits() {
-        true => mark_edits(tx, &[incident.id], now).await?,
-        false => Vec::new(),
-    };
-    Ok(Due {
-        cards,
-        messages: written.owed,
-        muted: written.muted,
-    })
+    let (id, policy) = (incident.id, context.config.messages());
+    let is_resolved = incident.status == Status::Resolved;
+    let message = is_resolved.then(|| of_resolved(id, incident.resolved_at, now));
+    let messages = message.into_iter().collect();
+    Ok(outbox::write(tx, &policy, messages, &[id], now).await?)
 }
 
 /// The anomaly of an incident.

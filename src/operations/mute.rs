@@ -108,7 +108,7 @@ async fn set(
     if context.config.edits() {
         let mut shown = mutes::shown(tx, key, CARDS).await?;
         shown.extend(asked_on);
-        due.cards = cards::mark_edits(tx, &shown, now).await?;
+        due.edits = cards::mark_edits(tx, &shown, now).await?;
     }
     Ok((anomaly, due))
 }

@@ -39,5 +39,5 @@ pub async fn note(
 /// The queue did not take it.
 pub async fn push(context: &Context, job: Uuid, repair: &RecordRepair) -> Result<(), QueueError> {
     let push = Push::new(repair).id(job).trace(task_context::trace());
-    context.queues.push_all([push]).await
+    context.queues.push(push).await
 }

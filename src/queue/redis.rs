@@ -24,6 +24,7 @@ mod entry;
 mod search;
 
 use async_trait::async_trait;
+use futures::future::try_join_all;
 use redis::aio::ConnectionManager;
 use redis::{FromRedisValue, RedisError, Script, Value, pipe};
 use uuid::Uuid;
@@ -243,9 +244,8 @@ impl QueueStore for RedisQueue {
         if !plain.is_empty() {
             plain.exec_async(&mut self.pushes.clone()).await?;
         }
-        for of_queue in careful.chunk_by(|a, b| a.queue == b.queue) {
-            self.push_with_care(of_queue[0].queue, of_queue).await?;
-        }
+        let queues = careful.chunk_by(|a, b| a.queue == b.queue);
+        try_join_all(queues.map(|jobs| self.push_with_care(jobs[0].queue, jobs))).await?;
         self.wakeups.notify_of(jobs);
         Ok(())
     }

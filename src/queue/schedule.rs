@@ -28,11 +28,11 @@ const ASK: Duration = Duration::from_secs(5);
 /// # Errors
 /// The store did not answer.
 pub async fn pass(queues: &Queues) -> Result<usize, QueueError> {
-    let verify = Recount {
-        verify: Some(Verification::default()),
-    };
     let mut claimed = 0;
-    for (schedule, job) in [(RECOUNT, Recount::default()), (VERIFY, verify)] {
+    for (schedule, job) in [
+        (RECOUNT, Recount::Tick),
+        (VERIFY, Recount::Verify(Verification::default())),
+    ] {
         let payload = serde_json::to_string(&job).map_err(|error| QueueError(error.into()))?;
         let queue = Recount::POLICY.queue;
         claimed += usize::from(queues.store().tick(schedule, queue, payload).await?);

@@ -29,8 +29,8 @@ pub struct DueCard {
     pub since: Timestamp,
 }
 
-/// Marks the cards of these incidents: what they show has changed. Returns the cards, for
-/// [`crate::cards::push_edits`] after the commit. Their anomalies are locked, as they are by whoever
+/// Marks the cards of these incidents: what they show has changed. Returns the cards that are to be edited
+/// after the commit. Their anomalies are locked, as they are by whoever
 /// fixes what a card says.
 ///
 /// # Errors

@@ -7,7 +7,8 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
-use super::ingest::{FollowUp, write};
+use super::ingest::write;
+use super::outbox::FollowUp;
 use super::rows::{Rows, statement};
 use super::{Db, anomalies, incidents, occurrences};
 use crate::config::Config;
@@ -18,15 +19,6 @@ use crate::time::{Clock, Timestamp, millis};
 /// How much earlier than its incident's first alert an episode of it may have been received: that alert
 /// may have overtaken it in the queue.
 const OVERTAKEN: Duration = Duration::from_secs(86_400);
-
-/// What settling came to.
-#[derive(Debug, Default)]
-pub struct Settled {
-    /// Incidents that are due for a tier: they are open again.
-    pub due: Vec<Uuid>,
-    /// What is told of them.
-    pub follow_up: FollowUp,
-}
 
 /// Incidents that have been doubted since before `moment`, those that wait longest first.
 ///
@@ -46,7 +38,7 @@ pub async fn overdue(
 
 /// Opens those episodes of these incidents again that were seen firing after their end was received, a
 /// window ago or longer, and whose sender did not say again that they are over. All or nothing; doing
-/// it again changes nothing.
+/// it again changes nothing. Returns what follows.
 ///
 /// # Errors
 /// What the database says; nothing was written then.
@@ -56,7 +48,7 @@ pub async fn settle(
     policy: &Policy,
     config: &Config,
     ids: &[Uuid],
-) -> Result<Settled, DbErr> {
+) -> Result<FollowUp, DbErr> {
     let tx = db.begin().await?;
     let (locked, now) = anomalies::lock_of_incidents(&tx, ids).await?;
     let now = clock.of_store(now);
@@ -81,13 +73,11 @@ pub async fn settle(
     for (series, id, _) in doubted {
         batch.settle_doubt((series, id), now, policy);
     }
-    let follow_up = write(&tx, config, &batch, &BTreeMap::new(), now).await?;
+    let mut follow_up = write(&tx, config, &batch, &BTreeMap::new(), now).await?;
     tx.commit().await?;
     let due = batch.incidents.values().filter(|i| i.tier_due);
-    Ok(Settled {
-        due: due.map(|i| i.id).collect(),
-        follow_up,
-    })
+    follow_up.tiers = due.map(|i| i.id).collect();
+    Ok(follow_up)
 }
 
 fn known(row: Model) -> (String, Anomaly) {

@@ -1,6 +1,6 @@
-//! Messages owed: written by whoever decides them, claimed by whoever sends them.
+//! Notifications: written in the transaction that decides them, claimed by whoever sends them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use sea_orm::{
@@ -9,11 +9,13 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::outbox::{DueMessage, FollowUp};
 use super::rows::{Rows, columns, statement};
+use crate::domain::messages::{ExistingMessage, Message};
 use crate::domain::routing::RoutingKey;
-use crate::entity::notifications::{ActiveModel, Column, Entity, Kind, Model, State};
+use crate::entity::notifications::{ActiveModel, Column, Entity, Model, State};
 use crate::jobs::new_id;
-use crate::time::Timestamp;
+use crate::time::{Clock, Timestamp};
 
 /// How long a claim keeps others from sending the same message: longer than a try may take, and no
 /// longer than it takes to notice that the claimer died.
@@ -22,103 +24,73 @@ pub const CLAIM: Duration = Duration::from_secs(15);
 /// The stretch of time in which it is counted how many messages are owed.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A message that is owed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owed {
-    /// The incident it is about.
-    pub incident: Uuid,
-    /// What it tells.
-    pub kind: Kind,
-    /// What tells it from others of its kind.
-    pub sequence: i64,
-    /// Where it goes.
-    pub channels: Vec<String>,
-    /// Whether it is not told, because its anomaly is muted.
-    pub is_muted: bool,
-    /// From when on it may go out.
-    pub since: Timestamp,
-}
-
-/// What was written of messages that were decided.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Written {
-    /// Those that are owed, and were not before.
-    pub owed: Vec<Uuid>,
-    /// How many are not told, because their anomalies are muted, and were not there before.
-    pub muted: u64,
-}
-
-/// Owes messages. Of a muted anomaly they are written down as not told, so that none of them is ever
-/// owed. What is there already stays as it is.
+/// Writes messages. Those of a muted anomaly are suppressed, so that none of them is ever sent. What is
+/// there already stays as it is. What follows is what is new and no tier pushes.
 ///
 /// # Errors
 /// What the database says.
-pub async fn owe(
+pub async fn write(
     tx: &impl ConnectionTrait,
-    owed: &[Owed],
+    messages: &[Message],
     now: Timestamp,
-) -> Result<Written, DbErr> {
-    let each = || {
-        owed.iter()
-            .flat_map(|owed| owed.channels.iter().map(move |channel| (owed, channel)))
-    };
-    if each().next().is_none() {
-        return Ok(Written::default());
+) -> Result<FollowUp, DbErr> {
+    let each = messages.iter().flat_map(|message| {
+        let channels = message.channels.iter();
+        channels.map(move |channel| (new_id(now), message, channel))
+    });
+    let each: Vec<(Uuid, &Message, &String)> = each.collect();
+    if each.is_empty() {
+        return Ok(FollowUp::default());
     }
     let state = |is_muted| match is_muted {
         true => State::Muted,
         false => State::Owed,
     };
     let rows = Rows::new()
-        .uuid("id", each().map(|_| new_id(now)))
-        .uuid("incident_id", each().map(|(owed, _)| owed.incident))
-        .text("kind", each().map(|(owed, _)| owed.kind.to_value()))
-        .int("sequence", each().map(|(owed, _)| owed.sequence))
-        .text("channel", each().map(|(_, channel)| channel.clone()))
+        .uuid("id", each.iter().map(|(id, ..)| *id))
+        .uuid("incident_id", each.iter().map(|(_, m, _)| m.incident))
+        .text("kind", each.iter().map(|(_, m, _)| m.kind.to_value()))
+        .int("sequence", each.iter().map(|(_, m, _)| m.sequence))
+        .text(
+            "channel",
+            each.iter().map(|(.., channel)| (*channel).clone()),
+        )
         .text(
             "state",
-            each().map(|(owed, _)| state(owed.is_muted).to_value()),
+            each.iter().map(|(_, m, _)| state(m.is_muted).to_value()),
         )
-        .time("since", each().map(|(owed, _)| owed.since));
+        .time("since", each.iter().map(|(_, m, _)| m.since));
     let sql = "INSERT INTO notifications \
                    (id, incident_id, kind, sequence, channel, state, owed_since) \
                SELECT r.id, r.incident_id, r.kind, r.sequence, r.channel, r.state, r.since \
                FROM {rows} WHERE true \
                ON CONFLICT (incident_id, kind, sequence, channel) DO NOTHING \
-               RETURNING id, state";
+               RETURNING id";
     let sql = rows.statement(tx.get_database_backend(), sql, []);
-    let mut written = Written::default();
-    for row in tx.query_all_raw(sql).await? {
-        match row.try_get("", "state")? {
-            State::Muted => written.muted += 1,
-            _ => written.owed.push(row.try_get("", "id")?),
+    let written = tx.query_all_raw(sql).await?;
+    let written = written.iter().map(|row| row.try_get("", "id"));
+    let written: HashSet<Uuid> = written.collect::<Result<_, _>>()?;
+    let mut follow_up = FollowUp::default();
+    for (id, message, _) in each.into_iter().filter(|(id, ..)| written.contains(id)) {
+        if message.is_muted {
+            follow_up.suppressed += 1;
+        } else if !message.by_tier {
+            follow_up.messages.push(DueMessage {
+                id,
+                incident: message.incident,
+                after: message.since.since(now),
+            });
         }
     }
-    Ok(written)
+    Ok(follow_up)
 }
 
-/// A message that there is of an incident.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExistingMessage {
-    /// The incident.
-    pub incident: Uuid,
-    /// Where it goes.
-    pub channel: String,
-    /// What it tells.
-    pub kind: Kind,
-    /// Whether its text is still to be fixed, or that of the digest that tells it: it will say what
-    /// holds then.
-    pub is_pending: bool,
-    /// Whether it went out, by itself or in a digest.
-    pub is_out: bool,
-}
-
-/// The messages that there are of these incidents, in order. Whoever fixes a text locks the anomaly, so what is
+/// The messages that there are about these incidents, in order. Whoever fixes a text locks the anomaly, so what is
 /// pending stays so for as long as it is locked.
 ///
 /// # Errors
 /// What the database says.
-pub async fn standing(
+pub async fn existing(
     tx: &impl ConnectionTrait,
     incidents: &[Uuid],
 ) -> Result<Vec<ExistingMessage>, DbErr> {
@@ -129,7 +101,7 @@ pub async fn standing(
     let found = tx
         .query_all_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;
-    let standing = |row: &QueryResult| {
+    let existing = |row: &QueryResult| {
         let state: State = row.try_get("", "state")?;
         let digest: Option<State> = row.try_get("", "digest")?;
         Ok(ExistingMessage {
@@ -142,14 +114,14 @@ pub async fn standing(
                 || (state == State::Digested && digest == Some(State::Sent)),
         })
     };
-    found.iter().map(standing).collect()
+    found.iter().map(existing).collect()
 }
 
 /// What decides where messages about these incidents go, under their anomalies' locks.
 ///
 /// # Errors
 /// What the database says.
-pub async fn facts(
+pub async fn routing_keys(
     tx: &impl ConnectionTrait,
     incidents: &[Uuid],
 ) -> Result<HashMap<Uuid, RoutingKey>, DbErr> {
@@ -162,37 +134,28 @@ pub async fn facts(
     let found = tx
         .query_all_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;
-    let facts = |row: &QueryResult| {
-        let facts = RoutingKey {
+    let keyed = |row: &QueryResult| {
+        let key = RoutingKey {
             severity: row.try_get("", "severity")?,
             alert_name: row.try_get("", "alert_name")?,
             service: row.try_get("", "service")?,
             namespace: row.try_get("", "namespace")?,
             level: row.try_get("", "level")?,
         };
-        Ok((row.try_get("", "id")?, facts))
+        Ok((row.try_get("", "id")?, key))
     };
-    found.iter().map(facts).collect()
+    found.iter().map(keyed).collect()
 }
 
-/// A message that is still owed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StillOwed {
-    /// Its id.
-    pub id: Uuid,
-    /// Its incident.
-    pub incident: Uuid,
-    /// From when on it may go out.
-    pub owed_since: Timestamp,
-    /// When it was looked at, by the store's clock.
-    pub now: Timestamp,
-}
-
-/// The messages of these incidents that are still owed.
+/// The messages of these incidents that are still pending; `clock` says when that is.
 ///
 /// # Errors
 /// What the database says.
-pub async fn owed(db: &impl ConnectionTrait, incidents: &[Uuid]) -> Result<Vec<StillOwed>, DbErr> {
+pub async fn pending(
+    db: &impl ConnectionTrait,
+    clock: &Clock,
+    incidents: &[Uuid],
+) -> Result<Vec<DueMessage>, DbErr> {
     let rows = Rows::new().uuid("id", incidents.iter().copied());
     let sql = "SELECT n.id, n.incident_id, n.owed_since, {now} AS now \
                FROM {rows} JOIN notifications n ON n.incident_id = r.id \
@@ -200,15 +163,17 @@ pub async fn owed(db: &impl ConnectionTrait, incidents: &[Uuid]) -> Result<Vec<S
     let found = db
         .query_all_raw(rows.statement(db.get_database_backend(), sql, []))
         .await?;
-    let owed = |row: &QueryResult| {
-        Ok(StillOwed {
+    let pending = |row: &QueryResult| {
+        let since = Timestamp(row.try_get("", "owed_since")?);
+        // By the store's clock: this process' may be wrong.
+        let now = clock.of_store(Timestamp(row.try_get("", "now")?));
+        Ok(DueMessage {
             id: row.try_get("", "id")?,
             incident: row.try_get("", "incident_id")?,
-            owed_since: Timestamp(row.try_get("", "owed_since")?),
-            now: Timestamp(row.try_get("", "now")?),
+            after: since.since(now),
         })
     };
-    found.iter().map(owed).collect()
+    found.iter().map(pending).collect()
 }
 
 /// So many messages are counted at most: each of many that wait asks what it stands among.
@@ -278,7 +243,7 @@ pub async fn ahead(
     })
 }
 
-/// Messages that have been owed since before `moment`, those that wait longest first.
+/// Messages that have been pending since before `moment`, those that wait longest first.
 ///
 /// # Errors
 /// What the database says.
@@ -286,16 +251,23 @@ pub async fn overdue(
     db: &impl ConnectionTrait,
     moment: Timestamp,
     limit: u64,
-) -> Result<Vec<Uuid>, DbErr> {
+) -> Result<Vec<DueMessage>, DbErr> {
     // States as they are written in the index: SQLite does not use it for states that are values.
-    let sql = "SELECT id FROM notifications \
+    let sql = "SELECT id, incident_id FROM notifications \
                WHERE state IN ('owed', 'sending') AND owed_since < $1 ORDER BY owed_since LIMIT $2";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let values = [Value::from(moment.0), limit.into()];
     let rows = db
         .query_all_raw(statement(db.get_database_backend(), sql, values))
         .await?;
-    rows.iter().map(|row| row.try_get("", "id")).collect()
+    let overdue = |row: &QueryResult| {
+        Ok(DueMessage {
+            id: row.try_get("", "id")?,
+            incident: row.try_get("", "incident_id")?,
+            after: Duration::ZERO,
+        })
+    };
+    rows.iter().map(overdue).collect()
 }
 
 /// Reads one row and keeps others from claiming it until this transaction ends.

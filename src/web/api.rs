@@ -6,6 +6,7 @@ mod dead_letters;
 mod incidents;
 mod mutes;
 pub(super) mod openapi;
+mod queue_name;
 mod queues;
 mod recount;
 mod repairs;

@@ -2,6 +2,9 @@
 //!
 //! A page does what the API does: forms are handed to the API's own routes, inside the process, so
 //! that there is one way to do a thing.
+//!
+//! ADD A PAGE HERE: a file with the page and its section, its route in [`router`], and its place in
+//! [`NAVIGATION`].
 
 mod accounting;
 mod address;
@@ -48,8 +51,19 @@ use crate::web::refusals::Refusals;
 use crate::web::{Gate, Guard, problem};
 use error::PageError;
 pub(crate) use error::for_people;
+use layout::Section;
 pub(super) use live::Stopping;
 use request::PageRequest;
+
+/// The navigation, from left to right.
+const NAVIGATION: [Section; 6] = [
+    incidents::SECTION,
+    anomalies::SECTION,
+    repairs::SECTION,
+    queues::SECTION,
+    dead_letters::SECTION,
+    system::SECTION,
+];
 
 /// What the pages share.
 #[derive(Clone)]
@@ -95,21 +109,21 @@ pub(crate) fn router(
     queue_depths::start(context, &pages.shared);
     Router::new()
         .route("/", get(async || Redirect::to("/incidents")))
-        .route("/incidents", get(incidents::page))
+        .route(incidents::SECTION.path, get(incidents::page))
         .route("/incidents/{id}", get(incident::page))
         .route("/incidents/{id}/firings", get(firings::page))
         .route("/incidents/{id}/{operation}", post(forms::incident))
-        .route("/anomalies", get(anomalies::page))
+        .route(anomalies::SECTION.path, get(anomalies::page))
         .route("/anomalies/{key}", get(anomaly::page))
         .route("/anomalies/{key}/{operation}", post(forms::anomaly))
-        .route("/repairs", get(repairs::page))
-        .route("/queues", get(queues::page))
+        .route(repairs::SECTION.path, get(repairs::page))
+        .route(queues::SECTION.path, get(queues::page))
         .route("/queues/{name}/{operation}", post(forms::queue))
-        .route("/dead-letters", get(dead_letters::page))
+        .route(dead_letters::SECTION.path, get(dead_letters::page))
         .route("/dead-letters/{id}", get(dead_letters::one))
         .route("/dead-letters/{id}/{operation}", post(dead_letters::decide))
-        .route("/system", get(system::page))
-        .route("/api", get(api::page))
+        .route(system::SECTION.path, get(system::page))
+        .route(api::SECTION.path, get(api::page))
         .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/language", post(sign_in::language))

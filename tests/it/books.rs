@@ -289,7 +289,7 @@ on_both! {
             })
             .collect();
         let said = books.commit(&policy(Unit::Episode), batches).await;
-        let due: Vec<Uuid> = said.iter().flat_map(|c| c.due.clone()).collect();
+        let due: Vec<Uuid> = said.iter().flat_map(|c| c.follow_up.tiers.clone()).collect();
         let found = incidents::Entity::find().all(books.processes[0].read()).await.unwrap();
         let mut opened: Vec<Uuid> = found.iter().map(|incident| incident.id).collect();
         assert_eq!(found.len(), 2);
@@ -311,9 +311,9 @@ on_both! {
         // Nobody heard the answer, and nothing followed.
         one.redelivered = true;
         let again = books.commit(&policy(Unit::Episode), vec![vec![one]]).await;
-        assert_eq!(first[0].due.len(), 1);
-        assert_eq!(again[0].due, first[0].due);
-        assert_eq!(again[0].touched, first[0].due);
+        assert_eq!(first[0].follow_up.tiers.len(), 1);
+        assert_eq!(again[0].follow_up.tiers, first[0].follow_up.tiers);
+        assert_eq!(again[0].touched, first[0].follow_up.tiers);
         assert_eq!(again[0].counted.len(), 1);
     }
 

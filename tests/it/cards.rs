@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use sea_orm::DbBackend;
 use serde_json::json;
-use tocsin::cards::push_edits_after;
 use tocsin::config::{Span, Tell};
+use tocsin::outbox;
 use tocsin::store::cards::DueCard;
 use uuid::Uuid;
 
@@ -104,8 +104,8 @@ on_all! {
             DbBackend::Postgres => "SELECT CAST(id AS text) FROM notifications",
             _ => "SELECT lower(hex(id)) FROM notifications",
         }).await).unwrap();
-        let last = [DueCard { id, since }];
-        push_edits_after(&h.context, &last, 60 * MINUTE).await.unwrap();
+        let last = outbox::edit(&DueCard { id, since }).after(60 * MINUTE);
+        h.context.queues.push(last).await.unwrap();
         h.advance(Duration::from_secs(1));
         h.send(vec![firing("b", h.now())]).await;
         h.until("SELECT shown_seq FROM notifications", 1).await;

@@ -635,9 +635,18 @@ pub async fn serve_on_free_port(
     parts: &mut JoinSet<()>,
     stop: &CancellationToken,
 ) -> String {
+    let ingress = Ingress::new(context.clone(), Arc::clone(gate));
+    serve_ingress_on_free_port(ingress, parts, stop).await
+}
+
+/// The same, of this ingress.
+pub async fn serve_ingress_on_free_port(
+    ingress: Ingress,
+    parts: &mut JoinSet<()>,
+    stop: &CancellationToken,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let ingress = Ingress::new(context.clone(), Arc::clone(gate));
     let stopped = stop.clone();
     let bounds = Bounds {
         connections: 900,

@@ -8,7 +8,6 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tocsin::config::Tokens;
 use tocsin::jobs::IngestAlert;
-use tocsin::queue::Push;
 use tocsin::sources::alertmanager::SOURCE;
 use tocsin::time::Timestamp;
 
@@ -46,11 +45,7 @@ impl Harness {
                 received_at,
                 content,
             };
-            self.context
-                .queues
-                .push_all([Push::new(&job)])
-                .await
-                .unwrap();
+            self.context.queues.push(&job).await.unwrap();
         }
         self.drain().await;
     }

@@ -51,6 +51,7 @@ mod pages;
 mod people;
 mod plans;
 mod queues;
+mod recipes;
 mod recount;
 mod redis_queue;
 mod secrets;

@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 
 use apalis::prelude::Data;
 use sea_orm::DbErr;
-use tocsin::cards;
 use tocsin::context::Context;
 use tocsin::domain::aggregation::{Ingested, Policy};
 use tocsin::domain::episode::AlertDelivery;
 use tocsin::domain::names::Names;
 use tocsin::domain::signature::OVERFLOW;
-use tocsin::jobs::{CalculateTier, Content, IngestAlert, JobError};
-use tocsin::queue::Push;
+use tocsin::jobs::{Content, IngestAlert, JobError};
+use tocsin::outbox::{Traces, patiently};
 use tocsin::queue::consumer::JobHandle;
 use tocsin::store::error::{Cause, STORE_DELAY, cause};
 use tocsin::store::ingest::{Committed, commit};
@@ -28,16 +27,10 @@ use tocsin::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::tier::{SETTLE, push_owed};
-
 /// How long a commit may take before the store counts as gone.
 const COMMIT: Duration = Duration::from_secs(30);
 /// How often a batch is tried on the spot when the store asks for it (a deadlock, a lock).
 const TRIES: u32 = 3;
-/// How often that which must follow a commit is tried again on the spot, at growing distances: it
-/// was decided, and without it nobody hears of it before the next recount.
-const FOLLOW_UP_TRIES: u32 = 8;
-
 /// How often anomalies are counted: what others make and what is pruned in the meantime is not known.
 const COUNTED_EVERY: Duration = Duration::from_secs(60);
 
@@ -270,22 +263,20 @@ impl Batcher {
     /// mark stays, and recount pushes what is owed. A count that fails is made when the alerts come
     /// again, and what follows it is done all the same: the marks that this batch set are of it alone.
     async fn follow_up(&self, batch: &[Waiting], mut committed: Committed) -> Result<(), Failure> {
-        let metrics = &self.context.metrics;
-        metrics.count_messages("muted", committed.follow_up.muted);
-        let mut due = std::mem::take(&mut committed.due);
         let mut counted = Ok(());
         if !self.context.counter.counts_rows() {
             let counter = &self.context.counter;
             let added = patiently(|| counter.add(&committed.counted)).await;
             counted = added.map_err(|error| Failure::Store(error.to_string()));
             match self.mark_again(&committed.touched, committed.at).await {
-                Ok(marked) => due.extend(marked),
+                Ok(marked) => committed.follow_up.tiers.extend(marked),
                 Err(error) => counted = counted.and(Err(error)),
             }
         }
-        self.push_tiers(due, &traces(batch, &committed.incidents))
-            .await;
-        self.push_told(&committed).await;
+        let traces = traces(batch, &committed.incidents);
+        let traces = Traces::OfIncidents(&traces);
+        let follow_up = &committed.follow_up;
+        follow_up.push_patiently(&self.context, traces).await;
         counted?;
         self.observe(batch, &committed.entered);
         self.say_crowded(committed.overflowed, committed.overflowed_name.as_deref());
@@ -319,42 +310,6 @@ impl Batcher {
         marked.map_err(|error| Failure::Store(error.to_string()))
     }
 
-    async fn push_tiers(&self, due: Vec<Uuid>, traces: &HashMap<Uuid, Trace>) {
-        let jobs: Vec<_> = due
-            .into_iter()
-            .map(|incident| CalculateTier { incident })
-            .collect();
-        let pushed = patiently(|| {
-            let pushes = jobs.iter().map(|job| {
-                let trace = traces.get(&job.incident).copied();
-                Push::new(job).after(SETTLE).trace(trace)
-            });
-            self.context.queues.push_all(pushes)
-        });
-        if let Err(error) = pushed.await {
-            tracing::warn!(
-                incidents = jobs.len(),
-                "enqueueing tier jobs failed; recount will retry: {error}"
-            );
-        }
-    }
-
-    /// Has cards edited, and messages sent, of incidents that turned.
-    async fn push_told(&self, committed: &Committed) {
-        let (cards, messages) = (&committed.follow_up.cards, &committed.follow_up.messages);
-        if cards.is_empty() && messages.is_empty() {
-            return;
-        }
-        let context = &self.context;
-        let pushed = patiently(|| async {
-            push_owed(context, messages.iter().map(|id| (*id, None))).await?;
-            Ok::<(), JobError>(cards::push_edits(context, cards).await?)
-        });
-        if let Err(error) = pushed.await {
-            tracing::warn!("enqueueing failed; recount will retry: {error}");
-        }
-    }
-
     fn observe(&self, batch: &[Waiting], entered: &[Ingested]) {
         let (metrics, now) = (&self.context.metrics, self.context.clock.now());
         let mut tally = Tally::default();
@@ -380,25 +335,6 @@ fn traces(batch: &[Waiting], incidents: &[Option<Uuid>]) -> HashMap<Uuid, Trace>
         }
     }
     traces
-}
-
-/// Does what must follow a commit; a server that is starting again is waited for, for half
-/// a minute.
-async fn patiently<T, E, F>(work: impl Fn() -> F) -> Result<T, E>
-where
-    F: Future<Output = Result<T, E>>,
-    E: std::fmt::Display,
-{
-    let mut pause = Duration::from_millis(100);
-    for _ in 0..FOLLOW_UP_TRIES {
-        match work().await {
-            Ok(done) => return Ok(done),
-            Err(error) => tracing::debug!("retrying the work after a commit: {error}"),
-        }
-        tokio::time::sleep(pause).await;
-        pause *= 2;
-    }
-    work().await
 }
 
 /// Why a part of a batch was not entered; the same for each of its alerts.

@@ -11,16 +11,24 @@ pub mod repair;
 pub mod tier;
 
 use fleet::Worker;
+use notifiers::Notifier;
 use tocsin::context::Context;
 
-/// Every worker, in the order of an alert's way. What each carries, how many run at once and how
-/// often it is tried is in `tocsin::jobs`, unless the settings say otherwise.
+/// Every worker, with the notifiers that the settings call for.
 #[must_use]
 pub fn workers(context: &Context) -> Vec<Worker> {
+    workers_with(context, notifiers::configured(&context.config))
+}
+
+/// Every worker, in the order of an alert's way. ADD THE WORKER OF A QUEUE HERE. What each carries, how many
+/// run at once and how often it is tried is in `tocsin::jobs`, unless the settings say otherwise.
+#[must_use]
+pub fn workers_with(context: &Context, notifiers: Vec<Box<dyn Notifier>>) -> Vec<Worker> {
+    let notify = notify::NotifyContext::new(context, notifiers);
     vec![
         Worker::new(context, ingest::Batchers::start(context), ingest::handle),
         Worker::new(context, tier::TierBatcher::start(context), tier::handle),
-        Worker::new(context, notify::NotifyContext::new(context), notify::handle),
+        Worker::new(context, notify, notify::handle),
         Worker::new(context, context.clone(), repair::handle),
         Worker::new(context, recount::Recounting::new(context), recount::handle),
     ]

@@ -1,5 +1,5 @@
-//! How people are told. ADD A NOTIFIER HERE: a file with a type that is a [`Notifier`], a line in
-//! [`configured`], and the setting that chooses it.
+//! How people are told. ADD A NOTIFIER HERE: a file with a type that is a [`Notifier`], and its line in
+//! `NOTIFIERS`; the setting that chooses it is in `src/config.rs`.
 
 mod digest;
 mod http;
@@ -13,7 +13,6 @@ mod tests;
 mod text;
 pub mod webhook;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,38 +26,19 @@ use uuid::Uuid;
 
 pub use digest::Digest;
 pub(crate) use http::TOTAL_TIMEOUT;
-use log::Log;
 pub use patience::{CircuitBreaker, Place};
-use telegram::Telegram;
-use webhook::Webhook;
 
-/// The notifiers that the settings call for. The log is always there, for messages that were owed
-/// to it. Which of them new messages go to, `Config::channels` says.
+/// What makes the notifiers of one kind that the settings call for.
+type Configured = fn(&Config) -> Vec<Box<dyn Notifier>>;
+
+/// Every kind of notifier.
+const NOTIFIERS: [Configured; 3] = [log::configured, telegram::configured, webhook::configured];
+
+/// The notifiers that the settings call for. Which of them new messages go to, `Config::channels` says.
 #[must_use]
 pub fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
-    let lang = config.language;
-    let mut notifiers: Vec<Box<dyn Notifier>> = vec![Box::new(Log(lang))];
-    if let Some(token) = &config.telegram_token {
-        match telegram::Api::new(&config.telegram_api, token.expose()) {
-            Ok(api) => {
-                let channels = config.all_channels();
-                let chats = channels.iter().filter_map(|c| c.strip_prefix("telegram:"));
-                for chat in chats {
-                    let telegram = Telegram::new(&api, chat, config.budget(chat));
-                    notifiers.push(Box::new(telegram.in_language(lang)));
-                }
-            }
-            Err(error) => tracing::error!("Telegram cannot be used: {error}"),
-        }
-    }
-    let mut hosts = HashMap::new();
-    for (name, settings) in &config.webhooks {
-        match Webhook::new(name, settings, lang) {
-            Ok(webhook) => notifiers.push(Box::new(webhook.beside(&mut hosts))),
-            Err(error) => tracing::error!("the webhook {name} cannot be used: {error}"),
-        }
-    }
-    notifiers
+    let each = NOTIFIERS.iter().map(|configured| configured(config));
+    each.flatten().collect()
 }
 
 /// What a message is made from.

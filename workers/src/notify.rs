@@ -37,13 +37,22 @@ pub async fn handle(
     ctx: Data<NotifyContext>,
 ) -> Result<(), JobError> {
     let token = Uuid::now_v7();
-    ctx.left_alone(job.notification).await?;
-    if job.edit {
-        return edit::handle(&ctx, job.notification, &held, token).await;
+    ctx.left_alone(job.notification()).await?;
+    match job {
+        Notify::Send(id) => send_once(&ctx, id, &held, token).await,
+        Notify::Edit(id) => edit::handle(&ctx, id, &held, token).await,
     }
-    let attempt = Attempt::new(&held, token);
-    match claim(&ctx, job.notification, attempt).await? {
-        Some(claimed) => deliver(&ctx, claimed, attempt).await,
+}
+
+async fn send_once(
+    ctx: &NotifyContext,
+    id: Uuid,
+    held: &JobHandle,
+    token: Uuid,
+) -> Result<(), JobError> {
+    let attempt = Attempt::new(held, token);
+    match claim(ctx, id, attempt).await? {
+        Some(claimed) => deliver(ctx, claimed, attempt).await,
         None => Ok(()),
     }
 }

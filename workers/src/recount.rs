@@ -5,7 +5,6 @@
 mod doubts;
 mod levels;
 mod mutes;
-mod owed;
 mod pruning;
 mod unseen;
 mod verification;
@@ -16,21 +15,20 @@ use std::time::Duration;
 
 use apalis::prelude::Data;
 use tocsin::context::Context;
-use tocsin::jobs::{CalculateTier, JobError, Part, Recount};
-use tocsin::queue::Push;
+use tocsin::jobs::{JobError, Part, Recount};
+use tocsin::outbox::overdue;
 use tocsin::queue::consumer::JobHandle;
 use tocsin::routines::Routine;
 use tocsin::store::marks::{self, Mark};
 use tocsin::store::{clock, maintenance};
 use tocsin::telemetry::metrics::ByPart;
 use tocsin::time::Timestamp;
-use uuid::Uuid;
 
 pub use doubts::settle_doubts;
 pub use levels::decay;
 pub use mutes::end_mutes;
-pub use owed::push_overdue;
 pub use pruning::prune;
+pub use tocsin::outbox::overdue::push as push_overdue;
 pub use unseen::close_unseen;
 pub use verification::verify;
 
@@ -56,7 +54,7 @@ impl Recounting {
     }
 }
 
-/// One tick.
+/// One tick, or one part of a comparison.
 ///
 /// # Errors
 /// The store cannot be reached now.
@@ -65,10 +63,10 @@ pub async fn handle(
     held: Data<Arc<JobHandle>>,
     recounting: Data<Recounting>,
 ) -> Result<(), JobError> {
-    if let Some(verification) = job.verify {
-        return verify(&recounting.context, held.id(), verification).await;
+    match job {
+        Recount::Tick => tick(&recounting, held.enqueued_at).await,
+        Recount::Verify(so_far) => verify(&recounting.context, held.id(), so_far).await,
     }
-    tick(&recounting, held.enqueued_at).await
 }
 
 /// Does all parts, one after the other, and tells which could not be done. A tick that was pushed before
@@ -110,10 +108,10 @@ fn is_old(pushed_at: Timestamp, last: Option<Timestamp>, now: Timestamp) -> bool
 
 async fn run(context: &Context, part: Part) -> Result<(), JobError> {
     match part {
-        Part::Tiers => owed::tiers(context).await,
-        Part::Messages => owed::messages(context).await,
-        Part::Edits => owed::edits(context).await,
-        Part::Replays => owed::replays(context).await,
+        Part::Tiers => overdue::tiers(context).await,
+        Part::Messages => overdue::messages(context).await,
+        Part::Edits => overdue::edits(context).await,
+        Part::Replays => overdue::replays(context).await,
         Part::Levels => decay(context).await,
         Part::Doubts => settle_doubts(context).await,
         Part::Mutes => end_mutes(context).await,
@@ -148,18 +146,6 @@ async fn is_steady(context: &Context) -> Result<bool, JobError> {
     let db = context.db.read();
     let now = context.clock.of_store(maintenance::now(db).await?);
     Ok(clock::is_steady(db, now).await?)
-}
-
-/// Pushes a job for each incident that a part made due, in their order.
-async fn push_tiers(
-    context: &Context,
-    due: impl IntoIterator<Item = Uuid>,
-) -> Result<(), JobError> {
-    let jobs: Vec<_> = due
-        .into_iter()
-        .map(|incident| CalculateTier { incident })
-        .collect();
-    Ok(context.queues.push_all(jobs.iter().map(Push::new)).await?)
 }
 
 #[cfg(test)]

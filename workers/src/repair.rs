@@ -4,13 +4,10 @@ use std::sync::Arc;
 
 use apalis::prelude::Data;
 use tocsin::context::Context;
-use tocsin::jobs::{CalculateTier, JobError, RecordRepair};
-use tocsin::queue::Push;
+use tocsin::jobs::{JobError, RecordRepair};
+use tocsin::outbox::{Cause, FollowUp, Traces};
 use tocsin::queue::consumer::JobHandle;
 use tocsin::store::{anomalies, incidents, levels, repairs};
-use tocsin::telemetry::task_context;
-
-use crate::tier::SETTLE;
 
 /// One repair. Its id is the job's, so it is recorded once.
 ///
@@ -37,12 +34,8 @@ pub async fn handle(
     }
     tx.commit().await?;
 
-    let jobs: Vec<_> = due
-        .into_iter()
-        .map(|incident| CalculateTier { incident })
-        .collect();
-    let pushes = jobs
-        .iter()
-        .map(|job| Push::new(job).after(SETTLE).trace(task_context::trace()));
-    Ok(context.queues.push_all(pushes).await?)
+    let tiers = FollowUp::of_tiers(due);
+    Ok(tiers
+        .try_push(&context, Cause::Burst, Traces::OfTask)
+        .await?)
 }

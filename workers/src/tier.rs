@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use apalis::prelude::Data;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
-use tocsin::cards as push;
 use tocsin::context::Context;
 use tocsin::domain::aggregation::Unit;
 use tocsin::domain::effectiveness::RepairStats;
@@ -15,28 +14,24 @@ use tocsin::domain::escalation::{
     Assessment, Decay, Level, Seen, assess, decay, most_incidents, raise,
 };
 use tocsin::domain::frequency::{Counts, FrequencyStats};
+use tocsin::domain::messages::Rise;
 use tocsin::domain::tier::{self, Tier};
-use tocsin::domain::{mute, settle};
+use tocsin::domain::{messages, mute};
 use tocsin::entity::anomalies::Model as Anomaly;
 use tocsin::entity::notifications::Kind;
-use tocsin::jobs::{CalculateTier, JobError, Notify};
-use tocsin::queue::Push;
+use tocsin::jobs::{CalculateTier, JobError};
+use tocsin::outbox::{Cause, FollowUp, Traces};
 use tocsin::queue::consumer::JobHandle;
-use tocsin::store::cards::DueCard;
-use tocsin::store::error::{Cause, STORE_DELAY, cause};
+use tocsin::store::error::{self, STORE_DELAY, cause};
 use tocsin::store::incidents::Finding;
-use tocsin::store::notifications::Owed;
 use tocsin::store::repairs::History;
-use tocsin::store::{anomalies, cards, incidents, levels, notifications, repairs};
+use tocsin::store::{anomalies, incidents, levels, notifications, outbox, repairs};
 use tocsin::telemetry::task_context;
 use tocsin::telemetry::trace_context::Trace;
 use tocsin::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-/// How long an incident is left to settle after it was marked: a storm on one incident costs a few
-/// tier jobs a second.
-pub const SETTLE: Duration = Duration::from_millis(250);
 /// Incidents that are looked at together at most.
 const TOGETHER: usize = 256;
 
@@ -61,35 +56,6 @@ pub async fn handle(
     };
     batcher.queue.send(waiting).await.map_err(|_| ended())?;
     answered.await.map_err(|_| ended())?
-}
-
-/// Pushes a job for each message, as a part of the trace beside it; a message has one job at a time.
-///
-/// # Errors
-/// The queue did not take them.
-pub async fn push_owed(
-    context: &Context,
-    owed: impl IntoIterator<Item = (Uuid, Option<Trace>)>,
-) -> Result<(), JobError> {
-    let owed = owed.into_iter();
-    let at_once: Vec<_> = owed
-        .map(|(id, trace)| (id, Duration::ZERO, trace))
-        .collect();
-    push_owed_after(context, at_once).await
-}
-
-/// The same, each after a delay: before that it may not go out.
-async fn push_owed_after(
-    context: &Context,
-    owed: Vec<(Uuid, Duration, Option<Trace>)>,
-) -> Result<(), JobError> {
-    let job = |(notification, after, trace)| (Notify::message(notification), after, trace);
-    let jobs: Vec<_> = owed.into_iter().map(job).collect();
-    let pushes = jobs.iter().map(|(job, after, trace)| {
-        let push = Push::new(job).id(job.notification);
-        push.after(*after).trace(*trace)
-    });
-    Ok(context.queues.push_all(pushes).await?)
 }
 
 /// What holds of each of these anomalies, by the rules or by age.
@@ -199,8 +165,8 @@ enum TierError {
 impl From<DbErr> for TierError {
     fn from(error: DbErr) -> Self {
         match cause(&error) {
-            Cause::Store => Self::Store(error.to_string()),
-            Cause::Data | Cause::Other => Self::Ours(error.to_string()),
+            error::Cause::Store => Self::Store(error.to_string()),
+            error::Cause::Data | error::Cause::Other => Self::Ours(error.to_string()),
         }
     }
 }
@@ -225,26 +191,12 @@ async fn pass(
     traces: &HashMap<Uuid, Trace>,
 ) -> Result<(), TierError> {
     warm(context, ids).await?;
-    let changed = calculate(context, ids).await?;
-    let owed = notifications::owed(context.db.read(), ids).await?;
-    let owed = owed.into_iter().map(|message| {
-        let trace = traces.get(&message.incident).copied();
-        // By the store's clock: this process' may be wrong.
-        let now = context.clock.of_store(message.now);
-        (message.id, message.owed_since.since(now), trace)
-    });
-    let owed: Vec<_> = owed.collect();
-    let others = changed.others.into_iter();
-    let others: Vec<_> = others.map(|incident| CalculateTier { incident }).collect();
-    let pushed = async {
-        push_owed_after(context, owed).await?;
-        let others = others.iter().map(|job| Push::new(job).after(SETTLE));
-        context.queues.push_all(others).await?;
-        Ok::<(), JobError>(push::push_edits(context, &changed.cards).await?)
-    };
-    pushed
-        .await
-        .map_err(|error| TierError::Store(error.to_string()))
+    let mut follow_up = calculate(context, ids).await?;
+    let (db, clock) = (context.db.read(), &context.clock);
+    follow_up.messages = notifications::pending(db, clock, ids).await?;
+    let traces = Traces::OfIncidents(traces);
+    let pushed = follow_up.try_push(context, Cause::Burst, traces).await;
+    pushed.map_err(|error| TierError::Store(error.to_string()))
 }
 
 /// Has the counter build what it does not know before anything is locked.
@@ -257,15 +209,6 @@ async fn warm(context: &Context, ids: &[Uuid]) -> Result<(), TierError> {
     warmed.map_err(|error| TierError::Store(error.to_string()))
 }
 
-/// What follows a pass.
-#[derive(Default)]
-struct Changed {
-    /// Cards that do not show what holds now.
-    cards: Vec<DueCard>,
-    /// Other incidents of the anomalies that it made due.
-    others: Vec<Uuid>,
-}
-
 /// What is known of the anomalies of a pass, all of them locked.
 struct Known {
     now: Timestamp,
@@ -276,13 +219,13 @@ struct Known {
 
 /// Reads counts and history, and writes levels, tiers and the messages owed, in one transaction
 /// under the anomalies' locks.
-async fn calculate(context: &Context, ids: &[Uuid]) -> Result<Changed, TierError> {
+async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierError> {
     let tx = context.db.begin().await?;
     let Some(mut known) = look(context, &tx, ids).await? else {
-        return Ok(Changed::default());
+        return Ok(FollowUp::default());
     };
     let turned = judge(context, &tx, &mut known).await?;
-    let muted = tell(context, &tx, &known, &turned.risen).await?;
+    let suppressed = write_messages(context, &tx, &known, &turned.risen).await?;
     let mut others = mark_others(&tx, &known, &turned.shown, None).await?;
 
     let keys: Vec<String> = known.counts.keys().cloned().collect();
@@ -311,9 +254,9 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<Changed, TierError
     let failed = failed.map(|(_, found)| found.frequency.anomaly_key.clone());
     let failed: HashSet<String> = failed.collect();
     others.extend(mark_others(&tx, &known, &failed, Some(Tier::Architecture)).await?);
-    let edits = context.config.edits();
-    let mut changed = incidents::set_tiers(&tx, &findings, edits).await?;
-    if edits {
+    let policy = context.config.messages();
+    let mut changed = incidents::set_tiers(&tx, &findings, policy.edits).await?;
+    if policy.edits {
         // What joins is shown by the card and counted by nothing that was compared; and so is another
         // reason.
         let of_unit = context.config.counting.unit == Unit::Incident;
@@ -321,10 +264,14 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<Changed, TierError
         let shown = known.due.iter().filter(|(_, key)| is_shown(key));
         changed.extend(shown.map(|(id, _)| *id));
     }
-    let cards = cards::mark_edits(&tx, &changed, known.now).await?;
+    let edits = outbox::mark_edits(&tx, &policy, &changed, known.now).await?;
     tx.commit().await?;
-    context.metrics.count_messages("muted", muted);
-    Ok(Changed { cards, others })
+    Ok(FollowUp {
+        tiers: others,
+        messages: Vec::new(),
+        edits,
+        suppressed,
+    })
 }
 
 /// Locks the anomalies and reads which incidents are due; `None` if none is.
@@ -421,74 +368,31 @@ async fn mark_others(
     Ok(levels::mark_others_due(tx, &others, unless, known.now).await?)
 }
 
-/// Owes the message that an incident opened, once. A rise is told by that message, or by another that
-/// says the level, in every channel where it is still owed, and by one of its own where that was told
-/// already, or where nothing was: not before the burst with which the incident opened is over. Of a muted
-/// anomaly only a rise to `PERMANENT_FIX` is told, once; returns how many messages are not.
-async fn tell(
+/// Writes the messages that the incidents opened, and that levels rose; returns how many of them are
+/// suppressed. Of a muted anomaly only a rise to `PERMANENT_FIX` is told, once.
+async fn write_messages(
     context: &Context,
     tx: &DatabaseTransaction,
     known: &Known,
     risen: &HashSet<String>,
 ) -> Result<u64, TierError> {
+    let policy = context.config.messages();
     let ids: Vec<Uuid> = known.due.iter().map(|(id, _)| *id).collect();
-    let standing = notifications::standing(tx, &ids).await?;
-    let opened: HashSet<Uuid> = standing
-        .iter()
-        .filter(|message| message.kind == Kind::Opened)
-        .map(|message| message.incident)
-        .collect();
-    let new = ids.iter().filter(|id| !opened.contains(id));
-    let mut told: Vec<(Uuid, Kind, i64)> = new.map(|id| (*id, Kind::Opened, 0)).collect();
-    let rises: Vec<_> = risen.iter().filter_map(|key| rise(known, key)).collect();
-    let about: Vec<Uuid> = rises.iter().map(|(id, ..)| *id).collect();
+    let existing = notifications::existing(tx, &ids).await?;
+    let mut rises: Vec<Rise> = risen.iter().filter_map(|key| rise(known, key)).collect();
+    let about: Vec<Uuid> = rises.iter().map(|rise| rise.incident).collect();
     let opened_at = levels::opened(tx, &about).await?;
-    told.extend(rises);
-    let about: Vec<Uuid> = told.iter().map(|(id, ..)| *id).collect();
-    let facts = notifications::facts(tx, &about).await?;
-
-    let mut pending: HashSet<(Uuid, String)> = standing
-        .into_iter()
-        .filter(|message| message.is_pending && says_level(message.kind))
-        .map(|message| (message.incident, message.channel))
-        .collect();
-    let mut owed = Vec::with_capacity(told.len());
-    for (incident, kind, sequence) in told {
-        let Some(facts) = facts.get(&incident) else {
-            continue;
-        };
-        let is_muted = known.is_muted(incident) && !known.breaks_mute(incident, kind);
-        let mut channels = context.config.channels_for(facts, kind);
-        // What is not told tells no rise either. That it opened is told by nothing else.
-        channels.retain(|channel| {
-            let place = (incident, channel.clone());
-            let is_said = match is_muted {
-                true => pending.contains(&place),
-                false => !pending.insert(place),
-            };
-            kind == Kind::Opened || !is_said
-        });
-        let opened_at = opened_at.get(&incident).filter(|_| kind != Kind::Opened);
-        owed.push(Owed {
-            incident,
-            kind,
-            sequence,
-            channels,
-            is_muted,
-            since: opened_at.map_or(known.now, |opened_at| {
-                settle::over(*opened_at, context.config.notify.settle.0, known.now)
-            }),
-        });
+    for rise in &mut rises {
+        rise.opened_at = opened_at.get(&rise.incident).copied();
     }
-    Ok(notifications::owe(tx, &owed, known.now).await?.muted)
-}
-
-/// Whether a message of this kind says the level, so that it tells a rise by the way.
-const fn says_level(kind: Kind) -> bool {
-    match kind {
-        Kind::Opened | Kind::Escalated | Kind::Reopened | Kind::Worsened => true,
-        Kind::Resolved | Kind::Repeated | Kind::Digest => false,
-    }
+    let candidates = messages::of_tier(&ids, &existing, &rises, policy.settle, known.now);
+    let about: Vec<Uuid> = candidates.iter().map(|c| c.incident).collect();
+    let keys = notifications::routing_keys(tx, &about).await?;
+    let routed = messages::route(candidates, &policy, &keys);
+    let is_muted = |incident, kind| known.is_muted(incident) && !known.breaks_mute(incident, kind);
+    let planned = messages::plan(routed, existing, is_muted);
+    let written = notifications::write(tx, &planned, known.now).await?;
+    Ok(written.suppressed)
 }
 
 impl Known {
@@ -511,17 +415,16 @@ impl Known {
     }
 }
 
-/// How the rise of an anomaly is told: about its newest incident that is due.
-fn rise(known: &Known, key: &String) -> Option<(Uuid, Kind, i64)> {
+/// The rise of an anomaly's level, which is told about its newest incident that is due.
+fn rise(known: &Known, key: &String) -> Option<Rise> {
     let of_key = known.due.iter().filter(|(_, k)| k == key);
-    let newest = of_key.map(|(id, _)| *id).max()?;
     let anomaly = known.anomalies.get(key)?;
-    let kind = match anomaly.level {
-        Level::None => return None,
-        Level::Repeat => Kind::Repeated,
-        Level::Escalate | Level::PermanentFix => Kind::Escalated,
-    };
-    Some((newest, kind, anomaly.level_seq))
+    Some(Rise {
+        incident: of_key.map(|(id, _)| *id).max()?,
+        level: anomaly.level,
+        sequence: anomaly.level_seq,
+        opened_at: None,
+    })
 }
 
 async fn find(

@@ -12,13 +12,11 @@ use crate::domain::escalation::Level;
 use crate::domain::fix::Mark;
 use crate::domain::mute::as_of;
 use crate::entity::anomalies::Model;
-use crate::jobs::CalculateTier;
-use crate::queue::Push;
+use crate::outbox::FollowUp;
 use crate::store::audit::{self, Actor, AuditEntry};
 use crate::store::views::lists;
 use crate::store::views::lists::Filter;
 use crate::store::{anomalies, incidents, levels};
-use crate::telemetry::task_context;
 use crate::time::Timestamp;
 use crate::web::auth::Caller;
 use crate::web::bounded_text::BoundedText;
@@ -235,16 +233,7 @@ async fn set(
         due = incidents::mark_due(&tx, &concerned, now).await?;
     }
     tx.commit().await?;
-    let jobs: Vec<_> = due
-        .into_iter()
-        .map(|incident| CalculateTier { incident })
-        .collect();
-    let pushes = jobs
-        .iter()
-        .map(|job| Push::new(job).trace(task_context::trace()));
-    if let Err(error) = context.queues.push_all(pushes).await {
-        tracing::warn!("enqueueing a tier job failed; recount will retry: {error}");
-    }
+    FollowUp::of_tiers(due).push(context).await;
     let anomaly = lists::anomaly(context.db.view(), key).await?;
     Ok(Json(Marked {
         anomaly: as_of(now, anomaly.ok_or_else(unknown)?),

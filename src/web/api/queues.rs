@@ -8,6 +8,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::incidents::By;
+use super::queue_name::QueueCursor;
 use crate::jobs::QUEUES;
 use crate::queue::about::Known;
 use crate::queue::store::{Depth, LEASE};
@@ -73,7 +74,7 @@ async fn view(ingress: &Ingress, name: &'static str) -> Result<View, Problem> {
 #[into_params(parameter_in = Query)]
 pub(super) struct Asked {
     /// Start of the page: `next_cursor` of the previous page.
-    #[param(pattern = "^(ingest|tier|notify|repair|recount)?$")]
+    #[param(value_type = Option<QueueCursor>, inline)]
     cursor: Option<String>,
     /// Maximum number of entries.
     #[param(minimum = 1, maximum = 200, default = 50)]

@@ -38,10 +38,9 @@ pub(super) async fn push(
         detail: serde_json::json!({}),
     };
     audit::record(context.db.write(), &actor, written, now).await?;
-    let recount = Recount::default();
     context
         .queues
-        .push_all([Push::new(&recount).id(job)])
+        .push(Push::new(&Recount::Tick).id(job))
         .await?;
     Ok((StatusCode::ACCEPTED, Json(Queued { job })))
 }

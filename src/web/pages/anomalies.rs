@@ -17,6 +17,12 @@ use crate::store::views::hourly_counts::{self, Day};
 use crate::store::views::top_anomalies::{Offender, worst};
 use crate::text::fill;
 
+/// Its place in the navigation.
+pub(super) const SECTION: Section = Section {
+    path: "/anomalies",
+    name: |text| text.anomalies,
+};
+
 /// Rows of the table.
 const SHOWN: u64 = 25;
 /// Anomalies that are looked at for what is worth fixing, and those that are named.
@@ -59,7 +65,7 @@ pub(super) async fn page(
     let rows = look(&pages, &visit, window).await?;
     let worth = worth_fixing(&pages, &visit).await?;
     let frame = Frame {
-        section: Section::Anomalies,
+        section: SECTION,
         title: text.anomalies,
         watch: Topic::Anomalies.watch(),
     };

@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use maud::{Markup, html};
 
-use super::layout::{self, Frame, Section};
+use super::layout::{self, Frame};
 use super::{PageError, PageRequest, Pages, charts, incident, mute, parts, repairs};
 use crate::domain::frequency::Window;
 use crate::entity;
@@ -49,7 +49,7 @@ pub(super) async fn page(
         .is_some_and(|newest| newest.tier_due_since.is_some());
     let newest_incident = shown.first().map(|incident| incident.id.simple());
     let frame = Frame {
-        section: Section::Anomalies,
+        section: super::anomalies::SECTION,
         title: &title,
         watch: newest_incident.map_or_else(String::new, |id| format!("ids={id}")),
     };

@@ -14,6 +14,12 @@ use crate::text::{Lang, Text};
 use crate::web::DOCUMENT;
 use shape::{fields, kind};
 
+/// Not in the navigation: at the foot of every page.
+pub(super) const SECTION: Section = Section {
+    path: "/api",
+    name: |text| text.api,
+};
+
 /// The description does not change while the process runs, and neither does what is made of it, in each
 /// language.
 static CONTENT: LazyLock<[Markup; Lang::ALL.len()]> = LazyLock::new(|| {
@@ -29,7 +35,7 @@ pub(super) async fn page(visit: PageRequest) -> Result<Markup, PageError> {
         .map(|(_, content)| content)
         .next();
     let frame = Frame {
-        section: Section::Api,
+        section: SECTION,
         title: text.api,
         watch: String::new(),
     };

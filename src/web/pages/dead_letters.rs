@@ -23,6 +23,12 @@ use crate::store::dead_letters::{
 use crate::text::{Text, acts_unseen, refusal};
 use crate::time::Timestamp;
 
+/// Its place in the navigation.
+pub(super) const SECTION: Section = Section {
+    path: "/dead-letters",
+    name: |text| text.dead_letters,
+};
+
 /// Letters of a page.
 const SHOWN: usize = 50;
 /// Bytes of a payload that can be edited here.
@@ -115,7 +121,7 @@ pub(super) async fn page(
     letters.truncate(SHOWN);
     let text = visit.text();
     let frame = Frame {
-        section: Section::DeadLetters,
+        section: SECTION,
         title: text.dead_letters,
         watch: Topic::Letters.watch(),
     };
@@ -214,7 +220,7 @@ async fn shown(
     let letter = found.ok_or(PageError::NotFound)?;
     let text = visit.text();
     let frame = Frame {
-        section: Section::DeadLetters,
+        section: SECTION,
         title: text.dead_letters,
         watch: String::new(),
     };

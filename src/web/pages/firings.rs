@@ -6,7 +6,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::address::Asks;
-use super::layout::{self, Frame, Section};
+use super::layout::{self, Frame};
 use super::timeline::series;
 use super::{PageError, PageRequest, Pages, address, incidents, parts, unheard};
 use crate::config::Config;
@@ -41,7 +41,7 @@ pub(super) async fn page(
     let text = visit.text();
     let title = incidents::title(&incident, &anomaly.alert_name);
     let frame = Frame {
-        section: Section::Incidents,
+        section: super::incidents::SECTION,
         title,
         watch: String::new(),
     };

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::firings;
-use super::layout::{self, Frame, Section};
+use super::layout::{self, Frame};
 use super::timeline::{MoreFirings, Parts, all_firings, timeline};
 use super::unheard::Silences;
 use super::{PageError, PageRequest, Pages, charts, incidents, mute, parts, unheard};
@@ -73,7 +73,7 @@ pub(super) async fn page(
     let config = &pages.context.config;
     let again = opens_again(incident, pages.context.config.aggregation.window.0);
     let frame = Frame {
-        section: Section::Incidents,
+        section: super::incidents::SECTION,
         title,
         watch: format!("ids={}", id.simple()),
     };

@@ -17,6 +17,12 @@ use crate::store::views::hourly_counts::{self, Day};
 use crate::store::views::incident_list::{self, Entry, Mark, Names, Overview, Sort};
 use crate::text::{Text, fill, plural};
 
+/// Its place in the navigation.
+pub(super) const SECTION: Section = Section {
+    path: "/incidents",
+    name: |text| text.incidents,
+};
+
 /// Cards of a page.
 const CARDS: usize = 50;
 /// How old what all pages show alike may be.
@@ -47,7 +53,7 @@ pub(super) async fn page(
         .map(|(incident, _)| incident.id.simple().to_string())
         .collect();
     let frame = Frame {
-        section: Section::Incidents,
+        section: SECTION,
         title: text.incidents,
         watch: format!("new={}&ids={}", asked.after.is_empty(), ids.join(",")),
     };

@@ -4,23 +4,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::NAVIGATION;
 use super::assets::{ICON, SCRIPT, STYLE};
 use super::parts;
 use super::request::PageRequest;
 use super::session::Role;
 use crate::text::{Lang, Text, acts_unseen, fill};
 
-/// The sections of the navigation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Section {
-    Incidents,
-    Anomalies,
-    Repairs,
-    Queues,
-    DeadLetters,
-    System,
-    /// Not in the navigation: at the foot of every page.
-    Api,
+/// A section: a page that the navigation leads to, and those beneath it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Section {
+    /// Where the page is.
+    pub(super) path: &'static str,
+    /// What it is called.
+    pub(super) name: fn(&Text) -> &'static str,
 }
 
 /// What a page is, beside its content.
@@ -111,25 +108,18 @@ fn head(title: &str) -> Markup {
 
 /// The main menu; nothing in it is current where a page is in none of the sections.
 fn sections(text: &Text, here: Option<Section>) -> Markup {
-    let all = [
-        (Section::Incidents, "/incidents", text.incidents),
-        (Section::Anomalies, "/anomalies", text.anomalies),
-        (Section::Repairs, "/repairs", text.repairs),
-        (Section::Queues, "/queues", text.queues),
-        (Section::DeadLetters, "/dead-letters", text.dead_letters),
-        (Section::System, "/system", text.system),
-    ];
     html! {
         ul {
-            @for (section, address, name) in all {
-                li { a href=(address) aria-current=[(Some(section) == here).then_some("page")] { (name) } }
+            @for section in NAVIGATION {
+                @let is_here = here.is_some_and(|here| here.path == section.path);
+                li { a href=(section.path) aria-current=[is_here.then_some("page")] { ((section.name)(text)) } }
             }
         }
     }
 }
 
 fn foot(visit: &PageRequest, here: Section) -> Markup {
-    let text = visit.text();
+    let (text, api) = (visit.text(), super::api::SECTION);
     let role = match (visit.signed_in, visit.session.role) {
         (false, _) => text.role_anyone,
         (true, Role::Read) => text.role_read,
@@ -144,7 +134,7 @@ fn foot(visit: &PageRequest, here: Section) -> Markup {
                 }
                 (role) " · " (parts::at(visit.now))
             }
-            p { a href="/api" aria-current=[(here == Section::Api).then_some("page")] { (text.api) } }
+            p { a href=(api.path) aria-current=[(here.path == api.path).then_some("page")] { ((api.name)(text)) } }
             p.keys { button.plain #keys hidden aria-pressed="true" { (text.keys) } " " (text.keys_list) }
             form.inline method="post" action="/language" {
                 input type="hidden" name="to" value=(visit.address);

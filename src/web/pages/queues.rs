@@ -13,6 +13,12 @@ use crate::store::dead_letters;
 use crate::text::{Text, fill};
 use crate::time::Timestamp;
 
+/// Its place in the navigation.
+pub(super) const SECTION: Section = Section {
+    path: "/queues",
+    name: |text| text.queues,
+};
+
 /// A queue in figures, its dead letters, and its last hour.
 struct Row {
     name: &'static str,
@@ -53,7 +59,7 @@ pub(super) async fn page(
     }
     let text = visit.text();
     let frame = Frame {
-        section: Section::Queues,
+        section: SECTION,
         title: text.queues,
         watch: Topic::Queues.watch(),
     };

@@ -18,6 +18,12 @@ use crate::store::views::top_anomalies::{Worth, by_action};
 use crate::text::Text;
 use crate::web::{repair_cursor, repair_position};
 
+/// Its place in the navigation.
+pub(super) const SECTION: Section = Section {
+    path: "/repairs",
+    name: |text| text.repairs,
+};
+
 /// Repairs of a page, and actions.
 const SHOWN: usize = 50;
 const ACTIONS: u64 = 20;
@@ -47,7 +53,7 @@ pub(super) async fn page(
     let anomalies = lists::anomalies_of(db, keys).await?;
     let text = visit.text();
     let frame = Frame {
-        section: Section::Repairs,
+        section: SECTION,
         title: text.repairs,
         watch: Topic::Repairs.watch(),
     };

@@ -22,6 +22,12 @@ use crate::telemetry::metrics::{ByMessage, ByOutcome, ByQueue};
 use crate::text::{Text, fill, plural};
 use crate::time::Timestamp;
 
+/// Its place in the navigation.
+pub(super) const SECTION: Section = Section {
+    path: "/system",
+    name: |text| text.system,
+};
+
 /// How long a part may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// What is younger than this is told as just now.
@@ -90,7 +96,7 @@ pub(super) async fn page(
     let text = visit.text();
     let found = look(&pages, text).await;
     let frame = Frame {
-        section: Section::System,
+        section: SECTION,
         title: text.system,
         watch: Topic::System.watch(),
     };

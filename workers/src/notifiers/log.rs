@@ -1,6 +1,7 @@
 //! The log as a channel: what is told where nothing else is set.
 
 use async_trait::async_trait;
+use tocsin::config::Config;
 use tocsin::text::Lang;
 
 use super::markup::Line;
@@ -9,6 +10,11 @@ use super::{Card, Message, Notifier, SendError, Sent, message};
 /// Writes each message as one line of the log.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Log(pub Lang);
+
+/// The log, which is always there: for messages that were written when nothing else was set.
+pub(super) fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
+    vec![Box::new(Log(config.language))]
+}
 
 #[async_trait]
 impl Notifier for Log {

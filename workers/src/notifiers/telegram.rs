@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use reqwest::{Client, StatusCode, Url};
 use serde_json::{Value, json};
+use tocsin::config::Config;
 use tocsin::domain::budget::Budget;
 use tocsin::text::Lang;
 
@@ -31,6 +32,27 @@ const ANSWER_MAX: usize = 256 * 1024;
 const WAYS: u32 = 4;
 /// The longest reason that is reported, in UTF-16 code units.
 const REASON_MAX: usize = 500;
+
+/// One for each chat and topic that a route leads to, if there is a bot.
+pub(super) fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
+    let Some(token) = &config.telegram_token else {
+        return Vec::new();
+    };
+    let api = match Api::new(&config.telegram_api, token.expose()) {
+        Ok(api) => api,
+        Err(error) => {
+            tracing::error!("Telegram cannot be used: {error}");
+            return Vec::new();
+        }
+    };
+    let channels = config.all_channels();
+    let chats = channels.iter().filter_map(|c| c.strip_prefix("telegram:"));
+    let notifier = |chat| -> Box<dyn Notifier> {
+        let telegram = Telegram::new(&api, chat, config.budget(chat));
+        Box::new(telegram.in_language(config.language))
+    };
+    chats.map(notifier).collect()
+}
 
 /// The Bot API, for one bot. Its token is part of the address that is called, and is kept out of
 /// every error and every log.

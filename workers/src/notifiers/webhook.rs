@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::{Client, StatusCode, Url};
-use tocsin::config::{self, Payload};
+use tocsin::config::{self, Config, Payload};
 use tocsin::text::Lang;
 use tocsin::time::Timestamp;
 use tokio::time::Instant;
@@ -71,6 +71,23 @@ struct Answer {
     status: StatusCode,
     retry_after: Option<Duration>,
     body: Vec<u8>,
+}
+
+/// One for each section of `webhooks`.
+pub(super) fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
+    let mut hosts = HashMap::new();
+    let notifier = |(name, settings): (&String, &config::Webhook)| match Webhook::new(
+        name,
+        settings,
+        config.language,
+    ) {
+        Ok(webhook) => Some(Box::new(webhook.beside(&mut hosts)) as Box<dyn Notifier>),
+        Err(error) => {
+            tracing::error!("the webhook {name} cannot be used: {error}");
+            None
+        }
+    };
+    config.webhooks.iter().filter_map(notifier).collect()
 }
 
 impl Webhook {

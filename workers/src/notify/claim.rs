@@ -204,12 +204,10 @@ async fn claimed<'a>(
         (State::GivenUp, _) | (_, None) => notifier.render(&card),
         (_, Some(body)) => body.clone(),
     };
+    let messages = ctx.context.config.messages();
     let post = Outgoing {
         reply_to: answered(&tx, &row, notifier).await?,
-        is_silent: ctx
-            .context
-            .config
-            .is_quiet(&row.channel, &facts(&card), now),
+        is_silent: messages.is_quiet(&row.channel, &facts(&card), now),
         body,
         reply_markup: ctx.keyboard(&row, &card, now),
     };
@@ -230,10 +228,10 @@ fn outdated(ctx: &NotifyContext, row: &Model, card: &Card) -> Option<&'static st
     if row.kind == Kind::Resolved && card.incident.status != Status::Resolved {
         return Some(OPEN_AGAIN);
     }
-    let config = &ctx.context.config;
-    let settled = card.incident.opened_at.after(config.notify.settle.0);
+    let messages = ctx.context.config.messages();
+    let settled = card.incident.opened_at.after(messages.settle);
     let has_waited = row.state == State::Owed && row.owed_since <= settled;
-    let is_told = |kind| config.tells(&row.channel, kind);
+    let is_told = |kind| messages.sends(&row.channel, kind);
     let is_over = || settle::is_outdated(row.kind, card.anomaly.level, is_told);
     (has_waited && is_over()).then_some(FELL_AGAIN)
 }

@@ -15,7 +15,7 @@ use tocsin::time::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::notifiers::{self, Card, Notifier, Place};
+use crate::notifiers::{Card, Notifier, Place};
 
 /// Where messages are sent from.
 #[derive(Clone)]
@@ -25,12 +25,12 @@ pub struct NotifyContext {
 }
 
 impl NotifyContext {
-    /// With the notifiers that the settings call for.
+    /// With these notifiers.
     #[must_use]
-    pub fn new(context: &Context) -> Self {
+    pub fn new(context: &Context, notifiers: Vec<Box<dyn Notifier>>) -> Self {
         Self {
             context: context.clone(),
-            notifiers: notifiers::configured(&context.config).into(),
+            notifiers: notifiers.into(),
         }
     }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use sea_orm::DatabaseTransaction;
 use tocsin::domain::budget::SendKind;
 use tocsin::entity::notifications::{Model, State};
-use tocsin::jobs::{JobError, Notify};
-use tocsin::queue::Push;
+use tocsin::jobs::JobError;
+use tocsin::outbox::{Cause, FollowUp, Traces};
 use tocsin::store::notifications::Ahead;
 use tocsin::store::{channels, digests, incidents, notifications};
 use uuid::Uuid;
@@ -77,9 +77,9 @@ pub(super) async fn push(
     digest: Uuid,
     after: Duration,
 ) -> Result<(), JobError> {
-    let job = Notify::message(digest);
-    let push = Push::new(&job).id(digest).after(after);
-    Ok(ctx.context.queues.push_all([push]).await?)
+    let digest = FollowUp::of_digest(digest, after);
+    let pushed = digest.try_push(&ctx.context, Cause::Single, Traces::None);
+    Ok(pushed.await?)
 }
 
 /// The same for one that was just begun.
@@ -120,8 +120,8 @@ pub(super) async fn claim<'a>(
     };
     let worst = digests::worst(&tx, row.id, 1).await?;
     let level = worst.first().map(|told| told.level).unwrap_or_default();
-    let config = &ctx.context.config;
-    let is_silent = config.is_digest_quiet(&row.channel, level, now);
+    let messages = ctx.context.config.messages();
+    let is_silent = messages.is_digest_quiet(&row.channel, level, now);
     notifications::claim(&tx, &row, attempt.token, body.clone(), now).await?;
     tx.commit().await?;
     if let Some(next) = next {

@@ -2,10 +2,8 @@
 
 use tocsin::context::Context;
 use tocsin::jobs::JobError;
+use tocsin::outbox::{Cause, Traces};
 use tocsin::store::{doubts, maintenance};
-
-use super::push_tiers;
-use crate::tier::push_owed;
 
 /// Incidents that are looked at together.
 const TOGETHER: i64 = 100;
@@ -24,17 +22,12 @@ pub async fn settle_doubts(context: &Context) -> Result<(), JobError> {
             return Ok(());
         }
         let (db, clock) = (&context.db, &context.clock);
-        let settled = doubts::settle(db, clock, &policy, &context.config, &ids).await?;
-        if !settled.due.is_empty() {
-            let incidents = settled.due.len();
+        let follow_up = doubts::settle(db, clock, &policy, &context.config, &ids).await?;
+        if !follow_up.tiers.is_empty() {
+            let incidents = follow_up.tiers.len();
             tracing::info!(incidents, "firings continue after a resolve: reopened them");
         }
-        context
-            .metrics
-            .count_messages("muted", settled.follow_up.muted);
-        push_tiers(context, settled.due).await?;
-        let messages = settled.follow_up.messages.iter().map(|id| (*id, None));
-        push_owed(context, messages).await?;
-        tocsin::cards::push_edits(context, &settled.follow_up.cards).await?;
+        let pushed = follow_up.try_push(context, Cause::Single, Traces::None);
+        pushed.await?;
     }
 }

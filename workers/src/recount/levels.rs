@@ -14,11 +14,11 @@ use tocsin::domain::escalation::{Change, decay as decide};
 use tocsin::domain::frequency::{Counts, FrequencyStats, Window};
 use tocsin::entity::anomalies::Model as Anomaly;
 use tocsin::jobs::JobError;
+use tocsin::outbox::{Cause, FollowUp, Traces};
 use tocsin::store::marks::{self, Mark};
-use tocsin::store::{anomalies, cards, incidents, levels, maintenance};
+use tocsin::store::{anomalies, incidents, levels, maintenance, outbox};
 use tocsin::time::Timestamp;
 
-use super::push_tiers;
 use crate::tier::assessments;
 
 /// Up to when changes were looked at.
@@ -250,16 +250,18 @@ async fn set_right(context: &Context, keys: &[String]) -> Result<(), JobError> {
         .collect();
     // What is below is raised by its tier, as everything is that rises.
     let due = levels::concerned(&tx, &turned).await?;
-    let edited = match context.config.edits() {
-        true => cards::mark_edits(&tx, &due, now).await?,
-        false => Vec::new(),
-    };
+    let edits = outbox::mark_edits(&tx, &context.config.messages(), &due, now).await?;
     let due = incidents::mark_due(&tx, &due, now).await?;
     tx.commit().await?;
     // The newest first: a rise is told about the newest that its pass finds due.
     let due: BTreeSet<_> = due.into_iter().collect();
-    push_tiers(context, due.into_iter().rev()).await?;
-    Ok(tocsin::cards::push_edits(context, &edited).await?)
+    let follow_up = FollowUp {
+        tiers: due.into_iter().rev().collect(),
+        edits,
+        ..FollowUp::default()
+    };
+    let pushed = follow_up.try_push(context, Cause::Single, Traces::None);
+    Ok(pushed.await?)
 }
 
 /// An anomaly as it should be, and what there is to do about it.

@@ -9,12 +9,11 @@ use tocsin::alertmanager;
 use tocsin::context::Context;
 use tocsin::domain::unheard::{Patience, Said};
 use tocsin::jobs::JobError;
+use tocsin::outbox::{Cause, FollowUp, Traces};
 use tocsin::store::unseen::{self, Quiet, Silent, Written};
-use tocsin::store::{cards, incidents, maintenance};
+use tocsin::store::{incidents, maintenance, outbox};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
-
-use super::push_tiers;
 
 /// Incidents that are looked at together.
 const TOGETHER: u64 = 100;
@@ -112,11 +111,11 @@ async fn write(
         changed,
         resolved,
     } = &written;
-    let edited = match config.edits() {
-        true => cards::mark_edits(&tx, changed, now).await?,
-        false => Vec::new(),
+    let follow_up = FollowUp {
+        edits: outbox::mark_edits(&tx, &config.messages(), changed, now).await?,
+        tiers: incidents::mark_due(&tx, resolved, now).await?,
+        ..FollowUp::default()
     };
-    let due = incidents::mark_due(&tx, resolved, now).await?;
     tx.commit().await?;
     if *closed > 0 {
         let incidents = resolved.len();
@@ -126,8 +125,8 @@ async fn write(
             "closed expired firings, which their source no longer sends"
         );
     }
-    push_tiers(context, due).await?;
-    Ok(tocsin::cards::push_edits(context, &edited).await?)
+    let pushed = follow_up.try_push(context, Cause::Single, Traces::None);
+    Ok(pushed.await?)
 }
 
 /// Who can be asked, and what they said: each at most once in a pass.

@@ -108,11 +108,9 @@ async fn go_on(
     after: Duration,
 ) -> Result<(), JobError> {
     let id = derived_id(&[&job.to_string(), &so_far.after]);
-    let rest = Recount {
-        verify: Some(so_far),
-    };
+    let rest = Recount::Verify(so_far);
     let push = Push::new(&rest).id(id).after(after);
-    Ok(context.queues.push_all([push]).await?)
+    Ok(context.queues.push(push).await?)
 }
 
 async fn is_busy(context: &Context) -> Result<bool, JobError> {

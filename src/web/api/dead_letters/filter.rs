@@ -8,6 +8,7 @@ use crate::jobs::QUEUES;
 use crate::store::dead_letters::{DEAD, Filter, Position, STATES};
 use crate::time::Timestamp;
 use crate::web::Problem;
+use crate::web::api::queue_name::QueueName;
 use crate::web::bounded_text::BoundedText;
 use crate::web::paging;
 
@@ -20,7 +21,7 @@ pub(in crate::web) struct Asked {
     #[param(pattern = "^(dead|replayed|discarded|all)$", default = "dead")]
     state: Option<String>,
     /// Of this queue.
-    #[param(pattern = "^(ingest|tier|notify|repair|recount)$")]
+    #[param(value_type = Option<QueueName>, inline)]
     queue: Option<String>,
     /// With this text in the reason, in whatever case.
     reason: Option<BoundedText>,
@@ -50,7 +51,7 @@ pub(in crate::web) struct Exported {
     #[param(pattern = "^(dead|replayed|discarded|all)$", default = "dead")]
     state: Option<String>,
     /// Of this queue.
-    #[param(pattern = "^(ingest|tier|notify|repair|recount)$")]
+    #[param(value_type = Option<QueueName>, inline)]
     queue: Option<String>,
     /// With this text in the reason, in whatever case.
     reason: Option<BoundedText>,

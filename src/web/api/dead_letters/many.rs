@@ -22,6 +22,7 @@ use crate::store::audit::{self, Actor};
 use crate::store::dead_letters::{self, DEAD, Decision, Filter};
 use crate::store::maintenance;
 use crate::time::Timestamp;
+use crate::web::api::queue_name::QueueName;
 use crate::web::auth::Caller;
 use crate::web::bounded_text::{ALL_OR_SOME, BoundedText};
 use crate::web::{Ingress, Problem, body};
@@ -37,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[schema(as = Letters)]
 pub(in crate::web) struct Asked {
     /// Of this queue.
-    #[schema(pattern = "^(ingest|tier|notify|repair|recount)$")]
+    #[schema(value_type = Option<QueueName>, inline)]
     queue: Option<String>,
     /// With this text in the reason, in whatever case.
     reason: Option<BoundedText>,

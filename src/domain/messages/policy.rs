@@ -1,0 +1,118 @@
+//! What the settings say of messages: which kinds are sent, where they go, and when they are quiet.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::escalation::Level;
+use crate::domain::routing::{self, Quiet, Route, RoutingKey};
+use crate::entity::notifications::Kind;
+use crate::time::Timestamp;
+
+/// What Telegram's channels begin with.
+const TELEGRAM: &str = "telegram:";
+
+/// What can be sent as a message of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tell {
+    /// An incident opened.
+    Opened,
+    /// Its anomaly rose to `ESCALATE` or `PERMANENT_FIX`, or an alert of a higher severity joined it.
+    Escalated,
+    /// It was resolved, and it still fires.
+    Reopened,
+    /// It is resolved.
+    Resolved,
+    /// Its anomaly rose to `REPEAT`.
+    Repeat,
+}
+
+impl Tell {
+    /// What is sent unless the settings say otherwise.
+    pub const USUAL: [Self; 3] = [Self::Opened, Self::Escalated, Self::Reopened];
+
+    /// What messages of this kind are; none for a digest, which is sent wherever there are storms.
+    const fn of(kind: Kind) -> Option<Self> {
+        match kind {
+            Kind::Opened => Some(Self::Opened),
+            Kind::Escalated | Kind::Worsened => Some(Self::Escalated),
+            Kind::Reopened => Some(Self::Reopened),
+            Kind::Resolved => Some(Self::Resolved),
+            Kind::Repeated => Some(Self::Repeat),
+            Kind::Digest => None,
+        }
+    }
+}
+
+/// What the settings say of messages.
+#[derive(Clone, Debug)]
+pub struct Policy<'a> {
+    /// Where messages go.
+    pub routes: &'a [Route],
+    /// Where those go that no route matches.
+    pub otherwise: Vec<String>,
+    /// What is sent to Telegram; other channels get what is usual.
+    pub telegram: &'a [Tell],
+    /// Hours in which messages make no sound, unless a route has its own.
+    pub quiet: Option<&'a Quiet>,
+    /// How long an incident is left to settle before a rise is told.
+    pub settle: Duration,
+    /// Whether there is a channel whose messages are edited.
+    pub edits: bool,
+}
+
+impl Policy<'_> {
+    /// Whether a channel gets messages of this kind.
+    #[must_use]
+    pub fn sends(&self, channel: &str, kind: Kind) -> bool {
+        let told = match channel.starts_with(TELEGRAM) {
+            true => self.telegram,
+            false => &Tell::USUAL,
+        };
+        Tell::of(kind).is_none_or(|tell| told.contains(&tell))
+    }
+
+    /// Whether some channel may get messages of this kind.
+    #[must_use]
+    pub fn sends_anywhere(&self, kind: Kind) -> bool {
+        let told = |tell| self.telegram.contains(&tell) || Tell::USUAL.contains(&tell);
+        Tell::of(kind).is_none_or(told)
+    }
+
+    /// Where a message of this kind about such an incident goes.
+    #[must_use]
+    pub fn channels(&self, incident: &RoutingKey, kind: Kind) -> Vec<String> {
+        let mut channels = routing::channels(self.routes, &self.otherwise, incident);
+        channels.retain(|channel| self.sends(channel, kind));
+        channels
+    }
+
+    /// Whether a message about such an incident makes no sound in this channel now: by the quiet hours
+    /// of a route that leads there, else by those of all.
+    #[must_use]
+    pub fn is_quiet(&self, channel: &str, incident: &RoutingKey, now: Timestamp) -> bool {
+        let of_route = routing::taken(self.routes, incident)
+            .filter(|route| route.leads_to(channel))
+            .find_map(|route| route.quiet.as_ref());
+        let quiet = of_route.or(self.quiet);
+        quiet.is_some_and(|quiet| quiet.silences(incident.level, now))
+    }
+
+    /// Whether a digest makes no sound in this channel now, in which nothing has a higher level: it may
+    /// tell of anything that is led there, so it is quiet if all of that is.
+    #[must_use]
+    pub fn is_digest_quiet(&self, channel: &str, level: Level, now: Timestamp) -> bool {
+        let of_routes = self.routes.iter().filter(|route| route.leads_to(channel));
+        let mut quiet: Vec<Option<&Quiet>> = of_routes
+            .map(|route| route.quiet.as_ref().or(self.quiet))
+            .collect();
+        // What no route matches may come here, too.
+        if quiet.is_empty() || self.otherwise.iter().any(|other| other == channel) {
+            quiet.push(self.quiet);
+        }
+        let silences =
+            |quiet: Option<&Quiet>| quiet.is_some_and(|quiet| quiet.silences(level, now));
+        quiet.into_iter().all(silences)
+    }
+}

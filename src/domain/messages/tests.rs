@@ -1,0 +1,319 @@
+use super::*;
+use crate::domain::aggregation::ResolvedBy;
+
+const NOW: Timestamp = Timestamp(1_795_382_909_000);
+const SETTLE: Duration = Duration::from_secs(30);
+const CHAT: &str = "telegram:-100";
+const LOG: &str = "log";
+
+fn id(n: u128) -> Uuid {
+    Uuid::from_u128(n)
+}
+
+/// Sends everything to a chat and to the log.
+fn policy(telegram: &[Tell]) -> Policy<'_> {
+    Policy {
+        routes: &[],
+        otherwise: vec![CHAT.to_owned(), LOG.to_owned()],
+        telegram,
+        quiet: None,
+        settle: SETTLE,
+        edits: true,
+    }
+}
+
+fn incident(n: u128, previous_status: Status, status: Status) -> Incident {
+    Incident {
+        id: id(n),
+        anomaly_key: String::new(),
+        number: 1,
+        status,
+        previous_status,
+        resolved_by: (status == Status::Resolved).then_some(ResolvedBy::Itself),
+        resolved_at: (status == Status::Resolved).then_some(NOW.before(Duration::from_secs(1))),
+        opened_at: NOW.before(Duration::from_secs(10)),
+        window_start: NOW,
+        joined_at: NOW,
+        aggregated_count: 1,
+        open_episodes: 1,
+        last_firing_at: NOW,
+        severity: String::new(),
+        severity_rises: 0,
+        is_acknowledged: false,
+        reopened: 0,
+        doubted_since: None,
+        unheard_since: None,
+        is_heard_again: false,
+        undone: Vec::new(),
+        updated_at: NOW,
+        was_due: false,
+        tier_due: false,
+        changed: false,
+        opening: None,
+    }
+}
+
+fn batch(incidents: impl IntoIterator<Item = Incident>) -> Batch {
+    let incidents = incidents
+        .into_iter()
+        .map(|incident| (incident.id, incident));
+    Batch {
+        incidents: incidents.collect(),
+        ..Batch::default()
+    }
+}
+
+fn existing(n: u128, channel: &str, kind: Kind, state: &str) -> ExistingMessage {
+    ExistingMessage {
+        incident: id(n),
+        channel: channel.to_owned(),
+        kind,
+        is_pending: state == "pending",
+        is_out: state == "out",
+    }
+}
+
+#[test]
+fn a_batch_that_changes_no_incident_is_quiet() {
+    assert!(is_quiet(&batch([])));
+    assert!(is_quiet(&batch([incident(1, Status::Open, Status::Open)])));
+    let heard = Incident {
+        is_heard_again: true,
+        ..incident(1, Status::Open, Status::Open)
+    };
+    let worsened = Batch {
+        worsened: vec![(id(1), 1)],
+        ..Batch::default()
+    };
+    let reopened = Batch {
+        reopenings: vec![(id(1), 1)],
+        ..Batch::default()
+    };
+    let resolved = batch([incident(1, Status::Open, Status::Resolved)]);
+    for batch in [batch([heard]), worsened, reopened, resolved] {
+        assert!(!is_quiet(&batch), "{batch:?}");
+        let is_card = batch.reopenings.is_empty();
+        assert_eq!(changed_cards(&batch).len(), usize::from(is_card));
+    }
+}
+
+#[test]
+fn a_batch_calls_for_what_happened_to_its_incidents() {
+    let all = [Tell::Reopened, Tell::Resolved, Tell::Escalated];
+    let resolved_at = NOW.before(Duration::from_secs(1));
+    let mut batch = batch([
+        incident(1, Status::Open, Status::Resolved),
+        incident(2, Status::Resolved, Status::Open),
+        incident(3, Status::Resolved, Status::Open),
+        incident(4, Status::Open, Status::Open),
+        incident(5, Status::Open, Status::Acknowledged),
+    ]);
+    batch.reopenings = vec![(id(3), 7)];
+    batch.worsened = vec![(id(4), 1), (id(4), 2)];
+    let found = of_batch(&batch, &policy(&all), NOW);
+    let settled = NOW.after(Duration::from_secs(20));
+    let expected = [
+        (3, Kind::Reopened, 7, NOW, Needed::Everywhere, true),
+        (
+            1,
+            Kind::Resolved,
+            resolved_at.0,
+            NOW,
+            Needed::Everywhere,
+            false,
+        ),
+        (2, Kind::Reopened, NOW.0, NOW, Needed::WhereResolved, false),
+        (
+            4,
+            Kind::Worsened,
+            2,
+            settled,
+            Needed::WhereSeverityUnsaid,
+            true,
+        ),
+    ];
+    let expected = expected.map(|(n, kind, sequence, since, needed, by_tier)| Candidate {
+        incident: id(n),
+        kind,
+        sequence,
+        since,
+        needed,
+        by_tier,
+    });
+    assert_eq!(found, expected);
+    // Nobody was told that an incident is resolved, so nobody has to hear that it is not.
+    let kinds = of_batch(&batch, &policy(&Tell::USUAL), NOW);
+    let kinds: Vec<Kind> = kinds.iter().map(|candidate| candidate.kind).collect();
+    assert_eq!(kinds, [Kind::Reopened, Kind::Worsened]);
+}
+
+#[test]
+fn a_tier_pass_calls_for_what_opened_and_what_rose() {
+    let opened_at = Some(NOW.before(Duration::from_secs(10)));
+    let rise = |n, level, opened_at| Rise {
+        incident: id(n),
+        level,
+        sequence: 4,
+        opened_at,
+    };
+    let rises = [
+        rise(1, Level::Escalate, opened_at),
+        rise(2, Level::Repeat, None),
+        rise(3, Level::None, None),
+    ];
+    let known = [existing(1, CHAT, Kind::Opened, "out")];
+    let found = of_tier(&[id(1), id(2), id(3)], &known, &rises, SETTLE, NOW);
+    let found = found
+        .into_iter()
+        .map(|c| (c.incident, c.kind, c.sequence, c.since, c.needed));
+    let settled = NOW.after(Duration::from_secs(20));
+    let expected = [
+        (id(2), Kind::Opened, 0, NOW, Needed::Everywhere),
+        (id(3), Kind::Opened, 0, NOW, Needed::Everywhere),
+        (id(1), Kind::Escalated, 4, settled, Needed::WhereLevelUnsaid),
+        (id(2), Kind::Repeated, 4, NOW, Needed::WhereLevelUnsaid),
+    ];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn messages_go_where_the_policy_sends_their_kind() {
+    let keys = HashMap::from([(id(1), RoutingKey::default())]);
+    let sent = |kind, telegram: &[Tell]| {
+        let candidates = vec![
+            Candidate::new(id(1), kind, 0, NOW),
+            Candidate::new(id(2), kind, 0, NOW),
+        ];
+        let routed = route(candidates, &policy(telegram), &keys);
+        routed
+            .into_iter()
+            .flat_map(|(_, channels)| channels)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(sent(Kind::Opened, &Tell::USUAL), [CHAT, LOG]);
+    assert_eq!(sent(Kind::Opened, &[]), [LOG]);
+    assert_eq!(sent(Kind::Resolved, &[Tell::Resolved]), [CHAT]);
+    assert_eq!(sent(Kind::Resolved, &Tell::USUAL), [""; 0]);
+    for kind in [Kind::Opened, Kind::Resolved, Kind::Repeated, Kind::Digest] {
+        for telegram in [&Tell::USUAL[..], &[], &[Tell::Resolved]] {
+            let is_sent = [CHAT, LOG]
+                .iter()
+                .any(|to| policy(telegram).sends(to, kind));
+            assert_eq!(
+                policy(telegram).sends_anywhere(kind),
+                is_sent,
+                "{kind:?} {telegram:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_message_is_written_where_it_is_needed_beside_those_that_there_are() {
+    use Kind::{Escalated, Opened, Reopened, Repeated, Resolved, Worsened};
+    use Needed::{Everywhere, WhereLevelUnsaid, WhereResolved, WhereSeverityUnsaid};
+    let table: [(Kind, Needed, &[(Kind, &str)], bool); 20] = [
+        (Resolved, Everywhere, &[], true),
+        (Opened, Everywhere, &[(Reopened, "pending")], true),
+        (Reopened, WhereResolved, &[], false),
+        (Reopened, WhereResolved, &[(Resolved, "out")], true),
+        (Reopened, WhereResolved, &[(Resolved, "pending")], false),
+        (
+            Reopened,
+            WhereResolved,
+            &[(Resolved, "out"), (Reopened, "pending")],
+            false,
+        ),
+        (
+            Reopened,
+            WhereResolved,
+            &[(Resolved, "out"), (Reopened, "failed")],
+            true,
+        ),
+        (
+            Reopened,
+            WhereResolved,
+            &[(Reopened, "out"), (Resolved, "out")],
+            true,
+        ),
+        (
+            Reopened,
+            WhereResolved,
+            &[(Resolved, "out"), (Escalated, "out")],
+            true,
+        ),
+        (Escalated, WhereLevelUnsaid, &[], true),
+        (Escalated, WhereLevelUnsaid, &[(Opened, "pending")], false),
+        (Escalated, WhereLevelUnsaid, &[(Opened, "out")], true),
+        (Escalated, WhereLevelUnsaid, &[(Worsened, "pending")], false),
+        (Escalated, WhereLevelUnsaid, &[(Repeated, "pending")], true),
+        (Escalated, WhereLevelUnsaid, &[(Resolved, "pending")], true),
+        (Worsened, WhereSeverityUnsaid, &[], false),
+        (Worsened, WhereSeverityUnsaid, &[(Opened, "out")], true),
+        (Worsened, WhereSeverityUnsaid, &[(Opened, "pending")], false),
+        (
+            Worsened,
+            WhereSeverityUnsaid,
+            &[(Repeated, "pending")],
+            false,
+        ),
+        (
+            Worsened,
+            WhereSeverityUnsaid,
+            &[(Resolved, "pending")],
+            true,
+        ),
+    ];
+    for (kind, needed, known, expected) in table {
+        let candidate = Candidate {
+            needed,
+            ..Candidate::new(id(1), kind, 0, NOW)
+        };
+        let known = known
+            .iter()
+            .map(|(kind, state)| existing(1, CHAT, *kind, state));
+        // What goes elsewhere, or is about another incident, says nothing here.
+        let others = [
+            existing(2, CHAT, Kind::Opened, "pending"),
+            existing(1, LOG, Kind::Digest, "pending"),
+        ];
+        let known: Vec<_> = match known.len() {
+            0 => known.chain(others.into_iter().take(1)).collect(),
+            _ => known.chain(others).collect(),
+        };
+        let planned = plan(
+            vec![(candidate, vec![CHAT.to_owned()])],
+            known.clone(),
+            |_, _| false,
+        );
+        assert_eq!(
+            !planned.is_empty(),
+            expected,
+            "{kind:?} {needed:?} {known:?}"
+        );
+    }
+}
+
+#[test]
+fn messages_are_planned_one_after_the_other_and_what_is_suppressed_says_nothing() {
+    let opened = Candidate::new(id(1), Kind::Opened, 0, NOW);
+    let rise = Candidate {
+        needed: Needed::WhereLevelUnsaid,
+        ..Candidate::new(id(1), Kind::Escalated, 2, NOW)
+    };
+    let channels = || vec![CHAT.to_owned(), LOG.to_owned()];
+    let plan = |is_muted: fn(Uuid, Kind) -> bool| {
+        let routed = vec![(opened.clone(), channels()), (rise.clone(), channels())];
+        let planned = plan(routed, Vec::new(), is_muted);
+        planned
+            .into_iter()
+            .map(|m| (m.kind, m.is_muted))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(plan(|_, _| false), [(Kind::Opened, false)]);
+    let both = [(Kind::Opened, true), (Kind::Escalated, true)];
+    assert_eq!(plan(|_, _| true), both);
+    // The rise to a permanent fix breaks the mute.
+    let broken = [(Kind::Opened, true), (Kind::Escalated, false)];
+    assert_eq!(plan(|_, kind| kind == Kind::Opened), broken);
+}

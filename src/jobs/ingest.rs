@@ -1,0 +1,100 @@
+//! Alerts, on their way into incidents.
+
+use std::borrow::Cow;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use super::Job as _;
+use crate::domain::alert::Alert;
+use crate::time::Timestamp;
+
+/// One delivered alert, on its way from the ingress into incidents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IngestAlert {
+    /// Which source it came from, and which cluster of it: `alertmanager`, or `alertmanager@eu`.
+    pub source: String,
+    /// When the ingress received it.
+    pub received_at: Timestamp,
+    /// The alert, or why there is none.
+    pub content: Content,
+}
+
+/// What was in the place of an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// An alert.
+    Alert(Alert),
+    /// Something that cannot be used; kept as it came, for a person to look at.
+    Rejected {
+        /// What is wrong with it.
+        reason: String,
+        /// What was sent; a list of what was sent where it is several.
+        raw: String,
+        /// In the place of how many alerts it was.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        alerts: u64,
+    },
+}
+
+/// How many alerts a rejected one is, unless it says otherwise.
+const fn one() -> u64 {
+    1
+}
+
+/// As much of an ingest job as tells what it carries.
+#[derive(Deserialize)]
+pub(crate) struct Brief<'a> {
+    /// Its source.
+    #[serde(borrow)]
+    pub(crate) source: Cow<'a, str>,
+    /// What is in the place of an alert.
+    pub(crate) content: BriefContent,
+}
+
+/// See [`Content`].
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum BriefContent {
+    /// An alert.
+    Alert(IgnoredAny),
+    /// Something that cannot be used, in the place of so many alerts.
+    Rejected {
+        #[serde(default = "one")]
+        alerts: u64,
+    },
+}
+
+/// In the place of how many alerts a job stands that carries only what was rejected. Such a job fails
+/// whenever it is done.
+#[must_use]
+pub fn rejected(queue: &str, payload: &[u8]) -> Option<u64> {
+    if queue != IngestAlert::POLICY.queue {
+        return None;
+    }
+    match serde_json::from_slice::<Brief<'_>>(payload).ok()?.content {
+        BriefContent::Alert(_) => None,
+        BriefContent::Rejected { alerts } => Some(alerts),
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_one(n: &u64) -> bool {
+    *n == 1
+}
+
+/// Whether a job that a person wrote can be done.
+pub(super) fn check(job: &IngestAlert) -> Result<(), String> {
+    match &job.content {
+        Content::Alert(alert) if alert.first_label(&["alertname".to_owned()]).is_empty() => {
+            Err("content.alert.labels.alertname is missing".to_owned())
+        }
+        Content::Alert(_) => Ok(()),
+        Content::Rejected { .. } => Err(
+            "content is still the rejected data: it must be {\"alert\": {\"status\": \"firing\", \
+             \"labels\": {\"alertname\": …}}}"
+                .to_owned(),
+        ),
+    }
+}

@@ -1,0 +1,84 @@
+//! Messages, and edits of cards.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What is to be done about a row in `notifications`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Payload", into = "Payload")]
+pub enum Notify {
+    /// Send the message.
+    Send(Uuid),
+    /// Edit the card, which does not show what holds.
+    Edit(Uuid),
+}
+
+impl Notify {
+    /// The shortest time that one attempt must have: to call a provider (10 s), and to write down that
+    /// it took the message for as long as that is tried (30 s). Whoever is cut off before sends it
+    /// again.
+    pub const LEAST: Duration = Duration::from_secs(45);
+
+    /// The row.
+    #[must_use]
+    pub const fn notification(self) -> Uuid {
+        match self {
+            Self::Send(notification) | Self::Edit(notification) => notification,
+        }
+    }
+}
+
+/// A job as it is stored. Another kind must be one that this cannot be read as: else a worker of an older
+/// version would do something else.
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    notification: Uuid,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    edit: bool,
+}
+
+impl From<Payload> for Notify {
+    fn from(payload: Payload) -> Self {
+        match payload.edit {
+            true => Self::Edit(payload.notification),
+            false => Self::Send(payload.notification),
+        }
+    }
+}
+
+impl From<Notify> for Payload {
+    fn from(job: Notify) -> Self {
+        Self {
+            notification: job.notification(),
+            edit: matches!(job, Notify::Edit(_)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_stored_as_older_versions_store_and_read_them() {
+        let id = Uuid::from_u128(1);
+        for (payload, job) in [
+            (format!(r#"{{"notification":"{id}"}}"#), Notify::Send(id)),
+            (
+                format!(r#"{{"notification":"{id}","edit":true}}"#),
+                Notify::Edit(id),
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&job).unwrap(), payload);
+            assert_eq!(serde_json::from_str::<Notify>(&payload).unwrap(), job);
+        }
+        let explicit = format!(r#"{{"notification":"{id}","edit":false}}"#);
+        assert_eq!(
+            serde_json::from_str::<Notify>(&explicit).unwrap(),
+            Notify::Send(id)
+        );
+        serde_json::from_str::<Notify>("{}").unwrap_err();
+    }
+}

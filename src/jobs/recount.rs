@@ -1,0 +1,147 @@
+//! What only time changes, and whether figures are what the rows say.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+use crate::verify::drift::Figure;
+
+/// What a schedule brings back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Payload", into = "Payload")]
+pub enum Recount {
+    /// Do each [`Part`]: levels and counts decay, what is overdue is pushed again.
+    #[default]
+    Tick,
+    /// Compare figures with rows, from where that comparison is.
+    Verify(Verification),
+}
+
+/// A part of a tick of recount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Tiers that are due for long.
+    Tiers,
+    /// Messages that are owed for long.
+    Messages,
+    /// Edits of cards that are due for long.
+    Edits,
+    /// Replays that may never have been pushed.
+    Replays,
+    /// Firings that were received soon after they were said to be over.
+    Doubts,
+    /// Levels, and what is said of windows.
+    Levels,
+    /// Firings that are not told of any more.
+    Unseen,
+    /// Mutes that are over.
+    Mutes,
+    /// The counter's memory.
+    Counter,
+    /// Rows that are old.
+    Pruning,
+}
+
+impl Part {
+    /// All of them, in the order in which they are done: what is owed first.
+    pub const ALL: [Self; 10] = [
+        Self::Tiers,
+        Self::Messages,
+        Self::Edits,
+        Self::Replays,
+        Self::Doubts,
+        Self::Levels,
+        Self::Unseen,
+        Self::Mutes,
+        Self::Counter,
+        Self::Pruning,
+    ];
+
+    /// As it is written everywhere.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tiers => "tiers",
+            Self::Messages => "messages",
+            Self::Edits => "edits",
+            Self::Replays => "replays",
+            Self::Doubts => "doubts",
+            Self::Levels => "levels",
+            Self::Unseen => "unseen",
+            Self::Mutes => "mutes",
+            Self::Counter => "counter",
+            Self::Pruning => "pruning",
+        }
+    }
+}
+
+/// A comparison of figures with rows, which goes on from job to job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// The last anomaly that was compared; empty at first.
+    pub after: String,
+    /// How many were.
+    pub anomalies: u64,
+    /// With how many occurrences.
+    pub occurrences: u64,
+    /// How many figures drifted, by which.
+    pub drifted: BTreeMap<Figure, u64>,
+    /// When it began, by the queue's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Timestamp>,
+}
+
+/// A job as it is stored. Another kind must be one that this cannot be read as: else a worker of an older
+/// version would do something else.
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    verify: Option<Verification>,
+}
+
+impl From<Payload> for Recount {
+    fn from(payload: Payload) -> Self {
+        payload.verify.map_or(Self::Tick, Self::Verify)
+    }
+}
+
+impl From<Recount> for Payload {
+    fn from(job: Recount) -> Self {
+        let verify = match job {
+            Recount::Tick => None,
+            Recount::Verify(verification) => Some(verification),
+        };
+        Self { verify }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_stored_as_older_versions_store_and_read_them() {
+        let verification = Verification {
+            after: "5d41".to_owned(),
+            anomalies: 7,
+            began: Timestamp::parse("2026-11-22T21:28:29.102Z"),
+            ..Verification::default()
+        };
+        let payload = r#"{"verify":{"after":"5d41","anomalies":7,"occurrences":0,"drifted":{},"began":"2026-11-22T21:28:29.102Z"}}"#;
+        for (payload, job) in [
+            ("{}", Recount::Tick),
+            (payload, Recount::Verify(verification)),
+        ] {
+            let written = serde_json::to_value(&job).unwrap();
+            let expected: serde_json::Value = serde_json::from_str(payload).unwrap();
+            assert_eq!(written, expected);
+            assert_eq!(serde_json::from_str::<Recount>(payload).unwrap(), job);
+        }
+        assert_eq!(
+            serde_json::from_str::<Recount>(r#"{"verify":null}"#).unwrap(),
+            Recount::Tick
+        );
+        serde_json::from_str::<Recount>(r#"{"verify":5}"#).unwrap_err();
+    }
+}

@@ -1,0 +1,198 @@
+//! The outbox: what must follow a commit. Tiers to work out, messages to send and cards to edit are
+//! written in the transaction that makes them due ([`crate::store::outbox`]; which messages there are is
+//! decided in [`crate::domain::messages`]), pushed after its commit, and pushed again once they are
+//! [`overdue`]: so neither a crash between commit and push, nor a queue that lost its jobs, loses any.
+//!
+//! | what | where it is due | its job | when |
+//! |---|---|---|---|
+//! | a tier | `incidents.tier_due_since` | a new one at each push; overdue: one at a time for each incident | 250 ms after what comes in bursts, else at once |
+//! | a message | `notifications.state` | one at a time for each message | when it may go out |
+//! | an edit | `notifications.edit_due_since` | one for each card and moment since which it is due | after `telegram.fold`; overdue: at once |
+
+pub mod overdue;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::context::Context;
+use crate::jobs::{CalculateTier, Notify, derived_id};
+use crate::queue::Push;
+use crate::queue::store::QueueError;
+use crate::store::cards::DueCard;
+pub use crate::store::outbox::{DueMessage, FollowUp};
+use crate::telemetry::task_context;
+use crate::telemetry::trace_context::Trace;
+
+/// How long an incident is left to settle after it was marked: a storm on one incident costs a few tier
+/// jobs a second.
+const SETTLE: Duration = Duration::from_millis(250);
+/// How often a push is tried again on the spot by those who wait for it, at growing distances.
+const TRIES: u32 = 8;
+
+/// What makes something due, which decides when it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Alerts, repairs, or a tier of the same anomaly: more of them may come within moments.
+    Burst,
+    /// What an operator does, or the clock brings about: once.
+    Single,
+    /// It was due before and is not done: whoever should have pushed it died, or the queue lost it.
+    Overdue,
+}
+
+/// Which trace tiers and messages belong to. Edits belong to none: one shows the changes of several.
+#[derive(Clone, Copy, Debug)]
+pub enum Traces<'a> {
+    /// None.
+    None,
+    /// All belong to the trace of the present request or job.
+    OfTask,
+    /// The trace of their incident, where there is one.
+    OfIncidents(&'a HashMap<Uuid, Trace>),
+}
+
+impl Traces<'_> {
+    fn of(self, incident: Uuid) -> Option<Trace> {
+        match self {
+            Self::None => None,
+            Self::OfTask => task_context::trace(),
+            Self::OfIncidents(traces) => traces.get(&incident).copied(),
+        }
+    }
+}
+
+impl FollowUp {
+    /// Of a change that makes tiers due and nothing else.
+    #[must_use]
+    pub fn of_tiers(tiers: Vec<Uuid>) -> Self {
+        Self {
+            tiers,
+            ..Self::default()
+        }
+    }
+
+    /// Of a digest that goes out after a while.
+    #[must_use]
+    pub fn of_digest(digest: Uuid, after: Duration) -> Self {
+        Self {
+            messages: vec![DueMessage {
+                id: digest,
+                incident: Uuid::nil(),
+                after,
+            }],
+            ..Self::default()
+        }
+    }
+
+    /// Pushes what follows an operation, which is done: that it cannot be pushed now is logged.
+    pub async fn push(&self, context: &Context) {
+        let pushed = self.try_push(context, Cause::Single, Traces::OfTask);
+        if let Err(error) = pushed.await {
+            tracing::warn!("enqueueing failed; recount will retry: {error}");
+        }
+    }
+
+    /// Pushes what follows alerts, and waits for a queue that is starting again: else nobody would hear of
+    /// them before the next recount. That it cannot be pushed after half a minute is logged.
+    pub async fn push_patiently(&self, context: &Context, traces: Traces<'_>) {
+        self.count(context);
+        let pushed = patiently(|| self.enqueue(context, Cause::Burst, traces));
+        if let Err(error) = pushed.await {
+            tracing::warn!(
+                tiers = self.tiers.len(),
+                messages = self.messages.len(),
+                edits = self.edits.len(),
+                "enqueueing failed; recount will retry: {error}"
+            );
+        }
+    }
+
+    /// Pushes what follows a commit, in one round trip.
+    ///
+    /// # Errors
+    /// The queue did not confirm it; it may have been pushed all the same.
+    pub async fn try_push(
+        &self,
+        context: &Context,
+        cause: Cause,
+        traces: Traces<'_>,
+    ) -> Result<(), QueueError> {
+        self.count(context);
+        self.enqueue(context, cause, traces).await
+    }
+
+    fn count(&self, context: &Context) {
+        context.metrics.count_messages("muted", self.suppressed);
+    }
+
+    async fn enqueue(
+        &self,
+        context: &Context,
+        cause: Cause,
+        traces: Traces<'_>,
+    ) -> Result<(), QueueError> {
+        let (settle, fold) = match cause {
+            Cause::Burst => (SETTLE, context.config.telegram.fold.0),
+            Cause::Single => (Duration::ZERO, context.config.telegram.fold.0),
+            Cause::Overdue => (Duration::ZERO, Duration::ZERO),
+        };
+        let tiers = self.tiers.iter().map(|incident| {
+            let tier = tier(*incident, cause);
+            tier.after(settle).trace(traces.of(*incident))
+        });
+        let messages = self.messages.iter().map(|due| {
+            let message = message(due.id).after(due.after);
+            message.trace(traces.of(due.incident))
+        });
+        let edits = self.edits.iter().map(|card| edit(card).after(fold));
+        context
+            .queues
+            .push_all(tiers.chain(messages).chain(edits))
+            .await
+    }
+}
+
+/// The job of a tier. One that is overdue has the incident's id, so that one that keeps failing is one
+/// dead letter.
+fn tier(incident: Uuid, cause: Cause) -> Push {
+    let push = Push::new(&CalculateTier { incident });
+    match cause {
+        Cause::Burst | Cause::Single => push,
+        Cause::Overdue => push.id(incident),
+    }
+}
+
+/// The job of a message: a message has one at a time.
+fn message(id: Uuid) -> Push {
+    Push::new(&Notify::Send(id)).id(id)
+}
+
+/// The job of an edit. Beside the one that edits it, a card has one for each moment since which it is due:
+/// a change that comes when all is shown, and the job not removed yet, has another.
+pub fn edit(card: &DueCard) -> Push {
+    let (id, since) = (card.id.to_string(), card.since.0.to_string());
+    Push::new(&Notify::Edit(card.id)).id(derived_id(&["edit", &id, &since]))
+}
+
+/// Does what must follow a commit; a server that is starting again is waited for, for half a minute.
+///
+/// # Errors
+/// Those of the last try.
+pub async fn patiently<T, E, F>(work: impl Fn() -> F) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+    E: std::fmt::Display,
+{
+    let mut pause = Duration::from_millis(100);
+    for _ in 0..TRIES {
+        match work().await {
+            Ok(done) => return Ok(done),
+            Err(error) => tracing::debug!("retrying the work after a commit: {error}"),
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    work().await
+}

@@ -1,0 +1,94 @@
+//! The outbox's rows: messages and edits that follow a change are written in its transaction, under the
+//! locks of its anomalies. [`crate::outbox`] pushes them after the commit.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DbErr};
+use uuid::Uuid;
+
+use super::cards::{self, DueCard};
+use super::{mutes, notifications};
+use crate::domain::messages::{Candidate, Needed, Policy, plan, route};
+use crate::time::Timestamp;
+
+/// What follows a commit. The rows say it, too: what is not pushed is overdue after a while.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FollowUp {
+    /// Incidents that are due for a tier.
+    pub tiers: Vec<Uuid>,
+    /// Messages to send that no tier pushes.
+    pub messages: Vec<DueMessage>,
+    /// Cards to edit.
+    pub edits: Vec<DueCard>,
+    /// How many messages are suppressed, because their anomalies are muted.
+    pub suppressed: u64,
+}
+
+/// A message to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueMessage {
+    /// Its row.
+    pub id: Uuid,
+    /// The incident it is about.
+    pub incident: Uuid,
+    /// How long from now it may not go out.
+    pub after: Duration,
+}
+
+/// Writes the messages that a change calls for, and marks the cards that do not show it. Where it calls
+/// for nothing, nothing is asked.
+///
+/// # Errors
+/// What the database says.
+pub async fn write(
+    tx: &impl ConnectionTrait,
+    policy: &Policy<'_>,
+    candidates: Vec<Candidate>,
+    changed: &[Uuid],
+    now: Timestamp,
+) -> Result<FollowUp, DbErr> {
+    let mut follow_up = write_messages(tx, policy, candidates, now).await?;
+    follow_up.edits = mark_edits(tx, policy, changed, now).await?;
+    Ok(follow_up)
+}
+
+async fn write_messages(
+    tx: &impl ConnectionTrait,
+    policy: &Policy<'_>,
+    candidates: Vec<Candidate>,
+    now: Timestamp,
+) -> Result<FollowUp, DbErr> {
+    let incidents: Vec<Uuid> = candidates.iter().map(|c| c.incident).collect();
+    let keys = notifications::routing_keys(tx, &incidents).await?;
+    let routed = route(candidates, policy, &keys);
+    if routed.is_empty() {
+        return Ok(FollowUp::default());
+    }
+    let choosy = routed
+        .iter()
+        .filter(|(c, _)| c.needed != Needed::Everywhere);
+    let choosy: Vec<Uuid> = choosy.map(|(c, _)| c.incident).collect();
+    let existing = match choosy.is_empty() {
+        true => Vec::new(),
+        false => notifications::existing(tx, &choosy).await?,
+    };
+    let muted = mutes::muted(tx, routed.iter().map(|(c, _)| c.incident), now).await?;
+    let planned = plan(routed, existing, |incident, _| muted.contains(&incident));
+    notifications::write(tx, &planned, now).await
+}
+
+/// Marks the cards of incidents that changed, where there are channels whose messages are edited.
+///
+/// # Errors
+/// What the database says.
+pub async fn mark_edits(
+    tx: &impl ConnectionTrait,
+    policy: &Policy<'_>,
+    changed: &[Uuid],
+    now: Timestamp,
+) -> Result<Vec<DueCard>, DbErr> {
+    match policy.edits {
+        true => cards::mark_edits(tx, changed, now).await,
+        false => Ok(Vec::new()),
+    }
+}
