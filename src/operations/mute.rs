@@ -8,15 +8,10 @@ use super::{Due, Refused};
 use crate::context::Context;
 use crate::domain::mute::{Ends, is_muted};
 use crate::entity::anomalies::Model;
-use crate::store::audit::{self, Actor, AuditEntry};
+use crate::store::audit::{self, Action, Actor, AuditEntry};
 use crate::store::mutes::{self, Mute};
 use crate::store::{anomalies, cards};
 use crate::time::Timestamp;
-
-/// As the audit calls it.
-pub const MUTE: &str = "anomaly.mute";
-/// As the audit calls the end that somebody makes.
-pub const UNMUTE: &str = "anomaly.unmute";
 
 /// Incidents whose cards say that their anomaly is muted, at most: the newest.
 const CARDS: u64 = 20;
@@ -39,7 +34,7 @@ pub async fn mute(
     let until = ends.moment(now).map_err(Refused::Senseless)?;
     let since = anomaly.muted_since.filter(|_| is_muted(&anomaly, now));
     let deed = AuditEntry {
-        action: MUTE,
+        action: Action::Mute,
         target: key,
         detail: json!({"until": until, "why": why}),
     };
@@ -67,7 +62,7 @@ pub async fn unmute(
 ) -> Result<(Model, Due), Refused> {
     let (anomaly, now) = lock(tx, context, key).await?;
     let deed = AuditEntry {
-        action: UNMUTE,
+        action: Action::Unmute,
         target: key,
         detail: json!({"was_muted": is_muted(&anomaly, now)}),
     };

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::jobs::RecordRepair;
 use crate::queue::Push;
 use crate::queue::store::QueueError;
-use crate::store::audit::{self, Actor, AuditEntry};
+use crate::store::audit::{self, Action, Actor, AuditEntry};
 use crate::telemetry::task_context;
 
 /// Writes down that a repair is reported, before it is queued: who asks who did it is told so even if
@@ -24,7 +24,7 @@ pub async fn note(
 ) -> Result<(), DbErr> {
     let target = repair.incident.to_string();
     let deed = AuditEntry {
-        action: "incident.repair",
+        action: Action::RecordRepair,
         target: &target,
         detail: json!({
             "repair": job, "action": repair.action, "success": repair.success,

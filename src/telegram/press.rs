@@ -16,7 +16,7 @@ use crate::domain::mute::Ends;
 use crate::jobs::{RecordRepair, derived_id};
 use crate::operations::{Due, Refused, incident, mute, repair};
 use crate::queue::store::QueueError;
-use crate::store::audit::{self, Actor};
+use crate::store::audit::{self, Action, Actor};
 use crate::store::incidents::StatusChange;
 use crate::store::presses::{self, Answer};
 use crate::store::views::lists;
@@ -130,7 +130,7 @@ async fn stranger(context: &Context, text: &Text, query: &Query) -> Result<Reply
         let mut detail = query.from.shown();
         detail["data"] = data.into();
         let change = audit::AuditEntry {
-            action: "telegram.refused",
+            action: Action::RefusePress,
             target: incident.as_deref().unwrap_or("telegram"),
             detail,
         };

@@ -14,7 +14,7 @@ use crate::domain::mute::as_of;
 use crate::entity::anomalies::Model;
 use crate::jobs::CalculateTier;
 use crate::queue::Push;
-use crate::store::audit::{self, Actor, AuditEntry};
+use crate::store::audit::{self, Action, Actor, AuditEntry};
 use crate::store::views::lists;
 use crate::store::views::lists::Filter;
 use crate::store::{anomalies, incidents, levels};
@@ -205,12 +205,12 @@ async fn set(
     };
     let known = Mark::of(&anomaly);
     let (action, mark) = match fix {
-        Some(reference) => ("anomaly.fix", known.fixed(reference, failed, now)),
-        None => ("anomaly.unfix", Mark::default()),
+        Some(reference) => (Action::MarkFix, known.fixed(reference, failed, now)),
+        None => (Action::WithdrawFix, Mark::default()),
     };
     let (changed, earlier_fix_at) = (mark != known, known.at.filter(|_| failed));
     let mut detail = match action {
-        "anomaly.fix" => json!({"reference": mark.reference}),
+        Action::MarkFix => json!({"reference": mark.reference}),
         _ => json!({}),
     };
     if !changed {

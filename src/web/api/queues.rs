@@ -11,14 +11,12 @@ use super::incidents::By;
 use crate::jobs::QUEUES;
 use crate::queue::about::Known;
 use crate::queue::store::{Depth, LEASE};
-use crate::store::{audit, dead_letters, losses};
+use crate::store::audit::{self, Action};
+use crate::store::{dead_letters, losses};
 use crate::web::auth::Caller;
 use crate::web::paging::{self, Page};
 use crate::web::query::Query;
 use crate::web::{Ingress, Problem, body};
-
-const PAUSE: &str = "queue.pause";
-const RESUME: &str = "queue.resume";
 
 /// A worker that was not heard of for so long does nothing any more, and its jobs are offered to others.
 const LIVE_MS: u64 = LEASE.as_millis() as u64;
@@ -50,7 +48,7 @@ async fn view(ingress: &Ingress, name: &'static str) -> Result<View, Problem> {
     let (store, db) = (context.queues.store(), context.db.view());
     let (depth, consumers) = (store.depth(name).await?, store.consumers(name).await?);
     let by = match depth.paused {
-        true => audit::beginning(db, name, PAUSE, RESUME).await?,
+        true => audit::beginning(db, name, Action::PauseQueue, Action::ResumeQueue).await?,
         false => None,
     };
     let is_live = |known: &&Known| known.seen_ms_ago < LIVE_MS;
@@ -162,7 +160,11 @@ async fn set_paused(
     let actor = caller.named(operator);
     let context = &ingress.context;
     let entry = audit::AuditEntry {
-        action: if paused { PAUSE } else { RESUME },
+        action: if paused {
+            Action::PauseQueue
+        } else {
+            Action::ResumeQueue
+        },
         target: name,
         detail: json!({}),
     };

@@ -11,7 +11,7 @@ use super::anomalies;
 use super::repairs::Queued;
 use crate::jobs::{Recount, new_id};
 use crate::queue::Push;
-use crate::store::audit;
+use crate::store::audit::{self, Action};
 use crate::verify::{self, Page, VerifyError};
 use crate::web::auth::Caller;
 use crate::web::{Ingress, Problem, body, idempotency, paging};
@@ -33,7 +33,7 @@ pub(super) async fn push(
     let now = context.clock.now();
     let job = idempotency::job(&headers, &["recount"])?.unwrap_or_else(|| new_id(now));
     let written = audit::AuditEntry {
-        action: "recount.push",
+        action: Action::PushRecount,
         target: &job.to_string(),
         detail: serde_json::json!({}),
     };
