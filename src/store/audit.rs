@@ -26,6 +26,14 @@ pub struct Actor {
     pub request_id: Option<String>,
 }
 
+impl Actor {
+    /// Who it is: the operator's name, else the token.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.operator.as_deref().unwrap_or(&self.token)
+    }
+}
+
 /// Something that is done.
 #[derive(Clone, Debug)]
 pub struct AuditEntry<'a> {

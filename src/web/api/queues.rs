@@ -4,11 +4,11 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::incidents::By;
 use crate::jobs::QUEUES;
+use crate::operations::queue;
 use crate::queue::about::Known;
 use crate::queue::store::{Depth, LEASE};
 use crate::store::audit::{self, Action};
@@ -121,7 +121,10 @@ pub(super) async fn pause(
     caller: Caller,
     body: Body,
 ) -> Result<Json<View>, Problem> {
-    set_paused(&ingress, &name, true, caller, body).await
+    let name = queue::named(&name)?;
+    let By { operator } = body::json(body).await?;
+    queue::pause(&ingress.context, &caller.named(operator), name).await?;
+    Ok(Json(view(&ingress, name).await?))
 }
 
 /// Resumes a queue.
@@ -142,33 +145,8 @@ pub(super) async fn resume(
     caller: Caller,
     body: Body,
 ) -> Result<Json<View>, Problem> {
-    set_paused(&ingress, &name, false, caller, body).await
-}
-
-async fn set_paused(
-    ingress: &Ingress,
-    name: &str,
-    paused: bool,
-    caller: Caller,
-    body: Body,
-) -> Result<Json<View>, Problem> {
-    let known = QUEUES.into_iter().find(|queue| *queue == name);
-    let name = known.ok_or_else(|| {
-        Problem::not_found(format!("unknown queue; known: {}", QUEUES.join(", ")))
-    })?;
+    let name = queue::named(&name)?;
     let By { operator } = body::json(body).await?;
-    let actor = caller.named(operator);
-    let context = &ingress.context;
-    let entry = audit::AuditEntry {
-        action: if paused {
-            Action::PauseQueue
-        } else {
-            Action::ResumeQueue
-        },
-        target: name,
-        detail: json!({}),
-    };
-    audit::record(context.db.write(), &actor, entry, context.clock.now()).await?;
-    context.queues.store().set_paused(name, paused).await?;
-    Ok(Json(view(ingress, name).await?))
+    queue::resume(&ingress.context, &caller.named(operator), name).await?;
+    Ok(Json(view(&ingress, name).await?))
 }
