@@ -17,29 +17,29 @@ pub struct FollowUp {
     /// Incidents to calculate the tier of.
     pub tiers: Vec<Uuid>,
     /// Cards to edit.
-    pub cards: Vec<DueCard>,
+    pub edits: Vec<DueCard>,
     /// Messages to send.
     pub messages: Vec<Uuid>,
     /// How many messages are suppressed, because their anomalies are muted.
-    pub muted: u64,
+    pub suppressed: u64,
 }
 
 impl FollowUp {
     /// Of messages that were written, and cards that were marked.
-    pub(super) fn new(written: Written, cards: Vec<DueCard>) -> Self {
+    pub(super) fn new(written: Written, edits: Vec<DueCard>) -> Self {
         Self {
             tiers: Vec::new(),
-            cards,
+            edits,
             messages: written.owed,
-            muted: written.muted,
+            suppressed: written.muted,
         }
     }
 
     /// Enqueues it, after the commit. That it cannot be enqueued now is logged, and does not fail the
     /// operation, which is done.
     pub async fn push(&self, context: &Context) {
-        context.metrics.count_messages("muted", self.muted);
-        push_after_deed(context, &self.cards, &self.messages).await;
+        context.metrics.count_messages("muted", self.suppressed);
+        push_after_deed(context, &self.edits, &self.messages).await;
         let tiers = self.tiers.iter().copied();
         let tiers: Vec<_> = tiers.map(|incident| CalculateTier { incident }).collect();
         let pushes = tiers

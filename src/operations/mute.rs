@@ -139,7 +139,7 @@ async fn set(
     if context.config.edits() {
         let mut shown = mutes::shown(tx, key, CARDS).await?;
         shown.extend(asked_on);
-        follow_up.cards = cards::mark_edits(tx, &shown, now).await?;
+        follow_up.edits = cards::mark_edits(tx, &shown, now).await?;
     }
     Ok((anomaly, follow_up))
 }
