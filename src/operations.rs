@@ -1,28 +1,20 @@
-//! What people do, wherever they do it: by the API, on a page, or by a button. Each deed is done and
-//! written into the audit in the transaction that it is given; what must follow it is pushed when
-//! that is committed.
+//! What operators do, wherever they do it: by the API, on a page, or by a button.
+//!
+//! Each operation takes the context, who acts, and its arguments. It begins a transaction, checks, changes,
+//! writes the audit entry, commits, and enqueues what follows; then it returns what came of it. Who may act
+//! is decided before that, where the request comes in. What the caller makes of the result (JSON, a page, an
+//! answer to a press) is the caller's.
 
+pub mod dead_letter;
+mod error;
+pub mod fix;
 pub mod incident;
 pub mod mute;
+pub mod once;
+pub mod press;
+pub mod queue;
+pub mod recount;
 pub mod repair;
 
-use sea_orm::DbErr;
-
-pub use crate::outbox::FollowUp as Due;
-
-/// Why something was not done.
-#[derive(Debug, thiserror::Error)]
-pub enum Refused {
-    /// There is no such incident.
-    #[error("there is no such incident")]
-    NoIncident,
-    /// There is no such anomaly.
-    #[error("there is no such anomaly")]
-    NoAnomaly,
-    /// It makes no sense.
-    #[error("{0}")]
-    Senseless(&'static str),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] DbErr),
-}
+pub use crate::outbox::FollowUp;
+pub use error::{Conflict, Invalid, OperationError, Resource};

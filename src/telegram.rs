@@ -4,7 +4,7 @@
 //! ```text
 //! press ─▶ getUpdates, or POST /api/v1/telegram ─▶ press() ─▶ answer, keyboard
 //!                                                    │
-//!             one transaction: the press, the deed, the audit, the cards to edit
+//!             one transaction: the press, its operation, the audit entry, the cards to edit
 //! ```
 //!
 //! Telegram sends a press again until it was taken. It is done once: its id is a row, written in the
@@ -18,5 +18,5 @@ mod update;
 
 pub use client::{Bot, POLL, TelegramError};
 pub use keyboard::of as keyboard;
-pub use press::{Failed, Reply, as_response, press};
+pub use press::{Reply, as_response, press};
 pub use update::{Message, Query, Update};

@@ -24,7 +24,7 @@ use crate::domain::aggregation::Unit;
 use crate::domain::frequency::{Counts, FrequencyStats, Window};
 use crate::jobs::{IngestAlert, Job as _, JobError};
 use crate::queue::store::Depth;
-use crate::store::audit::{self, Actor, AuditEntry};
+use crate::store::audit::{self, Action, Actor, AuditEntry};
 use crate::store::verify::{self as rows, Figures, IncidentFigures, Stats};
 use crate::store::{maintenance, occurrences, tallies};
 use crate::time::Timestamp;
@@ -353,7 +353,7 @@ impl Look {
         }
         let keys: BTreeSet<&String> = drifts.iter().map(|drift| &drift.anomaly).collect();
         let written = AuditEntry {
-            action: "recount.repair",
+            action: Action::RepairFigures,
             target: "figures",
             detail: json!({"drifted": drifted, "anomalies": keys}),
         };

@@ -12,6 +12,7 @@ mod envelope;
 mod gate;
 mod health;
 mod idempotency;
+mod operation_error;
 pub(crate) mod origin;
 mod pages;
 mod paging;
@@ -46,7 +47,6 @@ pub use api::openapi::description;
 use api::{repair_cursor, repair_position};
 pub(crate) use auth::{Caller, Guard};
 pub use gate::Gate;
-pub(crate) use idempotency::BeingDone;
 pub use problem::Problem;
 pub use refusals::Refusals;
 pub use serve::{Bounds, serve};
@@ -90,10 +90,11 @@ pub fn router(ingress: &Ingress) -> Router {
     let base = base::Base::of(&ingress.context.config);
     let guard = Arc::new(auth::Guard::new(&ingress.context));
     let limit = ingress.context.config.limits.body;
-    let pages = pages_of(ingress, &guard);
+    let takes = (&ingress.gate, &ingress.refusals);
+    let pages = pages::router(&ingress.context, takes, &guard);
     let refusals = ingress.refusals.clone();
     let api = api::routes()
-        .route_layer(from_fn_with_state(ingress.clone(), idempotency::once))
+        .route_layer(from_fn_with_state(ingress.clone(), idempotency::done_once))
         .route_layer(from_fn_with_state(limit, charset::decoded))
         .route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
     let webhooks = webhooks(ingress.sources.iter().copied());
@@ -136,14 +137,6 @@ fn at_the_door(
             (Arc::clone(guard), refusals.clone()),
             auth::webhook,
         ))
-}
-
-/// The pages. They ask who is there themselves, and do what the API does by its own routes.
-fn pages_of(ingress: &Ingress, guard: &Arc<Guard>) -> Router {
-    let api = api::routes().route_layer(from_fn_with_state(ingress.clone(), idempotency::once));
-    let api = Router::from(api).with_state(ingress.clone());
-    let takes = (&ingress.gate, &ingress.refusals);
-    pages::router(&ingress.context, takes, guard, api)
 }
 
 /// Where the API is.

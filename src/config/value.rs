@@ -15,6 +15,13 @@ impl Span {
     pub const fn secs(secs: u64) -> Self {
         Self(Duration::from_secs(secs))
     }
+
+    /// Reads one; the error says what it is not.
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        let read = humantime::parse_duration(text);
+        read.map(Self)
+            .map_err(|_| format!("{text:?} is not a duration such as 90s, 10m or 4h"))
+    }
 }
 
 impl Serialize for Span {
@@ -37,9 +44,7 @@ impl Serialize for Span {
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text).map(Self).map_err(|_| {
-            de::Error::custom(format!("{text:?} is not a duration such as 90s, 10m or 4h"))
-        })
+        Self::read(&text).map_err(de::Error::custom)
     }
 }
 

@@ -19,21 +19,32 @@ pub enum Ends {
     At(Timestamp),
 }
 
+/// Why a mute cannot end when it is meant to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndError {
+    /// It would be over already.
+    #[error("the end of a mute must be in the future")]
+    Past,
+    /// It would last longer than [`LONGEST`].
+    #[error("a mute can last 30 days at most")]
+    TooFar,
+}
+
 impl Ends {
     /// The moment, for a mute that begins at `now`.
     ///
     /// # Errors
-    /// It would be over already, or last too long; the text says so.
-    pub fn moment(self, now: Timestamp) -> Result<Timestamp, &'static str> {
+    /// See [`EndError`].
+    pub fn moment(self, now: Timestamp) -> Result<Timestamp, EndError> {
         let until = match self {
             Self::After(span) => now.after(span),
             Self::At(moment) => moment,
         };
         if until <= now {
-            return Err("the end of a mute must be in the future");
+            return Err(EndError::Past);
         }
         if until > now.after(LONGEST) {
-            return Err("a mute can last 30 days at most");
+            return Err(EndError::TooFar);
         }
         Ok(until)
     }
@@ -124,26 +135,11 @@ pub(super) mod tests {
             (Ends::After(HOUR), Ok(NOW.after(HOUR))),
             (Ends::After(30 * day), Ok(NOW.after(30 * day))),
             (Ends::At(NOW.after(day)), Ok(NOW.after(day))),
-            (
-                Ends::After(Duration::ZERO),
-                Err("the end of a mute must be in the future"),
-            ),
-            (
-                Ends::At(NOW),
-                Err("the end of a mute must be in the future"),
-            ),
-            (
-                Ends::At(NOW.before(HOUR)),
-                Err("the end of a mute must be in the future"),
-            ),
-            (
-                Ends::After(30 * day + HOUR),
-                Err("a mute can last 30 days at most"),
-            ),
-            (
-                Ends::After(Duration::MAX),
-                Err("a mute can last 30 days at most"),
-            ),
+            (Ends::After(Duration::ZERO), Err(EndError::Past)),
+            (Ends::At(NOW), Err(EndError::Past)),
+            (Ends::At(NOW.before(HOUR)), Err(EndError::Past)),
+            (Ends::After(30 * day + HOUR), Err(EndError::TooFar)),
+            (Ends::After(Duration::MAX), Err(EndError::TooFar)),
         ];
         for (ends, expected) in table {
             assert_eq!(ends.moment(NOW), expected, "{ends:?}");

@@ -1,112 +1,113 @@
 //! Acknowledging and resolving an incident.
 
+mod many;
+
 use sea_orm::DatabaseTransaction;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Due, Refused};
+use super::{Conflict, FollowUp, OperationError, Resource};
 use crate::context::Context;
 use crate::domain::aggregation::Status;
 use crate::domain::messages::of_resolved;
 use crate::entity::incidents::Model as Incident;
 use crate::store::anomalies;
-use crate::store::audit::{self, Actor};
-use crate::store::incidents::{StatusChange, Still, act, find, resolve_some as resolve};
+use crate::store::audit::{self, Actor, AuditEntry};
+use crate::store::incidents::{StatusChange, act, find};
 use crate::store::outbox;
 use crate::store::views::incident_list::Entry;
 use crate::time::Timestamp;
+pub use many::{Resolved, Selection, resolve_many};
 
-/// What came of it.
+/// An incident after an operation.
 #[derive(Clone, Debug)]
-pub struct Done {
+pub struct Changed {
     /// The incident as it is now, and its anomaly.
     pub entry: Entry,
-    /// Where the incident stood before.
+    /// Its status before.
     pub previous_status: Status,
-    /// Who had said so before.
-    pub operator: Option<String>,
-    /// Whether it could be done: what is resolved cannot be acknowledged.
-    pub possible: bool,
-    /// When it was.
+    /// Who had changed its status before.
+    pub previous_operator: Option<String>,
+    /// When the operation was done.
     pub now: Timestamp,
-    /// What must follow.
-    pub due: Due,
 }
 
-/// Acknowledges or resolves an incident, and writes down who did.
-///
-/// # Errors
-/// See [`Refused`].
-pub async fn turn(
+/// Acknowledges an incident. Has no effect if it is acknowledged already.
+pub async fn acknowledge(
     context: &Context,
-    tx: &DatabaseTransaction,
+    actor: &Actor,
+    id: Uuid,
+) -> Result<Changed, OperationError> {
+    change(context, actor, id, StatusChange::Acknowledge).await
+}
+
+/// Resolves an incident. Has no effect if it is resolved already.
+pub async fn resolve(
+    context: &Context,
+    actor: &Actor,
+    id: Uuid,
+) -> Result<Changed, OperationError> {
+    change(context, actor, id, StatusChange::Resolve).await
+}
+
+async fn change(
+    context: &Context,
+    actor: &Actor,
     id: Uuid,
     change: StatusChange,
+) -> Result<Changed, OperationError> {
+    let tx = context.db.begin().await?;
+    let (changed, follow_up) = Box::pin(change_in(&tx, context, actor, id, change)).await?;
+    tx.commit().await?;
+    follow_up.push(context).await;
+    changed.map_err(OperationError::from)
+}
+
+/// Changes the status of an incident and writes the audit entry. That it cannot be done is in the audit,
+/// too, so the transaction is to be committed either way.
+pub(super) async fn change_in(
+    tx: &DatabaseTransaction,
+    context: &Context,
     actor: &Actor,
-) -> Result<Done, Refused> {
+    id: Uuid,
+    change: StatusChange,
+) -> Result<(Result<Changed, Conflict>, FollowUp), OperationError> {
     let key = key_of(tx, id).await?;
     let locked = anomalies::lock(tx, &key).await?;
-    let (anomaly, now) = locked.ok_or(Refused::NoIncident)?;
+    let (anomaly, now) = locked.ok_or(OperationError::NotFound(Resource::Incident))?;
     let now = context.clock.of_store(now);
-    // Read again: the anomaly is ours now, and with it the incident.
-    let before = find(tx, id).await?.ok_or(Refused::NoIncident)?;
+    // Read again: the lock on the anomaly holds for its incidents, too.
+    let before = find(tx, id).await?;
+    let before = before.ok_or(OperationError::NotFound(Resource::Incident))?;
     let after = act(tx, before.clone(), change, actor.operator.clone(), now).await?;
-    let turned = after.as_ref().filter(|after| after.status != before.status);
-    let due = tell(context, tx, turned, now).await?;
+    let changed = after.as_ref().filter(|after| after.status != before.status);
+    let follow_up = write_follow_up(tx, context, changed, now).await?;
     let target = id.to_string();
-    let written = audit::AuditEntry {
+    let entry = AuditEntry {
         action: change.action(),
         target: &target,
-        detail: json!({"possible": after.is_some(), "changed": turned.is_some()}),
+        detail: json!({"possible": after.is_some(), "changed": changed.is_some()}),
     };
-    audit::record(tx, actor, written, now).await?;
-    let (previous_status, operator) = (before.status, before.operator.clone());
-    Ok(Done {
-        possible: after.is_some(),
-        entry: (after.unwrap_or(before), anomaly),
+    audit::record(tx, actor, entry, now).await?;
+    let (previous_status, previous_operator) = (before.status, before.operator);
+    let changed = after.map(|after| Changed {
+        entry: (after, anomaly),
         previous_status,
-        operator,
+        previous_operator,
         now,
-        due,
-    })
+    });
+    Ok((changed.ok_or(Conflict::IncidentResolved), follow_up))
 }
 
-/// Resolves those of these incidents that are not and still stand as they are meant to, and writes down who did. Returns which these were, and
-/// what must follow.
-///
-/// # Errors
-/// See [`Refused`].
-pub async fn resolve_some(
-    context: &Context,
+/// Marks the card of an incident whose status changed, and writes the message that it is resolved.
+async fn write_follow_up(
     tx: &DatabaseTransaction,
-    ids: &[Uuid],
-    still: &Still,
-    actor: &Actor,
-    why: &serde_json::Value,
-) -> Result<(Vec<Uuid>, Due), Refused> {
-    let (_, now) = anomalies::lock_of_incidents(tx, ids).await?;
-    let now = context.clock.of_store(now);
-    let resolved = resolve(tx, ids, still, actor.operator.as_deref(), now).await?;
-    if resolved.is_empty() {
-        return Ok((resolved, Due::default()));
-    }
-    let messages = resolved.iter().map(|id| of_resolved(*id, None, now));
-    let policy = context.config.messages();
-    let due = outbox::write(tx, &policy, messages.collect(), &resolved, now).await?;
-    let targets = resolved.iter().map(Uuid::to_string);
-    audit::record_each(tx, actor, StatusChange::Resolve.action(), targets, why, now).await?;
-    Ok((resolved, due))
-}
-
-/// Marks the card of an incident that stands elsewhere now, and owes the message that it is resolved.
-async fn tell(
     context: &Context,
-    tx: &DatabaseTransaction,
-    turned: Option<&Incident>,
+    changed: Option<&Incident>,
     now: Timestamp,
-) -> Result<Due, Refused> {
-    let Some(incident) = turned else {
-        return Ok(Due::default());
+) -> Result<FollowUp, OperationError> {
+    let Some(incident) = changed else {
+        return Ok(FollowUp::default());
     };
     let (id, policy) = (incident.id, context.config.messages());
     let is_resolved = incident.status == Status::Resolved;
@@ -115,11 +116,9 @@ async fn tell(
     Ok(outbox::write(tx, &policy, messages, &[id], now).await?)
 }
 
-/// The anomaly of an incident.
-///
-/// # Errors
-/// See [`Refused`].
-pub async fn key_of(tx: &DatabaseTransaction, id: Uuid) -> Result<String, Refused> {
-    let incident = find(tx, id).await?.ok_or(Refused::NoIncident)?;
+/// The key of an incident's anomaly.
+pub(super) async fn key_of(tx: &DatabaseTransaction, id: Uuid) -> Result<String, OperationError> {
+    let incident = find(tx, id).await?;
+    let incident = incident.ok_or(OperationError::NotFound(Resource::Incident))?;
     Ok(incident.anomaly_key)
 }

@@ -1,49 +1,85 @@
-//! Muting an anomaly for a while, and ending that.
+//! Muting an anomaly for a while, and unmuting it.
+
+use std::time::Duration;
 
 use sea_orm::DatabaseTransaction;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Due, Refused};
+use super::{FollowUp, Invalid, OperationError, Resource};
 use crate::context::Context;
 use crate::domain::mute::{Ends, is_muted};
 use crate::entity::anomalies::Model;
-use crate::store::audit::{self, Actor, AuditEntry};
+use crate::store::audit::{self, Action, Actor, AuditEntry};
 use crate::store::mutes::{self, Mute};
 use crate::store::{anomalies, cards};
 use crate::time::Timestamp;
 
-/// As the audit calls it.
-pub const MUTE: &str = "anomaly.mute";
-/// As the audit calls the end that somebody makes.
-pub const UNMUTE: &str = "anomaly.unmute";
-
 /// Incidents whose cards say that their anomaly is muted, at most: the newest.
 const CARDS: u64 = 20;
 
+/// A mute as it is asked for.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// When it ends.
+    pub ends: Ends,
+    /// Why.
+    pub why: Option<String>,
+}
+
+/// When a mute ends that lasts so long, or until then: one of the two must be given.
+pub fn ends(lasts: Option<Duration>, until: Option<Timestamp>) -> Result<Ends, Invalid> {
+    match (lasts, until) {
+        (Some(lasts), None) => Ok(Ends::After(lasts)),
+        (None, Some(until)) => Ok(Ends::At(until)),
+        (None, None) => Err(Invalid::NoMuteEnd),
+        (Some(_), Some(_)) => Err(Invalid::TwoMuteEnds),
+    }
+}
+
 /// Mutes an anomaly. One that is muted is muted anew: until when, by whom and why are the last
-/// person's; since when stays. The card of the incident that it was `asked_on`, if it was on one, says
-/// so, too. Returns the anomaly as it is then, and what must follow.
-///
-/// # Errors
-/// See [`Refused`].
+/// operator's; since when stays. Returns the anomaly as it is then.
 pub async fn mute(
+    context: &Context,
+    actor: &Actor,
+    key: &str,
+    wanted: Wanted,
+) -> Result<Model, OperationError> {
+    let tx = context.db.begin().await?;
+    let (anomaly, follow_up) = mute_in(&tx, context, actor, key, wanted, None).await?;
+    tx.commit().await?;
+    follow_up.push(context).await;
+    Ok(anomaly)
+}
+
+/// Unmutes an anomaly, if it is muted. Returns it as it is then.
+pub async fn unmute(context: &Context, actor: &Actor, key: &str) -> Result<Model, OperationError> {
+    let tx = context.db.begin().await?;
+    let (anomaly, follow_up) = unmute_in(&tx, context, actor, key, None).await?;
+    tx.commit().await?;
+    follow_up.push(context).await;
+    Ok(anomaly)
+}
+
+/// Mutes it in a transaction. The card of the incident that this was `asked_on`, if it was on one, says so,
+/// too.
+pub(super) async fn mute_in(
     tx: &DatabaseTransaction,
     context: &Context,
-    key: &str,
-    (ends, why): (Ends, Option<String>),
-    asked_on: Option<Uuid>,
     actor: &Actor,
-) -> Result<(Model, Due), Refused> {
+    key: &str,
+    Wanted { ends, why }: Wanted,
+    asked_on: Option<Uuid>,
+) -> Result<(Model, FollowUp), OperationError> {
     let (anomaly, now) = lock(tx, context, key).await?;
-    let until = ends.moment(now).map_err(Refused::Senseless)?;
+    let until = ends.moment(now).map_err(Invalid::from)?;
     let since = anomaly.muted_since.filter(|_| is_muted(&anomaly, now));
-    let deed = AuditEntry {
-        action: MUTE,
+    let entry = AuditEntry {
+        action: Action::Mute,
         target: key,
         detail: json!({"until": until, "why": why}),
     };
-    audit::record(tx, actor, deed, now).await?;
+    audit::record(tx, actor, entry, now).await?;
     let mute = Mute {
         since: since.unwrap_or(now),
         until,
@@ -53,45 +89,40 @@ pub async fn mute(
     set(tx, context, key, Some(mute), asked_on, now).await
 }
 
-/// Ends the mute of an anomaly, if it is muted; the card that it was `asked_on` says so, too. Returns
-/// the anomaly as it is then, and what must follow.
-///
-/// # Errors
-/// See [`Refused`].
-pub async fn unmute(
+/// Unmutes it in a transaction. The card of the incident that this was `asked_on` says so, too.
+pub(super) async fn unmute_in(
     tx: &DatabaseTransaction,
     context: &Context,
+    actor: &Actor,
     key: &str,
     asked_on: Option<Uuid>,
-    actor: &Actor,
-) -> Result<(Model, Due), Refused> {
+) -> Result<(Model, FollowUp), OperationError> {
     let (anomaly, now) = lock(tx, context, key).await?;
-    let deed = AuditEntry {
-        action: UNMUTE,
+    let entry = AuditEntry {
+        action: Action::Unmute,
         target: key,
         detail: json!({"was_muted": is_muted(&anomaly, now)}),
     };
-    audit::record(tx, actor, deed, now).await?;
+    audit::record(tx, actor, entry, now).await?;
     set(tx, context, key, None, asked_on, now).await
 }
 
 /// Takes a mute that is over off the anomaly, so that the cards of its incidents do not go on saying that
-/// it is muted; `None` if somebody has muted it anew. Nobody did that, and nothing waits for it: what is
-/// told goes by the clock.
-///
-/// # Errors
-/// See [`Refused`].
-pub async fn end(
-    tx: &DatabaseTransaction,
-    context: &Context,
-    key: &str,
-) -> Result<Option<Due>, Refused> {
-    let (anomaly, now) = lock(tx, context, key).await?;
+/// it is muted. Does nothing if the anomaly was muted anew, or is gone. No operator does that, so it is not
+/// in the audit; and nothing waits for it, since what is sent goes by the clock.
+pub async fn end(context: &Context, key: &str) -> Result<(), OperationError> {
+    let tx = context.db.begin().await?;
+    let Some((anomaly, now)) = anomalies::lock(&tx, key).await? else {
+        return Ok(());
+    };
+    let now = context.clock.of_store(now);
     if anomaly.muted_until.is_none() || is_muted(&anomaly, now) {
-        return Ok(None);
+        return Ok(());
     }
-    let (_, due) = set(tx, context, key, None, None, now).await?;
-    Ok(Some(due))
+    let (_, follow_up) = set(&tx, context, key, None, None, now).await?;
+    tx.commit().await?;
+    follow_up.push(context).await;
+    Ok(())
 }
 
 /// Writes it, and marks the cards of the anomaly's incidents, which say so.
@@ -102,22 +133,23 @@ async fn set(
     mute: Option<Mute>,
     asked_on: Option<Uuid>,
     now: Timestamp,
-) -> Result<(Model, Due), Refused> {
+) -> Result<(Model, FollowUp), OperationError> {
     let anomaly = mutes::set(tx, key, mute).await?;
-    let mut due = Due::default();
+    let mut follow_up = FollowUp::default();
     if context.config.edits() {
         let mut shown = mutes::shown(tx, key, CARDS).await?;
         shown.extend(asked_on);
-        due.edits = cards::mark_edits(tx, &shown, now).await?;
+        follow_up.edits = cards::mark_edits(tx, &shown, now).await?;
     }
-    Ok((anomaly, due))
+    Ok((anomaly, follow_up))
 }
 
 async fn lock(
     tx: &DatabaseTransaction,
     context: &Context,
     key: &str,
-) -> Result<(Model, Timestamp), Refused> {
-    let (anomaly, now) = anomalies::lock(tx, key).await?.ok_or(Refused::NoAnomaly)?;
+) -> Result<(Model, Timestamp), OperationError> {
+    let locked = anomalies::lock(tx, key).await?;
+    let (anomaly, now) = locked.ok_or(OperationError::NotFound(Resource::Anomaly))?;
     Ok((anomaly, context.clock.of_store(now)))
 }

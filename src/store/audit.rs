@@ -1,5 +1,7 @@
 //! What operators did.
 
+mod action;
+
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr,
     EntityTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -10,6 +12,7 @@ use uuid::Uuid;
 use crate::entity::audit::{ActiveModel, Column, Entity, Model};
 use crate::jobs::new_id;
 use crate::time::Timestamp;
+pub use action::Action;
 
 /// Who does something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,11 +26,19 @@ pub struct Actor {
     pub request_id: Option<String>,
 }
 
+impl Actor {
+    /// Who it is: the operator's name, else the token.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.operator.as_deref().unwrap_or(&self.token)
+    }
+}
+
 /// Something that is done.
 #[derive(Clone, Debug)]
 pub struct AuditEntry<'a> {
-    /// What, for instance `incident.resolve`.
-    pub action: &'static str,
+    /// What.
+    pub action: Action,
     /// To what, for instance an incident's id or a queue's name.
     pub target: &'a str,
     /// What else there is to know. Never a secret.
@@ -59,7 +70,7 @@ pub async fn record(
 pub async fn record_each(
     db: &impl ConnectionTrait,
     actor: &Actor,
-    action: &'static str,
+    action: Action,
     targets: impl IntoIterator<Item = String>,
     detail: &Json,
     at: Timestamp,
@@ -74,13 +85,13 @@ pub async fn record_each(
         .map(drop)
 }
 
-fn row(actor: &Actor, action: &'static str, detail: Json, at: Timestamp) -> ActiveModel {
+fn row(actor: &Actor, action: Action, detail: Json, at: Timestamp) -> ActiveModel {
     ActiveModel {
         id: Set(new_id(at)),
         at: Set(at),
         actor: Set(clean(&actor.token)),
         operator: Set(actor.operator.as_deref().map(clean)),
-        action: Set(action.to_owned()),
+        action: Set(action.as_str().to_owned()),
         detail: Set(detail),
         request_id: Set(actor.request_id.as_deref().map(clean)),
         ..Default::default()
@@ -105,12 +116,12 @@ pub fn did_something(entry: &Model) -> bool {
 pub async fn done_to(
     db: &impl ConnectionTrait,
     targets: impl IntoIterator<Item = String>,
-    action: &str,
+    action: Action,
     limit: u64,
 ) -> Result<Vec<Model>, DbErr> {
     Entity::find()
         .filter(Column::Target.is_in(targets))
-        .filter(Column::Action.eq(action))
+        .filter(Column::Action.eq(action.as_str()))
         .order_by_desc(Column::Id)
         .limit(limit)
         .all(db)
@@ -175,18 +186,18 @@ const LOOKED_THROUGH: u64 = 100;
 pub async fn beginning(
     db: &impl ConnectionTrait,
     target: &str,
-    began: &str,
-    ended: &str,
+    began: Action,
+    ended: Action,
 ) -> Result<Option<Model>, DbErr> {
     let newest = Entity::find()
         .filter(Column::Target.eq(target))
-        .filter(Column::Action.is_in([began, ended]))
+        .filter(Column::Action.is_in([began.as_str(), ended.as_str()]))
         .order_by_desc(Column::Id)
         .limit(LOOKED_THROUGH)
         .all(db)
         .await?;
     Ok(newest
         .into_iter()
-        .take_while(|entry| entry.action == began)
+        .take_while(|entry| entry.action == began.as_str())
         .last())
 }

@@ -8,6 +8,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::audit::Action;
 use super::rows::{Rows, statement};
 use crate::config::Escalation;
 use crate::domain::aggregation::{Batch, Incident, ResolvedBy, Status};
@@ -413,10 +414,10 @@ pub enum StatusChange {
 impl StatusChange {
     /// As the audit calls it.
     #[must_use]
-    pub const fn action(self) -> &'static str {
+    pub const fn action(self) -> Action {
         match self {
-            Self::Acknowledge => "incident.acknowledge",
-            Self::Resolve => "incident.resolve",
+            Self::Acknowledge => Action::AcknowledgeIncident,
+            Self::Resolve => Action::ResolveIncident,
         }
     }
 }

@@ -13,9 +13,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Bot, Failed, Query, TelegramError, press};
+use super::{Bot, Query, TelegramError, press};
 use crate::config::Updates;
 use crate::context::Context;
+use crate::operations::press::PressError;
 use crate::store::error::{Cause, cause};
 use crate::store::presses;
 
@@ -50,7 +51,7 @@ pub enum PollError {
     Store(#[from] DbErr),
     /// The queue, among other things.
     #[error(transparent)]
-    CallbackData(#[from] Failed),
+    CallbackData(#[from] PressError),
 }
 
 /// Asks for presses, if nobody else does.
@@ -176,7 +177,7 @@ impl Poller {
     async fn take(&mut self, query: Query) -> Result<(), PollError> {
         let reply = match press(&self.context, &query).await {
             Ok(reply) => reply,
-            Err(Failed::Store(error)) if cause(&error) != Cause::Store => {
+            Err(PressError::Store(error)) if cause(&error) != Cause::Store => {
                 tracing::error!("skipping a button press: {error}");
                 return Ok(());
             }

@@ -3,10 +3,6 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
 
-/// Why `all` is refused beside a filter.
-pub(super) const ALL_OR_SOME: &str =
-    "\"all\" selects everything, a filter only some: give one or the other";
-
 /// Characters, at most.
 const LONGEST: usize = 4096;
 
@@ -17,6 +13,18 @@ const LONGEST: usize = 4096;
 pub(super) struct BoundedText(String);
 
 impl BoundedText {
+    /// Reads one; the error says what is wrong.
+    pub(super) fn read(text: String) -> Result<Self, String> {
+        // Bytes first: whoever sends megabytes has them not counted.
+        let is_long = text.len() > LONGEST && text.chars().nth(LONGEST).is_some();
+        if is_long || text.contains('\0') {
+            return Err(format!(
+                "a text must be at most {LONGEST} characters, without NUL"
+            ));
+        }
+        Ok(Self(text))
+    }
+
     /// The text, if it says anything.
     pub(super) fn said(self) -> Option<String> {
         (!self.0.is_empty()).then_some(self.0)
@@ -31,15 +39,7 @@ impl From<BoundedText> for String {
 
 impl<'de> Deserialize<'de> for BoundedText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        // Bytes first: whoever sends megabytes has them not counted.
-        let is_long = text.len() > LONGEST && text.chars().nth(LONGEST).is_some();
-        if is_long || text.contains('\0') {
-            return Err(de::Error::custom(format!(
-                "a text must be at most {LONGEST} characters, without NUL"
-            )));
-        }
-        Ok(Self(text))
+        Self::read(String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 

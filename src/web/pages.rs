@@ -1,7 +1,6 @@
 //! The pages: what people on call look at, rendered here, changed live, and usable without script.
 //!
-//! A page does what the API does: forms are handed to the API's own routes, inside the process, so
-//! that there is one way to do a thing.
+//! What forms do are [`crate::operations`], as what the API does.
 //!
 //! ADD A PAGE HERE: a file with the page and its section, its route in [`router`], and its place in
 //! [`NAVIGATION`].
@@ -71,8 +70,6 @@ pub(crate) struct Pages {
     context: Context,
     gate: Arc<Gate>,
     refusals: Refusals,
-    /// The API's routes, without the check of a token.
-    api: Router,
     guard: Arc<Guard>,
     live: live::Live,
     shared: Arc<Shared>,
@@ -90,18 +87,16 @@ struct Shared {
     depths: queue_depths::Depths,
 }
 
-/// The pages' routes. `api` are those of the API, without the check of a token.
+/// The pages' routes.
 pub(crate) fn router(
     context: &Context,
     (gate, refusals): (&Arc<Gate>, &Refusals),
     guard: &Arc<Guard>,
-    api: Router,
 ) -> Router {
     let pages = Pages {
         context: context.clone(),
         gate: Arc::clone(gate),
         refusals: refusals.clone(),
-        api,
         guard: Arc::clone(guard),
         live: live::Live::new(context),
         shared: Arc::default(),

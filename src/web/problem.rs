@@ -11,7 +11,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::refusals::Said;
-use crate::operations::Refused;
 use crate::queue::store::QueueError;
 use crate::store::error::{Cause, cause, took_too_long};
 use crate::telemetry::seldom::Seldom;
@@ -155,16 +154,6 @@ impl From<&sea_orm::DbErr> for Problem {
         }
         tracing::warn!("a request failed at the database: {error}");
         Self::unavailable("the database is unavailable or busy: retry later")
-    }
-}
-
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::NoIncident | Refused::NoAnomaly => Self::not_found(refused.to_string()),
-            Refused::Senseless(why) => Self::conflict(why),
-            Refused::Store(error) => error.into(),
-        }
     }
 }
 

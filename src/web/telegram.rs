@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::anonymous::mark_known;
 use super::auth::Guard;
 use super::{Ingress, Problem, body};
-use crate::telegram::{self, Bot, Failed, Query, Reply, Update};
+use crate::operations::press::PressError;
+use crate::telegram::{self, Bot, Query, Reply, Update};
 
 /// Bytes of an update: a message with its buttons, and who pressed.
 const BYTES: usize = 256 << 10;
@@ -71,11 +72,11 @@ fn show(ingress: &Ingress, query: &Query, reply: &Reply) {
     });
 }
 
-impl From<Failed> for Problem {
-    fn from(failed: Failed) -> Self {
-        match failed {
-            Failed::Store(error) => error.into(),
-            Failed::Queue(error) => error.into(),
+impl From<PressError> for Problem {
+    fn from(error: PressError) -> Self {
+        match error {
+            PressError::Store(error) => error.into(),
+            PressError::Queue(error) => error.into(),
         }
     }
 }

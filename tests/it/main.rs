@@ -46,6 +46,7 @@ mod metrics;
 mod mutes;
 mod once;
 mod openapi;
+mod operations;
 mod outgoing;
 mod pages;
 mod people;

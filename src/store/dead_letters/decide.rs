@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{DEAD, DISCARDED, REPLAYED};
 use crate::entity::dead_letters::{Column, Entity, Model};
+use crate::store::audit::Action;
 use crate::time::Timestamp;
 
 /// What is to become of a dead letter.
@@ -31,10 +32,10 @@ impl Decision {
 
     /// Its name in the audit.
     #[must_use]
-    pub const fn action(self) -> &'static str {
+    pub const fn action(self) -> Action {
         match self {
-            Self::Replay => "dead_letter.replay",
-            Self::Discard => "dead_letter.discard",
+            Self::Replay => Action::ReplayDeadLetter,
+            Self::Discard => Action::DiscardDeadLetter,
         }
     }
 }

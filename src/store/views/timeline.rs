@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::effectiveness::action_name;
 use crate::entity::{audit, effectiveness, incidents, notifications, repairs};
+use crate::store::audit::Action;
 use crate::time::Timestamp;
 
 /// The messages of an incident, newest first.
@@ -51,12 +52,12 @@ pub async fn entries(
 pub async fn entries_of(
     db: &impl ConnectionTrait,
     target: &str,
-    actions: &[&str],
+    actions: &[Action],
     limit: u64,
 ) -> Result<Vec<audit::Model>, DbErr> {
     audit::Entity::find()
         .filter(audit::Column::Target.eq(target))
-        .filter(audit::Column::Action.is_in(actions.iter().copied()))
+        .filter(audit::Column::Action.is_in(actions.iter().map(|action| action.as_str())))
         .order_by_desc(audit::Column::Id)
         .limit(limit)
         .all(db)

@@ -4,19 +4,15 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::incidents::By;
 use crate::domain::escalation::Level;
-use crate::domain::fix::Mark;
 use crate::domain::mute::as_of;
 use crate::entity::anomalies::Model;
-use crate::outbox::FollowUp;
-use crate::store::audit::{self, Actor, AuditEntry};
+use crate::operations::{OperationError, Resource, fix};
 use crate::store::views::lists;
 use crate::store::views::lists::Filter;
-use crate::store::{anomalies, incidents, levels};
 use crate::time::Timestamp;
 use crate::web::auth::Caller;
 use crate::web::bounded_text::BoundedText;
@@ -144,10 +140,11 @@ pub(super) async fn fix(
     caller: Caller,
     body: Body,
 ) -> Result<Json<Marked>, Problem> {
-    let fix: Fix = body::json(body).await?;
-    let actor = caller.named(fix.operator);
-    let reference = fix.reference.and_then(BoundedText::said);
-    set(&ingress, &key, Some(reference), &actor).await
+    let asked: Fix = body::json(body).await?;
+    let actor = caller.named(asked.operator);
+    let reference = asked.reference.and_then(BoundedText::said);
+    let marked = fix::fix(&ingress.context, &actor, &key, reference).await?;
+    Ok(Json(Marked::from(marked)))
 }
 
 /// Withdraws a permanent fix.
@@ -170,7 +167,8 @@ pub(super) async fn unfix(
 ) -> Result<Json<Marked>, Problem> {
     let By { operator } = body::json(body).await?;
     let actor = caller.named(operator);
-    set(&ingress, &key, None, &actor).await
+    let marked = fix::withdraw(&ingress.context, &actor, &key).await?;
+    Ok(Json(Marked::from(marked)))
 }
 
 /// An anomaly whose fix was marked or withdrawn.
@@ -186,62 +184,16 @@ pub(super) struct Marked {
     earlier_fix_at: Option<Timestamp>,
 }
 
-/// A fix changes the tier, so the incidents that show it are due for one.
-async fn set(
-    ingress: &Ingress,
-    key: &str,
-    fix: Option<Option<String>>,
-    actor: &Actor,
-) -> Result<Json<Marked>, Problem> {
-    let context = &ingress.context;
-    let tx = context.db.begin().await?;
-    let (anomaly, now) = anomalies::lock(&tx, key).await?.ok_or_else(unknown)?;
-    let now = context.clock.of_store(now);
-    let failed = match anomaly.permanent_fix_at.filter(|_| fix.is_some()) {
-        Some(at) => levels::began_after(&tx, key, at).await?,
-        None => false,
-    };
-    let known = Mark::of(&anomaly);
-    let (action, mark) = match fix {
-        Some(reference) => ("anomaly.fix", known.fixed(reference, failed, now)),
-        None => ("anomaly.unfix", Mark::default()),
-    };
-    let (changed, earlier_fix_at) = (mark != known, known.at.filter(|_| failed));
-    let mut detail = match action {
-        "anomaly.fix" => json!({"reference": mark.reference}),
-        _ => json!({}),
-    };
-    if !changed {
-        detail["changed"] = false.into();
+impl From<fix::Marked> for Marked {
+    fn from(marked: fix::Marked) -> Self {
+        Self {
+            anomaly: marked.anomaly,
+            changed: marked.changed,
+            earlier_fix_at: marked.earlier_fix_at,
+        }
     }
-    if let Some(at) = earlier_fix_at {
-        // The row forgets it.
-        detail["earlier_fix_at"] = json!(at);
-        detail["earlier_reference"] = json!(known.reference);
-    }
-    let entry = AuditEntry {
-        action,
-        target: key,
-        detail,
-    };
-    audit::record(&tx, actor, entry, now).await?;
-    let mut due = Vec::new();
-    if changed {
-        let fix = mark.at.map(|at| (at, mark.reference));
-        anomalies::set_permanent_fix(&tx, key, fix).await?;
-        let concerned = levels::concerned(&tx, &[(anomaly.key, anomaly.newest_incident)]).await?;
-        due = incidents::mark_due(&tx, &concerned, now).await?;
-    }
-    tx.commit().await?;
-    FollowUp::of_tiers(due).push(context).await;
-    let anomaly = lists::anomaly(context.db.view(), key).await?;
-    Ok(Json(Marked {
-        anomaly: as_of(now, anomaly.ok_or_else(unknown)?),
-        changed,
-        earlier_fix_at,
-    }))
 }
 
 fn unknown() -> Problem {
-    Problem::not_found("there is no such anomaly")
+    OperationError::NotFound(Resource::Anomaly).into()
 }

@@ -17,6 +17,7 @@ use self::filter::{Asked, Exported};
 use self::view::View;
 use crate::context::Context;
 use crate::entity::dead_letters::Model;
+use crate::operations::{OperationError, Resource};
 use crate::store::dead_letters::{self, Filter, Position, Summary};
 use crate::store::maintenance;
 use crate::time::Timestamp;
@@ -138,5 +139,5 @@ fn parse(id: &str) -> Result<Uuid, Problem> {
 }
 
 fn unknown() -> Problem {
-    Problem::not_found("there is no such dead letter")
+    OperationError::NotFound(Resource::DeadLetter).into()
 }

@@ -5,7 +5,6 @@ mod many;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -17,8 +16,9 @@ use crate::domain::escalation::Level;
 use crate::domain::mute;
 use crate::domain::unheard::Patience;
 use crate::entity::{incidents, occurrences};
-use crate::operations::incident;
-use crate::store::incidents::{StatusChange, find};
+use crate::operations::{self, OperationError, Resource};
+use crate::store::audit::Actor;
+use crate::store::incidents::find;
 use crate::store::views::incident_list::Entry;
 use crate::store::views::lists::{self, Filter};
 use crate::time::Timestamp;
@@ -267,7 +267,9 @@ pub(super) async fn acknowledge(
     caller: Caller,
     body: Body,
 ) -> Result<Json<View>, Problem> {
-    do_to(&ingress, &id, StatusChange::Acknowledge, caller, body).await
+    let (id, actor) = read(&id, caller, body).await?;
+    let changed = operations::incident::acknowledge(&ingress.context, &actor, id).await?;
+    Ok(Json(View::of(changed.now, changed.entry)))
 }
 
 /// Resolves an incident.
@@ -289,28 +291,15 @@ pub(super) async fn resolve(
     caller: Caller,
     body: Body,
 ) -> Result<Json<View>, Problem> {
-    do_to(&ingress, &id, StatusChange::Resolve, caller, body).await
+    let (id, actor) = read(&id, caller, body).await?;
+    let changed = operations::incident::resolve(&ingress.context, &actor, id).await?;
+    Ok(Json(View::of(changed.now, changed.entry)))
 }
 
-async fn do_to(
-    ingress: &Ingress,
-    id: &str,
-    change: StatusChange,
-    caller: Caller,
-    body: Body,
-) -> Result<Json<View>, Problem> {
+/// Which incident, and who acts.
+async fn read(id: &str, caller: Caller, body: Body) -> Result<(Uuid, Actor), Problem> {
     let By { operator } = body::json(body).await?;
-    let actor = caller.named(operator);
-    let (context, id) = (&ingress.context, parse(id)?);
-    let tx = context.db.begin().await?;
-    let done = Box::pin(incident::turn(context, &tx, id, change, &actor)).await?;
-    tx.commit().await?;
-    done.due.push(context).await;
-    if !done.possible {
-        let detail = "the incident is resolved and cannot be acknowledged";
-        return Err(Problem::new(StatusCode::CONFLICT, detail));
-    }
-    Ok(Json(View::of(done.now, done.entry)))
+    Ok((parse(id)?, caller.named(operator)))
 }
 
 pub(super) fn parse(id: &str) -> Result<Uuid, Problem> {
@@ -318,5 +307,5 @@ pub(super) fn parse(id: &str) -> Result<Uuid, Problem> {
 }
 
 pub(super) fn unknown() -> Problem {
-    Problem::not_found("there is no such incident")
+    OperationError::NotFound(Resource::Incident).into()
 }

@@ -8,9 +8,8 @@ use utoipa::ToSchema;
 
 use super::incidents::By;
 use crate::config::Span;
-use crate::domain::mute::Ends;
 use crate::entity::anomalies::Model;
-use crate::operations::mute;
+use crate::operations::mute::{self, Wanted};
 use crate::time::Timestamp;
 use crate::web::auth::Caller;
 use crate::web::bounded_text::BoundedText;
@@ -30,20 +29,6 @@ pub(super) struct Asked {
     why: Option<BoundedText>,
     /// Operator name, for the audit entry.
     operator: Option<BoundedText>,
-}
-
-impl Asked {
-    fn ends(&self) -> Result<Ends, Problem> {
-        match (self.r#for, self.until) {
-            (Some(span), None) => Ok(Ends::After(span.0)),
-            (None, Some(moment)) => Ok(Ends::At(moment)),
-            (None, None) => Err(Problem::conflict(
-                "give a duration, as in {\"for\": \"1h\"}, or an end, as in \
-                 {\"until\": \"2026-01-31T18:00:00Z\"}",
-            )),
-            (Some(_), Some(_)) => Err(Problem::conflict("give either `for` or `until`, not both")),
-        }
-    }
 }
 
 /// Mutes notifications for an anomaly.
@@ -69,16 +54,14 @@ pub(super) async fn mute(
     body: Body,
 ) -> Result<Json<Model>, Problem> {
     let asked: Asked = body::json(body).await?;
-    let ends = asked.ends()?;
+    let ends = mute::ends(asked.r#for.map(|span| span.0), asked.until)?;
     let why = asked.why.map(String::from);
     let why = why.filter(|why| !why.trim().is_empty());
     let actor = caller.named(asked.operator);
-    let context = &ingress.context;
-    let tx = context.db.begin().await?;
-    let (anomaly, due) = mute::mute(&tx, context, &key, (ends, why), None, &actor).await?;
-    tx.commit().await?;
-    due.push(context).await;
-    Ok(Json(anomaly))
+    let wanted = Wanted { ends, why };
+    Ok(Json(
+        mute::mute(&ingress.context, &actor, &key, wanted).await?,
+    ))
 }
 
 /// Unmutes an anomaly.
@@ -99,10 +82,5 @@ pub(super) async fn unmute(
 ) -> Result<Json<Model>, Problem> {
     let By { operator } = body::json(body).await?;
     let actor = caller.named(operator);
-    let context = &ingress.context;
-    let tx = context.db.begin().await?;
-    let (anomaly, due) = mute::unmute(&tx, context, &key, None, &actor).await?;
-    tx.commit().await?;
-    due.push(context).await;
-    Ok(Json(anomaly))
+    Ok(Json(mute::unmute(&ingress.context, &actor, &key).await?))
 }

@@ -4,22 +4,20 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::incidents::By;
 use super::queue_name::QueueCursor;
 use crate::jobs::QUEUES;
+use crate::operations::queue;
 use crate::queue::about::Known;
 use crate::queue::store::{Depth, LEASE};
-use crate::store::{audit, dead_letters, losses};
+use crate::store::audit::{self, Action};
+use crate::store::{dead_letters, losses};
 use crate::web::auth::Caller;
 use crate::web::paging::{self, Page};
 use crate::web::query::Query;
 use crate::web::{Ingress, Problem, body};
-
-const PAUSE: &str = "queue.pause";
-const RESUME: &str = "queue.resume";
 
 /// A worker that was not heard of for so long does nothing any more, and its jobs are offered to others.
 const LIVE_MS: u64 = LEASE.as_millis() as u64;
@@ -51,7 +49,7 @@ async fn view(ingress: &Ingress, name: &'static str) -> Result<View, Problem> {
     let (store, db) = (context.queues.store(), context.db.view());
     let (depth, consumers) = (store.depth(name).await?, store.consumers(name).await?);
     let by = match depth.paused {
-        true => audit::beginning(db, name, PAUSE, RESUME).await?,
+        true => audit::beginning(db, name, Action::PauseQueue, Action::ResumeQueue).await?,
         false => None,
     };
     let is_live = |known: &&Known| known.seen_ms_ago < LIVE_MS;
@@ -124,7 +122,10 @@ pub(super) async fn pause(
     caller: Caller,
     body: Body,
 ) -> Result<Json<View>, Problem> {
-    set_paused(&ingress, &name, true, caller, body).await
+    let name = queue::named(&name)?;
+    let By { operator } = body::json(body).await?;
+    queue::pause(&ingress.context, &caller.named(operator), name).await?;
+    Ok(Json(view(&ingress, name).await?))
 }
 
 /// Resumes a queue.
@@ -145,29 +146,8 @@ pub(super) async fn resume(
     caller: Caller,
     body: Body,
 ) -> Result<Json<View>, Problem> {
-    set_paused(&ingress, &name, false, caller, body).await
-}
-
-async fn set_paused(
-    ingress: &Ingress,
-    name: &str,
-    paused: bool,
-    caller: Caller,
-    body: Body,
-) -> Result<Json<View>, Problem> {
-    let known = QUEUES.into_iter().find(|queue| *queue == name);
-    let name = known.ok_or_else(|| {
-        Problem::not_found(format!("unknown queue; known: {}", QUEUES.join(", ")))
-    })?;
+    let name = queue::named(&name)?;
     let By { operator } = body::json(body).await?;
-    let actor = caller.named(operator);
-    let context = &ingress.context;
-    let entry = audit::AuditEntry {
-        action: if paused { PAUSE } else { RESUME },
-        target: name,
-        detail: json!({}),
-    };
-    audit::record(context.db.write(), &actor, entry, context.clock.now()).await?;
-    context.queues.store().set_paused(name, paused).await?;
-    Ok(Json(view(ingress, name).await?))
+    queue::resume(&ingress.context, &caller.named(operator), name).await?;
+    Ok(Json(view(&ingress, name).await?))
 }

@@ -9,10 +9,8 @@ use utoipa::ToSchema;
 
 use super::anomalies;
 use super::repairs::Queued;
-use crate::jobs::{Recount, new_id};
-use crate::queue::Push;
-use crate::store::audit;
-use crate::verify::{self, Page, VerifyError};
+use crate::operations::recount;
+use crate::verify::Page;
 use crate::web::auth::Caller;
 use crate::web::{Ingress, Problem, body, idempotency, paging};
 
@@ -29,19 +27,8 @@ pub(super) async fn push(
     Caller(actor): Caller,
     headers: HeaderMap,
 ) -> Result<(StatusCode, Json<Queued>), Problem> {
-    let context = &ingress.context;
-    let now = context.clock.now();
-    let job = idempotency::job(&headers, &["recount"])?.unwrap_or_else(|| new_id(now));
-    let written = audit::AuditEntry {
-        action: "recount.push",
-        target: &job.to_string(),
-        detail: serde_json::json!({}),
-    };
-    audit::record(context.db.write(), &actor, written, now).await?;
-    context
-        .queues
-        .push(Push::new(&Recount::Tick).id(job))
-        .await?;
+    let key = idempotency::key(&headers)?;
+    let job = recount::push(&ingress.context, &actor, key).await?;
     Ok((StatusCode::ACCEPTED, Json(Queued { job })))
 }
 
@@ -76,18 +63,7 @@ pub(super) async fn verify(
     let Asked { cursor, repair } = body::json(body).await?;
     let key = |cursor: &str| anomalies::is_key(cursor).then(|| cursor.to_owned());
     let after = paging::cursor(cursor.as_deref(), key)?.unwrap_or_default();
-    let repair = repair.then_some(&actor);
-    Ok(Json(verify::page(&ingress.context, &after, repair).await?))
-}
-
-impl From<VerifyError> for Problem {
-    fn from(error: VerifyError) -> Self {
-        match error {
-            VerifyError::Store(error) => error.into(),
-            VerifyError::Counter(error) => {
-                tracing::warn!("a request failed at the counter: {error}");
-                Self::unavailable("the counter is unavailable: retry later")
-            }
-        }
-    }
+    Ok(Json(
+        recount::verify(&ingress.context, &actor, &after, repair).await?,
+    ))
 }

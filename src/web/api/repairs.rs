@@ -8,12 +8,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::incidents::{parse, unknown};
-use crate::domain::effectiveness::action_name;
+use super::incidents::parse;
 use crate::entity::repairs::Model;
-use crate::jobs::RecordRepair;
 use crate::operations::repair;
-use crate::store::incidents::find;
 use crate::store::views::timeline::{self, RepairFilter, RepairPosition};
 use crate::store::views::top_anomalies::{Worth, by_action};
 use crate::time::Timestamp;
@@ -70,23 +67,16 @@ pub(super) async fn record(
     body: Body,
 ) -> Result<(StatusCode, Json<Queued>), Problem> {
     let report: Report = body::json(body).await?;
-    check(&report)?;
-    let (context, id) = (&ingress.context, parse(&id)?);
-    find(context.db.view(), id).await?.ok_or_else(unknown)?;
-    let job = idempotency::job(&headers, &["repair", &id.to_string()])?;
-    let job = job.unwrap_or_else(Uuid::now_v7);
-    let actor = caller.named(report.operator);
-    let repair = RecordRepair {
-        incident: id,
-        action: action_name(&String::from(report.action)),
+    let (actor, key) = (caller.named(report.operator), idempotency::key(&headers)?);
+    let repair = repair::Report {
+        action: String::from(report.action),
         success: report.success,
-        operator: actor.operator.clone(),
         note: report.note.and_then(BoundedText::said),
         duration_ms: report.duration_ms,
-        at: context.clock.now(),
     };
-    repair::note(context.db.write(), job, &repair, &actor).await?;
-    repair::push(context, job, &repair).await?;
+    // What is wrong with it is said before what it is of.
+    repair.check()?;
+    let job = repair::record(&ingress.context, &actor, parse(&id)?, repair, key).await?;
     Ok((StatusCode::ACCEPTED, Json(Queued { job })))
 }
 
@@ -182,14 +172,4 @@ pub(super) async fn actions(
     Ok(Json(Page::new(found, limit, |worth| {
         format!("{}.{}", worth.attempts, worth.action)
     })))
-}
-
-fn check(report: &Report) -> Result<(), Problem> {
-    if String::from(report.action.clone()).trim().is_empty() {
-        return Err(Problem::bad_request("action must not be empty"));
-    }
-    if report.duration_ms.is_some_and(|took| took < 0) {
-        return Err(Problem::bad_request("duration_ms must not be negative"));
-    }
-    Ok(())
 }

@@ -7,7 +7,7 @@ use super::layout::{self, Frame};
 use super::{PageError, PageRequest, Pages, charts, incident, mute, parts, repairs};
 use crate::domain::frequency::Window;
 use crate::entity;
-use crate::operations::mute::{MUTE, UNMUTE};
+use crate::store::audit::Action;
 use crate::store::levels;
 use crate::store::views::{hourly_counts, lists, timeline};
 use crate::text::{Text, fill};
@@ -29,7 +29,7 @@ pub(super) async fn page(
         timeline::incidents(db, &key, INCIDENTS),
         timeline::repairs(db, &key, REPAIRS),
         timeline::tried(db, &key),
-        timeline::entries_of(db, &key, &[MUTE, UNMUTE], MUTES + 1),
+        timeline::entries_of(db, &key, &[Action::Mute, Action::Unmute], MUTES + 1),
         hourly_counts::since(db, unit, &key, charts::heat_from(visit.now)),
     )?;
     let is_cut = mutes.len() as u64 > MUTES;

@@ -1,20 +1,22 @@
 //! Dead letters: read why a job could not be done, then queue it again, change it, or let it go.
 
 use axum::extract::{Path, State};
-use axum::http::{Method, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::address::Asks;
+use super::forms::Done;
 use super::layout::{self, Frame, Section};
 use super::request::FormPost;
 use super::topics::Topic;
 use super::{PageError, PageRequest, Pages, address, charts, error, parts};
 use crate::entity::dead_letters::Model;
 use crate::jobs::{Content, IngestAlert, QUEUES, rejected};
+use crate::operations::dead_letter;
 use crate::queue::replay;
 use crate::sources::draft;
 use crate::store::dead_letters::{
@@ -432,34 +434,31 @@ pub(super) async fn decide(
 }
 
 /// Does it, and leads to the letter.
-async fn done(
-    pages: &Pages,
-    id: &str,
-    operation: &str,
-    posted: &FormPost,
-) -> Result<Redirect, PageError> {
-    let operator = posted.actor().operator;
-    let page = format!("/dead-letters/{}", parts::encoded(id));
-    let replay: Option<i32> = posted.get("replay").and_then(|n| n.parse().ok());
-    let (method, path, body) = match operation {
-        "replay" => (
-            Method::POST,
-            format!("{page}/replay"),
-            json!({"operator": operator, "replay": replay}),
-        ),
-        "edit" => {
-            let payload = posted.get("payload").unwrap_or_default();
-            let payload: Value = serde_json::from_str(payload)
-                .map_err(|error| PageError::BadRequest(format!("JSON: {error}")))?;
-            (
-                Method::POST,
-                format!("{page}/replay"),
-                json!({"operator": operator, "replay": replay, "payload": payload}),
-            )
-        }
-        "discard" => (Method::DELETE, page.clone(), json!({"operator": operator})),
-        _ => return Err(PageError::NotFound),
+async fn done(pages: &Pages, id: &str, operation: &str, posted: &FormPost) -> Done {
+    let context = &pages.context;
+    let id: Uuid = id.parse().map_err(|_| PageError::NotFound)?;
+    let seen: Option<i32> = posted.get("replay").and_then(|n| n.parse().ok());
+    let seen = seen.map(i64::from);
+    let done = async {
+        let actor = posted.actor()?;
+        match operation {
+            "replay" => dead_letter::replay(context, &actor, id, seen).await?,
+            "edit" => match edited(posted)? {
+                Some(payload) => dead_letter::edit(context, &actor, id, payload, seen).await?,
+                None => dead_letter::replay(context, &actor, id, seen).await?,
+            },
+            "discard" => dead_letter::discard(context, &actor, id).await?,
+            _ => return Err(PageError::NotFound),
+        };
+        Ok(format!("/dead-letters/{id}?done={operation}"))
     };
-    pages.ask(posted, method, &path, Some(body)).await?;
-    Ok(Redirect::to(&format!("{page}?done={operation}")))
+    pages.done(posted, Box::pin(done)).await
+}
+
+/// The payload that was written in place of the letter's own; `null` stands for that.
+fn edited(posted: &FormPost) -> Result<Option<Vec<u8>>, PageError> {
+    let payload = posted.get("payload").unwrap_or_default();
+    let payload: Value = serde_json::from_str(payload)
+        .map_err(|error| PageError::BadRequest(format!("JSON: {error}")))?;
+    Ok((!payload.is_null()).then(|| payload.to_string().into_bytes()))
 }

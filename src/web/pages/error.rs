@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::layout;
 use super::request::language;
+use crate::operations::OperationError;
 use crate::queue::store::QueueError;
 use crate::text::{Text, refusal};
 use crate::web::problem::Problem;
@@ -83,6 +84,12 @@ impl From<Problem> for PageError {
     fn from(problem: Problem) -> Self {
         let (status, detail) = problem.said();
         Self::of(status, detail)
+    }
+}
+
+impl From<OperationError> for PageError {
+    fn from(error: OperationError) -> Self {
+        Problem::from(error).into()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the pages' forms send: small, and not for long on its way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::Form;
 use axum::body::Body;
@@ -20,6 +20,16 @@ impl Fields {
     /// What a field says; nothing if it was not sent.
     pub(super) fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
+    }
+}
+
+impl Fields {
+    /// All fields, by name.
+    pub(super) fn sorted(&self) -> BTreeMap<&str, &str> {
+        let fields = self.0.iter();
+        fields
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect()
     }
 }
 

@@ -19,7 +19,7 @@ use crate::domain::escalation::{Rule, Seen};
 use crate::domain::frequency::Counts;
 use crate::domain::id::ShortId;
 use crate::entity;
-use crate::operations::mute::{MUTE, UNMUTE};
+use crate::store::audit::Action;
 use crate::store::views::incident_list::Entry;
 use crate::store::views::{hourly_counts, lists, timeline};
 use crate::store::{levels, reopenings};
@@ -171,7 +171,7 @@ async fn look(pages: &Pages, visit: &PageRequest, id: Uuid) -> Result<Found, Pag
             timeline::repairs(db, &key, REPAIRS),
             timeline::entries(db, &target, MESSAGES),
             reopenings::of(db, &ids, MESSAGES),
-            timeline::entries_of(db, &key, &[MUTE, UNMUTE], MESSAGES),
+            timeline::entries_of(db, &key, &[Action::Mute, Action::Unmute], MESSAGES),
             timeline::incidents(db, &key, OTHERS),
             hourly_counts::since(db, unit, &key, charts::heat_from(visit.now)),
             silences,

@@ -5,19 +5,26 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
 
 use super::form::Fields;
 use super::session::{self, Role, Session};
-use super::{PageError, Pages};
+use super::{PageError, Pages, layout};
 use crate::store::audit::Actor;
 use crate::telemetry::task_context;
 use crate::text::{Lang, Text};
 use crate::time::Timestamp;
 use crate::web::anonymous::mark_known;
+use crate::web::bounded_text::BoundedText;
 use crate::web::origin;
 
 /// The cookie that remembers a language that was chosen by hand.
 pub(super) const LANGUAGE: &str = "tocsin_language";
+
+/// The field that makes a form one of its session's.
+const CSRF: &str = "csrf";
 
 /// One request for a page.
 #[derive(Clone, Debug)]
@@ -165,8 +172,27 @@ impl FormPost {
         (!value.trim().is_empty()).then_some(value)
     }
 
-    pub(super) fn actor(&self) -> Actor {
-        self.visit.actor(self.get("operator"))
+    /// A field that is kept, which is bounded; `None` if it is empty.
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, PageError> {
+        let text = self
+            .get(name)
+            .map(|text| BoundedText::read(text.to_owned()));
+        let text = text.transpose().map_err(PageError::BadRequest)?;
+        Ok(text.map(String::from))
+    }
+
+    pub(super) fn actor(&self) -> Result<Actor, PageError> {
+        Ok(self.visit.actor(self.text("operator")?.as_deref()))
+    }
+
+    /// What makes the form one request, however often it is sent: its key and what it says. To go back to it
+    /// and send something else is another request.
+    pub(super) fn key(&self) -> Option<String> {
+        let once = self.get(layout::ONCE)?;
+        let mut said = self.fields.sorted();
+        said.remove(CSRF);
+        let request = serde_json::json!([once, said]).to_string();
+        Some(URL_SAFE_NO_PAD.encode(Sha256::digest(request)))
     }
 }
 
@@ -182,7 +208,7 @@ impl FromRequest<Pages> for FormPost {
         let request = Request::from_parts(parts, body);
         let fields = Fields::from_request(request, pages).await?;
         if !bool::from(subtle::ConstantTimeEq::ct_eq(
-            fields.get("csrf").as_bytes(),
+            fields.get(CSRF).as_bytes(),
             visit.session.csrf.as_bytes(),
         )) {
             return Err(PageError::Forged);

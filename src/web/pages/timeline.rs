@@ -13,14 +13,9 @@ use crate::domain::episode::EndedBy;
 use crate::domain::escalation::Level;
 use crate::entity::notifications::{Kind, State};
 use crate::entity::{anomalies, audit, incidents, notifications, occurrences, reopenings, repairs};
-use crate::store::audit::did_something;
+use crate::store::audit::{Action, did_something};
 use crate::text::{Text, fill, plural};
 use crate::time::Timestamp;
-
-const ACKNOWLEDGE: &str = "incident.acknowledge";
-const RESOLVE: &str = "incident.resolve";
-const REPAIR: &str = "incident.repair";
-const STRANGER: &str = "telegram.refused";
 
 /// Entries that are shown.
 const SHOWN: usize = 200;
@@ -189,13 +184,29 @@ fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
         .iter()
         .filter(|operation| did_something(operation))
     {
-        let (class, symbol, what) = match operation.action.as_str() {
-            ACKNOWLEDGE => ("t-ack", "◔", text.ev_acknowledged.to_owned()),
-            RESOLVE => ("t-done", "✓", text.ev_resolved.to_owned()),
+        let (class, symbol, what) = match Action::read(&operation.action) {
+            Some(Action::AcknowledgeIncident) => ("t-ack", "◔", text.ev_acknowledged.to_owned()),
+            Some(Action::ResolveIncident) => ("t-done", "✓", text.ev_resolved.to_owned()),
             // It has a row of its own.
-            REPAIR => continue,
-            STRANGER => ("", "·", text.ev_stranger.to_owned()),
-            other => ("", "·", fill(text.ev_deed, &[("action", other)])),
+            Some(Action::RecordRepair) => continue,
+            Some(Action::RefusePress) => ("", "·", text.ev_stranger.to_owned()),
+            // Not done to incidents; or by a newer version.
+            Some(
+                Action::MarkFix
+                | Action::WithdrawFix
+                | Action::Mute
+                | Action::Unmute
+                | Action::PauseQueue
+                | Action::ResumeQueue
+                | Action::ReplayDeadLetter
+                | Action::DiscardDeadLetter
+                | Action::PushRecount
+                | Action::RepairFigures,
+            )
+            | None => {
+                let action = [("action", operation.action.as_str())];
+                ("", "·", fill(text.ev_deed, &action))
+            }
         };
         entries.push(Entry {
             at: operation.at,
@@ -206,17 +217,17 @@ fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
         });
     }
     // An incident may have been acknowledged and resolved more than once, and not by a person each time.
-    let is_told = |action: &str, at: Timestamp| {
+    let is_told = |action: Action, at: Timestamp| {
         let mut entries = parts
             .entries
             .iter()
             .filter(|operation| did_something(operation));
-        entries.any(|operation| operation.action == action && operation.at == at)
+        entries.any(|operation| operation.action == action.as_str() && operation.at == at)
     };
     let operator = incident.operator.as_deref();
     if let Some(at) = incident
         .acknowledged_at
-        .filter(|at| !is_told(ACKNOWLEDGE, *at))
+        .filter(|at| !is_told(Action::AcknowledgeIncident, *at))
     {
         entries.push(Entry {
             at,
@@ -230,7 +241,9 @@ fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>) {
     let last = last.map(|at| (at, incident.resolved_by, operator));
     let undone = parts.reopenings.iter();
     let undone = undone.map(|r| (r.resolved_at, r.resolved_by, r.operator.as_deref()));
-    let resolves = undone.chain(last).filter(|(at, ..)| !is_told(RESOLVE, *at));
+    let resolves = undone
+        .chain(last)
+        .filter(|(at, ..)| !is_told(Action::ResolveIncident, *at));
     entries.extend(resolves.map(|(at, by, operator)| resolved(text, at, by, operator)));
     let again = parts.reopenings.iter().map(|again| again.reopened_at);
     entries.extend(again.map(|at| turn(at, text.ev_reopened)));

@@ -2,7 +2,7 @@
 
 use tocsin::context::Context;
 use tocsin::jobs::JobError;
-use tocsin::operations::{Refused, mute};
+use tocsin::operations::{OperationError, mute};
 use tocsin::store::{maintenance, mutes};
 
 /// Mutes that are taken off in one pass.
@@ -16,17 +16,11 @@ pub async fn end_mutes(context: &Context) -> Result<(), JobError> {
     let db = context.db.read();
     let now = context.clock.of_store(maintenance::now(db).await?);
     for key in mutes::over(db, now, AT_ONCE).await? {
-        let tx = context.db.begin().await?;
-        let due = match mute::end(&tx, context, &key).await {
-            Ok(Some(due)) => due,
-            // Muted anew, or gone.
-            Ok(None) | Err(Refused::NoIncident | Refused::NoAnomaly | Refused::Senseless(_)) => {
-                continue;
-            }
-            Err(Refused::Store(error)) => return Err(error.into()),
-        };
-        tx.commit().await?;
-        due.push(context).await;
+        match mute::end(context, &key).await {
+            Ok(()) => {}
+            Err(OperationError::Store(error)) => return Err(error.into()),
+            Err(error) => return Err(JobError::Retry(error.to_string())),
+        }
     }
     Ok(())
 }

@@ -1,36 +1,19 @@
-//! Replaying and discarding many dead letters: in bounded steps, each letter once.
-
-use std::collections::HashSet;
-use std::time::{Duration, Instant};
+//! Replaying and discarding many dead letters.
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use super::decide::{count, name, push};
-use super::filter::Which;
-use super::now;
 use crate::config::Span;
-use crate::context::Context;
-use crate::entity::dead_letters::Model;
-use crate::queue::replay;
-use crate::store::audit::{self, Actor};
-use crate::store::dead_letters::{self, DEAD, Decision, Filter};
-use crate::store::maintenance;
+use crate::operations::dead_letter::{self, Selection};
+use crate::store::audit::Actor;
 use crate::time::Timestamp;
 use crate::web::api::queue_name::QueueName;
 use crate::web::auth::Caller;
-use crate::web::bounded_text::{ALL_OR_SOME, BoundedText};
+use crate::web::bounded_text::BoundedText;
 use crate::web::{Ingress, Problem, body};
-
-/// Letters in one transaction, and in one request.
-const AT_ONCE: (u64, u64) = (500, 10_000);
-/// How long a request goes on.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Which letters, and what else there is to say.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -98,7 +81,9 @@ pub(in crate::web) async fn replay_many(
     caller: Caller,
     body: Body,
 ) -> Result<Json<Done>, Problem> {
-    decide_many(&ingress.context, Decision::Replay, caller, body).await
+    let (selection, actor) = read(caller, body).await?;
+    let done = dead_letter::replay_many(&ingress.context, &actor, selection).await?;
+    Ok(Json(Done::from(done)))
 }
 
 /// Discards all dead letters that match, up to 10,000 in one request.
@@ -117,136 +102,37 @@ pub(in crate::web) async fn discard_many(
     caller: Caller,
     body: Body,
 ) -> Result<Json<Done>, Problem> {
-    decide_many(&ingress.context, Decision::Discard, caller, body).await
+    let (selection, actor) = read(caller, body).await?;
+    let done = dead_letter::discard_many(&ingress.context, &actor, selection).await?;
+    Ok(Json(Done::from(done)))
 }
 
-async fn decide_many(
-    context: &Context,
-    decision: Decision,
-    caller: Caller,
-    body: Body,
-) -> Result<Json<Done>, Problem> {
-    let asked: Asked = body::json(body).await?;
-    let actor = caller.named(asked.operator.clone());
-    let is_dry = asked.dry_run;
-    let filter = asked.filter(now(context).await?)?;
-    let mut done = Done {
-        matching: None,
-        changed: 0,
-        skipped: 0,
-        owed: 0,
-        more: false,
-        as_of: filter.as_of.unwrap_or_default(),
+/// Which letters, and who acts.
+async fn read(caller: Caller, body: Body) -> Result<(Selection, Actor), Problem> {
+    let mut asked: Asked = body::json(body).await?;
+    let actor = caller.named(asked.operator.take());
+    let selection = Selection {
+        queue: asked.queue,
+        reason: asked.reason.map(String::from),
+        text: asked.q.map(String::from),
+        older_than: asked.older_than,
+        younger_than: asked.younger_than,
+        all: asked.all,
+        as_of: asked.as_of,
+        dry_run: asked.dry_run,
     };
-    if is_dry {
-        let db = context.db.view_for(filter.text.is_some()).await?;
-        done.matching = Some(dead_letters::count_matching(&*db, &filter).await?);
-        return Ok(Json(done));
-    }
-    let began = Instant::now();
-    let mut after = None;
-    loop {
-        let db = context.db.view_for(filter.text.is_some()).await?;
-        let page = dead_letters::matching(&*db, &filter, after, AT_ONCE.0).await?;
-        drop(db);
-        let Some(last) = page.last() else {
-            break;
-        };
-        after = Some(*last);
-        let ids: Vec<Uuid> = page.iter().map(|(_, id)| *id).collect();
-        step(context, decision, &ids, &filter, &actor, &mut done).await?;
-        // One that changed nothing would find the same when it goes on.
-        if done.changed >= AT_ONCE.1 || (done.changed > 0 && began.elapsed() >= PATIENCE) {
-            done.more = true;
-            break;
-        }
-    }
-    Ok(Json(done))
+    Ok((selection, actor))
 }
 
-/// One transaction's worth of letters, and their push.
-async fn step(
-    context: &Context,
-    decision: Decision,
-    ids: &[Uuid],
-    filter: &Filter,
-    actor: &Actor,
-    done: &mut Done,
-) -> Result<(), Problem> {
-    let mut ids = ids.to_vec();
-    if decision == Decision::Replay {
-        let payloads = dead_letters::payloads(context.db.view(), &ids).await?;
-        let can_be = |(id, queue, payload): &(Uuid, String, Vec<u8>)| {
-            replay::check(queue, payload, false).ok().map(|()| *id)
-        };
-        let replayable: HashSet<Uuid> = payloads.iter().filter_map(can_be).collect();
-        done.skipped += payloads.len().saturating_sub(replayable.len()) as u64;
-        ids.retain(|id| replayable.contains(id));
-    }
-    let mut letters = decide(context, decision, &ids, filter, actor).await?;
-    done.changed += letters.len() as u64;
-    if decision == Decision::Replay {
-        push(context, &mut letters).await;
-        let is_owed = |letter: &&Model| letter.push_owed_since.is_some();
-        done.owed += letters.iter().filter(is_owed).count() as u64;
-    }
-    Ok(())
-}
-
-/// Decides on those that are still dead, and writes down who did, in one transaction.
-async fn decide(
-    context: &Context,
-    decision: Decision,
-    ids: &[Uuid],
-    filter: &Filter,
-    actor: &Actor,
-) -> Result<Vec<Model>, Problem> {
-    let tx = context.db.begin().await?;
-    let now = context.clock.of_store(maintenance::now(&tx).await?);
-    let letters = dead_letters::decide_some(&tx, ids, decision, name(actor), now).await?;
-    if letters.is_empty() {
-        return Ok(letters);
-    }
-    let decided: Vec<Uuid> = letters.iter().map(|letter| letter.id).collect();
-    let detail = json!({
-        "queue": filter.queue, "reason": filter.reason, "q": filter.text,
-        "since": filter.since, "until": filter.until, "letters": decided,
-    });
-    let entry = audit::AuditEntry {
-        action: decision.action(),
-        target: filter.queue.as_deref().unwrap_or("all queues"),
-        detail,
-    };
-    audit::record(&tx, actor, entry, now).await?;
-    tx.commit().await?;
-    count(context, decision, &letters);
-    Ok(letters)
-}
-
-impl Asked {
-    fn filter(self, now: Timestamp) -> Result<Filter, Problem> {
-        let as_of = self.as_of.unwrap_or(now).min(now);
-        let which = Which {
-            queue: self.queue,
-            reason: self.reason,
-            q: self.q,
-            older_than: self.older_than,
-            younger_than: self.younger_than,
-        };
-        // What an age means does not move while a request is repeated.
-        let filter = Filter {
-            state: Some(DEAD.to_owned()),
-            as_of: Some(as_of),
-            ..which.filter(as_of)?
-        };
-        if filter.is_everything() && !self.all {
-            return Err(Problem::bad_request(
-                "nothing selected: give a queue, reason, q, older_than or younger_than, or \"all\": true",
-            ));
+impl From<dead_letter::Done> for Done {
+    fn from(done: dead_letter::Done) -> Self {
+        Self {
+            matching: done.matching,
+            changed: done.changed,
+            skipped: done.skipped,
+            owed: done.owed,
+            more: done.more,
+            as_of: done.as_of,
         }
-        if self.all && !filter.is_everything() {
-            return Err(Problem::bad_request(ALL_OR_SOME));
-        }
-        Ok(filter)
     }
 }

@@ -1,30 +1,19 @@
-//! Resolving many incidents: in bounded steps.
-
-use std::time::{Duration, Instant};
+//! Resolving many incidents.
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::config::Span;
 use crate::domain::aggregation::Status;
 use crate::domain::escalation::Level;
-use crate::operations::incident::resolve_some;
-use crate::store::incidents::Still;
-use crate::store::maintenance;
-use crate::store::views::lists::{self, Filter};
+use crate::operations::incident::{self, Resolved, Selection};
 use crate::time::Timestamp;
 use crate::web::auth::Caller;
-use crate::web::bounded_text::{ALL_OR_SOME, BoundedText};
+use crate::web::bounded_text::BoundedText;
 use crate::web::{Ingress, Problem, body};
-
-/// Incidents in one transaction, and in one request.
-const AT_ONCE: (usize, u64) = (200, 10_000);
-/// How long a request goes on.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Which incidents, and what else there is to say.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -91,103 +80,38 @@ pub(in crate::web) async fn resolve_many(
     caller: Caller,
     body: Body,
 ) -> Result<Json<Done>, Problem> {
-    let context = &ingress.context;
     let mut asked: Asked = body::json(body).await?;
-    let (is_dry, actor) = (asked.dry_run, caller.named(asked.operator.take()));
-    let now = context
-        .clock
-        .of_store(maintenance::now(context.db.view()).await?);
-    let as_of = asked.as_of.unwrap_or(now).min(now);
-    let why = asked.why();
-    let still = Still {
-        status: asked.status,
-        unheard: asked.unheard,
-    };
-    let filter = asked.filter(now, as_of)?;
-    let mut done = Done {
-        matching: None,
-        changed: 0,
-        more: false,
-        as_of,
-    };
-    if is_dry {
-        let db = context.db.view_for(filter.text.is_some()).await?;
-        done.matching = Some(lists::count_incidents(&*db, &filter).await?);
-        return Ok(Json(done));
-    }
-    let began = Instant::now();
-    let db = context.db.view_for(filter.text.is_some()).await?;
-    let found = lists::incident_ids(&*db, &filter, AT_ONCE.1).await?;
-    drop(db);
-    let mut steps = found.chunks(AT_ONCE.0);
-    for ids in steps.by_ref() {
-        let tx = context.db.begin().await?;
-        let (resolved, due) = resolve_some(context, &tx, ids, &still, &actor, &why).await?;
-        tx.commit().await?;
-        due.push(context).await;
-        done.changed += resolved.len() as u64;
-        if began.elapsed() >= PATIENCE {
-            break;
-        }
-    }
-    done.more = steps.len() > 0 || found.len() as u64 == AT_ONCE.1;
-    Ok(Json(done))
+    let actor = caller.named(asked.operator.take());
+    let selection = Selection::from(asked);
+    let resolved = incident::resolve_many(&ingress.context, &actor, selection).await?;
+    Ok(Json(Done::from(resolved)))
 }
 
-impl Asked {
-    /// How the incidents were found, for the audit.
-    fn why(&self) -> serde_json::Value {
-        let text = |words: &Option<BoundedText>| words.clone().map(String::from);
-        let which = json!({
-            "status": self.status, "level": self.level, "service": text(&self.service),
-            "namespace": text(&self.namespace), "q": text(&self.q), "muted": self.muted,
-            "unheard": self.unheard, "older_than": self.older_than,
-            "all": self.all.then_some(true),
-        });
-        let said = which.as_object().into_iter().flatten();
-        let said = said.filter(|(_, value)| !value.is_null());
-        let said: serde_json::Map<_, _> = said.map(|(k, v)| (k.clone(), v.clone())).collect();
-        json!({"possible": true, "changed": true, "together": said})
+impl From<Asked> for Selection {
+    fn from(asked: Asked) -> Self {
+        Self {
+            status: asked.status,
+            level: asked.level,
+            service: asked.service.map(String::from),
+            namespace: asked.namespace.map(String::from),
+            text: asked.q.map(String::from),
+            muted: asked.muted,
+            unheard: asked.unheard,
+            older_than: asked.older_than,
+            all: asked.all,
+            as_of: asked.as_of,
+            dry_run: asked.dry_run,
+        }
     }
+}
 
-    fn filter(self, now: Timestamp, as_of: Timestamp) -> Result<Filter, Problem> {
-        let says_nothing = self.status.is_none()
-            && self.level.is_none()
-            && self.service.is_none()
-            && self.namespace.is_none()
-            && self.muted.is_none()
-            && self.unheard.is_none()
-            && self.older_than.is_none();
-        // Nothing but space is in every text.
-        let text = self.q.and_then(BoundedText::said);
-        let is_space = |c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c);
-        let text = text.filter(|text| !text.chars().all(is_space));
-        if says_nothing && text.is_none() && !self.all {
-            return Err(Problem::bad_request(
-                "nothing selected: give a status, level, service, namespace, q, muted, unheard or older_than, or \
-                 \"all\": true",
-            ));
+impl From<Resolved> for Done {
+    fn from(resolved: Resolved) -> Self {
+        Self {
+            matching: resolved.matching,
+            changed: resolved.changed,
+            more: resolved.more,
+            as_of: resolved.as_of,
         }
-        if self.all && !(says_nothing && text.is_none()) {
-            return Err(Problem::bad_request(ALL_OR_SOME));
-        }
-        if self.status == Some(Status::Resolved) {
-            return Err(Problem::bad_request(
-                "status must not be RESOLVED: those incidents are resolved already",
-            ));
-        }
-        let oldest = self.older_than.map_or(as_of, |age| as_of.before(age.0));
-        Ok(Filter {
-            status: self.status,
-            level: self.level,
-            service: self.service.map(String::from),
-            namespace: self.namespace.map(String::from),
-            text,
-            muted: self.muted.map(|muted| (muted, now)),
-            unheard: self.unheard,
-            unresolved: true,
-            opened_until: Some(oldest),
-            ..Filter::default()
-        })
     }
 }

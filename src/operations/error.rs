@@ -1,0 +1,217 @@
+//! Why an operation was not done.
+
+use sea_orm::DbErr;
+
+use crate::counter::CounterError;
+use crate::domain::mute::EndError;
+use crate::jobs::QUEUES;
+use crate::queue::replay::Futile;
+use crate::queue::store::QueueError;
+use crate::verify::VerifyError;
+
+/// Why an operation was not done. Its text is for clients of the API, in English; whoever tells it otherwise
+/// goes by the variants.
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError {
+    /// What it is to be done to does not exist.
+    #[error("{0}")]
+    NotFound(Resource),
+    /// It cannot be done as things are.
+    #[error("{0}")]
+    Conflict(#[from] Conflict),
+    /// An argument makes no sense.
+    #[error("{0}")]
+    Invalid(#[from] Invalid),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] DbErr),
+    /// The queue failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The counter failed.
+    #[error(transparent)]
+    Counter(#[from] CounterError),
+}
+
+/// What operations are done to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// An incident.
+    Incident,
+    /// An anomaly.
+    Anomaly,
+    /// A dead letter.
+    DeadLetter,
+    /// A queue.
+    Queue,
+}
+
+impl std::fmt::Display for Resource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Incident => f.write_str("there is no such incident"),
+            Self::Anomaly => f.write_str("there is no such anomaly"),
+            Self::DeadLetter => f.write_str("there is no such dead letter"),
+            Self::Queue => write!(f, "unknown queue; known: {}", QUEUES.join(", ")),
+        }
+    }
+}
+
+/// What stands against an operation. Names are those of operators, or their tokens.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// An incident that is resolved was to be acknowledged.
+    #[error("the incident is resolved and cannot be acknowledged")]
+    IncidentResolved,
+    /// A dead letter was replayed before, with another payload if this was an edit.
+    #[error("already replayed by {by}{}", if *.with_another_payload { ", with another payload" } else { "" })]
+    AlreadyReplayed {
+        /// Who replayed it.
+        by: String,
+        /// Whether the payload of that replay is another than the one that was to be replayed.
+        with_another_payload: bool,
+    },
+    /// A dead letter was discarded before.
+    #[error("already discarded by {by}")]
+    AlreadyDiscarded {
+        /// Who discarded it.
+        by: String,
+    },
+    /// The job of a dead letter was replayed and failed again since it was read.
+    #[error("the job failed again since it was last read: read it again")]
+    FailedAgain,
+    /// The job of a dead letter would fail again.
+    #[error(transparent)]
+    NotReplayable(#[from] Futile),
+    /// The payload of an edit is no job of the queue.
+    #[error("{why}")]
+    InvalidPayload {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The same request, with the same idempotency key, is in progress.
+    #[error("the same request is still in progress: retry to get its response")]
+    InProgress,
+    /// The idempotency key was used with other arguments.
+    #[error("this Idempotency-Key was already used with another request body")]
+    KeyReused,
+}
+
+/// An argument that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// A mute that is over already, or lasts too long.
+    #[error(transparent)]
+    MuteEnd(#[from] EndError),
+    /// A mute without an end.
+    #[error(
+        "give a duration, as in {{\"for\": \"1h\"}}, or an end, as in {{\"until\": \"2026-01-31T18:00:00Z\"}}"
+    )]
+    NoMuteEnd,
+    /// A mute with two ends.
+    #[error("give either `for` or `until`, not both")]
+    TwoMuteEnds,
+    /// A repair without an action.
+    #[error("action must not be empty")]
+    EmptyAction,
+    /// A repair that took less than no time.
+    #[error("duration_ms must not be negative")]
+    NegativeDuration,
+    /// Incidents that are resolved were to be resolved.
+    #[error("status must not be RESOLVED: those incidents are resolved already")]
+    StatusResolved,
+    /// A number of replays that no dead letter has.
+    #[error("replay must be a whole number, as the API returned it")]
+    ReplayNumber,
+    /// A queue that does not exist, as a filter.
+    #[error("unknown queue {name:?}; known: {}", QUEUES.join(", "))]
+    UnknownQueue {
+        /// Its name.
+        name: String,
+    },
+    /// Neither a filter nor everything was selected.
+    #[error("nothing selected: give a {}, or \"all\": true", or_list(.filters))]
+    NothingSelected {
+        /// The filters that there are.
+        filters: &'static [&'static str],
+    },
+    /// Both a filter and everything were selected.
+    #[error("\"all\" selects everything, a filter only some: give one or the other")]
+    AllAndFilter,
+}
+
+impl Invalid {
+    /// The argument, as the API calls it.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::MuteEnd(_) | Self::NoMuteEnd | Self::TwoMuteEnds => "until",
+            Self::EmptyAction => "action",
+            Self::NegativeDuration => "duration_ms",
+            Self::StatusResolved => "status",
+            Self::ReplayNumber => "replay",
+            Self::UnknownQueue { .. } => "queue",
+            Self::NothingSelected { .. } | Self::AllAndFilter => "all",
+        }
+    }
+}
+
+/// `a, b or c`.
+fn or_list(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+impl From<VerifyError> for OperationError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Store(error) => Self::Store(error),
+            VerifyError::Counter(error) => Self::Counter(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_the_cause_and_the_remedy() {
+        let by = || "ann".to_owned();
+        let replayed = |with_another_payload| Conflict::AlreadyReplayed {
+            by: by(),
+            with_another_payload,
+        };
+        let nothing = Invalid::NothingSelected {
+            filters: &["status", "level", "q"],
+        };
+        for (error, expected) in [
+            (replayed(false).into(), "already replayed by ann"),
+            (
+                replayed(true).into(),
+                "already replayed by ann, with another payload",
+            ),
+            (
+                Conflict::AlreadyDiscarded { by: by() }.into(),
+                "already discarded by ann",
+            ),
+            (
+                nothing.into(),
+                "nothing selected: give a status, level or q, or \"all\": true",
+            ),
+            (
+                Invalid::MuteEnd(EndError::Past).into(),
+                "the end of a mute must be in the future",
+            ),
+            (
+                OperationError::NotFound(Resource::Queue),
+                "unknown queue; known: ingest, tier, notify, repair, recount",
+            ),
+        ] {
+            assert_eq!(OperationError::to_string(&error), expected);
+        }
+    }
+}

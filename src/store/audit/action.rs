@@ -1,0 +1,98 @@
+//! What an operator can do, by the names under which the audit stores it.
+
+/// One kind of operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// An incident is acknowledged.
+    AcknowledgeIncident,
+    /// An incident is resolved.
+    ResolveIncident,
+    /// A repair of an incident is reported.
+    RecordRepair,
+    /// A permanent fix of an anomaly is marked.
+    MarkFix,
+    /// A permanent fix is withdrawn.
+    WithdrawFix,
+    /// An anomaly is muted.
+    Mute,
+    /// An anomaly is unmuted.
+    Unmute,
+    /// A queue is paused.
+    PauseQueue,
+    /// A queue is resumed.
+    ResumeQueue,
+    /// Dead letters are replayed.
+    ReplayDeadLetter,
+    /// Dead letters are discarded.
+    DiscardDeadLetter,
+    /// Recount is enqueued.
+    PushRecount,
+    /// Drifted figures are set to what the rows say.
+    RepairFigures,
+    /// A button press of somebody who is not in `telegram.people` is refused.
+    RefusePress,
+}
+
+impl Action {
+    /// Every action.
+    pub const ALL: [Self; 14] = [
+        Self::AcknowledgeIncident,
+        Self::ResolveIncident,
+        Self::RecordRepair,
+        Self::MarkFix,
+        Self::WithdrawFix,
+        Self::Mute,
+        Self::Unmute,
+        Self::PauseQueue,
+        Self::ResumeQueue,
+        Self::ReplayDeadLetter,
+        Self::DiscardDeadLetter,
+        Self::PushRecount,
+        Self::RepairFigures,
+        Self::RefusePress,
+    ];
+
+    /// As it is stored, and as the API and `tocsin audit` show it. These names do not change.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AcknowledgeIncident => "incident.acknowledge",
+            Self::ResolveIncident => "incident.resolve",
+            Self::RecordRepair => "incident.repair",
+            Self::MarkFix => "anomaly.fix",
+            Self::WithdrawFix => "anomaly.unfix",
+            Self::Mute => "anomaly.mute",
+            Self::Unmute => "anomaly.unmute",
+            Self::PauseQueue => "queue.pause",
+            Self::ResumeQueue => "queue.resume",
+            Self::ReplayDeadLetter => "dead_letter.replay",
+            Self::DiscardDeadLetter => "dead_letter.discard",
+            Self::PushRecount => "recount.push",
+            Self::RepairFigures => "recount.repair",
+            Self::RefusePress => "telegram.refused",
+        }
+    }
+
+    /// Reads a stored name; `None` for one of another version.
+    #[must_use]
+    pub fn read(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn stored_names_are_distinct_and_read_back() {
+        let names: HashSet<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
+        assert_eq!(names.len(), Action::ALL.len());
+        for action in Action::ALL {
+            assert_eq!(Action::read(action.as_str()), Some(action));
+        }
+        assert_eq!(Action::read("incident.reopen"), None);
+    }
+}
