@@ -13,6 +13,7 @@ pub mod id;
 pub mod mute;
 pub mod names;
 pub mod reason;
+pub mod refusal;
 pub mod routing;
 pub mod settle;
 pub mod severity;

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
 use crate::domain::alert::Alert;
+use crate::domain::refusal::{self, Code, Refusal};
 use crate::time::Timestamp;
 use crate::verify::drift::Figure;
 
@@ -327,14 +328,14 @@ pub const QUEUES: [&str; 5] = [
 /// Whether a payload that a person wrote is a job of that queue which can be done; else why not.
 ///
 /// # Errors
-/// What is wrong with it, in words.
-pub fn check_payload(queue: &str, payload: &[u8]) -> Result<(), String> {
-    fn read<J: Job>(payload: &[u8]) -> Result<J, String> {
-        let is_no = |error| {
-            format!(
-                "the payload is not a valid {} job: {error}",
-                J::POLICY.queue
-            )
+/// What is wrong with it.
+pub fn check_payload(queue: &str, payload: &[u8]) -> Result<(), Refusal> {
+    fn read<J: Job>(payload: &[u8]) -> Result<J, Refusal> {
+        let is_no = |error: serde_json::Error| {
+            let queue = J::POLICY.queue;
+            let detail = format!("the payload is not a valid {queue} job: {error}");
+            let refusal = Refusal::new(Code::InvalidPayload, detail).queue(queue);
+            refusal.cause(refusal::cause(&error))
         };
         serde_json::from_slice(payload).map_err(is_no)
     }
@@ -346,20 +347,26 @@ pub fn check_payload(queue: &str, payload: &[u8]) -> Result<(), String> {
     match queue {
         INGEST => match read::<IngestAlert>(payload)?.content {
             Content::Alert(alert) if alert.first_label(&["alertname".to_owned()]).is_empty() => {
-                Err("content.alert.labels.alertname is missing".to_owned())
+                Err(Refusal::new(
+                    Code::AlertnameMissing,
+                    "content.alert.labels.alertname is missing",
+                ))
             }
             Content::Alert(_) => Ok(()),
-            Content::Rejected { .. } => Err(
+            Content::Rejected { .. } => Err(Refusal::new(
+                Code::PayloadRejected,
                 "content is still the rejected data: it must be {\"alert\": {\"status\": \"firing\", \
-                 \"labels\": {\"alertname\": …}}}"
-                    .to_owned(),
-            ),
+                 \"labels\": {\"alertname\": …}}}",
+            )),
         },
         TIER => read::<CalculateTier>(payload).map(drop),
         NOTIFY => read::<Notify>(payload).map(drop),
         REPAIR => read::<RecordRepair>(payload).map(drop),
         RECOUNT => read::<Recount>(payload).map(drop),
-        _ => Err(format!("the queue {queue} no longer exists")),
+        _ => {
+            let detail = format!("the queue {queue} no longer exists");
+            Err(Refusal::new(Code::QueueGone, detail).queue(queue))
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::cards::push_after_deed;
 use crate::context::Context;
+use crate::domain::refusal::Refusal;
 use crate::store::cards::DueCard;
 
 /// Why something was not done.
@@ -24,7 +25,7 @@ pub enum Refused {
     NoAnomaly,
     /// It makes no sense.
     #[error("{0}")]
-    Senseless(&'static str),
+    Senseless(Refusal),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] DbErr),

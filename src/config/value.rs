@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::domain::refusal::{Code, Refusal, refuse};
+
 /// A duration, written `90s`, `10m` or `4h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
@@ -38,7 +40,8 @@ impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         humantime::parse_duration(&text).map(Self).map_err(|_| {
-            de::Error::custom(format!("{text:?} is not a duration such as 90s, 10m or 4h"))
+            let detail = format!("{text:?} is not a duration such as 90s, 10m or 4h");
+            refuse(Refusal::new(Code::InvalidDuration, detail).value(text))
         })
     }
 }

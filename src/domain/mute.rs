@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::escalation::Level;
+use super::refusal::{Code, Refusal};
 use crate::entity::anomalies::Model as Anomaly;
 use crate::entity::notifications::Kind;
 use crate::time::Timestamp;
 
 /// The longest mute: what is silent for longer is forgotten.
-pub const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+pub const LONGEST: Duration = Duration::from_secs(LONGEST_DAYS * 24 * 3600);
+const LONGEST_DAYS: u64 = 30;
 
 /// When a mute ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,17 +25,19 @@ impl Ends {
     /// The moment, for a mute that begins at `now`.
     ///
     /// # Errors
-    /// It would be over already, or last too long; the text says so.
-    pub fn moment(self, now: Timestamp) -> Result<Timestamp, &'static str> {
+    /// It would be over already, or last too long.
+    pub fn moment(self, now: Timestamp) -> Result<Timestamp, Refusal> {
         let until = match self {
             Self::After(span) => now.after(span),
             Self::At(moment) => moment,
         };
         if until <= now {
-            return Err("the end of a mute must be in the future");
+            let detail = "the end of a mute must be in the future";
+            return Err(Refusal::new(Code::MuteEndPassed, detail));
         }
         if until > now.after(LONGEST) {
-            return Err("a mute can last 30 days at most");
+            let detail = "a mute can last 30 days at most";
+            return Err(Refusal::new(Code::MuteTooLong, detail).limit(LONGEST_DAYS));
         }
         Ok(until)
     }
@@ -124,29 +128,15 @@ pub(super) mod tests {
             (Ends::After(HOUR), Ok(NOW.after(HOUR))),
             (Ends::After(30 * day), Ok(NOW.after(30 * day))),
             (Ends::At(NOW.after(day)), Ok(NOW.after(day))),
-            (
-                Ends::After(Duration::ZERO),
-                Err("the end of a mute must be in the future"),
-            ),
-            (
-                Ends::At(NOW),
-                Err("the end of a mute must be in the future"),
-            ),
-            (
-                Ends::At(NOW.before(HOUR)),
-                Err("the end of a mute must be in the future"),
-            ),
-            (
-                Ends::After(30 * day + HOUR),
-                Err("a mute can last 30 days at most"),
-            ),
-            (
-                Ends::After(Duration::MAX),
-                Err("a mute can last 30 days at most"),
-            ),
+            (Ends::After(Duration::ZERO), Err(Code::MuteEndPassed)),
+            (Ends::At(NOW), Err(Code::MuteEndPassed)),
+            (Ends::At(NOW.before(HOUR)), Err(Code::MuteEndPassed)),
+            (Ends::After(30 * day + HOUR), Err(Code::MuteTooLong)),
+            (Ends::After(Duration::MAX), Err(Code::MuteTooLong)),
         ];
         for (ends, expected) in table {
-            assert_eq!(ends.moment(NOW), expected, "{ends:?}");
+            let moment = ends.moment(NOW).map_err(|refusal| refusal.code);
+            assert_eq!(moment, expected, "{ends:?}");
         }
     }
 

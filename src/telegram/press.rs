@@ -21,7 +21,7 @@ use crate::store::incidents::StatusChange;
 use crate::store::presses::{self, Answer};
 use crate::store::views::lists;
 use crate::store::{cards, maintenance};
-use crate::text::{Text, fill};
+use crate::text::{Text, fill, refusal};
 use crate::time::Timestamp;
 
 /// How long the button mutes for.
@@ -203,7 +203,9 @@ async fn done(
             let answer = match did {
                 Ok(answer) => answer,
                 Err(Refused::NoIncident | Refused::NoAnomaly) => say(text.pressed_gone).answer,
-                Err(Refused::Senseless(why)) => alert(why),
+                Err(Refused::Senseless(why)) => {
+                    alert(refusal(text, &why).unwrap_or_else(|| why.to_string()))
+                }
                 Err(Refused::Store(error)) => return Err(error.into()),
             };
             presses::answer(&tx, &query.id, &answer).await?;

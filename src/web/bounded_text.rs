@@ -3,6 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
 
+use crate::domain::refusal::{Code, Refusal, refuse};
+
 /// Why `all` is refused beside a filter.
 pub(super) const ALL_OR_SOME: &str =
     "\"all\" selects everything, a filter only some: give one or the other";
@@ -35,9 +37,9 @@ impl<'de> Deserialize<'de> for BoundedText {
         // Bytes first: whoever sends megabytes has them not counted.
         let is_long = text.len() > LONGEST && text.chars().nth(LONGEST).is_some();
         if is_long || text.contains('\0') {
-            return Err(de::Error::custom(format!(
-                "a text must be at most {LONGEST} characters, without NUL"
-            )));
+            let detail = format!("a text must be at most {LONGEST} characters, without NUL");
+            let refusal = Refusal::new(Code::TextTooLong, detail);
+            return Err(refuse(refusal.limit(LONGEST as u64)));
         }
         Ok(Self(text))
     }

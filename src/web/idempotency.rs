@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{Caller, Ingress, Problem, body};
+use crate::domain::refusal::Code;
 use crate::jobs::derived_id;
 use crate::store::maintenance;
 use crate::store::requests::{self, Answer, Claim, Found};
@@ -38,7 +39,8 @@ fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         (1..=LONGEST).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
     });
     let detail = "Idempotency-Key must be 1 to 255 visible ASCII characters";
-    key.map(Some).ok_or_else(|| Problem::bad_request(detail))
+    key.map(Some)
+        .ok_or_else(|| Problem::new(Code::InvalidIdempotencyKey, detail))
 }
 
 /// The id of the job that a request pushes: made of its key, so that it is the same job again.
@@ -76,13 +78,13 @@ pub(super) async fn once(
         Found::Done(answer) => return Ok(again(answer)),
         Found::Doing => {
             let detail = "the same request is still in progress: retry to get its response";
-            let mut response = Problem::new(StatusCode::CONFLICT, detail).into_response();
+            let mut response = Problem::new(Code::RequestInProgress, detail).into_response();
             response.extensions_mut().insert(BeingDone);
             return Ok(response);
         }
         Found::Other => {
             let detail = "this Idempotency-Key was already used with another request body";
-            return Err(Problem::new(StatusCode::CONFLICT, detail));
+            return Err(Problem::new(Code::IdempotencyConflict, detail));
         }
     };
     let request = Request::from_parts(parts, Body::from(bytes));

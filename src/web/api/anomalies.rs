@@ -254,5 +254,5 @@ async fn set(
 }
 
 fn unknown() -> Problem {
-    Problem::not_found("there is no such anomaly")
+    Problem::not_found("anomaly", "there is no such anomaly")
 }

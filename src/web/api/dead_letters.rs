@@ -138,5 +138,5 @@ fn parse(id: &str) -> Result<Uuid, Problem> {
 }
 
 fn unknown() -> Problem {
-    Problem::not_found("there is no such dead letter")
+    Problem::not_found("dead_letter", "there is no such dead letter")
 }

@@ -5,7 +5,6 @@ mod many;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -15,6 +14,7 @@ use crate::config::Counting;
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
 use crate::domain::mute;
+use crate::domain::refusal::Code;
 use crate::domain::unheard::Patience;
 use crate::entity::{incidents, occurrences};
 use crate::operations::incident;
@@ -308,7 +308,7 @@ async fn do_to(
     done.due.push(context).await;
     if !done.possible {
         let detail = "the incident is resolved and cannot be acknowledged";
-        return Err(Problem::new(StatusCode::CONFLICT, detail));
+        return Err(Problem::new(Code::AlreadyResolved, detail));
     }
     Ok(Json(View::of(done.now, done.entry)))
 }
@@ -318,5 +318,5 @@ pub(super) fn parse(id: &str) -> Result<Uuid, Problem> {
 }
 
 pub(super) fn unknown() -> Problem {
-    Problem::not_found("there is no such incident")
+    Problem::not_found("incident", "there is no such incident")
 }

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::incidents::By;
 use crate::config::Span;
 use crate::domain::mute::Ends;
+use crate::domain::refusal::Code;
 use crate::entity::anomalies::Model;
 use crate::operations::mute;
 use crate::time::Timestamp;
@@ -37,11 +38,15 @@ impl Asked {
         match (self.r#for, self.until) {
             (Some(span), None) => Ok(Ends::After(span.0)),
             (None, Some(moment)) => Ok(Ends::At(moment)),
-            (None, None) => Err(Problem::conflict(
+            (None, None) => Err(Problem::new(
+                Code::MuteEndMissing,
                 "give a duration, as in {\"for\": \"1h\"}, or an end, as in \
                  {\"until\": \"2026-01-31T18:00:00Z\"}",
             )),
-            (Some(_), Some(_)) => Err(Problem::conflict("give either `for` or `until`, not both")),
+            (Some(_), Some(_)) => Err(Problem::new(
+                Code::MuteEndAmbiguous,
+                "give either `for` or `until`, not both",
+            )),
         }
     }
 }

@@ -156,7 +156,10 @@ async fn set_paused(
 ) -> Result<Json<View>, Problem> {
     let known = QUEUES.into_iter().find(|queue| *queue == name);
     let name = known.ok_or_else(|| {
-        Problem::not_found(format!("unknown queue; known: {}", QUEUES.join(", ")))
+        Problem::not_found(
+            "queue",
+            format!("unknown queue; known: {}", QUEUES.join(", ")),
+        )
     })?;
     let By { operator } = body::json(body).await?;
     let actor = caller.named(operator);

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::anomalies;
 use super::repairs::Queued;
+use crate::domain::refusal::Code;
 use crate::jobs::{Recount, new_id};
 use crate::queue::Push;
 use crate::store::audit;
@@ -87,7 +88,10 @@ impl From<VerifyError> for Problem {
             VerifyError::Store(error) => error.into(),
             VerifyError::Counter(error) => {
                 tracing::warn!("a request failed at the counter: {error}");
-                Self::unavailable("the counter is unavailable: retry later")
+                Self::new(
+                    Code::CounterUnavailable,
+                    "the counter is unavailable: retry later",
+                )
             }
         }
     }

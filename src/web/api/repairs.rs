@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::incidents::{parse, unknown};
 use crate::domain::effectiveness::action_name;
+use crate::domain::refusal::{Code, Refusal};
 use crate::entity::repairs::Model;
 use crate::jobs::RecordRepair;
 use crate::operations::repair;
@@ -186,10 +187,14 @@ pub(super) async fn actions(
 
 fn check(report: &Report) -> Result<(), Problem> {
     if String::from(report.action.clone()).trim().is_empty() {
-        return Err(Problem::bad_request("action must not be empty"));
+        return Err(Problem::new(
+            Code::ActionMissing,
+            "action must not be empty",
+        ));
     }
     if report.duration_ms.is_some_and(|took| took < 0) {
-        return Err(Problem::bad_request("duration_ms must not be negative"));
+        let refusal = Refusal::new(Code::InvalidBody, "duration_ms must not be negative");
+        return Err(refusal.parameter("duration_ms").into());
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use super::layout::{self, Frame, Section};
 use super::request::FormPost;
 use super::topics::Topic;
 use super::{PageError, PageRequest, Pages, address, charts, error, parts};
+use crate::domain::refusal::{Code, Refusal, cause};
 use crate::entity::dead_letters::Model;
 use crate::jobs::{Content, IngestAlert, QUEUES, rejected};
 use crate::queue::replay;
@@ -199,7 +200,7 @@ pub(super) async fn one(
 /// What somebody wrote in place of the payload, and why it was refused.
 struct Written<'a> {
     payload: &'a str,
-    why: &'a str,
+    why: &'a Refusal,
 }
 
 /// The page of one letter; with what was `written` in its form, if that was refused.
@@ -363,8 +364,8 @@ fn actions(visit: &PageRequest, letter: &Model) -> Markup {
     let name = visit.session.name.as_deref().unwrap_or_default();
     let why_not = replay::check(&letter.queue, &letter.payload, false).err();
     let why_not = why_not.map(|futile| {
-        let why = futile.to_string();
-        refusal(text, &why).unwrap_or(why)
+        let refused = Refusal::from(futile);
+        refusal(text, &refused).unwrap_or_else(|| refused.to_string())
     });
     html! {
         section aria-labelledby="act" {
@@ -443,8 +444,10 @@ async fn done(
         ),
         "edit" => {
             let payload = posted.get("payload").unwrap_or_default();
-            let payload: Value = serde_json::from_str(payload)
-                .map_err(|error| PageError::BadRequest(format!("JSON: {error}")))?;
+            let payload: Value = serde_json::from_str(payload).map_err(|error| {
+                let refused = Refusal::new(Code::InvalidJson, format!("JSON: {error}"));
+                PageError::BadRequest(refused.cause(cause(&error)))
+            })?;
             (
                 Method::POST,
                 format!("{page}/replay"),

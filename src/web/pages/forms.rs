@@ -14,6 +14,7 @@ use tower::ServiceExt as _;
 
 use super::request::FormPost;
 use super::{PageError, Pages, layout, parts};
+use crate::domain::refusal::{Code, Refusal};
 use crate::web::{BeingDone, Caller};
 
 /// Bytes of the API's answer that are read.
@@ -92,21 +93,19 @@ impl Pages {
             Ok(response) => response,
             Err(never) => match never {},
         };
-        let status = response.status();
+        let (status, mut response) = (response.status(), response);
         let is_being_done = response.extensions().get::<BeingDone>().is_some();
+        if !status.is_success() {
+            let fault = PageError::of_answer(status, response.extensions_mut());
+            return match is_being_done {
+                true => Err(Doing(fault)),
+                false => Ok(Err(fault)),
+            };
+        }
         let Ok(answer) = axum::body::to_bytes(response.into_body(), ANSWER).await else {
             return Ok(Err(PageError::Broken));
         };
-        let answer: Value = serde_json::from_slice(&answer).unwrap_or(Value::Null);
-        if status.is_success() {
-            return Ok(Ok(answer));
-        }
-        let detail = answer["detail"].as_str().unwrap_or_default().to_owned();
-        let fault = PageError::of(status, detail);
-        match is_being_done {
-            true => Err(Doing(fault)),
-            false => Ok(Err(fault)),
-        }
+        Ok(Ok(serde_json::from_slice(&answer).unwrap_or(Value::Null)))
     }
 }
 
@@ -143,7 +142,10 @@ fn helped(posted: &FormPost) -> Result<bool, PageError> {
     match posted.get("success") {
         Some("yes") => Ok(true),
         Some("no") => Ok(false),
-        _ => Err(PageError::BadRequest(NO_OUTCOME.to_owned())),
+        _ => Err(PageError::BadRequest(Refusal::new(
+            Code::OutcomeMissing,
+            NO_OUTCOME,
+        ))),
     }
 }
 

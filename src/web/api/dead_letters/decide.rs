@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -14,6 +13,7 @@ use utoipa::ToSchema;
 use super::super::incidents::By;
 use super::{View, find, parse};
 use crate::context::Context;
+use crate::domain::refusal::{Code, Refusal};
 use crate::entity::dead_letters::Model;
 use crate::jobs::{QUEUES, check_payload};
 use crate::queue::replay;
@@ -81,7 +81,8 @@ pub(in crate::web) async fn replay(
     let whole = |replay| i32::try_from(replay).ok().filter(|replay| *replay >= 0);
     let replay = asked.replay.map(|replay| whole(replay).ok_or(()));
     let replay = replay.transpose().map_err(|()| {
-        Problem::bad_request("replay must be a whole number, as the API returned it")
+        let detail = "replay must be a whole number, as the API returned it";
+        Refusal::new(Code::InvalidBody, detail).parameter("replay")
     })?;
     // What is edited is the letter that was just read.
     let edit = Edit {
@@ -101,13 +102,19 @@ pub(in crate::web) async fn replay(
         REPLAYED if edited.is_none_or(|payload| payload == letter.payload) => {
             Ok(Json(View::decided(letter, false)))
         }
-        REPLAYED => Err(conflict(format!(
-            "already replayed by {}, with another payload",
-            by(&letter)
-        ))),
-        DISCARDED => Err(conflict(format!("already discarded by {}", by(&letter)))),
-        _ => Err(conflict(
-            "the job failed again since it was last read: read it again".to_owned(),
+        REPLAYED => {
+            let detail = format!("already replayed by {}, with another payload", by(&letter));
+            let refusal = Refusal::new(Code::ReplayedOtherwise, detail);
+            Err(refusal.operator(by(&letter)).into())
+        }
+        DISCARDED => {
+            let detail = format!("already discarded by {}", by(&letter));
+            let refusal = Refusal::new(Code::AlreadyDiscarded, detail);
+            Err(refusal.operator(by(&letter)).into())
+        }
+        _ => Err(Problem::new(
+            Code::FailedAgain,
+            "the job failed again since it was last read: read it again",
         )),
     }
 }
@@ -144,7 +151,11 @@ pub(in crate::web) async fn discard(
     let letter = find(context, id).await?;
     match letter.state.as_str() {
         DISCARDED => Ok(Json(View::decided(letter, false))),
-        _ => Err(conflict(format!("already replayed by {}", by(&letter)))),
+        _ => {
+            let detail = format!("already replayed by {}", by(&letter));
+            let refusal = Refusal::new(Code::AlreadyReplayed, detail);
+            Err(refusal.operator(by(&letter)).into())
+        }
     }
 }
 
@@ -152,11 +163,10 @@ pub(in crate::web) async fn discard(
 fn check_replay(letter: &Model, edited: Option<&[u8]>) -> Result<(), Problem> {
     // Of one that was decided on it is said who did.
     if letter.state == DEAD {
-        replay::check(&letter.queue, &letter.payload, edited.is_some())
-            .map_err(|futile| conflict(futile.to_string()))?;
+        replay::check(&letter.queue, &letter.payload, edited.is_some()).map_err(Refusal::from)?;
     }
     match edited {
-        Some(payload) => check_payload(&letter.queue, payload).map_err(conflict),
+        Some(payload) => Ok(check_payload(&letter.queue, payload)?),
         None => Ok(()),
     }
 }
@@ -243,8 +253,4 @@ pub(super) fn name(actor: &Actor) -> &str {
 
 fn by(letter: &Model) -> &str {
     letter.decided_by.as_deref().unwrap_or("somebody")
-}
-
-fn conflict(detail: String) -> Problem {
-    Problem::new(StatusCode::CONFLICT, detail)
 }

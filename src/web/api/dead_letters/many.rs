@@ -16,6 +16,7 @@ use super::filter::Which;
 use super::now;
 use crate::config::Span;
 use crate::context::Context;
+use crate::domain::refusal::Code;
 use crate::entity::dead_letters::Model;
 use crate::queue::replay;
 use crate::store::audit::{self, Actor};
@@ -239,12 +240,13 @@ impl Asked {
             ..which.filter(as_of)?
         };
         if filter.is_everything() && !self.all {
-            return Err(Problem::bad_request(
+            return Err(Problem::new(
+                Code::NothingSelected,
                 "nothing selected: give a queue, reason, q, older_than or younger_than, or \"all\": true",
             ));
         }
         if self.all && !filter.is_everything() {
-            return Err(Problem::bad_request(ALL_OR_SOME));
+            return Err(Problem::new(Code::AmbiguousSelection, ALL_OR_SOME));
         }
         Ok(filter)
     }

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use crate::config::Span;
 use crate::domain::aggregation::Status;
 use crate::domain::escalation::Level;
+use crate::domain::refusal::{Code, Refusal};
 use crate::operations::incident::resolve_some;
 use crate::store::incidents::Still;
 use crate::store::maintenance;
@@ -163,18 +164,19 @@ impl Asked {
         let is_space = |c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c);
         let text = text.filter(|text| !text.chars().all(is_space));
         if says_nothing && text.is_none() && !self.all {
-            return Err(Problem::bad_request(
+            return Err(Problem::new(
+                Code::NothingSelected,
                 "nothing selected: give a status, level, service, namespace, q, muted, unheard or older_than, or \
                  \"all\": true",
             ));
         }
         if self.all && !(says_nothing && text.is_none()) {
-            return Err(Problem::bad_request(ALL_OR_SOME));
+            return Err(Problem::new(Code::AmbiguousSelection, ALL_OR_SOME));
         }
         if self.status == Some(Status::Resolved) {
-            return Err(Problem::bad_request(
-                "status must not be RESOLVED: those incidents are resolved already",
-            ));
+            let detail = "status must not be RESOLVED: those incidents are resolved already";
+            let refusal = Refusal::new(Code::InvalidBody, detail).parameter("status");
+            return Err(refusal.value("RESOLVED").into());
         }
         let oldest = self.older_than.map_or(as_of, |age| as_of.before(age.0));
         Ok(Filter {
