@@ -182,6 +182,17 @@ mod tests {
             let refused = json::<Asked>(Body::from(body)).await.unwrap_err();
             assert_eq!(refused.said().1.detail(), expected, "{body}");
         }
+        for (body, code, field) in [
+            (r#"{"for":"abc"}"#, Code::InvalidDuration, Some("for")),
+            (r#"{"for":7}"#, Code::InvalidBody, Some("for")),
+            (r#"{}"#, Code::InvalidBody, None),
+            (r#"{"for":"7m"} x"#, Code::InvalidBody, None),
+        ] {
+            let refused = json::<Asked>(Body::from(body)).await.unwrap_err();
+            let refusal = refused.said().1;
+            assert_eq!(refusal.code, code, "{body}");
+            assert_eq!(refusal.facts.parameter.as_deref(), field, "{body}");
+        }
     }
 
     #[tokio::test]

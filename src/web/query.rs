@@ -64,3 +64,36 @@ pub(super) async fn none(request: Request, next: Next) -> Result<Response, Probl
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, serde::Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Asked {
+        limit: u64,
+        age: Option<crate::config::Span>,
+    }
+
+    #[tokio::test]
+    async fn a_parameter_that_is_refused_is_named() {
+        for (query, code, parameter) in [
+            ("limit=x", Code::InvalidParameter, Some("limit")),
+            ("age=soon", Code::InvalidDuration, Some("age")),
+        ] {
+            let request = axum::http::Request::get(format!("/?{query}"));
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            let refused = Query::<Asked>::from_request_parts(&mut parts, &()).await;
+            let (status, refusal) = refused.unwrap_err().said();
+            assert_eq!((status.as_u16(), refusal.code), (400, code), "{query}");
+            assert_eq!(refusal.facts.parameter.as_deref(), parameter, "{query}");
+            let told = refusal.detail();
+            assert!(
+                told.starts_with("Failed to deserialize query string"),
+                "{told}"
+            );
+        }
+    }
+}
