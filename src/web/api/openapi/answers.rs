@@ -12,7 +12,7 @@ use crate::domain::refusal::{Code, Facts};
 use crate::web::problem::Told;
 
 /// Properties of answers that are not there at times. All others always are.
-const AT_TIMES: [(&str, &[&str]); 6] = [
+const AT_TIMES: [(&str, &[&str]); 7] = [
     (
         "DeadLetter",
         &["payload", "payload_text", "payload_base64", "changed"],
@@ -22,6 +22,7 @@ const AT_TIMES: [(&str, &[&str]); 6] = [
     ("Resolved", &["matching"]),
     ("RepairEntry", &["operator"]),
     ("Problem", &["request_id"]),
+    ("Counted", &["incidents", "or_more", "spread"]),
 ];
 
 /// The errors that several operations have: a name, a status, what it means, and an example with its code.
