@@ -14,6 +14,7 @@ pub mod messages;
 pub mod mute;
 pub mod names;
 pub mod reason;
+pub mod refusal;
 pub mod routing;
 pub mod settle;
 pub mod severity;

@@ -8,5 +8,6 @@ pub mod effectiveness;
 pub mod incidents;
 pub mod notifications;
 pub mod occurrences;
+mod reason;
 pub mod reopenings;
 pub mod repairs;

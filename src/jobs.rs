@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
+use crate::domain::refusal::{self, Code, Refusal};
 use crate::time::Timestamp;
 pub(crate) use ingest::{Brief, BriefContent};
 pub use ingest::{Content, IngestAlert, rejected};
@@ -67,16 +68,19 @@ macro_rules! jobs {
         /// Whether a payload that a person wrote is a job of that queue which can be done; else why not.
         ///
         /// # Errors
-        /// What is wrong with it, in words.
-        pub fn check_payload(queue: &str, payload: &[u8]) -> Result<(), String> {
+        /// What is wrong with it.
+        pub fn check_payload(
+            queue: &str,
+            payload: &[u8],
+        ) -> Result<(), $crate::domain::refusal::Refusal> {
             match queue {
                 $(stringify!($queue) => {
                     $crate::jobs::read_payload::<$job>(payload).and_then(|job| {
-                        let checks: &[fn(&$job) -> Result<(), String>] = &[$($check)?];
+                        let checks: &[fn(&$job) -> Result<(), $crate::domain::refusal::Refusal>] = &[$($check)?];
                         checks.iter().try_for_each(|check| check(&job))
                     })
                 })*
-                _ => Err(format!("the queue {queue} no longer exists")),
+                _ => Err($crate::jobs::queue_gone(queue)),
             }
         }
     };
@@ -122,14 +126,24 @@ impl Policy {
     };
 }
 
+/// Why a payload for a queue that an older version had cannot be replayed.
+#[must_use]
+pub fn queue_gone(queue: &str) -> Refusal {
+    let detail = format!("the queue {queue} no longer exists");
+    Refusal::new(Code::QueueGone, detail).queue(queue)
+}
+
 /// A payload that a person wrote, as a job.
 ///
 /// # Errors
-/// It cannot be read, in words.
-pub fn read_payload<J: Job>(payload: &[u8]) -> Result<J, String> {
+/// It cannot be read.
+pub fn read_payload<J: Job>(payload: &[u8]) -> Result<J, Refusal> {
     let queue = J::POLICY.queue;
-    let is_no = |error| format!("the payload is not a valid {queue} job: {error}");
-    serde_json::from_slice(payload).map_err(is_no)
+    serde_json::from_slice(payload).map_err(|error| {
+        let detail = format!("the payload is not a valid {queue} job: {error}");
+        let refusal = Refusal::new(Code::InvalidPayload, detail).queue(queue);
+        refusal.cause(refusal::cause(&error))
+    })
 }
 
 /// A new id that sorts by `at` (UUIDv7).

@@ -10,17 +10,14 @@ mod en;
 mod fill;
 mod foreign;
 mod lang;
-mod reason;
 mod refusal;
 pub mod words;
 mod zh_tw;
 
-pub use crate::domain::reason::{Counted, Reason};
 pub use en::EN;
 pub use fill::{fill, plural};
 pub use foreign::{acts_unseen, address};
 pub use lang::Lang;
-pub use reason::TierReason;
 pub use refusal::refusal;
 pub use zh_tw::ZH_TW;
 

@@ -29,6 +29,7 @@ mod m018_refusals;
 mod m019_sessions;
 mod m020_secrets;
 mod m022_history;
+mod m023_reasons;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -59,6 +60,7 @@ impl MigratorTrait for Migrator {
             Box::new(m019_sessions::Migration),
             Box::new(m020_secrets::Migration),
             Box::new(m022_history::Migration),
+            Box::new(m023_reasons::Migration),
         ]
     }
 }

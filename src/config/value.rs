@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::domain::refusal::{Code, Refusal, refuse};
+
 /// A duration, written `90s`, `10m` or `4h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
@@ -16,11 +18,15 @@ impl Span {
         Self(Duration::from_secs(secs))
     }
 
-    /// Reads one; the error says what it is not.
-    pub(crate) fn read(text: &str) -> Result<Self, String> {
-        let read = humantime::parse_duration(text);
-        read.map(Self)
-            .map_err(|_| format!("{text:?} is not a duration such as 90s, 10m or 4h"))
+    /// Reads one.
+    ///
+    /// # Errors
+    /// It is no duration.
+    pub(crate) fn read(text: &str) -> Result<Self, Refusal> {
+        humantime::parse_duration(text).map(Self).map_err(|_| {
+            let detail = format!("{text:?} is not a duration such as 90s, 10m or 4h");
+            Refusal::new(Code::InvalidDuration, detail).value(text)
+        })
     }
 }
 
@@ -44,7 +50,7 @@ impl Serialize for Span {
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::read(&text).map_err(de::Error::custom)
+        Self::read(&text).map_err(refuse)
     }
 }
 

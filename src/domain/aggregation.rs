@@ -19,7 +19,7 @@ use super::severity;
 use crate::time::Timestamp;
 
 /// What is counted: which id stands for one occurrence.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
     /// Each firing counts once, however often it is sent.

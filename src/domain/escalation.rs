@@ -6,8 +6,8 @@ use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 
 use super::aggregation::Unit;
-use super::frequency::{Counts, Window, figure};
-use super::reason::{Counted, Reason};
+use super::frequency::{COUNTED_AT_MOST, Counts, Window};
+use super::reason::{Counted, Lasting, LevelReason, LevelRule, Reason};
 use crate::entity::anomalies::Model as Anomaly;
 use crate::time::Timestamp;
 
@@ -101,23 +101,17 @@ impl Rule {
         count >= self.count && (self.incidents <= 1 || lies_in >= self.incidents)
     }
 
-    fn reason(&self, seen: &Seen, most: i64) -> String {
-        let incidents = seen.incidents.as_ref().map(|incidents| {
-            let n = incidents.of(self.window);
-            // No more of them were looked at.
-            let or_more = if n >= most { "+" } else { "" };
-            format!("{n}{or_more}")
-        });
-        let spread = (self.incidents > 1).then(|| self.incidents.to_string());
-        let counted = Counted {
-            figure: &figure(seen.counts.of(self.window)),
+    fn reason(&self, seen: &Seen, most: i64) -> LevelRule {
+        let incidents = seen.incidents.map(|incidents| incidents.of(self.window));
+        LevelRule::Count(Counted {
+            figure: seen.counts.of(self.window).min(COUNTED_AT_MOST),
             unit: seen.unit,
             window: self.window,
-            incidents: incidents.as_deref(),
-            threshold: &self.count.to_string(),
-            spread: spread.as_deref(),
-        };
-        counted.to_string()
+            incidents,
+            or_more: incidents.is_some_and(|n| n >= most),
+            threshold: self.count,
+            spread: (self.incidents > 1).then_some(self.incidents),
+        })
     }
 }
 
@@ -160,18 +154,18 @@ pub struct Seen {
 }
 
 /// A level and why it holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Assessment {
     /// The highest level that holds.
     pub level: Level,
-    /// The rule and its figures, as [`Reason`] reads them. `None` where no rule holds.
-    pub reason: Option<String>,
+    /// The rule and its figures. `None` where no rule holds.
+    pub reason: Option<LevelRule>,
 }
 
 /// The highest level whose rule holds, by the first such rule. An incident that `lasts` (its alert was
 /// seen firing `open_for` or more after it opened) makes it at least [`Level::Escalate`].
 #[must_use]
-pub fn assess(seen: &Seen, lasts: Option<&str>, rules: &[Rule]) -> Assessment {
+pub fn assess(seen: &Seen, lasts: Option<Lasting>, rules: &[Rule]) -> Assessment {
     let holding = rules.iter().filter(|rule| rule.holds(seen));
     let highest = holding.reduce(|a, b| if b.level > a.level { b } else { a });
     let is_by_age = |by_count: Level| lasts.is_some() && by_count < Level::Escalate;
@@ -186,7 +180,7 @@ pub fn assess(seen: &Seen, lasts: Option<&str>, rules: &[Rule]) -> Assessment {
             } else {
                 Level::None
             },
-            reason: lasts.map(str::to_owned),
+            reason: lasts.map(LevelRule::Lasts),
         },
     }
 }
@@ -195,7 +189,7 @@ pub fn assess(seen: &Seen, lasts: Option<&str>, rules: &[Rule]) -> Assessment {
 const FALLS_AFTER: u32 = 12;
 
 /// What time does to a level.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decay {
     /// More holds than the level says. Only the tier worker raises it: its incidents are due.
     Rise,
@@ -204,9 +198,9 @@ pub enum Decay {
     /// Less holds, since this moment; the level stays for now.
     Falling(Timestamp),
     /// The level holds by another rule than before.
-    Reason(Option<String>),
+    Reason(Option<LevelRule>),
     /// The level holds as it did, whether or not it was falling, with these figures.
-    Holds(Option<String>),
+    Holds(Option<LevelRule>),
 }
 
 /// What becomes of an anomaly's level at `now`, where `found` holds.
@@ -215,10 +209,11 @@ pub fn decay(anomaly: &Anomaly, found: Assessment, now: Timestamp) -> Decay {
     if found.level > anomaly.level {
         return Decay::Rise;
     }
-    let held_by = anomaly.reason.as_deref().map(Reason::read);
+    let held_by = anomaly.reason.as_ref().map(LevelReason::rule);
     if found.level < anomaly.level {
-        // What lasts has ended, which is no count at an edge.
-        let Some(Reason::Count(rule)) = held_by else {
+        // What lasts has ended, which is no count at an edge. A sentence of an older version is replaced long
+        // before its level falls.
+        let Some(Some(LevelRule::Count(rule))) = held_by else {
             return Decay::Fall(found);
         };
         // A clock that was ahead may have written it.
@@ -229,8 +224,8 @@ pub fn decay(anomaly: &Anomaly, found: Assessment, now: Timestamp) -> Decay {
             false => Decay::Falling(since),
         };
     }
-    let is_same = match (held_by, found.reason.as_deref()) {
-        (Some(was), Some(is)) => was.has_rule_of(&Reason::read(is)),
+    let is_same = match (held_by, &found.reason) {
+        (Some(was), Some(is)) => was.is_some_and(|was| was.has_rule_of(is)),
         (was, is) => was.is_none() && is.is_none(),
     };
     match is_same {
@@ -258,11 +253,11 @@ impl Decay {
             Self::Falling(since) => anomaly.falling_since = Some(since),
             Self::Fall(found) => {
                 anomaly.level = found.level;
-                anomaly.reason = found.reason;
+                anomaly.reason = found.reason.map(Reason::Rule);
                 anomaly.falling_since = None;
             }
             Self::Reason(reason) | Self::Holds(reason) => {
-                anomaly.reason = reason;
+                anomaly.reason = reason.map(Reason::Rule);
                 anomaly.falling_since = None;
             }
         }
@@ -283,7 +278,7 @@ pub fn raise(anomaly: &mut Anomaly, found: Assessment, now: Timestamp) -> bool {
     anomaly.level = found.level;
     anomaly.level_seq += 1;
     anomaly.risen_at = Some(now);
-    anomaly.reason = found.reason;
+    anomaly.reason = found.reason.map(Reason::Rule);
     anomaly.falling_since = None;
     true
 }

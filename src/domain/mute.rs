@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::escalation::Level;
+use super::refusal::{Code, Refusal};
 use crate::entity::anomalies::Model as Anomaly;
 use crate::entity::notifications::Kind;
 use crate::time::Timestamp;
 
 /// The longest mute: what is silent for longer is forgotten.
-pub const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+pub const LONGEST: Duration = Duration::from_secs(LONGEST_DAYS * 24 * 3600);
+const LONGEST_DAYS: u64 = 30;
 
 /// When a mute ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,32 +21,23 @@ pub enum Ends {
     At(Timestamp),
 }
 
-/// Why a mute cannot end when it is meant to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EndError {
-    /// It would be over already.
-    #[error("the end of a mute must be in the future")]
-    Past,
-    /// It would last longer than [`LONGEST`].
-    #[error("a mute can last 30 days at most")]
-    TooFar,
-}
-
 impl Ends {
     /// The moment, for a mute that begins at `now`.
     ///
     /// # Errors
-    /// See [`EndError`].
-    pub fn moment(self, now: Timestamp) -> Result<Timestamp, EndError> {
+    /// It would be over already, or last too long.
+    pub fn moment(self, now: Timestamp) -> Result<Timestamp, Refusal> {
         let until = match self {
             Self::After(span) => now.after(span),
             Self::At(moment) => moment,
         };
         if until <= now {
-            return Err(EndError::Past);
+            let detail = "the end of a mute must be in the future";
+            return Err(Refusal::new(Code::MuteEndPassed, detail));
         }
         if until > now.after(LONGEST) {
-            return Err(EndError::TooFar);
+            let detail = "a mute can last 30 days at most";
+            return Err(Refusal::new(Code::MuteTooLong, detail).limit(LONGEST_DAYS));
         }
         Ok(until)
     }
@@ -135,14 +128,15 @@ pub(super) mod tests {
             (Ends::After(HOUR), Ok(NOW.after(HOUR))),
             (Ends::After(30 * day), Ok(NOW.after(30 * day))),
             (Ends::At(NOW.after(day)), Ok(NOW.after(day))),
-            (Ends::After(Duration::ZERO), Err(EndError::Past)),
-            (Ends::At(NOW), Err(EndError::Past)),
-            (Ends::At(NOW.before(HOUR)), Err(EndError::Past)),
-            (Ends::After(30 * day + HOUR), Err(EndError::TooFar)),
-            (Ends::After(Duration::MAX), Err(EndError::TooFar)),
+            (Ends::After(Duration::ZERO), Err(Code::MuteEndPassed)),
+            (Ends::At(NOW), Err(Code::MuteEndPassed)),
+            (Ends::At(NOW.before(HOUR)), Err(Code::MuteEndPassed)),
+            (Ends::After(30 * day + HOUR), Err(Code::MuteTooLong)),
+            (Ends::After(Duration::MAX), Err(Code::MuteTooLong)),
         ];
         for (ends, expected) in table {
-            assert_eq!(ends.moment(NOW), expected, "{ends:?}");
+            let moment = ends.moment(NOW).map_err(|refusal| refusal.code);
+            assert_eq!(moment, expected, "{ends:?}");
         }
     }
 

@@ -1,110 +1,179 @@
-//! Why a level holds: written as data when the level is decided, and read back, so that it can be told
-//! in any language and compared.
+//! Why a level or a tier holds: as data, so that it can be told in any language and compared.
 
 use std::fmt;
 
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, Serializer};
+use utoipa::ToSchema;
+
 use super::aggregation::Unit;
-use super::frequency::Window;
+use super::escalation::Level;
+use super::frequency::{Window, figure};
+use super::tier::RESTARTS_AT_MOST;
 use crate::time::Timestamp;
 
-/// Why a level holds.
+/// A reason as a row has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason<'a> {
-    /// So often in a window, where so many are enough.
-    Count(Counted<'a>),
-    /// It lasts.
-    Lasts {
-        /// Since when.
-        since: Timestamp,
-        /// How many hours are enough.
-        hours: &'a str,
-    },
-    /// Something else, in its own words.
-    Other(&'a str),
+pub enum Reason<R> {
+    /// The rule that holds.
+    Rule(R),
+    /// A sentence of a version that wrote sentences. It is shown as it is and compared with nothing.
+    Text(String),
 }
 
-/// A rule that holds, with its figures.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counted<'a> {
-    /// How often, as people read it.
-    pub figure: &'a str,
-    /// What was counted; firings, if that was not written down.
+/// Why a level holds.
+pub type LevelReason = Reason<LevelRule>;
+/// Why a tier holds.
+pub type TierReason = Reason<TierRule>;
+
+impl<R> Reason<R> {
+    /// The rule, if it is known.
+    pub const fn rule(&self) -> Option<&R> {
+        match self {
+            Self::Rule(rule) => Some(rule),
+            Self::Text(_) => None,
+        }
+    }
+}
+
+impl<R: Serialize> Reason<R> {
+    /// As a row has it: JSON that names its rule first.
+    #[must_use]
+    pub fn to_row(&self) -> String {
+        match self {
+            Self::Rule(rule) => serde_json::to_string(rule).unwrap_or_default(),
+            Self::Text(text) => text.clone(),
+        }
+    }
+}
+
+impl<R: DeserializeOwned> Reason<R> {
+    /// Reads what a row has. What is no rule of this version is text.
+    #[must_use]
+    pub fn of_row(row: String) -> Self {
+        // Most sentences are told from JSON by their first letter.
+        let rule = row
+            .starts_with('{')
+            .then(|| serde_json::from_str(&row).ok());
+        rule.flatten().map_or(Self::Text(row), Self::Rule)
+    }
+}
+
+impl<R> From<R> for Reason<R> {
+    fn from(rule: R) -> Self {
+        Self::Rule(rule)
+    }
+}
+
+/// In English, as the API tells it.
+impl<R: fmt::Display> fmt::Display for Reason<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rule(rule) => rule.fmt(f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// The API tells the sentence; rows have [`Reason::to_row`].
+impl<R: fmt::Display> Serialize for Reason<R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The rule that a level holds by, with its figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "rule", rename_all = "snake_case")]
+pub enum LevelRule {
+    /// So often in a window, where so many are enough.
+    Count(Counted),
+    /// It lasts.
+    Lasts(Lasting),
+}
+
+/// A rule that counts, with its figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Counted {
+    /// How often; 100,000 means that or more.
+    pub figure: i64,
+    /// What was counted.
     pub unit: Unit,
     /// In which window.
     pub window: Window,
-    /// In how many incidents they lie, as people read it, if that was looked at.
-    pub incidents: Option<&'a str>,
+    /// In how many incidents they lie, if that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incidents: Option<i64>,
+    /// Whether there may be more incidents: no more were looked at.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub or_more: bool,
     /// How many are enough.
-    pub threshold: &'a str,
+    pub threshold: i64,
     /// In how many incidents they must lie, if that is more than one.
-    pub spread: Option<&'a str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<i64>,
 }
 
-impl<'a> Reason<'a> {
-    /// Reads a stored reason.
-    #[must_use]
-    pub fn read(reason: &'a str) -> Self {
-        let counted = || Counted::read(reason).map(Self::Count);
-        counted()
-            .or_else(|| Self::lasts(reason))
-            .unwrap_or(Self::Other(reason))
-    }
+/// An incident that lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Lasting {
+    /// Since when it fires.
+    pub since: Timestamp,
+    /// How long is enough, in seconds.
+    pub open_for_s: u64,
+}
 
-    /// Whether it is by the rule that `other` is by, whatever the figures.
+impl LevelRule {
+    /// Whether it is the rule that `other` is, whatever the figures.
     #[must_use]
     pub fn has_rule_of(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Count(one), Self::Count(other)) => {
-                let rule = |of: &Counted<'a>| (of.window, of.threshold, of.spread);
-                rule(one) == (other.window, other.threshold, other.spread)
+                let rule = |of: &Counted| (of.window, of.threshold, of.spread);
+                rule(one) == rule(other)
             }
             _ => self == other,
         }
     }
+}
 
-    fn lasts(reason: &'a str) -> Option<Self> {
-        let rest = reason.strip_prefix("fires since ")?;
-        let (since, hours) = rest.strip_suffix(" h)")?.split_once(" (≥ ")?;
-        let since = Timestamp::parse(since)?;
-        Some(Self::Lasts { since, hours })
+impl Counted {
+    /// In how many incidents they lie, as people read it, if that was looked at.
+    #[must_use]
+    pub fn incidents(&self) -> Option<String> {
+        let or_more = if self.or_more { "+" } else { "" };
+        self.incidents.map(|n| format!("{n}{or_more}"))
     }
 }
 
-impl<'a> Counted<'a> {
-    /// Without what was counted, too: older versions did not write it down.
-    fn read(reason: &'a str) -> Option<Self> {
-        let (seen, rule) = reason.strip_suffix(')')?.split_once(" (≥ ")?;
-        let (threshold, spread) = match rule.split_once(" in ") {
-            Some((threshold, spread)) => (threshold, Some(spread)),
-            None => (rule, None),
-        };
-        let mut parts = seen.split(" in ");
-        let figure = parts.next()?;
-        let (figure, unit) = match figure.split_once(' ') {
-            Some((figure, noun)) => (figure, unit(noun)?),
-            None => (figure, Unit::Episode),
-        };
-        let window = parts.next()?;
-        let window = Window::ALL.into_iter().find(|w| w.name() == window)?;
-        let incidents = parts.next().and_then(|part| part.split_once(' '));
-        Some(Self {
-            figure,
-            unit,
-            window,
-            incidents: incidents.map(|(n, _)| n),
-            threshold,
-            spread,
-        })
+impl Lasting {
+    /// How many hours are enough, as people read it.
+    #[must_use]
+    pub fn hours(&self) -> String {
+        (self.open_for_s as f64 / 3600.0).to_string()
     }
 }
 
-impl fmt::Display for Counted<'_> {
+impl fmt::Display for LevelRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counted = noun(self.unit, self.figure);
-        write!(f, "{} {counted} in {}", self.figure, self.window.name())?;
-        if let Some(incidents) = self.incidents {
-            let nouns = noun(Unit::Incident, incidents);
-            write!(f, " in {incidents} {nouns}")?;
+        match self {
+            Self::Count(counted) => counted.fmt(f),
+            Self::Lasts(lasting) => {
+                let (since, hours) = (lasting.since, lasting.hours());
+                write!(f, "fires since {since} (≥ {hours} h)")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counted = figure(self.figure);
+        let noun = noun(self.unit, &counted);
+        write!(f, "{counted} {noun} in {}", self.window.name())?;
+        if let Some(incidents) = self.incidents() {
+            let noun = self::noun(Unit::Incident, &incidents);
+            write!(f, " in {incidents} {noun}")?;
         }
         write!(f, " (≥ {}", self.threshold)?;
         if let Some(spread) = self.spread {
@@ -114,93 +183,63 @@ impl fmt::Display for Counted<'_> {
     }
 }
 
-const UNITS: [Unit; 3] = [Unit::Episode, Unit::Delivery, Unit::Incident];
-
-/// One of them, and more.
-const fn nouns(unit: Unit) -> [&'static str; 2] {
-    match unit {
-        Unit::Episode => ["firing", "firings"],
-        Unit::Delivery => ["delivery", "deliveries"],
-        Unit::Incident => ["incident", "incidents"],
+/// One of them, or more.
+fn noun(unit: Unit, figure: &str) -> &'static str {
+    match (unit, figure) {
+        (Unit::Episode, "1") => "firing",
+        (Unit::Episode, _) => "firings",
+        (Unit::Delivery, "1") => "delivery",
+        (Unit::Delivery, _) => "deliveries",
+        (Unit::Incident, "1") => "incident",
+        (Unit::Incident, _) => "incidents",
     }
 }
 
-fn noun(unit: Unit, figure: &str) -> &'static str {
-    let [one, more] = nouns(unit);
-    if figure == "1" { one } else { more }
+/// The rule that a tier holds by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "rule", rename_all = "snake_case")]
+pub enum TierRule {
+    /// It happened again after a permanent fix.
+    FixFailed,
+    /// The level asks for it.
+    Level {
+        /// The level.
+        level: Level,
+    },
+    /// Restarting was tried so often in 30 days.
+    Restarts {
+        /// How often; 100 means that or more.
+        restarts: i64,
+    },
+    /// Nothing asks for more.
+    Default,
 }
 
-fn unit(noun: &str) -> Option<Unit> {
-    UNITS.into_iter().find(|unit| nouns(*unit).contains(&noun))
+/// Restarts as people read them.
+#[must_use]
+pub fn restarts_figure(restarts: i64) -> String {
+    // No more than these are told apart.
+    let or_more = if restarts >= RESTARTS_AT_MOST {
+        "+"
+    } else {
+        ""
+    };
+    format!("{restarts}{or_more}")
+}
+
+impl fmt::Display for TierRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FixFailed => f.write_str("it happened again after a permanent fix"),
+            Self::Level { level } => write!(f, "level is {level}"),
+            Self::Restarts { restarts } => {
+                let restarts = restarts_figure(*restarts);
+                write!(f, "restarting was tried {restarts} times in 30 days")
+            }
+            Self::Default => f.write_str("nothing calls for more"),
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_written_is_read_and_so_is_what_older_versions_wrote() {
-        let counted = |figure, unit, incidents, threshold, spread| Counted {
-            figure,
-            unit,
-            window: Window::Day,
-            incidents,
-            threshold,
-            spread,
-        };
-        let table = [
-            (
-                "50 firings in 24h in 1 incident (≥ 5)",
-                counted("50", Unit::Episode, Some("1"), "5", None),
-            ),
-            (
-                "12 firings in 24h in 15+ incidents (≥ 10 in 3)",
-                counted("12", Unit::Episode, Some("15+"), "10", Some("3")),
-            ),
-            (
-                "100000+ deliveries in 24h (≥ 5)",
-                counted("100000+", Unit::Delivery, None, "5", None),
-            ),
-            (
-                "1 incident in 24h (≥ 1)",
-                counted("1", Unit::Incident, None, "1", None),
-            ),
-        ];
-        for (written, expected) in table {
-            assert_eq!(expected.to_string(), written);
-            assert_eq!(Reason::read(written), Reason::Count(expected));
-        }
-        let older = counted("7", Unit::Episode, None, "5", None);
-        assert_eq!(Reason::read("7 in 24h (≥ 5)"), Reason::Count(older));
-        let lasts = "fires since 2026-11-22T21:28:29.102Z (≥ 4 h)";
-        let expected = Reason::Lasts {
-            since: Timestamp(1_795_382_909_102),
-            hours: "4",
-        };
-        assert_eq!(Reason::read(lasts), expected);
-        for other in [
-            "somehow",
-            "7 pods in 24h (≥ 5)",
-            "7 in 25h (≥ 5)",
-            "7 (≥ 5)",
-        ] {
-            assert_eq!(Reason::read(other), Reason::Other(other));
-        }
-    }
-
-    #[test]
-    fn reasons_by_one_rule_are_known_whatever_their_figures() {
-        let is_same = |one, other| Reason::read(one).has_rule_of(&Reason::read(other));
-        let older = "7 in 24h (≥ 5)";
-        let newer = "9 firings in 24h in 2 incidents (≥ 5)";
-        assert!(is_same(older, newer));
-        for other in [
-            "9 firings in 7d in 2 incidents (≥ 5)",
-            "9 firings in 24h in 2 incidents (≥ 6)",
-            "9 firings in 24h in 5 incidents (≥ 5 in 5)",
-            "fires since 2026-11-22T21:28:29.102Z (≥ 4 h)",
-        ] {
-            assert!(!is_same(newer, other), "{other}");
-        }
-    }
-}
+pub(crate) mod tests;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::effectiveness::Effectiveness;
 use super::escalation::Level;
+use super::reason::TierRule;
 
 /// How deep the repair must go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,27 +74,15 @@ pub fn were_restarts_tried(history: &[Effectiveness]) -> bool {
 /// Decides the tier and says why. `restarts` were tried on the anomaly within [`RESTARTS_COUNT_FOR`].
 /// `fix_failed`: a permanent fix was applied to the anomaly, and a firing began after that.
 #[must_use]
-pub fn decide(level: Level, restarts: i64, fix_failed: bool) -> (Tier, String) {
-    if fix_failed {
-        let why = "it happened again after a permanent fix";
-        (Tier::Architecture, why.to_owned())
-    } else if level == Level::PermanentFix {
-        (Tier::RootCause, format!("level is {level}"))
-    } else if level == Level::Escalate {
-        (Tier::Mitigate, format!("level is {level}"))
-    } else if restarts >= RESTARTS_ENOUGH {
-        // No more than these were told apart.
-        let or_more = if restarts >= RESTARTS_AT_MOST {
-            "+"
-        } else {
-            ""
-        };
-        (
-            Tier::Mitigate,
-            format!("restarting was tried {restarts}{or_more} times in 30 days"),
-        )
-    } else {
-        (Tier::Restart, "nothing calls for more".to_owned())
+pub const fn decide(level: Level, restarts: i64, fix_failed: bool) -> (Tier, TierRule) {
+    match level {
+        _ if fix_failed => (Tier::Architecture, TierRule::FixFailed),
+        Level::PermanentFix => (Tier::RootCause, TierRule::Level { level }),
+        Level::Escalate => (Tier::Mitigate, TierRule::Level { level }),
+        Level::None | Level::Repeat if restarts >= RESTARTS_ENOUGH => {
+            (Tier::Mitigate, TierRule::Restarts { restarts })
+        }
+        Level::None | Level::Repeat => (Tier::Restart, TierRule::Default),
     }
 }
 
@@ -103,18 +92,41 @@ mod tests {
 
     #[test]
     fn the_first_match_wins() {
+        let level = |level| TierRule::Level { level };
+        let restarts = |restarts| TierRule::Restarts { restarts };
+        let escalate = level(Level::Escalate);
+        let permanent_fix = level(Level::PermanentFix);
         let table = [
-            (Level::None, 0, false, Tier::Restart),
-            (Level::Repeat, 1, false, Tier::Restart),
-            (Level::Repeat, 2, false, Tier::Mitigate),
-            (Level::Escalate, 0, false, Tier::Mitigate),
-            (Level::PermanentFix, 5, false, Tier::RootCause),
-            (Level::None, 0, true, Tier::Architecture),
-            (Level::PermanentFix, 0, true, Tier::Architecture),
+            (Level::None, 0, false, Tier::Restart, TierRule::Default),
+            (Level::Repeat, 1, false, Tier::Restart, TierRule::Default),
+            (Level::Repeat, 2, false, Tier::Mitigate, restarts(2)),
+            (Level::None, 100, false, Tier::Mitigate, restarts(100)),
+            (Level::Escalate, 3, false, Tier::Mitigate, escalate),
+            (
+                Level::PermanentFix,
+                5,
+                false,
+                Tier::RootCause,
+                permanent_fix,
+            ),
+            (
+                Level::None,
+                0,
+                true,
+                Tier::Architecture,
+                TierRule::FixFailed,
+            ),
+            (
+                Level::PermanentFix,
+                3,
+                true,
+                Tier::Architecture,
+                TierRule::FixFailed,
+            ),
         ];
-        for (level, restarts, fix_failed, expected) in table {
-            let decided = decide(level, restarts, fix_failed).0;
-            assert_eq!(decided, expected, "{level} {restarts} {fix_failed}");
+        for (level, restarts, fix_failed, tier, rule) in table {
+            let decided = decide(level, restarts, fix_failed);
+            assert_eq!(decided, (tier, rule), "{level} {restarts} {fix_failed}");
         }
     }
 }

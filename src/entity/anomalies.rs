@@ -3,6 +3,7 @@
 use sea_orm::entity::prelude::*;
 
 use crate::domain::escalation::Level;
+use crate::domain::reason::LevelReason;
 use crate::domain::signature::{MadeOf, OVERFLOW, Signature};
 use crate::time::Timestamp;
 
@@ -42,7 +43,8 @@ pub struct Model {
     /// When the level last rose.
     pub risen_at: Option<Timestamp>,
     /// Why the level holds, with the figures that it was last seen to hold with.
-    pub reason: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub reason: Option<LevelReason>,
     /// Since when the rule that the level holds by has not held.
     #[serde(skip)]
     pub falling_since: Option<Timestamp>,

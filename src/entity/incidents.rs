@@ -5,6 +5,7 @@ use sea_orm::entity::prelude::*;
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::effectiveness::RepairStats;
 use crate::domain::frequency::FrequencyStats;
+use crate::domain::reason::TierReason;
 use crate::time::Timestamp;
 
 /// One incident.
@@ -48,7 +49,8 @@ pub struct Model {
     #[schema(minimum = 1, maximum = 4)]
     pub tier: Option<i32>,
     /// Why.
-    pub tier_reason: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub tier_reason: Option<TierReason>,
     /// How often its anomaly came back.
     pub frequency_stats: Option<FrequencyStats>,
     /// What was tried on its anomaly.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Job as _;
 use crate::domain::alert::Alert;
+use crate::domain::refusal::{Code, Refusal};
 use crate::time::Timestamp;
 
 /// One delivered alert, on its way from the ingress into incidents.
@@ -85,16 +86,17 @@ const fn is_one(n: &u64) -> bool {
 }
 
 /// Whether a job that a person wrote can be done.
-pub(super) fn check(job: &IngestAlert) -> Result<(), String> {
+pub(super) fn check(job: &IngestAlert) -> Result<(), Refusal> {
     match &job.content {
         Content::Alert(alert) if alert.first_label(&["alertname".to_owned()]).is_empty() => {
-            Err("content.alert.labels.alertname is missing".to_owned())
+            let detail = "content.alert.labels.alertname is missing";
+            Err(Refusal::new(Code::AlertnameMissing, detail))
         }
         Content::Alert(_) => Ok(()),
-        Content::Rejected { .. } => Err(
+        Content::Rejected { .. } => Err(Refusal::new(
+            Code::PayloadRejected,
             "content is still the rejected data: it must be {\"alert\": {\"status\": \"firing\", \
-             \"labels\": {\"alertname\": …}}}"
-                .to_owned(),
-        ),
+             \"labels\": {\"alertname\": …}}}",
+        )),
     }
 }

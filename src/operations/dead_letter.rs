@@ -129,9 +129,7 @@ fn check_replay(letter: &Model, edited: Option<&[u8]>) -> Result<(), Conflict> {
         replay::check(&letter.queue, &letter.payload, edited.is_some())?;
     }
     match edited {
-        Some(payload) => {
-            check_payload(&letter.queue, payload).map_err(|why| Conflict::InvalidPayload { why })
-        }
+        Some(payload) => check_payload(&letter.queue, payload).map_err(Conflict::InvalidPayload),
         None => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 use sea_orm::DbErr;
 
 use crate::counter::CounterError;
-use crate::domain::mute::EndError;
+use crate::domain::refusal::{Code, Refusal};
 use crate::jobs::QUEUES;
 use crate::queue::replay::Futile;
 use crate::queue::store::QueueError;
@@ -84,11 +84,8 @@ pub enum Conflict {
     #[error(transparent)]
     NotReplayable(#[from] Futile),
     /// The payload of an edit is no job of the queue.
-    #[error("{why}")]
-    InvalidPayload {
-        /// What is wrong with it.
-        why: String,
-    },
+    #[error("{0}")]
+    InvalidPayload(Refusal),
     /// The same request, with the same idempotency key, is in progress.
     #[error("the same request is still in progress: retry to get its response")]
     InProgress,
@@ -101,8 +98,8 @@ pub enum Conflict {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// A mute that is over already, or lasts too long.
-    #[error(transparent)]
-    MuteEnd(#[from] EndError),
+    #[error("{0}")]
+    MuteEnd(Refusal),
     /// A mute without an end.
     #[error(
         "give a duration, as in {{\"for\": \"1h\"}}, or an end, as in {{\"until\": \"2026-01-31T18:00:00Z\"}}"
@@ -156,6 +153,75 @@ impl Invalid {
     }
 }
 
+impl OperationError {
+    /// What is told of it: a code and facts, which each reader is told in their language. `None` of what
+    /// failed, rather than was refused.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::NotFound(what) => Some(Refusal::not_found(what.name(), what.to_string())),
+            Self::Conflict(conflict) => Some(conflict.refusal()),
+            Self::Invalid(invalid) => Some(invalid.refusal()),
+            Self::Store(_) | Self::Queue(_) | Self::Counter(_) => None,
+        }
+    }
+}
+
+impl Conflict {
+    fn refusal(&self) -> Refusal {
+        let with = |code| Refusal::new(code, self.to_string());
+        match self {
+            Self::IncidentResolved => with(Code::AlreadyResolved),
+            Self::AlreadyReplayed {
+                by,
+                with_another_payload: false,
+            } => with(Code::AlreadyReplayed).operator(by),
+            Self::AlreadyReplayed { by, .. } => with(Code::ReplayedOtherwise).operator(by),
+            Self::AlreadyDiscarded { by } => with(Code::AlreadyDiscarded).operator(by),
+            Self::FailedAgain => with(Code::FailedAgain),
+            Self::NotReplayable(futile) => Refusal::from(*futile),
+            Self::InvalidPayload(refusal) => refusal.clone(),
+            Self::InProgress => with(Code::RequestInProgress),
+            Self::KeyReused => with(Code::IdempotencyConflict),
+        }
+    }
+}
+
+impl Invalid {
+    fn refusal(&self) -> Refusal {
+        let with = |code| Refusal::new(code, self.to_string());
+        match self {
+            Self::MuteEnd(refusal) => refusal.clone(),
+            Self::NoMuteEnd => with(Code::MuteEndMissing),
+            Self::TwoMuteEnds => with(Code::MuteEndAmbiguous),
+            Self::EmptyAction => with(Code::ActionMissing),
+            Self::NegativeDuration | Self::ReplayNumber => {
+                with(Code::InvalidBody).parameter(self.field())
+            }
+            Self::StatusResolved => with(Code::InvalidBody)
+                .parameter(self.field())
+                .value("RESOLVED"),
+            Self::UnknownQueue { name } => with(Code::InvalidParameter)
+                .parameter(self.field())
+                .value(name),
+            Self::NothingSelected { .. } => with(Code::NothingSelected),
+            Self::AllAndFilter => with(Code::AmbiguousSelection),
+        }
+    }
+}
+
+impl Resource {
+    /// As it is named in a refusal.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Incident => "incident",
+            Self::Anomaly => "anomaly",
+            Self::DeadLetter => "dead_letter",
+            Self::Queue => "queue",
+        }
+    }
+}
+
 /// `a, b or c`.
 fn or_list(names: &[&str]) -> String {
     match names {
@@ -176,7 +242,11 @@ impl From<VerifyError> for OperationError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::domain::mute::Ends;
+    use crate::time::Timestamp;
 
     #[test]
     fn errors_name_the_cause_and_the_remedy() {
@@ -203,7 +273,12 @@ mod tests {
                 "nothing selected: give a status, level or q, or \"all\": true",
             ),
             (
-                Invalid::MuteEnd(EndError::Past).into(),
+                Invalid::MuteEnd(
+                    Ends::After(Duration::ZERO)
+                        .moment(Timestamp(1))
+                        .unwrap_err(),
+                )
+                .into(),
                 "the end of a mute must be in the future",
             ),
             (
@@ -212,6 +287,7 @@ mod tests {
             ),
         ] {
             assert_eq!(OperationError::to_string(&error), expected);
+            assert_eq!(error.refusal().unwrap().detail(), expected);
         }
     }
 }

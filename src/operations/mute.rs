@@ -72,7 +72,7 @@ pub(super) async fn mute_in(
     asked_on: Option<Uuid>,
 ) -> Result<(Model, FollowUp), OperationError> {
     let (anomaly, now) = lock(tx, context, key).await?;
-    let until = ends.moment(now).map_err(Invalid::from)?;
+    let until = ends.moment(now).map_err(Invalid::MuteEnd)?;
     let since = anomaly.muted_since.filter(|_| is_muted(&anomaly, now));
     let entry = AuditEntry {
         action: Action::Mute,

@@ -7,6 +7,7 @@ use sea_orm::DbErr;
 
 use super::Queues;
 use super::store::{NewJob, QueueError};
+use crate::domain::refusal::{Code, Refusal};
 use crate::entity::dead_letters::Model;
 use crate::jobs::{QUEUES, rejected};
 use crate::store::Db;
@@ -32,6 +33,21 @@ pub enum Futile {
          --sent), send them to the webhook again, and discard the dead letter"
     )]
     RejectedTogether(u64),
+}
+
+impl From<Futile> for Refusal {
+    fn from(futile: Futile) -> Self {
+        let code = match futile {
+            Futile::Binary => Code::PayloadNotText,
+            Futile::Rejected => Code::RejectedAlert,
+            Futile::RejectedTogether(_) => Code::RejectedAlerts,
+        };
+        let refusal = Self::new(code, futile.to_string());
+        match futile {
+            Futile::RejectedTogether(alerts) => refusal.alerts(alerts),
+            Futile::Binary | Futile::Rejected => refusal,
+        }
+    }
 }
 
 /// Whether running the job of a dead letter again, as it is or with the payload that a person wrote, can come

@@ -10,6 +10,7 @@ use super::rows::{Rows, columns, statement};
 use crate::domain::aggregation::{Anomaly, Batch};
 use crate::domain::escalation::Level;
 use crate::domain::frequency::Window;
+use crate::domain::reason::LevelReason;
 use crate::domain::signature::Signature;
 use crate::entity::anomalies::{ActiveModel, Entity, Model};
 use crate::time::{Timestamp, millis};
@@ -235,7 +236,10 @@ pub async fn set_levels(tx: &impl ConnectionTrait, anomalies: &[&Model]) -> Resu
         .text("level", all().map(|a| a.level.to_value()))
         .int("level_seq", all().map(|a| a.level_seq))
         .time_or_null("risen_at", all().map(|a| a.risen_at))
-        .text_or_null("reason", all().map(|a| a.reason.clone()))
+        .text_or_null(
+            "reason",
+            all().map(|a| a.reason.as_ref().map(LevelReason::to_row)),
+        )
         .time_or_null("falling_since", all().map(|a| a.falling_since))
         .time_or_null("mute_broken_at", all().map(|a| a.mute_broken_at));
     let sql = "UPDATE anomalies SET level = r.level, level_seq = r.level_seq, risen_at = r.risen_at, \

@@ -14,6 +14,7 @@ use crate::config::Escalation;
 use crate::domain::aggregation::{Batch, Incident, ResolvedBy, Status};
 use crate::domain::effectiveness::RepairStats;
 use crate::domain::frequency::FrequencyStats;
+use crate::domain::reason::{TierReason, TierRule};
 use crate::domain::severity;
 use crate::domain::tier::Tier;
 use crate::entity::incidents::{ActiveModel, Entity, Model};
@@ -219,7 +220,7 @@ pub struct Finding {
     /// How deep the repair must go.
     pub tier: Tier,
     /// Why.
-    pub reason: String,
+    pub reason: TierRule,
     /// How often its anomaly came back.
     pub frequency: FrequencyStats,
     /// What was tried on its anomaly.
@@ -279,7 +280,10 @@ pub async fn set_tiers(
                 "tier",
                 all().map(|(_, found)| i64::from(found.tier.number())),
             )
-            .text("reason", all().map(|(_, found)| found.reason.clone()))
+            .text(
+                "reason",
+                all().map(|(_, found)| TierReason::from(found.reason).to_row()),
+            )
             .text(
                 "frequency",
                 all().map(|(_, found)| serde_json::json!(found.frequency).to_string()),

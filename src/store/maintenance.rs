@@ -17,12 +17,14 @@ use crate::time::Timestamp;
 
 /// How much later than it was written something may be committed, and be found all the same.
 const LATE: Duration = Duration::from_secs(120);
+/// The reasons of levels that are by a count begin like this.
+const BY_COUNT: &str = "{\"rule\":\"count\"%";
 /// What was resolved within this may still be due for a tier.
 const LATELY: Duration = Duration::from_secs(2 * 3600);
 
 /// Anomalies whose level, or what is said of their windows, may be another at `to` than at `from`:
 /// something left a window between the two, a batch changed it since `from` or a little before, or the
-/// level is by age, which needs no event to end.
+/// level is by age, which needs no event to end; or its reason is a sentence of an older version.
 ///
 /// # Errors
 /// What the database says.
@@ -58,8 +60,8 @@ pub async fn changed(
         keys.extend(keys_of(db, sql).await?);
     }
     let sql = "SELECT key FROM anomalies WHERE changed_at > $1 OR falling_since IS NOT NULL \
-               OR reason LIKE 'fires since %'";
-    let values = [Value::from(from.before(LATE).0)];
+               OR reason NOT LIKE $2";
+    let values = [Value::from(from.before(LATE).0), BY_COUNT.into()];
     keys.extend(keys_of(db, statement(backend, sql, values)).await?);
     Ok(keys)
 }

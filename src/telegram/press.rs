@@ -18,7 +18,7 @@ use crate::store::incidents::StatusChange;
 use crate::store::presses::Answer;
 use crate::store::views::lists;
 use crate::store::{cards, maintenance};
-use crate::text::{Text, fill};
+use crate::text::{Text, fill, refusal};
 
 /// How long an open menu of repairs is not edited away, by which another button would come to lie under the
 /// finger.
@@ -185,7 +185,7 @@ fn answer_to(text: &Text, outcome: Result<Outcome, OperationError>) -> Answer {
                 | Conflict::AlreadyDiscarded { .. }
                 | Conflict::FailedAgain
                 | Conflict::NotReplayable(_)
-                | Conflict::InvalidPayload { .. }
+                | Conflict::InvalidPayload(_)
                 | Conflict::InProgress
                 | Conflict::KeyReused,
             )
@@ -193,7 +193,10 @@ fn answer_to(text: &Text, outcome: Result<Outcome, OperationError>) -> Answer {
             | OperationError::Store(_)
             | OperationError::Queue(_)
             | OperationError::Counter(_)),
-        ) => alert(error.to_string()),
+        ) => {
+            let refused = error.refusal().and_then(|why| refusal(text, &why));
+            alert(refused.unwrap_or_else(|| error.to_string()))
+        }
     }
 }
 

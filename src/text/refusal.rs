@@ -1,146 +1,176 @@
-//! What the API refuses, read back from its own words, so that pages tell it in their reader's.
+//! Refusals in the reader's language, by their codes.
 
 use super::{Text, fill};
+use crate::domain::refusal::{Code, Refusal};
 
-/// In the API's words, with places for what differs, and in the reader's.
-const fn known(text: &Text) -> [(&'static str, &'static str); 22] {
-    [
-        (
-            "no page or API resource at this address",
-            text.not_found_lead,
-        ),
-        ("method not allowed at this address", text.refused_method),
-        (
-            "{value} is not a duration such as 90s, 10m or 4h",
-            text.refused_span,
-        ),
-        (
-            "the end of a mute must be in the future",
-            text.refused_mute_over,
-        ),
-        ("a mute can last 30 days at most", text.refused_mute_long),
-        (
-            "already replayed by {name}, with another payload",
-            text.refused_replayed_other,
-        ),
-        ("already replayed by {name}", text.refused_replayed),
-        ("already discarded by {name}", text.refused_discarded),
-        (
-            "the job failed again since it was last read: read it again",
-            text.refused_died_again,
-        ),
-        ("the payload is not text, {why}", text.refused_binary),
-        (
-            "the payload is not a valid {queue} job: {why}",
-            text.refused_payload,
-        ),
-        ("JSON: {why}", text.refused_json),
-        (
-            "content.alert.labels.alertname is missing",
-            text.refused_no_name,
-        ),
-        (
-            "content is still the rejected data: {why}",
-            text.refused_still_rejected,
-        ),
-        (
-            "a rejected alert is rejected again on replay: {why}",
-            text.refused_rejected,
-        ),
-        (
-            "the dead letter holds {n} rejected alerts, and a job takes one: {why}",
-            text.refused_rejected_together,
-        ),
-        (
-            "the incident is resolved and cannot be acknowledged",
-            text.pressed_too_late,
-        ),
-        ("action must not be empty", text.refused_no_action),
-        (
-            "success must say whether the repair helped",
-            text.refused_no_outcome,
-        ),
-        (
-            "the same request is still in progress: retry to get its response",
-            text.refused_doing,
-        ),
-        (
-            "a text must be at most {n} characters, without NUL",
-            text.refused_long,
-        ),
-        (
-            "invalid value for {name} in the address: {value}",
-            text.refused_value,
-        ),
-    ]
-}
-
-/// What was refused, in the reader's language; `None` if it is none of what is known.
+/// What was refused, in the reader's language; `None` where there is no text of its own for it.
 #[must_use]
-pub fn refusal(text: &Text, detail: &str) -> Option<String> {
-    // Where in the JSON it is, says nothing about a form.
-    let detail = match detail.rsplit_once(" at line ") {
-        Some((said, _)) => said,
-        None => detail,
+pub fn refusal(text: &Text, refusal: &Refusal) -> Option<String> {
+    let facts = &refusal.facts;
+    let quoted = facts.value.as_ref().map(|value| format!("{value:?}"));
+    let value = match refusal.code {
+        Code::InvalidDuration => quoted.as_deref(),
+        _ => facts.value.as_deref(),
     };
-    known(text).into_iter().find_map(|(pattern, told)| {
-        let places = read(pattern, detail)?;
-        Some(fill(told, &places))
-    })
+    let n = facts.limit.or(facts.alerts).map(|n| n.to_string());
+    let name = facts.operator.as_deref().or(facts.parameter.as_deref());
+    let places = [
+        ("name", name),
+        ("value", value),
+        ("queue", facts.queue.as_deref()),
+        ("why", facts.cause.as_deref()),
+        ("n", n.as_deref()),
+    ];
+    let places: Vec<(&str, &str)> = places
+        .into_iter()
+        .filter_map(|(place, fact)| Some((place, fact?)))
+        .collect();
+    let told = told(text, refusal.code)?;
+    // A sentence with a gap says less than the refusal's own.
+    let is_known = |place: &str| places.iter().any(|(known, _)| *known == place);
+    let is_whole = told
+        .split('{')
+        .skip(1)
+        .all(|part| part.split('}').next().is_some_and(is_known));
+    is_whole.then(|| fill(told, &places))
 }
 
-/// The places of a pattern, as a text fills them; `None` if it is another text.
-fn read<'a>(pattern: &'static str, mut text: &'a str) -> Option<Vec<(&'static str, &'a str)>> {
-    let mut places = Vec::new();
-    let mut parts = pattern.split('{');
-    text = text.strip_prefix(parts.next()?)?;
-    for part in parts {
-        let (place, after) = part.split_once('}')?;
-        let end = if after.is_empty() {
-            text.len()
-        } else {
-            text.find(after)?
-        };
-        let (value, rest) = text.split_at(end);
-        places.push((place, value));
-        text = rest.strip_prefix(after)?;
-    }
-    text.is_empty().then_some(places)
+/// The text of a code. Those without one concern programs, or have a page of their own.
+const fn told(text: &Text, code: Code) -> Option<&'static str> {
+    Some(match code {
+        Code::MethodNotAllowed => text.refused_method,
+        Code::InvalidDuration => text.refused_span,
+        Code::InvalidParameter => text.refused_value,
+        Code::TextTooLong => text.refused_long,
+        Code::InvalidJson => text.refused_json,
+        Code::ActionMissing => text.refused_no_action,
+        Code::OutcomeMissing => text.refused_no_outcome,
+        Code::NotFound => text.not_found_lead,
+        Code::AlreadyResolved => text.pressed_too_late,
+        Code::MuteEndPassed => text.refused_mute_over,
+        Code::MuteTooLong => text.refused_mute_long,
+        Code::AlreadyReplayed => text.refused_replayed,
+        Code::ReplayedOtherwise => text.refused_replayed_other,
+        Code::AlreadyDiscarded => text.refused_discarded,
+        Code::FailedAgain => text.refused_died_again,
+        Code::PayloadNotText => text.refused_binary,
+        Code::InvalidPayload => text.refused_payload,
+        Code::AlertnameMissing => text.refused_no_name,
+        Code::PayloadRejected => text.refused_still_rejected,
+        Code::RejectedAlert => text.refused_rejected,
+        Code::RejectedAlerts => text.refused_rejected_together,
+        Code::RequestInProgress => text.refused_doing,
+        Code::InvalidRequest
+        | Code::InvalidBody
+        | Code::UnreadableBody
+        | Code::InvalidValue
+        | Code::InvalidIdempotencyKey
+        | Code::NothingSelected
+        | Code::AmbiguousSelection
+        | Code::MissingToken
+        | Code::UnknownToken
+        | Code::WrongTokenKind
+        | Code::ReadOnlyToken
+        | Code::ForeignSite
+        | Code::UnknownHost
+        | Code::Conflict
+        | Code::MuteEndMissing
+        | Code::MuteEndAmbiguous
+        | Code::QueueGone
+        | Code::IdempotencyConflict
+        | Code::BodyTooLarge
+        | Code::TooManyAlerts
+        | Code::UnsupportedEncoding
+        | Code::TooManyAttempts
+        | Code::InternalError
+        | Code::Unavailable
+        | Code::NotReady
+        | Code::DatabaseUnavailable
+        | Code::QueryTimeout
+        | Code::QueueUnavailable
+        | Code::QueueFull
+        | Code::CounterUnavailable
+        | Code::BodyTimeout => return None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::replay::Futile;
     use crate::text::{EN, ZH_TW};
 
     #[test]
-    fn what_is_known_is_told_in_the_reader_s_language() {
-        let told = |detail| refusal(&ZH_TW, detail);
-        let span = "\"soon\" is not a duration such as 90s, 10m or 4h at line 1 column 9";
-        assert!(told(span).unwrap().contains("soon"));
-        assert!(told("already discarded by Ann").unwrap().contains("Ann"));
-        let other = refusal(&EN, "already replayed by Ann, with another payload").unwrap();
-        assert!(
-            other.contains("Ann") && other.contains("another"),
-            "{other}"
-        );
-        assert_eq!(told("the end of a mute must be in the futures"), None);
-        assert_eq!(told(""), None);
-        for futile in [
-            Futile::Binary,
-            Futile::Rejected,
-            Futile::RejectedTogether(3),
-        ] {
-            assert!(refusal(&ZH_TW, &futile.to_string()).is_some(), "{futile}");
+    fn a_refusal_is_told_by_its_code_and_facts_whatever_its_sentence() {
+        let new = |code| Refusal::new(code, "whatever");
+        let table = [
+            (
+                new(Code::InvalidDuration).value("soon"),
+                "\"soon\" is not a duration. Write it as 90m, 2h 30m or 3d.",
+                "\"soon\" 不是有效的時間長度，請寫成 90m、2h 30m 或 3d。",
+            ),
+            (
+                new(Code::AlreadyDiscarded).operator("Ann"),
+                "Ann has already discarded it.",
+                "Ann 已捨棄。",
+            ),
+            (
+                new(Code::ReplayedOtherwise).operator("Ann"),
+                "Ann has already replayed it with another payload.",
+                "Ann 已改用另一份內容重送。",
+            ),
+            (
+                new(Code::InvalidPayload).queue("ingest").cause("EOF"),
+                "The payload is not a valid ingest job: EOF",
+                "內容不是有效的 ingest 工作：EOF",
+            ),
+            (
+                new(Code::InvalidParameter).parameter("level").value("x"),
+                "Invalid value for level in the address: “x”.",
+                "網址中 level 的值無效：「x」。",
+            ),
+            (
+                new(Code::TextTooLong).limit(4096),
+                "A text is too long: at most 4096 characters, without NUL.",
+                "文字過長：最多 4096 個字元，且不得含 NUL。",
+            ),
+        ];
+        for (refused, english, chinese) in table {
+            assert_eq!(refusal(&EN, &refused).as_deref(), Some(english));
+            assert_eq!(refusal(&ZH_TW, &refused).as_deref(), Some(chinese));
         }
-        for (pattern, words) in known(&EN)
-            .into_iter()
-            .zip(known(&ZH_TW))
-            .map(|(a, b)| (a.0, b.1))
-        {
-            assert!(refusal(&ZH_TW, pattern).is_some(), "{pattern}");
-            assert!(words.chars().any(|c| c > '\u{3000}'), "{words}");
+        // No text is half filled.
+        for code in [
+            Code::TooManyAlerts,
+            Code::InvalidParameter,
+            Code::AlreadyReplayed,
+        ] {
+            assert_eq!(refusal(&EN, &new(code)), None);
+        }
+    }
+
+    #[test]
+    fn every_place_of_a_text_has_a_fact_that_fills_it() {
+        for code in Code::ALL {
+            for text in [&EN, &ZH_TW] {
+                let refused = Refusal::new(*code, "")
+                    .operator("<name>")
+                    .value("value")
+                    .queue("<queue>")
+                    .cause("<why>")
+                    .limit(7);
+                if let (Some(pattern), Some(filled)) = (told(text, *code), refusal(text, &refused))
+                {
+                    let value = match code {
+                        Code::InvalidDuration => "\"value\"",
+                        _ => "value",
+                    };
+                    let expected = pattern.replace("{value}", value).replace("{n}", "7");
+                    let expected = expected.replace('{', "<").replace('}', ">");
+                    assert_eq!(filled, expected, "{}", code.name());
+                }
+            }
+            let in_chinese = told(&ZH_TW, *code);
+            assert!(in_chinese.is_none_or(|text| text.chars().any(|c| c > '\u{3000}')));
         }
     }
 }

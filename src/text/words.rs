@@ -1,9 +1,12 @@
 //! The words for levels, states, tiers and windows, and the sentences that say why.
 
-use super::{Counted, Reason, Text, TierReason, fill};
+use super::{Text, fill};
 use crate::domain::aggregation::{Status, Unit};
 use crate::domain::escalation::Level;
 use crate::domain::frequency::{Counts, Window, figure};
+use crate::domain::reason::{
+    Counted, Lasting, LevelReason, LevelRule, Reason, TierReason, TierRule, restarts_figure,
+};
 use crate::time::Timestamp;
 
 /// A level's word.
@@ -85,34 +88,46 @@ pub fn moment(at: Timestamp) -> String {
 /// hold with. Where `now`, the counts that are shown beside it, still reach the rule, their figure is told,
 /// so that the two do not contradict each other.
 #[must_use]
-pub fn why_level(text: &Text, level: Level, reason: Option<&str>, now: Option<&Counts>) -> String {
+pub fn why_level(
+    text: &Text,
+    level: Level,
+    reason: Option<&LevelReason>,
+    now: Option<&Counts>,
+) -> String {
     let level = level_word(text, level);
-    match reason.map(Reason::read) {
+    match reason {
         None => text.reason_none.to_owned(),
-        Some(Reason::Count(counted)) => why_count(text, level, &counted, now),
-        Some(Reason::Lasts { since, hours }) => {
-            let since = format!("{} UTC", moment(since));
-            let places = [("since", &*since), ("hours", hours), ("level", level)];
-            fill(text.reason_lasts, &places)
+        Some(Reason::Rule(LevelRule::Count(counted))) => why_count(text, level, counted, now),
+        Some(Reason::Rule(LevelRule::Lasts(lasting))) => {
+            let since = format!("{} UTC", moment(lasting.since));
+            why_lasts(text, level, lasting, &since)
         }
-        Some(Reason::Other(reason)) => fill(text.reason_other, &[("reason", reason)]),
+        Some(Reason::Text(reason)) => fill(text.reason_other, &[("reason", reason)]),
     }
 }
 
-fn why_count(text: &Text, level: &str, counted: &Counted<'_>, now: Option<&Counts>) -> String {
-    let is_enough = |n: &i64| counted.threshold.parse().is_ok_and(|least| *n >= least);
+/// The same of an incident that lasts; `since` is put in where the text says since when.
+#[must_use]
+pub fn why_lasts(text: &Text, level: &str, lasting: &Lasting, since: &str) -> String {
+    let hours = lasting.hours();
+    let places = [("since", since), ("hours", &*hours), ("level", level)];
+    fill(text.reason_lasts, &places)
+}
+
+fn why_count(text: &Text, level: &str, counted: &Counted, now: Option<&Counts>) -> String {
     let now = now.map(|counts| counts.of(counted.window));
-    let now = now.filter(is_enough).map(figure);
+    let now = now.filter(|n| *n >= counted.threshold).map(figure);
     let nouns = match counted.unit {
         Unit::Episode => text.n_firings,
         Unit::Delivery => text.n_deliveries,
         Unit::Incident => text.n_incidents,
     };
-    let shown = now.as_deref().unwrap_or(counted.figure);
+    let stored = figure(counted.figure);
+    let shown = now.as_deref().unwrap_or(&stored);
     let firings = so_many(nouns, shown);
     // In how many incidents they lie is known of the stored figure.
-    let incidents = counted.incidents.filter(|_| shown == counted.figure);
-    let said = match incidents.map(|n| so_many(text.n_incidents, n)) {
+    let incidents = counted.incidents().filter(|_| shown == stored);
+    let said = match incidents.map(|n| so_many(text.n_incidents, &n)) {
         Some(incidents) => {
             let places = [("firings", &*firings), ("incidents", &*incidents)];
             fill(text.lie_in, &places)
@@ -129,8 +144,9 @@ fn why_count(text: &Text, level: &str, counted: &Counted<'_>, now: Option<&Count
         ("window", within(text, counted.window)),
     ];
     let told = fill(told, &places);
-    let threshold = so_many(nouns, counted.threshold);
-    let rule = match counted.spread.map(|n| so_many(text.n_incidents, n)) {
+    let threshold = so_many(nouns, &counted.threshold.to_string());
+    let spread = counted.spread.map(|n| n.to_string());
+    let rule = match spread.map(|n| so_many(text.n_incidents, &n)) {
         Some(spread) => fill(
             text.reason_rule_spread,
             &[
@@ -159,21 +175,28 @@ fn so_many(text: &str, figure: &str) -> String {
 
 /// Why a tier holds, in a sentence; `reason` as it is stored.
 #[must_use]
-pub fn why_tier(text: &Text, level: Level, reason: Option<&str>) -> String {
-    let level = level_word(text, level);
-    match reason.map(TierReason::read) {
-        None => text.tier_why_unknown.to_owned(),
-        Some(TierReason::Level) => fill(text.tier_why_level, &[("level", level)]),
-        Some(TierReason::FixFailed) => text.tier_why_fix.to_owned(),
-        Some(TierReason::Restarts(n)) => fill(text.tier_why_restarts, &[("n", n)]),
-        Some(TierReason::Nothing) => text.tier_why_nothing.to_owned(),
-        Some(TierReason::Other(reason)) => fill(text.reason_other, &[("reason", reason)]),
+pub fn why_tier(text: &Text, level: Level, reason: Option<&TierReason>) -> String {
+    let rule = match reason {
+        None => return text.tier_why_unknown.to_owned(),
+        Some(Reason::Text(reason)) => return fill(text.reason_other, &[("reason", reason)]),
+        Some(Reason::Rule(rule)) => rule,
+    };
+    match rule {
+        // The level of now: the two are shown side by side.
+        TierRule::Level { .. } => fill(text.tier_why_level, &[("level", level_word(text, level))]),
+        TierRule::FixFailed => text.tier_why_fix.to_owned(),
+        TierRule::Restarts { restarts } => fill(
+            text.tier_why_restarts,
+            &[("n", &restarts_figure(*restarts))],
+        ),
+        TierRule::Default => text.tier_why_nothing.to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::reason::tests::count;
     use crate::text::{EN, ZH_TW};
 
     #[test]
@@ -182,9 +205,12 @@ mod tests {
             day,
             ..Counts::default()
         };
-        let stored = "5 firings in 24h in 1 incident (≥ 5)";
+        let stored = Reason::Rule(LevelRule::Count(Counted {
+            incidents: Some(1),
+            ..count(5, Window::Day, 5)
+        }));
         let told =
-            |now: Option<Counts>| why_level(&EN, Level::Escalate, Some(stored), now.as_ref());
+            |now: Option<Counts>| why_level(&EN, Level::Escalate, Some(&stored), now.as_ref());
         for (now, expected) in [
             (
                 Some(day(5)),
@@ -214,32 +240,92 @@ mod tests {
             month: 1,
             ..Counts::default()
         };
-        let told = |reason, text| why_level(text, Level::PermanentFix, Some(reason), Some(&now));
+        let told = |reason: &LevelReason, text| {
+            why_level(text, Level::PermanentFix, Some(reason), Some(&now))
+        };
+        let counted = |counted| Reason::Rule(LevelRule::Count(counted));
+        let lasts = LevelRule::Lasts(Lasting {
+            since: Timestamp(1_795_382_909_102),
+            open_for_s: 4 * 3600,
+        });
         let table = [
             (
-                "12 firings in 24h in 15+ incidents (≥ 10 in 3)",
+                counted(Counted {
+                    incidents: Some(15),
+                    or_more: true,
+                    spread: Some(3),
+                    ..count(12, Window::Day, 10)
+                }),
                 "12 firings in 15+ incidents in the last 24 hours. PERMANENT FIX starts at 10 firings in 3 incidents.",
                 "過去 24 小時內有 15+ 起事件、共 12 次觸發。「須根治」的門檻為 3 起事件、共 10 次觸發。",
             ),
             (
-                "12 in 24h (≥ 10)",
+                counted(count(12, Window::Day, 10)),
                 "12 firings in the last 24 hours. PERMANENT FIX starts at 10 firings.",
                 "過去 24 小時內有 12 次觸發。「須根治」的門檻為 10 次觸發。",
             ),
             (
-                "1 incident in 30d (≥ 1)",
+                counted(Counted {
+                    unit: Unit::Incident,
+                    ..count(1, Window::Month, 1)
+                }),
                 "1 incident in the last 30 days. PERMANENT FIX starts at 1 incident.",
                 "過去 30 天內有 1 起事件。「須根治」的門檻為 1 起事件。",
             ),
             (
-                "12 deliveries in 24h (≥ 2)",
+                counted(Counted {
+                    unit: Unit::Delivery,
+                    ..count(12, Window::Day, 2)
+                }),
                 "12 deliveries in the last 24 hours. PERMANENT FIX starts at 2 deliveries.",
                 "過去 24 小時內有 12 次傳送。「須根治」的門檻為 2 次傳送。",
             ),
+            (
+                Reason::Rule(lasts),
+                "Firing without interruption since 2026-11-22 21:28:29 UTC. PERMANENT FIX starts after 4 hours.",
+                "自 2026-11-22 21:28:29 UTC 起持續觸發、未曾中斷；滿 4 小時即為「須根治」。",
+            ),
+            (Reason::Text("{n} <b>".to_owned()), "{n} <b>", "{n} <b>"),
         ];
         for (reason, english, chinese) in table {
-            assert_eq!(told(reason, &EN), english);
-            assert_eq!(told(reason, &ZH_TW), chinese);
+            assert_eq!(told(&reason, &EN), english);
+            assert_eq!(told(&reason, &ZH_TW), chinese);
+        }
+    }
+
+    #[test]
+    fn a_tier_s_reason_is_told_in_both_languages() {
+        let table = [
+            (
+                Some(Reason::Rule(TierRule::FixFailed)),
+                EN.tier_why_fix,
+                ZH_TW.tier_why_fix,
+            ),
+            (
+                Some(Reason::Rule(TierRule::Level {
+                    level: Level::Escalate,
+                })),
+                "The level is ESCALATE: a restart is not enough.",
+                "等級為「升級處理」，只重新啟動並不足夠。",
+            ),
+            (
+                Some(Reason::Rule(TierRule::Default)),
+                EN.tier_why_nothing,
+                ZH_TW.tier_why_nothing,
+            ),
+            (Some(Reason::Text("so".to_owned())), "so", "so"),
+            (None, EN.tier_why_unknown, ZH_TW.tier_why_unknown),
+        ];
+        for (reason, english, chinese) in table {
+            let told = |text| why_tier(text, Level::Escalate, reason.as_ref());
+            assert_eq!((&*told(&EN), &*told(&ZH_TW)), (english, chinese));
+        }
+        for (restarts, figure) in [(3, "3"), (100, "100+")] {
+            let reason = Reason::Rule(TierRule::Restarts { restarts });
+            for text in [&EN, &ZH_TW] {
+                let expected = text.tier_why_restarts.replace("{n}", figure);
+                assert_eq!(why_tier(text, Level::None, Some(&reason)), expected);
+            }
         }
     }
 }

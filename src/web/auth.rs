@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
@@ -22,6 +22,7 @@ use super::refusals::Refusals;
 use super::webhooks::source_at;
 use crate::config::Config;
 use crate::context::Context;
+use crate::domain::refusal::Code;
 use crate::store::audit::Actor;
 use crate::telemetry::metrics::{ByRole, Metrics};
 use crate::telemetry::task_context;
@@ -70,7 +71,7 @@ impl Guard {
     fn missing(&self, role: &'static str) -> Problem {
         self.count(role);
         Problem::new(
-            StatusCode::UNAUTHORIZED,
+            Code::MissingToken,
             "missing token: send Authorization: Bearer TOKEN",
         )
     }
@@ -90,7 +91,7 @@ impl Guard {
             .any(|tokens| tokens.find(given).is_some())
         {
             self.count("webhook");
-            return Problem::new(StatusCode::UNAUTHORIZED, CANNOT_SEND);
+            return Problem::new(Code::WrongTokenKind, CANNOT_SEND);
         }
         self.wrong("webhook", request);
         wrong_token()
@@ -124,7 +125,7 @@ impl Guard {
     pub(super) fn refuse_press(&self, request: &Request) -> Problem {
         let detail = "wrong secret";
         match self.wrong("telegram", request).wait {
-            None => Problem::new(StatusCode::UNAUTHORIZED, detail),
+            None => Problem::new(Code::UnknownToken, detail),
             Some(wait) => Problem::too_many(detail, wait),
         }
     }
@@ -209,11 +210,11 @@ fn admit(guard: &Guard, request: &Request) -> Result<String, Problem> {
             guard.count(needed);
             let detail =
                 "this token is read-only; this request needs an operator token (api_token)";
-            Err(Problem::new(StatusCode::FORBIDDEN, detail))
+            Err(Problem::new(Code::ReadOnlyToken, detail))
         }
         (None, None) if guard.config.webhook_token.find(&given).is_some() => {
             guard.count(needed);
-            Err(Problem::new(StatusCode::UNAUTHORIZED, ONLY_SENDS))
+            Err(Problem::new(Code::WrongTokenKind, ONLY_SENDS))
         }
         (None, None) => Err(match guard.wrong(needed, request).wait {
             None => wrong_token(),
@@ -232,7 +233,7 @@ const ONLY_SENDS: &str =
     "this token can only send webhooks: use one of api_token, or of read_token to read";
 
 fn wrong_token() -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "unknown token")
+    Problem::new(Code::UnknownToken, "unknown token")
 }
 
 /// Where a request comes from: the other end of the connection or, if that is a proxy of ours, the

@@ -5,12 +5,12 @@ use std::io;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::StatusCode;
 use encoding_rs::UTF_16LE;
 use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
 
-use super::Problem;
+use super::{Problem, query};
+use crate::domain::refusal::{self, Code, Refusal};
 
 /// How much of a body that is too large is still read, so that the sender sees the answer, as a
 /// multiple of the limit.
@@ -45,7 +45,8 @@ async fn within(
 ) -> Result<Bytes, Problem> {
     let read = tokio::time::timeout(patience, read).await;
     // Not 408: senders of webhooks take that for their own mistake, and do not send again.
-    read.map_err(|_| Problem::unavailable("the request body did not arrive in time"))?
+    let late = "the request body did not arrive in time";
+    read.map_err(|_| Problem::new(Code::BodyTimeout, late))?
 }
 
 async fn read_on(body: Body, limit: usize) -> Result<Bytes, Problem> {
@@ -53,7 +54,7 @@ async fn read_on(body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut buffer = Vec::new();
     let mut size = 0_usize;
     while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|error| Problem::bad_request(broken(&error)))?;
+        let chunk = chunk.map_err(|error| Problem::new(Code::UnreadableBody, broken(&error)))?;
         size = size.saturating_add(chunk.len());
         if size <= limit {
             buffer.extend_from_slice(&chunk);
@@ -65,7 +66,9 @@ async fn read_on(body: Body, limit: usize) -> Result<Bytes, Problem> {
     }
     if size > limit {
         let detail = format!("the request body is larger than {limit} bytes");
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+        return Err(Refusal::new(Code::BodyTooLarge, detail)
+            .limit(limit as u64)
+            .into());
     }
     Ok(buffer.into())
 }
@@ -112,22 +115,38 @@ pub(super) async fn json_within<T: DeserializeOwned>(
     let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
     // Else a list would be taken for the fields in their order.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
-        return Err(Problem::bad_request("the body is not a JSON object"));
+        return Err(Problem::new(
+            Code::InvalidBody,
+            "the body is not a JSON object",
+        ));
     }
-    serde_json::from_slice(bytes).map_err(|error| Problem::bad_request(explain(&error)))
+    let read = refusal::read(|| {
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        let read = serde_path_to_error::deserialize(&mut json);
+        let read = read.map_err(|error| (query::field(error.path()), error.into_inner()))?;
+        // What follows the object belongs to no field.
+        json.end().map_err(|error| (None, error)).map(|()| read)
+    });
+    read.map_err(|((field, error), refused)| {
+        let refused = refused.unwrap_or_else(|| Refusal::new(Code::InvalidBody, explain(&error)));
+        match field {
+            Some(field) => refused.parameter(field).into(),
+            None => refused.into(),
+        }
+    })
 }
 
 /// What is wrong with a body. Where in it helps only where it is no JSON: a wrong value is named.
 fn explain(error: &serde_json::Error) -> String {
-    let told = error.to_string();
-    match told.rsplit_once(" at line ") {
-        Some((what, _)) if error.is_data() => what.to_owned(),
-        _ => told,
+    match error.is_data() {
+        true => refusal::cause(error),
+        false => error.to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
     use axum::response::IntoResponse as _;
 
     use super::*;
@@ -161,7 +180,18 @@ mod tests {
             (r#"{"for":"#, "EOF while parsing a value at line 1 column 7"),
         ] {
             let refused = json::<Asked>(Body::from(body)).await.unwrap_err();
-            assert_eq!(refused.said().1, expected, "{body}");
+            assert_eq!(refused.said().1.detail(), expected, "{body}");
+        }
+        for (body, code, field) in [
+            (r#"{"for":"abc"}"#, Code::InvalidDuration, Some("for")),
+            (r#"{"for":7}"#, Code::InvalidBody, Some("for")),
+            (r#"{}"#, Code::InvalidBody, None),
+            (r#"{"for":"7m"} x"#, Code::InvalidBody, None),
+        ] {
+            let refused = json::<Asked>(Body::from(body)).await.unwrap_err();
+            let refusal = refused.said().1;
+            assert_eq!(refusal.code, code, "{body}");
+            assert_eq!(refusal.facts.parameter.as_deref(), field, "{body}");
         }
     }
 

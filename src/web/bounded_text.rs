@@ -3,6 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
 
+use crate::domain::refusal::{Code, Refusal, refuse};
+
 /// Characters, at most.
 const LONGEST: usize = 4096;
 
@@ -13,14 +15,16 @@ const LONGEST: usize = 4096;
 pub(super) struct BoundedText(String);
 
 impl BoundedText {
-    /// Reads one; the error says what is wrong.
-    pub(super) fn read(text: String) -> Result<Self, String> {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// It is too long, or has NUL in it.
+    pub(super) fn read(text: String) -> Result<Self, Refusal> {
         // Bytes first: whoever sends megabytes has them not counted.
         let is_long = text.len() > LONGEST && text.chars().nth(LONGEST).is_some();
         if is_long || text.contains('\0') {
-            return Err(format!(
-                "a text must be at most {LONGEST} characters, without NUL"
-            ));
+            let detail = format!("a text must be at most {LONGEST} characters, without NUL");
+            return Err(Refusal::new(Code::TextTooLong, detail).limit(LONGEST as u64));
         }
         Ok(Self(text))
     }
@@ -39,7 +43,7 @@ impl From<BoundedText> for String {
 
 impl<'de> Deserialize<'de> for BoundedText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::read(String::deserialize(deserializer)?).map_err(de::Error::custom)
+        Self::read(String::deserialize(deserializer)?).map_err(refuse)
     }
 }
 

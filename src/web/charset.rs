@@ -6,12 +6,13 @@
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use encoding_rs::Encoding;
 
 use super::{Problem, body};
+use crate::domain::refusal::{Code, Refusal};
 
 /// Bytes of an unknown name that are told.
 const NAME: usize = 64;
@@ -61,7 +62,8 @@ fn in_utf8(sent: Bytes, name: &str) -> Result<Bytes, Problem> {
         None => {
             let name: String = name.chars().take(NAME).collect();
             let detail = format!("unknown character set {name:?}: use UTF-8");
-            Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
+            let refusal = Refusal::new(Code::UnsupportedEncoding, detail);
+            Err(refusal.value(name).into())
         }
     }
 }
@@ -117,8 +119,12 @@ mod tests {
             assert_eq!(std::str::from_utf8(&read), Ok(expected), "{name}");
         }
         let refused = in_utf8(Bytes::from_static(b"\xff{"), "utf-32").unwrap_err();
-        let (status, detail) = refused.said();
-        assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-        assert!(detail.contains("utf-32"), "{detail}");
+        let (status, refusal) = refused.said();
+        assert_eq!(
+            (status.as_u16(), refusal.code),
+            (415, Code::UnsupportedEncoding)
+        );
+        assert_eq!(refusal.facts.value.as_deref(), Some("utf-32"));
+        assert!(refusal.detail().contains("utf-32"), "{refusal}");
     }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Ingress, Problem};
+use crate::domain::refusal::Code;
 use crate::probe::{Standstill, Takes};
 use crate::redis::Memory;
 use crate::routines::{Last, Routine};
@@ -90,7 +91,7 @@ pub(super) async fn alive() -> Json<Health> {
 )]
 pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Readiness>, Problem> {
     if ingress.gate.is_stopping() {
-        return Err(Problem::unavailable("not ready: stopping"));
+        return Err(Problem::new(Code::NotReady, "not ready: stopping"));
     }
     let context = &ingress.context;
     let found = context.probe.look(context).await;
@@ -104,7 +105,7 @@ pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Readine
         .collect();
     if !not_ready.is_empty() {
         let detail = format!("not ready: {}", not_ready.join(", "));
-        return Err(Problem::unavailable(detail));
+        return Err(Problem::new(Code::NotReady, detail));
     }
     Ok(Json(Readiness {
         status: "ready",

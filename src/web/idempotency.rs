@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::{Caller, Ingress, Problem, body};
+use crate::domain::refusal::Code;
 use crate::operations::OperationError;
 use crate::operations::once::{Once, RequestKey, once};
 use crate::store::requests::Answer;
@@ -32,7 +33,8 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         (1..=LONGEST).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
     });
     let detail = "Idempotency-Key must be 1 to 255 visible ASCII characters";
-    key.map(Some).ok_or_else(|| Problem::bad_request(detail))
+    key.map(Some)
+        .ok_or_else(|| Problem::new(Code::InvalidIdempotencyKey, detail))
 }
 
 /// Why there is no answer to store.

@@ -1,19 +1,24 @@
 //! What the API answers where an operation was not done.
 
 use super::Problem;
+use crate::domain::refusal::Code;
 use crate::operations::{Invalid, OperationError};
 
 impl From<OperationError> for Problem {
     fn from(error: OperationError) -> Self {
+        if let Some(refusal) = error.refusal() {
+            return refusal.into();
+        }
         match error {
-            OperationError::NotFound(what) => Self::not_found(what.to_string()),
-            OperationError::Conflict(conflict) => Self::conflict(conflict.to_string()),
-            OperationError::Invalid(invalid) => Self::from(invalid),
             OperationError::Store(error) => error.into(),
             OperationError::Queue(error) => error.into(),
-            OperationError::Counter(error) => {
+            OperationError::Counter(_)
+            | OperationError::NotFound(_)
+            | OperationError::Conflict(_)
+            | OperationError::Invalid(_) => {
                 tracing::warn!("a request failed at the counter: {error}");
-                Self::unavailable("the counter is unavailable: retry later")
+                let detail = "the counter is unavailable: retry later";
+                Self::new(Code::CounterUnavailable, detail)
             }
         }
     }
@@ -21,46 +26,41 @@ impl From<OperationError> for Problem {
 
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
-        let detail = invalid.to_string();
-        match invalid {
-            // What is too late now was not when it was written.
-            Invalid::MuteEnd(_) | Invalid::NoMuteEnd | Invalid::TwoMuteEnds => {
-                Self::conflict(detail)
-            }
-            Invalid::EmptyAction
-            | Invalid::NegativeDuration
-            | Invalid::StatusResolved
-            | Invalid::ReplayNumber
-            | Invalid::UnknownQueue { .. }
-            | Invalid::NothingSelected { .. }
-            | Invalid::AllAndFilter => Self::bad_request(detail),
-        }
+        OperationError::from(invalid).into()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::mute::EndError;
     use crate::operations::{Conflict, Resource};
 
     #[test]
-    fn each_error_has_its_status() {
-        for (error, status) in [
-            (OperationError::NotFound(Resource::Incident), 404),
-            (Conflict::IncidentResolved.into(), 409),
-            (Conflict::InProgress.into(), 409),
-            (Invalid::MuteEnd(EndError::TooFar).into(), 409),
-            (Invalid::EmptyAction.into(), 400),
-            (Invalid::AllAndFilter.into(), 400),
+    fn each_error_has_its_status_and_code() {
+        for (error, status, code) in [
+            (
+                OperationError::NotFound(Resource::Incident),
+                404,
+                Code::NotFound,
+            ),
+            (
+                Conflict::IncidentResolved.into(),
+                409,
+                Code::AlreadyResolved,
+            ),
+            (Conflict::InProgress.into(), 409, Code::RequestInProgress),
+            (Invalid::NoMuteEnd.into(), 409, Code::MuteEndMissing),
+            (Invalid::EmptyAction.into(), 400, Code::ActionMissing),
+            (Invalid::AllAndFilter.into(), 400, Code::AmbiguousSelection),
             (
                 OperationError::Store(sea_orm::DbErr::Custom("away".to_owned())),
                 503,
+                Code::DatabaseUnavailable,
             ),
         ] {
             let said = error.to_string();
-            let (found, _) = Problem::from(error).said();
-            assert_eq!(found.as_u16(), status, "{said}");
+            let (found, refusal) = Problem::from(error).said();
+            assert_eq!((found.as_u16(), refusal.code), (status, code), "{said}");
         }
     }
 }

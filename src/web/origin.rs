@@ -9,11 +9,12 @@ use std::net::IpAddr;
 
 use axum::extract::Request;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, header};
 use reqwest::Url;
 
 use super::Problem;
 use crate::config::Config;
+use crate::domain::refusal::Code;
 
 /// Why a request is refused that no token guards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +34,11 @@ pub(crate) enum Foreign {
 
 impl From<Foreign> for Problem {
     fn from(foreign: Foreign) -> Self {
-        Self::new(StatusCode::FORBIDDEN, foreign.to_string())
+        let code = match foreign {
+            Foreign::Site => Code::ForeignSite,
+            Foreign::Host => Code::UnknownHost,
+        };
+        Self::new(code, foreign.to_string())
     }
 }
 

@@ -6,6 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Problem;
+use crate::domain::refusal::{Code, Refusal};
 
 /// Entries of a page where none are asked for, and at most.
 const LIMITS: (u64, u64) = (50, 200);
@@ -38,10 +39,11 @@ pub(super) fn limit(asked: Option<u64>) -> Result<u64, Problem> {
     match asked {
         None => Ok(LIMITS.0),
         Some(limit) if (1..=LIMITS.1).contains(&limit) => Ok(limit),
-        Some(_) => Err(Problem::bad_request(format!(
-            "limit must be from 1 to {}",
-            LIMITS.1
-        ))),
+        Some(limit) => {
+            let detail = format!("limit must be from 1 to {}", LIMITS.1);
+            let refusal = Refusal::new(Code::InvalidParameter, detail).parameter("limit");
+            Err(refusal.value(limit.to_string()).limit(LIMITS.1).into())
+        }
     }
 }
 
@@ -54,7 +56,9 @@ pub(super) fn cursor<T>(
     asked
         .map(|cursor| {
             read(cursor).ok_or_else(|| {
-                Problem::bad_request("invalid cursor: use next_cursor of the previous page")
+                let detail = "invalid cursor: use next_cursor of the previous page";
+                let refusal = Refusal::new(Code::InvalidParameter, detail);
+                refusal.parameter("cursor").value(cursor).into()
             })
         })
         .transpose()

@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::refusals::Said;
+use crate::domain::refusal::{Code, Facts, Refusal};
 use crate::queue::store::QueueError;
 use crate::store::error::{Cause, cause, took_too_long};
 use crate::telemetry::seldom::Seldom;
@@ -25,7 +26,7 @@ const DETAIL_BYTES: usize = 4096;
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
-    detail: String,
+    refusal: Refusal,
     /// In seconds.
     retry_after: Option<u32>,
     /// The body, if it is what cannot be read.
@@ -33,13 +34,16 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// What is wrong, with this status.
-    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    /// What is wrong, by its code; the code says the status.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Refusal::new(code, detail).into()
+    }
+
+    /// An error of which no more is known than its status.
+    fn of_status(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
-            detail: detail.into(),
-            retry_after: None,
-            unread: None,
+            ..Self::new(Code::of_status(status.as_u16()), detail)
         }
     }
 
@@ -53,38 +57,36 @@ impl Problem {
     }
 
     /// Its status, and what is wrong.
-    pub(crate) fn said(self) -> (StatusCode, String) {
-        (self.status, self.detail)
-    }
-
-    /// The request cannot be understood.
-    pub fn bad_request(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, detail)
-    }
-
-    /// It is understood, and cannot be done as things are.
-    pub fn conflict(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, detail)
+    pub(crate) fn said(self) -> (StatusCode, Refusal) {
+        (self.status, self.refusal)
     }
 
     /// There is no such thing.
-    pub fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, detail)
-    }
-
-    /// It cannot be done now; the client should try again.
-    pub fn unavailable(detail: impl Into<String>) -> Self {
-        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
-        problem.retry_after = Some(RETRY_AFTER);
-        problem
+    pub fn not_found(resource: &str, detail: impl Into<String>) -> Self {
+        Refusal::not_found(resource, detail).into()
     }
 
     /// The client has asked too often; it should wait.
     pub(super) fn too_many(detail: impl Into<String>, wait: Duration) -> Self {
-        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, detail);
+        let mut problem = Self::new(Code::TooManyAttempts, detail);
         let seconds = wait.as_secs().saturating_add(1);
         problem.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
         problem
+    }
+}
+
+impl From<Refusal> for Problem {
+    /// What passes by itself is to be tried again.
+    fn from(refusal: Refusal) -> Self {
+        let status = StatusCode::from_u16(refusal.code.status());
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let passes = status == StatusCode::SERVICE_UNAVAILABLE;
+        Self {
+            status,
+            refusal,
+            retry_after: passes.then_some(RETRY_AFTER),
+            unread: None,
+        }
     }
 }
 
@@ -99,8 +101,14 @@ pub(super) struct Told {
     /// The answer's status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// What kind of error it is, for programs.
+    code: Code,
     /// What is wrong, for a person.
     detail: String,
+    /// Described beside the others.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    facts: Facts,
     /// The request ID, also found in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
@@ -113,13 +121,15 @@ impl IntoResponse for Problem {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
-            detail: self.detail,
+            code: self.refusal.code,
+            detail: self.refusal.detail().to_owned(),
+            facts: Facts::clone(&self.refusal.facts),
             request_id: request.map(|id| id.as_str().to_owned()),
         };
         let body = serde_json::to_string(&told).unwrap_or_default();
         let mut response = (self.status, body).into_response();
         response.extensions_mut().insert(Said {
-            detail: told.detail,
+            refusal: self.refusal,
             body: self.unread,
         });
         let headers = response.headers_mut();
@@ -146,14 +156,17 @@ impl From<&sea_orm::DbErr> for Problem {
     fn from(error: &sea_orm::DbErr) -> Self {
         if cause(error) == Cause::Data {
             tracing::debug!("the database rejected a value in a request: {error}");
-            return Self::bad_request("invalid value: too large, or with NUL in it");
+            let detail = "invalid value: too large, or with NUL in it";
+            return Self::new(Code::InvalidValue, detail);
         }
         if took_too_long(error) {
             tracing::warn!("a query of a request timed out (limits.query): {error}");
-            return Self::unavailable("the query takes too long: ask for less at a time");
+            let detail = "the query takes too long: ask for less at a time";
+            return Self::new(Code::QueryTimeout, detail);
         }
         tracing::warn!("a request failed at the database: {error}");
-        Self::unavailable("the database is unavailable or busy: retry later")
+        let detail = "the database is unavailable or busy: retry later";
+        Self::new(Code::DatabaseUnavailable, detail)
     }
 }
 
@@ -165,21 +178,19 @@ impl From<QueueError> for Problem {
         if let Some(more) = FAILURES.says(()) {
             tracing::warn!(more, "a request failed at the queue: {error}");
         }
-        Self::unavailable(
+        Self::new(
+            Code::QueueUnavailable,
             "the queue is unavailable or rejects writes: retry later; nothing answered with 2xx is lost",
         )
     }
 }
 
 pub(super) async fn not_found() -> Problem {
-    Problem::not_found("no page or API resource at this address")
+    Problem::not_found("address", "no page or API resource at this address")
 }
 
 pub(crate) async fn method_not_allowed() -> Problem {
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method not allowed at this address",
-    )
+    Problem::new(Code::MethodNotAllowed, "method not allowed at this address")
 }
 
 /// Errors that do not come from us but from what stands around our handlers, told as ours are.
@@ -190,7 +201,7 @@ pub(crate) async fn told(response: Response) -> Response {
     );
     if status == StatusCode::UNSUPPORTED_MEDIA_TYPE && kind.is_none() {
         let detail = "unknown content encoding: use gzip, deflate or none";
-        return Problem::new(status, detail).into_response();
+        return Problem::new(Code::UnsupportedEncoding, detail).into_response();
     }
     let is_error = status.is_client_error() || status.is_server_error();
     let is_text = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
@@ -198,10 +209,10 @@ pub(crate) async fn told(response: Response) -> Response {
         return response;
     }
     let text = to_bytes(response.into_body(), DETAIL_BYTES).await;
-    Problem::new(status, String::from_utf8_lossy(&text.unwrap_or_default())).into_response()
+    Problem::of_status(status, String::from_utf8_lossy(&text.unwrap_or_default())).into_response()
 }
 
 pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
     let detail = "internal server error: see the server log";
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
+    Problem::new(Code::InternalError, detail).into_response()
 }

@@ -1,12 +1,17 @@
 //! What stands behind the `?` of an address: read and refused alike everywhere.
 
+use std::error::Error;
+
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query as Read, Request};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, value};
+use serde_path_to_error::{Path, Segment};
 
 use super::Problem;
+use crate::domain::refusal::{self, Code, Refusal};
 
 /// What a request asks for. A name that `T` does not know is refused, not passed over: it may have been
 /// meant to leave something out.
@@ -16,19 +21,79 @@ pub(super) struct Query<T>(pub(super) T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let read = Read::<T>::from_request_parts(parts, state).await;
-        let Read(asked) = read.map_err(|error| Problem::bad_request(error.body_text()))?;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let read = refusal::read(|| Read::<T>::try_from_uri(&parts.uri));
+        let Read(asked) = read.map_err(|(error, refused)| {
+            let refused = refused.unwrap_or_else(|| Refusal::new(Code::InvalidParameter, ""));
+            of_query(refused, &error)
+        })?;
         Ok(Self(asked))
     }
+}
+
+/// What is wrong with a query, with the parameter if one is.
+fn of_query(refused: Refusal, error: &QueryRejection) -> Refusal {
+    let refusal = refused.saying(error.body_text());
+    let mut beneath: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = beneath {
+        if let Some(error) = error.downcast_ref::<serde_path_to_error::Error<value::Error>>() {
+            return match field(error.path()) {
+                Some(parameter) => refusal.parameter(parameter),
+                None => refusal,
+            };
+        }
+        beneath = error.source();
+    }
+    refusal
+}
+
+/// The field that a path leads to; `None` if it leads to none.
+pub(super) fn field(path: &Path) -> Option<String> {
+    let is_named = |segment: &Segment| !matches!(segment, Segment::Unknown);
+    let is_field = path.iter().len() > 0 && path.iter().all(is_named);
+    is_field.then(|| path.to_string())
 }
 
 /// For addresses that take nothing there.
 pub(super) async fn none(request: Request, next: Next) -> Result<Response, Problem> {
     match request.uri().query() {
         None | Some("") => Ok(next.run(request).await),
-        Some(_) => Err(Problem::bad_request(
+        Some(_) => Err(Problem::new(
+            Code::InvalidParameter,
             "this address accepts no query parameters",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, serde::Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Asked {
+        limit: u64,
+        age: Option<crate::config::Span>,
+    }
+
+    #[tokio::test]
+    async fn a_parameter_that_is_refused_is_named() {
+        for (query, code, parameter) in [
+            ("limit=x", Code::InvalidParameter, Some("limit")),
+            ("age=soon", Code::InvalidDuration, Some("age")),
+        ] {
+            let request = axum::http::Request::get(format!("/?{query}"));
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            let refused = Query::<Asked>::from_request_parts(&mut parts, &()).await;
+            let (status, refusal) = refused.unwrap_err().said();
+            assert_eq!((status.as_u16(), refusal.code), (400, code), "{query}");
+            assert_eq!(refusal.facts.parameter.as_deref(), parameter, "{query}");
+            let told = refusal.detail();
+            assert!(
+                told.starts_with("Failed to deserialize query string"),
+                "{told}"
+            );
+        }
     }
 }

@@ -57,8 +57,8 @@ fn reason(status: StatusCode) -> &'static str {
 /// What an answer says of why it refuses.
 #[derive(Clone, Debug)]
 pub(super) struct Said {
-    /// What is wrong, for a person.
-    pub(super) detail: String,
+    /// What is wrong.
+    pub(super) refusal: crate::domain::refusal::Refusal,
     /// The body, if it is what cannot be read.
     pub(super) body: Option<Bytes>,
 }
@@ -131,7 +131,7 @@ impl Refusals {
         let said = response.extensions().get::<Said>();
         // What a layer of a library refuses says no more than its status.
         let unsaid = status.canonical_reason().unwrap_or_default();
-        let detail = said.map_or(unsaid, |said| said.detail.as_str());
+        let detail = said.map_or(unsaid, |said| said.refusal.detail());
         let body = said.and_then(|said| said.body.as_deref());
         let request = task_context::look(|task_context| {
             Some(task_context.request.as_ref()?.as_str().to_owned())

@@ -44,6 +44,7 @@ pub(super) async fn take(
     mark_known(request.extensions());
     if !config.has_webhook() {
         return Err(Problem::not_found(
+            "address",
             "no page or API resource at this address",
         ));
     }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, Request, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use serde::Serialize;
@@ -17,6 +16,7 @@ use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::refusals::Refusals;
 use super::{Ingress, Problem, body, problem};
+use crate::domain::refusal::{Code, Refusal};
 use crate::jobs::{Content, IngestAlert};
 use crate::queue::Push;
 use crate::sources::{Refused, SOURCES, Source, Translated, cluster, rejected_together};
@@ -71,7 +71,7 @@ pub(super) async fn not_posted(refusals: Refusals, request: Request) -> Response
         return problem::method_not_allowed().await.into_response();
     };
     let what = format!("this is the webhook for {}: use POST", source.sender);
-    let answer = Problem::new(StatusCode::METHOD_NOT_ALLOWED, what).into_response();
+    let answer = Problem::new(Code::MethodNotAllowed, what).into_response();
     refusals.note(source.name, refusals.client(&request), &answer);
     answer
 }
@@ -123,7 +123,10 @@ pub(super) async fn take(
         },
     );
     if ingress.gate.is_full() {
-        return Err(Problem::unavailable("the queue is full: retry later"));
+        return Err(Problem::new(
+            Code::QueueFull,
+            "the queue is full: retry later",
+        ));
     }
     let config = &context.config;
     let body = body::read(body, config.limits.body).await?;
@@ -154,7 +157,8 @@ pub(super) async fn take(
     let pushes = jobs.iter().map(|job| Push::new(job).trace(trace));
     let push = context.queues.push_all(pushes);
     let pushed = tokio::time::timeout(PUSH, push).await;
-    pushed.map_err(|_| Problem::unavailable("the queue does not respond: retry later"))??;
+    let silent = "the queue does not respond: retry later";
+    pushed.map_err(|_| Problem::new(Code::QueueUnavailable, silent))??;
     note(&context.metrics, &by, truncated, misdated, ahead);
     if unknown_status > 0
         && let Some(more) = ingress.unknown_statuses.says(source.name)
@@ -190,8 +194,13 @@ pub(super) async fn take(
 
 fn refuse(refused: &Refused, body: &Bytes) -> Problem {
     match refused {
-        Refused::Malformed(_) => Problem::bad_request(refused.to_string()).of_body(body.clone()),
-        Refused::TooMany { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, refused.to_string()),
+        Refused::Malformed(_) => {
+            Problem::new(Code::InvalidBody, refused.to_string()).of_body(body.clone())
+        }
+        Refused::TooMany { count, most } => {
+            let refusal = Refusal::new(Code::TooManyAlerts, refused.to_string());
+            refusal.limit(*most as u64).alerts(*count as u64).into()
+        }
     }
 }
 

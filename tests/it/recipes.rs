@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tocsin::config::Config;
 use tocsin::domain::alert::{Alert, AlertStatus};
+use tocsin::domain::refusal::{Code, Refusal};
 use tocsin::domain::routing::{List, Route};
 use tocsin::jobs::{Content, Job, JobError, Policy};
 use tocsin::queue::Push;
@@ -103,9 +104,12 @@ mod jobs {
     }
 }
 
-fn names_something(job: &Analyze) -> Result<(), String> {
+fn names_something(job: &Analyze) -> Result<(), Refusal> {
     match job {
-        Analyze::Service(name) if name.is_empty() => Err("the service has no name".to_owned()),
+        Analyze::Service(name) if name.is_empty() => {
+            let detail = "the service has no name";
+            Err(Refusal::new(Code::InvalidPayload, detail))
+        }
         Analyze::Incident(_) | Analyze::Service(_) => Ok(()),
     }
 }
@@ -185,7 +189,7 @@ fn a_row_makes_a_job() {
         ("ingest", "{}", "the queue ingest no longer exists"),
     ] {
         let refused = jobs::check_payload(queue, payload.as_bytes()).unwrap_err();
-        assert!(refused.contains(wrong), "{refused}");
+        assert!(refused.detail().contains(wrong), "{refused}");
     }
 }
 

@@ -17,9 +17,14 @@ const FIRST: &str = "m014_spans";
 impl Harness {
     /// Has the database as the version before left it, changed by this, and then upgrades it.
     async fn upgrade(&self, before: &str) {
+        self.upgrade_from(FIRST, before).await;
+    }
+
+    /// The same, where `first` is the first change that the version before did not have.
+    async fn upgrade_from(&self, first: &str, before: &str) {
         let (db, url) = (&self.context.db, self.context.config.database_url.expose());
         let applied = schema(db, url).await.unwrap();
-        let newer = applied.iter().skip_while(|(name, _)| name != FIRST);
+        let newer = applied.iter().skip_while(|(name, _)| name != first);
         take_back(db, url, newer.count().try_into().unwrap())
             .await
             .unwrap();
@@ -70,6 +75,77 @@ on_all! {
         assert_eq!((&incident["status"], &incident["reopened"]), (&json!("OPEN"), &json!(1)));
         h.recount().await;
         assert_eq!(h.verify(false).await, BTreeSet::new());
+        h.finish().await;
+    }
+
+    async fn reasons_that_were_sentences_are_rules_after_an_upgrade(on) {
+        let h = Harness::start(on).await;
+        h.send_and_drain((0..5).map(|n| firing(&format!("p{n}"), h.now())).collect()).await;
+        let [count, lasts] = [
+            json!({"rule": "count", "figure": 5, "unit": "episode", "window": "24h", "incidents": 1, "threshold": 5}),
+            json!({"rule": "lasts", "since": "2026-11-22T21:28:29.102Z", "open_for_s": 14400}),
+        ];
+        let level = json!({"rule": "level", "level": "ESCALATE"});
+        let rows = async || {
+            let written = format!(
+                "SELECT count(*) FROM incidents i JOIN anomalies a ON a.key = i.anomaly_key \
+                 WHERE a.reason = '{count}' AND i.tier_reason = '{level}'"
+            );
+            h.sql(&written).await
+        };
+        assert_eq!(rows().await, 1);
+        // As this version wrote it, after the way back and forth.
+        h.upgrade_from("m023_reasons", "SELECT 1").await;
+        assert_eq!(rows().await, 1);
+        let older = json!({"rule": "count", "figure": 7, "unit": "episode", "window": "24h", "threshold": 5});
+        for (of_level, of_tier, level, tier, sentences) in [
+            (
+                "fires since 2026-11-22T21:28:29.102Z (≥ 4 h)",
+                "restarting was tried 2 times in 30 days",
+                &lasts,
+                json!({"rule": "restarts", "restarts": 2}),
+                None,
+            ),
+            (
+                "7 in 24h (≥ 5)",
+                "restarting was tried 3 times",
+                &older,
+                json!({"rule": "restarts", "restarts": 3}),
+                Some(("7 firings in 24h (≥ 5)", "restarting was tried 3 times in 30 days")),
+            ),
+            ("in other words", "in other words, too", &json!(null), json!(null), None),
+        ] {
+            let before = format!("UPDATE anomalies SET reason = '{of_level}'");
+            h.upgrade_from("m023_reasons", &before).await;
+            let before = format!("UPDATE incidents SET tier_reason = '{of_tier}'");
+            h.upgrade_from("m023_reasons", &before).await;
+            let incident = h.incident().await;
+            assert_eq!((&incident["escalation_rule"], &incident["tier_rule"]), (level, &tier));
+            let (of_level, of_tier) = sentences.unwrap_or((of_level, of_tier));
+            assert_eq!(incident["escalation_reason"], of_level);
+            assert_eq!(incident["tier_reason"], of_tier);
+        }
+        h.finish().await;
+    }
+
+    async fn a_sentence_of_an_older_version_is_shown_and_then_replaced(on) {
+        let h = Harness::start(on).await;
+        h.send_and_drain((0..5).map(|n| firing(&format!("p{n}"), h.now())).collect()).await;
+        h.execute("UPDATE anomalies SET reason = '7 firings in 24h in 1 incident (≥ 5)'").await;
+        h.execute("UPDATE incidents SET tier_reason = 'level is ESCALATE'").await;
+        let incident = h.incident().await;
+        assert_eq!(incident["escalation_reason"], "7 firings in 24h in 1 incident (≥ 5)");
+        assert_eq!(incident["tier_reason"], "level is ESCALATE");
+        assert_eq!((&incident["escalation_rule"], &incident["tier_rule"]), (&json!(null), &json!(null)));
+        let page = format!("{}/incidents/{}", h.url, incident["id"].as_str().unwrap());
+        let page = h.http.get(page).send().await.unwrap().text().await.unwrap();
+        assert!(page.contains("7 firings in 24h in 1 incident (≥ 5)"), "{page}");
+        h.recount().await;
+        h.drain().await;
+        let incident = h.incident().await;
+        assert_eq!(incident["escalation_level"], "ESCALATE");
+        assert_eq!(incident["escalation_reason"], "5 firings in 24h in 1 incident (≥ 5)");
+        assert_eq!((&incident["escalation_rule"]["figure"], &incident["tier_rule"]["rule"]), (&json!(5), &json!("level")));
         h.finish().await;
     }
 }

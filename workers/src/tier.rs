@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use apalis::prelude::Data;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
@@ -15,6 +14,7 @@ use tocsin::domain::escalation::{
 };
 use tocsin::domain::frequency::{Counts, FrequencyStats};
 use tocsin::domain::messages::Rise;
+use tocsin::domain::reason::Lasting;
 use tocsin::domain::tier::{self, Tier};
 use tocsin::domain::{messages, mute};
 use tocsin::entity::anomalies::Model as Anomaly;
@@ -68,7 +68,7 @@ pub(crate) async fn assessments(
     let (unit, escalation) = (context.config.counting.unit, &context.config.escalation);
     let most = most_incidents(&escalation.rules, unit);
     let incidents = levels::incidents_in_windows(db, anomalies, most, now).await?;
-    let assess = |anomaly: &Anomaly, counts: Counts, lasting: Option<&str>| {
+    let assess = |anomaly: &Anomaly, counts: Counts, lasting: Option<Lasting>| {
         let lie_in = incidents.get(&anomaly.key).copied().unwrap_or_default();
         let seen = Seen {
             unit,
@@ -87,17 +87,14 @@ pub(crate) async fn assessments(
     let lasting = incidents::lasting(db, &rare, escalation, now).await?;
     for (anomaly, counts) in anomalies {
         if let Some(since) = lasting.get(&anomaly.key) {
-            let why = lasts(*since, escalation.open_for.0);
-            found.insert(anomaly.key.clone(), assess(anomaly, *counts, Some(&why)));
+            let lasts = Lasting {
+                since: *since,
+                open_for_s: escalation.open_for.0.as_secs(),
+            };
+            found.insert(anomaly.key.clone(), assess(anomaly, *counts, Some(lasts)));
         }
     }
     Ok(found)
-}
-
-/// Why an incident that lasts escalates, in words.
-fn lasts(since: Timestamp, open_for: Duration) -> String {
-    let hours = open_for.as_secs() as f64 / 3600.0;
-    format!("fires since {since} (≥ {hours} h)")
 }
 
 struct Waiting {
@@ -324,7 +321,7 @@ async fn judge(
             continue;
         };
         let (was, level) = (anomaly.level, found.level);
-        if raise(anomaly, found.clone(), now) {
+        if raise(anomaly, found, now) {
             tracing::info!(anomaly.key, from = %was, to = %level, "an anomaly's level rose");
             anomaly.mute_broken_at = breaks_mute(anomaly, now).or(anomaly.mute_broken_at);
             turned.risen.insert(key.clone());

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::mute::tests::anomaly;
+use crate::domain::reason::tests::count;
 
 const NOW: Timestamp = Timestamp(1_795_382_909_000);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -18,6 +19,20 @@ const fn windows([hour, day, week, month]: [i64; 4]) -> Counts {
     }
 }
 
+/// So many firings in so many incidents of a window, where so many in so many are enough.
+fn rule(figure: i64, window: Window, incidents: i64, threshold: i64, spread: i64) -> LevelRule {
+    LevelRule::Count(Counted {
+        incidents: Some(incidents),
+        spread: (spread > 1).then_some(spread),
+        ..count(figure, window, threshold)
+    })
+}
+
+const LASTS: Lasting = Lasting {
+    since: Timestamp(1_795_000_000_000),
+    open_for_s: 4 * 3600,
+};
+
 fn seen(counts: [i64; 4], incidents: [i64; 4]) -> Seen {
     Seen {
         unit: Unit::Episode,
@@ -28,7 +43,7 @@ fn seen(counts: [i64; 4], incidents: [i64; 4]) -> Seen {
 
 #[test]
 fn the_highest_rule_that_holds_wins() {
-    let lasts = Some("fires since 4h");
+    let lasts = Some(LASTS);
     let table = [
         ([0, 0, 0, 0], [0, 0, 0, 0], None, Level::None),
         ([2, 4, 4, 4], [1, 1, 1, 1], None, Level::None),
@@ -62,7 +77,8 @@ fn the_highest_rule_that_holds_wins() {
 
 #[test]
 fn the_reason_names_the_first_rule_that_holds_and_its_figures() {
-    let reason = |seen: &Seen, rules: &[Rule]| assess(seen, None, rules).reason.unwrap();
+    let reason =
+        |seen: &Seen, rules: &[Rule]| assess(seen, None, rules).reason.unwrap().to_string();
     let many = seen([2, 50, 50, 50], [1, 1, 5, 5]);
     let default = default_rules();
     assert_eq!(
@@ -110,38 +126,34 @@ fn a_rule_of_one_incident_is_written_as_it_always_was() {
 
 #[test]
 fn a_level_falls_when_its_rule_has_not_held_for_a_twelfth_of_its_window() {
-    let day = "12 firings in 24h in 3 incidents (≥ 10 in 3)";
-    let month = "15 firings in 30d in 15 incidents (≥ 15 in 15)";
-    let lasts = "fires since 2026-11-22T21:28:29.102Z (≥ 4 h)";
+    let day = Reason::Rule(rule(12, Window::Day, 3, 10, 3));
+    let month = Reason::Rule(rule(15, Window::Month, 15, 15, 15));
+    let hour = Reason::Rule(rule(3, Window::Hour, 1, 3, 1));
+    let lasts = Reason::Rule(LevelRule::Lasts(LASTS));
+    let text = Reason::Text("somehow".to_owned());
     let less = Assessment {
         level: Level::Escalate,
-        reason: Some("9 firings in 24h in 3 incidents (≥ 5)".to_owned()),
+        reason: Some(rule(9, Window::Day, 3, 5, 1)),
     };
     let ms = Duration::from_millis(1);
     let falling = |ago: Duration| Decay::Falling(NOW.before(ago));
-    let falls = || Decay::Fall(less.clone());
+    let falls = || Decay::Fall(less);
     let table = [
-        (day, None, falling(Duration::ZERO)),
-        (day, Some(2 * HOUR - ms), falling(2 * HOUR - ms)),
-        (day, Some(2 * HOUR), falls()),
-        ("11 in 24h (≥ 10)", None, falling(Duration::ZERO)),
-        ("11 in 24h (≥ 10)", Some(2 * HOUR), falls()),
-        (
-            "3 in 1h (≥ 3)",
-            Some(5 * MINUTE - ms),
-            falling(5 * MINUTE - ms),
-        ),
-        ("3 in 1h (≥ 3)", Some(5 * MINUTE), falls()),
-        (month, Some(60 * HOUR - ms), falling(60 * HOUR - ms)),
-        (month, Some(60 * HOUR), falls()),
-        (lasts, None, falls()),
-        ("somehow", None, falls()),
+        (&day, None, falling(Duration::ZERO)),
+        (&day, Some(2 * HOUR - ms), falling(2 * HOUR - ms)),
+        (&day, Some(2 * HOUR), falls()),
+        (&hour, Some(5 * MINUTE - ms), falling(5 * MINUTE - ms)),
+        (&hour, Some(5 * MINUTE), falls()),
+        (&month, Some(60 * HOUR - ms), falling(60 * HOUR - ms)),
+        (&month, Some(60 * HOUR), falls()),
+        (&lasts, None, falls()),
+        (&text, None, falls()),
     ];
     for (reason, ago, expected) in table {
         let mut anomaly = anomaly(Level::PermanentFix, None);
-        anomaly.reason = Some(reason.to_owned());
+        anomaly.reason = Some(reason.clone());
         anomaly.falling_since = ago.map(|ago| NOW.before(ago));
-        let found = decay(&anomaly, less.clone(), NOW);
+        let found = decay(&anomaly, less, NOW);
         assert_eq!(found, expected, "{reason}, {ago:?}");
     }
 }
@@ -149,14 +161,14 @@ fn a_level_falls_when_its_rule_has_not_held_for_a_twelfth_of_its_window() {
 #[test]
 fn what_holds_again_or_by_another_rule_does_not_fall() {
     let mut at = anomaly(Level::Escalate, None);
-    at.reason = Some("7 in 24h (≥ 5)".to_owned());
+    at.reason = Some(Reason::Rule(rule(7, Window::Day, 1, 5, 1)));
     at.falling_since = Some(NOW.before(HOUR));
-    let found = |level, reason: &str| Assessment {
+    let found = |level, reason| Assessment {
         level,
-        reason: Some(reason.to_owned()),
+        reason: Some(reason),
     };
-    let same = "6 firings in 24h in 1 incident (≥ 5)";
-    let other = "6 firings in 7d in 5 incidents (≥ 5 in 5)";
+    let same = rule(6, Window::Day, 1, 5, 1);
+    let other = rule(6, Window::Week, 5, 5, 5);
     let change = |is_due| Change {
         is_written: true,
         is_due,
@@ -166,15 +178,15 @@ fn what_holds_again_or_by_another_rule_does_not_fall() {
         let changed = decay(&at, found(Level::Escalate, reason), NOW).apply(&mut at);
         assert_eq!(changed, expected, "{reason}");
         assert_eq!((at.level, at.falling_since), (Level::Escalate, None));
-        assert_eq!(at.reason.as_deref(), Some(reason));
+        assert_eq!(at.reason, Some(Reason::Rule(reason)));
         // And once more changes nothing.
         let changed = decay(&at, found(Level::Escalate, reason), NOW).apply(&mut at);
         assert_eq!(changed, Change::default(), "{reason}");
     }
     // More than the level says is for the tier worker.
-    let more = found(Level::PermanentFix, "10 in 24h (≥ 10)");
+    let more = found(Level::PermanentFix, rule(10, Window::Day, 3, 10, 3));
     let mut same = at.clone();
-    let changed = decay(&at, more.clone(), NOW).apply(&mut same);
+    let changed = decay(&at, more, NOW).apply(&mut same);
     assert_eq!((changed.is_written, changed.is_due), (false, true));
     assert_eq!(same, at);
     assert!(raise(&mut same, more, NOW));
@@ -183,9 +195,27 @@ fn what_holds_again_or_by_another_rule_does_not_fall() {
 }
 
 #[test]
+fn a_sentence_of_an_older_version_is_replaced_by_the_rule_that_holds() {
+    let mut at = anomaly(Level::Escalate, None);
+    at.reason = Some(Reason::Text(
+        "7 firings in 24h in 1 incident (≥ 5)".to_owned(),
+    ));
+    let holds = rule(7, Window::Day, 1, 5, 1);
+    let found = Assessment {
+        level: Level::Escalate,
+        reason: Some(holds),
+    };
+    let changed = decay(&at, found, NOW).apply(&mut at);
+    assert_eq!((changed.is_written, changed.is_due), (true, true));
+    assert_eq!(at.reason, Some(Reason::Rule(holds)));
+    assert_eq!((at.level, at.level_seq), (Level::Escalate, 1));
+}
+
+#[test]
 fn what_is_falling_and_comes_back_is_no_rise() {
     let mut at = anomaly(Level::Escalate, None);
-    at.reason = Some("5 in 24h (≥ 5)".to_owned());
+    let five = rule(5, Window::Day, 1, 5, 1);
+    at.reason = Some(Reason::Rule(five));
     let none = Assessment {
         level: Level::None,
         reason: None,
@@ -194,7 +224,7 @@ fn what_is_falling_and_comes_back_is_no_rise() {
     assert_eq!((changed.is_written, changed.is_due), (true, false));
     let back = Assessment {
         level: Level::Escalate,
-        reason: Some("5 in 24h (≥ 5)".to_owned()),
+        reason: Some(five),
     };
     assert!(!raise(&mut at, back, NOW.after(HOUR)));
     assert_eq!(at.level_seq, 1);

@@ -14,6 +14,7 @@ use crate::config::Counting;
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
 use crate::domain::mute;
+use crate::domain::reason::{LevelReason, LevelRule, TierRule};
 use crate::domain::unheard::Patience;
 use crate::entity::{incidents, occurrences};
 use crate::operations::{self, OperationError, Resource};
@@ -47,6 +48,10 @@ pub struct View {
     escalation_level: Level,
     /// Why that level holds, with the figure that it had when the level was set.
     escalation_reason: Option<String>,
+    /// The same as data; null where it is not known as such.
+    escalation_rule: Option<LevelRule>,
+    /// Why the tier holds (`tier_reason`), as data; null where it is not known as such.
+    tier_rule: Option<TierRule>,
     /// Muted until; null if not muted.
     muted_until: Option<Timestamp>,
     /// Who muted it.
@@ -65,14 +70,18 @@ impl View {
 /// As its rows have it: a mute that is over must have been taken from them.
 impl From<Entry> for View {
     fn from((incident, anomaly): Entry) -> Self {
+        let rule = |reason: &LevelReason| reason.rule().copied();
+        let tier_rule = incident.tier_reason.as_ref();
         Self {
+            tier_rule: tier_rule.and_then(|reason| reason.rule().copied()),
             incident,
             alert_name: anomaly.alert_name,
             service: anomaly.service,
             namespace: anomaly.namespace,
             error_type: anomaly.error_type,
             escalation_level: anomaly.level,
-            escalation_reason: anomaly.reason,
+            escalation_rule: anomaly.reason.as_ref().and_then(rule),
+            escalation_reason: anomaly.reason.map(|reason| reason.to_string()),
             muted_until: anomaly.muted_until,
             muted_by: anomaly.muted_by,
             muted_why: anomaly.muted_why,

@@ -76,6 +76,7 @@ pub(super) async fn show(
     let source = source.map(String::from);
     let unknown = || {
         Problem::not_found(
+            "trace",
             "no alert has this fingerprint, no incident this ID, and no anomaly this key",
         )
     };

@@ -4,11 +4,12 @@
 //! the addresses that people send (`utm_source`). A value that is not known is refused: leaving it out would
 //! show another list than was asked for, and say nothing of it.
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::PageError;
+use crate::web::query::Query;
 
 /// What an address asks for; a page of its own where that cannot be read.
 pub(super) struct Asks<T>(pub(super) T);
@@ -17,8 +18,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asks<T> {
     type Rejection = PageError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, PageError> {
-        let asked = Query::from_request_parts(parts, state).await;
-        let Query(asked) = asked.map_err(|refused| PageError::BadRequest(refused.body_text()))?;
+        let Query(asked) = Query::from_request_parts(parts, state).await?;
         Ok(Self(asked))
     }
 }

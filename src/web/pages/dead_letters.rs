@@ -14,6 +14,7 @@ use super::layout::{self, Frame, Section};
 use super::request::FormPost;
 use super::topics::Topic;
 use super::{PageError, PageRequest, Pages, address, charts, error, parts};
+use crate::domain::refusal::{Code, Refusal, cause};
 use crate::entity::dead_letters::Model;
 use crate::jobs::{Content, IngestAlert, QUEUES, rejected};
 use crate::operations::dead_letter;
@@ -207,7 +208,7 @@ pub(super) async fn one(
 /// What somebody wrote in place of the payload, and why it was refused.
 struct Written<'a> {
     payload: &'a str,
-    why: &'a str,
+    why: &'a Refusal,
 }
 
 /// The page of one letter; with what was `written` in its form, if that was refused.
@@ -371,8 +372,8 @@ fn actions(visit: &PageRequest, letter: &Model) -> Markup {
     let name = visit.session.name.as_deref().unwrap_or_default();
     let why_not = replay::check(&letter.queue, &letter.payload, false).err();
     let why_not = why_not.map(|futile| {
-        let why = futile.to_string();
-        refusal(text, &why).unwrap_or(why)
+        let refused = Refusal::from(futile);
+        refusal(text, &refused).unwrap_or_else(|| refused.to_string())
     });
     html! {
         section aria-labelledby="act" {
@@ -458,7 +459,9 @@ async fn done(pages: &Pages, id: &str, operation: &str, posted: &FormPost) -> Do
 /// The payload that was written in place of the letter's own; `null` stands for that.
 fn edited(posted: &FormPost) -> Result<Option<Vec<u8>>, PageError> {
     let payload = posted.get("payload").unwrap_or_default();
-    let payload: Value = serde_json::from_str(payload)
-        .map_err(|error| PageError::BadRequest(format!("JSON: {error}")))?;
+    let payload: Value = serde_json::from_str(payload).map_err(|error| {
+        let refused = Refusal::new(Code::InvalidJson, format!("JSON: {error}"));
+        PageError::BadRequest(refused.cause(cause(&error)))
+    })?;
     Ok((!payload.is_null()).then(|| payload.to_string().into_bytes()))
 }

@@ -1,18 +1,19 @@
 //! What goes wrong, as a page; and what every answer of the pages carries.
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
-use serde_json::Value;
 
 use super::layout;
 use super::request::language;
+use crate::domain::refusal::{Code, Refusal};
 use crate::operations::OperationError;
 use crate::queue::store::QueueError;
 use crate::text::{Text, refusal};
 use crate::web::problem::Problem;
+use crate::web::refusals::Said;
 
 /// Why there is no page to show.
 #[derive(Clone, Debug)]
@@ -28,9 +29,9 @@ pub(super) enum PageError {
     /// The host is not known to be ours.
     UnknownHost,
     /// The request makes no sense.
-    BadRequest(String),
+    BadRequest(Refusal),
     /// It was refused, with a reason.
-    Refused(StatusCode, String),
+    Refused(StatusCode, Refusal),
     /// The store or the queue does not answer.
     Unavailable,
     /// A mistake of ours.
@@ -39,20 +40,29 @@ pub(super) enum PageError {
 
 impl PageError {
     /// What a problem of the API's comes to.
-    pub(super) fn of(status: StatusCode, detail: String) -> Self {
+    pub(super) fn of(status: StatusCode, refusal: Refusal) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
             StatusCode::INTERNAL_SERVER_ERROR => Self::Broken,
-            StatusCode::BAD_REQUEST => Self::BadRequest(detail),
-            status => Self::Refused(status, detail),
+            StatusCode::BAD_REQUEST => Self::BadRequest(refusal),
+            status => Self::Refused(status, refusal),
         }
     }
 
     /// A value that `name` cannot have in an address. Nothing is shown then rather than another list than was
     /// asked for.
     pub(super) fn no_such(name: &str, value: &str) -> Self {
-        Self::BadRequest(format!("invalid value for {name} in the address: {value}"))
+        let detail = format!("invalid value for {name} in the address: {value}");
+        let refusal = Refusal::new(Code::InvalidParameter, detail);
+        Self::BadRequest(refusal.parameter(name).value(value))
+    }
+
+    /// What an answer of the API's that is an error comes to. The API leaves the refusal beside its answer.
+    pub(super) fn of_answer(status: StatusCode, beside: &mut Extensions) -> Self {
+        let said = beside.remove::<Said>().map(|said| said.refusal);
+        let unsaid = || Refusal::new(Code::of_status(status.as_u16()), status.to_string());
+        Self::of(status, said.unwrap_or_else(unsaid))
     }
 
     const fn status(&self) -> StatusCode {
@@ -82,8 +92,8 @@ impl From<std::sync::Arc<sea_orm::DbErr>> for PageError {
 
 impl From<Problem> for PageError {
     fn from(problem: Problem) -> Self {
-        let (status, detail) = problem.said();
-        Self::of(status, detail)
+        let (status, refusal) = problem.said();
+        Self::of(status, refusal)
     }
 }
 
@@ -116,8 +126,6 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
 
 /// Programs ask it, and read which part is missing.
 const READINESS: &str = "/readyz";
-/// Bytes of a problem that are read.
-const PROBLEM: usize = 64 << 10;
 
 /// Tells people as a page what programs are told as a problem: that there is nothing at an address,
 /// that a question cannot be read, that a page failed. The API's own addresses answer as they do.
@@ -133,11 +141,8 @@ pub(crate) async fn for_people(request: Request, next: Next) -> Response {
     if is_api || !reads_pages || !is_problem {
         return response;
     }
-    let (told, body) = response.into_parts();
-    let body = axum::body::to_bytes(body, PROBLEM).await;
-    let problem: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
-    let detail = problem["detail"].as_str().unwrap_or_default();
-    let fault = PageError::of(told.status, detail.to_owned());
+    let (mut told, _) = response.into_parts();
+    let fault = PageError::of_answer(told.status, &mut told.extensions);
     let mut response = (told.status, page(lang, &fault, None)).into_response();
     let kept = [header::ALLOW, header::RETRY_AFTER];
     for (name, value) in kept
@@ -201,12 +206,12 @@ fn form_page(method: &Method, path: &str) -> Option<String> {
 }
 
 /// Why something was refused, in the reader's language if that is known.
-pub(super) fn told(text: &Text, detail: &str) -> Markup {
+pub(super) fn told(text: &Text, refused: &Refusal) -> Markup {
     html! {
-        @match refusal(text, detail) {
+        @match refusal(text, refused) {
             Some(told) => p { (told) },
             // In the words of whoever refused it.
-            None => p lang="en" { (detail) },
+            None => p lang="en" { (refused.detail()) },
         }
     }
 }
@@ -215,13 +220,13 @@ pub(super) fn told(text: &Text, detail: &str) -> Markup {
 fn page(lang: crate::text::Lang, fault: &PageError, form: Option<&str>) -> Markup {
     let text = lang.text();
     let form = form.filter(|_| !matches!(fault, PageError::NotFound));
-    let (title, lead, detail) = match fault {
+    let (title, lead, refused) = match fault {
         PageError::NotFound => (text.not_found, text.not_found_lead, None),
         PageError::NotAllowed => (text.not_allowed, text.not_allowed_lead, None),
         PageError::Forged => (text.forged, text.forged_lead, None),
         PageError::UnknownHost => (text.not_allowed, text.unknown_host_lead, None),
-        PageError::BadRequest(detail) => (text.bad_request, "", Some(detail)),
-        PageError::Refused(_, detail) => (text.not_done, "", Some(detail)),
+        PageError::BadRequest(refused) => (text.bad_request, "", Some(refused)),
+        PageError::Refused(_, refused) => (text.not_done, "", Some(refused)),
         PageError::Unavailable => (text.unavailable, text.unavailable_lead, None),
         PageError::SignIn(_) | PageError::Broken => (text.broken, text.broken_lead, None),
     };
@@ -229,7 +234,7 @@ fn page(lang: crate::text::Lang, fault: &PageError, form: Option<&str>) -> Marku
         div.empty role="alert" {
             h1 { (title) }
             @if !lead.is_empty() { p { (lead) } }
-            @if let Some(detail) = detail { (told(text, detail)) }
+            @if let Some(refused) = refused { (told(text, refused)) }
             p {
                 @if let Some(form) = form { a.button.primary href=(form) { (text.back_to_form) } " " }
                 a.button href="/incidents" { (text.back_to_incidents) }
@@ -289,7 +294,7 @@ mod tests {
             let answer = router.clone().oneshot(request).await.unwrap();
             assert_eq!(answer.status(), 500);
             assert_eq!(answer.headers()[header::CONTENT_TYPE], expected);
-            let body = to_bytes(answer.into_body(), PROBLEM).await.unwrap();
+            let body = to_bytes(answer.into_body(), 64 << 10).await.unwrap();
             let is_page = String::from_utf8_lossy(&body).contains("<html lang=\"zh-TW\">");
             assert_eq!(is_page, accept.starts_with("text/html"));
         }

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 
 use super::{PageError, Pages};
+use crate::domain::refusal::{Code, Refusal};
 use crate::web::body;
 
 /// Bytes of a form.
@@ -41,8 +42,10 @@ impl FromRequest<Pages> for Fields {
         let body = body::read(body, BYTES).await?;
         let request = Request::from_parts(parts, Body::from(body));
         let form = Form::<HashMap<String, String>>::from_request(request, pages).await;
-        let Form(fields) =
-            form.map_err(|error| PageError::of(error.status(), error.body_text()))?;
+        let Form(fields) = form.map_err(|error| {
+            let code = Code::of_status(error.status().as_u16());
+            PageError::of(error.status(), Refusal::new(code, error.body_text()))
+        })?;
         Ok(Self(fields))
     }
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::request::FormPost;
 use super::{PageError, Pages, parts};
 use crate::config::Span;
+use crate::domain::refusal::{Code, Refusal};
 use crate::operations::once::{Once, RequestKey, once};
 use crate::operations::repair::Report;
 use crate::operations::{self, mute};
@@ -93,7 +94,10 @@ fn helped(posted: &FormPost) -> Result<bool, PageError> {
     match posted.get("success") {
         Some("yes") => Ok(true),
         Some("no") => Ok(false),
-        _ => Err(PageError::BadRequest(NO_OUTCOME.to_owned())),
+        _ => Err(PageError::BadRequest(Refusal::new(
+            Code::OutcomeMissing,
+            NO_OUTCOME,
+        ))),
     }
 }
 

@@ -262,7 +262,7 @@ fn why(text: &Text, entry: &Entry, judged: (Option<&Seen>, &[Rule])) -> Markup {
         judged,
         incident.tier_due_since.is_some(),
     );
-    let why_tier = parts::why_tier(text, anomaly.level, incident.tier_reason.as_deref());
+    let why_tier = parts::why_tier(text, anomaly.level, incident.tier_reason.as_ref());
     let what = incident.tier.and_then(|tier| parts::tier_deed(text, tier));
     html! {
         dl.why {

@@ -6,12 +6,13 @@ use super::request::PageRequest;
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::{Level, Rule, Seen, assess};
 use crate::domain::frequency::{Counts, Window, figure};
+use crate::domain::reason::{LevelRule, Reason};
 use crate::entity::anomalies::Model as Anomaly;
 use crate::entity::incidents::Model as Incident;
 pub(super) use crate::text::words::{
     level_word, moment, status_word, tier_deed, tier_name, why_tier, window, within,
 };
-use crate::text::{Reason, Text, fill, words};
+use crate::text::{Text, fill, words};
 use crate::time::Timestamp;
 
 /// A level's class.
@@ -81,16 +82,15 @@ pub(super) fn why_level(
     (seen, rules): (Option<&Seen>, &[Rule]),
     is_due: bool,
 ) -> Markup {
-    let (level, reason) = (anomaly.level, anomaly.reason.as_deref());
+    let (level, reason) = (anomaly.level, anomaly.reason.as_ref());
     let enough = seen.map_or(Level::None, |seen| assess(seen, None, rules).level);
     let over = (enough > level && !is_due)
         .then(|| fill(text.reason_over, &[("level", level_word(text, enough))]));
-    let told = match reason.map(Reason::read) {
+    let told = match reason {
         None if over.is_some() => html! {},
-        Some(Reason::Lasts { since, hours }) => {
-            let level = level_word(text, level);
-            let places = [("since", "{since}"), ("hours", hours), ("level", level)];
-            around(&fill(text.reason_lasts, &places), "since", &at(since))
+        Some(Reason::Rule(LevelRule::Lasts(lasting))) => {
+            let told = words::why_lasts(text, level_word(text, level), lasting, "{since}");
+            around(&told, "since", &at(lasting.since))
         }
         _ => html! { (words::why_level(text, level, reason, counts)) },
     };

@@ -61,23 +61,28 @@ on_all! {
         h.send_and_drain(vec![firing("a", h.now())]).await;
         let past = h.now().before(MINUTE);
         let far = h.now().after(31 * 24 * HOUR);
-        for (body, reason, expected) in [
-            (json!({}), "give a duration", 409),
-            (json!({"for": "1h", "until": far}), "either", 409),
-            (json!({"for": "soon"}), "not a duration", 400),
-            (json!({"for": "0s"}), "in the future", 409),
-            (json!({"for": "31d"}), "30 days at most", 409),
-            (json!({"for": 60}), "expected a string", 400),
-            (json!({"until": past}), "in the future", 409),
-            (json!({"until": far}), "30 days at most", 409),
-            (json!({"until": "tomorrow"}), "not an RFC 3339 time", 400),
-            (json!({"for": "1h", "why": "x".repeat(5000)}), "4096 characters", 400),
-            (json!({"for": "1h", "reason": "x"}), "unknown field", 400),
+        for (body, reason, expected, code) in [
+            (json!({}), "give a duration", 409, "mute_end_missing"),
+            (json!({"for": "1h", "until": far}), "either", 409, "mute_end_ambiguous"),
+            (json!({"for": "soon"}), "not a duration", 400, "invalid_duration"),
+            (json!({"for": "0s"}), "in the future", 409, "mute_end_passed"),
+            (json!({"for": "31d"}), "30 days at most", 409, "mute_too_long"),
+            (json!({"for": 60}), "expected a string", 400, "invalid_body"),
+            (json!({"until": past}), "in the future", 409, "mute_end_passed"),
+            (json!({"until": far}), "30 days at most", 409, "mute_too_long"),
+            (json!({"until": "tomorrow"}), "not an RFC 3339 time", 400, "invalid_body"),
+            (json!({"for": "1h", "why": "x".repeat(5000)}), "4096 characters", 400, "text_too_long"),
+            (json!({"for": "1h", "reason": "x"}), "unknown field", 400, "invalid_body"),
         ] {
             let (status, problem) = h.mute(body.clone()).await;
             let detail = problem["detail"].as_str().unwrap_or_default();
             assert!(status == expected && detail.contains(reason), "{body}: {status} {problem}");
+            assert_eq!(problem["code"], code, "{body}");
         }
+        let (_, problem) = h.mute(json!({"for": "soon"})).await;
+        assert_eq!((&problem["parameter"], &problem["value"]), (&json!("for"), &json!("soon")));
+        let (_, problem) = h.mute(json!({"for": "1h", "why": "x".repeat(5000)})).await;
+        assert_eq!((&problem["parameter"], &problem["limit"]), (&json!("why"), &json!(4096)));
         assert_eq!(h.post("/api/v1/anomalies/unknown/mute", json!({"for": "1h"})).await.0, 404);
         assert_eq!(h.mute_deeds("anomaly.mute").await.len(), 0);
         assert_eq!(h.incident().await["muted_until"], json!(null));

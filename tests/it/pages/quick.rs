@@ -102,7 +102,7 @@ async fn fill(h: &Harness, picture: &Picture) {
             aggregated_count, aggregation_window_start, open_episodes, last_firing_at, opened_at, updated_at) \
         SELECT ID(), KEY(), 1 + g.n / 5000, 'Pod of service-' || (g.n % 50) || ' is crash looping', 'critical', \
             CASE WHEN g.n % 10000 < {} THEN 'OPEN' ELSE 'RESOLVED' END, \
-            '{{\"alertname\": \"KubePodCrashLooping\", \"namespace\": \"prod\", \"pod\": \"checkout-6c9f7d\"}}'JSON, '{{\"summary\": \"Pod is crash looping\"}}'JSON, 'alertmanager', 1, 'nothing calls for more', \
+            '{{\"alertname\": \"KubePodCrashLooping\", \"namespace\": \"prod\", \"pod\": \"checkout-6c9f7d\"}}'JSON, '{{\"summary\": \"Pod is crash looping\"}}'JSON, 'alertmanager', 1, '{{\"rule\":\"default\"}}', \
             ('{{\"anomaly_key\": \"k\", \"count_1h\": 1, \"count_24h\": ' || (g.n % 90) || ', \"count_7d\": 90, \"count_30d\": 200, \"first_seen\": null, \"last_seen\": null, \"escalation_level\": \"NONE\"}}')JSON, \
             3, @T, 1, @T, @T, @T FROM SERIES(100000)",
         picture.unresolved

@@ -140,7 +140,7 @@ async fn why_a_level_holds_and_since_when_is_watched_are_told_in_the_reader_s_zo
     h.send_and_drain(vec![firing("a", h.now())]).await;
     h.execute(
         "UPDATE anomalies SET level = 'ESCALATE', \
-             reason = 'fires since 2026-11-22T21:28:29.102Z (≥ 4 h)'",
+             reason = '{\"rule\":\"lasts\",\"since\":\"2026-11-22T21:28:29.102Z\",\"open_for_s\":14400}'",
     )
     .await;
     let incident = h.incident().await["id"].as_str().unwrap().to_owned();

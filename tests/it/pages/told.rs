@@ -63,7 +63,7 @@ on_both! {
             assert!(page.contains(why), "{page}");
         }
         // As long as recount has not lowered what the counts do not reach any more.
-        h.execute("UPDATE anomalies SET reason = '9 in 24h (≥ 9)'").await;
+        h.execute("UPDATE anomalies SET reason = '{\"rule\":\"count\",\"figure\":9,\"unit\":\"episode\",\"window\":\"24h\",\"threshold\":9}'").await;
         for page in [incident(&h, "en", &one).await, anomaly(&h, "en", &one).await] {
             let why = "When the rule last matched: 9 firings in the last 24 hours. ESCALATE starts at 9 firings.";
             assert!(page.contains(why), "{page}");
@@ -71,7 +71,7 @@ on_both! {
         let page = incident(&h, "zh-TW", &one).await;
         assert!(page.contains("規則最近一次成立時，過去 24 小時內有 9 次觸發"), "{page}");
         // What an incident was left with when the level was another says nothing of this one.
-        h.execute("UPDATE anomalies SET level = 'REPEAT', reason = '3 in 1h (≥ 3)'").await;
+        h.execute("UPDATE anomalies SET level = 'REPEAT', reason = '{\"rule\":\"count\",\"figure\":3,\"unit\":\"episode\",\"window\":\"1h\",\"threshold\":3}'").await;
         let page = incident(&h, "en", &one).await;
         assert!(page.contains("When the rule last matched: 3 firings in the last hour."), "{page}");
         h.finish().await;

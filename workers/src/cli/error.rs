@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 use serde_json::Value;
+use tocsin::domain::refusal::Code;
 
 use super::fields::text;
 
@@ -35,6 +36,8 @@ pub(super) enum Error {
     Refused {
         /// The answer's status.
         status: StatusCode,
+        /// The problem's code; none of an older instance, or of a newer one with codes of its own.
+        code: Option<Code>,
         /// What the answer says.
         problem: String,
         /// What could help.
@@ -82,8 +85,10 @@ impl Error {
         body: &str,
         token: &str,
     ) -> Self {
-        let hint = match status {
-            StatusCode::UNAUTHORIZED => format!(": {token}"),
+        let document: Value = serde_json::from_str(body).unwrap_or_default();
+        let code = Code::named(&text(&document, "/code"));
+        let hint = match code.unwrap_or(Code::of_status(status.as_u16())) {
+            Code::MissingToken | Code::UnknownToken | Code::WrongTokenKind => format!(": {token}"),
             _ => String::new(),
         };
         let retry_after = headers
@@ -92,7 +97,8 @@ impl Error {
             .map(Duration::from_secs);
         Self::Refused {
             status,
-            problem: problem(status, body),
+            code,
+            problem: problem(status, &document, body),
             hint,
             retry_after,
         }
@@ -111,7 +117,12 @@ impl Error {
 
     /// Whether what was asked for is not there.
     pub(super) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Refused { status, .. } if *status == StatusCode::NOT_FOUND)
+        match self {
+            Self::Refused { status, code, .. } => {
+                code.unwrap_or(Code::of_status(status.as_u16())) == Code::NotFound
+            }
+            _ => false,
+        }
     }
 
     /// How long the instance asks to wait.
@@ -140,9 +151,8 @@ fn root_cause(error: &reqwest::Error) -> String {
 }
 
 /// The detail of a problem document, or its title; else how the answer begins; else what the status means.
-fn problem(status: StatusCode, body: &str) -> String {
-    let document: Value = serde_json::from_str(body).unwrap_or_default();
-    let told = ["/detail", "/title"].map(|field| text(&document, field));
+fn problem(status: StatusCode, document: &Value, body: &str) -> String {
+    let told = ["/detail", "/title"].map(|field| text(document, field));
     if let Some(told) = told.into_iter().find(|told| !told.is_empty()) {
         return told;
     }
@@ -182,6 +192,52 @@ mod tests {
     fn a_missing_token_is_told_with_the_way_to_give_one() {
         let told = refused(401, r#"{"title":"Unauthorized"}"#);
         assert_eq!(told, "Unauthorized (HTTP 401): present a token");
+    }
+
+    #[test]
+    fn a_code_that_is_known_is_gone_by_and_any_other_answer_by_its_status() {
+        let of = |status, body: &str| {
+            let status = StatusCode::from_u16(status).unwrap();
+            Error::of_answer(status, &HeaderMap::new(), body, "present a token")
+        };
+        for (status, body, is_not_found, told) in [
+            (
+                404,
+                r#"{"code":"not_found","detail":"no incident"}"#,
+                true,
+                "no incident (HTTP 404)",
+            ),
+            // Of an older instance.
+            (
+                404,
+                r#"{"detail":"no incident"}"#,
+                true,
+                "no incident (HTTP 404)",
+            ),
+            // Of a newer one.
+            (
+                404,
+                r#"{"code":"moved","detail":"look elsewhere"}"#,
+                true,
+                "look elsewhere (HTTP 404)",
+            ),
+            (
+                401,
+                r#"{"code":"unknown_token","detail":"unknown token"}"#,
+                false,
+                "unknown token (HTTP 401): present a token",
+            ),
+            (
+                409,
+                r#"{"code":"already_resolved","detail":"too late"}"#,
+                false,
+                "too late (HTTP 409)",
+            ),
+        ] {
+            let error = of(status, body);
+            assert_eq!(error.is_not_found(), is_not_found, "{body}");
+            assert_eq!(error.to_string(), told);
+        }
     }
 
     #[test]

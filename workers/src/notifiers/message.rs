@@ -5,11 +5,12 @@ use chrono::DateTime;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
 use tocsin::domain::escalation::Level;
 use tocsin::domain::frequency::{Window, figure};
+use tocsin::domain::reason::{Reason, TierRule};
 use tocsin::domain::severity;
 use tocsin::domain::tier::Tier;
 use tocsin::entity::incidents;
 use tocsin::entity::notifications::Kind;
-use tocsin::text::{Text, TierReason, fill, plural, words};
+use tocsin::text::{Text, fill, plural, words};
 use tocsin::time::Timestamp;
 
 use super::Card;
@@ -219,10 +220,10 @@ fn calmed(card: &Card, text: &Text) -> Option<Line> {
 
 fn level(card: &Card, text: &Text) -> Option<Line> {
     let level = card.anomaly.level;
-    let reason = card.anomaly.reason.as_deref();
+    let reason = card.anomaly.reason.clone().and_then(shown);
     let stats = card.incident.frequency_stats.as_ref();
     let counts = stats.and_then(|stats| stats.counts_at(level));
-    let said = match (level, reason.and_then(|reason| known(reason, REASON))) {
+    let said = match (level, reason) {
         (Level::None, _) => return None,
         (_, Some(reason)) => words::why_level(text, level, Some(&reason), counts.as_ref()),
         (_, None) => pair(text, text.level, words::level_word(text, level)),
@@ -246,10 +247,10 @@ fn restarts(card: &Card, text: &Text) -> Option<Line> {
     if card.incident.status == Status::Resolved {
         return None;
     }
-    let reason = known(card.incident.tier_reason.as_deref()?, REASON)?;
-    match TierReason::read(&reason) {
-        TierReason::Level | TierReason::FixFailed | TierReason::Nothing => None,
-        TierReason::Restarts(_) | TierReason::Other(_) => {
+    let reason = card.incident.tier_reason.clone().and_then(shown)?;
+    match reason {
+        Reason::Rule(TierRule::Level { .. } | TierRule::FixFailed | TierRule::Default) => None,
+        Reason::Rule(TierRule::Restarts { .. }) | Reason::Text(_) => {
             let said = words::why_tier(text, card.anomaly.level, Some(&reason));
             Some(Line::new().text(said))
         }
@@ -362,6 +363,14 @@ fn pair(text: &Text, name: &str, value: &str) -> String {
 /// The value, tidied, if anything is left of it.
 fn known(value: &str, max: usize) -> Option<String> {
     Some(tidy(value, max)).filter(|text| !text.is_empty())
+}
+
+/// A reason as a message can show it: a sentence that was stored may be anything.
+fn shown<R>(reason: Reason<R>) -> Option<Reason<R>> {
+    match reason {
+        Reason::Text(text) => known(&text, REASON).map(Reason::Text),
+        rule => Some(rule),
+    }
 }
 
 /// To the minute.

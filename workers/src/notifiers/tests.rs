@@ -11,6 +11,7 @@ use tocsin::config::{self, Payload, Secret};
 use tocsin::domain::aggregation::{ResolvedBy, Status};
 use tocsin::domain::budget::Budget;
 use tocsin::domain::escalation::Level;
+use tocsin::domain::reason::{Lasting, LevelRule, TierRule};
 use tocsin::entity::notifications::Kind;
 use tocsin::text::Lang;
 use tocsin::time::Timestamp;
@@ -279,8 +280,12 @@ fn an_anomaly_that_rose_to_escalate() {
 #[test]
 fn an_anomaly_that_lasts() {
     let mut card = card(Kind::Escalated, Level::Escalate);
-    card.anomaly.reason = Some("fires since 2026-11-22T21:28:29.102Z (≥ 4 h)".to_owned());
-    card.incident.tier_reason = Some("restarting was tried 3 times".to_owned());
+    let lasts = LevelRule::Lasts(Lasting {
+        since: Timestamp(1_795_382_909_102),
+        open_for_s: 4 * 3600,
+    });
+    card.anomaly.reason = Some(lasts.into());
+    card.incident.tier_reason = Some(TierRule::Restarts { restarts: 3 }.into());
     assert_snapshot!(telegram(&card));
 }
 
@@ -293,7 +298,7 @@ fn an_anomaly_that_needs_a_permanent_fix() {
 fn an_anomaly_whose_permanent_fix_did_not_hold() {
     let mut card = card(Kind::Opened, Level::Repeat);
     card.incident.tier = Some(4);
-    card.incident.tier_reason = Some("it happened again after a permanent fix".to_owned());
+    card.incident.tier_reason = Some(TierRule::FixFailed.into());
     assert_snapshot!(telegram(&card));
 }
 

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::config::Span;
+use crate::domain::refusal::{Code, Refusal};
 use crate::jobs::QUEUES;
 use crate::store::dead_letters::{DEAD, Filter, Position, STATES};
 use crate::time::Timestamp;
@@ -148,6 +149,8 @@ fn known<'a>(what: &str, name: &str, all: &[&'a str]) -> Result<&'a str, Problem
     let found = all.iter().find(|known| **known == name);
     found.copied().ok_or_else(|| {
         let all = all.join(", ");
-        Problem::bad_request(format!("unknown {what} {name:?}; known: {all}"))
+        let detail = format!("unknown {what} {name:?}; known: {all}");
+        let refusal = Refusal::new(Code::InvalidParameter, detail);
+        refusal.parameter(what).value(name).into()
     })
 }

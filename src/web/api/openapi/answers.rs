@@ -5,12 +5,14 @@
 //! operation says itself only what is its own, such as a conflict.
 
 use serde_json::{Map, Value, json};
+use utoipa::PartialSchema as _;
 use utoipa::openapi::schema::ComponentsBuilder;
 
+use crate::domain::refusal::{Code, Facts};
 use crate::web::problem::Told;
 
 /// Properties of answers that are not there at times. All others always are.
-const AT_TIMES: [(&str, &[&str]); 6] = [
+const AT_TIMES: [(&str, &[&str]); 7] = [
     (
         "DeadLetter",
         &["payload", "payload_text", "payload_base64", "changed"],
@@ -20,22 +22,25 @@ const AT_TIMES: [(&str, &[&str]); 6] = [
     ("Resolved", &["matching"]),
     ("RepairEntry", &["operator"]),
     ("Problem", &["request_id"]),
+    ("Counted", &["incidents", "or_more", "spread"]),
 ];
 
-/// The errors that several operations have: a name, a status, what it means, and an example.
-const ERRORS: [(&str, u16, &str, &str, &str); 8] = [
+/// The errors that several operations have: a name, a status, what it means, and an example with its code.
+const ERRORS: [(&str, u16, &str, &str, Code, &str); 8] = [
     (
         "BadRequest",
         400,
         "Bad Request",
         "Bad request: `detail` has the reason",
-        "limit must be 1 to 200",
+        Code::InvalidParameter,
+        "limit must be from 1 to 200",
     ),
     (
         "Unauthorized",
         401,
         "Unauthorized",
         "Missing or wrong token",
+        Code::MissingToken,
         "missing token: send Authorization: Bearer TOKEN",
     ),
     (
@@ -44,6 +49,7 @@ const ERRORS: [(&str, u16, &str, &str, &str); 8] = [
         "Forbidden",
         "The token is read-only; or no token is set, and the request is from another site's page, or the host is \
          unknown: `detail` says which",
+        Code::ReadOnlyToken,
         "this token is read-only; this request needs an operator token (api_token)",
     ),
     (
@@ -51,6 +57,7 @@ const ERRORS: [(&str, u16, &str, &str, &str); 8] = [
         404,
         "Not Found",
         "Not found",
+        Code::NotFound,
         "there is no such incident",
     ),
     (
@@ -58,13 +65,15 @@ const ERRORS: [(&str, u16, &str, &str, &str); 8] = [
         413,
         "Payload Too Large",
         "The body is too large",
-        "the body is larger than 65536 bytes",
+        Code::BodyTooLarge,
+        "the request body is larger than 65536 bytes",
     ),
     (
         "TooMany",
         429,
         "Too Many Requests",
         "Too many wrong tokens from this address; a valid token is accepted at any time",
+        Code::TooManyAttempts,
         "too many wrong tokens from your address: wait, then retry (a valid token is accepted at any time)",
     ),
     (
@@ -72,6 +81,7 @@ const ERRORS: [(&str, u16, &str, &str, &str); 8] = [
         503,
         "Service Unavailable",
         "The database or the queue is unavailable: retry after `Retry-After`",
+        Code::DatabaseUnavailable,
         "the database is unavailable or busy: retry later",
     ),
     (
@@ -79,6 +89,7 @@ const ERRORS: [(&str, u16, &str, &str, &str); 8] = [
         409,
         "Conflict",
         "A request with this `Idempotency-Key` is in progress, or had another body",
+        Code::RequestInProgress,
         "the same request is still in progress: retry to get its response",
     ),
 ];
@@ -89,9 +100,10 @@ pub(super) fn add_shared(document: &mut Value) {
     let problem = serde_json::to_value(problem).unwrap_or_default();
     let components = &mut document["components"];
     components["schemas"]["Problem"] = problem["schemas"]["Problem"].clone();
+    components["schemas"]["ProblemCode"] = codes();
     let mut shared = Map::new();
-    for (name, status, title, about, detail) in ERRORS {
-        shared.insert(name.to_owned(), error(status, title, about, detail));
+    for (name, status, title, about, code, detail) in ERRORS {
+        shared.insert(name.to_owned(), error(status, title, about, (code, detail)));
     }
     components["responses"] = shared.into();
     components["headers"] = json!({
@@ -141,6 +153,22 @@ pub(super) fn add_shared(document: &mut Value) {
             "description": "The same token as the password, with any user name",
         },
     });
+}
+
+/// The codes of errors, with a line for each.
+fn codes() -> Value {
+    let names: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+    let lines = Code::ALL
+        .iter()
+        .map(|code| format!("- `{}` ({}): {}", code.name(), code.status(), code.about()));
+    let lines: Vec<String> = lines.collect();
+    let about =
+        "What kind of error it is. New versions may add codes: treat an unknown one by its status.";
+    json!({
+        "type": "string",
+        "description": format!("{about}\n\n{}", lines.join("\n")),
+        "enum": names,
+    })
 }
 
 /// Adds who may ask for an operation, and what it may answer.
@@ -196,7 +224,7 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
         let known = ERRORS
             .iter()
             .find(|(_, known, ..)| known.to_string() == *status);
-        if let Some((_, number, title, _, detail)) = known {
+        if let Some((_, number, title, _, code, detail)) = known {
             let mut about = answer["description"]
                 .as_str()
                 .unwrap_or_default()
@@ -206,7 +234,7 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
                     "; or a request with its `Idempotency-Key` is in progress or had another body",
                 );
             }
-            *answer = error(*number, title, &about, detail);
+            *answer = error(*number, title, &about, (*code, detail));
         } else {
             answer["headers"] = json!({"X-Request-Id": {"$ref": "#/components/headers/RequestId"}});
             if does {
@@ -218,7 +246,7 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
     sort(answers);
 }
 
-fn error(status: u16, title: &str, about: &str, detail: &str) -> Value {
+fn error(status: u16, title: &str, about: &str, (code, detail): (Code, &str)) -> Value {
     let mut headers = json!({"X-Request-Id": {"$ref": "#/components/headers/RequestId"}});
     if matches!(status, 429 | 503) {
         headers["Retry-After"] = json!({"$ref": "#/components/headers/RetryAfter"});
@@ -227,7 +255,7 @@ fn error(status: u16, title: &str, about: &str, detail: &str) -> Value {
         headers["WWW-Authenticate"] = json!({"$ref": "#/components/headers/WwwAuthenticate"});
     }
     let example = json!({
-        "type": "about:blank", "title": title, "status": status, "detail": detail,
+        "type": "about:blank", "title": title, "status": status, "code": code, "detail": detail,
         "request_id": "019aad2e-6d5e-7000-8000-00000000000a",
     });
     let content = json!({"schema": {"$ref": "#/components/schemas/Problem"}, "example": example});
@@ -262,6 +290,12 @@ pub(super) fn require(document: &mut Value) {
         let at_times = AT_TIMES.iter().find(|(known, _)| *known == name);
         require_in(schema, at_times.map_or(&[], |(_, properties)| properties));
         references(schema, &mut answered);
+    }
+    let facts = serde_json::to_value(Facts::schema()).unwrap_or_default();
+    let named = facts["properties"].as_object().cloned().unwrap_or_default();
+    // An error has those that it names.
+    if let Some(properties) = schemas["Problem"]["properties"].as_object_mut() {
+        properties.extend(named);
     }
 }
 

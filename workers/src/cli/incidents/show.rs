@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use anyhow::Context;
+use serde::Deserialize as _;
 use serde_json::Value;
 use tocsin::domain::frequency;
-use tocsin::text::{Counted, Reason, TierReason};
+use tocsin::domain::reason::{Counted, LevelRule, TierRule};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
@@ -145,20 +146,21 @@ fn level_and_why(incident: &Value) -> String {
     if why.is_empty() {
         return level;
     }
-    let Reason::Count(counted) = Reason::read(&why) else {
+    // An older instance tells the sentence alone, a newer one may tell of a rule of its own.
+    let rule = LevelRule::deserialize(&incident["escalation_rule"]).ok();
+    let Some(LevelRule::Count(counted)) = rule else {
         return format!("{level}: {why}");
     };
     let window = counted.window.name();
     let is_of_this = text(incident, "/frequency_stats/escalation_level") == level;
     let now = number(incident, &format!("/frequency_stats/count_{window}"));
-    let enough = |n: &i64| is_of_this && counted.threshold.parse().is_ok_and(|least| *n >= least);
-    let Some(now) = now.filter(enough).map(frequency::figure) else {
+    let Some(now) = now.filter(|n| is_of_this && *n >= counted.threshold) else {
         return format!("{level}: {why}, when the rule last matched");
     };
     // In how many incidents they lie is known of the figure in the reason.
     let incidents = counted.incidents.filter(|_| now == counted.figure);
     let counted = Counted {
-        figure: &now,
+        figure: now,
         incidents,
         ..counted
     };
@@ -169,8 +171,10 @@ fn tier_and_why(incident: &Value) -> String {
     match (tier(incident), text(incident, "/tier_reason")) {
         (tier, _) if tier.is_empty() => "not calculated yet".to_owned(),
         (tier, why) if why.is_empty() => tier,
-        (tier, why) if TierReason::read(&why) == TierReason::Nothing => {
-            format!("{tier}: {}", DEFAULT_TIER)
+        (tier, _)
+            if TierRule::deserialize(&incident["tier_rule"]).ok() == Some(TierRule::Default) =>
+        {
+            format!("{tier}: {DEFAULT_TIER}")
         }
         (tier, why) => format!("{tier}: {why}"),
     }
@@ -233,8 +237,11 @@ mod tests {
             "severity": "warning",
             "escalation_level": "ESCALATE",
             "escalation_reason": "7 firings in 24h in 2 incidents (≥ 5)",
+            "escalation_rule": {"rule": "count", "figure": 7, "unit": "episode", "window": "24h",
+                                "incidents": 2, "threshold": 5},
             "tier": 2,
             "tier_reason": "level is ESCALATE",
+            "tier_rule": {"rule": "level", "level": "ESCALATE"},
             "frequency_stats": {"count_1h": 2, "count_24h": 8, "count_7d": 8, "count_30d": 9,
                                 "escalation_level": "ESCALATE"},
             "repair_stats": {
@@ -295,6 +302,8 @@ mod tests {
             let incident = json!({
                 "escalation_level": "ESCALATE",
                 "escalation_reason": "5 firings in 24h in 1 incident (≥ 5)",
+                "escalation_rule": {"rule": "count", "figure": 5, "unit": "episode",
+                                    "window": "24h", "incidents": 1, "threshold": 5},
                 "frequency_stats": {"count_24h": count, "escalation_level": stats_level},
             });
             assert_eq!(level_and_why(&incident), expected);
@@ -303,9 +312,24 @@ mod tests {
 
     #[test]
     fn a_default_tier_says_what_makes_it_so() {
-        let incident = json!({"tier": 1, "tier_reason": "nothing calls for more"});
+        let mut incident = json!({"tier": 1, "tier_reason": "nothing calls for more",
+                                  "tier_rule": {"rule": "default"}});
         let told = tier_and_why(&incident);
         assert!(told.starts_with("1 restart: default tier: "), "{told}");
+        // As an older instance tells it, and as one that has other rules does.
+        for rule in [json!(null), json!({"rule": "of_a_newer_version"})] {
+            incident["tier_rule"] = rule;
+            assert_eq!(tier_and_why(&incident), "1 restart: nothing calls for more");
+        }
+    }
+
+    #[test]
+    fn a_level_of_an_instance_without_rules_is_told_by_its_sentence() {
+        let incident = json!({
+            "escalation_level": "ESCALATE", "escalation_reason": "5 in 24h (≥ 5)",
+            "frequency_stats": {"count_24h": 9, "escalation_level": "ESCALATE"},
+        });
+        assert_eq!(level_and_why(&incident), "ESCALATE: 5 in 24h (≥ 5)");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Cards to render.
 
 use serde_json::json;
-use tocsin::domain::aggregation::Status;
+use tocsin::domain::aggregation::{Status, Unit};
 use tocsin::domain::effectiveness::{RepairEntry, RepairStats};
 use tocsin::domain::escalation::Level;
-use tocsin::domain::frequency::FrequencyStats;
+use tocsin::domain::frequency::{FrequencyStats, Window};
+use tocsin::domain::reason::{Counted, LevelRule, Reason};
+use tocsin::domain::tier::decide;
 use tocsin::entity::notifications::Kind;
 use tocsin::entity::{anomalies, incidents};
 use tocsin::time::Timestamp;
@@ -56,17 +58,29 @@ pub(super) fn repaired(operator: Option<&str>) -> RepairEntry {
 
 /// A crash-looping pod, for the third time.
 pub(super) fn card(kind: Kind, level: Level) -> Card {
+    let count = |figure, window, threshold| Counted {
+        figure,
+        unit: Unit::Episode,
+        window,
+        incidents: None,
+        or_more: false,
+        threshold,
+        spread: None,
+    };
     let why = match level {
         Level::None => None,
-        Level::Repeat => Some("3 in 1h (≥ 3)"),
-        Level::Escalate => Some("7 firings in 24h in 2 incidents (≥ 5)"),
-        Level::PermanentFix => Some("12 firings in 24h in 4 incidents (≥ 10 in 3)"),
+        Level::Repeat => Some(count(3, Window::Hour, 3)),
+        Level::Escalate => Some(Counted {
+            incidents: Some(2),
+            ..count(7, Window::Day, 5)
+        }),
+        Level::PermanentFix => Some(Counted {
+            incidents: Some(4),
+            spread: Some(3),
+            ..count(12, Window::Day, 10)
+        }),
     };
-    let (tier, tier_reason) = match level {
-        Level::None | Level::Repeat => (1, "nothing calls for more"),
-        Level::Escalate => (2, "level is ESCALATE"),
-        Level::PermanentFix => (3, "level is PERMANENT_FIX"),
-    };
+    let (tier, tier_rule) = decide(level, 0, false);
     Card {
         kind,
         incident: incidents::Model {
@@ -89,8 +103,8 @@ pub(super) fn card(kind: Kind, level: Level) -> Card {
             }),
             source: "alertmanager".to_owned(),
             generator_url: Some("https://prometheus.example.com/graph?g0.expr=up%3C1".to_owned()),
-            tier: Some(tier),
-            tier_reason: Some(tier_reason.to_owned()),
+            tier: Some(tier.number()),
+            tier_reason: Some(tier_rule.into()),
             frequency_stats: Some(stats(level)),
             repair_stats: Some(repairs()),
             is_aggregated: false,
@@ -125,7 +139,7 @@ pub(super) fn card(kind: Kind, level: Level) -> Card {
             level_seq: 2,
             risen_at: None,
             falling_since: None,
-            reason: why.map(str::to_owned),
+            reason: why.map(|counted| LevelRule::Count(counted).into()),
             permanent_fix_at: None,
             permanent_fix_reference: None,
             newest_incident: None,
@@ -172,7 +186,7 @@ pub(super) fn filled(kind: Kind, text: &str) -> Card {
         "runbook_url": format!("https://example.com/?q=\"{text}"),
     });
     incident.generator_url = Some(format!("http://example.com/{text}#{text}"));
-    incident.tier_reason = Some(text.to_owned());
+    incident.tier_reason = Some(Reason::Text(text.to_owned()));
     incident.aggregated_count = i64::MAX;
     incident.number = i64::MAX;
     incident.reopened = i64::MAX;
@@ -184,7 +198,7 @@ pub(super) fn filled(kind: Kind, text: &str) -> Card {
     anomaly.service = text.to_owned();
     anomaly.namespace = text.to_owned();
     anomaly.error_type = text.to_owned();
-    anomaly.reason = Some(text.to_owned());
+    anomaly.reason = Some(Reason::Text(text.to_owned()));
     card.muted = Some(Muted {
         until: OPENED,
         by: Some(text.to_owned()),
