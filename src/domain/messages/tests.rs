@@ -6,6 +6,9 @@ const SETTLE: Duration = Duration::from_secs(30);
 const CHAT: &str = "telegram:-100";
 const LOG: &str = "log";
 
+/// Messages that there are, with their states.
+type Known = &'static [(Kind, &'static str)];
+
 fn id(n: u128) -> Uuid {
     Uuid::from_u128(n)
 }
@@ -212,7 +215,7 @@ fn messages_go_where_the_policy_sends_their_kind() {
 fn a_message_is_written_where_it_is_needed_beside_those_that_there_are() {
     use Kind::{Escalated, Opened, Reopened, Repeated, Resolved, Worsened};
     use Needed::{Everywhere, WhereLevelUnsaid, WhereResolved, WhereSeverityUnsaid};
-    let table: [(Kind, Needed, &[(Kind, &str)], bool); 20] = [
+    let table: [(Kind, Needed, Known, bool); 20] = [
         (Resolved, Everywhere, &[], true),
         (Opened, Everywhere, &[(Reopened, "pending")], true),
         (Reopened, WhereResolved, &[], false),
