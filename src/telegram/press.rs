@@ -312,7 +312,7 @@ async fn act(
             return Ok(say(text.pressed_unmuted).answer);
         }
     };
-    let done = incident::turn(context, tx, press.incident, change, actor).await?;
+    let done = Box::pin(incident::turn(context, tx, press.incident, change, actor)).await?;
     *due = done.due;
     if !done.possible {
         return Ok(alert(text.pressed_too_late));
