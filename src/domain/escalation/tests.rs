@@ -244,7 +244,7 @@ proptest! {
         for (minutes, counts, is_tier) in steps {
             now = now.after(MINUTE * u32::try_from(minutes).unwrap());
             let found = assess(&seen(counts, counts), None, &rules);
-            if is_tier && raise(&mut at, found.clone(), now) {
+            if is_tier && raise(&mut at, found, now) {
                 let shortest = rules.iter().filter(|rule| rule.level == at.level);
                 let shortest = shortest.map(|rule| rule.window.length() / 12).min().unwrap();
                 let before = risen.iter().rev().find(|(level, _)| *level == at.level);
