@@ -9,26 +9,24 @@
 //!
 //! The job that looks every hour and the API share this; either goes from page to page by a cursor.
 
-pub mod drift;
+mod look;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
 use serde::Serialize;
-use serde_json::json;
 
 use crate::context::Context;
 use crate::counter::CounterError;
-use crate::domain::aggregation::Unit;
-use crate::domain::frequency::{Counts, FrequencyStats, Window};
-use crate::jobs::{IngestAlert, Job as _, JobError};
-use crate::queue::store::Depth;
-use crate::store::audit::{self, Action, Actor, AuditEntry};
-use crate::store::verify::{self as rows, Figures, IncidentFigures, Stats};
-use crate::store::{maintenance, occurrences, tallies};
-use crate::time::Timestamp;
-use drift::{Bounds, Drift, Figure};
+use crate::jobs::JobError;
+use crate::store::audit::Actor;
+use crate::store::maintenance;
+use crate::store::verify as rows;
+use drift::{Drift, Figure};
+use look::{Look, is_late};
+
+pub mod drift;
 
 /// Anomalies of a page.
 const PAGE: i64 = 200;
@@ -41,10 +39,6 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// How often, and how far apart, the counter is asked again for what follows a commit: for a second in
 /// all.
 const IN_FLIGHT: (u32, Duration) = (25, Duration::from_millis(40));
-/// How old an incident's figures may be: recount writes them once a minute, and may be late.
-const STATS_AGE: Duration = Duration::from_secs(150);
-/// Alerts that wait for longer are late, in milliseconds.
-const LATE_MS: u64 = 30_000;
 
 /// Why figures could not be compared.
 #[derive(Debug, thiserror::Error)]
@@ -210,222 +204,4 @@ async fn look_and_repair(
         tx.commit().await?;
     }
     Ok(drifts)
-}
-
-/// What figures and rows of some anomalies say at one moment.
-struct Look {
-    now: Timestamp,
-    figures: Vec<Figures>,
-    incidents: Vec<IncidentFigures>,
-    stats: Vec<Stats>,
-    /// Anomalies that windows may hold something of, in order.
-    seen: Vec<String>,
-    /// What may be said of their windows.
-    bounds: Vec<Bounds>,
-    /// What the counter says of them, if it counts the rows.
-    tallied: Option<Vec<Counts>>,
-}
-
-impl Look {
-    /// In a snapshot.
-    async fn unlocked(
-        context: &Context,
-        keys: &[String],
-        now: Timestamp,
-        late: bool,
-    ) -> Result<Self, DbErr> {
-        let tx = context.db.snapshot().await?;
-        let look = Self::at(context, &tx, keys, now, late).await?;
-        tx.commit().await?;
-        Ok(look)
-    }
-
-    async fn at(
-        context: &Context,
-        tx: &DatabaseTransaction,
-        keys: &[String],
-        now: Timestamp,
-        late: bool,
-    ) -> Result<Self, DbErr> {
-        let unit = context.config.counting.unit;
-        let figures = rows::figures(tx, unit, keys).await?;
-        // As recount does it: a little longer than the longest window.
-        let since = now.before(Window::Month.length() + Duration::from_secs(86_400));
-        let is_seen = |f: &&Figures| f.last.max(f.last_seen).is_some_and(|last| last > since);
-        let seen: Vec<&Figures> = figures.iter().filter(is_seen).collect();
-        // What came late may be older than what recount has written since.
-        let lately = now.before(STATS_AGE);
-        let late: BTreeSet<String> = seen
-            .iter()
-            .filter(|f| late || f.late_at > Some(lately))
-            .map(|f| f.key.clone())
-            .collect();
-        let seen: Vec<String> = seen.into_iter().map(|f| f.key.clone()).collect();
-        let tallied = match context.counter.counts_rows() {
-            true => Some(tallies::counts(tx, unit, &seen, now).await?),
-            false => None,
-        };
-        Ok(Self {
-            tallied,
-            incidents: rows::incidents(tx, keys).await?,
-            stats: rows::stats(tx, keys, since).await?,
-            bounds: bounds(tx, unit, &seen, now, &late).await?,
-            figures,
-            seen,
-            now,
-        })
-    }
-
-    /// What the counter says.
-    async fn ask_counter(&self, context: &Context) -> Result<Vec<Counts>, CounterError> {
-        match &self.tallied {
-            Some(tallied) => Ok(tallied.clone()),
-            None if self.seen.is_empty() => Ok(Vec::new()),
-            None => context.counter.counts(&self.seen, self.now).await,
-        }
-    }
-
-    /// The same for who holds the anomalies' locks.
-    async fn ask_counter_within(
-        &self,
-        context: &Context,
-        tx: &DatabaseTransaction,
-    ) -> Result<Vec<Counts>, CounterError> {
-        match &self.tallied {
-            Some(tallied) => Ok(tallied.clone()),
-            None => {
-                let counter = &context.counter;
-                counter.counts_within(tx, &self.seen, self.now).await
-            }
-        }
-    }
-
-    /// What was said of some keys, of those that were seen, in their order.
-    fn in_order(&self, said: Option<HashMap<String, Counts>>) -> Option<Vec<Counts>> {
-        let said = said?;
-        let of = |key: &String| said.get(key).copied().unwrap_or_default();
-        Some(self.seen.iter().map(of).collect())
-    }
-
-    fn of_counter(&self, (before, after): (&[Counts], &[Counts])) -> Vec<Drift> {
-        let each = self.seen.iter().zip(&self.bounds);
-        let each = each.zip(before.iter().zip(after));
-        each.flat_map(|((key, rows), said)| drift::of_counter(key, said, &rows.exact))
-            .collect()
-    }
-
-    fn agrees_with(&self, counter: (&[Counts], &[Counts])) -> bool {
-        self.of_counter(counter).is_empty()
-    }
-
-    fn drifts(&self, counter: (&[Counts], &[Counts])) -> Vec<Drift> {
-        let mut drifts: Vec<Drift> = self
-            .figures
-            .iter()
-            .flat_map(|found| drift::of_anomaly(found, &drift::expected(found)))
-            .collect();
-        drifts.extend(self.of_counter(counter));
-        drifts.extend(self.incidents.iter().flat_map(drift::of_incident));
-        let bounds: HashMap<&String, &Bounds> = self.seen.iter().zip(&self.bounds).collect();
-        for (incident, key, stats) in &self.stats {
-            if let Some(bounds) = bounds.get(key) {
-                drifts.extend(drift::of_stats(*incident, stats, bounds));
-            }
-        }
-        drifts
-    }
-
-    /// Sets what drifts to what the rows say, in the transaction that has the anomalies locked.
-    async fn repair(
-        &self,
-        context: &Context,
-        tx: &DatabaseTransaction,
-        drifts: &[Drift],
-        actor: &Actor,
-    ) -> Result<(), VerifyError> {
-        let mut drifted: BTreeMap<Figure, u64> = BTreeMap::new();
-        let mut of_counter = BTreeSet::new();
-        for drift in drifts {
-            *drifted.entry(drift.what).or_default() += 1;
-            if drift.what == Figure::Counter {
-                of_counter.insert(drift.anomaly.clone());
-            }
-        }
-        let keys: BTreeSet<&String> = drifts.iter().map(|drift| &drift.anomaly).collect();
-        let written = AuditEntry {
-            action: Action::RepairFigures,
-            target: "figures",
-            detail: json!({"drifted": drifted, "anomalies": keys}),
-        };
-        audit::record(tx, actor, written, self.now).await?;
-
-        let right: Vec<Figures> = self.figures.iter().map(drift::expected).collect();
-        rows::set_figures(tx, &right).await?;
-        rows::set_incidents(tx, &self.incidents).await?;
-        let of_counter: Vec<String> = of_counter.into_iter().collect();
-        if !of_counter.is_empty() {
-            context.counter.forget_within(tx, &of_counter).await?;
-        }
-        let exact: HashMap<&String, &Bounds> = self.seen.iter().zip(&self.bounds).collect();
-        let stats: Vec<FrequencyStats> = right
-            .iter()
-            .filter(|figures| keys.contains(&figures.key))
-            .filter_map(|figures| {
-                let counts = &exact.get(&figures.key)?.exact;
-                let seen = (figures.first_seen, figures.last_seen);
-                Some(FrequencyStats::new(
-                    &figures.key,
-                    counts,
-                    seen,
-                    figures.level,
-                ))
-            })
-            .collect();
-        maintenance::refresh_stats(tx, &stats).await?;
-        Ok(())
-    }
-}
-
-/// Whether alerts wait in the queue for so long that what was received a while ago may just have been
-/// committed.
-async fn is_late(context: &Context) -> bool {
-    let depth = context
-        .queues
-        .store()
-        .depth(IngestAlert::POLICY.queue)
-        .await;
-    let late = |depth: Depth| depth.oldest_age_ms > Some(LATE_MS);
-    depth.map_or(true, late)
-}
-
-/// What may be said of the windows of these anomalies. Of those that something may have come late for,
-/// nothing is known to have been there for long.
-async fn bounds(
-    tx: &impl ConnectionTrait,
-    unit: Unit,
-    keys: &[String],
-    now: Timestamp,
-    late: &BTreeSet<String>,
-) -> Result<Vec<Bounds>, DbErr> {
-    let exact = occurrences::count(tx, unit, keys, now).await?;
-    let most = occurrences::count(tx, unit, keys, now.before(STATS_AGE)).await?;
-    // So that the shortest window begins when the oldest figures were written.
-    let young = now.after(Window::Hour.length()).before(STATS_AGE);
-    let young = occurrences::count(tx, unit, keys, young).await?;
-    let each = keys.iter().zip(exact.into_iter().zip(most).zip(young));
-    let bounds = each.map(|(key, ((exact, most), young))| {
-        let is_late = late.contains(key);
-        let least = |n: i64| if is_late { 0 } else { (n - young.hour).max(0) };
-        Bounds {
-            least: Counts {
-                hour: least(exact.hour),
-                day: least(exact.day),
-                week: least(exact.week),
-                month: least(exact.month),
-            },
-            exact,
-            most,
-        }
-    });
-    Ok(bounds.collect())
 }

@@ -12,44 +12,24 @@
 //! memory is used than `counter.memory` allows: what has no set is counted from the rows. Recount
 //! drops the quietest sets then, until less is used.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+mod memory;
+mod sets;
+
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use futures::future::try_join_all;
 use redis::RedisError;
 use redis::aio::ConnectionManager;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
-use uuid::Uuid;
+use sea_orm::{DatabaseTransaction, DbErr};
 
 use super::{Counter, CounterError, Dropped};
 use crate::domain::aggregation::Unit;
-use crate::domain::frequency::{COUNTED_AT_MOST, Counted, Counts, Window};
-use crate::redis::{Memory, Redis, scripts};
-use crate::store::{Db, occurrences, tallies};
-use crate::time::{Timestamp, millis};
-
-/// How long a set lives after it was built, in milliseconds; then it is built again, or was
-/// forgotten.
-const LIVES_MS: i64 = 31 * 86_400_000;
-/// How long members are kept: longer than the longest window, as clocks differ.
-const KEPT: Duration = Duration::from_secs(30 * 86_400 + 3600);
-/// Members that one script adds at most, and sets that one reads.
-const CHUNK: (usize, usize) = (1000, 100);
-/// Sets that are built at once: each reads rows on a connection of its own.
-const BUILT_AT_ONCE: usize = 4;
-/// How often a set is begun anew because it was emptied while it was built.
-const TRIES: usize = 10;
-
-/// How long it is believed how much memory is used.
-const LOOKED: Duration = Duration::from_secs(1);
-/// Of each so many sets one is dropped at a time, the quietest.
-const DROPPED: usize = 5;
-/// How often that is done at most before others have their turn: each time walks over all sets.
-const ROUNDS: usize = 5;
-/// How far below the bound memory is brought, in percent of all.
-const BELOW: u64 = 5;
+use crate::domain::frequency::{Counted, Counts};
+use crate::redis::{Redis, scripts};
+use crate::store::Db;
+use crate::time::Timestamp;
+use memory::{BELOW, Bound, ROUNDS};
+use sets::CHUNK;
 
 scripts! {
     "flags=allow-oom", "redis/prelude.lua";
@@ -73,32 +53,6 @@ pub struct RedisCounter {
     db: Db,
     unit: Unit,
     memory: Arc<Bound>,
-}
-
-/// How much of the server's memory may be used when sets are built, in percent, and how it was found.
-struct Bound {
-    most: u64,
-    looked: Mutex<Option<(Instant, bool)>>,
-}
-
-impl Bound {
-    fn looked(&self) -> MutexGuard<'_, Option<(Instant, bool)>> {
-        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What was found lately.
-    fn is_reached(&self) -> Option<bool> {
-        let looked = *self.looked();
-        looked.and_then(|(at, is_reached)| (at.elapsed() < LOOKED).then_some(is_reached))
-    }
-
-    fn note(&self, is_reached: bool) {
-        *self.looked() = Some((Instant::now(), is_reached));
-    }
-}
-
-fn is_out_of_memory(error: &RedisError) -> bool {
-    error.code() == Some("OOM")
 }
 
 impl From<RedisError> for CounterError {
@@ -137,212 +91,6 @@ impl RedisCounter {
         let looked = Mutex::default();
         let memory = Arc::new(Bound { most, looked });
         Self { memory, ..self }
-    }
-
-    /// How much memory the server uses, where that is bounded.
-    async fn look(&self) -> Result<Option<Memory>, CounterError> {
-        let mut info = redis::cmd("INFO");
-        let said: String = info
-            .arg("memory")
-            .query_async(&mut self.connection.clone())
-            .await?;
-        let memory = Memory::of(&said);
-        let is_reached = memory.is_some_and(|memory| memory.percent() >= self.memory.most);
-        self.memory.note(is_reached);
-        Ok(memory)
-    }
-
-    /// Whether so much memory is used that no set is built.
-    async fn is_full(&self) -> Result<bool, CounterError> {
-        match self.memory.is_reached() {
-            Some(is_reached) => Ok(is_reached),
-            None => {
-                self.look().await?;
-                Ok(self.memory.is_reached().unwrap_or_default())
-            }
-        }
-    }
-
-    /// Shows `hear` all sets, page by page, each with the seconds since it was last asked for. What `hear`
-    /// returns of a page is dropped; with `false` beside it, no further page is shown.
-    async fn each_set(
-        &self,
-        mut hear: impl FnMut(Vec<(String, i64)>) -> (Vec<String>, bool) + Send,
-    ) -> Result<(), CounterError> {
-        let mut connection = self.connection.clone();
-        let (pattern, mut cursor) = (format!("{}*", self.sets), 0_u64);
-        loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(&pattern);
-            scan.arg("COUNT").arg(CHUNK.0);
-            let (next, keys): (u64, Vec<String>) = scan.query_async(&mut connection).await?;
-            let mut idle = redis::pipe();
-            for key in &keys {
-                idle.cmd("OBJECT").arg("IDLETIME").arg(key);
-            }
-            // Under a policy that counts uses there is none; and a set may be gone by now.
-            let idle: Vec<Option<i64>> = match keys.is_empty() {
-                true => Vec::new(),
-                false => idle
-                    .query_async(&mut connection)
-                    .await
-                    .unwrap_or_else(|_| vec![None; keys.len()]),
-            };
-            let idle = idle.into_iter().map(Option::unwrap_or_default);
-            let (dropped, goes_on) = hear(keys.into_iter().zip(idle).collect());
-            if !dropped.is_empty() {
-                let mut unlink = redis::cmd("UNLINK");
-                unlink.arg(dropped).exec_async(&mut connection).await?;
-            }
-            cursor = next;
-            if cursor == 0 || !goes_on {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Drops the quietest of all sets; returns how many.
-    async fn drop_quietest(&self) -> Result<usize, CounterError> {
-        let mut idle: Vec<i64> = Vec::new();
-        self.each_set(|page| {
-            idle.extend(page.into_iter().map(|(_, idle)| idle));
-            (Vec::new(), true)
-        })
-        .await?;
-        let most = idle.len().div_ceil(DROPPED);
-        if most == 0 {
-            return Ok(0);
-        }
-        let (_, edge, _) = idle.select_nth_unstable_by(most - 1, |a, b| b.cmp(a));
-        let (edge, mut dropped) = (*edge, 0);
-        self.each_set(|page| {
-            let quiet = page.into_iter().filter(|(_, idle)| *idle >= edge);
-            let quiet = quiet.map(|(key, _)| key);
-            let quiet: Vec<String> = quiet.take(most - dropped).collect();
-            dropped += quiet.len();
-            (quiet, dropped < most)
-        })
-        .await?;
-        Ok(dropped)
-    }
-
-    fn set(&self, key: &str) -> String {
-        format!("{}{key}", self.sets)
-    }
-
-    async fn add_some(&self, counted: &[&Counted]) -> Result<(), CounterError> {
-        let mut of: BTreeMap<&str, Vec<&Counted>> = BTreeMap::new();
-        for one in counted {
-            of.entry(&one.anomaly_key).or_default().push(one);
-        }
-        let mut call = ADD.prepare_invoke();
-        call.arg(LIVES_MS).arg(millis(KEPT)).arg(COUNTED_AT_MOST);
-        for (key, counted) in of {
-            call.key(self.set(key)).arg(counted.len());
-            for one in counted {
-                call.arg(one.occurred_at.0).arg(one.id.as_bytes());
-            }
-        }
-        match call.invoke_async(&mut self.connection.clone()).await {
-            Err(error) if is_out_of_memory(&error) => {
-                self.memory.note(true);
-                // What is not in its set must not be missed there.
-                let keys: BTreeSet<String> =
-                    counted.iter().map(|one| one.anomaly_key.clone()).collect();
-                self.forget(&keys.into_iter().collect::<Vec<_>>()).await
-            }
-            done => Ok(done?),
-        }
-    }
-
-    /// The counts of some anomalies; `None` where the set is not to be trusted.
-    async fn ask(
-        &self,
-        keys: &[String],
-        now: Timestamp,
-    ) -> Result<Vec<Option<Counts>>, CounterError> {
-        let mut counts = Vec::with_capacity(keys.len());
-        for chunk in keys.chunks(CHUNK.1) {
-            let mut call = COUNTS.prepare_invoke();
-            for key in chunk {
-                call.key(self.set(key));
-            }
-            for window in Window::ALL {
-                call.arg(now.before(window.length()).0);
-            }
-            let flat: Vec<i64> = call.invoke_async(&mut self.connection.clone()).await?;
-            let (of_sets, _) = flat.as_chunks::<4>();
-            counts.extend(of_sets.iter().map(|of_set| match *of_set {
-                [hour, day, week, month] if month >= 0 => Some(Counts {
-                    hour,
-                    day,
-                    week,
-                    month,
-                }),
-                _ => None,
-            }));
-        }
-        Ok(counts)
-    }
-
-    /// What is not known is built from the rows, which are read from `db`: a connection that sees what
-    /// was committed by the time that it is asked.
-    async fn known(
-        &self,
-        db: &impl ConnectionTrait,
-        keys: &[String],
-        now: Timestamp,
-    ) -> Result<Vec<Counts>, CounterError> {
-        let mut counts = self.ask(keys, now).await?;
-        for _ in 0..TRIES {
-            let unknown = keys.iter().zip(&counts).filter(|(_, of)| of.is_none());
-            let mut unknown: Vec<String> = unknown.map(|(key, _)| key.clone()).collect();
-            if unknown.is_empty() {
-                return Ok(counts.into_iter().flatten().collect());
-            }
-            unknown.sort();
-            unknown.dedup();
-            if self.is_full().await? {
-                let counted = tallies::counts(db, self.unit, &unknown, now).await?;
-                let counted: BTreeMap<String, Counts> = unknown.into_iter().zip(counted).collect();
-                let both = keys.iter().zip(counts);
-                let either = both.map(|(key, of)| of.or_else(|| counted.get(key).copied()));
-                return Ok(either.map(Option::unwrap_or_default).collect());
-            }
-            for some in unknown.chunks(BUILT_AT_ONCE) {
-                try_join_all(some.iter().map(|key| self.build(db, key))).await?;
-            }
-            counts = self.ask(keys, now).await?;
-        }
-        let what = format!("an anomaly's sets were emptied {TRIES} times while they were built");
-        Err(CounterError(what.into()))
-    }
-
-    /// Builds one set from the rows, if it is not to be trusted.
-    async fn build(&self, db: &impl ConnectionTrait, key: &str) -> Result<(), CounterError> {
-        let mut connection = self.connection.clone();
-        let set = self.set(key);
-        let token = Uuid::now_v7().simple().to_string();
-        let mut begin = BEGIN.prepare_invoke();
-        begin.key(&set).arg(&token).arg(LIVES_MS);
-        let mark: Option<String> = match begin.invoke_async(&mut connection).await {
-            Err(error) if is_out_of_memory(&error) => {
-                self.memory.note(true);
-                return Ok(());
-            }
-            mark => mark?,
-        };
-        let Some(mark) = mark else {
-            return Ok(());
-        };
-        // By whatever clock: the script forgets what is too old by the server's.
-        let since = Timestamp::now().before(2 * KEPT);
-        let most = COUNTED_AT_MOST.unsigned_abs();
-        let rows = occurrences::counted(db, self.unit, key, since, most).await?;
-        self.add(&rows).await?;
-        let mut finish = FINISH.prepare_invoke();
-        finish.key(&set).arg(&token).arg(&mark);
-        Ok(finish.invoke_async(&mut connection).await?)
     }
 }
 

@@ -12,120 +12,43 @@
 //! tried again with backoff.
 
 mod acker;
+mod answers;
 mod fetcher;
+mod handle;
 mod keeper;
+mod patience;
+mod running;
 mod slots;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
-use rand::RngExt as _;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
-
-use slots::Slots;
 
 use super::Queues;
 use super::about::About;
 use super::backend::JobBackend;
-use super::store::{Answer, Delivery, FailedAttempt, LEASE, Lease};
-use crate::jobs::{Job, JobError, Policy};
+use super::store::LEASE;
+use crate::jobs::{Job, Policy};
 use crate::probe::Probe;
 use crate::store::{Db, maintenance};
-use crate::telemetry::metrics::{ByOutcome, ByQueue, Metrics};
+use crate::telemetry::metrics::{ByQueue, Metrics};
 use crate::telemetry::seldom::Seldom;
 use crate::telemetry::spans::Tracer;
-use crate::telemetry::trace_context::Trace;
-use crate::time::{Clock, Timestamp};
+use crate::time::Clock;
+pub(super) use answers::Outcome;
+use answers::{Ack, of};
+pub use handle::JobHandle;
+pub use running::Running;
+use slots::Slots;
 
 /// How long a database that answers takes to say what time it is.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
-
-/// A job that this consumer holds. Handlers find it in the task's data.
-#[derive(Debug)]
-pub struct JobHandle {
-    /// Which delivery of which job.
-    pub lease: Lease,
-    /// The payload's bytes.
-    pub payload: Vec<u8>,
-    /// Attempts that failed before this one.
-    pub failed: Vec<FailedAttempt>,
-    /// The trace it belongs to.
-    pub trace_id: Option<String>,
-    /// When it was pushed.
-    pub enqueued_at: Timestamp,
-    /// Whether it was put off before, whatever for.
-    pub put_off: bool,
-    /// Whether its handler waits for the store alone.
-    pub waits: AtomicBool,
-}
-
-impl JobHandle {
-    fn new(job: Delivery) -> Self {
-        Self {
-            lease: job.lease,
-            payload: job.payload,
-            failed: job.failed,
-            trace_id: job.trace_id,
-            enqueued_at: job.enqueued_at,
-            put_off: job.put_off,
-            waits: AtomicBool::new(false),
-        }
-    }
-
-    /// From now on its handler only waits for the store, together with others: if that takes too long, it
-    /// costs no attempt.
-    pub fn wait_for_store(&self) {
-        self.waits.store(true, Ordering::Relaxed);
-    }
-
-    /// The trace that it was pushed in.
-    #[must_use]
-    pub fn trace(&self) -> Option<Trace> {
-        Trace::decode(self.trace_id.as_deref()?)
-    }
-
-    /// The job's id.
-    #[must_use]
-    pub const fn id(&self) -> Uuid {
-        self.lease.id
-    }
-
-    /// Whether it may have been run before: delivered and not answered, or put off.
-    #[must_use]
-    pub fn is_redelivery(&self) -> bool {
-        self.lease.delivery > 1 || self.lease.replay > 0 || self.put_off || !self.failed.is_empty()
-    }
-}
-
-/// What a handler came to.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    Done,
-    Failed(JobError),
-}
-
-/// What the acker does about it.
-enum Verdict {
-    Settle(Answer),
-    Bury {
-        reason: String,
-        failed: Vec<FailedAttempt>,
-    },
-    /// It was buried before, and is still there.
-    Forget,
-}
-
-struct Ack {
-    held: Arc<JobHandle>,
-    verdict: Verdict,
-    durable: Option<oneshot::Sender<()>>,
-}
 
 /// How often the log says of one kind that the store fails: it is tried many times a second.
 const FAILURES_SAID: Duration = Duration::from_secs(60);
@@ -159,12 +82,6 @@ pub struct Consumer {
     acks: mpsc::UnboundedSender<Ack>,
     stopping: CancellationToken,
     stopped: CancellationToken,
-}
-
-/// A consumer's tasks, as who started them holds them.
-pub struct Running {
-    consumer: Arc<Consumer>,
-    tasks: JoinSet<()>,
 }
 
 /// What a consumer is built from.
@@ -247,91 +164,6 @@ impl Consumer {
         self.took.observe(took.as_secs_f64());
     }
 
-    /// Answers for `held`; returns when the answer is durable, or is not ours to give any more.
-    pub(super) async fn answer(&self, held: Arc<JobHandle>, outcome: Outcome) {
-        let verdict = match outcome {
-            Outcome::Done => {
-                self.done.inc();
-                Verdict::Settle(Answer::Remove)
-            }
-            Outcome::Failed(error) => self.judge(&held, error),
-        };
-        let (durable, wait) = oneshot::channel();
-        self.send(held, verdict, Some(durable));
-        // An error means that the acker has ended: the process stops, and the lease will run out.
-        let _ = wait.await;
-    }
-
-    pub(super) fn give_back(&self, held: Arc<JobHandle>) {
-        self.send(held, Verdict::Settle(Answer::GiveBack), None);
-    }
-
-    pub(super) fn bury_undecodable(&self, held: Arc<JobHandle>, error: &serde_json::Error) {
-        self.bury(held, format!("cannot parse the payload: {error}"));
-    }
-
-    fn bury(&self, held: Arc<JobHandle>, reason: String) {
-        let failed = held.failed.clone();
-        self.count("dead");
-        self.send(held, Verdict::Bury { reason, failed }, None);
-    }
-
-    fn judge(&self, held: &JobHandle, error: JobError) -> Verdict {
-        let queue = self.policy.queue;
-        match error {
-            JobError::RetryAfter { after, why } => {
-                self.count("delayed");
-                tracing::debug!(queue, job.id = %held.id(), "deferred for {after:?}: {why}");
-                Verdict::Settle(Answer::Again {
-                    delay: after,
-                    failed: held.failed.clone(),
-                })
-            }
-            JobError::Retry(error) => {
-                let mut failed = held.failed.clone();
-                failed.push(self.failure(&error));
-                let attempts = failed.len();
-                if attempts >= self.policy.attempts as usize {
-                    self.count("dead");
-                    let reason = format!("failed {attempts} times, the last time: {error}");
-                    return Verdict::Bury { reason, failed };
-                }
-                self.count("failed");
-                tracing::warn!(queue, job.id = %held.id(), attempts, "a job failed, will retry: {error}");
-                let delay = backoff(&self.policy, attempts);
-                Verdict::Settle(Answer::Again { delay, failed })
-            }
-            JobError::GiveUp(reason) => {
-                self.count("dead");
-                let mut failed = held.failed.clone();
-                failed.push(self.failure(&reason));
-                Verdict::Bury { reason, failed }
-            }
-        }
-    }
-
-    fn failure(&self, error: &str) -> FailedAttempt {
-        FailedAttempt {
-            at: self.clock.now(),
-            // PostgreSQL's JSON cannot hold NUL, and an error may quote what was sent.
-            error: error.replace('\0', "\u{fffd}"),
-        }
-    }
-
-    fn send(&self, held: Arc<JobHandle>, verdict: Verdict, durable: Option<oneshot::Sender<()>>) {
-        // The acker ends after everything else; if it has, the lease will run out.
-        let _ = self.acks.send(Ack {
-            held,
-            verdict,
-            durable,
-        });
-    }
-
-    fn count(&self, outcome: &'static str) {
-        let outcome = of(self.policy.queue, outcome);
-        self.metrics.jobs.get_or_create(&outcome).inc();
-    }
-
     /// Whether the database answers, and takes what is written, right now.
     pub(super) async fn store_answers(&self) -> bool {
         let asked = async {
@@ -367,82 +199,6 @@ impl Consumer {
         answered.for_each(|held| in_flight.release(held));
         drop(in_flight);
         self.freed.notify_one();
-    }
-}
-
-impl Running {
-    /// Stops fetching. What runs goes on.
-    pub fn stop(&self) {
-        self.consumer.stopping.cancel();
-    }
-
-    /// Gives back what is still held, settles what was answered, ends the tasks, and is no worker any
-    /// more.
-    pub async fn finish(mut self) {
-        self.stop();
-        self.consumer.stopped.cancel();
-        while self.tasks.join_next().await.is_some() {}
-        self.give_back().await;
-        self.consumer.leave().await;
-    }
-
-    async fn give_back(&self) {
-        let left: Vec<(Lease, Answer)> = {
-            let in_flight = self.consumer.in_flight();
-            in_flight
-                .iter()
-                .map(|entry| (entry.held.lease, Answer::GiveBack))
-                .collect()
-        };
-        if left.is_empty() {
-            return;
-        }
-        let (store, queue) = (self.consumer.queues.store(), self.consumer.policy.queue);
-        tracing::info!(
-            queue,
-            jobs = left.len(),
-            "releasing jobs that did not finish"
-        );
-        if let Err(error) = store.settle(queue, &self.consumer.name, &left).await {
-            self.consumer.store_failed("release jobs", &error);
-        }
-    }
-}
-
-const fn of(queue: &'static str, outcome: &'static str) -> ByOutcome {
-    ByOutcome { queue, outcome }
-}
-
-/// Doubles with every failed attempt, up to the policy's most, plus or minus a quarter.
-fn backoff(policy: &Policy, attempts: usize) -> Duration {
-    let doublings = u32::try_from(attempts.saturating_sub(1))
-        .unwrap_or(u32::MAX)
-        .min(20);
-    let delay = policy
-        .backoff
-        .saturating_mul(1 << doublings)
-        .min(policy.max_backoff);
-    delay.mul_f64(rand::rng().random_range(0.75..1.25))
-}
-
-/// Pauses that grow while a store cannot be reached.
-struct Patience(Duration);
-
-impl Patience {
-    const LEAST: Duration = Duration::from_millis(50);
-    const MOST: Duration = Duration::from_secs(2);
-
-    const fn new() -> Self {
-        Self(Self::LEAST)
-    }
-
-    const fn succeeded(&mut self) {
-        self.0 = Self::LEAST;
-    }
-
-    async fn failed(&mut self) {
-        tokio::time::sleep(self.0).await;
-        self.0 = (self.0 * 2).min(Self::MOST);
     }
 }
 

@@ -20,25 +20,28 @@
 //! may be handed out only alone. All times are the server's. What must be one step is one script
 //! (`redis/*.lua`, each after `prelude.lua`).
 
+mod answers;
+mod call;
 mod entry;
 mod search;
 
 use async_trait::async_trait;
 use futures::future::try_join_all;
 use redis::aio::ConnectionManager;
-use redis::{FromRedisValue, RedisError, Script, Value, pipe};
+use redis::{RedisError, Value, pipe};
 use uuid::Uuid;
 
 use super::about::{About, Known};
 use super::store::{
-    Answer, CONSUMER_GONE, Delivery, Depth, FailedAttempt, LEASE, Lease, NewJob, QueueError,
-    QueueStore, Queued, RECLAIM_EVERY, Reclaimed, Room, SUSPECT_AFTER, Schedule, WARY,
+    Answer, CONSUMER_GONE, Delivery, Depth, LEASE, Lease, NewJob, QueueError, QueueStore, Queued,
+    RECLAIM_EVERY, Reclaimed, Room, SUSPECT_AFTER, Schedule, WARY,
 };
 use super::wakeups::Wakeups;
 use crate::jobs::derived_id;
 use crate::redis::{Memory, Redis, scripts};
 use crate::time::{Clock, Timestamp, millis};
-use entry::{entries_of, entry_id, number_and_jobs, written};
+use answers::with_deliveries;
+use entry::{entries_of, number_and_jobs, written};
 
 /// Jobs, answers or leases that one script works on at most.
 const CHUNK: usize = 200;
@@ -97,22 +100,6 @@ impl From<RedisError> for QueueError {
     }
 }
 
-/// A script's call on one queue.
-struct Call<'a> {
-    of: redis::ScriptInvocation<'a>,
-}
-
-impl Call<'_> {
-    fn arg(mut self, value: impl redis::ToRedisArgs) -> Self {
-        self.of.arg(value);
-        self
-    }
-
-    async fn on<T: FromRedisValue>(self, connection: &ConnectionManager) -> Result<T, RedisError> {
-        self.of.invoke_async(&mut connection.clone()).await
-    }
-}
-
 impl RedisQueue {
     /// The queue in this server; `clock` moves the server's clock, for tests.
     ///
@@ -129,24 +116,6 @@ impl RedisQueue {
         })
     }
 
-    fn base(&self, queue: &str) -> String {
-        format!("{}:{{{queue}}}", self.prefix)
-    }
-
-    fn stream(&self, queue: &str) -> String {
-        format!("{}:stream", self.base(queue))
-    }
-
-    fn shift(&self) -> i64 {
-        self.clock.of_store(Timestamp(0)).0
-    }
-
-    fn call<'a>(&self, script: &'a Script, queue: &str) -> Call<'a> {
-        let mut of = script.key(self.base(queue));
-        of.arg(self.shift());
-        Call { of }
-    }
-
     /// Jobs that may be queued already, or must wait.
     async fn push_with_care(&self, queue: &str, jobs: &[&NewJob]) -> Result<(), QueueError> {
         for chunk in jobs.chunks(CHUNK) {
@@ -159,68 +128,6 @@ impl RedisQueue {
         }
         Ok(())
     }
-
-    /// Removes entries whose ids nobody has to know any more, and others.
-    async fn remove(&self, queue: &str, leases: &[Lease]) -> Result<(), QueueError> {
-        let (named, plain): (Vec<&Lease>, Vec<&Lease>) =
-            leases.iter().partition(|lease| lease.place.named);
-        for chunk in plain.chunks(REMOVED_AT_ONCE) {
-            let call = chunk.iter().fold(self.call(&REMOVE, queue), |call, lease| {
-                call.arg(entry_id(lease.place))
-            });
-            call.on::<()>(&self.answers).await?;
-        }
-        for chunk in named.chunks(CHUNK) {
-            let mut call = self.call(&REMOVE_NAMED, queue);
-            for lease in chunk {
-                call = call.arg(entry_id(lease.place));
-                call = call.arg(lease.id.simple().to_string()).arg(lease.replay);
-            }
-            call.on::<()>(&self.answers).await?;
-        }
-        Ok(())
-    }
-
-    async fn run_again(
-        &self,
-        queue: &str,
-        consumer: &str,
-        answers: &[(Lease, i64, &Vec<FailedAttempt>)],
-    ) -> Result<(), QueueError> {
-        for chunk in answers.chunks(CHUNK) {
-            let mut call = self.call(&AGAIN, queue).arg(consumer);
-            for (lease, delay, failed) in chunk {
-                let errors = match failed.is_empty() {
-                    true => String::new(),
-                    false => serde_json::to_string(failed).unwrap_or_default(),
-                };
-                call = call.arg(entry_id(lease.place)).arg(lease.delivery);
-                call = call.arg(delay).arg(errors);
-            }
-            call.on::<()>(&self.answers).await?;
-        }
-        Ok(())
-    }
-
-    async fn give_back(
-        &self,
-        queue: &str,
-        consumer: &str,
-        leases: &[Lease],
-    ) -> Result<(), QueueError> {
-        for chunk in leases.chunks(CHUNK) {
-            let call = self.call(&BACK, queue).arg(consumer);
-            let call = call.arg(millis(LEASE)).arg(SUSPECT_AFTER);
-            with_deliveries(call, chunk).on::<()>(&self.answers).await?;
-        }
-        Ok(())
-    }
-}
-
-fn with_deliveries<'a>(call: Call<'a>, leases: &[Lease]) -> Call<'a> {
-    leases.iter().fold(call, |call, lease| {
-        call.arg(entry_id(lease.place)).arg(lease.delivery)
-    })
 }
 
 #[async_trait]

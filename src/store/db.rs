@@ -1,39 +1,29 @@
 //! Connections: to PostgreSQL, or to one SQLite file that this process alone writes.
 
-use std::fs::{File, TryLockError};
-use std::num::NonZero;
+mod migrations;
+mod pools;
+
+use std::fs::File;
 use std::ops::Deref;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sea_orm::sqlx::postgres::PgConnectOptions;
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, Connection as _};
 use sea_orm::{
-    AccessMode, ConnAcquireErr, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
-    DatabaseTransaction, DbBackend, DbErr, IsolationLevel, RuntimeErr, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionTrait,
+    AccessMode, ConnAcquireErr, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, IsolationLevel, RuntimeErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
 };
-use tocsin_migration::{Migrator, MigratorTrait};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinError;
 
-/// How long a statement waits for another's lock (PostgreSQL).
-const LOCK_TIMEOUT: &str = "2s";
-/// How long a transaction may do nothing before the server ends it (PostgreSQL).
-const IDLE_IN_TRANSACTION: &str = "5s";
-/// How long work waits for a free connection.
-const ACQUIRE: Duration = Duration::from_secs(5);
-/// How long a statement of our own that only reads may take (PostgreSQL). It reads in bounded steps.
-const READS_WITHIN: &str = "30s";
+pub use migrations::{migrate, schema, take_back};
+use pools::{READS_WITHIN, Shares, lock_file, postgres, processors, sqlite, sqlite_view};
+
 /// Searches that run at once at most: each keeps a processor busy, or the database.
 const SEARCHES: usize = 2;
-/// What SQLite does between two looks at whether a statement has taken too long: about 0.1 ms of it.
-const STEPS: i32 = 10_000;
-/// What the advisory lock that migrations are applied under is called (PostgreSQL).
-const MIGRATION_LOCK: i64 = 0x0074_6f63_7369_6e01;
 
 /// The store's connections: some for the work itself, others for what people ask, so that no question
 /// keeps the work waiting.
@@ -270,204 +260,5 @@ impl Db {
         self.write.close_by_ref().await?;
         self.view.close_by_ref().await?;
         self.read.close_by_ref().await
-    }
-}
-
-/// Applies what is missing of the schema, under a lock: of any number of processes that start at
-/// once, one does it and the others wait.
-///
-/// # Errors
-/// The database cannot be reached, or refuses a change; or a newer version made its schema.
-pub async fn migrate(db: &Db, url: &str) -> Result<(), OpenError> {
-    let up = with_migrator(db, url, async |connection| {
-        Migrator::up(&connection, None).await
-    });
-    up.await.map_err(|error| match unknown_change(&error) {
-        Some(name) => OpenError::Newer(name),
-        None => OpenError::Database(error),
-    })
-}
-
-/// The change of the schema that the migrator misses, if that is what it says.
-fn unknown_change(error: &DbErr) -> Option<String> {
-    let said = error.to_string();
-    let (_, rest) = said.split_once("Migration file of version '")?;
-    Some(rest.split_once('\'')?.0.to_owned())
-}
-
-/// Takes back the newest `steps` changes of the schema.
-///
-/// # Errors
-/// The database cannot be reached, or refuses.
-pub async fn take_back(db: &Db, url: &str, steps: u32) -> Result<(), DbErr> {
-    with_migrator(db, url, async |connection| {
-        Migrator::down(&connection, Some(steps)).await
-    })
-    .await
-}
-
-/// Every change of the schema, oldest first, and whether it is applied.
-///
-/// # Errors
-/// The database cannot be reached.
-pub async fn schema(db: &Db, url: &str) -> Result<Vec<(String, bool)>, DbErr> {
-    with_migrator(db, url, async |connection| {
-        let migrations = Migrator::get_migration_with_status(&connection).await?;
-        let entry = |m: &tocsin_migration::Migration| {
-            (
-                m.name().to_owned(),
-                m.status() == tocsin_migration::MigrationStatus::Applied,
-            )
-        };
-        Ok(migrations.iter().map(entry).collect())
-    })
-    .await
-}
-
-/// Runs `work` on a connection of its own, under the lock that migrations are applied under.
-///
-/// # Errors
-/// The database cannot be reached, or what `work` says.
-async fn with_migrator<T>(
-    db: &Db,
-    url: &str,
-    work: impl AsyncFnOnce(DatabaseConnection) -> Result<T, DbErr>,
-) -> Result<T, DbErr> {
-    if db.backend() == DbBackend::Sqlite {
-        return work(db.write().clone()).await;
-    }
-    let mut options = ConnectOptions::new(url);
-    options
-        .max_connections(1)
-        .min_connections(1)
-        .sqlx_logging(false);
-    let connection = Database::connect(options).await?;
-    // The pool has one connection, so the session that holds the lock is the one that works.
-    let lock = |verb: &str| {
-        let sql = format!("SELECT pg_advisory_{verb}({MIGRATION_LOCK})");
-        Statement::from_string(DbBackend::Postgres, sql)
-    };
-    connection.execute_raw(lock("lock")).await?;
-    let result = work(connection.clone()).await;
-    connection.execute_raw(lock("unlock")).await?;
-    connection.close().await?;
-    result
-}
-
-/// How PostgreSQL's connections are shared out. Who holds one to write may wait for one to read, never
-/// the other way round: so they cannot wait for each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Shares {
-    write: u32,
-    read: u32,
-    view: u32,
-}
-
-impl Shares {
-    fn of(connections: u32) -> Self {
-        let part = (connections / 6).max(1);
-        Self {
-            write: connections.saturating_sub(2 * part).max(1),
-            read: part,
-            view: part,
-        }
-    }
-}
-
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
-}
-
-fn postgres(url: &str, connections: u32, within: &str) -> ConnectOptions {
-    let within = within.to_owned();
-    let mut options = ConnectOptions::new(url);
-    options
-        .max_connections(connections)
-        .min_connections(1)
-        .acquire_timeout(ACQUIRE)
-        .test_before_acquire(false)
-        .sqlx_logging(false)
-        .map_sqlx_postgres_opts(move |options| {
-            options.application_name("tocsin").options([
-                ("statement_timeout", within.as_str()),
-                ("lock_timeout", LOCK_TIMEOUT),
-                ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
-                // Compiling takes longer than any statement here, and locks are held meanwhile.
-                ("jit", "off"),
-                ("tcp_keepalives_idle", "10"),
-                ("tcp_keepalives_interval", "5"),
-                ("tcp_keepalives_count", "3"),
-            ])
-        });
-    options
-}
-
-fn sqlite(path: &Path, connections: u32, cache: &'static str) -> ConnectOptions {
-    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", path.display()));
-    options
-        .max_connections(connections)
-        .min_connections(1)
-        .acquire_timeout(ACQUIRE)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .sqlx_logging(false)
-        .map_sqlx_sqlite_before_acquire(|connection, _| {
-            Box::pin(async { Ok(is_between_transactions(connection)) })
-        })
-        .map_sqlx_sqlite_opts(move |options| {
-            options
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .busy_timeout(Duration::from_secs(5))
-                .pragma("cache_size", cache)
-                // Pages of the log that are copied into the file together.
-                .pragma("wal_autocheckpoint", "8000")
-        });
-    options
-}
-
-/// Three connections that read, each statement for as long as `query` at most from when its connection was
-/// taken.
-fn sqlite_view(path: &Path, query: Duration) -> ConnectOptions {
-    let mut options = sqlite(path, 3, "-4000");
-    options
-        // None is made while somebody waits for it: then it would not be asked how long it may take.
-        .min_connections(3)
-        .map_sqlx_sqlite_before_acquire(move |connection, _| {
-            Box::pin(async move {
-                let until = Instant::now() + query;
-                let mut handle = connection.lock_handle().await?;
-                handle.set_progress_handler(STEPS, move || Instant::now() < until);
-                Ok(true)
-            })
-        });
-    options
-}
-
-/// SQLite ends a transaction by itself where it cannot undo one statement alone, as on a full disk.
-/// Then the rollback that follows fails, and the driver takes the connection to be in a transaction
-/// for good: what is begun next is a part of that, and may never be committed. Such a connection is
-/// closed, and another takes its place.
-fn is_between_transactions(connection: &sqlx::SqliteConnection) -> bool {
-    !connection.is_in_transaction()
-}
-
-/// Locks the database's file, which is made if it is not there, and readable to nobody else. The operating
-/// system gives the lock back when the process ends, however it ends, and knows the file by whatever name.
-/// SQLite's own locks are of another kind, and do not meet this one. They end when the process closes any
-/// handle of the file, so this one stays open.
-fn lock_file(database: &Path) -> Result<File, OpenError> {
-    let refused = |error| OpenError::File {
-        path: database.to_owned(),
-        error,
-    };
-    // SQLite opens a file that it may only read without a word, and fails at the first statement.
-    let mut options = File::options();
-    let file = options.append(true).create(true).mode(0o600);
-    let file = file.open(database).map_err(refused)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(database.to_owned())),
-        Err(TryLockError::Error(error)) => Err(refused(error)),
     }
 }

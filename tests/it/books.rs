@@ -1,36 +1,34 @@
 //! Batches that are committed at once, by several batchers and processes, some of them twice: what
 //! is in the books afterwards is what a person with paper and pencil would write there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod found;
+mod story;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestRunner};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tocsin::config::Config as Settings;
 use tocsin::domain::aggregation::{Policy, Status, Unit};
-use tocsin::domain::alert::{Alert, AlertStatus};
 use tocsin::domain::episode::AlertDelivery;
-use tocsin::domain::frequency::Counted;
 use tocsin::domain::names::Names;
 use tocsin::domain::routing::Route;
-use tocsin::domain::signature::{OVERFLOW, SignatureLabels};
+use tocsin::domain::signature::OVERFLOW;
 use tocsin::entity::{anomalies, incidents, occurrences};
 use tocsin::store::Db;
 use tocsin::store::db::migrate;
 use tocsin::store::error::{Cause, cause};
 use tocsin::store::ingest::{Committed, commit};
-use tocsin::time::{Clock, Timestamp};
+use tocsin::time::Clock;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::harness::{On, Scratch};
 use crate::on_both;
-
-const SKEW_MS: i64 = 60_000;
-const HOUR_MS: i64 = 3_600_000;
+use found::Found;
+use story::{Story, Telling, at, delivery, of_service, stories};
 
 /// One store, as many processes see it.
 struct Books {
@@ -112,119 +110,6 @@ fn policy(unit: Unit) -> Policy {
         unit,
         ..Settings::default().aggregation_policy()
     }
-}
-
-/// One telling of one firing; times in milliseconds.
-#[derive(Clone, Debug)]
-struct Telling {
-    /// Which of all firings.
-    firing: usize,
-    series: usize,
-    resolved: bool,
-    starts_at: i64,
-    ends_at: i64,
-    received_at: i64,
-}
-
-#[derive(Clone, Debug)]
-struct Story {
-    unit: Unit,
-    tellings: Vec<Telling>,
-    sizes: Vec<usize>,
-    twice: Vec<Index>,
-}
-
-/// Six series of two anomalies. The starts of one firing lie within the skew, those of two do not.
-fn stories() -> impl Strategy<Value = Story> {
-    let telling = (0..=SKEW_MS, prop::bool::weighted(0.3), 0..2 * HOUR_MS);
-    let firing = (vec(telling, 1..5), 0..HOUR_MS, 1..HOUR_MS);
-    let series = vec(vec(firing, 0..5), 6);
-    let tellings = series
-        .prop_map(|all| {
-            let (mut tellings, mut number) = (Vec::new(), 0);
-            for (series, firings) in all.into_iter().enumerate() {
-                let mut began = 0;
-                for (told, length, pause) in firings {
-                    let ends_at = began + SKEW_MS + length;
-                    for (offset, resolved, delay) in told {
-                        // It is said to fire while it does, and to be over after that.
-                        let received_at = match resolved {
-                            true => ends_at + delay,
-                            false => began + SKEW_MS + delay % (length + 1),
-                        };
-                        tellings.push(Telling {
-                            firing: number,
-                            series,
-                            resolved,
-                            starts_at: began + offset,
-                            ends_at,
-                            received_at,
-                        });
-                    }
-                    began = ends_at + pause.max(SKEW_MS);
-                    number += 1;
-                }
-            }
-            tellings
-        })
-        .prop_shuffle();
-    let unit = select(vec![Unit::Episode, Unit::Episode, Unit::Delivery]);
-    let sizes = vec(select(vec![1, 2, 5, 20]), 120);
-    (unit, tellings, sizes, vec(any::<Index>(), 0..6)).prop_map(|(unit, tellings, sizes, twice)| {
-        Story {
-            unit,
-            tellings,
-            sizes,
-            twice,
-        }
-    })
-}
-
-fn at(ms: i64) -> Timestamp {
-    // In the past: nothing was received later than now.
-    Timestamp(1_600_000_000_000 + ms)
-}
-
-fn delivery(name: &str, series: usize, resolved: bool, times: (i64, i64, i64)) -> AlertDelivery {
-    let labels = [("alertname", name.to_owned()), ("pod", series.to_string())];
-    let alert = Alert {
-        status: if resolved {
-            AlertStatus::Resolved
-        } else {
-            AlertStatus::Firing
-        },
-        labels: labels.map(|(k, v)| (k.to_owned(), v)).into(),
-        annotations: [].into(),
-        fingerprint: series.to_string(),
-        starts_at: Some(at(times.0)),
-        ends_at: resolved.then_some(at(times.1)),
-        generator_url: None,
-        identity: None,
-    };
-    let origin = (Uuid::now_v7(), false);
-    let labels = SignatureLabels::default();
-    AlertDelivery::new(origin, "test".to_owned(), at(times.2), alert, &labels)
-}
-
-/// An alert of one name about one of many services; times in seconds.
-fn of_service(n: usize, resolved: bool, times: (i64, i64, i64)) -> AlertDelivery {
-    let times = (times.0 * 1000, times.1 * 1000, times.2 * 1000);
-    let told = delivery("A", n, resolved, times);
-    let mut alert = told.alert;
-    alert
-        .labels
-        .insert("service".to_owned(), format!("service-{n}"));
-    alert
-        .annotations
-        .insert("summary".to_owned(), format!("service-{n} is down"));
-    let labels = SignatureLabels::default();
-    AlertDelivery::new(
-        (told.job, false),
-        told.source,
-        told.received_at,
-        alert,
-        &labels,
-    )
 }
 
 on_both! {
@@ -377,152 +262,5 @@ impl Books {
         found.episodes_are(&told)?;
         found.counted_are(story.unit, &told, &said)?;
         found.agrees_with_itself()
-    }
-}
-
-/// What is in the books about some anomalies.
-struct Found {
-    anomalies: Vec<anomalies::Model>,
-    incidents: Vec<incidents::Model>,
-    episodes: Vec<occurrences::Model>,
-    counted: BTreeMap<Uuid, (String, Timestamp)>,
-}
-
-impl Found {
-    async fn read(db: &sea_orm::DatabaseConnection, keys: &BTreeSet<String>) -> Self {
-        let anomalies = anomalies::Entity::find()
-            .filter(anomalies::Column::Key.is_in(keys))
-            .all(db);
-        let incidents = incidents::Entity::find()
-            .filter(incidents::Column::AnomalyKey.is_in(keys))
-            .all(db);
-        let rows = occurrences::Entity::find()
-            .filter(occurrences::Column::AnomalyKey.is_in(keys))
-            .all(db);
-        let rows = rows.await.unwrap();
-        let counted = rows.iter().filter_map(|row| {
-            let counted = (row.anomaly_key.clone(), row.occurred_at);
-            Some((row.counted_id?, counted))
-        });
-        Self {
-            counted: counted.collect(),
-            anomalies: anomalies.await.unwrap(),
-            incidents: incidents.await.unwrap(),
-            episodes: rows
-                .into_iter()
-                .filter(|row| row.series.is_some())
-                .collect(),
-        }
-    }
-
-    /// One episode for each firing, first seen then, and over if something ended it.
-    fn episodes_are(&self, told: &[(&Telling, &AlertDelivery)]) -> Result<(), TestCaseError> {
-        let mut expected: HashMap<usize, (usize, Timestamp, bool)> = HashMap::new();
-        for (telling, delivery) in told {
-            let first = (telling.series, delivery.received_at, false);
-            let firing = expected.entry(telling.firing).or_insert(first);
-            firing.1 = firing.1.min(delivery.received_at);
-            firing.2 |= telling.resolved;
-        }
-        let newest: HashMap<usize, usize> = expected
-            .iter()
-            .map(|(number, (series, ..))| (*series, *number))
-            .fold(HashMap::new(), |mut newest, (series, number)| {
-                let known = newest.entry(series).or_insert(number);
-                *known = number.max(*known);
-                newest
-            });
-        let mut found = HashMap::new();
-        for row in &self.episodes {
-            let same = |(_, s): &&(&Telling, &AlertDelivery)| {
-                Some(s.series) == row.series && s.alert.starts_at == Some(row.starts_at)
-            };
-            let (telling, _) = told.iter().find(same).unwrap();
-            let known = found.insert(telling.firing, row);
-            prop_assert!(known.is_none(), "two episodes of one firing");
-        }
-        prop_assert_eq!(found.len(), expected.len());
-        for (number, (series, first, resolved)) in expected {
-            let row = found[&number];
-            prop_assert_eq!(row.occurred_at, first);
-            prop_assert_eq!(row.ended_at.is_some(), resolved || newest[&series] > number);
-        }
-        Ok(())
-    }
-
-    /// What is counted, in the rows, in the totals, and as a counter is told.
-    fn counted_are(
-        &self,
-        unit: Unit,
-        told: &[(&Telling, &AlertDelivery)],
-        said: &[Committed],
-    ) -> Result<(), TestCaseError> {
-        let expected: BTreeMap<Uuid, (String, Timestamp)> = match unit {
-            Unit::Delivery => told
-                .iter()
-                .map(|(_, s)| (s.job, (s.key.clone(), s.received_at)))
-                .collect(),
-            _ => self
-                .episodes
-                .iter()
-                .map(|row| (row.id, (row.anomaly_key.clone(), row.occurred_at)))
-                .collect(),
-        };
-        prop_assert_eq!(&self.counted, &expected);
-        for anomaly in &self.anomalies {
-            let of = |(key, _): &&(String, Timestamp)| *key == anomaly.key;
-            let total = expected.values().filter(of).count();
-            prop_assert_eq!(anomaly.total, total as i64);
-            let of = |(_, s): &&(&Telling, &AlertDelivery)| s.key == anomaly.key;
-            let first = told.iter().filter(of).map(|(_, s)| s.received_at).min();
-            prop_assert_eq!(anomaly.first_seen, first);
-        }
-        // The earliest that a counter is told of an id is the time of its row.
-        let mut counter: BTreeMap<Uuid, (String, Timestamp)> = BTreeMap::new();
-        for Counted {
-            anomaly_key,
-            id,
-            occurred_at,
-        } in said.iter().flat_map(|committed| &committed.counted)
-        {
-            let entry = counter.entry(*id);
-            let known = entry.or_insert_with(|| (anomaly_key.clone(), *occurred_at));
-            known.1 = known.1.min(*occurred_at);
-        }
-        prop_assert_eq!(counter, expected);
-        Ok(())
-    }
-
-    /// Incidents hold the episodes that point at them, and are numbered without a gap.
-    fn agrees_with_itself(&self) -> Result<(), TestCaseError> {
-        for incident in &self.incidents {
-            let of = |row: &&occurrences::Model| row.incident_id == Some(incident.id);
-            let all = self.episodes.iter().filter(of).count() as i64;
-            let open = |row: &&occurrences::Model| of(row) && row.ended_at.is_none();
-            let open = self.episodes.iter().filter(open).count() as i64;
-            prop_assert_eq!(incident.aggregated_count, all);
-            prop_assert_eq!(incident.is_aggregated, all > 1);
-            prop_assert_eq!(incident.open_episodes, open);
-            prop_assert_eq!(incident.status == Status::Resolved, open == 0);
-            prop_assert!(incident.tier_due_since.is_some());
-        }
-        for anomaly in &self.anomalies {
-            let of = |incident: &&incidents::Model| incident.anomaly_key == anomaly.key;
-            let mut numbers: Vec<(i64, Uuid)> = self
-                .incidents
-                .iter()
-                .filter(of)
-                .map(|i| (i.number, i.id))
-                .collect();
-            numbers.sort_unstable();
-            prop_assert_eq!(numbers.len() as i64, anomaly.newest_number);
-            let newest = numbers.last().copied();
-            prop_assert_eq!(
-                newest.map(|(number, _)| number).unwrap_or(0),
-                anomaly.newest_number
-            );
-            prop_assert_eq!(newest.map(|(_, id)| id), anomaly.newest_incident);
-        }
-        Ok(())
     }
 }

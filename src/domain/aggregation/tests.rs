@@ -6,8 +6,11 @@ mod deliveries;
 mod incidents;
 mod spans;
 
+use std::time::Duration;
+
 use super::*;
 use crate::domain::episode::tests::at;
+use crate::domain::episode::{End, EndedBy};
 
 /// What the store keeps between two batches, read and written as the store does.
 #[derive(Clone)]

@@ -5,9 +5,11 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::{Ack, Answer, Consumer, Lease, Patience, Verdict};
+use super::Consumer;
+use super::answers::{Ack, Verdict};
+use super::patience::Patience;
 use crate::jobs::{IngestAlert, Job as _};
-use crate::queue::store::QueueError;
+use crate::queue::store::{Answer, Lease, QueueError};
 use crate::store::dead_letters::{self, Burial};
 
 /// Answers that are settled together at most.

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::{Consumer, JobHandle, Patience, lease_end};
+use super::answers::Verdict;
+use super::patience::Patience;
+use super::{Consumer, JobHandle, lease_end};
 use crate::queue::store::{Delivery, Lease, QueueError, RECLAIM_EVERY, Room};
 use crate::store::dead_letters;
 
@@ -224,7 +226,7 @@ impl Fetcher {
 impl Consumer {
     /// Removes a job that was buried before.
     fn forget(&self, held: Arc<JobHandle>) {
-        self.send(held, super::Verdict::Forget, None);
+        self.send(held, Verdict::Forget, None);
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
 
-use super::{Consumer, Patience, lease_end};
+use super::patience::Patience;
+use super::{Consumer, lease_end};
 use crate::jobs::{IngestAlert, Job as _};
 use crate::probe::Standstill;
 use crate::queue::about::About;

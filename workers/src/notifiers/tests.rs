@@ -1,6 +1,8 @@
 //! What people receive, and that nothing in an alert can break it.
 
 mod checker;
+mod edited;
+mod hostile;
 mod samples;
 
 use std::sync::LazyLock;
@@ -16,12 +18,11 @@ use tocsin::entity::notifications::Kind;
 use tocsin::text::Lang;
 use tocsin::time::Timestamp;
 
-use self::checker::shown;
-use self::samples::{MINUTE_MS, OPENED, bare, card, filled, repaired};
 use super::log::Log;
 use super::telegram::{Api, Telegram};
 use super::webhook::Webhook;
-use super::{Card, Muted, Notifier, markup, message};
+use super::{Card, Muted, Notifier};
+use samples::{MINUTE_MS, OPENED, bare, card};
 
 const KINDS: [Kind; 5] = [
     Kind::Opened,
@@ -68,38 +69,6 @@ fn event(card: &Card, lang: Lang) -> String {
 fn telegram(card: &Card) -> String {
     let each = Lang::ALL.map(|lang| format!("[{}]\n{}", lang.tag(), bot(lang).render(card)));
     each.join("\n\n")
-}
-
-#[test]
-fn a_card_that_is_edited_later_tells_the_figure_that_stands_beside_it() {
-    let told = |level, counted| {
-        let mut card = card(Kind::Escalated, Level::Escalate);
-        if let Some(stats) = &mut card.incident.frequency_stats {
-            stats.count_24h = counted;
-            stats.escalation_level = level;
-        }
-        bot(Lang::English).render(&card)
-    };
-    for (level, counted, expected) in [
-        (
-            Level::Escalate,
-            9,
-            "9 firings in the last 24 hours. ESCALATE starts at 5 firings.",
-        ),
-        (
-            Level::Escalate,
-            4,
-            "When the rule last matched: 7 firings in 2 incidents in the last 24 hours.",
-        ),
-        (
-            Level::PermanentFix,
-            11,
-            "When the rule last matched: 7 firings in 2 incidents in the last 24 hours.",
-        ),
-    ] {
-        let card = told(level, counted);
-        assert!(card.contains(expected), "{card}");
-    }
 }
 
 #[test]
@@ -174,68 +143,6 @@ fn an_incident_that_is_not_heard_of_and_one_that_was_closed_for_that() {
 }
 
 #[test]
-fn a_card_says_what_its_incident_is_now() {
-    let headline = |kind, severity: &str, status, reopened| {
-        let mut card = card(kind, Level::None);
-        card.incident.severity = severity.to_owned();
-        card.incident.status = status;
-        card.incident.resolved_by = Some(ResolvedBy::Person);
-        card.incident.reopened = reopened;
-        card.incident.operator = None;
-        let shown = bot(Lang::English).render(&card);
-        let is_over = status == Status::Resolved;
-        assert_eq!(shown.contains("Tier 1"), !is_over, "{shown}");
-        assert_eq!(
-            shown.contains("Resolved by an unnamed operator"),
-            is_over,
-            "{shown}"
-        );
-        shown.split(':').next().unwrap_or_default().to_owned()
-    };
-    for (kind, severity, status, reopened, expected) in [
-        (
-            Kind::Opened,
-            "critical",
-            Status::Open,
-            0,
-            "🚨 <b>Opened · critical",
-        ),
-        (Kind::Opened, "", Status::Open, 0, "🚨 <b>Opened"),
-        (Kind::Opened, "Info", Status::Open, 0, "🔹 <b>Opened · Info"),
-        (
-            Kind::Opened,
-            "info",
-            Status::Open,
-            1,
-            "🔁 <b>Reopened · info",
-        ),
-        (
-            Kind::Opened,
-            "info",
-            Status::Resolved,
-            1,
-            "✅ <b>Resolved · info",
-        ),
-        (
-            Kind::Worsened,
-            "critical",
-            Status::Open,
-            0,
-            "🔺 <b>Severity raised to critical",
-        ),
-        (
-            Kind::Worsened,
-            "critical",
-            Status::Resolved,
-            0,
-            "✅ <b>Resolved · critical",
-        ),
-    ] {
-        assert_eq!(headline(kind, severity, status, reopened), expected);
-    }
-}
-
-#[test]
 fn an_incident_that_somebody_took_and_muted() {
     let mut card = card(Kind::Opened, Level::None);
     card.incident.status = Status::Acknowledged;
@@ -246,26 +153,6 @@ fn an_incident_that_somebody_took_and_muted() {
         by: Some("bob".to_owned()),
     });
     assert_snapshot!(telegram(&card));
-}
-
-#[test]
-fn a_card_says_who_did_the_last_repair() {
-    let mut card = card(Kind::Opened, Level::None);
-    let mut lines = |operator: Option<&str>| {
-        if let Some(stats) = &mut card.incident.repair_stats {
-            stats.repair_history = vec![repaired(operator)];
-        }
-        Lang::ALL.map(|lang| bot(lang).render(&card))
-    };
-    for (shown, expected) in lines(Some("<alice>")).iter().zip([
-        "Last tried: <code>restart_pod</code> by &lt;alice&gt;\n",
-        "最近一次：<code>restart_pod</code> 由 &lt;alice&gt;\n",
-    ]) {
-        assert!(shown.contains(expected), "{shown}");
-    }
-    for shown in lines(None) {
-        assert!(shown.contains("<code>restart_pod</code>\n"), "{shown}");
-    }
 }
 
 #[test]
@@ -352,141 +239,4 @@ fn a_chat_that_refuses_what_it_does_not_know_gets_the_text_alone() -> Result<(),
         assert_eq!(text, json!({"text": event["text"]}));
     }
     Ok(())
-}
-
-/// What an alert may bring that no message may break on.
-fn hostile() -> Vec<String> {
-    [
-        ("", 1),
-        ("\u{0}", 1),
-        ("a\u{0}b\u{1b}[31m\u{9b}c\u{7f}", 1),
-        ("<b>bold</b> & <a href=\"tg://x\">x</a> &lt;", 1),
-        ("<!channel> <@U123> <https://evil.example|Runbook>", 1),
-        ("{level} {n} {who}", 1),
-        ("9 in 24h (≥ <b>)", 1),
-        ("&&&<<<>>>\"\"\"", 1),
-        ("x", 100_000),
-        ("🔥", 50_000),
-        ("👩‍👩‍👧‍👦a", 10_000),
-        ("<b>&amp;</a>\"'><script>&#x41;", 4_000),
-        ("line\n\r\u{2028}</b>\n", 10_000),
-        ("\u{202e}\u{2066}שלום עולם مرحبا ", 10_000),
-        ("&", 100_000),
-    ]
-    .map(|(text, times)| text.repeat(times))
-    .to_vec()
-}
-
-#[test]
-fn nothing_in_an_alert_breaks_a_message() {
-    for (lang, kind, text) in every_hostile_message() {
-        let start: String = text.chars().take(30).collect();
-        let what = format!("{lang:?} {kind:?} {start:?}");
-        let most_lines = bot(lang).render(&filled(kind, "text")).lines().count();
-        let card = filled(kind, &text);
-        let html = bot(lang).render(&card);
-        let shown = shown(&html);
-        let units = shown.as_deref().map(|text| text.encode_utf16().count());
-        assert!(
-            matches!(units, Ok(30..=4_096)),
-            "{what}: {units:?} {shown:?}"
-        );
-        assert!(html.lines().count() <= most_lines, "{what}: {html}");
-        let log = Log(lang).render(&card);
-        for text in [&html, &log] {
-            let control = |c: char| c.is_control() && c != '\n';
-            assert!(!text.contains(control), "{what}: {text:?}");
-            assert!(
-                !text.contains(['\u{202e}', '\u{2066}', '\u{2028}']),
-                "{text:?}"
-            );
-        }
-        assert!(!log.contains('\n') && log.len() < 20_000, "{what}: {log}");
-    }
-}
-
-#[test]
-fn nothing_in_an_alert_breaks_what_a_webhook_gets() -> Result<(), serde_json::Error> {
-    for (lang, kind, text) in every_hostile_message() {
-        let start: String = text.chars().take(30).collect();
-        let what = format!("{lang:?} {kind:?} {start:?}");
-        let most_lines = message::lines(&filled(kind, "text"), lang.text()).len();
-        let body = event(&filled(kind, &text), lang);
-        let body: Value = serde_json::from_str(&body)?;
-        let said = body["text"].as_str().unwrap_or_default();
-        let units = said.encode_utf16().count();
-        assert!((30..=4_000).contains(&units), "{what}: {units}");
-        assert!(said.lines().count() <= most_lines, "{what}: {said}");
-        // Slack acts on nothing but what stands between these.
-        assert!(!said.contains(['<', '>']), "{what}: {said}");
-        let bare = said.split('&').skip(1);
-        for rest in bare {
-            let is_escaped = ["amp;", "lt;", "gt;"].iter().any(|e| rest.starts_with(e));
-            assert!(is_escaped, "{what}: {said}");
-        }
-    }
-    Ok(())
-}
-
-fn every_hostile_message() -> impl Iterator<Item = (Lang, Kind, String)> {
-    Lang::ALL.into_iter().flat_map(|lang| {
-        KINDS
-            .into_iter()
-            .flat_map(move |kind| hostile().into_iter().map(move |text| (lang, kind, text)))
-    })
-}
-
-#[test]
-fn what_an_alert_makes_too_large_is_left_out_of_an_event() -> Result<(), serde_json::Error> {
-    let mut card = card(Kind::Opened, Level::Escalate);
-    let large = json!({"note": "\u{1}".repeat(20_000)});
-    for is_large in [false, true] {
-        if is_large {
-            card.incident.annotations = large.clone();
-        }
-        let body = event(&card, Lang::English);
-        assert!(body.len() < 64 * 1024, "{}", body.len());
-        let data = serde_json::from_str::<Value>(&body)?["data"].clone();
-        assert_eq!(data["is_shortened"], is_large);
-        assert_eq!(data["labels"] == json!({}), is_large);
-        assert_eq!(data["alert_name"], "KubePodCrashLooping");
-    }
-    Ok(())
-}
-
-#[test]
-fn what_does_not_fit_goes_line_by_line() {
-    for lang in Lang::ALL {
-        for kind in KINDS {
-            let lines = message::lines(&filled(kind, "<&\"🔥>"), lang.text());
-            let whole = markup::html(&lines, usize::MAX);
-            for limit in 0..=shown(&whole).map_or(0, |text| text.encode_utf16().count()) {
-                let cut = markup::html(&lines, limit);
-                let units = shown(&cut).map(|text| text.encode_utf16().count());
-                assert!(
-                    units.as_ref().is_ok_and(|units| *units <= limit),
-                    "{units:?}"
-                );
-                let rest = whole.strip_prefix(&cut);
-                let is_at_a_break = |rest: &str| rest.is_empty() || rest.starts_with('\n');
-                assert!(cut.is_empty() || rest.is_some_and(is_at_a_break), "{cut}");
-            }
-        }
-    }
-}
-
-#[test]
-fn what_is_not_as_expected_is_left_out() {
-    let mut card = card(Kind::Opened, Level::None);
-    card.incident.annotations = json!({"description": 7, "runbook_url": ["https://example.com"]});
-    card.incident.generator_url = Some("javascript:alert(1)".to_owned());
-    card.incident.tier = Some(9);
-    card.incident.opened_at = Timestamp(i64::MAX);
-    for annotations in [card.incident.annotations.clone(), json!(null), json!([])] {
-        card.incident.annotations = annotations;
-        let html = telegram(&card);
-        for absent in ["href", "Tier", "javascript", "UTC"] {
-            assert!(!html.contains(absent), "{absent} in {html}");
-        }
-    }
 }

@@ -1,0 +1,148 @@
+//! What a handler came to, and what is done about it: settle, retry later, bury.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use tokio::sync::oneshot;
+
+use super::{Consumer, JobHandle};
+use crate::jobs::{JobError, Policy};
+use crate::queue::store::{Answer, FailedAttempt};
+use crate::telemetry::metrics::ByOutcome;
+
+/// What a handler came to.
+#[derive(Debug)]
+pub(in crate::queue) enum Outcome {
+    Done,
+    Failed(JobError),
+}
+
+/// What the acker does about it.
+pub(super) enum Verdict {
+    Settle(Answer),
+    Bury {
+        reason: String,
+        failed: Vec<FailedAttempt>,
+    },
+    /// It was buried before, and is still there.
+    Forget,
+}
+
+pub(super) struct Ack {
+    pub(super) held: Arc<JobHandle>,
+    pub(super) verdict: Verdict,
+    pub(super) durable: Option<oneshot::Sender<()>>,
+}
+
+impl Consumer {
+    /// Answers for `held`; returns when the answer is durable, or is not ours to give any more.
+    pub(in crate::queue) async fn answer(&self, held: Arc<JobHandle>, outcome: Outcome) {
+        let verdict = match outcome {
+            Outcome::Done => {
+                self.done.inc();
+                Verdict::Settle(Answer::Remove)
+            }
+            Outcome::Failed(error) => self.judge(&held, error),
+        };
+        let (durable, wait) = oneshot::channel();
+        self.send(held, verdict, Some(durable));
+        // An error means that the acker has ended: the process stops, and the lease will run out.
+        let _ = wait.await;
+    }
+
+    pub(in crate::queue) fn give_back(&self, held: Arc<JobHandle>) {
+        self.send(held, Verdict::Settle(Answer::GiveBack), None);
+    }
+
+    pub(in crate::queue) fn bury_undecodable(
+        &self,
+        held: Arc<JobHandle>,
+        error: &serde_json::Error,
+    ) {
+        self.bury(held, format!("cannot parse the payload: {error}"));
+    }
+
+    pub(super) fn bury(&self, held: Arc<JobHandle>, reason: String) {
+        let failed = held.failed.clone();
+        self.count("dead");
+        self.send(held, Verdict::Bury { reason, failed }, None);
+    }
+
+    fn judge(&self, held: &JobHandle, error: JobError) -> Verdict {
+        let queue = self.policy.queue;
+        match error {
+            JobError::RetryAfter { after, why } => {
+                self.count("delayed");
+                tracing::debug!(queue, job.id = %held.id(), "deferred for {after:?}: {why}");
+                Verdict::Settle(Answer::Again {
+                    delay: after,
+                    failed: held.failed.clone(),
+                })
+            }
+            JobError::Retry(error) => {
+                let mut failed = held.failed.clone();
+                failed.push(self.failure(&error));
+                let attempts = failed.len();
+                if attempts >= self.policy.attempts as usize {
+                    self.count("dead");
+                    let reason = format!("failed {attempts} times, the last time: {error}");
+                    return Verdict::Bury { reason, failed };
+                }
+                self.count("failed");
+                tracing::warn!(queue, job.id = %held.id(), attempts, "a job failed, will retry: {error}");
+                let delay = backoff(&self.policy, attempts);
+                Verdict::Settle(Answer::Again { delay, failed })
+            }
+            JobError::GiveUp(reason) => {
+                self.count("dead");
+                let mut failed = held.failed.clone();
+                failed.push(self.failure(&reason));
+                Verdict::Bury { reason, failed }
+            }
+        }
+    }
+
+    fn failure(&self, error: &str) -> FailedAttempt {
+        FailedAttempt {
+            at: self.clock.now(),
+            // PostgreSQL's JSON cannot hold NUL, and an error may quote what was sent.
+            error: error.replace('\0', "\u{fffd}"),
+        }
+    }
+
+    pub(super) fn send(
+        &self,
+        held: Arc<JobHandle>,
+        verdict: Verdict,
+        durable: Option<oneshot::Sender<()>>,
+    ) {
+        // The acker ends after everything else; if it has, the lease will run out.
+        let _ = self.acks.send(Ack {
+            held,
+            verdict,
+            durable,
+        });
+    }
+
+    pub(super) fn count(&self, outcome: &'static str) {
+        let outcome = of(self.policy.queue, outcome);
+        self.metrics.jobs.get_or_create(&outcome).inc();
+    }
+}
+
+pub(super) const fn of(queue: &'static str, outcome: &'static str) -> ByOutcome {
+    ByOutcome { queue, outcome }
+}
+
+/// Doubles with every failed attempt, up to the policy's most, plus or minus a quarter.
+fn backoff(policy: &Policy, attempts: usize) -> Duration {
+    let doublings = u32::try_from(attempts.saturating_sub(1))
+        .unwrap_or(u32::MAX)
+        .min(20);
+    let delay = policy
+        .backoff
+        .saturating_mul(1 << doublings)
+        .min(policy.max_backoff);
+    delay.mul_f64(rand::rng().random_range(0.75..1.25))
+}

@@ -1,0 +1,66 @@
+//! A job that a consumer holds.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use uuid::Uuid;
+
+use crate::queue::store::{Delivery, FailedAttempt, Lease};
+use crate::telemetry::trace_context::Trace;
+use crate::time::Timestamp;
+
+/// A job that this consumer holds. Handlers find it in the task's data.
+#[derive(Debug)]
+pub struct JobHandle {
+    /// Which delivery of which job.
+    pub lease: Lease,
+    /// The payload's bytes.
+    pub payload: Vec<u8>,
+    /// Attempts that failed before this one.
+    pub failed: Vec<FailedAttempt>,
+    /// The trace it belongs to.
+    pub trace_id: Option<String>,
+    /// When it was pushed.
+    pub enqueued_at: Timestamp,
+    /// Whether it was put off before, whatever for.
+    pub put_off: bool,
+    /// Whether its handler waits for the store alone.
+    pub waits: AtomicBool,
+}
+
+impl JobHandle {
+    pub(super) fn new(job: Delivery) -> Self {
+        Self {
+            lease: job.lease,
+            payload: job.payload,
+            failed: job.failed,
+            trace_id: job.trace_id,
+            enqueued_at: job.enqueued_at,
+            put_off: job.put_off,
+            waits: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on its handler only waits for the store, together with others: if that takes too long, it
+    /// costs no attempt.
+    pub fn wait_for_store(&self) {
+        self.waits.store(true, Ordering::Relaxed);
+    }
+
+    /// The trace that it was pushed in.
+    #[must_use]
+    pub fn trace(&self) -> Option<Trace> {
+        Trace::decode(self.trace_id.as_deref()?)
+    }
+
+    /// The job's id.
+    #[must_use]
+    pub const fn id(&self) -> Uuid {
+        self.lease.id
+    }
+
+    /// Whether it may have been run before: delivered and not answered, or put off.
+    #[must_use]
+    pub fn is_redelivery(&self) -> bool {
+        self.lease.delivery > 1 || self.lease.replay > 0 || self.put_off || !self.failed.is_empty()
+    }
+}

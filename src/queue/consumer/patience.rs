@@ -1,0 +1,24 @@
+//! Pauses while a store cannot be reached.
+
+use std::time::Duration;
+
+/// Pauses that grow while a store cannot be reached.
+pub(super) struct Patience(pub(super) Duration);
+
+impl Patience {
+    const LEAST: Duration = Duration::from_millis(50);
+    const MOST: Duration = Duration::from_secs(2);
+
+    pub(super) const fn new() -> Self {
+        Self(Self::LEAST)
+    }
+
+    pub(super) const fn succeeded(&mut self) {
+        self.0 = Self::LEAST;
+    }
+
+    pub(super) async fn failed(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(Self::MOST);
+    }
+}

@@ -1,0 +1,372 @@
+//! What Alertmanager sends, and the alerts that are made of it.
+
+use super::*;
+use crate::domain::signature::Signature;
+
+fn translated(body: &str) -> Result<Translated, Refused> {
+    translate(body.as_bytes(), &Config::default())
+}
+
+fn one(entry: &str) -> Content {
+    let body = format!(r#"{{"alerts":[{entry}]}}"#);
+    translated(&body).unwrap().alerts.remove(0)
+}
+
+fn accepted(entry: &str) -> Alert {
+    match one(entry) {
+        Content::Alert(alert) => alert,
+        Content::Rejected { reason, .. } => panic!("{reason}: {entry}"),
+    }
+}
+
+#[test]
+fn a_recorded_delivery_becomes_two_alerts() {
+    let translated = translated(EXAMPLE).unwrap();
+    assert_eq!(translated.truncated, 0);
+    let [Content::Alert(firing), Content::Alert(resolved)] = &translated.alerts[..] else {
+        panic!("{translated:?}");
+    };
+    assert_eq!(firing.status, AlertStatus::Firing);
+    assert_eq!(firing.labels["pod"], "api-6c9f7d-x2x");
+    assert_eq!(firing.fingerprint, "d819c8248226542f");
+    assert_eq!(
+        firing.starts_at,
+        Timestamp::parse("2026-11-22T21:28:29.102Z")
+    );
+    assert_eq!(firing.ends_at, None);
+    assert_eq!(firing.title(), "Pod is crash looping.");
+    assert_eq!(resolved.status, AlertStatus::Resolved);
+    assert_eq!(resolved.ends_at, Timestamp::parse("2026-11-22T21:28:43Z"));
+    assert_eq!(resolved.generator_url, None);
+}
+
+#[test]
+fn a_plain_webhook_is_read_in_one_pass_to_what_value_by_value_comes_to() {
+    let config = Config::default();
+    let both = |body: &str| {
+        let read = Envelope::read(body.as_bytes());
+        let plain = read.and_then(|envelope| in_one_pass(envelope, &config));
+        (plain, odd(body.as_bytes(), &config).unwrap())
+    };
+    let one = |more: &str| format!(r#"{{"labels":{{"alertname":"A"}},{more}}}"#);
+    for (body, is_plain) in [
+            (EXAMPLE.to_owned(), true),
+            (r#"{"alerts":[],"truncatedAlerts":3,"externalURL":"https:\/\/am.example.com"}"#.to_owned(), true),
+            (
+                r#"{"alerts":[{"labels":{"b":"","alertname":"A","alertname":"\u0042\n"},
+                    "annotations":{"x":"","s":"\ud83d\ude00\u0000"},"more":[{}],"startsAt":"soon"}]}"#
+                    .to_owned(),
+                true,
+            ),
+            (r#"{"alerts":[],"truncatedAlerts":null}"#.to_owned(), false),
+            (r#"{"alerts":[],"truncatedAlerts":-1,"externalURL":[7]}"#.to_owned(), false),
+            (r#"{"alerts":[7]}"#.to_owned(), false),
+            (r#"{"alerts":[["firing",{"alertname":"A"},{},"","","",""]]}"#.to_owned(), false),
+            (r#"{"alerts":[{"labels":{}}]}"#.to_owned(), false),
+            (r#"{"alerts":[{"labels":{"alertname":"A","n":7}}]}"#.to_owned(), false),
+            (r#"{"alerts":[{"labels":{"alertname":"\ud800"}}]}"#.to_owned(), false),
+            (format!(r#"{{"alerts":[{}]}}"#, one(r#""status":"resolved","status":"firing""#)), false),
+            (format!(r#"{{"alerts":[{}]}}"#, one(r#""annotations":null,"startsAt":7"#)), false),
+        ] {
+            let (plain, odd) = both(&body);
+            assert_eq!(plain.is_some(), is_plain, "{body}");
+            if let Some(plain) = plain {
+                assert_eq!(format!("{plain:?}"), format!("{odd:?}"), "{body}");
+            }
+        }
+}
+
+#[test]
+fn what_is_not_a_webhook_is_refused_as_a_whole() {
+    for body in [
+        "",
+        "hello",
+        "[]",
+        "[[]]",
+        "null",
+        "{}",
+        r#"{"alerts":{}}"#,
+        r#"{"alerts":null}"#,
+    ] {
+        let refused = translated(body);
+        assert!(
+            matches!(refused, Err(Refused::Malformed(_))),
+            "{body}: {refused:?}"
+        );
+    }
+    assert!(translate(b"{\"alerts\":[\"\xff\"]}", &Config::default()).is_err());
+    assert!(translate(b"{\"alerts\":[\"\0\"]}", &Config::default()).is_err());
+    let mut most = Config::default();
+    most.limits.alerts = 2;
+    let refused = translate(br#"{"alerts":[1,2,3]}"#, &most);
+    assert_eq!(refused, Err(Refused::TooMany { count: 3, most: 2 }));
+}
+
+#[test]
+fn an_envelope_of_another_version_is_taken_as_far_as_it_goes() {
+    let body = r#"{"version":"3","groupKey":7,"truncatedAlerts":3,"x":[{}],
+                       "alerts":[{"labels":{"alertname":"A"},"y":1}]}"#;
+    let translated = translated(body).unwrap();
+    assert_eq!(translated.truncated, 3);
+    assert!(matches!(translated.alerts[..], [Content::Alert(_)]));
+}
+
+#[test]
+fn a_bad_alert_does_not_harm_its_neighbours() {
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    let good = r#"{"labels":{"alertname":"A"}}"#;
+    let bad = [
+        "7",
+        "null",
+        &deep,
+        r#"{"labels":null}"#,
+        r#"{"labels":{}}"#,
+        r#"{"annotations":{}}"#,
+        r#"{"labels":{"job":"x"}}"#,
+        r#"{"labels":{"alertname":""}}"#,
+        r#"{"labels":[["alertname","A"]]}"#,
+        r#"{"labels":"alertname=A"}"#,
+        r#"{"labels":{"alertname":null}}"#,
+        r#"{"labels":{"alertname":"A"},"labels":{"alertname":"A","alertname":""}}"#,
+    ];
+    for bad in bad {
+        let body = format!(r#"{{"alerts":[{good},{bad},{good}]}}"#);
+        let alerts = translated(&body).unwrap().alerts;
+        let [
+            Content::Alert(_),
+            Content::Rejected { raw, .. },
+            Content::Alert(_),
+        ] = &alerts[..]
+        else {
+            panic!("{:.80}: {:.300?}", bad, alerts);
+        };
+        assert_eq!(raw, bad);
+    }
+    let ignored = format!(r#"{{"labels":{{"alertname":"A"}},"x":{deep}}}"#);
+    assert!(matches!(one(&ignored), Content::Alert(_)));
+}
+
+#[test]
+fn whatever_stands_where_a_text_should_is_taken_as_one() {
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    let alert = accepted(&format!(
+        r#"{{"labels":{{"alertname":["A"],"a":{{"b": 1}},"c":1.0,"d":true,"e":null,"f":"\ud800","\ud800":"g",
+                 "deep":{deep},"job":"x","job":"y"}},
+                "annotations":{{"list":[1, 2],"summary":"s\udc00"}},"\udc00":1,
+                "status":"firing","status":"resolved","startsAt":[],"endsAt":{{}},
+                "generatorURL":["http://x"],"fingerprint":[17]}}"#
+    ));
+    for (name, value) in [
+        ("alertname", r#"["A"]"#),
+        ("a", r#"{"b": 1}"#),
+        ("c", "1.0"),
+        ("d", "true"),
+        ("f", "\u{fffd}"),
+        ("\u{fffd}", "g"),
+        ("job", "y"),
+    ] {
+        assert_eq!(alert.labels[name], value, "{name}");
+    }
+    assert!(!alert.labels.contains_key("e"));
+    assert!(alert.labels["deep"].ends_with("…[cut]"));
+    assert_eq!(alert.annotations["list"], "[1, 2]");
+    assert_eq!(alert.title(), "s\u{fffd}");
+    assert_eq!(alert.status, AlertStatus::Resolved);
+    assert_eq!((alert.starts_at, alert.ends_at), (None, None));
+    assert_eq!(alert.generator_url.as_deref(), Some(r#"["http://x"]"#));
+    assert_eq!(alert.fingerprint, "[17]");
+    for odd in ["[]", "\"disk full\"", "7", "null"] {
+        let entry = format!(r#"{{"labels":{{"alertname":"A"}},"annotations":{odd}}}"#);
+        assert!(accepted(&entry).annotations.is_empty(), "{odd}");
+    }
+}
+
+#[test]
+fn an_empty_label_is_as_if_it_were_missing() {
+    let with = accepted(r#"{"labels":{"alertname":"A","instance":"","zone":null}}"#);
+    let without = accepted(r#"{"labels":{"alertname":"A"}}"#);
+    assert_eq!(with, without);
+}
+
+#[test]
+fn what_an_alert_is_called_is_worked_out_before_it_is_bounded() {
+    let many: Vec<String> = (0..100).map(|n| format!(r#""a{n:02}":"v""#)).collect();
+    let entry = |more: &str| {
+        accepted(&format!(
+            r#"{{"labels":{{{},"alertname":"A","severity":"critical","namespace":"prod",
+                    "job":"kube-state-metrics","container":"api","pod":"api-0","z":"{}"{more}}}}}"#,
+            many.join(","),
+            "z".repeat(3000),
+        ))
+    };
+    let (alert, settings) = (entry(""), Config::default().signature);
+    let called = Signature::of(&alert, &settings);
+    assert_eq!((&*called.service, &*called.namespace), ("api", "prod"));
+    assert_eq!(alert.labels["severity"], "critical");
+    assert_eq!(alert.labels["pod"], "api-0");
+    assert_eq!(alert.labels.len(), 65);
+    assert!(!alert.is_ignored(&[]));
+    assert!(entry(r#","testalert":"true""#).is_ignored(&[]));
+    // Series are told apart by what is left out, and by what is cut.
+    for more in [r#","y":"1""#, r#","z":"z""#] {
+        assert_ne!(entry(more).fingerprint, alert.fingerprint, "{more}");
+    }
+    let reason = |end: &str| {
+        let reason = format!(r#","reason":"{}{end}""#, "r".repeat(2000));
+        Signature::of(&entry(&reason), &settings).key()
+    };
+    assert_ne!(reason("1"), reason("2"));
+    assert_eq!(reason("1"), reason("1"));
+}
+
+#[test]
+fn the_settings_of_the_ingress_say_what_is_ignored() {
+    let mut config = Config::default();
+    config.ingest.ignore = vec!["Noise".to_owned()];
+    let body =
+        br#"{"alerts":[{"labels":{"alertname":"Noise"}},{"labels":{"alertname":"Watchdog"}}]}"#;
+    let translated = translate(body, &config).unwrap();
+    let [Content::Alert(noise), Content::Alert(watchdog)] = &translated.alerts[..] else {
+        panic!("{translated:?}");
+    };
+    let others = ["Watchdog".to_owned()];
+    assert!(noise.is_ignored(&others) && !watchdog.is_ignored(&others));
+}
+
+#[test]
+fn the_sender_s_address_may_name_a_cluster() {
+    let cluster = |url: &str| {
+        let body = format!(r#"{{"externalURL":{url},"alerts":[]}}"#);
+        translated(&body).unwrap().cluster
+    };
+    assert_eq!(cluster(r#""http://am:9093""#), None);
+    assert_eq!(cluster("[7]"), None);
+    assert_eq!(
+        cluster(r#""https:\/\/am.eu.example.com\/""#).as_deref(),
+        Some("am.eu.example.com")
+    );
+}
+
+#[test]
+fn times_come_with_offsets_or_not_at_all() {
+    let times = |starts: &str| {
+        accepted(&format!(
+            r#"{{"labels":{{"alertname":"A"}},"startsAt":{starts}}}"#
+        ))
+        .starts_at
+    };
+    let noon = Timestamp::parse("2026-01-01T12:00:00Z");
+    assert_eq!(times(r#""2026-01-01T14:00:00+02:00""#), noon);
+    for zero in [
+        "0001-01-01T00:00:00Z",
+        "1601-01-01T00:00:00Z",
+        "1754-08-30T22:43:41.128654848Z",
+        "1970-01-01T00:00:00Z",
+        "1999-12-31T23:59:59.999Z",
+    ] {
+        assert_eq!(times(&format!("{zero:?}")), None, "{zero}");
+    }
+    let first = Timestamp::parse("2000-01-01T00:00:00Z");
+    assert_eq!(times(r#""2000-01-01T00:00:00Z""#), first);
+    assert_eq!(times(r#""soon""#), None);
+    assert_eq!(times("null"), None);
+    assert_eq!(times("7"), None);
+}
+
+#[test]
+fn a_status_that_is_not_known_is_firing_and_said_so() {
+    for (status, is_resolved, unknown) in [
+        (r#""firing""#, false, 0),
+        (r#""Firing""#, false, 0),
+        (r#""resolved""#, true, 0),
+        (r#""RESOLVED""#, true, 0),
+        (r#""""#, false, 0),
+        ("null", false, 0),
+        (r#""wat""#, false, 1),
+        ("7", false, 1),
+    ] {
+        let body = format!(r#"{{"alerts":[{{"status":{status},"labels":{{"alertname":"A"}}}}]}}"#);
+        let translated = translated(&body).unwrap();
+        assert_eq!(translated.unknown_status, unknown, "{status}");
+        let Content::Alert(alert) = &translated.alerts[0] else {
+            panic!("{translated:?}");
+        };
+        assert_eq!(
+            alert.status == AlertStatus::Resolved,
+            is_resolved,
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn alerts_whose_times_cannot_be_read_are_numbered() {
+    let misdated = |times: &str| {
+        let body = format!(r#"{{"alerts":[{{"labels":{{"alertname":"A"}}{times}}}]}}"#);
+        translated(&body).unwrap().misdated
+    };
+    for fine in [
+        "",
+        r#","startsAt":"","endsAt":null"#,
+        r#","startsAt":"2026-01-01T14:00:00+02:00""#,
+        r#","startsAt":"0001-01-01T00:00:00Z""#,
+        r#","endsAt":"never""#,
+    ] {
+        assert_eq!(misdated(fine), 0, "{fine}");
+    }
+    for bad in [
+        r#","startsAt":"soon""#,
+        r#","startsAt":1790000000"#,
+        r#","startsAt":"2026-01-01 14:00:00""#,
+        r#","startsAt":"soon","endsAt":"never","status":"resolved""#,
+        r#","endsAt":"never","status":"resolved""#,
+    ] {
+        assert_eq!(misdated(bad), 1, "{bad}");
+    }
+}
+
+#[test]
+fn a_missing_fingerprint_is_the_one_that_prometheus_would_give() {
+    let recorded: serde_json::Value = serde_json::from_str(EXAMPLE).unwrap();
+    let mut alert = recorded["alerts"][0].clone();
+    let sent = alert["fingerprint"].take();
+    assert_eq!(
+        accepted(&alert.to_string()).fingerprint,
+        sent.as_str().unwrap()
+    );
+    let ab = accepted(r#"{"labels":{"alertname":"A","b":"c"}}"#);
+    let ba = accepted(r#"{"labels":{"b":"c","alertname":"A"},"fingerprint":""}"#);
+    let other = accepted(r#"{"labels":{"b":"d","alertname":"A"}}"#);
+    assert_eq!(ab.fingerprint, ba.fingerprint);
+    assert_ne!(ab.fingerprint, other.fingerprint);
+    assert_eq!(
+        accepted(r#"{"labels":{"alertname":"A"},"fingerprint":17}"#).fingerprint,
+        "17"
+    );
+}
+
+#[test]
+fn over_long_values_are_cut_and_marked() {
+    let long = "é".repeat(500_000);
+    let alert = accepted(&format!(
+        r#"{{"labels":{{"alertname":"A","x":"{long}","n":5}},"annotations":{{"d":"{long}"}}}}"#
+    ));
+    assert!(alert.labels["x"].ends_with("…[cut]") && alert.labels["x"].len() <= 1024);
+    assert!(alert.annotations["d"].ends_with("…[cut]") && alert.annotations["d"].len() <= 4096);
+    assert_eq!(alert.labels["n"], "5");
+    let many: Vec<String> = (0..100).map(|i| format!(r#""a{i}":"v""#)).collect();
+    let alert = accepted(&format!(
+        r#"{{"labels":{{{},"alertname":"A"}}}}"#,
+        many.join(",")
+    ));
+    assert_eq!(alert.labels.len(), 65);
+    assert_eq!(alert.labels["tocsin_left_out"], "37");
+    assert_eq!(alert.labels["alertname"], "A");
+}
+
+#[test]
+fn nul_becomes_a_replacement_character() {
+    let alert = accepted(r#"{"labels":{"alertname":"A\u0000B"},"fingerprint":"f\u0000"}"#);
+    assert_eq!(alert.labels["alertname"], "A\u{fffd}B");
+    assert_eq!(alert.fingerprint, "f\u{fffd}");
+}

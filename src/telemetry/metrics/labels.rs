@@ -1,0 +1,86 @@
+//! The labels that metrics have.
+
+use prometheus_client::encoding::EncodeLabelSet;
+
+/// Labels by source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BySource {
+    /// The source.
+    pub source: &'static str,
+}
+
+/// Labels by source and reason.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BySourceAndReason {
+    /// The source.
+    pub source: &'static str,
+    /// Why a delivery was refused.
+    pub reason: &'static str,
+}
+
+/// Labels by queue.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByQueue {
+    /// The queue.
+    pub queue: &'static str,
+}
+
+/// Labels by queue and outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByOutcome {
+    /// The queue.
+    pub queue: &'static str,
+    /// `done`, `failed`, `delayed`, `dead` or `stale`.
+    pub outcome: &'static str,
+}
+
+/// Labels by what drifted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByFigure {
+    /// The figure's name.
+    pub what: &'static str,
+}
+
+/// Labels by part of recount.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByPart {
+    /// The part's name.
+    pub part: &'static str,
+}
+
+/// Labels by where figures are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByKept {
+    /// `store` or `queue`.
+    pub part: &'static str,
+}
+
+/// Labels by schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BySchedule {
+    /// What it brings back.
+    pub schedule: &'static str,
+}
+
+/// Labels by channel kind and outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByMessage {
+    /// `sent`, `delayed`, `failed`, `given_up` or `muted`.
+    pub outcome: &'static str,
+}
+
+/// Labels by queue and what was decided.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByDecision {
+    /// The queue.
+    pub queue: &'static str,
+    /// `replayed` or `discarded`.
+    pub decision: &'static str,
+}
+
+/// Labels by what a token was needed for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByRole {
+    /// `webhook`, `read`, `operate`, `page` or `telegram`.
+    pub role: &'static str,
+}

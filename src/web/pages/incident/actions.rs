@@ -1,0 +1,109 @@
+//! The forms of an incident: acknowledge, resolve, write down a repair, mute, fix.
+
+use maud::{Markup, html};
+use uuid::Uuid;
+
+use crate::domain::aggregation::Status;
+use crate::entity;
+use crate::store::views::incident_list::Entry;
+use crate::web::pages::layout;
+use crate::web::pages::{PageRequest, mute};
+
+/// Actions that are offered; any other can be typed.
+const ACTIONS: [&str; 6] = [
+    "restart_pod",
+    "restart_container",
+    "scale_up",
+    "rollback",
+    "clear_cache",
+    "failover",
+];
+
+pub(super) fn actions(visit: &PageRequest, (incident, anomaly): &Entry) -> Markup {
+    let text = visit.text();
+    let (id, name) = (
+        incident.id,
+        visit.session.name.as_deref().unwrap_or_default(),
+    );
+    let by = |id: &str| {
+        html! {
+            label for=(id) { (text.your_name) }
+            input id=(id) type="text" name="operator" value=(name) maxlength="100"
+                autocomplete="name" data-name;
+        }
+    };
+    html! {
+        @if incident.status != Status::Resolved {
+            form.act method="post" action=(format!("/incidents/{id}/acknowledge")) {
+                (layout::stamp(visit))
+                (by("by-act"))
+                div.row {
+                    @if incident.status != Status::Acknowledged {
+                        button.primary { (text.acknowledge) }
+                    }
+                    button formaction=(format!("/incidents/{id}/resolve")) { (text.resolve) }
+                }
+            }
+        }
+        details.act open[incident.status != Status::Resolved] {
+            summary { (text.record_repair) }
+            form method="post" action=(format!("/incidents/{id}/repair")) {
+                (layout::stamp(visit)) (layout::once())
+                label for="action" { (text.repair_action) }
+                input #action type="text" name="action" required maxlength="200" list="actions"
+                    autocomplete="off";
+                datalist #actions { @for action in ACTIONS { option value=(action) {} } }
+                fieldset {
+                    legend { (text.repair_outcome) }
+                    label.choice { input type="radio" name="success" value="yes" required; (text.repair_success) }
+                    label.choice { input type="radio" name="success" value="no"; (text.repair_failed) }
+                }
+                label for="note" { (text.repair_note) (text.optional) }
+                textarea #note name="note" rows="2" maxlength="2000" {}
+                (by("by-repair"))
+                button.primary { (text.record_repair) }
+            }
+        }
+        details.act {
+            summary { (text.mute) }
+            (mute::forms(visit, anomaly, Some(id)))
+        }
+        details.act {
+            summary { @if anomaly.permanent_fix_at.is_some() { (text.fixed_at) } @else { (text.mark_fix) } }
+            (fix_forms(visit, anomaly, Some(id)))
+        }
+    }
+}
+
+/// To mark a permanent fix, or to take it back; leads back to the incident, if it stands on its page.
+pub(in crate::web::pages) fn fix_forms(
+    visit: &PageRequest,
+    anomaly: &entity::anomalies::Model,
+    incident: Option<Uuid>,
+) -> Markup {
+    let text = visit.text();
+    let action = |operation: &str| format!("/anomalies/{}/{operation}", anomaly.key);
+    let back = incident.map(|id| html! { input type="hidden" name="incident" value=(id); });
+    let button = if anomaly.permanent_fix_at.is_some() {
+        html! {
+            form method="post" action=(action("unfix")) {
+                (layout::stamp(visit)) @if let Some(back) = &back { (back) }
+                button { (text.take_back_fix) }
+            }
+        }
+    } else {
+        html! {}
+    };
+    html! {
+        form method="post" action=(action("fix")) {
+            (layout::stamp(visit)) @if let Some(back) = &back { (back) }
+            label for="reference" { (text.fix_reference) (text.optional) }
+            input #reference type="text" name="reference" maxlength="1000"
+                value=(anomaly.permanent_fix_reference.as_deref().unwrap_or_default())
+                aria-describedby="fix-hint";
+            p.hint #fix-hint { (text.fix_hint) }
+            button { (text.mark_fix) }
+        }
+        (button)
+    }
+}

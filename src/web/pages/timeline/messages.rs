@@ -1,0 +1,109 @@
+//! Entries of messages, and of what they say of the level and the status of the incident.
+
+use std::collections::BTreeMap;
+
+use maud::html;
+
+use super::Entry;
+use crate::domain::escalation::Level;
+use crate::entity::anomalies;
+use crate::entity::notifications::{self, Kind, State};
+use crate::text::{Text, fill};
+use crate::time::Timestamp;
+use crate::web::pages::parts;
+
+/// What the messages that were owed say of how the incident went: when its level rose, and when it
+/// opened again. Each message has one for each of its channels.
+pub(super) fn turns(
+    text: &Text,
+    anomaly: &anomalies::Model,
+    messages: &[notifications::Model],
+    known: Option<Timestamp>,
+) -> Vec<Entry> {
+    let mut turns: BTreeMap<(&str, i64), (Timestamp, String)> = BTreeMap::new();
+    for message in messages {
+        let (kind, what) = match message.kind {
+            Kind::Escalated | Kind::Repeated => {
+                // Of an earlier rise it is not known how far it went.
+                let is_newest = message.sequence == anomaly.level_seq;
+                let level = match message.kind {
+                    Kind::Repeated => Some(Level::Repeat),
+                    _ => Some(anomaly.level).filter(|l| is_newest && *l >= Level::Escalate),
+                };
+                let to = |level| {
+                    fill(
+                        text.ev_rose_to,
+                        &[("level", parts::level_word(text, level))],
+                    )
+                };
+                ("rose", level.map_or_else(|| text.ev_rose.to_owned(), to))
+            }
+            Kind::Reopened if known.is_some_and(|known| known <= decided_at(message)) => continue,
+            Kind::Reopened => ("reopened", text.ev_reopened.to_owned()),
+            Kind::Worsened => ("worsened", text.ev_worsened.to_owned()),
+            Kind::Opened | Kind::Resolved | Kind::Digest => continue,
+        };
+        let at = decided_at(message);
+        let turn = turns.entry((kind, message.sequence)).or_insert((at, what));
+        turn.0 = turn.0.min(at);
+    }
+    let entry = |(at, what): (Timestamp, String)| turn(at, &what);
+    turns.into_values().map(entry).collect()
+}
+
+pub(super) fn turn(at: Timestamp, what: &str) -> Entry {
+    Entry {
+        at,
+        class: "t-open",
+        symbol: "▲",
+        what: html! { (what) },
+        more: None,
+    }
+}
+
+/// When a message was decided: a rise is owed for a moment when its incident has settled, and has its id
+/// before that.
+fn decided_at(message: &notifications::Model) -> Timestamp {
+    let made = message.id.get_timestamp().map(|made| made.to_unix());
+    let made = made.and_then(|(seconds, nanos)| {
+        let ms = i64::try_from(seconds).ok()?.checked_mul(1000)?;
+        Some(Timestamp(ms + i64::from(nanos / 1_000_000)))
+    });
+    made.map_or(message.owed_since, |made| made.min(message.owed_since))
+}
+
+pub(super) fn told(text: &Text, message: &notifications::Model) -> Entry {
+    let kind = match message.kind {
+        Kind::Opened => text.kind_opened,
+        Kind::Escalated => text.kind_escalated,
+        Kind::Reopened => text.kind_reopened,
+        Kind::Worsened => text.kind_worsened,
+        Kind::Resolved => text.kind_resolved,
+        Kind::Repeated => text.kind_repeated,
+        Kind::Digest => text.kind_digest,
+    };
+    let state = match message.state {
+        State::Owed => text.state_owed,
+        State::Sending => text.state_sending,
+        State::Sent => text.state_sent,
+        State::GivenUp => text.state_given_up,
+        State::Digested => text.state_digested,
+        State::Muted => text.state_muted,
+    };
+    let places = [
+        ("kind", kind),
+        ("channel", &message.channel),
+        ("state", state),
+    ];
+    Entry {
+        at: message.sent_at.unwrap_or(message.owed_since),
+        class: if message.state == State::GivenUp {
+            "t-bad"
+        } else {
+            "t-told"
+        },
+        symbol: "✉",
+        what: html! { (fill(text.ev_message, &places)) },
+        more: message.error.as_ref().map(|error| html! { (error) }),
+    }
+}

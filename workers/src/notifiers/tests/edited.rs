@@ -1,0 +1,124 @@
+//! Cards as they are edited later: the status, the figures and the repairs of now.
+
+use tocsin::domain::aggregation::{ResolvedBy, Status};
+use tocsin::domain::escalation::Level;
+use tocsin::entity::notifications::Kind;
+use tocsin::text::Lang;
+
+use super::bot;
+use super::samples::{card, repaired};
+use crate::notifiers::Notifier;
+
+#[test]
+fn a_card_that_is_edited_later_tells_the_figure_that_stands_beside_it() {
+    let told = |level, counted| {
+        let mut card = card(Kind::Escalated, Level::Escalate);
+        if let Some(stats) = &mut card.incident.frequency_stats {
+            stats.count_24h = counted;
+            stats.escalation_level = level;
+        }
+        bot(Lang::English).render(&card)
+    };
+    for (level, counted, expected) in [
+        (
+            Level::Escalate,
+            9,
+            "9 firings in the last 24 hours. ESCALATE starts at 5 firings.",
+        ),
+        (
+            Level::Escalate,
+            4,
+            "When the rule last matched: 7 firings in 2 incidents in the last 24 hours.",
+        ),
+        (
+            Level::PermanentFix,
+            11,
+            "When the rule last matched: 7 firings in 2 incidents in the last 24 hours.",
+        ),
+    ] {
+        let card = told(level, counted);
+        assert!(card.contains(expected), "{card}");
+    }
+}
+
+#[test]
+fn a_card_says_what_its_incident_is_now() {
+    let headline = |kind, severity: &str, status, reopened| {
+        let mut card = card(kind, Level::None);
+        card.incident.severity = severity.to_owned();
+        card.incident.status = status;
+        card.incident.resolved_by = Some(ResolvedBy::Person);
+        card.incident.reopened = reopened;
+        card.incident.operator = None;
+        let shown = bot(Lang::English).render(&card);
+        let is_over = status == Status::Resolved;
+        assert_eq!(shown.contains("Tier 1"), !is_over, "{shown}");
+        assert_eq!(
+            shown.contains("Resolved by an unnamed operator"),
+            is_over,
+            "{shown}"
+        );
+        shown.split(':').next().unwrap_or_default().to_owned()
+    };
+    for (kind, severity, status, reopened, expected) in [
+        (
+            Kind::Opened,
+            "critical",
+            Status::Open,
+            0,
+            "🚨 <b>Opened · critical",
+        ),
+        (Kind::Opened, "", Status::Open, 0, "🚨 <b>Opened"),
+        (Kind::Opened, "Info", Status::Open, 0, "🔹 <b>Opened · Info"),
+        (
+            Kind::Opened,
+            "info",
+            Status::Open,
+            1,
+            "🔁 <b>Reopened · info",
+        ),
+        (
+            Kind::Opened,
+            "info",
+            Status::Resolved,
+            1,
+            "✅ <b>Resolved · info",
+        ),
+        (
+            Kind::Worsened,
+            "critical",
+            Status::Open,
+            0,
+            "🔺 <b>Severity raised to critical",
+        ),
+        (
+            Kind::Worsened,
+            "critical",
+            Status::Resolved,
+            0,
+            "✅ <b>Resolved · critical",
+        ),
+    ] {
+        assert_eq!(headline(kind, severity, status, reopened), expected);
+    }
+}
+
+#[test]
+fn a_card_says_who_did_the_last_repair() {
+    let mut card = card(Kind::Opened, Level::None);
+    let mut lines = |operator: Option<&str>| {
+        if let Some(stats) = &mut card.incident.repair_stats {
+            stats.repair_history = vec![repaired(operator)];
+        }
+        Lang::ALL.map(|lang| bot(lang).render(&card))
+    };
+    for (shown, expected) in lines(Some("<alice>")).iter().zip([
+        "Last tried: <code>restart_pod</code> by &lt;alice&gt;\n",
+        "最近一次：<code>restart_pod</code> 由 &lt;alice&gt;\n",
+    ]) {
+        assert!(shown.contains(expected), "{shown}");
+    }
+    for shown in lines(None) {
+        assert!(shown.contains("<code>restart_pod</code>\n"), "{shown}");
+    }
+}
