@@ -7,6 +7,7 @@ pub mod buttons;
 pub mod effectiveness;
 pub mod episode;
 pub mod escalation;
+pub mod figure;
 pub mod fix;
 pub mod frequency;
 pub mod id;

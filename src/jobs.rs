@@ -14,11 +14,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
-use uuid::{Builder, Uuid};
 
 use crate::domain::refusal::{self, Code, Refusal};
-use crate::time::Timestamp;
 pub(crate) use ingest::{Brief, BriefContent};
 pub use ingest::{Content, IngestAlert, rejected};
 pub use notify::Notify;
@@ -144,34 +141,6 @@ pub fn read_payload<J: Job>(payload: &[u8]) -> Result<J, Refusal> {
         let refusal = Refusal::new(Code::InvalidPayload, detail).queue(queue);
         refusal.cause(refusal::cause(&error))
     })
-}
-
-/// A new id that sorts by `at` (UUIDv7).
-#[must_use]
-pub fn new_id(at: Timestamp) -> Uuid {
-    let ms = u64::try_from(at.0).unwrap_or(0);
-    Builder::from_unix_timestamp_millis(ms, &rand::random()).into_uuid()
-}
-
-/// The least of the ids that [`new_id`] makes at `at` or later.
-#[must_use]
-pub fn first_id(at: Timestamp) -> Uuid {
-    let ms = u64::try_from(at.0).unwrap_or(0);
-    Builder::from_unix_timestamp_millis(ms, &[0; 10]).into_uuid()
-}
-
-/// The same id for the same words, whoever works it out.
-#[must_use]
-pub fn derived_id(words: &[&str]) -> Uuid {
-    let mut hash = Sha256::new();
-    for word in words {
-        hash.update((word.len() as u64).to_be_bytes());
-        hash.update(word.as_bytes());
-    }
-    let digest = hash.finalize();
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest[..16]);
-    Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 /// What a handler answers when it is not done.

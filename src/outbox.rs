@@ -17,7 +17,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::context::Context;
-use crate::jobs::{CalculateTier, Notify, derived_id};
+use crate::ids::derived_id;
+use crate::jobs::{CalculateTier, Notify};
 use crate::queue::Push;
 use crate::queue::store::QueueError;
 use crate::store::cards::DueCard;

@@ -19,11 +19,12 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::counter::CounterError;
+use crate::domain::figure::Figure;
 use crate::jobs::JobError;
 use crate::store::audit::Actor;
 use crate::store::maintenance;
 use crate::store::verify as rows;
-use drift::{Drift, Figure};
+use drift::Drift;
 use look::{Look, is_late};
 
 pub mod drift;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::figure::Figure;
 use crate::time::Timestamp;
-use crate::verify::drift::Figure;
 
 /// What a schedule brings back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{Conflict, OperationError};
 use crate::context::Context;
-use crate::jobs::{derived_id, new_id};
+use crate::ids::{derived_id, new_id};
 use crate::store::maintenance;
 use crate::store::requests::{self, Answer, Claim, Found};
 use crate::time::Timestamp;

@@ -37,7 +37,7 @@ use super::store::{
     RECLAIM_EVERY, Reclaimed, Room, SUSPECT_AFTER, Schedule, WARY,
 };
 use super::wakeups::Wakeups;
-use crate::jobs::derived_id;
+use crate::ids::derived_id;
 use crate::redis::{Memory, Redis, scripts};
 use crate::time::{Clock, Timestamp, millis};
 use answers::with_deliveries;

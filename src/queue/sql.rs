@@ -19,7 +19,7 @@ use super::store::{
     Reclaimed, Room, SUSPECT_AFTER, Schedule, WARY,
 };
 use super::wakeups::Wakeups;
-use crate::jobs::derived_id;
+use crate::ids::derived_id;
 use crate::store::Db;
 use crate::store::rows::{Rows, statement};
 use crate::time::{Clock, Timestamp, millis};

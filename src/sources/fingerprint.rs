@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::bounded::bounded;
-use crate::jobs::derived_id;
+use crate::ids::derived_id;
 
 /// The longest fingerprint that is kept as it is, in bytes; a longer one is hashed.
 const BYTES: usize = 128;

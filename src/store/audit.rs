@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::entity::audit::{ActiveModel, Column, Entity, Model};
-use crate::jobs::new_id;
+use crate::ids::new_id;
 use crate::time::Timestamp;
 pub use action::Action;
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::rows::statement;
 use crate::domain::escalation::Level;
 use crate::domain::severity;
-use crate::jobs::new_id;
+use crate::ids::new_id;
 use crate::time::Timestamp;
 
 /// Owes a digest, due at `due`; its number is the channel's own. Returns its id.

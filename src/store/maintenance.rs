@@ -12,7 +12,7 @@ use super::rows::{Rows, columns, statement};
 use crate::domain::aggregation::Unit;
 use crate::domain::frequency::{FrequencyStats, Window};
 use crate::entity::anomalies;
-use crate::jobs::first_id;
+use crate::ids::first_id;
 use crate::time::Timestamp;
 
 /// How much later than it was written something may be committed, and be found all the same.

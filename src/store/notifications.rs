@@ -13,7 +13,7 @@ use super::rows::{Rows, columns, statement};
 use crate::domain::messages::{ExistingMessage, Message};
 use crate::domain::routing::RoutingKey;
 use crate::entity::notifications::{Entity, Model, State};
-use crate::jobs::new_id;
+use crate::ids::new_id;
 use crate::time::{Clock, Timestamp};
 pub use claims::{CLAIM, claim, give_up, mute, release, sent};
 

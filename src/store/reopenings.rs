@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::rows::Rows;
 use crate::domain::aggregation::{Batch, ResolvedBy};
 use crate::entity::reopenings::{Column, Entity, Model};
-use crate::jobs::new_id;
+use crate::ids::new_id;
 
 /// Writes what a batch opened again. The incidents' rows are written already; who resolved one by hand is
 /// still the last who did something to it.

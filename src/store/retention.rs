@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::rows::{Rows, statement};
 use super::{Db, tallies};
 use crate::domain::aggregation::Unit;
-use crate::jobs::first_id;
+use crate::ids::first_id;
 use crate::time::Timestamp;
 
 /// An occurrence past its end, and out of the windows that count it.

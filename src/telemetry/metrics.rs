@@ -13,15 +13,26 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::domain::figure::Figure;
 use crate::jobs::{Part, QUEUES};
 use crate::sources::SOURCES;
-use crate::verify::drift::Figure;
-use crate::web::refusals::REASONS;
 pub use alerts::{Alerts, BySourceAndOutcome, Outcome, Tally};
 pub use labels::{
     ByDecision, ByFigure, ByKept, ByMessage, ByOutcome, ByPart, ByQueue, ByRole, BySchedule,
     BySource, BySourceAndReason,
 };
+
+/// Why a delivery is refused, in one word: all that there are.
+pub(crate) const REFUSALS: [&str; 8] = [
+    "malformed",
+    "unauthorized",
+    "forbidden",
+    "method",
+    "too_large",
+    "encoding",
+    "unavailable",
+    "other",
+];
 
 /// All metrics, cheap to clone.
 #[derive(Clone, Debug)]
@@ -169,7 +180,7 @@ impl Metrics {
             drop(self.received.get_or_create(&by));
             drop(self.truncated.get_or_create(&by));
             drop(self.misdated.get_or_create(&by));
-            for reason in REASONS {
+            for reason in REFUSALS {
                 let source = by.source;
                 let by = BySourceAndReason { source, reason };
                 drop(self.refused.get_or_create(&by));

@@ -2,72 +2,13 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
+use crate::domain::figure::Figure;
 use crate::domain::frequency::{COUNTED_AT_MOST, Counts, FrequencyStats, Window};
 use crate::store::verify::{Figures, IncidentFigures};
-
-/// Which figure.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
-)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = Figure)]
-pub enum Figure {
-    /// How often an anomaly was counted in all.
-    Total,
-    /// When it was first seen.
-    FirstSeen,
-    /// When it was last seen.
-    LastSeen,
-    /// What the counter says of a window.
-    Counter,
-    /// What an incident says of a window.
-    FrequencyStats,
-    /// How many episodes an incident says that are in it.
-    AggregatedCount,
-    /// How many of them it says that are open.
-    OpenEpisodes,
-}
-
-impl Figure {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Total,
-        Self::FirstSeen,
-        Self::LastSeen,
-        Self::Counter,
-        Self::FrequencyStats,
-        Self::AggregatedCount,
-        Self::OpenEpisodes,
-    ];
-
-    /// As it is written everywhere.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Total => "total",
-            Self::FirstSeen => "first_seen",
-            Self::LastSeen => "last_seen",
-            Self::Counter => "counter",
-            Self::FrequencyStats => "frequency_stats",
-            Self::AggregatedCount => "aggregated_count",
-            Self::OpenEpisodes => "open_episodes",
-        }
-    }
-}
 
 /// A stored figure that differs from the rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]

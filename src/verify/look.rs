@@ -7,10 +7,11 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 use serde_json::json;
 
 use super::VerifyError;
-use super::drift::{self, Bounds, Drift, Figure};
+use super::drift::{self, Bounds, Drift};
 use crate::context::Context;
 use crate::counter::CounterError;
 use crate::domain::aggregation::Unit;
+use crate::domain::figure::Figure;
 use crate::domain::frequency::{Counts, FrequencyStats, Window};
 use crate::jobs::{IngestAlert, Job as _};
 use crate::queue::store::Depth;

@@ -29,18 +29,6 @@ const BODY: usize = 4 << 10;
 /// Bytes of what a sender was told.
 const DETAIL: usize = 500;
 
-/// Why a delivery is refused, in one word: all that there are.
-pub(crate) const REASONS: [&str; 8] = [
-    "malformed",
-    "unauthorized",
-    "forbidden",
-    "method",
-    "too_large",
-    "encoding",
-    "unavailable",
-    "other",
-];
-
 fn reason(status: StatusCode) -> &'static str {
     match status.as_u16() {
         400 => "malformed",
@@ -254,12 +242,13 @@ fn beginning(text: &[u8], most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::metrics::REFUSALS;
 
     #[test]
     fn every_status_has_a_reason_that_is_listed() {
         for status in 400..600 {
             let reason = reason(StatusCode::from_u16(status).unwrap());
-            assert!(REASONS.contains(&reason), "{status} {reason}");
+            assert!(REFUSALS.contains(&reason), "{status} {reason}");
         }
     }
 

@@ -151,7 +151,7 @@ impl Incident {
     pub(super) fn open(delivery: &AlertDelivery, number: i64) -> Self {
         let at = delivery.received_at;
         Self {
-            id: crate::jobs::new_id(at),
+            id: crate::ids::new_id(at),
             anomaly_key: delivery.key.clone(),
             number,
             status: Status::Open,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tocsin::jobs::derived_id;
+use tocsin::ids::derived_id;
 use tocsin::queue::store::{Answer, Delivery, Schedule};
 
 use super::{Bench, MAIL, one};

@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use tocsin::context::Context;
-use tocsin::jobs::{IngestAlert, Job as _, JobError, Recount, Verification, derived_id};
+use tocsin::domain::figure::Figure;
+use tocsin::ids::derived_id;
+use tocsin::jobs::{IngestAlert, Job as _, JobError, Recount, Verification};
 use tocsin::queue::Push;
 use tocsin::routines::Routine;
 use tocsin::store::audit::Actor;
 use tocsin::store::marks::{self, Mark};
 use tocsin::telemetry::metrics::ByFigure;
-use tocsin::verify::drift::Figure;
 use tocsin::verify::{self, Page};
 use uuid::Uuid;
 
