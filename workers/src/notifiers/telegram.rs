@@ -1,6 +1,7 @@
 //! Telegram, by its Bot API: <https://core.telegram.org/bots/api#sendmessage>.
 
 mod answer;
+mod api;
 #[cfg(test)]
 mod tests;
 
@@ -9,125 +10,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use reqwest::{Client, StatusCode, Url};
 use serde_json::{Value, json};
 use tocsin::domain::budget::Budget;
 use tocsin::text::Lang;
 
-use self::answer::Instead;
-use super::http::{self, causes};
-use super::patience::{CircuitBreaker, Receiver};
-use super::text::tidy;
+use super::patience::CircuitBreaker;
 use super::{Card, Digest, Edited, Message, Notifier, SendError, Sent, digest, markup, message};
+use answer::Instead;
+pub use api::Api;
 
 /// The longest message, in UTF-16 code units after entity parsing.
 const MESSAGE_MAX: usize = 4_096;
 /// So many messages and edits are on their way to the Bot API at once, at most.
 const AT_ONCE: usize = 4;
-/// So many bytes of an answer are read; Telegram's own repeats the message and stays below.
-const ANSWER_MAX: usize = 256 * 1024;
+
 /// How often a message is posted at most: to the chat, to what became of it, without its topic, and as plain
 /// text.
 const WAYS: u32 = 4;
 /// The longest reason that is reported, in UTF-16 code units.
 const REASON_MAX: usize = 500;
-
-/// The Bot API, for one bot. Its token is part of the address that is called, and is kept out of
-/// every error and every log.
-#[derive(Clone)]
-pub struct Api {
-    client: Client,
-    url: Url,
-    secret: String,
-    /// How long a message may take, whatever has to be called for it.
-    total: Duration,
-    receiver: Arc<Receiver>,
-}
-
-impl Api {
-    /// The bot that `token` belongs to, by the API at `base`.
-    ///
-    /// # Errors
-    /// If `base` is no address, or the HTTP client cannot be set up.
-    pub fn new(base: &str, token: &str) -> Result<Self, reqwest::Error> {
-        Self::with_timeout(base, token, http::TOTAL_TIMEOUT)
-    }
-
-    fn with_timeout(base: &str, token: &str, total: Duration) -> Result<Self, reqwest::Error> {
-        let client = http::client(total)?;
-        let url = format!("{}/bot{token}/", base.trim_end_matches('/'));
-        let request = client
-            .post(url)
-            .build()
-            .map_err(reqwest::Error::without_url)?;
-        Ok(Self {
-            url: request.url().clone(),
-            client,
-            secret: secret_of(token).to_owned(),
-            total,
-            receiver: Arc::new(Receiver::new(total, AT_ONCE)),
-        })
-    }
-
-    /// Calls a method, once, for as long as `within`; what came of it is read by `outcome`.
-    async fn call<T>(
-        &self,
-        method: &str,
-        body: &Value,
-        within: Duration,
-        outcome: impl FnOnce(StatusCode, &[u8]) -> Result<T, SendError>,
-    ) -> Result<T, SendError> {
-        let answered = async {
-            let mut url = self.url.clone();
-            url.set_path(&format!("{}{method}", self.url.path()));
-            let request = self.client.post(url).timeout(within).json(body);
-            let response = request.send().await.map_err(reqwest::Error::without_url)?;
-            Ok::<_, reqwest::Error>((response.status(), http::read(response, ANSWER_MAX).await))
-        };
-        let outcome = match answered.await {
-            Ok((status, answer)) => {
-                match status.is_server_error() {
-                    true => self.receiver.broken(tokio::time::Instant::now()),
-                    false => self.receiver.answered(),
-                }
-                outcome(status, &answer)
-            }
-            Err(error) if error.is_builder() => Err(SendError::GiveUp(causes(&error))),
-            Err(error) => {
-                // What was left of the time of a message that had answers before says nothing.
-                let now = tokio::time::Instant::now();
-                if !error.is_timeout() {
-                    self.receiver.broken(now);
-                } else if within * 2 > self.total {
-                    self.receiver.unanswered(now);
-                }
-                Err(SendError::Retry(causes(&error)))
-            }
-        };
-        outcome.map_err(|error| self.presentable(error))
-    }
-
-    /// Takes the token out of an error (whatever answers may repeat the address it was called by)
-    /// and bounds it.
-    fn presentable(&self, error: SendError) -> SendError {
-        let present = |why: String| {
-            let why = if self.secret.is_empty() {
-                why
-            } else {
-                why.replace(&self.secret, "***")
-            };
-            tidy(&why, REASON_MAX)
-        };
-        match error {
-            SendError::Wait { after, why } => SendError::Wait {
-                after,
-                why: present(why),
-            },
-            SendError::Retry(why) => SendError::Retry(present(why)),
-            SendError::GiveUp(why) => SendError::GiveUp(present(why)),
-        }
-    }
-}
 
 /// Writes to one chat, or to one topic of it.
 ///
@@ -345,21 +246,10 @@ fn body(chat: &str, message: Message<'_>, is_plain: bool) -> Value {
     body
 }
 
-impl fmt::Debug for Api {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Api").finish_non_exhaustive()
-    }
-}
-
 impl fmt::Debug for Telegram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Telegram")
             .field("channel", &self.channel)
             .finish_non_exhaustive()
     }
-}
-
-/// The part of a token that is secret: what stands before the colon is the bot's public id.
-fn secret_of(token: &str) -> &str {
-    token.split_once(':').map_or(token, |(_, secret)| secret)
 }
