@@ -1,15 +1,18 @@
 //! What a queue's store must be able to do. Two drivers implement it; one conformance suite holds
 //! both to it.
 
+mod jobs;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::about::{About, Known};
 use crate::redis::Memory;
 use crate::time::Timestamp;
+pub use jobs::{Answer, Delivery, FailedAttempt, Lease, NewJob, Place, Reclaimed, Room};
 
 /// How often it is looked for leases that have expired.
 pub const RECLAIM_EVERY: Duration = Duration::from_secs(1);
@@ -28,173 +31,6 @@ pub const HEARTBEAT: Duration = Duration::from_secs(5);
 pub const SEARCHED: usize = 5000;
 /// Consumers that were not heard of for so long are not workers any more.
 pub const CONSUMER_GONE: Duration = Duration::from_secs(30);
-
-/// A job to be pushed.
-#[derive(Clone, Debug, Default)]
-pub struct NewJob {
-    /// The queue it goes to.
-    pub queue: &'static str,
-    /// Its id.
-    pub id: Uuid,
-    /// Whether its id has a meaning, so that it may be queued already: then it is not pushed again.
-    /// A store need not look for an id that was made for this push.
-    pub named: bool,
-    /// The payload, as JSON.
-    pub payload: String,
-    /// How long it must wait.
-    pub delay: Duration,
-    /// The trace it belongs to.
-    pub trace_id: Option<String>,
-    /// How often it was replayed from the dead letters.
-    pub replay: u32,
-}
-
-/// One attempt that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct FailedAttempt {
-    /// When, by the clock of the process that tried.
-    pub at: Timestamp,
-    /// What went wrong.
-    pub error: String,
-}
-
-impl FailedAttempt {
-    /// Reads the attempts that a store keeps, as JSON. What cannot be read is none.
-    pub(super) fn read_all(json: &[u8]) -> Vec<Self> {
-        let mut all: Vec<Self> = serde_json::from_slice(json).unwrap_or_default();
-        for attempt in &mut all {
-            // With NUL in it, PostgreSQL's JSON would not take them among the dead letters, ever.
-            attempt.error = attempt.error.replace('\0', "\u{fffd}");
-        }
-        all
-    }
-}
-
-/// Where a store keeps what it handed out, if the job's id does not tell: its own business, which
-/// comes back to it with the answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Place {
-    /// The first half.
-    pub major: u64,
-    /// The second half.
-    pub minor: u64,
-    /// Whether the job was pushed as one that is `named`.
-    pub named: bool,
-}
-
-/// What a consumer holds: which job, and which of its deliveries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Lease {
-    /// The job.
-    pub id: Uuid,
-    /// How often it was delivered since it was last answered, this one included.
-    pub delivery: u32,
-    /// How often it was replayed.
-    pub replay: u32,
-    /// Where it is.
-    pub place: Place,
-}
-
-impl Lease {
-    /// It went unanswered so often that it is not run any more.
-    #[must_use]
-    pub const fn is_poison(&self) -> bool {
-        self.delivery > DEAD_AFTER
-    }
-
-    /// It went unanswered so often that it is run with nothing else of its queue in flight.
-    #[must_use]
-    pub const fn is_suspect(&self) -> bool {
-        self.delivery > SUSPECT_AFTER
-    }
-}
-
-/// A job, handed to a consumer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// What is held.
-    pub lease: Lease,
-    /// The payload's bytes, as they were stored.
-    pub payload: Vec<u8>,
-    /// Attempts that failed, oldest first.
-    pub failed: Vec<FailedAttempt>,
-    /// The trace it belongs to.
-    pub trace_id: Option<String>,
-    /// When it was pushed, by the store's clock.
-    pub enqueued_at: Timestamp,
-    /// Whether it was answered with [`Answer::Again`] before: somebody worked on it.
-    pub put_off: bool,
-}
-
-/// How much may be handed out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
-    /// So many jobs at most.
-    pub jobs: usize,
-    /// Of payloads that come to so many bytes, and one more, which may be larger: a job that weighs more
-    /// than there is room for is handed out all the same.
-    pub bytes: usize,
-}
-
-impl Room {
-    /// For so many jobs, whatever they weigh.
-    #[must_use]
-    pub const fn jobs(jobs: usize) -> Self {
-        Self {
-            jobs,
-            bytes: usize::MAX,
-        }
-    }
-
-    /// What is left when these were handed out.
-    #[must_use]
-    pub fn without(self, jobs: &[Delivery]) -> Self {
-        let bytes: usize = jobs.iter().map(|job| job.payload.len()).sum();
-        Self {
-            jobs: self.jobs.saturating_sub(jobs.len()),
-            bytes: self.bytes.saturating_sub(bytes),
-        }
-    }
-
-    /// How many more there is room for if they weigh as much as these; not known if there are none.
-    #[must_use]
-    pub fn fits(self, jobs: &[Delivery]) -> Option<usize> {
-        let bytes: usize = jobs.iter().map(|job| job.payload.len()).sum();
-        let each = bytes.div_ceil(jobs.len().max(1)).max(1);
-        (!jobs.is_empty()).then(|| (self.bytes / each).max(1))
-    }
-
-    /// Whether nothing may be handed out.
-    #[must_use]
-    pub const fn is_none(self) -> bool {
-        self.jobs == 0 || self.bytes == 0
-    }
-}
-
-/// Expired leases that were taken over.
-#[derive(Debug, Default)]
-pub struct Reclaimed {
-    /// The jobs, oldest lease first. One that is a suspect comes alone.
-    pub jobs: Vec<Delivery>,
-    /// Suspects wait for a process with nothing else of the queue in flight.
-    pub suspects_wait: bool,
-}
-
-/// How a held job leaves its consumer.
-#[derive(Clone, Debug)]
-pub enum Answer {
-    /// It is done, or buried: remove it. Accepted from whoever did it.
-    Remove,
-    /// Run it again after the delay. Accepted from its present holder only.
-    Again {
-        /// How long it must wait.
-        delay: Duration,
-        /// All attempts that failed so far.
-        failed: Vec<FailedAttempt>,
-    },
-    /// It was not tried: as if it had not been delivered. Accepted from its present holder only.
-    GiveBack,
-}
 
 /// A queue in figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::EntityTrait;
 use tocsin::config::Config as Settings;
 use tocsin::domain::aggregation::{Policy, Status, Unit};
 use tocsin::domain::episode::AlertDelivery;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, Statement};
+use sea_orm::{DbBackend, Statement};
 use serde_json::Value;
 use tocsin::entity::notifications as rows;
 use tocsin::store::{cards, incidents, notifications};

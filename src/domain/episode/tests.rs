@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
+use crate::domain::alert::{Alert, AlertStatus};
+use crate::domain::signature::SignatureLabels;
 
 const SKEW: Duration = Duration::from_secs(60);
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::domain::alert::{AlertStatus, Identity};
+use crate::domain::alert::{AlertStatus, Identity, Labels};
 
 /// Alerts of kubernetes-mixin, node-mixin, postgres and blackbox exporter as kube-prometheus, its Helm chart
 /// and Prometheus alone send them, and what each is called: the labels, then service, its label, namespace.

@@ -1,6 +1,5 @@
 //! Changes of the schema: applied and taken back under a lock, by one process at a time.
 
-use sea_orm::sqlx::Connection as _;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
 };

@@ -3,7 +3,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use sea_orm::{ColumnTrait, EntityTrait};
 use tocsin::domain::aggregation::Unit;
 use tocsin::domain::alert::{Alert, AlertStatus};
 use tocsin::domain::episode::AlertDelivery;

@@ -1,6 +1,6 @@
 //! How a statement is carried out, and what of that is wrong.
 
-use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, Statement};
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use serde_json::Value;
 
 use crate::harness::Harness;

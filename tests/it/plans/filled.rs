@@ -1,6 +1,6 @@
 //! A database that has been used for long.
 
-use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _};
+use sea_orm::{DbBackend, EntityTrait as _};
 use tocsin::entity::notifications as rows;
 use tocsin::store::digests;
 use uuid::Uuid;

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use serde_json::json;
+use tocsin::config::Config;
 use wiremock::matchers::{any, header, method, path, query_param, query_param_is_missing};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 

@@ -1,0 +1,132 @@
+//! An alert as it was delivered: its series, its start, its end.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::EndedBy;
+use crate::domain::alert::{Alert, AlertStatus};
+use crate::domain::signature::{OVERFLOW, Signature, SignatureLabels};
+use crate::time::Timestamp;
+
+/// One delivered alert on its way into the books: the alert, and what was worked out about it.
+#[derive(Clone, Debug)]
+pub struct AlertDelivery {
+    /// The id of the job that carries it.
+    pub job: Uuid,
+    /// Whether that job may have been run before.
+    pub redelivered: bool,
+    /// Which source it came from.
+    pub source: String,
+    /// When the ingress received it: the one clock for windows and aggregation.
+    pub received_at: Timestamp,
+    /// The alert.
+    pub alert: Alert,
+    /// Which anomaly it belongs to.
+    pub signature: Signature,
+    /// That anomaly's key.
+    pub key: String,
+    /// Which series it belongs to.
+    pub series: i64,
+}
+
+impl AlertDelivery {
+    /// Works out the signature and the series.
+    #[must_use]
+    pub fn new(
+        (job, redelivered): (Uuid, bool),
+        source: String,
+        received_at: Timestamp,
+        alert: Alert,
+        labels: &SignatureLabels,
+    ) -> Self {
+        let signature = Signature::of(&alert, labels);
+        let key = signature.key();
+        let series = series(&source, &alert.fingerprint, &key);
+        Self {
+            job,
+            redelivered,
+            source,
+            received_at,
+            alert,
+            signature,
+            key,
+            series,
+        }
+    }
+
+    /// The same, counted with others of its alert's name, because there is no room for an anomaly of its own.
+    #[must_use]
+    pub fn in_overflow(&self) -> Self {
+        let name = &self.signature.alert_name;
+        let key = Signature::overflow_key(name);
+        let mut alert = self.alert.clone();
+        // Its texts tell of one of many; how the kind is repaired is the same for all.
+        alert.annotations.retain(|name, _| name == "runbook_url");
+        Self {
+            signature: Signature::overflow(name),
+            series: series(&self.source, &self.alert.fingerprint, &key),
+            key,
+            alert,
+            ..self.clone()
+        }
+    }
+
+    /// Whether it is counted with others of its alert's name.
+    #[must_use]
+    pub fn is_in_overflow(&self) -> bool {
+        // A sender may call its own alert so, which has another key.
+        self.signature.error_type == OVERFLOW
+            && self.key == Signature::overflow_key(&self.signature.alert_name)
+    }
+
+    pub(in crate::domain) fn is_firing(&self) -> bool {
+        self.alert.status == AlertStatus::Firing
+    }
+
+    /// When the sender says that its firing began, if that can be: a clock that was never set, or is
+    /// ahead of ours by more than `skew`, says nothing.
+    #[must_use]
+    pub fn told_start(&self, skew: Duration) -> Option<Timestamp> {
+        let told = self.alert.starts_at?;
+        (told >= EARLIEST && told <= self.received_at.after(skew)).then_some(told)
+    }
+
+    /// When its episode starts if it is a new one.
+    #[must_use]
+    pub fn start(&self, skew: Duration) -> Timestamp {
+        self.told_start(skew).unwrap_or(self.received_at)
+    }
+
+    /// When what it tells of ended, if it is over, and how that is known. An end that is still to come
+    /// is none: it was over when that was received.
+    pub(in crate::domain) fn end(&self) -> Option<(Timestamp, EndedBy)> {
+        let told = self.alert.ends_at.filter(|at| *at >= EARLIEST);
+        match (self.alert.status, told) {
+            (AlertStatus::Firing, _) => None,
+            (AlertStatus::Resolved, Some(end)) if end <= self.received_at => {
+                Some((end, EndedBy::Sender))
+            }
+            (AlertStatus::Resolved, _) => Some((self.received_at, EndedBy::Receipt)),
+        }
+    }
+}
+
+/// What senders say of earlier times (the year 2000) is some clock's zero.
+pub const EARLIEST: Timestamp = Timestamp(946_684_800_000);
+
+/// A series' number: source and fingerprint, and the anomaly, so that a sender that gives
+/// different alerts one fingerprint does not have them swallowed as one.
+#[must_use]
+pub fn series(source: &str, fingerprint: &str, anomaly_key: &str) -> i64 {
+    let mut hash = Sha256::new();
+    for field in [source, fingerprint, anomaly_key] {
+        hash.update((field.len() as u64).to_be_bytes());
+        hash.update(field.as_bytes());
+    }
+    let digest = hash.finalize();
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    i64::from_be_bytes(first)
+}

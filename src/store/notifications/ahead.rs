@@ -1,0 +1,79 @@
+//! Messages that stand before another in its chat, and whether there are so many that it is a storm.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DbErr, Value};
+
+use crate::entity::notifications::Model;
+use crate::store::rows::Rows;
+use crate::time::Timestamp;
+
+/// The stretch of time in which it is counted how many messages are owed.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// So many messages are counted at most: each of many that wait asks what it stands among.
+pub const COUNTED: i64 = 1_001;
+
+/// What a message stands among, both up to [`COUNTED`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ahead {
+    /// Messages that wait in its chat and were owed before it.
+    pub waiting: i64,
+    /// Messages that became owed in its chat within the last minute, itself included.
+    pub lately: i64,
+}
+
+impl Ahead {
+    /// Whether there are so many that a storm begins: more than `above` became owed within a minute, or
+    /// wait, because they become owed a little faster than the chat takes them.
+    #[must_use]
+    pub const fn is_storm(self, above: i64) -> bool {
+        self.lately > above || self.waiting > above
+    }
+
+    /// Whether a storm goes on, which is given up later than it begins.
+    #[must_use]
+    pub const fn is_still_storm(self, above: i64) -> bool {
+        self.lately.saturating_mul(2) >= above || self.waiting > above
+    }
+}
+
+/// What a message stands among in its chat, whose channels these are.
+///
+/// # Errors
+/// What the database says.
+pub async fn ahead(
+    tx: &impl ConnectionTrait,
+    channels: &[String],
+    row: &Model,
+    now: Timestamp,
+) -> Result<Ahead, DbErr> {
+    let rows = Rows::new().text("channel", channels.iter().cloned());
+    // In the order of an index that begins with the channel, which no other index gives: PostgreSQL reads what
+    // all channels are owed where it takes that to be less.
+    let sql = "SELECT (SELECT CAST(COALESCE(sum((SELECT count(*) FROM (SELECT 1 FROM notifications n \
+                   WHERE n.state IN ('owed', 'sending') AND n.id < $2 \
+                   AND (n.channel, n.owed_since) >= (r.channel, 0) \
+                   AND (n.channel, n.owed_since) <= (r.channel, $1) \
+                   ORDER BY n.channel, n.owed_since LIMIT $4) w)), 0) AS bigint) FROM {rows}) AS waiting, \
+               (SELECT CAST(COALESCE(sum((SELECT count(*) FROM (SELECT 1 FROM notifications n \
+                   WHERE n.kind <> 'digest' AND n.state <> 'muted' \
+                   AND (n.channel, n.owed_since) > (r.channel, $3) \
+                   AND (n.channel, n.owed_since) <= (r.channel, $5) \
+                   ORDER BY n.channel, n.owed_since LIMIT $4) l)), 0) AS bigint) FROM {rows}) AS lately";
+    let values = [
+        Value::from(now.min(row.owed_since).0),
+        row.id.into(),
+        now.before(MINUTE).0.into(),
+        COUNTED.into(),
+        now.0.into(),
+    ];
+    let sql = rows.statement(tx.get_database_backend(), sql, values);
+    let row = tx.query_one_raw(sql).await?;
+    let row = row.ok_or_else(|| DbErr::RecordNotFound("a count".to_owned()))?;
+    let figure = |name| Ok::<i64, DbErr>(row.try_get::<i64>("", name)?.min(COUNTED));
+    Ok(Ahead {
+        waiting: figure("waiting")?,
+        lately: figure("lately")?,
+    })
+}
