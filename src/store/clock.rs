@@ -76,9 +76,9 @@ pub async fn keep(
     let gap = marks::find(db.read(), GAP_MARK).await?;
     if let Some(ahead) = gap.and_then(|gap| was_ahead(&gap, now)) {
         let back = PutBack {
-            now,
+            clock,
             ahead,
-            edge: now.after(ahead).before(STRAGGLING),
+            which: Which::Stragglers,
         };
         put_back(db, counter, back).await?;
     }
@@ -93,16 +93,12 @@ pub async fn keep(
         ..Mark::default()
     };
     if let Some(Noticed::WasAhead(ahead)) = noticed {
-        put_back(
-            db,
-            counter,
-            PutBack {
-                now,
-                ahead,
-                edge: now,
-            },
-        )
-        .await?;
+        let back = PutBack {
+            clock,
+            ahead,
+            which: Which::All,
+        };
+        put_back(db, counter, back).await?;
     }
     if let Some(noticed) = noticed {
         let gap = Mark {
@@ -151,36 +147,46 @@ pub async fn is_steady(db: &impl ConnectionTrait, now: Timestamp) -> Result<bool
     Ok(gap.is_none_or(|gap| gap.at <= now && now.since(gap.at) >= GAP))
 }
 
-/// What is put back: `$1`, `$2` and `$3` of the statements.
+/// What is put back.
 #[derive(Clone, Copy)]
-struct PutBack {
-    /// What the clock says.
-    now: Timestamp,
+struct PutBack<'a> {
+    clock: &'a Clock,
     /// How far it was ahead.
     ahead: Duration,
-    /// Moments after this one are.
-    edge: Timestamp,
+    which: Which,
 }
 
-impl PutBack {
-    fn values(self) -> [Value; 3] {
-        [
-            self.now.0.into(),
-            millis(self.ahead).into(),
-            self.edge.0.into(),
-        ]
+#[derive(Clone, Copy)]
+enum Which {
+    /// All that lies ahead of now. What comes in meanwhile is dated a little later than the now that a statement
+    /// was given, and is right.
+    All,
+    /// What lies about as far ahead as the clock was.
+    Stragglers,
+}
+
+impl PutBack<'_> {
+    /// `$1`, `$2` and `$3` of a statement: what the clock says, how far it was ahead, and the moment that
+    /// what is put back lies after.
+    async fn values(self, db: &impl ConnectionTrait) -> Result<[Value; 3], DbErr> {
+        let now = self.clock.of_store(maintenance::now(db).await?);
+        let edge = match self.which {
+            Which::All => now.after(LEAST),
+            Which::Stragglers => now.after(self.ahead).before(STRAGGLING),
+        };
+        Ok([now.0.into(), millis(self.ahead).into(), edge.0.into()])
     }
 }
 
-async fn put_back(db: &Db, counter: &dyn Counter, back: PutBack) -> Result<(), KeepError> {
+async fn put_back(db: &Db, counter: &dyn Counter, back: PutBack<'_>) -> Result<(), KeepError> {
     let statements = held().into_iter().chain(put_off()).chain(happened());
     for sql in statements {
-        let sql = statement(db.backend(), &sql, back.values());
+        let sql = statement(db.backend(), &sql, back.values(db.write()).await?);
         db.write().execute_raw(sql).await?;
     }
     // Nothing that is dealt with up to a moment that is still to come is dealt with until then.
-    let forget = "DELETE FROM marks WHERE at > $1 AND name <> $2";
-    let sql = statement(db.backend(), forget, [back.now.0.into(), MARK.into()]);
+    let forget = "DELETE FROM marks WHERE at > $3 AND $1 > 0 AND $2 > 0 AND name <> 'clock'";
+    let sql = statement(db.backend(), forget, back.values(db.write()).await?);
     db.write().execute_raw(sql).await?;
     put_occurrences_back(db, counter, back).await
 }
@@ -309,7 +315,7 @@ fn happened() -> impl Iterator<Item = String> {
 
 fn earlier(column: &str) -> String {
     format!(
-        "{column} = CASE WHEN {column} > $1 THEN CASE WHEN {column} - $2 < $1 THEN {column} - $2 ELSE $1 END \
+        "{column} = CASE WHEN {column} > $3 THEN CASE WHEN {column} - $2 < $1 THEN {column} - $2 ELSE $1 END \
          ELSE {column} END"
     )
 }
@@ -318,7 +324,7 @@ fn earlier(column: &str) -> String {
 async fn put_occurrences_back(
     db: &Db,
     counter: &dyn Counter,
-    back: PutBack,
+    back: PutBack<'_>,
 ) -> Result<(), KeepError> {
     let is_ahead = OCCURRENCES
         .map(|column| format!("{column} > $3"))
@@ -330,7 +336,7 @@ async fn put_occurrences_back(
              AND $1 > 0 AND $2 > 0 \
          ORDER BY key {{lock}}"
     );
-    let sql = statement(db.backend(), &keys, back.values());
+    let sql = statement(db.backend(), &keys, back.values(&tx).await?);
     let rows = tx.query_all_raw(sql).await?;
     let keys: Result<Vec<String>, DbErr> = rows.iter().map(|row| row.try_get("", "key")).collect();
     let keys = keys?;
@@ -340,17 +346,18 @@ async fn put_occurrences_back(
     let put_back = OCCURRENCES.map(earlier).join(", ");
     // What ended before it began was over when it began.
     let sql = format!("UPDATE occurrences SET {put_back} WHERE {is_ahead}");
-    tx.execute_raw(statement(db.backend(), &sql, back.values()))
+    let values = back.values(&tx).await?;
+    let changed_at = [values[0].clone()];
+    tx.execute_raw(statement(db.backend(), &sql, values.clone()))
         .await?;
     let ends = "UPDATE occurrences SET ended_at = CASE WHEN starts_at > $1 THEN starts_at ELSE $1 END \
                 WHERE ended_at > $3 AND $2 > 0";
-    tx.execute_raw(statement(db.backend(), ends, back.values()))
+    tx.execute_raw(statement(db.backend(), ends, values))
         .await?;
     // Recount looks at what changed: what these came to while the clock was ahead is refreshed.
     let rows = Rows::new().text("key", keys.iter().cloned());
     let recount = "UPDATE anomalies SET counted_as_of = NULL, changed_at = $1 \
                    WHERE key IN (SELECT r.key FROM {rows})";
-    let changed_at = [Value::from(back.now.0)];
     tx.execute_raw(rows.statement(db.backend(), recount, changed_at))
         .await?;
     counter.forget_within(&tx, &keys).await?;
