@@ -50,7 +50,7 @@ impl Api {
     pub(super) fn watch(&self, error: Option<&TelegramError>, within: Duration) {
         let now = tokio::time::Instant::now();
         match error {
-            Some(TelegramError::Refused(refusal)) if refusal.status >= 500 => {
+            Some(TelegramError::Refused(refusal)) if (500..600).contains(&refusal.status) => {
                 self.receiver.broken(now);
             }
             None | Some(TelegramError::Refused(_)) => self.receiver.answered(),
