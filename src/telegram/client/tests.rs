@@ -82,6 +82,20 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
+async fn a_message_has_the_id_that_telegram_gives_it_if_it_does() {
+    let table = [
+        (json!({"ok": true, "result": {"message_id": 1}}), Some("1")),
+        (json!({"ok": true, "result": {}}), None),
+        (json!({"ok": true}), None),
+    ];
+    for (answer, expected) in table {
+        let server = answering(ResponseTemplate::new(200).set_body_json(answer)).await;
+        let sent = send(&server.uri(), Duration::from_secs(10)).await;
+        assert_eq!(sent, Ok(expected.map(str::to_owned)));
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_repeats_the_address_does_not_tell_the_token() {
     let echo = format!("Not Found: /bot{TOKEN}/sendMessage");
     let answer = json!({"ok": false, "description": echo});
