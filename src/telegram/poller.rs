@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Bot, Query, TelegramError, press};
+use super::backoff::Backoff;
+use super::{Bot, Class, Query, TelegramError, press};
 use crate::config::Updates;
 use crate::context::Context;
 use crate::operations::press::PressError;
@@ -22,8 +23,6 @@ use crate::store::presses;
 
 /// How often it is kept, and looked at by who does not have it.
 const LOOK: Duration = Duration::from_secs(5);
-/// The wait after a failure, doubled with each that follows, up to the second.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// From one poll that brings nothing to the next, at least.
 const EMPTY: Duration = Duration::from_secs(1);
 /// How often Telegram is told where to send presses.
@@ -95,7 +94,7 @@ impl Poller {
     }
 
     async fn run(mut self, stop: &CancellationToken) {
-        let mut trouble = Again::default();
+        let mut trouble = Backoff::default();
         loop {
             let began = Instant::now();
             let turn = tokio::select! {
@@ -144,7 +143,8 @@ impl Poller {
             self.is_ready = true;
         }
         let asked = self.bot.updates(next).await;
-        if let Err(TelegramError::Conflict(_)) = asked {
+        let refused = asked.as_ref().err().and_then(TelegramError::class);
+        if refused == Some(&Class::Conflict) {
             // Somebody may have set one since.
             self.is_ready = false;
         }
@@ -238,7 +238,7 @@ async fn keep(context: Context, bot: String, holder: Uuid) {
 /// Has Telegram send presses to us, and says so again and again: a process that asks for presses and is
 /// about to be replaced takes the webhook away when it finds it set.
 async fn announce(context: &Context, bot: &Bot, stop: &CancellationToken) {
-    let (config, mut trouble) = (&context.config, Again::default());
+    let (config, mut trouble) = (&context.config, Backoff::default());
     let (Some(public), Some(secret)) = (&config.public_url, &config.telegram.webhook_secret) else {
         tracing::info!("public_url is not set: register Telegram's webhook by hand");
         return;
@@ -256,39 +256,6 @@ async fn announce(context: &Context, bot: &Bot, stop: &CancellationToken) {
             () = tokio::time::sleep(wait) => {}
             () = stop.cancelled() => return,
         }
-    }
-}
-
-/// What goes wrong again and again: told once, and waited for ever longer.
-#[derive(Debug, Default)]
-struct Again {
-    told: Option<String>,
-    failures: u32,
-}
-
-impl Again {
-    /// How long to wait; says what is wrong, unless it was said.
-    fn wait(&mut self, failure: &PollError) -> Duration {
-        let why = failure.to_string();
-        if self.told.as_ref() != Some(&why) {
-            tracing::warn!("cannot receive button presses from Telegram: {why}");
-            self.told = Some(why);
-        }
-        let doubled = BACKOFF.0.saturating_mul(1 << self.failures.min(6));
-        self.failures = self.failures.saturating_add(1);
-        let wanted = match failure {
-            PollError::Telegram(TelegramError::Wait { after, .. }) => *after,
-            _ => Duration::ZERO,
-        };
-        doubled.min(BACKOFF.1).max(wanted)
-    }
-
-    /// It goes well.
-    fn over(&mut self) {
-        if self.told.take().is_some() {
-            tracing::info!("receiving button presses from Telegram again");
-        }
-        self.failures = 0;
     }
 }
 
@@ -311,20 +278,5 @@ mod tests {
         assert_eq!(rest(0, ms(3)), ms(997));
         assert_eq!(rest(0, ms(25_000)), Duration::ZERO);
         assert_eq!(rest(1, ms(3)), Duration::ZERO);
-    }
-
-    #[test]
-    fn what_fails_again_is_waited_for_ever_longer_until_it_is_over() {
-        let down = PollError::Telegram(TelegramError::Other("down".to_owned()));
-        let mut again = Again::default();
-        let waits: Vec<u64> = (0..8).map(|_| again.wait(&down).as_secs()).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-        let pause = PollError::Telegram(TelegramError::Wait {
-            after: Duration::from_secs(300),
-            why: "a pause".to_owned(),
-        });
-        assert_eq!(again.wait(&pause).as_secs(), 300);
-        again.over();
-        assert_eq!(again.wait(&down).as_secs(), 1);
     }
 }

@@ -226,7 +226,7 @@ fn status_answer(text: &Text, change: StatusChange, changed: &Changed) -> Answer
 /// The answer as the body of a response to Telegram's own request, which saves one of ours.
 #[must_use]
 pub fn as_response(query: &Query, reply: &Reply) -> Value {
-    let mut body = super::client::answer_body(&query.id, &reply.answer);
+    let mut body = super::methods::answer_body(&query.id, &reply.answer);
     body["method"] = json!("answerCallbackQuery");
     body
 }

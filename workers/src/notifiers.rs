@@ -2,7 +2,6 @@
 //! `NOTIFIERS`; the setting that chooses it is in `src/config.rs`.
 
 mod digest;
-mod http;
 pub mod log;
 mod markup;
 mod message;
@@ -25,8 +24,10 @@ use tocsin::time::Timestamp;
 use uuid::Uuid;
 
 pub use digest::Digest;
-pub(crate) use http::TOTAL_TIMEOUT;
 pub use patience::{CircuitBreaker, Place};
+
+/// A try by HTTP: connecting, sending and the answer together. Less than the claim on a message lasts.
+pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What makes the notifiers of one kind that the settings call for.
 type Configured = fn(&Config) -> Vec<Box<dyn Notifier>>;

@@ -1,6 +1,7 @@
 //! Telegram, by its Bot API: <https://core.telegram.org/bots/api#sendmessage>.
 
-mod answer;
+mod api;
+mod outcome;
 #[cfg(test)]
 mod tests;
 
@@ -9,29 +10,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use reqwest::{Client, StatusCode, Url};
-use serde_json::{Value, json};
 use tocsin::config::Config;
 use tocsin::domain::budget::Budget;
+use tocsin::telegram::{Class, Content, NewMessage, TelegramError};
 use tocsin::text::Lang;
 
-use self::answer::Instead;
-use super::http::{self, causes};
-use super::patience::{CircuitBreaker, Receiver};
-use super::text::tidy;
+pub use self::api::Api;
+use super::patience::CircuitBreaker;
 use super::{Card, Digest, Edited, Message, Notifier, SendError, Sent, digest, markup, message};
 
 /// The longest message, in UTF-16 code units after entity parsing.
 const MESSAGE_MAX: usize = 4_096;
-/// So many messages and edits are on their way to the Bot API at once, at most.
-const AT_ONCE: usize = 4;
-/// So many bytes of an answer are read; Telegram's own repeats the message and stays below.
-const ANSWER_MAX: usize = 256 * 1024;
 /// How often a message is posted at most: to the chat, to what became of it, without its topic, and as plain
 /// text.
-const WAYS: u32 = 4;
-/// The longest reason that is reported, in UTF-16 code units.
-const REASON_MAX: usize = 500;
+const WAYS: usize = 4;
 
 /// One for each chat and topic that a route leads to, if there is a bot.
 pub(super) fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
@@ -52,103 +44,6 @@ pub(super) fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
         Box::new(telegram.in_language(config.language))
     };
     chats.map(notifier).collect()
-}
-
-/// The Bot API, for one bot. Its token is part of the address that is called, and is kept out of
-/// every error and every log.
-#[derive(Clone)]
-pub struct Api {
-    client: Client,
-    url: Url,
-    secret: String,
-    /// How long a message may take, whatever has to be called for it.
-    total: Duration,
-    receiver: Arc<Receiver>,
-}
-
-impl Api {
-    /// The bot that `token` belongs to, by the API at `base`.
-    ///
-    /// # Errors
-    /// If `base` is no address, or the HTTP client cannot be set up.
-    pub fn new(base: &str, token: &str) -> Result<Self, reqwest::Error> {
-        Self::with_timeout(base, token, http::TOTAL_TIMEOUT)
-    }
-
-    fn with_timeout(base: &str, token: &str, total: Duration) -> Result<Self, reqwest::Error> {
-        let client = http::client(total)?;
-        let url = format!("{}/bot{token}/", base.trim_end_matches('/'));
-        let request = client
-            .post(url)
-            .build()
-            .map_err(reqwest::Error::without_url)?;
-        Ok(Self {
-            url: request.url().clone(),
-            client,
-            secret: secret_of(token).to_owned(),
-            total,
-            receiver: Arc::new(Receiver::new(total, AT_ONCE)),
-        })
-    }
-
-    /// Calls a method, once, for as long as `within`; what came of it is read by `outcome`.
-    async fn call<T>(
-        &self,
-        method: &str,
-        body: &Value,
-        within: Duration,
-        outcome: impl FnOnce(StatusCode, &[u8]) -> Result<T, SendError>,
-    ) -> Result<T, SendError> {
-        let answered = async {
-            let mut url = self.url.clone();
-            url.set_path(&format!("{}{method}", self.url.path()));
-            let request = self.client.post(url).timeout(within).json(body);
-            let response = request.send().await.map_err(reqwest::Error::without_url)?;
-            Ok::<_, reqwest::Error>((response.status(), http::read(response, ANSWER_MAX).await))
-        };
-        let outcome = match answered.await {
-            Ok((status, answer)) => {
-                match status.is_server_error() {
-                    true => self.receiver.broken(tokio::time::Instant::now()),
-                    false => self.receiver.answered(),
-                }
-                outcome(status, &answer)
-            }
-            Err(error) if error.is_builder() => Err(SendError::GiveUp(causes(&error))),
-            Err(error) => {
-                // What was left of the time of a message that had answers before says nothing.
-                let now = tokio::time::Instant::now();
-                if !error.is_timeout() {
-                    self.receiver.broken(now);
-                } else if within * 2 > self.total {
-                    self.receiver.unanswered(now);
-                }
-                Err(SendError::Retry(causes(&error)))
-            }
-        };
-        outcome.map_err(|error| self.presentable(error))
-    }
-
-    /// Takes the token out of an error (whatever answers may repeat the address it was called by)
-    /// and bounds it.
-    fn presentable(&self, error: SendError) -> SendError {
-        let present = |why: String| {
-            let why = if self.secret.is_empty() {
-                why
-            } else {
-                why.replace(&self.secret, "***")
-            };
-            tidy(&why, REASON_MAX)
-        };
-        match error {
-            SendError::Wait { after, why } => SendError::Wait {
-                after,
-                why: present(why),
-            },
-            SendError::Retry(why) => SendError::Retry(present(why)),
-            SendError::GiveUp(why) => SendError::GiveUp(present(why)),
-        }
-    }
 }
 
 /// Writes to one chat, or to one topic of it.
@@ -228,28 +123,21 @@ impl Notifier for Telegram {
     }
 
     async fn edit(&self, message_id: &str, message: Message<'_>) -> Result<Edited, SendError> {
-        let Some((chat, id)) = self.place_of(message_id) else {
+        let Some(place) = self.place_of(message_id) else {
             return Ok(Edited::Never(format!("{message_id} is no message's id")));
         };
         let began = Instant::now();
-        let mut is_plain = false;
+        let mut plain = None;
         loop {
-            let mut body = body(chat, message, is_plain);
-            body["message_id"] = json!(id);
-            let within = self.api.total.saturating_sub(began.elapsed());
-            let mut instead = None;
-            let outcome = |status, bytes: &[u8]| {
-                instead = answer::instead(status, bytes, false);
-                answer::edited(status, bytes)
-            };
-            let edited = self
-                .api
-                .call("editMessageText", &body, within, outcome)
-                .await;
-            if is_plain || instead != Some(Instead::Plain) || edited.is_ok() {
-                return edited;
+            let within = self.api.rest(began);
+            let content = content(message, plain.as_deref());
+            let edited = self.api.bot.edit(place, content, within).await;
+            let error = edited.as_ref().err();
+            self.api.watch(error, within);
+            if plain.is_some() || error.and_then(TelegramError::class) != Some(&Class::Markup) {
+                return outcome::edited(edited);
             }
-            is_plain = true;
+            plain = Some(markup::without(message.body));
         }
     }
 }
@@ -266,38 +154,43 @@ impl Telegram {
         let mut ways = WAYS;
         loop {
             ways -= 1;
-            let within = self.api.total.saturating_sub(began.elapsed());
-            let mut instead = None;
-            let sent = self.post(message, &to, within, &mut instead).await;
-            match instead {
-                None => return sent,
-                Some(_) if ways == 0 => return sent,
-                Some(Instead::Plain) if to.is_plain => return sent,
-                Some(Instead::Plain) => {
-                    tracing::warn!(
-                        notification.channel = self.channel,
-                        "Telegram rejected a message's markup: sending it as plain text"
-                    );
-                    to.is_plain = true;
-                }
-                Some(Instead::NoTopic) => {
-                    tracing::warn!(
-                        notification.channel = self.channel,
-                        "the Telegram topic is closed or deleted: sending its messages to the chat"
-                    );
-                    to.topic = None;
-                }
-                Some(Instead::Chat(now)) => {
-                    tracing::warn!(
-                        notification.channel = self.channel,
-                        chat = now,
-                        "the Telegram group has a new chat ID: set TOCSIN_TELEGRAM_CHAT, or the route, to it"
-                    );
-                    *self.moved() = Some(now.clone());
-                    to.chat = now;
-                }
+            match self.post(message, &to, self.api.rest(began)).await {
+                Err(error) if ways > 0 && self.redirect(&mut to, &error) => {}
+                Err(error) => return Err(outcome::failed(&error)),
+                Ok(sent) => return Ok(sent),
             }
         }
+    }
+
+    /// Says where the message can go instead, or how; `false` if it cannot.
+    fn redirect(&self, to: &mut To, refused: &TelegramError) -> bool {
+        match refused.class() {
+            Some(Class::Markup) if !to.is_plain => {
+                tracing::warn!(
+                    notification.channel = self.channel,
+                    "Telegram rejected a message's markup: sending it as plain text"
+                );
+                to.is_plain = true;
+            }
+            Some(Class::TopicClosed) => {
+                tracing::warn!(
+                    notification.channel = self.channel,
+                    "the Telegram topic is closed or deleted: sending its messages to the chat"
+                );
+                to.topic = None;
+            }
+            Some(Class::Moved(now)) => {
+                tracing::warn!(
+                    notification.channel = self.channel,
+                    chat = now,
+                    "the Telegram group has a new chat ID: set TOCSIN_TELEGRAM_CHAT, or the route, to it"
+                );
+                *self.moved() = Some(now.clone());
+                to.chat = now.clone();
+            }
+            _ => return false,
+        }
+        true
     }
 
     async fn post(
@@ -305,31 +198,27 @@ impl Telegram {
         message: Message<'_>,
         to: &To,
         within: Duration,
-        instead: &mut Option<Instead>,
-    ) -> Result<Sent, SendError> {
-        let mut body = body(&to.chat, message, to.is_plain);
-        if let Some(topic) = to.topic {
-            body["message_thread_id"] = json!(topic);
-        }
-        if message.is_silent {
-            body["disable_notification"] = json!(true);
-        }
+    ) -> Result<Sent, TelegramError> {
         // Whoever deleted the message it answers wants to be told all the same.
         let answers = message.reply_to.and_then(|id| self.place_of(id));
-        if let Some((_, id)) = answers.filter(|(of, _)| *of == to.chat) {
-            body["reply_parameters"] =
-                json!({"message_id": id, "allow_sending_without_reply": true});
-        }
-        let outcome = |status, bytes: &[u8]| {
-            *instead = answer::instead(status, bytes, to.topic.is_some());
-            answer::outcome(status, bytes)
+        let answers = answers.filter(|(chat, _)| *chat == to.chat);
+        let plain = to.is_plain.then(|| markup::without(message.body));
+        let new = NewMessage {
+            chat: &to.chat,
+            topic: to.topic,
+            reply_to: answers.map(|(_, id)| id),
+            is_silent: message.is_silent,
+            content: content(message, plain.as_deref()),
         };
-        let mut sent = self.api.call("sendMessage", &body, within, outcome).await?;
-        if to.chat != self.chat {
-            let chat = &to.chat;
-            sent.message_id = sent.message_id.map(|id| format!("{chat}/{id}"));
-        }
-        Ok(sent)
+        let sent = self.api.bot.send(new, within).await;
+        self.api.watch(sent.as_ref().err(), within);
+        let id = sent?;
+        Ok(Sent {
+            message_id: match to.chat == self.chat {
+                true => id,
+                false => id.map(|id| format!("{}/{id}", to.chat)),
+            },
+        })
     }
 
     /// The chat that messages go to now.
@@ -350,26 +239,19 @@ impl Telegram {
     }
 }
 
-fn body(chat: &str, message: Message<'_>, is_plain: bool) -> Value {
-    let mut body = json!({
-        "chat_id": chat,
-        "link_preview_options": {"is_disabled": true},
-    });
-    if is_plain {
-        body["text"] = json!(markup::without(message.body));
-        return body;
-    }
-    body["text"] = json!(message.body);
-    body["parse_mode"] = json!("HTML");
-    if let Some(markup) = message.reply_markup {
-        body["reply_markup"] = markup.clone();
-    }
-    body
-}
-
-impl fmt::Debug for Api {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Api").finish_non_exhaustive()
+/// What a message shows: HTML with its buttons, or this plain text without any.
+fn content<'a>(message: Message<'a>, plain: Option<&'a str>) -> Content<'a> {
+    match plain {
+        Some(text) => Content {
+            text,
+            is_html: false,
+            reply_markup: None,
+        },
+        None => Content {
+            text: message.body,
+            is_html: true,
+            reply_markup: message.reply_markup,
+        },
     }
 }
 
@@ -379,9 +261,4 @@ impl fmt::Debug for Telegram {
             .field("channel", &self.channel)
             .finish_non_exhaustive()
     }
-}
-
-/// The part of a token that is secret: what stands before the colon is the bot's public id.
-fn secret_of(token: &str) -> &str {
-    token.split_once(':').map_or(token, |(_, secret)| secret)
 }

@@ -17,16 +17,16 @@ use async_trait::async_trait;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::{Client, StatusCode, Url};
 use tocsin::config::{self, Config, Payload};
+use tocsin::http_client::{self, causes};
 use tocsin::text::Lang;
 use tocsin::time::Timestamp;
 use tokio::time::Instant;
 
 use self::hidden::Hidden;
 use self::signature::Key;
-use super::http::{self, causes};
 use super::patience::{CircuitBreaker, Receiver};
 use super::text::tidy;
-use super::{Card, Message, Notifier, SendError, Sent, markup, message};
+use super::{Card, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, markup, message};
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -96,7 +96,7 @@ impl Webhook {
     /// # Errors
     /// Its address or its secret cannot be used, or the HTTP client cannot be set up.
     pub fn new(name: &str, settings: &config::Webhook, lang: Lang) -> Result<Self, Unusable> {
-        Self::with_timeout(name, settings, lang, http::TOTAL_TIMEOUT)
+        Self::with_timeout(name, settings, lang, TOTAL_TIMEOUT)
     }
 
     /// The same, where those whose addresses have one host share what is known of it.
@@ -104,7 +104,7 @@ impl Webhook {
         let host = self.url.host_str().unwrap_or_default();
         let port = self.url.port_or_known_default().unwrap_or_default();
         let receiver = hosts.entry(format!("{host}:{port}"));
-        let receiver = receiver.or_insert_with(|| Arc::new(receiver_of(http::TOTAL_TIMEOUT)));
+        let receiver = receiver.or_insert_with(|| Arc::new(receiver_of(TOTAL_TIMEOUT)));
         Self {
             patience: CircuitBreaker::with(Arc::clone(receiver)),
             ..self
@@ -119,7 +119,7 @@ impl Webhook {
     ) -> Result<Self, Unusable> {
         let url = Url::parse(settings.url.expose()).map_err(|_| Unusable::Url)?;
         Ok(Self {
-            client: http::client(total)?,
+            client: http_client::builder().timeout(total).build()?,
             key: settings.key().map_err(Unusable::Secret)?.map(Key::new),
             hidden: Hidden::of(&url, settings.secret.as_ref()),
             url,
@@ -179,7 +179,7 @@ impl Webhook {
             body: if status.is_success() {
                 Vec::new()
             } else {
-                http::read(response, ANSWER_MAX).await
+                http_client::read(response, ANSWER_MAX).await.0
             },
         })
     }

@@ -49,7 +49,7 @@ async fn answers(response: ResponseTemplate, times: u64) -> MockServer {
 #[tokio::test]
 async fn each_try_has_the_message_s_id_and_its_own_time_and_signature() -> TestResult {
     let server = answers(ResponseTemplate::new(204), 2).await;
-    let webhook = at(&server.uri(), http::TOTAL_TIMEOUT)?;
+    let webhook = at(&server.uri(), TOTAL_TIMEOUT)?;
     assert_eq!(webhook.channel(), "webhook:ops");
     let first = Message::for_test("{}");
     let second = Message {
@@ -104,7 +104,7 @@ async fn without_a_secret_nothing_is_signed() -> TestResult {
 async fn a_receiver_that_asks_to_wait_gets_nothing_until_then() -> TestResult {
     let busy = ResponseTemplate::new(429).insert_header(RETRY_AFTER, "7");
     let server = answers(busy, 2).await;
-    let webhook = at(&server.uri(), http::TOTAL_TIMEOUT)?;
+    let webhook = at(&server.uri(), TOTAL_TIMEOUT)?;
     let start = Instant::now();
     let mut waits = Vec::new();
     for passed in [0, 3, 6, 7] {
@@ -131,10 +131,10 @@ async fn a_receiver_that_hung_and_then_fails_is_still_tried_by_one_message_at_a_
             .mount(&server)
             .await;
     }
-    let webhook = at(&server.uri(), http::TOTAL_TIMEOUT)?;
+    let webhook = at(&server.uri(), TOTAL_TIMEOUT)?;
     let start = Instant::now();
     webhook.patience.unanswered(start);
-    let later = start + http::TOTAL_TIMEOUT;
+    let later = start + TOTAL_TIMEOUT;
     let failed = by(&webhook, later).await;
     assert!(matches!(&failed, Err(SendError::Retry(_))), "{failed:?}");
     assert!(webhook.patience.is_left_alone(later), "it failed at it");
@@ -183,7 +183,7 @@ async fn a_redirect_is_not_followed() -> TestResult {
         .expect(1)
         .mount(&server)
         .await;
-    let webhook = at(&server.uri(), http::TOTAL_TIMEOUT)?;
+    let webhook = at(&server.uri(), TOTAL_TIMEOUT)?;
     let error = webhook.send(Message::for_test("{}")).await;
     assert!(
         matches!(&error, Err(SendError::GiveUp(why)) if why.contains("307")),
@@ -200,7 +200,7 @@ async fn an_answer_that_repeats_the_address_does_not_tell_it() -> TestResult {
     );
     for code in [404, 410, 429, 502] {
         let server = answers(ResponseTemplate::new(code).set_body_string(&echo), 1).await;
-        let webhook = at(&server.uri(), http::TOTAL_TIMEOUT)?;
+        let webhook = at(&server.uri(), TOTAL_TIMEOUT)?;
         let Err(error) = webhook.send(Message::for_test("{}")).await else {
             return Err(format!("{code} was taken for a success").into());
         };
@@ -219,7 +219,7 @@ async fn a_user_and_a_password_in_the_address_are_sent_decoded() -> TestResult {
     let base = server
         .uri()
         .replace("http://", "http://us%40er:p%3Ass%2Fw%40rd@");
-    let webhook = at(&base, http::TOTAL_TIMEOUT)?;
+    let webhook = at(&base, TOTAL_TIMEOUT)?;
     assert_eq!(
         webhook.send(Message::for_test("{}")).await,
         Ok(Sent::default())
