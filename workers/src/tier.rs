@@ -1,6 +1,8 @@
 //! Tier: works out anomalies' levels and incidents' tiers, and decides who must be told. Handlers
 //! run concurrently and hand their incident to one desk, which takes what is waiting together.
 
+mod messages;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -13,12 +15,10 @@ use tocsin::domain::escalation::{
     Assessment, Decay, Level, Seen, assess, decay, most_incidents, raise,
 };
 use tocsin::domain::frequency::{Counts, FrequencyStats};
-use tocsin::domain::messages::Rise;
+use tocsin::domain::mute;
 use tocsin::domain::reason::Lasting;
 use tocsin::domain::tier::{self, Tier};
-use tocsin::domain::{messages, mute};
 use tocsin::entity::anomalies::Model as Anomaly;
-use tocsin::entity::notifications::Kind;
 use tocsin::jobs::{CalculateTier, JobError};
 use tocsin::outbox::{Cause, FollowUp, Traces};
 use tocsin::queue::consumer::JobHandle;
@@ -222,7 +222,7 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierErro
         return Ok(FollowUp::default());
     };
     let turned = judge(context, &tx, &mut known).await?;
-    let suppressed = write_messages(context, &tx, &known, &turned.risen).await?;
+    let suppressed = messages::write(context, &tx, &known, &turned.risen).await?;
     let mut others = mark_others(&tx, &known, &turned.shown, None).await?;
 
     let keys: Vec<String> = known.counts.keys().cloned().collect();
@@ -363,65 +363,6 @@ async fn mark_others(
     let mut others = levels::concerned(tx, &anomalies).await?;
     others.retain(|id| !here.contains(id));
     Ok(levels::mark_others_due(tx, &others, unless, known.now).await?)
-}
-
-/// Writes the messages that the incidents opened, and that levels rose; returns how many of them are
-/// suppressed. Of a muted anomaly only a rise to `PERMANENT_FIX` is told, once.
-async fn write_messages(
-    context: &Context,
-    tx: &DatabaseTransaction,
-    known: &Known,
-    risen: &HashSet<String>,
-) -> Result<u64, TierError> {
-    let policy = context.config.messages();
-    let ids: Vec<Uuid> = known.due.iter().map(|(id, _)| *id).collect();
-    let existing = notifications::existing(tx, &ids).await?;
-    let mut rises: Vec<Rise> = risen.iter().filter_map(|key| rise(known, key)).collect();
-    let about: Vec<Uuid> = rises.iter().map(|rise| rise.incident).collect();
-    let opened_at = levels::opened(tx, &about).await?;
-    for rise in &mut rises {
-        rise.opened_at = opened_at.get(&rise.incident).copied();
-    }
-    let candidates = messages::of_tier(&ids, &existing, &rises, policy.settle, known.now);
-    let about: Vec<Uuid> = candidates.iter().map(|c| c.incident).collect();
-    let keys = notifications::routing_keys(tx, &about).await?;
-    let routed = messages::route(candidates, &policy, &keys);
-    let is_muted = |incident, kind| known.is_muted(incident) && !known.breaks_mute(incident, kind);
-    let planned = messages::plan(routed, existing, is_muted);
-    let written = notifications::write(tx, &planned, known.now).await?;
-    Ok(written.suppressed)
-}
-
-impl Known {
-    fn anomaly(&self, incident: Uuid) -> Option<&Anomaly> {
-        let due = self.due.iter().find(|(id, _)| *id == incident);
-        due.and_then(|(_, key)| self.anomalies.get(key))
-    }
-
-    /// Whether nothing is told of the incident's anomaly.
-    fn is_muted(&self, incident: Uuid) -> bool {
-        let anomaly = self.anomaly(incident);
-        anomaly.is_some_and(|anomaly| mute::is_muted(anomaly, self.now))
-    }
-
-    /// Whether the message tells the rise, of just now, that is told in spite of the mute.
-    fn breaks_mute(&self, incident: Uuid, kind: Kind) -> bool {
-        let anomaly = self.anomaly(incident);
-        let is_now = anomaly.is_some_and(|anomaly| anomaly.mute_broken_at == Some(self.now));
-        kind == Kind::Escalated && is_now
-    }
-}
-
-/// The rise of an anomaly's level, which is told about its newest incident that is due.
-fn rise(known: &Known, key: &String) -> Option<Rise> {
-    let of_key = known.due.iter().filter(|(_, k)| k == key);
-    let anomaly = known.anomalies.get(key)?;
-    Some(Rise {
-        incident: of_key.map(|(id, _)| *id).max()?,
-        level: anomaly.level,
-        sequence: anomaly.level_seq,
-        opened_at: None,
-    })
 }
 
 async fn find(
