@@ -1,6 +1,7 @@
 //! Dead letters: read why a job could not be done, then queue it again, change it, or let it go.
 
 mod decide;
+mod payload;
 
 use axum::extract::{Path, State};
 use maud::{Markup, html};
@@ -16,13 +17,13 @@ use crate::domain::refusal::Refusal;
 use crate::entity::dead_letters::Model;
 use crate::jobs::{Content, IngestAlert, QUEUES, rejected};
 use crate::queue::replay;
-use crate::sources::draft;
 use crate::store::dead_letters::{
     self, DEAD, DISCARDED, Filter, Position, REPLAYED, STATES, Summary, as_text,
 };
 use crate::text::{Text, acts_unseen, refusal};
 use crate::time::Timestamp;
 pub(super) use decide::decide;
+use payload::{draft, lacks_name, readable};
 
 /// Its place in the navigation.
 pub(super) const SECTION: Section = Section {
@@ -254,25 +255,6 @@ async fn shown(
     Ok(layout::page(visit, &frame, &content))
 }
 
-/// JSON over several lines, if it is JSON.
-fn readable(payload: &str) -> String {
-    let json: Option<Value> = serde_json::from_str(payload).ok();
-    let pretty = json.and_then(|json| serde_json::to_string_pretty(&json).ok());
-    pretty.map_or_else(|| payload.to_owned(), |json| escaped(&json))
-}
-
-/// The same JSON, in which what acts and is not seen is written so that it can be read, and edited.
-fn escaped(json: &str) -> String {
-    let mut escaped = String::with_capacity(json.len());
-    for c in json.chars() {
-        match acts_unseen(c) && c != '\n' {
-            true => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
-            false => escaped.push(c),
-        }
-    }
-    escaped
-}
-
 fn payload(visit: &PageRequest, letter: &Model, written: Option<&Written<'_>>) -> Markup {
     let text = visit.text();
     // What the page would leave out is not to be left out of the payload.
@@ -310,23 +292,6 @@ fn payload(visit: &PageRequest, letter: &Model, written: Option<&Written<'_>>) -
             }
         }
     }
-}
-
-/// Whether what was rejected is an alert that lacks its name.
-fn lacks_name(letter: &Model) -> bool {
-    let Some(draft) = draft(letter) else {
-        return false;
-    };
-    let draft: Value = serde_json::from_str(&draft).unwrap_or_default();
-    draft["content"]["alert"]["labels"]["alertname"] == ""
-}
-
-/// What was rejected, as the alert that it could be.
-fn draft(letter: &Model) -> Option<String> {
-    rejected(&letter.queue, &letter.payload)?;
-    let payload = serde_json::from_slice(&letter.payload).ok()?;
-    let draft = draft::of(payload);
-    Some(readable(&draft.to_string()))
 }
 
 /// What was rejected, as it was sent.
