@@ -86,9 +86,6 @@ impl Last {
 }
 
 /// When each was last done.
-///
-/// # Errors
-/// What the database says.
 pub async fn last(context: &Context) -> Result<Last, DbErr> {
     let db = context.db.read();
     let now = context.clock.of_store(maintenance::now(db).await?);

@@ -3,6 +3,9 @@
 //! Functions take any connection, so they work inside a transaction. Statements over many rows
 //! are written once for both databases: [`rows::Rows`] makes a list of values a relation.
 //!
+//! Where it is not said otherwise, what fails is the database: it cannot be reached, refuses, or took too long;
+//! [`error::cause`] tells which, and [`error`] what that means for the work.
+//!
 //! Whoever changes anything about an anomaly (its incidents and episodes included) locks the
 //! anomaly's row first; see [`anomalies::lock`].
 

@@ -83,9 +83,6 @@ pub async fn insert_or_lock(
 /// Writes what a batch changed about its anomalies at `now`; its occurrences must be written before. No
 /// row that the batch wrote for an anomaly counts from before `oldest`, if its time is another than it
 /// was.
-///
-/// # Errors
-/// What the database says.
 pub async fn update(
     tx: &impl ConnectionTrait,
     batch: &Batch,
@@ -156,9 +153,6 @@ async fn find_last(tx: &impl ConnectionTrait, keys: &BTreeSet<String>) -> Result
 }
 
 /// Locks one anomaly and returns it with the store's time; `None` if there is none of that key.
-///
-/// # Errors
-/// What the database says.
 pub async fn lock(
     tx: &impl ConnectionTrait,
     key: &str,
@@ -167,9 +161,6 @@ pub async fn lock(
 }
 
 /// Reads one anomaly so that nobody changes it until this transaction ends.
-///
-/// # Errors
-/// What the database says.
 pub async fn lock_shared(
     tx: &impl ConnectionTrait,
     key: &str,
@@ -194,9 +185,6 @@ async fn read(
 
 /// Locks the anomalies of these incidents, in the order of their keys, and returns them with the
 /// store's time.
-///
-/// # Errors
-/// What the database says.
 pub async fn lock_of_incidents(
     tx: &impl ConnectionTrait,
     incidents: &[Uuid],
@@ -222,9 +210,6 @@ pub async fn lock_of_incidents(
 
 /// Writes the levels of locked anomalies: with their numbers, when they rose, reasons, since when they
 /// fall, and which rise broke a mute.
-///
-/// # Errors
-/// What the database says.
 pub async fn set_levels(tx: &impl ConnectionTrait, anomalies: &[&Model]) -> Result<(), DbErr> {
     use sea_orm::ActiveEnum;
     if anomalies.is_empty() {
@@ -252,9 +237,6 @@ pub async fn set_levels(tx: &impl ConnectionTrait, anomalies: &[&Model]) -> Resu
 }
 
 /// Records that a permanent fix was applied, or takes that back.
-///
-/// # Errors
-/// What the database says.
 pub async fn set_permanent_fix(
     tx: &impl ConnectionTrait,
     key: &str,

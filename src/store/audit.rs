@@ -47,9 +47,6 @@ pub struct AuditEntry<'a> {
 
 /// Writes down that `actor` does `entry`: in the transaction that does it, or, where it is done
 /// elsewhere than in the database, before it is done.
-///
-/// # Errors
-/// What the database says.
 pub async fn record(
     db: &impl ConnectionTrait,
     actor: &Actor,
@@ -64,9 +61,6 @@ pub async fn record(
 }
 
 /// Writes down that `actor` does one thing to many.
-///
-/// # Errors
-/// What the database says.
 pub async fn record_each(
     db: &impl ConnectionTrait,
     actor: &Actor,
@@ -110,9 +104,6 @@ pub fn did_something(entry: &Model) -> bool {
 }
 
 /// What was done of this kind to these targets, newest first.
-///
-/// # Errors
-/// What the database says.
 pub async fn done_to(
     db: &impl ConnectionTrait,
     targets: impl IntoIterator<Item = String>,
@@ -140,9 +131,6 @@ pub struct Filter {
 }
 
 /// What was done, newest first; `before` is the id that the last page ended with.
-///
-/// # Errors
-/// What the database says.
 pub async fn list(
     db: &impl ConnectionTrait,
     filter: &Filter,
@@ -180,9 +168,6 @@ pub async fn list(
 const LOOKED_THROUGH: u64 = 100;
 
 /// The deed that began what lasts: the first `began` done to `target` since the last `ended`.
-///
-/// # Errors
-/// What the database says.
 pub async fn beginning(
     db: &impl ConnectionTrait,
     target: &str,

@@ -32,9 +32,6 @@ pub struct DueCard {
 /// Marks the cards of these incidents: what they show has changed. Returns the cards that are to be edited
 /// after the commit. Their anomalies are locked, as they are by whoever
 /// fixes what a card says.
-///
-/// # Errors
-/// What the database says.
 pub async fn mark_edits(
     tx: &impl ConnectionTrait,
     incidents: &[Uuid],
@@ -55,9 +52,6 @@ pub async fn mark_edits(
 }
 
 /// Cards that have been due to be edited since before `moment`, those that wait longest first.
-///
-/// # Errors
-/// What the database says.
 pub async fn overdue(
     db: &impl ConnectionTrait,
     moment: Timestamp,
@@ -73,9 +67,6 @@ pub async fn overdue(
 }
 
 /// The provider's id of the message that a later one of the same incident and channel answers.
-///
-/// # Errors
-/// What the database says.
 pub async fn answered(tx: &impl ConnectionTrait, row: &Model) -> Result<Option<String>, DbErr> {
     let sql = "SELECT message_id FROM notifications \
                WHERE incident_id = $1 AND channel || '' = $2 AND state = 'sent' AND id <> $3 \
@@ -94,9 +85,6 @@ pub async fn answered(tx: &impl ConnectionTrait, row: &Model) -> Result<Option<S
 
 /// Whether messages are owed to these channels by now (1, else 0), and how many edits were due there
 /// before `since`, up to [`COUNTED`]: what an edit stands behind.
-///
-/// # Errors
-/// What the database says.
 pub async fn ahead(
     tx: &impl ConnectionTrait,
     channels: &[String],
@@ -124,9 +112,6 @@ pub async fn ahead(
 
 /// Claims a locked card under `token`: an older edit must not arrive after a newer one. Until it is
 /// known what became of that, nobody knows what the card shows.
-///
-/// # Errors
-/// What the database says.
 pub async fn claim(
     tx: &impl ConnectionTrait,
     id: Uuid,
@@ -140,9 +125,6 @@ pub async fn claim(
 }
 
 /// Keeps an incident's cards from being edited for a while, but for what is being done already.
-///
-/// # Errors
-/// What the database says.
 pub async fn keep_as_is(
     db: &impl ConnectionTrait,
     incident: Uuid,
@@ -173,9 +155,6 @@ pub enum EditResult {
 
 /// Records that a card shows `text`, which is what there was to show up to change `seq`, and ends the
 /// claim made under `token`.
-///
-/// # Errors
-/// What the database says.
 pub async fn shows(
     db: &impl ConnectionTrait,
     id: Uuid,
@@ -191,9 +170,6 @@ pub async fn shows(
 }
 
 /// Records that a locked card shows all that there is to show, as it is.
-///
-/// # Errors
-/// What the database says.
 pub async fn shows_all(tx: &impl ConnectionTrait, id: Uuid) -> Result<(), DbErr> {
     let sql = "UPDATE notifications SET shown_seq = edit_seq, edit_due_since = NULL WHERE id = $1";
     execute(tx, sql, [Value::from(id)]).await.map(drop)
@@ -201,9 +177,6 @@ pub async fn shows_all(tx: &impl ConnectionTrait, id: Uuid) -> Result<(), DbErr>
 
 /// Records that a card was refused what there was to show up to change `seq`, and ends the claim made
 /// under `token`: its next change tries again.
-///
-/// # Errors
-/// What the database says.
 pub async fn leave(
     db: &impl ConnectionTrait,
     id: Uuid,
@@ -218,9 +191,6 @@ pub async fn leave(
 }
 
 /// Ends the claim made under `token` and has [`overdue`] find the card when it has waited anew.
-///
-/// # Errors
-/// What the database says.
 pub async fn put_off(
     db: &impl ConnectionTrait,
     id: Uuid,
@@ -234,9 +204,6 @@ pub async fn put_off(
 }
 
 /// Records that nobody knows what a card shows: two may have edited it at once. It is due again.
-///
-/// # Errors
-/// What the database says.
 pub async fn doubt(db: &impl ConnectionTrait, id: Uuid, now: Timestamp) -> Result<(), DbErr> {
     let sql = "UPDATE notifications SET edit_seq = edit_seq + 1, shown = '', \
                    edit_due_since = COALESCE(edit_due_since, $2) \
@@ -248,18 +215,12 @@ pub async fn doubt(db: &impl ConnectionTrait, id: Uuid, now: Timestamp) -> Resul
 
 /// Records that nothing is due of what cannot be edited now: it is no card, or its channel is not
 /// configured.
-///
-/// # Errors
-/// What the database says.
 pub async fn skip(tx: &impl ConnectionTrait, id: Uuid) -> Result<(), DbErr> {
     let sql = "UPDATE notifications SET edit_due_since = NULL WHERE id = $1";
     execute(tx, sql, [Value::from(id)]).await.map(drop)
 }
 
 /// Records that a card can never be edited again, and why.
-///
-/// # Errors
-/// What the database says.
 pub async fn end(db: &impl ConnectionTrait, id: Uuid, why: &str) -> Result<(), DbErr> {
     let sql = "UPDATE notifications SET edit_due_since = NULL, claimed_until = NULL, \
                    edits_ended = $2 WHERE id = $1";

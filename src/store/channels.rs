@@ -18,9 +18,6 @@ pub fn chat_of(channel: &str) -> &str {
 
 /// Inserts or locks the rows of these channels, in order, so that two never wait in a circle; returns
 /// them in that order, and the store's time.
-///
-/// # Errors
-/// What the database says.
 pub async fn lock(
     tx: &impl ConnectionTrait,
     channels: &[&str],
@@ -46,9 +43,6 @@ pub async fn lock(
 }
 
 /// Writes a locked row.
-///
-/// # Errors
-/// What the database says.
 pub async fn save(tx: &impl ConnectionTrait, row: &Model) -> Result<(), DbErr> {
     let sql = "UPDATE channels SET second_tat = $2, minute_tat = $3, edit_tat = $4, \
                    storm_since = $5, digest_id = $6, digests = $7 WHERE channel = $1";
@@ -67,9 +61,6 @@ pub async fn save(tx: &impl ConnectionTrait, row: &Model) -> Result<(), DbErr> {
 }
 
 /// Notes until when a chat takes nothing; a longer pause stays.
-///
-/// # Errors
-/// What the database says.
 pub async fn pause(
     db: &impl ConnectionTrait,
     channel: &str,

@@ -139,9 +139,6 @@ fn was_ahead(gap: &Mark, now: Timestamp) -> Option<Duration> {
 }
 
 /// Whether the clock went on without a gap for long enough that what it says is over is over.
-///
-/// # Errors
-/// What the database says.
 pub async fn is_steady(db: &impl ConnectionTrait, now: Timestamp) -> Result<bool, DbErr> {
     let gap = marks::find(db, GAP_MARK).await?;
     Ok(gap.is_none_or(|gap| gap.at <= now && now.since(gap.at) >= GAP))

@@ -11,9 +11,6 @@ use crate::ids::new_id;
 use crate::time::Timestamp;
 
 /// Owes a digest, due at `due`; its number is the channel's own. Returns its id.
-///
-/// # Errors
-/// What the database says.
 pub async fn owe(
     tx: &impl ConnectionTrait,
     channel: &str,
@@ -48,9 +45,6 @@ const IS_KEPT_BACK: &str = "EXISTS (SELECT 1 FROM incidents i \
 
 /// Has a digest tell every message that is owed to its channel by now, but for those that a mute keeps
 /// back, each of which is looked at by itself; returns how many there were.
-///
-/// # Errors
-/// What the database says.
 pub async fn gather(
     tx: &impl ConnectionTrait,
     channel: &str,
@@ -70,9 +64,6 @@ pub async fn gather(
 
 /// Takes the messages out of a digest that a mute keeps back which began since it gathered them: they
 /// are not told. Their anomalies are locked. Returns how many there were.
-///
-/// # Errors
-/// What the database says.
 pub async fn mute(tx: &impl ConnectionTrait, digest: Uuid, now: Timestamp) -> Result<u64, DbErr> {
     let sql = format!(
         "UPDATE notifications SET state = 'muted', digest_id = NULL \
@@ -126,9 +117,6 @@ impl Told {
 
 /// Locks the anomalies that a digest tells of, in order, so that their levels are what it says: a rise
 /// that comes later has a message of its own.
-///
-/// # Errors
-/// What the database says.
 pub async fn lock_anomalies(tx: &impl ConnectionTrait, digest: Uuid) -> Result<(), DbErr> {
     let sql = "SELECT key FROM anomalies WHERE key IN (SELECT i.anomaly_key FROM notifications n \
                    JOIN incidents i ON i.id = n.incident_id WHERE n.digest_id = $1) \
@@ -138,9 +126,6 @@ pub async fn lock_anomalies(tx: &impl ConnectionTrait, digest: Uuid) -> Result<(
 }
 
 /// What a digest tells, in figures.
-///
-/// # Errors
-/// What the database says.
 pub async fn figures(tx: &impl ConnectionTrait, digest: Uuid) -> Result<Figures, DbErr> {
     let sql = "SELECT count(*) AS messages, count(DISTINCT n.incident_id) AS incidents, \
                    count(DISTINCT i.anomaly_key) AS anomalies \
@@ -153,9 +138,6 @@ pub async fn figures(tx: &impl ConnectionTrait, digest: Uuid) -> Result<Figures,
 
 /// The worst anomalies of a digest: the highest levels first, of these the most severe, and of these the most
 /// incidents.
-///
-/// # Errors
-/// What the database says.
 pub async fn worst(
     tx: &impl ConnectionTrait,
     digest: Uuid,
@@ -184,9 +166,6 @@ pub async fn worst(
 
 /// Records that a digest will not go out, and with it what it tells; and why. Unless another sent it
 /// meanwhile.
-///
-/// # Errors
-/// What the database says.
 pub async fn give_up(db: &impl ConnectionTrait, digest: Uuid, why: &str) -> Result<(), DbErr> {
     let sql = "UPDATE notifications SET state = 'given up', claimed_until = NULL, error = $2 \
                WHERE (id = $1 OR (digest_id = $1 AND state = 'digested')) \
@@ -198,9 +177,6 @@ pub async fn give_up(db: &impl ConnectionTrait, digest: Uuid, why: &str) -> Resu
 }
 
 /// Records that what was given up with a digest is told after all.
-///
-/// # Errors
-/// What the database says.
 pub async fn tells(db: &impl ConnectionTrait, digest: Uuid) -> Result<(), DbErr> {
     let sql = "UPDATE notifications SET state = 'digested', error = NULL \
                WHERE digest_id = $1 AND state = 'given up'";

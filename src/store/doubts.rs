@@ -21,9 +21,6 @@ use crate::time::{Clock, Timestamp, millis};
 const OVERTAKEN: Duration = Duration::from_secs(86_400);
 
 /// Incidents that have been doubted since before `moment`, those that wait longest first.
-///
-/// # Errors
-/// What the database says.
 pub async fn overdue(
     db: &impl ConnectionTrait,
     moment: Timestamp,

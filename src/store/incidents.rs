@@ -18,9 +18,6 @@ pub use people::{StatusChange, Still, act, resolve_some, unresolved};
 pub use tiers::{Finding, due, keys_due, mark_due, set_tiers};
 
 /// One incident as its row has it.
-///
-/// # Errors
-/// What the database says.
 pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id(id).one(db).await
 }
@@ -28,9 +25,6 @@ pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, 
 /// The same for who holds no anomaly, after what was counted: whoever works these incidents out now is
 /// waited for, and what they missed is due again. Outside a transaction: nearly always all are marked
 /// still, and of the others each is marked by itself, so that it holds none while it waits for another.
-///
-/// # Errors
-/// What the database says.
 pub async fn mark_counted(
     db: &DatabaseConnection,
     ids: &[Uuid],
@@ -61,9 +55,6 @@ pub async fn mark_counted(
 /// For each of the anomalies that has one, since when an incident lasts: it is not resolved, and
 /// one of its open episodes was seen firing `open_for` or more after it opened, and within
 /// `unseen_for`.
-///
-/// # Errors
-/// What the database says.
 pub async fn lasting(
     tx: &impl ConnectionTrait,
     keys: &[String],

@@ -30,9 +30,6 @@ struct Lying {
 /// How many of each anomaly's newest `most` incidents lie in each window that ends at `now`: those that
 /// an episode joined after the window's edge. An anomaly that has none may be left out, and all are where
 /// `most` is 0. Of one that never had a second, nothing has to be asked: what was counted lies in it.
-///
-/// # Errors
-/// What the database says.
 pub async fn incidents_in_windows(
     db: &impl ConnectionTrait,
     anomalies: &[(&Anomaly, Counts)],
@@ -95,9 +92,6 @@ pub async fn incidents_in_windows(
 }
 
 /// What the rules of an anomaly with these counts are held against, as people are shown it.
-///
-/// # Errors
-/// What the database says.
 pub async fn seen(
     db: &impl ConnectionTrait,
     (unit, rules): (Unit, &[Rule]),
@@ -115,9 +109,6 @@ pub async fn seen(
 }
 
 /// The newest [`KEPT_RIGHT`] unresolved incidents of each of these anomalies.
-///
-/// # Errors
-/// What the database says.
 async fn unresolved(db: &impl ConnectionTrait, keys: &[String]) -> Result<Vec<Uuid>, DbErr> {
     if keys.is_empty() {
         return Ok(Vec::new());
@@ -143,9 +134,6 @@ async fn unresolved(db: &impl ConnectionTrait, keys: &[String]) -> Result<Vec<Uu
 
 /// The incidents that a change of these anomalies concerns, each with its newest incident: that, and the
 /// unresolved ones, as far as they are kept right.
-///
-/// # Errors
-/// What the database says.
 pub async fn concerned(
     db: &impl ConnectionTrait,
     anomalies: &[(String, Option<Uuid>)],
@@ -162,9 +150,6 @@ pub async fn concerned(
 /// who holds other incidents; returns those that were not due. It waits for nobody: an incident that
 /// somebody holds without holding its anomaly is being marked by them, and is worked out after this
 /// transaction.
-///
-/// # Errors
-/// What the database says.
 pub async fn mark_others_due(
     tx: &impl ConnectionTrait,
     ids: &[Uuid],
@@ -191,9 +176,6 @@ pub async fn mark_others_due(
 
 /// How often restarting was tried on each of these anomalies within [`RESTARTS_COUNT_FOR`], up to
 /// [`RESTARTS_AT_MOST`].
-///
-/// # Errors
-/// What the database says.
 pub async fn restarts(
     db: &impl ConnectionTrait,
     keys: &[String],
@@ -216,9 +198,6 @@ pub async fn restarts(
 /// Whether a firing of the anomaly began after `moment`, and was first seen after it: a firing that was
 /// known already cannot tell what a fix was worth, whatever its sender's clock says, and one that began
 /// before it and arrives late cannot either.
-///
-/// # Errors
-/// What the database says.
 pub async fn began_after(
     tx: &impl ConnectionTrait,
     key: &str,
@@ -233,9 +212,6 @@ pub async fn began_after(
 }
 
 /// When each of these incidents opened.
-///
-/// # Errors
-/// What the database says.
 pub async fn opened(
     db: &impl ConnectionTrait,
     incidents: &[Uuid],

@@ -7,9 +7,6 @@ use crate::queue::data_loss::DataLoss;
 use crate::time::Timestamp;
 
 /// Writes a loss down, if nobody has; returns whether this call did.
-///
-/// # Errors
-/// What the database says.
 pub async fn note(
     db: &impl ConnectionTrait,
     queue: &str,
@@ -33,9 +30,6 @@ pub async fn note(
 }
 
 /// How many jobs of a queue were lost, as far as rows are kept.
-///
-/// # Errors
-/// What the database says.
 pub async fn of_queue(db: &impl ConnectionTrait, queue: &str) -> Result<u64, DbErr> {
     let sql = "SELECT CAST(COALESCE(sum(jobs), 0) AS bigint) AS jobs FROM losses WHERE queue = $1";
     let sql = statement(db.get_database_backend(), sql, [Value::from(queue)]);

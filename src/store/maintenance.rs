@@ -27,9 +27,6 @@ const LATELY: Duration = Duration::from_secs(2 * 3600);
 /// Anomalies whose level, or what is said of their windows, may be another at `to` than at `from`:
 /// something left a window between the two, a batch changed it since `from` or a little before, or the
 /// level is by age, which needs no event to end; or its reason is a sentence of an older version.
-///
-/// # Errors
-/// What the database says.
 pub async fn changed(
     db: &impl ConnectionTrait,
     unit: Unit,
@@ -70,9 +67,6 @@ pub async fn changed(
 
 /// The keys after `after`, up to and with `last`, of at most `limit` anomalies that have something to
 /// decay: a level, or counts in the longest window. In order.
-///
-/// # Errors
-/// What the database says.
 pub async fn decaying(
     db: &impl ConnectionTrait,
     (after, last): (&str, &str),
@@ -116,9 +110,6 @@ async fn keys_of(db: &impl ConnectionTrait, sql: Statement) -> Result<Vec<String
 }
 
 /// The store's time.
-///
-/// # Errors
-/// What the database says.
 pub async fn now(db: &impl ConnectionTrait) -> Result<Timestamp, DbErr> {
     let row = db
         .query_one_raw(statement(
@@ -132,9 +123,6 @@ pub async fn now(db: &impl ConnectionTrait) -> Result<Timestamp, DbErr> {
 }
 
 /// Of which anomalies an incident's figures are not these.
-///
-/// # Errors
-/// What the database says.
 pub async fn stale(
     db: &impl ConnectionTrait,
     stats: &[FrequencyStats],
@@ -158,9 +146,6 @@ fn written(stats: &[FrequencyStats]) -> Rows {
 }
 
 /// Writes fresh figures to the unresolved incidents of locked anomalies, and to each one's newest.
-///
-/// # Errors
-/// What the database says.
 pub async fn refresh_stats(
     tx: &impl ConnectionTrait,
     stats: &[FrequencyStats],
@@ -183,9 +168,6 @@ pub async fn refresh_stats(
 /// Incidents that have been due for a tier since before `moment`, those that wait longest first. Nearly all
 /// of them are not resolved, or were lately: with `everywhere` the others are looked for, too. No index
 /// says which are due, because it would change with every alert.
-///
-/// # Errors
-/// What the database says.
 pub async fn overdue_tiers(
     db: &impl ConnectionTrait,
     moment: Timestamp,

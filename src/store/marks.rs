@@ -17,9 +17,6 @@ pub struct Mark {
 }
 
 /// The mark of this name.
-///
-/// # Errors
-/// What the database says.
 pub async fn find(db: &impl ConnectionTrait, name: &str) -> Result<Option<Mark>, DbErr> {
     let sql = "SELECT at, upto, place FROM marks WHERE name = $1";
     let sql = statement(db.get_database_backend(), sql, [Value::from(name)]);
@@ -35,9 +32,6 @@ pub async fn find(db: &impl ConnectionTrait, name: &str) -> Result<Option<Mark>,
 }
 
 /// What every mark says is dealt with, by its name: there are a few.
-///
-/// # Errors
-/// What the database says.
 pub async fn moments(db: &impl ConnectionTrait) -> Result<Vec<(String, Timestamp)>, DbErr> {
     let sql = statement(db.get_database_backend(), "SELECT name, at FROM marks", []);
     let rows = db.query_all_raw(sql).await?;
@@ -46,9 +40,6 @@ pub async fn moments(db: &impl ConnectionTrait) -> Result<Vec<(String, Timestamp
 }
 
 /// Sets the mark of this name.
-///
-/// # Errors
-/// What the database says.
 pub async fn set(db: &impl ConnectionTrait, name: &str, mark: &Mark) -> Result<(), DbErr> {
     let sql = "INSERT INTO marks (name, at, upto, place) VALUES ($1, $2, $3, $4) \
                ON CONFLICT (name) DO UPDATE SET at = excluded.at, upto = excluded.upto, \
@@ -65,9 +56,6 @@ pub async fn set(db: &impl ConnectionTrait, name: &str, mark: &Mark) -> Result<(
 }
 
 /// Forgets the mark of this name: nothing is known to be dealt with.
-///
-/// # Errors
-/// What the database says.
 pub async fn forget(db: &impl ConnectionTrait, name: &str) -> Result<(), DbErr> {
     let sql = statement(
         db.get_database_backend(),

@@ -28,9 +28,6 @@ pub struct Mute {
 }
 
 /// Mutes a locked anomaly, or ends its mute; returns it as it is then.
-///
-/// # Errors
-/// What the database says.
 pub async fn set(tx: &impl ConnectionTrait, key: &str, mute: Option<Mute>) -> Result<Model, DbErr> {
     let change = ActiveModel {
         key: Set(key.to_owned()),
@@ -45,9 +42,6 @@ pub async fn set(tx: &impl ConnectionTrait, key: &str, mute: Option<Mute>) -> Re
 
 /// Which of these incidents are of an anomaly that is muted at `now`. Who writes what is told of them
 /// has locked their anomalies.
-///
-/// # Errors
-/// What the database says.
 pub async fn muted(
     tx: &impl ConnectionTrait,
     incidents: impl IntoIterator<Item = Uuid>,
@@ -62,9 +56,6 @@ pub async fn muted(
 }
 
 /// The anomalies whose mutes are over at `now`, up to `limit`.
-///
-/// # Errors
-/// What the database says.
 pub async fn over(
     db: &impl ConnectionTrait,
     now: Timestamp,
@@ -82,9 +73,6 @@ pub async fn over(
 }
 
 /// The incidents of an anomaly that are not resolved, newest first.
-///
-/// # Errors
-/// What the database says.
 pub async fn shown(db: &impl ConnectionTrait, key: &str, limit: u64) -> Result<Vec<Uuid>, DbErr> {
     use incidents::Column;
     incidents::Entity::find()

@@ -21,9 +21,6 @@ pub use claims::{CLAIM, claim, give_up, mute, release, sent};
 
 /// Writes messages. Those of a muted anomaly are suppressed, so that none of them is ever sent. What is
 /// there already stays as it is. What follows is what is new and no tier pushes.
-///
-/// # Errors
-/// What the database says.
 pub async fn write(
     tx: &impl ConnectionTrait,
     messages: &[Message],
@@ -82,9 +79,6 @@ pub async fn write(
 
 /// The messages that there are about these incidents, in order. Whoever fixes a text locks the anomaly, so what is
 /// pending stays so for as long as it is locked.
-///
-/// # Errors
-/// What the database says.
 pub async fn existing(
     tx: &impl ConnectionTrait,
     incidents: &[Uuid],
@@ -113,9 +107,6 @@ pub async fn existing(
 }
 
 /// What decides where messages about these incidents go, under their anomalies' locks.
-///
-/// # Errors
-/// What the database says.
 pub async fn routing_keys(
     tx: &impl ConnectionTrait,
     incidents: &[Uuid],
@@ -143,9 +134,6 @@ pub async fn routing_keys(
 }
 
 /// The messages of these incidents that are still pending; `clock` says when that is.
-///
-/// # Errors
-/// What the database says.
 pub async fn pending(
     db: &impl ConnectionTrait,
     clock: &Clock,
@@ -172,9 +160,6 @@ pub async fn pending(
 }
 
 /// Messages that have been pending since before `moment`, those that wait longest first.
-///
-/// # Errors
-/// What the database says.
 pub async fn overdue(
     db: &impl ConnectionTrait,
     moment: Timestamp,
@@ -199,9 +184,6 @@ pub async fn overdue(
 }
 
 /// Reads one row and keeps others from claiming it until this transaction ends.
-///
-/// # Errors
-/// What the database says.
 pub async fn lock(tx: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, DbErr> {
     let columns = columns::<Entity>("notifications");
     let sql = format!("SELECT {columns} FROM notifications WHERE id = $1 {{lock}}");
@@ -210,9 +192,6 @@ pub async fn lock(tx: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, 
 }
 
 /// Reads one row.
-///
-/// # Errors
-/// What the database says.
 pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id(id).one(db).await
 }

@@ -28,9 +28,6 @@ struct Known {
 
 /// The episodes of each series that start at or after the given moment, and the one before it: since
 /// those of a series do not overlap, it alone can reach beyond that moment. Oldest first.
-///
-/// # Errors
-/// What the database says.
 pub async fn episodes(
     tx: &impl ConnectionTrait,
     since: &HashMap<i64, Timestamp>,
@@ -69,9 +66,6 @@ pub async fn episodes(
 
 /// Writes the rows that a batch made. None of them can be there: what is known was read under the
 /// anomalies' locks. An id that is taken all the same is an error of the data, not a row to lose.
-///
-/// # Errors
-/// What the database says.
 pub async fn insert(tx: &impl ConnectionTrait, batch: &Batch) -> Result<(), DbErr> {
     let new: Vec<_> = batch.new_rows().collect();
     if new.is_empty() {
@@ -132,9 +126,6 @@ fn ended_by(episode: &Episode) -> Option<String> {
 }
 
 /// Which of these jobs have a row of their own already: deliveries that were counted before.
-///
-/// # Errors
-/// What the database says.
 pub async fn known(tx: &impl ConnectionTrait, jobs: &[Uuid]) -> Result<Vec<Uuid>, DbErr> {
     let rows = Rows::new().uuid("id", jobs.iter().copied());
     let sql = "SELECT o.id FROM {rows} JOIN occurrences o ON o.id = r.id";
@@ -145,9 +136,6 @@ pub async fn known(tx: &impl ConnectionTrait, jobs: &[Uuid]) -> Result<Vec<Uuid>
 }
 
 /// Writes what a batch changed about known episodes.
-///
-/// # Errors
-/// What the database says.
 pub async fn update(tx: &impl ConnectionTrait, batch: &Batch) -> Result<(), DbErr> {
     let changed = batch.changed_rows();
     if changed.is_empty() {
@@ -185,9 +173,6 @@ struct Counted {
 }
 
 /// What was counted for each key in the windows that end at `now`, from the rows behind `unit`.
-///
-/// # Errors
-/// What the database says.
 pub async fn count(
     db: &impl ConnectionTrait,
     unit: Unit,
@@ -225,9 +210,6 @@ pub async fn count(
 }
 
 /// What counts for one anomaly and occurred after `since`: the newest `most`.
-///
-/// # Errors
-/// What the database says.
 pub async fn counted(
     db: &impl ConnectionTrait,
     unit: Unit,

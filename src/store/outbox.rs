@@ -37,9 +37,6 @@ pub struct DueMessage {
 
 /// Writes the messages that a change calls for, and marks the cards that do not show it. Where it calls
 /// for nothing, nothing is asked.
-///
-/// # Errors
-/// What the database says.
 pub async fn write(
     tx: &impl ConnectionTrait,
     policy: &Policy<'_>,
@@ -78,9 +75,6 @@ async fn write_messages(
 }
 
 /// Marks the cards of incidents that changed, where there are channels whose messages are edited.
-///
-/// # Errors
-/// What the database says.
 pub async fn mark_edits(
     tx: &impl ConnectionTrait,
     policy: &Policy<'_>,

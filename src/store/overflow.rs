@@ -118,9 +118,6 @@ async fn standing(
 }
 
 /// How many anomalies there are, up to one more than there may be.
-///
-/// # Errors
-/// What the database says.
 pub async fn count(db: &impl ConnectionTrait, most: u64) -> Result<u64, DbErr> {
     let most = i64::try_from(most.saturating_add(1)).unwrap_or(i64::MAX);
     let sql = "SELECT count(*) AS n FROM (SELECT 1 FROM anomalies LIMIT $1) AS a";

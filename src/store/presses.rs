@@ -19,9 +19,6 @@ pub struct Answer {
 
 /// Begins a press, in the transaction that does what it asks for: `None` if it is the first of that
 /// id, else what was answered. Another that does the same press is waited for.
-///
-/// # Errors
-/// What the database says.
 pub async fn begin(
     tx: &impl ConnectionTrait,
     id: &str,
@@ -48,9 +45,6 @@ pub async fn begin(
 
 /// Begins what is not to be done twice by fingers that are quick: `None` if the like was not begun within
 /// `pause`, else what was answered then.
-///
-/// # Errors
-/// What the database says.
 pub async fn begin_once(
     tx: &impl ConnectionTrait,
     like: &str,
@@ -65,9 +59,6 @@ pub async fn begin_once(
 }
 
 /// Whether there is a press, or a mark, of that id.
-///
-/// # Errors
-/// What the database says.
 pub async fn has(db: &impl ConnectionTrait, id: &str) -> Result<bool, DbErr> {
     let sql = "SELECT 1 FROM presses WHERE id = $1";
     let sql = statement(db.get_database_backend(), sql, [Value::from(id)]);
@@ -75,9 +66,6 @@ pub async fn has(db: &impl ConnectionTrait, id: &str) -> Result<bool, DbErr> {
 }
 
 /// Writes down what is answered to a press that was begun.
-///
-/// # Errors
-/// What the database says.
 pub async fn answer(tx: &impl ConnectionTrait, id: &str, answer: &Answer) -> Result<(), DbErr> {
     let sql = "UPDATE presses SET answer = $2, is_alert = $3 WHERE id = $1";
     let values = [
@@ -94,9 +82,6 @@ pub const LEASE: Duration = Duration::from_secs(15);
 
 /// Takes the poller's place for this bot, or keeps it, for [`LEASE`], by the store's clock.
 /// Returns the update to go on with; `None` while another has it.
-///
-/// # Errors
-/// What the database says.
 pub async fn hold(
     db: &impl ConnectionTrait,
     bot: &str,
@@ -119,9 +104,6 @@ pub async fn hold(
 
 /// Remembers that what came before `next` was done, if `holder` still has the place. It may lie below
 /// what was remembered: after a week without any, Telegram's numbers begin anywhere.
-///
-/// # Errors
-/// What the database says.
 pub async fn advance(
     db: &impl ConnectionTrait,
     bot: &str,
@@ -135,9 +117,6 @@ pub async fn advance(
 }
 
 /// Leaves the place to whoever wants it.
-///
-/// # Errors
-/// What the database says.
 pub async fn leave(db: &impl ConnectionTrait, bot: &str, holder: Uuid) -> Result<(), DbErr> {
     let sql = "UPDATE pollers SET held_until = 0 WHERE bot = $1 AND held_by = $2";
     let values = [Value::from(bot), Value::from(holder)];

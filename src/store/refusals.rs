@@ -73,9 +73,6 @@ pub fn with(mut known: Vec<Refusal>, later: Vec<Refusal>) -> Vec<Refusal> {
 }
 
 /// Adds to what is known of its kind; what is older than a day is forgotten with it.
-///
-/// # Errors
-/// What the database says.
 pub async fn add(db: &impl ConnectionTrait, refusal: &Refusal) -> Result<(), DbErr> {
     let sql = "INSERT INTO refusals (source, reason, deliveries, first_at, last_at, status, client, \
                    request_id, detail, body, body_at) \
@@ -110,9 +107,6 @@ pub async fn add(db: &impl ConnectionTrait, refusal: &Refusal) -> Result<(), DbE
 }
 
 /// Those of the last day, the newest first.
-///
-/// # Errors
-/// What the database says.
 pub async fn lately(db: &impl ConnectionTrait, now: Timestamp) -> Result<Vec<Refusal>, DbErr> {
     let sql = "SELECT source, reason, deliveries, first_at, last_at, status, client, request_id, detail, \
                    body, body_at \
@@ -123,9 +117,6 @@ pub async fn lately(db: &impl ConnectionTrait, now: Timestamp) -> Result<Vec<Ref
 }
 
 /// Deletes those of which none came for a day, and bodies that are older. Returns how many.
-///
-/// # Errors
-/// What the database says.
 pub async fn prune(db: &impl ConnectionTrait, now: Timestamp) -> Result<u64, DbErr> {
     let before = now.before(KEPT).0;
     let mut pruned = 0;

@@ -13,9 +13,6 @@ use crate::ids::new_id;
 
 /// Writes what a batch opened again. The incidents' rows are written already; who resolved one by hand is
 /// still the last who did something to it.
-///
-/// # Errors
-/// What the database says.
 pub async fn insert(tx: &impl ConnectionTrait, batch: &Batch) -> Result<(), DbErr> {
     let incidents = batch.incidents.values();
     let mut undone: Vec<_> = incidents
@@ -45,9 +42,6 @@ pub async fn insert(tx: &impl ConnectionTrait, batch: &Batch) -> Result<(), DbEr
 }
 
 /// When these incidents opened again, the last time first.
-///
-/// # Errors
-/// What the database says.
 pub async fn of(
     db: &impl ConnectionTrait,
     incidents: &[Uuid],

@@ -14,9 +14,6 @@ use crate::jobs::RecordRepair;
 
 /// Appends a repair and adds it to its action's effectiveness, in one statement's worth of truth:
 /// the repair's id is its job's, and only the one that inserts it adds it.
-///
-/// # Errors
-/// What the database says.
 pub async fn record(
     tx: &impl ConnectionTrait,
     job: Uuid,
@@ -73,9 +70,6 @@ pub struct History {
 }
 
 /// What was tried on each of the anomalies that has repairs.
-///
-/// # Errors
-/// What the database says.
 pub async fn history(
     tx: &impl ConnectionTrait,
     keys: &[String],

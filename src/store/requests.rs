@@ -47,9 +47,6 @@ pub enum Found {
 
 /// Claims a request, if nobody has: one statement decides between two that come at once. `digest` tells
 /// it from others under the same id.
-///
-/// # Errors
-/// What the database says.
 pub async fn claim(
     db: &impl ConnectionTrait,
     id: Uuid,
@@ -98,9 +95,6 @@ pub async fn claim(
 }
 
 /// Remembers what a request was answered, unless somebody else has it by now.
-///
-/// # Errors
-/// What the database says.
 pub async fn remember(
     db: &impl ConnectionTrait,
     claim: Claim,

@@ -12,9 +12,6 @@ pub type Secret = [u8; 32];
 
 /// The secret of this name, which is `fresh` if there is none yet. Of two processes that make it at once
 /// both have the first one's.
-///
-/// # Errors
-/// What the database says.
 pub async fn find_or_make(
     db: &impl ConnectionTrait,
     name: &str,

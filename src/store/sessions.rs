@@ -9,9 +9,6 @@ use super::rows::statement;
 use crate::time::Timestamp;
 
 /// Ends a session that would be over at `until`.
-///
-/// # Errors
-/// What the database says.
 pub async fn end(db: &impl ConnectionTrait, id: &str, until: Timestamp) -> Result<(), DbErr> {
     let sql = "INSERT INTO ended_sessions (id, until) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
     let values = [Value::from(id), until.0.into()];
@@ -20,9 +17,6 @@ pub async fn end(db: &impl ConnectionTrait, id: &str, until: Timestamp) -> Resul
 }
 
 /// Whether a session was ended.
-///
-/// # Errors
-/// What the database says.
 pub async fn is_ended(db: &impl ConnectionTrait, id: &str) -> Result<bool, DbErr> {
     let sql = "SELECT 1 FROM ended_sessions WHERE id = $1";
     let sql = statement(db.get_database_backend(), sql, [Value::from(id)]);
@@ -30,9 +24,6 @@ pub async fn is_ended(db: &impl ConnectionTrait, id: &str) -> Result<bool, DbErr
 }
 
 /// Forgets those that would be over by themselves. Returns how many.
-///
-/// # Errors
-/// What the database says.
 pub async fn prune(db: &impl ConnectionTrait, now: Timestamp) -> Result<u64, DbErr> {
     let sql = "DELETE FROM ended_sessions WHERE until < $1";
     // The clock of a process may be behind the store's.

@@ -62,9 +62,6 @@ impl Advanced {
 
 /// What was counted for each key in the windows that end at `now`. Changes nothing, and may be asked
 /// of any connection.
-///
-/// # Errors
-/// What the database says.
 pub async fn counts(
     db: &impl ConnectionTrait,
     unit: Unit,
@@ -78,9 +75,6 @@ pub async fn counts(
 
 /// The same for anomalies that are locked by `tx`, whose tallies are written where that spares the next
 /// to ask something.
-///
-/// # Errors
-/// What the database says.
 pub async fn count(
     tx: &DatabaseTransaction,
     unit: Unit,
@@ -186,9 +180,6 @@ async fn keep<'a>(
 
 /// Takes rows that counted, and were deleted in this transaction, off the tallies of their anomalies,
 /// which are locked.
-///
-/// # Errors
-/// What the database says.
 pub async fn pruned(
     tx: &impl ConnectionTrait,
     deleted: &[(String, Timestamp)],
@@ -217,9 +208,6 @@ pub async fn pruned(
 }
 
 /// Makes the tallies of locked anomalies void: the next to ask counts the rows.
-///
-/// # Errors
-/// What the database says.
 pub async fn forget(tx: &impl ConnectionTrait, keys: &[String]) -> Result<(), DbErr> {
     let rows = Rows::new().text("key", keys.iter().cloned());
     let sql = "UPDATE anomalies SET counted_as_of = NULL \

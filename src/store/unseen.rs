@@ -59,9 +59,6 @@ pub struct Written {
 /// At most `limit` incidents after `after`, in the order of their ids, with an open episode that was not
 /// told of since `edge`. An id begins with the time of its incident's opening, and none of the episodes of
 /// one that opened after `edge` can be so old: what opened since is not looked at.
-///
-/// # Errors
-/// What the database says.
 pub async fn quiet(
     db: &impl ConnectionTrait,
     after: Uuid,
@@ -108,9 +105,6 @@ fn first_id_of(at: Timestamp) -> Uuid {
 
 /// At most `limit` open episodes of these incidents after `after`, in the order of their ids, that were not
 /// told of since `edge`.
-///
-/// # Errors
-/// What the database says.
 pub async fn silent(
     db: &impl ConnectionTrait,
     incidents: impl IntoIterator<Item = Uuid>,
@@ -131,9 +125,6 @@ pub async fn silent(
 }
 
 /// Locks the anomalies of these incidents, in the order of their keys, as whoever writes about them does.
-///
-/// # Errors
-/// What the database says.
 pub async fn lock(tx: &DatabaseTransaction, quiet: &[Quiet]) -> Result<(), DbErr> {
     let keys: BTreeSet<&String> = quiet.iter().map(|quiet| &quiet.anomaly_key).collect();
     let rows = Rows::new().text("key", keys.into_iter().cloned());
@@ -146,9 +137,6 @@ pub async fn lock(tx: &DatabaseTransaction, quiet: &[Quiet]) -> Result<(), DbErr
 /// Closes these episodes as unseen, but for those that were told of meanwhile; resolves the incidents of
 /// which none is open any more, if `resolves`; and has all of `quiet` say since when they are unheard, which
 /// is when nothing was told of since `edge`. All their anomalies are locked.
-///
-/// # Errors
-/// What the database says.
 pub async fn close(
     tx: &DatabaseTransaction,
     quiet: &[Quiet],

@@ -63,9 +63,6 @@ pub struct IncidentFigures {
 pub type Stats = (Uuid, String, FrequencyStats);
 
 /// The next keys after `after`, in order.
-///
-/// # Errors
-/// What the database says.
 pub async fn keys_after(
     db: &impl ConnectionTrait,
     after: &str,
@@ -95,9 +92,6 @@ fn rows_of(keys: &[String]) -> Rows {
 }
 
 /// The figures of anomalies, in the order of their keys.
-///
-/// # Errors
-/// What the database says.
 pub async fn figures(
     db: &impl ConnectionTrait,
     unit: Unit,
@@ -121,9 +115,6 @@ pub async fn figures(
 }
 
 /// The incidents of these anomalies whose figures are not what their episodes' rows say.
-///
-/// # Errors
-/// What the database says.
 pub async fn incidents(
     db: &impl ConnectionTrait,
     keys: &[String],
@@ -148,9 +139,6 @@ pub async fn incidents(
 
 /// What the incidents that recount refreshes say of their anomaly's counts. Anomalies that have a
 /// tier due are left out: their figures are about to be written.
-///
-/// # Errors
-/// What the database says.
 pub async fn stats(
     db: &impl ConnectionTrait,
     keys: &[String],
@@ -181,9 +169,6 @@ pub async fn stats(
 }
 
 /// Writes totals and times of locked anomalies.
-///
-/// # Errors
-/// What the database says.
 pub async fn set_figures(tx: &impl ConnectionTrait, figures: &[Figures]) -> Result<(), DbErr> {
     let all = || figures.iter();
     let rows = Rows::new()
@@ -200,9 +185,6 @@ pub async fn set_figures(tx: &impl ConnectionTrait, figures: &[Figures]) -> Resu
 
 /// Writes the figures that incidents should have; their anomalies are locked. Whether an incident is
 /// resolved is left to what closes its episodes, and to people.
-///
-/// # Errors
-/// What the database says.
 pub async fn set_incidents(
     tx: &impl ConnectionTrait,
     incidents: &[IncidentFigures],

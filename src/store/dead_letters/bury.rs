@@ -42,9 +42,6 @@ pub struct Burial<'a> {
 
 /// Writes dead letters. Burying a job again overwrites its row, so it may be tried until it is
 /// known to have worked. A row that was replayed or discarded meanwhile stays as it is.
-///
-/// # Errors
-/// What the database says.
 pub async fn bury(db: &impl ConnectionTrait, burials: &[Burial<'_>]) -> Result<(), DbErr> {
     let mut burials = burials.to_vec();
     // One statement may not write a row twice.
@@ -160,9 +157,6 @@ fn attempts(burial: &Burial<'_>, before: Option<&Vec<Json>>) -> Vec<Json> {
 
 /// Which of these jobs are not to be run: they are dead letters under the number that they were
 /// replayed under, or were left over from before they were replayed or discarded.
-///
-/// # Errors
-/// What the database says.
 pub async fn buried(
     db: &impl ConnectionTrait,
     jobs: &[&JobHandle],

@@ -52,9 +52,6 @@ pub struct Edit {
 
 /// Decides on one letter, in one statement; `None` if it is not dead (any more), or not as it was
 /// looked at. A replay gets a new number and owes a push.
-///
-/// # Errors
-/// What the database says.
 pub async fn decide(
     tx: &impl ConnectionTrait,
     id: Uuid,
@@ -75,9 +72,6 @@ pub async fn decide(
 
 /// Decides on those of these letters that are still dead, and returns them. Their rows are locked in
 /// one order, so that two who decide on many at once wait for each other and never in a circle.
-///
-/// # Errors
-/// What the database says.
 pub async fn decide_some(
     tx: &impl ConnectionTrait,
     ids: &[Uuid],

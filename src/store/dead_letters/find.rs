@@ -111,9 +111,6 @@ fn page(
 }
 
 /// Letters, newest death first; `before` is where the last page ended.
-///
-/// # Errors
-/// What the database says.
 pub async fn list(
     db: &impl ConnectionTrait,
     filter: &Filter,
@@ -129,9 +126,6 @@ pub async fn list(
 }
 
 /// Letters whole, newest death first: at most `limit`, and few if they are large.
-///
-/// # Errors
-/// What the database says.
 pub async fn export(
     db: &impl ConnectionTrait,
     filter: &Filter,
@@ -146,9 +140,6 @@ pub async fn export(
 }
 
 /// Where the letters of a filter stand, oldest death first: at most `limit`, and few if they are large.
-///
-/// # Errors
-/// What the database says.
 pub async fn matching(
     db: &impl ConnectionTrait,
     filter: &Filter,
@@ -200,17 +191,11 @@ pub(super) async fn load(db: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<
 }
 
 /// One letter.
-///
-/// # Errors
-/// What the database says.
 pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id(id).one(db).await
 }
 
 /// These letters' queues and payloads.
-///
-/// # Errors
-/// What the database says.
 pub async fn payloads(
     db: &impl ConnectionTrait,
     ids: &[Uuid],
@@ -236,17 +221,11 @@ pub(super) async fn lock_dead(tx: &impl ConnectionTrait, ids: &[Uuid]) -> Result
 }
 
 /// How many letters a filter finds.
-///
-/// # Errors
-/// What the database says.
 pub async fn count_matching(db: &impl ConnectionTrait, filter: &Filter) -> Result<u64, DbErr> {
     filter.select(db).count(db).await
 }
 
 /// How many dead letters of a queue nobody has dealt with.
-///
-/// # Errors
-/// What the database says.
 pub async fn count(db: &impl ConnectionTrait, queue: &str) -> Result<u64, DbErr> {
     Entity::find()
         .filter(Column::Queue.eq(queue))
@@ -256,9 +235,6 @@ pub async fn count(db: &impl ConnectionTrait, queue: &str) -> Result<u64, DbErr>
 }
 
 /// Of each queue that has any: how many dead letters nobody has dealt with, and when the oldest died.
-///
-/// # Errors
-/// What the database says.
 pub async fn standing(db: &impl ConnectionTrait) -> Result<Vec<(String, i64, Timestamp)>, DbErr> {
     Entity::find()
         .select_only()

@@ -12,9 +12,6 @@ use crate::time::Timestamp;
 
 /// Letters whose push has been owed since before `moment`, those that wait longest first:
 /// at most `limit`, and few if they are large.
-///
-/// # Errors
-/// What the database says.
 pub async fn overdue(
     db: &impl ConnectionTrait,
     moment: Timestamp,
@@ -42,9 +39,6 @@ pub async fn overdue(
 
 /// Notes that these were pushed. What was replayed once more since is owed still. The rows are locked in
 /// one order: who buries some of them again at the same time does so in that order, too.
-///
-/// # Errors
-/// What the database says.
 pub async fn pushed(db: &impl ConnectionTrait, letters: &[Model]) -> Result<(), DbErr> {
     let rows = Rows::new()
         .uuid("id", letters.iter().map(|letter| letter.id))

@@ -35,9 +35,6 @@ struct Known {
 }
 
 /// Reads incidents. Their anomalies are locked, so nobody else changes them.
-///
-/// # Errors
-/// What the database says.
 pub async fn load(
     tx: &impl ConnectionTrait,
     ids: impl IntoIterator<Item = Uuid>,
@@ -87,9 +84,6 @@ pub async fn load(
 }
 
 /// Writes the incidents that a batch opened or changed; those that it made due are due since `now`.
-///
-/// # Errors
-/// What the database says.
 pub async fn save(tx: &impl ConnectionTrait, batch: &Batch, now: Timestamp) -> Result<(), DbErr> {
     let (mut new, mut changed) = (Vec::new(), Vec::new());
     for incident in batch.incidents.values() {

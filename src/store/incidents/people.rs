@@ -32,9 +32,6 @@ impl StatusChange {
 
 /// Writes what a person did, if it changes anything: doing it again does not. Returns the incident
 /// as it is then, or `None` if a resolved one was to be acknowledged.
-///
-/// # Errors
-/// What the database says.
 pub async fn act(
     tx: &impl ConnectionTrait,
     incident: Model,
@@ -79,9 +76,6 @@ pub struct Still {
 }
 
 /// Resolves those of these incidents that are not and still stand so, for a person. Returns which these were.
-///
-/// # Errors
-/// What the database says.
 pub async fn resolve_some(
     tx: &impl ConnectionTrait,
     ids: &[Uuid],
@@ -112,9 +106,6 @@ pub async fn resolve_some(
 }
 
 /// How many incidents are not resolved.
-///
-/// # Errors
-/// What the database says.
 pub async fn unresolved(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
     let sql = "SELECT count(*) AS n FROM incidents WHERE status <> 'RESOLVED'";
     let sql = statement(db.get_database_backend(), sql, []);

@@ -25,9 +25,6 @@ pub struct Finding {
 
 /// The anomalies of those of these incidents that are due for a tier, once each. Locks nothing: who holds
 /// no lock of an anomaly must take none of its incidents, or waits in a circle with who commits a batch.
-///
-/// # Errors
-/// What the database says.
 pub async fn keys_due(db: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<String>, DbErr> {
     let rows = Rows::new().uuid("id", ids.iter().copied());
     let sql = "SELECT DISTINCT i.anomaly_key FROM incidents i \
@@ -43,9 +40,6 @@ pub async fn keys_due(db: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<Str
 
 /// Which of these incidents are due for a tier, and their anomalies. Locks them, in order: who
 /// counts while their counts are read waits with [`mark_counted`] until their marks are cleared.
-///
-/// # Errors
-/// What the database says.
 pub async fn due(tx: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<(Uuid, String)>, DbErr> {
     let rows = Rows::new().uuid("id", ids.iter().copied());
     let sql = "SELECT i.id, i.anomaly_key FROM incidents i \
@@ -60,9 +54,6 @@ pub async fn due(tx: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<(Uuid, S
 
 /// Writes what was found out, and that the incidents are not due for a tier any more. Returns those
 /// that look different now, if somebody wants to know.
-///
-/// # Errors
-/// What the database says.
 pub async fn set_tiers(
     tx: &impl ConnectionTrait,
     findings: &[(Uuid, Finding)],
@@ -107,9 +98,6 @@ pub async fn set_tiers(
 }
 
 /// Marks incidents of locked anomalies as due for a tier; returns those that were not due.
-///
-/// # Errors
-/// What the database says.
 pub async fn mark_due(
     tx: &impl ConnectionTrait,
     ids: &[Uuid],

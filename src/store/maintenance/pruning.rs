@@ -88,9 +88,6 @@ pub const REST: [Prune; 5] = [
 ];
 
 /// Deletes at most `limit` old rows; returns how many there were. Looks for them without a lock.
-///
-/// # Errors
-/// What the database says.
 pub async fn prune(db: &Db, prune: Prune, before: Timestamp, limit: i64) -> Result<u64, DbErr> {
     let Prune {
         table,

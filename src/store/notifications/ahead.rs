@@ -39,9 +39,6 @@ impl Ahead {
 }
 
 /// What a message stands among in its chat, whose channels these are.
-///
-/// # Errors
-/// What the database says.
 pub async fn ahead(
     tx: &impl ConnectionTrait,
     channels: &[String],

@@ -15,9 +15,6 @@ use crate::time::Timestamp;
 pub const CLAIM: Duration = Duration::from_secs(15);
 
 /// Claims a locked row under `token`, with the text that every try will send.
-///
-/// # Errors
-/// What the database says.
 pub async fn claim(
     tx: &impl ConnectionTrait,
     row: &Model,
@@ -38,9 +35,6 @@ pub async fn claim(
 }
 
 /// Ends a claim, if it is still the one made under `token`: the message did not go out.
-///
-/// # Errors
-/// What the database says.
 pub async fn release(db: &impl ConnectionTrait, id: Uuid, token: Uuid) -> Result<(), DbErr> {
     Entity::update_many()
         .col_expr(Column::ClaimedUntil, Option::<i64>::None.into())
@@ -53,9 +47,6 @@ pub async fn release(db: &impl ConnectionTrait, id: Uuid, token: Uuid) -> Result
 
 /// Records that the provider took it. Of one that two sent, because one of them stood still, the first
 /// stays the message that later ones answer.
-///
-/// # Errors
-/// What the database says.
 pub async fn sent(
     db: &impl ConnectionTrait,
     id: Uuid,
@@ -72,9 +63,6 @@ pub async fn sent(
 }
 
 /// Records that it will not go out, and why; unless another sent it meanwhile.
-///
-/// # Errors
-/// What the database says.
 pub async fn give_up(db: &impl ConnectionTrait, id: Uuid, error: &str) -> Result<(), DbErr> {
     let change = ActiveModel {
         state: Set(State::GivenUp),
@@ -92,9 +80,6 @@ pub async fn give_up(db: &impl ConnectionTrait, id: Uuid, error: &str) -> Result
 }
 
 /// Records that a locked row will not go out, because its anomaly is muted.
-///
-/// # Errors
-/// What the database says.
 pub async fn mute(tx: &impl ConnectionTrait, id: Uuid) -> Result<(), DbErr> {
     let change = ActiveModel {
         id: Set(id),

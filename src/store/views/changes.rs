@@ -13,9 +13,6 @@ use crate::entity::incidents;
 use crate::store::rows::{Rows, statement};
 
 /// The ids of the newest incidents, newest first.
-///
-/// # Errors
-/// What the database says.
 pub async fn newest(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Uuid>, DbErr> {
     incidents::Entity::find()
         .select_only()
@@ -47,9 +44,6 @@ struct Seen {
 
 /// What these incidents look like: a number for each that changes when the incident does, or its
 /// anomaly, its repairs, its messages.
-///
-/// # Errors
-/// What the database says.
 pub async fn looks(
     db: &impl ConnectionTrait,
     ids: impl IntoIterator<Item = Uuid>,
@@ -87,9 +81,6 @@ async fn of(db: &impl ConnectionTrait, sql: &str) -> Result<u64, DbErr> {
 }
 
 /// What the dead letters look like.
-///
-/// # Errors
-/// What the database says.
 pub async fn letters(db: &impl ConnectionTrait) -> Result<u64, DbErr> {
     let sql = "SELECT count(*), max(died_at), max(decided_at), min(died_at) \
                FROM dead_letters GROUP BY state ORDER BY state";
@@ -97,9 +88,6 @@ pub async fn letters(db: &impl ConnectionTrait) -> Result<u64, DbErr> {
 }
 
 /// What the repairs look like.
-///
-/// # Errors
-/// What the database says.
 pub async fn repairs(db: &impl ConnectionTrait) -> Result<u64, DbErr> {
     let sql = "SELECT count(*), CAST(sum(attempts) AS bigint), CAST(sum(successes) AS bigint), \
                    max(last_at) \
@@ -108,9 +96,6 @@ pub async fn repairs(db: &impl ConnectionTrait) -> Result<u64, DbErr> {
 }
 
 /// What the anomalies look like.
-///
-/// # Errors
-/// What the database says.
 pub async fn anomalies(db: &impl ConnectionTrait) -> Result<u64, DbErr> {
     let sql = "SELECT count(*), CAST(sum(total) AS bigint), \
                    CAST(sum(level_seq) AS bigint) + count(permanent_fix_at), max(muted_until) \

@@ -19,9 +19,6 @@ const HOUR: i64 = 3_600_000;
 
 /// The last 24 hours of each of the anomalies that came back in them: one query, over the rows of
 /// one day of these anomalies, each of which counts once however often it is named.
-///
-/// # Errors
-/// What the database says.
 pub async fn last_day(
     db: &impl ConnectionTrait,
     unit: Unit,
@@ -53,9 +50,6 @@ pub async fn last_day(
 
 /// How often one anomaly came back in each hour since `since`, by the hour's number from there;
 /// hours without any are left out.
-///
-/// # Errors
-/// What the database says.
 pub async fn since(
     db: &impl ConnectionTrait,
     unit: Unit,
@@ -77,9 +71,6 @@ pub async fn since(
 
 /// How often anomalies came back in the window that ended when the one that ends now began, each counted
 /// once however often it is named.
-///
-/// # Errors
-/// What the database says.
 pub async fn before(
     db: &impl ConnectionTrait,
     unit: Unit,

@@ -103,9 +103,6 @@ pub fn mark(sort: Sort, (incident, anomaly): &Entry) -> Mark {
 ///
 /// By level, newest and oldest a page costs what is on it, and up to what has its level where it has
 /// one; the other two orders look at every incident that matches.
-///
-/// # Errors
-/// What the database says.
 pub async fn incidents(
     db: &impl ConnectionTrait,
     filter: &Filter,
@@ -255,9 +252,6 @@ pub struct Overview {
 }
 
 /// How many incidents are unresolved. Looks at each of them: for several readers, keep it.
-///
-/// # Errors
-/// What the database says.
 pub async fn overview(db: &impl ConnectionTrait) -> Result<Overview, DbErr> {
     #[derive(FromQueryResult)]
     struct Row {
@@ -294,9 +288,6 @@ pub struct Names {
 const NAMES: u64 = 200;
 
 /// The services and namespaces that there are.
-///
-/// # Errors
-/// What the database says.
 pub async fn names(db: &impl ConnectionTrait) -> Result<Names, DbErr> {
     async fn distinct(
         db: &impl ConnectionTrait,

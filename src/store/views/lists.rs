@@ -16,9 +16,6 @@ pub use filter::Filter;
 pub(super) use filter::of_incident;
 
 /// Incidents and their anomalies, newest first; `before` is the id that the last page ended with.
-///
-/// # Errors
-/// What the database says.
 pub async fn incidents(
     db: &impl ConnectionTrait,
     filter: &Filter,
@@ -37,9 +34,6 @@ pub async fn incidents(
 }
 
 /// The ids of incidents, newest first.
-///
-/// # Errors
-/// What the database says.
 pub async fn incident_ids(
     db: &impl ConnectionTrait,
     filter: &Filter,
@@ -58,9 +52,6 @@ pub async fn incident_ids(
 }
 
 /// How many incidents there are.
-///
-/// # Errors
-/// What the database says.
 pub async fn count_incidents(db: &impl ConnectionTrait, filter: &Filter) -> Result<u64, DbErr> {
     incidents::Entity::find()
         .filter(of_incident(filter, db.get_database_backend()))
@@ -69,9 +60,6 @@ pub async fn count_incidents(db: &impl ConnectionTrait, filter: &Filter) -> Resu
 }
 
 /// One incident and its anomaly.
-///
-/// # Errors
-/// What the database says.
 pub async fn incident(
     db: &impl ConnectionTrait,
     id: Uuid,
@@ -81,9 +69,6 @@ pub async fn incident(
 }
 
 /// These incidents and their anomalies, newest first.
-///
-/// # Errors
-/// What the database says.
 pub async fn incidents_of(
     db: &impl ConnectionTrait,
     ids: impl IntoIterator<Item = Uuid>,
@@ -111,9 +96,6 @@ pub(super) async fn with_anomalies(
 }
 
 /// The anomalies with these keys.
-///
-/// # Errors
-/// What the database says.
 pub async fn anomalies_of(
     db: &impl ConnectionTrait,
     keys: impl Iterator<Item = String>,
@@ -129,9 +111,6 @@ pub async fn anomalies_of(
 }
 
 /// An incident's occurrences, newest first; `before` is the id that the last page ended with.
-///
-/// # Errors
-/// What the database says.
 pub async fn occurrences(
     db: &impl ConnectionTrait,
     incident: &incidents::Model,
@@ -150,9 +129,6 @@ pub async fn occurrences(
 }
 
 /// Anomalies, last seen first; `before` is what the last page ended with.
-///
-/// # Errors
-/// What the database says.
 pub async fn anomalies(
     db: &impl ConnectionTrait,
     filter: &Filter,
@@ -182,9 +158,6 @@ pub async fn anomalies(
 }
 
 /// One anomaly.
-///
-/// # Errors
-/// What the database says.
 pub async fn anomaly(
     db: &impl ConnectionTrait,
     key: &str,

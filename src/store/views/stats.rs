@@ -20,9 +20,6 @@ pub struct DatabaseInfo {
 }
 
 /// Asks the database about itself.
-///
-/// # Errors
-/// What the database says.
 pub async fn ask(db: &impl ConnectionTrait) -> Result<DatabaseInfo, DbErr> {
     let backend = db.get_database_backend();
     let sql = match backend {
@@ -53,9 +50,6 @@ pub struct StoredTotals {
 }
 
 /// Counts every row: for several readers, keep the answer.
-///
-/// # Errors
-/// What the database says.
 pub async fn totals(db: &impl ConnectionTrait) -> Result<StoredTotals, DbErr> {
     let sql = "SELECT (SELECT count(*) FROM occurrences) AS occurrences, \
                    (SELECT count(*) FROM incidents) AS incidents, \
@@ -82,9 +76,6 @@ pub struct ChannelStanding {
 }
 
 /// How channels are, by the newest [`MESSAGES`] of all; those that none of them is for are left out.
-///
-/// # Errors
-/// What the database says.
 pub async fn channels(
     db: &impl ConnectionTrait,
 ) -> Result<HashMap<String, ChannelStanding>, DbErr> {

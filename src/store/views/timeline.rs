@@ -12,9 +12,6 @@ use crate::store::audit::Action;
 use crate::time::Timestamp;
 
 /// The messages of an incident, newest first.
-///
-/// # Errors
-/// What the database says.
 pub async fn messages(
     db: &impl ConnectionTrait,
     incident: Uuid,
@@ -29,9 +26,6 @@ pub async fn messages(
 }
 
 /// What people did to `target`, newest first.
-///
-/// # Errors
-/// What the database says.
 pub async fn entries(
     db: &impl ConnectionTrait,
     target: &str,
@@ -46,9 +40,6 @@ pub async fn entries(
 }
 
 /// What people did of these kinds to `target`, newest first.
-///
-/// # Errors
-/// What the database says.
 pub async fn entries_of(
     db: &impl ConnectionTrait,
     target: &str,
@@ -65,9 +56,6 @@ pub async fn entries_of(
 }
 
 /// The repairs of an anomaly, newest first.
-///
-/// # Errors
-/// What the database says.
 pub async fn repairs(
     db: &impl ConnectionTrait,
     anomaly: &str,
@@ -97,9 +85,6 @@ pub struct RepairFilter {
 pub type RepairPosition = (Timestamp, Uuid);
 
 /// Repairs, newest first; `before` is what the last page ended with.
-///
-/// # Errors
-/// What the database says.
 pub async fn newest_repairs(
     db: &impl ConnectionTrait,
     filter: &RepairFilter,
@@ -142,9 +127,6 @@ pub async fn newest_repairs(
 }
 
 /// What was tried on an anomaly, by action, the most tried first.
-///
-/// # Errors
-/// What the database says.
 pub async fn tried(
     db: &impl ConnectionTrait,
     anomaly: &str,
@@ -158,9 +140,6 @@ pub async fn tried(
 }
 
 /// The incidents of an anomaly, newest first.
-///
-/// # Errors
-/// What the database says.
 pub async fn incidents(
     db: &impl ConnectionTrait,
     anomaly: &str,

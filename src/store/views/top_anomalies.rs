@@ -20,9 +20,6 @@ pub struct Offender {
 
 /// The anomalies that came back most in a window, by the figures that their newest incident carries:
 /// at most a minute old.
-///
-/// # Errors
-/// What the database says.
 pub async fn worst(
     db: &impl ConnectionTrait,
     window: Window,
@@ -78,9 +75,6 @@ pub struct Worth {
 
 /// What each action came to, the most tried first; `before` is the attempts and the action that the last
 /// page ended with.
-///
-/// # Errors
-/// What the database says.
 pub async fn by_action(
     db: &impl ConnectionTrait,
     before: Option<(i64, String)>,

@@ -26,9 +26,6 @@ const LETTERS: i64 = 5000;
 /// No index is on the fingerprint: it would cost every insert for the sake of this question. A series'
 /// number is made of source, fingerprint and anomaly, so it is worked out for every anomaly there is,
 /// and looked for in the index that ingest has anyway.
-///
-/// # Errors
-/// What the database says.
 pub async fn episodes_of_fingerprint(
     db: &impl ConnectionTrait,
     sources: &[String],
@@ -65,9 +62,6 @@ pub async fn episodes_of_fingerprint(
 
 /// The sources of which there are incidents, those of each cluster for itself: the first of the index on
 /// them, one after the other.
-///
-/// # Errors
-/// What the database says.
 pub async fn sources(db: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
     let sql = "WITH RECURSIVE known (source) AS ( \
                    SELECT min(source) FROM incidents \
@@ -81,9 +75,6 @@ pub async fn sources(db: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
 }
 
 /// The newest episodes of an anomaly, or of one of its incidents.
-///
-/// # Errors
-/// What the database says.
 pub async fn episodes(
     db: &impl ConnectionTrait,
     key: &str,
@@ -102,9 +93,6 @@ pub async fn episodes(
 }
 
 /// How many deliveries of each episode were counted, where deliveries are.
-///
-/// # Errors
-/// What the database says.
 pub async fn counted_deliveries(
     db: &impl ConnectionTrait,
     episodes: &[occurrences::Model],
@@ -128,9 +116,6 @@ pub async fn counted_deliveries(
 }
 
 /// The messages about these incidents.
-///
-/// # Errors
-/// What the database says.
 pub async fn messages(
     db: &impl ConnectionTrait,
     incidents: &[Uuid],
@@ -144,9 +129,6 @@ pub async fn messages(
 }
 
 /// The newest repairs of these incidents.
-///
-/// # Errors
-/// What the database says.
 pub async fn repairs_of(
     db: &impl ConnectionTrait,
     incidents: &[incidents::Model],
@@ -165,9 +147,6 @@ pub async fn repairs_of(
 
 /// Of the newest dead letters of notifications, those that were to send one of `messages`, newest first. Their
 /// jobs' ids are others: a message can be sent and edited by several.
-///
-/// # Errors
-/// What the database says.
 pub async fn dead_letters_of_messages(
     db: &impl ConnectionTrait,
     messages: &[Uuid],
@@ -198,9 +177,6 @@ pub async fn dead_letters_of_messages(
 }
 
 /// Of a queue's newest dead letters, those with `text` in what they carry, newest first.
-///
-/// # Errors
-/// What the database says.
 pub async fn dead_letters_with(
     db: &impl ConnectionTrait,
     queue: &str,
