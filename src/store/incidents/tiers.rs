@@ -39,7 +39,7 @@ pub async fn keys_due(db: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<Str
 }
 
 /// Which of these incidents are due for a tier, and their anomalies. Locks them, in order: who
-/// counts while their counts are read waits with [`mark_counted`] until their marks are cleared.
+/// counts while their counts are read waits with [`super::mark_counted`] until their marks are cleared.
 pub async fn due(tx: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<(Uuid, String)>, DbErr> {
     let rows = Rows::new().uuid("id", ids.iter().copied());
     let sql = "SELECT i.id, i.anomaly_key FROM incidents i \
