@@ -68,12 +68,12 @@ struct Stuck {
 }
 
 impl Probe {
-    /// Alerts were entered into the books.
+    /// Alerts were counted.
     pub fn entered(&self) {
         *self.stuck() = None;
     }
 
-    /// Alerts could not be entered into the books, which is not their fault.
+    /// Alerts could not be counted, because of the store.
     pub fn not_entered(&self, why: &str) {
         self.not_entered_at(why, Instant::now());
     }

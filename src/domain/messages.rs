@@ -86,7 +86,7 @@ pub struct Message {
     pub by_tier: bool,
 }
 
-/// Whether a batch changes nothing that people are told of.
+/// Whether a batch changes nothing that calls for a notification.
 #[must_use]
 pub fn is_quiet(batch: &Batch) -> bool {
     batch.reopenings.is_empty()
@@ -281,7 +281,7 @@ const fn says_level(kind: Kind) -> bool {
 }
 
 impl Candidate {
-    /// One that goes everywhere, from now on, and is pushed by whoever writes it.
+    /// A message to every channel, due now, which is pushed after the commit that writes it.
     const fn new(incident: Uuid, kind: Kind, sequence: i64, now: Timestamp) -> Self {
         Self {
             incident,

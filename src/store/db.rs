@@ -89,9 +89,9 @@ pub enum OpenError {
 /// What the address of a SQLite file begins with.
 const SQLITE: &str = "sqlite://";
 
-/// Begins a transaction to the end, also if whoever wants it is dropped meanwhile, as a handler is whose client
-/// went away. `BEGIN` that is given up halfway would leave the connection within a transaction that nobody knows
-/// of: what others write through it would be rolled back later, after they were told that it is stored.
+/// Sends `BEGIN` in a task of its own, because its caller may be cancelled, as a handler is when its client hangs
+/// up. sqlx would return the connection to the pool with a transaction open that it does not know of, and what is
+/// written through that connection afterwards would be confirmed and later rolled back.
 async fn begun(
     begin: impl Future<Output = Result<DatabaseTransaction, DbErr>> + Send + 'static,
 ) -> Result<DatabaseTransaction, DbErr> {

@@ -208,8 +208,8 @@ impl Incident {
         }
     }
 
-    /// An episode of it was seen firing: if that is so though it is resolved, it is open again, and that
-    /// is told. What a person resolved stays so for a window: the sender may not have noticed yet.
+    /// Reopens a resolved incident of which an episode fires at `at`, and returns whether it did. An incident
+    /// that a person resolved stays resolved for `window`, because the sender may not have noticed yet.
     pub(super) fn opens_again(&mut self, at: Timestamp, window: Duration) -> bool {
         let is_in_time = match self.resolved_by {
             Some(ResolvedBy::Person) => self.resolved_at.is_some_and(|r| at > r.after(window)),

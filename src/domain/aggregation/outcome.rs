@@ -39,8 +39,8 @@ impl Batch {
             .collect()
     }
 
-    /// Every id that the batch touched and that is counted, new or known: whoever died between a
-    /// commit and the count, the redelivery makes up for it.
+    /// Every id that the batch touched and that is counted, new or known: if a process dies between the
+    /// commit and the count, the redelivery counts.
     #[must_use]
     pub fn counted(&self, unit: Unit) -> Vec<Counted> {
         let counted = |key: &str, id, occurred_at| Counted {

@@ -10,7 +10,7 @@ use crate::domain::alert::{Alert, AlertStatus};
 use crate::domain::signature::{OVERFLOW, Signature, SignatureLabels};
 use crate::time::Timestamp;
 
-/// One delivered alert on its way into the books: the alert, and what was worked out about it.
+/// One delivered alert that is to be counted, with its anomaly and its series.
 #[derive(Clone, Debug)]
 pub struct AlertDelivery {
     /// The id of the job that carries it.
@@ -85,8 +85,8 @@ impl AlertDelivery {
         self.alert.status == AlertStatus::Firing
     }
 
-    /// When the sender says that its firing began, if that can be: a clock that was never set, or is
-    /// ahead of ours by more than `skew`, says nothing.
+    /// When the sender says that its firing began. `None` if its clock was never set, or is ahead of the
+    /// store's by more than `skew`.
     #[must_use]
     pub fn told_start(&self, skew: Duration) -> Option<Timestamp> {
         let told = self.alert.starts_at?;

@@ -56,7 +56,7 @@ pub struct Policy<'a> {
     pub telegram: &'a [Tell],
     /// Hours in which messages make no sound, unless a route has its own.
     pub quiet: Option<&'a Quiet>,
-    /// How long an incident is left to settle before a rise is told.
+    /// How long after its opening an incident collects rises into one message (`notify.settle`).
     pub settle: Duration,
     /// Whether there is a channel whose messages are edited.
     pub edits: bool,
