@@ -166,12 +166,12 @@ impl Consumer {
 
     /// Whether the database answers, and takes what is written, right now.
     pub(super) async fn store_answers(&self) -> bool {
-        let asked = async {
+        let request = async {
             let tx = self.db.begin().await?;
             maintenance::now(&tx).await?;
             tx.rollback().await
         };
-        let answered = tokio::time::timeout(ANSWERS_WITHIN, asked).await;
+        let answered = tokio::time::timeout(ANSWERS_WITHIN, request).await;
         answered.is_ok_and(|answered| answered.is_ok())
     }
 

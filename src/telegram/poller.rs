@@ -142,14 +142,14 @@ impl Poller {
             self.bot.delete_webhook().await?;
             self.is_ready = true;
         }
-        let asked = self.bot.updates(next).await;
-        let refused = asked.as_ref().err().and_then(TelegramError::class);
+        let answer = self.bot.updates(next).await;
+        let refused = answer.as_ref().err().and_then(TelegramError::class);
         if refused == Some(&Class::Conflict) {
             // Somebody may have set one since.
             self.is_ready = false;
         }
         let (mut done, mut reached, mut failed) = (0, None, None);
-        for update in asked? {
+        for update in answer? {
             if let Some(query) = update.query {
                 match Box::pin(self.take(query)).await {
                     Ok(()) => done += 1,

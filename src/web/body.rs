@@ -168,7 +168,7 @@ mod tests {
     #[tokio::test]
     async fn a_wrong_value_is_told_without_its_place_and_broken_json_with_it() {
         #[derive(Debug, serde::Deserialize)]
-        struct Asked {
+        struct MuteForm {
             #[allow(dead_code)]
             r#for: crate::config::Span,
         }
@@ -179,7 +179,7 @@ mod tests {
             ),
             (r#"{"for":"#, "EOF while parsing a value at line 1 column 7"),
         ] {
-            let refused = json::<Asked>(Body::from(body)).await.unwrap_err();
+            let refused = json::<MuteForm>(Body::from(body)).await.unwrap_err();
             assert_eq!(refused.said().1.detail(), expected, "{body}");
         }
         for (body, code, field) in [
@@ -188,7 +188,7 @@ mod tests {
             (r#"{}"#, Code::InvalidBody, None),
             (r#"{"for":"7m"} x"#, Code::InvalidBody, None),
         ] {
-            let refused = json::<Asked>(Body::from(body)).await.unwrap_err();
+            let refused = json::<MuteForm>(Body::from(body)).await.unwrap_err();
             let refusal = refused.said().1;
             assert_eq!(refusal.code, code, "{body}");
             assert_eq!(refusal.facts.parameter.as_deref(), field, "{body}");

@@ -94,12 +94,12 @@ pub(crate) fn check_host(config: &Config, request: &Request) -> Result<(), Forei
     }
     let public = public(config);
     let public = public.as_ref().and_then(Url::host_str);
-    let is_ours = |asked: &Authority| {
-        let asked = asked.host().trim_end_matches('.').to_ascii_lowercase();
-        is_address(&asked)
-            || asked == "localhost"
-            || asked.ends_with(".localhost")
-            || public == Some(asked.as_str())
+    let is_ours = |requested: &Authority| {
+        let requested = requested.host().trim_end_matches('.').to_ascii_lowercase();
+        is_address(&requested)
+            || requested == "localhost"
+            || requested.ends_with(".localhost")
+            || public == Some(requested.as_str())
     };
     let known = host(request).filter(is_ours);
     known.map(drop).ok_or(Foreign::Host)

@@ -35,8 +35,8 @@ impl Part {
 }
 
 /// How many entries a page is to have.
-pub(super) fn limit(asked: Option<u64>) -> Result<u64, Problem> {
-    match asked {
+pub(super) fn limit(requested: Option<u64>) -> Result<u64, Problem> {
+    match requested {
         None => Ok(LIMITS.0),
         Some(limit) if (1..=LIMITS.1).contains(&limit) => Ok(limit),
         Some(limit) => {
@@ -49,11 +49,11 @@ pub(super) fn limit(asked: Option<u64>) -> Result<u64, Problem> {
 
 /// Where a page is to begin.
 pub(super) fn cursor<T>(
-    asked: Option<&str>,
+    requested: Option<&str>,
     read: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, Problem> {
-    let asked = asked.filter(|cursor| !cursor.is_empty());
-    asked
+    let requested = requested.filter(|cursor| !cursor.is_empty());
+    requested
         .map(|cursor| {
             read(cursor).ok_or_else(|| {
                 let detail = "invalid cursor: use next_cursor of the previous page";
@@ -123,8 +123,8 @@ impl<T> Gathered<T> {
     }
 
     /// Adds what was found where so many were asked for: each by its id, with how many bytes it carries.
-    pub(super) fn add(&mut self, asked: u64, found: Vec<T>, of: impl Fn(&T) -> (Uuid, usize)) {
-        self.is_all = (found.len() as u64) < asked;
+    pub(super) fn add(&mut self, requested: u64, found: Vec<T>, of: impl Fn(&T) -> (Uuid, usize)) {
+        self.is_all = (found.len() as u64) < requested;
         for item in found {
             let (id, bytes) = of(&item);
             self.last = Some(id);

@@ -23,11 +23,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let read = refusal::read(|| Read::<T>::try_from_uri(&parts.uri));
-        let Read(asked) = read.map_err(|(error, refused)| {
+        let Read(query) = read.map_err(|(error, refused)| {
             let refused = refused.unwrap_or_else(|| Refusal::new(Code::InvalidParameter, ""));
             of_query(refused, &error)
         })?;
-        Ok(Self(asked))
+        Ok(Self(query))
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
     #[derive(Debug, Default, serde::Deserialize)]
     #[serde(default, deny_unknown_fields)]
     #[allow(dead_code)]
-    struct Asked {
+    struct ListQuery {
         limit: u64,
         age: Option<crate::config::Span>,
     }
@@ -85,7 +85,7 @@ mod tests {
         ] {
             let request = axum::http::Request::get(format!("/?{query}"));
             let (mut parts, ()) = request.body(()).unwrap().into_parts();
-            let refused = Query::<Asked>::from_request_parts(&mut parts, &()).await;
+            let refused = Query::<ListQuery>::from_request_parts(&mut parts, &()).await;
             let (status, refusal) = refused.unwrap_err().said();
             assert_eq!((status.as_u16(), refusal.code), (400, code), "{query}");
             assert_eq!(refusal.facts.parameter.as_deref(), parameter, "{query}");

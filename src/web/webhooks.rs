@@ -60,7 +60,7 @@ pub(super) fn route(source: Source) -> UtoipaMethodRouter<Ingress> {
     let mut paths = Paths::new();
     let path = format!("/{}", source.name);
     paths.add_path_operation(path, vec![HttpMethod::Post], operation);
-    let take = move |state, asked: Result<_, _>, body| take(source, state, asked.ok(), body);
+    let take = move |state, query: Result<_, _>, body| take(source, state, query.ok(), body);
     (schemas, paths, post(take))
 }
 
@@ -85,12 +85,12 @@ pub(super) fn source_at(path: &str) -> Option<&'static Source> {
 
 /// What stands behind the `?` of a webhook's address. Names that are not known are passed over, unlike
 /// elsewhere: nobody reads the answer, and the alerts would be lost.
-type Asked = Query<Vec<(String, String)>>;
+type WebhookQuery = Query<Vec<(String, String)>>;
 
 /// The cluster that the webhook's address names.
-fn named_cluster(asked: Option<Asked>) -> Option<String> {
-    let Query(asked) = asked?;
-    let last = asked.iter().rev().find(|(name, _)| name == "cluster");
+fn named_cluster(query: Option<WebhookQuery>) -> Option<String> {
+    let Query(query) = query?;
+    let last = query.iter().rev().find(|(name, _)| name == "cluster");
     last.and_then(|(_, name)| cluster::named(name))
 }
 
@@ -112,7 +112,7 @@ fn named_cluster(asked: Option<Asked>) -> Option<String> {
 pub(super) async fn take(
     source: Source,
     State(ingress): State<Ingress>,
-    asked: Option<Asked>,
+    query: Option<WebhookQuery>,
     body: Body,
 ) -> Result<Json<Taken>, Problem> {
     let began = Instant::now();
@@ -143,7 +143,7 @@ pub(super) async fn take(
     let latest = received_at.after(config.counting.skew.0);
     let ahead = alerts.iter().filter(|alert| starts_after(alert, latest));
     let ahead = ahead.count() as u64;
-    let stored = cluster::with_cluster(source.name, named_cluster(asked).or(cluster).as_deref());
+    let stored = cluster::with_cluster(source.name, named_cluster(query).or(cluster).as_deref());
     let processed = alerts.len();
     let jobs: Vec<IngestAlert> = rejected_together(alerts)
         .into_iter()

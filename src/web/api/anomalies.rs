@@ -24,7 +24,7 @@ use crate::web::{Ingress, Problem, body};
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Asked {
+pub(super) struct AnomalyQuery {
     /// At this level.
     level: Option<Level>,
     /// Of this service.
@@ -49,22 +49,22 @@ pub(super) struct Asked {
     path = "/anomalies",
     operation_id = "list_anomalies",
     tag = "anomalies",
-    params(Asked),
+    params(AnomalyQuery),
     responses((status = OK, description = "A page of anomalies", body = Page<Model>)),
 )]
 pub(super) async fn list(
     State(ingress): State<Ingress>,
-    Query(asked): Query<Asked>,
+    Query(query): Query<AnomalyQuery>,
 ) -> Result<Json<Page<Model>>, Problem> {
-    let limit = paging::limit(asked.limit)?;
-    let before = paging::cursor(asked.cursor.as_deref(), read_cursor)?;
+    let limit = paging::limit(query.limit)?;
+    let before = paging::cursor(query.cursor.as_deref(), read_cursor)?;
     let now = ingress.context.clock.now();
     let filter = Filter {
-        muted: asked.muted.map(|muted| (muted, now)),
-        level: asked.level,
-        service: asked.service.map(String::from),
-        namespace: asked.namespace.map(String::from),
-        text: asked.q.and_then(BoundedText::said),
+        muted: query.muted.map(|muted| (muted, now)),
+        level: query.level,
+        service: query.service.map(String::from),
+        namespace: query.namespace.map(String::from),
+        text: query.q.and_then(BoundedText::said),
         ..Filter::default()
     };
     let db = ingress.context.db.view_for(filter.text.is_some()).await?;
@@ -140,9 +140,9 @@ pub(super) async fn fix(
     caller: Caller,
     body: Body,
 ) -> Result<Json<Marked>, Problem> {
-    let asked: Fix = body::json(body).await?;
-    let actor = caller.named(asked.operator);
-    let reference = asked.reference.and_then(BoundedText::said);
+    let request: Fix = body::json(body).await?;
+    let actor = caller.named(request.operator);
+    let reference = request.reference.and_then(BoundedText::said);
     let marked = fix::fix(&ingress.context, &actor, &key, reference).await?;
     Ok(Json(Marked::from(marked)))
 }

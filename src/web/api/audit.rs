@@ -16,7 +16,7 @@ use crate::web::{Ingress, Problem};
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Asked {
+pub(super) struct AuditQuery {
     /// By this operator, or by this token as the list shows it.
     actor: Option<BoundedText>,
     /// With this action, for example `incident.resolve`.
@@ -37,19 +37,19 @@ pub(super) struct Asked {
     path = "/audit",
     operation_id = "list_audit",
     tag = "audit",
-    params(Asked),
+    params(AuditQuery),
     responses((status = OK, description = "A page of audit entries", body = Page<Model>)),
 )]
 pub(super) async fn list(
     State(ingress): State<Ingress>,
-    Query(asked): Query<Asked>,
+    Query(query): Query<AuditQuery>,
 ) -> Result<Json<Page<Model>>, Problem> {
-    let limit = paging::limit(asked.limit)?;
-    let before = paging::cursor(asked.cursor.as_deref(), paging::uuid)?;
+    let limit = paging::limit(query.limit)?;
+    let before = paging::cursor(query.cursor.as_deref(), paging::uuid)?;
     let filter = Filter {
-        actor: asked.actor.map(String::from),
-        action: asked.action.map(String::from),
-        target: asked.target.map(String::from),
+        actor: query.actor.map(String::from),
+        action: query.action.map(String::from),
+        target: query.target.map(String::from),
     };
     let found = audit::list(ingress.context.db.view(), &filter, before, limit + 1).await?;
     Ok(Json(Page::new(found, limit, |deed| deed.id.to_string())))

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use futures::stream;
 use uuid::Uuid;
 
-use self::filter::{Asked, Exported};
+use self::filter::{Exported, ListQuery};
 use self::view::View;
 use crate::context::Context;
 use crate::entity::dead_letters::Model;
@@ -36,15 +36,15 @@ const EXPORT: u64 = 200;
     path = "/dead-letters",
     operation_id = "list_dead_letters",
     tag = "dead letters",
-    params(Asked),
+    params(ListQuery),
     responses((status = OK, description = "A page of dead letters", body = Page<Summary>)),
 )]
 pub(super) async fn list(
     State(ingress): State<Ingress>,
-    Query(asked): Query<Asked>,
+    Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<Summary>>, Problem> {
-    let (limit, before) = (asked.limit()?, asked.cursor()?);
-    let filter = asked.filter(now(&ingress.context).await?)?;
+    let (limit, before) = (query.limit()?, query.cursor()?);
+    let filter = query.filter(now(&ingress.context).await?)?;
     let db = ingress.context.db.view_for(filter.text.is_some()).await?;
     let found = dead_letters::list(&*db, &filter, before, limit + 1).await?;
     Ok(Json(Page::new(found, limit, |letter| {
@@ -85,11 +85,11 @@ pub(super) async fn show(
 )]
 pub(super) async fn export(
     State(ingress): State<Ingress>,
-    Query(asked): Query<Exported>,
+    Query(query): Query<Exported>,
 ) -> Result<Response, Problem> {
     // The first page is read before anything is answered, so that what cannot be read is told as a
     // problem.
-    let filter = asked.filter(now(&ingress.context).await?)?;
+    let filter = query.filter(now(&ingress.context).await?)?;
     let first = lines(&ingress.context, &filter, None).await?;
     let rest = stream::try_unfold((ingress, filter, Some(first)), |state| async move {
         let (ingress, filter, page) = state;

@@ -125,7 +125,7 @@ impl Firing {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Asked {
+pub(super) struct IncidentQuery {
     /// With this status.
     status: Option<Status>,
     /// Whose anomaly is at this level.
@@ -157,25 +157,25 @@ pub(super) struct Asked {
     path = "/incidents",
     operation_id = "list_incidents",
     tag = "incidents",
-    params(Asked),
+    params(IncidentQuery),
     responses((status = OK, description = "A page of incidents", body = Page<View>)),
 )]
 pub(super) async fn list(
     State(ingress): State<Ingress>,
-    Query(asked): Query<Asked>,
+    Query(query): Query<IncidentQuery>,
 ) -> Result<Json<Page<View>>, Problem> {
-    let limit = paging::limit(asked.limit)?;
-    let before = paging::cursor(asked.cursor.as_deref(), paging::uuid)?;
+    let limit = paging::limit(query.limit)?;
+    let before = paging::cursor(query.cursor.as_deref(), paging::uuid)?;
     let now = ingress.context.clock.now();
     let filter = Filter {
-        muted: asked.muted.map(|muted| (muted, now)),
-        status: asked.status,
-        level: asked.level,
-        service: asked.service.map(String::from),
-        namespace: asked.namespace.map(String::from),
-        text: asked.q.and_then(BoundedText::said),
-        unheard: asked.unheard,
-        resolved_by: asked.resolved_by,
+        muted: query.muted.map(|muted| (muted, now)),
+        status: query.status,
+        level: query.level,
+        service: query.service.map(String::from),
+        namespace: query.namespace.map(String::from),
+        text: query.q.and_then(BoundedText::said),
+        unheard: query.unheard,
+        resolved_by: query.resolved_by,
         ..Filter::default()
     };
     let db = ingress.context.db.view_for(filter.text.is_some()).await?;
@@ -231,9 +231,9 @@ pub(super) async fn show(
 pub(super) async fn occurrences(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
-    Query(asked): Query<Part>,
+    Query(query): Query<Part>,
 ) -> Result<Json<Page<Firing>>, Problem> {
-    let (limit, before) = (asked.limit()?, asked.cursor()?);
+    let (limit, before) = (query.limit()?, query.cursor()?);
     let context = &ingress.context;
     let db = context.db.view();
     let incident = find(db, parse(&id)?).await?.ok_or_else(unknown)?;

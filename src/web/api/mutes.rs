@@ -19,7 +19,7 @@ use crate::web::{Ingress, Problem, body};
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schema(as = Mute)]
-pub(super) struct Asked {
+pub(super) struct MuteRequest {
     /// Duration, at most 30 days; or give `until`.
     #[schema(value_type = Option<String>, pattern = "^[0-9]{1,6}(ms|s|m|h|d|w)$")]
     r#for: Option<Span>,
@@ -40,7 +40,7 @@ pub(super) struct Asked {
     operation_id = "mute_anomaly",
     tag = "anomalies",
     params(("key" = String, Path, pattern = "^[0-9a-f]{32}$", description = "The anomaly's key")),
-    request_body = Asked,
+    request_body = MuteRequest,
     responses(
         (status = OK, description = "The anomaly as it is now", body = Model),
         (status = CONFLICT, description = "Neither `for` nor `until` is given, or both are; the end is in the past \
@@ -53,11 +53,11 @@ pub(super) async fn mute(
     caller: Caller,
     body: Body,
 ) -> Result<Json<Model>, Problem> {
-    let asked: Asked = body::json(body).await?;
-    let ends = mute::ends(asked.r#for.map(|span| span.0), asked.until)?;
-    let why = asked.why.map(String::from);
+    let request: MuteRequest = body::json(body).await?;
+    let ends = mute::ends(request.r#for.map(|span| span.0), request.until)?;
+    let why = request.why.map(String::from);
     let why = why.filter(|why| !why.trim().is_empty());
-    let actor = caller.named(asked.operator);
+    let actor = caller.named(request.operator);
     let wanted = Wanted { ends, why };
     Ok(Json(
         mute::mute(&ingress.context, &actor, &key, wanted).await?,

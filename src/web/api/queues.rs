@@ -70,7 +70,7 @@ async fn view(ingress: &Ingress, name: &'static str) -> Result<View, Problem> {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Asked {
+pub(super) struct QueueQuery {
     /// Start of the page: `next_cursor` of the previous page.
     #[param(value_type = Option<QueueCursor>, inline)]
     cursor: Option<String>,
@@ -85,16 +85,16 @@ pub(super) struct Asked {
     path = "/queues",
     operation_id = "list_queues",
     tag = "queues",
-    params(Asked),
+    params(QueueQuery),
     responses((status = OK, description = "A page of queues", body = Page<View>)),
 )]
 pub(super) async fn list(
     State(ingress): State<Ingress>,
-    Query(asked): Query<Asked>,
+    Query(query): Query<QueueQuery>,
 ) -> Result<Json<Page<View>>, Problem> {
-    let limit = paging::limit(asked.limit)?;
+    let limit = paging::limit(query.limit)?;
     let place = |cursor: &str| QUEUES.iter().position(|name| *name == cursor);
-    let before = paging::cursor(asked.cursor.as_deref(), place)?;
+    let before = paging::cursor(query.cursor.as_deref(), place)?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX) + 1;
     let mut views = Vec::with_capacity(QUEUES.len());
     let names = QUEUES.into_iter().skip(before.map_or(0, |place| place + 1));

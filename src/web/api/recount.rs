@@ -36,7 +36,7 @@ pub(super) async fn push(
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schema(as = Verify)]
-pub(super) struct Asked {
+pub(super) struct VerifyRequest {
     /// `next_cursor` of the previous response. Null or empty: from the beginning.
     #[schema(pattern = "^([0-9a-f]{32})?$")]
     cursor: Option<String>,
@@ -52,7 +52,7 @@ pub(super) struct Asked {
     path = "/recount/verify",
     operation_id = "verify",
     tag = "recount",
-    request_body = Option<Asked>,
+    request_body = Option<VerifyRequest>,
     responses((status = OK, description = "What drifted", body = Page)),
 )]
 pub(super) async fn verify(
@@ -60,7 +60,7 @@ pub(super) async fn verify(
     Caller(actor): Caller,
     body: Body,
 ) -> Result<Json<Page>, Problem> {
-    let Asked { cursor, repair } = body::json(body).await?;
+    let VerifyRequest { cursor, repair } = body::json(body).await?;
     let key = |cursor: &str| anomalies::is_key(cursor).then(|| cursor.to_owned());
     let after = paging::cursor(cursor.as_deref(), key)?.unwrap_or_default();
     Ok(Json(

@@ -84,7 +84,7 @@ pub(super) async fn record(
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Asked {
+pub(super) struct RepairQuery {
     /// On this anomaly, by its key.
     anomaly: Option<BoundedText>,
     /// With this action, for example `restart_pod`; as it is recorded, or in another spelling of that.
@@ -105,19 +105,19 @@ pub(super) struct Asked {
     path = "/repairs",
     operation_id = "list_repairs",
     tag = "repairs",
-    params(Asked),
+    params(RepairQuery),
     responses((status = OK, description = "A page of repairs", body = Page<Model>)),
 )]
 pub(super) async fn list(
     State(ingress): State<Ingress>,
-    Query(asked): Query<Asked>,
+    Query(query): Query<RepairQuery>,
 ) -> Result<Json<Page<Model>>, Problem> {
-    let limit = paging::limit(asked.limit)?;
-    let before = paging::cursor(asked.cursor.as_deref(), position)?;
+    let limit = paging::limit(query.limit)?;
+    let before = paging::cursor(query.cursor.as_deref(), position)?;
     let filter = RepairFilter {
-        anomaly: asked.anomaly.map(String::from),
-        action: asked.action.map(String::from),
-        success: asked.success,
+        anomaly: query.anomaly.map(String::from),
+        action: query.action.map(String::from),
+        success: query.success,
     };
     let db = ingress.context.db.view();
     let found = timeline::newest_repairs(db, &filter, before, limit + 1).await?;
@@ -139,7 +139,7 @@ pub(crate) fn position(text: &str) -> Option<RepairPosition> {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct AskedActions {
+pub(super) struct ActionQuery {
     /// Start of the page: `next_cursor` of the previous page.
     #[param(pattern = "^([0-9]{1,18}\\.[^\\x00]+)?$")]
     cursor: Option<String>,
@@ -154,20 +154,20 @@ pub(super) struct AskedActions {
     path = "/repairs/actions",
     operation_id = "list_repair_actions",
     tag = "repairs",
-    params(AskedActions),
+    params(ActionQuery),
     responses((status = OK, description = "A page of actions", body = Page<Worth>)),
 )]
 pub(super) async fn actions(
     State(ingress): State<Ingress>,
-    Query(asked): Query<AskedActions>,
+    Query(query): Query<ActionQuery>,
 ) -> Result<Json<Page<Worth>>, Problem> {
-    let limit = paging::limit(asked.limit)?;
+    let limit = paging::limit(query.limit)?;
     let place = |text: &str| {
         let (attempts, action) = text.split_once('.')?;
         (!action.is_empty()).then_some(())?;
         Some((attempts.parse().ok()?, action.to_owned()))
     };
-    let before = paging::cursor(asked.cursor.as_deref(), place)?;
+    let before = paging::cursor(query.cursor.as_deref(), place)?;
     let found = by_action(ingress.context.db.view(), before, limit + 1).await?;
     Ok(Json(Page::new(found, limit, |worth| {
         format!("{}.{}", worth.attempts, worth.action)

@@ -50,7 +50,7 @@ pub(in crate::web) enum By {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Asked {
+pub(super) struct TraceQuery {
     /// Whose fingerprint it is, for instance `alertmanager`, or `alertmanager@eu` for that of one cluster
     /// alone; of any source, if none is named.
     source: Option<BoundedText>,
@@ -65,13 +65,13 @@ pub(super) struct Asked {
     path = "/trace/{name}",
     operation_id = "trace",
     tag = "trace",
-    params(("name" = String, Path, description = "A fingerprint, an incident's id or an anomaly's key"), Asked),
+    params(("name" = String, Path, description = "A fingerprint, an incident's id or an anomaly's key"), TraceQuery),
     responses((status = OK, description = "What is known", body = Trace)),
 )]
 pub(super) async fn show(
     State(ingress): State<Ingress>,
     Path(name): Path<String>,
-    Query(Asked { source }): Query<Asked>,
+    Query(TraceQuery { source }): Query<TraceQuery>,
 ) -> Result<Json<Trace>, Problem> {
     let source = source.map(String::from);
     let unknown = || {
@@ -157,8 +157,8 @@ async fn find(
 }
 
 /// Whether a stored source is the one that is asked for: with its cluster, or all clusters of that name.
-fn is_of(stored: &str, asked: Option<&str>) -> bool {
-    asked.is_none_or(|asked| asked == stored || asked == cluster::name_of(stored))
+fn is_of(stored: &str, wanted: Option<&str>) -> bool {
+    wanted.is_none_or(|wanted| wanted == stored || wanted == cluster::name_of(stored))
 }
 
 async fn incidents_of(

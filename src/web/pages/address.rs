@@ -12,14 +12,14 @@ use super::PageError;
 use crate::web::query::Query;
 
 /// What an address asks for; a page of its own where that cannot be read.
-pub(super) struct Asks<T>(pub(super) T);
+pub(super) struct PageQuery<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asks<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for PageQuery<T> {
     type Rejection = PageError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, PageError> {
-        let Query(asked) = Query::from_request_parts(parts, state).await?;
-        Ok(Self(asked))
+        let Query(query) = Query::from_request_parts(parts, state).await?;
+        Ok(Self(query))
     }
 }
 

@@ -7,7 +7,7 @@ use axum::extract::State;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::address::Asks;
+use super::address::PageQuery;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
 use super::{PageError, PageRequest, Pages, charts, incidents, mute, parts};
@@ -33,11 +33,11 @@ const OFTEN: i64 = 5;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Asked {
+pub(super) struct AnomalyQuery {
     window: String,
 }
 
-impl Asked {
+impl AnomalyQuery {
     fn window(&self) -> Result<Window, PageError> {
         let named = |window: &Window| window.name().eq_ignore_ascii_case(&self.window);
         let window = match self.window.as_str() {
@@ -58,10 +58,10 @@ struct Row {
 
 pub(super) async fn page(
     State(pages): State<Pages>,
-    Asks(asked): Asks<Asked>,
+    PageQuery(query): PageQuery<AnomalyQuery>,
     visit: PageRequest,
 ) -> Result<Markup, PageError> {
-    let (text, window) = (visit.text(), asked.window()?);
+    let (text, window) = (visit.text(), query.window()?);
     let rows = look(&pages, &visit, window).await?;
     let worth = worth_fixing(&pages, &visit).await?;
     let frame = Frame {

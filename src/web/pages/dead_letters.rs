@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::address::Asks;
+use super::address::PageQuery;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
 use super::{PageError, PageRequest, Pages, address, charts, error, parts};
@@ -38,14 +38,14 @@ const EDITABLE: usize = 256 << 10;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Asked {
+pub(super) struct DeadLetterQuery {
     state: String,
     queue: String,
     q: String,
     after: String,
 }
 
-impl Asked {
+impl DeadLetterQuery {
     /// Refuses a value that there is not.
     fn check(&self) -> Result<(), PageError> {
         let state = self.is_of_all() || self.state().is_some();
@@ -112,11 +112,11 @@ fn state(text: &Text, state: &str) -> Markup {
 
 pub(super) async fn page(
     State(pages): State<Pages>,
-    Asks(asked): Asks<Asked>,
+    PageQuery(query): PageQuery<DeadLetterQuery>,
     visit: PageRequest,
 ) -> Result<Markup, PageError> {
-    asked.check()?;
-    let (filter, before) = (asked.filter(), asked.position());
+    query.check()?;
+    let (filter, before) = (query.filter(), query.position());
     let db = pages.context.db.view_for(filter.text.is_some()).await?;
     let mut letters = dead_letters::list(&*db, &filter, before, SHOWN as u64 + 1).await?;
     let more = letters.len() > SHOWN;
@@ -130,15 +130,15 @@ pub(super) async fn page(
     let content = html! {
         h1 #title { (text.dead_letters) }
         p.hint { (text.dead_lead) }
-        (filters(text, &asked))
+        (filters(text, &query))
         div #letters.wide data-live tabindex="0" role="region" aria-labelledby="title" {
             @if letters.is_empty() { (layout::empty(text.no_dead, text.no_dead_lead)) }
             @else { (table(&visit, &letters)) }
         }
         nav.pager aria-label=(text.more_next) {
-            @if before.is_some() { a href=(asked.address("")) { (text.first_page) } }
+            @if before.is_some() { a href=(query.address("")) { (text.first_page) } }
             @if let Some(last) = letters.last().filter(|_| more) {
-                a rel="next" href=(asked.address(&format!("{}.{}", last.died_at.0, last.id))) {
+                a rel="next" href=(query.address(&format!("{}.{}", last.died_at.0, last.id))) {
                     (text.more_next) " →"
                 }
             }
@@ -147,23 +147,23 @@ pub(super) async fn page(
     Ok(layout::page(&visit, &frame, &content))
 }
 
-fn filters(text: &Text, asked: &Asked) -> Markup {
+fn filters(text: &Text, query: &DeadLetterQuery) -> Markup {
     html! {
         form.filters role="search" method="get" action="/dead-letters" {
-            label { span { (text.search) } input #search type="search" name="q" value=(asked.q); }
+            label { span { (text.search) } input #search type="search" name="q" value=(query.q); }
             label { span { (text.letter_state) }
                 select name="state" {
                     @for name in STATES {
-                        option value=(if name == DEAD { "" } else { name }) selected[asked.state() == Some(name)] {
+                        option value=(if name == DEAD { "" } else { name }) selected[query.state() == Some(name)] {
                             (state_word(text, name))
                         }
                     }
-                    option value="all" selected[asked.is_of_all()] { (text.all_states) }
+                    option value="all" selected[query.is_of_all()] { (text.all_states) }
                 } }
             label { span { (text.queue) }
                 select name="queue" {
                     option value="" { (text.all_queues) }
-                    @for queue in QUEUES { option value=(queue) selected[asked.queue == queue] { (queue) } }
+                    @for queue in QUEUES { option value=(queue) selected[query.queue == queue] { (queue) } }
                 } }
             button { (text.apply) }
         }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::address::Asks;
+use super::address::PageQuery;
 use super::layout::{self, Frame};
 use super::timeline::series;
 use super::{PageError, PageRequest, Pages, address, incidents, parts, unheard};
@@ -19,7 +19,7 @@ const SHOWN: usize = 100;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Asked {
+pub(super) struct FiringQuery {
     /// The firing that the page before ended with.
     after: String,
 }
@@ -27,12 +27,12 @@ pub(super) struct Asked {
 pub(super) async fn page(
     State(pages): State<Pages>,
     Path(id): Path<String>,
-    Asks(asked): Asks<Asked>,
+    PageQuery(query): PageQuery<FiringQuery>,
     visit: PageRequest,
 ) -> Result<Markup, PageError> {
     let id: Uuid = id.parse().map_err(|_| PageError::NotFound)?;
-    let after: Option<Uuid> = asked.after.parse().ok();
-    address::check([("after", &*asked.after, after.is_some())])?;
+    let after: Option<Uuid> = query.after.parse().ok();
+    address::check([("after", &*query.after, after.is_some())])?;
     let db = pages.context.db.view();
     let (incident, anomaly) = lists::incident(db, id).await?.ok_or(PageError::NotFound)?;
     let mut found = lists::occurrences(db, &incident, after, SHOWN as u64 + 1).await?;

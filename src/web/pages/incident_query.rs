@@ -12,7 +12,7 @@ use crate::store::views::lists::Filter;
 /// All of it as it was written.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Asked {
+pub(super) struct IncidentQuery {
     pub(super) status: String,
     pub(super) level: String,
     pub(super) severity: String,
@@ -51,7 +51,7 @@ pub(super) const fn status_name(status: Status) -> &'static str {
     }
 }
 
-impl Asked {
+impl IncidentQuery {
     pub(super) fn status(&self) -> Option<Status> {
         STATUSES
             .into_iter()

@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::extract::State;
 use maud::{Markup, html};
 
-use super::address::Asks;
-use super::incident_query::{Asked, LEVELS, STATUSES, UNHEARD, UNSEEN, status_name};
+use super::address::PageQuery;
+use super::incident_query::{IncidentQuery, LEVELS, STATUSES, UNHEARD, UNSEEN, status_name};
 use super::layout::{self, Frame, Section};
 use super::{PageError, PageRequest, Pages, charts, mute, parts, unheard};
 use crate::domain::aggregation::Status;
@@ -41,11 +41,11 @@ struct Found {
 
 pub(super) async fn page(
     State(pages): State<Pages>,
-    Asks(asked): Asks<Asked>,
+    PageQuery(query): PageQuery<IncidentQuery>,
     visit: PageRequest,
 ) -> Result<Markup, PageError> {
-    asked.check()?;
-    let found = look(&pages, &visit, &asked).await?;
+    query.check()?;
+    let found = look(&pages, &visit, &query).await?;
     let text = visit.text();
     let ids: Vec<String> = found
         .entries
@@ -55,17 +55,17 @@ pub(super) async fn page(
     let frame = Frame {
         section: SECTION,
         title: text.incidents,
-        watch: format!("new={}&ids={}", asked.after.is_empty(), ids.join(",")),
+        watch: format!("new={}&ids={}", query.after.is_empty(), ids.join(",")),
     };
     let content = html! {
         div.head {
             h1 { (text.incidents) }
-            (levels(text, &asked, &found.overview))
+            (levels(text, &query, &found.overview))
         }
-        (filters(text, &asked, &found.names))
+        (filters(text, &query, &found.names))
         section #list data-live aria-label=(text.incidents) {
             @if found.entries.is_empty() {
-                (nothing(text, &asked, &found.overview, pages.context.config.listen))
+                (nothing(text, &query, &found.overview, pages.context.config.listen))
             } @else {
                 ol.cards {
                     @for (entry, day) in found.entries.iter().zip(&found.days) {
@@ -73,15 +73,19 @@ pub(super) async fn page(
                     }
                 }
             }
-            (pager(text, &asked, found.next))
+            (pager(text, &query, found.next))
         }
     };
     Ok(layout::page(&visit, &frame, &content))
 }
 
-async fn look(pages: &Pages, visit: &PageRequest, asked: &Asked) -> Result<Found, PageError> {
+async fn look(
+    pages: &Pages,
+    visit: &PageRequest,
+    query: &IncidentQuery,
+) -> Result<Found, PageError> {
     let db = pages.context.db.view();
-    let (sort, after) = (asked.sort().unwrap_or_default(), Mark::read(&asked.after));
+    let (sort, after) = (query.sort().unwrap_or_default(), Mark::read(&query.after));
     let overview = pages
         .shared
         .overview
@@ -90,7 +94,7 @@ async fn look(pages: &Pages, visit: &PageRequest, asked: &Asked) -> Result<Found
         let look = async { incident_list::names(db).await.map(std::sync::Arc::new) };
         pages.shared.names.get(NAMES, look).await
     };
-    let filter = asked.filter();
+    let filter = query.filter();
     let entries = async {
         // These orders look at all that matches.
         let is_search = filter.text.is_some() || matches!(sort, Sort::Often | Sort::Fired);
@@ -130,17 +134,17 @@ pub(super) async fn days(
 }
 
 /// How many are unresolved at each level; each leads to them.
-fn levels(text: &Text, asked: &Asked, overview: &Overview) -> Markup {
+fn levels(text: &Text, query: &IncidentQuery, overview: &Overview) -> Markup {
     let all: i64 = overview.unresolved.iter().sum();
     html! {
         p.counts #counts data-live {
             strong { (plural(text.unresolved_now, all)) }
             @for level in LEVELS {
                 @let n = overview.unresolved[level as usize];
-                @let here = asked.level() == Some(level);
+                @let here = query.level() == Some(level);
                 " "
                 a.count.(parts::level_class(level))
-                    href=(asked.address(if here { "" } else { level.name() }, ""))
+                    href=(query.address(if here { "" } else { level.name() }, ""))
                     aria-current=[here.then_some("true")] {
                     (parts::level(text, level)) " " b { (n) }
                 }
@@ -149,7 +153,7 @@ fn levels(text: &Text, asked: &Asked, overview: &Overview) -> Markup {
     }
 }
 
-fn filters(text: &Text, asked: &Asked, names: &Names) -> Markup {
+fn filters(text: &Text, query: &IncidentQuery, names: &Names) -> Markup {
     let states = STATUSES.map(|s| (status_name(s), parts::status_word(text, s)));
     let sorts = [
         text.sort_level,
@@ -161,22 +165,22 @@ fn filters(text: &Text, asked: &Asked, names: &Names) -> Markup {
     html! {
         form.filters role="search" method="get" action="/incidents" {
             label { span { (text.search) }
-                input #search type="search" name="q" value=(asked.q) placeholder=(text.search_hint); }
+                input #search type="search" name="q" value=(query.q) placeholder=(text.search_hint); }
             label { span { (text.status) }
                 select name="status" {
                     option value="" { (text.unresolved) }
                     @for (name, word) in states {
-                        option value=(name) selected[asked.status().map(status_name) == Some(name)] { (word) }
+                        option value=(name) selected[query.status().map(status_name) == Some(name)] { (word) }
                     }
-                    option value=(UNHEARD) selected[asked.says_unheard()] { (text.unheard) }
-                    option value=(UNSEEN) selected[asked.says_unseen()] { (text.unseen) }
-                    option value="all" selected[asked.says_all()] { (text.all_states) }
+                    option value=(UNHEARD) selected[query.says_unheard()] { (text.unheard) }
+                    option value=(UNSEEN) selected[query.says_unseen()] { (text.unseen) }
+                    option value="all" selected[query.says_all()] { (text.all_states) }
                 } }
             label { span { (text.level) }
                 select name="level" {
                     option value="" { (text.all_levels) }
                     @for level in LEVELS {
-                        option value=(level.name()) selected[asked.level() == Some(level)] {
+                        option value=(level.name()) selected[query.level() == Some(level)] {
                             (parts::level_word(text, level))
                         }
                     }
@@ -184,17 +188,17 @@ fn filters(text: &Text, asked: &Asked, names: &Names) -> Markup {
             label { span { (text.sort) }
                 select name="sort" {
                     @for (sort, word) in Sort::ALL.into_iter().zip(sorts) {
-                        option value=(sort.name()) selected[asked.sort().unwrap_or_default() == sort] { (word) }
+                        option value=(sort.name()) selected[query.sort().unwrap_or_default() == sort] { (word) }
                     }
                 } }
             button { (text.apply) }
-            @if asked.is_narrow() { a.clear href="/incidents" { (text.clear) } }
-            details open[asked.is_in_detail()] {
+            @if query.is_narrow() { a.clear href="/incidents" { (text.clear) } }
+            details open[query.is_in_detail()] {
                 summary { (text.filter_more) }
                 div {
-                    (named(text.service, "service", &asked.service, &names.services))
-                    (named(text.namespace, "namespace", &asked.namespace, &names.namespaces))
-                    (named(text.severity, "severity", &asked.severity, &[]))
+                    (named(text.service, "service", &query.service, &names.services))
+                    (named(text.namespace, "namespace", &query.namespace, &names.namespaces))
+                    (named(text.severity, "severity", &query.severity, &[]))
                 }
             }
         }
@@ -285,8 +289,8 @@ pub(super) fn counts(incident: &Incident) -> [i64; 4] {
     })
 }
 
-fn nothing(text: &Text, asked: &Asked, overview: &Overview, listen: SocketAddr) -> Markup {
-    if asked.is_narrow() || !asked.after.is_empty() {
+fn nothing(text: &Text, query: &IncidentQuery, overview: &Overview, listen: SocketAddr) -> Markup {
+    if query.is_narrow() || !query.after.is_empty() {
         return layout::empty(text.nothing_here, text.nothing_here_lead);
     }
     if overview.any {
@@ -301,12 +305,12 @@ fn nothing(text: &Text, asked: &Asked, overview: &Overview, listen: SocketAddr) 
     }
 }
 
-fn pager(text: &Text, asked: &Asked, next: Option<Mark>) -> Markup {
+fn pager(text: &Text, query: &IncidentQuery, next: Option<Mark>) -> Markup {
     html! {
         nav.pager aria-label=(text.more_next) {
-            @if !asked.after.is_empty() { a href=(asked.address(&asked.level, "")) { (text.first_page) } }
+            @if !query.after.is_empty() { a href=(query.address(&query.level, "")) { (text.first_page) } }
             @if let Some(next) = next {
-                a rel="next" href=(asked.address(&asked.level, &next.text())) { (text.more_next) " →" }
+                a rel="next" href=(query.address(&query.level, &next.text())) { (text.more_next) " →" }
             }
         }
     }

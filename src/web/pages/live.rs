@@ -239,7 +239,7 @@ impl Known {
 
 /// What a page asks to be told.
 #[derive(Debug, Deserialize)]
-pub(super) struct Asked {
+pub(super) struct LiveQuery {
     /// The incidents that it shows, with commas between them.
     #[serde(default)]
     ids: String,
@@ -252,7 +252,7 @@ pub(super) struct Asked {
 
 /// What it is told.
 #[derive(Debug, Serialize)]
-struct Told<'a> {
+struct LiveUpdate<'a> {
     new: usize,
     changed: Vec<&'a Uuid>,
     of: Option<Topic>,
@@ -262,12 +262,12 @@ pub(super) async fn events(
     State(pages): State<Pages>,
     _visit: PageRequest,
     stop: Option<Extension<Stopping>>,
-    Query(asked): Query<Asked>,
+    Query(query): Query<LiveQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, PageError> {
-    let ids = asked.ids.split(',').filter_map(|id| id.parse().ok());
-    let open = pages.live.open(ids.take(WATCHED).collect(), asked.of);
+    let ids = query.ids.split(',').filter_map(|id| id.parse().ok());
+    let open = pages.live.open(ids.take(WATCHED).collect(), query.of);
     let stop = stop.map_or_else(CancellationToken::new, |Extension(Stopping(stop))| stop);
-    let state = (open, stop, asked.new, true);
+    let state = (open, stop, query.new, true);
     let stream = futures::stream::unfold(state, |(mut open, stop, new, first)| async move {
         if first {
             let hello = Event::default().event("hello").data("{}");
@@ -296,7 +296,7 @@ impl Open {
             if change.is_first {
                 return Some(Event::default().event("all").data("{}"));
             }
-            let told = Told {
+            let told = LiveUpdate {
                 new: if new { change.new.len() } else { 0 },
                 changed: self.ids.intersection(&change.changed).collect(),
                 of: self.topic.filter(|topic| change.topics.contains(topic)),

@@ -6,7 +6,7 @@ use axum::extract::State;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::address::Asks;
+use super::address::PageQuery;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
 use super::{PageError, PageRequest, Pages, address, charts, parts};
@@ -30,18 +30,18 @@ const ACTIONS: u64 = 20;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Asked {
+pub(super) struct RepairQuery {
     after: String,
 }
 
 pub(super) async fn page(
     State(pages): State<Pages>,
-    Asks(asked): Asks<Asked>,
+    PageQuery(query): PageQuery<RepairQuery>,
     visit: PageRequest,
 ) -> Result<Markup, PageError> {
     let db = pages.context.db.view();
-    let before = repair_position(&asked.after);
-    address::check([("after", &*asked.after, before.is_some())])?;
+    let before = repair_position(&query.after);
+    address::check([("after", &*query.after, before.is_some())])?;
     let all = RepairFilter::default();
     let (mut newest, worth) = tokio::try_join!(
         timeline::newest_repairs(db, &all, before, SHOWN as u64 + 1),

@@ -99,8 +99,8 @@ pub(super) async fn standing(context: &Context, headers: &HeaderMap) -> Option<S
     let Some((id, _)) = &session.opened else {
         return Some(session);
     };
-    let asked = tokio::time::timeout(ASKED, sessions::is_ended(context.db.view(), id));
-    let is_ended = matches!(asked.await, Ok(Ok(true)));
+    let lookup = tokio::time::timeout(ASKED, sessions::is_ended(context.db.view(), id));
+    let is_ended = matches!(lookup.await, Ok(Ok(true)));
     (!is_ended).then_some(session)
 }
 

@@ -19,16 +19,16 @@ const YEAR: u64 = 365 * 86_400;
 
 pub(super) async fn page(
     State(pages): State<Pages>,
-    Query(asked): Query<HashMap<String, String>>,
+    Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
 ) -> Response {
-    let wanted = local(asked.get("to").map_or("", String::as_str));
+    let wanted = local(query.get("to").map_or("", String::as_str));
     let session = session::standing(&pages.context, &headers).await;
     if session.is_some() {
         return Redirect::to(wanted).into_response();
     }
     let lang = language_of(&headers);
-    let said = asked.contains_key("out").then(|| lang.text().signed_out);
+    let said = query.contains_key("out").then(|| lang.text().signed_out);
     form(lang, wanted, said, false).into_response()
 }
 
@@ -48,8 +48,8 @@ pub(super) async fn sign_in(
     let wanted = local(fields.get("to"));
     let Some(cookie) = session::open(config, headers, token, name, now) else {
         let lang = language_of(headers);
-        let asked = Request::from_parts(parts.clone(), Body::empty());
-        let Some(wait) = pages.guard.refuse(&asked) else {
+        let request = Request::from_parts(parts.clone(), Body::empty());
+        let Some(wait) = pages.guard.refuse(&request) else {
             let again = form(lang, wanted, Some(lang.text().token_wrong), true);
             return Ok((StatusCode::UNAUTHORIZED, again).into_response());
         };

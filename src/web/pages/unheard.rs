@@ -17,14 +17,14 @@ use crate::text::{Text, fill};
 use crate::time::Timestamp;
 
 /// How long it takes until its sender was asked, at most, if recount runs.
-const ASKED: Duration = Duration::from_secs(120);
+const CHECK_DELAY: Duration = Duration::from_secs(120);
 /// Silences that are shown.
 const SHOWN: usize = 5;
 
 /// What Alertmanager says of silences that match an incident.
 pub(super) enum Silences {
     /// It is not asked.
-    NotAsked,
+    NotQueried,
     /// It does not answer.
     Unknown,
     /// These hold now.
@@ -34,15 +34,15 @@ pub(super) enum Silences {
 impl Silences {
     /// Of what is over, nothing is asked.
     pub(super) async fn of(
-        asked: Option<&alertmanager::Alertmanager>,
+        alertmanager: Option<&alertmanager::Alertmanager>,
         incident: &Incident,
     ) -> Self {
-        match asked {
-            Some(asked) if incident.status != Status::Resolved => {
-                let found = asked.silences(&incident.labels).await;
+        match alertmanager {
+            Some(alertmanager) if incident.status != Status::Resolved => {
+                let found = alertmanager.silences(&incident.labels).await;
                 found.map_or(Self::Unknown, Self::Known)
             }
-            _ => Self::NotAsked,
+            _ => Self::NotQueried,
         }
     }
 }
@@ -53,7 +53,7 @@ enum Next {
     /// It is closed then.
     Closes(Timestamp),
     /// Its sender is asked then.
-    Asks(Timestamp),
+    ChecksSilence(Timestamp),
     /// Its sender still has it.
     Kept,
     /// Its sender does not answer; then it is closed without.
@@ -64,9 +64,9 @@ fn next(config: &Config, source: &str, since: Timestamp, now: Timestamp, says: &
     let patience = Patience::of(&config.counting, source);
     let at = since.after(patience.unseen);
     match says {
-        Silences::NotAsked => Next::Closes(at),
+        Silences::NotQueried => Next::Closes(at),
         _ if !alertmanager::sends(source) => Next::Closes(at),
-        _ if now < at.after(ASKED) => Next::Asks(at),
+        _ if now < at.after(CHECK_DELAY) => Next::ChecksSilence(at),
         Silences::Known(_) => Next::Kept,
         Silences::Unknown => Next::Waits(at.after(patience.unseen)),
     }
@@ -96,14 +96,14 @@ pub(super) fn note(
                 (parts::around(text.unheard_since, "time", &parts::at(since))) " "
                 @match next(config, &incident.source, since, visit.now, says) {
                     Next::Closes(at) => (parts::around(text.unheard_closes, "time", &parts::at(at))),
-                    Next::Asks(at) => (parts::around(text.unheard_asks, "time", &parts::at(at))),
+                    Next::ChecksSilence(at) => (parts::around(text.unheard_asks, "time", &parts::at(at))),
                     Next::Kept => (text.unheard_kept),
                     Next::Waits(at) => (parts::around(text.unheard_no_answer, "time", &parts::at(at))),
                 }
             }
         }
         @match says {
-            Silences::NotAsked => {},
+            Silences::NotQueried => {},
             Silences::Unknown => p.hint { (text.silences_unknown) },
             Silences::Known(silences) => {
                 @for silence in silences.iter().take(SHOWN) { p.again { (told(text, silence)) } }
@@ -154,11 +154,16 @@ mod tests {
             (
                 "alertmanager",
                 13,
-                Silences::NotAsked,
+                Silences::NotQueried,
                 Next::Closes(after(48)),
             ),
-            ("alertmanager", 13, known(), Next::Asks(after(48))),
-            ("alertmanager", 13, Silences::Unknown, Next::Asks(after(48))),
+            ("alertmanager", 13, known(), Next::ChecksSilence(after(48))),
+            (
+                "alertmanager",
+                13,
+                Silences::Unknown,
+                Next::ChecksSilence(after(48)),
+            ),
             ("alertmanager", 49, known(), Next::Kept),
             (
                 "alertmanager",

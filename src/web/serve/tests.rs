@@ -15,15 +15,15 @@ const LONG: Duration = Duration::from_secs(60);
 async fn served(
     times: (Duration, Duration),
     connections: usize,
-    asked: &Arc<Notify>,
+    received: &Arc<Notify>,
     stop: &CancellationToken,
 ) -> (SocketAddr, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let whence = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() };
-    let asked = Arc::clone(asked);
+    let received = Arc::clone(received);
     let slow = || async move {
-        asked.notify_one();
+        received.notify_one();
         tokio::time::sleep(Duration::from_millis(500)).await;
         "late"
     };
@@ -122,8 +122,8 @@ async fn who_comes_when_all_connections_are_taken_waits_for_one_to_end() {
 
 #[tokio::test]
 async fn a_request_that_was_taken_is_answered_when_the_process_stops() {
-    let (asked, stop) = (Arc::default(), CancellationToken::new());
-    let (address, serving) = served((LONG, LONG), 9, &asked, &stop).await;
+    let (received, stop) = (Arc::default(), CancellationToken::new());
+    let (address, serving) = served((LONG, LONG), 9, &received, &stop).await;
     let mut client = TcpStream::connect(address).await.unwrap();
     let peer = client.local_addr().unwrap().to_string();
     let request = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
@@ -133,7 +133,7 @@ async fn a_request_that_was_taken_is_answered_when_the_process_stops() {
     assert!(String::from_utf8_lossy(&heard[..length]).ends_with(&peer));
 
     client.write_all(request("/slow").as_bytes()).await.unwrap();
-    asked.notified().await;
+    received.notified().await;
     stop.cancel();
     let mut heard = String::new();
     client.read_to_string(&mut heard).await.unwrap();

@@ -26,8 +26,8 @@ impl Alertmanager {
         let mut command = alertmanager::command(&config, folder.path(), port)?;
         command.arg("--log.level=warn");
         let mut process = start("alertmanager", command, folder.path())?;
-        let asked = async || http::call(address, "GET", "/-/ready").await.is_ok();
-        process.ready(asked).await?;
+        let is_ready = async || http::call(address, "GET", "/-/ready").await.is_ok();
+        process.ready(is_ready).await?;
         Ok(Self {
             address,
             process,

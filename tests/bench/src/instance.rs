@@ -47,8 +47,8 @@ impl Instance {
             .envs(site.environment())
             .envs(settings.iter().copied());
         let mut process = start(command, tocsin, site.folder())?;
-        let asked = async || http::call(address, "GET", "/readyz").await.is_ok();
-        process.ready(asked).await?;
+        let is_ready = async || http::call(address, "GET", "/readyz").await.is_ok();
+        process.ready(is_ready).await?;
         Ok(Self { address, process })
     }
 

@@ -75,9 +75,9 @@ impl Postgres {
     /// Its version, as it says itself.
     pub(crate) async fn version(&self) -> Option<String> {
         let db = Database::connect(options(&self.admin)).await.ok()?;
-        let asked =
+        let query =
             sea_orm::Statement::from_string(db.get_database_backend(), "SHOW server_version");
-        let row = db.query_one_raw(asked).await.ok()??;
+        let row = db.query_one_raw(query).await.ok()??;
         row.try_get_by_index(0).ok()
     }
 }

@@ -112,8 +112,8 @@ impl Postgres {
 
     async fn answers(&mut self) -> anyhow::Result<()> {
         let url = self.url();
-        let asked = async || Database::connect(options(&url)).await.is_ok();
-        self.process.ready(asked).await
+        let is_ready = async || Database::connect(options(&url)).await.is_ok();
+        self.process.ready(is_ready).await
     }
 
     fn control(&self, arguments: &[&str]) -> Command {

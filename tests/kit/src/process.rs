@@ -139,9 +139,9 @@ impl Process {
     ///
     /// # Errors
     /// It has ended, or takes longer than [`PATIENCE`].
-    pub async fn ready(&mut self, mut asked: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
+    pub async fn ready(&mut self, mut is_ready: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
         let began = Instant::now();
-        while !asked().await {
+        while !is_ready().await {
             self.check()?;
             if began.elapsed() > PATIENCE {
                 bail!("{} does not respond: {}", self.name, tail(&self.said()));

@@ -70,13 +70,13 @@ impl MuteArgs {
         let client = Client::new(remote)?;
         let key = which::anomaly(&client, &self.what.name).await?;
         let path = ["anomalies", key.as_str(), "mute"];
-        let asked = Timestamp::now();
+        let now = Timestamp::now();
         let anomaly = client.post(&path, Some(&self.body()), None).await?;
         if self.who.json {
             return print_json(&anomaly);
         }
         let until = time(&anomaly, "/muted_until").unwrap_or_default();
-        let left = age::left(until.since(asked));
+        let left = age::left(until.since(now));
         print(&format!(
             "{} is muted until {until} ({left}).\nTo end the mute: tocsin unmute {key}",
             called(&anomaly)

@@ -166,14 +166,14 @@ impl<'a> Senders<'a> {
     }
 
     async fn said(&mut self, episode: &Silent) -> Said {
-        let Some(asked) = &self.context.alertmanager else {
+        let Some(alertmanager) = &self.context.alertmanager else {
             return Said::Nothing;
         };
         if !alertmanager::sends(&episode.source) {
             return Said::Nothing;
         }
         if self.alertmanager.is_none() {
-            let answer = match asked.fingerprints().await {
+            let answer = match alertmanager.fingerprints().await {
                 Ok(fingerprints) => Answer::Has(fingerprints),
                 Err(trouble) => {
                     self.context.metrics.alertmanager_errors.inc();

@@ -58,13 +58,13 @@ pub(in crate::web) async fn replay(
     body: Body,
 ) -> Result<Json<View>, Problem> {
     let (context, id) = (&ingress.context, parse(&id)?);
-    let asked: Replay = body::json_within(body, context.config.limits.body).await?;
-    let actor = caller.named(asked.operator);
-    let decided = match asked.payload {
-        None => dead_letter::replay(context, &actor, id, asked.replay).await?,
+    let request: Replay = body::json_within(body, context.config.limits.body).await?;
+    let actor = caller.named(request.operator);
+    let decided = match request.payload {
+        None => dead_letter::replay(context, &actor, id, request.replay).await?,
         Some(payload) => {
             let payload = payload.get().as_bytes().to_vec();
-            dead_letter::edit(context, &actor, id, payload, asked.replay).await?
+            dead_letter::edit(context, &actor, id, payload, request.replay).await?
         }
     };
     Ok(Json(View::decided(decided.letter, decided.changed)))

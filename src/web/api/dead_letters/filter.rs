@@ -17,7 +17,7 @@ use crate::web::paging;
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(in crate::web) struct Asked {
+pub(in crate::web) struct ListQuery {
     /// In this state.
     #[param(pattern = "^(dead|replayed|discarded|all)$", default = "dead")]
     state: Option<String>,
@@ -67,7 +67,7 @@ pub(in crate::web) struct Exported {
     younger_than: Option<Span>,
 }
 
-impl Asked {
+impl ListQuery {
     pub(super) fn limit(&self) -> Result<u64, Problem> {
         paging::limit(self.limit)
     }

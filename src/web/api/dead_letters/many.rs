@@ -19,7 +19,7 @@ use crate::web::{Ingress, Problem, body};
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schema(as = Letters)]
-pub(in crate::web) struct Asked {
+pub(in crate::web) struct BulkRequest {
     /// Of this queue.
     #[schema(value_type = Option<QueueName>, inline)]
     queue: Option<String>,
@@ -73,7 +73,7 @@ pub(in crate::web) struct Done {
     path = "/dead-letters/replay",
     operation_id = "replay_dead_letters",
     tag = "dead letters",
-    request_body = Asked,
+    request_body = BulkRequest,
     responses((status = OK, description = "How many were replayed", body = Done)),
 )]
 pub(in crate::web) async fn replay_many(
@@ -94,7 +94,7 @@ pub(in crate::web) async fn replay_many(
     path = "/dead-letters/discard",
     operation_id = "discard_dead_letters",
     tag = "dead letters",
-    request_body = Asked,
+    request_body = BulkRequest,
     responses((status = OK, description = "How many were discarded", body = Done)),
 )]
 pub(in crate::web) async fn discard_many(
@@ -109,17 +109,17 @@ pub(in crate::web) async fn discard_many(
 
 /// Which letters, and who acts.
 async fn read(caller: Caller, body: Body) -> Result<(Selection, Actor), Problem> {
-    let mut asked: Asked = body::json(body).await?;
-    let actor = caller.named(asked.operator.take());
+    let mut request: BulkRequest = body::json(body).await?;
+    let actor = caller.named(request.operator.take());
     let selection = Selection {
-        queue: asked.queue,
-        reason: asked.reason.map(String::from),
-        text: asked.q.map(String::from),
-        older_than: asked.older_than,
-        younger_than: asked.younger_than,
-        all: asked.all,
-        as_of: asked.as_of,
-        dry_run: asked.dry_run,
+        queue: request.queue,
+        reason: request.reason.map(String::from),
+        text: request.q.map(String::from),
+        older_than: request.older_than,
+        younger_than: request.younger_than,
+        all: request.all,
+        as_of: request.as_of,
+        dry_run: request.dry_run,
     };
     Ok((selection, actor))
 }

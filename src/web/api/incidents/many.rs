@@ -19,7 +19,7 @@ use crate::web::{Ingress, Problem, body};
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schema(as = Incidents)]
-pub(in crate::web) struct Asked {
+pub(in crate::web) struct BulkRequest {
     /// With this status, other than `RESOLVED`.
     status: Option<Status>,
     /// Whose anomaly is at this level.
@@ -72,7 +72,7 @@ pub(in crate::web) struct Done {
     path = "/incidents/resolve",
     operation_id = "resolve_incidents",
     tag = "incidents",
-    request_body = Asked,
+    request_body = BulkRequest,
     responses((status = OK, description = "How many were resolved", body = Done)),
 )]
 pub(in crate::web) async fn resolve_many(
@@ -80,27 +80,27 @@ pub(in crate::web) async fn resolve_many(
     caller: Caller,
     body: Body,
 ) -> Result<Json<Done>, Problem> {
-    let mut asked: Asked = body::json(body).await?;
-    let actor = caller.named(asked.operator.take());
-    let selection = Selection::from(asked);
+    let mut request: BulkRequest = body::json(body).await?;
+    let actor = caller.named(request.operator.take());
+    let selection = Selection::from(request);
     let resolved = incident::resolve_many(&ingress.context, &actor, selection).await?;
     Ok(Json(Done::from(resolved)))
 }
 
-impl From<Asked> for Selection {
-    fn from(asked: Asked) -> Self {
+impl From<BulkRequest> for Selection {
+    fn from(request: BulkRequest) -> Self {
         Self {
-            status: asked.status,
-            level: asked.level,
-            service: asked.service.map(String::from),
-            namespace: asked.namespace.map(String::from),
-            text: asked.q.map(String::from),
-            muted: asked.muted,
-            unheard: asked.unheard,
-            older_than: asked.older_than,
-            all: asked.all,
-            as_of: asked.as_of,
-            dry_run: asked.dry_run,
+            status: request.status,
+            level: request.level,
+            service: request.service.map(String::from),
+            namespace: request.namespace.map(String::from),
+            text: request.q.map(String::from),
+            muted: request.muted,
+            unheard: request.unheard,
+            older_than: request.older_than,
+            all: request.all,
+            as_of: request.as_of,
+            dry_run: request.dry_run,
         }
     }
 }

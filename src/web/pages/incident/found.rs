@@ -39,8 +39,8 @@ pub(super) async fn look(pages: &Pages, visit: &PageRequest, id: Uuid) -> Result
     let entry = lists::incident(db, id).await?.ok_or(PageError::NotFound)?;
     let (key, target, ids) = (entry.1.key.clone(), id.to_string(), [id]);
     let unit = pages.context.config.counting.unit;
-    let asked = pages.context.alertmanager.as_ref();
-    let silences = async { Ok(Silences::of(asked, &entry.0).await) };
+    let alertmanager = pages.context.alertmanager.as_ref();
+    let silences = async { Ok(Silences::of(alertmanager, &entry.0).await) };
     let (mut occurrences, messages, repairs, entries, reopenings, mutes, others, hours, silences) =
         tokio::try_join!(
             lists::occurrences(db, &entry.0, None, OCCURRENCES + 1),
