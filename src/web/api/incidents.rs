@@ -15,7 +15,6 @@ use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
 use crate::domain::mute;
 use crate::domain::reason::{LevelReason, LevelRule, TierRule};
-use crate::domain::unheard::Patience;
 use crate::entity::{incidents, occurrences};
 use crate::operations::{self, OperationError, Resource};
 use crate::store::audit::Actor;
@@ -112,7 +111,7 @@ pub(super) struct Firing {
 
 impl Firing {
     fn of(counting: &Counting, now: Timestamp, row: occurrences::Model) -> Self {
-        let patience = Patience::of(counting, &row.source);
+        let patience = counting.patience(&row.source);
         let is_open = row.ended_at.is_none() && row.series.is_some();
         Self {
             unheard: is_open && patience.is_unheard(row.last_seen_at, now),
