@@ -13,7 +13,6 @@ use crate::alertmanager::Silence;
 use crate::config::Counting;
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
-use crate::domain::mute;
 use crate::domain::reason::{LevelReason, LevelRule, TierRule};
 use crate::entity::{incidents, occurrences};
 use crate::operations::{self, OperationError, Resource};
@@ -62,7 +61,7 @@ pub struct View {
 impl View {
     /// As it is at `now`.
     pub(super) fn of(now: Timestamp, (incident, anomaly): Entry) -> Self {
-        Self::from((incident, mute::as_of(now, anomaly)))
+        Self::from((incident, anomaly.as_of(now)))
     }
 }
 
