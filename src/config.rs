@@ -2,6 +2,7 @@
 
 mod channels;
 mod check;
+mod database;
 mod environment;
 mod file;
 mod malformed;
@@ -29,6 +30,7 @@ use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
 use crate::text::Lang;
 use channels::ChannelKind;
+pub use database::{DatabaseKind, DatabaseUrlError};
 pub use file::read_secret;
 pub use people::{People, Updates};
 pub use public::OWN_PATHS;

@@ -14,6 +14,7 @@ pub mod id;
 pub mod messages;
 pub mod mute;
 pub mod names;
+pub mod notification;
 pub mod reason;
 pub mod refusal;
 pub mod routing;

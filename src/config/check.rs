@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Config, Secret, Tokens, webhooks};
-use crate::alertmanager;
-use crate::store::Db;
+use reqwest::Url;
+
+use super::{Config, DatabaseKind, Secret, Tokens, webhooks};
 
 /// So many incidents of an anomaly are read at most whenever its level is worked out.
 const MOST_INCIDENTS: i64 = 1000;
@@ -31,7 +31,7 @@ impl Config {
                 self.listen
             ));
         }
-        Db::check_url(self.database_url.expose()).map_err(|error| error.to_string())?;
+        DatabaseKind::of(self.database_url.expose()).map_err(|error| error.to_string())?;
         let token = self.telegram_token.as_ref().map(Secret::expose);
         if token.is_some_and(|token| !is_bot_token(token)) {
             return Err(
@@ -129,8 +129,8 @@ impl Config {
         }
         let url = self.alertmanager_url.as_ref();
         let is_of_web = |url: &Secret| {
-            let page = alertmanager::page(url).unwrap_or_default();
-            page.starts_with("https://") || page.starts_with("http://")
+            let url = Url::parse(url.expose());
+            url.is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
         };
         if !url.is_none_or(is_of_web) {
             return Err(

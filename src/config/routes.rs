@@ -78,8 +78,8 @@ impl Config {
 mod tests {
     use crate::config::tests::load;
     use crate::domain::escalation::Level;
+    use crate::domain::notification::Kind;
     use crate::domain::routing::RoutingKey;
-    use crate::entity::notifications::Kind;
     use crate::time::Timestamp;
 
     const TOKEN: (&str, &str) = ("TOCSIN_TELEGRAM_TOKEN", "1:t");

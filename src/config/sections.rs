@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Span;
 use crate::domain::aggregation::{Unit, Until};
 use crate::domain::escalation::{Rule, default_rules};
+use crate::domain::unheard::Patience;
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,18 @@ impl Default for Counting {
             skew: Span::secs(60),
             unheard: Span::secs(12 * 3600),
             unseen: Span::secs(48 * 3600),
+        }
+    }
+}
+
+impl Counting {
+    /// How long a firing of this source may be without news. One that says until when its firings hold would
+    /// have three and ten times that.
+    #[must_use]
+    pub const fn patience(&self, _source: &str) -> Patience {
+        Patience {
+            unheard: self.unheard.0,
+            unseen: self.unseen.0,
         }
     }
 }

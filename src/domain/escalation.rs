@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::aggregation::Unit;
 use super::frequency::{COUNTED_AT_MOST, Counts, Window};
 use super::reason::{Counted, Lasting, LevelReason, LevelRule, Reason};
-use crate::entity::anomalies::Model as Anomaly;
 use crate::time::Timestamp;
 
 /// An anomaly's level, in rising order.
@@ -185,6 +184,21 @@ pub fn assess(seen: &Seen, lasts: Option<Lasting>, rules: &[Rule]) -> Assessment
     }
 }
 
+/// An anomaly's level and how it came to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LevelState {
+    /// The level.
+    pub level: Level,
+    /// How often the level rose.
+    pub level_seq: i64,
+    /// When the level last rose.
+    pub risen_at: Option<Timestamp>,
+    /// Why the level holds, with the figures that it was last seen to hold with.
+    pub reason: Option<LevelReason>,
+    /// Since when the rule that the level holds by has not held.
+    pub falling_since: Option<Timestamp>,
+}
+
 /// A level falls when its rule has not held for this part of the rule's window.
 const FALLS_AFTER: u32 = 12;
 
@@ -205,19 +219,19 @@ pub enum Decay {
 
 /// What becomes of an anomaly's level at `now`, where `found` holds.
 #[must_use]
-pub fn decay(anomaly: &Anomaly, found: Assessment, now: Timestamp) -> Decay {
-    if found.level > anomaly.level {
+pub fn decay(state: &LevelState, found: Assessment, now: Timestamp) -> Decay {
+    if found.level > state.level {
         return Decay::Rise;
     }
-    let held_by = anomaly.reason.as_ref().map(LevelReason::rule);
-    if found.level < anomaly.level {
+    let held_by = state.reason.as_ref().map(LevelReason::rule);
+    if found.level < state.level {
         // What lasts has ended, which is no count at an edge. A sentence of an older version is replaced long
         // before its level falls.
         let Some(Some(LevelRule::Count(rule))) = held_by else {
             return Decay::Fall(found);
         };
         // A clock that was ahead may have written it.
-        let since = anomaly.falling_since.map_or(now, |since| since.min(now));
+        let since = state.falling_since.map_or(now, |since| since.min(now));
         let is_over = now >= since.after(rule.window.length() / FALLS_AFTER);
         return match is_over {
             true => Decay::Fall(found),
@@ -234,7 +248,7 @@ pub fn decay(anomaly: &Anomaly, found: Assessment, now: Timestamp) -> Decay {
     }
 }
 
-/// What [`decay`] changed about an anomaly.
+/// What [`decay`] changed about a level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// Its level, its reason, or since when it falls: they are to be written.
@@ -244,26 +258,25 @@ pub struct Change {
 }
 
 impl Decay {
-    /// Changes the anomaly, and says what there is to do about it.
-    pub fn apply(self, anomaly: &mut Anomaly) -> Change {
-        let was = (anomaly.level, anomaly.reason.clone(), anomaly.falling_since);
+    /// Changes the level, and says what there is to do about it.
+    pub fn apply(self, state: &mut LevelState) -> Change {
+        let was = state.clone();
         let is_due = !matches!(self, Self::Falling(_) | Self::Holds(_));
         match self {
             Self::Rise => {}
-            Self::Falling(since) => anomaly.falling_since = Some(since),
+            Self::Falling(since) => state.falling_since = Some(since),
             Self::Fall(found) => {
-                anomaly.level = found.level;
-                anomaly.reason = found.reason.map(Reason::Rule);
-                anomaly.falling_since = None;
+                state.level = found.level;
+                state.reason = found.reason.map(Reason::Rule);
+                state.falling_since = None;
             }
             Self::Reason(reason) | Self::Holds(reason) => {
-                anomaly.reason = reason.map(Reason::Rule);
-                anomaly.falling_since = None;
+                state.reason = reason.map(Reason::Rule);
+                state.falling_since = None;
             }
         }
-        let is = (anomaly.level, anomaly.reason.clone(), anomaly.falling_since);
         Change {
-            is_written: was != is,
+            is_written: was != *state,
             is_due,
         }
     }
@@ -271,15 +284,15 @@ impl Decay {
 
 /// Raises the anomaly's level to what was `found` at `now`, if that is more; returns whether it rose. A
 /// level that holds falls no more.
-pub fn raise(anomaly: &mut Anomaly, found: Assessment, now: Timestamp) -> bool {
-    if found.level <= anomaly.level {
+pub fn raise(state: &mut LevelState, found: Assessment, now: Timestamp) -> bool {
+    if found.level <= state.level {
         return false;
     }
-    anomaly.level = found.level;
-    anomaly.level_seq += 1;
-    anomaly.risen_at = Some(now);
-    anomaly.reason = found.reason.map(Reason::Rule);
-    anomaly.falling_since = None;
+    state.level = found.level;
+    state.level_seq += 1;
+    state.risen_at = Some(now);
+    state.reason = found.reason.map(Reason::Rule);
+    state.falling_since = None;
     true
 }
 

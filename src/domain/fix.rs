@@ -1,6 +1,5 @@
 //! The mark that an anomaly was fixed for good, and what it becomes when somebody marks it again.
 
-use crate::entity::anomalies::Model as Anomaly;
 use crate::time::Timestamp;
 
 /// The mark of one anomaly.
@@ -13,15 +12,6 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// As the anomaly has it.
-    #[must_use]
-    pub fn of(anomaly: &Anomaly) -> Self {
-        Self {
-            at: anomaly.permanent_fix_at,
-            reference: anomaly.permanent_fix_reference.clone(),
-        }
-    }
-
     /// Marked at `now`. If the anomaly is fixed already and no firing showed that to have `failed`, this is the same
     /// fix: its time stays, since firings are judged by it, and a reference is added or replaced.
     #[must_use]

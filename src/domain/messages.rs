@@ -15,9 +15,9 @@ pub use policy::{Policy, Tell};
 
 use super::aggregation::{Batch, Incident, Status};
 use super::escalation::Level;
+use super::notification::Kind;
 use super::routing::RoutingKey;
 use super::settle;
-use crate::entity::notifications::Kind;
 use crate::time::Timestamp;
 
 /// A message that a change calls for, before it is known where it goes.

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::escalation::Level;
+use super::escalation::{Level, LevelState};
+use super::notification::Kind;
 use super::refusal::{Code, Refusal};
-use crate::entity::anomalies::Model as Anomaly;
-use crate::entity::notifications::Kind;
 use crate::time::Timestamp;
 
 /// The longest mute: what is silent for longer is forgotten.
@@ -43,83 +42,59 @@ impl Ends {
     }
 }
 
-/// Whether nothing is told of the anomaly at `now`.
-#[must_use]
-pub fn is_muted(anomaly: &Anomaly, now: Timestamp) -> bool {
-    anomaly.muted_until.is_some_and(|until| until > now)
+/// The mute of an anomaly: none, one that holds, or one that is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mute {
+    /// Muted since.
+    pub since: Option<Timestamp>,
+    /// Muted until.
+    pub until: Option<Timestamp>,
+    /// When a rise to `PERMANENT_FIX` was last told in spite of a mute.
+    pub broken_at: Option<Timestamp>,
 }
 
-/// The anomaly as it is shown at `now`: a mute that is over is none.
-#[must_use]
-pub fn as_of(now: Timestamp, mut anomaly: Anomaly) -> Anomaly {
-    if !is_muted(&anomaly, now) {
-        anomaly.muted_since = None;
-        anomaly.muted_until = None;
-        anomaly.muted_by = None;
-        anomaly.muted_why = None;
+impl Mute {
+    /// Whether nothing is told of the anomaly at `now`.
+    #[must_use]
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until > now)
     }
-    anomaly
-}
 
-/// Whether a rise to `PERMANENT_FIX` was told in spite of the mute that there is: another one is not.
-#[must_use]
-pub fn is_broken(anomaly: &Anomaly) -> bool {
-    let since = anomaly.muted_since;
-    since.is_some_and(|since| anomaly.mute_broken_at.is_some_and(|at| at >= since))
-}
+    /// Whether a rise to `PERMANENT_FIX` was told in spite of the mute that there is: another one is not.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.since
+            .is_some_and(|since| self.broken_at.is_some_and(|at| at >= since))
+    }
 
-/// Whether a message that waits to be sent is kept back at `now`. One that tells that its anomaly
-/// rose to `PERMANENT_FIX` is not: `escalated` of such an anomaly does, and so does what else was to
-/// be told when the level rose, or while it waited. (What is decided after the rise that broke a mute is
-/// never owed, so whatever waits was there at that rise.)
-#[must_use]
-pub fn keeps_back(anomaly: &Anomaly, kind: Kind, owed_since: Timestamp, now: Timestamp) -> bool {
-    let rose_since = || anomaly.risen_at.is_some_and(|at| at >= owed_since);
-    let tells_the_rise = match kind {
-        Kind::Escalated => true,
-        Kind::Opened | Kind::Reopened | Kind::Worsened => is_broken(anomaly) || rose_since(),
-        Kind::Resolved | Kind::Repeated | Kind::Digest => false,
-    };
-    is_muted(anomaly, now) && !(anomaly.level == Level::PermanentFix && tells_the_rise)
+    /// Whether a message that waits to be sent is kept back at `now`. One that tells that its anomaly
+    /// rose to `PERMANENT_FIX` is not: `escalated` of such an anomaly does, and so does what else was to
+    /// be told when the level rose, or while it waited. (What is decided after the rise that broke a mute is
+    /// never owed, so whatever waits was there at that rise.)
+    #[must_use]
+    pub fn keeps_back(
+        &self,
+        level: &LevelState,
+        kind: Kind,
+        owed_since: Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        let rose_since = || level.risen_at.is_some_and(|at| at >= owed_since);
+        let tells_the_rise = match kind {
+            Kind::Escalated => true,
+            Kind::Opened | Kind::Reopened | Kind::Worsened => self.is_broken() || rose_since(),
+            Kind::Resolved | Kind::Repeated | Kind::Digest => false,
+        };
+        self.holds(now) && !(level.level == Level::PermanentFix && tells_the_rise)
+    }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_795_382_909_000);
     const HOUR: Duration = Duration::from_secs(3600);
-
-    /// A muted anomaly.
-    pub(in crate::domain) fn anomaly(level: Level, risen_at: Option<Timestamp>) -> Anomaly {
-        Anomaly {
-            key: "5d41402abc4b2a76b9719d911017c592".to_owned(),
-            alert_name: "Test".to_owned(),
-            service: String::new(),
-            namespace: String::new(),
-            error_type: String::new(),
-            made_of: None,
-            first_seen: None,
-            last_seen: None,
-            total: 1,
-            pruned_total: 0,
-            pruned_before: None,
-            level,
-            level_seq: 1,
-            risen_at,
-            reason: None,
-            falling_since: None,
-            permanent_fix_at: None,
-            permanent_fix_reference: None,
-            newest_incident: None,
-            newest_number: 1,
-            muted_since: Some(NOW.before(HOUR)),
-            muted_until: Some(NOW.after(HOUR)),
-            muted_by: Some("ann".to_owned()),
-            muted_why: Some("known".to_owned()),
-            mute_broken_at: None,
-        }
-    }
 
     #[test]
     fn a_mute_ends_in_the_next_thirty_days() {
@@ -207,31 +182,24 @@ pub(super) mod tests {
             (Kind::Opened, Level::Escalate, Some(owed), Some(owed), true),
         ];
         for (kind, level, risen_at, broken_at, expected) in table {
-            let mut anomaly = anomaly(level, risen_at);
-            anomaly.mute_broken_at = broken_at;
-            let kept = keeps_back(&anomaly, kind, owed, NOW);
+            let mute = Mute {
+                since: Some(NOW.before(HOUR)),
+                until: Some(NOW.after(HOUR)),
+                broken_at,
+            };
+            let level_state = LevelState {
+                level,
+                risen_at,
+                ..LevelState::default()
+            };
+            let keeps_back = |now| mute.keeps_back(&level_state, kind, owed, now);
+            let kept = keeps_back(NOW);
             assert_eq!(
                 kept, expected,
                 "{kind:?} {level} {risen_at:?} {broken_at:?}"
             );
             let over = NOW.after(HOUR);
-            assert!(!keeps_back(&anomaly, kind, owed, over), "the mute is over");
+            assert!(!keeps_back(over), "the mute is over");
         }
-    }
-
-    #[test]
-    fn a_mute_that_is_over_is_not_shown() {
-        let muted = anomaly(Level::None, None);
-        assert_eq!(as_of(NOW, muted.clone()), muted);
-        let over = as_of(NOW.after(HOUR), muted);
-        assert_eq!(
-            (
-                over.muted_since,
-                over.muted_until,
-                over.muted_by,
-                over.muted_why
-            ),
-            (None, None, None, None)
-        );
     }
 }

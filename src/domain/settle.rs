@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::escalation::Level;
-use crate::entity::notifications::Kind;
+use super::notification::Kind;
 use crate::time::Timestamp;
 
 /// When a rise may be told that was noticed at `now`, of an incident that opened at `opened_at` and is

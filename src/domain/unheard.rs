@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use crate::config::Counting;
 use crate::time::Timestamp;
 
 /// How long an open firing may be without news.
@@ -17,16 +16,6 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// For what this source sends. One that says until when its firings hold would have three and ten
-    /// times that.
-    #[must_use]
-    pub const fn of(counting: &Counting, _source: &str) -> Self {
-        Self {
-            unheard: counting.unheard.0,
-            unseen: counting.unseen.0,
-        }
-    }
-
     /// Whether an open firing that was last told of at `last_seen` is unheard.
     #[must_use]
     pub fn is_unheard(&self, last_seen: Timestamp, now: Timestamp) -> bool {
@@ -73,7 +62,10 @@ mod tests {
 
     #[test]
     fn what_is_not_told_of_is_unheard_after_a_while_and_over_after_a_longer_one() {
-        let patience = Patience::of(&Counting::default(), "alertmanager");
+        let patience = Patience {
+            unheard: 12 * HOUR,
+            unseen: 48 * HOUR,
+        };
         let seen = Timestamp(0);
         let table = [
             (0, false, [false, false, false, false]),

@@ -5,7 +5,6 @@ use serde_json::json;
 use super::{FollowUp, OperationError, Resource};
 use crate::context::Context;
 use crate::domain::fix::Mark;
-use crate::domain::mute::as_of;
 use crate::entity::anomalies::Model;
 use crate::store::audit::{self, Action, Actor, AuditEntry};
 use crate::store::views::lists;
@@ -61,7 +60,10 @@ async fn set(
     let locked = anomalies::lock(&tx, key).await?;
     let (anomaly, now) = locked.ok_or(OperationError::NotFound(Resource::Anomaly))?;
     let now = context.clock.of_store(now);
-    let known = Mark::of(&anomaly);
+    let known = Mark {
+        at: anomaly.permanent_fix_at,
+        reference: anomaly.permanent_fix_reference.clone(),
+    };
     let (action, mut detail, mark, failed) = match change {
         Change::Mark(reference) => {
             let failed = match known.at {
@@ -102,7 +104,7 @@ async fn set(
     let anomaly = lists::anomaly(context.db.view(), key).await?;
     let anomaly = anomaly.ok_or(OperationError::NotFound(Resource::Anomaly))?;
     Ok(Marked {
-        anomaly: as_of(now, anomaly),
+        anomaly: anomaly.as_of(now),
         changed,
         earlier_fix_at,
     })

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{FollowUp, Invalid, OperationError, Resource};
 use crate::context::Context;
-use crate::domain::mute::{Ends, is_muted};
+use crate::domain::mute::Ends;
 use crate::entity::anomalies::Model;
 use crate::store::audit::{self, Action, Actor, AuditEntry};
 use crate::store::mutes::{self, Mute};
@@ -73,7 +73,7 @@ pub(super) async fn mute_in(
 ) -> Result<(Model, FollowUp), OperationError> {
     let (anomaly, now) = lock(tx, context, key).await?;
     let until = ends.moment(now).map_err(Invalid::MuteEnd)?;
-    let since = anomaly.muted_since.filter(|_| is_muted(&anomaly, now));
+    let since = anomaly.muted_since.filter(|_| anomaly.mute().holds(now));
     let entry = AuditEntry {
         action: Action::Mute,
         target: key,
@@ -101,7 +101,7 @@ pub(super) async fn unmute_in(
     let entry = AuditEntry {
         action: Action::Unmute,
         target: key,
-        detail: json!({"was_muted": is_muted(&anomaly, now)}),
+        detail: json!({"was_muted": anomaly.mute().holds(now)}),
     };
     audit::record(tx, actor, entry, now).await?;
     set(tx, context, key, None, asked_on, now).await
@@ -116,7 +116,7 @@ pub async fn end(context: &Context, key: &str) -> Result<(), OperationError> {
         return Ok(());
     };
     let now = context.clock.of_store(now);
-    if anomaly.muted_until.is_none() || is_muted(&anomaly, now) {
+    if anomaly.muted_until.is_none() || anomaly.mute().holds(now) {
         return Ok(());
     }
     let (_, follow_up) = set(&tx, context, key, None, None, now).await?;

@@ -2,11 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::VERSION;
 use crate::probe::Standstill;
 use crate::time::Timestamp;
-
-/// The program's version.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Characters of why a worker is stuck: they are written with every heartbeat.
 const WHY: usize = 300;

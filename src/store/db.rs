@@ -5,12 +5,10 @@ mod pools;
 
 use std::fs::File;
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sqlx;
-use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::{
     AccessMode, ConnAcquireErr, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
     DbErr, IsolationLevel, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
@@ -19,6 +17,7 @@ use sea_orm::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinError;
 
+use crate::config::{DatabaseKind, DatabaseUrlError};
 pub use migrations::{migrate, schema, take_back};
 use pools::{READS_WITHIN, Shares, lock_file, postgres, processors, sqlite, sqlite_view};
 
@@ -69,12 +68,9 @@ pub enum OpenError {
         /// What the system says.
         error: std::io::Error,
     },
-    /// The URL names neither database.
-    #[error("database_url must start with sqlite:// or postgres://")]
-    Scheme,
-    /// The URL is not written as it must be. It is not part of the error: a password may be in it.
-    #[error("invalid database_url: {0}")]
-    Url(sqlx::Error),
+    /// The URL names no database.
+    #[error(transparent)]
+    Url(#[from] DatabaseUrlError),
     /// A newer version made the schema.
     #[error(
         "the database is newer than this program: it has the migration {0}, which this version does not know. \
@@ -86,9 +82,6 @@ pub enum OpenError {
     Database(#[from] DbErr),
 }
 
-/// What the address of a SQLite file begins with.
-const SQLITE: &str = "sqlite://";
-
 /// Sends `BEGIN` in a task of its own, because its caller may be cancelled, as a handler is when its client hangs
 /// up. sqlx would return the connection to the pool with a transaction open that it does not know of, and what is
 /// written through that connection afterwards would be confirmed and later rolled back.
@@ -99,61 +92,43 @@ async fn begun(
     tokio::spawn(begin).await.map_err(ended)?
 }
 
-fn is_postgres(url: &str) -> bool {
-    url.starts_with("postgres://") || url.starts_with("postgresql://")
-}
-
 impl Db {
-    /// Whether `url` names a database that can be opened, as far as it tells.
-    ///
-    /// # Errors
-    /// See [`OpenError`].
-    pub fn check_url(url: &str) -> Result<(), OpenError> {
-        if is_postgres(url) {
-            url.parse::<PgConnectOptions>().map_err(OpenError::Url)?;
-        } else if !url.starts_with(SQLITE) {
-            return Err(OpenError::Scheme);
-        }
-        Ok(())
-    }
-
     /// Connects, without touching the schema. What people ask may take `query`, each statement of it.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(url: &str, connections: u32, query: Duration) -> Result<Self, OpenError> {
-        Self::check_url(url)?;
-        if is_postgres(url) {
-            let shares = Shares::of(connections);
-            let view = format!("{}ms", query.as_millis());
-            Ok(Self {
-                write: Database::connect(postgres(url, shares.write, "0")).await?,
-                read: Database::connect(postgres(url, shares.read, READS_WITHIN)).await?,
-                view: Database::connect(postgres(url, shares.view, &view)).await?,
-                // They leave one connection to what is not a search.
-                searches: Arc::new(Semaphore::new(
-                    SEARCHES.min(shares.view as usize - 1).max(1),
-                )),
-                query,
-                _lock: None,
-            })
-        } else if let Some(path) = url.strip_prefix(SQLITE) {
-            let path = Path::new(path.split('?').next().unwrap_or(path));
-            let lock = lock_file(path)?;
-            let write = Database::connect(sqlite(path, 1, "-24000")).await?;
-            let read = Database::connect(sqlite(path, 2, "-4000")).await?;
-            let view = Database::connect(sqlite_view(path, query)).await?;
-            Ok(Self {
-                write,
-                read,
-                view,
-                // It searches on the processors that the alerts need, too.
-                searches: Arc::new(Semaphore::new((processors() / 2).clamp(1, SEARCHES))),
-                query,
-                _lock: Some(Arc::new(lock)),
-            })
-        } else {
-            Err(OpenError::Scheme)
+        match DatabaseKind::of(url)? {
+            DatabaseKind::Postgres => {
+                let shares = Shares::of(connections);
+                let view = format!("{}ms", query.as_millis());
+                Ok(Self {
+                    write: Database::connect(postgres(url, shares.write, "0")).await?,
+                    read: Database::connect(postgres(url, shares.read, READS_WITHIN)).await?,
+                    view: Database::connect(postgres(url, shares.view, &view)).await?,
+                    // They leave one connection to what is not a search.
+                    searches: Arc::new(Semaphore::new(
+                        SEARCHES.min(shares.view as usize - 1).max(1),
+                    )),
+                    query,
+                    _lock: None,
+                })
+            }
+            DatabaseKind::Sqlite(path) => {
+                let lock = lock_file(path)?;
+                let write = Database::connect(sqlite(path, 1, "-24000")).await?;
+                let read = Database::connect(sqlite(path, 2, "-4000")).await?;
+                let view = Database::connect(sqlite_view(path, query)).await?;
+                Ok(Self {
+                    write,
+                    read,
+                    view,
+                    // It searches on the processors that the alerts need, too.
+                    searches: Arc::new(Semaphore::new((processors() / 2).clamp(1, SEARCHES))),
+                    query,
+                    _lock: Some(Arc::new(lock)),
+                })
+            }
         }
     }
 

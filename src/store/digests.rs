@@ -34,7 +34,7 @@ pub async fn owe(
     Ok(id)
 }
 
-/// Whether a mute keeps a message back at `$2`, as [`crate::domain::mute::keeps_back`] has it.
+/// Whether a mute keeps a message back at `$2`, as [`crate::domain::mute::Mute::keeps_back`] has it.
 const IS_KEPT_BACK: &str = "EXISTS (SELECT 1 FROM incidents i \
     JOIN anomalies a ON a.key = i.anomaly_key \
     WHERE i.id = notifications.incident_id AND a.muted_until > $2 \

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::domain::buttons::{self, ButtonAction, CallbackData};
-use crate::domain::mute::is_muted;
 use crate::entity::{anomalies, incidents};
 use crate::text::{Text, fill};
 use crate::time::Timestamp;
@@ -17,7 +16,7 @@ pub fn of(
     anomaly: &anomalies::Model,
     now: Timestamp,
 ) -> Value {
-    let is_muted = is_muted(anomaly, now);
+    let is_muted = anomaly.mute().holds(now);
     let rows = buttons::offered(incident.id, incident.status, is_muted);
     written(text, &rows)
 }

@@ -2,9 +2,10 @@
 
 use sea_orm::{EntityTrait as _, QueryOrder as _};
 use serde_json::{Value, json};
+use tocsin::VERSION;
 use tocsin::config::{QueuePolicy, Span};
 use tocsin::entity::audit;
-use tocsin::queue::about::{VERSION, host};
+use tocsin::queue::about::host;
 
 use crate::harness::{Harness, On, firing};
 use crate::on_all;

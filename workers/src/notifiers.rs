@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tocsin::config::Config;
 use tocsin::domain::budget::Budget;
-use tocsin::entity::notifications::Kind;
+use tocsin::domain::notification::Kind;
 use tocsin::entity::{anomalies, incidents};
 use tocsin::time::Timestamp;
 use uuid::Uuid;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apalis::prelude::Data;
-use tocsin::entity::notifications::Kind;
+use tocsin::domain::notification::Kind;
 use tocsin::jobs::{JobError, Notify};
 use tocsin::queue::consumer::JobHandle;
 use tocsin::store::{channels, digests, maintenance, notifications};

@@ -15,7 +15,6 @@ use tocsin::domain::escalation::{
     Assessment, Decay, Level, Seen, assess, decay, most_incidents, raise,
 };
 use tocsin::domain::frequency::{Counts, FrequencyStats};
-use tocsin::domain::mute;
 use tocsin::domain::reason::Lasting;
 use tocsin::domain::tier::{self, Tier};
 use tocsin::entity::anomalies::Model as Anomaly;
@@ -321,7 +320,9 @@ async fn judge(
             continue;
         };
         let (was, level) = (anomaly.level, found.level);
-        if raise(anomaly, found, now) {
+        let mut state = anomaly.level_state();
+        if raise(&mut state, found, now) {
+            anomaly.set_level(state);
             tracing::info!(anomaly.key, from = %was, to = %level, "an anomaly's level rose");
             anomaly.mute_broken_at = breaks_mute(anomaly, now).or(anomaly.mute_broken_at);
             turned.risen.insert(key.clone());
@@ -329,9 +330,10 @@ async fn judge(
             written.insert(key.clone());
             continue;
         }
-        let decay = decay(anomaly, found, now);
+        let decay = decay(&state, found, now);
         if matches!(decay, Decay::Holds(_) | Decay::Reason(_)) {
-            let change = decay.apply(anomaly);
+            let change = decay.apply(&mut state);
+            anomaly.set_level(state);
             written.extend(change.is_written.then(|| key.clone()));
             turned.shown.extend(change.is_due.then(|| key.clone()));
         }
@@ -344,8 +346,9 @@ async fn judge(
 
 /// The moment, if the rise that has just happened breaks a mute.
 fn breaks_mute(anomaly: &Anomaly, now: Timestamp) -> Option<Timestamp> {
-    let rises_far = anomaly.level == Level::PermanentFix && mute::is_muted(anomaly, now);
-    (rises_far && !mute::is_broken(anomaly)).then_some(now)
+    let mute = anomaly.mute();
+    let rises_far = anomaly.level == Level::PermanentFix && mute.holds(now);
+    (rises_far && !mute.is_broken()).then_some(now)
 }
 
 /// Makes the other incidents due that show or ask for what these anomalies' levels, or failed fixes, do,

@@ -3,7 +3,6 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::mute::tests::anomaly;
 use crate::domain::reason::tests::count;
 
 const NOW: Timestamp = Timestamp(1_795_382_909_000);
@@ -16,6 +15,15 @@ const fn windows([hour, day, week, month]: [i64; 4]) -> Counts {
         day,
         week,
         month,
+    }
+}
+
+/// An anomaly's level that rose once.
+fn state(level: Level) -> LevelState {
+    LevelState {
+        level,
+        level_seq: 1,
+        ..LevelState::default()
     }
 }
 
@@ -150,17 +158,19 @@ fn a_level_falls_when_its_rule_has_not_held_for_a_twelfth_of_its_window() {
         (&text, None, falls()),
     ];
     for (reason, ago, expected) in table {
-        let mut anomaly = anomaly(Level::PermanentFix, None);
-        anomaly.reason = Some(reason.clone());
-        anomaly.falling_since = ago.map(|ago| NOW.before(ago));
-        let found = decay(&anomaly, less, NOW);
+        let at = LevelState {
+            reason: Some(reason.clone()),
+            falling_since: ago.map(|ago| NOW.before(ago)),
+            ..state(Level::PermanentFix)
+        };
+        let found = decay(&at, less, NOW);
         assert_eq!(found, expected, "{reason}, {ago:?}");
     }
 }
 
 #[test]
 fn what_holds_again_or_by_another_rule_does_not_fall() {
-    let mut at = anomaly(Level::Escalate, None);
+    let mut at = state(Level::Escalate);
     at.reason = Some(Reason::Rule(rule(7, Window::Day, 1, 5, 1)));
     at.falling_since = Some(NOW.before(HOUR));
     let found = |level, reason| Assessment {
@@ -196,7 +206,7 @@ fn what_holds_again_or_by_another_rule_does_not_fall() {
 
 #[test]
 fn a_sentence_of_an_older_version_is_replaced_by_the_rule_that_holds() {
-    let mut at = anomaly(Level::Escalate, None);
+    let mut at = state(Level::Escalate);
     at.reason = Some(Reason::Text(
         "7 firings in 24h in 1 incident (≥ 5)".to_owned(),
     ));
@@ -213,7 +223,7 @@ fn a_sentence_of_an_older_version_is_replaced_by_the_rule_that_holds() {
 
 #[test]
 fn what_is_falling_and_comes_back_is_no_rise() {
-    let mut at = anomaly(Level::Escalate, None);
+    let mut at = state(Level::Escalate);
     let five = rule(5, Window::Day, 1, 5, 1);
     at.reason = Some(Reason::Rule(five));
     let none = Assessment {
@@ -238,7 +248,7 @@ proptest! {
         steps in prop::collection::vec((0_u64..50, prop::array::uniform4(0_i64..17), any::<bool>()), 1..400)
     ) {
         let rules = default_rules();
-        let mut at = anomaly(Level::None, None);
+        let mut at = state(Level::None);
         let mut now = NOW;
         let mut risen: Vec<(Level, Timestamp)> = Vec::new();
         for (minutes, counts, is_tier) in steps {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::escalation::Level;
+use crate::domain::notification::Kind;
 use crate::domain::routing::{self, Quiet, Route, RoutingKey};
-use crate::entity::notifications::Kind;
 use crate::time::Timestamp;
 
 /// What Telegram's channels begin with.

@@ -4,7 +4,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Metrics;
-use crate::queue::about::VERSION;
+use crate::VERSION;
 
 impl Metrics {
     pub(super) fn register(&self) -> Registry {

@@ -8,7 +8,6 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::incidents::By;
 use crate::domain::escalation::Level;
-use crate::domain::mute::as_of;
 use crate::entity::anomalies::Model;
 use crate::operations::{OperationError, Resource, fix};
 use crate::store::views::lists;
@@ -69,7 +68,7 @@ pub(super) async fn list(
     };
     let db = ingress.context.db.view_for(filter.text.is_some()).await?;
     let found = lists::anomalies(&*db, &filter, before, limit + 1).await?;
-    let found = found.into_iter().map(|anomaly| as_of(now, anomaly));
+    let found = found.into_iter().map(|anomaly| anomaly.as_of(now));
     Ok(Json(Page::new(found.collect(), limit, cursor)))
 }
 
@@ -107,7 +106,7 @@ pub(super) async fn show(
 ) -> Result<Json<Model>, Problem> {
     let found = lists::anomaly(ingress.context.db.view(), &key).await?;
     let now = ingress.context.clock.now();
-    Ok(Json(as_of(now, found.ok_or_else(unknown)?)))
+    Ok(Json(found.ok_or_else(unknown)?.as_of(now)))
 }
 
 /// A permanent fix.

@@ -13,9 +13,7 @@ use crate::alertmanager::Silence;
 use crate::config::Counting;
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
-use crate::domain::mute;
 use crate::domain::reason::{LevelReason, LevelRule, TierRule};
-use crate::domain::unheard::Patience;
 use crate::entity::{incidents, occurrences};
 use crate::operations::{self, OperationError, Resource};
 use crate::store::audit::Actor;
@@ -63,7 +61,7 @@ pub struct View {
 impl View {
     /// As it is at `now`.
     pub(super) fn of(now: Timestamp, (incident, anomaly): Entry) -> Self {
-        Self::from((incident, mute::as_of(now, anomaly)))
+        Self::from((incident, anomaly.as_of(now)))
     }
 }
 
@@ -112,7 +110,7 @@ pub(super) struct Firing {
 
 impl Firing {
     fn of(counting: &Counting, now: Timestamp, row: occurrences::Model) -> Self {
-        let patience = Patience::of(counting, &row.source);
+        let patience = counting.patience(&row.source);
         let is_open = row.ended_at.is_none() && row.series.is_some();
         Self {
             unheard: is_open && patience.is_unheard(row.last_seen_at, now),

@@ -7,7 +7,6 @@ use uuid::Uuid;
 
 use super::request::PageRequest;
 use super::{charts, layout, parts, timeline};
-use crate::domain::mute::is_muted;
 use crate::entity::anomalies::Model as Anomaly;
 use crate::entity::audit::Model as AuditEntry;
 use crate::text::{Text, fill};
@@ -26,7 +25,9 @@ const fn name(text: &Text, offered: usize) -> &'static str {
 
 /// That an anomaly is muted, and until when; nothing if it is not.
 pub(super) fn mark(visit: &PageRequest, anomaly: &Anomaly) -> Markup {
-    let until = anomaly.muted_until.filter(|_| is_muted(anomaly, visit.now));
+    let until = anomaly
+        .muted_until
+        .filter(|_| anomaly.mute().holds(visit.now));
     html! {
         @if let Some(until) = until {
             span.mu { (parts::around(visit.text().muted_until, "time", &parts::at(until))) }
@@ -36,7 +37,9 @@ pub(super) fn mark(visit: &PageRequest, anomaly: &Anomaly) -> Markup {
 
 /// The same for a list, in few bytes: how long it still is.
 pub(super) fn brief(visit: &PageRequest, anomaly: &Anomaly) -> Markup {
-    let until = anomaly.muted_until.filter(|_| is_muted(anomaly, visit.now));
+    let until = anomaly
+        .muted_until
+        .filter(|_| anomaly.mute().holds(visit.now));
     let left = until.map(|until| visit.lang.age(about(until.since(visit.now))));
     html! {
         @if let Some(left) = left { b.mu { (fill(visit.text().muted_left, &[("left", &left)])) } }
@@ -59,7 +62,7 @@ fn told(visit: &PageRequest, anomaly: &Anomaly) -> Option<Markup> {
     let text = visit.text();
     let until = anomaly
         .muted_until
-        .filter(|_| is_muted(anomaly, visit.now))?;
+        .filter(|_| anomaly.mute().holds(visit.now))?;
     let by = anomaly.muted_by.as_deref();
     let by = by.map(|name| fill(text.by_person, &[("name", name)]));
     Some(html! {

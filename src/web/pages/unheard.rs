@@ -10,7 +10,6 @@ use crate::alertmanager::{self, Silence};
 use crate::config::Config;
 use crate::domain::aggregation::Status;
 use crate::domain::episode::EndedBy;
-use crate::domain::unheard::Patience;
 use crate::entity::incidents::Model as Incident;
 use crate::entity::occurrences::Model as Firing;
 use crate::text::{Text, fill};
@@ -61,7 +60,7 @@ enum Next {
 }
 
 fn next(config: &Config, source: &str, since: Timestamp, now: Timestamp, says: &Silences) -> Next {
-    let patience = Patience::of(&config.counting, source);
+    let patience = config.counting.patience(source);
     let at = since.after(patience.unseen);
     match says {
         Silences::NotQueried => Next::Closes(at),
@@ -130,7 +129,7 @@ fn told(text: &Text, silence: &Silence) -> Markup {
 /// How a firing ended, or that it is not heard of.
 pub(super) fn ending(visit: &PageRequest, config: &Config, firing: &Firing) -> Markup {
     let text = visit.text();
-    let patience = Patience::of(&config.counting, &firing.source);
+    let patience = config.counting.patience(&firing.source);
     let is_open = firing.ended_at.is_none() && firing.series.is_some();
     let is_unheard = is_open && patience.is_unheard(firing.last_seen_at, visit.now);
     html! {

@@ -5,11 +5,11 @@ use chrono::DateTime;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
 use tocsin::domain::escalation::Level;
 use tocsin::domain::frequency::{Window, figure};
+use tocsin::domain::notification::Kind;
 use tocsin::domain::reason::{Reason, TierRule};
 use tocsin::domain::severity;
 use tocsin::domain::tier::Tier;
 use tocsin::entity::incidents;
-use tocsin::entity::notifications::Kind;
 use tocsin::text::{Text, fill, plural, words};
 use tocsin::time::Timestamp;
 

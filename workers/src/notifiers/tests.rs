@@ -13,8 +13,8 @@ use tocsin::config::{self, Payload, Secret};
 use tocsin::domain::aggregation::{ResolvedBy, Status};
 use tocsin::domain::budget::Budget;
 use tocsin::domain::escalation::Level;
+use tocsin::domain::notification::Kind;
 use tocsin::domain::reason::{Lasting, LevelRule, TierRule};
-use tocsin::entity::notifications::Kind;
 use tocsin::text::Lang;
 use tocsin::time::Timestamp;
 

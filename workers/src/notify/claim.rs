@@ -6,10 +6,10 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 use serde_json::Value;
 use tocsin::domain::aggregation::Status;
 use tocsin::domain::budget::SendKind;
-use tocsin::domain::mute::as_of;
+use tocsin::domain::notification::Kind;
 use tocsin::domain::routing::RoutingKey;
 use tocsin::domain::settle;
-use tocsin::entity::notifications::{Kind, Model, State};
+use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::JobError;
 use tocsin::queue::consumer::JobHandle;
 use tocsin::store::notifications::CLAIM;
@@ -314,7 +314,7 @@ pub(super) async fn card(
     let Some((anomaly, now)) = anomalies::lock_shared(tx, &incident.anomaly_key).await? else {
         return Ok(None);
     };
-    let anomaly = as_of(ctx.context.clock.of_store(now), anomaly);
+    let anomaly = anomaly.as_of(ctx.context.clock.of_store(now));
     // Read again: the anomaly is ours now, and with it the incident.
     let incident = incidents::find(tx, row.incident_id).await?;
     Ok(incident.map(|incident| Card {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tocsin::context::Context;
-use tocsin::entity::notifications::{Kind, Model, State};
+use tocsin::domain::notification::Kind;
+use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::{JobError, Notify};
 use tocsin::store::channels::chat_of;
 use tocsin::store::notifications;

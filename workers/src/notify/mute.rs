@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use sea_orm::{DatabaseTransaction, DbErr};
-use tocsin::domain::mute::keeps_back;
+use tocsin::domain::notification::Kind;
 use tocsin::entity::anomalies::Model as Anomaly;
-use tocsin::entity::notifications::{Kind, Model, State};
+use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::JobError;
 use tocsin::store::views::lists;
 use tocsin::store::{anomalies, notifications};
@@ -20,7 +20,8 @@ const JUST_ENDED: Duration = Duration::from_millis(100);
 /// somebody tried to send it. What somebody wants to be sent after all is sent.
 pub(super) fn is_kept_back(row: &Model, anomaly: &Anomaly, now: Timestamp) -> bool {
     let waits = matches!(row.state, State::Owed | State::Sending) && row.kind != Kind::Digest;
-    waits && keeps_back(anomaly, row.kind, row.owed_since, now)
+    let mute = anomaly.mute();
+    waits && mute.keeps_back(&anomaly.level_state(), row.kind, row.owed_since, now)
 }
 
 /// Writes down that the message is not told, if it is kept back; returns whether it is. It takes no

@@ -283,7 +283,9 @@ async fn judge(
     let judged = anomalies.into_iter().zip(counts).filter_map(|(mut anomaly, counts)| {
         let found = found.remove(&anomaly.key)?;
         let was = anomaly.level;
-        let change = decide(&anomaly, found, now).apply(&mut anomaly);
+        let mut state = anomaly.level_state();
+        let change = decide(&state, found, now).apply(&mut state);
+        anomaly.set_level(state);
         if anomaly.level < was {
             tracing::debug!(anomaly.key, from = %was, to = %anomaly.level, "an anomaly's level fell");
         }

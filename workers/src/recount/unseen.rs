@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tocsin::alertmanager;
 use tocsin::context::Context;
-use tocsin::domain::unheard::{Patience, Said};
+use tocsin::domain::unheard::Said;
 use tocsin::jobs::JobError;
 use tocsin::outbox::{Cause, FollowUp, Traces};
 use tocsin::store::unseen::{self, Quiet, Silent, Written};
@@ -87,7 +87,7 @@ async fn close(
 
 /// Whether an incident says already what there is to say.
 fn is_right(quiet: &Quiet, context: &Context, now: Timestamp) -> bool {
-    let patience = Patience::of(&context.config.counting, "");
+    let patience = context.config.counting.patience("");
     let is_unheard = !quiet.is_resolved && patience.is_unheard(quiet.newest, now);
     quiet.unheard_since == is_unheard.then_some(quiet.newest)
 }
@@ -156,7 +156,7 @@ impl<'a> Senders<'a> {
         let longest = config.retention.occurrences.0.saturating_sub(DAY);
         let mut over = Vec::with_capacity(silent.len());
         for episode in silent {
-            let patience = Patience::of(&config.counting, &episode.source);
+            let patience = config.counting.patience(&episode.source);
             let said = self.said(&episode).await;
             if patience.is_over(episode.last_seen_at, now, said, longest) {
                 over.push(episode);

@@ -5,9 +5,8 @@ use std::collections::HashSet;
 use sea_orm::DatabaseTransaction;
 use tocsin::context::Context;
 use tocsin::domain::messages::{self, Rise};
-use tocsin::domain::mute;
+use tocsin::domain::notification::Kind;
 use tocsin::entity::anomalies::Model as Anomaly;
-use tocsin::entity::notifications::Kind;
 use tocsin::store::{levels, notifications};
 use uuid::Uuid;
 
@@ -49,7 +48,7 @@ impl Known {
     /// Whether nothing is told of the incident's anomaly.
     fn is_muted(&self, incident: Uuid) -> bool {
         let anomaly = self.anomaly(incident);
-        anomaly.is_some_and(|anomaly| mute::is_muted(anomaly, self.now))
+        anomaly.is_some_and(|anomaly| anomaly.mute().holds(self.now))
     }
 
     /// Whether the message tells the rise, of just now, that is told in spite of the mute.

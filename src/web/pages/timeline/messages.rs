@@ -6,8 +6,9 @@ use maud::html;
 
 use super::Entry;
 use crate::domain::escalation::Level;
+use crate::domain::notification::Kind;
 use crate::entity::anomalies;
-use crate::entity::notifications::{self, Kind, State};
+use crate::entity::notifications::{self, State};
 use crate::text::{Text, fill};
 use crate::time::Timestamp;
 use crate::web::pages::parts;

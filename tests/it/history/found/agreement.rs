@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use tocsin::domain::aggregation::{ResolvedBy, Status as Standing};
+use tocsin::domain::notification::Kind;
 use tocsin::entity::incidents;
-use tocsin::entity::notifications::{self, Kind, State};
+use tocsin::entity::notifications::{self, State};
 use uuid::Uuid;
 
 use super::Found;

@@ -2,7 +2,7 @@
 
 use tocsin::domain::aggregation::{ResolvedBy, Status};
 use tocsin::domain::escalation::Level;
-use tocsin::entity::notifications::Kind;
+use tocsin::domain::notification::Kind;
 use tocsin::text::Lang;
 
 use super::bot;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tocsin::domain::escalation::Level;
-use tocsin::entity::notifications::Kind;
+use tocsin::domain::notification::Kind;
 use tocsin::text::Lang;
 use tocsin::time::Timestamp;
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::json;
-use tocsin::entity::notifications::Kind;
+use tocsin::domain::notification::Kind;
 use tocsin::time::Timestamp;
 use tocsin::web::IncidentView;
 

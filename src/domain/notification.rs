@@ -1,0 +1,30 @@
+//! Notifications: what each says.
+
+use sea_orm::{DeriveActiveEnum, EnumIter};
+
+/// What a message tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum Kind {
+    /// An incident opened.
+    #[sea_orm(string_value = "opened")]
+    Opened,
+    /// Its anomaly rose to a level that people are told of.
+    #[sea_orm(string_value = "escalated")]
+    Escalated,
+    /// It was resolved, and it still fires.
+    #[sea_orm(string_value = "reopened")]
+    Reopened,
+    /// An alert of a higher severity joined it.
+    #[sea_orm(string_value = "worsened")]
+    Worsened,
+    /// An incident is resolved, where people want to be told of that.
+    #[sea_orm(string_value = "resolved")]
+    Resolved,
+    /// Its anomaly rose to `REPEAT`, where people want to be told of that.
+    #[sea_orm(string_value = "repeated")]
+    Repeated,
+    /// Many messages in one; it is about no single incident.
+    #[sea_orm(string_value = "digest")]
+    Digest,
+}
