@@ -322,7 +322,14 @@ async fn judge(
         };
         let (was, level) = (anomaly.level, found.level);
         if raise(anomaly, found, now) {
-            tracing::info!(anomaly.key, from = %was, to = %level, "an anomaly's level rose");
+            tracing::info!(
+                anomaly.key,
+                alert.name = anomaly.alert_name,
+                service = anomaly.service,
+                from = %was,
+                to = %level,
+                "an anomaly's level rose"
+            );
             anomaly.mute_broken_at = breaks_mute(anomaly, now).or(anomaly.mute_broken_at);
             turned.risen.insert(key.clone());
             turned.shown.insert(key.clone());
