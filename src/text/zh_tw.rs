@@ -165,7 +165,7 @@ pub static ZH_TW: Text = Text {
     tier_why_level: "等級為「{level}」，只重新啟動並不足夠。",
     tier_why_fix: "根治之後又再次觸發，需要檢討架構。",
     tier_why_restarts: "30 天內已為此異常重新啟動 {n} 次，再重新啟動也撐不久。",
-    tier_why_nothing: "預設層級：等級不高、沒有失敗的根治，30 天內也很少重新啟動。",
+    tier_why_nothing: "預設層級：等級未達「{level}」、沒有失敗的根治，30 天內重新啟動也不到 {n} 次。",
     tier_why_unknown: "tier 工作程序尚未計算，通常只需一秒。",
     tier_next: "下一步：{what}",
     tier_do_1: "重新啟動故障的元件，並記錄是否有效。",
