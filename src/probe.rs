@@ -1,13 +1,15 @@
 //! Whether the store and the queue take what is written, which is tried: reading says nothing about a full
 //! disk, a standby or a Redis without memory. It is tried at most once a second for all who ask.
 
+mod paused;
 pub(crate) mod standstill;
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
+pub use paused::Paused;
 pub use standstill::Standstill;
 
 use crate::context::Context;
@@ -57,6 +59,7 @@ pub struct Found {
 pub struct Probe {
     last: Mutex<Option<(Instant, Found)>>,
     stuck: std::sync::Mutex<Option<Stuck>>,
+    paused: paused::Seen,
 }
 
 /// Alerts are not entered: what is tried works, and they meet something else, as a damaged table is.
@@ -109,6 +112,16 @@ impl Probe {
 
     fn stuck(&self) -> std::sync::MutexGuard<'_, Option<Stuck>> {
         self.stuck.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The queues that are paused, as they were a second ago at most; none if that is not known.
+    pub async fn paused(&self, context: &Context) -> Option<Arc<[Paused]>> {
+        self.paused.look(context).await
+    }
+
+    /// This process paused or resumed a queue: what was found before does not hold any more.
+    pub async fn paused_or_resumed(&self) {
+        self.paused.forget().await;
     }
 
     /// Tries, or says what was found within the last second. Who asks meanwhile waits for the same try.

@@ -437,6 +437,12 @@ texts! {
     warn_fsync
     warn_log_only
     warn_full
+    warn_paused
+    paused_by
+    paused_ingest
+    paused_tier
+    paused_notify
+    paused_other
     accounting
     accounting_lead
     figure

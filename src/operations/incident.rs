@@ -2,13 +2,15 @@
 
 mod many;
 
+use std::time::Duration;
+
 use sea_orm::DatabaseTransaction;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{Conflict, FollowUp, OperationError, Resource};
 use crate::context::Context;
-use crate::domain::aggregation::Status;
+use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::messages::of_resolved;
 use crate::entity::incidents::Model as Incident;
 use crate::store::anomalies;
@@ -26,10 +28,21 @@ pub struct Changed {
     pub entry: Entry,
     /// Its status before.
     pub previous_status: Status,
+    /// Whether the operation changed it: it did not if the status was so already.
+    pub changed: bool,
     /// Who had changed its status before.
     pub previous_operator: Option<String>,
     /// When the operation was done.
     pub now: Timestamp,
+}
+
+/// After when an incident that a person resolved reopens, if an alert of it is still received then; `window` is
+/// `aggregation.window`. None if all of its firings have ended.
+#[must_use]
+pub fn reopens_after(incident: &Incident, window: Duration) -> Option<Timestamp> {
+    let by_person = incident.resolved_by == Some(ResolvedBy::Person);
+    let at = incident.resolved_at.filter(|_| by_person)?;
+    (incident.open_episodes > 0).then(|| at.after(window))
 }
 
 /// Acknowledges an incident. Has no effect if it is acknowledged already.
@@ -90,9 +103,11 @@ pub(super) async fn change_in(
     };
     audit::record(tx, actor, entry, now).await?;
     let (previous_status, previous_operator) = (before.status, before.operator);
+    let changed_something = changed.is_some();
     let changed = after.map(|after| Changed {
         entry: (after, anomaly),
         previous_status,
+        changed: changed_something,
         previous_operator,
         now,
     });

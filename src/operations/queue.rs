@@ -39,5 +39,6 @@ async fn set(
     };
     audit::record(context.db.write(), actor, entry, context.clock.now()).await?;
     context.queues.store().set_paused(name, paused).await?;
+    context.probe.paused_or_resumed().await;
     Ok(())
 }

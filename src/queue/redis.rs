@@ -370,6 +370,22 @@ impl QueueStore for RedisQueue {
         true
     }
 
+    async fn paused(
+        &self,
+        queues: &[&'static str],
+    ) -> Result<Vec<(&'static str, Timestamp)>, QueueError> {
+        let mut get = redis::pipe();
+        for queue in queues {
+            get.get(self.paused_key(queue));
+        }
+        let mut connection = self.answers.clone();
+        let since: Vec<Option<i64>> = get.query_async(&mut connection).await?;
+        let paused = queues.iter().zip(since);
+        Ok(paused
+            .filter_map(|(queue, since)| Some((*queue, Timestamp(since?))))
+            .collect())
+    }
+
     async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError> {
         let call = self.call(&PAUSE, queue).arg(i32::from(paused));
         call.on::<()>(&self.answers).await?;

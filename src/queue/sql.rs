@@ -371,6 +371,27 @@ impl QueueStore for SqlQueue {
         Ok(self.find(queue, text, limit).await?)
     }
 
+    async fn paused(
+        &self,
+        queues: &[&'static str],
+    ) -> Result<Vec<(&'static str, Timestamp)>, QueueError> {
+        let sql = "SELECT queue, paused_at FROM paused_queues";
+        let sql = statement(self.db.backend(), sql, []);
+        let mut paused = Vec::new();
+        for row in self.db.read().query_all_raw(sql).await? {
+            let (name, since): (String, Timestamp) =
+                (row.try_get("", "queue")?, row.try_get("", "paused_at")?);
+            paused.extend(
+                queues
+                    .iter()
+                    .find(|queue| **queue == name)
+                    .map(|queue| (*queue, since)),
+            );
+        }
+        paused.sort_by_key(|(name, _)| queues.iter().position(|queue| queue == name));
+        Ok(paused)
+    }
+
     async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError> {
         let sql = if paused {
             "INSERT INTO paused_queues (queue, paused_at) VALUES ($1, {now}) \

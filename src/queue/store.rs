@@ -200,6 +200,12 @@ pub trait QueueStore: Send + Sync {
         false
     }
 
+    /// Those of `queues` that are paused, each with since when. Costs little, however many jobs there are.
+    async fn paused(
+        &self,
+        queues: &[&'static str],
+    ) -> Result<Vec<(&'static str, Timestamp)>, QueueError>;
+
     /// Pauses the queue (nothing new is handed out) or lets it go on. One that is paused already
     /// stays paused since then.
     async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError>;

@@ -7,6 +7,7 @@ use crate::domain::frequency::{Counts, Window, figure};
 use crate::domain::reason::{
     Counted, Lasting, LevelReason, LevelRule, Reason, TierReason, TierRule, restarts_figure,
 };
+use crate::domain::tier::RESTARTS_ENOUGH;
 use crate::time::Timestamp;
 
 /// A level's word.
@@ -189,7 +190,13 @@ pub fn why_tier(text: &Text, level: Level, reason: Option<&TierReason>) -> Strin
             text.tier_why_restarts,
             &[("n", &restarts_figure(*restarts))],
         ),
-        TierRule::Default => text.tier_why_nothing.to_owned(),
+        TierRule::Default => fill(
+            text.tier_why_nothing,
+            &[
+                ("level", level_word(text, Level::Escalate)),
+                ("n", &RESTARTS_ENOUGH.to_string()),
+            ],
+        ),
     }
 }
 
@@ -256,12 +263,12 @@ mod tests {
                     spread: Some(3),
                     ..count(12, Window::Day, 10)
                 }),
-                "12 firings in 15+ incidents in the last 24 hours. PERMANENT FIX starts at 10 firings in 3 incidents.",
+                "12 firings in 15+ incidents in the last 24 hours. NEEDS PERMANENT FIX starts at 10 firings in 3 incidents.",
                 "過去 24 小時內有 15+ 起事件、共 12 次觸發。「須根治」的門檻為 3 起事件、共 10 次觸發。",
             ),
             (
                 counted(count(12, Window::Day, 10)),
-                "12 firings in the last 24 hours. PERMANENT FIX starts at 10 firings.",
+                "12 firings in the last 24 hours. NEEDS PERMANENT FIX starts at 10 firings.",
                 "過去 24 小時內有 12 次觸發。「須根治」的門檻為 10 次觸發。",
             ),
             (
@@ -269,7 +276,7 @@ mod tests {
                     unit: Unit::Incident,
                     ..count(1, Window::Month, 1)
                 }),
-                "1 incident in the last 30 days. PERMANENT FIX starts at 1 incident.",
+                "1 incident in the last 30 days. NEEDS PERMANENT FIX starts at 1 incident.",
                 "過去 30 天內有 1 起事件。「須根治」的門檻為 1 起事件。",
             ),
             (
@@ -277,12 +284,12 @@ mod tests {
                     unit: Unit::Delivery,
                     ..count(12, Window::Day, 2)
                 }),
-                "12 deliveries in the last 24 hours. PERMANENT FIX starts at 2 deliveries.",
+                "12 deliveries in the last 24 hours. NEEDS PERMANENT FIX starts at 2 deliveries.",
                 "過去 24 小時內有 12 次傳送。「須根治」的門檻為 2 次傳送。",
             ),
             (
                 Reason::Rule(lasts),
-                "Firing without interruption since 2026-11-22 21:28:29 UTC. PERMANENT FIX starts after 4 hours.",
+                "Firing without interruption since 2026-11-22 21:28:29 UTC. NEEDS PERMANENT FIX starts after 4 hours.",
                 "自 2026-11-22 21:28:29 UTC 起持續觸發、未曾中斷；滿 4 小時即為「須根治」。",
             ),
             (Reason::Text("{n} <b>".to_owned()), "{n} <b>", "{n} <b>"),
@@ -310,8 +317,8 @@ mod tests {
             ),
             (
                 Some(Reason::Rule(TierRule::Default)),
-                EN.tier_why_nothing,
-                ZH_TW.tier_why_nothing,
+                "Default tier: the level is below ESCALATE, no permanent fix has failed, and fewer than 2 restarts were tried in 30 days.",
+                "預設層級：等級未達「升級處理」、沒有失敗的根治，30 天內重新啟動也不到 2 次。",
             ),
             (Some(Reason::Text("so".to_owned())), "so", "so"),
             (None, EN.tier_why_unknown, ZH_TW.tier_why_unknown),

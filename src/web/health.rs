@@ -11,9 +11,11 @@ use utoipa::ToSchema;
 
 use super::{Ingress, Problem};
 use crate::domain::refusal::Code;
-use crate::probe::{Standstill, Takes};
+use crate::jobs::{IngestAlert, Job as _, Notify};
+use crate::probe::{Paused, Standstill, Takes};
 use crate::redis::Memory;
 use crate::routines::{Last, Routine};
+use crate::time::Timestamp;
 
 /// The type of what `/metrics` answers.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -34,6 +36,35 @@ pub(super) struct Readiness {
     schedules: Option<Vec<ScheduleAge>>,
     /// Problems that will make it unready if nobody acts, for a person.
     warnings: Vec<String>,
+    /// Queues that a person paused. They do not make it unready. Null if that is not known.
+    paused_queues: Option<Vec<PausedQueue>>,
+}
+
+/// A queue that a person paused. Who did is not told here: no token is needed to ask.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PausedQueue {
+    /// Its name.
+    name: &'static str,
+    /// Since when.
+    since: Timestamp,
+    /// What waits meanwhile and how to resume it, for a person.
+    note: String,
+}
+
+impl From<&Paused> for PausedQueue {
+    fn from(paused: &Paused) -> Self {
+        let (name, since) = (paused.queue, paused.since);
+        let effect = match name {
+            name if name == IngestAlert::POLICY.queue => "no alert is counted",
+            name if name == Notify::POLICY.queue => "no notifications are sent",
+            _ => "its jobs wait",
+        };
+        let note = format!(
+            "the queue {name} is paused since {}: {effect}. To resume: tocsin queues resume {name}",
+            since.to_rfc3339()
+        );
+        Self { name, since, note }
+    }
 }
 
 /// When a schedule last completed.
@@ -95,6 +126,7 @@ pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Readine
     }
     let context = &ingress.context;
     let found = context.probe.look(context).await;
+    let paused = context.probe.paused(context).await;
     let not_ready: Vec<String> = [("store", found.store), ("queue", found.queue)]
         .into_iter()
         .filter_map(|(name, takes)| match takes {
@@ -126,6 +158,7 @@ pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Readine
             )
             .chain(found.last.into_iter().flat_map(Last::overdue).map(not_done))
             .collect(),
+        paused_queues: paused.map(|paused| paused.iter().map(PausedQueue::from).collect()),
     }))
 }
 

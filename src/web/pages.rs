@@ -25,6 +25,7 @@ mod layout;
 mod live;
 mod mute;
 mod parts;
+mod paused;
 mod processes;
 mod queue_depths;
 mod queues;

@@ -73,7 +73,7 @@ on_all! {
         assert_eq!(told, [
             "🚨 <b>Opened · critical: It crashes</b>",
             "🔺 <b>Escalated · critical: It crashes</b>",
-            "🔺 <b>Escalated · critical · PERMANENT FIX: It crashes</b>",
+            "🔺 <b>Escalated · critical · NEEDS PERMANENT FIX: It crashes</b>",
         ]);
         h.finish().await;
     }

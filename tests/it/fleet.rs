@@ -65,7 +65,7 @@ on_servers! {
         let told = fleet.telegram.headlines();
         let opened = told.iter().filter(|line| line.contains("Opened"));
         assert_eq!(opened.count(), 1, "{told:#?}");
-        let worst = told.iter().filter(|line| line.contains("PERMANENT FIX"));
+        let worst = told.iter().filter(|line| line.contains("NEEDS PERMANENT FIX"));
         assert_eq!(worst.count(), 1, "{told:#?}");
         assert!(told.len() <= 3, "{told:#?}");
     }

@@ -74,7 +74,7 @@ on_all! {
             let is_told = |level| told.contains(level);
             assert!(is_told("Opened"), "{told}");
             assert_eq!(is_told("ESCALATE"), (5..15).contains(&night), "night {night}: {told}");
-            assert_eq!(is_told("PERMANENT FIX"), night >= 15, "night {night}: {told}");
+            assert_eq!(is_told("NEEDS PERMANENT FIX"), night >= 15, "night {night}: {told}");
         }
         h.finish().await;
     }

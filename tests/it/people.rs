@@ -229,7 +229,7 @@ on_all! {
         h.drain().await;
         let told = h.telegram.taken();
         assert_eq!(told.len(), 2, "{told:#?}");
-        assert!(told[1].contains("PERMANENT FIX"), "{}", told[1]);
+        assert!(told[1].contains("NEEDS PERMANENT FIX"), "{}", told[1]);
         h.finish().await;
     }
 

@@ -108,6 +108,41 @@ on_all! {
         h.finish().await;
     }
 
+    async fn a_paused_queue_is_told_on_every_page_and_by_readiness_until_it_is_resumed(on) {
+        let h = Harness::start(on).await;
+        let page = async |h: &Harness, path: &str| {
+            let request = h.http.get(format!("{}{path}", h.url)).header("accept-language", "en");
+            request.send().await.unwrap().text().await.unwrap()
+        };
+        let told = "The queue notify is paused since <time";
+        assert!(!page(&h, "/incidents").await.contains(told));
+        assert_eq!(h.get("/readyz").await["paused_queues"], json!([]));
+
+        let (_, queue) = h.post("/api/v1/queues/notify/pause", json!({"operator": "a<b>nn"})).await;
+        h.send(vec![firing("a", h.now())]).await;
+        h.until("SELECT count(*) FROM notifications", 1).await;
+        let incident = h.incidents().await.remove(0);
+        let of_incident = format!("/incidents/{}", incident["id"].as_str().unwrap());
+        for path in ["/incidents", "/anomalies", "/repairs", "/queues", "/dead-letters", "/system", "/api"] {
+            let page = page(&h, path).await;
+            assert!(page.contains(told) && page.contains(" by a&lt;b&gt;nn: no notifications are sent."), "{path}: {page}");
+            assert!(page.contains("tocsin queues resume notify"), "{path}");
+        }
+        let page_of_incident = page(&h, &of_incident).await;
+        assert_eq!(page_of_incident.matches(told).count(), 2, "above, and at the pending notification: {page_of_incident}");
+        let ready = h.get("/readyz").await;
+        assert_eq!((&ready["status"], &ready["warnings"]), (&json!("ready"), &json!([])));
+        let paused = &ready["paused_queues"][0];
+        assert_eq!((&paused["name"], &paused["since"]), (&json!("notify"), &queue["paused_since"]));
+        assert!(!ready.to_string().contains("nn\""), "who paused it is not for those without a token: {ready}");
+
+        h.post("/api/v1/queues/notify/resume", json!({})).await;
+        h.drain().await;
+        assert!(!page(&h, &of_incident).await.contains(told));
+        assert_eq!(h.get("/readyz").await["paused_queues"], json!([]));
+        h.finish().await;
+    }
+
     async fn a_process_that_stops_says_so_and_asks_for_other_connections(on) {
         let h = Harness::start(on).await;
         let readyz = format!("{}/readyz", h.url);

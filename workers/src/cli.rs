@@ -15,6 +15,7 @@ mod many;
 mod mute;
 mod mutes;
 pub mod output;
+mod paused;
 mod queues;
 mod recount;
 mod repair;

@@ -323,7 +323,14 @@ async fn judge(
         let mut state = anomaly.level_state();
         if raise(&mut state, found, now) {
             anomaly.set_level(state);
-            tracing::info!(anomaly.key, from = %was, to = %level, "an anomaly's level rose");
+            tracing::info!(
+                anomaly.key,
+                alert.name = anomaly.alert_name,
+                service = anomaly.service,
+                from = %was,
+                to = %level,
+                "an anomaly's level rose"
+            );
             anomaly.mute_broken_at = breaks_mute(anomaly, now).or(anomaly.mute_broken_at);
             turned.risen.insert(key.clone());
             turned.shown.insert(key.clone());

@@ -34,6 +34,10 @@ impl RedisQueue {
         format!("{}:stream", self.base(queue))
     }
 
+    pub(super) fn paused_key(&self, queue: &str) -> String {
+        format!("{}:paused", self.base(queue))
+    }
+
     pub(super) fn shift(&self) -> i64 {
         self.clock.of_store(Timestamp(0)).0
     }

@@ -15,6 +15,7 @@ use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
 use crate::domain::reason::{LevelReason, LevelRule, TierRule};
 use crate::entity::{incidents, occurrences};
+use crate::operations::incident::{Changed, reopens_after};
 use crate::operations::{self, OperationError, Resource};
 use crate::store::audit::Actor;
 use crate::store::incidents::find;
@@ -96,6 +97,30 @@ pub(super) struct Detail {
     /// The silences in Alertmanager that match its labels and hold now; null if Alertmanager does not
     /// answer, or none is asked (`alertmanager_url`).
     silences: Option<Vec<Silence>>,
+}
+
+/// An incident after an operation.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ChangedIncident)]
+pub(super) struct After {
+    #[serde(flatten)]
+    incident: View,
+    /// Whether the request changed it; false if its status was so already.
+    changed: bool,
+    /// If its alert is still received after this time, it reopens; null unless a person resolved it and some of
+    /// its firings have not ended.
+    reopens_after: Option<Timestamp>,
+}
+
+impl After {
+    fn of(ingress: &Ingress, done: Changed) -> Self {
+        let window = ingress.context.config.aggregation.window.0;
+        Self {
+            changed: done.changed,
+            reopens_after: reopens_after(&done.entry.0, window),
+            incident: View::of(done.now, done.entry),
+        }
+    }
 }
 
 /// A firing as it is answered: its row, and whether it is heard of.
@@ -264,7 +289,7 @@ pub(super) struct By {
     params(("id" = Uuid, Path, description = "The incident's id")),
     request_body = Option<By>,
     responses(
-        (status = OK, description = "The incident as it is now", body = View),
+        (status = OK, description = "The incident as it is now", body = After),
         (status = CONFLICT, description = "It is resolved and cannot be acknowledged"),
     ),
 )]
@@ -273,10 +298,10 @@ pub(super) async fn acknowledge(
     Path(id): Path<String>,
     caller: Caller,
     body: Body,
-) -> Result<Json<View>, Problem> {
+) -> Result<Json<After>, Problem> {
     let (id, actor) = read(&id, caller, body).await?;
     let changed = operations::incident::acknowledge(&ingress.context, &actor, id).await?;
-    Ok(Json(View::of(changed.now, changed.entry)))
+    Ok(Json(After::of(&ingress, changed)))
 }
 
 /// Resolves an incident.
@@ -290,17 +315,17 @@ pub(super) async fn acknowledge(
     tag = "incidents",
     params(("id" = Uuid, Path, description = "The incident's id")),
     request_body = Option<By>,
-    responses((status = OK, description = "The incident as it is now", body = View)),
+    responses((status = OK, description = "The incident as it is now", body = After)),
 )]
 pub(super) async fn resolve(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
     caller: Caller,
     body: Body,
-) -> Result<Json<View>, Problem> {
+) -> Result<Json<After>, Problem> {
     let (id, actor) = read(&id, caller, body).await?;
     let changed = operations::incident::resolve(&ingress.context, &actor, id).await?;
-    Ok(Json(View::of(changed.now, changed.entry)))
+    Ok(Json(After::of(&ingress, changed)))
 }
 
 /// Which incident, and who acts.

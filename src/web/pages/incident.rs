@@ -4,8 +4,6 @@ mod actions;
 mod facts;
 mod found;
 
-use std::time::Duration;
-
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
@@ -14,11 +12,11 @@ use uuid::Uuid;
 use super::layout::{self, Frame};
 use super::timeline::{Parts, all_firings, timeline};
 use super::{PageError, PageRequest, Pages, charts, firings, incidents, mute, parts, unheard};
-use crate::domain::aggregation::ResolvedBy;
 use crate::domain::escalation::{Rule, Seen};
 use crate::domain::frequency::Counts;
 use crate::domain::id::ShortId;
 use crate::entity;
+use crate::operations::incident::reopens_after;
 use crate::store::levels;
 use crate::store::views::incident_list::Entry;
 use crate::text::{Text, fill, plural};
@@ -42,7 +40,7 @@ pub(super) async fn page(
     let (incident, anomaly) = &found.entry;
     let title = incidents::title(incident, &anomaly.alert_name);
     let config = &pages.context.config;
-    let again = opens_again(incident, pages.context.config.aggregation.window.0);
+    let again = reopens_after(incident, pages.context.config.aggregation.window.0);
     let frame = Frame {
         section: super::incidents::SECTION,
         title,
@@ -126,13 +124,6 @@ pub(super) async fn page(
         }
     };
     Ok(layout::page(&visit, &frame, &content).into_response())
-}
-
-/// When it opens again if an alert of it is still sent: a person resolved it, and not all of it ended.
-fn opens_again(incident: &entity::incidents::Model, window: Duration) -> Option<Timestamp> {
-    let by_person = incident.resolved_by == Some(ResolvedBy::Person);
-    let at = incident.resolved_at.filter(|_| by_person)?;
-    (incident.open_episodes > 0).then(|| at.after(window))
 }
 
 fn head(visit: &PageRequest, (incident, anomaly): &Entry, again: Option<Timestamp>) -> Markup {

@@ -6,9 +6,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::NAVIGATION;
 use super::assets::{ICON, SCRIPT, STYLE};
-use super::parts;
 use super::request::PageRequest;
 use super::session::Role;
+use super::{parts, paused};
 use crate::text::{Lang, Text, acts_unseen, fill};
 
 /// A section: a page that the navigation leads to, and those beneath it.
@@ -47,6 +47,7 @@ pub(super) fn page(visit: &PageRequest, frame: &Frame<'_>, content: &Markup) -> 
                     p.live #live role="status" { (text.no_script) }
                 }
                 main #content tabindex="-1" {
+                    (paused::reminder(visit))
                     @if let Some(done) = visit.done { p.done role="status" { "✓ " (done) } }
                     (content)
                 }

@@ -1,5 +1,7 @@
 //! Who looks, in which language, and what their forms carry.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
@@ -12,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::form::Fields;
 use super::session::{self, Role, Session};
 use super::{PageError, Pages, layout};
+use crate::probe::Paused;
 use crate::store::audit::Actor;
 use crate::telemetry::task_context;
 use crate::text::{Lang, Text};
@@ -39,6 +42,8 @@ pub(super) struct PageRequest {
     pub(super) address: String,
     /// What was just done, where a form led here.
     pub(super) done: Option<&'static str>,
+    /// Queues that are paused, as far as is known.
+    pub(super) paused: Arc<[Paused]>,
 }
 
 impl PageRequest {
@@ -113,6 +118,7 @@ impl FromRequestParts<Pages> for PageRequest {
         mark_known(&parts.extensions);
         let lang = language(&parts.headers);
         let done = parts.uri.query().and_then(|query| done(lang.text(), query));
+        let paused = pages.context.probe.paused(&pages.context).await;
         Ok(Self {
             lang,
             session,
@@ -120,6 +126,7 @@ impl FromRequestParts<Pages> for PageRequest {
             now,
             address: address.to_owned(),
             done,
+            paused: paused.unwrap_or_default(),
         })
     }
 }

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use super::accounting::accounting;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
-use super::{PageError, PageRequest, Pages, charts, parts};
+use super::{PageError, PageRequest, Pages, charts, parts, paused};
 use crate::domain::aggregation::Unit;
 use crate::jobs::QUEUES;
 use crate::store::views::stats::StoredTotals;
@@ -48,7 +48,10 @@ pub(super) async fn page(
             section aria-labelledby="warnings" {
                 h2 #warnings { (text.warnings) }
                 @for warning in &found.warnings { p.warn { span aria-hidden="true" { "⚠ " } (warning) } }
-                @if found.warnings.is_empty() {
+                @for paused in &*visit.paused {
+                    p.warn { span aria-hidden="true" { "⚠ " } (paused::told(text, paused)) }
+                }
+                @if found.warnings.is_empty() && visit.paused.is_empty() {
                     p.good { span aria-hidden="true" { "✓ " } (text.no_warnings) }
                 }
             }

@@ -11,6 +11,7 @@ use super::request::PageRequest;
 use crate::domain::alert::series_name;
 use crate::domain::episode::EndedBy;
 use crate::entity::{anomalies, audit, incidents, notifications, occurrences, reopenings, repairs};
+use crate::jobs::{Job as _, Notify};
 use crate::text::{Text, fill, plural};
 use crate::time::Timestamp;
 use messages::{told, turns};
@@ -61,12 +62,19 @@ pub(super) struct Entry {
 pub(super) fn timeline(visit: &PageRequest, parts: &Parts<'_>) -> Markup {
     let text = visit.text();
     let mut entries = Vec::new();
+    let mut paused = visit.paused.iter();
+    let is_paused = paused.find(|paused| paused.queue == Notify::POLICY.queue);
     standing(text, parts, &mut entries);
     // What opened again before that was written down is known from what was told of it.
     let known = parts.reopenings.iter().map(|again| again.reopened_at).min();
     entries.extend(turns(text, parts.anomaly, parts.messages, known));
     entries.extend(parts.occurrences.iter().flat_map(|o| firing(text, o)));
-    entries.extend(parts.messages.iter().map(|message| told(text, message)));
+    entries.extend(
+        parts
+            .messages
+            .iter()
+            .map(|message| told(text, message, is_paused)),
+    );
     let since = parts.incident.opened_at;
     entries.extend(mutes_since(parts.mutes, since).map(|operation| muted(text, operation)));
     let repairs = parts.repairs.iter();

@@ -130,7 +130,7 @@ on_all! {
         assert_eq!(h.sql(risen).await, 1);
         let told = h.telegram.taken();
         let digest = told.iter().find(|text| text.contains("in one digest")).unwrap();
-        assert!(digest.contains("<b>Worst</b>") && digest.contains("PERMANENT FIX"), "{digest}");
+        assert!(digest.contains("<b>Worst</b>") && digest.contains("NEEDS PERMANENT FIX"), "{digest}");
         h.finish().await;
     }
 

@@ -20,9 +20,12 @@ conformance! {
         let depth = bench.depth().await;
         assert!(depth.paused);
         assert_eq!((depth.ready, depth.in_flight), (1, 1));
+        let paused = bench.store.paused(&["other", MAIL]).await.unwrap();
+        assert_eq!(paused, [(MAIL, depth.paused_since.unwrap())]);
 
         bench.store.set_paused(MAIL, false).await.unwrap();
         assert!(!bench.depth().await.paused);
+        assert_eq!(bench.store.paused(&["other", MAIL]).await.unwrap(), []);
         assert_eq!(ids(&bench.reclaim("a", 10, true).await.jobs), first);
         assert_eq!(ids(&bench.fetch("a", 10).await), second);
     }

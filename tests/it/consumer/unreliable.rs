@@ -177,6 +177,13 @@ impl QueueStore for Unreliable {
         self.reach()?.search(queue, text, limit).await
     }
 
+    async fn paused(
+        &self,
+        queues: &[&'static str],
+    ) -> Result<Vec<(&'static str, Timestamp)>, QueueError> {
+        self.reach()?.paused(queues).await
+    }
+
     async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError> {
         self.reach()?.set_paused(queue, paused).await
     }

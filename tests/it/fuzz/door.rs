@@ -229,6 +229,13 @@ impl QueueStore for Tray {
         Ok(Depth::default())
     }
 
+    async fn paused(
+        &self,
+        _: &[&'static str],
+    ) -> Result<Vec<(&'static str, Timestamp)>, QueueError> {
+        Ok(Vec::new())
+    }
+
     async fn set_paused(&self, _: &str, _: bool) -> Result<(), QueueError> {
         Ok(())
     }

@@ -71,13 +71,13 @@ on_all! {
         let since = "SELECT owed_since FROM notifications WHERE kind = 'escalated'";
         assert_eq!(h.sql(since).await, h.sql(opened).await + 30_000);
         h.until("SELECT count(*) FROM notifications WHERE edit_due_since IS NOT NULL", 0).await;
-        assert!(h.telegram.messages()[0].shown.contains("PERMANENT FIX"), "the card shows it");
+        assert!(h.telegram.messages()[0].shown.contains("NEEDS PERMANENT FIX"), "the card shows it");
         assert_eq!(h.telegram.taken().len(), 1);
         h.advance(30 * SECOND);
         h.drain().await;
         let told = h.telegram.headlines();
         assert_eq!(told.len(), 2, "{told:#?}");
-        assert!(told[1].contains("Escalated") && told[1].contains("PERMANENT FIX"), "{}", told[1]);
+        assert!(told[1].contains("Escalated") && told[1].contains("NEEDS PERMANENT FIX"), "{}", told[1]);
         h.finish().await;
     }
 

@@ -65,7 +65,7 @@ on_all! {
             assert_eq!((h.level().await.as_str(), h.sql(RISES).await), ("PERMANENT_FIX", round));
             let told = h.telegram.headlines();
             assert_eq!(told.len(), 2, "round {round}: {told:#?}");
-            assert!(told[1].contains("Escalated") && told[1].contains("PERMANENT FIX"), "{}", told[1]);
+            assert!(told[1].contains("Escalated") && told[1].contains("NEEDS PERMANENT FIX"), "{}", told[1]);
             h.advance(HOUR);
             h.recount().await;
             h.advance(5 * MINUTE);

@@ -125,6 +125,17 @@ impl Error {
         }
     }
 
+    /// Whether the incident is resolved, so that it cannot be done.
+    pub(super) fn is_already_resolved(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                code: Some(Code::AlreadyResolved),
+                ..
+            }
+        )
+    }
+
     /// How long the instance asks to wait.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {

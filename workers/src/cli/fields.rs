@@ -23,6 +23,14 @@ pub(super) fn text(value: &Value, pointer: &str) -> String {
         .unwrap_or_default()
 }
 
+/// The level at a JSON pointer as people read it: what is stored as `PERMANENT_FIX` is still to be done.
+pub(super) fn level(value: &Value, pointer: &str) -> String {
+    match text(value, pointer) {
+        level if level == "PERMANENT_FIX" => "NEEDS PERMANENT FIX".to_owned(),
+        level => level,
+    }
+}
+
 /// The whole number at a JSON pointer.
 pub(super) fn number(value: &Value, pointer: &str) -> Option<i64> {
     value.pointer(pointer).and_then(Value::as_i64)

@@ -35,6 +35,9 @@ impl HealthArgs {
         for warning in warnings.filter_map(serde_json::Value::as_str) {
             eprintln!("warning: {}", plain(warning));
         }
+        for paused in answer["paused_queues"].as_array().into_iter().flatten() {
+            eprintln!("note: {}", text(paused, "/note"));
+        }
         Ok(())
     }
 }

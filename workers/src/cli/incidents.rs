@@ -1,15 +1,17 @@
 //! `tocsin incidents`: the list, one incident, and what is done about it.
 
+mod done;
 mod list;
 pub(super) mod occurrences;
 mod resolve;
 mod show;
 
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde_json::json;
+use tocsin::time::Timestamp;
 
 use super::client::{Client, Remote};
-use super::fields::text;
 use super::lists::{Again, List, limit};
 use super::output::{print, print_json};
 use super::which::IncidentArg;
@@ -155,17 +157,18 @@ impl OperationArgs {
         let operator = self.operator.unwrap_or_default();
         let body = json!({"operator": operator});
         let path = ["incidents", id.as_str(), what];
-        let incident = client.post(&path, Some(&body), None).await?;
+        let done = client.post(&path, Some(&body), None).await;
+        if let Err(error) = &done
+            && error.is_already_resolved()
+            && let Ok(incident) = client.get(&path[..2], &[]).await
+        {
+            bail!("{error}: {}", done::standing(&incident, Timestamp::now()));
+        }
+        let incident = done?;
         if json {
             return print_json(&incident);
         }
-        let (title, status) = (text(&incident, "/title"), text(&incident, "/status"));
-        // One that was so already stays as it is, with whoever did it.
-        let by = match text(&incident, "/operator") {
-            by if by.is_empty() => String::new(),
-            by => format!(" by {by}"),
-        };
-        print(&format!("{title}\n  {status}{by}"))?;
+        print(&done::told(&incident, Timestamp::now()))?;
         Ok(())
     }
 }

@@ -44,10 +44,10 @@ pub struct RepairArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Outcome {
-    /// The repair helped
+    /// The action was taken, and the problem is gone
     #[arg(long)]
     success: bool,
-    /// The repair did not help
+    /// The action was taken, but the problem is still there
     #[arg(long)]
     failed: bool,
 }
@@ -72,7 +72,7 @@ impl RepairArgs {
             if self.outcome.success {
                 "helped"
             } else {
-                "failed"
+                "did not help"
             },
         );
         let done = if is_shown(&client, &id, &job).await {

@@ -129,10 +129,10 @@ pub fn status(status: &str) -> Cell {
     }
 }
 
-/// A level in its colour.
+/// A level in its colour, by its word.
 pub fn level(level: &str) -> Cell {
     match level {
-        "PERMANENT_FIX" => cell(level).fg(Color::Red).add_attribute(Attribute::Bold),
+        "NEEDS PERMANENT FIX" => cell(level).fg(Color::Red).add_attribute(Attribute::Bold),
         "ESCALATE" => cell(level).fg(Color::Red),
         "REPEAT" => cell(level).fg(Color::Yellow),
         _ => dim(level),

@@ -8,11 +8,13 @@ use anyhow::anyhow;
 use clap::Args;
 use serde_json::Value;
 use tocsin::domain::id::ShortId;
+use tocsin::time::Timestamp;
 
 use super::client::{Client, Remote};
 use super::error::Error;
 use super::fields::text;
 use super::output::{print, print_json};
+use super::paused;
 use super::which::{ending_with, the_one};
 
 /// Show the history of an alert: deliveries, firings, incidents, notifications, jobs, dead letters
@@ -35,11 +37,17 @@ impl TraceArgs {
     /// # Errors
     /// The instance does not answer, or knows nothing of it.
     pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
-        let trace = self.ask(&Client::new(remote)?).await?;
+        let client = Client::new(remote)?;
+        let trace = self.ask(&client).await?;
         if self.json {
             return print_json(&trace);
         }
-        print(&story::tell(&trace))?;
+        print(&story::tell(&trace, Timestamp::now()))?;
+        if story::has_pending(&trace)
+            && let Some(waits) = paused::notifications(&client).await
+        {
+            print(&format!("\n{waits}"))?;
+        }
         Ok(())
     }
 

@@ -280,23 +280,33 @@ async fn judge(
 ) -> Result<Vec<Judged>, JobError> {
     let counted: Vec<_> = anomalies.iter().zip(counts.iter().copied()).collect();
     let mut found = assessments(context, db, &counted, now).await?;
-    let judged = anomalies.into_iter().zip(counts).filter_map(|(mut anomaly, counts)| {
-        let found = found.remove(&anomaly.key)?;
-        let was = anomaly.level;
-        let mut state = anomaly.level_state();
-        let change = decide(&state, found, now).apply(&mut state);
-        anomaly.set_level(state);
-        if anomaly.level < was {
-            tracing::debug!(anomaly.key, from = %was, to = %anomaly.level, "an anomaly's level fell");
-        }
-        let seen = (anomaly.first_seen, anomaly.last_seen);
-        let stats = FrequencyStats::new(&anomaly.key, counts, seen, anomaly.level);
-        Some(Judged {
-            anomaly,
-            change,
-            stats,
-        })
-    });
+    let judged = anomalies
+        .into_iter()
+        .zip(counts)
+        .filter_map(|(mut anomaly, counts)| {
+            let found = found.remove(&anomaly.key)?;
+            let was = anomaly.level;
+            let mut state = anomaly.level_state();
+            let change = decide(&state, found, now).apply(&mut state);
+            anomaly.set_level(state);
+            if anomaly.level < was {
+                tracing::debug!(
+                    anomaly.key,
+                    alert.name = anomaly.alert_name,
+                    service = anomaly.service,
+                    from = %was,
+                    to = %anomaly.level,
+                    "an anomaly's level fell"
+                );
+            }
+            let seen = (anomaly.first_seen, anomaly.last_seen);
+            let stats = FrequencyStats::new(&anomaly.key, counts, seen, anomaly.level);
+            Some(Judged {
+                anomaly,
+                change,
+                stats,
+            })
+        });
     Ok(judged.collect())
 }
 

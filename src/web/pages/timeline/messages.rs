@@ -9,9 +9,10 @@ use crate::domain::escalation::Level;
 use crate::domain::notification::Kind;
 use crate::entity::anomalies;
 use crate::entity::notifications::{self, State};
+use crate::probe::Paused;
 use crate::text::{Text, fill};
 use crate::time::Timestamp;
-use crate::web::pages::parts;
+use crate::web::pages::{parts, paused};
 
 /// What the messages that were owed say of how the incident went: when its level rose, and when it
 /// opened again. Each message has one for each of its channels.
@@ -73,7 +74,12 @@ fn decided_at(message: &notifications::Model) -> Timestamp {
     made.map_or(message.owed_since, |made| made.min(message.owed_since))
 }
 
-pub(super) fn told(text: &Text, message: &notifications::Model) -> Entry {
+/// A message; where it is pending and nothing is sent, with why.
+pub(super) fn told(
+    text: &Text,
+    message: &notifications::Model,
+    is_paused: Option<&Paused>,
+) -> Entry {
     let kind = match message.kind {
         Kind::Opened => text.kind_opened,
         Kind::Escalated => text.kind_escalated,
@@ -105,6 +111,9 @@ pub(super) fn told(text: &Text, message: &notifications::Model) -> Entry {
         },
         symbol: "✉",
         what: html! { (fill(text.ev_message, &places)) },
-        more: message.error.as_ref().map(|error| html! { (error) }),
+        more: match is_paused.filter(|_| matches!(message.state, State::Owed | State::Sending)) {
+            Some(of) => Some(paused::told(text, of)),
+            None => message.error.as_ref().map(|error| html! { (error) }),
+        },
     }
 }

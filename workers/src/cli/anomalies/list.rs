@@ -5,7 +5,7 @@ use serde_json::Value;
 use tocsin::time::Timestamp;
 
 use super::super::age;
-use super::super::fields::{number, or_dash, text, time};
+use super::super::fields::{level, number, or_dash, text, time};
 use super::super::table::{self, Look, cell, dim};
 
 const HEADS: [&str; 5] = [
@@ -37,7 +37,7 @@ fn ago(anomaly: &Value, pointer: &str, now: Timestamp) -> String {
 fn first_line(anomaly: &Value, now: Timestamp) -> Row {
     table::line(vec![
         cell(&or_dash(text(anomaly, "/alert_name"))),
-        table::level(&or_dash(text(anomaly, "/level"))),
+        table::level(&or_dash(level(anomaly, "/level"))),
         cell(&or_dash(text(anomaly, "/service"))),
         table::figure(number(anomaly, "/total")),
         cell(&ago(anomaly, "/last_seen", now)),

@@ -7,7 +7,7 @@ use tocsin::domain::signature::Signature;
 use tocsin::time::Timestamp;
 
 use super::super::age;
-use super::super::fields::{number, or_dash, text, time};
+use super::super::fields::{level, number, or_dash, text, time};
 use super::super::mute;
 
 /// What is known of it.
@@ -16,7 +16,7 @@ pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
         let moment = time(anomaly, pointer).map(|at| age::moment(at, now));
         moment.unwrap_or_default()
     };
-    let level = match (text(anomaly, "/level"), text(anomaly, "/reason")) {
+    let level = match (level(anomaly, "/level"), text(anomaly, "/reason")) {
         (level, why) if why.is_empty() => level,
         (level, why) => format!("{level}: {why}"),
     };

@@ -5,23 +5,23 @@ use std::fmt::Write as _;
 use anyhow::Context;
 use serde::Deserialize as _;
 use serde_json::Value;
-use tocsin::domain::frequency;
-use tocsin::domain::reason::{Counted, LevelRule, TierRule};
+use tocsin::domain::escalation::Level;
+use tocsin::domain::frequency::{self, Counts, Window};
+use tocsin::domain::reason::{LevelRule, TierRule};
+use tocsin::text::{EN, words};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
 use super::super::age;
 use super::super::client::Client;
-use super::super::fields::{members, number, or_dash, text, tier, time};
+use super::super::fields::{level, members, number, or_dash, text, tier, time};
 use super::super::mute;
 use super::super::output::{print, print_json};
+use super::super::paused;
 use super::super::table::Look;
 use super::super::which::short_id;
 use super::occurrences;
 
-/// Why a tier is the default, as the incident's page says it.
-const DEFAULT_TIER: &str = "default tier: the level is low, no permanent fix has failed, and there were few \
-                            restarts in 30 days";
 /// So many occurrences are shown.
 const OCCURRENCES: usize = 10;
 
@@ -42,6 +42,11 @@ pub(super) async fn show(client: &Client, id: Uuid, json: bool) -> anyhow::Resul
     }
     let (now, look) = (Timestamp::now(), Look::of_stdout());
     print(&facts(&incident, now))?;
+    if text(&incident, "/status") != "RESOLVED"
+        && let Some(waits) = paused::notifications(client).await
+    {
+        print(&format!("{waits}\n"))?;
+    }
     if !firings.is_empty() {
         print(&occurrences::render(&firings, now, look))?;
     }
@@ -76,7 +81,7 @@ fn facts(incident: &Value, now: Timestamp) -> String {
         ("resolved by", resolver(incident)),
         ("last operator", text(incident, "/operator")),
         ("source", text(incident, "/source")),
-        ("alert source", text(incident, "/generator_url")),
+        ("source link", text(incident, "/generator_url")),
         ("analysis", text(incident, "/analysis")),
     ]);
     lines.extend(list("silences", silences(incident), ": "));
@@ -90,7 +95,6 @@ fn facts(incident: &Value, now: Timestamp) -> String {
     out
 }
 
-/// One line each, the name on the first only.
 /// Who resolved it; of one that nobody did, why it is so.
 fn resolver(incident: &Value) -> String {
     match text(incident, "/resolved_by").as_str() {
@@ -110,6 +114,7 @@ fn silences(incident: &Value) -> Vec<(String, String)> {
     silences.into_iter().flatten().map(said).collect()
 }
 
+/// One line each, the name on the first only.
 fn list(
     name: &'static str,
     members: Vec<(String, String)>,
@@ -136,48 +141,58 @@ fn anomaly(incident: &Value) -> String {
     }
 }
 
-/// With the figure of now where that still reaches the rule: the reason has that of the moment at which
-/// the level was last seen to hold.
+/// In the words of the incident's page. With the figure of now where that still reaches the rule: the reason has
+/// that of the moment at which the level was last seen to hold.
 fn level_and_why(incident: &Value) -> String {
-    let (level, why) = (
-        text(incident, "/escalation_level"),
+    let (word, why) = (
+        level(incident, "/escalation_level"),
         text(incident, "/escalation_reason"),
     );
     if why.is_empty() {
-        return level;
+        return word;
     }
     // An older instance tells the sentence alone, a newer one may tell of a rule of its own.
     let rule = LevelRule::deserialize(&incident["escalation_rule"]).ok();
-    let Some(LevelRule::Count(counted)) = rule else {
-        return format!("{level}: {why}");
+    let Some((rule, level)) = rule.zip(level_of(incident, "/escalation_level")) else {
+        return format!("{word}: {why}");
     };
-    let window = counted.window.name();
-    let is_of_this = text(incident, "/frequency_stats/escalation_level") == level;
-    let now = number(incident, &format!("/frequency_stats/count_{window}"));
-    let Some(now) = now.filter(|n| is_of_this && *n >= counted.threshold) else {
-        return format!("{level}: {why}, when the rule last matched");
+    let is_of_this = level_of(incident, "/frequency_stats/escalation_level") == Some(level);
+    let now = is_of_this.then(|| counts(incident));
+    let why = words::why_level(&EN, level, Some(&rule.into()), now.as_ref());
+    format!("{word}: {why}")
+}
+
+fn level_of(incident: &Value, pointer: &str) -> Option<Level> {
+    Level::deserialize(incident.pointer(pointer)?).ok()
+}
+
+fn counts(incident: &Value) -> Counts {
+    let count = |window: Window| {
+        let pointer = format!("/frequency_stats/count_{}", window.name());
+        number(incident, &pointer).unwrap_or_default()
     };
-    // In how many incidents they lie is known of the figure in the reason.
-    let incidents = counted.incidents.filter(|_| now == counted.figure);
-    let counted = Counted {
-        figure: now,
-        incidents,
-        ..counted
-    };
-    format!("{level}: {counted}")
+    Counts {
+        hour: count(Window::Hour),
+        day: count(Window::Day),
+        week: count(Window::Week),
+        month: count(Window::Month),
+    }
 }
 
 fn tier_and_why(incident: &Value) -> String {
-    match (tier(incident), text(incident, "/tier_reason")) {
-        (tier, _) if tier.is_empty() => "not calculated yet".to_owned(),
-        (tier, why) if why.is_empty() => tier,
-        (tier, _)
-            if TierRule::deserialize(&incident["tier_rule"]).ok() == Some(TierRule::Default) =>
-        {
-            format!("{tier}: {DEFAULT_TIER}")
-        }
-        (tier, why) => format!("{tier}: {why}"),
+    let (tier, why) = (tier(incident), text(incident, "/tier_reason"));
+    if tier.is_empty() {
+        return "not calculated yet".to_owned();
     }
+    if why.is_empty() {
+        return tier;
+    }
+    let rule = TierRule::deserialize(&incident["tier_rule"]).ok();
+    let why = match rule.zip(level_of(incident, "/escalation_level")) {
+        Some((rule, level)) => words::why_tier(&EN, level, Some(&rule.into())),
+        None => why,
+    };
+    format!("{tier}: {why}")
 }
 
 fn frequency(incident: &Value) -> String {
@@ -269,8 +284,8 @@ mod tests {
           anomaly         KubePodCrashLooping · checkout-api · CrashLoopBackOff (00112233445566778899aabbccddeeff)
           status          OPEN
           severity        warning
-          level           ESCALATE: 8 firings in 24h (≥ 5)
-          tier            2 mitigate: level is ESCALATE
+          level           ESCALATE: 8 firings in the last 24 hours. ESCALATE starts at 5 firings.
+          tier            2 mitigate: The level is ESCALATE: a restart is not enough.
           frequency       2 in 1h, 8 in 24h, 8 in 7d, 9 in 30d
           firings         2, 1 still firing
           repairs         2 tried on this anomaly, 1 helped; last: restart_pod, 2h ago
@@ -287,16 +302,20 @@ mod tests {
     #[test]
     fn a_level_that_the_counts_do_not_reach_any_more_is_told_as_it_was_set() {
         for (count, stats_level, expected) in [
-            (7, "ESCALATE", "ESCALATE: 7 firings in 24h (≥ 5)"),
+            (
+                7,
+                "ESCALATE",
+                "ESCALATE: 7 firings in the last 24 hours. ESCALATE starts at 5 firings.",
+            ),
             (
                 4,
                 "ESCALATE",
-                "ESCALATE: 5 firings in 24h in 1 incident (≥ 5), when the rule last matched",
+                "ESCALATE: When the rule last matched: 5 firings in 1 incident in the last 24 hours. ESCALATE starts at 5 firings.",
             ),
             (
                 12,
                 "PERMANENT_FIX",
-                "ESCALATE: 5 firings in 24h in 1 incident (≥ 5), when the rule last matched",
+                "ESCALATE: When the rule last matched: 5 firings in 1 incident in the last 24 hours. ESCALATE starts at 5 firings.",
             ),
         ] {
             let incident = json!({
@@ -312,10 +331,13 @@ mod tests {
 
     #[test]
     fn a_default_tier_says_what_makes_it_so() {
-        let mut incident = json!({"tier": 1, "tier_reason": "nothing calls for more",
+        let mut incident = json!({"tier": 1, "escalation_level": "REPEAT", "tier_reason": "nothing calls for more",
                                   "tier_rule": {"rule": "default"}});
-        let told = tier_and_why(&incident);
-        assert!(told.starts_with("1 restart: default tier: "), "{told}");
+        assert_eq!(
+            tier_and_why(&incident),
+            "1 restart: Default tier: the level is below ESCALATE, no permanent fix has failed, and fewer than 2 \
+             restarts were tried in 30 days."
+        );
         // As an older instance tells it, and as one that has other rules does.
         for rule in [json!(null), json!({"rule": "of_a_newer_version"})] {
             incident["tier_rule"] = rule;

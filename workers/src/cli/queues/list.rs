@@ -7,9 +7,9 @@ use serde_json::Value;
 use tocsin::time::Timestamp;
 
 use super::processes;
-use crate::cli::age;
 use crate::cli::fields::{number, operator, or_dash, text, time};
 use crate::cli::table::{self, Look, attention, cell, dim, figure};
+use crate::cli::{age, paused};
 
 /// All that is to be seen, as it was at `now`.
 pub(super) fn render(queues: &[Value], now: Timestamp, look: Look) -> String {
@@ -21,6 +21,7 @@ pub(super) fn render(queues: &[Value], now: Timestamp, look: Look) -> String {
         parts.push("No workers on any queue: start `tocsin work` or `tocsin serve`.".to_owned());
     }
     let mut remarks: Vec<String> = queues.iter().filter_map(unattended).collect();
+    remarks.extend(queues.iter().filter_map(|queue| paused::remark(queue, now)));
     remarks.extend(queues.iter().filter_map(lost));
     remarks.extend(processes::remarks(&processes));
     if !remarks.is_empty() {

@@ -6,15 +6,21 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
+use tocsin::time::Timestamp;
 
-use super::super::fields::{number, text, tier, time};
+use super::super::fields::{level, number, text, tier, time};
 use events::{
-    Event, event, of_decision, of_incident, of_job, of_letter, of_message, of_occurrence,
-    of_repair, resolved, somebody,
+    Event, event, is_pending, of_decision, of_incident, of_job, of_letter, of_message,
+    of_occurrence, of_repair, resolved, somebody,
 };
 
-/// Tells everything that a trace holds.
-pub(super) fn tell(trace: &Value) -> String {
+/// Whether a notification of it is still to be sent.
+pub(super) fn has_pending(trace: &Value) -> bool {
+    list(trace, "messages").iter().any(is_pending)
+}
+
+/// Tells everything that a trace holds, as it was at `now`.
+pub(super) fn tell(trace: &Value, now: Timestamp) -> String {
     let incidents = list(trace, "incidents");
     let names: HashMap<String, String> = incidents
         .iter()
@@ -44,7 +50,8 @@ pub(super) fn tell(trace: &Value) -> String {
         let found = list(trace, name).iter().filter_map(|item| of(item, &names));
         found.collect::<Vec<_>>()
     };
-    events.extend(each("messages", of_message));
+    let messages = list(trace, "messages").iter();
+    events.extend(messages.filter_map(|message| of_message(message, &names, now)));
     events.extend(each("repairs", of_repair));
     events.extend(each("jobs", of_job));
     events.extend(each("dead_letters", of_letter));
@@ -85,7 +92,7 @@ fn as_it_is(incident: &Value) -> String {
         "{}: {}, {tier}, level {}{muted}: tocsin incidents show {}",
         called(incident),
         text(incident, "/status"),
-        text(incident, "/escalation_level"),
+        level(incident, "/escalation_level"),
         text(incident, "/id")
     )
 }

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::Value;
 use tocsin::time::Timestamp;
 
 use super::{called, list, name_of, times};
+use crate::cli::age;
 use crate::cli::fields::{number, text, time};
 
 /// One thing that happened, or still waits. Of what happened at once, the lower rank comes first.
@@ -101,7 +103,30 @@ pub(super) fn somebody(row: &Value) -> String {
     }
 }
 
-pub(super) fn of_message(message: &Value, names: &HashMap<String, String>) -> Option<Event> {
+/// A notification that is due for longer is late.
+const IN_TIME: Duration = Duration::from_secs(10);
+
+/// Whether a notification is still to be sent, or was tried and is not sent yet.
+pub(super) fn is_pending(message: &Value) -> bool {
+    matches!(&*text(message, "/state"), "owed" | "sending")
+}
+
+/// When a notification that nobody tried to send is to be sent.
+fn due(at: Timestamp, now: Timestamp) -> String {
+    if at > now {
+        return format!("due in {}", age::left(at.since(now)));
+    }
+    match now.since(at) {
+        late if late > IN_TIME => format!("overdue for {}", age::short(late)),
+        _ => "due now".to_owned(),
+    }
+}
+
+pub(super) fn of_message(
+    message: &Value,
+    names: &HashMap<String, String>,
+    now: Timestamp,
+) -> Option<Event> {
     let (kind, channel) = (text(message, "/kind"), text(message, "/channel"));
     let kind = match kind.as_str() {
         "worsened" => "severity raised",
@@ -124,13 +149,17 @@ pub(super) fn of_message(message: &Value, names: &HashMap<String, String>) -> Op
         0 => "no attempts yet".to_owned(),
         n => format!("tried {}", times(n)),
     };
-    let state = match state.as_str() {
+    let word = match state.as_str() {
         "owed" => "pending",
         "given up" => "failed",
         "digested" => "in a digest",
         other => other,
     };
-    let mut what = format!("notification to {channel} {state}, {tried}: {about} {kind}");
+    let due = match time(message, "/owed_since").filter(|_| state == "owed") {
+        Some(at) => format!(", {}", due(at, now)),
+        None => String::new(),
+    };
+    let mut what = format!("notification to {channel} {word}{due}, {tried}: {about} {kind}");
     because(&mut what, &text(message, "/error"));
     event(time(message, "/owed_since"), 3, what)
 }

@@ -4,6 +4,9 @@ use serde_json::json;
 
 use super::*;
 
+/// 2026-11-23, 08:10 UTC.
+const NOW: Timestamp = Timestamp(1_795_421_400_000);
+
 #[test]
 fn what_was_closed_as_unseen_is_not_told_as_ended() {
     let incident = "01940000-0000-7000-8000-000000000001";
@@ -23,7 +26,7 @@ fn what_was_closed_as_unseen_is_not_told_as_ended() {
         ],
         "messages": [], "repairs": [], "jobs": [], "dead_letters": [],
     });
-    let told = tell(&trace);
+    let told = tell(&trace, NOW);
     for said in [
         "delivered by alertmanager: firing since 2026-11-20T23:58:00.000Z; counted",
         "last received from alertmanager (the firing since 2026-11-20T23:58:00.000Z); expired later",
@@ -57,7 +60,7 @@ fn what_was_resolved_and_opened_again_is_told_with_who_did_it() {
             {"incident_id": incident, "operator": "ann", "at": "2026-11-22T21:10:00.000Z"},
         ],
     });
-    let told = tell(&trace);
+    let told = tell(&trace, NOW);
     let told: Vec<&str> = told
         .lines()
         .filter(|line| line.starts_with("  21:"))
@@ -115,7 +118,7 @@ fn a_trace_is_told_in_the_order_of_time() {
              "decided_at": "2026-11-23T08:07:00.000Z", "decided_by": "ann"},
         ],
     });
-    insta::assert_snapshot!(tell(&trace), @"
+    insta::assert_snapshot!(tell(&trace, NOW), @"
         fingerprint 5c51e1cd4f9ab3a0: 2 firings, delivered 4 times, counted twice, 1 incident, 1 queued job, 2 dead letters
 
         2026-11-20 (UTC)
@@ -146,9 +149,39 @@ fn a_trace_is_told_in_the_order_of_time() {
 
 #[test]
 fn what_is_missing_is_left_out() {
-    let told = tell(&json!({"fingerprint": "x", "new": [1], "messages": [{}], "jobs": null}));
+    let told = tell(
+        &json!({"fingerprint": "x", "new": [1], "messages": [{}], "jobs": null}),
+        NOW,
+    );
     assert_eq!(
         told,
         " x: 0 firings, delivered 0 times, counted 0 times, 0 incidents"
     );
+}
+
+#[test]
+fn a_pending_notification_is_told_with_when_it_is_due() {
+    let message = |state: &str, owed_since: &str| {
+        json!({"incident_id": "x", "kind": "escalated", "channel": "ops", "state": state,
+               "owed_since": owed_since, "sent_at": null, "attempts": 0})
+    };
+    let table = [
+        ("owed", "2026-11-23T08:14:00.000Z", "pending, due in 4m"),
+        ("owed", "2026-11-23T08:09:58.000Z", "pending, due now"),
+        (
+            "owed",
+            "2026-11-23T07:58:00.000Z",
+            "pending, overdue for 12m",
+        ),
+        ("sending", "2026-11-23T07:58:00.000Z", "sending"),
+        ("given up", "2026-11-23T07:58:00.000Z", "failed"),
+    ];
+    for (state, owed_since, expected) in table {
+        let trace = json!({"messages": [message(state, owed_since)]});
+        let told = tell(&trace, NOW);
+        let expected =
+            format!("notification to ops {expected}, no attempts yet: incident x escalated");
+        assert!(told.contains(&expected), "{told}");
+        assert_eq!(has_pending(&trace), state != "given up");
+    }
 }
