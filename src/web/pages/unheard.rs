@@ -10,7 +10,7 @@ use crate::alertmanager::{self, Silence};
 use crate::config::Config;
 use crate::domain::aggregation::Status;
 use crate::domain::episode::EndedBy;
-use crate::domain::unheard::Patience;
+use crate::domain::unheard::StaleLimits;
 use crate::entity::incidents::Model as Incident;
 use crate::entity::occurrences::Model as Firing;
 use crate::text::{Text, fill};
@@ -61,14 +61,14 @@ enum Next {
 }
 
 fn next(config: &Config, source: &str, since: Timestamp, now: Timestamp, says: &Silences) -> Next {
-    let patience = Patience::of(&config.counting, source);
-    let at = since.after(patience.unseen);
+    let limits = StaleLimits::of(&config.counting, source);
+    let at = since.after(limits.unseen);
     match says {
         Silences::NotQueried => Next::Closes(at),
         _ if !alertmanager::sends(source) => Next::Closes(at),
         _ if now < at.after(CHECK_DELAY) => Next::ChecksSilence(at),
         Silences::Known(_) => Next::Kept,
-        Silences::Unknown => Next::Waits(at.after(patience.unseen)),
+        Silences::Unknown => Next::Waits(at.after(limits.unseen)),
     }
 }
 
@@ -130,9 +130,9 @@ fn told(text: &Text, silence: &Silence) -> Markup {
 /// How a firing ended, or that it is not heard of.
 pub(super) fn ending(visit: &PageRequest, config: &Config, firing: &Firing) -> Markup {
     let text = visit.text();
-    let patience = Patience::of(&config.counting, &firing.source);
+    let limits = StaleLimits::of(&config.counting, &firing.source);
     let is_open = firing.ended_at.is_none() && firing.series.is_some();
-    let is_unheard = is_open && patience.is_unheard(firing.last_seen_at, visit.now);
+    let is_unheard = is_open && limits.is_unheard(firing.last_seen_at, visit.now);
     html! {
         @if is_unheard { b.mu { (text.unheard) } }
         @else if firing.ended_by == Some(EndedBy::Unseen) { b.mu { (text.unseen) } }
