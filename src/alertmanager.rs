@@ -16,7 +16,7 @@ use reqwest::{Client, Url, redirect};
 
 use crate::config::Secret;
 use crate::sources::cluster;
-use silence::Kept;
+use silence::ActiveSilence;
 pub use silence::Silence;
 
 /// Connecting, asking and the answer together.
@@ -49,7 +49,7 @@ pub struct Alertmanager {
     http: Client,
     /// With user and password, if it has them.
     url: Url,
-    silences: Cache<(), Option<Arc<Vec<Kept>>>>,
+    silences: Cache<(), Option<Arc<Vec<ActiveSilence>>>>,
 }
 
 impl Alertmanager {
@@ -108,10 +108,10 @@ impl Alertmanager {
         Some(found)
     }
 
-    async fn look(&self) -> Option<Arc<Vec<Kept>>> {
+    async fn look(&self) -> Option<Arc<Vec<ActiveSilence>>> {
         match api::ask::<Vec<api::Silence>>(&self.http, &self.url, "silences", &[]).await {
             Ok(silences) => Some(Arc::new(
-                silences.into_iter().filter_map(Kept::of).collect(),
+                silences.into_iter().filter_map(ActiveSilence::of).collect(),
             )),
             Err(trouble) => {
                 tracing::warn!("cannot show silences: {trouble}");

@@ -30,22 +30,22 @@ const STUCK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs
 
 /// How a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Takes {
+pub enum PartState {
     /// It took what was written.
-    All,
+    Up,
     /// It answers, and takes nothing.
-    Nothing,
+    ReadOnly,
     /// It does not answer.
-    Silent,
+    Unreachable,
 }
 
 /// What was found.
 #[derive(Clone, Debug)]
 pub struct Found {
     /// How the store is.
-    pub store: Takes,
+    pub store: PartState,
     /// How the queue is.
-    pub queue: Takes,
+    pub queue: PartState,
     /// How long ago what schedules bring back was last done, if that is known.
     pub last: Option<Last>,
     /// How much of the queue's memory is used, where that is bounded.
@@ -165,13 +165,13 @@ impl Probe {
     }
 }
 
-async fn tried(write: impl Future<Output = bool>, read: impl Future<Output = bool>) -> Takes {
+async fn tried(write: impl Future<Output = bool>, read: impl Future<Output = bool>) -> PartState {
     let within = async |work| tokio::time::timeout(PATIENCE, work).await.unwrap_or(false);
     let answered = async { tokio::time::timeout(PATIENCE, read).await.unwrap_or(false) };
     match tokio::join!(within(write), answered) {
-        (true, _) => Takes::All,
-        (false, true) => Takes::Nothing,
-        (false, false) => Takes::Silent,
+        (true, _) => PartState::Up,
+        (false, true) => PartState::ReadOnly,
+        (false, false) => PartState::Unreachable,
     }
 }
 

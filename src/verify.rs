@@ -25,7 +25,7 @@ use crate::store::audit::Actor;
 use crate::store::maintenance;
 use crate::store::verify as rows;
 use drift::Drift;
-use look::{Look, is_late};
+use look::{Snapshot, is_late};
 
 pub mod drift;
 
@@ -94,7 +94,7 @@ pub async fn page(
     let db = context.db.read();
     let now = context.clock.of_store(maintenance::now(db).await?);
     let keys = rows::keys_after(db, after, PAGE).await?;
-    let look = Look::unlocked(context, &keys, now, late).await?;
+    let look = Snapshot::unlocked(context, &keys, now, late).await?;
     let counter = look.ask_counter(context).await?;
 
     let mut page = Page {
@@ -154,7 +154,7 @@ async fn look_again(
             Some(keys.iter().cloned().zip(counts).collect())
         }
     };
-    let look = Look::unlocked(context, keys, now, late).await?;
+    let look = Snapshot::unlocked(context, keys, now, late).await?;
     let before = look.in_order(before);
     let mut after = look.ask_counter(context).await?;
     let before = before.unwrap_or_else(|| after.clone());
@@ -187,7 +187,7 @@ async fn look_and_repair(
     let tx = context.db.begin().await?;
     rows::lock(&tx, key).await?;
     let now = context.clock.of_store(maintenance::now(&tx).await?);
-    let look = Look::at(context, &tx, key, now, late).await?;
+    let look = Snapshot::at(context, &tx, key, now, late).await?;
     let mut counter = look.ask_counter_within(context, &tx).await?;
     for _ in 0..IN_FLIGHT.0 {
         // A tally is written with its rows: nothing is on its way to it.

@@ -40,7 +40,7 @@ use utoipa_axum::routes;
 
 use crate::context::Context;
 use crate::sources::{SOURCES, Source};
-use crate::telemetry::seldom::Seldom;
+use crate::telemetry::seldom::LogThrottle;
 pub use api::IncidentView;
 use api::openapi::DOCUMENT;
 pub use api::openapi::description;
@@ -49,7 +49,7 @@ pub(crate) use auth::{Caller, Guard};
 pub use gate::Gate;
 pub use problem::Problem;
 pub use refusals::Refusals;
-pub use serve::{Bounds, serve};
+pub use serve::{ConnectionLimits, serve};
 
 /// What handlers share.
 #[derive(Clone)]
@@ -63,7 +63,7 @@ pub struct Ingress {
     /// Whom it takes alerts from: [`SOURCES`], unless more are given.
     pub sources: Arc<[Source]>,
     /// Deliveries with an unknown status, by source.
-    unknown_statuses: Arc<Seldom<&'static str>>,
+    unknown_statuses: Arc<LogThrottle<&'static str>>,
 }
 
 /// How often the log reports alerts with an unknown status.
@@ -79,7 +79,7 @@ impl Ingress {
             gate,
             refusals,
             sources: SOURCES.into(),
-            unknown_statuses: Arc::new(Seldom::new(UNKNOWN_STATUSES_SAID)),
+            unknown_statuses: Arc::new(LogThrottle::new(UNKNOWN_STATUSES_SAID)),
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct Silence {
 
 /// A silence that holds, ready to be matched.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct ActiveSilence {
     silence: api::Silence,
     matchers: Vec<Matcher>,
 }
@@ -37,18 +37,18 @@ pub(super) struct Kept {
 #[derive(Debug)]
 struct Matcher {
     name: String,
-    is: Is,
+    is: Condition,
     /// Whether the label must not be like that.
     is_negated: bool,
 }
 
 #[derive(Debug)]
-enum Is {
+enum Condition {
     Equal(String),
     Like(Regex),
 }
 
-impl Kept {
+impl ActiveSilence {
     /// `None` if it does not hold now, or no label could be told to match it.
     pub(super) fn of(mut silence: api::Silence) -> Option<Self> {
         if silence.status.state != "active" {
@@ -88,14 +88,14 @@ impl Matcher {
     fn of(matcher: api::Matcher) -> Option<Self> {
         let is = if matcher.is_regex {
             let pattern = format!("^(?:{})$", matcher.value);
-            Is::Like(
+            Condition::Like(
                 RegexBuilder::new(&pattern)
                     .size_limit(PATTERN)
                     .build()
                     .ok()?,
             )
         } else {
-            Is::Equal(matcher.value)
+            Condition::Equal(matcher.value)
         };
         Some(Self {
             name: matcher.name,
@@ -106,8 +106,8 @@ impl Matcher {
 
     fn matches(&self, value: &str) -> bool {
         let is_like = match &self.is {
-            Is::Equal(wanted) => value == wanted,
-            Is::Like(pattern) => pattern.is_match(value),
+            Condition::Equal(wanted) => value == wanted,
+            Condition::Like(pattern) => pattern.is_match(value),
         };
         is_like != self.is_negated
     }
@@ -119,11 +119,11 @@ mod tests {
 
     use super::*;
 
-    fn kept(state: &str, matchers: &serde_json::Value) -> Option<Kept> {
+    fn kept(state: &str, matchers: &serde_json::Value) -> Option<ActiveSilence> {
         let silence = json!({"id": "s1", "status": {"state": state}, "createdBy": "ann",
             "comment": "we know", "startsAt": "2026-11-22T21:28:29.102Z",
             "endsAt": "2026-11-22T23:28:29.102Z", "updatedAt": "?", "matchers": matchers});
-        Kept::of(serde_json::from_value(silence).unwrap())
+        ActiveSilence::of(serde_json::from_value(silence).unwrap())
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Span;
 use crate::domain::aggregation::{Unit, Until};
 use crate::domain::escalation::{Rule, default_rules};
-use crate::domain::unheard::Patience;
+use crate::domain::unheard::StaleLimits;
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,8 +48,8 @@ impl Counting {
     /// How long a firing of this source may be without news. One that says until when its firings hold would
     /// have three and ten times that.
     #[must_use]
-    pub const fn patience(&self, _source: &str) -> Patience {
-        Patience {
+    pub const fn stale_limits(&self, _source: &str) -> StaleLimits {
+        StaleLimits {
             unheard: self.unheard.0,
             unseen: self.unseen.0,
         }

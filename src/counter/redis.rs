@@ -28,7 +28,7 @@ use crate::domain::frequency::{Counted, Counts};
 use crate::redis::{Redis, scripts};
 use crate::store::Db;
 use crate::time::Timestamp;
-use memory::{BELOW, Bound, ROUNDS};
+use memory::{BELOW, MemoryBound, ROUNDS};
 use sets::CHUNK;
 
 scripts! {
@@ -52,7 +52,7 @@ pub struct RedisCounter {
     connection: ConnectionManager,
     db: Db,
     unit: Unit,
-    memory: Arc<Bound>,
+    memory: Arc<MemoryBound>,
 }
 
 impl From<RedisError> for CounterError {
@@ -78,7 +78,7 @@ impl RedisCounter {
             connection: redis.connection()?,
             db,
             unit,
-            memory: Arc::new(Bound {
+            memory: Arc::new(MemoryBound {
                 most: 100,
                 looked: Mutex::default(),
             }),
@@ -89,7 +89,7 @@ impl RedisCounter {
     #[must_use]
     pub fn within(self, most: u64) -> Self {
         let looked = Mutex::default();
-        let memory = Arc::new(Bound { most, looked });
+        let memory = Arc::new(MemoryBound { most, looked });
         Self { memory, ..self }
     }
 }

@@ -18,7 +18,7 @@ use super::episode::{AlertDelivery, Episode, find};
 use super::escalation::Level;
 use super::frequency::Counted;
 use crate::time::Timestamp;
-pub use incident::{Incident, Opening, ResolvedBy, Status, Undone};
+pub use incident::{Incident, Opening, ResolvedBy, RevertedResolve, Status};
 pub use policy::{Policy, Unit, Until};
 
 /// One anomaly, locked.

@@ -67,7 +67,7 @@ pub struct Budget {
 
 /// What was taken of it: for each limit, when that will have been paid back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct BudgetUse {
     /// Of the chat's second.
     pub second: Timestamp,
     /// Of the chat's minute.
@@ -95,7 +95,12 @@ impl Budget {
     ///
     /// # Errors
     /// There is no slot before that moment.
-    pub fn take(&self, taken: Taken, what: SendKind, now: Timestamp) -> Result<Taken, Timestamp> {
+    pub fn take(
+        &self,
+        taken: BudgetUse,
+        what: SendKind,
+        now: Timestamp,
+    ) -> Result<BudgetUse, Timestamp> {
         let edits = match what {
             SendKind::Message => Ok(taken.edits),
             SendKind::Edit => self.edits.take(taken.edits, now),
@@ -110,7 +115,7 @@ impl Budget {
             return Err(earliest);
         }
         let [second, minute, edits, bot] = slots.map(Result::unwrap_or_default);
-        Ok(Taken {
+        Ok(BudgetUse {
             second,
             minute,
             edits,
@@ -154,7 +159,7 @@ mod tests {
     #[test]
     fn a_group_gets_a_message_a_second_until_its_minute_is_spent() {
         let budget = Budget::new(1, 20, 30);
-        let (mut taken, mut now, mut at) = (Taken::default(), Timestamp(1_000_000), Vec::new());
+        let (mut taken, mut now, mut at) = (BudgetUse::default(), Timestamp(1_000_000), Vec::new());
         while at.len() < 8 {
             match budget.take(taken, SendKind::Message, now) {
                 Ok(next) => {
@@ -170,7 +175,7 @@ mod tests {
     #[test]
     fn edits_take_half_of_a_minute_at_most() {
         let budget = Budget::new(100, 20, 100);
-        let (mut taken, mut edits) = (Taken::default(), 0);
+        let (mut taken, mut edits) = (BudgetUse::default(), 0);
         for now in (0..60_000).map(Timestamp) {
             if let Ok(next) = budget.take(taken, SendKind::Edit, now) {
                 (taken, edits) = (next, edits + 1);
@@ -184,7 +189,7 @@ mod tests {
         let budget = Budget::new(1, 20, 30);
         let now = Timestamp(1_000_000);
         let ahead = now.after(Duration::from_secs(8 * 3600));
-        let taken = Taken {
+        let taken = BudgetUse {
             second: ahead,
             minute: ahead,
             edits: ahead,

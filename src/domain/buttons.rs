@@ -44,14 +44,14 @@ pub struct CallbackData {
     /// About which incident.
     pub incident: Uuid,
     /// What is wanted.
-    pub wish: ButtonAction,
+    pub action: ButtonAction,
 }
 
 impl CallbackData {
     /// As a button carries it, in 64 bytes at most.
     #[must_use]
     pub fn data(&self) -> String {
-        let (word, action) = match &self.wish {
+        let (word, action) = match &self.action {
             ButtonAction::Acknowledge => ("a", None),
             ButtonAction::Resolve => ("r", None),
             ButtonAction::Mute => ("m", None),
@@ -81,7 +81,7 @@ impl CallbackData {
         if version != VERSION || incident.len() != 32 {
             return None;
         }
-        let wish = match (word, action) {
+        let action = match (word, action) {
             ("a", None) => ButtonAction::Acknowledge,
             ("r", None) => ButtonAction::Resolve,
             ("m", None) => ButtonAction::Mute,
@@ -96,7 +96,7 @@ impl CallbackData {
         };
         Some(Self {
             incident: incident.parse().ok()?,
-            wish,
+            action,
         })
     }
 }
@@ -110,7 +110,7 @@ pub fn is_action(action: &str) -> bool {
 /// The rows of buttons beneath a card. What is not possible any more is not offered.
 #[must_use]
 pub fn offered(incident: Uuid, status: Status, is_muted: bool) -> Vec<Vec<CallbackData>> {
-    let press = |wish| CallbackData { incident, wish };
+    let press = |action| CallbackData { incident, action };
     let first = match status {
         Status::Open | Status::Analyzing => vec![
             press(ButtonAction::Acknowledge),
@@ -134,7 +134,7 @@ pub fn offered(incident: Uuid, status: Status, is_muted: bool) -> Vec<Vec<Callba
 /// The rows of buttons that ask which repair it was.
 #[must_use]
 pub fn repairs(incident: Uuid, actions: &[String]) -> Vec<Vec<CallbackData>> {
-    let press = |wish| CallbackData { incident, wish };
+    let press = |action| CallbackData { incident, action };
     let each = actions.iter().filter(|action| is_action(action));
     let mut rows: Vec<Vec<CallbackData>> = each
         .map(|action| {
@@ -182,11 +182,11 @@ mod tests {
 
     #[test]
     fn what_is_not_possible_any_more_is_not_offered() {
-        let wishes = |status, muted| -> Vec<ButtonAction> {
+        let actions = |status, muted| -> Vec<ButtonAction> {
             let rows = offered(ID, status, muted).into_iter().flatten();
-            rows.map(|press| press.wish).collect()
+            rows.map(|press| press.action).collect()
         };
-        let open = wishes(Status::Open, false);
+        let open = actions(Status::Open, false);
         let expected = [
             ButtonAction::Acknowledge,
             ButtonAction::Resolve,
@@ -194,7 +194,7 @@ mod tests {
             ButtonAction::Repairs,
         ];
         assert_eq!(open, expected);
-        let taken = wishes(Status::Acknowledged, true);
+        let taken = actions(Status::Acknowledged, true);
         assert_eq!(
             taken,
             [
@@ -203,7 +203,7 @@ mod tests {
                 ButtonAction::Repairs
             ]
         );
-        let over = wishes(Status::Resolved, false);
+        let over = actions(Status::Resolved, false);
         assert_eq!(over, [ButtonAction::Mute, ButtonAction::Repairs]);
     }
 

@@ -89,7 +89,7 @@ const fn is_one(n: &i64) -> bool {
 impl Rule {
     /// Whether it holds. Where incidents are counted, each lies in itself.
     #[must_use]
-    pub fn holds(&self, seen: &Seen) -> bool {
+    pub fn holds(&self, seen: &RuleInputs) -> bool {
         let count = seen.counts.of(self.window);
         let lies_in = match (seen.unit, &seen.incidents) {
             (Unit::Incident, _) => count,
@@ -100,7 +100,7 @@ impl Rule {
         count >= self.count && (self.incidents <= 1 || lies_in >= self.incidents)
     }
 
-    fn reason(&self, seen: &Seen, most: i64) -> LevelRule {
+    fn reason(&self, seen: &RuleInputs, most: i64) -> LevelRule {
         let incidents = seen.incidents.map(|incidents| incidents.of(self.window));
         LevelRule::Count(Counted {
             figure: seen.counts.of(self.window).min(COUNTED_AT_MOST),
@@ -143,7 +143,7 @@ pub fn most_incidents(rules: &[Rule], unit: Unit) -> i64 {
 
 /// What rules are held against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct RuleInputs {
     /// What was counted.
     pub unit: Unit,
     /// How often, in each window.
@@ -164,7 +164,7 @@ pub struct Assessment {
 /// The highest level whose rule holds, by the first such rule. An incident that `lasts` (its alert was
 /// seen firing `open_for` or more after it opened) makes it at least [`Level::Escalate`].
 #[must_use]
-pub fn assess(seen: &Seen, lasts: Option<Lasting>, rules: &[Rule]) -> Assessment {
+pub fn assess(seen: &RuleInputs, lasts: Option<Lasting>, rules: &[Rule]) -> Assessment {
     let holding = rules.iter().filter(|rule| rule.holds(seen));
     let highest = holding.reduce(|a, b| if b.level > a.level { b } else { a });
     let is_by_age = |by_count: Level| lasts.is_some() && by_count < Level::Escalate;

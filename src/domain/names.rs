@@ -56,8 +56,8 @@ impl Names {
 
     /// Takes room for so many new ones, or for as many as there is room for. It is given back unless they are
     /// [made](Taken::made).
-    pub fn take(&self, wanted: usize) -> Taken<'_> {
-        Taken {
+    pub fn take(&self, wanted: usize) -> Reservation<'_> {
+        Reservation {
             names: self,
             room: match wanted {
                 0 => 0,
@@ -96,12 +96,12 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Room for new anomalies that are about to be made. A commit that fails, or is given up, gives it back.
 #[derive(Debug)]
 #[must_use]
-pub struct Taken<'a> {
+pub struct Reservation<'a> {
     names: &'a Names,
     room: usize,
 }
 
-impl Taken<'_> {
+impl Reservation<'_> {
     /// For how many.
     #[must_use]
     pub const fn room(&self) -> usize {
@@ -114,7 +114,7 @@ impl Taken<'_> {
     }
 }
 
-impl Drop for Taken<'_> {
+impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         if self.room > 0 {
             self.names.give_back(self.room);

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::alert::Alert;
 use super::workload;
-pub use labels::{MadeOf, Names, OTHERWISE, SignatureLabels};
+pub use labels::{Names, OTHERWISE, SignatureLabelNames, SignatureLabels};
 
 /// What makes two alerts the same anomaly. A missing field is the empty string.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

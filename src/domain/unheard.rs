@@ -8,14 +8,14 @@ use crate::time::Timestamp;
 
 /// How long an open firing may be without news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct StaleLimits {
     /// Without news for so long, it is unheard.
     pub unheard: Duration,
     /// Without news for so long, it is closed as unseen.
     pub unseen: Duration,
 }
 
-impl Patience {
+impl StaleLimits {
     /// Whether an open firing that was last told of at `last_seen` is unheard.
     #[must_use]
     pub fn is_unheard(&self, last_seen: Timestamp, now: Timestamp) -> bool {
@@ -29,13 +29,13 @@ impl Patience {
         &self,
         last_seen: Timestamp,
         now: Timestamp,
-        said: Said,
+        said: SourceAnswer,
         longest: Duration,
     ) -> bool {
         let waits = match said {
-            Said::Nothing | Said::Gone => self.unseen,
-            Said::Unknown => self.unseen * 2,
-            Said::Fires => longest,
+            SourceAnswer::Nothing | SourceAnswer::Gone => self.unseen,
+            SourceAnswer::Unknown => self.unseen * 2,
+            SourceAnswer::Fires => longest,
         };
         last_seen.after(self.unseen.max(waits.min(longest))) <= now
     }
@@ -43,7 +43,7 @@ impl Patience {
 
 /// What a sender says of a firing that it does not tell of any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum SourceAnswer {
     /// It cannot be asked.
     Nothing,
     /// It did not answer.
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn what_is_not_told_of_is_unheard_after_a_while_and_over_after_a_longer_one() {
-        let patience = Patience {
+        let limits = StaleLimits {
             unheard: 12 * HOUR,
             unseen: 48 * HOUR,
         };
@@ -78,11 +78,16 @@ mod tests {
             (29 * 24 - 1, true, [true, true, false, true]),
             (29 * 24, true, [true, true, true, true]),
         ];
-        let all = [Said::Nothing, Said::Unknown, Said::Fires, Said::Gone];
+        let all = [
+            SourceAnswer::Nothing,
+            SourceAnswer::Unknown,
+            SourceAnswer::Fires,
+            SourceAnswer::Gone,
+        ];
         for (hours, unheard, over) in table {
             let now = seen.after(HOUR * hours);
-            assert_eq!(patience.is_unheard(seen, now), unheard, "{hours} h");
-            let is_over = all.map(|said| patience.is_over(seen, now, said, HOUR * 24 * 29));
+            assert_eq!(limits.is_unheard(seen, now), unheard, "{hours} h");
+            let is_over = all.map(|said| limits.is_over(seen, now, said, HOUR * 24 * 29));
             assert_eq!(is_over, over, "{hours} h");
         }
     }

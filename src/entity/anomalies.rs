@@ -5,7 +5,7 @@ use sea_orm::entity::prelude::*;
 use crate::domain::escalation::{Level, LevelState};
 use crate::domain::mute::Mute;
 use crate::domain::reason::LevelReason;
-use crate::domain::signature::{MadeOf, OVERFLOW, Signature};
+use crate::domain::signature::{OVERFLOW, Signature, SignatureLabelNames};
 use crate::time::Timestamp;
 
 /// One signature.
@@ -25,7 +25,7 @@ pub struct Model {
     /// The kind of error.
     pub error_type: String,
     /// Which labels these four were read from, of the alert that was received last.
-    pub made_of: Option<MadeOf>,
+    pub made_of: Option<SignatureLabelNames>,
     /// When the first of its firings was received.
     pub first_seen: Option<Timestamp>,
     /// When the last of its firings was first received; or the last delivery, where these are

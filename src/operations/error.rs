@@ -5,7 +5,7 @@ use sea_orm::DbErr;
 use crate::counter::CounterError;
 use crate::domain::refusal::{Code, Refusal};
 use crate::jobs::QUEUES;
-use crate::queue::replay::Futile;
+use crate::queue::replay::NotReplayableReason;
 use crate::queue::store::QueueError;
 use crate::verify::VerifyError;
 
@@ -82,7 +82,7 @@ pub enum Conflict {
     FailedAgain,
     /// The job of a dead letter would fail again.
     #[error(transparent)]
-    NotReplayable(#[from] Futile),
+    NotReplayable(#[from] NotReplayableReason),
     /// The payload of an edit is no job of the queue.
     #[error("{0}")]
     InvalidPayload(Refusal),

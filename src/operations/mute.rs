@@ -20,7 +20,7 @@ const CARDS: u64 = 20;
 
 /// A mute as it is asked for.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct NewMute {
     /// When it ends.
     pub ends: Ends,
     /// Why.
@@ -43,7 +43,7 @@ pub async fn mute(
     context: &Context,
     actor: &Actor,
     key: &str,
-    wanted: Wanted,
+    wanted: NewMute,
 ) -> Result<Model, OperationError> {
     let tx = context.db.begin().await?;
     let (anomaly, follow_up) = mute_in(&tx, context, actor, key, wanted, None).await?;
@@ -68,7 +68,7 @@ pub(super) async fn mute_in(
     context: &Context,
     actor: &Actor,
     key: &str,
-    Wanted { ends, why }: Wanted,
+    NewMute { ends, why }: NewMute,
     asked_on: Option<Uuid>,
 ) -> Result<(Model, FollowUp), OperationError> {
     let (anomaly, now) = lock(tx, context, key).await?;

@@ -32,14 +32,14 @@ pub struct Press<'a> {
     /// Of which incident.
     pub incident: Uuid,
     /// What is wanted.
-    pub wanted: Wanted,
+    pub wanted: PressAction,
     /// Who presses which button: two presses alike are one, if that is a repair.
     pub like: &'a str,
 }
 
 /// What a button is pressed for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum PressAction {
     /// Acknowledge the incident.
     Acknowledge,
     /// Resolve the incident.
@@ -188,8 +188,11 @@ pub async fn refuse(
 /// The repair that a press reports.
 fn repair_of(press: &Press<'_>, actor: &Actor, now: Timestamp) -> Option<RecordRepair> {
     let (action, success) = match &press.wanted {
-        Wanted::Repair { action, success } => (action, success),
-        Wanted::Acknowledge | Wanted::Resolve | Wanted::Mute | Wanted::Unmute => return None,
+        PressAction::Repair { action, success } => (action, success),
+        PressAction::Acknowledge
+        | PressAction::Resolve
+        | PressAction::Mute
+        | PressAction::Unmute => return None,
     };
     Some(reported(press.incident, action, *success, actor, now))
 }
@@ -254,11 +257,11 @@ async fn act(
 ) -> Result<(Outcome, FollowUp), OperationError> {
     let id = press.incident;
     match &press.wanted {
-        Wanted::Acknowledge => change(tx, context, actor, id, StatusChange::Acknowledge).await,
-        Wanted::Resolve => change(tx, context, actor, id, StatusChange::Resolve).await,
-        Wanted::Mute => {
+        PressAction::Acknowledge => change(tx, context, actor, id, StatusChange::Acknowledge).await,
+        PressAction::Resolve => change(tx, context, actor, id, StatusChange::Resolve).await,
+        PressAction::Mute => {
             let key = incident::key_of(tx, id).await?;
-            let wanted = mute::Wanted {
+            let wanted = mute::NewMute {
                 ends: Ends::After(MUTE),
                 why: None,
             };
@@ -267,12 +270,12 @@ async fn act(
             let until = anomaly.muted_until.unwrap_or_default();
             Ok((Outcome::Muted { until }, follow_up))
         }
-        Wanted::Unmute => {
+        PressAction::Unmute => {
             let key = incident::key_of(tx, id).await?;
             let (_, follow_up) = mute::unmute_in(tx, context, actor, &key, Some(id)).await?;
             Ok((Outcome::Unmuted, follow_up))
         }
-        Wanted::Repair { action, success } => {
+        PressAction::Repair { action, success } => {
             note(tx, actor, job, &reported(id, action, *success, actor, now)).await
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::context::Context;
 use crate::jobs::{IngestAlert, Job as _};
-use crate::queue::about::Known;
+use crate::queue::about::WorkerStatus;
 use crate::queue::store::{Depth, HEARTBEAT, LEASE, QueueError};
 use crate::time::Timestamp;
 
@@ -78,8 +78,8 @@ pub(crate) async fn of_queue(
     })
 }
 
-fn work(workers: &[Known], now: Timestamp) -> Work {
-    let is_live = |worker: &&Known| Duration::from_millis(worker.seen_ms_ago) < LEASE;
+fn work(workers: &[WorkerStatus], now: Timestamp) -> Work {
+    let is_live = |worker: &&WorkerStatus| Duration::from_millis(worker.seen_ms_ago) < LEASE;
     let live = || workers.iter().filter(is_live).map(|worker| &worker.about);
     // What one cannot count, another may.
     if live().any(|about| about.rate > 0.0) {
@@ -115,21 +115,21 @@ fn waits(depth: &Depth, has_workers: bool) -> Option<Standstill> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::about::About;
+    use crate::queue::about::WorkerInfo;
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
     /// A worker that was heard of so many seconds ago, has done so many jobs since before, and says for how
     /// long it is stuck.
-    fn worker(seen: u64, rate: f64, stuck: Option<u64>) -> Known {
-        Known {
+    fn worker(seen: u64, rate: f64, stuck: Option<u64>) -> WorkerStatus {
+        WorkerStatus {
             name: "one".to_owned(),
-            about: About {
+            about: WorkerInfo {
                 rate,
                 since: NOW.before(Duration::from_secs(3600)),
                 stuck_seconds: stuck,
                 stuck_why: stuck.map(|seconds| format!("locked for {seconds}")),
-                ..About::default()
+                ..WorkerInfo::default()
             },
             seen_ms_ago: seen * 1000,
         }

@@ -13,7 +13,7 @@ const WHY: usize = 300;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 #[schema(as = AboutWorker)]
-pub struct About {
+pub struct WorkerInfo {
     /// The computer, or container, that it runs on.
     pub host: String,
     /// The id of its process there.
@@ -35,7 +35,7 @@ pub struct About {
     pub stuck_why: Option<String>,
 }
 
-impl About {
+impl WorkerInfo {
     /// A consumer of this process that runs so many jobs at once, since then.
     #[must_use]
     pub fn this_process(concurrency: usize, since: Timestamp) -> Self {
@@ -70,17 +70,17 @@ impl About {
 /// A consumer, as a queue's store knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 #[schema(as = Worker)]
-pub struct Known {
+pub struct WorkerStatus {
     /// Its name, which no other start has.
     pub name: String,
     /// What it said of itself.
     #[serde(flatten)]
-    pub about: About,
+    pub about: WorkerInfo,
     /// Age of its last heartbeat by the store's clock, in milliseconds.
     pub seen_ms_ago: u64,
 }
 
-impl Known {
+impl WorkerStatus {
     /// As a store kept it: whatever cannot be read of what it said is empty.
     pub(super) fn read(name: String, age_ms: i64, about: Option<&str>) -> Self {
         let about = about.and_then(|text| serde_json::from_str(text).ok());

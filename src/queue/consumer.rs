@@ -31,14 +31,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Queues;
-use super::about::About;
+use super::about::WorkerInfo;
 use super::backend::JobBackend;
 use super::store::LEASE;
 use crate::jobs::{Job, Policy};
 use crate::probe::Probe;
 use crate::store::{Db, maintenance};
 use crate::telemetry::metrics::{ByQueue, Metrics};
-use crate::telemetry::seldom::Seldom;
+use crate::telemetry::seldom::LogThrottle;
 use crate::telemetry::spans::Tracer;
 use crate::time::Clock;
 pub(super) use answers::Outcome;
@@ -59,7 +59,7 @@ const BURIED_SAID: Duration = Duration::from_secs(1);
 pub struct Consumer {
     pub(super) policy: Policy,
     name: String,
-    about: About,
+    about: WorkerInfo,
     queues: Queues,
     db: Db,
     clock: Clock,
@@ -73,9 +73,9 @@ pub struct Consumer {
     /// How many consumers the queue had when that was looked at last, where that matters.
     peers: AtomicU64,
     /// What the store did not do, in the log.
-    failures: Seldom<&'static str>,
+    failures: LogThrottle<&'static str>,
     /// Dead letters, in the log.
-    buried: Seldom<()>,
+    buried: LogThrottle<()>,
     /// Settling and extending take turns: both lock many rows, and in no common order.
     settling: tokio::sync::Mutex<()>,
     freed: Notify,
@@ -119,7 +119,7 @@ impl Consumer {
         let consumer = Arc::new(Self {
             policy,
             name,
-            about: About::this_process(policy.concurrency, parts.clock.now()),
+            about: WorkerInfo::this_process(policy.concurrency, parts.clock.now()),
             queues: parts.queues,
             db: parts.db,
             clock: parts.clock,
@@ -130,8 +130,8 @@ impl Consumer {
             tracer: parts.tracer,
             in_flight: Mutex::default(),
             peers: AtomicU64::default(),
-            failures: Seldom::new(FAILURES_SAID),
-            buried: Seldom::new(BURIED_SAID),
+            failures: LogThrottle::new(FAILURES_SAID),
+            buried: LogThrottle::new(BURIED_SAID),
             settling: tokio::sync::Mutex::new(()),
             freed: Notify::new(),
             acks,

@@ -26,7 +26,7 @@ pub struct DataLossDetector {
     queue: &'static str,
     by: String,
     last: Option<DepthSample>,
-    owed: Vec<DataLoss>,
+    unsaved: Vec<DataLoss>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +55,7 @@ impl DataLossDetector {
             queue,
             by,
             last: None,
-            owed: Vec::new(),
+            unsaved: Vec::new(),
         }
     }
 
@@ -71,8 +71,8 @@ impl DataLossDetector {
         now: Timestamp,
     ) -> Result<(), DbErr> {
         let lost = self.compare(depth);
-        self.owed.extend(lost);
-        while let Some(loss) = self.owed.last() {
+        self.unsaved.extend(lost);
+        while let Some(loss) = self.unsaved.last() {
             let note = losses::note(db.write(), self.queue, loss, &self.by, now);
             let late = |_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
             if tokio::time::timeout(PATIENCE, note).await.map_err(late)?? {
@@ -80,7 +80,7 @@ impl DataLossDetector {
                 metrics.jobs_lost.get_or_create(&by).inc_by(loss.jobs);
                 tell(self.queue, loss);
             }
-            self.owed.pop();
+            self.unsaved.pop();
         }
         Ok(())
     }

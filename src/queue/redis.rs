@@ -31,10 +31,10 @@ use redis::aio::ConnectionManager;
 use redis::{RedisError, Value, pipe};
 use uuid::Uuid;
 
-use super::about::{About, Known};
+use super::about::{WorkerInfo, WorkerStatus};
 use super::store::{
-    Answer, CONSUMER_GONE, Delivery, Depth, LEASE, Lease, NewJob, QueueError, QueueStore, Queued,
-    RECLAIM_EVERY, Reclaimed, Room, SUSPECT_AFTER, Schedule, WARY,
+    Answer, CONSUMER_GONE, Capacity, Delivery, Depth, LEASE, Lease, NewJob, QueueError, QueueStore,
+    Queued, RECLAIM_EVERY, Reclaimed, SUSPECT_AFTER, SUSPECT_BATCH_DIVISOR, Schedule,
 };
 use super::wakeups::Wakeups;
 use crate::ids::derived_id;
@@ -161,7 +161,7 @@ impl QueueStore for RedisQueue {
         &self,
         queue: &str,
         consumer: &str,
-        room: Room,
+        room: Capacity,
     ) -> Result<Vec<Delivery>, QueueError> {
         let look = self.call(&READY, queue).arg(SILENCE_MS).arg(millis(LEASE));
         let some = room.jobs.min(READ_FIRST);
@@ -204,7 +204,7 @@ impl QueueStore for RedisQueue {
         &self,
         queue: &str,
         consumer: &str,
-        room: Room,
+        room: Capacity,
         alone: bool,
     ) -> Result<Reclaimed, QueueError> {
         let limit = room.jobs.min(READ_FIRST);
@@ -212,7 +212,10 @@ impl QueueStore for RedisQueue {
             .call(&RECLAIM, queue)
             .arg(SILENCE_MS)
             .arg(millis(LEASE));
-        let call = call.arg(consumer).arg(limit).arg(limit.div_ceil(WARY));
+        let call = call
+            .arg(consumer)
+            .arg(limit)
+            .arg(limit.div_ceil(SUSPECT_BATCH_DIVISOR));
         let call = call.arg(SUSPECT_AFTER).arg(i32::from(alone));
         let (suspects_wait, jobs) = number_and_jobs(call.on(&self.fetches).await?);
         Ok(Reclaimed {
@@ -287,7 +290,7 @@ impl QueueStore for RedisQueue {
         &self,
         queue: &str,
         consumer: &str,
-        about: &About,
+        about: &WorkerInfo,
     ) -> Result<(), QueueError> {
         let call = self.call(&HEARTBEAT, queue).arg(consumer);
         let call = call.arg(millis(CONSUMER_GONE)).arg(about.written());
@@ -302,12 +305,12 @@ impl QueueStore for RedisQueue {
             .await?)
     }
 
-    async fn consumers(&self, queue: &str) -> Result<Vec<Known>, QueueError> {
+    async fn consumers(&self, queue: &str) -> Result<Vec<WorkerStatus>, QueueError> {
         let call = self.call(&CONSUMERS, queue).arg(millis(CONSUMER_GONE));
         let found: Vec<(String, i64, Option<String>)> = call.on(&self.answers).await?;
-        let mut known: Vec<Known> = found
+        let mut known: Vec<WorkerStatus> = found
             .into_iter()
-            .map(|(name, age, about)| Known::read(name, age, about.as_deref()))
+            .map(|(name, age, about)| WorkerStatus::read(name, age, about.as_deref()))
             .collect();
         known.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(known)

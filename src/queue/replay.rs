@@ -15,7 +15,7 @@ use crate::store::dead_letters::{as_text, pushed};
 
 /// Why a job that died is not to be run again as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Futile {
+pub enum NotReplayableReason {
     /// No queue can carry it.
     #[error(
         "the payload is not text, so the job cannot be replayed unchanged: replay it with another payload"
@@ -35,17 +35,17 @@ pub enum Futile {
     RejectedTogether(u64),
 }
 
-impl From<Futile> for Refusal {
-    fn from(futile: Futile) -> Self {
+impl From<NotReplayableReason> for Refusal {
+    fn from(futile: NotReplayableReason) -> Self {
         let code = match futile {
-            Futile::Binary => Code::PayloadNotText,
-            Futile::Rejected => Code::RejectedAlert,
-            Futile::RejectedTogether(_) => Code::RejectedAlerts,
+            NotReplayableReason::Binary => Code::PayloadNotText,
+            NotReplayableReason::Rejected => Code::RejectedAlert,
+            NotReplayableReason::RejectedTogether(_) => Code::RejectedAlerts,
         };
         let refusal = Self::new(code, futile.to_string());
         match futile {
-            Futile::RejectedTogether(alerts) => refusal.alerts(alerts),
-            Futile::Binary | Futile::Rejected => refusal,
+            NotReplayableReason::RejectedTogether(alerts) => refusal.alerts(alerts),
+            NotReplayableReason::Binary | NotReplayableReason::Rejected => refusal,
         }
     }
 }
@@ -55,14 +55,14 @@ impl From<Futile> for Refusal {
 /// would be lost.
 ///
 /// # Errors
-/// See [`Futile`].
-pub fn check(queue: &str, payload: &[u8], is_edited: bool) -> Result<(), Futile> {
+/// See [`NotReplayableReason`].
+pub fn check(queue: &str, payload: &[u8], is_edited: bool) -> Result<(), NotReplayableReason> {
     match rejected(queue, payload) {
-        Some(alerts) if alerts > 1 => Err(Futile::RejectedTogether(alerts)),
+        Some(alerts) if alerts > 1 => Err(NotReplayableReason::RejectedTogether(alerts)),
         _ if is_edited => Ok(()),
-        Some(_) => Err(Futile::Rejected),
+        Some(_) => Err(NotReplayableReason::Rejected),
         None if can_be_pushed(queue, payload).is_some() => Ok(()),
-        None => Err(Futile::Binary),
+        None => Err(NotReplayableReason::Binary),
     }
 }
 
@@ -128,16 +128,21 @@ mod tests {
         let three = job(r#"{"rejected":{"reason":"no labels","raw":"[1,2,3]","alerts":3}}"#);
         let table: [(&str, &[u8], _, _); 6] = [
             ("ingest", alert.as_bytes(), Ok(()), Ok(())),
-            ("ingest", one.as_bytes(), Err(Futile::Rejected), Ok(())),
+            (
+                "ingest",
+                one.as_bytes(),
+                Err(NotReplayableReason::Rejected),
+                Ok(()),
+            ),
             (
                 "ingest",
                 three.as_bytes(),
-                Err(Futile::RejectedTogether(3)),
-                Err(Futile::RejectedTogether(3)),
+                Err(NotReplayableReason::RejectedTogether(3)),
+                Err(NotReplayableReason::RejectedTogether(3)),
             ),
-            ("ingest", b"\xff", Err(Futile::Binary), Ok(())),
+            ("ingest", b"\xff", Err(NotReplayableReason::Binary), Ok(())),
             ("tier", one.as_bytes(), Ok(()), Ok(())),
-            ("gone", b"{}", Err(Futile::Binary), Ok(())),
+            ("gone", b"{}", Err(NotReplayableReason::Binary), Ok(())),
         ];
         for (queue, payload, as_it_is, edited) in table {
             assert_eq!(check(queue, payload, false), as_it_is, "{queue}");

@@ -13,10 +13,10 @@ use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
-use super::about::{About, Known};
+use super::about::{WorkerInfo, WorkerStatus};
 use super::store::{
-    Answer, CONSUMER_GONE, Delivery, Depth, LEASE, Lease, NewJob, QueueError, QueueStore, Queued,
-    Reclaimed, Room, SUSPECT_AFTER, Schedule, WARY,
+    Answer, CONSUMER_GONE, Capacity, Delivery, Depth, LEASE, Lease, NewJob, QueueError, QueueStore,
+    Queued, Reclaimed, SUSPECT_AFTER, SUSPECT_BATCH_DIVISOR, Schedule,
 };
 use super::wakeups::Wakeups;
 use crate::ids::derived_id;
@@ -125,7 +125,7 @@ impl QueueStore for SqlQueue {
         &self,
         queue: &str,
         consumer: &str,
-        room: Room,
+        room: Capacity,
     ) -> Result<Vec<Delivery>, QueueError> {
         // PostgreSQL uses the index up to a moment that it reads once, not up to a clock.
         let pick = weighed(
@@ -140,18 +140,18 @@ impl QueueStore for SqlQueue {
         &self,
         queue: &str,
         consumer: &str,
-        room: Room,
+        room: Capacity,
         alone: bool,
     ) -> Result<Reclaimed, QueueError> {
         let is_expired = |deliveries: &str| {
             format!("queue = $3 AND lease_until <= (SELECT {{now}}) AND deliveries {deliveries}")
         };
         let expired = |deliveries: &str| weighed(&is_expired(deliveries), "lease_until, id");
-        let values = |room: Room| [Value::from(queue), count(room.jobs), count(room.bytes)];
+        let values = |room: Capacity| [Value::from(queue), count(room.jobs), count(room.bytes)];
         let suspects = format!(">= {SUSPECT_AFTER}");
         let mut found = Reclaimed::default();
         if alone {
-            let one = values(Room::jobs(1));
+            let one = values(Capacity::jobs(1));
             found.jobs = self.lease(&expired(&suspects), consumer, one).await?;
             if !found.jobs.is_empty() {
                 return Ok(found);
@@ -173,7 +173,7 @@ impl QueueStore for SqlQueue {
             .lease(&expired(&format!("< {next}")), consumer, values(room))
             .await?;
         let mut few = room.without(&found.jobs);
-        few.jobs = few.jobs.min(room.jobs.div_ceil(WARY));
+        few.jobs = few.jobs.min(room.jobs.div_ceil(SUSPECT_BATCH_DIVISOR));
         if !few.is_none() {
             let wary = self
                 .lease(&expired(&format!("= {next}")), consumer, values(few))
@@ -295,7 +295,7 @@ impl QueueStore for SqlQueue {
         &self,
         queue: &str,
         consumer: &str,
-        about: &About,
+        about: &WorkerInfo,
     ) -> Result<(), QueueError> {
         let beat = "INSERT INTO consumers (queue, consumer, seen_at, about) \
                     VALUES ($1, $2, {now}, $3{json}) ON CONFLICT (queue, consumer) \
@@ -313,7 +313,7 @@ impl QueueStore for SqlQueue {
         Ok(self.execute(leave, [queue.into(), consumer.into()]).await?)
     }
 
-    async fn consumers(&self, queue: &str) -> Result<Vec<Known>, QueueError> {
+    async fn consumers(&self, queue: &str) -> Result<Vec<WorkerStatus>, QueueError> {
         let sql = "SELECT consumer, CAST(about AS text) AS about, clock.at - seen_at AS age \
                    FROM consumers, (SELECT {now} AS at) AS clock \
                    WHERE queue = $1 AND seen_at >= clock.at - $2 ORDER BY consumer";

@@ -9,10 +9,12 @@ use async_trait::async_trait;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::about::{About, Known};
+use super::about::{WorkerInfo, WorkerStatus};
 use crate::redis::Memory;
 use crate::time::Timestamp;
-pub use jobs::{Answer, Delivery, FailedAttempt, Lease, NewJob, Place, Reclaimed, Room};
+pub use jobs::{
+    Answer, Capacity, Delivery, FailedAttempt, Lease, NewJob, Reclaimed, StorePosition,
+};
 
 /// How often it is looked for leases that have expired.
 pub const RECLAIM_EVERY: Duration = Duration::from_secs(1);
@@ -22,7 +24,7 @@ pub const LEASE: Duration = Duration::from_secs(15);
 /// After so many unanswered deliveries a job is a suspect: it is run alone.
 pub const SUSPECT_AFTER: u32 = 3;
 /// Of jobs that would be suspects next, so many times fewer are taken over at once.
-pub const WARY: usize = 10;
+pub const SUSPECT_BATCH_DIVISOR: usize = 10;
 /// After so many it is a dead letter.
 pub const DEAD_AFTER: u32 = 5;
 /// How often a consumer says that it is there.
@@ -106,7 +108,7 @@ pub trait QueueStore: Send + Sync {
         &self,
         queue: &str,
         consumer: &str,
-        room: Room,
+        room: Capacity,
     ) -> Result<Vec<Delivery>, QueueError>;
 
     /// Whether it is this consumer's turn to look for leases that have expired, where looking costs all
@@ -117,14 +119,14 @@ pub trait QueueStore: Send + Sync {
     }
 
     /// Takes over as many jobs as there is room for whose lease has expired, and of those that would be suspects
-    /// next a [`WARY`]th as many: whoever dies with them makes few suspects. A suspect is handed out
+    /// next a [`SUSPECT_BATCH_DIVISOR`]th as many: whoever dies with them makes few suspects. A suspect is handed out
     /// only if the consumer is `alone` (holds nothing of this queue), and then nothing beside it.
     /// Where the store was away, nothing is handed out for one lease from when it is back.
     async fn reclaim(
         &self,
         queue: &str,
         consumer: &str,
-        room: Room,
+        room: Capacity,
         alone: bool,
     ) -> Result<Reclaimed, QueueError>;
 
@@ -158,15 +160,19 @@ pub trait QueueStore: Send + Sync {
 
     /// Says that the consumer is there, and forgets those that were not heard of for
     /// [`CONSUMER_GONE`]. What they hold stays theirs until its lease has run out.
-    async fn heartbeat(&self, queue: &str, consumer: &str, about: &About)
-    -> Result<(), QueueError>;
+    async fn heartbeat(
+        &self,
+        queue: &str,
+        consumer: &str,
+        about: &WorkerInfo,
+    ) -> Result<(), QueueError>;
 
     /// Forgets a consumer that has stopped. What it holds all the same stays its own until its lease
     /// has run out.
     async fn leave(&self, queue: &str, consumer: &str) -> Result<(), QueueError>;
 
     /// The consumers heard of within [`CONSUMER_GONE`], by name.
-    async fn consumers(&self, queue: &str) -> Result<Vec<Known>, QueueError>;
+    async fn consumers(&self, queue: &str) -> Result<Vec<WorkerStatus>, QueueError>;
 
     /// The queue in figures.
     async fn depth(&self, queue: &str) -> Result<Depth, QueueError>;

@@ -19,7 +19,7 @@ use tokio::task::JoinError;
 
 use crate::config::{DatabaseKind, DatabaseUrlError};
 pub use migrations::{migrate, schema, take_back};
-use pools::{READS_WITHIN, Shares, lock_file, postgres, processors, sqlite, sqlite_view};
+use pools::{PoolSizes, READS_WITHIN, lock_file, postgres, processors, sqlite, sqlite_view};
 
 /// Searches that run at once at most: each keeps a processor busy, or the database.
 const SEARCHES: usize = 2;
@@ -100,15 +100,15 @@ impl Db {
     pub async fn open(url: &str, connections: u32, query: Duration) -> Result<Self, OpenError> {
         match DatabaseKind::of(url)? {
             DatabaseKind::Postgres => {
-                let shares = Shares::of(connections);
+                let pools = PoolSizes::of(connections);
                 let view = format!("{}ms", query.as_millis());
                 Ok(Self {
-                    write: Database::connect(postgres(url, shares.write, "0")).await?,
-                    read: Database::connect(postgres(url, shares.read, READS_WITHIN)).await?,
-                    view: Database::connect(postgres(url, shares.view, &view)).await?,
+                    write: Database::connect(postgres(url, pools.write, "0")).await?,
+                    read: Database::connect(postgres(url, pools.read, READS_WITHIN)).await?,
+                    view: Database::connect(postgres(url, pools.view, &view)).await?,
                     // They leave one connection to what is not a search.
                     searches: Arc::new(Semaphore::new(
-                        SEARCHES.min(shares.view as usize - 1).max(1),
+                        SEARCHES.min(pools.view as usize - 1).max(1),
                     )),
                     query,
                     _lock: None,

@@ -87,7 +87,7 @@ pub struct Figures {
 
 /// One anomaly of a digest.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct Told {
+pub struct DigestEntry {
     /// Its alert's name.
     pub alert_name: String,
     /// Its service.
@@ -104,7 +104,7 @@ pub struct Told {
     pub severity: i64,
 }
 
-impl Told {
+impl DigestEntry {
     /// The commonest word for the highest severity; empty if it has none, or none that we know.
     #[must_use]
     pub fn severity_word(&self) -> &'static str {
@@ -142,7 +142,7 @@ pub async fn worst(
     tx: &impl ConnectionTrait,
     digest: Uuid,
     limit: u64,
-) -> Result<Vec<Told>, DbErr> {
+) -> Result<Vec<DigestEntry>, DbErr> {
     let sql = "SELECT a.alert_name, a.service, a.namespace, a.level, a.total, \
                    count(DISTINCT i.id) AS incidents, \
                    max(CASE lower(i.severity) {ranks} ELSE $3 END) AS severity \
@@ -161,7 +161,7 @@ pub async fn worst(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let values = [Value::from(digest), limit.into(), severity::UNKNOWN.into()];
     let sql = statement(tx.get_database_backend(), &sql, values);
-    Told::find_by_statement(sql).all(tx).await
+    DigestEntry::find_by_statement(sql).all(tx).await
 }
 
 /// Records that a digest will not go out, and with it what it tells; and why. Unless another sent it

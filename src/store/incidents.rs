@@ -14,7 +14,7 @@ use crate::config::Escalation;
 use crate::entity::incidents::{Entity, Model};
 use crate::time::{Timestamp, millis};
 pub use batch::{load, save};
-pub use people::{StatusChange, Still, act, resolve_some, unresolved};
+pub use people::{ExpectedState, StatusChange, act, resolve_some, unresolved};
 pub use tiers::{Finding, due, keys_due, mark_due, set_tiers};
 
 /// One incident as its row has it.

@@ -14,7 +14,7 @@ use crate::domain::episode::AlertDelivery;
 use crate::domain::frequency::Counted;
 use crate::domain::messages;
 use crate::domain::names::Names;
-use crate::domain::signature::{MadeOf, Signature};
+use crate::domain::signature::{Signature, SignatureLabelNames};
 use crate::time::{Clock, Timestamp};
 
 /// What a batch came to.
@@ -213,7 +213,7 @@ async fn load_batch(
             if delivery.is_in_overflow() {
                 names = names.alert_name_alone();
             }
-            (&delivery.signature, MadeOf::written(&names))
+            (&delivery.signature, SignatureLabelNames::written(&names))
         });
     }
     let (anomalies, now) = anomalies::insert_or_lock(tx, &signatures).await?;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::rows::{Rows, statement};
 use crate::domain::aggregation::Unit;
-use crate::domain::escalation::{Rule, Seen, most_incidents};
+use crate::domain::escalation::{Rule, RuleInputs, most_incidents};
 use crate::domain::frequency::{Counts, Window};
 use crate::domain::tier::{RESTARTS_AT_MOST, RESTARTS_COUNT_FOR, Tier};
 use crate::entity::anomalies::Model as Anomaly;
@@ -19,7 +19,7 @@ use crate::time::Timestamp;
 pub const KEPT_RIGHT: i64 = 100;
 
 #[derive(FromQueryResult)]
-struct Lying {
+struct IncidentsInWindows {
     key: String,
     hour: i64,
     day: i64,
@@ -78,7 +78,7 @@ pub async fn incidents_in_windows(
     let edges = Window::ALL.map(|window| Value::from(now.before(window.length()).0));
     let values = edges.into_iter().chain([Value::from(most)]);
     let rows = Rows::new().text("key", several.iter().map(|(a, _)| a.key.clone()));
-    let lying = Lying::find_by_statement(rows.statement(backend, &sql, values));
+    let lying = IncidentsInWindows::find_by_statement(rows.statement(backend, &sql, values));
     found.extend(lying.all(db).await?.into_iter().map(|row| {
         let counts = Counts {
             hour: row.hour,
@@ -98,10 +98,10 @@ pub async fn seen(
     anomaly: &Anomaly,
     counts: Counts,
     now: Timestamp,
-) -> Result<Seen, DbErr> {
+) -> Result<RuleInputs, DbErr> {
     let most = most_incidents(rules, unit);
     let mut incidents = incidents_in_windows(db, &[(anomaly, counts)], most, now).await?;
-    Ok(Seen {
+    Ok(RuleInputs {
         unit,
         counts,
         incidents: (most > 0).then(|| incidents.remove(&anomaly.key).unwrap_or_default()),

@@ -16,7 +16,7 @@ use crate::domain::routing::RoutingKey;
 use crate::entity::notifications::{Entity, Model, State};
 use crate::ids::new_id;
 use crate::time::{Clock, Timestamp};
-pub use ahead::{Ahead, COUNTED, ahead};
+pub use ahead::{COUNTED, PendingAhead, ahead};
 pub use claims::{CLAIM, claim, give_up, mute, release, sent};
 
 /// Writes messages. Those of a muted anomaly are suppressed, so that none of them is ever sent. What is

@@ -14,7 +14,7 @@ use super::occurrences;
 use super::rows::Rows;
 use crate::domain::aggregation::{Batch, Policy};
 use crate::domain::episode::AlertDelivery;
-use crate::domain::names::{Names, Taken};
+use crate::domain::names::{Names, Reservation};
 use crate::domain::signature::Signature;
 use crate::time::Timestamp;
 
@@ -26,7 +26,7 @@ pub(super) async fn beyond<'n>(
     names: &'n Names,
     batch: &Batch,
     deliveries: &[&AlertDelivery],
-) -> Result<(HashSet<String>, Taken<'n>), DbErr> {
+) -> Result<(HashSet<String>, Reservation<'n>), DbErr> {
     if batch.anomalies.values().all(|a| a.first_seen.is_some()) {
         return Ok((HashSet::new(), names.take(0)));
     }
@@ -61,7 +61,7 @@ async fn taken(
         let name = &delivery.signature.alert_name;
         names.insert(Signature::overflow_key(name), name);
     }
-    let found = standing(tx, names.keys().cloned()).await?;
+    let found = existing(tx, names.keys().cloned()).await?;
     if found.is_empty() {
         return Ok(HashSet::new());
     }
@@ -100,21 +100,21 @@ async fn taken(
 }
 
 #[derive(FromQueryResult)]
-struct Standing {
+struct OverflowAnomaly {
     key: String,
     is_open: bool,
 }
 
-async fn standing(
+async fn existing(
     tx: &impl ConnectionTrait,
     keys: impl Iterator<Item = String>,
-) -> Result<Vec<Standing>, DbErr> {
+) -> Result<Vec<OverflowAnomaly>, DbErr> {
     let rows = Rows::new().text("key", keys);
     let sql = "SELECT a.key, EXISTS (SELECT 1 FROM incidents i \
                    WHERE i.anomaly_key = a.key AND i.open_episodes > 0) AS is_open \
                FROM {rows} JOIN anomalies a ON a.key = r.key";
     let sql = rows.statement(tx.get_database_backend(), sql, []);
-    Standing::find_by_statement(sql).all(tx).await
+    OverflowAnomaly::find_by_statement(sql).all(tx).await
 }
 
 /// How many anomalies there are, up to one more than there may be.

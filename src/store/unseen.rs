@@ -32,7 +32,7 @@ pub struct Quiet {
 
 /// An open episode that was not told of for a while.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct Silent {
+pub struct StaleFiring {
     /// The episode.
     pub id: Uuid,
     /// Its incident.
@@ -47,7 +47,7 @@ pub struct Silent {
 
 /// What was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Written {
+pub struct ExpiryResult {
     /// Episodes that were closed.
     pub closed: u64,
     /// Incidents that look different now.
@@ -111,7 +111,7 @@ pub async fn silent(
     after: Uuid,
     edge: Timestamp,
     limit: u64,
-) -> Result<Vec<Silent>, DbErr> {
+) -> Result<Vec<StaleFiring>, DbErr> {
     let rows = Rows::new().uuid("id", incidents);
     let sql = format!(
         "SELECT o.id, o.incident_id, o.source, o.fingerprint, o.last_seen_at \
@@ -121,7 +121,7 @@ pub async fn silent(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let values = [Value::from(edge.0), after.into(), limit.into()];
     let sql = rows.statement(db.get_database_backend(), &sql, values);
-    Silent::find_by_statement(sql).all(db).await
+    StaleFiring::find_by_statement(sql).all(db).await
 }
 
 /// Locks the anomalies of these incidents, in the order of their keys, as whoever writes about them does.
@@ -140,16 +140,16 @@ pub async fn lock(tx: &DatabaseTransaction, quiet: &[Quiet]) -> Result<(), DbErr
 pub async fn close(
     tx: &DatabaseTransaction,
     quiet: &[Quiet],
-    over: &[Silent],
+    over: &[StaleFiring],
     edge: Timestamp,
     resolves: bool,
     now: Timestamp,
-) -> Result<Written, DbErr> {
+) -> Result<ExpiryResult, DbErr> {
     let of = close_episodes(tx, over).await?;
     let closed = of.values().sum::<i64>().unsigned_abs();
-    let mut written = Written {
+    let mut written = ExpiryResult {
         closed,
-        ..Written::default()
+        ..ExpiryResult::default()
     };
     if !of.is_empty() {
         let resolved = resolves.then_some(now);
@@ -165,7 +165,7 @@ pub async fn close(
 /// Returns of how many of which incident.
 async fn close_episodes(
     tx: &DatabaseTransaction,
-    over: &[Silent],
+    over: &[StaleFiring],
 ) -> Result<HashMap<Uuid, i64>, DbErr> {
     let mut of = HashMap::new();
     if over.is_empty() {

@@ -34,7 +34,7 @@ fn written(text: &Text, rows: &[Vec<CallbackData>]) -> Value {
 }
 
 fn label(text: &Text, press: &CallbackData) -> String {
-    match &press.wish {
+    match &press.action {
         ButtonAction::Acknowledge => text.acknowledge.to_owned(),
         ButtonAction::Resolve => text.resolve.to_owned(),
         ButtonAction::Mute => text.btn_mute.to_owned(),

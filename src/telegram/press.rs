@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::buttons::{ButtonAction, CallbackData};
 use crate::operations::incident::Changed;
-use crate::operations::press::{Outcome, Press, PressError, Wanted};
+use crate::operations::press::{Outcome, Press, PressAction, PressError};
 use crate::operations::{self, Conflict, OperationError};
 use crate::store::audit::Actor;
 use crate::store::incidents::StatusChange;
@@ -51,7 +51,7 @@ pub async fn press(context: &Context, query: &Query) -> Result<Reply, PressError
         return Ok(say(text.pressed_unknown));
     };
     let incident = press.incident;
-    let wanted = match press.wish {
+    let wanted = match press.action {
         ButtonAction::Repairs => {
             let db = context.db.write();
             let now = context.clock.of_store(maintenance::now(db).await?);
@@ -67,12 +67,12 @@ pub async fn press(context: &Context, query: &Query) -> Result<Reply, PressError
             if !context.config.telegram.actions.contains(&action) {
                 return Ok(say(text.pressed_unknown));
             }
-            Wanted::Repair { action, success }
+            PressAction::Repair { action, success }
         }
-        ButtonAction::Acknowledge => Wanted::Acknowledge,
-        ButtonAction::Resolve => Wanted::Resolve,
-        ButtonAction::Mute => Wanted::Mute,
-        ButtonAction::Unmute => Wanted::Unmute,
+        ButtonAction::Acknowledge => PressAction::Acknowledge,
+        ButtonAction::Resolve => PressAction::Resolve,
+        ButtonAction::Mute => PressAction::Mute,
+        ButtonAction::Unmute => PressAction::Unmute,
     };
     let press = Press {
         id: &query.id,

@@ -24,8 +24,8 @@ use crate::queue::store::Depth;
 use crate::redis::Memory;
 use crate::routines::{self, Routine};
 use crate::store::{dead_letters, maintenance};
-use crate::telemetry::metrics::{ByKept, ByQueue, BySchedule, Metrics};
-use crate::telemetry::seldom::Seldom;
+use crate::telemetry::metrics::{ByFigureStore, ByQueue, BySchedule, Metrics};
+use crate::telemetry::seldom::LogThrottle;
 
 /// How long it rests after a look: at least, and at most.
 const RESTS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
@@ -40,14 +40,14 @@ const SAID: Duration = Duration::from_secs(60);
 
 /// Where figures are kept. Each answers, or does not, by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kept {
+pub enum FigureStore {
     /// In the store: dead letters, and what schedules did.
     Store,
     /// In the queue: jobs, workers and its memory.
     Queue,
 }
 
-impl Kept {
+impl FigureStore {
     /// All places.
     pub const ALL: [Self; 2] = [Self::Store, Self::Queue];
 
@@ -65,8 +65,8 @@ impl Kept {
 #[derive(Debug)]
 pub struct Figures {
     began: Instant,
-    measured: Mutex<[Option<Instant>; Kept::ALL.len()]>,
-    said: Seldom<Kept>,
+    measured: Mutex<[Option<Instant>; FigureStore::ALL.len()]>,
+    said: LogThrottle<FigureStore>,
     /// Queues of which no job is done, other than that of alerts, which is asked whenever somebody asks.
     standing_still: Mutex<Vec<(&'static str, Standstill)>>,
 }
@@ -76,7 +76,7 @@ impl Default for Figures {
         Self {
             began: Instant::now(),
             measured: Mutex::default(),
-            said: Seldom::new(SAID),
+            said: LogThrottle::new(SAID),
             standing_still: Mutex::default(),
         }
     }
@@ -85,7 +85,7 @@ impl Default for Figures {
 impl Figures {
     /// How old these figures are. Where there are none, since when there should be.
     #[must_use]
-    pub fn age(&self, kept: Kept) -> Duration {
+    pub fn age(&self, kept: FigureStore) -> Duration {
         let measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
         measured[kept as usize].unwrap_or(self.began).elapsed()
     }
@@ -93,23 +93,23 @@ impl Figures {
     /// Queues whose jobs wait and are not done, as far as is known: the jobs that follow alerts.
     #[must_use]
     pub fn standing_still(&self) -> Vec<(&'static str, Standstill)> {
-        if self.age(Kept::Queue) > GOOD_FOR {
+        if self.age(FigureStore::Queue) > GOOD_FOR {
             return Vec::new();
         }
         let still = self.standing_still.lock();
         still.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn are_of(&self, kept: Kept, at: Instant) {
+    fn are_of(&self, kept: FigureStore, at: Instant) {
         let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
         measured[kept as usize] = Some(at);
     }
 
     /// Puts into `metrics` how old figures are, and takes out of them what is too old to be told.
     pub fn tell(&self, metrics: &Metrics) {
-        for kept in Kept::ALL {
+        for kept in FigureStore::ALL {
             let age = self.age(kept);
-            let by = ByKept { part: kept.name() };
+            let by = ByFigureStore { part: kept.name() };
             metrics
                 .figures_age
                 .get_or_create(&by)
@@ -123,7 +123,7 @@ impl Figures {
 
 /// Measures until `stop`. What is kept in one place does not wait for the other.
 pub async fn run(context: Context, stop: CancellationToken) {
-    let [store, queue] = Kept::ALL.map(|kept| keep(&context, kept));
+    let [store, queue] = FigureStore::ALL.map(|kept| keep(&context, kept));
     tokio::select! {
         _ = store => {}
         _ = queue => {}
@@ -131,7 +131,7 @@ pub async fn run(context: Context, stop: CancellationToken) {
     }
 }
 
-async fn keep(context: &Context, kept: Kept) -> Infallible {
+async fn keep(context: &Context, kept: FigureStore) -> Infallible {
     loop {
         let began = Instant::now();
         let is_measured = measure(context, kept).await;
@@ -149,17 +149,17 @@ fn rest(is_measured: bool, took: Duration) -> Duration {
 
 /// Measures everything once.
 pub async fn pass(context: &Context) {
-    let [store, queue] = Kept::ALL.map(|kept| measure(context, kept));
+    let [store, queue] = FigureStore::ALL.map(|kept| measure(context, kept));
     tokio::join!(store, queue);
 }
 
 /// Measures what is kept there; returns whether that was done. All of it is put into the metrics, or nothing.
-async fn measure(context: &Context, kept: Kept) -> bool {
+async fn measure(context: &Context, kept: FigureStore) -> bool {
     let began = Instant::now();
     let look = async {
         match kept {
-            Kept::Store => of_store(context).await.map_err(|error| error.to_string()),
-            Kept::Queue => of_queue(context).await.map_err(|error| error.to_string()),
+            FigureStore::Store => of_store(context).await.map_err(|error| error.to_string()),
+            FigureStore::Queue => of_queue(context).await.map_err(|error| error.to_string()),
         }
     };
     let late = |_| Err("it does not answer".to_owned());
@@ -245,9 +245,9 @@ async fn of_store(context: &Context) -> Result<(), sea_orm::DbErr> {
 }
 
 /// Removes figures from the metrics, so that `/metrics` leaves them out.
-fn forget(metrics: &Metrics, kept: Kept) {
+fn forget(metrics: &Metrics, kept: FigureStore) {
     match kept {
-        Kept::Store => {
+        FigureStore::Store => {
             for queue in QUEUES {
                 let by = ByQueue { queue };
                 metrics.dead.remove(&by);
@@ -259,7 +259,7 @@ fn forget(metrics: &Metrics, kept: Kept) {
                 });
             }
         }
-        Kept::Queue => {
+        FigureStore::Queue => {
             for queue in QUEUES {
                 let by = ByQueue { queue };
                 metrics.ready.remove(&by);

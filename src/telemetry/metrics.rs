@@ -18,7 +18,7 @@ use crate::jobs::{Part, QUEUES};
 use crate::sources::SOURCES;
 pub use alerts::{Alerts, BySourceAndOutcome, Outcome, Tally};
 pub use labels::{
-    ByDecision, ByFigure, ByKept, ByMessage, ByOutcome, ByPart, ByQueue, ByRole, BySchedule,
+    ByDecision, ByFigure, ByFigureStore, ByMessage, ByOutcome, ByPart, ByQueue, ByRole, BySchedule,
     BySource, BySourceAndReason,
 };
 
@@ -99,7 +99,7 @@ pub struct Metrics {
     /// How long ago what schedules bring back was last done.
     pub schedule_seconds: Family<BySchedule, Gauge<f64, std::sync::atomic::AtomicU64>>,
     /// How old the figures are of what the stores hold.
-    pub figures_age: Family<ByKept, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    pub figures_age: Family<ByFigureStore, Gauge<f64, std::sync::atomic::AtomicU64>>,
     /// How much of Redis' `maxmemory` is used.
     pub redis_memory: Gauge<f64, std::sync::atomic::AtomicU64>,
     /// Times that Alertmanager was asked about firings and did not answer.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Says once in a while what happens often, kind by kind. Kinds are to be few: all are remembered.
 #[derive(Debug)]
-pub struct Seldom<K> {
+pub struct LogThrottle<K> {
     every: Duration,
     said: Mutex<HashMap<K, Said>>,
 }
@@ -18,7 +18,7 @@ struct Said {
     more: u64,
 }
 
-impl<K: Eq + Hash> Seldom<K> {
+impl<K: Eq + Hash> LogThrottle<K> {
     /// Once in this time.
     #[must_use]
     pub fn new(every: Duration) -> Self {
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn each_kind_is_told_once_in_a_while_and_with_how_many_more_there_were() {
         let every = Duration::from_secs(10);
-        let (seldom, start) = (Seldom::new(every), Instant::now());
+        let (seldom, start) = (LogThrottle::new(every), Instant::now());
         assert_eq!(seldom.says_at("a", start), Some(0));
         assert_eq!(seldom.says_at("a", start), None);
         assert_eq!(seldom.says_at("a", start + every / 2), None);

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::telemetry::trace_context::Trace;
 
 tokio::task_local! {
-    static TRAIL: TaskContext;
+    static TASK_CONTEXT: TaskContext;
 }
 
 /// What work belongs to.
@@ -30,13 +30,13 @@ pub struct TaskContext {
 impl TaskContext {
     /// Runs `work` as belonging to this.
     pub fn follow<F: Future>(self, work: F) -> TaskLocalFuture<Self, F> {
-        TRAIL.scope(self, work)
+        TASK_CONTEXT.scope(self, work)
     }
 }
 
 /// Looks at what the present work belongs to; `None` if it belongs to nothing.
 pub fn look<T>(at: impl FnOnce(&TaskContext) -> T) -> Option<T> {
-    TRAIL.try_with(at).ok()
+    TASK_CONTEXT.try_with(at).ok()
 }
 
 /// The trace of the present work.

@@ -26,7 +26,7 @@ const STATS_AGE: Duration = Duration::from_secs(150);
 const LATE_MS: u64 = 30_000;
 
 /// What figures and rows of some anomalies say at one moment.
-pub(super) struct Look {
+pub(super) struct Snapshot {
     pub(super) now: Timestamp,
     pub(super) figures: Vec<Figures>,
     pub(super) incidents: Vec<IncidentFigures>,
@@ -39,7 +39,7 @@ pub(super) struct Look {
     pub(super) tallied: Option<Vec<Counts>>,
 }
 
-impl Look {
+impl Snapshot {
     /// In a snapshot.
     pub(super) async fn unlocked(
         context: &Context,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::http::Extensions;
 
 use super::attempts::network;
-use crate::telemetry::seldom::Seldom;
+use crate::telemetry::seldom::LogThrottle;
 
 /// How long one beyond the bound has to show a token: senders that come all at once do so at once.
 const GRACE: Duration = Duration::from_secs(2);
@@ -24,7 +24,7 @@ pub(super) struct AnonymousConnections {
     /// Whose connections are those of many people.
     proxies: Arc<[IpAddr]>,
     open: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    said: Seldom<()>,
+    said: LogThrottle<()>,
 }
 
 /// One connection, for as long as any of these is kept.
@@ -49,7 +49,7 @@ impl AnonymousConnections {
             grace: GRACE,
             proxies,
             open: Arc::default(),
-            said: Seldom::new(SAID),
+            said: LogThrottle::new(SAID),
         }
     }
 

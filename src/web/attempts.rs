@@ -19,10 +19,10 @@ pub(super) const TELL: Duration = Duration::from_secs(1);
 /// who come from the same address, which behind a proxy is everybody, and a long random token needs no
 /// such help.
 #[derive(Debug, Default)]
-pub(super) struct Attempts(Mutex<Book>);
+pub(super) struct Attempts(Mutex<FailureLog>);
 
 #[derive(Debug, Default)]
-struct Book {
+struct FailureLog {
     /// How many, and when the first was.
     failures: HashMap<IpAddr, (u32, Instant)>,
     /// Addresses by their first. All windows are equally long, so they end in this order.
@@ -35,7 +35,7 @@ struct Book {
 
 /// Those that the log was not told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rest {
+pub(super) struct Unlogged {
     /// How many there were.
     pub(super) more: u64,
     /// For what the last of them was presented.
@@ -59,48 +59,46 @@ pub(super) struct Failed {
 impl Attempts {
     /// Counts a wrong token.
     pub(super) fn failed(&self, role: &'static str, address: IpAddr, now: Instant) -> Failed {
-        let mut book = self.book();
-        let wait = book.count(network(address), now);
-        let is_told = book
-            .told
-            .is_some_and(|told| now.duration_since(told) < TELL);
+        let mut log = self.log();
+        let wait = log.count(network(address), now);
+        let is_told = log.told.is_some_and(|told| now.duration_since(told) < TELL);
         let tell = if is_told {
-            book.untold += 1;
-            book.last_untold = Some((role, address));
+            log.untold += 1;
+            log.last_untold = Some((role, address));
             None
         } else {
-            book.told = Some(now);
-            Some(std::mem::take(&mut book.untold))
+            log.told = Some(now);
+            Some(std::mem::take(&mut log.untold))
         };
         Failed {
             wait,
             tell,
-            is_first_untold: tell.is_none() && book.untold == 1,
+            is_first_untold: tell.is_none() && log.untold == 1,
         }
     }
 
     /// What the log was not told of, once it may be told again; nothing if it was told meanwhile.
-    pub(super) fn rest(&self, now: Instant) -> Option<Rest> {
-        let mut book = self.book();
-        let told = book.told?;
-        if book.untold == 0 || now.duration_since(told) < TELL {
+    pub(super) fn rest(&self, now: Instant) -> Option<Unlogged> {
+        let mut log = self.log();
+        let told = log.told?;
+        if log.untold == 0 || now.duration_since(told) < TELL {
             return None;
         }
-        let (role, client) = book.last_untold?;
-        book.told = Some(now);
-        Some(Rest {
-            more: std::mem::take(&mut book.untold),
+        let (role, client) = log.last_untold?;
+        log.told = Some(now);
+        Some(Unlogged {
+            more: std::mem::take(&mut log.untold),
             role,
             client,
         })
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
+    fn log(&self) -> MutexGuard<'_, FailureLog> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Book {
+impl FailureLog {
     fn count(&mut self, address: IpAddr, now: Instant) -> Option<Duration> {
         while self
             .oldest()
@@ -174,12 +172,12 @@ mod tests {
         for n in 0..ADDRESSES as u32 + 5 {
             attempts.failed("read", IpAddr::V4(n.into()), now);
         }
-        let book = attempts.book();
+        let log = attempts.log();
         assert_eq!(
-            (book.failures.len(), book.order.len()),
+            (log.failures.len(), log.order.len()),
             (ADDRESSES, ADDRESSES)
         );
-        assert!(!book.failures.contains_key(&address("0.0.0.4")));
+        assert!(!log.failures.contains_key(&address("0.0.0.4")));
     }
 
     #[test]
@@ -206,7 +204,7 @@ mod tests {
         assert_eq!([fail(0), fail(1)], [false, true]);
         assert!(!failed("operate", "192.0.2.2", 2));
         assert_eq!(attempts.rest(at(500)), None);
-        let rest = Rest {
+        let rest = Unlogged {
             more: 2,
             role: "operate",
             client: address("192.0.2.2"),

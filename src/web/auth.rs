@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Problem;
 use super::anonymous::mark_known;
-use super::attempts::{Attempts, Failed, Rest, TELL};
+use super::attempts::{Attempts, Failed, TELL, Unlogged};
 use super::bounded_text::BoundedText;
 use super::origin;
 use super::refusals::Refusals;
@@ -115,7 +115,7 @@ impl Guard {
 /// A burst may end with those that the log was not told of.
 async fn tell_the_rest(attempts: Arc<Attempts>) {
     tokio::time::sleep(TELL).await;
-    if let Some(Rest { more, role, client }) = attempts.rest(Instant::now()) {
+    if let Some(Unlogged { more, role, client }) = attempts.rest(Instant::now()) {
         tracing::warn!(role, client.address = %client, more, "rejected more wrong tokens; address and role are those of the last");
     }
 }

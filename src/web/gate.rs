@@ -11,7 +11,7 @@ use super::health::short_of;
 use crate::context::Context;
 use crate::jobs::{IngestAlert, Job};
 use crate::queue::data_loss::DataLossDetector;
-use crate::telemetry::seldom::Seldom;
+use crate::telemetry::seldom::LogThrottle;
 
 /// How often the depth is looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -89,7 +89,7 @@ impl Gate {
 
     /// Looks until `stop`.
     pub async fn watch(&self, context: &Context, stop: CancellationToken) {
-        let (mut looked, said) = (None::<Instant>, Seldom::new(MEMORY_SAID));
+        let (mut looked, said) = (None::<Instant>, LogThrottle::new(MEMORY_SAID));
         loop {
             let began = Instant::now();
             if looked.is_none_or(|looked| looked.elapsed() >= MEMORY_EVERY) {
@@ -108,7 +108,7 @@ impl Gate {
 }
 
 /// Says so, once in a while, if the queue's store will soon take nothing more.
-async fn look_at_memory(context: &Context, said: &Seldom<()>) {
+async fn look_at_memory(context: &Context, said: &LogThrottle<()>) {
     let memory = tokio::time::timeout(EVERY, context.queues.store().memory()).await;
     let Ok(Ok(Some(memory))) = memory else {
         return;

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::{Ingress, Problem};
 use crate::domain::refusal::Code;
 use crate::jobs::{IngestAlert, Job as _, Notify};
-use crate::probe::{Paused, Standstill, Takes};
+use crate::probe::{PartState, Paused, Standstill};
 use crate::redis::Memory;
 use crate::routines::{Last, Routine};
 use crate::time::Timestamp;
@@ -130,9 +130,9 @@ pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Readine
     let not_ready: Vec<String> = [("store", found.store), ("queue", found.queue)]
         .into_iter()
         .filter_map(|(name, takes)| match takes {
-            Takes::All => None,
-            Takes::Nothing => Some(format!("{name} rejects writes")),
-            Takes::Silent => Some(name.to_owned()),
+            PartState::Up => None,
+            PartState::ReadOnly => Some(format!("{name} rejects writes")),
+            PartState::Unreachable => Some(name.to_owned()),
         })
         .collect();
     if !not_ready.is_empty() {

@@ -82,7 +82,7 @@ struct Shared {
     overview: cached::Cached<crate::store::views::incident_list::Overview>,
     names: cached::Cached<Arc<crate::store::views::incident_list::Names>>,
     hours: cached::CachedBy<String, crate::store::views::hourly_counts::Day>,
-    totals: cached::Behind<crate::store::views::stats::StoredTotals>,
+    totals: cached::StaleWhileRevalidate<crate::store::views::stats::StoredTotals>,
     /// To ask Redis how it is, where there is one.
     redis: std::sync::OnceLock<Option<Asking>>,
     depths: queue_depths::Depths,

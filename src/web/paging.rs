@@ -15,7 +15,7 @@ const LIMITS: (u64, u64) = (50, 200);
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Part {
+pub(super) struct PageParams {
     /// Start of the page: `next_cursor` of the previous page.
     #[param(pattern = "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
     cursor: Option<String>,
@@ -24,7 +24,7 @@ pub(super) struct Part {
     limit: Option<u64>,
 }
 
-impl Part {
+impl PageParams {
     pub(super) fn limit(&self) -> Result<u64, Problem> {
         limit(self.limit)
     }

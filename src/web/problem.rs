@@ -10,11 +10,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::refusals::Said;
+use super::refusals::RefusalReason;
 use crate::domain::refusal::{Code, Facts, Refusal};
 use crate::queue::store::QueueError;
 use crate::store::error::{Cause, cause, took_too_long};
-use crate::telemetry::seldom::Seldom;
+use crate::telemetry::seldom::LogThrottle;
 use crate::telemetry::task_context;
 
 /// How long a sender should wait before it tries again, in seconds.
@@ -93,7 +93,7 @@ impl From<Refusal> for Problem {
 /// An error response.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub(super) struct Told {
+pub(super) struct ErrorResponse {
     /// Always `about:blank`: the status says what kind of problem it is.
     r#type: &'static str,
     /// What the status means.
@@ -117,7 +117,7 @@ pub(super) struct Told {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let request = task_context::look(|task_context| task_context.request.clone()).flatten();
-        let told = Told {
+        let told = ErrorResponse {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
@@ -128,7 +128,7 @@ impl IntoResponse for Problem {
         };
         let body = serde_json::to_string(&told).unwrap_or_default();
         let mut response = (self.status, body).into_response();
-        response.extensions_mut().insert(Said {
+        response.extensions_mut().insert(RefusalReason {
             refusal: self.refusal,
             body: self.unread,
         });
@@ -171,7 +171,8 @@ impl From<&sea_orm::DbErr> for Problem {
 }
 
 /// Says that the queue failed requests: there are many of them while it is away.
-static FAILURES: LazyLock<Seldom<()>> = LazyLock::new(|| Seldom::new(Duration::from_secs(10)));
+static FAILURES: LazyLock<LogThrottle<()>> =
+    LazyLock::new(|| LogThrottle::new(Duration::from_secs(10)));
 
 impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {

@@ -15,7 +15,7 @@ use super::auth::client;
 use crate::context::Context;
 use crate::store::refusals::{self, Refusal};
 use crate::telemetry::metrics::BySourceAndReason;
-use crate::telemetry::seldom::Seldom;
+use crate::telemetry::seldom::LogThrottle;
 use crate::telemetry::task_context;
 
 /// How often the log tells of one kind, at most.
@@ -44,7 +44,7 @@ fn reason(status: StatusCode) -> &'static str {
 
 /// What an answer says of why it refuses.
 #[derive(Clone, Debug)]
-pub(super) struct Said {
+pub(super) struct RefusalReason {
     /// What is wrong.
     pub(super) refusal: crate::domain::refusal::Refusal,
     /// The body, if it is what cannot be read.
@@ -57,8 +57,8 @@ pub struct Refusals(Arc<Inner>);
 
 struct Inner {
     context: Context,
-    said: Seldom<(&'static str, &'static str)>,
-    failed: Seldom<()>,
+    said: LogThrottle<(&'static str, &'static str)>,
+    failed: LogThrottle<()>,
     state: Mutex<Noted>,
     /// Held by who writes, so that who waits for it knows that it is written.
     writing: tokio::sync::Mutex<()>,
@@ -77,8 +77,8 @@ impl Refusals {
     pub(super) fn new(context: &Context) -> Self {
         Self(Arc::new(Inner {
             context: context.clone(),
-            said: Seldom::new(SAID),
-            failed: Seldom::new(6 * SAID),
+            said: LogThrottle::new(SAID),
+            failed: LogThrottle::new(6 * SAID),
             state: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
         }))
@@ -116,7 +116,7 @@ impl Refusals {
         let by = BySourceAndReason { source, reason };
         context.metrics.refused.get_or_create(&by).inc();
 
-        let said = response.extensions().get::<Said>();
+        let said = response.extensions().get::<RefusalReason>();
         // What a layer of a library refuses says no more than its status.
         let unsaid = status.canonical_reason().unwrap_or_default();
         let detail = said.map_or(unsaid, |said| said.refusal.detail());

@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::anonymous::{Anonymous, AnonymousConnections};
-use crate::telemetry::seldom::Seldom;
+use crate::telemetry::seldom::LogThrottle;
 use crate::web::pages::Stopping;
 
 /// How long a connection may be open before the head of a request is there, the first or the next:
@@ -37,7 +37,7 @@ const SAID: Duration = Duration::from_secs(60);
 
 /// What those who connect are given.
 #[derive(Clone, Debug)]
-pub struct Bounds {
+pub struct ConnectionLimits {
     /// So many connections at once; who comes then waits until one ends.
     pub connections: usize,
     /// So many from one address whose senders have shown no token; those beyond have two seconds to.
@@ -64,7 +64,7 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     stop: CancellationToken,
-    bounds: Bounds,
+    bounds: ConnectionLimits,
 ) -> std::io::Result<()> {
     let times = Times {
         head: HEAD,
@@ -78,7 +78,7 @@ async fn serve_with(
     mut listener: TcpListener,
     router: Router,
     stop: CancellationToken,
-    bounds: Bounds,
+    bounds: ConnectionLimits,
 ) -> std::io::Result<()> {
     let address = listener.local_addr()?;
     let patience = bounds.patience;
@@ -86,7 +86,7 @@ async fn serve_with(
     http.timer(TokioTimer::new())
         .header_read_timeout(times.head)
         .max_header_size(HEAD_BYTES);
-    let (connections, places) = (TaskTracker::new(), Places::new(bounds.connections));
+    let (connections, places) = (TaskTracker::new(), ConnectionSlots::new(bounds.connections));
     let anonymous = AnonymousConnections::new(bounds.anonymous, bounds.proxies);
     loop {
         let place = tokio::select! {
@@ -119,16 +119,16 @@ async fn serve_with(
 }
 
 /// Places for connections.
-struct Places {
+struct ConnectionSlots {
     free: Arc<Semaphore>,
-    said: Seldom<()>,
+    said: LogThrottle<()>,
 }
 
-impl Places {
+impl ConnectionSlots {
     fn new(most: usize) -> Self {
         Self {
             free: Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))),
-            said: Seldom::new(SAID),
+            said: LogThrottle::new(SAID),
         }
     }
 

@@ -29,7 +29,7 @@ const PUSH: Duration = Duration::from_secs(8);
 
 /// What became of a request.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(super) struct Taken {
+pub(super) struct WebhookAnswer {
     /// Always `ok`.
     status: &'static str,
     /// Alerts in the body.
@@ -42,8 +42,8 @@ pub(super) struct Taken {
 
 /// The route of a source, and its description.
 pub(super) fn route(source: Source) -> UtoipaMethodRouter<Ingress> {
-    let mut schemas = vec![(Taken::name().into_owned(), Taken::schema())];
-    Taken::schemas(&mut schemas);
+    let mut schemas = vec![(WebhookAnswer::name().into_owned(), WebhookAnswer::schema())];
+    WebhookAnswer::schemas(&mut schemas);
     let mut operation = __path_take::operation();
     operation.operation_id = Some(format!("send_{}", source.name));
     operation.tags = Some(vec!["webhooks".to_owned()]);
@@ -107,14 +107,14 @@ fn named_cluster(query: Option<WebhookQuery>) -> Option<String> {
                        are different series. Default: from the sender's external URL, if one is \
                        configured. Other parameters are ignored.",
     )),
-    responses((status = OK, description = "Every alert is stored", body = Taken)),
+    responses((status = OK, description = "Every alert is stored", body = WebhookAnswer)),
 )]
 pub(super) async fn take(
     source: Source,
     State(ingress): State<Ingress>,
     query: Option<WebhookQuery>,
     body: Body,
-) -> Result<Json<Taken>, Problem> {
+) -> Result<Json<WebhookAnswer>, Problem> {
     let began = Instant::now();
     let (context, by) = (
         &ingress.context,
@@ -184,7 +184,7 @@ pub(super) async fn take(
         .accept_seconds
         .get_or_create(&by)
         .observe(took);
-    Ok(Json(Taken {
+    Ok(Json(WebhookAnswer {
         status: "ok",
         processed,
         enqueued,

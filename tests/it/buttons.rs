@@ -39,10 +39,10 @@ impl Harness {
     }
 
     /// Somebody presses a button beneath the one incident's card.
-    async fn press(&self, user: i64, wish: ButtonAction) -> Value {
+    async fn press(&self, user: i64, action: ButtonAction) -> Value {
         let incident = self.incident().await;
         let incident = incident["id"].as_str().unwrap().parse().unwrap();
-        let data = CallbackData { incident, wish }.data();
+        let data = CallbackData { incident, action }.data();
         self.telegram.presses.press(user, &data)
     }
 
@@ -96,8 +96,8 @@ on_all! {
 
     async fn a_stranger_is_refused_and_that_is_audited(on) {
         let (h, mut poller) = told(on).await;
-        for wish in [ButtonAction::Acknowledge, ButtonAction::Resolve, ButtonAction::Mute, ButtonAction::Repairs] {
-            h.press(STRANGER, wish).await;
+        for action in [ButtonAction::Acknowledge, ButtonAction::Resolve, ButtonAction::Mute, ButtonAction::Repairs] {
+            h.press(STRANGER, action).await;
         }
         assert_eq!(poller.turn().await.unwrap(), Poll::Done(4));
         poller.answered().await;
@@ -260,8 +260,8 @@ on_all! {
     async fn a_press_that_comes_again_is_done_once(on) {
         let (h, mut poller) = told(on).await;
         let repaired = ButtonAction::Repaired { action: "rollback".to_owned(), success: true };
-        for wish in [ButtonAction::Mute, repaired, ButtonAction::Acknowledge] {
-            let update = h.press(ALICE, wish).await;
+        for action in [ButtonAction::Mute, repaired, ButtonAction::Acknowledge] {
+            let update = h.press(ALICE, action).await;
             for _ in 0..3 {
                 h.telegram.presses.say(update.clone());
             }
@@ -283,7 +283,7 @@ on_all! {
 
     async fn what_cannot_be_read_is_answered_and_ignored(on) {
         let (h, mut poller) = told(on).await;
-        let gone = CallbackData { incident: uuid::Uuid::now_v7(), wish: ButtonAction::Acknowledge }.data();
+        let gone = CallbackData { incident: uuid::Uuid::now_v7(), action: ButtonAction::Acknowledge }.data();
         for data in ["", "x", "9:a:b", "1:a:zzz", "\u{0}", &"x".repeat(5000)] {
             h.telegram.presses.press(ALICE, data);
         }

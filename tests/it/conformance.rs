@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tocsin::queue::redis::RedisQueue;
 use tocsin::queue::sql::SqlQueue;
-use tocsin::queue::store::Room;
+use tocsin::queue::store::Capacity;
 use tocsin::queue::store::{
     Answer, Delivery, Depth, FailedAttempt, LEASE, Lease, NewJob, QueueStore, Reclaimed,
 };
@@ -125,7 +125,7 @@ impl Bench {
         self.promote(queue).await;
         let jobs = self
             .store
-            .fetch(queue, consumer, Room::jobs(limit))
+            .fetch(queue, consumer, Capacity::jobs(limit))
             .await
             .unwrap();
         assert!(jobs.len() <= limit, "{} of {limit}", jobs.len());
@@ -148,7 +148,9 @@ impl Bench {
     }
 
     async fn reclaim(&self, consumer: &str, limit: usize, alone: bool) -> Reclaimed {
-        let reclaim = self.store.reclaim(MAIL, consumer, Room::jobs(limit), alone);
+        let reclaim = self
+            .store
+            .reclaim(MAIL, consumer, Capacity::jobs(limit), alone);
         let found = reclaim.await.unwrap();
         assert!(found.jobs.len() <= limit);
         found

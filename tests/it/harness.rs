@@ -18,7 +18,7 @@ use tocsin::context::Context;
 use tocsin::queue::store::NewJob;
 use tocsin::store::rows::statement;
 use tocsin::time::Timestamp;
-use tocsin::web::{Bounds, Gate, Ingress, router, serve};
+use tocsin::web::{ConnectionLimits, Gate, Ingress, router, serve};
 use tocsin_workers::fleet::{self, Worker};
 use tocsin_workers::{recount, workers};
 use tokio::net::TcpListener;
@@ -254,7 +254,7 @@ pub async fn serve_ingress_on_free_port(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let stopped = stop.clone();
-    let bounds = Bounds {
+    let bounds = ConnectionLimits {
         connections: 900,
         anonymous: 900,
         proxies: Arc::default(),

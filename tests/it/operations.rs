@@ -114,7 +114,7 @@ impl Harness {
     }
 
     async fn by_button(&self, incident: &Value, operation: &str) {
-        let wish = match operation {
+        let action = match operation {
             "acknowledge" => ButtonAction::Acknowledge,
             "mute" => ButtonAction::Mute,
             "unmute" => ButtonAction::Unmute,
@@ -126,7 +126,7 @@ impl Harness {
             other => panic!("{other} has no button"),
         };
         let incident = incident["id"].as_str().unwrap().parse().unwrap();
-        let data = CallbackData { incident, wish }.data();
+        let data = CallbackData { incident, action }.data();
         let update = json!({"update_id": 1, "callback_query": {
             "id": format!("press {operation}"), "from": {"id": ALICE}, "data": data,
         }});

@@ -8,7 +8,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 use tocsin::domain::aggregation::Unit;
 use tocsin::domain::frequency::Counts;
-use tocsin::queue::store::Room;
+use tocsin::queue::store::Capacity;
 use tocsin::store::{maintenance, occurrences, tallies, verify};
 use tocsin_workers::recount;
 
@@ -125,7 +125,7 @@ on_both! {
         h.send(vec![first]).await;
         // The second is worked on first: it seems to have occurred when that was received.
         let ingest = tocsin::jobs::QUEUES[0];
-        let jobs = h.context.queues.store().fetch(ingest, "me", Room::jobs(10)).await.unwrap();
+        let jobs = h.context.queues.store().fetch(ingest, "me", Capacity::jobs(10)).await.unwrap();
         assert_eq!(jobs.len(), 2);
         let again = |delay| tocsin::queue::store::Answer::Again { delay, failed: Vec::new() };
         let answers = [

@@ -134,7 +134,7 @@ on_all! {
         unseen::lock(&tx, &quiet).await.unwrap();
         let written = unseen::close(&tx, &quiet, &silent, edge, true, h.now()).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(written, unseen::Written::default());
+        assert_eq!(written, unseen::ExpiryResult::default());
         assert_eq!(standing(&h.incident().await), ("OPEN", None, false, 1));
         h.finish().await;
     }

@@ -20,7 +20,7 @@ use tocsin::store::error::{Cause, STORE_DELAY, cause};
 use tocsin::store::ingest::{Committed, commit};
 use tocsin::store::{incidents, overflow};
 use tocsin::telemetry::metrics::{Outcome, Tally};
-use tocsin::telemetry::seldom::Seldom;
+use tocsin::telemetry::seldom::LogThrottle;
 use tocsin::telemetry::task_context;
 use tocsin::telemetry::trace_context::Trace;
 use tocsin::time::Timestamp;
@@ -88,7 +88,7 @@ impl Batchers {
             config.anomalies.total,
         ));
         tokio::spawn(count_names(context.clone(), Arc::downgrade(&names)));
-        let crowded = Arc::new((Seldom::new(COUNTED_EVERY), AtomicU64::default()));
+        let crowded = Arc::new((LogThrottle::new(COUNTED_EVERY), AtomicU64::default()));
         let parts = (0..parts).map(|_| {
             let (queue, waiting) = mpsc::channel(config.ingest.batch * 2);
             let batcher = Batcher {
@@ -133,7 +133,7 @@ struct Batcher {
     /// How many new anomalies there is room for.
     names: Arc<Names>,
     /// Says that there is none, and of how many alerts it was not said yet.
-    crowded: Arc<(Seldom<()>, AtomicU64)>,
+    crowded: Arc<(LogThrottle<()>, AtomicU64)>,
 }
 
 /// Counts anomalies while somebody wants to know.

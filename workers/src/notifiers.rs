@@ -24,7 +24,7 @@ use tocsin::time::Timestamp;
 use uuid::Uuid;
 
 pub use digest::Digest;
-pub use patience::{CircuitBreaker, Place};
+pub use patience::{CircuitBreaker, SendSlot};
 
 /// A try by HTTP: connecting, sending and the answer together. Less than the claim on a message lasts.
 pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);

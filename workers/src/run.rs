@@ -13,7 +13,7 @@ use tocsin::queue::schedule;
 use tocsin::telegram::poller;
 use tocsin::telemetry::figures;
 use tocsin::time::Timestamp;
-use tocsin::web::{self, Bounds, Gate, Ingress};
+use tocsin::web::{self, ConnectionLimits, Gate, Ingress};
 use tocsin_workers::cli::on_this_computer;
 use tocsin_workers::{clock, fleet, workers};
 use tokio::net::TcpListener;
@@ -31,8 +31,8 @@ pub(crate) struct WorkArgs {
 }
 
 /// Who asks for the health of a process that does nothing else for others, and for how long when it stops.
-fn last_words() -> Bounds {
-    Bounds {
+fn last_words() -> ConnectionLimits {
+    ConnectionLimits {
         connections: 100,
         anonymous: 100,
         proxies: Arc::default(),
@@ -41,8 +41,8 @@ fn last_words() -> Bounds {
 }
 
 /// What those who connect are given.
-fn bounds(config: &Config) -> Bounds {
-    Bounds {
+fn bounds(config: &Config) -> ConnectionLimits {
+    ConnectionLimits {
         connections: config.limits.connections,
         anonymous: config.limits.anonymous,
         proxies: config.trusted_proxies.clone().into(),
@@ -107,7 +107,7 @@ pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
     let metrics_listen = config.metrics_listen;
     let context = Context::open(config).await?;
     let health = with_gate(&context);
-    let (stop, drained) = (stop_on_signal(&health)?.told, CancellationToken::new());
+    let (stop, drained) = (stop_on_signal(&health)?.stopping, CancellationToken::new());
 
     let mut parts = JoinSet::new();
     if let Some(address) = metrics_listen {
@@ -228,14 +228,14 @@ mod tests {
 
     #[test]
     fn the_welcome_shows_addresses_that_can_be_opened() {
-        let told = |public_url: Option<&str>, address: &str| {
+        let stopping = |public_url: Option<&str>, address: &str| {
             let config = Config {
                 public_url: public_url.map(str::to_owned),
                 ..Config::default()
             };
             welcome(&config, address.parse().unwrap(), "tocsin", Timestamp(0))
         };
-        let everywhere = told(None, "0.0.0.0:9556");
+        let everywhere = stopping(None, "0.0.0.0:9556");
         for expected in [
             "  curl -s http://127.0.0.1:9556/api/v1/alertmanager ",
             "  TOCSIN_URL=http://127.0.0.1:9556 tocsin incidents\n",
@@ -243,7 +243,7 @@ mod tests {
         ] {
             assert!(everywhere.contains(expected), "{everywhere}");
         }
-        let public = told(Some("https://ops.example/tocsin/"), "[::]:9556");
+        let public = stopping(Some("https://ops.example/tocsin/"), "[::]:9556");
         for expected in [
             "  curl -s http://[::1]:9556/tocsin/api/v1/alertmanager ",
             "  TOCSIN_URL=http://[::1]:9556/tocsin tocsin incidents\n",
@@ -251,7 +251,7 @@ mod tests {
         ] {
             assert!(public.contains(expected), "{public}");
         }
-        let usual = told(None, "127.0.0.1:9099");
+        let usual = stopping(None, "127.0.0.1:9099");
         assert!(usual.contains("\n  tocsin incidents\n"), "{usual}");
     }
 }

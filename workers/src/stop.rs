@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 /// The two moments of stopping.
 pub(crate) struct Stop {
     /// The process was told to stop: it is not ready any more, and takes no more jobs from others.
-    pub(crate) told: CancellationToken,
+    pub(crate) stopping: CancellationToken,
     /// Whoever sends requests had the time to notice: nothing new is taken.
     pub(crate) closing: CancellationToken,
 }
@@ -25,10 +25,10 @@ impl Stop {
             int: signal(SignalKind::interrupt())?,
         };
         let stop = Self {
-            told: CancellationToken::new(),
+            stopping: CancellationToken::new(),
             closing: CancellationToken::new(),
         };
-        let (told, closing) = (stop.told.clone(), stop.closing.clone());
+        let (stopping, closing) = (stop.stopping.clone(), stop.closing.clone());
         tokio::spawn(async move {
             let delay = match signals.next().await == SignalKind::interrupt() {
                 true => Duration::ZERO,
@@ -36,7 +36,7 @@ impl Stop {
             };
             tracing::info!("stopping: waiting for running jobs and requests");
             gate.stop();
-            told.cancel();
+            stopping.cancel();
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 _ = signals.next() => std::process::exit(130),

@@ -12,7 +12,7 @@ use tocsin::context::Context;
 use tocsin::domain::aggregation::Unit;
 use tocsin::domain::effectiveness::RepairStats;
 use tocsin::domain::escalation::{
-    Assessment, Decay, Level, Seen, assess, decay, most_incidents, raise,
+    Assessment, Decay, Level, RuleInputs, assess, decay, most_incidents, raise,
 };
 use tocsin::domain::frequency::{Counts, FrequencyStats};
 use tocsin::domain::reason::Lasting;
@@ -69,7 +69,7 @@ pub(crate) async fn assessments(
     let incidents = levels::incidents_in_windows(db, anomalies, most, now).await?;
     let assess = |anomaly: &Anomaly, counts: Counts, lasting: Option<Lasting>| {
         let lie_in = incidents.get(&anomaly.key).copied().unwrap_or_default();
-        let seen = Seen {
+        let seen = RuleInputs {
             unit,
             counts,
             incidents: (most > 0).then_some(lie_in),
@@ -128,7 +128,7 @@ async fn work(context: Context, mut queue: mpsc::Receiver<Waiting>) {
         match pass(&context, &ids, &traces).await {
             Ok(()) => waiting.drain(..).for_each(|w| w.answer(Ok(()))),
             // Whatever is wrong with one does not harm those that it was taken with.
-            Err(TierError::Ours(error)) if ids.len() > 1 => {
+            Err(TierError::Internal(error)) if ids.len() > 1 => {
                 tracing::warn!(
                     "a batch of tiers failed, retrying the incidents one by one: {error}"
                 );
@@ -137,9 +137,9 @@ async fn work(context: Context, mut queue: mpsc::Receiver<Waiting>) {
                     w.answer(result.map_err(JobError::from));
                 }
             }
-            Err(trouble) => waiting
+            Err(error) => waiting
                 .drain(..)
-                .for_each(|w| w.answer(Err(trouble.clone().into()))),
+                .for_each(|w| w.answer(Err(error.clone().into()))),
         }
     }
 }
@@ -155,26 +155,26 @@ impl Waiting {
 #[derive(Clone, Debug)]
 enum TierError {
     Store(String),
-    Ours(String),
+    Internal(String),
 }
 
 impl From<DbErr> for TierError {
     fn from(error: DbErr) -> Self {
         match cause(&error) {
             error::Cause::Store => Self::Store(error.to_string()),
-            error::Cause::Data | error::Cause::Other => Self::Ours(error.to_string()),
+            error::Cause::Data | error::Cause::Other => Self::Internal(error.to_string()),
         }
     }
 }
 
 impl From<TierError> for JobError {
-    fn from(trouble: TierError) -> Self {
-        match trouble {
+    fn from(error: TierError) -> Self {
+        match error {
             TierError::Store(why) => Self::RetryAfter {
                 after: STORE_DELAY,
                 why,
             },
-            TierError::Ours(why) => Self::Retry(why),
+            TierError::Internal(why) => Self::Retry(why),
         }
     }
 }
@@ -296,7 +296,7 @@ async fn look(
 
 /// Anomalies of a pass whose levels changed.
 #[derive(Default)]
-struct Turned {
+struct LevelChanges {
     /// Those that rose.
     risen: HashSet<String>,
     /// Those that look different: they rose, or hold their level by another rule.
@@ -309,12 +309,12 @@ async fn judge(
     context: &Context,
     tx: &DatabaseTransaction,
     known: &mut Known,
-) -> Result<Turned, TierError> {
+) -> Result<LevelChanges, TierError> {
     let now = known.now;
     let counted = known.counts.iter();
     let counted = counted.filter_map(|(key, counts)| Some((known.anomalies.get(key)?, *counts)));
     let found = assessments(context, tx, &counted.collect::<Vec<_>>(), now).await?;
-    let (mut turned, mut written) = (Turned::default(), HashSet::new());
+    let (mut turned, mut written) = (LevelChanges::default(), HashSet::new());
     for (key, found) in found {
         let Some(anomaly) = known.anomalies.get_mut(&key) else {
             continue;

@@ -20,12 +20,12 @@ pub(super) const ROUNDS: usize = 5;
 pub(super) const BELOW: u64 = 5;
 
 /// How much of the server's memory may be used when sets are built, in percent, and how it was found.
-pub(super) struct Bound {
+pub(super) struct MemoryBound {
     pub(super) most: u64,
     pub(super) looked: Mutex<Option<(Instant, bool)>>,
 }
 
-impl Bound {
+impl MemoryBound {
     pub(super) fn looked(&self) -> MutexGuard<'_, Option<(Instant, bool)>> {
         self.looked.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -114,7 +114,7 @@ pub struct Incident {
     /// Whether it was heard of again.
     pub is_heard_again: bool,
     /// Each time that this batch opened it again, in order.
-    pub undone: Vec<Undone>,
+    pub undone: Vec<RevertedResolve>,
     /// When it last changed.
     pub updated_at: Timestamp,
     /// Whether it was due for a tier before.
@@ -129,7 +129,7 @@ pub struct Incident {
 
 /// A resolve that did not last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Undone {
+pub struct RevertedResolve {
     /// When it was.
     pub resolved_at: Timestamp,
     /// Whose it was.
@@ -193,7 +193,7 @@ impl Incident {
     pub(super) fn reopen_if_resolved(&mut self, at: Timestamp) {
         if self.status == Status::Resolved {
             let resolved_at = self.resolved_at.unwrap_or(at);
-            self.undone.push(Undone {
+            self.undone.push(RevertedResolve {
                 resolved_at,
                 resolved_by: self.resolved_by,
                 // What joins it may have been received before its end was.

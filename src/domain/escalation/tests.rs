@@ -41,8 +41,8 @@ const LASTS: Lasting = Lasting {
     open_for_s: 4 * 3600,
 };
 
-fn seen(counts: [i64; 4], incidents: [i64; 4]) -> Seen {
-    Seen {
+fn seen(counts: [i64; 4], incidents: [i64; 4]) -> RuleInputs {
+    RuleInputs {
         unit: Unit::Episode,
         counts: windows(counts),
         incidents: Some(windows(incidents)),
@@ -86,7 +86,7 @@ fn the_highest_rule_that_holds_wins() {
 #[test]
 fn the_reason_names_the_first_rule_that_holds_and_its_figures() {
     let reason =
-        |seen: &Seen, rules: &[Rule]| assess(seen, None, rules).reason.unwrap().to_string();
+        |seen: &RuleInputs, rules: &[Rule]| assess(seen, None, rules).reason.unwrap().to_string();
     let many = seen([2, 50, 50, 50], [1, 1, 5, 5]);
     let default = default_rules();
     assert_eq!(
@@ -98,7 +98,7 @@ fn the_reason_names_the_first_rule_that_holds_and_its_figures() {
         reason(&often, &default),
         "300 firings in 30d in 15+ incidents (≥ 15 in 15)"
     );
-    let by_incident = Seen {
+    let by_incident = RuleInputs {
         unit: Unit::Incident,
         incidents: None,
         ..often
@@ -108,7 +108,7 @@ fn the_reason_names_the_first_rule_that_holds_and_its_figures() {
         "300 incidents in 30d (≥ 15 in 15)"
     );
     // Where no rule asks for incidents, nobody looks at them.
-    let deliveries = Seen {
+    let deliveries = RuleInputs {
         unit: Unit::Delivery,
         incidents: None,
         ..many

@@ -143,7 +143,7 @@ impl<'a> Names<'a> {
     utoipa::ToSchema,
 )]
 #[serde(default)]
-pub struct MadeOf {
+pub struct SignatureLabelNames {
     /// The label that the alert's name was read from.
     pub alert_name: String,
     /// The label that the service was read from.
@@ -154,7 +154,7 @@ pub struct MadeOf {
     pub error_type: String,
 }
 
-impl MadeOf {
+impl SignatureLabelNames {
     /// As JSON, what a row holds of these.
     #[must_use]
     pub fn written(names: &Names<'_>) -> String {

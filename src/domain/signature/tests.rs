@@ -126,8 +126,8 @@ fn the_commonest_alerts_are_called_by_what_they_are_about() {
     for (text, service, label, namespace) in CALLED {
         let found = called(text);
         let (all, settings) = (labels(text), SignatureLabels::default());
-        let written = MadeOf::written(&alert(all.clone()).names(&settings));
-        let made_of: MadeOf = serde_json::from_str(&written).unwrap();
+        let written = SignatureLabelNames::written(&alert(all.clone()).names(&settings));
+        let made_of: SignatureLabelNames = serde_json::from_str(&written).unwrap();
         assert_eq!(found.service, service, "{text}");
         assert_eq!(made_of.service, label, "{text}");
         assert_eq!(found.namespace, namespace, "{text}");

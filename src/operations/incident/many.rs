@@ -12,7 +12,7 @@ use crate::domain::escalation::Level;
 use crate::domain::messages::of_resolved;
 use crate::operations::{Invalid, OperationError};
 use crate::store::audit::{self, Actor};
-use crate::store::incidents::{StatusChange, Still, resolve_some};
+use crate::store::incidents::{ExpectedState, StatusChange, resolve_some};
 use crate::store::outbox;
 use crate::store::views::lists::{self, Filter};
 use crate::store::{anomalies, maintenance};
@@ -85,7 +85,7 @@ pub async fn resolve_many(
     let now = context.clock.of_store(now);
     let as_of = selection.as_of.unwrap_or(now).min(now);
     let (detail, is_dry) = (selection.detail(), selection.dry_run);
-    let still = Still {
+    let still = ExpectedState {
         status: selection.status,
         unheard: selection.unheard,
     };
@@ -121,7 +121,7 @@ async fn step(
     context: &Context,
     actor: &Actor,
     ids: &[Uuid],
-    still: &Still,
+    still: &ExpectedState,
     detail: &Value,
 ) -> Result<u64, OperationError> {
     let tx = context.db.begin().await?;

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::Consumer;
 use super::answers::{Ack, Verdict};
-use super::patience::Patience;
+use super::patience::Backoff;
 use crate::jobs::{IngestAlert, Job as _};
 use crate::queue::store::{Answer, Lease, QueueError};
 use crate::store::dead_letters::{self, Burial};
@@ -17,7 +17,7 @@ const TOGETHER: usize = 2000;
 
 pub(super) async fn run(consumer: Arc<Consumer>, mut answered: mpsc::UnboundedReceiver<Ack>) {
     let mut acks = Vec::with_capacity(TOGETHER);
-    let mut patience = Patience::new();
+    let mut patience = Backoff::new();
     loop {
         let got = tokio::select! {
             biased;

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::answers::Verdict;
-use super::patience::Patience;
+use super::patience::Backoff;
 use super::{Consumer, JobHandle, lease_end};
-use crate::queue::store::{Delivery, Lease, QueueError, RECLAIM_EVERY, Room};
+use crate::queue::store::{Capacity, Delivery, Lease, QueueError, RECLAIM_EVERY};
 use crate::store::dead_letters;
 
 /// Jobs that came back hold at most this part of the slots.
@@ -50,7 +50,7 @@ pub(super) async fn run(consumer: Arc<Consumer>, slots: mpsc::Sender<Arc<JobHand
         make_room: None,
         suspect_runs: false,
     };
-    let (mut patience, mut idle) = (Patience::new(), IDLE.0);
+    let (mut patience, mut idle) = (Backoff::new(), IDLE.0);
     let stopping = consumer.stopping.clone();
     while !stopping.is_cancelled() {
         let free = fetcher.free();
@@ -96,7 +96,7 @@ fn longest(consumers: u64) -> Duration {
 }
 
 impl Fetcher {
-    fn free(&mut self) -> Room {
+    fn free(&mut self) -> Capacity {
         let (held, bytes) = {
             let in_flight = self.consumer.in_flight();
             (in_flight.len(), in_flight.bytes())
@@ -106,9 +106,9 @@ impl Fetcher {
         }
         let policy = &self.consumer.policy;
         if self.suspect_runs || (self.make_room.is_some() && held > 0) {
-            return Room::jobs(0);
+            return Capacity::jobs(0);
         }
-        Room {
+        Capacity {
             jobs: policy.concurrency.saturating_sub(held),
             bytes: policy.in_flight_bytes.saturating_sub(bytes),
         }
@@ -168,7 +168,7 @@ impl Fetcher {
 
     /// Slots for jobs that came back.
     fn room_for_returned(&self) -> usize {
-        let held = self.consumer.in_flight().wary();
+        let held = self.consumer.in_flight().suspect_weights();
         self.consumer
             .policy
             .concurrency

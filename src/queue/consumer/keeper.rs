@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
 
-use super::patience::Patience;
+use super::patience::Backoff;
 use super::{Consumer, lease_end};
 use crate::jobs::{IngestAlert, Job as _};
 use crate::probe::Standstill;
-use crate::queue::about::About;
+use crate::queue::about::WorkerInfo;
 use crate::queue::data_loss::DataLossDetector;
 use crate::queue::store::{HEARTBEAT, LEASE, Lease};
 
@@ -61,11 +61,11 @@ pub(super) async fn promote(consumer: Arc<Consumer>) {
 
 /// Says that the consumer is there, and how it is.
 pub(super) async fn herald(consumer: Arc<Consumer>) {
-    let (mut patience, mut said) = (Patience::new(), (Instant::now(), consumer.done.get()));
+    let (mut patience, mut said) = (Backoff::new(), (Instant::now(), consumer.done.get()));
     loop {
         let now = (Instant::now(), consumer.done.get());
         let took = now.0.duration_since(said.0).as_secs_f64();
-        let about = About {
+        let about = WorkerInfo {
             in_flight: consumer.in_flight().len(),
             rate: (now.1 - said.1) as f64 / took.max(f64::EPSILON),
             ..consumer.about.clone()

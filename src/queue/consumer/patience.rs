@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 /// Pauses that grow while a store cannot be reached.
-pub(super) struct Patience(pub(super) Duration);
+pub(super) struct Backoff(pub(super) Duration);
 
-impl Patience {
+impl Backoff {
     const LEAST: Duration = Duration::from_millis(50);
     const MOST: Duration = Duration::from_secs(2);
 

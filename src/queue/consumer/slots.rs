@@ -7,7 +7,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use super::JobHandle;
-use crate::queue::store::{SUSPECT_AFTER, WARY};
+use crate::queue::store::{SUSPECT_AFTER, SUSPECT_BATCH_DIVISOR};
 
 /// A job that is held.
 pub(super) struct InFlight {
@@ -21,15 +21,15 @@ pub(super) struct InFlight {
 pub(super) struct Slots {
     jobs: HashMap<Uuid, InFlight>,
     bytes: usize,
-    wary: usize,
+    suspect_weights: usize,
 }
 
 /// What a job that came back counts of those that may be held: one that would be a suspect next as many as
-/// [`WARY`].
-fn wariness(held: &JobHandle) -> usize {
+/// [`SUSPECT_BATCH_DIVISOR`].
+fn suspect_weight(held: &JobHandle) -> usize {
     match held.lease.delivery {
         0 | 1 => 0,
-        SUSPECT_AFTER.. => WARY,
+        SUSPECT_AFTER.. => SUSPECT_BATCH_DIVISOR,
         _ => 1,
     }
 }
@@ -46,14 +46,14 @@ impl Slots {
     }
 
     /// What those that came back count.
-    pub(super) const fn wary(&self) -> usize {
-        self.wary
+    pub(super) const fn suspect_weights(&self) -> usize {
+        self.suspect_weights
     }
 
     /// Holds a job until then; a new delivery takes the slot of the one before.
     pub(super) fn hold(&mut self, held: Arc<JobHandle>, until: Instant) {
         self.bytes += held.payload.len();
-        self.wary += wariness(&held);
+        self.suspect_weights += suspect_weight(&held);
         if let Some(before) = self.jobs.insert(held.id(), InFlight { held, until }) {
             self.forget(&before.held);
         }
@@ -70,7 +70,7 @@ impl Slots {
 
     fn forget(&mut self, held: &JobHandle) {
         self.bytes -= held.payload.len();
-        self.wary -= wariness(held);
+        self.suspect_weights -= suspect_weight(held);
     }
 
     pub(super) fn get(&self, id: Uuid) -> Option<&InFlight> {
@@ -89,7 +89,7 @@ impl Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::store::{Lease, Place};
+    use crate::queue::store::{Lease, StorePosition};
     use crate::time::Timestamp;
 
     fn held(id: u128, delivery: u32, bytes: usize) -> Arc<JobHandle> {
@@ -98,7 +98,7 @@ mod tests {
                 id: Uuid::from_u128(id),
                 delivery,
                 replay: 0,
-                place: Place::default(),
+                place: StorePosition::default(),
             },
             payload: vec![0; bytes],
             failed: Vec::new(),
@@ -112,17 +112,17 @@ mod tests {
     #[test]
     fn the_sums_are_those_of_what_is_held() {
         let (mut slots, until) = (Slots::default(), Instant::now());
-        let sums = |slots: &Slots| (slots.len(), slots.bytes(), slots.wary());
+        let sums = |slots: &Slots| (slots.len(), slots.bytes(), slots.suspect_weights());
         let (first, again, last) = (held(1, 1, 5), held(1, 2, 5), held(2, SUSPECT_AFTER, 7));
         slots.hold(Arc::clone(&first), until);
         assert_eq!(sums(&slots), (1, 5, 0));
         slots.hold(Arc::clone(&again), until);
         assert_eq!(sums(&slots), (1, 5, 1));
         slots.hold(Arc::clone(&last), until);
-        assert_eq!(sums(&slots), (2, 12, 1 + WARY));
+        assert_eq!(sums(&slots), (2, 12, 1 + SUSPECT_BATCH_DIVISOR));
         // Its slot is that of the new delivery.
         slots.release(&first);
-        assert_eq!(sums(&slots), (2, 12, 1 + WARY));
+        assert_eq!(sums(&slots), (2, 12, 1 + SUSPECT_BATCH_DIVISOR));
         for held in [&again, &last, &last] {
             slots.release(held);
         }

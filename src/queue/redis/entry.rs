@@ -9,7 +9,7 @@
 use redis::Value;
 use uuid::Uuid;
 
-use crate::queue::store::{Delivery, FailedAttempt, Lease, NewJob, Place};
+use crate::queue::store::{Delivery, FailedAttempt, Lease, NewJob, StorePosition};
 use crate::time::Timestamp;
 
 /// A job that is pushed.
@@ -78,7 +78,7 @@ pub(super) fn place(id: &[u8]) -> Option<(u64, u64)> {
 }
 
 /// The id of the entry at a place.
-pub(super) fn entry_id(place: Place) -> String {
+pub(super) fn entry_id(place: StorePosition) -> String {
     format!("{}-{}", place.major, place.minor)
 }
 
@@ -129,7 +129,7 @@ impl Parts {
                 id: header.id,
                 delivery,
                 replay: header.replay,
-                place: Place {
+                place: StorePosition {
                     major: ms,
                     minor: number,
                     named: header.named,

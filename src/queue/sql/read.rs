@@ -2,8 +2,8 @@
 
 use sea_orm::{DbErr, QueryResult};
 
-use crate::queue::about::Known;
-use crate::queue::store::{Delivery, FailedAttempt, Lease, Place};
+use crate::queue::about::WorkerStatus;
+use crate::queue::store::{Delivery, FailedAttempt, Lease, StorePosition};
 use crate::time::Timestamp;
 
 /// A job that was leased, and since when it could run. Whatever somebody wrote into its texts, it is
@@ -20,7 +20,7 @@ pub(super) fn delivery(row: &QueryResult) -> Result<(i64, Delivery), DbErr> {
             id: row.try_get("", "id")?,
             delivery: number("deliveries")?,
             replay: number("replay")?,
-            place: Place::default(),
+            place: StorePosition::default(),
         },
         payload: bytes(row, "payload").unwrap_or_default(),
         failed: FailedAttempt::read_all(&errors),
@@ -41,9 +41,9 @@ fn bytes(row: &QueryResult, column: &str) -> Option<Vec<u8>> {
 }
 
 /// A consumer.
-pub(super) fn known(row: &QueryResult) -> Result<Known, DbErr> {
+pub(super) fn known(row: &QueryResult) -> Result<WorkerStatus, DbErr> {
     let about: Option<String> = row.try_get("", "about")?;
     let age: i64 = row.try_get("", "age")?;
     let name = row.try_get("", "consumer")?;
-    Ok(Known::read(name, age, about.as_deref()))
+    Ok(WorkerStatus::read(name, age, about.as_deref()))
 }

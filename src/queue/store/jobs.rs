@@ -52,7 +52,7 @@ impl FailedAttempt {
 /// Where a store keeps what it handed out, if the job's id does not tell: its own business, which
 /// comes back to it with the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct StorePosition {
     /// The first half.
     pub major: u64,
     /// The second half.
@@ -71,7 +71,7 @@ pub struct Lease {
     /// How often it was replayed.
     pub replay: u32,
     /// Where it is.
-    pub place: Place,
+    pub place: StorePosition,
 }
 
 impl Lease {
@@ -107,7 +107,7 @@ pub struct Delivery {
 
 /// How much may be handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct Capacity {
     /// So many jobs at most.
     pub jobs: usize,
     /// Of payloads that come to so many bytes, and one more, which may be larger: a job that weighs more
@@ -115,7 +115,7 @@ pub struct Room {
     pub bytes: usize,
 }
 
-impl Room {
+impl Capacity {
     /// For so many jobs, whatever they weigh.
     #[must_use]
     pub const fn jobs(jobs: usize) -> Self {

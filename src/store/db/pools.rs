@@ -27,13 +27,13 @@ const STEPS: i32 = 10_000;
 /// How PostgreSQL's connections are shared out. Who holds one to write may wait for one to read, never
 /// the other way round: so they cannot wait for each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shares {
+pub(super) struct PoolSizes {
     pub(super) write: u32,
     pub(super) read: u32,
     pub(super) view: u32,
 }
 
-impl Shares {
+impl PoolSizes {
     pub(super) fn of(connections: u32) -> Self {
         let part = (connections / 6).max(1);
         Self {

@@ -68,7 +68,7 @@ pub async fn act(
 /// How incidents must still stand when they are locked: since they were found, somebody may have taken one, or
 /// its firings may have been heard of.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Still {
+pub struct ExpectedState {
     /// In this state.
     pub status: Option<Status>,
     /// Whether none of its firings was heard of lately.
@@ -79,7 +79,7 @@ pub struct Still {
 pub async fn resolve_some(
     tx: &impl ConnectionTrait,
     ids: &[Uuid],
-    still: &Still,
+    still: &ExpectedState,
     operator: Option<&str>,
     now: Timestamp,
 ) -> Result<Vec<Uuid>, DbErr> {

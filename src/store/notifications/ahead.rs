@@ -16,14 +16,14 @@ pub const COUNTED: i64 = 1_001;
 
 /// What a message stands among, both up to [`COUNTED`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ahead {
+pub struct PendingAhead {
     /// Messages that wait in its chat and were owed before it.
     pub waiting: i64,
     /// Messages that became owed in its chat within the last minute, itself included.
     pub lately: i64,
 }
 
-impl Ahead {
+impl PendingAhead {
     /// Whether there are so many that a storm begins: more than `above` became owed within a minute, or
     /// wait, because they become owed a little faster than the chat takes them.
     #[must_use]
@@ -44,7 +44,7 @@ pub async fn ahead(
     channels: &[String],
     row: &Model,
     now: Timestamp,
-) -> Result<Ahead, DbErr> {
+) -> Result<PendingAhead, DbErr> {
     let rows = Rows::new().text("channel", channels.iter().cloned());
     // In the order of an index that begins with the channel, which no other index gives: PostgreSQL reads what
     // all channels are owed where it takes that to be less.
@@ -69,7 +69,7 @@ pub async fn ahead(
     let row = tx.query_one_raw(sql).await?;
     let row = row.ok_or_else(|| DbErr::RecordNotFound("a count".to_owned()))?;
     let figure = |name| Ok::<i64, DbErr>(row.try_get::<i64>("", name)?.min(COUNTED));
-    Ok(Ahead {
+    Ok(PendingAhead {
         waiting: figure("waiting")?,
         lately: figure("lately")?,
     })

@@ -67,7 +67,7 @@ pub const MESSAGES: u64 = 500;
 
 /// How a channel is, as its newest messages say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ChannelStanding {
+pub struct ChannelHealth {
     /// When it last took a message.
     pub sent_at: Option<Timestamp>,
     /// The newest message that it was given up for, or that it has not taken yet: since when it was owed,
@@ -76,15 +76,13 @@ pub struct ChannelStanding {
 }
 
 /// How channels are, by the newest [`MESSAGES`] of all; those that none of them is for are left out.
-pub async fn channels(
-    db: &impl ConnectionTrait,
-) -> Result<HashMap<String, ChannelStanding>, DbErr> {
+pub async fn channels(db: &impl ConnectionTrait) -> Result<HashMap<String, ChannelHealth>, DbErr> {
     let newest: Vec<Model> = Entity::find()
         .order_by_desc(Column::Id)
         .limit(MESSAGES)
         .all(db)
         .await?;
-    let mut channels: HashMap<String, ChannelStanding> = HashMap::new();
+    let mut channels: HashMap<String, ChannelHealth> = HashMap::new();
     for message in newest {
         let is_out = message.state == State::Sent;
         let error = message.error.filter(|_| !is_out);
@@ -98,6 +96,6 @@ pub async fn channels(
             standing.failed = Some((message.owed_since, error));
         }
     }
-    channels.retain(|_, standing| *standing != ChannelStanding::default());
+    channels.retain(|_, standing| *standing != ChannelHealth::default());
     Ok(channels)
 }

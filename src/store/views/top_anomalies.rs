@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 
 /// An anomaly, and what its repairs came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offender {
+pub struct TopAnomaly {
     /// The anomaly.
     pub anomaly: anomalies::Model,
     /// Repairs tried on it.
@@ -25,7 +25,7 @@ pub async fn worst(
     window: Window,
     now: Timestamp,
     limit: u64,
-) -> Result<Vec<Offender>, DbErr> {
+) -> Result<Vec<TopAnomaly>, DbErr> {
     let backend = db.get_database_backend();
     let name = window.name();
     let figure = match backend {
@@ -48,7 +48,7 @@ pub async fn worst(
     ];
     let rows = db.query_all_raw(statement(backend, &sql, values)).await?;
     let offender = |row: &sea_orm::QueryResult| {
-        Ok(Offender {
+        Ok(TopAnomaly {
             anomaly: anomalies::Model::from_query_result(row, "")?,
             attempts: row.try_get("", "attempts")?,
             successes: row.try_get("", "successes")?,
@@ -60,7 +60,7 @@ pub async fn worst(
 /// How effective one action is over all anomalies.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult, serde::Serialize, utoipa::ToSchema)]
 #[schema(as = ActionWorth)]
-pub struct Worth {
+pub struct ActionStats {
     /// The action.
     pub action: String,
     /// Number of anomalies it was tried on.
@@ -79,7 +79,7 @@ pub async fn by_action(
     db: &impl ConnectionTrait,
     before: Option<(i64, String)>,
     limit: u64,
-) -> Result<Vec<Worth>, DbErr> {
+) -> Result<Vec<ActionStats>, DbErr> {
     let sql = "SELECT * FROM (SELECT action, count(*) AS anomalies, \
                    CAST(sum(attempts) AS bigint) AS attempts, \
                    CAST(sum(successes) AS bigint) AS successes, max(last_at) AS last_at \
@@ -93,5 +93,5 @@ pub async fn by_action(
         Value::from(limit),
     ];
     let sql = statement(db.get_database_backend(), sql, values);
-    Worth::find_by_statement(sql).all(db).await
+    ActionStats::find_by_statement(sql).all(db).await
 }

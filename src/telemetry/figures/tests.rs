@@ -44,14 +44,14 @@ fn figures_are_told_for_a_minute_and_their_age_for_ever() {
     let (Some(young), Some(old)) = (at(50), at(61)) else {
         return;
     };
-    figures.are_of(Kept::Queue, young);
+    figures.are_of(FigureStore::Queue, young);
     figures.tell(&metrics);
     assert!(told() && (50.0..60.0).contains(&age()), "{}", age());
-    figures.are_of(Kept::Queue, old);
+    figures.are_of(FigureStore::Queue, old);
     figures.tell(&metrics);
     assert!(!told() && age() >= 61.0, "{}", age());
     put(&metrics, "ingest", &depth);
-    figures.are_of(Kept::Queue, Instant::now());
+    figures.are_of(FigureStore::Queue, Instant::now());
     figures.tell(&metrics);
     assert!(told() && age() < 10.0, "{}", age());
 }

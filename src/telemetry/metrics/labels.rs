@@ -50,7 +50,7 @@ pub struct ByPart {
 
 /// Labels by where figures are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ByKept {
+pub struct ByFigureStore {
     /// `store` or `queue`.
     pub part: &'static str,
 }

@@ -52,5 +52,5 @@ pub(super) async fn list(
         target: query.target.map(String::from),
     };
     let found = audit::list(ingress.context.db.view(), &filter, before, limit + 1).await?;
-    Ok(Json(Page::new(found, limit, |deed| deed.id.to_string())))
+    Ok(Json(Page::new(found, limit, |entry| entry.id.to_string())))
 }

@@ -24,7 +24,7 @@ use crate::store::views::lists::{self, Filter};
 use crate::time::Timestamp;
 use crate::web::auth::Caller;
 use crate::web::bounded_text::BoundedText;
-use crate::web::paging::{self, Gathered, Page, Part};
+use crate::web::paging::{self, Gathered, Page, PageParams};
 use crate::web::query::Query;
 use crate::web::{Ingress, Problem, body};
 pub(super) use many::{__path_resolve_many, resolve_many};
@@ -135,10 +135,10 @@ pub(super) struct Firing {
 
 impl Firing {
     fn of(counting: &Counting, now: Timestamp, row: occurrences::Model) -> Self {
-        let patience = counting.patience(&row.source);
+        let limits = counting.stale_limits(&row.source);
         let is_open = row.ended_at.is_none() && row.series.is_some();
         Self {
-            unheard: is_open && patience.is_unheard(row.last_seen_at, now),
+            unheard: is_open && limits.is_unheard(row.last_seen_at, now),
             row,
         }
     }
@@ -248,13 +248,13 @@ pub(super) async fn show(
     path = "/incidents/{id}/occurrences",
     operation_id = "list_occurrences",
     tag = "incidents",
-    params(("id" = Uuid, Path, description = "The incident's id"), Part),
+    params(("id" = Uuid, Path, description = "The incident's id"), PageParams),
     responses((status = OK, description = "A page of firings", body = Page<Firing>)),
 )]
 pub(super) async fn occurrences(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
-    Query(query): Query<Part>,
+    Query(query): Query<PageParams>,
 ) -> Result<Json<Page<Firing>>, Problem> {
     let (limit, before) = (query.limit()?, query.cursor()?);
     let context = &ingress.context;

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::incidents::By;
 use crate::config::Span;
 use crate::entity::anomalies::Model;
-use crate::operations::mute::{self, Wanted};
+use crate::operations::mute::{self, NewMute};
 use crate::time::Timestamp;
 use crate::web::auth::Caller;
 use crate::web::bounded_text::BoundedText;
@@ -58,7 +58,7 @@ pub(super) async fn mute(
     let why = request.why.map(String::from);
     let why = why.filter(|why| !why.trim().is_empty());
     let actor = caller.named(request.operator);
-    let wanted = Wanted { ends, why };
+    let wanted = NewMute { ends, why };
     Ok(Json(
         mute::mute(&ingress.context, &actor, &key, wanted).await?,
     ))

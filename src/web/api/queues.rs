@@ -10,7 +10,7 @@ use super::incidents::By;
 use super::queue_name::QueueCursor;
 use crate::jobs::QUEUES;
 use crate::operations::queue;
-use crate::queue::about::Known;
+use crate::queue::about::WorkerStatus;
 use crate::queue::store::{Depth, LEASE};
 use crate::store::audit::{self, Action};
 use crate::store::{dead_letters, losses};
@@ -41,7 +41,7 @@ pub(super) struct View {
     /// Jobs that all workers together run at once.
     concurrency: usize,
     /// The workers.
-    consumers: Vec<Known>,
+    consumers: Vec<WorkerStatus>,
 }
 
 async fn view(ingress: &Ingress, name: &'static str) -> Result<View, Problem> {
@@ -52,7 +52,7 @@ async fn view(ingress: &Ingress, name: &'static str) -> Result<View, Problem> {
         true => audit::beginning(db, name, Action::PauseQueue, Action::ResumeQueue).await?,
         false => None,
     };
-    let is_live = |known: &&Known| known.seen_ms_ago < LIVE_MS;
+    let is_live = |known: &&WorkerStatus| known.seen_ms_ago < LIVE_MS;
     let live = || consumers.iter().filter(is_live).map(|known| &known.about);
     Ok(View {
         name,

@@ -12,7 +12,7 @@ use super::incidents::parse;
 use crate::entity::repairs::Model;
 use crate::operations::repair;
 use crate::store::views::timeline::{self, RepairFilter, RepairPosition};
-use crate::store::views::top_anomalies::{Worth, by_action};
+use crate::store::views::top_anomalies::{ActionStats, by_action};
 use crate::time::Timestamp;
 use crate::web::auth::Caller;
 use crate::web::bounded_text::{BoundedText, whole};
@@ -155,12 +155,12 @@ pub(super) struct ActionQuery {
     operation_id = "list_repair_actions",
     tag = "repairs",
     params(ActionQuery),
-    responses((status = OK, description = "A page of actions", body = Page<Worth>)),
+    responses((status = OK, description = "A page of actions", body = Page<ActionStats>)),
 )]
 pub(super) async fn actions(
     State(ingress): State<Ingress>,
     Query(query): Query<ActionQuery>,
-) -> Result<Json<Page<Worth>>, Problem> {
+) -> Result<Json<Page<ActionStats>>, Problem> {
     let limit = paging::limit(query.limit)?;
     let place = |text: &str| {
         let (attempts, action) = text.split_once('.')?;

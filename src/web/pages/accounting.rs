@@ -6,7 +6,7 @@ use prometheus_client::metrics::family::Family;
 
 use super::{Pages, charts};
 use crate::jobs::{IngestAlert, Job as _};
-use crate::queue::about::{self, About, Known};
+use crate::queue::about::{self, WorkerInfo, WorkerStatus};
 use crate::queue::store::{LEASE, QueueError};
 use crate::sources::{SOURCES, Source};
 use crate::telemetry::metrics::{BySource, Outcome};
@@ -51,9 +51,9 @@ pub(super) async fn balance(pages: &Pages) -> Result<Balance, QueueError> {
     let store = context.queues.store();
     let workers = store.consumers(ingest).await?;
     let (host, pid) = (about::host(), std::process::id());
-    let is_live = |worker: &&Known| worker.seen_ms_ago < LIVE_MS;
+    let is_live = |worker: &&WorkerStatus| worker.seen_ms_ago < LIVE_MS;
     let mut live = workers.iter().filter(is_live).map(|worker| &worker.about);
-    let is_ours = |about: &About| about.host == host && about.pid == pid;
+    let is_ours = |about: &WorkerInfo| about.host == host && about.pid == pid;
     if workers.iter().all(|worker| worker.seen_ms_ago >= LIVE_MS) || !live.all(is_ours) {
         return Ok(Balance::Shared);
     }

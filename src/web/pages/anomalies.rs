@@ -14,7 +14,7 @@ use super::{PageError, PageRequest, Pages, charts, incidents, mute, parts};
 use crate::domain::escalation::Level;
 use crate::domain::frequency::{Counts, Window, figure};
 use crate::store::views::hourly_counts::{self, Day};
-use crate::store::views::top_anomalies::{Offender, worst};
+use crate::store::views::top_anomalies::{TopAnomaly, worst};
 use crate::text::fill;
 
 /// Its place in the navigation.
@@ -50,7 +50,7 @@ impl AnomalyQuery {
 
 /// One line: an anomaly, its counts now, its count before, its day.
 struct Row {
-    offender: Offender,
+    offender: TopAnomaly,
     counts: Counts,
     before: i64,
     day: Day,
@@ -176,7 +176,7 @@ fn table(visit: &PageRequest, window: Window, rows: &[Row]) -> Markup {
 }
 
 /// An anomaly's name with its place.
-fn name(visit: &PageRequest, offender: &Offender) -> Markup {
+fn name(visit: &PageRequest, offender: &TopAnomaly) -> Markup {
     let anomaly = &offender.anomaly;
     html! {
         a href=(format!("/anomalies/{}", anomaly.key)) { (parts::or_dash(&anomaly.alert_name)) }
@@ -192,7 +192,7 @@ fn name(visit: &PageRequest, offender: &Offender) -> Markup {
 async fn worth_fixing(
     pages: &Pages,
     visit: &PageRequest,
-) -> Result<Vec<(Offender, i64)>, PageError> {
+) -> Result<Vec<(TopAnomaly, i64)>, PageError> {
     let context = &pages.context;
     let db = context.db.view();
     let mut offenders = worst(db, Window::Month, visit.now, LOOKED_AT).await?;
@@ -208,7 +208,7 @@ async fn worth_fixing(
         .collect())
 }
 
-fn is_worth_fixing(offender: &Offender) -> bool {
+fn is_worth_fixing(offender: &TopAnomaly) -> bool {
     let anomaly = &offender.anomaly;
     match anomaly.permanent_fix_at {
         Some(_) => fix_failed(offender),
@@ -219,14 +219,14 @@ fn is_worth_fixing(offender: &Offender) -> bool {
     }
 }
 
-fn fix_failed(offender: &Offender) -> bool {
+fn fix_failed(offender: &TopAnomaly) -> bool {
     let anomaly = &offender.anomaly;
     anomaly
         .permanent_fix_at
         .is_some_and(|at| anomaly.last_seen.is_some_and(|seen| seen > at))
 }
 
-fn worth_list(visit: &PageRequest, worth: &[(Offender, i64)]) -> Markup {
+fn worth_list(visit: &PageRequest, worth: &[(TopAnomaly, i64)]) -> Markup {
     let text = visit.text();
     html! {
         @if worth.is_empty() { p { (text.no_worth_fixing) } }

@@ -159,10 +159,10 @@ where
 /// One thing that may take long to look at: it is looked at beside the pages, one look at a time, and
 /// they show what was seen last.
 #[derive(Debug)]
-pub(super) struct Behind<T>(Arc<std::sync::Mutex<Looked<T>>>);
+pub(super) struct StaleWhileRevalidate<T>(Arc<std::sync::Mutex<Snapshot<T>>>);
 
 #[derive(Debug)]
-struct Looked<T> {
+struct Snapshot<T> {
     /// What was seen last, and when.
     seen: Option<(Timestamp, T)>,
     is_looking: bool,
@@ -170,9 +170,9 @@ struct Looked<T> {
     rests_until: Option<Instant>,
 }
 
-impl<T> Default for Behind<T> {
+impl<T> Default for StaleWhileRevalidate<T> {
     fn default() -> Self {
-        Self(Arc::new(std::sync::Mutex::new(Looked {
+        Self(Arc::new(std::sync::Mutex::new(Snapshot {
             seen: None,
             is_looking: false,
             rests_until: None,
@@ -180,7 +180,7 @@ impl<T> Default for Behind<T> {
     }
 }
 
-impl<T: Clone + Send + 'static> Behind<T> {
+impl<T: Clone + Send + 'static> StaleWhileRevalidate<T> {
     /// What was seen last, and when, after waiting `patience` for a look that is due.
     pub(super) async fn get<E: Display>(
         &self,
@@ -220,7 +220,7 @@ impl<T: Clone + Send + 'static> Behind<T> {
         begins
     }
 
-    fn looked(&self) -> std::sync::MutexGuard<'_, Looked<T>> {
+    fn looked(&self) -> std::sync::MutexGuard<'_, Snapshot<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

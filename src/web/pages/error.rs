@@ -13,7 +13,7 @@ use crate::operations::OperationError;
 use crate::queue::store::QueueError;
 use crate::text::{Text, refusal};
 use crate::web::problem::Problem;
-use crate::web::refusals::Said;
+use crate::web::refusals::RefusalReason;
 
 /// Why there is no page to show.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ impl PageError {
 
     /// What an answer of the API's that is an error comes to. The API leaves the refusal beside its answer.
     pub(super) fn of_answer(status: StatusCode, beside: &mut Extensions) -> Self {
-        let said = beside.remove::<Said>().map(|said| said.refusal);
+        let said = beside.remove::<RefusalReason>().map(|said| said.refusal);
         let unsaid = || Refusal::new(Code::of_status(status.as_u16()), status.to_string());
         Self::of(status, said.unwrap_or_else(unsaid))
     }

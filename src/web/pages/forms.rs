@@ -145,14 +145,14 @@ pub(super) async fn anomaly(
     pages.done(&posted, Box::pin(done)).await
 }
 
-fn wanted(posted: &FormPost) -> Result<mute::Wanted, PageError> {
+fn wanted(posted: &FormPost) -> Result<mute::NewMute, PageError> {
     let span = posted.get("own").or_else(|| posted.get("for"));
     let span = span.map(|span| Span::read(span.trim())).transpose();
     let span = span.map_err(PageError::BadRequest)?;
     let ends =
         mute::ends(span.map(|span| span.0), None).map_err(operations::OperationError::from)?;
     let why = posted.text("why")?;
-    Ok(mute::Wanted { ends, why })
+    Ok(mute::NewMute { ends, why })
 }
 
 /// Pause and resume.

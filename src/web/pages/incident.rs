@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::layout::{self, Frame};
 use super::timeline::{Parts, all_firings, timeline};
 use super::{PageError, PageRequest, Pages, charts, firings, incidents, mute, parts, unheard};
-use crate::domain::escalation::{Rule, Seen};
+use crate::domain::escalation::{Rule, RuleInputs};
 use crate::domain::frequency::Counts;
 use crate::domain::id::ShortId;
 use crate::entity;
@@ -154,7 +154,7 @@ fn shown_counts((incident, anomaly): &Entry) -> Option<Counts> {
     stats.and_then(|stats| stats.counts_at(anomaly.level))
 }
 
-fn why(text: &Text, entry: &Entry, judged: (Option<&Seen>, &[Rule])) -> Markup {
+fn why(text: &Text, entry: &Entry, judged: (Option<&RuleInputs>, &[Rule])) -> Markup {
     let (incident, anomaly) = entry;
     let counts = shown_counts(entry);
     let why_level = parts::why_level(

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::request::PageRequest;
 use crate::domain::aggregation::{ResolvedBy, Status};
-use crate::domain::escalation::{Level, Rule, Seen, assess};
+use crate::domain::escalation::{Level, Rule, RuleInputs, assess};
 use crate::domain::frequency::{Counts, Window, figure};
 use crate::domain::reason::{LevelRule, Reason};
 use crate::entity::anomalies::Model as Anomaly;
@@ -79,7 +79,7 @@ pub(super) fn why_level(
     text: &Text,
     anomaly: &Anomaly,
     counts: Option<&Counts>,
-    (seen, rules): (Option<&Seen>, &[Rule]),
+    (seen, rules): (Option<&RuleInputs>, &[Rule]),
     is_due: bool,
 ) -> Markup {
     let (level, reason) = (anomaly.level, anomaly.reason.as_ref());

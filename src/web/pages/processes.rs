@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::parts;
 use super::request::PageRequest;
-use crate::queue::about::Known;
+use crate::queue::about::WorkerStatus;
 use crate::queue::store::HEARTBEAT;
 use crate::text::{Text, fill};
 use crate::time::Timestamp;
@@ -32,7 +32,7 @@ struct Process<'a> {
 type Place<'a> = (&'a str, u32);
 
 /// The processes behind the queues' workers.
-fn of<'a>(workers: &'a [(&'static str, Vec<Known>)]) -> BTreeMap<Place<'a>, Process<'a>> {
+fn of<'a>(workers: &'a [(&'static str, Vec<WorkerStatus>)]) -> BTreeMap<Place<'a>, Process<'a>> {
     let mut processes: BTreeMap<Place<'a>, Process<'a>> = BTreeMap::new();
     for (queue, known) in workers {
         for worker in known {
@@ -59,7 +59,7 @@ fn of<'a>(workers: &'a [(&'static str, Vec<Known>)]) -> BTreeMap<Place<'a>, Proc
 }
 
 /// Them all, and what is odd about them. Nothing where nobody works: the queues say so.
-pub(super) fn table(visit: &PageRequest, workers: &[(&'static str, Vec<Known>)]) -> Markup {
+pub(super) fn table(visit: &PageRequest, workers: &[(&'static str, Vec<WorkerStatus>)]) -> Markup {
     let (text, processes) = (visit.text(), of(workers));
     let versions: BTreeSet<&str> = processes.values().map(|process| process.version).collect();
     html! {
@@ -131,12 +131,12 @@ fn rate(rate: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::about::About;
+    use crate::queue::about::WorkerInfo;
 
-    fn worker(pid: u32, concurrency: usize, since: i64, seen_ms_ago: u64) -> Known {
-        Known {
+    fn worker(pid: u32, concurrency: usize, since: i64, seen_ms_ago: u64) -> WorkerStatus {
+        WorkerStatus {
             name: format!("web-1-{pid}"),
-            about: About {
+            about: WorkerInfo {
                 host: "web-1".to_owned(),
                 pid,
                 version: "1.2.3".to_owned(),
@@ -144,7 +144,7 @@ mod tests {
                 concurrency,
                 in_flight: 2,
                 rate: 1.5,
-                ..About::default()
+                ..WorkerInfo::default()
             },
             seen_ms_ago,
         }

@@ -16,23 +16,23 @@ const KEPT: usize = 240;
 
 /// One look: how many jobs each queue had, in the order of [`QUEUES`]; `None` if it did not answer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Look {
+pub(super) struct DepthSample {
     pub(super) at: Timestamp,
     pub(super) depths: [Option<u64>; QUEUES.len()],
 }
 
 /// The looks of the last hour.
 #[derive(Debug, Default)]
-pub(super) struct Depths(Mutex<VecDeque<Look>>);
+pub(super) struct Depths(Mutex<VecDeque<DepthSample>>);
 
 impl Depths {
     /// Oldest first.
-    pub(super) fn looks(&self) -> Vec<Look> {
+    pub(super) fn looks(&self) -> Vec<DepthSample> {
         let looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         looks.iter().copied().collect()
     }
 
-    fn add(&self, look: Look) {
+    fn add(&self, look: DepthSample) {
         let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if looks.len() == KEPT {
             looks.pop_front();
@@ -56,7 +56,7 @@ pub(super) fn start(context: &Context, shared: &Arc<Shared>) {
                 *slot = depth.map(|depth| depth.ready + depth.delayed + depth.in_flight);
             }
             let at = clock.now();
-            shared.depths.add(Look { at, depths });
+            shared.depths.add(DepthSample { at, depths });
             drop(shared);
             tokio::time::sleep(EVERY).await;
         }

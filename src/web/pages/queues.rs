@@ -4,7 +4,7 @@ use axum::extract::State;
 use maud::{Markup, html};
 
 use super::layout::{self, Frame, Section};
-use super::queue_depths::Look;
+use super::queue_depths::DepthSample;
 use super::topics::Topic;
 use super::{PageError, PageRequest, Pages, charts, processes};
 use crate::jobs::QUEUES;
@@ -79,7 +79,7 @@ pub(super) async fn page(
     Ok(layout::page(&visit, &frame, &content))
 }
 
-fn since(text: &Text, looks: &[Look], now: Timestamp) -> Markup {
+fn since(text: &Text, looks: &[DepthSample], now: Timestamp) -> Markup {
     charts::since(text, looks.first().map_or(now, |look| look.at))
 }
 

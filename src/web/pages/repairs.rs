@@ -14,7 +14,7 @@ use crate::domain::id::ShortId;
 use crate::entity::{anomalies, repairs};
 use crate::store::views::lists;
 use crate::store::views::timeline::{self, RepairFilter};
-use crate::store::views::top_anomalies::{Worth, by_action};
+use crate::store::views::top_anomalies::{ActionStats, by_action};
 use crate::text::Text;
 use crate::web::{repair_cursor, repair_position};
 
@@ -86,7 +86,7 @@ pub(super) async fn page(
     Ok(layout::page(&visit, &frame, &content))
 }
 
-fn actions(text: &Text, worth: &[Worth]) -> Markup {
+fn actions(text: &Text, worth: &[ActionStats]) -> Markup {
     html! {
         table {
             thead { tr {

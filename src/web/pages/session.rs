@@ -41,9 +41,9 @@ pub(super) enum Role {
 const PURPOSE: &str = "tocsin session";
 
 /// A token that opens the pages: what it allows, its name, and the key of its sessions.
-type Opening = (Role, Fingerprint, Key);
+type PageToken = (Role, Fingerprint, Key);
 
-fn openings(config: &Config) -> impl Iterator<Item = Opening> {
+fn openings(config: &Config) -> impl Iterator<Item = PageToken> {
     let of = |role, tokens: &Tokens| {
         let keys: Vec<_> = tokens.keys(PURPOSE).collect();
         keys.into_iter().map(move |(name, key)| (role, name, key))

@@ -60,14 +60,14 @@ enum Next {
 }
 
 fn next(config: &Config, source: &str, since: Timestamp, now: Timestamp, says: &Silences) -> Next {
-    let patience = config.counting.patience(source);
-    let at = since.after(patience.unseen);
+    let limits = config.counting.stale_limits(source);
+    let at = since.after(limits.unseen);
     match says {
         Silences::NotQueried => Next::Closes(at),
         _ if !alertmanager::sends(source) => Next::Closes(at),
         _ if now < at.after(CHECK_DELAY) => Next::ChecksSilence(at),
         Silences::Known(_) => Next::Kept,
-        Silences::Unknown => Next::Waits(at.after(patience.unseen)),
+        Silences::Unknown => Next::Waits(at.after(limits.unseen)),
     }
 }
 
@@ -129,9 +129,9 @@ fn told(text: &Text, silence: &Silence) -> Markup {
 /// How a firing ended, or that it is not heard of.
 pub(super) fn ending(visit: &PageRequest, config: &Config, firing: &Firing) -> Markup {
     let text = visit.text();
-    let patience = config.counting.patience(&firing.source);
+    let limits = config.counting.stale_limits(&firing.source);
     let is_open = firing.ended_at.is_none() && firing.series.is_some();
-    let is_unheard = is_open && patience.is_unheard(firing.last_seen_at, visit.now);
+    let is_unheard = is_open && limits.is_unheard(firing.last_seen_at, visit.now);
     html! {
         @if is_unheard { b.mu { (text.unheard) } }
         @else if firing.ended_by == Some(EndedBy::Unseen) { b.mu { (text.unseen) } }

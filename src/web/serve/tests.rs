@@ -32,7 +32,7 @@ async fn served(
         .route("/", get(whence))
         .route("/large", get(large))
         .route("/slow", get(slow));
-    let bounds = Bounds {
+    let bounds = ConnectionLimits {
         connections,
         anonymous: connections,
         proxies: Arc::default(),

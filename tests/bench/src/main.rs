@@ -32,7 +32,7 @@ use clap::{Parser, ValueEnum};
 use tocsin::config::Secret;
 use tocsin_kit::program::Missing;
 use tocsin_workers::cli::output::{print, print_json};
-use tocsin_workers::cli::table::Look;
+use tocsin_workers::cli::table::Terminal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use combination::On;
@@ -142,7 +142,7 @@ impl BenchArgs {
         if json {
             print_json(&report)?;
         } else if !report.rows.is_empty() {
-            print(&report.render(Look::of_stdout()))?;
+            print(&report.render(Terminal::of_stdout()))?;
         }
         cleared.context("cannot remove the databases and keys of the benchmark")?;
         ensure!(is_whole, "interrupted: the measurements are incomplete");

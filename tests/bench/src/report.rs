@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::figures::written;
 use crate::machine::Machine;
 use crate::row::{Compared, Judged, Row};
-use tocsin_workers::cli::table::{Look, align_right, attention, cell, dim, line};
+use tocsin_workers::cli::table::{Terminal, align_right, attention, cell, dim, line};
 
 /// What was measured, and on what.
 #[derive(Debug, Serialize)]
@@ -33,7 +33,7 @@ impl Report {
         self.rows.iter().any(|row| row.value.is_some())
     }
 
-    pub(crate) fn render(&self, look: Look) -> String {
+    pub(crate) fn render(&self, look: Terminal) -> String {
         let mut table = look.table(&[
             "MEASURED",
             "",
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn people_see_figures_bounds_and_reasons() {
-        let look = Look {
+        let look = Terminal {
             width: 120,
             colour: false,
         };

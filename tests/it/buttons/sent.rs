@@ -89,7 +89,7 @@ async fn without_the_secret_nothing_is_done() {
     let incident = h.sql_text(id).await.parse().unwrap();
     let data = tocsin::domain::buttons::CallbackData {
         incident,
-        wish: ButtonAction::Acknowledge,
+        action: ButtonAction::Acknowledge,
     };
     let update = h.telegram.presses.press(ALICE, &data.data());
     for wrong in [

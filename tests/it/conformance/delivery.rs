@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tocsin::jobs::{Job, Policy, RecordRepair};
-use tocsin::queue::store::{Answer, LEASE, NewJob, Room};
+use tocsin::queue::store::{Answer, Capacity, LEASE, NewJob};
 use tocsin::queue::{Push, Queues};
 
 use super::{MAIL, ids, job, one, set};
@@ -32,7 +32,7 @@ conformance! {
     async fn jobs_are_handed_out_for_as_many_bytes_as_there_is_room_for(bench) {
         let heavy = |n| NewJob { payload: format!("\"{}\"", "x".repeat(998)), ..job(n) };
         bench.push(&(0..600).map(heavy).collect::<Vec<_>>()).await;
-        let room = |bytes| Room { jobs: 600, bytes };
+        let room = |bytes| Capacity { jobs: 600, bytes };
         let jobs = bench.store.fetch(MAIL, "a", room(10_000)).await.unwrap();
         assert!((10..=UNWEIGHED).contains(&jobs.len()), "{}", jobs.len());
         bench.advance(LEASE + SECOND);
@@ -211,7 +211,7 @@ conformance! {
         assert_eq!(bench.fetch_from("letters", "a", 10).await, []);
         bench.advance(2 * tocsin::queue::store::LEASE);
         assert_eq!(ids(&bench.reclaim("a", 10, false).await.jobs), [mine.id]);
-        let parcels = bench.store.reclaim("parcels", "a", Room::jobs(10), false).await.unwrap();
+        let parcels = bench.store.reclaim("parcels", "a", Capacity::jobs(10), false).await.unwrap();
         assert_eq!(ids(&parcels.jobs), [other.id]);
         assert_eq!(bench.depth().await.in_flight, 1);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tocsin::queue::store::{Answer, LEASE, Lease, NewJob, Place};
+use tocsin::queue::store::{Answer, LEASE, Lease, NewJob, StorePosition};
 
 use super::{Bench, again, failure, job, one};
 
@@ -153,7 +153,7 @@ conformance! {
     async fn an_answer_to_an_unknown_job_is_dropped(bench) {
         let pushed = bench.push_some(1).await;
         let id = uuid::Uuid::now_v7();
-        let lease = Lease { id, delivery: 1, replay: 0, place: Place::default() };
+        let lease = Lease { id, delivery: 1, replay: 0, place: StorePosition::default() };
         let mine = bench.fetch_one("a").await.lease;
         bench.settle_all("a", &[
             (lease, Answer::Remove),

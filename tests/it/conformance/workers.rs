@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tocsin::queue::about::{About, Known};
+use tocsin::queue::about::{WorkerInfo, WorkerStatus};
 use tocsin::queue::store::{CONSUMER_GONE, LEASE};
 use tocsin::time::Timestamp;
 
@@ -10,11 +10,11 @@ use super::{Bench, MAIL, ids, one};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn about(rate: f64) -> About {
-    About {
+fn about(rate: f64) -> WorkerInfo {
+    WorkerInfo {
         in_flight: 3,
         rate,
-        ..About::this_process(16, Timestamp(1_795_382_909_102))
+        ..WorkerInfo::this_process(16, Timestamp(1_795_382_909_102))
     }
 }
 
@@ -25,7 +25,7 @@ impl Bench {
         beat.await.unwrap();
     }
 
-    async fn known(&self) -> Vec<Known> {
+    async fn known(&self) -> Vec<WorkerStatus> {
         let known = self.store.consumers(MAIL).await.unwrap();
         assert_eq!(known.len() as u64, self.depth().await.workers);
         known

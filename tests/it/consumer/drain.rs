@@ -6,7 +6,7 @@ use apalis_core::worker::builder::WorkerBuilder;
 use apalis_core::worker::context::WorkerContext;
 use tocsin::jobs::{Job as _, JobError};
 use tocsin::queue::consumer::{Consumer, Parts, Running};
-use tocsin::queue::store::Room;
+use tocsin::queue::store::Capacity;
 
 use super::{ERRANDS, Errand, Gate, Log, Stage, eventually};
 use crate::on_all;
@@ -77,7 +77,7 @@ on_all! {
         let depth = stage.depth().await;
         assert_eq!((depth.ready, depth.delayed, depth.in_flight), (1, 1, 0));
         assert_eq!(stage.dead().await.len(), 1);
-        let left = stage.store.inner.fetch(ERRANDS, "next", Room::jobs(10)).await.unwrap();
+        let left = stage.store.inner.fetch(ERRANDS, "next", Capacity::jobs(10)).await.unwrap();
         assert_eq!((left[0].payload.as_slice(), left[0].lease.delivery), (&b"{\"n\":3}"[..], 1));
     }
 
@@ -98,7 +98,7 @@ on_all! {
         let depth = stage.depth().await;
         assert_eq!((depth.ready, depth.in_flight), (2, 0));
         assert_eq!(log.entries(), [0]);
-        let back = stage.store.inner.fetch(ERRANDS, "next", Room::jobs(10)).await.unwrap();
+        let back = stage.store.inner.fetch(ERRANDS, "next", Capacity::jobs(10)).await.unwrap();
         assert!(back.iter().all(|job| job.lease.delivery == 1), "{back:?}");
     }
 
@@ -127,7 +127,7 @@ on_all! {
         assert_eq!(cut_off.entries(), [1, 0]);
         let depth = stage.depth().await;
         assert_eq!((depth.ready, depth.delayed, depth.in_flight), (1, 0, 0));
-        let back = stage.store.inner.fetch(ERRANDS, "next", Room::jobs(10)).await.unwrap();
+        let back = stage.store.inner.fetch(ERRANDS, "next", Capacity::jobs(10)).await.unwrap();
         assert_eq!((back[0].payload.as_slice(), back[0].lease.delivery), (&b"{\"n\":0}"[..], 1));
     }
 

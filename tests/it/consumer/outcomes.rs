@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tocsin::jobs::JobError;
 use tocsin::queue::consumer::JobHandle;
-use tocsin::queue::store::{FailedAttempt, Lease, Place};
+use tocsin::queue::store::{FailedAttempt, Lease, StorePosition};
 use tocsin::store::dead_letters::{Burial, Decision, Edit, bury, decide};
 use tocsin::time::Timestamp;
 
@@ -216,7 +216,7 @@ on_all! {
         let dead = [(buried, 0), (replayed, 0), (left_over, 0), (discarded, 0), (dead_again, 1)];
         for (id, replay) in dead {
             let held = JobHandle {
-                lease: Lease { id, delivery: 1, replay, place: Place::default() },
+                lease: Lease { id, delivery: 1, replay, place: StorePosition::default() },
                 payload: b"{}".to_vec(),
                 failed: Vec::new(),
                 trace_id: None,
@@ -259,7 +259,7 @@ on_all! {
         let die = async |replay: u32, enqueued_at: Timestamp, error: &str| {
             let failed = [FailedAttempt { at: now, error: error.to_owned() }];
             let held = JobHandle {
-                lease: Lease { id: uuid::Uuid::from_u128(7), delivery: 1, replay, place: Place::default() },
+                lease: Lease { id: uuid::Uuid::from_u128(7), delivery: 1, replay, place: StorePosition::default() },
                 payload: b"{}".to_vec(),
                 failed: Vec::new(),
                 trace_id: None,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use tocsin::queue::about::{About, Known};
+use tocsin::queue::about::{WorkerInfo, WorkerStatus};
 use tocsin::queue::store::{
-    Answer, Delivery, Depth, Lease, NewJob, QueueError, QueueStore, Queued, Reclaimed, Room,
+    Answer, Capacity, Delivery, Depth, Lease, NewJob, QueueError, QueueStore, Queued, Reclaimed,
     Schedule,
 };
 use tocsin::time::Timestamp;
@@ -73,7 +73,7 @@ impl QueueStore for Unreliable {
         &self,
         queue: &str,
         consumer: &str,
-        room: Room,
+        room: Capacity,
     ) -> Result<Vec<Delivery>, QueueError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let jobs = self.reach()?.fetch(queue, consumer, room).await?;
@@ -92,7 +92,7 @@ impl QueueStore for Unreliable {
         &self,
         queue: &str,
         consumer: &str,
-        room: Room,
+        room: Capacity,
         alone: bool,
     ) -> Result<Reclaimed, QueueError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
@@ -151,7 +151,7 @@ impl QueueStore for Unreliable {
         &self,
         queue: &str,
         consumer: &str,
-        about: &About,
+        about: &WorkerInfo,
     ) -> Result<(), QueueError> {
         self.reach()?.heartbeat(queue, consumer, about).await
     }
@@ -160,7 +160,7 @@ impl QueueStore for Unreliable {
         self.reach()?.leave(queue, consumer).await
     }
 
-    async fn consumers(&self, queue: &str) -> Result<Vec<Known>, QueueError> {
+    async fn consumers(&self, queue: &str) -> Result<Vec<WorkerStatus>, QueueError> {
         self.reach()?.consumers(queue).await
     }
 

@@ -20,7 +20,7 @@ async fn bury_bytes(h: &Harness) {
             id: uuid::Uuid::now_v7(),
             delivery: 1,
             replay: 0,
-            place: tocsin::queue::store::Place::default(),
+            place: tocsin::queue::store::StorePosition::default(),
         },
         payload: b"\xff\\x".to_vec(),
         failed: Vec::new(),

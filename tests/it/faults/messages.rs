@@ -111,7 +111,7 @@ scenarios! {
         told.fire(&scenario, &["a"]).await;
         scenario.recovers(1).await;
         let incident: Vec<uuid::Uuid> = scenario.fleet.column("SELECT id FROM incidents").await;
-        let press = CallbackData { incident: incident[0], wish: ButtonAction::Acknowledge };
+        let press = CallbackData { incident: incident[0], action: ButtonAction::Acknowledge };
         scenario.fleet.telegram.presses.press(42, &press.data());
         let pushes = tokio::time::timeout(PATIENCE, reached.recv()).await;
         assert_eq!(pushes, Ok(Some(())), "an edit is pushed");

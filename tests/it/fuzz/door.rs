@@ -13,9 +13,9 @@ use tocsin::config::{Limits, Span};
 use tocsin::context::Context;
 use tocsin::jobs::{Content, IngestAlert};
 use tocsin::queue::Queues;
-use tocsin::queue::about::{About, Known};
+use tocsin::queue::about::{WorkerInfo, WorkerStatus};
 use tocsin::queue::store::{
-    Answer, Delivery, Depth, Lease, NewJob, QueueError, QueueStore, Queued, Reclaimed, Room,
+    Answer, Capacity, Delivery, Depth, Lease, NewJob, QueueError, QueueStore, Queued, Reclaimed,
     Schedule,
 };
 use tocsin::time::Timestamp;
@@ -181,11 +181,17 @@ impl QueueStore for Tray {
         Ok(())
     }
 
-    async fn fetch(&self, _: &str, _: &str, _: Room) -> Result<Vec<Delivery>, QueueError> {
+    async fn fetch(&self, _: &str, _: &str, _: Capacity) -> Result<Vec<Delivery>, QueueError> {
         Ok(Vec::new())
     }
 
-    async fn reclaim(&self, _: &str, _: &str, _: Room, _: bool) -> Result<Reclaimed, QueueError> {
+    async fn reclaim(
+        &self,
+        _: &str,
+        _: &str,
+        _: Capacity,
+        _: bool,
+    ) -> Result<Reclaimed, QueueError> {
         Ok(Reclaimed::default())
     }
 
@@ -209,7 +215,7 @@ impl QueueStore for Tray {
         Ok(false)
     }
 
-    async fn heartbeat(&self, _: &str, _: &str, _: &About) -> Result<(), QueueError> {
+    async fn heartbeat(&self, _: &str, _: &str, _: &WorkerInfo) -> Result<(), QueueError> {
         Ok(())
     }
 
@@ -217,7 +223,7 @@ impl QueueStore for Tray {
         Ok(())
     }
 
-    async fn consumers(&self, _: &str) -> Result<Vec<Known>, QueueError> {
+    async fn consumers(&self, _: &str) -> Result<Vec<WorkerStatus>, QueueError> {
         Ok(Vec::new())
     }
 

@@ -11,7 +11,7 @@ use tocsin::config::{Config, Secret, Span};
 use tocsin::context::Context;
 use tocsin::queue::store::LEASE;
 use tocsin::time::{Clock, Timestamp};
-use tocsin::web::{Bounds, Gate, Ingress, router, serve};
+use tocsin::web::{ConnectionLimits, Gate, Ingress, router, serve};
 use tocsin_workers::{fleet, recount, workers};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -102,7 +102,7 @@ async fn ingress(context: Context) -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let ingress = Ingress::new(context, Arc::new(Gate::default()));
     let forever = CancellationToken::new();
-    let bounds = Bounds {
+    let bounds = ConnectionLimits {
         connections: 900,
         anonymous: 900,
         proxies: Arc::default(),

@@ -10,7 +10,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use tocsin::config::{OWN_PATHS, Tokens};
-use tocsin::web::{Bounds, Ingress, router, serve};
+use tocsin::web::{ConnectionLimits, Ingress, router, serve};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -35,7 +35,7 @@ async fn stripping(h: &Harness) -> (String, DropGuard) {
     let ingress = Ingress::new(h.context.clone(), Arc::clone(&h.gate));
     let proxy = Router::new().nest_service(BASE, router(&ingress));
     let stop = CancellationToken::new();
-    let bounds = Bounds {
+    let bounds = ConnectionLimits {
         connections: 100,
         anonymous: 900,
         proxies: Arc::default(),

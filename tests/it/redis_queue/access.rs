@@ -4,8 +4,8 @@ use std::path::Path;
 
 use tocsin::config::Secret;
 use tocsin::queue::redis::RedisQueue;
+use tocsin::queue::store::Capacity;
 use tocsin::queue::store::QueueStore as _;
-use tocsin::queue::store::Room;
 use tocsin::redis::Redis;
 use tocsin::time::Clock;
 
@@ -24,7 +24,11 @@ async fn works(redis: &Redis) {
     let store = RedisQueue::new(redis, Clock::default()).unwrap();
     store.push(&jobs(2)).await.unwrap();
     assert_eq!(
-        store.fetch(QUEUE, "a", Room::jobs(10)).await.unwrap().len(),
+        store
+            .fetch(QUEUE, "a", Capacity::jobs(10))
+            .await
+            .unwrap()
+            .len(),
         2
     );
 }

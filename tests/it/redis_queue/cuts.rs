@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tocsin::queue::about::About;
+use tocsin::queue::about::WorkerInfo;
 use tocsin::queue::redis::RedisQueue;
-use tocsin::queue::store::Room;
+use tocsin::queue::store::Capacity;
 use tocsin::queue::store::{Answer, FailedAttempt, NewJob, QueueStore};
 use tocsin::time::{Clock, Timestamp};
 use uuid::Uuid;
@@ -38,9 +38,10 @@ async fn live(store: &dyn QueueStore, keys: &RedisKeys, pushed: &[NewJob]) -> Ha
     try_until_done(async || store.push(&pushed[3..]).await).await;
     let mut done: HashMap<Uuid, u32> = HashMap::new();
     loop {
-        let mut held = try_until_done(async || store.fetch(QUEUE, "a", Room::jobs(4)).await).await;
+        let mut held =
+            try_until_done(async || store.fetch(QUEUE, "a", Capacity::jobs(4)).await).await;
         let found =
-            try_until_done(async || store.reclaim(QUEUE, "a", Room::jobs(4), true).await).await;
+            try_until_done(async || store.reclaim(QUEUE, "a", Capacity::jobs(4), true).await).await;
         held.extend(found.jobs);
         let leases: Vec<_> = held.iter().map(|job| job.lease).collect();
         try_until_done(async || store.extend(QUEUE, "a", &leases).await).await;
@@ -62,7 +63,7 @@ async fn live(store: &dyn QueueStore, keys: &RedisKeys, pushed: &[NewJob]) -> Ha
             )
             .collect();
         try_until_done(async || store.settle(QUEUE, "a", &answers).await).await;
-        let about = About::this_process(4, Timestamp(0));
+        let about = WorkerInfo::this_process(4, Timestamp(0));
         try_until_done(async || store.heartbeat(QUEUE, "a", &about).await).await;
         let depth = try_until_done(async || store.depth(QUEUE).await).await;
         if depth.ready + depth.delayed + depth.in_flight == 0 {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use tocsin::queue::store::Room;
+use tocsin::queue::store::Capacity;
 use tocsin::queue::store::{Answer, LEASE, Lease};
 
 use super::{QUEUE, ids, jobs, queue_at};
@@ -19,8 +19,11 @@ async fn nobody_takes_over_before_a_lease_has_passed_since_the_server_is_back() 
     let server = redis_server::start(Fsync::EverySecond).await;
     let store = queue_at(&server.url()).await;
     store.push(&jobs(3)).await.unwrap();
-    let held = store.fetch(QUEUE, "holder", Room::jobs(2)).await.unwrap();
-    let lost = store.fetch(QUEUE, "dead", Room::jobs(1)).await.unwrap();
+    let held = store
+        .fetch(QUEUE, "holder", Capacity::jobs(2))
+        .await
+        .unwrap();
+    let lost = store.fetch(QUEUE, "dead", Capacity::jobs(1)).await.unwrap();
     let leases: Vec<Lease> = held.iter().map(|job| job.lease).collect();
 
     server.freeze().unwrap();
@@ -35,7 +38,7 @@ async fn nobody_takes_over_before_a_lease_has_passed_since_the_server_is_back() 
     // Every second each of them asks, and the holder says that it is there.
     loop {
         let found = store
-            .reclaim(QUEUE, "other", Room::jobs(10), false)
+            .reclaim(QUEUE, "other", Capacity::jobs(10), false)
             .await
             .unwrap();
         if !found.jobs.is_empty() {

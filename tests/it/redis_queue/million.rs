@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tocsin::queue::store::Room;
+use tocsin::queue::store::Capacity;
 use tocsin::queue::store::{Answer, QueueStore};
 
 use super::{QUEUE, jobs, queue_at};
@@ -20,12 +20,12 @@ async fn work(store: &dyn QueueStore, n: usize) -> Duration {
     let began = Instant::now();
     let mut done = 0;
     while done < n {
-        let jobs = store.fetch(QUEUE, "a", Room::jobs(1000)).await.unwrap();
+        let jobs = store.fetch(QUEUE, "a", Capacity::jobs(1000)).await.unwrap();
         assert_eq!(jobs.len(), 1000);
         let answers: Vec<_> = jobs.iter().map(|job| (job.lease, Answer::Remove)).collect();
         store.settle(QUEUE, "a", &answers).await.unwrap();
         store
-            .reclaim(QUEUE, "a", Room::jobs(1000), false)
+            .reclaim(QUEUE, "a", Capacity::jobs(1000), false)
             .await
             .unwrap();
         store.depth(QUEUE).await.unwrap();

@@ -10,7 +10,7 @@ use tocsin::time::Timestamp;
 use super::client::{Client, Remote};
 use super::fields::text;
 use super::incidents::LEVELS;
-use super::lists::{Again, List, limit};
+use super::lists::{List, WatchArgs, limit};
 use super::output::{print, print_json};
 use super::which;
 
@@ -28,7 +28,7 @@ pub struct AnomaliesArgs {
     #[arg(long, global = true)]
     json: bool,
     #[command(flatten)]
-    again: Again,
+    again: WatchArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,8 +8,8 @@ use tocsin::time::Timestamp;
 use super::age;
 use super::client::{Client, Remote};
 use super::fields::{or_dash, plain, text, time};
-use super::lists::{Again, List, limit};
-use super::table::{Look, cell, dim};
+use super::lists::{List, WatchArgs, limit};
+use super::table::{Terminal, cell, dim};
 use super::which::{ending_with, the_one};
 
 /// Detail and target give way.
@@ -40,7 +40,7 @@ pub struct AuditArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    again: Again,
+    again: WatchArgs,
 }
 
 impl AuditArgs {
@@ -73,18 +73,18 @@ impl AuditArgs {
     }
 }
 
-fn render(operations: &[Value], now: Timestamp, look: Look) -> String {
+fn render(operations: &[Value], now: Timestamp, look: Terminal) -> String {
     let mut table = look.table(&["AGE", "TOKEN", "OPERATOR", "ACTION", "TARGET", "DETAIL"]);
-    for deed in operations {
-        let age = time(deed, "/at").map(|at| age::short(now.since(at)));
+    for entry in operations {
+        let age = time(entry, "/at").map(|at| age::short(now.since(at)));
         // What somebody did is read whole, so it goes on in the next line.
         table.add_row(vec![
             cell(&or_dash(age.unwrap_or_default())),
-            dim(&text(deed, "/actor")),
-            cell(&or_dash(text(deed, "/operator"))),
-            cell(&text(deed, "/action")),
-            cell(&text(deed, "/target")),
-            dim(&or_dash(detail(deed))),
+            dim(&text(entry, "/actor")),
+            cell(&or_dash(text(entry, "/operator"))),
+            cell(&text(entry, "/action")),
+            cell(&text(entry, "/target")),
+            dim(&or_dash(detail(entry))),
         ]);
     }
     look.render(table, &SHRINK)
@@ -92,14 +92,14 @@ fn render(operations: &[Value], now: Timestamp, look: Look) -> String {
 
 /// What else there is to know: in one line if it is short, else a line for each part. That a deed could be done
 /// and changed something goes without saying.
-fn detail(deed: &Value) -> String {
-    let all = deed["detail"].as_object().into_iter().flatten();
+fn detail(entry: &Value) -> String {
+    let all = entry["detail"].as_object().into_iter().flatten();
     let parts = all.flat_map(|(name, value)| match value.as_object() {
         // What is within is what many were chosen by.
         Some(within) => within.iter().collect(),
         None => vec![(name, value)],
     });
-    let is_possible = deed["detail"]["possible"].as_bool() != Some(false);
+    let is_possible = entry["detail"]["possible"].as_bool() != Some(false);
     let parts: Vec<String> = parts
         .filter(|(name, _)| is_possible || name.as_str() != "changed")
         .filter_map(|(name, value)| part(name, value))
@@ -156,7 +156,7 @@ mod tests {
             }),
         ];
         let now = Timestamp::parse("2026-11-22T21:28:29.102Z").unwrap();
-        let look = Look {
+        let look = Terminal {
             width: 120,
             colour: false,
         };
@@ -175,10 +175,10 @@ mod tests {
 
     #[test]
     fn a_detail_is_bounded_and_leaves_out_what_says_nothing() {
-        let deed = json!({"detail": {"queue": null, "reason": "x", "letters": ["a", "b"], "changed": true}});
-        assert_eq!(detail(&deed), "reason=x letters=2 of them");
-        let deed = json!({"detail": {"changed": false, "payload_before": "y".repeat(1000)}});
-        let told = detail(&deed);
+        let entry = json!({"detail": {"queue": null, "reason": "x", "letters": ["a", "b"], "changed": true}});
+        assert_eq!(detail(&entry), "reason=x letters=2 of them");
+        let entry = json!({"detail": {"changed": false, "payload_before": "y".repeat(1000)}});
+        let told = detail(&entry);
         assert!(
             told.starts_with("nothing changed\npayload_before=yyy"),
             "{told}"

@@ -13,12 +13,12 @@ use clap::{Args, Subcommand};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
-use self::decide::{Decision, Which};
+use self::decide::{Decision, LetterSelection};
 use self::filters::{Filters, State};
 use super::client::{Client, Remote};
-use super::lists::{Again, List, limit};
+use super::lists::{List, WatchArgs, limit};
 use super::output::{print, print_json, stream};
-use super::table::Look;
+use super::table::Terminal;
 
 /// List, show, replay, edit and discard dead letters (jobs that failed for good)
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ enum DeadCommand {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        again: Again,
+        again: WatchArgs,
     },
     /// Show a dead letter: its payload, and each attempt with its error
     Show {
@@ -60,9 +60,9 @@ enum DeadCommand {
     /// they were first received
     Replay {
         #[command(flatten)]
-        which: Which,
+        which: LetterSelection,
         #[command(flatten)]
-        by: By,
+        by: OperatorArgs,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -76,7 +76,7 @@ enum DeadCommand {
         #[arg(long, value_name = "FILE")]
         payload: Option<PathBuf>,
         #[command(flatten)]
-        by: By,
+        by: OperatorArgs,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -84,9 +84,9 @@ enum DeadCommand {
     /// Discard dead letters; they stay listed with --state discarded
     Discard {
         #[command(flatten)]
-        which: Which,
+        which: LetterSelection,
         #[command(flatten)]
-        by: By,
+        by: OperatorArgs,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -101,7 +101,7 @@ enum DeadCommand {
 }
 
 #[derive(Debug, Args)]
-struct By {
+struct OperatorArgs {
     /// Operator name, recorded in the audit log
     #[arg(long, value_name = "NAME", env = "USER")]
     operator: Option<String>,
@@ -168,7 +168,7 @@ fn letter_id(text: &str) -> Result<Uuid, &'static str> {
     id.map_err(|_| "not a dead letter's ID: see tocsin dead list")
 }
 
-impl By {
+impl OperatorArgs {
     fn name(self) -> Option<String> {
         self.operator.filter(|name| !name.is_empty())
     }
@@ -184,7 +184,11 @@ async fn show(client: &Client, id: Uuid, json: bool, sent: bool) -> anyhow::Resu
     if json {
         return print_json(&letter);
     }
-    print(&show::render(&letter, Timestamp::now(), Look::of_stdout()))?;
+    print(&show::render(
+        &letter,
+        Timestamp::now(),
+        Terminal::of_stdout(),
+    ))?;
     Ok(())
 }
 

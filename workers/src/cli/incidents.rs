@@ -12,7 +12,7 @@ use serde_json::json;
 use tocsin::time::Timestamp;
 
 use super::client::{Client, Remote};
-use super::lists::{Again, List, limit};
+use super::lists::{List, WatchArgs, limit};
 use super::output::{print, print_json};
 use super::which::IncidentArg;
 
@@ -34,7 +34,7 @@ pub struct IncidentsArgs {
     #[arg(long, global = true)]
     json: bool,
     #[command(flatten)]
-    again: Again,
+    again: WatchArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -52,7 +52,7 @@ enum IncidentsCommand {
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = limit)]
         limit: usize,
         #[command(flatten)]
-        again: Again,
+        again: WatchArgs,
     },
     /// Acknowledge an incident
     Acknowledge(OperationArgs),
@@ -109,8 +109,8 @@ impl IncidentsArgs {
                 let id = id.id(&client).await?;
                 occurrences::list(&client, id, limit, self.json, &again).await
             }
-            Some(IncidentsCommand::Acknowledge(deed)) => {
-                deed.tell(&client, "acknowledge", self.json).await
+            Some(IncidentsCommand::Acknowledge(args)) => {
+                args.tell(&client, "acknowledge", self.json).await
             }
             Some(IncidentsCommand::Resolve(resolve)) => resolve.run(&client, self.json).await,
             None => {

@@ -9,12 +9,12 @@ use tocsin::time::Timestamp;
 use super::client::Client;
 use super::error::Error;
 use super::output::{print, print_json};
-use super::table::Look;
+use super::table::Terminal;
 use super::watch;
 
 /// Whether a list is shown again and again.
 #[derive(Debug, Default, Args)]
-pub(super) struct Again {
+pub(super) struct WatchArgs {
     /// Refresh every SECS seconds, until Ctrl-C
     #[arg(
         long,
@@ -48,12 +48,12 @@ impl List<'_> {
     pub(super) async fn show(
         &self,
         json: bool,
-        again: &Again,
-        render: impl Fn(&[Value], Timestamp, Look) -> String,
+        again: &WatchArgs,
+        render: impl Fn(&[Value], Timestamp, Terminal) -> String,
     ) -> anyhow::Result<()> {
         let table = |items: &[Value]| match items {
             [] => self.none.to_owned(),
-            items => render(items, Timestamp::now(), Look::of_stdout()),
+            items => render(items, Timestamp::now(), Terminal::of_stdout()),
         };
         if let Some(secs) = again.watch {
             let ask = async || self.ask().await;

@@ -14,27 +14,27 @@ use super::which;
 #[derive(Debug, Args)]
 pub struct MuteArgs {
     #[command(flatten)]
-    what: What,
+    what: AnomalyArgs,
     #[command(flatten)]
     ends: Ends,
     /// Reason
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
     #[command(flatten)]
-    who: Who,
+    who: OperatorArgs,
 }
 
 /// Unmute an anomaly; notifications suppressed during the mute are not sent
 #[derive(Debug, Args)]
 pub struct UnmuteArgs {
     #[command(flatten)]
-    what: What,
+    what: AnomalyArgs,
     #[command(flatten)]
-    who: Who,
+    who: OperatorArgs,
 }
 
 #[derive(Debug, Args)]
-struct What {
+struct AnomalyArgs {
     /// Anomaly key; or the ID or short ID of an incident of it
     #[arg(value_name = "KEY")]
     name: String,
@@ -52,7 +52,7 @@ struct Ends {
 }
 
 #[derive(Debug, Args)]
-struct Who {
+struct OperatorArgs {
     /// Operator name, recorded in the audit log
     #[arg(long, value_name = "NAME", env = "USER")]
     operator: Option<String>,

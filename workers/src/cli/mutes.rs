@@ -7,8 +7,8 @@ use tocsin::time::Timestamp;
 use super::age;
 use super::client::{Client, Remote};
 use super::fields::{or_dash, text, time};
-use super::lists::{Again, List, limit};
-use super::table::{self, Look, cell, dim};
+use super::lists::{List, WatchArgs, limit};
+use super::table::{self, Terminal, cell, dim};
 
 /// Why, service and name give way.
 const SHRINK: [(usize, u16); 3] = [(6, 12), (2, 9), (1, 16)];
@@ -23,7 +23,7 @@ pub struct MutesArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    again: Again,
+    again: WatchArgs,
 }
 
 impl MutesArgs {
@@ -44,7 +44,7 @@ impl MutesArgs {
     }
 }
 
-fn render(anomalies: &[Value], now: Timestamp, look: Look) -> String {
+fn render(anomalies: &[Value], now: Timestamp, look: Terminal) -> String {
     let heads = ["KEY", "ALERT", "SERVICE", "LEVEL", "LEFT", "BY", "REASON"];
     let mut table = look.table(&heads);
     for anomaly in anomalies {
@@ -84,7 +84,7 @@ mod tests {
             }),
         ];
         let now = Timestamp::parse("2026-11-22T21:28:29.102Z").unwrap();
-        let look = Look {
+        let look = Terminal {
             width: 120,
             colour: false,
         };

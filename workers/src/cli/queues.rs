@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::client::{Client, Remote};
-use super::lists::{Again, List};
+use super::lists::{List, WatchArgs};
 use super::output::{print, print_json};
 
 /// List queues and their workers; pause and resume queues
@@ -36,7 +36,7 @@ struct ListArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    again: Again,
+    again: WatchArgs,
 }
 
 /// There are few queues, and all are asked for.

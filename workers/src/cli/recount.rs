@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::client::{Client, Remote};
 use super::fields::{number, or_dash, text};
 use super::output::{print, print_json};
-use super::table::{self, Look, cell};
+use super::table::{self, Terminal, cell};
 
 /// Drifts that are shown one by one.
 const SHOWN: usize = 50;
@@ -60,7 +60,7 @@ impl RecountArgs {
         if self.json {
             print_json(&found)?;
         } else {
-            print(&found.render(Look::of_stdout()))?;
+            print(&found.render(Terminal::of_stdout()))?;
         }
         let drifted = found.drifted.values().sum::<i64>();
         if drifted > 0 && !found.repaired {
@@ -106,7 +106,7 @@ impl Found {
         page["next_cursor"].take()
     }
 
-    fn render(&self, look: Look) -> String {
+    fn render(&self, look: Terminal) -> String {
         let compared = format!(
             "{} and {} checked",
             many(self.anomalies, "anomaly", "anomalies"),
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn drifts_are_shown_with_what_the_rows_say() {
-        let look = Look {
+        let look = Terminal {
             width: 100,
             colour: false,
         };

@@ -7,8 +7,8 @@ use tocsin::time::Timestamp;
 use super::age;
 use super::client::{Client, Remote};
 use super::fields::{number, or_dash, text, time};
-use super::lists::{Again, List, limit};
-use super::table::{self, Look, cell, dim, figure};
+use super::lists::{List, WatchArgs, limit};
+use super::table::{self, Terminal, cell, dim, figure};
 use super::which;
 
 /// Note, who did it and action give way.
@@ -55,7 +55,7 @@ struct Shown {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    again: Again,
+    again: WatchArgs,
 }
 
 impl RepairsArgs {
@@ -110,7 +110,7 @@ impl ListArgs {
     }
 }
 
-fn render(repairs: &[Value], now: Timestamp, look: Look) -> String {
+fn render(repairs: &[Value], now: Timestamp, look: Terminal) -> String {
     let heads = ["AGE", "ACTION", "HELPED", "BY", "TOOK", "INCIDENT", "NOTE"];
     let mut table = look.table(&heads);
     table::align_right(&mut table, [4]);
@@ -134,7 +134,7 @@ fn render(repairs: &[Value], now: Timestamp, look: Look) -> String {
     look.render(table, &SHRINK)
 }
 
-fn render_actions(actions: &[Value], now: Timestamp, look: Look) -> String {
+fn render_actions(actions: &[Value], now: Timestamp, look: Terminal) -> String {
     let heads = ["ACTION", "TRIED", "HELPED", "RATE", "ANOMALIES", "LAST"];
     let mut table = look.table(&heads);
     table::align_right(&mut table, [1, 2, 3, 4]);
@@ -177,7 +177,7 @@ mod tests {
             .map_err(|error| error.to_string())
     }
 
-    const LOOK: Look = Look {
+    const LOOK: Terminal = Terminal {
         width: 100,
         colour: false,
     };

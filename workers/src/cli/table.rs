@@ -15,14 +15,14 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 
 /// What the reader's side can show.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
+pub struct Terminal {
     /// Columns of text.
     pub width: u16,
     /// Whether colours are wanted.
     pub colour: bool,
 }
 
-impl Look {
+impl Terminal {
     /// What the standard output can show: colours only on a terminal where `NO_COLOR` is not set.
     pub fn of_stdout() -> Self {
         let probe = Table::new();
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     fn render(width: u16, colour: bool) -> String {
-        let look = Look { width, colour };
+        let look = Terminal { width, colour };
         let mut table = look.table(&["TITLE", "STATUS", "COUNT"]);
         align_right(&mut table, [2]);
         table.add_row(line(vec![

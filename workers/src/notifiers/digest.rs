@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 use tocsin::domain::escalation::Level;
-use tocsin::store::digests::{Figures, Told};
+use tocsin::store::digests::{DigestEntry, Figures};
 use tocsin::text::words::level_word;
 use tocsin::text::{Text, fill, plural};
 use tocsin::time::Timestamp;
@@ -20,7 +20,7 @@ pub struct Digest {
     /// How much it tells.
     pub figures: Figures,
     /// The worst anomalies of these.
-    pub worst: Vec<Told>,
+    pub worst: Vec<DigestEntry>,
     /// Since when messages are told by digests.
     pub since: Timestamp,
     /// Whether from now on they are not.
@@ -81,7 +81,7 @@ fn lead(text: &Text, digest: &Digest) -> Option<Line> {
     Some(Line::new().text(fill(text.digest_lead, &places)))
 }
 
-fn anomaly(text: &Text, told: &Told) -> Line {
+fn anomaly(text: &Text, told: &DigestEntry) -> Line {
     let line = Line::new().bold(match tidy(&told.alert_name, NAME) {
         name if name.is_empty() => text.msg_untitled.to_owned(),
         name => name,
@@ -107,8 +107,8 @@ mod tests {
     use super::*;
     use crate::notifiers::markup::html;
 
-    fn told(name: &str, level: Level, incidents: i64) -> Told {
-        Told {
+    fn told(name: &str, level: Level, incidents: i64) -> DigestEntry {
+        DigestEntry {
             alert_name: name.to_owned(),
             service: "checkout".to_owned(),
             namespace: "prod".to_owned(),
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_leaves_no_gap() {
-        let nameless = Told {
+        let nameless = DigestEntry {
             service: String::new(),
             namespace: "\u{7}\n".to_owned(),
             severity: 0,
@@ -171,7 +171,7 @@ mod tests {
     fn the_longest_fits_and_loses_the_end_of_its_list() {
         let mut long = digest(false);
         long.worst = (0..10)
-            .map(|_| Told {
+            .map(|_| DigestEntry {
                 alert_name: "𝒜&<".repeat(1000),
                 service: "\u{1F525}".repeat(1000),
                 namespace: "<b>".repeat(1000),

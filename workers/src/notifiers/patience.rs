@@ -118,9 +118,9 @@ pub struct CircuitBreaker {
 
 /// A message may be sent for as long as this is held.
 #[derive(Debug)]
-pub struct Place<'a>(&'a Receiver);
+pub struct SendSlot<'a>(&'a Receiver);
 
-impl Drop for Place<'_> {
+impl Drop for SendSlot<'_> {
     fn drop(&mut self) {
         self.0.state().under_way -= 1;
     }
@@ -138,10 +138,10 @@ impl CircuitBreaker {
     ///
     /// # Errors
     /// It must wait.
-    pub fn take(&self, now: Instant) -> Result<Place<'_>, Duration> {
+    pub fn take(&self, now: Instant) -> Result<SendSlot<'_>, Duration> {
         match self.pause(now) {
             Some(pause) => Err(pause),
-            None => self.receiver.take(now).map(|()| Place(&self.receiver)),
+            None => self.receiver.take(now).map(|()| SendSlot(&self.receiver)),
         }
     }
 

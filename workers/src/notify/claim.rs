@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::context::NotifyContext;
 use super::permit::SendPermit;
 use super::{digest, mute};
-use crate::notifiers::{Card, Message, Muted, Notifier, Place, TOTAL_TIMEOUT};
+use crate::notifiers::{Card, Message, Muted, Notifier, SendSlot, TOTAL_TIMEOUT};
 
 /// What goes out.
 #[derive(Default)]
@@ -53,7 +53,7 @@ pub(super) struct Claimed<'a> {
     /// When it was claimed, by the store's clock and by this process's stopwatch.
     pub(super) claimed: (Timestamp, Instant),
     /// Held until it is sent.
-    pub(super) _place: Option<Place<'a>>,
+    pub(super) _place: Option<SendSlot<'a>>,
 }
 
 impl Claimed<'_> {
@@ -171,7 +171,7 @@ async fn claimed<'a>(
     ctx: &'a NotifyContext,
     tx: DatabaseTransaction,
     row: &Model,
-    (notifier, place): (&'a dyn Notifier, Option<Place<'a>>),
+    (notifier, place): (&'a dyn Notifier, Option<SendSlot<'a>>),
     attempt: Attempt<'_>,
 ) -> Result<Option<Claimed<'a>>, JobError> {
     let Some(card) = card(ctx, &tx, row).await? else {

@@ -16,7 +16,7 @@ use tocsin::time::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::notifiers::{Card, Notifier, Place};
+use crate::notifiers::{Card, Notifier, SendSlot};
 
 /// Where messages are sent from.
 #[derive(Clone)]
@@ -78,7 +78,7 @@ impl NotifyContext {
     }
 
     /// A place to send something from now.
-    pub(super) fn place<'a>(&self, to: &'a dyn Notifier) -> Result<Option<Place<'a>>, JobError> {
+    pub(super) fn place<'a>(&self, to: &'a dyn Notifier) -> Result<Option<SendSlot<'a>>, JobError> {
         let Some(patience) = to.patience() else {
             return Ok(None);
         };

@@ -7,14 +7,14 @@ use tocsin::domain::budget::SendKind;
 use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::JobError;
 use tocsin::outbox::{Cause, FollowUp, Traces};
-use tocsin::store::notifications::Ahead;
+use tocsin::store::notifications::PendingAhead;
 use tocsin::store::{channels, digests, incidents, notifications};
 use uuid::Uuid;
 
 use super::claim::{Attempt, Claimed, Outgoing, is_free, is_wanted};
 use super::context::NotifyContext;
 use super::permit::SendPermit;
-use crate::notifiers::{Digest, Notifier, Place};
+use crate::notifiers::{Digest, Notifier, SendSlot};
 
 /// How long the first digest of a storm gathers, at most.
 const FIRST: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ pub(super) async fn gather(
     tx: &DatabaseTransaction,
     permit: &SendPermit,
     row: &Model,
-    ahead: Ahead,
+    ahead: PendingAhead,
 ) -> Result<Option<Uuid>, JobError> {
     let above = i64::from(ctx.context.config.telegram.storm_above);
     let mut own = permit.own()?.clone();
@@ -95,8 +95,8 @@ pub(super) async fn claim<'a>(
     tx: DatabaseTransaction,
     permit: SendPermit,
     row: &Model,
-    ahead: Ahead,
-    (notifier, place): (&'a dyn Notifier, Option<Place<'a>>),
+    ahead: PendingAhead,
+    (notifier, place): (&'a dyn Notifier, Option<SendSlot<'a>>),
     attempt: Attempt<'_>,
 ) -> Result<Option<Claimed<'a>>, JobError> {
     let now = permit.now;
@@ -147,7 +147,7 @@ async fn fix(
     tx: &DatabaseTransaction,
     permit: &SendPermit,
     row: &Model,
-    ahead: Ahead,
+    ahead: PendingAhead,
     notifier: &dyn Notifier,
 ) -> Result<(String, Option<Uuid>), JobError> {
     let config = &ctx.context.config;

@@ -15,7 +15,7 @@ use super::claim::{Attempt, Outgoing, card, is_free};
 use super::context::NotifyContext;
 use super::pause;
 use super::permit::SendPermit;
-use crate::notifiers::{Edited, Notifier, Place, SendError};
+use crate::notifiers::{Edited, Notifier, SendError, SendSlot};
 
 /// How often an edit is tried before it waits for recount: for a minute or so.
 const ATTEMPTS: usize = 5;
@@ -29,7 +29,7 @@ struct Claimed<'a> {
     message_id: String,
     post: Outgoing,
     /// Held until it is edited.
-    _place: Option<Place<'a>>,
+    _place: Option<SendSlot<'a>>,
 }
 
 /// One card.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use sea_orm::DatabaseTransaction;
-use tocsin::domain::budget::{Budget, SendKind, Taken};
+use tocsin::domain::budget::{Budget, BudgetUse, SendKind};
 use tocsin::entity::channels::Model as Channel;
 use tocsin::jobs::JobError;
 use tocsin::store::channels::{self, BOT, chat_of};
@@ -77,7 +77,7 @@ impl SendPermit {
                 "Telegram rate limit: retry after the time it gave",
             ));
         }
-        let taken = Taken {
+        let taken = BudgetUse {
             second: row.second_tat,
             minute: row.minute_tat,
             edits: row.edit_tat,

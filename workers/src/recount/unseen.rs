@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tocsin::alertmanager;
 use tocsin::context::Context;
-use tocsin::domain::unheard::Said;
+use tocsin::domain::unheard::SourceAnswer;
 use tocsin::jobs::JobError;
 use tocsin::outbox::{Cause, FollowUp, Traces};
-use tocsin::store::unseen::{self, Quiet, Silent, Written};
+use tocsin::store::unseen::{self, ExpiryResult, Quiet, StaleFiring};
 use tocsin::store::{incidents, maintenance, outbox};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
@@ -87,15 +87,15 @@ async fn close(
 
 /// Whether an incident says already what there is to say.
 fn is_right(quiet: &Quiet, context: &Context, now: Timestamp) -> bool {
-    let patience = context.config.counting.patience("");
-    let is_unheard = !quiet.is_resolved && patience.is_unheard(quiet.newest, now);
+    let limits = context.config.counting.stale_limits("");
+    let is_unheard = !quiet.is_resolved && limits.is_unheard(quiet.newest, now);
     quiet.unheard_since == is_unheard.then_some(quiet.newest)
 }
 
 async fn write(
     context: &Context,
     found: &[Quiet],
-    over: &[Silent],
+    over: &[StaleFiring],
     now: Timestamp,
 ) -> Result<(), JobError> {
     let config = &context.config;
@@ -106,7 +106,7 @@ async fn write(
         config.aggregation.auto_resolve,
     );
     let written = unseen::close(&tx, found, over, edge, resolves, now).await?;
-    let Written {
+    let ExpiryResult {
         closed,
         changed,
         resolved,
@@ -151,26 +151,26 @@ impl<'a> Senders<'a> {
     }
 
     /// Those of the episodes that are to be closed.
-    async fn over(&mut self, silent: Vec<Silent>, now: Timestamp) -> Vec<Silent> {
+    async fn over(&mut self, silent: Vec<StaleFiring>, now: Timestamp) -> Vec<StaleFiring> {
         let config = &self.context.config;
         let longest = config.retention.occurrences.0.saturating_sub(DAY);
         let mut over = Vec::with_capacity(silent.len());
         for episode in silent {
-            let patience = config.counting.patience(&episode.source);
+            let limits = config.counting.stale_limits(&episode.source);
             let said = self.said(&episode).await;
-            if patience.is_over(episode.last_seen_at, now, said, longest) {
+            if limits.is_over(episode.last_seen_at, now, said, longest) {
                 over.push(episode);
             }
         }
         over
     }
 
-    async fn said(&mut self, episode: &Silent) -> Said {
+    async fn said(&mut self, episode: &StaleFiring) -> SourceAnswer {
         let Some(alertmanager) = &self.context.alertmanager else {
-            return Said::Nothing;
+            return SourceAnswer::Nothing;
         };
         if !alertmanager::sends(&episode.source) {
-            return Said::Nothing;
+            return SourceAnswer::Nothing;
         }
         if self.alertmanager.is_none() {
             let answer = match alertmanager.fingerprints().await {
@@ -186,9 +186,11 @@ impl<'a> Senders<'a> {
             self.alertmanager = Some(answer);
         }
         match &self.alertmanager {
-            Some(Answer::Has(alerts)) if alerts.contains(&episode.fingerprint) => Said::Fires,
-            Some(Answer::Has(_)) => Said::Gone,
-            Some(Answer::Nothing) | None => Said::Unknown,
+            Some(Answer::Has(alerts)) if alerts.contains(&episode.fingerprint) => {
+                SourceAnswer::Fires
+            }
+            Some(Answer::Has(_)) => SourceAnswer::Gone,
+            Some(Answer::Nothing) | None => SourceAnswer::Unknown,
         }
     }
 }

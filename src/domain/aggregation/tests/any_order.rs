@@ -26,7 +26,7 @@ struct Firing {
 
 /// What was sent, and what a person with paper and pencil makes of it.
 #[derive(Clone, Debug)]
-struct Story {
+struct Scenario {
     /// Each sighting, with the number of the firing that it tells of.
     deliveries: Vec<(usize, AlertDelivery)>,
     /// The order in which they arrive; some more than once.
@@ -80,7 +80,7 @@ fn firings(series: &'static str) -> impl Strategy<Value = Vec<Firing>> {
     })
 }
 
-fn stories() -> impl Strategy<Value = Story> {
+fn stories() -> impl Strategy<Value = Scenario> {
     SERIES
         .map(firings)
         .prop_map(|series| series.into_iter().flatten().collect::<Vec<_>>())
@@ -101,7 +101,7 @@ fn stories() -> impl Strategy<Value = Story> {
 }
 
 /// In any order, split anywhere, some of it twice.
-fn delivered(deliveries: Vec<(usize, AlertDelivery)>) -> impl Strategy<Value = Story> {
+fn delivered(deliveries: Vec<(usize, AlertDelivery)>) -> impl Strategy<Value = Scenario> {
     let again = vec(any::<Index>(), 0..6);
     again
         .prop_flat_map(move |again| {
@@ -115,14 +115,14 @@ fn delivered(deliveries: Vec<(usize, AlertDelivery)>) -> impl Strategy<Value = S
                 batches,
             )
         })
-        .prop_map(|(deliveries, arrivals, batches)| Story {
+        .prop_map(|(deliveries, arrivals, batches)| Scenario {
             deliveries,
             arrivals,
             batches,
         })
 }
 
-impl Story {
+impl Scenario {
     fn play(&self, policy: Policy) -> Ledger {
         let mut ledger = Ledger::new(policy);
         let mut arrivals = self.arrivals.as_slice();

@@ -117,7 +117,7 @@ fn an_incident_that_resolved_by_itself_is_joined_within_its_window_and_open_agai
     assert_eq!((incident.resolved_by, incident.resolved_at), (None, None));
     assert_eq!(incident.reopened, 0);
     assert!(batch.reopenings.is_empty());
-    let undone = Undone {
+    let undone = RevertedResolve {
         resolved_at: at(60),
         resolved_by: Some(ResolvedBy::Itself),
         reopened_at: at(300),
@@ -189,7 +189,7 @@ fn what_still_fires_more_than_a_window_after_a_persons_resolve_is_open_again_and
     let (_, batch) = ledger.commit(&[&twice[0], &twice[1]]);
     let id = ledger.incidents[0].id;
     assert_eq!(batch.reopenings, [(id, 1)]);
-    let undone = Undone {
+    let undone = RevertedResolve {
         resolved_at: at(1000),
         resolved_by: Some(ResolvedBy::Person),
         reopened_at: at(1601),

@@ -80,7 +80,7 @@ impl ListQuery {
     }
 
     pub(super) fn filter(self, now: Timestamp) -> Result<Filter, Problem> {
-        let which = Which {
+        let which = LetterFilter {
             queue: self.queue,
             reason: self.reason,
             q: self.q,
@@ -93,7 +93,7 @@ impl ListQuery {
 
 impl Exported {
     pub(super) fn filter(self, now: Timestamp) -> Result<Filter, Problem> {
-        let which = Which {
+        let which = LetterFilter {
             queue: self.queue,
             reason: self.reason,
             q: self.q,
@@ -106,7 +106,7 @@ impl Exported {
 
 /// What tells letters apart.
 #[derive(Debug, Default)]
-pub(super) struct Which {
+pub(super) struct LetterFilter {
     pub(super) queue: Option<String>,
     pub(super) reason: Option<BoundedText>,
     pub(super) q: Option<BoundedText>,
@@ -114,7 +114,7 @@ pub(super) struct Which {
     pub(super) younger_than: Option<Span>,
 }
 
-impl Which {
+impl LetterFilter {
     /// The letters in a state; in that of the dead, if none is said.
     fn in_state(self, state: Option<&str>, now: Timestamp) -> Result<Filter, Problem> {
         let state = match state {

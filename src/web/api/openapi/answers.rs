@@ -9,7 +9,7 @@ use utoipa::PartialSchema as _;
 use utoipa::openapi::schema::ComponentsBuilder;
 
 use crate::domain::refusal::{Code, Facts};
-use crate::web::problem::Told;
+use crate::web::problem::ErrorResponse;
 
 /// Properties of answers that are not there at times. All others always are.
 const AT_TIMES: [(&str, &[&str]); 7] = [
@@ -96,7 +96,9 @@ const ERRORS: [(&str, u16, &str, &str, Code, &str); 8] = [
 
 /// Adds what the operations refer to.
 pub(super) fn add_shared(document: &mut Value) {
-    let problem = ComponentsBuilder::new().schema_from::<Told>().build();
+    let problem = ComponentsBuilder::new()
+        .schema_from::<ErrorResponse>()
+        .build();
     let problem = serde_json::to_value(problem).unwrap_or_default();
     let components = &mut document["components"];
     components["schemas"]["Problem"] = problem["schemas"]["Problem"].clone();

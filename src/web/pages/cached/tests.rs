@@ -8,7 +8,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_slow_look_goes_on_while_what_was_seen_last_is_shown() {
-    let (behind, clock) = (Behind::default(), Clock::default());
+    let (behind, clock) = (StaleWhileRevalidate::default(), Clock::default());
     let (looks, end) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
     let (least, patience) = (Duration::from_secs(60), Duration::from_millis(1));
     let ask = async || {

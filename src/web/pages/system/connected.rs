@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::found::{Is, Part};
+use super::found::{Part, PartStatus};
 use crate::routines::Routine;
-use crate::store::views::stats::ChannelStanding;
+use crate::store::views::stats::ChannelHealth;
 use crate::text::Text;
 use crate::web::pages::{PageRequest, parts};
 
@@ -33,23 +33,23 @@ pub(super) fn parts(visit: &PageRequest, parts: &[Part]) -> Markup {
                         th scope="row" { (part.name) }
                         td { (part.what) }
                         @match &part.is {
-                            Is::Fine(took) => {
+                            PartStatus::Fine(took) => {
                                 td { span.good { span aria-hidden="true" { "✓" } " " (text.fine) } }
                                 td.n { (format!("{:.1} ms", took.as_secs_f64() * 1000.0)) }
                             }
-                            Is::TakesNothing => {
+                            PartStatus::TakesNothing => {
                                 td { span.bad { span aria-hidden="true" { "✗" } " " (text.takes_nothing) } }
                                 td.n {}
                             }
-                            Is::Routine(routine, ago) => {
+                            PartStatus::Routine(routine, ago) => {
                                 td { (last_done(visit, *routine, *ago)) }
                                 td.n {}
                             }
-                            Is::Silent => {
+                            PartStatus::Unreachable => {
                                 td { span.bad { span aria-hidden="true" { "✗" } " " (text.no_answer) } }
                                 td.n {}
                             }
-                            Is::Channel(standing) => {
+                            PartStatus::Channel(standing) => {
                                 td { (channel(visit, standing.as_ref())) }
                                 td.n {}
                             }
@@ -92,7 +92,7 @@ fn last_done(visit: &PageRequest, routine: Routine, ago: Option<Option<Duration>
 }
 
 /// What its newest messages say of a channel.
-pub(super) fn channel(visit: &PageRequest, standing: Option<&ChannelStanding>) -> Markup {
+pub(super) fn channel(visit: &PageRequest, standing: Option<&ChannelHealth>) -> Markup {
     let text = visit.text();
     let Some(standing) = standing else {
         return html! { "–" };

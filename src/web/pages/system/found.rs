@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use super::connected::routine_words;
 use super::warnings::{not_counted, warnings};
 use crate::jobs::QUEUES;
-use crate::probe::Takes;
+use crate::probe::PartState;
 use crate::queue::store::QueueError;
 use crate::redis::{Redis, RedisInfo};
 use crate::routines::Routine;
 use crate::store::dead_letters;
 use crate::store::refusals::{self, Refusal};
-use crate::store::views::stats::{self, ChannelStanding, StoredTotals};
+use crate::store::views::stats::{self, ChannelHealth, StoredTotals};
 use crate::text::Text;
 use crate::time::Timestamp;
 use crate::web::pages::Pages;
@@ -21,39 +21,39 @@ use crate::web::pages::accounting::{Balance, balance};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How old the count of all rows may be.
-const BOOKS: Duration = Duration::from_secs(10);
+const TOTALS_AGE: Duration = Duration::from_secs(10);
 
 /// One part of the system.
 pub(super) struct Part {
     pub(super) name: &'static str,
     pub(super) what: String,
-    pub(super) is: Is,
+    pub(super) is: PartStatus,
 }
 
 /// How a part is, as far as is known.
-pub(super) enum Is {
+pub(super) enum PartStatus {
     /// It answered, after so long.
     Fine(Duration),
     /// It answers, and does not take what is written.
     TakesNothing,
     /// It was asked, and did not.
-    Silent,
+    Unreachable,
     /// What a schedule brings back: when the last one began that was done; `None` if that is not known.
     Routine(Routine, Option<Option<Duration>>),
     /// A channel, which is not asked: what came of the newest messages; `None` if that is not known.
-    Channel(Option<ChannelStanding>),
+    Channel(Option<ChannelHealth>),
 }
 
-impl Is {
+impl PartStatus {
     fn answered(took: Option<Duration>) -> Self {
-        took.map_or(Self::Silent, Self::Fine)
+        took.map_or(Self::Unreachable, Self::Fine)
     }
 
-    fn tried(takes: Takes, took: Option<Duration>) -> Self {
+    fn tried(takes: PartState, took: Option<Duration>) -> Self {
         match takes {
-            Takes::All => Self::answered(took),
-            Takes::Nothing => Self::TakesNothing,
-            Takes::Silent => Self::Silent,
+            PartState::Up => Self::answered(took),
+            PartState::ReadOnly => Self::TakesNothing,
+            PartState::Unreachable => Self::Unreachable,
         }
     }
 }
@@ -112,7 +112,7 @@ pub(super) async fn look(pages: &Pages, text: &Text) -> Found {
         timed(stats::ask(db)),
         timed(queued),
         redis(pages),
-        totals.get((BOOKS, PATIENCE), &context.clock, counting),
+        totals.get((TOTALS_AGE, PATIENCE), &context.clock, counting),
         timed(dead),
         timed(stats::channels(db)),
         timed(balance(pages)),
@@ -131,17 +131,17 @@ pub(super) async fn look(pages: &Pages, text: &Text) -> Found {
         Part {
             name: text.store,
             what: own,
-            is: Is::tried(probed.store, store.as_ref().map(|(_, took)| *took)),
+            is: PartStatus::tried(probed.store, store.as_ref().map(|(_, took)| *took)),
         },
         Part {
             name: text.queue_store,
             what: queue_in.clone(),
-            is: Is::tried(probed.queue, queue.as_ref().map(|(_, took)| *took)),
+            is: PartStatus::tried(probed.queue, queue.as_ref().map(|(_, took)| *took)),
         },
         Part {
             name: text.counter,
             what: queue_in,
-            is: Is::answered(match &redis {
+            is: PartStatus::answered(match &redis {
                 Some(answer) => answer.as_ref().map(|(_, took)| *took),
                 None => store.as_ref().map(|(_, took)| *took),
             }),
@@ -151,13 +151,13 @@ pub(super) async fn look(pages: &Pages, text: &Text) -> Found {
         parts.push(Part {
             name: routine_words(text, routine).0,
             what: String::new(),
-            is: Is::Routine(routine, probed.last.map(|_| ago)),
+            is: PartStatus::Routine(routine, probed.last.map(|_| ago)),
         });
     }
     for channel in context.config.all_channels() {
         parts.push(Part {
             name: text.channel,
-            is: Is::Channel(channels.as_ref().map(|(known, _)| {
+            is: PartStatus::Channel(channels.as_ref().map(|(known, _)| {
                 let standing = known.get(&channel);
                 standing.cloned().unwrap_or_default()
             })),
@@ -178,7 +178,7 @@ pub(super) async fn look(pages: &Pages, text: &Text) -> Found {
         balance: balance.map(|(balance, _)| balance),
         refused: Refused {
             // What cannot be written is known to who refused it alone.
-            is_all: refused.is_some() && probed.store == Takes::All,
+            is_all: refused.is_some() && probed.store == PartState::Up,
             rows: refusals::with(
                 refused.map(|(known, _)| known).unwrap_or_default(),
                 unwritten,

@@ -6,7 +6,7 @@ use tocsin::time::Timestamp;
 
 use super::super::age;
 use super::super::fields::{level, number, or_dash, text, time};
-use super::super::table::{self, Look, cell, dim};
+use super::super::table::{self, Terminal, cell, dim};
 
 const HEADS: [&str; 5] = [
     "ALERT\nKEY",
@@ -19,7 +19,7 @@ const HEADS: [&str; 5] = [
 const SHRINK: [(usize, u16); 2] = [(2, 9), (0, 32)];
 
 /// The table, as wide as `look` at most (from 80 columns on).
-pub(super) fn render(anomalies: &[Value], now: Timestamp, look: Look) -> String {
+pub(super) fn render(anomalies: &[Value], now: Timestamp, look: Terminal) -> String {
     let mut table = look.table(&HEADS);
     table::align_right(&mut table, [3]);
     for anomaly in anomalies {
@@ -76,7 +76,7 @@ mod tests {
                 "last_seen": "2026-11-22T21:28:29.102Z",
             }),
         ];
-        let look = Look {
+        let look = Terminal {
             width,
             colour: false,
         };

@@ -39,7 +39,7 @@ impl Decision {
 
 /// Which letters.
 #[derive(Debug, Args)]
-pub(super) struct Which {
+pub(super) struct LetterSelection {
     /// Dead letter IDs; or use filters
     #[arg(value_name = "ID", value_parser = super::letter_id)]
     ids: Vec<Uuid>,
@@ -53,7 +53,7 @@ pub(super) struct Which {
     yes: bool,
 }
 
-impl Which {
+impl LetterSelection {
     pub(super) async fn decide(
         self,
         client: &Client,

@@ -6,13 +6,13 @@ use tocsin::time::Timestamp;
 
 use super::super::age;
 use super::super::fields::{number, or_dash, text, time};
-use super::super::table::{self, Look, cell, dim, figure};
+use super::super::table::{self, Terminal, cell, dim, figure};
 
 /// The reason's least width; everything else is never cut.
 const REASON: u16 = 16;
 
 /// The table, as wide as `look` at most (from 80 columns on). With `states` it tells them.
-pub(super) fn render(letters: &[Value], now: Timestamp, states: bool, look: Look) -> String {
+pub(super) fn render(letters: &[Value], now: Timestamp, states: bool, look: Terminal) -> String {
     let mut heads = vec!["FAILED", "QUEUE", "ATTEMPTS", "REASON", "ID"];
     if states {
         heads.insert(1, "STATE");

@@ -8,9 +8,9 @@ use tocsin::time::Timestamp;
 
 use super::super::age;
 use super::super::fields::{number, or_dash, text, time};
-use super::super::table::{self, Look, cell, dim, figure};
+use super::super::table::{self, Terminal, cell, dim, figure};
 
-pub(super) fn render(letter: &Value, now: Timestamp, look: Look) -> String {
+pub(super) fn render(letter: &Value, now: Timestamp, look: Terminal) -> String {
     let mut out = facts(letter, now);
     if let Some(attempts) = letter["errors"].as_array().filter(|list| !list.is_empty()) {
         let _ = write!(out, "\n{}\n", attempts_table(attempts, now, look));
@@ -101,7 +101,7 @@ fn state(letter: &Value, now: Timestamp) -> String {
     }
 }
 
-fn attempts_table(attempts: &[Value], now: Timestamp, look: Look) -> String {
+fn attempts_table(attempts: &[Value], now: Timestamp, look: Terminal) -> String {
     let replayed = attempts.iter().any(|attempt| attempt["replay"].is_number());
     let mut heads = vec!["WHEN", "AGO", "ERROR"];
     if replayed {

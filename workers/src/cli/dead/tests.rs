@@ -48,8 +48,8 @@ fn letters() -> Vec<Value> {
     ]
 }
 
-fn look(width: u16) -> Look {
-    Look {
+fn look(width: u16) -> Terminal {
+    Terminal {
         width,
         colour: false,
     }

@@ -8,7 +8,7 @@ use tocsin::time::Timestamp;
 
 use super::super::age;
 use super::super::fields::{number, or_dash, text, tier, time};
-use super::super::table::{self, Look, cell, dim};
+use super::super::table::{self, Terminal, cell, dim};
 use super::super::which::short_id;
 
 const HEADS: [&str; 5] = [
@@ -31,7 +31,7 @@ const NARROW_HEADS: [&str; 3] = [
 const NARROW_SHRINK: [(usize, u16); 1] = [(0, 36)];
 
 /// The table, as wide as `look` at most (from 66 columns on).
-pub(super) fn render(incidents: &[Value], now: Timestamp, look: Look) -> String {
+pub(super) fn render(incidents: &[Value], now: Timestamp, look: Terminal) -> String {
     if look.width < LEAST {
         return narrow(incidents, now, look);
     }
@@ -43,7 +43,7 @@ pub(super) fn render(incidents: &[Value], now: Timestamp, look: Look) -> String 
     look.render(table, &SHRINK)
 }
 
-fn narrow(incidents: &[Value], now: Timestamp, look: Look) -> String {
+fn narrow(incidents: &[Value], now: Timestamp, look: Terminal) -> String {
     let mut table = look.table(&NARROW_HEADS);
     for incident in incidents {
         table.add_row(table::line(vec![
@@ -156,7 +156,7 @@ mod tests {
     }
 
     fn render_at(width: u16) -> String {
-        let look = Look {
+        let look = Terminal {
             width,
             colour: false,
         };

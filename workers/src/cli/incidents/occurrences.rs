@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::super::age;
 use super::super::client::Client;
 use super::super::fields::{number, or_dash, text, time};
-use super::super::lists::{Again, List};
-use super::super::table::{self, Look, cell, figure};
+use super::super::lists::{List, WatchArgs};
+use super::super::table::{self, Terminal, cell, figure};
 
 /// Lists them, newest first.
 pub(super) async fn list(
@@ -17,7 +17,7 @@ pub(super) async fn list(
     id: Uuid,
     limit: usize,
     json: bool,
-    again: &Again,
+    again: &WatchArgs,
 ) -> anyhow::Result<()> {
     let id = id.to_string();
     let list = List {
@@ -31,7 +31,7 @@ pub(super) async fn list(
 }
 
 /// The table, as wide as `look` at most (from 80 columns on).
-pub(super) fn render(occurrences: &[Value], now: Timestamp, look: Look) -> String {
+pub(super) fn render(occurrences: &[Value], now: Timestamp, look: Terminal) -> String {
     let mut table = look.table(&["RECEIVED", "STARTED", "ENDED", "DELIVERIES", "SERIES"]);
     table::align_right(&mut table, [3]);
     for occurrence in occurrences {
@@ -102,7 +102,7 @@ mod tests {
                 "fingerprint": "b819c8248226542f",
             }),
         ];
-        let look = Look {
+        let look = Terminal {
             width: 100,
             colour: false,
         };

@@ -58,11 +58,11 @@ impl ResolveArgs {
                 which.is_empty() && !self.all,
                 "give an ID or filters, not both"
             );
-            let deed = OperationArgs {
+            let args = OperationArgs {
                 id,
                 operator: self.operator,
             };
-            return deed.tell(client, "resolve", json).await;
+            return args.tell(client, "resolve", json).await;
         }
         ensure!(
             self.all || !which.is_empty(),

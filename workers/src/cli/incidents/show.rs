@@ -18,7 +18,7 @@ use super::super::fields::{level, members, number, or_dash, text, tier, time};
 use super::super::mute;
 use super::super::output::{print, print_json};
 use super::super::paused;
-use super::super::table::Look;
+use super::super::table::Terminal;
 use super::super::which::short_id;
 use super::occurrences;
 
@@ -40,7 +40,7 @@ pub(super) async fn show(client: &Client, id: Uuid, json: bool) -> anyhow::Resul
         }
         return print_json(&incident);
     }
-    let (now, look) = (Timestamp::now(), Look::of_stdout());
+    let (now, look) = (Timestamp::now(), Terminal::of_stdout());
     print(&facts(&incident, now))?;
     if text(&incident, "/status") != "RESOLVED"
         && let Some(waits) = paused::notifications(client).await

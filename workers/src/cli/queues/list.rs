@@ -8,11 +8,11 @@ use tocsin::time::Timestamp;
 
 use super::processes;
 use crate::cli::fields::{number, operator, or_dash, text, time};
-use crate::cli::table::{self, Look, attention, cell, dim, figure};
+use crate::cli::table::{self, Terminal, attention, cell, dim, figure};
 use crate::cli::{age, paused};
 
 /// All that is to be seen, as it was at `now`.
-pub(super) fn render(queues: &[Value], now: Timestamp, look: Look) -> String {
+pub(super) fn render(queues: &[Value], now: Timestamp, look: Terminal) -> String {
     let processes = processes::of(queues);
     let mut parts = vec![render_queues(queues, now, look)];
     if !processes.is_empty() {
@@ -30,7 +30,7 @@ pub(super) fn render(queues: &[Value], now: Timestamp, look: Look) -> String {
     parts.join("\n\n")
 }
 
-fn render_queues(queues: &[Value], now: Timestamp, look: Look) -> String {
+fn render_queues(queues: &[Value], now: Timestamp, look: Terminal) -> String {
     let mut table = look.table(&[
         "QUEUE",
         "READY",
@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    const LOOK: Look = Look {
+    const LOOK: Terminal = Terminal {
         width: 100,
         colour: false,
     };
@@ -198,7 +198,7 @@ mod tests {
         b, process 1: no heartbeat for 21s. It has died or hangs.
         The processes run different versions: 1.2.0, 1.3.0.
         ");
-        let coloured = Look {
+        let coloured = Terminal {
             colour: true,
             ..LOOK
         };

@@ -10,7 +10,7 @@ use tocsin::time::Timestamp;
 
 use crate::cli::age;
 use crate::cli::fields::{number, or_dash, text, time};
-use crate::cli::table::{self, Look, attention, cell, figure};
+use crate::cli::table::{self, Terminal, attention, cell, figure};
 
 /// Who misses a second heartbeat is not well.
 const STALE: Duration = Duration::from_secs(2 * HEARTBEAT.as_secs() + 2);
@@ -92,7 +92,7 @@ impl Process {
 }
 
 /// The table of them.
-pub(super) fn render(processes: &[Process], now: Timestamp, look: Look) -> String {
+pub(super) fn render(processes: &[Process], now: Timestamp, look: Terminal) -> String {
     let mut table = look.table(&[
         "HOST",
         "PID",

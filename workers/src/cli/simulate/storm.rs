@@ -40,7 +40,7 @@ pub(super) struct Plan {
 
 /// One alert, and the episode that it tells of.
 #[derive(Clone, Debug)]
-pub(super) struct Telling {
+pub(super) struct StormAlert {
     pub(super) episode: usize,
     pub(super) alert: Alert,
 }
@@ -67,10 +67,10 @@ pub(super) struct Storm {
     /// Series so far.
     series: u64,
     /// What will be resolved, by when that is due, counted in alerts.
-    resolves: BTreeMap<(u64, usize), (Series, Telling)>,
+    resolves: BTreeMap<(u64, usize), (Series, StormAlert)>,
     /// Series whose firing was resolved, with its start, oldest first.
     resting: VecDeque<(Series, Timestamp)>,
-    recent: VecDeque<Telling>,
+    recent: VecDeque<StormAlert>,
 }
 
 impl Storm {
@@ -118,15 +118,15 @@ impl Storm {
     }
 
     /// The next request's alerts; none when the plan is fulfilled.
-    pub(super) fn next_batch(&mut self) -> Option<Vec<Telling>> {
+    pub(super) fn next_batch(&mut self) -> Option<Vec<StormAlert>> {
         let left = usize::try_from(self.plan.alerts - self.told).unwrap_or(usize::MAX);
-        let batch: Vec<Telling> = (0..self.plan.batch.min(left))
+        let batch: Vec<StormAlert> = (0..self.plan.batch.min(left))
             .map(|_| self.tell())
             .collect();
         (!batch.is_empty()).then_some(batch)
     }
 
-    fn tell(&mut self) -> Telling {
+    fn tell(&mut self) -> StormAlert {
         let telling = self.next_telling();
         self.told += 1;
         if self.recent.len() == RECENT {
@@ -136,7 +136,7 @@ impl Storm {
         telling
     }
 
-    fn next_telling(&mut self) -> Telling {
+    fn next_telling(&mut self) -> StormAlert {
         let left = self.plan.alerts - self.told;
         if self.resolves.len() as u64 >= left
             && let Some(resolved) = self.resolve()
@@ -159,11 +159,11 @@ impl Storm {
     }
 
     /// A new episode: of a series that rested long enough, else of a new one.
-    fn fire(&mut self, left: u64) -> Telling {
+    fn fire(&mut self, left: u64) -> StormAlert {
         let now = self.now();
         let series = self.rested(now).unwrap_or_else(|| self.new_series());
         let anomaly = &self.anomalies[series.anomaly];
-        let telling = Telling {
+        let telling = StormAlert {
             episode: self.episodes.len(),
             alert: Alert::firing(anomaly, &self.namespace, series.number, now),
         };
@@ -203,7 +203,7 @@ impl Storm {
         self.rng.random_range(least..=most)
     }
 
-    fn resolve(&mut self) -> Option<Telling> {
+    fn resolve(&mut self) -> Option<StormAlert> {
         let (_, (series, mut telling)) = self.resolves.pop_first()?;
         let alert = &mut telling.alert;
         self.resting.push_back((series, alert.starts_at));
@@ -216,7 +216,7 @@ impl Storm {
     }
 
     /// One of the latest once more, some as the other Prometheus of a pair saw it.
-    fn resend(&mut self) -> Telling {
+    fn resend(&mut self) -> StormAlert {
         let mut telling = self.recent[self.rng.random_range(0..self.recent.len())].clone();
         if self.rng.random_bool(PAIRED) {
             let earlier = Duration::from_secs(self.rng.random_range(1..=EARLIER_SECS));

@@ -20,7 +20,7 @@ fn plan() -> Plan {
     }
 }
 
-fn storm(plan: Plan, seed: u64) -> (Storm, Vec<Vec<Telling>>) {
+fn storm(plan: Plan, seed: u64) -> (Storm, Vec<Vec<StormAlert>>) {
     let mut storm = Storm::new(plan, "sim-3f2a", seed, BEGAN);
     let batches = std::iter::from_fn(|| storm.next_batch()).collect();
     (storm, batches)
@@ -28,7 +28,7 @@ fn storm(plan: Plan, seed: u64) -> (Storm, Vec<Vec<Telling>>) {
 
 fn bodies(seed: u64) -> Vec<Vec<u8>> {
     let (_, batches) = storm(plan(), seed);
-    let body = |batch: &Vec<Telling>| {
+    let body = |batch: &Vec<StormAlert>| {
         let alerts: Vec<&Alert> = batch.iter().map(|telling| &telling.alert).collect();
         webhook("sim-3f2a", &alerts).unwrap()
     };
@@ -36,7 +36,7 @@ fn bodies(seed: u64) -> Vec<Vec<u8>> {
 }
 
 /// The number of episodes of each anomaly, by the rule of starts and nothing else.
-fn episodes_by_rule(batches: &[Vec<Telling>]) -> BTreeMap<String, usize> {
+fn episodes_by_rule(batches: &[Vec<StormAlert>]) -> BTreeMap<String, usize> {
     let mut starts: HashMap<&str, (String, Vec<i64>)> = HashMap::new();
     for alert in batches.iter().flatten().map(|telling| &telling.alert) {
         let anomaly = format!("{}/{}", alert.labels["alertname"], alert.labels["job"]);
