@@ -12,6 +12,7 @@ mod queues;
 mod routes;
 mod secret;
 mod sections;
+pub mod sources;
 mod telegram;
 mod tokens;
 mod value;
@@ -40,6 +41,7 @@ pub use sections::{
     Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, Ingest, Limits, LogFormat,
     NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
 };
+pub use sources::{Signed, Sources, Switch};
 pub use telegram::{TelegramSettings, Tell};
 pub use tokens::{Fingerprint, Tokens};
 pub use value::Span;
@@ -129,6 +131,8 @@ pub struct Config {
     pub notify: NotifySettings,
     /// Which labels make the signature.
     pub signature: SignatureLabels,
+    /// Who may send alerts.
+    pub sources: Sources,
     /// How alerts are taken in.
     pub ingest: Ingest,
     /// What one request may hold.
@@ -186,6 +190,7 @@ impl Default for Config {
             escalation: Escalation::default(),
             notify: NotifySettings::default(),
             signature: SignatureLabels::default(),
+            sources: Sources::default(),
             ingest: Ingest::default(),
             limits: Limits::default(),
             queue: QueueSettings::default(),
