@@ -5,6 +5,7 @@
 //! queue that there is: a variant of its payload, and what the handler does about it.
 
 mod ingest;
+pub mod lease;
 mod notify;
 mod recount;
 mod repair;

@@ -73,7 +73,13 @@ impl DataLossDetector {
         let lost = self.compare(depth);
         self.unsaved.extend(lost);
         while let Some(loss) = self.unsaved.last() {
-            let note = losses::note(db.write(), self.queue, loss, &self.by, now);
+            let note = losses::note(
+                db.write(),
+                self.queue,
+                (loss.epoch, loss.jobs),
+                &self.by,
+                now,
+            );
             let late = |_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
             if tokio::time::timeout(PATIENCE, note).await.map_err(late)?? {
                 let by = ByQueue { queue: self.queue };

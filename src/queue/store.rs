@@ -10,23 +10,20 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::about::{WorkerInfo, WorkerStatus};
-use crate::redis::Memory;
-use crate::time::Timestamp;
-pub use jobs::{
-    Answer, Capacity, Delivery, FailedAttempt, Lease, NewJob, Reclaimed, StorePosition,
+use crate::jobs::JobError;
+pub use crate::jobs::lease::{
+    DEAD_AFTER, FailedAttempt, LEASE, Lease, SUSPECT_AFTER, StorePosition,
 };
+use crate::redis::Memory;
+use crate::store::error::STORE_DELAY;
+use crate::time::Timestamp;
+pub use jobs::{Answer, Capacity, Delivery, NewJob, Reclaimed};
 
 /// How often it is looked for leases that have expired.
 pub const RECLAIM_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a consumer holds a job without saying so again.
-pub const LEASE: Duration = Duration::from_secs(15);
-/// After so many unanswered deliveries a job is a suspect: it is run alone.
-pub const SUSPECT_AFTER: u32 = 3;
 /// Of jobs that would be suspects next, so many times fewer are taken over at once.
 pub const SUSPECT_BATCH_DIVISOR: usize = 10;
-/// After so many it is a dead letter.
-pub const DEAD_AFTER: u32 = 5;
 /// How often a consumer says that it is there.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Jobs in one state that a search looks at, at most.
@@ -85,6 +82,15 @@ pub struct Queued {
 #[derive(Debug, thiserror::Error)]
 #[error("the queue's store: {0}")]
 pub struct QueueError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
+
+impl From<QueueError> for JobError {
+    fn from(error: QueueError) -> Self {
+        Self::RetryAfter {
+            after: STORE_DELAY,
+            why: error.to_string(),
+        }
+    }
+}
 
 /// A clock that pushes a job at every multiple of its period.
 #[derive(Clone, Copy, Debug)]

@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DbErr, Value};
+use futures::future::BoxFuture;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Value};
 
 use super::marks::{self, Mark};
 use super::rows::{Rows, statement};
 use super::{Db, notifications, presses, requests};
-use crate::counter::{Counter, CounterError};
-use crate::queue::store::LEASE;
+use crate::jobs::lease::LEASE;
 use crate::store::maintenance;
 use crate::time::{Clock, Timestamp, millis};
 
@@ -48,16 +48,10 @@ pub enum Noticed {
     Gap(Duration),
 }
 
-/// Why the clock could not be kept.
-#[derive(Debug, thiserror::Error)]
-pub enum KeepError {
-    /// The database does not answer, or refuses.
-    #[error(transparent)]
-    Store(#[from] DbErr),
-    /// The counter does not answer.
-    #[error(transparent)]
-    Counter(#[from] CounterError),
-}
+/// Makes the counter forget what it counted of these anomalies, which the transaction has locked.
+pub type Forget<E> = dyn for<'a> Fn(&'a DatabaseTransaction, &'a [String]) -> BoxFuture<'a, Result<(), E>>
+    + Send
+    + Sync;
 
 /// Notes what time the store says it is, and returns what is odd about that. If its clock went back since it
 /// was last noted, puts right what the clock that was ahead left behind.
@@ -67,11 +61,11 @@ pub enum KeepError {
 ///
 /// # Errors
 /// What could not be put right is for the next call.
-pub async fn keep(
+pub async fn keep<E: From<DbErr>>(
     db: &Db,
     clock: &Clock,
-    counter: &dyn Counter,
-) -> Result<Option<Noticed>, KeepError> {
+    forget: &Forget<E>,
+) -> Result<Option<Noticed>, E> {
     let now = clock.of_store(maintenance::now(db.read()).await?);
     let gap = marks::find(db.read(), GAP_MARK).await?;
     if let Some(ahead) = gap.and_then(|gap| was_ahead(&gap, now)) {
@@ -80,7 +74,7 @@ pub async fn keep(
             ahead,
             which: Which::Stragglers,
         };
-        put_back(db, counter, back).await?;
+        put_back(db, forget, back).await?;
     }
     let last = marks::find(db.read(), MARK).await?.map(|mark| mark.at);
     let is_noted = |last: Timestamp| last <= now && now.since(last) < NOTED;
@@ -98,7 +92,7 @@ pub async fn keep(
             ahead,
             which: Which::All,
         };
-        put_back(db, counter, back).await?;
+        put_back(db, forget, back).await?;
     }
     if let Some(noticed) = noticed {
         let gap = Mark {
@@ -175,17 +169,17 @@ impl PutBack<'_> {
     }
 }
 
-async fn put_back(db: &Db, counter: &dyn Counter, back: PutBack<'_>) -> Result<(), KeepError> {
+async fn put_back<E: From<DbErr>>(db: &Db, forget: &Forget<E>, back: PutBack<'_>) -> Result<(), E> {
     let statements = held().into_iter().chain(put_off()).chain(happened());
     for sql in statements {
         let sql = statement(db.backend(), &sql, back.values(db.write()).await?);
         db.write().execute_raw(sql).await?;
     }
     // Nothing that is dealt with up to a moment that is still to come is dealt with until then.
-    let forget = "DELETE FROM marks WHERE at > $3 AND $1 > 0 AND $2 > 0 AND name <> 'clock'";
-    let sql = statement(db.backend(), forget, back.values(db.write()).await?);
+    let marks = "DELETE FROM marks WHERE at > $3 AND $1 > 0 AND $2 > 0 AND name <> 'clock'";
+    let sql = statement(db.backend(), marks, back.values(db.write()).await?);
     db.write().execute_raw(sql).await?;
-    put_occurrences_back(db, counter, back).await
+    put_occurrences_back(db, forget, back).await
 }
 
 /// What somebody holds until a moment: for no longer than they may from now on. Who holds it since the clock is
@@ -318,11 +312,11 @@ fn earlier(column: &str) -> String {
 }
 
 /// The same for occurrences, and what was counted of them.
-async fn put_occurrences_back(
+async fn put_occurrences_back<E: From<DbErr>>(
     db: &Db,
-    counter: &dyn Counter,
+    forget: &Forget<E>,
     back: PutBack<'_>,
-) -> Result<(), KeepError> {
+) -> Result<(), E> {
     let is_ahead = OCCURRENCES
         .map(|column| format!("{column} > $3"))
         .join(" OR ");
@@ -357,7 +351,7 @@ async fn put_occurrences_back(
                    WHERE key IN (SELECT r.key FROM {rows})";
     tx.execute_raw(rows.statement(db.backend(), recount, changed_at))
         .await?;
-    counter.forget_within(&tx, &keys).await?;
+    forget(&tx, &keys).await?;
     tx.commit().await?;
     Ok(())
 }

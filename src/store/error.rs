@@ -101,12 +101,3 @@ impl From<DbErr> for JobError {
         }
     }
 }
-
-impl From<crate::queue::store::QueueError> for JobError {
-    fn from(error: crate::queue::store::QueueError) -> Self {
-        Self::RetryAfter {
-            after: STORE_DELAY,
-            why: error.to_string(),
-        }
-    }
-}

@@ -1,26 +1,26 @@
 //! What a queue's store lost: one row for each of its epochs that ended with jobs in it.
 
 use sea_orm::{ConnectionTrait, DbErr, Value};
+use uuid::Uuid;
 
 use super::rows::statement;
-use crate::queue::data_loss::DataLoss;
 use crate::time::Timestamp;
 
-/// Writes a loss down, if nobody has; returns whether this call did.
+/// Writes down that so many jobs were lost when an epoch ended, if nobody has; returns whether this call did.
 pub async fn note(
     db: &impl ConnectionTrait,
     queue: &str,
-    loss: &DataLoss,
+    (epoch, jobs): (Uuid, u64),
     by: &str,
     now: Timestamp,
 ) -> Result<bool, DbErr> {
     let sql = "INSERT INTO losses (epoch, noticed_at, queue, jobs, noticed_by) \
                VALUES ($1, $2, $3, $4, $5) ON CONFLICT (epoch) DO NOTHING";
     let values = [
-        Value::from(loss.epoch.to_string()),
+        Value::from(epoch.to_string()),
         Value::from(now.0),
         Value::from(queue),
-        Value::from(i64::try_from(loss.jobs).unwrap_or(i64::MAX)),
+        Value::from(i64::try_from(jobs).unwrap_or(i64::MAX)),
         Value::from(by),
     ];
     let written = db

@@ -101,11 +101,14 @@ impl Consumer {
         let burials: Vec<Burial<'_>> = acks.iter().filter_map(|ack| self.burial(ack)).collect();
         if !burials.is_empty() {
             dead_letters::bury(self.db.write(), &burials).await?;
-            for burial in &burials {
-                let (queue, reason) = (self.policy.queue, burial.reason);
-                let trace_id = burial.held.trace().map(|trace| trace.to_string());
+            for ack in acks {
+                let Verdict::Bury { reason, .. } = &ack.verdict else {
+                    continue;
+                };
+                let queue = self.policy.queue;
+                let trace_id = ack.held.trace().map(|trace| trace.to_string());
                 if let Some(more) = self.buried.says(()) {
-                    tracing::warn!(queue, job.id = %burial.held.id(), trace_id, more, "a job failed for good and is now a dead letter: {reason}");
+                    tracing::warn!(queue, job.id = %ack.held.id(), trace_id, more, "a job failed for good and is now a dead letter: {reason}");
                 }
             }
         }
@@ -123,13 +126,10 @@ impl Consumer {
 
     fn burial<'a>(&self, ack: &'a Ack) -> Option<Burial<'a>> {
         match &ack.verdict {
-            Verdict::Bury { reason, failed } => Some(Burial {
-                queue: self.policy.queue,
-                held: &ack.held,
-                reason,
-                failed,
-                died_at: self.clock.now(),
-            }),
+            Verdict::Bury { reason, failed } => {
+                let (queue, now) = (self.policy.queue, self.clock.now());
+                Some(ack.held.burial(queue, reason, failed, now))
+            }
             Verdict::Settle(_) | Verdict::Forget => None,
         }
     }

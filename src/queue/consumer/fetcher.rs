@@ -207,10 +207,10 @@ impl Fetcher {
     /// their worker died between burying and removing them. If the database cannot say, they are run:
     /// done twice they change nothing, and what is older does not overwrite what is newer.
     async fn buried(&self, jobs: &[Arc<JobHandle>]) -> HashSet<Lease> {
-        let again: Vec<&JobHandle> = jobs
+        let again: Vec<_> = jobs
             .iter()
-            .map(Arc::as_ref)
             .filter(|held| held.lease.delivery > 1 || held.lease.replay > 0)
+            .map(|held| (held.lease, held.enqueued_at))
             .collect();
         if again.is_empty() {
             return HashSet::new();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use uuid::Uuid;
 
 use crate::queue::store::{Delivery, FailedAttempt, Lease};
+use crate::store::dead_letters::Burial;
 use crate::telemetry::trace_context::Trace;
 use crate::time::Timestamp;
 
@@ -56,6 +57,28 @@ impl JobHandle {
     #[must_use]
     pub const fn id(&self) -> Uuid {
         self.lease.id
+    }
+
+    /// The job as a dead letter of its `queue`.
+    #[must_use]
+    pub fn burial<'a>(
+        &'a self,
+        queue: &'a str,
+        reason: &'a str,
+        failed: &'a [FailedAttempt],
+        died_at: Timestamp,
+    ) -> Burial<'a> {
+        let known = self.trace().map(|trace| trace.to_string());
+        Burial {
+            queue,
+            lease: self.lease,
+            payload: &self.payload,
+            trace_id: known.or_else(|| self.trace_id.clone()),
+            enqueued_at: self.enqueued_at,
+            reason,
+            failed,
+            died_at,
+        }
     }
 
     /// Whether it may have been run before: delivered and not answered, or put off.

@@ -12,8 +12,7 @@ use uuid::Uuid;
 
 use super::{DEAD, REPLAYED};
 use crate::entity::dead_letters::{ActiveModel, Column, Entity};
-use crate::queue::consumer::JobHandle;
-use crate::queue::store::{FailedAttempt, Lease};
+use crate::jobs::lease::{FailedAttempt, Lease};
 use crate::time::Timestamp;
 
 /// Rows in one statement.
@@ -26,12 +25,18 @@ const ATTEMPTS: usize = 1000;
 const ANEW: &str = "(excluded.replay = 0 AND excluded.enqueued_at > dead_letters.enqueued_at)";
 
 /// A job to be buried.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Burial<'a> {
     /// Its queue.
     pub queue: &'a str,
-    /// The job.
-    pub held: &'a JobHandle,
+    /// Which delivery of which job.
+    pub lease: Lease,
+    /// The payload's bytes.
+    pub payload: &'a [u8],
+    /// The ID of its trace, or whatever the job has in its place.
+    pub trace_id: Option<String>,
+    /// When it was pushed.
+    pub enqueued_at: Timestamp,
     /// Why it died.
     pub reason: &'a str,
     /// The attempts that failed.
@@ -43,10 +48,10 @@ pub struct Burial<'a> {
 /// Writes dead letters. Burying a job again overwrites its row, so it may be tried until it is
 /// known to have worked. A row that was replayed or discarded meanwhile stays as it is.
 pub async fn bury(db: &impl ConnectionTrait, burials: &[Burial<'_>]) -> Result<(), DbErr> {
-    let mut burials = burials.to_vec();
+    let mut burials: Vec<&Burial<'_>> = burials.iter().collect();
     // One statement may not write a row twice.
-    burials.sort_by_key(|burial| (burial.held.id(), Reverse(burial.held.lease.replay)));
-    burials.dedup_by_key(|burial| burial.held.id());
+    burials.sort_by_key(|burial| (burial.lease.id, Reverse(burial.lease.replay)));
+    burials.dedup_by_key(|burial| burial.lease.id);
     for chunk in burials.chunks(CHUNK) {
         let before = attempts_before(db, chunk).await?;
         let rows = chunk.iter().map(|burial| row(burial, &before));
@@ -87,13 +92,13 @@ fn over_older() -> OnConflict {
 /// What failed before those of these jobs were replayed that were: the row goes on telling of it.
 async fn attempts_before(
     db: &impl ConnectionTrait,
-    burials: &[Burial<'_>],
+    burials: &[&Burial<'_>],
 ) -> Result<HashMap<Uuid, Vec<Json>>, DbErr> {
-    let replayed = |burial: &&Burial<'_>| burial.held.lease.replay > 0;
+    let replayed = |burial: &&&Burial<'_>| burial.lease.replay > 0;
     let ids: Vec<Uuid> = burials
         .iter()
         .filter(replayed)
-        .map(|burial| burial.held.id())
+        .map(|burial| burial.lease.id)
         .collect();
     if ids.is_empty() {
         return Ok(HashMap::new());
@@ -114,18 +119,18 @@ async fn attempts_before(
 
 fn row(burial: &Burial<'_>, before: &HashMap<Uuid, Vec<Json>>) -> ActiveModel {
     let number = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
-    let errors = attempts(burial, before.get(&burial.held.id()));
+    let errors = attempts(burial, before.get(&burial.lease.id));
     ActiveModel {
-        id: Set(burial.held.id()),
+        id: Set(burial.lease.id),
         queue: Set(burial.queue.to_owned()),
-        payload: Set(burial.held.payload.clone()),
+        payload: Set(burial.payload.to_vec()),
         attempts: Set(number(errors.len())),
         errors: Set(errors.into()),
         reason: Set(burial.reason.replace('\0', "\u{fffd}")),
-        trace_id: Set(trace_id(burial.held)),
+        trace_id: Set(burial.trace_id.clone()),
         state: Set(DEAD.to_owned()),
-        replay: Set(number(burial.held.lease.replay as usize)),
-        enqueued_at: Set(burial.held.enqueued_at),
+        replay: Set(number(burial.lease.replay as usize)),
+        enqueued_at: Set(burial.enqueued_at),
         died_at: Set(burial.died_at),
         push_owed_since: Set(None),
         decided_at: Set(None),
@@ -135,7 +140,7 @@ fn row(burial: &Burial<'_>, before: &HashMap<Uuid, Vec<Json>>) -> ActiveModel {
 
 /// Every failed attempt, oldest first; those of a replay say which one.
 fn attempts(burial: &Burial<'_>, before: Option<&Vec<Json>>) -> Vec<Json> {
-    let replay = burial.held.lease.replay;
+    let replay = burial.lease.replay;
     let earlier = |attempt: &&Json| attempt["replay"].as_u64().unwrap_or(0) < u64::from(replay);
     let mut attempts: Vec<Json> = before
         .into_iter()
@@ -155,11 +160,11 @@ fn attempts(burial: &Burial<'_>, before: Option<&Vec<Json>>) -> Vec<Json> {
     attempts
 }
 
-/// Which of these jobs are not to be run: they are dead letters under the number that they were
+/// Which of these jobs, each with when it was pushed, are not to be run: they are dead letters under the number that they were
 /// replayed under, or were left over from before they were replayed or discarded.
 pub async fn buried(
     db: &impl ConnectionTrait,
-    jobs: &[&JobHandle],
+    jobs: &[(Lease, Timestamp)],
 ) -> Result<HashSet<Lease>, DbErr> {
     let rows: Vec<(Uuid, i32, String, Timestamp)> = Entity::find()
         .select_only()
@@ -169,24 +174,18 @@ pub async fn buried(
             Column::State,
             Column::EnqueuedAt,
         ])
-        .filter(Column::Id.is_in(jobs.iter().map(|held| held.id())))
+        .filter(Column::Id.is_in(jobs.iter().map(|(lease, _)| lease.id)))
         .into_tuple()
         .all(db)
         .await?;
     let rows: HashMap<Uuid, _> = rows.into_iter().map(|row| (row.0, row)).collect();
-    let is_dead = |held: &&&JobHandle| {
-        rows.get(&held.id()).is_some_and(|(_, replay, state, at)| {
-            let (of_row, own) = (replay.unsigned_abs(), held.lease.replay);
-            let anew = own == 0 && held.enqueued_at > *at;
+    let is_dead = |(lease, enqueued_at): &&(Lease, Timestamp)| {
+        rows.get(&lease.id).is_some_and(|(_, replay, state, at)| {
+            let (of_row, own) = (replay.unsigned_abs(), lease.replay);
+            let anew = own == 0 && enqueued_at > at;
             !anew && (own < of_row || (own == of_row && state != REPLAYED))
         })
     };
-    let leases = jobs.iter().filter(is_dead).map(|held| held.lease);
+    let leases = jobs.iter().filter(is_dead).map(|(lease, _)| *lease);
     Ok(leases.collect())
-}
-
-/// The trace's id as people know it, or whatever the job has in its place.
-fn trace_id(held: &JobHandle) -> Option<String> {
-    let known = held.trace().map(|trace| trace.to_string());
-    known.or_else(|| held.trace_id.clone())
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tocsin::jobs::JobError;
 use tocsin::queue::consumer::JobHandle;
 use tocsin::queue::store::{FailedAttempt, Lease, StorePosition};
-use tocsin::store::dead_letters::{Burial, Decision, Edit, bury, decide};
+use tocsin::store::dead_letters::{Decision, Edit, bury, decide};
 use tocsin::time::Timestamp;
 
 use super::{BACKOFF, Errand, Log, Stage, until};
@@ -224,13 +224,7 @@ on_all! {
                 put_off: false,
                 waits: Default::default(),
             };
-            let burial = Burial {
-                queue: "errands",
-                held: &held,
-                reason: "dead",
-                failed: &[],
-                died_at: Timestamp(0),
-            };
+            let burial = held.burial("errands", "dead", &[], Timestamp(0));
             bury(stage.context.db.write(), &[burial]).await.unwrap();
         }
         let (db, now) = (stage.context.db.write(), stage.context.clock.now());
@@ -267,8 +261,8 @@ on_all! {
                 put_off: false,
                 waits: Default::default(),
             };
-            let burial = Burial { queue: "errands", held: &held, reason: error, failed: &failed, died_at: now };
-            bury(db, &[burial, burial]).await.unwrap();
+            let burial = held.burial("errands", error, &failed, now);
+            bury(db, &[burial.clone(), burial]).await.unwrap();
         };
         let decide = async |decision| {
             let id = uuid::Uuid::from_u128(7);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tocsin::queue::consumer::JobHandle;
 use tocsin::queue::store::Lease;
-use tocsin::store::dead_letters::{Burial, bury};
+use tocsin::store::dead_letters::bury;
 
 use super::{DAY, LETTERS, id};
 use crate::harness::Harness;
@@ -29,13 +29,7 @@ async fn bury_bytes(h: &Harness) {
         put_off: false,
         waits: Default::default(),
     };
-    let burial = Burial {
-        queue: "ingest",
-        held: &held,
-        reason: "cannot parse the payload",
-        failed: &[],
-        died_at: h.now(),
-    };
+    let burial = held.burial("ingest", "cannot parse the payload", &[], h.now());
     bury(h.context.db.write(), &[burial]).await.unwrap();
 }
 
