@@ -153,6 +153,8 @@ impl Firing {
 pub(super) struct Asked {
     /// With this status.
     status: Option<Status>,
+    /// Only those that are not resolved.
+    unresolved: bool,
     /// Whose anomaly is at this level.
     level: Option<Level>,
     /// Of this service.
@@ -195,6 +197,7 @@ pub(super) async fn list(
     let filter = Filter {
         muted: asked.muted.map(|muted| (muted, now)),
         status: asked.status,
+        unresolved: asked.unresolved,
         level: asked.level,
         service: asked.service.map(String::from),
         namespace: asked.namespace.map(String::from),
