@@ -57,6 +57,9 @@ texts! {
     signed_out
     not_found
     not_found_lead
+    no_incident
+    no_anomaly
+    no_letter
     not_allowed
     not_allowed_lead
     forged
@@ -238,6 +241,11 @@ texts! {
     no_others
     heat_map
     heat_map_says
+    heat_map_legend
+    counted_firings
+    counted_deliveries
+    counted_incidents
+    card_figures
     heat_map_days
     heat_map_scale
     started
@@ -364,6 +372,7 @@ texts! {
     host
     works_on
     slots
+    slots_hint
     done_per_second
     running_since
     heartbeat
@@ -371,6 +380,12 @@ texts! {
     mixed_versions
     dead_lead
     no_dead
+    dead_ingest
+    dead_tier
+    dead_notify
+    dead_repair
+    dead_other
+    dead_next
     no_dead_lead
     reason
     died
@@ -403,6 +418,7 @@ texts! {
     no_answer
     takes_nothing
     last_done
+    every
     never_done
     not_known
     recount_part

@@ -49,9 +49,9 @@ pub enum Resource {
 impl std::fmt::Display for Resource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Incident => f.write_str("there is no such incident"),
-            Self::Anomaly => f.write_str("there is no such anomaly"),
-            Self::DeadLetter => f.write_str("there is no such dead letter"),
+            Self::Incident => f.write_str("no incident has this ID: look for it in the list of incidents of every status"),
+            Self::Anomaly => f.write_str("no anomaly has this key: look for it in the list of anomalies"),
+            Self::DeadLetter => f.write_str("no dead letter has this ID: look for it in the list of dead letters in every state"),
             Self::Queue => write!(f, "unknown queue; known: {}", QUEUES.join(", ")),
         }
     }

@@ -45,7 +45,7 @@ const fn told(text: &Text, code: Code) -> Option<&'static str> {
         Code::InvalidJson => text.refused_json,
         Code::ActionMissing => text.refused_no_action,
         Code::OutcomeMissing => text.refused_no_outcome,
-        Code::NotFound => text.not_found_lead,
+        Code::NotFound => text.not_found,
         Code::AlreadyResolved => text.pressed_too_late,
         Code::MuteEndPassed => text.refused_mute_over,
         Code::MuteTooLong => text.refused_mute_long,

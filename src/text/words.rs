@@ -55,6 +55,16 @@ pub const fn tier_deed(text: &Text, tier: i32) -> Option<&'static str> {
     }
 }
 
+/// What is counted where `unit` is.
+#[must_use]
+pub const fn counted(text: &Text, unit: Unit) -> &'static str {
+    match unit {
+        Unit::Episode => text.counted_firings,
+        Unit::Delivery => text.counted_deliveries,
+        Unit::Incident => text.counted_incidents,
+    }
+}
+
 /// A window's short name.
 #[must_use]
 pub const fn window(text: &Text, window: Window) -> &'static str {

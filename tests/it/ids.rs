@@ -80,6 +80,7 @@ on_both! {
             (format!("q={id}"), vec![&id]),
             (format!("q={simple}"), vec![&id]),
             (format!("q={short}&status=RESOLVED"), vec![]),
+            (format!("q={short}&unresolved=true"), vec![named.as_str(), id.as_str()]),
             (format!("q={short}&namespace=elsewhere"), vec![]),
             (format!("q={}", &short[1..]), vec![&named]),
             (format!("q={}", &id[27..]), vec![]),
@@ -98,6 +99,8 @@ on_both! {
         h.post(&format!("/api/v1/incidents/{id}/resolve"), json!({})).await;
         table = vec![
             (format!("q={short}&status=RESOLVED"), vec![&id]),
+            (format!("q={short}&unresolved=true"), vec![&named]),
+            (format!("q={short}&unresolved=false"), vec![&named, &id]),
             (format!("q={id}&status=OPEN"), vec![]),
         ];
         for (query, expected) in &table {
@@ -147,7 +150,8 @@ on_both! {
         for (arguments, expected) in [
             (vec!["incidents", "show"], format!("short id        {short}")),
             (vec!["incidents", "occurrences"], "pod=a".to_owned()),
-            (vec!["incidents", "acknowledge"], "ACKNOWLEDGED by kim".to_owned()),
+            (vec!["incidents", "acknowledge"], "\n  ACKNOWLEDGED by kim".to_owned()),
+            (vec!["incidents", "acknowledge"], "nothing changed: already ACKNOWLEDGED by kim".to_owned()),
             (vec!["repair", "--action", "restart_pod", "--failed"], format!("incidents show {id}")),
             (vec!["mute", "--for", "1h"], "CrashLooping".to_owned()),
             (vec!["unmute"], "is no longer muted".to_owned()),
@@ -156,14 +160,15 @@ on_both! {
             (vec!["anomalies", "unfix"], "no longer has a permanent fix".to_owned()),
             (vec!["repairs", "--anomaly"], "restart_pod".to_owned()),
             (vec!["trace"], format!("incident {id}: 1 firing")),
-            (vec!["incidents", "resolve"], "RESOLVED by kim".to_owned()),
+            (vec!["incidents", "resolve"], "1 firing has not ended. If it is still received after".to_owned()),
+            (vec!["incidents", "resolve"], "nothing changed: already RESOLVED by kim".to_owned()),
             (vec!["audit", "--target"], "incident.resolve".to_owned()),
         ] {
             let (done, said) = h.tocsin(&[arguments.clone(), vec![short.as_str()]].concat());
             assert!(done && said.contains(&expected), "{arguments:?}: {said}");
         }
         let audit = h.get(&format!("/api/v1/audit?target={id}")).await;
-        assert_eq!(audit["items"].as_array().unwrap().len(), 3, "{audit:#}");
+        assert_eq!(audit["items"].as_array().unwrap().len(), 5, "{audit:#}");
         h.finish().await;
     }
 

@@ -176,6 +176,20 @@ pub async fn dead_letters_of_messages(
     dead_letters::Model::find_by_statement(sql).all(db).await
 }
 
+/// The dead letter of the job with this ID, or else the newest of the trace with this ID.
+pub async fn dead_letter_of(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+) -> Result<Option<dead_letters::Model>, DbErr> {
+    use dead_letters::{Column, Entity};
+    let of_job = Entity::find_by_id(id).one(db).await?;
+    if of_job.is_some() {
+        return Ok(of_job);
+    }
+    let of_trace = Entity::find().filter(Column::TraceId.eq(id.simple().to_string()));
+    of_trace.order_by_desc(Column::DiedAt).one(db).await
+}
+
 /// Of a queue's newest dead letters, those with `text` in what they carry, newest first.
 pub async fn dead_letters_with(
     db: &impl ConnectionTrait,

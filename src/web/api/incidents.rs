@@ -151,6 +151,8 @@ impl Firing {
 pub(super) struct IncidentQuery {
     /// With this status.
     status: Option<Status>,
+    /// Only those that are not resolved.
+    unresolved: bool,
     /// Whose anomaly is at this level.
     level: Option<Level>,
     /// Of this service.
@@ -193,6 +195,7 @@ pub(super) async fn list(
     let filter = Filter {
         muted: query.muted.map(|muted| (muted, now)),
         status: query.status,
+        unresolved: query.unresolved,
         level: query.level,
         service: query.service.map(String::from),
         namespace: query.namespace.map(String::from),

@@ -1,6 +1,7 @@
 //! What became of an alert: its firings, their incidents, and what is on its way or ended there.
 
 mod answer;
+mod carried;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -11,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use self::answer::{Letter, Occurrence, QueuedJob, Trace};
+use self::carried::Name;
 use super::anomalies::is_key;
 use super::incidents::View as Incident;
 use crate::context::Context;
@@ -58,14 +60,15 @@ pub(super) struct TraceQuery {
 
 /// Shows the history of an alert: its firings, whether they counted, and what followed.
 ///
-/// By the fingerprint that its source gave it, or by an incident's ID or an anomaly's key. Jobs
-/// and dead letters are searched among the newest 5,000 of each queue.
+/// By the fingerprint that its source gave it, or by an incident's ID or an anomaly's key; or by the ID, or the
+/// trace ID, of a dead letter or a queued job, which shows the history of what that carries. Jobs and dead letters
+/// are searched among the newest 5,000 of each queue.
 #[utoipa::path(
     get,
     path = "/trace/{name}",
     operation_id = "trace",
     tag = "trace",
-    params(("name" = String, Path, description = "A fingerprint, an incident's id or an anomaly's key"), TraceQuery),
+    params(("name" = String, Path, description = "A fingerprint; the ID of an incident, a dead letter or a queued job; an anomaly's key; or a trace ID"), TraceQuery),
     responses((status = OK, description = "What is known", body = Trace)),
 )]
 pub(super) async fn show(
@@ -77,14 +80,35 @@ pub(super) async fn show(
     let unknown = || {
         Problem::not_found(
             "trace",
-            "no alert has this fingerprint, no incident this ID, and no anomaly this key",
+            "no alert has this fingerprint, no incident or job this ID, no anomaly this key, and no job this \
+             trace ID",
         )
     };
     if name.is_empty() || name.len() > LONGEST {
         return Err(unknown());
     }
     let context = &ingress.context;
-    let (found_by, episodes, incident) = find(context, &name, source.as_deref()).await?;
+    if let Some(trace) = of_name(context, &name, source.as_deref()).await? {
+        return Ok(Json(trace));
+    }
+    let carried = match source {
+        None => carried::named(context, &name).await?,
+        Some(_) => None,
+    };
+    let Some(Name { name, source }) = carried else {
+        return Err(unknown());
+    };
+    let trace = of_name(context, &name, source.as_deref()).await?;
+    trace.map(Json).ok_or_else(unknown)
+}
+
+/// The trace that goes by this name: a fingerprint, an incident's ID or an anomaly's key.
+async fn of_name(
+    context: &Context,
+    name: &str,
+    source: Option<&str>,
+) -> Result<Option<Trace>, Problem> {
+    let (found_by, episodes, incident) = find(context, name, source).await?;
     let incidents = incidents_of(context, &episodes, incident).await?;
     let ids: Vec<Uuid> = incidents.iter().map(|(incident, _)| incident.id).collect();
     let rows: Vec<incidents::Model> = incidents.iter().map(|(row, _)| row.clone()).collect();
@@ -98,9 +122,9 @@ pub(super) async fn show(
         reopenings: reopenings::of(db, &ids, MOST).await?,
         acknowledgements: each(acknowledged),
         repairs: each(trace::repairs_of(db, &rows, MOST).await?),
-        jobs: jobs(context, found_by, &name, source.as_deref()).await?,
+        jobs: jobs(context, found_by, name, source).await?,
         dead_letters: {
-            let mut found = letters(context, found_by, &name, source.as_deref()).await?;
+            let mut found = letters(context, found_by, name, source).await?;
             found.extend(undelivered(context, &messages).await?);
             found
         },
@@ -110,17 +134,14 @@ pub(super) async fn show(
             .into_iter()
             .map(|entry| Incident::of(context.clock.now(), entry))
             .collect(),
-        fingerprint: name,
+        fingerprint: name.to_owned(),
         found_by,
     };
     let nothing = trace.occurrences.is_empty()
         && trace.incidents.is_empty()
         && trace.jobs.is_empty()
         && trace.dead_letters.is_empty();
-    if nothing && found_by == By::Fingerprint {
-        return Err(unknown());
-    }
-    Ok(Json(trace))
+    Ok((!nothing || found_by != By::Fingerprint).then_some(trace))
 }
 
 fn each<T, V: From<T>>(rows: Vec<T>) -> Vec<V> {

@@ -65,7 +65,7 @@ pub(super) async fn page(
                 div {
                     section aria-labelledby="often" {
                         h2 #often { (text.frequency) }
-                        div #frequency data-live { (charts::heat_map(text, &hours, visit.now)) }
+                        div #frequency data-live { (charts::heat_map(text, unit, &hours, visit.now)) }
                     }
                     section aria-labelledby="tried" {
                         h2 #tried { (text.what_was_tried) }

@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 use maud::{Markup, html};
 
 use super::parts;
+use crate::domain::aggregation::Unit;
 use crate::store::views::hourly_counts::Day;
-use crate::text::{Text, fill};
+use crate::text::{Text, fill, words};
 use crate::time::Timestamp;
 
 /// The last 24 hours as bars, as large as what they stand in says: a list has fifty of them.
@@ -49,8 +50,15 @@ pub(super) fn heat_from(now: Timestamp) -> Timestamp {
     Timestamp((now.0.div_euclid(DAY) - DAYS + 1) * DAY)
 }
 
-/// Thirty days, one row each, an hour one square; and the days as a table for who cannot see it.
-pub(super) fn heat_map(text: &Text, hours: &HashMap<i64, i64>, now: Timestamp) -> Markup {
+/// Thirty days, one column each, an hour one square; and the days as a table for who cannot see it. What is
+/// counted is what `unit` says.
+pub(super) fn heat_map(
+    text: &Text,
+    unit: Unit,
+    hours: &HashMap<i64, i64>,
+    now: Timestamp,
+) -> Markup {
+    let counted = words::counted(text, unit);
     let from = heat_from(now);
     let last_hour = (now.0 - from.0) / 3_600_000;
     let most = hours.values().copied().max().unwrap_or(0);
@@ -65,19 +73,20 @@ pub(super) fn heat_map(text: &Text, hours: &HashMap<i64, i64>, now: Timestamp) -
     let says = fill(text.heat_map_says, &[("n", &n), ("most", &most_text)]);
     html! {
         figure.heat {
-            svg viewBox="0 0 332 158" role="img" aria-label=(says) {
+            svg viewBox="0 0 340 158" role="img" aria-label=(says) {
                 @for hour in [0, 6, 12, 18] {
                     text x="26" y=(hour * 6 + 17) text-anchor="end" { (hour) "h" }
                 }
-                @for day in (0..DAYS).step_by(7) {
-                    text x=(day * 10 + 30) y="8" { (date(from, day)) }
+                // Above the middle of their columns, today's last.
+                @for day in (0..DAYS).rev().step_by(7) {
+                    text x=(day * 10 + 34) y="8" text-anchor="middle" { (date(from, day)) }
                 }
                 @for (at, path) in paths.iter().enumerate() {
                     @if !path.is_empty() { path.(format!("h{at}")) d=(path) {} }
                 }
             }
             figcaption {
-                (says) " · "
+                (says) " · " (fill(text.heat_map_legend, &[("counted", counted)])) " "
                 svg.scale viewBox="0 0 50 8" role="img" aria-label=(text.heat_map_scale) {
                     @for at in 0..5 { path.(format!("h{at}")) d=(format!("M{} 0h9v8h-9z", at * 10)) {} }
                 }

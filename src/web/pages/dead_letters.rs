@@ -15,7 +15,9 @@ use super::topics::Topic;
 use super::{PageError, PageRequest, Pages, address, charts, error, parts};
 use crate::domain::refusal::Refusal;
 use crate::entity::dead_letters::Model;
-use crate::jobs::{Content, IngestAlert, QUEUES, rejected};
+use crate::jobs::{
+    CalculateTier, Content, IngestAlert, Job as _, Notify, QUEUES, RecordRepair, rejected,
+};
 use crate::queue::replay;
 use crate::store::dead_letters::{
     self, DEAD, DISCARDED, Filter, Position, REPLAYED, STATES, Summary, as_text,
@@ -231,6 +233,7 @@ async fn shown(
             div {
                 p.what { (state(text, &letter.state)) " " code { (letter.queue) } }
                 h1 { (parts::or_dash(&letter.reason)) }
+                @if letter.state == DEAD { p { strong { (consequence(text, &letter.queue)) } " " (text.dead_next) } }
             }
             div.cols {
                 div {
@@ -253,6 +256,17 @@ async fn shown(
         }
     };
     Ok(layout::page(visit, &frame, &content))
+}
+
+/// What is missing as long as the job is not done.
+fn consequence(text: &Text, queue: &str) -> &'static str {
+    match queue {
+        queue if queue == IngestAlert::POLICY.queue => text.dead_ingest,
+        queue if queue == CalculateTier::POLICY.queue => text.dead_tier,
+        queue if queue == Notify::POLICY.queue => text.dead_notify,
+        queue if queue == RecordRepair::POLICY.queue => text.dead_repair,
+        _ => text.dead_other,
+    }
 }
 
 fn payload(visit: &PageRequest, letter: &Model, written: Option<&Written<'_>>) -> Markup {

@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
-use super::layout;
+use super::layout::{self, Section};
 use super::request::language;
 use crate::domain::refusal::{Code, Refusal};
 use crate::operations::OperationError;
@@ -130,7 +130,7 @@ const READINESS: &str = "/readyz";
 /// Tells people as a page what programs are told as a problem: that there is nothing at an address,
 /// that a question cannot be read, that a page failed. The API's own addresses answer as they do.
 pub(crate) async fn for_people(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
+    let path = request.uri().path().to_owned();
     let is_api = path.starts_with("/api/") || path == READINESS;
     let mut accepted = request.headers().get_all(header::ACCEPT).iter();
     let reads_pages = accepted.any(|kinds| kinds.to_str().is_ok_and(|k| k.contains("text/html")));
@@ -143,7 +143,7 @@ pub(crate) async fn for_people(request: Request, next: Next) -> Response {
     }
     let (mut told, _) = response.into_parts();
     let fault = PageError::of_answer(told.status, &mut told.extensions);
-    let mut response = (told.status, page(lang, &fault, None)).into_response();
+    let mut response = (told.status, page(lang, &fault, None, &path)).into_response();
     let kept = [header::ALLOW, header::RETRY_AFTER];
     for (name, value) in kept
         .iter()
@@ -158,14 +158,15 @@ pub(crate) async fn for_people(request: Request, next: Next) -> Response {
 /// Makes pages of faults, and adds the headers that every answer carries.
 pub(super) async fn finish(request: Request, next: Next) -> Response {
     let lang = language(request.headers());
-    let form = form_page(request.method(), request.uri().path());
+    let path = request.uri().path().to_owned();
+    let form = form_page(request.method(), &path);
     let mut response = next.run(request).await;
     if let Some(fault) = response.extensions_mut().remove::<PageError>() {
         response = match fault {
             PageError::SignIn(wanted) => {
                 Redirect::to(&layout::sign_in_address(&wanted)).into_response()
             }
-            fault => (fault.status(), page(lang, &fault, form.as_deref())).into_response(),
+            fault => (fault.status(), page(lang, &fault, form.as_deref(), &path)).into_response(),
         };
     }
     dress(response.headers_mut());
@@ -216,12 +217,32 @@ pub(super) fn told(text: &Text, refused: &Refusal) -> Markup {
     }
 }
 
+/// What is not there, by the address that was asked for, and the list to look for it.
+fn missing(text: &'static Text, path: &str) -> Option<(&'static str, Section)> {
+    [
+        (text.no_incident, super::incidents::SECTION),
+        (text.no_anomaly, super::anomalies::SECTION),
+        (text.no_letter, super::dead_letters::SECTION),
+    ]
+    .into_iter()
+    .find(|(_, list)| {
+        path.strip_prefix(list.path)
+            .is_some_and(|rest| rest.starts_with('/'))
+    })
+}
+
 /// The page of a fault; with the way back to the page that has the form, if one was sent.
-fn page(lang: crate::text::Lang, fault: &PageError, form: Option<&str>) -> Markup {
+fn page(lang: crate::text::Lang, fault: &PageError, form: Option<&str>, path: &str) -> Markup {
     let text = lang.text();
+    let missing = missing(text, path).filter(|_| matches!(fault, PageError::NotFound));
     let form = form.filter(|_| !matches!(fault, PageError::NotFound));
+    let incidents = super::incidents::SECTION.path;
     let (title, lead, refused) = match fault {
-        PageError::NotFound => (text.not_found, text.not_found_lead, None),
+        PageError::NotFound => (
+            text.not_found,
+            missing.map_or(text.not_found_lead, |(told, _)| told),
+            None,
+        ),
         PageError::NotAllowed => (text.not_allowed, text.not_allowed_lead, None),
         PageError::Forged => (text.forged, text.forged_lead, None),
         PageError::UnknownHost => (text.not_allowed, text.unknown_host_lead, None),
@@ -237,7 +258,10 @@ fn page(lang: crate::text::Lang, fault: &PageError, form: Option<&str>) -> Marku
             @if let Some(refused) = refused { (told(text, refused)) }
             p {
                 @if let Some(form) = form { a.button.primary href=(form) { (text.back_to_form) } " " }
-                a.button href="/incidents" { (text.back_to_incidents) }
+                @if let Some((_, list)) = missing.filter(|(_, list)| list.path != incidents) {
+                    a.button href=(list.path) { ((list.name)(text)) } " "
+                }
+                a.button href=(incidents) { (text.back_to_incidents) }
             }
         }
     };

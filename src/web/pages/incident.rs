@@ -93,7 +93,7 @@ pub(super) async fn page(
                         h2 #often { (text.frequency) }
                         div #frequency data-live {
                             (parts::windows(text, incidents::counts(incident)))
-                            (charts::heat_map(text, &found.hours, visit.now))
+                            (charts::heat_map(text, unit, &found.hours, visit.now))
                         }
                     }
                     section aria-labelledby="line" {
@@ -196,7 +196,7 @@ pub(super) fn rows(visit: &PageRequest, incidents: &[&entity::incidents::Model])
                     a href=(format!("/incidents/{}", incident.id)) { "#" (incident.number) }
                     " " (parts::standing(text, incident))
                     " " (plural(text.aggregated, incident.aggregated_count))
-                    " · " (parts::ago(visit, incident.opened_at))
+                    " · " (parts::around(text.opened_ago, "age", &parts::ago(visit, incident.opened_at)))
                 }
             }
         }

@@ -15,7 +15,7 @@ use crate::domain::frequency::Window;
 use crate::entity::incidents::Model as Incident;
 use crate::store::views::hourly_counts::{self, Day};
 use crate::store::views::incident_list::{self, Entry, Mark, Names, Overview, Sort};
-use crate::text::{Text, fill, plural};
+use crate::text::{Text, fill, plural, words};
 
 /// Its place in the navigation.
 pub(super) const SECTION: Section = Section {
@@ -57,6 +57,7 @@ pub(super) async fn page(
         title: text.incidents,
         watch: format!("new={}&ids={}", query.after.is_empty(), ids.join(",")),
     };
+    let unit = pages.context.config.counting.unit;
     let content = html! {
         div.head {
             h1 { (text.incidents) }
@@ -67,6 +68,7 @@ pub(super) async fn page(
             @if found.entries.is_empty() {
                 (nothing(text, &query, &found.overview, pages.context.config.listen))
             } @else {
+                p.hint { (fill(text.card_figures, &[("counted", words::counted(text, unit))])) }
                 ol.cards {
                     @for (entry, day) in found.entries.iter().zip(&found.days) {
                         (card(&visit, entry, day))

@@ -234,7 +234,7 @@
   };
   // A page that is not told of changes asks for them; one where nothing changes says nothing.
   const told = body.dataset.watch !== undefined;
-  if (bar && !document.querySelector("[data-live]:not(#paused)")) bar.hidden = true;
+  if (bar && !document.querySelector("[data-live]")) bar.hidden = true;
   else if (!told) live();
   // A page that shows others now is heard on its old connection until the new one is there, so that
   // nothing that happens in between is missed.

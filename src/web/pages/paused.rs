@@ -63,13 +63,13 @@ mod tests {
                 "notify",
                 Some("ann"),
                 &EN,
-                "The queue notify is paused since T by ann: no notifications are sent. To resume: tocsin queues resume notify.",
+                "The queue notify is paused since T by ann: no notifications are sent. To resume: tocsin queues resume notify",
             ),
             (
                 "repair",
                 None,
                 &EN,
-                "The queue repair is paused since T: its jobs wait. To resume: tocsin queues resume repair.",
+                "The queue repair is paused since T: its jobs wait. To resume: tocsin queues resume repair",
             ),
             (
                 "notify",

@@ -66,6 +66,7 @@ pub(super) fn table(visit: &PageRequest, workers: &[(&'static str, Vec<WorkerSta
         @if !processes.is_empty() {
             section {
                 h2 #processes { (text.processes) }
+                p.hint { (text.slots_hint) }
                 @if versions.len() > 1 {
                     p.warn { "⚠ " (fill(text.mixed_versions, &[("versions", &listed(&versions))])) }
                 }

@@ -40,6 +40,8 @@ on_all! {
         let trace = h.trace(name).await;
         assert_eq!((len(&trace, "jobs"), len(&trace, "occurrences")), (1, 0), "{trace:#}");
         assert_eq!((&trace["jobs"][0]["state"], &trace["jobs"][0]["queue"]), (&json!("ready"), &json!("ingest")));
+        let by_job = h.trace(trace["jobs"][0]["id"].as_str().unwrap()).await;
+        assert_eq!((&by_job["fingerprint"], len(&by_job, "jobs")), (&json!(name), 1), "{by_job:#}");
         h.is_unknown(&format!("{name}?source=other")).await;
         h.context.queues.store().set_paused("ingest", false).await.unwrap();
         h.drain().await;
@@ -90,6 +92,13 @@ on_all! {
             let letter = &trace["dead_letters"][0];
             assert!(letter["reason"].as_str().unwrap().starts_with(reason), "{letter}");
         }
+        let letter = h.trace("CrashLooping-unwanted").await["dead_letters"][0]["id"].clone();
+        let letter = h.get(&format!("/api/v1/dead-letters/{}", letter.as_str().unwrap())).await;
+        for of in ["id", "trace_id"] {
+            let by_letter = h.trace(letter[of].as_str().unwrap()).await;
+            assert_eq!(by_letter["fingerprint"], "CrashLooping-unwanted", "{of}: {by_letter:#}");
+            assert_eq!(len(&by_letter, "dead_letters"), 1, "{of}: {by_letter:#}");
+        }
         h.finish_with_dead_letters().await;
     }
 
@@ -100,6 +109,8 @@ on_all! {
         let id = h.incident().await["id"].as_str().unwrap().to_owned();
         let key = h.incident().await["anomaly_key"].as_str().unwrap().to_owned();
         let letter = h.trace(&id).await["dead_letters"][0]["id"].clone();
+        let by_letter = h.trace(letter.as_str().unwrap()).await;
+        assert_eq!((&by_letter["found_by"], &by_letter["fingerprint"]), (&json!("incident"), &json!(id)));
         let replay = format!("/api/v1/dead-letters/{}/replay", letter.as_str().unwrap());
         assert_eq!(h.post(&replay, json!({"operator": "ann"})).await.0, 200);
         h.drain().await;

@@ -8,7 +8,8 @@ mod show;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
+use tocsin::domain::id::IncidentRef;
 use tocsin::time::Timestamp;
 
 use super::client::{Client, Remote};
@@ -20,7 +21,7 @@ const RESOLVED_BY: [&str; 3] = ["itself", "person", "unseen"];
 const STATUSES: [&str; 4] = ["OPEN", "ANALYZING", "ACKNOWLEDGED", "RESOLVED"];
 pub(super) const LEVELS: [&str; 4] = ["NONE", "REPEAT", "ESCALATE", "PERMANENT_FIX"];
 
-/// List incidents of every status, newest first; show, acknowledge or resolve them
+/// List unresolved incidents, newest first; show, acknowledge or resolve incidents
 #[derive(Debug, Args)]
 pub struct IncidentsArgs {
     #[command(subcommand)]
@@ -71,6 +72,9 @@ struct OperationArgs {
 
 #[derive(Debug, Args)]
 struct Filters {
+    /// Incidents of every status, resolved ones too
+    #[arg(long, conflicts_with = "status")]
+    all: bool,
     /// Only incidents with this status
     #[arg(long, ignore_case = true, value_parser = STATUSES)]
     status: Option<String>,
@@ -115,29 +119,89 @@ impl IncidentsArgs {
             Some(IncidentsCommand::Resolve(resolve)) => resolve.run(&client, self.json).await,
             None => {
                 let query = self.filters.query();
-                let which = if query.is_empty() {
-                    "yet"
-                } else {
-                    "that match"
-                };
+                let (none, head) = (self.filters.none(), self.filters.head());
                 let list = List {
                     client: &client,
                     path: &["incidents"],
                     query: &query,
                     limit: self.limit,
-                    none: &format!("No incidents {which}."),
+                    none: &none,
                 };
-                list.show(self.json, &self.again, list::render).await
+                let table = |items: &[Value], now, look| {
+                    format!("{head}\n\n{}", list::render(items, now, look))
+                };
+                list.show(self.json, &self.again, table).await
             }
         }
     }
 }
 
 impl Filters {
+    /// Whether resolved incidents are left out, as they are where nothing asks for them. Who asks for one by its
+    /// ID wants that one, resolved or not.
+    fn is_of_unresolved(&self) -> bool {
+        let is_of_one = self
+            .q
+            .as_deref()
+            .is_some_and(|q| IncidentRef::read(q).is_some());
+        !self.all && self.status.is_none() && self.resolved_by.is_none() && !is_of_one
+    }
+
+    /// Whether it asks for something else than a status.
+    const fn is_narrow(&self) -> bool {
+        self.level.is_some()
+            || self.service.is_some()
+            || self.namespace.is_some()
+            || self.unheard
+            || self.resolved_by.is_some()
+            || self.q.is_some()
+    }
+
+    /// What the list shows, and how to see others.
+    fn head(&self) -> String {
+        let which = match (&self.status, &self.resolved_by) {
+            (Some(status), _) => format!("Incidents with status {}", status.to_uppercase()),
+            (None, Some(_)) => "Resolved incidents".to_owned(),
+            (None, None) if self.is_of_unresolved() => "Unresolved incidents".to_owned(),
+            (None, None) => "Incidents of every status".to_owned(),
+        };
+        let matching = if self.is_narrow() { " that match" } else { "" };
+        let others = if self.is_of_unresolved() {
+            "With resolved ones: --all. Filters: --help."
+        } else {
+            "Filters: --help."
+        };
+        format!("{which}{matching}, newest first. {others}")
+    }
+
+    /// What is said where there are none.
+    fn none(&self) -> String {
+        let unresolved = if self.is_of_unresolved() {
+            "unresolved "
+        } else {
+            ""
+        };
+        let matching = if self.is_narrow() || self.status.is_some() {
+            " match"
+        } else {
+            ""
+        };
+        let others = if self.is_of_unresolved() {
+            " With resolved ones: --all."
+        } else {
+            ""
+        };
+        format!("No {unresolved}incidents{matching}.{others}")
+    }
+
     fn query(&self) -> Vec<(&'static str, String)> {
         let upper = |text: &Option<String>| text.as_deref().map(str::to_uppercase);
         [
             ("status", upper(&self.status)),
+            (
+                "unresolved",
+                self.is_of_unresolved().then(|| "true".to_owned()),
+            ),
             ("level", upper(&self.level)),
             ("service", self.service.clone()),
             ("namespace", self.namespace.clone()),
@@ -210,6 +274,58 @@ mod tests {
             query,
             [("status", "OPEN".to_owned()), ("q", "disk full".to_owned())]
         );
+    }
+
+    #[test]
+    fn unresolved_incidents_are_listed_unless_others_are_asked_for() {
+        let table = [
+            (
+                &[][..],
+                true,
+                "Unresolved incidents, newest first. With resolved ones: --all. Filters: --help.",
+                "No unresolved incidents. With resolved ones: --all.",
+            ),
+            (
+                &["--q", "disk"],
+                true,
+                "Unresolved incidents that match, newest first. With resolved ones: --all. Filters: --help.",
+                "No unresolved incidents match. With resolved ones: --all.",
+            ),
+            (
+                &["--all"],
+                false,
+                "Incidents of every status, newest first. Filters: --help.",
+                "No incidents.",
+            ),
+            (
+                &["--q", "7fb309c4"],
+                false,
+                "Incidents of every status that match, newest first. Filters: --help.",
+                "No incidents match.",
+            ),
+            (
+                &["--status", "resolved"],
+                false,
+                "Incidents with status RESOLVED, newest first. Filters: --help.",
+                "No incidents match.",
+            ),
+            (
+                &["--resolved-by", "unseen"],
+                false,
+                "Resolved incidents that match, newest first. Filters: --help.",
+                "No incidents match.",
+            ),
+        ];
+        for (line, unresolved, head, none) in table {
+            let line = ["incidents"].iter().chain(line);
+            let filters = Cli::try_parse_from(line).unwrap().args.filters;
+            let asked = ("unresolved", "true".to_owned());
+            assert_eq!(filters.query().contains(&asked), unresolved, "{head}");
+            assert_eq!(
+                (filters.head(), filters.none()),
+                (head.to_owned(), none.to_owned())
+            );
+        }
     }
 
     #[test]

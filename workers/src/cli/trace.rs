@@ -20,8 +20,8 @@ use super::which::{ending_with, the_one};
 /// Show the history of an alert: deliveries, firings, incidents, notifications, jobs, dead letters
 #[derive(Debug, Args)]
 pub struct TraceArgs {
-    /// Fingerprint of an alert; or ID or short ID of an incident; or key of an
-    /// anomaly
+    /// Fingerprint of an alert; ID or short ID of an incident; key of an anomaly; ID of a dead letter or a
+    /// queued job; or a trace ID
     name: String,
     /// Source of the fingerprint
     #[arg(long)]

@@ -75,6 +75,10 @@ fn headline(card: &Card, text: &Text) -> Line {
             ("❔", text.ev_closed_unseen.to_owned())
         }
         Status::Resolved => ("✅", text.ev_resolved.to_owned()),
+        // Whose opening it tells need not be said of one that somebody has.
+        Status::Acknowledged if card.kind == Kind::Opened => {
+            (symbol, text.ev_acknowledged.to_owned())
+        }
         Status::Acknowledged => {
             let state = words::status_word(text, status);
             let places = [("what", happened), ("state", state)];

@@ -58,7 +58,7 @@ const ERRORS: [(&str, u16, &str, &str, Code, &str); 8] = [
         "Not Found",
         "Not found",
         Code::NotFound,
-        "there is no such incident",
+        "no incident has this ID: look for it in the list of incidents of every status",
     ),
     (
         "TooLarge",

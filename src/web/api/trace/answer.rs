@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 /// Everything that is known.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::web) struct Trace {
-    /// What was asked for.
+    /// What was asked for; of a dead letter or a job, what it carries.
     pub(super) fingerprint: String,
     /// What that is.
     pub(super) found_by: By,

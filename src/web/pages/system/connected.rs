@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::found::{Part, PartStatus};
 use crate::routines::Routine;
 use crate::store::views::stats::ChannelHealth;
-use crate::text::Text;
+use crate::text::{Text, fill};
 use crate::web::pages::{PageRequest, parts};
 
 /// What is younger than this is told as just now.
@@ -31,7 +31,7 @@ pub(super) fn parts(visit: &PageRequest, parts: &[Part]) -> Markup {
                 @for part in parts {
                     tr {
                         th scope="row" { (part.name) }
-                        td { (part.what) }
+                        td { (what(visit, part)) }
                         @match &part.is {
                             PartStatus::Fine(took) => {
                                 td { span.good { span aria-hidden="true" { "✓" } " " (text.fine) } }
@@ -58,6 +58,17 @@ pub(super) fn parts(visit: &PageRequest, parts: &[Part]) -> Markup {
                 }
             }
         } }
+    }
+}
+
+/// A version or a name; of what a schedule brings back, how often that is.
+fn what(visit: &PageRequest, part: &Part) -> String {
+    match part.is {
+        PartStatus::Routine(routine, _) => {
+            let every = visit.lang.age(routine.every());
+            fill(visit.text().every, &[("time", &every)])
+        }
+        _ => part.what.clone(),
     }
 }
 

@@ -42,7 +42,7 @@ fn refusals_table(visit: &PageRequest, refused: &[Refusal]) -> Markup {
                         th scope="row" { (one.source) }
                         td lang="en" { (one.status) " " (one.detail) }
                         td.n { (one.deliveries) }
-                        td { (parts::ago(visit, one.last_at)) }
+                        td { (parts::since(visit, one.last_at)) }
                         td { (one.client) }
                     }
                 }

@@ -16,7 +16,7 @@ const HEADS: [&str; 5] = [
     "LAST\nFIRST",
 ];
 /// Service and name give way; a key takes 32 columns and is never cut.
-const SHRINK: [(usize, u16); 2] = [(2, 9), (0, 32)];
+const SHRINK: [(usize, u16); 2] = [(2, 7), (0, 32)];
 
 /// The table, as wide as `look` at most (from 80 columns on).
 pub(super) fn render(anomalies: &[Value], now: Timestamp, look: Terminal) -> String {
@@ -86,22 +86,22 @@ mod tests {
     #[test]
     fn it_fits_into_80_columns_and_takes_what_more_there_is() {
         insta::assert_snapshot!(render_at(80), @"
-        ALERT                                 LEVEL          SERVICE        TOTAL  LAST
-        KEY                                   FIXED          NAMESPACE  INCIDENTS  FIRST
+        ALERT                             LEVEL                SERVICE      TOTAL  LAST
+        KEY                               FIXED                NAMESP…  INCIDENTS  FIRST
         ────────────────────────────────────────────────────────────────────────────────
-        KubePodCrashLooping                   PERMANENT_FIX  checkout…        120  3m
-        00112233445566778899aabbccddeeff      2d             shop-pro…         31  21d
-        ADiskOfOneOfTheMachinesThatKeepBack…  NONE           -                  1  0s
-        ffeeddccbbaa99887766554433221100      -              -                  1  -
+        KubePodCrashLooping               NEEDS PERMANENT FIX  checko…        120  3m
+        00112233445566778899aabbccddeeff  2d                   shop-p…         31  21d
+        ADiskOfOneOfTheMachinesThatKeep…  NONE                 -                1  0s
+        ffeeddccbbaa99887766554433221100  -                    -                1  -
         ");
         insta::assert_snapshot!(render_at(120), @"
-        ALERT                                               LEVEL          SERVICE                     TOTAL  LAST
-        KEY                                                 FIXED          NAMESPACE               INCIDENTS  FIRST
-        ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-        KubePodCrashLooping                                 PERMANENT_FIX  checkout-api                  120  3m
-        00112233445566778899aabbccddeeff                    2d             shop-production-europe         31  21d
-        ADiskOfOneOfTheMachinesThatKeepBackupsIsAlmostFull  NONE           -                               1  0s
-        ffeeddccbbaa99887766554433221100                    -              -                               1  -
+        ALERT                                               LEVEL                SERVICE                     TOTAL  LAST
+        KEY                                                 FIXED                NAMESPACE               INCIDENTS  FIRST
+        ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        KubePodCrashLooping                                 NEEDS PERMANENT FIX  checkout-api                  120  3m
+        00112233445566778899aabbccddeeff                    2d                   shop-production-europe         31  21d
+        ADiskOfOneOfTheMachinesThatKeepBackupsIsAlmostFull  NONE                 -                               1  0s
+        ffeeddccbbaa99887766554433221100                    -                    -                               1  -
         ");
     }
 }

@@ -7,28 +7,29 @@ use tocsin::domain::frequency::figure;
 use tocsin::time::Timestamp;
 
 use super::super::age;
-use super::super::fields::{number, or_dash, text, tier, time};
+use super::super::fields::{level, number, or_dash, text, tier, time};
 use super::super::table::{self, Terminal, cell, dim};
 use super::super::which::short_id;
 
-const HEADS: [&str; 5] = [
+const HEADS: [&str; 6] = [
     "TITLE\nID",
     "STATUS\nAGE",
+    "SEVERITY\nFIRINGS",
     "LEVEL\nTIER",
     "SERVICE\nNAMESPACE",
-    "1h/24h/7d/30d\nFIRINGS",
+    "1h/24h/7d/30d",
 ];
-/// Title and service give way.
-const SHRINK: [(usize, u16); 2] = [(0, 36), (3, 9)];
-/// What the five columns take at least.
-const LEAST: u16 = 91;
+/// Title, service and severity give way.
+const SHRINK: [(usize, u16); 3] = [(0, 28), (4, 9), (2, 8)];
+/// What the six columns take at least.
+const LEAST: u16 = 100;
 
 const NARROW_HEADS: [&str; 3] = [
-    "TITLE\nID\nSERVICE IN NAMESPACE",
+    "TITLE\nID · AGE\nSERVICE IN NAMESPACE",
     "STATUS\nLEVEL\nTIER",
-    "1h/24h/7d/30d\nFIRINGS\nAGE",
+    "SEVERITY\n1h/24h/7d/30d\nFIRINGS",
 ];
-const NARROW_SHRINK: [(usize, u16); 1] = [(0, 36)];
+const NARROW_SHRINK: [(usize, u16); 2] = [(0, 30), (2, 13)];
 
 /// The table, as wide as `look` at most (from 66 columns on).
 pub(super) fn render(incidents: &[Value], now: Timestamp, look: Terminal) -> String {
@@ -49,17 +50,18 @@ fn narrow(incidents: &[Value], now: Timestamp, look: Terminal) -> String {
         table.add_row(table::line(vec![
             cell(&or_dash(text(incident, "/title"))),
             table::status(&or_dash(text(incident, "/status"))),
-            counts(incident),
+            cell(&or_dash(text(incident, "/severity"))),
         ]));
+        let id = or_dash(short_id(incident));
         table.add_row(table::line(vec![
-            cell(&or_dash(short_id(incident))),
-            table::level(&or_dash(text(incident, "/escalation_level"))),
-            dim(&episodes(incident)),
+            cell(&format!("{id} · {}", age(incident, now))),
+            table::level(&or_dash(level(incident, "/escalation_level"))),
+            counts(incident),
         ]));
         table.add_row(table::line(vec![
             cell(&place(incident)),
             cell(&or_dash(tier(incident))),
-            dim(&age(incident, now)),
+            dim(&episodes(incident)),
         ]));
     }
     look.render(table, &NARROW_SHRINK)
@@ -78,7 +80,8 @@ fn first_line(incident: &Value) -> Row {
     table::line(vec![
         cell(&or_dash(text(incident, "/title"))),
         table::status(&or_dash(text(incident, "/status"))),
-        table::level(&or_dash(text(incident, "/escalation_level"))),
+        cell(&or_dash(text(incident, "/severity"))),
+        table::level(&or_dash(level(incident, "/escalation_level"))),
         cell(&or_dash(text(incident, "/service"))),
         counts(incident),
     ])
@@ -88,9 +91,10 @@ fn second_line(incident: &Value, now: Timestamp) -> Row {
     table::line(vec![
         cell(&or_dash(short_id(incident))),
         dim(&age(incident, now)),
+        dim(&episodes(incident)),
         cell(&or_dash(tier(incident))),
         dim(&or_dash(text(incident, "/namespace"))),
-        dim(&episodes(incident)),
+        cell(""),
     ])
 }
 
@@ -130,6 +134,7 @@ mod tests {
                 "id": "019aad2e-6d5e-7000-8000-00000000000a",
                 "title": "Pod checkout-api-6c9f7d-x2x of checkout-api is crash looping",
                 "status": "OPEN",
+                "severity": "critical",
                 "escalation_level": "PERMANENT_FIX",
                 "tier": 3,
                 "service": "checkout-api",
@@ -143,6 +148,7 @@ mod tests {
                 "id": "019aad2e-6d5e-7000-8000-00000000000b",
                 "title": "Disk is full",
                 "status": "ACKNOWLEDGED",
+                "severity": "",
                 "escalation_level": "NONE",
                 "tier": null,
                 "service": "",
@@ -166,42 +172,42 @@ mod tests {
     #[test]
     fn it_reads_well_at_80_columns() {
         insta::assert_snapshot!(render_at(80), @"
-        TITLE                                               STATUS         1h/24h/7d/30d
-        ID                                                  LEVEL          FIRINGS
-        SERVICE IN NAMESPACE                                TIER           AGE
+        TITLE                                         STATUS               SEVERITY
+        ID · AGE                                      LEVEL                1h/24h/7d/30d
+        SERVICE IN NAMESPACE                          TIER                 FIRINGS
         ────────────────────────────────────────────────────────────────────────────────
-        Pod checkout-api-6c9f7d-x2x of checkout-api is cr…  OPEN           4/12/31/120
-        0000000a                                            PERMANENT_FIX  4
-        checkout-api in shop-production-europe              3 root cause   3m
-        Disk is full                                        ACKNOWLEDGED   -
-        0000000b                                            NONE           1
-        -                                                   -              2d, stale 15h
+        Pod checkout-api-6c9f7d-x2x of checkout-api…  OPEN                 critical
+        0000000a · 3m                                 NEEDS PERMANENT FIX  4/12/31/120
+        checkout-api in shop-production-europe        3 root cause         4
+        Disk is full                                  ACKNOWLEDGED         -
+        0000000b · 2d, stale 15h                      NONE                 -
+        -                                             -                    1
         ");
     }
 
     #[test]
     fn it_reads_well_at_100_columns() {
         insta::assert_snapshot!(render_at(100), @"
-        TITLE                                 STATUS         LEVEL          SERVICE            1h/24h/7d/30d
-        ID                                    AGE            TIER           NAMESPACE          FIRINGS
+        TITLE                         STATUS         SEVERITY  LEVEL                SERVICE    1h/24h/7d/30d
+        ID                            AGE            FIRINGS   TIER                 NAMESPACE
         ────────────────────────────────────────────────────────────────────────────────────────────────────
-        Pod checkout-api-6c9f7d-x2x of chec…  OPEN           PERMANENT_FIX  checkout-api       4/12/31/120
-        0000000a                              3m             3 root cause   shop-production-…  4
-        Disk is full                          ACKNOWLEDGED   NONE           -                  -
-        0000000b                              2d, stale 15h  -              -                  1
+        Pod checkout-api-6c9f7d-x2x…  OPEN           critical  NEEDS PERMANENT FIX  checkout…  4/12/31/120
+        0000000a                      3m             4         3 root cause         shop-pro…
+        Disk is full                  ACKNOWLEDGED   -         NONE                 -          -
+        0000000b                      2d, stale 15h  1         -                    -
         ");
     }
 
     #[test]
     fn it_reads_well_at_120_columns() {
         insta::assert_snapshot!(render_at(120), @"
-        TITLE                                                STATUS         LEVEL          SERVICE                 1h/24h/7d/30d
-        ID                                                   AGE            TIER           NAMESPACE               FIRINGS
+        TITLE                                STATUS         SEVERITY  LEVEL                SERVICE                 1h/24h/7d/30d
+        ID                                   AGE            FIRINGS   TIER                 NAMESPACE
         ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-        Pod checkout-api-6c9f7d-x2x of checkout-api is cra…  OPEN           PERMANENT_FIX  checkout-api            4/12/31/120
-        0000000a                                             3m             3 root cause   shop-production-europe  4
-        Disk is full                                         ACKNOWLEDGED   NONE           -                       -
-        0000000b                                             2d, stale 15h  -              -                       1
+        Pod checkout-api-6c9f7d-x2x of che…  OPEN           critical  NEEDS PERMANENT FIX  checkout-api            4/12/31/120
+        0000000a                             3m             4         3 root cause         shop-production-europe
+        Disk is full                         ACKNOWLEDGED   -         NONE                 -                       -
+        0000000b                             2d, stale 15h  1         -                    -
         ");
     }
 }

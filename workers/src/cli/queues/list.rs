@@ -166,6 +166,8 @@ mod tests {
         ────────────────────────────────────────────────────────────────────
         web-1  812  1.2.0    ingest, notify          6  123/s  3h     0s ago
         web-2    7  1.2.0    ingest                  3   61/s  3h     4s ago
+
+        notify is paused since 2026-11-22T21:16:00.000Z (12m ago) by ann: no notifications are sent. To resume: tocsin queues resume notify
         ");
     }
 

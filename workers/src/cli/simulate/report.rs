@@ -209,7 +209,10 @@ impl fmt::Display for Report {
             Some(ms) => writeln!(f, "processed  {:.1} s after the last answer", ms / 1000.0)?,
             None => writeln!(f, "processed  incomplete")?,
         }
-        writeln!(f, "see        tocsin incidents --namespace {namespace}")?;
+        writeln!(
+            f,
+            "see        tocsin incidents --all --namespace {namespace}"
+        )?;
         let page = run.instance.trim_end_matches('/');
         writeln!(f, "           {page}/incidents?namespace={namespace}\n")?;
         write!(f, "{}", self.verdict)?;
