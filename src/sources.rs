@@ -88,7 +88,7 @@ impl Source {
                 None => (*known == path).then_some("")?,
                 Some((before, _)) => path.strip_prefix(before)?,
             };
-            let is_part = known.ends_with('}') == !name.is_empty() && !name.contains('/');
+            let is_part = known.ends_with('}') != name.is_empty() && !name.contains('/');
             is_part.then_some((*known, name))
         })
     }
