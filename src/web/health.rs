@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 
 use super::{Ingress, Problem};
 use crate::domain::refusal::Code;
-use crate::probe::{Standstill, Takes};
+use crate::probe::Takes;
+use crate::queue::standstill::Standstill;
 use crate::redis::Memory;
 use crate::routines::{Last, Routine};
 
@@ -94,7 +95,7 @@ pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Readine
         return Err(Problem::new(Code::NotReady, "not ready: stopping"));
     }
     let context = &ingress.context;
-    let found = context.probe.look(context).await;
+    let found = context.probe.look(&context.stores()).await;
     let not_ready: Vec<String> = [("store", found.store), ("queue", found.queue)]
         .into_iter()
         .filter_map(|(name, takes)| match takes {
