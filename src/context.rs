@@ -9,7 +9,8 @@ use crate::config::Config;
 use crate::counter::redis::RedisCounter;
 use crate::counter::sql::SqlCounter;
 use crate::counter::{Counter, CounterError};
-use crate::probe::Probe;
+use crate::probe::figures::Figures;
+use crate::probe::{Probe, Stores};
 use crate::queue::Queues;
 use crate::queue::redis::RedisQueue;
 use crate::queue::sql::SqlQueue;
@@ -18,7 +19,6 @@ use crate::redis::{self, Redis};
 use crate::store::Db;
 use crate::store::db::{self, migrate};
 use crate::store::secrets::{self, FORMS, Secret};
-use crate::telemetry::figures::Figures;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::spans::{self, Tracer};
 use crate::time::Clock;
@@ -104,6 +104,16 @@ impl Context {
             forms: Arc::new(forms),
             probe: Arc::default(),
         })
+    }
+
+    /// What health and figures are about.
+    #[must_use]
+    pub fn stores(&self) -> Stores {
+        Stores {
+            db: self.db.clone(),
+            queues: self.queues.clone(),
+            clock: self.clock.clone(),
+        }
     }
 }
 

@@ -1,22 +1,24 @@
 //! Whether the store and the queue take what is written, which is tried: reading says nothing about a full
 //! disk, a standby or a Redis without memory. It is tried at most once a second for all who ask.
 
+pub mod figures;
 mod paused;
-pub(crate) mod standstill;
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
 pub use paused::Paused;
-pub use standstill::Standstill;
 
-use crate::context::Context;
+use crate::queue::Queues;
+use crate::queue::progress::IngestProgress;
+use crate::queue::standstill::{self, Standstill};
 use crate::redis::Memory;
 use crate::routines::{self, Last};
-use crate::store::maintenance;
 use crate::store::marks::{self, Mark};
+use crate::store::{Db, maintenance};
+use crate::time::Clock;
 
 /// How long what was found is shown.
 const GOOD_FOR: Duration = Duration::from_secs(1);
@@ -24,9 +26,6 @@ const GOOD_FOR: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The row that is written.
 const MARK: &str = "probe";
-
-/// For how long no alert is entered before that is told, and for how long it is told after the last try.
-const STUCK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
 /// How a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +36,17 @@ pub enum PartState {
     ReadOnly,
     /// It does not answer.
     Unreachable,
+}
+
+/// What is looked at.
+#[derive(Clone)]
+pub struct Stores {
+    /// The store.
+    pub db: Db,
+    /// Where jobs are pushed.
+    pub queues: Queues,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 /// What was found.
@@ -57,66 +67,16 @@ pub struct Found {
 /// What was found last, and what the work itself met.
 #[derive(Debug, Default)]
 pub struct Probe {
+    /// Whether this process enters alerts.
+    pub progress: Arc<IngestProgress>,
     last: Mutex<Option<(Instant, Found)>>,
-    stuck: std::sync::Mutex<Option<Stuck>>,
     paused: paused::Seen,
 }
 
-/// Alerts are not entered: what is tried works, and they meet something else, as a damaged table is.
-#[derive(Debug)]
-struct Stuck {
-    since: Instant,
-    last: Instant,
-    why: String,
-}
-
 impl Probe {
-    /// Alerts were counted.
-    pub fn entered(&self) {
-        *self.stuck() = None;
-    }
-
-    /// Alerts could not be counted, because of the store.
-    pub fn not_entered(&self, why: &str) {
-        self.not_entered_at(why, Instant::now());
-    }
-
-    fn not_entered_at(&self, why: &str, now: Instant) {
-        let mut stuck = self.stuck();
-        // What failed long ago may have been done by another process.
-        let is_news = |stuck: &&Stuck| now.saturating_duration_since(stuck.last) < STUCK.1;
-        let since = stuck
-            .as_ref()
-            .filter(is_news)
-            .map_or(now, |stuck| stuck.since);
-        *stuck = Some(Stuck {
-            since,
-            last: now,
-            why: why.to_owned(),
-        });
-    }
-
-    /// Whether this process has entered no alert for long though it tried.
-    pub fn is_stuck(&self) -> Option<Standstill> {
-        let (lasts, why) = self.is_stuck_at(Instant::now())?;
-        Some(Standstill::Stuck { lasts, why })
-    }
-
-    fn is_stuck_at(&self, now: Instant) -> Option<(Duration, String)> {
-        let stuck = self.stuck();
-        let stuck = stuck.as_ref()?;
-        let for_long = stuck.last.saturating_duration_since(stuck.since);
-        let is_news = now.saturating_duration_since(stuck.last) < STUCK.1;
-        (for_long >= STUCK.0 && is_news).then(|| (for_long, stuck.why.clone()))
-    }
-
-    fn stuck(&self) -> std::sync::MutexGuard<'_, Option<Stuck>> {
-        self.stuck.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The queues that are paused, as they were a second ago at most; none if that is not known.
-    pub async fn paused(&self, context: &Context) -> Option<Arc<[Paused]>> {
-        self.paused.look(context).await
+    pub async fn paused(&self, stores: &Stores) -> Option<Arc<[Paused]>> {
+        self.paused.look(stores).await
     }
 
     /// This process paused or resumed a queue: what was found before does not hold any more.
@@ -125,29 +85,31 @@ impl Probe {
     }
 
     /// Tries, or says what was found within the last second. Who asks meanwhile waits for the same try.
-    pub async fn look(&self, context: &Context) -> Found {
+    pub async fn look(&self, stores: &Stores) -> Found {
         let mut last = self.last.lock().await;
         let is_good = |(at, _): &&(Instant, Found)| at.elapsed() < GOOD_FOR;
         if let Some((_, found)) = last.as_ref().filter(is_good) {
             return found.clone();
         }
-        let store = tried(write(context), async {
-            maintenance::now(context.db.read()).await.is_ok()
+        let store = tried(write(stores), async {
+            maintenance::now(stores.db.read()).await.is_ok()
         });
-        let queue = context.queues.store();
+        let queue = stores.queues.store();
         let queue = tried(async { queue.takes().await.is_ok() }, async {
             queue.now().await.is_ok()
         });
         let last_done = async {
-            let last = tokio::time::timeout(PATIENCE, routines::last(context)).await;
+            let last = routines::last(&stores.db, &stores.clock);
+            let last = tokio::time::timeout(PATIENCE, last).await;
             last.ok().and_then(Result::ok)
         };
         let memory = async {
-            let memory = tokio::time::timeout(PATIENCE, context.queues.store().memory()).await;
+            let memory = tokio::time::timeout(PATIENCE, stores.queues.store().memory()).await;
             memory.ok().and_then(Result::ok).flatten()
         };
         let counts = async {
-            let counts = tokio::time::timeout(PATIENCE, standstill::look(context)).await;
+            let counts = standstill::of_alerts(&stores.queues, stores.clock.now());
+            let counts = tokio::time::timeout(PATIENCE, counts).await;
             counts.ok().and_then(Result::ok).flatten()
         };
         let (store, queue, done, memory, stands) =
@@ -158,11 +120,15 @@ impl Probe {
             last: done,
             memory,
             // This process knows at once what it cannot do, and others hear of it.
-            stands: self.is_stuck().or(stands),
+            stands: self.progress.is_stuck().map(stuck).or(stands),
         };
         *last = Some((Instant::now(), found.clone()));
         found
     }
+}
+
+fn stuck((lasts, why): (Duration, String)) -> Standstill {
+    Standstill::Stuck { lasts, why }
 }
 
 async fn tried(write: impl Future<Output = bool>, read: impl Future<Output = bool>) -> PartState {
@@ -175,33 +141,10 @@ async fn tried(write: impl Future<Output = bool>, read: impl Future<Output = boo
     }
 }
 
-async fn write(context: &Context) -> bool {
+async fn write(stores: &Stores) -> bool {
     let mark = Mark {
-        at: context.clock.now(),
+        at: stores.clock.now(),
         ..Mark::default()
     };
-    marks::set(context.db.write(), MARK, &mark).await.is_ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn it_is_stuck_while_alerts_are_tried_for_a_while_and_none_is_entered() {
-        let (probe, start) = (Probe::default(), Instant::now());
-        let at = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(probe.is_stuck_at(at(0)), None);
-        probe.not_entered_at("locked", at(0));
-        assert_eq!(probe.is_stuck_at(at(20)), None, "once is not for long");
-        probe.not_entered_at("malformed", at(6));
-        let told = (Duration::from_secs(6), "malformed".to_owned());
-        assert_eq!(probe.is_stuck_at(at(7)), Some(told));
-        assert_eq!(probe.is_stuck_at(at(90)), None, "nobody tries any more");
-        probe.not_entered_at("malformed", at(91));
-        assert_eq!(probe.is_stuck_at(at(92)), None, "that was another time");
-        probe.not_entered_at("malformed", at(97));
-        probe.entered();
-        assert_eq!(probe.is_stuck_at(at(98)), None);
-    }
+    marks::set(stores.db.write(), MARK, &mark).await.is_ok()
 }

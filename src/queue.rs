@@ -13,10 +13,12 @@ pub mod ack;
 pub mod backend;
 pub mod consumer;
 pub mod data_loss;
+pub mod progress;
 pub mod redis;
 pub mod replay;
 pub mod schedule;
 pub mod sql;
+pub mod standstill;
 pub mod store;
 mod wakeups;
 

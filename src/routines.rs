@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use sea_orm::DbErr;
 
-use crate::context::Context;
 use crate::queue::schedule::{RECOUNT, VERIFY};
-use crate::store::{maintenance, marks};
+use crate::store::{Db, maintenance, marks};
+use crate::time::Clock;
 
 /// Who misses so many in a row does none any more.
 const MISSES: u32 = 3;
@@ -86,9 +86,9 @@ impl Last {
 }
 
 /// When each was last done.
-pub async fn last(context: &Context) -> Result<Last, DbErr> {
-    let db = context.db.read();
-    let now = context.clock.of_store(maintenance::now(db).await?);
+pub async fn last(db: &Db, clock: &Clock) -> Result<Last, DbErr> {
+    let db = db.read();
+    let now = clock.of_store(maintenance::now(db).await?);
     let moments: HashMap<String, _> = marks::moments(db).await?.into_iter().collect();
     let ago = |routine: Routine| moments.get(routine.mark()).map(|at| now.since(*at));
     Ok(Last(Routine::ALL.map(ago)))

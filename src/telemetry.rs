@@ -1,6 +1,5 @@
 //! What a process says of itself: metrics, traces, and what its log lines belong to.
 
-pub mod figures;
 pub mod metrics;
 pub mod seldom;
 pub mod spans;

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use super::PATIENCE;
-use crate::context::Context;
+use super::{PATIENCE, Stores};
 use crate::jobs::QUEUES;
 use crate::queue::store::QueueError;
 use crate::store::audit::{self, Action};
@@ -35,14 +34,14 @@ pub(super) struct Seen(Mutex<Option<(Instant, Found)>>);
 
 impl Seen {
     /// Asks, or says what was found within the last second. Who asks meanwhile waits for the same answer.
-    pub(super) async fn look(&self, context: &Context) -> Found {
+    pub(super) async fn look(&self, stores: &Stores) -> Found {
         let mut seen = self.0.lock().await;
         if let Some((at, found)) = seen.as_ref()
             && at.elapsed() < GOOD_FOR
         {
             return found.clone();
         }
-        let found = tokio::time::timeout(PATIENCE, paused(context)).await;
+        let found = tokio::time::timeout(PATIENCE, paused(stores)).await;
         let found = found.ok().and_then(Result::ok).map(Arc::from);
         *seen = Some((Instant::now(), found.clone()));
         found
@@ -54,12 +53,12 @@ impl Seen {
     }
 }
 
-async fn paused(context: &Context) -> Result<Vec<Paused>, QueueError> {
+async fn paused(stores: &Stores) -> Result<Vec<Paused>, QueueError> {
     let mut paused = Vec::new();
-    for (queue, since) in context.queues.store().paused(&QUEUES).await? {
+    for (queue, since) in stores.queues.store().paused(&QUEUES).await? {
         // That it is paused matters more than who did it.
         let entry = audit::beginning(
-            context.db.view(),
+            stores.db.view(),
             queue,
             Action::PauseQueue,
             Action::ResumeQueue,

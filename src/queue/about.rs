@@ -1,9 +1,10 @@
 //! What consumers say of themselves, so that an operator sees who works on what.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::VERSION;
-use crate::probe::Standstill;
 use crate::time::Timestamp;
 
 /// Characters of why a worker is stuck: they are written with every heartbeat.
@@ -50,8 +51,8 @@ impl WorkerInfo {
     }
 
     /// And it is stuck, if it is.
-    pub(super) fn stuck(self, stands: Option<Standstill>) -> Self {
-        let Some(Standstill::Stuck { lasts, why }) = stands else {
+    pub(super) fn stuck(self, stuck: Option<(Duration, String)>) -> Self {
+        let Some((lasts, why)) = stuck else {
             return self;
         };
         Self {

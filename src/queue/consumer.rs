@@ -33,9 +33,9 @@ use tokio_util::sync::CancellationToken;
 use super::Queues;
 use super::about::WorkerInfo;
 use super::backend::JobBackend;
+use super::progress::IngestProgress;
 use super::store::LEASE;
 use crate::jobs::{Job, Policy};
-use crate::probe::Probe;
 use crate::store::{Db, maintenance};
 use crate::telemetry::metrics::{ByQueue, Metrics};
 use crate::telemetry::seldom::LogThrottle;
@@ -64,7 +64,7 @@ pub struct Consumer {
     db: Db,
     clock: Clock,
     metrics: Arc<Metrics>,
-    probe: Arc<Probe>,
+    progress: Arc<IngestProgress>,
     pub(super) tracer: Tracer,
     /// Looked up once: every job is counted in these.
     took: Histogram,
@@ -96,7 +96,7 @@ pub struct Parts {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What the work meets.
-    pub probe: Arc<Probe>,
+    pub progress: Arc<IngestProgress>,
     /// How the jobs are run.
     pub policy: Policy,
     /// Where it is said what is worked on.
@@ -126,7 +126,7 @@ impl Consumer {
             took: parts.metrics.job_seconds.get_or_create_owned(&by),
             done: parts.metrics.jobs.get_or_create_owned(&done),
             metrics: parts.metrics,
-            probe: parts.probe,
+            progress: parts.progress,
             tracer: parts.tracer,
             in_flight: Mutex::default(),
             peers: AtomicU64::default(),

@@ -12,7 +12,8 @@ use utoipa::ToSchema;
 use super::{Ingress, Problem};
 use crate::domain::refusal::Code;
 use crate::jobs::{IngestAlert, Job as _, Notify};
-use crate::probe::{PartState, Paused, Standstill};
+use crate::probe::{PartState, Paused};
+use crate::queue::standstill::Standstill;
 use crate::redis::Memory;
 use crate::routines::{Last, Routine};
 use crate::time::Timestamp;
@@ -125,8 +126,8 @@ pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Readine
         return Err(Problem::new(Code::NotReady, "not ready: stopping"));
     }
     let context = &ingress.context;
-    let found = context.probe.look(context).await;
-    let paused = context.probe.paused(context).await;
+    let found = context.probe.look(&context.stores()).await;
+    let paused = context.probe.paused(&context.stores()).await;
     let not_ready: Vec<String> = [("store", found.store), ("queue", found.queue)]
         .into_iter()
         .filter_map(|(name, takes)| match takes {

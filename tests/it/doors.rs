@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tocsin::config::Secret;
 use tocsin::context::Context;
 use tocsin::jobs::CalculateTier;
-use tocsin::probe::Standstill;
 use tocsin::queue::schedule;
+use tocsin::queue::standstill::Standstill;
 use tocsin::store::db::{OpenError, migrate};
 use tocsin::store::{Db, refusals};
 use tocsin::time::Timestamp;
@@ -163,10 +163,10 @@ on_all! {
         let mut h = Harness::without_workers(on, |_| {}).await;
         let job = CalculateTier { incident: uuid::Uuid::now_v7() };
         h.context.queues.push(&job).await.unwrap();
-        tocsin::telemetry::figures::pass(&h.context).await;
+        h.measure_figures().await;
         assert_eq!(h.ready().await.1["warnings"], json!([]));
         h.advance(Duration::from_secs(40));
-        tocsin::telemetry::figures::pass(&h.context).await;
+        h.measure_figures().await;
         tokio::time::sleep(LOOK_AGAIN).await;
         let warnings = h.ready().await.1["warnings"].clone();
         let warning = warnings[0].as_str().unwrap();
@@ -174,7 +174,7 @@ on_all! {
         assert!(h.system_page().await.contains("Jobs of the queue tier have been waiting for 4"));
         h.work(tocsin_workers::workers(&h.context));
         h.drain().await;
-        tocsin::telemetry::figures::pass(&h.context).await;
+        h.measure_figures().await;
         assert_eq!(h.ready().await.1["warnings"], json!([]));
         h.finish().await;
     }
@@ -188,7 +188,7 @@ on_all! {
             probe: Arc::default(),
             ..h.context.clone()
         };
-        let stands = async || other.probe.look(&other).await.stands;
+        let stands = async || other.probe.look(&other.stores()).await.stands;
         let began = Instant::now();
         let why = loop {
             if let Some(Standstill::Stuck { lasts, why }) = stands().await {

@@ -55,6 +55,7 @@ mod queues;
 mod recipes;
 mod recount;
 mod redis_queue;
+mod rooms;
 mod secrets;
 mod security;
 mod sources;

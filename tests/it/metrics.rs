@@ -202,7 +202,8 @@ async fn figures_of_a_store_that_hangs_stay_what_they_were_and_those_of_the_othe
         .unwrap();
     let measuring = {
         let context = h.context.clone();
-        tokio::spawn(async move { tocsin::telemetry::figures::pass(&context).await })
+        let stores = context.stores();
+        tokio::spawn(async move { context.figures.pass(&stores, &context.metrics).await })
     };
     let began = Instant::now();
     loop {

@@ -46,7 +46,7 @@ impl Worker {
             db: context.db.clone(),
             clock: context.clock.clone(),
             metrics: context.metrics.clone(),
-            probe: context.probe.clone(),
+            progress: context.probe.progress.clone(),
             policy: context.config.policy::<J>(),
             tracer: context.tracer.clone(),
         };

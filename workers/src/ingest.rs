@@ -180,7 +180,7 @@ impl Batcher {
             }
             match result {
                 Ok(committed) => {
-                    self.context.probe.entered();
+                    self.context.probe.progress.entered();
                     let batcher = Arc::clone(self);
                     tokio::spawn(async move {
                         let result = batcher.follow_up(&part, committed).await;
@@ -198,7 +198,7 @@ impl Batcher {
                         "cannot commit a batch of alerts: {error}"
                     );
                     if cause(&error) != Cause::Data {
-                        self.context.probe.not_entered(&error.to_string());
+                        self.context.probe.progress.not_entered(&error.to_string());
                     }
                     let error = match cause(&error) {
                         Cause::Data => Failure::Data(error.to_string()),

@@ -9,9 +9,9 @@ use anyhow::{anyhow, bail};
 use tocsin::config::Config;
 use tocsin::context::Context;
 use tocsin::jobs::{Job as _, Notify, QUEUES};
+use tocsin::probe::figures;
 use tocsin::queue::schedule;
 use tocsin::telegram::poller;
-use tocsin::telemetry::figures;
 use tocsin::time::Timestamp;
 use tocsin::web::{self, ConnectionLimits, Gate, Ingress};
 use tocsin_workers::cli::on_this_computer;
@@ -61,7 +61,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
 
     let mut parts = JoinSet::new();
     watch_gate(&mut parts, &ingress, &stop);
-    parts.spawn(figures::run(context.clone(), stop.clone()));
+    measure_figures(&mut parts, &context, &stop);
     parts.spawn(schedule::run(context.queues.clone(), stop.clone()));
     parts.spawn(clock::run(context.clone(), stop.clone()));
     parts.spawn(poller::run(context.clone(), stop.clone()));
@@ -90,7 +90,7 @@ pub(crate) async fn ingress(config: Config) -> anyhow::Result<()> {
 
     let mut parts = JoinSet::new();
     watch_gate(&mut parts, &ingress, &stop);
-    parts.spawn(figures::run(context.clone(), stop.clone()));
+    measure_figures(&mut parts, &context, &stop);
     let bounds = bounds(&context.config);
     let served = web::serve(listener, web::router(&ingress), stop.clone(), bounds).await;
     stop.cancel();
@@ -115,7 +115,7 @@ pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
     if let Some(address) = metrics_listen {
         let listener = bind(address).await?;
         tracing::info!("health and metrics on http://{}", listener.local_addr()?);
-        parts.spawn(figures::run(context.clone(), drained.clone()));
+        measure_figures(&mut parts, &context, &drained);
         let (router, drained) = (web::health_only(&health), drained.clone());
         parts.spawn(async move {
             if let Err(error) = web::serve(listener, router, drained, last_words()).await {
@@ -174,6 +174,16 @@ fn with_gate(context: &Context) -> Ingress {
 fn watch_gate(parts: &mut JoinSet<()>, ingress: &Ingress, stop: &CancellationToken) {
     let (ingress, stop) = (ingress.clone(), stop.clone());
     parts.spawn(async move { ingress.gate.watch(&ingress.context, stop).await });
+}
+
+fn measure_figures(parts: &mut JoinSet<()>, context: &Context, stop: &CancellationToken) {
+    let (figures, metrics) = (context.figures.clone(), context.metrics.clone());
+    parts.spawn(figures::run(
+        figures,
+        context.stores(),
+        metrics,
+        stop.clone(),
+    ));
 }
 
 #[allow(clippy::print_stdout)]

@@ -9,7 +9,6 @@ use tokio::time::MissedTickBehavior;
 use super::patience::Backoff;
 use super::{Consumer, lease_end};
 use crate::jobs::{IngestAlert, Job as _};
-use crate::probe::Standstill;
 use crate::queue::about::WorkerInfo;
 use crate::queue::data_loss::DataLossDetector;
 use crate::queue::store::{HEARTBEAT, LEASE, Lease};
@@ -95,9 +94,9 @@ pub(super) async fn herald(consumer: Arc<Consumer>) {
 
 impl Consumer {
     /// What its process met, if that is its work.
-    fn stuck(&self) -> Option<Standstill> {
+    fn stuck(&self) -> Option<(Duration, String)> {
         let counts = self.policy.queue == IngestAlert::POLICY.queue;
-        counts.then(|| self.probe.is_stuck()).flatten()
+        counts.then(|| self.progress.is_stuck()).flatten()
     }
 
     async fn look(

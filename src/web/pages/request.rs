@@ -118,7 +118,7 @@ impl FromRequestParts<Pages> for PageRequest {
         mark_known(&parts.extensions);
         let lang = language(&parts.headers);
         let done = parts.uri.query().and_then(|query| done(lang.text(), query));
-        let paused = pages.context.probe.paused(&pages.context).await;
+        let paused = pages.context.probe.paused(&pages.context.stores()).await;
         Ok(Self {
             lang,
             session,

@@ -24,7 +24,7 @@ fn by_hand(
         db: stage.context.db.clone(),
         clock: stage.context.clock.clone(),
         metrics: stage.context.metrics.clone(),
-        probe: stage.context.probe.clone(),
+        progress: stage.context.probe.progress.clone(),
         policy: Errand::<3>::POLICY,
         tracer: tocsin::telemetry::spans::Tracer::default(),
     };

@@ -75,9 +75,15 @@ impl Harness {
             .unwrap();
     }
 
+    /// Measures the figures of the stores once.
+    pub async fn measure_figures(&self) {
+        let (stores, metrics) = (self.context.stores(), &self.context.metrics);
+        self.context.figures.pass(&stores, metrics).await;
+    }
+
     /// What `/metrics` says, with figures that are measured now.
     pub async fn metrics(&self) -> String {
-        tocsin::telemetry::figures::pass(&self.context).await;
+        self.measure_figures().await;
         self.metrics_as_they_are().await
     }
 

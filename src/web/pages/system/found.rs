@@ -106,9 +106,10 @@ pub(super) async fn look(pages: &Pages, text: &Text) -> Found {
         async move { stats::totals(db.read()).await }
     };
     let totals = &pages.shared.totals;
+    let stores = context.stores();
     let (now, unwritten) = (context.clock.now(), pages.refusals.unwritten());
     let (probed, store, queue, redis, totals, dead, channels, balance, refused) = tokio::join!(
-        context.probe.look(context),
+        context.probe.look(&stores),
         timed(stats::ask(db)),
         timed(queued),
         redis(pages),

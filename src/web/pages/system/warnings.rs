@@ -1,6 +1,6 @@
 //! What may be lost, or stands still.
 
-use crate::probe::Standstill;
+use crate::queue::standstill::Standstill;
 use crate::redis::RedisInfo;
 use crate::text::{Text, fill};
 use crate::web::pages::Pages;

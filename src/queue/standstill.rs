@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use crate::context::Context;
+use super::Queues;
+use super::about::WorkerStatus;
+use super::store::{Depth, HEARTBEAT, LEASE, QueueError};
 use crate::jobs::{IngestAlert, Job as _};
-use crate::queue::about::WorkerStatus;
-use crate::queue::store::{Depth, HEARTBEAT, LEASE, QueueError};
 use crate::time::Timestamp;
 
 /// Alerts that wait for longer while nothing is done are told of.
@@ -52,10 +52,13 @@ enum Work {
 }
 
 /// Asks the queue. It is asked how many jobs wait only where none is done, which is dear where there are many.
-pub(super) async fn look(context: &Context) -> Result<Option<Standstill>, QueueError> {
-    let (store, queue) = (context.queues.store(), IngestAlert::POLICY.queue);
+pub(crate) async fn of_alerts(
+    queues: &Queues,
+    now: Timestamp,
+) -> Result<Option<Standstill>, QueueError> {
+    let (store, queue) = (queues.store(), IngestAlert::POLICY.queue);
     let workers = store.consumers(queue).await?;
-    Ok(match work(&workers, context.clock.now()) {
+    Ok(match work(&workers, now) {
         Work::Goes => None,
         Work::Stuck { lasts, why } => Some(Standstill::Stuck { lasts, why }),
         Work::None { has_workers } => waits(&store.depth(queue).await?, has_workers),
@@ -64,15 +67,15 @@ pub(super) async fn look(context: &Context) -> Result<Option<Standstill>, QueueE
 
 /// The same of any queue whose depth is known.
 pub(crate) async fn of_queue(
-    context: &Context,
-    queue: &str,
-    depth: &Depth,
+    queues: &Queues,
+    now: Timestamp,
+    (queue, depth): (&str, &Depth),
 ) -> Result<Option<Standstill>, QueueError> {
     if waits(depth, false).is_none() {
         return Ok(None);
     }
-    let workers = context.queues.store().consumers(queue).await?;
-    Ok(match work(&workers, context.clock.now()) {
+    let workers = queues.store().consumers(queue).await?;
+    Ok(match work(&workers, now) {
         Work::None { has_workers } => waits(depth, has_workers),
         Work::Goes | Work::Stuck { .. } => None,
     })

@@ -12,15 +12,16 @@
 //! [`Metrics::figures_age`]: crate::telemetry::metrics::Metrics::figures_age
 
 use std::convert::Infallible;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
-use crate::context::Context;
+use super::Stores;
 use crate::jobs::{IngestAlert, Job as _, QUEUES};
-use crate::probe::{Standstill, standstill};
-use crate::queue::store::Depth;
+use crate::queue::standstill::{self, Standstill};
+use crate::queue::store::{Depth, QueueError};
 use crate::redis::Memory;
 use crate::routines::{self, Routine};
 use crate::store::{dead_letters, maintenance};
@@ -122,8 +123,13 @@ impl Figures {
 }
 
 /// Measures until `stop`. What is kept in one place does not wait for the other.
-pub async fn run(context: Context, stop: CancellationToken) {
-    let [store, queue] = FigureStore::ALL.map(|kept| keep(&context, kept));
+pub async fn run(
+    figures: Arc<Figures>,
+    stores: Stores,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) {
+    let [store, queue] = FigureStore::ALL.map(|kept| keep(&figures, &stores, &metrics, kept));
     tokio::select! {
         _ = store => {}
         _ = queue => {}
@@ -131,10 +137,15 @@ pub async fn run(context: Context, stop: CancellationToken) {
     }
 }
 
-async fn keep(context: &Context, kept: FigureStore) -> Infallible {
+async fn keep(
+    figures: &Figures,
+    stores: &Stores,
+    metrics: &Metrics,
+    kept: FigureStore,
+) -> Infallible {
     loop {
         let began = Instant::now();
-        let is_measured = measure(context, kept).await;
+        let is_measured = figures.measure(stores, metrics, kept).await;
         tokio::time::sleep(rest(is_measured, began.elapsed())).await;
     }
 }
@@ -147,59 +158,91 @@ fn rest(is_measured: bool, took: Duration) -> Duration {
     }
 }
 
-/// Measures everything once.
-pub async fn pass(context: &Context) {
-    let [store, queue] = FigureStore::ALL.map(|kept| measure(context, kept));
-    tokio::join!(store, queue);
-}
+impl Figures {
+    /// Measures everything once.
+    pub async fn pass(&self, stores: &Stores, metrics: &Metrics) {
+        let [store, queue] = FigureStore::ALL.map(|kept| self.measure(stores, metrics, kept));
+        tokio::join!(store, queue);
+    }
 
-/// Measures what is kept there; returns whether that was done. All of it is put into the metrics, or nothing.
-async fn measure(context: &Context, kept: FigureStore) -> bool {
-    let began = Instant::now();
-    let look = async {
-        match kept {
-            FigureStore::Store => of_store(context).await.map_err(|error| error.to_string()),
-            FigureStore::Queue => of_queue(context).await.map_err(|error| error.to_string()),
-        }
-    };
-    let late = |_| Err("it does not answer".to_owned());
-    let measured = tokio::time::timeout(PATIENCE, look).await;
-    match measured.unwrap_or_else(late) {
-        Ok(()) => {
-            context.figures.are_of(kept, began);
-            true
-        }
-        Err(error) => {
-            let (of, age_s) = (kept.name(), context.figures.age(kept).as_secs());
-            if let Some(more) = context.figures.said.says(kept) {
-                tracing::warn!(of, age_s, more, "figures for /metrics are old: {error}");
+    /// Measures what is kept there; returns whether that was done. All of it is put into the metrics, or nothing.
+    async fn measure(&self, stores: &Stores, metrics: &Metrics, kept: FigureStore) -> bool {
+        let began = Instant::now();
+        let look = async {
+            match kept {
+                FigureStore::Store => {
+                    let measured = self.of_store(stores, metrics).await;
+                    measured.map_err(|error| error.to_string())
+                }
+                FigureStore::Queue => {
+                    let measured = self.of_queue(stores, metrics).await;
+                    measured.map_err(|error| error.to_string())
+                }
             }
-            false
+        };
+        let late = |_| Err("it does not answer".to_owned());
+        let measured = tokio::time::timeout(PATIENCE, look).await;
+        match measured.unwrap_or_else(late) {
+            Ok(()) => {
+                self.are_of(kept, began);
+                true
+            }
+            Err(error) => {
+                let (of, age_s) = (kept.name(), self.age(kept).as_secs());
+                if let Some(more) = self.said.says(kept) {
+                    tracing::warn!(of, age_s, more, "figures for /metrics are old: {error}");
+                }
+                false
+            }
         }
     }
-}
 
-async fn of_queue(context: &Context) -> Result<(), crate::queue::store::QueueError> {
-    let store = context.queues.store();
-    let mut depths = Vec::with_capacity(QUEUES.len());
-    let mut still = Vec::new();
-    for queue in QUEUES {
-        let depth = store.depth(queue).await?;
-        if queue != IngestAlert::POLICY.queue {
-            let stands = standstill::of_queue(context, queue, &depth).await?;
-            still.extend(stands.map(|stands| (queue, stands)));
+    async fn of_queue(&self, stores: &Stores, metrics: &Metrics) -> Result<(), QueueError> {
+        let (queues, store) = (&stores.queues, stores.queues.store());
+        let mut depths = Vec::with_capacity(QUEUES.len());
+        let mut still = Vec::new();
+        for queue in QUEUES {
+            let depth = store.depth(queue).await?;
+            if queue != IngestAlert::POLICY.queue {
+                let now = stores.clock.now();
+                let stands = standstill::of_queue(queues, now, (queue, &depth)).await?;
+                still.extend(stands.map(|stands| (queue, stands)));
+            }
+            depths.push((queue, depth));
         }
-        depths.push((queue, depth));
+        let ratio = store.memory().await?.map_or(0.0, Memory::ratio);
+        for (queue, depth) in depths {
+            put(metrics, queue, &depth);
+        }
+        metrics.redis_memory.set(ratio);
+        let standing_still = self.standing_still.lock();
+        *standing_still.unwrap_or_else(PoisonError::into_inner) = still;
+        Ok(())
     }
-    let ratio = store.memory().await?.map_or(0.0, Memory::ratio);
-    let metrics = &context.metrics;
-    for (queue, depth) in depths {
-        put(metrics, queue, &depth);
+
+    async fn of_store(&self, stores: &Stores, metrics: &Metrics) -> Result<(), DbErr> {
+        let (db, clock) = (stores.db.read(), &stores.clock);
+        let now = clock.of_store(maintenance::now(db).await?);
+        let standing = dead_letters::standing(db).await?;
+        let last = routines::last(&stores.db, clock).await?;
+        for queue in QUEUES {
+            let of_queue = standing.iter().find(|(name, ..)| name == queue);
+            let (letters, oldest) = of_queue.map_or((0, now), |(_, letters, at)| (*letters, *at));
+            let by = ByQueue { queue };
+            metrics.dead.get_or_create(&by).set(letters);
+            let dead_seconds = metrics.dead_seconds.get_or_create(&by);
+            dead_seconds.set(now.since(oldest).as_secs_f64());
+        }
+        for (routine, ago) in last.each() {
+            let by = BySchedule {
+                schedule: routine.name(),
+            };
+            let age = ago.unwrap_or_else(|| self.began.elapsed());
+            let age = age.as_secs_f64();
+            metrics.schedule_seconds.get_or_create(&by).set(age);
+        }
+        Ok(())
     }
-    metrics.redis_memory.set(ratio);
-    let standing_still = context.figures.standing_still.lock();
-    *standing_still.unwrap_or_else(PoisonError::into_inner) = still;
-    Ok(())
 }
 
 fn put(metrics: &Metrics, queue: &'static str, depth: &Depth) {
@@ -217,31 +260,6 @@ fn put(metrics: &Metrics, queue: &'static str, depth: &Depth) {
     let oldest = Duration::from_millis(depth.oldest_age_ms.unwrap_or(0));
     let oldest_seconds = metrics.oldest_seconds.get_or_create(&by);
     oldest_seconds.set(oldest.as_secs_f64());
-}
-
-async fn of_store(context: &Context) -> Result<(), sea_orm::DbErr> {
-    let db = context.db.read();
-    let now = context.clock.of_store(maintenance::now(db).await?);
-    let standing = dead_letters::standing(db).await?;
-    let last = routines::last(context).await?;
-    let metrics = &context.metrics;
-    for queue in QUEUES {
-        let of_queue = standing.iter().find(|(name, ..)| name == queue);
-        let (letters, oldest) = of_queue.map_or((0, now), |(_, letters, at)| (*letters, *at));
-        let by = ByQueue { queue };
-        metrics.dead.get_or_create(&by).set(letters);
-        let dead_seconds = metrics.dead_seconds.get_or_create(&by);
-        dead_seconds.set(now.since(oldest).as_secs_f64());
-    }
-    for (routine, ago) in last.each() {
-        let by = BySchedule {
-            schedule: routine.name(),
-        };
-        let age = ago.unwrap_or_else(|| context.figures.began.elapsed());
-        let age = age.as_secs_f64();
-        metrics.schedule_seconds.get_or_create(&by).set(age);
-    }
-    Ok(())
 }
 
 /// Removes figures from the metrics, so that `/metrics` leaves them out.

@@ -1,0 +1,86 @@
+//! Whether this process enters the alerts that it takes from the queue. The heartbeats of its workers tell others.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// For how long no alert is entered before that is told, and for how long it is told after the last try.
+const STUCK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+
+/// What this process met when it entered alerts.
+#[derive(Debug, Default)]
+pub struct IngestProgress(Mutex<Option<Stuck>>);
+
+/// Alerts are not entered: what is tried works, and they meet something else, as a damaged table is.
+#[derive(Debug)]
+struct Stuck {
+    since: Instant,
+    last: Instant,
+    why: String,
+}
+
+impl IngestProgress {
+    /// Alerts were counted.
+    pub fn entered(&self) {
+        *self.stuck() = None;
+    }
+
+    /// Alerts could not be counted, because of the store.
+    pub fn not_entered(&self, why: &str) {
+        self.not_entered_at(why, Instant::now());
+    }
+
+    fn not_entered_at(&self, why: &str, now: Instant) {
+        let mut stuck = self.stuck();
+        // What failed long ago may have been done by another process.
+        let is_news = |stuck: &&Stuck| now.saturating_duration_since(stuck.last) < STUCK.1;
+        let since = stuck
+            .as_ref()
+            .filter(is_news)
+            .map_or(now, |stuck| stuck.since);
+        *stuck = Some(Stuck {
+            since,
+            last: now,
+            why: why.to_owned(),
+        });
+    }
+
+    /// For how long this process has entered no alert though it tried, and why; none if that is not long.
+    pub fn is_stuck(&self) -> Option<(Duration, String)> {
+        self.is_stuck_at(Instant::now())
+    }
+
+    fn is_stuck_at(&self, now: Instant) -> Option<(Duration, String)> {
+        let stuck = self.stuck();
+        let stuck = stuck.as_ref()?;
+        let for_long = stuck.last.saturating_duration_since(stuck.since);
+        let is_news = now.saturating_duration_since(stuck.last) < STUCK.1;
+        (for_long >= STUCK.0 && is_news).then(|| (for_long, stuck.why.clone()))
+    }
+
+    fn stuck(&self) -> MutexGuard<'_, Option<Stuck>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_stuck_while_alerts_are_tried_for_a_while_and_none_is_entered() {
+        let (progress, start) = (IngestProgress::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(progress.is_stuck_at(at(0)), None);
+        progress.not_entered_at("locked", at(0));
+        assert_eq!(progress.is_stuck_at(at(20)), None, "once is not for long");
+        progress.not_entered_at("malformed", at(6));
+        let told = (Duration::from_secs(6), "malformed".to_owned());
+        assert_eq!(progress.is_stuck_at(at(7)), Some(told));
+        assert_eq!(progress.is_stuck_at(at(90)), None, "nobody tries any more");
+        progress.not_entered_at("malformed", at(91));
+        assert_eq!(progress.is_stuck_at(at(92)), None, "that was another time");
+        progress.not_entered_at("malformed", at(97));
+        progress.entered();
+        assert_eq!(progress.is_stuck_at(at(98)), None);
+    }
+}
