@@ -11,7 +11,7 @@ use super::super::table::{self, Terminal, cell, dim};
 const HEADS: [&str; 5] = [
     "ALERT\nKEY",
     "LEVEL\nFIXED",
-    "SERVICE\nNAMESPACE",
+    "SERVICE\nNAMESP.",
     "TOTAL\nINCIDENTS",
     "LAST\nFIRST",
 ];
@@ -87,7 +87,7 @@ mod tests {
     fn it_fits_into_80_columns_and_takes_what_more_there_is() {
         insta::assert_snapshot!(render_at(80), @"
         ALERT                             LEVEL                SERVICE      TOTAL  LAST
-        KEY                               FIXED                NAMESP…  INCIDENTS  FIRST
+        KEY                               FIXED                NAMESP.  INCIDENTS  FIRST
         ────────────────────────────────────────────────────────────────────────────────
         KubePodCrashLooping               NEEDS PERMANENT FIX  checko…        120  3m
         00112233445566778899aabbccddeeff  2d                   shop-p…         31  21d
@@ -96,7 +96,7 @@ mod tests {
         ");
         insta::assert_snapshot!(render_at(120), @"
         ALERT                                               LEVEL                SERVICE                     TOTAL  LAST
-        KEY                                                 FIXED                NAMESPACE               INCIDENTS  FIRST
+        KEY                                                 FIXED                NAMESP.                 INCIDENTS  FIRST
         ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
         KubePodCrashLooping                                 NEEDS PERMANENT FIX  checkout-api                  120  3m
         00112233445566778899aabbccddeeff                    2d                   shop-production-europe         31  21d
