@@ -49,12 +49,12 @@ fn names_at_the_top(code: &str, depth: usize) -> BTreeSet<String> {
     names
 }
 
+/// The first name of a path; none of a macro, which is a list of words that belongs to no module.
 fn first_name(path: &str) -> Option<String> {
-    let name: String = path
-        .chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect();
-    (!name.is_empty()).then_some(name)
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let name: String = path.chars().take_while(|c| is_part(*c)).collect();
+    let is_macro = path[name.len()..].starts_with("!");
+    (!name.is_empty() && !is_macro).then_some(name)
 }
 
 /// The first name of each path in a group, up to the brace that closes it.

@@ -23,8 +23,16 @@ impl Harness {
         }
     }
 
-    /// What is queued in the database, and when it is due, for whoever reads that it was not done.
+    /// How many jobs are left in each queue, and what is queued in the database and when it is due, for who
+    /// reads that it was not done.
     pub(super) async fn left(&self) -> String {
+        let mut depths = Vec::new();
+        for queue in QUEUES {
+            let depth = self.context.queues.store().depth(queue).await.unwrap();
+            if depth.ready + depth.delayed + depth.in_flight > 0 {
+                depths.push(format!("{queue}: {depth:?}"));
+            }
+        }
         let now = self.now().0;
         let sql = format!(
             "SELECT queue || ': due in ' || (run_at - {now}) || ' ms, leased for ' || \
@@ -36,7 +44,8 @@ impl Harness {
         let left = rows
             .iter()
             .map(|row| row.try_get_by_index::<String>(0).unwrap());
-        left.collect::<Vec<_>>().join("; ")
+        depths.extend(left);
+        depths.join("; ")
     }
 
     /// Has the database look at what its tables hold. PostgreSQL does so by itself, too, and lets nobody else
