@@ -137,7 +137,7 @@ pub(super) async fn claim<'a>(
     let now = maintenance::now(&tx).await?;
     let now = ctx.context.clock.of_store(now);
     is_free(&row, now)?;
-    is_due(&row, now)?;
+    is_due(&row, now, ctx.context.config.messages().settle)?;
     if mute::mute(ctx, &tx, &row, now).await? {
         tx.commit().await?;
         return Ok(None);
@@ -236,11 +236,15 @@ fn outdated(ctx: &NotifyContext, row: &Model, card: &Card) -> Option<&'static st
     (has_waited && is_over()).then_some(FELL_AGAIN)
 }
 
-/// Whether it may go out already. A digest says so itself.
-fn is_due(row: &Model, now: Timestamp) -> Result<(), JobError> {
+/// The wait at once of what need not settle.
+const UNSETTLED: Duration = Duration::from_secs(1);
+
+/// Whether it may go out already. A digest says so itself. A job waits for no longer than was meant: what a
+/// clock that was ahead wrote is put right while it sleeps.
+fn is_due(row: &Model, now: Timestamp, settle: Duration) -> Result<(), JobError> {
     if row.owed_since > now && row.kind != Kind::Digest {
         return Err(JobError::RetryAfter {
-            after: row.owed_since.since(now),
+            after: row.owed_since.since(now).min(settle.max(UNSETTLED)),
             why: "the incident has just opened and may escalate (notify.settle)".to_owned(),
         });
     }
@@ -260,7 +264,7 @@ pub(super) fn is_wanted(row: &Model, held: &JobHandle) -> bool {
 pub(super) fn is_free(row: &Model, now: Timestamp) -> Result<(), JobError> {
     match row.claimed_until.filter(|until| *until > now) {
         Some(until) => Err(JobError::RetryAfter {
-            after: until.since(now),
+            after: until.since(now).min(CLAIM),
             why: "another worker has claimed the notification".to_owned(),
         }),
         None => Ok(()),

@@ -100,9 +100,10 @@ pub(super) async fn claim<'a>(
     attempt: Attempt<'_>,
 ) -> Result<Option<Claimed<'a>>, JobError> {
     let now = permit.now;
+    let every = ctx.context.config.telegram.digest_every.0;
     if row.owed_since > now {
         return Err(JobError::RetryAfter {
-            after: row.owed_since.since(now),
+            after: row.owed_since.since(now).min(every.max(FIRST)),
             why: "the digest still gathers".to_owned(),
         });
     }

@@ -12,7 +12,8 @@ use tocsin::time::Timestamp;
 
 use super::context::NotifyContext;
 
-/// The longest wait of one in a long line: a job that sleeps does not see that the line got shorter.
+/// The longest wait at once, for a moment that a row has and in a long line: a job that sleeps sees neither
+/// that a clock was put right nor that the line got shorter.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// The locked rows of a channel, its chat and the bot.
@@ -107,7 +108,7 @@ impl SendPermit {
             .saturating_mul(ahead)
             .min(LONGEST);
         JobError::RetryAfter {
-            after: first + line,
+            after: first.min(LONGEST) + line,
             why: why.to_owned(),
         }
     }
