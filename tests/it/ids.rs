@@ -178,7 +178,7 @@ on_both! {
         let id = h.id_of("CrashLooping").await;
         let twin = h.end_alike(on, "Other in prod", &id).await;
         let (_, nobody) = h.tocsin(&["incidents", "show", "00000000-0000-7000-8000-00000000000a"]);
-        assert!(nobody.contains("no such incident"), "{nobody}");
+        assert!(nobody.contains("no incident has this ID"), "{nobody}");
         let commands: [&[&str]; 11] = [
             &["incidents", "show"],
             &["incidents", "occurrences"],
@@ -200,7 +200,7 @@ on_both! {
             }
             let (done, said) = h.tocsin(&[command, &["0000000a"]].concat());
             let expected = match command {
-                ["trace"] => "no alert has this fingerprint, no incident this ID, and no anomaly this key",
+                ["trace"] => "no alert has this fingerprint, no incident or job this ID, no anomaly this key, and no job this trace ID",
                 _ => "no incident has the short ID 0000000a",
             };
             assert!(!done && said.contains(expected), "{command:?}: {said}");

@@ -117,6 +117,7 @@ on_all! {
         let id = h.incident().await["id"].as_str().unwrap().to_owned();
         let repair = serde_json::json!({"action": "restart_pod", "success": true});
         h.post(&format!("/api/v1/incidents/{id}/repairs"), repair).await;
+        h.until("SELECT count(*) FROM repairs", 1).await;
         h.send(vec![firing("b", start)]).await;
         h.post("/api/v1/alertmanager", serde_json::json!({"alerts": [{"status": "firing"}]})).await;
         h.post("/api/v1/queues/repair/pause", serde_json::json!({})).await;

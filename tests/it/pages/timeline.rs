@@ -148,6 +148,9 @@ async fn why_a_level_holds_and_since_when_is_watched_are_told_in_the_reader_s_zo
     let since = "interruption since <time class=\"at\" datetime=\"2026-11-22T21:28:29.102Z\"";
     assert!(page.contains(since), "{page}");
     let page = h.page("/queues").await;
-    assert!(page.contains("process since <time class=\"at\""), "{page}");
+    assert!(
+        page.contains("has measured since <time class=\"at\""),
+        "{page}"
+    );
     h.finish().await;
 }
