@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missed_three_times_is_not_done_any_more() {
+    fn a_routine_missed_three_times_is_overdue() {
         for (routine, ago, overdue) in [
             (Routine::Recount, 180, false),
             (Routine::Recount, 181, true),

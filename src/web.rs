@@ -198,7 +198,7 @@ mod tests {
     use crate::store::refusals::lately;
 
     #[tokio::test]
-    async fn a_mistake_of_ours_is_a_delivery_that_was_refused() {
+    async fn an_internal_error_is_counted_as_a_refused_delivery() {
         let name = format!("tocsin-{}.db", uuid::Uuid::now_v7().simple());
         let path = std::env::temp_dir().join(name);
         let config = Config {

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_who_made_it_why_and_until_when() {
+    fn a_silence_shows_its_creator_comment_and_end() {
         let silence = kept(
             "active",
             &json!([{"name": "a", "value": "b", "isRegex": false}]),

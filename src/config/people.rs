@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused_by_its_name() {
+    fn an_invalid_setting_is_refused_by_name() {
         let people = "[telegram.people]\n\"1\" = \"alice\"\n";
         let long = format!("{people}[telegram]\nactions = [\"{}\"]", "x".repeat(40));
         for (toml, told) in [

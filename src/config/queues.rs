@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_policy_is_refused_by_its_name() {
+    fn an_invalid_queue_policy_is_refused_by_name() {
         for (variable, value, told) in [
             ("INGEST__CONCURRENCY", "0", "queues.ingest.concurrency"),
             ("INGEST__CONCURRENCY", "100001", "queues.ingest.concurrency"),

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_is_quiet_where_everything_that_it_may_tell_is() {
+    fn a_digest_is_quiet_if_all_its_messages_are() {
         let config = load(
             r#"
             telegram_chat = -100
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_route_is_refused_by_its_name() {
+    fn an_invalid_route_is_refused_by_name() {
         for (toml, told) in [
             ("[[routes]]\nto = \"telegram:chat\"", "routes[0].to"),
             ("[[routes]]\nto = \"telegram:-1/x\"", "routes[0].to"),

@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_hold_any_more_is_not_told() {
+    fn a_message_that_no_longer_applies_is_not_sent() {
         use Level::{Escalate, None, PermanentFix, Repeat};
         let table = [
             (Kind::Escalated, None, true, true),

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waited_at_the_last_look_is_lost_with_its_epoch() {
+    fn jobs_seen_at_the_last_sample_are_lost_with_their_epoch() {
         let mut watch = DataLossDetector::new("ingest", "test".to_owned());
         let mut see = |epoch: Option<u128>, ready, delayed| {
             let depth = Depth {

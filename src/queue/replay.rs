@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_rejected_is_not_run_again_as_it_is() {
+    fn a_rejected_alert_is_not_replayed_unchanged() {
         let job = |content: &str| {
             format!(
                 r#"{{"source":"alertmanager","received_at":"2026-11-22T21:28:29Z","content":{content}}}"#

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_identifies_is_kept_first_and_what_tells_apart_next() {
+    fn identifying_labels_are_kept_first_and_distinguishing_labels_next() {
         let many = entries(&[
             ("a", "1"),
             ("b", "2"),
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_identifies_stays_as_different_as_it_was() {
+    fn truncated_identifying_labels_stay_distinct() {
         let (one, other) = (format!("{}1", "x".repeat(2000)), "x".repeat(2000));
         let kept = |value: &str| {
             let labels = bounded_map(entries(&[("reason", value)]), &["reason"], 64, 1024);

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_is_told_once_in_a_while_and_with_how_many_more_there_were() {
+    fn each_kind_is_logged_at_intervals_with_the_number_of_the_rest() {
         let every = Duration::from_secs(10);
         let (seldom, start) = (LogThrottle::new(every), Instant::now());
         assert_eq!(seldom.says_at("a", start), Some(0));

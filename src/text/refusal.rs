@@ -100,7 +100,7 @@ mod tests {
     use crate::text::{EN, ZH_TW};
 
     #[test]
-    fn a_refusal_is_told_by_its_code_and_facts_whatever_its_sentence() {
+    fn a_refusal_is_translated_by_its_code_and_facts() {
         let new = |code| Refusal::new(code, "whatever");
         let table = [
             (

@@ -200,7 +200,7 @@ mod tests {
     use crate::text::{EN, ZH_TW};
 
     #[test]
-    fn a_reason_is_told_with_the_figure_that_stands_beside_it() {
+    fn a_reason_is_shown_with_the_current_figure() {
         let day = |day| Counts {
             day,
             ..Counts::default()
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tier_s_reason_is_told_in_both_languages() {
+    fn a_tier_reason_is_shown_in_both_languages() {
         let table = [
             (
                 Some(Reason::Rule(TierRule::FixFailed)),

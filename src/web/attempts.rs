@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_is_told_once_a_second_and_how_many_there_were() {
+    fn failures_are_logged_once_a_second_with_their_number() {
         let (attempts, began) = (Attempts::default(), Instant::now());
         let tell = |ms| {
             let now = began + Duration::from_millis(ms);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_of_a_burst_is_told_when_it_is_over_and_once() {
+    fn the_rest_of_a_burst_is_logged_once_at_its_end() {
         let (attempts, began) = (Attempts::default(), Instant::now());
         let at = |ms| began + Duration::from_millis(ms);
         let failed = |role, who, ms| {

@@ -291,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_proxy_of_ours_says_who_the_client_is() {
+    fn only_a_trusted_proxy_names_the_client() {
         let proxies: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
         for (peer, forwarded, expected) in [
             ("192.0.2.9", "1.1.1.1", "192.0.2.9"),

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_utf_8_is_taken_as_that_and_anything_else_as_what_it_is_called() {
+    fn valid_utf_8_wins_over_the_declared_character_set() {
         let text = "{\"a\": \"é€🔥\"}";
         let units = || text.encode_utf16();
         let little: Vec<u8> = units().flat_map(u16::to_le_bytes).collect();

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_site_s_page_sends_is_told_from_what_programs_and_our_own_pages_send() {
+    fn requests_of_other_sites_are_distinguished_from_programs_and_own_pages() {
         let host = ("host", "127.0.0.1:9099");
         for (headers, expected) in [
             (&[][..], Ok(())),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_not_ours_is_refused_unless_the_operator_says_that_something_else_checks() {
+    fn a_foreign_host_name_is_refused_unless_an_external_check_is_configured() {
         let insecure = Config {
             insecure: true,
             ..Config::default()

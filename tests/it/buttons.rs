@@ -179,7 +179,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn who_resolves_what_has_resolved_by_itself_is_told_so(on) {
+    async fn resolving_an_auto_resolved_incident_says_so(on) {
         let h = Harness::start_with(on, people).await;
         let alert = firing("a", h.now());
         h.send_and_drain(vec![alert.clone()]).await;
@@ -216,7 +216,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn who_taps_twice_means_one_repair_and_later_another(on) {
+    async fn a_double_tap_records_one_repair_and_a_later_tap_another(on) {
         let (h, mut poller) = told(on).await;
         let repaired = || ButtonAction::Repaired { action: "rollback".to_owned(), success: true };
         let recorded = "SELECT count(*) FROM repairs";
@@ -281,7 +281,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_cannot_be_read_is_answered_and_ignored(on) {
+    async fn an_unreadable_callback_is_answered_and_ignored(on) {
         let (h, mut poller) = told(on).await;
         let gone = CallbackData { incident: uuid::Uuid::now_v7(), action: ButtonAction::Acknowledge }.data();
         for data in ["", "x", "9:a:b", "1:a:zzz", "\u{0}", &"x".repeat(5000)] {

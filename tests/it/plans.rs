@@ -69,7 +69,7 @@ on_both! {
         h.work(workers(&h.context));
         h.finish().await;
     }
-    async fn what_a_message_stands_among_is_read_of_its_own_chat_alone(on) {
+    async fn pending_messages_are_counted_for_the_own_chat_only(on) {
         let mut h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;
         h.owe("telegram:-200", 20_000).await;

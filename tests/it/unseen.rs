@@ -44,7 +44,7 @@ fn standing(incident: &Value) -> (&str, Option<&str>, bool, i64) {
 }
 
 on_all! {
-    async fn what_is_not_told_of_is_marked_then_closed_and_never_told(on) {
+    async fn an_undelivered_firing_becomes_stale_then_expires_without_a_notification(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;
         let seen = h.incident().await["last_firing_at"].clone();
@@ -94,7 +94,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn of_several_firings_those_are_closed_that_are_not_told_of(on) {
+    async fn only_firings_without_deliveries_expire(on) {
         let h = Harness::start(on).await;
         let (a, b) = (firing("a", h.now()), firing("b", h.now()));
         h.send_and_drain(vec![a.clone(), b.clone()]).await;
@@ -119,7 +119,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_was_told_of_after_it_was_found_is_left_alone(on) {
+    async fn a_firing_delivered_after_the_search_does_not_expire(on) {
         let h = Harness::start(on).await;
         let a = firing("a", h.now());
         h.send_and_drain(vec![a.clone()]).await;
@@ -139,7 +139,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_a_person_resolved_stays_so_and_what_must_not_resolve_stays_open(on) {
+    async fn expiry_keeps_manual_resolves_and_incidents_without_auto_resolve(on) {
         for (auto_resolve, by_person, expected) in [
             (true, true, ("RESOLVED", Some("person"), false, 0)),
             (false, false, ("OPEN", None, false, 0)),

@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_many_each_asks_less_often() {
+    fn consumers_poll_less_often_the_more_there_are() {
         let table = [
             (0, 100),
             (1, 100),

@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_header_is_delivered_whole_under_an_id_of_its_place() {
+    fn an_entry_without_a_header_is_delivered_whole_under_an_id_from_its_position() {
         for job in [
             "",
             "x",

@@ -293,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_tells_of_its_own_fingerprint_and_of_no_longer_one() {
+    fn a_job_matches_only_its_own_fingerprint() {
         let alert = |fingerprint: &str| {
             format!(
                 r#"{{"source":"alertmanager","received_at":"2026-11-22T21:28:29Z","content":

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_received_is_held_against_what_came_of_it() {
+    fn received_alerts_are_compared_with_their_outcomes() {
         let table = [
             ([(9, 9), (9, 9)], 0, 0, Balance::Even),
             ([(9, 5), (9, 5)], 4, 0, Balance::Even),

@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_that_fails_is_told_to_people_as_a_page() {
+    async fn a_failed_page_shows_an_error_page() {
         #[allow(clippy::panic)]
         async fn broken() -> Markup {
             panic!("on purpose")

@@ -136,7 +136,7 @@ mod tests {
     use crate::text::Lang;
 
     #[test]
-    fn how_long_a_mute_still_is_is_told_to_the_nearest() {
+    fn the_remaining_time_of_a_mute_is_rounded() {
         for (seconds, told) in [
             (4 * 3600 - 1, "4 h"),
             (3600 - 1, "1 h"),

@@ -142,7 +142,7 @@ mod tests {
     use super::local;
 
     #[test]
-    fn nobody_is_sent_elsewhere() {
+    fn sign_in_redirects_only_to_local_paths() {
         assert_eq!(local("/system?a=b"), "/system?a=b");
         for elsewhere in [
             "//evil",

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_becomes_of_it_is_told_by_what_alertmanager_said() {
+    fn the_fate_of_a_stale_incident_follows_the_answer_of_alertmanager() {
         let (config, hour) = (Config::default(), std::time::Duration::from_secs(3600));
         let since = Timestamp(0);
         let after = |hours: u32| since.after(hour * hours);

@@ -14,7 +14,7 @@ pub(super) const ACKNOWLEDGED: &str =
     "SELECT count(*) FROM audit WHERE action = 'incident.acknowledge'";
 
 on_all! {
-    async fn of_two_pollers_one_asks_until_it_is_gone(on) {
+    async fn one_of_two_pollers_polls_until_it_stops(on) {
         let (h, mut first) = told(on).await;
         let mut second = h.poller();
         assert_eq!(first.turn().await.unwrap(), Poll::Done(0));
@@ -32,7 +32,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_goes_wrong_is_tried_again_and_nothing_is_lost(on) {
+    async fn failed_polls_are_retried_and_no_press_is_lost(on) {
         let (h, mut poller) = told(on).await;
         h.press(ALICE, ButtonAction::Acknowledge).await;
         for status in [409, 500, 429, 401, 404] {
@@ -86,7 +86,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_webhook_is_taken_away_where_presses_are_asked_for(on) {
+    async fn the_poller_removes_a_registered_telegram_webhook(on) {
         let (h, mut poller) = told(on).await;
         let url = format!("{}/bot1:token/setWebhook", h.telegram.url);
         h.http.post(url).json(&json!({"url": "https://there"})).send().await.unwrap();

@@ -12,7 +12,7 @@ use super::{ALICE, told};
 use crate::on_servers;
 
 on_servers! {
-    async fn whoever_dies_between_the_deed_and_its_number_leaves_it_done(on) {
+    async fn a_crash_between_an_operation_and_its_offset_keeps_the_operation(on) {
         let (h, mut dies) = told(on).await;
         h.press(ALICE, ButtonAction::Acknowledge).await;
         let lock = async |sql: &str| {

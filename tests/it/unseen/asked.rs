@@ -51,7 +51,7 @@ async fn of_pod_a(h: &Harness) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_ended_while_it_was_silenced_is_unheard_then_unseen() {
+async fn a_firing_that_ended_while_silenced_becomes_stale_then_expires() {
     let (h, alertmanager) = asked().await;
     let (start, later) = (h.now(), h.now().after(HOUR));
     alertmanager
@@ -101,7 +101,7 @@ async fn what_ended_while_it_was_silenced_is_unheard_then_unseen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_silenced_and_fires_is_kept_and_shown_until_alertmanager_is_gone_for_long() {
+async fn a_silenced_firing_stays_open_until_alertmanager_is_unreachable_for_long() {
     let (h, mut alertmanager) = asked().await;
     let (start, later) = (h.now(), h.now().after(HOUR * 1000));
     alertmanager

@@ -169,7 +169,7 @@ mod tests {
     const KEY: &str = "5d41402abc4b2a76b9719d911017c592";
 
     #[test]
-    fn until_when_must_be_said_and_only_once() {
+    fn a_mute_needs_exactly_one_end() {
         let parse = |ends: &[&str]| {
             let line = ["mute", KEY, "--operator", ""].iter().chain(ends);
             Cli::try_parse_from(line).map(|cli| cli.args.body())

@@ -144,7 +144,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn the_end_of_an_id_stands_for_the_one_incident_that_has_it() {
+    async fn a_unique_short_id_resolves() {
         // The second has it in its title alone.
         assert_eq!(ask(&[OTHER, ID], "7FB309C4").await.unwrap(), ID);
         let nobody = ask(&[OTHER], "7fb309c4").await.unwrap_err();
@@ -159,7 +159,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn of_several_incidents_none_is_taken() {
+    async fn an_ambiguous_short_id_is_rejected() {
         let told = ask(&[TWIN, OTHER, ID], "7fb309c4").await.unwrap_err();
         assert!(told.contains(TWIN) && told.contains(ID) && !told.contains(OTHER));
         let opened = "2026-11-22T21:25:29.102Z";
@@ -177,7 +177,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_names_no_incident_is_refused() {
+    fn an_unknown_incident_is_refused() {
         for text in ["", "7", "7fb309c", "7fb309c4a", "7fb309cz", "checkout"] {
             assert!(text.parse::<IncidentArg>().is_err(), "{text}");
         }

@@ -384,7 +384,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_that_a_counter_no_longer_tells_apart_are_shown_as_such() {
+    fn counts_at_the_counters_maximum_are_marked() {
         assert_eq!(figure(99_999), "99999");
         assert_eq!(figure(100_000), "100000+");
         assert_eq!(figure(250_000), "100000+");

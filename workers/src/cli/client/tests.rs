@@ -61,7 +61,7 @@ async fn an_id_cannot_leave_its_place_in_the_path() {
 }
 
 #[tokio::test]
-async fn nothing_listening_is_told_with_what_to_start() {
+async fn a_refused_connection_says_how_to_start_an_instance() {
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -104,7 +104,7 @@ async fn a_refusal_says_how_to_pass_the_token_that_was_missing() {
 }
 
 #[test]
-fn an_address_without_a_scheme_is_told_to_begin_with_one() {
+fn an_address_without_a_scheme_is_refused_with_a_hint() {
     for url in ["127.0.0.1:9557", "localhost:9557", "ftp://h"] {
         let refused = Client::at(url, None).err().unwrap().to_string();
         assert_eq!(

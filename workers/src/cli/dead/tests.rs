@@ -25,7 +25,7 @@ async fn run(server: &MockServer, line: &[&str]) -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_is_not_an_id_is_refused_with_where_ids_are_found() {
+fn an_invalid_id_is_refused_with_a_hint() {
     let refused = Cli::try_parse_from(["dead", "show", "1"]).unwrap_err();
     let told = refused.to_string();
     assert!(
@@ -142,7 +142,7 @@ fn together() -> Value {
 }
 
 #[test]
-fn what_stands_for_several_alerts_is_corrected_and_sent_again() {
+fn a_dead_letter_of_several_alerts_is_corrected_and_posted_again() {
     let shown = show::render(&together(), NOW, look(80));
     let (_, ways) = shown.rsplit_once("\n\n").unwrap();
     insta::assert_snapshot!(ways, @"
@@ -160,7 +160,7 @@ fn what_stands_for_several_alerts_is_corrected_and_sent_again() {
 }
 
 #[tokio::test]
-async fn what_stands_for_several_alerts_is_not_edited_into_one() {
+async fn a_dead_letter_of_several_alerts_is_not_edited_into_one() {
     let server = MockServer::start().await;
     Mock::given(method("GET"))
         .and(path(format!("/api/v1/dead-letters/{ID}")))
@@ -196,7 +196,7 @@ fn a_letter_that_is_no_json_is_shown_as_far_as_it_can_be_read() {
 }
 
 #[tokio::test]
-async fn what_a_filter_finds_is_replayed_until_no_more_is_left() {
+async fn replay_by_filter_repeats_until_no_letter_is_left() {
     let server = MockServer::start().await;
     let (at, asked) = (
         "2026-11-22T21:25:29.102Z",
@@ -240,7 +240,7 @@ async fn what_a_filter_finds_is_replayed_until_no_more_is_left() {
 }
 
 #[tokio::test]
-async fn nothing_is_discarded_unasked_and_nothing_without_saying_which() {
+async fn discard_needs_a_selection_and_a_confirmation() {
     let server = MockServer::start().await;
     Mock::given(method("POST"))
         .and(body_partial_json(json!({"dry_run": true})))

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_well_at_80_columns() {
+    fn the_output_fits_80_columns() {
         insta::assert_snapshot!(render_at(80), @"
         TITLE                                               STATUS         1h/24h/7d/30d
         ID                                                  LEVEL          FIRINGS
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_well_at_100_columns() {
+    fn the_output_fits_100_columns() {
         insta::assert_snapshot!(render_at(100), @"
         TITLE                                 STATUS         LEVEL          SERVICE            1h/24h/7d/30d
         ID                                    AGE            TIER           NAMESPACE          FIRINGS
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_well_at_120_columns() {
+    fn the_output_fits_120_columns() {
         insta::assert_snapshot!(render_at(120), @"
         TITLE                                                STATUS         LEVEL          SERVICE                 1h/24h/7d/30d
         ID                                                   AGE            TIER           NAMESPACE               FIRINGS

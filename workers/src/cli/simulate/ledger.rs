@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn one_too_few_and_one_too_many_are_told_by_anomaly() {
+    fn missing_and_surplus_counts_are_reported_by_anomaly() {
         let (storm, ledger) = fulfilled();
         for off in [-1_i64, 1] {
             let count = |at| made(&storm, at).saturating_add_signed(if at == 0 { off } else { 0 });
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sent_is_told() {
+    fn alerts_that_nobody_sent_are_reported() {
         let (storm, _) = fulfilled();
         let found = [json!({"alert_name": "A", "service": "b", "error_type": "", "total": 1})];
         let comparison = Ledger::default().compare(&storm, &found);

@@ -14,7 +14,7 @@ fn waits(patience: &CircuitBreaker, now: Instant) -> Option<Duration> {
 }
 
 #[test]
-fn a_channel_for_which_a_pause_was_asked_gets_it_and_no_other() {
+fn retry_after_pauses_only_its_channel() {
     let (receiver, start) = (of_two(), Instant::now());
     let (patience, other) = (
         CircuitBreaker::with(Arc::clone(&receiver)),
@@ -110,7 +110,7 @@ fn one_that_fails_and_hangs_by_turns_is_tried_by_one_message_at_a_time() -> Resu
 }
 
 #[test]
-fn those_that_wait_for_a_silent_one_come_back_one_after_the_other() {
+fn messages_for_an_unresponsive_receiver_retry_one_at_a_time() {
     let (patience, start) = (CircuitBreaker::with(of_two()), Instant::now());
     patience.unanswered(start);
     let waits: Vec<_> = (0..3).map(|_| waits(&patience, start)).collect();

@@ -149,7 +149,7 @@ async fn a_receiver_that_hung_and_then_fails_is_still_tried_by_one_message_at_a_
 }
 
 #[tokio::test]
-async fn silence_is_tried_again_and_does_not_hold_up_the_messages_that_follow() -> TestResult {
+async fn timeouts_are_retried_without_blocking_other_messages() -> TestResult {
     let silent = TcpListener::bind("127.0.0.1:0")?;
     let base = format!("http://{}", silent.local_addr()?);
     let webhook = at(&base, Duration::from_millis(500))?;
@@ -193,7 +193,7 @@ async fn a_redirect_is_not_followed() -> TestResult {
 }
 
 #[tokio::test]
-async fn an_answer_that_repeats_the_address_does_not_tell_it() -> TestResult {
+async fn a_response_that_repeats_the_address_is_redacted() -> TestResult {
     let echo = format!(
         "no {PATH}?token=plantedquery, {SECRET}:\n{}",
         "x".repeat(100_000)
