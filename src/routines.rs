@@ -15,7 +15,7 @@ const MISSES: u32 = 3;
 /// Work that a schedule brings back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Routine {
-    /// What time alone changes, and what is owed.
+    /// What only time changes, and pending work.
     Recount,
     /// Whether figures are what the rows say.
     Verify,

@@ -107,7 +107,7 @@ pub fn router(ingress: &Ingress) -> Router {
         .with_state(ingress.clone())
         .merge(pages)
         .layer(CatchPanicLayer::custom(problem::panicked))
-        .layer(map_response(problem::told))
+        .layer(map_response(problem::problem_response))
         .layer(from_fn(pages::for_people))
         .layer(map_response_with_state(base.clone(), base::put))
         .layer(from_fn_with_state(tracer, envelope::seal))

@@ -49,7 +49,7 @@ enum Condition {
 }
 
 impl ActiveSilence {
-    /// `None` if it does not hold now, or no label could be told to match it.
+    /// `None` if it does not hold now, or its matchers cannot be read.
     pub(super) fn of(mut silence: api::Silence) -> Option<Self> {
         if silence.status.state != "active" {
             return None;

@@ -14,7 +14,7 @@ const CARRIED: usize = 64;
 /// Bytes of an action that fits into a button.
 pub const ACTION: usize = CARRIED - "1:n::".len() - 32;
 
-/// What is wanted.
+/// The action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ButtonAction {
     /// To take the incident.

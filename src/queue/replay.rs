@@ -66,7 +66,7 @@ pub fn check(queue: &str, payload: &[u8], is_edited: bool) -> Result<(), NotRepl
     }
 }
 
-/// Why it is not known that replays were pushed. They are owed still.
+/// Why it is not known that replays were pushed. They are still pending.
 #[derive(Debug, thiserror::Error)]
 pub enum Unpushed {
     /// The queue did not confirm them.
@@ -83,7 +83,7 @@ fn can_be_pushed<'a>(queue: &str, payload: &'a [u8]) -> Option<(&'static str, &'
     Some((queue, as_text(payload)?))
 }
 
-/// Pushes the jobs of letters that were replayed, and notes that their push is owed no more.
+/// Pushes the jobs of letters that were replayed, and notes that their push is no longer pending.
 ///
 /// # Errors
 /// See [`Unpushed`]; they may have been pushed all the same.

@@ -10,7 +10,7 @@ use crate::domain::signature::hex;
 
 /// What a text that was cut ends with.
 const CUT: &str = "…[cut]";
-/// The name under which is told how many entries were left out.
+/// The name of the entry that says how many were left out.
 const LEFT_OUT: &str = "tocsin_left_out";
 /// Labels that tell the series of an alert apart, and annotations that people read.
 const TELLING: [&str; 18] = [

@@ -30,7 +30,7 @@ pub struct Refusal {
     pub client: String,
     /// Its request's id.
     pub request_id: String,
-    /// What it was told.
+    /// The refusal that it got.
     pub detail: String,
     /// How the last body began that could not be read, if one could not.
     pub body: Option<String>,

@@ -85,7 +85,7 @@ pub fn moment(at: Timestamp) -> String {
 }
 
 /// Why a level holds, in a sentence; `reason` as it is stored, with the figures that it was last seen to
-/// hold with. Where `now`, the counts that are shown beside it, still reach the rule, their figure is told,
+/// hold with. Where `now`, the counts that are shown beside it, still reach the rule, their figure is shown,
 /// so that the two do not contradict each other.
 #[must_use]
 pub fn why_level(

@@ -33,7 +33,7 @@ use crate::telemetry::task_context;
 pub(crate) struct Caller(pub(crate) Actor);
 
 impl Caller {
-    /// Who does it: by what the request says, else by what is known of whoever passes it on, as the
+    /// The operator: as the request says, else as its proxy says, as the
     /// pages do for those who are signed in.
     pub(super) fn named(self, operator: Option<BoundedText>) -> Actor {
         let Self(mut actor) = self;
@@ -112,7 +112,7 @@ impl Guard {
     }
 }
 
-/// A burst may end with those that the log was not told of.
+/// A burst may end with failures that were not logged.
 async fn tell_the_rest(attempts: Arc<Attempts>) {
     tokio::time::sleep(TELL).await;
     if let Some(Unlogged { more, role, client }) = attempts.rest(Instant::now()) {

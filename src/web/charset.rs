@@ -14,7 +14,7 @@ use encoding_rs::Encoding;
 use super::{Problem, body};
 use crate::domain::refusal::{Code, Refusal};
 
-/// Bytes of an unknown name that are told.
+/// Maximum bytes of an unknown name that are shown.
 const NAME: usize = 64;
 /// What no JSON in UTF-8 holds: UTF-16 has the one, and character sets that switch have the other.
 const NOT_IN_UTF_8: [u8; 2] = [0, 0x1b];

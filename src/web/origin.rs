@@ -1,7 +1,7 @@
 //! Whose pages may ask, where no token keeps others out: a browser sends what any page in it asks for
 //! to any address that it can reach, this computer's, too.
 //!
-//! What another site's page sends is told by `Sec-Fetch-Site` and `Origin`, which no page can forge.
+//! Requests of another site's page are detected by `Sec-Fetch-Site` and `Origin`, which no page can forge.
 //! A name that its owner lets lead here for a while (DNS rebinding) makes a page one of ours in the
 //! browser's eyes; it is told by `Host`. Who is no browser sends neither, and is not asked.
 

@@ -1,5 +1,5 @@
 //! Batches that are committed at once, by several batchers and processes, some of them twice: what
-//! is in the books afterwards is what a person with paper and pencil would write there.
+//! is in the database afterwards is what a person with paper and pencil would write there.
 
 mod found;
 mod story;

@@ -1,4 +1,4 @@
-//! What people do: acknowledge, resolve, repair, fix for good; and how they are told.
+//! Operations: acknowledge, resolve, repair, permanent fix; and their answers.
 
 use std::time::Duration;
 

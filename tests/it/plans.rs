@@ -85,12 +85,12 @@ on_both! {
             ..message
         };
         let ahead = notifications::ahead(&tx, &chat, &row, now).await.unwrap();
-        assert_eq!((ahead.waiting, ahead.lately), (5, 5));
+        assert_eq!((ahead.waiting, ahead.in_last_minute), (5, 5));
         let edits = cards::ahead(&tx, &chat, now, now).await.unwrap();
         assert_eq!(edits, (1, 0));
         let both = ["telegram:-200".to_owned(), "telegram:-300".to_owned()];
         let ahead = notifications::ahead(&tx, &both, &row, now).await.unwrap();
-        assert_eq!((ahead.waiting, ahead.lately), (notifications::COUNTED, notifications::COUNTED));
+        assert_eq!((ahead.waiting, ahead.in_last_minute), (notifications::COUNTED, notifications::COUNTED));
         tx.rollback().await.unwrap();
 
         let asked = std::mem::take(&mut *told.lock().unwrap());

@@ -16,7 +16,7 @@ impl Harness {
         queues.find(|queue| queue["name"] == name).unwrap().clone()
     }
 
-    /// Waits until every queue's worker has been heard of.
+    /// Waits until every queue's worker has sent a heartbeat.
     async fn heard_of(&self) {
         while self.get("/api/v1/queues").await["items"]
             .as_array()

@@ -66,7 +66,7 @@ fn read_beacon(body: &[u8], _: &Config) -> Result<Translated, Refused> {
 
 // A notifier.
 
-/// Hands messages to whoever listens.
+/// Hands messages to the test.
 struct Pager(UnboundedSender<String>);
 
 #[async_trait]

@@ -56,7 +56,7 @@ on_all! {
         h.recount().await;
         let pods = (0..5).map(|pod| firing(&format!("pod-{pod}"), h.now())).collect();
         h.send_and_drain(pods).await;
-        // As if whoever should have looked had died: nothing is marked, and nothing was raised.
+        // As if the worker had died: nothing is marked, and nothing was raised.
         h.execute("UPDATE anomalies SET level = 'NONE', reason = NULL, level_seq = 0").await;
         h.recount().await;
         let level = "SELECT count(*) FROM anomalies WHERE level = 'ESCALATE'";

@@ -1,4 +1,4 @@
-//! Which episode a sighting tells of: one series, one rule after the other.
+//! Which firing a delivery belongs to: one series, one rule after the other.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -154,7 +154,7 @@ fn a_missing_end_closes_only_firings_that_began_within_the_skew() {
 fn the_newest_of_several_overlapping_firings_is_chosen() {
     let both = [episode((0, Some(300)), 300), episode((1000, None), 1000)];
     assert_eq!(find(&both, &firing("A/1", 200, 1100), SKEW), Some(1));
-    // The start decides, unless the sighting shows that it fired while the newer one did.
+    // The start decides, unless the delivery shows that it fired while the newer one did.
     assert_eq!(find(&both, &firing("A/1", 0, 250), SKEW), Some(0));
     assert_eq!(find(&both, &resolved("A/1", 0, 300, 1100), SKEW), Some(0));
     assert_eq!(find(&both, &firing("A/1", 0, 1100), SKEW), Some(1));
@@ -166,7 +166,7 @@ fn a_start_that_cannot_be_is_none() {
     let told = |start: Timestamp| {
         let span = (Some(start), None);
         let delivery = delivery("A/1", AlertStatus::Firing, span, at(1000));
-        delivery.told_start(SKEW)
+        delivery.reported_start(SKEW)
     };
     let year = |text: &str| Timestamp::parse(text).unwrap();
     for zero in ["1601-01-01", "1754-08-30", "1970-01-01", "1999-12-31"] {

@@ -144,7 +144,7 @@ fn a_batch_plans_messages_for_changed_incidents() {
         by_tier,
     });
     assert_eq!(found, expected);
-    // Nobody was told that an incident is resolved, so nobody has to hear that it is not.
+    // No resolved message was sent, so no reopened message is needed.
     let kinds = of_batch(&batch, &policy(&Tell::USUAL), NOW);
     let kinds: Vec<Kind> = kinds.iter().map(|candidate| candidate.kind).collect();
     assert_eq!(kinds, [Kind::Reopened, Kind::Worsened]);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! j   ID[ aMS][ rN][ u][ tTRACE], newline, payload
-//!     the id in hex; queued since, which whoever puts it off adds; replays; its id is kept; its trace
+//!     the id in hex; queued since, which deferring adds; replays; its id is kept; its trace
 //! e   the attempts that failed, as JSON; absent while there are none
 //! ```
 

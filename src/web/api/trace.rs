@@ -46,7 +46,7 @@ pub(in crate::web) enum By {
     Anomaly,
 }
 
-/// Which source's fingerprint it is; that of any if none is named.
+/// Query of a trace: the fingerprint's source; any if none is named.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

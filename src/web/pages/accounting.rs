@@ -12,7 +12,7 @@ use crate::sources::{SOURCES, Source};
 use crate::telemetry::metrics::{BySource, Outcome};
 use crate::text::{Text, plural};
 
-/// A worker that was not heard of for so long does nothing any more.
+/// A worker without a heartbeat for so long is gone.
 const LIVE_MS: u64 = LEASE.as_millis() as u64;
 
 /// Whether what was received is what it came to.

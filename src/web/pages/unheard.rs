@@ -1,4 +1,4 @@
-//! What is not heard of any more, and what is silenced in Alertmanager, as the pages say it.
+//! Stale incidents and silences of Alertmanager on the pages.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const SHOWN: usize = 5;
 
 /// What Alertmanager says of silences that match an incident.
 pub(super) enum Silences {
-    /// It is not asked.
+    /// Alertmanager is not asked.
     NotQueried,
     /// It does not answer.
     Unknown,
@@ -47,7 +47,7 @@ impl Silences {
     }
 }
 
-/// What becomes of an incident that is not heard of.
+/// What happens next to a stale incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     /// It is closed then.
@@ -72,7 +72,7 @@ fn next(config: &Config, source: &str, since: Timestamp, now: Timestamp, says: &
     }
 }
 
-/// How long an incident was not heard of, for a list; nothing if it was.
+/// For how long an incident has been stale, for a list; nothing if it is not.
 pub(super) fn brief(visit: &PageRequest, incident: &Incident) -> Markup {
     let age = incident
         .unheard_since
@@ -82,7 +82,7 @@ pub(super) fn brief(visit: &PageRequest, incident: &Incident) -> Markup {
     }
 }
 
-/// Since when an incident is not heard of and what becomes of it, and what silences it.
+/// Since when an incident is stale, what happens next, and what silences it.
 pub(super) fn note(
     visit: &PageRequest,
     config: &Config,
@@ -127,7 +127,7 @@ fn told(text: &Text, silence: &Silence) -> Markup {
     }
 }
 
-/// How a firing ended, or that it is not heard of.
+/// How a firing ended, or that it is stale.
 pub(super) fn ending(visit: &PageRequest, config: &Config, firing: &Firing) -> Markup {
     let text = visit.text();
     let limits = StaleLimits::of(&config.counting, &firing.source);

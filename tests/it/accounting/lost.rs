@@ -1,4 +1,4 @@
-//! What only Redis had and lost is told: how many alerts, and once.
+//! Alerts that only Redis had and lost are reported once, with their number.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Figures that drift from the rows are told by name, repaired, and then gone; figures that are on
+//! Figures that drift from the rows are reported by name, then repaired; figures that are on
 //! their way are not taken for such.
 
 use std::collections::BTreeSet;

@@ -169,7 +169,7 @@ on_all! {
         let alerts = (0..12).map(|n| alert(&format!("A{n:02}"), "a", h.now()));
         h.send(alerts.collect()).await;
         h.until("SELECT count(*) FROM notifications", 12).await;
-        // None of them became owed within a minute.
+        // None of them became pending within a minute.
         h.advance(2 * MINUTE);
         h.pause("notify", false).await;
         h.drain().await;

@@ -145,8 +145,8 @@ async fn in_little_memory(anomalies: usize) -> (Desk, RedisServer, RedisKeys, Ve
 }
 
 async fn used(keys: &RedisKeys) -> u64 {
-    let standing = keys.open().await.asking().unwrap().standing().await;
-    standing.unwrap().memory.unwrap().percent()
+    let info = keys.open().await.asking().unwrap().info().await;
+    info.unwrap().memory.unwrap().percent()
 }
 
 #[tokio::test(flavor = "multi_thread")]

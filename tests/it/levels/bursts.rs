@@ -1,4 +1,4 @@
-//! Bursts: what rises while an incident has just opened is told once, when that is over.
+//! Bursts: a rise just after the opening notifies once, when the burst is over.
 
 use std::ops::Range;
 use std::time::Duration;

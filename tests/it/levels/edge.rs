@@ -1,4 +1,4 @@
-//! Counts at a rule's edge: the level stays for a while, and nothing is told again and again.
+//! Counts at a rule's edge: the level stays for a while, and no message is repeated.
 
 use std::time::Duration;
 

@@ -100,7 +100,7 @@ on_all! {
             let (ann, bob) = (asked("ann", 1), asked("bob", 2));
             let (one, other) = tokio::join!(h.mute(ann.0), h.mute(bob.0));
             assert_eq!((one.0, other.0), (200, 200));
-            // Whoever it is, all of it is theirs.
+            // End, reason and name are those of one operator.
             let incident = h.incident().await;
             let (name, until) = match incident["muted_by"].as_str().unwrap() {
                 "ann" => ("ann", ann.1),

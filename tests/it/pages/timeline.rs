@@ -1,4 +1,4 @@
-//! What an incident's page tells of what happened, and where the rest of it is.
+//! The timeline of an incident's page, and where the rest of it is.
 
 use std::time::Duration;
 

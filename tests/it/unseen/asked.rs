@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use wiremock::matchers::{basic_auth, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use super::{HOUR, standing};
+use super::{HOUR, state_of};
 use crate::alertmanager::eventually;
 use crate::alertmanager::server::{Alertmanager, Settings, posted};
 use crate::harness::{Harness, On, firing};
@@ -89,10 +89,10 @@ async fn a_firing_that_ended_while_silenced_becomes_stale_then_expires() {
     let told = h.telegram.messages().len();
 
     h.later(HOUR * 13).await;
-    assert_eq!(standing(&of_pod_a(&h).await), ("OPEN", None, true, 1));
+    assert_eq!(state_of(&of_pod_a(&h).await), ("OPEN", None, true, 1));
     h.later(HOUR * 36).await;
     assert_eq!(
-        standing(&of_pod_a(&h).await),
+        state_of(&of_pod_a(&h).await),
         ("RESOLVED", Some("unseen"), false, 0)
     );
     assert_eq!(h.telegram.messages().len(), told, "nobody is told");
@@ -123,7 +123,7 @@ async fn a_silenced_firing_stays_open_until_alertmanager_is_unreachable_for_long
     h.recount().await;
     let incident = of_pod_a(&h).await;
     assert_eq!(
-        standing(&incident),
+        state_of(&incident),
         ("OPEN", None, true, 1),
         "Alertmanager still has it"
     );
@@ -148,7 +148,7 @@ async fn a_silenced_firing_stays_open_until_alertmanager_is_unreachable_for_long
     alertmanager.stop();
     h.drain().await;
     h.later(HOUR * 46).await;
-    assert_eq!(standing(&of_pod_a(&h).await), ("OPEN", None, true, 1));
+    assert_eq!(state_of(&of_pod_a(&h).await), ("OPEN", None, true, 1));
     assert!(
         h.metrics()
             .await
@@ -156,7 +156,7 @@ async fn a_silenced_firing_stays_open_until_alertmanager_is_unreachable_for_long
     );
     h.later(HOUR * 2).await;
     assert_eq!(
-        standing(&of_pod_a(&h).await),
+        state_of(&of_pod_a(&h).await),
         ("RESOLVED", Some("unseen"), false, 0)
     );
     h.finish().await;

@@ -33,10 +33,10 @@ pub(super) fn left(left: Duration) -> String {
         (minutes / 60 % 24, "h"),
         (minutes % 60, "m"),
     ];
-    let mut told = parts.into_iter().skip_while(|(n, _)| *n == 0).take(2);
-    match (left.as_secs(), told.next()) {
+    let mut parts_left = parts.into_iter().skip_while(|(n, _)| *n == 0).take(2);
+    match (left.as_secs(), parts_left.next()) {
         (0..60, _) | (_, None) => short(left),
-        (_, Some((n, unit))) => told
+        (_, Some((n, unit))) => parts_left
             .filter(|(n, _)| *n > 0)
             .fold(format!("{n}{unit}"), |text, (n, unit)| {
                 format!("{text} {n}{unit}")

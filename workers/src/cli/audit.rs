@@ -178,12 +178,15 @@ mod tests {
         let entry = json!({"detail": {"queue": null, "reason": "x", "letters": ["a", "b"], "changed": true}});
         assert_eq!(detail(&entry), "reason=x letters=2 of them");
         let entry = json!({"detail": {"changed": false, "payload_before": "y".repeat(1000)}});
-        let told = detail(&entry);
+        let details = detail(&entry);
         assert!(
-            told.starts_with("nothing changed\npayload_before=yyy"),
-            "{told}"
+            details.starts_with("nothing changed\npayload_before=yyy"),
+            "{details}"
         );
-        assert!(told.ends_with("y…") && told.chars().count() < 340, "{told}");
+        assert!(
+            details.ends_with("y…") && details.chars().count() < 340,
+            "{details}"
+        );
         let late = json!({"detail": {"possible": false, "changed": false}});
         assert_eq!(detail(&late), "not possible");
     }

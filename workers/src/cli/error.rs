@@ -152,9 +152,9 @@ fn root_cause(error: &reqwest::Error) -> String {
 
 /// The detail of a problem document, or its title; else how the answer begins; else what the status means.
 fn problem(status: StatusCode, document: &Value, body: &str) -> String {
-    let told = ["/detail", "/title"].map(|field| text(document, field));
-    if let Some(told) = told.into_iter().find(|told| !told.is_empty()) {
-        return told;
+    let message = ["/detail", "/title"].map(|field| text(document, field));
+    if let Some(message) = message.into_iter().find(|message| !message.is_empty()) {
+        return message;
     }
     let meaning = status.canonical_reason().unwrap_or("refused");
     let excerpt: String = body.trim().chars().take(EXCERPT).collect();
@@ -190,8 +190,8 @@ mod tests {
 
     #[test]
     fn a_missing_token_error_says_how_to_give_one() {
-        let told = refused(401, r#"{"title":"Unauthorized"}"#);
-        assert_eq!(told, "Unauthorized (HTTP 401): present a token");
+        let message = refused(401, r#"{"title":"Unauthorized"}"#);
+        assert_eq!(message, "Unauthorized (HTTP 401): present a token");
     }
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
             let status = StatusCode::from_u16(status).unwrap();
             Error::of_answer(status, &HeaderMap::new(), body, "present a token")
         };
-        for (status, body, is_not_found, told) in [
+        for (status, body, is_not_found, message) in [
             (
                 404,
                 r#"{"code":"not_found","detail":"no incident"}"#,
@@ -236,7 +236,7 @@ mod tests {
         ] {
             let error = of(status, body);
             assert_eq!(error.is_not_found(), is_not_found, "{body}");
-            assert_eq!(error.to_string(), told);
+            assert_eq!(error.to_string(), message);
         }
     }
 

@@ -74,8 +74,8 @@ mod tests {
     #[tokio::test]
     async fn an_unhealthy_instance_is_reported_with_its_problems() {
         let says = json!({"title": "Service Unavailable", "detail": "not ready: store"});
-        let told = ask(503, says).await.unwrap_err().to_string();
-        assert_eq!(told, "not ready: store (HTTP 503)");
+        let message = ask(503, says).await.unwrap_err().to_string();
+        assert_eq!(message, "not ready: store (HTTP 503)");
     }
 
     #[tokio::test]
@@ -86,8 +86,8 @@ mod tests {
             ..Config::default()
         };
         let error = HealthArgs { url: None }.run(|| Ok(config)).await;
-        let told = error.unwrap_err().to_string();
-        assert!(told.ends_with("timed out"), "{told}");
+        let message = error.unwrap_err().to_string();
+        assert!(message.ends_with("timed out"), "{message}");
     }
 
     #[test]

@@ -114,8 +114,8 @@ impl UnmuteArgs {
         if self.who.json {
             return print_json(&anomaly);
         }
-        let told = unmuted(&before, Timestamp::now());
-        print(&format!("{} {told}.", called(&anomaly)))?;
+        let message = unmuted(&before, Timestamp::now());
+        print(&format!("{} {message}.", called(&anomaly)))?;
         Ok(())
     }
 }
@@ -129,7 +129,7 @@ fn unmuted(before: &Value, now: Timestamp) -> &'static str {
 }
 
 /// Until when, by whom and why an anomaly is muted, or that of an incident; nothing if it is not.
-pub(super) fn told(of: &Value) -> String {
+pub(super) fn mute_status(of: &Value) -> String {
     let Some(until) = time(of, "/muted_until") else {
         return String::new();
     };

@@ -114,7 +114,7 @@ mod tests {
 
     const NAME: &str = "7fb309c4";
 
-    /// What is told of a name, where the instance knows traces of these.
+    /// What is shown for a name that can mean several things.
     async fn ask(known: &[(&str, &str)], source: Option<&str>) -> Result<String, String> {
         let server = MockServer::start().await;
         found(&server, &[ID]).await;

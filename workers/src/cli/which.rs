@@ -80,18 +80,18 @@ pub(super) fn the_one(short: ShortId, found: &[Value]) -> anyhow::Result<Uuid> {
 
 fn candidates(short: ShortId, several: &[Value], now: Timestamp) -> String {
     let many = several.len();
-    let mut told = format!("{many} incidents have the short ID {short}; give the full ID:");
+    let mut message = format!("{many} incidents have the short ID {short}; give the full ID:");
     for incident in several {
         let opened = time(incident, "/opened_at").map(|at| age::moment(at, now));
         let _ = write!(
-            told,
+            message,
             "\n  {}  {}, opened {}",
             text(incident, "/id"),
             or_dash(text(incident, "/title")),
             or_dash(opened.unwrap_or_default())
         );
     }
-    told
+    message
 }
 
 /// An incident's short id; empty if it has none.
@@ -160,8 +160,8 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn an_ambiguous_short_id_is_rejected() {
-        let told = ask(&[TWIN, OTHER, ID], "7fb309c4").await.unwrap_err();
-        assert!(told.contains(TWIN) && told.contains(ID) && !told.contains(OTHER));
+        let message = ask(&[TWIN, OTHER, ID], "7fb309c4").await.unwrap_err();
+        assert!(message.contains(TWIN) && message.contains(ID) && !message.contains(OTHER));
         let opened = "2026-11-22T21:25:29.102Z";
         let two = [
             json!({"id": TWIN, "title": "Pod\u{1b}[2J fails", "opened_at": opened}),

@@ -21,7 +21,7 @@ pub struct Digest {
     pub figures: Figures,
     /// The worst anomalies of these.
     pub worst: Vec<DigestEntry>,
-    /// Since when messages are told by digests.
+    /// Since when messages are sent in digests.
     pub since: Timestamp,
     /// Whether from now on they are not.
     pub is_over: bool,

@@ -36,7 +36,7 @@ pub(super) fn lines(card: &Card, text: &Text) -> Vec<Line> {
         place(card, text),
         together(card, text),
         reopening(card, text),
-        standing(card, text),
+        status_line(card, text),
         unheard(card, text),
         muted(card, text),
         calmed(card, text),
@@ -151,7 +151,7 @@ fn reopening(card: &Card, text: &Text) -> Option<Line> {
 }
 
 /// Who has it, or what became of it before the message went out.
-fn standing(card: &Card, text: &Text) -> Option<Line> {
+fn status_line(card: &Card, text: &Text) -> Option<Line> {
     let incident = &card.incident;
     let by = |with: &str, without: &str| match operator(incident) {
         Some(who) => fill(with, &[("who", &who)]),
@@ -185,7 +185,7 @@ fn standing(card: &Card, text: &Text) -> Option<Line> {
     })
 }
 
-/// That nothing is heard of it any more.
+/// That it is stale.
 fn unheard(card: &Card, text: &Text) -> Option<Line> {
     let at = utc(card.incident.unheard_since?)?;
     Some(
@@ -205,7 +205,7 @@ fn muted(card: &Card, text: &Text) -> Option<Line> {
     Some(Line::new().symbol("🔕").text(said))
 }
 
-/// That a rise is over by the time it is told.
+/// That a rise is over by the time its message is sent.
 fn calmed(card: &Card, text: &Text) -> Option<Line> {
     let level = card.anomaly.level;
     let is_calm = card.kind == Kind::Escalated && level < Level::Escalate;
@@ -296,7 +296,7 @@ fn repairs(card: &Card, text: &Text) -> Option<Line> {
     })
 }
 
-/// Told once: who is told again has it above.
+/// Shown once: a repeated message has it above.
 fn description(card: &Card) -> Option<Line> {
     let incident = &card.incident;
     if card.kind != Kind::Opened {

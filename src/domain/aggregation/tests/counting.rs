@@ -179,7 +179,7 @@ fn without_a_start_a_late_resolved_does_not_close_what_began_after_it() {
 
 #[test]
 fn without_a_start_an_overtaken_duplicate_counts_once() {
-    // The first sighting was tried again for five minutes, and its worker died on the last try.
+    // The first delivery was tried again for five minutes, and its worker died on the last try.
     let slow = firing("A/1", None, 0);
     let ledger = ledger(&[
         firing("A/1", None, 300),

@@ -318,7 +318,7 @@ fn a_higher_severity_that_joins_raises_the_incidents() {
 
 #[test]
 fn episodes_whose_ids_would_be_the_same_have_different_ones() {
-    // One evaluation is told as over, which another Prometheus began later.
+    // One evaluation is over, which another Prometheus began later.
     let ledger = ledger(&[
         firing("A/1", 100, 100),
         resolved("A/1", 60, 80, 120),

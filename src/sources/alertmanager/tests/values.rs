@@ -65,7 +65,7 @@ fn the_alert_name_is_derived_before_labels_are_truncated() {
     assert_eq!(alert.labels.len(), 65);
     assert!(!alert.is_ignored(&[]));
     assert!(entry(r#","testalert":"true""#).is_ignored(&[]));
-    // Series are told apart by what is left out, and by what is cut.
+    // Series are distinguished by what is left out, and by what is cut.
     for more in [r#","y":"1""#, r#","z":"z""#] {
         assert_ne!(entry(more).fingerprint, alert.fingerprint, "{more}");
     }

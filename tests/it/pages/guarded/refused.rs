@@ -1,4 +1,4 @@
-//! What is refused is told at once, in the language of the reader.
+//! Refusals are shown at once, in the reader's language.
 
 use std::time::{Duration, Instant};
 

@@ -69,11 +69,11 @@ async fn a_refused_connection_says_how_to_start_an_instance() {
         .port();
     let url = format!("http://127.0.0.1:{port}");
     let error = Client::of(&url).get(&["queues"], &[]).await.unwrap_err();
-    let told = error.to_string();
-    assert!(told.contains("Connection refused"), "{told}");
+    let message = error.to_string();
+    assert!(message.contains("Connection refused"), "{message}");
     assert!(
-        told.contains(&url) && told.contains("check that Tocsin is running"),
-        "{told}"
+        message.contains(&url) && message.contains("check that Tocsin is running"),
+        "{message}"
     );
     assert!(error.is_passing());
 }
@@ -96,10 +96,10 @@ async fn a_refusal_says_how_to_pass_the_token_that_was_missing() {
     assert!(!error.is_passing());
     let token = Secret::from("planted");
     let wrong = client.post_webhook(Vec::new(), Some(&token)).await;
-    let told = wrong.unwrap_err().to_string();
+    let message = wrong.unwrap_err().to_string();
     assert!(
-        told.ends_with("the token in TOCSIN_WEBHOOK_TOKEN or --webhook-token is wrong"),
-        "{told}"
+        message.ends_with("the token in TOCSIN_WEBHOOK_TOKEN or --webhook-token is wrong"),
+        "{message}"
     );
 }
 
@@ -193,10 +193,10 @@ async fn another_servers_json_is_not_taken_for_an_empty_instance() {
         answers.push((path[0], client.post(path, None, None).await));
     }
     for (what, answer) in answers {
-        let told = answer.unwrap_err().to_string();
+        let message = answer.unwrap_err().to_string();
         assert!(
-            told.contains("did not respond as Tocsin does"),
-            "{what}: {told}"
+            message.contains("did not respond as Tocsin does"),
+            "{what}: {message}"
         );
     }
     let export = client.download(&["dead-letters", "export"], &[]).await;

@@ -27,10 +27,10 @@ async fn run(server: &MockServer, line: &[&str]) -> anyhow::Result<()> {
 #[test]
 fn an_invalid_id_is_refused_with_a_hint() {
     let refused = Cli::try_parse_from(["dead", "show", "1"]).unwrap_err();
-    let told = refused.to_string();
+    let message = refused.to_string();
     assert!(
-        told.contains("not a dead letter's ID: see tocsin dead list"),
-        "{told}"
+        message.contains("not a dead letter's ID: see tocsin dead list"),
+        "{message}"
     );
 }
 
@@ -168,11 +168,11 @@ async fn a_dead_letter_of_several_alerts_is_not_edited_into_one() {
         .expect(1)
         .mount(&server)
         .await;
-    let told = run(&server, &["edit", ID, "--payload", "/dev/null"]).await;
-    let told = told.unwrap_err().to_string();
+    let message = run(&server, &["edit", ID, "--payload", "/dev/null"]).await;
+    let message = message.unwrap_err().to_string();
     assert!(
-        told.contains("3 rejected alerts") && told.contains("--sent"),
-        "{told}"
+        message.contains("3 rejected alerts") && message.contains("--sent"),
+        "{message}"
     );
 }
 
@@ -250,29 +250,29 @@ async fn discard_needs_a_selection_and_a_confirmation() {
         .expect(1)
         .mount(&server)
         .await;
-    let told = run(&server, &["discard", "--queue", "ingest"])
+    let message = run(&server, &["discard", "--queue", "ingest"])
         .await
         .unwrap_err()
         .to_string();
     assert_eq!(
-        told,
+        message,
         "cannot ask for confirmation without a terminal: pass --yes to discard 3 dead letters"
     );
-    let told = run(&server, &["replay"]).await.unwrap_err().to_string();
-    assert!(told.starts_with("nothing selected"), "{told}");
-    let told = run(&server, &["replay", ID, "--queue", "ingest"])
+    let message = run(&server, &["replay"]).await.unwrap_err().to_string();
+    assert!(message.starts_with("nothing selected"), "{message}");
+    let message = run(&server, &["replay", ID, "--queue", "ingest"])
         .await
         .unwrap_err()
         .to_string();
-    assert_eq!(told, "give IDs or filters, not both, to replay");
-    let told = run(
+    assert_eq!(message, "give IDs or filters, not both, to replay");
+    let message = run(
         &server,
         &["discard", "--all", "--text", "x", "--since", "1h"],
     )
     .await;
-    let told = told.unwrap_err().to_string();
+    let message = message.unwrap_err().to_string();
     assert_eq!(
-        told,
+        message,
         "--all selects every dead letter, --text, --since only some: give one or the other"
     );
     assert!(run(&server, &["replay", "--queue", "ingst"]).await.is_err());
@@ -303,12 +303,12 @@ async fn an_edited_payload_is_sent_with_the_number_of_what_was_read() {
         .await
         .unwrap();
     std::fs::write(&file, "{").unwrap();
-    let told = run(&server, &["edit", ID, "--payload", name])
+    let message = run(&server, &["edit", ID, "--payload", name])
         .await
         .unwrap_err();
     assert!(
-        format!("{told:#}").starts_with("the payload is not valid JSON"),
-        "{told:#}"
+        format!("{message:#}").starts_with("the payload is not valid JSON"),
+        "{message:#}"
     );
     std::fs::remove_file(file).unwrap();
 }

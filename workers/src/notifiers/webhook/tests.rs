@@ -29,7 +29,7 @@ fn at(base: &str, total: Duration) -> Result<Webhook, Unusable> {
 
 /// Sends, if it is not left alone.
 async fn by(webhook: &Webhook, now: Instant) -> Result<Sent, SendError> {
-    let _place = webhook.patience.take(now).map_err(|after| {
+    let _place = webhook.circuit_breaker.take(now).map_err(|after| {
         let why = "left alone".to_owned();
         SendError::Wait { after, why }
     })?;
@@ -133,18 +133,27 @@ async fn a_receiver_that_hung_and_then_fails_is_still_tried_by_one_message_at_a_
     }
     let webhook = at(&server.uri(), TOTAL_TIMEOUT)?;
     let start = Instant::now();
-    webhook.patience.unanswered(start);
+    webhook.circuit_breaker.unanswered(start);
     let later = start + TOTAL_TIMEOUT;
     let failed = by(&webhook, later).await;
     assert!(matches!(&failed, Err(SendError::Retry(_))), "{failed:?}");
-    assert!(webhook.patience.is_left_alone(later), "it failed at it");
+    assert!(
+        webhook.circuit_breaker.is_left_alone(later),
+        "it failed at it"
+    );
     let later = later + Duration::from_secs(1);
     {
-        let _probe = webhook.patience.take(later).map_err(|_| "one may try")?;
-        assert!(webhook.patience.is_left_alone(later), "and no other");
+        let _probe = webhook
+            .circuit_breaker
+            .take(later)
+            .map_err(|_| "one may try")?;
+        assert!(webhook.circuit_breaker.is_left_alone(later), "and no other");
     }
     assert_eq!(by(&webhook, later).await, Ok(Sent::default()));
-    assert!(!webhook.patience.is_left_alone(later), "it took a message");
+    assert!(
+        !webhook.circuit_breaker.is_left_alone(later),
+        "it took a message"
+    );
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What a storm promises: the same story for the same seed, and episodes that can be told apart.
+//! What a storm promises: the same story for the same seed, and episodes that can be distinguished.
 
 use std::collections::{BTreeMap, HashMap};
 
