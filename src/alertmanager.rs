@@ -113,8 +113,8 @@ impl Alertmanager {
             Ok(silences) => Some(Arc::new(
                 silences.into_iter().filter_map(ActiveSilence::of).collect(),
             )),
-            Err(trouble) => {
-                tracing::warn!("cannot show silences: {trouble}");
+            Err(error) => {
+                tracing::warn!("cannot show silences: {error}");
                 None
             }
         }

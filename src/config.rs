@@ -116,7 +116,7 @@ pub struct Config {
     /// The OTLP collector that spans are sent to, over HTTP. Unset: nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<Secret>,
-    /// What is told on Telegram, and how fast.
+    /// What is sent to Telegram, and how fast.
     pub telegram: TelegramSettings,
     /// Hours in which messages make no sound.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,7 +127,7 @@ pub struct Config {
     pub aggregation: Aggregation,
     /// When a level holds.
     pub escalation: Escalation,
-    /// When messages are told.
+    /// When messages are sent.
     pub notify: NotifySettings,
     /// Which labels make the signature.
     pub signature: SignatureLabels,

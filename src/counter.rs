@@ -52,7 +52,7 @@ pub trait Counter: Send + Sync {
         Ok(Dropped::default())
     }
 
-    /// Builds what is not known of `keys`, so that whoever asks for them next, with their anomalies
+    /// Builds the missing counts of `keys`, so that the next query for them, with their anomalies
     /// locked, is answered at once.
     async fn warm(&self, keys: &[String]) -> Result<(), CounterError>;
 

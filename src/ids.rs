@@ -19,7 +19,7 @@ pub fn first_id(at: Timestamp) -> Uuid {
     Builder::from_unix_timestamp_millis(ms, &[0; 10]).into_uuid()
 }
 
-/// The same id for the same words, whoever works it out.
+/// The same ID for the same words, in every process.
 #[must_use]
 pub fn derived_id(words: &[&str]) -> Uuid {
     let mut hash = Sha256::new();

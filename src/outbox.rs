@@ -39,7 +39,7 @@ pub enum Cause {
     Burst,
     /// What an operator does, or the clock brings about: once.
     Single,
-    /// It was due before and is not done: whoever should have pushed it died, or the queue lost it.
+    /// It was due before and is not done: its process died, or the queue lost it.
     Overdue,
 }
 

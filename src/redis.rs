@@ -26,7 +26,7 @@ macro_rules! scripts {
 }
 pub(crate) use scripts;
 
-/// So much of its memory is used when that is told: there is time left to do something.
+/// The share of memory in use from which it is reported, while there is time to act.
 const NEARLY: u64 = 85;
 /// The oldest version that will do: major and minor.
 const OLDEST: (u32, u32) = (7, 0);
@@ -237,7 +237,7 @@ impl Asking {
     ///
     /// # Errors
     /// It does not answer.
-    pub async fn standing(&self) -> Result<RedisInfo, RedisError> {
+    pub async fn info(&self) -> Result<RedisInfo, RedisError> {
         let [about, memory, persistence] = ask(&mut self.0.clone()).await?;
         Ok(RedisInfo {
             version: value(&about, "redis_version").unwrap_or_default(),

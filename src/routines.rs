@@ -15,7 +15,7 @@ const MISSES: u32 = 3;
 /// Work that a schedule brings back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Routine {
-    /// What time alone changes, and what is owed.
+    /// What only time changes, and pending work.
     Recount,
     /// Whether figures are what the rows say.
     Verify,
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missed_three_times_is_not_done_any_more() {
+    fn a_routine_missed_three_times_is_overdue() {
         for (routine, ago, overdue) in [
             (Routine::Recount, 180, false),
             (Routine::Recount, 181, true),

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_request_holds_that_cannot_be_used_is_one_dead_letter_with_the_reasons() {
+    fn unusable_alerts_of_a_request_become_one_dead_letter_with_reasons() {
         let one = vec![rejected("the alert has no labels", "{}")];
         assert_eq!(rejected_together(one.clone()), one);
         let body = r#"{"alerts":[1,{"labels":{"alertname":"A"}},"x",{}]}"#;

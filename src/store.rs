@@ -6,7 +6,7 @@
 //! Where it is not said otherwise, what fails is the database: it cannot be reached, refuses, or took too long;
 //! [`error::cause`] tells which, and [`error`] what that means for the work.
 //!
-//! Whoever changes anything about an anomaly (its incidents and episodes included) locks the
+//! Every change of an anomaly (its incidents and episodes included) locks the
 //! anomaly's row first; see [`anomalies::lock`].
 
 pub mod anomalies;

@@ -1,5 +1,5 @@
-//! Telegram: the Bot API's one client, and the buttons beneath the cards, by which whoever is on the list
-//! acknowledges, resolves, mutes and records repairs from the chat.
+//! Telegram: the Bot API's one client, and the buttons beneath the cards, with which the configured
+//! people acknowledge, resolve, mute and record repairs from the chat.
 //!
 //! ```text
 //! notifier ─▶ Bot: sendMessage, editMessageText

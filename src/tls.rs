@@ -1,6 +1,6 @@
 //! TLS: by one implementation for all that connects, ring's, which the database's driver has in any case.
 
-/// Chooses it for this process. Whoever chose before us is right, too.
+/// Chooses it for this process. An earlier choice stays.
 pub fn choose() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -137,7 +137,7 @@ pub async fn end_of_page(context: &Context, after: &str) -> Result<Option<String
     Ok(keys.last().filter(|_| keys.len() as i64 == PAGE).cloned())
 }
 
-/// Looks again at what seems to drift; what does is told, and repaired where that is wanted.
+/// Checks again what seems to drift; real drift is reported, and repaired if wanted.
 async fn look_again(
     context: &Context,
     keys: &[String],

@@ -122,7 +122,7 @@ pub fn router(ingress: &Ingress) -> Router {
         .with_state(ingress.clone())
         .merge(pages)
         .layer(CatchPanicLayer::custom(problem::panicked))
-        .layer(map_response(problem::told))
+        .layer(map_response(problem::problem_response))
         .layer(from_fn(pages::for_people))
         .layer(map_response_with_state(base.clone(), base::put))
         .layer(from_fn_with_state(tracer, envelope::seal))
@@ -211,7 +211,7 @@ mod tests {
     use crate::store::refusals::lately;
 
     #[tokio::test]
-    async fn a_mistake_of_ours_is_a_delivery_that_was_refused() {
+    async fn an_internal_error_is_counted_as_a_refused_delivery() {
         let name = format!("tocsin-{}.db", uuid::Uuid::now_v7().simple());
         let path = std::env::temp_dir().join(name);
         let config = Config {

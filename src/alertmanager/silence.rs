@@ -49,7 +49,7 @@ enum Condition {
 }
 
 impl ActiveSilence {
-    /// `None` if it does not hold now, or no label could be told to match it.
+    /// `None` if it does not hold now, or its matchers cannot be read.
     pub(super) fn of(mut silence: api::Silence) -> Option<Self> {
         if silence.status.state != "active" {
             return None;
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_who_made_it_why_and_until_when() {
+    fn a_silence_shows_its_creator_comment_and_end() {
         let silence = kept(
             "active",
             &json!([{"name": "a", "value": "b", "isRegex": false}]),

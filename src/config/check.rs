@@ -8,7 +8,7 @@ use super::{Config, DatabaseKind, Secret, Tokens, webhooks};
 
 /// So many incidents of an anomaly are read at most whenever its level is worked out.
 const MOST_INCIDENTS: i64 = 1000;
-/// Who waits longer is not told of a rise but reminded of it.
+/// A longer wait would turn a rise into a reminder.
 const LONGEST_SETTLE: Duration = Duration::from_secs(3600);
 
 /// Whether it is written as Telegram writes bots' tokens: digits, a colon, then letters, digits, - and _.

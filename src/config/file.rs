@@ -35,8 +35,8 @@ impl Provider for Settings {
 
     fn data(&self) -> Result<Map<Profile, Dict>, Error> {
         self.0.data().map_err(|error| {
-            let told = error.to_string();
-            let lines = told.lines().filter(|line| !is_quoted(line));
+            let message = error.to_string();
+            let lines = message.lines().filter(|line| !is_quoted(line));
             Error::from(lines.collect::<Vec<_>>().join(" "))
         })
     }

@@ -20,23 +20,23 @@ pub(super) fn explain(error: Error) -> String {
 fn explain_one(error: &Error) -> String {
     let key = key(error);
     let last = error.path.last().map_or("", String::as_str);
-    let mut told = match &error.kind {
+    let mut message = match &error.kind {
         Kind::UnknownVariant(found, names) => {
             format!("{key} = {found:?}: expected {}", one_of(names))
         }
         Kind::UnknownField(found, names) => {
             let key = if key.is_empty() { found } else { &key };
-            let mut told = format!("{key} is not a setting: expected {}", one_of(names));
+            let mut message = format!("{key} is not a setting: expected {}", one_of(names));
             if error
                 .path
                 .first()
                 .is_some_and(|section| section == "telegram")
             {
-                told.push_str(
+                message.push_str(
                     "; telegram_token, telegram_chat and telegram_api are settings outside of this section",
                 );
             }
-            told
+            message
         }
         kind => {
             let wrong = wrong(kind, last);
@@ -48,9 +48,9 @@ fn explain_one(error: &Error) -> String {
     };
     let source = error.metadata.as_ref().and_then(|of| of.source.as_ref());
     if let Some(source) = source.filter(|source| source.file_path().is_some()) {
-        let _ = write!(told, " (in {source})");
+        let _ = write!(message, " (in {source})");
     }
-    told
+    message
 }
 
 /// The setting as it was set: `limits.body`, or `TOCSIN_LIMITS__BODY`. Empty where no one setting is wrong.

@@ -28,7 +28,7 @@ impl People {
         self.0.is_empty()
     }
 
-    /// The name of whoever has this number.
+    /// The name of the user with this ID.
     #[must_use]
     pub fn name(&self, user: i64) -> Option<&str> {
         self.0.get(&user.to_string()).map(String::as_str)
@@ -179,10 +179,10 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused_by_its_name() {
+    fn an_invalid_setting_is_refused_by_name() {
         let people = "[telegram.people]\n\"1\" = \"alice\"\n";
         let long = format!("{people}[telegram]\nactions = [\"{}\"]", "x".repeat(40));
-        for (toml, told) in [
+        for (toml, message) in [
             (
                 "[telegram.people]\n\"@alice\" = \"alice\"",
                 "telegram.people",
@@ -204,7 +204,7 @@ mod tests {
             (&long, "telegram.actions"),
         ] {
             let refused = load(toml, &[TOKEN, CHAT]).unwrap_err().to_string();
-            assert!(refused.contains(told), "{toml}: {refused}");
+            assert!(refused.contains(message), "{toml}: {refused}");
         }
         let webhook = ("TOCSIN_TELEGRAM__UPDATES", "webhook");
         let refused = load(people, &[TOKEN, CHAT, webhook]).unwrap_err();

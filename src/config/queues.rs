@@ -113,9 +113,9 @@ impl QueuePolicies {
 
 impl QueuePolicy {
     fn check(&self) -> Result<(), (&'static str, String)> {
-        let within = |what: usize, most: usize| {
+        let within = |value: usize, most: usize| {
             let wrong = format!("must be from 1 to {most}");
-            if (1..=most).contains(&what) {
+            if (1..=most).contains(&value) {
                 Ok(())
             } else {
                 Err(wrong)
@@ -189,8 +189,8 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_policy_is_refused_by_its_name() {
-        for (variable, value, told) in [
+    fn an_invalid_queue_policy_is_refused_by_name() {
+        for (variable, value, message) in [
             ("INGEST__CONCURRENCY", "0", "queues.ingest.concurrency"),
             ("INGEST__CONCURRENCY", "100001", "queues.ingest.concurrency"),
             ("TIER__ATTEMPTS", "0", "queues.tier.attempts"),
@@ -212,7 +212,7 @@ mod tests {
         ] {
             let variable = format!("TOCSIN_QUEUES__{variable}");
             let refused = load("", &[(&variable, value)]).unwrap_err().to_string();
-            assert!(refused.contains(told), "{variable}={value}: {refused}");
+            assert!(refused.contains(message), "{variable}={value}: {refused}");
         }
         let refused = load("[queues.mail]\nattempts = 5", &[]).unwrap_err();
         assert!(refused.to_string().contains("mail"), "{refused}");

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_is_quiet_where_everything_that_it_may_tell_is() {
+    fn a_digest_is_quiet_if_all_its_messages_are() {
         let config = load(
             r#"
             telegram_chat = -100
@@ -185,8 +185,8 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_route_is_refused_by_its_name() {
-        for (toml, told) in [
+    fn an_invalid_route_is_refused_by_name() {
+        for (toml, message) in [
             ("[[routes]]\nto = \"telegram:chat\"", "routes[0].to"),
             ("[[routes]]\nto = \"telegram:-1/x\"", "routes[0].to"),
             ("[[routes]]\nto = \"webhook:nobody\"", "webhook:nobody"),
@@ -213,7 +213,7 @@ mod tests {
                 vec![TOKEN, chat]
             };
             let refused = load(toml, &variables).unwrap_err().to_string();
-            assert!(refused.contains(told), "{toml}: {refused}");
+            assert!(refused.contains(message), "{toml}: {refused}");
         }
         let refused = load("[[routes]]\nto = \"telegram:-1\"", &[]).unwrap_err();
         assert!(refused.to_string().contains("telegram_token"), "{refused}");

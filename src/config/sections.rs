@@ -27,7 +27,7 @@ pub struct Counting {
     pub unit: Unit,
     /// How far apart the starts of one firing may lie.
     pub skew: Span,
-    /// A firing that its sender does not tell of for so long is marked as unheard.
+    /// A firing that its source does not send for so long is marked as stale.
     pub unheard: Span,
     /// And after so long it is closed as unseen.
     pub unseen: Span,
@@ -100,12 +100,12 @@ impl Default for Escalation {
     }
 }
 
-/// When messages are told.
+/// When messages are sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NotifySettings {
     /// How long rises of an incident that has just opened gather before one message tells the highest.
-    /// Zero: each is told at once.
+    /// Zero: each is sent at once.
     pub settle: Span,
 }
 

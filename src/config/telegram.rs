@@ -1,4 +1,4 @@
-//! What is told on Telegram, how fast, and who may answer.
+//! What is sent to Telegram, how fast, and who may press buttons.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,18 +8,18 @@ use super::{Config, Secret, Span};
 use crate::domain::budget::Budget;
 pub use crate::domain::messages::Tell;
 
-/// What is told on Telegram, how fast, and who may answer.
+/// What is sent to Telegram, how fast, and who may press buttons.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelegramSettings {
-    /// What is told by a message of its own; cards are edited all the same.
+    /// Which kinds are messages of their own; cards are edited in any case.
     pub tell: Vec<Tell>,
     /// How long changes gather before a card is edited.
     pub fold: Span,
     /// Whether budgets are kept and storms are noticed: no where the server at `telegram_api` sets no
     /// limits.
     pub limits: bool,
-    /// Above so many messages owed to a chat within a minute, or waiting for their turn there, they are
+    /// Above so many messages pending for a chat within a minute, or waiting for their turn there, they are
     /// told by digests.
     pub storm_above: u32,
     /// How long a digest gathers; the first of a storm does so for a few seconds only.

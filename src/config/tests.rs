@@ -145,7 +145,7 @@ fn a_malformed_setting_is_named_as_it_was_written_and_the_error_says_how_to_writ
 }
 
 #[test]
-fn what_is_not_heard_of_must_be_unheard_before_it_is_unseen_and_unseen_before_it_is_pruned() {
+fn stale_expiry_and_retention_must_be_in_ascending_order() {
     for (refused, named) in [
         ("[counting]\nunheard = \"0s\"", "counting.unheard"),
         ("[counting]\nunheard = \"60s\"", "counting.unheard"),
@@ -164,7 +164,7 @@ fn what_is_not_heard_of_must_be_unheard_before_it_is_unseen_and_unseen_before_it
 }
 
 #[test]
-fn what_kubernetes_injects_is_ignored() {
+fn service_variables_of_kubernetes_are_ignored() {
     let injected = [
         ("TOCSIN_PORT", "tcp://10.0.0.1:80"),
         ("TOCSIN_SERVICE_HOST", "10.0.0.1"),

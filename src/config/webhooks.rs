@@ -21,7 +21,7 @@ const NAME: usize = 40;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
-    /// Where messages are posted. Whoever knows it may post there, too, as often as not: a secret.
+    /// Where messages are posted. A secret: often anybody who knows it can post there.
     pub url: Secret,
     /// What they are signed with: `whsec_` and base64, or a text as it is. Unset: they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,7 @@ pub(super) const CHANNEL: ChannelKind = ChannelKind {
 };
 
 impl Webhook {
-    /// The channel's name, as messages that are owed have it.
+    /// The channel's name, as pending messages have it.
     #[must_use]
     pub fn channel(name: &str) -> String {
         format!("webhook:{name}")
@@ -123,7 +123,7 @@ pub(super) fn guessable(webhooks: &BTreeMap<String, Webhook>) -> impl Iterator<I
     short.map(|(name, _)| name)
 }
 
-/// Reads the section. Whoever wrote an address in the place of a section is told so without it.
+/// Reads the section. The error for an address in place of a section does not show the address.
 pub(super) fn read<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, Webhook>, D::Error> {

@@ -3,7 +3,7 @@
 //!
 //! The rows are the truth. A set is trusted only while it holds the mark of the present epoch, which
 //! is the server's run: a member with the score -inf. Any other is built from the rows when it is
-//! asked for. Whoever builds empties the set first, then reads the rows, and writes the mark last, if
+//! asked for. A build empties the set first, then reads the rows, and writes the mark last, if
 //! the set was not emptied again meanwhile. What is counted beside that is added in any case: what is
 //! committed before the rows are read is in them, what is committed later is added after the set was
 //! emptied. So none is lost, whatever the order.
@@ -159,7 +159,7 @@ impl Counter for RedisCounter {
 impl RedisCounter {
     /// Forgets what was counted for `keys`.
     ///
-    /// A set that is deleted is one that was emptied, which it may be at any time: whoever builds it
+    /// A set that is deleted is one that was emptied, which it may be at any time: a build that runs
     /// just now finds its token gone and begins anew, and what is added beside that stands in a set
     /// without a mark, which the next to ask empties before it reads the rows. An id is added after
     /// its row was committed: either it is in the rows that are read, or it is added after the set

@@ -1,8 +1,8 @@
-//! Aggregation: what one more sighting does to an anomaly's episodes and incidents.
+//! Aggregation: what one more delivery does to an anomaly's episodes and incidents.
 //!
 //! The [`Batch`] hold what the store has about the anomalies of a batch, all of it locked;
-//! [`Batch::enter`] applies one sighting after the other; what came out is written in one go.
-//! Entering the same sighting twice changes nothing that is counted.
+//! [`Batch::enter`] applies one delivery after the other; what came out is written in one go.
+//! Entering the same delivery twice changes nothing that is counted.
 
 mod enter;
 mod incident;
@@ -37,7 +37,7 @@ pub struct Anomaly {
     pub newest_incident: Option<Uuid>,
     /// That incident's number.
     pub newest_number: i64,
-    /// Whether a sighting changed it.
+    /// Whether a delivery changed it.
     pub changed: bool,
 }
 
@@ -58,7 +58,7 @@ pub struct NewOccurrence {
     pub labels: String,
 }
 
-/// What became of a sighting.
+/// What became of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ingested {
     /// An episode that was not known before; where deliveries are counted, a delivery that was not.
@@ -82,9 +82,9 @@ pub struct Batch {
     pub deliveries: Vec<Counted>,
     /// Rows to insert.
     pub new: Vec<NewOccurrence>,
-    /// Episodes that a sighting changed, new ones included: id and series.
+    /// Episodes that a delivery changed, new ones included: id and series.
     pub changed: HashMap<Uuid, i64>,
-    /// Incidents that were resolved, are open again, and are told so; with the reopening's number.
+    /// Incidents that were reopened and notify; with the reopening's number.
     pub reopenings: Vec<(Uuid, i64)>,
     /// Incidents whose severity rose, with the rise's number.
     pub worsened: Vec<(Uuid, i64)>,
@@ -94,7 +94,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Applies one sighting, whose anomaly must be in the books. Returns what became of it, and
+    /// Applies one delivery, whose anomaly must be in the batch. Returns what became of it, and
     /// the incident that its episode belongs to.
     pub fn enter(&mut self, delivery: &AlertDelivery, policy: &Policy) -> (Ingested, Option<Uuid>) {
         let known = self

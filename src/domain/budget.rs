@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_telegram_allows_is_spread_like_this() {
+    fn sends_are_spread_within_the_limits_of_telegram() {
         let second = Duration::from_secs(1);
         for (most, window, burst, interval) in [
             (1, second, 1, 1000),
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_remembered_by_a_clock_that_was_ahead_keeps_nothing_waiting() {
+    fn a_budget_stored_by_a_clock_ahead_delays_no_message() {
         let budget = Budget::new(1, 20, 30);
         let now = Timestamp(1_000_000);
         let ahead = now.after(Duration::from_secs(8 * 3600));

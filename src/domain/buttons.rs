@@ -14,7 +14,7 @@ const CARRIED: usize = 64;
 /// Bytes of an action that fits into a button.
 pub const ACTION: usize = CARRIED - "1:n::".len() - 32;
 
-/// What is wanted.
+/// The action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ButtonAction {
     /// To take the incident.
@@ -158,7 +158,7 @@ mod tests {
     const ID: Uuid = Uuid::from_u128(0x019a_ad6b_8bae_7c31_9d0e_52a1_7fb3_09c4);
 
     #[test]
-    fn what_a_button_carries_is_read_again_and_fits() {
+    fn callback_data_round_trips_and_fits_in_64_bytes() {
         let longest = "x".repeat(ACTION);
         let actions = ["restart_pod".to_owned(), longest, "a:b".to_owned()];
         let mut rows = repairs(ID, &actions);
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_possible_any_more_is_not_offered() {
+    fn buttons_offer_only_possible_operations() {
         let actions = |status, muted| -> Vec<ButtonAction> {
             let rows = offered(ID, status, muted).into_iter().flatten();
             rows.map(|press| press.action).collect()
@@ -230,7 +230,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_is_sent_does_harm(data in "\\PC{0,80}") {
+        fn arbitrary_input_causes_no_panic(data in "\\PC{0,80}") {
             if let Some(press) = CallbackData::read(&data) {
                 prop_assert!(press.data().len() <= 64);
             }

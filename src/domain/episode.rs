@@ -51,7 +51,7 @@ pub enum EndedBy {
     /// A newer episode of its series began.
     #[sea_orm(string_value = "newer")]
     Newer,
-    /// Its sender told of it no more: it is not known to be over.
+    /// Its source no longer sent it: its end is not known.
     #[sea_orm(string_value = "unseen")]
     Unseen,
 }
@@ -69,20 +69,20 @@ pub struct End {
 
 impl End {
     /// The end was said once more: the earliest that the sender gave is the one.
-    pub(super) fn hear(&mut self, told: Self) {
+    pub(super) fn merge(&mut self, other: Self) {
         let was_forgotten = self.by == EndedBy::Unseen;
         self.received_at = match was_forgotten {
-            true => told.received_at,
-            false => self.received_at.max(told.received_at),
+            true => other.received_at,
+            false => self.received_at.max(other.received_at),
         };
-        if told.by == EndedBy::Sender {
+        if other.by == EndedBy::Sender {
             self.at = match was_forgotten {
-                true => told.at,
-                false => self.at.min(told.at),
+                true => other.at,
+                false => self.at.min(other.at),
             };
         }
-        if told.by == EndedBy::Sender || was_forgotten {
-            self.by = told.by;
+        if other.by == EndedBy::Sender || was_forgotten {
+            self.by = other.by;
         }
     }
 }
@@ -97,20 +97,20 @@ pub fn new_episode_id(
 ) -> Uuid {
     let id = episode_id(series, starts_at);
     if known.iter().any(|episode| episode.id == id) {
-        // One that began later than this, until it was told that it had begun before.
+        // One that began later than this, until an earlier start was delivered.
         return episode_id(series ^ received_at.0, starts_at);
     }
     id
 }
 
-/// One episode as the books have it.
+/// One firing as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Episode {
     /// Its id.
     pub id: Uuid,
     /// The anomaly it belongs to.
     pub anomaly_key: String,
-    /// The incident it joined or opened; none if it was over when it was first heard of.
+    /// The incident it joined or opened; none if it was over at its first delivery.
     pub incident: Option<Uuid>,
     /// Its series.
     pub series: i64,
@@ -122,11 +122,11 @@ pub struct Episode {
     pub occurred_at: Timestamp,
     /// When it was last received, by the ingress' clock.
     pub last_seen_at: Timestamp,
-    /// How many deliveries told of it.
+    /// Number of its deliveries.
     pub deliveries: i64,
 }
 
-/// From when to when something fired, as far as it was told.
+/// From when to when something fired, as far as its source said.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     from: Timestamp,
@@ -195,19 +195,19 @@ impl Episode {
     }
 }
 
-/// Finds the episode among `episodes` (one series, oldest first) that `delivery` tells of.
+/// Finds the episode among `episodes` (one series, oldest first) that `delivery` belongs to.
 ///
 /// With a start that can be: the one that starts nearest to it, within `skew`, if neither was over
-/// before the other began. If a newer one's span overlaps that of the sighting, it is that one: a sender that
+/// before the other began. If a newer one's span overlaps that of the delivery, it is that one: a sender that
 /// comes back with its old start means what fires now. Without: the one that
-/// was going on at the time of receipt, else the open one; a `resolved` does not tell of what began
+/// was going on at the time of receipt, else the open one; a `resolved` does not belong to a firing that began
 /// after it, but of the newest that was over by then, once more. Last, what was received a little
 /// before the others of its episode.
 #[must_use]
 pub fn find(episodes: &[Episode], delivery: &AlertDelivery, skew: Duration) -> Option<usize> {
     let within = |a: Timestamp, b: Timestamp| (a.0 - b.0).abs() <= crate::time::millis(skew);
-    if let Some(start) = delivery.told_start(skew) {
-        let told = Span::of(delivery, start);
+    if let Some(start) = delivery.reported_start(skew) {
+        let other = Span::of(delivery, start);
         let over = delivery.end().filter(|(_, by)| *by == EndedBy::Sender);
         let was_not_over_by = |began| over.is_none_or(|(end, _)| began <= end.max(start));
         let near = (0..episodes.len())
@@ -218,7 +218,7 @@ pub fn find(episodes: &[Episode], delivery: &AlertDelivery, skew: Duration) -> O
             .min_by_key(|&i| (start.0 - episodes[i].starts_at.0).abs());
         let overlapping = episodes
             .iter()
-            .rposition(|e| e.span().overlaps(&told, skew));
+            .rposition(|e| e.span().overlaps(&other, skew));
         return near.max(overlapping);
     }
     let at = delivery.received_at;

@@ -36,7 +36,7 @@ pub enum Level {
     /// It comes back.
     #[sea_orm(string_value = "REPEAT")]
     Repeat,
-    /// It comes back so often, or lasts so long, that people are told again.
+    /// It comes back so often, or lasts so long, that it notifies again.
     #[sea_orm(string_value = "ESCALATE")]
     Escalate,
     /// Repairing it again is not enough.
@@ -141,7 +141,7 @@ pub fn most_incidents(rules: &[Rule], unit: Unit) -> i64 {
         .unwrap_or_default()
 }
 
-/// What rules are held against.
+/// The inputs of the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuleInputs {
     /// What was counted.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::escalation::Level;
 use crate::time::Timestamp;
 
-/// So many are told apart at most for each anomaly; a counter may know no older ones. What says this
+/// So many are distinguished at most for each anomaly; a counter may know no older ones. What says this
 /// number means "or more".
 pub const COUNTED_AT_MOST: i64 = 100_000;
 

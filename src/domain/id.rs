@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_an_id_or_the_end_of_one_is_read_as_such() {
+    fn only_ids_and_short_ids_are_parsed() {
         let short = Some(IncidentRef::Short(ShortId::of(ID)));
         let whole = Some(IncidentRef::Whole(ID));
         for (text, expected) in [

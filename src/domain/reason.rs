@@ -1,4 +1,4 @@
-//! Why a level or a tier holds: as data, so that it can be told in any language and compared.
+//! Why a level or a tier holds: as data, so that it can be translated and compared.
 
 use std::fmt;
 
@@ -51,7 +51,7 @@ impl<R: DeserializeOwned> Reason<R> {
     /// Reads what a row has. What is no rule of this version is text.
     #[must_use]
     pub fn of_row(row: String) -> Self {
-        // Most sentences are told from JSON by their first letter.
+        // Most sentences are distinguished from JSON by their first letter.
         let rule = row
             .starts_with('{')
             .then(|| serde_json::from_str(&row).ok());
@@ -218,7 +218,7 @@ pub enum TierRule {
 /// Restarts as people read them.
 #[must_use]
 pub fn restarts_figure(restarts: i64) -> String {
-    // No more than these are told apart.
+    // No more than these are distinguished.
     let or_more = if restarts >= RESTARTS_AT_MOST {
         "+"
     } else {

@@ -1,5 +1,5 @@
 //! Refusals as data: a stable code, what it names, and a sentence. Pages, buttons and the command line tell
-//! a refusal by its code in their reader's language; the sentence is for whoever does not know the code.
+//! a refusal by its code in their reader's language; the sentence is for clients that do not know the code.
 
 mod code;
 mod value;
@@ -144,12 +144,12 @@ impl fmt::Display for Refusal {
 /// What is wrong with JSON, without the place in it: a form has no lines that it could mean.
 #[must_use]
 pub fn cause(error: &serde_json::Error) -> String {
-    let mut told = error.to_string();
+    let mut detail = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
-    if told.ends_with(&place) {
-        told.truncate(told.len() - place.len());
+    if detail.ends_with(&place) {
+        detail.truncate(detail.len() - place.len());
     }
-    told
+    detail
 }
 
 #[cfg(test)]

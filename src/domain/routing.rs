@@ -120,7 +120,7 @@ pub struct Route {
     /// The anomaly's service.
     #[serde(skip_serializing_if = "List::is_empty")]
     pub service: List<Pattern>,
-    /// The anomaly's level when the message is owed.
+    /// The anomaly's level when the message is pending.
     #[serde(skip_serializing_if = "List::is_empty")]
     pub level: List<Level>,
     /// The alert's name.

@@ -7,15 +7,15 @@ use super::escalation::Level;
 use super::notification::Kind;
 use crate::time::Timestamp;
 
-/// When a rise may be told that was noticed at `now`, of an incident that opened at `opened_at` and is
-/// left to settle for so long.
+/// When the message of a rise at `now` may be sent, for an incident that opened at `opened_at` and
+/// settles for `settle`.
 #[must_use]
 pub fn over(opened_at: Timestamp, settle: Duration, now: Timestamp) -> Timestamp {
     now.max(opened_at.after(settle))
 }
 
-/// Whether a rise that waited for a burst to be over is not to be told any more: the level fell again, or
-/// `is_told` says that a higher one is told by a message of its own.
+/// Whether the message of a rise that waited for the end of a burst is obsolete: the level fell again, or
+/// `is_told` says that a higher one has a message of its own.
 #[must_use]
 pub fn is_outdated(kind: Kind, level: Level, is_told: impl Fn(Kind) -> bool) -> bool {
     match kind {
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_hold_any_more_is_not_told() {
+    fn a_message_that_no_longer_applies_is_not_sent() {
         use Level::{Escalate, None, PermanentFix, Repeat};
         let table = [
             (Kind::Escalated, None, true, true),

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_told_us_of_is_sorted_next_below_the_warnings() {
+    fn an_unknown_severity_ranks_next_below_warning() {
         let words = ["Critical", "p2", "WARNING", "urgent", "minor", "info", ""];
         let orders = words.map(order);
         assert_eq!(orders, [10, 8, 6, 5, 4, 2, 0]);
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_worse_is_known_of_known_words_alone() {
+    fn only_known_severities_can_be_compared() {
         let table = [
             ("critical", "warning", true),
             ("Critical", "WARNING", true),

@@ -43,7 +43,7 @@ impl Tier {
         }
     }
 
-    /// Its name, as people are told it.
+    /// Its name, as people read it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ pub const RESTARTS: [&str; 2] = ["restart_pod", "restart_container"];
 pub const RESTARTS_ENOUGH: i64 = 2;
 /// Restarts count for so long: what was tried longer ago says nothing about what helps now.
 pub const RESTARTS_COUNT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
-/// So many restarts are told apart at most.
+/// So many restarts are distinguished at most.
 pub const RESTARTS_AT_MOST: i64 = 100;
 
 /// Whether restarting was ever tried.

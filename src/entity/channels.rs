@@ -19,7 +19,7 @@ pub struct Model {
     pub edit_tat: Timestamp,
     /// Until when the provider wants nothing.
     pub paused_until: Timestamp,
-    /// Since when its messages are told by digests.
+    /// Since when its messages are sent in digests.
     pub storm_since: Option<Timestamp>,
     /// The digest that gathers them now.
     pub digest_id: Option<Uuid>,

@@ -1,11 +1,11 @@
-//! One message owed.
+//! One notification.
 
 use sea_orm::entity::prelude::*;
 
 use crate::domain::notification::Kind;
 use crate::time::Timestamp;
 
-/// One message owed.
+/// One notification.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "notifications")]
 pub struct Model {
@@ -23,7 +23,7 @@ pub struct Model {
     pub channel: String,
     /// How far it is.
     pub state: State,
-    /// Since when it is owed: not before that may it go out.
+    /// Since when it is pending. It is not sent before that.
     pub owed_since: Timestamp,
     /// The text, as it was first rendered; every try sends the same.
     pub body: Option<String>,
@@ -63,22 +63,22 @@ impl ActiveModelBehavior for ActiveModel {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 pub enum State {
-    /// Nobody began.
+    /// Not begun.
     #[sea_orm(string_value = "owed")]
     Owed,
     /// Its text is fixed, and it may have gone out.
     #[sea_orm(string_value = "sending")]
     Sending,
-    /// The provider took it.
+    /// The provider accepted it.
     #[sea_orm(string_value = "sent")]
     Sent,
     /// It will not go out; the row says why.
     #[sea_orm(string_value = "given up")]
     GivenUp,
-    /// A digest tells it.
+    /// It was sent in a digest.
     #[sea_orm(string_value = "digested")]
     Digested,
-    /// Its anomaly was muted when it would have gone out: it is never told.
+    /// Its anomaly was muted when it was due: it is never sent.
     #[sea_orm(string_value = "muted")]
     Muted,
 }

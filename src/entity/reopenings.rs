@@ -5,7 +5,7 @@ use sea_orm::entity::prelude::*;
 use crate::domain::aggregation::ResolvedBy;
 use crate::time::Timestamp;
 
-/// One time that an incident was resolved and opened again: its row tells of the last resolve alone.
+/// One reopening of an incident. The incident's row has the last resolve only.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, serde::Serialize, utoipa::ToSchema)]
 #[sea_orm(table_name = "reopenings")]
 #[schema(as = Reopening)]

@@ -17,7 +17,7 @@ pub enum Notify {
 
 impl Notify {
     /// The shortest time that one attempt must have: to call a provider (10 s), and to write down that
-    /// it took the message for as long as that is tried (30 s). Whoever is cut off before sends it
+    /// it took the message for as long as that is tried (30 s). An attempt that is cut off before sends it
     /// again.
     pub const LEAST: Duration = Duration::from_secs(45);
 

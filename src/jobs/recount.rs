@@ -23,7 +23,7 @@ pub enum Recount {
 pub enum Part {
     /// Tiers that are due for long.
     Tiers,
-    /// Messages that are owed for long.
+    /// Messages that have been pending for long.
     Messages,
     /// Edits of cards that are due for long.
     Edits,
@@ -33,7 +33,7 @@ pub enum Part {
     Doubts,
     /// Levels, and what is said of windows.
     Levels,
-    /// Firings that are not told of any more.
+    /// Firings that their source no longer sends.
     Unseen,
     /// Mutes that are over.
     Mutes,
@@ -44,7 +44,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// All of them, in the order in which they are done: what is owed first.
+    /// All of them, in the order in which they run: pending work first.
     pub const ALL: [Self; 10] = [
         Self::Tiers,
         Self::Messages,

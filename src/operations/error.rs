@@ -9,11 +9,11 @@ use crate::queue::replay::NotReplayableReason;
 use crate::queue::store::QueueError;
 use crate::verify::VerifyError;
 
-/// Why an operation was not done. Its text is for clients of the API, in English; whoever tells it otherwise
-/// goes by the variants.
+/// Why an operation was not done. Its text is for clients of the API, in English; pages and
+/// buttons translate the variants.
 #[derive(Debug, thiserror::Error)]
 pub enum OperationError {
-    /// What it is to be done to does not exist.
+    /// Its target does not exist.
     #[error("{0}")]
     NotFound(Resource),
     /// It cannot be done as things are.
@@ -154,8 +154,8 @@ impl Invalid {
 }
 
 impl OperationError {
-    /// What is told of it: a code and facts, which each reader is told in their language. `None` of what
-    /// failed, rather than was refused.
+    /// The refusal: a code and facts, which pages translate into the reader's language. `None` for a
+    /// failure, which is no refusal.
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         match self {

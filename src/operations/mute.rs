@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 /// Incidents whose cards say that their anomaly is muted, at most: the newest.
 const CARDS: u64 = 20;
 
-/// A mute as it is asked for.
+/// A mute to record.
 #[derive(Clone, Debug)]
 pub struct NewMute {
     /// When it ends.

@@ -37,7 +37,7 @@ pub struct Press<'a> {
     pub like: &'a str,
 }
 
-/// What a button is pressed for.
+/// The operation of a button.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PressAction {
     /// Acknowledge the incident.

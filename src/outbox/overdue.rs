@@ -1,4 +1,4 @@
-//! What was due for long and is not done: whoever should have done it died, or the queue lost it. It is
+//! Work that has been due for long because its process died, or the queue lost it. It is
 //! pushed again, each kind by itself.
 
 use std::time::Duration;

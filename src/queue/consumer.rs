@@ -13,10 +13,10 @@
 
 mod acker;
 mod answers;
+mod backoff;
 mod fetcher;
 mod handle;
 mod keeper;
-mod patience;
 mod running;
 mod slots;
 
@@ -52,7 +52,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// How often the log says of one kind that the store fails: it is tried many times a second.
 const FAILURES_SAID: Duration = Duration::from_secs(60);
-/// How often the log tells of a dead letter: one request may make thousands.
+/// How often a dead letter is logged: one request may make thousands.
 const BURIED_SAID: Duration = Duration::from_secs(1);
 
 /// One consumer of one queue.

@@ -17,7 +17,7 @@ use crate::store::{Db, losses};
 use crate::telemetry::metrics::{ByQueue, Metrics};
 use crate::time::Timestamp;
 
-/// How long writing a loss down may take: whoever looks has other things to do.
+/// How long recording a loss may take, at most.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Looks at one queue.
@@ -59,8 +59,8 @@ impl DataLossDetector {
         }
     }
 
-    /// Takes in what the queue's depth is now. What was lost is told once, by whoever writes it down
-    /// first; while the database cannot be reached that is owed.
+    /// Compares the queue's depth with the last sample. A loss is reported once, by the process that
+    /// records it first; it stays unsaved while the database cannot be reached.
     ///
     /// # Errors
     /// The database did not take it.
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waited_at_the_last_look_is_lost_with_its_epoch() {
+    fn jobs_seen_at_the_last_sample_are_lost_with_their_epoch() {
         let mut watch = DataLossDetector::new("ingest", "test".to_owned());
         let mut see = |epoch: Option<u128>, ready, delayed| {
             let depth = Depth {

@@ -5,12 +5,12 @@
 //!               :delayed     sorted set of jobs that wait, by the time at which they are due
 //!               :ids         ids that must not be queued twice
 //!               :replays     how often those of them were replayed that were
-//!               :consumers   sorted set of consumers, by the time at which they were heard of
+//!               :consumers   sorted set of consumers, by the time of their heartbeat
 //!               :about       what each of them says of itself, as JSON
 //!               :turn        there for as long as nobody else looks for leases that have expired
 //!               :paused      there while the queue is paused: since when
 //!               :ticks       the last tick that was claimed of each schedule
-//!               :pulse       when a consumer was last heard of; :grace: nothing is taken over yet
+//!               :pulse       when a consumer last sent a heartbeat; :grace: nothing is taken over yet
 //!               :latest      what time it was then: less than that is a clock that went back
 //!               :epoch       a word that is gone with the rest when the server loses its data
 //! ```
@@ -51,7 +51,7 @@ const REMOVED_AT_ONCE: usize = 1000;
 const READ_FIRST: usize = 256;
 /// Due jobs that a fetch makes ready at most, on its way.
 const PROMOTED_BY_FETCH: usize = 500;
-/// Where consumers are heard of every second, a silence of this length means that Redis was away.
+/// Where consumers send a heartbeat every second, a silence of this length means that Redis was away.
 const SILENCE_MS: i64 = 5000;
 /// The consumers' group.
 const GROUP: &str = "workers";

@@ -66,7 +66,7 @@ pub fn check(queue: &str, payload: &[u8], is_edited: bool) -> Result<(), NotRepl
     }
 }
 
-/// Why it is not known that replays were pushed. They are owed still.
+/// Why it is not known that replays were pushed. They are still pending.
 #[derive(Debug, thiserror::Error)]
 pub enum Unpushed {
     /// The queue did not confirm them.
@@ -83,7 +83,7 @@ fn can_be_pushed<'a>(queue: &str, payload: &'a [u8]) -> Option<(&'static str, &'
     Some((queue, as_text(payload)?))
 }
 
-/// Pushes the jobs of letters that were replayed, and notes that their push is owed no more.
+/// Pushes the jobs of letters that were replayed, and notes that their push is no longer pending.
 ///
 /// # Errors
 /// See [`Unpushed`]; they may have been pushed all the same.
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_rejected_is_not_run_again_as_it_is() {
+    fn a_rejected_alert_is_not_replayed_unchanged() {
         let job = |content: &str| {
             format!(
                 r#"{{"source":"alertmanager","received_at":"2026-11-22T21:28:29Z","content":{content}}}"#

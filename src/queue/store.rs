@@ -28,7 +28,7 @@ pub const SUSPECT_BATCH_DIVISOR: usize = 10;
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Jobs in one state that a search looks at, at most.
 pub const SEARCHED: usize = 5000;
-/// Consumers that were not heard of for so long are not workers any more.
+/// Consumers without a heartbeat for so long are gone.
 pub const CONSUMER_GONE: Duration = Duration::from_secs(30);
 
 /// A queue in figures.
@@ -125,7 +125,7 @@ pub trait QueueStore: Send + Sync {
     }
 
     /// Takes over as many jobs as there is room for whose lease has expired, and of those that would be suspects
-    /// next a [`SUSPECT_BATCH_DIVISOR`]th as many: whoever dies with them makes few suspects. A suspect is handed out
+    /// next a [`SUSPECT_BATCH_DIVISOR`]th as many: a crash with them makes few suspects. A suspect is handed out
     /// only if the consumer is `alone` (holds nothing of this queue), and then nothing beside it.
     /// Where the store was away, nothing is handed out for one lease from when it is back.
     async fn reclaim(
@@ -164,7 +164,7 @@ pub trait QueueStore: Send + Sync {
         payload: String,
     ) -> Result<bool, QueueError>;
 
-    /// Says that the consumer is there, and forgets those that were not heard of for
+    /// Says that the consumer is there, and forgets those without a heartbeat for
     /// [`CONSUMER_GONE`]. What they hold stays theirs until its lease has run out.
     async fn heartbeat(
         &self,
@@ -177,7 +177,7 @@ pub trait QueueStore: Send + Sync {
     /// has run out.
     async fn leave(&self, queue: &str, consumer: &str) -> Result<(), QueueError>;
 
-    /// The consumers heard of within [`CONSUMER_GONE`], by name.
+    /// The consumers with a heartbeat within [`CONSUMER_GONE`], by name.
     async fn consumers(&self, queue: &str) -> Result<Vec<WorkerStatus>, QueueError>;
 
     /// The queue in figures.

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn an_old_server_is_told_from_a_new_one() {
+fn an_old_redis_is_distinguished_from_a_new_one() {
     for (version, too_old) in [
         ("6.2.14", true),
         ("7.0.15", false),
@@ -37,7 +37,7 @@ fn memory_is_nearly_full_some_time_before_it_is() {
 }
 
 #[test]
-fn what_may_be_lost_is_told_and_nothing_else() {
+fn only_possible_losses_are_reported() {
     let safe = "# Memory\r\nmaxmemory_policy:noeviction\r\n";
     assert!(warnings(safe, "aof_enabled:1\r\n").is_empty());
     let warned = warnings(

@@ -10,7 +10,7 @@ use crate::domain::signature::hex;
 
 /// What a text that was cut ends with.
 const CUT: &str = "…[cut]";
-/// The name under which is told how many entries were left out.
+/// The name of the entry that says how many were left out.
 const LEFT_OUT: &str = "tocsin_left_out";
 /// Labels that tell the series of an alert apart, and annotations that people read.
 const TELLING: [&str; 18] = [
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_identifies_is_kept_first_and_what_tells_apart_next() {
+    fn identifying_labels_are_kept_first_and_distinguishing_labels_next() {
         let many = entries(&[
             ("a", "1"),
             ("b", "2"),
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_identifies_stays_as_different_as_it_was() {
+    fn truncated_identifying_labels_stay_distinct() {
         let (one, other) = (format!("{}1", "x".repeat(2000)), "x".repeat(2000));
         let kept = |value: &str| {
             let labels = bounded_map(entries(&[("reason", value)]), &["reason"], 64, 1024);

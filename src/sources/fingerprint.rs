@@ -8,7 +8,7 @@ use crate::ids::derived_id;
 /// The longest fingerprint that is kept as it is, in bytes; a longer one is hashed.
 const BYTES: usize = 128;
 
-/// A sender's fingerprint as it is kept: whoever asks for it asks by the name that was sent.
+/// A sender's fingerprint as it is kept: queries use the name that was sent.
 #[must_use]
 pub fn kept(sent: &str) -> String {
     if sent.len() > BYTES {

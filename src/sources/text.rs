@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_stands_there_is_a_text() {
+    fn any_value_is_read_as_text() {
         for (json, expected) in [
             (r#""a""#, "a"),
             (r#""""#, ""),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_name_that_comes_twice_the_last_counts() {
+    fn the_last_of_duplicate_names_wins() {
         let json = r#"{"b":1,"a":"x","\ud800":"y","a":"z","c":"v","c":"","d":null}"#;
         let object = Object::read(json).unwrap();
         assert_eq!(object.text("a"), "z");

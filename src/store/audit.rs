@@ -96,7 +96,7 @@ fn clean(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// Whether a deed did something: who was too late, or not the first, did not.
+/// Whether an operation changed something: one that was too late, or repeated, did not.
 #[must_use]
 pub fn did_something(entry: &Model) -> bool {
     let says_no = |what: &str| entry.detail[what].as_bool() == Some(false);
@@ -119,10 +119,10 @@ pub async fn done_to(
         .await
 }
 
-/// Which deeds to list. Nothing set: all.
+/// Which entries to list. Nothing set: all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// By this token, or by whoever called themselves so.
+    /// By this token, or by an operator of this name.
     pub actor: Option<String>,
     /// Of this kind.
     pub action: Option<String>,
@@ -164,10 +164,10 @@ pub async fn list(
         .await
 }
 
-/// Deeds to one target that are looked through at most.
+/// Maximum number of entries of one target that are searched.
 const LOOKED_THROUGH: u64 = 100;
 
-/// The deed that began what lasts: the first `began` done to `target` since the last `ended`.
+/// The entry that began the present state: the first `began` of `target` since the last `ended`.
 pub async fn beginning(
     db: &impl ConnectionTrait,
     target: &str,

@@ -30,8 +30,7 @@ pub struct DueCard {
 }
 
 /// Marks the cards of these incidents: what they show has changed. Returns the cards that are to be edited
-/// after the commit. Their anomalies are locked, as they are by whoever
-/// fixes what a card says.
+/// after the commit. Their anomalies are locked, as they are when a card is rendered.
 pub async fn mark_edits(
     tx: &impl ConnectionTrait,
     incidents: &[Uuid],
@@ -83,7 +82,7 @@ pub async fn answered(tx: &impl ConnectionTrait, row: &Model) -> Result<Option<S
     found.map(|row| row.try_get("", "message_id")).transpose()
 }
 
-/// Whether messages are owed to these channels by now (1, else 0), and how many edits were due there
+/// Whether messages are pending to these channels by now (1, else 0), and how many edits were due there
 /// before `since`, up to [`COUNTED`]: what an edit stands behind.
 pub async fn ahead(
     tx: &impl ConnectionTrait,

@@ -40,7 +40,7 @@ pub struct Db {
 #[derive(Debug)]
 pub struct View<'a> {
     view: &'a DatabaseConnection,
-    _turn: Option<SemaphorePermit<'a>>,
+    _permit: Option<SemaphorePermit<'a>>,
 }
 
 impl Deref for View<'_> {
@@ -162,28 +162,28 @@ impl Db {
     /// # Errors
     /// Its turn did not come.
     pub async fn view_for(&self, is_search: bool) -> Result<View<'_>, DbErr> {
-        let turn = match is_search {
-            true => Some(self.turn().await?),
+        let permit = match is_search {
+            true => Some(self.permit().await?),
             false => None,
         };
         Ok(View {
             view: &self.view,
-            _turn: turn,
+            _permit: permit,
         })
     }
 
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, DbErr> {
-        let turn = tokio::time::timeout(self.query, self.searches.acquire()).await;
-        let turn = turn.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
-        turn.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed))
+    async fn permit(&self) -> Result<SemaphorePermit<'_>, DbErr> {
+        let permit = tokio::time::timeout(self.query, self.searches.acquire()).await;
+        let permit = permit.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
+        permit.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed))
     }
 
-    /// Has every statement told to `hear` that clones made from now on run: to see what is asked, and to
+    /// Has every statement told to `observer` that clones made from now on run: to see what is asked, and to
     /// have it explained.
-    pub fn observe(&mut self, hear: impl Fn(&Statement) + Clone + Send + Sync + 'static) {
+    pub fn observe(&mut self, observer: impl Fn(&Statement) + Clone + Send + Sync + 'static) {
         for connections in [&mut self.write, &mut self.read, &mut self.view] {
-            let hear = hear.clone();
-            connections.set_metric_callback(move |info| hear(info.statement));
+            let observer = observer.clone();
+            connections.set_metric_callback(move |info| observer(info.statement));
         }
     }
 

@@ -1,5 +1,5 @@
-//! Digests: one message that tells many. Which messages it tells is in their rows; the channel's row,
-//! which is locked for all of this, says which digest gathers now.
+//! Digests: one message in place of many. Each message's row names its digest; the channel's row,
+//! which is locked for all of this, names the digest that collects now.
 
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use crate::ids::new_id;
 use crate::time::Timestamp;
 
 /// Owes a digest, due at `due`; its number is the channel's own. Returns its id.
-pub async fn owe(
+pub async fn insert(
     tx: &impl ConnectionTrait,
     channel: &str,
     number: i64,
@@ -43,7 +43,7 @@ const IS_KEPT_BACK: &str = "EXISTS (SELECT 1 FROM incidents i \
                 AND (COALESCE(a.mute_broken_at >= a.muted_since, FALSE) \
                     OR COALESCE(a.risen_at >= notifications.owed_since, FALSE))))))";
 
-/// Has a digest tell every message that is owed to its channel by now, but for those that a mute keeps
+/// Has a digest tell every message that is pending to its channel by now, but for those that a mute keeps
 /// back, each of which is looked at by itself; returns how many there were.
 pub async fn gather(
     tx: &impl ConnectionTrait,
@@ -115,7 +115,7 @@ impl DigestEntry {
     }
 }
 
-/// Locks the anomalies that a digest tells of, in order, so that their levels are what it says: a rise
+/// Locks the anomalies of a digest, in order, so that their levels are what it says: a rise
 /// that comes later has a message of its own.
 pub async fn lock_anomalies(tx: &impl ConnectionTrait, digest: Uuid) -> Result<(), DbErr> {
     let sql = "SELECT key FROM anomalies WHERE key IN (SELECT i.anomaly_key FROM notifications n \
@@ -176,7 +176,7 @@ pub async fn give_up(db: &impl ConnectionTrait, digest: Uuid, why: &str) -> Resu
         .map(drop)
 }
 
-/// Records that what was given up with a digest is told after all.
+/// Records that the messages of a failed digest are sent after all.
 pub async fn tells(db: &impl ConnectionTrait, digest: Uuid) -> Result<(), DbErr> {
     let sql = "UPDATE notifications SET state = 'digested', error = NULL \
                WHERE digest_id = $1 AND state = 'given up'";

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_a_text_is_special() {
+    fn no_character_in_a_search_text_is_special() {
         assert_eq!(regex("ä.b"), "[äÄ]\\.[bB]");
         assert_eq!(
             regex_in_octal("ä\\"),

@@ -22,8 +22,8 @@ pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, 
     Entity::find_by_id(id).one(db).await
 }
 
-/// The same for who holds no anomaly, after what was counted: whoever works these incidents out now is
-/// waited for, and what they missed is due again. Outside a transaction: nearly always all are marked
+/// The same without a lock on an anomaly, after the count: a tier pass that holds these incidents is
+/// waited for, and what it missed is due again. Outside a transaction: nearly always all are marked
 /// still, and of the others each is marked by itself, so that it holds none while it waits for another.
 pub async fn mark_counted(
     db: &DatabaseConnection,

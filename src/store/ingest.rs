@@ -1,4 +1,4 @@
-//! One batch of sightings, in one transaction.
+//! One batch of deliveries, in one transaction.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -20,12 +20,12 @@ use crate::time::{Clock, Timestamp};
 /// What a batch came to.
 #[derive(Debug, Default)]
 pub struct Committed {
-    /// What became of each sighting.
+    /// What became of each delivery.
     pub entered: Vec<Ingested>,
     /// The incident that each belongs to.
     pub incidents: Vec<Option<Uuid>>,
     /// Incidents that this batch made due, whether their marks were set already or not, and those of
-    /// redelivered jobs: whoever had them before may have died between commit and count.
+    /// redelivered jobs: their worker may have died between commit and count.
     pub touched: Vec<Uuid>,
     /// Every id that the batch touched, for a counter that does not count rows.
     pub counted: Vec<Counted>,
@@ -42,7 +42,7 @@ pub struct Committed {
 }
 
 /// Enters a batch, which comes in the order of receipt: locks the anomalies, reads what the batch
-/// can touch, applies the sightings, and writes what came out. All or nothing; entering a batch
+/// can touch, applies the deliveries, and writes what came out. All or nothing; entering a batch
 /// again counts nothing twice. What there is no room for by `names` is entered with others of its alert's
 /// name.
 ///
@@ -188,7 +188,7 @@ fn not_after<'a>(delivery: &'a AlertDelivery, now: Timestamp) -> Cow<'a, AlertDe
     }
 }
 
-/// When the oldest sighting of each anomaly was received: no row of its own that this batch writes
+/// When the oldest delivery of each anomaly was received: no row of its own that this batch writes
 /// counts from before.
 fn oldest<'a>(deliveries: &'a [Cow<'_, AlertDelivery>]) -> BTreeMap<&'a str, Timestamp> {
     let mut oldest: BTreeMap<&str, Timestamp> = BTreeMap::new();

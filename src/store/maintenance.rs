@@ -1,4 +1,4 @@
-//! What recount reads and writes: levels and figures that decay, work that is owed, rows that are
+//! What recount reads and writes: levels and figures that decay, work that is pending, rows that are
 //! old.
 
 mod pruning;

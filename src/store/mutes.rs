@@ -1,4 +1,4 @@
-//! Mutes: until when nothing is told of an anomaly.
+//! Mutes: until when the notifications of an anomaly are suppressed.
 
 use std::collections::HashSet;
 
@@ -40,8 +40,7 @@ pub async fn set(tx: &impl ConnectionTrait, key: &str, mute: Option<Mute>) -> Re
     Entity::update(change).exec(tx).await
 }
 
-/// Which of these incidents are of an anomaly that is muted at `now`. Who writes what is told of them
-/// has locked their anomalies.
+/// Which of these incidents are of an anomaly that is muted at `now`. Their anomalies are locked.
 pub async fn muted(
     tx: &impl ConnectionTrait,
     incidents: impl IntoIterator<Item = Uuid>,

@@ -1,4 +1,4 @@
-//! Notifications: written in the transaction that decides them, claimed by whoever sends them.
+//! Notifications: written in the transaction that decides them, claimed by the worker that sends them.
 
 mod ahead;
 mod claims;

@@ -49,7 +49,7 @@ pub(super) async fn beyond<'n>(
 }
 
 /// Those of them whose alerts' names have such an anomaly that is open, or that knows an episode which a
-/// sighting of the batch may tell of.
+/// delivery of the batch may belong to.
 async fn taken(
     tx: &impl ConnectionTrait,
     policy: &Policy,

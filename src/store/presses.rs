@@ -77,7 +77,7 @@ pub async fn answer(tx: &impl ConnectionTrait, id: &str, answer: &Answer) -> Res
     tx.execute_raw(sql).await.map(drop)
 }
 
-/// How long the place is held without a word of its holder.
+/// How long the lease is held without a word of its holder.
 pub const LEASE: Duration = Duration::from_secs(15);
 
 /// Takes the poller's place for this bot, or keeps it, for [`LEASE`], by the store's clock.
@@ -102,7 +102,7 @@ pub async fn hold(
     found.map(|row| row.try_get("", "next_update")).transpose()
 }
 
-/// Remembers that what came before `next` was done, if `holder` still has the place. It may lie below
+/// Remembers that what came before `next` was done, if `holder` still has the lease. It may lie below
 /// what was remembered: after a week without any, Telegram's numbers begin anywhere.
 pub async fn advance(
     db: &impl ConnectionTrait,
@@ -116,7 +116,7 @@ pub async fn advance(
     db.execute_raw(sql).await.map(drop)
 }
 
-/// Leaves the place to whoever wants it.
+/// Releases the lease.
 pub async fn leave(db: &impl ConnectionTrait, bot: &str, holder: Uuid) -> Result<(), DbErr> {
     let sql = "UPDATE pollers SET held_until = 0 WHERE bot = $1 AND held_by = $2";
     let values = [Value::from(bot), Value::from(holder)];

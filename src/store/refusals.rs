@@ -30,7 +30,7 @@ pub struct Refusal {
     pub client: String,
     /// Its request's id.
     pub request_id: String,
-    /// What it was told.
+    /// The refusal that it got.
     pub detail: String,
     /// How the last body began that could not be read, if one could not.
     pub body: Option<String>,
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_came_since_is_added_to_its_kind() {
+    fn suppressed_log_lines_are_counted_by_kind() {
         let refusal =
             |source: &str, deliveries, first: i64, last: i64, body: Option<&str>| Refusal {
                 source: source.to_owned(),

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 
 /// How long an answer is remembered.
 pub const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
-/// How long a request may take. Whoever has it for longer has died, and it can be done again.
+/// How long a request may take. After that its process is taken for dead, and it can run again.
 pub const CLAIM: Duration = Duration::from_secs(60);
 
 /// An answer as it was given.

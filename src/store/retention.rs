@@ -3,7 +3,7 @@
 //! `aggregated_count` its episodes' rows and `pruned_episodes`.
 //!
 //! Each step looks for old rows, locks their anomalies in the order of the keys, and deletes what is
-//! still old then: whoever is told of an old episode meanwhile has locked the anomaly first.
+//! still old then: a new delivery of an old episode has locked the anomaly first.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -66,7 +66,7 @@ pub async fn prune_occurrences(
         {
             let of_incident = episodes.entry(incident).or_default();
             of_incident.0 += 1;
-            // It never ended and was not heard of for so long: nobody will end it.
+            // It never ended and was not delivered for so long: nothing will end it.
             of_incident.1 += i64::from(row.try_get::<Option<i64>>("", "ended_at")?.is_none());
         }
     }

@@ -1,4 +1,4 @@
-//! Firings that their sender does not tell of any more: found without a lock, in bounded steps, and closed
+//! Firings that their source no longer sends: found without a lock, in bounded steps, and closed
 //! under the locks of their anomalies, where each is looked at again.
 
 use std::collections::{BTreeSet, HashMap};
@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 /// An open episode.
 const IS_OPEN: &str = "o.ended_at IS NULL AND o.series IS NOT NULL";
 
-/// An incident with open episodes of which one at least was not told of for a while, or that is marked so.
+/// An incident with open episodes of which at least one was not delivered for a while, or that is marked so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quiet {
     /// The incident.
@@ -24,13 +24,13 @@ pub struct Quiet {
     pub unheard_since: Option<Timestamp>,
     /// Whether it is resolved: such a one is not marked.
     pub is_resolved: bool,
-    /// When the open episode was told of that was told of longest ago.
+    /// The oldest of the last deliveries of its open episodes.
     pub oldest: Timestamp,
-    /// When an open episode was last told of.
+    /// When an open episode was last delivered.
     pub newest: Timestamp,
 }
 
-/// An open episode that was not told of for a while.
+/// An open firing that was not delivered for a while.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct StaleFiring {
     /// The episode.
@@ -41,7 +41,7 @@ pub struct StaleFiring {
     pub source: String,
     /// The source's name for its series.
     pub fingerprint: String,
-    /// When it was last told of.
+    /// When it was last delivered.
     pub last_seen_at: Timestamp,
 }
 
@@ -134,9 +134,9 @@ pub async fn lock(tx: &DatabaseTransaction, quiet: &[Quiet]) -> Result<(), DbErr
     tx.query_all_raw(sql).await.map(drop)
 }
 
-/// Closes these episodes as unseen, but for those that were told of meanwhile; resolves the incidents of
+/// Closes these episodes as unseen, but for those that were delivered meanwhile; resolves the incidents of
 /// which none is open any more, if `resolves`; and has all of `quiet` say since when they are unheard, which
-/// is when nothing was told of since `edge`. All their anomalies are locked.
+/// is when nothing was delivered since `edge`. All their anomalies are locked.
 pub async fn close(
     tx: &DatabaseTransaction,
     quiet: &[Quiet],

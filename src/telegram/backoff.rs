@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_again_is_waited_for_ever_longer_until_it_is_over() {
+    fn the_poll_backoff_grows_until_a_success_resets_it() {
         let down = PollError::Telegram(TelegramError::Unreachable("down".to_owned()));
         let mut again = Backoff::default();
         let waits: Vec<u64> = (0..8).map(|_| again.wait(&down).as_secs()).collect();

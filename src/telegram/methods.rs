@@ -111,7 +111,7 @@ impl Bot {
         Ok(updates.iter().filter_map(Update::read).collect())
     }
 
-    /// Tells whoever pressed what came of it. A press that is too old takes no answer.
+    /// Shows the user the outcome of a press. A press that is too old takes no answer.
     ///
     /// # Errors
     /// See [`TelegramError`].

@@ -1,9 +1,9 @@
-//! Presses: of all processes one asks Telegram which buttons were pressed, and has each press done;
-//! or, where Telegram sends them, they are asked to be sent.
+//! Button presses: one of all processes polls Telegram for them and does their operations; where a webhook
+//! is configured, it is registered instead.
 //!
-//! Who asks is decided by a row in the store: it is held for [`presses::LEASE`], and kept while Telegram is
-//! waited for. Which presses were done is remembered after they were: whoever dies in between leaves
-//! them to the next, which finds them done.
+//! A lease in the store decides which process polls: it is held for [`presses::LEASE`], and renewed while
+//! Telegram is waited for. A press is recorded after its operation: after a crash in between, the next
+//! poller gets it again and finds it done.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ use crate::store::error::{Cause, cause};
 use crate::store::presses;
 
 /// How often it is kept, and looked at by who does not have it.
-const LOOK: Duration = Duration::from_secs(5);
+const LEADER_CHECK: Duration = Duration::from_secs(5);
 /// From one poll that brings nothing to the next, at least.
 const EMPTY: Duration = Duration::from_secs(1);
-/// How often Telegram is told where to send presses.
+/// How often the webhook is registered with Telegram.
 const ANNOUNCED: Duration = Duration::from_secs(120);
 /// How long answers that are on their way may still take when the process stops.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -94,20 +94,20 @@ impl Poller {
     }
 
     async fn run(mut self, stop: &CancellationToken) {
-        let mut trouble = Backoff::default();
+        let mut backoff = Backoff::default();
         loop {
             let began = Instant::now();
-            let turn = tokio::select! {
-                turn = self.turn() => turn,
+            let poll = tokio::select! {
+                poll = self.poll() => poll,
                 () = stop.cancelled() => break,
             };
-            let wait = match turn {
+            let wait = match poll {
                 Ok(Poll::Done(done)) => {
-                    trouble.over();
+                    backoff.over();
                     rest(done, began.elapsed())
                 }
-                Ok(Poll::Elsewhere) => LOOK,
-                Err(failure) => trouble.wait(&failure),
+                Ok(Poll::Elsewhere) => LEADER_CHECK,
+                Err(failure) => backoff.wait(&failure),
             };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -121,7 +121,7 @@ impl Poller {
     ///
     /// # Errors
     /// See [`PollError`]. What was done until then is remembered.
-    pub async fn turn(&mut self) -> Result<Poll, PollError> {
+    pub async fn poll(&mut self) -> Result<Poll, PollError> {
         let (db, name) = (self.context.db.clone(), self.bot.name().to_owned());
         let Some(next) = presses::hold(db.write(), &name, self.holder).await? else {
             self.is_ready = false;
@@ -129,7 +129,7 @@ impl Poller {
         };
         let kept = keep(self.context.clone(), name, self.holder);
         tokio::select! {
-            turn = self.ask(next) => turn,
+            poll = self.ask(next) => poll,
             () = kept => {
                 self.is_ready = false;
                 Ok(Poll::Elsewhere)
@@ -192,8 +192,8 @@ impl Poller {
                 _ => Ok(()),
             };
             // It is done all the same, and the card will say so.
-            for trouble in [answered, shown].into_iter().filter_map(Result::err) {
-                tracing::debug!("cannot answer a button press: {trouble}");
+            for error in [answered, shown].into_iter().filter_map(Result::err) {
+                tracing::debug!("cannot answer a button press: {error}");
             }
         });
         Ok(())
@@ -223,7 +223,7 @@ impl Poller {
 async fn keep(context: Context, bot: String, holder: Uuid) {
     let mut kept = Instant::now();
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(LEADER_CHECK).await;
         match presses::hold(context.db.write(), &bot, holder).await {
             Ok(Some(_)) => kept = Instant::now(),
             Ok(None) => return,
@@ -238,7 +238,7 @@ async fn keep(context: Context, bot: String, holder: Uuid) {
 /// Has Telegram send presses to us, and says so again and again: a process that asks for presses and is
 /// about to be replaced takes the webhook away when it finds it set.
 async fn announce(context: &Context, bot: &Bot, stop: &CancellationToken) {
-    let (config, mut trouble) = (&context.config, Backoff::default());
+    let (config, mut backoff) = (&context.config, Backoff::default());
     let (Some(public), Some(secret)) = (&config.public_url, &config.telegram.webhook_secret) else {
         tracing::info!("public_url is not set: register Telegram's webhook by hand");
         return;
@@ -247,10 +247,10 @@ async fn announce(context: &Context, bot: &Bot, stop: &CancellationToken) {
     loop {
         let wait = match bot.set_webhook(&url, secret.expose()).await {
             Ok(()) => {
-                trouble.over();
+                backoff.over();
                 ANNOUNCED
             }
-            Err(error) => trouble.wait(&error.into()),
+            Err(error) => backoff.wait(&error.into()),
         };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}

@@ -26,7 +26,7 @@ const MENU: Duration = Duration::from_secs(8);
 /// The longest part of what a button carries that is written down of a stranger, in characters.
 const DATA: usize = 64;
 
-/// What a press comes to, for whoever pressed.
+/// The answer to a press, for the user.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reply {
     /// What is said to them.
@@ -35,7 +35,7 @@ pub struct Reply {
     pub keyboard: Option<Value>,
 }
 
-/// Does what a press asks for, once, whoever asks again; a stranger's does nothing.
+/// Does the operation of a press once, also if it is delivered again. Refuses strangers.
 ///
 /// # Errors
 /// See [`PressError`]; whatever was not done then is done when the press comes again.

@@ -13,7 +13,7 @@ const NAME: usize = 64;
 pub struct Update {
     /// Its number.
     pub id: i64,
-    /// The press that it tells of, if it does.
+    /// The press in it, if there is one.
     pub query: Option<Query>,
 }
 
@@ -32,7 +32,7 @@ pub struct Query {
     pub data: Option<String>,
 }
 
-/// Whoever pressed.
+/// The Telegram user who pressed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Person {
     /// Their number.

@@ -84,7 +84,7 @@ pub struct Metrics {
     pub delayed: Family<ByQueue, Gauge>,
     /// Jobs that a worker holds.
     pub in_flight: Family<ByQueue, Gauge>,
-    /// Workers heard of lately.
+    /// Workers with a recent heartbeat.
     pub workers: Family<ByQueue, Gauge>,
     /// 1 while the queue is paused.
     pub paused: Family<ByQueue, Gauge>,

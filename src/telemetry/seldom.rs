@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Says once in a while what happens often, kind by kind. Kinds are to be few: all are remembered.
+/// Logs frequent events at intervals, kind by kind. There should be few kinds: all are remembered.
 #[derive(Debug)]
 pub struct LogThrottle<K> {
     every: Duration,
@@ -55,14 +55,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_is_told_once_in_a_while_and_with_how_many_more_there_were() {
+    fn each_kind_is_logged_at_intervals_with_the_number_of_the_rest() {
         let every = Duration::from_secs(10);
-        let (seldom, start) = (LogThrottle::new(every), Instant::now());
-        assert_eq!(seldom.says_at("a", start), Some(0));
-        assert_eq!(seldom.says_at("a", start), None);
-        assert_eq!(seldom.says_at("a", start + every / 2), None);
-        assert_eq!(seldom.says_at("b", start + every / 2), Some(0));
-        assert_eq!(seldom.says_at("a", start + every), Some(2));
-        assert_eq!(seldom.says_at("a", start + every), None);
+        let (log_throttle, start) = (LogThrottle::new(every), Instant::now());
+        assert_eq!(log_throttle.says_at("a", start), Some(0));
+        assert_eq!(log_throttle.says_at("a", start), None);
+        assert_eq!(log_throttle.says_at("a", start + every / 2), None);
+        assert_eq!(log_throttle.says_at("b", start + every / 2), Some(0));
+        assert_eq!(log_throttle.says_at("a", start + every), Some(2));
+        assert_eq!(log_throttle.says_at("a", start + every), None);
     }
 }

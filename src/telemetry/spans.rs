@@ -98,7 +98,7 @@ impl Tracer {
         let builder = exporting.tracer.span_builder(name()).with_kind(kind);
         let span = exporting.tracer.build_with_context(builder, &above);
         Span {
-            trace: Some(ours(span.span_context())),
+            trace: Some(identity_of(span.span_context())),
             otel: Some(span),
         }
     }
@@ -159,7 +159,7 @@ fn otel(trace: &Trace) -> SpanContext {
     )
 }
 
-fn ours(context: &SpanContext) -> Trace {
+fn identity_of(context: &SpanContext) -> Trace {
     Trace {
         id: context.trace_id().to_bytes(),
         span: context.span_id().to_bytes(),

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_knows_what_it_belongs_to_and_nothing_else_does() {
+    async fn task_context_is_visible_only_within_its_task() {
         let trace = Some(Trace::begin());
         let task_context = TaskContext {
             trace,

@@ -16,7 +16,7 @@ pub struct Trace {
     pub id: [u8; 16],
     /// The span. Not all zero.
     pub span: [u8; 8],
-    /// Whether whoever began it wants it to be kept.
+    /// Whether its caller sampled it.
     pub sampled: bool,
 }
 

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_turns_the_direction_acts_unseen_and_letters_of_any_script_do_not() {
+    fn bidi_controls_are_invisible_and_letters_of_any_script_are_not() {
         for c in [
             '\u{0}', '\u{1b}', '\u{9b}', '\u{202e}', '\u{2066}', '\u{2069}',
         ] {

@@ -25,18 +25,18 @@ pub fn refusal(text: &Text, refusal: &Refusal) -> Option<String> {
         .into_iter()
         .filter_map(|(place, fact)| Some((place, fact?)))
         .collect();
-    let told = told(text, refusal.code)?;
+    let pattern = pattern(text, refusal.code)?;
     // A sentence with a gap says less than the refusal's own.
     let is_known = |place: &str| places.iter().any(|(known, _)| *known == place);
-    let is_whole = told
+    let is_whole = pattern
         .split('{')
         .skip(1)
         .all(|part| part.split('}').next().is_some_and(is_known));
-    is_whole.then(|| fill(told, &places))
+    is_whole.then(|| fill(pattern, &places))
 }
 
 /// The text of a code. Those without one concern programs, or have a page of their own.
-const fn told(text: &Text, code: Code) -> Option<&'static str> {
+const fn pattern(text: &Text, code: Code) -> Option<&'static str> {
     Some(match code {
         Code::MethodNotAllowed => text.refused_method,
         Code::InvalidDuration => text.refused_span,
@@ -104,7 +104,7 @@ mod tests {
     use crate::text::{EN, ZH_TW};
 
     #[test]
-    fn a_refusal_is_told_by_its_code_and_facts_whatever_its_sentence() {
+    fn a_refusal_is_translated_by_its_code_and_facts() {
         let new = |code| Refusal::new(code, "whatever");
         let table = [
             (
@@ -162,7 +162,8 @@ mod tests {
                     .queue("<queue>")
                     .cause("<why>")
                     .limit(7);
-                if let (Some(pattern), Some(filled)) = (told(text, *code), refusal(text, &refused))
+                if let (Some(pattern), Some(filled)) =
+                    (pattern(text, *code), refusal(text, &refused))
                 {
                     let value = match code {
                         Code::InvalidDuration => "\"value\"",
@@ -173,7 +174,7 @@ mod tests {
                     assert_eq!(filled, expected, "{}", code.name());
                 }
             }
-            let in_chinese = told(&ZH_TW, *code);
+            let in_chinese = pattern(&ZH_TW, *code);
             assert!(in_chinese.is_none_or(|text| text.chars().any(|c| c > '\u{3000}')));
         }
     }

@@ -96,7 +96,7 @@ pub fn moment(at: Timestamp) -> String {
 }
 
 /// Why a level holds, in a sentence; `reason` as it is stored, with the figures that it was last seen to
-/// hold with. Where `now`, the counts that are shown beside it, still reach the rule, their figure is told,
+/// hold with. Where `now`, the counts that are shown beside it, still reach the rule, their figure is shown,
 /// so that the two do not contradict each other.
 #[must_use]
 pub fn why_level(
@@ -217,7 +217,7 @@ mod tests {
     use crate::text::{EN, ZH_TW};
 
     #[test]
-    fn a_reason_is_told_with_the_figure_that_stands_beside_it() {
+    fn a_reason_is_shown_with_the_current_figure() {
         let day = |day| Counts {
             day,
             ..Counts::default()
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tier_s_reason_is_told_in_both_languages() {
+    fn a_tier_reason_is_shown_in_both_languages() {
         let table = [
             (
                 Some(Reason::Rule(TierRule::FixFailed)),

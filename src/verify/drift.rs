@@ -75,7 +75,7 @@ pub(super) fn expected(found: &Figures) -> Figures {
         (Some(stored), Some(first)) => Some(stored.min(first)),
         (stored, first) => stored.or(first),
     };
-    // An episode's first sighting can turn out to be earlier than it was thought, and then the
+    // An episode's first delivery can turn out to be earlier than it was thought, and then the
     // anomaly was last seen between that and the episode's last one.
     let last_seen = match (found.last_seen, found.last) {
         (_, None) if all_there => None,

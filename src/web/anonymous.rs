@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_beyond_the_bound_have_to_show_a_token_soon() {
+    async fn connections_beyond_the_limit_must_present_a_token_soon() {
         let proxy: IpAddr = "192.0.2.9".parse().unwrap();
         let mut anonymous = AnonymousConnections::new(2, [proxy].into());
         anonymous.grace = Duration::from_millis(20);

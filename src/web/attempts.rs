@@ -5,17 +5,17 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So many wrong tokens from one address are answered as wrong; further ones are told to wait,
+/// So many wrong tokens from one address are answered as wrong; further ones must wait,
 const MOST: u32 = 10;
 /// within so long from the first.
 const WINDOW: Duration = Duration::from_secs(60);
 /// Addresses that are remembered at most; those that began longest ago are forgotten first.
 const ADDRESSES: usize = 10_000;
-/// How often the log tells of failed sign-ins at most.
+/// Failed sign-ins are logged at most once in this time.
 pub(super) const TELL: Duration = Duration::from_secs(1);
 
-/// Wrong tokens by address. Who sends too many is told to wait, and the log tells of it; each is judged
-/// all the same, so it bounds no guessing. If it did, ten wrong tokens a minute would lock out all others
+/// Wrong tokens by address. An address that sends too many is asked to wait, which is logged; each token is
+/// still checked, so this does not limit guessing. If it did, ten wrong tokens a minute would lock out all others
 /// who come from the same address, which behind a proxy is everybody, and a long random token needs no
 /// such help.
 #[derive(Debug, Default)]
@@ -27,13 +27,13 @@ struct FailureLog {
     failures: HashMap<IpAddr, (u32, Instant)>,
     /// Addresses by their first. All windows are equally long, so they end in this order.
     order: VecDeque<IpAddr>,
-    told: Option<Instant>,
-    untold: u64,
+    logged_at: Option<Instant>,
+    unlogged: u64,
     /// For what the last of them was presented, and from where.
-    last_untold: Option<(&'static str, IpAddr)>,
+    last_unlogged: Option<(&'static str, IpAddr)>,
 }
 
-/// Those that the log was not told of.
+/// Failures that were not logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unlogged {
     /// How many there were.
@@ -49,9 +49,9 @@ pub(super) struct Unlogged {
 pub(super) struct Failed {
     /// The address has to wait so long.
     pub(super) wait: Option<Duration>,
-    /// The log is to be told, and how many it was not told of since the last time.
+    /// It must be logged, with how many were not logged since the last time.
     pub(super) tell: Option<u64>,
-    /// It is the first since then that the log is not told of: after [`TELL`] it is to be told of the
+    /// It is the first since then that is not logged: after [`TELL`], log the
     /// [rest](Attempts::rest).
     pub(super) is_first_untold: bool,
 }
@@ -61,33 +61,35 @@ impl Attempts {
     pub(super) fn failed(&self, role: &'static str, address: IpAddr, now: Instant) -> Failed {
         let mut log = self.log();
         let wait = log.count(network(address), now);
-        let is_told = log.told.is_some_and(|told| now.duration_since(told) < TELL);
+        let is_told = log
+            .logged_at
+            .is_some_and(|logged_at| now.duration_since(logged_at) < TELL);
         let tell = if is_told {
-            log.untold += 1;
-            log.last_untold = Some((role, address));
+            log.unlogged += 1;
+            log.last_unlogged = Some((role, address));
             None
         } else {
-            log.told = Some(now);
-            Some(std::mem::take(&mut log.untold))
+            log.logged_at = Some(now);
+            Some(std::mem::take(&mut log.unlogged))
         };
         Failed {
             wait,
             tell,
-            is_first_untold: tell.is_none() && log.untold == 1,
+            is_first_untold: tell.is_none() && log.unlogged == 1,
         }
     }
 
-    /// What the log was not told of, once it may be told again; nothing if it was told meanwhile.
+    /// What was not logged, once it may be logged again; nothing if it was logged meanwhile.
     pub(super) fn rest(&self, now: Instant) -> Option<Unlogged> {
         let mut log = self.log();
-        let told = log.told?;
-        if log.untold == 0 || now.duration_since(told) < TELL {
+        let logged_at = log.logged_at?;
+        if log.unlogged == 0 || now.duration_since(logged_at) < TELL {
             return None;
         }
-        let (role, client) = log.last_untold?;
-        log.told = Some(now);
+        let (role, client) = log.last_unlogged?;
+        log.logged_at = Some(now);
         Some(Unlogged {
-            more: std::mem::take(&mut log.untold),
+            more: std::mem::take(&mut log.unlogged),
             role,
             client,
         })
@@ -129,7 +131,7 @@ impl FailureLog {
     }
 }
 
-/// Whoever has one address of IPv6 has all of its /64.
+/// A client with one IPv6 address has all of its /64.
 pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -181,18 +183,18 @@ mod tests {
     }
 
     #[test]
-    fn the_log_is_told_once_a_second_and_how_many_there_were() {
+    fn failures_are_logged_once_a_second_with_their_number() {
         let (attempts, began) = (Attempts::default(), Instant::now());
         let tell = |ms| {
             let now = began + Duration::from_millis(ms);
             attempts.failed("read", address("192.0.2.1"), now).tell
         };
-        let told = [tell(0), tell(1), tell(2), tell(1000), tell(1001)];
-        assert_eq!(told, [Some(0), None, None, Some(2), None]);
+        let logged = [tell(0), tell(1), tell(2), tell(1000), tell(1001)];
+        assert_eq!(logged, [Some(0), None, None, Some(2), None]);
     }
 
     #[test]
-    fn the_rest_of_a_burst_is_told_when_it_is_over_and_once() {
+    fn the_rest_of_a_burst_is_logged_once_at_its_end() {
         let (attempts, began) = (Attempts::default(), Instant::now());
         let at = |ms| began + Duration::from_millis(ms);
         let failed = |role, who, ms| {
@@ -211,7 +213,7 @@ mod tests {
         };
         assert_eq!(attempts.rest(at(1001)), Some(rest));
         assert_eq!(attempts.rest(at(3000)), None);
-        // What was told with the next one is not told again.
+        // What was logged with the next one is not logged again.
         assert_eq!([fail(4000), fail(4001), fail(5000)], [false, true, false]);
         assert_eq!(attempts.rest(at(5001)), None);
     }

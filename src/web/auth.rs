@@ -36,7 +36,7 @@ use crate::time::Clock;
 pub(crate) struct Caller(pub(crate) Actor);
 
 impl Caller {
-    /// Who does it: by what the request says, else by what is known of whoever passes it on, as the
+    /// The operator: as the request says, else as its proxy says, as the
     /// pages do for those who are signed in.
     pub(super) fn named(self, operator: Option<BoundedText>) -> Actor {
         let Self(mut actor) = self;
@@ -117,7 +117,7 @@ impl Guard {
     }
 }
 
-/// A burst may end with those that the log was not told of.
+/// A burst may end with failures that were not logged.
 async fn tell_the_rest(attempts: Arc<Attempts>) {
     tokio::time::sleep(TELL).await;
     if let Some(Unlogged { more, role, client }) = attempts.rest(Instant::now()) {
@@ -355,7 +355,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_proxy_of_ours_says_who_the_client_is() {
+    fn only_a_trusted_proxy_names_the_client() {
         let proxies: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
         for (peer, forwarded, expected) in [
             ("192.0.2.9", "1.1.1.1", "192.0.2.9"),

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wrong_value_is_told_without_its_place_and_broken_json_with_it() {
+    async fn only_errors_of_broken_json_include_the_position() {
         #[derive(Debug, serde::Deserialize)]
         struct MuteForm {
             #[allow(dead_code)]

@@ -20,7 +20,7 @@ impl BoundedText {
     /// # Errors
     /// It is too long, or has NUL in it.
     pub(super) fn read(text: String) -> Result<Self, Refusal> {
-        // Bytes first: whoever sends megabytes has them not counted.
+        // Bytes first, so that the characters of megabytes are not counted.
         let is_long = text.len() > LONGEST && text.chars().nth(LONGEST).is_some();
         if is_long || text.contains('\0') {
             let detail = format!("a text must be at most {LONGEST} characters, without NUL");
@@ -49,7 +49,7 @@ impl<'de> Deserialize<'de> for BoundedText {
 
 /// A whole number, also one that is written `5.0`: in JSON that is the same.
 pub(super) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    /// Up to here every whole number is told from its neighbours.
+    /// Up to here every whole number is exact.
     const MOST: f64 = 9_007_199_254_740_991.0;
     let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else {
         return Ok(None);

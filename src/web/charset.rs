@@ -14,7 +14,7 @@ use encoding_rs::Encoding;
 use super::{Problem, body};
 use crate::domain::refusal::{Code, Refusal};
 
-/// Bytes of an unknown name that are told.
+/// Maximum bytes of an unknown name that are shown.
 const NAME: usize = 64;
 /// What no JSON in UTF-8 holds: UTF-16 has the one, and character sets that switch have the other.
 const NOT_IN_UTF_8: [u8; 2] = [0, 0x1b];
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_utf_8_is_taken_as_that_and_anything_else_as_what_it_is_called() {
+    fn valid_utf_8_wins_over_the_declared_character_set() {
         let text = "{\"a\": \"é€🔥\"}";
         let units = || text.encode_utf16();
         let little: Vec<u8> = units().flat_map(u16::to_le_bytes).collect();

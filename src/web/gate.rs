@@ -22,8 +22,8 @@ const MEMORY_SAID: Duration = Duration::from_secs(600);
 /// Looking takes at most this part of the time: where it is slow, it is done less often.
 const SHARE: u32 = 20;
 
-/// Closed while the queue is full; about to close when the process stops. Whoever looks at the depth
-/// notices when alerts that waited are lost.
+/// Closed while the queue is full; about to close when the process stops. Sampling the depth
+/// also detects lost alerts.
 #[derive(Debug)]
 pub struct Gate {
     full: AtomicBool,

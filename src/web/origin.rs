@@ -1,7 +1,7 @@
 //! Whose pages may ask, where no token keeps others out: a browser sends what any page in it asks for
 //! to any address that it can reach, this computer's, too.
 //!
-//! What another site's page sends is told by `Sec-Fetch-Site` and `Origin`, which no page can forge.
+//! Requests of another site's page are detected by `Sec-Fetch-Site` and `Origin`, which no page can forge.
 //! A name that its owner lets lead here for a while (DNS rebinding) makes a page one of ours in the
 //! browser's eyes; it is told by `Host`. Who is no browser sends neither, and is not asked.
 
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_site_s_page_sends_is_told_from_what_programs_and_our_own_pages_send() {
+    fn requests_of_other_sites_are_distinguished_from_programs_and_own_pages() {
         let host = ("host", "127.0.0.1:9099");
         for (headers, expected) in [
             (&[][..], Ok(())),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_not_ours_is_refused_unless_the_operator_says_that_something_else_checks() {
+    fn a_foreign_host_name_is_refused_unless_an_external_check_is_configured() {
         let insecure = Config {
             insecure: true,
             ..Config::default()

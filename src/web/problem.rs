@@ -19,7 +19,7 @@ use crate::telemetry::task_context;
 
 /// How long a sender should wait before it tries again, in seconds.
 const RETRY_AFTER: u32 = 5;
-/// Bytes of somebody else's error that are told.
+/// Maximum bytes of a foreign error that are shown.
 const DETAIL_BYTES: usize = 4096;
 
 /// An error that a client can act on.
@@ -117,7 +117,7 @@ pub(super) struct ErrorResponse {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let request = task_context::look(|task_context| task_context.request.clone()).flatten();
-        let told = ErrorResponse {
+        let body = ErrorResponse {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
@@ -126,7 +126,7 @@ impl IntoResponse for Problem {
             facts: Facts::clone(&self.refusal.facts),
             request_id: request.map(|id| id.as_str().to_owned()),
         };
-        let body = serde_json::to_string(&told).unwrap_or_default();
+        let body = serde_json::to_string(&body).unwrap_or_default();
         let mut response = (self.status, body).into_response();
         response.extensions_mut().insert(RefusalReason {
             refusal: self.refusal,
@@ -195,7 +195,7 @@ pub(crate) async fn method_not_allowed() -> Problem {
 }
 
 /// Errors that do not come from us but from what stands around our handlers, told as ours are.
-pub(crate) async fn told(response: Response) -> Response {
+pub(crate) async fn problem_response(response: Response) -> Response {
     let (status, kind) = (
         response.status(),
         response.headers().get(header::CONTENT_TYPE),

@@ -18,7 +18,7 @@ use crate::telemetry::metrics::BySourceAndReason;
 use crate::telemetry::seldom::LogThrottle;
 use crate::telemetry::task_context;
 
-/// How often the log tells of one kind, at most.
+/// One kind is logged at most once in this time.
 const SAID: Duration = Duration::from_secs(10);
 /// How long refusals gather before they are written, and how long it is waited after a write that failed.
 const GATHER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
@@ -26,7 +26,7 @@ const GATHER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 const LAST: Duration = Duration::from_secs(2);
 /// Bytes of a body that could not be read.
 const BODY: usize = 4 << 10;
-/// Bytes of what a sender was told.
+/// Maximum bytes of the stored refusal.
 const DETAIL: usize = 500;
 
 fn reason(status: StatusCode) -> &'static str {
@@ -42,7 +42,7 @@ fn reason(status: StatusCode) -> &'static str {
     }
 }
 
-/// What an answer says of why it refuses.
+/// Why a response refuses the request.
 #[derive(Clone, Debug)]
 pub(super) struct RefusalReason {
     /// What is wrong.

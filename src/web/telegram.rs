@@ -67,8 +67,8 @@ fn show(ingress: &Ingress, query: &Query, reply: &Reply) {
     };
     let (keyboard, message) = (keyboard.clone(), message.clone());
     tokio::spawn(async move {
-        if let Err(trouble) = bot.show(&message, &keyboard).await {
-            tracing::debug!("cannot show buttons: {trouble}");
+        if let Err(error) = bot.show(&message, &keyboard).await {
+            tracing::debug!("cannot show buttons: {error}");
         }
     });
 }

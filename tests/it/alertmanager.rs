@@ -18,7 +18,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const FIRINGS: u32 = 10;
 
 on_all! {
-    async fn what_comes_through_alertmanager_is_counted_levelled_and_told_once(on) {
+    async fn alerts_through_alertmanager_are_counted_escalated_and_notified_once(on) {
         let h = Harness::start_with(on, |config| config.escalation.rules = levels_by_counts()).await;
         let alertmanager = Alertmanager::start(&h, &Settings::default()).await;
         let first = h.now().before(MINUTE * 40);

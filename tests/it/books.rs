@@ -1,5 +1,5 @@
 //! Batches that are committed at once, by several batchers and processes, some of them twice: what
-//! is in the books afterwards is what a person with paper and pencil would write there.
+//! is in the database afterwards is what a person with paper and pencil would write there.
 
 mod found;
 mod story;
@@ -113,7 +113,7 @@ fn policy(unit: Unit) -> Policy {
 }
 
 on_both! {
-    async fn what_there_is_no_room_for_is_counted_by_its_name_until_it_is_over(on) {
+    async fn alerts_beyond_the_anomaly_limit_count_in_the_overflow_anomaly(on) {
         let books = Books::open(on).await;
         let (db, policy) = (&books.processes[0], policy(Unit::Episode));
         let names = Names::new(u32::MAX, 2);

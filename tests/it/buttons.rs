@@ -69,7 +69,7 @@ on_all! {
         let offered = encode(&card().markup);
         assert_eq!(offered.len(), 4, "{offered:?}");
         h.telegram.presses.press(ALICE, &offered[0]);
-        assert_eq!(poller.turn().await.unwrap(), Poll::Done(1));
+        assert_eq!(poller.poll().await.unwrap(), Poll::Done(1));
         assert_eq!(h.answered(&mut poller).await, said("Acknowledged."));
         let incident = h.incident().await;
         assert_eq!((&incident["status"], &incident["operator"]), (&json!("ACKNOWLEDGED"), &json!("alice")));
@@ -80,15 +80,15 @@ on_all! {
         assert_eq!(encode(&card().markup), offered[1..]);
 
         h.press(BOB, ButtonAction::Acknowledge).await;
-        poller.turn().await.unwrap();
+        poller.poll().await.unwrap();
         assert_eq!(h.answered(&mut poller).await, said("alice has already done that."));
         h.press(BOB, ButtonAction::Resolve).await;
-        poller.turn().await.unwrap();
+        poller.poll().await.unwrap();
         assert_eq!(h.answered(&mut poller).await, said("Resolved."));
         let incident = h.incident().await;
         assert_eq!((&incident["resolved_by"], &incident["operator"]), (&json!("person"), &json!("bob")));
         h.press(ALICE, ButtonAction::Acknowledge).await;
-        poller.turn().await.unwrap();
+        poller.poll().await.unwrap();
         let (text, is_alert) = h.answered(&mut poller).await;
         assert!(is_alert && text.starts_with("The incident is resolved"), "{text}");
         h.finish().await;
@@ -99,7 +99,7 @@ on_all! {
         for action in [ButtonAction::Acknowledge, ButtonAction::Resolve, ButtonAction::Mute, ButtonAction::Repairs] {
             h.press(STRANGER, action).await;
         }
-        assert_eq!(poller.turn().await.unwrap(), Poll::Done(4));
+        assert_eq!(poller.poll().await.unwrap(), Poll::Done(4));
         poller.answered().await;
         let answers = h.telegram.presses.answers();
         assert_eq!(answers.len(), 4);
@@ -119,7 +119,7 @@ on_all! {
     async fn the_buttons_mute_unmute_and_record_repairs(on) {
         let (h, mut poller) = told(on).await;
         h.press(ALICE, ButtonAction::Mute).await;
-        poller.turn().await.unwrap();
+        poller.poll().await.unwrap();
         let (text, _) = h.answered(&mut poller).await;
         assert!(text.starts_with("Muted until "), "{text}");
         let incident = h.incident().await;
@@ -128,17 +128,17 @@ on_all! {
         let shown = h.telegram.messages().remove(0).shown;
         assert!(shown.contains("uted until") && shown.contains("by alice"), "{shown}");
         h.press(BOB, ButtonAction::Unmute).await;
-        poller.turn().await.unwrap();
+        poller.poll().await.unwrap();
         assert_eq!(h.answered(&mut poller).await, said("Unmuted."));
         assert_eq!(h.incident().await["muted_until"], json!(null));
 
         h.press(ALICE, ButtonAction::Repairs).await;
-        poller.turn().await.unwrap();
+        poller.poll().await.unwrap();
         poller.answered().await;
         let offered = h.telegram.presses.keyboards().pop().unwrap();
         assert_eq!(offered.len(), 2 * 4 + 1, "{offered:?}");
         h.press(ALICE, ButtonAction::Back).await;
-        poller.turn().await.unwrap();
+        poller.poll().await.unwrap();
         poller.answered().await;
         let offered = h.telegram.presses.keyboards().pop().unwrap();
         assert_eq!(offered.len(), 4, "{offered:?}");
@@ -148,7 +148,7 @@ on_all! {
         h.press(BOB, repaired("restart_pod", false)).await;
         // What is not on the list any more is not done.
         h.press(BOB, repaired("reboot", true)).await;
-        assert_eq!(poller.turn().await.unwrap(), Poll::Done(3));
+        assert_eq!(poller.poll().await.unwrap(), Poll::Done(3));
         poller.answered().await;
         h.drain().await;
         let stats = h.incident().await["repair_stats"].clone();
@@ -163,32 +163,32 @@ on_all! {
     async fn a_mute_is_shown_on_the_card_that_it_was_pressed_on(on) {
         let (h, mut poller) = told(on).await;
         h.press(ALICE, ButtonAction::Resolve).await;
-        poller.turn().await.unwrap();
+        poller.poll().await.unwrap();
         h.drain().await;
         let card = || h.telegram.messages().remove(0);
         let resolved = card();
         h.press(ALICE, ButtonAction::Mute).await;
-        poller.turn().await.unwrap();
+        poller.poll().await.unwrap();
         h.drain().await;
         assert!(card().shown.contains("uted until"), "{}", card().shown);
         h.press(ALICE, ButtonAction::Unmute).await;
-        poller.turn().await.unwrap();
+        poller.poll().await.unwrap();
         poller.answered().await;
         h.drain().await;
         assert_eq!((card().shown, card().markup), (resolved.shown, resolved.markup));
         h.finish().await;
     }
 
-    async fn who_resolves_what_has_resolved_by_itself_is_told_so(on) {
+    async fn resolving_an_auto_resolved_incident_says_so(on) {
         let h = Harness::start_with(on, people).await;
         let alert = firing("a", h.now());
         h.send_and_drain(vec![alert.clone()]).await;
         let mut poller = h.poller();
         h.press(ALICE, ButtonAction::Acknowledge).await;
-        poller.turn().await.unwrap();
+        poller.poll().await.unwrap();
         h.send_and_drain(vec![resolved(alert, h.now())]).await;
         h.press(BOB, ButtonAction::Resolve).await;
-        poller.turn().await.unwrap();
+        poller.poll().await.unwrap();
         assert_eq!(h.answered(&mut poller).await, said("Already resolved: the alert ended."));
         h.finish().await;
     }
@@ -205,7 +205,7 @@ on_all! {
         assert_eq!(encode(&card().markup).len(), 4, "{:#?}", card());
         let mut poller = h.poller();
         h.press(ALICE, ButtonAction::Repaired { action: "rollback".to_owned(), success: true }).await;
-        poller.turn().await.unwrap();
+        poller.poll().await.unwrap();
         poller.answered().await;
         h.drain().await;
         assert!(card().shown.contains("<code>rollback</code> by alice"), "{}", card().shown);
@@ -216,7 +216,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn who_taps_twice_means_one_repair_and_later_another(on) {
+    async fn a_double_tap_records_one_repair_and_a_later_tap_another(on) {
         let (h, mut poller) = told(on).await;
         let repaired = || ButtonAction::Repaired { action: "rollback".to_owned(), success: true };
         let recorded = "SELECT count(*) FROM repairs";
@@ -225,14 +225,14 @@ on_all! {
         // Another person's is their own, and what nobody confirmed comes again.
         h.press(BOB, repaired()).await;
         h.telegram.presses.say(second);
-        assert_eq!(poller.turn().await.unwrap(), Poll::Done(4));
+        assert_eq!(poller.poll().await.unwrap(), Poll::Done(4));
         let (text, _) = h.answered(&mut poller).await;
         assert_eq!(text, "Recorded: rollback helped.");
         h.drain().await;
         assert_eq!(h.sql(recorded).await, 2);
         h.advance(Duration::from_secs(11));
         h.press(ALICE, repaired()).await;
-        poller.turn().await.unwrap();
+        poller.poll().await.unwrap();
         poller.answered().await;
         h.drain().await;
         assert_eq!(h.sql(recorded).await, 3);
@@ -242,7 +242,7 @@ on_all! {
     async fn an_open_menu_of_repairs_is_not_edited_away(on) {
         let (h, mut poller) = told(on).await;
         h.press(ALICE, ButtonAction::Repairs).await;
-        poller.turn().await.unwrap();
+        poller.poll().await.unwrap();
         poller.answered().await;
         let edits = h.telegram.messages().remove(0).edits;
         h.send(vec![firing("another", h.now())]).await;
@@ -266,7 +266,7 @@ on_all! {
                 h.telegram.presses.say(update.clone());
             }
         }
-        assert_eq!(poller.turn().await.unwrap(), Poll::Done(12));
+        assert_eq!(poller.poll().await.unwrap(), Poll::Done(12));
         poller.answered().await;
         h.drain().await;
         for action in ["anomaly.mute", "incident.repair", "incident.acknowledge"] {
@@ -281,7 +281,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_cannot_be_read_is_answered_and_ignored(on) {
+    async fn an_unreadable_callback_is_answered_and_ignored(on) {
         let (h, mut poller) = told(on).await;
         let gone = CallbackData { incident: uuid::Uuid::now_v7(), action: ButtonAction::Acknowledge }.data();
         for data in ["", "x", "9:a:b", "1:a:zzz", "\u{0}", &"x".repeat(5000)] {
@@ -297,7 +297,7 @@ on_all! {
             h.telegram.presses.say(update);
         }
         h.telegram.presses.press(ALICE, &gone);
-        assert_eq!(poller.turn().await.unwrap(), Poll::Done(8));
+        assert_eq!(poller.poll().await.unwrap(), Poll::Done(8));
         poller.answered().await;
         let answers = h.telegram.presses.answers();
         assert_eq!(answers.len(), 8);
@@ -306,7 +306,7 @@ on_all! {
         assert_eq!(unknown.count(), 7);
         assert_eq!(h.get("/api/v1/audit").await["items"], json!([]));
         // None of it is asked for again.
-        assert_eq!(poller.turn().await.unwrap(), Poll::Done(0));
+        assert_eq!(poller.poll().await.unwrap(), Poll::Done(0));
         assert_eq!(h.telegram.presses.asked(), [0, 13]);
         h.finish().await;
     }

@@ -47,7 +47,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_is_sent_again_edits_nothing(on) {
+    async fn a_re_sent_alert_edits_no_card(on) {
         let h = Harness::start(on).await;
         let a = firing("a", h.now());
         h.send_and_drain(vec![a.clone()]).await;
@@ -116,7 +116,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn that_it_is_resolved_is_not_told_of_what_is_open_again(on) {
+    async fn a_resolved_message_is_not_sent_for_a_reopened_incident(on) {
         let h = Harness::start_with(on, |config| config.telegram.tell.push(Tell::Resolved)).await;
         h.pause("notify", true).await;
         let alert = firing("a", h.now());
@@ -137,7 +137,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn who_was_told_that_it_is_resolved_is_told_that_it_fires_again(on) {
+    async fn a_reopened_message_follows_a_resolved_message(on) {
         let h = Harness::start_with(on, |config| config.telegram.tell.push(Tell::Resolved)).await;
         for pod in ["a", "b"] {
             let alert = firing(pod, h.now());
@@ -155,7 +155,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn resolving_and_repeating_are_told_where_that_is_wanted(on) {
+    async fn resolved_and_repeat_notify_where_configured(on) {
         let h = Harness::start_with(on, |config| {
             config.telegram.tell.extend([Tell::Resolved, Tell::Repeat]);
         })

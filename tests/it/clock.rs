@@ -76,7 +76,7 @@ impl Harness {
 }
 
 on_all! {
-    async fn what_a_clock_that_was_ahead_left_behind_is_done_and_dated_right(on) {
+    async fn work_dated_by_a_clock_ahead_is_done_and_corrected(on) {
         let h = Harness::start(on).await;
         for ahead in [HOUR, 24 * HOUR] {
             let (name, told) = (format!("Ahead{}", ahead.as_secs()), h.telegram.messages().len());
@@ -117,7 +117,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_is_written_late_by_the_clock_that_was_ahead_is_put_back_too(on) {
+    async fn late_writes_of_a_clock_ahead_are_corrected_too(on) {
         let h = Harness::start(on).await;
         h.put_ahead(HOUR).await;
         h.pause("notify", true).await;
@@ -170,7 +170,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn nothing_is_closed_as_unseen_until_the_clock_was_right_for_an_hour(on) {
+    async fn no_firing_expires_until_the_clock_was_right_for_an_hour(on) {
         let h = Harness::start(on).await;
         h.look_at_the_clock().await;
         h.send_and_drain(vec![firing("a", h.now())]).await;

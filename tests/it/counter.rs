@@ -146,7 +146,7 @@ fn one(key: &str, occurred_at: Timestamp) -> Counted {
 }
 
 on_both! {
-    async fn who_holds_locks_waits_for_no_connection_that_reads(on) {
+    async fn a_transaction_with_locks_waits_for_no_read_connection(on) {
         let desk = Desk::open(on, Unit::Episode).await;
         desk.occurrences(&[one("a", NOW)], true).await;
         let mut held = Vec::new();
@@ -164,7 +164,7 @@ on_both! {
         }
     }
 
-    async fn what_is_exactly_one_window_old_is_out_and_a_millisecond_less_is_in(on) {
+    async fn a_firing_exactly_one_window_old_is_outside_the_window(on) {
         let desk = Desk::open(on, Unit::Episode).await;
         for (n, window) in Window::ALL.into_iter().enumerate() {
             let edge = NOW.before(window.length());
@@ -198,7 +198,7 @@ on_both! {
         assert!(desk.counts(&[], NOW).await.is_empty());
     }
 
-    async fn an_id_counts_once_however_often_it_is_told(on) {
+    async fn an_id_counts_once_however_often_it_is_added(on) {
         let desk = Desk::open(on, Unit::Episode).await;
         let counted = [one("key", NOW), one("key", NOW)];
         desk.count(&counted).await;
@@ -207,7 +207,7 @@ on_both! {
         assert_eq!(desk.counts(&["key"], NOW).await, [[2; 4]]);
     }
 
-    async fn what_occurred_in_the_same_millisecond_counts_each(on) {
+    async fn firings_in_the_same_millisecond_count_each(on) {
         let desk = Desk::open(on, Unit::Delivery).await;
         let storm: Vec<Counted> = (0..1000).map(|_| one("key", NOW)).collect();
         desk.count(&storm).await;
@@ -239,7 +239,7 @@ on_both! {
         assert_eq!(desk.counts(&["key"], NOW).await, [[1; 4]]);
     }
 
-    async fn where_incidents_are_counted_occurrences_are_not(on) {
+    async fn occurrences_do_not_count_where_incidents_are_counted(on) {
         let desk = Desk::open(on, Unit::Incident).await;
         let day = Window::Day.length();
         let episodes: Vec<Counted> = (0..5).map(|_| one("key", NOW)).collect();

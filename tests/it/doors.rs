@@ -75,7 +75,7 @@ impl Harness {
 }
 
 on_all! {
-    async fn a_store_that_takes_nothing_is_told(on) {
+    async fn a_read_only_store_is_reported(on) {
         let h = Harness::start(on).await;
         assert_eq!(h.ready().await.0, 200);
         h.refuse_to_write(true).await;
@@ -91,7 +91,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn it_is_said_when_everything_was_last_done_that_a_schedule_brings_back(on) {
+    async fn health_shows_when_each_routine_last_ran(on) {
         let h = Harness::start(on).await;
         let schedules = async || {
             let said = h.ready().await.1;
@@ -140,7 +140,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn who_takes_alerts_knows_that_nobody_counts_them(on) {
+    async fn the_ingress_reports_that_no_worker_ingests_alerts(on) {
         let mut h = Harness::without_workers(on, |_| {}).await;
         h.send(vec![firing("a", h.now())]).await;
         assert_eq!(h.ready().await.1["warnings"], json!([]));
@@ -159,7 +159,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn jobs_of_any_queue_that_nobody_does_are_told_of(on) {
+    async fn a_queue_without_workers_is_reported(on) {
         let mut h = Harness::without_workers(on, |_| {}).await;
         let job = CalculateTier { incident: uuid::Uuid::now_v7() };
         h.context.queues.push(&job).await.unwrap();
@@ -179,7 +179,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn who_takes_alerts_knows_that_those_who_count_them_cannot(on) {
+    async fn the_ingress_reports_that_workers_cannot_ingest_alerts(on) {
         let h = Harness::start(on).await;
         h.execute("ALTER TABLE occurrences RENAME TO elsewhere").await;
         h.send(vec![firing("a", h.now())]).await;
@@ -212,7 +212,7 @@ on_all! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_without_memory_is_told() {
+async fn a_redis_without_memory_is_reported() {
     let redis = redis_server::start_with(Fsync::EverySecond, &["--maxmemory", "20mb"]).await;
     let keys = RedisKeys::at(redis.url());
     let h = Harness::start_with(On::Postgres, |config| {
@@ -240,7 +240,7 @@ async fn a_redis_without_memory_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_will_soon_be_without_memory_is_told() {
+async fn a_redis_nearly_out_of_memory_is_reported() {
     let redis = redis_server::start_with(Fsync::EverySecond, &["--maxmemory", "100mb"]).await;
     let keys = RedisKeys::at(redis.url());
     let h = Harness::start_with(On::Postgres, |config| {
@@ -294,7 +294,7 @@ async fn a_redis_that_will_soon_be_without_memory_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_refused_before_the_process_ends_is_written() {
+async fn refusals_are_written_before_the_process_ends() {
     let _turn = beside_others().await;
     let (folder, port) = (folder(), free_port());
     let database = format!("sqlite://{}/tocsin.db", folder.path().display());
@@ -330,7 +330,7 @@ async fn what_was_refused_before_the_process_ends_is_written() {
 }
 
 #[tokio::test]
-async fn a_sqlite_file_is_ours_alone_by_whatever_name() {
+async fn a_sqlite_file_is_locked_under_any_path() {
     let folder = folder();
     let [path, link, hard] = ["t.db", "link.db", "hard.db"].map(|name| folder.join(name));
     let open = async |path: &std::path::Path| {

@@ -61,7 +61,7 @@ on_servers! {
             ])
             .await;
         assert_eq!(found, [1, 1000, 1000, 3, 1000, 1, 1]);
-        // What had not risen when the opening was told is told by itself, each rise once.
+        // A rise after the opening message has a message of its own, once.
         let told = fleet.telegram.headlines();
         let opened = told.iter().filter(|line| line.contains("Opened"));
         assert_eq!(opened.count(), 1, "{told:#?}");

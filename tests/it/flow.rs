@@ -25,7 +25,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_re_send_is_neither_counted_nor_told(on) {
+    async fn a_re_send_neither_counts_nor_notifies(on) {
         let h = Harness::start(on).await;
         let alert = firing("a", h.now());
         for _ in 0..6 {
@@ -39,7 +39,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn each_rise_is_told_once_and_repeat_not_at_all(on) {
+    async fn each_rise_notifies_once_and_repeat_does_not(on) {
         let h = Harness::start_with(on, |config| config.escalation.rules = levels_by_counts()).await;
         for n in 1..=12 {
             let start = h.now();

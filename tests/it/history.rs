@@ -1,6 +1,6 @@
 //! Histories of alerts, told several times over, to machines that lose their power while they work
-//! on them: what is in the books afterwards is what an oracle says, which knows the rules from the
-//! books' description alone.
+//! on them: what is in the database afterwards is what an oracle says, which knows the rules from the
+//! description of the rules alone.
 //!
 //! A seed that failed is printed; `TOCSIN_TEST_SEED` has it told again. `scripts/soak` tells others.
 
@@ -120,7 +120,7 @@ async fn send(machines: &Machines, ingress: usize, requests: &[Vec<&Told>]) {
     }
 }
 
-/// Each alert when the one before it is in the books, and people who have their say in between: the
+/// Each alert when the one before it is in the database, and people who have their say in between: the
 /// oracle sees the same incidents.
 async fn in_order(on: On, seed: u64) {
     eprintln!("TOCSIN_TEST_SEED={seed}");

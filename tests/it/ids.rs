@@ -172,7 +172,7 @@ on_both! {
         h.finish().await;
     }
 
-    async fn who_names_several_or_none_is_told_so(on) {
+    async fn an_ambiguous_or_unknown_short_id_is_refused(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now()), alert("Other", "p", h.now())]).await;
         let id = h.id_of("CrashLooping").await;
@@ -209,7 +209,7 @@ on_both! {
         h.finish().await;
     }
 
-    async fn a_fingerprint_that_looks_like_it_means_what_it_meant(on) {
+    async fn a_fingerprint_that_looks_like_a_short_id_is_a_fingerprint(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;
         let id = h.id_of("CrashLooping").await;

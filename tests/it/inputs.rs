@@ -131,7 +131,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_an_ingress_whose_clock_is_ahead_received_was_received_now(on) {
+    async fn receipts_of_an_ingress_with_a_clock_ahead_are_dated_now(on) {
         let h = Harness::start(on).await;
         let ahead = h.now().after(std::time::Duration::from_secs(8 * 3600));
         h.push_received(vec![firing("a", h.now())], ahead).await;

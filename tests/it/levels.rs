@@ -52,7 +52,7 @@ fn in_an_hour(level: Level, count: i64) -> Vec<Rule> {
 }
 
 on_all! {
-    async fn what_comes_back_every_night_rises_and_each_rise_is_told_by_its_incident(on) {
+    async fn a_nightly_anomaly_escalates_and_each_rise_notifies(on) {
         let h = Harness::start(on).await;
         for night in 1..=16 {
             h.flap().await;
@@ -79,7 +79,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_fails_again_and_again_in_a_day_asks_for_a_permanent_fix_in_its_third_incident(on) {
+    async fn repeated_failure_within_a_day_reaches_permanent_fix_in_the_third_incident(on) {
         let h = Harness::start(on).await;
         for incident in 1..=3 {
             let pods = (0..4).map(|pod| firing(&format!("{incident}-{pod}"), h.now())).collect();
@@ -93,7 +93,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_fix_is_judged_by_what_began_after_it(on) {
+    async fn a_fix_failed_if_a_firing_began_after_it(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;
         h.advance(5 * MINUTE);
@@ -168,7 +168,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_opens_again_and_escalates_at_once_is_told_by_one_message(on) {
+    async fn reopening_and_escalating_at_once_sends_one_message(on) {
         let h = Harness::start(on).await;
         let alert = firing("a", h.now());
         h.send_and_drain(vec![alert.clone()]).await;

@@ -94,7 +94,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn under_incident_what_fails_together_counts_once(on) {
+    async fn with_unit_incident_firings_of_one_incident_count_once(on) {
         let h = Harness::start_with(on, |config| config.counting.unit = Unit::Incident).await;
         let pods = (0..50).map(|n| firing(&n.to_string(), h.now())).collect();
         h.send_and_drain(pods).await;
@@ -124,7 +124,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_resolve_before_any_firing_is_counted_and_tells_nothing_until_it_fires_after_that(on) {
+    async fn a_resolve_before_any_firing_counts_and_does_not_notify(on) {
         let h = Harness::start(on).await;
         let alert = firing("a", h.now());
         // In one delivery both were received at once: it is over.

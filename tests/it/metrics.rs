@@ -158,7 +158,7 @@ impl Harness {
 }
 
 on_all! {
-    async fn a_scrape_asks_no_store_whatever_waits(on) {
+    async fn a_scrape_queries_no_store(on) {
         let mut h = Harness::without_workers(on, |_| {}).await;
         let ready = |n: u64| format!("tocsin_queue_ready{{queue=\"repair\"}} {n}\n");
         let dead = |n: u64| format!("tocsin_dead_letters{{queue=\"tier\"}} {n}\n");

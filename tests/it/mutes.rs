@@ -57,7 +57,7 @@ impl Harness {
 }
 
 on_all! {
-    async fn a_muted_anomaly_tells_nothing_and_counts_everything(on) {
+    async fn a_muted_anomaly_sends_nothing_and_counts_everything(on) {
         let h = Harness::start(on).await;
         h.fire(1).await;
         assert_eq!(h.telegram.taken().len(), 1);
@@ -84,7 +84,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_rise_to_permanent_fix_is_told_all_the_same(on) {
+    async fn a_rise_to_permanent_fix_breaks_the_mute(on) {
         let h = Harness::start_with(on, |config| config.escalation.rules = levels_by_counts()).await;
         h.fire(1).await;
         h.mute(json!({"for": "24h", "operator": "ann"})).await;
@@ -102,7 +102,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn an_incident_that_opens_muted_and_rises_at_once_tells_only_that(on) {
+    async fn a_muted_incident_that_rises_at_once_sends_only_the_rise(on) {
         let h = Harness::start_with(on, |config| config.escalation.rules = levels_by_counts()).await;
         h.fire(1).await;
         h.mute(json!({"for": "24h"})).await;
@@ -117,7 +117,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn when_a_mute_ends_nothing_old_is_told_and_the_next_incident_is(on) {
+    async fn after_a_mute_only_new_incidents_notify(on) {
         let h = Harness::start(on).await;
         h.fire(1).await;
         h.mute(json!({"for": "1h"})).await;
@@ -154,7 +154,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_waits_to_be_sent_when_the_mute_begins_is_not_told(on) {
+    async fn a_message_pending_when_the_mute_begins_is_suppressed(on) {
         let h = Harness::start(on).await;
         let store = h.context.queues.store();
         store.set_paused("notify", true).await.unwrap();
@@ -173,7 +173,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_nobody_took_before_the_mute_began_is_not_told(on) {
+    async fn an_unclaimed_message_is_suppressed_when_the_mute_begins(on) {
         let h = Harness::start_with(on, |config| {
             config.queues.notify.backoff = Span::secs(60);
         })
@@ -220,7 +220,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_rise_that_waits_to_be_sent_when_the_mute_begins_is_told(on) {
+    async fn a_rise_pending_when_the_mute_begins_is_sent(on) {
         let h = Harness::start_with(on, |config| config.escalation.rules = levels_by_counts()).await;
         let store = h.context.queues.store();
         store.set_paused("notify", true).await.unwrap();
@@ -238,7 +238,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_reopening_is_not_told_of_a_muted_anomaly(on) {
+    async fn a_reopening_of_a_muted_anomaly_does_not_notify(on) {
         let h = Harness::start(on).await;
         let alert = firing("a", h.now());
         h.send_and_drain(vec![alert.clone()]).await;

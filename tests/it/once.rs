@@ -73,7 +73,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_was_refused_is_tried_again(on) {
+    async fn a_refused_request_can_be_retried_with_its_key(on) {
         let h = Harness::start(on).await;
         let refused = told(h.with_key("k", PAUSE, json!({"operater": "ann"})).await).await;
         assert_eq!(refused.0, 400);
@@ -82,7 +82,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn of_many_at_once_one_is_done(on) {
+    async fn one_of_many_concurrent_requests_with_a_key_runs(on) {
         let h = Harness::start(on).await;
         let all = (0..8).map(|_| async { told(h.with_key("k", "/api/v1/recount", json!({})).await).await });
         let all = futures::future::join_all(all).await;
@@ -95,7 +95,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_a_process_died_over_is_done_again_after_a_minute(on) {
+    async fn a_request_whose_process_died_runs_again_after_a_minute(on) {
         let h = Harness::start(on).await;
         let first = told(h.with_key("k", "/api/v1/recount", json!({})).await).await;
         let db = h.context.db.write();

@@ -30,7 +30,7 @@ fn the_committed_description_is_that_of_the_code() {
 }
 
 #[test]
-fn every_operation_is_told_whole_with_examples_and_errors() {
+fn every_api_operation_is_documented_with_examples_and_errors() {
     let document = description();
     let operations = operations(&document);
     assert!(
@@ -232,7 +232,7 @@ async fn the_description_is_served_without_a_token_and_says_nothing_of_the_insta
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_asked_for_anywhere_is_refused_everywhere() {
+async fn an_unknown_parameter_is_refused_by_every_operation() {
     let h = Harness::start(On::Sqlite).await;
     let document = description();
     for (path, method, operation) in operations(&document) {

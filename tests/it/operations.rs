@@ -182,7 +182,7 @@ impl Harness {
 }
 
 on_all! {
-    async fn a_button_a_form_and_the_api_do_audit_and_tell_the_same(on) {
+    async fn a_button_a_form_and_the_api_have_the_same_effects(on) {
         let h = Harness::start_with(on, settings).await;
         let alerts = DOORS.map(|door| alert(&format!("At{door:?}"), "a", h.now()));
         h.send_and_drain(alerts.to_vec()).await;
@@ -268,7 +268,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_a_form_writes_is_bounded_as_what_the_api_is_sent(on) {
+    async fn form_fields_have_the_limits_of_the_api(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![alert("Form", "a", h.now())]).await;
         let incident = h.incident_named("Form").await;

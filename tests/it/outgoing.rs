@@ -77,7 +77,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_receiver_that_is_gone_is_told_nothing_more_of_that_message(on) {
+    async fn a_410_response_fails_the_message_for_good(on) {
         let (mut h, receiver) = start(on).await;
         receiver.answer_next(410, "channel_is_archived");
         h.send_and_drain(vec![firing("a", h.now())]).await;
@@ -88,7 +88,7 @@ on_all! {
         h.finish_with_dead_letters().await;
     }
 
-    async fn a_receiver_that_does_not_answer_holds_up_nobody_else(on) {
+    async fn an_unresponsive_receiver_delays_no_other(on) {
         let (h, receiver) = start(on).await;
         receiver.hold(true);
         let names: Vec<String> = (0..8).map(|n| format!("Alert{n}")).collect();

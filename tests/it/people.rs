@@ -1,4 +1,4 @@
-//! What people do: acknowledge, resolve, repair, fix for good; and how they are told.
+//! Operations: acknowledge, resolve, repair, permanent fix; and their answers.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_a_person_resolved_opens_again_only_if_it_fires_on(on) {
+    async fn a_manually_resolved_incident_reopens_only_if_it_still_fires(on) {
         let h = Harness::start(on).await;
         let alert = firing("a", h.now());
         h.send_and_drain(vec![alert.clone()]).await;
@@ -81,7 +81,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn that_an_incident_was_resolved_and_opened_again_stays_known(on) {
+    async fn a_reopened_incident_keeps_its_earlier_resolve(on) {
         let h = Harness::start(on).await;
         let first = firing("a", h.now());
         h.send_and_drain(vec![first.clone()]).await;
@@ -159,7 +159,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn recount_lowers_levels_and_a_rise_after_that_is_told_again(on) {
+    async fn recount_lowers_levels_and_a_later_rise_notifies_again(on) {
         let h = Harness::start(on).await;
         let fire = async |n: usize| {
             for _ in 0..n {
@@ -190,7 +190,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_level_that_holds_by_another_rule_than_it_rose_by_says_so(on) {
+    async fn a_level_that_holds_by_another_rule_names_that_rule(on) {
         let h = Harness::start(on).await;
         let lasting = firing("a", h.now());
         let others = (0..4).map(|n| firing(&format!("p{n}"), h.now()));
@@ -210,7 +210,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_rise_while_another_is_still_to_be_told_is_told_with_it(on) {
+    async fn a_rise_while_another_is_pending_is_sent_with_it(on) {
         let h = Harness::start_with(on, |config| config.escalation.rules = levels_by_counts()).await;
         let fire = async |pods: std::ops::Range<usize>, level: &str| {
             let alerts = pods.map(|pod| firing(&format!("pod-{pod}"), h.now())).collect();
@@ -260,7 +260,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_comes_back_after_a_permanent_fix_puts_the_architecture_in_question(on) {
+    async fn a_firing_after_a_permanent_fix_is_tier_4(on) {
         let h = Harness::start(on).await;
         let alert = firing("a", h.now());
         h.send_and_drain(vec![alert.clone()]).await;
@@ -301,7 +301,7 @@ on_all! {
         h.finish_with_dead_letters().await;
     }
 
-    async fn what_is_owed_and_was_never_pushed_is_done_by_recount(on) {
+    async fn recount_enqueues_pending_work_that_was_never_pushed(on) {
         let h = Harness::start(on).await;
         let store = h.context.queues.store();
         store.set_paused("tier", true).await.unwrap();
@@ -343,7 +343,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_was_tried_is_listed_newest_first_and_what_it_was_worth(on) {
+    async fn repairs_are_listed_newest_first_with_their_effectiveness(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;
         let incident = h.incident().await;

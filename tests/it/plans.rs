@@ -69,7 +69,7 @@ on_both! {
         h.work(workers(&h.context));
         h.finish().await;
     }
-    async fn what_a_message_stands_among_is_read_of_its_own_chat_alone(on) {
+    async fn pending_messages_are_counted_for_the_own_chat_only(on) {
         let mut h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;
         h.owe("telegram:-200", 20_000).await;
@@ -85,12 +85,12 @@ on_both! {
             ..message
         };
         let ahead = notifications::ahead(&tx, &chat, &row, now).await.unwrap();
-        assert_eq!((ahead.waiting, ahead.lately), (5, 5));
+        assert_eq!((ahead.waiting, ahead.in_last_minute), (5, 5));
         let edits = cards::ahead(&tx, &chat, now, now).await.unwrap();
         assert_eq!(edits, (1, 0));
         let both = ["telegram:-200".to_owned(), "telegram:-300".to_owned()];
         let ahead = notifications::ahead(&tx, &both, &row, now).await.unwrap();
-        assert_eq!((ahead.waiting, ahead.lately), (notifications::COUNTED, notifications::COUNTED));
+        assert_eq!((ahead.waiting, ahead.in_last_minute), (notifications::COUNTED, notifications::COUNTED));
         tx.rollback().await.unwrap();
 
         let asked = std::mem::take(&mut *told.lock().unwrap());

@@ -91,7 +91,7 @@ impl Proxy {
         }
     }
 
-    /// Whoever connects from now on comes to another server.
+    /// New connections go to another server from now on.
     pub fn point_to(&self, server: u16) {
         self.server.store(server, Ordering::Relaxed);
     }

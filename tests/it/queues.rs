@@ -17,7 +17,7 @@ impl Harness {
         queues.find(|queue| queue["name"] == name).unwrap().clone()
     }
 
-    /// Waits until every queue's worker has been heard of.
+    /// Waits until every queue's worker has sent a heartbeat.
     async fn heard_of(&self) {
         while self.get("/api/v1/queues").await["items"]
             .as_array()
@@ -70,7 +70,7 @@ on_all! {
         }
     }
 
-    async fn a_queue_is_paused_and_resumed_and_whoever_did_it_is_known(on) {
+    async fn pausing_and_resuming_a_queue_records_the_operator(on) {
         let h = Harness::start(on).await;
         let pause = async |operator: Value| {
             h.post("/api/v1/queues/ingest/pause", json!({"operator": operator})).await

@@ -109,7 +109,7 @@ fn read_beacon(delivery: &Delivery, config: &Config) -> Result<Translated, Refus
 
 // A notifier.
 
-/// Hands messages to whoever listens.
+/// Hands messages to the test.
 struct Pager(UnboundedSender<String>);
 
 #[async_trait]

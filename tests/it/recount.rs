@@ -21,7 +21,7 @@ impl Harness {
 }
 
 on_all! {
-    async fn what_is_owed_is_pushed_and_others_fall_though_an_anomaly_cannot_be_read(on) {
+    async fn recount_goes_on_though_one_anomaly_cannot_be_read(on) {
         let h = Harness::start(on).await;
         let crash = |n: u32| (0..n).map(|pod| firing(&format!("pod-{pod}"), h.now())).collect();
         h.send_and_drain(crash(3)).await;
@@ -51,12 +51,12 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_stands_below_what_holds_is_raised_and_told(on) {
+    async fn recount_raises_a_level_that_is_too_low_and_notifies(on) {
         let h = Harness::start(on).await;
         h.recount().await;
         let pods = (0..5).map(|pod| firing(&format!("pod-{pod}"), h.now())).collect();
         h.send_and_drain(pods).await;
-        // As if whoever should have looked had died: nothing is marked, and nothing was raised.
+        // As if the worker had died: nothing is marked, and nothing was raised.
         h.execute("UPDATE anomalies SET level = 'NONE', reason = NULL, level_seq = 0").await;
         h.recount().await;
         let level = "SELECT count(*) FROM anomalies WHERE level = 'ESCALATE'";
@@ -90,7 +90,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_message_stays_as_long_as_its_incident_so_that_nothing_is_told_again(on) {
+    async fn messages_are_kept_as_long_as_their_incident(on) {
         let h = Harness::start_with(on, |config| {
             config.retention.rest = tocsin::config::Span(30 * DAY);
         }).await;

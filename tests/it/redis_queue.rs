@@ -42,7 +42,7 @@ fn ids(jobs: &[Delivery]) -> Vec<Uuid> {
 }
 
 #[tokio::test]
-async fn of_many_processes_one_looks_for_expired_leases_each_second() {
+async fn one_of_many_processes_reclaims_expired_leases_each_second() {
     let keys = RedisKeys::in_turn();
     let redis = keys.open().await;
     let queue = || RedisQueue::new(&redis, Clock::default()).unwrap();

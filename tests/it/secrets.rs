@@ -79,7 +79,7 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_planted_secret_is_in_anything_that_is_said_or_kept() {
+async fn no_planted_secret_is_in_any_output_or_store() {
     let _turn = beside_others().await;
     let (mut stage, mut found) = (Stage::new().await, Found::default());
 

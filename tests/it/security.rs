@@ -72,7 +72,7 @@ async fn a_reader_reads_an_operator_operates_and_old_and_new_tokens_hold_side_by
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_guesses_has_to_wait_and_keeps_nobody_else_out() {
+async fn failed_authentication_is_rate_limited_per_client() {
     let h = guarded(On::Sqlite).await;
     let list = "/api/v1/incidents";
     for _ in 0..10 {
@@ -98,7 +98,7 @@ async fn who_guesses_has_to_wait_and_keeps_nobody_else_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_of_another_role_is_told_apart_from_a_guess() {
+async fn a_token_of_another_role_is_not_treated_as_a_guess() {
     let h = guarded(On::Sqlite).await;
     let webhook = "/api/v1/alertmanager";
     // More often than anybody may guess.
@@ -260,7 +260,7 @@ async fn without_tokens_no_page_of_another_site_operates_and_programs_do_as_ever
 }
 
 on_all! {
-    async fn what_an_operator_does_is_written_down_with_whose_token_and_which_request(on) {
+    async fn each_operation_is_audited_with_token_and_request_id(on) {
         let h = guarded(on).await;
         let alert = json!({"alerts": [firing("a", h.now())]}).to_string();
         let sent = h.ask(Method::POST, "/api/v1/alertmanager", "hook").body(alert);

@@ -17,7 +17,7 @@ async fn run(on: &impl ConnectionTrait, sql: &str) -> Result<(), DbErr> {
 
 /// A full disk cannot be had without being root; a trigger ends the transaction just so.
 #[tokio::test]
-async fn what_is_written_after_sqlite_ended_a_transaction_by_itself_is_durable() {
+async fn writes_after_sqlite_rolled_back_by_itself_are_durable() {
     let folder = folder();
     let url = format!("sqlite://{}/tocsin.db", folder.path().display());
     let db = Db::open(&url, 1, Duration::from_secs(10)).await.unwrap();

@@ -117,7 +117,7 @@ on_both! {
         h.finish().await;
     }
 
-    async fn what_arrives_in_another_order_than_it_was_received_is_counted_where_it_belongs(on) {
+    async fn alerts_processed_out_of_order_count_where_they_belong(on) {
         let mut h = Harness::without_workers(on, |_| {}).await;
         let first = alert("A", "1", h.now());
         h.send(vec![first.clone()]).await;

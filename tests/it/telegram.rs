@@ -119,7 +119,7 @@ impl Telegram {
         }
     }
 
-    /// Waits until nobody waits for an answer any more: whoever was killed is known to be gone.
+    /// Waits until no request waits for an answer: a killed process is known to be gone.
     pub async fn abandoned(&self) {
         let began = Instant::now();
         while self.state.lock().unwrap().waiting > 0 {

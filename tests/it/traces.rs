@@ -139,7 +139,7 @@ async fn a_collector_sees_each_step_under_the_one_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_is_away_holds_nothing_up() {
+async fn an_unreachable_collector_delays_nothing() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://user:planted@{}", closed.local_addr().unwrap());
     drop(closed);

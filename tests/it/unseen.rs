@@ -1,4 +1,4 @@
-//! What its sender does not tell of any more: marked, then closed, and told to nobody.
+//! Firings that their source no longer sends become stale, then expire, without a notification.
 
 mod asked;
 
@@ -34,7 +34,7 @@ impl Harness {
 }
 
 /// Where an incident stands, who resolved it, whether it is unheard, and how many of its firings are open.
-fn standing(incident: &Value) -> (&str, Option<&str>, bool, i64) {
+fn state_of(incident: &Value) -> (&str, Option<&str>, bool, i64) {
     (
         incident["status"].as_str().unwrap(),
         incident["resolved_by"].as_str(),
@@ -44,18 +44,18 @@ fn standing(incident: &Value) -> (&str, Option<&str>, bool, i64) {
 }
 
 on_all! {
-    async fn what_is_not_told_of_is_marked_then_closed_and_never_told(on) {
+    async fn an_undelivered_firing_becomes_stale_then_expires_without_a_notification(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;
         let seen = h.incident().await["last_firing_at"].clone();
         h.later(HOUR * 12 - MINUTE).await;
-        assert_eq!(standing(&h.incident().await), ("OPEN", None, false, 1));
+        assert_eq!(state_of(&h.incident().await), ("OPEN", None, false, 1));
         assert!(h.listed("unheard=true").await.is_empty());
         assert_eq!(h.listed("unheard=false").await.len(), 1);
 
         h.later(MINUTE * 2).await;
         let incident = h.incident().await;
-        assert_eq!(standing(&incident), ("OPEN", None, true, 1));
+        assert_eq!(state_of(&incident), ("OPEN", None, true, 1));
         assert_eq!(incident["unheard_since"], seen);
         assert_eq!(h.listed("unheard=true").await.len(), 1);
         assert!(h.listed("unheard=false").await.is_empty());
@@ -69,10 +69,10 @@ on_all! {
         assert!(h.page_at("/incidents?status=unheard").await.contains("stale: not received for 12 h"));
 
         h.later(HOUR * 36 - MINUTE * 2).await;
-        assert_eq!(standing(&h.incident().await), ("OPEN", None, true, 1));
+        assert_eq!(state_of(&h.incident().await), ("OPEN", None, true, 1));
         h.later(MINUTE * 2).await;
         let incident = h.incident().await;
-        assert_eq!(standing(&incident), ("RESOLVED", Some("unseen"), false, 0));
+        assert_eq!(state_of(&incident), ("RESOLVED", Some("unseen"), false, 0));
         assert_eq!(incident["resolved_at"], incident["updated_at"]);
         let firings = h.get(&format!("/api/v1/incidents/{id}/occurrences")).await;
         let firing = &firings["items"][0];
@@ -94,14 +94,14 @@ on_all! {
         h.finish().await;
     }
 
-    async fn of_several_firings_those_are_closed_that_are_not_told_of(on) {
+    async fn only_firings_without_deliveries_expire(on) {
         let h = Harness::start(on).await;
         let (a, b) = (firing("a", h.now()), firing("b", h.now()));
         h.send_and_drain(vec![a.clone(), b.clone()]).await;
         h.advance(HOUR * 20);
         h.send_and_drain(vec![b.clone()]).await;
         h.recount().await;
-        assert_eq!(standing(&h.incident().await), ("OPEN", None, false, 2));
+        assert_eq!(state_of(&h.incident().await), ("OPEN", None, false, 2));
         let id = h.incident().await["id"].as_str().unwrap().to_owned();
         let firings = h.get(&format!("/api/v1/incidents/{id}/occurrences")).await;
         let mut unheard: Vec<(&str, bool)> = firings["items"].as_array().unwrap().iter()
@@ -111,7 +111,7 @@ on_all! {
         assert_eq!(unheard, [("a", true), ("b", false)]);
 
         h.later(HOUR * 29).await;
-        assert_eq!(standing(&h.incident().await), ("OPEN", None, true, 1), "a is closed, b is unheard");
+        assert_eq!(state_of(&h.incident().await), ("OPEN", None, true, 1), "a is closed, b is unheard");
         h.send_and_drain(vec![resolved(b, h.now())]).await;
         let incident = h.incident().await;
         assert_eq!((&incident["status"], &incident["resolved_by"]), (&json!("RESOLVED"), &json!("itself")));
@@ -119,7 +119,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_was_told_of_after_it_was_found_is_left_alone(on) {
+    async fn a_firing_delivered_after_the_search_does_not_expire(on) {
         let h = Harness::start(on).await;
         let a = firing("a", h.now());
         h.send_and_drain(vec![a.clone()]).await;
@@ -135,11 +135,11 @@ on_all! {
         let written = unseen::close(&tx, &quiet, &silent, edge, true, h.now()).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(written, unseen::ExpiryResult::default());
-        assert_eq!(standing(&h.incident().await), ("OPEN", None, false, 1));
+        assert_eq!(state_of(&h.incident().await), ("OPEN", None, false, 1));
         h.finish().await;
     }
 
-    async fn what_a_person_resolved_stays_so_and_what_must_not_resolve_stays_open(on) {
+    async fn expiry_keeps_manual_resolves_and_incidents_without_auto_resolve(on) {
         for (auto_resolve, by_person, expected) in [
             (true, true, ("RESOLVED", Some("person"), false, 0)),
             (false, false, ("OPEN", None, false, 0)),
@@ -151,10 +151,10 @@ on_all! {
             if by_person {
                 let path = format!("/api/v1/incidents/{id}/resolve");
                 assert_eq!(h.post(&path, json!({"operator": "ann"})).await.0, 200);
-                assert_eq!(standing(&h.incident().await), ("RESOLVED", Some("person"), false, 1));
+                assert_eq!(state_of(&h.incident().await), ("RESOLVED", Some("person"), false, 1));
             }
             h.later(HOUR * 36).await;
-            assert_eq!(standing(&h.incident().await), expected);
+            assert_eq!(state_of(&h.incident().await), expected);
             assert_eq!(h.verify(false).await, BTreeSet::new());
             h.finish().await;
         }

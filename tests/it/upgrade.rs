@@ -49,7 +49,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_fires_goes_on_and_what_was_over_is_over_after_an_upgrade(on) {
+    async fn firings_keep_their_state_across_an_upgrade(on) {
         let h = Harness::start(on).await;
         let [goes_on, ends, was_over] = ["goes-on", "ends", "was-over"].map(|pod| firing(pod, h.now()));
         h.send_and_drain(vec![goes_on.clone(), ends.clone(), was_over.clone()]).await;

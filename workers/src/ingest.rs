@@ -1,4 +1,4 @@
-//! Ingest: enters delivered alerts into the books. Handlers run concurrently and hand what they
+//! Ingest: stores delivered alerts. Handlers run concurrently and hand what they
 //! carry to a batcher, which commits what is waiting in one transaction and answers each.
 
 use std::collections::HashMap;
@@ -126,7 +126,7 @@ impl Batchers {
     }
 }
 
-/// Commits the sightings of one part of the anomalies.
+/// Commits the deliveries of one part of the anomalies.
 struct Batcher {
     context: Context,
     policy: Policy,
@@ -260,7 +260,7 @@ impl Batcher {
     }
 
     /// What must follow a commit: count, then push what is due. A push that fails is not lost: the
-    /// mark stays, and recount pushes what is owed. A count that fails is made when the alerts come
+    /// mark stays, and recount pushes pending work. A count that fails is made when the alerts come
     /// again, and what follows it is done all the same: the marks that this batch set are of it alone.
     async fn follow_up(&self, batch: &[Waiting], mut committed: Committed) -> Result<(), Failure> {
         let mut counted = Ok(());

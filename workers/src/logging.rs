@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_log_of_what_they_send_is_left_out_at_any_level() {
+    fn http_client_wire_logs_are_always_suppressed() {
         let written = Written::default();
         let layer = fmt::layer().with_writer(written.clone());
         let log = Registry::default()

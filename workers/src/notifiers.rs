@@ -1,11 +1,11 @@
-//! How people are told. ADD A NOTIFIER HERE: a file with a type that is a [`Notifier`], and its line in
+//! Notifiers. ADD A NOTIFIER HERE: a file with a type that is a [`Notifier`], and its line in
 //! `NOTIFIERS`; the setting that chooses it is in `src/config.rs`.
 
+mod circuit_breaker;
 mod digest;
 pub mod log;
 mod markup;
 mod message;
-mod patience;
 pub mod telegram;
 #[cfg(test)]
 mod tests;
@@ -23,8 +23,8 @@ use tocsin::entity::{anomalies, incidents};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
+pub use circuit_breaker::{CircuitBreaker, SendSlot};
 pub use digest::Digest;
-pub use patience::{CircuitBreaker, SendSlot};
 
 /// A try by HTTP: connecting, sending and the answer together. Less than the claim on a message lasts.
 pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,13 +53,13 @@ pub struct Card {
     pub anomaly: anomalies::Model,
     /// When it was decided to tell it.
     pub at: Timestamp,
-    /// Whether nothing more is told of it for a while.
+    /// Whether it is muted.
     pub muted: Option<Muted>,
     /// The address of the incident's page, where people can reach it.
     pub page: Option<String>,
 }
 
-/// A while in which nothing is told.
+/// A mute.
 #[derive(Clone, Debug)]
 pub struct Muted {
     /// Its end.
@@ -158,7 +158,7 @@ pub trait Notifier: Send + Sync {
 
     /// What is known of how its receiver answers: who sends holds a place of it. None if there is nobody
     /// to wait for.
-    fn patience(&self) -> Option<&CircuitBreaker> {
+    fn circuit_breaker(&self) -> Option<&CircuitBreaker> {
         None
     }
 

@@ -1,4 +1,4 @@
-//! Notify: sends messages that are owed, each once, and edits cards that do not show what holds.
+//! Notify: sends pending messages, each once, and edits cards that do not show what holds.
 
 mod claim;
 mod context;

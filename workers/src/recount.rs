@@ -1,6 +1,6 @@
 //! Recount: once a minute, what time alone changes; once an hour, whether figures are what the rows
 //! say. Each part of a tick is a pass of its own, and each pass may run twice or be cut short without
-//! harm. What is owed comes first, and no part keeps the others from being done.
+//! harm. Pending work comes first, and no part keeps the others from being done.
 
 mod doubts;
 mod levels;

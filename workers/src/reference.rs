@@ -50,7 +50,7 @@ pub(crate) fn openapi() -> anyhow::Result<()> {
     print(format!("{:#}\n", description()).as_bytes())
 }
 
-/// Whoever reads may have read enough.
+/// The reader may have closed the pipe.
 fn print(text: &[u8]) -> anyhow::Result<()> {
     match io::stdout().write_all(text) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -102,7 +102,7 @@ pub(crate) async fn ingress(config: Config) -> anyhow::Result<()> {
     Ok(served?)
 }
 
-/// Workers alone. They leave their queues to others as soon as they are told to stop; how they are
+/// Workers alone. They leave their queues to others as soon as they are asked to stop; how they are
 /// can be asked until they have drained.
 pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
     refuse_embedded(&config, "work")?;
@@ -194,7 +194,7 @@ fn print_welcome(config: &Config, address: SocketAddr) {
     println!("{}", welcome(config, address, &program, Timestamp::now()));
 }
 
-/// How to try it, for whoever starts it in a terminal.
+/// How to try it, shown when it is started in a terminal.
 fn welcome(config: &Config, address: SocketAddr, program: &str, now: Timestamp) -> String {
     let here = on_this_computer(address);
     let pages = config.public_url.as_deref().unwrap_or(&here);

@@ -7,11 +7,11 @@ use tocsin::web::Gate;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// The two moments of stopping.
+/// The two phases of stopping.
 pub(crate) struct Stop {
-    /// The process was told to stop: it is not ready any more, and takes no more jobs from others.
+    /// The process was asked to stop: it is not ready any more, and takes no more jobs from others.
     pub(crate) stopping: CancellationToken,
-    /// Whoever sends requests had the time to notice: nothing new is taken.
+    /// Clients had the time to notice: nothing new is accepted.
     pub(crate) closing: CancellationToken,
 }
 

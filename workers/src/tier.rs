@@ -1,4 +1,4 @@
-//! Tier: works out anomalies' levels and incidents' tiers, and decides who must be told. Handlers
+//! Tier: works out anomalies' levels and incidents' tiers, and decides which messages are sent. Handlers
 //! run concurrently and hand their incident to one desk, which takes what is waiting together.
 
 mod messages;
@@ -179,7 +179,7 @@ impl From<TierError> for JobError {
     }
 }
 
-/// Works out what is due of these incidents, then pushes every message of theirs that is owed:
+/// Works out what is due of these incidents, then pushes every pending message of theirs:
 /// those of a pass that died before it pushed, too.
 async fn pass(
     context: &Context,
@@ -213,7 +213,7 @@ struct Known {
     due: Vec<(Uuid, String)>,
 }
 
-/// Reads counts and history, and writes levels, tiers and the messages owed, in one transaction
+/// Reads counts and history, and writes levels, tiers and the pending messages, in one transaction
 /// under the anomalies' locks.
 async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierError> {
     let tx = context.db.begin().await?;

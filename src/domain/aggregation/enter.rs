@@ -1,4 +1,4 @@
-//! What one sighting does to the episodes of its series, and which incident its episode belongs to.
+//! What one delivery does to the episodes of its series, and which incident its episode belongs to.
 
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ impl Batch {
         let (received_at, key) = (delivery.received_at, &delivery.key);
         let list = self.episodes.entry(delivery.series).or_default();
         let (first_before, began_before) = (list[at].occurred_at, list[at].starts_at);
-        let turn = hear(list, at, delivery, policy);
+        let transition = record_delivery(list, at, delivery, policy);
         let is_moved = list[at].starts_at < began_before;
         if received_at < first_before {
             self.touch_anomaly(delivery, 0);
@@ -26,7 +26,7 @@ impl Batch {
             }
         }
         let known = self.episodes[&delivery.series][at].incident;
-        let incident = match (turn, known) {
+        let incident = match (transition, known) {
             (Transition::FiresAgain, None) => Some(self.join_or_open(delivery, policy)),
             (Transition::FiresAgain, Some(incident)) => {
                 self.fires_again(incident, (received_at, received_at), policy);
@@ -196,7 +196,7 @@ impl Batch {
     }
 }
 
-/// What a sighting means to a known episode.
+/// What a delivery means to a known episode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Transition {
     /// Nothing new.
@@ -211,8 +211,13 @@ enum Transition {
     Doubted(Timestamp),
 }
 
-/// Has the episode at `at` of a series hear a sighting.
-fn hear(list: &mut [Episode], at: usize, delivery: &AlertDelivery, policy: &Policy) -> Transition {
+/// Applies a delivery to the episode at `at` of its series.
+fn record_delivery(
+    list: &mut [Episode],
+    at: usize,
+    delivery: &AlertDelivery,
+    policy: &Policy,
+) -> Transition {
     let (before, rest) = list.split_at_mut(at);
     let Some((episode, after)) = rest.split_first_mut() else {
         unreachable!("the position was found in this list")
@@ -222,7 +227,7 @@ fn hear(list: &mut [Episode], at: usize, delivery: &AlertDelivery, policy: &Poli
     episode.deliveries += 1;
     episode.occurred_at = episode.occurred_at.min(received_at);
     episode.last_seen_at = last_before.max(received_at);
-    if let Some(start) = delivery.told_start(policy.skew)
+    if let Some(start) = delivery.reported_start(policy.skew)
         && start < episode.starts_at
     {
         episode.starts_at = match before.last_mut() {
@@ -239,7 +244,7 @@ fn hear(list: &mut [Episode], at: usize, delivery: &AlertDelivery, policy: &Poli
             by,
         };
         if last_before > received_at.after(policy.window) {
-            // It was told of long after that was received, and that is what holds.
+            // It was delivered long after that was received, and that is what holds.
             return Transition::Nothing;
         }
         return match &mut episode.end {
@@ -248,7 +253,7 @@ fn hear(list: &mut [Episode], at: usize, delivery: &AlertDelivery, policy: &Poli
                 Transition::Ended
             }
             Some(known) => {
-                known.hear(end);
+                known.merge(end);
                 Transition::Nothing
             }
         };

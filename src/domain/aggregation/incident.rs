@@ -64,7 +64,7 @@ pub enum ResolvedBy {
     /// Somebody said so.
     #[sea_orm(string_value = "person")]
     Person,
-    /// Nobody did: its sender told of its firings no more.
+    /// Nobody did: its source no longer sent its firings.
     #[sea_orm(string_value = "unseen")]
     Unseen,
 }
@@ -104,14 +104,14 @@ pub struct Incident {
     pub severity_rises: i64,
     /// Whether somebody took it.
     pub is_acknowledged: bool,
-    /// How often it was opened again, and that was told.
+    /// How often it was reopened with a notification.
     pub reopened: i64,
     /// When the earliest end was received after which an episode of it was seen firing, so soon that
     /// this may be late.
     pub doubted_since: Option<Timestamp>,
-    /// Since when none of its open episodes was heard of, if that is long.
+    /// Since when none of its open episodes was delivered, if that is long.
     pub unheard_since: Option<Timestamp>,
-    /// Whether it was heard of again.
+    /// Whether it was delivered again.
     pub is_heard_again: bool,
     /// Each time that this batch opened it again, in order.
     pub undone: Vec<RevertedResolve>,
@@ -119,9 +119,9 @@ pub struct Incident {
     pub updated_at: Timestamp,
     /// Whether it was due for a tier before.
     pub was_due: bool,
-    /// Whether a sighting made it due for a tier.
+    /// Whether a delivery made it due for a tier.
     pub tier_due: bool,
-    /// Whether a sighting changed it.
+    /// Whether a delivery changed it.
     pub changed: bool,
     /// The alert that opened it, if it is new.
     pub opening: Option<Box<Opening>>,

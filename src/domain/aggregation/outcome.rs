@@ -64,7 +64,7 @@ impl Batch {
         }
     }
 
-    /// Known incidents that a sighting opened again or resolved.
+    /// Known incidents that a delivery opened again or resolved.
     pub fn transitions(&self) -> impl Iterator<Item = &Incident> {
         let known = self.incidents.values().filter(|i| i.opening.is_none());
         known.filter(|incident| incident.status != incident.previous_status)

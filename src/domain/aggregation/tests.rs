@@ -1,4 +1,4 @@
-//! Sightings go through the books batch by batch, and the rules are read off the rows.
+//! Deliveries are applied batch by batch, and the rules are read off the rows.
 
 mod any_order;
 mod counting;
@@ -21,7 +21,7 @@ pub(super) struct Ledger {
     pub episodes: BTreeMap<Uuid, Episode>,
     /// The ids that are counted, their anomalies and times, from the rows of occurrences.
     pub counted: BTreeMap<Uuid, (String, Timestamp)>,
-    /// The same ids as a counter has them that is told after each batch.
+    /// The same ids as in a counter that is updated after each batch.
     pub told: BTreeMap<Uuid, (String, Timestamp)>,
     jobs: HashSet<Uuid>,
 }
@@ -51,12 +51,12 @@ impl Ledger {
         }
     }
 
-    /// One sighting, in a batch of its own.
+    /// One delivery, in a batch of its own.
     pub(super) fn enter(&mut self, delivery: &AlertDelivery) -> Ingested {
         self.commit(&[delivery]).0[0]
     }
 
-    /// Each sighting in a batch of its own.
+    /// Each delivery in a batch of its own.
     pub(super) fn enter_each(&mut self, deliveries: &[AlertDelivery]) {
         for delivery in deliveries {
             self.enter(delivery);
@@ -205,7 +205,7 @@ impl Ledger {
         incident.is_acknowledged = true;
     }
 
-    /// The episodes of all series that are open were not told of for long.
+    /// The episodes of all series that are open were not delivered for long.
     pub(super) fn forget(&mut self) {
         for episode in self.episodes.values_mut().filter(|e| e.end.is_none()) {
             episode.end = Some(End {

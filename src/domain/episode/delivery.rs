@@ -62,7 +62,7 @@ impl AlertDelivery {
         let name = &self.signature.alert_name;
         let key = Signature::overflow_key(name);
         let mut alert = self.alert.clone();
-        // Its texts tell of one of many; how the kind is repaired is the same for all.
+        // Its texts are about one of many; how the kind is repaired is the same for all.
         alert.annotations.retain(|name, _| name == "runbook_url");
         Self {
             signature: Signature::overflow(name),
@@ -88,7 +88,7 @@ impl AlertDelivery {
     /// When the sender says that its firing began. `None` if its clock was never set, or is ahead of the
     /// store's by more than `skew`.
     #[must_use]
-    pub fn told_start(&self, skew: Duration) -> Option<Timestamp> {
+    pub fn reported_start(&self, skew: Duration) -> Option<Timestamp> {
         let told = self.alert.starts_at?;
         (told >= EARLIEST && told <= self.received_at.after(skew)).then_some(told)
     }
@@ -96,10 +96,10 @@ impl AlertDelivery {
     /// When its episode starts if it is a new one.
     #[must_use]
     pub fn start(&self, skew: Duration) -> Timestamp {
-        self.told_start(skew).unwrap_or(self.received_at)
+        self.reported_start(skew).unwrap_or(self.received_at)
     }
 
-    /// When what it tells of ended, if it is over, and how that is known. An end that is still to come
+    /// When its firing ended, if it is over, and how that is known. An end that is still to come
     /// is none: it was over when that was received.
     pub(in crate::domain) fn end(&self) -> Option<(Timestamp, EndedBy)> {
         let told = self.alert.ends_at.filter(|at| *at >= EARLIEST);

@@ -1,4 +1,4 @@
-//! Which episode a sighting tells of: one series, one rule after the other.
+//! Which firing a delivery belongs to: one series, one rule after the other.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -109,7 +109,7 @@ fn a_later_start_within_the_skew_means_that_episode_for_firing_and_resolved_alik
 }
 
 #[test]
-fn what_overlaps_an_episode_tells_of_it_however_far_apart_the_starts_are() {
+fn an_overlapping_delivery_belongs_to_the_firing_however_far_apart_the_starts_are() {
     let open = [episode((1000, None), 1500)];
     for (delivery, expected) in [
         // By another Prometheus, which noticed it earlier, or later.
@@ -134,7 +134,7 @@ fn what_overlaps_an_episode_tells_of_it_however_far_apart_the_starts_are() {
 }
 
 #[test]
-fn an_end_that_was_not_told_reaches_no_farther_than_what_began_within_the_skew() {
+fn a_missing_end_closes_only_firings_that_began_within_the_skew() {
     let mut over = episode((0, Some(5000)), 5000);
     for (by, expected) in [
         (EndedBy::Sender, Some(0)),
@@ -151,10 +151,10 @@ fn an_end_that_was_not_told_reaches_no_farther_than_what_began_within_the_skew()
 }
 
 #[test]
-fn of_several_that_overlap_the_newest_is_meant() {
+fn the_newest_of_several_overlapping_firings_is_chosen() {
     let both = [episode((0, Some(300)), 300), episode((1000, None), 1000)];
     assert_eq!(find(&both, &firing("A/1", 200, 1100), SKEW), Some(1));
-    // The start decides, unless the sighting shows that it fired while the newer one did.
+    // The start decides, unless the delivery shows that it fired while the newer one did.
     assert_eq!(find(&both, &firing("A/1", 0, 250), SKEW), Some(0));
     assert_eq!(find(&both, &resolved("A/1", 0, 300, 1100), SKEW), Some(0));
     assert_eq!(find(&both, &firing("A/1", 0, 1100), SKEW), Some(1));
@@ -166,7 +166,7 @@ fn a_start_that_cannot_be_is_none() {
     let told = |start: Timestamp| {
         let span = (Some(start), None);
         let delivery = delivery("A/1", AlertStatus::Firing, span, at(1000));
-        delivery.told_start(SKEW)
+        delivery.reported_start(SKEW)
     };
     let year = |text: &str| Timestamp::parse(text).unwrap();
     for zero in ["1601-01-01", "1754-08-30", "1970-01-01", "1999-12-31"] {
@@ -206,7 +206,7 @@ fn a_start_later_than_an_episodes_end_is_not_of_that_episode() {
 }
 
 #[test]
-fn of_two_episodes_within_the_skew_the_nearer_is_meant() {
+fn the_nearer_of_two_firings_within_the_skew_is_chosen() {
     let both = [episode((0, Some(50)), 50), episode((70, None), 70)];
     for (told, expected) in [
         (resolved("A/1", 10, 45, 100), Some(0)),
@@ -238,7 +238,7 @@ fn without_a_start_the_open_episode_is_meant() {
 }
 
 #[test]
-fn without_a_start_what_was_received_during_an_episode_tells_of_it_however_late() {
+fn without_a_start_a_delivery_received_during_a_firing_belongs_to_it_however_late() {
     let both = [episode((0, Some(300)), 300), episode((1000, None), 1000)];
     for received in [0, 150, 300] {
         let firing = firing("A/1", None, received);
@@ -257,7 +257,7 @@ fn without_a_start_and_with_nothing_open_a_firing_is_new() {
 }
 
 #[test]
-fn without_a_start_a_repeated_resolve_tells_of_the_newest_that_was_over_by_then() {
+fn without_a_start_a_repeated_resolve_belongs_to_the_newest_ended_firing() {
     let two = [
         episode((0, Some(300)), 300),
         episode((1000, Some(1300)), 1300),
@@ -269,7 +269,7 @@ fn without_a_start_a_repeated_resolve_tells_of_the_newest_that_was_over_by_then(
 }
 
 #[test]
-fn without_a_start_a_resolve_does_not_tell_of_an_episode_that_began_after_it() {
+fn without_a_start_a_resolve_does_not_belong_to_a_later_firing() {
     let open = episode((1000, None), 1000);
     let late = resolved("A/1", None, 600, 600);
     assert_eq!(find(std::slice::from_ref(&open), &late, SKEW), None);
@@ -300,7 +300,7 @@ fn a_series_is_its_source_its_fingerprint_and_its_anomaly() {
 }
 
 #[test]
-fn an_episodes_id_orders_by_its_start_and_tells_series_and_starts_apart() {
+fn a_firing_id_sorts_by_start_and_is_unique_per_series_and_start() {
     assert!(episode_id(9, at_ms(0)) < episode_id(1, at_ms(1)));
     assert_ne!(episode_id(1, at(0)), episode_id(2, at(0)));
     assert_eq!(episode_id(1, at(0)), episode_id(1, at(0)));

@@ -241,7 +241,7 @@ fn what_is_falling_and_comes_back_is_no_rise() {
 }
 
 proptest! {
-    /// Whatever the counts do, and whoever looks at them when, no level is told again before a twelfth of
+    /// Whatever the counts do, and whenever they are read, no level notifies again before a twelfth of
     /// the shortest window by which it can hold.
     #[test]
     fn no_rise_is_told_more_than_once_in_a_twelfth_of_its_window(

@@ -101,7 +101,7 @@ fn a_batch_that_changes_no_incident_is_quiet() {
 }
 
 #[test]
-fn a_batch_calls_for_what_happened_to_its_incidents() {
+fn a_batch_plans_messages_for_changed_incidents() {
     let all = [Tell::Reopened, Tell::Resolved, Tell::Escalated];
     let resolved_at = NOW.before(Duration::from_secs(1));
     let mut batch = batch([
@@ -144,14 +144,14 @@ fn a_batch_calls_for_what_happened_to_its_incidents() {
         by_tier,
     });
     assert_eq!(found, expected);
-    // Nobody was told that an incident is resolved, so nobody has to hear that it is not.
+    // No resolved message was sent, so no reopened message is needed.
     let kinds = of_batch(&batch, &policy(&Tell::USUAL), NOW);
     let kinds: Vec<Kind> = kinds.iter().map(|candidate| candidate.kind).collect();
     assert_eq!(kinds, [Kind::Reopened, Kind::Worsened]);
 }
 
 #[test]
-fn a_tier_pass_calls_for_what_opened_and_what_rose() {
+fn a_tier_pass_plans_messages_for_openings_and_rises() {
     let opened_at = Some(NOW.before(Duration::from_secs(10)));
     let rise = |n, level, opened_at| Rise {
         incident: id(n),
@@ -298,7 +298,7 @@ fn a_message_is_written_where_it_is_needed_beside_those_that_there_are() {
 }
 
 #[test]
-fn messages_are_planned_one_after_the_other_and_what_is_suppressed_says_nothing() {
+fn messages_are_planned_in_order_and_suppressed_ones_have_no_effect() {
     let opened = Candidate::new(id(1), Kind::Opened, 0, NOW);
     let rise = Candidate {
         needed: Needed::WhereLevelUnsaid,

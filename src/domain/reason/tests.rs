@@ -19,7 +19,7 @@ const LASTS: LevelRule = LevelRule::Lasts(Lasting {
 });
 
 #[test]
-fn a_level_s_rule_is_written_as_json_and_told_as_a_sentence() {
+fn a_level_rule_is_stored_as_json_and_shown_as_a_sentence() {
     let day = |figure, threshold| count(figure, Window::Day, threshold);
     let table = [
         (
@@ -80,7 +80,7 @@ fn a_level_s_rule_is_written_as_json_and_told_as_a_sentence() {
 }
 
 #[test]
-fn a_tier_s_rule_is_written_as_json_and_told_as_a_sentence() {
+fn a_tier_rule_is_stored_as_json_and_shown_as_a_sentence() {
     let level = Level::PermanentFix;
     let table = [
         (
@@ -119,7 +119,7 @@ fn a_tier_s_rule_is_written_as_json_and_told_as_a_sentence() {
 }
 
 #[test]
-fn what_is_no_rule_of_this_version_is_text() {
+fn an_unknown_rule_is_shown_as_text() {
     for row in [
         "",
         "7 firings in 24h in 2 incidents (≥ 5)",

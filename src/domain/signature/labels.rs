@@ -239,7 +239,7 @@ impl SignatureLabels {
         self.exporters.iter().any(|pattern| pattern.matches(name))
     }
 
-    /// Whether a pod is the exporter's own, and not one that it tells of.
+    /// Whether a pod is the exporter's own, and not one that it reports on.
     fn is_own<'v>(
         &self,
         pod: &str,
@@ -289,7 +289,7 @@ struct Measured<'a> {
     has_namespace: bool,
 }
 
-/// Whether such an exporter tells of pods of others, among them other exporters'.
+/// Whether such an exporter reports on pods of others, among them other exporters'.
 fn tells_of_pods(exporter: &str) -> bool {
     ["kube-state-metrics", "kubelet", "cadvisor"]
         .iter()

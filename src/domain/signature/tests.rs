@@ -188,7 +188,7 @@ fn an_empty_label_is_as_if_it_were_missing() {
 }
 
 #[test]
-fn what_the_ingress_worked_out_holds_whatever_the_settings_of_the_worker_are() {
+fn the_signature_of_the_ingress_wins_over_the_settings_of_the_worker() {
     let ingress = SignatureLabels::default();
     let worker = SignatureLabels {
         service: vec!["uid".to_owned(), "job".to_owned()],
@@ -210,7 +210,7 @@ fn what_the_ingress_worked_out_holds_whatever_the_settings_of_the_worker_are() {
 }
 
 #[test]
-fn a_job_says_no_more_of_its_alert_than_its_labels_do_not() {
+fn a_job_carries_only_alert_facts_that_labels_lack() {
     for (text, expected) in [
         (
             "alertname=A job=api namespace=prod reason=OOMKilled",
@@ -232,7 +232,7 @@ fn a_job_says_no_more_of_its_alert_than_its_labels_do_not() {
 }
 
 #[test]
-fn a_job_that_says_nothing_of_it_is_read_by_the_settings() {
+fn a_job_without_the_field_follows_the_settings() {
     let job =
         r#"{"status":"firing","labels":{"alertname":"Watchdog","job":"api"},"fingerprint":"f"}"#;
     let read: Alert = serde_json::from_str(job).unwrap();

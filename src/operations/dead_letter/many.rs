@@ -56,7 +56,7 @@ pub struct Done {
     /// Letters that cannot be replayed unchanged.
     pub skipped: u64,
     /// Of the changed, those that are not enqueued yet; recount enqueues them.
-    pub owed: u64,
+    pub pending: u64,
     /// Whether there may be more.
     pub more: bool,
     /// Letters that were decided on since then were skipped.
@@ -95,7 +95,7 @@ async fn decide_many(
         matching: None,
         changed: 0,
         skipped: 0,
-        owed: 0,
+        pending: 0,
         more: false,
         as_of: filter.as_of.unwrap_or_default(),
     };
@@ -148,7 +148,7 @@ async fn step(
     if decision == Decision::Replay {
         push(context, &mut letters).await;
         let is_owed = |letter: &&Model| letter.push_owed_since.is_some();
-        done.owed += letters.iter().filter(is_owed).count() as u64;
+        done.pending += letters.iter().filter(is_owed).count() as u64;
     }
     Ok(())
 }

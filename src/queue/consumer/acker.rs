@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::Consumer;
 use super::answers::{Ack, Verdict};
-use super::patience::Backoff;
+use super::backoff::Backoff;
 use crate::jobs::{IngestAlert, Job as _};
 use crate::queue::store::{Answer, Lease, QueueError};
 use crate::store::dead_letters::{self, Burial};
@@ -17,7 +17,7 @@ const TOGETHER: usize = 2000;
 
 pub(super) async fn run(consumer: Arc<Consumer>, mut answered: mpsc::UnboundedReceiver<Ack>) {
     let mut acks = Vec::with_capacity(TOGETHER);
-    let mut patience = Backoff::new();
+    let mut backoff = Backoff::new();
     loop {
         let got = tokio::select! {
             biased;
@@ -30,7 +30,7 @@ pub(super) async fn run(consumer: Arc<Consumer>, mut answered: mpsc::UnboundedRe
         while !acks.is_empty() {
             match consumer.settle_held(&mut acks).await {
                 Ok(()) => {
-                    patience.succeeded();
+                    backoff.succeeded();
                     consumer.count_buried(&acks);
                     consumer.release(acks.iter().map(|ack| &ack.held));
                     for ack in acks.drain(..) {
@@ -45,7 +45,7 @@ pub(super) async fn run(consumer: Arc<Consumer>, mut answered: mpsc::UnboundedRe
                         consumer.release(acks.iter().map(|ack| &ack.held));
                         return;
                     }
-                    patience.failed().await;
+                    backoff.failed().await;
                 }
             }
         }
@@ -95,8 +95,8 @@ impl Consumer {
         Ok(())
     }
 
-    /// Dead letters are written before their jobs leave the queue: whoever dies in between finds
-    /// the job again, and its dead letter.
+    /// Dead letters are written before their jobs leave the queue: after a crash in between, the next worker
+    /// finds the job again, and its dead letter.
     async fn settle(&self, acks: &[Ack]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let burials: Vec<Burial<'_>> = acks.iter().filter_map(|ack| self.burial(ack)).collect();
         if !burials.is_empty() {
@@ -134,8 +134,8 @@ impl Consumer {
         }
     }
 
-    /// Alerts whose jobs left as dead letters, however they died. Whoever removes the job counts, so
-    /// that one is counted once though its burial and its removal were not one process' work.
+    /// Alerts whose jobs left as dead letters, however they died. The process that removes the job
+    /// counts it, so it is counted once even if another process wrote its dead letter.
     fn count_buried(&self, acks: &[Ack]) {
         if self.policy.queue != IngestAlert::POLICY.queue {
             return;

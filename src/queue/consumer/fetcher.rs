@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::answers::Verdict;
-use super::patience::Backoff;
+use super::backoff::Backoff;
 use super::{Consumer, JobHandle, lease_end};
 use crate::queue::store::{Capacity, Delivery, Lease, QueueError, RECLAIM_EVERY};
 use crate::store::dead_letters;
@@ -50,7 +50,7 @@ pub(super) async fn run(consumer: Arc<Consumer>, slots: mpsc::Sender<Arc<JobHand
         make_room: None,
         suspect_runs: false,
     };
-    let (mut patience, mut idle) = (Backoff::new(), IDLE.0);
+    let (mut backoff, mut idle) = (Backoff::new(), IDLE.0);
     let stopping = consumer.stopping.clone();
     while !stopping.is_cancelled() {
         let free = fetcher.free();
@@ -66,7 +66,7 @@ pub(super) async fn run(consumer: Arc<Consumer>, slots: mpsc::Sender<Arc<JobHand
         }
         match fetcher.pass().await {
             Ok(0) => {
-                patience.succeeded();
+                backoff.succeeded();
                 tokio::select! {
                     () = tokio::time::sleep(idle) => idle = (idle * 2).min(longest(consumer.peers())),
                     () = consumer.queues.store().pushed(consumer.policy.queue) => {}
@@ -75,13 +75,13 @@ pub(super) async fn run(consumer: Arc<Consumer>, slots: mpsc::Sender<Arc<JobHand
                 }
             }
             Ok(_) => {
-                patience.succeeded();
+                backoff.succeeded();
                 idle = IDLE.0;
             }
             Err(error) => {
                 consumer.store_failed("fetch jobs", &error);
                 tokio::select! {
-                    () = patience.failed() => {}
+                    () = backoff.failed() => {}
                     () = stopping.cancelled() => {}
                 }
             }
@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_many_each_asks_less_often() {
+    fn consumers_poll_less_often_the_more_there_are() {
         let table = [
             (0, 100),
             (1, 100),

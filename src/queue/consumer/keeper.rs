@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
 
-use super::patience::Backoff;
+use super::backoff::Backoff;
 use super::{Consumer, lease_end};
 use crate::jobs::{IngestAlert, Job as _};
 use crate::queue::about::WorkerInfo;
@@ -60,7 +60,7 @@ pub(super) async fn promote(consumer: Arc<Consumer>) {
 
 /// Says that the consumer is there, and how it is.
 pub(super) async fn herald(consumer: Arc<Consumer>) {
-    let (mut patience, mut said) = (Backoff::new(), (Instant::now(), consumer.done.get()));
+    let (mut backoff, mut said) = (Backoff::new(), (Instant::now(), consumer.done.get()));
     loop {
         let now = (Instant::now(), consumer.done.get());
         let took = now.0.duration_since(said.0).as_secs_f64();
@@ -76,12 +76,12 @@ pub(super) async fn herald(consumer: Arc<Consumer>) {
             match said_so {
                 Ok(()) => {
                     said = now;
-                    patience.succeeded();
+                    backoff.succeeded();
                     tokio::time::sleep(HEARTBEAT).await;
                 }
                 Err(error) => {
                     consumer.store_failed("send a heartbeat", &error);
-                    patience.failed().await;
+                    backoff.failed().await;
                 }
             }
         };

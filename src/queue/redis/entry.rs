@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! j   ID[ aMS][ rN][ u][ tTRACE], newline, payload
-//!     the id in hex; queued since, which whoever puts it off adds; replays; its id is kept; its trace
+//!     the id in hex; queued since, which deferring adds; replays; its id is kept; its trace
 //! e   the attempts that failed, as JSON; absent while there are none
 //! ```
 
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_header_is_delivered_whole_under_an_id_of_its_place() {
+    fn an_entry_without_a_header_is_delivered_whole_under_an_id_from_its_position() {
         for job in [
             "",
             "x",

@@ -20,8 +20,8 @@ const WAITING: usize = 1024;
 /// Statements at once on PostgreSQL. SQLite has one writer.
 const PUSHERS: usize = 2;
 
-/// What a replay finds under its id and with a lower number was left over: whoever buried it died
-/// before it was removed. Who holds it yet holds nothing any more.
+/// A row with the ID of a replay and a lower number is a leftover: the process that buried it died
+/// before it removed it. A worker that still holds it has lost its lease.
 const REPLACE_OLDER: &str = "UPDATE SET queue = excluded.queue, payload = excluded.payload, \
      trace_id = excluded.trace_id, run_at = excluded.run_at, enqueued_at = excluded.enqueued_at, \
      replay = excluded.replay, attempt = 0, errors = NULL, deliveries = 0, put_off = FALSE, \

@@ -44,7 +44,7 @@ pub struct Delivery {
     pub put_off: bool,
 }
 
-/// How much may be handed out.
+/// How many jobs and bytes a consumer can take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
     /// So many jobs at most.
@@ -101,7 +101,7 @@ pub struct Reclaimed {
 /// How a held job leaves its consumer.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// It is done, or buried: remove it. Accepted from whoever did it.
+    /// It is done, or buried: remove it. Accepted from any worker that did it.
     Remove,
     /// Run it again after the delay. Accepted from its present holder only.
     Again {

@@ -43,7 +43,7 @@ fn a_recorded_delivery_becomes_two_alerts() {
 }
 
 #[test]
-fn a_plain_webhook_is_read_in_one_pass_to_what_value_by_value_comes_to() {
+fn the_fast_and_the_lenient_parser_agree_on_a_plain_webhook() {
     let config = Config::default();
     let both = |body: &str| {
         let read = Envelope::read(body.as_bytes());
@@ -79,7 +79,7 @@ fn a_plain_webhook_is_read_in_one_pass_to_what_value_by_value_comes_to() {
 }
 
 #[test]
-fn what_is_not_a_webhook_is_refused_as_a_whole() {
+fn a_body_that_is_not_a_webhook_is_refused_as_a_whole() {
     for body in [
         "",
         "hello",
@@ -114,7 +114,7 @@ fn an_envelope_of_another_version_is_taken_as_far_as_it_goes() {
 }
 
 #[test]
-fn a_bad_alert_does_not_harm_its_neighbours() {
+fn an_unusable_alert_does_not_affect_the_others_of_its_request() {
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     let good = r#"{"labels":{"alertname":"A"}}"#;
     let bad = [
@@ -203,7 +203,7 @@ fn times_come_with_offsets_or_not_at_all() {
 }
 
 #[test]
-fn a_status_that_is_not_known_is_firing_and_said_so() {
+fn an_unknown_status_is_taken_as_firing_and_logged() {
     for (status, is_resolved, unknown) in [
         (r#""firing""#, false, 0),
         (r#""Firing""#, false, 0),

@@ -21,7 +21,7 @@ fn a_step_back_and_a_gap_are_noticed_and_what_is_usual_is_not() {
 }
 
 #[test]
-fn what_was_begun_before_a_step_back_is_waited_for_a_minute_if_it_can_be_told_apart() {
+fn a_request_begun_before_a_clock_step_is_waited_for_a_minute() {
     let now = Timestamp(1_800_000_000_000);
     let (hour, second) = (Duration::from_secs(3600), Duration::from_secs(1));
     let was_ahead = |ago: Duration, noticed: Noticed| {

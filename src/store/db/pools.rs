@@ -24,7 +24,7 @@ pub(super) const READS_WITHIN: &str = "30s";
 /// What SQLite does between two looks at whether a statement has taken too long: about 0.1 ms of it.
 const STEPS: i32 = 10_000;
 
-/// How PostgreSQL's connections are shared out. Who holds one to write may wait for one to read, never
+/// The sizes of PostgreSQL's connection pools. Who holds one to write may wait for one to read, never
 /// the other way round: so they cannot wait for each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PoolSizes {

@@ -1,4 +1,4 @@
-//! Replaying and discarding: each letter is decided on once, by whoever comes first.
+//! Replaying and discarding: each letter is decided on once: the first decision wins.
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{

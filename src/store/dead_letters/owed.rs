@@ -1,4 +1,4 @@
-//! Pushes of replays that are owed.
+//! Pending pushes of replays.
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -10,7 +10,7 @@ use crate::entity::dead_letters::{Column, Entity, Model};
 use crate::store::rows::Rows;
 use crate::time::Timestamp;
 
-/// Letters whose push has been owed since before `moment`, those that wait longest first:
+/// Letters whose push has been pending since before `moment`, those that wait longest first:
 /// at most `limit`, and few if they are large.
 pub async fn overdue(
     db: &impl ConnectionTrait,
@@ -32,13 +32,13 @@ pub async fn overdue(
         .map(|(id, _)| id)
         .collect();
     let mut letters = load(db, &ids).await?;
-    // Whoever pushed it, or buried it again, was quicker.
+    // Another process pushed it, or buried it again.
     letters.retain(|letter| letter.push_owed_since.is_some());
     Ok(letters)
 }
 
-/// Notes that these were pushed. What was replayed once more since is owed still. The rows are locked in
-/// one order: who buries some of them again at the same time does so in that order, too.
+/// Notes that these were pushed. What was replayed once more since is still pending. The rows are locked in
+/// one order, the same as when they are buried again at the same time.
 pub async fn pushed(db: &impl ConnectionTrait, letters: &[Model]) -> Result<(), DbErr> {
     let rows = Rows::new()
         .uuid("id", letters.iter().map(|letter| letter.id))

@@ -66,12 +66,12 @@ pub async fn act(
 }
 
 /// How incidents must still stand when they are locked: since they were found, somebody may have taken one, or
-/// its firings may have been heard of.
+/// its firings may have been delivered.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExpectedState {
     /// In this state.
     pub status: Option<Status>,
-    /// Whether none of its firings was heard of lately.
+    /// Whether none of its firings was delivered lately.
     pub unheard: Option<bool>,
 }
 

@@ -28,7 +28,7 @@ enum Key {
     Text(&'static str),
 }
 
-/// Dead letters, past their death and what was decided about them. One whose push is owed stays.
+/// Dead letters, past their death and what was decided about them. One whose push is pending stays.
 pub const DEAD_LETTERS: Prune = Prune {
     what: "dead letters",
     table: "dead_letters",
@@ -46,8 +46,8 @@ pub const REQUESTS: Prune = Prune {
     order: "at",
 };
 
-/// What grows and nothing is counted by. An incident's messages go with it: while it is there, what was
-/// told of it is known. What is told of no incident is a digest.
+/// Tables that grow and that no counter is computed from. An incident's messages are pruned with it;
+/// messages without an incident are digests.
 pub const REST: [Prune; 5] = [
     Prune {
         what: "audit entries",

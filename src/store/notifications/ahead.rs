@@ -8,37 +8,37 @@ use crate::entity::notifications::Model;
 use crate::store::rows::Rows;
 use crate::time::Timestamp;
 
-/// The stretch of time in which it is counted how many messages are owed.
+/// The stretch of time in which it is counted how many messages are pending.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// So many messages are counted at most: each of many that wait asks what it stands among.
+/// Maximum number of messages that are counted: each of many that wait asks.
 pub const COUNTED: i64 = 1_001;
 
-/// What a message stands among, both up to [`COUNTED`].
+/// The number of pending messages around a message, both up to [`COUNTED`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PendingAhead {
-    /// Messages that wait in its chat and were owed before it.
+    /// Messages that wait in its chat and became pending before it.
     pub waiting: i64,
-    /// Messages that became owed in its chat within the last minute, itself included.
-    pub lately: i64,
+    /// Messages that became pending in its chat within the last minute, itself included.
+    pub in_last_minute: i64,
 }
 
 impl PendingAhead {
-    /// Whether there are so many that a storm begins: more than `above` became owed within a minute, or
-    /// wait, because they become owed a little faster than the chat takes them.
+    /// Whether there are so many that a storm begins: more than `above` became pending within a minute, or
+    /// wait, because they become pending a little faster than the chat takes them.
     #[must_use]
     pub const fn is_storm(self, above: i64) -> bool {
-        self.lately > above || self.waiting > above
+        self.in_last_minute > above || self.waiting > above
     }
 
     /// Whether a storm goes on, which is given up later than it begins.
     #[must_use]
     pub const fn is_still_storm(self, above: i64) -> bool {
-        self.lately.saturating_mul(2) >= above || self.waiting > above
+        self.in_last_minute.saturating_mul(2) >= above || self.waiting > above
     }
 }
 
-/// What a message stands among in its chat, whose channels these are.
+/// Counts the pending messages around a message in its chat, whose channels these are.
 pub async fn ahead(
     tx: &impl ConnectionTrait,
     channels: &[String],
@@ -47,7 +47,7 @@ pub async fn ahead(
 ) -> Result<PendingAhead, DbErr> {
     let rows = Rows::new().text("channel", channels.iter().cloned());
     // In the order of an index that begins with the channel, which no other index gives: PostgreSQL reads what
-    // all channels are owed where it takes that to be less.
+    // all channels are pending where it takes that to be less.
     let sql = "SELECT (SELECT CAST(COALESCE(sum((SELECT count(*) FROM (SELECT 1 FROM notifications n \
                    WHERE n.state IN ('owed', 'sending') AND n.id < $2 \
                    AND (n.channel, n.owed_since) >= (r.channel, 0) \
@@ -71,6 +71,6 @@ pub async fn ahead(
     let figure = |name| Ok::<i64, DbErr>(row.try_get::<i64>("", name)?.min(COUNTED));
     Ok(PendingAhead {
         waiting: figure("waiting")?,
-        lately: figure("lately")?,
+        in_last_minute: figure("lately")?,
     })
 }

@@ -11,7 +11,7 @@ fn the_columns_of_an_entity_are_listed_one_by_one() {
 }
 
 #[test]
-fn what_stands_in_braces_is_filled_in_where_it_is_known() {
+fn known_placeholders_in_braces_are_replaced() {
     let rows = || {
         let rows = Rows::new().uuid("id", [Uuid::nil()]);
         rows.int("n", [1]).time_or_null("at", [None])

@@ -36,7 +36,7 @@ pub async fn ask(db: &impl ConnectionTrait) -> Result<DatabaseInfo, DbErr> {
     found.ok_or_else(|| DbErr::RecordNotFound("the version".to_owned()))
 }
 
-/// How much is in the books.
+/// How many rows are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromQueryResult)]
 pub struct StoredTotals {
     /// Episodes, and deliveries where they are counted.
@@ -70,7 +70,7 @@ pub const MESSAGES: u64 = 500;
 pub struct ChannelHealth {
     /// When it last took a message.
     pub sent_at: Option<Timestamp>,
-    /// The newest message that it was given up for, or that it has not taken yet: since when it was owed,
+    /// The newest message that failed or is not sent yet: since when it was pending,
     /// and what went wrong.
     pub failed: Option<(Timestamp, String)>,
 }

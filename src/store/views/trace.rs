@@ -16,7 +16,7 @@ use crate::store::verify::keys_after;
 
 /// Series that are looked up together, and anomalies that are looked through at most.
 const SERIES: (usize, usize) = (2000, 400_000);
-/// Sources that are told apart at most.
+/// Sources that are distinguished at most.
 const SOURCES: i64 = 100;
 /// Dead letters of a queue that are looked through at most.
 const LETTERS: i64 = 5000;

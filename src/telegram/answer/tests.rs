@@ -32,7 +32,7 @@ fn the_result_of_a_success_is_handed_out() {
 }
 
 #[test]
-fn what_does_not_read_as_telegrams_may_go_better_later() {
+fn an_unreadable_telegram_response_is_transient() {
     for status in [200, 302, 400, 401, 403, 404, 408, 409, 418, 502] {
         for body in ["", "<html>", "[]", "null", r#"{"ok":"#, r#"{"ok":"yes"}"#] {
             let class = class_of(status, body, true);
@@ -43,7 +43,7 @@ fn what_does_not_read_as_telegrams_may_go_better_later() {
 }
 
 #[test]
-fn what_fails_for_everybody_or_for_the_bot_may_go_better_later() {
+fn server_and_bot_errors_are_transient() {
     for (status, description) in [
         (401, "Unauthorized"),
         (404, "Not Found"),
@@ -56,7 +56,7 @@ fn what_fails_for_everybody_or_for_the_bot_may_go_better_later() {
 }
 
 #[test]
-fn a_refusal_is_known_by_what_it_speaks_of() {
+fn a_telegram_refusal_is_classified_by_its_description() {
     let table = [
         (
             409,

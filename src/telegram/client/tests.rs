@@ -45,7 +45,7 @@ async fn send(base: &str, within: Duration) -> Result<Option<String>, TelegramEr
 }
 
 #[tokio::test]
-async fn no_answer_is_told_from_no_connection_without_the_address() -> TestResult {
+async fn a_timeout_is_distinguished_from_a_refused_connection_without_the_address() -> TestResult {
     let silent = TcpListener::bind("127.0.0.1:0")?;
     let base = format!("http://{}", silent.local_addr()?);
     let error = send(&base, Duration::from_millis(50)).await;
@@ -96,7 +96,7 @@ async fn a_message_has_the_id_that_telegram_gives_it_if_it_does() {
 }
 
 #[tokio::test]
-async fn an_answer_that_repeats_the_address_does_not_tell_the_token() {
+async fn a_response_that_repeats_the_token_is_redacted() {
     let echo = format!("Not Found: /bot{TOKEN}/sendMessage");
     let answer = json!({"ok": false, "description": echo});
     let server = answering(ResponseTemplate::new(400).set_body_json(answer)).await;
@@ -119,7 +119,7 @@ async fn an_answer_without_end_is_read_only_so_far() {
 }
 
 #[test]
-fn a_base_that_is_no_address_is_refused_without_telling_the_token() {
+fn an_invalid_base_url_is_refused_without_showing_the_token() {
     for base in ["", "api.telegram.org", "http://", "mailto:me"] {
         let refused = Bot::new(base, TOKEN);
         assert!(refused.is_err(), "{base}");

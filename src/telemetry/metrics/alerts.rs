@@ -13,7 +13,7 @@ use crate::sources::{SOURCES, cluster};
 /// What an alert comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is in the books as a firing of its own; where deliveries count, as a delivery of its own.
+    /// It is stored as a firing of its own; where deliveries count, as a delivery of its own.
     Counted,
     /// It told once more of a firing that was known. Informative: what is delivered again after a
     /// crash is counted again.

@@ -11,14 +11,14 @@ use tokio::runtime::Handle;
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the log tells that spans are not taken, at most.
-const TELL: Duration = Duration::from_secs(60);
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The collector. The exporter's thread waits for it; the requests are made where all others are.
 #[derive(Debug)]
 pub(super) struct Collector {
     http: Client,
     runtime: Handle,
-    told: Mutex<Option<Instant>>,
+    logged_at: Mutex<Option<Instant>>,
 }
 
 /// The spans were not taken.
@@ -38,17 +38,20 @@ impl Collector {
         Ok(Self {
             http: http.build()?,
             runtime: Handle::current(),
-            told: Mutex::default(),
+            logged_at: Mutex::default(),
         })
     }
 
-    /// Neither the address nor what was answered is told: a password may be in the one, and the
+    /// Neither the address nor the response is logged: a password may be in the one, and the
     /// headers that were sent in the other.
     fn tell(&self, why: &str) {
         let now = Instant::now();
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_none_or(|told| now.duration_since(told) >= TELL) {
-            *told = Some(now);
+        let mut logged_at = self
+            .logged_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if logged_at.is_none_or(|logged_at| now.duration_since(logged_at) >= LOG_INTERVAL) {
+            *logged_at = Some(now);
             tracing::warn!("dropped spans: the collector {why}");
         }
     }

@@ -56,7 +56,7 @@ fn figures_that_are_what_the_rows_say_do_not_drift() {
 }
 
 #[test]
-fn each_figure_that_differs_is_told_with_what_it_should_be() {
+fn each_drifted_figure_is_reported_with_its_expected_value() {
     type Change = fn(&mut Figures);
     let table: [(Change, &str, Json); 9] = [
         (|f| f.total = 3, "total", json!(2)),
@@ -106,7 +106,7 @@ fn each_figure_that_differs_is_told_with_what_it_should_be() {
 }
 
 #[test]
-fn a_counter_need_not_agree_above_what_it_tells_apart() {
+fn a_counter_need_not_agree_above_its_maximum() {
     let counts = |hour, month| Counts {
         hour,
         day: hour,
@@ -124,7 +124,7 @@ fn a_counter_need_not_agree_above_what_it_tells_apart() {
 }
 
 #[test]
-fn a_counter_may_follow_the_rows_and_be_ahead_of_what_was_read_of_them() {
+fn a_counter_may_be_ahead_of_the_rows_that_were_read() {
     let all = |n| Counts {
         hour: n,
         day: n,

@@ -19,7 +19,7 @@ use crate::web::paging::{self, Page};
 use crate::web::query::Query;
 use crate::web::{Ingress, Problem, body};
 
-/// Which anomalies are asked for.
+/// Query of the anomalies.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

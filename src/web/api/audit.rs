@@ -12,7 +12,7 @@ use crate::web::paging::{self, Page};
 use crate::web::query::Query;
 use crate::web::{Ingress, Problem};
 
-/// What the list can be asked for.
+/// Query of the audit entries.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

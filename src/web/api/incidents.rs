@@ -144,7 +144,7 @@ impl Firing {
     }
 }
 
-/// Which incidents are asked for.
+/// Query of the incidents.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

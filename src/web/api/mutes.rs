@@ -15,7 +15,7 @@ use crate::web::auth::Caller;
 use crate::web::bounded_text::BoundedText;
 use crate::web::{Ingress, Problem, body};
 
-/// A mute, as it is asked for.
+/// A mute.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schema(as = Mute)]

@@ -83,7 +83,7 @@ pub fn description() -> Value {
     }
     answers::require(&mut document);
     without_default(&mut document["components"]["schemas"]);
-    // As far as every whole number is told from its neighbours in JSON.
+    // As far as every whole number is exact in JSON.
     document["components"]["schemas"]["RepairReport"]["properties"]["duration_ms"]["maximum"] =
         json!(9_007_199_254_740_991_i64);
     // Which dead letters, and which incidents: a text that is nothing but space selects none.

@@ -19,7 +19,7 @@ use crate::web::paging::{self, Page};
 use crate::web::query::Query;
 use crate::web::{Ingress, Problem, body};
 
-/// A worker that was not heard of for so long does nothing any more, and its jobs are offered to others.
+/// A worker without a heartbeat for so long is gone, and its jobs are offered to others.
 const LIVE_MS: u64 = LEASE.as_millis() as u64;
 
 /// A queue as it is answered.
@@ -66,7 +66,7 @@ async fn view(ingress: &Ingress, name: &'static str) -> Result<View, Problem> {
     })
 }
 
-/// Which part of the list is asked for.
+/// Query of the queues.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

@@ -80,7 +80,7 @@ pub(super) async fn record(
     Ok((StatusCode::ACCEPTED, Json(Queued { job })))
 }
 
-/// Which repairs are asked for.
+/// Query of the repairs.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -135,7 +135,7 @@ pub(crate) fn position(text: &str) -> Option<RepairPosition> {
     Some((Timestamp(at.parse().ok()?), id.parse().ok()?))
 }
 
-/// Which part of the list of actions is asked for.
+/// Query of the actions.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

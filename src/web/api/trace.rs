@@ -48,7 +48,7 @@ pub(in crate::web) enum By {
     Anomaly,
 }
 
-/// Which source's fingerprint it is; that of any if none is named.
+/// Query of a trace: the fingerprint's source; any if none is named.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -314,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_tells_of_its_own_fingerprint_and_of_no_longer_one() {
+    fn a_job_matches_only_its_own_fingerprint() {
         let alert = |fingerprint: &str| {
             format!(
                 r#"{{"source":"alertmanager","received_at":"2026-11-22T21:28:29Z","content":

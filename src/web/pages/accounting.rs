@@ -12,7 +12,7 @@ use crate::sources::{SOURCES, Source};
 use crate::telemetry::metrics::{BySource, Outcome};
 use crate::text::{Text, plural};
 
-/// A worker that was not heard of for so long does nothing any more.
+/// A worker without a heartbeat for so long is gone.
 const LIVE_MS: u64 = LEASE.as_millis() as u64;
 
 /// Whether what was received is what it came to.
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_received_is_held_against_what_came_of_it() {
+    fn received_alerts_are_compared_with_their_outcomes() {
         let table = [
             ([(9, 9), (9, 9)], 0, 0, Balance::Even),
             ([(9, 5), (9, 5)], 4, 0, Balance::Even),

@@ -1,4 +1,4 @@
-//! What the addresses of pages ask for.
+//! Queries of pages.
 //!
 //! A name that is not known is passed over, other than by the API: mail programs and chats add their own to
 //! the addresses that people send (`utm_source`). A value that is not known is refused: leaving it out would
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::PageError;
 use crate::web::query::Query;
 
-/// What an address asks for; a page of its own where that cannot be read.
+/// The query of a page; an error page where it cannot be read.
 pub(super) struct PageQuery<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for PageQuery<T> {

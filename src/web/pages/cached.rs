@@ -58,7 +58,7 @@ where
         .build()
 }
 
-/// One thing; whoever asks while it is looked at waits for the same look.
+/// One value; concurrent readers wait for the same query.
 pub(super) struct Cached<T>(Cache<(), Seen<T>>);
 
 impl<T: Clone + Send + Sync + 'static> Default for Cached<T> {
@@ -203,13 +203,13 @@ impl<T: Clone + Send + 'static> StaleWhileRevalidate<T> {
                     }
                 }
             });
-            // Whoever gives up waiting does not end the look.
+            // A reader that stops waiting does not end the query.
             let _ = tokio::time::timeout(patience, looking).await;
         }
         self.looked().seen.clone()
     }
 
-    /// Whether a look is due, which is whoever asked's to take.
+    /// Whether a query is due; the caller that gets `true` runs it.
     fn begin(&self) -> bool {
         let mut looked = self.looked();
         let rests = looked

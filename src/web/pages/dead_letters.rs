@@ -239,7 +239,7 @@ async fn shown(
                 div {
                     section aria-labelledby="payload-title" {
                         h2 #payload-title { (text.payload) }
-                        @if let Some(Written { why, .. }) = written { div role="alert" { (error::told(text, why)) } }
+                        @if let Some(Written { why, .. }) = written { div role="alert" { (error::refusal_paragraph(text, why)) } }
                         (payload(visit, &letter, written))
                     }
                     (sent(text, &letter))

@@ -127,7 +127,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
 /// Programs ask it, and read which part is missing.
 const READINESS: &str = "/readyz";
 
-/// Tells people as a page what programs are told as a problem: that there is nothing at an address,
+/// Shows people as a page what programs get as a problem document: that there is nothing at an address,
 /// that a question cannot be read, that a page failed. The API's own addresses answer as they do.
 pub(crate) async fn for_people(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
@@ -207,11 +207,11 @@ fn form_page(method: &Method, path: &str) -> Option<String> {
 }
 
 /// Why something was refused, in the reader's language if that is known.
-pub(super) fn told(text: &Text, refused: &Refusal) -> Markup {
+pub(super) fn refusal_paragraph(text: &Text, refused: &Refusal) -> Markup {
     html! {
         @match refusal(text, refused) {
-            Some(told) => p { (told) },
-            // In the words of whoever refused it.
+            Some(sentence) => p { (sentence) },
+            // In the words of the refusal.
             None => p lang="en" { (refused.detail()) },
         }
     }
@@ -255,7 +255,7 @@ fn page(lang: crate::text::Lang, fault: &PageError, form: Option<&str>, path: &s
         div.empty role="alert" {
             h1 { (title) }
             @if !lead.is_empty() { p { (lead) } }
-            @if let Some(refused) = refused { (told(text, refused)) }
+            @if let Some(refused) = refused { (refusal_paragraph(text, refused)) }
             p {
                 @if let Some(form) = form { a.button.primary href=(form) { (text.back_to_form) } " " }
                 @if let Some((_, list)) = missing.filter(|(_, list)| list.path != incidents) {
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_that_fails_is_told_to_people_as_a_page() {
+    async fn a_failed_page_shows_an_error_page() {
         #[allow(clippy::panic)]
         async fn broken() -> Markup {
             panic!("on purpose")
@@ -304,7 +304,7 @@ mod tests {
         let router = Router::new()
             .route("/broken", get(broken))
             .layer(CatchPanicLayer::custom(problem::panicked))
-            .layer(map_response(problem::told))
+            .layer(map_response(problem::problem_response))
             .layer(from_fn(for_people));
         for (accept, expected) in [
             ("text/html,*/*;q=0.8", "text/html; charset=utf-8"),

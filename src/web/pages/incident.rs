@@ -129,7 +129,7 @@ pub(super) async fn page(
 fn head(visit: &PageRequest, (incident, anomaly): &Entry, again: Option<Timestamp>) -> Markup {
     let text = visit.text();
     html! {
-        p.what { (parts::level(text, anomaly.level)) " " (parts::standing(text, incident)) " "
+        p.what { (parts::level(text, anomaly.level)) " " (parts::incident_state(text, incident)) " "
             (mute::mark(visit, anomaly)) " " (unheard::brief(visit, incident)) " "
             (incidents::place(incident, &anomaly.service, &anomaly.namespace)) }
         h1 { (incidents::title(incident, &anomaly.alert_name)) }
@@ -194,7 +194,7 @@ pub(super) fn rows(visit: &PageRequest, incidents: &[&entity::incidents::Model])
             @for incident in incidents {
                 li {
                     a href=(format!("/incidents/{}", incident.id)) { "#" (incident.number) }
-                    " " (parts::standing(text, incident))
+                    " " (parts::incident_state(text, incident))
                     " " (plural(text.aggregated, incident.aggregated_count))
                     " · " (parts::around(text.opened_ago, "age", &parts::ago(visit, incident.opened_at)))
                 }

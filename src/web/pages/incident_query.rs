@@ -9,7 +9,7 @@ use crate::domain::id::IncidentRef;
 use crate::store::views::incident_list::{Mark, Sort};
 use crate::store::views::lists::Filter;
 
-/// All of it as it was written.
+/// The query of the incident list, unparsed.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct IncidentQuery {
@@ -37,7 +37,7 @@ pub(super) const LEVELS: [Level; 4] = [
     Level::None,
 ];
 
-/// Instead of a state: those that are not heard of.
+/// Instead of a state: stale ones.
 pub(super) const UNHEARD: &str = "unheard";
 /// And those that were closed for that.
 pub(super) const UNSEEN: &str = "unseen";
@@ -58,7 +58,7 @@ impl IncidentQuery {
             .find(|status| status_name(*status).eq_ignore_ascii_case(&self.status))
     }
 
-    /// Whether it asks for what is not heard of.
+    /// Whether it asks for stale incidents.
     pub(super) fn says_unheard(&self) -> bool {
         self.status.eq_ignore_ascii_case(UNHEARD)
     }

@@ -232,7 +232,7 @@ fn card(visit: &PageRequest, (incident, anomaly): &Entry, day: &Day) -> Markup {
                 a href=(format!("/incidents/{id}")) { (title) }
                 @if !says(title, name) { " " code { (name) } }
             }
-            p.what { (parts::level(text, anomaly.level)) " " (parts::standing(text, incident)) " "
+            p.what { (parts::level(text, anomaly.level)) " " (parts::incident_state(text, incident)) " "
                 (mute::brief(visit, anomaly)) " " (unheard::brief(visit, incident)) " "
                 (place(incident, &anomaly.service, &anomaly.namespace)) }
             p.how {

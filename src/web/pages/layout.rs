@@ -162,7 +162,7 @@ pub(super) fn stamp(visit: &PageRequest) -> Markup {
 /// The field of a form that makes it one request, however often it is sent.
 pub(super) const ONCE: &str = "once";
 
-/// A key that is another in each rendering, for a form whose deed must not be done twice.
+/// A key that differs in each rendering, for a form whose operation must not run twice.
 pub(super) fn once() -> Markup {
     let key = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>());
     html! { input type="hidden" name=(ONCE) value=(key); }

@@ -31,7 +31,7 @@ const SHARE: u32 = 10;
 const NEWEST: u64 = 100;
 /// Incidents that one page may watch.
 const WATCHED: usize = 200;
-/// What a page that is behind may miss before it is told to load everything.
+/// How many events a slow page may miss before it must load everything.
 const BEHIND: usize = 64;
 /// How often a silent connection is shown to be alive.
 const ALIVE: Duration = Duration::from_secs(15);
@@ -237,7 +237,7 @@ impl Known {
     }
 }
 
-/// What a page asks to be told.
+/// What a page subscribes to.
 #[derive(Debug, Deserialize)]
 pub(super) struct LiveQuery {
     /// The incidents that it shows, with commas between them.
@@ -250,7 +250,7 @@ pub(super) struct LiveQuery {
     of: Option<Topic>,
 }
 
-/// What it is told.
+/// One event of the stream.
 #[derive(Debug, Serialize)]
 struct LiveUpdate<'a> {
     new: usize,

@@ -46,7 +46,7 @@ pub(super) fn brief(visit: &PageRequest, anomaly: &Anomaly) -> Markup {
     }
 }
 
-/// To the nearest of the unit that it is told in, which an age would round down to.
+/// To the nearest of the unit that it is shown in, which an age would round down to.
 fn about(left: Duration) -> Duration {
     let unit = match left.as_secs() {
         0..60 => 1,
@@ -58,7 +58,7 @@ fn about(left: Duration) -> Duration {
 }
 
 /// Until when, by whom and why; nothing if it is not muted.
-fn told(visit: &PageRequest, anomaly: &Anomaly) -> Option<Markup> {
+fn mute_status(visit: &PageRequest, anomaly: &Anomaly) -> Option<Markup> {
     let text = visit.text();
     let until = anomaly
         .muted_until
@@ -74,8 +74,8 @@ fn told(visit: &PageRequest, anomaly: &Anomaly) -> Option<Markup> {
 
 /// The mute as one of the facts.
 pub(super) fn fact(visit: &PageRequest, anomaly: &Anomaly) -> Option<Markup> {
-    let told = told(visit, anomaly)?;
-    Some(charts::fact(visit.text().muted, &told))
+    let status = mute_status(visit, anomaly)?;
+    Some(charts::fact(visit.text().muted, &status))
 }
 
 /// What people did about muting an anomaly, newest first; the rows of the audit.
@@ -99,19 +99,19 @@ pub(super) fn forms(visit: &PageRequest, anomaly: &Anomaly, incident: Option<Uui
     let text = visit.text();
     let action = |operation: &str| format!("/anomalies/{}/{operation}", anomaly.key);
     let back = incident.map(|id| html! { input type="hidden" name="incident" value=(id); });
-    let told = told(visit, anomaly);
+    let status = mute_status(visit, anomaly);
     let who = visit.session.name.as_deref().unwrap_or_default();
     html! {
-        @if let Some(told) = &told {
+        @if let Some(status) = &status {
             form method="post" action=(action("unmute")) {
                 (layout::stamp(visit)) @if let Some(back) = &back { (back) }
-                p { (told) }
+                p { (status) }
                 button { (text.unmute) }
             }
         }
         form method="post" action=(action("mute")) {
             (layout::stamp(visit)) @if let Some(back) = &back { (back) }
-            @if told.is_some() { p.hint { (text.mute_replaces) } }
+            @if status.is_some() { p.hint { (text.mute_replaces) } }
             label for="mute-for" { (text.mute_for) }
             select #mute-for name="for" {
                 @for (at, offered) in OFFERED.into_iter().enumerate() {
@@ -139,8 +139,8 @@ mod tests {
     use crate::text::Lang;
 
     #[test]
-    fn how_long_a_mute_still_is_is_told_to_the_nearest() {
-        for (seconds, told) in [
+    fn the_remaining_time_of_a_mute_is_rounded() {
+        for (seconds, expected) in [
             (4 * 3600 - 1, "4 h"),
             (3600 - 1, "1 h"),
             (1800 - 1, "30 min"),
@@ -149,7 +149,7 @@ mod tests {
             (3 * 86_400 + 3600, "3 d"),
         ] {
             let left = about(Duration::from_secs(seconds));
-            assert_eq!(Lang::English.age(left), told, "{seconds} s");
+            assert_eq!(Lang::English.age(left), expected, "{seconds} s");
         }
     }
 }

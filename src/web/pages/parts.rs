@@ -42,7 +42,7 @@ pub(super) fn status(text: &Text, status: Status) -> Markup {
 }
 
 /// Where an incident stands: one that was closed as unseen is not known to be over.
-pub(super) fn standing(text: &Text, incident: &Incident) -> Markup {
+pub(super) fn incident_state(text: &Text, incident: &Incident) -> Markup {
     match incident.resolved_by {
         Some(ResolvedBy::Unseen) if incident.status == Status::Resolved => {
             html! { b.mu { (text.unseen) } }

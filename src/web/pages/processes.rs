@@ -24,7 +24,7 @@ struct Process<'a> {
     concurrency: usize,
     rate: f64,
     since: Timestamp,
-    /// How long ago the worker was heard of that was not heard of for longest.
+    /// The age of the oldest heartbeat of a worker.
     seen: Duration,
 }
 

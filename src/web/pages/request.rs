@@ -112,7 +112,7 @@ impl FromRequestParts<Pages> for PageRequest {
             .uri
             .path_and_query()
             .map_or("/", |address| address.as_str());
-        let session = session::standing(&pages.context, &parts.headers)
+        let session = session::current(&pages.context, &parts.headers)
             .await
             .ok_or_else(|| PageError::SignIn(wanted(&parts.method, address)))?;
         mark_known(&parts.extensions);

@@ -84,12 +84,12 @@ struct Claims {
     name: Option<String>,
 }
 
-/// The session of whoever sends these headers; `None` if they must sign in, because they never did or
+/// The session of these headers; `None` if they must sign in, because they never did or
 /// signed out.
 ///
 /// Where the store does not say whether it was ended, it stands: what a page shows and does is the store's,
 /// but for what the page of the system says of a store that is away.
-pub(super) async fn standing(context: &Context, headers: &HeaderMap) -> Option<Session> {
+pub(super) async fn current(context: &Context, headers: &HeaderMap) -> Option<Session> {
     let session = of(
         &context.config,
         &context.forms,
@@ -104,7 +104,7 @@ pub(super) async fn standing(context: &Context, headers: &HeaderMap) -> Option<S
     (!is_ended).then_some(session)
 }
 
-/// The session that these headers open by themselves; `None` if whoever sends them must sign in.
+/// The session that these headers open by themselves; `None` if sign-in is needed.
 ///
 /// Where nobody is asked who they are, all have one; the mark of its forms is made of `installation`, which
 /// every process of one installation knows and nobody else.
@@ -142,7 +142,7 @@ fn of(config: &Config, installation: &Key, headers: &HeaderMap, now: Timestamp) 
     })
 }
 
-/// A cookie for whoever knows one of the tokens.
+/// A cookie for one of the tokens.
 pub(super) fn open(
     config: &Config,
     headers: &HeaderMap,
@@ -216,8 +216,9 @@ pub(super) fn same_origin(headers: &HeaderMap) -> bool {
     let Some(origin) = text(headers, "origin") else {
         return true;
     };
-    let ours = ["host", "x-forwarded-host"];
-    ours.into_iter()
+    let origins = ["host", "x-forwarded-host"];
+    origins
+        .into_iter()
         .any(|name| text(headers, name).is_some_and(|host| is_of(origin, host)))
 }
 

@@ -23,7 +23,7 @@ pub(super) async fn page(
     headers: HeaderMap,
 ) -> Response {
     let wanted = local(query.get("to").map_or("", String::as_str));
-    let session = session::standing(&pages.context, &headers).await;
+    let session = session::current(&pages.context, &headers).await;
     if session.is_some() {
         return Redirect::to(wanted).into_response();
     }
@@ -60,7 +60,7 @@ pub(super) async fn sign_in(
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(wanted)).into_response())
 }
 
-/// Whoever may look may leave, so this does not ask for more than the form's mark.
+/// Signing out needs no role, only the form's mark.
 pub(super) async fn sign_out(
     State(pages): State<Pages>,
     visit: PageRequest,
@@ -107,10 +107,10 @@ pub(super) async fn language(
 
 /// An address of ours, and never another's.
 fn local(address: &str) -> &str {
-    let ours = address.starts_with('/')
+    let is_local = address.starts_with('/')
         && !address.starts_with("//")
         && !address.contains(|c: char| c == '\\' || c.is_control());
-    if ours { address } else { "/incidents" }
+    if is_local { address } else { "/incidents" }
 }
 
 fn form(lang: Lang, wanted: &str, said: Option<&str>, wrong: bool) -> Markup {
@@ -142,7 +142,7 @@ mod tests {
     use super::local;
 
     #[test]
-    fn nobody_is_sent_elsewhere() {
+    fn sign_in_redirects_only_to_local_paths() {
         assert_eq!(local("/system?a=b"), "/system?a=b");
         for elsewhere in [
             "//evil",

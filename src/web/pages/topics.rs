@@ -80,7 +80,7 @@ async fn queues(context: &Context) -> Result<u64, Unseen> {
         let depth = store.depth(queue).await?;
         (depth.ready, depth.delayed, depth.in_flight).hash(&mut hasher);
         (depth.workers, depth.paused).hash(&mut hasher);
-        // Ages are told in seconds at least.
+        // Ages are shown in whole seconds.
         depth.oldest_age_ms.map(|age| age / 1000).hash(&mut hasher);
         for worker in store.consumers(queue).await? {
             (worker.name, worker.about.in_flight).hash(&mut hasher);
@@ -111,8 +111,8 @@ async fn system(context: &Context) -> u64 {
     channels.is_ok().hash(&mut hasher);
     let mut channels: Vec<_> = channels.unwrap_or_default().into_iter().collect();
     channels.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-    for (channel, standing) in channels {
-        (channel, standing.sent_at, standing.failed).hash(&mut hasher);
+    for (channel, health) in channels {
+        (channel, health.sent_at, health.failed).hash(&mut hasher);
     }
     let alerts = &context.metrics.alerts;
     for outcome in Outcome::ALL {

@@ -1,4 +1,4 @@
-//! What is not heard of any more, and what is silenced in Alertmanager, as the pages say it.
+//! Stale incidents and silences of Alertmanager on the pages.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const SHOWN: usize = 5;
 
 /// What Alertmanager says of silences that match an incident.
 pub(super) enum Silences {
-    /// It is not asked.
+    /// Alertmanager is not asked.
     NotQueried,
     /// It does not answer.
     Unknown,
@@ -46,7 +46,7 @@ impl Silences {
     }
 }
 
-/// What becomes of an incident that is not heard of.
+/// What happens next to a stale incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     /// It is closed then.
@@ -71,7 +71,7 @@ fn next(config: &Config, source: &str, since: Timestamp, now: Timestamp, says: &
     }
 }
 
-/// How long an incident was not heard of, for a list; nothing if it was.
+/// For how long an incident has been stale, for a list; nothing if it is not.
 pub(super) fn brief(visit: &PageRequest, incident: &Incident) -> Markup {
     let age = incident
         .unheard_since
@@ -81,7 +81,7 @@ pub(super) fn brief(visit: &PageRequest, incident: &Incident) -> Markup {
     }
 }
 
-/// Since when an incident is not heard of and what becomes of it, and what silences it.
+/// Since when an incident is stale, what happens next, and what silences it.
 pub(super) fn note(
     visit: &PageRequest,
     config: &Config,
@@ -126,7 +126,7 @@ fn told(text: &Text, silence: &Silence) -> Markup {
     }
 }
 
-/// How a firing ended, or that it is not heard of.
+/// How a firing ended, or that it is stale.
 pub(super) fn ending(visit: &PageRequest, config: &Config, firing: &Firing) -> Markup {
     let text = visit.text();
     let limits = config.counting.stale_limits(&firing.source);
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_becomes_of_it_is_told_by_what_alertmanager_said() {
+    fn the_fate_of_a_stale_incident_follows_the_answer_of_alertmanager() {
         let (config, hour) = (Config::default(), std::time::Duration::from_secs(3600));
         let since = Timestamp(0);
         let after = |hours: u32| since.after(hour * hours);

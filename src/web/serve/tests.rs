@@ -50,7 +50,7 @@ async fn served(
 }
 
 #[tokio::test]
-async fn who_does_not_come_to_the_point_is_cut_off() {
+async fn a_client_that_sends_no_complete_request_is_disconnected() {
     let head = Duration::from_millis(200);
     let times = (head, LONG);
     let (address, _) = served(times, 9, &Arc::default(), &CancellationToken::new()).await;
@@ -84,7 +84,7 @@ async fn a_head_has_room_for_large_cookies_and_not_for_anything() {
 }
 
 #[tokio::test]
-async fn who_takes_nothing_of_the_answer_is_cut_off() {
+async fn a_client_that_does_not_read_the_response_is_disconnected() {
     let times = (LONG, Duration::from_millis(200));
     let (address, _) = served(times, 1, &Arc::default(), &CancellationToken::new()).await;
     let mut deaf = TcpStream::connect(address).await.unwrap();
@@ -102,7 +102,7 @@ async fn who_takes_nothing_of_the_answer_is_cut_off() {
 }
 
 #[tokio::test]
-async fn who_comes_when_all_connections_are_taken_waits_for_one_to_end() {
+async fn a_new_connection_waits_while_all_slots_are_taken() {
     let (address, _) = served((LONG, LONG), 2, &Arc::default(), &CancellationToken::new()).await;
     let mut first = TcpStream::connect(address).await.unwrap();
     let second = TcpStream::connect(address).await.unwrap();

@@ -82,7 +82,7 @@ impl Instance {
         http::call(self.address, "POST", &path).await.map(drop)
     }
 
-    /// Alerts that are in the books.
+    /// Alerts that are in the database.
     pub(crate) async fn ingested(&self) -> anyhow::Result<u64> {
         let answer = http::call(self.address, "GET", "/metrics").await?;
         let text = String::from_utf8_lossy(&answer);

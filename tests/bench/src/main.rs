@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_and_where_can_be_chosen() {
+    fn suites_and_databases_can_be_selected() {
         let args = parse(&["queue", "drain", "--on", "embedded,fleet", "--json"]).unwrap();
         assert_eq!(args.what, [What::Queue, What::Drain]);
         assert_eq!(args.on, [On::Embedded, On::Fleet]);

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn people_see_figures_bounds_and_reasons() {
+    fn the_page_shows_figures_thresholds_and_reasons() {
         let look = Terminal {
             width: 120,
             colour: false,

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn without_something_to_compare_with_nothing_is_said_of_it() {
+    fn a_figure_without_a_comparison_shows_none() {
         let row = Row::new("queue", "", "fleet")
             .value(1.0, "jobs/s")
             .compared("RedisStorage", None)

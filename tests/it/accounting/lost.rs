@@ -1,4 +1,4 @@
-//! What only Redis had and lost is told: how many alerts, and once.
+//! Alerts that only Redis had and lost are reported once, with their number.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ async fn post(http: &reqwest::Client, url: &str, alerts: Vec<Value>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_processes_that_notice_a_loss_one_tells_how_many_alerts_it_was() {
+async fn one_of_two_processes_that_notice_a_loss_reports_the_number_of_alerts() {
     let scratch = Scratch::new(On::Fleet).await;
     let keys = scratch.redis.as_ref().unwrap();
     let processes = [

@@ -25,7 +25,7 @@ impl Harness {
 }
 
 on_all! {
-    async fn every_alert_that_was_received_comes_to_one_outcome(on) {
+    async fn every_received_alert_has_one_outcome(on) {
         let mut h = Harness::start(on).await;
         assert_eq!(h.outcomes("alertmanager").await, [0; 5]);
         h.refuse(on, "CrashLooping-unwanted").await;
@@ -64,7 +64,7 @@ on_all! {
         h.finish_with_dead_letters().await;
     }
 
-    async fn where_deliveries_count_each_is_counted(on) {
+    async fn each_delivery_counts_where_deliveries_are_counted(on) {
         let h = Harness::start_with(on, |config| config.counting.unit = Unit::Delivery).await;
         let again = firing("a", h.now());
         for _ in 0..3 {

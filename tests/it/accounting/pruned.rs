@@ -31,7 +31,7 @@ impl Harness {
 }
 
 on_all! {
-    async fn what_was_pruned_before_it_was_written_down_is_not_missed_after_an_upgrade(on) {
+    async fn rows_pruned_before_an_upgrade_cause_no_drift(on) {
         for unit in [Unit::Episode, Unit::Delivery, Unit::Incident] {
             let h = Harness::start_with(on, |config| config.counting.unit = unit).await;
             let old = firing("old", h.now());

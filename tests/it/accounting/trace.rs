@@ -1,4 +1,4 @@
-//! What became of an alert can be told, wherever it is.
+//! Every alert can be traced, wherever it is.
 
 use std::time::Duration;
 

@@ -16,7 +16,7 @@ mod people {
     use super::*;
 
     on_all! {
-        async fn what_people_read_keeps_no_alert_waiting(on) {
+        async fn slow_page_queries_do_not_delay_ingest(on) {
             let h = Harness::start(on).await;
             let mut held = Vec::new();
             let view = h.context.db.view();
@@ -37,7 +37,7 @@ mod people {
 }
 
 on_servers! {
-    async fn drift_is_told_of_an_anomaly_that_somebody_holds(on) {
+    async fn drift_of_a_locked_anomaly_is_reported(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;
         h.execute("UPDATE anomalies SET total = total + 3").await;
@@ -66,7 +66,7 @@ on_servers! {
         h.finish().await;
     }
 
-    async fn who_marks_incidents_and_waits_for_one_holds_no_other(on) {
+    async fn a_bulk_operation_waiting_for_one_incident_locks_no_other(on) {
         let h = Harness::start(on).await;
         for name in ["A", "B", "C"] {
             h.send_and_drain(vec![alert(name, "1", h.now())]).await;

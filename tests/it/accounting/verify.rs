@@ -1,4 +1,4 @@
-//! Figures that drift from the rows are told by name, repaired, and then gone; figures that are on
+//! Figures that drift from the rows are reported by name, then repaired; figures that are on
 //! their way are not taken for such.
 
 use std::collections::BTreeSet;
@@ -57,7 +57,7 @@ fn shown(what: &Value, window: &Value, stored: &Value, expected: &Value) -> Stri
 }
 
 on_all! {
-    async fn what_comes_hours_late_is_no_drift_of_incidents_that_it_does_not_touch(on) {
+    async fn an_alert_hours_late_causes_no_drift_in_other_incidents(on) {
         let h = Harness::start(on).await;
         for pod in ["a", "b"] {
             h.send_and_drain(vec![firing(pod, h.now())]).await;
@@ -75,7 +75,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn each_kind_of_drift_is_told_by_name_repaired_and_gone(on) {
+    async fn each_kind_of_drift_is_reported_by_name_and_repaired(on) {
         for unit in [Unit::Episode, Unit::Delivery, Unit::Incident] {
             let h = Harness::start_with(on, |config| config.counting.unit = unit).await;
             let now = h.now();
@@ -187,7 +187,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn every_hour_drift_is_told_by_the_metrics_and_repaired_only_if_that_is_set(on) {
+    async fn hourly_drift_is_in_the_metrics_and_repaired_only_if_configured(on) {
         for repair in [false, true] {
             let h = Harness::start_with(on, |config| config.recount.repair = repair).await;
             h.send_and_drain(vec![firing("a", h.now())]).await;
@@ -244,7 +244,7 @@ on_all! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_counter_in_redis_has_too_much_or_too_little_is_told_and_built_again() {
+async fn drift_of_the_redis_counter_is_reported_and_rebuilt() {
     let h = Harness::start(On::Fleet).await;
     let now = h.now();
     h.send_and_drain(vec![firing("a", now), firing("b", now), firing("c", now)])

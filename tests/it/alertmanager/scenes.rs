@@ -54,7 +54,7 @@ impl Harness {
 }
 
 on_all! {
-    async fn what_fires_on_after_prometheus_was_cut_off_for_longer_than_the_lease_is_told(on) {
+    async fn an_alert_still_firing_after_a_long_prometheus_outage_notifies(on) {
         let h = hasty(on, 3 * SECOND, 60 * SECOND).await;
         let alertmanager = Alertmanager::start(&h, &Settings::default()).await;
         let start = h.now();
@@ -76,7 +76,7 @@ on_all! {
         h.one_firing_was_told(&["Opened", "Reopened"]).await;
     }
 
-    async fn what_fires_on_after_a_short_cut_is_open_again_a_window_after_its_resolve(on) {
+    async fn an_alert_still_firing_after_a_short_outage_reopens_after_a_window(on) {
         let h = hasty(on, 600 * SECOND, 60 * SECOND).await;
         let settings = Settings { repeat_interval: "1h", ..Settings::default() };
         let alertmanager = Alertmanager::start(&h, &settings).await;
@@ -128,7 +128,7 @@ async fn one_of_a_pair_that_is_cut_off_does_not_silence_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn replicas_whose_starts_are_ninety_seconds_apart_tell_of_one_firing_in_either_order() {
+async fn replicas_with_starts_ninety_seconds_apart_are_one_firing_in_either_order() {
     for (first, second) in [(0, 90), (90, 0)] {
         let h = hasty(On::Sqlite, 600 * SECOND, 60 * SECOND).await;
         let alertmanager = Alertmanager::start(&h, &Settings::default()).await;
@@ -156,7 +156,7 @@ async fn replicas_whose_starts_are_ninety_seconds_apart_tell_of_one_firing_in_ei
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_alertmanager_that_starts_again_tells_nothing_anew() {
+async fn a_restart_of_alertmanager_notifies_nothing_again() {
     let h = hasty(On::Sqlite, 600 * SECOND, 60 * SECOND).await;
     let mut alertmanager = Alertmanager::start(&h, &Settings::default()).await;
     let (start, later) = (h.now(), h.now().after(HOUR));

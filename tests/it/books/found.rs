@@ -1,4 +1,4 @@
-//! What is stored after a story, held against the story and against itself.
+//! The rows after a story, compared with the story and with each other.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::story::Telling;
 
-/// What is in the books about some anomalies.
+/// What is in the database about some anomalies.
 pub(super) struct Found {
     pub(super) anomalies: Vec<anomalies::Model>,
     pub(super) incidents: Vec<incidents::Model>,

@@ -14,35 +14,35 @@ pub(super) const ACKNOWLEDGED: &str =
     "SELECT count(*) FROM audit WHERE action = 'incident.acknowledge'";
 
 on_all! {
-    async fn of_two_pollers_one_asks_until_it_is_gone(on) {
+    async fn one_of_two_pollers_polls_until_it_stops(on) {
         let (h, mut first) = told(on).await;
         let mut second = h.poller();
-        assert_eq!(first.turn().await.unwrap(), Poll::Done(0));
+        assert_eq!(first.poll().await.unwrap(), Poll::Done(0));
         h.press(ALICE, ButtonAction::Acknowledge).await;
-        assert_eq!(second.turn().await.unwrap(), Poll::Elsewhere);
-        assert_eq!(first.turn().await.unwrap(), Poll::Done(1));
+        assert_eq!(second.poll().await.unwrap(), Poll::Elsewhere);
+        assert_eq!(first.poll().await.unwrap(), Poll::Done(1));
         // One that says nothing for too long has lost it.
         h.execute("UPDATE pollers SET held_until = held_until - 20000").await;
-        assert_eq!(second.turn().await.unwrap(), Poll::Done(0));
-        assert_eq!(first.turn().await.unwrap(), Poll::Elsewhere);
+        assert_eq!(second.poll().await.unwrap(), Poll::Done(0));
+        assert_eq!(first.poll().await.unwrap(), Poll::Elsewhere);
         // One that leaves makes room at once.
         second.leave().await;
-        assert_eq!(first.turn().await.unwrap(), Poll::Done(0));
+        assert_eq!(first.poll().await.unwrap(), Poll::Done(0));
         assert_eq!(h.telegram.presses.asked(), [0, 0, 2, 2]);
         h.finish().await;
     }
 
-    async fn what_goes_wrong_is_tried_again_and_nothing_is_lost(on) {
+    async fn failed_polls_are_retried_and_no_press_is_lost(on) {
         let (h, mut poller) = told(on).await;
         h.press(ALICE, ButtonAction::Acknowledge).await;
         for status in [409, 500, 429, 401, 404] {
             h.telegram.presses.refuse_next(status);
-            let failure = poller.turn().await.unwrap_err();
+            let failure = poller.poll().await.unwrap_err();
             assert!(matches!(failure, PollError::Telegram(_)), "{status}: {failure}");
             assert!(failure.to_string().contains(&status.to_string()), "{failure}");
         }
         assert_eq!(h.sql(ACKNOWLEDGED).await, 0);
-        assert_eq!(poller.turn().await.unwrap(), Poll::Done(1));
+        assert_eq!(poller.poll().await.unwrap(), Poll::Done(1));
         assert_eq!(h.sql(ACKNOWLEDGED).await, 1);
         poller.answered().await;
         h.finish().await;
@@ -73,25 +73,25 @@ on_all! {
         let (h, mut poller) = told(on).await;
         h.telegram.presses.number_from(1000);
         h.press(ALICE, ButtonAction::Acknowledge).await;
-        assert_eq!(poller.turn().await.unwrap(), Poll::Done(1));
-        assert_eq!(poller.turn().await.unwrap(), Poll::Done(0));
+        assert_eq!(poller.poll().await.unwrap(), Poll::Done(1));
+        assert_eq!(poller.poll().await.unwrap(), Poll::Done(0));
         h.telegram.presses.number_from(5);
         h.press(ALICE, ButtonAction::Mute).await;
-        assert_eq!(poller.turn().await.unwrap(), Poll::Done(1));
-        assert_eq!(poller.turn().await.unwrap(), Poll::Done(0));
+        assert_eq!(poller.poll().await.unwrap(), Poll::Done(1));
+        assert_eq!(poller.poll().await.unwrap(), Poll::Done(0));
         poller.leave().await;
         let mut next = h.poller();
-        assert_eq!(next.turn().await.unwrap(), Poll::Done(0));
+        assert_eq!(next.poll().await.unwrap(), Poll::Done(0));
         assert_eq!(h.telegram.presses.asked(), [0, 1001, 1001, 6, 6]);
         h.finish().await;
     }
 
-    async fn a_webhook_is_taken_away_where_presses_are_asked_for(on) {
+    async fn the_poller_removes_a_registered_telegram_webhook(on) {
         let (h, mut poller) = told(on).await;
         let url = format!("{}/bot1:token/setWebhook", h.telegram.url);
         h.http.post(url).json(&json!({"url": "https://there"})).send().await.unwrap();
         assert!(h.telegram.presses.webhook().is_some());
-        assert_eq!(poller.turn().await.unwrap(), Poll::Done(0));
+        assert_eq!(poller.poll().await.unwrap(), Poll::Done(0));
         assert!(h.telegram.presses.webhook().is_none());
         h.finish().await;
     }

@@ -1,4 +1,4 @@
-//! Whoever asks for presses dies.
+//! The poller dies.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{ALICE, told};
 use crate::on_servers;
 
 on_servers! {
-    async fn whoever_dies_between_the_deed_and_its_number_leaves_it_done(on) {
+    async fn a_crash_between_an_operation_and_its_offset_keeps_the_operation(on) {
         let (h, mut dies) = told(on).await;
         h.press(ALICE, ButtonAction::Acknowledge).await;
         let lock = async |sql: &str| {
@@ -21,9 +21,9 @@ on_servers! {
             tx.query_all_raw(sql).await.unwrap();
             tx
         };
-        // The deed waits until nobody can remember any more that it was done.
+        // The operation waits until its record cannot be written any more.
         let anomaly = lock("SELECT key FROM anomalies {lock}").await;
-        let dying = tokio::spawn(async move { dies.turn().await.is_ok() });
+        let dying = tokio::spawn(async move { dies.poll().await.is_ok() });
         while h.telegram.presses.asked().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -42,8 +42,8 @@ on_servers! {
 
         h.execute("UPDATE pollers SET held_until = 0").await;
         let mut next = h.poller();
-        assert_eq!(next.turn().await.unwrap(), Poll::Done(1));
-        assert_eq!(next.turn().await.unwrap(), Poll::Done(0));
+        assert_eq!(next.poll().await.unwrap(), Poll::Done(1));
+        assert_eq!(next.poll().await.unwrap(), Poll::Done(0));
         assert_eq!(h.sql(ACKNOWLEDGED).await, 1);
         assert_eq!(h.telegram.presses.asked(), [0, 0, 2]);
         next.answered().await;

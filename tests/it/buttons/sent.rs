@@ -120,7 +120,7 @@ async fn without_the_secret_nothing_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_presses_are_asked_for_none_is_taken() {
+async fn the_webhook_accepts_no_presses_while_polling_is_configured() {
     let h = Harness::start_with(crate::harness::On::Sqlite, |config| {
         people(config);
         config.telegram.webhook_secret = Some(Secret::from(SECRET));
@@ -131,7 +131,7 @@ async fn where_presses_are_asked_for_none_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn telegram_is_told_where_to_send_presses() {
+async fn the_telegram_webhook_is_registered() {
     let h = Harness::start_with(crate::harness::On::Sqlite, by_webhook).await;
     let stop = CancellationToken::new();
     let announcing = tokio::spawn(poller::run(h.context.clone(), stop.clone()));

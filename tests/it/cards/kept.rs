@@ -26,7 +26,7 @@ fn backoff(config: &mut Config, span: Duration) {
 }
 
 on_all! {
-    async fn a_card_that_cannot_be_edited_is_left_and_rises_are_told_all_the_same(on) {
+    async fn a_card_that_cannot_be_edited_is_left_and_rises_still_notify(on) {
         let h = Harness::start(on).await;
         h.fire_pods(0..1).await;
         let gone = json!({"ok": false, "error_code": 400, "description": "Bad Request: message can't be edited"});
@@ -67,7 +67,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn an_edit_that_is_refused_is_made_up_for_by_the_next_change(on) {
+    async fn a_refused_edit_is_repeated_with_the_next_change(on) {
         let h = Harness::start(on).await;
         h.fire_pods(0..1).await;
         let refusal = || json!({"ok": false, "description": "Bad Request: not enough rights"});
@@ -108,7 +108,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn who_stood_still_during_an_edit_looks_again(on) {
+    async fn a_worker_paused_during_an_edit_checks_its_claim_again(on) {
         let h = Harness::start(on).await;
         h.fire_pods(0..1).await;
         h.telegram.hold(Hold::Answers);
@@ -124,7 +124,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_another_sent_meanwhile_stays_sent(on) {
+    async fn a_message_sent_by_another_worker_stays_sent(on) {
         let mut h = Harness::start(on).await;
         let sent = "UPDATE notifications SET state = 'sent', message_id = '77', sent_at = 1, \
                         claimed_until = NULL, claimed_by = NULL WHERE state = 'sending'";
@@ -144,7 +144,7 @@ on_all! {
         h.finish_with_dead_letters().await;
     }
 
-    async fn what_was_given_up_and_is_replayed_says_what_holds(on) {
+    async fn a_replayed_failed_message_shows_the_current_state(on) {
         let mut h = Harness::start(on).await;
         h.telegram.answer_next(403, json!({"ok": false, "description": "Forbidden: bot was kicked"}));
         h.fire_pods(0..3).await;
@@ -171,7 +171,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn who_dies_between_an_edit_and_its_note_edits_again_and_harms_nothing(on) {
+    async fn a_crash_between_an_edit_and_its_record_repeats_the_edit_harmlessly(on) {
         let h = Harness::start(on).await;
         h.fire_pods(0..2).await;
         assert_eq!(h.telegram.messages()[0].edits, 1);
@@ -210,7 +210,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_waits_for_its_turn_costs_no_attempt(on) {
+    async fn waiting_for_the_rate_limit_costs_no_attempt(on) {
         let h = Harness::start_with(on, |config| {
             config.telegram.chat_per_second = 3;
             config.queues.notify.attempts = 1;

@@ -51,7 +51,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_higher_severity_is_told_where_its_own_route_leads(on) {
+    async fn a_higher_severity_notifies_the_channels_of_its_own_route(on) {
         let h = Harness::start_with(on, |config| {
             let critical = json!({"severity": "critical", "to": "telegram:-200"});
             config.routes = vec![route(critical)];
@@ -93,7 +93,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn in_quiet_hours_only_what_is_urgent_makes_a_sound(on) {
+    async fn in_quiet_hours_only_urgent_messages_make_a_sound(on) {
         let h = Harness::start_with(on, |config| {
             let now = Timestamp::now();
             let quiet = json!({"from": hour(now.before(HOUR)), "to": hour(now.after(2 * HOUR)), "zone": "UTC"});

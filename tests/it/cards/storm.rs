@@ -29,7 +29,7 @@ impl Harness {
 }
 
 on_all! {
-    async fn a_storm_of_500_incidents_is_told_by_few_messages_and_its_end_is_told(on) {
+    async fn a_storm_of_500_incidents_sends_few_messages_and_announces_its_end(on) {
         let h = Harness::in_storms(on).await;
         let worst = (0..10).map(|pod| alert("Worst", &format!("pod-{pod}"), h.now()));
         let many = (0..499).map(|n| alert(&format!("A{n:03}"), "a", h.now()));
@@ -83,7 +83,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_digest_that_is_refused_can_be_replayed_with_all_that_it_tells(on) {
+    async fn a_refused_digest_can_be_replayed_with_all_its_messages(on) {
         let mut h = Harness::in_storms(on).await;
         let store = h.context.queues.store().clone();
         store.set_paused("notify", true).await.unwrap();
@@ -111,7 +111,7 @@ on_all! {
         h.finish_with_dead_letters().await;
     }
 
-    async fn a_rise_of_a_muted_anomaly_to_permanent_fix_is_told_by_the_digest(on) {
+    async fn a_permanent_fix_rise_of_a_muted_anomaly_is_in_the_digest(on) {
         let h = Harness::in_storms(on).await;
         h.send_and_drain(vec![alert("Worst", "a", h.now())]).await;
         let key = h.sql_text("SELECT key FROM anomalies").await;
@@ -158,7 +158,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_piles_up_slowly_is_told_by_digests_too(on) {
+    async fn a_slow_backlog_is_sent_in_digests(on) {
         let h = Harness::start_with(on, |config| {
             config.telegram.storm_above = 4;
             config.telegram.digest_every = Span::secs(2);
@@ -169,7 +169,7 @@ on_all! {
         let alerts = (0..12).map(|n| alert(&format!("A{n:02}"), "a", h.now()));
         h.send(alerts.collect()).await;
         h.until("SELECT count(*) FROM notifications", 12).await;
-        // None of them became owed within a minute.
+        // None of them became pending within a minute.
         h.advance(2 * MINUTE);
         h.pause("notify", false).await;
         h.drain().await;
@@ -223,7 +223,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn who_dies_between_a_digest_and_its_note_sends_the_same_once_more(on) {
+    async fn a_crash_between_a_digest_and_its_record_sends_the_same_digest_again(on) {
         let h = Harness::in_storms(on).await;
         let alerts = (0..40).map(|n| alert(&format!("A{n}"), "a", h.now())).collect();
         h.send_and_drain(alerts).await;

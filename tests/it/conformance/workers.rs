@@ -1,4 +1,4 @@
-//! Who works on a queue: heard of, seen, forgotten.
+//! Consumers of a queue: their heartbeats, listing and removal.
 
 use std::time::Duration;
 

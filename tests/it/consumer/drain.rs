@@ -47,7 +47,7 @@ fn by_hand(
 }
 
 on_all! {
-    async fn what_runs_is_finished_and_settled_and_nothing_new_is_begun(on) {
+    async fn draining_finishes_running_jobs_and_starts_no_new_ones(on) {
         let mut stage = Stage::new(on).await;
         let (log, gate) = (Log::new(), Gate::default());
         let (runs, wait) = (log.clone(), gate.clone());
@@ -81,7 +81,7 @@ on_all! {
         assert_eq!((left[0].payload.as_slice(), left[0].lease.delivery), (&b"{\"n\":3}"[..], 1));
     }
 
-    async fn what_was_fetched_and_not_begun_is_given_back(on) {
+    async fn draining_gives_back_jobs_that_were_fetched_and_not_started(on) {
         let stage = Stage::new(on).await;
         let (log, gate) = (Log::new(), Gate::default());
         let (apalis, run, running) = by_hand(&stage, &log, &gate);

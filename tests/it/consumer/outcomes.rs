@@ -153,7 +153,7 @@ on_all! {
         stage.stop().await;
     }
 
-    async fn a_payload_that_cannot_be_read_is_a_dead_letter_and_harms_no_neighbour(on) {
+    async fn an_unreadable_payload_becomes_a_dead_letter_and_affects_no_other_job(on) {
         let mut stage = Stage::new(on).await;
         let log = Log::new();
         let runs = log.clone();
@@ -246,7 +246,7 @@ on_all! {
         stage.stop().await;
     }
 
-    async fn what_was_left_over_overwrites_no_decision_and_a_new_push_of_its_id_does(on) {
+    async fn a_leftover_entry_overwrites_no_decision_and_a_new_push_does(on) {
         let stage = Stage::new(on).await;
         let (db, now) = (stage.context.db.write(), stage.context.clock.now());
         let row = async || stage.dead().await.remove(0);

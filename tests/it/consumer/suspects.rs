@@ -39,7 +39,7 @@ fn look_around(stage: &mut Stage, gate: &Gate, seen: &Log<usize>, runs: &Log<u32
 }
 
 on_all! {
-    async fn a_suspect_that_is_there_first_runs_before_the_others(on) {
+    async fn a_suspect_that_arrived_first_runs_first(on) {
         let mut stage = Stage::new(on).await;
         let (gate, seen, runs) = (Gate::default(), Log::new(), Log::new());
         gate.open();

@@ -168,7 +168,7 @@ async fn waiting_for_a_database_that_does_not_answer_costs_no_attempt() {
 }
 
 #[tokio::test]
-async fn what_only_waits_for_the_store_with_others_times_out_at_no_attempt() {
+async fn waiting_for_the_store_costs_no_attempt() {
     let mut stage = Stage::new(On::Sqlite).await;
     let log = Log::new();
     let runs = log.clone();

@@ -52,7 +52,7 @@ async fn sets_that_are_lost_while_many_count_and_ask_are_what_the_rows_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_builds_beside_another_does_not_undo_its_work() {
+async fn concurrent_rebuilds_of_a_set_keep_each_others_members() {
     let desk = Desk::open(On::Postgres, Unit::Episode).await;
     let now = Timestamp::now();
     let rows: Vec<Counted> = (0..5000).map(|_| one("key", now)).collect();
@@ -94,7 +94,7 @@ async fn a_server_that_starts_again_is_not_trusted_with_what_it_had() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_older_than_the_longest_window_is_forgotten() {
+async fn members_older_than_the_longest_window_are_removed() {
     let desk = Desk::open(On::Postgres, Unit::Episode).await;
     let now = Timestamp::now();
     let old = now.before(Window::Month.length() + Duration::from_secs(7200));
@@ -107,7 +107,7 @@ async fn what_is_older_than_the_longest_window_is_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_too_many_the_newest_are_kept_and_the_set_stays_trusted() {
+async fn an_oversized_set_keeps_the_newest_members_and_stays_trusted() {
     let desk = Desk::open(On::Postgres, Unit::Episode).await;
     let counter = &desk.counters[1].1;
     let now = Timestamp::now();
@@ -145,12 +145,12 @@ async fn in_little_memory(anomalies: usize) -> (Desk, RedisServer, RedisKeys, Ve
 }
 
 async fn used(keys: &RedisKeys) -> u64 {
-    let standing = keys.open().await.asking().unwrap().standing().await;
-    standing.unwrap().memory.unwrap().percent()
+    let info = keys.open().await.asking().unwrap().info().await;
+    info.unwrap().memory.unwrap().percent()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_counter_leaves_the_queue_its_memory_and_counts_all_the_same() {
+async fn the_counter_leaves_memory_to_the_queue_and_still_counts() {
     let (desk, _server, keys, names) = in_little_memory(40_000).await;
     let counter = RedisCounter::new(&keys.open().await, desk.db.clone(), Unit::Episode).unwrap();
     let counter = counter.within(70);
@@ -177,7 +177,7 @@ async fn the_counter_leaves_the_queue_its_memory_and_counts_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_memory_is_full_counts_are_those_of_the_rows_and_nothing_fails() {
+async fn with_full_redis_memory_counts_come_from_the_database() {
     let (desk, _server, keys, names) = in_little_memory(20).await;
     let counter = RedisCounter::new(&keys.open().await, desk.db.clone(), Unit::Episode).unwrap();
     let now = Timestamp::now();
@@ -198,7 +198,7 @@ async fn where_memory_is_full_counts_are_those_of_the_rows_and_nothing_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_kept_of_a_quiet_anomaly_takes_few_bytes() {
+async fn the_counter_of_a_quiet_anomaly_takes_few_bytes() {
     let desk = Desk::open(On::Postgres, Unit::Episode).await;
     let now = Timestamp::now();
     desk.count(&[one("key", now)]).await;

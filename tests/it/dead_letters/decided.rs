@@ -133,7 +133,7 @@ on_all! {
         h.finish_with_dead_letters().await;
     }
 
-    async fn what_stands_for_several_alerts_is_not_replayed_and_counts_once(on) {
+    async fn a_dead_letter_of_several_alerts_is_not_replayed_and_counts_once(on) {
         let mut h = Harness::start(on).await;
         let body = json!({"alerts": [7, {"labels": {}}, {"labels": {"job": "a"}}]});
         assert_eq!(h.post("/api/v1/alertmanager", body).await.1["rejected"], 3);

@@ -29,7 +29,7 @@ async fn counts(h: &Harness) -> Vec<Value> {
 }
 
 on_all! {
-    async fn what_a_faulty_version_could_not_do_comes_home_when_the_fixed_one_has_it_replayed(on) {
+    async fn jobs_failed_by_a_faulty_version_succeed_on_replay_by_the_fixed_one(on) {
         let mut h = Harness::without_workers(on, |_| {}).await;
         h.work_badly();
         let received = h.now();

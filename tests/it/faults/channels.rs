@@ -30,7 +30,7 @@ const TOLD: Duration = Duration::from_secs(60);
 /// Alerts that are told beside those of a storm, and how far apart they come.
 const BESIDE: (usize, Duration) = (100, Duration::from_millis(110));
 
-/// So many messages are owed.
+/// So many messages are pending.
 const OWED: Storm = Storm {
     anomalies: 30_000,
     pods: 1,

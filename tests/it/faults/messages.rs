@@ -192,7 +192,7 @@ impl Scenario {
         self.fleet.processes[NOTIFIES].restart().unwrap();
     }
 
-    /// Nothing is left to do in time: every message is told, every card shows what holds.
+    /// Nothing is left to do in time: every message is sent, every card shows the current state.
     async fn recovers(&mut self, episodes: usize) {
         self.fleet.settled(episodes, RECOVERY).await;
         self.until(

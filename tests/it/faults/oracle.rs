@@ -30,7 +30,7 @@ pub struct Scenario {
     seed: u64,
 }
 
-/// What must be in the books at the end.
+/// What must be in the database at the end.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
     /// Alerts that were accepted, each a firing of its own; all are counted that were not given up
@@ -52,7 +52,7 @@ pub struct Expected {
 }
 
 impl Storm {
-    /// A storm that is over, and all of it in the books.
+    /// A storm that is over, and all of it in the database.
     pub const fn expected(&self) -> Expected {
         Expected {
             accepted: self.alerts(),
@@ -156,7 +156,7 @@ impl Scenario {
         tokio::spawn(storm.post(self.fleet.http.clone(), urls.to_vec()))
     }
 
-    /// The oracle: waits until nothing is left to do, compares the books and what people were told
+    /// The oracle: waits until nothing is left to do, compares the database and what people were told
     /// with what was sent, and says so in one line. `over` is when the fault ended.
     pub async fn verdict(&mut self, over: Instant, expected: &Expected) {
         let counted = expected.accepted - expected.dead - self.lost;
@@ -185,7 +185,7 @@ impl Scenario {
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
-    /// Every alert is counted once, in the books and by the counter; every incident has a tier.
+    /// Every alert is counted once, in the database and by the counter; every incident has a tier.
     async fn compare_books(&self, counted: usize, expected: &Expected) {
         let found = self
             .fleet
@@ -218,7 +218,7 @@ impl Scenario {
         assert_eq!(found, right);
     }
 
-    /// Every incident was told, and how bad its anomaly became; every message that was owed was
+    /// Every incident was told, and how bad its anomaly became; every message that was pending was
     /// taken, not more often than it was tried. Returns how many were taken more than once.
     async fn compare_messages(&self, expected: &Expected) -> usize {
         let mut taken: HashMap<String, i64> = HashMap::new();

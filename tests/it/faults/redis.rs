@@ -22,7 +22,7 @@ const OUTAGE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(30);
 /// A lease passes before what was handed out to nobody is taken over, and then one more.
 const AFTER_PAUSE: Duration = Duration::from_secs(60);
-/// What is owed for a minute is pushed again, once a minute.
+/// What is pending for a minute is pushed again, once a minute.
 const PUSHED_AGAIN: Duration = Duration::from_secs(150);
 
 const STORM: Storm = Storm {
@@ -191,7 +191,7 @@ scenarios! {
     }
 }
 
-/// How many alerts only Redis had. Whoever is told of it reads it here.
+/// How many alerts only Redis had, for the test's report.
 fn lost(_fleet: &Fleet, missing: usize) -> usize {
     missing
 }

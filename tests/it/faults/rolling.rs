@@ -24,7 +24,7 @@ const STORM: Storm = Storm {
 };
 /// How often the balancer asks, and how long it waits for an answer.
 const PROBE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
-/// How often is looked what is in the books.
+/// How often is looked what is in the database.
 const LOOK: Duration = Duration::from_millis(100);
 /// From the moment that a request is sent until its incident can be read; or four times what half of
 /// them take, on a computer that is busy with other things.
@@ -112,7 +112,7 @@ async fn send(balancer: Balancer, sent: Sent) -> Vec<String> {
     results.into_iter().filter_map(Result::err).collect()
 }
 
-/// Looks at the books until all is in them; returns how long each alert took to get there, at most,
+/// Looks at the database until all is in them; returns how long each alert took to get there, at most,
 /// the slowest last.
 async fn watch(db: DatabaseConnection, sent: Sent, alerts: usize) -> Vec<Duration> {
     let (began, mut took) = (Instant::now(), HashMap::new());

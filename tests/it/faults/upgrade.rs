@@ -83,7 +83,7 @@ scenarios! {
         urls.extend(scenario.fleet.start("ingress", 1).await);
         scenario.fleet.start("work", 2).await;
         refused_clearly(&load.await.unwrap());
-        // Both take alerts, and whoever comes first works.
+        // Both take alerts, and either of them works.
         let rest = STORM.all().skip(60 * 30);
         STORM.post_these(rest, scenario.fleet.http.clone(), urls.clone()).await;
         health.was_always_ready();

@@ -279,12 +279,12 @@ impl Fleet {
         std::array::from_fn(|i| row[0].try_get_by_index(i).unwrap())
     }
 
-    /// Waits until so many episodes are in the books and nothing is left to do.
+    /// Waits until so many episodes are in the database and nothing is left to do.
     pub async fn settled(&self, episodes: usize, within: Duration) {
         self.nothing_left(episodes, 0, within).await;
     }
 
-    /// Waits until so many episodes are in the books, so many jobs were given up, and nothing is
+    /// Waits until so many episodes are in the database, so many jobs were given up, and nothing is
     /// left to do.
     pub async fn nothing_left(&self, episodes: usize, dead: usize, within: Duration) {
         let of = |n: usize| i64::try_from(n).unwrap();
@@ -313,7 +313,7 @@ impl Fleet {
         }
     }
 
-    /// Waits until nothing is left to do; returns how many episodes are in the books.
+    /// Waits until nothing is left to do; returns how many episodes are in the database.
     pub async fn idle(&self, within: Duration) -> usize {
         let began = Instant::now();
         let mut before = None;

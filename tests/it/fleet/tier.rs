@@ -15,7 +15,7 @@ use crate::proxy::{Fate, Piece, Proxy, Way, port_of};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_counted_while_a_tier_is_worked_out_is_seen_by_the_next() {
+async fn counts_added_during_a_tier_pass_trigger_another() {
     let turn = beside_few().await;
     let mut fleet = Fleet::in_turn(On::Fleet, turn).await;
     let url = fleet.start("ingress", 1).await.remove(0);

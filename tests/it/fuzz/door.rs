@@ -107,7 +107,7 @@ fn check(job: &NewJob) -> (u64, u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_posted_is_taken_or_refused() {
+async fn any_webhook_body_is_accepted_or_refused() {
     let scratch = Scratch::new(On::Sqlite).await;
     let mut config = scratch.config(2);
     config.limits = LIMITS;
@@ -130,7 +130,7 @@ async fn whatever_is_posted_is_taken_or_refused() {
 }
 
 on_all! {
-    async fn whatever_was_taken_is_an_occurrence_or_a_dead_letter(on) {
+    async fn every_accepted_alert_becomes_an_occurrence_or_a_dead_letter(on) {
         const BODIES: usize = 200;
         const USABLE: u64 = 50;
         let mut h = Harness::start_with(on, |config| config.limits = LIMITS).await;

@@ -188,7 +188,7 @@ fn request(visit: PageRequest) -> Result<Request<Body>, TestCaseError> {
 }
 
 on_all! {
-    async fn whatever_the_pages_are_asked_they_answer(on) {
+    async fn any_page_request_gets_a_response(on) {
         let mut h = Harness::start(on).await;
         let alerts = json!({"alerts": [firing("a", h.now()), {"labels": {"job": "x"}}]});
         assert_eq!(h.post("/api/v1/alertmanager", alerts).await.0, 200);

@@ -189,7 +189,7 @@ fn questions(incident: &str, anomaly: &str) -> impl Strategy<Value = Question> +
 }
 
 on_all! {
-    async fn whatever_is_asked_is_answered(on) {
+    async fn any_api_request_gets_a_response(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;
         let incident = h.incident().await;

@@ -189,7 +189,7 @@ fn any_payload_is_read_or_refused() {
 }
 
 on_all! {
-    async fn what_is_no_job_is_a_dead_letter_with_its_bytes(on) {
+    async fn an_undecodable_job_becomes_a_dead_letter_with_its_bytes(on) {
         let mut h = Harness::start(on).await;
         let mut runner = runner(1);
         let mut expected = Vec::new();

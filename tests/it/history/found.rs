@@ -1,4 +1,4 @@
-//! What is in the books, held against the oracle and against itself.
+//! What is in the database, held against the oracle and against itself.
 
 mod agreement;
 mod read;
@@ -16,7 +16,7 @@ use super::story::Story;
 use read::nameless;
 pub use read::{incident, newest_incidents};
 
-/// The rows, and what was told.
+/// The rows and the messages.
 pub struct Found<'a> {
     story: &'a Story,
     anomalies: BTreeMap<Anomaly, anomalies::Model>,

@@ -14,7 +14,7 @@ use super::oracle::{Labels, MINUTE, SKEW, Told, Unit};
 
 /// No rule's edge lies on a multiple of it, nor within a minute behind one, as seen from [`LOOK`].
 pub const SLOT: i64 = 7 * MINUTE;
-/// How long after a slot's beginning the books are looked at.
+/// How long after a slot's beginning the database are looked at.
 pub const LOOK: i64 = 6 * MINUTE;
 
 pub struct Story {
@@ -80,7 +80,7 @@ impl Story {
         (at - self.began).div_euclid(SLOT)
     }
 
-    /// When the books are looked at.
+    /// When the database are looked at.
     pub fn look_at(&self) -> i64 {
         self.began + self.slots * SLOT + LOOK
     }

@@ -7,7 +7,7 @@ use crate::harness::{Harness, firing, resolved};
 use crate::on_all;
 
 on_all! {
-    async fn what_an_alert_is_called_does_not_depend_on_how_much_of_it_is_kept(on) {
+    async fn the_alert_name_does_not_depend_on_truncation(on) {
         let h = Harness::start(on).await;
         let alert = |namespace: &str| {
             let mut alert = json!({"labels": {"alertname": "Broker", "namespace": namespace,
@@ -44,7 +44,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn equal_alerts_of_two_clusters_are_told_apart_and_a_pair_of_one_is_not(on) {
+    async fn equal_alerts_of_two_clusters_are_distinct_and_those_of_a_pair_are_not(on) {
         let h = Harness::start(on).await;
         let start = h.now();
         let post = async |path: &str, url: &str, alert: Value| {
@@ -91,7 +91,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_fingerprint_is_asked_for_by_the_name_that_was_sent(on) {
+    async fn a_fingerprint_is_queried_by_the_name_that_was_sent(on) {
         let mut h = Harness::start(on).await;
         let long = "web-01.rack7.dc2.example:".repeat(8);
         let alert = |fingerprint: &str| json!({"labels": {"alertname": "Long", "job": fingerprint},
@@ -111,7 +111,7 @@ on_all! {
         h.finish_with_dead_letters().await;
     }
 
-    async fn what_acts_unseen_is_shown_nowhere_and_long_addresses_are_no_links(on) {
+    async fn invisible_characters_are_removed_and_long_addresses_are_no_links(on) {
         let h = Harness::start(on).await;
         let mut hostile = firing("a", h.now());
         hostile["annotations"]["summary"] = json!("before\u{202e}evil\u{2066} after\u{2028}more");

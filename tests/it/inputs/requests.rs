@@ -166,7 +166,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_does_not_exist_and_what_cannot_be_is_told_as_a_problem(on) {
+    async fn unknown_ids_and_invalid_values_return_problem_documents(on) {
         let h = Harness::start(on).await;
         let unknown = "00000000-0000-7000-8000-000000000000";
         let table = [

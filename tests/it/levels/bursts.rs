@@ -1,4 +1,4 @@
-//! Bursts: what rises while an incident has just opened is told once, when that is over.
+//! Bursts: a rise just after the opening notifies once, when the burst is over.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -55,7 +55,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_burst_is_told_at_its_opening_and_once_when_it_is_over(on) {
+    async fn a_burst_notifies_at_its_opening_and_once_at_its_end(on) {
         let h = Harness::with_bursts(on).await;
         h.send_and_drain(vec![firing("pod-0", h.now())]).await;
         assert_eq!(h.telegram.taken().len(), 1);
@@ -81,7 +81,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_waits_for_a_burst_to_be_over_is_not_lost_with_its_job(on) {
+    async fn a_message_waiting_for_the_end_of_a_burst_survives_the_loss_of_its_job(on) {
         let h = Harness::with_bursts(on).await;
         h.send_and_drain(vec![firing("pod-0", h.now())]).await;
         h.fail(1..5, "ESCALATE").await;
@@ -97,7 +97,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_rise_that_is_over_before_the_burst_is_is_not_told(on) {
+    async fn a_rise_that_ends_before_its_burst_does_not_notify(on) {
         let h = Harness::with_bursts(on).await;
         h.send_and_drain(vec![firing("pod-0", h.now())]).await;
         h.fail(1..5, "ESCALATE").await;
@@ -111,7 +111,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_higher_severity_that_joins_a_burst_is_told_once_when_it_is_over(on) {
+    async fn a_higher_severity_in_a_burst_notifies_once_at_its_end(on) {
         let h = Harness::with_bursts(on).await;
         h.send_and_drain(vec![with("warning", "pod-0", h.now())]).await;
         h.advance(3 * SECOND);
@@ -133,7 +133,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_message_that_is_still_to_go_out_tells_of_the_higher_severity_itself(on) {
+    async fn a_pending_message_includes_the_higher_severity(on) {
         let h = Harness::with_bursts(on).await;
         h.pause("notify", true).await;
         h.send(vec![with("warning", "pod-0", h.now())]).await;
@@ -149,7 +149,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn a_rise_long_after_the_opening_is_told_at_once(on) {
+    async fn a_rise_long_after_the_opening_notifies_at_once(on) {
         let h = Harness::with_bursts(on).await;
         h.send_and_drain(vec![firing("pod-0", h.now())]).await;
         h.advance(MINUTE);

@@ -1,4 +1,4 @@
-//! Counts at a rule's edge: the level stays for a while, and nothing is told again and again.
+//! Counts at a rule's edge: the level stays for a while, and no message is repeated.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::on_all;
 const RISES: &str = "SELECT level_seq FROM anomalies";
 
 on_all! {
-    async fn a_level_at_the_edge_of_its_rule_is_told_once(on) {
+    async fn a_level_at_the_edge_of_its_rule_notifies_once(on) {
         let h = Harness::start_with(on, |config| {
             config.escalation.rules = in_an_hour(Level::Escalate, 3);
             config.aggregation.until = tocsin::domain::aggregation::Until::Resolved;
@@ -91,7 +91,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn recount_has_what_stands_below_what_holds_raised(on) {
+    async fn recount_requests_a_raise_of_levels_that_are_too_low(on) {
         let h = Harness::start(on).await;
         let pods = (0..5).map(|pod| firing(&format!("pod-{pod}"), h.now()));
         h.send_and_drain(pods.collect()).await;

@@ -56,7 +56,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_makes_no_sense_is_refused_with_a_reason(on) {
+    async fn an_invalid_mute_is_refused_with_a_reason(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;
         let past = h.now().before(MINUTE);
@@ -89,7 +89,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn of_two_operators_at_once_one_is_the_last(on) {
+    async fn one_of_two_concurrent_mutes_wins(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;
         let asked = |name: &str, hours: u32| {
@@ -100,7 +100,7 @@ on_all! {
             let (ann, bob) = (asked("ann", 1), asked("bob", 2));
             let (one, other) = tokio::join!(h.mute(ann.0), h.mute(bob.0));
             assert_eq!((one.0, other.0), (200, 200));
-            // Whoever it is, all of it is theirs.
+            // End, reason and name are those of one operator.
             let incident = h.incident().await;
             let (name, until) = match incident["muted_by"].as_str().unwrap() {
                 "ann" => ("ann", ann.1),

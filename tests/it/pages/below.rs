@@ -275,7 +275,7 @@ async fn every_address_of_every_page_leads_below_the_path_of_public_url_and_is_f
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_signs_in_and_acts_below_a_path_stays_below_it() {
+async fn redirects_stay_below_the_base_path() {
     let h = start(Tokens::from(TOKEN)).await;
     h.send_and_drain(vec![firing("a", h.now())]).await;
     let ids = tocsin::store::views::changes::newest(h.context.db.read(), 1)

@@ -203,7 +203,7 @@ async fn asked(h: &Harness, method: reqwest::Method, path: &str) -> (u16, String
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_goes_wrong_is_told_to_people_as_a_page_in_their_language() {
+async fn errors_are_shown_as_a_page_in_the_readers_language() {
     use reqwest::Method;
     let h = Harness::start(On::Sqlite).await;
     for (method, path, status, told) in [

@@ -14,7 +14,7 @@ use crate::harness::{Harness, On, firing};
 use visitor::{OPERATE, READ, Visitor, to};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn forms_are_taken_from_our_own_pages_and_from_who_may_act() {
+async fn forms_need_the_own_origin_and_an_operator_token() {
     let h = Harness::start_with(On::Sqlite, |config| {
         config.api_token = Tokens::from(OPERATE);
         config.read_token = Tokens::from(READ);
@@ -89,7 +89,7 @@ async fn forms_are_taken_from_our_own_pages_and_from_who_may_act() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_runs_nothing_that_is_not_ours() {
+async fn a_page_runs_no_foreign_script() {
     let h = Harness::start(On::Sqlite).await;
     let mut alert = firing("a", h.now());
     alert["annotations"]["summary"] = "<script>alert(1)</script>".into();
@@ -139,7 +139,7 @@ fn usable(h: &Harness) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_deed_of_the_pages_says_who_did_it() {
+async fn every_operation_on_the_pages_records_its_operator() {
     let mut h = Harness::start_with(On::Sqlite, |config| {
         config.api_token = Tokens::from(OPERATE);
     })

@@ -87,7 +87,7 @@ on_both! {
         h.finish().await;
     }
 
-    async fn of_one_level_the_most_severe_come_first(on) {
+    async fn incidents_of_one_level_are_ordered_by_severity(on) {
         let h = Harness::start_with(on, |config| config.escalation.rules = levels_by_counts()).await;
         let severe = |name: &str, severity: &str| {
             let mut alert = alert(name, "p", h.now());

@@ -64,7 +64,7 @@ impl Events {
 }
 
 on_all! {
-    async fn an_open_page_is_told_of_new_incidents_and_of_changes_to_those_it_shows(on) {
+    async fn an_open_page_receives_new_incidents_and_changes_of_shown_ones(on) {
         let mut h = Harness::start(on).await;
         let mut list = Events::open(&h, "new=true").await;
         // The task has looked once before there is anything to tell.
@@ -95,7 +95,7 @@ on_all! {
         assert!(stopping.elapsed() < Duration::from_secs(4), "{:?}", stopping.elapsed());
     }
 
-    async fn pages_of_other_things_are_told_when_these_change_and_only_then(on) {
+    async fn other_pages_receive_an_event_only_when_their_topic_changes(on) {
         let mut h = Harness::start(on).await;
         let start = h.now();
         h.send_and_drain(vec![firing("a", start)]).await;

@@ -36,7 +36,7 @@ on_all! {
         h.finish_with_dead_letters().await;
     }
 
-    async fn deliveries_that_were_refused_are_told_with_how_their_bodies_began(on) {
+    async fn refused_deliveries_are_shown_with_the_start_of_their_bodies(on) {
         let h = Harness::start(on).await;
         assert!(h.system().await.contains("No webhook requests were refused"));
         let webhook = format!("{}/api/v1/alertmanager", h.url);
@@ -93,7 +93,7 @@ on_all! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_another_process_enters_is_not_held_against_this_one() {
+async fn alerts_stored_by_another_process_are_not_counted_as_surplus() {
     let mut h = Harness::without_workers(On::Sqlite, |_| {}).await;
     assert!(
         h.system()
@@ -111,7 +111,7 @@ async fn what_another_process_enters_is_not_held_against_this_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_the_store_does_not_answer_there_are_no_figures() {
+async fn without_the_store_the_page_shows_no_figures() {
     let h = Harness::start(On::Sqlite).await;
     h.send_and_drain(vec![firing("a", h.now())]).await;
     h.execute("ALTER TABLE dead_letters RENAME TO elsewhere")

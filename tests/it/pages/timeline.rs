@@ -1,4 +1,4 @@
-//! What an incident's page tells of what happened, and where the rest of it is.
+//! The timeline of an incident's page, and where the rest of it is.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ async fn every_firing_can_be_read_without_script() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_people_were_refused_or_others_had_done_before_is_not_told_as_done() {
+async fn the_timeline_omits_refused_and_repeated_operations() {
     let h = Harness::start(On::Sqlite).await;
     h.send_and_drain(vec![firing("a", h.now())]).await;
     let incident = h.incident().await["id"].as_str().unwrap().to_owned();
@@ -135,7 +135,7 @@ async fn a_timeline_says_when_the_level_rose_and_when_it_opened_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn why_a_level_holds_and_since_when_is_watched_are_told_in_the_reader_s_zone() {
+async fn level_reasons_are_shown_in_the_readers_time_zone() {
     let h = Harness::start(On::Sqlite).await;
     h.send_and_drain(vec![firing("a", h.now())]).await;
     h.execute(

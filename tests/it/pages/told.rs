@@ -50,7 +50,7 @@ async fn mute(h: &Harness, incident: &Value, body: Value) {
 }
 
 on_both! {
-    async fn why_a_level_holds_is_told_with_the_figures_that_stand_beside_it(on) {
+    async fn level_reasons_are_shown_with_the_current_figures(on) {
         let h = Harness::start(on).await;
         let pods = |from, to| (from..to).map(|n| firing(&format!("p{n}"), h.now())).collect();
         h.send_and_drain(pods(0, 5)).await;
@@ -95,7 +95,7 @@ on_both! {
         h.finish().await;
     }
 
-    async fn why_it_has_no_level_though_its_counts_would_be_enough_is_told(on) {
+    async fn a_missing_level_despite_sufficient_counts_is_explained(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;
         let over = (0..4).map(|n| resolved(firing(&format!("p{n}"), h.now()), h.now()));
@@ -124,7 +124,7 @@ on_both! {
         h.finish().await;
     }
 
-    async fn what_a_person_resolved_says_when_it_opens_again(on) {
+    async fn a_manually_resolved_incident_notifies_when_it_reopens(on) {
         let h = Harness::start(on).await;
         let alert = firing("a", h.now());
         h.send_and_drain(vec![alert.clone()]).await;
@@ -159,7 +159,7 @@ on_both! {
         h.finish().await;
     }
 
-    async fn what_resolved_by_itself_does_not_say_that_it_opens_again(on) {
+    async fn an_auto_resolved_incident_does_not_notify_when_it_reopens(on) {
         let h = Harness::start(on).await;
         let alert = firing("a", h.now());
         h.send_and_drain(vec![alert.clone(), resolved(alert, h.now())]).await;
@@ -261,7 +261,7 @@ on_both! {
         h.finish().await;
     }
 
-    async fn an_address_that_asks_for_what_there_is_not_shows_no_other_list(on) {
+    async fn an_invalid_page_parameter_is_refused(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;
         for (path, name) in [

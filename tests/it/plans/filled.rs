@@ -140,7 +140,7 @@ impl Harness {
         }
     }
 
-    /// So many messages of the one incident there is are owed to this channel since a moment ago.
+    /// So many messages of the one incident there is are pending to this channel since a moment ago.
     pub(super) async fn owe(&self, channel: &str, messages: i64) {
         let backend = self.context.db.backend();
         let id = match backend {

@@ -109,7 +109,7 @@ async fn tls_is_used_and_an_unknown_authority_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_not_there_is_named_without_its_password() {
+async fn an_unreachable_server_is_named_without_its_password() {
     let port = free_port();
     let error = open(&format!("redis://:{PASSWORD}@127.0.0.1:{port}/1"), None)
         .await

@@ -14,7 +14,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HANG: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_takes_over_before_a_lease_has_passed_since_the_server_is_back() {
+async fn no_reclaim_for_one_lease_after_redis_returns() {
     let _turn = beside_others().await;
     let server = redis_server::start(Fsync::EverySecond).await;
     let store = queue_at(&server.url()).await;

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use wiremock::matchers::{basic_auth, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use super::{HOUR, standing};
+use super::{HOUR, state_of};
 use crate::alertmanager::eventually;
 use crate::alertmanager::server::{Alertmanager, Settings, posted};
 use crate::harness::{Harness, On, firing};
@@ -51,7 +51,7 @@ async fn of_pod_a(h: &Harness) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_ended_while_it_was_silenced_is_unheard_then_unseen() {
+async fn a_firing_that_ended_while_silenced_becomes_stale_then_expires() {
     let (h, alertmanager) = asked().await;
     let (start, later) = (h.now(), h.now().after(HOUR));
     alertmanager
@@ -89,10 +89,10 @@ async fn what_ended_while_it_was_silenced_is_unheard_then_unseen() {
     let told = h.telegram.messages().len();
 
     h.later(HOUR * 13).await;
-    assert_eq!(standing(&of_pod_a(&h).await), ("OPEN", None, true, 1));
+    assert_eq!(state_of(&of_pod_a(&h).await), ("OPEN", None, true, 1));
     h.later(HOUR * 36).await;
     assert_eq!(
-        standing(&of_pod_a(&h).await),
+        state_of(&of_pod_a(&h).await),
         ("RESOLVED", Some("unseen"), false, 0)
     );
     assert_eq!(h.telegram.messages().len(), told, "nobody is told");
@@ -101,7 +101,7 @@ async fn what_ended_while_it_was_silenced_is_unheard_then_unseen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_silenced_and_fires_is_kept_and_shown_until_alertmanager_is_gone_for_long() {
+async fn a_silenced_firing_stays_open_until_alertmanager_is_unreachable_for_long() {
     let (h, mut alertmanager) = asked().await;
     let (start, later) = (h.now(), h.now().after(HOUR * 1000));
     alertmanager
@@ -123,7 +123,7 @@ async fn what_is_silenced_and_fires_is_kept_and_shown_until_alertmanager_is_gone
     h.recount().await;
     let incident = of_pod_a(&h).await;
     assert_eq!(
-        standing(&incident),
+        state_of(&incident),
         ("OPEN", None, true, 1),
         "Alertmanager still has it"
     );
@@ -148,7 +148,7 @@ async fn what_is_silenced_and_fires_is_kept_and_shown_until_alertmanager_is_gone
     alertmanager.stop();
     h.drain().await;
     h.later(HOUR * 46).await;
-    assert_eq!(standing(&of_pod_a(&h).await), ("OPEN", None, true, 1));
+    assert_eq!(state_of(&of_pod_a(&h).await), ("OPEN", None, true, 1));
     assert!(
         h.metrics()
             .await
@@ -156,7 +156,7 @@ async fn what_is_silenced_and_fires_is_kept_and_shown_until_alertmanager_is_gone
     );
     h.later(HOUR * 2).await;
     assert_eq!(
-        standing(&of_pod_a(&h).await),
+        state_of(&of_pod_a(&h).await),
         ("RESOLVED", Some("unseen"), false, 0)
     );
     h.finish().await;

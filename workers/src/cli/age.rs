@@ -33,10 +33,10 @@ pub(super) fn left(left: Duration) -> String {
         (minutes / 60 % 24, "h"),
         (minutes % 60, "m"),
     ];
-    let mut told = parts.into_iter().skip_while(|(n, _)| *n == 0).take(2);
-    match (left.as_secs(), told.next()) {
+    let mut parts_left = parts.into_iter().skip_while(|(n, _)| *n == 0).take(2);
+    match (left.as_secs(), parts_left.next()) {
         (0..60, _) | (_, None) => short(left),
-        (_, Some((n, unit))) => told
+        (_, Some((n, unit))) => parts_left
             .filter(|(n, _)| *n > 0)
             .fold(format!("{n}{unit}"), |text, (n, unit)| {
                 format!("{text} {n}{unit}")
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_age_is_told_in_its_largest_unit() {
+    fn an_age_is_shown_in_its_largest_unit() {
         let table = [
             (0, "0s"),
             (59, "59s"),
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_told_in_its_two_largest_units() {
+    fn a_remaining_duration_has_two_units() {
         let table = [
             (0, "0s"),
             (59, "59s"),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_been_yet_is_now() {
+    fn a_future_time_is_shown_as_now() {
         let now = Timestamp(1_795_382_909_102);
         let text = moment(now.after(Duration::from_secs(5)), now);
         assert_eq!(text, "2026-11-22T21:28:34.102Z (0s ago)");

@@ -190,7 +190,7 @@ mod tests {
     const KEY: &str = "00112233445566778899aabbccddeeff";
 
     #[test]
-    fn a_repeated_fix_and_one_after_a_failed_one_are_told() {
+    fn a_repeated_fix_and_one_after_a_failed_one_are_reported() {
         let at = "2026-11-22T21:28:29.102Z";
         let mut anomaly = json!({"permanent_fix_at": at, "changed": true});
         assert!(fixed(&anomaly).starts_with("has a permanent fix;"));
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_fix_is_told_and_taken_back() {
+    async fn a_fix_is_shown_and_withdrawn() {
         let server = MockServer::start().await;
         let place = || path(format!("/api/v1/anomalies/{KEY}/permanent-fix"));
         let answer =

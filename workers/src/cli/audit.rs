@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn deeds_are_told_with_who_did_what_to_what() {
+    fn audit_entries_show_operator_action_and_target() {
         let operations = [
             json!({
                 "at": "2026-11-22T21:25:29.102Z", "actor": "operate:1a2b3c4d", "operator": "ann",
@@ -174,16 +174,19 @@ mod tests {
     }
 
     #[test]
-    fn a_detail_is_bounded_and_leaves_out_what_says_nothing() {
+    fn a_detail_is_bounded_and_omits_empty_fields() {
         let entry = json!({"detail": {"queue": null, "reason": "x", "letters": ["a", "b"], "changed": true}});
         assert_eq!(detail(&entry), "reason=x letters=2 of them");
         let entry = json!({"detail": {"changed": false, "payload_before": "y".repeat(1000)}});
-        let told = detail(&entry);
+        let details = detail(&entry);
         assert!(
-            told.starts_with("nothing changed\npayload_before=yyy"),
-            "{told}"
+            details.starts_with("nothing changed\npayload_before=yyy"),
+            "{details}"
         );
-        assert!(told.ends_with("y…") && told.chars().count() < 340, "{told}");
+        assert!(
+            details.ends_with("y…") && details.chars().count() < 340,
+            "{details}"
+        );
         let late = json!({"detail": {"possible": false, "changed": false}});
         assert_eq!(detail(&late), "not possible");
     }

@@ -163,9 +163,9 @@ fn root_cause(error: &reqwest::Error) -> String {
 
 /// The detail of a problem document, or its title; else how the answer begins; else what the status means.
 fn problem(status: StatusCode, document: &Value, body: &str) -> String {
-    let told = ["/detail", "/title"].map(|field| text(document, field));
-    if let Some(told) = told.into_iter().find(|told| !told.is_empty()) {
-        return told;
+    let message = ["/detail", "/title"].map(|field| text(document, field));
+    if let Some(message) = message.into_iter().find(|message| !message.is_empty()) {
+        return message;
     }
     let meaning = status.canonical_reason().unwrap_or("refused");
     let excerpt: String = body.trim().chars().take(EXCERPT).collect();
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_document_is_told_by_its_detail_and_status() {
+    fn a_problem_document_is_shown_with_its_detail_and_status() {
         let body =
             r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"no incident 7"}"#;
         assert_eq!(refused(404, body), "no incident 7 (HTTP 404)");
@@ -194,24 +194,24 @@ mod tests {
     }
 
     #[test]
-    fn any_other_answer_is_told_as_it_begins() {
+    fn any_other_response_is_shown_by_its_beginning() {
         assert_eq!(refused(502, "<html>\n"), "Bad Gateway: <html> (HTTP 502)");
         assert_eq!(refused(503, ""), "Service Unavailable (HTTP 503)");
     }
 
     #[test]
-    fn a_missing_token_is_told_with_the_way_to_give_one() {
-        let told = refused(401, r#"{"title":"Unauthorized"}"#);
-        assert_eq!(told, "Unauthorized (HTTP 401): present a token");
+    fn a_missing_token_error_says_how_to_give_one() {
+        let message = refused(401, r#"{"title":"Unauthorized"}"#);
+        assert_eq!(message, "Unauthorized (HTTP 401): present a token");
     }
 
     #[test]
-    fn a_code_that_is_known_is_gone_by_and_any_other_answer_by_its_status() {
+    fn a_known_error_code_decides_and_otherwise_the_status() {
         let of = |status, body: &str| {
             let status = StatusCode::from_u16(status).unwrap();
             Error::of_answer(status, &HeaderMap::new(), body, "present a token")
         };
-        for (status, body, is_not_found, told) in [
+        for (status, body, is_not_found, message) in [
             (
                 404,
                 r#"{"code":"not_found","detail":"no incident"}"#,
@@ -247,7 +247,7 @@ mod tests {
         ] {
             let error = of(status, body);
             assert_eq!(error.is_not_found(), is_not_found, "{body}");
-            assert_eq!(error.to_string(), told);
+            assert_eq!(error.to_string(), message);
         }
     }
 

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_or_of_another_kind_is_left_out() {
+    fn missing_or_mistyped_fields_are_omitted() {
         let value = json!({"title": null, "tier": "x", "opened_at": 5, "labels": []});
         assert_eq!(text(&value, "/title"), "");
         assert_eq!(text(&value, "/nothing/at/all"), "");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tier_is_told_with_its_name_if_it_has_one() {
+    fn a_tier_is_shown_with_its_name() {
         assert_eq!(tier(&json!({"tier": 3})), "3 root cause");
         assert_eq!(tier(&json!({"tier": 7})), "7");
     }

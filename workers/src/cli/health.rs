@@ -75,22 +75,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_is_not_is_told_with_what_it_lacks() {
+    async fn an_unhealthy_instance_is_reported_with_its_problems() {
         let says = json!({"title": "Service Unavailable", "detail": "not ready: store"});
-        let told = ask(503, says).await.unwrap_err().to_string();
-        assert_eq!(told, "not ready: store (HTTP 503)");
+        let message = ask(503, says).await.unwrap_err().to_string();
+        assert_eq!(message, "not ready: store (HTTP 503)");
     }
 
     #[tokio::test]
-    async fn one_that_hangs_is_not_waited_for() {
+    async fn a_collector_that_hangs_is_not_waited_for() {
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let config = Config {
             listen: silent.local_addr().unwrap(),
             ..Config::default()
         };
         let error = HealthArgs { url: None }.run(|| Ok(config)).await;
-        let told = error.unwrap_err().to_string();
-        assert!(told.ends_with("timed out"), "{told}");
+        let message = error.unwrap_err().to_string();
+        assert!(message.ends_with("timed out"), "{message}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::output::{print, print_json};
 use super::table::Terminal;
 use super::watch;
 
-/// Whether a list is shown again and again.
+/// Arguments that refresh a list.
 #[derive(Debug, Default, Args)]
 pub(super) struct WatchArgs {
     /// Refresh every SECS seconds, until Ctrl-C
@@ -79,7 +79,7 @@ impl List<'_> {
     }
 }
 
-/// Reads how many results are wanted: of none, nothing could be told.
+/// Reads how many results are wanted: 0 would show nothing.
 ///
 /// # Errors
 /// It is no number, or 0.

@@ -114,8 +114,8 @@ impl UnmuteArgs {
         if self.who.json {
             return print_json(&anomaly);
         }
-        let told = unmuted(&before, Timestamp::now());
-        print(&format!("{} {told}.", called(&anomaly)))?;
+        let message = unmuted(&before, Timestamp::now());
+        print(&format!("{} {message}.", called(&anomaly)))?;
         Ok(())
     }
 }
@@ -129,7 +129,7 @@ fn unmuted(before: &Value, now: Timestamp) -> &'static str {
 }
 
 /// Until when, by whom and why an anomaly is muted, or that of an incident; nothing if it is not.
-pub(super) fn told(of: &Value) -> String {
+pub(super) fn mute_status(of: &Value) -> String {
     let Some(until) = time(of, "/muted_until") else {
         return String::new();
     };
@@ -169,7 +169,7 @@ mod tests {
     const KEY: &str = "5d41402abc4b2a76b9719d911017c592";
 
     #[test]
-    fn until_when_must_be_said_and_only_once() {
+    fn a_mute_needs_exactly_one_end() {
         let parse = |ends: &[&str]| {
             let line = ["mute", KEY, "--operator", ""].iter().chain(ends);
             Cli::try_parse_from(line).map(|cli| cli.args.body())

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_muted_is_told_with_how_long_it_still_is() {
+    fn a_mute_is_shown_with_its_remaining_time() {
         let muted = [
             json!({
                 "key": "5d41402abc4b2a76b9719d911017c592", "alert_name": "KubePodCrashLooping",

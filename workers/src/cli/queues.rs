@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_go_together_is_refused() {
+    fn conflicting_arguments_are_refused() {
         for words in [
             &["--watch", "0"][..],
             &["--watch", "--json"],

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_goes_on_to_the_last_page_and_fails_if_anything_drifted() {
+    async fn verify_reads_all_pages_and_fails_on_drift() {
         let server = MockServer::start().await;
         let (first, second) = (
             page(&json!({"total": 1}), false, &json!("k200")),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_repaired_is_no_failure() {
+    async fn repaired_drift_is_no_failure() {
         let server = MockServer::start().await;
         let only = page(&json!({"total": 2}), true, &Value::Null);
         expect(&server, json!({"cursor": null, "repair": true}), only).await;

@@ -142,7 +142,7 @@ mod tests {
     const ID: &str = "01940000-0000-7000-8000-000000000001";
 
     #[test]
-    fn whether_it_helped_must_be_said_and_only_once() {
+    fn a_repair_needs_exactly_one_outcome() {
         let parse = |outcome: &[&str]| {
             let line = ["repair", ID, "--action", "restart_pod"]
                 .iter()

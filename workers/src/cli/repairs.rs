@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn repairs_are_told_with_what_they_came_to() {
+    fn repairs_are_shown_with_their_outcomes() {
         let now = Timestamp::parse("2026-11-22T21:28:29.102Z").unwrap();
         let repair = json!({
             "incident_id": "019aad2e-6d5e-7000-8000-00000000000a", "action": "restart_pod",

@@ -13,7 +13,7 @@ const GAP: u16 = 2;
 const NO_WORDS: char = '\0';
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 
-/// What the reader's side can show.
+/// The width and colours of the output.
 #[derive(Clone, Copy, Debug)]
 pub struct Terminal {
     /// Columns of text.

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_given_wins_over_the_file_and_the_first_of_several_is_presented() {
+    fn arguments_win_over_the_file_and_the_first_token_is_used() {
         let file = std::env::temp_dir().join(format!("tocsin-{}", uuid::Uuid::now_v7()));
         std::fs::write(&file, "\nfrom-file\nold\n").unwrap();
         let given = Secret::from(" new , old");

@@ -122,7 +122,7 @@ mod tests {
 
     const NAME: &str = "7fb309c4";
 
-    /// What is told of a name, where the instance knows traces of these.
+    /// What is shown for a name that can mean several things.
     async fn ask(known: &[(&str, &str)], source: Option<&str>) -> Result<String, String> {
         let server = MockServer::start().await;
         found(&server, &[ID]).await;
@@ -146,13 +146,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_is_known_means_what_it_meant() {
+    async fn a_known_name_keeps_its_meaning() {
         let both = [(NAME, "fingerprint"), (ID, "incident")];
         assert_eq!(ask(&both, None).await.unwrap(), NAME);
     }
 
     #[tokio::test]
-    async fn one_that_is_not_known_can_be_the_end_of_an_incidents_id() {
+    async fn an_unknown_name_can_be_a_short_id() {
         let known = [(ID, "incident")];
         assert_eq!(ask(&known, None).await.unwrap(), ID);
         let as_a_fingerprint = ask(&known, Some("alertmanager")).await.unwrap_err();
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_name_was_taken_for_is_told_where_it_could_be_both() {
+    fn an_ambiguous_trace_name_says_how_it_was_interpreted() {
         let trace = json!({"found_by": "fingerprint"});
         let short = ShortId::read(NAME).unwrap();
         assert_eq!(taken_for(&trace, short, &[]), None);

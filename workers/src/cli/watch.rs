@@ -37,17 +37,17 @@ pub(super) async fn watch(
     let screen = Screen::enter(terminal)?;
     let mut clock = tokio::time::interval(every);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut trouble = None;
+    let mut last_error = None;
     let view = async {
         // The first tick is at once, and what it would ask is known.
         clock.tick().await;
         loop {
-            let head = head(instance, every, trouble.as_ref());
+            let head = head(instance, every, last_error.as_ref());
             screen.draw(&format!("{head}{}", render(&items)))?;
             clock.tick().await;
             match ask().await {
-                Ok(found) => (items, trouble) = (found, None),
-                Err(error) => trouble = Some(error),
+                Ok(found) => (items, last_error) = (found, None),
+                Err(error) => last_error = Some(error),
             }
         }
     };
@@ -63,12 +63,12 @@ pub(super) async fn watch(
 }
 
 /// What stands above the list.
-fn head(instance: &str, every: Duration, trouble: Option<&Error>) -> String {
+fn head(instance: &str, every: Duration, error: Option<&Error>) -> String {
     let (at, secs) = (Timestamp::now().to_rfc3339(), every.as_secs());
     let clock = at.get(11..19).unwrap_or_default();
     let mut head = format!("{instance}  {clock} UTC, every {secs}s, until Ctrl-C\n\n");
-    if let Some(trouble) = trouble {
-        head.push_str(&format!("{trouble}\nLast successful view:\n\n"));
+    if let Some(error) = error {
+        head.push_str(&format!("{error}\nLast successful view:\n\n"));
     }
     head
 }

@@ -80,18 +80,18 @@ pub(super) fn the_one(short: ShortId, found: &[Value]) -> anyhow::Result<Uuid> {
 
 fn candidates(short: ShortId, several: &[Value], now: Timestamp) -> String {
     let many = several.len();
-    let mut told = format!("{many} incidents have the short ID {short}; give the full ID:");
+    let mut message = format!("{many} incidents have the short ID {short}; give the full ID:");
     for incident in several {
         let opened = time(incident, "/opened_at").map(|at| age::moment(at, now));
         let _ = write!(
-            told,
+            message,
             "\n  {}  {}, opened {}",
             text(incident, "/id"),
             or_dash(text(incident, "/title")),
             or_dash(opened.unwrap_or_default())
         );
     }
-    told
+    message
 }
 
 /// An incident's short id; empty if it has none.
@@ -144,7 +144,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn the_end_of_an_id_stands_for_the_one_incident_that_has_it() {
+    async fn a_unique_short_id_resolves() {
         // The second has it in its title alone.
         assert_eq!(ask(&[OTHER, ID], "7FB309C4").await.unwrap(), ID);
         let nobody = ask(&[OTHER], "7fb309c4").await.unwrap_err();
@@ -159,9 +159,9 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn of_several_incidents_none_is_taken() {
-        let told = ask(&[TWIN, OTHER, ID], "7fb309c4").await.unwrap_err();
-        assert!(told.contains(TWIN) && told.contains(ID) && !told.contains(OTHER));
+    async fn an_ambiguous_short_id_is_rejected() {
+        let message = ask(&[TWIN, OTHER, ID], "7fb309c4").await.unwrap_err();
+        assert!(message.contains(TWIN) && message.contains(ID) && !message.contains(OTHER));
         let opened = "2026-11-22T21:25:29.102Z";
         let two = [
             json!({"id": TWIN, "title": "Pod\u{1b}[2J fails", "opened_at": opened}),
@@ -177,7 +177,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_names_no_incident_is_refused() {
+    fn an_unknown_incident_is_refused() {
         for text in ["", "7", "7fb309c", "7fb309c4a", "7fb309cz", "checkout"] {
             assert!(text.parse::<IncidentArg>().is_err(), "{text}");
         }

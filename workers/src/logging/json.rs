@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_line_is_one_flat_object_whatever_is_said() {
+    async fn a_log_line_is_always_one_flat_object() {
         let written = Written::default();
         let log = tracing_subscriber::fmt()
             .event_format(Lines)

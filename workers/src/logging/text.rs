@@ -36,7 +36,7 @@ where
             line.truncate(line.trim_end_matches('\n').len());
             line.push_str(&format!(" {name}={value}"));
         });
-        // Whoever can have a text logged could write lines of their own otherwise.
+        // Otherwise a client whose text is logged could forge lines.
         let line = line.trim_end_matches('\n').replace('\r', "\\r");
         writeln!(writer, "{}", line.replace('\n', "\\n"))
     }

@@ -21,7 +21,7 @@ pub struct Digest {
     pub figures: Figures,
     /// The worst anomalies of these.
     pub worst: Vec<DigestEntry>,
-    /// Since when messages are told by digests.
+    /// Since when messages are sent in digests.
     pub since: Timestamp,
     /// Whether from now on they are not.
     pub is_over: bool,
@@ -138,12 +138,12 @@ mod tests {
     }
 
     #[test]
-    fn it_says_how_many_and_names_the_worst() {
+    fn a_digest_says_how_many_and_names_the_worst() {
         insta::assert_snapshot!(html(&lines(&digest(false), &EN), 4096));
     }
 
     #[test]
-    fn what_is_not_known_leaves_no_gap() {
+    fn unknown_fields_leave_no_gap() {
         let nameless = DigestEntry {
             service: String::new(),
             namespace: "\u{7}\n".to_owned(),

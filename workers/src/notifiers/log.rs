@@ -1,4 +1,4 @@
-//! The log as a channel: what is told where nothing else is set.
+//! The log as a channel: used where no other is set.
 
 use async_trait::async_trait;
 use tocsin::config::Config;

@@ -36,7 +36,7 @@ pub(super) fn lines(card: &Card, text: &Text) -> Vec<Line> {
         place(card, text),
         together(card, text),
         reopening(card, text),
-        standing(card, text),
+        status_line(card, text),
         unheard(card, text),
         muted(card, text),
         calmed(card, text),
@@ -155,7 +155,7 @@ fn reopening(card: &Card, text: &Text) -> Option<Line> {
 }
 
 /// Who has it, or what became of it before the message went out.
-fn standing(card: &Card, text: &Text) -> Option<Line> {
+fn status_line(card: &Card, text: &Text) -> Option<Line> {
     let incident = &card.incident;
     let by = |with: &str, without: &str| match operator(incident) {
         Some(who) => fill(with, &[("who", &who)]),
@@ -189,7 +189,7 @@ fn standing(card: &Card, text: &Text) -> Option<Line> {
     })
 }
 
-/// That nothing is heard of it any more.
+/// That it is stale.
 fn unheard(card: &Card, text: &Text) -> Option<Line> {
     let at = utc(card.incident.unheard_since?)?;
     Some(
@@ -209,7 +209,7 @@ fn muted(card: &Card, text: &Text) -> Option<Line> {
     Some(Line::new().symbol("🔕").text(said))
 }
 
-/// That a rise is over by the time it is told.
+/// That a rise is over by the time its message is sent.
 fn calmed(card: &Card, text: &Text) -> Option<Line> {
     let level = card.anomaly.level;
     let is_calm = card.kind == Kind::Escalated && level < Level::Escalate;
@@ -300,7 +300,7 @@ fn repairs(card: &Card, text: &Text) -> Option<Line> {
     })
 }
 
-/// Told once: who is told again has it above.
+/// Shown once: a repeated message has it above.
 fn description(card: &Card) -> Option<Line> {
     let incident = &card.incident;
     if card.kind != Kind::Opened {
@@ -388,7 +388,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_that_a_counter_no_longer_tells_apart_are_shown_as_such() {
+    fn counts_at_the_counters_maximum_are_marked() {
         assert_eq!(figure(99_999), "99999");
         assert_eq!(figure(100_000), "100000+");
         assert_eq!(figure(250_000), "100000+");

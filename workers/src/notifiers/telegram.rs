@@ -16,7 +16,7 @@ use tocsin::telegram::{Class, Content, NewMessage, TelegramError};
 use tocsin::text::Lang;
 
 pub use self::api::Api;
-use super::patience::CircuitBreaker;
+use super::circuit_breaker::CircuitBreaker;
 use super::{Card, Digest, Edited, Message, Notifier, SendError, Sent, digest, markup, message};
 
 /// The longest message, in UTF-16 code units after entity parsing.
@@ -59,7 +59,7 @@ pub struct Telegram {
     topic: Option<i64>,
     lang: Lang,
     budget: Budget,
-    patience: CircuitBreaker,
+    circuit_breaker: CircuitBreaker,
 }
 
 impl Telegram {
@@ -75,7 +75,7 @@ impl Telegram {
             topic: topic.parse().ok(),
             lang: Lang::default(),
             budget,
-            patience: CircuitBreaker::with(Arc::clone(&api.receiver)),
+            circuit_breaker: CircuitBreaker::with(Arc::clone(&api.receiver)),
         }
     }
 
@@ -118,8 +118,8 @@ impl Notifier for Telegram {
         Some(self.budget)
     }
 
-    fn patience(&self) -> Option<&CircuitBreaker> {
-        Some(&self.patience)
+    fn circuit_breaker(&self) -> Option<&CircuitBreaker> {
+        Some(&self.circuit_breaker)
     }
 
     async fn edit(&self, message_id: &str, message: Message<'_>) -> Result<Edited, SendError> {
@@ -199,7 +199,7 @@ impl Telegram {
         to: &To,
         within: Duration,
     ) -> Result<Sent, TelegramError> {
-        // Whoever deleted the message it answers wants to be told all the same.
+        // If the message that it answers was deleted, it is sent all the same.
         let answers = message.reply_to.and_then(|id| self.place_of(id));
         let answers = answers.filter(|(chat, _)| *chat == to.chat);
         let plain = to.is_plain.then(|| markup::without(message.body));

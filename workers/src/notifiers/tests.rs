@@ -100,7 +100,7 @@ fn an_incident_of_which_little_is_known() {
 }
 
 #[test]
-fn an_incident_that_was_over_before_it_was_told() {
+fn an_incident_that_ended_before_its_message_was_sent() {
     let mut card = card(Kind::Opened, Level::Repeat);
     card.incident.status = Status::Resolved;
     card.incident.resolved_by = Some(ResolvedBy::Itself);
@@ -119,7 +119,7 @@ fn an_incident_that_somebody_resolved() {
 }
 
 #[test]
-fn an_incident_that_is_not_heard_of_and_one_that_was_closed_for_that() {
+fn a_stale_and_an_expired_incident() {
     let mut card = card(Kind::Opened, Level::None);
     card.incident.unheard_since = Some(OPENED);
     let lines = |card: &Card| Lang::ALL.map(|lang| bot(lang).render(card));
@@ -190,7 +190,7 @@ fn an_anomaly_whose_permanent_fix_did_not_hold() {
 }
 
 #[test]
-fn an_anomaly_that_calmed_down_before_its_rise_was_told() {
+fn an_anomaly_that_calms_down_before_its_rise_is_sent() {
     assert_snapshot!(telegram(&card(Kind::Escalated, Level::Repeat)));
 }
 
@@ -203,7 +203,7 @@ fn an_incident_that_somebody_resolved_too_early() {
 }
 
 #[test]
-fn an_incident_that_nobody_known_resolved_too_early() {
+fn an_incident_resolved_too_early_by_an_unknown_operator() {
     assert_snapshot!(telegram(&bare(Kind::Reopened)));
 }
 

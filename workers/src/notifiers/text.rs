@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fits_stays_and_what_does_not_is_cut_between_characters() {
+    fn long_text_is_cut_between_characters() {
         let table = [
             ("", 5, ""),
             ("abcde", 5, "abcde"),

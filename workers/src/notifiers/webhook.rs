@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use self::hidden::Hidden;
 use self::signature::Key;
-use super::patience::{CircuitBreaker, Receiver};
+use super::circuit_breaker::{CircuitBreaker, Receiver};
 use super::text::tidy;
 use super::{Card, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, markup, message};
 
@@ -49,7 +49,7 @@ pub struct Webhook {
     channel: String,
     lang: Lang,
     hidden: Hidden,
-    patience: CircuitBreaker,
+    circuit_breaker: CircuitBreaker,
 }
 
 /// A webhook that cannot be used. No secret is in it.
@@ -91,7 +91,7 @@ pub(super) fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
 }
 
 impl Webhook {
-    /// The webhook of this name, with what it is told written in `lang`.
+    /// The webhook of this name, whose events are written in `lang`.
     ///
     /// # Errors
     /// Its address or its secret cannot be used, or the HTTP client cannot be set up.
@@ -106,7 +106,7 @@ impl Webhook {
         let receiver = hosts.entry(format!("{host}:{port}"));
         let receiver = receiver.or_insert_with(|| Arc::new(receiver_of(TOTAL_TIMEOUT)));
         Self {
-            patience: CircuitBreaker::with(Arc::clone(receiver)),
+            circuit_breaker: CircuitBreaker::with(Arc::clone(receiver)),
             ..self
         }
     }
@@ -126,7 +126,7 @@ impl Webhook {
             payload: settings.payload,
             channel: config::Webhook::channel(name),
             lang,
-            patience: CircuitBreaker::with(Arc::new(receiver_of(total))),
+            circuit_breaker: CircuitBreaker::with(Arc::new(receiver_of(total))),
         })
     }
 
@@ -139,17 +139,17 @@ impl Webhook {
         let outcome = match self.post(message).await {
             Ok(answer) => {
                 match answer.status.is_server_error() {
-                    true => self.patience.broken(clock()),
-                    false => self.patience.answered(),
+                    true => self.circuit_breaker.broken(clock()),
+                    false => self.circuit_breaker.answered(),
                 }
                 let said = self.presentable(&String::from_utf8_lossy(&answer.body));
                 answer::outcome(&self.channel, answer.status, answer.retry_after, &said)
             }
             Err(error) => {
                 if error.is_timeout() {
-                    self.patience.unanswered(clock());
+                    self.circuit_breaker.unanswered(clock());
                 } else if !error.is_builder() {
-                    self.patience.broken(clock());
+                    self.circuit_breaker.broken(clock());
                 }
                 let why = self.presentable(&causes(&error));
                 Err(match error.is_builder() {
@@ -159,7 +159,7 @@ impl Webhook {
             }
         };
         if let Err(SendError::Wait { after, .. }) = &outcome {
-            self.patience.wait(clock(), *after);
+            self.circuit_breaker.wait(clock(), *after);
         }
         outcome
     }
@@ -201,7 +201,7 @@ impl Webhook {
         headers
     }
 
-    /// What others said, fit to be told: without what is secret (whatever answers may repeat the
+    /// A foreign text that can be shown: without what is secret (whatever answers may repeat the
     /// address it was called by), and bounded.
     fn presentable(&self, said: &str) -> String {
         tidy(&self.hidden.taken_out_of(said.to_owned()), REASON_MAX)
@@ -226,8 +226,8 @@ impl Notifier for Webhook {
         self.send_by(Instant::now, message).await
     }
 
-    fn patience(&self) -> Option<&CircuitBreaker> {
-        Some(&self.patience)
+    fn circuit_breaker(&self) -> Option<&CircuitBreaker> {
+        Some(&self.circuit_breaker)
     }
 }
 
@@ -240,7 +240,7 @@ impl fmt::Debug for Webhook {
         f.debug_struct("Webhook")
             .field("channel", &self.channel)
             .field("is_signed", &self.key.is_some())
-            .field("patience", &self.patience)
+            .field("patience", &self.circuit_breaker)
             .finish_non_exhaustive()
     }
 }

@@ -147,7 +147,7 @@ pub(super) async fn claim<'a>(
         return give_up(tx, &row, why).await;
     };
     let place = ctx.place(notifier)?;
-    // What a digest gathered while there were limits is told by it all the same.
+    // A digest that collected messages while there were limits is sent all the same.
     let is_limited = ctx.context.config.telegram.limits || row.kind == Kind::Digest;
     if let Some(budget) = notifier.budget().filter(|_| is_limited) {
         let permit = SendPermit::lock(ctx, &tx, &row.channel, budget).await?;

@@ -46,8 +46,8 @@ impl NotifyContext {
     pub(super) async fn left_alone(&self, message: Uuid) -> Result<(), JobError> {
         let now = Instant::now();
         let is_left_alone = |notifier: &dyn Notifier| {
-            let patience = notifier.patience();
-            patience.is_some_and(|patience| patience.is_left_alone(now))
+            let circuit_breaker = notifier.circuit_breaker();
+            circuit_breaker.is_some_and(|circuit_breaker| circuit_breaker.is_left_alone(now))
         };
         if !self.notifiers.iter().any(|n| is_left_alone(n.as_ref())) {
             return Ok(());
@@ -60,8 +60,10 @@ impl NotifyContext {
         let notifier = row
             .filter(waits)
             .and_then(|row| self.notifier(&row.channel));
-        let patience = notifier.and_then(|notifier| Some((notifier, notifier.patience()?)));
-        let wait = patience.and_then(|(to, patience)| Some((to, patience.left_alone(now)?)));
+        let circuit_breaker =
+            notifier.and_then(|notifier| Some((notifier, notifier.circuit_breaker()?)));
+        let wait = circuit_breaker
+            .and_then(|(to, circuit_breaker)| Some((to, circuit_breaker.left_alone(now)?)));
         match wait {
             Some((to, after)) => Err(self.put_off(to, after)),
             None => Ok(()),
@@ -79,10 +81,10 @@ impl NotifyContext {
 
     /// A place to send something from now.
     pub(super) fn place<'a>(&self, to: &'a dyn Notifier) -> Result<Option<SendSlot<'a>>, JobError> {
-        let Some(patience) = to.patience() else {
+        let Some(circuit_breaker) = to.circuit_breaker() else {
             return Ok(None);
         };
-        let place = patience.take(Instant::now());
+        let place = circuit_breaker.take(Instant::now());
         place.map(Some).map_err(|after| self.put_off(to, after))
     }
 

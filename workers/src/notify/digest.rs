@@ -21,7 +21,7 @@ const FIRST: Duration = Duration::from_secs(5);
 /// Anomalies that a digest names.
 const WORST: u64 = 10;
 
-/// Where a storm begins or goes on, has a digest tell this message and all that are owed beside it;
+/// Where a storm begins or goes on, sends this message in a digest, and all that are pending beside it;
 /// returns the digest. The channel is locked.
 pub(super) async fn gather(
     ctx: &NotifyContext,
@@ -32,7 +32,7 @@ pub(super) async fn gather(
 ) -> Result<Option<Uuid>, JobError> {
     let above = i64::from(ctx.context.config.telegram.storm_above);
     let mut own = permit.own()?.clone();
-    // What was tried before may have gone out: it is told by itself.
+    // A message that was tried before may have been sent: it stays a message of its own.
     if row.state != State::Owed || (own.storm_since.is_none() && !ahead.is_storm(above)) {
         return Ok(None);
     }
@@ -43,12 +43,12 @@ pub(super) async fn gather(
             own.storm_since = Some(permit.now);
             own.digests += 1;
             let due = permit.now.after(first);
-            let digest = digests::owe(tx, &own.channel, own.digests, permit.now, due).await?;
+            let digest = digests::insert(tx, &own.channel, own.digests, permit.now, due).await?;
             own.digest_id = Some(digest);
             channels::save(tx, &own).await?;
             tracing::warn!(
                 notification.channel = own.channel,
-                lately = ahead.lately,
+                in_last_minute = ahead.in_last_minute,
                 waiting = ahead.waiting,
                 "alert storm: sending digests instead of single messages"
             );
@@ -71,7 +71,7 @@ async fn gathering(
     Ok(row.filter(|row| row.state == State::Owed).map(|row| row.id))
 }
 
-/// Pushes the job that sends a digest, not before it is due. Who dies before leaves it owed.
+/// Pushes the job that sends a digest, not before it is due. Who dies before leaves it pending.
 pub(super) async fn push(
     ctx: &NotifyContext,
     digest: Uuid,
@@ -89,7 +89,7 @@ pub(super) async fn push_first(ctx: &NotifyContext, digest: Uuid) -> Result<(), 
 }
 
 /// Makes a digest ours to send, in the claim's transaction. At its first claim its text is fixed from
-/// its messages, and it is decided whether the storm goes on: then the next digest is owed.
+/// its messages, and it is decided whether the storm goes on: then the next digest is pending.
 pub(super) async fn claim<'a>(
     ctx: &'a NotifyContext,
     tx: DatabaseTransaction,
@@ -120,7 +120,7 @@ pub(super) async fn claim<'a>(
         None => fix(ctx, &tx, &permit, &row, ahead, notifier).await?,
     };
     let worst = digests::worst(&tx, row.id, 1).await?;
-    let level = worst.first().map(|told| told.level).unwrap_or_default();
+    let level = worst.first().map(|entry| entry.level).unwrap_or_default();
     let messages = ctx.context.config.messages();
     let is_silent = messages.is_digest_quiet(&row.channel, level, now);
     notifications::claim(&tx, &row, attempt.token, body.clone(), now).await?;
@@ -167,7 +167,7 @@ async fn fix(
     if is_latest && goes_on {
         own.digests += 1;
         let due = now.after(config.telegram.digest_every.0);
-        next = Some(digests::owe(tx, &own.channel, own.digests, now, due).await?);
+        next = Some(digests::insert(tx, &own.channel, own.digests, now, due).await?);
         own.digest_id = next;
     } else if is_latest {
         own.digest_id = None;

@@ -141,8 +141,8 @@ async fn claim<'a>(
     let mut before = 0;
     if let Some(permit) = &permit {
         let neighbours = ctx.neighbours(&row.channel);
-        let (owed, ahead) = cards::ahead(&tx, &neighbours, since, permit.now).await?;
-        if owed > 0 {
+        let (pending, ahead) = cards::ahead(&tx, &neighbours, since, permit.now).await?;
+        if pending > 0 {
             let why = "pending messages for the chat go first";
             return Err(again(ctx, why.to_owned()));
         }

@@ -1,5 +1,5 @@
 //! Turns: when a message or an edit may go out. What a chat and the bot take is shared by all
-//! processes through the store; whoever dies with a slot loses that slot and nothing else.
+//! processes through the store; a process that dies with a slot loses that slot and nothing else.
 
 use std::time::Duration;
 

@@ -253,7 +253,7 @@ async fn set_right(context: &Context, keys: &[String]) -> Result<(), JobError> {
     let edits = outbox::mark_edits(&tx, &context.config.messages(), &due, now).await?;
     let due = incidents::mark_due(&tx, &due, now).await?;
     tx.commit().await?;
-    // The newest first: a rise is told about the newest that its pass finds due.
+    // The newest first: the message of a rise is about the newest that its pass finds due.
     let due: BTreeSet<_> = due.into_iter().collect();
     let follow_up = FollowUp {
         tiers: due.into_iter().rev().collect(),

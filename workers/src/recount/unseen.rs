@@ -1,6 +1,6 @@
-//! Unheard and unseen: what a sender does not tell of any more is marked, and closed when that lasts. Each
+//! Unheard and unseen: firings that their source no longer sends are marked as stale, and closed when that lasts. Each
 //! step is a transaction of its own under the locks of at most a hundred incidents' anomalies, and may run
-//! twice or be cut short without harm. Nothing is told: cards and pages say it.
+//! twice or be cut short without harm. No notification is sent: cards and pages show it.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -22,7 +22,7 @@ const EPISODES: u64 = 1000;
 /// Rows are pruned as late as that after what is closed before.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Looks at every incident with firings that were not told of for `counting.unheard`.
+/// Looks at every incident with firings that were not delivered for `counting.unheard`.
 ///
 /// # Errors
 /// The store cannot be reached now.
@@ -175,10 +175,10 @@ impl<'a> Senders<'a> {
         if self.alertmanager.is_none() {
             let answer = match alertmanager.fingerprints().await {
                 Ok(fingerprints) => Answer::Has(fingerprints),
-                Err(trouble) => {
+                Err(error) => {
                     self.context.metrics.alertmanager_errors.inc();
                     tracing::warn!(
-                        "cannot ask Alertmanager whether it still has stale alerts; they expire after twice counting.unseen: {trouble}"
+                        "cannot ask Alertmanager whether it still has stale alerts; they expire after twice counting.unseen: {error}"
                     );
                     Answer::Nothing
                 }

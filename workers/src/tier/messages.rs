@@ -1,4 +1,4 @@
-//! Who must be told: the messages of incidents that opened, and of levels that rose.
+//! Which messages are sent: those of incidents that opened, and of levels that rose.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{Known, TierError};
 
 /// Writes the messages that the incidents opened, and that levels rose; returns how many of them are
-/// suppressed. Of a muted anomaly only a rise to `PERMANENT_FIX` is told, once.
+/// suppressed. Of a muted anomaly only a rise to `PERMANENT_FIX` is sent, once.
 pub(super) async fn write(
     context: &Context,
     tx: &DatabaseTransaction,
@@ -45,13 +45,13 @@ impl Known {
         due.and_then(|(_, key)| self.anomalies.get(key))
     }
 
-    /// Whether nothing is told of the incident's anomaly.
+    /// Whether the incident's anomaly is muted.
     fn is_muted(&self, incident: Uuid) -> bool {
         let anomaly = self.anomaly(incident);
         anomaly.is_some_and(|anomaly| anomaly.mute().holds(self.now))
     }
 
-    /// Whether the message tells the rise, of just now, that is told in spite of the mute.
+    /// Whether the message is for the present rise, which is sent in spite of the mute.
     fn breaks_mute(&self, incident: Uuid, kind: Kind) -> bool {
         let anomaly = self.anomaly(incident);
         let is_now = anomaly.is_some_and(|anomaly| anomaly.mute_broken_at == Some(self.now));
@@ -59,7 +59,7 @@ impl Known {
     }
 }
 
-/// The rise of an anomaly's level, which is told about its newest incident that is due.
+/// The rise of an anomaly's level, whose message is about its newest incident that is due.
 fn rise(known: &Known, key: &String) -> Option<Rise> {
     let of_key = known.due.iter().filter(|(_, k)| k == key);
     let anomaly = known.anomalies.get(key)?;

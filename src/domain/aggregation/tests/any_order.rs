@@ -27,7 +27,7 @@ struct Firing {
 /// What was sent, and what a person with paper and pencil makes of it.
 #[derive(Clone, Debug)]
 struct Scenario {
-    /// Each sighting, with the number of the firing that it tells of.
+    /// Each delivery, with the number of its firing.
     deliveries: Vec<(usize, AlertDelivery)>,
     /// The order in which they arrive; some more than once.
     arrivals: Vec<usize>,
@@ -62,7 +62,7 @@ fn firings(series: &'static str) -> impl Strategy<Value = Vec<Firing>> {
             let end = last + length;
             let tellings = tellings.iter().map(|(start, status, delay)| {
                 let received = match status {
-                    // While it fires, by the clock of whoever receives it.
+                    // While it fires, by the clock of the process that receives it.
                     AlertStatus::Firing => last + delay % (length + 1),
                     AlertStatus::Resolved => end + delay,
                 };
@@ -136,7 +136,7 @@ impl Scenario {
         ledger
     }
 
-    /// The firings that were told of: of which anomaly, and when first received.
+    /// The delivered firings: of which anomaly, and when first received.
     fn firings(&self) -> BTreeMap<usize, (String, Timestamp)> {
         let mut firings = BTreeMap::new();
         for (number, delivery) in &self.deliveries {

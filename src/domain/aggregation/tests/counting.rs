@@ -106,7 +106,7 @@ fn a_newer_episode_that_is_over_already_closes_the_older_one_too() {
 }
 
 #[test]
-fn an_older_episode_that_is_heard_of_late_is_counted_and_opens_nothing() {
+fn a_late_delivery_of_an_older_firing_counts_and_opens_nothing() {
     let ledger = ledger(&[firing("A/1", 3600, 3601), firing("A/1", 0, 1000)]);
     assert_eq!(ledger.spans(), [(0, Some(3600)), (3600, None)]);
     assert_eq!(ledger.states(), [(1, 1, Status::Open)]);
@@ -124,7 +124,7 @@ fn a_resolved_never_seen_firing_is_counted_and_opens_nothing() {
 }
 
 #[test]
-fn an_end_that_is_not_told_is_the_time_of_receipt() {
+fn a_missing_end_is_the_time_of_receipt() {
     let one = ledger(&[firing("A/1", 0, 1), resolved("A/1", 0, None, 70)]);
     assert_eq!(one.spans(), [(0, Some(70))]);
     let backwards = ledger(&[firing("A/1", 100, 101), resolved("A/1", 100, 40, 102)]);
@@ -178,8 +178,8 @@ fn without_a_start_a_late_resolved_does_not_close_what_began_after_it() {
 }
 
 #[test]
-fn without_a_start_what_was_overtaken_and_comes_twice_counts_once() {
-    // The first sighting was tried again for five minutes, and its worker died on the last try.
+fn without_a_start_an_overtaken_duplicate_counts_once() {
+    // The first delivery was tried again for five minutes, and its worker died on the last try.
     let slow = firing("A/1", None, 0);
     let ledger = ledger(&[
         firing("A/1", None, 300),
@@ -215,7 +215,7 @@ fn one_batch_counts_like_many() {
 }
 
 #[test]
-fn a_batch_tells_the_counter_of_what_it_touched_and_of_nothing_else() {
+fn a_batch_updates_the_counter_only_for_touched_firings() {
     let mut ledger = ledger(&[
         firing("A/1", 0, 1),
         firing("A/1", 1000, 1001),

@@ -27,7 +27,7 @@ fn every_delivery_counts_at_its_own_receipt() {
 }
 
 #[test]
-fn a_delivery_that_is_delivered_again_counts_once() {
+fn a_redelivered_delivery_counts_once() {
     let mut ledger = ledger(Unit::Delivery);
     let delivery = firing("A/1", 0, 10);
     ledger.commit(&[&delivery, &delivery]);
@@ -37,7 +37,7 @@ fn a_delivery_that_is_delivered_again_counts_once() {
 }
 
 #[test]
-fn a_delivery_that_is_delivered_again_is_told_to_the_counter_again() {
+fn a_redelivered_delivery_is_sent_to_the_counter_again() {
     // The worker died between the commit and the count: the redelivery makes up for it.
     let mut ledger = ledger(Unit::Delivery);
     let delivery = firing("A/1", 0, 10);
@@ -63,7 +63,7 @@ fn each_delivery_makes_its_incident_due_and_a_redelivered_one_does_not() {
 }
 
 #[test]
-fn what_fails_together_counts_once_where_incidents_are_counted() {
+fn firings_of_one_incident_count_once_where_incidents_are_counted() {
     let mut ledger = ledger(Unit::Incident);
     for pod in 0..50 {
         ledger.enter(&firing(&format!("A/{pod}"), 0, 5));
@@ -80,7 +80,7 @@ fn what_fails_together_counts_once_where_incidents_are_counted() {
 }
 
 #[test]
-fn where_incidents_are_counted_what_opens_none_counts_nothing() {
+fn a_firing_that_opens_no_incident_counts_nothing_where_incidents_are_counted() {
     let mut ledger = ledger(Unit::Incident);
     ledger.enter_each(&[
         resolved("A/1", 0, 50, 60),
@@ -91,7 +91,7 @@ fn where_incidents_are_counted_what_opens_none_counts_nothing() {
 }
 
 #[test]
-fn whatever_the_unit_the_same_sighting_twice_changes_nothing_that_is_counted() {
+fn a_duplicate_delivery_changes_no_count_in_any_unit() {
     for unit in [Unit::Episode, Unit::Delivery, Unit::Incident] {
         let mut ledger = ledger(unit);
         let story = [

@@ -175,7 +175,7 @@ fn a_persons_resolve_stays_theirs_when_the_episodes_end() {
 }
 
 #[test]
-fn what_still_fires_more_than_a_window_after_a_persons_resolve_is_open_again_and_told_once() {
+fn still_firing_past_the_window_reopens_a_manually_resolved_incident_and_notifies_once() {
     let mut ledger = ledger(&[firing("A/1", 0, 0)]);
     ledger.resolve(0, 1000);
     ledger.clear_marks();
@@ -302,7 +302,7 @@ fn opening_and_joining_make_an_incident_due_and_a_re_send_or_an_end_does_not() {
 }
 
 #[test]
-fn what_is_seen_firing_long_after_its_incident_opened_is_due() {
+fn a_late_delivery_of_a_firing_makes_its_incident_due() {
     let due_at = |seconds, level| {
         let mut ledger = ledger(&[firing("A/1", 0, 100)]);
         ledger.clear_marks();
@@ -328,7 +328,7 @@ fn an_end_or_a_late_firing_of_what_is_over_does_not_make_an_incident_last() {
 }
 
 #[test]
-fn what_a_person_resolved_does_not_last() {
+fn a_manual_resolve_ends_the_duration_of_an_incident() {
     let mut ledger = ledger(&[firing("A/1", 0, 0)]);
     ledger.resolve(0, OPEN_FOR);
     ledger.clear_marks();

@@ -22,7 +22,7 @@ fn with_severity(mut delivery: AlertDelivery, severity: &str) -> AlertDelivery {
 }
 
 #[test]
-fn what_fires_more_than_a_window_after_its_resolve_is_the_same_firing_open_again_and_told() {
+fn firing_past_the_window_after_a_resolved_reopens_the_same_firing_and_notifies() {
     // Alertmanager was cut off from Prometheus for a quarter of an hour.
     let mut ledger = ledger(&[firing("A/1", 0, 0), resolved("A/1", 0, 300, 300)]);
     assert_eq!(ledger.states(), [(1, 0, Status::Resolved)]);
@@ -39,7 +39,7 @@ fn what_fires_more_than_a_window_after_its_resolve_is_the_same_firing_open_again
 }
 
 #[test]
-fn an_older_start_that_is_told_again_beside_a_newer_firing_is_of_that_one() {
+fn a_repeated_older_start_belongs_to_the_older_firing() {
     // One of two replicas was cut off, the other fired anew, and the first came back with its old start.
     let twice = [
         firing("A/1", 0, 0),
@@ -72,7 +72,7 @@ fn an_older_start_that_is_told_again_beside_a_newer_firing_is_of_that_one() {
 }
 
 #[test]
-fn what_fires_soon_after_its_resolve_may_be_late() {
+fn a_delivery_soon_after_its_resolved_is_treated_as_late() {
     let mut ledger = ledger(&[firing("A/1", 0, 0), resolved("A/1", 0, 300, 305)]);
     let (_, batch) = ledger.commit(&[&firing("A/1", 0, 400)]);
     assert!(batch.reopenings.is_empty());
@@ -88,7 +88,7 @@ fn what_fires_soon_after_its_resolve_may_be_late() {
 }
 
 #[test]
-fn whatever_the_order_the_last_word_of_a_sender_holds() {
+fn the_last_delivery_of_a_source_wins_in_any_order() {
     let story = [
         firing("A/1", 0, 0),
         resolved("A/1", 0, 300, 300),
@@ -147,7 +147,7 @@ fn a_start_that_moves_back_ends_where_the_firing_before_it_ended() {
 }
 
 #[test]
-fn a_start_that_moves_back_takes_the_time_that_the_firing_before_it_was_not_said_to_last() {
+fn a_start_that_moves_back_is_bounded_by_the_previous_firing() {
     let ledger = ledger(&[
         firing("A/1", 0, 0),
         firing("A/1", 1000, 1000),
@@ -171,7 +171,7 @@ fn a_start_before_that_of_the_firing_before_leaves_the_two_in_order() {
 }
 
 #[test]
-fn what_is_doubted_opens_again_a_window_after_its_end_also_if_a_person_resolved_it_meanwhile() {
+fn a_doubted_end_reopens_after_a_window_even_if_resolved_manually_meanwhile() {
     let mut ledger = ledger(&[firing("A/1", 0, 0)]);
     ledger.resolve(0, 590);
     ledger.enter_each(&[resolved("A/1", 0, 595, 595), firing("A/1", 0, 600)]);
@@ -220,7 +220,7 @@ fn a_resolve_of_the_year_9999_silences_nothing() {
 }
 
 #[test]
-fn what_was_over_when_it_was_first_heard_of_and_fires_after_that_opens() {
+fn a_series_first_received_as_resolved_opens_an_incident_when_it_fires() {
     let mut ledger = ledger(&[resolved("A/1", 0, 100, 101)]);
     ledger.enter(&firing("A/1", 0, 130));
     ledger.check();
@@ -229,7 +229,7 @@ fn what_was_over_when_it_was_first_heard_of_and_fires_after_that_opens() {
 }
 
 #[test]
-fn what_was_closed_as_unseen_opens_again_with_the_next_word_of_it() {
+fn an_expired_firing_reopens_with_its_next_delivery() {
     let mut ledger = ledger(&[firing("A/1", 0, 0)]);
     ledger.forget();
     let (_, batch) = ledger.commit(&[&firing("A/1", 0, 49 * HOUR)]);
@@ -249,7 +249,7 @@ fn what_was_closed_as_unseen_opens_again_with_the_next_word_of_it() {
 }
 
 #[test]
-fn what_is_seen_firing_is_heard_of() {
+fn a_firing_delivery_updates_the_last_seen_time() {
     let mut ledger = ledger(&[firing("A/1", 0, 0)]);
     ledger.incidents[0].unheard_since = Some(at(0));
     ledger.enter(&firing("A/1", 0, 13 * HOUR));
@@ -283,7 +283,7 @@ fn a_persons_resolve_holds_for_a_window_though_an_episode_of_it_opens_again() {
 }
 
 #[test]
-fn whoever_took_an_incident_has_it_still_when_it_flaps_and_not_when_it_comes_back_later() {
+fn an_acknowledgement_survives_a_flap_but_not_a_later_return() {
     let mut ledger = ledger(&[firing("A/1", 0, 0)]);
     ledger.acknowledge(0);
     ledger.enter_each(&[resolved("A/1", 0, 50, 60), firing("A/1", 300, 300)]);
@@ -318,7 +318,7 @@ fn a_higher_severity_that_joins_raises_the_incidents() {
 
 #[test]
 fn episodes_whose_ids_would_be_the_same_have_different_ones() {
-    // One evaluation is told as over, which another Prometheus began later.
+    // One evaluation is over, which another Prometheus began later.
     let ledger = ledger(&[
         firing("A/1", 100, 100),
         resolved("A/1", 60, 80, 120),

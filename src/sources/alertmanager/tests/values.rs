@@ -5,7 +5,7 @@ use crate::domain::signature::Signature;
 use crate::sources::alertmanager::*;
 
 #[test]
-fn whatever_stands_where_a_text_should_is_taken_as_one() {
+fn any_value_in_place_of_text_is_read_as_text() {
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     let alert = accepted(&format!(
         r#"{{"labels":{{"alertname":["A"],"a":{{"b": 1}},"c":1.0,"d":true,"e":null,"f":"\ud800","\ud800":"g",
@@ -47,7 +47,7 @@ fn an_empty_label_is_as_if_it_were_missing() {
 }
 
 #[test]
-fn what_an_alert_is_called_is_worked_out_before_it_is_bounded() {
+fn the_alert_name_is_derived_before_labels_are_truncated() {
     let many: Vec<String> = (0..100).map(|n| format!(r#""a{n:02}":"v""#)).collect();
     let entry = |more: &str| {
         accepted(&format!(
@@ -65,7 +65,7 @@ fn what_an_alert_is_called_is_worked_out_before_it_is_bounded() {
     assert_eq!(alert.labels.len(), 65);
     assert!(!alert.is_ignored(&[]));
     assert!(entry(r#","testalert":"true""#).is_ignored(&[]));
-    // Series are told apart by what is left out, and by what is cut.
+    // Series are distinguished by what is left out, and by what is cut.
     for more in [r#","y":"1""#, r#","z":"z""#] {
         assert_ne!(entry(more).fingerprint, alert.fingerprint, "{more}");
     }

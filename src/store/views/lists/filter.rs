@@ -30,7 +30,7 @@ pub struct Filter {
     pub severity: Option<String>,
     /// Whether those that are resolved are left out. Incidents only.
     pub unresolved: bool,
-    /// Whether it is unresolved and none of its open firings was told of lately. Incidents only.
+    /// Whether it is unresolved and none of its open firings was delivered lately. Incidents only.
     pub unheard: Option<bool>,
     /// Resolved in this way. Incidents only.
     pub resolved_by: Option<ResolvedBy>,

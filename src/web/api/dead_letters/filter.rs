@@ -13,7 +13,7 @@ use crate::web::api::queue_name::QueueName;
 use crate::web::bounded_text::BoundedText;
 use crate::web::paging;
 
-/// What a list can be asked for. Ages are since a letter's death.
+/// Query of the dead letters. Ages count from a letter's death.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -104,7 +104,7 @@ impl Exported {
     }
 }
 
-/// What tells letters apart.
+/// Filter of dead letters.
 #[derive(Debug, Default)]
 pub(super) struct LetterFilter {
     pub(super) queue: Option<String>,

@@ -130,7 +130,7 @@ impl From<dead_letter::Done> for Done {
             matching: done.matching,
             changed: done.changed,
             skipped: done.skipped,
-            owed: done.owed,
+            owed: done.pending,
             more: done.more,
             as_of: done.as_of,
         }

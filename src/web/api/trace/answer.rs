@@ -1,4 +1,4 @@
-//! What became of an alert, as it is told.
+//! The response of the trace endpoint.
 
 use sea_orm::ActiveEnum as _;
 use serde::Serialize;

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use super::*;
 
 #[tokio::test]
-async fn a_slow_look_goes_on_while_what_was_seen_last_is_shown() {
+async fn a_slow_query_continues_while_the_last_result_is_shown() {
     let (behind, clock) = (StaleWhileRevalidate::default(), Clock::default());
     let (looks, end) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
     let (least, patience) = (Duration::from_secs(60), Duration::from_millis(1));
@@ -32,7 +32,7 @@ async fn a_slow_look_goes_on_while_what_was_seen_last_is_shown() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_named_twice_is_looked_at_once_and_answered_twice() {
+async fn a_duplicate_key_is_queried_once_and_answered_twice() {
     let cached = CachedBy::default();
     let looks = AtomicU32::new(0);
     let ask = async |keys: &[&'static str]| {
@@ -53,7 +53,7 @@ async fn a_key_that_is_named_twice_is_looked_at_once_and_answered_twice() {
 }
 
 #[tokio::test]
-async fn those_who_ask_at_once_wait_for_one_look() {
+async fn concurrent_readers_share_one_query() {
     let (cached, by_key) = (Cached::default(), CachedBy::default());
     let looks = AtomicU32::new(0);
     let look = async || {
@@ -79,7 +79,7 @@ async fn those_who_ask_at_once_wait_for_one_look() {
 }
 
 #[tokio::test]
-async fn what_took_long_to_look_at_is_shown_for_longer() {
+async fn a_slow_result_is_cached_for_longer() {
     let cached = Cached::default();
     let looks = AtomicU32::new(0);
     let ask = async |takes: Duration| {

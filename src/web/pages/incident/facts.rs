@@ -50,7 +50,7 @@ pub(super) fn facts(visit: &PageRequest, (incident, anomaly): &Entry) -> Markup 
         (Some(name), _) => fill(text.by_person, &[("name", name)]),
         (None, _) => text.by_somebody.to_owned(),
     };
-    // The name is that of whoever did the last thing; the timeline has the others.
+    // The name is that of the last operator; the timeline has the others.
     let is_resolver = incident.resolved_by == Some(ResolvedBy::Person);
     if let Some(at) = incident.acknowledged_at {
         let value = html! { (parts::at(at)) @if !is_resolver { " " (who(None)) } };

@@ -27,7 +27,7 @@ fn signed_in(config: &Config) -> HeaderMap {
 }
 
 #[test]
-fn who_knows_the_token_has_a_session_for_twelve_hours() {
+fn a_valid_token_opens_a_session_of_twelve_hours() {
     let config = guarded("secret");
     let headers = signed_in(&config);
     let session = of(&config, &INSTALLATION, &headers, NOW.after(LASTS / 2)).unwrap();
@@ -77,7 +77,7 @@ fn a_form_of_one_session_is_not_one_of_another() {
 }
 
 #[test]
-fn where_nobody_signs_in_forms_are_of_one_installation() {
+fn without_sign_in_forms_are_bound_to_one_installation() {
     let csrf = |installation| {
         let session = of(&Config::default(), installation, &HeaderMap::new(), NOW);
         session.unwrap().csrf
@@ -114,7 +114,7 @@ fn the_cookie_is_for_this_site_alone() {
 }
 
 #[test]
-fn a_form_from_elsewhere_is_told_from_one_of_ours() {
+fn a_form_of_another_site_is_detected() {
     let table: [(&[(&str, &str)], bool); 9] = [
         (&[("sec-fetch-site", "same-origin")], true),
         (&[("sec-fetch-site", "cross-site")], false),

@@ -20,7 +20,7 @@ use crate::web::pages::accounting::{Balance, balance};
 /// How long a part may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How old the count of all rows may be.
+/// Maximum age of the count of all rows.
 const TOTALS_AGE: Duration = Duration::from_secs(10);
 
 /// One part of the system.
@@ -30,7 +30,7 @@ pub(super) struct Part {
     pub(super) is: PartStatus,
 }
 
-/// How a part is, as far as is known.
+/// The state of a part, as far as it is known.
 pub(super) enum PartStatus {
     /// It answered, after so long.
     Fine(Duration),
@@ -62,7 +62,7 @@ impl PartStatus {
 pub(super) struct Found {
     pub(super) parts: Vec<Part>,
     pub(super) warnings: Vec<String>,
-    /// How much is in the books, and when it was counted.
+    /// How many rows are stored, and when they were counted.
     pub(super) totals: Option<(Timestamp, StoredTotals)>,
     pub(super) queued: Option<u64>,
     pub(super) dead: Option<u64>,
@@ -159,16 +159,16 @@ pub(super) async fn look(pages: &Pages, text: &Text) -> Found {
         parts.push(Part {
             name: text.channel,
             is: PartStatus::Channel(channels.as_ref().map(|(known, _)| {
-                let standing = known.get(&channel);
-                standing.cloned().unwrap_or_default()
+                let info = known.get(&channel);
+                info.cloned().unwrap_or_default()
             })),
             what: channel,
         });
     }
-    let standing = redis.flatten().map(|(standing, _)| standing);
+    let info = redis.flatten().map(|(info, _)| info);
     let synchronous = store.map(|(store, _)| store.synchronous);
     Found {
-        warnings: warnings(text, pages, standing.as_ref(), synchronous.as_deref())
+        warnings: warnings(text, pages, info.as_ref(), synchronous.as_deref())
             .into_iter()
             .chain(probed.stands.map(|stands| not_counted(text, &stands)))
             .collect(),
@@ -197,7 +197,7 @@ pub(super) async fn redis(pages: &Pages) -> Option<Option<(RedisInfo, Duration)>
         made.ok().and_then(|(redis, _)| redis.asking().ok())
     });
     match asking {
-        Some(redis) => Some(timed(redis.standing()).await),
+        Some(redis) => Some(timed(redis.info()).await),
         None => Some(None),
     }
 }

@@ -6,7 +6,7 @@ use super::found::Refused;
 use crate::store::refusals::Refusal;
 use crate::web::pages::{PageRequest, parts};
 
-/// What senders were told that sent in vain.
+/// Recent refusals, by source.
 pub(super) fn refused(visit: &PageRequest, refused: &Refused) -> Markup {
     let text = visit.text();
     html! {

@@ -78,7 +78,7 @@ impl<'a> Found<'a> {
         assert_eq!(rises.len(), n);
     }
 
-    /// Every message that was owed was taken, once if it was tried once, and nothing else was.
+    /// Every message that was pending was taken, once if it was tried once, and nothing else was.
     fn assert_all_taken(&self) {
         let mut bodies: HashMap<&str, (i64, i64)> = HashMap::new();
         for row in &self.notifications {

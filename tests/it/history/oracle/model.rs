@@ -1,4 +1,4 @@
-//! What an oracle knows: what was told, and the episodes and incidents that came of it.
+//! What an oracle knows: what was delivered, and the episodes and incidents that came of it.
 
 use std::collections::BTreeMap;
 

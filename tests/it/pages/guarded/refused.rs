@@ -1,4 +1,4 @@
-//! What is refused is told at once, in the language of the reader.
+//! Refusals are shown at once, in the reader's language.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use super::visitor::Visitor;
 use crate::harness::{Harness, On, firing};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_form_that_is_refused_is_told_so_at_once() {
+async fn a_refused_form_shows_the_reason_at_once() {
     let h = Harness::start(On::Sqlite).await;
     h.send_and_drain(vec![firing("a", h.now())]).await;
     let visitor = Visitor::new(&h);
@@ -29,7 +29,7 @@ async fn a_form_that_is_refused_is_told_so_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_is_told_in_the_reader_s_language() {
+async fn refusals_are_shown_in_the_readers_language() {
     let mut h = Harness::start(On::Sqlite).await;
     let unusable = json!({"status": "firing"});
     for alert in [&firing("a", h.now()), &unusable, &unusable] {

@@ -7,7 +7,7 @@ use super::visitor::{OPERATE, Visitor, to};
 use crate::harness::{Harness, On};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_guesses_to_sign_in_is_told_to_wait_and_who_knows_a_token_is_let_in() {
+async fn sign_in_is_rate_limited_and_valid_tokens_still_work() {
     let h = Harness::start_with(On::Sqlite, |config| {
         config.api_token = Tokens::from(OPERATE);
         config.public_url = Some("https://tocsin.example".to_owned());
@@ -26,7 +26,7 @@ async fn who_guesses_to_sign_in_is_told_to_wait_and_who_knows_a_token_is_let_in(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_signs_out_is_signed_out_wherever_the_cookie_was_copied_to() {
+async fn signing_out_ends_every_copy_of_the_session() {
     for on in [On::Sqlite, On::Postgres] {
         let h = Harness::start_with(on, |config| config.api_token = Tokens::from(OPERATE)).await;
         let leaves = Visitor::signed_in(&h, OPERATE).await;

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn it_fits_into_80_columns_and_takes_what_more_there_is() {
+    fn the_list_fits_80_columns_and_uses_wider_terminals() {
         insta::assert_snapshot!(render_at(80), @"
         ALERT                             LEVEL                SERVICE      TOTAL  LAST
         KEY                               FIXED                NAMESP.  INCIDENTS  FIRST

@@ -51,7 +51,7 @@ pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
         ("error type", field("error_type")),
         ("overflow", together(anomaly)),
         ("level", level),
-        ("muted", mute::told(anomaly)),
+        ("muted", mute::mute_status(anomaly)),
         ("total", total),
         ("incidents", incidents),
         ("first seen", moment("/first_seen")),

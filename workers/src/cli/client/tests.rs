@@ -61,7 +61,7 @@ async fn an_id_cannot_leave_its_place_in_the_path() {
 }
 
 #[tokio::test]
-async fn nothing_listening_is_told_with_what_to_start() {
+async fn a_refused_connection_says_how_to_start_an_instance() {
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -69,11 +69,11 @@ async fn nothing_listening_is_told_with_what_to_start() {
         .port();
     let url = format!("http://127.0.0.1:{port}");
     let error = Client::of(&url).get(&["queues"], &[]).await.unwrap_err();
-    let told = error.to_string();
-    assert!(told.contains("Connection refused"), "{told}");
+    let message = error.to_string();
+    assert!(message.contains("Connection refused"), "{message}");
     assert!(
-        told.contains(&url) && told.contains("check that Tocsin is running"),
-        "{told}"
+        message.contains(&url) && message.contains("check that Tocsin is running"),
+        "{message}"
     );
     assert!(error.is_passing());
 }
@@ -96,15 +96,15 @@ async fn a_refusal_says_how_to_pass_the_token_that_was_missing() {
     assert!(!error.is_passing());
     let token = Secret::from("planted");
     let wrong = client.post_webhook(Vec::new(), Some(&token)).await;
-    let told = wrong.unwrap_err().to_string();
+    let message = wrong.unwrap_err().to_string();
     assert!(
-        told.ends_with("the token in TOCSIN_WEBHOOK_TOKEN or --webhook-token is wrong"),
-        "{told}"
+        message.ends_with("the token in TOCSIN_WEBHOOK_TOKEN or --webhook-token is wrong"),
+        "{message}"
     );
 }
 
 #[test]
-fn an_address_without_a_scheme_is_told_to_begin_with_one() {
+fn an_address_without_a_scheme_is_refused_with_a_hint() {
     for url in ["127.0.0.1:9557", "localhost:9557", "ftp://h"] {
         let refused = Client::at(url, None).err().unwrap().to_string();
         assert_eq!(
@@ -193,10 +193,10 @@ async fn another_servers_json_is_not_taken_for_an_empty_instance() {
         answers.push((path[0], client.post(path, None, None).await));
     }
     for (what, answer) in answers {
-        let told = answer.unwrap_err().to_string();
+        let message = answer.unwrap_err().to_string();
         assert!(
-            told.contains("did not respond as Tocsin does"),
-            "{what}: {told}"
+            message.contains("did not respond as Tocsin does"),
+            "{what}: {message}"
         );
     }
     let export = client.download(&["dead-letters", "export"], &[]).await;

@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_done_is_told_with_what_was_not() {
+    fn a_bulk_operation_reports_changed_and_skipped_letters() {
         insta::assert_snapshot!(summary(Decision::Replay, 312, 3, 12), @"
         312 dead letters are replayed.
         The queue is unavailable; 12 of them will run within minutes.

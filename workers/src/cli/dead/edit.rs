@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_rejected_is_edited_as_the_alert_that_it_could_be() {
+    fn a_rejected_alert_is_edited_as_an_alert() {
         let raw = json!({
             "status": "firing", "labels": {"job": "checkout", "n": 7}, "startsAt": "2026-11-22T21:25:28Z",
             "endsAt": "0001-01-01T00:00:00Z", "annotations": {"summary": "5% fail"}, "generatorURL": "",
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_alert_is_edited_as_it_is() {
+    fn a_payload_that_is_no_alert_is_edited_unchanged() {
         let payload = json!({"content": {"rejected": {"raw": "7"}}});
         assert_eq!(draft(&json!({"payload": payload})), payload);
         assert_eq!(draft(&json!({"payload_text": "x"})), json!("x"));

@@ -25,12 +25,12 @@ async fn run(server: &MockServer, line: &[&str]) -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_is_not_an_id_is_refused_with_where_ids_are_found() {
+fn an_invalid_id_is_refused_with_a_hint() {
     let refused = Cli::try_parse_from(["dead", "show", "1"]).unwrap_err();
-    let told = refused.to_string();
+    let message = refused.to_string();
     assert!(
-        told.contains("not a dead letter's ID: see tocsin dead list"),
-        "{told}"
+        message.contains("not a dead letter's ID: see tocsin dead list"),
+        "{message}"
     );
 }
 
@@ -142,7 +142,7 @@ fn together() -> Value {
 }
 
 #[test]
-fn what_stands_for_several_alerts_is_corrected_and_sent_again() {
+fn a_dead_letter_of_several_alerts_is_corrected_and_posted_again() {
     let shown = show::render(&together(), NOW, look(80));
     let (_, ways) = shown.rsplit_once("\n\n").unwrap();
     insta::assert_snapshot!(ways, @"
@@ -160,7 +160,7 @@ fn what_stands_for_several_alerts_is_corrected_and_sent_again() {
 }
 
 #[tokio::test]
-async fn what_stands_for_several_alerts_is_not_edited_into_one() {
+async fn a_dead_letter_of_several_alerts_is_not_edited_into_one() {
     let server = MockServer::start().await;
     Mock::given(method("GET"))
         .and(path(format!("/api/v1/dead-letters/{ID}")))
@@ -168,11 +168,11 @@ async fn what_stands_for_several_alerts_is_not_edited_into_one() {
         .expect(1)
         .mount(&server)
         .await;
-    let told = run(&server, &["edit", ID, "--payload", "/dev/null"]).await;
-    let told = told.unwrap_err().to_string();
+    let message = run(&server, &["edit", ID, "--payload", "/dev/null"]).await;
+    let message = message.unwrap_err().to_string();
     assert!(
-        told.contains("3 rejected alerts") && told.contains("--sent"),
-        "{told}"
+        message.contains("3 rejected alerts") && message.contains("--sent"),
+        "{message}"
     );
 }
 
@@ -196,7 +196,7 @@ fn a_letter_that_is_no_json_is_shown_as_far_as_it_can_be_read() {
 }
 
 #[tokio::test]
-async fn what_a_filter_finds_is_replayed_until_no_more_is_left() {
+async fn replay_by_filter_repeats_until_no_letter_is_left() {
     let server = MockServer::start().await;
     let (at, asked) = (
         "2026-11-22T21:25:29.102Z",
@@ -240,7 +240,7 @@ async fn what_a_filter_finds_is_replayed_until_no_more_is_left() {
 }
 
 #[tokio::test]
-async fn nothing_is_discarded_unasked_and_nothing_without_saying_which() {
+async fn discard_needs_a_selection_and_a_confirmation() {
     let server = MockServer::start().await;
     Mock::given(method("POST"))
         .and(body_partial_json(json!({"dry_run": true})))
@@ -250,29 +250,29 @@ async fn nothing_is_discarded_unasked_and_nothing_without_saying_which() {
         .expect(1)
         .mount(&server)
         .await;
-    let told = run(&server, &["discard", "--queue", "ingest"])
+    let message = run(&server, &["discard", "--queue", "ingest"])
         .await
         .unwrap_err()
         .to_string();
     assert_eq!(
-        told,
+        message,
         "cannot ask for confirmation without a terminal: pass --yes to discard 3 dead letters"
     );
-    let told = run(&server, &["replay"]).await.unwrap_err().to_string();
-    assert!(told.starts_with("nothing selected"), "{told}");
-    let told = run(&server, &["replay", ID, "--queue", "ingest"])
+    let message = run(&server, &["replay"]).await.unwrap_err().to_string();
+    assert!(message.starts_with("nothing selected"), "{message}");
+    let message = run(&server, &["replay", ID, "--queue", "ingest"])
         .await
         .unwrap_err()
         .to_string();
-    assert_eq!(told, "give IDs or filters, not both, to replay");
-    let told = run(
+    assert_eq!(message, "give IDs or filters, not both, to replay");
+    let message = run(
         &server,
         &["discard", "--all", "--text", "x", "--since", "1h"],
     )
     .await;
-    let told = told.unwrap_err().to_string();
+    let message = message.unwrap_err().to_string();
     assert_eq!(
-        told,
+        message,
         "--all selects every dead letter, --text, --since only some: give one or the other"
     );
     assert!(run(&server, &["replay", "--queue", "ingst"]).await.is_err());
@@ -303,12 +303,12 @@ async fn an_edited_payload_is_sent_with_the_number_of_what_was_read() {
         .await
         .unwrap();
     std::fs::write(&file, "{").unwrap();
-    let told = run(&server, &["edit", ID, "--payload", name])
+    let message = run(&server, &["edit", ID, "--payload", name])
         .await
         .unwrap_err();
     assert!(
-        format!("{told:#}").starts_with("the payload is not valid JSON"),
-        "{told:#}"
+        format!("{message:#}").starts_with("the payload is not valid JSON"),
+        "{message:#}"
     );
     std::fs::remove_file(file).unwrap();
 }

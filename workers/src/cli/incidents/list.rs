@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_well_at_80_columns() {
+    fn the_output_fits_80_columns() {
         insta::assert_snapshot!(render_at(80), @"
         TITLE                                         STATUS               SEVERITY
         ID · AGE                                      LEVEL                1h/24h/7d/30d
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_well_at_100_columns() {
+    fn the_output_fits_100_columns() {
         insta::assert_snapshot!(render_at(100), @"
         TITLE                         STATUS         SEVERITY  LEVEL                SERVICE    1h/24h/7d/30d
         ID                            AGE            FIRINGS   TIER                 NAMESPACE
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_well_at_120_columns() {
+    fn the_output_fits_120_columns() {
         insta::assert_snapshot!(render_at(120), @"
         TITLE                                STATUS         SEVERITY  LEVEL                SERVICE                 1h/24h/7d/30d
         ID                                   AGE            FIRINGS   TIER                 NAMESPACE

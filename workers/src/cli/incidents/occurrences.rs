@@ -69,7 +69,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_795_382_909_102);
 
     #[test]
-    fn occurrences_are_told_apart_by_what_differs() {
+    fn occurrences_are_listed_with_their_differing_labels() {
         let occurrences = [
             json!({
                 "occurred_at": "2026-11-22T21:25:29.102Z",

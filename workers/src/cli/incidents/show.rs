@@ -62,7 +62,7 @@ fn facts(incident: &Value, now: Timestamp) -> String {
         ("severity", text(incident, "/severity")),
         ("level", level_and_why(incident)),
         ("tier", tier_and_why(incident)),
-        ("muted", mute::told(incident)),
+        ("muted", mute::mute_status(incident)),
         ("frequency", frequency(incident)),
         ("firings", episodes(incident)),
         ("repairs", repairs(incident, now)),

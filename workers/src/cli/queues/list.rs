@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn queues_are_told_with_who_works_on_them() {
+    fn queues_are_shown_with_their_workers() {
         let (one, two) = (
             worker("web-1", 812, "1.2.0", 900),
             worker("web-2", 7, "1.2.0", 4100),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_them_is_told_too() {
+    fn queue_problems_are_shown() {
         let queues = [
             json!({
                 "name": "ingest", "ready": 1, "delayed": 0, "in_flight": 0, "dead": 0,
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_that_tells_little_is_shown_all_the_same() {
+    fn missing_fields_of_a_health_response_are_tolerated() {
         insta::assert_snapshot!(render(&[json!({"name": "ingest"})], now(), LOOK), @"
         QUEUE   READY  DELAYED  IN FLIGHT  DEAD  RATE  LAG  WORKERS  STATE
         ────────────────────────────────────────────────────────────────────

@@ -25,7 +25,7 @@ pub(super) struct Process {
     in_flight: i64,
     rate: f64,
     since: Option<Timestamp>,
-    /// The worker that was not heard of for longest.
+    /// The worker with the oldest heartbeat.
     seen: Duration,
 }
 

@@ -56,7 +56,7 @@ impl Sender {
         }
     }
 
-    /// Sends `body`, which tells of `episodes`.
+    /// Sends `body`, which carries `episodes`.
     pub(super) async fn deliver(self, body: Vec<u8>, episodes: Vec<usize>) -> Delivery {
         let mut delivery = Delivery {
             episodes,
@@ -157,8 +157,8 @@ mod tests {
             .mount(&server)
             .await;
         let delivery = sender(&server).deliver(b"{}".to_vec(), vec![1]).await;
-        let told = delivery.answer.unwrap_err().to_string();
-        assert_eq!(told, "Payload Too Large (HTTP 413)");
+        let message = delivery.answer.unwrap_err().to_string();
+        assert_eq!(message, "Payload Too Large (HTTP 413)");
         assert_eq!(delivery.retries, 0);
     }
 

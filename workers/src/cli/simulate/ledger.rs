@@ -1,4 +1,4 @@
-//! The books that the storm keeps: which episodes the instance has to have counted.
+//! What the storm records: which firings the instance has to have counted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -8,19 +8,19 @@ use super::super::fields::{number, text};
 use super::catalog::Anomaly;
 use super::storm::Storm;
 
-/// So many differences are told one by one.
+/// The number of differences that are listed.
 const TOLD: usize = 5;
 
 /// Episodes by whether an alert of them was accepted.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    /// Accepted, with the number of alerts that told of them.
+    /// Accepted, with the number of their alerts.
     accepted: HashMap<usize, u64>,
-    /// Told of in a request of which nobody knows whether it arrived.
+    /// Sent in a request that may or may not have arrived.
     unsure: HashSet<usize>,
 }
 
-/// The books beside what the instance counted.
+/// The recorded firings beside what the instance counted.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Comparison {
     /// Episodes that it accepted.
@@ -31,7 +31,7 @@ pub(super) struct Comparison {
     pub(super) differences: Vec<String>,
 }
 
-/// One anomaly's part of the books.
+/// The recorded firings of one anomaly.
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry {
     least: u64,
@@ -49,19 +49,19 @@ struct Counted {
 type Signature = (String, String, String);
 
 impl Ledger {
-    /// A request that told of these episodes was accepted.
+    /// A request with these episodes was accepted.
     pub(super) fn accepted(&mut self, episodes: &[usize]) {
         for episode in episodes {
             *self.accepted.entry(*episode).or_default() += 1;
         }
     }
 
-    /// A request that told of these episodes may have arrived.
+    /// A request with these episodes may have arrived.
     pub(super) fn unsure(&mut self, episodes: &[usize]) {
         self.unsure.extend(episodes);
     }
 
-    /// Lays the books beside the anomalies that the instance has.
+    /// Compares the recorded firings with the anomalies that the instance has.
     pub(super) fn compare(&self, storm: &Storm, found: &[Value]) -> Comparison {
         let entries = self.by_anomaly(storm);
         let counted: BTreeMap<Signature, Counted> = found.iter().map(counted).collect();
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn one_too_few_and_one_too_many_are_told_by_anomaly() {
+    fn missing_and_surplus_counts_are_reported_by_anomaly() {
         let (storm, ledger) = fulfilled();
         for off in [-1_i64, 1] {
             let count = |at| made(&storm, at).saturating_add_signed(if at == 0 { off } else { 0 });
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sent_is_told() {
+    fn alerts_that_nobody_sent_are_reported() {
         let (storm, _) = fulfilled();
         let found = [json!({"alert_name": "A", "service": "b", "error_type": "", "total": 1})];
         let comparison = Ledger::default().compare(&storm, &found);

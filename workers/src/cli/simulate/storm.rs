@@ -1,4 +1,4 @@
-//! The storm: which alert is told next. The same seed tells the same story.
+//! The storm: which alert is sent next. The same seed makes the same storm.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub(super) struct Plan {
     pub(super) resend: f64,
 }
 
-/// One alert, and the episode that it tells of.
+/// One alert and its episode.
 #[derive(Clone, Debug)]
 pub(super) struct StormAlert {
     pub(super) episode: usize,
@@ -60,8 +60,8 @@ pub(super) struct Storm {
     rng: StdRng,
     anomalies: Vec<Anomaly>,
     /// Running sums of how likely each anomaly is.
-    odds: Vec<f64>,
-    told: u64,
+    cumulative: Vec<f64>,
+    firings_so_far: u64,
     /// The anomaly of each episode.
     episodes: Vec<usize>,
     /// Series so far.
@@ -78,7 +78,7 @@ impl Storm {
         let mut rng = StdRng::seed_from_u64(seed);
         let anomalies = anomalies(plan.anomalies, &mut rng);
         // Zipf's law: the second comes half as often as the first, the tenth a tenth as often.
-        let odds = (1..=anomalies.len())
+        let cumulative = (1..=anomalies.len())
             .scan(0.0, |sum, rank| {
                 *sum += 1.0 / rank as f64;
                 Some(*sum)
@@ -90,8 +90,8 @@ impl Storm {
             began,
             rng,
             anomalies,
-            odds,
-            told: 0,
+            cumulative,
+            firings_so_far: 0,
             episodes: Vec::new(),
             series: 0,
             resolves: BTreeMap::new(),
@@ -119,7 +119,7 @@ impl Storm {
 
     /// The next request's alerts; none when the plan is fulfilled.
     pub(super) fn next_batch(&mut self) -> Option<Vec<StormAlert>> {
-        let left = usize::try_from(self.plan.alerts - self.told).unwrap_or(usize::MAX);
+        let left = usize::try_from(self.plan.alerts - self.firings_so_far).unwrap_or(usize::MAX);
         let batch: Vec<StormAlert> = (0..self.plan.batch.min(left))
             .map(|_| self.tell())
             .collect();
@@ -128,7 +128,7 @@ impl Storm {
 
     fn tell(&mut self) -> StormAlert {
         let telling = self.next_telling();
-        self.told += 1;
+        self.firings_so_far += 1;
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
@@ -137,7 +137,7 @@ impl Storm {
     }
 
     fn next_telling(&mut self) -> StormAlert {
-        let left = self.plan.alerts - self.told;
+        let left = self.plan.alerts - self.firings_so_far;
         if self.resolves.len() as u64 >= left
             && let Some(resolved) = self.resolve()
         {
@@ -150,7 +150,7 @@ impl Storm {
             .resolves
             .keys()
             .next()
-            .is_some_and(|(due, _)| *due <= self.told)
+            .is_some_and(|(due, _)| *due <= self.firings_so_far)
             && let Some(resolved) = self.resolve()
         {
             return resolved;
@@ -170,7 +170,7 @@ impl Storm {
         self.episodes.push(series.anomaly);
         let fits = (self.resolves.len() as u64) + 1 < left;
         if fits && self.rng.random_bool(self.plan.resolve) {
-            let due = (self.told + self.lasts(), telling.episode);
+            let due = (self.firings_so_far + self.lasts(), telling.episode);
             self.resolves.insert(due, (series, telling.clone()));
         }
         telling
@@ -185,9 +185,9 @@ impl Storm {
     }
 
     fn new_series(&mut self) -> Series {
-        let all = self.odds.last().copied().unwrap_or(1.0);
+        let all = self.cumulative.last().copied().unwrap_or(1.0);
         let drawn = self.rng.random_range(0.0..all);
-        let anomaly = self.odds.partition_point(|sum| *sum <= drawn);
+        let anomaly = self.cumulative.partition_point(|sum| *sum <= drawn);
         self.series += 1;
         Series {
             anomaly: anomaly.min(self.anomalies.len() - 1),
@@ -226,7 +226,7 @@ impl Storm {
     }
 
     fn now(&self) -> Timestamp {
-        let since = Duration::from_secs_f64(self.told as f64 / self.plan.rate);
+        let since = Duration::from_secs_f64(self.firings_so_far as f64 / self.plan.rate);
         self.began.after(since)
     }
 }

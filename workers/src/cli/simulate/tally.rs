@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_answer_is_lost_and_its_first_failure_is_told() {
+    fn an_unanswered_alert_is_lost_and_its_first_failure_is_reported() {
         let mut tally = Tally::default();
         let answer = Answer {
             enqueued: 1,

@@ -122,8 +122,8 @@ async fn a_storm_of_which_an_episode_is_missing_is_a_failure() {
     };
     let server = forgetful.start().await;
     let error = simulate(&server.uri(), &["--resend", "0", "--resolve", "0"]).await;
-    let told = error.unwrap_err().to_string();
-    assert_eq!(told, "the counts do not match the alerts that were sent");
+    let message = error.unwrap_err().to_string();
+    assert_eq!(message, "the counts do not match the alerts that were sent");
 }
 
 #[tokio::test]
@@ -139,21 +139,21 @@ async fn alerts_that_are_refused_end_the_storm_with_the_reason() {
         .respond_with(ResponseTemplate::new(401).set_body_json(refusal))
         .mount(&server)
         .await;
-    let told = simulate(&server.uri(), &[]).await.unwrap_err().to_string();
+    let message = simulate(&server.uri(), &[]).await.unwrap_err().to_string();
     assert!(
-        told.starts_with("no alert was accepted: missing token"),
-        "{told}"
+        message.starts_with("no alert was accepted: missing token"),
+        "{message}"
     );
     assert!(server.received_requests().await.unwrap().len() < 60);
 }
 
 #[tokio::test]
 async fn another_computer_is_spared_unless_it_is_confirmed() {
-    let told = simulate("http://tocsin.example", &[])
+    let message = simulate("http://tocsin.example", &[])
         .await
         .unwrap_err()
         .to_string();
-    assert!(told.contains("pass --yes"), "{told}");
+    assert!(message.contains("pass --yes"), "{message}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tocsin::telegram::{Bot, TelegramError};
 
 use crate::notifiers::TOTAL_TIMEOUT;
-use crate::notifiers::patience::Receiver;
+use crate::notifiers::circuit_breaker::Receiver;
 
 /// So many messages and edits are on their way to the Bot API at once, at most.
 const AT_ONCE: usize = 4;

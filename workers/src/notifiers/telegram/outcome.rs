@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_that_changes_nothing_is_done_and_one_of_what_is_gone_is_never() {
+    fn an_unchanged_edit_succeeds_and_an_edit_of_a_deleted_message_is_dropped() {
         let says = |code: u16, description: &str| {
             let body = json!({"ok": false, "error_code": code, "description": description});
             edited(read(code, &body.to_string()).map(drop))
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_tried_again() {
+    fn transient_errors_are_retried() {
         assert_eq!(
             refusal(500, "Internal"),
             retry("Telegram answered 500: Internal")

@@ -186,7 +186,7 @@ async fn a_message_whose_topic_is_gone_goes_to_the_chat() -> TestResult {
 }
 
 #[tokio::test]
-async fn what_telegram_cannot_read_goes_once_more_as_plain_text() -> TestResult {
+async fn html_refused_by_telegram_is_sent_again_as_plain_text() -> TestResult {
     let server = MockServer::start().await;
     let unread = json!({
         "ok": false,
@@ -242,7 +242,7 @@ async fn a_429_says_how_long_to_wait() -> TestResult {
 }
 
 #[tokio::test]
-async fn silence_and_a_refused_connection_are_tried_again() -> TestResult {
+async fn timeouts_and_refused_connections_are_retried() -> TestResult {
     let silent = TcpListener::bind("127.0.0.1:0")?;
     let base = format!("http://{}", silent.local_addr()?);
     let soon = Duration::from_millis(50);
@@ -264,7 +264,7 @@ async fn silence_and_a_refused_connection_are_tried_again() -> TestResult {
 }
 
 #[tokio::test]
-async fn an_answer_that_repeats_the_address_does_not_tell_the_token() -> TestResult {
+async fn a_response_that_repeats_the_token_is_redacted() -> TestResult {
     let echo = format!("Not Found: /bot{TOKEN}/sendMessage {}", "x".repeat(10_000));
     for code in [200, 404, 429, 502] {
         let server = answers(code, json!({"ok": false, "description": echo}), 1).await;

@@ -10,7 +10,7 @@ use super::samples::{card, repaired};
 use crate::notifiers::Notifier;
 
 #[test]
-fn a_card_that_is_edited_later_tells_the_figure_that_stands_beside_it() {
+fn a_card_edited_later_shows_matching_figures() {
     let told = |level, counted| {
         let mut card = card(Kind::Escalated, Level::Escalate);
         if let Some(stats) = &mut card.incident.frequency_stats {

@@ -36,7 +36,7 @@ fn hostile() -> Vec<String> {
 }
 
 #[test]
-fn nothing_in_an_alert_breaks_a_message() {
+fn hostile_alert_text_breaks_no_message() {
     for (lang, kind, text) in every_hostile_message() {
         let start: String = text.chars().take(30).collect();
         let what = format!("{lang:?} {kind:?} {start:?}");
@@ -64,7 +64,7 @@ fn nothing_in_an_alert_breaks_a_message() {
 }
 
 #[test]
-fn nothing_in_an_alert_breaks_what_a_webhook_gets() -> Result<(), serde_json::Error> {
+fn hostile_alert_text_breaks_no_webhook_event() -> Result<(), serde_json::Error> {
     for (lang, kind, text) in every_hostile_message() {
         let start: String = text.chars().take(30).collect();
         let what = format!("{lang:?} {kind:?} {start:?}");
@@ -95,7 +95,7 @@ fn every_hostile_message() -> impl Iterator<Item = (Lang, Kind, String)> {
 }
 
 #[test]
-fn what_an_alert_makes_too_large_is_left_out_of_an_event() -> Result<(), serde_json::Error> {
+fn oversized_parts_are_omitted_from_an_event() -> Result<(), serde_json::Error> {
     let mut card = card(Kind::Opened, Level::Escalate);
     let large = json!({"note": "\u{1}".repeat(20_000)});
     for is_large in [false, true] {
@@ -113,7 +113,7 @@ fn what_an_alert_makes_too_large_is_left_out_of_an_event() -> Result<(), serde_j
 }
 
 #[test]
-fn what_does_not_fit_goes_line_by_line() {
+fn lines_that_do_not_fit_are_dropped_one_by_one() {
     for lang in Lang::ALL {
         for kind in KINDS {
             let lines = message::lines(&filled(kind, "<&\"🔥>"), lang.text());
@@ -134,7 +134,7 @@ fn what_does_not_fit_goes_line_by_line() {
 }
 
 #[test]
-fn what_is_not_as_expected_is_left_out() {
+fn unexpected_fields_are_omitted() {
     let mut card = card(Kind::Opened, Level::None);
     card.incident.annotations = json!({"description": 7, "runbook_url": ["https://example.com"]});
     card.incident.generator_url = Some("javascript:alert(1)".to_owned());

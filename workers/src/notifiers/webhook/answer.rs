@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_tried_again_and_waits_where_that_is_wanted() {
+    fn transient_errors_retry_and_honour_retry_after() {
         for code in [408, 429, 500, 502, 503, 504, 599] {
             let why = format!("webhook:ops answered {code}: later");
             assert_eq!(answered(code, None, "later"), Err(SendError::Retry(why)));

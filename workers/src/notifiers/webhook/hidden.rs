@@ -42,8 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_of_the_address_is_repeated_is_taken_out() -> Result<(), Box<dyn std::error::Error>>
-    {
+    fn repeated_parts_of_the_address_are_removed() -> Result<(), Box<dyn std::error::Error>> {
         let url = "https://user:password@h.example/services/T0001/planted?token=pl%61nted2&a=1";
         let hidden = Hidden::of(&Url::parse(url)?, Some(&Secret::from("whsec_key")));
         let said = "no /services/T0001/planted?token=pl%61nted2&a=1 at h.example for user with \

@@ -29,7 +29,7 @@ fn at(base: &str, total: Duration) -> Result<Webhook, Unusable> {
 
 /// Sends, if it is not left alone.
 async fn by(webhook: &Webhook, now: Instant) -> Result<Sent, SendError> {
-    let _place = webhook.patience.take(now).map_err(|after| {
+    let _place = webhook.circuit_breaker.take(now).map_err(|after| {
         let why = "left alone".to_owned();
         SendError::Wait { after, why }
     })?;
@@ -133,23 +133,32 @@ async fn a_receiver_that_hung_and_then_fails_is_still_tried_by_one_message_at_a_
     }
     let webhook = at(&server.uri(), TOTAL_TIMEOUT)?;
     let start = Instant::now();
-    webhook.patience.unanswered(start);
+    webhook.circuit_breaker.unanswered(start);
     let later = start + TOTAL_TIMEOUT;
     let failed = by(&webhook, later).await;
     assert!(matches!(&failed, Err(SendError::Retry(_))), "{failed:?}");
-    assert!(webhook.patience.is_left_alone(later), "it failed at it");
+    assert!(
+        webhook.circuit_breaker.is_left_alone(later),
+        "it failed at it"
+    );
     let later = later + Duration::from_secs(1);
     {
-        let _probe = webhook.patience.take(later).map_err(|_| "one may try")?;
-        assert!(webhook.patience.is_left_alone(later), "and no other");
+        let _probe = webhook
+            .circuit_breaker
+            .take(later)
+            .map_err(|_| "one may try")?;
+        assert!(webhook.circuit_breaker.is_left_alone(later), "and no other");
     }
     assert_eq!(by(&webhook, later).await, Ok(Sent::default()));
-    assert!(!webhook.patience.is_left_alone(later), "it took a message");
+    assert!(
+        !webhook.circuit_breaker.is_left_alone(later),
+        "it took a message"
+    );
     Ok(())
 }
 
 #[tokio::test]
-async fn silence_is_tried_again_and_does_not_hold_up_the_messages_that_follow() -> TestResult {
+async fn timeouts_are_retried_without_blocking_other_messages() -> TestResult {
     let silent = TcpListener::bind("127.0.0.1:0")?;
     let base = format!("http://{}", silent.local_addr()?);
     let webhook = at(&base, Duration::from_millis(500))?;
@@ -193,7 +202,7 @@ async fn a_redirect_is_not_followed() -> TestResult {
 }
 
 #[tokio::test]
-async fn an_answer_that_repeats_the_address_does_not_tell_it() -> TestResult {
+async fn a_response_that_repeats_the_address_is_redacted() -> TestResult {
     let echo = format!(
         "no {PATH}?token=plantedquery, {SECRET}:\n{}",
         "x".repeat(100_000)

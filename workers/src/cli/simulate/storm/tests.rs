@@ -1,4 +1,4 @@
-//! What a storm promises: the same story for the same seed, and episodes that can be told apart.
+//! What a storm promises: the same story for the same seed, and episodes that can be distinguished.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -112,7 +112,7 @@ fn a_long_storm_has_series_that_fire_again() {
 }
 
 #[test]
-fn shares_are_about_what_was_asked_for() {
+fn simulated_shares_are_near_the_requested_ones() {
     let (storm, batches) = storm(plan(), 5);
     let mut seen = std::collections::HashSet::new();
     let mut resolved = 0;
@@ -132,7 +132,7 @@ fn shares_are_about_what_was_asked_for() {
 }
 
 #[test]
-fn a_firing_is_told_before_its_end_and_ends_after_its_start() {
+fn a_firing_is_listed_before_its_end_and_ends_after_its_start() {
     let (_, batches) = storm(plan(), 9);
     let mut fired = std::collections::HashSet::new();
     for telling in batches.iter().flatten() {

@@ -1,4 +1,4 @@
-//! The events of a trace: what is told of an occurrence, an incident, a message, a job, a dead letter.
+//! The events of a trace: what is shown of an occurrence, an incident, a message, a job, a dead letter.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -67,7 +67,7 @@ pub(super) fn of_incident(incident: &Value, acknowledged: &[Value], events: &mut
     let called = called(incident);
     let what = format!("{called} opened: {}", text(incident, "/title"));
     events.extend(event(time(incident, "/opened_at"), 1, what));
-    // The name is that of whoever did the last thing.
+    // The name is that of the last operator.
     let is_resolver = text(incident, "/resolved_by") == "person";
     let what = match is_resolver {
         true => format!("{called} acknowledged"),
@@ -227,7 +227,7 @@ pub(super) fn of_decision(letter: &Value, _: &HashMap<String, String>) -> Option
         by => by,
     };
     let what = format!("dead letter of {queue} ({id}) {done} by {by}");
-    // What came of it is told after it.
+    // Its outcome is shown after it.
     event(time(letter, "/decided_at"), 2, what)
 }
 

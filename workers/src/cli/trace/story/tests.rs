@@ -1,4 +1,4 @@
-//! Traces as they are told.
+//! Rendered traces.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use super::*;
 const NOW: Timestamp = Timestamp(1_795_421_400_000);
 
 #[test]
-fn what_was_closed_as_unseen_is_not_told_as_ended() {
+fn an_expired_firing_is_not_shown_as_ended() {
     let incident = "01940000-0000-7000-8000-000000000001";
     let trace = json!({
         "fingerprint": "5c51e1cd4f9ab3a0", "found_by": "fingerprint",
@@ -41,7 +41,7 @@ fn what_was_closed_as_unseen_is_not_told_as_ended() {
 }
 
 #[test]
-fn what_was_resolved_and_opened_again_is_told_with_who_did_it() {
+fn a_reopened_incident_is_shown_with_who_resolved_it() {
     let incident = "01940000-0000-7000-8000-000000000001";
     let trace = json!({
         "fingerprint": "5c51e1cd4f9ab3a0", "found_by": "fingerprint",
@@ -76,7 +76,7 @@ fn what_was_resolved_and_opened_again_is_told_with_who_did_it() {
 }
 
 #[test]
-fn a_trace_is_told_in_the_order_of_time() {
+fn a_trace_is_in_chronological_order() {
     let incident = "01940000-0000-7000-8000-000000000001";
     let trace = json!({
         "fingerprint": "5c51e1cd4f9ab3a0", "found_by": "fingerprint",

@@ -116,7 +116,7 @@ pub struct CircuitBreaker {
     paused_until: Mutex<Option<Instant>>,
 }
 
-/// A message may be sent for as long as this is held.
+/// A slot for one message to a receiver, freed on drop.
 #[derive(Debug)]
 pub struct SendSlot<'a>(&'a Receiver);
 
