@@ -169,6 +169,7 @@ impl<'a> Names<'a> {
     utoipa::ToSchema,
 )]
 #[serde(default)]
+#[schema(as = MadeOf)]
 pub struct SignatureLabelNames {
     /// The label that the alert's name was read from.
     pub alert_name: String,
