@@ -133,11 +133,13 @@ pub async fn routing_keys(
     found.iter().map(keyed).collect()
 }
 
-/// The messages of these incidents that are still pending; `clock` says when that is.
+/// The messages of these incidents that are still pending; `clock` says when that is. None is to wait for longer
+/// than an incident settles: one that seems to was written by a clock that was ahead, which is put right.
 pub async fn pending(
     db: &impl ConnectionTrait,
     clock: &Clock,
     incidents: &[Uuid],
+    settle: Duration,
 ) -> Result<Vec<DueMessage>, DbErr> {
     let rows = Rows::new().uuid("id", incidents.iter().copied());
     let sql = "SELECT n.id, n.incident_id, n.owed_since, {now} AS now \
@@ -153,7 +155,7 @@ pub async fn pending(
         Ok(DueMessage {
             id: row.try_get("", "id")?,
             incident: row.try_get("", "incident_id")?,
-            after: since.since(now),
+            after: since.since(now).min(settle),
         })
     };
     found.iter().map(pending).collect()

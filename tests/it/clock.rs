@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
+use tocsin::store::notifications;
 use tocsin_workers::clock;
 
 use crate::harness::{Harness, alert, firing};
@@ -114,6 +115,23 @@ on_all! {
             let found = format!("SELECT newest_number FROM anomalies WHERE alert_name = '{name}'");
             assert_eq!(h.sql(&found).await, 2);
         }
+        h.finish().await;
+    }
+
+    async fn a_notification_dated_ahead_is_pushed_for_the_end_of_the_settling_time(on) {
+        let h = Harness::start(on).await;
+        h.pause("notify", true).await;
+        h.send(vec![firing("a", h.now())]).await;
+        h.until("SELECT count(*) FROM notifications", 1).await;
+        let ahead = h.now().after(HOUR).0;
+        h.execute(&format!("UPDATE notifications SET owed_since = {ahead}")).await;
+        let incident = serde_json::from_value(h.incident().await["id"].clone()).unwrap();
+        let (db, settle) = (h.context.db.read(), MINUTE / 2);
+        let due = notifications::pending(db, &h.context.clock, &[incident], settle).await.unwrap();
+        assert_eq!(due[0].after, settle);
+        h.execute("UPDATE notifications SET owed_since = 0").await;
+        h.pause("notify", false).await;
+        h.until("SELECT count(*) FROM notifications WHERE state = 'sent'", 1).await;
         h.finish().await;
     }
 

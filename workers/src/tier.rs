@@ -189,7 +189,8 @@ async fn pass(
     warm(context, ids).await?;
     let mut follow_up = calculate(context, ids).await?;
     let (db, clock) = (context.db.read(), &context.clock);
-    follow_up.messages = notifications::pending(db, clock, ids).await?;
+    let settle = context.config.messages().settle;
+    follow_up.messages = notifications::pending(db, clock, ids, settle).await?;
     let traces = Traces::OfIncidents(traces);
     let pushed = follow_up.try_push(context, Cause::Burst, traces).await;
     pushed.map_err(|error| TierError::Store(error.to_string()))
