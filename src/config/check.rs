@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Config, Secret, Tokens, webhooks};
 use crate::alertmanager;
+use crate::domain::lease;
 use crate::store::Db;
 
 /// So many incidents of an anomaly are read at most whenever its level is worked out.
@@ -119,6 +120,24 @@ impl Config {
         if unseen <= unheard {
             return Err("counting.unseen must be longer than counting.unheard".to_owned());
         }
+        if counting.unheard_leases == 0 {
+            return Err("counting.unheard_leases must be at least 1".to_owned());
+        }
+        if counting.unseen_leases <= counting.unheard_leases {
+            return Err(
+                "counting.unseen_leases must be greater than counting.unheard_leases".to_owned(),
+            );
+        }
+        let longest = lease::LONGEST * counting.unseen_leases;
+        if longest > self.retention.occurrences.0 / 2 {
+            return Err(
+                "counting.unseen_leases leases of a day must be at most half of retention.occurrences: a firing \
+                 must expire before its row is pruned"
+                    .to_owned(),
+            );
+        }
+        let families = counting.families.check();
+        families.map_err(|why| format!("counting.families: {why}"))?;
         // Where Alertmanager does not answer, twice that passes first.
         if unseen > self.retention.occurrences.0 / 2 {
             return Err(

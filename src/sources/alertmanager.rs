@@ -229,6 +229,7 @@ fn alert(entry: Entry<'_>, config: &Config, odd: &mut Odd) -> Result<Alert, &'st
         ),
         starts_at,
         ends_at,
+        lease_ms: None,
         generator_url: url.map(|url| bounded(url, URL_BYTES)),
         identity: Some(identity),
     })

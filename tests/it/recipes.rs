@@ -52,6 +52,7 @@ fn read_beacon(body: &[u8], _: &Config) -> Result<Translated, Refused> {
         fingerprint: name,
         starts_at: None,
         ends_at: None,
+        lease_ms: None,
         generator_url: None,
         identity: None,
     };

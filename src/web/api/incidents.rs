@@ -15,7 +15,7 @@ use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
 use crate::domain::mute;
 use crate::domain::reason::{LevelReason, LevelRule, TierRule};
-use crate::domain::unheard::Patience;
+use crate::domain::unheard::Heard;
 use crate::entity::{incidents, occurrences};
 use crate::operations::{self, OperationError, Resource};
 use crate::store::audit::Actor;
@@ -106,16 +106,17 @@ pub(super) struct Detail {
 pub(super) struct Firing {
     #[serde(flatten)]
     row: occurrences::Model,
-    /// Whether it is stale: open, and not received for `counting.unheard`.
+    /// Whether it is stale: open, and not received for `counting.unheard`, or for `counting.unheard_leases` leases of
+    /// its source.
     unheard: bool,
 }
 
 impl Firing {
     fn of(counting: &Counting, now: Timestamp, row: occurrences::Model) -> Self {
-        let patience = Patience::of(counting, &row.source);
+        let patience = counting.patience();
         let is_open = row.ended_at.is_none() && row.series.is_some();
         Self {
-            unheard: is_open && patience.is_unheard(row.last_seen_at, now),
+            unheard: is_open && patience.is_unheard(&Heard::from(&row), now),
             row,
         }
     }
