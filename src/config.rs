@@ -11,6 +11,7 @@ mod queues;
 mod routes;
 mod secret;
 mod sections;
+pub mod sources;
 mod telegram;
 mod tokens;
 mod value;
@@ -38,6 +39,7 @@ pub use sections::{
     Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, Ingest, Limits, LogFormat,
     NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
 };
+pub use sources::{Signed, Sources, Switch};
 pub use telegram::{TelegramSettings, Tell};
 pub use tokens::{Fingerprint, Tokens};
 pub use value::Span;
@@ -127,6 +129,8 @@ pub struct Config {
     pub notify: NotifySettings,
     /// Which labels make the signature.
     pub signature: SignatureLabels,
+    /// Who may send alerts.
+    pub sources: Sources,
     /// How alerts are taken in.
     pub ingest: Ingest,
     /// What one request may hold.
@@ -184,6 +188,7 @@ impl Default for Config {
             escalation: Escalation::default(),
             notify: NotifySettings::default(),
             signature: SignatureLabels::default(),
+            sources: Sources::default(),
             ingest: Ingest::default(),
             limits: Limits::default(),
             queue: QueueSettings::default(),

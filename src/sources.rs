@@ -1,12 +1,21 @@
 //! Who sends alerts. ADD A SOURCE HERE: a file that explains itself (what they send, what we make
-//! of it, what must come out), and its line in [`SOURCES`].
+//! of it, what must come out), its `mod` line, and its row in [`crate::sources`].
+//!
+//! A source's file has one constant, `SOURCE`. What it shares with the others: [`Delivery`] is what it reads,
+//! [`ReportedAlert`] makes an alert of what it read, [`Admission`] says whom it lets in, [`Answer`] what it
+//! answers.
 
+mod admission;
 pub mod alertmanager;
+mod answer;
 mod bounded;
 pub mod cluster;
+mod delivery;
 pub mod draft;
 pub mod fingerprint;
 mod plain;
+pub mod prometheus;
+mod reported;
 mod text;
 
 use std::collections::BTreeMap;
@@ -15,31 +24,90 @@ use utoipa::openapi::schema::Schema;
 
 use crate::config::Config;
 use crate::jobs::Content;
+pub use admission::{Admission, NotSigned, Signature, SignedTime};
+pub use answer::{Answer, Taken};
+pub use delivery::{Delivery, Verb};
+pub use reported::{ReportedAlert, known_time};
+pub use text::{Texts, text_of_json, texts, texts_of_json};
+
+/// Every source: its module, which has `SOURCE`, and the type of its section in the settings, `[sources.NAME]`,
+/// of those in `src/config/sources.rs`. `sources!(then)` hands the rows to the macro `then`.
+#[macro_export]
+macro_rules! sources {
+    ($then:ident) => {
+        $then! {
+            /// Prometheus' Alertmanager.
+            alertmanager: Switch,
+            /// Prometheus itself.
+            prometheus: Switch,
+        }
+    };
+}
+
+/// Lists the sources, by rows as in [`crate::sources`].
+macro_rules! list {
+    ($($(#[$meta:meta])* $source:ident: $settings:ty,)*) => {
+        /// Every source.
+        pub const SOURCES: [Source; [$(stringify!($source)),*].len()] = [$($source::SOURCE),*];
+    };
+}
+
+sources!(list);
 
 /// A kind of sender.
 #[derive(Clone, Copy, Debug)]
 pub struct Source {
-    /// Its name: `POST /api/v1/{name}`.
+    /// Its name, as incidents and metrics have it.
     pub name: &'static str,
     /// What sends it, as people call it.
     pub sender: &'static str,
+    /// The paths of its webhook, the first that people are told of first. One may have `{name}` in it, which stands for
+    /// one part.
+    pub paths: &'static [&'static str],
+    /// The methods that its webhook takes.
+    pub methods: &'static [Verb],
     /// What a body must be, for the API's description: nothing in it that [`Source::translate`] takes all the
     /// same may be ruled out.
     pub schema: fn() -> Schema,
     /// A body as it was recorded.
     pub example: &'static str,
-    /// Translates a body, by what the settings say of limits, signatures and what is ignored.
-    pub translate: fn(&[u8], &Config) -> Result<Translated, Refused>,
+    /// Whether it is on, and whom it lets in, by the settings.
+    pub admission: fn(&Config) -> Admission<'_>,
+    /// Translates a delivery, by what the settings say of limits, signatures and what is ignored.
+    pub translate: fn(&Delivery, &Config) -> Result<Translated, Refused>,
+    /// Whether this is a delivery of this sender, as nearly as a glance tells. It is asked only about one that
+    /// another source cannot translate.
+    pub looks_like: fn(&Delivery) -> bool,
+    /// What it answers, and how soon.
+    pub answer: Answer,
 }
 
-/// Every source.
-pub const SOURCES: [Source; 1] = [alertmanager::SOURCE];
+impl Source {
+    /// The path of its webhook that this is, and what stands in the place of `{name}` there.
+    #[must_use]
+    pub fn at<'p>(&self, path: &'p str) -> Option<(&'static str, &'p str)> {
+        self.paths.iter().find_map(|known| {
+            let Some((before, rest)) = known.split_once('{') else {
+                return (*known == path).then_some((*known, ""));
+            };
+            let (_, after) = rest.split_once('}')?;
+            let name = path.strip_prefix(before)?.strip_suffix(after)?;
+            let is_part = !name.is_empty() && !name.contains('/');
+            is_part.then_some((*known, name))
+        })
+    }
+}
 
 /// What was in a body.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Translated {
     /// One entry for each alert, in the order of the body: the alert, or why it cannot be used.
     pub alerts: Vec<Content>,
+    /// How many alerts beside these only try whether we can be reached: they count as received and as tests, and
+    /// as nothing else.
+    pub tests: u64,
+    /// How many events beside these are of a kind that is not used: they count as received and as unused.
+    pub unused: u64,
     /// How many alerts the sender says that it left out.
     pub truncated: u64,
     /// How many of the alerts have a time that cannot be read: it is as if it were missing.
@@ -96,9 +164,21 @@ pub fn rejected_together(alerts: Vec<Content>) -> Vec<Content> {
 /// Why a body as a whole cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// It is not what this source sends.
+    /// It is not what this source sends. Where it looks like what another one sends, the answer names that one's
+    /// address.
     #[error("{0}")]
     Malformed(String),
+    /// What it is for is not set up: the setting that is missing, and what to do.
+    #[error("{detail}")]
+    NotSetUp {
+        /// The setting, such as `sources.generic.backups`.
+        setting: String,
+        /// What is missing, and what to do.
+        detail: String,
+    },
+    /// The sender speaks a version that is not served any more; what it should do.
+    #[error("{0}")]
+    Gone(String),
     /// It holds more alerts than a request may.
     #[error("the body has {count} alerts; at most {most} are accepted per request")]
     TooMany {
@@ -113,6 +193,42 @@ pub enum Refused {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_path_is_a_webhook_s_with_one_part_in_the_place_of_its_name() {
+        let source = Source {
+            paths: &["/api/v1/generic/{name}", "/api/v2/alerts"],
+            ..alertmanager::SOURCE
+        };
+        for (path, expected) in [
+            (
+                "/api/v1/generic/ups",
+                Some(("/api/v1/generic/{name}", "ups")),
+            ),
+            ("/api/v2/alerts", Some(("/api/v2/alerts", ""))),
+            ("/api/v1/generic/", None),
+            ("/api/v1/generic", None),
+            ("/api/v1/generic/a/b", None),
+            ("/api/v2/alerts/x", None),
+            ("", None),
+        ] {
+            assert_eq!(source.at(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn no_two_sources_have_a_name_or_a_path_in_common() {
+        let paths = SOURCES.iter().flat_map(|source| source.paths);
+        let mut names: Vec<&str> = SOURCES
+            .iter()
+            .map(|source| source.name)
+            .chain(paths.copied())
+            .collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
     fn rejected(reason: &str, raw: &str) -> Content {
         Content::Rejected {
             reason: reason.to_owned(),
@@ -126,7 +242,7 @@ mod tests {
         let one = vec![rejected("the alert has no labels", "{}")];
         assert_eq!(rejected_together(one.clone()), one);
         let body = r#"{"alerts":[1,{"labels":{"alertname":"A"}},"x",{}]}"#;
-        let translated = (alertmanager::SOURCE.translate)(body.as_bytes(), &Config::default());
+        let translated = (alertmanager::SOURCE.translate)(&Delivery::of(body), &Config::default());
         let together = rejected_together(translated.unwrap().alerts);
         assert!(matches!(together[0], Content::Alert(_)));
         let expected = Content::Rejected {

@@ -444,6 +444,8 @@ texts! {
     acc_accepted
     acc_rejected
     acc_buried
+    acc_tests
+    acc_unused
     acc_truncated
     acc_new
     acc_resent

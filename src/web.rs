@@ -12,6 +12,7 @@ mod envelope;
 mod gate;
 mod health;
 mod idempotency;
+mod late;
 mod operation_error;
 pub(crate) mod origin;
 mod pages;
@@ -47,6 +48,7 @@ pub use api::openapi::description;
 use api::{repair_cursor, repair_position};
 pub(crate) use auth::{Caller, Guard};
 pub use gate::Gate;
+pub use late::Late;
 pub use problem::Problem;
 pub use refusals::Refusals;
 pub use serve::{Bounds, serve};
@@ -62,6 +64,8 @@ pub struct Ingress {
     pub refusals: Refusals,
     /// Whom it takes alerts from: [`SOURCES`], unless more are given.
     pub sources: Arc<[Source]>,
+    /// What it answered and the queue has not taken yet.
+    pub late: Late,
     /// Deliveries with an unknown status, by source.
     unknown_statuses: Arc<Seldom<&'static str>>,
 }
@@ -73,12 +77,13 @@ impl Ingress {
     /// The ingress of a process that takes more while `gate` says so.
     #[must_use]
     pub fn new(context: Context, gate: Arc<Gate>) -> Self {
-        let refusals = Refusals::new(&context);
+        let (refusals, late) = (Refusals::new(&context), Late::new(&context));
         Self {
             context,
             gate,
             refusals,
             sources: SOURCES.into(),
+            late,
             unknown_statuses: Arc::new(Seldom::new(UNKNOWN_STATUSES_SAID)),
         }
     }
@@ -92,18 +97,28 @@ pub fn router(ingress: &Ingress) -> Router {
     let limit = ingress.context.config.limits.body;
     let takes = (&ingress.gate, &ingress.refusals);
     let pages = pages::router(&ingress.context, takes, &guard);
-    let refusals = ingress.refusals.clone();
+    let (refusals, sources) = (ingress.refusals.clone(), Arc::clone(&ingress.sources));
     let api = api::routes()
         .route_layer(from_fn_with_state(ingress.clone(), idempotency::done_once))
         .route_layer(from_fn_with_state(limit, charset::decoded))
         .route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
     let webhooks = webhooks(ingress.sources.iter().copied());
-    let webhooks = at_the_door(webhooks, limit, &guard, &refusals);
+    let door = auth::Door {
+        guard: Arc::clone(&guard),
+        refusals: refusals.clone(),
+        sources: Arc::clone(&sources),
+    };
+    let webhooks = at_the_door(webhooks, limit, door);
     // Who presses is known by the secret, and by the list.
     let presses = presses().layer(axum::Extension(guard));
-    let router = Router::from(health().nest(API, api.merge(webhooks).merge(presses)))
+    let not_posted = move |request| {
+        let (refusals, sources) = (refusals.clone(), Arc::clone(&sources));
+        async move { webhooks::not_posted(&refusals, &sources, request).await }
+    };
+    let api = api.merge(presses);
+    let router = Router::from(health().nest(API, api).merge(webhooks))
         .fallback(problem::not_found)
-        .method_not_allowed_fallback(move |request| webhooks::not_posted(refusals.clone(), request))
+        .method_not_allowed_fallback(not_posted)
         .with_state(ingress.clone())
         .merge(pages)
         .layer(CatchPanicLayer::custom(problem::panicked))
@@ -126,17 +141,13 @@ pub fn router(ingress: &Ingress) -> Router {
 fn at_the_door(
     webhooks: OpenApiRouter<Ingress>,
     limit: usize,
-    guard: &Arc<Guard>,
-    refusals: &Refusals,
+    door: auth::Door,
 ) -> OpenApiRouter<Ingress> {
     webhooks
         .route_layer(from_fn_with_state(limit, charset::decoded))
         .route_layer(RequestDecompressionLayer::new())
         .route_layer(CatchPanicLayer::custom(problem::panicked))
-        .route_layer(from_fn_with_state(
-            (Arc::clone(guard), refusals.clone()),
-            auth::webhook,
-        ))
+        .route_layer(from_fn_with_state(door, auth::webhook))
 }
 
 /// Where the API is.
@@ -145,12 +156,14 @@ const API: &str = "/api/v1";
 /// Everything that the description is of, without the check of a token.
 fn described() -> OpenApiRouter<Ingress> {
     let webhooks = webhooks(SOURCES);
-    health().nest(API, api::routes().merge(webhooks).merge(presses()))
+    health()
+        .nest(API, api::routes().merge(presses()))
+        .merge(webhooks)
 }
 
 /// The webhooks of these sources.
 fn webhooks(sources: impl IntoIterator<Item = Source>) -> OpenApiRouter<Ingress> {
-    let routes = sources.into_iter().map(webhooks::route);
+    let routes = sources.into_iter().flat_map(webhooks::routes);
     routes.fold(OpenApiRouter::new(), OpenApiRouter::routes)
 }
 
@@ -207,13 +220,19 @@ mod tests {
         };
         let ingress = Ingress::new(Context::open(config).await.unwrap(), Arc::default());
         let guard = Arc::new(Guard::new(&ingress.context));
+        let webhook = ingress.sources[0].paths[0];
         async fn mistaken() -> StatusCode {
             panic!("a mistake")
         }
-        let webhooks = OpenApiRouter::new().route("/alertmanager", post(mistaken));
-        let webhooks = at_the_door(webhooks, 4096, &guard, &ingress.refusals);
+        let webhooks = OpenApiRouter::new().route(webhook, post(mistaken));
+        let door = auth::Door {
+            guard,
+            refusals: ingress.refusals.clone(),
+            sources: Arc::clone(&ingress.sources),
+        };
+        let webhooks = at_the_door(webhooks, 4096, door);
         let router = Router::from(webhooks).with_state(ingress.clone());
-        let request = Request::post("/alertmanager").body(Body::empty()).unwrap();
+        let request = Request::post(webhook).body(Body::empty()).unwrap();
         let answer = router.oneshot(request).await.unwrap();
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
 

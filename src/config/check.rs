@@ -55,6 +55,7 @@ impl Config {
         self.queues.check()?;
         self.check_buttons()?;
         webhooks::check(&self.webhooks)?;
+        self.sources.check()?;
         let scheme = self
             .telegram_api
             .split_once("://")
@@ -210,6 +211,12 @@ impl Config {
         for name in webhooks::guessable(&self.webhooks) {
             warnings.push(format!(
                 "webhooks.{name}.secret has fewer than 16 bytes and can be guessed: \
+                 generate one with openssl rand -hex 32"
+            ));
+        }
+        for name in self.sources.guessable() {
+            warnings.push(format!(
+                "sources.{name}.secret has fewer than 16 bytes and can be guessed: \
                  generate one with openssl rand -hex 32"
             ));
         }

@@ -51,7 +51,7 @@ impl Environment {
         let setting = name.strip_suffix("_file").unwrap_or_default();
         let of_channel = || CHANNELS.iter().any(|kind| kind.secrets.contains(&setting));
         let is_secret = SECRETS.contains(&setting) || TOKENS.contains(&setting);
-        if !is_secret && !of_channel() && !is_of_webhook(setting) {
+        if !is_secret && !of_channel() && !is_inside(setting) {
             return Ok(None);
         }
         if self.variables.iter().any(|(name, _)| name == setting) {
@@ -100,10 +100,13 @@ impl Provider for Environment {
     }
 }
 
-/// Whether it is a secret of a webhook, which may be in a file likewise.
-fn is_of_webhook(setting: &str) -> bool {
+/// Whether it is a secret of a webhook or of a source, which may be in a file likewise.
+fn is_inside(setting: &str) -> bool {
     let path: Vec<&str> = setting.split("__").collect();
-    matches!(path[..], ["webhooks", _, "url" | "secret"])
+    matches!(
+        path[..],
+        ["webhooks", _, "url" | "secret"] | ["sources", .., "secret"]
+    )
 }
 
 /// Reads `raw` as the kind of value that the setting's default is.
@@ -147,6 +150,24 @@ fn insert(settings: &mut Dict, path: &[&str], value: Value) {
             if let Value::Dict(_, section) = section {
                 insert(section, rest, value);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_inside;
+
+    #[test]
+    fn the_secret_of_a_source_may_be_in_a_file() {
+        for (setting, expected) in [
+            ("sources__sentry__secret", true),
+            ("sources__generic__backups__secret", true),
+            ("sources__sentry__enabled", false),
+            ("webhooks__ops__url", true),
+            ("routes__secret", false),
+        ] {
+            assert_eq!(is_inside(setting), expected, "{setting}");
         }
     }
 }

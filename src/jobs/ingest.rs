@@ -39,6 +39,18 @@ pub enum Content {
     },
 }
 
+impl Content {
+    /// One that cannot be used, as it was sent.
+    #[must_use]
+    pub fn rejected(reason: &str, raw: &str) -> Self {
+        Self::Rejected {
+            reason: reason.to_owned(),
+            raw: raw.to_owned(),
+            alerts: 1,
+        }
+    }
+}
+
 /// How many alerts a rejected one is, unless it says otherwise.
 const fn one() -> u64 {
     1

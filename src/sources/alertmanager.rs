@@ -7,17 +7,20 @@
 //!
 //! We make one alert of each entry of `alerts`. One that is not an object, or has no labels or no
 //! `alertname`, is rejected, and the others are not harmed. Whatever stands where a text should is taken as
-//! one, and a status that is neither `firing` nor `resolved` is `firing`. What an alert is called is worked out from all of it; what is kept of it is bounded after that.
+//! one, and a status that is neither `firing` nor `resolved` is `firing`.
+//!
+//! Others send this form with additions of their own. Their sources read it with [`list`] and [`reported`], value
+//! by value.
 
 use serde_json::value::RawValue;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
 
-use super::bounded::{bounded, bounded_map};
 use super::plain::{self, Entry, Envelope};
+use super::reported::{ReportedAlert, known_time};
 use super::text::Object;
-use super::{Refused, Source, Translated, cluster, fingerprint};
+use super::{Admission, Answer, Delivery, Refused, Source, Translated, Verb, cluster};
 use crate::config::Config;
-use crate::domain::alert::{Alert, AlertStatus, Identity, is_ignored};
+use crate::domain::alert::AlertStatus;
 use crate::jobs::Content;
 use crate::time::Timestamp;
 
@@ -25,9 +28,14 @@ use crate::time::Timestamp;
 pub const SOURCE: Source = Source {
     name: "alertmanager",
     sender: "Prometheus' Alertmanager",
+    paths: &["/api/v1/alertmanager"],
+    methods: &[Verb::Post],
     schema,
     example: EXAMPLE,
-    translate,
+    admission: |config| Admission::by_token(&config.sources.alertmanager),
+    translate: |delivery, config| translate(&delivery.body, config),
+    looks_like,
+    answer: Answer::COUNTS,
 };
 
 /// Recorded from Alertmanager 0.25: one alert fires, one is over.
@@ -65,10 +73,18 @@ fn schema() -> Schema {
         .into()
 }
 
-/// The longest URL that is kept, in bytes.
-const URL_BYTES: usize = 2048;
-/// Times before this one (the year 2000) stand for "not known": they are some clock's zero.
-pub(super) const KNOWN_TIMES: Timestamp = Timestamp(946_684_800_000);
+/// Whether it has Alertmanager's envelope, and not that of one of those who send this form, too.
+fn looks_like(delivery: &Delivery) -> bool {
+    let text = std::str::from_utf8(&delivery.body).unwrap_or_default();
+    let envelope = Object::read(text.trim_start());
+    envelope.is_some_and(|envelope| {
+        envelope
+            .get("alerts")
+            .is_some_and(|list| list.starts_with('['))
+            && envelope.text("version") == "4"
+            && envelope.get("groupKey").is_some()
+    })
+}
 
 fn translate(body: &[u8], config: &Config) -> Result<Translated, Refused> {
     match Envelope::read(body).and_then(|envelope| in_one_pass(envelope, config)) {
@@ -79,9 +95,11 @@ fn translate(body: &[u8], config: &Config) -> Result<Translated, Refused> {
 
 /// How many alerts of a webhook are taken although something about them cannot be right.
 #[derive(Default)]
-struct Odd {
-    misdated: u64,
-    unknown_status: u64,
+pub(super) struct Odd {
+    /// With a time that cannot be read.
+    pub(super) misdated: u64,
+    /// With a status that is neither firing nor resolved.
+    pub(super) unknown_status: u64,
 }
 
 /// A webhook in which every value is what it should be; `None` if an alert of it cannot be used.
@@ -91,19 +109,53 @@ fn in_one_pass(envelope: Envelope<'_>, config: &Config) -> Option<Translated> {
     }
     let mut odd = Odd::default();
     let entries = envelope.alerts.into_iter();
-    let alerts =
-        entries.map(|plain::Object(entry)| alert(entry, config, &mut odd).map(Content::Alert));
+    let alerts = entries.map(|plain::Object(entry)| {
+        alert(entry, &mut odd)
+            .into_alert(config)
+            .map(Content::Alert)
+    });
     Some(Translated {
         alerts: alerts.collect::<Result<_, _>>().ok()?,
         truncated: envelope.truncated_alerts,
         misdated: odd.misdated,
         unknown_status: odd.unknown_status,
         cluster: cluster::of_url(&envelope.external_url),
+        ..Translated::default()
     })
 }
 
 /// Any webhook, taken as far as it can be.
 fn odd(body: &[u8], config: &Config) -> Result<Translated, Refused> {
+    let (envelope, entries) = list(body, config)?;
+    let truncated = envelope.get("truncatedAlerts");
+    let mut odd = Odd::default();
+    let alerts = entries
+        .iter()
+        .map(|raw| match reported(raw.get(), &mut odd) {
+            Ok(alert) => alert.into_content(config, raw.get()),
+            Err(reason) => Content::rejected(reason, raw.get()),
+        })
+        .collect();
+    Ok(Translated {
+        alerts,
+        truncated: truncated
+            .and_then(|number| number.parse().ok())
+            .unwrap_or(0),
+        misdated: odd.misdated,
+        unknown_status: odd.unknown_status,
+        cluster: cluster::of_url(&envelope.text("externalURL")),
+        ..Translated::default()
+    })
+}
+
+/// The envelope of a body, and its alerts as they were sent.
+///
+/// # Errors
+/// It is no JSON object with a list `alerts`, or that has more than `limits.alerts`.
+pub(super) fn list<'b>(
+    body: &'b [u8],
+    config: &Config,
+) -> Result<(Object<'b>, Vec<&'b RawValue>), Refused> {
     let malformed = |what: &str| Refused::Malformed(what.to_owned());
     let json: &RawValue = serde_json::from_slice(body)
         .map_err(|error| Refused::Malformed(format!("the body is not JSON: {error}")))?;
@@ -120,37 +172,19 @@ fn odd(body: &[u8], config: &Config) -> Result<Translated, Refused> {
             most,
         });
     }
-    let truncated = envelope.get("truncatedAlerts");
-    let mut odd = Odd::default();
-    let alerts = entries
-        .iter()
-        .map(|entry| content(entry.get(), config, &mut odd))
-        .collect();
-    Ok(Translated {
-        alerts,
-        truncated: truncated
-            .and_then(|number| number.parse().ok())
-            .unwrap_or(0),
-        misdated: odd.misdated,
-        unknown_status: odd.unknown_status,
-        cluster: cluster::of_url(&envelope.text("externalURL")),
-    })
+    Ok((envelope, entries))
 }
 
-fn content(raw: &str, config: &Config, odd: &mut Odd) -> Content {
-    let read = entry(raw).and_then(|entry| alert(entry, config, odd));
-    read.map_or_else(
-        |reason| Content::Rejected {
-            reason: reason.to_owned(),
-            raw: raw.to_owned(),
-            alerts: 1,
-        },
-        Content::Alert,
-    )
+/// What an entry of the list reports, whatever stands where its texts should.
+///
+/// # Errors
+/// It is not an object, or has no labels.
+pub(super) fn reported<'a>(raw: &'a str, odd: &mut Odd) -> Result<ReportedAlert<'a>, &'static str> {
+    entry(raw).map(|entry| alert(entry, odd))
 }
 
 /// An alert, whatever stands where its texts should.
-fn entry(raw: &str) -> Result<Entry<'_>, &'static str> {
+pub(super) fn entry(raw: &str) -> Result<Entry<'_>, &'static str> {
     let entry = Object::read(raw).ok_or("the alert is not an object")?;
     let labels = entry.get("labels").ok_or("the alert has no labels")?;
     let labels = Object::read(labels).ok_or("the alert's labels are not an object")?;
@@ -169,46 +203,24 @@ fn entry(raw: &str) -> Result<Entry<'_>, &'static str> {
     })
 }
 
-fn alert(entry: Entry<'_>, config: &Config, odd: &mut Odd) -> Result<Alert, &'static str> {
-    let labels = entry.labels;
-    let value = |name: &str| {
-        let at = labels.binary_search_by(|(label, _)| (**label).cmp(name));
-        at.ok().map(|at| &*labels[at].1)
-    };
-    if value("alertname").is_none() {
-        return Err("the alert has no alertname");
+/// The status that a text says, and whether it says one.
+pub(super) fn status(text: &str) -> (AlertStatus, bool) {
+    let says = |word: &str| text.eq_ignore_ascii_case(word);
+    match says("resolved") {
+        true => (AlertStatus::Resolved, true),
+        false => (AlertStatus::Firing, text.is_empty() || says("firing")),
     }
-    let names = config.signature.names(value);
-    let ignored = is_ignored(&config.ingest.ignore, value);
-    let fingerprint = match &*entry.fingerprint {
-        "" => fingerprint::of_labels(labels.iter().map(|(name, value)| (&**name, &**value))),
-        sent => fingerprint::kept(sent),
-    };
-    let limits = &config.limits;
-    let [alert_name, service, namespace, error_type] = names.each();
-    let first = [
-        alert_name,
-        service,
-        namespace,
-        error_type,
-        "severity",
-        "alertname",
-    ];
-    let labels = bounded_map(labels, &first, limits.labels, limits.label_bytes);
-    let identity = Identity::beside(&labels, &names, ignored);
+}
 
-    let says = |word: &str| entry.status.eq_ignore_ascii_case(word);
-    let status = if says("resolved") {
-        AlertStatus::Resolved
-    } else {
-        odd.unknown_status += u64::from(!entry.status.is_empty() && !says("firing"));
-        AlertStatus::Firing
-    };
+/// What an entry reports.
+pub(super) fn alert<'a>(entry: Entry<'a>, odd: &mut Odd) -> ReportedAlert<'a> {
+    let (status, is_known) = status(&entry.status);
+    odd.unknown_status += u64::from(!is_known);
     let mut is_misdated = false;
     let mut time = |text: &str| {
         let at = Timestamp::parse(text);
         is_misdated |= at.is_none() && !text.is_empty();
-        at.filter(|at| *at >= KNOWN_TIMES)
+        at.and_then(known_time)
     };
     let starts_at = time(&entry.starts_at);
     let ends_at = match status {
@@ -216,23 +228,16 @@ fn alert(entry: Entry<'_>, config: &Config, odd: &mut Odd) -> Result<Alert, &'st
         AlertStatus::Firing => None,
     };
     odd.misdated += u64::from(is_misdated);
-    let url = Some(entry.generator_url).filter(|url| !url.is_empty());
-    Ok(Alert {
+    ReportedAlert {
         status,
-        fingerprint,
-        labels,
-        annotations: bounded_map(
-            entry.annotations,
-            &[],
-            limits.labels,
-            limits.annotation_bytes,
-        ),
+        labels: entry.labels,
+        annotations: entry.annotations,
         starts_at,
         ends_at,
-        lease_ms: None,
-        generator_url: url.map(|url| bounded(url, URL_BYTES)),
-        identity: Some(identity),
-    })
+        url: entry.generator_url,
+        fingerprint: entry.fingerprint,
+        ..ReportedAlert::default()
+    }
 }
 
 #[cfg(test)]

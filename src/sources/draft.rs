@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::alertmanager::KNOWN_TIMES;
-use super::fingerprint;
+use super::reported::known_time;
 use super::text::Object;
+use super::{alertmanager, fingerprint};
+use crate::domain::alert::AlertStatus;
 use crate::jobs::{IngestAlert, Job as _};
 use crate::time::Timestamp;
 
@@ -38,9 +39,9 @@ fn alert(sent: &Object<'_>) -> Value {
     };
     let mut labels = texts("labels");
     labels.entry("alertname").or_insert_with(|| json!(""));
-    let is_resolved = sent.text("status").eq_ignore_ascii_case("resolved");
+    let (status, _) = alertmanager::status(&sent.text("status"));
     let mut alert = json!({
-        "status": if is_resolved { "resolved" } else { "firing" },
+        "status": status,
         "labels": labels,
         "annotations": texts("annotations"),
     });
@@ -50,13 +51,13 @@ fn alert(sent: &Object<'_>) -> Value {
     }
     let time = |name: &str| {
         let text = sent.text(name);
-        let is_known = Timestamp::parse(&text).is_some_and(|at| at >= KNOWN_TIMES);
+        let is_known = Timestamp::parse(&text).and_then(known_time).is_some();
         is_known.then(|| Value::from(text))
     };
     if let Some(at) = time("startsAt") {
         alert["starts_at"] = at;
     }
-    if let Some(at) = time("endsAt").filter(|_| is_resolved) {
+    if let Some(at) = time("endsAt").filter(|_| status == AlertStatus::Resolved) {
         alert["ends_at"] = at;
     }
     let url = sent.text("generatorURL");
@@ -100,11 +101,12 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::jobs::{Content, check_payload};
+    use crate::sources::Delivery;
     use crate::sources::alertmanager::SOURCE;
 
     fn sent(alert: &Value) -> Content {
         let body = json!({"alerts": [alert]}).to_string();
-        let translated = (SOURCE.translate)(body.as_bytes(), &Config::default());
+        let translated = (SOURCE.translate)(&Delivery::of(body), &Config::default());
         translated.unwrap().alerts.remove(0)
     }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// The fields of an object, in their order: each name, and the value as it was sent.
@@ -44,8 +45,38 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Names and texts.
-pub(super) type Texts<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+/// Names and texts, sorted by name.
+pub type Texts<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
+/// Labels or annotations of these, see [`said`].
+pub fn texts<'a, N: Into<Cow<'a, str>>, V: Into<Cow<'a, str>>>(
+    pairs: impl IntoIterator<Item = (N, V)>,
+) -> Texts<'a> {
+    let pairs = pairs.into_iter();
+    said(
+        pairs
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
+    )
+}
+
+/// Labels or annotations of the fields of an object: what a text says, nothing for null, and of anything else its
+/// JSON. Of what is no object: none.
+#[must_use]
+pub fn texts_of_json(object: &Value) -> Texts<'static> {
+    let fields = object.as_object().into_iter().flatten();
+    texts(fields.map(|(name, value)| (name.clone(), text_of_json(value))))
+}
+
+/// A value as a text, likewise.
+#[must_use]
+pub fn text_of_json(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
 
 /// What these say: sorted by name, each name once, of two with one name the last. An empty text is as if it
 /// were missing.

@@ -38,7 +38,7 @@ pub(crate) const REFUSALS: [&str; 8] = [
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Arc<Registry>,
-    /// Alerts of requests that were accepted, usable or not.
+    /// Alerts of requests that were accepted, usable or not, with tests and events that are not used.
     pub received: Family<BySource, Counter>,
     /// Alerts that the sender left out of its requests.
     pub truncated: Family<BySource, Counter>,
@@ -66,7 +66,7 @@ pub struct Metrics {
     pub verified: Gauge,
     /// Parts of recount that could not be done.
     pub recount_failures: Family<ByPart, Counter>,
-    /// Jobs that the queue's store lost.
+    /// Jobs that the queue's store lost, or never took although their sender was answered.
     pub jobs_lost: Family<ByQueue, Counter>,
     /// Times that a store could not be reached.
     pub store_errors: Family<ByQueue, Counter>,
@@ -76,7 +76,7 @@ pub struct Metrics {
     pub overflowed: Counter,
     /// Deliveries that were refused.
     pub refused: Family<BySourceAndReason, Counter>,
-    /// Requests without the token that they need.
+    /// Requests without the token or the signature that they need.
     pub auth_failures: Family<ByRole, Counter>,
     /// Jobs that could run now.
     pub ready: Family<ByQueue, Gauge>,

@@ -439,6 +439,8 @@ pub static EN: Text = Text {
     acc_accepted: "Alerts received",
     acc_rejected: "Unusable (dead letters)",
     acc_buried: "Failed (dead letters)",
+    acc_tests: "Tests of the connection",
+    acc_unused: "Events of other kinds",
     acc_truncated: "Omitted by the sender",
     acc_new: "Counted as new",
     acc_resent: "Repeated deliveries",

@@ -62,6 +62,7 @@ const fn told(text: &Text, code: Code) -> Option<&'static str> {
         Code::RequestInProgress => text.refused_doing,
         Code::InvalidRequest
         | Code::InvalidBody
+        | Code::WrongSource
         | Code::UnreadableBody
         | Code::InvalidValue
         | Code::InvalidIdempotencyKey
@@ -70,14 +71,17 @@ const fn told(text: &Text, code: Code) -> Option<&'static str> {
         | Code::MissingToken
         | Code::UnknownToken
         | Code::WrongTokenKind
+        | Code::InvalidSignature
         | Code::ReadOnlyToken
         | Code::ForeignSite
         | Code::UnknownHost
+        | Code::SourceNotSetUp
         | Code::Conflict
         | Code::MuteEndMissing
         | Code::MuteEndAmbiguous
         | Code::QueueGone
         | Code::IdempotencyConflict
+        | Code::Gone
         | Code::BodyTooLarge
         | Code::TooManyAlerts
         | Code::UnsupportedEncoding

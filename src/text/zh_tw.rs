@@ -438,6 +438,8 @@ pub static ZH_TW: Text = Text {
     acc_accepted: "收到的告警",
     acc_rejected: "無法使用（死信）",
     acc_buried: "最終失敗（死信）",
+    acc_tests: "連線測試",
+    acc_unused: "其他類型的事件",
     acc_truncated: "傳送端省略",
     acc_new: "計為新的觸發",
     acc_resent: "重複傳送",

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
@@ -13,19 +14,21 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Problem;
 use super::anonymous::mark_known;
 use super::attempts::{Attempts, Failed, Rest, TELL};
 use super::bounded_text::BoundedText;
 use super::origin;
 use super::refusals::Refusals;
-use super::webhooks::source_at;
+use super::webhooks::{not_set_up, source_at};
+use super::{Problem, body};
 use crate::config::Config;
 use crate::context::Context;
 use crate::domain::refusal::Code;
+use crate::sources::{NotSigned, Signature, Source};
 use crate::store::audit::Actor;
 use crate::telemetry::metrics::{ByRole, Metrics};
 use crate::telemetry::task_context;
+use crate::time::Clock;
 
 /// Who calls, as the check of the token found out. Handlers that change something take it for the
 /// audit.
@@ -56,6 +59,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 pub(crate) struct Guard {
     config: Arc<Config>,
     metrics: Arc<Metrics>,
+    clock: Clock,
     attempts: Arc<Attempts>,
 }
 
@@ -64,6 +68,7 @@ impl Guard {
         Self {
             config: Arc::clone(&context.config),
             metrics: context.metrics.clone(),
+            clock: context.clock.clone(),
             attempts: Arc::default(),
         }
     }
@@ -137,16 +142,28 @@ impl Guard {
     }
 }
 
+/// What a webhook's door knows.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub(super) guard: Arc<Guard>,
+    pub(super) refusals: Refusals,
+    pub(super) sources: Arc<[Source]>,
+}
+
 /// Senders of webhooks. Every delivery that is refused is noted, whichever layer answers it.
 pub(super) async fn webhook(
-    State((guard, refusals)): State<(Arc<Guard>, Refusals)>,
+    State(Door {
+        guard,
+        refusals,
+        sources,
+    }): State<Door>,
     request: Request,
     next: Next,
 ) -> Response {
-    let source = source_at(request.uri().path());
+    let source = source_at(&sources, request.uri().path());
     let from = client(&request, &guard.config.trusted_proxies);
-    let response = match admit_sender(&guard, &request) {
-        Ok(()) => {
+    let response = match admit_sender(&guard, source, request).await {
+        Ok(request) => {
             mark_known(request.extensions());
             next.run(request).await
         }
@@ -158,9 +175,58 @@ pub(super) async fn webhook(
     response
 }
 
+/// A sender of a source that is on: by its signature where it has to sign, else by its token.
+async fn admit_sender(
+    guard: &Guard,
+    source: Option<&Source>,
+    request: Request,
+) -> Result<Request, Problem> {
+    let Some((name, admission)) = source.map(|one| (one.name, (one.admission)(&guard.config)))
+    else {
+        return admit_by_token(guard, &request).map(|()| request);
+    };
+    if !admission.enabled {
+        let detail = format!("this source is off: set sources.{name}.enabled = true");
+        return Err(not_set_up(format!("sources.{name}.enabled"), detail));
+    }
+    match admission.signature {
+        Some(signature) => admit_signed(guard, &signature, request).await,
+        None => admit_by_token(guard, &request).map(|()| request),
+    }
+}
+
+/// Whoever signs what was sent, as it was sent: before it is decompressed or decoded. What is read for that is
+/// bounded like every body.
+async fn admit_signed(
+    guard: &Guard,
+    signature: &Signature<'_>,
+    mut request: Request,
+) -> Result<Request, Problem> {
+    let sent = std::mem::take(request.body_mut());
+    let sent = body::whole(sent, guard.config.limits.body).await?;
+    let verified = signature.verify(request.headers(), &sent, guard.clock.now());
+    *request.body_mut() = Body::from(sent);
+    let detail = match verified {
+        Ok(()) => return Ok(request),
+        Err(NotSigned::Missing(header)) => {
+            guard.count("webhook");
+            format!("missing signature: the header {header} is not set or not text")
+        }
+        Err(NotSigned::Late) => {
+            guard.count("webhook");
+            "the signed time is too far from this computer's: check both clocks".to_owned()
+        }
+        Err(NotSigned::Wrong) => {
+            guard.wrong("webhook", &request);
+            "wrong signature: check that both sides have the same secret".to_owned()
+        }
+    };
+    Err(Problem::new(Code::InvalidSignature, detail))
+}
+
 /// Bearer, or basic with the token as password. Senders are never told to wait: what they send would be
 /// lost.
-fn admit_sender(guard: &Guard, request: &Request) -> Result<(), Problem> {
+fn admit_by_token(guard: &Guard, request: &Request) -> Result<(), Problem> {
     let tokens = &guard.config.webhook_token;
     if !tokens.is_empty() {
         let given = bearer(request.headers()).or_else(|| basic(request.headers()));
@@ -286,8 +352,6 @@ fn basic(headers: &HeaderMap) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
-
     use super::*;
 
     #[test]

@@ -1,51 +1,64 @@
-//! `POST /api/v1/{source}`: translate, push everything in one round trip, answer.
+//! The webhooks of the sources: translate, push everything in one round trip, answer.
 
 use std::time::{Duration, Instant};
 
-use axum::Json;
-use axum::body::{Body, Bytes};
 use axum::extract::{Query, Request, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
-use serde::Serialize;
-use utoipa::openapi::path::{HttpMethod, Paths};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use utoipa::openapi::path::{HttpMethod, Operation, Paths};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::{ContentBuilder, RefOr, Required};
-use utoipa::{PartialSchema as _, Path as _, ToSchema};
+use utoipa::{PartialSchema as _, Path as _, ToSchema as _};
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::refusals::Refusals;
 use super::{Ingress, Problem, body, problem};
+use crate::context::Context;
 use crate::domain::refusal::{Code, Refusal};
 use crate::jobs::{Content, IngestAlert};
 use crate::queue::Push;
-use crate::sources::{Refused, SOURCES, Source, Translated, cluster, rejected_together};
-use crate::telemetry::metrics::{BySource, Metrics};
+use crate::sources::{
+    Delivery, Refused, Source, Taken, Translated, Verb, cluster, rejected_together,
+};
+use crate::telemetry::metrics::{BySource, Metrics, Outcome};
 use crate::telemetry::task_context;
+use crate::telemetry::trace_context::Trace;
 use crate::time::Timestamp;
 
 /// How long a push may take. A sender that hears nothing for longer gives up on us.
 const PUSH: Duration = Duration::from_secs(8);
 
-/// What became of a request.
-#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(super) struct Taken {
-    /// Always `ok`.
-    status: &'static str,
-    /// Alerts in the body.
-    processed: usize,
-    /// Jobs enqueued for usable alerts.
-    enqueued: usize,
-    /// Unusable alerts, which are kept as one dead letter.
-    rejected: usize,
+/// The routes of a source, and their descriptions.
+pub(super) fn routes(source: Source) -> impl Iterator<Item = UtoipaMethodRouter<Ingress>> {
+    let paths = source.paths.iter().enumerate();
+    paths.map(move |(n, path)| {
+        let mut schemas = vec![(Taken::name().into_owned(), Taken::schema())];
+        Taken::schemas(&mut schemas);
+        let mut paths = Paths::new();
+        let mut router = MethodRouter::new();
+        for method in source.methods {
+            let mut operation = described(source);
+            operation.operation_id = Some(match (n, method) {
+                (0, Verb::Post) => format!("send_{}", source.name),
+                (0, _) => format!("send_{}_by_{}", source.name, name(*method).to_lowercase()),
+                (_, _) => format!("send_{}_{}_{n}", source.name, name(*method).to_lowercase()),
+            });
+            let method = *method;
+            let (described, filter) = match method {
+                Verb::Post => (HttpMethod::Post, MethodFilter::POST),
+                Verb::Put => (HttpMethod::Put, MethodFilter::PUT),
+            };
+            paths.add_path_operation(*path, vec![described], operation);
+            let take = move |state, request| take(source, method, state, request);
+            router = router.merge(on(filter, take));
+        }
+        (schemas, paths, router)
+    })
 }
 
-/// The route of a source, and its description.
-pub(super) fn route(source: Source) -> UtoipaMethodRouter<Ingress> {
-    let mut schemas = vec![(Taken::name().into_owned(), Taken::schema())];
-    Taken::schemas(&mut schemas);
+/// What is said of a source's webhook in the description.
+fn described(source: Source) -> Operation {
     let mut operation = __path_take::operation();
-    operation.operation_id = Some(format!("send_{}", source.name));
     operation.tags = Some(vec!["webhooks".to_owned()]);
     operation.summary = Some(format!("Receives alerts from {}.", source.sender));
     let content = ContentBuilder::new()
@@ -57,41 +70,69 @@ pub(super) fn route(source: Source) -> UtoipaMethodRouter<Ingress> {
         .required(Some(Required::True))
         .build();
     operation.request_body = Some(RefOr::T(body));
-    let mut paths = Paths::new();
-    let path = format!("/{}", source.name);
-    paths.add_path_operation(path, vec![HttpMethod::Post], operation);
-    let take = move |state, asked: Result<_, _>, body| take(source, state, asked.ok(), body);
-    (schemas, paths, post(take))
+    if let Some(RefOr::T(answer)) = operation.responses.responses.get_mut("200")
+        && !source.answer.has_counts
+    {
+        answer.content.clear();
+    }
+    operation
+}
+
+const fn name(method: Verb) -> &'static str {
+    match method {
+        Verb::Post => "POST",
+        Verb::Put => "PUT",
+    }
 }
 
 /// What is said of a method that an address does not take. Somebody may open a webhook's address in a
 /// browser, or have it probed.
-pub(super) async fn not_posted(refusals: Refusals, request: Request) -> Response {
-    let Some(source) = source_at(request.uri().path()) else {
+pub(super) async fn not_posted(
+    refusals: &Refusals,
+    sources: &[Source],
+    request: Request,
+) -> Response {
+    let Some(source) = source_at(sources, request.uri().path()) else {
         return problem::method_not_allowed().await.into_response();
     };
-    let what = format!("this is the webhook for {}: use POST", source.sender);
+    let methods: Vec<&str> = source.methods.iter().copied().map(name).collect();
+    let what = format!(
+        "this is the webhook for {}: use {}",
+        source.sender,
+        methods.join(" or ")
+    );
     let answer = Problem::new(Code::MethodNotAllowed, what).into_response();
     refusals.note(source.name, refusals.client(&request), &answer);
     answer
 }
 
-/// Whose webhook is at this address, which may be what is left of it beneath the API's.
-pub(super) fn source_at(path: &str) -> Option<&'static Source> {
-    let name = path.strip_prefix(super::API).unwrap_or(path);
-    let name = name.strip_prefix('/')?;
-    SOURCES.iter().find(|source| source.name == name)
+/// Whose webhook is at this path.
+pub(super) fn source_at<'s>(sources: &'s [Source], path: &str) -> Option<&'s Source> {
+    sources.iter().find(|source| source.at(path).is_some())
 }
 
-/// What stands behind the `?` of a webhook's address. Names that are not known are passed over, unlike
-/// elsewhere: nobody reads the answer, and the alerts would be lost.
-type Asked = Query<Vec<(String, String)>>;
-
-/// The cluster that the webhook's address names.
-fn named_cluster(asked: Option<Asked>) -> Option<String> {
-    let Query(asked) = asked?;
-    let last = asked.iter().rev().find(|(name, _)| name == "cluster");
-    last.and_then(|(_, name)| cluster::named(name))
+/// What a source is given of a request.
+async fn delivery(
+    source: &Source,
+    method: Verb,
+    request: Request,
+    context: &Context,
+) -> Result<Delivery, Problem> {
+    let (parts, body) = request.into_parts();
+    let (path, name) = source.at(parts.uri.path()).unwrap_or_default();
+    let name = name.to_owned();
+    // Names that are not known are passed over, unlike elsewhere: nobody reads the answer, and the alerts would be
+    // lost. So is what cannot be read.
+    let query = Query::try_from_uri(&parts.uri).map(|Query(query)| query);
+    Ok(Delivery {
+        method,
+        path,
+        name,
+        headers: parts.headers,
+        query: query.unwrap_or_default(),
+        body: body::read(body, context.config.limits.body).await?,
+        received_at: context.clock.now(),
+    })
 }
 
 /// Takes alerts.
@@ -111,41 +152,32 @@ fn named_cluster(asked: Option<Asked>) -> Option<String> {
 )]
 pub(super) async fn take(
     source: Source,
+    method: Verb,
     State(ingress): State<Ingress>,
-    asked: Option<Asked>,
-    body: Body,
-) -> Result<Json<Taken>, Problem> {
+    request: Request,
+) -> Result<Response, Problem> {
     let began = Instant::now();
-    let (context, by) = (
-        &ingress.context,
-        BySource {
-            source: source.name,
-        },
-    );
-    if ingress.gate.is_full() {
+    let context = &ingress.context;
+    if ingress.gate.is_full() && source.answer.within.is_none() {
         return Err(Problem::new(
             Code::QueueFull,
             "the queue is full: retry later",
         ));
     }
     let config = &context.config;
-    let body = body::read(body, config.limits.body).await?;
-    let translated = (source.translate)(&body, config);
-    let Translated {
-        alerts,
-        truncated,
-        misdated,
-        unknown_status,
-        cluster,
-    } = translated.map_err(|refused| refuse(&refused, &body))?;
+    let delivery = delivery(&source, method, request, context).await?;
+    let translated = (source.translate)(&delivery, config);
+    let translated =
+        translated.map_err(|refused| refuse(refused, &source, &ingress.sources, &delivery))?;
 
-    let received_at = context.clock.now();
-    let latest = received_at.after(config.counting.skew.0);
-    let ahead = alerts.iter().filter(|alert| starts_after(alert, latest));
-    let ahead = ahead.count() as u64;
-    let stored = cluster::with_cluster(source.name, named_cluster(asked).or(cluster).as_deref());
-    let processed = alerts.len();
-    let jobs: Vec<IngestAlert> = rejected_together(alerts)
+    let received_at = delivery.received_at;
+    let noted = Noted::of(&translated, received_at.after(config.counting.skew.0));
+    let cluster = delivery.parameter("cluster").and_then(cluster::named);
+    let cluster = cluster.or(translated.cluster);
+    let stored = cluster::with_cluster(source.name, cluster.as_deref());
+    let (tests, unused) = (translated.tests, translated.unused);
+    let processed = translated.alerts.len() as u64;
+    let jobs: Vec<IngestAlert> = rejected_together(translated.alerts)
         .into_iter()
         .map(|content| IngestAlert {
             source: stored.clone(),
@@ -153,55 +185,101 @@ pub(super) async fn take(
             content,
         })
         .collect();
+    let is_usable = |job: &&IngestAlert| matches!(job.content, Content::Alert(_));
+    let enqueued = jobs.iter().filter(is_usable).count() as u64;
     let trace = task_context::trace();
+    match source.answer.within {
+        Some(within) => {
+            let size = delivery.body.len();
+            ingress.late.push(jobs, trace, size, within).await?;
+        }
+        None => push(context, &jobs, trace).await?,
+    }
+    noted.tell(&ingress, source.name);
+    let taken = Taken {
+        status: "ok",
+        processed: processed + tests + unused,
+        enqueued,
+        rejected: processed - enqueued,
+        tests,
+        unused,
+    };
+    count(&context.metrics, source.name, &taken, began.elapsed());
+    Ok((source.answer.give)(&taken))
+}
+
+/// Pushes jobs in one round trip.
+pub(super) async fn push(
+    context: &Context,
+    jobs: &[IngestAlert],
+    trace: Option<Trace>,
+) -> Result<(), Problem> {
     let pushes = jobs.iter().map(|job| Push::new(job).trace(trace));
     let push = context.queues.push_all(pushes);
     let pushed = tokio::time::timeout(PUSH, push).await;
     let silent = "the queue does not respond: retry later";
     pushed.map_err(|_| Problem::new(Code::QueueUnavailable, silent))??;
-    note(&context.metrics, &by, truncated, misdated, ahead);
-    if unknown_status > 0
-        && let Some(more) = ingress.unknown_statuses.says(source.name)
-    {
-        tracing::warn!(
-            source = source.name,
-            alerts = unknown_status,
-            more,
-            "an alert's status is neither firing nor resolved: treated as firing"
-        );
-    }
-
-    let is_usable = |job: &&IngestAlert| matches!(job.content, Content::Alert(_));
-    let enqueued = jobs.iter().filter(is_usable).count();
-    context
-        .metrics
-        .received
-        .get_or_create(&by)
-        .inc_by(processed as u64);
-    let took = began.elapsed().as_secs_f64();
-    context
-        .metrics
-        .accept_seconds
-        .get_or_create(&by)
-        .observe(took);
-    Ok(Json(Taken {
-        status: "ok",
-        processed,
-        enqueued,
-        rejected: processed - enqueued,
-    }))
+    Ok(())
 }
 
-fn refuse(refused: &Refused, body: &Bytes) -> Problem {
-    match refused {
-        Refused::Malformed(_) => {
-            Problem::new(Code::InvalidBody, refused.to_string()).of_body(body.clone())
-        }
-        Refused::TooMany { count, most } => {
-            let refusal = Refusal::new(Code::TooManyAlerts, refused.to_string());
-            refusal.limit(*most as u64).alerts(*count as u64).into()
+/// Counts a delivery that was taken.
+fn count(metrics: &Metrics, source: &'static str, taken: &Taken, took: Duration) {
+    let by = BySource { source };
+    metrics.received.get_or_create(&by).inc_by(taken.processed);
+    for (outcome, n) in [
+        (Outcome::Test, taken.tests),
+        (Outcome::Unused, taken.unused),
+    ] {
+        if n > 0 {
+            metrics.alerts.add_many(source, outcome, n);
         }
     }
+    metrics
+        .accept_seconds
+        .get_or_create(&by)
+        .observe(took.as_secs_f64());
+}
+
+/// Why a delivery is not taken. One that another source knows is refused with that one's address.
+fn refuse(refused: Refused, source: &Source, sources: &[Source], delivery: &Delivery) -> Problem {
+    let detail = refused.to_string();
+    match refused {
+        Refused::Malformed(_) => {
+            let mut others = sources.iter().filter(|other| other.name != source.name);
+            let of = others.find(|other| (other.looks_like)(delivery));
+            let refusal = match of.and_then(|other| Some((other, other.paths.first()?))) {
+                Some((other, path)) => {
+                    let detail =
+                        format!("this is what {} sends: its webhook is {path}", other.sender);
+                    Refusal::new(Code::WrongSource, detail).value(*path)
+                }
+                None => Refusal::new(Code::InvalidBody, detail),
+            };
+            Problem::from(refusal).of_body(delivery.body.clone())
+        }
+        Refused::TooMany { count, most } => {
+            let refusal = Refusal::new(Code::TooManyAlerts, detail);
+            refusal.limit(most as u64).alerts(count as u64).into()
+        }
+        Refused::NotSetUp { setting, .. } => not_set_up(setting, detail),
+        Refused::Gone(_) => Problem::new(Code::Gone, detail),
+    }
+}
+
+/// A source is off, or what it should do is not set.
+pub(super) fn not_set_up(setting: String, detail: String) -> Problem {
+    Refusal::new(Code::SourceNotSetUp, detail)
+        .parameter(setting)
+        .into()
+}
+
+/// What is taken and is not as it should be.
+struct Noted {
+    truncated: u64,
+    misdated: u64,
+    unknown_status: u64,
+    /// Alerts that begin later than now.
+    ahead: u64,
 }
 
 /// Whether an alert says that it began later than that.
@@ -212,31 +290,56 @@ fn starts_after(content: &Content, latest: Timestamp) -> bool {
     }
 }
 
-/// Says what was taken and is not as it should be.
-fn note(metrics: &Metrics, by: &BySource, truncated: u64, misdated: u64, ahead: u64) {
-    let source = by.source;
-    if truncated > 0 {
-        tracing::warn!(
-            source,
-            alerts = truncated,
-            "the sender omitted alerts: raise max_alerts in its webhook_configs"
-        );
-        metrics.truncated.get_or_create(by).inc_by(truncated);
+impl Noted {
+    fn of(translated: &Translated, latest: Timestamp) -> Self {
+        let alerts = translated.alerts.iter();
+        Self {
+            truncated: translated.truncated,
+            misdated: translated.misdated,
+            unknown_status: translated.unknown_status,
+            ahead: alerts.filter(|alert| starts_after(alert, latest)).count() as u64,
+        }
     }
-    if misdated > 0 {
-        tracing::warn!(
-            source,
-            alerts = misdated,
-            "startsAt or endsAt is not an RFC 3339 time: treated as missing"
-        );
-        metrics.misdated.get_or_create(by).inc_by(misdated);
-    }
-    if ahead > 0 {
-        tracing::warn!(
-            source,
-            alerts = ahead,
-            "startsAt is in the future: check the clocks of the sender and of this computer"
-        );
-        metrics.misdated.get_or_create(by).inc_by(ahead);
+
+    /// Says it.
+    fn tell(&self, ingress: &Ingress, source: &'static str) {
+        let (metrics, by) = (&ingress.context.metrics, &BySource { source });
+        if self.truncated > 0 {
+            let alerts = self.truncated;
+            tracing::warn!(
+                source,
+                alerts,
+                "the sender omitted alerts: raise max_alerts in its webhook_configs"
+            );
+            metrics.truncated.get_or_create(by).inc_by(alerts);
+        }
+        if self.misdated > 0 {
+            let alerts = self.misdated;
+            tracing::warn!(
+                source,
+                alerts,
+                "startsAt or endsAt is not an RFC 3339 time: treated as missing"
+            );
+            metrics.misdated.get_or_create(by).inc_by(alerts);
+        }
+        if self.ahead > 0 {
+            let alerts = self.ahead;
+            tracing::warn!(
+                source,
+                alerts,
+                "startsAt is in the future: check the clocks of the sender and of this computer"
+            );
+            metrics.misdated.get_or_create(by).inc_by(alerts);
+        }
+        if self.unknown_status > 0
+            && let Some(more) = ingress.unknown_statuses.says(source)
+        {
+            tracing::warn!(
+                source,
+                alerts = self.unknown_status,
+                more,
+                "an alert's status is neither firing nor resolved: treated as firing"
+            );
+        }
     }
 }

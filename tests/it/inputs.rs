@@ -5,6 +5,7 @@ mod requests;
 
 use serde_json::{Value, json};
 use tocsin::jobs::IngestAlert;
+use tocsin::sources::Delivery;
 use tocsin::sources::alertmanager::SOURCE;
 use tocsin::time::Timestamp;
 
@@ -34,8 +35,10 @@ impl Harness {
 
     /// Pushes alerts as an ingress did that received them at that moment, and lets everything run.
     pub async fn push_received(&self, alerts: Vec<Value>, received_at: Timestamp) {
-        let translated =
-            (SOURCE.translate)(body(&alerts).to_string().as_bytes(), &self.context.config);
+        let translated = (SOURCE.translate)(
+            &Delivery::of(body(&alerts).to_string()),
+            &self.context.config,
+        );
         for content in translated.unwrap().alerts {
             let job = IngestAlert {
                 source: SOURCE.name.to_owned(),

@@ -57,6 +57,7 @@ mod recount;
 mod redis_queue;
 mod secrets;
 mod security;
+mod sources;
 mod stories;
 mod tallies;
 mod traces;

@@ -68,7 +68,8 @@ fn every_operation_is_told_whole_with_examples_and_errors() {
                 Some(to) => document.pointer(to.trim_start_matches('#')).unwrap(),
                 None => answer,
             };
-            let content = answer["content"].as_object().unwrap();
+            // A source may answer with nothing but its status.
+            let content = answer["content"].as_object().into_iter().flatten();
             must(
                 answer["headers"]["X-Request-Id"].is_object(),
                 "X-Request-Id",
@@ -234,11 +235,8 @@ async fn the_description_is_served_without_a_token_and_says_nothing_of_the_insta
 async fn what_is_not_asked_for_anywhere_is_refused_everywhere() {
     let h = Harness::start(On::Sqlite).await;
     let document = description();
-    for (path, method, _) in operations(&document) {
-        if !path.starts_with("/api/")
-            || path.ends_with("/alertmanager")
-            || path.ends_with("/telegram")
-        {
+    for (path, method, operation) in operations(&document) {
+        if !path.starts_with("/api/") || operation["tags"][0] == "webhooks" {
             continue;
         }
         let path = path.replace("{id}", "00000000-0000-7000-8000-000000000000");

@@ -2,21 +2,26 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use apalis_core::task::data::Data;
 use async_trait::async_trait;
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tocsin::config::Config;
-use tocsin::domain::alert::{Alert, AlertStatus};
+use tocsin::config::{Config, Secret};
 use tocsin::domain::refusal::{Code, Refusal};
 use tocsin::domain::routing::{List, Route};
-use tocsin::jobs::{Content, Job, JobError, Policy};
+use tocsin::domain::signature::Names;
+use tocsin::jobs::{Job, JobError, Policy};
 use tocsin::queue::Push;
 use tocsin::queue::consumer::JobHandle;
-use tocsin::sources::{Refused, SOURCES, Source, Translated};
+use tocsin::sources::{
+    Admission, Answer, Delivery, Refused, ReportedAlert, SOURCES, Signature, Source, Translated,
+    Verb, texts,
+};
 use tocsin::web::Ingress;
 use tocsin_workers::fleet::Worker;
 use tocsin_workers::notifiers::{Card, Message, Notifier, SendError, Sent};
@@ -32,36 +37,73 @@ use crate::on_all;
 
 // A source.
 
-/// Beacons: `{"name": …}` while one is lit.
-const BEACON: Source = Source {
+/// Beacons: `{"name": …}` while one is lit, signed; `{"ping": true}` once they are set up.
+pub const BEACON: Source = Source {
     name: "beacon",
     sender: "Beacons",
+    paths: &["/api/v1/beacon/{name}"],
+    methods: &[Verb::Post, Verb::Put],
     schema: || ObjectBuilder::new().schema_type(Type::Object).into(),
     example: r#"{"name":"DiskFull"}"#,
+    admission: |_| Admission {
+        enabled: true,
+        signature: Some(Signature {
+            secret: &SECRET,
+            header: "X-Beacon-Signature",
+            prefix: "sha256=",
+            time: None,
+        }),
+    },
     translate: read_beacon,
+    looks_like: |delivery| !delivery.header("X-Beacon-Signature").is_empty(),
+    answer: Answer {
+        give: |taken| (StatusCode::ACCEPTED, taken.processed.to_string()).into_response(),
+        ..Answer::COUNTS
+    },
 };
 
-fn read_beacon(body: &[u8], _: &Config) -> Result<Translated, Refused> {
+/// What beacons sign with.
+static SECRET: LazyLock<Secret> = LazyLock::new(|| Secret::from("planted-secret-0123456789"));
+
+/// Signatures of [`BEACON`]'s example, of a ping and of an empty object:
+/// `printf '%s' BODY | openssl dgst -sha256 -hmac planted-secret-0123456789`
+pub const SIGNED: [(&str, &str); 3] = [
+    (
+        BEACON.example,
+        "sha256=de24952f43114f2ac56a1e37b21d7cdaad2fd34765b205557a6fb6a60c4365b9",
+    ),
+    (
+        r#"{"ping":true}"#,
+        "sha256=05e9315192043bc9cc897b6b71622bb3586a53b3688396a08ef58b286369227b",
+    ),
+    (
+        "{}",
+        "sha256=0c0335cbb7cc03d003376d5ea7e561cc3a188fe82920e3059e9caaca2e322aee",
+    ),
+];
+
+fn read_beacon(delivery: &Delivery, config: &Config) -> Result<Translated, Refused> {
     let malformed = |error: serde_json::Error| Refused::Malformed(error.to_string());
-    let beacon: Value = serde_json::from_slice(body).map_err(malformed)?;
-    let name = beacon["name"].as_str().unwrap_or_default().to_owned();
-    let alert = Alert {
-        status: AlertStatus::Firing,
-        labels: [("alertname".to_owned(), name.clone())].into(),
-        annotations: [].into(),
-        fingerprint: name,
-        starts_at: None,
-        ends_at: None,
-        lease_ms: None,
-        generator_url: None,
-        identity: None,
+    let beacon: Value = serde_json::from_slice(&delivery.body).map_err(malformed)?;
+    let Some(name) = beacon["name"].as_str() else {
+        let is_ping = u64::from(beacon["ping"] == true);
+        return Ok(Translated {
+            tests: is_ping,
+            unused: 1 - is_ping,
+            ..Translated::default()
+        });
+    };
+    let lit = ReportedAlert {
+        labels: texts([("alertname", name), ("beacon", &delivery.name)]),
+        read_from: Names {
+            service: "beacon",
+            ..Names::default()
+        },
+        ..ReportedAlert::default()
     };
     Ok(Translated {
-        alerts: vec![Content::Alert(alert)],
-        truncated: 0,
-        misdated: 0,
-        unknown_status: 0,
-        cluster: None,
+        alerts: vec![lit.into_content(config, &beacon.to_string())],
+        ..Translated::default()
     })
 }
 
@@ -77,7 +119,11 @@ impl Notifier for Pager {
     }
 
     fn render(&self, card: &Card) -> String {
-        format!("{} of {}", card.anomaly.alert_name, card.incident.source)
+        let anomaly = &card.anomaly;
+        format!(
+            "{} at {} of {}",
+            anomaly.alert_name, anomaly.service, card.incident.source
+        )
     }
 
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {
@@ -147,11 +193,13 @@ on_all! {
         let (mut parts, stop) = (JoinSet::new(), CancellationToken::new());
         let url = serve_ingress_on_free_port(ingress, &mut parts, &stop).await;
 
-        let webhook = format!("{url}/api/v1/beacon");
-        let lit = h.http.post(webhook).body(BEACON.example).send().await.unwrap();
-        let expected = json!({"status": "ok", "processed": 1, "enqueued": 1, "rejected": 0});
-        assert_eq!(answer(lit).await, (200, expected));
-        assert_eq!(next(&mut paged).await, "DiskFull of beacon");
+        let webhook = format!("{url}/api/v1/beacon/north");
+        for (body, signature) in SIGNED {
+            let sent = h.http.put(&webhook).header("X-Beacon-Signature", signature).body(body);
+            let sent = sent.send().await.unwrap();
+            assert_eq!(answer(sent).await, (202, json!(1)), "{body}");
+        }
+        assert_eq!(next(&mut paged).await, "DiskFull at north of beacon");
         let incident = h.incident().await["id"].as_str().unwrap().parse().unwrap();
         let jobs = [Analyze::Incident(incident), Analyze::Service("checkout".to_owned())];
         for job in &jobs {

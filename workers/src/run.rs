@@ -71,6 +71,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let served = web::serve(listener, web::router(&ingress), stop.clone(), bounds);
     let (served, ()) = tokio::join!(served, fleet::run(workers(&context), stop.clone(), drain));
     stop.cancel();
+    ingress.late.finish().await;
     ingress.refusals.finish().await;
     parts.join_all().await;
     context.tracer.close().await;
@@ -93,6 +94,7 @@ pub(crate) async fn ingress(config: Config) -> anyhow::Result<()> {
     let bounds = bounds(&context.config);
     let served = web::serve(listener, web::router(&ingress), stop.clone(), bounds).await;
     stop.cancel();
+    ingress.late.finish().await;
     ingress.refusals.finish().await;
     parts.join_all().await;
     context.tracer.close().await;

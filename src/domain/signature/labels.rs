@@ -118,6 +118,32 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// Those that `is_it` says yes to.
+    #[must_use]
+    pub fn that(self, is_it: impl Fn(&str) -> bool) -> Self {
+        let one = |name: &'a str| if is_it(name) { name } else { "" };
+        Self {
+            alert_name: one(self.alert_name),
+            service: one(self.service),
+            namespace: one(self.namespace),
+            error_type: one(self.error_type),
+        }
+    }
+
+    /// These, and those of `others` where there is none.
+    #[must_use]
+    pub const fn or(self, others: Self) -> Self {
+        const fn first<'n>(one: &'n str, other: &'n str) -> &'n str {
+            if one.is_empty() { other } else { one }
+        }
+        Self {
+            alert_name: first(self.alert_name, others.alert_name),
+            service: first(self.service, others.service),
+            namespace: first(self.namespace, others.namespace),
+            error_type: first(self.error_type, others.error_type),
+        }
+    }
+
     /// All of them, in the order of the fields.
     #[must_use]
     pub const fn each(&self) -> [&'a str; 4] {

@@ -3,6 +3,7 @@
 mod values;
 
 use super::*;
+use crate::domain::alert::Alert;
 
 fn translated(body: &str) -> Result<Translated, Refused> {
     translate(body.as_bytes(), &Config::default())

@@ -1,4 +1,4 @@
-//! What became of alerts: every alert of every request that was answered with 200 comes to exactly
+//! What became of alerts: every alert of every request that was accepted comes to exactly
 //! one outcome.
 
 use std::sync::Arc;
@@ -24,17 +24,26 @@ pub enum Outcome {
     Rejected,
     /// It could be used and was not entered in the end, and is a dead letter.
     Dead,
+    /// It only tried whether we can be reached. It was never queued.
+    Test,
+    /// It is no alert but an event that is not used. It was never queued.
+    Unused,
 }
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Counted,
         Self::Resent,
         Self::Ignored,
         Self::Rejected,
         Self::Dead,
+        Self::Test,
+        Self::Unused,
     ];
+
+    /// Those that an ingress knows of, without a worker.
+    pub const OF_INGRESS: [Self; 2] = [Self::Test, Self::Unused];
 
     const fn label(self) -> &'static str {
         match self {
@@ -43,6 +52,8 @@ impl Outcome {
             Self::Ignored => "ignored",
             Self::Rejected => "rejected",
             Self::Dead => "dead",
+            Self::Test => "test",
+            Self::Unused => "unused",
         }
     }
 }
@@ -147,7 +158,8 @@ mod tests {
     use crate::time::Timestamp;
 
     fn figures(alerts: &Alerts) -> Vec<Vec<u64>> {
-        let of_source = |counters: &[Counter; 5]| counters.iter().map(Counter::get).collect();
+        let of_source =
+            |counters: &[Counter; Outcome::ALL.len()]| counters.iter().map(Counter::get).collect();
         alerts.counters.iter().map(of_source).collect()
     }
 
@@ -166,8 +178,11 @@ mod tests {
         }
         batch.add_all(&tally);
         assert_eq!(figures(&batch), figures(&each));
-        assert_eq!(figures(&each)[number("alertmanager")], [2, 1, 0, 0, 0]);
-        assert_eq!(figures(&each)[SOURCES.len()], [1, 0, 0, 0, 0]);
+        assert_eq!(
+            figures(&each)[number("alertmanager")],
+            [2, 1, 0, 0, 0, 0, 0]
+        );
+        assert_eq!(figures(&each)[SOURCES.len()], [1, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]
@@ -187,7 +202,10 @@ mod tests {
         }
         alerts.add_buried(br#"{"source":"alertmanager","content":{"alert":{"x":[1]}}}"#);
         alerts.add_buried(b"not JSON");
-        assert_eq!(figures(&alerts)[number("alertmanager")], [0, 0, 0, 31, 1]);
-        assert_eq!(figures(&alerts)[SOURCES.len()], [0, 0, 0, 0, 1]);
+        assert_eq!(
+            figures(&alerts)[number("alertmanager")],
+            [0, 0, 0, 31, 1, 0, 0]
+        );
+        assert_eq!(figures(&alerts)[SOURCES.len()], [0, 0, 0, 0, 1, 0, 0]);
     }
 }

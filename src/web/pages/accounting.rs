@@ -81,7 +81,8 @@ pub(super) fn accounting(text: &Text, pages: &Pages, balance: Option<Balance>) -
     let m = &pages.context.metrics;
     let outcomes: u64 = Outcome::ALL.iter().map(|o| m.alerts.total(*o)).sum();
     // One that counts no alerts knows nothing of what they came to, which is not that they came to nothing.
-    let counts = outcomes > 0 || !matches!(balance, None | Some(Balance::Shared));
+    let of_ingress = Outcome::OF_INGRESS.iter().map(|o| m.alerts.total(*o));
+    let counts = outcomes > of_ingress.sum() || !matches!(balance, None | Some(Balance::Shared));
     let came_to = |outcome| counts.then(|| m.alerts.total(outcome));
     let rows = [
         (text.acc_accepted, Some(of_sources(&m.received))),
@@ -90,6 +91,8 @@ pub(super) fn accounting(text: &Text, pages: &Pages, balance: Option<Balance>) -
         (text.acc_ignored, came_to(Outcome::Ignored)),
         (text.acc_rejected, came_to(Outcome::Rejected)),
         (text.acc_buried, came_to(Outcome::Dead)),
+        (text.acc_tests, came_to(Outcome::Test)),
+        (text.acc_unused, came_to(Outcome::Unused)),
         (text.acc_sum, counts.then_some(outcomes)),
         (text.acc_truncated, Some(of_sources(&m.truncated))),
     ];

@@ -115,13 +115,7 @@ async fn system(context: &Context) -> u64 {
         (channel, standing.sent_at, standing.failed).hash(&mut hasher);
     }
     let alerts = &context.metrics.alerts;
-    for outcome in [
-        Outcome::Counted,
-        Outcome::Resent,
-        Outcome::Ignored,
-        Outcome::Rejected,
-        Outcome::Dead,
-    ] {
+    for outcome in Outcome::ALL {
         alerts.total(outcome).hash(&mut hasher);
     }
     hasher.finish()

@@ -160,7 +160,7 @@ fn payloads(firings: usize) -> Vec<String> {
         let text = json!({"alerts": [alert]}).to_string();
         let config = tocsin::config::Config::default();
         let translate = tocsin::sources::alertmanager::SOURCE.translate;
-        let content = translate(text.as_bytes(), &config)
+        let content = translate(&tocsin::sources::Delivery::of(text), &config)
             .unwrap()
             .alerts
             .remove(0);

@@ -48,7 +48,9 @@ async fn replay(browser: &Browser, h: &Harness, pod: &str) {
     let usable = json!({"alerts": [firing(pod, h.now())]});
     let config = tocsin::config::Config::default();
     let body = usable.to_string();
-    let taken = (tocsin::sources::SOURCES[0].translate)(body.as_bytes(), &config).unwrap();
+    let taken =
+        (tocsin::sources::SOURCES[0].translate)(&tocsin::sources::Delivery::of(body), &config)
+            .unwrap();
     let Content::Alert(alert) = taken.alerts.into_iter().next().unwrap() else {
         panic!("{usable} is usable");
     };

@@ -127,7 +127,9 @@ async fn a_page_runs_nothing_that_is_not_ours() {
 fn usable(h: &Harness) -> String {
     let body = json!({"alerts": [firing("usable", h.now())]}).to_string();
     let config = tocsin::config::Config::default();
-    let taken = (tocsin::sources::SOURCES[0].translate)(body.as_bytes(), &config).unwrap();
+    let taken =
+        (tocsin::sources::SOURCES[0].translate)(&tocsin::sources::Delivery::of(body), &config)
+            .unwrap();
     let job = IngestAlert {
         source: "alertmanager".to_owned(),
         received_at: h.now(),

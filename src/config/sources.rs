@@ -1,0 +1,163 @@
+//! What is set for each source: whether it is on, and how its senders sign.
+
+use axum::http::HeaderName;
+use serde::{Deserialize, Serialize};
+
+use super::Secret;
+
+/// A secret of fewer bytes can be guessed.
+const SHORTEST: usize = 16;
+
+/// Makes a section of each row of [`crate::sources`].
+macro_rules! sections {
+    ($($(#[$meta:meta])* $source:ident: $settings:ty,)*) => {
+        /// What is set for each source.
+        #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Sources {
+            $($(#[$meta])* pub $source: $settings,)*
+        }
+
+        impl Sources {
+            fn each(&self) -> [(&'static str, &dyn Section); [$(stringify!($source)),*].len()] {
+                [$((stringify!($source), &self.$source)),*]
+            }
+        }
+    };
+}
+
+crate::sources!(sections);
+
+/// A source's section.
+pub trait Section {
+    /// Whether its settings go together; else which does not, and why.
+    ///
+    /// # Errors
+    /// They do not.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// What its senders sign with.
+    fn secret(&self) -> Option<&Secret> {
+        None
+    }
+}
+
+/// A source that may be off, and has nothing else to set.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Switch {
+    /// Whether it takes anything.
+    pub enabled: bool,
+}
+
+impl Default for Switch {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+impl Section for Switch {}
+
+/// A source whose sender signs the body.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Signed {
+    /// Whether it takes anything.
+    pub enabled: bool,
+    /// What its sender signs with: then a signature is required, and no token. Unset: a token is, as everywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
+}
+
+impl Default for Signed {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            secret: None,
+        }
+    }
+}
+
+impl Section for Signed {
+    fn check(&self) -> Result<(), String> {
+        check_secret(self.secret.as_ref())
+    }
+
+    fn secret(&self) -> Option<&Secret> {
+        self.secret.as_ref()
+    }
+}
+
+/// Whether what senders sign with is a secret. An empty one is none: anybody could sign with it.
+pub(super) fn check_secret(secret: Option<&Secret>) -> Result<(), String> {
+    match secret.is_some_and(|secret| secret.expose().is_empty()) {
+        true => Err("secret must not be empty".to_owned()),
+        false => Ok(()),
+    }
+}
+
+/// Whether a setting that names a header does.
+///
+/// # Errors
+/// It does not.
+pub fn check_header(setting: &str, name: &str) -> Result<(), String> {
+    let is_header = HeaderName::try_from(name).map(drop);
+    is_header.map_err(|_| format!("{setting} is not the name of a header: {name:?}"))
+}
+
+impl Sources {
+    pub(super) fn check(&self) -> Result<(), String> {
+        let mut each = self.each().into_iter();
+        each.try_for_each(|(name, section)| {
+            let checked = section.check();
+            checked.map_err(|why| format!("sources.{name}.{why}"))
+        })
+    }
+
+    /// The names of those whose secret can be guessed.
+    pub(super) fn guessable(&self) -> impl Iterator<Item = &'static str> {
+        let each = self.each().into_iter();
+        let short = each.filter(|(_, section)| is_guessable(*section));
+        short.map(|(name, _)| name)
+    }
+}
+
+fn is_guessable(section: &dyn Section) -> bool {
+    let secret = section.secret();
+    secret.is_some_and(|secret| secret.expose().len() < SHORTEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_anybody_knows_is_refused_and_one_that_can_be_guessed_is_told() {
+        let signed = |secret| Signed {
+            secret: Some(Secret::from(secret)),
+            ..Signed::default()
+        };
+        assert_eq!(Signed::default().check(), Ok(()));
+        assert_eq!(signed("0123456789abcdef").check(), Ok(()));
+        let refused = signed("").check().unwrap_err();
+        assert_eq!(refused, "secret must not be empty");
+        assert!(is_guessable(&signed("0123456789abcde")));
+        assert!(!is_guessable(&signed("0123456789abcdef")));
+        assert!(!is_guessable(&Signed::default()));
+    }
+
+    #[test]
+    fn the_name_of_a_header_is_one() {
+        assert_eq!(check_header("h", "X-Grafana-Alerting-Signature"), Ok(()));
+        for wrong in ["", "a b", "a:", "é"] {
+            assert!(
+                check_header("h", wrong)
+                    .unwrap_err()
+                    .starts_with("h is not"),
+                "{wrong}"
+            );
+        }
+    }
+}
