@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::{Config, Secret, Tokens, webhooks};
 use crate::alertmanager;
-use crate::domain::lease;
 use crate::store::Db;
 
+/// A firing must expire before its row is pruned: within half of the time that rows are kept.
+const MOST_LEASES: u32 = 15;
 /// So many incidents of an anomaly are read at most whenever its level is worked out.
 const MOST_INCIDENTS: i64 = 1000;
 /// Who waits longer is not told of a rise but reminded of it.
@@ -129,13 +130,11 @@ impl Config {
                 "counting.unseen_leases must be greater than counting.unheard_leases".to_owned(),
             );
         }
-        let longest = lease::LONGEST * counting.unseen_leases;
-        if longest > self.retention.occurrences.0 / 2 {
-            return Err(
-                "counting.unseen_leases leases of a day must be at most half of retention.occurrences: a firing \
-                 must expire before its row is pruned"
-                    .to_owned(),
-            );
+        // Leases are of a day at most, and rows are kept for at least 30.
+        if counting.unseen_leases > MOST_LEASES {
+            return Err(format!(
+                "counting.unseen_leases must be at most {MOST_LEASES}"
+            ));
         }
         let families = counting.families.check();
         families.map_err(|why| format!("counting.families: {why}"))?;

@@ -51,7 +51,7 @@ pub const SOURCE: Source = Source {
     example: EXAMPLE,
     admission: |config| Admission::by_token(&config.sources.prometheus),
     translate,
-    looks_like: |delivery| read(&delivery.body).is_some_and(|entries| !entries.is_empty()),
+    looks_like,
     answer: Answer {
         give: answer,
         has_counts: false,
@@ -138,7 +138,9 @@ fn each(
     odd: &mut Odd,
 ) -> Result<Vec<Content>, Refused> {
     let entries = read(body).ok_or_else(|| {
-        Refused::Malformed("the body is not a JSON list of alerts, as Prometheus sends it".to_owned())
+        Refused::Malformed(
+            "the body is not a JSON list of alerts, as Prometheus sends it".to_owned(),
+        )
     })?;
     let most = config.limits.alerts;
     if entries.len() > most {
@@ -152,6 +154,12 @@ fn each(
         Err(reason) => Content::rejected(reason, raw.get()),
     };
     Ok(entries.into_iter().map(content).collect())
+}
+
+/// Whether it is a list of alerts.
+fn looks_like(delivery: &Delivery) -> bool {
+    let entries = read(&delivery.body).unwrap_or_default();
+    entries.first().is_some_and(|raw| entry(raw.get()).is_ok())
 }
 
 fn read(body: &[u8]) -> Option<Vec<&RawValue>> {
@@ -236,7 +244,11 @@ mod tests {
         ] {
             let body = format!(r#"[{{"labels":{{"alertname":"A"}},{end}}}]"#);
             let alert = alerts(&body, at("2026-11-22T21:28:29Z")).remove(0);
-            assert_eq!((alert.status, alert.lease_ms), (AlertStatus::Firing, Some(lease)), "{end}");
+            assert_eq!(
+                (alert.status, alert.lease_ms),
+                (AlertStatus::Firing, Some(lease)),
+                "{end}"
+            );
         }
     }
 
@@ -251,7 +263,10 @@ mod tests {
             unreachable!("it has labels")
         };
         assert_eq!(direct.fingerprint, by_way.fingerprint);
-        assert_eq!((direct.status, direct.identity), (AlertStatus::Firing, by_way.identity));
+        assert_eq!(
+            (direct.status, direct.identity),
+            (AlertStatus::Firing, by_way.identity)
+        );
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! What one sighting does to the episodes of its series, and which incident its episode belongs to.
 
-use std::time::Duration;
-
 use uuid::Uuid;
 
 use super::{Batch, Incident, Ingested, NewOccurrence, Policy, Unit};
@@ -269,12 +267,11 @@ fn must_write(before: &Episode, now: &Episode, delivery: &AlertDelivery, policy:
         {
             (policy.window / 2, known.received_at, end.received_at)
         }
-        (None, None) => {
-            let gap = before
-                .lease
-                .map_or(Duration::ZERO, |lease| lease.unwritten());
-            (gap, before.last_seen_at, now.last_seen_at)
-        }
+        (None, None) => match (before.lease, now.lease) {
+            // Others may have told of it since the lease was written.
+            (Some(known), Some(lease)) => (known.unwritten(), known.until, lease.until),
+            _ => return true,
+        },
         _ => return true,
     };
     let is_known = |end: Option<End>| end.map(|end| (end.at, end.by));

@@ -59,6 +59,19 @@ fn of_what_is_repeated_by_the_minute_every_other_repetition_is_written() {
 }
 
 #[test]
+fn a_lease_is_written_however_often_others_tell_of_the_firing() {
+    let mut ledger = ledger(&[repeated(0, 0)]);
+    for minute in 1..=10 {
+        ledger.enter(&firing("A/1", 0, minute * 60 - 30));
+        ledger.enter(&repeated(0, minute * 60));
+    }
+    let episode = ledger.episodes.values().next().unwrap();
+    assert!(episode.lease.unwrap().until >= at(540 + LEASE));
+    ledger.enter(&resolved("A/1", 0, 640, 641));
+    assert_eq!(ledger.states(), [(1, 0, Status::Resolved)]);
+}
+
+#[test]
 fn what_a_repetition_changes_otherwise_is_written_at_once() {
     // An earlier start; an end; a job that is run again; a sender without leases.
     let again = AlertDelivery {
