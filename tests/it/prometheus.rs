@@ -164,9 +164,16 @@ on_all! {
         h.drain().await;
         assert_eq!(standing(&h.incident().await), ("RESOLVED", Some("itself"), false));
         let fingerprint = h.sql_text("SELECT fingerprint FROM occurrences LIMIT 1").await;
-        for source in ["", "?source=prometheus", "?source=alertmanager"] {
-            let trace = h.get(&format!("/api/v1/trace/{fingerprint}{source}")).await;
-            assert_eq!(trace["occurrences"].as_array().unwrap().len(), 2, "{source}");
+        // It is found by the name of either way; that of the other cluster, by its own.
+        for (asked, expected) in [
+            ("", "alertmanager"),
+            ("?source=prometheus", "alertmanager"),
+            ("?source=alertmanager", "alertmanager"),
+            ("?source=prometheus@eu", "prometheus@eu"),
+        ] {
+            let trace = h.get(&format!("/api/v1/trace/{fingerprint}{asked}")).await;
+            let found = trace["occurrences"].as_array().unwrap();
+            assert_eq!((found.len(), &found[0]["source"]), (1, &json!(expected)), "{asked}");
         }
         assert_eq!(h.verify(false).await, BTreeSet::new());
         h.finish().await;
