@@ -1,5 +1,5 @@
 //! Who sends alerts. ADD A SOURCE HERE: a file that explains itself (what they send, what we make
-//! of it, what must come out), its `mod` line, and its row in [`crate::sources`].
+//! of it, what must come out), its `mod` line, and its row in [`crate::sources!`].
 //!
 //! A source's file has one constant, `SOURCE`. What it shares with the others: [`Delivery`] is what it reads,
 //! [`ReportedAlert`] makes an alert of what it read, [`Admission`] says whom it lets in, [`Answer`] what it
@@ -44,7 +44,7 @@ macro_rules! sources {
     };
 }
 
-/// Lists the sources, by rows as in [`crate::sources`].
+/// Lists the sources, by rows as in [`crate::sources!`].
 macro_rules! list {
     ($($(#[$meta:meta])* $source:ident: $settings:ty,)*) => {
         /// Every source.

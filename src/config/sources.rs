@@ -8,7 +8,7 @@ use super::Secret;
 /// A secret of fewer bytes can be guessed.
 const SHORTEST: usize = 16;
 
-/// Makes a section of each row of [`crate::sources`].
+/// Makes a section of each row of [`crate::sources!`].
 macro_rules! sections {
     ($($(#[$meta:meta])* $source:ident: $settings:ty,)*) => {
         /// What is set for each source.

@@ -9,8 +9,8 @@
 //! `alertname`, is rejected, and the others are not harmed. Whatever stands where a text should is taken as
 //! one, and a status that is neither `firing` nor `resolved` is `firing`.
 //!
-//! Others send this form with additions of their own. Their sources read it with [`list`] and [`reported`], value
-//! by value.
+//! Others send this form with additions of their own. Their sources read it with `list` and `reported`, value by
+//! value.
 
 use serde_json::value::RawValue;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};

@@ -23,11 +23,11 @@ pub struct Taken {
     pub rejected: u64,
     /// Alerts that are tests of the connection; left out if there are none.
     #[serde(skip_serializing_if = "is_none")]
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, required = false)]
     pub tests: u64,
     /// Events of a kind that is not used; left out if there are none.
     #[serde(skip_serializing_if = "is_none")]
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, required = false)]
     pub unused: u64,
 }
 
@@ -50,7 +50,7 @@ pub struct Answer {
     /// sent as surely as a crash does. What is not stored by then is answered as taken, and is held in memory and
     /// pushed again until the store takes it, for 15 minutes at most; a process that ends waits for it for a moment.
     /// What comes to nothing all the same is said in the log and counted in `tocsin_jobs_lost_total`. When so much is
-    /// held that there is no room for more, the answer is 503.
+    /// held that there is no room for more, the answer is 503. A queue that is full (`queue.max_depth`) still takes it.
     pub within: Option<Duration>,
 }
 

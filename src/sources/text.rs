@@ -48,7 +48,7 @@ impl<'a> Object<'a> {
 /// Names and texts, sorted by name.
 pub type Texts<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
-/// Labels or annotations of these, see [`said`].
+/// Labels or annotations of these: sorted by name, of two with one name the last, without those whose text is empty.
 pub fn texts<'a, N: Into<Cow<'a, str>>, V: Into<Cow<'a, str>>>(
     pairs: impl IntoIterator<Item = (N, V)>,
 ) -> Texts<'a> {
