@@ -44,7 +44,7 @@ pub struct Committed {
 
 impl Committed {
     /// What a whole batch of so many came to, of which these changed nothing.
-    fn with(mut self, known: Repetitions, deliveries: usize) -> Self {
+    fn with(mut self, known: &Repetitions, deliveries: usize) -> Self {
         let mut changes = self.entered.into_iter().zip(self.incidents);
         let all = (0..deliveries).filter_map(|place| match known.incidents.get(&place) {
             Some(incident) => Some((Ingested::Resent, *incident)),
@@ -79,10 +79,10 @@ pub async fn commit(
     let changes = (0..deliveries.len()).filter(is_change);
     let changes: Vec<&AlertDelivery> = changes.map(|place| deliveries[place]).collect();
     if changes.is_empty() {
-        return Ok(Committed::default().with(known, deliveries.len()));
+        return Ok(Committed::default().with(&known, deliveries.len()));
     }
     let committed = commit_changes(db, clock, policy, config, names, &changes).await?;
-    Ok(committed.with(known, deliveries.len()))
+    Ok(committed.with(&known, deliveries.len()))
 }
 
 /// The same of deliveries that may change something.

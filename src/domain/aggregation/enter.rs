@@ -242,7 +242,7 @@ fn renew_lease(episode: &mut Episode, delivery: &AlertDelivery) {
     match (&mut episode.lease, delivery.lease()) {
         (Some(lease), Some(length)) => lease.renew(at, length),
         (Some(lease), None) if delivery.is_firing() => {
-            lease.unleased_at = lease.unleased_at.max(Some(at))
+            lease.unleased_at = lease.unleased_at.max(Some(at));
         }
         (None, Some(length)) => {
             let mut lease = Lease::given(at, length);
