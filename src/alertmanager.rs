@@ -15,7 +15,6 @@ use moka::future::Cache;
 use reqwest::{Client, Url, redirect};
 
 use crate::config::Secret;
-use crate::sources::cluster;
 use silence::ActiveSilence;
 pub use silence::Silence;
 
@@ -129,11 +128,8 @@ impl std::fmt::Debug for Alertmanager {
     }
 }
 
-/// Whether what comes from this source comes from an Alertmanager.
-#[must_use]
-pub fn sends(source: &str) -> bool {
-    cluster::name_of(source) == "alertmanager"
-}
+/// The source of what comes from an Alertmanager. One of its family may send what it has, too.
+pub const SOURCE: &str = "alertmanager";
 
 /// Where people reach the Alertmanager at `url`: without user and password, and without a slash at the end.
 #[must_use]

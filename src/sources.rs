@@ -14,6 +14,7 @@ mod delivery;
 pub mod draft;
 pub mod fingerprint;
 mod plain;
+pub mod prometheus;
 mod reported;
 mod text;
 
@@ -37,6 +38,8 @@ macro_rules! sources {
         $then! {
             /// Prometheus' Alertmanager.
             alertmanager: Switch,
+            /// Prometheus itself.
+            prometheus: Switch,
         }
     };
 }
@@ -58,7 +61,7 @@ pub struct Source {
     pub name: &'static str,
     /// What sends it, as people call it.
     pub sender: &'static str,
-    /// The paths of its webhook, the first that people are told of first. One may end in `{name}`, which stands for
+    /// The paths of its webhook, the first that people are told of first. One may have `{name}` in it, which stands for
     /// one part.
     pub paths: &'static [&'static str],
     /// The methods that its webhook takes.
@@ -84,11 +87,12 @@ impl Source {
     #[must_use]
     pub fn at<'p>(&self, path: &'p str) -> Option<(&'static str, &'p str)> {
         self.paths.iter().find_map(|known| {
-            let name = match known.split_once('{') {
-                None => (*known == path).then_some("")?,
-                Some((before, _)) => path.strip_prefix(before)?,
+            let Some((before, rest)) = known.split_once('{') else {
+                return (*known == path).then_some((*known, ""));
             };
-            let is_part = known.ends_with('}') != name.is_empty() && !name.contains('/');
+            let (_, after) = rest.split_once('}')?;
+            let name = path.strip_prefix(before)?.strip_suffix(after)?;
+            let is_part = !name.is_empty() && !name.contains('/');
             is_part.then_some((*known, name))
         })
     }

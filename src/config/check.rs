@@ -6,6 +6,8 @@ use reqwest::Url;
 
 use super::{Config, DatabaseKind, Secret, Tokens, webhooks};
 
+/// A firing must expire before its row is pruned: within half of the time that rows are kept.
+const MOST_LEASES: u32 = 15;
 /// So many incidents of an anomaly are read at most whenever its level is worked out.
 const MOST_INCIDENTS: i64 = 1000;
 /// A longer wait would turn a rise into a reminder.
@@ -120,6 +122,22 @@ impl Config {
         if unseen <= unheard {
             return Err("counting.unseen must be longer than counting.unheard".to_owned());
         }
+        if counting.unheard_leases == 0 {
+            return Err("counting.unheard_leases must be at least 1".to_owned());
+        }
+        if counting.unseen_leases <= counting.unheard_leases {
+            return Err(
+                "counting.unseen_leases must be greater than counting.unheard_leases".to_owned(),
+            );
+        }
+        // Leases are of a day at most, and rows are kept for at least 30.
+        if counting.unseen_leases > MOST_LEASES {
+            return Err(format!(
+                "counting.unseen_leases must be at most {MOST_LEASES}"
+            ));
+        }
+        let families = counting.families.check();
+        families.map_err(|why| format!("counting.families: {why}"))?;
         // Where Alertmanager does not answer, twice that passes first.
         if unseen > self.retention.occurrences.0 / 2 {
             return Err(

@@ -97,6 +97,7 @@ fn shown(default: Option<&Value>) -> String {
             let texts: Vec<_> = list.iter().filter_map(Value::as_str).collect();
             format!("`{}`", texts.join(", "))
         }
+        Some(Value::Array(list)) if list.iter().all(Value::is_array) => format!("`{}`", json(list)),
         Some(Value::Array(list)) => {
             let tables = list.iter().filter_map(Value::as_object);
             let inline = tables.map(|table| {
@@ -107,6 +108,11 @@ fn shown(default: Option<&Value>) -> String {
         }
         Some(value) => format!("`{value}`"),
     }
+}
+
+/// Lists in a list, as TOML and JSON write them.
+fn json(list: &[Value]) -> String {
+    Value::Array(list.to_vec()).to_string().replace(',', ", ")
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Span;
 use crate::domain::aggregation::{Unit, Until};
 use crate::domain::escalation::{Rule, default_rules};
+use crate::domain::family::Families;
 use crate::domain::unheard::StaleLimits;
 
 /// How the log is written.
@@ -31,6 +32,26 @@ pub struct Counting {
     pub unheard: Span,
     /// And after so long it is closed as unseen.
     pub unseen: Span,
+    /// Where its sender gives leases, so many that run out make it unheard.
+    pub unheard_leases: u32,
+    /// And so many make it unseen.
+    pub unseen_leases: u32,
+    /// Sources that speak of the same series under the same fingerprints: of each family, one firing is counted
+    /// once.
+    pub families: Families,
+}
+
+impl Counting {
+    /// How long an open firing may be without news.
+    #[must_use]
+    pub const fn stale_limits(&self) -> StaleLimits {
+        StaleLimits {
+            unheard: self.unheard.0,
+            unseen: self.unseen.0,
+            unheard_leases: self.unheard_leases,
+            unseen_leases: self.unseen_leases,
+        }
+    }
 }
 
 impl Default for Counting {
@@ -40,18 +61,9 @@ impl Default for Counting {
             skew: Span::secs(60),
             unheard: Span::secs(12 * 3600),
             unseen: Span::secs(48 * 3600),
-        }
-    }
-}
-
-impl Counting {
-    /// How long a firing of this source may be without news. One that says until when its firings hold would
-    /// have three and ten times that.
-    #[must_use]
-    pub const fn stale_limits(&self, _source: &str) -> StaleLimits {
-        StaleLimits {
-            unheard: self.unheard.0,
-            unseen: self.unseen.0,
+            unheard_leases: 3,
+            unseen_leases: 10,
+            families: Families::default(),
         }
     }
 }

@@ -152,6 +152,13 @@ fn stale_expiry_and_retention_must_be_in_ascending_order() {
         ("[counting]\nunseen = \"0s\"", "counting.unseen"),
         ("[counting]\nunseen = \"12h\"", "counting.unseen"),
         ("[counting]\nunseen = \"16d\"", "counting.unseen"),
+        ("[counting]\nunheard_leases = 0", "counting.unheard_leases"),
+        ("[counting]\nunseen_leases = 3", "counting.unseen_leases"),
+        ("[counting]\nunseen_leases = 16", "counting.unseen_leases"),
+        (
+            "[counting]\nfamilies = [[\"a\"], [\"a\"]]",
+            "counting.families",
+        ),
         ("alertmanager_url = \"am:9093\"", "alertmanager_url"),
         ("alertmanager_url = \"http://\"", "alertmanager_url"),
     ] {

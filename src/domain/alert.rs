@@ -86,6 +86,10 @@ pub struct Alert {
     /// When it ended, by the sender's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Timestamp>,
+    /// For how many milliseconds its sender said that it holds, from its receipt: zero of one that is over.
+    /// Absent where the sender does not say that of any alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_ms: Option<i64>,
     /// Where the sender shows what made it fire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator_url: Option<String>,

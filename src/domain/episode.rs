@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
+use super::lease::Lease;
 use crate::time::Timestamp;
 pub use delivery::{AlertDelivery, EARLIEST, series};
 
@@ -122,8 +123,10 @@ pub struct Episode {
     pub occurred_at: Timestamp,
     /// When it was last received, by the ingress' clock.
     pub last_seen_at: Timestamp,
-    /// Number of its deliveries.
+    /// How many deliveries told of it, but for those that changed nothing that is written.
     pub deliveries: i64,
+    /// Until when its sender says that it holds. `None` where nobody says that.
+    pub lease: Option<Lease>,
 }
 
 /// From when to when something fired, as far as its source said.
@@ -162,7 +165,11 @@ impl Episode {
     fn span(&self) -> Span {
         let (to, is_end_told) = match self.end {
             Some(end) => (end.at, matches!(end.by, EndedBy::Sender | EndedBy::Unseen)),
-            None => (self.last_seen_at, true),
+            // What its sender says to hold is not interrupted by what it says when it comes back before that.
+            None => {
+                let leased = self.lease.map_or(self.last_seen_at, |lease| lease.until);
+                (leased.max(self.last_seen_at), true)
+            }
         };
         Span {
             from: self.starts_at,

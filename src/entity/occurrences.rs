@@ -40,8 +40,17 @@ pub struct Model {
     pub occurred_at: Timestamp,
     /// When it was last received, by the ingress' clock.
     pub last_seen_at: Timestamp,
-    /// Number of deliveries. Informative: may be too high after a crash.
+    /// Number of deliveries. Informative: may be too high after a crash, and where a source repeats what fires by the
+    /// minute, those that changed nothing are not in it.
     pub deliveries: i64,
+    /// How long the lease is that its source gives it, in milliseconds.
+    #[serde(skip)]
+    pub lease_ms: Option<i64>,
+    /// Until when it holds by what its source last said; null if its source does not say that.
+    pub lease_until: Option<Timestamp>,
+    /// When a source without leases last told of it, if others give it leases.
+    #[serde(skip)]
+    pub unleased_at: Option<Timestamp>,
     /// The series' labels.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub labels: Json,

@@ -184,7 +184,7 @@ pub(super) fn reported<'a>(raw: &'a str, odd: &mut Odd) -> Result<ReportedAlert<
 }
 
 /// An alert, whatever stands where its texts should.
-fn entry(raw: &str) -> Result<Entry<'_>, &'static str> {
+pub(super) fn entry(raw: &str) -> Result<Entry<'_>, &'static str> {
     let entry = Object::read(raw).ok_or("the alert is not an object")?;
     let labels = entry.get("labels").ok_or("the alert has no labels")?;
     let labels = Object::read(labels).ok_or("the alert's labels are not an object")?;
@@ -212,7 +212,8 @@ pub(super) fn status(text: &str) -> (AlertStatus, bool) {
     }
 }
 
-fn alert<'a>(entry: Entry<'a>, odd: &mut Odd) -> ReportedAlert<'a> {
+/// What an entry reports.
+pub(super) fn alert<'a>(entry: Entry<'a>, odd: &mut Odd) -> ReportedAlert<'a> {
     let (status, is_known) = status(&entry.status);
     odd.unknown_status += u64::from(!is_known);
     let mut is_misdated = false;

@@ -3,6 +3,8 @@
 use axum::body::Bytes;
 use axum::http::HeaderMap;
 
+use crate::time::Timestamp;
+
 /// How a delivery is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
@@ -22,6 +24,8 @@ pub struct Delivery {
     pub path: &'static str,
     /// What stands in the place of `{name}` in the path; empty where there is none.
     pub name: String,
+    /// When it was received.
+    pub received_at: Timestamp,
     /// Its headers.
     pub headers: HeaderMap,
     /// What stands behind the `?`, in its order. `cluster` is looked at for every source.
@@ -31,13 +35,14 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// A body that was posted without headers of its own.
+    /// A body that was posted just now without headers of its own.
     pub fn of(body: impl Into<Vec<u8>>) -> Self {
         let body: Vec<u8> = body.into();
         Self {
             method: Verb::Post,
             path: "",
             name: String::new(),
+            received_at: Timestamp::now(),
             headers: HeaderMap::new(),
             query: Vec::new(),
             body: body.into(),

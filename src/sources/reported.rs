@@ -38,6 +38,8 @@ pub struct ReportedAlert<'a> {
     pub starts_at: Option<Timestamp>,
     /// When it ended. It counts only for one that is resolved.
     pub ends_at: Option<Timestamp>,
+    /// For how many milliseconds it holds from its receipt, if its sender says that: see [`Alert::lease_ms`].
+    pub lease_ms: Option<i64>,
     /// Where the sender shows what made it fire; empty if nowhere.
     pub url: Cow<'a, str>,
     /// What the series is called, whatever else its labels say; empty: they say it. Where some labels are no part
@@ -56,6 +58,7 @@ impl Default for ReportedAlert<'_> {
             annotations: Vec::new(),
             starts_at: None,
             ends_at: None,
+            lease_ms: None,
             url: Cow::Borrowed(""),
             fingerprint: Cow::Borrowed(""),
             read_from: Names::default(),
@@ -146,6 +149,7 @@ impl ReportedAlert<'_> {
             ends_at: ends_at
                 .and_then(known_time)
                 .filter(|_| self.status == AlertStatus::Resolved),
+            lease_ms: self.lease_ms,
             generator_url: url.map(|url| bounded(url, URL_BYTES)),
             identity: Some(identity),
         })

@@ -63,9 +63,26 @@ pub async fn insert_or_lock(
                RETURNING key, first_seen, last_seen, total, level, newest_incident, \
                    newest_number, {now} AS now";
     let sql = rows.statement(tx.get_database_backend(), sql, []);
-    let locked = Locked::find_by_statement(sql).all(tx).await?;
-    let now = Timestamp(locked.iter().map(|row| row.now).max().unwrap_or_default());
-    let anomalies = locked.into_iter().map(|row| {
+    Ok(as_read(Locked::find_by_statement(sql).all(tx).await?))
+}
+
+/// Reads those of these anomalies that are there, without a lock. Returns them, and the store's time if there is
+/// one.
+pub async fn known(
+    db: &impl ConnectionTrait,
+    keys: impl Iterator<Item = String>,
+) -> Result<(BTreeMap<String, Anomaly>, Timestamp), DbErr> {
+    let rows = Rows::new().text("key", keys);
+    let sql = "SELECT a.key, a.first_seen, a.last_seen, a.total, a.level, a.newest_incident, \
+                   a.newest_number, {now} AS now \
+               FROM {rows} JOIN anomalies a ON a.key = r.key";
+    let sql = rows.statement(db.get_database_backend(), sql, []);
+    Ok(as_read(Locked::find_by_statement(sql).all(db).await?))
+}
+
+fn as_read(rows: Vec<Locked>) -> (BTreeMap<String, Anomaly>, Timestamp) {
+    let now = Timestamp(rows.iter().map(|row| row.now).max().unwrap_or_default());
+    let anomalies = rows.into_iter().map(|row| {
         let anomaly = Anomaly {
             first_seen: row.first_seen.map(Timestamp),
             last_seen: row.last_seen.map(Timestamp),
@@ -77,7 +94,7 @@ pub async fn insert_or_lock(
         };
         (row.key, anomaly)
     });
-    Ok((anomalies.collect(), now))
+    (anomalies.collect(), now)
 }
 
 /// Writes what a batch changed about its anomalies at `now`; its occurrences must be written before. No

@@ -32,11 +32,12 @@ const STRAGGLING: Duration = Duration::from_secs(60);
 const LEAST: Duration = Duration::from_secs(5);
 
 /// When something happened to an occurrence.
-const OCCURRENCES: [&str; 4] = [
+const OCCURRENCES: [&str; 5] = [
     "starts_at",
     "occurred_at",
     "last_seen_at",
     "end_received_at",
+    "unleased_at",
 ];
 
 /// What was noticed about the clock.

@@ -7,9 +7,10 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
 use super::outbox::{self, FollowUp};
+use super::repetitions::{self, Repetitions};
 use super::{Db, anomalies, incidents, occurrences, overflow, reopenings};
 use crate::config::Config;
-use crate::domain::aggregation::{Batch, Incident, Ingested, Policy, Unit};
+use crate::domain::aggregation::{Anomaly, Batch, Incident, Ingested, Policy, Unit};
 use crate::domain::episode::AlertDelivery;
 use crate::domain::frequency::Counted;
 use crate::domain::messages;
@@ -41,6 +42,20 @@ pub struct Committed {
     pub at: Timestamp,
 }
 
+impl Committed {
+    /// What a whole batch of so many came to, of which these changed nothing.
+    fn with(mut self, known: &Repetitions, deliveries: usize) -> Self {
+        let mut changes = self.entered.into_iter().zip(self.incidents);
+        let all = (0..deliveries).filter_map(|place| match known.incidents.get(&place) {
+            Some(incident) => Some((Ingested::Resent, *incident)),
+            None => changes.next(),
+        });
+        (self.entered, self.incidents) = all.unzip();
+        self.at = self.at.max(known.at);
+        self
+    }
+}
+
 /// Enters a batch, which comes in the order of receipt: locks the anomalies, reads what the batch
 /// can touch, applies the deliveries, and writes what came out. All or nothing; entering a batch
 /// again counts nothing twice. What there is no room for by `names` is entered with others of its alert's
@@ -49,6 +64,29 @@ pub struct Committed {
 /// # Errors
 /// What the database says; nothing was written then.
 pub async fn commit(
+    db: &Db,
+    clock: &Clock,
+    policy: &Policy,
+    config: &Config,
+    names: &Names,
+    deliveries: &[&AlertDelivery],
+) -> Result<Committed, DbErr> {
+    let known = repetitions::find(db, clock, policy, deliveries).await?;
+    if known.incidents.is_empty() {
+        return commit_changes(db, clock, policy, config, names, deliveries).await;
+    }
+    let is_change = |place: &usize| !known.incidents.contains_key(place);
+    let changes = (0..deliveries.len()).filter(is_change);
+    let changes: Vec<&AlertDelivery> = changes.map(|place| deliveries[place]).collect();
+    if changes.is_empty() {
+        return Ok(Committed::default().with(&known, deliveries.len()));
+    }
+    let committed = commit_changes(db, clock, policy, config, names, &changes).await?;
+    Ok(committed.with(&known, deliveries.len()))
+}
+
+/// The same of deliveries that may change something.
+async fn commit_changes(
     db: &Db,
     clock: &Clock,
     policy: &Policy,
@@ -178,7 +216,7 @@ pub(super) async fn write(
 
 /// What an ingress whose clock is ahead received later than now, it received now: else its incidents
 /// could be joined for as long as it is ahead.
-fn not_after<'a>(delivery: &'a AlertDelivery, now: Timestamp) -> Cow<'a, AlertDelivery> {
+pub(super) fn not_after<'a>(delivery: &'a AlertDelivery, now: Timestamp) -> Cow<'a, AlertDelivery> {
     match delivery.received_at > now {
         true => Cow::Owned(AlertDelivery {
             received_at: now,
@@ -217,7 +255,16 @@ async fn load_batch(
         });
     }
     let (anomalies, now) = anomalies::insert_or_lock(tx, &signatures).await?;
+    Ok((load_known(tx, policy, anomalies, deliveries).await?, now))
+}
 
+/// Reads what a batch can touch of these anomalies.
+pub(super) async fn load_known(
+    tx: &impl ConnectionTrait,
+    policy: &Policy,
+    anomalies: BTreeMap<String, Anomaly>,
+    deliveries: &[&AlertDelivery],
+) -> Result<Batch, DbErr> {
     let mut since: HashMap<i64, Timestamp> = HashMap::new();
     for delivery in deliveries {
         let start = delivery.start(policy.skew).before(policy.skew);
@@ -246,12 +293,11 @@ async fn load_batch(
     } else {
         HashSet::new()
     };
-    let batch = Batch {
+    Ok(Batch {
         anomalies,
         incidents,
         episodes,
         delivered,
         ..Batch::default()
-    };
-    Ok((batch, now))
+    })
 }

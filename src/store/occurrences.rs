@@ -1,6 +1,7 @@
 //! Occurrences: episodes, deliveries where they are counted, and the counting.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use sea_orm::{ActiveEnum, ConnectionTrait, DbErr, FromQueryResult, QueryResult, Value};
 use uuid::Uuid;
@@ -9,7 +10,8 @@ use super::rows::{Rows, statement};
 use crate::domain::aggregation::{Batch, Unit};
 use crate::domain::episode::{End, EndedBy, Episode};
 use crate::domain::frequency::{self, Counts, Window};
-use crate::time::Timestamp;
+use crate::domain::lease::Lease;
+use crate::time::{Timestamp, millis};
 
 #[derive(FromQueryResult)]
 struct Known {
@@ -24,6 +26,36 @@ struct Known {
     occurred_at: i64,
     last_seen_at: i64,
     deliveries: i64,
+    lease_ms: Option<i64>,
+    lease_until: Option<i64>,
+    unleased_at: Option<i64>,
+}
+
+/// A lease as its columns have it.
+pub(super) fn lease_of(
+    length_ms: Option<i64>,
+    until: Option<Timestamp>,
+    unleased_at: Option<Timestamp>,
+) -> Option<Lease> {
+    Some(Lease {
+        length: Duration::from_millis(length_ms?.max(0).unsigned_abs()),
+        until: until?,
+        unleased_at,
+    })
+}
+
+/// Adds a lease's columns.
+fn with_leases<'e>(rows: Rows, episodes: impl Iterator<Item = &'e Episode> + Clone) -> Rows {
+    let length = |e: &Episode| e.lease.map(|lease| Timestamp(millis(lease.length)));
+    rows.time_or_null("lease_ms", episodes.clone().map(length))
+        .time_or_null(
+            "lease_until",
+            episodes.clone().map(|e| e.lease.map(|lease| lease.until)),
+        )
+        .time_or_null(
+            "unleased_at",
+            episodes.map(|e| e.lease.and_then(|lease| lease.unleased_at)),
+        )
 }
 
 /// The episodes of each series that start at or after the given moment, and the one before it: since
@@ -36,7 +68,8 @@ pub async fn episodes(
         .int("series", since.keys().copied())
         .time("since", since.values().copied());
     let sql = "SELECT o.id, o.anomaly_key, o.incident_id, o.series, o.starts_at, o.ended_at, \
-                   o.end_received_at, o.ended_by, o.occurred_at, o.last_seen_at, o.deliveries \
+                   o.end_received_at, o.ended_by, o.occurred_at, o.last_seen_at, o.deliveries, \
+                   o.lease_ms, o.lease_until, o.unleased_at \
                FROM {rows} JOIN occurrences o ON o.series = r.series AND o.starts_at >= \
                    COALESCE((SELECT max(p.starts_at) FROM occurrences p \
                              WHERE p.series = r.series AND p.starts_at < r.since), r.since) \
@@ -59,6 +92,11 @@ pub async fn episodes(
             occurred_at: Timestamp(row.occurred_at),
             last_seen_at: Timestamp(row.last_seen_at),
             deliveries: row.deliveries,
+            lease: lease_of(
+                row.lease_ms,
+                row.lease_until.map(Timestamp),
+                row.unleased_at.map(Timestamp),
+            ),
         });
     }
     Ok(episodes)
@@ -101,12 +139,14 @@ pub async fn insert(tx: &impl ConnectionTrait, batch: &Batch) -> Result<(), DbEr
         .time("last_seen_at", new.iter().map(|(_, e)| e.last_seen_at))
         .int("deliveries", new.iter().map(|(_, e)| e.deliveries))
         .text("labels", new.iter().map(|(row, _)| row.labels.clone()));
+    let rows = with_leases(rows, new.iter().map(|(_, e)| *e));
     let sql = "INSERT INTO occurrences (id, counted_id, episode, anomaly_key, incident_id, source, \
                    fingerprint, series, starts_at, ended_at, end_received_at, ended_by, \
-                   occurred_at, last_seen_at, deliveries, labels) \
+                   occurred_at, last_seen_at, deliveries, lease_ms, lease_until, unleased_at, labels) \
                SELECT r.id, r.counted_id, r.episode, r.anomaly_key, r.incident_id, r.source, \
                    r.fingerprint, r.series, r.starts_at, r.ended_at, r.end_received_at, r.ended_by, \
-                   r.occurred_at, r.last_seen_at, r.deliveries, r.labels{json} \
+                   r.occurred_at, r.last_seen_at, r.deliveries, \
+                   r.lease_ms, r.lease_until, r.unleased_at, r.labels{json} \
                FROM {rows}";
     tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;
@@ -154,9 +194,12 @@ pub async fn update(tx: &impl ConnectionTrait, batch: &Batch) -> Result<(), DbEr
         .time("occurred_at", changed.iter().map(|e| e.occurred_at))
         .time("last_seen_at", changed.iter().map(|e| e.last_seen_at))
         .int("deliveries", changed.iter().map(|e| e.deliveries));
+    let rows = with_leases(rows, changed.iter().copied());
     let sql = "UPDATE occurrences SET incident_id = r.incident_id, starts_at = r.starts_at, \
                    ended_at = r.ended_at, end_received_at = r.end_received_at, \
-                   ended_by = r.ended_by, occurred_at = r.occurred_at, last_seen_at = r.last_seen_at, deliveries = r.deliveries \
+                   ended_by = r.ended_by, occurred_at = r.occurred_at, last_seen_at = r.last_seen_at, \
+                   deliveries = r.deliveries, lease_ms = r.lease_ms, lease_until = r.lease_until, \
+                   unleased_at = r.unleased_at \
                FROM {rows} WHERE occurrences.id = r.id";
     tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;

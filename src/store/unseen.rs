@@ -3,17 +3,71 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, FromQueryResult, QueryResult, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
+use super::occurrences::lease_of;
 use super::rows::Rows;
 use super::rows::statement;
+use crate::domain::unheard::{Heard, StaleLimits};
+use crate::entity::occurrences;
 use crate::time::Timestamp;
 
 /// An open episode.
 const IS_OPEN: &str = "o.ended_at IS NULL AND o.series IS NOT NULL";
 
-/// An incident with open episodes of which at least one was not delivered for a while, or that is marked so.
+/// How long an open firing may be without news, at a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long.
+    pub patience: StaleLimits,
+    /// The moment.
+    pub now: Timestamp,
+}
+
+impl Limits {
+    /// What is not told of since then, by a way without leases, is unheard.
+    fn unheard_edge(&self) -> Timestamp {
+        self.now.before(self.patience.unheard)
+    }
+
+    /// And closed.
+    fn unseen_edge(&self) -> Timestamp {
+        self.now.before(self.patience.unseen)
+    }
+
+    /// Whether an open episode is unheard, as a condition; by the places of the edge and of the moment.
+    fn is_unheard(&self, edge: &str, now: &str) -> String {
+        Self::is_silent(self.patience.unheard_leases, edge, now)
+    }
+
+    /// Whether it is to be closed if its sender cannot say more about it, likewise.
+    fn is_unseen(&self, edge: &str, now: &str) -> String {
+        Self::is_silent(self.patience.unseen_leases, edge, now)
+    }
+
+    /// As [`StaleLimits`] has it.
+    fn is_silent(leases: u32, edge: &str, now: &str) -> String {
+        // A lease was given its length before it ends.
+        let more = i64::from(leases) - 1;
+        format!(
+            "CASE WHEN o.lease_ms IS NULL THEN o.last_seen_at <= {edge} \
+                 ELSE o.lease_until + o.lease_ms * {more} <= {now} \
+                     AND COALESCE(o.unleased_at, 0) <= {edge} END"
+        )
+    }
+}
+
+/// Which incidents are looked through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Among {
+    /// Those that are old enough to be unheard without a lease.
+    Old,
+    /// Those with firings that have leases.
+    Leased,
+}
+
+/// An incident with open episodes of which one at least was not told of for a while, or that is marked so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quiet {
     /// The incident.
@@ -24,14 +78,16 @@ pub struct Quiet {
     pub unheard_since: Option<Timestamp>,
     /// Whether it is resolved: such a one is not marked.
     pub is_resolved: bool,
-    /// The oldest of the last deliveries of its open episodes.
-    pub oldest: Timestamp,
-    /// When an open episode was last delivered.
+    /// Whether all of its open episodes are unheard.
+    pub is_unheard: bool,
+    /// Whether one of them may be due to be closed.
+    pub has_unseen: bool,
+    /// When an open episode was last told of.
     pub newest: Timestamp,
 }
 
-/// An open firing that was not delivered for a while.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+/// An open episode that was not told of for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaleFiring {
     /// The episode.
     pub id: Uuid,
@@ -41,8 +97,17 @@ pub struct StaleFiring {
     pub source: String,
     /// The source's name for its series.
     pub fingerprint: String,
-    /// When it was last delivered.
-    pub last_seen_at: Timestamp,
+    /// When it was last told of.
+    pub heard: Heard,
+}
+
+impl From<&occurrences::Model> for Heard {
+    fn from(row: &occurrences::Model) -> Self {
+        Self {
+            last_seen: row.last_seen_at,
+            lease: lease_of(row.lease_ms, row.lease_until, row.unleased_at),
+        }
+    }
 }
 
 /// What was written.
@@ -56,32 +121,48 @@ pub struct ExpiryResult {
     pub resolved: Vec<Uuid>,
 }
 
-/// At most `limit` incidents after `after`, in the order of their ids, with an open episode that was not
-/// told of since `edge`. An id begins with the time of its incident's opening, and none of the episodes of
-/// one that opened after `edge` can be so old: what opened since is not looked at.
+/// At most `limit` incidents after `after`, in the order of their ids, with an open episode that is unheard, or
+/// that are marked so. An id begins with the time of its incident's opening, and none of the episodes without a
+/// lease of one that opened a moment ago can be unheard: among the old, what opened since is not looked at.
 pub async fn quiet(
     db: &impl ConnectionTrait,
+    among: Among,
     after: Uuid,
-    edge: Timestamp,
+    limits: &Limits,
     limit: u64,
 ) -> Result<Vec<Quiet>, DbErr> {
+    let unheard = limits.is_unheard("$4", "$6");
+    let unseen = limits.is_unseen("$5", "$6");
+    let (before, range) = match among {
+        Among::Old => (first_id_of(Timestamp(limits.unheard_edge().0 + 1)), ""),
+        Among::Leased => (
+            Uuid::max(),
+            "AND o.incident_id IN (SELECT l.incident_id FROM occurrences l \
+                 WHERE l.ended_at IS NULL AND l.series IS NOT NULL AND l.lease_ms IS NOT NULL)",
+        ),
+    };
     let sql = format!(
-        "SELECT i.id, i.anomaly_key, i.unheard_since, e.oldest, e.newest, \
+        "SELECT i.id, i.anomaly_key, i.unheard_since, e.newest, \
+             CAST(e.all_unheard AS bigint) AS all_unheard, CAST(e.some_unseen AS bigint) AS some_unseen, \
              CAST(CASE WHEN i.status = 'RESOLVED' THEN 1 ELSE 0 END AS bigint) AS resolved \
-         FROM (SELECT o.incident_id, min(o.last_seen_at) AS oldest, max(o.last_seen_at) AS newest \
+         FROM (SELECT o.incident_id, max(o.last_seen_at) AS newest, \
+                   min(CASE WHEN {unheard} THEN 1 ELSE 0 END) AS all_unheard, \
+                   max(CASE WHEN {unseen} THEN 1 ELSE 0 END) AS some_unseen \
                FROM occurrences o \
-               WHERE {IS_OPEN} AND o.incident_id > $1 AND o.incident_id < $2 \
+               WHERE {IS_OPEN} AND o.incident_id > $1 AND o.incident_id < $2 {range} \
                GROUP BY o.incident_id \
-               HAVING min(o.last_seen_at) <= $3 OR EXISTS (SELECT 1 FROM incidents u \
+               HAVING max(CASE WHEN {unheard} THEN 1 ELSE 0 END) = 1 OR EXISTS (SELECT 1 FROM incidents u \
                    WHERE u.id = o.incident_id AND u.unheard_since IS NOT NULL) \
-               ORDER BY o.incident_id LIMIT $4) e \
+               ORDER BY o.incident_id LIMIT $3) e \
          JOIN incidents i ON i.id = e.incident_id ORDER BY i.id"
     );
     let values = [
         Value::from(after),
-        first_id_of(Timestamp(edge.0 + 1)).into(),
-        edge.0.into(),
+        before.into(),
         i64::try_from(limit).unwrap_or(i64::MAX).into(),
+        limits.unheard_edge().0.into(),
+        limits.unseen_edge().0.into(),
+        limits.now.0.into(),
     ];
     let sql = statement(db.get_database_backend(), &sql, values);
     let quiet = |row: &QueryResult| {
@@ -91,7 +172,8 @@ pub async fn quiet(
             anomaly_key: row.try_get("", "anomaly_key")?,
             unheard_since: unheard_since.map(Timestamp),
             is_resolved: row.try_get::<i64>("", "resolved")? == 1,
-            oldest: Timestamp(row.try_get("", "oldest")?),
+            is_unheard: row.try_get::<i64>("", "all_unheard")? == 1,
+            has_unseen: row.try_get::<i64>("", "some_unseen")? == 1,
             newest: Timestamp(row.try_get("", "newest")?),
         })
     };
@@ -103,25 +185,52 @@ fn first_id_of(at: Timestamp) -> Uuid {
     Uuid::from_u128(u128::from(at.0.max(0).unsigned_abs()) << 80)
 }
 
-/// At most `limit` open episodes of these incidents after `after`, in the order of their ids, that were not
-/// told of since `edge`.
+/// At most `limit` open episodes of these incidents after `after`, in the order of their ids, that may be due to
+/// be closed.
 pub async fn silent(
     db: &impl ConnectionTrait,
     incidents: impl IntoIterator<Item = Uuid>,
     after: Uuid,
-    edge: Timestamp,
+    limits: &Limits,
     limit: u64,
 ) -> Result<Vec<StaleFiring>, DbErr> {
+    let unseen = limits.is_unseen("$3", "$4");
     let rows = Rows::new().uuid("id", incidents);
     let sql = format!(
-        "SELECT o.id, o.incident_id, o.source, o.fingerprint, o.last_seen_at \
+        "SELECT o.id, o.incident_id, o.source, o.fingerprint, o.last_seen_at, o.lease_ms, o.lease_until, \
+             o.unleased_at \
          FROM {{rows}} JOIN occurrences o ON o.incident_id = r.id \
-         WHERE {IS_OPEN} AND o.last_seen_at <= $1 AND o.id > $2 ORDER BY o.id LIMIT $3"
+         WHERE {IS_OPEN} AND {unseen} AND o.id > $1 ORDER BY o.id LIMIT $2"
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let values = [Value::from(edge.0), after.into(), limit.into()];
+    let values = [
+        Value::from(after),
+        limit.into(),
+        limits.unseen_edge().0.into(),
+        limits.now.0.into(),
+    ];
     let sql = rows.statement(db.get_database_backend(), &sql, values);
-    StaleFiring::find_by_statement(sql).all(db).await
+    let at = |row: &QueryResult, column| {
+        let at: Option<i64> = row.try_get("", column)?;
+        Ok::<_, DbErr>(at.map(Timestamp))
+    };
+    let silent = |row: &QueryResult| {
+        Ok(StaleFiring {
+            id: row.try_get("", "id")?,
+            incident_id: row.try_get("", "incident_id")?,
+            source: row.try_get("", "source")?,
+            fingerprint: row.try_get("", "fingerprint")?,
+            heard: Heard {
+                last_seen: Timestamp(row.try_get("", "last_seen_at")?),
+                lease: lease_of(
+                    row.try_get("", "lease_ms")?,
+                    at(row, "lease_until")?,
+                    at(row, "unleased_at")?,
+                ),
+            },
+        })
+    };
+    db.query_all_raw(sql).await?.iter().map(silent).collect()
 }
 
 /// Locks the anomalies of these incidents, in the order of their keys, as whoever writes about them does.
@@ -134,17 +243,17 @@ pub async fn lock(tx: &DatabaseTransaction, quiet: &[Quiet]) -> Result<(), DbErr
     tx.query_all_raw(sql).await.map(drop)
 }
 
-/// Closes these episodes as unseen, but for those that were delivered meanwhile; resolves the incidents of
-/// which none is open any more, if `resolves`; and has all of `quiet` say since when they are unheard, which
-/// is when nothing was delivered since `edge`. All their anomalies are locked.
+/// Closes these episodes as unseen, but for those that were told of meanwhile; resolves the incidents of
+/// which none is open any more, if `resolves`; and has all of `quiet` say since when they are unheard, if all of
+/// their open episodes are. All their anomalies are locked.
 pub async fn close(
     tx: &DatabaseTransaction,
     quiet: &[Quiet],
     over: &[StaleFiring],
-    edge: Timestamp,
+    limits: &Limits,
     resolves: bool,
-    now: Timestamp,
 ) -> Result<ExpiryResult, DbErr> {
+    let now = limits.now;
     let of = close_episodes(tx, over).await?;
     let closed = of.values().sum::<i64>().unsigned_abs();
     let mut written = ExpiryResult {
@@ -156,7 +265,7 @@ pub async fn close(
         written.resolved = take_off(tx, &of, resolved, now).await?;
         written.changed.extend(of.keys());
     }
-    written.changed.extend(mark(tx, quiet, edge, now).await?);
+    written.changed.extend(mark(tx, quiet, limits).await?);
     written.changed.sort_unstable();
     written.changed.dedup();
     Ok(written)
@@ -173,7 +282,7 @@ async fn close_episodes(
     }
     let rows = Rows::new()
         .uuid("id", over.iter().map(|episode| episode.id))
-        .time("seen", over.iter().map(|episode| episode.last_seen_at));
+        .time("seen", over.iter().map(|episode| episode.heard.last_seen));
     // A sender's clock may be ahead of ours: nothing ends before it began.
     let sql = "UPDATE occurrences SET ended_by = 'unseen', end_received_at = last_seen_at, \
                    ended_at = CASE WHEN last_seen_at < starts_at THEN starts_at ELSE last_seen_at END \
@@ -217,20 +326,20 @@ async fn take_off(
 async fn mark(
     tx: &DatabaseTransaction,
     quiet: &[Quiet],
-    edge: Timestamp,
-    now: Timestamp,
+    limits: &Limits,
 ) -> Result<Vec<Uuid>, DbErr> {
+    let unheard = limits.is_unheard("$2", "$1");
     let rows = Rows::new().uuid("id", quiet.iter().map(|quiet| quiet.id));
     let sql = format!(
         "UPDATE incidents SET unheard_since = s.since, updated_at = $1 \
-         FROM (SELECT e.id, CASE WHEN e.newest <= $2 AND e.status <> 'RESOLVED' THEN e.newest END AS since \
-               FROM (SELECT i.id, i.status, (SELECT max(o.last_seen_at) FROM occurrences o \
-                         WHERE o.incident_id = i.id AND {IS_OPEN}) AS newest \
-                     FROM {{rows}} JOIN incidents i ON i.id = r.id) e) s \
+         FROM (SELECT i.id, CASE WHEN i.status <> 'RESOLVED' THEN \
+                   (SELECT CASE WHEN min(CASE WHEN {unheard} THEN 1 ELSE 0 END) = 1 THEN max(o.last_seen_at) END \
+                    FROM occurrences o WHERE o.incident_id = i.id AND {IS_OPEN}) END AS since \
+               FROM {{rows}} JOIN incidents i ON i.id = r.id) s \
          WHERE incidents.id = s.id AND incidents.unheard_since IS DISTINCT FROM s.since \
          RETURNING incidents.id"
     );
-    let values = [Value::from(now.0), edge.0.into()];
+    let values = [Value::from(limits.now.0), limits.unheard_edge().0.into()];
     let sql = rows.statement(tx.get_database_backend(), &sql, values);
     ids(&tx.query_all_raw(sql).await?)
 }

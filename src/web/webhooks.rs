@@ -116,7 +116,7 @@ async fn delivery(
     source: &Source,
     method: Verb,
     request: Request,
-    limit: usize,
+    context: &Context,
 ) -> Result<Delivery, Problem> {
     let (parts, body) = request.into_parts();
     let (path, name) = source.at(parts.uri.path()).unwrap_or_default();
@@ -130,7 +130,8 @@ async fn delivery(
         name,
         headers: parts.headers,
         query: query.unwrap_or_default(),
-        body: body::read(body, limit).await?,
+        body: body::read(body, context.config.limits.body).await?,
+        received_at: context.clock.now(),
     })
 }
 
@@ -164,12 +165,12 @@ pub(super) async fn take(
         ));
     }
     let config = &context.config;
-    let delivery = delivery(&source, method, request, config.limits.body).await?;
+    let delivery = delivery(&source, method, request, context).await?;
     let translated = (source.translate)(&delivery, config);
     let translated =
         translated.map_err(|refused| refuse(refused, &source, &ingress.sources, &delivery))?;
 
-    let received_at = context.clock.now();
+    let received_at = delivery.received_at;
     let noted = Noted::of(&translated, received_at.after(config.counting.skew.0));
     let cluster = delivery.parameter("cluster").and_then(cluster::named);
     let cluster = cluster.or(translated.cluster);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tocsin::store::unseen;
+use tocsin::store::unseen::{self, Among, Limits};
 use uuid::Uuid;
 
 use crate::harness::{Harness, alert, firing, resolved};
@@ -124,15 +124,16 @@ on_all! {
         let a = firing("a", h.now());
         h.send_and_drain(vec![a.clone()]).await;
         h.advance(HOUR * 49);
-        let (db, edge) = (h.context.db.read(), h.now().before(HOUR * 48));
-        let quiet = unseen::quiet(db, Uuid::nil(), edge, 10).await.unwrap();
+        let (db, patience) = (h.context.db.read(), h.context.config.counting.stale_limits());
+        let limits = Limits { patience, now: h.now() };
+        let quiet = unseen::quiet(db, Among::Old, Uuid::nil(), &limits, 10).await.unwrap();
         let ids = quiet.iter().map(|quiet| quiet.id);
-        let silent = unseen::silent(db, ids, Uuid::nil(), edge, 10).await.unwrap();
+        let silent = unseen::silent(db, ids, Uuid::nil(), &limits, 10).await.unwrap();
         assert_eq!((quiet.len(), silent.len()), (1, 1));
         h.send_and_drain(vec![a]).await;
         let tx = h.context.db.begin().await.unwrap();
         unseen::lock(&tx, &quiet).await.unwrap();
-        let written = unseen::close(&tx, &quiet, &silent, edge, true, h.now()).await.unwrap();
+        let written = unseen::close(&tx, &quiet, &silent, &limits, true).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(written, unseen::ExpiryResult::default());
         assert_eq!(state_of(&h.incident().await), ("OPEN", None, false, 1));

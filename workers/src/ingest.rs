@@ -54,7 +54,8 @@ pub async fn handle(
     }
     let labels = &batchers.context.config.signature;
     let origin = (held.id(), held.is_redelivery());
-    let delivery = AlertDelivery::new(origin, job.source, job.received_at, alert, labels);
+    let families = &batchers.context.config.counting.families;
+    let delivery = AlertDelivery::new(origin, job.source, job.received_at, alert, labels, families);
     // Whatever keeps its batch waiting is not the alert.
     held.wait_for_store();
     batchers.enter(delivery).await

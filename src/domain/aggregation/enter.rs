@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::{Batch, Incident, Ingested, NewOccurrence, Policy, Unit};
 use crate::domain::episode::{AlertDelivery, End, EndedBy, Episode, new_episode_id};
 use crate::domain::frequency::Counted;
+use crate::domain::lease::Lease;
 use crate::time::Timestamp;
 
 impl Batch {
@@ -16,16 +17,23 @@ impl Batch {
     ) -> Episode {
         let (received_at, key) = (delivery.received_at, &delivery.key);
         let list = self.episodes.entry(delivery.series).or_default();
-        let (first_before, began_before) = (list[at].occurred_at, list[at].starts_at);
+        let before = list[at].clone();
+        let (first_before, began_before) = (before.occurred_at, before.starts_at);
         let transition = record_delivery(list, at, delivery, policy);
         let is_moved = list[at].starts_at < began_before;
+        let is_written = is_moved || must_write(&before, &list[at], delivery, policy);
         if received_at < first_before {
             self.touch_anomaly(delivery, 0);
             if self.anomaly(key).last_seen == Some(first_before) {
                 self.last_unsure.insert(key.clone());
             }
         }
-        let known = self.episodes[&delivery.series][at].incident;
+        let known = before.incident;
+        // When it was seen is written of the episode and of its incident, or of neither.
+        let seen_at = match is_written {
+            true => received_at,
+            false => first_before,
+        };
         let incident = match (transition, known) {
             (Transition::FiresAgain, None) => Some(self.join_or_open(delivery, policy)),
             (Transition::FiresAgain, Some(incident)) => {
@@ -33,7 +41,7 @@ impl Batch {
                 known
             }
             (Transition::StillFires, Some(incident)) => {
-                self.still_fires(incident, (received_at, received_at), policy);
+                self.still_fires(incident, (seen_at, received_at), policy);
                 known
             }
             (Transition::Ended, Some(incident)) => {
@@ -51,7 +59,9 @@ impl Batch {
         if let Some(older) = at.checked_sub(1).filter(|_| is_moved) {
             self.changed.insert(list[older].id, delivery.series);
         }
-        self.changed.insert(list[at].id, delivery.series);
+        if is_written {
+            self.changed.insert(list[at].id, delivery.series);
+        }
         list[at].clone()
     }
 
@@ -82,6 +92,9 @@ impl Batch {
             occurred_at: delivery.received_at,
             last_seen_at: delivery.received_at,
             deliveries: 1,
+            lease: delivery
+                .lease()
+                .map(|length| Lease::given(delivery.received_at, length)),
         };
         let counted = (policy.unit == Unit::Episode).then_some(episode.id);
         self.touch_anomaly(delivery, i64::from(counted.is_some()));
@@ -171,6 +184,7 @@ impl Batch {
             occurred_at: delivery.received_at,
             last_seen_at: delivery.received_at,
             deliveries: 1,
+            lease: None,
             ..episode
         };
         self.insert(delivery, delivery.job, Some(delivery.job), counted);
@@ -211,6 +225,63 @@ enum Transition {
     Doubted(Timestamp),
 }
 
+/// Whether a delivery says that an open episode is over, and knows no more about it than that its lease ran out.
+fn is_expiry(episode: &Episode, delivery: &AlertDelivery) -> bool {
+    let lease = episode.lease.filter(|_| episode.end.is_none());
+    match (lease, delivery.end()) {
+        (Some(lease), Some((end, EndedBy::Sender))) => {
+            !delivery.is_leased() && lease.is_own_end(end)
+        }
+        _ => false,
+    }
+}
+
+/// Has an episode hear until when its sender says that it holds.
+fn renew_lease(episode: &mut Episode, delivery: &AlertDelivery) {
+    let (at, last_before) = (delivery.received_at, episode.last_seen_at);
+    match (&mut episode.lease, delivery.lease()) {
+        (Some(lease), Some(length)) => lease.renew(at, length),
+        (Some(lease), None) if delivery.is_firing() => {
+            lease.unleased_at = lease.unleased_at.max(Some(at));
+        }
+        (None, Some(length)) => {
+            let mut lease = Lease::given(at, length);
+            lease.unleased_at = Some(last_before);
+            episode.lease = Some(lease);
+        }
+        (Some(_) | None, None) => {}
+    }
+}
+
+/// Whether what a delivery changed about a known episode must be written. Of what a sender repeats by the minute,
+/// when it was last seen is written now and then, see [`Lease::unwritten`]; of an end that it repeats, when that was
+/// last received, twice in a window. A job that is run again goes all the way, whatever it finds.
+fn must_write(before: &Episode, now: &Episode, delivery: &AlertDelivery, policy: &Policy) -> bool {
+    if !delivery.is_leased() || delivery.redelivered || policy.unit == Unit::Delivery {
+        return true;
+    }
+    let (gap, since, at) = match (before.end, now.end) {
+        // A firing that was received after the end puts that in doubt, and the end that is said again does not.
+        (Some(known), Some(end))
+            if !delivery.is_firing() && before.last_seen_at <= known.received_at =>
+        {
+            (policy.window / 2, known.received_at, end.received_at)
+        }
+        (None, None) => match (before.lease, now.lease) {
+            // Others may have told of it since the lease was written.
+            (Some(known), Some(lease)) => (known.unwritten(), known.until, lease.until),
+            _ => return true,
+        },
+        _ => return true,
+    };
+    let is_known = |end: Option<End>| end.map(|end| (end.at, end.by));
+    let is_same = is_known(before.end) == is_known(now.end)
+        && before.starts_at == now.starts_at
+        && before.occurred_at == now.occurred_at
+        && before.lease.map(|lease| lease.length) == now.lease.map(|lease| lease.length);
+    !is_same || at >= since.after(gap)
+}
+
 /// Applies a delivery to the episode at `at` of its series.
 fn record_delivery(
     list: &mut [Episode],
@@ -224,6 +295,13 @@ fn record_delivery(
     };
     let received_at = delivery.received_at;
     let last_before = episode.last_seen_at;
+    if is_expiry(episode, delivery) {
+        if let Some(lease) = &mut episode.lease {
+            lease.unleased_at = None;
+        }
+        return Transition::Nothing;
+    }
+    renew_lease(episode, delivery);
     episode.deliveries += 1;
     episode.occurred_at = episode.occurred_at.min(received_at);
     episode.last_seen_at = last_before.max(received_at);

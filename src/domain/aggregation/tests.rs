@@ -4,6 +4,7 @@ mod any_order;
 mod counting;
 mod deliveries;
 mod incidents;
+mod leases;
 mod spans;
 
 use std::time::Duration;

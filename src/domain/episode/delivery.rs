@@ -6,7 +6,10 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::EndedBy;
+use crate::domain::aggregation::{Policy, Unit};
 use crate::domain::alert::{Alert, AlertStatus};
+use crate::domain::family::Families;
+use crate::domain::lease;
 use crate::domain::signature::{OVERFLOW, Signature, SignatureLabels};
 use crate::time::Timestamp;
 
@@ -19,6 +22,8 @@ pub struct AlertDelivery {
     pub redelivered: bool,
     /// Which source it came from.
     pub source: String,
+    /// That source as its family is called, see [`Families::name_of`].
+    pub family: String,
     /// When the ingress received it: the one clock for windows and aggregation.
     pub received_at: Timestamp,
     /// The alert.
@@ -40,14 +45,17 @@ impl AlertDelivery {
         received_at: Timestamp,
         alert: Alert,
         labels: &SignatureLabels,
+        families: &Families,
     ) -> Self {
         let signature = Signature::of(&alert, labels);
         let key = signature.key();
-        let series = series(&source, &alert.fingerprint, &key);
+        let family = families.name_of(&source);
+        let series = series(&family, &alert.fingerprint, &key);
         Self {
             job,
             redelivered,
             source,
+            family,
             received_at,
             alert,
             signature,
@@ -66,7 +74,7 @@ impl AlertDelivery {
         alert.annotations.retain(|name, _| name == "runbook_url");
         Self {
             signature: Signature::overflow(name),
-            series: series(&self.source, &self.alert.fingerprint, &key),
+            series: series(&self.family, &self.alert.fingerprint, &key),
             key,
             alert,
             ..self.clone()
@@ -83,6 +91,28 @@ impl AlertDelivery {
 
     pub(in crate::domain) fn is_firing(&self) -> bool {
         self.alert.status == AlertStatus::Firing
+    }
+
+    /// Whether its sender says of what fires until when that holds.
+    pub(in crate::domain) const fn is_leased(&self) -> bool {
+        self.alert.lease_ms.is_some()
+    }
+
+    /// Whether it may repeat what is known and change nothing, as far as it tells by itself. What began a moment ago
+    /// is not repeated yet; a job that is run again, and a delivery that counts, go all the way.
+    pub(crate) fn may_be_repetition(&self, policy: &Policy) -> bool {
+        let is_known = match (self.lease(), self.reported_start(policy.skew)) {
+            (Some(length), Some(start)) => start.after(length / 8) <= self.received_at,
+            _ => !self.is_firing(),
+        };
+        self.is_leased() && is_known && !self.redelivered && policy.unit != Unit::Delivery
+    }
+
+    /// For how long it holds, from its receipt, if it fires and its sender says so.
+    pub(in crate::domain) fn lease(&self) -> Option<Duration> {
+        let ms = self.alert.lease_ms.filter(|_| self.is_firing())?;
+        let length = Duration::from_millis(ms.max(0).unsigned_abs());
+        Some(length.min(lease::LONGEST))
     }
 
     /// When the sender says that its firing began. `None` if its clock was never set, or is ahead of the
@@ -116,12 +146,12 @@ impl AlertDelivery {
 /// What senders say of earlier times (the year 2000) is some clock's zero.
 pub const EARLIEST: Timestamp = Timestamp(946_684_800_000);
 
-/// A series' number: source and fingerprint, and the anomaly, so that a sender that gives
+/// A series' number: the source, as its family is called, and fingerprint, and the anomaly, so that a sender that gives
 /// different alerts one fingerprint does not have them swallowed as one.
 #[must_use]
-pub fn series(source: &str, fingerprint: &str, anomaly_key: &str) -> i64 {
+pub fn series(family: &str, fingerprint: &str, anomaly_key: &str) -> i64 {
     let mut hash = Sha256::new();
-    for field in [source, fingerprint, anomaly_key] {
+    for field in [family, fingerprint, anomaly_key] {
         hash.update((field.len() as u64).to_be_bytes());
         hash.update(field.as_bytes());
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::domain::alert::{Alert, AlertStatus};
+use crate::domain::family::Families;
 use crate::domain::signature::SignatureLabels;
 
 const SKEW: Duration = Duration::from_secs(60);
@@ -35,6 +36,7 @@ pub(in crate::domain) fn delivery(
         fingerprint: fingerprint.to_owned(),
         starts_at,
         ends_at,
+        lease_ms: None,
         generator_url: None,
         identity: None,
     };
@@ -46,6 +48,7 @@ pub(in crate::domain) fn delivery(
         received_at,
         alert,
         &SignatureLabels::default(),
+        &Families::default(),
     )
 }
 
@@ -86,6 +89,7 @@ fn episode((start, end): (i64, Option<i64>), last_seen: i64) -> Episode {
         occurred_at: at(start),
         last_seen_at: at(last_seen),
         deliveries: 1,
+        lease: None,
     }
 }
 

@@ -112,6 +112,7 @@ fn alert(labels: Labels) -> Alert {
         fingerprint: "f".to_owned(),
         starts_at: None,
         ends_at: None,
+        lease_ms: None,
         generator_url: None,
         identity: None,
     }

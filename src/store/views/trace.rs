@@ -21,18 +21,18 @@ const SOURCES: i64 = 100;
 /// Dead letters of a queue that are looked through at most.
 const LETTERS: i64 = 5000;
 
-/// The newest episodes that `sources` call `fingerprint`.
+/// The newest episodes that these families of sources call `fingerprint`.
 ///
 /// No index is on the fingerprint: it would cost every insert for the sake of this question. A series'
-/// number is made of source, fingerprint and anomaly, so it is worked out for every anomaly there is,
+/// number is made of family, fingerprint and anomaly, so it is worked out for every anomaly there is,
 /// and looked for in the index that ingest has anyway.
 pub async fn episodes_of_fingerprint(
     db: &impl ConnectionTrait,
-    sources: &[String],
+    families: &[String],
     fingerprint: &str,
     limit: u64,
 ) -> Result<Vec<occurrences::Model>, DbErr> {
-    let together = (SERIES.0 / sources.len().max(1)).max(1);
+    let together = (SERIES.0 / families.len().max(1)).max(1);
     let columns = columns::<occurrences::Entity>("o");
     let sql = format!(
         "SELECT {columns} FROM {{rows}} JOIN occurrences o ON o.series = r.series \
@@ -43,9 +43,9 @@ pub async fn episodes_of_fingerprint(
     for _ in 0..SERIES.1 / together {
         let keys = keys_after(db, &after, together as i64).await?;
         let numbers = keys.iter().flat_map(|key| {
-            sources
+            families
                 .iter()
-                .map(move |source| series(source, fingerprint, key))
+                .map(move |family| series(family, fingerprint, key))
         });
         let rows = Rows::new().int("series", numbers);
         let sql = rows.statement(db.get_database_backend(), &sql, [Value::from(limit)]);

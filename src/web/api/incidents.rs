@@ -14,6 +14,7 @@ use crate::config::Counting;
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
 use crate::domain::reason::{LevelReason, LevelRule, TierRule};
+use crate::domain::unheard::Heard;
 use crate::entity::{incidents, occurrences};
 use crate::operations::incident::{Changed, reopens_after};
 use crate::operations::{self, OperationError, Resource};
@@ -129,16 +130,17 @@ impl After {
 pub(super) struct Firing {
     #[serde(flatten)]
     row: occurrences::Model,
-    /// Whether it is stale: open, and not received for `counting.unheard`.
+    /// Whether it is stale: open, and not received for `counting.unheard`, or for `counting.unheard_leases` leases of
+    /// its source.
     unheard: bool,
 }
 
 impl Firing {
     fn of(counting: &Counting, now: Timestamp, row: occurrences::Model) -> Self {
-        let limits = counting.stale_limits(&row.source);
+        let patience = counting.stale_limits();
         let is_open = row.ended_at.is_none() && row.series.is_some();
         Self {
-            unheard: is_open && limits.is_unheard(row.last_seen_at, now),
+            unheard: is_open && patience.is_unheard(&Heard::from(&row), now),
             row,
         }
     }

@@ -170,10 +170,12 @@ async fn find(
     let known = trace::sources(db).await?;
     let named = SOURCES.iter().map(|source| source.name.to_owned());
     let sources = named.chain(source.map(str::to_owned)).chain(known);
-    let sources: BTreeSet<String> = sources.filter(|of| is_of(of, source)).collect();
-    let sources: Vec<String> = sources.into_iter().collect();
+    let families = &context.config.counting.families;
+    let asked = sources.filter(|of| is_of(of, source));
+    let asked: BTreeSet<String> = asked.map(|of| families.name_of(&of)).collect();
+    let asked: Vec<String> = asked.into_iter().collect();
     let kept = fingerprint::kept(name);
-    let episodes = trace::episodes_of_fingerprint(db, &sources, &kept, MOST).await?;
+    let episodes = trace::episodes_of_fingerprint(db, &asked, &kept, MOST).await?;
     Ok((By::Fingerprint, episodes, None))
 }
 

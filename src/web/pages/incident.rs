@@ -67,7 +67,7 @@ pub(super) async fn page(
     let content = html! {
         article.one.(parts::level_class(anomaly.level)) {
             div #head data-live { (head(&visit, &found.entry, again))
-                (unheard::note(&visit, config, incident, &found.silences)) }
+                (unheard::note(&visit, config, incident, &found.occurrences, &found.silences)) }
             div.cols.four {
                 div {
                     section aria-labelledby="why" {

@@ -10,6 +10,7 @@ use crate::alertmanager::{self, Silence};
 use crate::config::Config;
 use crate::domain::aggregation::Status;
 use crate::domain::episode::EndedBy;
+use crate::domain::unheard::Heard;
 use crate::entity::incidents::Model as Incident;
 use crate::entity::occurrences::Model as Firing;
 use crate::text::{Text, fill};
@@ -59,15 +60,20 @@ enum Next {
     Waits(Timestamp),
 }
 
-fn next(config: &Config, source: &str, since: Timestamp, now: Timestamp, says: &Silences) -> Next {
-    let limits = config.counting.stale_limits(source);
-    let at = since.after(limits.unseen);
+fn next(
+    config: &Config,
+    source: &str,
+    (since, at): (Timestamp, Timestamp),
+    now: Timestamp,
+    says: &Silences,
+) -> Next {
+    let families = &config.counting.families;
     match says {
         Silences::NotQueried => Next::Closes(at),
-        _ if !alertmanager::sends(source) => Next::Closes(at),
+        _ if !families.are_one(source, alertmanager::SOURCE) => Next::Closes(at),
         _ if now < at.after(CHECK_DELAY) => Next::ChecksSilence(at),
         Silences::Known(_) => Next::Kept,
-        Silences::Unknown => Next::Waits(at.after(limits.unseen)),
+        Silences::Unknown => Next::Waits(at.after(at.since(since))),
     }
 }
 
@@ -86,14 +92,16 @@ pub(super) fn note(
     visit: &PageRequest,
     config: &Config,
     incident: &Incident,
+    firings: &[Firing],
     says: &Silences,
 ) -> Markup {
     let text = visit.text();
     html! {
         @if let Some(since) = incident.unheard_since {
+            @let at = unseen_at(config, since, firings);
             p.again {
                 (parts::around(text.unheard_since, "time", &parts::at(since))) " "
-                @match next(config, &incident.source, since, visit.now, says) {
+                @match next(config, &incident.source, (since, at), visit.now, says) {
                     Next::Closes(at) => (parts::around(text.unheard_closes, "time", &parts::at(at))),
                     Next::ChecksSilence(at) => (parts::around(text.unheard_asks, "time", &parts::at(at))),
                     Next::Kept => (text.unheard_kept),
@@ -126,12 +134,25 @@ fn told(text: &Text, silence: &Silence) -> Markup {
     }
 }
 
-/// How a firing ended, or that it is stale.
+/// When the last of these that is open is to be closed.
+fn unseen_at(config: &Config, since: Timestamp, firings: &[Firing]) -> Timestamp {
+    let patience = config.counting.stale_limits();
+    let open = firings.iter().filter(|firing| is_open(firing));
+    let last = open
+        .map(|firing| patience.unseen_at(&Heard::from(firing)))
+        .max();
+    last.unwrap_or_else(|| since.after(patience.unseen))
+}
+
+fn is_open(firing: &Firing) -> bool {
+    firing.ended_at.is_none() && firing.series.is_some()
+}
+
+/// How a firing ended, or that it is not heard of.
 pub(super) fn ending(visit: &PageRequest, config: &Config, firing: &Firing) -> Markup {
     let text = visit.text();
-    let limits = config.counting.stale_limits(&firing.source);
-    let is_open = firing.ended_at.is_none() && firing.series.is_some();
-    let is_unheard = is_open && limits.is_unheard(firing.last_seen_at, visit.now);
+    let patience = config.counting.stale_limits();
+    let is_unheard = is_open(firing) && patience.is_unheard(&Heard::from(firing), visit.now);
     html! {
         @if is_unheard { b.mu { (text.unheard) } }
         @else if firing.ended_by == Some(EndedBy::Unseen) { b.mu { (text.unseen) } }
@@ -170,9 +191,10 @@ mod tests {
                 Silences::Unknown,
                 Next::Waits(after(96)),
             ),
+            ("prometheus", 13, known(), Next::ChecksSilence(after(48))),
             ("other", 13, known(), Next::Closes(after(48))),
         ] {
-            let next = next(&config, source, since, after(hours), &says);
+            let next = next(&config, source, (since, after(48)), after(hours), &says);
             assert_eq!(next, expected, "{source}, {hours} h");
         }
     }

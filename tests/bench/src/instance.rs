@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::Value;
@@ -89,12 +90,28 @@ impl Instance {
         Ok(total(&text, "tocsin_alerts_total"))
     }
 
+    /// The processor time that it has used.
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
+        let path = format!("/proc/{}/stat", self.process.id());
+        let stat = std::fs::read_to_string(&path).context(path)?;
+        cpu(&stat).context("the system does not say how much time a process used")
+    }
+
     /// What it takes.
     pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
         let path = format!("/proc/{}/status", self.process.id());
         let status = std::fs::read_to_string(&path).context(path)?;
         memory(&status).context("the system does not say how much memory a process takes")
     }
+}
+
+/// Both kinds of processor time of a process, of its line in `/proc`.
+fn cpu(stat: &str) -> Option<Duration> {
+    // A hundred ticks are a second, on every Linux; what stands in brackets may have spaces in it.
+    let (_, behind) = stat.rsplit_once(')')?;
+    let mut fields = behind.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some(Duration::from_millis((ticks()? + ticks()?) * 10))
 }
 
 /// The sum of a metric over all its labels.
@@ -131,6 +148,12 @@ mod tests {
                        tocsin_alerts_total_more 9\n# EOF\n";
         assert_eq!(total(metrics, "tocsin_alerts_total"), 123);
         assert_eq!(total(metrics, "tocsin_other"), 0);
+    }
+
+    #[test]
+    fn processor_time_is_that_of_the_program_and_of_the_system() {
+        let stat = "7 (a b) c) S 1 7 7 0 -1 4194560 2 0 0 0 123 45 0 0 20 0 9 0 1 2 3";
+        assert_eq!(cpu(stat), Some(Duration::from_millis(1680)));
     }
 
     #[test]

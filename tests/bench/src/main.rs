@@ -22,6 +22,7 @@ mod progress;
 mod queue;
 mod redis;
 mod report;
+mod resend;
 mod row;
 mod servers;
 
@@ -90,6 +91,8 @@ enum What {
     Latency,
     /// Memory of one process, and of Redis
     Memory,
+    /// Firing alerts that Prometheus repeats by the minute
+    Resend,
 }
 
 /// A run: where it runs, and what it has found so far.
@@ -202,6 +205,7 @@ impl Bench {
                 What::Drain => drain::measure(self, on).await,
                 What::Latency => latency::measure(self, on).await,
                 What::Memory => memory::measure(self, on).await,
+                What::Resend => resend::measure(self, on).await,
             };
             if let Err(error) = measured {
                 self.not_measured(what, on.name(), &error);
@@ -242,6 +246,7 @@ impl What {
             Self::Drain => "drain",
             Self::Latency => "latency",
             Self::Memory => "memory",
+            Self::Resend => "resend",
         }
     }
 }

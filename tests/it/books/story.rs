@@ -6,6 +6,7 @@ use proptest::sample::{Index, select};
 use tocsin::domain::aggregation::Unit;
 use tocsin::domain::alert::{Alert, AlertStatus};
 use tocsin::domain::episode::AlertDelivery;
+use tocsin::domain::family::Families;
 use tocsin::domain::signature::SignatureLabels;
 use tocsin::time::Timestamp;
 use uuid::Uuid;
@@ -102,12 +103,20 @@ pub(super) fn delivery(
         fingerprint: series.to_string(),
         starts_at: Some(at(times.0)),
         ends_at: resolved.then_some(at(times.1)),
+        lease_ms: None,
         generator_url: None,
         identity: None,
     };
     let origin = (Uuid::now_v7(), false);
     let labels = SignatureLabels::default();
-    AlertDelivery::new(origin, "test".to_owned(), at(times.2), alert, &labels)
+    AlertDelivery::new(
+        origin,
+        "test".to_owned(),
+        at(times.2),
+        alert,
+        &labels,
+        &Families::default(),
+    )
 }
 
 /// An alert of one name about one of many services; times in seconds.
@@ -128,5 +137,6 @@ pub(super) fn of_service(n: usize, resolved: bool, times: (i64, i64, i64)) -> Al
         told.received_at,
         alert,
         &labels,
+        &Families::default(),
     )
 }

@@ -7,6 +7,7 @@ pub mod port;
 pub mod postgres;
 pub mod process;
 pub mod program;
+pub mod prometheus;
 pub mod redis;
 
 use std::time::Duration;

@@ -10,9 +10,8 @@ use tocsin::context::Context;
 use tocsin::domain::unheard::SourceAnswer;
 use tocsin::jobs::JobError;
 use tocsin::outbox::{Cause, FollowUp, Traces};
-use tocsin::store::unseen::{self, ExpiryResult, Quiet, StaleFiring};
+use tocsin::store::unseen::{self, Among, ExpiryResult, Limits, Quiet, StaleFiring};
 use tocsin::store::{incidents, maintenance, outbox};
-use tocsin::time::Timestamp;
 use uuid::Uuid;
 
 /// Incidents that are looked at together.
@@ -22,28 +21,34 @@ const EPISODES: u64 = 1000;
 /// Rows are pruned as late as that after what is closed before.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Looks at every incident with firings that were not delivered for `counting.unheard`.
+/// Looks at every incident with firings that were not told of for `counting.unheard`, or for so many leases.
 ///
 /// # Errors
 /// The store cannot be reached now.
 pub async fn close_unseen(context: &Context) -> Result<(), JobError> {
     let db = context.db.read();
     let now = context.clock.of_store(maintenance::now(db).await?);
-    let edge = now.before(context.config.counting.unheard.0);
+    let limits = Limits {
+        patience: context.config.counting.stale_limits(),
+        now,
+    };
     let mut senders = Senders::new(context);
-    let mut after = Uuid::nil();
-    loop {
-        let found = unseen::quiet(db, after, edge, TOGETHER).await?;
-        let Some(last) = found.last() else {
-            return Ok(());
-        };
-        after = last.id;
-        let more = found.len() as u64 == TOGETHER;
-        close(context, &mut senders, &found, now).await?;
-        if !more {
-            return Ok(());
+    for among in [Among::Old, Among::Leased] {
+        let mut after = Uuid::nil();
+        loop {
+            let found = unseen::quiet(db, among, after, &limits, TOGETHER).await?;
+            let Some(last) = found.last() else {
+                break;
+            };
+            after = last.id;
+            let more = found.len() as u64 == TOGETHER;
+            close(context, &mut senders, &found, &limits).await?;
+            if !more {
+                break;
+            }
         }
     }
+    Ok(())
 }
 
 /// Closes what is over of these incidents, and marks what is unheard.
@@ -51,32 +56,30 @@ async fn close(
     context: &Context,
     senders: &mut Senders<'_>,
     found: &[Quiet],
-    now: Timestamp,
+    limits: &Limits,
 ) -> Result<(), JobError> {
-    let counting = &context.config.counting;
-    let edge = now.before(counting.unseen.0);
     let old: Vec<Uuid> = found
         .iter()
-        .filter(|quiet| quiet.oldest <= edge)
+        .filter(|quiet| quiet.has_unseen)
         .map(|quiet| quiet.id)
         .collect();
     let mut after = Uuid::nil();
-    let mut is_marked = found.iter().all(|quiet| is_right(quiet, context, now));
+    let mut is_marked = found.iter().all(is_right);
     loop {
         let silent = match old.is_empty() {
             true => Vec::new(),
             false => {
                 let (db, old) = (context.db.read(), old.iter().copied());
-                unseen::silent(db, old, after, edge, EPISODES).await?
+                unseen::silent(db, old, after, limits, EPISODES).await?
             }
         };
         let more = silent.len() as u64 == EPISODES;
         if let Some(last) = silent.last() {
             after = last.id;
         }
-        let over = senders.over(silent, now).await;
+        let over = senders.over(silent, limits).await;
         if !over.is_empty() || !is_marked {
-            write(context, found, &over, now).await?;
+            write(context, found, &over, limits).await?;
             is_marked = true;
         }
         if !more {
@@ -86,9 +89,8 @@ async fn close(
 }
 
 /// Whether an incident says already what there is to say.
-fn is_right(quiet: &Quiet, context: &Context, now: Timestamp) -> bool {
-    let limits = context.config.counting.stale_limits("");
-    let is_unheard = !quiet.is_resolved && limits.is_unheard(quiet.newest, now);
+fn is_right(quiet: &Quiet) -> bool {
+    let is_unheard = !quiet.is_resolved && quiet.is_unheard;
     quiet.unheard_since == is_unheard.then_some(quiet.newest)
 }
 
@@ -96,16 +98,13 @@ async fn write(
     context: &Context,
     found: &[Quiet],
     over: &[StaleFiring],
-    now: Timestamp,
+    limits: &Limits,
 ) -> Result<(), JobError> {
     let config = &context.config;
     let tx = context.db.begin().await?;
     unseen::lock(&tx, found).await?;
-    let (edge, resolves) = (
-        now.before(config.counting.unheard.0),
-        config.aggregation.auto_resolve,
-    );
-    let written = unseen::close(&tx, found, over, edge, resolves, now).await?;
+    let (resolves, now) = (config.aggregation.auto_resolve, limits.now);
+    let written = unseen::close(&tx, found, over, limits, resolves).await?;
     let ExpiryResult {
         closed,
         changed,
@@ -151,14 +150,14 @@ impl<'a> Senders<'a> {
     }
 
     /// Those of the episodes that are to be closed.
-    async fn over(&mut self, silent: Vec<StaleFiring>, now: Timestamp) -> Vec<StaleFiring> {
+    async fn over(&mut self, silent: Vec<StaleFiring>, limits: &Limits) -> Vec<StaleFiring> {
         let config = &self.context.config;
         let longest = config.retention.occurrences.0.saturating_sub(DAY);
         let mut over = Vec::with_capacity(silent.len());
         for episode in silent {
-            let limits = config.counting.stale_limits(&episode.source);
             let said = self.said(&episode).await;
-            if limits.is_over(episode.last_seen_at, now, said, longest) {
+            let patience = &limits.patience;
+            if patience.is_over(&episode.heard, limits.now, said, longest) {
                 over.push(episode);
             }
         }
@@ -169,7 +168,8 @@ impl<'a> Senders<'a> {
         let Some(alertmanager) = &self.context.alertmanager else {
             return SourceAnswer::Nothing;
         };
-        if !alertmanager::sends(&episode.source) {
+        let families = &self.context.config.counting.families;
+        if !families.are_one(&episode.source, alertmanager::SOURCE) {
             return SourceAnswer::Nothing;
         }
         if self.alertmanager.is_none() {
