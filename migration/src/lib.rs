@@ -30,6 +30,7 @@ mod m019_sessions;
 mod m020_secrets;
 mod m022_history;
 mod m023_reasons;
+mod m024_analysis;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -61,6 +62,7 @@ impl MigratorTrait for Migrator {
             Box::new(m020_secrets::Migration),
             Box::new(m022_history::Migration),
             Box::new(m023_reasons::Migration),
+            Box::new(m024_analysis::Migration),
         ]
     }
 }

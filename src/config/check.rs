@@ -53,6 +53,7 @@ impl Config {
         self.check_redis()?;
         self.queues.check()?;
         self.check_buttons()?;
+        self.check_analysis()?;
         webhooks::check(&self.webhooks)?;
         let scheme = self
             .telegram_api

@@ -18,7 +18,7 @@ const RESOLVED_BY: [&str; 3] = ["itself", "person", "unseen"];
 const STATUSES: [&str; 4] = ["OPEN", "ANALYZING", "ACKNOWLEDGED", "RESOLVED"];
 pub(super) const LEVELS: [&str; 4] = ["NONE", "REPEAT", "ESCALATE", "PERMANENT_FIX"];
 
-/// List incidents of every status, newest first; show, acknowledge or resolve them
+/// List incidents of every status, newest first; show, acknowledge, analyze or resolve them
 #[derive(Debug, Args)]
 pub struct IncidentsArgs {
     #[command(subcommand)]
@@ -54,6 +54,8 @@ enum IncidentsCommand {
     },
     /// Acknowledge an incident
     Acknowledge(OperationArgs),
+    /// Analyze an incident again: how often and when it happens, and what happens with it
+    Analyze(OperationArgs),
     /// Resolve an incident, or all that match filters
     Resolve(resolve::ResolveArgs),
 }
@@ -69,7 +71,7 @@ struct OperationArgs {
 
 #[derive(Debug, Args)]
 struct Filters {
-    /// Only incidents with this status
+    /// Only incidents with this status; OPEN includes ANALYZING
     #[arg(long, ignore_case = true, value_parser = STATUSES)]
     status: Option<String>,
     /// Only at this level
@@ -110,6 +112,7 @@ impl IncidentsArgs {
             Some(IncidentsCommand::Acknowledge(deed)) => {
                 deed.tell(&client, "acknowledge", self.json).await
             }
+            Some(IncidentsCommand::Analyze(deed)) => deed.analyze(&client, self.json).await,
             Some(IncidentsCommand::Resolve(resolve)) => resolve.run(&client, self.json).await,
             None => {
                 let query = self.filters.query();
@@ -150,6 +153,21 @@ impl Filters {
 }
 
 impl OperationArgs {
+    async fn analyze(self, client: &Client, json: bool) -> anyhow::Result<()> {
+        let id = self.id.id(client).await?.to_string();
+        let body = json!({"operator": self.operator.unwrap_or_default()});
+        let path = ["incidents", id.as_str(), "analyze"];
+        let incident = client.post(&path, Some(&body), None).await?;
+        if json {
+            return print_json(&incident);
+        }
+        let title = text(&incident, "/title");
+        print(&format!(
+            "{title}\n  analysis requested: see tocsin incidents show {id}"
+        ))?;
+        Ok(())
+    }
+
     async fn tell(self, client: &Client, what: &str, json: bool) -> anyhow::Result<()> {
         let id = self.id.id(client).await?.to_string();
         let operator = self.operator.unwrap_or_default();
