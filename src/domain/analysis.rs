@@ -49,6 +49,14 @@ pub struct Analysis {
     pub not_generated: Option<NotGenerated>,
 }
 
+impl Analysis {
+    /// Whether a card shows something of it.
+    #[must_use]
+    pub fn is_on_cards(&self) -> bool {
+        self.generated.is_some() || self.findings.iter().any(Finding::is_on_cards)
+    }
+}
+
 /// A text that a language model wrote. It may be wrong, and is shown as generated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Generated {
@@ -133,6 +141,20 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// Whether a card shows it: it says something, and the card does not say it elsewhere.
+    #[must_use]
+    pub const fn is_on_cards(&self) -> bool {
+        match self {
+            Self::First | Self::Thin { .. } | Self::Repairs { .. } | Self::Runbook { .. } => false,
+            Self::Frequency(_)
+            | Self::Trend(_)
+            | Self::Hours(_)
+            | Self::Weekday(_)
+            | Self::Together(_)
+            | Self::Before(_) => true,
+        }
+    }
+
     /// The path of the page that shows what it is drawn from, of an incident of this anomaly. A runbook is
     /// elsewhere, and its finding has the address.
     #[must_use]

@@ -97,18 +97,21 @@ pub async fn handle(
         incident: incident.id,
         since,
     };
-    if write(context, &incident.anomaly_key, due, &made).await? {
+    // Cards that say nothing of it are not edited: of ten thousand new anomalies there is nothing to say.
+    let before = incident.analysis.as_ref();
+    let is_shown = made.is_on_cards() || before.is_some_and(Analysis::is_on_cards);
+    if write(context, &incident.anomaly_key, (due, is_shown), &made).await? {
         analyst.count(outcome);
     }
     Ok(())
 }
 
-/// Writes what was found out, under the anomaly's lock, and has the incident's cards show it. Returns whether it
-/// was due still.
+/// Writes what was found out, under the anomaly's lock, and has the incident's cards show it, if they show
+/// anything of it. Returns whether it was due still.
 async fn write(
     context: &Context,
     key: &str,
-    due: DueAnalysis,
+    (due, is_shown): (DueAnalysis, bool),
     made: &Analysis,
 ) -> Result<bool, JobError> {
     let tx = context.db.begin().await?;
@@ -120,8 +123,10 @@ async fn write(
         return Ok(false);
     }
     let policy = context.config.messages();
+    let changed = [due.incident];
+    let changed = if is_shown { &changed[..] } else { &[] };
     let follow_up = FollowUp {
-        edits: outbox::mark_edits(&tx, &policy, &[due.incident], now).await?,
+        edits: outbox::mark_edits(&tx, &policy, changed, now).await?,
         ..FollowUp::default()
     };
     tx.commit().await?;

@@ -168,6 +168,27 @@ fn a_first_incident_has_nothing_to_be_compared_with() {
 }
 
 #[test]
+fn cards_show_what_says_something() {
+    let made = |findings, generated: Option<&str>| Analysis {
+        at: Timestamp(NOW),
+        findings,
+        generated: generated.map(|text| Generated {
+            text: text.to_owned(),
+            model: "m".to_owned(),
+        }),
+        not_generated: None,
+    };
+    let first = History {
+        tried: vec![tried("rollback", 1, 1)],
+        runbook: Some("https://example.com".to_owned()),
+        ..history([0])
+    };
+    assert!(!made(findings(&first), None).is_on_cards());
+    assert!(made(findings(&first), Some("Roll back.")).is_on_cards());
+    assert!(made(findings(&history([0, DAY])), None).is_on_cards());
+}
+
+#[test]
 fn an_anomaly_is_new_rare_occasional_or_frequent() {
     let spaced = |n: i64, days: i64| history((0..n).map(|at| at * days * DAY));
     let since = |history: History| History {

@@ -3,7 +3,7 @@
 
 use chrono::DateTime;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
-use tocsin::domain::analysis::{Analysis, Finding};
+use tocsin::domain::analysis::Analysis;
 use tocsin::domain::escalation::Level;
 use tocsin::domain::frequency::{Window, figure};
 use tocsin::domain::reason::{Reason, TierRule};
@@ -313,11 +313,8 @@ fn made(card: &Card) -> Option<&Analysis> {
 /// What is known of its past, but for what the card says elsewhere, and that nothing is.
 fn analysis(card: &Card, text: &Text) -> Option<Line> {
     let findings = made(card)?.findings.iter();
-    let is_news = |finding: &&Finding| {
-        let elsewhere = matches!(finding, Finding::Repairs { .. } | Finding::Runbook { .. });
-        !elsewhere && !matches!(finding, Finding::First | Finding::Thin { .. })
-    };
-    let said = findings.filter(is_news).take(SENTENCES);
+    let said = findings.filter(|finding| finding.is_on_cards());
+    let said = said.take(SENTENCES);
     let said: Vec<String> = said.map(|finding| sentence(text, finding)).collect();
     let said = known(&said.join(" "), ANALYSIS)?;
     Some(Line::new().symbol("🔎").text(said))
