@@ -1,5 +1,6 @@
 //! Every setting: read once, from the defaults here, then `tocsin.toml`, then `TOCSIN_…`.
 
+mod analysis;
 mod channels;
 mod check;
 mod database;
@@ -30,6 +31,7 @@ use crate::domain::aggregation::Policy;
 use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
 use crate::text::Lang;
+pub use analysis::{AnalysisSettings, ModelSettings};
 use channels::ChannelKind;
 pub use database::{DatabaseKind, DatabaseUrlError};
 pub use file::read_secret;
@@ -127,6 +129,8 @@ pub struct Config {
     pub aggregation: Aggregation,
     /// When a level holds.
     pub escalation: Escalation,
+    /// How new incidents are analyzed.
+    pub analysis: AnalysisSettings,
     /// When messages are sent.
     pub notify: NotifySettings,
     /// Which labels make the signature.
@@ -188,6 +192,7 @@ impl Default for Config {
             counting: Counting::default(),
             aggregation: Aggregation::default(),
             escalation: Escalation::default(),
+            analysis: AnalysisSettings::default(),
             notify: NotifySettings::default(),
             signature: SignatureLabels::default(),
             sources: Sources::default(),
@@ -261,6 +266,7 @@ impl Config {
             until: self.aggregation.until,
             auto_resolve: self.aggregation.auto_resolve,
             open_for: self.escalation.open_for.0,
+            analyze: self.analysis.enabled,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! SeaORM's view of the tables: shape only.
 
+mod analysis;
 pub mod anomalies;
 pub mod audit;
 pub mod channels;

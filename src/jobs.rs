@@ -4,6 +4,7 @@
 //! ADD A JOB HERE: its payload in a file of its own, and its row in [`crate::queues`]. A job of another kind for a
 //! queue that there is: a variant of its payload, and what the handler does about it.
 
+mod analyze;
 mod ingest;
 pub mod lease;
 mod notify;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::refusal::{self, Code, Refusal};
+pub use analyze::Analyze;
 pub(crate) use ingest::{Brief, BriefContent};
 pub use ingest::{Content, IngestAlert, rejected};
 pub use notify::Notify;
@@ -38,6 +40,9 @@ macro_rules! queues {
             /// Messages, and edits of cards. For more than half a day: a provider that is down is told
             /// everything when it is back.
             notify: Notify { attempts: 200 },
+            /// What is known of new incidents' pasts. Few at once: many incidents that open together are not
+            /// to keep all else waiting.
+            analyze: Analyze { concurrency: 2, attempts: 3 },
             /// Repairs that were reported.
             repair: RecordRepair {},
             /// What only time changes.

@@ -1,4 +1,4 @@
-//! The outbox: what must follow a commit. Tiers to work out, messages to send and cards to edit are
+//! The outbox: what must follow a commit. Tiers to work out, messages to send, cards to edit and analyses are
 //! written in the transaction that makes them due ([`crate::store::outbox`]; which messages there are is
 //! decided in [`crate::domain::messages`]), pushed after its commit, and pushed again once they are
 //! [`overdue`]: so neither a crash between commit and push, nor a queue that lost its jobs, loses any.
@@ -7,6 +7,7 @@
 //! |---|---|---|---|
 //! | a tier | `incidents.tier_due_since` | a new one at each push; overdue: one at a time for each incident | 250 ms after what comes in bursts, else at once |
 //! | a message | `notifications.state` | one at a time for each message | when it may go out |
+//! | an analysis | `incidents.analyze_due_since` | one for each incident and moment since which it is due | at once |
 //! | an edit | `notifications.edit_due_since` | one for each card and moment since which it is due | after `telegram.fold`; overdue: at once |
 
 pub mod overdue;
@@ -18,9 +19,10 @@ use uuid::Uuid;
 
 use crate::context::Context;
 use crate::ids::derived_id;
-use crate::jobs::{CalculateTier, Notify};
+use crate::jobs::{Analyze, CalculateTier, Notify};
 use crate::queue::Push;
 use crate::queue::store::QueueError;
+use crate::store::analysis::DueAnalysis;
 use crate::store::cards::DueCard;
 pub use crate::store::outbox::{DueMessage, FollowUp};
 use crate::telemetry::task_context;
@@ -105,6 +107,7 @@ impl FollowUp {
                 tiers = self.tiers.len(),
                 messages = self.messages.len(),
                 edits = self.edits.len(),
+                analyses = self.analyses.len(),
                 "enqueueing failed; recount will retry: {error}"
             );
         }
@@ -148,10 +151,12 @@ impl FollowUp {
             message.trace(traces.of(due.incident))
         });
         let edits = self.edits.iter().map(|card| edit(card).after(fold));
-        context
-            .queues
-            .push_all(tiers.chain(messages).chain(edits))
-            .await
+        let analyses = self.analyses.iter().map(|due| {
+            let push = analysis(due);
+            push.trace(traces.of(due.incident))
+        });
+        let all = tiers.chain(messages).chain(edits).chain(analyses);
+        context.queues.push_all(all).await
     }
 }
 
@@ -175,6 +180,15 @@ fn message(id: Uuid) -> Push {
 pub fn edit(card: &DueCard) -> Push {
     let (id, since) = (card.id.to_string(), card.since.0.to_string());
     Push::new(&Notify::Edit(card.id)).id(derived_id(&["edit", &id, &since]))
+}
+
+/// The job of an analysis.
+fn analysis(due: &DueAnalysis) -> Push {
+    let (id, since) = (due.incident.to_string(), due.since.0.to_string());
+    let job = Analyze {
+        incident: due.incident,
+    };
+    Push::new(&job).id(derived_id(&["analyze", &id, &since]))
 }
 
 /// Does what must follow a commit; a server that is starting again is waited for, for half a minute.

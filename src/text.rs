@@ -6,6 +6,7 @@
 
 #[macro_use]
 mod declare;
+pub mod analysis;
 mod en;
 mod fill;
 mod foreign;
@@ -578,6 +579,49 @@ texts! {
     pressed_stranger
     pressed_unknown
     pressed_gone
+    analysis
+    an_pending
+    an_none
+    an_again
+    an_made
+    an_first
+    an_thin
+    an_new
+    an_rare
+    an_rare_unknown
+    an_occasional
+    an_frequent
+    an_share
+    an_up
+    an_down
+    an_hours
+    an_hour
+    an_weekday
+    weekday_0
+    weekday_1
+    weekday_2
+    weekday_3
+    weekday_4
+    weekday_5
+    weekday_6
+    an_together
+    an_together_first
+    an_before
+    an_minutes
+    an_repairs
+    an_repair
+    an_and
+    an_runbook
+    an_generated
+    msg_generated
+    an_not_generated
+    an_no_budget
+    an_no_time
+    an_no_contact
+    an_no_use
+    an_no_refused
+    done_analyze
+    ev_analyze
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ mod m019_sessions;
 mod m020_secrets;
 mod m022_history;
 mod m023_reasons;
+mod m024_analysis;
 mod m025_leases;
 
 /// Every change, oldest first.
@@ -62,6 +63,7 @@ impl MigratorTrait for Migrator {
             Box::new(m020_secrets::Migration),
             Box::new(m022_history::Migration),
             Box::new(m023_reasons::Migration),
+            Box::new(m024_analysis::Migration),
             Box::new(m025_leases::Migration),
         ]
     }

@@ -55,6 +55,7 @@ impl Config {
         self.check_redis()?;
         self.queues.check()?;
         self.check_buttons()?;
+        self.check_analysis()?;
         webhooks::check(&self.webhooks)?;
         self.sources.check()?;
         let scheme = self

@@ -155,6 +155,7 @@ mod tests {
             (config.policy::<IngestAlert>(), IngestAlert::POLICY),
             (config.policy::<CalculateTier>(), CalculateTier::POLICY),
             (config.policy::<Notify>(), Notify::POLICY),
+            (config.policy::<Analyze>(), Analyze::POLICY),
             (config.policy::<RecordRepair>(), RecordRepair::POLICY),
             (config.policy::<Recount>(), Recount::POLICY),
         ] {

@@ -97,7 +97,7 @@ fn a_malformed_setting_is_named_as_it_was_written_and_the_error_says_how_to_writ
         (
             "[queues.foo]\nattempts = 1",
             None,
-            "queues.foo is not a setting: expected ingest, tier, notify, repair or recount".to_owned(),
+            "queues.foo is not a setting: expected ingest, tier, notify, analyze, repair or recount".to_owned(),
         ),
         (
             "",

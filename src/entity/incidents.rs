@@ -3,6 +3,7 @@
 use sea_orm::entity::prelude::*;
 
 use crate::domain::aggregation::{ResolvedBy, Status};
+use crate::domain::analysis::Analysis;
 use crate::domain::effectiveness::RepairStats;
 use crate::domain::frequency::FrequencyStats;
 use crate::domain::reason::TierReason;
@@ -77,8 +78,11 @@ pub struct Model {
     pub unheard_since: Option<Timestamp>,
     /// Since when its tier must be calculated again.
     pub tier_due_since: Option<Timestamp>,
-    /// What was found out about it.
-    pub analysis: Option<String>,
+    /// Since when its analysis must be made, for the first time or again.
+    pub analyze_due_since: Option<Timestamp>,
+    /// What its analysis found out.
+    #[schema(value_type = Option<Analysis>)]
+    pub analysis: Option<Analysis>,
     /// When it opened.
     pub opened_at: Timestamp,
     /// When it last changed.

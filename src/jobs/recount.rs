@@ -27,6 +27,8 @@ pub enum Part {
     Messages,
     /// Edits of cards that are due for long.
     Edits,
+    /// Analyses that are due for long, and incidents that waited for theirs.
+    Analyses,
     /// Replays that may never have been pushed.
     Replays,
     /// Firings that were received soon after they were said to be over.
@@ -45,10 +47,11 @@ pub enum Part {
 
 impl Part {
     /// All of them, in the order in which they run: pending work first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Tiers,
         Self::Messages,
         Self::Edits,
+        Self::Analyses,
         Self::Replays,
         Self::Doubts,
         Self::Levels,
@@ -65,6 +68,7 @@ impl Part {
             Self::Tiers => "tiers",
             Self::Messages => "messages",
             Self::Edits => "edits",
+            Self::Analyses => "analyses",
             Self::Replays => "replays",
             Self::Doubts => "doubts",
             Self::Levels => "levels",

@@ -283,7 +283,7 @@ mod tests {
             ),
             (
                 OperationError::NotFound(Resource::Queue),
-                "unknown queue; known: ingest, tier, notify, repair, recount",
+                "unknown queue; known: ingest, tier, notify, analyze, repair, recount",
             ),
         ] {
             assert_eq!(OperationError::to_string(&error), expected);

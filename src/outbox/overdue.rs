@@ -3,13 +3,19 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::{Cause, FollowUp, Traces};
 use crate::context::Context;
 use crate::jobs::JobError;
 use crate::queue::replay::{self, Unpushed};
-use crate::store::{cards, dead_letters, maintenance, notifications};
+use crate::store::{analysis, cards, dead_letters, maintenance, notifications};
 use crate::time::Timestamp;
 
+/// An analysis that is due for longer is not made.
+const TOO_LATE: Duration = Duration::from_secs(3600);
+/// So many incidents are opened, or given up, under one lock.
+const LOCKED_AT_ONCE: usize = 200;
 /// What is due for longer is pushed again.
 const OVERDUE: Duration = Duration::from_secs(60);
 /// At most so many at once.
@@ -27,6 +33,7 @@ pub async fn push(context: &Context, everywhere: bool) -> Result<(), JobError> {
         push_tiers(context, everywhere).await,
         messages(context).await,
         edits(context).await,
+        analyses(context).await,
         replays(context).await,
     ];
     of_each.into_iter().collect()
@@ -73,6 +80,50 @@ pub async fn edits(context: &Context) -> Result<(), JobError> {
         edits: cards::overdue(db, since, AT_MOST).await?,
         ..FollowUp::default()
     };
+    again(context, follow_up).await
+}
+
+/// Analyses. An incident that waits for longer than `analysis.wait` is open without; one whose analysis cannot
+/// be made, or that nobody works on, is not tried for longer than an hour.
+///
+/// # Errors
+/// The store cannot be reached now.
+pub async fn analyses(context: &Context) -> Result<(), JobError> {
+    let wait = context.config.analysis.wait.0;
+    let now = context
+        .clock
+        .of_store(maintenance::now(context.db.read()).await?);
+    let since = now.before(wait.min(OVERDUE));
+    let due = analysis::overdue(context.db.read(), since, AT_MOST).await?;
+    let late = due
+        .iter()
+        .filter(|(due, waits)| *waits && due.since < now.before(wait));
+    let late: Vec<Uuid> = late.map(|(due, _)| due.incident).collect();
+    let given_up = due
+        .iter()
+        .filter(|(due, _)| due.since < now.before(TOO_LATE));
+    let given_up: Vec<Uuid> = given_up.map(|(due, _)| due.incident).collect();
+    for some in late.chunks(LOCKED_AT_ONCE) {
+        let opened = analysis::open(&context.db, some, now).await?;
+        if opened > 0 {
+            tracing::warn!(
+                incidents = opened,
+                "incidents are open without an analysis: it was not made within {wait:?} (analysis.wait). \
+                 Check that a process works on the queue analyze"
+            );
+        }
+    }
+    for some in given_up.chunks(LOCKED_AT_ONCE) {
+        analysis::give_up(&context.db, some, now.before(TOO_LATE)).await?;
+    }
+    let due = due.into_iter().map(|(due, _)| due);
+    let due =
+        due.filter(|due| due.since < now.before(OVERDUE) && due.since >= now.before(TOO_LATE));
+    let follow_up = FollowUp {
+        analyses: due.collect(),
+        ..FollowUp::default()
+    };
+    say(follow_up.analyses.len(), "analyses");
     again(context, follow_up).await
 }
 

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Taken)]
 pub struct WebhookAnswer {
     /// Always `ok`.
     pub status: &'static str,

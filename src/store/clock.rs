@@ -257,6 +257,7 @@ fn happened() -> impl Iterator<Item = String> {
                 "doubted_since",
                 "unheard_since",
                 "tier_due_since",
+                "analyze_due_since",
             ],
         ),
         (

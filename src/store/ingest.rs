@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
+use super::analysis::DueAnalysis;
 use super::outbox::{self, FollowUp};
 use super::repetitions::{self, Repetitions};
 use super::{Db, anomalies, incidents, occurrences, overflow, reopenings};
@@ -165,6 +166,12 @@ async fn enter(
     };
     let due = batch.incidents.values().filter(is_due);
     follow_up.tiers = due.map(|i| i.id).collect();
+    let new = batch.incidents.values().filter(|i| i.is_to_be_analyzed());
+    let due = |incident: &Incident| DueAnalysis {
+        incident: incident.id,
+        since: now,
+    };
+    follow_up.analyses = new.map(due).collect();
     let in_overflow = deliveries.iter().zip(&entered);
     let in_overflow = in_overflow.filter(|(s, fate)| **fate == Ingested::New && s.is_in_overflow());
     let overflowed: Vec<&AlertDelivery> = in_overflow.map(|(s, _)| s.as_ref()).collect();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DbErr};
 use uuid::Uuid;
 
+use super::analysis::DueAnalysis;
 use super::cards::{self, DueCard};
 use super::{mutes, notifications};
 use crate::domain::messages::{Candidate, Needed, Policy, plan, route};
@@ -20,6 +21,8 @@ pub struct FollowUp {
     pub messages: Vec<DueMessage>,
     /// Cards to edit.
     pub edits: Vec<DueCard>,
+    /// Incidents to analyze.
+    pub analyses: Vec<DueAnalysis>,
     /// How many messages are suppressed, because their anomalies are muted.
     pub suppressed: u64,
 }

@@ -13,13 +13,14 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::domain::analysis::NotGenerated;
 use crate::domain::figure::Figure;
 use crate::jobs::{Part, QUEUES};
 use crate::sources::SOURCES;
 pub use alerts::{Alerts, BySourceAndOutcome, Outcome, Tally};
 pub use labels::{
-    ByDecision, ByFigure, ByFigureStore, ByMessage, ByOutcome, ByPart, ByQueue, ByRole, BySchedule,
-    BySource, BySourceAndReason,
+    ByAnalysis, ByDecision, ByFigure, ByFigureStore, ByMessage, ByOutcome, ByPart, ByQueue, ByRole,
+    BySchedule, BySource, BySourceAndReason,
 };
 
 /// Why a delivery is refused, in one word: all that there are.
@@ -60,6 +61,8 @@ pub struct Metrics {
     pub ingest_seconds: Histogram,
     /// Messages by outcome.
     pub messages: Family<ByMessage, Counter>,
+    /// Analyses of incidents by what became of them.
+    pub analyses: Family<ByAnalysis, Counter>,
     /// Figures that were not what the rows say, when they were last compared.
     pub drift: Family<ByFigure, Gauge>,
     /// When that was, in seconds since 1970.
@@ -133,6 +136,7 @@ impl Metrics {
             accept_seconds: Family::new_with_constructor(latencies),
             ingest_seconds: latencies(),
             messages: Family::default(),
+            analyses: Family::default(),
             drift: Family::default(),
             verified: Gauge::default(),
             recount_failures: Family::default(),
@@ -205,6 +209,10 @@ impl Metrics {
         }
         for outcome in ["sent", "delayed", "failed", "given_up", "muted", "outdated"] {
             drop(self.messages.get_or_create(&ByMessage { outcome }));
+        }
+        let reasons = NotGenerated::ALL.map(NotGenerated::name);
+        for outcome in ["built_in", "generated"].into_iter().chain(reasons) {
+            drop(self.analyses.get_or_create(&ByAnalysis { outcome }));
         }
         for role in ["webhook", "read", "operate", "page", "telegram"] {
             drop(self.auth_failures.get_or_create(&ByRole { role }));

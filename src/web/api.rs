@@ -39,6 +39,7 @@ pub(super) fn routes() -> OpenApiRouter<Ingress> {
         .routes(routes!(repairs::record))
         .routes(routes!(incidents::acknowledge))
         .routes(routes!(incidents::resolve))
+        .routes(routes!(incidents::analyze))
         .routes(routes!(incidents::resolve_many))
         .routes(routes!(anomalies::show))
         .routes(routes!(anomalies::fix, anomalies::unfix))

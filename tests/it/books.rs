@@ -107,6 +107,7 @@ async fn commit_with(
 
 fn policy(unit: Unit) -> Policy {
     Policy {
+        analyze: false,
         unit,
         ..Settings::default().aggregation_policy()
     }

@@ -82,6 +82,8 @@ impl Harness {
         };
         // Tests that are not about bursts see each message at once.
         config.notify.settle = Span(Duration::ZERO);
+        // And those that are not about analyses count edits of cards.
+        config.analysis.enabled = false;
         set(&mut config);
         let context = Context::open(config).await.unwrap();
         let stop = CancellationToken::new();
@@ -142,6 +144,9 @@ impl Harness {
         assert_eq!(self.sql(edits).await, 0, "cards are due to be edited");
         let due = "SELECT count(*) FROM incidents WHERE tier_due_since IS NOT NULL";
         assert_eq!(self.sql(due).await, 0, "incidents are due for a tier");
+        let due = "SELECT count(*) FROM incidents WHERE analyze_due_since IS NOT NULL \
+                   OR status = 'ANALYZING'";
+        assert_eq!(self.sql(due).await, 0, "incidents are due to be analyzed");
         self.leave().await;
     }
 

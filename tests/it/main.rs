@@ -22,6 +22,7 @@ mod telegram;
 
 mod accounting;
 mod alertmanager;
+mod analysis;
 mod books;
 mod buttons;
 mod cards;

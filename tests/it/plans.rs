@@ -26,6 +26,7 @@ on_both! {
         let mut h = Harness::without_workers(on, |config| {
             // So that resolving edits cards.
             config.telegram.fold = tocsin::config::Span(Duration::ZERO);
+            config.analysis.enabled = true;
         }).await;
         h.fill().await;
         let told: Arc<Mutex<BTreeMap<String, Statement>>> = Arc::default();

@@ -134,39 +134,39 @@ impl Notifier for Pager {
 
 // A job.
 
-/// Looks into an incident, or into all of a service.
+/// Says what follows an incident, or what is next of a service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Analyze {
+enum Forecast {
     Incident(Uuid),
     Service(String),
 }
 
 mod jobs {
-    use super::Analyze;
+    use super::Forecast;
 
     tocsin::jobs! {
-        /// What is behind incidents.
-        analyze: Analyze { concurrency: 2, attempts: 3 } check super::names_something,
+        /// What incidents come next.
+        forecast: Forecast { concurrency: 2, attempts: 3 } check super::names_something,
     }
 }
 
-fn names_something(job: &Analyze) -> Result<(), Refusal> {
+fn names_something(job: &Forecast) -> Result<(), Refusal> {
     match job {
-        Analyze::Service(name) if name.is_empty() => {
+        Forecast::Service(name) if name.is_empty() => {
             let detail = "the service has no name";
             Err(Refusal::new(Code::InvalidPayload, detail))
         }
-        Analyze::Incident(_) | Analyze::Service(_) => Ok(()),
+        Forecast::Incident(_) | Forecast::Service(_) => Ok(()),
     }
 }
 
-async fn analyze(
-    job: Analyze,
+async fn forecast(
+    job: Forecast,
     _held: Data<Arc<JobHandle>>,
-    analyzed: Data<UnboundedSender<Analyze>>,
+    forecasts: Data<UnboundedSender<Forecast>>,
 ) -> Result<(), JobError> {
-    analyzed.send(job).unwrap();
+    forecasts.send(job).unwrap();
     Ok(())
 }
 
@@ -184,9 +184,9 @@ on_all! {
         })
         .await;
         let (pager, mut paged) = mpsc::unbounded_channel();
-        let (analyzer, mut analyzed) = mpsc::unbounded_channel();
+        let (forecaster, mut forecasts) = mpsc::unbounded_channel();
         let mut workers = workers_with(&h.context, vec![Box::new(Pager(pager))]);
-        workers.push(Worker::new(&h.context, analyzer, analyze));
+        workers.push(Worker::new(&h.context, forecaster, forecast));
         h.work(workers);
         let mut ingress = Ingress::new(h.context.clone(), Arc::clone(&h.gate));
         ingress.sources = SOURCES.into_iter().chain([BEACON]).collect();
@@ -201,11 +201,11 @@ on_all! {
         }
         assert_eq!(next(&mut paged).await, "DiskFull at north of beacon");
         let incident = h.incident().await["id"].as_str().unwrap().parse().unwrap();
-        let jobs = [Analyze::Incident(incident), Analyze::Service("checkout".to_owned())];
+        let jobs = [Forecast::Incident(incident), Forecast::Service("checkout".to_owned())];
         for job in &jobs {
             h.context.queues.push(Push::new(job).after(Duration::from_millis(1))).await.unwrap();
         }
-        let done = [next(&mut analyzed).await, next(&mut analyzed).await];
+        let done = [next(&mut forecasts).await, next(&mut forecasts).await];
         assert!(jobs.iter().all(|job| done.contains(job)), "{done:?}");
 
         stop.cancel();
@@ -216,24 +216,24 @@ on_all! {
 
 #[test]
 fn a_row_makes_a_job() {
-    assert_eq!(jobs::QUEUES, ["analyze"]);
+    assert_eq!(jobs::QUEUES, ["forecast"]);
     let expected = Policy {
-        queue: "analyze",
+        queue: "forecast",
         concurrency: 2,
         attempts: 3,
         ..Policy::USUAL
     };
-    assert_eq!(Analyze::POLICY, expected);
+    assert_eq!(Forecast::POLICY, expected);
     assert_eq!(
-        jobs::check_payload("analyze", br#"{"service":"a"}"#),
+        jobs::check_payload("forecast", br#"{"service":"a"}"#),
         Ok(())
     );
     for (queue, payload, wrong) in [
-        ("analyze", r#"{"service":""}"#, "the service has no name"),
+        ("forecast", r#"{"service":""}"#, "the service has no name"),
         (
-            "analyze",
+            "forecast",
             r#"{"pod":"a"}"#,
-            "the payload is not a valid analyze job",
+            "the payload is not a valid forecast job",
         ),
         ("ingest", "{}", "the queue ingest no longer exists"),
     ] {

@@ -1,5 +1,6 @@
 //! Tocsin's workers: the fleet on one screen, and the program around it.
 
+pub mod analyze;
 pub mod cli;
 pub mod clock;
 pub mod fleet;
@@ -29,6 +30,7 @@ pub fn workers_with(context: &Context, notifiers: Vec<Box<dyn Notifier>>) -> Vec
         Worker::new(context, ingest::Batchers::start(context), ingest::handle),
         Worker::new(context, tier::TierBatcher::start(context), tier::handle),
         Worker::new(context, notify, notify::handle),
+        Worker::new(context, analyze::Analyst::new(context), analyze::handle),
         Worker::new(context, context.clone(), repair::handle),
         Worker::new(context, recount::Recounting::new(context), recount::handle),
     ]

@@ -111,6 +111,7 @@ async fn run(context: &Context, part: Part) -> Result<(), JobError> {
         Part::Tiers => overdue::tiers(context).await,
         Part::Messages => overdue::messages(context).await,
         Part::Edits => overdue::edits(context).await,
+        Part::Analyses => overdue::analyses(context).await,
         Part::Replays => overdue::replays(context).await,
         Part::Levels => decay(context).await,
         Part::Doubts => settle_doubts(context).await,

@@ -267,6 +267,7 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierErro
         tiers: others,
         messages: Vec::new(),
         edits,
+        analyses: Vec::new(),
         suppressed,
     })
 }

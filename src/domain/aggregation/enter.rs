@@ -152,7 +152,7 @@ impl Batch {
             }
             return incident.id;
         }
-        let incident = Incident::open(delivery, number + 1);
+        let incident = Incident::open(delivery, number + 1, policy);
         let id = incident.id;
         self.incidents.insert(id, incident);
         let anomaly = self.anomaly(&delivery.key);

@@ -31,7 +31,7 @@ pub enum Status {
     /// Nobody took it yet.
     #[sea_orm(string_value = "OPEN")]
     Open,
-    /// It is being looked into.
+    /// Nobody took it yet, and its analysis is being made.
     #[sea_orm(string_value = "ANALYZING")]
     Analyzing,
     /// Somebody took it.
@@ -148,14 +148,18 @@ pub struct Opening {
 }
 
 impl Incident {
-    pub(super) fn open(delivery: &AlertDelivery, number: i64) -> Self {
+    pub(super) fn open(delivery: &AlertDelivery, number: i64, policy: &Policy) -> Self {
         let at = delivery.received_at;
+        let status = match policy.analyze {
+            true => Status::Analyzing,
+            false => Status::Open,
+        };
         Self {
             id: crate::ids::new_id(at),
             anomaly_key: delivery.key.clone(),
             number,
-            status: Status::Open,
-            previous_status: Status::Open,
+            status,
+            previous_status: status,
             resolved_by: None,
             resolved_at: None,
             opened_at: at,
@@ -181,6 +185,12 @@ impl Incident {
                 alert: delivery.alert.clone(),
             })),
         }
+    }
+
+    /// Whether it is new and opened to be analyzed.
+    #[must_use]
+    pub fn is_to_be_analyzed(&self) -> bool {
+        self.opening.is_some() && self.previous_status == Status::Analyzing
     }
 
     pub(super) fn can_be_joined(&self, at: Timestamp, policy: &Policy) -> bool {

@@ -55,4 +55,6 @@ pub struct Policy {
     pub auto_resolve: bool,
     /// How long an alert has to last to escalate.
     pub open_for: Duration,
+    /// Whether an incident that opens is analyzed.
+    pub analyze: bool,
 }

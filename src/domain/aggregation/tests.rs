@@ -30,6 +30,7 @@ pub(super) struct Ledger {
 /// The defaults.
 pub(super) fn policy() -> Policy {
     Policy {
+        analyze: false,
         unit: Unit::Episode,
         skew: Duration::from_secs(60),
         window: Duration::from_secs(600),

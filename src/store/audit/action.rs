@@ -7,6 +7,8 @@ pub enum Action {
     AcknowledgeIncident,
     /// An incident is resolved.
     ResolveIncident,
+    /// An incident's analysis is asked for.
+    AnalyzeIncident,
     /// A repair of an incident is reported.
     RecordRepair,
     /// A permanent fix of an anomaly is marked.
@@ -35,9 +37,10 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AcknowledgeIncident,
         Self::ResolveIncident,
+        Self::AnalyzeIncident,
         Self::RecordRepair,
         Self::MarkFix,
         Self::WithdrawFix,
@@ -58,6 +61,7 @@ impl Action {
         match self {
             Self::AcknowledgeIncident => "incident.acknowledge",
             Self::ResolveIncident => "incident.resolve",
+            Self::AnalyzeIncident => "incident.analyze",
             Self::RecordRepair => "incident.repair",
             Self::MarkFix => "anomaly.fix",
             Self::WithdrawFix => "anomaly.unfix",

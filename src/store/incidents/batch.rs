@@ -120,17 +120,21 @@ async fn insert(tx: &impl ConnectionTrait, new: &[&Incident], now: Timestamp) ->
             alerts().map(|o| o.alert.generator_url.clone()),
         )
         .time("opened_at", new.iter().map(|i| i.opened_at))
-        .time("window_start", new.iter().map(|i| i.window_start));
+        .time("window_start", new.iter().map(|i| i.window_start))
+        .time_or_null(
+            "analyze_since",
+            new.iter().map(|i| i.is_to_be_analyzed().then_some(now)),
+        );
     let sql = "INSERT INTO incidents (id, anomaly_key, number, title, severity, severity_order, status, \
                    resolved_by, labels, annotations, source, generator_url, is_aggregated, \
                    aggregated_count, aggregation_window_start, joined_at, open_episodes, last_firing_at, \
                    reopened, severity_rises, doubted_since, unheard_since, tier_due_since, \
-                   opened_at, updated_at, resolved_at) \
+                   analyze_due_since, opened_at, updated_at, resolved_at) \
                SELECT r.id, r.anomaly_key, r.number, r.title, r.severity, r.severity_order, r.status, \
                    r.resolved_by, r.labels{json}, r.annotations{json}, r.source, \
                    r.generator_url, r.is_aggregated, r.aggregated_count, r.window_start, r.joined_at, \
                    r.open_episodes, r.last_firing_at, r.reopened, r.severity_rises, \
-                   r.doubted_since, r.unheard_since, r.due_since, r.opened_at, r.updated_at, \
+                   r.doubted_since, r.unheard_since, r.due_since, r.analyze_since, r.opened_at, r.updated_at, \
                    r.resolved_at \
                FROM {rows}";
     tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))

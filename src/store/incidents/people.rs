@@ -69,7 +69,7 @@ pub async fn act(
 /// its firings may have been delivered.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExpectedState {
-    /// In this state.
+    /// In this state; `Open` includes `Analyzing`.
     pub status: Option<Status>,
     /// Whether none of its firings was delivered lately.
     pub unheard: Option<bool>,
@@ -87,7 +87,8 @@ pub async fn resolve_some(
     let sql = "UPDATE incidents SET status = 'RESOLVED', resolved_by = $1, resolved_at = $2, \
                    unheard_since = NULL, operator = $3, updated_at = $2 \
                FROM {rows} WHERE incidents.id = r.id AND incidents.status <> 'RESOLVED' \
-                   AND incidents.status = COALESCE($4, incidents.status) \
+                   AND (incidents.status = COALESCE($4, incidents.status) \
+                       OR (incidents.status = 'ANALYZING' AND $4 = 'OPEN')) \
                    AND (incidents.unheard_since IS NOT NULL) = \
                        COALESCE($5, incidents.unheard_since IS NOT NULL) \
                RETURNING incidents.id";

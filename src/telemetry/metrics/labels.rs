@@ -69,6 +69,13 @@ pub struct ByMessage {
     pub outcome: &'static str,
 }
 
+/// Labels by what became of an analysis.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByAnalysis {
+    /// `built_in`, `generated`, or why a language model contributed nothing.
+    pub outcome: &'static str,
+}
+
 /// Labels by queue and what was decided.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByDecision {

@@ -59,6 +59,11 @@ impl Metrics {
         );
         r.register("messages", "Messages by outcome", m.messages);
         r.register(
+            "analyses",
+            "Analyses of incidents by outcome: built_in, generated, or why no language model contributed",
+            m.analyses,
+        );
+        r.register(
             "drift",
             "Figures that differed from the stored rows in the last consistency check of this process",
             m.drift,

@@ -22,6 +22,8 @@ use crate::store::audit::Actor;
 use crate::store::incidents::find;
 use crate::store::views::incident_list::Entry;
 use crate::store::views::lists::{self, Filter};
+use crate::text::EN;
+use crate::text::analysis::sentences;
 use crate::time::Timestamp;
 use crate::web::auth::Caller;
 use crate::web::bounded_text::BoundedText;
@@ -52,6 +54,8 @@ pub struct View {
     escalation_rule: Option<LevelRule>,
     /// Why the tier holds (`tier_reason`), as data; null where it is not known as such.
     tier_rule: Option<TierRule>,
+    /// The findings of its analysis as sentences; empty before it is made.
+    analysis_sentences: Vec<String>,
     /// Muted until; null if not muted.
     muted_until: Option<Timestamp>,
     /// Who muted it.
@@ -72,7 +76,10 @@ impl From<Entry> for View {
     fn from((incident, anomaly): Entry) -> Self {
         let rule = |reason: &LevelReason| reason.rule().copied();
         let tier_rule = incident.tier_reason.as_ref();
+        let analysis = incident.analysis.as_ref();
+        let analysis_sentences = analysis.map(|made| sentences(&EN, made));
         Self {
+            analysis_sentences: analysis_sentences.unwrap_or_default(),
             tier_rule: tier_rule.and_then(|reason| reason.rule().copied()),
             incident,
             alert_name: anomaly.alert_name,
@@ -151,7 +158,7 @@ impl Firing {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct IncidentQuery {
-    /// With this status.
+    /// With this status. `OPEN` includes `ANALYZING`.
     status: Option<Status>,
     /// Only those that are not resolved.
     unresolved: bool,
@@ -331,6 +338,30 @@ pub(super) async fn resolve(
     let (id, actor) = read(&id, caller, body).await?;
     let changed = operations::incident::resolve(&ingress.context, &actor, id).await?;
     Ok(Json(After::of(&ingress, changed)))
+}
+
+/// Has an incident analyzed again.
+///
+/// Its status stays as it is. `analyze_due_since` is null again when the analysis is made. Has no effect while
+/// the incident waits to be analyzed.
+#[utoipa::path(
+    post,
+    path = "/incidents/{id}/analyze",
+    operation_id = "analyze_incident",
+    tag = "incidents",
+    params(("id" = Uuid, Path, description = "The incident's id")),
+    request_body = Option<By>,
+    responses((status = OK, description = "The incident as it is now", body = View)),
+)]
+pub(super) async fn analyze(
+    State(ingress): State<Ingress>,
+    Path(id): Path<String>,
+    caller: Caller,
+    body: Body,
+) -> Result<Json<View>, Problem> {
+    let (id, actor) = read(&id, caller, body).await?;
+    let asked = operations::analysis::request(&ingress.context, &actor, id).await?;
+    Ok(Json(View::of(asked.now, asked.entry)))
 }
 
 /// Which incident, and who acts.

@@ -51,7 +51,7 @@ impl Pages {
     }
 }
 
-/// Acknowledge, resolve, record a repair.
+/// Acknowledge, resolve, analyze, record a repair.
 pub(super) async fn incident(
     State(pages): State<Pages>,
     Path((id, operation)): Path<(String, String)>,
@@ -67,6 +67,9 @@ pub(super) async fn incident(
             }
             "resolve" => {
                 operations::incident::resolve(context, &actor, id).await?;
+            }
+            "analyze" => {
+                operations::analysis::request(context, &actor, id).await?;
             }
             "repair" => {
                 let (report, key) = (report(&posted)?, posted.key());

@@ -1,6 +1,7 @@
 //! One incident: what it is, why it has its level and its tier, and what to do about it.
 
 mod actions;
+mod analysis;
 mod facts;
 mod found;
 
@@ -73,6 +74,11 @@ pub(super) async fn page(
                     section aria-labelledby="why" {
                         h2 #why { (text.why) }
                         div #reasons data-live { (why(text, &found.entry, (seen.as_ref(), rules))) }
+                    }
+                    section aria-labelledby="past" {
+                        h2 #past { (text.analysis) }
+                        div #analysis data-live { (analysis::found(&visit, incident)) }
+                        @if visit.may_act() { (analysis::form(&visit, incident)) }
                     }
                 }
                 div {
@@ -173,7 +179,6 @@ fn why(text: &Text, entry: &Entry, judged: (Option<&RuleInputs>, &[Rule])) -> Ma
                 dd { strong.tier { (parts::tier(text, incident.tier)) } (text.full_stop) (why_tier) } }
         }
         @if let Some(what) = what { p.next { (fill(text.tier_next, &[("what", what)])) } }
-        @if let Some(analysis) = &incident.analysis { p { (analysis) } }
     }
 }
 

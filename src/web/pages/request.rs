@@ -149,6 +149,7 @@ fn done(text: &'static Text, query: &str) -> Option<&'static str> {
     Some(match what {
         "acknowledge" => text.done_acknowledge,
         "resolve" => text.done_resolve,
+        "analyze" => text.done_analyze,
         "repair" => text.done_repair,
         "fix" => text.done_fix,
         "fix-again" => text.done_fix_again,

@@ -102,6 +102,7 @@ pub fn two_attempts() -> Vec<(&'static str, String)> {
         "TOCSIN_QUEUES__INGEST__ATTEMPTS",
         "TOCSIN_QUEUES__TIER__ATTEMPTS",
         "TOCSIN_QUEUES__NOTIFY__ATTEMPTS",
+        "TOCSIN_QUEUES__ANALYZE__ATTEMPTS",
         "TOCSIN_QUEUES__REPAIR__ATTEMPTS",
         "TOCSIN_QUEUES__RECOUNT__ATTEMPTS",
     ];

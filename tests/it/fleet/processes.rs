@@ -126,6 +126,10 @@ impl Fleet {
         command.env("TOCSIN_TELEGRAM__FOLD", "1s");
         // Nor is a message to wait for others, nor a level for another incident.
         command.env("TOCSIN_NOTIFY__SETTLE", "0s");
+        // Nor is a card to be edited once more; an older version does not know that setting.
+        if launch.program.is_none() {
+            command.env("TOCSIN_ANALYSIS__ENABLED", "false");
+        }
         command.env(LEVELS_BY_COUNTS.0, LEVELS_BY_COUNTS.1);
         if let Some(keys) = &self.redis {
             command.env("TOCSIN_REDIS_URL", &keys.url);

@@ -26,7 +26,7 @@ const GARBAGE: usize = 12;
 
 /// Jobs as they are written, each of its queue. A queue without one is tried with what is damaged most
 /// easily.
-const SAMPLES: [(&str, &str); 4] = [
+const SAMPLES: [(&str, &str); 5] = [
     (
         "ingest",
         r#"{"source":"alertmanager","received_at":"2026-11-22T21:28:29.102Z","content":{"alert":{"status":"firing","labels":{"alertname":"A"},"fingerprint":"f"}}}"#,
@@ -38,6 +38,10 @@ const SAMPLES: [(&str, &str); 4] = [
     (
         "notify",
         r#"{"notification":"01a20f8d-b24b-788f-8346-44d977859706"}"#,
+    ),
+    (
+        "analyze",
+        r#"{"incident":"01a20f8d-b24b-788f-8346-44d977859706"}"#,
     ),
     (
         "repair",

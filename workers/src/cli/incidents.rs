@@ -13,6 +13,7 @@ use tocsin::domain::id::IncidentRef;
 use tocsin::time::Timestamp;
 
 use super::client::{Client, Remote};
+use super::fields::text;
 use super::lists::{List, WatchArgs, limit};
 use super::output::{print, print_json};
 use super::which::IncidentArg;
@@ -21,7 +22,7 @@ const RESOLVED_BY: [&str; 3] = ["itself", "person", "unseen"];
 const STATUSES: [&str; 4] = ["OPEN", "ANALYZING", "ACKNOWLEDGED", "RESOLVED"];
 pub(super) const LEVELS: [&str; 4] = ["NONE", "REPEAT", "ESCALATE", "PERMANENT_FIX"];
 
-/// List unresolved incidents, newest first; show, acknowledge or resolve incidents
+/// List unresolved incidents, newest first; show, acknowledge, analyze or resolve incidents
 #[derive(Debug, Args)]
 pub struct IncidentsArgs {
     #[command(subcommand)]
@@ -57,6 +58,8 @@ enum IncidentsCommand {
     },
     /// Acknowledge an incident
     Acknowledge(OperationArgs),
+    /// Analyze an incident again: how often and when it happens, and what happens with it
+    Analyze(OperationArgs),
     /// Resolve an incident, or all that match filters
     Resolve(resolve::ResolveArgs),
 }
@@ -75,7 +78,7 @@ struct Filters {
     /// Incidents of every status, resolved ones too
     #[arg(long, conflicts_with = "status")]
     all: bool,
-    /// Only incidents with this status
+    /// Only incidents with this status; OPEN includes ANALYZING
     #[arg(long, ignore_case = true, value_parser = STATUSES)]
     status: Option<String>,
     /// Only at this level
@@ -116,6 +119,7 @@ impl IncidentsArgs {
             Some(IncidentsCommand::Acknowledge(args)) => {
                 args.tell(&client, "acknowledge", self.json).await
             }
+            Some(IncidentsCommand::Analyze(args)) => args.analyze(&client, self.json).await,
             Some(IncidentsCommand::Resolve(resolve)) => resolve.run(&client, self.json).await,
             None => {
                 let query = self.filters.query();
@@ -216,6 +220,21 @@ impl Filters {
 }
 
 impl OperationArgs {
+    async fn analyze(self, client: &Client, json: bool) -> anyhow::Result<()> {
+        let id = self.id.id(client).await?.to_string();
+        let body = json!({"operator": self.operator.unwrap_or_default()});
+        let path = ["incidents", id.as_str(), "analyze"];
+        let incident = client.post(&path, Some(&body), None).await?;
+        if json {
+            return print_json(&incident);
+        }
+        let title = text(&incident, "/title");
+        print(&format!(
+            "{title}\n  analysis requested: see tocsin incidents show {id}"
+        ))?;
+        Ok(())
+    }
+
     async fn tell(self, client: &Client, what: &str, json: bool) -> anyhow::Result<()> {
         let id = self.id.id(client).await?.to_string();
         let operator = self.operator.unwrap_or_default();

@@ -3,6 +3,7 @@
 
 use chrono::DateTime;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
+use tocsin::domain::analysis::Analysis;
 use tocsin::domain::escalation::Level;
 use tocsin::domain::frequency::{Window, figure};
 use tocsin::domain::notification::Kind;
@@ -10,6 +11,7 @@ use tocsin::domain::reason::{Reason, TierRule};
 use tocsin::domain::severity;
 use tocsin::domain::tier::Tier;
 use tocsin::entity::incidents;
+use tocsin::text::analysis::sentence;
 use tocsin::text::{Text, fill, plural, words};
 use tocsin::time::Timestamp;
 
@@ -24,6 +26,10 @@ const TITLE: usize = 250;
 const NAME: usize = 100;
 /// The longest reason.
 const REASON: usize = 200;
+/// The longest analysis.
+const ANALYSIS: usize = 500;
+/// So many of its sentences are told.
+const SENTENCES: usize = 3;
 /// The longest description.
 const DESCRIPTION: usize = 600;
 
@@ -45,6 +51,8 @@ pub(super) fn lines(card: &Card, text: &Text) -> Vec<Line> {
         restarts(card, text),
         figures(card, text),
         repairs(card, text),
+        analysis(card, text),
+        generated(card, text),
         description(card),
         links(card, text),
         opening(card, text),
@@ -298,6 +306,30 @@ fn repairs(card: &Card, text: &Text) -> Option<Line> {
         Some(who) => line.text(format!(" {}", fill(text.by_person, &[("name", &who)]))),
         None => line,
     })
+}
+
+/// What was found out about it, while that may help: on the card alone, as who is told again has it there.
+fn made(card: &Card) -> Option<&Analysis> {
+    let is_needed = card.kind == Kind::Opened && card.incident.status != Status::Resolved;
+    card.incident.analysis.as_ref().filter(|_| is_needed)
+}
+
+/// What is known of its past, but for what the card says elsewhere, and that nothing is.
+fn analysis(card: &Card, text: &Text) -> Option<Line> {
+    let findings = made(card)?.findings.iter();
+    let said = findings.filter(|finding| finding.is_on_cards());
+    let said = said.take(SENTENCES);
+    let said: Vec<String> = said.map(|finding| sentence(text, finding)).collect();
+    let said = known(&said.join(" "), ANALYSIS)?;
+    Some(Line::new().symbol("🔎").text(said))
+}
+
+/// What a language model wrote about it.
+fn generated(card: &Card, text: &Text) -> Option<Line> {
+    let generated = made(card)?.generated.as_ref()?;
+    let said = known(&generated.text, ANALYSIS)?;
+    let line = Line::new().symbol("🤖");
+    Some(line.text(fill(text.msg_generated, &[("text", &said)])))
 }
 
 /// Shown once: a repeated message has it above.

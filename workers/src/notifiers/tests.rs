@@ -22,7 +22,7 @@ use super::log::Log;
 use super::telegram::{Api, Telegram};
 use super::webhook::Webhook;
 use super::{Card, Muted, Notifier};
-use samples::{MINUTE_MS, OPENED, bare, card};
+use samples::{MINUTE_MS, OPENED, analysis, bare, card};
 
 const KINDS: [Kind; 5] = [
     Kind::Opened,
@@ -92,6 +92,16 @@ fn an_incident_that_opens_escalated_with_a_page_to_look_at() {
     let mut card = card(Kind::Opened, Level::Escalate);
     card.page = Some("https://tocsin.example.com/incidents/019aad6b".to_owned());
     assert_snapshot!(telegram(&card));
+}
+
+#[test]
+fn an_incident_that_was_analyzed() {
+    let mut card = card(Kind::Opened, Level::None);
+    card.incident.analysis = Some(analysis("PaymentDown"));
+    assert_snapshot!(telegram(&card));
+    card.kind = Kind::Escalated;
+    let escalated = telegram(&card);
+    assert!(!escalated.contains("PaymentDown"), "{escalated}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 /// Which incidents or anomalies to list. Nothing set: all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// In this state.
+    /// In this state; `Open` includes `Analyzing`.
     pub status: Option<Status>,
     /// Whose anomaly is at this level.
     pub level: Option<Level>,
@@ -119,6 +119,15 @@ fn is_named(text: &str, backend: DbBackend) -> Option<SimpleExpr> {
     Some(Expr::cust_with_values(end, [short.bytes().to_vec()]))
 }
 
+/// Whether it is in this state. One that is being analyzed is open, too: nobody took it yet.
+fn is_of_status(status: Status) -> SimpleExpr {
+    use incidents::Column;
+    match status {
+        Status::Open => Column::Status.is_in([Status::Open, Status::Analyzing]),
+        status => Column::Status.eq(status),
+    }
+}
+
 /// What an incident must be.
 pub(in crate::store::views) fn of_incident(filter: &Filter, backend: DbBackend) -> Condition {
     use incidents::Column;
@@ -136,7 +145,7 @@ pub(in crate::store::views) fn of_incident(filter: &Filter, backend: DbBackend) 
         || filter.status.is_some_and(|s| s != Status::Resolved);
     let unresolved = is_unresolved.then(|| Expr::cust("\"incidents\".\"status\" <> 'RESOLVED'"));
     Condition::all()
-        .add_option(filter.status.map(|status| Column::Status.eq(status)))
+        .add_option(filter.status.map(is_of_status))
         .add_option(filter.severity.as_ref().map(|s| Column::Severity.eq(s)))
         .add_option(unresolved)
         .add_option(unheard.map(|unheard| match unheard {

@@ -12,7 +12,7 @@ use crate::domain::refusal::{Code, Facts};
 use crate::web::problem::ErrorResponse;
 
 /// Properties of answers that are not there at times. All others always are.
-const AT_TIMES: [(&str, &[&str]); 7] = [
+const AT_TIMES: [(&str, &[&str]); 9] = [
     (
         "DeadLetter",
         &["payload", "payload_text", "payload_base64", "changed"],
@@ -23,6 +23,8 @@ const AT_TIMES: [(&str, &[&str]); 7] = [
     ("RepairEntry", &["operator"]),
     ("Problem", &["request_id"]),
     ("Counted", &["incidents", "or_more", "spread"]),
+    ("Analysis", &["generated", "not_generated"]),
+    ("Taken", &["tests", "unused"]),
 ];
 
 /// The errors that several operations have: a name, a status, what it means, and an example with its code.

@@ -29,6 +29,7 @@ pub(super) fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>)
         let (class, symbol, what) = match Action::read(&operation.action) {
             Some(Action::AcknowledgeIncident) => ("t-ack", "◔", text.ev_acknowledged.to_owned()),
             Some(Action::ResolveIncident) => ("t-done", "✓", text.ev_resolved.to_owned()),
+            Some(Action::AnalyzeIncident) => ("", "·", text.ev_analyze.to_owned()),
             // It has a row of its own.
             Some(Action::RecordRepair) => continue,
             Some(Action::RefusePress) => ("", "·", text.ev_stranger.to_owned()),

@@ -18,7 +18,7 @@ use super::{LEVELS, OperationArgs};
 pub(super) struct ResolveArgs {
     /// Incident ID or short ID (the last 8 characters); or use filters
     id: Option<IncidentArg>,
-    /// All unresolved incidents with this status
+    /// All unresolved incidents with this status; OPEN includes ANALYZING
     #[arg(long, ignore_case = true, value_parser = ["OPEN", "ANALYZING", "ACKNOWLEDGED"])]
     status: Option<String>,
     /// All unresolved incidents at this level

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tocsin::domain::aggregation::{Status, Unit};
+use tocsin::domain::analysis::{Analysis, Finding, Generated, Hours, Together};
 use tocsin::domain::effectiveness::{RepairEntry, RepairStats};
 use tocsin::domain::escalation::Level;
 use tocsin::domain::frequency::{FrequencyStats, Window};
@@ -117,6 +118,7 @@ pub(super) fn card(kind: Kind, level: Level) -> Card {
             doubted_since: None,
             unheard_since: None,
             tier_due_since: None,
+            analyze_due_since: None,
             analysis: None,
             opened_at: OPENED,
             updated_at: OPENED,
@@ -173,6 +175,40 @@ pub(super) fn bare(kind: Kind) -> Card {
     card
 }
 
+/// What may be known of its past, which has `text` in it.
+pub(super) fn analysis(text: &str) -> Analysis {
+    let together = Together {
+        anomaly_key: "0cc175b9c0f1b6a831c399e269772661".to_owned(),
+        alert_name: text.to_owned(),
+        service: text.to_owned(),
+        times: 6,
+        of: 7,
+        lift: 420,
+        first: 5,
+    };
+    let hours = Hours {
+        from_minute: 180,
+        to_minute: 182,
+        days: 28,
+        of_days: 30,
+    };
+    Analysis {
+        at: OPENED,
+        findings: vec![
+            Finding::Hours(hours),
+            Finding::Together(together),
+            Finding::Runbook {
+                url: "https://runbooks.example.com/crash-looping".to_owned(),
+            },
+        ],
+        generated: Some(Generated {
+            text: format!("Roll back. {text}"),
+            model: text.to_owned(),
+        }),
+        not_generated: None,
+    }
+}
+
 /// A card that is `text` wherever an alert, an operator or a repair can put some.
 pub(super) fn filled(kind: Kind, text: &str) -> Card {
     let mut card = card(kind, Level::PermanentFix);
@@ -187,6 +223,7 @@ pub(super) fn filled(kind: Kind, text: &str) -> Card {
     });
     incident.generator_url = Some(format!("http://example.com/{text}#{text}"));
     incident.tier_reason = Some(Reason::Text(text.to_owned()));
+    incident.analysis = Some(analysis(text));
     incident.aggregated_count = i64::MAX;
     incident.number = i64::MAX;
     incident.reopened = i64::MAX;

@@ -1,0 +1,221 @@
+//! What opens incidents together with an anomaly, and what opened shortly before.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::chance::at_least;
+use super::{BY_CHANCE, History, Place};
+use crate::time::{Timestamp, millis};
+
+/// What opens within so long, before or after, opens together.
+pub const TOGETHER: Duration = Duration::from_secs(5 * 60);
+/// What opens within so long before an incident opened shortly before it.
+pub const SHORTLY: Duration = Duration::from_secs(15 * 60);
+/// How far back is looked for what opens together.
+pub const LOOKS_BACK: Duration = Duration::from_secs(30 * 24 * 3600);
+/// So many of the anomaly's incidents are looked around at most.
+pub const AROUND: usize = 20;
+/// When so many incidents opened around one, something larger was wrong, which says nothing of single
+/// anomalies; and no more are read.
+pub const STORM: usize = 200;
+/// So often something must have opened together to be said.
+const LEAST: usize = 3;
+/// So many others are looked at more closely.
+pub const CANDIDATES: usize = 20;
+/// So many are told.
+const TOLD: usize = 2;
+
+/// Another anomaly that opens incidents together with this one more often than chance would have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Together {
+    /// Its key.
+    pub anomaly_key: String,
+    /// Its alert's name.
+    pub alert_name: String,
+    /// Its service.
+    pub service: String,
+    /// So many of the looked-at incidents had one of it within five minutes.
+    pub times: i64,
+    /// So many incidents were looked at.
+    pub of: i64,
+    /// How many times as often as by chance that is.
+    pub lift: i64,
+    /// In how many of these its incident opened first.
+    pub first: i64,
+}
+
+/// An incident of another anomaly that opened shortly before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Before {
+    /// The incident.
+    pub incident: Uuid,
+    /// Its anomaly.
+    pub anomaly_key: String,
+    /// Its alert's name.
+    pub alert_name: String,
+    /// Its service.
+    pub service: String,
+    /// How long before, in seconds.
+    pub seconds: i64,
+}
+
+/// What opened around one of the anomaly's incidents.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// When that incident opened.
+    pub opened_at: Timestamp,
+    /// The anomalies of the incidents that opened around it, and when.
+    pub others: Vec<(String, Timestamp)>,
+}
+
+/// How often another anomaly opened together with this one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its key.
+    pub anomaly_key: String,
+    /// In how many surroundings it was.
+    pub times: usize,
+    /// In how many of these it opened first.
+    pub first: usize,
+}
+
+/// Candidates that were looked at more closely.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    /// How many surroundings were looked at.
+    pub of: usize,
+    /// How many others could have been found: each is a chance to be misled.
+    pub compared: usize,
+    /// Those that opened together often enough, with what is known of them.
+    pub candidates: Vec<Known>,
+}
+
+/// A candidate, and what is known of its anomaly.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// How often it opened together.
+    pub candidate: Candidate,
+    /// Its alert's name.
+    pub alert_name: String,
+    /// Its service.
+    pub service: String,
+    /// How many incidents it had in [`LOOKS_BACK`].
+    pub incidents: i64,
+}
+
+/// An incident that opened shortly before.
+#[derive(Clone, Debug)]
+pub struct Earlier {
+    /// The incident.
+    pub incident: Uuid,
+    /// Its anomaly.
+    pub anomaly_key: String,
+    /// Its alert's name.
+    pub alert_name: String,
+    /// Where it is.
+    pub place: Place,
+    /// When it opened.
+    pub opened_at: Timestamp,
+}
+
+/// Which others opened together often enough to be looked at more closely: how many surroundings say
+/// something, how many others are in them, and those of the others that may be worth it, most frequent first.
+#[must_use]
+pub fn candidates(surroundings: &[Surroundings], own: &str) -> (usize, usize, Vec<Candidate>) {
+    let mut others: HashMap<&str, Candidate> = HashMap::new();
+    let mut of = 0;
+    for around in surroundings.iter().filter(|s| s.others.len() < STORM) {
+        of += 1;
+        // Of each the one that opened first.
+        let mut here: HashMap<&str, Timestamp> = HashMap::new();
+        for (key, at) in around.others.iter().filter(|(key, _)| key != own) {
+            let earliest = here.entry(key).or_insert(*at);
+            *earliest = (*earliest).min(*at);
+        }
+        for (key, at) in here {
+            let candidate = others.entry(key).or_default();
+            candidate.times += 1;
+            candidate.first += usize::from(at < around.opened_at);
+        }
+    }
+    let compared = others.len();
+    let often = others.into_iter().filter(|(_, other)| other.times >= LEAST);
+    let mut often: Vec<Candidate> = often
+        .map(|(key, other)| Candidate {
+            anomaly_key: key.to_owned(),
+            ..other
+        })
+        .collect();
+    often.sort_by(|one, other| {
+        let times = other.times.cmp(&one.times);
+        times.then_with(|| one.anomaly_key.cmp(&other.anomaly_key))
+    });
+    often.truncate(CANDIDATES);
+    (of, compared, often)
+}
+
+/// Those that open together more often than chance would have it, the least likely first.
+pub(super) fn together(counted: &Counted) -> impl Iterator<Item = Together> {
+    let around = 2.0 * millis(TOGETHER) as f64 / millis(LOOKS_BACK) as f64;
+    let judged = counted.candidates.iter().map(|known| {
+        // That one of so many incidents is in a window, wherever they are.
+        let p = 1.0 - (1.0 - around).powf(known.incidents.max(1) as f64);
+        let chance = at_least(known.candidate.times, counted.of, p) * counted.compared as f64;
+        (chance, p, known)
+    });
+    let mut real: Vec<_> = judged.filter(|(chance, ..)| *chance < BY_CHANCE).collect();
+    real.sort_by(|(one, _, a), (other, _, b)| {
+        let key = |known: &Known| known.candidate.anomaly_key.clone();
+        one.total_cmp(other).then_with(|| key(a).cmp(&key(b)))
+    });
+    let of = counted.of;
+    real.into_iter().take(TOLD).map(move |(_, p, known)| {
+        let candidate = &known.candidate;
+        let lift = candidate.times as f64 / (of as f64 * p);
+        Together {
+            anomaly_key: candidate.anomaly_key.clone(),
+            alert_name: known.alert_name.clone(),
+            service: known.service.clone(),
+            times: candidate.times as i64,
+            of: of as i64,
+            lift: lift.round() as i64,
+            first: candidate.first as i64,
+        }
+    })
+}
+
+/// What opened shortly before in the same place: of the same service first, the newest of each anomaly.
+pub(super) fn before(history: &History) -> impl Iterator<Item = Before> {
+    let opened = history.openings.first().copied().unwrap_or_default();
+    let is_same = |one: &str, other: &str| !one.is_empty() && one == other;
+    let here = &history.place;
+    let mut near: Vec<(bool, &Earlier)> = Vec::new();
+    for earlier in &history.before {
+        let of_service = is_same(&earlier.place.service, &here.service)
+            && earlier.place.namespace == here.namespace;
+        let is_near = of_service || is_same(&earlier.place.namespace, &here.namespace);
+        let is_told = near
+            .iter()
+            .any(|(_, known)| known.anomaly_key == earlier.anomaly_key);
+        if is_near && !is_told {
+            near.push((of_service, earlier));
+        }
+    }
+    near.sort_by_key(|(of_service, earlier)| (!of_service, -earlier.opened_at.0));
+    let told: Vec<Before> = near
+        .into_iter()
+        .take(TOLD)
+        .map(|(_, earlier)| Before {
+            incident: earlier.incident,
+            anomaly_key: earlier.anomaly_key.clone(),
+            alert_name: earlier.alert_name.clone(),
+            service: earlier.place.service.clone(),
+            seconds: (opened.0 - earlier.opened_at.0).max(0) / 1000,
+        })
+        .collect();
+    told.into_iter()
+}
