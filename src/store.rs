@@ -9,6 +9,7 @@
 //! Whoever changes anything about an anomaly (its incidents and episodes included) locks the
 //! anomaly's row first; see [`anomalies::lock`].
 
+pub mod alert_rules;
 pub mod anomalies;
 pub mod audit;
 pub mod cards;

@@ -30,6 +30,7 @@ mod m019_sessions;
 mod m020_secrets;
 mod m022_history;
 mod m023_reasons;
+mod m026_alert_rules;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -61,6 +62,7 @@ impl MigratorTrait for Migrator {
             Box::new(m020_secrets::Migration),
             Box::new(m022_history::Migration),
             Box::new(m023_reasons::Migration),
+            Box::new(m026_alert_rules::Migration),
         ]
     }
 }

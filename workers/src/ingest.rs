@@ -1,6 +1,8 @@
 //! Ingest: enters delivered alerts into the books. Handlers run concurrently and hand what they
 //! carry to a batcher, which commits what is waiting in one transaction and answers each.
 
+mod rules;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -26,6 +28,8 @@ use tocsin::telemetry::trace_context::Trace;
 use tocsin::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
+
+use rules::Rules;
 
 /// How long a commit may take before the store counts as gone.
 const COMMIT: Duration = Duration::from_secs(30);
@@ -54,9 +58,12 @@ pub async fn handle(
     }
     let labels = &batchers.context.config.signature;
     let origin = (held.id(), held.is_redelivery());
-    let delivery = AlertDelivery::new(origin, job.source, job.received_at, alert, labels);
+    let deliver =
+        |alert| AlertDelivery::new(origin, job.source.clone(), job.received_at, alert, labels);
     // Whatever keeps its batch waiting is not the alert.
     held.wait_for_store();
+    let rules = &batchers.rules;
+    let delivery = rules.read(&batchers.context, alert, deliver).await?;
     batchers.enter(delivery).await
 }
 
@@ -64,6 +71,7 @@ pub async fn handle(
 /// too many names.
 pub struct Batchers {
     context: Context,
+    rules: Rules,
     parts: Vec<mpsc::Sender<Waiting>>,
 }
 
@@ -102,6 +110,7 @@ impl Batchers {
         });
         Arc::new(Self {
             context: context.clone(),
+            rules: Rules::default(),
             parts: parts.collect(),
         })
     }

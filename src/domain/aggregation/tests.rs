@@ -5,6 +5,7 @@ mod counting;
 mod deliveries;
 mod incidents;
 mod spans;
+mod thresholds;
 
 use std::time::Duration;
 

@@ -113,6 +113,7 @@ fn alert(labels: Labels) -> Alert {
         starts_at: None,
         ends_at: None,
         generator_url: None,
+        rule: None,
         identity: None,
     }
 }

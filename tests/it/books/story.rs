@@ -103,6 +103,7 @@ pub(super) fn delivery(
         starts_at: Some(at(times.0)),
         ends_at: resolved.then_some(at(times.1)),
         generator_url: None,
+        rule: None,
         identity: None,
     };
     let origin = (Uuid::now_v7(), false);
