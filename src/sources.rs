@@ -13,8 +13,10 @@ pub mod cluster;
 mod delivery;
 pub mod draft;
 pub mod fingerprint;
+pub mod grafana;
 mod plain;
 mod reported;
+pub mod signoz;
 mod text;
 
 use std::collections::BTreeMap;
@@ -37,6 +39,10 @@ macro_rules! sources {
         $then! {
             /// Prometheus' Alertmanager.
             alertmanager: Switch,
+            /// Grafana's alerting.
+            grafana: SignedWithTime,
+            /// SigNoz.
+            signoz: Switch,
         }
     };
 }

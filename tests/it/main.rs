@@ -12,6 +12,8 @@
 
 mod browser;
 mod harness;
+#[macro_use]
+mod payloads;
 mod process;
 mod proxy;
 mod receiver;
@@ -36,6 +38,7 @@ mod faults;
 mod fleet;
 mod flow;
 mod fuzz;
+mod grafana;
 mod history;
 mod ids;
 mod inputs;
@@ -57,6 +60,7 @@ mod recount;
 mod redis_queue;
 mod secrets;
 mod security;
+mod signoz;
 mod sources;
 mod stories;
 mod tallies;
