@@ -101,8 +101,9 @@ pub struct SignedWithTime {
     pub secret: Option<Secret>,
     /// The header that the signature is in.
     pub header: String,
-    /// The header that the time is in which is signed with the body. Empty: none is.
-    pub timestamp_header: String,
+    /// The header that the time is in which is signed with the body. Unset: none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp_header: Option<String>,
     /// How far that time may be from our own, in either direction.
     pub tolerance: Span,
 }
@@ -114,7 +115,7 @@ impl Default for SignedWithTime {
             enabled: true,
             secret: None,
             header: "X-Grafana-Alerting-Signature".to_owned(),
-            timestamp_header: String::new(),
+            timestamp_header: None,
             tolerance: Span::secs(300),
         }
     }
@@ -124,13 +125,13 @@ impl Section for SignedWithTime {
     fn check(&self) -> Result<(), String> {
         check_secret(self.secret.as_ref())?;
         check_header("header", &self.header)?;
-        if self.timestamp_header.is_empty() {
+        let Some(timestamp_header) = &self.timestamp_header else {
             return Ok(());
-        }
+        };
         if self.secret.is_none() {
             return Err("timestamp_header is set without secret: set both or none".to_owned());
         }
-        check_header("timestamp_header", &self.timestamp_header)?;
+        check_header("timestamp_header", timestamp_header)?;
         match self.tolerance.0.is_zero() {
             true => Err("tolerance must be longer than 0s".to_owned()),
             false => Ok(()),
@@ -205,7 +206,7 @@ mod tests {
         let check = |set: fn(&mut SignedWithTime)| {
             let mut settings = SignedWithTime {
                 secret: Some(Secret::from("0123456789abcdef")),
-                timestamp_header: "X-Time".to_owned(),
+                timestamp_header: Some("X-Time".to_owned()),
                 ..SignedWithTime::default()
             };
             set(&mut settings);
@@ -217,7 +218,7 @@ mod tests {
             (|settings| settings.secret = None) as fn(&mut SignedWithTime),
             |settings| settings.secret = Some(Secret::from("")),
             |settings| settings.header = String::new(),
-            |settings| settings.timestamp_header = "a b".to_owned(),
+            |settings| settings.timestamp_header = Some("a b".to_owned()),
             |settings| settings.tolerance = Span::secs(0),
         ] {
             assert!(check(set).is_err());

@@ -73,8 +73,8 @@ const ADDRESSES: [(&str, &str); 4] = [
 const SHOWN: usize = 20;
 
 fn admission(settings: &SignedWithTime) -> Admission<'_> {
-    let time = (!settings.timestamp_header.is_empty()).then(|| SignedTime {
-        header: &settings.timestamp_header,
+    let time = settings.timestamp_header.as_ref().map(|header| SignedTime {
+        header,
         separator: ":",
         tolerance: settings.tolerance.0,
     });

@@ -125,7 +125,7 @@ on_all! {
             let grafana = &mut config.sources.grafana;
             grafana.secret = Some(Secret::from(SECRET));
             grafana.header = "X-Signed".to_owned();
-            grafana.timestamp_header = "X-Signed-At".to_owned();
+            grafana.timestamp_header = Some("X-Signed-At".to_owned());
         })
         .await;
         let post = async |at: i64, signature: String| {

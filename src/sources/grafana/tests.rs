@@ -281,7 +281,7 @@ fn it_signs_in_the_headers_that_the_settings_name() {
     assert!(signature.time.is_none());
     let settings = SignedWithTime {
         header: "X-Signed".to_owned(),
-        timestamp_header: "X-Time".to_owned(),
+        timestamp_header: Some("X-Time".to_owned()),
         tolerance: Span::secs(60),
         ..settings
     };
