@@ -12,8 +12,6 @@
 
 mod browser;
 mod harness;
-#[macro_use]
-mod payloads;
 mod process;
 mod proxy;
 mod receiver;
@@ -52,6 +50,7 @@ mod openapi;
 mod operations;
 mod outgoing;
 mod pages;
+mod payloads;
 mod people;
 mod plans;
 mod queues;

@@ -11,7 +11,12 @@ use crate::on_all;
 #[macro_export]
 macro_rules! payload {
     ($name:literal) => {
-        include_str!(concat!("payloads/", $name, ".json"))
+        include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/it/payloads/",
+            $name,
+            ".json"
+        ))
     };
 }
 

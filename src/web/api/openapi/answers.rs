@@ -12,11 +12,12 @@ use crate::domain::refusal::{Code, Facts};
 use crate::web::problem::ErrorResponse;
 
 /// Properties of answers that are not there at times. All others always are.
-const AT_TIMES: [(&str, &[&str]); 7] = [
+const AT_TIMES: [(&str, &[&str]); 8] = [
     (
         "DeadLetter",
         &["payload", "payload_text", "payload_base64", "changed"],
     ),
+    ("WebhookAnswer", &["tests", "unused"]),
     ("UnreadablePayload", &["payload_text", "payload_base64"]),
     ("Decided", &["matching"]),
     ("Resolved", &["matching"]),
