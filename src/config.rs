@@ -43,7 +43,7 @@ pub use sections::{
     Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, Ingest, Limits, LogFormat,
     NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
 };
-pub use sources::{Signed, Sources, Switch};
+pub use sources::{Signed, SignedWithTime, Sources, Switch};
 pub use telegram::{TelegramSettings, Tell};
 pub use tokens::{Fingerprint, Tokens};
 pub use value::Span;

@@ -2,6 +2,7 @@
 
 pub mod aggregation;
 pub mod alert;
+pub mod alert_rule;
 pub mod analysis;
 pub mod budget;
 pub mod buttons;

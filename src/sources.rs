@@ -13,9 +13,11 @@ pub mod cluster;
 mod delivery;
 pub mod draft;
 pub mod fingerprint;
+pub mod grafana;
 mod plain;
 pub mod prometheus;
 mod reported;
+pub mod signoz;
 mod text;
 
 use std::collections::BTreeMap;
@@ -40,6 +42,10 @@ macro_rules! sources {
             alertmanager: Switch,
             /// Prometheus itself.
             prometheus: Switch,
+            /// Grafana's alerting.
+            grafana: SignedWithTime,
+            /// SigNoz.
+            signoz: Switch,
         }
     };
 }

@@ -9,6 +9,7 @@
 //! Every change of an anomaly (its incidents and episodes included) locks the
 //! anomaly's row first; see [`anomalies::lock`].
 
+pub mod alert_rules;
 pub mod analysis;
 pub mod anomalies;
 pub mod audit;

@@ -233,6 +233,8 @@ texts! {
     open_alertmanager
     open_generator
     open_runbook
+    open_dashboard
+    open_image
     timeline
     timeline_cut
     more_firings
@@ -539,6 +541,9 @@ texts! {
     msg_count
     msg_repairs
     msg_runbook
+    msg_dashboard
+    msg_image
+    msg_values
     msg_open
     mute
     mute_for

@@ -32,6 +32,7 @@ mod m022_history;
 mod m023_reasons;
 mod m024_analysis;
 mod m025_leases;
+mod m026_alert_rules;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -65,6 +66,7 @@ impl MigratorTrait for Migrator {
             Box::new(m023_reasons::Migration),
             Box::new(m024_analysis::Migration),
             Box::new(m025_leases::Migration),
+            Box::new(m026_alert_rules::Migration),
         ]
     }
 }

@@ -3,7 +3,7 @@
 use axum::http::HeaderName;
 use serde::{Deserialize, Serialize};
 
-use super::Secret;
+use super::{Secret, Span};
 
 /// A secret of fewer bytes can be guessed.
 const SHORTEST: usize = 16;
@@ -90,6 +90,59 @@ impl Section for Signed {
     }
 }
 
+/// A source whose sender signs the body, in a header that it is told, and a time with it if it is told so.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SignedWithTime {
+    /// Whether it takes anything.
+    pub enabled: bool,
+    /// What its sender signs with: then a signature is required, and no token. Unset: a token is, as everywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
+    /// The header that the signature is in.
+    pub header: String,
+    /// The header that the time is in which is signed with the body. Unset: none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp_header: Option<String>,
+    /// How far that time may be from our own, in either direction.
+    pub tolerance: Span,
+}
+
+impl Default for SignedWithTime {
+    /// As Grafana does it.
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            secret: None,
+            header: "X-Grafana-Alerting-Signature".to_owned(),
+            timestamp_header: None,
+            tolerance: Span::secs(300),
+        }
+    }
+}
+
+impl Section for SignedWithTime {
+    fn check(&self) -> Result<(), String> {
+        check_secret(self.secret.as_ref())?;
+        check_header("header", &self.header)?;
+        let Some(timestamp_header) = &self.timestamp_header else {
+            return Ok(());
+        };
+        if self.secret.is_none() {
+            return Err("timestamp_header is set without secret: set both or none".to_owned());
+        }
+        check_header("timestamp_header", timestamp_header)?;
+        match self.tolerance.0.is_zero() {
+            true => Err("tolerance must be longer than 0s".to_owned()),
+            false => Ok(()),
+        }
+    }
+
+    fn secret(&self) -> Option<&Secret> {
+        self.secret.as_ref()
+    }
+}
+
 /// Whether what senders sign with is a secret. An empty one is none: anybody could sign with it.
 pub(super) fn check_secret(secret: Option<&Secret>) -> Result<(), String> {
     match secret.is_some_and(|secret| secret.expose().is_empty()) {
@@ -146,6 +199,30 @@ mod tests {
         assert!(is_guessable(&signed("0123456789abcde")));
         assert!(!is_guessable(&signed("0123456789abcdef")));
         assert!(!is_guessable(&Signed::default()));
+    }
+
+    #[test]
+    fn a_time_is_signed_with_a_secret_in_a_header_of_its_own() {
+        let check = |set: fn(&mut SignedWithTime)| {
+            let mut settings = SignedWithTime {
+                secret: Some(Secret::from("0123456789abcdef")),
+                timestamp_header: Some("X-Time".to_owned()),
+                ..SignedWithTime::default()
+            };
+            set(&mut settings);
+            settings.check()
+        };
+        assert_eq!(SignedWithTime::default().check(), Ok(()));
+        assert_eq!(check(|_| ()), Ok(()));
+        for set in [
+            (|settings| settings.secret = None) as fn(&mut SignedWithTime),
+            |settings| settings.secret = Some(Secret::from("")),
+            |settings| settings.header = String::new(),
+            |settings| settings.timestamp_header = Some("a b".to_owned()),
+            |settings| settings.tolerance = Span::secs(0),
+        ] {
+            assert!(check(set).is_err());
+        }
     }
 
     #[test]

@@ -68,6 +68,22 @@ impl Identity {
     }
 }
 
+/// The rule that made an alert, where more follows from it than the alert says by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AlertRule {
+    /// The sender's name for it; empty if the sender does not say.
+    pub id: String,
+    /// Whether the rule has no data. Then the alert has no labels of what the rule is about: its service and its
+    /// namespace are those of the rule's other alerts.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_no_data: bool,
+    /// Whether several alerts of the rule are one series, each with a start of its own, as those of its thresholds.
+    /// Then what is told of while the series fires is that firing, whenever it says that it began.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shares_series: bool,
+}
+
 /// One alert of one delivery, translated from its source and bounded in size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
@@ -93,6 +109,9 @@ pub struct Alert {
     /// Where the sender shows what made it fire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator_url: Option<String>,
+    /// The rule that made it. Absent where nothing follows from that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<AlertRule>,
     /// What the ingress worked out about it. Absent where a person wrote the job, or a version that did not
     /// say it: then the labels and the settings tell.
     #[serde(default, rename = "by", skip_serializing_if = "Option::is_none")]

@@ -206,7 +206,8 @@ impl Episode {
 ///
 /// With a start that can be: the one that starts nearest to it, within `skew`, if neither was over
 /// before the other began. If a newer one's span overlaps that of the delivery, it is that one: a sender that
-/// comes back with its old start means what fires now. Without: the one that
+/// comes back with its old start means what fires now. If several alerts are of the series, each with a start of its
+/// own, and it fits none: the open one. Without: the one that
 /// was going on at the time of receipt, else the open one; a `resolved` does not belong to a firing that began
 /// after it, but of the newest that was over by then, once more. Last, what was received a little
 /// before the others of its episode.
@@ -226,7 +227,13 @@ pub fn find(episodes: &[Episode], delivery: &AlertDelivery, skew: Duration) -> O
         let overlapping = episodes
             .iter()
             .rposition(|e| e.span().overlaps(&other, skew));
-        return near.max(overlapping);
+        return near.max(overlapping).or_else(|| {
+            let may_be = |e: &Episode| e.end.is_none() && was_not_over_by(e.starts_at);
+            let is_shared = delivery.shares_series();
+            is_shared
+                .then(|| episodes.iter().rposition(may_be))
+                .flatten()
+        });
     }
     let at = delivery.received_at;
     let spans = |e: &Episode| e.occurred_at <= at && at <= e.last_seen_at;

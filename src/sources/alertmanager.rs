@@ -127,7 +127,6 @@ fn in_one_pass(envelope: Envelope<'_>, config: &Config) -> Option<Translated> {
 /// Any webhook, taken as far as it can be.
 fn odd(body: &[u8], config: &Config) -> Result<Translated, Refused> {
     let (envelope, entries) = list(body, config)?;
-    let truncated = envelope.get("truncatedAlerts");
     let mut odd = Odd::default();
     let alerts = entries
         .iter()
@@ -138,14 +137,18 @@ fn odd(body: &[u8], config: &Config) -> Result<Translated, Refused> {
         .collect();
     Ok(Translated {
         alerts,
-        truncated: truncated
-            .and_then(|number| number.parse().ok())
-            .unwrap_or(0),
+        truncated: truncated(&envelope),
         misdated: odd.misdated,
         unknown_status: odd.unknown_status,
         cluster: cluster::of_url(&envelope.text("externalURL")),
         ..Translated::default()
     })
+}
+
+/// How many alerts an envelope says that were left out.
+pub(super) fn truncated(envelope: &Object<'_>) -> u64 {
+    let number = envelope.get("truncatedAlerts");
+    number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// The envelope of a body, and its alerts as they were sent.

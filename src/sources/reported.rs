@@ -3,17 +3,19 @@
 
 use std::borrow::Cow;
 
-use super::bounded::{bounded, bounded_map};
+use super::bounded::{bounded, bounded_map, told_apart};
 use super::fingerprint;
 use super::text::Texts;
 use crate::config::Config;
-use crate::domain::alert::{Alert, AlertStatus, Identity, is_ignored};
+use crate::domain::alert::{Alert, AlertRule, AlertStatus, Identity, is_ignored};
 use crate::domain::signature::Names;
 use crate::jobs::Content;
 use crate::time::Timestamp;
 
 /// The longest URL that is kept, in bytes.
 const URL_BYTES: usize = 2048;
+/// The longest name of a rule that is kept, in bytes.
+const RULE_BYTES: usize = 256;
 /// Times before this one (the year 2000) stand for "not known": they are some clock's zero.
 const KNOWN_TIMES: Timestamp = Timestamp(946_684_800_000);
 
@@ -45,6 +47,8 @@ pub struct ReportedAlert<'a> {
     /// What the series is called, whatever else its labels say; empty: they say it. Where some labels are no part
     /// of it: [`ReportedAlert::series_without`].
     pub fingerprint: Cow<'a, str>,
+    /// The rule that made it, where more follows from that than from its labels.
+    pub rule: Option<AlertRule>,
     /// Labels that parts of the signature are read from, whatever the settings name, where they are there: for labels
     /// that the source makes itself. Empty: those of the settings.
     pub read_from: Names<'a>,
@@ -61,6 +65,7 @@ impl Default for ReportedAlert<'_> {
             lease_ms: None,
             url: Cow::Borrowed(""),
             fingerprint: Cow::Borrowed(""),
+            rule: None,
             read_from: Names::default(),
         }
     }
@@ -151,6 +156,10 @@ impl ReportedAlert<'_> {
                 .filter(|_| self.status == AlertStatus::Resolved),
             lease_ms: self.lease_ms,
             generator_url: url.map(|url| bounded(url, URL_BYTES)),
+            rule: self.rule.map(|rule| AlertRule {
+                id: told_apart(rule.id.into(), RULE_BYTES),
+                ..rule
+            }),
             identity: Some(identity),
         })
     }

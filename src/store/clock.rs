@@ -243,7 +243,7 @@ fn put_off() -> Vec<String> {
 
 /// What happened at a moment: it did earlier by as much, and not after now.
 fn happened() -> impl Iterator<Item = String> {
-    const TABLES: [(&str, &[&str]); 15] = [
+    const TABLES: [(&str, &[&str]); 16] = [
         (
             "incidents",
             &[
@@ -284,6 +284,7 @@ fn happened() -> impl Iterator<Item = String> {
         ("audit", &["at"]),
         ("refusals", &["first_at", "last_at", "body_at"]),
         ("losses", &["noticed_at"]),
+        ("alert_rules", &["told_at"]),
         ("presses", &["at"]),
         ("requests", &["at"]),
         ("channels", &["storm_since"]),

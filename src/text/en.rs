@@ -221,6 +221,8 @@ pub static EN: Text = Text {
     open_alertmanager: "Open in Alertmanager",
     open_generator: "Open the alert source",
     open_runbook: "Open the runbook",
+    open_dashboard: "Open the dashboard",
+    open_image: "Open the image",
     timeline: "Timeline",
     timeline_cut: "Only the newest entries of each kind are shown.",
     more_firings: "1 more firing|{n} more firings",
@@ -534,6 +536,9 @@ pub static EN: Text = Text {
     msg_count: "{n} in {window}",
     msg_repairs: "Repairs so far: {helped} of {tried} helped",
     msg_runbook: "Runbook",
+    msg_dashboard: "Dashboard",
+    msg_image: "Image",
+    msg_values: "Values",
     msg_open: "Open in Tocsin",
     // Mutes.
     mute: "Mute",

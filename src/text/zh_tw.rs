@@ -220,6 +220,8 @@ pub static ZH_TW: Text = Text {
     open_alertmanager: "在 Alertmanager 中開啟",
     open_generator: "開啟告警來源",
     open_runbook: "開啟處理手冊",
+    open_dashboard: "開啟儀表板",
+    open_image: "開啟圖片",
     timeline: "時間軸",
     timeline_cut: "各類僅列出最新的項目。",
     more_firings: "另有 {n} 次觸發",
@@ -533,6 +535,9 @@ pub static ZH_TW: Text = Text {
     msg_count: "{window} {n} 次",
     msg_repairs: "至今修復 {tried} 次，其中 {helped} 次有效",
     msg_runbook: "處理手冊",
+    msg_dashboard: "儀表板",
+    msg_image: "圖片",
+    msg_values: "數值",
     msg_open: "在 Tocsin 中開啟",
     // Mutes.
     mute: "靜音",

@@ -1,6 +1,8 @@
 //! Ingest: stores delivered alerts. Handlers run concurrently and hand what they
 //! carry to a batcher, which commits what is waiting in one transaction and answers each.
 
+mod rules;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -26,6 +28,8 @@ use tocsin::telemetry::trace_context::Trace;
 use tocsin::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
+
+use rules::Rules;
 
 /// How long a commit may take before the store counts as gone.
 const COMMIT: Duration = Duration::from_secs(30);
@@ -55,9 +59,14 @@ pub async fn handle(
     let labels = &batchers.context.config.signature;
     let origin = (held.id(), held.is_redelivery());
     let families = &batchers.context.config.counting.families;
-    let delivery = AlertDelivery::new(origin, job.source, job.received_at, alert, labels, families);
+    let deliver = |alert| {
+        let source = job.source.clone();
+        AlertDelivery::new(origin, source, job.received_at, alert, labels, families)
+    };
     // Whatever keeps its batch waiting is not the alert.
     held.wait_for_store();
+    let rules = &batchers.rules;
+    let delivery = rules.read(&batchers.context, alert, deliver).await?;
     batchers.enter(delivery).await
 }
 
@@ -65,6 +74,7 @@ pub async fn handle(
 /// too many names.
 pub struct Batchers {
     context: Context,
+    rules: Rules,
     parts: Vec<mpsc::Sender<Waiting>>,
 }
 
@@ -103,6 +113,7 @@ impl Batchers {
         });
         Arc::new(Self {
             context: context.clone(),
+            rules: Rules::default(),
             parts: parts.collect(),
         })
     }

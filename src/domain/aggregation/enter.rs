@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Batch, Incident, Ingested, NewOccurrence, Policy, Unit};
+use super::{Batch, Incident, Ingested, NewOccurrence, Policy, Status, Unit};
 use crate::domain::episode::{AlertDelivery, End, EndedBy, Episode, new_episode_id};
 use crate::domain::frequency::Counted;
 use crate::domain::lease::Lease;
@@ -54,6 +54,9 @@ impl Batch {
             }
             _ => known,
         };
+        if let Some(incident) = incident.filter(|_| delivery.is_firing()) {
+            self.may_get_worse(incident, delivery);
+        }
         let list = self.episodes.entry(delivery.series).or_default();
         list[at].incident = incident;
         if let Some(older) = at.checked_sub(1).filter(|_| is_moved) {
@@ -161,6 +164,21 @@ impl Batch {
         anomaly.total += i64::from(policy.unit == Unit::Incident);
         anomaly.changed = true;
         id
+    }
+
+    /// A known firing is told of, maybe with a higher severity than before. That is told of what is not over.
+    fn may_get_worse(&mut self, incident: Uuid, delivery: &AlertDelivery) {
+        let Some(incident) = self.incidents.get_mut(&incident) else {
+            return;
+        };
+        if !incident.is_made_worse_by(delivery.alert.severity()) {
+            return;
+        }
+        incident.touch(delivery.received_at);
+        if incident.status != Status::Resolved {
+            incident.tier_due = true;
+            self.worsened.push((incident.id, incident.severity_rises));
+        }
     }
 
     pub(super) fn count_delivery(

@@ -236,7 +236,7 @@ impl Incident {
         true
     }
 
-    /// An alert of this severity joined it: whether it is worse than those before.
+    /// An alert of this severity is of it: whether it is worse than those before.
     pub(super) fn is_made_worse_by(&mut self, severity: &str) -> bool {
         let is_worse = severity::is_worse(severity, &self.severity);
         if is_worse {

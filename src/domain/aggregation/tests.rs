@@ -6,6 +6,7 @@ mod deliveries;
 mod incidents;
 mod leases;
 mod spans;
+mod thresholds;
 
 use std::time::Duration;
 

@@ -115,6 +115,12 @@ impl AlertDelivery {
         Some(length.min(lease::LONGEST))
     }
 
+    /// Whether it tells of the open episode of its series whatever start it gives.
+    pub(super) fn shares_series(&self) -> bool {
+        let rule = self.alert.rule.as_ref();
+        rule.is_some_and(|rule| rule.shares_series)
+    }
+
     /// When the sender says that its firing began. `None` if its clock was never set, or is ahead of the
     /// store's by more than `skew`.
     #[must_use]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::domain::alert::{Alert, AlertStatus};
+use crate::domain::alert::{Alert, AlertRule, AlertStatus};
 use crate::domain::family::Families;
 use crate::domain::signature::SignatureLabels;
 
@@ -38,6 +38,7 @@ pub(in crate::domain) fn delivery(
         ends_at,
         lease_ms: None,
         generator_url: None,
+        rule: None,
         identity: None,
     };
     let job = Uuid::from_u128(NEXT_JOB.fetch_add(1, Ordering::Relaxed).into());
@@ -71,6 +72,15 @@ pub(in crate::domain) fn resolved(
 ) -> AlertDelivery {
     let span = (start.into().map(at), end.into().map(at));
     delivery(series, AlertStatus::Resolved, span, at(received))
+}
+
+/// The same of a series that several alerts of a rule share.
+pub(in crate::domain) fn shared(mut delivery: AlertDelivery) -> AlertDelivery {
+    delivery.alert.rule = Some(AlertRule {
+        shares_series: true,
+        ..AlertRule::default()
+    });
+    delivery
 }
 
 /// An episode whose sender's clock is ours.

@@ -114,6 +114,7 @@ fn alert(labels: Labels) -> Alert {
         ends_at: None,
         lease_ms: None,
         generator_url: None,
+        rule: None,
         identity: None,
     }
 }

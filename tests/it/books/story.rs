@@ -105,6 +105,7 @@ pub(super) fn delivery(
         ends_at: resolved.then_some(at(times.1)),
         lease_ms: None,
         generator_url: None,
+        rule: None,
         identity: None,
     };
     let origin = (Uuid::now_v7(), false);

@@ -5,10 +5,19 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
+use crate::payload;
+
 use super::json::{anything, damaged, list, number, object, of, text};
 
-/// Recorded from Alertmanager 0.25: one alert fires, one is over.
-const RECORDED: &str = include_str!("recorded.json");
+/// As they were sent: of Alertmanager 0.25, where one alert fires and one is over, and of others.
+const RECORDED: [&str; 6] = [
+    include_str!("recorded.json"),
+    payload!("grafana_firing"),
+    payload!("grafana_no_data"),
+    payload!("grafana_legacy"),
+    payload!("signoz_two_thresholds"),
+    payload!("signoz_no_data"),
+];
 
 fn time() -> BoxedStrategy<String> {
     let odd = select(vec![
@@ -52,7 +61,7 @@ fn labels() -> BoxedStrategy<String> {
     let name = prop_oneof![
         6 => select(vec![
             "\"alertname\"", "\"job\"", "\"service.name\"", "\"namespace\"", "\"reason\"", "\"severity\"",
-            "\"testalert\"", "\"\"",
+            "\"testalert\"", "\"\"", "\"ruleId\"", "\"threshold.name\"", "\"nodata\"", "\"rulename\"",
         ])
         .prop_map(ToOwned::to_owned),
         1 => text(),
@@ -65,7 +74,12 @@ fn labels() -> BoxedStrategy<String> {
             1 => anything(),
         ]
     };
-    let named = (value(), vec((name, value()), 0..8)).prop_map(|(alert_name, mut labels)| {
+    let alert_name = prop_oneof![
+        8 => value(),
+        1 => select(vec!["\"[No data] A\"", "\"DatasourceNoData\"", "\"A_TEST_ALERT\""])
+            .prop_map(ToOwned::to_owned),
+    ];
+    let named = (alert_name, vec((name, value()), 0..8)).prop_map(|(alert_name, mut labels)| {
         labels.push(("\"alertname\"".to_owned(), alert_name));
         of(&labels)
     });
@@ -158,7 +172,7 @@ pub fn bodies() -> BoxedStrategy<Vec<u8>> {
     prop_oneof![
         6 => whole(),
         2 => damaged(whole()),
-        2 => damaged(Just(RECORDED.as_bytes().to_vec()).boxed()),
+        2 => damaged(select(&RECORDED[..]).prop_map(|body| body.as_bytes().to_vec()).boxed()),
         1 => vec(any::<u8>(), 0..200),
     ]
     .boxed()

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use proptest::prelude::*;
+use proptest::sample::select;
 use proptest::strategy::ValueTree as _;
 use serde_json::Value;
 use tocsin::config::{Limits, Span};
@@ -48,8 +49,11 @@ pub async fn ask(router: &axum::Router, request: Request<Body>) -> (Response<()>
     (Response::from_parts(parts, ()), body.to_vec())
 }
 
-fn webhook(body: Vec<u8>) -> Request<Body> {
-    let request = Request::post("/api/v1/alertmanager");
+/// Sources whose bodies are Alertmanager's or like it.
+const SOURCES: [&str; 3] = ["alertmanager", "grafana", "signoz"];
+
+fn webhook(source: &str, body: Vec<u8>) -> Request<Body> {
+    let request = Request::post(format!("/api/v1/{source}"));
     request.body(Body::from(body)).unwrap()
 }
 
@@ -59,17 +63,23 @@ struct Tray {
     pushed: Mutex<Vec<NewJob>>,
 }
 
-/// What became of a body: how many alerts are in it, how many of them are usable; none if it was
+/// What became of a body: how many alerts are made of it, how many of them are usable; none if it was
 /// refused.
-async fn post(router: &axum::Router, body: Vec<u8>) -> Option<(u64, u64)> {
-    let (response, answer) = ask(router, webhook(body)).await;
+async fn post(router: &axum::Router, source: &str, body: Vec<u8>) -> Option<(u64, u64)> {
+    let (response, answer) = ask(router, webhook(source, body)).await;
     let answer: Value = serde_json::from_slice(&answer).unwrap();
     let figure = |name: &str| answer[name].as_u64().unwrap();
     match response.status() {
         StatusCode::OK => {
+            let some = |name: &str| answer[name].as_u64().unwrap_or_default();
             let (processed, enqueued) = (figure("processed"), figure("enqueued"));
-            assert_eq!(processed, enqueued + figure("rejected"), "{answer}");
-            Some((processed, enqueued))
+            let alerts = enqueued + figure("rejected");
+            assert_eq!(
+                processed,
+                alerts + some("tests") + some("unused"),
+                "{answer}"
+            );
+            Some((alerts, enqueued))
         }
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => {
             assert_eq!(
@@ -116,8 +126,8 @@ async fn any_webhook_body_is_accepted_or_refused() {
     context.queues = Queues::new(Arc::clone(&tray) as _);
     let gate = Arc::new(Gate::default());
     let router = router(&Ingress::new(context, gate));
-    let try_one = |body: Vec<u8>| {
-        let taken = wait(post(&router, body));
+    let try_one = |(source, body): (&str, Vec<u8>)| {
+        let taken = wait(post(&router, source, body));
         let pushed = std::mem::take(&mut *tray.pushed.lock().unwrap());
         let checked: Vec<(u64, u64)> = pushed.iter().map(check).collect();
         let alerts = checked.iter().map(|(alerts, _)| alerts).sum::<u64>();
@@ -126,7 +136,8 @@ async fn any_webhook_body_is_accepted_or_refused() {
         prop_assert!(pushed.len() as u64 <= usable + 1, "one dead letter at most");
         Ok(())
     };
-    tokio::task::block_in_place(|| runner(2000).run(&bodies(), try_one).unwrap());
+    let sent = (select(&SOURCES[..]), bodies());
+    tokio::task::block_in_place(|| runner(3000).run(&sent, try_one).unwrap());
 }
 
 on_all! {
@@ -141,8 +152,9 @@ on_all! {
         while posted < BODIES || usable <= USABLE {
             assert!(posted < 10 * BODIES, "{usable} of {processed} alerts could be used");
             let body = bodies().new_tree(&mut runner).unwrap().current();
+            let source = SOURCES[posted % SOURCES.len()];
             posted += 1;
-            let taken = post(&router, body).await.unwrap_or_default();
+            let taken = post(&router, source, body).await.unwrap_or_default();
             processed += taken.0;
             usable += taken.1;
         }
@@ -151,9 +163,12 @@ on_all! {
         let is_failed = |line: &str| line.contains("outcome=\"failed\"") && !line.ends_with(" 0");
         assert!(!metrics.lines().any(is_failed), "{metrics}");
         let alerts = |outcome: &str| -> i64 {
-            let name = format!("tocsin_alerts_total{{source=\"alertmanager\",outcome=\"{outcome}\"}} ");
-            let number = metrics.lines().find_map(|line| line.strip_prefix(&name));
-            number.map_or(0, |number| number.parse().unwrap())
+            let of = |source: &str| -> i64 {
+                let name = format!("tocsin_alerts_total{{source=\"{source}\",outcome=\"{outcome}\"}} ");
+                let number = metrics.lines().find_map(|line| line.strip_prefix(&name));
+                number.map_or(0, |number| number.parse().unwrap())
+            };
+            SOURCES.iter().map(|source| of(source)).sum()
         };
         let (ignored, rejected) = (alerts("ignored"), alerts("rejected"));
         let told = h.sql("SELECT CAST(COALESCE(sum(deliveries), 0) AS BIGINT) FROM occurrences").await;

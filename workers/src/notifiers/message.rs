@@ -54,6 +54,7 @@ pub(super) fn lines(card: &Card, text: &Text) -> Vec<Line> {
         analysis(card, text),
         generated(card, text),
         description(card),
+        values(card, text),
         links(card, text),
         opening(card, text),
         Some(identity(card, text)),
@@ -346,10 +347,23 @@ fn description(card: &Card) -> Option<Line> {
         .map(|text| Line::new().text(text))
 }
 
+/// What was measured, where that is a few words.
+fn values(card: &Card, text: &Text) -> Option<Line> {
+    let values = annotation(&card.incident, "values")?;
+    let is_short = card.kind == Kind::Opened && values.len() <= NAME;
+    let values = known(values, NAME).filter(|_| is_short)?;
+    Some(Line::new().text(pair(text, text.msg_values, &values)))
+}
+
 fn links(card: &Card, text: &Text) -> Option<Line> {
+    let dashboard = ["panel_url", "dashboard_url"]
+        .into_iter()
+        .find_map(|name| annotation(&card.incident, name));
     let line = [
         (text.msg_open, card.page.as_deref()),
         (text.msg_runbook, annotation(&card.incident, "runbook_url")),
+        (text.msg_dashboard, dashboard),
+        (text.msg_image, annotation(&card.incident, "image_url")),
         (text.source, card.incident.generator_url.as_deref()),
     ]
     .into_iter()

@@ -6,6 +6,7 @@ use sea_orm::DbErr;
 use tocsin::context::Context;
 use tocsin::jobs::JobError;
 use tocsin::routines::Routine;
+use tocsin::store::alert_rules;
 use tocsin::store::maintenance::{self, DEAD_LETTERS, REQUESTS, REST};
 use tocsin::store::marks::{self, Mark};
 use tocsin::store::refusals;
@@ -71,6 +72,8 @@ async fn delete(context: &Context) -> Result<bool, JobError> {
     pass.steps("rejected webhook requests", step).await;
     let step = || sessions::prune(db.write(), now);
     pass.steps("ended sessions", step).await;
+    let step = || alert_rules::prune(db.write(), rest);
+    pass.steps("alert rules", step).await;
     let step = || retention::prune_incidents(db, unit, rest, ROWS);
     pass.steps("incidents", step).await;
     for what in REST {

@@ -15,7 +15,7 @@ fn ledger(story: &[AlertDelivery]) -> Ledger {
     ledger
 }
 
-fn with_severity(mut delivery: AlertDelivery, severity: &str) -> AlertDelivery {
+pub(super) fn with_severity(mut delivery: AlertDelivery, severity: &str) -> AlertDelivery {
     let labels = &mut delivery.alert.labels;
     labels.insert("severity".to_owned(), severity.to_owned());
     delivery

@@ -91,6 +91,11 @@ pub(super) fn elsewhere(
         (text.open_alertmanager, alertmanager.as_deref()),
         (text.open_generator, incident.generator_url.as_deref()),
         (text.open_runbook, annotation("runbook_url")),
+        (
+            text.open_dashboard,
+            annotation("panel_url").or_else(|| annotation("dashboard_url")),
+        ),
+        (text.open_image, annotation("image_url")),
     ];
     html! {
         p.row {
@@ -118,15 +123,26 @@ fn in_alertmanager(url: &str, labels: &serde_json::Value) -> String {
     format!("{url}/#/alerts?filter={filter}")
 }
 
-/// Labels or annotations.
+/// Labels or annotations. What is an address leads there.
 pub(super) fn pairs(json: &serde_json::Value) -> Markup {
     let empty = serde_json::Map::new();
     let pairs = json.as_object().unwrap_or(&empty);
     html! {
         dl.pairs {
             @for (name, value) in pairs {
-                div { dt { (name) } dd { (value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)) } }
+                div { dt { (name) } dd { (shown(value)) } }
             }
+        }
+    }
+}
+
+fn shown(value: &serde_json::Value) -> Markup {
+    let text = value.as_str();
+    html! {
+        @match (text, text.and_then(address)) {
+            (Some(text), Some(url)) => a href=(url) rel="noreferrer" { (text) },
+            (Some(text), None) => (text),
+            (None, _) => (value.to_string()),
         }
     }
 }

@@ -1,0 +1,37 @@
+//! What the rules of a source are about, as far as their alerts told.
+
+use sea_orm_migration::prelude::*;
+
+use crate::{WHOLE, ddl};
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    fn use_transaction(&self) -> Option<bool> {
+        WHOLE
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        ddl(
+            manager,
+            // A service or a namespace is the first that was told; empty if none was.
+            &["CREATE TABLE alert_rules (
+                    source text NOT NULL,
+                    rule text NOT NULL,
+                    service text NOT NULL,
+                    has_services boolean NOT NULL,
+                    namespace text NOT NULL,
+                    has_namespaces boolean NOT NULL,
+                    told_at bigint NOT NULL,
+                    PRIMARY KEY (source, rule)
+                )"],
+        )
+        .await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        ddl(manager, &["DROP TABLE alert_rules"]).await
+    }
+}
