@@ -24,6 +24,10 @@ pub struct IngestAlert {
 /// What was in the place of an alert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are alerts, and there is one in each job"
+)]
 pub enum Content {
     /// An alert.
     Alert(Alert),
