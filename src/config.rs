@@ -2,15 +2,19 @@
 
 mod channels;
 mod check;
+mod discord;
+mod email;
 mod environment;
 mod file;
 mod malformed;
+mod pagerduty;
 mod people;
 mod public;
 mod queues;
 mod routes;
 mod secret;
 mod sections;
+mod teams;
 mod telegram;
 mod tokens;
 mod value;
@@ -29,7 +33,10 @@ use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
 use crate::text::Lang;
 use channels::ChannelKind;
+pub use discord::Discord;
+pub use email::{EmailSettings, Security};
 pub use file::read_secret;
+pub use pagerduty::PagerDuty;
 pub use people::{People, Updates};
 pub use public::OWN_PATHS;
 pub use queues::{QueuePolicies, QueuePolicy};
@@ -38,6 +45,7 @@ pub use sections::{
     Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, Ingest, Limits, LogFormat,
     NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
 };
+pub use teams::Teams;
 pub use telegram::{TelegramSettings, Tell};
 pub use tokens::{Fingerprint, Tokens};
 pub use value::Span;
@@ -46,7 +54,15 @@ pub use webhooks::{Payload, Webhook};
 
 /// Every kind of channel. ADD THE SETTINGS OF A NOTIFIER HERE: their section in [`Config`], and the row of
 /// its channels.
-const CHANNELS: [ChannelKind; 3] = [telegram::CHANNEL, webhooks::CHANNEL, channels::LOG];
+const CHANNELS: [ChannelKind; 7] = [
+    telegram::CHANNEL,
+    webhooks::CHANNEL,
+    pagerduty::CHANNEL,
+    discord::CHANNEL,
+    teams::CHANNEL,
+    email::CHANNEL,
+    channels::LOG,
+];
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -148,9 +164,29 @@ pub struct Config {
     /// Webhooks that messages are posted to, by name.
     #[serde(
         skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "webhooks::read"
+        deserialize_with = "channels::read_sections"
     )]
     pub webhooks: BTreeMap<String, Webhook>,
+    /// Integrations of PagerDuty that incidents are told to, by name.
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "channels::read_sections"
+    )]
+    pub pagerduty: BTreeMap<String, PagerDuty>,
+    /// Webhooks of Discord that messages are posted to, by name.
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "channels::read_sections"
+    )]
+    pub discord: BTreeMap<String, Discord>,
+    /// Workflows of Microsoft Teams that messages are posted to, by name.
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "channels::read_sections"
+    )]
+    pub teams: BTreeMap<String, Teams>,
+    /// The server that takes e-mail, who writes, and to whom.
+    pub email: EmailSettings,
 }
 
 impl Default for Config {
@@ -194,6 +230,10 @@ impl Default for Config {
             anomalies: AnomalySettings::default(),
             counter: CounterSettings::default(),
             webhooks: BTreeMap::new(),
+            pagerduty: BTreeMap::new(),
+            discord: BTreeMap::new(),
+            teams: BTreeMap::new(),
+            email: EmailSettings::default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Config, Secret, Tokens, webhooks};
+use super::{Config, Secret, Tokens, discord, pagerduty, teams, webhooks};
 use crate::alertmanager;
 use crate::store::Db;
 
@@ -54,6 +54,10 @@ impl Config {
         self.queues.check()?;
         self.check_buttons()?;
         webhooks::check(&self.webhooks)?;
+        pagerduty::check(&self.pagerduty)?;
+        discord::check(&self.discord)?;
+        teams::check(&self.teams)?;
+        self.email.check()?;
         let scheme = self
             .telegram_api
             .split_once("://")

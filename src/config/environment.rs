@@ -49,9 +49,14 @@ impl Environment {
     /// The setting whose file the variable names, if it does.
     fn secret_in_file<'a>(&self, name: &'a str) -> Result<Option<&'a str>, String> {
         let setting = name.strip_suffix("_file").unwrap_or_default();
-        let of_channel = || CHANNELS.iter().any(|kind| kind.secrets.contains(&setting));
+        let of_channels = CHANNELS.iter().flat_map(|kind| kind.secrets);
+        let of_channel = || {
+            of_channels
+                .into_iter()
+                .any(|secret| is_named(setting, secret))
+        };
         let is_secret = SECRETS.contains(&setting) || TOKENS.contains(&setting);
-        if !is_secret && !of_channel() && !is_of_webhook(setting) {
+        if !is_secret && !of_channel() {
             return Ok(None);
         }
         if self.variables.iter().any(|(name, _)| name == setting) {
@@ -100,10 +105,16 @@ impl Provider for Environment {
     }
 }
 
-/// Whether it is a secret of a webhook, which may be in a file likewise.
-fn is_of_webhook(setting: &str) -> bool {
-    let path: Vec<&str> = setting.split("__").collect();
-    matches!(path[..], ["webhooks", _, "url" | "secret"])
+/// Whether a setting is the one of this name, in which `NAME` stands for a name of the operator's own.
+fn is_named(setting: &str, name: &str) -> bool {
+    let (mut parts, mut names) = (setting.split("__"), name.split("__"));
+    loop {
+        match (parts.next(), names.next()) {
+            (None, None) => return true,
+            (Some(part), Some(name)) if name == "NAME" || part == name => {}
+            _ => return false,
+        }
+    }
 }
 
 /// Reads `raw` as the kind of value that the setting's default is.

@@ -509,6 +509,9 @@ pub static EN: Text = Text {
     msg_tier: "Tier {n}",
     msg_count: "{n} in {window}",
     msg_repairs: "Repairs so far: {helped} of {tried} helped",
+    msg_test: "Test message: this is no incident",
+    msg_test_asked: "Requested with `tocsin notify test`",
+    msg_test_by: "Requested by {who} with `tocsin notify test`",
     msg_runbook: "Runbook",
     msg_open: "Open in Tocsin",
     // Mutes.

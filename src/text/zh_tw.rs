@@ -508,6 +508,9 @@ pub static ZH_TW: Text = Text {
     msg_tier: "第 {n} 層",
     msg_count: "{window} {n} 次",
     msg_repairs: "至今修復 {tried} 次，其中 {helped} 次有效",
+    msg_test: "測試訊息：並非事件",
+    msg_test_asked: "由 `tocsin notify test` 發出",
+    msg_test_by: "由 {who} 以 `tocsin notify test` 發出",
     msg_runbook: "處理手冊",
     msg_open: "在 Tocsin 中開啟",
     // Mutes.

@@ -19,7 +19,7 @@ use tocsin::queue::consumer::JobHandle;
 use tocsin::sources::{Refused, SOURCES, Source, Translated};
 use tocsin::web::Ingress;
 use tocsin_workers::fleet::Worker;
-use tocsin_workers::notifiers::{Card, Message, Notifier, SendError, Sent};
+use tocsin_workers::notifiers::{Card, Message, Notifier, SendError, Sent, TestMessage};
 use tocsin_workers::workers_with;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
@@ -77,6 +77,10 @@ impl Notifier for Pager {
 
     fn render(&self, card: &Card) -> String {
         format!("{} of {}", card.anomaly.alert_name, card.incident.source)
+    }
+
+    fn render_test(&self, _: &TestMessage) -> String {
+        "a test".to_owned()
     }
 
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {
