@@ -39,6 +39,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::context::Context;
+use crate::operations::notify::TestSender;
 use crate::sources::{SOURCES, Source};
 use crate::telemetry::seldom::Seldom;
 pub use api::IncidentView;
@@ -62,6 +63,8 @@ pub struct Ingress {
     pub refusals: Refusals,
     /// Whom it takes alerts from: [`SOURCES`], unless more are given.
     pub sources: Arc<[Source]>,
+    /// Who sends test messages, where notifiers are set up.
+    pub test_sender: Option<TestSender>,
     /// Deliveries with an unknown status, by source.
     unknown_statuses: Arc<Seldom<&'static str>>,
 }
@@ -79,6 +82,7 @@ impl Ingress {
             gate,
             refusals,
             sources: SOURCES.into(),
+            test_sender: None,
             unknown_statuses: Arc::new(Seldom::new(UNKNOWN_STATUSES_SAID)),
         }
     }
