@@ -4,9 +4,12 @@ mod analysis;
 mod channels;
 mod check;
 mod database;
+mod discord;
+mod email;
 mod environment;
 mod file;
 mod malformed;
+mod pagerduty;
 mod people;
 mod public;
 mod queues;
@@ -14,6 +17,7 @@ mod routes;
 mod secret;
 mod sections;
 pub mod sources;
+mod teams;
 mod telegram;
 mod tokens;
 mod value;
@@ -34,7 +38,10 @@ use crate::text::Lang;
 pub use analysis::{AnalysisSettings, ModelSettings};
 use channels::ChannelKind;
 pub use database::{DatabaseKind, DatabaseUrlError};
+pub use discord::Discord;
+pub use email::{EmailSettings, Security};
 pub use file::read_secret;
+pub use pagerduty::PagerDuty;
 pub use people::{People, Updates};
 pub use public::OWN_PATHS;
 pub use queues::{QueuePolicies, QueuePolicy};
@@ -44,6 +51,7 @@ pub use sections::{
     NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
 };
 pub use sources::{Signed, SignedWithTime, Sources, Switch};
+pub use teams::Teams;
 pub use telegram::{TelegramSettings, Tell};
 pub use tokens::{Fingerprint, Tokens};
 pub use value::Span;
@@ -52,7 +60,15 @@ pub use webhooks::{Payload, Webhook};
 
 /// Every kind of channel. ADD THE SETTINGS OF A NOTIFIER HERE: their section in [`Config`], and the row of
 /// its channels.
-const CHANNELS: [ChannelKind; 3] = [telegram::CHANNEL, webhooks::CHANNEL, channels::LOG];
+const CHANNELS: [ChannelKind; 7] = [
+    telegram::CHANNEL,
+    webhooks::CHANNEL,
+    pagerduty::CHANNEL,
+    discord::CHANNEL,
+    teams::CHANNEL,
+    email::CHANNEL,
+    channels::LOG,
+];
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -158,9 +174,29 @@ pub struct Config {
     /// Webhooks that messages are posted to, by name.
     #[serde(
         skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "webhooks::read"
+        deserialize_with = "channels::read_sections"
     )]
     pub webhooks: BTreeMap<String, Webhook>,
+    /// Integrations of PagerDuty that incidents are told to, by name.
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "channels::read_sections"
+    )]
+    pub pagerduty: BTreeMap<String, PagerDuty>,
+    /// Webhooks of Discord that messages are posted to, by name.
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "channels::read_sections"
+    )]
+    pub discord: BTreeMap<String, Discord>,
+    /// Workflows of Microsoft Teams that messages are posted to, by name.
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "channels::read_sections"
+    )]
+    pub teams: BTreeMap<String, Teams>,
+    /// The server that takes e-mail, who writes, and to whom.
+    pub email: EmailSettings,
 }
 
 impl Default for Config {
@@ -206,6 +242,10 @@ impl Default for Config {
             anomalies: AnomalySettings::default(),
             counter: CounterSettings::default(),
             webhooks: BTreeMap::new(),
+            pagerduty: BTreeMap::new(),
+            discord: BTreeMap::new(),
+            teams: BTreeMap::new(),
+            email: EmailSettings::default(),
         }
     }
 }

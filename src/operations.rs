@@ -11,6 +11,7 @@ mod error;
 pub mod fix;
 pub mod incident;
 pub mod mute;
+pub mod notify;
 pub mod once;
 pub mod press;
 pub mod queue;

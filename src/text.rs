@@ -540,6 +540,9 @@ texts! {
     msg_tier
     msg_count
     msg_repairs
+    msg_test
+    msg_test_asked
+    msg_test_by
     msg_runbook
     msg_dashboard
     msg_image

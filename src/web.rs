@@ -40,6 +40,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::context::Context;
+use crate::operations::notify::TestSender;
 use crate::sources::{SOURCES, Source};
 use crate::telemetry::seldom::LogThrottle;
 pub use api::IncidentView;
@@ -66,6 +67,8 @@ pub struct Ingress {
     pub sources: Arc<[Source]>,
     /// What it answered and the queue has not taken yet.
     pub late: Late,
+    /// Who sends test messages, where notifiers are set up.
+    pub test_sender: Option<TestSender>,
     /// Deliveries with an unknown status, by source.
     unknown_statuses: Arc<LogThrottle<&'static str>>,
 }
@@ -84,6 +87,7 @@ impl Ingress {
             refusals,
             sources: SOURCES.into(),
             late,
+            test_sender: None,
             unknown_statuses: Arc::new(LogThrottle::new(UNKNOWN_STATUSES_SAID)),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::{Config, DatabaseKind, Secret, Tokens, webhooks};
+use super::{Config, DatabaseKind, Secret, Tokens, discord, pagerduty, teams, webhooks};
 
 /// A firing must expire before its row is pruned: within half of the time that rows are kept.
 const MOST_LEASES: u32 = 15;
@@ -58,6 +58,10 @@ impl Config {
         self.check_analysis()?;
         webhooks::check(&self.webhooks)?;
         self.sources.check()?;
+        pagerduty::check(&self.pagerduty)?;
+        discord::check(&self.discord)?;
+        teams::check(&self.teams)?;
+        self.email.check()?;
         let scheme = self
             .telegram_api
             .split_once("://")

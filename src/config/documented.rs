@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use figment::error::Kind;
 use figment::providers::{Format as _, Toml};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::tests::load;
 use super::*;
@@ -30,18 +30,39 @@ fn in_code() -> Settings {
             defaults.get(*field),
         );
     }
-    // Webhooks have names of the operator's own.
-    settings.remove("webhooks");
-    let unknown = Figment::from(Toml::string("unknown = 1")).extract::<Webhook>();
-    let Kind::UnknownField(_, fields) = unknown.unwrap_err().kind else {
-        panic!("a webhook takes unknown fields");
-    };
-    for field in fields {
-        settings.insert(format!("webhooks.NAME.{field}"), None);
+    for (section, fields, defaults) in named() {
+        settings.remove(section);
+        for field in fields {
+            let default = defaults.get(field).cloned();
+            settings.insert(format!("{section}.NAME.{field}"), default);
+        }
     }
-    let payload = serde_json::to_value(Payload::default()).unwrap();
-    settings.insert("webhooks.NAME.payload".to_owned(), Some(payload));
     settings
+}
+
+/// Sections with names of the operator's own: their fields, and the defaults of these.
+fn named() -> [(&'static str, &'static [&'static str], Value); 4] {
+    let tell = serde_json::to_value(Tell::USUAL).unwrap();
+    let pagerduty = json!({"url": "https://events.pagerduty.com"});
+    [
+        (
+            "webhooks",
+            fields::<Webhook>(),
+            json!({"payload": Payload::default()}),
+        ),
+        ("pagerduty", fields::<PagerDuty>(), pagerduty),
+        ("discord", fields::<Discord>(), json!({"tell": tell})),
+        ("teams", fields::<Teams>(), json!({"tell": tell})),
+    ]
+}
+
+/// The fields of a section.
+fn fields<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
+    let unknown = Figment::from(Toml::string("unknown = 1")).extract::<T>();
+    match unknown.map_err(|error| error.kind) {
+        Err(Kind::UnknownField(_, fields)) => fields,
+        _ => panic!("a section takes unknown fields"),
+    }
 }
 
 /// Adds the setting `name`, and what is inside it. `place` is a line of TOML with § where its value stands.
@@ -188,9 +209,10 @@ fn uncommented() -> Map<String, Value> {
 /// The values in `table` by name, as `in_code` names them.
 fn flattened(settings: &mut Settings, prefix: &str, table: &Map<String, Value>, code: &Settings) {
     for (key, value) in table {
-        let key = match prefix {
-            "webhooks." => "NAME",
-            _ => key,
+        let is_named = |(section, ..): &(&str, _, _)| prefix.strip_suffix('.') == Some(section);
+        let key = match named().iter().any(is_named) {
+            true => "NAME",
+            false => key,
         };
         let name = format!("{prefix}{key}");
         if code.contains_key(&name) {

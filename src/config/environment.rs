@@ -49,9 +49,14 @@ impl Environment {
     /// The setting whose file the variable names, if it does.
     fn secret_in_file<'a>(&self, name: &'a str) -> Result<Option<&'a str>, String> {
         let setting = name.strip_suffix("_file").unwrap_or_default();
-        let of_channel = || CHANNELS.iter().any(|kind| kind.secrets.contains(&setting));
+        let of_channels = CHANNELS.iter().flat_map(|kind| kind.secrets);
+        let of_channel = || {
+            of_channels
+                .into_iter()
+                .any(|secret| is_named(setting, secret))
+        };
         let is_secret = SECRETS.contains(&setting) || TOKENS.contains(&setting);
-        if !is_secret && !of_channel() && !is_inside(setting) {
+        if !is_secret && !of_channel() && !is_of_source(setting) {
             return Ok(None);
         }
         if self.variables.iter().any(|(name, _)| name == setting) {
@@ -100,13 +105,22 @@ impl Provider for Environment {
     }
 }
 
-/// Whether it is a secret of a webhook or of a source, which may be in a file likewise.
-fn is_inside(setting: &str) -> bool {
+/// Whether it is a secret of a source, which may be in a file likewise.
+fn is_of_source(setting: &str) -> bool {
     let path: Vec<&str> = setting.split("__").collect();
-    matches!(
-        path[..],
-        ["webhooks", _, "url" | "secret"] | ["sources", .., "secret"]
-    )
+    matches!(path[..], ["sources", .., "secret"])
+}
+
+/// Whether a setting is the one of this name, in which `NAME` stands for a name of the operator's own.
+fn is_named(setting: &str, name: &str) -> bool {
+    let (mut parts, mut names) = (setting.split("__"), name.split("__"));
+    loop {
+        match (parts.next(), names.next()) {
+            (None, None) => return true,
+            (Some(part), Some(name)) if name == "NAME" || part == name => {}
+            _ => return false,
+        }
+    }
 }
 
 /// Reads `raw` as the kind of value that the setting's default is.
@@ -156,7 +170,7 @@ fn insert(settings: &mut Dict, path: &[&str], value: Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::is_inside;
+    use super::is_of_source;
 
     #[test]
     fn the_secret_of_a_source_may_be_in_a_file() {
@@ -164,10 +178,10 @@ mod tests {
             ("sources__sentry__secret", true),
             ("sources__generic__backups__secret", true),
             ("sources__sentry__enabled", false),
-            ("webhooks__ops__url", true),
+            ("webhooks__ops__url", false),
             ("routes__secret", false),
         ] {
-            assert_eq!(is_inside(setting), expected, "{setting}");
+            assert_eq!(is_of_source(setting), expected, "{setting}");
         }
     }
 }

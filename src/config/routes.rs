@@ -1,8 +1,8 @@
 //! Which channels there are, and which messages go where.
 
 use super::telegram::is_chat;
-use super::{CHANNELS, Config, channels};
-use crate::domain::messages::Policy;
+use super::{CHANNELS, ChannelKind, Config, channels};
+use crate::domain::messages::{Policy, Tell};
 
 impl Config {
     /// Where messages go that no route matches: one entry per channel. The log, where there is no other.
@@ -31,14 +31,26 @@ impl Config {
     /// What messages obey.
     #[must_use]
     pub fn messages(&self) -> Policy<'_> {
+        let tells = self.all_channels().into_iter().map(|channel| {
+            let (kind, target) = parts(&channel);
+            let tell = kind.map_or(&Tell::USUAL[..], |kind| (kind.tell)(self, target));
+            (channel, tell)
+        });
         Policy {
             routes: &self.routes,
             otherwise: self.channels(),
-            telegram: &self.telegram.tell,
+            tells: tells.collect(),
             quiet: self.quiet.as_ref(),
             settle: self.notify.settle.0,
             edits: self.edits(),
         }
+    }
+
+    /// The kinds of the channels that are set up and whose messages are kept up to date.
+    #[must_use]
+    pub fn edits(&self) -> Vec<&'static str> {
+        let edited = CHANNELS.iter().filter(|kind| (kind.edits)(self));
+        edited.map(|kind| kind.name).collect()
     }
 
     /// What is wrong with the routes, by the setting's name.
@@ -56,11 +68,7 @@ impl Config {
     }
 
     fn check_channel(&self, channel: &str) -> Result<(), String> {
-        let (name, target) = match channel.split_once(':') {
-            Some((name, target)) => (name, Some(target)),
-            None => (channel, None),
-        };
-        let kind = CHANNELS.iter().find(|kind| kind.name == name);
+        let (kind, target) = parts(channel);
         let kind = kind.ok_or_else(|| channels::UNKNOWN.to_owned())?;
         (kind.check)(self, target)
     }
@@ -72,6 +80,15 @@ impl Config {
             .into_iter()
             .any(|channel| channel.starts_with("telegram:"))
     }
+}
+
+/// The kind of a channel, if there is such a kind, and what of that kind it is.
+fn parts(channel: &str) -> (Option<&'static ChannelKind>, Option<&str>) {
+    let (name, target) = match channel.split_once(':') {
+        Some((name, target)) => (name, Some(target)),
+        None => (channel, None),
+    };
+    (CHANNELS.iter().find(|kind| kind.name == name), target)
 }
 
 #[cfg(test)]

@@ -73,15 +73,11 @@ pub(super) const CHANNEL: ChannelKind = ChannelKind {
         Some(chat) => is_chat(chat),
     },
     secrets: &["telegram_token", "telegram__webhook_secret"],
+    tell: |config, _| &config.telegram.tell,
+    edits: |config| config.telegram_token.is_some(),
 };
 
 impl Config {
-    /// Whether there is a channel whose messages are edited.
-    #[must_use]
-    pub fn edits(&self) -> bool {
-        self.telegram_token.is_some()
-    }
-
     /// How much may go to a chat, which is written as in `telegram_chat`. Ids of groups and of channels
     /// begin with a `-`, a channel's name with an `@`.
     #[must_use]
@@ -93,6 +89,12 @@ impl Config {
             set.chat_per_second.saturating_mul(60)
         };
         Budget::new(set.chat_per_second, minute, set.bot_per_second)
+    }
+
+    /// Whether budgets are kept in this channel, and storms are noticed.
+    #[must_use]
+    pub fn limits(&self, channel: &str) -> bool {
+        self.telegram.limits || !channel.starts_with("telegram:")
     }
 
     pub(super) fn check_telegram(&self) -> Result<(), String> {

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use figment::value::Value;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 
 use super::Secret;
 use super::channels::{self, ChannelKind};
@@ -14,8 +13,6 @@ use super::channels::{self, ChannelKind};
 const BASE64: &str = "whsec_";
 /// A secret of fewer bytes can be guessed.
 const SHORTEST: usize = 16;
-/// The longest name.
-const NAME: usize = 40;
 
 /// Somebody who takes messages by HTTP.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,22 +39,13 @@ pub enum Payload {
     Text,
 }
 
-/// Addresses that messages are posted to. Their secrets have names of the operator's own.
+/// Addresses that messages are posted to.
 pub(super) const CHANNEL: ChannelKind = ChannelKind {
     name: "webhook",
-    usual: |config| {
-        config
-            .webhooks
-            .keys()
-            .map(|name| Webhook::channel(name))
-            .collect()
-    },
-    check: |config, target| match target {
-        None => Err(channels::UNKNOWN.to_owned()),
-        Some(name) if config.webhooks.contains_key(name) => Ok(()),
-        Some(name) => Err(format!("[webhooks.{name}] is not defined")),
-    },
-    secrets: &[],
+    usual: |config| channels::of_sections("webhook", &config.webhooks),
+    check: |config, target| channels::is_section("webhooks", &config.webhooks, target),
+    secrets: &["webhooks__NAME__url", "webhooks__NAME__secret"],
+    ..channels::PLAIN
 };
 
 impl Webhook {
@@ -88,29 +76,14 @@ impl Webhook {
     }
 
     fn check(&self) -> Result<(), String> {
-        let url = reqwest::Url::parse(self.url.expose());
-        let is_web = |url: &reqwest::Url| matches!(url.scheme(), "http" | "https");
-        if !url.is_ok_and(|url| is_web(&url) && url.has_host()) {
-            return Err("url must be an address that starts with https:// or http://".to_owned());
-        }
+        channels::check_url("url", &self.url)?;
         self.key().map_err(|why| format!("secret {why}")).map(drop)
     }
 }
 
 /// Whether they can be used; else which of them cannot, and why.
 pub(super) fn check(webhooks: &BTreeMap<String, Webhook>) -> Result<(), String> {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
-    for (name, webhook) in webhooks {
-        if name.is_empty() || name.len() > NAME || !name.chars().all(fits) {
-            return Err(format!(
-                "webhooks.{name:?}: the name must be at most {NAME} of a to z, 0 to 9, - and _"
-            ));
-        }
-        webhook
-            .check()
-            .map_err(|why| format!("webhooks.{name}.{why}"))?;
-    }
-    Ok(())
+    channels::check_sections("webhooks", webhooks, Webhook::check)
 }
 
 /// The names of those whose secret can be guessed.
@@ -121,28 +94,6 @@ pub(super) fn guessable(webhooks: &BTreeMap<String, Webhook>) -> impl Iterator<I
     };
     let short = webhooks.iter().filter(move |(_, one)| is_short(one));
     short.map(|(name, _)| name)
-}
-
-/// Reads the section. The error for an address in place of a section does not show the address.
-pub(super) fn read<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<String, Webhook>, D::Error> {
-    let given = <Value as Deserialize>::deserialize(deserializer)?;
-    let Value::Dict(_, given) = given else {
-        return Err(de::Error::custom("must be sections: [webhooks.NAME]"));
-    };
-    let mut webhooks = BTreeMap::new();
-    for (name, value) in given {
-        if !matches!(value, Value::Dict(..)) {
-            let why = format!("{name} must be a section: [webhooks.{name}] with url = …");
-            return Err(de::Error::custom(why));
-        }
-        let webhook = value
-            .deserialize()
-            .map_err(|error| de::Error::custom(format!("{name}: {error}")))?;
-        webhooks.insert(name, webhook);
-    }
-    Ok(webhooks)
 }
 
 #[cfg(test)]

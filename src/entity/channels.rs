@@ -1,10 +1,10 @@
-//! What the workers share about one channel: a chat, one of its topics, or the bot itself.
+//! What the workers share about one channel: a chat, one of its topics, or all of a provider.
 
 use sea_orm::entity::prelude::*;
 
 use crate::time::Timestamp;
 
-/// What the workers share about one channel: a chat, one of its topics, or the bot itself.
+/// What the workers share about one channel: a chat, one of its topics, or all of a provider.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "channels")]
 pub struct Model {

@@ -126,6 +126,14 @@ pub enum Invalid {
         /// Its name.
         name: String,
     },
+    /// A channel that is not set up where it was to be tested.
+    #[error("unknown channel {name:?}; the process that answers has: {}", .known.join(", "))]
+    UnknownChannel {
+        /// Its name.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
     /// Neither a filter nor everything was selected.
     #[error("nothing selected: give a {}, or \"all\": true", or_list(.filters))]
     NothingSelected {
@@ -148,6 +156,7 @@ impl Invalid {
             Self::StatusResolved => "status",
             Self::ReplayNumber => "replay",
             Self::UnknownQueue { .. } => "queue",
+            Self::UnknownChannel { .. } => "channel",
             Self::NothingSelected { .. } | Self::AllAndFilter => "all",
         }
     }
@@ -204,6 +213,9 @@ impl Invalid {
             Self::UnknownQueue { name } => with(Code::InvalidParameter)
                 .parameter(self.field())
                 .value(name),
+            Self::UnknownChannel { name, .. } => {
+                with(Code::InvalidBody).parameter(self.field()).value(name)
+            }
             Self::NothingSelected { .. } => with(Code::NothingSelected),
             Self::AllAndFilter => with(Code::AmbiguousSelection),
         }

@@ -136,10 +136,11 @@ async fn set(
 ) -> Result<(Model, FollowUp), OperationError> {
     let anomaly = mutes::set(tx, key, mute).await?;
     let mut follow_up = FollowUp::default();
-    if context.config.edits() {
+    let edited = context.config.edits();
+    if !edited.is_empty() {
         let mut shown = mutes::shown(tx, key, CARDS).await?;
         shown.extend(asked_on);
-        follow_up.edits = cards::mark_edits(tx, &shown, now).await?;
+        follow_up.edits = cards::mark_edits(tx, &shown, &edited, now).await?;
     }
     Ok((anomaly, follow_up))
 }

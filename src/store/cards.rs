@@ -11,14 +11,21 @@ use super::rows::{Rows, statement};
 use crate::entity::notifications::Model;
 use crate::time::Timestamp;
 
-/// A card of an incident in a channel that can be edited: the first of its messages there that went
+/// A card of an incident in a channel of one of these kinds: the first of its messages there that went
 /// out, or is about to. The channel is compared so that no index of channels is used for it: an incident
 /// has few messages, and a channel has all.
-const IS_CARD: &str = "notifications.state IN ('sending', 'sent') \
-    AND notifications.edits_ended IS NULL AND notifications.channel LIKE 'telegram:%' \
-    AND NOT EXISTS (SELECT 1 FROM notifications o \
-        WHERE o.incident_id = notifications.incident_id AND o.channel || '' = notifications.channel \
-            AND o.state IN ('sending', 'sent') AND o.id < notifications.id)";
+fn is_card(kinds: &[&'static str]) -> String {
+    let of_kind = |kind: &&str| format!("notifications.channel LIKE '{kind}:%'");
+    let of_kinds: Vec<String> = kinds.iter().map(of_kind).collect();
+    let of_kinds = of_kinds.join(" OR ");
+    format!(
+        "notifications.state IN ('sending', 'sent') \
+         AND notifications.edits_ended IS NULL AND ({of_kinds}) \
+         AND NOT EXISTS (SELECT 1 FROM notifications o \
+             WHERE o.incident_id = notifications.incident_id AND o.channel || '' = notifications.channel \
+                 AND o.state IN ('sending', 'sent') AND o.id < notifications.id)"
+    )
+}
 
 /// A card that is due to be edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,21 +36,23 @@ pub struct DueCard {
     pub since: Timestamp,
 }
 
-/// Marks the cards of these incidents: what they show has changed. Returns the cards that are to be edited
-/// after the commit. Their anomalies are locked, as they are when a card is rendered.
+/// Marks the cards of these incidents in channels of these kinds: what they show has changed. Returns the cards
+/// that are to be edited after the commit. Their anomalies are locked, as they are when a card is rendered.
 pub async fn mark_edits(
     tx: &impl ConnectionTrait,
     incidents: &[Uuid],
+    kinds: &[&'static str],
     now: Timestamp,
 ) -> Result<Vec<DueCard>, DbErr> {
-    if incidents.is_empty() {
+    if incidents.is_empty() || kinds.is_empty() {
         return Ok(Vec::new());
     }
+    let is_card = is_card(kinds);
     let rows = Rows::new().uuid("id", incidents.iter().copied());
     let sql = format!(
         "UPDATE notifications SET edit_seq = edit_seq + 1, \
              edit_due_since = COALESCE(edit_due_since, $1) \
-         WHERE incident_id IN (SELECT r.id FROM {{rows}}) AND {IS_CARD} \
+         WHERE incident_id IN (SELECT r.id FROM {{rows}}) AND {is_card} \
          RETURNING id, edit_due_since"
     );
     let sql = rows.statement(tx.get_database_backend(), &sql, [Value::from(now.0)]);
@@ -80,6 +89,40 @@ pub async fn answered(tx: &impl ConnectionTrait, row: &Model) -> Result<Option<S
         .query_one_raw(statement(tx.get_database_backend(), sql, values))
         .await?;
     found.map(|row| row.try_get("", "message_id")).transpose()
+}
+
+/// Locks all messages about an incident in a channel, in order: until when each but this one is claimed, and the
+/// store's time.
+pub async fn lock_all(
+    tx: &impl ConnectionTrait,
+    row: &Model,
+) -> Result<(Vec<Timestamp>, Timestamp), DbErr> {
+    let sql = "SELECT id, claimed_until, {now} AS now FROM notifications \
+               WHERE incident_id = $1 AND channel || '' = $2 ORDER BY id {lock}";
+    let values = [Value::from(row.incident_id), row.channel.clone().into()];
+    let sql = statement(tx.get_database_backend(), sql, values);
+    let (mut claimed, mut now) = (Vec::new(), Timestamp::default());
+    for found in tx.query_all_raw(sql).await? {
+        now = now.max(Timestamp(found.try_get("", "now")?));
+        let until: Option<i64> = found.try_get("", "claimed_until")?;
+        if found.try_get::<Uuid>("", "id")? != row.id {
+            claimed.extend(until.map(Timestamp));
+        }
+    }
+    Ok((claimed, now))
+}
+
+/// Records that nobody knows what other messages about an incident in a channel show, because this one sets it
+/// for all of them.
+pub async fn forget_shown(tx: &impl ConnectionTrait, row: &Model) -> Result<(), DbErr> {
+    let sql = "UPDATE notifications SET shown = '' \
+               WHERE incident_id = $1 AND channel || '' = $2 AND id <> $3 AND state = 'sent'";
+    let values = [
+        Value::from(row.incident_id),
+        row.channel.clone().into(),
+        row.id.into(),
+    ];
+    execute(tx, sql, values).await.map(drop)
 }
 
 /// Whether messages are pending to these channels by now (1, else 0), and how many edits were due there

@@ -1,4 +1,4 @@
-//! Channels: what the workers share about them. Whoever changes it locks the rows it needs, the bot's
+//! Channels: what the workers share about them. Whoever changes it locks the rows it needs, the provider's
 //! and the chat's among them, at once and in order, and before anomalies and messages.
 
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
@@ -7,8 +7,11 @@ use super::rows::{Rows, columns, statement};
 use crate::entity::channels::{Entity, Model};
 use crate::time::Timestamp;
 
-/// The bot's own row: what all its chats take together.
-pub const BOT: &str = "telegram";
+/// The provider's own row, such as that of Telegram's bot: what all its channels take together.
+#[must_use]
+pub fn provider_of(channel: &str) -> &str {
+    channel.split_once(':').map_or(channel, |(kind, _)| kind)
+}
 
 /// The chat that a channel writes to: topics share their chat's budget.
 #[must_use]

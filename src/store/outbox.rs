@@ -84,8 +84,5 @@ pub async fn mark_edits(
     changed: &[Uuid],
     now: Timestamp,
 ) -> Result<Vec<DueCard>, DbErr> {
-    match policy.edits {
-        true => cards::mark_edits(tx, changed, now).await,
-        false => Ok(Vec::new()),
-    }
+    cards::mark_edits(tx, changed, &policy.edits, now).await
 }

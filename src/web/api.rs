@@ -5,6 +5,7 @@ mod audit;
 mod dead_letters;
 mod incidents;
 mod mutes;
+mod notify;
 pub(super) mod openapi;
 mod queue_name;
 mod queues;
@@ -50,6 +51,7 @@ pub(super) fn routes() -> OpenApiRouter<Ingress> {
         .routes(routes!(dead_letters::replay))
         .routes(routes!(queues::pause))
         .routes(routes!(queues::resume))
+        .routes(routes!(notify::test))
         .routes(routes!(recount::push))
         .routes(routes!(recount::verify))
         .route_layer(from_fn(query::none));

@@ -20,7 +20,7 @@ use tocsin::store::rows::statement;
 use tocsin::time::Timestamp;
 use tocsin::web::{ConnectionLimits, Gate, Ingress, router, serve};
 use tocsin_workers::fleet::{self, Worker};
-use tocsin_workers::{recount, workers};
+use tocsin_workers::{recount, test_sender, workers};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -246,7 +246,8 @@ pub async fn serve_on_free_port(
     parts: &mut JoinSet<()>,
     stop: &CancellationToken,
 ) -> String {
-    let ingress = Ingress::new(context.clone(), Arc::clone(gate));
+    let mut ingress = Ingress::new(context.clone(), Arc::clone(gate));
+    ingress.test_sender = Some(test_sender(context));
     serve_ingress_on_free_port(ingress, parts, stop).await
 }
 

@@ -24,7 +24,7 @@ use tocsin::sources::{
 };
 use tocsin::web::Ingress;
 use tocsin_workers::fleet::Worker;
-use tocsin_workers::notifiers::{Card, Message, Notifier, SendError, Sent};
+use tocsin_workers::notifiers::{Card, Message, Notifier, SendError, Sent, TestMessage};
 use tocsin_workers::workers_with;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
@@ -124,6 +124,10 @@ impl Notifier for Pager {
             "{} at {} of {}",
             anomaly.alert_name, anomaly.service, card.incident.source
         )
+    }
+
+    fn render_test(&self, _: &TestMessage) -> String {
+        "a test".to_owned()
     }
 
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {

@@ -14,11 +14,18 @@ pub mod tier;
 use fleet::Worker;
 use notifiers::Notifier;
 use tocsin::context::Context;
+use tocsin::operations::notify::TestSender;
 
 /// Every worker, with the notifiers that the settings call for.
 #[must_use]
 pub fn workers(context: &Context) -> Vec<Worker> {
     workers_with(context, notifiers::configured(&context.config))
+}
+
+/// Sends test messages from this process, with the notifiers that the settings call for.
+#[must_use]
+pub fn test_sender(context: &Context) -> TestSender {
+    notify::test_sender(context, notifiers::configured(&context.config))
 }
 
 /// Every worker, in the order of an alert's way. ADD THE WORKER OF A QUEUE HERE. What each carries, how many

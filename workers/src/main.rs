@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
-    AnomaliesArgs, AuditArgs, DeadArgs, HealthArgs, IncidentsArgs, MuteArgs, MutesArgs, QueuesArgs,
-    RecountArgs, Remote, RepairArgs, RepairsArgs, SimulateArgs, TraceArgs, UnmuteArgs,
+    AnomaliesArgs, AuditArgs, DeadArgs, HealthArgs, IncidentsArgs, MuteArgs, MutesArgs, NotifyArgs,
+    QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs, SimulateArgs, TraceArgs, UnmuteArgs,
 };
 
 mod admin;
@@ -57,6 +57,8 @@ enum Command {
     Unmute(At<UnmuteArgs>),
     /// List muted anomalies.
     Mutes(At<MutesArgs>),
+    /// Test the channels of notifications.
+    Notify(At<NotifyArgs>),
     /// List, show, replay, edit and discard dead letters (failed jobs).
     Dead(At<DeadArgs>),
     /// List, pause and resume queues.
@@ -141,6 +143,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Mute(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Unmute(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Mutes(at) => at.args.run(&at.remote.found_by(config)?).await,
+        Command::Notify(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Dead(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Queues(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Audit(at) => at.args.run(&at.remote.found_by(config)?).await,

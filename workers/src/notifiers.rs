@@ -3,9 +3,14 @@
 
 mod circuit_breaker;
 mod digest;
+pub mod discord;
+pub mod email;
+mod http;
 pub mod log;
 mod markup;
 mod message;
+pub mod pagerduty;
+pub mod teams;
 pub mod telegram;
 #[cfg(test)]
 mod tests;
@@ -33,7 +38,15 @@ pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
 type Configured = fn(&Config) -> Vec<Box<dyn Notifier>>;
 
 /// Every kind of notifier.
-const NOTIFIERS: [Configured; 3] = [log::configured, telegram::configured, webhook::configured];
+const NOTIFIERS: [Configured; 7] = [
+    log::configured,
+    telegram::configured,
+    webhook::configured,
+    pagerduty::configured,
+    discord::configured,
+    teams::configured,
+    email::configured,
+];
 
 /// The notifiers that the settings call for. Which of them new messages go to, `Config::channels` says.
 #[must_use]
@@ -66,6 +79,19 @@ pub struct Muted {
     pub until: Timestamp,
     /// Who wanted it.
     pub by: Option<String>,
+}
+
+/// A message that somebody asked for, to see that it arrives.
+#[derive(Clone, Debug)]
+pub struct TestMessage {
+    /// Its id.
+    pub id: Uuid,
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: Option<String>,
+    /// The address of the pages, where people can reach them.
+    pub page: Option<String>,
 }
 
 /// One try to send a message, or to edit it.
@@ -113,6 +139,8 @@ pub enum Edited {
 pub struct Sent {
     /// The provider's id for it, where it gives one.
     pub message_id: Option<String>,
+    /// What the provider said, for people. No secret is in it.
+    pub answer: String,
 }
 
 /// Why a message did not go out. No secret is in it.
@@ -146,12 +174,22 @@ pub trait Notifier: Send + Sync {
     /// Sends what was rendered before, once. Repeating is the caller's.
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError>;
 
-    /// The text of a digest, where the channel may have storms.
+    /// The text of a message that somebody asked for, likewise.
+    fn render_test(&self, test: &TestMessage) -> String;
+
+    /// Whether the provider has one thing for each incident, and every message and edit sets how that stands: by
+    /// the incident's id. Then they arrive one after another, and each try says what holds at its moment.
+    fn sets_state(&self) -> bool {
+        false
+    }
+
+    /// The text of a digest, where the channel has a budget.
     fn render_digest(&self, _digest: &Digest) -> Option<String> {
         None
     }
 
-    /// How much the provider takes; none if that is not known.
+    /// How much the provider takes; none if that is not known. Where there is one, many messages at once are told
+    /// by digests.
     fn budget(&self) -> Option<Budget> {
         None
     }
@@ -160,6 +198,12 @@ pub trait Notifier: Send + Sync {
     /// to wait for.
     fn circuit_breaker(&self) -> Option<&CircuitBreaker> {
         None
+    }
+
+    /// What an incident's message shall show, where that is another thing than what it shows; it may be
+    /// unknown what that is.
+    fn render_edit(&self, card: &Card, shown: Option<&str>) -> Option<String> {
+        Some(self.render(card)).filter(|body| shown != Some(body))
     }
 
     /// Has a message that was sent, by the provider's id for it, show another text, once.

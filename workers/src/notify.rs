@@ -6,6 +6,7 @@ mod digest;
 mod edit;
 mod mute;
 mod permit;
+mod test;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 use self::claim::{Attempt, Claimed, claim};
 pub use self::context::NotifyContext;
+pub use self::test::test_sender;
 use crate::notifiers::{SendError, Sent};
 
 /// How often, and how long apart, it is tried to remember that a message was sent: as long as it is

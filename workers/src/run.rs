@@ -15,7 +15,7 @@ use tocsin::telegram::poller;
 use tocsin::time::Timestamp;
 use tocsin::web::{self, ConnectionLimits, Gate, Ingress};
 use tocsin_workers::cli::on_this_computer;
-use tocsin_workers::{clock, fleet, workers};
+use tocsin_workers::{clock, fleet, test_sender, workers};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -168,7 +168,9 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 fn with_gate(context: &Context) -> Ingress {
-    Ingress::new(context.clone(), Arc::new(Gate::default()))
+    let mut ingress = Ingress::new(context.clone(), Arc::new(Gate::default()));
+    ingress.test_sender = Some(test_sender(context));
+    ingress
 }
 
 fn watch_gate(parts: &mut JoinSet<()>, ingress: &Ingress, stop: &CancellationToken) {

@@ -252,8 +252,8 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierErro
     let failed: HashSet<String> = failed.collect();
     others.extend(mark_others(&tx, &known, &failed, Some(Tier::Architecture)).await?);
     let policy = context.config.messages();
-    let mut changed = incidents::set_tiers(&tx, &findings, policy.edits).await?;
-    if policy.edits {
+    let mut changed = incidents::set_tiers(&tx, &findings, !policy.edits.is_empty()).await?;
+    if !policy.edits.is_empty() {
         // What joins is shown by the card and counted by nothing that was compared; and so is another
         // reason.
         let of_unit = context.config.counting.unit == Unit::Incident;

@@ -2,6 +2,7 @@
 
 use super::load;
 use crate::config::*;
+use crate::domain::notification::Kind;
 
 #[test]
 fn messages_are_written_in_a_language_that_there_is() {
@@ -88,6 +89,131 @@ fn a_webhook_that_cannot_be_used_is_refused_by_name_and_without_its_secrets() {
             "webhooks.ops.url",
         ),
         (format!("[webhooks.\"Ops Team\"]\n{url}"), "Ops Team"),
+    ] {
+        let error = load(&wrong, &[]).unwrap_err().to_string();
+        assert!(error.contains(named), "{wrong}: {error}");
+        assert!(!error.contains("planted"), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn the_channels_of_providers_are_set_by_name_and_told_what_their_sections_say() {
+    let folder = std::env::temp_dir().join(format!("tocsin-{}", uuid::Uuid::now_v7()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("key");
+    std::fs::write(&file, "plantedR0123\n").unwrap();
+    let set = [
+        (
+            "TOCSIN_PAGERDUTY__OPS__ROUTING_KEY_FILE",
+            file.to_str().unwrap(),
+        ),
+        (
+            "TOCSIN_DISCORD__OPS__URL",
+            "https://discord.example/planted",
+        ),
+        ("TOCSIN_DISCORD__OPS__TELL", "opened, resolved"),
+        ("TOCSIN_EMAIL__SERVER", "smtp.example.org"),
+        ("TOCSIN_EMAIL__FROM", "tocsin@example.org"),
+        ("TOCSIN_EMAIL__TO", "a@example.org, b@example.org"),
+        ("TOCSIN_EMAIL__USER", "12345"),
+        ("TOCSIN_EMAIL__PASSWORD", "planted"),
+    ];
+    let teams =
+        "[teams.all]\nurl = \"https://flow.example/planted\"\ntell = [\"opened\", \"repeat\"]";
+    let config = load(teams, &set).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let expected = [
+        "pagerduty:ops",
+        "discord:ops",
+        "teams:all",
+        "email:a@example.org",
+        "email:b@example.org",
+    ];
+    assert_eq!(config.channels(), expected);
+    assert_eq!(config.edits(), ["pagerduty", "discord"]);
+    let messages = config.messages();
+    for (channel, kind, expected) in [
+        ("pagerduty:ops", Kind::Opened, true),
+        ("pagerduty:ops", Kind::Resolved, false),
+        ("discord:ops", Kind::Resolved, true),
+        ("discord:ops", Kind::Escalated, false),
+        ("teams:all", Kind::Repeated, true),
+        ("teams:all", Kind::Reopened, false),
+        ("email:a@example.org", Kind::Reopened, true),
+    ] {
+        assert_eq!(
+            messages.sends(channel, kind),
+            expected,
+            "{channel} {kind:?}"
+        );
+    }
+    for shown in [toml::to_string(&config).unwrap(), format!("{config:?}")] {
+        assert!(!shown.contains("planted"), "{shown}");
+    }
+}
+
+#[test]
+fn what_cannot_be_a_provider_s_channel_is_refused_by_name_and_without_its_secrets() {
+    let email = "[email]\nserver = \"smtp.example.org\"\n";
+    let from = "from = \"tocsin@example.org\"\n";
+    for (wrong, named) in [
+        (
+            "[pagerduty.ops]\nrouting_key = \"planted!\"".to_owned(),
+            "pagerduty.ops.routing_key",
+        ),
+        (
+            "[pagerduty.ops]\nrouting_key = \"\"".to_owned(),
+            "pagerduty.ops.routing_key",
+        ),
+        (
+            "[pagerduty.ops]\nrouting_key = \"planted\"\nurl = \"eu\"".to_owned(),
+            "pagerduty.ops.url",
+        ),
+        ("[pagerduty.ops]".to_owned(), "routing_key"),
+        (
+            "[discord.ops]\nurl = \"planted\"".to_owned(),
+            "discord.ops.url",
+        ),
+        (
+            "discord.ops = \"https://h/planted\"".to_owned(),
+            "ops must be a section",
+        ),
+        (
+            "[teams.\"Ops Team\"]\nurl = \"https://h/planted\"".to_owned(),
+            "Ops Team",
+        ),
+        (
+            "[teams.ops]\nurl = \"https://h/planted\"\ntell = \"all\"".to_owned(),
+            "ops: ",
+        ),
+        (email.to_owned(), "email.from"),
+        (format!("{email}from = \"nobody\""), "email.from"),
+        (
+            format!("{email}{from}to = [\"a@b\", \"planted b@c\"]").replace("planted ", "x "),
+            "email.to[1]",
+        ),
+        (format!("{email}{from}user = \"a\""), "email.password"),
+        (
+            format!("{email}{from}user = \"a\"\npassword = \"planted\"\nsecurity = \"none\""),
+            "email.security",
+        ),
+        (
+            "[email]\nto = [\"a@example.org\"]".to_owned(),
+            "email.server",
+        ),
+        (
+            "[[routes]]\nto = \"email:a@example.org\"".to_owned(),
+            "email.server",
+        ),
+        (
+            format!("{email}{from}[[routes]]\nto = \"email:a\""),
+            "routes[0].to",
+        ),
+        (
+            "[[routes]]\nto = \"pagerduty:ops\"".to_owned(),
+            "[pagerduty.ops] is not defined",
+        ),
+        ("[[routes]]\nto = \"discord\"".to_owned(), "unknown channel"),
     ] {
         let error = load(&wrong, &[]).unwrap_err().to_string();
         assert!(error.contains(named), "{wrong}: {error}");

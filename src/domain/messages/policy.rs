@@ -9,9 +9,6 @@ use crate::domain::notification::Kind;
 use crate::domain::routing::{self, Quiet, Route, RoutingKey};
 use crate::time::Timestamp;
 
-/// What Telegram's channels begin with.
-const TELEGRAM: &str = "telegram:";
-
 /// What can be sent as a message of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -31,6 +28,12 @@ pub enum Tell {
 impl Tell {
     /// What is sent unless the settings say otherwise.
     pub const USUAL: [Self; 3] = [Self::Opened, Self::Escalated, Self::Reopened];
+
+    /// The same, as a setting.
+    #[must_use]
+    pub fn usual() -> Vec<Self> {
+        Self::USUAL.to_vec()
+    }
 
     /// What messages of this kind are; none for a digest, which is sent wherever there are storms.
     const fn of(kind: Kind) -> Option<Self> {
@@ -52,31 +55,33 @@ pub struct Policy<'a> {
     pub routes: &'a [Route],
     /// Where those go that no route matches.
     pub otherwise: Vec<String>,
-    /// What is sent to Telegram; other channels get what is usual.
-    pub telegram: &'a [Tell],
+    /// What is sent to each channel; others get what is usual.
+    pub tells: Vec<(String, &'a [Tell])>,
     /// Hours in which messages make no sound, unless a route has its own.
     pub quiet: Option<&'a Quiet>,
     /// How long after its opening an incident collects rises into one message (`notify.settle`).
     pub settle: Duration,
-    /// Whether there is a channel whose messages are edited.
-    pub edits: bool,
+    /// The kinds of channels that there are and whose messages are kept up to date.
+    pub edits: Vec<&'static str>,
 }
 
 impl Policy<'_> {
     /// Whether a channel gets messages of this kind.
     #[must_use]
     pub fn sends(&self, channel: &str, kind: Kind) -> bool {
-        let told = match channel.starts_with(TELEGRAM) {
-            true => self.telegram,
-            false => &Tell::USUAL,
-        };
+        let mut tells = self.tells.iter();
+        let told = tells.find(|(name, _)| name == channel);
+        let told = told.map_or(&Tell::USUAL[..], |(_, told)| told);
         Tell::of(kind).is_none_or(|tell| told.contains(&tell))
     }
 
     /// Whether some channel may get messages of this kind.
     #[must_use]
     pub fn sends_anywhere(&self, kind: Kind) -> bool {
-        let told = |tell| self.telegram.contains(&tell) || Tell::USUAL.contains(&tell);
+        let told = |tell| {
+            let mut tells = self.tells.iter();
+            Tell::USUAL.contains(&tell) || tells.any(|(_, told)| told.contains(&tell))
+        };
         Tell::of(kind).is_none_or(told)
     }
 

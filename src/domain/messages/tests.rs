@@ -18,10 +18,10 @@ fn policy(telegram: &[Tell]) -> Policy<'_> {
     Policy {
         routes: &[],
         otherwise: vec![CHAT.to_owned(), LOG.to_owned()],
-        telegram,
+        tells: vec![(CHAT.to_owned(), telegram)],
         quiet: None,
         settle: SETTLE,
-        edits: true,
+        edits: vec!["telegram"],
     }
 }
 

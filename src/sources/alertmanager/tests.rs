@@ -115,7 +115,7 @@ fn an_envelope_of_another_version_is_taken_as_far_as_it_goes() {
 
 #[test]
 fn an_unusable_alert_does_not_affect_the_others_of_its_request() {
-    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    let deep = ["[", "]"].map(|bracket| bracket.repeat(100_000)).concat();
     let good = r#"{"labels":{"alertname":"A"}}"#;
     let bad = [
         "7",

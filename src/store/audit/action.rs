@@ -31,13 +31,15 @@ pub enum Action {
     PushRecount,
     /// Drifted figures are set to what the rows say.
     RepairFigures,
+    /// A test message is sent to a channel.
+    TestChannel,
     /// A button press of somebody who is not in `telegram.people` is refused.
     RefusePress,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::AcknowledgeIncident,
         Self::ResolveIncident,
         Self::AnalyzeIncident,
@@ -52,6 +54,7 @@ impl Action {
         Self::DiscardDeadLetter,
         Self::PushRecount,
         Self::RepairFigures,
+        Self::TestChannel,
         Self::RefusePress,
     ];
 
@@ -73,6 +76,7 @@ impl Action {
             Self::DiscardDeadLetter => "dead_letter.discard",
             Self::PushRecount => "recount.push",
             Self::RepairFigures => "recount.repair",
+            Self::TestChannel => "channel.test",
             Self::RefusePress => "telegram.refused",
         }
     }

@@ -32,7 +32,7 @@ const ABOUT: &str = "The HTTP interface of Tocsin.\n\n\
     rejected.";
 
 /// What the operations are grouped by, in the order in which they are read.
-const TAGS: [(&str, &str); 10] = [
+const TAGS: [(&str, &str); 11] = [
     ("webhooks", "Receive alerts and button presses."),
     (
         "incidents",
@@ -48,6 +48,7 @@ const TAGS: [(&str, &str); 10] = [
         "Jobs that failed for good: list, replay, discard.",
     ),
     ("queues", "Queue depths and workers; pause and resume."),
+    ("notifications", "Test the channels of notifications."),
     (
         "trace",
         "The history of an alert, an incident or an anomaly.",

@@ -231,7 +231,11 @@ async fn claim(h: &Harness, id: Uuid) -> Duration {
     let tx = h.context.db.begin().await.unwrap();
     let row = notifications::find(&tx, id).await.unwrap().unwrap();
     let now = maintenance::now(&tx).await.unwrap();
-    let names = [channels::BOT, channels::chat_of(CHANNEL), CHANNEL];
+    let names = [
+        channels::provider_of(CHANNEL),
+        channels::chat_of(CHANNEL),
+        CHANNEL,
+    ];
     let (rows, _) = channels::lock(&tx, &names).await.unwrap();
     let ahead = notifications::ahead(&tx, &[CHANNEL.to_owned()], &row, now).await;
     ahead.unwrap();

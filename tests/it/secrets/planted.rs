@@ -26,6 +26,13 @@ pub(super) struct Planted {
     pub(super) hook_password: String,
     /// What they are signed with.
     pub(super) hook_secret: String,
+    /// The key of an integration of PagerDuty.
+    pub(super) pager: String,
+    /// The addresses of a webhook of Discord and of a workflow of Teams.
+    pub(super) discord: String,
+    pub(super) teams: String,
+    /// Who sends e-mail signs in with this.
+    pub(super) mail: String,
     /// Somebody's token, mistyped or for another place.
     pub(super) wrong: String,
 }
@@ -47,11 +54,15 @@ impl Planted {
             hook_query: plant("hookquery"),
             hook_password: plant("hookpassword"),
             hook_secret: plant("hooksecret"),
+            pager: plant("pager"),
+            discord: plant("discord"),
+            teams: plant("teams"),
+            mail: plant("mail"),
             wrong: plant("wrong"),
         }
     }
 
-    pub(super) fn all(&self) -> [&String; 15] {
+    pub(super) fn all(&self) -> [&String; 19] {
         [
             &self.database,
             &self.redis,
@@ -67,6 +78,10 @@ impl Planted {
             &self.hook_query,
             &self.hook_password,
             &self.hook_secret,
+            &self.pager,
+            &self.discord,
+            &self.teams,
+            &self.mail,
             &self.wrong,
         ]
     }

@@ -81,6 +81,12 @@ impl Stage {
             planted.hook_password, planted.hook_path, planted.hook_query
         );
         let hook = self.file("hook", hook);
+        let pager = self.file("pager", &planted.pager);
+        let discord = self.file(
+            "discord",
+            format!("http://{parrot}/hook/{}", planted.discord),
+        );
+        let teams = format!("http://{parrot}/hook/flow?sig={}", planted.teams);
         command
             .args(arguments)
             .current_dir(self.folder.path())
@@ -102,6 +108,15 @@ impl Stage {
             .env("TOCSIN_API_TOKEN", &planted.operate)
             .env("TOCSIN_WEBHOOKS__OPS__URL_FILE", hook)
             .env("TOCSIN_WEBHOOKS__OPS__SECRET", &planted.hook_secret)
+            .env("TOCSIN_PAGERDUTY__OPS__ROUTING_KEY_FILE", pager)
+            .env("TOCSIN_PAGERDUTY__OPS__URL", format!("http://{parrot}"))
+            .env("TOCSIN_DISCORD__OPS__URL_FILE", discord)
+            .env("TOCSIN_TEAMS__OPS__URL", teams)
+            .env("TOCSIN_EMAIL__SERVER", "127.0.0.1:1")
+            .env("TOCSIN_EMAIL__FROM", "tocsin@example.org")
+            .env("TOCSIN_EMAIL__TO", "oncall@example.org")
+            .env("TOCSIN_EMAIL__USER", "tocsin")
+            .env("TOCSIN_EMAIL__PASSWORD", &planted.mail)
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector)
             .env("OTEL_EXPORTER_OTLP_HEADERS", header)
             .env("OTEL_BSP_SCHEDULE_DELAY", "200");

@@ -272,6 +272,7 @@ fn fields_at(path: &[&str]) -> &'static [&'static str] {
         ["alertmanager"] => &["enqueued"],
         ["recount"] | ["incidents", _, "repairs"] => &["job"],
         ["recount", "verify"] => &["anomalies"],
+        ["notify", "test"] => &["sent"],
         ["trace", _] => &["found_by"],
         [
             "incidents" | "dead-letters",

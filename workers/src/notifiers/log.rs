@@ -5,7 +5,7 @@ use tocsin::config::Config;
 use tocsin::text::Lang;
 
 use super::markup::Line;
-use super::{Card, Message, Notifier, SendError, Sent, message};
+use super::{Card, Message, Notifier, SendError, Sent, TestMessage, message};
 
 /// Writes each message as one line of the log.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,15 +23,25 @@ impl Notifier for Log {
     }
 
     fn render(&self, card: &Card) -> String {
-        let lines = message::lines(card, self.0.text());
-        let lines: Vec<String> = lines.iter().map(Line::plain).collect();
-        lines.join(" | ")
+        on_one(&message::lines(card, self.0.text()))
+    }
+
+    fn render_test(&self, test: &TestMessage) -> String {
+        on_one(&message::of_test(test, self.0.text()))
     }
 
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {
         tracing::info!(notification.channel = self.channel(), "{}", message.body);
-        Ok(Sent::default())
+        Ok(Sent {
+            message_id: None,
+            answer: "written to the log of the process that sent it".to_owned(),
+        })
     }
+}
+
+fn on_one(lines: &[Line]) -> String {
+    let lines: Vec<String> = lines.iter().map(Line::plain).collect();
+    lines.join(" | ")
 }
 
 #[cfg(test)]
@@ -41,6 +51,6 @@ mod tests {
     #[tokio::test]
     async fn the_log_takes_everything() {
         let message = Message::for_test("Opened: a {brace} and a %");
-        assert_eq!(Log::default().send(message).await, Ok(Sent::default()));
+        assert!(Log::default().send(message).await.is_ok());
     }
 }

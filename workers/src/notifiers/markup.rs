@@ -1,9 +1,11 @@
-//! Lines of a message, written as HTML for Telegram, for chats like Slack, or as plain text.
+//! Lines of a message, written as HTML, for chats like Slack, as Markdown for Discord, as a card of Teams, or as
+//! plain text.
 //!
 //! A line knows its own length as its reader counts it, and markup is never cut: what does not fit
 //! goes as a whole line.
 
 use reqwest::Url;
+use serde_json::{Value, json};
 use tocsin::domain::id::ShortId;
 use uuid::Uuid;
 
@@ -77,6 +79,11 @@ impl Line {
         self.0.iter().map(Span::plain).collect()
     }
 
+    /// What is seen of it.
+    pub(super) fn shown(&self) -> String {
+        self.0.iter().map(Span::shown).collect()
+    }
+
     fn html(&self) -> String {
         self.0.iter().map(Span::html).collect()
     }
@@ -94,6 +101,30 @@ impl Line {
             true => line.replacen("]:", &format!("]{APART}:"), 1),
             false => line,
         }
+    }
+
+    fn markdown(&self) -> String {
+        let line: String = self.0.iter().map(Span::markdown).collect();
+        match line.starts_with(['-', '+']) {
+            true => format!("\\{line}"),
+            false => line,
+        }
+    }
+
+    /// As parts of a text of an Adaptive Card, in which nothing acts. What is in links is left out.
+    pub(super) fn runs(&self) -> Vec<Value> {
+        if self.links().next().is_some() {
+            return Vec::new();
+        }
+        self.0.iter().map(Span::run).collect()
+    }
+
+    /// Its links.
+    pub(super) fn links(&self) -> impl Iterator<Item = (&'static str, &Url)> {
+        self.0.iter().filter_map(|span| match span {
+            Span::Link(label, url) => Some((*label, url)),
+            _ => None,
+        })
     }
 
     fn with(mut self, span: Span) -> Self {
@@ -145,6 +176,32 @@ impl Span {
             }
         }
         escaped
+    }
+
+    fn markdown(&self) -> String {
+        let shown = self.shown();
+        match self {
+            Self::Symbol(_) => shown,
+            Self::Text(_) => escape_markdown(&shown),
+            Self::Bold(_) => format!("**{}**", escape_markdown(&shown)),
+            // Within these nothing is escaped.
+            Self::Code(_) if shown.contains('`') => escape_markdown(&shown),
+            Self::Code(_) | Self::Id(_) => format!("`{shown}`"),
+            Self::Link(_, url) => {
+                let url = encoded(url.as_str(), "()*~`|");
+                format!("[{}](<{url}>)", escape_markdown(&shown))
+            }
+        }
+    }
+
+    fn run(&self) -> Value {
+        let mut run = json!({"type": "TextRun", "text": self.shown()});
+        match self {
+            Self::Bold(_) => run["weight"] = "Bolder".into(),
+            Self::Code(_) | Self::Id(_) => run["fontType"] = "Monospace".into(),
+            Self::Symbol(_) | Self::Text(_) | Self::Link(..) => {}
+        }
+        run
     }
 
     fn plain(&self) -> String {
@@ -202,6 +259,49 @@ pub(super) fn chat(lines: &[Line], limit: usize) -> String {
         (line, units)
     });
     fitting(written, limit)
+}
+
+/// As Markdown for Discord, at most `limit` UTF-16 code units of it, likewise.
+pub(super) fn markdown(lines: &[Line], limit: usize) -> String {
+    let written = lines.iter().map(Line::markdown);
+    let written = written.map(|line| {
+        let units = line.encode_utf16().count();
+        (line, units)
+    });
+    fitting(written, limit)
+}
+
+/// As plain text.
+pub(super) fn plain(lines: &[Line]) -> String {
+    let lines: Vec<String> = lines.iter().map(Line::plain).collect();
+    lines.join("\n")
+}
+
+/// What acts in Discord's Markdown, where a backslash before it keeps it from that.
+const ACTS_IN_MARKDOWN: &str = "\\*_~`|<>[]()#@";
+
+/// An address in which these characters are percent-encoded.
+fn encoded(url: &str, acting: &str) -> String {
+    let mut encoded = String::with_capacity(url.len());
+    for c in url.chars() {
+        match acting.contains(c) {
+            true => encoded.push_str(&format!("%{:02X}", u32::from(c))),
+            false => encoded.push(c),
+        }
+    }
+    encoded
+}
+
+/// Text in which nothing acts as Markdown.
+pub(super) fn escape_markdown(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if ACTS_IN_MARKDOWN.contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
 }
 
 /// Lines with their lengths, as many of them as fit.

@@ -15,9 +15,9 @@ use tocsin::text::analysis::sentence;
 use tocsin::text::{Text, fill, plural, words};
 use tocsin::time::Timestamp;
 
-use super::Card;
 use super::markup::Line;
 use super::text::tidy;
+use super::{Card, TestMessage};
 use tocsin::text::address;
 
 /// The longest title, in UTF-16 code units, as all of these.
@@ -60,6 +60,23 @@ pub(super) fn lines(card: &Card, text: &Text) -> Vec<Line> {
         Some(identity(card, text)),
     ];
     lines.into_iter().flatten().collect()
+}
+
+/// The lines of a message that is sent to see that it arrives. It is about no incident, and says so.
+pub(super) fn of_test(test: &TestMessage, text: &Text) -> Vec<Line> {
+    let by = test.by.as_deref().and_then(|who| known(who, NAME));
+    let asked = match by {
+        Some(who) => fill(text.msg_test_by, &[("who", &who)]),
+        None => text.msg_test_asked.to_owned(),
+    };
+    let mut line = Line::new().text(asked);
+    if let Some(at) = utc(test.at) {
+        line = line.dot().text(at);
+    }
+    let page = test.page.as_deref().and_then(address);
+    let page = page.map(|url| Line::new().link(text.msg_open, url));
+    let headline = Line::new().symbol("🧪").bold(text.msg_test);
+    [headline, line].into_iter().chain(page).collect()
 }
 
 fn headline(card: &Card, text: &Text) -> Line {

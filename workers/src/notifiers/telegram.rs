@@ -17,7 +17,9 @@ use tocsin::text::Lang;
 
 pub use self::api::Api;
 use super::circuit_breaker::CircuitBreaker;
-use super::{Card, Digest, Edited, Message, Notifier, SendError, Sent, digest, markup, message};
+use super::{
+    Card, Digest, Edited, Message, Notifier, SendError, Sent, TestMessage, digest, markup, message,
+};
 
 /// The longest message, in UTF-16 code units after entity parsing.
 const MESSAGE_MAX: usize = 4_096;
@@ -112,6 +114,10 @@ impl Notifier for Telegram {
             &digest::lines(digest, self.lang.text()),
             MESSAGE_MAX,
         ))
+    }
+
+    fn render_test(&self, test: &TestMessage) -> String {
+        markup::html(&message::of_test(test, self.lang.text()), MESSAGE_MAX)
     }
 
     fn budget(&self) -> Option<Budget> {
@@ -214,6 +220,11 @@ impl Telegram {
         self.api.watch(sent.as_ref().err(), within);
         let id = sent?;
         Ok(Sent {
+            answer: format!(
+                "message {} in chat {}",
+                id.as_deref().unwrap_or("?"),
+                to.chat
+            ),
             message_id: match to.chat == self.chat {
                 true => id,
                 false => id.map(|id| format!("{}/{id}", to.chat)),

@@ -3,7 +3,7 @@
 mod checker;
 mod edited;
 mod hostile;
-mod samples;
+pub(super) mod samples;
 
 use std::sync::LazyLock;
 
@@ -17,20 +17,33 @@ use tocsin::domain::notification::Kind;
 use tocsin::domain::reason::{Lasting, LevelRule, TierRule};
 use tocsin::text::Lang;
 use tocsin::time::Timestamp;
+use uuid::Uuid;
 
 use super::log::Log;
 use super::telegram::{Api, Telegram};
 use super::webhook::Webhook;
-use super::{Card, Muted, Notifier};
+use super::{Card, Muted, Notifier, TestMessage};
 use samples::{MINUTE_MS, OPENED, analysis, bare, card};
 
-const KINDS: [Kind; 5] = [
+pub(super) use hostile::hostile;
+
+pub(super) const KINDS: [Kind; 5] = [
     Kind::Opened,
     Kind::Escalated,
     Kind::Reopened,
     Kind::Resolved,
     Kind::Repeated,
 ];
+
+/// A message that somebody asked for.
+pub(super) fn test_message() -> TestMessage {
+    TestMessage {
+        id: Uuid::from_u128(0x019a_ad6b_0000_7000_8000_0000_0000_0001),
+        at: OPENED,
+        by: Some("alice".to_owned()),
+        page: Some("https://tocsin.example.com/".to_owned()),
+    }
+}
 
 /// One for each language: a client takes its time to set up.
 static BOTS: LazyLock<[Telegram; 2]> = LazyLock::new(|| {

@@ -74,6 +74,9 @@ const OPEN_AGAIN: &str = "not sent: the incident was open again";
 /// Why a rise is not told.
 const FELL_AGAIN: &str = "not sent: the level had changed again";
 
+/// How long one waits at most for another that is being sent.
+const IN_LINE: Duration = Duration::from_millis(500);
+
 /// The pause of what was claimed too long ago.
 const LATE: Duration = Duration::from_millis(100);
 
@@ -148,7 +151,7 @@ pub(super) async fn claim<'a>(
     };
     let place = ctx.place(notifier)?;
     // A digest that collected messages while there were limits is sent all the same.
-    let is_limited = ctx.context.config.telegram.limits || row.kind == Kind::Digest;
+    let is_limited = ctx.context.config.limits(&row.channel) || row.kind == Kind::Digest;
     if let Some(budget) = notifier.budget().filter(|_| is_limited) {
         let permit = SendPermit::lock(ctx, &tx, &row.channel, budget).await?;
         let channels = ctx.neighbours(&row.channel);
@@ -178,6 +181,9 @@ async fn claimed<'a>(
         let why = "the incident no longer exists".to_owned();
         return give_up(tx, row, why).await;
     };
+    if notifier.sets_state() {
+        in_order(ctx, &tx, row).await?;
+    }
     let Some(row) = notifications::lock(&tx, row.id).await? else {
         return Ok(None);
     };
@@ -202,8 +208,12 @@ async fn claimed<'a>(
     let body = match (row.state, &row.body) {
         // What was given up is known not to have gone out: it says what holds now.
         (State::GivenUp, _) | (_, None) => notifier.render(&card),
+        _ if notifier.sets_state() => notifier.render(&card),
         (_, Some(body)) => body.clone(),
     };
+    if notifier.sets_state() {
+        cards::forget_shown(&tx, &row).await?;
+    }
     let messages = ctx.context.config.messages();
     let post = Outgoing {
         reply_to: answered(&tx, &row, notifier).await?,
@@ -220,6 +230,25 @@ async fn claimed<'a>(
         claimed: (now, Instant::now()),
         _place: place,
     }))
+}
+
+/// Has what sets how an incident stands at a provider wait for all else that does: the last that arrives is what
+/// holds. All of it is locked.
+pub(super) async fn in_order(
+    ctx: &NotifyContext,
+    tx: &DatabaseTransaction,
+    row: &Model,
+) -> Result<(), JobError> {
+    let (others, now) = cards::lock_all(tx, row).await?;
+    let now = ctx.context.clock.of_store(now);
+    let claimed = others.into_iter().filter(|until| *until > now).max();
+    match claimed {
+        Some(until) => Err(JobError::RetryAfter {
+            after: until.since(now).min(IN_LINE),
+            why: "another notification about the incident is being sent to the channel".to_owned(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Why the message says what does not hold any more, if nobody has tried to send it yet or it tells an end:

@@ -1,5 +1,5 @@
 //! Edits: a card shows what holds. They go out when nothing else waits, and a failed one harms
-//! nothing: it is tried again a minute later, or, where Telegram refused it, with the next change.
+//! nothing: it is tried again a minute later, or, where the provider refused it, with the next change.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tocsin::store::cards::{self, EditResult};
 use tocsin::store::{maintenance, notifications};
 use uuid::Uuid;
 
-use super::claim::{Attempt, Outgoing, card, is_free};
+use super::claim::{Attempt, Outgoing, card, in_order, is_free};
 use super::context::NotifyContext;
 use super::pause;
 use super::permit::SendPermit;
@@ -128,15 +128,16 @@ async fn claim<'a>(
         let why = "the card is still being sent".to_owned();
         return Err(again(ctx, why));
     }
-    let (Some(message_id), Some(budget)) = (row.message_id.clone(), notifier.budget()) else {
+    let Some(message_id) = row.message_id.clone() else {
         cards::end(&tx, id, "the message has no ID").await?;
         tx.commit().await?;
         return Ok(None);
     };
     let place = ctx.place(notifier)?;
-    let permit = match ctx.context.config.telegram.limits {
-        true => Some(SendPermit::lock(ctx, &tx, &row.channel, budget).await?),
-        false => None,
+    let is_limited = ctx.context.config.limits(&row.channel);
+    let permit = match notifier.budget().filter(|_| is_limited) {
+        Some(budget) => Some(SendPermit::lock(ctx, &tx, &row.channel, budget).await?),
+        None => None,
     };
     let mut before = 0;
     if let Some(permit) = &permit {
@@ -153,16 +154,19 @@ async fn claim<'a>(
         tx.commit().await?;
         return Ok(None);
     };
+    if notifier.sets_state() {
+        in_order(ctx, &tx, &row).await?;
+    }
     let Some(row) = notifications::lock(&tx, id).await? else {
         return Ok(None);
     };
     is_free(&row, now)?;
-    let body = notifier.render(&card);
-    if row.shown.as_ref().or(row.body.as_ref()) == Some(&body) {
+    let shown = row.shown.as_deref().or(row.body.as_deref());
+    let Some(body) = notifier.render_edit(&card, shown) else {
         cards::shows_all(&tx, id).await?;
         tx.commit().await?;
         return Ok(None);
-    }
+    };
     if let Some(permit) = &permit {
         permit.take(&tx, SendKind::Edit, before).await?;
     }

@@ -1,4 +1,4 @@
-//! Turns: when a message or an edit may go out. What a chat and the bot take is shared by all
+//! Send slots: when a message or an edit may go out. What a chat and the provider take is shared by all
 //! processes through the store; a process that dies with a slot loses that slot and nothing else.
 
 use std::time::Duration;
@@ -7,7 +7,7 @@ use sea_orm::DatabaseTransaction;
 use tocsin::domain::budget::{Budget, BudgetUse, SendKind};
 use tocsin::entity::channels::Model as Channel;
 use tocsin::jobs::JobError;
-use tocsin::store::channels::{self, BOT, chat_of};
+use tocsin::store::channels::{self, chat_of, provider_of};
 use tocsin::time::Timestamp;
 
 use super::context::NotifyContext;
@@ -16,7 +16,7 @@ use super::context::NotifyContext;
 /// that a clock was put right nor that the line got shorter.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// The locked rows of a channel, its chat and the bot.
+/// The locked rows of a channel, its chat and its provider.
 pub(super) struct SendPermit {
     rows: Vec<Channel>,
     channel: String,
@@ -32,7 +32,8 @@ impl SendPermit {
         channel: &str,
         budget: Budget,
     ) -> Result<Self, JobError> {
-        let (rows, now) = channels::lock(tx, &[BOT, chat_of(channel), channel]).await?;
+        let names = [provider_of(channel), chat_of(channel), channel];
+        let (rows, now) = channels::lock(tx, &names).await?;
         Ok(Self {
             rows,
             channel: channel.to_owned(),
@@ -67,7 +68,7 @@ impl SendPermit {
     ) -> Result<(), JobError> {
         let (budget, now) = (self.budget, self.now);
         let chat = chat_of(&self.channel).to_owned();
-        let mut bot = self.row(BOT)?.clone();
+        let mut bot = self.row(provider_of(&self.channel))?.clone();
         let mut row = self.row(&chat)?.clone();
         if row.paused_until > now {
             let pause = row.paused_until.since(now);
@@ -75,7 +76,7 @@ impl SendPermit {
                 pause,
                 what,
                 ahead,
-                "Telegram rate limit: retry after the time it gave",
+                "rate limit of the provider: retry after the time it gave",
             ));
         }
         let taken = BudgetUse {
@@ -87,7 +88,7 @@ impl SendPermit {
         let taken = match budget.take(taken, what, now) {
             Ok(taken) => taken,
             Err(at) => {
-                let why = "rate limit of the chat or the bot reached";
+                let why = "rate limit of the channel reached";
                 return Err(self.wait(at.since(now), what, ahead, why));
             }
         };

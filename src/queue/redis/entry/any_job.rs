@@ -67,7 +67,7 @@ fn any_job_is_read_as_it_was_written() {
 #[test]
 fn any_bytes_are_a_delivery_with_all_that_is_no_header() {
     let header = (like("[0-9a-f]{32}"), like("[ arut0-9\0x-]{0,12}"))
-        .prop_map(|(id, rest)| (id + &rest).into_bytes());
+        .prop_map(|(id, rest): (String, String)| [id, rest].concat().into_bytes());
     let job = prop_oneof![
         vec(any::<u8>(), 0..80),
         (header, vec(any::<u8>(), 0..40)).prop_map(|(header, payload)| [

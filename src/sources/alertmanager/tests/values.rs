@@ -6,7 +6,7 @@ use crate::sources::alertmanager::*;
 
 #[test]
 fn any_value_in_place_of_text_is_read_as_text() {
-    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    let deep = ["[", "]"].map(|bracket| bracket.repeat(100_000)).concat();
     let alert = accepted(&format!(
         r#"{{"labels":{{"alertname":["A"],"a":{{"b": 1}},"c":1.0,"d":true,"e":null,"f":"\ud800","\ud800":"g",
                  "deep":{deep},"job":"x","job":"y"}},

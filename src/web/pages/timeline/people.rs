@@ -44,7 +44,8 @@ pub(super) fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>)
                 | Action::ReplayDeadLetter
                 | Action::DiscardDeadLetter
                 | Action::PushRecount
-                | Action::RepairFigures,
+                | Action::RepairFigures
+                | Action::TestChannel,
             )
             | None => {
                 let action = [("action", operation.action.as_str())];

@@ -13,7 +13,7 @@ use crate::notifiers::log::Log;
 use crate::notifiers::{Notifier, markup, message};
 
 /// What an alert may bring that no message may break on.
-fn hostile() -> Vec<String> {
+pub(crate) fn hostile() -> Vec<String> {
     [
         ("", 1),
         ("\u{0}", 1),

@@ -16,8 +16,8 @@ use uuid::Uuid;
 use crate::notifiers::{Card, Muted};
 
 /// 2026-11-22T21:28:29Z.
-pub(super) const OPENED: Timestamp = Timestamp(1_795_382_909_102);
-pub(super) const MINUTE_MS: i64 = 60_000;
+pub(crate) const OPENED: Timestamp = Timestamp(1_795_382_909_102);
+pub(crate) const MINUTE_MS: i64 = 60_000;
 
 fn stats(level: Level) -> FrequencyStats {
     let (day, week) = match level {
@@ -48,7 +48,7 @@ fn repairs() -> RepairStats {
 }
 
 /// The newest repair, by somebody.
-pub(super) fn repaired(operator: Option<&str>) -> RepairEntry {
+pub(crate) fn repaired(operator: Option<&str>) -> RepairEntry {
     RepairEntry {
         action: "restart_pod".to_owned(),
         success: true,
@@ -58,7 +58,7 @@ pub(super) fn repaired(operator: Option<&str>) -> RepairEntry {
 }
 
 /// A crash-looping pod, for the third time.
-pub(super) fn card(kind: Kind, level: Level) -> Card {
+pub(crate) fn card(kind: Kind, level: Level) -> Card {
     let count = |figure, window, threshold| Counted {
         figure,
         unit: Unit::Episode,
@@ -159,7 +159,7 @@ pub(super) fn card(kind: Kind, level: Level) -> Card {
 }
 
 /// A card of which only what must be there is there.
-pub(super) fn bare(kind: Kind) -> Card {
+pub(crate) fn bare(kind: Kind) -> Card {
     let mut card = card(kind, Level::None);
     let incident = &mut card.incident;
     incident.severity.clear();
@@ -210,7 +210,7 @@ pub(super) fn analysis(text: &str) -> Analysis {
 }
 
 /// A card that is `text` wherever an alert, an operator or a repair can put some.
-pub(super) fn filled(kind: Kind, text: &str) -> Card {
+pub(crate) fn filled(kind: Kind, text: &str) -> Card {
     let mut card = card(kind, Level::PermanentFix);
     let (incident, anomaly) = (&mut card.incident, &mut card.anomaly);
     incident.title = text.to_owned();

@@ -7,7 +7,7 @@ use tocsin::time::Timestamp;
 use tocsin::web::IncidentView;
 
 use super::super::message::annotation;
-use crate::notifiers::Card;
+use crate::notifiers::{Card, TestMessage};
 use tocsin::text::address;
 
 /// A larger body, in bytes, goes without what an alert can make large.
@@ -52,6 +52,11 @@ pub(super) fn event(card: &Card, text: &str) -> String {
         stats.repair_history.clear();
     }
     write(&card, text, true)
+}
+
+/// The body of a message that is about no incident.
+pub(super) fn test(test: &TestMessage, text: &str) -> String {
+    json!({"type": "test", "timestamp": test.at, "text": text, "data": {}}).to_string()
 }
 
 /// The body with the text alone.

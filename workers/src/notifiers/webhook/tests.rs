@@ -9,6 +9,7 @@ use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use tocsin::config::Secret;
+use tocsin::time::Timestamp;
 
 use super::*;
 
@@ -29,11 +30,18 @@ fn at(base: &str, total: Duration) -> Result<Webhook, Unusable> {
 
 /// Sends, if it is not left alone.
 async fn by(webhook: &Webhook, now: Instant) -> Result<Sent, SendError> {
-    let _place = webhook.circuit_breaker.take(now).map_err(|after| {
+    let _place = webhook.http.circuit_breaker.take(now).map_err(|after| {
         let why = "left alone".to_owned();
         SendError::Wait { after, why }
     })?;
     webhook.send_by(|| now, Message::for_test("{}")).await
+}
+
+fn taken(code: u16) -> Result<Sent, SendError> {
+    Ok(Sent {
+        message_id: None,
+        answer: format!("answered {code}"),
+    })
 }
 
 async fn answers(response: ResponseTemplate, times: u64) -> MockServer {
@@ -57,7 +65,7 @@ async fn each_try_has_the_message_s_id_and_its_own_time_and_signature() -> TestR
         ..first
     };
     for message in [first, second] {
-        assert_eq!(webhook.send(message).await, Ok(Sent::default()));
+        assert_eq!(webhook.send(message).await, taken(204));
     }
     let requests = server.received_requests().await.unwrap_or_default();
     let of = |name: &HeaderName| {
@@ -87,10 +95,7 @@ async fn without_a_secret_nothing_is_signed() -> TestResult {
         payload: Payload::Text,
     };
     let webhook = Webhook::new("ops", &settings, Lang::English)?;
-    assert_eq!(
-        webhook.send(Message::for_test("{}")).await,
-        Ok(Sent::default())
-    );
+    assert_eq!(webhook.send(Message::for_test("{}")).await, taken(200));
     let requests = server.received_requests().await.unwrap_or_default();
     assert!(
         requests
@@ -133,25 +138,29 @@ async fn a_receiver_that_hung_and_then_fails_is_still_tried_by_one_message_at_a_
     }
     let webhook = at(&server.uri(), TOTAL_TIMEOUT)?;
     let start = Instant::now();
-    webhook.circuit_breaker.unanswered(start);
+    webhook.http.circuit_breaker.unanswered(start);
     let later = start + TOTAL_TIMEOUT;
     let failed = by(&webhook, later).await;
     assert!(matches!(&failed, Err(SendError::Retry(_))), "{failed:?}");
     assert!(
-        webhook.circuit_breaker.is_left_alone(later),
+        webhook.http.circuit_breaker.is_left_alone(later),
         "it failed at it"
     );
     let later = later + Duration::from_secs(1);
     {
         let _probe = webhook
+            .http
             .circuit_breaker
             .take(later)
             .map_err(|_| "one may try")?;
-        assert!(webhook.circuit_breaker.is_left_alone(later), "and no other");
+        assert!(
+            webhook.http.circuit_breaker.is_left_alone(later),
+            "and no other"
+        );
     }
-    assert_eq!(by(&webhook, later).await, Ok(Sent::default()));
+    assert_eq!(by(&webhook, later).await, taken(204));
     assert!(
-        !webhook.circuit_breaker.is_left_alone(later),
+        !webhook.http.circuit_breaker.is_left_alone(later),
         "it took a message"
     );
     Ok(())
@@ -229,10 +238,7 @@ async fn a_user_and_a_password_in_the_address_are_sent_decoded() -> TestResult {
         .uri()
         .replace("http://", "http://us%40er:p%3Ass%2Fw%40rd@");
     let webhook = at(&base, TOTAL_TIMEOUT)?;
-    assert_eq!(
-        webhook.send(Message::for_test("{}")).await,
-        Ok(Sent::default())
-    );
+    assert_eq!(webhook.send(Message::for_test("{}")).await, taken(204));
     let requests = server.received_requests().await.unwrap_or_default();
     let sent = requests[0].headers["authorization"].to_str()?;
     let expected = STANDARD.encode("us@er:p:ss/w@rd");

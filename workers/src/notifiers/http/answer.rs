@@ -7,18 +7,18 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tocsin::time::Timestamp;
 
-use crate::notifiers::{SendError, Sent};
+use crate::notifiers::SendError;
 
 /// The longest wait that is obeyed.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 
-/// What became of a message, for which the receiver said so much beside the status.
+/// What became of a message, for which the receiver said so much beside the status: that, if it took it.
 pub(super) fn outcome(
     channel: &str,
     status: StatusCode,
     retry_after: Option<Duration>,
     said: &str,
-) -> Result<Sent, SendError> {
+) -> Result<String, SendError> {
     let code = status.as_u16();
     let why = match said {
         _ if status.is_redirection() => {
@@ -28,7 +28,12 @@ pub(super) fn outcome(
         said => format!("{channel} answered {code}: {said}"),
     };
     Err(match (code, retry_after) {
-        (200..=299, _) => return Ok(Sent::default()),
+        (200..=299, _) => {
+            return Ok(match said {
+                "" => format!("answered {code}"),
+                said => format!("answered {code}: {said}"),
+            });
+        }
         (429 | 503, Some(after)) => SendError::Wait { after, why },
         (408 | 429 | 500..=599, _) => SendError::Retry(why),
         _ => SendError::GiveUp(why),
@@ -56,7 +61,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn answered(code: u16, after: Option<Duration>, said: &str) -> Result<Sent, SendError> {
+    fn answered(code: u16, after: Option<Duration>, said: &str) -> Result<String, SendError> {
         let status = StatusCode::from_u16(code).unwrap_or_default();
         outcome("webhook:ops", status, after, said)
     }
@@ -64,7 +69,8 @@ mod tests {
     #[test]
     fn a_success_is_one_whatever_it_says() {
         for code in [200, 201, 202, 204] {
-            assert_eq!(answered(code, Some(SECOND), "no"), Ok(Sent::default()));
+            let taken = Ok(format!("answered {code}: no"));
+            assert_eq!(answered(code, Some(SECOND), "no"), taken);
         }
     }
 

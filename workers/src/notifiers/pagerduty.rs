@@ -1,0 +1,155 @@
+//! PagerDuty, by its Events API v2: <https://developer.pagerduty.com/docs/send-alert-event>.
+//!
+//! What we send is an event: `trigger` while our incident is open, `acknowledge` once somebody has it, `resolve`
+//! when it is over. Events with one `dedup_key`, which is our incident's id, are about one incident there: so a
+//! rise, sent as another `trigger`, updates it, and whatever is sent twice harms nothing. What comes out is an
+//! incident there that stands as ours does.
+
+mod event;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::Url;
+use serde_json::Value;
+use tocsin::config::{self, Config, Secret};
+use tocsin::text::Lang;
+use tokio::time::Instant;
+
+use self::event::Action;
+use super::circuit_breaker::CircuitBreaker;
+use super::http::{Hosts, HttpReceiver, Reads};
+use super::{Card, Edited, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage};
+
+/// Tells incidents to one integration. Its key is kept out of every error, every log and every row.
+pub struct PagerDuty {
+    http: HttpReceiver,
+    url: Url,
+    routing_key: Secret,
+    channel: String,
+    lang: Lang,
+}
+
+/// One for each section of `pagerduty`.
+pub(super) fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
+    let mut hosts = Hosts::new();
+    let mut notifiers: Vec<Box<dyn Notifier>> = Vec::new();
+    for (name, settings) in &config.pagerduty {
+        match PagerDuty::new(name, settings, config.language) {
+            Ok(pagerduty) => notifiers.push(Box::new(pagerduty.beside(&mut hosts))),
+            Err(error) => tracing::error!("PagerDuty {name} cannot be used: {error}"),
+        }
+    }
+    notifiers
+}
+
+impl PagerDuty {
+    /// The integration of this name, with what it is told written in `lang`.
+    ///
+    /// # Errors
+    /// Its address cannot be used, or the HTTP client cannot be set up.
+    pub fn new(name: &str, settings: &config::PagerDuty, lang: Lang) -> anyhow::Result<Self> {
+        let base = settings.url.trim_end_matches('/');
+        let url = Url::parse(&format!("{base}/v2/enqueue"))?;
+        let (channel, key) = (format!("pagerduty:{name}"), &settings.routing_key);
+        // Nothing of the address is secret.
+        let nowhere = Url::parse("https://events.pagerduty.com")?;
+        Ok(Self {
+            http: HttpReceiver::new(&channel, &nowhere, Some(key), TOTAL_TIMEOUT)?,
+            url,
+            routing_key: key.clone(),
+            channel,
+            lang,
+        })
+    }
+
+    fn beside(self, hosts: &mut Hosts) -> Self {
+        Self {
+            http: self.http.beside(&self.url, hosts),
+            ..self
+        }
+    }
+
+    /// Sends the event, as that action if one is given; `began` is when the first of its message's calls did.
+    async fn post(
+        &self,
+        body: &str,
+        action: Option<Action>,
+        began: Instant,
+    ) -> Result<String, SendError> {
+        let event = event::with(body, self.routing_key.expose(), action);
+        let Some(event) = event else {
+            return Err(SendError::GiveUp("the event cannot be read".to_owned()));
+        };
+        let rest = TOTAL_TIMEOUT.saturating_sub(began.elapsed());
+        let request = self.http.client.post(self.url.clone());
+        let request = request.json(&event).timeout(rest.max(LEAST));
+        let answer = self.http.call(Instant::now, request, Reads::Everything);
+        self.http.outcome(Instant::now, &answer.await?)
+    }
+}
+
+/// What is left to a call at least.
+const LEAST: Duration = Duration::from_millis(10);
+
+#[async_trait]
+impl Notifier for PagerDuty {
+    fn channel(&self) -> &str {
+        &self.channel
+    }
+
+    fn render(&self, card: &Card) -> String {
+        event::of_card(card, self.lang.text())
+    }
+
+    fn render_test(&self, test: &TestMessage) -> String {
+        event::of_test(test, self.lang.text())
+    }
+
+    fn sets_state(&self) -> bool {
+        true
+    }
+
+    /// Sends the event. Somebody who has an incident before it was sent has it there, too.
+    async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {
+        let began = Instant::now();
+        let event: Value = serde_json::from_str(message.body).unwrap_or_default();
+        let is_taken = Action::of_event(&event) == Some(Action::Acknowledge);
+        if is_taken {
+            self.post(message.body, Some(Action::Trigger), began)
+                .await?;
+        }
+        let answer = self.post(message.body, None, began).await?;
+        let key = event["dedup_key"].as_str();
+        Ok(Sent {
+            message_id: key.map(str::to_owned),
+            answer,
+        })
+    }
+
+    fn circuit_breaker(&self) -> Option<&CircuitBreaker> {
+        Some(&self.http.circuit_breaker)
+    }
+
+    fn render_edit(&self, card: &Card, shown: Option<&str>) -> Option<String> {
+        let body = self.render(card);
+        let stands = shown.is_some_and(|shown| event::says_the_same(shown, &body));
+        (!stands).then_some(body)
+    }
+
+    async fn edit(&self, _: &str, message: Message<'_>) -> Result<Edited, SendError> {
+        self.post(message.body, None, Instant::now()).await?;
+        Ok(Edited::Done)
+    }
+}
+
+impl fmt::Debug for PagerDuty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PagerDuty")
+            .field("http", &self.http)
+            .finish_non_exhaustive()
+    }
+}
