@@ -88,7 +88,7 @@ fn labels_with_dots_name_the_anomaly_and_templates_are_not_shown() {
 fn thresholds_and_where_a_rule_is_shown_are_no_part_of_the_series() {
     let fingerprint = |label: &str, value: &str| {
         let body = changed(FIRING, |body| {
-            body["alerts"][0]["labels"][label] = json!(value)
+            body["alerts"][0]["labels"][label] = json!(value);
         });
         one(&body).fingerprint
     };
@@ -161,7 +161,7 @@ fn what_eases_goes_on_and_what_fires_most_severely_is_shown_in_either_order() {
 #[test]
 fn only_entries_of_one_series_are_one_alert() {
     let body = changed(TWO, |body| {
-        body["alerts"][0]["labels"]["service.name"] = json!("cart")
+        body["alerts"][0]["labels"]["service.name"] = json!("cart");
     });
     let translated = translated(&body);
     assert_eq!((translated.alerts.len(), translated.unused), (2, 0));
@@ -240,7 +240,7 @@ fn tests_of_rules_and_channels_are_counted_and_nothing_else() {
         ),
     ] {
         let body = changed(body, |body| {
-            drop(body.as_object_mut().unwrap().remove("version"))
+            drop(body.as_object_mut().unwrap().remove("version"));
         });
         assert_eq!(is_test(&body, change), expected, "{body}");
     }
