@@ -51,6 +51,7 @@ mod outgoing;
 mod pages;
 mod people;
 mod plans;
+mod providers;
 mod queues;
 mod recipes;
 mod recount;
