@@ -55,6 +55,7 @@ mod payloads;
 mod people;
 mod plans;
 mod prometheus;
+mod providers;
 mod queues;
 mod recipes;
 mod recount;

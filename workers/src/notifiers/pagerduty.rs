@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::Url;
-use serde_json::Value;
 use tocsin::config::{self, Config, Secret};
 use tocsin::text::Lang;
 use tokio::time::Instant;
@@ -73,6 +72,15 @@ impl PagerDuty {
         }
     }
 
+    /// Sends the event. What somebody has and may not be open there is opened before it is acknowledged.
+    async fn deliver(&self, body: &str) -> Result<String, SendError> {
+        let began = Instant::now();
+        if event::opens_first(body) {
+            self.post(body, Some(Action::Trigger), began).await?;
+        }
+        self.post(body, None, began).await
+    }
+
     /// Sends the event, as that action if one is given; `began` is when the first of its message's calls did.
     async fn post(
         &self,
@@ -113,19 +121,10 @@ impl Notifier for PagerDuty {
         true
     }
 
-    /// Sends the event. Somebody who has an incident before it was sent has it there, too.
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {
-        let began = Instant::now();
-        let event: Value = serde_json::from_str(message.body).unwrap_or_default();
-        let is_taken = Action::of_event(&event) == Some(Action::Acknowledge);
-        if is_taken {
-            self.post(message.body, Some(Action::Trigger), began)
-                .await?;
-        }
-        let answer = self.post(message.body, None, began).await?;
-        let key = event["dedup_key"].as_str();
+        let answer = self.deliver(message.body).await?;
         Ok(Sent {
-            message_id: key.map(str::to_owned),
+            message_id: event::key(message.body),
             answer,
         })
     }
@@ -135,13 +134,11 @@ impl Notifier for PagerDuty {
     }
 
     fn render_edit(&self, card: &Card, shown: Option<&str>) -> Option<String> {
-        let body = self.render(card);
-        let stands = shown.is_some_and(|shown| event::says_the_same(shown, &body));
-        (!stands).then_some(body)
+        event::after(shown.unwrap_or_default(), &self.render(card))
     }
 
     async fn edit(&self, _: &str, message: Message<'_>) -> Result<Edited, SendError> {
-        self.post(message.body, None, Instant::now()).await?;
+        self.deliver(message.body).await?;
         Ok(Edited::Done)
     }
 }

@@ -144,16 +144,36 @@ pub(super) fn with(body: &str, routing_key: &str, action: Option<Action>) -> Opt
     Some(event)
 }
 
-/// Whether one event leaves an incident as another does: as open, and as severe.
-pub(super) fn says_the_same(one: &str, other: &str) -> bool {
-    let read = |body: &str| {
+/// What an event is about.
+pub(super) fn key(body: &str) -> Option<String> {
+    let event: Value = serde_json::from_str(body).ok()?;
+    event["dedup_key"].as_str().map(str::to_owned)
+}
+
+/// Whether an incident is to be opened before the event: it acknowledges it, and has all that opens one.
+pub(super) fn opens_first(body: &str) -> bool {
+    let event: Value = serde_json::from_str(body).unwrap_or_default();
+    Action::of_event(&event) == Some(Action::Acknowledge) && event["payload"].is_object()
+}
+
+/// The event that follows one that was sent, if it leaves the incident in another state: otherwise open, or
+/// otherwise severe. What is open is acknowledged by that alone.
+pub(super) fn after(sent: &str, body: &str) -> Option<String> {
+    let state = |body: &str| {
         let event: Value = serde_json::from_str(body).ok()?;
         let action = Action::of_event(&event)?;
-        let severity = &event["payload"]["severity"];
-        let severity = severity.as_str().filter(|_| action == Action::Trigger);
+        let severity = event["payload"]["severity"].as_str();
+        let severity = severity.filter(|_| action == Action::Trigger);
         Some((action, severity.map(str::to_owned)))
     };
-    read(one).is_some_and(|one| Some(one) == read(other))
+    match (state(sent), state(body)) {
+        (Some(before), Some(now)) if before == now => None,
+        (Some((Action::Trigger, _)), Some((Action::Acknowledge, _))) => {
+            let event = json!({"event_action": Action::Acknowledge.name(), "dedup_key": key(body)});
+            Some(event.to_string())
+        }
+        _ => Some(body.to_owned()),
+    }
 }
 
 fn summary(lines: &[Line]) -> String {

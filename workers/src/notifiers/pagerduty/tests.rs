@@ -1,7 +1,7 @@
 //! Events, and PagerDuty's answers to them.
 
 use insta::assert_snapshot;
-use serde_json::json;
+use serde_json::{Value, json};
 use tocsin::domain::aggregation::{ResolvedBy, Status};
 use tocsin::domain::escalation::Level;
 use tocsin::domain::notification::Kind;
@@ -170,22 +170,39 @@ async fn an_incident_that_somebody_has_before_it_is_told_is_acknowledged_at_once
         .mount(&server)
         .await;
     send(&server, Status::Acknowledged).await.unwrap();
-    let asked = server.received_requests().await.unwrap();
-    let actions: Vec<Value> = asked
-        .iter()
-        .map(|one| serde_json::from_slice::<Value>(&one.body).unwrap()["event_action"].take())
-        .collect();
-    assert_eq!(actions, ["trigger", "acknowledge"]);
+    assert_eq!(actions(&server).await, ["trigger", "acknowledge"]);
 }
 
 #[tokio::test]
-async fn an_edit_sends_the_state_alone() {
-    let server = answers("acknowledge", accepted(), 1).await;
-    let pagerduty = at(&server.uri(), Lang::English);
-    let body = pagerduty.render(&standing(Kind::Opened, Status::Acknowledged));
-    let edited = pagerduty.edit(ID, Message::for_test(&body)).await;
-    assert_eq!(edited, Ok(Edited::Done));
-    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+async fn an_edit_opens_an_incident_before_it_is_acknowledged_unless_it_is_open() {
+    for (shown, expected) in [
+        (Some(Status::Open), &["acknowledge"][..]),
+        (Some(Status::Resolved), &["trigger", "acknowledge"]),
+        (None, &["trigger", "acknowledge"]),
+    ] {
+        let server = MockServer::start().await;
+        Mock::given(method("POST"))
+            .respond_with(accepted())
+            .mount(&server)
+            .await;
+        let pagerduty = at(&server.uri(), Lang::English);
+        let shown = shown.map(|status| pagerduty.render(&standing(Kind::Opened, status)));
+        let taken = standing(Kind::Opened, Status::Acknowledged);
+        let body = pagerduty.render_edit(&taken, shown.as_deref()).unwrap();
+        let edited = pagerduty.edit(ID, Message::for_test(&body)).await;
+        assert_eq!(edited, Ok(Edited::Done));
+        assert_eq!(actions(&server).await, expected, "{shown:?}");
+    }
+}
+
+/// What the events did that were sent.
+async fn actions(server: &MockServer) -> Vec<String> {
+    let asked = server.received_requests().await.unwrap();
+    let action = |body: &[u8]| {
+        let event: Value = serde_json::from_slice(body).unwrap();
+        event["event_action"].as_str().unwrap().to_owned()
+    };
+    asked.iter().map(|one| action(&one.body)).collect()
 }
 
 #[tokio::test]
