@@ -14,6 +14,7 @@ pub mod figure;
 pub mod fix;
 pub mod frequency;
 pub mod id;
+pub mod invisible;
 pub mod lease;
 pub mod messages;
 pub mod mute;

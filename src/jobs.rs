@@ -40,8 +40,8 @@ macro_rules! queues {
             /// Messages, and edits of cards. For more than half a day: a provider that is down is told
             /// everything when it is back.
             notify: Notify { attempts: 200 },
-            /// What is known of new incidents' pasts. Few at once: many incidents that open together are not
-            /// to keep all else waiting.
+            /// Analyses of new incidents. Two at once, so that many incidents which open together do not hold up
+            /// other work.
             analyze: Analyze { concurrency: 2, attempts: 3 },
             /// Repairs that were reported.
             repair: RecordRepair {},

@@ -9,7 +9,7 @@ use crate::queue::schedule::{RECOUNT, VERIFY};
 use crate::store::{Db, maintenance, marks};
 use crate::time::Clock;
 
-/// Who misses so many in a row does none any more.
+/// After so many missed runs in a row a routine counts as stopped.
 const MISSES: u32 = 3;
 
 /// Work that a schedule brings back.

@@ -15,9 +15,10 @@ mod refusal;
 pub mod words;
 mod zh_tw;
 
+pub use crate::domain::invisible::acts_unseen;
 pub use en::EN;
 pub use fill::{fill, plural};
-pub use foreign::{acts_unseen, address};
+pub use foreign::address;
 pub use lang::Lang;
 pub use refusal::refusal;
 pub use zh_tw::ZH_TW;

@@ -10,7 +10,7 @@ use apalis::prelude::Data;
 use tocsin::context::Context;
 use tocsin::domain::analysis::{Analysis, findings};
 use tocsin::jobs::{Analyze, JobError};
-use tocsin::outbox::{Cause, FollowUp, Traces};
+use tocsin::outbox::FollowUp;
 use tocsin::queue::consumer::JobHandle;
 use tocsin::store::analysis::DueAnalysis;
 use tocsin::store::views::lists;
@@ -130,12 +130,6 @@ async fn write(
         ..FollowUp::default()
     };
     tx.commit().await?;
-    // If they cannot be pushed now, recount does so.
-    if let Err(error) = follow_up
-        .try_push(context, Cause::Single, Traces::OfTask)
-        .await
-    {
-        tracing::warn!("enqueueing failed; recount will retry: {error}");
-    }
+    follow_up.push(context).await;
     Ok(true)
 }

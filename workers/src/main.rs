@@ -131,9 +131,9 @@ fn said_once(error: &anyhow::Error) -> String {
 async fn execute(cli: Cli) -> anyhow::Result<()> {
     let config = || Config::load(cli.config.as_deref());
     match cli.command {
-        Command::Serve => run::serve(started(config()?)).await,
-        Command::Ingress => run::ingress(started(config()?)).await,
-        Command::Work(args) => run::work(started(config()?), args).await,
+        Command::Serve => Box::pin(run::serve(started(config()?))).await,
+        Command::Ingress => Box::pin(run::ingress(started(config()?))).await,
+        Command::Work(args) => Box::pin(run::work(started(config()?), args)).await,
         Command::Migrate(what) => admin::migrate(&config()?, what).await,
         Command::Config(what) => admin::settings(&config()?, &what),
         Command::Incidents(at) => at.args.run(&at.remote.found_by(config)?).await,

@@ -1,5 +1,5 @@
 //! Tier: works out anomalies' levels and incidents' tiers, and decides which messages are sent. Handlers
-//! run concurrently and hand their incident to one desk, which takes what is waiting together.
+//! run concurrently and hand their incident to one batcher, which takes together what is waiting.
 
 mod messages;
 

@@ -126,7 +126,7 @@ pub(super) fn weekday(openings: &[Timestamp]) -> Option<Weekday> {
         .max_by_key(|(_, held)| *held)?;
     let is_usual = held >= FEW && held * 100 >= days.len() * USUAL;
     let chance = at_least(held, days.len(), 1.0 / 7.0) * 7.0;
-    (is_usual && chance < BY_CHANCE).then(|| Weekday {
+    (is_usual && chance < BY_CHANCE).then_some(Weekday {
         weekday,
         days: held as i64,
         of_days: days.len() as i64,

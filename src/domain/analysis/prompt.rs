@@ -89,7 +89,7 @@ pub fn answer(body: &[u8]) -> Result<String, NotGenerated> {
 
 /// Without what acts and is not seen, in one paragraph.
 fn plain(text: &str) -> String {
-    let seen = |c: char| match crate::text::acts_unseen(c) {
+    let seen = |c: char| match crate::domain::invisible::acts_unseen(c) {
         true => ' ',
         false => c,
     };

@@ -140,7 +140,7 @@ on_all! {
         assert_eq!(h.incident().await["muted_until"], json!(null));
         assert_eq!(h.mute_deeds("anomaly.unmute").await[0]["operator"], "kim");
         let (done, said) = h.tocsin(&["unmute", "nothing"]);
-        assert!(!done && said.contains("no such anomaly"), "{said}");
+        assert!(!done && said.contains("no anomaly has this key"), "{said}");
         h.finish().await;
     }
 }

@@ -4,7 +4,9 @@ use uuid::Uuid;
 
 use super::LOOKED_AT;
 use crate::context::Context;
-use crate::jobs::{CalculateTier, Content, IngestAlert, Job as _, Notify, QUEUES, RecordRepair};
+use crate::jobs::{
+    Analyze, CalculateTier, Content, IngestAlert, Job as _, Notify, QUEUES, RecordRepair,
+};
 use crate::store::notifications;
 use crate::store::views::trace;
 use crate::web::Problem;
@@ -94,6 +96,9 @@ fn carried(queue: &str, payload: &[u8]) -> Option<Carried> {
     if queue == CalculateTier::POLICY.queue {
         return read(payload).map(|job: CalculateTier| Carried::incident(job.incident));
     }
+    if queue == Analyze::POLICY.queue {
+        return read(payload).map(|job: Analyze| Carried::incident(job.incident));
+    }
     if queue == RecordRepair::POLICY.queue {
         return read(payload).map(|job: RecordRepair| Carried::incident(job.incident));
     }
@@ -131,6 +136,11 @@ mod tests {
             ),
             (
                 "tier",
+                format!(r#"{{"incident":"{id}"}}"#),
+                Some(Carried::incident(id)),
+            ),
+            (
+                "analyze",
                 format!(r#"{{"incident":"{id}"}}"#),
                 Some(Carried::incident(id)),
             ),
