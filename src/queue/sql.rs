@@ -5,6 +5,7 @@
 //! All times are the database's, so it does not matter what the processes think it is.
 
 mod lease;
+mod paused;
 mod pusher;
 mod read;
 mod search;
@@ -375,21 +376,7 @@ impl QueueStore for SqlQueue {
         &self,
         queues: &[&'static str],
     ) -> Result<Vec<(&'static str, Timestamp)>, QueueError> {
-        let sql = "SELECT queue, paused_at FROM paused_queues";
-        let sql = statement(self.db.backend(), sql, []);
-        let mut paused = Vec::new();
-        for row in self.db.read().query_all_raw(sql).await? {
-            let (name, since): (String, Timestamp) =
-                (row.try_get("", "queue")?, row.try_get("", "paused_at")?);
-            paused.extend(
-                queues
-                    .iter()
-                    .find(|queue| **queue == name)
-                    .map(|queue| (*queue, since)),
-            );
-        }
-        paused.sort_by_key(|(name, _)| queues.iter().position(|queue| queue == name));
-        Ok(paused)
+        Ok(paused::find(self.db.read(), queues).await?)
     }
 
     async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError> {
