@@ -55,7 +55,7 @@ impl Names {
     }
 
     /// Takes room for so many new ones, or for as many as there is room for. It is given back unless they are
-    /// [made](Taken::made).
+    /// [made](Reservation::made).
     pub fn take(&self, wanted: usize) -> Reservation<'_> {
         Reservation {
             names: self,

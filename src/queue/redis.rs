@@ -381,12 +381,10 @@ impl QueueStore for RedisQueue {
         for queue in queues {
             get.get(self.paused_key(queue));
         }
-        let mut connection = self.answers.clone();
-        let since: Vec<Option<i64>> = get.query_async(&mut connection).await?;
+        let since: Vec<Option<i64>> = get.query_async(&mut self.answers.clone()).await?;
         let paused = queues.iter().zip(since);
-        Ok(paused
-            .filter_map(|(queue, since)| Some((*queue, Timestamp(since?))))
-            .collect())
+        let paused = paused.filter_map(|(queue, since)| Some((*queue, Timestamp(since?))));
+        Ok(paused.collect())
     }
 
     async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError> {

@@ -1,9 +1,10 @@
 //! What a card says, line by line: most important first, for somebody who is woken by it. What is
 //! not known is left out.
 
+mod background;
+
 use chrono::DateTime;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
-use tocsin::domain::analysis::Analysis;
 use tocsin::domain::escalation::Level;
 use tocsin::domain::frequency::{Window, figure};
 use tocsin::domain::notification::Kind;
@@ -11,14 +12,13 @@ use tocsin::domain::reason::{Reason, TierRule};
 use tocsin::domain::severity;
 use tocsin::domain::tier::Tier;
 use tocsin::entity::incidents;
-use tocsin::text::analysis::sentence;
-use tocsin::text::{Text, fill, plural, words};
+use tocsin::text::{Text, address, fill, plural, words};
 use tocsin::time::Timestamp;
 
+use self::background::{analysis, description, generated, links, values};
 use super::markup::Line;
 use super::text::tidy;
 use super::{Card, TestMessage};
-use tocsin::text::address;
 
 /// The longest title, in UTF-16 code units, as all of these.
 const TITLE: usize = 250;
@@ -26,12 +26,6 @@ const TITLE: usize = 250;
 const NAME: usize = 100;
 /// The longest reason.
 const REASON: usize = 200;
-/// The longest analysis.
-const ANALYSIS: usize = 500;
-/// So many of its sentences are told.
-const SENTENCES: usize = 3;
-/// The longest description.
-const DESCRIPTION: usize = 600;
 
 /// The lines of a card. Together they stay far below 4,096 UTF-16 code units.
 ///
@@ -324,71 +318,6 @@ fn repairs(card: &Card, text: &Text) -> Option<Line> {
         Some(who) => line.text(format!(" {}", fill(text.by_person, &[("name", &who)]))),
         None => line,
     })
-}
-
-/// What was found out about it, while that may help: on the card alone, as who is told again has it there.
-fn made(card: &Card) -> Option<&Analysis> {
-    let is_needed = card.kind == Kind::Opened && card.incident.status != Status::Resolved;
-    card.incident.analysis.as_ref().filter(|_| is_needed)
-}
-
-/// What is known of its past, but for what the card says elsewhere, and that nothing is.
-fn analysis(card: &Card, text: &Text) -> Option<Line> {
-    let findings = made(card)?.findings.iter();
-    let said = findings.filter(|finding| finding.is_on_cards());
-    let said = said.take(SENTENCES);
-    let said: Vec<String> = said.map(|finding| sentence(text, finding)).collect();
-    let said = known(&said.join(" "), ANALYSIS)?;
-    Some(Line::new().symbol("🔎").text(said))
-}
-
-/// What a language model wrote about it.
-fn generated(card: &Card, text: &Text) -> Option<Line> {
-    let generated = made(card)?.generated.as_ref()?;
-    let said = known(&generated.text, ANALYSIS)?;
-    let line = Line::new().symbol("🤖");
-    Some(line.text(fill(text.msg_generated, &[("text", &said)])))
-}
-
-/// Shown once: a repeated message has it above.
-fn description(card: &Card) -> Option<Line> {
-    let incident = &card.incident;
-    if card.kind != Kind::Opened {
-        return None;
-    }
-    ["description", "message"]
-        .into_iter()
-        .filter_map(|name| annotation(incident, name))
-        .filter(|text| *text != incident.title)
-        .find_map(|text| known(text, DESCRIPTION))
-        .map(|text| Line::new().text(text))
-}
-
-/// What was measured, where that is a few words.
-fn values(card: &Card, text: &Text) -> Option<Line> {
-    let values = annotation(&card.incident, "values")?;
-    let is_short = card.kind == Kind::Opened && values.len() <= NAME;
-    let values = known(values, NAME).filter(|_| is_short)?;
-    Some(Line::new().text(pair(text, text.msg_values, &values)))
-}
-
-fn links(card: &Card, text: &Text) -> Option<Line> {
-    let dashboard = ["panel_url", "dashboard_url"]
-        .into_iter()
-        .find_map(|name| annotation(&card.incident, name));
-    let line = [
-        (text.msg_open, card.page.as_deref()),
-        (text.msg_runbook, annotation(&card.incident, "runbook_url")),
-        (text.msg_dashboard, dashboard),
-        (text.msg_image, annotation(&card.incident, "image_url")),
-        (text.source, card.incident.generator_url.as_deref()),
-    ]
-    .into_iter()
-    .filter_map(|(label, url)| Some((label, address(url?)?)))
-    .fold(Line::new(), |line, (label, url)| {
-        line.dot().link(label, url)
-    });
-    (!line.is_empty()).then_some(line)
 }
 
 fn opening(card: &Card, text: &Text) -> Option<Line> {
