@@ -10,6 +10,7 @@ pub mod lease;
 mod notify;
 mod recount;
 mod repair;
+mod subject;
 mod tier;
 
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub use ingest::{Content, IngestAlert, rejected};
 pub use notify::Notify;
 pub use recount::{Part, Recount, Verification};
 pub use repair::RecordRepair;
+pub use subject::{About, Subject};
 pub use tier::CalculateTier;
 
 /// Every queue, in the order of an alert's way: what it is for, its name, its payload, and what is not
@@ -50,7 +52,8 @@ macro_rules! queues {
         }
     };
 }
-/// Makes jobs of payloads, by rows as in [`crate::queues`]: their policies, `QUEUES` and `check_payload`.
+/// Makes jobs of payloads, by rows as in [`crate::queues`]: their policies, `QUEUES`, `check_payload` and
+/// `subject`.
 #[macro_export]
 macro_rules! jobs {
     ($(
@@ -86,6 +89,18 @@ macro_rules! jobs {
                 _ => Err($crate::jobs::queue_gone(queue)),
             }
         }
+
+        /// What the job of that queue with this payload is about; none if it cannot be read.
+        #[must_use]
+        pub fn subject(queue: &str, payload: &[u8]) -> Option<$crate::jobs::Subject> {
+            match queue {
+                $(stringify!($queue) => {
+                    let job = $crate::jobs::read_payload::<$job>(payload).ok()?;
+                    $crate::jobs::About::subject(&job)
+                })*
+                _ => None,
+            }
+        }
     };
 }
 
@@ -111,7 +126,7 @@ pub struct Policy {
 }
 
 /// A payload that knows its policy.
-pub trait Job: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+pub trait Job: About + Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// How it is run, unless the settings say otherwise: ask `Config::policy`.
     const POLICY: Policy;
 }

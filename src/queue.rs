@@ -3,7 +3,7 @@
 //! ```text
 //! push ─▶ store ─▶ fetcher ─▶ apalis worker ─▶ ack layer ─▶ acker ─▶ store
 //!                     ▲                             │
-//!                     └── leaser, janitor           └─▶ dead letter
+//!                     └── lease renewal, promotion  └─▶ dead letter
 //! ```
 //!
 //! [`store::QueueStore`] is what a driver implements; [`backend`] is what apalis sees of it.

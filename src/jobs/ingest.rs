@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::Job as _;
+use super::{About, Job as _, Subject};
 use crate::domain::alert::Alert;
 use crate::domain::refusal::{Code, Refusal};
 use crate::time::Timestamp;
@@ -41,6 +41,18 @@ pub enum Content {
         #[serde(default = "one", skip_serializing_if = "is_one")]
         alerts: u64,
     },
+}
+
+impl About for IngestAlert {
+    fn subject(&self) -> Option<Subject> {
+        let Content::Alert(alert) = &self.content else {
+            return None;
+        };
+        Some(Subject::Alert {
+            source: self.source.clone(),
+            fingerprint: alert.fingerprint.clone(),
+        })
+    }
 }
 
 impl Content {

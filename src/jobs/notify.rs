@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::{About, Subject};
+
 /// What is to be done about a row in `notifications`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Payload", into = "Payload")]
@@ -27,6 +29,12 @@ impl Notify {
         match self {
             Self::Send(notification) | Self::Edit(notification) => notification,
         }
+    }
+}
+
+impl About for Notify {
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::Notification(self.notification()))
     }
 }
 

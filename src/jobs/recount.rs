@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::{About, Subject};
 use crate::domain::figure::Figure;
 use crate::time::Timestamp;
 
@@ -102,6 +103,12 @@ pub struct Verification {
 struct Payload {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     verify: Option<Verification>,
+}
+
+impl About for Recount {
+    fn subject(&self) -> Option<Subject> {
+        None
+    }
 }
 
 impl From<Payload> for Recount {

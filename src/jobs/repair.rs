@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::{About, Subject};
 use crate::time::Timestamp;
 
 /// "This was tried on that incident." The job's id becomes the repair's.
@@ -25,4 +26,10 @@ pub struct RecordRepair {
     pub duration_ms: Option<i64>,
     /// When it was reported.
     pub at: Timestamp,
+}
+
+impl About for RecordRepair {
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::Incident(self.incident))
+    }
 }

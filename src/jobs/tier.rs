@@ -3,9 +3,17 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::{About, Subject};
+
 /// "Look at this incident's level and tier."
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CalculateTier {
     /// The incident.
     pub incident: Uuid,
+}
+
+impl About for CalculateTier {
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::Incident(self.incident))
+    }
 }

@@ -4,9 +4,9 @@
 //! |---|---|---|
 //! | fetcher | takes over expired leases, then fetches; never more than there are free slots | when slots are free; idle: 5 to 100 ms, up to 500 ms where many ask one Redis |
 //! | acker | buries what is given up, then settles, many at once | when something was answered |
-//! | leaser | holds what is in flight for another lease | a third of a lease |
-//! | janitor | makes due retries ready | 1 s |
-//! | herald | says that the consumer is there, and how it is | 5 s, from the start on |
+//! | lease renewal | extends the leases of what is in flight | a third of a lease |
+//! | promotion | makes due retries ready | 1 s |
+//! | heartbeat | says that the consumer is there, and how it is | 5 s, from the start on |
 //!
 //! None of them ends while the process runs: a store that cannot be reached is logged, counted and
 //! tried again with backoff.
@@ -16,8 +16,8 @@ mod answers;
 mod backoff;
 mod fetcher;
 mod handle;
-mod keeper;
 mod running;
+mod upkeep;
 mod slots;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -141,9 +141,9 @@ impl Consumer {
         let mut running = JoinSet::new();
         running.spawn(fetcher::run(Arc::clone(&consumer), slots));
         running.spawn(acker::run(Arc::clone(&consumer), answered));
-        running.spawn(keeper::lease(Arc::clone(&consumer)));
-        running.spawn(keeper::promote(Arc::clone(&consumer)));
-        running.spawn(keeper::herald(Arc::clone(&consumer)));
+        running.spawn(upkeep::renew_leases(Arc::clone(&consumer)));
+        running.spawn(upkeep::promote_due(Arc::clone(&consumer)));
+        running.spawn(upkeep::send_heartbeats(Arc::clone(&consumer)));
         let running = Running {
             consumer: Arc::clone(&consumer),
             tasks: running,

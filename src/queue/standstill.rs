@@ -17,7 +17,7 @@ const YOUNG: Duration = Duration::from_secs(3 * HEARTBEAT.as_secs());
 /// Alerts are taken and not counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standstill {
-    /// Who counts them tries, and cannot.
+    /// A worker tries to count them and cannot.
     Stuck {
         /// For how long.
         lasts: Duration,

@@ -14,7 +14,7 @@ use crate::ids::new_id;
 use crate::time::Timestamp;
 pub use action::Action;
 
-/// Who does something.
+/// The person or program that does something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Actor {
     /// Whose token it is: the role, and the beginning of the token's hash; `anyone` where no token

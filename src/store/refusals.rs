@@ -14,7 +14,7 @@ pub const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Deliveries of one source that were refused for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct Refusal {
-    /// Whose webhook it was.
+    /// The source that the webhook belongs to.
     pub source: String,
     /// Why, in one word.
     pub reason: String,

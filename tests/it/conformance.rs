@@ -116,7 +116,7 @@ impl Bench {
         jobs.iter().map(|job| job.id).collect()
     }
 
-    /// Makes ready what is due, as the janitor does, and fetches.
+    /// Makes ready what is due, as promotion does, and fetches.
     async fn fetch(&self, consumer: &str, limit: usize) -> Vec<Delivery> {
         self.fetch_from(MAIL, consumer, limit).await
     }

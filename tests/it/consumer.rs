@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder};
 use serde::{Deserialize, Serialize};
 use tocsin::context::Context;
 use tocsin::entity::dead_letters;
-use tocsin::jobs::{Job, JobError, Policy};
+use tocsin::jobs::{About, Job, JobError, Policy, Subject};
 use tocsin::queue::consumer::JobHandle;
 use tocsin::queue::store::{Depth, NewJob};
 use tocsin::queue::{Push, Queues};
@@ -40,6 +40,12 @@ const HELD: usize = 100_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Errand<const SLOTS: usize = 8, const TIMEOUT_MS: u64 = 30_000> {
     n: u32,
+}
+
+impl<const SLOTS: usize, const TIMEOUT_MS: u64> About for Errand<SLOTS, TIMEOUT_MS> {
+    fn subject(&self) -> Option<Subject> {
+        None
+    }
 }
 
 impl<const SLOTS: usize, const TIMEOUT_MS: u64> Job for Errand<SLOTS, TIMEOUT_MS> {

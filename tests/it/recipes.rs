@@ -15,7 +15,7 @@ use tocsin::config::{Config, Secret};
 use tocsin::domain::refusal::{Code, Refusal};
 use tocsin::domain::routing::{List, Route};
 use tocsin::domain::signature::Names;
-use tocsin::jobs::{Job, JobError, Policy};
+use tocsin::jobs::{About, Job, JobError, Policy, Subject};
 use tocsin::queue::Push;
 use tocsin::queue::consumer::JobHandle;
 use tocsin::sources::{
@@ -152,6 +152,15 @@ mod jobs {
     tocsin::jobs! {
         /// What incidents come next.
         forecast: Forecast { concurrency: 2, attempts: 3 } check super::names_something,
+    }
+}
+
+impl About for Forecast {
+    fn subject(&self) -> Option<Subject> {
+        match self {
+            Forecast::Incident(id) => Some(Subject::Incident(*id)),
+            Forecast::Service(_) => None,
+        }
     }
 }
 

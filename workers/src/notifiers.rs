@@ -77,7 +77,7 @@ pub struct Card {
 pub struct Muted {
     /// Its end.
     pub until: Timestamp,
-    /// Who wanted it.
+    /// The person who asked for it.
     pub by: Option<String>,
 }
 

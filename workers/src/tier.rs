@@ -207,7 +207,7 @@ async fn warm(context: &Context, ids: &[Uuid]) -> Result<(), TierError> {
 }
 
 /// What is known of the anomalies of a pass, all of them locked.
-struct Known {
+struct LockedAnomalies {
     now: Timestamp,
     anomalies: HashMap<String, Anomaly>,
     counts: HashMap<String, Counts>,
@@ -218,14 +218,14 @@ struct Known {
 /// under the anomalies' locks.
 async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierError> {
     let tx = context.db.begin().await?;
-    let Some(mut known) = look(context, &tx, ids).await? else {
+    let Some(mut locked) = load_due(context, &tx, ids).await? else {
         return Ok(FollowUp::default());
     };
-    let turned = judge(context, &tx, &mut known).await?;
-    let suppressed = messages::write(context, &tx, &known, &turned.risen).await?;
-    let mut others = mark_others(&tx, &known, &turned.shown, None).await?;
+    let changes = raise_levels(context, &tx, &mut locked).await?;
+    let suppressed = messages::write(context, &tx, &locked, &changes.risen).await?;
+    let mut others = mark_others(&tx, &locked, &changes.shown, None).await?;
 
-    let keys: Vec<String> = known.counts.keys().cloned().collect();
+    let keys: Vec<String> = locked.counts.keys().cloned().collect();
     let histories = repairs::history(&tx, &keys).await?;
     let restarted: Vec<String> = histories
         .iter()
@@ -234,12 +234,12 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierErro
         .collect();
     let restarts = match restarted.is_empty() {
         true => HashMap::new(),
-        false => levels::restarts(&tx, &restarted, known.now).await?,
+        false => levels::restarts(&tx, &restarted, locked.now).await?,
     };
-    let mut findings = Vec::with_capacity(known.due.len());
-    for (id, key) in &known.due {
-        if let Some(anomaly) = known.anomalies.get(key) {
-            let counts = known.counts.get(key).copied().unwrap_or_default();
+    let mut findings = Vec::with_capacity(locked.due.len());
+    for (id, key) in &locked.due {
+        if let Some(anomaly) = locked.anomalies.get(key) {
+            let counts = locked.counts.get(key).copied().unwrap_or_default();
             let history = histories.get(key).cloned().unwrap_or_default();
             let restarts = restarts.get(key).copied().unwrap_or_default();
             let found = find(&tx, anomaly, &counts, history, restarts).await?;
@@ -250,18 +250,18 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierErro
     let failed = findings.iter().filter(failed);
     let failed = failed.map(|(_, found)| found.frequency.anomaly_key.clone());
     let failed: HashSet<String> = failed.collect();
-    others.extend(mark_others(&tx, &known, &failed, Some(Tier::Architecture)).await?);
+    others.extend(mark_others(&tx, &locked, &failed, Some(Tier::Architecture)).await?);
     let policy = context.config.messages();
     let mut changed = incidents::set_tiers(&tx, &findings, !policy.edits.is_empty()).await?;
     if !policy.edits.is_empty() {
         // What joins is shown by the card and counted by nothing that was compared; and so is another
         // reason.
         let of_unit = context.config.counting.unit == Unit::Incident;
-        let is_shown = |key: &String| of_unit || turned.shown.contains(key);
-        let shown = known.due.iter().filter(|(_, key)| is_shown(key));
+        let is_shown = |key: &String| of_unit || changes.shown.contains(key);
+        let shown = locked.due.iter().filter(|(_, key)| is_shown(key));
         changed.extend(shown.map(|(id, _)| *id));
     }
-    let edits = outbox::mark_edits(&tx, &policy, &changed, known.now).await?;
+    let edits = outbox::mark_edits(&tx, &policy, &changed, locked.now).await?;
     tx.commit().await?;
     Ok(FollowUp {
         tiers: others,
@@ -273,11 +273,11 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierErro
 }
 
 /// Locks the anomalies and reads which incidents are due; `None` if none is.
-async fn look(
+async fn load_due(
     context: &Context,
     tx: &DatabaseTransaction,
     ids: &[Uuid],
-) -> Result<Option<Known>, TierError> {
+) -> Result<Option<LockedAnomalies>, TierError> {
     let (anomalies, now) = anomalies::lock_of_incidents(tx, ids).await?;
     let due = incidents::due(tx, ids).await?;
     if due.is_empty() {
@@ -288,7 +288,7 @@ async fn look(
     let keys: Vec<String> = keys.into_iter().cloned().collect();
     let counts = context.counter.counts_within(tx, &keys, now).await;
     let counts = counts.map_err(|error| TierError::Store(error.to_string()))?;
-    Ok(Some(Known {
+    Ok(Some(LockedAnomalies {
         now,
         anomalies: anomalies.into_iter().map(|a| (a.key.clone(), a)).collect(),
         counts: keys.into_iter().zip(counts).collect(),
@@ -307,18 +307,18 @@ struct LevelChanges {
 
 /// Raises the levels that do not reach what holds now. A level that holds falls no more, and its reason has
 /// the figures of now; one that does not is for recount to lower.
-async fn judge(
+async fn raise_levels(
     context: &Context,
     tx: &DatabaseTransaction,
-    known: &mut Known,
+    locked: &mut LockedAnomalies,
 ) -> Result<LevelChanges, TierError> {
-    let now = known.now;
-    let counted = known.counts.iter();
-    let counted = counted.filter_map(|(key, counts)| Some((known.anomalies.get(key)?, *counts)));
+    let now = locked.now;
+    let counted = locked.counts.iter();
+    let counted = counted.filter_map(|(key, counts)| Some((locked.anomalies.get(key)?, *counts)));
     let found = assessments(context, tx, &counted.collect::<Vec<_>>(), now).await?;
-    let (mut turned, mut written) = (LevelChanges::default(), HashSet::new());
+    let (mut changes, mut written) = (LevelChanges::default(), HashSet::new());
     for (key, found) in found {
-        let Some(anomaly) = known.anomalies.get_mut(&key) else {
+        let Some(anomaly) = locked.anomalies.get_mut(&key) else {
             continue;
         };
         let (was, level) = (anomaly.level, found.level);
@@ -334,8 +334,8 @@ async fn judge(
                 "an anomaly's level rose"
             );
             anomaly.mute_broken_at = breaks_mute(anomaly, now).or(anomaly.mute_broken_at);
-            turned.risen.insert(key.clone());
-            turned.shown.insert(key.clone());
+            changes.risen.insert(key.clone());
+            changes.shown.insert(key.clone());
             written.insert(key.clone());
             continue;
         }
@@ -344,13 +344,13 @@ async fn judge(
             let change = decay.apply(&mut state);
             anomaly.set_level(state);
             written.extend(change.is_written.then(|| key.clone()));
-            turned.shown.extend(change.is_due.then(|| key.clone()));
+            changes.shown.extend(change.is_due.then(|| key.clone()));
         }
     }
     let of_key = |a: &&Anomaly| written.contains(&a.key);
-    let written: Vec<&Anomaly> = known.anomalies.values().filter(of_key).collect();
+    let written: Vec<&Anomaly> = locked.anomalies.values().filter(of_key).collect();
     anomalies::set_levels(tx, &written).await?;
-    Ok(turned)
+    Ok(changes)
 }
 
 /// The moment, if the rise that has just happened breaks a mute.
@@ -365,16 +365,16 @@ fn breaks_mute(anomaly: &Anomaly, now: Timestamp) -> Option<Timestamp> {
 /// changes again and all have the tier, so that none of them marks others.
 async fn mark_others(
     tx: &DatabaseTransaction,
-    known: &Known,
+    locked: &LockedAnomalies,
     keys: &HashSet<String>,
     unless: Option<Tier>,
 ) -> Result<Vec<Uuid>, TierError> {
-    let here: HashSet<Uuid> = known.due.iter().map(|(id, _)| *id).collect();
-    let newest = |key: &String| known.anomalies.get(key).and_then(|a| a.newest_incident);
+    let here: HashSet<Uuid> = locked.due.iter().map(|(id, _)| *id).collect();
+    let newest = |key: &String| locked.anomalies.get(key).and_then(|a| a.newest_incident);
     let anomalies: Vec<_> = keys.iter().map(|key| (key.clone(), newest(key))).collect();
     let mut others = levels::concerned(tx, &anomalies).await?;
     others.retain(|id| !here.contains(id));
-    Ok(levels::mark_others_due(tx, &others, unless, known.now).await?)
+    Ok(levels::mark_others_due(tx, &others, unless, locked.now).await?)
 }
 
 async fn find(

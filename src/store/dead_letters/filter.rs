@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 pub struct Filter {
     /// In this state.
     pub state: Option<String>,
-    /// Of this queue.
+    /// In this queue.
     pub queue: Option<String>,
     /// With this text in the reason.
     pub reason: Option<String>,

@@ -43,7 +43,7 @@ pub struct Summary {
     pub died_at: Timestamp,
     /// When somebody replayed or discarded it.
     pub decided_at: Option<Timestamp>,
-    /// Who did.
+    /// The operator who decided.
     pub decided_by: Option<String>,
     /// Since when its replay is pending: its job is not enqueued yet.
     pub push_owed_since: Option<Timestamp>,

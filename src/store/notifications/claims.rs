@@ -1,4 +1,4 @@
-//! Who sends a message: claims, and what came of the attempt.
+//! Claims on messages that are being sent, and the outcomes of the attempts.
 
 use std::time::Duration;
 

@@ -25,7 +25,7 @@ pub enum Sort {
     Newest,
     /// The oldest first.
     Oldest,
-    /// Whose anomaly came back most often in 24 hours.
+    /// By how often the anomaly came back in 24 hours, most often first.
     Often,
     /// Those seen firing last.
     Fired,

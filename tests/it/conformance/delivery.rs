@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tocsin::jobs::{Job, Policy, RecordRepair};
+use tocsin::jobs::{About, Job, Policy, RecordRepair, Subject};
 use tocsin::queue::store::{Answer, Capacity, LEASE, NewJob};
 use tocsin::queue::{Push, Queues};
 
@@ -16,6 +16,12 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Clone, Serialize, Deserialize)]
 struct Letter {
     number: usize,
+}
+
+impl About for Letter {
+    fn subject(&self) -> Option<Subject> {
+        None
+    }
 }
 
 impl Job for Letter {
@@ -174,7 +180,7 @@ conformance! {
         let at_once = job(2);
         bench.push(&[delayed.clone(), at_once.clone()]).await;
         bench.advance(20 * SECOND);
-        // It takes its place in the line when the janitor finds it due.
+        // It takes its place in the line when promotion finds it due.
         bench.promote(MAIL).await;
         let newest = job(3);
         bench.push(std::slice::from_ref(&newest)).await;

@@ -174,7 +174,7 @@ fn reopening(card: &Card, text: &Text) -> Option<Line> {
     Some(line)
 }
 
-/// Who has it, or what became of it before the message went out.
+/// The person who acknowledged it, or what became of it before the message went out.
 fn status_line(card: &Card, text: &Text) -> Option<Line> {
     let incident = &card.incident;
     let by = |with: &str, without: &str| match operator(incident) {
@@ -343,7 +343,7 @@ fn identity(card: &Card, text: &Text) -> Line {
         .id(card.incident.id)
 }
 
-/// Who acknowledged or resolved it last.
+/// The operator who acknowledged or resolved it last.
 fn operator(incident: &incidents::Model) -> Option<String> {
     known(incident.operator.as_deref()?, NAME)
 }

@@ -80,7 +80,7 @@ const IN_LINE: Duration = Duration::from_millis(500);
 /// The pause of what was claimed too long ago.
 const LATE: Duration = Duration::from_millis(100);
 
-/// Who tries.
+/// One attempt to send.
 #[derive(Clone, Copy)]
 pub(super) struct Attempt<'a> {
     pub(super) held: &'a JobHandle,

@@ -35,7 +35,7 @@ impl NotifyContext {
         }
     }
 
-    /// Who writes to this channel, if the settings still name it.
+    /// The notifier of this channel, if the settings still name it.
     pub(super) fn notifier(&self, channel: &str) -> Option<&dyn Notifier> {
         let found = self.notifiers.iter().find(|n| n.channel() == channel);
         found.map(AsRef::as_ref)

@@ -10,36 +10,36 @@ use tocsin::entity::anomalies::Model as Anomaly;
 use tocsin::store::{levels, notifications};
 use uuid::Uuid;
 
-use super::{Known, TierError};
+use super::{LockedAnomalies, TierError};
 
 /// Writes the messages that the incidents opened, and that levels rose; returns how many of them are
 /// suppressed. Of a muted anomaly only a rise to `PERMANENT_FIX` is sent, once.
 pub(super) async fn write(
     context: &Context,
     tx: &DatabaseTransaction,
-    known: &Known,
+    locked: &LockedAnomalies,
     risen: &HashSet<String>,
 ) -> Result<u64, TierError> {
     let policy = context.config.messages();
-    let ids: Vec<Uuid> = known.due.iter().map(|(id, _)| *id).collect();
+    let ids: Vec<Uuid> = locked.due.iter().map(|(id, _)| *id).collect();
     let existing = notifications::existing(tx, &ids).await?;
-    let mut rises: Vec<Rise> = risen.iter().filter_map(|key| rise(known, key)).collect();
+    let mut rises: Vec<Rise> = risen.iter().filter_map(|key| rise(locked, key)).collect();
     let about: Vec<Uuid> = rises.iter().map(|rise| rise.incident).collect();
     let opened_at = levels::opened(tx, &about).await?;
     for rise in &mut rises {
         rise.opened_at = opened_at.get(&rise.incident).copied();
     }
-    let candidates = messages::of_tier(&ids, &existing, &rises, policy.settle, known.now);
+    let candidates = messages::of_tier(&ids, &existing, &rises, policy.settle, locked.now);
     let about: Vec<Uuid> = candidates.iter().map(|c| c.incident).collect();
     let keys = notifications::routing_keys(tx, &about).await?;
     let routed = messages::route(candidates, &policy, &keys);
-    let is_muted = |incident, kind| known.is_muted(incident) && !known.breaks_mute(incident, kind);
+    let is_muted = |incident, kind| locked.is_muted(incident) && !locked.breaks_mute(incident, kind);
     let planned = messages::plan(routed, existing, is_muted);
-    let written = notifications::write(tx, &planned, known.now).await?;
+    let written = notifications::write(tx, &planned, locked.now).await?;
     Ok(written.suppressed)
 }
 
-impl Known {
+impl LockedAnomalies {
     fn anomaly(&self, incident: Uuid) -> Option<&Anomaly> {
         let due = self.due.iter().find(|(id, _)| *id == incident);
         due.and_then(|(_, key)| self.anomalies.get(key))
@@ -60,9 +60,9 @@ impl Known {
 }
 
 /// The rise of an anomaly's level, whose message is about its newest incident that is due.
-fn rise(known: &Known, key: &String) -> Option<Rise> {
-    let of_key = known.due.iter().filter(|(_, k)| k == key);
-    let anomaly = known.anomalies.get(key)?;
+fn rise(locked: &LockedAnomalies, key: &String) -> Option<Rise> {
+    let of_key = locked.due.iter().filter(|(_, k)| k == key);
+    let anomaly = locked.anomalies.get(key)?;
     Some(Rise {
         incident: of_key.map(|(id, _)| *id).max()?,
         level: anomaly.level,

@@ -15,9 +15,9 @@ use crate::time::Timestamp;
 pub struct Filter {
     /// In this state; `Open` includes `Analyzing`.
     pub status: Option<Status>,
-    /// Whose anomaly is at this level.
+    /// Level of the anomaly.
     pub level: Option<Level>,
-    /// Of this service.
+    /// Service.
     pub service: Option<String>,
     /// In this namespace.
     pub namespace: Option<String>,
@@ -26,7 +26,7 @@ pub struct Filter {
     pub text: Option<String>,
     /// Whether its anomaly is muted at this moment.
     pub muted: Option<(bool, Timestamp)>,
-    /// Of this severity, as its source wrote it. Incidents only.
+    /// Severity, as the source wrote it. Incidents only.
     pub severity: Option<String>,
     /// Whether those that are resolved are left out. Incidents only.
     pub unresolved: bool,

@@ -8,7 +8,7 @@ use anyhow::bail;
 use apalis::prelude::Data;
 use serde::{Deserialize, Serialize};
 use tocsin::context::Context;
-use tocsin::jobs::{Job, JobError, Policy};
+use tocsin::jobs::{About, Job, JobError, Policy, Subject};
 use tocsin::queue::Push;
 use tocsin::queue::consumer::JobHandle;
 use tokio::task::JoinSet;
@@ -33,6 +33,12 @@ const DRAIN: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Nothing {
     number: u64,
+}
+
+impl About for Nothing {
+    fn subject(&self) -> Option<Subject> {
+        None
+    }
 }
 
 impl Job for Nothing {

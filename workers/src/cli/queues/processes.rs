@@ -12,7 +12,7 @@ use crate::cli::age;
 use crate::cli::fields::{number, or_dash, text, time};
 use crate::cli::table::{self, Terminal, attention, cell, figure};
 
-/// Who misses a second heartbeat is not well.
+/// A process that misses two heartbeats in a row is shown as not well.
 const STALE: Duration = Duration::from_secs(2 * HEARTBEAT.as_secs() + 2);
 
 /// One process: all its workers together.

@@ -1,4 +1,4 @@
-//! The leaser, the janitor and the herald.
+//! Lease renewal, promotion and heartbeat.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,8 +20,8 @@ const PROMOTE_AT_ONCE: usize = 500;
 /// How long saying goodbye may take: who does not hear it forgets the consumer a little later.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Holds what is in flight for another lease, three times a lease.
-pub(super) async fn lease(consumer: Arc<Consumer>) {
+/// Extends the leases of what is in flight, three times a lease.
+pub(super) async fn renew_leases(consumer: Arc<Consumer>) {
     let mut every = tokio::time::interval(LEASE / 3);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -36,7 +36,7 @@ pub(super) async fn lease(consumer: Arc<Consumer>) {
 }
 
 /// Makes due retries ready, and looks whether the store is what it was.
-pub(super) async fn promote(consumer: Arc<Consumer>) {
+pub(super) async fn promote_due(consumer: Arc<Consumer>) {
     let mut watch = DataLossDetector::new(consumer.policy.queue, consumer.name.clone());
     let mut every = tokio::time::interval(PROMOTE);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -59,7 +59,7 @@ pub(super) async fn promote(consumer: Arc<Consumer>) {
 }
 
 /// Says that the consumer is there, and how it is.
-pub(super) async fn herald(consumer: Arc<Consumer>) {
+pub(super) async fn send_heartbeats(consumer: Arc<Consumer>) {
     let (mut backoff, mut said) = (Backoff::new(), (Instant::now(), consumer.done.get()));
     loop {
         let now = (Instant::now(), consumer.done.get());
