@@ -17,8 +17,8 @@ mod backoff;
 mod fetcher;
 mod handle;
 mod running;
-mod upkeep;
 mod slots;
+mod upkeep;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

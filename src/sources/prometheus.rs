@@ -37,7 +37,7 @@ use crate::jobs::Content;
 use crate::time::{Timestamp, millis};
 
 /// What Prometheus 1 and 2 spoke, and Alertmanager 0.27 does not take any more.
-const VERSION_1: &str = "/api/v1/alerts";
+pub(crate) const VERSION_1: &str = "/api/v1/alerts";
 
 /// `POST /api/v2/alerts`
 pub const SOURCE: Source = Source {

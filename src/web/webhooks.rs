@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use axum::extract::{Query, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
-use utoipa::openapi::path::{HttpMethod, Operation, Paths};
+use utoipa::openapi::path::{HttpMethod, Operation, ParameterBuilder, ParameterIn, Paths};
 use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, RefOr, Required};
 use utoipa::{PartialSchema as _, Path as _, ToSchema as _};
 use utoipa_axum::router::UtoipaMethodRouter;
@@ -37,7 +38,7 @@ pub(super) fn routes(source: Source) -> impl Iterator<Item = UtoipaMethodRouter<
         let mut paths = Paths::new();
         let mut router = MethodRouter::new();
         for method in source.methods {
-            let mut operation = described(source);
+            let mut operation = described(source, path);
             operation.operation_id = Some(match (n, method) {
                 (0, Verb::Post) => format!("send_{}", source.name),
                 (0, _) => format!("send_{}_by_{}", source.name, name(*method).to_lowercase()),
@@ -57,8 +58,22 @@ pub(super) fn routes(source: Source) -> impl Iterator<Item = UtoipaMethodRouter<
 }
 
 /// What is said of a source's webhook in the description.
-fn described(source: Source) -> Operation {
+fn described(source: Source, path: &str) -> Operation {
     let mut operation = __path_take::operation();
+    if path.contains("{name}") {
+        let name = ParameterBuilder::new()
+            .name("name")
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .description(Some("What the address names: for Prometheus, its cluster"))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .example(Some("eu".into()))
+            .build();
+        operation
+            .parameters
+            .get_or_insert_default()
+            .push(RefOr::T(name));
+    }
     operation.tags = Some(vec!["webhooks".to_owned()]);
     operation.summary = Some(format!("Receives alerts from {}.", source.sender));
     let content = ContentBuilder::new()

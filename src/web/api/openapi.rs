@@ -12,6 +12,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use serde_json::{Map, Value, json};
 
+use crate::sources::prometheus;
 use crate::web::Ingress;
 
 /// The description as it is served and committed.
@@ -75,6 +76,10 @@ pub fn description() -> Value {
     document["servers"] = json!([{"url": "/"}]);
     let tags = TAGS.map(|(name, about)| json!({"name": name, "description": about}));
     document["tags"] = json!(tags);
+    if let Some(paths) = document["paths"].as_object_mut() {
+        // It is there to say where Prometheus is to send instead.
+        paths.remove(prometheus::VERSION_1);
+    }
     answers::add_shared(&mut document);
     for (path, method, operation) in operations(&mut document) {
         without_null(operation);

@@ -33,7 +33,8 @@ pub(super) async fn write(
     let about: Vec<Uuid> = candidates.iter().map(|c| c.incident).collect();
     let keys = notifications::routing_keys(tx, &about).await?;
     let routed = messages::route(candidates, &policy, &keys);
-    let is_muted = |incident, kind| locked.is_muted(incident) && !locked.breaks_mute(incident, kind);
+    let is_muted =
+        |incident, kind| locked.is_muted(incident) && !locked.breaks_mute(incident, kind);
     let planned = messages::plan(routed, existing, is_muted);
     let written = notifications::write(tx, &planned, locked.now).await?;
     Ok(written.suppressed)
