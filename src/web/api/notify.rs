@@ -15,7 +15,7 @@ use crate::web::{Ingress, Problem, body};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = TestChannel)]
-pub(super) struct Asked {
+pub(super) struct TestRequest {
     /// The channel, as in a route: `telegram:-1001234567890`, `webhook:ops`, `log`.
     #[schema(value_type = String)]
     channel: BoundedText,
@@ -32,7 +32,7 @@ pub(super) struct Asked {
     path = "/notify/test",
     operation_id = "test_channel",
     tag = "notifications",
-    request_body = Asked,
+    request_body = TestRequest,
     responses((status = OK, description = "What came of it", body = Tested)),
 )]
 pub(super) async fn test(
@@ -40,9 +40,9 @@ pub(super) async fn test(
     caller: Caller,
     body: Body,
 ) -> Result<Json<Tested>, Problem> {
-    let asked: Asked = body::json(body).await?;
-    let actor = caller.named(asked.operator);
-    let channel = String::from(asked.channel);
+    let request: TestRequest = body::json(body).await?;
+    let actor = caller.named(request.operator);
+    let channel = String::from(request.channel);
     let sender = ingress.test_sender.as_ref();
     let tested = notify::test(&ingress.context, sender, &actor, &channel).await?;
     Ok(Json(tested))
