@@ -38,6 +38,9 @@ pub(super) async fn find(
         .filter(|delivery| delivery.may_be_repetition(policy))
         .map(|delivery| delivery.key.as_str())
         .collect();
+    if keys.is_empty() {
+        return Ok(Repetitions::default());
+    }
     for delivery in deliveries.iter().filter(|d| !d.may_be_repetition(policy)) {
         keys.remove(delivery.key.as_str());
     }

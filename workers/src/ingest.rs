@@ -59,14 +59,19 @@ pub async fn handle(
     let labels = &batchers.context.config.signature;
     let origin = (held.id(), held.is_redelivery());
     let families = &batchers.context.config.counting.families;
-    let deliver = |alert| {
-        let source = job.source.clone();
+    let deliver = |source, alert| {
         AlertDelivery::new(origin, source, job.received_at, alert, labels, families)
     };
     // Whatever keeps its batch waiting is not the alert.
     held.wait_for_store();
-    let rules = &batchers.rules;
-    let delivery = rules.read(&batchers.context, alert, deliver).await?;
+    let delivery = match alert.rule {
+        None => deliver(job.source, alert),
+        Some(_) => {
+            let deliver = |alert| deliver(job.source.clone(), alert);
+            let rules = &batchers.rules;
+            rules.read(&batchers.context, alert, deliver).await?
+        }
+    };
     batchers.enter(delivery).await
 }
 

@@ -17,18 +17,20 @@ impl Batch {
     ) -> Episode {
         let (received_at, key) = (delivery.received_at, &delivery.key);
         let list = self.episodes.entry(delivery.series).or_default();
-        let before = list[at].clone();
-        let (first_before, began_before) = (before.occurred_at, before.starts_at);
+        let (first_before, began_before) = (list[at].occurred_at, list[at].starts_at);
+        let known = list[at].incident;
+        // All others are written in any case.
+        let leased_before = delivery.is_leased().then(|| list[at].clone());
         let transition = record_delivery(list, at, delivery, policy);
         let is_moved = list[at].starts_at < began_before;
-        let is_written = is_moved || must_write(&before, &list[at], delivery, policy);
+        let changes = |before| must_write(before, &list[at], delivery, policy);
+        let is_written = is_moved || leased_before.as_ref().is_none_or(changes);
         if received_at < first_before {
             self.touch_anomaly(delivery, 0);
             if self.anomaly(key).last_seen == Some(first_before) {
                 self.last_unsure.insert(key.clone());
             }
         }
-        let known = before.incident;
         // When it was seen is written of the episode and of its incident, or of neither.
         let seen_at = match is_written {
             true => received_at,
@@ -271,11 +273,11 @@ fn renew_lease(episode: &mut Episode, delivery: &AlertDelivery) {
     }
 }
 
-/// Whether what a delivery changed about a known episode must be written. Of what a sender repeats by the minute,
+/// Whether what a delivery with a lease changed about a known episode must be written. Of what a sender repeats by the minute,
 /// when it was last seen is written now and then, see [`Lease::unwritten`]; of an end that it repeats, when that was
 /// last received, twice in a window. A job that is run again goes all the way, whatever it finds.
 fn must_write(before: &Episode, now: &Episode, delivery: &AlertDelivery, policy: &Policy) -> bool {
-    if !delivery.is_leased() || delivery.redelivered || policy.unit == Unit::Delivery {
+    if delivery.redelivered || policy.unit == Unit::Delivery {
         return true;
     }
     let (gap, since, at) = match (before.end, now.end) {
