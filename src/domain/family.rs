@@ -1,6 +1,7 @@
 //! Families of sources: senders that speak of the same series under the same fingerprints, so that a firing
 //! that arrives by two ways is one, and the first that knows of its end ends it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -25,20 +26,19 @@ impl Families {
     /// A stored source as its series know it: with its family's name, and with its cluster.
     /// `prometheus@eu` is `alertmanager@eu`.
     #[must_use]
-    pub fn name_of(&self, source: &str) -> String {
+    pub fn name_of<'s>(&self, source: &'s str) -> Cow<'s, str> {
         let name = without_cluster(source);
         let of_source = |family: &&Vec<String>| family.iter().any(|member| member == name);
         match self.0.iter().find(of_source).and_then(|f| f.first()) {
-            Some(first) => format!("{first}{}", &source[name.len()..]),
-            None => source.to_owned(),
+            Some(first) if first != name => format!("{first}{}", &source[name.len()..]).into(),
+            _ => source.into(),
         }
     }
 
     /// Whether two sources, with or without their clusters, are of one family.
     #[must_use]
     pub fn are_one(&self, one: &str, other: &str) -> bool {
-        let of_name = |source: &str| self.name_of(without_cluster(source));
-        of_name(one) == of_name(other)
+        self.name_of(without_cluster(one)) == self.name_of(without_cluster(other))
     }
 
     /// What is wrong with them.

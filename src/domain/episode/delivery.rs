@@ -1,5 +1,6 @@
 //! An alert as it was delivered: its series, its start, its end.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -22,8 +23,8 @@ pub struct AlertDelivery {
     pub redelivered: bool,
     /// Which source it came from.
     pub source: String,
-    /// That source as its family is called, see [`Families::name_of`].
-    pub family: String,
+    /// That source as its family is called where that is another name, see [`Families::name_of`].
+    pub family: Option<String>,
     /// When the ingress received it: the one clock for windows and aggregation.
     pub received_at: Timestamp,
     /// The alert.
@@ -51,6 +52,10 @@ impl AlertDelivery {
         let key = signature.key();
         let family = families.name_of(&source);
         let series = series(&family, &alert.fingerprint, &key);
+        let family = match family {
+            Cow::Owned(name) => Some(name),
+            Cow::Borrowed(_) => None,
+        };
         Self {
             job,
             redelivered,
@@ -74,7 +79,11 @@ impl AlertDelivery {
         alert.annotations.retain(|name, _| name == "runbook_url");
         Self {
             signature: Signature::overflow(name),
-            series: series(&self.family, &self.alert.fingerprint, &key),
+            series: series(
+                self.family.as_ref().unwrap_or(&self.source),
+                &self.alert.fingerprint,
+                &key,
+            ),
             key,
             alert,
             ..self.clone()

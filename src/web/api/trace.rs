@@ -172,7 +172,7 @@ async fn find(
     let sources = named.chain(source.map(str::to_owned)).chain(known);
     let families = &context.config.counting.families;
     let asked = sources.filter(|of| is_of(of, source));
-    let asked: BTreeSet<String> = asked.map(|of| families.name_of(&of)).collect();
+    let asked: BTreeSet<String> = asked.map(|of| families.name_of(&of).into_owned()).collect();
     let asked: Vec<String> = asked.into_iter().collect();
     let kept = fingerprint::kept(name);
     let episodes = trace::episodes_of_fingerprint(db, &asked, &kept, MOST).await?;
