@@ -13,6 +13,7 @@ mod pagerduty;
 mod people;
 mod public;
 mod queues;
+mod repairs;
 mod routes;
 mod secret;
 mod sections;
@@ -45,6 +46,7 @@ pub use pagerduty::PagerDuty;
 pub use people::{People, Updates};
 pub use public::OWN_PATHS;
 pub use queues::{QueuePolicies, QueuePolicy};
+pub use repairs::{EffectivenessSettings, QuietOf, QuietRule, RepairSettings};
 pub use secret::Secret;
 pub use sections::{
     Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, Ingest, Limits, LogFormat,
@@ -167,6 +169,10 @@ pub struct Config {
     pub retention: Retention,
     /// What is looked at again and again.
     pub recount: RecountSettings,
+    /// What repairs are, and when one that was started counts as unfinished.
+    pub repairs: RepairSettings,
+    /// How repairs are judged.
+    pub effectiveness: EffectivenessSettings,
     /// How many new anomalies there may be.
     pub anomalies: AnomalySettings,
     /// What the counter in Redis may use.
@@ -239,6 +245,8 @@ impl Default for Config {
             stop: Stop::default(),
             retention: Retention::default(),
             recount: RecountSettings::default(),
+            repairs: RepairSettings::default(),
+            effectiveness: EffectivenessSettings::default(),
             anomalies: AnomalySettings::default(),
             counter: CounterSettings::default(),
             webhooks: BTreeMap::new(),

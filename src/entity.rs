@@ -11,4 +11,5 @@ pub mod notifications;
 pub mod occurrences;
 mod reason;
 pub mod reopenings;
+pub mod repair_figures;
 pub mod repairs;

@@ -31,6 +31,7 @@ pub mod telemetry;
 pub mod text;
 pub mod time;
 pub mod tls;
+pub mod verdicts;
 pub mod verify;
 pub mod web;
 

@@ -31,6 +31,7 @@ pub mod marks;
 pub mod mutes;
 pub mod notifications;
 pub mod occurrences;
+pub mod outages;
 pub mod outbox;
 pub mod overflow;
 pub mod presses;

@@ -25,7 +25,8 @@ use crate::store::audit::Actor;
 use crate::store::maintenance;
 use crate::store::verify as rows;
 use drift::Drift;
-use look::{Snapshot, is_late};
+use look::Snapshot;
+pub use look::is_late;
 
 pub mod drift;
 

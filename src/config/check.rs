@@ -56,6 +56,8 @@ impl Config {
         self.queues.check()?;
         self.check_buttons()?;
         self.check_analysis()?;
+        self.repairs.check()?;
+        self.effectiveness.check()?;
         webhooks::check(&self.webhooks)?;
         self.sources.check()?;
         pagerduty::check(&self.pagerduty)?;

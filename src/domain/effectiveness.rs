@@ -1,10 +1,18 @@
 //! What repairs were worth.
 
+mod figures;
+mod times;
+mod wilson;
+
 use sea_orm::FromJsonQueryResult;
 use serde::{Deserialize, Serialize};
 
 use super::tier::Tier;
+use super::verdict::Verdict;
 use crate::time::Timestamp;
+pub use figures::{Counted, Kept, PERIOD_MS, Worth, first_period, period};
+pub use times::{bucket, middle_ms};
+pub use wilson::lower_bound;
 
 /// How one action did on one anomaly.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,13 +30,16 @@ pub struct Effectiveness {
 pub struct RepairEntry {
     /// What was done.
     pub action: String,
-    /// Whether it helped.
+    /// Whether it helped, by the report.
     pub success: bool,
     /// When.
     pub timestamp: Timestamp,
     /// The operator's name, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<String>,
+    /// What silence said of it, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
 }
 
 /// An action as it is recorded, so that "Restart Pod" and `restart-pod` are `restart_pod`: in lower case, with one

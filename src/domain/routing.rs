@@ -65,7 +65,7 @@ impl<T> Default for List<T> {
 }
 
 impl<T> List<T> {
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -102,7 +102,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMany<T> {
 }
 
 impl List<Pattern> {
-    fn matches(&self, value: &str) -> bool {
+    /// Whether it names `value`; an empty list names all.
+    pub(crate) fn matches(&self, value: &str) -> bool {
         self.0.is_empty() || self.0.iter().any(|pattern| pattern.matches(value))
     }
 }

@@ -36,6 +36,8 @@ pub enum Part {
     Doubts,
     /// Levels, and what is said of windows.
     Levels,
+    /// Verdicts on repairs.
+    Verdicts,
     /// Firings that their source no longer sends.
     Unseen,
     /// Mutes that are over.
@@ -48,7 +50,7 @@ pub enum Part {
 
 impl Part {
     /// All of them, in the order in which they run: pending work first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Tiers,
         Self::Messages,
         Self::Edits,
@@ -56,6 +58,7 @@ impl Part {
         Self::Replays,
         Self::Doubts,
         Self::Levels,
+        Self::Verdicts,
         Self::Unseen,
         Self::Mutes,
         Self::Counter,
@@ -73,6 +76,7 @@ impl Part {
             Self::Replays => "replays",
             Self::Doubts => "doubts",
             Self::Levels => "levels",
+            Self::Verdicts => "verdicts",
             Self::Unseen => "unseen",
             Self::Mutes => "mutes",
             Self::Counter => "counter",

@@ -26,6 +26,20 @@ pub struct RecordRepair {
     pub duration_ms: Option<i64>,
     /// When it was reported.
     pub at: Timestamp,
+    /// When it started, if that was reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it finished, if that was not when it was reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+}
+
+impl RecordRepair {
+    /// When it finished.
+    #[must_use]
+    pub fn repaired_at(&self) -> Timestamp {
+        self.finished_at.unwrap_or(self.at)
+    }
 }
 
 impl About for RecordRepair {

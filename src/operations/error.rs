@@ -44,6 +44,8 @@ pub enum Resource {
     DeadLetter,
     /// A queue.
     Queue,
+    /// A repair.
+    Repair,
 }
 
 impl std::fmt::Display for Resource {
@@ -52,6 +54,7 @@ impl std::fmt::Display for Resource {
             Self::Incident => f.write_str("no incident has this ID: look for it in the list of incidents of every status"),
             Self::Anomaly => f.write_str("no anomaly has this key: look for it in the list of anomalies"),
             Self::DeadLetter => f.write_str("no dead letter has this ID: look for it in the list of dead letters in every state"),
+            Self::Repair => f.write_str("no repair has this ID: look for it in the list of repairs"),
             Self::Queue => write!(f, "unknown queue; known: {}", QUEUES.join(", ")),
         }
     }
@@ -63,6 +66,9 @@ pub enum Conflict {
     /// An incident that is resolved was to be acknowledged.
     #[error("the incident is resolved and cannot be acknowledged")]
     IncidentResolved,
+    /// A repair that has finished was to be finished with another outcome.
+    #[error("the repair has finished with another outcome")]
+    RepairFinished,
     /// A dead letter was replayed before, with another payload if this was an edit.
     #[error("already replayed by {by}{}", if *.with_another_payload { ", with another payload" } else { "" })]
     AlreadyReplayed {
@@ -114,6 +120,26 @@ pub enum Invalid {
     /// A repair that took less than no time.
     #[error("duration_ms must not be negative")]
     NegativeDuration,
+    /// A repair of which neither its outcome nor its start is reported, or an end without an outcome.
+    #[error(
+        "success must say whether the repair helped; or give started_at alone, if it has only started"
+    )]
+    NoOutcome,
+    /// A repair that is still to come.
+    #[error("{field} must not be in the future")]
+    RepairInFuture {
+        /// Which time.
+        field: &'static str,
+    },
+    /// A repair that finished before it started.
+    #[error("started_at must not be after finished_at")]
+    RepairEndsBeforeStart,
+    /// A report that names no alert.
+    #[error("labels must have an alert name ({name})")]
+    NoAlertName {
+        /// The label that names an alert.
+        name: String,
+    },
     /// Incidents that are resolved were to be resolved.
     #[error("status must not be RESOLVED: those incidents are resolved already")]
     StatusResolved,
@@ -153,6 +179,10 @@ impl Invalid {
             Self::MuteEnd(_) | Self::NoMuteEnd | Self::TwoMuteEnds => "until",
             Self::EmptyAction => "action",
             Self::NegativeDuration => "duration_ms",
+            Self::NoOutcome => "success",
+            Self::RepairInFuture { field } => field,
+            Self::RepairEndsBeforeStart => "started_at",
+            Self::NoAlertName { .. } => "labels",
             Self::StatusResolved => "status",
             Self::ReplayNumber => "replay",
             Self::UnknownQueue { .. } => "queue",
@@ -181,6 +211,7 @@ impl Conflict {
         let with = |code| Refusal::new(code, self.to_string());
         match self {
             Self::IncidentResolved => with(Code::AlreadyResolved),
+            Self::RepairFinished => with(Code::RepairFinished),
             Self::AlreadyReplayed {
                 by,
                 with_another_payload: false,
@@ -204,9 +235,12 @@ impl Invalid {
             Self::NoMuteEnd => with(Code::MuteEndMissing),
             Self::TwoMuteEnds => with(Code::MuteEndAmbiguous),
             Self::EmptyAction => with(Code::ActionMissing),
-            Self::NegativeDuration | Self::ReplayNumber => {
-                with(Code::InvalidBody).parameter(self.field())
-            }
+            Self::NoOutcome => with(Code::OutcomeMissing),
+            Self::NegativeDuration
+            | Self::ReplayNumber
+            | Self::RepairInFuture { .. }
+            | Self::RepairEndsBeforeStart
+            | Self::NoAlertName { .. } => with(Code::InvalidBody).parameter(self.field()),
             Self::StatusResolved => with(Code::InvalidBody)
                 .parameter(self.field())
                 .value("RESOLVED"),
@@ -230,6 +264,7 @@ impl Resource {
             Self::Anomaly => "anomaly",
             Self::DeadLetter => "dead_letter",
             Self::Queue => "queue",
+            Self::Repair => "repair",
         }
     }
 }

@@ -204,13 +204,8 @@ fn reported(
     actor: &Actor,
     now: Timestamp,
 ) -> RecordRepair {
-    let report = Report {
-        action: action.to_owned(),
-        success,
-        note: None,
-        duration_ms: None,
-    };
-    report.job(incident, actor, now)
+    let report = Report::finished(action.to_owned(), success);
+    report.job(incident, success, actor, now)
 }
 
 /// What was answered to the first of two taps, if this is the second; whether it comes for the first time

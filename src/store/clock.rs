@@ -243,7 +243,7 @@ fn put_off() -> Vec<String> {
 
 /// What happened at a moment: it did earlier by as much, and not after now.
 fn happened() -> impl Iterator<Item = String> {
-    const TABLES: [(&str, &[&str]); 16] = [
+    const TABLES: [(&str, &[&str]); 19] = [
         (
             "incidents",
             &[
@@ -278,7 +278,10 @@ fn happened() -> impl Iterator<Item = String> {
             "dead_letters",
             &["enqueued_at", "died_at", "decided_at", "push_owed_since"],
         ),
-        ("repairs", &["repaired_at"]),
+        ("repairs", &["repaired_at", "started_at", "judged_at"]),
+        ("repair_figures", &["last_at"]),
+        ("baselines", &["as_of"]),
+        ("outages", &["ended_at"]),
         ("reopenings", &["resolved_at", "reopened_at"]),
         ("effectiveness", &["last_at"]),
         ("audit", &["at"]),

@@ -7,9 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
+use super::repairs::baselines;
+use super::repairs::figures::Subject;
 use super::rows::{Rows, statement};
 use super::{Db, tallies};
 use crate::domain::aggregation::Unit;
@@ -137,7 +139,9 @@ pub async fn prune_incidents(
 pub async fn prune_anomalies(db: &Db, before: Timestamp, limit: i64) -> Result<u64, DbErr> {
     const IS_OLD: &str = "a.last_seen < $1 AND a.permanent_fix_at IS NULL \
         AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.anomaly_key = a.key) \
-        AND NOT EXISTS (SELECT 1 FROM occurrences o WHERE o.anomaly_key = a.key)";
+        AND NOT EXISTS (SELECT 1 FROM occurrences o WHERE o.anomaly_key = a.key) \
+        AND NOT EXISTS (SELECT 1 FROM repair_figures f \
+            WHERE f.scope = 'anomaly' AND f.subject = a.key)";
     let find = format!("SELECT a.key FROM anomalies a WHERE {IS_OLD} ORDER BY a.key LIMIT $2");
     let values = [Value::from(before.0), Value::from(limit)];
     let found = db
@@ -153,11 +157,21 @@ pub async fn prune_anomalies(db: &Db, before: Timestamp, limit: i64) -> Result<u
     let delete = format!(
         "WITH old AS (SELECT a.key FROM anomalies a \
              WHERE a.key IN (SELECT r.key FROM {{rows}}) AND {IS_OLD} ORDER BY a.key {{lock}}) \
-         DELETE FROM anomalies WHERE key IN (SELECT key FROM old) RETURNING key"
+         DELETE FROM anomalies WHERE key IN (SELECT key FROM old) \
+         RETURNING key, alert_name, service"
     );
     let delete = rows.statement(db.backend(), &delete, [Value::from(before.0)]);
     let tx = db.begin().await?;
     let deleted = tx.query_all_raw(delete).await?;
+    let subject = |row: &QueryResult| {
+        Ok(Subject::new(
+            row.try_get("", "key")?,
+            row.try_get("", "alert_name")?,
+            row.try_get("", "service")?,
+        ))
+    };
+    let subjects: Vec<Subject> = deleted.iter().map(subject).collect::<Result<_, DbErr>>()?;
+    baselines::forget(&tx, &subjects, before).await?;
     let keys = deleted.iter().map(|row| row.try_get("", "key"));
     let rows = Rows::new().text("key", keys.collect::<Result<Vec<String>, _>>()?);
     let sql = "DELETE FROM effectiveness WHERE anomaly_key IN (SELECT r.key FROM {rows})";

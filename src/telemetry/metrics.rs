@@ -15,12 +15,13 @@ use prometheus_client::registry::Registry;
 
 use crate::domain::analysis::NotGenerated;
 use crate::domain::figure::Figure;
+use crate::domain::verdict::Verdict;
 use crate::jobs::{Part, QUEUES};
 use crate::sources::SOURCES;
 pub use alerts::{Alerts, BySourceAndOutcome, Outcome, Tally};
 pub use labels::{
     ByAnalysis, ByDecision, ByFigure, ByFigureStore, ByMessage, ByOutcome, ByPart, ByQueue, ByRole,
-    BySchedule, BySource, BySourceAndReason,
+    BySchedule, BySource, BySourceAndReason, ByVerdict,
 };
 
 /// Why a delivery is refused, in one word: all that there are.
@@ -69,6 +70,8 @@ pub struct Metrics {
     pub verified: Gauge,
     /// Parts of recount that could not be done.
     pub recount_failures: Family<ByPart, Counter>,
+    /// Verdicts on repairs, those that replace another included.
+    pub verdicts: Family<ByVerdict, Counter>,
     /// Jobs that the queue's store lost, or never took although their sender was answered.
     pub jobs_lost: Family<ByQueue, Counter>,
     /// Times that a store could not be reached.
@@ -140,6 +143,7 @@ impl Metrics {
             drift: Family::default(),
             verified: Gauge::default(),
             recount_failures: Family::default(),
+            verdicts: Family::default(),
             jobs_lost: Family::default(),
             store_errors: Family::default(),
             counter_evicted: Counter::default(),
@@ -202,6 +206,12 @@ impl Metrics {
         }
         for what in Figure::ALL {
             drop(self.drift.get_or_create(&ByFigure { what: what.name() }));
+        }
+        for verdict in Verdict::ALL {
+            let by = ByVerdict {
+                verdict: verdict.name(),
+            };
+            drop(self.verdicts.get_or_create(&by));
         }
         for part in Part::ALL {
             let by = ByPart { part: part.name() };

@@ -201,7 +201,7 @@ impl Snapshot {
 
 /// Whether alerts wait in the queue for so long that what was received a while ago may just have been
 /// committed.
-pub(super) async fn is_late(context: &Context) -> bool {
+pub async fn is_late(context: &Context) -> bool {
     let depth = context
         .queues
         .store()

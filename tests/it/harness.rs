@@ -220,6 +220,7 @@ impl Harness {
         recount::close_unseen(&self.context).await.unwrap();
         recount::end_mutes(&self.context).await.unwrap();
         recount::settle_doubts(&self.context).await.unwrap();
+        recount::judge(&self.context).await.unwrap();
         recount::push_overdue(&self.context, false).await.unwrap();
         recount::prune(&self.context).await.unwrap();
         self.drain().await;

@@ -7,6 +7,7 @@ pub mod fleet;
 pub mod ingest;
 pub mod notifiers;
 pub mod notify;
+pub mod presence;
 pub mod recount;
 pub mod repair;
 pub mod tier;

@@ -7,6 +7,7 @@ mod levels;
 mod mutes;
 mod pruning;
 mod unseen;
+mod verdicts;
 mod verification;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub use mutes::end_mutes;
 pub use pruning::prune;
 pub use tocsin::outbox::overdue::push as push_overdue;
 pub use unseen::close_unseen;
+pub use verdicts::judge;
 pub use verification::verify;
 
 /// How long one part may take; what is left of it is for the next tick.
@@ -114,6 +116,7 @@ async fn run(context: &Context, part: Part) -> Result<(), JobError> {
         Part::Analyses => overdue::analyses(context).await,
         Part::Replays => overdue::replays(context).await,
         Part::Levels => decay(context).await,
+        Part::Verdicts => judge(context).await,
         Part::Doubts => settle_doubts(context).await,
         Part::Mutes => end_mutes(context).await,
         Part::Counter => make_room(context).await,

@@ -24,7 +24,8 @@ pub async fn handle(
 
     let tx = context.db.begin().await?;
     let (anomaly, now) = anomalies::lock(&tx, &key).await?.ok_or_else(gone)?;
-    let is_new = repairs::record(&tx, held.id(), &key, &job).await?;
+    let longest = context.config.effectiveness.bounds().1;
+    let is_new = repairs::record(&tx, held.id(), &anomaly, &job, longest).await?;
     let mut due = vec![job.incident];
     if is_new {
         // The anomaly's other incidents say what was tried on it, too.

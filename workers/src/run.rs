@@ -15,7 +15,7 @@ use tocsin::telegram::poller;
 use tocsin::time::Timestamp;
 use tocsin::web::{self, ConnectionLimits, Gate, Ingress};
 use tocsin_workers::cli::on_this_computer;
-use tocsin_workers::{clock, fleet, test_sender, workers};
+use tocsin_workers::{clock, fleet, presence, test_sender, workers};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -64,6 +64,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     measure_figures(&mut parts, &context, &stop);
     parts.spawn(schedule::run(context.queues.clone(), stop.clone()));
     parts.spawn(clock::run(context.clone(), stop.clone()));
+    parts.spawn(presence::run(context.clone(), stop.clone()));
     parts.spawn(poller::run(context.clone(), stop.clone()));
     // Requests are finished first: what they push is drained by the workers of the next start.
     let drain = context.config.queue.drain.0;
@@ -91,6 +92,7 @@ pub(crate) async fn ingress(config: Config) -> anyhow::Result<()> {
     let mut parts = JoinSet::new();
     watch_gate(&mut parts, &ingress, &stop);
     measure_figures(&mut parts, &context, &stop);
+    parts.spawn(presence::run(context.clone(), stop.clone()));
     let bounds = bounds(&context.config);
     let served = web::serve(listener, web::router(&ingress), stop.clone(), bounds).await;
     stop.cancel();

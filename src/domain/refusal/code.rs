@@ -65,6 +65,7 @@ codes! {
     MethodNotAllowed = 405 "method_not_allowed" "The address does not take this method.",
     Conflict = 409 "conflict" "The operation is not possible as things are.",
     AlreadyResolved = 409 "already_resolved" "The incident is resolved and cannot be acknowledged.",
+    RepairFinished = 409 "repair_finished" "The repair has finished with another outcome.",
     MuteEndMissing = 409 "mute_end_missing" "A mute has neither `for` nor `until`.",
     MuteEndAmbiguous = 409 "mute_end_ambiguous" "A mute has `for` and `until`.",
     MuteEndPassed = 409 "mute_end_passed" "The end of a mute is not in the future.",

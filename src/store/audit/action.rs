@@ -11,6 +11,10 @@ pub enum Action {
     AnalyzeIncident,
     /// A repair of an incident is reported.
     RecordRepair,
+    /// A repair of an incident is reported as started.
+    StartRepair,
+    /// A repair that was started is reported as finished.
+    FinishRepair,
     /// A permanent fix of an anomaly is marked.
     MarkFix,
     /// A permanent fix is withdrawn.
@@ -39,11 +43,13 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::AcknowledgeIncident,
         Self::ResolveIncident,
         Self::AnalyzeIncident,
         Self::RecordRepair,
+        Self::StartRepair,
+        Self::FinishRepair,
         Self::MarkFix,
         Self::WithdrawFix,
         Self::Mute,
@@ -66,6 +72,8 @@ impl Action {
             Self::ResolveIncident => "incident.resolve",
             Self::AnalyzeIncident => "incident.analyze",
             Self::RecordRepair => "incident.repair",
+            Self::StartRepair => "incident.repair_start",
+            Self::FinishRepair => "incident.repair_finish",
             Self::MarkFix => "anomaly.fix",
             Self::WithdrawFix => "anomaly.unfix",
             Self::Mute => "anomaly.mute",

@@ -26,6 +26,7 @@ pub struct Prune {
 enum Key {
     Id,
     Text(&'static str),
+    Number(&'static str),
 }
 
 /// Dead letters, past their death and what was decided about them. One whose push is pending stays.
@@ -48,7 +49,7 @@ pub const REQUESTS: Prune = Prune {
 
 /// Tables that grow and that no counter is computed from. An incident's messages are pruned with it;
 /// messages without an incident are digests.
-pub const REST: [Prune; 5] = [
+pub const REST: [Prune; 6] = [
     Prune {
         what: "audit entries",
         table: "audit",
@@ -70,6 +71,13 @@ pub const REST: [Prune; 5] = [
         key: Key::Id,
         is_old: "repaired_at < $1",
         order: "repaired_at, id",
+    },
+    Prune {
+        what: "outages",
+        table: "outages",
+        key: Key::Number("began_at"),
+        is_old: "ended_at < $1",
+        order: "began_at",
     },
     Prune {
         what: "Telegram presses",
@@ -97,7 +105,7 @@ pub async fn prune(db: &Db, prune: Prune, before: Timestamp, limit: i64) -> Resu
     } = prune;
     let key = match prune.key {
         Key::Id => "id",
-        Key::Text(name) => name,
+        Key::Text(name) | Key::Number(name) => name,
     };
     let by_id = is_old.contains("$2");
     let edge = || {
@@ -122,6 +130,10 @@ pub async fn prune(db: &Db, prune: Prune, before: Timestamp, limit: i64) -> Resu
         Key::Text(_) => {
             let keys = found.iter().map(|row| row.try_get_by_index::<String>(0));
             Rows::new().text("key", keys.collect::<Result<Vec<_>, _>>()?)
+        }
+        Key::Number(_) => {
+            let keys = found.iter().map(|row| row.try_get_by_index::<i64>(0));
+            Rows::new().int("key", keys.collect::<Result<Vec<_>, _>>()?)
         }
     };
     let delete =

@@ -41,6 +41,13 @@ pub struct ByFigure {
     pub what: &'static str,
 }
 
+/// Labels by verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByVerdict {
+    /// The verdict's name.
+    pub verdict: &'static str,
+}
+
 /// Labels by part of recount.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByPart {

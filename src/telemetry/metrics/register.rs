@@ -80,6 +80,11 @@ impl Metrics {
             m.recount_failures,
         );
         r.register(
+            "repair_verdicts",
+            "Verdicts on repairs, those that replace another included",
+            m.verdicts,
+        );
+        r.register(
             "jobs_lost",
             "Queued jobs that were lost when Redis lost its data; counted by the process that noticed first",
             m.jobs_lost,

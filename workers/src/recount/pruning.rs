@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use sea_orm::DbErr;
 use tocsin::context::Context;
+use tocsin::domain::effectiveness::first_period;
 use tocsin::jobs::JobError;
 use tocsin::routines::Routine;
 use tocsin::store::alert_rules;
 use tocsin::store::maintenance::{self, DEAD_LETTERS, REQUESTS, REST};
 use tocsin::store::marks::{self, Mark};
 use tocsin::store::refusals;
+use tocsin::store::repairs::figures;
 use tocsin::store::requests::REMEMBERED;
 use tocsin::store::retention;
 use tocsin::store::sessions;
@@ -80,6 +82,10 @@ async fn delete(context: &Context) -> Result<bool, JobError> {
         pass.steps(what.what, || maintenance::prune(db, what, rest, ROWS))
             .await;
     }
+    // Figures are of whole periods: of those whose repairs are all kept.
+    let first = first_period(now, kept.rest.0);
+    let step = || figures::prune(db.write(), first);
+    pass.steps("figures of repairs", step).await;
     let step = || retention::prune_anomalies(db, rest, ROWS);
     pass.steps("anomalies", step).await;
     match pass.error {

@@ -1,0 +1,307 @@
+//! The verdict on a repair: whether its anomaly stayed quiet. Judged by silence, not by what the reporter says.
+//!
+//! A repair has its *quiet time* from the moment at which it finished. What was firing then must stop within it,
+//! and nothing may begin to fire. What happens first in that time decides: a new firing disproves the repair;
+//! another repair before that supersedes it. When neither comes, and the anomaly could have fired, it is verified
+//! if nothing fires at the end of the time.
+//!
+//! A firing began after the repair if its source says so and it was received after it, as with a permanent fix:
+//! one that was on its way tells nothing of what the repair was worth.
+
+mod baseline;
+
+use std::time::Duration;
+
+use sea_orm::{DeriveActiveEnum, EnumIter};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::unheard::{Heard, StaleLimits};
+use crate::time::{Timestamp, millis};
+pub use baseline::{Baseline, baseline};
+
+/// What silence says of a repair.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    EnumIter,
+    DeriveActiveEnum,
+    utoipa::ToSchema,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The anomaly stayed quiet.
+    #[sea_orm(string_value = "verified")]
+    Verified,
+    /// It fired again, or never stopped.
+    #[sea_orm(string_value = "disproved")]
+    Disproved,
+    /// Another repair came before that could be seen.
+    #[sea_orm(string_value = "superseded")]
+    Superseded,
+    /// The anomaly could not have fired, so its silence says nothing.
+    #[sea_orm(string_value = "unknown")]
+    Unknown,
+}
+
+impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Verified,
+        Self::Disproved,
+        Self::Superseded,
+        Self::Unknown,
+    ];
+
+    /// As it is written everywhere.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Disproved => "disproved",
+            Self::Superseded => "superseded",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Why a verdict is as it is.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    EnumIter,
+    DeriveActiveEnum,
+    utoipa::ToSchema,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+pub enum VerdictReason {
+    /// Nothing fired for the quiet time.
+    #[sea_orm(string_value = "quiet")]
+    Quiet,
+    /// A firing began within it.
+    #[sea_orm(string_value = "fired_again")]
+    FiredAgain,
+    /// A firing of before it did not end within it.
+    #[sea_orm(string_value = "never_stopped")]
+    NeverStopped,
+    /// Another repair came within it.
+    #[sea_orm(string_value = "another_repair")]
+    AnotherRepair,
+    /// The source of a firing that had not ended did not send it any more.
+    #[sea_orm(string_value = "source_silent")]
+    SourceSilent,
+    /// The alert was silenced at its source.
+    #[sea_orm(string_value = "silenced")]
+    Silenced,
+    /// Tocsin was down for longer than a lease.
+    #[sea_orm(string_value = "down")]
+    Down,
+    /// The firings of that time are not kept any more.
+    #[sea_orm(string_value = "pruned")]
+    Pruned,
+}
+
+impl VerdictReason {
+    /// Why nothing could be seen, as far as it is one of those.
+    #[must_use]
+    pub const fn verdict(self) -> Verdict {
+        match self {
+            Self::Quiet => Verdict::Verified,
+            Self::FiredAgain | Self::NeverStopped => Verdict::Disproved,
+            Self::AnotherRepair => Verdict::Superseded,
+            Self::SourceSilent | Self::Silenced | Self::Down | Self::Pruned => Verdict::Unknown,
+        }
+    }
+}
+
+/// A verdict with its reason, and what it took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Why; the verdict follows from it.
+    pub reason: VerdictReason,
+    /// How long after the repair the last firing of before it ended; zero if none did. Of what was verified.
+    pub quiet_after: Option<Duration>,
+}
+
+impl Judgement {
+    /// The verdict.
+    #[must_use]
+    pub const fn verdict(&self) -> Verdict {
+        self.reason.verdict()
+    }
+
+    const fn of(reason: VerdictReason) -> Self {
+        Self {
+            reason,
+            quiet_after: None,
+        }
+    }
+}
+
+/// A firing of the anomaly, as its row has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Firing {
+    /// When it began, by its source's clock.
+    pub starts_at: Timestamp,
+    /// When it was first received.
+    pub received_at: Timestamp,
+    /// When it ended, by its source's clock.
+    pub ended_at: Option<Timestamp>,
+    /// Whether it was closed because its source did not send it any more: then its end is not known.
+    pub is_lost: bool,
+    /// When it was last told of.
+    pub heard: Heard,
+}
+
+impl Firing {
+    /// Whether it began after `moment`, as far as that can be known.
+    fn began_after(&self, moment: Timestamp) -> bool {
+        self.received_at > moment && self.starts_at > moment
+    }
+
+    /// Where it was at `moment`, if it began before.
+    fn at(&self, moment: Timestamp, limits: &StaleLimits) -> Standing {
+        match self.ended_at {
+            _ if self.is_lost && limits.unseen_at(&self.heard) <= moment => Standing::Over,
+            _ if self.is_lost => Standing::Lost,
+            Some(ended) if ended <= moment => Standing::Over,
+            None if limits.is_unheard(&self.heard, moment) => Standing::Lost,
+            None | Some(_) => Standing::Fires,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Fires,
+    /// Nobody knows: its source had stopped sending it.
+    Lost,
+    Over,
+}
+
+/// A repair of the anomaly: any, also one that has not finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// Its id.
+    pub id: Uuid,
+    /// When it began, as far as that was reported.
+    pub began_at: Timestamp,
+    /// When it finished; when it began, while it has not.
+    pub finished_at: Timestamp,
+}
+
+impl Tried {
+    /// When it came after `other`, by what is known of it: none if it finished before.
+    fn came_after(&self, other: &Self) -> Option<Timestamp> {
+        let is_later = (self.finished_at, self.id) > (other.finished_at, other.id);
+        is_later.then(|| self.began_at.max(other.finished_at))
+    }
+}
+
+/// When nothing could have been seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Blindness {
+    /// When Tocsin was down, from and to.
+    pub outages: Vec<(Timestamp, Timestamp)>,
+    /// Whether the alert was silenced at its source.
+    pub silenced: bool,
+    /// Firings that ended before this may not be kept any more.
+    pub pruned_before: Option<Timestamp>,
+}
+
+/// What is known of the time around a repair.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// The anomaly's firings; at least all that were received up to the end of the quiet time and had not ended
+    /// when the repair finished.
+    pub firings: &'a [Firing],
+    /// Its repairs.
+    pub repairs: &'a [Tried],
+    /// When nothing could have been seen.
+    pub blind: &'a Blindness,
+    /// When a source has stopped sending a firing.
+    pub limits: &'a StaleLimits,
+}
+
+/// Judges a repair whose quiet time is over. From rows alone: judged again, it comes to the same.
+#[must_use]
+pub fn judge(repair: &Tried, quiet: Duration, seen: &Evidence<'_>) -> Judgement {
+    let (done, until) = (repair.finished_at, repair.finished_at.after(quiet));
+    let again = seen
+        .firings
+        .iter()
+        .filter(|firing| firing.began_after(done));
+    let again = again.map(|firing| firing.received_at).min();
+    let again = again.filter(|at| *at <= until);
+    let others = seen.repairs.iter();
+    let next = others.filter_map(|other| other.came_after(repair)).min();
+    let next = next.filter(|at| *at <= until);
+    match (again, next) {
+        (Some(again), next) if next.is_none_or(|next| again <= next) => {
+            return Judgement::of(VerdictReason::FiredAgain);
+        }
+        (_, Some(_)) => return Judgement::of(VerdictReason::AnotherRepair),
+        _ => {}
+    }
+    if let Some(reason) = blind(seen.blind, done, until) {
+        return Judgement::of(reason);
+    }
+    let of_before = seen.firings.iter();
+    let of_before = of_before.filter(|f| f.received_at <= until && !f.began_after(done));
+    let open = of_before.filter(|firing| firing.at(done, seen.limits) != Standing::Over);
+    let (mut fires, mut is_lost, mut last_end) = (false, false, done);
+    for firing in open {
+        match firing.at(until, seen.limits) {
+            Standing::Fires => fires = true,
+            Standing::Lost => is_lost = true,
+            // It was lost and given up in between.
+            Standing::Over if firing.is_lost => is_lost = true,
+            Standing::Over => last_end = last_end.max(firing.ended_at.unwrap_or(done)),
+        }
+    }
+    match (fires, is_lost) {
+        (true, _) => Judgement::of(VerdictReason::NeverStopped),
+        (false, true) => Judgement::of(VerdictReason::SourceSilent),
+        (false, false) => Judgement {
+            reason: VerdictReason::Quiet,
+            quiet_after: Some(last_end.since(done)),
+        },
+    }
+}
+
+/// Why nothing could have been seen between these moments, if so.
+fn blind(blind: &Blindness, from: Timestamp, to: Timestamp) -> Option<VerdictReason> {
+    let was_down = |outage: &&(Timestamp, Timestamp)| outage.0 < to && outage.1 > from;
+    if blind.pruned_before.is_some_and(|before| before > from) {
+        return Some(VerdictReason::Pruned);
+    }
+    if blind.silenced {
+        return Some(VerdictReason::Silenced);
+    }
+    let outage = blind.outages.iter().find(was_down);
+    outage.map(|_| VerdictReason::Down)
+}
+
+/// The quiet time in the store's unit.
+#[must_use]
+pub fn quiet_ms(quiet: Duration) -> i64 {
+    millis(quiet)
+}
+
+#[cfg(test)]
+mod tests;

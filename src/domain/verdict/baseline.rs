@@ -1,0 +1,60 @@
+//! The baseline: alarms end by themselves. How often an anomaly stayed quiet with nothing done is what an action
+//! must do better than.
+
+use std::time::Duration;
+
+use super::{Evidence, Firing, Tried, Verdict, blind, judge};
+use crate::time::Timestamp;
+
+/// How often an anomaly stayed quiet after a firing with nothing done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Baseline {
+    /// Firings that ended without a repair, and after which it could be seen.
+    pub episodes: i64,
+    /// Those after whose end the anomaly stayed quiet for as long as after a repair.
+    pub held: i64,
+}
+
+/// The baseline of an anomaly by its firings that ended before `now` by the quiet time. One counts if no repair of
+/// the anomaly was at work between its start and the end of the quiet time; its end is judged as a repair is that
+/// finished then.
+#[must_use]
+pub fn baseline(now: Timestamp, quiet: Duration, seen: &Evidence<'_>) -> Baseline {
+    let mut found = Baseline::default();
+    for firing in seen.firings {
+        let Some(ended) = firing.ended_at.filter(|_| !firing.is_lost) else {
+            continue;
+        };
+        let until = ended.after(quiet);
+        let is_treated =
+            |repair: &Tried| repair.began_at <= until && repair.finished_at >= began(firing);
+        if until > now
+            || seen.repairs.iter().any(is_treated)
+            || blind(seen.blind, ended, until).is_some()
+        {
+            continue;
+        }
+        let nothing = Tried {
+            id: uuid::Uuid::nil(),
+            began_at: ended,
+            finished_at: ended,
+        };
+        let alone = Evidence {
+            repairs: &[],
+            ..*seen
+        };
+        match judge(&nothing, quiet, &alone).verdict() {
+            Verdict::Verified => {
+                found.episodes += 1;
+                found.held += 1;
+            }
+            Verdict::Disproved => found.episodes += 1,
+            Verdict::Superseded | Verdict::Unknown => {}
+        }
+    }
+    found
+}
+
+fn began(firing: &Firing) -> Timestamp {
+    firing.starts_at.min(firing.received_at)
+}

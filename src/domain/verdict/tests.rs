@@ -1,0 +1,328 @@
+use super::*;
+use crate::domain::lease::Lease;
+
+const MINUTE: i64 = 60_000;
+const QUIET: Duration = Duration::from_secs(30 * 60);
+const LIMITS: StaleLimits = StaleLimits {
+    unheard: Duration::from_secs(12 * 3600),
+    unseen: Duration::from_secs(48 * 3600),
+    unheard_leases: 3,
+    unseen_leases: 10,
+};
+/// The repair finishes here.
+const DONE: i64 = 10_000 * MINUTE;
+
+fn at(minutes: i64) -> Timestamp {
+    Timestamp(DONE + minutes * MINUTE)
+}
+
+/// A firing from one minute to another, counted from the repair.
+fn firing(from: i64, to: Option<i64>) -> Firing {
+    Firing {
+        starts_at: at(from),
+        received_at: at(from),
+        ended_at: to.map(at),
+        is_lost: false,
+        heard: Heard {
+            last_seen: at(to.unwrap_or(from)),
+            lease: None,
+        },
+    }
+}
+
+fn tried(number: u128, began: i64, finished: i64) -> Tried {
+    Tried {
+        id: Uuid::from_u128(number),
+        began_at: at(began),
+        finished_at: at(finished),
+    }
+}
+
+fn judged(firings: &[Firing], others: &[Tried], blind: &Blindness) -> VerdictReason {
+    let this = tried(5, -2, 0);
+    let repairs: Vec<Tried> = others.iter().copied().chain([this]).collect();
+    let seen = Evidence {
+        firings,
+        repairs: &repairs,
+        blind,
+        limits: &LIMITS,
+    };
+    judge(&this, QUIET, &seen).reason
+}
+
+#[test]
+fn what_happens_first_in_the_quiet_time_decides() {
+    use VerdictReason::{
+        AnotherRepair, Down, FiredAgain, NeverStopped, Pruned, Quiet, Silenced, SourceSilent,
+    };
+    let none = Blindness::default();
+    let lost = |from, seen| Firing {
+        is_lost: true,
+        ended_at: Some(at(seen)),
+        heard: Heard {
+            last_seen: at(seen),
+            lease: None,
+        },
+        ..firing(from, None)
+    };
+    let leased = |from, until| Firing {
+        heard: Heard {
+            last_seen: at(from),
+            lease: Some(Lease::given(at(until), Duration::from_secs(240))),
+        },
+        ..firing(from, None)
+    };
+    let down = |from, to| Blindness {
+        outages: vec![(at(from), at(to))],
+        ..Blindness::default()
+    };
+    let muted = Blindness {
+        silenced: true,
+        ..Blindness::default()
+    };
+    let pruned = |before| Blindness {
+        pruned_before: Some(at(before)),
+        ..Blindness::default()
+    };
+    let table: Vec<(&str, Vec<Firing>, Vec<Tried>, &Blindness, VerdictReason)> = vec![
+        ("nothing fires", vec![], vec![], &none, Quiet),
+        (
+            "it ended before",
+            vec![firing(-9, Some(-1))],
+            vec![],
+            &none,
+            Quiet,
+        ),
+        (
+            "it ends in time",
+            vec![firing(-9, Some(30))],
+            vec![],
+            &none,
+            Quiet,
+        ),
+        (
+            "it ends too late",
+            vec![firing(-9, Some(31))],
+            vec![],
+            &none,
+            NeverStopped,
+        ),
+        (
+            "it never ends",
+            vec![firing(-9, None)],
+            vec![],
+            &none,
+            NeverStopped,
+        ),
+        (
+            "it fires at the end of the time",
+            vec![firing(30, Some(31))],
+            vec![],
+            &none,
+            FiredAgain,
+        ),
+        (
+            "it fires after the time",
+            vec![firing(31, Some(32))],
+            vec![],
+            &none,
+            Quiet,
+        ),
+        (
+            "it began before and is received after",
+            vec![Firing {
+                received_at: at(2),
+                ..firing(-1, Some(8))
+            }],
+            vec![],
+            &none,
+            Quiet,
+        ),
+        (
+            "it began before, is received after and stays",
+            vec![Firing {
+                received_at: at(2),
+                ..firing(-1, None)
+            }],
+            vec![],
+            &none,
+            NeverStopped,
+        ),
+        (
+            "another repair in time",
+            vec![firing(-9, None)],
+            vec![tried(1, 30, 40)],
+            &none,
+            AnotherRepair,
+        ),
+        (
+            "another repair after the time",
+            vec![],
+            vec![tried(1, 31, 40)],
+            &none,
+            Quiet,
+        ),
+        (
+            "one that overlaps and finishes later",
+            vec![],
+            vec![tried(1, -5, 90)],
+            &none,
+            AnotherRepair,
+        ),
+        (
+            "one that overlaps and finished before",
+            vec![],
+            vec![tried(9, -5, -1)],
+            &none,
+            Quiet,
+        ),
+        (
+            "two at once: the higher id is the last",
+            vec![],
+            vec![tried(6, -2, 0)],
+            &none,
+            AnotherRepair,
+        ),
+        (
+            "two at once: this is the last",
+            vec![],
+            vec![tried(4, -2, 0)],
+            &none,
+            Quiet,
+        ),
+        (
+            "it fires again before another repair",
+            vec![firing(5, None)],
+            vec![tried(1, 10, 11)],
+            &none,
+            FiredAgain,
+        ),
+        (
+            "it fires again after another repair",
+            vec![firing(12, None)],
+            vec![tried(1, 10, 11)],
+            &none,
+            AnotherRepair,
+        ),
+        (
+            "its source was silent since long",
+            vec![firing(-12 * 60, None)],
+            vec![],
+            &none,
+            SourceSilent,
+        ),
+        (
+            "its lease ran out",
+            vec![leased(-9, -1)],
+            vec![],
+            &none,
+            SourceSilent,
+        ),
+        (
+            "its lease was given",
+            vec![leased(-9, 31)],
+            vec![],
+            &none,
+            NeverStopped,
+        ),
+        (
+            "it was given up long before",
+            vec![lost(-90 * 60, -60 * 60)],
+            vec![],
+            &none,
+            Quiet,
+        ),
+        (
+            "it was given up after",
+            vec![lost(-50 * 60, -40 * 60)],
+            vec![],
+            &none,
+            SourceSilent,
+        ),
+        ("tocsin was down", vec![], vec![], &down(5, 7), Down),
+        (
+            "tocsin was down before",
+            vec![],
+            vec![],
+            &down(-7, 0),
+            Quiet,
+        ),
+        (
+            "tocsin was down after",
+            vec![],
+            vec![],
+            &down(30, 37),
+            Quiet,
+        ),
+        (
+            "it fired although tocsin was down",
+            vec![firing(9, None)],
+            vec![],
+            &down(5, 7),
+            FiredAgain,
+        ),
+        ("silenced at its source", vec![], vec![], &muted, Silenced),
+        ("firings were pruned", vec![], vec![], &pruned(1), Pruned),
+        (
+            "only older ones were pruned",
+            vec![],
+            vec![],
+            &pruned(0),
+            Quiet,
+        ),
+    ];
+    for (case, firings, others, blind, expected) in table {
+        assert_eq!(judged(&firings, &others, blind), expected, "{case}");
+        let reversed: Vec<Firing> = firings.into_iter().rev().collect();
+        assert_eq!(judged(&reversed, &others, blind), expected, "{case}");
+    }
+}
+
+#[test]
+fn the_time_to_quiet_is_that_of_the_last_firing_to_end() {
+    let this = tried(5, 0, 0);
+    let firings = [
+        firing(-9, Some(4)),
+        firing(-8, Some(11)),
+        firing(-7, Some(-1)),
+    ];
+    let seen = Evidence {
+        firings: &firings,
+        repairs: &[this],
+        blind: &Blindness::default(),
+        limits: &LIMITS,
+    };
+    let judged = judge(&this, QUIET, &seen);
+    assert_eq!(judged.verdict(), Verdict::Verified);
+    assert_eq!(judged.quiet_after, Some(Duration::from_secs(11 * 60)));
+}
+
+#[test]
+fn the_baseline_counts_firings_that_nobody_repaired() {
+    let firings = [
+        // Ended by itself, and quiet for long.
+        firing(-1000, Some(-990)),
+        // Fired again after ten minutes; that one was quiet afterwards.
+        firing(-500, Some(-495)),
+        firing(-485, Some(-480)),
+        // Repaired.
+        firing(-5, Some(3)),
+        // Not over yet, and over for too short a time.
+        firing(200, None),
+        firing(180, Some(190)),
+    ];
+    let seen = Evidence {
+        firings: &firings,
+        repairs: &[tried(5, -2, 0)],
+        blind: &Blindness::default(),
+        limits: &LIMITS,
+    };
+    let found = baseline(at(210), QUIET, &seen);
+    assert_eq!(
+        found,
+        Baseline {
+            episodes: 3,
+            held: 2
+        }
+    );
+}

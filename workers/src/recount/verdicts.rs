@@ -1,0 +1,85 @@
+//! Verdicts: repairs whose quiet time is over are judged, and those again whose anomaly changed since. Each anomaly
+//! is a transaction of its own under its lock, which gives each verdict once: the pass may run twice, at the same
+//! time, or be cut short without harm. What is left of it is for the next tick.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tocsin::context::Context;
+use tocsin::jobs::JobError;
+use tocsin::outbox::{Cause, Traces};
+use tocsin::store::repairs::baselines;
+use tocsin::store::repairs::verdicts::{self, Due};
+use tocsin::store::{maintenance, outages};
+use tocsin::telemetry::metrics::ByVerdict;
+use tocsin::time::Timestamp;
+use tocsin::verdicts as judging;
+use tocsin::verify;
+use uuid::Uuid;
+
+/// Repairs that are looked up together.
+const TOGETHER: u64 = 500;
+/// What came so long after the quiet time may change a verdict within a minute; later, the consistency check does.
+const AGAIN: Duration = Duration::from_secs(86_400);
+/// Baselines are renewed as often as this, where their anomaly changed.
+const BASELINES: Duration = Duration::from_secs(3600);
+/// So many in a tick.
+const BASELINES_AT_ONCE: u64 = 200;
+
+/// Judges what is due. While alerts wait for long it judges nothing: what they tell is not in the rows yet.
+///
+/// # Errors
+/// The store cannot be reached now.
+pub async fn judge(context: &Context) -> Result<(), JobError> {
+    if verify::is_late(context).await {
+        tracing::debug!("no repair is judged while alerts wait in the queue");
+        return Ok(());
+    }
+    let db = context.db.read();
+    let now = context.clock.of_store(maintenance::now(db).await?);
+    // Nobody knows yet what was missed since then.
+    let heard = outages::heard_until(db).await?.unwrap_or(now).min(now);
+    let (shortest, longest) = context.config.effectiveness.bounds();
+    let upto = heard.before(shortest + judging::GRACE);
+    let mut place = (Timestamp(i64::MIN), Uuid::nil());
+    loop {
+        let due = verdicts::due(db, upto, place, TOGETHER).await?;
+        let Some(last) = due.last() else { break };
+        place = (last.repaired_at, last.id);
+        judge_all(context, due, heard).await?;
+    }
+    let since = now.before(longest + AGAIN);
+    let mut place = (Timestamp(i64::MIN), Uuid::nil());
+    loop {
+        let again = verdicts::disturbed(db, since, place, TOGETHER).await?;
+        let Some(last) = again.last() else { break };
+        place = (last.repaired_at, last.id);
+        judge_all(context, again, heard).await?;
+    }
+    let old = now.before(BASELINES);
+    for key in baselines::outdated(db, old, longest, BASELINES_AT_ONCE).await? {
+        judging::renew_baseline(context, &key).await?;
+    }
+    Ok(())
+}
+
+async fn judge_all(context: &Context, due: Vec<Due>, heard: Timestamp) -> Result<(), JobError> {
+    let mut by_anomaly: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
+    for due in due {
+        by_anomaly.entry(due.anomaly_key).or_default().push(due.id);
+    }
+    for (key, ids) in by_anomaly {
+        let silences = judging::silences(context, &key).await?;
+        let judged = judging::judge(context, &key, &ids, &silences, heard).await?;
+        for verdict in &judged.given {
+            let verdict = verdict.name();
+            let verdicts = &context.metrics.verdicts;
+            verdicts.get_or_create(&ByVerdict { verdict }).inc();
+        }
+        let pushed = judged
+            .follow_up
+            .try_push(context, Cause::Single, Traces::None);
+        pushed.await?;
+    }
+    Ok(())
+}
