@@ -12,6 +12,7 @@ mod fill;
 mod foreign;
 mod lang;
 mod refusal;
+pub mod repairs;
 pub mod words;
 mod zh_tw;
 
@@ -290,6 +291,7 @@ texts! {
     ev_fix
     colon
     full_stop
+    comma
     ev_deed
     ev_stranger
     kind_opened
@@ -353,6 +355,56 @@ texts! {
     helped_not
     no_repairs
     no_repairs_lead
+    verdict
+    verdict_verified
+    verdict_disproved
+    verdict_superseded
+    verdict_unknown
+    verdict_pending
+    verdict_quiet
+    verdict_fired_again
+    verdict_never_stopped
+    verdict_another_repair
+    verdict_source_silent
+    verdict_silenced
+    verdict_down
+    verdict_pruned
+    repair_started
+    repair_unfinished
+    claim
+    repair_class
+    class_restart
+    class_mitigate
+    class_root_cause
+    class_architecture
+    class_none
+    effectiveness
+    effectiveness_lead
+    held
+    verdicts_n
+    not_counted
+    at_least
+    time_to_quiet
+    median_p90
+    nothing_done
+    assessment
+    effective_yes
+    effective_no
+    effective_few
+    held_first
+    held_more
+    nothing_held
+    nothing_unknown
+    none_judged
+    stands_in
+    what_helped
+    nothing_tried
+    no_past
+    finish_repair
+    start_repair
+    done_finish
+    ev_repair_started
+    ev_repair_unfinished
     when
     incident
     queues_lead

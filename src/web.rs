@@ -24,6 +24,7 @@ mod serve;
 mod stopping;
 mod telegram;
 mod webhooks;
+mod worth;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +47,7 @@ use crate::telemetry::seldom::LogThrottle;
 pub use api::IncidentView;
 use api::openapi::DOCUMENT;
 pub use api::openapi::description;
-use api::{repair_cursor, repair_position};
+use api::{RepairState, repair_cursor, repair_position};
 pub(crate) use auth::{Caller, Guard};
 pub use gate::Gate;
 pub use late::Late;

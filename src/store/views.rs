@@ -4,6 +4,7 @@ pub mod changes;
 pub mod hourly_counts;
 pub mod incident_list;
 pub mod lists;
+pub mod past;
 pub mod stats;
 pub mod timeline;
 pub mod top_anomalies;

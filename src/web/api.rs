@@ -19,7 +19,9 @@ use utoipa_axum::routes;
 
 use super::{Ingress, query};
 pub use incidents::View as IncidentView;
-pub(super) use repairs::{cursor as repair_cursor, position as repair_position};
+pub(super) use repairs::{
+    State as RepairState, cursor as repair_cursor, position as repair_position,
+};
 
 /// The API's routes with their descriptions, without the check of a token. There is no other way to
 /// add a route, so that none is left out of the description.
@@ -32,12 +34,18 @@ pub(super) fn routes() -> OpenApiRouter<Ingress> {
         .routes(routes!(dead_letters::export))
         .routes(routes!(repairs::list))
         .routes(routes!(repairs::actions))
+        .routes(routes!(repairs::effectiveness))
         .routes(routes!(queues::list))
         .routes(routes!(trace::show))
         .routes(routes!(audit::list));
     let without = OpenApiRouter::new()
         .routes(routes!(incidents::show))
         .routes(routes!(repairs::record))
+        .routes(routes!(repairs::record_of_anomaly))
+        .routes(routes!(repairs::record_of_alert))
+        .routes(routes!(repairs::of_anomaly))
+        .routes(routes!(repairs::last_time))
+        .routes(routes!(repairs::show, repairs::finish))
         .routes(routes!(incidents::acknowledge))
         .routes(routes!(incidents::resolve))
         .routes(routes!(incidents::analyze))

@@ -37,6 +37,7 @@ mod system;
 mod timeline;
 mod topics;
 mod unheard;
+mod worth;
 
 use std::sync::Arc;
 

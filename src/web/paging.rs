@@ -79,6 +79,14 @@ pub(super) struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// The same page of what is made of its entries.
+    pub(super) fn map<U>(self, make: impl Fn(T) -> U) -> Page<U> {
+        Page {
+            items: self.items.into_iter().map(make).collect(),
+            next_cursor: self.next_cursor,
+        }
+    }
+
     /// A page of at most `limit`, made from one more than that if there are.
     pub(super) fn new(mut items: Vec<T>, limit: u64, cursor: impl Fn(&T) -> String) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);

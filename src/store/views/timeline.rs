@@ -7,6 +7,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::domain::effectiveness::action_name;
+use crate::domain::verdict::Verdict;
 use crate::entity::{audit, effectiveness, incidents, notifications, repairs};
 use crate::store::audit::Action;
 use crate::time::Timestamp;
@@ -77,8 +78,10 @@ pub struct RepairFilter {
     pub anomaly: Option<String>,
     /// This was done.
     pub action: Option<String>,
-    /// Whether it helped.
+    /// Whether it helped, by the report: of those that are finished.
     pub success: Option<bool>,
+    /// With this verdict.
+    pub verdict: Option<Verdict>,
 }
 
 /// Where a page of repairs ended. An id may be made of an idempotency key, and tells no time.
@@ -116,6 +119,8 @@ pub async fn newest_repairs(
                 .map(|action| Column::Action.is_in([action.clone(), action_name(action)])),
         )
         .add_option(filter.success.map(|success| Column::Success.eq(success)))
+        .add_option(filter.success.map(|_| Column::Unfinished.eq(false)))
+        .add_option(filter.verdict.map(|verdict| Column::Verdict.eq(verdict)))
         .add_option(earlier);
     repairs::Entity::find()
         .filter(of)

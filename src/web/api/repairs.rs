@@ -1,83 +1,127 @@
-//! Repairs: what was tried on an incident, and whether it helped.
+//! Repairs: what was tried on an incident, whether it helped, and what each action was worth.
+
+mod past;
+mod report;
+mod worth;
 
 use axum::Json;
-use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::incidents::parse;
+use crate::config::RepairSettings;
+use crate::context::Context;
+use crate::domain::repair_class::RepairClass;
+use crate::domain::verdict::{Verdict, VerdictReason};
 use crate::entity::repairs::Model;
-use crate::operations::repair;
 use crate::store::views::timeline::{self, RepairFilter, RepairPosition};
 use crate::store::views::top_anomalies::{ActionStats, by_action};
 use crate::time::Timestamp;
-use crate::web::auth::Caller;
-use crate::web::bounded_text::{BoundedText, whole};
+use crate::web::bounded_text::BoundedText;
 use crate::web::paging::{self, Page};
 use crate::web::query::Query;
-use crate::web::{Ingress, Problem, body, idempotency};
+use crate::web::{Ingress, Problem};
+pub(super) use past::{__path_last_time, last_time};
+pub(super) use report::{
+    __path_finish, __path_record, __path_record_of_alert, __path_record_of_anomaly, __path_show,
+    Queued, finish, record, record_of_alert, record_of_anomaly, show,
+};
+pub(super) use worth::{__path_effectiveness, __path_of_anomaly, effectiveness, of_anomaly};
 
-/// A repair as it is reported.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = RepairReport)]
-pub(super) struct Report {
-    /// What was done, for instance `restart_pod`. It is recorded in lower case, with `_` for spaces and dashes.
-    #[schema(value_type = String, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
-    action: BoundedText,
-    /// Whether it helped.
-    success: bool,
+/// A repair as it is answered: its row, and what the settings say of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Repair)]
+pub(super) struct View {
+    /// Its id; also that of the job that recorded it.
+    id: Uuid,
+    /// Its incident.
+    incident_id: Uuid,
+    /// Its anomaly.
+    anomaly_key: String,
+    /// What was done.
+    action: String,
+    /// The action's class (`repairs.actions`); null if none names it.
+    class: Option<RepairClass>,
+    /// Whether it is finished.
+    state: State,
+    /// Whether it helped, by the report (the claim); null while it is not finished.
+    success: Option<bool>,
+    /// What silence says of it; null until it is judged.
+    verdict: Option<Verdict>,
+    /// Why.
+    verdict_reason: Option<VerdictReason>,
+    /// When it was judged last; null if that is to be done, for the first time or again.
+    judged_at: Option<Timestamp>,
+    /// For how long its anomaly had to stay quiet, in milliseconds; null until it is judged.
+    quiet_ms: Option<i64>,
+    /// How long after it the last firing ended, in milliseconds; null unless it is verified.
+    quiet_after_ms: Option<i64>,
     /// Who did it.
-    operator: Option<BoundedText>,
+    operator: Option<String>,
     /// Note.
-    note: Option<BoundedText>,
+    note: Option<String>,
     /// How long it took, in milliseconds.
-    #[serde(default, deserialize_with = "whole")]
     #[schema(minimum = 0)]
     duration_ms: Option<i64>,
+    /// When it started, if that was reported.
+    started_at: Option<Timestamp>,
+    /// When it finished.
+    finished_at: Option<Timestamp>,
+    /// When it finished; when it started, while it is not finished.
+    repaired_at: Timestamp,
 }
 
-/// A job that was pushed.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Queued {
-    /// Its id.
-    pub(super) job: Uuid,
+/// Whether a repair is finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = RepairState)]
+pub(in crate::web) enum State {
+    /// It was started.
+    Started,
+    /// It was started, and not finished for `repairs.unfinished`.
+    Unfinished,
+    /// It is finished.
+    Finished,
 }
 
-/// Records a repair of an incident.
-///
-/// A job records it. The response has the ID of the job, which is also that of the repair.
-#[utoipa::path(
-    post,
-    path = "/incidents/{id}/repairs",
-    operation_id = "record_repair",
-    tag = "incidents",
-    params(("id" = Uuid, Path, description = "The incident's id")),
-    request_body = Report,
-    responses((status = ACCEPTED, description = "The job that records it", body = Queued)),
-)]
-pub(super) async fn record(
-    State(ingress): State<Ingress>,
-    Path(id): Path<String>,
-    caller: Caller,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<(StatusCode, Json<Queued>), Problem> {
-    let report: Report = body::json(body).await?;
-    let (actor, key) = (caller.named(report.operator), idempotency::key(&headers)?);
-    let repair = repair::Report {
-        action: String::from(report.action),
-        success: report.success,
-        note: report.note.and_then(BoundedText::said),
-        duration_ms: report.duration_ms,
-    };
-    // What is wrong with it is said before what it is of.
-    repair.check()?;
-    let job = repair::record(&ingress.context, &actor, parse(&id)?, repair, key).await?;
-    Ok((StatusCode::ACCEPTED, Json(Queued { job })))
+impl State {
+    /// Of a repair at `now`.
+    pub(in crate::web) fn of(repair: &Model, settings: &RepairSettings, now: Timestamp) -> Self {
+        let is_late = now.since(repair.repaired_at) >= settings.unfinished.0;
+        match (repair.unfinished, is_late) {
+            (false, _) => Self::Finished,
+            (true, false) => Self::Started,
+            (true, true) => Self::Unfinished,
+        }
+    }
+}
+
+impl View {
+    pub(super) fn of(context: &Context, repair: Model, now: Timestamp) -> Self {
+        let settings = &context.config.repairs;
+        let is_finished = !repair.unfinished;
+        Self {
+            class: settings.actions.of(&repair.action),
+            state: State::of(&repair, settings, now),
+            success: is_finished.then_some(repair.success),
+            finished_at: is_finished.then_some(repair.repaired_at),
+            id: repair.id,
+            incident_id: repair.incident_id,
+            anomaly_key: repair.anomaly_key,
+            action: repair.action,
+            verdict: repair.verdict,
+            verdict_reason: repair.verdict_reason,
+            judged_at: repair.judged_at,
+            quiet_ms: repair.quiet_ms,
+            quiet_after_ms: repair.quiet_after_ms,
+            operator: repair.operator,
+            note: repair.note,
+            duration_ms: repair.duration_ms,
+            started_at: repair.started_at,
+            repaired_at: repair.repaired_at,
+        }
+    }
 }
 
 /// Query of the repairs.
@@ -89,8 +133,10 @@ pub(super) struct RepairQuery {
     anomaly: Option<BoundedText>,
     /// With this action, for example `restart_pod`; as it is recorded, or in another spelling of that.
     action: Option<BoundedText>,
-    /// Whether it helped.
+    /// Whether it helped, by the report.
     success: Option<bool>,
+    /// With this verdict.
+    verdict: Option<Verdict>,
     /// Start of the page: `next_cursor` of the previous page.
     #[param(pattern = "^([0-9]{1,15}\\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
     cursor: Option<String>,
@@ -106,22 +152,25 @@ pub(super) struct RepairQuery {
     operation_id = "list_repairs",
     tag = "repairs",
     params(RepairQuery),
-    responses((status = OK, description = "A page of repairs", body = Page<Model>)),
+    responses((status = OK, description = "A page of repairs", body = Page<View>)),
 )]
 pub(super) async fn list(
-    State(ingress): State<Ingress>,
+    extract::State(ingress): extract::State<Ingress>,
     Query(query): Query<RepairQuery>,
-) -> Result<Json<Page<Model>>, Problem> {
+) -> Result<Json<Page<View>>, Problem> {
     let limit = paging::limit(query.limit)?;
     let before = paging::cursor(query.cursor.as_deref(), position)?;
     let filter = RepairFilter {
         anomaly: query.anomaly.map(String::from),
         action: query.action.map(String::from),
         success: query.success,
+        verdict: query.verdict,
     };
     let db = ingress.context.db.view();
     let found = timeline::newest_repairs(db, &filter, before, limit + 1).await?;
-    Ok(Json(Page::new(found, limit, cursor)))
+    let (context, now) = (&ingress.context, ingress.context.clock.now());
+    let page = Page::new(found, limit, cursor);
+    Ok(Json(page.map(|repair| View::of(context, repair, now))))
 }
 
 /// Where a list of repairs goes on after this one.
@@ -158,7 +207,7 @@ pub(super) struct ActionQuery {
     responses((status = OK, description = "A page of actions", body = Page<ActionStats>)),
 )]
 pub(super) async fn actions(
-    State(ingress): State<Ingress>,
+    extract::State(ingress): extract::State<Ingress>,
     Query(query): Query<ActionQuery>,
 ) -> Result<Json<Page<ActionStats>>, Problem> {
     let limit = paging::limit(query.limit)?;

@@ -4,13 +4,16 @@ use axum::extract::{Path, State};
 use maud::{Markup, html};
 
 use super::layout::{self, Frame};
-use super::{PageError, PageRequest, Pages, charts, incident, mute, parts, repairs};
+use super::{
+    PageError, PageRequest, Pages, charts, incident, mute, parts, repairs, worth as worth_page,
+};
 use crate::domain::frequency::Window;
 use crate::entity;
 use crate::store::audit::Action;
 use crate::store::levels;
 use crate::store::views::{hourly_counts, lists, timeline};
-use crate::text::{Text, fill};
+use crate::text::fill;
+use crate::web::worth;
 
 /// Rows of each part.
 const INCIDENTS: u64 = 50;
@@ -25,10 +28,10 @@ pub(super) async fn page(
     let context = &pages.context;
     let (db, unit) = (context.db.view(), context.config.counting.unit);
     let anomaly = lists::anomaly(db, &key).await?.ok_or(PageError::NotFound)?;
-    let (incidents, newest, tried, mut mutes, hours) = tokio::try_join!(
+    let (incidents, newest, worth, mut mutes, hours) = tokio::try_join!(
         timeline::incidents(db, &key, INCIDENTS),
         timeline::repairs(db, &key, REPAIRS),
-        timeline::tried(db, &key),
+        worth::of_anomaly(context, &anomaly, visit.now),
         timeline::entries_of(db, &key, &[Action::Mute, Action::Unmute], MUTES + 1),
         hourly_counts::since(db, unit, &key, charts::heat_from(visit.now)),
     )?;
@@ -70,11 +73,16 @@ pub(super) async fn page(
                     section aria-labelledby="tried" {
                         h2 #tried { (text.what_was_tried) }
                         div #tried-list data-live {
-                            @if tried.is_empty() { p { (text.no_repairs) } } @else { (actions(text, &tried)) }
+                            @if worth.own.actions.is_empty() { p { (text.no_repairs) } } @else {
+                                (worth_page::summary(text, &worth))
+                                div.wide tabindex="0" role="region" aria-labelledby="tried" {
+                                    (worth_page::table(&visit, &worth.own))
+                                }
+                            }
                         }
                         @if !newest.is_empty() {
                             div.wide tabindex="0" role="region" aria-labelledby="tried" {
-                                (repairs::table(&visit, &newest, None))
+                                (repairs::table(&visit, &context.config.repairs, &newest, None))
                             }
                         }
                     }
@@ -130,31 +138,6 @@ fn facts(visit: &PageRequest, anomaly: &entity::anomalies::Model) -> Markup {
             @if let Some(at) = anomaly.permanent_fix_at {
                 (fact(text.fixed_at, &html! { (parts::at(at)) " "
                     (anomaly.permanent_fix_reference.as_deref().unwrap_or_default()) }))
-            }
-        }
-    }
-}
-
-fn actions(text: &Text, tried: &[entity::effectiveness::Model]) -> Markup {
-    html! {
-        table {
-            thead { tr {
-                th scope="col" { (text.action) }
-                th.n scope="col" { (text.attempts) }
-                th.n scope="col" { (text.successes) }
-                th scope="col" { (text.success_rate) }
-                th scope="col" { (text.last_time) }
-            } }
-            tbody {
-                @for row in tried {
-                    tr {
-                        th scope="row" { code { (row.action) } }
-                        td.n { (row.attempts) }
-                        td.n { (row.successes) }
-                        td { (charts::share(row.successes, row.attempts)) }
-                        td { (parts::at(row.last_at)) }
-                    }
-                }
             }
         }
     }

@@ -11,9 +11,10 @@ use super::{PageError, Pages, parts};
 use crate::config::Span;
 use crate::domain::refusal::{Code, Refusal};
 use crate::operations::once::{Once, RequestKey, once};
-use crate::operations::repair::Report;
+use crate::operations::repair::{Finish, Report, Target};
 use crate::operations::{self, mute};
 use crate::store::requests::Answer;
+use crate::time::Timestamp;
 
 /// How long a form that was sent twice waits for what the first one comes to.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -72,8 +73,21 @@ pub(super) async fn incident(
                 operations::analysis::request(context, &actor, id).await?;
             }
             "repair" => {
-                let (report, key) = (report(&posted)?, posted.key());
-                operations::repair::record(context, &actor, id, report, key.as_deref()).await?;
+                let report = report(&posted, context.clock.now())?;
+                let (target, key) = (Target::Incident(id), posted.key());
+                operations::repair::record(context, &actor, &target, report, key.as_deref())
+                    .await?;
+            }
+            "finish" => {
+                let repair = posted.get("repair").and_then(|id| id.parse().ok());
+                let repair: Uuid = repair.ok_or(PageError::NotFound)?;
+                let finish = Finish {
+                    success: helped(&posted)?,
+                    note: None,
+                    duration_ms: None,
+                    finished_at: None,
+                };
+                operations::repair::finish(context, &actor, repair, finish).await?;
             }
             _ => return Err(PageError::NotFound),
         }
@@ -82,13 +96,18 @@ pub(super) async fn incident(
     pages.done(&posted, Box::pin(done)).await
 }
 
-fn report(posted: &FormPost) -> Result<Report, PageError> {
-    let action = posted.text("action")?.unwrap_or_default();
+fn report(posted: &FormPost, now: Timestamp) -> Result<Report, PageError> {
+    let action = posted.text("action")?.unwrap_or_default().trim().to_owned();
+    let has_only_started = posted.get("success") == Some("started");
+    let success = match has_only_started {
+        true => None,
+        false => Some(helped(posted)?),
+    };
     Ok(Report {
-        action: action.trim().to_owned(),
-        success: helped(posted)?,
+        success,
         note: posted.text("note")?,
-        duration_ms: None,
+        started_at: has_only_started.then_some(now),
+        ..Report::finished(action, false)
     })
 }
 

@@ -12,7 +12,9 @@ use uuid::Uuid;
 
 use super::layout::{self, Frame};
 use super::timeline::{Parts, all_firings, timeline};
-use super::{PageError, PageRequest, Pages, charts, firings, incidents, mute, parts, unheard};
+use super::{
+    PageError, PageRequest, Pages, charts, firings, incidents, mute, parts, unheard, worth,
+};
 use crate::domain::escalation::{Rule, RuleInputs};
 use crate::domain::frequency::Counts;
 use crate::domain::id::ShortId;
@@ -80,12 +82,19 @@ pub(super) async fn page(
                         div #analysis data-live { (analysis::found(&visit, incident)) }
                         @if visit.may_act() { (analysis::form(&visit, incident)) }
                     }
+                    section aria-labelledby="helped" {
+                        h2 #helped { (text.what_helped) }
+                        div #last-time data-live {
+                            @if !found.worth.own.actions.is_empty() { (worth::summary(text, &found.worth)) }
+                            (worth::past(&visit, &config.repairs, &found.past))
+                        }
+                    }
                 }
                 div {
                     @if visit.may_act() {
                         section aria-labelledby="act" {
                             h2 #act { (text.actions) }
-                            (actions(&visit, &found.entry))
+                            (actions(&visit, &found.entry, &found.repairs))
                         }
                     }
                     section aria-labelledby="facts" {

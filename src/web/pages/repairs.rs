@@ -9,14 +9,19 @@ use serde::Deserialize;
 use super::address::PageQuery;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
-use super::{PageError, PageRequest, Pages, address, charts, parts};
+use super::{PageError, PageRequest, Pages, address, parts};
+use crate::config::{QuietOf, RepairSettings};
 use crate::domain::id::ShortId;
+use crate::domain::verdict::Verdict;
 use crate::entity::{anomalies, repairs};
+use crate::store::repairs::figures::Scope;
 use crate::store::views::lists;
 use crate::store::views::timeline::{self, RepairFilter};
 use crate::store::views::top_anomalies::{ActionStats, by_action};
 use crate::text::Text;
-use crate::web::{repair_cursor, repair_position};
+use crate::text::repairs::{class_name, verdict_word, why_verdict};
+use crate::web::worth::{self, Table};
+use crate::web::{RepairState, repair_cursor, repair_position};
 
 /// Its place in the navigation.
 pub(super) const SECTION: Section = Section {
@@ -27,6 +32,12 @@ pub(super) const SECTION: Section = Section {
 /// Repairs of a page, and actions.
 const SHOWN: usize = 50;
 const ACTIONS: u64 = 20;
+/// All anomalies have no name.
+const NOBODY: QuietOf<'static> = QuietOf {
+    alert_name: "",
+    service: "",
+    namespace: "",
+};
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -47,6 +58,7 @@ pub(super) async fn page(
         timeline::newest_repairs(db, &all, before, SHOWN as u64 + 1),
         by_action(db, None, ACTIONS),
     )?;
+    let all = worth::table(&pages.context, (Scope::All, ""), NOBODY, visit.now).await?;
     let more = newest.len() > SHOWN;
     newest.truncate(SHOWN);
     let keys = newest.iter().map(|repair| repair.anomaly_key.clone());
@@ -65,14 +77,15 @@ pub(super) async fn page(
         } @else {
             section aria-labelledby="by-action" {
                 h2 #by-action { (text.by_action) }
+                p.hint { (text.effectiveness_lead) }
                 div.wide tabindex="0" role="region" aria-labelledby="by-action" {
-                    (actions(text, &worth))
+                    (actions(&visit, &all, &worth))
                 }
             }
             section aria-labelledby="newest" {
                 h2 #newest { (text.newest_repairs) }
                 div.wide tabindex="0" role="region" aria-labelledby="newest" {
-                    (table(&visit, &newest, Some(&anomalies)))
+                    (table(&visit, &pages.context.config.repairs, &newest, Some(&anomalies)))
                 }
                 nav.pager aria-label=(text.more_next) {
                     @if before.is_some() { a href="/repairs" { (text.first_page) } }
@@ -86,36 +99,18 @@ pub(super) async fn page(
     Ok(layout::page(&visit, &frame, &content))
 }
 
-fn actions(text: &Text, worth: &[ActionStats]) -> Markup {
-    html! {
-        table {
-            thead { tr {
-                th scope="col" { (text.action) }
-                th.n scope="col" { (text.attempts) }
-                th.n scope="col" { (text.successes) }
-                th scope="col" { (text.success_rate) }
-                th.n scope="col" { (text.anomalies) }
-                th scope="col" { (text.last_time) }
-            } }
-            tbody {
-                @for action in worth {
-                    tr {
-                        th scope="row" { code { (action.action) } }
-                        td.n { (action.attempts) }
-                        td.n { (action.successes) }
-                        td { (charts::share(action.successes, action.attempts)) }
-                        td.n { (action.anomalies) }
-                        td { (parts::at(action.last_at)) }
-                    }
-                }
-            }
-        }
-    }
+/// The actions that were tried most, with their figures.
+fn actions(visit: &PageRequest, all: &Table, worth: &[ActionStats]) -> Markup {
+    let mut shown = all.clone();
+    let is_shown = |action: &str| worth.iter().any(|worth| worth.action == action);
+    shown.actions.retain(|figures| is_shown(&figures.action));
+    super::worth::table(visit, &shown)
 }
 
 /// Repairs one by one; with the anomalies that they were tried on, where there are several.
 pub(super) fn table(
     visit: &PageRequest,
+    settings: &RepairSettings,
     repairs: &[repairs::Model],
     anomalies: Option<&HashMap<String, anomalies::Model>>,
 ) -> Markup {
@@ -125,7 +120,8 @@ pub(super) fn table(
             thead { tr {
                 th scope="col" { (text.when) }
                 th scope="col" { (text.action) }
-                th scope="col" { (text.outcome) }
+                th scope="col" { (text.claim) }
+                th scope="col" { (text.verdict) }
                 @if anomalies.is_some() { th scope="col" { (text.anomaly) } }
                 th scope="col" { (text.incident) }
                 th scope="col" { (text.operator) }
@@ -136,8 +132,10 @@ pub(super) fn table(
                 @for repair in repairs {
                     tr {
                         td { (parts::since(visit, repair.repaired_at)) }
-                        td { code { (repair.action) } }
-                        td { (outcome(text, repair.success)) }
+                        td { code { (repair.action) } " "
+                            small { (class_name(text, settings.actions.of(&repair.action))) } }
+                        td { (claim(visit, settings, repair)) }
+                        td { (verdict(text, repair)) }
                         @if let Some(anomalies) = anomalies {
                             td { @if let Some(anomaly) = anomalies.get(&repair.anomaly_key) {
                                 a href=(format!("/anomalies/{}", anomaly.key)) { (parts::or_dash(&anomaly.alert_name)) }
@@ -147,14 +145,64 @@ pub(super) fn table(
                         td { a href=(format!("/incidents/{}", repair.incident_id)) {
                             code { (ShortId::of(repair.incident_id)) } } }
                         td { (parts::or_dash(repair.operator.as_deref().unwrap_or_default())) }
-                        td.n { @if let Some(ms) = repair.duration_ms {
-                            (visit.lang.age(std::time::Duration::from_millis(ms.unsigned_abs()))) } }
+                        td.n { @if let Some(ms) = repair.duration_ms { (took(visit, ms)) } }
                         td.note { (repair.note.as_deref().unwrap_or_default()) }
                     }
                 }
             }
         }
     }
+}
+
+/// What was reported: whether it helped, or that it is not finished.
+fn claim(visit: &PageRequest, settings: &RepairSettings, repair: &repairs::Model) -> Markup {
+    let text = visit.text();
+    match RepairState::of(repair, settings, visit.now) {
+        RepairState::Finished => outcome(text, repair.success),
+        RepairState::Started => html! { (text.repair_started) },
+        RepairState::Unfinished => html! { span.bad { (text.repair_unfinished) } },
+    }
+}
+
+/// What silence says, and why.
+fn verdict(text: &Text, repair: &repairs::Model) -> Markup {
+    let why = repair
+        .verdict_reason
+        .map(|reason| why_verdict(text, reason));
+    html! {
+        @match repair.verdict {
+            None if repair.unfinished => {}
+            None => { (text.verdict_pending) }
+            Some(verdict) => {
+                span.good[verdict == Verdict::Verified].bad[verdict == Verdict::Disproved] title=[why] {
+                    (verdict_word(text, verdict))
+                }
+                @if let Some(why) = why { " " small { (why) } }
+            }
+        }
+    }
+}
+
+/// One repair in a line: what was done, whether it held, how long it took, who did it, and the note.
+pub(super) fn in_short(
+    visit: &PageRequest,
+    settings: &RepairSettings,
+    repair: &repairs::Model,
+) -> Markup {
+    let text = visit.text();
+    html! {
+        code { (repair.action) } ": " (verdict(text, repair))
+        " · " (text.claim) (text.colon) (claim(visit, settings, repair))
+        @if let Some(ms) = repair.duration_ms { " · " (took(visit, ms)) }
+        @if let Some(who) = &repair.operator { " · " (who) }
+        @if let Some(note) = &repair.note { " · " q { (note) } }
+    }
+}
+
+fn took(visit: &PageRequest, ms: i64) -> String {
+    visit
+        .lang
+        .age(std::time::Duration::from_millis(ms.max(0).unsigned_abs()))
 }
 
 fn outcome(text: &Text, success: bool) -> Markup {

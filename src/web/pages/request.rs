@@ -151,6 +151,7 @@ fn done(text: &'static Text, query: &str) -> Option<&'static str> {
         "resolve" => text.done_resolve,
         "analyze" => text.done_analyze,
         "repair" => text.done_repair,
+        "finish" => text.done_finish,
         "fix" => text.done_fix,
         "fix-again" => text.done_fix_again,
         "fix-kept" => text.done_fix_kept,

@@ -149,6 +149,12 @@ impl Client {
         self.recognised(path, answer)
     }
 
+    /// Changes one thing below `/api/v1`.
+    pub(super) async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, Error> {
+        let answer = self.call(self.http.patch(self.url(path)).json(body));
+        self.recognised(path, answer.await?)
+    }
+
     /// Deletes one thing below `/api/v1`, and says something with that.
     pub(super) async fn delete(&self, path: &[&str], body: &Value) -> Result<Value, Error> {
         let answer = self.call(self.http.delete(self.url(path)).json(body));

@@ -1,5 +1,6 @@
 //! `tocsin incidents`: the list, one incident, and what is done about it.
 
+mod background;
 mod done;
 mod list;
 pub(super) mod occurrences;

@@ -9,7 +9,9 @@ use super::client::{Client, Remote};
 use super::error::Error;
 use super::fields::{text, time};
 use super::output::{print, print_json};
-use super::which::IncidentArg;
+use super::which::{self, IncidentArg};
+use tocsin::time::Timestamp;
+use uuid::Uuid;
 
 /// How long to wait for the job, and from one look to the next.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -17,16 +19,27 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// So many of the newest repairs are looked at for it.
 const NEWEST: usize = 50;
 
-/// Record a repair of an incident, and whether it helped
+/// Record a repair, and whether it helped
+///
+/// It is judged by what follows: verified if the anomaly stays quiet.
 #[derive(Debug, Args)]
 pub struct RepairArgs {
-    /// Incident ID or short ID (the last 8 characters)
-    incident: IncidentArg,
+    #[command(flatten)]
+    target: Target,
+    /// Source of the alert, with --label, for example alertmanager
+    #[arg(long, value_name = "NAME", requires = "label")]
+    source: Option<String>,
     /// Action, for example restart_pod
-    #[arg(long)]
-    action: String,
+    #[arg(long, required_unless_present = "finish")]
+    action: Option<String>,
     #[command(flatten)]
     outcome: Outcome,
+    /// When it started (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    started_at: Option<String>,
+    /// When it finished (RFC 3339); now by default
+    #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with = "started")]
+    finished_at: Option<String>,
     /// Who did it
     #[arg(long, value_name = "NAME", env = "USER")]
     operator: Option<String>,
@@ -43,6 +56,22 @@ pub struct RepairArgs {
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
+struct Target {
+    /// Incident ID or short ID (the last 8 characters)
+    incident: Option<IncidentArg>,
+    /// Of an anomaly, by its key: on its newest incident
+    #[arg(long, value_name = "KEY")]
+    anomaly: Option<String>,
+    /// Of an alert, by its labels, for example --label alertname=DiskFull --label job=db
+    #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
+    label: Vec<(String, String)>,
+    /// Finish a repair that was started, by its ID
+    #[arg(long, value_name = "ID", conflicts_with_all = ["started", "action", "started_at"])]
+    finish: Option<Uuid>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
 struct Outcome {
     /// The action was taken, and the problem is gone
     #[arg(long)]
@@ -50,46 +79,121 @@ struct Outcome {
     /// The action was taken, but the problem is still there
     #[arg(long)]
     failed: bool,
+    /// The action has only started; finish it later with --finish ID
+    #[arg(long)]
+    started: bool,
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("give a label as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn moment(text: &str) -> Result<String, String> {
+    let at = Timestamp::parse(text).ok_or("not a time such as 2026-01-31T18:00:00Z")?;
+    Ok(at.to_rfc3339())
 }
 
 impl RepairArgs {
-    /// Sends it and prints the job that records it.
+    /// Sends it and prints what records it.
     ///
     /// # Errors
-    /// The instance does not answer, or there is no such incident.
+    /// The instance does not answer, or there is no such incident, anomaly or repair.
     pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
         let client = Client::new(remote)?;
-        let id = self.incident.id(&client).await?.to_string();
-        let path = ["incidents", id.as_str(), "repairs"];
-        let key = self.idempotency_key.as_deref();
-        let answer = client.post(&path, Some(&self.body()), key).await?;
+        if let Some(id) = self.target.finish {
+            return self.finish(&client, &id.to_string()).await;
+        }
+        let (answer, incident) = self.report(&client).await?;
         if self.json {
             return print_json(&answer);
         }
-        let job = text(&answer, "/job");
-        let (action, outcome) = (
-            &self.action,
-            if self.outcome.success {
-                "helped"
-            } else {
-                "did not help"
-            },
-        );
-        let done = if is_shown(&client, &id, &job).await {
+        let (action, repair) = (self.action(), id_of(&answer));
+        if self.outcome.started {
+            let told = format!(
+                "Repair started: {action} (repair {repair}).\nFinish it: tocsin repair --finish {repair} \
+                 --success"
+            );
+            return Ok(print(&told)?);
+        }
+        let is_recorded = match &incident {
+            Some(incident) => is_shown(&client, incident, &repair).await,
+            None => is_there(&client, &repair).await,
+        };
+        // Else a worker is busy, or none runs.
+        let done = if is_recorded {
             "recorded"
         } else {
-            // A worker is busy, or none runs.
             "queued, and not recorded yet"
         };
-        print(&format!(
-            "Repair {done}: {action} {outcome} (job {job}).\nSee the result: tocsin \
-             incidents show {id}"
-        ))?;
-        Ok(())
+        let outcome = if self.outcome.success {
+            "helped"
+        } else {
+            "did not help"
+        };
+        let see = match incident {
+            Some(id) => format!("tocsin incidents show {id}"),
+            None => "tocsin repairs".to_owned(),
+        };
+        let told =
+            format!("Repair {done}: {action} {outcome} (job {repair}).\nSee the result: {see}");
+        Ok(print(&told)?)
+    }
+
+    /// Reports it; returns the answer, and the incident if it was named.
+    async fn report(&self, client: &Client) -> anyhow::Result<(Value, Option<String>)> {
+        let (key, mut body) = (self.idempotency_key.as_deref(), self.body());
+        let target = &self.target;
+        if let Some(incident) = target.incident {
+            let id = incident.id(client).await?.to_string();
+            let path = ["incidents", id.as_str(), "repairs"];
+            let answer = client.post(&path, Some(&body), key).await?;
+            return Ok((answer, Some(id)));
+        }
+        if let Some(name) = &target.anomaly {
+            let anomaly = which::anomaly(client, name).await?;
+            let path = ["anomalies", anomaly.as_str(), "repairs"];
+            return Ok((client.post(&path, Some(&body), key).await?, None));
+        }
+        let labels = target.label.iter().cloned();
+        body["labels"] = labels
+            .map(|(name, value)| (name, Value::from(value)))
+            .collect();
+        if let Some(source) = &self.source {
+            body["source"] = source.clone().into();
+        }
+        Ok((client.post(&["repairs"], Some(&body), key).await?, None))
+    }
+
+    async fn finish(&self, client: &Client, id: &str) -> anyhow::Result<()> {
+        let finished = client.patch(&["repairs", id], &self.body()).await?;
+        if self.json {
+            return print_json(&finished);
+        }
+        let action = text(&finished, "/action");
+        Ok(print(&format!("Repair finished: {action} (repair {id})."))?)
+    }
+
+    fn action(&self) -> &str {
+        self.action.as_deref().unwrap_or_default()
     }
 
     fn body(&self) -> Value {
-        let mut body = json!({"action": self.action, "success": self.outcome.success});
+        let mut body = json!({});
+        if let Some(action) = &self.action {
+            body["action"] = action.clone().into();
+        }
+        if !self.outcome.started {
+            body["success"] = self.outcome.success.into();
+        }
+        let now = || Timestamp::now().to_rfc3339();
+        let started = self.started_at.clone();
+        if let Some(at) = started.or_else(|| self.outcome.started.then(now)) {
+            body["started_at"] = at.into();
+        }
+        if let Some(at) = &self.finished_at {
+            body["finished_at"] = at.clone().into();
+        }
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         if let Some(operator) = given(&self.operator) {
             body["operator"] = operator.into();
@@ -99,6 +203,26 @@ impl RepairArgs {
         }
         body
     }
+}
+
+/// The repair's id; an instance of an older version says only the job's, which is the same.
+fn id_of(answer: &Value) -> String {
+    match text(answer, "/repair") {
+        none if none.is_empty() => text(answer, "/job"),
+        repair => repair,
+    }
+}
+
+/// Waits until the repair is recorded; false if that takes long, or cannot be asked.
+async fn is_there(client: &Client, repair: &str) -> bool {
+    let until = Instant::now() + PATIENCE;
+    while client.get(&["repairs", repair], &[]).await.is_err() {
+        if Instant::now() >= until {
+            return false;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    true
 }
 
 /// Waits until the incident shows the repair that this job records; false if that takes long, or cannot be asked.
@@ -151,6 +275,7 @@ mod tests {
         };
         assert!(parse(&[]).is_err());
         assert!(parse(&["--success", "--failed"]).is_err());
+        assert_eq!(parse(&["--started"]).unwrap(), Value::Null);
         assert_eq!(parse(&["--success"]).unwrap(), true);
         assert_eq!(parse(&["--failed"]).unwrap(), false);
     }
@@ -187,6 +312,29 @@ mod tests {
         ])
         .unwrap();
         cli.args.run(&cli.remote).await.unwrap();
+    }
+
+    #[test]
+    fn a_repair_is_of_one_incident_anomaly_or_alert_or_finishes_one() {
+        let parse = |words: &[&str]| {
+            let line = ["repair"].iter().chain(words).copied();
+            Cli::try_parse_from(line).map(|cli| cli.args.body())
+        };
+        let by_labels = ["--label", "alertname=A", "--action", "a", "--failed"];
+        assert_eq!(parse(&by_labels).unwrap()["success"], false);
+        assert!(parse(&["--anomaly", "k", "--action", "a", "--success"]).is_ok());
+        assert!(parse(&["--finish", ID, "--success"]).is_ok());
+        for words in [
+            &["--action", "a", "--success"][..],
+            &[ID, "--anomaly", "k", "--action", "a", "--success"],
+            &["--finish", ID, "--started"],
+            &["--finish", ID, "--action", "a", "--success"],
+            &["--anomaly", "k", "--success"],
+            &[ID, "--source", "signoz", "--action", "a", "--success"],
+            &[ID, "--action", "a", "--success", "--started-at", "today"],
+        ] {
+            assert!(parse(words).is_err(), "{words:?}");
+        }
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! `tocsin repairs`: what was tried, newest first; and what each action was worth.
 
+mod worth;
+
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use tocsin::time::Timestamp;
@@ -10,9 +12,11 @@ use super::fields::{number, or_dash, text, time};
 use super::lists::{List, WatchArgs, limit};
 use super::table::{self, Terminal, cell, dim, figure};
 use super::which;
+use worth::WorthArgs;
+pub(super) use worth::sentences;
 
 /// Note, who did it and action give way.
-const SHRINK: [(usize, u16); 3] = [(6, 10), (3, 8), (1, 14)];
+const SHRINK: [(usize, u16); 3] = [(7, 10), (4, 8), (1, 14)];
 
 /// List repairs, newest first, and how effective each action is
 #[derive(Debug, Args)]
@@ -28,6 +32,8 @@ pub struct RepairsArgs {
 enum RepairsCommand {
     /// List actions by how often they were tried, with their success rates
     Actions(Shown),
+    /// Show how often each action held, beside what happens with nothing done
+    Effectiveness(WorthArgs),
 }
 
 #[derive(Debug, Args)]
@@ -39,9 +45,12 @@ struct ListArgs {
     /// Only this action, for example restart_pod
     #[arg(long)]
     action: Option<String>,
-    /// Only repairs that helped (true), or did not (false)
+    /// Only repairs that helped (true), or did not (false), by the report
     #[arg(long, value_name = "BOOL")]
     success: Option<bool>,
+    /// Only repairs with this verdict: verified, disproved, superseded or unknown
+    #[arg(long, value_name = "VERDICT")]
+    verdict: Option<String>,
     #[command(flatten)]
     shown: Shown,
 }
@@ -65,6 +74,9 @@ impl RepairsArgs {
     /// The instance does not answer, or refuses the token.
     pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
         let client = Client::new(remote)?;
+        if let Some(RepairsCommand::Effectiveness(args)) = &self.command {
+            return args.run(&client).await;
+        }
         if let Some(RepairsCommand::Actions(shown)) = self.command {
             let actions = List {
                 client: &client,
@@ -103,6 +115,7 @@ impl ListArgs {
             ("anomaly", anomaly),
             ("action", self.action.clone()),
             ("success", success),
+            ("verdict", self.verdict.clone()),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
@@ -111,9 +124,11 @@ impl ListArgs {
 }
 
 fn render(repairs: &[Value], now: Timestamp, look: Terminal) -> String {
-    let heads = ["AGE", "ACTION", "HELPED", "BY", "TOOK", "INCIDENT", "NOTE"];
+    let heads = [
+        "AGE", "ACTION", "HELPED", "VERDICT", "BY", "TOOK", "INCIDENT", "NOTE",
+    ];
     let mut table = look.table(&heads);
-    table::align_right(&mut table, [4]);
+    table::align_right(&mut table, [5]);
     for repair in repairs {
         let age = time(repair, "/repaired_at").map(|at| age::short(now.since(at)));
         let took = number(repair, "/duration_ms");
@@ -123,7 +138,12 @@ fn render(repairs: &[Value], now: Timestamp, look: Terminal) -> String {
             cell(&text(repair, "/action")),
             match repair["success"].as_bool() {
                 Some(true) => cell("yes"),
-                _ => table::attention("no"),
+                Some(false) => table::attention("no"),
+                None => cell(&or_dash(text(repair, "/state"))),
+            },
+            match text(repair, "/verdict").as_str() {
+                "disproved" => table::attention("disproved"),
+                verdict => cell(&or_dash(verdict.to_owned())),
             },
             cell(&or_dash(text(repair, "/operator"))),
             cell(&or_dash(took.unwrap_or_default())),
@@ -205,7 +225,7 @@ mod tests {
         let now = Timestamp::parse("2026-11-22T21:28:29.102Z").unwrap();
         let repair = json!({
             "incident_id": "019aad2e-6d5e-7000-8000-00000000000a", "action": "restart_pod",
-            "success": false, "operator": "ann", "note": "by the book", "duration_ms": 1874,
+            "success": false, "verdict": "disproved", "operator": "ann", "note": "by the book", "duration_ms": 1874,
             "repaired_at": "2026-11-22T21:25:29.102Z",
         });
         let told = render(&[repair], now, LOOK);
@@ -213,6 +233,7 @@ mod tests {
             "3m",
             "restart_pod",
             "no",
+            "disproved",
             "ann",
             "1.9 s",
             "00000000000a",

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::super::incidents::View as Incident;
 use super::By;
+use crate::domain::verdict::Verdict;
 use crate::entity::{audit, dead_letters, notifications, occurrences, reopenings, repairs};
 use crate::queue::store::{FailedAttempt, JobState};
 use crate::time::Timestamp;
@@ -114,8 +115,10 @@ pub(in crate::web) struct Repair {
     pub(super) incident_id: Uuid,
     /// What was done.
     pub(super) action: String,
-    /// Whether it helped.
-    pub(super) success: bool,
+    /// Whether it helped, by the report; null while it is not finished.
+    pub(super) success: Option<bool>,
+    /// What silence says of it; null until it is judged.
+    pub(super) verdict: Option<Verdict>,
     /// Who did it.
     pub(super) operator: Option<String>,
     /// Note.
@@ -130,7 +133,8 @@ impl From<repairs::Model> for Repair {
             id: row.id,
             incident_id: row.incident_id,
             action: row.action,
-            success: row.success,
+            success: (!row.unfinished).then_some(row.success),
+            verdict: row.verdict,
             operator: row.operator,
             note: row.note,
             repaired_at: row.repaired_at,

@@ -19,7 +19,11 @@ const ACTIONS: [&str; 6] = [
     "failover",
 ];
 
-pub(super) fn actions(visit: &PageRequest, (incident, anomaly): &Entry) -> Markup {
+pub(super) fn actions(
+    visit: &PageRequest,
+    (incident, anomaly): &Entry,
+    repairs: &[entity::repairs::Model],
+) -> Markup {
     let text = visit.text();
     let (id, name) = (
         incident.id,
@@ -45,6 +49,19 @@ pub(super) fn actions(visit: &PageRequest, (incident, anomaly): &Entry) -> Marku
                 }
             }
         }
+        @for repair in repairs.iter().filter(|r| r.unfinished && r.incident_id == id) {
+            form.act method="post" action=(format!("/incidents/{id}/finish")) {
+                (layout::stamp(visit)) (layout::once())
+                input type="hidden" name="repair" value=(repair.id);
+                fieldset {
+                    legend { (text.finish_repair) ": " code { (repair.action) } }
+                    label.choice { input type="radio" name="success" value="yes" required; (text.repair_success) }
+                    label.choice { input type="radio" name="success" value="no"; (text.repair_failed) }
+                }
+                (by(&format!("by-finish-{}", repair.id.simple())))
+                button { (text.finish_repair) }
+            }
+        }
         details.act open[incident.status != Status::Resolved] {
             summary { (text.record_repair) }
             form method="post" action=(format!("/incidents/{id}/repair")) {
@@ -57,6 +74,7 @@ pub(super) fn actions(visit: &PageRequest, (incident, anomaly): &Entry) -> Marku
                     legend { (text.repair_outcome) }
                     label.choice { input type="radio" name="success" value="yes" required; (text.repair_success) }
                     label.choice { input type="radio" name="success" value="no"; (text.repair_failed) }
+                    label.choice { input type="radio" name="success" value="started"; (text.start_repair) }
                 }
                 label for="note" { (text.repair_note) (text.optional) }
                 textarea #note name="note" rows="2" maxlength="2000" {}

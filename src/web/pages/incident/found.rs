@@ -7,10 +7,12 @@ use crate::entity;
 use crate::store::audit::Action;
 use crate::store::reopenings;
 use crate::store::views::incident_list::Entry;
+use crate::store::views::past::{self, Past};
 use crate::store::views::{hourly_counts, lists, timeline};
 use crate::web::pages::timeline::MoreFirings;
 use crate::web::pages::unheard::Silences;
 use crate::web::pages::{PageError, PageRequest, Pages, charts};
+use crate::web::worth::{self, OfAnomaly};
 
 /// Rows of the parts below.
 const OCCURRENCES: u64 = 50;
@@ -32,6 +34,8 @@ pub(super) struct Found {
     pub(super) is_cut: bool,
     pub(super) more: MoreFirings,
     pub(super) silences: Silences,
+    pub(super) worth: OfAnomaly,
+    pub(super) past: Vec<Past>,
 }
 
 pub(super) async fn look(pages: &Pages, visit: &PageRequest, id: Uuid) -> Result<Found, PageError> {
@@ -41,18 +45,34 @@ pub(super) async fn look(pages: &Pages, visit: &PageRequest, id: Uuid) -> Result
     let unit = pages.context.config.counting.unit;
     let alertmanager = pages.context.alertmanager.as_ref();
     let silences = async { Ok(Silences::of(alertmanager, &entry.0).await) };
-    let (mut occurrences, messages, repairs, entries, reopenings, mutes, others, hours, silences) =
-        tokio::try_join!(
-            lists::occurrences(db, &entry.0, None, OCCURRENCES + 1),
-            timeline::messages(db, id, MESSAGES),
-            timeline::repairs(db, &key, REPAIRS),
-            timeline::entries(db, &target, MESSAGES),
-            reopenings::of(db, &ids, MESSAGES),
-            timeline::entries_of(db, &key, &[Action::Mute, Action::Unmute], MESSAGES),
-            timeline::incidents(db, &key, OTHERS),
-            hourly_counts::since(db, unit, &key, charts::heat_from(visit.now)),
-            silences,
-        )?;
+    let both = async {
+        let worth = worth::of_anomaly(&pages.context, &entry.1, visit.now);
+        tokio::try_join!(worth, past::before(db, &entry.0))
+    };
+    let (
+        mut occurrences,
+        messages,
+        repairs,
+        entries,
+        reopenings,
+        mutes,
+        others,
+        hours,
+        silences,
+        both,
+    ) = tokio::try_join!(
+        lists::occurrences(db, &entry.0, None, OCCURRENCES + 1),
+        timeline::messages(db, id, MESSAGES),
+        timeline::repairs(db, &key, REPAIRS),
+        timeline::entries(db, &target, MESSAGES),
+        reopenings::of(db, &ids, MESSAGES),
+        timeline::entries_of(db, &key, &[Action::Mute, Action::Unmute], MESSAGES),
+        timeline::incidents(db, &key, OTHERS),
+        hourly_counts::since(db, unit, &key, charts::heat_from(visit.now)),
+        silences,
+        both,
+    )?;
+    let (worth, past) = both;
     let more = more_firings(&entry.0, unit, &mut occurrences);
     let of_parts = [messages.len(), entries.len(), reopenings.len(), mutes.len()];
     let is_full = |rows: usize| rows as u64 >= MESSAGES;
@@ -72,6 +92,8 @@ pub(super) async fn look(pages: &Pages, visit: &PageRequest, id: Uuid) -> Result
         others,
         hours,
         silences,
+        worth,
+        past,
     })
 }
 

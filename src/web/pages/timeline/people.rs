@@ -7,6 +7,7 @@ use super::{Entry, Parts};
 use crate::domain::aggregation::ResolvedBy;
 use crate::entity::{audit, repairs};
 use crate::store::audit::{Action, did_something};
+use crate::text::repairs::verdict_word;
 use crate::text::{Text, fill};
 use crate::time::Timestamp;
 use crate::web::pages::parts;
@@ -31,7 +32,7 @@ pub(super) fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>)
             Some(Action::ResolveIncident) => ("t-done", "✓", text.ev_resolved.to_owned()),
             Some(Action::AnalyzeIncident) => ("", "·", text.ev_analyze.to_owned()),
             // It has a row of its own.
-            Some(Action::RecordRepair) => continue,
+            Some(Action::RecordRepair | Action::StartRepair | Action::FinishRepair) => continue,
             Some(Action::RefusePress) => ("", "·", text.ev_stranger.to_owned()),
             // Not done to incidents; or by a newer version.
             Some(
@@ -180,10 +181,10 @@ fn by(text: &Text, operator: Option<&str>) -> Option<Markup> {
 }
 
 pub(super) fn tried(text: &Text, repair: &repairs::Model) -> Entry {
-    let (what, class, symbol) = if repair.success {
-        (text.ev_repair_ok, "t-done", "⚒")
-    } else {
-        (text.ev_repair_failed, "t-bad", "⚒")
+    let (what, class, symbol) = match (repair.unfinished, repair.success) {
+        (true, _) => (text.ev_repair_started, "", "⚒"),
+        (false, true) => (text.ev_repair_ok, "t-done", "⚒"),
+        (false, false) => (text.ev_repair_failed, "t-bad", "⚒"),
     };
     let who = repair.operator.as_deref().filter(|who| !who.is_empty());
     let note = repair.note.as_deref().filter(|note| !note.is_empty());
@@ -198,7 +199,10 @@ pub(super) fn tried(text: &Text, repair: &repairs::Model) -> Entry {
         at: repair.repaired_at,
         class,
         symbol,
-        what: html! { (fill(what, &[("action", &repair.action)])) },
+        what: html! {
+            (fill(what, &[("action", &repair.action)]))
+            @if let Some(verdict) = repair.verdict { " · " (verdict_word(text, verdict)) }
+        },
         more,
     }
 }

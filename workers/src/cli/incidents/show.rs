@@ -20,7 +20,7 @@ use super::super::output::{print, print_json};
 use super::super::paused;
 use super::super::table::Terminal;
 use super::super::which::short_id;
-use super::occurrences;
+use super::{background, occurrences};
 
 /// So many occurrences are shown.
 const OCCURRENCES: usize = 10;
@@ -34,14 +34,20 @@ pub(super) async fn show(client: &Client, id: Uuid, json: bool) -> anyhow::Resul
         .list(&path, &[], OCCURRENCES)
         .await
         .context("cannot get its firings")?;
+    let worth = background::ask(client, &incident).await;
     if json {
         if let Some(incident) = incident.as_object_mut() {
             incident.insert("occurrences".to_owned(), firings.into());
+            worth.insert_into(incident);
         }
         return print_json(&incident);
     }
     let (now, look) = (Timestamp::now(), Terminal::of_stdout());
     print(&facts(&incident, now))?;
+    let told = worth.told(now);
+    if !told.is_empty() {
+        print(&told)?;
+    }
     if text(&incident, "/status") != "RESOLVED"
         && let Some(waits) = paused::notifications(client).await
     {

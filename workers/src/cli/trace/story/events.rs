@@ -165,17 +165,22 @@ pub(super) fn of_message(
 }
 
 pub(super) fn of_repair(repair: &Value, names: &HashMap<String, String>) -> Option<Event> {
-    let helped = repair["success"].as_bool().unwrap_or_default();
+    // An instance of an older version knows only finished ones.
+    let outcome = match repair["success"].as_bool() {
+        Some(true) => "it helped",
+        Some(false) => "it did not help",
+        None => "not finished",
+    };
     let mut what = format!(
         "{} tried on {}: {}",
         text(repair, "/action"),
         name_of(repair, names),
-        if helped {
-            "it helped"
-        } else {
-            "it did not help"
-        }
+        outcome
     );
+    let verdict = text(repair, "/verdict");
+    if !verdict.is_empty() {
+        let _ = write!(what, " ({verdict})");
+    }
     let operator = text(repair, "/operator");
     if !operator.is_empty() {
         let _ = write!(what, ", recorded by {operator}");

@@ -1,0 +1,120 @@
+//! What actions were worth, and what helped last time, as pages show it.
+
+use std::time::Duration;
+
+use maud::{Markup, html};
+
+use super::{PageRequest, parts, repairs};
+use crate::config::RepairSettings;
+use crate::domain::id::ShortId;
+use crate::store::views::past::Past;
+use crate::text::repairs::class_name;
+use crate::text::{Text, fill};
+use crate::web::worth::{ActionFigures, NothingDone, OfAnomaly, Table};
+
+/// How often each action held, in a sentence or two; with those that stand in, and the baseline.
+pub(super) fn summary(text: &Text, found: &OfAnomaly) -> Markup {
+    let own = found.own.held(text);
+    let nothing = &found.own.nothing;
+    html! {
+        p.worth {
+            @if own.is_empty() { (text.none_judged) } @else { strong { (own) } (text.full_stop) }
+            " " (by_itself(text, nothing))
+        }
+        @if let Some(wider) = &found.stand_in {
+            p.worth { (fill(text.stands_in, &[
+                ("name", wider.subject.as_str()), ("list", &wider.held(text)),
+            ])) }
+        }
+    }
+}
+
+fn by_itself(text: &Text, nothing: &NothingDone) -> String {
+    if nothing.episodes == 0 {
+        return text.nothing_unknown.to_owned();
+    }
+    let (held, n) = (nothing.held.to_string(), nothing.episodes.to_string());
+    fill(text.nothing_held, &[("held", &held), ("n", &n)])
+}
+
+/// Every action with its figures, and what happens with nothing done.
+pub(super) fn table(visit: &PageRequest, found: &Table) -> Markup {
+    let text = visit.text();
+    html! {
+        table {
+            thead { tr {
+                th scope="col" { (text.action) }
+                th.n scope="col" { (text.held) }
+                th.n scope="col" { (text.at_least) }
+                th scope="col" { (text.assessment) }
+                th.n scope="col" { (text.attempts) }
+                th.n scope="col" { (text.successes) }
+                th.n scope="col" { (text.not_counted) }
+                th scope="col" { (text.time_to_quiet) }
+                th scope="col" { (text.last_time) }
+            } }
+            tbody {
+                @for action in &found.actions { (row(visit, action)) }
+                @let nothing = &found.nothing;
+                @if nothing.episodes > 0 {
+                    tr {
+                        th scope="row" { em { (text.nothing_done) } }
+                        td.n { (nothing.held) " / " (nothing.episodes) }
+                        td.n {} td {} td.n {} td.n {} td.n {} td {} td {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn row(visit: &PageRequest, action: &ActionFigures) -> Markup {
+    let text = visit.text();
+    let assessment = match action.effective {
+        Some(true) => html! { span.good { (text.effective_yes) } },
+        Some(false) => html! { span.bad { (text.effective_no) } },
+        None => html! { (text.effective_few) },
+    };
+    html! {
+        tr {
+            th scope="row" { code { (action.action) } " " small { (class_name(text, action.class)) } }
+            td.n { (action.verified) " / " (action.verdicts) }
+            td.n { @if action.verdicts > 0 { (format!("{:.0} %", action.lower_bound * 100.0)) } }
+            td { (assessment) }
+            td.n { (action.attempts) }
+            td.n { (action.claimed) }
+            td.n { (action.superseded) " / " (action.unknown) " / " (action.unjudged) }
+            td { @if let Some((median, p90)) = action.median_quiet_ms.zip(action.p90_quiet_ms) {
+                (fill(text.median_p90, &[("median", &age(visit, median)), ("p90", &age(visit, p90))])) } }
+            td { (parts::at(action.last_at)) }
+        }
+    }
+}
+
+fn age(visit: &PageRequest, ms: i64) -> String {
+    visit
+        .lang
+        .age(Duration::from_millis(ms.max(0).unsigned_abs()))
+}
+
+/// The last incidents of the anomaly: what was tried on each, what held, how long it took, and the notes.
+pub(super) fn past(visit: &PageRequest, settings: &RepairSettings, past: &[Past]) -> Markup {
+    let text = visit.text();
+    html! {
+        @if past.is_empty() { p { (text.no_past) } }
+        @for Past { incident, repairs } in past {
+            div.past {
+                p {
+                    a href=(format!("/incidents/{}", incident.id)) { code { (ShortId::of(incident.id)) } }
+                    " · " (parts::since(visit, incident.opened_at))
+                    @if let Some(resolved) = incident.resolved_at {
+                        " · " (visit.lang.age(resolved.since(incident.opened_at)))
+                    }
+                }
+                @if repairs.is_empty() { p { (text.nothing_tried) } } @else {
+                    ul { @for repair in repairs { li { (repairs::in_short(visit, settings, repair)) } } }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `tocsin repairs effectiveness`: how often each action held.
+
+use clap::Args;
+use serde_json::Value;
+use tocsin::text::{EN, fill};
+use tocsin::time::Timestamp;
+
+use super::super::age;
+use super::super::client::Client;
+use super::super::fields::{number, or_dash, text, time};
+use super::super::output::{print, print_json};
+use super::super::table::{self, Terminal, cell, figure};
+use super::super::which;
+
+/// Of what actions are shown.
+#[derive(Debug, Args)]
+pub(super) struct WorthArgs {
+    /// On this anomaly: its key, or the ID or short ID of an incident of it
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["alert_name", "service"])]
+    anomaly: Option<String>,
+    /// On all anomalies with this alert name
+    #[arg(long, value_name = "NAME", conflicts_with = "service")]
+    alert_name: Option<String>,
+    /// On all anomalies of this service
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl WorthArgs {
+    /// Asks the instance and prints what it answers.
+    ///
+    /// # Errors
+    /// The instance does not answer, or there is no such anomaly.
+    pub(super) async fn run(&self, client: &Client) -> anyhow::Result<()> {
+        let found = match &self.anomaly {
+            Some(name) => {
+                let key = which::anomaly(client, name).await?;
+                client
+                    .get(&["anomalies", &key, "effectiveness"], &[])
+                    .await?
+            }
+            None => {
+                let of = [("alert_name", &self.alert_name), ("service", &self.service)];
+                let query = of
+                    .into_iter()
+                    .filter_map(|(name, value)| Some((name, value.clone()?)));
+                let query: Vec<(&'static str, String)> = query.collect();
+                client.get(&["repairs", "effectiveness"], &query).await?
+            }
+        };
+        if self.json {
+            return print_json(&found);
+        }
+        print(&sentences(&found).join("\n"))?;
+        let table = render(&found, Timestamp::now(), Terminal::of_stdout());
+        Ok(print(&table)?)
+    }
+}
+
+/// How often each action held, what stands in for too few verdicts, and what happens with nothing done.
+pub(in crate::cli) fn sentences(found: &Value) -> Vec<String> {
+    let mut sentences = Vec::new();
+    match text(found, "/summary") {
+        none if none.is_empty() => sentences.push(EN.none_judged.to_owned()),
+        summary => sentences.push(format!("{summary}.")),
+    }
+    let (held, episodes) = (
+        number(found, "/nothing/held"),
+        number(found, "/nothing/episodes"),
+    );
+    if let Some((held, n)) = held.zip(episodes.filter(|n| *n > 0)) {
+        let (held, n) = (held.to_string(), n.to_string());
+        sentences.push(fill(EN.nothing_held, &[("held", &held), ("n", &n)]));
+    }
+    let wider = text(found, "/stand_in/summary");
+    if !wider.is_empty() {
+        let name = text(found, "/stand_in/subject");
+        sentences.push(fill(EN.stands_in, &[("name", &name), ("list", &wider)]));
+    }
+    sentences
+}
+
+fn render(found: &Value, now: Timestamp, look: Terminal) -> String {
+    let heads = [
+        "ACTION",
+        "CLASS",
+        "HELD",
+        "JUDGED",
+        "AT LEAST",
+        "EFFECTIVE",
+        "TRIED",
+        "MEDIAN",
+        "LAST",
+    ];
+    let mut table = look.table(&heads);
+    table::align_right(&mut table, [2, 3, 4, 6, 7]);
+    let actions = found.get("actions").and_then(Value::as_array);
+    for action in actions.into_iter().flatten() {
+        let count = |pointer| number(action, pointer);
+        let bound = action["lower_bound"]
+            .as_f64()
+            .filter(|_| count("/verdicts") > Some(0));
+        let bound = bound.map(|bound| format!("{:.0} %", bound * 100.0));
+        let median = count("/median_quiet_ms")
+            .map(|ms| age::short(std::time::Duration::from_millis(ms.max(0).unsigned_abs())));
+        let last = time(action, "/last_at").map(|at| age::short(now.since(at)));
+        table.add_row(table::line(vec![
+            cell(&text(action, "/action")),
+            cell(&or_dash(text(action, "/class"))),
+            figure(count("/verified")),
+            figure(count("/verdicts")),
+            cell(&or_dash(bound.unwrap_or_default())),
+            cell(match action["effective"].as_bool() {
+                Some(true) => "yes",
+                Some(false) => "no",
+                None => "too few verdicts",
+            }),
+            figure(count("/attempts")),
+            cell(&or_dash(median.unwrap_or_default())),
+            cell(&or_dash(last.unwrap_or_default())),
+        ]));
+    }
+    look.render(table, &[(0, 16)])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn figures_are_said_as_people_say_them() {
+        let found = json!({
+            "summary": "rollback held 4 of 4 times, restart_pod 2 of 9",
+            "nothing": {"held": 1, "episodes": 10},
+            "stand_in": {"subject": "DiskFull", "summary": "clean held 3 of 3 times"},
+            "actions": [{
+                "action": "rollback", "class": "mitigate", "verified": 4, "verdicts": 4, "attempts": 5,
+                "lower_bound": 0.51, "effective": true, "median_quiet_ms": 240_000,
+                "last_at": "2026-11-22T21:25:29.102Z",
+            }],
+        });
+        assert_eq!(
+            sentences(&found),
+            [
+                "rollback held 4 of 4 times, restart_pod 2 of 9.",
+                "With nothing done it stayed quiet 1 of 10 times.",
+                "Too few verdicts on this anomaly. Of all anomalies with the alert name DiskFull: clean held 3 \
+                 of 3 times.",
+            ]
+        );
+        let now = Timestamp::parse("2026-11-22T21:28:29.102Z").unwrap();
+        let look = Terminal {
+            width: 120,
+            colour: false,
+        };
+        let told = render(&found, now, look);
+        for part in ["rollback", "mitigate", "51 %", "yes", "4m", "3m"] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+}
