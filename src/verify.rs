@@ -10,6 +10,7 @@
 //! The job that looks every hour and the API share this; either goes from page to page by a cursor.
 
 mod look;
+mod repairs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -124,8 +125,14 @@ pub async fn page(
             page.drifts.extend(drifts);
             page.drifts.truncate(EXAMPLES);
         }
-        page.repaired = repair.is_some() && !page.drifted.is_empty();
     }
+    let drifts = repairs::page(context, &keys, page.next_cursor.is_none(), repair).await?;
+    for drift in &drifts {
+        *page.drifted.entry(drift.what).or_default() += 1;
+    }
+    page.drifts.extend(drifts);
+    page.drifts.truncate(EXAMPLES);
+    page.repaired = repair.is_some() && !page.drifted.is_empty();
     Ok(page)
 }
 

@@ -39,7 +39,7 @@ impl RepairSettings {
             return Err("repairs.unfinished must be longer than 0s".to_owned());
         }
         let empty = |pattern: &Pattern| pattern.0.trim().is_empty();
-        let mut classes = self.actions.0.iter();
+        let mut classes = self.actions.each().into_iter();
         match classes.find(|(_, patterns)| patterns.0.iter().any(empty)) {
             Some((class, _)) => Err(format!(
                 "repairs.actions.{}: a name or pattern must not be empty",

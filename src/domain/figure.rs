@@ -33,11 +33,15 @@ pub enum Figure {
     AggregatedCount,
     /// How many of them it says that are open.
     OpenEpisodes,
+    /// What silence says of a repair.
+    Verdict,
+    /// What an action was worth.
+    Effectiveness,
 }
 
 impl Figure {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Total,
         Self::FirstSeen,
         Self::LastSeen,
@@ -45,6 +49,8 @@ impl Figure {
         Self::FrequencyStats,
         Self::AggregatedCount,
         Self::OpenEpisodes,
+        Self::Verdict,
+        Self::Effectiveness,
     ];
 
     /// As it is written everywhere.
@@ -58,6 +64,8 @@ impl Figure {
             Self::FrequencyStats => "frequency_stats",
             Self::AggregatedCount => "aggregated_count",
             Self::OpenEpisodes => "open_episodes",
+            Self::Verdict => "verdict",
+            Self::Effectiveness => "effectiveness",
         }
     }
 }

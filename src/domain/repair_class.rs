@@ -1,7 +1,5 @@
 //! Classes of actions: how deep a repair goes.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::effectiveness::action_name;
@@ -56,18 +54,40 @@ impl RepairClass {
 
 /// Which actions belong to each class: their names, or patterns with `*`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ActionClasses(pub BTreeMap<RepairClass, List<Pattern>>);
+#[serde(default, deny_unknown_fields)]
+pub struct ActionClasses {
+    /// Restarts.
+    pub restart: List<Pattern>,
+    /// Mitigations.
+    pub mitigate: List<Pattern>,
+    /// Fixes of a cause.
+    pub root_cause: List<Pattern>,
+    /// Changes of the design.
+    pub architecture: List<Pattern>,
+}
 
 impl ActionClasses {
+    /// Each class with its actions, by depth.
+    #[must_use]
+    pub fn each(&self) -> [(RepairClass, &List<Pattern>); 4] {
+        [
+            (RepairClass::Restart, &self.restart),
+            (RepairClass::Mitigate, &self.mitigate),
+            (RepairClass::RootCause, &self.root_cause),
+            (RepairClass::Architecture, &self.architecture),
+        ]
+    }
+
     /// The class of an action: the first, in the order of their depth, that names it.
     #[must_use]
     pub fn of(&self, action: &str) -> Option<RepairClass> {
         let name = action_name(action);
         let names = |patterns: &List<Pattern>| patterns.0.iter().any(|p| p.matches(&name));
-        let classes = self.0.iter();
-        let mut named = classes.filter(|(_, patterns)| names(patterns));
-        named.next().map(|(class, _)| *class)
+        let mut named = self
+            .each()
+            .into_iter()
+            .filter(|(_, patterns)| names(patterns));
+        named.next().map(|(class, _)| class)
     }
 }
 
@@ -77,31 +97,20 @@ impl Default for ActionClasses {
             let patterns = names.iter().map(|name| Pattern((*name).to_owned()));
             List(patterns.collect())
         };
-        Self(BTreeMap::from([
-            (RepairClass::Restart, list(&["restart*", "reboot*"])),
-            (
-                RepairClass::Mitigate,
-                list(&[
-                    "rollback*",
-                    "roll_back*",
-                    "scale*",
-                    "failover*",
-                    "fail_over*",
-                    "clear_*",
-                    "drain*",
-                    "evict*",
-                    "shed_*",
-                ]),
-            ),
-            (
-                RepairClass::RootCause,
-                list(&["fix_*", "patch_*", "deploy_fix*"]),
-            ),
-            (
-                RepairClass::Architecture,
-                list(&["redesign*", "rearchitect*"]),
-            ),
-        ]))
+        Self {
+            restart: list(&["restart*", "reboot*"]),
+            mitigate: list(&[
+                "rollback*",
+                "roll_back*",
+                "scale*",
+                "failover*",
+                "clear_*",
+                "drain*",
+                "evict*",
+            ]),
+            root_cause: list(&["fix_*", "patch_*"]),
+            architecture: list(&["redesign*"]),
+        }
     }
 }
 
@@ -125,7 +134,8 @@ mod tests {
             "mitigate": "rollback", "architecture": ["move_*"],
         }))
         .unwrap();
-        assert_eq!(own.of("restart_pod"), None);
+        assert_eq!(own.of("restart_pod"), Some(RepairClass::Restart));
+        assert_eq!(own.of("scale_up"), None);
         assert_eq!(own.of("move_to_queue"), Some(RepairClass::Architecture));
     }
 }

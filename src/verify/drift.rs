@@ -44,7 +44,7 @@ impl fmt::Display for Drift {
 }
 
 impl Drift {
-    fn new(what: Figure, anomaly: &str, stored: Json, expected: Json) -> Self {
+    pub(super) fn new(what: Figure, anomaly: &str, stored: Json, expected: Json) -> Self {
         Self {
             what,
             window: None,
@@ -60,7 +60,7 @@ impl Drift {
         self
     }
 
-    fn incident(mut self, incident: Uuid) -> Self {
+    pub(super) fn incident(mut self, incident: Uuid) -> Self {
         self.incident = Some(incident);
         self
     }

@@ -60,6 +60,7 @@ mod queues;
 mod recipes;
 mod recount;
 mod redis_queue;
+mod repairs;
 mod rooms;
 mod secrets;
 mod security;

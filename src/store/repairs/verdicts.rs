@@ -1,11 +1,14 @@
 //! Verdicts: which are to be given, and that they are given once.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryResult, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryResult,
+    Value,
+};
 use uuid::Uuid;
 
 use crate::domain::verdict::{Judgement, Verdict, VerdictReason};
 use crate::entity::repairs;
-use crate::store::rows::{Rows, statement};
+use crate::store::rows::{Rows, columns, statement};
 use crate::time::{Timestamp, millis};
 
 /// How much later than it was written a batch of alerts may be committed, in milliseconds.
@@ -90,6 +93,28 @@ pub async fn finished(
         .filter(repairs::Column::Unfinished.eq(false))
         .all(db)
         .await
+}
+
+/// The newest judged repairs of these anomalies that finished since `since` and whose anomaly did not change after
+/// they were judged: at most `limit`, and none that is to be judged again.
+pub async fn settled(
+    db: &impl ConnectionTrait,
+    keys: &[String],
+    since: Timestamp,
+    limit: u64,
+) -> Result<Vec<repairs::Model>, DbErr> {
+    let columns = columns::<repairs::Entity>("p");
+    let sql = format!(
+        "SELECT {columns} FROM {{rows}} JOIN repairs p ON p.anomaly_key = r.key \
+             JOIN anomalies a ON a.key = r.key \
+         WHERE p.repaired_at >= $1 AND p.verdict IS NOT NULL \
+             AND COALESCE(a.changed_at, 0) <= p.judged_at - {LATE_MS} \
+         ORDER BY p.repaired_at DESC LIMIT $2"
+    );
+    let rows = Rows::new().text("key", keys.iter().cloned());
+    let values = [Value::from(since.0), limit.into()];
+    let sql = rows.statement(db.get_database_backend(), &sql, values);
+    repairs::Model::find_by_statement(sql).all(db).await
 }
 
 /// A verdict as it is written.
