@@ -81,6 +81,7 @@ texts! {
     refused_replayed_other
     refused_replayed
     refused_discarded
+    refused_repair_finished
     refused_died_again
     refused_binary
     refused_payload

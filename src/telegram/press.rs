@@ -183,6 +183,7 @@ fn answer_to(text: &Text, outcome: Result<Outcome, OperationError>) -> Answer {
             error @ (OperationError::Conflict(
                 Conflict::AlreadyReplayed { .. }
                 | Conflict::AlreadyDiscarded { .. }
+                | Conflict::RepairFinished
                 | Conflict::FailedAgain
                 | Conflict::NotReplayable(_)
                 | Conflict::InvalidPayload(_)

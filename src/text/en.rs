@@ -63,6 +63,7 @@ pub static EN: Text = Text {
     refused_replayed_other: "{name} has already replayed it with another payload.",
     refused_replayed: "{name} has already replayed it.",
     refused_discarded: "{name} has already discarded it.",
+    refused_repair_finished: "The repair has finished with another outcome.",
     refused_died_again: "The job failed again after you opened this page. Reload the page.",
     refused_binary: "The payload is not text. Replay it with an edited payload.",
     refused_payload: "The payload is not a valid {queue} job: {why}",

@@ -52,6 +52,7 @@ const fn pattern(text: &Text, code: Code) -> Option<&'static str> {
         Code::AlreadyReplayed => text.refused_replayed,
         Code::ReplayedOtherwise => text.refused_replayed_other,
         Code::AlreadyDiscarded => text.refused_discarded,
+        Code::RepairFinished => text.refused_repair_finished,
         Code::FailedAgain => text.refused_died_again,
         Code::PayloadNotText => text.refused_binary,
         Code::InvalidPayload => text.refused_payload,

@@ -63,6 +63,7 @@ pub static ZH_TW: Text = Text {
     refused_replayed_other: "{name} 已改用另一份內容重送。",
     refused_replayed: "{name} 已重送。",
     refused_discarded: "{name} 已捨棄。",
+    refused_repair_finished: "此修復已以另一結果完成。",
     refused_died_again: "在您開啟本頁之後，這個工作又失敗了一次，請重新載入頁面。",
     refused_binary: "內容不是文字，請修改內容後再重送。",
     refused_payload: "內容不是有效的 {queue} 工作：{why}",

@@ -8,7 +8,11 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tocsin::config::Secret;
 use tocsin_workers::{presence, recount};
+
+use wiremock::matchers::path;
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::harness::{Harness, alert, answer, resolved};
 use crate::on_all;
@@ -179,6 +183,29 @@ on_all! {
         h.finish().await;
     }
 
+    async fn who_dies_while_judging_gives_no_verdict_and_the_next_gives_it_once(on) {
+        let h = Harness::start(on).await;
+        let firing = alert("Loop", "a", h.now());
+        h.send_and_drain(vec![firing.clone()]).await;
+        let id = h.repaired("rollback", true).await;
+        h.send_and_drain(vec![resolved(firing, h.now())]).await;
+        h.advance(QUIET);
+        // The verdict and the counts are written by then, the times are not.
+        h.execute("ALTER TABLE repair_times RENAME TO repair_times_away").await;
+        assert!(recount::judge(&h.context).await.is_err());
+        assert_eq!(h.repair(&id).await["verdict"], Value::Null);
+        assert_eq!(h.sql("SELECT CAST(sum(verified) AS bigint) FROM repair_figures").await, 0);
+        h.execute("ALTER TABLE repair_times_away RENAME TO repair_times").await;
+        for _ in 0..2 {
+            recount::judge(&h.context).await.unwrap();
+        }
+        assert_eq!(h.repair(&id).await["verdict"], "verified");
+        assert_eq!(h.sql("SELECT CAST(sum(verified) AS bigint) FROM repair_figures").await, 4);
+        assert_eq!(h.sql("SELECT CAST(sum(n) AS bigint) FROM repair_times").await, 4);
+        h.drain().await;
+        h.finish().await;
+    }
+
     async fn a_robot_reports_by_an_alerts_labels(on) {
         let h = Harness::start(on).await;
         let mut firing = alert("Loop", "a", h.now());
@@ -225,6 +252,30 @@ on_all! {
         let worth = h.effectiveness().await;
         let action = &worth["actions"][0];
         assert_eq!((&action["unknown"], &action["verdicts"]), (&json!(1), &json!(0)), "{worth:#}");
+        h.finish().await;
+    }
+
+    async fn the_silence_of_what_is_silenced_at_its_source_tells_nothing(on) {
+        let server = MockServer::start().await;
+        let ends_at = tocsin::time::Timestamp::now().after(Duration::from_secs(86_400));
+        let silence = json!([{
+            "id": "s1", "status": {"state": "active"}, "createdBy": "ann", "comment": "",
+            "startsAt": "2020-01-01T00:00:00Z", "endsAt": ends_at,
+            "matchers": [{"name": "alertname", "value": "Loop", "isRegex": false, "isEqual": true}],
+        }]);
+        Mock::given(path("/api/v2/silences"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(silence))
+            .mount(&server)
+            .await;
+        let h = Harness::start_with(on, |config| {
+            config.alertmanager_url = Some(Secret::from(server.uri().as_str()));
+        }).await;
+        let id = h.round("rollback", true).await;
+        let repair = h.repair(&id).await;
+        assert_eq!((&repair["verdict"], &repair["verdict_reason"]), (&json!("unknown"), &json!("silenced")));
+        // It fired all the same: that tells something.
+        let id = h.round("restart_pod", false).await;
+        assert_eq!(h.repair(&id).await["verdict"], "disproved");
         h.finish().await;
     }
 
@@ -284,6 +335,7 @@ on_all! {
         h.round("restart_pod", false).await;
         h.round("rollback", true).await;
         h.advance(Duration::from_secs(3600));
+        h.recount().await;
         let check = async |repair: bool| {
             let path = "/api/v1/recount/verify";
             let (status, page) = h.post(path, json!({"repair": repair})).await;
@@ -300,6 +352,7 @@ on_all! {
         assert!(drifted["effectiveness"].as_i64() >= Some(1), "{drifted}");
         h.drain().await;
         h.advance(Duration::from_secs(3600));
+        h.recount().await;
         while check(true).await != json!({}) {}
         assert_eq!(h.effectiveness().await["summary"], before["summary"]);
         h.finish().await;

@@ -89,9 +89,11 @@ pub async fn letters(db: &impl ConnectionTrait) -> Result<u64, DbErr> {
 
 /// What the repairs look like.
 pub async fn repairs(db: &impl ConnectionTrait) -> Result<u64, DbErr> {
-    let sql = "SELECT count(*), CAST(sum(attempts) AS bigint), CAST(sum(successes) AS bigint), \
+    // A verdict that replaces another changes one figure up and one down.
+    let sql = "SELECT CAST(sum(attempts) AS bigint), CAST(sum(claimed) AS bigint), \
+                   CAST(sum(verified + disproved * 1009 + superseded * 10007 + unknown * 100003) AS bigint), \
                    max(last_at) \
-               FROM effectiveness";
+               FROM repair_figures WHERE scope = 'all' AND subject = ''";
     of(db, sql).await
 }
 

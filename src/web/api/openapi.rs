@@ -90,8 +90,16 @@ pub fn description() -> Value {
     answers::require(&mut document);
     without_default(&mut document["components"]["schemas"]);
     // As far as every whole number is exact in JSON.
-    document["components"]["schemas"]["RepairReport"]["properties"]["duration_ms"]["maximum"] =
-        json!(9_007_199_254_740_991_i64);
+    for report in ["RepairReport", "AlertRepairReport", "RepairFinish"] {
+        document["components"]["schemas"][report]["properties"]["duration_ms"]["maximum"] =
+            json!(9_007_199_254_740_991_i64);
+    }
+    // A repair has an outcome, or has only started.
+    for report in ["RepairReport", "AlertRepairReport"] {
+        let started = json!({"required": ["started_at"], "not": {"required": ["finished_at"]}});
+        document["components"]["schemas"][report]["anyOf"] =
+            json!([{"required": ["success"]}, started]);
+    }
     // Which dead letters, and which incidents: a text that is nothing but space selects none.
     let said = || json!({"type": "string", "minLength": 1});
     let ways = ["queue", "reason", "q", "older_than", "younger_than"].map(|name| (name, said()));

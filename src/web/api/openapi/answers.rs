@@ -20,7 +20,7 @@ const AT_TIMES: [(&str, &[&str]); 9] = [
     ("UnreadablePayload", &["payload_text", "payload_base64"]),
     ("Decided", &["matching"]),
     ("Resolved", &["matching"]),
-    ("RepairEntry", &["operator"]),
+    ("RepairEntry", &["operator", "verdict"]),
     ("Problem", &["request_id"]),
     ("Counted", &["incidents", "or_more", "spread"]),
     ("Analysis", &["generated", "not_generated"]),
