@@ -30,7 +30,7 @@ pub fn middle_ms(bucket: i64) -> i64 {
 
 /// The time below which `share` of all lie, in milliseconds, by the nearest rank.
 #[must_use]
-pub fn quantile_ms(buckets: &BTreeMap<i64, i64>, share: f64) -> Option<i64> {
+pub(super) fn quantile_ms(buckets: &BTreeMap<i64, i64>, share: f64) -> Option<i64> {
     let all: i64 = buckets.values().sum();
     let rank = ((all as f64 * share).ceil() as i64).max(1);
     let mut seen = 0;

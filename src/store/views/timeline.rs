@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::effectiveness::action_name;
 use crate::domain::verdict::Verdict;
-use crate::entity::{audit, effectiveness, incidents, notifications, repairs};
+use crate::entity::{audit, incidents, notifications, repairs};
 use crate::store::audit::Action;
 use crate::time::Timestamp;
 
@@ -127,19 +127,6 @@ pub async fn newest_repairs(
         .order_by_desc(Column::RepairedAt)
         .order_by_desc(Column::Id)
         .limit(limit)
-        .all(db)
-        .await
-}
-
-/// What was tried on an anomaly, by action, the most tried first.
-pub async fn tried(
-    db: &impl ConnectionTrait,
-    anomaly: &str,
-) -> Result<Vec<effectiveness::Model>, DbErr> {
-    effectiveness::Entity::find()
-        .filter(effectiveness::Column::AnomalyKey.eq(anomaly))
-        .order_by_desc(effectiveness::Column::Attempts)
-        .order_by_asc(effectiveness::Column::Action)
         .all(db)
         .await
 }

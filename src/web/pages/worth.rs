@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::{PageRequest, parts, repairs};
+use super::{PageRequest, charts, parts, repairs};
 use crate::config::RepairSettings;
 use crate::domain::id::ShortId;
 use crate::store::views::past::Past;
@@ -45,7 +45,7 @@ pub(super) fn table(visit: &PageRequest, found: &Table) -> Markup {
             thead { tr {
                 th scope="col" { (text.action) }
                 th.n scope="col" { (text.held) }
-                th.n scope="col" { (text.at_least) }
+                th scope="col" { (text.at_least) }
                 th scope="col" { (text.assessment) }
                 th.n scope="col" { (text.attempts) }
                 th.n scope="col" { (text.successes) }
@@ -60,7 +60,7 @@ pub(super) fn table(visit: &PageRequest, found: &Table) -> Markup {
                     tr {
                         th scope="row" { em { (text.nothing_done) } }
                         td.n { (nothing.held) " / " (nothing.episodes) }
-                        td.n {} td {} td.n {} td.n {} td.n {} td {} td {}
+                        td {} td {} td.n {} td.n {} td.n {} td {} td {}
                     }
                 }
             }
@@ -79,7 +79,7 @@ fn row(visit: &PageRequest, action: &ActionFigures) -> Markup {
         tr {
             th scope="row" { code { (action.action) } " " small { (class_name(text, action.class)) } }
             td.n { (action.verified) " / " (action.verdicts) }
-            td.n { @if action.verdicts > 0 { (format!("{:.0} %", action.lower_bound * 100.0)) } }
+            td { @if action.verdicts > 0 { (charts::share((action.lower_bound * 100.0) as i64, 100)) } }
             td { (assessment) }
             td.n { (action.attempts) }
             td.n { (action.claimed) }

@@ -54,6 +54,7 @@ pub(crate) fn repaired(operator: Option<&str>) -> RepairEntry {
         success: true,
         timestamp: OPENED,
         operator: operator.map(str::to_owned),
+        verdict: None,
     }
 }
 
