@@ -54,13 +54,13 @@ impl Harness {
         .await
     }
 
-    async fn key(&self) -> String {
+    async fn newest_key(&self) -> String {
         self.sql_text("SELECT key FROM anomalies ORDER BY last_seen DESC LIMIT 1")
             .await
     }
 
     async fn effectiveness(&self) -> Value {
-        let key = self.key().await;
+        let key = self.newest_key().await;
         self.get(&format!("/api/v1/anomalies/{key}/effectiveness"))
             .await
     }
@@ -160,7 +160,7 @@ on_all! {
         let h = Harness::start(on).await;
         let firing = alert("Loop", "a", h.now());
         h.send_and_drain(vec![firing.clone()]).await;
-        let path = format!("/api/v1/anomalies/{}/repairs", h.key().await);
+        let path = format!("/api/v1/anomalies/{}/repairs", h.newest_key().await);
         let (_, started) = h.post(&path, json!({"action": "rollback", "started_at": h.now()})).await;
         let id = started["repair"].as_str().unwrap();
         let finish = json!({"success": true});
@@ -224,7 +224,7 @@ on_all! {
         })).await;
         assert_eq!((status, &refused["parameter"]), (400, &json!("labels")), "{refused}");
         // By its key, once, however often it is sent.
-        let path = format!("/api/v1/anomalies/{}/repairs", h.key().await);
+        let path = format!("/api/v1/anomalies/{}/repairs", h.newest_key().await);
         for _ in 0..2 {
             let request = h.http.post(format!("{}{path}", h.url)).header("Idempotency-Key", "k");
             let body = json!({"action": "restart_pod", "success": false});

@@ -177,7 +177,7 @@ async fn compare(h: &Harness, story: &Story, at: impl Fn(i64) -> Timestamp, seed
     }
     let expected = story.counts(QUIET);
     for path in [
-        format!("/api/v1/anomalies/{}/effectiveness", h.key().await),
+        format!("/api/v1/anomalies/{}/effectiveness", h.newest_key().await),
         "/api/v1/repairs/effectiveness?alert_name=Scrambled".to_owned(),
         "/api/v1/repairs/effectiveness?service=checkout".to_owned(),
         "/api/v1/repairs/effectiveness".to_owned(),
@@ -241,7 +241,7 @@ async fn report(
         body["success"] = success.into();
         body["finished_at"] = json!(at(repair.finished));
     }
-    let path = format!("/api/v1/anomalies/{}/repairs", h.key().await);
+    let path = format!("/api/v1/anomalies/{}/repairs", h.newest_key().await);
     let (status, reported): (u16, Value) = h.post(&path, body).await;
     assert!((201..=202).contains(&status), "{reported}");
     reported["repair"].as_str().unwrap().to_owned()
