@@ -26,6 +26,6 @@ pub mod routing;
 pub mod settle;
 pub mod severity;
 pub mod signature;
+pub mod stale;
 pub mod tier;
-pub mod unheard;
 pub mod workload;

@@ -39,8 +39,8 @@ macro_rules! queues {
             ingest: IngestAlert { concurrency: 4000 } check $crate::jobs::ingest::check,
             /// Levels and tiers.
             tier: CalculateTier { concurrency: 256 },
-            /// Messages, and edits of cards. For more than half a day: a provider that is down is told
-            /// everything when it is back.
+            /// Messages, and edits of cards. Retried for more than half a day, so that a provider that was down gets
+            /// them when it is back.
             notify: Notify { attempts: 200 },
             /// Analyses of new incidents. Two at once, so that many incidents which open together do not hold up
             /// other work.
@@ -175,7 +175,7 @@ pub enum JobError {
     RetryAfter {
         /// How long to wait.
         after: Duration,
-        /// What stands in the way.
+        /// What it waits for, for logs and the queue page.
         why: String,
     },
     /// It never can be done: a dead letter with this reason.

@@ -53,10 +53,10 @@ pub struct ModelSettings {
     pub timeout: Span,
     /// Requests in an hour, of all processes together.
     pub per_hour: u32,
-    /// A file with what it is told to do. Unset: what is built in.
+    /// A file with its instructions. Unset: the built-in ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<PathBuf>,
-    /// Regular expressions of what it is not told, beside what is built in.
+    /// Regular expressions of what is redacted from its prompt, beside the built-in ones.
     pub redact: Vec<String>,
 }
 

@@ -13,7 +13,7 @@ use super::{Secret, Tell};
 pub struct Discord {
     /// Its address. Whoever knows it may post there: a secret.
     pub url: Secret,
-    /// What is told by a message of its own; what was posted is edited all the same.
+    /// The kinds of notifications that are messages of their own; cards are edited in any case.
     #[serde(default = "Tell::usual", deserialize_with = "channels::read_tell")]
     pub tell: Vec<Tell>,
 }

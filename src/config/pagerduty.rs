@@ -1,4 +1,4 @@
-//! Services of PagerDuty that incidents are told to, each a channel of its own.
+//! Services of PagerDuty, each a channel of its own.
 
 use std::collections::BTreeMap;
 

@@ -13,7 +13,7 @@ use super::{Secret, Tell};
 pub struct Teams {
     /// Its address. Whoever knows it may post there: a secret.
     pub url: Secret,
-    /// What is told.
+    /// The kinds of notifications that it gets.
     #[serde(default = "Tell::usual", deserialize_with = "channels::read_tell")]
     pub tell: Vec<Tell>,
 }

@@ -148,7 +148,7 @@ pub struct RuleInputs {
     pub unit: Unit,
     /// How often, in each window.
     pub counts: Counts,
-    /// How many of the newest [`most_incidents`] lie in each window; none, if nobody looked.
+    /// How many of the newest [`most_incidents`] lie in each window; empty if no rule needs them.
     pub incidents: Option<Counts>,
 }
 

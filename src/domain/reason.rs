@@ -65,7 +65,7 @@ impl<R> From<R> for Reason<R> {
     }
 }
 
-/// In English, as the API tells it.
+/// In English, as the API gives it.
 impl<R: fmt::Display> fmt::Display for Reason<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -75,7 +75,7 @@ impl<R: fmt::Display> fmt::Display for Reason<R> {
     }
 }
 
-/// The API tells the sentence; rows have [`Reason::to_row`].
+/// The API gives the sentence; rows have [`Reason::to_row`].
 impl<R: fmt::Display> Serialize for Reason<R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -214,7 +214,7 @@ fn reported(
 }
 
 /// What was answered to the first of two taps, if this is the second; whether it comes for the first time
-/// or, because nobody confirmed it, again.
+/// or, because it was never confirmed, again.
 async fn answer_to_double(
     tx: &DatabaseTransaction,
     press: &Press<'_>,

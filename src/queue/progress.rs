@@ -1,9 +1,9 @@
-//! Whether this process enters the alerts that it takes from the queue. The heartbeats of its workers tell others.
+//! Whether this process enters the alerts that it takes from the queue. The heartbeats of its workers report it to other processes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// For how long no alert is entered before that is told, and for how long it is told after the last try.
+/// How long no alert is entered before that is reported, and how long it is reported after the last try.
 const STUCK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
 /// What this process met when it entered alerts.

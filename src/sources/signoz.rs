@@ -12,7 +12,7 @@
 //! If any of them fires, it fires, with the highest severity that does; it is over when all are. An entry that says
 //! nothing beside another counts as unused. A rule without data is an anomaly of its name with the error type
 //! `no_data`; what service it is about is known from the rule's other alerts, see [`AlertRule`]. Tests are counted and
-//! nothing else. `externalURL` tells no cluster: rules of two installations have different ids.
+//! nothing else. `externalURL` names no cluster: rules of two installations have different ids.
 
 use std::collections::BTreeMap;
 

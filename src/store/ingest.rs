@@ -19,7 +19,7 @@ use crate::domain::names::Names;
 use crate::domain::signature::{Signature, SignatureLabelNames};
 use crate::time::{Clock, Timestamp};
 
-/// What a batch came to.
+/// The outcome of a batch.
 #[derive(Debug, Default)]
 pub struct Committed {
     /// What became of each delivery.
@@ -44,7 +44,7 @@ pub struct Committed {
 }
 
 impl Committed {
-    /// What a whole batch of so many came to, of which these changed nothing.
+    /// The outcome of a batch of so many alerts, of which these changed nothing.
     fn with(mut self, known: &Repetitions, deliveries: usize) -> Self {
         let mut changes = self.entered.into_iter().zip(self.incidents);
         let all = (0..deliveries).filter_map(|place| match known.incidents.get(&place) {

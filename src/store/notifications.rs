@@ -35,8 +35,8 @@ pub async fn write(
         return Ok(FollowUp::default());
     }
     let state = |is_muted| match is_muted {
-        true => State::Muted,
-        false => State::Owed,
+        true => State::Suppressed,
+        false => State::Pending,
     };
     let rows = Rows::new()
         .uuid("id", each.iter().map(|(id, ..)| *id))
@@ -97,8 +97,8 @@ pub async fn existing(
             incident: row.try_get("", "incident_id")?,
             channel: row.try_get("", "channel")?,
             kind: row.try_get("", "kind")?,
-            is_pending: state == State::Owed
-                || (state == State::Digested && digest == Some(State::Owed)),
+            is_pending: state == State::Pending
+                || (state == State::Digested && digest == Some(State::Pending)),
             is_out: state == State::Sent
                 || (state == State::Digested && digest == Some(State::Sent)),
         })

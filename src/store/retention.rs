@@ -133,7 +133,7 @@ pub async fn prune_incidents(
 }
 
 /// Deletes at most `limit` anomalies that were not seen since `before`, that no row is about and
-/// nobody fixed for good, with what repairs were worth on them; returns how many there were.
+/// have no permanent fix, with what repairs were worth on them; returns how many there were.
 pub async fn prune_anomalies(db: &Db, before: Timestamp, limit: i64) -> Result<u64, DbErr> {
     const IS_OLD: &str = "a.last_seen < $1 AND a.permanent_fix_at IS NULL \
         AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.anomaly_key = a.key) \

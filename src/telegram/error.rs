@@ -73,7 +73,7 @@ impl TelegramError {
         }
     }
 
-    /// The error of a call that no answer came to.
+    /// The error of a call without an answer.
     pub(super) fn unanswered(error: reqwest::Error) -> Self {
         let error = error.without_url();
         let why = crate::http_client::causes(&error);

@@ -30,7 +30,7 @@ const ANNOUNCED: Duration = Duration::from_secs(120);
 /// How long answers that are on their way may still take when the process stops.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What one turn came to.
+/// The outcome of one poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Poll {
     /// So many presses were done.
@@ -53,7 +53,7 @@ pub enum PollError {
     CallbackData(#[from] PressError),
 }
 
-/// Asks for presses, if nobody else does.
+/// Polls for presses, if no other process does.
 pub struct Poller {
     context: Context,
     bot: Bot,

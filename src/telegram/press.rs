@@ -20,7 +20,7 @@ use crate::store::views::lists;
 use crate::store::{cards, maintenance};
 use crate::text::{Text, fill, refusal};
 
-/// How long an open menu of repairs is not edited away, by which another button would come to lie under the
+/// How long an open menu of repairs is not edited away, which would move another button under the
 /// finger.
 const MENU: Duration = Duration::from_secs(8);
 /// The longest part of what a button carries that is written down of a stranger, in characters.

@@ -224,7 +224,7 @@ async fn admit_signed(
     Err(Problem::new(Code::InvalidSignature, detail))
 }
 
-/// Bearer, or basic with the token as password. Senders are never told to wait: what they send would be
+/// Bearer, or basic with the token as password. Senders are never rate-limited: what they send would be
 /// lost.
 fn admit_by_token(guard: &Guard, request: &Request) -> Result<(), Problem> {
     let tokens = &guard.config.webhook_token;

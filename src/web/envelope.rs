@@ -1,4 +1,4 @@
-//! What every request and every answer has: an id, a trace, and headers that tell a browser to do
+//! What every request and every answer has: an id, a trace, and headers that have a browser do
 //! nothing with it.
 
 use axum::extract::{Request, State};

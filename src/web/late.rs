@@ -25,7 +25,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 const GIVE_UP: Duration = Duration::from_secs(15 * 60);
 /// How long a process that ends waits for the queue.
 const LAST: Duration = Duration::from_secs(2);
-/// How often the log tells of those that wait, at most.
+/// Minimum time between two warnings about waiting requests.
 const SAID: Duration = Duration::from_secs(10);
 
 /// What waits for the queue.

@@ -33,10 +33,10 @@ mod repairs;
 mod request;
 mod session;
 mod sign_in;
+mod stale;
 mod system;
 mod timeline;
 mod topics;
-mod unheard;
 
 use std::sync::Arc;
 

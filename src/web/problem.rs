@@ -194,7 +194,7 @@ pub(crate) async fn method_not_allowed() -> Problem {
     Problem::new(Code::MethodNotAllowed, "method not allowed at this address")
 }
 
-/// Errors that do not come from us but from what stands around our handlers, told as ours are.
+/// Turns errors of the layers around the handlers into problems of the same form.
 pub(crate) async fn problem_response(response: Response) -> Response {
     let (status, kind) = (
         response.status(),

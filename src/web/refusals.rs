@@ -1,5 +1,5 @@
 //! What became of deliveries that were refused: they are counted, said in the log, and kept for a day.
-//! The sender may be the only other who knows of them, and nobody reads its log.
+//! Only the sender knows of them otherwise, and its log is seldom read.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

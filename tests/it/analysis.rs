@@ -196,7 +196,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_is_stored_is_what_is_told(on) {
+    async fn what_is_stored_is_what_is_shown(on) {
         let h = Harness::analyzing(on).await;
         for _ in 0..6 {
             h.comes_and_goes("PaymentDown").await;

@@ -71,10 +71,10 @@ impl Desk {
             Unit::Episode | Unit::Delivery => self.occurrences(counted, true).await,
             Unit::Incident => self.incidents(counted).await,
         }
-        self.tell(counted).await;
+        self.add_all(counted).await;
     }
 
-    async fn tell(&self, counted: &[Counted]) {
+    async fn add_all(&self, counted: &[Counted]) {
         for (_, counter) in &self.counters {
             counter.add(counted).await.unwrap();
         }
@@ -203,7 +203,7 @@ on_both! {
         let counted = [one("key", NOW), one("key", NOW)];
         desk.count(&counted).await;
         desk.count(&counted).await;
-        desk.tell(&[counted[0].clone(), counted[0].clone()]).await;
+        desk.add_all(&[counted[0].clone(), counted[0].clone()]).await;
         assert_eq!(desk.counts(&["key"], NOW).await, [[2; 4]]);
     }
 
@@ -299,7 +299,7 @@ impl Desk {
         self.count(second).await;
         let again = story.told_again.iter().filter(|_| !counted.is_empty());
         let again: Vec<Counted> = again.map(|index| index.get(&counted).clone()).collect();
-        self.tell(&again).await;
+        self.add_all(&again).await;
         for asked in story.asked {
             let now = before(asked);
             let asked = keys.each_ref().map(String::as_str);

@@ -2,8 +2,8 @@
 
 mod bursts;
 mod edge;
-mod kept;
 mod uncounted;
+mod unresolved_incidents;
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Mutes: an anomaly that tells nothing for a while, is counted as ever, and tells nothing old after.
 
-mod asked;
-mod seen;
+mod page;
+mod requests;
 
 use std::time::Duration;
 

@@ -176,26 +176,26 @@ on_all! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_rule_is_about_is_noted_by_many_at_once_and_more_than_once() {
-    use tocsin::domain::alert_rule::{About, Known};
-    use tocsin::store::alert_rules::{find, tell};
+    use tocsin::domain::alert_rule::{About, RuleTargets};
+    use tocsin::store::alert_rules::{find, note};
     let h = Harness::start(On::Postgres).await;
     let about = |service: &str, namespace: &str| About {
         service: service.to_owned(),
         namespace: namespace.to_owned(),
     };
     let db = h.context.db.write();
-    for (told, expected) in [
+    for (named, expected) in [
         (about("", "shop"), ("", false, "shop", false)),
         (about("a", ""), ("a", false, "shop", false)),
         (about("a", "shop"), ("a", false, "shop", false)),
         (about("b", "shop"), ("a", true, "shop", false)),
         (about("a", "other"), ("a", true, "shop", true)),
     ] {
-        let tell = || tell(db, ("signoz", "r"), &told, h.now());
-        let (one, other) = tokio::join!(tell(), tell());
+        let note = || note(db, ("signoz", "r"), &named, h.now());
+        let (one, other) = tokio::join!(note(), note());
         one.and(other).unwrap();
         let (service, has_services, namespace, has_namespaces) = expected;
-        let known = Known {
+        let known = RuleTargets {
             first: about(service, namespace),
             has_services,
             has_namespaces,

@@ -58,13 +58,13 @@ pub fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
 /// What a message is made from.
 #[derive(Clone, Debug)]
 pub struct Card {
-    /// What it tells.
+    /// Its kind.
     pub kind: Kind,
     /// The incident it is about, as it stands now.
     pub incident: incidents::Model,
     /// That incident's anomaly, as it stands now.
     pub anomaly: anomalies::Model,
-    /// When it was decided to tell it.
+    /// When it was decided.
     pub at: Timestamp,
     /// Whether it is muted.
     pub muted: Option<Muted>,
@@ -162,7 +162,7 @@ pub enum SendError {
     GiveUp(String),
 }
 
-/// A way to tell people.
+/// A provider of messages to people.
 #[async_trait]
 pub trait Notifier: Send + Sync {
     /// The channel's name, as the `notifications` rows hold it.
@@ -188,8 +188,8 @@ pub trait Notifier: Send + Sync {
         None
     }
 
-    /// How much the provider takes; none if that is not known. Where there is one, many messages at once are told
-    /// by digests.
+    /// The provider's rate limits; none if they are not known. With a budget, a digest replaces many messages
+    /// at once.
     fn budget(&self) -> Option<Budget> {
         None
     }

@@ -107,7 +107,7 @@ impl AlertDelivery {
         self.alert.lease_ms.is_some()
     }
 
-    /// Whether it may repeat what is known and change nothing, as far as it tells by itself. What began a moment ago
+    /// Whether it may repeat what is known and change nothing, judged by itself. What began a moment ago
     /// is not repeated yet; a job that is run again, and a delivery that counts, go all the way.
     pub(crate) fn may_be_repetition(&self, policy: &Policy) -> bool {
         let is_known = match (self.lease(), self.reported_start(policy.skew)) {
@@ -124,7 +124,7 @@ impl AlertDelivery {
         Some(length.min(lease::LONGEST))
     }
 
-    /// Whether it tells of the open episode of its series whatever start it gives.
+    /// Whether it is about the open episode of its series whatever start it gives.
     pub(super) fn shares_series(&self) -> bool {
         let rule = self.alert.rule.as_ref();
         rule.is_some_and(|rule| rule.shares_series)

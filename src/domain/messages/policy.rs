@@ -105,7 +105,7 @@ impl Policy<'_> {
     }
 
     /// Whether a digest makes no sound in this channel now, in which nothing has a higher level: it may
-    /// tell of anything that is led there, so it is quiet if all of that is.
+    /// report anything that is led there, so it is quiet if all of that is.
     #[must_use]
     pub fn is_digest_quiet(&self, channel: &str, level: Level, now: Timestamp) -> bool {
         let of_routes = self.routes.iter().filter(|route| route.leads_to(channel));

@@ -194,7 +194,7 @@ impl SignatureLabels {
     /// it were missing.
     ///
     /// The service is read from the first of [`Self::service`] that is no exporter's, else from the first of
-    /// [`OTHERWISE`] that tells of something else than the exporter. Where there is none, the exporter's name
+    /// [`OTHERWISE`] that is about something else than the exporter. Where there is none, the exporter's name
     /// is better than nothing: it may be what the alert is about.
     #[must_use]
     pub fn names<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> Names<'_> {
@@ -255,10 +255,10 @@ impl SignatureLabels {
         is_named || (self.is_exporter(owner) && !tells_of_pods(exporter))
     }
 
-    /// Whether a label of [`OTHERWISE`] tells what the alert is about, and not what measured it.
+    /// Whether a label of [`OTHERWISE`] says what the alert is about, and not what measured it.
     fn is_measured(&self, name: &str, value: &str, measured: &Measured<'_>) -> bool {
         match name {
-            // Names within a namespace: without one they are nobody's.
+            // Names within a namespace: without one they identify nothing.
             "container" | "pod" => {
                 measured.has_namespace
                     && match measured.has_own_pod {

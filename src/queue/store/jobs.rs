@@ -49,7 +49,7 @@ pub struct Delivery {
 pub struct Capacity {
     /// So many jobs at most.
     pub jobs: usize,
-    /// Of payloads that come to so many bytes, and one more, which may be larger: a job that weighs more
+    /// Payloads of so many bytes together, and one more, which may be larger: a job that weighs more
     /// than there is room for is handed out all the same.
     pub bytes: usize,
 }

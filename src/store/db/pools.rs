@@ -122,7 +122,7 @@ fn is_between_transactions(connection: &sqlx::SqliteConnection) -> bool {
     !connection.is_in_transaction()
 }
 
-/// Locks the database's file, which is made if it is not there, and readable to nobody else. The operating
+/// Locks the database's file, which is created if it is missing, readable to this user alone. The operating
 /// system gives the lock back when the process ends, however it ends, and knows the file by whatever name.
 /// SQLite's own locks are of another kind, and do not meet this one. They end when the process closes any
 /// handle of the file, so this one stays open.

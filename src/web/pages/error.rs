@@ -141,13 +141,13 @@ pub(crate) async fn for_people(request: Request, next: Next) -> Response {
     if is_api || !reads_pages || !is_problem {
         return response;
     }
-    let (mut told, _) = response.into_parts();
-    let fault = PageError::of_answer(told.status, &mut told.extensions);
-    let mut response = (told.status, page(lang, &fault, None, &path)).into_response();
+    let (mut parts, _) = response.into_parts();
+    let fault = PageError::of_answer(parts.status, &mut parts.extensions);
+    let mut response = (parts.status, page(lang, &fault, None, &path)).into_response();
     let kept = [header::ALLOW, header::RETRY_AFTER];
     for (name, value) in kept
         .iter()
-        .filter_map(|name| Some((name, told.headers.get(name)?)))
+        .filter_map(|name| Some((name, parts.headers.get(name)?)))
     {
         response.headers_mut().insert(name, value.clone());
     }
@@ -240,7 +240,7 @@ fn page(lang: crate::text::Lang, fault: &PageError, form: Option<&str>, path: &s
     let (title, lead, refused) = match fault {
         PageError::NotFound => (
             text.not_found,
-            missing.map_or(text.not_found_lead, |(told, _)| told),
+            missing.map_or(text.not_found_lead, |(parts, _)| parts),
             None,
         ),
         PageError::NotAllowed => (text.not_allowed, text.not_allowed_lead, None),

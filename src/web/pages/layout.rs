@@ -1,4 +1,4 @@
-//! The frame that every page stands in.
+//! The frame of every page.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -74,7 +74,7 @@ pub(super) fn windows(text: &Text, counts: [i64; 4]) -> Markup {
 }
 
 /// Why an anomaly has its level, beside the counts that are shown with it; and why it has no higher one
-/// where what was `seen` would be enough for that and nobody is about to judge it.
+/// where what was `seen` would be enough for that and no check is due.
 pub(super) fn why_level(
     text: &Text,
     anomaly: &Anomaly,
@@ -86,15 +86,15 @@ pub(super) fn why_level(
     let enough = seen.map_or(Level::None, |seen| assess(seen, None, rules).level);
     let over = (enough > level && !is_due)
         .then(|| fill(text.reason_over, &[("level", level_word(text, enough))]));
-    let told = match reason {
+    let sentence = match reason {
         None if over.is_some() => html! {},
         Some(Reason::Rule(LevelRule::Lasts(lasting))) => {
-            let told = words::why_lasts(text, level_word(text, level), lasting, "{since}");
-            around(&told, "since", &at(lasting.since))
+            let sentence = words::why_lasts(text, level_word(text, level), lasting, "{since}");
+            around(&sentence, "since", &at(lasting.since))
         }
         _ => html! { (words::why_level(text, level, reason, counts)) },
     };
-    html! { (told) @if let Some(over) = over { " " (over) } }
+    html! { (sentence) @if let Some(over) = over { " " (over) } }
 }
 
 /// A text in which something that is marked up takes a place.

@@ -12,7 +12,7 @@ pub(super) fn reminder(visit: &PageRequest) -> Markup {
     html! {
         div #paused data-live {
             @for paused in &*visit.paused {
-                p.warn { span aria-hidden="true" { "⚠ " } (told(visit.text(), paused)) " "
+                p.warn { span aria-hidden="true" { "⚠ " } (warning(visit.text(), paused)) " "
                     a href=(super::queues::SECTION.path) { (visit.text().queues) } }
             }
         }
@@ -20,9 +20,9 @@ pub(super) fn reminder(visit: &PageRequest) -> Markup {
 }
 
 /// Since when it is paused, by whom, what that means, and how to resume it.
-pub(super) fn told(text: &Text, paused: &Paused) -> Markup {
-    let told = sentence(text, paused, "{time}");
-    parts::around(&told, "time", &parts::at(paused.since))
+pub(super) fn warning(text: &Text, paused: &Paused) -> Markup {
+    let sentence = sentence(text, paused, "{time}");
+    parts::around(&sentence, "time", &parts::at(paused.since))
 }
 
 /// The same with the time as it is given.

@@ -144,11 +144,11 @@ scenarios! {
 const NOTIFIES: usize = 2;
 
 /// Where alerts are taken.
-struct Told {
+struct SentMessage {
     url: String,
 }
 
-impl Told {
+impl SentMessage {
     /// One anomaly's firings.
     async fn fire(&self, scenario: &Scenario, pods: &[&str]) {
         let alerts = pods
@@ -169,16 +169,16 @@ impl Told {
 }
 
 /// An ingress, a process that tells, and one that does the rest.
-async fn tells(on: On, launch: &Launch) -> (Scenario, Told) {
+async fn tells(on: On, launch: &Launch) -> (Scenario, SentMessage) {
     tells_in(Scenario::new(on).await, launch).await
 }
 
-async fn tells_in(mut scenario: Scenario, launch: &Launch) -> (Scenario, Told) {
+async fn tells_in(mut scenario: Scenario, launch: &Launch) -> (Scenario, SentMessage) {
     let url = scenario.fleet.start("ingress", 1).await.remove(0);
     scenario.fleet.start_as(&REST, &Launch::default()).await;
     let number = scenario.fleet.start_as(&NOTIFY, launch).await;
     assert_eq!(number, NOTIFIES);
-    (scenario, Told { url })
+    (scenario, SentMessage { url })
 }
 
 impl Scenario {

@@ -164,13 +164,13 @@ impl Scenario {
         let left = expected.within.saturating_sub(over.elapsed());
         self.fleet.nothing_left(counted, expected.dead, left).await;
         let took = over.elapsed();
-        self.compare_books(counted, expected).await;
+        self.compare_counts(counted, expected).await;
         let doubled = self.compare_messages(expected).await;
         self.fleet.assert_running();
-        self.tell(counted, expected, doubled, took);
+        self.report(counted, expected, doubled, took);
     }
 
-    fn tell(&self, counted: usize, expected: &Expected, doubled: usize, took: Duration) {
+    fn report(&self, counted: usize, expected: &Expected, doubled: usize, took: Duration) {
         let line = format!(
             "fault {}: seed {}, {} accepted, {counted} counted, {} lost, {} dead, {doubled} \
              doubled, recovered in {:.1} s of {} s\n",
@@ -187,7 +187,7 @@ impl Scenario {
     }
 
     /// Every alert is counted once, in the database and by the counter; every incident has a tier.
-    async fn compare_books(&self, counted: usize, expected: &Expected) {
+    async fn compare_counts(&self, counted: usize, expected: &Expected) {
         let found = self
             .fleet
             .look([

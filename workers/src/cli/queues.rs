@@ -55,7 +55,7 @@ struct PauseArgs {
 }
 
 impl QueuesArgs {
-    /// Asks the instance, or tells it.
+    /// Sends the request, and prints the answer.
     ///
     /// # Errors
     /// The instance does not answer, or has no such queue; or there is no terminal to watch it on.
@@ -65,7 +65,7 @@ impl QueuesArgs {
             None => self.list.run(&client).await,
             Some(QueuesCommand::List(list)) => list.run(&client).await,
             Some(QueuesCommand::Pause(queue)) => {
-                let view = queue.tell(&client, "pause").await?;
+                let view = queue.send(&client, "pause").await?;
                 if queue.json {
                     return print_json(&view);
                 }
@@ -76,7 +76,7 @@ impl QueuesArgs {
                 Ok(())
             }
             Some(QueuesCommand::Resume(queue)) => {
-                let view = queue.tell(&client, "resume").await?;
+                let view = queue.send(&client, "resume").await?;
                 if queue.json {
                     return print_json(&view);
                 }
@@ -102,7 +102,7 @@ impl ListArgs {
 
 impl PauseArgs {
     /// Returns the queue as it is then.
-    async fn tell(&self, client: &Client, what: &str) -> anyhow::Result<Value> {
+    async fn send(&self, client: &Client, what: &str) -> anyhow::Result<Value> {
         let operator = self.operator.as_deref().unwrap_or_default();
         let body = json!({"operator": operator});
         let path = ["queues", self.name.as_str(), what];

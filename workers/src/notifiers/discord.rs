@@ -66,7 +66,7 @@ pub(super) fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
 }
 
 impl Discord {
-    /// The webhook of this name, with what it is told written in `lang`.
+    /// The webhook of this name, with its texts in `lang`.
     ///
     /// # Errors
     /// Its address cannot be used, or the HTTP client cannot be set up.

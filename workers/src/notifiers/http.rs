@@ -129,7 +129,7 @@ impl HttpReceiver {
         outcome
     }
 
-    /// What an answer says, fit to be told: without what is secret (whatever answers may repeat the address it
+    /// What an answer says, safe to log: without what is secret (whatever answers may repeat the address it
     /// was called by), and bounded.
     pub(super) fn said(&self, answer: &Answer) -> String {
         self.presentable(&String::from_utf8_lossy(&answer.body))

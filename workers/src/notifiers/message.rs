@@ -95,7 +95,7 @@ fn headline(card: &Card, text: &Text) -> Line {
             ("❔", text.ev_closed_unseen.to_owned())
         }
         Status::Resolved => ("✅", text.ev_resolved.to_owned()),
-        // Whose opening it tells need not be said of one that somebody has.
+        // The first message of an incident that an operator has already taken.
         Status::Acknowledged if card.kind == Kind::Opened => {
             (symbol, text.ev_acknowledged.to_owned())
         }

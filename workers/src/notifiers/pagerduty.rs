@@ -46,7 +46,7 @@ pub(super) fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
 }
 
 impl PagerDuty {
-    /// The integration of this name, with what it is told written in `lang`.
+    /// The integration of this name, with its texts in `lang`.
     ///
     /// # Errors
     /// Its address cannot be used, or the HTTP client cannot be set up.

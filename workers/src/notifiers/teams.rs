@@ -52,7 +52,7 @@ pub(super) fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
 }
 
 impl Teams {
-    /// The workflow of this name, with what it is told written in `lang`.
+    /// The workflow of this name, with its texts in `lang`.
     ///
     /// # Errors
     /// Its address cannot be used, or the HTTP client cannot be set up.

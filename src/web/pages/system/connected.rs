@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::found::{Part, PartStatus};
+use super::load::{Part, PartStatus};
 use crate::routines::Routine;
 use crate::store::views::stats::ChannelHealth;
 use crate::text::{Text, fill};
 use crate::web::pages::{PageRequest, parts};
 
-/// What is younger than this is told as just now.
+/// Maximum age that is shown as “just now”.
 pub(super) const JUST_NOW: Duration = Duration::from_secs(1);
 
 pub(super) fn parts(visit: &PageRequest, parts: &[Part]) -> Markup {

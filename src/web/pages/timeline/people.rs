@@ -128,7 +128,7 @@ fn resolved(
     }
 }
 
-/// Until when a deed of the audit muted; nothing where it ended a mute.
+/// Until when an audit entry muted; empty where it ended a mute.
 fn muted_until(operation: &audit::Model) -> Option<Timestamp> {
     operation.detail["until"]
         .as_str()

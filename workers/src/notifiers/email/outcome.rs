@@ -37,7 +37,7 @@ fn is_final(code: Option<u16>) -> bool {
     code.is_some_and(|code| (500..600).contains(&code) && !ABOUT_THE_CLIENT.contains(&code))
 }
 
-/// What a server said, fit to be told: without the password, which it may repeat, and bounded.
+/// What a server said, safe to log: without the password, which it may repeat, and bounded.
 pub(super) fn presentable(said: &str, password: Option<&Secret>) -> String {
     let said = match password
         .map(Secret::expose)

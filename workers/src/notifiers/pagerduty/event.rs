@@ -57,7 +57,7 @@ impl Action {
     }
 }
 
-/// What PagerDuty calls a severity. A word that nobody told us of is taken for an error.
+/// What PagerDuty calls a severity. An unknown word is taken for an error.
 fn severity(word: &str) -> &'static str {
     match severity::rank(word) {
         Some(5) => "critical",

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::occurrences::lease_of;
 use super::rows::Rows;
 use super::rows::statement;
-use crate::domain::unheard::{Heard, StaleLimits};
+use crate::domain::stale::{Heard, StaleLimits};
 use crate::entity::occurrences;
 use crate::time::Timestamp;
 
@@ -26,7 +26,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What is not told of since then, by a way without leases, is unheard.
+    /// A firing that no way without leases reported since then is stale.
     fn unheard_edge(&self) -> Timestamp {
         self.now.before(self.patience.unheard)
     }
@@ -67,7 +67,7 @@ pub enum Among {
     Leased,
 }
 
-/// An incident with open episodes of which one at least was not told of for a while, or that is marked so.
+/// An incident that is marked as stale, or has an open episode that was not reported for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quiet {
     /// The incident.
@@ -82,11 +82,11 @@ pub struct Quiet {
     pub is_unheard: bool,
     /// Whether one of them may be due to be closed.
     pub has_unseen: bool,
-    /// When an open episode was last told of.
+    /// When an open episode was last reported.
     pub newest: Timestamp,
 }
 
-/// An open episode that was not told of for a while.
+/// An open episode that was not reported for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaleFiring {
     /// The episode.
@@ -97,7 +97,7 @@ pub struct StaleFiring {
     pub source: String,
     /// The source's name for its series.
     pub fingerprint: String,
-    /// When it was last told of.
+    /// When it was last reported.
     pub heard: Heard,
 }
 
@@ -233,7 +233,7 @@ pub async fn silent(
     db.query_all_raw(sql).await?.iter().map(silent).collect()
 }
 
-/// Locks the anomalies of these incidents, in the order of their keys, as whoever writes about them does.
+/// Locks the anomalies of these incidents, in the order of their keys, as every writer does.
 pub async fn lock(tx: &DatabaseTransaction, quiet: &[Quiet]) -> Result<(), DbErr> {
     let keys: BTreeSet<&String> = quiet.iter().map(|quiet| &quiet.anomaly_key).collect();
     let rows = Rows::new().text("key", keys.into_iter().cloned());
@@ -243,7 +243,7 @@ pub async fn lock(tx: &DatabaseTransaction, quiet: &[Quiet]) -> Result<(), DbErr
     tx.query_all_raw(sql).await.map(drop)
 }
 
-/// Closes these episodes as unseen, but for those that were told of meanwhile; resolves the incidents of
+/// Closes these episodes as unseen, but for those that were reported meanwhile; resolves the incidents of
 /// which none is open any more, if `resolves`; and has all of `quiet` say since when they are unheard, if all of
 /// their open episodes are. All their anomalies are locked.
 pub async fn close(

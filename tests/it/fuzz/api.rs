@@ -12,8 +12,8 @@ use proptest::sample::select;
 use serde_json::Value;
 use tocsin::web::{Ingress, router};
 
-use super::door::ask;
 use super::json::{anything, damaged, object, text};
+use super::webhooks::ask;
 use super::{runner, wait};
 use crate::harness::{Harness, firing};
 use crate::on_all;

@@ -10,7 +10,7 @@ use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use serde_json::{Value, json};
 use tocsin::time::Timestamp;
 
-use super::oracle::{Labels, MINUTE, SKEW, Told, Unit};
+use super::oracle::{Labels, MINUTE, Received, SKEW, Unit};
 
 /// No rule's edge lies on a multiple of it, nor within a minute behind one, as seen from [`LOOK`].
 pub const SLOT: i64 = 7 * MINUTE;
@@ -24,7 +24,7 @@ pub struct Story {
     /// The last slot.
     pub slots: i64,
     /// In the order of receipt.
-    pub told: Vec<Told>,
+    pub told: Vec<Received>,
 }
 
 /// How a story is made.
@@ -53,7 +53,7 @@ impl Story {
         for labels in anomalies(random, shape.anomalies) {
             for n in 0..random.random_range(1..=shape.series) {
                 let series = series(&labels, n, told.len());
-                told.extend(series.tell(random, shape));
+                told.extend(series.deliver(random, shape));
             }
         }
         told.extend(beside_the_point(random, shape));
@@ -138,7 +138,7 @@ fn series(labels: &Labels, n: usize, unique: usize) -> Series {
 impl Series {
     /// Everything that is told of it; times since the story began, receipts in slots. Nothing contradicts
     /// anything, but for what is sent for a while after it was over.
-    fn tell(&self, random: &mut StdRng, shape: Shape) -> Vec<Told> {
+    fn deliver(&self, random: &mut StdRng, shape: Shape) -> Vec<Received> {
         let mut told = Vec::new();
         let mut first = random.random_range(0..shape.slots);
         for _ in 0..random.random_range(1..=shape.firings) {
@@ -159,7 +159,13 @@ impl Series {
     }
 
     /// What is told of a firing that is seen in the slots from `first` to `last`.
-    fn tell_firing(&self, random: &mut StdRng, first: i64, last: i64, shape: Shape) -> Vec<Told> {
+    fn tell_firing(
+        &self,
+        random: &mut StdRng,
+        first: i64,
+        last: i64,
+        shape: Shape,
+    ) -> Vec<Received> {
         let ends = random.random_bool(0.6) && (self.has_starts || shape.in_order);
         // A little before it is first seen, whichever start is told; and over when it was last seen.
         let began = first * SLOT - SKEW - random.random_range(0..2 * MINUTE);
@@ -179,14 +185,14 @@ impl Series {
             let jitter = *jitter.choose(random).unwrap();
             self.has_starts.then_some(began + jitter)
         };
-        let mut told: Vec<Told> = moments
+        let mut told: Vec<Received> = moments
             .into_iter()
-            .map(|slot| self.told(start(random), None, slot))
+            .map(|slot| self.received(start(random), None, slot))
             .collect();
         for n in 0..overs {
-            // Told again later, or right away.
+            // Received again later, or right away.
             let late = random.random_range(0..=shape.late) * i64::from(self.has_starts);
-            told.push(self.told(start(random), Some(end), last + 1 + n + late));
+            told.push(self.received(start(random), Some(end), last + 1 + n + late));
         }
         if shape.in_order && !self.has_starts && overs == 2 {
             told.pop();
@@ -194,13 +200,13 @@ impl Series {
         // What somebody still sends for a while after it was over.
         if shape.in_order && self.has_starts && ends && random.random_bool(0.4) {
             let late = random.random_range(0..4);
-            told.push(self.told(start(random), None, last + 1 + late));
+            told.push(self.received(start(random), None, last + 1 + late));
         }
         told
     }
 
-    fn told(&self, starts_at: Option<i64>, ends_at: Option<i64>, slot: i64) -> Told {
-        Told {
+    fn received(&self, starts_at: Option<i64>, ends_at: Option<i64>, slot: i64) -> Received {
+        Received {
             resolved: ends_at.is_some(),
             labels: self.labels.clone(),
             fingerprint: self.fingerprint.clone(),
@@ -212,7 +218,7 @@ impl Series {
 }
 
 /// What is accounted for and not counted, and what cannot be used.
-fn beside_the_point(random: &mut StdRng, shape: Shape) -> Vec<Told> {
+fn beside_the_point(random: &mut StdRng, shape: Shape) -> Vec<Received> {
     [
         &[("alertname", "Watchdog")][..],
         &[("alertname", "Crash"), ("testalert", "true")],
@@ -220,7 +226,7 @@ fn beside_the_point(random: &mut StdRng, shape: Shape) -> Vec<Told> {
     ]
     .into_iter()
     .flat_map(|labels| [labels, labels])
-    .map(|labels| Told {
+    .map(|labels| Received {
         resolved: false,
         labels: labels
             .iter()
@@ -234,7 +240,7 @@ fn beside_the_point(random: &mut StdRng, shape: Shape) -> Vec<Told> {
     .collect()
 }
 
-impl Told {
+impl Received {
     /// As Alertmanager writes it.
     pub fn to_json(&self) -> Value {
         let time = |at: Option<i64>| match at {

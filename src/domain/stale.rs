@@ -1,4 +1,4 @@
-//! Firings that their sender does not tell of any more: when one is marked as unheard, and when it is
+//! Stale firings, which their source does not send any more: when one is marked as unheard, and when it is
 //! closed as unseen. Alertmanager sends no resolve for what was silenced or inhibited when it ended, nor
 //! for what ended while it was down. Prometheus that stops says nothing.
 
@@ -20,7 +20,7 @@ pub struct StaleLimits {
     pub unseen_leases: u32,
 }
 
-/// When an open firing was last told of.
+/// When an open firing was last received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// When that was.
@@ -30,7 +30,7 @@ pub struct Heard {
 }
 
 impl StaleLimits {
-    /// When an open firing becomes unheard if nothing more is told of it.
+    /// When an open firing becomes unheard if it is not received again.
     #[must_use]
     pub fn unheard_at(&self, heard: &Heard) -> Timestamp {
         last_word(heard, self.unheard, self.unheard_leases)
@@ -79,7 +79,7 @@ fn last_word(heard: &Heard, unleased: Duration, leases: u32) -> Timestamp {
     other.map_or(leased, |other| other.max(leased))
 }
 
-/// What a sender says of a firing that it does not tell of any more.
+/// What a source says of a firing that it does not send any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceAnswer {
     /// It cannot be asked.

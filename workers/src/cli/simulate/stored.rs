@@ -1,4 +1,4 @@
-//! What the instance made of the storm, as its API tells it.
+//! What the instance made of the storm, by its API.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::super::fields::{or_dash, text, tier};
 
 /// The storm's anomalies and incidents.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct Stored {
     /// The anomalies, as the API gives them.
     pub(super) anomalies: Vec<Value>,
     /// How many incidents there are.
@@ -21,7 +21,7 @@ pub(super) struct Found {
     pub(super) by_tier: BTreeMap<String, u64>,
 }
 
-impl Found {
+impl Stored {
     /// Asks for everything in the storm's namespace.
     pub(super) async fn read(client: &Client, namespace: &str) -> Result<Self, Error> {
         let query = [("namespace", namespace.to_owned())];

@@ -15,7 +15,7 @@ pub(super) const ACKNOWLEDGED: &str =
 
 on_all! {
     async fn one_of_two_pollers_polls_until_it_stops(on) {
-        let (h, mut first) = told(on).await;
+        let (h, mut first) = with_poller(on).await;
         let mut second = h.poller();
         assert_eq!(first.poll().await.unwrap(), Poll::Done(0));
         h.press(ALICE, ButtonAction::Acknowledge).await;
@@ -33,7 +33,7 @@ on_all! {
     }
 
     async fn failed_polls_are_retried_and_no_press_is_lost(on) {
-        let (h, mut poller) = told(on).await;
+        let (h, mut poller) = with_poller(on).await;
         h.press(ALICE, ButtonAction::Acknowledge).await;
         for status in [409, 500, 429, 401, 404] {
             h.telegram.presses.refuse_next(status);
@@ -49,7 +49,7 @@ on_all! {
     }
 
     async fn presses_are_done_until_the_process_stops(on) {
-        let (h, _) = told(on).await;
+        let (h, _) = with_poller(on).await;
         let stop = CancellationToken::new();
         let running = tokio::spawn(poller::run(h.context.clone(), stop.clone()));
         h.press(ALICE, ButtonAction::Acknowledge).await;
@@ -70,7 +70,7 @@ on_all! {
     }
 
     async fn numbers_that_begin_anew_are_followed(on) {
-        let (h, mut poller) = told(on).await;
+        let (h, mut poller) = with_poller(on).await;
         h.telegram.presses.number_from(1000);
         h.press(ALICE, ButtonAction::Acknowledge).await;
         assert_eq!(poller.poll().await.unwrap(), Poll::Done(1));
@@ -87,7 +87,7 @@ on_all! {
     }
 
     async fn the_poller_removes_a_registered_telegram_webhook(on) {
-        let (h, mut poller) = told(on).await;
+        let (h, mut poller) = with_poller(on).await;
         let url = format!("{}/bot1:token/setWebhook", h.telegram.url);
         h.http.post(url).json(&json!({"url": "https://there"})).send().await.unwrap();
         assert!(h.telegram.presses.webhook().is_some());

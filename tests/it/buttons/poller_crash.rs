@@ -7,13 +7,13 @@ use tocsin::domain::buttons::ButtonAction;
 use tocsin::store::rows::statement;
 use tocsin::telegram::poller::Poll;
 
-use super::asked::ACKNOWLEDGED;
+use super::polling::ACKNOWLEDGED;
 use super::{ALICE, told};
 use crate::on_servers;
 
 on_servers! {
     async fn a_crash_between_an_operation_and_its_offset_keeps_the_operation(on) {
-        let (h, mut dies) = told(on).await;
+        let (h, mut dies) = with_poller(on).await;
         h.press(ALICE, ButtonAction::Acknowledge).await;
         let lock = async |sql: &str| {
             let tx = h.context.db.begin().await.unwrap();

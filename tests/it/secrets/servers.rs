@@ -18,7 +18,7 @@ use crate::process::{Folder, folder, free_port, program};
 use crate::redis_server::{self, Fsync, RedisServer};
 
 /// Where the program runs, and what it is given.
-pub(super) struct Stage {
+pub(super) struct Servers {
     pub(super) planted: Planted,
     pub(super) folder: Folder,
     pub(super) scratch: Scratch,
@@ -28,7 +28,7 @@ pub(super) struct Stage {
     parrot: String,
 }
 
-impl Stage {
+impl Servers {
     pub(super) async fn new() -> Self {
         let planted = Planted::new();
         let (redis, redis_place) = guarded_redis(&planted).await;

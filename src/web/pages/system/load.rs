@@ -59,7 +59,7 @@ impl PartStatus {
 }
 
 /// What the parts say.
-pub(super) struct Found {
+pub(super) struct SystemData {
     pub(super) parts: Vec<Part>,
     pub(super) warnings: Vec<String>,
     /// How many rows are stored, and when they were counted.
@@ -83,7 +83,7 @@ async fn timed<T, E>(work: impl Future<Output = Result<T, E>>) -> Option<(T, Dur
     Some((answer, began.elapsed()))
 }
 
-pub(super) async fn look(pages: &Pages, text: &Text) -> Found {
+pub(super) async fn load(pages: &Pages, text: &Text) -> SystemData {
     let context = &pages.context;
     let db = context.db.view();
     let queued = async {
@@ -167,10 +167,10 @@ pub(super) async fn look(pages: &Pages, text: &Text) -> Found {
     }
     let info = redis.flatten().map(|(info, _)| info);
     let synchronous = store.map(|(store, _)| store.synchronous);
-    Found {
+    SystemData {
         warnings: warnings(text, pages, info.as_ref(), synchronous.as_deref())
             .into_iter()
-            .chain(probed.stands.map(|stands| not_counted(text, &stands)))
+            .chain(probed.standstill.map(|it| not_counted(text, &it)))
             .collect(),
         parts,
         totals,

@@ -12,17 +12,17 @@ use tocsin::store::ingest::Committed;
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
-use super::story::Telling;
+use super::deliveries::Delivery;
 
 /// What is in the database about some anomalies.
-pub(super) struct Found {
+pub(super) struct StoredRows {
     pub(super) anomalies: Vec<anomalies::Model>,
     pub(super) incidents: Vec<incidents::Model>,
     episodes: Vec<occurrences::Model>,
     pub(super) counted: BTreeMap<Uuid, (String, Timestamp)>,
 }
 
-impl Found {
+impl StoredRows {
     pub(super) async fn read(db: &sea_orm::DatabaseConnection, keys: &BTreeSet<String>) -> Self {
         let anomalies = anomalies::Entity::find()
             .filter(anomalies::Column::Key.is_in(keys))
@@ -52,7 +52,7 @@ impl Found {
     /// One episode for each firing, first seen then, and over if something ended it.
     pub(super) fn episodes_are(
         &self,
-        told: &[(&Telling, &AlertDelivery)],
+        told: &[(&Delivery, &AlertDelivery)],
     ) -> Result<(), TestCaseError> {
         let mut expected: HashMap<usize, (usize, Timestamp, bool)> = HashMap::new();
         for (telling, delivery) in told {
@@ -71,7 +71,7 @@ impl Found {
             });
         let mut found = HashMap::new();
         for row in &self.episodes {
-            let same = |(_, s): &&(&Telling, &AlertDelivery)| {
+            let same = |(_, s): &&(&Delivery, &AlertDelivery)| {
                 Some(s.series) == row.series && s.alert.starts_at == Some(row.starts_at)
             };
             let (telling, _) = told.iter().find(same).unwrap();
@@ -91,7 +91,7 @@ impl Found {
     pub(super) fn counted_are(
         &self,
         unit: Unit,
-        told: &[(&Telling, &AlertDelivery)],
+        told: &[(&Delivery, &AlertDelivery)],
         said: &[Committed],
     ) -> Result<(), TestCaseError> {
         let expected: BTreeMap<Uuid, (String, Timestamp)> = match unit {
@@ -110,7 +110,7 @@ impl Found {
             let of = |(key, _): &&(String, Timestamp)| *key == anomaly.key;
             let total = expected.values().filter(of).count();
             prop_assert_eq!(anomaly.total, total as i64);
-            let of = |(_, s): &&(&Telling, &AlertDelivery)| s.key == anomaly.key;
+            let of = |(_, s): &&(&Delivery, &AlertDelivery)| s.key == anomaly.key;
             let first = told.iter().filter(of).map(|(_, s)| s.received_at).min();
             prop_assert_eq!(anomaly.first_seen, first);
         }

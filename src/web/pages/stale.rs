@@ -10,7 +10,7 @@ use crate::alertmanager::{self, Silence};
 use crate::config::Config;
 use crate::domain::aggregation::Status;
 use crate::domain::episode::EndedBy;
-use crate::domain::unheard::Heard;
+use crate::domain::stale::Heard;
 use crate::entity::incidents::Model as Incident;
 use crate::entity::occurrences::Model as Firing;
 use crate::text::{Text, fill};
@@ -28,7 +28,7 @@ pub(super) enum Silences {
     /// It does not answer.
     Unknown,
     /// These hold now.
-    Known(Vec<Silence>),
+    Active(Vec<Silence>),
 }
 
 impl Silences {
@@ -40,7 +40,7 @@ impl Silences {
         match alertmanager {
             Some(alertmanager) if incident.status != Status::Resolved => {
                 let found = alertmanager.silences(&incident.labels).await;
-                found.map_or(Self::Unknown, Self::Known)
+                found.map_or(Self::Unknown, Self::Active)
             }
             _ => Self::NotQueried,
         }
@@ -72,7 +72,7 @@ fn next(
         Silences::NotQueried => Next::Closes(at),
         _ if !families.are_one(source, alertmanager::SOURCE) => Next::Closes(at),
         _ if now < at.after(CHECK_DELAY) => Next::ChecksSilence(at),
-        Silences::Known(_) => Next::Kept,
+        Silences::Active(_) => Next::Kept,
         Silences::Unknown => Next::Waits(at.after(at.since(since))),
     }
 }
@@ -112,15 +112,15 @@ pub(super) fn note(
         @match says {
             Silences::NotQueried => {},
             Silences::Unknown => p.hint { (text.silences_unknown) },
-            Silences::Known(silences) => {
-                @for silence in silences.iter().take(SHOWN) { p.again { (told(text, silence)) } }
+            Silences::Active(silences) => {
+                @for silence in silences.iter().take(SHOWN) { p.again { (silence_link(text, silence)) } }
             },
         }
     }
 }
 
 /// By whom, until when and why.
-fn told(text: &Text, silence: &Silence) -> Markup {
+fn silence_link(text: &Text, silence: &Silence) -> Markup {
     let until = parts::at_or_dash(silence.ends_at);
     let who = silence.created_by.trim();
     let said = match who.is_empty() {
@@ -169,7 +169,7 @@ mod tests {
         let (config, hour) = (Config::default(), std::time::Duration::from_secs(3600));
         let since = Timestamp(0);
         let after = |hours: u32| since.after(hour * hours);
-        let known = || Silences::Known(Vec::new());
+        let known = || Silences::Active(Vec::new());
         for (source, hours, says, expected) in [
             (
                 "alertmanager",

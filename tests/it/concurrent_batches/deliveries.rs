@@ -16,7 +16,7 @@ const HOUR_MS: i64 = 3_600_000;
 
 /// One telling of one firing; times in milliseconds.
 #[derive(Clone, Debug)]
-pub(super) struct Telling {
+pub(super) struct Delivery {
     /// Which of all firings.
     pub(super) firing: usize,
     pub(super) series: usize,
@@ -29,7 +29,7 @@ pub(super) struct Telling {
 #[derive(Clone, Debug)]
 pub(super) struct Story {
     pub(super) unit: Unit,
-    pub(super) tellings: Vec<Telling>,
+    pub(super) tellings: Vec<Delivery>,
     pub(super) sizes: Vec<usize>,
     pub(super) twice: Vec<Index>,
 }
@@ -52,7 +52,7 @@ pub(super) fn stories() -> impl Strategy<Value = Story> {
                             true => ends_at + delay,
                             false => began + SKEW_MS + delay % (length + 1),
                         };
-                        tellings.push(Telling {
+                        tellings.push(Delivery {
                             firing: number,
                             series,
                             resolved,

@@ -8,8 +8,8 @@ use crate::store::audit::Action;
 use crate::store::reopenings;
 use crate::store::views::incident_list::Entry;
 use crate::store::views::{hourly_counts, lists, timeline};
+use crate::web::pages::stale::Silences;
 use crate::web::pages::timeline::MoreFirings;
-use crate::web::pages::unheard::Silences;
 use crate::web::pages::{PageError, PageRequest, Pages, charts};
 
 /// Rows of the parts below.
@@ -19,7 +19,7 @@ const REPAIRS: u64 = 50;
 const OTHERS: u64 = 12;
 
 /// What the page is made of.
-pub(super) struct Found {
+pub(super) struct IncidentData {
     pub(super) entry: Entry,
     pub(super) occurrences: Vec<entity::occurrences::Model>,
     pub(super) messages: Vec<entity::notifications::Model>,
@@ -34,7 +34,11 @@ pub(super) struct Found {
     pub(super) silences: Silences,
 }
 
-pub(super) async fn look(pages: &Pages, visit: &PageRequest, id: Uuid) -> Result<Found, PageError> {
+pub(super) async fn load(
+    pages: &Pages,
+    visit: &PageRequest,
+    id: Uuid,
+) -> Result<IncidentData, PageError> {
     let db = pages.context.db.view();
     let entry = lists::incident(db, id).await?.ok_or(PageError::NotFound)?;
     let (key, target, ids) = (entry.1.key.clone(), id.to_string(), [id]);
@@ -59,7 +63,7 @@ pub(super) async fn look(pages: &Pages, visit: &PageRequest, id: Uuid) -> Result
     let is_cut = more != MoreFirings::None
         || of_parts.into_iter().any(is_full)
         || repairs.len() as u64 >= REPAIRS;
-    Ok(Found {
+    Ok(IncidentData {
         is_cut,
         more,
         entry,
@@ -89,7 +93,7 @@ fn more_firings(
     let kept = incident.aggregated_count - incident.pruned_episodes;
     // Where deliveries count, they have rows of their own.
     match kept - i64::try_from(shown).unwrap_or(i64::MAX) {
-        more if more > 0 && unit != Unit::Delivery => MoreFirings::Known(more),
+        more if more > 0 && unit != Unit::Delivery => MoreFirings::Exactly(more),
         _ => MoreFirings::Some,
     }
 }

@@ -8,9 +8,9 @@ use tocsin::entity::incidents;
 use tocsin::entity::notifications::{self, State};
 use uuid::Uuid;
 
-use super::Found;
+use super::StoredHistory;
 
-impl<'a> Found<'a> {
+impl<'a> StoredHistory<'a> {
     /// Incidents hold the episodes that point at them, are numbered without a gap, stand where these
     /// have them stand, and are told as they must be.
     pub fn agrees_with_itself(&self) {
@@ -30,7 +30,7 @@ impl<'a> Found<'a> {
             assert!(!by_itself || all == ended, "{incident:#?}");
             assert_eq!(incident.tier_due_since, None, "{incident:#?}");
             assert!(incident.tier.is_some(), "{incident:#?}");
-            self.assert_told(incident);
+            self.assert_sent(incident);
         }
         for anomaly in self.anomalies.values() {
             let of = self
@@ -47,7 +47,7 @@ impl<'a> Found<'a> {
     }
 
     /// `opened` once, `reopened` each time, and each rise that is told has a number of its own.
-    fn assert_told(&self, incident: &incidents::Model) {
+    fn assert_sent(&self, incident: &incidents::Model) {
         let told = |kind: Kind| {
             let of =
                 |row: &&notifications::Model| row.incident_id == incident.id && row.kind == kind;

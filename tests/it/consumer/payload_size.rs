@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{Errand, HELD, Stage};
+use super::{Errand, HELD, Scene};
 use crate::on_both;
 
 const DRAIN: Duration = Duration::from_secs(10);
 
 on_both! {
     async fn jobs_that_are_heavy_are_held_few_at_a_time_and_all_are_run(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         for n in 0..12 {
             // Two of them weigh as much as may be held.
             let padding = "x".repeat(HELD * 6 / 10);

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tocsin::alertmanager;
 use tocsin::context::Context;
-use tocsin::domain::unheard::SourceAnswer;
+use tocsin::domain::stale::SourceAnswer;
 use tocsin::jobs::JobError;
 use tocsin::outbox::{Cause, FollowUp, Traces};
-use tocsin::store::unseen::{self, Among, ExpiryResult, Limits, Quiet, StaleFiring};
+use tocsin::store::stale::{self, Among, ExpiryResult, Limits, Quiet, StaleFiring};
 use tocsin::store::{incidents, maintenance, outbox};
 use uuid::Uuid;
 
@@ -21,11 +21,11 @@ const EPISODES: u64 = 1000;
 /// Rows are pruned as late as that after what is closed before.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Looks at every incident with firings that were not told of for `counting.unheard`, or for so many leases.
+/// Looks at every incident with firings that were not received for `counting.unheard`, or for so many leases.
 ///
 /// # Errors
 /// The store cannot be reached now.
-pub async fn close_unseen(context: &Context) -> Result<(), JobError> {
+pub async fn expire_stale(context: &Context) -> Result<(), JobError> {
     let db = context.db.read();
     let now = context.clock.of_store(maintenance::now(db).await?);
     let limits = Limits {
@@ -36,7 +36,7 @@ pub async fn close_unseen(context: &Context) -> Result<(), JobError> {
     for among in [Among::Old, Among::Leased] {
         let mut after = Uuid::nil();
         loop {
-            let found = unseen::quiet(db, among, after, &limits, TOGETHER).await?;
+            let found = stale::quiet(db, among, after, &limits, TOGETHER).await?;
             let Some(last) = found.last() else {
                 break;
             };
@@ -70,7 +70,7 @@ async fn close(
             true => Vec::new(),
             false => {
                 let (db, old) = (context.db.read(), old.iter().copied());
-                unseen::silent(db, old, after, limits, EPISODES).await?
+                stale::silent(db, old, after, limits, EPISODES).await?
             }
         };
         let more = silent.len() as u64 == EPISODES;
@@ -102,9 +102,9 @@ async fn write(
 ) -> Result<(), JobError> {
     let config = &context.config;
     let tx = context.db.begin().await?;
-    unseen::lock(&tx, found).await?;
+    stale::lock(&tx, found).await?;
     let (resolves, now) = (config.aggregation.auto_resolve, limits.now);
-    let written = unseen::close(&tx, found, over, limits, resolves).await?;
+    let written = stale::close(&tx, found, over, limits, resolves).await?;
     let ExpiryResult {
         closed,
         changed,

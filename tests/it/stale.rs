@@ -1,12 +1,12 @@
 //! Firings that their source no longer sends become stale, then expire, without a notification.
 
-mod asked;
+mod silences;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tocsin::store::unseen::{self, Among, Limits};
+use tocsin::store::stale::{self, Among, Limits};
 use uuid::Uuid;
 
 use crate::harness::{Harness, alert, firing, resolved};
@@ -126,16 +126,16 @@ on_all! {
         h.advance(HOUR * 49);
         let (db, patience) = (h.context.db.read(), h.context.config.counting.stale_limits());
         let limits = Limits { patience, now: h.now() };
-        let quiet = unseen::quiet(db, Among::Old, Uuid::nil(), &limits, 10).await.unwrap();
+        let quiet = stale::quiet(db, Among::Old, Uuid::nil(), &limits, 10).await.unwrap();
         let ids = quiet.iter().map(|quiet| quiet.id);
-        let silent = unseen::silent(db, ids, Uuid::nil(), &limits, 10).await.unwrap();
+        let silent = stale::silent(db, ids, Uuid::nil(), &limits, 10).await.unwrap();
         assert_eq!((quiet.len(), silent.len()), (1, 1));
         h.send_and_drain(vec![a]).await;
         let tx = h.context.db.begin().await.unwrap();
-        unseen::lock(&tx, &quiet).await.unwrap();
-        let written = unseen::close(&tx, &quiet, &silent, &limits, true).await.unwrap();
+        stale::lock(&tx, &quiet).await.unwrap();
+        let written = stale::close(&tx, &quiet, &silent, &limits, true).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(written, unseen::ExpiryResult::default());
+        assert_eq!(written, stale::ExpiryResult::default());
         assert_eq!(state_of(&h.incident().await), ("OPEN", None, false, 1));
         h.finish().await;
     }

@@ -11,13 +11,13 @@ use tocsin::entity::{anomalies, dead_letters, effectiveness, incidents, occurren
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
+use super::generator::Story;
 use super::oracle::{Anomaly, Episode, Oracle, Series, Status, Tried, Unit, Windows};
-use super::story::Story;
 use read::nameless;
 pub use read::{incident, newest_incidents};
 
 /// The rows and the messages.
-pub struct Found<'a> {
+pub struct StoredHistory<'a> {
     story: &'a Story,
     anomalies: BTreeMap<Anomaly, anomalies::Model>,
     counts: BTreeMap<Anomaly, Windows>,
@@ -32,7 +32,7 @@ pub struct Found<'a> {
     joined: HashMap<Uuid, Option<i64>>,
 }
 
-impl<'a> Found<'a> {
+impl<'a> StoredHistory<'a> {
     fn assert_same_slot(&self, found: Timestamp, expected: i64, what: &str) {
         let (found, expected) = (self.story.slot(found.0), self.story.slot(expected));
         assert_eq!(found, expected, "{what}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tocsin::jobs::JobError;
 use tocsin::queue::store::LEASE;
 
-use super::{Errand, Gate, Log, Stage, eventually, until};
+use super::{Errand, Gate, Log, Scene, eventually, until};
 use crate::harness::On;
 use crate::on_all;
 
@@ -17,7 +17,7 @@ const SHOW: &str = "ALTER TABLE hidden RENAME TO dead_letters";
 
 on_all! {
     async fn a_store_that_fails_ends_no_worker_and_nothing_is_lost_or_out_of_order(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let log = Log::new();
         let (runs, store) = (log.clone(), Arc::clone(&stage.store));
         stage.store.unreachable.store(4, Ordering::SeqCst);
@@ -38,7 +38,7 @@ on_all! {
     }
 
     async fn a_settlement_whose_answer_is_lost_is_made_once(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let log = Log::new();
         let runs = log.clone();
         stage.store.settle_unanswered.store(3, Ordering::SeqCst);
@@ -60,7 +60,7 @@ on_all! {
     }
 
     async fn jobs_whose_fetch_went_unanswered_come_when_their_lease_has_run_out(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let log = Log::new();
         let runs = log.clone();
         stage.store.fetch_unanswered.store(1, Ordering::SeqCst);
@@ -78,7 +78,7 @@ on_all! {
     }
 
     async fn a_job_stays_queued_while_dead_letters_cannot_be_written(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let log = Log::new();
         let runs = log.clone();
         stage.sql(HIDE).await;
@@ -97,7 +97,7 @@ on_all! {
     }
 
     async fn a_dead_letter_whose_job_could_not_be_removed_is_not_run_again(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let log = Log::new();
         let handler = {
             let runs = log.clone();
@@ -121,7 +121,7 @@ on_all! {
     }
 
     async fn a_job_that_comes_again_before_its_answer_is_confirmed_is_still_held(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let (log, never) = (Log::new(), Gate::default());
         let runs = log.clone();
         stage.store.settle_slow.store(1, Ordering::SeqCst);
@@ -147,7 +147,7 @@ on_all! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_for_a_database_that_does_not_answer_costs_no_attempt() {
-    let mut stage = Stage::new(On::Fleet).await;
+    let mut stage = Scene::new(On::Fleet).await;
     let log = Log::new();
     let (runs, db) = (log.clone(), stage.context.db.clone());
     stage.start(DRAIN, move |_: Errand<8, 100>, held| {
@@ -169,7 +169,7 @@ async fn waiting_for_a_database_that_does_not_answer_costs_no_attempt() {
 
 #[tokio::test]
 async fn waiting_for_the_store_costs_no_attempt() {
-    let mut stage = Stage::new(On::Sqlite).await;
+    let mut stage = Scene::new(On::Sqlite).await;
     let log = Log::new();
     let runs = log.clone();
     stage.start(DRAIN, move |_: Errand<8, 100>, held| {

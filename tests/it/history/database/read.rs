@@ -10,10 +10,10 @@ use tocsin::entity::{
 use tocsin::jobs::{Content, IngestAlert};
 use uuid::Uuid;
 
-use super::Found;
+use super::StoredHistory;
+use crate::history::generator::Story;
 use crate::history::machines::Machines;
 use crate::history::oracle::{Anomaly, Windows};
-use crate::history::story::Story;
 
 fn fields(row: &anomalies::Model) -> Anomaly {
     let row = row.clone();
@@ -75,7 +75,7 @@ pub(super) async fn joined(machines: &Machines) -> HashMap<Uuid, Option<i64>> {
     rows.iter().map(one).collect()
 }
 
-impl<'a> Found<'a> {
+impl<'a> StoredHistory<'a> {
     pub async fn read(machines: &Machines, story: &'a Story) -> Self {
         let context = machines.context();
         let db = context.db.read();

@@ -1,8 +1,8 @@
 //! Batches that are committed at once, by several batchers and processes, some of them twice: what
 //! is in the database afterwards is what a person with paper and pencil would write there.
 
-mod found;
-mod story;
+mod deliveries;
+mod rows;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -27,16 +27,16 @@ use uuid::Uuid;
 
 use crate::harness::{On, Scratch};
 use crate::on_both;
-use found::Found;
-use story::{Story, Telling, at, delivery, of_service, stories};
+use deliveries::{Delivery, Story, at, delivery, of_service, stories};
+use rows::StoredRows;
 
 /// One store, as many processes see it.
-struct Books {
+struct Scenario {
     processes: Vec<Db>,
     _scratch: Scratch,
 }
 
-impl Books {
+impl Scenario {
     async fn open(on: On) -> Self {
         let scratch = Scratch::new(on).await;
         // A SQLite file serves one process.
@@ -115,7 +115,7 @@ fn policy(unit: Unit) -> Policy {
 
 on_both! {
     async fn alerts_beyond_the_anomaly_limit_count_in_the_overflow_anomaly(on) {
-        let books = Books::open(on).await;
+        let books = Scenario::open(on).await;
         let (db, policy) = (&books.processes[0], policy(Unit::Episode));
         let names = Names::new(u32::MAX, 2);
         let enter = async |batch: Vec<AlertDelivery>| commit_with(db, &policy, &names, &batch).await;
@@ -157,7 +157,7 @@ on_both! {
     }
 
     async fn batches_that_are_committed_at_once_and_twice_come_to_the_same(on) {
-        let books = Books::open(on).await;
+        let books = Scenario::open(on).await;
         tokio::task::block_in_place(|| {
             let config = Config { cases: 16, failure_persistence: None, ..Config::default() };
             let now = tokio::runtime::Handle::current();
@@ -167,7 +167,7 @@ on_both! {
     }
 
     async fn first_alerts_at_once_open_one_incident(on) {
-        let books = Books::open(on).await;
+        let books = Scenario::open(on).await;
         let batches = (0..40)
             .map(|pod| {
                 let names = if pod % 2 == 0 { ["A", "B"] } else { ["B", "A"] };
@@ -191,7 +191,7 @@ on_both! {
     }
 
     async fn a_batch_whose_commit_was_lost_is_due_when_it_comes_again(on) {
-        let books = Books::open(on).await;
+        let books = Scenario::open(on).await;
         let mut one = delivery("A", 1, false, (0, 0, 1000));
         let first = books.commit(&policy(Unit::Episode), vec![vec![one.clone()]]).await;
         // Nobody heard the answer, and nothing followed.
@@ -204,7 +204,7 @@ on_both! {
     }
 
     async fn a_delivery_that_two_workers_hold_counts_once(on) {
-        let books = Books::open(on).await;
+        let books = Scenario::open(on).await;
         for unit in [Unit::Episode, Unit::Delivery, Unit::Incident] {
             let one = delivery(&format!("{unit:?}"), 1, false, (0, 0, 1000));
             let key = one.key.clone();
@@ -216,7 +216,7 @@ on_both! {
     }
 
     async fn an_episode_counts_at_its_first_receipt_though_it_was_overtaken(on) {
-        let books = Books::open(on).await;
+        let books = Scenario::open(on).await;
         for received in [9000, 1000, 5000] {
             let delivery = delivery("A", 1, false, (0, 0, received));
             books.commit(&policy(Unit::Episode), vec![vec![delivery]]).await;
@@ -231,10 +231,10 @@ on_both! {
     }
 }
 
-impl Books {
+impl Scenario {
     async fn play(&self, story: Story) -> Result<(), TestCaseError> {
         let case = Uuid::now_v7().simple().to_string();
-        let tell = |telling: &Telling| {
+        let tell = |telling: &Delivery| {
             let name = format!("{case}-{}", telling.series % 2);
             let times = (telling.starts_at, telling.ends_at, telling.received_at);
             delivery(&name, telling.series, telling.resolved, times)
@@ -257,8 +257,8 @@ impl Books {
         let said = self.commit(&policy(story.unit), batches).await;
 
         let keys: BTreeSet<String> = deliveries.iter().map(|s| s.key.clone()).collect();
-        let found = Found::read(self.processes[0].read(), &keys).await;
-        let told: Vec<(&Telling, &AlertDelivery)> =
+        let found = StoredRows::read(self.processes[0].read(), &keys).await;
+        let told: Vec<(&Delivery, &AlertDelivery)> =
             story.tellings.iter().zip(&deliveries).collect();
         found.episodes_are(&told)?;
         found.counted_are(story.unit, &told, &said)?;
