@@ -1,4 +1,4 @@
-//! Analyses: an incident is told at once, analyzed a moment later, and never waits for long.
+//! Analyses: an incident is sent at once, analyzed a moment later, and never waits for long.
 
 mod model;
 

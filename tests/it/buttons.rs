@@ -24,7 +24,7 @@ fn people(config: &mut Config) {
     config.telegram.people = People::from_iter([(ALICE, "alice"), (BOB, "bob")]);
 }
 
-/// One incident that was told, and somebody who asks for presses.
+/// One incident with a card, and a poller.
 async fn with_poller(on: On) -> (Harness, Poller) {
     let h = Harness::start_with(on, people).await;
     h.send_and_drain(vec![firing("a", h.now())]).await;

@@ -147,7 +147,7 @@ on_both! {
         assert_eq!((anomalies, incident.open_episodes), (3, 0));
         assert_eq!(incident.status, Status::Resolved);
 
-        // A job that is run again late tells of what it told of; a firing anew is one of its own.
+        // A job that is run again late repeats its firing; a new firing is one of its own.
         enter(vec![AlertDelivery { redelivered: true, ..firings[4].clone() }]).await;
         let (anomalies, shared, _) = standing().await;
         assert_eq!((anomalies, shared.total), (3, 4));

@@ -65,7 +65,7 @@ impl Desk {
         }
     }
 
-    /// Commits rows that count, then tells the counters, as ingest does.
+    /// Commits rows that count, then adds them to the counters, as ingest does.
     async fn count(&self, counted: &[Counted]) {
         match self.unit {
             Unit::Episode | Unit::Delivery => self.occurrences(counted, true).await,
@@ -261,7 +261,7 @@ on_both! {
     }
 }
 
-/// What is counted of three anomalies, in what order and how often it is told, and when it is
+/// What is counted of three anomalies, in what order and how often it is added, and when it is
 /// asked for; in milliseconds before `NOW`.
 #[derive(Clone, Debug)]
 struct Story {

@@ -163,7 +163,7 @@ impl Harness {
         self.context.clock.advance(by);
     }
 
-    /// Queues a dead letter's job once more as it was before it was replayed, as if whoever buried it had
+    /// Queues a dead letter's job once more as it was before it was replayed, as if the process that buried it had
     /// died before it was removed.
     pub async fn push_again_under_its_first_number(&self, letter: &Value) {
         let job = NewJob {

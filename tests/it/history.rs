@@ -1,8 +1,8 @@
-//! Histories of alerts, told several times over, to machines that lose their power while they work
+//! Histories of alerts, delivered several times over, to machines that lose their power while they work
 //! on them: what is in the database afterwards is what an oracle says, which knows the rules from the
 //! description of the rules alone.
 //!
-//! A seed that failed is printed; `TOCSIN_TEST_SEED` has it told again. `scripts/soak` tells others.
+//! A seed that failed is printed; `TOCSIN_TEST_SEED` repeats it. `scripts/soak` runs others.
 
 mod database;
 mod generator;

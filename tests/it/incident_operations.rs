@@ -350,7 +350,7 @@ on_all! {
         let path = format!("{}/api/v1/incidents/{}/repairs", h.url, id(&incident));
         for (n, action, success) in [(0, "restart_pod", false), (1, "scale_up", true), (2, "Restart - Pod", true)] {
             let repair = json!({"action": action, "success": success, "operator": "ann", "note": format!("{n}")});
-            // With a key, an id tells no time.
+            // With a key, an id has no time in it.
             let request = h.http.post(&path).json(&repair).header("Idempotency-Key", format!("key {n}").replace(' ', "-"));
             assert_eq!(request.send().await.unwrap().status(), 202);
             h.drain().await;

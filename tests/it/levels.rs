@@ -1,4 +1,4 @@
-//! How bad it is, and telling it once: what levels, tiers and their messages come to, incident by incident.
+//! Levels, tiers and their messages, incident by incident.
 
 mod bursts;
 mod edge;

@@ -76,7 +76,7 @@ on_all! {
         let routed = format!("{told} AND channel = 'telegram:-200'");
         assert_eq!(h.sql(&routed).await, 1);
 
-        // It eases, in either order, and is worse once more: nothing is over, and nothing is told.
+        // It eases, in either order, and is worse once more: nothing is over, and nothing is sent.
         for alerts in [[("critical", false), ("warning", true)], [("warning", true), ("critical", false)]] {
             h.deliver("signoz", body(&h, &alerts)).await;
             assert_eq!(found(&h).await, worse);
@@ -129,7 +129,7 @@ on_all! {
         let of_both = format!("{anomalies} AND service = '' AND namespace = 'shop'");
         assert_eq!((h.sql(&of_both).await, h.sql(open).await), (1, 1));
         assert_eq!(h.sql("SELECT count(*) FROM alert_rules").await, 1);
-        // What nobody tells of any more is forgotten.
+        // Rules without alerts are deleted.
         h.advance(400 * 24 * 60 * MINUTE);
         h.recount().await;
         assert_eq!(h.sql("SELECT count(*) FROM alert_rules").await, 0);

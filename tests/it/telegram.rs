@@ -95,7 +95,7 @@ impl Telegram {
         self.state.lock().unwrap().to_edits.push_back(answer);
     }
 
-    /// The next edit is done, and whoever asked for it is not told.
+    /// The next edit is done, and its caller gets no answer.
     pub fn lose_next_edit(&self) {
         self.state.lock().unwrap().edits_to_lose += 1;
     }

@@ -1,4 +1,4 @@
-//! Stories of firings that are told more than once, late, and out of order.
+//! Firings that are delivered more than once, late, and out of order.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

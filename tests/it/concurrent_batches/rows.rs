@@ -87,7 +87,7 @@ impl StoredRows {
         Ok(())
     }
 
-    /// What is counted, in the rows, in the totals, and as a counter is told.
+    /// What is counted, in the rows, in the totals, and in a counter.
     pub(super) fn counted_are(
         &self,
         unit: Unit,
@@ -114,7 +114,7 @@ impl StoredRows {
             let first = told.iter().filter(of).map(|(_, s)| s.received_at).min();
             prop_assert_eq!(anomaly.first_seen, first);
         }
-        // The earliest that a counter is told of an id is the time of its row.
+        // The earliest time that a counter gets for an id is the time of its row.
         let mut counter: BTreeMap<Uuid, (String, Timestamp)> = BTreeMap::new();
         for Counted {
             anomaly_key,

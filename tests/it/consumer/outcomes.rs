@@ -1,4 +1,4 @@
-//! What a handler can come to, and what becomes of its job.
+//! A handler's outcomes, and what becomes of its job.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

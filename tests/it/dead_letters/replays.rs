@@ -1,4 +1,4 @@
-//! What a replay comes to: done once, counted once, at the time of receipt.
+//! Replays: done once, counted once, at the time of receipt.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -27,7 +27,7 @@ const HANGS: Duration = Duration::from_secs(11);
 /// A message is given 10 s, and is tried again after some seconds more each time.
 const TOLD: Duration = Duration::from_secs(60);
 
-/// Alerts that are told beside those of a storm, and how far apart they come.
+/// Alerts beside those of a storm, and how far apart they come.
 const BESIDE: (usize, Duration) = (100, Duration::from_millis(110));
 
 /// So many messages are pending.

@@ -24,7 +24,7 @@ pub enum Point {
     Push,
     /// The next job is pushed, and this one is about to leave the queue.
     Ack,
-    /// It has left the queue, and nobody was told.
+    /// It has left the queue, and the worker does not have it.
     Acked,
 }
 
@@ -94,7 +94,7 @@ impl Scenario {
         }
     }
 
-    /// Starts a worker, the process of this number, that tells when it is handed the poison, and
+    /// Starts a worker, the process of this number, that reports when it is handed the poison, and
     /// hears no more: it is to be killed then. Nobody is killed by a job that is not run any more.
     pub async fn poisoned(
         &mut self,

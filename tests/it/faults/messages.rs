@@ -1,4 +1,4 @@
-//! Workers that are killed while they tell: Telegram, or the queue, holds what they said last.
+//! Workers that are killed while they send: Telegram, or the queue, holds what they said last.
 
 use std::time::{Duration, Instant};
 
@@ -140,7 +140,7 @@ scenarios! {
     }
 }
 
-/// The number of the process that tells.
+/// The number of the process that sends.
 const NOTIFIES: usize = 2;
 
 /// Where alerts are taken.
@@ -168,7 +168,7 @@ impl SentMessage {
     }
 }
 
-/// An ingress, a process that tells, and one that does the rest.
+/// An ingress, a process that sends, and one that does the rest.
 async fn tells(on: On, launch: &Launch) -> (Scenario, SentMessage) {
     tells_in(Scenario::new(on).await, launch).await
 }
@@ -182,7 +182,7 @@ async fn tells_in(mut scenario: Scenario, launch: &Launch) -> (Scenario, SentMes
 }
 
 impl Scenario {
-    /// Kills the process that tells, when so many messages and edits have arrived and the last is held,
+    /// Kills the process that sends, when so many messages and edits have arrived and the last is held,
     /// and starts it again.
     async fn dies(&mut self, arrived: usize) {
         self.fleet.telegram.arrives(arrived).await;

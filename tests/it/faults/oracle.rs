@@ -157,7 +157,7 @@ impl Scenario {
         tokio::spawn(storm.post(self.fleet.http.clone(), urls.to_vec()))
     }
 
-    /// The oracle: waits until nothing is left to do, compares the database and what people were told
+    /// The oracle: waits until nothing is left to do, compares the database and the messages
     /// with what was sent, and says so in one line. `over` is when the fault ended.
     pub async fn verdict(&mut self, over: Instant, expected: &Expected) {
         let counted = expected.accepted - expected.dead - self.lost;
@@ -182,7 +182,7 @@ impl Scenario {
             took.as_secs_f64(),
             expected.within.as_secs(),
         );
-        // Past the capture of what tests print: a run that went well tells its seeds, too.
+        // Past the capture of what tests print: a run that went well prints its seeds, too.
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
@@ -219,7 +219,7 @@ impl Scenario {
         assert_eq!(found, right);
     }
 
-    /// Every incident was told, and how bad its anomaly became; every message that was pending was
+    /// Every incident was sent, and the level that its anomaly reached; every message that was pending was
     /// taken, not more often than it was tried. Returns how many were taken more than once.
     async fn compare_messages(&self, expected: &Expected) -> usize {
         let mut taken: HashMap<String, i64> = HashMap::new();

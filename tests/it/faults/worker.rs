@@ -1,4 +1,4 @@
-//! Workers that are killed, told to stop, or stand still.
+//! Workers that are killed, stopped, or suspended.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -98,7 +98,7 @@ impl Harness {
         response.text().await.unwrap()
     }
 
-    /// Whether the program does what it is told to do with this instance, and what it says.
+    /// Whether the program succeeds with these arguments and this instance, and its output.
     pub fn tocsin(&self, arguments: &[&str]) -> (bool, String) {
         let ended = std::process::Command::new(process::program())
             .args(arguments)

@@ -62,7 +62,7 @@ impl<'a> StoredHistory<'a> {
         rows[before]
     }
 
-    /// There is one row for each episode, with the times that were told of it.
+    /// There is one row for each episode, with the times that were received for it.
     pub fn episodes_are(&self, oracle: &Oracle) {
         for episode in &oracle.episodes {
             let row = self.row(oracle, episode);

@@ -1,4 +1,4 @@
-//! Histories, made up: a few anomalies of a few series that fire again and again, each firing told
+//! Histories, made up: a few anomalies of a few series that fire again and again, each firing delivered
 //! several times.
 //!
 //! Moments of receipt lie on a grid of [`SLOT`]s, so that it does not matter for any rule in which
@@ -36,7 +36,7 @@ pub struct Shape {
     pub slots: i64,
     /// Ends are received up to so many slots late.
     pub late: i64,
-    /// Whether each series is told in order, from its start to its end.
+    /// Whether each series is delivered in order, from its start to its end.
     pub in_order: bool,
 }
 
@@ -136,7 +136,7 @@ fn series(labels: &Labels, n: usize, unique: usize) -> Series {
 }
 
 impl Series {
-    /// Everything that is told of it; times since the story began, receipts in slots. Nothing contradicts
+    /// All its deliveries; times since the story began, receipts in slots. Nothing contradicts
     /// anything, but for what is sent for a while after it was over.
     fn deliver(&self, random: &mut StdRng, shape: Shape) -> Vec<Received> {
         let mut told = Vec::new();
@@ -158,7 +158,7 @@ impl Series {
         told
     }
 
-    /// What is told of a firing that is seen in the slots from `first` to `last`.
+    /// The deliveries of a firing that is seen in the slots from `first` to `last`.
     fn tell_firing(
         &self,
         random: &mut StdRng,
@@ -167,7 +167,7 @@ impl Series {
         shape: Shape,
     ) -> Vec<Received> {
         let ends = random.random_bool(0.6) && (self.has_starts || shape.in_order);
-        // A little before it is first seen, whichever start is told; and over when it was last seen.
+        // A little before it is first seen, whichever start is sent; and over when it was last seen.
         let began = first * SLOT - SKEW - random.random_range(0..2 * MINUTE);
         let end = last * SLOT + random.random_range(MINUTE..=SLOT);
         let mut moments: Vec<i64> = (0..random.random_range(1..=4))

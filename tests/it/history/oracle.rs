@@ -1,7 +1,7 @@
 //! What must come of a history, worked out by one thread with nothing but lists: written from the
 //! rules in words, and sharing no line with the program. Slow, and easy to believe.
 //!
-//! Times are milliseconds. An oracle hears what was told in the order in which it is processed.
+//! Times are milliseconds. An oracle gets the deliveries in the order in which it is processed.
 
 mod incidents;
 mod model;
@@ -78,7 +78,7 @@ impl Oracle {
         of
     }
 
-    /// The episode that this tells of. One whose start is near and that was not over by then, the nearest; or
+    /// The episode that this is of. One whose start is near and that was not over by then, the nearest; or
     /// the newest that was going on at some moment at which this was: the newer of these two.
     fn known(&self, anomaly: &Anomaly, series: &Series, told: &Received) -> Option<usize> {
         let of_series = self.of_series(anomaly, series);

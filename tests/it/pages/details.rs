@@ -1,4 +1,4 @@
-//! What pages tell beside the figures: why a level holds, what opens again, who muted what, and what an
+//! What pages show beside the figures: why a level holds, what opens again, who muted what, and what an
 //! address cannot ask for.
 
 use std::time::Duration;

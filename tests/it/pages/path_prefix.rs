@@ -344,7 +344,7 @@ async fn a_browser_works_behind_a_proxy_that_takes_the_path_away() {
     browser.fill("#token", TOKEN).await;
     browser.click("button.primary").await;
     browser.wait_to_be_at("/incidents").await;
-    // It is styled, and told of what is new.
+    // It is styled, and notified of what is new.
     browser.element("#live[data-state=live]").await;
     let sheets = browser
         .script("return document.styleSheets[0].cssRules.length > 0")

@@ -138,7 +138,7 @@ async fn measure(h: &Harness, path: &str, times: usize) -> (Duration, Duration, 
     (took[times * 99 / 100], took[times / 2], bytes)
 }
 
-/// What `/proc` tells of a process: its parent, and the seconds of a core that it used itself, and its ended
+/// What `/proc` says of a process: its parent, and the seconds of a core that it used itself, and its ended
 /// children.
 fn process(id: &str) -> Option<(u32, f64, f64)> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;

@@ -1,4 +1,4 @@
-//! What surrounds the program: servers that repeat what they are told, and a database that can be
+//! What surrounds the program: servers that repeat what they get, and a database that can be
 //! read.
 
 use std::process::Command;

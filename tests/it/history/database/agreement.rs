@@ -12,7 +12,7 @@ use super::StoredHistory;
 
 impl<'a> StoredHistory<'a> {
     /// Incidents hold the episodes that point at them, are numbered without a gap, stand where these
-    /// have them stand, and are told as they must be.
+    /// have them stand, and are notified as they must be.
     pub fn agrees_with_itself(&self) {
         for incident in &self.incidents {
             let of = self
@@ -46,7 +46,7 @@ impl<'a> StoredHistory<'a> {
         self.assert_all_taken();
     }
 
-    /// `opened` once, `reopened` each time, and each rise that is told has a number of its own.
+    /// `opened` once, `reopened` each time, and each rise with a message has a number of its own.
     fn assert_sent(&self, incident: &incidents::Model) {
         let told = |kind: Kind| {
             let of =

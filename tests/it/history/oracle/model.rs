@@ -40,18 +40,18 @@ pub enum Series {
 pub struct Episode {
     pub anomaly: Anomaly,
     pub series: Series,
-    /// The earliest start that was told, else its first receipt.
+    /// The earliest start that was received, else its first receipt.
     pub began: i64,
-    /// Every start that was told of it and can be.
+    /// Every start that was received for it and is possible.
     pub starts: Vec<i64>,
     /// Every receipt.
     pub received: Vec<i64>,
-    /// Every end that was told of it.
+    /// Every end that was received for it.
     pub ends: Vec<i64>,
     pub ended: Option<Ended>,
-    /// Whether it was ever told as firing.
+    /// Whether it was ever received as firing.
     pub fired: bool,
-    /// When it was last told as firing.
+    /// When it was last received as firing.
     pub last_firing: Option<i64>,
     pub incident: Option<usize>,
 }
