@@ -37,7 +37,6 @@ pub mod presses;
 pub mod refusals;
 pub mod reopenings;
 pub mod repairs;
-mod repetitions;
 pub mod requests;
 pub mod retention;
 pub mod rows;

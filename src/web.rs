@@ -8,6 +8,7 @@ mod base;
 pub(crate) mod body;
 mod bounded_text;
 mod charset;
+mod client;
 mod envelope;
 mod gate;
 mod health;

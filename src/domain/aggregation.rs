@@ -7,19 +7,18 @@
 mod enter;
 mod incident;
 mod outcome;
-mod policy;
 mod transitions;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 
+pub use super::counting::{Policy, Unit, Until};
 use super::episode::{AlertDelivery, Episode, find};
-use super::escalation::Level;
 use super::frequency::Counted;
+use super::level::Level;
 use crate::time::Timestamp;
 pub use incident::{Incident, Opening, ResolvedBy, RevertedResolve, Status};
-pub use policy::{Policy, Unit, Until};
 
 /// One anomaly, locked.
 #[derive(Clone, Debug)]

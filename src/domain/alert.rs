@@ -1,14 +1,10 @@
 //! One alert, in Tocsin's own terms, whatever its source calls it.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::signature::{Names, SignatureLabels};
+pub use super::labels::Labels;
+use super::labels::{Names, SignatureLabels};
 use crate::time::Timestamp;
-
-/// Labels or annotations. Sorted, so that equal sets hash and print alike.
-pub type Labels = BTreeMap<String, String>;
 
 /// Whether the sender says that the alert fires or that it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,11 +6,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::aggregation::Unit;
-use super::escalation::Level;
+use super::counting::Unit;
 use super::frequency::{Window, figure};
-use super::tier::RESTARTS_AT_MOST;
+use super::level::Level;
 use crate::time::Timestamp;
+
+/// So many restarts are distinguished at most.
+pub const RESTARTS_AT_MOST: i64 = 100;
 
 /// A reason as a row has it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! One batch of deliveries, in one transaction.
 
+mod repetitions;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -8,7 +10,6 @@ use uuid::Uuid;
 
 use super::analysis::DueAnalysis;
 use super::outbox::{self, FollowUp};
-use super::repetitions::{self, Repetitions};
 use super::{Db, anomalies, incidents, occurrences, overflow, reopenings};
 use crate::config::Config;
 use crate::domain::aggregation::{Anomaly, Batch, Incident, Ingested, Policy, Unit};
@@ -18,6 +19,7 @@ use crate::domain::messages;
 use crate::domain::names::Names;
 use crate::domain::signature::{Signature, SignatureLabelNames};
 use crate::time::{Clock, Timestamp};
+use repetitions::Repetitions;
 
 /// The outcome of a batch.
 #[derive(Debug, Default)]

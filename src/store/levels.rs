@@ -10,7 +10,8 @@ use super::rows::{Rows, statement};
 use crate::domain::aggregation::Unit;
 use crate::domain::escalation::{Rule, RuleInputs, most_incidents};
 use crate::domain::frequency::{Counts, Window};
-use crate::domain::tier::{RESTARTS_AT_MOST, RESTARTS_COUNT_FOR, Tier};
+use crate::domain::reason::RESTARTS_AT_MOST;
+use crate::domain::tier::{RESTARTS_COUNT_FOR, Tier};
 use crate::entity::anomalies::Model as Anomaly;
 use crate::time::Timestamp;
 

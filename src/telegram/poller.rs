@@ -5,6 +5,8 @@
 //! Telegram is waited for. A press is recorded after its operation: after a crash in between, the next
 //! poller gets it again and finds it done.
 
+mod backoff;
+
 use std::time::Duration;
 
 use sea_orm::DbErr;
@@ -13,13 +15,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::backoff::Backoff;
 use super::{Bot, Class, Query, TelegramError, press};
 use crate::config::Updates;
 use crate::context::Context;
 use crate::operations::press::PressError;
 use crate::store::error::{Cause, cause};
 use crate::store::presses;
+use backoff::Backoff;
 
 /// How often it is kept, and looked at by who does not have it.
 const LEADER_CHECK: Duration = Duration::from_secs(5);

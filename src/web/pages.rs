@@ -65,6 +65,12 @@ const NAVIGATION: [Section; 6] = [
     system::SECTION,
 ];
 
+/// The page that the footer links to.
+const API: Section = api::SECTION;
+
+/// The page that a reminder of paused queues links to.
+const QUEUES: Section = queues::SECTION;
+
 /// What the pages share.
 #[derive(Clone)]
 pub(crate) struct Pages {

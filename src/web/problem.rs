@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::refusals::RefusalReason;
 use crate::domain::refusal::{Code, Facts, Refusal};
 use crate::queue::store::QueueError;
 use crate::store::error::{Cause, cause, took_too_long};
@@ -112,6 +111,15 @@ pub(super) struct ErrorResponse {
     /// The request ID, also found in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
+}
+
+/// Why a response refuses the request.
+#[derive(Clone, Debug)]
+pub(super) struct RefusalReason {
+    /// What is wrong.
+    pub(super) refusal: Refusal,
+    /// The body, if it is what cannot be read.
+    pub(super) body: Option<Bytes>,
 }
 
 impl IntoResponse for Problem {

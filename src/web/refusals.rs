@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::auth::client;
+use super::client::client;
+use super::problem::RefusalReason;
 use crate::context::Context;
 use crate::store::refusals::{self, Refusal};
 use crate::telemetry::metrics::BySourceAndReason;
@@ -40,15 +40,6 @@ fn reason(status: StatusCode) -> &'static str {
         503 => "unavailable",
         _ => "other",
     }
-}
-
-/// Why a response refuses the request.
-#[derive(Clone, Debug)]
-pub(super) struct RefusalReason {
-    /// What is wrong.
-    pub(super) refusal: crate::domain::refusal::Refusal,
-    /// The body, if it is what cannot be read.
-    pub(super) body: Option<Bytes>,
 }
 
 /// Refusals on their way to the store.

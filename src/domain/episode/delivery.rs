@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::EndedBy;
-use crate::domain::aggregation::{Policy, Unit};
 use crate::domain::alert::{Alert, AlertStatus};
+use crate::domain::counting::{Policy, Unit};
 use crate::domain::family::Families;
 use crate::domain::lease;
 use crate::domain::signature::{OVERFLOW, Signature, SignatureLabels};

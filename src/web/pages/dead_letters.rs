@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::address::PageQuery;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
-use super::{PageError, PageRequest, Pages, address, charts, error, parts};
+use super::{PageError, PageRequest, Pages, address, charts, parts};
 use crate::domain::refusal::Refusal;
 use crate::entity::dead_letters::Model;
 use crate::jobs::{
@@ -239,7 +239,7 @@ async fn shown(
                 div {
                     section aria-labelledby="payload-title" {
                         h2 #payload-title { (text.payload) }
-                        @if let Some(Written { why, .. }) = written { div role="alert" { (error::refusal_paragraph(text, why)) } }
+                        @if let Some(Written { why, .. }) = written { div role="alert" { (parts::refusal_paragraph(text, why)) } }
                         (payload(visit, &letter, written))
                     }
                     (sent(text, &letter))

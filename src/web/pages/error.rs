@@ -7,13 +7,13 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use super::layout::{self, Section};
+use super::parts;
 use super::request::language;
 use crate::domain::refusal::{Code, Refusal};
 use crate::operations::OperationError;
 use crate::queue::store::QueueError;
-use crate::text::{Text, refusal};
-use crate::web::problem::Problem;
-use crate::web::refusals::RefusalReason;
+use crate::text::Text;
+use crate::web::problem::{Problem, RefusalReason};
 
 /// Why there is no page to show.
 #[derive(Clone, Debug)]
@@ -206,17 +206,6 @@ fn form_page(method: &Method, path: &str) -> Option<String> {
     is_of_ours.then(|| page.to_owned())
 }
 
-/// Why something was refused, in the reader's language if that is known.
-pub(super) fn refusal_paragraph(text: &Text, refused: &Refusal) -> Markup {
-    html! {
-        @match refusal(text, refused) {
-            Some(sentence) => p { (sentence) },
-            // In the words of the refusal.
-            None => p lang="en" { (refused.detail()) },
-        }
-    }
-}
-
 /// What is not there, by the address that was asked for, and the list to look for it.
 fn missing(text: &'static Text, path: &str) -> Option<(&'static str, Section)> {
     [
@@ -255,7 +244,7 @@ fn page(lang: crate::text::Lang, fault: &PageError, form: Option<&str>, path: &s
         div.empty role="alert" {
             h1 { (title) }
             @if !lead.is_empty() { p { (lead) } }
-            @if let Some(refused) = refused { (refusal_paragraph(text, refused)) }
+            @if let Some(refused) = refused { (parts::refusal_paragraph(text, refused)) }
             p {
                 @if let Some(form) = form { a.button.primary href=(form) { (text.back_to_form) } " " }
                 @if let Some((_, list)) = missing.filter(|(_, list)| list.path != incidents) {

@@ -7,12 +7,13 @@ use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::{Level, Rule, RuleInputs, assess};
 use crate::domain::frequency::{Counts, Window, figure};
 use crate::domain::reason::{LevelRule, Reason};
+use crate::domain::refusal::Refusal;
 use crate::entity::anomalies::Model as Anomaly;
 use crate::entity::incidents::Model as Incident;
 pub(super) use crate::text::words::{
     level_word, moment, status_word, tier_deed, tier_name, why_tier, window, within,
 };
-use crate::text::{Text, fill, words};
+use crate::text::{Text, fill, refusal, words};
 use crate::time::Timestamp;
 
 /// A level's class.
@@ -145,6 +146,17 @@ pub(super) fn encoded(text: &str) -> String {
         }
     }
     encoded
+}
+
+/// Why something was refused, in the reader's language if that is known.
+pub(super) fn refusal_paragraph(text: &Text, refused: &Refusal) -> Markup {
+    html! {
+        @match refusal(text, refused) {
+            Some(sentence) => p { (sentence) },
+            // In the words of the refusal.
+            None => p lang="en" { (refused.detail()) },
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{PageRequest, parts};
+use super::{PageRequest, QUEUES, parts};
 use crate::jobs::{CalculateTier, IngestAlert, Job as _, Notify};
 use crate::probe::Paused;
 use crate::text::{Text, fill};
@@ -13,7 +13,7 @@ pub(super) fn reminder(visit: &PageRequest) -> Markup {
         div #paused data-live {
             @for paused in &*visit.paused {
                 p.warn { span aria-hidden="true" { "⚠ " } (warning(visit.text(), paused)) " "
-                    a href=(super::queues::SECTION.path) { (visit.text().queues) } }
+                    a href=(QUEUES.path) { (visit.text().queues) } }
             }
         }
     }

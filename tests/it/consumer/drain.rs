@@ -5,7 +5,8 @@ use std::time::Duration;
 use apalis_core::worker::builder::WorkerBuilder;
 use apalis_core::worker::context::WorkerContext;
 use tocsin::jobs::{Job as _, JobError};
-use tocsin::queue::consumer::{Consumer, Parts, Running};
+use tocsin::queue::backend::JobBackend;
+use tocsin::queue::consumer::{Parts, Running};
 use tocsin::queue::store::Capacity;
 
 use super::{ERRANDS, Errand, Gate, Log, Scene, eventually};
@@ -29,7 +30,7 @@ fn by_hand(
         tracer: tocsin::telemetry::spans::Tracer::default(),
     };
     let apalis = WorkerContext::new("by-hand");
-    let (backend, running) = Consumer::start::<Errand<3>>("by-hand".to_owned(), parts);
+    let (backend, running) = JobBackend::<Errand<3>>::start("by-hand".to_owned(), parts);
     let (log, gate) = (log.clone(), gate.clone());
     let worker =
         WorkerBuilder::new(apalis.clone())

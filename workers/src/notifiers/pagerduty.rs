@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use self::event::Action;
 use super::circuit_breaker::CircuitBreaker;
-use super::http::{Hosts, HttpReceiver, Reads};
+use super::http::{self, HttpReceiver, Reads};
 use super::{Card, Edited, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage};
 
 /// Tells incidents to one integration. Its key is kept out of every error, every log and every row.
@@ -34,15 +34,11 @@ pub struct PagerDuty {
 
 /// One for each section of `pagerduty`.
 pub(super) fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
-    let mut hosts = Hosts::new();
-    let mut notifiers: Vec<Box<dyn Notifier>> = Vec::new();
-    for (name, settings) in &config.pagerduty {
-        match PagerDuty::new(name, settings, config.language) {
-            Ok(pagerduty) => notifiers.push(Box::new(pagerduty.beside(&mut hosts))),
-            Err(error) => tracing::error!("PagerDuty {name} cannot be used: {error}"),
-        }
-    }
-    notifiers
+    let new =
+        |name: &str, settings: &config::PagerDuty| PagerDuty::new(name, settings, config.language);
+    http::of_sections("PagerDuty", &config.pagerduty, new, |it| {
+        (&mut it.http, &it.url)
+    })
 }
 
 impl PagerDuty {
@@ -63,13 +59,6 @@ impl PagerDuty {
             channel,
             lang,
         })
-    }
-
-    fn beside(self, hosts: &mut Hosts) -> Self {
-        Self {
-            http: self.http.beside(&self.url, hosts),
-            ..self
-        }
     }
 
     /// Sends the event. What somebody has and may not be open there is opened before it is acknowledged.

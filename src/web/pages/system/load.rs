@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::connected::routine_words;
 use super::warnings::{not_counted, warnings};
 use crate::jobs::QUEUES;
 use crate::probe::PartState;
@@ -81,6 +80,15 @@ async fn timed<T, E>(work: impl Future<Output = Result<T, E>>) -> Option<(T, Dur
     let began = Instant::now();
     let answer = tokio::time::timeout(PATIENCE, work).await.ok()?.ok()?;
     Some((answer, began.elapsed()))
+}
+
+/// What it is called, and what is said where it is not done any more.
+pub(super) const fn routine_words(text: &Text, routine: Routine) -> (&'static str, &'static str) {
+    match routine {
+        Routine::Recount => (text.recount_part, text.recount_overdue),
+        Routine::Verify => (text.verify_part, text.verify_overdue),
+        Routine::Pruning => (text.pruning_part, text.pruning_overdue),
+    }
 }
 
 pub(super) async fn load(pages: &Pages, text: &Text) -> SystemData {

@@ -1,11 +1,15 @@
 //! Which labels an anomaly is called by: its service, its namespace, its reason.
 
+use std::collections::BTreeMap;
+
 use sea_orm::FromJsonQueryResult;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::alert::Labels;
-use crate::domain::routing::Pattern;
-use crate::domain::workload;
+use super::routing::Pattern;
+use super::workload;
+
+/// Labels or annotations. Sorted, so that equal sets hash and print alike.
+pub type Labels = BTreeMap<String, String>;
 
 /// Which labels the four fields of a signature are read from; the first that is present wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

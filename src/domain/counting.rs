@@ -1,4 +1,4 @@
-//! The settings that aggregation obeys: what is counted, and how long an incident can be joined.
+//! The policy of counting: what is counted, and how long an incident can be joined.
 
 use std::time::Duration;
 

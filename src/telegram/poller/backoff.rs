@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Class;
-use super::poller::PollError;
+use super::PollError;
+use crate::telegram::Class;
 
 /// The wait after a failure, doubled with each that follows, up to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -49,8 +49,8 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Refusal, TelegramError};
     use super::*;
+    use crate::telegram::{Refusal, TelegramError};
 
     fn pause(seconds: u64) -> PollError {
         PollError::Telegram(TelegramError::Refused(Refusal {

@@ -11,10 +11,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use sea_orm::DbErr;
 use uuid::Uuid;
 
-use super::ingest::{load_known, not_after};
-use super::{Db, anomalies};
+use super::{load_known, not_after};
 use crate::domain::aggregation::{Batch, Policy};
 use crate::domain::episode::AlertDelivery;
+use crate::store::{Db, anomalies};
 use crate::time::{Clock, Timestamp};
 
 /// Those deliveries of a batch that change nothing.
