@@ -18,7 +18,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnalysisSettings {
-    /// Whether they are. If not, they are open at once, and analyzed when somebody asks for it.
+    /// Whether new incidents are analyzed. If not, they are open at once, and analyzed on request.
     pub enabled: bool,
     /// How long an incident waits for its analysis before it is open without.
     pub wait: Span,

@@ -37,7 +37,7 @@ pub struct TelegramSettings {
     pub webhook_secret: Option<Secret>,
     /// The repairs that are offered.
     pub actions: Vec<String>,
-    /// Who may press the buttons beneath a card. Nobody: there are none.
+    /// Who may press the buttons beneath a card. Empty: cards have none.
     pub people: People,
 }
 

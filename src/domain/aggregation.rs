@@ -112,7 +112,7 @@ impl Batch {
     }
 
     /// An episode was seen firing after its end was received, so soon that this might have been late.
-    /// Nobody said again that it is over until a window after that end: it is open again.
+    /// No `resolved` confirmed that end within a window: it is open again.
     pub fn settle_doubt(&mut self, (series, id): (i64, Uuid), now: Timestamp, policy: &Policy) {
         let list = self.episodes.entry(series).or_default();
         let Some(episode) = list.iter_mut().find(|e| e.id == id) else {

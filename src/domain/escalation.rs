@@ -39,7 +39,7 @@ impl Rule {
         let lies_in = match (seen.unit, &seen.incidents) {
             (Unit::Incident, _) => count,
             (_, Some(incidents)) => incidents.of(self.window),
-            // Nobody looked, because no rule asks for more than one.
+            // Not read, because no rule asks for more than one.
             (_, None) => 1,
         };
         count >= self.count && (self.incidents <= 1 || lies_in >= self.incidents)

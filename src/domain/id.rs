@@ -44,7 +44,7 @@ impl fmt::Display for ShortId {
     }
 }
 
-/// What somebody wrote for an incident.
+/// An incident as a person names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IncidentRef {
     /// Its id.

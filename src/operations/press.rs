@@ -159,7 +159,7 @@ pub async fn press(
     })
 }
 
-/// Writes down, once, that somebody pressed who may not: with what is known of them, and what they were
+/// Records, once, a press by a person who may not: with what is known of them, and what they were
 /// answered. Returns whether this was the first time that the press came.
 pub async fn refuse(
     context: &Context,

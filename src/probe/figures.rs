@@ -68,7 +68,7 @@ pub struct Figures {
     began: Instant,
     measured: Mutex<[Option<Instant>; FigureStore::ALL.len()]>,
     said: LogThrottle<FigureStore>,
-    /// Queues of which no job is done, other than that of alerts, which is asked whenever somebody asks.
+    /// Queues without progress, without that of alerts, which each probe asks for itself.
     standing_still: Mutex<Vec<(&'static str, Standstill)>>,
 }
 

@@ -1,7 +1,7 @@
 //! Which cluster a sender speaks for, so that equal labels of two clusters are two series.
 //!
 //! `?cluster=NAME` in the webhook's address says it. Where it does not, the address at which people reach
-//! Alertmanager (`externalURL`) may. It counts only where somebody chose it: Alertmanager makes one up of its
+//! Alertmanager (`externalURL`) may. It counts only where an operator chose it: Alertmanager makes one up of its
 //! host's name and port otherwise, which differs between the two of a highly available pair, and these are one
 //! cluster. A pair that was taken for two clusters would report everything twice, while two clusters that are
 //! taken for one do as well as they did, until they are named; so in doubt there is no cluster.
@@ -117,7 +117,7 @@ mod tests {
             ("https://", None),
             ("", None),
             ("https://a b.example.com", None),
-            // What somebody chose.
+            // Chosen by an operator.
             ("https://am.eu.example.com", Some("am.eu.example.com")),
             ("https://am.us.example.com/", Some("am.us.example.com")),
             (

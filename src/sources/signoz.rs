@@ -118,7 +118,7 @@ fn translate(body: &[u8], config: &Config) -> Result<Translated, Refused> {
     })
 }
 
-/// Whether an envelope is what an Alertmanager sends, and not what somebody wrote to try this out.
+/// Whether an envelope is what an Alertmanager sends, and not one that a person wrote to try this out.
 fn is_whole(envelope: &Object<'_>) -> bool {
     envelope.get("version").is_some() && envelope.get("groupKey").is_some()
 }

@@ -183,7 +183,7 @@ async fn put_back<E: From<DbErr>>(db: &Db, forget: &Forget<E>, back: PutBack<'_>
     put_occurrences_back(db, forget, back).await
 }
 
-/// What somebody holds until a moment: for no longer than they may from now on. Who holds it since the clock is
+/// Claims that expire at a moment: for no longer than a new one would. Who holds it since the clock is
 /// right goes on doing so.
 fn held() -> Vec<String> {
     let of = |table: &str, column: &str, longest: Duration| {

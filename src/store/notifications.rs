@@ -96,7 +96,7 @@ pub async fn write(
     Ok(new)
 }
 
-/// The messages that there are about these incidents, in order. Whoever fixes a text locks the anomaly, so what is
+/// The messages that there are about these incidents, in order. A text is fixed under a lock of the anomaly, so what is
 /// pending stays so for as long as it is locked.
 pub async fn existing(
     tx: &impl ConnectionTrait,

@@ -94,7 +94,7 @@ pub async fn claim(
     }))
 }
 
-/// Remembers what a request was answered, unless somebody else has it by now.
+/// Remembers the answer to a request, unless another caller has claimed it by now.
 pub async fn remember(
     db: &impl ConnectionTrait,
     claim: Claim,

@@ -6,7 +6,7 @@
 //! [`super::anomalies::update`] adds what a batch entered, [`pruned`] takes off what retention deleted.
 //! Windows have no upper edge, so what is new is in every window that it is not too old for. What this
 //! cannot show (a row older than the shortest window, one that turns out to be older than it was)
-//! makes the tally void, and so does a total that somebody changed who knows nothing of tallies: then
+//! makes the tally void, and so does a total that was changed without them: then
 //! the rows are counted.
 
 use std::collections::{BTreeSet, HashMap};

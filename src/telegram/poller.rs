@@ -41,7 +41,7 @@ pub enum Poll {
     Elsewhere,
 }
 
-/// Why a turn failed. It is tried again.
+/// Why a poll failed. It is tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum PollError {
     /// Telegram.
@@ -147,7 +147,7 @@ impl Poller {
         let answer = self.bot.updates(next).await;
         let refused = answer.as_ref().err().and_then(TelegramError::class);
         if refused == Some(&Class::Conflict) {
-            // Somebody may have set one since.
+            // An operator may have set one since.
             self.is_ready = false;
         }
         let (mut done, mut reached, mut failed) = (0, None, None);

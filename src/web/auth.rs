@@ -195,7 +195,7 @@ async fn admit_sender(
     }
 }
 
-/// Whoever signs what was sent, as it was sent: before it is decompressed or decoded. What is read for that is
+/// A sender that signs the body as it was sent: before it is decompressed or decoded. What is read for that is
 /// bounded like every body.
 async fn admit_signed(
     guard: &Guard,

@@ -76,7 +76,7 @@ impl Late {
         let (stored, is_stored) = oneshot::channel();
         self.0.waiting.spawn(async move {
             held.push(trace).await;
-            // Nobody may wait for it any more.
+            // The caller may have stopped waiting.
             let _ = stored.send(());
             drop(room);
         });

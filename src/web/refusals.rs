@@ -60,7 +60,7 @@ struct Noted {
     unwritten: HashMap<(&'static str, &'static str), Refusal>,
     /// What is being written: it may come back.
     under_way: Vec<Refusal>,
-    /// Somebody writes them.
+    /// Whether a task writes them.
     is_written: bool,
 }
 

@@ -81,7 +81,7 @@ pub struct Muted {
     pub by: Option<String>,
 }
 
-/// A message that somebody asked for, to see that it arrives.
+/// A test message, sent on request.
 #[derive(Clone, Debug)]
 pub struct TestMessage {
     /// Its id.
@@ -174,7 +174,7 @@ pub trait Notifier: Send + Sync {
     /// Sends what was rendered before, once. Repeating is the caller's.
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError>;
 
-    /// The text of a message that somebody asked for, likewise.
+    /// The text of a test message, likewise.
     fn render_test(&self, test: &TestMessage) -> String;
 
     /// Whether the provider has one thing for each incident, and every message and edit sets how that stands: by

@@ -40,7 +40,7 @@ pub struct Delivery {
     pub trace_id: Option<String>,
     /// When it was pushed, by the store's clock.
     pub enqueued_at: Timestamp,
-    /// Whether it was answered with [`Answer::Again`] before: somebody worked on it.
+    /// Whether it was answered with [`Answer::Again`] before: a handler worked on it.
     pub put_off: bool,
 }
 

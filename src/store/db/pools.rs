@@ -101,7 +101,7 @@ pub(super) fn sqlite(path: &Path, connections: u32, cache: &'static str) -> Conn
 pub(super) fn sqlite_view(path: &Path, query: Duration) -> ConnectOptions {
     let mut options = sqlite(path, 3, "-4000");
     options
-        // None is made while somebody waits for it: then it would not be asked how long it may take.
+        // None is made while a caller waits for it: then it would not be asked how long it may take.
         .min_connections(3)
         .map_sqlx_sqlite_before_acquire(move |connection, _| {
             Box::pin(async move {

@@ -41,7 +41,7 @@ pub struct Summary {
     pub enqueued_at: Timestamp,
     /// When it died.
     pub died_at: Timestamp,
-    /// When somebody replayed or discarded it.
+    /// When it was replayed or discarded.
     pub decided_at: Option<Timestamp>,
     /// The operator who decided.
     pub decided_by: Option<String>,

@@ -1,4 +1,4 @@
-//! Dead letters: read why a job could not be done, then queue it again, change it, or let it go.
+//! Dead letters: read why a job failed, then replay it, edit it, or discard it.
 
 mod decide;
 mod payload;
@@ -206,7 +206,7 @@ pub(super) async fn one(
     shown(&pages, &id, &visit, None).await
 }
 
-/// What somebody wrote in place of the payload, and why it was refused.
+/// An edited payload, and why it was refused.
 struct Written<'a> {
     payload: &'a str,
     why: &'a Refusal,

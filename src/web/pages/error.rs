@@ -18,11 +18,11 @@ use crate::web::problem::{Problem, RefusalReason};
 /// Why there is no page to show.
 #[derive(Clone, Debug)]
 pub(super) enum PageError {
-    /// Somebody must sign in first, and wanted to go there.
+    /// Sign-in is required; with the page to go to afterwards.
     SignIn(String),
     /// There is no such thing.
     NotFound,
-    /// The token may look, not act.
+    /// The token is read-only.
     NotAllowed,
     /// The form is not one of ours.
     Forged,

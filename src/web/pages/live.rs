@@ -167,7 +167,7 @@ async fn look_while_open(inner: Arc<Inner>) {
         };
         change.topics = known.look_at(&inner.context, topics).await;
         if !change.is_nothing() {
-            // Nobody listens any more: the loop ends.
+            // Without a receiver the loop ends.
             let _ = inner.sender.send(Arc::new(change));
         }
         tokio::time::sleep(EVERY.max(began.elapsed() * SHARE)).await;

@@ -92,7 +92,7 @@ pub(super) fn language(headers: &HeaderMap) -> Lang {
     chosen.or_else(accepted).unwrap_or_default()
 }
 
-/// Where nobody is asked who they are, pages are shown by addresses that are known to be ours.
+/// Without sign-in, pages are served only at hosts that are known to be ours.
 pub(super) async fn by_a_known_name(
     State(pages): State<Pages>,
     request: Request,

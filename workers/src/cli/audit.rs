@@ -77,7 +77,7 @@ fn render(operations: &[Value], now: Timestamp, look: Terminal) -> String {
     let mut table = look.table(&["AGE", "TOKEN", "OPERATOR", "ACTION", "TARGET", "DETAIL"]);
     for entry in operations {
         let age = time(entry, "/at").map(|at| age::short(now.since(at)));
-        // What somebody did is read whole, so it goes on in the next line.
+        // An operation is read whole, so it goes on in the next line.
         table.add_row(vec![
             cell(&or_dash(age.unwrap_or_default())),
             dim(&text(entry, "/actor")),

@@ -1,6 +1,6 @@
 //! PagerDuty, by its Events API v2: <https://developer.pagerduty.com/docs/send-alert-event>.
 //!
-//! What we send is an event: `trigger` while our incident is open, `acknowledge` once somebody has it, `resolve`
+//! What we send is an event: `trigger` while our incident is open, `acknowledge` once it is acknowledged, `resolve`
 //! when it is over. Events with one `dedup_key`, which is our incident's id, are about one incident there: so a
 //! rise, sent as another `trigger`, updates it, and whatever is sent twice harms nothing. What comes out is an
 //! incident there that stands as ours does.
@@ -61,7 +61,7 @@ impl PagerDuty {
         })
     }
 
-    /// Sends the event. What somebody has and may not be open there is opened before it is acknowledged.
+    /// Sends the event. An acknowledged incident that may not be open there is opened before it is acknowledged.
     async fn deliver(&self, body: &str) -> Result<String, SendError> {
         let began = Instant::now();
         if event::opens_first(body) {

@@ -280,7 +280,7 @@ fn is_due(row: &Model, now: Timestamp, settle: Duration) -> Result<(), JobError>
     Ok(())
 }
 
-/// Somebody wants what was given up to be sent after all if the job was replayed.
+/// Whether the message is still to be sent. A failed one is if its job was replayed.
 pub(super) fn is_wanted(row: &Model, held: &JobHandle) -> bool {
     match row.state {
         State::Pending | State::Sending => true,

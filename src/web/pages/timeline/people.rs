@@ -152,7 +152,7 @@ pub(super) fn mutes_since(
     later.chain(held)
 }
 
-/// Its anomaly was muted, or somebody ended that.
+/// Its anomaly was muted or unmuted.
 pub(in crate::web::pages) fn muted(text: &Text, operation: &audit::Model) -> Entry {
     let what = match muted_until(operation) {
         Some(until) => parts::around(text.ev_muted, "time", &parts::at(until)),

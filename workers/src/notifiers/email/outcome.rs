@@ -10,7 +10,7 @@ use crate::notifiers::text::tidy;
 pub(super) const REASON_MAX: usize = 500;
 
 /// Refusals that are about who signs in, or how the connection is encrypted. They are final to the server, and
-/// heal when somebody corrects the settings: no message is lost to them.
+/// heal when an operator corrects the settings: no message is lost to them.
 const ABOUT_THE_CLIENT: [u16; 5] = [530, 534, 535, 538, 554];
 
 /// What becomes of a message that was not taken.

@@ -23,9 +23,9 @@ const LABELS: usize = 64;
 /// What is to become of an incident there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Somebody is paged, unless it is open there already.
+    /// Pages, unless it is open there already.
     Trigger,
-    /// Somebody has it.
+    /// It was acknowledged.
     Acknowledge,
     /// It is over.
     Resolve,
