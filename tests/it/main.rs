@@ -47,6 +47,7 @@ mod incident_operations;
 mod inputs;
 mod levels;
 mod lists;
+mod mail;
 mod metrics;
 mod mutes;
 mod openapi;
