@@ -124,7 +124,7 @@ mod tests {
     fn a_model_that_cannot_be_asked_is_refused_by_its_setting() {
         let model = "[analysis.model]\nurl = \"https://ai.example/v1\"\nname = \"m\"\n";
         load(model, &[]).unwrap();
-        for (settings, told) in [
+        for (settings, expected) in [
             ("url = \"ai.example\"\nname = \"m\"", "analysis.model.url"),
             (
                 "url = \"https://u:p@h/v1\"\nname = \"m\"",
@@ -151,7 +151,7 @@ mod tests {
         ] {
             let settings = format!("[analysis.model]\n{settings}");
             let refused = load(&settings, &[]).unwrap_err().to_string();
-            assert!(refused.contains(told), "{settings}: {refused}");
+            assert!(refused.contains(expected), "{settings}: {refused}");
         }
         let refused = load("[analysis]\nwait = \"2h\"", &[])
             .unwrap_err()

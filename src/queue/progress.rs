@@ -74,8 +74,8 @@ mod tests {
         progress.not_entered_at("locked", at(0));
         assert_eq!(progress.is_stuck_at(at(20)), None, "once is not for long");
         progress.not_entered_at("malformed", at(6));
-        let told = (Duration::from_secs(6), "malformed".to_owned());
-        assert_eq!(progress.is_stuck_at(at(7)), Some(told));
+        let expected = (Duration::from_secs(6), "malformed".to_owned());
+        assert_eq!(progress.is_stuck_at(at(7)), Some(expected));
         assert_eq!(progress.is_stuck_at(at(90)), None, "nobody tries any more");
         progress.not_entered_at("malformed", at(91));
         assert_eq!(progress.is_stuck_at(at(92)), None, "that was another time");

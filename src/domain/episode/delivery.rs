@@ -134,8 +134,8 @@ impl AlertDelivery {
     /// store's by more than `skew`.
     #[must_use]
     pub fn reported_start(&self, skew: Duration) -> Option<Timestamp> {
-        let told = self.alert.starts_at?;
-        (told >= EARLIEST && told <= self.received_at.after(skew)).then_some(told)
+        let given = self.alert.starts_at?;
+        (given >= EARLIEST && given <= self.received_at.after(skew)).then_some(given)
     }
 
     /// When its episode starts if it is a new one.
@@ -147,8 +147,8 @@ impl AlertDelivery {
     /// When its firing ended, if it is over, and how that is known. An end that is still to come
     /// is none: it was over when that was received.
     pub(in crate::domain) fn end(&self) -> Option<(Timestamp, EndedBy)> {
-        let told = self.alert.ends_at.filter(|at| *at >= EARLIEST);
-        match (self.alert.status, told) {
+        let given = self.alert.ends_at.filter(|at| *at >= EARLIEST);
+        match (self.alert.status, given) {
             (AlertStatus::Firing, _) => None,
             (AlertStatus::Resolved, Some(end)) if end <= self.received_at => {
                 Some((end, EndedBy::Sender))

@@ -134,8 +134,8 @@ mod tests {
         assert!(parse(&["--json"]).unwrap().list.json);
         assert_eq!(parse(&["--watch"]).unwrap().list.again.watch, Some(2));
         assert_eq!(parse(&["--watch", "5"]).unwrap().list.again.watch, Some(5));
-        let told = parse(&["pause", "notify", "--json"]).unwrap().command;
-        assert!(matches!(told, Some(QueuesCommand::Pause(pause)) if pause.json));
+        let command = parse(&["pause", "notify", "--json"]).unwrap().command;
+        assert!(matches!(command, Some(QueuesCommand::Pause(pause)) if pause.json));
         let list = parse(&["list", "--json"]).unwrap().command;
         assert!(matches!(list, Some(QueuesCommand::List(list)) if list.json));
     }
