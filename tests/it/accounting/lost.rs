@@ -57,7 +57,7 @@ async fn one_of_two_processes_that_notice_a_loss_reports_the_number_of_alerts() 
         look().await;
     }
     assert_eq!(
-        processes.each_ref().map(told).iter().sum::<u64>(),
+        processes.each_ref().map(reported).iter().sum::<u64>(),
         ALERTS as u64
     );
     let rows = number(
@@ -77,7 +77,7 @@ async fn one_of_two_processes_that_notice_a_loss_reports_the_number_of_alerts() 
         .map(|(gate, context)| gate.look(context));
     futures::future::try_join_all(both).await.unwrap();
     assert_eq!(
-        processes.each_ref().map(told).iter().sum::<u64>(),
+        processes.each_ref().map(reported).iter().sum::<u64>(),
         ALERTS as u64 + 1
     );
 

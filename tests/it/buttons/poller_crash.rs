@@ -8,7 +8,7 @@ use tocsin::store::rows::statement;
 use tocsin::telegram::poller::Poll;
 
 use super::polling::ACKNOWLEDGED;
-use super::{ALICE, told};
+use super::{ALICE, with_poller};
 use crate::on_servers;
 
 on_servers! {

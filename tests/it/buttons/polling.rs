@@ -7,7 +7,7 @@ use tocsin::domain::buttons::ButtonAction;
 use tocsin::telegram::poller::{self, Poll, PollError};
 use tokio_util::sync::CancellationToken;
 
-use super::{ALICE, told};
+use super::{ALICE, with_poller};
 use crate::on_all;
 
 pub(super) const ACKNOWLEDGED: &str =
