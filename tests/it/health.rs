@@ -188,7 +188,7 @@ on_all! {
             probe: Arc::default(),
             ..h.context.clone()
         };
-        let stands = async || other.probe.look(&other.stores()).await.stands;
+        let stands = async || other.probe.look(&other.stores()).await.standstill;
         let began = Instant::now();
         let why = loop {
             if let Some(Standstill::Stuck { lasts, why }) = stands().await {
