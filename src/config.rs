@@ -177,7 +177,7 @@ pub struct Config {
         deserialize_with = "channels::read_sections"
     )]
     pub webhooks: BTreeMap<String, Webhook>,
-    /// Integrations of PagerDuty that incidents are told to, by name.
+    /// Integrations of PagerDuty, by name.
     #[serde(
         skip_serializing_if = "BTreeMap::is_empty",
         deserialize_with = "channels::read_sections"

@@ -67,7 +67,7 @@ pub struct Source {
     pub name: &'static str,
     /// What sends it, as people call it.
     pub sender: &'static str,
-    /// The paths of its webhook, the first that people are told of first. One may have `{name}` in it, which stands for
+    /// The paths of its webhook, the documented one first. One may have `{name}` in it, which stands for
     /// one part.
     pub paths: &'static [&'static str],
     /// The methods that its webhook takes.
@@ -81,7 +81,7 @@ pub struct Source {
     pub admission: fn(&Config) -> Admission<'_>,
     /// Translates a delivery, by what the settings say of limits, signatures and what is ignored.
     pub translate: fn(&Delivery, &Config) -> Result<Translated, Refused>,
-    /// Whether this is a delivery of this sender, as nearly as a glance tells. It is asked only about one that
+    /// Whether this is a delivery of this sender, judged without parsing it all. It is asked only about one that
     /// another source cannot translate.
     pub looks_like: fn(&Delivery) -> bool,
     /// What it answers, and how soon.
@@ -89,7 +89,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// The path of its webhook that this is, and what stands in the place of `{name}` there.
+    /// The path of its webhook that this is, and the value of `{name}` there.
     #[must_use]
     pub fn at<'p>(&self, path: &'p str) -> Option<(&'static str, &'p str)> {
         self.paths.iter().find_map(|known| {
@@ -120,7 +120,7 @@ pub struct Translated {
     pub misdated: u64,
     /// How many of the alerts have a status that is neither firing nor resolved: it is as if it were firing.
     pub unknown_status: u64,
-    /// Which cluster it speaks for, where the body tells.
+    /// The cluster that it speaks for, where the body says so.
     pub cluster: Option<String>,
 }
 

@@ -309,10 +309,10 @@ texts! {
     digest_none
     digest_unresolved
     digest_page
-    state_owed
+    state_pending
     state_sending
     state_sent
-    state_given_up
+    state_failed
     state_digested
     offenders
     offenders_lead
@@ -569,7 +569,7 @@ texts! {
     done_unmute
     ev_muted
     ev_unmuted
-    state_muted
+    state_suppressed
     btn_mute
     btn_repaired
     btn_helped

@@ -8,6 +8,7 @@ mod base;
 pub(crate) mod body;
 mod bounded_text;
 mod charset;
+mod client;
 mod envelope;
 mod gate;
 mod health;
@@ -171,7 +172,7 @@ fn webhooks(sources: impl IntoIterator<Item = Source>) -> OpenApiRouter<Ingress>
     routes.fold(OpenApiRouter::new(), OpenApiRouter::routes)
 }
 
-/// What Telegram sends when somebody presses a button.
+/// What Telegram sends when a button is pressed.
 fn presses() -> OpenApiRouter<Ingress> {
     OpenApiRouter::new().routes(routes!(telegram::take))
 }

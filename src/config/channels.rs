@@ -21,7 +21,7 @@ pub(super) struct ChannelKind {
     /// Its settings that are secrets: a file may hold each, named by the variable that ends in `_FILE`. `NAME`
     /// stands for a name of the operator's own.
     pub(super) secrets: &'static [&'static str],
-    /// What is told there by a message of its own.
+    /// The kinds of notifications that are sent there as messages of their own.
     pub(super) tell: for<'a> fn(&'a Config, Option<&str>) -> &'a [Tell],
     /// Whether what its channels show of an incident is kept up to date as that changes.
     pub(super) edits: fn(&Config) -> bool,
@@ -99,8 +99,8 @@ pub(super) fn check_url(name: &str, url: &Secret) -> Result<(), String> {
     }
 }
 
-/// Reads sections with names of the operator's own. Whoever wrote an address in the place of a section is told
-/// so without it.
+/// Reads sections with names of the operator's own. The error about an address in the place of a section does
+/// not repeat the address, which may be a secret.
 pub(super) fn read_sections<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -125,7 +125,7 @@ where
     Ok(sections)
 }
 
-/// Reads what is told, which in a variable are words with commas between them.
+/// Reads kinds of notifications: a list, or in an environment variable words with commas between them.
 pub(super) fn read_tell<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Tell>, D::Error> {
     let given = match <Value as Deserialize>::deserialize(deserializer)? {
         Value::String(tag, words) => {

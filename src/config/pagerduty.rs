@@ -1,4 +1,4 @@
-//! Services of PagerDuty that incidents are told to, each a channel of its own.
+//! Services of PagerDuty, each a channel of its own.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::channels::{self, ChannelKind};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PagerDuty {
-    /// The integration's key. Whoever knows it may page people: a secret.
+    /// The integration's key, with which anyone can page people: a secret.
     pub routing_key: Secret,
     /// The base URL of the Events API.
     #[serde(default = "usual_url")]

@@ -90,7 +90,7 @@ impl Section for Signed {
     }
 }
 
-/// A source whose sender signs the body, in a header that it is told, and a time with it if it is told so.
+/// A source whose sender signs the body, in a header that its settings name, and optionally a time with it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SignedWithTime {

@@ -3,7 +3,7 @@
 use sea_orm::FromJsonQueryResult;
 use serde::{Deserialize, Serialize};
 
-use super::tier::Tier;
+use super::tier::{RESTARTS, Tier};
 use crate::time::Timestamp;
 
 /// How one action did on one anomaly.
@@ -41,6 +41,13 @@ pub fn action_name(action: &str) -> String {
         true => action.trim().to_owned(),
         false => words.join("_").to_lowercase(),
     }
+}
+
+/// Whether restarting was ever tried.
+#[must_use]
+pub fn were_restarts_tried(history: &[Effectiveness]) -> bool {
+    let is_restart = |entry: &Effectiveness| RESTARTS.contains(&entry.action.as_str());
+    history.iter().any(is_restart)
 }
 
 /// How many repairs an incident's history shows.

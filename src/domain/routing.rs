@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use serde::de::{IntoDeserializer as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::escalation::Level;
+use super::level::Level;
 use crate::time::Timestamp;
 
 /// What routes are chosen by.

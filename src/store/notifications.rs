@@ -9,7 +9,6 @@ use std::time::Duration;
 use sea_orm::{ActiveEnum, ConnectionTrait, DbErr, EntityTrait, QueryResult, Value};
 use uuid::Uuid;
 
-use super::outbox::{DueMessage, FollowUp};
 use super::rows::{Rows, columns, statement};
 use crate::domain::messages::{ExistingMessage, Message};
 use crate::domain::routing::RoutingKey;
@@ -19,24 +18,44 @@ use crate::time::{Clock, Timestamp};
 pub use ahead::{COUNTED, PendingAhead, ahead};
 pub use claims::{CLAIM, claim, give_up, mute, release, sent};
 
+/// A message to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueMessage {
+    /// Its row.
+    pub id: Uuid,
+    /// The incident it is about.
+    pub incident: Uuid,
+    /// How long from now it may not go out.
+    pub after: Duration,
+}
+
+/// What [`write`] wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Messages to send that no tier pushes.
+    pub messages: Vec<DueMessage>,
+    /// How many messages are suppressed, because their anomalies are muted.
+    pub suppressed: u64,
+}
+
 /// Writes messages. Those of a muted anomaly are suppressed, so that none of them is ever sent. What is
-/// there already stays as it is. What follows is what is new and no tier pushes.
+/// there already stays as it is.
 pub async fn write(
     tx: &impl ConnectionTrait,
     messages: &[Message],
     now: Timestamp,
-) -> Result<FollowUp, DbErr> {
+) -> Result<Written, DbErr> {
     let each = messages.iter().flat_map(|message| {
         let channels = message.channels.iter();
         channels.map(move |channel| (new_id(now), message, channel))
     });
     let each: Vec<(Uuid, &Message, &String)> = each.collect();
     if each.is_empty() {
-        return Ok(FollowUp::default());
+        return Ok(Written::default());
     }
     let state = |is_muted| match is_muted {
-        true => State::Muted,
-        false => State::Owed,
+        true => State::Suppressed,
+        false => State::Pending,
     };
     let rows = Rows::new()
         .uuid("id", each.iter().map(|(id, ..)| *id))
@@ -62,22 +81,22 @@ pub async fn write(
     let written = tx.query_all_raw(sql).await?;
     let written = written.iter().map(|row| row.try_get("", "id"));
     let written: HashSet<Uuid> = written.collect::<Result<_, _>>()?;
-    let mut follow_up = FollowUp::default();
+    let mut new = Written::default();
     for (id, message, _) in each.into_iter().filter(|(id, ..)| written.contains(id)) {
         if message.is_muted {
-            follow_up.suppressed += 1;
+            new.suppressed += 1;
         } else if !message.by_tier {
-            follow_up.messages.push(DueMessage {
+            new.messages.push(DueMessage {
                 id,
                 incident: message.incident,
                 after: message.since.since(now),
             });
         }
     }
-    Ok(follow_up)
+    Ok(new)
 }
 
-/// The messages that there are about these incidents, in order. Whoever fixes a text locks the anomaly, so what is
+/// The messages that there are about these incidents, in order. A text is fixed under a lock of the anomaly, so what is
 /// pending stays so for as long as it is locked.
 pub async fn existing(
     tx: &impl ConnectionTrait,
@@ -97,8 +116,8 @@ pub async fn existing(
             incident: row.try_get("", "incident_id")?,
             channel: row.try_get("", "channel")?,
             kind: row.try_get("", "kind")?,
-            is_pending: state == State::Owed
-                || (state == State::Digested && digest == Some(State::Owed)),
+            is_pending: state == State::Pending
+                || (state == State::Digested && digest == Some(State::Pending)),
             is_out: state == State::Sent
                 || (state == State::Digested && digest == Some(State::Sent)),
         })

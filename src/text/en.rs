@@ -297,10 +297,10 @@ pub static EN: Text = Text {
     digest_none: "Storm over",
     digest_unresolved: "1 incident is unresolved|{n} incidents are unresolved",
     digest_page: "All incidents",
-    state_owed: "pending",
+    state_pending: "pending",
     state_sending: "sending",
     state_sent: "sent",
-    state_given_up: "failed",
+    state_failed: "failed",
     state_digested: "sent in a digest",
     // Anomalies.
     offenders: "Most frequent anomalies",
@@ -564,7 +564,7 @@ pub static EN: Text = Text {
     done_unmute: "Unmuted. Notifications suppressed during the mute will not be sent.",
     ev_muted: "Muted until {time}",
     ev_unmuted: "Mute ended",
-    state_muted: "suppressed (muted)",
+    state_suppressed: "suppressed (muted)",
     // Buttons beneath cards, and what they answer.
     btn_mute: "Mute 1 h",
     btn_repaired: "Record repair …",

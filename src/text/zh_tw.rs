@@ -296,10 +296,10 @@ pub static ZH_TW: Text = Text {
     digest_none: "風暴結束",
     digest_unresolved: "尚有 {n} 起未解決",
     digest_page: "所有事件",
-    state_owed: "待傳送",
+    state_pending: "待傳送",
     state_sending: "傳送中",
     state_sent: "已傳送",
-    state_given_up: "傳送失敗",
+    state_failed: "傳送失敗",
     state_digested: "已併入彙整訊息",
     // Anomalies.
     offenders: "最常觸發的異常",
@@ -563,7 +563,7 @@ pub static ZH_TW: Text = Text {
     done_unmute: "已解除靜音，靜音期間的通知不會補送。",
     ev_muted: "靜音至 {time}",
     ev_unmuted: "解除靜音",
-    state_muted: "已抑制（靜音中）",
+    state_suppressed: "已抑制（靜音中）",
     // Buttons beneath cards, and what they answer.
     btn_mute: "靜音 1 小時",
     btn_repaired: "記錄修復…",

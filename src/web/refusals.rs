@@ -1,17 +1,17 @@
 //! What became of deliveries that were refused: they are counted, said in the log, and kept for a day.
-//! The sender may be the only other who knows of them, and nobody reads its log.
+//! Only the sender knows of them otherwise, and its log is seldom read.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::auth::client;
+use super::client::client;
+use super::problem::RefusalReason;
 use crate::context::Context;
 use crate::store::refusals::{self, Refusal};
 use crate::telemetry::metrics::BySourceAndReason;
@@ -42,15 +42,6 @@ fn reason(status: StatusCode) -> &'static str {
     }
 }
 
-/// Why a response refuses the request.
-#[derive(Clone, Debug)]
-pub(super) struct RefusalReason {
-    /// What is wrong.
-    pub(super) refusal: crate::domain::refusal::Refusal,
-    /// The body, if it is what cannot be read.
-    pub(super) body: Option<Bytes>,
-}
-
 /// Refusals on their way to the store.
 #[derive(Clone)]
 pub struct Refusals(Arc<Inner>);
@@ -69,7 +60,7 @@ struct Noted {
     unwritten: HashMap<(&'static str, &'static str), Refusal>,
     /// What is being written: it may come back.
     under_way: Vec<Refusal>,
-    /// Somebody writes them.
+    /// Whether a task writes them.
     is_written: bool,
 }
 

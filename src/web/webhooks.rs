@@ -136,7 +136,7 @@ async fn delivery(
     let (parts, body) = request.into_parts();
     let (path, name) = source.at(parts.uri.path()).unwrap_or_default();
     let name = name.to_owned();
-    // Names that are not known are passed over, unlike elsewhere: nobody reads the answer, and the alerts would be
+    // Unknown names are ignored, unlike elsewhere: no person reads the answer, and the alerts would be
     // lost. So is what cannot be read.
     let query = Query::try_from_uri(&parts.uri).map(|Query(query)| query);
     Ok(Delivery {
@@ -210,7 +210,7 @@ pub(super) async fn take(
         }
         None => push(context, &jobs, trace).await?,
     }
-    noted.tell(&ingress, source.name);
+    noted.report(&ingress, source.name);
     let taken = WebhookAnswer {
         status: "ok",
         processed: processed + tests + unused,
@@ -316,8 +316,8 @@ impl Noted {
         }
     }
 
-    /// Says it.
-    fn tell(&self, ingress: &Ingress, source: &'static str) {
+    /// Logs it, and adds it to the metrics.
+    fn report(&self, ingress: &Ingress, source: &'static str) {
         let (metrics, by) = (&ingress.context.metrics, &BySource { source });
         if self.truncated > 0 {
             let alerts = self.truncated;

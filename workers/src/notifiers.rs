@@ -58,13 +58,13 @@ pub fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
 /// What a message is made from.
 #[derive(Clone, Debug)]
 pub struct Card {
-    /// What it tells.
+    /// Its kind.
     pub kind: Kind,
     /// The incident it is about, as it stands now.
     pub incident: incidents::Model,
     /// That incident's anomaly, as it stands now.
     pub anomaly: anomalies::Model,
-    /// When it was decided to tell it.
+    /// When it was decided.
     pub at: Timestamp,
     /// Whether it is muted.
     pub muted: Option<Muted>,
@@ -81,7 +81,7 @@ pub struct Muted {
     pub by: Option<String>,
 }
 
-/// A message that somebody asked for, to see that it arrives.
+/// A test message, sent on request.
 #[derive(Clone, Debug)]
 pub struct TestMessage {
     /// Its id.
@@ -162,7 +162,7 @@ pub enum SendError {
     GiveUp(String),
 }
 
-/// A way to tell people.
+/// A provider of messages to people.
 #[async_trait]
 pub trait Notifier: Send + Sync {
     /// The channel's name, as the `notifications` rows hold it.
@@ -174,7 +174,7 @@ pub trait Notifier: Send + Sync {
     /// Sends what was rendered before, once. Repeating is the caller's.
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError>;
 
-    /// The text of a message that somebody asked for, likewise.
+    /// The text of a test message, likewise.
     fn render_test(&self, test: &TestMessage) -> String;
 
     /// Whether the provider has one thing for each incident, and every message and edit sets how that stands: by
@@ -188,8 +188,8 @@ pub trait Notifier: Send + Sync {
         None
     }
 
-    /// How much the provider takes; none if that is not known. Where there is one, many messages at once are told
-    /// by digests.
+    /// The provider's rate limits; none if they are not known. With a budget, a digest replaces many messages
+    /// at once.
     fn budget(&self) -> Option<Budget> {
         None
     }

@@ -70,19 +70,19 @@ impl Policy<'_> {
     #[must_use]
     pub fn sends(&self, channel: &str, kind: Kind) -> bool {
         let mut tells = self.tells.iter();
-        let told = tells.find(|(name, _)| name == channel);
-        let told = told.map_or(&Tell::USUAL[..], |(_, told)| told);
-        Tell::of(kind).is_none_or(|tell| told.contains(&tell))
+        let kinds = tells.find(|(name, _)| name == channel);
+        let kinds = kinds.map_or(&Tell::USUAL[..], |(_, kinds)| kinds);
+        Tell::of(kind).is_none_or(|tell| kinds.contains(&tell))
     }
 
     /// Whether some channel may get messages of this kind.
     #[must_use]
     pub fn sends_anywhere(&self, kind: Kind) -> bool {
-        let told = |tell| {
+        let is_sent = |tell| {
             let mut tells = self.tells.iter();
-            Tell::USUAL.contains(&tell) || tells.any(|(_, told)| told.contains(&tell))
+            Tell::USUAL.contains(&tell) || tells.any(|(_, kinds)| kinds.contains(&tell))
         };
-        Tell::of(kind).is_none_or(told)
+        Tell::of(kind).is_none_or(is_sent)
     }
 
     /// Where a message of this kind about such an incident goes.
@@ -105,7 +105,7 @@ impl Policy<'_> {
     }
 
     /// Whether a digest makes no sound in this channel now, in which nothing has a higher level: it may
-    /// tell of anything that is led there, so it is quiet if all of that is.
+    /// report anything that is led there, so it is quiet if all of that is.
     #[must_use]
     pub fn is_digest_quiet(&self, channel: &str, level: Level, now: Timestamp) -> bool {
         let of_routes = self.routes.iter().filter(|route| route.leads_to(channel));

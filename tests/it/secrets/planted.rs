@@ -89,9 +89,9 @@ impl Planted {
 
 /// What was said and kept, by where.
 #[derive(Default)]
-pub(super) struct Found(BTreeMap<String, String>);
+pub(super) struct Leaks(BTreeMap<String, String>);
 
-impl Found {
+impl Leaks {
     pub(super) fn add(&mut self, place: impl Into<String>, text: &str) {
         let said = self.0.entry(place.into()).or_default();
         said.push_str(text);

@@ -1,4 +1,4 @@
-//! Test messages: sent when they are asked for, by whoever is asked.
+//! Test messages: sent on request, by the process that gets the request.
 
 use std::sync::Arc;
 
