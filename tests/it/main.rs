@@ -63,6 +63,7 @@ mod redis_queue;
 mod rooms;
 mod secrets;
 mod security;
+mod sentry;
 mod signoz;
 mod sources;
 mod stories;
