@@ -68,12 +68,12 @@ impl SentrySettings {
             );
         }
         match (&self.organization, &self.token) {
-            (None, Some(_)) => Err(
-                "sentry.token is set without sentry.organization: set both or none".to_owned(),
-            ),
-            (Some(_), None) => Err(
-                "sentry.organization is set without sentry.token: set both or none".to_owned(),
-            ),
+            (None, Some(_)) => {
+                Err("sentry.token is set without sentry.organization: set both or none".to_owned())
+            }
+            (Some(_), None) => {
+                Err("sentry.organization is set without sentry.token: set both or none".to_owned())
+            }
             (_, Some(token)) if !token.expose().bytes().all(|b| b.is_ascii_graphic()) => {
                 Err("sentry.token must be letters, digits and signs".to_owned())
             }
@@ -117,7 +117,11 @@ mod tests {
             (Kind::Resolved, &["sentry"]),
         ] {
             assert_eq!(messages.channels(&issue, kind), expected, "{kind:?}");
-            let elsewhere: Vec<&str> = expected.iter().copied().filter(|c| *c != "sentry").collect();
+            let elsewhere: Vec<&str> = expected
+                .iter()
+                .copied()
+                .filter(|c| *c != "sentry")
+                .collect();
             assert_eq!(messages.channels(&other, kind), elsewhere, "{kind:?}");
         }
         assert!(messages.sends_anywhere(Kind::Resolved));
@@ -133,14 +137,33 @@ mod tests {
             ("", &SET[..1], "sentry.token"),
             ("", &SET[1..], "sentry.organization"),
             ("[sentry]\nurl = \"sentry.io\"", &SET[..], "sentry.url"),
-            ("[sentry]\nurl = \"https://s.io/?a=b\"", &SET[..], "sentry.url"),
-            ("[sentry]\norganization = \"a/b\"\ntoken = \"planted\"", &[], "sentry.organization"),
-            ("[sentry]\norganization = \"a\"\ntoken = \"planted b\"", &[], "sentry.token"),
-            ("[sentry]\norganization = \"a\"\ntoken = \"\"", &[], "sentry.token"),
+            (
+                "[sentry]\nurl = \"https://s.io/?a=b\"",
+                &SET[..],
+                "sentry.url",
+            ),
+            (
+                "[sentry]\norganization = \"a/b\"\ntoken = \"planted\"",
+                &[],
+                "sentry.organization",
+            ),
+            (
+                "[sentry]\norganization = \"a\"\ntoken = \"planted b\"",
+                &[],
+                "sentry.token",
+            ),
+            (
+                "[sentry]\norganization = \"a\"\ntoken = \"\"",
+                &[],
+                "sentry.token",
+            ),
             ("[[routes]]\nto = \"sentry\"", &SET[..], "follow no route"),
         ] {
             let refused = load(toml, set).unwrap_err().to_string();
-            assert!(refused.contains(named) && !refused.contains("planted"), "{refused}");
+            assert!(
+                refused.contains(named) && !refused.contains("planted"),
+                "{refused}"
+            );
         }
     }
 }

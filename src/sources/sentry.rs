@@ -55,6 +55,8 @@ pub const SOURCE: Source = Source {
 const RESOURCE: &str = "Sentry-Hook-Resource";
 /// The header that it is signed in.
 const SIGNATURE: &str = "Sentry-Hook-Signature";
+/// What a body is about that is used.
+const USED: [&str; 4] = ["event_alert", "issue", "activity_alert", "metric_alert"];
 /// How long the queue is waited for; the whole answer is to take 200 ms at most.
 const WITHIN: Duration = Duration::from_millis(150);
 
@@ -144,15 +146,16 @@ fn told<'a>(
     data: Option<&Object<'a>>,
     times: &mut Times,
 ) -> Told<'a> {
-    let read: fn(&str, &Object<'a>, &mut Times) -> Told<'a> = match resource {
-        "event_alert" => issue::of_event,
-        "issue" => issue::of_issue,
-        "activity_alert" => issue::of_activity,
-        "metric_alert" => metric::of_metric,
-        _ => return Ok(None),
-    };
+    if !USED.contains(&resource) {
+        return Ok(None);
+    }
     let data = data.ok_or("the body has no data")?;
-    read(action, data, times)
+    match resource {
+        "event_alert" => issue::of_event(action, data, times),
+        "issue" => issue::of_issue(action, data, times),
+        "activity_alert" => issue::of_activity(data),
+        _ => metric::of_metric(action, data, times),
+    }
 }
 
 /// Reads times, and remembers whether one of them is none.

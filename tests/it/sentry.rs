@@ -55,7 +55,10 @@ impl Harness {
     /// Posts what is taken.
     pub async fn sentry_and_go_on(&self, resource: &str, body: &str) -> Value {
         let sent = self.from_sentry(resource, body);
-        let sent = sent.header("Sentry-Hook-Signature", signed(body)).send().await;
+        let sent = sent
+            .header("Sentry-Hook-Signature", signed(body))
+            .send()
+            .await;
         let (status, taken) = answer(sent.unwrap()).await;
         assert_eq!(status, 200, "{taken}");
         taken
@@ -71,7 +74,10 @@ impl Harness {
     /// How many firings there are, and how many of them are open.
     async fn firings(&self) -> (i64, i64) {
         let open = "SELECT count(*) FROM occurrences WHERE ended_at IS NULL";
-        (self.sql("SELECT count(*) FROM occurrences").await, self.sql(open).await)
+        (
+            self.sql("SELECT count(*) FROM occurrences").await,
+            self.sql(open).await,
+        )
     }
 }
 
@@ -220,7 +226,11 @@ async fn sentry_is_answered_before_it_gives_up_whatever_the_store_does() {
     let began = Instant::now();
     let taken = h.sentry_and_go_on("issue", CREATED).await;
     // Sentry waits for a second, and counts what takes longer as a failure.
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        began.elapsed()
+    );
     assert_eq!(taken["enqueued"], 1);
     held.rollback().await.unwrap();
     h.until("SELECT count(*) FROM occurrences", 1).await;
@@ -232,7 +242,11 @@ async fn what_sentry_sends_elsewhere_is_refused_with_its_address() {
     let h = Harness::start(On::Sqlite).await;
     for source in ["alertmanager", "grafana", "signoz"] {
         let (status, told) = h.post_to(source, CREATED).await;
-        assert_eq!((status, &told["value"]), (400, &json!("/api/v1/sentry")), "{source}");
+        assert_eq!(
+            (status, &told["value"]),
+            (400, &json!("/api/v1/sentry")),
+            "{source}"
+        );
     }
     let (status, told) = h.post_to("sentry", payload!("grafana_firing")).await;
     assert_eq!((status, &told["value"]), (400, &json!("/api/v1/grafana")));

@@ -34,7 +34,7 @@ pub(super) fn of_issue<'a>(action: &str, data: &Object<'a>, times: &mut Times) -
 }
 
 /// An alert whose action a change of the issue's state took.
-pub(super) fn of_activity<'a>(_: &str, data: &Object<'a>, _: &mut Times) -> Told<'a> {
+pub(super) fn of_activity<'a>(data: &Object<'a>) -> Told<'a> {
     let activity = data.get("activity").and_then(Object::read);
     let activity = activity.ok_or("the body has no activity")?;
     let kind = activity.text("type");
@@ -195,9 +195,18 @@ mod tests {
     #[test]
     fn a_slug_is_found_in_either_address() {
         for (url, expected) in [
-            ("https://s.io/api/0/projects/acme/front-end/events/e4/", Some("front-end")),
-            ("https://s.io/organizations/acme/projects/checkout/", Some("checkout")),
-            ("https://s.io/organizations/acme/projects/checkout?x=1", Some("checkout")),
+            (
+                "https://s.io/api/0/projects/acme/front-end/events/e4/",
+                Some("front-end"),
+            ),
+            (
+                "https://s.io/organizations/acme/projects/checkout/",
+                Some("checkout"),
+            ),
+            (
+                "https://s.io/organizations/acme/projects/checkout?x=1",
+                Some("checkout"),
+            ),
             ("https://s.io/api/0/projects/acme/", None),
             ("https://s.io/organizations/acme/issues/1/", None),
             ("", None),

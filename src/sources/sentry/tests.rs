@@ -9,7 +9,11 @@ use crate::domain::signature::{Signature as Named, SignatureLabels};
 
 macro_rules! sample {
     ($name:literal) => {
-        include_str!(concat!("../../../tests/it/payloads/sentry_", $name, ".json"))
+        include_str!(concat!(
+            "../../../tests/it/payloads/sentry_",
+            $name,
+            ".json"
+        ))
     };
 }
 
@@ -39,7 +43,11 @@ fn translated(resource: &str, body: &str) -> Translated {
 
 fn one(resource: &str, body: &str) -> Alert {
     let mut translated = translated(resource, body);
-    assert_eq!((translated.alerts.len(), translated.unused), (1, 0), "{body}");
+    assert_eq!(
+        (translated.alerts.len(), translated.unused),
+        (1, 0),
+        "{body}"
+    );
     match translated.alerts.remove(0) {
         Content::Alert(alert) => alert,
         Content::Rejected { reason, .. } => panic!("{reason}: {body}"),
@@ -64,7 +72,12 @@ fn is_unused(resource: &str, body: &str) -> bool {
 
 fn signature(alert: &Alert) -> [String; 4] {
     let named = Named::of(alert, &SignatureLabels::default());
-    [named.alert_name, named.service, named.namespace, named.error_type]
+    [
+        named.alert_name,
+        named.service,
+        named.namespace,
+        named.error_type,
+    ]
 }
 
 fn changed(body: &str, change: impl FnOnce(&mut Value)) -> String {
@@ -75,7 +88,9 @@ fn changed(body: &str, change: impl FnOnce(&mut Value)) -> String {
 
 fn labels(alert: &Alert) -> Vec<(&str, &str)> {
     let labels = alert.labels.iter();
-    labels.map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    labels
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
 }
 
 #[test]
@@ -94,12 +109,18 @@ fn an_issue_is_one_series_of_its_project_and_its_type_whichever_way_it_is_told_o
         assert_eq!(alert.fingerprint, "issue-9000042");
         assert_eq!(alert.title(), "PaymentDeclined: card issuer did not answer");
         let url = alert.generator_url.as_deref();
-        assert_eq!(url, Some("https://sentry.example.com/organizations/acme/issues/9000042/"));
+        assert_eq!(
+            url,
+            Some("https://sentry.example.com/organizations/acme/issues/9000042/")
+        );
         // By the time of a resolve nothing is told.
         assert_eq!(alert.ends_at, None);
     }
     let created = one("issue", CREATED);
-    assert_eq!(created.starts_at, Timestamp::parse("2026-11-20T07:12:03.120Z"));
+    assert_eq!(
+        created.starts_at,
+        Timestamp::parse("2026-11-20T07:12:03.120Z")
+    );
     assert_eq!(
         labels(&created),
         [
@@ -120,7 +141,10 @@ fn an_issue_is_one_series_of_its_project_and_its_type_whichever_way_it_is_told_o
 #[test]
 fn an_event_names_its_project_in_its_address_and_says_when_it_was_received() {
     let alert = one("event_alert", EVENT);
-    assert_eq!(signature(&alert), ["SentryIssue", "front-end", "", "ReferenceError"]);
+    assert_eq!(
+        signature(&alert),
+        ["SentryIssue", "front-end", "", "ReferenceError"]
+    );
     assert_eq!(alert.fingerprint, "issue-1117540176");
     assert_eq!(alert.starts_at, Some(Timestamp(1_566_248_777_677)));
     assert_eq!(alert.annotations["rule"], "Very Important Alert Rule!");
@@ -135,10 +159,16 @@ fn an_event_names_its_project_in_its_address_and_says_when_it_was_received() {
     });
     let alert = one("event_alert", &without);
     assert_eq!(alert.fingerprint, "issue-1117540176");
-    assert_eq!(alert.starts_at, Timestamp::parse("2019-08-19T21:06:17.677Z"));
+    assert_eq!(
+        alert.starts_at,
+        Timestamp::parse("2019-08-19T21:06:17.677Z")
+    );
     assert_eq!(alert.annotations["environment"], "prod");
     assert_eq!(signature(&alert)[1], "");
-    assert!(is_unused("event_alert", &EVENT.replace("\"triggered\"", "\"tested\"")));
+    assert!(is_unused(
+        "event_alert",
+        &EVENT.replace("\"triggered\"", "\"tested\"")
+    ));
 }
 
 #[test]
@@ -154,8 +184,16 @@ fn an_issue_fires_and_closes_by_its_state_and_other_changes_are_unused() {
         ("status_regression", "unresolved", Some(AlertStatus::Firing)),
         ("status_escalating", "unresolved", Some(AlertStatus::Firing)),
         ("status_ignored", "ignored", Some(AlertStatus::Resolved)),
-        ("status_resolved_in_release", "resolved", Some(AlertStatus::Resolved)),
-        ("set_resolved_by_age", "resolved", Some(AlertStatus::Resolved)),
+        (
+            "status_resolved_in_release",
+            "resolved",
+            Some(AlertStatus::Resolved),
+        ),
+        (
+            "set_resolved_by_age",
+            "resolved",
+            Some(AlertStatus::Resolved),
+        ),
         // Nobody resolved it yet.
         ("set_resolved_in_pull_request", "unresolved", None),
         ("appeared_in_pull_request", "unresolved", None),
@@ -169,18 +207,29 @@ fn an_issue_fires_and_closes_by_its_state_and_other_changes_are_unused() {
         }
     }
     let action = |action: &str| changed(IGNORED, |body| body["action"] = json!(action));
-    assert_eq!(one("issue", &action("archived")).status, AlertStatus::Resolved);
-    assert_eq!(one("issue", &action("escalating")).status, AlertStatus::Firing);
+    assert_eq!(
+        one("issue", &action("archived")).status,
+        AlertStatus::Resolved
+    );
+    assert_eq!(
+        one("issue", &action("escalating")).status,
+        AlertStatus::Firing
+    );
     assert!(is_unused("issue", &action("assigned")));
     // It was unresolved again before its end was sent.
-    let late = changed(RESOLVED, |body| body["data"]["issue"]["status"] = json!("unresolved"));
+    let late = changed(RESOLVED, |body| {
+        body["data"]["issue"]["status"] = json!("unresolved")
+    });
     assert!(is_unused("issue", &late));
 }
 
 #[test]
 fn a_metric_s_rule_is_one_series_whose_severity_changes() {
     let critical = one("metric_alert", CRITICAL);
-    assert_eq!(signature(&critical), ["Failed payments", "checkout", "", ""]);
+    assert_eq!(
+        signature(&critical),
+        ["Failed payments", "checkout", "", ""]
+    );
     assert_eq!(critical.severity(), "critical");
     assert_eq!(critical.starts_at, Timestamp::parse("2026-11-22T09:40:00Z"));
     assert_eq!(critical.labels["environment"], "prod");
@@ -206,7 +255,10 @@ fn a_metric_s_rule_is_one_series_whose_severity_changes() {
     let alert = one("metric_alert", &open);
     assert_eq!((alert.severity(), alert.starts_at), ("warning", None));
     assert_eq!(signature(&alert)[1], "", "of two projects it is neither");
-    assert!(is_unused("metric_alert", &CRITICAL.replace("\"critical\",\n  \"inst", "\"x\",\n  \"inst")));
+    assert!(is_unused(
+        "metric_alert",
+        &CRITICAL.replace("\"critical\",\n  \"inst", "\"x\",\n  \"inst")
+    ));
 }
 
 #[test]
@@ -218,11 +270,31 @@ fn what_is_of_no_use_is_counted_and_what_lacks_something_is_kept_with_why() {
     }
     for (resource, body, why) in [
         ("issue", r#"{"action":"created"}"#, "the body has no data"),
-        ("issue", r#"{"action":"created","data":{"issue":[]}}"#, "the body has no issue"),
-        ("issue", r#"{"action":"created","data":{"issue":{}}}"#, "the issue has no id"),
-        ("event_alert", r#"{"action":"triggered","data":{}}"#, "the body has no event"),
-        ("activity_alert", r#"{"action":"triggered","data":{}}"#, "the body has no activity"),
-        ("metric_alert", r#"{"action":"critical","data":{}}"#, "the body has no metric_alert"),
+        (
+            "issue",
+            r#"{"action":"created","data":{"issue":[]}}"#,
+            "the body has no issue",
+        ),
+        (
+            "issue",
+            r#"{"action":"created","data":{"issue":{}}}"#,
+            "the issue has no id",
+        ),
+        (
+            "event_alert",
+            r#"{"action":"triggered","data":{}}"#,
+            "the body has no event",
+        ),
+        (
+            "activity_alert",
+            r#"{"action":"triggered","data":{}}"#,
+            "the body has no activity",
+        ),
+        (
+            "metric_alert",
+            r#"{"action":"critical","data":{}}"#,
+            "the body has no metric_alert",
+        ),
         (
             "metric_alert",
             r#"{"action":"critical","data":{"metric_alert":{"alert_rule":{"id":7}}}}"#,
@@ -231,7 +303,12 @@ fn what_is_of_no_use_is_counted_and_what_lacks_something_is_kept_with_why() {
     ] {
         assert_eq!(rejected(resource, body), why);
     }
-    for (resource, body) in [("issue", "[]"), ("", "{}"), ("", r#"{"action":"created"}"#), ("issue", "")] {
+    for (resource, body) in [
+        ("issue", "[]"),
+        ("", "{}"),
+        ("", r#"{"action":"created"}"#),
+        ("issue", ""),
+    ] {
         let refused = translate(&delivery(resource, body), &Config::default());
         assert!(matches!(refused, Err(Refused::Malformed(_))), "{body}");
     }

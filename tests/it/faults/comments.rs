@@ -35,7 +35,10 @@ async fn killed_at_each_comment(on: On, held: Hold) -> Sentry {
     let rest = ["work", "--queues", "ingest,tier,repair,recount"];
     scenario.fleet.start_as(&rest, &Launch::default()).await;
     let launch = Launch::default();
-    let notifies = scenario.fleet.start_as(&["work", "--queues", "notify"], &launch).await;
+    let notifies = scenario
+        .fleet
+        .start_as(&["work", "--queues", "notify"], &launch)
+        .await;
     let mut arrived = 0;
     for (n, body, issues) in [
         (1, CREATED, 1..=1),
@@ -63,7 +66,11 @@ async fn killed_at_each_comment(on: On, held: Hold) -> Sentry {
     }
     let unsent = "SELECT count(*) FROM notifications WHERE channel = 'sentry' AND (state <> 'sent' OR attempts <> 2)";
     assert_eq!(scenario.fleet.sql(unsent).await, 0);
-    for (headline, expected) in sentry.headlines().iter().zip(["Opened", "Escalated", "Resolved"]) {
+    for (headline, expected) in sentry
+        .headlines()
+        .iter()
+        .zip(["Opened", "Escalated", "Resolved"])
+    {
         assert!(headline.contains(expected), "{:#?}", sentry.headlines());
     }
     sentry

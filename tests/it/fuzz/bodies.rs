@@ -173,10 +173,44 @@ fn envelope() -> BoxedStrategy<String> {
 
 /// What Sentry tells of: what is in `data`, and of that what is read.
 const OF_SENTRY: [(&str, &[&str]); 4] = [
-    ("event", &["issue_id", "issue_url", "metadata", "title", "level", "url", "tags", "received"]),
-    ("issue", &["id", "metadata", "project", "title", "level", "status", "firstSeen", "project_url"]),
+    (
+        "event",
+        &[
+            "issue_id",
+            "issue_url",
+            "metadata",
+            "title",
+            "level",
+            "url",
+            "tags",
+            "received",
+        ],
+    ),
+    (
+        "issue",
+        &[
+            "id",
+            "metadata",
+            "project",
+            "title",
+            "level",
+            "status",
+            "firstSeen",
+            "project_url",
+        ],
+    ),
     ("activity", &["type"]),
-    ("metric_alert", &["alert_rule", "projects", "status", "date_started", "date_closed", "title"]),
+    (
+        "metric_alert",
+        &[
+            "alert_rule",
+            "projects",
+            "status",
+            "date_started",
+            "date_closed",
+            "title",
+        ],
+    ),
 ];
 
 fn of_sentry() -> BoxedStrategy<String> {
@@ -192,12 +226,25 @@ fn of_sentry() -> BoxedStrategy<String> {
             1 => anything(),
         ]
     };
-    let part = |(name, fields): (&'static str, &'static [&'static str])| {
-        let fields = vec((select(fields).prop_map(|name| format!("\"{name}\"")), value()), 0..8);
+    let part = move |(name, fields): (&'static str, &'static [&'static str])| {
+        let fields = vec(
+            (
+                select(fields).prop_map(|name| format!("\"{name}\"")),
+                value(),
+            ),
+            0..8,
+        );
         fields.prop_map(move |fields| (format!("\"{name}\""), of(&fields)))
     };
     let parts = vec(select(&OF_SENTRY[..]).prop_flat_map(part), 0..3);
-    let action = select(vec!["created", "triggered", "resolved", "unresolved", "critical", "x"]);
+    let action = select(vec![
+        "created",
+        "triggered",
+        "resolved",
+        "unresolved",
+        "critical",
+        "x",
+    ]);
     let body = (action, parts).prop_map(|(action, parts)| {
         let action = ("\"action\"".to_owned(), format!("\"{action}\""));
         of(&[action, ("\"data\"".to_owned(), of(&parts))])

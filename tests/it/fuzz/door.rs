@@ -129,7 +129,8 @@ async fn any_webhook_body_is_accepted_or_refused() {
     let try_one = |(source, body): (&str, Vec<u8>)| {
         let taken = wait(post(&router, source, body));
         // Some sources are answered before all is pushed.
-        while taken.is_some_and(|(alerts, _)| alerts > 0) && tray.pushed.lock().unwrap().is_empty() {
+        while taken.is_some_and(|(alerts, _)| alerts > 0) && tray.pushed.lock().unwrap().is_empty()
+        {
             wait(tokio::task::yield_now());
         }
         let pushed = std::mem::take(&mut *tray.pushed.lock().unwrap());

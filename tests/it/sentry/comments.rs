@@ -28,7 +28,8 @@ on_all! {
         }
         let id = h.incident().await["id"].as_str().unwrap().to_owned();
         let repair = json!({"action": "rollback", "success": true, "operator": "ann"});
-        assert_eq!(h.post(&format!("/api/v1/incidents/{id}/repairs"), repair).await.0, 201);
+        let (status, told) = h.post(&format!("/api/v1/incidents/{id}/repairs"), repair).await;
+        assert!((200..300).contains(&status), "{told}");
         h.drain().await;
         for issue in 1..=5 {
             h.sentry("issue", &of_issue(RESOLVED, issue)).await;

@@ -167,7 +167,8 @@ impl Seen {
             return refusal(StatusCode::BAD_REQUEST, duplicate);
         }
         self.comments.push(comment);
-        let taken = json!({"id": self.comments.len().to_string(), "type": "note", "data": {"text": text}});
+        let taken =
+            json!({"id": self.comments.len().to_string(), "type": "note", "data": {"text": text}});
         (StatusCode::CREATED, Json(taken)).into_response()
     }
 }

@@ -27,7 +27,9 @@ use uuid::Uuid;
 
 use super::circuit_breaker::CircuitBreaker;
 use super::http::{Answer, HttpReceiver, Reads};
-use super::{Card, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, markup, message};
+use super::{
+    Card, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, markup, message,
+};
 
 /// The longest text, in UTF-16 code units. Sentry is not known to have a limit.
 const TEXT_MAX: usize = 4000;
@@ -80,7 +82,8 @@ impl Sentry {
         settings: &SentrySettings,
         lang: Lang,
     ) -> anyhow::Result<Self> {
-        let token = settings.token.clone().unwrap_or_default();
+        let token = settings.token.clone();
+        let token = token.unwrap_or_else(|| Secret::from(""));
         let organization = settings.organization.clone().unwrap_or_default();
         let url = settings.url.trim_end_matches('/');
         let base = format!("{url}/api/0/organizations/{organization}/issues/");

@@ -150,17 +150,32 @@ mod tests {
         let limited = StatusCode::TOO_MANY_REQUESTS;
         for (status, headers, expected) in [
             (limited, vec![reset("1795382916")], Some(7 * SECOND)),
-            (limited, vec![reset("1795386516"), date(ahead)], Some(7 * SECOND)),
-            (limited, vec![reset("1795382916"), date("soon")], Some(7 * SECOND)),
+            (
+                limited,
+                vec![reset("1795386516"), date(ahead)],
+                Some(7 * SECOND),
+            ),
+            (
+                limited,
+                vec![reset("1795382916"), date("soon")],
+                Some(7 * SECOND),
+            ),
             (limited, vec![reset("1795382900")], Some(SECOND)),
             (limited, vec![reset("9223372036854775807")], Some(WAIT_MAX)),
             (limited, vec![reset("soon")], None),
             (
                 limited,
-                vec![reset("1795382916"), (RETRY_AFTER, HeaderValue::from_static("3"))],
+                vec![
+                    reset("1795382916"),
+                    (RETRY_AFTER, HeaderValue::from_static("3")),
+                ],
                 Some(3 * SECOND),
             ),
-            (StatusCode::SERVICE_UNAVAILABLE, vec![reset("1795382916")], None),
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                vec![reset("1795382916")],
+                None,
+            ),
         ] {
             let headers = HeaderMap::from_iter(headers);
             let found = retry_after(status, &headers, now);

@@ -67,7 +67,10 @@ fn nothing_in_an_alert_breaks_a_comment() {
             of_issue(&mut card);
             let text = text(&card);
             assert!(text.encode_utf16().count() < 2 * TEXT_MAX);
-            assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+            assert!(
+                !text.contains(|c: char| c.is_control() && c != '\n'),
+                "{text:?}"
+            );
             assert!(!text.contains("<script"), "{text}");
         }
     }
@@ -118,7 +121,8 @@ async fn what_may_have_arrived_is_searched_for_before_it_is_posted_again() {
     let id = Message::for_test("").id;
     for (there, posted) in [(format!("Tocsin `{id}`"), 0), ("Tocsin".to_owned(), 1)] {
         let server = answering(taken(), posted).await;
-        let found = json!([{"id": "1", "data": {"text": "x"}}, {"id": "2", "data": {"text": there}}]);
+        let found =
+            json!([{"id": "1", "data": {"text": "x"}}, {"id": "2", "data": {"text": there}}]);
         Mock::given(method("GET"))
             .and(path(COMMENTS))
             .and(query_param("per_page", "20"))
@@ -135,7 +139,13 @@ async fn a_duplicate_is_as_good_as_taken_and_other_refusals_are_given_up_with_th
     let refused = |detail: &str| json!({"detail": detail});
     let duplicate = refused("You have already posted that comment.");
     let server = answering(ResponseTemplate::new(400).set_body_json(duplicate), 1).await;
-    assert!(send(&server, false).await.unwrap().answer.contains("already posted"));
+    assert!(
+        send(&server, false)
+            .await
+            .unwrap()
+            .answer
+            .contains("already posted")
+    );
     for (code, detail) in [
         (400, "This field may not be blank."),
         (401, "Invalid token"),
@@ -169,7 +179,10 @@ async fn a_rate_limit_is_waited_for_until_it_is_reset() {
         matches!(&error, SendError::Wait { after, .. } if *after == expected),
         "{error:?}"
     );
-    assert_eq!(Timestamp::parse("2026-11-22T21:28:29Z"), Some(Timestamp(1_795_382_909_000)));
+    assert_eq!(
+        Timestamp::parse("2026-11-22T21:28:29Z"),
+        Some(Timestamp(1_795_382_909_000))
+    );
 }
 
 #[tokio::test]
@@ -185,7 +198,11 @@ async fn a_test_reads_an_issue_and_posts_nothing() {
     let sentry = at(&server.uri());
     let body = sentry.render_test(&test_message());
     let sent = sentry.send(Message::for_test(&body)).await.unwrap();
-    assert!(sent.answer.starts_with("answered 200: the token may read issues of acme"), "{sent:?}");
+    assert!(
+        sent.answer
+            .starts_with("answered 200: the token may read issues of acme"),
+        "{sent:?}"
+    );
 }
 
 #[tokio::test]
