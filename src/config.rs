@@ -16,6 +16,7 @@ mod queues;
 mod routes;
 mod secret;
 mod sections;
+mod sentry;
 pub mod sources;
 mod teams;
 mod telegram;
@@ -50,6 +51,7 @@ pub use sections::{
     Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, Ingest, Limits, LogFormat,
     NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
 };
+pub use sentry::SentrySettings;
 pub use sources::{Signed, SignedWithTime, Sources, Switch};
 pub use teams::Teams;
 pub use telegram::{TelegramSettings, Tell};
@@ -60,13 +62,14 @@ pub use webhooks::{Payload, Webhook};
 
 /// Every kind of channel. ADD THE SETTINGS OF A NOTIFIER HERE: their section in [`Config`], and the row of
 /// its channels.
-const CHANNELS: [ChannelKind; 7] = [
+const CHANNELS: [ChannelKind; 8] = [
     telegram::CHANNEL,
     webhooks::CHANNEL,
     pagerduty::CHANNEL,
     discord::CHANNEL,
     teams::CHANNEL,
     email::CHANNEL,
+    sentry::CHANNEL,
     channels::LOG,
 ];
 
@@ -197,6 +200,8 @@ pub struct Config {
     pub teams: BTreeMap<String, Teams>,
     /// The server that takes e-mail, who writes, and to whom.
     pub email: EmailSettings,
+    /// Sentry, where incidents that come from there are commented on.
+    pub sentry: SentrySettings,
 }
 
 impl Default for Config {
@@ -246,6 +251,7 @@ impl Default for Config {
             discord: BTreeMap::new(),
             teams: BTreeMap::new(),
             email: EmailSettings::default(),
+            sentry: SentrySettings::default(),
         }
     }
 }

@@ -26,6 +26,7 @@ pub mod notification;
 pub mod reason;
 pub mod refusal;
 pub mod routing;
+pub mod sentry;
 pub mod settle;
 pub mod severity;
 pub mod signature;

@@ -17,6 +17,7 @@ pub mod grafana;
 mod plain;
 pub mod prometheus;
 mod reported;
+pub mod sentry;
 pub mod signoz;
 mod text;
 
@@ -46,6 +47,8 @@ macro_rules! sources {
             grafana: SignedWithTime,
             /// SigNoz.
             signoz: Switch,
+            /// Sentry.
+            sentry: Signed,
         }
     };
 }

@@ -99,6 +99,20 @@ pub(super) fn check_url(name: &str, url: &Secret) -> Result<(), String> {
     }
 }
 
+/// Whether an address is one of the web that others are made of.
+pub(super) fn check_base(name: &str, url: &str) -> Result<(), String> {
+    let is_base = |url: &reqwest::Url| {
+        let has_more = url.query().is_some() || url.fragment().is_some();
+        matches!(url.scheme(), "http" | "https") && url.has_host() && !has_more
+    };
+    match reqwest::Url::parse(url).is_ok_and(|url| is_base(&url)) {
+        true => Ok(()),
+        false => Err(format!(
+            "{name} must be an address that starts with https:// or http://"
+        )),
+    }
+}
+
 /// Reads sections with names of the operator's own. The error about an address in the place of a section does
 /// not repeat the address, which may be a secret.
 pub(super) fn read_sections<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>

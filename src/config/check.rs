@@ -62,6 +62,7 @@ impl Config {
         discord::check(&self.discord)?;
         teams::check(&self.teams)?;
         self.email.check()?;
+        self.sentry.check()?;
         let scheme = self
             .telegram_api
             .split_once("://")

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use super::Secret;
@@ -44,13 +43,6 @@ pub(super) fn check(integrations: &BTreeMap<String, PagerDuty>) -> Result<(), St
                     .to_owned(),
             );
         }
-        let is_base = |url: &Url| {
-            let has_more = url.query().is_some() || url.fragment().is_some();
-            matches!(url.scheme(), "http" | "https") && url.has_host() && !has_more
-        };
-        match Url::parse(&one.url).is_ok_and(|url| is_base(&url)) {
-            true => Ok(()),
-            false => Err("url must be an address that starts with https:// or http://".to_owned()),
-        }
+        channels::check_base("url", &one.url)
     })
 }

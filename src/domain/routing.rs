@@ -24,6 +24,8 @@ pub struct RoutingKey {
     pub level: Level,
     /// The alert's name.
     pub alert_name: String,
+    /// Whether it is about an issue in Sentry, see [`crate::domain::sentry::issue`].
+    pub has_sentry_issue: bool,
 }
 
 /// A text to match: as it is, or with `*` for any part of it.

@@ -6,12 +6,14 @@ mod claims;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use sea_orm::prelude::Json;
 use sea_orm::{ActiveEnum, ConnectionTrait, DbErr, EntityTrait, QueryResult, Value};
 use uuid::Uuid;
 
 use super::rows::{Rows, columns, statement};
 use crate::domain::messages::{ExistingMessage, Message};
 use crate::domain::routing::RoutingKey;
+use crate::domain::sentry;
 use crate::entity::notifications::{Entity, Model, State};
 use crate::ids::new_id;
 use crate::time::{Clock, Timestamp};
@@ -134,18 +136,24 @@ pub async fn routing_keys(
         return Ok(HashMap::new());
     }
     let rows = Rows::new().uuid("id", incidents.iter().copied());
-    let sql = "SELECT i.id, i.severity, a.alert_name, a.service, a.namespace, a.level \
+    // Labels may be many, and are of use of one source alone.
+    let sql = "SELECT i.id, i.severity, a.alert_name, a.service, a.namespace, a.level, i.source, \
+                   CASE WHEN i.source LIKE 'sentry%' THEN i.labels END AS labels \
                FROM {rows} JOIN incidents i ON i.id = r.id JOIN anomalies a ON a.key = i.anomaly_key";
     let found = tx
         .query_all_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;
     let keyed = |row: &QueryResult| {
+        let source: String = row.try_get("", "source")?;
+        let labels: Option<Json> = row.try_get("", "labels")?;
+        let labels = labels.unwrap_or_default();
         let key = RoutingKey {
             severity: row.try_get("", "severity")?,
             alert_name: row.try_get("", "alert_name")?,
             service: row.try_get("", "service")?,
             namespace: row.try_get("", "namespace")?,
             level: row.try_get("", "level")?,
+            has_sentry_issue: sentry::issue(&source, &labels).is_some(),
         };
         Ok((row.try_get("", "id")?, key))
     };

@@ -65,6 +65,7 @@ mod redis_queue;
 mod rooms;
 mod secrets;
 mod security;
+mod sentry;
 mod signoz;
 mod sources;
 mod stale;

@@ -168,6 +168,8 @@ async fn no_planted_secret_is_in_any_output_or_store() {
         post("/api/v1/notify/test", json!({"channel": "pagerduty:ops"})),
         post("/api/v1/notify/test", json!({"channel": "discord:ops"})),
         post("/api/v1/notify/test", json!({"channel": "teams:ops"})),
+        post("/api/v1/notify/test", json!({"channel": "sentry"})),
+        post("/api/v1/sentry", json!({"action": "created"})),
         post(
             "/api/v1/notify/test",
             json!({"channel": "email:oncall@example.org"}),

@@ -10,6 +10,7 @@ pub mod log;
 mod markup;
 mod message;
 pub mod pagerduty;
+pub mod sentry;
 pub mod teams;
 pub mod telegram;
 #[cfg(test)]
@@ -38,7 +39,7 @@ pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
 type Configured = fn(&Config) -> Vec<Box<dyn Notifier>>;
 
 /// Every kind of notifier.
-const NOTIFIERS: [Configured; 7] = [
+const NOTIFIERS: [Configured; 8] = [
     log::configured,
     telegram::configured,
     webhook::configured,
@@ -46,6 +47,7 @@ const NOTIFIERS: [Configured; 7] = [
     discord::configured,
     teams::configured,
     email::configured,
+    sentry::configured,
 ];
 
 /// The notifiers that the settings call for. Which of them new messages go to, `Config::channels` says.
@@ -109,6 +111,8 @@ pub struct Message<'a> {
     pub is_silent: bool,
     /// Buttons beneath it, as Telegram writes them.
     pub reply_markup: Option<&'a Value>,
+    /// Whether an earlier try of it may have gone out: its process died, or the provider did not answer.
+    pub is_repeated: bool,
 }
 
 #[cfg(test)]
@@ -121,6 +125,7 @@ impl<'a> Message<'a> {
             reply_to: None,
             is_silent: false,
             reply_markup: None,
+            is_repeated: false,
         }
     }
 }

@@ -86,6 +86,7 @@ impl Servers {
             "discord",
             format!("http://{parrot}/hook/{}", planted.discord),
         );
+        let sentry = self.file("sentry", format!("{}\n", planted.sentry));
         let teams = format!("http://{parrot}/hook/flow?sig={}", planted.teams);
         command
             .args(arguments)
@@ -112,6 +113,10 @@ impl Servers {
             .env("TOCSIN_PAGERDUTY__OPS__URL", format!("http://{parrot}"))
             .env("TOCSIN_DISCORD__OPS__URL_FILE", discord)
             .env("TOCSIN_TEAMS__OPS__URL", teams)
+            .env("TOCSIN_SENTRY__URL", format!("http://{parrot}"))
+            .env("TOCSIN_SENTRY__ORGANIZATION", "acme")
+            .env("TOCSIN_SENTRY__TOKEN_FILE", sentry)
+            .env("TOCSIN_SOURCES__SENTRY__SECRET", &planted.sentry_secret)
             .env("TOCSIN_EMAIL__SERVER", "127.0.0.1:1")
             .env("TOCSIN_EMAIL__FROM", "tocsin@example.org")
             .env("TOCSIN_EMAIL__TO", "oncall@example.org")

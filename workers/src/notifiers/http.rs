@@ -165,7 +165,7 @@ async fn answered(request: RequestBuilder, reads: Reads) -> Result<Answer, reqwe
     let status = response.status();
     Ok(Answer {
         status,
-        retry_after: answer::retry_after(response.headers(), Timestamp::now()),
+        retry_after: answer::retry_after(status, response.headers(), Timestamp::now()),
         body: match (status.is_success(), reads) {
             (true, Reads::Refusals) => Vec::new(),
             (true, Reads::Everything) => http_client::read(response, SUCCESS_MAX).await.0,

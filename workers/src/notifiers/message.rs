@@ -2,6 +2,7 @@
 //! not known is left out.
 
 mod background;
+mod comment;
 
 use chrono::DateTime;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
@@ -16,6 +17,7 @@ use tocsin::text::{Text, address, fill, plural, words};
 use tocsin::time::Timestamp;
 
 use self::background::{analysis, description, generated, links, values};
+pub(super) use self::comment::of_comment;
 use super::markup::Line;
 use super::text::tidy;
 use super::{Card, TestMessage};

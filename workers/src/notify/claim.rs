@@ -8,7 +8,7 @@ use tocsin::domain::aggregation::Status;
 use tocsin::domain::budget::SendKind;
 use tocsin::domain::notification::Kind;
 use tocsin::domain::routing::RoutingKey;
-use tocsin::domain::settle;
+use tocsin::domain::{sentry, settle};
 use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::JobError;
 use tocsin::queue::consumer::JobHandle;
@@ -29,6 +29,8 @@ pub(super) struct Outgoing {
     pub(super) reply_to: Option<String>,
     pub(super) is_silent: bool,
     pub(super) reply_markup: Option<Value>,
+    /// Whether an earlier try may have gone out.
+    pub(super) is_repeated: bool,
 }
 
 impl Outgoing {
@@ -41,6 +43,7 @@ impl Outgoing {
             reply_to: self.reply_to.as_deref(),
             is_silent: self.is_silent,
             reply_markup: self.reply_markup.as_ref(),
+            is_repeated: self.is_repeated,
         }
     }
 }
@@ -220,6 +223,7 @@ async fn claimed<'a>(
         is_silent: messages.is_quiet(&row.channel, &facts(&card), now),
         body,
         reply_markup: ctx.keyboard(&row, &card, now),
+        is_repeated: row.attempts > 0,
     };
     notifications::claim(&tx, &row, attempt.token, post.body.clone(), now).await?;
     tx.commit().await?;
@@ -332,6 +336,7 @@ fn facts(card: &Card) -> RoutingKey {
         service: card.anomaly.service.clone(),
         level: card.anomaly.level,
         alert_name: card.anomaly.alert_name.clone(),
+        has_sentry_issue: sentry::issue(&card.incident.source, &card.incident.labels).is_some(),
     }
 }
 
