@@ -43,6 +43,7 @@ pub mod retention;
 pub mod rows;
 pub mod secrets;
 pub mod sessions;
+pub mod source_tallies;
 pub mod tallies;
 pub mod unseen;
 pub mod verify;

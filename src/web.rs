@@ -8,6 +8,7 @@ mod base;
 pub(crate) mod body;
 mod bounded_text;
 mod charset;
+mod confirmation;
 mod envelope;
 mod gate;
 mod health;
@@ -21,7 +22,9 @@ pub(crate) mod problem;
 mod query;
 pub(crate) mod refusals;
 mod serve;
+pub(crate) mod source_states;
 mod stopping;
+pub(crate) mod tallies;
 mod telegram;
 mod webhooks;
 
