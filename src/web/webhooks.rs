@@ -386,7 +386,7 @@ impl Noted {
             tracing::warn!(
                 source,
                 alerts,
-                "startsAt or endsAt is not an RFC 3339 time: treated as missing"
+                "the start or the end of an alert cannot be read as a time: treated as missing"
             );
             metrics.misdated.get_or_create(by).inc_by(alerts);
         }

@@ -37,6 +37,7 @@ mod faults;
 mod fleet;
 mod flow;
 mod fuzz;
+mod generic;
 mod grafana;
 mod history;
 mod ids;

@@ -10,13 +10,15 @@ use crate::payload;
 use super::json::{anything, damaged, list, number, object, of, text};
 
 /// As they were sent: of Alertmanager 0.25, where one alert fires and one is over, and of others.
-const RECORDED: [&str; 6] = [
+const RECORDED: [&str; 8] = [
     include_str!("recorded.json"),
     payload!("grafana_firing"),
     payload!("grafana_no_data"),
     payload!("grafana_legacy"),
     payload!("signoz_two_thresholds"),
     payload!("signoz_no_data"),
+    payload!("uptime_kuma_down"),
+    payload!("cloudwatch_alarm"),
 ];
 
 fn time() -> BoxedStrategy<String> {
