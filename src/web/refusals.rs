@@ -97,8 +97,9 @@ impl Refusals {
     /// Writes what gathered, before the process ends. Nothing more may be refused meanwhile; where the store
     /// takes nothing, it is waited for no longer than a moment.
     pub async fn finish(&self) {
-        self.0.tallies.finish().await;
-        if tokio::time::timeout(LAST, self.write_once()).await != Ok(true) {
+        let write = tokio::time::timeout(LAST, self.write_once());
+        let (written, ()) = tokio::join!(write, self.0.tallies.finish());
+        if written != Ok(true) {
             tracing::warn!("cannot store the last rejected requests");
         }
     }

@@ -49,7 +49,7 @@ pub(crate) struct SourceState {
     pub(crate) confirm_at: Option<Timestamp>,
 }
 
-/// All of them, by what every ingress wrote and what this one did not write yet.
+/// All of them by name, by what every ingress wrote and what this one did not write yet.
 pub(crate) fn states(
     context: &Context,
     sources: &[Source],
@@ -86,6 +86,7 @@ pub(crate) fn states(
             Some(_) => {}
         }
     }
+    states.sort_by(|one, other| one.name.cmp(&other.name));
     states
 }
 

@@ -17,14 +17,14 @@ use crate::web::{Ingress, Problem};
 #[into_params(parameter_in = Query)]
 pub(super) struct SourceQuery {
     /// Start of the page: `next_cursor` of the previous page.
-    #[param(pattern = "^([a-z]+(/[a-z0-9_-]+)?)?$")]
+    #[param(pattern = "^([a-z]{1,40}(/[a-z0-9_-]{1,40})?)?$")]
     cursor: Option<String>,
     /// Maximum number of entries.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u64>,
 }
 
-/// Lists sources, with their addresses and what they delivered in the last 24 hours.
+/// Lists sources by name, with their addresses and what they delivered in the last 24 hours.
 #[utoipa::path(
     get,
     path = "/sources",
@@ -42,10 +42,24 @@ pub(super) async fn list(
     let stored = source_tallies::lately(context.db.view(), context.clock.now()).await?;
     let tallies = ingress.refusals.tallies();
     let all = states(context, &ingress.sources, stored, tallies);
-    let place = |cursor: &str| all.iter().position(|one| one.name == cursor);
-    let before = paging::cursor(query.cursor.as_deref(), place)?;
+    let name = |cursor: &str| is_name(cursor).then(|| cursor.to_owned());
+    let before = paging::cursor(query.cursor.as_deref(), name)?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX) + 1;
-    let rest = all.into_iter().skip(before.map_or(0, |place| place + 1));
-    let page = rest.take(most).collect();
+    let is_later = |one: &SourceState| before.as_ref().is_none_or(|before| one.name > *before);
+    let page = all.into_iter().filter(is_later).take(most).collect();
     Ok(Json(Page::new(page, limit, |one| one.name.clone())))
+}
+
+/// Whether a source may be called so.
+fn is_name(text: &str) -> bool {
+    const LONGEST: usize = 40;
+    let (kind, name) = text.split_once('/').unwrap_or((text, "x"));
+    let fits = |text: &str, fits: fn(u8) -> bool| {
+        (1..=LONGEST).contains(&text.len()) && text.bytes().all(fits)
+    };
+    let is_kind = fits(kind, |byte| byte.is_ascii_lowercase());
+    is_kind
+        && fits(name, |byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+        })
 }
