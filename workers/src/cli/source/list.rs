@@ -84,6 +84,14 @@ mod tests {
             width: 120,
             colour: false,
         };
-        insta::assert_snapshot!(render(&sources, now, look), @"");
+        insta::assert_snapshot!(render(&sources, now, look), @"
+        SOURCE        ADDRESS                                      LAST  ALERTS  REFUSED  TESTS  UNUSED  ERROR
+        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        alertmanager  https://ops.example.org/api/v1/alertmanager  29s     1200        3      0       0  1h ago: the alert has …
+        generic/aws   https://ops.example.org/api/v1/generic/aws   -          0        0      0       1  -
+        signoz (off)  -                                            -          -        0      -       -  -
+
+        generic/aws: the sender asks for a confirmation. If you subscribed it, open https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription
+        ");
     }
 }

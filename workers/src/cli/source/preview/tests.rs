@@ -37,7 +37,44 @@ fn what_would_come_out_is_shown_with_what_cannot_be_used() {
         {"check":"Battery","host":"ups-2","state":"?","since":"soon"}, {"host":"ups-3\u001b[31m","state":"good"}]"#;
     let (text, is_usable) = shown(toml, body);
     assert!(is_usable);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    Alert 1 of generic/ups
+      name         Battery
+      service      ups-1
+      namespace    -
+      error type   -
+      status       firing
+      severity     critical
+      starts       2026-11-22T21:00:00.000Z
+      ends         -
+      fingerprint  f296afeefe0e4245
+      anomaly      565f445e33292e53e1121cdee1462631
+      url          -
+      labels       alertname=Battery, service=ups-1, severity=critical, site=vie
+      annotations  summary=Battery of ups-1
+
+    Alert 2 of generic/ups
+      name         Battery
+      service      ups-2
+      namespace    -
+      error type   -
+      status       firing
+      severity     critical
+      starts       -
+      ends         -
+      fingerprint  30e91ce353cd15bf
+      anomaly      66eda6441a728fa08d69dc098f726bda
+      url          -
+      labels       alertname=Battery, service=ups-2, severity=critical
+      annotations  summary=Battery of ups-2
+
+    Alert 3 cannot be used: the alert has no alertname
+      sent         {"host":"ups-3\u001b[31m","state":"good"}
+
+    1 with a time that cannot be read: it is as if it were missing
+
+    1 with a status that no setting names: it fires (see `other`)
+    "#);
 }
 
 #[test]
