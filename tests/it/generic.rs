@@ -277,7 +277,7 @@ on_all! {
             ..source_tallies::Tally::default()
         };
         source_tallies::add(db.write(), &[other.clone()]).await.unwrap();
-        source_tallies::add(db.write(), &[other.clone()]).await.unwrap();
+        source_tallies::add(db.write(), &[other]).await.unwrap();
         let found = source("generic/checks").await;
         assert_eq!((&found["alerts"], &found["tests"]), (&json!(21), &json!(4)));
         let page = h.http.get(format!("{}/tocsin/system", h.url)).send().await.unwrap().text().await.unwrap();
