@@ -42,6 +42,7 @@ pub mod retention;
 pub mod rows;
 pub mod secrets;
 pub mod sessions;
+pub mod source_tallies;
 pub mod stale;
 pub mod tallies;
 pub mod verify;

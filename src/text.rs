@@ -436,6 +436,20 @@ texts! {
     channel_untried
     warnings
     no_warnings
+    sources
+    sources_lead
+    sources_unknown
+    source_address
+    source_last
+    source_alerts
+    source_refused
+    source_tests
+    source_unused
+    source_error
+    source_off
+    source_never
+    source_confirm
+    source_confirm_open
     refused
     refused_lead
     refused_none

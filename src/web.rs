@@ -9,6 +9,7 @@ pub(crate) mod body;
 mod bounded_text;
 mod charset;
 mod client;
+mod confirmation;
 mod envelope;
 mod gate;
 mod health;
@@ -22,7 +23,9 @@ pub(crate) mod problem;
 mod query;
 pub(crate) mod refusals;
 mod serve;
+pub(crate) mod source_states;
 mod stopping;
+pub(crate) mod tallies;
 mod telegram;
 mod webhooks;
 

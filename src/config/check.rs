@@ -221,7 +221,7 @@ impl Config {
         }
         for name in self.sources.guessable() {
             warnings.push(format!(
-                "sources.{name}.secret has fewer than 16 bytes and can be guessed: \
+                "{name} has fewer than 16 bytes and can be guessed: \
                  generate one with openssl rand -hex 32"
             ));
         }

@@ -39,10 +39,11 @@ pub const SOURCE: Source = Source {
     name: sentry::SOURCE,
     sender: "Sentry",
     paths: &["/api/v1/sentry"],
+    senders: None,
     methods: &[Verb::Post],
     schema,
     example: EXAMPLE,
-    admission: |config| Admission::signed(&config.sources.sentry, SIGNATURE, ""),
+    admission: |config, _| Admission::signed(&config.sources.sentry, SIGNATURE, ""),
     translate,
     looks_like,
     answer: Answer {

@@ -243,7 +243,7 @@ fn put_off() -> Vec<String> {
 
 /// What happened at a moment: it did earlier by as much, and not after now.
 fn happened() -> impl Iterator<Item = String> {
-    const TABLES: [(&str, &[&str]); 16] = [
+    const TABLES: [(&str, &[&str]); 17] = [
         (
             "incidents",
             &[
@@ -283,6 +283,10 @@ fn happened() -> impl Iterator<Item = String> {
         ("effectiveness", &["last_at"]),
         ("audit", &["at"]),
         ("refusals", &["first_at", "last_at", "body_at"]),
+        (
+            "source_tallies",
+            &["delivered_at", "error_at", "confirm_at"],
+        ),
         ("losses", &["noticed_at"]),
         ("alert_rules", &["told_at"]),
         ("presses", &["at"]),

@@ -160,17 +160,19 @@ pub(super) async fn webhook(
     request: Request,
     next: Next,
 ) -> Response {
-    let source = source_at(&sources, request.uri().path());
+    let path = request.uri().path().to_owned();
+    let at = source_at(&sources, &path);
     let from = client(&request, &guard.config.trusted_proxies);
-    let response = match admit_sender(&guard, source, request).await {
+    let response = match admit_sender(&guard, at, request).await {
         Ok(request) => {
             mark_known(request.extensions());
             next.run(request).await
         }
         Err(problem) => problem.into_response(),
     };
-    if let Some(source) = source.filter(|_| response.status().as_u16() >= 400) {
-        refusals.note(source.name, from, &response);
+    if let Some((source, name)) = at.filter(|_| response.status().as_u16() >= 400) {
+        let called = source.called(&guard.config, name);
+        refusals.note(source.name, &called, from, &response);
     }
     response
 }
@@ -178,16 +180,17 @@ pub(super) async fn webhook(
 /// A sender of a source that is on: by its signature where it has to sign, else by its token.
 async fn admit_sender(
     guard: &Guard,
-    source: Option<&Source>,
+    at: Option<(&Source, &str)>,
     request: Request,
 ) -> Result<Request, Problem> {
-    let Some((name, admission)) = source.map(|one| (one.name, (one.admission)(&guard.config)))
-    else {
+    let Some((source, name)) = at else {
         return admit_by_token(guard, &request).map(|()| request);
     };
+    let admission = (source.admission)(&guard.config, name);
     if !admission.enabled {
-        let detail = format!("this source is off: set sources.{name}.enabled = true");
-        return Err(not_set_up(format!("sources.{name}.enabled"), detail));
+        let setting = format!("{}.enabled", source.section(name));
+        let detail = format!("this source is off: set {setting} = true");
+        return Err(not_set_up(setting, detail));
     }
     match admission.signature {
         Some(signature) => admit_signed(guard, &signature, request).await,

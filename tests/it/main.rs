@@ -38,6 +38,7 @@ mod faults;
 mod fleet;
 mod flow;
 mod fuzz;
+mod generic;
 mod grafana;
 mod health;
 mod history;

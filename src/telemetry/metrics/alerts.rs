@@ -8,7 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
 use crate::jobs::{Brief, BriefContent};
-use crate::sources::{SOURCES, cluster};
+use crate::sources::{SOURCES, cluster, kind_of};
 
 /// What an alert comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,10 +86,10 @@ impl Tally {
     }
 }
 
-/// The sources' numbers; the last is that of all others. Clusters have no labels of their own: any sender may
-/// name one.
+/// The sources' numbers; the last is that of all others. Clusters have no labels of their own, nor have the senders of a
+/// kind: any sender may name one.
 fn number(source: &str) -> usize {
-    let source = cluster::name_of(source);
+    let source = kind_of(cluster::name_of(source));
     let known = SOURCES.iter().position(|known| known.name == source);
     known.unwrap_or(SOURCES.len())
 }

@@ -3,6 +3,7 @@
 mod connected;
 mod load;
 mod refused;
+mod sources;
 mod warnings;
 
 use axum::extract::State;
@@ -20,6 +21,7 @@ use crate::text::{Text, fill, plural};
 use connected::{JUST_NOW, parts};
 use load::{SystemData, load};
 use refused::refused;
+use sources::sources;
 
 /// Its place in the navigation.
 pub(super) const SECTION: Section = Section {
@@ -54,6 +56,11 @@ pub(super) async fn page(
                 @if found.warnings.is_empty() && visit.paused.is_empty() {
                     p.good { span aria-hidden="true" { "✓ " } (text.no_warnings) }
                 }
+            }
+            section aria-labelledby="sources" {
+                h2 #sources { (text.sources) }
+                p.hint { (text.sources_lead) }
+                (sources(&visit, found.sources.as_deref()))
             }
             section aria-labelledby="refused" {
                 h2 #refused { (text.refused) }

@@ -10,7 +10,7 @@ use crate::payload;
 use super::json::{anything, damaged, list, number, object, of, text};
 
 /// As they were sent: of Alertmanager 0.25, where one alert fires and one is over, and of others.
-const RECORDED: [&str; 11] = [
+const RECORDED: [&str; 13] = [
     include_str!("recorded.json"),
     payload!("grafana_firing"),
     payload!("grafana_no_data"),
@@ -22,6 +22,8 @@ const RECORDED: [&str; 11] = [
     payload!("sentry_issue_resolved"),
     payload!("sentry_activity_alert_resolved"),
     payload!("sentry_metric_alert_critical"),
+    payload!("uptime_kuma_down"),
+    payload!("cloudwatch_alarm"),
 ];
 
 fn time() -> BoxedStrategy<String> {

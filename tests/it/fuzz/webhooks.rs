@@ -9,7 +9,7 @@ use axum::response::Response;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tocsin::config::{Limits, Span};
 use tocsin::context::Context;
 use tocsin::jobs::{Content, IngestAlert};
@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 use super::bodies::bodies;
 use super::{runner, wait};
+use crate::generic::map;
 use crate::harness::{Harness, On, Scratch};
 use crate::on_all;
 
@@ -49,10 +50,48 @@ pub async fn ask(router: &axum::Router, request: Request<Body>) -> (Response<()>
     (Response::from_parts(parts, ()), body.to_vec())
 }
 
-/// Sources that are told by bodies alone.
-const SOURCES: [&str; 4] = ["alertmanager", "grafana", "signoz", "sentry"];
+/// Sources whose bodies are Alertmanager's or like it, or are mapped.
+const SOURCES: [&str; 6] = ["alertmanager", "grafana", "signoz", "sentry", "generic/mapped", SNS];
+/// One that is sent a text with JSON in it.
+const SNS: &str = "generic/sns";
+/// What the figures know them by.
+const KINDS: [&str; 5] = ["alertmanager", "grafana", "signoz", "sentry", "generic"];
+
+/// Reads Alertmanager's form by a mapping, and the same from Amazon SNS.
+fn map_sources(config: &mut tocsin::config::Config) {
+    let mapping = r#"
+        alerts = "/alerts"
+        alert_name = ["/labels/alertname", "/ruleName"]
+        service = "/labels/job"
+        error_type = "{/labels/reason} of {^/version}"
+        status = ["/status", "/state"]
+        firing = ["firing", "alerting"]
+        resolved = ["resolved", "ok"]
+        tests = ["test*"]
+        starts_at = "/startsAt"
+        ends_at = "/endsAt"
+        fingerprint = "/fingerprint"
+        severity = "/labels/severity"
+        summary = ["/annotations/summary", "/labels"]
+        url = "/generatorURL"
+        labels = { all = "/labels", first = "/values/0" }
+        links = { runbook_url = "/annotations/runbook_url" }
+    "#;
+    map(config, "mapped", mapping);
+    map(
+        config,
+        "sns",
+        &format!("sns = true\ninner = \"/Message\"\n{mapping}"),
+    );
+}
 
 fn webhook(source: &str, body: Vec<u8>) -> Request<Body> {
+    let body = match source {
+        SNS => json!({"Type": "Notification", "Message": String::from_utf8_lossy(&body)})
+            .to_string()
+            .into_bytes(),
+        _ => body,
+    };
     let request = Request::post(format!("/api/v1/{source}"));
     request.body(Body::from(body)).unwrap()
 }
@@ -121,6 +160,7 @@ async fn any_webhook_body_is_accepted_or_refused() {
     let scratch = Scratch::new(On::Sqlite).await;
     let mut config = scratch.config(2);
     config.limits = LIMITS;
+    map_sources(&mut config);
     let mut context = Context::open(config).await.unwrap();
     let tray = Arc::new(Tray::default());
     context.queues = Queues::new(Arc::clone(&tray) as _);
@@ -149,7 +189,11 @@ on_all! {
     async fn every_accepted_alert_becomes_an_occurrence_or_a_dead_letter(on) {
         const BODIES: usize = 200;
         const USABLE: u64 = 50;
-        let mut h = Harness::start_with(on, |config| config.limits = LIMITS).await;
+        let mut h = Harness::start_with(on, |config| {
+            config.limits = LIMITS;
+            map_sources(config);
+        })
+        .await;
         let ingress = Ingress::new(h.context.clone(), Arc::clone(&h.gate));
         let (router, mut runner) = (router(&ingress), runner(1));
         let (mut processed, mut usable, mut posted) = (0, 0, 0);
@@ -174,7 +218,7 @@ on_all! {
                 let number = metrics.lines().find_map(|line| line.strip_prefix(&name));
                 number.map_or(0, |number| number.parse().unwrap())
             };
-            SOURCES.iter().map(|source| of(source)).sum()
+            KINDS.iter().map(|source| of(source)).sum()
         };
         let (ignored, rejected) = (alerts("ignored"), alerts("rejected"));
         let told = h.sql("SELECT CAST(COALESCE(sum(deliveries), 0) AS BIGINT) FROM occurrences").await;

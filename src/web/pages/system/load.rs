@@ -8,13 +8,15 @@ use crate::probe::PartState;
 use crate::queue::store::QueueError;
 use crate::redis::{Redis, RedisInfo};
 use crate::routines::Routine;
-use crate::store::dead_letters;
+use crate::sources::SOURCES;
 use crate::store::refusals::{self, Refusal};
 use crate::store::views::stats::{self, ChannelHealth, StoredTotals};
+use crate::store::{dead_letters, source_tallies};
 use crate::text::Text;
 use crate::time::Timestamp;
 use crate::web::pages::Pages;
 use crate::web::pages::accounting::{Balance, balance};
+use crate::web::source_states::{SourceState, states};
 
 /// How long a part may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -67,6 +69,8 @@ pub(super) struct SystemData {
     pub(super) dead: Option<u64>,
     pub(super) balance: Option<Balance>,
     pub(super) refused: Refused,
+    /// The sources; `None` if the store does not say what they delivered.
+    pub(super) sources: Option<Vec<SourceState>>,
 }
 
 /// Deliveries that were refused.
@@ -116,7 +120,7 @@ pub(super) async fn load(pages: &Pages, text: &Text) -> SystemData {
     let totals = &pages.shared.totals;
     let stores = context.stores();
     let (now, unwritten) = (context.clock.now(), pages.refusals.unwritten());
-    let (probed, store, queue, redis, totals, dead, channels, balance, refused) = tokio::join!(
+    let (probed, store, queue, redis, totals, dead, channels, balance, refused, delivered) = tokio::join!(
         context.probe.look(&stores),
         timed(stats::ask(db)),
         timed(queued),
@@ -126,6 +130,7 @@ pub(super) async fn load(pages: &Pages, text: &Text) -> SystemData {
         timed(stats::channels(db)),
         timed(balance(pages)),
         timed(refusals::lately(db, now)),
+        timed(source_tallies::lately(db, now)),
     );
     let redis_says = redis.as_ref().map(|answer| {
         let version = answer.as_ref().map_or("", |(s, _)| s.version.as_str());
@@ -185,6 +190,10 @@ pub(super) async fn load(pages: &Pages, text: &Text) -> SystemData {
         queued: queue.map(|(queued, _)| queued),
         dead: dead.map(|(dead, _)| dead),
         balance: balance.map(|(balance, _)| balance),
+        sources: delivered.map(|(delivered, _)| {
+            let tallies = pages.refusals.tallies();
+            states(context, &SOURCES, delivered, tallies)
+        }),
         refused: Refused {
             // What cannot be written is known to who refused it alone.
             is_all: refused.is_some() && probed.store == PartState::Up,
