@@ -63,9 +63,12 @@ def exporters():
 def check_tests(path, names, patterns):
     fires, rests = set(), set()
     for test in load(read(path))["tests"]:
+        # `quiet` is just below the limit: where it is, what fires beside it does not fire always.
+        has_quiet = any("quiet" in series["series"] for series in test["input_series"])
         for case in test["alert_rule_test"]:
             name, alerts = case["alertname"], case.get("exp_alerts") or []
             (fires if alerts else rests).add(name)
+            rests |= {name} if has_quiet else set()
             signatures = set()
             for alert in alerts:
                 labels = alert["exp_labels"]
@@ -77,13 +80,10 @@ def check_tests(path, names, patterns):
                 wrong.append(f"{path}: two servers of {name} would be one anomaly")
             if any(not part for signature in signatures for part in signature):
                 wrong.append(f"{path}: {name} has an empty label")
-    # Without anything that must hold still beside it, a rule could fire always.
-    lonely = {"Watchdog", "TocsinRedisNotDurable"}
     for name in names:
         if name not in fires:
             wrong.append(f"{path}: no test in which {name} fires")
-        quiet = {line for test in load(read(path))["tests"] for line in [str(test)] if name in line and "quiet" in line}
-        if name not in rests and not quiet and name not in lonely:
+        if name not in rests and name != "Watchdog":
             wrong.append(f"{path}: no test in which {name} does not fire")
 
 
