@@ -45,6 +45,7 @@ mod levels;
 mod lists;
 mod many;
 mod metrics;
+mod monitoring;
 mod mutes;
 mod once;
 mod openapi;
