@@ -43,6 +43,7 @@ mod ids;
 mod inputs;
 mod levels;
 mod lists;
+mod mail;
 mod many;
 mod metrics;
 mod monitoring;
