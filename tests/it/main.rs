@@ -50,6 +50,7 @@ mod levels;
 mod lists;
 mod mail;
 mod metrics;
+mod monitoring;
 mod mutes;
 mod openapi;
 mod operations;
