@@ -7,6 +7,7 @@
 //! | Redis | kill -9*, a pause of 30 s*, emptied*, full*, nearly full of counts, slow, a hundred consumers |
 //! | PostgreSQL | restarted*, killed, a standby that takes over*, its connections ended*, a lock held for 30 s*, read-only*, rights withdrawn*, deadlocks and refusals to serialize, slow |
 //! | SQLite | kill -9 in a commit*, locked by another process*, disk full, file not writable*, a damaged page* |
+//! | analysis | kill -9 while the language model is asked* |
 //! | messages | kill -9 between a claim and the message*, between Telegram's answer and its note*, between the claim of an edit and the edit*, of a digest and the digest*, between a button's operation and what must follow* |
 //! | network | cut in the request and in the reply at the ingress*, 170 clients of the pages that are slow or deaf*, Telegram hanging, resetting, refusing, talking nonsense* |
 //! | channels | Telegram hanging beside a webhook, 30,000 messages pending for a channel that is down, a claim among these |
@@ -40,6 +41,7 @@ macro_rules! scenarios {
     };
 }
 
+mod analysis;
 mod channels;
 mod consumers;
 mod damaged;
