@@ -75,7 +75,7 @@ fn spell_out(text: &str, folder: &[String], paths: &mut BTreeSet<Vec<String>>) {
     let path: Vec<String> = folder.iter().cloned().chain([name]).collect();
     match rest.strip_prefix("::") {
         Some(rest) if rest.starts_with(|c| is_in_name(c) || c == '{') => {
-            spell_out(rest, &path, paths)
+            spell_out(rest, &path, paths);
         }
         _ => {
             paths.insert(path);

@@ -9,7 +9,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::oracle::{RECOVERY, Scenario};
 use crate::fleet::processes::Launch;
-use crate::harness::{On, alert, body};
+use crate::harness::{alert, body};
 
 const ANALYZES: [&str; 3] = ["work", "--queues", "analyze"];
 const REST: [&str; 3] = ["work", "--queues", "ingest,tier,repair,recount,notify"];
