@@ -71,7 +71,10 @@ fn nothing_in_an_alert_breaks_a_comment() {
                 !text.contains(|c: char| c.is_control() && c != '\n'),
                 "{text:?}"
             );
-            assert!(!text.contains("<script"), "{text}");
+            // Within code, and around an address of ours, it is no markup.
+            let outside: String = text.split('`').step_by(2).collect();
+            let outside = outside.replace("\\<", "").replace("](<http", "");
+            assert!(!outside.contains('<'), "{text}");
         }
     }
 }
