@@ -276,7 +276,7 @@ on_all! {
             tests: 2,
             ..source_tallies::Tally::default()
         };
-        source_tallies::add(db.write(), &[other.clone()]).await.unwrap();
+        source_tallies::add(db.write(), std::slice::from_ref(&other)).await.unwrap();
         source_tallies::add(db.write(), &[other]).await.unwrap();
         let found = source("generic/checks").await;
         assert_eq!((&found["alerts"], &found["tests"]), (&json!(21), &json!(4)));

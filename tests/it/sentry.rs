@@ -43,7 +43,7 @@ pub fn of_issue(body: &str, issue: u64) -> String {
 
 impl Harness {
     /// A request as Sentry makes it.
-    fn from_sentry(&self, resource: &str, body: &str) -> RequestBuilder {
+    fn send_sentry(&self, resource: &str, body: &str) -> RequestBuilder {
         let webhook = self.webhook("sentry", body.to_owned());
         webhook
             .header("Content-Type", "application/json")
@@ -54,7 +54,7 @@ impl Harness {
 
     /// Posts what is taken.
     pub async fn sentry_and_go_on(&self, resource: &str, body: &str) -> Value {
-        let sent = self.from_sentry(resource, body);
+        let sent = self.send_sentry(resource, body);
         let sent = sent
             .header("Sentry-Hook-Signature", signed(body))
             .send()
@@ -170,7 +170,7 @@ on_all! {
         })
         .await;
         for signature in [None, Some(signed("{}")), Some(String::new()), Some("é".to_owned()), Some(signed(CREATED)[1..].to_owned())] {
-            let mut sent = h.from_sentry("issue", CREATED).bearer_auth("hook");
+            let mut sent = h.send_sentry("issue", CREATED).bearer_auth("hook");
             if let Some(signature) = &signature {
                 sent = sent.header("Sentry-Hook-Signature", signature.as_bytes());
             }
@@ -184,7 +184,7 @@ on_all! {
 
         let h = Harness::start_with(on, |config| config.webhook_token = Tokens::from("hook")).await;
         for (token, expected) in [("", 401), ("wrong", 401), ("hook", 200)] {
-            let sent = h.from_sentry("issue", CREATED).bearer_auth(token).send().await.unwrap();
+            let sent = h.send_sentry("issue", CREATED).bearer_auth(token).send().await.unwrap();
             assert_eq!(sent.status(), expected, "{token}");
         }
         h.finish().await;
@@ -207,12 +207,12 @@ on_all! {
             assert_eq!(h.sentry("issue", body).await["rejected"], 1, "{body}");
         }
         for body in ["", "[]", "7", &deep, r#"{"action":"#] {
-            let sent = h.from_sentry("issue", body).send().await.unwrap();
+            let sent = h.send_sentry("issue", body).send().await.unwrap();
             assert_eq!(sent.status(), 400, "{body:.40}");
         }
         assert_eq!(h.post_to("sentry", "{}").await.0, 400);
         let large = json!({"action": "created", "padding": "x".repeat(5 << 20)}).to_string();
-        assert_eq!(h.from_sentry("issue", &large).send().await.unwrap().status(), 413);
+        assert_eq!(h.send_sentry("issue", &large).send().await.unwrap().status(), 413);
         assert_eq!(h.sql("SELECT count(*) FROM dead_letters").await, 2);
         h.finish_with_dead_letters().await;
     }

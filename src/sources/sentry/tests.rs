@@ -218,7 +218,7 @@ fn an_issue_fires_and_closes_by_its_state_and_other_changes_are_unused() {
     assert!(is_unused("issue", &action("assigned")));
     // It was unresolved again before its end was sent.
     let late = changed(RESOLVED, |body| {
-        body["data"]["issue"]["status"] = json!("unresolved")
+        body["data"]["issue"]["status"] = json!("unresolved");
     });
     assert!(is_unused("issue", &late));
 }

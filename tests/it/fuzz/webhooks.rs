@@ -51,7 +51,14 @@ pub async fn ask(router: &axum::Router, request: Request<Body>) -> (Response<()>
 }
 
 /// Sources whose bodies are Alertmanager's or like it, or are mapped.
-const SOURCES: [&str; 6] = ["alertmanager", "grafana", "signoz", "sentry", "generic/mapped", SNS];
+const SOURCES: [&str; 6] = [
+    "alertmanager",
+    "grafana",
+    "signoz",
+    "sentry",
+    "generic/mapped",
+    SNS,
+];
 /// One that is sent a text with JSON in it.
 const SNS: &str = "generic/sns";
 /// What the figures know them by.
