@@ -2,7 +2,7 @@
 //!
 //! Nothing on the way of an alert waits for it, and it is never asked while a lock or a transaction is
 //! held. It is asked for 5 s at most, and what it answers is bounded; silences are shared for 30 s by all
-//! who ask, and nobody waits for them longer than a second.
+//! callers, and no caller waits for them longer than a second.
 
 mod api;
 mod silence;
@@ -22,7 +22,7 @@ pub use silence::Silence;
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Silences are asked for no more often than this.
 const GOOD_FOR: Duration = Duration::from_secs(30);
-/// Nobody waits longer for silences.
+/// How long a caller waits for silences, at most.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why it did not say what was asked.

@@ -8,6 +8,7 @@ mod discord;
 mod email;
 mod environment;
 mod file;
+mod generic;
 mod malformed;
 mod pagerduty;
 mod people;
@@ -17,6 +18,7 @@ mod repairs;
 mod routes;
 mod secret;
 mod sections;
+mod sentry;
 pub mod sources;
 mod teams;
 mod telegram;
@@ -42,6 +44,7 @@ pub use database::{DatabaseKind, DatabaseUrlError};
 pub use discord::Discord;
 pub use email::{EmailSettings, Security};
 pub use file::read_secret;
+pub use generic::{Generic, Mapping, Meaning, PRESETS, Part, Pointer, Template, Templates, Words};
 pub use pagerduty::PagerDuty;
 pub use people::{People, Updates};
 pub use public::OWN_PATHS;
@@ -52,6 +55,7 @@ pub use sections::{
     Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, Ingest, Limits, LogFormat,
     NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
 };
+pub use sentry::SentrySettings;
 pub use sources::{Signed, SignedWithTime, Sources, Switch};
 pub use teams::Teams;
 pub use telegram::{TelegramSettings, Tell};
@@ -62,13 +66,14 @@ pub use webhooks::{Payload, Webhook};
 
 /// Every kind of channel. ADD THE SETTINGS OF A NOTIFIER HERE: their section in [`Config`], and the row of
 /// its channels.
-const CHANNELS: [ChannelKind; 7] = [
+const CHANNELS: [ChannelKind; 8] = [
     telegram::CHANNEL,
     webhooks::CHANNEL,
     pagerduty::CHANNEL,
     discord::CHANNEL,
     teams::CHANNEL,
     email::CHANNEL,
+    sentry::CHANNEL,
     channels::LOG,
 ];
 
@@ -183,7 +188,7 @@ pub struct Config {
         deserialize_with = "channels::read_sections"
     )]
     pub webhooks: BTreeMap<String, Webhook>,
-    /// Integrations of PagerDuty that incidents are told to, by name.
+    /// Integrations of PagerDuty, by name.
     #[serde(
         skip_serializing_if = "BTreeMap::is_empty",
         deserialize_with = "channels::read_sections"
@@ -203,6 +208,8 @@ pub struct Config {
     pub teams: BTreeMap<String, Teams>,
     /// The server that takes e-mail, who writes, and to whom.
     pub email: EmailSettings,
+    /// Sentry, where incidents that come from there are commented on.
+    pub sentry: SentrySettings,
 }
 
 impl Default for Config {
@@ -254,6 +261,7 @@ impl Default for Config {
             discord: BTreeMap::new(),
             teams: BTreeMap::new(),
             email: EmailSettings::default(),
+            sentry: SentrySettings::default(),
         }
     }
 }

@@ -44,7 +44,7 @@ pub struct Context {
     pub figures: Arc<Figures>,
     /// Where it says what it works on.
     pub tracer: Tracer,
-    /// The key of the mark that forms carry where nobody is asked who they are.
+    /// The key of the mark that forms carry without sign-in.
     pub forms: Arc<Secret>,
     /// Whether the store and the queue take something.
     pub probe: Arc<Probe>,

@@ -1,5 +1,5 @@
-//! The jobs: what each carries, and how it is run. Handlers are in the workers' files that are called like
-//! the queues.
+//! The jobs: what each carries, and how it is run. The queue `repair` has its payload in `jobs/repair.rs`, its policy
+//! in its row of [`crate::queues`], and its handler in `workers/src/repair.rs`; so has every other.
 //!
 //! ADD A JOB HERE: its payload in a file of its own, and its row in [`crate::queues`]. A job of another kind for a
 //! queue that there is: a variant of its payload, and what the handler does about it.
@@ -39,8 +39,8 @@ macro_rules! queues {
             ingest: IngestAlert { concurrency: 4000 } check $crate::jobs::ingest::check,
             /// Levels and tiers.
             tier: CalculateTier { concurrency: 256 },
-            /// Messages, and edits of cards. For more than half a day: a provider that is down is told
-            /// everything when it is back.
+            /// Messages, and edits of cards. Retried for more than half a day, so that a provider that was down gets
+            /// them when it is back.
             notify: Notify { attempts: 200 },
             /// Analyses of new incidents. Two at once, so that many incidents which open together do not hold up
             /// other work.
@@ -164,21 +164,24 @@ pub fn read_payload<J: Job>(payload: &[u8]) -> Result<J, Refusal> {
     })
 }
 
-/// What a handler answers when it is not done.
+/// A handler's outcome when it is not done. `?` turns an error of the database or the queue into the right one: a
+/// store that is unavailable costs the job no attempt. The consumer does the rest: backoff, lease, dead letter.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
-    /// It failed; try again with backoff. Counts an attempt.
+    /// It failed; try again with backoff. Counts an attempt; after the last one the job is a dead letter. For
+    /// instance: a provider answers 500.
     #[error("{0}")]
     Retry(String),
-    /// It cannot be done now through no fault of its own; try again after the delay. Counts nothing.
+    /// It cannot be done now through no fault of its own; try again after the delay. Counts no attempt. For
+    /// instance: Telegram answers 429, or another worker has claimed the notification.
     #[error("{why} (again in {after:?})")]
     RetryAfter {
         /// How long to wait.
         after: Duration,
-        /// What stands in the way.
+        /// What it waits for, for logs and the queue page.
         why: String,
     },
-    /// It never can be done: a dead letter with this reason.
+    /// It never can be done: a dead letter with this reason, at once. For instance: the incident is gone.
     #[error("{0}")]
     GiveUp(String),
 }

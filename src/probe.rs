@@ -49,9 +49,9 @@ pub struct Stores {
     pub clock: Clock,
 }
 
-/// What was found.
+/// The state of the stores at one moment.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct Reading {
     /// How the store is.
     pub store: PartState,
     /// How the queue is.
@@ -60,34 +60,34 @@ pub struct Found {
     pub last: Option<Last>,
     /// How much of the queue's memory is used, where that is bounded.
     pub memory: Option<Memory>,
-    /// Whether alerts are taken and not counted, whoever should count them.
-    pub stands: Option<Standstill>,
+    /// Whether accepted alerts are not being counted, by any process.
+    pub standstill: Option<Standstill>,
 }
 
-/// What was found last, and what the work itself met.
+/// The last reading, and what this process met in its own work.
 #[derive(Debug, Default)]
 pub struct Probe {
     /// Whether this process enters alerts.
     pub progress: Arc<IngestProgress>,
-    last: Mutex<Option<(Instant, Found)>>,
-    paused: paused::Seen,
+    last: Mutex<Option<(Instant, Reading)>>,
+    paused: paused::Latest,
 }
 
 impl Probe {
     /// The queues that are paused, as they were a second ago at most; none if that is not known.
     pub async fn paused(&self, stores: &Stores) -> Option<Arc<[Paused]>> {
-        self.paused.look(stores).await
+        self.paused.get(stores).await
     }
 
-    /// This process paused or resumed a queue: what was found before does not hold any more.
+    /// This process paused or resumed a queue: the cached answer is wrong.
     pub async fn paused_or_resumed(&self) {
         self.paused.forget().await;
     }
 
-    /// Tries, or says what was found within the last second. Who asks meanwhile waits for the same try.
-    pub async fn look(&self, stores: &Stores) -> Found {
+    /// Probes the stores, or returns a reading of the last second. Concurrent callers wait for one probe.
+    pub async fn look(&self, stores: &Stores) -> Reading {
         let mut last = self.last.lock().await;
-        let is_good = |(at, _): &&(Instant, Found)| at.elapsed() < GOOD_FOR;
+        let is_good = |(at, _): &&(Instant, Reading)| at.elapsed() < GOOD_FOR;
         if let Some((_, found)) = last.as_ref().filter(is_good) {
             return found.clone();
         }
@@ -112,15 +112,15 @@ impl Probe {
             let counts = tokio::time::timeout(PATIENCE, counts).await;
             counts.ok().and_then(Result::ok).flatten()
         };
-        let (store, queue, done, memory, stands) =
+        let (store, queue, done, memory, standstill) =
             tokio::join!(store, queue, last_done, memory, counts);
-        let found = Found {
+        let found = Reading {
             store,
             queue,
             last: done,
             memory,
             // This process knows at once what it cannot do, and others hear of it.
-            stands: self.progress.is_stuck().map(stuck).or(stands),
+            standstill: self.progress.is_stuck().map(stuck).or(standstill),
         };
         *last = Some((Instant::now(), found.clone()));
         found

@@ -132,7 +132,7 @@ pub enum OpenError {
 }
 
 impl Redis {
-    /// Reaches the server once and tells in the log what it may lose.
+    /// Connects once, and logs what the server may lose.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -152,7 +152,7 @@ impl Redis {
         Ok(redis)
     }
 
-    /// The server at this address, which nobody asked yet; and its address as it may be shown.
+    /// The server at this address, not connected yet; and its address as it may be shown.
     ///
     /// # Errors
     /// The address or the certificates cannot be used.

@@ -13,13 +13,16 @@ pub mod cluster;
 mod delivery;
 pub mod draft;
 pub mod fingerprint;
+pub mod generic;
 pub mod grafana;
 mod plain;
 pub mod prometheus;
 mod reported;
+pub mod sentry;
 pub mod signoz;
 mod text;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use utoipa::openapi::schema::Schema;
@@ -46,6 +49,10 @@ macro_rules! sources {
             grafana: SignedWithTime,
             /// SigNoz.
             signoz: Switch,
+            /// Sentry.
+            sentry: Signed,
+            /// Any sender of JSON, each by a mapping of its own.
+            generic: Generic,
         }
     };
 }
@@ -67,9 +74,11 @@ pub struct Source {
     pub name: &'static str,
     /// What sends it, as people call it.
     pub sender: &'static str,
-    /// The paths of its webhook, the first that people are told of first. One may have `{name}` in it, which stands for
+    /// The paths of its webhook, the documented one first. One may have `{name}` in it, which stands for
     /// one part.
     pub paths: &'static [&'static str],
+    /// Of one that is many, each named in the path: the names that are set up. `None`: it is one.
+    pub senders: Option<fn(&Config) -> Vec<&str>>,
     /// The methods that its webhook takes.
     pub methods: &'static [Verb],
     /// What a body must be, for the API's description: nothing in it that [`Source::translate`] takes all the
@@ -77,11 +86,11 @@ pub struct Source {
     pub schema: fn() -> Schema,
     /// A body as it was recorded.
     pub example: &'static str,
-    /// Whether it is on, and whom it lets in, by the settings.
-    pub admission: fn(&Config) -> Admission<'_>,
+    /// Whether it is on, and whom it lets in, by the settings and by what stands for `{name}` in the path.
+    pub admission: for<'c> fn(&'c Config, &str) -> Admission<'c>,
     /// Translates a delivery, by what the settings say of limits, signatures and what is ignored.
     pub translate: fn(&Delivery, &Config) -> Result<Translated, Refused>,
-    /// Whether this is a delivery of this sender, as nearly as a glance tells. It is asked only about one that
+    /// Whether this is a delivery of this sender, judged without parsing it all. It is asked only about one that
     /// another source cannot translate.
     pub looks_like: fn(&Delivery) -> bool,
     /// What it answers, and how soon.
@@ -89,7 +98,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// The path of its webhook that this is, and what stands in the place of `{name}` there.
+    /// The path of its webhook that this is, and the value of `{name}` there.
     #[must_use]
     pub fn at<'p>(&self, path: &'p str) -> Option<(&'static str, &'p str)> {
         self.paths.iter().find_map(|known| {
@@ -102,6 +111,34 @@ impl Source {
             is_part.then_some((*known, name))
         })
     }
+
+    /// What a delivery at this name comes from, as incidents have it: `generic/NAME` where it is one of many that are
+    /// set up, so that no request makes up a name.
+    #[must_use]
+    pub fn called(&self, config: &Config, name: &str) -> Cow<'static, str> {
+        let is_set_up = self
+            .senders
+            .is_some_and(|names| names(config).contains(&name));
+        match is_set_up {
+            true => format!("{}/{name}", self.name).into(),
+            false => self.name.into(),
+        }
+    }
+
+    /// The section of its settings that a delivery at this name goes by.
+    #[must_use]
+    pub fn section(&self, name: &str) -> String {
+        match self.senders {
+            Some(_) => format!("sources.{}.{name}", self.name),
+            None => format!("sources.{}", self.name),
+        }
+    }
+}
+
+/// The name of a kind of sender, of a source as [`Source::called`] has it.
+#[must_use]
+pub fn kind_of(called: &str) -> &str {
+    called.split_once('/').map_or(called, |(kind, _)| kind)
 }
 
 /// What was in a body.
@@ -120,8 +157,19 @@ pub struct Translated {
     pub misdated: u64,
     /// How many of the alerts have a status that is neither firing nor resolved: it is as if it were firing.
     pub unknown_status: u64,
-    /// Which cluster it speaks for, where the body tells.
+    /// The cluster that it speaks for, where the body says so.
     pub cluster: Option<String>,
+    /// What its sender asks for before it sends anything.
+    pub confirmation: Option<Confirmation>,
+}
+
+/// An address that is to be fetched once, so that a sender sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmation {
+    /// The address. It is one of the sender's own, and no other.
+    pub url: String,
+    /// Whether we fetch it; else a person does.
+    pub is_ours: bool,
 }
 
 /// Puts what cannot be used of one request together, with the reasons and how often each was met: one dead

@@ -4,7 +4,7 @@
 //! are written once for both databases: [`rows::Rows`] makes a list of values a relation.
 //!
 //! Where it is not said otherwise, what fails is the database: it cannot be reached, refuses, or took too long;
-//! [`error::cause`] tells which, and [`error`] what that means for the work.
+//! [`error::cause`] says which, and [`error`] what that means for the work.
 //!
 //! Every change of an anomaly (its incidents and episodes included) locks the
 //! anomaly's row first; see [`anomalies::lock`].
@@ -38,14 +38,14 @@ pub mod presses;
 pub mod refusals;
 pub mod reopenings;
 pub mod repairs;
-mod repetitions;
 pub mod requests;
 pub mod retention;
 pub mod rows;
 pub mod secrets;
 pub mod sessions;
+pub mod source_tallies;
+pub mod stale;
 pub mod tallies;
-pub mod unseen;
 pub mod verify;
 pub mod views;
 

@@ -13,7 +13,6 @@
 //! transaction that does what it asks for.
 
 mod answer;
-mod backoff;
 mod client;
 mod error;
 mod keyboard;

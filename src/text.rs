@@ -312,10 +312,10 @@ texts! {
     digest_none
     digest_unresolved
     digest_page
-    state_owed
+    state_pending
     state_sending
     state_sent
-    state_given_up
+    state_failed
     state_digested
     offenders
     offenders_lead
@@ -489,6 +489,20 @@ texts! {
     channel_untried
     warnings
     no_warnings
+    sources
+    sources_lead
+    sources_unknown
+    source_address
+    source_last
+    source_alerts
+    source_refused
+    source_tests
+    source_unused
+    source_error
+    source_off
+    source_never
+    source_confirm
+    source_confirm_open
     refused
     refused_lead
     refused_none
@@ -622,7 +636,7 @@ texts! {
     done_unmute
     ev_muted
     ev_unmuted
-    state_muted
+    state_suppressed
     btn_mute
     btn_repaired
     btn_helped

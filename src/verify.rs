@@ -1,7 +1,7 @@
 //! Whether figures are what the rows say: totals and times of anomalies, what the counter and the
 //! incidents say of their windows, and what incidents say of their episodes.
 //!
-//! A page of anomalies is looked at in a snapshot, which holds nobody up, and shows rows and figures of
+//! A page of anomalies is looked at in a snapshot, which blocks no writer, and shows rows and figures of
 //! one moment: a batch writes both in one transaction. Only a counter beside the database follows the
 //! rows, within milliseconds: what seems to drift is looked at again between two answers of the counter,
 //! the later of which is waited for. What is to be repaired is locked, one anomaly at a time, and looked
@@ -35,7 +35,7 @@ pub mod drift;
 const PAGE: i64 = 200;
 /// Anomalies that are looked at again together.
 const AGAIN: usize = 50;
-/// Drifts that a page tells one by one.
+/// Drifts that a page lists one by one.
 const EXAMPLES: usize = 100;
 /// How long after the first look a second one is taken.
 const PAUSE: Duration = Duration::from_millis(250);

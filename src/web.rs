@@ -8,6 +8,8 @@ mod base;
 pub(crate) mod body;
 mod bounded_text;
 mod charset;
+mod client;
+mod confirmation;
 mod envelope;
 mod gate;
 mod health;
@@ -21,7 +23,9 @@ pub(crate) mod problem;
 mod query;
 pub(crate) mod refusals;
 mod serve;
+pub(crate) mod source_states;
 mod stopping;
+pub(crate) mod tallies;
 mod telegram;
 mod webhooks;
 mod worth;
@@ -172,7 +176,7 @@ fn webhooks(sources: impl IntoIterator<Item = Source>) -> OpenApiRouter<Ingress>
     routes.fold(OpenApiRouter::new(), OpenApiRouter::routes)
 }
 
-/// What Telegram sends when somebody presses a button.
+/// What Telegram sends when a button is pressed.
 fn presses() -> OpenApiRouter<Ingress> {
     OpenApiRouter::new().routes(routes!(telegram::take))
 }

@@ -33,6 +33,7 @@ mod m023_reasons;
 mod m024_analysis;
 mod m025_leases;
 mod m026_alert_rules;
+mod m028_source_tallies;
 mod m029_verdicts;
 
 /// Every change, oldest first.
@@ -68,6 +69,7 @@ impl MigratorTrait for Migrator {
             Box::new(m024_analysis::Migration),
             Box::new(m025_leases::Migration),
             Box::new(m026_alert_rules::Migration),
+            Box::new(m028_source_tallies::Migration),
             Box::new(m029_verdicts::Migration),
         ]
     }

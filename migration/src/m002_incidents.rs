@@ -1,4 +1,4 @@
-//! What is told, acknowledged, repaired and resolved.
+//! Incidents: notified, acknowledged, repaired and resolved.
 
 use sea_orm_migration::prelude::*;
 

@@ -1,4 +1,4 @@
-//! One row per message owed: what makes each go out once.
+//! One row per notification, which makes each go out once.
 
 use sea_orm_migration::prelude::*;
 

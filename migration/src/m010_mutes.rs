@@ -1,5 +1,5 @@
-//! Mutes: until when nothing is told of an anomaly, since when, by whom and why; and when its level
-//! last rose, which says whether a message that is still owed is the one that tells that rise.
+//! Mutes: until when an anomaly is muted, since when, by whom and why; and when its level
+//! last rose, which says whether a pending message is the one about that rise.
 
 use sea_orm_migration::prelude::*;
 
@@ -36,7 +36,7 @@ impl MigrationTrait for Migration {
             manager,
             &[
                 "DROP INDEX anomalies_muted",
-                // Nobody who reads an older schema knows that state, and none of these is to be told.
+                // Older versions do not know that state, and none of these is to be sent.
                 "UPDATE notifications SET state = 'given up', error = 'muted' WHERE state = 'muted'",
                 "ALTER TABLE anomalies DROP COLUMN muted_why",
                 "ALTER TABLE anomalies DROP COLUMN muted_by",

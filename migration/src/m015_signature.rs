@@ -1,4 +1,4 @@
-//! Which labels made an anomaly's signature, and which sources there are, clusters told apart.
+//! Which labels made an anomaly's signature, and which sources there are, with their clusters.
 
 use sea_orm_migration::prelude::*;
 

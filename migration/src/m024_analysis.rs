@@ -36,7 +36,7 @@ impl MigrationTrait for Migration {
         ddl(
             manager,
             &[
-                // In the version before nobody ends an analysis, and it would show one as JSON.
+                // The version before does not end an analysis, and would show one as JSON.
                 "UPDATE incidents SET status = 'OPEN' WHERE status = 'ANALYZING'",
                 "UPDATE incidents SET analysis = NULL WHERE analysis IS NOT NULL",
                 "DROP TABLE model_requests",

@@ -1,4 +1,4 @@
-//! What the rules of a source are about, as far as their alerts told.
+//! What the rules of a source are about, as far as their alerts say.
 
 use sea_orm_migration::prelude::*;
 
@@ -16,7 +16,7 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         ddl(
             manager,
-            // A service or a namespace is the first that was told; empty if none was.
+            // A service or a namespace is the first that an alert named; empty if none did.
             &["CREATE TABLE alert_rules (
                     source text NOT NULL,
                     rule text NOT NULL,

@@ -18,7 +18,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnalysisSettings {
-    /// Whether they are. If not, they are open at once, and analyzed when somebody asks for it.
+    /// Whether new incidents are analyzed. If not, they are open at once, and analyzed on request.
     pub enabled: bool,
     /// How long an incident waits for its analysis before it is open without.
     pub wait: Span,
@@ -53,10 +53,10 @@ pub struct ModelSettings {
     pub timeout: Span,
     /// Requests in an hour, of all processes together.
     pub per_hour: u32,
-    /// A file with what it is told to do. Unset: what is built in.
+    /// A file with its instructions. Unset: the built-in ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<PathBuf>,
-    /// Regular expressions of what it is not told, beside what is built in.
+    /// Regular expressions of what is redacted from its prompt, beside the built-in ones.
     pub redact: Vec<String>,
 }
 
@@ -124,7 +124,7 @@ mod tests {
     fn a_model_that_cannot_be_asked_is_refused_by_its_setting() {
         let model = "[analysis.model]\nurl = \"https://ai.example/v1\"\nname = \"m\"\n";
         load(model, &[]).unwrap();
-        for (settings, told) in [
+        for (settings, expected) in [
             ("url = \"ai.example\"\nname = \"m\"", "analysis.model.url"),
             (
                 "url = \"https://u:p@h/v1\"\nname = \"m\"",
@@ -151,7 +151,7 @@ mod tests {
         ] {
             let settings = format!("[analysis.model]\n{settings}");
             let refused = load(&settings, &[]).unwrap_err().to_string();
-            assert!(refused.contains(told), "{settings}: {refused}");
+            assert!(refused.contains(expected), "{settings}: {refused}");
         }
         let refused = load("[analysis]\nwait = \"2h\"", &[])
             .unwrap_err()

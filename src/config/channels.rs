@@ -21,7 +21,7 @@ pub(super) struct ChannelKind {
     /// Its settings that are secrets: a file may hold each, named by the variable that ends in `_FILE`. `NAME`
     /// stands for a name of the operator's own.
     pub(super) secrets: &'static [&'static str],
-    /// What is told there by a message of its own.
+    /// The kinds of notifications that are sent there as messages of their own.
     pub(super) tell: for<'a> fn(&'a Config, Option<&str>) -> &'a [Tell],
     /// Whether what its channels show of an incident is kept up to date as that changes.
     pub(super) edits: fn(&Config) -> bool,
@@ -99,8 +99,22 @@ pub(super) fn check_url(name: &str, url: &Secret) -> Result<(), String> {
     }
 }
 
-/// Reads sections with names of the operator's own. Whoever wrote an address in the place of a section is told
-/// so without it.
+/// Whether an address is one of the web that others are made of.
+pub(super) fn check_base(name: &str, url: &str) -> Result<(), String> {
+    let is_base = |url: &reqwest::Url| {
+        let has_more = url.query().is_some() || url.fragment().is_some();
+        matches!(url.scheme(), "http" | "https") && url.has_host() && !has_more
+    };
+    match reqwest::Url::parse(url).is_ok_and(|url| is_base(&url)) {
+        true => Ok(()),
+        false => Err(format!(
+            "{name} must be an address that starts with https:// or http://"
+        )),
+    }
+}
+
+/// Reads sections with names of the operator's own. The error about an address in the place of a section does
+/// not repeat the address, which may be a secret.
 pub(super) fn read_sections<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -125,7 +139,7 @@ where
     Ok(sections)
 }
 
-/// Reads what is told, which in a variable are words with commas between them.
+/// Reads kinds of notifications: a list, or in an environment variable words with commas between them.
 pub(super) fn read_tell<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Tell>, D::Error> {
     let given = match <Value as Deserialize>::deserialize(deserializer)? {
         Value::String(tag, words) => {

@@ -64,6 +64,7 @@ impl Config {
         discord::check(&self.discord)?;
         teams::check(&self.teams)?;
         self.email.check()?;
+        self.sentry.check()?;
         let scheme = self
             .telegram_api
             .split_once("://")
@@ -222,7 +223,7 @@ impl Config {
         }
         for name in self.sources.guessable() {
             warnings.push(format!(
-                "sources.{name}.secret has fewer than 16 bytes and can be guessed: \
+                "{name} has fewer than 16 bytes and can be guessed: \
                  generate one with openssl rand -hex 32"
             ));
         }

@@ -29,7 +29,7 @@ pub enum DatabaseUrlError {
 }
 
 impl<'a> DatabaseKind<'a> {
-    /// The database at `url`, as far as the URL tells: nothing is opened.
+    /// The database at `url`, from the URL alone: nothing is opened.
     ///
     /// # Errors
     /// See [`DatabaseUrlError`].

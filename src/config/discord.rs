@@ -11,9 +11,9 @@ use super::{Secret, Tell};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Discord {
-    /// Its address. Whoever knows it may post there: a secret.
+    /// Its address, with which anyone can post there: a secret.
     pub url: Secret,
-    /// What is told by a message of its own; what was posted is edited all the same.
+    /// The kinds of notifications that are messages of their own; cards are edited in any case.
     #[serde(default = "Tell::usual", deserialize_with = "channels::read_tell")]
     pub tell: Vec<Tell>,
 }

@@ -15,7 +15,7 @@ pub struct EmailSettings {
     pub server: Option<String>,
     /// How the connection is encrypted.
     pub security: Security,
-    /// Who signs in. Unset: nobody does.
+    /// The user that signs in. Unset: no sign-in.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub user: Option<String>,
     /// With what.
@@ -26,7 +26,7 @@ pub struct EmailSettings {
     pub from: Option<String>,
     /// Who gets what no route matches: addresses.
     pub to: Vec<String>,
-    /// What is told.
+    /// The kinds of notifications that are sent.
     pub tell: Vec<Tell>,
 }
 

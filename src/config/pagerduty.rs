@@ -1,8 +1,7 @@
-//! Services of PagerDuty that incidents are told to, each a channel of its own.
+//! Services of PagerDuty, each a channel of its own.
 
 use std::collections::BTreeMap;
 
-use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use super::Secret;
@@ -12,7 +11,7 @@ use super::channels::{self, ChannelKind};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PagerDuty {
-    /// The integration's key. Whoever knows it may page people: a secret.
+    /// The integration's key, with which anyone can page people: a secret.
     pub routing_key: Secret,
     /// The base URL of the Events API.
     #[serde(default = "usual_url")]
@@ -44,13 +43,6 @@ pub(super) fn check(integrations: &BTreeMap<String, PagerDuty>) -> Result<(), St
                     .to_owned(),
             );
         }
-        let is_base = |url: &Url| {
-            let has_more = url.query().is_some() || url.fragment().is_some();
-            matches!(url.scheme(), "http" | "https") && url.has_host() && !has_more
-        };
-        match Url::parse(&one.url).is_ok_and(|url| is_base(&url)) {
-            true => Ok(()),
-            false => Err("url must be an address that starts with https:// or http://".to_owned()),
-        }
+        channels::check_base("url", &one.url)
     })
 }

@@ -22,7 +22,7 @@ const SHORTEST: usize = 16;
 pub struct People(BTreeMap<String, String>);
 
 impl People {
-    /// Whether there is nobody.
+    /// Whether the list is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -89,7 +89,7 @@ fn parts(url: &str) -> (&str, &str) {
     (host, path.trim_end_matches('/'))
 }
 
-/// What stands in the place of a port and is none.
+/// Text in the place of a port that is not a port.
 fn bad_port(host: &str) -> Option<&str> {
     // The colons of an IPv6 address are within brackets.
     let after_address = host.rsplit_once(']').map_or(host, |(_, after)| after);

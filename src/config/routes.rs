@@ -25,6 +25,7 @@ impl Config {
                 channels.push(channel.clone());
             }
         }
+        channels.extend(self.comments().map(str::to_owned));
         channels
     }
 
@@ -43,6 +44,7 @@ impl Config {
             quiet: self.quiet.as_ref(),
             settle: self.notify.settle.0,
             edits: self.edits(),
+            comments: self.comments(),
         }
     }
 

@@ -6,7 +6,7 @@ use super::Span;
 use crate::domain::aggregation::{Unit, Until};
 use crate::domain::escalation::{Rule, default_rules};
 use crate::domain::family::Families;
-use crate::domain::unheard::StaleLimits;
+use crate::domain::stale::StaleLimits;
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +116,7 @@ impl Default for Escalation {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NotifySettings {
-    /// How long rises of an incident that has just opened gather before one message tells the highest.
+    /// How long rises of an incident that has just opened gather before one message reports the highest.
     /// Zero: each is sent at once.
     pub settle: Span,
 }

@@ -3,7 +3,7 @@
 use axum::http::HeaderName;
 use serde::{Deserialize, Serialize};
 
-use super::{Secret, Span};
+use super::{Generic, Secret, Span};
 
 /// A secret of fewer bytes can be guessed.
 const SHORTEST: usize = 16;
@@ -41,6 +41,12 @@ pub trait Section {
     /// What its senders sign with.
     fn secret(&self) -> Option<&Secret> {
         None
+    }
+
+    /// Its settings that are secrets and can be guessed.
+    fn guessable(&self) -> Vec<String> {
+        let short = is_short(self.secret());
+        short.then(|| "secret".to_owned()).into_iter().collect()
     }
 }
 
@@ -90,7 +96,7 @@ impl Section for Signed {
     }
 }
 
-/// A source whose sender signs the body, in a header that it is told, and a time with it if it is told so.
+/// A source whose sender signs the body, in a header that its settings name, and optionally a time with it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SignedWithTime {
@@ -169,16 +175,18 @@ impl Sources {
         })
     }
 
-    /// The names of those whose secret can be guessed.
-    pub(super) fn guessable(&self) -> impl Iterator<Item = &'static str> {
+    /// Their settings that are secrets and can be guessed.
+    pub(super) fn guessable(&self) -> impl Iterator<Item = String> {
         let each = self.each().into_iter();
-        let short = each.filter(|(_, section)| is_guessable(*section));
-        short.map(|(name, _)| name)
+        each.flat_map(|(name, section)| {
+            let short = section.guessable().into_iter();
+            short.map(move |secret| format!("sources.{name}.{secret}"))
+        })
     }
 }
 
-fn is_guessable(section: &dyn Section) -> bool {
-    let secret = section.secret();
+/// Whether what is signed with can be guessed.
+pub(super) fn is_short(secret: Option<&Secret>) -> bool {
     secret.is_some_and(|secret| secret.expose().len() < SHORTEST)
 }
 
@@ -196,9 +204,9 @@ mod tests {
         assert_eq!(signed("0123456789abcdef").check(), Ok(()));
         let refused = signed("").check().unwrap_err();
         assert_eq!(refused, "secret must not be empty");
-        assert!(is_guessable(&signed("0123456789abcde")));
-        assert!(!is_guessable(&signed("0123456789abcdef")));
-        assert!(!is_guessable(&Signed::default()));
+        assert_eq!(signed("0123456789abcde").guessable(), ["secret"]);
+        assert!(signed("0123456789abcdef").guessable().is_empty());
+        assert!(Signed::default().guessable().is_empty());
     }
 
     #[test]

@@ -11,9 +11,9 @@ use super::{Secret, Tell};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Teams {
-    /// Its address. Whoever knows it may post there: a secret.
+    /// Its address, with which anyone can post there: a secret.
     pub url: Secret,
-    /// What is told.
+    /// The kinds of notifications that it gets.
     #[serde(default = "Tell::usual", deserialize_with = "channels::read_tell")]
     pub tell: Vec<Tell>,
 }

@@ -19,8 +19,8 @@ pub struct TelegramSettings {
     /// Whether budgets are kept and storms are noticed: no where the server at `telegram_api` sets no
     /// limits.
     pub limits: bool,
-    /// Above so many messages pending for a chat within a minute, or waiting for their turn there, they are
-    /// told by digests.
+    /// With more messages than this pending for a chat within a minute, or waiting for its budget, a digest
+    /// replaces them.
     pub storm_above: u32,
     /// How long a digest gathers; the first of a storm does so for a few seconds only.
     pub digest_every: Span,
@@ -37,7 +37,7 @@ pub struct TelegramSettings {
     pub webhook_secret: Option<Secret>,
     /// The repairs that are offered.
     pub actions: Vec<String>,
-    /// Who may press the buttons beneath a card. Nobody: there are none.
+    /// Who may press the buttons beneath a card. Empty: cards have none.
     pub people: People,
 }
 

@@ -54,7 +54,7 @@ impl Tokens {
         bool::from(found).then_some(Fingerprint(name))
     }
 
-    /// Each of them by its name, and a key that was made of it for `purpose`, which tells nothing of
+    /// Each of them by its name, and a key that was made of it for `purpose`, which reveals nothing of
     /// the token itself.
     pub fn keys(&self, purpose: &str) -> impl Iterator<Item = (Fingerprint, [u8; 32])> {
         self.0.iter().map(move |token| {

@@ -14,7 +14,7 @@ const BASE64: &str = "whsec_";
 /// A secret of fewer bytes can be guessed.
 const SHORTEST: usize = 16;
 
-/// Somebody who takes messages by HTTP.
+/// A receiver of messages by HTTP.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {

@@ -29,7 +29,6 @@ use crate::redis::{Redis, scripts};
 use crate::store::Db;
 use crate::time::Timestamp;
 use memory::{BELOW, MemoryBound, ROUNDS};
-use sets::CHUNK;
 
 scripts! {
     "flags=allow-oom", "redis/prelude.lua";
@@ -43,6 +42,9 @@ scripts! {
     ADD: "redis/add.lua",
     BEGIN: "redis/begin.lua",
 }
+
+/// Members that one script adds at most, and sets that one reads.
+const CHUNK: (usize, usize) = (1000, 100);
 
 /// Counts in Redis; reads the rows only to build what Redis does not know.
 #[derive(Clone)]

@@ -7,19 +7,18 @@
 mod enter;
 mod incident;
 mod outcome;
-mod policy;
 mod transitions;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 
+pub use super::counting::{Policy, Unit, Until};
 use super::episode::{AlertDelivery, Episode, find};
-use super::escalation::Level;
 use super::frequency::Counted;
+use super::level::Level;
 use crate::time::Timestamp;
 pub use incident::{Incident, Opening, ResolvedBy, RevertedResolve, Status};
-pub use policy::{Policy, Unit, Until};
 
 /// One anomaly, locked.
 #[derive(Clone, Debug)]
@@ -113,7 +112,7 @@ impl Batch {
     }
 
     /// An episode was seen firing after its end was received, so soon that this might have been late.
-    /// Nobody said again that it is over until a window after that end: it is open again.
+    /// No `resolved` confirmed that end within a window: it is open again.
     pub fn settle_doubt(&mut self, (series, id): (i64, Uuid), now: Timestamp, policy: &Policy) {
         let list = self.episodes.entry(series).or_default();
         let Some(episode) = list.iter_mut().find(|e| e.id == id) else {

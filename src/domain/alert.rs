@@ -1,14 +1,10 @@
 //! One alert, in Tocsin's own terms, whatever its source calls it.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::signature::{Names, SignatureLabels};
+pub use super::labels::Labels;
+use super::labels::{Names, SignatureLabels};
 use crate::time::Timestamp;
-
-/// Labels or annotations. Sorted, so that equal sets hash and print alike.
-pub type Labels = BTreeMap<String, String>;
 
 /// Whether the sender says that the alert fires or that it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +75,7 @@ pub struct AlertRule {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_no_data: bool,
     /// Whether several alerts of the rule are one series, each with a start of its own, as those of its thresholds.
-    /// Then what is told of while the series fires is that firing, whenever it says that it began.
+    /// Then every delivery while the series fires is of that firing, whenever it says that it began.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub shares_series: bool,
 }
@@ -113,7 +109,7 @@ pub struct Alert {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<AlertRule>,
     /// What the ingress worked out about it. Absent where a person wrote the job, or a version that did not
-    /// say it: then the labels and the settings tell.
+    /// say it: then the labels and the settings decide.
     #[serde(default, rename = "by", skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
 }
@@ -172,12 +168,12 @@ impl Alert {
     }
 }
 
-/// Labels that tell one series of an anomaly from another, the most telling first.
+/// Labels that distinguish the series of an anomaly, the most telling first.
 const TELLING: [&str; 6] = ["pod", "instance", "container", "node", "device", "host"];
-/// Labels that tell series apart which are counted together though they are of several services.
+/// Labels that distinguish series that are counted together though they are of several services.
 const SERVICE: [&str; 2] = ["service", "job"];
 
-/// What people tell a series by, of its labels and its fingerprint.
+/// What identifies a series to a person, of its labels and its fingerprint.
 #[must_use]
 pub fn series_name<'v>(label: impl Fn(&str) -> Option<&'v str>, fingerprint: &str) -> String {
     let find = |names: &[&'static str]| {

@@ -18,19 +18,19 @@ pub struct About {
 
 /// What is known of a rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Known {
-    /// The first service and the first namespace that its alerts told.
+pub struct RuleTargets {
+    /// The first service and the first namespace that its alerts named.
     pub first: About,
-    /// Whether others told of another service: then that of the rule is not known.
+    /// Whether others named another service: then that of the rule is not known.
     pub has_services: bool,
-    /// Whether others told of another namespace.
+    /// Whether others named another namespace.
     pub has_namespaces: bool,
 }
 
-impl Known {
+impl RuleTargets {
     /// What an alert without data can be about, which says this itself: first what it is by what is known now, then
     /// what it was when less was known, or more. So that the end of a firing is of the anomaly of its beginning,
-    /// whatever was told between them, each is looked for.
+    /// whatever was learned between them, each is looked for.
     #[must_use]
     pub fn readings(&self, own: &About) -> Vec<About> {
         let each = |own: &str, first: &str, has_others: bool| -> Vec<String> {
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn what_is_known_now_comes_first_and_what_was_known_before_after_it() {
-        let known = |(service, has_services), (namespace, has_namespaces)| Known {
+        let known = |(service, has_services), (namespace, has_namespaces)| RuleTargets {
             first: about(service, namespace),
             has_services,
             has_namespaces,

@@ -29,7 +29,7 @@ const BY_CHANCE: f64 = 0.001;
 const FEW: usize = 5;
 /// So many of an anomaly's incidents are read at most.
 pub const OPENINGS: usize = 1_000;
-/// So many actions are told at most.
+/// Maximum number of actions in the analysis.
 const ACTIONS: usize = 3;
 /// The longest text that a model may contribute, in characters.
 pub const GENERATED: usize = 1_500;
@@ -172,7 +172,7 @@ impl Finding {
     }
 }
 
-/// What one action came to on an anomaly.
+/// One action's outcomes on an anomaly.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Tried {
     /// The action.

@@ -123,9 +123,9 @@ pub struct Episode {
     pub occurred_at: Timestamp,
     /// When it was last received, by the ingress' clock.
     pub last_seen_at: Timestamp,
-    /// How many deliveries told of it, but for those that changed nothing that is written.
+    /// How many deliveries reported it, without those that changed nothing stored.
     pub deliveries: i64,
-    /// Until when its sender says that it holds. `None` where nobody says that.
+    /// Until when its sender says that it holds. `None` where it does not say.
     pub lease: Option<Lease>,
 }
 

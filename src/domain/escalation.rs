@@ -1,67 +1,12 @@
 //! The level: how urgent an anomaly has become by coming back, or by lasting.
 
-use std::fmt;
-
-use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 
-use super::aggregation::Unit;
+use super::counting::Unit;
 use super::frequency::{COUNTED_AT_MOST, Counts, Window};
+pub use super::level::Level;
 use super::reason::{Counted, Lasting, LevelReason, LevelRule, Reason};
 use crate::time::Timestamp;
-
-/// An anomaly's level, in rising order.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    EnumIter,
-    DeriveActiveEnum,
-    utoipa::ToSchema,
-)]
-#[sea_orm(rs_type = "String", db_type = "Text")]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Level {
-    /// Nothing out of the ordinary.
-    #[default]
-    #[sea_orm(string_value = "NONE")]
-    None,
-    /// It comes back.
-    #[sea_orm(string_value = "REPEAT")]
-    Repeat,
-    /// It comes back so often, or lasts so long, that it notifies again.
-    #[sea_orm(string_value = "ESCALATE")]
-    Escalate,
-    /// Repairing it again is not enough.
-    #[sea_orm(string_value = "PERMANENT_FIX")]
-    PermanentFix,
-}
-
-impl Level {
-    /// As it is stored, sent and set.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "NONE",
-            Self::Repeat => "REPEAT",
-            Self::Escalate => "ESCALATE",
-            Self::PermanentFix => "PERMANENT_FIX",
-        }
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// "At least `count` in `window`, in at least so many `incidents`, is `level`."
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,7 +39,7 @@ impl Rule {
         let lies_in = match (seen.unit, &seen.incidents) {
             (Unit::Incident, _) => count,
             (_, Some(incidents)) => incidents.of(self.window),
-            // Nobody looked, because no rule asks for more than one.
+            // Not read, because no rule asks for more than one.
             (_, None) => 1,
         };
         count >= self.count && (self.incidents <= 1 || lies_in >= self.incidents)
@@ -148,7 +93,7 @@ pub struct RuleInputs {
     pub unit: Unit,
     /// How often, in each window.
     pub counts: Counts,
-    /// How many of the newest [`most_incidents`] lie in each window; none, if nobody looked.
+    /// How many of the newest [`most_incidents`] lie in each window; empty if no rule needs them.
     pub incidents: Option<Counts>,
 }
 

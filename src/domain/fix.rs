@@ -1,4 +1,4 @@
-//! The mark that an anomaly was fixed for good, and what it becomes when somebody marks it again.
+//! The mark that an anomaly was fixed for good, and what it becomes when it is marked again.
 
 use crate::time::Timestamp;
 

@@ -6,7 +6,7 @@ use sea_orm::FromJsonQueryResult;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::escalation::Level;
+use super::level::Level;
 use crate::time::Timestamp;
 
 /// So many are distinguished at most for each anomaly; a counter may know no older ones. What says this

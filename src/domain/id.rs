@@ -5,7 +5,7 @@ use std::fmt;
 use uuid::Uuid;
 
 /// The last eight digits of an id, as messages have them. A UUIDv7 begins with the time and ends with
-/// chance, so these are what tells two incidents apart. Of a hundred thousand about two end alike.
+/// chance, so these distinguish two incidents. Of a hundred thousand about two end alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShortId(u32);
 
@@ -44,7 +44,7 @@ impl fmt::Display for ShortId {
     }
 }
 
-/// What somebody wrote for an incident.
+/// An incident as a person names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IncidentRef {
     /// Its id.

@@ -1,4 +1,4 @@
-//! Characters that nobody sees and that change how the others are shown.
+//! Invisible characters that change how the others are shown.
 
 /// Whether a character acts and is not seen: control characters, and those that turn the direction of all
 /// that follows.

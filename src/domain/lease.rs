@@ -1,14 +1,14 @@
 //! Leases: a sender such as Prometheus repeats what fires, and says each time until when that holds.
 //!
 //! A lease that runs out is no end. Its sender may be down, or cut off: the firing is stale, then closed as
-//! unseen, see [`super::unheard`].
+//! unseen, see [`super::stale`].
 //!
-//! A firing may be told of by several ways of one family. Each way's last word holds as that way's words do:
+//! A firing may be sent by several ways of one family. Each way's last word holds as that way's words do:
 //! one that gives leases is expected to repeat itself, one that does not (Alertmanager) says something when it
 //! changes, or hours later. So a firing is stale when no way's word holds any more. One word of Alertmanager is no
 //! word of its own: where nothing repeats an alert until its lease ends, Alertmanager says that it is resolved as of
 //! that very moment. It knows no more about it than that the lease ran out, which ends nothing here. It is taken
-//! back as a way of which the firing is told.
+//! back as a way that sends the firing.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub struct Lease {
     pub length: Duration,
     /// When it ends. By the sender's clock: an end that it says later is by the same.
     pub until: Timestamp,
-    /// When the firing was last told of by a way without leases, if by any.
+    /// When a way without leases last sent the firing, if any did.
     pub unleased_at: Option<Timestamp>,
 }
 

@@ -272,7 +272,7 @@ impl Needed {
     }
 }
 
-/// Whether a message of this kind says the level, so that it tells a rise by the way.
+/// Whether a message of this kind says the level, so that it reports a rise as well.
 const fn says_level(kind: Kind) -> bool {
     match kind {
         Kind::Opened | Kind::Escalated | Kind::Reopened | Kind::Worsened => true,

@@ -1,4 +1,4 @@
-//! Mutes: what is not told, for how long, and what is told all the same.
+//! Mutes: which notifications are suppressed, for how long, and which are sent all the same.
 
 use std::time::Duration;
 
@@ -49,28 +49,28 @@ pub struct Mute {
     pub since: Option<Timestamp>,
     /// Muted until.
     pub until: Option<Timestamp>,
-    /// When a rise to `PERMANENT_FIX` was last told in spite of a mute.
+    /// When a rise to `PERMANENT_FIX` was last sent in spite of a mute.
     pub broken_at: Option<Timestamp>,
 }
 
 impl Mute {
-    /// Whether nothing is told of the anomaly at `now`.
+    /// Whether the anomaly is muted at `now`.
     #[must_use]
     pub fn holds(&self, now: Timestamp) -> bool {
         self.until.is_some_and(|until| until > now)
     }
 
-    /// Whether a rise to `PERMANENT_FIX` was told in spite of the mute that there is: another one is not.
+    /// Whether a rise to `PERMANENT_FIX` was sent in spite of the current mute: another one is not.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.since
             .is_some_and(|since| self.broken_at.is_some_and(|at| at >= since))
     }
 
-    /// Whether a message that waits to be sent is kept back at `now`. One that tells that its anomaly
-    /// rose to `PERMANENT_FIX` is not: `escalated` of such an anomaly does, and so does what else was to
-    /// be told when the level rose, or while it waited. (What is decided after the rise that broke a mute is
-    /// never owed, so whatever waits was there at that rise.)
+    /// Whether a pending message is kept back at `now`. One that reports a rise to `PERMANENT_FIX` is not:
+    /// `escalated` of such an anomaly does, and so does every other message that was pending when the level
+    /// rose. (What is decided after the rise that broke a mute is never pending, so every pending message
+    /// was there at that rise.)
     #[must_use]
     pub fn keeps_back(
         &self,

@@ -2,14 +2,14 @@
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
 
-/// What a message tells.
+/// What a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 pub enum Kind {
     /// An incident opened.
     #[sea_orm(string_value = "opened")]
     Opened,
-    /// Its anomaly rose to a level that people are told of.
+    /// Its anomaly rose to a level that has a message.
     #[sea_orm(string_value = "escalated")]
     Escalated,
     /// It was resolved, and it still fires.
@@ -18,10 +18,10 @@ pub enum Kind {
     /// An alert of a higher severity joined it.
     #[sea_orm(string_value = "worsened")]
     Worsened,
-    /// An incident is resolved, where people want to be told of that.
+    /// An incident is resolved; sent where the settings ask for it.
     #[sea_orm(string_value = "resolved")]
     Resolved,
-    /// Its anomaly rose to `REPEAT`, where people want to be told of that.
+    /// Its anomaly rose to `REPEAT`; sent where the settings ask for it.
     #[sea_orm(string_value = "repeated")]
     Repeated,
     /// Many messages in one; it is about no single incident.

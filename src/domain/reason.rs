@@ -6,11 +6,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::aggregation::Unit;
-use super::escalation::Level;
+use super::counting::Unit;
 use super::frequency::{Window, figure};
-use super::tier::RESTARTS_AT_MOST;
+use super::level::Level;
 use crate::time::Timestamp;
+
+/// So many restarts are distinguished at most.
+pub const RESTARTS_AT_MOST: i64 = 100;
 
 /// A reason as a row has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +67,7 @@ impl<R> From<R> for Reason<R> {
     }
 }
 
-/// In English, as the API tells it.
+/// In English, as the API gives it.
 impl<R: fmt::Display> fmt::Display for Reason<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -75,7 +77,7 @@ impl<R: fmt::Display> fmt::Display for Reason<R> {
     }
 }
 
-/// The API tells the sentence; rows have [`Reason::to_row`].
+/// The API gives the sentence; rows have [`Reason::to_row`].
 impl<R: fmt::Display> Serialize for Reason<R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -1,4 +1,4 @@
-//! Refusals as data: a stable code, what it names, and a sentence. Pages, buttons and the command line tell
+//! Refusals as data: a stable code, what it names, and a sentence. Pages, buttons and the command line show
 //! a refusal by its code in their reader's language; the sentence is for clients that do not know the code.
 
 mod code;

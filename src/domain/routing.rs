@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use serde::de::{IntoDeserializer as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::escalation::Level;
+use super::level::Level;
 use crate::time::Timestamp;
 
 /// What routes are chosen by.
@@ -24,6 +24,8 @@ pub struct RoutingKey {
     pub level: Level,
     /// The alert's name.
     pub alert_name: String,
+    /// Whether it is about an issue in Sentry, see [`crate::domain::sentry::issue`].
+    pub has_sentry_issue: bool,
 }
 
 /// A text to match: as it is, or with `*` for any part of it.

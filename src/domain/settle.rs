@@ -1,5 +1,5 @@
 //! Bursts: while an incident has just opened, rises are shown by its card, and one message at the end
-//! of that time tells the highest.
+//! of that time reports the highest.
 
 use std::time::Duration;
 

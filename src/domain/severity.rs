@@ -30,7 +30,7 @@ pub const WORDS: [&[&str]; 6] = [
     ],
 ];
 
-/// How severe a severity is, from 0 (it has none) up; `None` for a word that nobody told us of, which is
+/// How severe a severity is, from 0 (it has none) up; `None` for a word that the settings do not name, which is
 /// neither more nor less severe than another.
 #[must_use]
 pub fn rank(severity: &str) -> Option<u8> {
@@ -39,11 +39,11 @@ pub fn rank(severity: &str) -> Option<u8> {
     at.and_then(|at| u8::try_from(at).ok())
 }
 
-/// Where a severity that nobody told us of stands in an [`order`]: next below the warnings.
+/// The place of an unknown severity in an [`order`]: next below the warnings.
 pub const UNKNOWN: i64 = 5;
 
 /// A figure to sort by, the most severe highest: twice the rank, odd and between two ranks for a word that
-/// nobody told us of.
+/// the settings do not name.
 #[must_use]
 pub fn order(severity: &str) -> i64 {
     rank(severity).map_or(UNKNOWN, |rank| i64::from(rank) * 2)

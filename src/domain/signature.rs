@@ -1,14 +1,12 @@
 //! The signature: which anomaly an alert belongs to.
 
-mod labels;
-
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
 use super::alert::Alert;
+pub use super::labels::{Names, OTHERWISE, SignatureLabelNames, SignatureLabels};
 use super::workload;
-pub use labels::{Names, OTHERWISE, SignatureLabelNames, SignatureLabels};
 
 /// What makes two alerts the same anomaly. A missing field is the empty string.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::effectiveness::Effectiveness;
-use super::escalation::Level;
+use super::level::Level;
 use super::reason::TierRule;
 
 /// How deep the repair must go.
@@ -61,16 +60,6 @@ pub const RESTARTS: [&str; 2] = ["restart_pod", "restart_container"];
 pub const RESTARTS_ENOUGH: i64 = 2;
 /// Restarts count for so long: what was tried longer ago says nothing about what helps now.
 pub const RESTARTS_COUNT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
-/// So many restarts are distinguished at most.
-pub const RESTARTS_AT_MOST: i64 = 100;
-
-/// Whether restarting was ever tried.
-#[must_use]
-pub fn were_restarts_tried(history: &[Effectiveness]) -> bool {
-    let is_restart = |entry: &Effectiveness| RESTARTS.contains(&entry.action.as_str());
-    history.iter().any(is_restart)
-}
-
 /// Decides the tier and says why. `restarts` were tried on the anomaly within [`RESTARTS_COUNT_FOR`].
 /// `fix_failed`: a permanent fix was applied to the anomaly, and a firing began after that.
 #[must_use]

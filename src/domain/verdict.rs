@@ -16,7 +16,7 @@ use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::unheard::{Heard, StaleLimits};
+use super::stale::{Heard, StaleLimits};
 use crate::time::{Timestamp, millis};
 pub use baseline::{Baseline, baseline};
 

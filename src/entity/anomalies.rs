@@ -65,7 +65,7 @@ pub struct Model {
     pub muted_by: Option<String>,
     /// Why.
     pub muted_why: Option<String>,
-    /// When a rise to `PERMANENT_FIX` was last told in spite of a mute.
+    /// When a rise to `PERMANENT_FIX` was last sent in spite of a mute.
     #[serde(skip)]
     pub mute_broken_at: Option<Timestamp>,
 }

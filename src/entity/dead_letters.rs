@@ -33,7 +33,7 @@ pub struct Model {
     pub died_at: Timestamp,
     /// Since when its replay is pending: its job is not enqueued yet; null if it is.
     pub push_owed_since: Option<Timestamp>,
-    /// When somebody replayed or discarded it.
+    /// When it was replayed or discarded.
     pub decided_at: Option<Timestamp>,
     /// Who did.
     pub decided_by: Option<String>,

@@ -14,7 +14,7 @@ pub struct Model {
     pub id: Uuid,
     /// The incident it is about.
     pub incident_id: Uuid,
-    /// What it tells.
+    /// Its kind.
     pub kind: Kind,
     /// 0 for `opened`, the level's number for `escalated` and `repeated`, the reopening's for
     /// `reopened`, the severity's rise for `worsened`, the moment for `resolved`, the channel's number for a digest.
@@ -25,15 +25,15 @@ pub struct Model {
     pub state: State,
     /// Since when it is pending. It is not sent before that.
     pub owed_since: Timestamp,
-    /// The text, as it was first rendered; every try sends the same.
+    /// The text as it was first rendered; every attempt sends the same.
     pub body: Option<String>,
-    /// Who sends it: a token of the try.
+    /// The token of the attempt that sends it.
     pub claimed_by: Option<Uuid>,
-    /// Until when nobody else may.
+    /// When that claim expires.
     pub claimed_until: Option<Timestamp>,
     /// How often it was tried.
     pub attempts: i64,
-    /// Why it was given up.
+    /// Why it failed.
     pub error: Option<String>,
     /// The provider's id for it.
     pub message_id: Option<String>,
@@ -49,7 +49,7 @@ pub struct Model {
     pub shown: Option<String>,
     /// Why it cannot be edited any more.
     pub edits_ended: Option<String>,
-    /// The digest that tells it instead.
+    /// The digest that is sent instead.
     pub digest_id: Option<Uuid>,
 }
 
@@ -63,9 +63,9 @@ impl ActiveModelBehavior for ActiveModel {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 pub enum State {
-    /// Not begun.
+    /// Not tried yet.
     #[sea_orm(string_value = "owed")]
-    Owed,
+    Pending,
     /// Its text is fixed, and it may have gone out.
     #[sea_orm(string_value = "sending")]
     Sending,
@@ -74,11 +74,11 @@ pub enum State {
     Sent,
     /// It will not go out; the row says why.
     #[sea_orm(string_value = "given up")]
-    GivenUp,
+    Failed,
     /// It was sent in a digest.
     #[sea_orm(string_value = "digested")]
     Digested,
     /// Its anomaly was muted when it was due: it is never sent.
     #[sea_orm(string_value = "muted")]
-    Muted,
+    Suppressed,
 }

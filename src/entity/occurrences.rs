@@ -48,7 +48,7 @@ pub struct Model {
     pub lease_ms: Option<i64>,
     /// Until when it holds by what its source last said; null if its source does not say that.
     pub lease_until: Option<Timestamp>,
-    /// When a source without leases last told of it, if others give it leases.
+    /// When a source without leases last sent it, if others give it leases.
     #[serde(skip)]
     pub unleased_at: Option<Timestamp>,
     /// The series' labels.

@@ -1,4 +1,4 @@
-//! Analyses of incidents.
+//! Analyses of incidents. Handler: `workers/src/analyze.rs`.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

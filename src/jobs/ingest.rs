@@ -72,7 +72,7 @@ const fn one() -> u64 {
     1
 }
 
-/// As much of an ingest job as tells what it carries.
+/// The part of an ingest job that identifies the alert.
 #[derive(Deserialize)]
 pub(crate) struct Brief<'a> {
     /// Its source.

@@ -1,4 +1,4 @@
-//! Repairs that were reported.
+//! Repairs that were reported. Handler: `workers/src/repair.rs`.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -21,7 +21,7 @@ pub struct RecordRepair {
     /// Note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// How long it took.
+    /// How long it took, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<i64>,
     /// When it was reported.

@@ -1,4 +1,4 @@
-//! Levels and tiers.
+//! Levels and tiers. Handler: `workers/src/tier.rs`.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -192,6 +192,21 @@ impl Invalid {
     }
 }
 
+impl Invalid {
+    /// Whether a selection of many is either by filters or of everything.
+    pub(super) fn check_selection(
+        has_filter: bool,
+        all: bool,
+        filters: &'static [&'static str],
+    ) -> Result<(), Self> {
+        match (has_filter, all) {
+            (false, false) => Err(Self::NothingSelected { filters }),
+            (true, true) => Err(Self::AllAndFilter),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl OperationError {
     /// The refusal: a code and facts, which pages translate into the reader's language. `None` for a
     /// failure, which is no refusal.

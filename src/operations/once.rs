@@ -15,7 +15,7 @@ use super::{Conflict, OperationError};
 use crate::context::Context;
 use crate::ids::{derived_id, new_id};
 use crate::store::maintenance;
-use crate::store::requests::{self, Answer, Claim, Found};
+use crate::store::requests::{self, Answer, Claim, Lookup};
 use crate::time::Timestamp;
 
 /// How often it is looked whether a request that is waited for is done.
@@ -98,11 +98,11 @@ async fn claim(
     loop {
         let now = context.clock.of_store(maintenance::now(db).await?);
         match requests::claim(db, request.id, &request.digest, now).await? {
-            Found::New(claim) => return Ok(Claimed::New(claim)),
-            Found::Done(answer) => return Ok(Claimed::Before(answer)),
-            Found::Other => return Err(Conflict::KeyReused.into()),
-            Found::Doing if patience.is_zero() => return Err(Conflict::InProgress.into()),
-            Found::Doing => {
+            Lookup::New(claim) => return Ok(Claimed::New(claim)),
+            Lookup::Done(answer) => return Ok(Claimed::Before(answer)),
+            Lookup::Other => return Err(Conflict::KeyReused.into()),
+            Lookup::InProgress if patience.is_zero() => return Err(Conflict::InProgress.into()),
+            Lookup::InProgress => {
                 tokio::time::sleep(PAUSE).await;
                 patience = patience.saturating_sub(PAUSE);
             }

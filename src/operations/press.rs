@@ -159,7 +159,7 @@ pub async fn press(
     })
 }
 
-/// Writes down, once, that somebody pressed who may not: with what is known of them, and what they were
+/// Records, once, a press by a person who may not: with what is known of them, and what they were
 /// answered. Returns whether this was the first time that the press came.
 pub async fn refuse(
     context: &Context,
@@ -209,7 +209,7 @@ fn reported(
 }
 
 /// What was answered to the first of two taps, if this is the second; whether it comes for the first time
-/// or, because nobody confirmed it, again.
+/// or, because it was never confirmed, again.
 async fn answer_to_double(
     tx: &DatabaseTransaction,
     press: &Press<'_>,

@@ -1,4 +1,4 @@
-//! Recount and the consistency check, asked for.
+//! Recount and the consistency check, on request.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -24,9 +24,8 @@ pub async fn push(
         detail: json!({}),
     };
     audit::record(context.db.write(), actor, entry, now).await?;
-    let recount = Recount::default();
-    let push = Push::new(&recount).id(job);
-    context.queues.push_all([push]).await?;
+    let recount = Push::new(&Recount::default()).id(job);
+    context.queues.push(recount).await?;
     Ok(job)
 }
 

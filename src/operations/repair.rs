@@ -291,8 +291,8 @@ pub(super) async fn push(
     job: Uuid,
     repair: &RecordRepair,
 ) -> Result<(), QueueError> {
-    let push = Push::new(repair).id(job).trace(task_context::trace());
-    context.queues.push(push).await
+    let repair = Push::new(repair).id(job).trace(task_context::trace());
+    context.queues.push(repair).await
 }
 
 #[cfg(test)]

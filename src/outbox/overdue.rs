@@ -84,7 +84,7 @@ pub async fn edits(context: &Context) -> Result<(), JobError> {
 }
 
 /// Analyses. An incident that waits for longer than `analysis.wait` is open without; one whose analysis cannot
-/// be made, or that nobody works on, is not tried for longer than an hour.
+/// be made, or that has no workers, is not tried for longer than an hour.
 ///
 /// # Errors
 /// The store cannot be reached now.

@@ -1,4 +1,4 @@
-//! What the stores hold, in figures, as `/metrics` tells it.
+//! Figures of what the stores hold, for `/metrics`.
 //!
 //! Counting what waits costs the more the more there is. So a task of each process does it beside those who
 //! ask: `/metrics` asks no store, and answers alike whatever waits, and also where a store does not answer.
@@ -34,7 +34,7 @@ const RESTS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs
 const SHARE: u32 = 20;
 /// How long one look may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Figures that are older are not told.
+/// Maximum age of a figure that is exported.
 const GOOD_FOR: Duration = Duration::from_secs(60);
 /// How often the log says that they are old.
 const SAID: Duration = Duration::from_secs(60);
@@ -68,7 +68,7 @@ pub struct Figures {
     began: Instant,
     measured: Mutex<[Option<Instant>; FigureStore::ALL.len()]>,
     said: LogThrottle<FigureStore>,
-    /// Queues of which no job is done, other than that of alerts, which is asked whenever somebody asks.
+    /// Queues without progress, without that of alerts, which each probe asks for itself.
     standing_still: Mutex<Vec<(&'static str, Standstill)>>,
 }
 
@@ -106,8 +106,8 @@ impl Figures {
         measured[kept as usize] = Some(at);
     }
 
-    /// Puts into `metrics` how old figures are, and takes out of them what is too old to be told.
-    pub fn tell(&self, metrics: &Metrics) {
+    /// Sets the age of the figures in `metrics`, and removes figures that are too old.
+    pub fn export(&self, metrics: &Metrics) {
         for kept in FigureStore::ALL {
             let age = self.age(kept);
             let by = ByFigureStore { part: kept.name() };

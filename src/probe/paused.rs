@@ -1,4 +1,4 @@
-//! Queues that a person paused. Their jobs wait until a person resumes them, so everybody is reminded of it.
+//! Paused queues. Their jobs wait until an operator resumes them, so every page shows a reminder.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::queue::store::QueueError;
 use crate::store::audit::{self, Action};
 use crate::time::Timestamp;
 
-/// How long what was found is shown, unless this process pauses or resumes a queue.
+/// How long an answer is reused, unless this process pauses or resumes a queue.
 const GOOD_FOR: Duration = Duration::from_secs(1);
 
 /// A queue that is paused.
@@ -21,20 +21,20 @@ pub struct Paused {
     pub queue: &'static str,
     /// Since when, by the clock of the queue's store.
     pub since: Timestamp,
-    /// Who paused it, by their own account.
+    /// The operator who paused it.
     pub by: Option<String>,
 }
 
-/// The queues that are paused; none if that is not known.
-type Found = Option<Arc<[Paused]>>;
+/// `None`: not known.
+type PausedQueues = Option<Arc<[Paused]>>;
 
-/// What was found last.
+/// The last answer, and when it was read.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<Option<(Instant, Found)>>);
+pub(super) struct Latest(Mutex<Option<(Instant, PausedQueues)>>);
 
-impl Seen {
-    /// Asks, or says what was found within the last second. Who asks meanwhile waits for the same answer.
-    pub(super) async fn look(&self, stores: &Stores) -> Found {
+impl Latest {
+    /// Asks the stores, or returns an answer of the last second. Concurrent callers wait for one query.
+    pub(super) async fn get(&self, stores: &Stores) -> PausedQueues {
         let mut seen = self.0.lock().await;
         if let Some((at, found)) = seen.as_ref()
             && at.elapsed() < GOOD_FOR
@@ -47,7 +47,7 @@ impl Seen {
         found
     }
 
-    /// Asks anew the next time.
+    /// Has the next call ask the stores.
     pub(super) async fn forget(&self) {
         *self.0.lock().await = None;
     }

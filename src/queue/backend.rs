@@ -13,7 +13,7 @@ use apalis_core::worker::context::WorkerContext;
 use tokio::sync::mpsc;
 
 use super::ack::AckLayer;
-use super::consumer::{Consumer, JobHandle};
+use super::consumer::{Consumer, JobHandle, Parts, Running};
 use crate::jobs::{Job, Policy};
 
 /// One consumer of one queue, as apalis takes it. What can go wrong with the store is met by the
@@ -25,15 +25,16 @@ pub struct JobBackend<J> {
 }
 
 impl<J: Job> JobBackend<J> {
-    pub(super) const fn new(
-        tasks: mpsc::Receiver<Arc<JobHandle>>,
-        consumer: Arc<Consumer>,
-    ) -> Self {
-        Self {
+    /// Starts a consumer called `name` (a new name for every start) of `J`'s queue.
+    #[must_use]
+    pub fn start(name: String, parts: Parts) -> (Self, Running) {
+        let (tasks, running) = Consumer::start(name, parts);
+        let backend = Self {
             tasks,
-            consumer,
+            consumer: running.consumer(),
             job: PhantomData,
-        }
+        };
+        (backend, running)
     }
 }
 

@@ -32,10 +32,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Queues;
 use super::about::WorkerInfo;
-use super::backend::JobBackend;
 use super::progress::IngestProgress;
 use super::store::LEASE;
-use crate::jobs::{Job, Policy};
+use crate::jobs::Policy;
 use crate::store::{Db, maintenance};
 use crate::telemetry::metrics::{ByQueue, Metrics};
 use crate::telemetry::seldom::LogThrottle;
@@ -104,9 +103,8 @@ pub struct Parts {
 }
 
 impl Consumer {
-    /// Starts a consumer called `name` (a new name for every start) of `J`'s queue.
-    #[must_use]
-    pub fn start<J: Job>(name: String, parts: Parts) -> (JobBackend<J>, Running) {
+    /// Starts a consumer, and hands out its jobs. See [`super::backend::JobBackend::start`].
+    pub(super) fn start(name: String, parts: Parts) -> (mpsc::Receiver<Arc<JobHandle>>, Running) {
         let policy = parts.policy;
         let (acks, answered) = mpsc::unbounded_channel();
         let (slots, tasks) = mpsc::channel(policy.concurrency);
@@ -145,10 +143,10 @@ impl Consumer {
         running.spawn(upkeep::promote_due(Arc::clone(&consumer)));
         running.spawn(upkeep::send_heartbeats(Arc::clone(&consumer)));
         let running = Running {
-            consumer: Arc::clone(&consumer),
+            consumer,
             tasks: running,
         };
-        (JobBackend::new(tasks, consumer), running)
+        (tasks, running)
     }
 
     /// How many consumers the queue had when that was looked at last, this one among them; 0 if never.

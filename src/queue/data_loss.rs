@@ -1,10 +1,10 @@
-//! Notices that a store came back without what it held, and tells what that was.
+//! Notices that a store came back without its jobs, and logs how many were lost.
 //!
 //! A store that can lose its data keeps a word that it makes up when it is asked for its depth and has
 //! none: its epoch. Every process that looks at the depth, once a second, remembers the epoch and how
 //! many jobs waited. If the epoch is another at the next look, these are lost: as exactly as that look
 //! is old. What was in flight is not: its workers finish it. Of the processes that notice, the one
-//! that writes the loss down first tells it. Where no process ran, nobody knows.
+//! that records the loss first logs it. Where no process ran, it goes unnoticed.
 
 use std::time::{Duration, Instant};
 
@@ -64,7 +64,7 @@ impl DataLossDetector {
     ///
     /// # Errors
     /// The database did not take it.
-    pub async fn look(
+    pub async fn check(
         &mut self,
         depth: &Depth,
         (db, metrics): (&Db, &Metrics),
@@ -84,7 +84,7 @@ impl DataLossDetector {
             if tokio::time::timeout(PATIENCE, note).await.map_err(late)?? {
                 let by = ByQueue { queue: self.queue };
                 metrics.jobs_lost.get_or_create(&by).inc_by(loss.jobs);
-                tell(self.queue, loss);
+                log(self.queue, loss);
             }
             self.unsaved.pop();
         }
@@ -92,13 +92,13 @@ impl DataLossDetector {
     }
 
     fn compare(&mut self, depth: &Depth) -> Option<DataLoss> {
-        let look = DepthSample {
+        let sample = DepthSample {
             epoch: depth.epoch?,
             waited: depth.ready + depth.delayed,
             at: Instant::now(),
         };
-        let last = self.last.replace(look)?;
-        let lost = last.epoch != look.epoch && last.waited > 0;
+        let last = self.last.replace(sample)?;
+        let lost = last.epoch != sample.epoch && last.waited > 0;
         lost.then(|| DataLoss {
             epoch: last.epoch,
             jobs: last.waited,
@@ -107,7 +107,7 @@ impl DataLossDetector {
     }
 }
 
-fn tell(queue: &'static str, loss: &DataLoss) {
+fn log(queue: &'static str, loss: &DataLoss) {
     let (jobs, looked_ms_before) = (loss.jobs, loss.age.as_millis());
     if queue == IngestAlert::POLICY.queue {
         tracing::error!(

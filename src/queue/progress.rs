@@ -1,9 +1,9 @@
-//! Whether this process enters the alerts that it takes from the queue. The heartbeats of its workers tell others.
+//! Whether this process enters the alerts that it takes from the queue. The heartbeats of its workers report it to other processes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// For how long no alert is entered before that is told, and for how long it is told after the last try.
+/// How long no alert is entered before that is reported, and how long it is reported after the last try.
 const STUCK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
 /// What this process met when it entered alerts.
@@ -74,8 +74,8 @@ mod tests {
         progress.not_entered_at("locked", at(0));
         assert_eq!(progress.is_stuck_at(at(20)), None, "once is not for long");
         progress.not_entered_at("malformed", at(6));
-        let told = (Duration::from_secs(6), "malformed".to_owned());
-        assert_eq!(progress.is_stuck_at(at(7)), Some(told));
+        let expected = (Duration::from_secs(6), "malformed".to_owned());
+        assert_eq!(progress.is_stuck_at(at(7)), Some(expected));
         assert_eq!(progress.is_stuck_at(at(90)), None, "nobody tries any more");
         progress.not_entered_at("malformed", at(91));
         assert_eq!(progress.is_stuck_at(at(92)), None, "that was another time");

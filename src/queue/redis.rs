@@ -7,7 +7,7 @@
 //!               :replays     how often those of them were replayed that were
 //!               :consumers   sorted set of consumers, by the time of their heartbeat
 //!               :about       what each of them says of itself, as JSON
-//!               :turn        there for as long as nobody else looks for leases that have expired
+//!               :turn        held by the process that looks for expired leases
 //!               :paused      there while the queue is paused: since when
 //!               :ticks       the last tick that was claimed of each schedule
 //!               :pulse       when a consumer last sent a heartbeat; :grace: nothing is taken over yet
@@ -47,7 +47,7 @@ use entry::{entries_of, number_and_jobs, written};
 const CHUNK: usize = 200;
 /// Entries that one script removes at most.
 const REMOVED_AT_ONCE: usize = 1000;
-/// Jobs that are read first: nobody knows what they weigh before. The others are taken to weigh as much.
+/// Jobs that are read first, to learn their size. The others are assumed to be as large.
 const READ_FIRST: usize = 256;
 /// Due jobs that a fetch makes ready at most, on its way.
 const PROMOTED_BY_FETCH: usize = 500;

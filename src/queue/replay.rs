@@ -1,5 +1,5 @@
 //! Pushing what was replayed: the job as it is in its dead letter, under its own id and the number of
-//! the replay. So it may be pushed again as long as nobody knows whether it was.
+//! the replay. So it may be pushed again while it is unknown whether it was.
 
 use std::time::Duration;
 

@@ -23,7 +23,7 @@ pub const VERIFY: Schedule = Schedule {
 /// How often a replica asks whether a tick has come.
 const ASK: Duration = Duration::from_secs(5);
 
-/// Claims the schedules' present ticks that nobody has; returns how many this call did.
+/// Claims the schedules' current ticks that are unclaimed; returns how many.
 ///
 /// # Errors
 /// The store did not answer.

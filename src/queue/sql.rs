@@ -99,12 +99,12 @@ fn count(n: usize) -> Value {
     Value::from(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
-/// A queue that nobody works on.
+/// A queue without workers.
 const PROBE: &str = "probe";
 
 #[async_trait]
 impl QueueStore for SqlQueue {
-    // As a job is pushed, and taken back at once: nobody ever sees it.
+    // Pushes a job and rolls back: no worker ever sees it.
     async fn takes(&self) -> Result<(), QueueError> {
         let tx = self.db.begin().await?;
         let sql = "INSERT INTO jobs (id, queue, payload, run_at, enqueued_at) \
@@ -222,7 +222,7 @@ impl QueueStore for SqlQueue {
                 .await?;
         }
         if !back.is_empty() {
-            // A suspect stays one: its lease has run out, so nobody fetches it beside others.
+            // A suspect stays one: its lease has run out, so no worker fetches it beside others.
             let sql = format!(
                 "UPDATE jobs SET lease_owner = NULL, deliveries = jobs.deliveries - 1, \
                      lease_until = CASE WHEN jobs.deliveries > {SUSPECT_AFTER} THEN {{now}} END \

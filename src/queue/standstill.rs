@@ -1,4 +1,4 @@
-//! Whether alerts that were taken are counted, as every process can tell: who takes them may be another than
+//! Whether accepted alerts are counted, as every process can know: the process that accepts them may be another than
 //! who counts them. Workers say whether they can; and where none does anything, it is how long alerts wait.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::store::{Depth, HEARTBEAT, LEASE, QueueError};
 use crate::jobs::{IngestAlert, Job as _};
 use crate::time::Timestamp;
 
-/// Alerts that wait for longer while nothing is done are told of.
+/// How long alerts wait while none is counted before that is reported.
 const WAITS: Duration = Duration::from_secs(30);
 /// A worker that started later has not said yet what it does.
 const YOUNG: Duration = Duration::from_secs(3 * HEARTBEAT.as_secs());

@@ -70,7 +70,7 @@ pub enum JobState {
 /// A job that was found in a queue.
 #[derive(Clone, Debug)]
 pub struct Queued {
-    /// The job; nobody holds it under this lease.
+    /// The job, which is not held under this lease any more.
     pub job: Delivery,
     /// Where it stands.
     pub stand: JobState,

@@ -1,4 +1,4 @@
-//! Whom a source lets in: whoever has a token of `webhook_token`, or signs with a secret of the source's own.
+//! Which requests a source admits: those with a token of `webhook_token`, or signed with the source's own secret.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub struct Admission<'c> {
     /// Whether it takes anything.
     pub enabled: bool,
     /// How its senders sign. It is required where it is set, and it is enough: senders that sign cannot send a token
-    /// as often as not, and whoever can sign needs none. Unset: a token, as everywhere.
+    /// as often as not, and a sender that signs needs none. Unset: a token, as everywhere.
     pub signature: Option<Signature<'c>>,
 }
 

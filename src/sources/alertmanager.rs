@@ -3,7 +3,7 @@
 //! They send a group of alerts, firing and resolved ones together, and send it again whenever one
 //! of them changes, at every `repeat_interval`, and after a 5xx. An alert that has not ended has
 //! `endsAt` in year 1. Of the envelope nothing is used but the alerts, how many were left out, and
-//! `externalURL`, which may tell one cluster from another (see [`super::cluster`]).
+//! `externalURL`, which may name the cluster (see [`super::cluster`]).
 //!
 //! We make one alert of each entry of `alerts`. One that is not an object, or has no labels or no
 //! `alertname`, is rejected, and the others are not harmed. Whatever stands where a text should is taken as
@@ -29,10 +29,11 @@ pub const SOURCE: Source = Source {
     name: "alertmanager",
     sender: "Prometheus' Alertmanager",
     paths: &["/api/v1/alertmanager"],
+    senders: None,
     methods: &[Verb::Post],
     schema,
     example: EXAMPLE,
-    admission: |config| Admission::by_token(&config.sources.alertmanager),
+    admission: |config, _| Admission::by_token(&config.sources.alertmanager),
     translate: |delivery, config| translate(&delivery.body, config),
     looks_like,
     answer: Answer::COUNTS,

@@ -12,7 +12,7 @@ use crate::domain::signature::hex;
 const CUT: &str = "…[cut]";
 /// The name of the entry that says how many were left out.
 const LEFT_OUT: &str = "tocsin_left_out";
-/// Labels that tell the series of an alert apart, and annotations that people read.
+/// Labels that identify the series of an alert, and annotations that people read.
 const TELLING: [&str; 18] = [
     "instance",
     "pod",

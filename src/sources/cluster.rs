@@ -1,9 +1,9 @@
 //! Which cluster a sender speaks for, so that equal labels of two clusters are two series.
 //!
 //! `?cluster=NAME` in the webhook's address says it. Where it does not, the address at which people reach
-//! Alertmanager (`externalURL`) may. It counts only where somebody chose it: Alertmanager makes one up of its
+//! Alertmanager (`externalURL`) may. It counts only where an operator chose it: Alertmanager makes one up of its
 //! host's name and port otherwise, which differs between the two of a highly available pair, and these are one
-//! cluster. A pair that was taken for two clusters would tell everything twice, while two clusters that are
+//! cluster. A pair that was taken for two clusters would report everything twice, while two clusters that are
 //! taken for one do as well as they did, until they are named; so in doubt there is no cluster.
 
 use std::borrow::Cow;
@@ -43,7 +43,7 @@ pub fn named(name: &str) -> Option<String> {
 }
 
 /// The cluster of which an Alertmanager with this address is: its host without the number of one of several,
-/// and its path. `None` where nobody chose the address, as far as can be told:
+/// and its path. `None` where the address looks like a default:
 ///
 /// - plain `http` with a port and no path, as Alertmanager makes it up;
 /// - a host without a domain, an IP address, or a name that every cluster has (`….svc`, `localhost`).
@@ -105,7 +105,7 @@ mod tests {
             ("http://vm:9398", None),
             ("http://10.0.0.7:9093", None),
             ("http://[fd00::7]:9093", None),
-            // What is the same in every cluster, or nobody's name.
+            // The same in every cluster, or no name at all.
             ("https://alertmanager.monitoring.svc", None),
             ("https://alertmanager.monitoring.svc.cluster.local/am", None),
             ("http://localhost/alertmanager", None),
@@ -117,7 +117,7 @@ mod tests {
             ("https://", None),
             ("", None),
             ("https://a b.example.com", None),
-            // What somebody chose.
+            // Chosen by an operator.
             ("https://am.eu.example.com", Some("am.eu.example.com")),
             ("https://am.us.example.com/", Some("am.us.example.com")),
             (

@@ -22,7 +22,7 @@ pub struct Delivery {
     pub method: Verb,
     /// Where: one of the source's paths, as the source writes it.
     pub path: &'static str,
-    /// What stands in the place of `{name}` in the path; empty where there is none.
+    /// The value of `{name}` in the path; empty where there is none.
     pub name: String,
     /// When it was received.
     pub received_at: Timestamp,

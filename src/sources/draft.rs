@@ -26,7 +26,7 @@ pub fn of(mut payload: Value) -> Value {
     payload
 }
 
-/// An alert in our terms, as far as what was sent tells; with the label that it must have. Texts are read as at
+/// An alert in our terms, as far as the body says; with the label that it must have. Texts are read as at
 /// the webhook, so that the labels make the series that the sender's next delivery makes.
 fn alert(sent: &Object<'_>) -> Value {
     let texts = |name: &str| -> Map<String, Value> {

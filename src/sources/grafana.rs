@@ -12,7 +12,7 @@
 //! `grafana_state_reason`, which the end of the same firing may lack. What service they are about is known from the
 //! rule's other alerts, see [`AlertRule`], if the rule does not say. What was measured becomes the annotation
 //! `values`, the addresses `dashboard_url`, `panel_url`, `silence_url` and `image_url`; an annotation of that name
-//! that the rule has itself stays. `externalURL` tells no cluster: that is Grafana's, whatever cluster it watches.
+//! that the rule has itself stays. `externalURL` names no cluster: that is Grafana's, whatever cluster it watches.
 //!
 //! The test of a contact point is an alert like any other (`TestAlert`): nothing says that it is a test.
 
@@ -37,10 +37,11 @@ pub const SOURCE: Source = Source {
     name: "grafana",
     sender: "Grafana",
     paths: &["/api/v1/grafana"],
+    senders: None,
     methods: &[Verb::Post, Verb::Put],
     schema,
     example: EXAMPLE,
-    admission: |config| admission(&config.sources.grafana),
+    admission: |config, _| admission(&config.sources.grafana),
     translate,
     looks_like,
     answer: Answer::COUNTS,

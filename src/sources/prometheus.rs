@@ -48,10 +48,11 @@ pub const SOURCE: Source = Source {
         "/api/v1/prometheus/{name}/api/v2/alerts",
         VERSION_1,
     ],
+    senders: None,
     methods: &[Verb::Post],
     schema,
     example: EXAMPLE,
-    admission: |config| Admission::by_token(&config.sources.prometheus),
+    admission: |config, _| Admission::by_token(&config.sources.prometheus),
     translate,
     looks_like,
     answer: Answer {

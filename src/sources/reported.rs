@@ -223,7 +223,7 @@ mod tests {
             };
             let alert = alert.into_alert(&config()).unwrap();
             assert!(!alert.labels.contains_key("none"));
-            // Whoever enters it may have other settings.
+            // The process that enters it may have other settings.
             let signature = Signature::of(&alert, &Config::default().signature);
             assert_eq!(
                 (&*signature.service, &*signature.error_type),

@@ -12,7 +12,7 @@
 //! If any of them fires, it fires, with the highest severity that does; it is over when all are. An entry that says
 //! nothing beside another counts as unused. A rule without data is an anomaly of its name with the error type
 //! `no_data`; what service it is about is known from the rule's other alerts, see [`AlertRule`]. Tests are counted and
-//! nothing else. `externalURL` tells no cluster: rules of two installations have different ids.
+//! nothing else. `externalURL` names no cluster: rules of two installations have different ids.
 
 use std::collections::BTreeMap;
 
@@ -31,10 +31,11 @@ pub const SOURCE: Source = Source {
     name: "signoz",
     sender: "SigNoz",
     paths: &["/api/v1/signoz"],
+    senders: None,
     methods: &[Verb::Post],
     schema,
     example: EXAMPLE,
-    admission: |config| Admission::by_token(&config.sources.signoz),
+    admission: |config, _| Admission::by_token(&config.sources.signoz),
     translate: |delivery, config| translate(&delivery.body, config),
     looks_like,
     answer: Answer::COUNTS,
@@ -118,7 +119,7 @@ fn translate(body: &[u8], config: &Config) -> Result<Translated, Refused> {
     })
 }
 
-/// Whether an envelope is what an Alertmanager sends, and not what somebody wrote to try this out.
+/// Whether an envelope is what an Alertmanager sends, and not one that a person wrote to try this out.
 fn is_whole(envelope: &Object<'_>) -> bool {
     envelope.get("version").is_some() && envelope.get("groupKey").is_some()
 }

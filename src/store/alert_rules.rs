@@ -1,16 +1,16 @@
-//! What the rules of a source are about: the service and the namespace that their alerts told. An alert that says
-//! that its rule has no data does not tell, and gets both from here.
+//! What the rules of a source are about: the service and the namespace that their alerts named. An alert that says
+//! that its rule has no data names neither, and gets both from here.
 
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
 use super::rows::{Rows, statement};
-use crate::domain::alert_rule::{About, Known};
+use crate::domain::alert_rule::{About, RuleTargets};
 use crate::time::{Timestamp, millis};
 
-/// Notes what an alert of a rule told. Telling it again changes nothing but when it was told.
-pub async fn tell(
+/// Records what an alert of a rule named. Recording it again changes only the time.
+pub async fn note(
     db: &impl ConnectionTrait,
     (source, rule): (&str, &str),
     about: &About,
@@ -39,19 +39,19 @@ pub async fn tell(
     db.execute_raw(sql).await.map(drop)
 }
 
-/// What is known of a rule, if anything is.
+/// What a rule is about, if that is recorded.
 pub async fn find(
     db: &impl ConnectionTrait,
     source: &str,
     rule: &str,
-) -> Result<Option<Known>, DbErr> {
+) -> Result<Option<RuleTargets>, DbErr> {
     let sql = "SELECT service, has_services, namespace, has_namespaces FROM alert_rules \
                WHERE source = $1 AND rule = $2";
     let values = [Value::from(source), rule.into()];
     let sql = statement(db.get_database_backend(), sql, values);
     let row = db.query_one_raw(sql).await?;
     row.map(|row| {
-        Ok(Known {
+        Ok(RuleTargets {
             first: About {
                 service: row.try_get("", "service")?,
                 namespace: row.try_get("", "namespace")?,
@@ -84,7 +84,7 @@ pub async fn series_of(
     row.map(|row| row.try_get("", "series")).transpose()
 }
 
-/// Forgets what was not told since `before`. Returns of how many rules.
+/// Deletes rules without an alert since `before`. Returns how many.
 pub async fn prune(db: &impl ConnectionTrait, before: Timestamp) -> Result<u64, DbErr> {
     let sql = "DELETE FROM alert_rules WHERE told_at < $1";
     let sql = statement(db.get_database_backend(), sql, [Value::from(before.0)]);

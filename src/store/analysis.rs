@@ -7,8 +7,8 @@ use uuid::Uuid;
 use super::rows::{Rows, statement};
 use super::{Db, anomalies};
 use crate::domain::analysis::neighbours::{
-    self, AROUND, Candidate, Counted, Earlier, Known, LOOKS_BACK, SHORTLY, STORM, Surroundings,
-    TOGETHER,
+    self, AROUND, Candidate, CandidateAnomaly, Counted, Earlier, LOOKS_BACK, SHORTLY, STORM,
+    Surroundings, TOGETHER,
 };
 use crate::domain::analysis::{Analysis, History, OPENINGS, Place, Share, Tried};
 use crate::entity::{anomalies as anomaly_rows, incidents as incident_rows};
@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 const ANOMALIES: i64 = 50;
 /// So many actions of an anomaly are read.
 const ACTIONS: i64 = 50;
-/// How many of an anomaly's incidents opened between `$1` and `$2`; of `a`, and no more than are told apart.
+/// How many of an anomaly's incidents opened between `$1` and `$2`; of `a`, up to the maximum that is counted.
 const OPENED: &str = "(SELECT count(*) FROM (SELECT i.opened_at FROM incidents i \
         WHERE i.anomaly_key = a.key ORDER BY i.number DESC LIMIT 1000) x \
     WHERE x.opened_at > $1 AND x.opened_at <= $2)";
@@ -273,9 +273,9 @@ async fn known(
     db: &impl ConnectionTrait,
     candidates: Vec<Candidate>,
     (since, until): (Timestamp, Timestamp),
-) -> Result<Vec<Known>, DbErr> {
+) -> Result<Vec<CandidateAnomaly>, DbErr> {
     #[derive(FromQueryResult)]
-    struct Found {
+    struct Row {
         key: String,
         alert_name: String,
         service: String,
@@ -291,11 +291,11 @@ async fn known(
     );
     let values = [Value::from(since.0), until.0.into()];
     let sql = rows.statement(db.get_database_backend(), &sql, values);
-    let found = Found::find_by_statement(sql).all(db).await?;
+    let found = Row::find_by_statement(sql).all(db).await?;
     let known = candidates.into_iter().filter_map(|candidate| {
-        let of = |found: &&Found| found.key == candidate.anomaly_key;
+        let of = |found: &&Row| found.key == candidate.anomaly_key;
         let found = found.iter().find(of)?;
-        Some(Known {
+        Some(CandidateAnomaly {
             alert_name: found.alert_name.clone(),
             service: found.service.clone(),
             incidents: found.n,

@@ -177,7 +177,7 @@ pub async fn lock(
     read(tx, "{lock}", key).await
 }
 
-/// Reads one anomaly so that nobody changes it until this transaction ends.
+/// Reads one anomaly and locks it until this transaction ends.
 pub async fn lock_shared(
     tx: &impl ConnectionTrait,
     key: &str,

@@ -112,7 +112,7 @@ pub async fn lock_all(
     Ok((claimed, now))
 }
 
-/// Records that nobody knows what other messages about an incident in a channel show, because this one sets it
+/// Records that it is unknown what other messages about an incident in a channel show, because this one sets it
 /// for all of them.
 pub async fn forget_shown(tx: &impl ConnectionTrait, row: &Model) -> Result<(), DbErr> {
     let sql = "UPDATE notifications SET shown = '' \
@@ -153,7 +153,7 @@ pub async fn ahead(
 }
 
 /// Claims a locked card under `token`: an older edit must not arrive after a newer one. Until it is
-/// known what became of that, nobody knows what the card shows.
+/// known what became of that, it is unknown what the card shows.
 pub async fn claim(
     tx: &impl ConnectionTrait,
     id: Uuid,
@@ -245,7 +245,7 @@ pub async fn put_off(
     execute(db, sql, values).await.map(drop)
 }
 
-/// Records that nobody knows what a card shows: two may have edited it at once. It is due again.
+/// Records that it is unknown what a card shows: two may have edited it at once. It is due again.
 pub async fn doubt(db: &impl ConnectionTrait, id: Uuid, now: Timestamp) -> Result<(), DbErr> {
     let sql = "UPDATE notifications SET edit_seq = edit_seq + 1, shown = '', \
                    edit_due_since = COALESCE(edit_due_since, $2) \

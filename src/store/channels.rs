@@ -1,4 +1,4 @@
-//! Channels: what the workers share about them. Whoever changes it locks the rows it needs, the provider's
+//! Channels: what the workers share about them. A writer locks the rows it needs, the provider's
 //! and the chat's among them, at once and in order, and before anomalies and messages.
 
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};

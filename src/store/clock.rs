@@ -126,7 +126,7 @@ impl Noticed {
 }
 
 /// How far the clock was ahead, if that is over for so short a time that work which began before may still
-/// write by it, and was so far that this can be told from what is put off for good reasons.
+/// write by it, and so far ahead that it cannot be a deliberate delay.
 fn was_ahead(gap: &Mark, now: Timestamp) -> Option<Duration> {
     let ahead = Duration::from_millis(gap.place.parse().ok()?);
     let is_fresh = gap.at <= now && now.since(gap.at) < STRAGGLING;
@@ -183,7 +183,7 @@ async fn put_back<E: From<DbErr>>(db: &Db, forget: &Forget<E>, back: PutBack<'_>
     put_occurrences_back(db, forget, back).await
 }
 
-/// What somebody holds until a moment: for no longer than they may from now on. Who holds it since the clock is
+/// Claims that expire at a moment: for no longer than a new one would. Who holds it since the clock is
 /// right goes on doing so.
 fn held() -> Vec<String> {
     let of = |table: &str, column: &str, longest: Duration| {
@@ -243,7 +243,7 @@ fn put_off() -> Vec<String> {
 
 /// What happened at a moment: it did earlier by as much, and not after now.
 fn happened() -> impl Iterator<Item = String> {
-    const TABLES: [(&str, &[&str]); 19] = [
+    const TABLES: [(&str, &[&str]); 20] = [
         (
             "incidents",
             &[
@@ -286,6 +286,10 @@ fn happened() -> impl Iterator<Item = String> {
         ("effectiveness", &["last_at"]),
         ("audit", &["at"]),
         ("refusals", &["first_at", "last_at", "body_at"]),
+        (
+            "source_tallies",
+            &["delivered_at", "error_at", "confirm_at"],
+        ),
         ("losses", &["noticed_at"]),
         ("alert_rules", &["told_at"]),
         ("presses", &["at"]),
@@ -351,7 +355,7 @@ async fn put_occurrences_back<E: From<DbErr>>(
                 WHERE ended_at > $3 AND $2 > 0";
     tx.execute_raw(statement(db.backend(), ends, values))
         .await?;
-    // Recount looks at what changed: what these came to while the clock was ahead is refreshed.
+    // Recount looks at what changed: what these became while the clock was ahead is refreshed.
     let rows = Rows::new().text("key", keys.iter().cloned());
     let recount = "UPDATE anomalies SET counted_as_of = NULL, changed_at = $1 \
                    WHERE key IN (SELECT r.key FROM {rows})";

@@ -178,7 +178,7 @@ impl Db {
         permit.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed))
     }
 
-    /// Has every statement told to `observer` that clones made from now on run: to see what is asked, and to
+    /// Reports every statement that clones made from now on run to `observer`: to see what is asked, and to
     /// have it explained.
     pub fn observe(&mut self, observer: impl Fn(&Statement) + Clone + Send + Sync + 'static) {
         for connections in [&mut self.write, &mut self.read, &mut self.view] {

@@ -1,14 +1,14 @@
-//! Jobs that could not be done: buried by who gives them up, found and decided on by people.
+//! Jobs that failed for good: buried by the consumer, found and decided on by operators.
 //!
-//! A row tells of one job through all its replays. Its `replay` is the number that the job was last
+//! A row is about one job through all its replays. Its `replay` is the number that the job was last
 //! replayed under, and its `enqueued_at` when it was last pushed: what is older than either was left
-//! over by somebody who died, and is neither run nor believed.
+//! over by a process that died, and is neither run nor believed.
 
 mod bury;
 mod decide;
 mod filter;
 mod find;
-mod owed;
+mod pending;
 
 pub use bury::{Burial, buried, bury};
 pub use decide::{Decision, Edit, decide, decide_some};
@@ -16,9 +16,9 @@ pub use filter::Filter;
 pub use find::{
     Position, Summary, count, count_matching, export, find, list, matching, payloads, standing,
 };
-pub use owed::{overdue, pushed};
+pub use pending::{overdue, pushed};
 
-/// The state of a dead letter that nobody has dealt with.
+/// The state of a dead letter that was neither replayed nor discarded.
 pub const DEAD: &str = "dead";
 /// The state of one whose job was pushed again.
 pub const REPLAYED: &str = "replayed";

@@ -43,7 +43,7 @@ const IS_KEPT_BACK: &str = "EXISTS (SELECT 1 FROM incidents i \
                 AND (COALESCE(a.mute_broken_at >= a.muted_since, FALSE) \
                     OR COALESCE(a.risen_at >= notifications.owed_since, FALSE))))))";
 
-/// Has a digest tell every message that is pending to its channel by now, but for those that a mute keeps
+/// Puts every message that is now pending for its channel into a digest, but for those that a mute keeps
 /// back, each of which is looked at by itself; returns how many there were.
 pub async fn gather(
     tx: &impl ConnectionTrait,
@@ -63,7 +63,7 @@ pub async fn gather(
 }
 
 /// Takes the messages out of a digest that a mute keeps back which began since it gathered them: they
-/// are not told. Their anomalies are locked. Returns how many there were.
+/// are not sent. Their anomalies are locked. Returns how many there were.
 pub async fn mute(tx: &impl ConnectionTrait, digest: Uuid, now: Timestamp) -> Result<u64, DbErr> {
     let sql = format!(
         "UPDATE notifications SET state = 'muted', digest_id = NULL \
@@ -74,7 +74,7 @@ pub async fn mute(tx: &impl ConnectionTrait, digest: Uuid, now: Timestamp) -> Re
     Ok(tx.execute_raw(sql).await?.rows_affected())
 }
 
-/// What a digest tells, in figures.
+/// The figures of a digest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromQueryResult)]
 pub struct Figures {
     /// Messages.
@@ -100,7 +100,7 @@ pub struct DigestEntry {
     pub total: i64,
     /// How many of its incidents are in the digest.
     pub incidents: i64,
-    /// Twice the rank of the highest severity of these; odd, between two ranks, if nobody told us of it.
+    /// Twice the rank of the highest severity of these; odd, between two ranks, if the word is unknown.
     pub severity: i64,
 }
 
@@ -125,7 +125,7 @@ pub async fn lock_anomalies(tx: &impl ConnectionTrait, digest: Uuid) -> Result<(
     tx.query_all_raw(sql).await.map(drop)
 }
 
-/// What a digest tells, in figures.
+/// The figures of a digest.
 pub async fn figures(tx: &impl ConnectionTrait, digest: Uuid) -> Result<Figures, DbErr> {
     let sql = "SELECT count(*) AS messages, count(DISTINCT n.incident_id) AS incidents, \
                    count(DISTINCT i.anomaly_key) AS anomalies \
@@ -164,7 +164,7 @@ pub async fn worst(
     DigestEntry::find_by_statement(sql).all(tx).await
 }
 
-/// Records that a digest will not go out, and with it what it tells; and why. Unless another sent it
+/// Records that a digest will not go out, nor the messages in it; and why. Unless another sent it
 /// meanwhile.
 pub async fn give_up(db: &impl ConnectionTrait, digest: Uuid, why: &str) -> Result<(), DbErr> {
     let sql = "UPDATE notifications SET state = 'given up', claimed_until = NULL, error = $2 \
@@ -177,7 +177,7 @@ pub async fn give_up(db: &impl ConnectionTrait, digest: Uuid, why: &str) -> Resu
 }
 
 /// Records that the messages of a failed digest are sent after all.
-pub async fn tells(db: &impl ConnectionTrait, digest: Uuid) -> Result<(), DbErr> {
+pub async fn restore(db: &impl ConnectionTrait, digest: Uuid) -> Result<(), DbErr> {
     let sql = "UPDATE notifications SET state = 'digested', error = NULL \
                WHERE digest_id = $1 AND state = 'given up'";
     let values = [Value::from(digest)];

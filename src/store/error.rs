@@ -11,7 +11,7 @@ use crate::jobs::JobError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The store is unreachable, locked, out of connections, deadlocked or asks to serialize; or it lets
-    /// nobody in, lacks a table, or is damaged: the same work will do later.
+    /// no connection in, lacks a table, or is damaged: the same work will do later.
     Store,
     /// The data does not fit: the same work will fail again.
     Data,

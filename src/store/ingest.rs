@@ -1,5 +1,7 @@
 //! One batch of deliveries, in one transaction.
 
+mod repetitions;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -8,7 +10,6 @@ use uuid::Uuid;
 
 use super::analysis::DueAnalysis;
 use super::outbox::{self, FollowUp};
-use super::repetitions::{self, Repetitions};
 use super::{Db, anomalies, incidents, occurrences, overflow, reopenings};
 use crate::config::Config;
 use crate::domain::aggregation::{Anomaly, Batch, Incident, Ingested, Policy, Unit};
@@ -18,8 +19,9 @@ use crate::domain::messages;
 use crate::domain::names::Names;
 use crate::domain::signature::{Signature, SignatureLabelNames};
 use crate::time::{Clock, Timestamp};
+use repetitions::Repetitions;
 
-/// What a batch came to.
+/// The outcome of a batch.
 #[derive(Debug, Default)]
 pub struct Committed {
     /// What became of each delivery.
@@ -44,7 +46,7 @@ pub struct Committed {
 }
 
 impl Committed {
-    /// What a whole batch of so many came to, of which these changed nothing.
+    /// The outcome of a batch of so many alerts, of which these changed nothing.
     fn with(mut self, known: &Repetitions, deliveries: usize) -> Self {
         let mut changes = self.entered.into_iter().zip(self.incidents);
         let all = (0..deliveries).filter_map(|place| match known.incidents.get(&place) {

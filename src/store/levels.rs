@@ -10,7 +10,8 @@ use super::rows::{Rows, statement};
 use crate::domain::aggregation::Unit;
 use crate::domain::escalation::{Rule, RuleInputs, most_incidents};
 use crate::domain::frequency::{Counts, Window};
-use crate::domain::tier::{RESTARTS_AT_MOST, RESTARTS_COUNT_FOR, Tier};
+use crate::domain::reason::RESTARTS_AT_MOST;
+use crate::domain::tier::{RESTARTS_COUNT_FOR, Tier};
 use crate::entity::anomalies::Model as Anomaly;
 use crate::time::Timestamp;
 
@@ -147,7 +148,7 @@ pub async fn concerned(
 }
 
 /// Marks incidents of locked anomalies as due for a tier, but for those that have this tier already, for
-/// who holds other incidents; returns those that were not due. It waits for nobody: an incident that
+/// who holds other incidents; returns those that were not due. It waits for no lock: an incident that
 /// somebody holds without holding its anomaly is being marked by them, and is worked out after this
 /// transaction.
 pub async fn mark_others_due(
@@ -196,7 +197,7 @@ pub async fn restarts(
 }
 
 /// Whether a firing of the anomaly began after `moment`, and was first seen after it: a firing that was
-/// known already cannot tell what a fix was worth, whatever its sender's clock says, and one that began
+/// known already cannot show what a fix was worth, whatever its sender's clock says, and one that began
 /// before it and arrives late cannot either.
 pub async fn began_after(
     tx: &impl ConnectionTrait,

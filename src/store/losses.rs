@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::rows::statement;
 use crate::time::Timestamp;
 
-/// Writes down that so many jobs were lost when an epoch ended, if nobody has; returns whether this call did.
+/// Records that so many jobs were lost when an epoch ended, once; returns whether this call did.
 pub async fn note(
     db: &impl ConnectionTrait,
     queue: &str,

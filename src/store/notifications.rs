@@ -6,37 +6,58 @@ mod claims;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use sea_orm::prelude::Json;
 use sea_orm::{ActiveEnum, ConnectionTrait, DbErr, EntityTrait, QueryResult, Value};
 use uuid::Uuid;
 
-use super::outbox::{DueMessage, FollowUp};
 use super::rows::{Rows, columns, statement};
 use crate::domain::messages::{ExistingMessage, Message};
 use crate::domain::routing::RoutingKey;
+use crate::domain::sentry;
 use crate::entity::notifications::{Entity, Model, State};
 use crate::ids::new_id;
 use crate::time::{Clock, Timestamp};
 pub use ahead::{COUNTED, PendingAhead, ahead};
 pub use claims::{CLAIM, claim, give_up, mute, release, sent};
 
+/// A message to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueMessage {
+    /// Its row.
+    pub id: Uuid,
+    /// The incident it is about.
+    pub incident: Uuid,
+    /// How long from now it may not go out.
+    pub after: Duration,
+}
+
+/// What [`write`] wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Messages to send that no tier pushes.
+    pub messages: Vec<DueMessage>,
+    /// How many messages are suppressed, because their anomalies are muted.
+    pub suppressed: u64,
+}
+
 /// Writes messages. Those of a muted anomaly are suppressed, so that none of them is ever sent. What is
-/// there already stays as it is. What follows is what is new and no tier pushes.
+/// there already stays as it is.
 pub async fn write(
     tx: &impl ConnectionTrait,
     messages: &[Message],
     now: Timestamp,
-) -> Result<FollowUp, DbErr> {
+) -> Result<Written, DbErr> {
     let each = messages.iter().flat_map(|message| {
         let channels = message.channels.iter();
         channels.map(move |channel| (new_id(now), message, channel))
     });
     let each: Vec<(Uuid, &Message, &String)> = each.collect();
     if each.is_empty() {
-        return Ok(FollowUp::default());
+        return Ok(Written::default());
     }
     let state = |is_muted| match is_muted {
-        true => State::Muted,
-        false => State::Owed,
+        true => State::Suppressed,
+        false => State::Pending,
     };
     let rows = Rows::new()
         .uuid("id", each.iter().map(|(id, ..)| *id))
@@ -62,22 +83,22 @@ pub async fn write(
     let written = tx.query_all_raw(sql).await?;
     let written = written.iter().map(|row| row.try_get("", "id"));
     let written: HashSet<Uuid> = written.collect::<Result<_, _>>()?;
-    let mut follow_up = FollowUp::default();
+    let mut new = Written::default();
     for (id, message, _) in each.into_iter().filter(|(id, ..)| written.contains(id)) {
         if message.is_muted {
-            follow_up.suppressed += 1;
+            new.suppressed += 1;
         } else if !message.by_tier {
-            follow_up.messages.push(DueMessage {
+            new.messages.push(DueMessage {
                 id,
                 incident: message.incident,
                 after: message.since.since(now),
             });
         }
     }
-    Ok(follow_up)
+    Ok(new)
 }
 
-/// The messages that there are about these incidents, in order. Whoever fixes a text locks the anomaly, so what is
+/// The messages that there are about these incidents, in order. A text is fixed under a lock of the anomaly, so what is
 /// pending stays so for as long as it is locked.
 pub async fn existing(
     tx: &impl ConnectionTrait,
@@ -97,8 +118,8 @@ pub async fn existing(
             incident: row.try_get("", "incident_id")?,
             channel: row.try_get("", "channel")?,
             kind: row.try_get("", "kind")?,
-            is_pending: state == State::Owed
-                || (state == State::Digested && digest == Some(State::Owed)),
+            is_pending: state == State::Pending
+                || (state == State::Digested && digest == Some(State::Pending)),
             is_out: state == State::Sent
                 || (state == State::Digested && digest == Some(State::Sent)),
         })
@@ -115,18 +136,24 @@ pub async fn routing_keys(
         return Ok(HashMap::new());
     }
     let rows = Rows::new().uuid("id", incidents.iter().copied());
-    let sql = "SELECT i.id, i.severity, a.alert_name, a.service, a.namespace, a.level \
+    // Labels may be many, and are of use of one source alone.
+    let sql = "SELECT i.id, i.severity, a.alert_name, a.service, a.namespace, a.level, i.source, \
+                   CASE WHEN i.source LIKE 'sentry%' THEN i.labels END AS labels \
                FROM {rows} JOIN incidents i ON i.id = r.id JOIN anomalies a ON a.key = i.anomaly_key";
     let found = tx
         .query_all_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;
     let keyed = |row: &QueryResult| {
+        let source: String = row.try_get("", "source")?;
+        let labels: Option<Json> = row.try_get("", "labels")?;
+        let labels = labels.unwrap_or_default();
         let key = RoutingKey {
             severity: row.try_get("", "severity")?,
             alert_name: row.try_get("", "alert_name")?,
             service: row.try_get("", "service")?,
             namespace: row.try_get("", "namespace")?,
             level: row.try_get("", "level")?,
+            has_sentry_issue: sentry::issue(&source, &labels).is_some(),
         };
         Ok((row.try_get("", "id")?, key))
     };

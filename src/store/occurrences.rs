@@ -14,7 +14,7 @@ use crate::domain::lease::Lease;
 use crate::time::{Timestamp, millis};
 
 #[derive(FromQueryResult)]
-struct Known {
+struct StoredOccurrence {
     id: Uuid,
     anomaly_key: String,
     incident_id: Option<Uuid>,
@@ -76,7 +76,7 @@ pub async fn episodes(
                ORDER BY o.series, o.starts_at, o.occurred_at, o.id";
     let sql = rows.statement(tx.get_database_backend(), sql, []);
     let mut episodes: HashMap<i64, Vec<Episode>> = HashMap::new();
-    for row in Known::find_by_statement(sql).all(tx).await? {
+    for row in StoredOccurrence::find_by_statement(sql).all(tx).await? {
         let end = row.ended_at.map(|at| End {
             at: Timestamp(at),
             received_at: Timestamp(row.end_received_at.unwrap_or(row.last_seen_at)),

@@ -1,13 +1,12 @@
 //! The outbox's rows: messages and edits that follow a change are written in its transaction, under the
 //! locks of its anomalies. [`crate::outbox`] pushes them after the commit.
 
-use std::time::Duration;
-
 use sea_orm::{ConnectionTrait, DbErr};
 use uuid::Uuid;
 
 use super::analysis::DueAnalysis;
 use super::cards::{self, DueCard};
+pub use super::notifications::DueMessage;
 use super::{mutes, notifications};
 use crate::domain::messages::{Candidate, Needed, Policy, plan, route};
 use crate::time::Timestamp;
@@ -25,17 +24,6 @@ pub struct FollowUp {
     pub analyses: Vec<DueAnalysis>,
     /// How many messages are suppressed, because their anomalies are muted.
     pub suppressed: u64,
-}
-
-/// A message to send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DueMessage {
-    /// Its row.
-    pub id: Uuid,
-    /// The incident it is about.
-    pub incident: Uuid,
-    /// How long from now it may not go out.
-    pub after: Duration,
 }
 
 /// Writes the messages that a change calls for, and marks the cards that do not show it. Where it calls
@@ -74,7 +62,12 @@ async fn write_messages(
     };
     let muted = mutes::muted(tx, routed.iter().map(|(c, _)| c.incident), now).await?;
     let planned = plan(routed, existing, |incident, _| muted.contains(&incident));
-    notifications::write(tx, &planned, now).await
+    let written = notifications::write(tx, &planned, now).await?;
+    Ok(FollowUp {
+        messages: written.messages,
+        suppressed: written.suppressed,
+        ..FollowUp::default()
+    })
 }
 
 /// Marks the cards of incidents that changed, where there are channels whose messages are edited.

@@ -2,7 +2,7 @@
 //! anomaly for each alert name.
 //!
 //! Such an anomaly takes every new name of its alert for as long as an episode of it is open, also when there
-//! is room again: so a firing and its resolve come to the same, and a job that is run again finds what it
+//! is room again: so a firing and its resolve get the same anomaly, and a job that is run again finds what it
 //! entered. Two batches at once that meet the same new name may decide differently; the episode of one of them
 //! is closed as unseen then.
 

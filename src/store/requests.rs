@@ -32,27 +32,27 @@ pub struct Claim {
     until: Timestamp,
 }
 
-/// What is known of a request.
+/// The state of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// Nobody does it: it is to be done, and then [`remember`]ed or [`release`]d.
+pub enum Lookup {
+    /// Unclaimed: the caller does it now, and then [`remember`]ed or [`release`]d.
     New(Claim),
-    /// Somebody does it.
-    Doing,
+    /// Another caller does it.
+    InProgress,
     /// It was done.
     Done(Answer),
-    /// Under this id another request was done.
+    /// Another request was done under this id.
     Other,
 }
 
-/// Claims a request, if nobody has: one statement decides between two that come at once. `digest` tells
-/// it from others under the same id.
+/// Claims a request that is unclaimed: one statement decides between two that come at once. `digest`
+/// distinguishes it from others under the same id.
 pub async fn claim(
     db: &impl ConnectionTrait,
     id: Uuid,
     digest: &str,
     now: Timestamp,
-) -> Result<Found, DbErr> {
+) -> Result<Lookup, DbErr> {
     let until = now.after(CLAIM);
     let insert = "INSERT INTO requests (id, digest, claimed_until, at) VALUES ($1, $2, $3, $4) \
                   ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, status = NULL, kind = NULL, \
@@ -69,7 +69,7 @@ pub async fn claim(
     let backend = db.get_database_backend();
     let written = db.execute_raw(statement(backend, insert, values)).await?;
     if written.rows_affected() == 1 {
-        return Ok(Found::New(Claim { id, until }));
+        return Ok(Lookup::New(Claim { id, until }));
     }
     let select = "SELECT digest, status, kind, answer FROM requests WHERE id = $1";
     let row = db
@@ -77,24 +77,24 @@ pub async fn claim(
         .await?;
     // Released between the two statements: as if it were still being done, so it is sent again.
     let Some(row) = row else {
-        return Ok(Found::Doing);
+        return Ok(Lookup::InProgress);
     };
     if row.try_get::<String>("", "digest")? != digest {
-        return Ok(Found::Other);
+        return Ok(Lookup::Other);
     }
     let status: Option<i64> = row.try_get("", "status")?;
     let Some(status) = status.and_then(|status| u16::try_from(status).ok()) else {
-        return Ok(Found::Doing);
+        return Ok(Lookup::InProgress);
     };
     let body: Option<Vec<u8>> = row.try_get("", "answer")?;
-    Ok(Found::Done(Answer {
+    Ok(Lookup::Done(Answer {
         status,
         kind: row.try_get("", "kind")?,
         body: body.unwrap_or_default(),
     }))
 }
 
-/// Remembers what a request was answered, unless somebody else has it by now.
+/// Remembers the answer to a request, unless another caller has claimed it by now.
 pub async fn remember(
     db: &impl ConnectionTrait,
     claim: Claim,

@@ -35,13 +35,9 @@ pub async fn prune_occurrences(
         "SELECT id, anomaly_key FROM occurrences WHERE {IS_OLD} ORDER BY occurred_at LIMIT $2"
     );
     let values = [Value::from(before.0), limit.into()];
-    let old = look(db, &find, values).await?;
-    if old.is_empty() {
+    let Some((tx, rows)) = lock_old(db, &find, values).await? else {
         return Ok(0);
-    }
-    let tx = db.begin().await?;
-    lock(&tx, &old).await?;
-    let rows = Rows::new().uuid("id", old.iter().map(|(id, _)| *id));
+    };
     let delete = format!(
         "DELETE FROM occurrences WHERE id IN (SELECT r.id FROM {{rows}}) AND {IS_OLD} \
          RETURNING anomaly_key, incident_id, counted_id, series, ended_at, occurred_at"
@@ -97,13 +93,9 @@ pub async fn prune_incidents(
         "SELECT id, anomaly_key FROM incidents WHERE id < $2 AND {is_old} ORDER BY id LIMIT $3"
     );
     let values = [Value::from(before.0), first_id(before).into(), limit.into()];
-    let old = look(db, &find, values).await?;
-    if old.is_empty() {
+    let Some((tx, rows)) = lock_old(db, &find, values).await? else {
         return Ok(0);
-    }
-    let tx = db.begin().await?;
-    lock(&tx, &old).await?;
-    let rows = Rows::new().uuid("id", old.iter().map(|(id, _)| *id));
+    };
     let delete = format!(
         "DELETE FROM incidents WHERE id IN (SELECT r.id FROM {{rows}}) AND {is_old} \
          RETURNING id, anomaly_key"
@@ -135,7 +127,7 @@ pub async fn prune_incidents(
 }
 
 /// Deletes at most `limit` anomalies that were not seen since `before`, that no row is about and
-/// nobody fixed for good, with what repairs were worth on them; returns how many there were.
+/// have no permanent fix, with what repairs were worth on them; returns how many there were.
 pub async fn prune_anomalies(db: &Db, before: Timestamp, limit: i64) -> Result<u64, DbErr> {
     const IS_OLD: &str = "a.last_seen < $1 AND a.permanent_fix_at IS NULL \
         AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.anomaly_key = a.key) \
@@ -181,27 +173,33 @@ pub async fn prune_anomalies(db: &Db, before: Timestamp, limit: i64) -> Result<u
     Ok(deleted.len() as u64)
 }
 
-/// Ids and anomalies of rows that are old. Looks without a lock: what there is of them is judged again
-/// by who deletes it.
-async fn look<const N: usize>(
+/// Finds rows that are old, and begins a transaction in which their anomalies are locked; `None` if there are none.
+/// They are found without a lock, so the statement that deletes them checks their age again.
+async fn lock_old<const N: usize>(
     db: &Db,
     find: &str,
     values: [Value; N],
-) -> Result<Vec<(Uuid, String)>, DbErr> {
-    let sql = statement(db.backend(), find, values);
-    let rows = db.read().query_all_raw(sql).await?;
-    rows.iter()
-        .map(|row| Ok((row.try_get("", "id")?, row.try_get("", "anomaly_key")?)))
-        .collect()
-}
-
-async fn lock(tx: &DatabaseTransaction, old: &[(Uuid, String)]) -> Result<(), DbErr> {
-    let keys: BTreeSet<&String> = old.iter().map(|(_, key)| key).collect();
-    let rows = Rows::new().text("key", keys.into_iter().cloned());
+) -> Result<Option<(DatabaseTransaction, Rows)>, DbErr> {
+    let found = db
+        .read()
+        .query_all_raw(statement(db.backend(), find, values))
+        .await?;
+    let (mut ids, mut keys) = (Vec::with_capacity(found.len()), BTreeSet::new());
+    for row in &found {
+        ids.push(row.try_get::<Uuid>("", "id")?);
+        keys.insert(row.try_get::<String>("", "anomaly_key")?);
+    }
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    let tx = db.begin().await?;
     let sql =
         "SELECT key FROM anomalies WHERE key IN (SELECT r.key FROM {rows}) ORDER BY key {lock}";
-    let sql = rows.statement(tx.get_database_backend(), sql, []);
-    tx.query_all_raw(sql).await.map(drop)
+    let sql = Rows::new()
+        .text("key", keys)
+        .statement(tx.get_database_backend(), sql, []);
+    tx.query_all_raw(sql).await?;
+    Ok(Some((tx, Rows::new().uuid("id", ids))))
 }
 
 async fn note_of_anomalies(

@@ -4,7 +4,7 @@ use sea_orm::{ConnectionTrait, DbErr, Value};
 
 use super::rows::statement;
 
-/// The key of the mark that forms carry where nobody is asked who they are.
+/// The key of the mark that forms carry without sign-in.
 pub const FORMS: &str = "forms";
 
 /// A secret.

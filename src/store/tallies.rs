@@ -1,12 +1,12 @@
-//! What an anomaly's windows hold as of a moment, in its row, so that nobody has to count all rows
+//! What an anomaly's windows hold as of a moment, in its row, so that no query has to count all rows
 //! again: of a later moment they hold what they held, less what has left them since, which is one short
 //! range of an index for each window.
 //!
 //! A transaction that writes rows which count changes the tally in the same transaction, under the anomaly's lock:
 //! [`super::anomalies::update`] adds what a batch entered, [`pruned`] takes off what retention deleted.
 //! Windows have no upper edge, so what is new is in every window that it is not too old for. What this
-//! cannot tell (a row older than the shortest window, one that turns out to be older than it was)
-//! makes the tally void, and so does a total that somebody changed who knows nothing of tallies: then
+//! cannot show (a row older than the shortest window, one that turns out to be older than it was)
+//! makes the tally void, and so does a total that was changed without them: then
 //! the rows are counted.
 
 use std::collections::{BTreeSet, HashMap};

@@ -11,7 +11,7 @@ const WAIT_DEFAULT: Duration = Duration::from_secs(5);
 /// The longest wait that is obeyed.
 const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// What a refusal says, in small letters, of a message that nobody can edit any more. Telegram spells it in
+/// What a refusal says, in small letters, of a message that cannot be edited any more. Telegram spells it in
 /// several ways, and changes them.
 const OF_GONE: [&str; 6] = [
     "edit not found",

@@ -53,7 +53,7 @@ impl Bot {
         })
     }
 
-    /// The bot of these settings whose buttons are pressed; `None` if there is none, or nobody may press.
+    /// The bot of these settings whose buttons are pressed; `None` if there is none, or its list of people is empty.
     ///
     /// # Errors
     /// See [`new`](Self::new).

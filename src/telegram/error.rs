@@ -44,7 +44,7 @@ pub struct Refusal {
 pub enum Class {
     /// The API wants a pause of this length, from a second to a day.
     Wait(Duration),
-    /// Somebody else asks for updates, or a webhook is set.
+    /// Another client polls for updates, or a webhook is set.
     Conflict,
     /// It may go better later. The API failed, refused the bot itself (once its token is corrected, the same
     /// call can be done), or something between here and there answered for it, with a success as well.
@@ -53,7 +53,7 @@ pub enum Class {
     Moved(String),
     /// Nothing can be written to the topic that was named; the rest of the chat is still there.
     TopicClosed,
-    /// Nobody can edit the message any more.
+    /// The message cannot be edited any more.
     MessageGone,
     /// The edit changes nothing: it was done before.
     NotModified,
@@ -73,7 +73,7 @@ impl TelegramError {
         }
     }
 
-    /// The error of a call that no answer came to.
+    /// The error of a call without an answer.
     pub(super) fn unanswered(error: reqwest::Error) -> Self {
         let error = error.without_url();
         let why = crate::http_client::causes(&error);

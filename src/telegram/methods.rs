@@ -50,7 +50,7 @@ pub struct Content<'a> {
 }
 
 impl Bot {
-    /// Writes a message, and hands out its id where Telegram tells it. All of it takes `within` at most.
+    /// Writes a message, and returns its id if Telegram gives one. All of it takes `within` at most.
     ///
     /// # Errors
     /// See [`TelegramError`].

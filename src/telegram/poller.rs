@@ -5,6 +5,8 @@
 //! Telegram is waited for. A press is recorded after its operation: after a crash in between, the next
 //! poller gets it again and finds it done.
 
+mod backoff;
+
 use std::time::Duration;
 
 use sea_orm::DbErr;
@@ -13,13 +15,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::backoff::Backoff;
 use super::{Bot, Class, Query, TelegramError, press};
 use crate::config::Updates;
 use crate::context::Context;
 use crate::operations::press::PressError;
 use crate::store::error::{Cause, cause};
 use crate::store::presses;
+use backoff::Backoff;
 
 /// How often it is kept, and looked at by who does not have it.
 const LEADER_CHECK: Duration = Duration::from_secs(5);
@@ -30,7 +32,7 @@ const ANNOUNCED: Duration = Duration::from_secs(120);
 /// How long answers that are on their way may still take when the process stops.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What one turn came to.
+/// The outcome of one poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Poll {
     /// So many presses were done.
@@ -39,7 +41,7 @@ pub enum Poll {
     Elsewhere,
 }
 
-/// Why a turn failed. It is tried again.
+/// Why a poll failed. It is tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum PollError {
     /// Telegram.
@@ -53,7 +55,7 @@ pub enum PollError {
     CallbackData(#[from] PressError),
 }
 
-/// Asks for presses, if nobody else does.
+/// Polls for presses, if no other process does.
 pub struct Poller {
     context: Context,
     bot: Bot,
@@ -145,7 +147,7 @@ impl Poller {
         let answer = self.bot.updates(next).await;
         let refused = answer.as_ref().err().and_then(TelegramError::class);
         if refused == Some(&Class::Conflict) {
-            // Somebody may have set one since.
+            // An operator may have set one since.
             self.is_ready = false;
         }
         let (mut done, mut reached, mut failed) = (0, None, None);

@@ -20,7 +20,7 @@ use crate::store::views::lists;
 use crate::store::{cards, maintenance};
 use crate::text::{Text, fill, refusal};
 
-/// How long an open menu of repairs is not edited away, by which another button would come to lie under the
+/// How long an open menu of repairs is not edited away, which would move another button under the
 /// finger.
 const MENU: Duration = Duration::from_secs(8);
 /// The longest part of what a button carries that is written down of a stranger, in characters.
@@ -117,7 +117,7 @@ fn alert(text: impl Into<String>) -> Answer {
     }
 }
 
-/// Somebody who is not on the list: that is written down, and nothing else is done.
+/// A person who is not on the list: that is recorded, and nothing else is done.
 async fn stranger(context: &Context, text: &Text, query: &Query) -> Result<Reply, PressError> {
     let Person { id, .. } = query.from;
     let answer = alert(fill(text.pressed_stranger, &[("user", &id.to_string())]));
@@ -201,7 +201,7 @@ fn answer_to(text: &Text, outcome: Result<Outcome, OperationError>) -> Answer {
     }
 }
 
-/// An incident that somebody, or nobody, had acknowledged or resolved before stays as it is.
+/// An incident that was acknowledged or resolved before stays as it is.
 fn status_answer(text: &Text, change: StatusChange, changed: &Changed) -> Answer {
     let (status, said) = match change {
         StatusChange::Acknowledge => (Status::Acknowledged, text.pressed_acknowledged),

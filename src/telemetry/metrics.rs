@@ -96,7 +96,7 @@ pub struct Metrics {
     pub paused: Family<ByQueue, Gauge>,
     /// How long the oldest ready job has waited.
     pub oldest_seconds: Family<ByQueue, Gauge<f64, std::sync::atomic::AtomicU64>>,
-    /// Dead letters that nobody has dealt with.
+    /// Dead letters that were neither replayed nor discarded.
     pub dead: Family<ByQueue, Gauge>,
     /// How long ago the oldest of them died.
     pub dead_seconds: Family<ByQueue, Gauge<f64, std::sync::atomic::AtomicU64>>,

@@ -154,7 +154,7 @@ fn repair(text: &Text, tried: &Tried) -> String {
 
 fn incidents(text: &Text, n: i64) -> String {
     let said = plural(text.n_incidents, n);
-    // No more of them are told apart.
+    // The maximum that is counted.
     match usize::try_from(n).is_ok_and(|n| n >= OPENINGS) {
         true => said.replacen(&n.to_string(), &format!("{n}+"), 1),
         false => said,

@@ -145,7 +145,7 @@ fn why_count(text: &Text, level: &str, counted: &Counted, now: Option<&Counts>) 
         }
         None => firings,
     };
-    let told = if now.is_some() {
+    let sentence = if now.is_some() {
         text.reason_count
     } else {
         text.reason_was
@@ -154,7 +154,7 @@ fn why_count(text: &Text, level: &str, counted: &Counted, now: Option<&Counts>) 
         ("firings", &*said),
         ("window", within(text, counted.window)),
     ];
-    let told = fill(told, &places);
+    let sentence = fill(sentence, &places);
     let threshold = so_many(nouns, &counted.threshold.to_string());
     let spread = counted.spread.map(|n| n.to_string());
     let rule = match spread.map(|n| so_many(text.n_incidents, &n)) {
@@ -171,7 +171,7 @@ fn why_count(text: &Text, level: &str, counted: &Counted, now: Option<&Counts>) 
             &[("threshold", &*threshold), ("level", level)],
         ),
     };
-    format!("{told}{rule}")
+    format!("{sentence}{rule}")
 }
 
 /// The form of a text that fits a figure, with `{n}` filled in.
@@ -226,7 +226,7 @@ mod tests {
             incidents: Some(1),
             ..count(5, Window::Day, 5)
         }));
-        let told =
+        let sentence =
             |now: Option<Counts>| why_level(&EN, Level::Escalate, Some(&stored), now.as_ref());
         for (now, expected) in [
             (
@@ -244,7 +244,11 @@ mod tests {
                 "When the rule last matched: 5 firings in 1 incident in the last 24 hours.",
             ),
         ] {
-            assert!(told(now).starts_with(expected), "{now:?}: {}", told(now));
+            assert!(
+                sentence(now).starts_with(expected),
+                "{now:?}: {}",
+                sentence(now)
+            );
         }
         let none = why_level(&EN, Level::None, None, Some(&day(9)));
         assert_eq!(none, EN.reason_none);
@@ -257,7 +261,7 @@ mod tests {
             month: 1,
             ..Counts::default()
         };
-        let told = |reason: &LevelReason, text| {
+        let sentence = |reason: &LevelReason, text| {
             why_level(text, Level::PermanentFix, Some(reason), Some(&now))
         };
         let counted = |counted| Reason::Rule(LevelRule::Count(counted));
@@ -305,8 +309,8 @@ mod tests {
             (Reason::Text("{n} <b>".to_owned()), "{n} <b>", "{n} <b>"),
         ];
         for (reason, english, chinese) in table {
-            assert_eq!(told(&reason, &EN), english);
-            assert_eq!(told(&reason, &ZH_TW), chinese);
+            assert_eq!(sentence(&reason, &EN), english);
+            assert_eq!(sentence(&reason, &ZH_TW), chinese);
         }
     }
 
@@ -334,8 +338,8 @@ mod tests {
             (None, EN.tier_why_unknown, ZH_TW.tier_why_unknown),
         ];
         for (reason, english, chinese) in table {
-            let told = |text| why_tier(text, Level::Escalate, reason.as_ref());
-            assert_eq!((&*told(&EN), &*told(&ZH_TW)), (english, chinese));
+            let sentence = |text| why_tier(text, Level::Escalate, reason.as_ref());
+            assert_eq!((&*sentence(&EN), &*sentence(&ZH_TW)), (english, chinese));
         }
         for (restarts, figure) in [(3, "3"), (100, "100+")] {
             let reason = Reason::Rule(TierRule::Restarts { restarts });

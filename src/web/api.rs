@@ -11,6 +11,7 @@ mod queue_name;
 mod queues;
 mod recount;
 mod repairs;
+mod sources;
 mod trace;
 
 use axum::middleware::from_fn;
@@ -36,6 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<Ingress> {
         .routes(routes!(repairs::actions))
         .routes(routes!(repairs::effectiveness))
         .routes(routes!(queues::list))
+        .routes(routes!(sources::list))
         .routes(routes!(trace::show))
         .routes(routes!(audit::list));
     let without = OpenApiRouter::new()

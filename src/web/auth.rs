@@ -1,12 +1,11 @@
 //! Who may come in: tokens, by role, compared in constant time.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
@@ -17,6 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::anonymous::mark_known;
 use super::attempts::{Attempts, Failed, TELL, Unlogged};
 use super::bounded_text::BoundedText;
+use super::client::client;
 use super::origin;
 use super::refusals::Refusals;
 use super::webhooks::{not_set_up, source_at};
@@ -160,17 +160,19 @@ pub(super) async fn webhook(
     request: Request,
     next: Next,
 ) -> Response {
-    let source = source_at(&sources, request.uri().path());
+    let path = request.uri().path().to_owned();
+    let at = source_at(&sources, &path);
     let from = client(&request, &guard.config.trusted_proxies);
-    let response = match admit_sender(&guard, source, request).await {
+    let response = match admit_sender(&guard, at, request).await {
         Ok(request) => {
             mark_known(request.extensions());
             next.run(request).await
         }
         Err(problem) => problem.into_response(),
     };
-    if let Some(source) = source.filter(|_| response.status().as_u16() >= 400) {
-        refusals.note(source.name, from, &response);
+    if let Some((source, name)) = at.filter(|_| response.status().as_u16() >= 400) {
+        let called = source.called(&guard.config, name);
+        refusals.note(source.name, &called, from, &response);
     }
     response
 }
@@ -178,16 +180,17 @@ pub(super) async fn webhook(
 /// A sender of a source that is on: by its signature where it has to sign, else by its token.
 async fn admit_sender(
     guard: &Guard,
-    source: Option<&Source>,
+    at: Option<(&Source, &str)>,
     request: Request,
 ) -> Result<Request, Problem> {
-    let Some((name, admission)) = source.map(|one| (one.name, (one.admission)(&guard.config)))
-    else {
+    let Some((source, name)) = at else {
         return admit_by_token(guard, &request).map(|()| request);
     };
+    let admission = (source.admission)(&guard.config, name);
     if !admission.enabled {
-        let detail = format!("this source is off: set sources.{name}.enabled = true");
-        return Err(not_set_up(format!("sources.{name}.enabled"), detail));
+        let setting = format!("{}.enabled", source.section(name));
+        let detail = format!("this source is off: set {setting} = true");
+        return Err(not_set_up(setting, detail));
     }
     match admission.signature {
         Some(signature) => admit_signed(guard, &signature, request).await,
@@ -195,7 +198,7 @@ async fn admit_sender(
     }
 }
 
-/// Whoever signs what was sent, as it was sent: before it is decompressed or decoded. What is read for that is
+/// A sender that signs the body as it was sent: before it is decompressed or decoded. What is read for that is
 /// bounded like every body.
 async fn admit_signed(
     guard: &Guard,
@@ -224,7 +227,7 @@ async fn admit_signed(
     Err(Problem::new(Code::InvalidSignature, detail))
 }
 
-/// Bearer, or basic with the token as password. Senders are never told to wait: what they send would be
+/// Bearer, or basic with the token as password. Senders are never rate-limited: what they send would be
 /// lost.
 fn admit_by_token(guard: &Guard, request: &Request) -> Result<(), Problem> {
     let tokens = &guard.config.webhook_token;
@@ -302,35 +305,6 @@ fn wrong_token() -> Problem {
     Problem::new(Code::UnknownToken, "unknown token")
 }
 
-/// Where a request comes from: the other end of the connection or, if that is a proxy of ours, the
-/// last address in `X-Forwarded-For` that is none.
-pub(super) fn client(request: &Request, proxies: &[IpAddr]) -> IpAddr {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| {
-        peer.0.ip().to_canonical()
-    });
-    if !proxies.contains(&peer) {
-        return peer;
-    }
-    let forwarded = request.headers().get_all("x-forwarded-for").into_iter();
-    let addresses: Vec<&str> = forwarded
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .collect();
-    let addresses = addresses.iter().rev().map_while(|text| {
-        let address: IpAddr = text.trim().parse().ok()?;
-        Some(address.to_canonical())
-    });
-    let mut client = peer;
-    for address in addresses {
-        client = address;
-        if !proxies.contains(&address) {
-            break;
-        }
-    }
-    client
-}
-
 fn credentials(headers: &HeaderMap, scheme: &str) -> Option<String> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (given, rest) = value.split_once(' ')?;
@@ -348,33 +322,4 @@ fn basic(headers: &HeaderMap) -> Option<String> {
     let text = String::from_utf8(decoded).ok()?;
     text.split_once(':')
         .map(|(_, password)| password.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_trusted_proxy_names_the_client() {
-        let proxies: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
-        for (peer, forwarded, expected) in [
-            ("192.0.2.9", "1.1.1.1", "192.0.2.9"),
-            ("10.0.0.1", "", "10.0.0.1"),
-            ("10.0.0.1", "6.6.6.6, 1.1.1.1", "1.1.1.1"),
-            ("10.0.0.1", "6.6.6.6, 1.1.1.1, 10.0.0.2", "1.1.1.1"),
-            ("::ffff:10.0.0.1", "1.1.1.1", "1.1.1.1"),
-            ("10.0.0.1", "1.1.1.1, nonsense", "10.0.0.1"),
-        ] {
-            let peer = SocketAddr::new(peer.parse().unwrap(), 1);
-            let mut request = Request::new(Body::empty());
-            request.extensions_mut().insert(ConnectInfo(peer));
-            if !forwarded.is_empty() {
-                request
-                    .headers_mut()
-                    .insert("x-forwarded-for", forwarded.parse().unwrap());
-            }
-            let found = client(&request, &proxies);
-            assert_eq!(found.to_string(), expected, "{peer} {forwarded}");
-        }
-    }
 }

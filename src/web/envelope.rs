@@ -1,4 +1,4 @@
-//! What every request and every answer has: an id, a trace, and headers that tell a browser to do
+//! What every request and every answer has: an id, a trace, and headers that have a browser do
 //! nothing with it.
 
 use axum::extract::{Request, State};
@@ -58,7 +58,7 @@ pub(super) async fn seal(State(tracer): State<Tracer>, request: Request, next: N
     response
 }
 
-/// A span for what somebody asks of us. Those who ask every few seconds whether we are well are
+/// A span for a request. Those who ask every few seconds whether we are well are
 /// left out.
 fn span_of(tracer: &Tracer, request: &Request) -> Span {
     let (method, path) = (request.method(), request.uri().path());

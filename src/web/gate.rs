@@ -81,7 +81,7 @@ impl Gate {
         self.full.store(full, Ordering::Relaxed);
         let mut losses = self.losses.lock().await;
         let (parts, now) = ((&context.db, &*context.metrics), context.clock.now());
-        if let Err(error) = losses.look(&depth, parts, now).await {
+        if let Err(error) = losses.check(&depth, parts, now).await {
             tracing::warn!("cannot record lost alerts yet, will retry: {error}");
         }
         Ok(())

@@ -35,13 +35,13 @@ pub(super) struct Readiness {
     status: &'static str,
     /// The schedules, and when each last completed; null if the store does not respond.
     schedules: Option<Vec<ScheduleAge>>,
-    /// Problems that will make it unready if nobody acts, for a person.
+    /// Problems that make it unready unless an operator acts, as sentences.
     warnings: Vec<String>,
     /// Queues that a person paused. They do not make it unready. Null if that is not known.
     paused_queues: Option<Vec<PausedQueue>>,
 }
 
-/// A queue that a person paused. Who did is not told here: no token is needed to ask.
+/// A paused queue. Without the operator: this answer needs no token.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PausedQueue {
     /// Its name.
@@ -149,7 +149,7 @@ pub(super) async fn ready(State(ingress): State<Ingress>) -> Result<Json<Readine
             .memory
             .and_then(short_of)
             .into_iter()
-            .chain(found.stands.as_ref().map(not_counted))
+            .chain(found.standstill.as_ref().map(not_counted))
             .chain(
                 context
                     .figures
@@ -228,7 +228,7 @@ pub(super) fn short_of(memory: Memory) -> Option<String> {
 )]
 pub(super) async fn metrics(State(ingress): State<Ingress>) -> impl IntoResponse {
     let context = &ingress.context;
-    context.figures.tell(&context.metrics);
+    context.figures.export(&context.metrics);
     (
         [(header::CONTENT_TYPE, OPENMETRICS)],
         context.metrics.encode(),

@@ -18,7 +18,7 @@ use crate::operations::once::{Once, RequestKey, once};
 use crate::store::requests::Answer;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// What tells a remembered answer from a fresh one.
+/// The header of a remembered answer.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Characters of a key, at most.

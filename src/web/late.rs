@@ -25,7 +25,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 const GIVE_UP: Duration = Duration::from_secs(15 * 60);
 /// How long a process that ends waits for the queue.
 const LAST: Duration = Duration::from_secs(2);
-/// How often the log tells of those that wait, at most.
+/// Minimum time between two warnings about waiting requests.
 const SAID: Duration = Duration::from_secs(10);
 
 /// What waits for the queue.
@@ -76,7 +76,7 @@ impl Late {
         let (stored, is_stored) = oneshot::channel();
         self.0.waiting.spawn(async move {
             held.push(trace).await;
-            // Nobody may wait for it any more.
+            // The caller may have stopped waiting.
             let _ = stored.send(());
             drop(room);
         });

@@ -3,7 +3,7 @@
 //!
 //! Requests of another site's page are detected by `Sec-Fetch-Site` and `Origin`, which no page can forge.
 //! A name that its owner lets lead here for a while (DNS rebinding) makes a page one of ours in the
-//! browser's eyes; it is told by `Host`. Who is no browser sends neither, and is not asked.
+//! browser's eyes; `Host` names it. Clients that are not browsers send neither, and are not checked.
 
 use std::net::IpAddr;
 
@@ -105,7 +105,7 @@ pub(crate) fn check_host(config: &Config, request: &Request) -> Result<(), Forei
     known.map(drop).ok_or(Foreign::Host)
 }
 
-/// Whether a host is an address: nobody's name leads there.
+/// Whether a host is an IP address, which no DNS name can be pointed at.
 fn is_address(host: &str) -> bool {
     let inner = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
     inner.unwrap_or(host).parse::<IpAddr>().is_ok()

@@ -33,10 +33,10 @@ mod repairs;
 mod request;
 mod session;
 mod sign_in;
+mod stale;
 mod system;
 mod timeline;
 mod topics;
-mod unheard;
 mod worth;
 
 use std::sync::Arc;
@@ -65,6 +65,12 @@ const NAVIGATION: [Section; 6] = [
     dead_letters::SECTION,
     system::SECTION,
 ];
+
+/// The page that the footer links to.
+const API: Section = api::SECTION;
+
+/// The page that a reminder of paused queues links to.
+const QUEUES: Section = queues::SECTION;
 
 /// What the pages share.
 #[derive(Clone)]

@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::refusals::RefusalReason;
 use crate::domain::refusal::{Code, Facts, Refusal};
 use crate::queue::store::QueueError;
 use crate::store::error::{Cause, cause, took_too_long};
@@ -114,6 +113,15 @@ pub(super) struct ErrorResponse {
     request_id: Option<String>,
 }
 
+/// Why a response refuses the request.
+#[derive(Clone, Debug)]
+pub(super) struct RefusalReason {
+    /// What is wrong.
+    pub(super) refusal: Refusal,
+    /// The body, if it is what cannot be read.
+    pub(super) body: Option<Bytes>,
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let request = task_context::look(|task_context| task_context.request.clone()).flatten();
@@ -194,7 +202,7 @@ pub(crate) async fn method_not_allowed() -> Problem {
     Problem::new(Code::MethodNotAllowed, "method not allowed at this address")
 }
 
-/// Errors that do not come from us but from what stands around our handlers, told as ours are.
+/// Turns errors of the layers around the handlers into problems of the same form.
 pub(crate) async fn problem_response(response: Response) -> Response {
     let (status, kind) = (
         response.status(),

@@ -89,10 +89,10 @@ mod tests {
             let (status, refusal) = refused.unwrap_err().said();
             assert_eq!((status.as_u16(), refusal.code), (400, code), "{query}");
             assert_eq!(refusal.facts.parameter.as_deref(), parameter, "{query}");
-            let told = refusal.detail();
+            let detail = refusal.detail();
             assert!(
-                told.starts_with("Failed to deserialize query string"),
-                "{told}"
+                detail.starts_with("Failed to deserialize query string"),
+                "{detail}"
             );
         }
     }

@@ -1,18 +1,21 @@
 //! What became of deliveries that were refused: they are counted, said in the log, and kept for a day.
-//! The sender may be the only other who knows of them, and nobody reads its log.
+//! Only the sender knows of them otherwise, and its log is seldom read.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::auth::client;
+use super::client::client;
+use super::problem::RefusalReason;
+use super::tallies::Tallies;
 use crate::context::Context;
+use crate::sources::Source;
 use crate::store::refusals::{self, Refusal};
 use crate::telemetry::metrics::BySourceAndReason;
 use crate::telemetry::seldom::LogThrottle;
@@ -27,7 +30,7 @@ const LAST: Duration = Duration::from_secs(2);
 /// Bytes of a body that could not be read.
 const BODY: usize = 4 << 10;
 /// Maximum bytes of the stored refusal.
-const DETAIL: usize = 500;
+pub(super) const DETAIL: usize = 500;
 
 fn reason(status: StatusCode) -> &'static str {
     match status.as_u16() {
@@ -42,21 +45,13 @@ fn reason(status: StatusCode) -> &'static str {
     }
 }
 
-/// Why a response refuses the request.
-#[derive(Clone, Debug)]
-pub(super) struct RefusalReason {
-    /// What is wrong.
-    pub(super) refusal: crate::domain::refusal::Refusal,
-    /// The body, if it is what cannot be read.
-    pub(super) body: Option<Bytes>,
-}
-
 /// Refusals on their way to the store.
 #[derive(Clone)]
 pub struct Refusals(Arc<Inner>);
 
 struct Inner {
     context: Context,
+    tallies: Tallies,
     said: LogThrottle<(&'static str, &'static str)>,
     failed: LogThrottle<()>,
     state: Mutex<Noted>,
@@ -66,10 +61,10 @@ struct Inner {
 
 #[derive(Default)]
 struct Noted {
-    unwritten: HashMap<(&'static str, &'static str), Refusal>,
+    unwritten: HashMap<(String, &'static str), Refusal>,
     /// What is being written: it may come back.
     under_way: Vec<Refusal>,
-    /// Somebody writes them.
+    /// Whether a task writes them.
     is_written: bool,
 }
 
@@ -77,6 +72,7 @@ impl Refusals {
     pub(super) fn new(context: &Context) -> Self {
         Self(Arc::new(Inner {
             context: context.clone(),
+            tallies: Tallies::new(context),
             said: LogThrottle::new(SAID),
             failed: LogThrottle::new(6 * SAID),
             state: Mutex::default(),
@@ -84,10 +80,17 @@ impl Refusals {
         }))
     }
 
+    /// What each source delivers, refused or not.
+    pub(crate) fn tallies(&self) -> &Tallies {
+        &self.0.tallies
+    }
+
     /// Writes what gathered, before the process ends. Nothing more may be refused meanwhile; where the store
     /// takes nothing, it is waited for no longer than a moment.
     pub async fn finish(&self) {
-        if tokio::time::timeout(LAST, self.write_once()).await != Ok(true) {
+        let write = tokio::time::timeout(LAST, self.write_once());
+        let (written, ()) = tokio::join!(write, self.0.tallies.finish());
+        if written != Ok(true) {
             tracing::warn!("cannot store the last rejected requests");
         }
     }
@@ -108,8 +111,19 @@ impl Refusals {
         client(request, &self.0.context.config.trusted_proxies)
     }
 
-    /// Notes that a delivery was answered like this.
-    pub(super) fn note(&self, source: &'static str, from: IpAddr, response: &Response) {
+    /// What a delivery of a kind of sender comes from, by the name in its address.
+    pub(super) fn called(&self, source: &Source, name: &str) -> Cow<'static, str> {
+        source.called(&self.0.context.config, name)
+    }
+
+    /// Notes that a delivery of a kind of sender, of the source that is called so, was answered like this.
+    pub(super) fn note(
+        &self,
+        source: &'static str,
+        called: &str,
+        from: IpAddr,
+        response: &Response,
+    ) {
         let status = response.status();
         let reason = reason(status);
         let context = &self.0.context;
@@ -128,7 +142,7 @@ impl Refusals {
         let now = context.clock.now();
         if let Some(more) = self.0.said.says((source, reason)) {
             tracing::warn!(
-                source,
+                source = called,
                 status = status.as_u16(),
                 client.address = %from,
                 request.id = request,
@@ -136,12 +150,14 @@ impl Refusals {
                 "rejected a webhook request: {detail}"
             );
         }
+        let detail = beginning(detail.as_bytes(), DETAIL);
+        self.0.tallies.refused(called, detail.clone());
         let mut state = self.state();
         let refusal = state
             .unwritten
-            .entry((source, reason))
+            .entry((called.to_owned(), reason))
             .or_insert_with(|| Refusal {
-                source: source.to_owned(),
+                source: called.to_owned(),
                 reason: reason.to_owned(),
                 deliveries: 0,
                 first_at: now,
@@ -158,7 +174,7 @@ impl Refusals {
         refusal.status = i64::from(status.as_u16());
         refusal.client = from.to_string();
         refusal.request_id = request;
-        refusal.detail = beginning(detail.as_bytes(), DETAIL);
+        refusal.detail = detail;
         if let Some(body) = body {
             refusal.body = Some(beginning(body, BODY));
             refusal.body_at = Some(now);
@@ -211,7 +227,7 @@ impl Refusals {
 
 impl Noted {
     /// Takes what is to be written.
-    fn begin(&mut self) -> HashMap<(&'static str, &'static str), Refusal> {
+    fn begin(&mut self) -> HashMap<(String, &'static str), Refusal> {
         let unwritten = std::mem::take(&mut self.unwritten);
         self.under_way = unwritten.values().cloned().collect();
         unwritten
@@ -223,7 +239,7 @@ impl Noted {
     }
 
     /// Keeps what could not be written, beneath what came since.
-    fn give_back(&mut self, kind: (&'static str, &'static str), older: Refusal) {
+    fn give_back(&mut self, kind: (String, &'static str), older: Refusal) {
         match self.unwritten.get_mut(&kind) {
             Some(newer) => newer.add_older(older),
             None => {
@@ -234,7 +250,7 @@ impl Noted {
 }
 
 /// How a text begins, as every store takes it.
-fn beginning(text: &[u8], most: usize) -> String {
+pub(super) fn beginning(text: &[u8], most: usize) -> String {
     let text = &text[..text.len().min(most)];
     String::from_utf8_lossy(text).replace('\0', "\u{fffd}")
 }

@@ -1,4 +1,4 @@
-//! What a process answers between being told to stop and closing its door.
+//! What a process answers between the signal to stop and the end of its listener.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};

@@ -1,5 +1,7 @@
 //! The webhooks of the sources: translate, push everything in one round trip, answer.
 
+mod noted;
+
 use std::time::{Duration, Instant};
 
 use axum::extract::{Query, Request, State};
@@ -12,8 +14,8 @@ use utoipa::openapi::{ContentBuilder, RefOr, Required};
 use utoipa::{PartialSchema as _, Path as _, ToSchema as _};
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use super::refusals::Refusals;
-use super::{Ingress, Problem, body, problem};
+use super::refusals::{DETAIL, Refusals, beginning};
+use super::{Ingress, Problem, body, confirmation, problem};
 use crate::context::Context;
 use crate::domain::refusal::{Code, Refusal};
 use crate::jobs::{Content, IngestAlert};
@@ -24,7 +26,7 @@ use crate::sources::{
 use crate::telemetry::metrics::{BySource, Metrics, Outcome};
 use crate::telemetry::task_context;
 use crate::telemetry::trace_context::Trace;
-use crate::time::Timestamp;
+use noted::Noted;
 
 /// How long a push may take. A sender that hears nothing for longer gives up on us.
 const PUSH: Duration = Duration::from_secs(8);
@@ -41,8 +43,16 @@ pub(super) fn routes(source: Source) -> impl Iterator<Item = UtoipaMethodRouter<
             let mut operation = described(source, path);
             operation.operation_id = Some(match (n, method) {
                 (0, Verb::Post) => format!("send_{}", source.name),
-                (0, _) => format!("send_{}_by_{}", source.name, name(*method).to_lowercase()),
-                (_, _) => format!("send_{}_{}_{n}", source.name, name(*method).to_lowercase()),
+                (0, _) => format!(
+                    "send_{}_by_{}",
+                    source.name,
+                    method_name(*method).to_lowercase()
+                ),
+                (_, _) => format!(
+                    "send_{}_{}_{n}",
+                    source.name,
+                    method_name(*method).to_lowercase()
+                ),
             });
             let method = *method;
             let (described, filter) = match method {
@@ -65,7 +75,7 @@ fn described(source: Source, path: &str) -> Operation {
             .name("name")
             .parameter_in(ParameterIn::Path)
             .required(Required::True)
-            .description(Some("What the address names: for Prometheus, its cluster"))
+            .description(Some("What the address names: for Prometheus its cluster, for any other sender of JSON its mapping in the settings"))
             .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
             .example(Some("eu".into()))
             .build();
@@ -93,7 +103,7 @@ fn described(source: Source, path: &str) -> Operation {
     operation
 }
 
-const fn name(method: Verb) -> &'static str {
+const fn method_name(method: Verb) -> &'static str {
     match method {
         Verb::Post => "POST",
         Verb::Put => "PUT",
@@ -107,23 +117,31 @@ pub(super) async fn not_posted(
     sources: &[Source],
     request: Request,
 ) -> Response {
-    let Some(source) = source_at(sources, request.uri().path()) else {
+    let path = request.uri().path().to_owned();
+    let Some((source, name)) = source_at(sources, &path) else {
         return problem::method_not_allowed().await.into_response();
     };
-    let methods: Vec<&str> = source.methods.iter().copied().map(name).collect();
+    let methods: Vec<&str> = source.methods.iter().copied().map(method_name).collect();
     let what = format!(
         "this is the webhook for {}: use {}",
         source.sender,
         methods.join(" or ")
     );
     let answer = Problem::new(Code::MethodNotAllowed, what).into_response();
-    refusals.note(source.name, refusals.client(&request), &answer);
+    let called = refusals.called(source, name);
+    refusals.note(source.name, &called, refusals.client(&request), &answer);
     answer
 }
 
-/// Whose webhook is at this path.
-pub(super) fn source_at<'s>(sources: &'s [Source], path: &str) -> Option<&'s Source> {
-    sources.iter().find(|source| source.at(path).is_some())
+/// Whose webhook is at this path, and what stands for `{name}` in it.
+pub(super) fn source_at<'s, 'p>(
+    sources: &'s [Source],
+    path: &'p str,
+) -> Option<(&'s Source, &'p str)> {
+    let mut at = sources
+        .iter()
+        .filter_map(|source| Some((source, source.at(path)?.1)));
+    at.next()
 }
 
 /// What a source is given of a request.
@@ -136,7 +154,7 @@ async fn delivery(
     let (parts, body) = request.into_parts();
     let (path, name) = source.at(parts.uri.path()).unwrap_or_default();
     let name = name.to_owned();
-    // Names that are not known are passed over, unlike elsewhere: nobody reads the answer, and the alerts would be
+    // Unknown names are ignored, unlike elsewhere: no person reads the answer, and the alerts would be
     // lost. So is what cannot be read.
     let query = Query::try_from_uri(&parts.uri).map(|Query(query)| query);
     Ok(Delivery {
@@ -182,6 +200,13 @@ pub(super) async fn take(
     let config = &context.config;
     let delivery = delivery(&source, method, request, context).await?;
     let translated = (source.translate)(&delivery, config);
+    let translated = translated.and_then(|translated| {
+        let is_useless = source.senders.is_some() && is_useless(&translated);
+        match is_useless && of_another(&source, &ingress.sources, &delivery).is_some() {
+            true => Err(Refused::Malformed(String::new())),
+            false => Ok(translated),
+        }
+    });
     let translated =
         translated.map_err(|refused| refuse(refused, &source, &ingress.sources, &delivery))?;
 
@@ -189,7 +214,9 @@ pub(super) async fn take(
     let noted = Noted::of(&translated, received_at.after(config.counting.skew.0));
     let cluster = delivery.parameter("cluster").and_then(cluster::named);
     let cluster = cluster.or(translated.cluster);
-    let stored = cluster::with_cluster(source.name, cluster.as_deref());
+    let called = source.called(config, &delivery.name);
+    let stored = cluster::with_cluster(&called, cluster.as_deref());
+    let wrong = wrong(&translated.alerts);
     let (tests, unused) = (translated.tests, translated.unused);
     let processed = translated.alerts.len() as u64;
     let jobs: Vec<IngestAlert> = rejected_together(translated.alerts)
@@ -210,7 +237,7 @@ pub(super) async fn take(
         }
         None => push(context, &jobs, trace).await?,
     }
-    noted.tell(&ingress, source.name);
+    noted.report(&ingress, source.name);
     let taken = WebhookAnswer {
         status: "ok",
         processed: processed + tests + unused,
@@ -220,7 +247,20 @@ pub(super) async fn take(
         unused,
     };
     count(&context.metrics, source.name, &taken, began.elapsed());
+    let tallies = ingress.refusals.tallies();
+    tallies.taken(&called, &taken, wrong);
+    if let Some(asked) = translated.confirmation {
+        confirmation::take(tallies, &called, asked);
+    }
     Ok((source.answer.give)(&taken))
+}
+
+/// Why the last of these cannot be used that cannot.
+fn wrong(alerts: &[Content]) -> Option<String> {
+    alerts.iter().rev().find_map(|alert| match alert {
+        Content::Rejected { reason, .. } => Some(beginning(reason.as_bytes(), DETAIL)),
+        Content::Alert(_) => None,
+    })
 }
 
 /// Pushes jobs in one round trip.
@@ -255,13 +295,28 @@ fn count(metrics: &Metrics, source: &'static str, taken: &WebhookAnswer, took: D
         .observe(took.as_secs_f64());
 }
 
+/// Whether it has alerts, and none of them can be used. A mapping may take anything for an alert that lacks everything.
+fn is_useless(translated: &Translated) -> bool {
+    let is_alert = |content: &Content| matches!(content, Content::Alert(_));
+    !translated.alerts.is_empty() && !translated.alerts.iter().any(is_alert)
+}
+
+/// The other source that knows a delivery, if one does.
+fn of_another<'s>(
+    source: &Source,
+    sources: &'s [Source],
+    delivery: &Delivery,
+) -> Option<&'s Source> {
+    let mut others = sources.iter().filter(|other| other.name != source.name);
+    others.find(|other| (other.looks_like)(delivery))
+}
+
 /// Why a delivery is not taken. One that another source knows is refused with that one's address.
 fn refuse(refused: Refused, source: &Source, sources: &[Source], delivery: &Delivery) -> Problem {
     let detail = refused.to_string();
     match refused {
         Refused::Malformed(_) => {
-            let mut others = sources.iter().filter(|other| other.name != source.name);
-            let of = others.find(|other| (other.looks_like)(delivery));
+            let of = of_another(source, sources, delivery);
             let refusal = match of.and_then(|other| Some((other, other.paths.first()?))) {
                 Some((other, path)) => {
                     let detail =
@@ -286,75 +341,4 @@ pub(super) fn not_set_up(setting: String, detail: String) -> Problem {
     Refusal::new(Code::SourceNotSetUp, detail)
         .parameter(setting)
         .into()
-}
-
-/// What is taken and is not as it should be.
-struct Noted {
-    truncated: u64,
-    misdated: u64,
-    unknown_status: u64,
-    /// Alerts that begin later than now.
-    ahead: u64,
-}
-
-/// Whether an alert says that it began later than that.
-fn starts_after(content: &Content, latest: Timestamp) -> bool {
-    match content {
-        Content::Alert(alert) => alert.starts_at.is_some_and(|at| at > latest),
-        Content::Rejected { .. } => false,
-    }
-}
-
-impl Noted {
-    fn of(translated: &Translated, latest: Timestamp) -> Self {
-        let alerts = translated.alerts.iter();
-        Self {
-            truncated: translated.truncated,
-            misdated: translated.misdated,
-            unknown_status: translated.unknown_status,
-            ahead: alerts.filter(|alert| starts_after(alert, latest)).count() as u64,
-        }
-    }
-
-    /// Says it.
-    fn tell(&self, ingress: &Ingress, source: &'static str) {
-        let (metrics, by) = (&ingress.context.metrics, &BySource { source });
-        if self.truncated > 0 {
-            let alerts = self.truncated;
-            tracing::warn!(
-                source,
-                alerts,
-                "the sender omitted alerts: raise max_alerts in its webhook_configs"
-            );
-            metrics.truncated.get_or_create(by).inc_by(alerts);
-        }
-        if self.misdated > 0 {
-            let alerts = self.misdated;
-            tracing::warn!(
-                source,
-                alerts,
-                "startsAt or endsAt is not an RFC 3339 time: treated as missing"
-            );
-            metrics.misdated.get_or_create(by).inc_by(alerts);
-        }
-        if self.ahead > 0 {
-            let alerts = self.ahead;
-            tracing::warn!(
-                source,
-                alerts,
-                "startsAt is in the future: check the clocks of the sender and of this computer"
-            );
-            metrics.misdated.get_or_create(by).inc_by(alerts);
-        }
-        if self.unknown_status > 0
-            && let Some(more) = ingress.unknown_statuses.says(source)
-        {
-            tracing::warn!(
-                source,
-                alerts = self.unknown_status,
-                more,
-                "an alert's status is neither firing nor resolved: treated as firing"
-            );
-        }
-    }
 }

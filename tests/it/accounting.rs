@@ -1,5 +1,5 @@
-//! Every alert is accounted for: it comes to one outcome, figures are what the rows say, and what
-//! became of it can be told.
+//! Every alert is accounted for: it has one outcome, figures are what the rows say, and what
+//! became of it can be shown.
 
 mod given_up;
 mod lost;

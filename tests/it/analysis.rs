@@ -1,4 +1,4 @@
-//! Analyses: an incident is told at once, analyzed a moment later, and never waits for long.
+//! Analyses: an incident is sent at once, analyzed a moment later, and never waits for long.
 
 mod model;
 
@@ -196,7 +196,7 @@ on_all! {
         h.finish().await;
     }
 
-    async fn what_is_stored_is_what_is_told(on) {
+    async fn what_is_stored_is_what_is_shown(on) {
         let h = Harness::analyzing(on).await;
         for _ in 0..6 {
             h.comes_and_goes("PaymentDown").await;

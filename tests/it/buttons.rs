@@ -1,8 +1,8 @@
 //! Buttons: who may press them, what each does, and that it is done once.
 
-mod asked;
-mod died;
-mod sent;
+mod poller_crash;
+mod polling;
+mod webhook;
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ fn people(config: &mut Config) {
     config.telegram.people = People::from_iter([(ALICE, "alice"), (BOB, "bob")]);
 }
 
-/// One incident that was told, and somebody who asks for presses.
-async fn told(on: On) -> (Harness, Poller) {
+/// One incident with a card, and a poller.
+async fn with_poller(on: On) -> (Harness, Poller) {
     let h = Harness::start_with(on, people).await;
     h.send_and_drain(vec![firing("a", h.now())]).await;
     let poller = h.poller();
@@ -64,7 +64,7 @@ fn said(text: &str) -> (String, bool) {
 
 on_all! {
     async fn a_press_acknowledges_and_the_card_says_who(on) {
-        let (h, mut poller) = told(on).await;
+        let (h, mut poller) = with_poller(on).await;
         let card = || h.telegram.messages().remove(0);
         let offered = encode(&card().markup);
         assert_eq!(offered.len(), 4, "{offered:?}");
@@ -95,7 +95,7 @@ on_all! {
     }
 
     async fn a_stranger_is_refused_and_that_is_audited(on) {
-        let (h, mut poller) = told(on).await;
+        let (h, mut poller) = with_poller(on).await;
         for action in [ButtonAction::Acknowledge, ButtonAction::Resolve, ButtonAction::Mute, ButtonAction::Repairs] {
             h.press(STRANGER, action).await;
         }
@@ -117,7 +117,7 @@ on_all! {
     }
 
     async fn the_buttons_mute_unmute_and_record_repairs(on) {
-        let (h, mut poller) = told(on).await;
+        let (h, mut poller) = with_poller(on).await;
         h.press(ALICE, ButtonAction::Mute).await;
         poller.poll().await.unwrap();
         let (text, _) = h.answered(&mut poller).await;
@@ -161,7 +161,7 @@ on_all! {
     }
 
     async fn a_mute_is_shown_on_the_card_that_it_was_pressed_on(on) {
-        let (h, mut poller) = told(on).await;
+        let (h, mut poller) = with_poller(on).await;
         h.press(ALICE, ButtonAction::Resolve).await;
         poller.poll().await.unwrap();
         h.drain().await;
@@ -217,7 +217,7 @@ on_all! {
     }
 
     async fn a_double_tap_records_one_repair_and_a_later_tap_another(on) {
-        let (h, mut poller) = told(on).await;
+        let (h, mut poller) = with_poller(on).await;
         let repaired = || ButtonAction::Repaired { action: "rollback".to_owned(), success: true };
         let recorded = "SELECT count(*) FROM repairs";
         h.press(ALICE, repaired()).await;
@@ -240,7 +240,7 @@ on_all! {
     }
 
     async fn an_open_menu_of_repairs_is_not_edited_away(on) {
-        let (h, mut poller) = told(on).await;
+        let (h, mut poller) = with_poller(on).await;
         h.press(ALICE, ButtonAction::Repairs).await;
         poller.poll().await.unwrap();
         poller.answered().await;
@@ -258,7 +258,7 @@ on_all! {
     }
 
     async fn a_press_that_comes_again_is_done_once(on) {
-        let (h, mut poller) = told(on).await;
+        let (h, mut poller) = with_poller(on).await;
         let repaired = ButtonAction::Repaired { action: "rollback".to_owned(), success: true };
         for action in [ButtonAction::Mute, repaired, ButtonAction::Acknowledge] {
             let update = h.press(ALICE, action).await;
@@ -282,7 +282,7 @@ on_all! {
     }
 
     async fn an_unreadable_callback_is_answered_and_ignored(on) {
-        let (h, mut poller) = told(on).await;
+        let (h, mut poller) = with_poller(on).await;
         let gone = CallbackData { incident: uuid::Uuid::now_v7(), action: ButtonAction::Acknowledge }.data();
         for data in ["", "x", "9:a:b", "1:a:zzz", "\u{0}", &"x".repeat(5000)] {
             h.telegram.presses.press(ALICE, data);

@@ -1,7 +1,7 @@
 //! Cards: one message for an incident, which is edited as the incident changes.
 
 mod budget;
-mod kept;
+mod edit_failures;
 mod routes;
 mod storm;
 

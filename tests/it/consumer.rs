@@ -25,11 +25,11 @@ use self::unreliable::Unreliable;
 use crate::harness::{On, Scratch};
 
 mod drain;
+mod outages;
 mod outcomes;
+mod payload_size;
 mod suspects;
-mod trouble;
 mod unreliable;
-mod weight;
 
 const ERRANDS: &str = "errands";
 const BACKOFF: Duration = Duration::from_millis(40);
@@ -61,7 +61,7 @@ impl<const SLOTS: usize, const TIMEOUT_MS: u64> Job for Errand<SLOTS, TIMEOUT_MS
 }
 
 /// One database, one queue in it, and its worker.
-struct Stage {
+struct Scene {
     context: Context,
     store: Arc<Unreliable>,
     stop: CancellationToken,
@@ -69,7 +69,7 @@ struct Stage {
     scratch: Scratch,
 }
 
-impl Stage {
+impl Scene {
     async fn new(on: On) -> Self {
         let scratch = Scratch::new(on).await;
         let mut context = Context::open(scratch.config(6)).await.unwrap();

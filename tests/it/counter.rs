@@ -65,16 +65,16 @@ impl Desk {
         }
     }
 
-    /// Commits rows that count, then tells the counters, as ingest does.
+    /// Commits rows that count, then adds them to the counters, as ingest does.
     async fn count(&self, counted: &[Counted]) {
         match self.unit {
             Unit::Episode | Unit::Delivery => self.occurrences(counted, true).await,
             Unit::Incident => self.incidents(counted).await,
         }
-        self.tell(counted).await;
+        self.add_all(counted).await;
     }
 
-    async fn tell(&self, counted: &[Counted]) {
+    async fn add_all(&self, counted: &[Counted]) {
         for (_, counter) in &self.counters {
             counter.add(counted).await.unwrap();
         }
@@ -203,7 +203,7 @@ on_both! {
         let counted = [one("key", NOW), one("key", NOW)];
         desk.count(&counted).await;
         desk.count(&counted).await;
-        desk.tell(&[counted[0].clone(), counted[0].clone()]).await;
+        desk.add_all(&[counted[0].clone(), counted[0].clone()]).await;
         assert_eq!(desk.counts(&["key"], NOW).await, [[2; 4]]);
     }
 
@@ -261,7 +261,7 @@ on_both! {
     }
 }
 
-/// What is counted of three anomalies, in what order and how often it is told, and when it is
+/// What is counted of three anomalies, in what order and how often it is added, and when it is
 /// asked for; in milliseconds before `NOW`.
 #[derive(Clone, Debug)]
 struct Story {
@@ -299,7 +299,7 @@ impl Desk {
         self.count(second).await;
         let again = story.told_again.iter().filter(|_| !counted.is_empty());
         let again: Vec<Counted> = again.map(|index| index.get(&counted).clone()).collect();
-        self.tell(&again).await;
+        self.add_all(&again).await;
         for asked in story.asked {
             let now = before(asked);
             let asked = keys.each_ref().map(String::as_str);

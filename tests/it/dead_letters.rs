@@ -15,9 +15,9 @@ use tocsin_workers::workers;
 
 use crate::harness::Harness;
 
-mod decided;
-mod found;
-mod replayed;
+mod lists;
+mod operators;
+mod replays;
 
 const LETTERS: &str = "/api/v1/dead-letters";
 const DAY: Duration = Duration::from_secs(86_400);

@@ -7,9 +7,11 @@
 //! | Redis | kill -9*, a pause of 30 s*, emptied*, full*, nearly full of counts, slow, a hundred consumers |
 //! | PostgreSQL | restarted*, killed, a standby that takes over*, its connections ended*, a lock held for 30 s*, read-only*, rights withdrawn*, deadlocks and refusals to serialize, slow |
 //! | SQLite | kill -9 in a commit*, locked by another process*, disk full, file not writable*, a damaged page* |
-//! | messages | kill -9 between a claim and the message*, between Telegram's answer and its note*, between the claim of an edit and the edit*, of a digest and the digest*, between a button's deed and what must follow* |
+//! | analysis | kill -9 while the language model is asked* |
+//! | messages | kill -9 between a claim and the message*, between Telegram's answer and its note*, between the claim of an edit and the edit*, of a digest and the digest*, between a button's operation and what must follow* |
+//! | comments | kill -9 between a claim and the comment at Sentry*, between Sentry's answer and its note* |
 //! | network | cut in the request and in the reply at the ingress*, 170 clients of the pages that are slow or deaf*, Telegram hanging, resetting, refusing, talking nonsense* |
-//! | channels | Telegram hanging beside a webhook, 30,000 messages owed to a channel that is down, a claim among these |
+//! | channels | Telegram hanging beside a webhook, 30,000 messages pending for a channel that is down, a claim among these |
 //! | time | the clock of SQLite's computer 8 hours ahead and then right*, an ingress's clock likewise*, a worker's clock 10 minutes ahead and behind*, alerts dated in the future and a year ago*, out of order*, resolved before they fire* |
 //! | deploy | every process restarted in turn, behind a load balancer*; a schema that a newer version changes*, an older version beside this one |
 //! | load | a million jobs queued, a million names, 10,000 anomalies in a second*, one anomaly 100,000 times* |
@@ -40,15 +42,17 @@ macro_rules! scenarios {
     };
 }
 
+mod analysis;
 mod channels;
+mod comments;
 mod consumers;
 mod damaged;
 mod health;
+mod kill_points;
 mod load;
 mod messages;
 mod network;
 mod oracle;
-mod points;
 mod postgres;
 mod readers;
 mod redis;

@@ -1,4 +1,4 @@
-//! One alert's way, and what the rules of counting, levels, tiers and messages come to.
+//! One alert's way, and the results of the rules of counting, levels, tiers and messages.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ on_all! {
         let counts: Vec<_> = incidents.iter().map(|i| i["aggregated_count"].clone()).collect();
         assert_eq!(counts, [json!(5), json!(7)]);
         assert_eq!(incidents[0]["tier"], 3);
-        // Two incidents opened; the first was told of ESCALATE, the second of PERMANENT_FIX.
+        // Two incidents opened; the first got ESCALATE, the second of PERMANENT_FIX.
         let told: Vec<String> = h.telegram.headlines();
         assert_eq!(told.len(), 4, "{told:#?}");
         h.finish().await;

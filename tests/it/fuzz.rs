@@ -3,12 +3,12 @@
 //!
 //! Each test tries as many cases as it has time for; `TOCSIN_TEST_CASES` says how many instead.
 
+mod api;
 mod bodies;
-mod door;
 mod json;
 mod pages;
-mod questions;
 mod queue;
+mod webhooks;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestRunner};
 

@@ -2,8 +2,8 @@
 //! a stand-in for Telegram.
 
 mod alerts;
-mod asking;
 mod on;
+mod requests;
 mod scratch;
 mod settings;
 mod waiting;
@@ -28,8 +28,8 @@ use tokio_util::sync::CancellationToken;
 use crate::redis_keys::RedisKeys;
 use crate::telegram::Telegram;
 pub use alerts::{alert, body, firing, resolved};
-pub use asking::{answer, number};
 pub use on::On;
+pub use requests::{answer, number};
 pub use scratch::Scratch;
 pub use settings::{LEVELS_BY_COUNTS, at_once, levels_by_counts};
 pub use waiting::QUEUED;
@@ -163,7 +163,7 @@ impl Harness {
         self.context.clock.advance(by);
     }
 
-    /// Queues a dead letter's job once more as it was before it was replayed, as if whoever buried it had
+    /// Queues a dead letter's job once more as it was before it was replayed, as if the process that buried it had
     /// died before it was removed.
     pub async fn push_again_under_its_first_number(&self, letter: &Value) {
         let job = NewJob {
@@ -217,7 +217,7 @@ impl Harness {
     /// What the schedule would start.
     pub async fn recount(&self) {
         recount::decay(&self.context).await.unwrap();
-        recount::close_unseen(&self.context).await.unwrap();
+        recount::expire_stale(&self.context).await.unwrap();
         recount::end_mutes(&self.context).await.unwrap();
         recount::settle_doubts(&self.context).await.unwrap();
         recount::judge(&self.context).await.unwrap();

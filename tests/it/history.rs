@@ -1,13 +1,13 @@
-//! Histories of alerts, told several times over, to machines that lose their power while they work
+//! Histories of alerts, delivered several times over, to machines that lose their power while they work
 //! on them: what is in the database afterwards is what an oracle says, which knows the rules from the
 //! description of the rules alone.
 //!
-//! A seed that failed is printed; `TOCSIN_TEST_SEED` has it told again. `scripts/soak` tells others.
+//! A seed that failed is printed; `TOCSIN_TEST_SEED` repeats it. `scripts/soak` runs others.
 
-mod found;
+mod database;
+mod generator;
 mod machines;
 mod oracle;
-mod story;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use serde_json::json;
 
 use crate::harness::On;
 use crate::on_all;
-use found::Found;
+use database::StoredHistory;
+use generator::{Shape, Story};
 use machines::Machines;
-use oracle::{DAY, HOUR, Oracle, Status, Told, Unit};
-use story::{Shape, Story};
+use oracle::{DAY, HOUR, Oracle, Received, Status, Unit};
 
 /// Histories of each kind on each combination.
 const HISTORIES: u64 = 3;
@@ -75,7 +75,7 @@ async fn scrambled(on: On, seed: u64) {
 
     let mut machines = machines(on, &story, NEVER).await;
     let ingresses = machines.ingresses();
-    let mut requests: Vec<Vec<Vec<&Told>>> = vec![Vec::new(); ingresses.len()];
+    let mut requests: Vec<Vec<Vec<&Received>>> = vec![Vec::new(); ingresses.len()];
     let mut rest = &story.told[..];
     while let Some(first) = rest.first() {
         let same = rest
@@ -107,13 +107,13 @@ async fn scrambled(on: On, seed: u64) {
     }
     somebody_looks(&machines, &mut oracle).await;
     machines.look_after(story.look_at()).await;
-    let found = Found::read(&machines, &story).await;
+    let found = StoredHistory::read(&machines, &story).await;
     found.agrees_with_itself();
     found.episodes_are(&oracle);
     found.counts_are(&oracle);
 }
 
-async fn send(machines: &Machines, ingress: usize, requests: &[Vec<&Told>]) {
+async fn send(machines: &Machines, ingress: usize, requests: &[Vec<&Received>]) {
     for request in requests {
         let received_at = request[0].received_at;
         machines.send(ingress, received_at, request).await;
@@ -152,7 +152,7 @@ async fn in_order(on: On, seed: u64) {
         for told in step {
             // Within its slot each step is a little later than the one before.
             let received_at = told.received_at + number as i64;
-            oracle.hear(&Told {
+            oracle.hear(&Received {
                 received_at,
                 ..(*told).clone()
             });
@@ -169,7 +169,7 @@ async fn in_order(on: On, seed: u64) {
     somebody_looks(&machines, &mut oracle).await;
     machines.look_after(story.look_at()).await;
     oracle.look(story.look_at());
-    let found = Found::read(&machines, &story).await;
+    let found = StoredHistory::read(&machines, &story).await;
     found.agrees_with_itself();
     found.episodes_are(&oracle);
     found.counts_are(&oracle);
@@ -178,11 +178,11 @@ async fn in_order(on: On, seed: u64) {
 
 /// Requests of alerts that may be processed in any order: of no series two, and of no anomaly some
 /// that begin and some that end.
-fn steps<'a>(random: &mut StdRng, told: &'a [Told]) -> Vec<Vec<&'a Told>> {
-    let mut steps: Vec<Vec<&Told>> = Vec::new();
+fn steps<'a>(random: &mut StdRng, told: &'a [Received]) -> Vec<Vec<&'a Received>> {
+    let mut steps: Vec<Vec<&Received>> = Vec::new();
     let mut most = 0;
     for told in told {
-        let goes_with = |other: &&Told| {
+        let goes_with = |other: &&Received| {
             other.received_at == told.received_at
                 && other.labels != told.labels
                 && other.resolved == told.resolved
@@ -208,7 +208,7 @@ async fn somebody_acts(random: &mut StdRng, machines: &Machines, oracle: &mut Or
         return;
     };
     let ingress = machines.ingresses()[0];
-    let (id, key) = found::incident(machines, anomaly, oracle.incidents[newest].number).await;
+    let (id, key) = database::incident(machines, anomaly, oracle.incidents[newest].number).await;
     let of_incident = |what: &str| format!("/api/v1/incidents/{id}/{what}");
     let is_open = matches!(
         oracle.incidents[newest].status,
@@ -254,7 +254,7 @@ async fn somebody_acts(random: &mut StdRng, machines: &Machines, oracle: &mut Or
 async fn somebody_looks(machines: &Machines, oracle: &mut Oracle) {
     machines.drain().await;
     let ingress = machines.ingresses()[0];
-    for (anomaly, incident) in found::newest_incidents(machines).await {
+    for (anomaly, incident) in database::newest_incidents(machines).await {
         let path = format!("/api/v1/incidents/{incident}/repairs");
         let key = format!("look-at-{incident}");
         let report = json!({"action": "look", "success": false});
@@ -266,7 +266,7 @@ async fn somebody_looks(machines: &Machines, oracle: &mut Oracle) {
 
 /// Machines that will work on a story; for their workers it is over.
 async fn machines(on: On, story: &Story, open_for: i64) -> Machines {
-    let over = story.began + story.slots * story::SLOT;
+    let over = story.began + story.slots * generator::SLOT;
     Machines::start(on, over, |config| {
         config.counting.unit = match story.unit {
             Unit::Episode => tocsin::domain::aggregation::Unit::Episode,

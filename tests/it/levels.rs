@@ -1,9 +1,9 @@
-//! How bad it is, and telling it once: what levels, tiers and their messages come to, incident by incident.
+//! Levels, tiers and their messages, incident by incident.
 
 mod bursts;
 mod edge;
-mod kept;
 mod uncounted;
+mod unresolved_incidents;
 
 use std::time::Duration;
 

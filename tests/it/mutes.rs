@@ -1,7 +1,7 @@
-//! Mutes: an anomaly that tells nothing for a while, is counted as ever, and tells nothing old after.
+//! Mutes: a muted anomaly is counted, sends nothing, and sends nothing old afterwards.
 
-mod asked;
-mod seen;
+mod page;
+mod requests;
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ impl Harness {
         self.sql(&count).await
     }
 
-    /// How often the metrics say that a message was not told for a mute.
+    /// How often the metrics say that a message was suppressed.
     async fn counted_as_muted(&self) -> String {
         let metrics = self.metrics().await;
         let name = "tocsin_messages_total{outcome=\"muted\"} ";
@@ -94,7 +94,7 @@ on_all! {
         let told = h.telegram.taken();
         assert_eq!(told.len(), 2, "{told:#?}");
         assert!(told[1].contains("PERMANENT"), "{}", told[1]);
-        // It is told once, and incidents that open at that level are not.
+        // It is sent once, and incidents that open at that level are not.
         h.advance(11 * MINUTE);
         h.fire(1).await;
         h.recount().await;
@@ -126,7 +126,7 @@ on_all! {
         h.advance(HOUR);
         assert_eq!(h.incidents().await[0]["muted_until"], json!(null));
         h.recount().await;
-        // A firing that joins what opened while it was muted tells nothing either.
+        // A firing that joins what opened while it was muted sends nothing either.
         assert_eq!(h.telegram.taken().len(), 1);
         h.fire(1).await;
         let told = h.telegram.headlines();

@@ -1,12 +1,12 @@
 //! The pages: who may see and do what, what changes while one looks, and that everybody can use them.
 
-mod at_work;
-mod below;
-mod everybody;
-mod guarded;
+mod access;
+mod accessibility;
+mod details;
 mod listed;
 mod live;
-mod quick;
-mod standing;
+mod on_call;
+mod path_prefix;
+mod performance;
+mod system;
 mod timeline;
-mod told;

@@ -90,7 +90,11 @@ on_all! {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_example_of_a_source_is_known_there_and_named_elsewhere() {
     let h = Harness::start(crate::harness::On::Sqlite).await;
-    for source in SOURCES {
+    // What one of many sends is in the settings.
+    for source in SOURCES
+        .into_iter()
+        .filter(|source| source.senders.is_none())
+    {
         let known: Vec<&str> = SOURCES
             .iter()
             .filter(|other| (other.looks_like)(&tocsin::sources::Delivery::of(source.example)))

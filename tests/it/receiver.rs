@@ -23,13 +23,13 @@ pub const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 #[derive(Clone)]
 pub struct Receiver {
-    state: Arc<Mutex<Seen>>,
+    state: Arc<Mutex<Received>>,
     is_held: Arc<watch::Sender<bool>>,
     pub url: String,
 }
 
 #[derive(Default)]
-struct Seen {
+struct Received {
     deliveries: Vec<Delivery>,
     answers: VecDeque<(StatusCode, &'static str)>,
 }

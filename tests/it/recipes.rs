@@ -42,10 +42,11 @@ pub const BEACON: Source = Source {
     name: "beacon",
     sender: "Beacons",
     paths: &["/api/v1/beacon/{name}"],
+    senders: None,
     methods: &[Verb::Post, Verb::Put],
     schema: || ObjectBuilder::new().schema_type(Type::Object).into(),
     example: r#"{"name":"DiskFull"}"#,
-    admission: |_| Admission {
+    admission: |_, _| Admission {
         enabled: true,
         signature: Some(Signature {
             secret: &SECRET,

@@ -1,4 +1,5 @@
-//! The rooms of the library, which are the modules at the top of `src/`: none uses another in a circle.
+//! The modules of the library: of those that lie in one folder, `src/` itself among them, none uses another in a
+//! circle. What a module and those in its own folder use of each other does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,7 +7,7 @@ use std::path::Path;
 
 const SRC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
 
-/// The rooms that a room uses, each with a file where it does.
+/// The modules of one folder that each of them uses, with a file where it does.
 type Uses = BTreeMap<String, BTreeMap<String, String>>;
 
 /// A file's code: no comments, and nothing that is there for tests alone. It relies on the layout that rustfmt
@@ -28,44 +29,69 @@ fn code(text: &str) -> String {
     code
 }
 
-/// What follows each `crate::` and each chain of `super::` that leads out of all modules, in the file of a module
-/// that is so deep: the names at the top.
-fn names_at_the_top(code: &str, depth: usize) -> BTreeSet<String> {
-    let out = "super::".repeat(depth);
-    let mut names = BTreeSet::new();
-    for path in ["crate::", out.as_str()] {
-        for (at, _) in code.match_indices(path) {
+/// The paths in the code of a module that begin with `crate::`, or with `super::` and leave the module, from the top.
+fn paths(code: &str, module: &[&str]) -> BTreeSet<Vec<String>> {
+    let mut paths = BTreeSet::new();
+    for start in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(start) {
             let before = code[..at].chars().next_back();
-            if before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | ':')) {
+            if before.is_some_and(|c| is_in_name(c) || c == ':') {
                 continue;
             }
-            let rest = code[at + path.len()..].trim_start();
-            match rest.strip_prefix('{') {
-                Some(group) => names.extend(first_names(group)),
-                None => names.extend(first_name(rest)),
+            let mut rest = &code[at..];
+            let mut folder = module.len();
+            while let Some(outer) = rest.strip_prefix("super::") {
+                (rest, folder) = (outer, folder.saturating_sub(1));
             }
+            if let Some(top) = rest.strip_prefix("crate::") {
+                (rest, folder) = (top, 0);
+            }
+            let folder: Vec<String> = module[..folder].iter().map(ToString::to_string).collect();
+            spell_out(rest, &folder, &mut paths);
         }
     }
-    names
+    paths
 }
 
-/// The first name of a path; none of a macro, which is a list of words that belongs to no module.
-fn first_name(path: &str) -> Option<String> {
-    let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    let name: String = path.chars().take_while(|c| is_part(*c)).collect();
-    let is_macro = path[name.len()..].starts_with("!");
-    (!name.is_empty() && !is_macro).then_some(name)
+const fn is_in_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// The first name of each path in a group, up to the brace that closes it.
-fn first_names(group: &str) -> Vec<String> {
-    let (mut depth, mut start, mut names) = (0, 0, Vec::new());
+/// The paths that `text` begins with, each name of a group on its own; none of a macro, which is a list of words that
+/// belongs to no module.
+fn spell_out(text: &str, folder: &[String], paths: &mut BTreeSet<Vec<String>>) {
+    let text = text.trim_start();
+    if let Some(group) = text.strip_prefix('{') {
+        for item in items(group) {
+            spell_out(item, folder, paths);
+        }
+        return;
+    }
+    let name: String = text.chars().take_while(|c| is_in_name(*c)).collect();
+    let rest = &text[name.len()..];
+    if name.is_empty() || rest.starts_with('!') {
+        return;
+    }
+    let path: Vec<String> = folder.iter().cloned().chain([name]).collect();
+    match rest.strip_prefix("::") {
+        Some(rest) if rest.starts_with(|c| is_in_name(c) || c == '{') => {
+            spell_out(rest, &path, paths);
+        }
+        _ => {
+            paths.insert(path);
+        }
+    }
+}
+
+/// The items of a group, up to the brace that closes it.
+fn items(group: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut items) = (0, 0, Vec::new());
     for (at, c) in group.char_indices() {
         match c {
             '{' => depth += 1,
             '}' if depth > 0 => depth -= 1,
             ',' | '}' if depth == 0 => {
-                names.extend(first_name(group[start..at].trim_start()));
+                items.push(&group[start..at]);
                 start = at + 1;
                 if c == '}' {
                     break;
@@ -74,34 +100,59 @@ fn first_names(group: &str) -> Vec<String> {
             _ => {}
         }
     }
-    names
+    items
 }
 
-/// Which rooms use which.
-fn uses() -> Uses {
+/// Every module that has a file, by its path, with the modules that it uses.
+fn modules() -> BTreeMap<String, BTreeSet<String>> {
     let mut files = Vec::new();
     collect(Path::new(SRC), &mut files);
-    let mut rooms: Uses = BTreeMap::new();
-    let mut used = Vec::new();
-    for file in files {
-        let module = file.strip_suffix(".rs").unwrap();
-        let parts: Vec<&str> = module.split('/').collect();
-        if matches!(parts[..], ["lib" | "main"]) || parts.contains(&"tests") {
+    files.retain(|file| !matches!(&**file, "lib.rs" | "main.rs"));
+    files.retain(|file| {
+        !file
+            .trim_end_matches(".rs")
+            .split('/')
+            .any(|part| part == "tests")
+    });
+    let names = files
+        .iter()
+        .map(|file| file.trim_end_matches(".rs").replace('/', "::"));
+    let names: BTreeSet<String> = names.collect();
+    let used = |(file, module): (&String, &String)| {
+        let text = fs::read_to_string(Path::new(SRC).join(file)).unwrap();
+        let parts: Vec<&str> = module.split("::").collect();
+        let paths = paths(&code(&text), &parts);
+        let used = paths.iter().filter_map(|path| {
+            let longest = (1..=path.len()).rev().map(|n| path[..n].join("::"));
+            longest.into_iter().find(|module| names.contains(module))
+        });
+        (module.clone(), used.collect())
+    };
+    files.sort_by_key(|file| file.trim_end_matches(".rs").replace('/', "::"));
+    files.iter().zip(&names).map(used).collect()
+}
+
+/// The first name of a path beneath a folder, which is empty or ends with `::`.
+fn beneath<'a>(module: &'a str, folder: &str) -> Option<&'a str> {
+    module.strip_prefix(folder)?.split("::").next()
+}
+
+/// Which modules of a folder use which others of it, they or what lies in their own folders.
+fn uses(modules: &BTreeMap<String, BTreeSet<String>>, folder: &str) -> Uses {
+    let mut uses = Uses::new();
+    for (module, used) in modules {
+        let Some(one) = beneath(module, folder) else {
             continue;
-        }
-        rooms.entry(parts[0].to_owned()).or_default();
-        let text = fs::read_to_string(Path::new(SRC).join(&file)).unwrap();
-        for name in names_at_the_top(&code(&text), parts.len()) {
-            used.push((parts[0].to_owned(), name, file.clone()));
-        }
-    }
-    for (room, name, file) in used {
-        if room != name && rooms.contains_key(&name) {
-            let uses = rooms.entry(room).or_default();
-            uses.entry(name).or_insert(file);
+        };
+        let of_one = uses.entry(one.to_owned()).or_default();
+        for other in used.iter().filter_map(|used| beneath(used, folder)) {
+            if other != one {
+                let file = module.replace("::", "/") + ".rs";
+                of_one.entry(other.to_owned()).or_insert(file);
+            }
         }
     }
-    rooms
+    uses
 }
 
 fn collect(folder: &Path, files: &mut Vec<String>) {
@@ -151,16 +202,22 @@ fn circle_from<'a>(
 }
 
 #[test]
-fn no_room_uses_another_in_a_circle() {
-    let rooms = uses();
+fn no_modules_of_one_folder_use_each_other_in_a_circle() {
+    let modules = modules();
+    let rooms = uses(&modules, "");
     assert!(rooms["context"].contains_key("store"), "uses are not found");
     assert!(rooms["web"].contains_key("context"), "uses are not found");
-    let circle = circle(&rooms).unwrap_or_default();
-    assert!(circle.is_empty(), "a circle:\n{}", circle.join("\n"));
+    let within = uses(&modules, "domain::");
+    assert!(within["tier"].contains_key("level"), "uses are not found");
+    let folders = modules.keys().map(|module| format!("{module}::"));
+    for folder in folders.chain([String::new()]) {
+        let circle = circle(&uses(&modules, &folder)).unwrap_or_default();
+        assert!(circle.is_empty(), "a circle:\n{}", circle.join("\n"));
+    }
 }
 
 #[test]
-fn a_circle_is_told_with_its_files() {
+fn a_circle_is_shown_with_its_files() {
     let of = |pairs: &[(&str, &str)]| {
         let mut rooms = Uses::new();
         for (room, used) in pairs {
@@ -186,7 +243,7 @@ use crate::{three, four::{five, six}};
 #[cfg(test)]
 use crate::seven;
 use super::super::eight::Nine;
-use super::ten;
+use super::{eight::Nine, ten};
 
 fn it() {
     crate::eleven::call(); // crate::twelve
@@ -199,7 +256,20 @@ mod tests {
 
 fn more() -> crate::fourteen::It {}
 ";
-    let expected = ["eight", "eleven", "four", "fourteen", "one", "three"];
-    let found: Vec<String> = names_at_the_top(&code(text), 2).into_iter().collect();
+    let expected = [
+        "a::eight::Nine",
+        "a::ten",
+        "eight::Nine",
+        "eleven::call",
+        "four::five",
+        "four::six",
+        "fourteen::It",
+        "one::Two",
+        "three",
+    ];
+    let found: Vec<String> = paths(&code(text), &["a", "b"])
+        .iter()
+        .map(|path| path.join("::"))
+        .collect();
     assert_eq!(found, expected);
 }

@@ -3,7 +3,7 @@
 
 mod commands;
 mod planted;
-mod stage;
+mod servers;
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use tocsin::time::Timestamp;
 
 use crate::harness::alert;
 use crate::process::{PATIENCE, Process, beside_others};
-use planted::Found;
-use stage::{Stage, dump};
+use planted::Leaks;
+use servers::{Servers, dump};
 
 /// Asks, with each token there is, and keeps what is answered.
 struct Asker {
@@ -25,7 +25,7 @@ struct Asker {
 }
 
 impl Asker {
-    async fn ask(&self, found: &mut Found, method: Method, path: &str, body: Option<Value>) {
+    async fn ask(&self, found: &mut Leaks, method: Method, path: &str, body: Option<Value>) {
         for (n, token) in self.tokens.iter().enumerate() {
             let mut request = self
                 .http
@@ -81,7 +81,7 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_planted_secret_is_in_any_output_or_store() {
     let _turn = beside_others().await;
-    let (mut stage, mut found) = (Stage::new().await, Found::default());
+    let (mut stage, mut found) = (Servers::new().await, Leaks::default());
 
     // Everything that can be asked, in the right and in the wrong way, with every token.
     let log = stage.folder.join("serve.log");
@@ -168,6 +168,8 @@ async fn no_planted_secret_is_in_any_output_or_store() {
         post("/api/v1/notify/test", json!({"channel": "pagerduty:ops"})),
         post("/api/v1/notify/test", json!({"channel": "discord:ops"})),
         post("/api/v1/notify/test", json!({"channel": "teams:ops"})),
+        post("/api/v1/notify/test", json!({"channel": "sentry"})),
+        post("/api/v1/sentry", json!({"action": "created"})),
         post(
             "/api/v1/notify/test",
             json!({"channel": "email:oncall@example.org"}),

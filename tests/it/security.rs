@@ -87,7 +87,7 @@ async fn failed_authentication_is_rate_limited_per_client() {
         .unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
     assert_eq!(h.status(Method::GET, list, READ).await, 200);
-    // What a sender of webhooks is told never makes it give up an alert for good.
+    // No answer to a webhook makes its sender give up an alert for good.
     let webhook = "/api/v1/alertmanager";
     assert_eq!(h.status(Method::POST, webhook, "guess").await, 401);
     let sent = h

@@ -76,7 +76,7 @@ on_all! {
         let routed = format!("{told} AND channel = 'telegram:-200'");
         assert_eq!(h.sql(&routed).await, 1);
 
-        // It eases, in either order, and is worse once more: nothing is over, and nothing is told.
+        // It eases, in either order, and is worse once more: nothing is over, and nothing is sent.
         for alerts in [[("critical", false), ("warning", true)], [("warning", true), ("critical", false)]] {
             h.deliver("signoz", body(&h, &alerts)).await;
             assert_eq!(found(&h).await, worse);
@@ -129,7 +129,7 @@ on_all! {
         let of_both = format!("{anomalies} AND service = '' AND namespace = 'shop'");
         assert_eq!((h.sql(&of_both).await, h.sql(open).await), (1, 1));
         assert_eq!(h.sql("SELECT count(*) FROM alert_rules").await, 1);
-        // What nobody tells of any more is forgotten.
+        // Rules without alerts are deleted.
         h.advance(400 * 24 * 60 * MINUTE);
         h.recount().await;
         assert_eq!(h.sql("SELECT count(*) FROM alert_rules").await, 0);
@@ -176,26 +176,26 @@ on_all! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_rule_is_about_is_noted_by_many_at_once_and_more_than_once() {
-    use tocsin::domain::alert_rule::{About, Known};
-    use tocsin::store::alert_rules::{find, tell};
+    use tocsin::domain::alert_rule::{About, RuleTargets};
+    use tocsin::store::alert_rules::{find, note};
     let h = Harness::start(On::Postgres).await;
     let about = |service: &str, namespace: &str| About {
         service: service.to_owned(),
         namespace: namespace.to_owned(),
     };
     let db = h.context.db.write();
-    for (told, expected) in [
+    for (named, expected) in [
         (about("", "shop"), ("", false, "shop", false)),
         (about("a", ""), ("a", false, "shop", false)),
         (about("a", "shop"), ("a", false, "shop", false)),
         (about("b", "shop"), ("a", true, "shop", false)),
         (about("a", "other"), ("a", true, "shop", true)),
     ] {
-        let tell = || tell(db, ("signoz", "r"), &told, h.now());
-        let (one, other) = tokio::join!(tell(), tell());
+        let note = || note(db, ("signoz", "r"), &named, h.now());
+        let (one, other) = tokio::join!(note(), note());
         one.and(other).unwrap();
         let (service, has_services, namespace, has_namespaces) = expected;
-        let known = Known {
+        let known = RuleTargets {
             first: about(service, namespace),
             has_services,
             has_namespaces,

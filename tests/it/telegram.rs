@@ -19,7 +19,7 @@ use crate::process::PATIENCE;
 
 #[derive(Clone, Default)]
 pub struct Telegram {
-    state: Arc<Mutex<Seen>>,
+    state: Arc<Mutex<Received>>,
     holds: Arc<watch::Sender<Hold>>,
     pub url: String,
     pub presses: presses::Presses,
@@ -53,7 +53,7 @@ pub struct Message {
 }
 
 #[derive(Default)]
-struct Seen {
+struct Received {
     taken: Vec<Message>,
     answers: VecDeque<(StatusCode, String)>,
     to_edits: VecDeque<(StatusCode, String)>,
@@ -95,7 +95,7 @@ impl Telegram {
         self.state.lock().unwrap().to_edits.push_back(answer);
     }
 
-    /// The next edit is done, and whoever asked for it is not told.
+    /// The next edit is done, and its caller gets no answer.
     pub fn lose_next_edit(&self) {
         self.state.lock().unwrap().edits_to_lose += 1;
     }
@@ -186,7 +186,7 @@ fn refusal(description: &str) -> Answer {
     )
 }
 
-impl Seen {
+impl Received {
     /// Counts what goes to a chat, or refuses it.
     fn admit(&mut self, chat: &str) -> Result<(), Answer> {
         let Some((most, within)) = self.limit else {
@@ -270,7 +270,7 @@ async fn edit_message(State(telegram): State<Telegram>, Json(body): Json<Value>)
 }
 
 /// Somebody waits for an answer, until it comes or they are gone.
-struct Waiting(Arc<Mutex<Seen>>);
+struct Waiting(Arc<Mutex<Received>>);
 
 impl Waiting {
     fn of(telegram: &Telegram) -> Self {
@@ -288,7 +288,7 @@ impl Drop for Waiting {
     }
 }
 
-async fn answered(telegram: &Telegram, take: impl FnOnce(&mut Seen) -> Answer) -> Answer {
+async fn answered(telegram: &Telegram, take: impl FnOnce(&mut Received) -> Answer) -> Answer {
     let _waiting = Waiting::of(telegram);
     telegram.pass(Hold::Requests).await;
     let answer = take(&mut telegram.state.lock().unwrap());

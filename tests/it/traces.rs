@@ -1,4 +1,4 @@
-//! One trace from the webhook to the message: carried by the jobs, and told to a collector.
+//! One trace from the webhook to the message: carried by the jobs, and exported to a collector.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

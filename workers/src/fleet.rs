@@ -10,7 +10,8 @@ use apalis::prelude::{Data, WorkerBuilder, WorkerContext, WorkerError};
 use tocsin::context::Context;
 use tocsin::jobs::{Job, JobError};
 use tocsin::queue::about::host;
-use tocsin::queue::consumer::{Consumer, JobHandle, Parts, Running};
+use tocsin::queue::backend::JobBackend;
+use tocsin::queue::consumer::{JobHandle, Parts, Running};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -52,7 +53,7 @@ impl Worker {
         };
         let start = move |name: String| {
             let apalis = WorkerContext::new(&name);
-            let (backend, running) = Consumer::start::<J>(name, parts.clone());
+            let (backend, running) = JobBackend::<J>::start(name, parts.clone());
             let worker = WorkerBuilder::new(apalis.clone())
                 .backend(backend)
                 .data(data.clone())

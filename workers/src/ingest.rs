@@ -153,7 +153,7 @@ struct Batcher {
     crowded: Arc<(LogThrottle<()>, AtomicU64)>,
 }
 
-/// Counts anomalies while somebody wants to know.
+/// Counts anomalies while a reader is interested.
 async fn count_names(context: Context, names: Weak<Names>) {
     let mut every = tokio::time::interval(COUNTED_EVERY);
     loop {

@@ -7,7 +7,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
     AnomaliesArgs, AuditArgs, DeadArgs, HealthArgs, IncidentsArgs, MuteArgs, MutesArgs, NotifyArgs,
-    QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs, SimulateArgs, TraceArgs, UnmuteArgs,
+    QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs, SimulateArgs, SourceArgs, TraceArgs,
+    UnmuteArgs,
 };
 
 mod admin;
@@ -57,6 +58,8 @@ enum Command {
     Unmute(At<UnmuteArgs>),
     /// List muted anomalies.
     Mutes(At<MutesArgs>),
+    /// List sources; try what would come out of a body.
+    Source(At<SourceArgs>),
     /// Test the channels of notifications.
     Notify(At<NotifyArgs>),
     /// List, show, replay, edit and discard dead letters (failed jobs).
@@ -143,6 +146,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Mute(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Unmute(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Mutes(at) => at.args.run(&at.remote.found_by(config)?).await,
+        Command::Source(at) => at.args.run(at.remote, config).await,
         Command::Notify(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Dead(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Queues(at) => at.args.run(&at.remote.found_by(config)?).await,

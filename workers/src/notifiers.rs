@@ -10,6 +10,7 @@ pub mod log;
 mod markup;
 mod message;
 pub mod pagerduty;
+pub mod sentry;
 pub mod teams;
 pub mod telegram;
 #[cfg(test)]
@@ -38,7 +39,7 @@ pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
 type Configured = fn(&Config) -> Vec<Box<dyn Notifier>>;
 
 /// Every kind of notifier.
-const NOTIFIERS: [Configured; 7] = [
+const NOTIFIERS: [Configured; 8] = [
     log::configured,
     telegram::configured,
     webhook::configured,
@@ -46,6 +47,7 @@ const NOTIFIERS: [Configured; 7] = [
     discord::configured,
     teams::configured,
     email::configured,
+    sentry::configured,
 ];
 
 /// The notifiers that the settings call for. Which of them new messages go to, `Config::channels` says.
@@ -58,13 +60,13 @@ pub fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
 /// What a message is made from.
 #[derive(Clone, Debug)]
 pub struct Card {
-    /// What it tells.
+    /// Its kind.
     pub kind: Kind,
     /// The incident it is about, as it stands now.
     pub incident: incidents::Model,
     /// That incident's anomaly, as it stands now.
     pub anomaly: anomalies::Model,
-    /// When it was decided to tell it.
+    /// When it was decided.
     pub at: Timestamp,
     /// Whether it is muted.
     pub muted: Option<Muted>,
@@ -81,7 +83,7 @@ pub struct Muted {
     pub by: Option<String>,
 }
 
-/// A message that somebody asked for, to see that it arrives.
+/// A test message, sent on request.
 #[derive(Clone, Debug)]
 pub struct TestMessage {
     /// Its id.
@@ -109,6 +111,8 @@ pub struct Message<'a> {
     pub is_silent: bool,
     /// Buttons beneath it, as Telegram writes them.
     pub reply_markup: Option<&'a Value>,
+    /// Whether an earlier try of it may have gone out: its process died, or the provider did not answer.
+    pub is_repeated: bool,
 }
 
 #[cfg(test)]
@@ -121,6 +125,7 @@ impl<'a> Message<'a> {
             reply_to: None,
             is_silent: false,
             reply_markup: None,
+            is_repeated: false,
         }
     }
 }
@@ -162,7 +167,7 @@ pub enum SendError {
     GiveUp(String),
 }
 
-/// A way to tell people.
+/// A provider of messages to people.
 #[async_trait]
 pub trait Notifier: Send + Sync {
     /// The channel's name, as the `notifications` rows hold it.
@@ -174,7 +179,7 @@ pub trait Notifier: Send + Sync {
     /// Sends what was rendered before, once. Repeating is the caller's.
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError>;
 
-    /// The text of a message that somebody asked for, likewise.
+    /// The text of a test message, likewise.
     fn render_test(&self, test: &TestMessage) -> String;
 
     /// Whether the provider has one thing for each incident, and every message and edit sets how that stands: by
@@ -188,8 +193,8 @@ pub trait Notifier: Send + Sync {
         None
     }
 
-    /// How much the provider takes; none if that is not known. Where there is one, many messages at once are told
-    /// by digests.
+    /// The provider's rate limits; none if they are not known. With a budget, a digest replaces many messages
+    /// at once.
     fn budget(&self) -> Option<Budget> {
         None
     }

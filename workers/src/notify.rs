@@ -106,7 +106,7 @@ async fn send(ctx: &NotifyContext, claimed: &Claimed<'_>) -> Result<Sent, SendEr
     result
 }
 
-/// Has everybody who writes to the chat wait, whichever process it is in.
+/// Pauses the chat for the senders of all processes.
 async fn pause(ctx: &NotifyContext, channel: &str, after: Duration) -> Result<(), JobError> {
     let context = &ctx.context;
     let db = context.db.write();
@@ -122,7 +122,7 @@ async fn remember(ctx: &NotifyContext, claimed: &Claimed<'_>, sent: Sent) -> Res
     loop {
         let written = async {
             if row.kind == Kind::Digest {
-                digests::tells(db, row.id).await?;
+                digests::restore(db, row.id).await?;
             }
             notifications::sent(db, row.id, sent.message_id.clone(), now).await
         };

@@ -6,7 +6,7 @@ mod doubts;
 mod levels;
 mod mutes;
 mod pruning;
-mod unseen;
+mod stale;
 mod verdicts;
 mod verification;
 
@@ -29,8 +29,8 @@ pub use doubts::settle_doubts;
 pub use levels::decay;
 pub use mutes::end_mutes;
 pub use pruning::prune;
+pub use stale::expire_stale;
 pub use tocsin::outbox::overdue::push as push_overdue;
-pub use unseen::close_unseen;
 pub use verdicts::judge;
 pub use verification::verify;
 
@@ -71,7 +71,7 @@ pub async fn handle(
     }
 }
 
-/// Does all parts, one after the other, and tells which could not be done. A tick that was pushed before
+/// Does all parts, one after the other, and logs which failed. A tick that was pushed before
 /// another began that is done has nothing to add: ticks do not pile up where one takes long.
 async fn tick(recounting: &Recounting, pushed_at: Timestamp) -> Result<(), JobError> {
     let context = &recounting.context;
@@ -122,7 +122,7 @@ async fn run(context: &Context, part: Part) -> Result<(), JobError> {
         Part::Counter => make_room(context).await,
         // These cannot be undone: a clock that is wrong for a moment has none of them done.
         Part::Unseen | Part::Pruning if !is_steady(context).await? => Ok(()),
-        Part::Unseen => close_unseen(context).await,
+        Part::Unseen => expire_stale(context).await,
         Part::Pruning => pruning::hourly(context).await,
     }
 }

@@ -50,7 +50,7 @@ fn bounds(config: &Config) -> ConnectionLimits {
     }
 }
 
-/// Everything in one process. Its workers go on while its ingress does: nobody else may be there for
+/// Everything in one process. Its workers go on while its ingress does: there may be no other process for
 /// what that takes.
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = bind(config.listen).await?;

@@ -10,7 +10,7 @@ use apalis::prelude::Data;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 use tocsin::context::Context;
 use tocsin::domain::aggregation::Unit;
-use tocsin::domain::effectiveness::RepairStats;
+use tocsin::domain::effectiveness::{self, RepairStats};
 use tocsin::domain::escalation::{
     Assessment, Decay, Level, RuleInputs, assess, decay, most_incidents, raise,
 };
@@ -229,7 +229,7 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierErro
     let histories = repairs::history(&tx, &keys).await?;
     let restarted: Vec<String> = histories
         .iter()
-        .filter(|(_, history)| tier::were_restarts_tried(&history.totals))
+        .filter(|(_, history)| effectiveness::were_restarts_tried(&history.totals))
         .map(|(key, _)| key.clone())
         .collect();
     let restarts = match restarted.is_empty() {

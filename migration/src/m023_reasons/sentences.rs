@@ -1,4 +1,4 @@
-//! The sentences that were written up to now, as the rules that they tell of, and back.
+//! The sentences that were written up to now, as the rules that they name, and back.
 
 use serde_json::{Value, json};
 

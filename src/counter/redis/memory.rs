@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use redis::RedisError;
 
-use super::RedisCounter;
-use super::sets::CHUNK;
+use super::{CHUNK, RedisCounter};
 use crate::counter::CounterError;
 use crate::redis::Memory;
 

@@ -8,7 +8,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::memory::is_out_of_memory;
-use super::{ADD, BEGIN, COUNTS, FINISH, RedisCounter};
+use super::{ADD, BEGIN, CHUNK, COUNTS, FINISH, RedisCounter};
 use crate::counter::{Counter, CounterError};
 use crate::domain::frequency::{COUNTED_AT_MOST, Counted, Counts, Window};
 use crate::store::{occurrences, tallies};
@@ -19,8 +19,6 @@ use crate::time::{Timestamp, millis};
 const LIVES_MS: i64 = 31 * 86_400_000;
 /// How long members are kept: longer than the longest window, as clocks differ.
 const KEPT: Duration = Duration::from_secs(30 * 86_400 + 3600);
-/// Members that one script adds at most, and sets that one reads.
-pub(super) const CHUNK: (usize, usize) = (1000, 100);
 /// Sets that are built at once: each reads rows on a connection of its own.
 const BUILT_AT_ONCE: usize = 4;
 /// How often a set is begun anew because it was emptied while it was built.

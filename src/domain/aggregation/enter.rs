@@ -112,7 +112,7 @@ impl Batch {
         episode
     }
 
-    /// A newer episode of a series ends those before it that nobody ended; one that was over before it
+    /// A newer episode of a series ends those before it that are open; one that was over before it
     /// was said so was over when the newer one began.
     fn close_older(&mut self, delivery: &AlertDelivery, start: Timestamp, policy: &Policy) {
         let mut closed = Vec::new();
@@ -168,7 +168,7 @@ impl Batch {
         id
     }
 
-    /// A known firing is told of, maybe with a higher severity than before. That is told of what is not over.
+    /// A known firing is delivered again, maybe with a higher severity, which counts while it is open.
     fn may_get_worse(&mut self, incident: Uuid, delivery: &AlertDelivery) {
         let Some(incident) = self.incidents.get_mut(&incident) else {
             return;
@@ -288,7 +288,7 @@ fn must_write(before: &Episode, now: &Episode, delivery: &AlertDelivery, policy:
             (policy.window / 2, known.received_at, end.received_at)
         }
         (None, None) => match (before.lease, now.lease) {
-            // Others may have told of it since the lease was written.
+            // Others may have sent it since the lease was written.
             (Some(known), Some(lease)) => (known.unwritten(), known.until, lease.until),
             _ => return true,
         },

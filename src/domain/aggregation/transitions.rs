@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{Batch, Policy, ResolvedBy, Status};
-use crate::domain::escalation::Level;
+use crate::domain::level::Level;
 use crate::time::Timestamp;
 
 impl Batch {

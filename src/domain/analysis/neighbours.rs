@@ -26,8 +26,8 @@ pub const STORM: usize = 200;
 const LEAST: usize = 3;
 /// So many others are looked at more closely.
 pub const CANDIDATES: usize = 20;
-/// So many are told.
-const TOLD: usize = 2;
+/// Maximum number that is shown.
+const MOST_SHOWN: usize = 2;
 
 /// Another anomaly that opens incidents together with this one more often than chance would have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -91,12 +91,12 @@ pub struct Counted {
     /// How many others could have been found: each is a chance to be misled.
     pub compared: usize,
     /// Those that opened together often enough, with what is known of them.
-    pub candidates: Vec<Known>,
+    pub candidates: Vec<CandidateAnomaly>,
 }
 
 /// A candidate, and what is known of its anomaly.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct CandidateAnomaly {
     /// How often it opened together.
     pub candidate: Candidate,
     /// Its alert's name.
@@ -169,11 +169,11 @@ pub(super) fn together(counted: &Counted) -> impl Iterator<Item = Together> {
     });
     let mut real: Vec<_> = judged.filter(|(chance, ..)| *chance < BY_CHANCE).collect();
     real.sort_by(|(one, _, a), (other, _, b)| {
-        let key = |known: &Known| known.candidate.anomaly_key.clone();
+        let key = |known: &CandidateAnomaly| known.candidate.anomaly_key.clone();
         one.total_cmp(other).then_with(|| key(a).cmp(&key(b)))
     });
     let of = counted.of;
-    real.into_iter().take(TOLD).map(move |(_, p, known)| {
+    real.into_iter().take(MOST_SHOWN).map(move |(_, p, known)| {
         let candidate = &known.candidate;
         let lift = candidate.times as f64 / (of as f64 * p);
         Together {
@@ -206,9 +206,9 @@ pub(super) fn before(history: &History) -> impl Iterator<Item = Before> {
         }
     }
     near.sort_by_key(|(of_service, earlier)| (!of_service, -earlier.opened_at.0));
-    let told: Vec<Before> = near
+    let shown: Vec<Before> = near
         .into_iter()
-        .take(TOLD)
+        .take(MOST_SHOWN)
         .map(|(_, earlier)| Before {
             incident: earlier.incident,
             anomaly_key: earlier.anomaly_key.clone(),
@@ -217,5 +217,5 @@ pub(super) fn before(history: &History) -> impl Iterator<Item = Before> {
             seconds: (opened.0 - earlier.opened_at.0).max(0) / 1000,
         })
         .collect();
-    told.into_iter()
+    shown.into_iter()
 }

@@ -1,4 +1,4 @@
-//! What no language model is told: what looks like a secret, and what the settings name.
+//! What is redacted from prompts: what looks like a secret, and what the settings name.
 
 use regex::Regex;
 

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::neighbours::{Counted, Earlier, Known, STORM, Surroundings, candidates};
+use super::neighbours::{CandidateAnomaly, Counted, Earlier, STORM, Surroundings, candidates};
 use super::*;
 use crate::text::Lang;
 use crate::text::analysis::sentences;
@@ -56,7 +56,7 @@ fn surroundings(at: i64, others: &[(&str, i64)]) -> Surroundings {
 /// Looks at these surroundings, where the others have so many incidents in a month.
 fn counted(around: &[Surroundings], incidents: i64) -> Counted {
     let (of, compared, found) = candidates(around, "own");
-    let candidates = found.into_iter().map(|candidate| Known {
+    let candidates = found.into_iter().map(|candidate| CandidateAnomaly {
         alert_name: candidate.anomaly_key.clone(),
         service: "payment".to_owned(),
         incidents,
@@ -83,7 +83,7 @@ fn earlier(key: &str, service: &str, namespace: &str, minutes: i64) -> Earlier {
 }
 
 /// What is said of a history, in both languages.
-fn told(history: &History) -> String {
+fn written(history: &History) -> String {
     let analysis = Analysis {
         at: Timestamp(NOW),
         findings: findings(history),
@@ -109,13 +109,13 @@ fn five_histories_are_told() {
         runbook: Some("https://runbooks.example.com/oom".to_owned()),
         ..history([0, 2 * DAY + HOUR, 6 * DAY])
     };
-    insta::assert_snapshot!("a_new_anomaly", told(&new));
+    insta::assert_snapshot!("a_new_anomaly", written(&new));
 
     let nightly = History {
         service: of_service(48),
         ..history((0..45).map(|night| night * DAY + night % 3 * MINUTE))
     };
-    insta::assert_snapshot!("every_night_at_three", told(&nightly));
+    insta::assert_snapshot!("every_night_at_three", written(&nightly));
 
     // Twelve in this week at all hours, six in the three weeks before, and one long ago.
     let week = (0..12).map(|n| n * 13 * HOUR);
@@ -124,7 +124,7 @@ fn five_histories_are_told() {
         service: of_service(45),
         ..history(week.chain(before).chain([200 * DAY]))
     };
-    insta::assert_snapshot!("frequent_and_increasing", told(&rising));
+    insta::assert_snapshot!("frequent_and_increasing", written(&rising));
 
     let around: Vec<Surroundings> = (1..7)
         .map(|week| surroundings(week * 4 * DAY, &[("PaymentDown", -2 * MINUTE), ("own", 0)]))
@@ -135,7 +135,7 @@ fn five_histories_are_told() {
         before: vec![earlier("PaymentDown", "payment", "prod", 2)],
         ..history((0..7).map(|n| n * 4 * DAY + n * 5 * HOUR))
     };
-    insta::assert_snapshot!("together_with_another", told(&together));
+    insta::assert_snapshot!("together_with_another", written(&together));
 
     let repaired = History {
         tried: vec![
@@ -145,7 +145,7 @@ fn five_histories_are_told() {
         ],
         ..history([0, 45 * DAY])
     };
-    insta::assert_snapshot!("three_repairs_of_which_one_helped", told(&repaired));
+    insta::assert_snapshot!("three_repairs_of_which_one_helped", written(&repaired));
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn what_opens_together_does_so_more_often_than_chance() {
     let of_b = found.iter().find(|c| c.anomaly_key == "b").unwrap();
     assert_eq!(of_b.times, 3);
 
-    let told = |around: &[Surroundings], incidents| {
+    let together = |around: &[Surroundings], incidents| {
         let counted = counted(around, incidents);
         let found = neighbours::together(&counted);
         let told = found.map(|t| (t.anomaly_key, t.times, t.of, t.lift));
@@ -313,12 +313,12 @@ fn what_opens_together_does_so_more_often_than_chance() {
     let names = |told: Vec<(String, i64, i64, i64)>| {
         told.into_iter().map(|(key, ..)| key).collect::<Vec<_>>()
     };
-    let few = told(&around, 6);
+    let few = together(&around, 6);
     assert_eq!(few[0], ("a".to_owned(), 6, 6, 720));
     assert_eq!(names(few), ["a", "b"]);
-    assert!(told(&around, 4_000).is_empty(), "it opens all the time");
+    assert!(together(&around, 4_000).is_empty(), "it opens all the time");
     let twice: Vec<Surroundings> = (1..=2).map(|n| week(n, &close)).collect();
-    assert!(told(&twice, 2).is_empty(), "two are too few");
+    assert!(together(&twice, 2).is_empty(), "two are too few");
 
     // In a storm everything opens together.
     let many: Vec<String> = (0..STORM).map(|n| format!("k{n}")).collect();

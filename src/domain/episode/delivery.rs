@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::EndedBy;
-use crate::domain::aggregation::{Policy, Unit};
 use crate::domain::alert::{Alert, AlertStatus};
+use crate::domain::counting::{Policy, Unit};
 use crate::domain::family::Families;
 use crate::domain::lease;
 use crate::domain::signature::{OVERFLOW, Signature, SignatureLabels};
@@ -107,7 +107,7 @@ impl AlertDelivery {
         self.alert.lease_ms.is_some()
     }
 
-    /// Whether it may repeat what is known and change nothing, as far as it tells by itself. What began a moment ago
+    /// Whether it may repeat what is known and change nothing, judged by itself. What began a moment ago
     /// is not repeated yet; a job that is run again, and a delivery that counts, go all the way.
     pub(crate) fn may_be_repetition(&self, policy: &Policy) -> bool {
         let is_known = match (self.lease(), self.reported_start(policy.skew)) {
@@ -124,7 +124,7 @@ impl AlertDelivery {
         Some(length.min(lease::LONGEST))
     }
 
-    /// Whether it tells of the open episode of its series whatever start it gives.
+    /// Whether it is about the open episode of its series whatever start it gives.
     pub(super) fn shares_series(&self) -> bool {
         let rule = self.alert.rule.as_ref();
         rule.is_some_and(|rule| rule.shares_series)
@@ -134,8 +134,8 @@ impl AlertDelivery {
     /// store's by more than `skew`.
     #[must_use]
     pub fn reported_start(&self, skew: Duration) -> Option<Timestamp> {
-        let told = self.alert.starts_at?;
-        (told >= EARLIEST && told <= self.received_at.after(skew)).then_some(told)
+        let given = self.alert.starts_at?;
+        (given >= EARLIEST && given <= self.received_at.after(skew)).then_some(given)
     }
 
     /// When its episode starts if it is a new one.
@@ -147,8 +147,8 @@ impl AlertDelivery {
     /// When its firing ended, if it is over, and how that is known. An end that is still to come
     /// is none: it was over when that was received.
     pub(in crate::domain) fn end(&self) -> Option<(Timestamp, EndedBy)> {
-        let told = self.alert.ends_at.filter(|at| *at >= EARLIEST);
-        match (self.alert.status, told) {
+        let given = self.alert.ends_at.filter(|at| *at >= EARLIEST);
+        match (self.alert.status, given) {
             (AlertStatus::Firing, _) => None,
             (AlertStatus::Resolved, Some(end)) if end <= self.received_at => {
                 Some((end, EndedBy::Sender))

@@ -139,7 +139,7 @@ fn an_overlapping_delivery_belongs_to_the_firing_however_far_apart_the_starts_ar
         (resolved("A/1", 0, 400, 5000), None),
         (firing("A/1", 1500, 1510), None),
         (firing("A/1", 9000, 9001), None),
-        // Over nobody knows when: what began much later is another.
+        // It ended at an unknown time: what began much later is another.
         (resolved("A/1", 0, None, 5000), None),
         (resolved("A/1", 945, None, 5000), Some(0)),
     ] {

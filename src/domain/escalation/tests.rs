@@ -107,7 +107,7 @@ fn the_reason_names_the_first_rule_that_holds_and_its_figures() {
         reason(&by_incident, &default),
         "300 incidents in 30d (≥ 15 in 15)"
     );
-    // Where no rule asks for incidents, nobody looks at them.
+    // Where no rule asks for incidents, they are not read.
     let deliveries = RuleInputs {
         unit: Unit::Delivery,
         incidents: None,

@@ -63,32 +63,45 @@ pub struct Policy<'a> {
     pub settle: Duration,
     /// The kinds of channels that there are and whose messages are kept up to date.
     pub edits: Vec<&'static str>,
+    /// The channel of comments in Sentry, if they are set up. They follow no route: an incident that is about an
+    /// issue there is commented on there, and no other.
+    pub comments: Option<&'static str>,
+}
+
+/// Whether a message of this kind is a comment: those that say what is to be done, and the last.
+const fn is_commented(kind: Kind) -> bool {
+    matches!(kind, Kind::Opened | Kind::Escalated | Kind::Resolved)
 }
 
 impl Policy<'_> {
     /// Whether a channel gets messages of this kind.
     #[must_use]
     pub fn sends(&self, channel: &str, kind: Kind) -> bool {
+        if self.comments == Some(channel) {
+            return is_commented(kind);
+        }
         let mut tells = self.tells.iter();
-        let told = tells.find(|(name, _)| name == channel);
-        let told = told.map_or(&Tell::USUAL[..], |(_, told)| told);
-        Tell::of(kind).is_none_or(|tell| told.contains(&tell))
+        let kinds = tells.find(|(name, _)| name == channel);
+        let kinds = kinds.map_or(&Tell::USUAL[..], |(_, kinds)| kinds);
+        Tell::of(kind).is_none_or(|tell| kinds.contains(&tell))
     }
 
     /// Whether some channel may get messages of this kind.
     #[must_use]
     pub fn sends_anywhere(&self, kind: Kind) -> bool {
-        let told = |tell| {
+        let is_sent = |tell| {
             let mut tells = self.tells.iter();
-            Tell::USUAL.contains(&tell) || tells.any(|(_, told)| told.contains(&tell))
+            Tell::USUAL.contains(&tell) || tells.any(|(_, kinds)| kinds.contains(&tell))
         };
-        Tell::of(kind).is_none_or(told)
+        Tell::of(kind).is_none_or(is_sent) || (self.comments.is_some() && is_commented(kind))
     }
 
     /// Where a message of this kind about such an incident goes.
     #[must_use]
     pub fn channels(&self, incident: &RoutingKey, kind: Kind) -> Vec<String> {
         let mut channels = routing::channels(self.routes, &self.otherwise, incident);
+        let comments = self.comments.filter(|_| incident.has_sentry_issue);
+        channels.extend(comments.map(str::to_owned));
         channels.retain(|channel| self.sends(channel, kind));
         channels
     }
@@ -105,7 +118,7 @@ impl Policy<'_> {
     }
 
     /// Whether a digest makes no sound in this channel now, in which nothing has a higher level: it may
-    /// tell of anything that is led there, so it is quiet if all of that is.
+    /// report anything that is led there, so it is quiet if all of that is.
     #[must_use]
     pub fn is_digest_quiet(&self, channel: &str, level: Level, now: Timestamp) -> bool {
         let of_routes = self.routes.iter().filter(|route| route.leads_to(channel));

@@ -22,6 +22,7 @@ fn policy(telegram: &[Tell]) -> Policy<'_> {
         quiet: None,
         settle: SETTLE,
         edits: vec!["telegram"],
+        comments: None,
     }
 }
 

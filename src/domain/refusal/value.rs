@@ -1,5 +1,5 @@
 //! Values that refuse themselves while they are deserialized. serde carries nothing but text from a value
-//! to whoever reads it, so the refusal itself is left beside, for the reader on the same thread.
+//! to its reader, so the refusal itself is left beside, for the reader on the same thread.
 
 use std::cell::RefCell;
 
@@ -43,7 +43,7 @@ mod tests {
         assert_eq!(refused.facts.value.as_deref(), Some("soon"));
         assert_eq!(span("7").unwrap_err(), None);
         assert!(span("\"7m\"").is_ok());
-        // One that nobody asked for is not given to the next.
+        // One that was never taken is not given to the next.
         assert!(serde_json::from_str::<Span>("\"soon\"").is_err());
         assert_eq!(span("{").unwrap_err(), None);
     }

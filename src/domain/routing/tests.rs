@@ -7,6 +7,7 @@ fn facts(severity: &str, namespace: &str, level: Level) -> RoutingKey {
         service: "checkout".to_owned(),
         level,
         alert_name: "HighErrorRate".to_owned(),
+        ..RoutingKey::default()
     }
 }
 

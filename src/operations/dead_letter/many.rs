@@ -147,8 +147,8 @@ async fn step(
     done.changed += letters.len() as u64;
     if decision == Decision::Replay {
         push(context, &mut letters).await;
-        let is_owed = |letter: &&Model| letter.push_owed_since.is_some();
-        done.pending += letters.iter().filter(is_owed).count() as u64;
+        let is_pending = |letter: &&Model| letter.push_owed_since.is_some();
+        done.pending += letters.iter().filter(is_pending).count() as u64;
     }
     Ok(())
 }
@@ -201,12 +201,7 @@ impl Selection {
             until: self.older_than.map(|age| as_of.before(age.0)),
             as_of: Some(as_of),
         };
-        if filter.is_everything() && !self.all {
-            return Err(Invalid::NothingSelected { filters: &FILTERS });
-        }
-        if self.all && !filter.is_everything() {
-            return Err(Invalid::AllAndFilter);
-        }
+        Invalid::check_selection(!filter.is_everything(), self.all, &FILTERS)?;
         Ok(filter)
     }
 }

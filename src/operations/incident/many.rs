@@ -169,12 +169,7 @@ impl Selection {
         let is_space = |c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c);
         let text = self.text.filter(|text| !text.chars().all(is_space));
         let has_no_filter = has_no_filter && text.is_none();
-        if has_no_filter && !self.all {
-            return Err(Invalid::NothingSelected { filters: &FILTERS });
-        }
-        if self.all && !has_no_filter {
-            return Err(Invalid::AllAndFilter);
-        }
+        Invalid::check_selection(!has_no_filter, self.all, &FILTERS)?;
         if self.status == Some(Status::Resolved) {
             return Err(Invalid::StatusResolved);
         }

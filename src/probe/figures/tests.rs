@@ -29,7 +29,7 @@ fn figures_are_told_for_a_minute_and_their_age_for_ever() {
     };
     put(&metrics, "ingest", &depth);
     let at = |age: u64| Instant::now().checked_sub(Duration::from_secs(age));
-    let told = || {
+    let is_exported = || {
         metrics
             .encode()
             .contains("tocsin_queue_ready{queue=\"ingest\"} 7")
@@ -45,13 +45,13 @@ fn figures_are_told_for_a_minute_and_their_age_for_ever() {
         return;
     };
     figures.are_of(FigureStore::Queue, young);
-    figures.tell(&metrics);
-    assert!(told() && (50.0..60.0).contains(&age()), "{}", age());
+    figures.export(&metrics);
+    assert!(is_exported() && (50.0..60.0).contains(&age()), "{}", age());
     figures.are_of(FigureStore::Queue, old);
-    figures.tell(&metrics);
-    assert!(!told() && age() >= 61.0, "{}", age());
+    figures.export(&metrics);
+    assert!(!is_exported() && age() >= 61.0, "{}", age());
     put(&metrics, "ingest", &depth);
     figures.are_of(FigureStore::Queue, Instant::now());
-    figures.tell(&metrics);
-    assert!(told() && age() < 10.0, "{}", age());
+    figures.export(&metrics);
+    assert!(is_exported() && age() < 10.0, "{}", age());
 }

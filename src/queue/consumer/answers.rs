@@ -1,4 +1,4 @@
-//! What a handler came to, and what is done about it: settle, retry later, bury.
+//! A handler's outcome, and what follows from it: settle, retry later, bury.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::jobs::{JobError, Policy};
 use crate::queue::store::{Answer, FailedAttempt};
 use crate::telemetry::metrics::ByOutcome;
 
-/// What a handler came to.
+/// A handler's outcome.
 #[derive(Debug)]
 pub(in crate::queue) enum Outcome {
     Done,

@@ -3,7 +3,7 @@
 //!
 //! A job that comes back was in a process that died, and may be why. So such jobs are run few at a
 //! time: what kills the next process has few companions that go unanswered once more with it, and
-//! only few healthy jobs ever come to be run alone, as suspects are.
+//! few healthy jobs are ever run alone, as suspects are.
 
 use std::collections::HashSet;
 use std::sync::Arc;

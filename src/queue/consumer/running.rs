@@ -14,6 +14,10 @@ pub struct Running {
 }
 
 impl Running {
+    pub(in crate::queue) fn consumer(&self) -> Arc<Consumer> {
+        Arc::clone(&self.consumer)
+    }
+
     /// Stops fetching. What runs goes on.
     pub fn stop(&self) {
         self.consumer.stopping.cancel();

@@ -51,7 +51,7 @@ pub(super) async fn promote_due(consumer: Arc<Consumer>) {
             continue;
         }
         if store.can_lose()
-            && let Err(error) = consumer.look(&mut watch).await
+            && let Err(error) = consumer.check_for_loss(&mut watch).await
         {
             consumer.store_failed("check for data loss", &error);
         }
@@ -99,7 +99,7 @@ impl Consumer {
         counts.then(|| self.progress.is_stuck()).flatten()
     }
 
-    async fn look(
+    async fn check_for_loss(
         &self,
         watch: &mut DataLossDetector,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -108,7 +108,7 @@ impl Consumer {
             self.peers.store(depth.workers, Ordering::Relaxed);
         }
         let now = self.clock.now();
-        Ok(watch.look(&depth, (&self.db, &self.metrics), now).await?)
+        Ok(watch.check(&depth, (&self.db, &self.metrics), now).await?)
     }
 
     async fn extend(&self) -> Result<(), crate::queue::store::QueueError> {

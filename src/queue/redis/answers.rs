@@ -7,7 +7,7 @@ use crate::queue::store::{FailedAttempt, LEASE, Lease, QueueError, SUSPECT_AFTER
 use crate::time::millis;
 
 impl RedisQueue {
-    /// Removes entries whose ids nobody has to know any more, and others.
+    /// Removes entries whose ids can be forgotten, and others.
     pub(super) async fn remove(&self, queue: &str, leases: &[Lease]) -> Result<(), QueueError> {
         let (named, plain): (Vec<&Lease>, Vec<&Lease>) =
             leases.iter().partition(|lease| lease.place.named);

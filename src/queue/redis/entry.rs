@@ -112,7 +112,7 @@ impl Parts {
         Some(parts)
     }
 
-    /// The job. One whose header cannot be read is nobody's: it gets an id of its entry's, and what
+    /// The job. One whose header cannot be read gets an id of its entry's, and what
     /// it carries, whole, is for the dead letters.
     pub(super) fn into_delivery(mut self, delivery: u32) -> Option<Delivery> {
         let (ms, number) = place(&self.id)?;

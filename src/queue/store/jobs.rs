@@ -40,7 +40,7 @@ pub struct Delivery {
     pub trace_id: Option<String>,
     /// When it was pushed, by the store's clock.
     pub enqueued_at: Timestamp,
-    /// Whether it was answered with [`Answer::Again`] before: somebody worked on it.
+    /// Whether it was answered with [`Answer::Again`] before: a handler worked on it.
     pub put_off: bool,
 }
 
@@ -49,7 +49,7 @@ pub struct Delivery {
 pub struct Capacity {
     /// So many jobs at most.
     pub jobs: usize,
-    /// Of payloads that come to so many bytes, and one more, which may be larger: a job that weighs more
+    /// Payloads of so many bytes together, and one more, which may be larger: a job that weighs more
     /// than there is room for is handed out all the same.
     pub bytes: usize,
 }

@@ -37,7 +37,7 @@ pub enum Action {
     RepairFigures,
     /// A test message is sent to a channel.
     TestChannel,
-    /// A button press of somebody who is not in `telegram.people` is refused.
+    /// A button press of a person who is not in `telegram.people` is refused.
     RefusePress,
 }
 

@@ -101,7 +101,7 @@ pub(super) fn sqlite(path: &Path, connections: u32, cache: &'static str) -> Conn
 pub(super) fn sqlite_view(path: &Path, query: Duration) -> ConnectOptions {
     let mut options = sqlite(path, 3, "-4000");
     options
-        // None is made while somebody waits for it: then it would not be asked how long it may take.
+        // None is made while a caller waits for it: then it would not be asked how long it may take.
         .min_connections(3)
         .map_sqlx_sqlite_before_acquire(move |connection, _| {
             Box::pin(async move {
@@ -122,7 +122,7 @@ fn is_between_transactions(connection: &sqlx::SqliteConnection) -> bool {
     !connection.is_in_transaction()
 }
 
-/// Locks the database's file, which is made if it is not there, and readable to nobody else. The operating
+/// Locks the database's file, which is created if it is missing, readable to this user alone. The operating
 /// system gives the lock back when the process ends, however it ends, and knows the file by whatever name.
 /// SQLite's own locks are of another kind, and do not meet this one. They end when the process closes any
 /// handle of the file, so this one stays open.

@@ -20,7 +20,7 @@ const CHUNK: usize = 500;
 /// Failed attempts that are kept of one job at most, the newest.
 const ATTEMPTS: usize = 1000;
 
-/// A push of the same id that is newer than the row: somebody still wants it done, and pushed it anew.
+/// A push of the same id that is newer than the row: it was enqueued once more since.
 /// Only what was never replayed can be one.
 const ANEW: &str = "(excluded.replay = 0 AND excluded.enqueued_at > dead_letters.enqueued_at)";
 

@@ -51,7 +51,7 @@ pub struct Edit {
 }
 
 /// Decides on one letter, in one statement; `None` if it is not dead (any more), or not as it was
-/// looked at. A replay gets a new number and owes a push.
+/// looked at. A replay gets a new number, and its push is pending.
 pub async fn decide(
     tx: &impl ConnectionTrait,
     id: Uuid,

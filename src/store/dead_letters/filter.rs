@@ -1,4 +1,4 @@
-//! Which dead letters: what tells them apart, as a condition.
+//! Filters of dead letters, as SQL conditions.
 
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Select,
@@ -28,7 +28,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether nothing but the state tells letters apart.
+    /// Whether it filters by the state alone.
     #[must_use]
     pub const fn is_everything(&self) -> bool {
         self.queue.is_none()

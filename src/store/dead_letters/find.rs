@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 /// Bytes of payloads that are read at once, and a letter more at most.
 const BYTES: i64 = 4 << 20;
 
-/// Where a letter stands in the order of death.
+/// The position of a letter in the order of death.
 pub type Position = (Timestamp, Uuid);
 
 /// A letter without what may be large.
@@ -41,7 +41,7 @@ pub struct Summary {
     pub enqueued_at: Timestamp,
     /// When it died.
     pub died_at: Timestamp,
-    /// When somebody replayed or discarded it.
+    /// When it was replayed or discarded.
     pub decided_at: Option<Timestamp>,
     /// The operator who decided.
     pub decided_by: Option<String>,
@@ -225,7 +225,7 @@ pub async fn count_matching(db: &impl ConnectionTrait, filter: &Filter) -> Resul
     filter.select(db).count(db).await
 }
 
-/// How many dead letters of a queue nobody has dealt with.
+/// How many dead letters of a queue are neither replayed nor discarded.
 pub async fn count(db: &impl ConnectionTrait, queue: &str) -> Result<u64, DbErr> {
     Entity::find()
         .filter(Column::Queue.eq(queue))
@@ -234,7 +234,7 @@ pub async fn count(db: &impl ConnectionTrait, queue: &str) -> Result<u64, DbErr>
         .await
 }
 
-/// Of each queue that has any: how many dead letters nobody has dealt with, and when the oldest died.
+/// Per queue that has any: how many dead letters are neither replayed nor discarded, and when the oldest died.
 pub async fn standing(db: &impl ConnectionTrait) -> Result<Vec<(String, i64, Timestamp)>, DbErr> {
     Entity::find()
         .select_only()

@@ -11,7 +11,7 @@ use crate::store::rows::Rows;
 use crate::time::Timestamp;
 
 #[derive(FromQueryResult)]
-struct Known {
+struct StoredIncident {
     pub(super) id: Uuid,
     pub(super) anomaly_key: String,
     pub(super) number: i64,
@@ -34,7 +34,7 @@ struct Known {
     pub(super) tier_due_since: Option<i64>,
 }
 
-/// Reads incidents. Their anomalies are locked, so nobody else changes them.
+/// Reads incidents. Their anomalies are locked, so no other transaction changes them.
 pub async fn load(
     tx: &impl ConnectionTrait,
     ids: impl IntoIterator<Item = Uuid>,
@@ -48,7 +48,7 @@ pub async fn load(
                    i.unheard_since, i.updated_at, i.tier_due_since \
                FROM {rows} JOIN incidents i ON i.id = r.id";
     let sql = rows.statement(tx.get_database_backend(), sql, []);
-    let found = Known::find_by_statement(sql).all(tx).await?;
+    let found = StoredIncident::find_by_statement(sql).all(tx).await?;
     let incidents = found.into_iter().map(|row| {
         let incident = Incident {
             id: row.id,

@@ -65,7 +65,7 @@ pub async fn act(
     Entity::update(row).exec(tx).await.map(Some)
 }
 
-/// How incidents must still stand when they are locked: since they were found, somebody may have taken one, or
+/// How incidents must still stand when they are locked: since they were found, an operator may have taken one, or
 /// its firings may have been delivered.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExpectedState {

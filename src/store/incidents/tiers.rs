@@ -53,7 +53,7 @@ pub async fn due(tx: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<(Uuid, S
 }
 
 /// Writes what was found out, and that the incidents are not due for a tier any more. Returns those
-/// that look different now, if somebody wants to know.
+/// that look different now, if the caller asks for them.
 pub async fn set_tiers(
     tx: &impl ConnectionTrait,
     findings: &[(Uuid, Finding)],

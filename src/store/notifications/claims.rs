@@ -65,7 +65,7 @@ pub async fn sent(
 /// Records that it will not go out, and why; unless another sent it meanwhile.
 pub async fn give_up(db: &impl ConnectionTrait, id: Uuid, error: &str) -> Result<(), DbErr> {
     let change = ActiveModel {
-        state: Set(State::GivenUp),
+        state: Set(State::Failed),
         claimed_until: Set(None),
         error: Set(Some(error.to_owned())),
         ..Default::default()
@@ -83,7 +83,7 @@ pub async fn give_up(db: &impl ConnectionTrait, id: Uuid, error: &str) -> Result
 pub async fn mute(tx: &impl ConnectionTrait, id: Uuid) -> Result<(), DbErr> {
     let change = ActiveModel {
         id: Set(id),
-        state: Set(State::Muted),
+        state: Set(State::Suppressed),
         claimed_until: Set(None),
         ..Default::default()
     };

@@ -84,7 +84,7 @@ pub struct RepairFilter {
     pub verdict: Option<Verdict>,
 }
 
-/// Where a page of repairs ended. An id may be made of an idempotency key, and tells no time.
+/// Where a page of repairs ended. An id may be made of an idempotency key, and has no time in it.
 pub type RepairPosition = (Timestamp, Uuid);
 
 /// Repairs, newest first; `before` is what the last page ended with.

@@ -7,7 +7,7 @@ use crate::entity::anomalies;
 use crate::store::rows::{columns, statement};
 use crate::time::Timestamp;
 
-/// An anomaly, and what its repairs came to.
+/// An anomaly, and the outcomes of its repairs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopAnomaly {
     /// The anomaly.
@@ -73,7 +73,7 @@ pub struct ActionStats {
     pub last_at: Timestamp,
 }
 
-/// What each action came to, the most tried first; `before` is the attempts and the action that the last
+/// The outcomes of each action, the most tried first; `before` is the attempts and the action that the last
 /// page ended with.
 pub async fn by_action(
     db: &impl ConnectionTrait,

@@ -8,15 +8,15 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
 use crate::jobs::{Brief, BriefContent};
-use crate::sources::{SOURCES, cluster};
+use crate::sources::{SOURCES, cluster, kind_of};
 
 /// What an alert comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is stored as a firing of its own; where deliveries count, as a delivery of its own.
     Counted,
-    /// It told once more of a firing that was known. Informative: what is delivered again after a
-    /// crash is counted again.
+    /// It repeats a firing that is stored. Approximate: an alert delivered again after a crash is counted
+    /// again.
     Resent,
     /// It is not to be counted. Informative likewise.
     Ignored,
@@ -75,7 +75,7 @@ pub struct Alerts {
     counters: Arc<[[Counter; Outcome::ALL.len()]]>,
 }
 
-/// How many alerts of each source came to each outcome, for a batch.
+/// How many alerts of each source had each outcome, for a batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally([[u64; Outcome::ALL.len()]; SOURCES.len() + 1]);
 
@@ -86,9 +86,10 @@ impl Tally {
     }
 }
 
-/// The sources' numbers; the last is that of all others. Clusters are not told apart: anybody may name one.
+/// The sources' numbers; the last is that of all others. Clusters have no labels of their own, nor have the senders of a
+/// kind: any sender may name one.
 fn number(source: &str) -> usize {
-    let source = cluster::name_of(source);
+    let source = kind_of(cluster::name_of(source));
     let known = SOURCES.iter().position(|known| known.name == source);
     known.unwrap_or(SOURCES.len())
 }
@@ -130,7 +131,7 @@ impl Alerts {
         }
     }
 
-    /// How many alerts of all sources came to this.
+    /// How many alerts of all sources had this outcome.
     #[must_use]
     pub fn total(&self, outcome: Outcome) -> u64 {
         let of_source = |counters: &[Counter; Outcome::ALL.len()]| counters[outcome as usize].get();

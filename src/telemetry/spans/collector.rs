@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How often the log tells that spans are not taken, at most.
+/// Minimum time between two warnings that spans are dropped.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The collector. The exporter's thread waits for it; the requests are made where all others are.
@@ -44,7 +44,7 @@ impl Collector {
 
     /// Neither the address nor the response is logged: a password may be in the one, and the
     /// headers that were sent in the other.
-    fn tell(&self, why: &str) {
+    fn warn(&self, why: &str) {
         let now = Instant::now();
         let mut logged_at = self
             .logged_at
@@ -78,7 +78,7 @@ impl HttpClient for Collector {
                 } else {
                     "cannot be reached"
                 };
-                self.tell(why);
+                self.warn(why);
                 return Err(NotTaken(why.to_owned()).into());
             }
             Err(_) => {
@@ -88,7 +88,7 @@ impl HttpClient for Collector {
             }
         };
         if !status.is_success() {
-            self.tell(&format!("answered {status}"));
+            self.warn(&format!("answered {status}"));
         }
         let mut answer = Response::new(Bytes::new());
         *answer.status_mut() = status;

@@ -87,7 +87,7 @@ pub(super) async fn export(
     State(ingress): State<Ingress>,
     Query(query): Query<Exported>,
 ) -> Result<Response, Problem> {
-    // The first page is read before anything is answered, so that what cannot be read is told as a
+    // The first page is read before the answer begins, so that an error becomes a
     // problem.
     let filter = query.filter(now(&ingress.context).await?)?;
     let first = lines(&ingress.context, &filter, None).await?;

@@ -14,7 +14,7 @@ use crate::config::Counting;
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
 use crate::domain::reason::{LevelReason, LevelRule, TierRule};
-use crate::domain::unheard::Heard;
+use crate::domain::stale::Heard;
 use crate::entity::{incidents, occurrences};
 use crate::operations::incident::{Changed, reopens_after};
 use crate::operations::{self, OperationError, Resource};

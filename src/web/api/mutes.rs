@@ -1,4 +1,4 @@
-//! Mutes: an anomaly that tells nothing for a while.
+//! Mutes and unmutes an anomaly.
 
 use axum::Json;
 use axum::body::Body;

@@ -33,7 +33,7 @@ const ABOUT: &str = "The HTTP interface of Tocsin.\n\n\
     rejected.";
 
 /// What the operations are grouped by, in the order in which they are read.
-const TAGS: [(&str, &str); 11] = [
+const TAGS: [(&str, &str); 12] = [
     ("webhooks", "Receive alerts and button presses."),
     (
         "incidents",
@@ -49,6 +49,10 @@ const TAGS: [(&str, &str); 11] = [
         "Jobs that failed for good: list, replay, discard.",
     ),
     ("queues", "Queue depths and workers; pause and resume."),
+    (
+        "sources",
+        "What sends alerts: addresses, and what was delivered lately.",
+    ),
     ("notifications", "Test the channels of notifications."),
     (
         "trace",

@@ -286,7 +286,7 @@ async fn undelivered(
     ))
 }
 
-/// What stands in what is about it: the name as it is kept, and, in what was rejected, as it was sent.
+/// The texts that rows about it contain: the name as it is stored, and in rejected alerts as it was sent.
 fn texts(by: By, name: &str) -> BTreeSet<String> {
     let kept = (by == By::Fingerprint).then(|| fingerprint::kept(name));
     kept.into_iter().chain([name.to_owned()]).collect()

@@ -15,14 +15,14 @@ use crate::text::{Text, plural};
 /// A worker without a heartbeat for so long is gone.
 const LIVE_MS: u64 = LEASE.as_millis() as u64;
 
-/// Whether what was received is what it came to.
+/// Whether received alerts and outcomes agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Balance {
     /// It is, with what still waits.
     Even,
-    /// So many have come to nothing.
+    /// So many alerts have no outcome.
     Missing(u64),
-    /// So many more came to something than were received.
+    /// So many more outcomes than received alerts.
     Over(u64),
     /// It changes while one looks.
     UnderWay,
@@ -80,7 +80,7 @@ fn of_sources(family: &Family<BySource, Counter>) -> u64 {
 pub(super) fn accounting(text: &Text, pages: &Pages, balance: Option<Balance>) -> Markup {
     let m = &pages.context.metrics;
     let outcomes: u64 = Outcome::ALL.iter().map(|o| m.alerts.total(*o)).sum();
-    // One that counts no alerts knows nothing of what they came to, which is not that they came to nothing.
+    // A process that counts no alerts does not know their outcomes, which is not the same as none.
     let of_ingress = Outcome::OF_INGRESS.iter().map(|o| m.alerts.total(*o));
     let counts = outcomes > of_ingress.sum() || !matches!(balance, None | Some(Balance::Shared));
     let came_to = |outcome| counts.then(|| m.alerts.total(outcome));

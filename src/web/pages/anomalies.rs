@@ -62,7 +62,7 @@ pub(super) async fn page(
     visit: PageRequest,
 ) -> Result<Markup, PageError> {
     let (text, window) = (visit.text(), query.window()?);
-    let rows = look(&pages, &visit, window).await?;
+    let rows = load(&pages, &visit, window).await?;
     let worth = worth_fixing(&pages, &visit).await?;
     let frame = Frame {
         section: SECTION,
@@ -100,7 +100,7 @@ pub(super) async fn page(
     Ok(layout::page(&visit, &frame, &content))
 }
 
-async fn look(pages: &Pages, visit: &PageRequest, window: Window) -> Result<Vec<Row>, PageError> {
+async fn load(pages: &Pages, visit: &PageRequest, window: Window) -> Result<Vec<Row>, PageError> {
     let context = &pages.context;
     let (db, unit) = (context.db.view(), context.config.counting.unit);
     let offenders = worst(db, window, visit.now, SHOWN).await?;
@@ -187,7 +187,7 @@ fn name(visit: &PageRequest, offender: &TopAnomaly) -> Markup {
     }
 }
 
-/// What nobody fixed for good and what repairs do not cure, the most frequent first; and whether the
+/// Anomalies without a permanent fix that repairs do not cure, the most frequent first; and whether the
 /// fix that there was held.
 async fn worth_fixing(
     pages: &Pages,

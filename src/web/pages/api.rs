@@ -111,7 +111,7 @@ fn one(text: &Text, document: &Value, operation: &Operation<'_>) -> Markup {
             @for paragraph in said(about, "/description").split("\n\n").filter(|text| !text.is_empty()) {
                 p lang="en" { (prose(paragraph)) }
             }
-            p.hint { (Need::of(about).told(text)) }
+            p.hint { (Need::of(about).sentence(text)) }
             (parameters(text, document, about))
             @if let Some(body) = body {
                 h3 { (text.api_body) @if about["requestBody"]["required"] != true { (text.optional) } }
@@ -148,7 +148,7 @@ impl Need {
         }
     }
 
-    const fn told(self, text: &Text) -> &'static str {
+    const fn sentence(self, text: &Text) -> &'static str {
         match self {
             Self::Nothing => text.api_needs_nothing,
             Self::Webhook => text.api_needs_webhook,

@@ -21,45 +21,45 @@ fn good_for(least: Duration, took: Duration) -> Duration {
     least.max(took * SHARE)
 }
 
-/// What was seen, and how long it is shown from then on.
+/// A cached value, and how long it is shown from then on.
 #[derive(Clone)]
-struct Seen<T> {
+struct CacheEntry<T> {
     value: T,
     good_for: Duration,
 }
 
-/// Each thing is shown for as long as it says itself.
-struct AsLongAsItSays;
+/// Each entry expires after its own time.
+struct ByEntry;
 
-impl<K, T> Expiry<K, Seen<T>> for AsLongAsItSays {
-    fn expire_after_create(&self, _: &K, seen: &Seen<T>, _: Instant) -> Option<Duration> {
-        Some(seen.good_for)
+impl<K, T> Expiry<K, CacheEntry<T>> for ByEntry {
+    fn expire_after_create(&self, _: &K, cached: &CacheEntry<T>, _: Instant) -> Option<Duration> {
+        Some(cached.good_for)
     }
 
     fn expire_after_update(
         &self,
         _: &K,
-        seen: &Seen<T>,
+        cached: &CacheEntry<T>,
         _: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        Some(seen.good_for)
+        Some(cached.good_for)
     }
 }
 
-fn cache<K, T>(at_most: u64) -> Cache<K, Seen<T>>
+fn cache<K, T>(at_most: u64) -> Cache<K, CacheEntry<T>>
 where
     K: Eq + Hash + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
 {
     Cache::builder()
         .max_capacity(at_most)
-        .expire_after(AsLongAsItSays)
+        .expire_after(ByEntry)
         .build()
 }
 
 /// One value; concurrent readers wait for the same query.
-pub(super) struct Cached<T>(Cache<(), Seen<T>>);
+pub(super) struct Cached<T>(Cache<(), CacheEntry<T>>);
 
 impl<T: Clone + Send + Sync + 'static> Default for Cached<T> {
     fn default() -> Self {
@@ -81,7 +81,7 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
         let look = async {
             let value = look.await?;
             let good_for = good_for(least, began.elapsed());
-            Ok(Seen { value, good_for })
+            Ok(CacheEntry { value, good_for })
         };
         Ok(self.0.try_get_with((), look).await?.value)
     }
@@ -89,7 +89,7 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
 
 /// Many things by key.
 pub(super) struct CachedBy<K, T> {
-    seen: Cache<K, Seen<T>>,
+    cached: Cache<K, CacheEntry<T>>,
     /// Held by who looks: those who waited find what was looked at for others.
     looking: Mutex<()>,
 }
@@ -101,7 +101,7 @@ where
 {
     fn default() -> Self {
         Self {
-            seen: cache(KEPT),
+            cached: cache(KEPT),
             looking: Mutex::default(),
         }
     }
@@ -132,7 +132,9 @@ where
                 for key in missing {
                     let value = answer.remove(&key).unwrap_or_else(|| none.clone());
                     found.insert(key.clone(), value.clone());
-                    self.seen.insert(key, Seen { value, good_for }).await;
+                    self.cached
+                        .insert(key, CacheEntry { value, good_for })
+                        .await;
                 }
             }
         }
@@ -147,8 +149,8 @@ where
             if found.contains_key(key) || missing.contains(key) {
                 continue;
             }
-            match self.seen.get(key).await {
-                Some(seen) => drop(found.insert(key.clone(), seen.value)),
+            match self.cached.get(key).await {
+                Some(cached) => drop(found.insert(key.clone(), cached.value)),
                 None => drop(missing.insert(key.clone())),
             }
         }
@@ -157,14 +159,14 @@ where
 }
 
 /// One thing that may take long to look at: it is looked at beside the pages, one look at a time, and
-/// they show what was seen last.
+/// they show the last value.
 #[derive(Debug)]
 pub(super) struct StaleWhileRevalidate<T>(Arc<std::sync::Mutex<Snapshot<T>>>);
 
 #[derive(Debug)]
 struct Snapshot<T> {
-    /// What was seen last, and when.
-    seen: Option<(Timestamp, T)>,
+    /// The last value, and when.
+    cached: Option<(Timestamp, T)>,
     is_looking: bool,
     /// No look before that.
     rests_until: Option<Instant>,
@@ -173,7 +175,7 @@ struct Snapshot<T> {
 impl<T> Default for StaleWhileRevalidate<T> {
     fn default() -> Self {
         Self(Arc::new(std::sync::Mutex::new(Snapshot {
-            seen: None,
+            cached: None,
             is_looking: false,
             rests_until: None,
         })))
@@ -181,7 +183,7 @@ impl<T> Default for StaleWhileRevalidate<T> {
 }
 
 impl<T: Clone + Send + 'static> StaleWhileRevalidate<T> {
-    /// What was seen last, and when, after waiting `patience` for a look that is due.
+    /// The last value, and when, after waiting `patience` for a look that is due.
     pub(super) async fn get<E: Display>(
         &self,
         (least, patience): (Duration, Duration),
@@ -197,7 +199,7 @@ impl<T: Clone + Send + 'static> StaleWhileRevalidate<T> {
                 looked.is_looking = false;
                 looked.rests_until = Some(Instant::now() + good_for(least, began.elapsed()));
                 match found {
-                    Ok(value) => looked.seen = Some((clock.now(), value)),
+                    Ok(value) => looked.cached = Some((clock.now(), value)),
                     Err(error) => {
                         tracing::debug!("a page shows old data, because its query failed: {error}");
                     }
@@ -206,7 +208,7 @@ impl<T: Clone + Send + 'static> StaleWhileRevalidate<T> {
             // A reader that stops waiting does not end the query.
             let _ = tokio::time::timeout(patience, looking).await;
         }
-        self.looked().seen.clone()
+        self.looked().cached.clone()
     }
 
     /// Whether a query is due; the caller that gets `true` runs it.

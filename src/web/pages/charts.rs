@@ -12,7 +12,7 @@ use crate::store::views::hourly_counts::Day;
 use crate::text::{Text, fill, words};
 use crate::time::Timestamp;
 
-/// The last 24 hours as bars, as large as what they stand in says: a list has fifty of them.
+/// The last 24 hours as bars. The style sheet gives their size: a list has fifty of them.
 pub(super) fn spark(text: &Text, day: &Day) -> Markup {
     const HEIGHT: i64 = 20;
     let most = day.iter().copied().max().unwrap_or(0);

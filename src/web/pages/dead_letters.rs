@@ -1,4 +1,4 @@
-//! Dead letters: read why a job could not be done, then queue it again, change it, or let it go.
+//! Dead letters: read why a job failed, then replay it, edit it, or discard it.
 
 mod decide;
 mod payload;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::address::PageQuery;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
-use super::{PageError, PageRequest, Pages, address, charts, error, parts};
+use super::{PageError, PageRequest, Pages, address, charts, parts};
 use crate::domain::refusal::Refusal;
 use crate::entity::dead_letters::Model;
 use crate::jobs::{
@@ -206,7 +206,7 @@ pub(super) async fn one(
     shown(&pages, &id, &visit, None).await
 }
 
-/// What somebody wrote in place of the payload, and why it was refused.
+/// An edited payload, and why it was refused.
 struct Written<'a> {
     payload: &'a str,
     why: &'a Refusal,
@@ -239,7 +239,7 @@ async fn shown(
                 div {
                     section aria-labelledby="payload-title" {
                         h2 #payload-title { (text.payload) }
-                        @if let Some(Written { why, .. }) = written { div role="alert" { (error::refusal_paragraph(text, why)) } }
+                        @if let Some(Written { why, .. }) = written { div role="alert" { (parts::refusal_paragraph(text, why)) } }
                         (payload(visit, &letter, written))
                     }
                     (sent(text, &letter))

@@ -7,22 +7,22 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use super::layout::{self, Section};
+use super::parts;
 use super::request::language;
 use crate::domain::refusal::{Code, Refusal};
 use crate::operations::OperationError;
 use crate::queue::store::QueueError;
-use crate::text::{Text, refusal};
-use crate::web::problem::Problem;
-use crate::web::refusals::RefusalReason;
+use crate::text::Text;
+use crate::web::problem::{Problem, RefusalReason};
 
 /// Why there is no page to show.
 #[derive(Clone, Debug)]
 pub(super) enum PageError {
-    /// Somebody must sign in first, and wanted to go there.
+    /// Sign-in is required; with the page to go to afterwards.
     SignIn(String),
     /// There is no such thing.
     NotFound,
-    /// The token may look, not act.
+    /// The token is read-only.
     NotAllowed,
     /// The form is not one of ours.
     Forged,
@@ -141,13 +141,13 @@ pub(crate) async fn for_people(request: Request, next: Next) -> Response {
     if is_api || !reads_pages || !is_problem {
         return response;
     }
-    let (mut told, _) = response.into_parts();
-    let fault = PageError::of_answer(told.status, &mut told.extensions);
-    let mut response = (told.status, page(lang, &fault, None, &path)).into_response();
+    let (mut parts, _) = response.into_parts();
+    let fault = PageError::of_answer(parts.status, &mut parts.extensions);
+    let mut response = (parts.status, page(lang, &fault, None, &path)).into_response();
     let kept = [header::ALLOW, header::RETRY_AFTER];
     for (name, value) in kept
         .iter()
-        .filter_map(|name| Some((name, told.headers.get(name)?)))
+        .filter_map(|name| Some((name, parts.headers.get(name)?)))
     {
         response.headers_mut().insert(name, value.clone());
     }
@@ -206,17 +206,6 @@ fn form_page(method: &Method, path: &str) -> Option<String> {
     is_of_ours.then(|| page.to_owned())
 }
 
-/// Why something was refused, in the reader's language if that is known.
-pub(super) fn refusal_paragraph(text: &Text, refused: &Refusal) -> Markup {
-    html! {
-        @match refusal(text, refused) {
-            Some(sentence) => p { (sentence) },
-            // In the words of the refusal.
-            None => p lang="en" { (refused.detail()) },
-        }
-    }
-}
-
 /// What is not there, by the address that was asked for, and the list to look for it.
 fn missing(text: &'static Text, path: &str) -> Option<(&'static str, Section)> {
     [
@@ -240,7 +229,7 @@ fn page(lang: crate::text::Lang, fault: &PageError, form: Option<&str>, path: &s
     let (title, lead, refused) = match fault {
         PageError::NotFound => (
             text.not_found,
-            missing.map_or(text.not_found_lead, |(told, _)| told),
+            missing.map_or(text.not_found_lead, |(parts, _)| parts),
             None,
         ),
         PageError::NotAllowed => (text.not_allowed, text.not_allowed_lead, None),
@@ -255,7 +244,7 @@ fn page(lang: crate::text::Lang, fault: &PageError, form: Option<&str>, path: &s
         div.empty role="alert" {
             h1 { (title) }
             @if !lead.is_empty() { p { (lead) } }
-            @if let Some(refused) = refused { (refusal_paragraph(text, refused)) }
+            @if let Some(refused) = refused { (parts::refusal_paragraph(text, refused)) }
             p {
                 @if let Some(form) = form { a.button.primary href=(form) { (text.back_to_form) } " " }
                 @if let Some((_, list)) = missing.filter(|(_, list)| list.path != incidents) {

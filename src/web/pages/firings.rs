@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::address::PageQuery;
 use super::layout::{self, Frame};
 use super::timeline::series;
-use super::{PageError, PageRequest, Pages, address, incidents, parts, unheard};
+use super::{PageError, PageRequest, Pages, address, incidents, parts, stale};
 use crate::config::Config;
 use crate::entity::occurrences::Model;
 use crate::store::views::lists;
@@ -82,7 +82,7 @@ pub(super) fn table(visit: &PageRequest, config: &Config, firings: &[Model]) -> 
                     tr {
                         td { (series(occurrence)) }
                         td { (parts::at(occurrence.starts_at)) }
-                        td { (unheard::ending(visit, config, occurrence)) }
+                        td { (stale::ending(visit, config, occurrence)) }
                         td { (parts::at(occurrence.last_seen_at)) }
                         td.n { (occurrence.deliveries) }
                     }

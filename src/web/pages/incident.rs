@@ -3,7 +3,7 @@
 mod actions;
 mod analysis;
 mod facts;
-mod found;
+mod load;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::layout::{self, Frame};
 use super::timeline::{Parts, all_firings, timeline};
 use super::{
-    PageError, PageRequest, Pages, charts, firings, incidents, mute, parts, unheard, worth,
+    PageError, PageRequest, Pages, charts, firings, incidents, mute, parts, stale, worth,
 };
 use crate::domain::escalation::{Rule, RuleInputs};
 use crate::domain::frequency::Counts;
@@ -27,7 +27,7 @@ use crate::time::Timestamp;
 use actions::actions;
 pub(super) use actions::fix_forms;
 use facts::{elsewhere, facts, pairs};
-use found::{Found, look};
+use load::{IncidentData, load};
 
 pub(super) async fn page(
     State(pages): State<Pages>,
@@ -38,7 +38,7 @@ pub(super) async fn page(
         return Ok(Redirect::to(&format!("/incidents?q={short}")).into_response());
     }
     let id: Uuid = id.parse().map_err(|_| PageError::NotFound)?;
-    let found = look(&pages, &visit, id).await?;
+    let found = load(&pages, &visit, id).await?;
     let text = visit.text();
     let (incident, anomaly) = &found.entry;
     let title = incidents::title(incident, &anomaly.alert_name);
@@ -70,7 +70,7 @@ pub(super) async fn page(
     let content = html! {
         article.one.(parts::level_class(anomaly.level)) {
             div #head data-live { (head(&visit, &found.entry, again))
-                (unheard::note(&visit, config, incident, &found.occurrences, &found.silences)) }
+                (stale::note(&visit, config, incident, &found.occurrences, &found.silences)) }
             div.cols.four {
                 div {
                     section aria-labelledby="why" {
@@ -145,7 +145,7 @@ fn head(visit: &PageRequest, (incident, anomaly): &Entry, again: Option<Timestam
     let text = visit.text();
     html! {
         p.what { (parts::level(text, anomaly.level)) " " (parts::incident_state(text, incident)) " "
-            (mute::mark(visit, anomaly)) " " (unheard::brief(visit, incident)) " "
+            (mute::mark(visit, anomaly)) " " (stale::brief(visit, incident)) " "
             (incidents::place(incident, &anomaly.service, &anomaly.namespace)) }
         h1 { (incidents::title(incident, &anomaly.alert_name)) }
         p.how {
@@ -191,7 +191,7 @@ fn why(text: &Text, entry: &Entry, judged: (Option<&RuleInputs>, &[Rule])) -> Ma
     }
 }
 
-fn others(visit: &PageRequest, found: &Found) -> Markup {
+fn others(visit: &PageRequest, found: &IncidentData) -> Markup {
     let text = visit.text();
     let this = found.entry.0.id;
     let others: Vec<_> = found.others.iter().filter(|i| i.id != this).collect();

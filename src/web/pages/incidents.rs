@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::address::PageQuery;
 use super::incident_query::{IncidentQuery, LEVELS, STATUSES, UNHEARD, UNSEEN, status_name};
 use super::layout::{self, Frame, Section};
-use super::{PageError, PageRequest, Pages, charts, mute, parts, unheard};
+use super::{PageError, PageRequest, Pages, charts, mute, parts, stale};
 use crate::domain::aggregation::Status;
 use crate::domain::frequency::Window;
 use crate::entity::incidents::Model as Incident;
@@ -31,7 +31,7 @@ const NAMES: Duration = Duration::from_secs(30);
 const HOURS: Duration = Duration::from_secs(2);
 
 /// What a page shows.
-struct Found {
+struct ListData {
     entries: Vec<Entry>,
     days: Vec<Day>,
     next: Option<Mark>,
@@ -45,7 +45,7 @@ pub(super) async fn page(
     visit: PageRequest,
 ) -> Result<Markup, PageError> {
     query.check()?;
-    let found = look(&pages, &visit, &query).await?;
+    let found = load(&pages, &visit, &query).await?;
     let text = visit.text();
     let ids: Vec<String> = found
         .entries
@@ -81,11 +81,11 @@ pub(super) async fn page(
     Ok(layout::page(&visit, &frame, &content))
 }
 
-async fn look(
+async fn load(
     pages: &Pages,
     visit: &PageRequest,
     query: &IncidentQuery,
-) -> Result<Found, PageError> {
+) -> Result<ListData, PageError> {
     let db = pages.context.db.view();
     let (sort, after) = (query.sort().unwrap_or_default(), Mark::read(&query.after));
     let overview = pages
@@ -93,8 +93,8 @@ async fn look(
         .overview
         .get(OVERVIEW, incident_list::overview(db));
     let names = async {
-        let look = async { incident_list::names(db).await.map(std::sync::Arc::new) };
-        pages.shared.names.get(NAMES, look).await
+        let read = async { incident_list::names(db).await.map(std::sync::Arc::new) };
+        pages.shared.names.get(NAMES, read).await
     };
     let filter = query.filter();
     let entries = async {
@@ -115,7 +115,7 @@ async fn look(
         .iter()
         .map(|(_, anomaly)| anomaly.key.clone())
         .collect();
-    Ok(Found {
+    Ok(ListData {
         days: days(pages, visit, &keys).await?,
         entries,
         next,
@@ -131,8 +131,8 @@ pub(super) async fn days(
     keys: &[String],
 ) -> Result<Vec<Day>, sea_orm::DbErr> {
     let (db, unit) = (pages.context.db.view(), pages.context.config.counting.unit);
-    let look = async |keys| hourly_counts::last_day(db, unit, keys, visit.now).await;
-    pages.shared.hours.get(keys, HOURS, [0; 24], look).await
+    let read = async |keys| hourly_counts::last_day(db, unit, keys, visit.now).await;
+    pages.shared.hours.get(keys, HOURS, [0; 24], read).await
 }
 
 /// How many are unresolved at each level; each leads to them.
@@ -233,7 +233,7 @@ fn card(visit: &PageRequest, (incident, anomaly): &Entry, day: &Day) -> Markup {
                 @if !says(title, name) { " " code { (name) } }
             }
             p.what { (parts::level(text, anomaly.level)) " " (parts::incident_state(text, incident)) " "
-                (mute::brief(visit, anomaly)) " " (unheard::brief(visit, incident)) " "
+                (mute::brief(visit, anomaly)) " " (stale::brief(visit, incident)) " "
                 (place(incident, &anomaly.service, &anomaly.namespace)) }
             p.how {
                 b { (parts::tier(text, incident.tier)) } " · "

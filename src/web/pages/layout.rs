@@ -1,13 +1,13 @@
-//! The frame that every page stands in.
+//! The frame of every page.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::NAVIGATION;
 use super::assets::{ICON, SCRIPT, STYLE};
-use super::request::PageRequest;
+use super::request::{ONCE, PageRequest};
 use super::session::Role;
+use super::{API, NAVIGATION};
 use super::{parts, paused};
 use crate::text::{Lang, Text, acts_unseen, fill};
 
@@ -120,7 +120,7 @@ fn sections(text: &Text, here: Option<Section>) -> Markup {
 }
 
 fn foot(visit: &PageRequest, here: Section) -> Markup {
-    let (text, api) = (visit.text(), super::api::SECTION);
+    let (text, api) = (visit.text(), API);
     let role = match (visit.signed_in, visit.session.role) {
         (false, _) => text.role_anyone,
         (true, Role::Read) => text.role_read,
@@ -158,9 +158,6 @@ fn foot(visit: &PageRequest, here: Section) -> Markup {
 pub(super) fn stamp(visit: &PageRequest) -> Markup {
     html! { input type="hidden" name="csrf" value=(visit.session.csrf); }
 }
-
-/// The field of a form that makes it one request, however often it is sent.
-pub(super) const ONCE: &str = "once";
 
 /// A key that differs in each rendering, for a form whose operation must not run twice.
 pub(super) fn once() -> Markup {

@@ -1,7 +1,7 @@
-//! Live pages: one task looks what changed, for as long as a page is open, and tells all of them.
+//! Live pages: one task looks what changed, for as long as a page is open, and notifies all of them.
 //!
 //! It asks the store some seven times a second, whichever process took the alert: the newest ids, and what
-//! the incidents that are shown look like; and less often what other pages show. A page that is told
+//! the incidents that are shown look like; and less often what other pages show. A page that is notified
 //! loads itself again in the background, so nothing is rendered for pages that nothing happened to.
 
 use std::collections::{HashMap, HashSet};
@@ -150,7 +150,7 @@ impl Drop for Open {
 }
 
 async fn look_while_open(inner: Arc<Inner>) {
-    let mut known = Known::default();
+    let mut known = LastState::default();
     while !inner.is_over() {
         let began = Instant::now();
         let (ids, topics) = {
@@ -167,7 +167,7 @@ async fn look_while_open(inner: Arc<Inner>) {
         };
         change.topics = known.look_at(&inner.context, topics).await;
         if !change.is_nothing() {
-            // Nobody listens any more: the loop ends.
+            // Without a receiver the loop ends.
             let _ = inner.sender.send(Arc::new(change));
         }
         tokio::time::sleep(EVERY.max(began.elapsed() * SHARE)).await;
@@ -176,20 +176,20 @@ async fn look_while_open(inner: Arc<Inner>) {
 
 /// What was seen the last time.
 #[derive(Debug, Default)]
-struct Known {
+struct LastState {
     newest: Option<HashSet<Uuid>>,
     looks: HashMap<Uuid, u64>,
-    topics: HashMap<Topic, Seen>,
+    topics: HashMap<Topic, TopicState>,
 }
 
 /// What a topic looked like, and when it may be looked at again.
 #[derive(Debug)]
-struct Seen {
+struct TopicState {
     look: Option<u64>,
     next: Instant,
 }
 
-impl Known {
+impl LastState {
     /// Of these topics, those that changed.
     async fn look_at(&mut self, context: &Context, topics: Vec<Topic>) -> Vec<Topic> {
         self.topics.retain(|topic, _| topics.contains(topic));
@@ -206,7 +206,7 @@ impl Known {
                 changed.push(topic);
             }
             let next = Instant::now() + topic.every().max(began.elapsed() * SHARE);
-            self.topics.insert(topic, Seen { look, next });
+            self.topics.insert(topic, TopicState { look, next });
         }
         changed
     }
@@ -296,15 +296,15 @@ impl Open {
             if change.is_first {
                 return Some(Event::default().event("all").data("{}"));
             }
-            let told = LiveUpdate {
+            let update = LiveUpdate {
                 new: if new { change.new.len() } else { 0 },
                 changed: self.ids.intersection(&change.changed).collect(),
                 of: self.topic.filter(|topic| change.topics.contains(topic)),
             };
-            if told.new > 0 || !told.changed.is_empty() || told.of.is_some() {
+            if update.new > 0 || !update.changed.is_empty() || update.of.is_some() {
                 let event = Event::default().event("change");
                 // Numbers and ids: they can be written.
-                return event.json_data(told).ok();
+                return event.json_data(update).ok();
             }
         }
     }

@@ -7,12 +7,13 @@ use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::{Level, Rule, RuleInputs, assess};
 use crate::domain::frequency::{Counts, Window, figure};
 use crate::domain::reason::{LevelRule, Reason};
+use crate::domain::refusal::Refusal;
 use crate::entity::anomalies::Model as Anomaly;
 use crate::entity::incidents::Model as Incident;
 pub(super) use crate::text::words::{
     level_word, moment, status_word, tier_deed, tier_name, why_tier, window, within,
 };
-use crate::text::{Text, fill, words};
+use crate::text::{Text, fill, refusal, words};
 use crate::time::Timestamp;
 
 /// A level's class.
@@ -74,7 +75,7 @@ pub(super) fn windows(text: &Text, counts: [i64; 4]) -> Markup {
 }
 
 /// Why an anomaly has its level, beside the counts that are shown with it; and why it has no higher one
-/// where what was `seen` would be enough for that and nobody is about to judge it.
+/// where what was `seen` would be enough for that and no check is due.
 pub(super) fn why_level(
     text: &Text,
     anomaly: &Anomaly,
@@ -86,15 +87,15 @@ pub(super) fn why_level(
     let enough = seen.map_or(Level::None, |seen| assess(seen, None, rules).level);
     let over = (enough > level && !is_due)
         .then(|| fill(text.reason_over, &[("level", level_word(text, enough))]));
-    let told = match reason {
+    let sentence = match reason {
         None if over.is_some() => html! {},
         Some(Reason::Rule(LevelRule::Lasts(lasting))) => {
-            let told = words::why_lasts(text, level_word(text, level), lasting, "{since}");
-            around(&told, "since", &at(lasting.since))
+            let sentence = words::why_lasts(text, level_word(text, level), lasting, "{since}");
+            around(&sentence, "since", &at(lasting.since))
         }
         _ => html! { (words::why_level(text, level, reason, counts)) },
     };
-    html! { (told) @if let Some(over) = over { " " (over) } }
+    html! { (sentence) @if let Some(over) = over { " " (over) } }
 }
 
 /// A text in which something that is marked up takes a place.
@@ -145,6 +146,17 @@ pub(super) fn encoded(text: &str) -> String {
         }
     }
     encoded
+}
+
+/// Why something was refused, in the reader's language if that is known.
+pub(super) fn refusal_paragraph(text: &Text, refused: &Refusal) -> Markup {
+    html! {
+        @match refusal(text, refused) {
+            Some(sentence) => p { (sentence) },
+            // In the words of the refusal.
+            None => p lang="en" { (refused.detail()) },
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{PageRequest, parts};
+use super::{PageRequest, QUEUES, parts};
 use crate::jobs::{CalculateTier, IngestAlert, Job as _, Notify};
 use crate::probe::Paused;
 use crate::text::{Text, fill};
@@ -12,17 +12,17 @@ pub(super) fn reminder(visit: &PageRequest) -> Markup {
     html! {
         div #paused data-live {
             @for paused in &*visit.paused {
-                p.warn { span aria-hidden="true" { "⚠ " } (told(visit.text(), paused)) " "
-                    a href=(super::queues::SECTION.path) { (visit.text().queues) } }
+                p.warn { span aria-hidden="true" { "⚠ " } (warning(visit.text(), paused)) " "
+                    a href=(QUEUES.path) { (visit.text().queues) } }
             }
         }
     }
 }
 
 /// Since when it is paused, by whom, what that means, and how to resume it.
-pub(super) fn told(text: &Text, paused: &Paused) -> Markup {
-    let told = sentence(text, paused, "{time}");
-    parts::around(&told, "time", &parts::at(paused.since))
+pub(super) fn warning(text: &Text, paused: &Paused) -> Markup {
+    let sentence = sentence(text, paused, "{time}");
+    parts::around(&sentence, "time", &parts::at(paused.since))
 }
 
 /// The same with the time as it is given.

@@ -58,7 +58,7 @@ fn of<'a>(workers: &'a [(&'static str, Vec<WorkerStatus>)]) -> BTreeMap<Place<'a
     processes
 }
 
-/// Them all, and what is odd about them. Nothing where nobody works: the queues say so.
+/// All processes, and what is odd about them. Empty without workers: the queues say so.
 pub(super) fn table(visit: &PageRequest, workers: &[(&'static str, Vec<WorkerStatus>)]) -> Markup {
     let (text, processes) = (visit.text(), of(workers));
     let versions: BTreeSet<&str> = processes.values().map(|process| process.version).collect();
@@ -120,7 +120,7 @@ fn listed(words: &BTreeSet<&str>) -> String {
     words.iter().copied().collect::<Vec<_>>().join(", ")
 }
 
-/// Jobs per second, with a decimal place where it tells something.
+/// Jobs per second, with a decimal place where that is significant.
 fn rate(rate: f64) -> String {
     match rate {
         rate if rate < 0.05 => "0".to_owned(),

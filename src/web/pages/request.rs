@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::form::Fields;
 use super::session::{self, Role, Session};
-use super::{PageError, Pages, layout};
+use super::{PageError, Pages};
 use crate::probe::Paused;
 use crate::store::audit::Actor;
 use crate::telemetry::task_context;
@@ -22,6 +22,9 @@ use crate::time::Timestamp;
 use crate::web::anonymous::mark_known;
 use crate::web::bounded_text::BoundedText;
 use crate::web::origin;
+
+/// The field of a form that makes it one request, however often it is sent.
+pub(super) const ONCE: &str = "once";
 
 /// The cookie that remembers a language that was chosen by hand.
 pub(super) const LANGUAGE: &str = "tocsin_language";
@@ -89,7 +92,7 @@ pub(super) fn language(headers: &HeaderMap) -> Lang {
     chosen.or_else(accepted).unwrap_or_default()
 }
 
-/// Where nobody is asked who they are, pages are shown by addresses that are known to be ours.
+/// Without sign-in, pages are served only at hosts that are known to be ours.
 pub(super) async fn by_a_known_name(
     State(pages): State<Pages>,
     request: Request,
@@ -197,7 +200,7 @@ impl FormPost {
     /// What makes the form one request, however often it is sent: its key and what it says. To go back to it
     /// and send something else is another request.
     pub(super) fn key(&self) -> Option<String> {
-        let once = self.get(layout::ONCE)?;
+        let once = self.get(ONCE)?;
         let mut said = self.fields.sorted();
         said.remove(CSRF);
         let request = serde_json::json!([once, said]).to_string();

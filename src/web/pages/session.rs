@@ -106,8 +106,8 @@ pub(super) async fn current(context: &Context, headers: &HeaderMap) -> Option<Se
 
 /// The session that these headers open by themselves; `None` if sign-in is needed.
 ///
-/// Where nobody is asked who they are, all have one; the mark of its forms is made of `installation`, which
-/// every process of one installation knows and nobody else.
+/// Without sign-in, all have one; the mark of its forms is made of `installation`, which
+/// only the processes of one installation know.
 fn of(config: &Config, installation: &Key, headers: &HeaderMap, now: Timestamp) -> Option<Session> {
     if !asked_for(config) {
         return Some(Session {

@@ -1,8 +1,9 @@
 //! The system: what is connected, what it may lose, and whether what came in is accounted for.
 
 mod connected;
-mod found;
+mod load;
 mod refused;
+mod sources;
 mod warnings;
 
 use axum::extract::State;
@@ -18,8 +19,9 @@ use crate::store::views::stats::StoredTotals;
 use crate::telemetry::metrics::{ByMessage, ByOutcome, ByQueue};
 use crate::text::{Text, fill, plural};
 use connected::{JUST_NOW, parts};
-use found::{Found, look};
+use load::{SystemData, load};
 use refused::refused;
+use sources::sources;
 
 /// Its place in the navigation.
 pub(super) const SECTION: Section = Section {
@@ -32,7 +34,7 @@ pub(super) async fn page(
     visit: PageRequest,
 ) -> Result<Markup, PageError> {
     let text = visit.text();
-    let found = look(&pages, text).await;
+    let found = load(&pages, text).await;
     let frame = Frame {
         section: SECTION,
         title: text.system,
@@ -49,11 +51,16 @@ pub(super) async fn page(
                 h2 #warnings { (text.warnings) }
                 @for warning in &found.warnings { p.warn { span aria-hidden="true" { "⚠ " } (warning) } }
                 @for paused in &*visit.paused {
-                    p.warn { span aria-hidden="true" { "⚠ " } (paused::told(text, paused)) }
+                    p.warn { span aria-hidden="true" { "⚠ " } (paused::warning(text, paused)) }
                 }
                 @if found.warnings.is_empty() && visit.paused.is_empty() {
                     p.good { span aria-hidden="true" { "✓ " } (text.no_warnings) }
                 }
+            }
+            section aria-labelledby="sources" {
+                h2 #sources { (text.sources) }
+                p.hint { (text.sources_lead) }
+                (sources(&visit, found.sources.as_deref()))
             }
             section aria-labelledby="refused" {
                 h2 #refused { (text.refused) }
@@ -85,7 +92,7 @@ pub(super) async fn page(
     Ok(layout::page(&visit, &frame, &content))
 }
 
-fn totals(visit: &PageRequest, found: &Found) -> Markup {
+fn totals(visit: &PageRequest, found: &SystemData) -> Markup {
     let text = visit.text();
     let or_dash = |n: Option<String>| n.unwrap_or_else(|| "–".to_owned());
     let counted = |of: fn(&StoredTotals) -> i64| {
@@ -164,7 +171,7 @@ fn settings(pages: &Pages, text: &Text) -> Markup {
             plural(counted, rule.count),
             plural(text.n_incidents, rule.incidents),
         );
-        let told = match rule.incidents {
+        let sentence = match rule.incidents {
             ..=1 => text.rule_counts,
             _ => text.rule_spread,
         };
@@ -173,7 +180,7 @@ fn settings(pages: &Pages, text: &Text) -> Markup {
             ("window", parts::window(text, rule.window)),
             ("incidents", &*incidents),
         ];
-        let rule = (rule.level.name().to_owned(), fill(told, &places));
+        let rule = (rule.level.name().to_owned(), fill(sentence, &places));
         rows.push(rule);
     }
     rows.push((

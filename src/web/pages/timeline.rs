@@ -14,7 +14,7 @@ use crate::entity::{anomalies, audit, incidents, notifications, occurrences, reo
 use crate::jobs::{Job as _, Notify};
 use crate::text::{Text, fill, plural};
 use crate::time::Timestamp;
-use messages::{told, turns};
+use messages::{message_entry, turns};
 pub(super) use people::{did_mute, muted};
 use people::{mutes_since, standing, tried};
 
@@ -44,7 +44,7 @@ pub(super) struct Parts<'a> {
 pub(super) enum MoreFirings {
     None,
     /// So many.
-    Known(i64),
+    Exactly(i64),
     /// How many is not known.
     Some,
 }
@@ -65,7 +65,7 @@ pub(super) fn timeline(visit: &PageRequest, parts: &Parts<'_>) -> Markup {
     let mut paused = visit.paused.iter();
     let is_paused = paused.find(|paused| paused.queue == Notify::POLICY.queue);
     standing(text, parts, &mut entries);
-    // What opened again before that was written down is known from what was told of it.
+    // Reopenings from before they were recorded are known from their messages.
     let known = parts.reopenings.iter().map(|again| again.reopened_at).min();
     entries.extend(turns(text, parts.anomaly, parts.messages, known));
     entries.extend(parts.occurrences.iter().flat_map(|o| firing(text, o)));
@@ -73,7 +73,7 @@ pub(super) fn timeline(visit: &PageRequest, parts: &Parts<'_>) -> Markup {
         parts
             .messages
             .iter()
-            .map(|message| told(text, message, is_paused)),
+            .map(|message| message_entry(text, message, is_paused)),
     );
     let since = parts.incident.opened_at;
     entries.extend(mutes_since(parts.mutes, since).map(|operation| muted(text, operation)));
@@ -111,7 +111,7 @@ pub(super) fn list(entries: impl IntoIterator<Item = Entry>) -> Markup {
 pub(super) fn all_firings(text: &Text, incident: Uuid, more: MoreFirings) -> Markup {
     let words = match more {
         MoreFirings::None => return html! {},
-        MoreFirings::Known(n) => plural(text.more_firings, n),
+        MoreFirings::Exactly(n) => plural(text.more_firings, n),
         MoreFirings::Some => text.all_firings.to_owned(),
     };
     html! { p { a href=(format!("/incidents/{incident}/firings")) { (words) " →" } } }
@@ -146,7 +146,7 @@ fn firing(text: &Text, occurrence: &occurrences::Model) -> impl Iterator<Item = 
     [Some(began), ended].into_iter().flatten()
 }
 
-/// What a series is told from others by.
+/// What identifies a series to a person.
 pub(super) fn series(occurrence: &occurrences::Model) -> String {
     let label = |name: &str| occurrence.labels.get(name)?.as_str();
     series_name(label, &occurrence.fingerprint)

@@ -23,7 +23,7 @@ pub(super) enum Topic {
     Queues,
     /// Dead letters.
     Letters,
-    /// Repairs, and what they came to.
+    /// Repairs, and their outcomes.
     Repairs,
     /// Anomalies, and how often they come back.
     Anomalies,
@@ -31,9 +31,9 @@ pub(super) enum Topic {
     System,
 }
 
-/// Why nothing could be seen.
+/// Why a topic could not be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unseen {
+pub(super) enum TopicError {
     #[error(transparent)]
     Store(#[from] sea_orm::DbErr),
     #[error(transparent)]
@@ -62,7 +62,7 @@ impl Topic {
     }
 
     /// What it looks like now.
-    pub(super) async fn look(self, context: &Context) -> Result<u64, Unseen> {
+    pub(super) async fn look(self, context: &Context) -> Result<u64, TopicError> {
         let db = context.db.view();
         match self {
             Self::Queues => queues(context).await,
@@ -74,7 +74,7 @@ impl Topic {
     }
 }
 
-async fn queues(context: &Context) -> Result<u64, Unseen> {
+async fn queues(context: &Context) -> Result<u64, TopicError> {
     let (mut hasher, store) = (DefaultHasher::new(), context.queues.store());
     for queue in QUEUES {
         let depth = store.depth(queue).await?;
@@ -101,7 +101,7 @@ async fn system(context: &Context) -> u64 {
     for (routine, _) in probed.last.into_iter().flat_map(Last::overdue) {
         routine.hash(&mut hasher);
     }
-    probed.stands.is_some().hash(&mut hasher);
+    probed.standstill.is_some().hash(&mut hasher);
     for queue in QUEUES {
         let depth = context.queues.store().depth(queue).await;
         let jobs = depth.map(|depth| depth.ready + depth.delayed + depth.in_flight);

@@ -10,7 +10,7 @@ use crate::http;
 use crate::launch::start;
 
 const CONFIG: &str = "route:\n  receiver: nobody\nreceivers:\n  - name: nobody\n";
-/// An Alertmanager that tells nobody.
+/// An Alertmanager whose notifications go nowhere.
 pub(crate) struct Alertmanager {
     pub(crate) address: SocketAddr,
     process: Process,

@@ -1,4 +1,4 @@
-//! Redis: a server of our own that writes what it is told to a file once a second, or the one that
+//! Redis: a server of our own that writes its data to a file once a second, or the one that
 //! was given.
 
 use anyhow::Context;

@@ -21,7 +21,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// How this program was built: only a release tells anything.
+    /// How this program was built: only a release build is meaningful.
     pub(crate) const PROFILE: &str = if cfg!(debug_assertions) {
         "debug"
     } else {

@@ -15,7 +15,7 @@ use crate::process::PATIENCE;
 
 const ALERTS: usize = 500;
 
-fn told(context: &Context) -> u64 {
+fn reported(context: &Context) -> u64 {
     let queue = ByQueue { queue: "ingest" };
     context.metrics.jobs_lost.get_or_create(&queue).get()
 }
@@ -57,7 +57,7 @@ async fn one_of_two_processes_that_notice_a_loss_reports_the_number_of_alerts() 
         look().await;
     }
     assert_eq!(
-        processes.each_ref().map(told).iter().sum::<u64>(),
+        processes.each_ref().map(reported).iter().sum::<u64>(),
         ALERTS as u64
     );
     let rows = number(
@@ -77,7 +77,7 @@ async fn one_of_two_processes_that_notice_a_loss_reports_the_number_of_alerts() 
         .map(|(gate, context)| gate.look(context));
     futures::future::try_join_all(both).await.unwrap();
     assert_eq!(
-        processes.each_ref().map(told).iter().sum::<u64>(),
+        processes.each_ref().map(reported).iter().sum::<u64>(),
         ALERTS as u64 + 1
     );
 
@@ -104,7 +104,7 @@ async fn workers_notice_a_loss_without_an_ingress() {
         .unwrap();
     let (began, mut lost) = (Instant::now(), 0);
     // They look once a second: whether they saw what waited is a matter of time.
-    while told(&h.context) == 0 {
+    while reported(&h.context) == 0 {
         assert!(began.elapsed() < PATIENCE, "nobody tells");
         h.send(vec![firing(&lost.to_string(), h.now())]).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -126,10 +126,10 @@ async fn workers_notice_a_loss_without_an_ingress() {
         .await
         .unwrap();
     h.drain().await;
-    assert!(told(&h.context) <= lost);
+    assert!(reported(&h.context) <= lost);
     assert_eq!(
         h.sql("SELECT CAST(sum(jobs) AS BIGINT) FROM losses").await,
-        told(&h.context) as i64
+        reported(&h.context) as i64
     );
     h.finish().await;
 }

@@ -16,7 +16,7 @@ use crate::on_all;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A drift that is planted: how, and what it is told as: figure, window, stored, expected.
+/// A drift that is planted: how, and what it is reported as: figure, window, stored, expected.
 type Plant = (&'static str, &'static str, Value, Value, Value);
 
 impl Harness {

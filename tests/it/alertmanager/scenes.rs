@@ -30,7 +30,7 @@ async fn hasty(on: On, window: Duration, skew: Duration) -> Harness {
 
 impl Harness {
     /// One firing was counted in one incident, and these messages were sent, by what they begin with.
-    async fn one_firing_was_told(self, expected: &[&str]) {
+    async fn one_firing_was_counted(self, expected: &[&str]) {
         self.drain().await;
         let incident = self.incident().await;
         assert_eq!(incident["aggregated_count"], 1, "{incident:#}");
@@ -73,7 +73,7 @@ on_all! {
         alertmanager.post(&[posted(NAME, "a", start, h.now())]).await;
         eventually(&h, RESOLVED, 1).await;
         drop(alertmanager);
-        h.one_firing_was_told(&["Opened", "Reopened"]).await;
+        h.one_firing_was_counted(&["Opened", "Reopened"]).await;
     }
 
     async fn an_alert_still_firing_after_a_short_outage_reopens_after_a_window(on) {
@@ -96,7 +96,7 @@ on_all! {
         alertmanager.post(&[posted(NAME, "a", start, Timestamp::now())]).await;
         eventually(&h, RESOLVED, 1).await;
         drop(alertmanager);
-        h.one_firing_was_told(&["Opened", "Reopened"]).await;
+        h.one_firing_was_counted(&["Opened", "Reopened"]).await;
     }
 }
 
@@ -124,7 +124,7 @@ async fn one_of_a_pair_that_is_cut_off_does_not_silence_the_other() {
     other.post(&[posted(NAME, "a", start, h.now())]).await;
     eventually(&h, RESOLVED, 1).await;
     drop((cut, other));
-    h.one_firing_was_told(&["Opened", "Reopened"]).await;
+    h.one_firing_was_counted(&["Opened", "Reopened"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,7 +151,7 @@ async fn replicas_with_starts_ninety_seconds_apart_are_one_firing_in_either_orde
         eventually(&h, RESOLVED, 1).await;
         assert_eq!(h.sql("SELECT starts_at FROM occurrences").await, begun.0);
         drop(alertmanager);
-        h.one_firing_was_told(&["Opened"]).await;
+        h.one_firing_was_counted(&["Opened"]).await;
     }
 }
 
@@ -172,7 +172,7 @@ async fn a_restart_of_alertmanager_notifies_nothing_again() {
         .await;
     eventually(&h, RESOLVED, 1).await;
     drop(alertmanager);
-    h.one_firing_was_told(&["Opened"]).await;
+    h.one_firing_was_counted(&["Opened"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

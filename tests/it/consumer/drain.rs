@@ -5,17 +5,18 @@ use std::time::Duration;
 use apalis_core::worker::builder::WorkerBuilder;
 use apalis_core::worker::context::WorkerContext;
 use tocsin::jobs::{Job as _, JobError};
-use tocsin::queue::consumer::{Consumer, Parts, Running};
+use tocsin::queue::backend::JobBackend;
+use tocsin::queue::consumer::{Parts, Running};
 use tocsin::queue::store::Capacity;
 
-use super::{ERRANDS, Errand, Gate, Log, Stage, eventually};
+use super::{ERRANDS, Errand, Gate, Log, Scene, eventually};
 use crate::on_all;
 
 const DRAIN: Duration = Duration::from_secs(20);
 
 /// A worker of which the test holds every part.
 fn by_hand(
-    stage: &Stage,
+    stage: &Scene,
     log: &Log<u32>,
     gate: &Gate,
 ) -> (WorkerContext, tokio::task::JoinHandle<()>, Running) {
@@ -29,7 +30,7 @@ fn by_hand(
         tracer: tocsin::telemetry::spans::Tracer::default(),
     };
     let apalis = WorkerContext::new("by-hand");
-    let (backend, running) = Consumer::start::<Errand<3>>("by-hand".to_owned(), parts);
+    let (backend, running) = JobBackend::<Errand<3>>::start("by-hand".to_owned(), parts);
     let (log, gate) = (log.clone(), gate.clone());
     let worker =
         WorkerBuilder::new(apalis.clone())
@@ -48,7 +49,7 @@ fn by_hand(
 
 on_all! {
     async fn draining_finishes_running_jobs_and_starts_no_new_ones(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let (log, gate) = (Log::new(), Gate::default());
         let (runs, wait) = (log.clone(), gate.clone());
         stage.start(DRAIN, move |job: Errand, _| {
@@ -82,7 +83,7 @@ on_all! {
     }
 
     async fn draining_gives_back_jobs_that_were_fetched_and_not_started(on) {
-        let stage = Stage::new(on).await;
+        let stage = Scene::new(on).await;
         let (log, gate) = (Log::new(), Gate::default());
         let (apalis, run, running) = by_hand(&stage, &log, &gate);
         stage.push([0]).await;
@@ -103,7 +104,7 @@ on_all! {
     }
 
     async fn a_handler_that_outlives_the_drain_is_cut_off_and_given_back(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let (log, gate) = (Log::new(), Gate::default());
         let (runs, never, cut_off) = (log.clone(), gate.clone(), Log::new());
         let cuts = cut_off.clone();
@@ -132,7 +133,7 @@ on_all! {
     }
 
     async fn a_worker_that_was_stopped_and_one_that_follows_do_each_job_once(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let log = Log::new();
         stage.push(0..300).await;
         for at_least in [20, 120, 300] {

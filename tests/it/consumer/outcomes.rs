@@ -1,4 +1,4 @@
-//! What a handler can come to, and what becomes of its job.
+//! A handler's outcomes, and what becomes of its job.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use tocsin::queue::store::{FailedAttempt, Lease, StorePosition};
 use tocsin::store::dead_letters::{Decision, Edit, bury, decide};
 use tocsin::time::Timestamp;
 
-use super::{BACKOFF, Errand, Log, Stage, until};
+use super::{BACKOFF, Errand, Log, Scene, until};
 use crate::on_all;
 
 const DRAIN: Duration = Duration::from_secs(10);
@@ -21,7 +21,7 @@ fn errors(dead: &tocsin::entity::dead_letters::Model) -> Vec<FailedAttempt> {
 
 on_all! {
     async fn a_failed_job_is_tried_again_with_backoff_and_ends_as_a_dead_letter(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let (tries, writes) = (Log::new(), Log::new());
         let (log, saw) = (tries.clone(), writes.clone());
         stage.start(DRAIN, move |_: Errand, held| {
@@ -55,7 +55,7 @@ on_all! {
     }
 
     async fn a_job_that_succeeds_in_the_end_leaves_nothing(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let log = Log::new();
         let runs = log.clone();
         stage.start(DRAIN, move |_: Errand, held| {
@@ -76,7 +76,7 @@ on_all! {
     }
 
     async fn a_job_that_is_given_up_is_a_dead_letter_at_once_with_the_reason(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let log = Log::new();
         let runs = log.clone();
         stage.start(DRAIN, move |job: Errand, held| {
@@ -99,7 +99,7 @@ on_all! {
     }
 
     async fn a_job_that_is_put_off_loses_no_attempt(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let log = Log::new();
         let runs = log.clone();
         stage.start(DRAIN, move |_: Errand, held| {
@@ -124,7 +124,7 @@ on_all! {
     }
 
     async fn a_panic_and_a_timeout_are_failed_attempts_and_the_worker_lives_on(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let log = Log::new();
         let runs = log.clone();
         stage.start(DRAIN, move |job: Errand<8, 100>, _| {
@@ -154,7 +154,7 @@ on_all! {
     }
 
     async fn an_unreadable_payload_becomes_a_dead_letter_and_affects_no_other_job(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let log = Log::new();
         let runs = log.clone();
         stage.push([0]).await;
@@ -183,7 +183,7 @@ on_all! {
     }
 
     async fn no_more_jobs_are_in_flight_than_the_concurrency(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let store = Arc::clone(&stage.store.inner);
         let peak = Arc::clone(&most);
@@ -207,7 +207,7 @@ on_all! {
     }
 
     async fn a_job_that_is_dead_or_older_than_what_was_decided_about_it_is_removed_and_not_run(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let buried = stage.push_unanswered(1, 1).await;
         let replayed = stage.push_replayed(2, 1, 1).await;
         let left_over = stage.push_unanswered(4, 1).await;
@@ -247,7 +247,7 @@ on_all! {
     }
 
     async fn a_leftover_entry_overwrites_no_decision_and_a_new_push_does(on) {
-        let stage = Stage::new(on).await;
+        let stage = Scene::new(on).await;
         let (db, now) = (stage.context.db.write(), stage.context.clock.now());
         let row = async || stage.dead().await.remove(0);
         let die = async |replay: u32, enqueued_at: Timestamp, error: &str| {

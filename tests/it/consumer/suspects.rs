@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{ERRANDS, Errand, Gate, Log, Stage, until};
+use super::{ERRANDS, Errand, Gate, Log, Scene, until};
 use crate::on_all;
 
 const DRAIN: Duration = Duration::from_secs(10);
@@ -13,7 +13,7 @@ const SUSPECT: u32 = 100;
 
 /// Runs errands: those below [`SUSPECT`] wait for the gate; a suspect looks around for a while, and
 /// writes down how many others ran beside it.
-fn look_around(stage: &mut Stage, gate: &Gate, seen: &Log<usize>, runs: &Log<u32>) {
+fn look_around(stage: &mut Scene, gate: &Gate, seen: &Log<usize>, runs: &Log<u32>) {
     let (gate, seen, runs) = (gate.clone(), seen.clone(), runs.clone());
     let store = Arc::clone(&stage.store.inner);
     let running = Arc::new(AtomicUsize::new(0));
@@ -40,7 +40,7 @@ fn look_around(stage: &mut Stage, gate: &Gate, seen: &Log<usize>, runs: &Log<u32
 
 on_all! {
     async fn a_suspect_that_arrived_first_runs_first(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let (gate, seen, runs) = (Gate::default(), Log::new(), Log::new());
         gate.open();
         stage.push(0..30).await;
@@ -54,7 +54,7 @@ on_all! {
     }
 
     async fn a_busy_worker_makes_room_for_a_suspect(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let (gate, seen, runs) = (Gate::default(), Log::new(), Log::new());
         look_around(&mut stage, &gate, &seen, &runs);
         stage.push([0, 1]).await;
@@ -82,7 +82,7 @@ on_all! {
     }
 
     async fn poison_is_a_dead_letter_without_being_run(on) {
-        let mut stage = Stage::new(on).await;
+        let mut stage = Scene::new(on).await;
         let (gate, seen, runs) = (Gate::default(), Log::new(), Log::new());
         gate.open();
         let poison = stage.push_unanswered(SUSPECT, 5).await;

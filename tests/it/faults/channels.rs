@@ -27,7 +27,7 @@ const HANGS: Duration = Duration::from_secs(11);
 /// A message is given 10 s, and is tried again after some seconds more each time.
 const TOLD: Duration = Duration::from_secs(60);
 
-/// Alerts that are told beside those of a storm, and how far apart they come.
+/// Alerts beside those of a storm, and how far apart they come.
 const BESIDE: (usize, Duration) = (100, Duration::from_millis(110));
 
 /// So many messages are pending.
@@ -59,7 +59,7 @@ scenarios! {
         assert_eq!(scenario.fleet.telegram.taken().len(), 0);
         scenario.fleet.telegram.hold(Hold::Nothing);
         scenario
-            .verdict(Instant::now(), &told(BESIDE.0).within(TOLD))
+            .verdict(Instant::now(), &expected(BESIDE.0).within(TOLD))
             .await;
         came_once(&receiver, BESIDE.0);
         health.was_always_ready();
@@ -100,7 +100,7 @@ scenarios! {
         arrive_soon(&scenario, &urls[0], &receiver).await;
         assert_eq!(scenario.fleet.telegram.taken().len(), 0);
         is_down.store(false, Ordering::Relaxed);
-        let all = told(OWED.anomalies + BESIDE.0);
+        let all = expected(OWED.anomalies + BESIDE.0);
         scenario.verdict(Instant::now(), &all.within(ALL)).await;
         came_once(&receiver, BESIDE.0);
         health.was_always_ready();
@@ -120,7 +120,7 @@ scenarios! {
             }
         }
         let took = Took::new(each);
-        took.tell("a claim among 30,000 that are owed");
+        took.report("a claim among 30,000 that are owed");
         assert!(took.percent(50) < CLAIMS.1, "{:?}", took.percent(50));
         h.execute("DELETE FROM notifications WHERE kind = 'escalated'").await;
         h.finish().await;
@@ -148,7 +148,7 @@ async fn ready(fleet: &Fleet, url: &str) -> usize {
 }
 
 /// So many anomalies that fired once.
-const fn told(anomalies: usize) -> Expected {
+const fn expected(anomalies: usize) -> Expected {
     Storm { anomalies, ..OWED }.expected()
 }
 
@@ -179,7 +179,7 @@ async fn arrive_soon(scenario: &Scenario, url: &str, receiver: &Receiver) {
         delivery.arrived - posted[name]
     });
     let took = Took::new(each.collect());
-    took.tell("from the alert to its webhook, beside a Telegram in trouble");
+    took.report("from the alert to its webhook, beside a Telegram in trouble");
     assert!(took.percent(99) < SOON, "p99 {:?}", took.percent(99));
 }
 

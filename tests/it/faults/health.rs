@@ -121,7 +121,7 @@ impl Took {
     }
 
     /// Says so past the capture of what tests print.
-    pub fn tell(&self, what: &str) {
+    pub fn report(&self, what: &str) {
         let [half, most, all] = [50, 99, 100].map(|n| self.percent(n));
         let line = format!(
             "measured by {}: {what}: {} times, p50 {half:?}, p99 {most:?}, longest {all:?}\n",

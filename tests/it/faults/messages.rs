@@ -1,4 +1,4 @@
-//! Workers that are killed while they tell: Telegram, or the queue, holds what they said last.
+//! Workers that are killed while they send: Telegram, or the queue, holds what they said last.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ const REST: [&str; 3] = ["work", "--queues", "ingest,tier,repair,recount"];
 
 scenarios! {
     async fn killed_between_a_claim_and_the_message(on: postgres fleet) {
-        let (mut scenario, told) = tells(on, &Launch::default()).await;
+        let (mut scenario, told) = senders(on, &Launch::default()).await;
         scenario.fleet.telegram.hold(Hold::Requests);
         told.fire(&scenario, &["a"]).await;
         scenario.dies(1).await;
@@ -30,7 +30,7 @@ scenarios! {
     }
 
     async fn killed_between_the_answer_to_a_message_and_its_note(on: postgres fleet) {
-        let (mut scenario, told) = tells(on, &Launch::default()).await;
+        let (mut scenario, told) = senders(on, &Launch::default()).await;
         scenario.fleet.telegram.hold(Hold::Answers);
         told.fire(&scenario, &["a"]).await;
         scenario.dies(1).await;
@@ -43,7 +43,7 @@ scenarios! {
     }
 
     async fn killed_between_the_claim_of_an_edit_and_the_edit(on: postgres fleet) {
-        let (mut scenario, told) = tells(on, &Launch::default()).await;
+        let (mut scenario, told) = senders(on, &Launch::default()).await;
         told.fire(&scenario, &["a"]).await;
         scenario.recovers(1).await;
         scenario.fleet.telegram.hold(Hold::Requests);
@@ -69,7 +69,7 @@ scenarios! {
             .into(),
             ..Launch::default()
         };
-        let (mut scenario, told) = tells(on, &launch).await;
+        let (mut scenario, told) = senders(on, &launch).await;
         scenario.fleet.telegram.hold(Hold::Requests);
         scenario.fleet.do_to_queue(&told.url, "notify", "pause").await;
         let alerts = (0..20).map(|n| alert(&format!("A{n:02}"), "a", Timestamp::now()));
@@ -107,7 +107,7 @@ scenarios! {
             settings: vec![people, ("TOCSIN_REDIS_URL", proxy.instead(&redis))],
             ..Launch::default()
         };
-        let (mut scenario, told) = tells_in(scenario, &launch).await;
+        let (mut scenario, told) = senders_in(scenario, &launch).await;
         told.fire(&scenario, &["a"]).await;
         scenario.recovers(1).await;
         let incident: Vec<uuid::Uuid> = scenario.fleet.column("SELECT id FROM incidents").await;
@@ -140,15 +140,15 @@ scenarios! {
     }
 }
 
-/// The number of the process that tells.
+/// The number of the process that sends.
 const NOTIFIES: usize = 2;
 
 /// Where alerts are taken.
-struct Told {
+struct Ingress {
     url: String,
 }
 
-impl Told {
+impl Ingress {
     /// One anomaly's firings.
     async fn fire(&self, scenario: &Scenario, pods: &[&str]) {
         let alerts = pods
@@ -168,21 +168,21 @@ impl Told {
     }
 }
 
-/// An ingress, a process that tells, and one that does the rest.
-async fn tells(on: On, launch: &Launch) -> (Scenario, Told) {
-    tells_in(Scenario::new(on).await, launch).await
+/// An ingress, a process that sends, and one that does the rest.
+async fn senders(on: On, launch: &Launch) -> (Scenario, Ingress) {
+    senders_in(Scenario::new(on).await, launch).await
 }
 
-async fn tells_in(mut scenario: Scenario, launch: &Launch) -> (Scenario, Told) {
+async fn senders_in(mut scenario: Scenario, launch: &Launch) -> (Scenario, Ingress) {
     let url = scenario.fleet.start("ingress", 1).await.remove(0);
     scenario.fleet.start_as(&REST, &Launch::default()).await;
     let number = scenario.fleet.start_as(&NOTIFY, launch).await;
     assert_eq!(number, NOTIFIES);
-    (scenario, Told { url })
+    (scenario, Ingress { url })
 }
 
 impl Scenario {
-    /// Kills the process that tells, when so many messages and edits have arrived and the last is held,
+    /// Kills the process that sends, when so many messages and edits have arrived and the last is held,
     /// and starts it again.
     async fn dies(&mut self, arrived: usize) {
         self.fleet.telegram.arrives(arrived).await;

@@ -1,4 +1,4 @@
-//! What breaks between Tocsin, who tells it, and whom it tells.
+//! The network breaks between Tocsin, its senders and its providers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

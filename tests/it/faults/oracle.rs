@@ -157,20 +157,20 @@ impl Scenario {
         tokio::spawn(storm.post(self.fleet.http.clone(), urls.to_vec()))
     }
 
-    /// The oracle: waits until nothing is left to do, compares the database and what people were told
+    /// The oracle: waits until nothing is left to do, compares the database and the messages
     /// with what was sent, and says so in one line. `over` is when the fault ended.
     pub async fn verdict(&mut self, over: Instant, expected: &Expected) {
         let counted = expected.accepted - expected.dead - self.lost;
         let left = expected.within.saturating_sub(over.elapsed());
         self.fleet.nothing_left(counted, expected.dead, left).await;
         let took = over.elapsed();
-        self.compare_books(counted, expected).await;
+        self.compare_counts(counted, expected).await;
         let doubled = self.compare_messages(expected).await;
         self.fleet.assert_running();
-        self.tell(counted, expected, doubled, took);
+        self.report(counted, expected, doubled, took);
     }
 
-    fn tell(&self, counted: usize, expected: &Expected, doubled: usize, took: Duration) {
+    fn report(&self, counted: usize, expected: &Expected, doubled: usize, took: Duration) {
         let line = format!(
             "fault {}: seed {}, {} accepted, {counted} counted, {} lost, {} dead, {doubled} \
              doubled, recovered in {:.1} s of {} s\n",
@@ -182,12 +182,12 @@ impl Scenario {
             took.as_secs_f64(),
             expected.within.as_secs(),
         );
-        // Past the capture of what tests print: a run that went well tells its seeds, too.
+        // Past the capture of what tests print: a run that went well prints its seeds, too.
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
     /// Every alert is counted once, in the database and by the counter; every incident has a tier.
-    async fn compare_books(&self, counted: usize, expected: &Expected) {
+    async fn compare_counts(&self, counted: usize, expected: &Expected) {
         let found = self
             .fleet
             .look([
@@ -219,7 +219,7 @@ impl Scenario {
         assert_eq!(found, right);
     }
 
-    /// Every incident was told, and how bad its anomaly became; every message that was pending was
+    /// Every incident was sent, and the level that its anomaly reached; every message that was pending was
     /// taken, not more often than it was tried. Returns how many were taken more than once.
     async fn compare_messages(&self, expected: &Expected) -> usize {
         let mut taken: HashMap<String, i64> = HashMap::new();

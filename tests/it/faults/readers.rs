@@ -53,7 +53,7 @@ scenarios! {
             clients.spawn(talk(n, stream, style.clone()));
         }
         let took = sent(&urls[0], &token("webhook")).await;
-        took.tell("webhooks beside clients that are slow");
+        took.report("webhooks beside clients that are slow");
         assert!(took.percent(99) < SOON, "p99 {:?}", took.percent(99));
         scenario.verdict(Instant::now(), &STORM.expected()).await;
         let mut cut = 0;

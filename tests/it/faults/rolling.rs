@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// From the moment that a request is sent until its incident can be read; or four times what half of
 /// them take, on a computer that is busy with other things.
 const NOTICEABLE: Duration = Duration::from_secs(2);
-/// How long an ingress that was told to stop goes on at least: the setting's default.
+/// How long an ingress that was signalled to stop goes on at least: the setting's default.
 const NOTICED: Duration = Duration::from_secs(2);
 const SETTLED: Duration = Duration::from_secs(20);
 

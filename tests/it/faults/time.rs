@@ -30,7 +30,7 @@ const STORM: Storm = Storm {
 /// The clock is looked at every five seconds.
 const LOOKED_AT: Duration = Duration::from_secs(6);
 
-/// Four of one anomaly are too few for a level that people are told of.
+/// Four of one anomaly are too few for a level that has a message.
 const DRIZZLE: Storm = Storm {
     anomalies: 40,
     pods: 4,
@@ -183,7 +183,7 @@ scenarios! {
     async fn out_of_order(on: sqlite postgres fleet) {
         let mut scenario = Scenario::new(on).await;
         let (urls, _) = scenario.start(on, 1).await;
-        // Each series fires three times, and every firing is told twice.
+        // Each series fires three times, and every firing is delivered twice.
         let now = Timestamp::now();
         let mut alerts = Vec::new();
         for hours in 1..=3 {

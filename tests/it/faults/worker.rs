@@ -1,4 +1,4 @@
-//! Workers that are killed, told to stop, or stand still.
+//! Workers that are killed, stopped, or suspended.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use tocsin::time::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::kill_points::{POISON, Point};
 use super::oracle::{Expected, RECOVERY, SENT_AT_ONCE, Scenario};
-use super::points::{POISON, Point};
 use super::storm::Storm;
 use crate::harness::{On, alert, body};
 

@@ -10,13 +10,20 @@ use crate::payload;
 use super::json::{anything, damaged, list, number, object, of, text};
 
 /// As they were sent: of Alertmanager 0.25, where one alert fires and one is over, and of others.
-const RECORDED: [&str; 6] = [
+const RECORDED: [&str; 13] = [
     include_str!("recorded.json"),
     payload!("grafana_firing"),
     payload!("grafana_no_data"),
     payload!("grafana_legacy"),
     payload!("signoz_two_thresholds"),
     payload!("signoz_no_data"),
+    payload!("sentry_event_alert"),
+    payload!("sentry_issue_created"),
+    payload!("sentry_issue_resolved"),
+    payload!("sentry_activity_alert_resolved"),
+    payload!("sentry_metric_alert_critical"),
+    payload!("uptime_kuma_down"),
+    payload!("cloudwatch_alarm"),
 ];
 
 fn time() -> BoxedStrategy<String> {
@@ -166,11 +173,93 @@ fn envelope() -> BoxedStrategy<String> {
     prop_oneof![15 => whole.boxed(), 1 => anything()].boxed()
 }
 
+/// What Sentry tells of: what is in `data`, and of that what is read.
+const OF_SENTRY: [(&str, &[&str]); 4] = [
+    (
+        "event",
+        &[
+            "issue_id",
+            "issue_url",
+            "metadata",
+            "title",
+            "level",
+            "url",
+            "tags",
+            "received",
+        ],
+    ),
+    (
+        "issue",
+        &[
+            "id",
+            "metadata",
+            "project",
+            "title",
+            "level",
+            "status",
+            "firstSeen",
+            "project_url",
+        ],
+    ),
+    ("activity", &["type"]),
+    (
+        "metric_alert",
+        &[
+            "alert_rule",
+            "projects",
+            "status",
+            "date_started",
+            "date_closed",
+            "title",
+        ],
+    ),
+];
+
+fn of_sentry() -> BoxedStrategy<String> {
+    let value = || {
+        prop_oneof![
+            4 => select(vec![
+                "\"9\"", "\"/projects/a/b/\"", "[\"a\"]", "{\"type\":\"E\",\"slug\":\"s\"}", "1566248777.677",
+                "{\"id\":\"7\",\"name\":\"R\"}", "\"status_resolved\"", "[[\"environment\",\"prod\"],[1]]",
+            ])
+            .prop_map(ToOwned::to_owned),
+            1 => time(),
+            1 => text(),
+            1 => anything(),
+        ]
+    };
+    let part = move |(name, fields): (&'static str, &'static [&'static str])| {
+        let fields = vec(
+            (
+                select(fields).prop_map(|name| format!("\"{name}\"")),
+                value(),
+            ),
+            0..8,
+        );
+        fields.prop_map(move |fields| (format!("\"{name}\""), of(&fields)))
+    };
+    let parts = vec(select(&OF_SENTRY[..]).prop_flat_map(part), 0..3);
+    let action = select(vec![
+        "created",
+        "triggered",
+        "resolved",
+        "unresolved",
+        "critical",
+        "x",
+    ]);
+    let body = (action, parts).prop_map(|(action, parts)| {
+        let action = ("\"action\"".to_owned(), format!("\"{action}\""));
+        of(&[action, ("\"data\"".to_owned(), of(&parts))])
+    });
+    body.boxed()
+}
+
 /// What may be posted.
 pub fn bodies() -> BoxedStrategy<Vec<u8>> {
     let whole = || envelope().prop_map(String::into_bytes).boxed();
     prop_oneof![
         6 => whole(),
+        3 => of_sentry().prop_map(String::into_bytes),
         2 => damaged(whole()),
         2 => damaged(select(&RECORDED[..]).prop_map(|body| body.as_bytes().to_vec()).boxed()),
         1 => vec(any::<u8>(), 0..200),

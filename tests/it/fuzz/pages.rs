@@ -10,8 +10,8 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 use tocsin::web::{Ingress, router};
 
-use super::door::ask;
-use super::questions::part;
+use super::api::part;
+use super::webhooks::ask;
 use super::{runner, wait};
 use crate::harness::{Harness, firing};
 use crate::on_all;

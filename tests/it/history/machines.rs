@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
-use super::oracle::Told;
+use super::oracle::Received;
 use crate::harness::{On, Scratch, at_once};
 use crate::process::PATIENCE;
 use crate::telegram::Telegram;
@@ -215,7 +215,7 @@ impl Machines {
     }
 
     /// Posts alerts to an ingress as if they arrived in this slot.
-    pub async fn send(&self, ingress: usize, slot_begins: i64, alerts: &[&Told]) {
+    pub async fn send(&self, ingress: usize, slot_begins: i64, alerts: &[&Received]) {
         self.receive_at(ingress, slot_begins);
         let alerts: Vec<Value> = alerts.iter().map(|told| told.to_json()).collect();
         let body = json!({"version": "4", "status": "firing", "alerts": alerts});

@@ -1,7 +1,7 @@
 //! What must come of a history, worked out by one thread with nothing but lists: written from the
 //! rules in words, and sharing no line with the program. Slow, and easy to believe.
 //!
-//! Times are milliseconds. An oracle hears what was told in the order in which it is processed.
+//! Times are milliseconds. An oracle gets the deliveries in the order in which it is processed.
 
 mod incidents;
 mod model;
@@ -10,8 +10,8 @@ mod verdicts;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use model::{
-    Anomaly, DAY, Ended, Ending, Episode, HOUR, Incident, Labels, MINUTE, SKEW, Series, Status,
-    Told, Unit,
+    Anomaly, DAY, Ended, Ending, Episode, HOUR, Incident, Labels, MINUTE, Received, SKEW, Series,
+    Status, Unit,
 };
 use model::{anomaly, said};
 pub use verdicts::{Tried, Windows};
@@ -47,7 +47,7 @@ impl Oracle {
         }
     }
 
-    pub fn hear(&mut self, told: &Told) {
+    pub fn hear(&mut self, told: &Received) {
         let label = |name: &str| told.labels.get(name).map_or("", String::as_str);
         if label("alertname").is_empty() {
             self.unusable += 1;
@@ -78,9 +78,9 @@ impl Oracle {
         of
     }
 
-    /// The episode that this tells of. One whose start is near and that was not over by then, the nearest; or
+    /// The episode that this is of. One whose start is near and that was not over by then, the nearest; or
     /// the newest that was going on at some moment at which this was: the newer of these two.
-    fn known(&self, anomaly: &Anomaly, series: &Series, told: &Told) -> Option<usize> {
+    fn known(&self, anomaly: &Anomaly, series: &Series, told: &Received) -> Option<usize> {
         let of_series = self.of_series(anomaly, series);
         let Some(start) = told.start() else {
             let is_open = |n: &&usize| self.episodes[**n].ended.is_none();
@@ -95,11 +95,11 @@ impl Oracle {
         let overlaps = |n: &&usize| {
             let episode = &self.episodes[**n];
             let (until, is_sure) = match episode.ended {
-                Some(ended) => (ended.at, ended.by == Ending::Told),
+                Some(ended) => (ended.at, ended.by == Ending::Received),
                 None => (episode.received.iter().copied().max().unwrap(), true),
             };
             let (end, end_is_sure) = match told.end() {
-                Some((at, by)) => (at, by == Ending::Told),
+                Some((at, by)) => (at, by == Ending::Received),
                 None => (told.received_at, true),
             };
             // What is not known to have gone on reaches no farther than its beginning.
@@ -116,7 +116,7 @@ impl Oracle {
             .copied()
     }
 
-    fn hear_again(&mut self, index: usize, told: &Told) {
+    fn hear_again(&mut self, index: usize, told: &Received) {
         let series = self.of_series(&self.episodes[index].anomaly, &self.episodes[index].series);
         let place = series.iter().position(|n| *n == index).unwrap();
         let is_newest = place + 1 == series.len();
@@ -143,7 +143,7 @@ impl Oracle {
             match &mut episode.ended {
                 Some(ended) => {
                     ended.heard_at = ended.heard_at.max(told.received_at);
-                    if by == Ending::Told {
+                    if by == Ending::Received {
                         (ended.at, ended.by) = (ended.at.min(at), by);
                     }
                 }
@@ -197,7 +197,7 @@ impl Oracle {
         }
     }
 
-    fn hear_first(&mut self, anomaly: Anomaly, series: Series, told: &Told) {
+    fn hear_first(&mut self, anomaly: Anomaly, series: Series, told: &Received) {
         let start = told.start().unwrap_or(told.received_at);
         let mut episode = Episode {
             anomaly,

@@ -102,7 +102,7 @@ on_all! {
         let mut open = Vec::new();
         for topic in ["queues", "letters", "repairs", "anomalies", "system"] {
             let mut events = Events::open(&h, &format!("of={topic}")).await;
-            // How it looks is known from now on. Whoever is the first to watch anything is told all.
+            // How it looks is known from now on. The first to watch anything gets all.
             while !matches!(events.next().await, (name, told) if name == "all" || told["of"] == topic) {}
             open.push((topic, events));
         }

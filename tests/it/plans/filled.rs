@@ -176,7 +176,7 @@ impl Harness {
         digests::lock_anomalies(&tx, digest).await.unwrap();
         digests::figures(&tx, digest).await.unwrap();
         digests::worst(&tx, digest, 5).await.unwrap();
-        digests::tells(&tx, digest).await.unwrap();
+        digests::restore(&tx, digest).await.unwrap();
         tx.rollback().await.unwrap();
     }
 }

@@ -2,13 +2,13 @@
 
 use std::process::Stdio;
 
-use super::planted::Found;
-use super::stage::Stage;
+use super::planted::Leaks;
+use super::servers::Servers;
 
 /// Arguments, and what is set beside the usual.
 type Attempt<'a> = (Vec<&'a str>, Vec<(&'a str, String)>);
 
-pub(super) fn run(stage: &Stage, found: &mut Found) {
+pub(super) fn run(stage: &Servers, found: &mut Leaks) {
     let started: Vec<_> = attempts(stage)
         .into_iter()
         .map(|(arguments, set)| {
@@ -29,7 +29,7 @@ pub(super) fn run(stage: &Stage, found: &mut Found) {
     }
 }
 
-fn attempts(stage: &Stage) -> Vec<Attempt<'static>> {
+fn attempts(stage: &Servers) -> Vec<Attempt<'static>> {
     let planted = &stage.planted;
     let (redis, database) = (&planted.redis, &planted.database);
     let place = &stage.redis_place;

@@ -33,6 +33,9 @@ pub(super) struct Planted {
     pub(super) teams: String,
     /// Who sends e-mail signs in with this.
     pub(super) mail: String,
+    /// Who comments in Sentry has this token, and Sentry signs with the other.
+    pub(super) sentry: String,
+    pub(super) sentry_secret: String,
     /// Somebody's token, mistyped or for another place.
     pub(super) wrong: String,
 }
@@ -58,11 +61,13 @@ impl Planted {
             discord: plant("discord"),
             teams: plant("teams"),
             mail: plant("mail"),
+            sentry: plant("sentry"),
+            sentry_secret: plant("sentrysecret"),
             wrong: plant("wrong"),
         }
     }
 
-    pub(super) fn all(&self) -> [&String; 19] {
+    pub(super) fn all(&self) -> [&String; 21] {
         [
             &self.database,
             &self.redis,
@@ -82,6 +87,8 @@ impl Planted {
             &self.discord,
             &self.teams,
             &self.mail,
+            &self.sentry,
+            &self.sentry_secret,
             &self.wrong,
         ]
     }
@@ -89,9 +96,9 @@ impl Planted {
 
 /// What was said and kept, by where.
 #[derive(Default)]
-pub(super) struct Found(BTreeMap<String, String>);
+pub(super) struct Leaks(BTreeMap<String, String>);
 
-impl Found {
+impl Leaks {
     pub(super) fn add(&mut self, place: impl Into<String>, text: &str) {
         let said = self.0.entry(place.into()).or_default();
         said.push_str(text);

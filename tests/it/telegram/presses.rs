@@ -15,11 +15,11 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Default)]
 pub struct Presses {
-    state: Arc<Mutex<Seen>>,
+    state: Arc<Mutex<Received>>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct Received {
     number: i64,
     waiting: VecDeque<Value>,
     /// The first update that was asked for, each time.
@@ -32,7 +32,7 @@ struct Seen {
 }
 
 impl Presses {
-    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+    fn seen(&self) -> std::sync::MutexGuard<'_, Received> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

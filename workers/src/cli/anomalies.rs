@@ -76,7 +76,7 @@ struct Filters {
 }
 
 impl AnomaliesArgs {
-    /// Asks the instance, or tells it.
+    /// Sends the request, and prints the answer.
     ///
     /// # Errors
     /// The instance does not answer, or there is no such anomaly.
@@ -117,7 +117,7 @@ impl AnomaliesArgs {
                 let body = json!({"reference": reference, "operator": operator});
                 let path = ["anomalies", key.as_str(), "permanent-fix"];
                 let anomaly = client.post(&path, Some(&body), None).await?;
-                told(&anomaly, self.json, &fixed(&anomaly))
+                print_outcome(&anomaly, self.json, &fixed(&anomaly))
             }
             Some(AnomaliesCommand::Unfix { key, operator }) => {
                 let key = which::anomaly(&client, &key).await?;
@@ -129,13 +129,13 @@ impl AnomaliesArgs {
                 let body = json!({"operator": operator});
                 let path = ["anomalies", key.as_str(), "permanent-fix"];
                 let anomaly = client.delete(&path, &body).await?;
-                told(&anomaly, self.json, what)
+                print_outcome(&anomaly, self.json, what)
             }
         }
     }
 }
 
-/// What marking a fix came to.
+/// The outcome of marking a fix.
 fn fixed(anomaly: &Value) -> String {
     let again = "if it fires again, it becomes tier 4";
     let earlier = text(anomaly, "/earlier_fix_at");
@@ -149,7 +149,7 @@ fn fixed(anomaly: &Value) -> String {
     }
 }
 
-fn told(anomaly: &Value, json: bool, what: &str) -> anyhow::Result<()> {
+fn print_outcome(anomaly: &Value, json: bool, what: &str) -> anyhow::Result<()> {
     if json {
         return print_json(anomaly);
     }

@@ -15,7 +15,7 @@ use super::which::{ending_with, the_one};
 /// Detail and target give way.
 const SHRINK: [(usize, u16); 2] = [(5, 24), (4, 36)];
 
-/// Characters of a detail that stand in one line.
+/// Maximum length of a detail in one line, in characters.
 const ONE_LINE: usize = 30;
 /// Characters of a part of it that are shown; `--json` has all.
 const LONGEST: usize = 300;
@@ -77,7 +77,7 @@ fn render(operations: &[Value], now: Timestamp, look: Terminal) -> String {
     let mut table = look.table(&["AGE", "TOKEN", "OPERATOR", "ACTION", "TARGET", "DETAIL"]);
     for entry in operations {
         let age = time(entry, "/at").map(|at| age::short(now.since(at)));
-        // What somebody did is read whole, so it goes on in the next line.
+        // An operation is read whole, so it goes on in the next line.
         table.add_row(vec![
             cell(&or_dash(age.unwrap_or_default())),
             dim(&text(entry, "/actor")),
@@ -90,7 +90,7 @@ fn render(operations: &[Value], now: Timestamp, look: Terminal) -> String {
     look.render(table, &SHRINK)
 }
 
-/// What else there is to know: in one line if it is short, else a line for each part. That a deed could be done
+/// What else there is to know: in one line if it is short, else a line for each part. That an operation could be done
 /// and changed something goes without saying.
 fn detail(entry: &Value) -> String {
     let all = entry["detail"].as_object().into_iter().flatten();

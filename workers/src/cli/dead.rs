@@ -108,7 +108,7 @@ struct OperatorArgs {
 }
 
 impl DeadArgs {
-    /// Asks the instance, or tells it.
+    /// Sends the request, and prints the answer.
     ///
     /// # Errors
     /// The instance does not answer, has no such letter, or cannot do what is asked for.

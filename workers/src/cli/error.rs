@@ -1,4 +1,4 @@
-//! What can go wrong between here and the instance, told so that a person knows what to do.
+//! Errors between the command line and the instance, each with a remedy.
 
 use std::time::Duration;
 

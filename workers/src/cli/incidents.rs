@@ -118,7 +118,7 @@ impl IncidentsArgs {
                 occurrences::list(&client, id, limit, self.json, &again).await
             }
             Some(IncidentsCommand::Acknowledge(args)) => {
-                args.tell(&client, "acknowledge", self.json).await
+                args.send(&client, "acknowledge", self.json).await
             }
             Some(IncidentsCommand::Analyze(args)) => args.analyze(&client, self.json).await,
             Some(IncidentsCommand::Resolve(resolve)) => resolve.run(&client, self.json).await,
@@ -236,7 +236,7 @@ impl OperationArgs {
         Ok(())
     }
 
-    async fn tell(self, client: &Client, what: &str, json: bool) -> anyhow::Result<()> {
+    async fn send(self, client: &Client, what: &str, json: bool) -> anyhow::Result<()> {
         let id = self.id.id(client).await?.to_string();
         let operator = self.operator.unwrap_or_default();
         let body = json!({"operator": operator});
@@ -252,7 +252,7 @@ impl OperationArgs {
         if json {
             return print_json(&incident);
         }
-        print(&done::told(&incident, Timestamp::now()))?;
+        print(&done::outcome(&incident, Timestamp::now()))?;
         Ok(())
     }
 }

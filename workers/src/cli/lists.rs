@@ -113,7 +113,7 @@ mod tests {
     fn a_list_that_ends_at_its_limit_says_so() {
         assert_eq!(cut(0, 50), None);
         assert_eq!(cut(49, 50), None);
-        let told = "Only the first 50 are shown; for more: --limit N";
-        assert_eq!(cut(50, 50).as_deref(), Some(told));
+        let note = "Only the first 50 are shown; for more: --limit N";
+        assert_eq!(cut(50, 50).as_deref(), Some(note));
     }
 }

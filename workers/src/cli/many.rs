@@ -15,8 +15,8 @@ pub(super) struct Many<'a> {
     pub(super) body: Value,
 }
 
-/// What there is to do.
-pub(super) struct Found {
+/// What matched.
+pub(super) struct Matches {
     /// How many match.
     pub(super) matching: i64,
     /// As of when.
@@ -25,21 +25,21 @@ pub(super) struct Found {
 
 impl Many<'_> {
     /// How many match; nothing is done yet.
-    pub(super) async fn find(&self) -> Result<Found, Error> {
+    pub(super) async fn find(&self) -> Result<Matches, Error> {
         let mut asking = self.body.clone();
         asking["dry_run"] = json!(true);
         let mut found = self.client.post(self.path, Some(&asking), None).await?;
-        Ok(Found {
+        Ok(Matches {
             matching: number(&found, "/matching").unwrap_or_default(),
             as_of: found["as_of"].take(),
         })
     }
 
-    /// Does it to what was found, and to nothing that came to match later. `note` is given each answer, and says
+    /// Does it to those that were found, and to none that matched later. `note` is given each answer, and says
     /// how far it is.
     pub(super) async fn finish(
         mut self,
-        found: Found,
+        found: Matches,
         mut note: impl FnMut(&Value) -> String,
     ) -> Result<(), Error> {
         self.body["as_of"] = found.as_of;

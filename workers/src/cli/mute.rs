@@ -1,4 +1,4 @@
-//! `tocsin mute` and `tocsin unmute`: an anomaly tells nothing for a while.
+//! `tocsin mute` and `tocsin unmute`.
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -120,7 +120,7 @@ impl UnmuteArgs {
     }
 }
 
-/// What unmuting came to, by the anomaly as it was before.
+/// The outcome of an unmute, from the anomaly as it was before.
 fn unmuted(before: &Value, now: Timestamp) -> &'static str {
     match time(before, "/muted_until") {
         Some(until) if until > now => "is no longer muted",

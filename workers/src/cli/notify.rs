@@ -23,7 +23,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Test {
-    /// Channel, as in a route: telegram:-1001234567890, webhook:ops, pagerduty:ops, email:oncall@example.org, log
+    /// Channel, as in a route: telegram:-1001234567890, webhook:ops, pagerduty:ops, email:oncall@example.org, log; or sentry
     channel: String,
     /// Who asks for it
     #[arg(long, value_name = "NAME", env = "USER")]

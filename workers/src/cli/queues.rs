@@ -55,7 +55,7 @@ struct PauseArgs {
 }
 
 impl QueuesArgs {
-    /// Asks the instance, or tells it.
+    /// Sends the request, and prints the answer.
     ///
     /// # Errors
     /// The instance does not answer, or has no such queue; or there is no terminal to watch it on.
@@ -65,7 +65,7 @@ impl QueuesArgs {
             None => self.list.run(&client).await,
             Some(QueuesCommand::List(list)) => list.run(&client).await,
             Some(QueuesCommand::Pause(queue)) => {
-                let view = queue.tell(&client, "pause").await?;
+                let view = queue.send(&client, "pause").await?;
                 if queue.json {
                     return print_json(&view);
                 }
@@ -76,7 +76,7 @@ impl QueuesArgs {
                 Ok(())
             }
             Some(QueuesCommand::Resume(queue)) => {
-                let view = queue.tell(&client, "resume").await?;
+                let view = queue.send(&client, "resume").await?;
                 if queue.json {
                     return print_json(&view);
                 }
@@ -102,7 +102,7 @@ impl ListArgs {
 
 impl PauseArgs {
     /// Returns the queue as it is then.
-    async fn tell(&self, client: &Client, what: &str) -> anyhow::Result<Value> {
+    async fn send(&self, client: &Client, what: &str) -> anyhow::Result<Value> {
         let operator = self.operator.as_deref().unwrap_or_default();
         let body = json!({"operator": operator});
         let path = ["queues", self.name.as_str(), what];
@@ -134,8 +134,8 @@ mod tests {
         assert!(parse(&["--json"]).unwrap().list.json);
         assert_eq!(parse(&["--watch"]).unwrap().list.again.watch, Some(2));
         assert_eq!(parse(&["--watch", "5"]).unwrap().list.again.watch, Some(5));
-        let told = parse(&["pause", "notify", "--json"]).unwrap().command;
-        assert!(matches!(told, Some(QueuesCommand::Pause(pause)) if pause.json));
+        let command = parse(&["pause", "notify", "--json"]).unwrap().command;
+        assert!(matches!(command, Some(QueuesCommand::Pause(pause)) if pause.json));
         let list = parse(&["list", "--json"]).unwrap().command;
         assert!(matches!(list, Some(QueuesCommand::List(list)) if list.json));
     }

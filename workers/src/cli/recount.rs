@@ -30,9 +30,9 @@ pub struct RecountArgs {
     json: bool,
 }
 
-/// What all pages came to.
+/// The sum of all pages.
 #[derive(Debug, Default, Serialize)]
-struct Found {
+struct Comparison {
     anomalies: i64,
     occurrences: i64,
     drifted: BTreeMap<String, i64>,
@@ -76,8 +76,8 @@ impl RecountArgs {
 }
 
 /// Goes from page to page.
-async fn compare(client: &Client, repair: bool) -> anyhow::Result<Found> {
-    let mut found = Found::default();
+async fn compare(client: &Client, repair: bool) -> anyhow::Result<Comparison> {
+    let mut found = Comparison::default();
     let mut cursor = Value::Null;
     loop {
         let body = json!({"cursor": cursor, "repair": repair});
@@ -91,7 +91,7 @@ async fn compare(client: &Client, repair: bool) -> anyhow::Result<Found> {
     }
 }
 
-impl Found {
+impl Comparison {
     /// Adds a page; returns where the next begins.
     fn add(&mut self, page: &mut Value) -> Value {
         self.anomalies += number(page, "/anomalies").unwrap_or_default();
@@ -230,7 +230,7 @@ mod tests {
             width: 100,
             colour: false,
         };
-        let mut found = Found::default();
+        let mut found = Comparison::default();
         let drift = |what, window, incident, stored, expected| {
             json!({"what": what, "window": window, "anomaly": "5d41402abc4b2a76b9719d911017c592",
                    "incident": incident, "stored": stored, "expected": expected})
@@ -263,6 +263,6 @@ mod tests {
 
         Drifted: 60 counter, 1 last_seen, 1 open_episodes, 1 total. 1 anomaly and 5 occurrences checked.
         ");
-        insta::assert_snapshot!(Found::default().render(look), @"No drift: 0 anomalies and 0 occurrences checked.");
+        insta::assert_snapshot!(Comparison::default().render(look), @"No drift: 0 anomalies and 0 occurrences checked.");
     }
 }

@@ -1,4 +1,4 @@
-//! `tocsin repair`: tell an incident what was tried on it.
+//! `tocsin repair`: records a repair of an incident.
 
 use std::time::{Duration, Instant};
 

@@ -228,7 +228,7 @@ mod tests {
             "success": false, "verdict": "disproved", "operator": "ann", "note": "by the book", "duration_ms": 1874,
             "repaired_at": "2026-11-22T21:25:29.102Z",
         });
-        let told = render(&[repair], now, LOOK);
+        let table = render(&[repair], now, LOOK);
         for part in [
             "3m",
             "restart_pod",
@@ -239,15 +239,15 @@ mod tests {
             "00000000000a",
             "by the book",
         ] {
-            assert!(told.contains(part), "{part}: {told}");
+            assert!(table.contains(part), "{part}: {table}");
         }
         let action = json!({
             "action": "restart_pod", "attempts": 3, "successes": 1, "anomalies": 2,
             "last_at": "2026-11-22T21:25:29.102Z",
         });
-        let told = render_actions(&[action], now, LOOK);
+        let table = render_actions(&[action], now, LOOK);
         for part in ["restart_pod", "3", "1", "33 %", "2", "3m"] {
-            assert!(told.contains(part), "{part}: {told}");
+            assert!(table.contains(part), "{part}: {table}");
         }
     }
 }

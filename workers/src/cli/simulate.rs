@@ -3,13 +3,13 @@
 mod bar;
 mod catalog;
 mod delivery;
-mod found;
 mod interrupt;
 mod ledger;
 mod pace;
 mod payload;
 mod report;
 mod settle;
+mod stored;
 mod storm;
 mod tally;
 
@@ -24,8 +24,8 @@ use super::client::{Client, Remote};
 use super::output::{print, print_json};
 use super::token;
 use delivery::Sender;
-use found::Found;
 use report::{Report, Run};
+use stored::Stored;
 use storm::{Plan, Storm};
 
 /// Send generated alerts to a running instance, and verify that each is counted once
@@ -101,7 +101,7 @@ impl SimulateArgs {
             bail!("no alert was accepted: {why}");
         }
         let settled = settle::wait(&client, &stop).await?;
-        let found = Found::read(&client, &run.namespace)
+        let found = Stored::read(&client, &run.namespace)
             .await
             .context("cannot get the results")?;
         let report = Report::new(run, &storm, &tally, &settled, &found);

@@ -32,7 +32,7 @@ pub struct TraceArgs {
 }
 
 impl TraceArgs {
-    /// Asks the instance and tells what it answers.
+    /// Asks the instance and prints its answer.
     ///
     /// # Errors
     /// The instance does not answer, or knows nothing of it.
@@ -42,7 +42,7 @@ impl TraceArgs {
         if self.json {
             return print_json(&trace);
         }
-        print(&story::tell(&trace, Timestamp::now()))?;
+        print(&story::render(&trace, Timestamp::now()))?;
         if story::has_pending(&trace)
             && let Some(waits) = paused::notifications(&client).await
         {
@@ -76,8 +76,8 @@ impl TraceArgs {
             }
             answer => {
                 let trace = answer?;
-                if let Some(told) = taken_for(&trace, short, &incidents.unwrap_or_default()) {
-                    eprintln!("{told}");
+                if let Some(lines) = taken_for(&trace, short, &incidents.unwrap_or_default()) {
+                    eprintln!("{lines}");
                 }
                 Ok(trace)
             }
@@ -101,14 +101,14 @@ fn taken_for(trace: &Value, short: ShortId, incidents: &[Value]) -> Option<Strin
     if incidents.is_empty() {
         return None;
     }
-    let mut told = format!(
+    let mut lines = format!(
         "{short} is read as a {}. It is also the short ID of an incident:",
         text(trace, "/found_by")
     );
     for incident in incidents {
-        let _ = write!(told, "\n  tocsin trace {}", text(incident, "/id"));
+        let _ = write!(lines, "\n  tocsin trace {}", text(incident, "/id"));
     }
-    Some(told)
+    Some(lines)
 }
 
 #[cfg(test)]
@@ -168,8 +168,8 @@ mod tests {
         let trace = json!({"found_by": "fingerprint"});
         let short = ShortId::read(NAME).unwrap();
         assert_eq!(taken_for(&trace, short, &[]), None);
-        let told = taken_for(&trace, short, &[json!({"id": ID})]).unwrap();
-        insta::assert_snapshot!(told, @"
+        let shown = taken_for(&trace, short, &[json!({"id": ID})]).unwrap();
+        insta::assert_snapshot!(shown, @"
         7fb309c4 is read as a fingerprint. It is also the short ID of an incident:
           tocsin trace 01940000-0000-7000-8000-00007fb309c4
         ");

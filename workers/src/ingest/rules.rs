@@ -13,7 +13,7 @@ use tocsin::store::alert_rules;
 
 /// How often the same is noted by one process: pruning goes by when it was noted last.
 const NOTED_EVERY: Duration = Duration::from_secs(12 * 3600);
-/// What so many alerts told is remembered, and then forgotten at once: it is noted once more.
+/// Maximum number of remembered notes. At the maximum all are forgotten, and noted once more.
 const REMEMBERED: usize = 10_000;
 
 /// What was noted, of which source and rule, and when.
@@ -21,7 +21,7 @@ const REMEMBERED: usize = 10_000;
 pub(super) struct Rules(Mutex<HashMap<(String, String, About), Instant>>);
 
 impl Rules {
-    /// The alert as it is to be entered. What it tells is noted before that: if the process dies in between, the alert
+    /// The alert as it is to be entered. What it says of its rule is noted before that: if the process dies in between, the alert
     /// comes again.
     pub(super) async fn read(
         &self,
@@ -36,13 +36,13 @@ impl Rules {
                 let read = read_by_rule(context, &delivery, rule, deliver).await?;
                 return Ok(read.unwrap_or(delivery));
             }
-            Some(rule) => self.tell(context, &delivery, rule).await?,
+            Some(rule) => self.note(context, &delivery, rule).await?,
             None => {}
         }
         Ok(delivery)
     }
 
-    async fn tell(
+    async fn note(
         &self,
         context: &Context,
         delivery: &AlertDelivery,
@@ -52,19 +52,19 @@ impl Rules {
         if about == About::default() {
             return Ok(());
         }
-        let told = (delivery.source.clone(), rule.id.clone(), about);
+        let key = (delivery.source.clone(), rule.id.clone(), about);
         let noted = |at: &Instant| at.elapsed() < NOTED_EVERY;
-        if self.noted().get(&told).is_some_and(noted) {
+        if self.noted().get(&key).is_some_and(noted) {
             return Ok(());
         }
         let now = context.clock.now();
-        let of = (told.0.as_str(), told.1.as_str());
-        alert_rules::tell(context.db.write(), of, &told.2, now).await?;
+        let of = (key.0.as_str(), key.1.as_str());
+        alert_rules::note(context.db.write(), of, &key.2, now).await?;
         let mut noted = self.noted();
         if noted.len() >= REMEMBERED {
             noted.clear();
         }
-        noted.insert(told, Instant::now());
+        noted.insert(key, Instant::now());
         Ok(())
     }
 

@@ -25,7 +25,7 @@ pub struct Digest {
     pub since: Timestamp,
     /// Whether from now on they are not.
     pub is_over: bool,
-    /// Of one that is the last: how many incidents are unresolved, so that nobody takes it for an all-clear.
+    /// Of one that is the last: how many incidents are unresolved, so that it does not read as an all-clear.
     pub unresolved: i64,
     /// The address of the page that lists all, if people can reach the pages.
     pub page: Option<String>,
@@ -51,7 +51,7 @@ pub(super) fn lines(digest: &Digest, text: &Text) -> Vec<Line> {
     if !digest.worst.is_empty() {
         lines.push(Line::new().text(text.digest_worst));
     }
-    lines.extend(digest.worst.iter().map(|told| anomaly(text, told)));
+    lines.extend(digest.worst.iter().map(|entry| anomaly(text, entry)));
     let shown = i64::try_from(digest.worst.len()).unwrap_or(i64::MAX);
     let rest = digest.figures.anomalies - shown;
     if rest > 0 {
@@ -81,23 +81,23 @@ fn lead(text: &Text, digest: &Digest) -> Option<Line> {
     Some(Line::new().text(fill(text.digest_lead, &places)))
 }
 
-fn anomaly(text: &Text, told: &DigestEntry) -> Line {
-    let line = Line::new().bold(match tidy(&told.alert_name, NAME) {
+fn anomaly(text: &Text, entry: &DigestEntry) -> Line {
+    let line = Line::new().bold(match tidy(&entry.alert_name, NAME) {
         name if name.is_empty() => text.msg_untitled.to_owned(),
         name => name,
     });
-    let places = [&told.service, &told.namespace].map(|name| tidy(name, NAME));
+    let places = [&entry.service, &entry.namespace].map(|name| tidy(name, NAME));
     let places = places.into_iter().filter(|name| !name.is_empty());
     let line = places.fold(line, |line, name| line.dot().code(name));
-    let line = match told.severity_word() {
+    let line = match entry.severity_word() {
         "" => line,
         severity => line.dot().text(severity),
     };
-    let line = match told.level {
+    let line = match entry.level {
         Level::None => line,
         level => line.dot().text(level_word(text, level)),
     };
-    line.dot().text(plural(text.digest_times, told.incidents))
+    line.dot().text(plural(text.digest_times, entry.incidents))
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::notifiers::markup::html;
 
-    fn told(name: &str, level: Level, incidents: i64) -> DigestEntry {
+    fn entry(name: &str, level: Level, incidents: i64) -> DigestEntry {
         DigestEntry {
             alert_name: name.to_owned(),
             service: "checkout".to_owned(),
@@ -127,8 +127,8 @@ mod tests {
                 anomalies: 12,
             },
             worst: vec![
-                told("Disk<Full>", Level::PermanentFix, 1),
-                told("HighErrorRate", Level::None, 3),
+                entry("Disk<Full>", Level::PermanentFix, 1),
+                entry("HighErrorRate", Level::None, 3),
             ],
             since: Timestamp(1_795_382_909_102),
             is_over,
@@ -148,7 +148,7 @@ mod tests {
             service: String::new(),
             namespace: "\u{7}\n".to_owned(),
             severity: 0,
-            ..told("", Level::None, 1)
+            ..entry("", Level::None, 1)
         };
         let line = anomaly(&EN, &nameless).plain();
         let parts: Vec<&str> = line.split(" · ").collect();
@@ -175,7 +175,7 @@ mod tests {
                 alert_name: "𝒜&<".repeat(1000),
                 service: "\u{1F525}".repeat(1000),
                 namespace: "<b>".repeat(1000),
-                ..told("", Level::Escalate, 1)
+                ..entry("", Level::Escalate, 1)
             })
             .collect();
         let all = lines(&long, &EN);

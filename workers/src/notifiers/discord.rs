@@ -20,7 +20,7 @@ use tocsin::text::{Lang, address};
 use tokio::time::Instant;
 
 use super::circuit_breaker::CircuitBreaker;
-use super::http::{Answer, Hosts, HttpReceiver, Reads};
+use super::http::{self, Answer, HttpReceiver, Reads};
 use super::markup::{Line, escape_markdown, markdown};
 use super::{
     Card, Digest, Edited, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, digest,
@@ -54,19 +54,15 @@ pub struct Discord {
 
 /// One for each section of `discord`.
 pub(super) fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
-    let mut hosts = Hosts::new();
-    let mut notifiers: Vec<Box<dyn Notifier>> = Vec::new();
-    for (name, settings) in &config.discord {
-        match Discord::new(name, settings, config.language) {
-            Ok(discord) => notifiers.push(Box::new(discord.beside(&mut hosts))),
-            Err(error) => tracing::error!("the Discord webhook {name} cannot be used: {error}"),
-        }
-    }
-    notifiers
+    let new =
+        |name: &str, settings: &config::Discord| Discord::new(name, settings, config.language);
+    http::of_sections("the Discord webhook", &config.discord, new, |it| {
+        (&mut it.http, &it.url)
+    })
 }
 
 impl Discord {
-    /// The webhook of this name, with what it is told written in `lang`.
+    /// The webhook of this name, with its texts in `lang`.
     ///
     /// # Errors
     /// Its address cannot be used, or the HTTP client cannot be set up.
@@ -79,13 +75,6 @@ impl Discord {
             channel,
             lang,
         })
-    }
-
-    fn beside(self, hosts: &mut Hosts) -> Self {
-        Self {
-            http: self.http.beside(&self.url, hosts),
-            ..self
-        }
     }
 
     /// The address that gives back the message it posted.

@@ -141,7 +141,7 @@ impl Server {
             .subject(tidy(&body.subject, 2 * TITLE))
             .date(UNIX_EPOCH + at)
             .message_id(Some(self.id(message.id)))
-            // Nobody's absence is to be answered to it.
+            // Suppresses out-of-office replies.
             .raw_header(HeaderValue::new(by_machine, "auto-generated".to_owned()));
         if let Some(thread) = body.thread {
             let root = self.id(thread);

@@ -4,7 +4,7 @@
 mod answer;
 mod hidden;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use self::hidden::Hidden;
 use super::circuit_breaker::{CircuitBreaker, Receiver};
 use super::text::tidy;
-use super::{SendError, TOTAL_TIMEOUT};
+use super::{Notifier, SendError, TOTAL_TIMEOUT};
 
 /// So many messages are on their way to one host at once, at most.
 const AT_ONCE: usize = 4;
@@ -46,7 +46,30 @@ pub(super) struct Answer {
 }
 
 /// Receivers by host and port: those whose addresses have one host share what is known of it.
-pub(super) type Hosts = HashMap<String, Arc<Receiver>>;
+type Hosts = HashMap<String, Arc<Receiver>>;
+
+/// A notifier for each section of its settings, by name. Those whose addresses have one host share what is known of
+/// it. A section that cannot be used is logged, as `kind` and its name, and left out.
+pub(super) fn of_sections<S, N: Notifier + 'static, E: fmt::Display>(
+    kind: &str,
+    sections: &BTreeMap<String, S>,
+    new: impl Fn(&str, &S) -> Result<N, E>,
+    receiver: impl Fn(&mut N) -> (&mut HttpReceiver, &Url),
+) -> Vec<Box<dyn Notifier>> {
+    let mut hosts = Hosts::new();
+    let mut notifiers: Vec<Box<dyn Notifier>> = Vec::with_capacity(sections.len());
+    for (name, settings) in sections {
+        match new(name, settings) {
+            Ok(mut notifier) => {
+                let (receiver, url) = receiver(&mut notifier);
+                receiver.share(url, &mut hosts);
+                notifiers.push(Box::new(notifier));
+            }
+            Err(error) => tracing::error!("{kind} {name} cannot be used: {error}"),
+        }
+    }
+    notifiers
+}
 
 /// Whether a success is read. What is not wanted may never end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,16 +96,13 @@ impl HttpReceiver {
         })
     }
 
-    /// The same, where those whose addresses have one host share what is known of it.
-    pub(super) fn beside(self, url: &Url, hosts: &mut Hosts) -> Self {
+    /// Shares what is known of the host at `url` with the others in `hosts`.
+    fn share(&mut self, url: &Url, hosts: &mut Hosts) {
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or_default();
         let receiver = hosts.entry(format!("{host}:{port}"));
         let receiver = receiver.or_insert_with(|| Arc::new(Receiver::new(TOTAL_TIMEOUT, AT_ONCE)));
-        Self {
-            circuit_breaker: CircuitBreaker::with(Arc::clone(receiver)),
-            ..self
-        }
+        self.circuit_breaker = CircuitBreaker::with(Arc::clone(receiver));
     }
 
     /// Calls it, and keeps in mind by `clock` how it answered.
@@ -129,7 +149,7 @@ impl HttpReceiver {
         outcome
     }
 
-    /// What an answer says, fit to be told: without what is secret (whatever answers may repeat the address it
+    /// What an answer says, safe to log: without what is secret (whatever answers may repeat the address it
     /// was called by), and bounded.
     pub(super) fn said(&self, answer: &Answer) -> String {
         self.presentable(&String::from_utf8_lossy(&answer.body))
@@ -145,7 +165,7 @@ async fn answered(request: RequestBuilder, reads: Reads) -> Result<Answer, reqwe
     let status = response.status();
     Ok(Answer {
         status,
-        retry_after: answer::retry_after(response.headers(), Timestamp::now()),
+        retry_after: answer::retry_after(status, response.headers(), Timestamp::now()),
         body: match (status.is_success(), reads) {
             (true, Reads::Refusals) => Vec::new(),
             (true, Reads::Everything) => http_client::read(response, SUCCESS_MAX).await.0,

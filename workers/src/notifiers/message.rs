@@ -1,7 +1,8 @@
-//! What a card says, line by line: most important first, for somebody who is woken by it. What is
+//! What a card says, line by line: most important first, for a person who is woken by it. What is
 //! not known is left out.
 
 mod background;
+mod comment;
 
 use chrono::DateTime;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
@@ -16,6 +17,7 @@ use tocsin::text::{Text, address, fill, plural, words};
 use tocsin::time::Timestamp;
 
 use self::background::{analysis, description, generated, links, values};
+pub(super) use self::comment::of_comment;
 use super::markup::Line;
 use super::text::tidy;
 use super::{Card, TestMessage};
@@ -95,7 +97,7 @@ fn headline(card: &Card, text: &Text) -> Line {
             ("❔", text.ev_closed_unseen.to_owned())
         }
         Status::Resolved => ("✅", text.ev_resolved.to_owned()),
-        // Whose opening it tells need not be said of one that somebody has.
+        // The first message of an incident that an operator has already taken.
         Status::Acknowledged if card.kind == Kind::Opened => {
             (symbol, text.ev_acknowledged.to_owned())
         }
@@ -127,7 +129,7 @@ fn headline(card: &Card, text: &Text) -> Line {
     Line::new().symbol(symbol).bold(pair(text, &what, &title))
 }
 
-/// Whether a severity is below those that need somebody soon.
+/// Whether a severity needs no quick response.
 fn is_info(severity: &str) -> bool {
     severity::rank(severity) == severity::rank("info")
 }

@@ -1,6 +1,6 @@
 //! PagerDuty, by its Events API v2: <https://developer.pagerduty.com/docs/send-alert-event>.
 //!
-//! What we send is an event: `trigger` while our incident is open, `acknowledge` once somebody has it, `resolve`
+//! What we send is an event: `trigger` while our incident is open, `acknowledge` once it is acknowledged, `resolve`
 //! when it is over. Events with one `dedup_key`, which is our incident's id, are about one incident there: so a
 //! rise, sent as another `trigger`, updates it, and whatever is sent twice harms nothing. What comes out is an
 //! incident there that stands as ours does.
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use self::event::Action;
 use super::circuit_breaker::CircuitBreaker;
-use super::http::{Hosts, HttpReceiver, Reads};
+use super::http::{self, HttpReceiver, Reads};
 use super::{Card, Edited, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage};
 
 /// Tells incidents to one integration. Its key is kept out of every error, every log and every row.
@@ -34,19 +34,15 @@ pub struct PagerDuty {
 
 /// One for each section of `pagerduty`.
 pub(super) fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
-    let mut hosts = Hosts::new();
-    let mut notifiers: Vec<Box<dyn Notifier>> = Vec::new();
-    for (name, settings) in &config.pagerduty {
-        match PagerDuty::new(name, settings, config.language) {
-            Ok(pagerduty) => notifiers.push(Box::new(pagerduty.beside(&mut hosts))),
-            Err(error) => tracing::error!("PagerDuty {name} cannot be used: {error}"),
-        }
-    }
-    notifiers
+    let new =
+        |name: &str, settings: &config::PagerDuty| PagerDuty::new(name, settings, config.language);
+    http::of_sections("PagerDuty", &config.pagerduty, new, |it| {
+        (&mut it.http, &it.url)
+    })
 }
 
 impl PagerDuty {
-    /// The integration of this name, with what it is told written in `lang`.
+    /// The integration of this name, with its texts in `lang`.
     ///
     /// # Errors
     /// Its address cannot be used, or the HTTP client cannot be set up.
@@ -65,14 +61,7 @@ impl PagerDuty {
         })
     }
 
-    fn beside(self, hosts: &mut Hosts) -> Self {
-        Self {
-            http: self.http.beside(&self.url, hosts),
-            ..self
-        }
-    }
-
-    /// Sends the event. What somebody has and may not be open there is opened before it is acknowledged.
+    /// Sends the event. An acknowledged incident that may not be open there is opened before it is acknowledged.
     async fn deliver(&self, body: &str) -> Result<String, SendError> {
         let began = Instant::now();
         if event::opens_first(body) {

@@ -19,7 +19,7 @@ use tocsin::text::Lang;
 use tokio::time::Instant;
 
 use super::circuit_breaker::CircuitBreaker;
-use super::http::{Hosts, HttpReceiver, Reads};
+use super::http::{self, HttpReceiver, Reads};
 use super::markup::Line;
 use super::{
     Card, Digest, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, digest, message,
@@ -40,19 +40,14 @@ pub struct Teams {
 
 /// One for each section of `teams`.
 pub(super) fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
-    let mut hosts = Hosts::new();
-    let mut notifiers: Vec<Box<dyn Notifier>> = Vec::new();
-    for (name, settings) in &config.teams {
-        match Teams::new(name, settings, config.language) {
-            Ok(teams) => notifiers.push(Box::new(teams.beside(&mut hosts))),
-            Err(error) => tracing::error!("the Teams workflow {name} cannot be used: {error}"),
-        }
-    }
-    notifiers
+    let new = |name: &str, settings: &config::Teams| Teams::new(name, settings, config.language);
+    http::of_sections("the Teams workflow", &config.teams, new, |it| {
+        (&mut it.http, &it.url)
+    })
 }
 
 impl Teams {
-    /// The workflow of this name, with what it is told written in `lang`.
+    /// The workflow of this name, with its texts in `lang`.
     ///
     /// # Errors
     /// Its address cannot be used, or the HTTP client cannot be set up.
@@ -65,13 +60,6 @@ impl Teams {
             channel,
             lang,
         })
-    }
-
-    fn beside(self, hosts: &mut Hosts) -> Self {
-        Self {
-            http: self.http.beside(&self.url, hosts),
-            ..self
-        }
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use self::signature::Key;
 use super::circuit_breaker::CircuitBreaker;
-use super::http::{Hosts, HttpReceiver, Reads};
+use super::http::{self, HttpReceiver, Reads};
 use super::{
     Card, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, markup, message,
 };
@@ -55,19 +55,11 @@ pub enum Unusable {
 
 /// One for each section of `webhooks`.
 pub(super) fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
-    let mut hosts = Hosts::new();
-    let notifier = |(name, settings): (&String, &config::Webhook)| match Webhook::new(
-        name,
-        settings,
-        config.language,
-    ) {
-        Ok(webhook) => Some(Box::new(webhook.beside(&mut hosts)) as Box<dyn Notifier>),
-        Err(error) => {
-            tracing::error!("the webhook {name} cannot be used: {error}");
-            None
-        }
-    };
-    config.webhooks.iter().filter_map(notifier).collect()
+    let new =
+        |name: &str, settings: &config::Webhook| Webhook::new(name, settings, config.language);
+    http::of_sections("the webhook", &config.webhooks, new, |it| {
+        (&mut it.http, &it.url)
+    })
 }
 
 impl Webhook {
@@ -77,14 +69,6 @@ impl Webhook {
     /// Its address or its secret cannot be used, or the HTTP client cannot be set up.
     pub fn new(name: &str, settings: &config::Webhook, lang: Lang) -> Result<Self, Unusable> {
         Self::with_timeout(name, settings, lang, TOTAL_TIMEOUT)
-    }
-
-    /// The same, where those whose addresses have one host share what is known of it.
-    fn beside(self, hosts: &mut Hosts) -> Self {
-        Self {
-            http: self.http.beside(&self.url, hosts),
-            ..self
-        }
     }
 
     fn with_timeout(

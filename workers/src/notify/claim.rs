@@ -8,7 +8,7 @@ use tocsin::domain::aggregation::Status;
 use tocsin::domain::budget::SendKind;
 use tocsin::domain::notification::Kind;
 use tocsin::domain::routing::RoutingKey;
-use tocsin::domain::settle;
+use tocsin::domain::{sentry, settle};
 use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::JobError;
 use tocsin::queue::consumer::JobHandle;
@@ -29,6 +29,8 @@ pub(super) struct Outgoing {
     pub(super) reply_to: Option<String>,
     pub(super) is_silent: bool,
     pub(super) reply_markup: Option<Value>,
+    /// Whether an earlier try may have gone out.
+    pub(super) is_repeated: bool,
 }
 
 impl Outgoing {
@@ -41,6 +43,7 @@ impl Outgoing {
             reply_to: self.reply_to.as_deref(),
             is_silent: self.is_silent,
             reply_markup: self.reply_markup.as_ref(),
+            is_repeated: self.is_repeated,
         }
     }
 }
@@ -68,10 +71,10 @@ impl Claimed<'_> {
 /// may claim the message.
 const IN_TIME: Duration = CLAIM.saturating_sub(TOTAL_TIMEOUT);
 
-/// Why it is not told that an incident is resolved.
+/// Why a resolved message is not sent.
 const OPEN_AGAIN: &str = "not sent: the incident was open again";
 
-/// Why a rise is not told.
+/// Why a message about a rise is not sent.
 const FELL_AGAIN: &str = "not sent: the level had changed again";
 
 /// How long one waits at most for another that is being sent.
@@ -207,7 +210,7 @@ async fn claimed<'a>(
     }
     let body = match (row.state, &row.body) {
         // What was given up is known not to have gone out: it says what holds now.
-        (State::GivenUp, _) | (_, None) => notifier.render(&card),
+        (State::Failed, _) | (_, None) => notifier.render(&card),
         _ if notifier.sets_state() => notifier.render(&card),
         (_, Some(body)) => body.clone(),
     };
@@ -220,6 +223,7 @@ async fn claimed<'a>(
         is_silent: messages.is_quiet(&row.channel, &facts(&card), now),
         body,
         reply_markup: ctx.keyboard(&row, &card, now),
+        is_repeated: row.attempts > 0,
     };
     notifications::claim(&tx, &row, attempt.token, post.body.clone(), now).await?;
     tx.commit().await?;
@@ -251,7 +255,7 @@ pub(super) async fn in_order(
     }
 }
 
-/// Why the message says what does not hold any more, if nobody has tried to send it yet or it tells an end:
+/// Why the message says what does not hold any more, if it was not tried yet or reports an end:
 /// a rise that waited for its incident to settle may be over by then.
 fn outdated(ctx: &NotifyContext, row: &Model, card: &Card) -> Option<&'static str> {
     if row.kind == Kind::Resolved && card.incident.status != Status::Resolved {
@@ -259,7 +263,7 @@ fn outdated(ctx: &NotifyContext, row: &Model, card: &Card) -> Option<&'static st
     }
     let messages = ctx.context.config.messages();
     let settled = card.incident.opened_at.after(messages.settle);
-    let has_waited = row.state == State::Owed && row.owed_since <= settled;
+    let has_waited = row.state == State::Pending && row.owed_since <= settled;
     let is_told = |kind| messages.sends(&row.channel, kind);
     let is_over = || settle::is_outdated(row.kind, card.anomaly.level, is_told);
     (has_waited && is_over()).then_some(FELL_AGAIN)
@@ -280,16 +284,16 @@ fn is_due(row: &Model, now: Timestamp, settle: Duration) -> Result<(), JobError>
     Ok(())
 }
 
-/// Somebody wants what was given up to be sent after all if the job was replayed.
+/// Whether the message is still to be sent. A failed one is if its job was replayed.
 pub(super) fn is_wanted(row: &Model, held: &JobHandle) -> bool {
     match row.state {
-        State::Owed | State::Sending => true,
-        State::GivenUp => held.lease.replay > 0,
-        State::Sent | State::Digested | State::Muted => false,
+        State::Pending | State::Sending => true,
+        State::Failed => held.lease.replay > 0,
+        State::Sent | State::Digested | State::Suppressed => false,
     }
 }
 
-/// Whether nobody has claimed it.
+/// Whether it is unclaimed.
 pub(super) fn is_free(row: &Model, now: Timestamp) -> Result<(), JobError> {
     match row.claimed_until.filter(|until| *until > now) {
         Some(until) => Err(JobError::RetryAfter {
@@ -332,6 +336,7 @@ fn facts(card: &Card) -> RoutingKey {
         service: card.anomaly.service.clone(),
         level: card.anomaly.level,
         alert_name: card.anomaly.alert_name.clone(),
+        has_sentry_issue: sentry::issue(&card.incident.source, &card.incident.labels).is_some(),
     }
 }
 

@@ -54,7 +54,7 @@ impl NotifyContext {
         }
         let row = notifications::find(self.context.db.read(), message).await?;
         let waits = |row: &Model| match row.edit_due_since {
-            None => matches!(row.state, State::Owed | State::Sending),
+            None => matches!(row.state, State::Pending | State::Sending),
             Some(_) => true,
         };
         let notifier = row

@@ -1,4 +1,4 @@
-//! Storms: above so many messages a minute, a chat's messages are gathered and told by digests.
+//! Storms: above so many messages a minute, a chat's messages are gathered into digests.
 
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ pub(super) async fn gather(
     let above = i64::from(ctx.context.config.telegram.storm_above);
     let mut own = permit.own()?.clone();
     // A message that was tried before may have been sent: it stays a message of its own.
-    if row.state != State::Owed || (own.storm_since.is_none() && !ahead.is_storm(above)) {
+    if row.state != State::Pending || (own.storm_since.is_none() && !ahead.is_storm(above)) {
         return Ok(None);
     }
     let digest = match gathering(tx, own.digest_id).await? {
@@ -68,7 +68,9 @@ async fn gathering(
 ) -> Result<Option<Uuid>, JobError> {
     let Some(id) = digest else { return Ok(None) };
     let row = notifications::find(tx, id).await?;
-    Ok(row.filter(|row| row.state == State::Owed).map(|row| row.id))
+    Ok(row
+        .filter(|row| row.state == State::Pending)
+        .map(|row| row.id))
 }
 
 /// Pushes the job that sends a digest, not before it is due. Who dies before leaves it pending.

@@ -1,4 +1,4 @@
-//! Messages that are not told: their anomaly was muted before anybody took them.
+//! Suppressed messages: their anomaly was muted before they were sent.
 
 use std::time::Duration;
 
@@ -16,15 +16,15 @@ use super::context::NotifyContext;
 /// The pause where a mute ends just now.
 const JUST_ENDED: Duration = Duration::from_millis(100);
 
-/// Whether the message is kept back, as its anomaly stands: nobody has taken it yet, whether or not
-/// somebody tried to send it. What somebody wants to be sent after all is sent.
+/// Whether the anomaly's mute keeps the message back: it is pending, whether or not it was tried before. A
+/// replayed one is sent.
 pub(super) fn is_kept_back(row: &Model, anomaly: &Anomaly, now: Timestamp) -> bool {
-    let waits = matches!(row.state, State::Owed | State::Sending) && row.kind != Kind::Digest;
+    let waits = matches!(row.state, State::Pending | State::Sending) && row.kind != Kind::Digest;
     let mute = anomaly.mute();
     waits && mute.keeps_back(&anomaly.level_state(), row.kind, row.owed_since, now)
 }
 
-/// Writes down that the message is not told, if it is kept back; returns whether it is. It takes no
+/// Records the message as suppressed, if it is kept back; returns whether it is. It takes no
 /// slot of its channel: the anomaly is looked at before the channel is locked, and locked only if that
 /// is not needed any more.
 pub(super) async fn mute(
@@ -51,7 +51,7 @@ pub(super) async fn mute(
     })
 }
 
-/// Writes down that a locked message is not told.
+/// Records a locked message as suppressed.
 pub(super) async fn write(
     ctx: &NotifyContext,
     tx: &DatabaseTransaction,

@@ -1,4 +1,4 @@
-//! Test messages: sent when they are asked for, by whoever is asked.
+//! Test messages: sent on request, by the process that gets the request.
 
 use std::sync::Arc;
 
@@ -39,6 +39,7 @@ async fn send(notifier: &dyn Notifier, request: TestRequest, page: Option<String
         reply_to: None,
         is_silent: false,
         reply_markup: None,
+        is_repeated: false,
     };
     let sent = notifier.send(message).await;
     Tested {

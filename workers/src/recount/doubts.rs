@@ -8,7 +8,7 @@ use tocsin::store::{doubts, maintenance};
 /// Incidents that are looked at together.
 const TOGETHER: i64 = 100;
 
-/// Opens what is to be open again, and has it told.
+/// Reopens incidents that are due, and enqueues their messages.
 ///
 /// # Errors
 /// The store cannot be reached now.

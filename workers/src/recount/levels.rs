@@ -137,7 +137,7 @@ async fn decaying(
     Ok(maintenance::decaying(db, keys, now.before(longest), AT_ONCE).await?)
 }
 
-/// One pass over some anomalies. What cannot be looked at is passed over and told.
+/// One pass over some anomalies. What cannot be read is skipped and logged.
 struct Pass<'a> {
     context: &'a Context,
     /// The last of a piece that was looked at.

@@ -15,6 +15,7 @@ use tocsin::store::repairs::figures;
 use tocsin::store::requests::REMEMBERED;
 use tocsin::store::retention;
 use tocsin::store::sessions;
+use tocsin::store::source_tallies;
 
 /// How long one pass deletes; the rest is for the next.
 const AT_MOST: Duration = Duration::from_secs(20);
@@ -72,6 +73,8 @@ async fn delete(context: &Context) -> Result<bool, JobError> {
     pass.steps(REQUESTS.what, step).await;
     let step = || refusals::prune(db.write(), now);
     pass.steps("rejected webhook requests", step).await;
+    let step = || source_tallies::prune(db.write(), now);
+    pass.steps("figures of sources", step).await;
     let step = || sessions::prune(db.write(), now);
     pass.steps("ended sessions", step).await;
     let step = || alert_rules::prune(db.write(), rest);

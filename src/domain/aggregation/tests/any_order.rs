@@ -18,7 +18,7 @@ struct Firing {
     series: &'static str,
     /// How different senders say that it started: none two farther apart than the skew.
     starts: Vec<i64>,
-    /// The same for the end, if they tell.
+    /// The same for the end, if they say it.
     end: Option<i64>,
     /// Each telling: which of the starts, whether it fires, and when it was received.
     tellings: Vec<(usize, AlertStatus, i64)>,
@@ -228,7 +228,7 @@ proptest! {
         prop_assert_eq!(ledger.total(), ledger.incidents.len() as i64);
     }
 
-    /// Nobody can tell apart what has no start and arrives in any order; but what has arrived once
+    /// Firings without a start that arrive in any order cannot be distinguished; but what has arrived once
     /// is known.
     #[test]
     fn without_starts_a_redelivery_changes_nothing_that_is_counted(story in stories()) {

@@ -103,7 +103,7 @@ fn an_incident_resolves_with_the_last_of_its_episodes() {
 
 #[test]
 fn an_incident_is_never_resolved_before_it_opened() {
-    // The resolve overtook nobody: it was received first and entered second.
+    // The resolve overtook no firing: it was received first and entered second.
     let ledger = ledger(&[firing("A/1", 0, 100), resolved("A/1", 0, 50, 60)]);
     assert_eq!(ledger.incidents[0].resolved_at, Some(at(100)));
 }

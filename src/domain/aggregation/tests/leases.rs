@@ -6,7 +6,7 @@ use crate::domain::episode::tests::{at, firing, resolved};
 /// How long a lease is.
 const LEASE: i64 = 240;
 
-/// As Prometheus tells of it.
+/// As Prometheus sends it.
 fn leased(mut delivery: AlertDelivery) -> AlertDelivery {
     let length = if delivery.is_firing() { LEASE } else { 0 };
     delivery.alert.lease_ms = Some(length * 1000);
@@ -30,7 +30,7 @@ fn ledger(story: &[AlertDelivery]) -> Ledger {
     ledger
 }
 
-/// Whether entering it leaves nothing to write, to count or to tell.
+/// Whether entering it leaves nothing to write, to count or to send.
 fn changes_nothing(ledger: &mut Ledger, delivery: &AlertDelivery) -> bool {
     ledger.clear_marks();
     let (entered, batch) = ledger.commit(&[delivery]);

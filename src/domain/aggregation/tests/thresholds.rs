@@ -4,7 +4,7 @@ use super::spans::with_severity;
 use super::*;
 use crate::domain::episode::tests::{firing, resolved, shared};
 
-/// A threshold that was crossed at `start`, as told at `received`; in seconds.
+/// A threshold that was crossed at `start`, as received at `received`; in seconds.
 fn crossed(severity: &str, start: i64, received: i64) -> AlertDelivery {
     shared(with_severity(firing("A/1", start, received), severity))
 }

@@ -119,7 +119,7 @@ fn is_named(text: &str, backend: DbBackend) -> Option<SimpleExpr> {
     Some(Expr::cust_with_values(end, [short.bytes().to_vec()]))
 }
 
-/// Whether it is in this state. One that is being analyzed is open, too: nobody took it yet.
+/// Whether it is in this state. One that is being analyzed is open, too.
 fn is_of_status(status: Status) -> SimpleExpr {
     use incidents::Column;
     match status {

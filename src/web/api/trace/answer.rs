@@ -74,7 +74,7 @@ pub(in crate::web) struct Message {
     pub(super) id: Uuid,
     /// The incident it is about.
     pub(super) incident_id: Uuid,
-    /// What it tells: `opened`, `escalated`, `reopened`.
+    /// Its kind: `opened`, `escalated`, `reopened`.
     pub(super) kind: String,
     /// Where it goes.
     pub(super) channel: String,

@@ -100,8 +100,8 @@ pub(super) fn fields(text: &Text, document: &Value, schema: &Value) -> Markup {
 fn meaning(field: &Value) -> &str {
     let parts = field["oneOf"].as_array().into_iter().flatten();
     let said = |part: &'_ Value| part["description"].as_str().is_some();
-    let told = std::iter::once(field).chain(parts).find(|part| said(part));
-    told.map_or("", |part| super::said(part, "/description"))
+    let described = std::iter::once(field).chain(parts).find(|part| said(part));
+    described.map_or("", |part| super::said(part, "/description"))
 }
 
 fn gather<'a>(document: &'a Value, schema: &'a Value, rows: &mut Vec<(&'a str, &'a Value, bool)>) {

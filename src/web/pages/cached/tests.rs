@@ -1,4 +1,4 @@
-//! What is looked up once for everybody who asks, and for how long it is kept.
+//! One query for concurrent readers, and how long its answer is kept.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -18,10 +18,10 @@ async fn a_slow_query_continues_while_the_last_result_is_shown() {
             end.notified().await;
             Ok::<_, String>(7)
         };
-        let seen = behind.get((least, patience), &clock, look).await;
-        seen.map(|(_, value)| value)
+        let cached = behind.get((least, patience), &clock, look).await;
+        cached.map(|(_, value)| value)
     };
-    assert_eq!(ask().await, None, "nothing was seen yet");
+    assert_eq!(ask().await, None, "nothing was cached yet");
     assert_eq!(ask().await, None);
     end.notify_one();
     while behind.looked().is_looking {

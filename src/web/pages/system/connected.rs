@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::found::{Part, PartStatus};
+use super::load::{Part, PartStatus, routine_words};
 use crate::routines::Routine;
 use crate::store::views::stats::ChannelHealth;
-use crate::text::{Text, fill};
+use crate::text::fill;
 use crate::web::pages::{PageRequest, parts};
 
-/// What is younger than this is told as just now.
+/// Maximum age that is shown as “just now”.
 pub(super) const JUST_NOW: Duration = Duration::from_secs(1);
 
 pub(super) fn parts(visit: &PageRequest, parts: &[Part]) -> Markup {
@@ -69,15 +69,6 @@ fn what(visit: &PageRequest, part: &Part) -> String {
             fill(visit.text().every, &[("time", &every)])
         }
         _ => part.what.clone(),
-    }
-}
-
-/// What it is called, and what is said where it is not done any more.
-pub(super) const fn routine_words(text: &Text, routine: Routine) -> (&'static str, &'static str) {
-    match routine {
-        Routine::Recount => (text.recount_part, text.recount_overdue),
-        Routine::Verify => (text.verify_part, text.verify_overdue),
-        Routine::Pruning => (text.pruning_part, text.pruning_overdue),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::found::Refused;
+use super::load::Refused;
 use crate::store::refusals::Refusal;
 use crate::web::pages::{PageRequest, parts};
 

@@ -33,7 +33,12 @@ pub(super) fn warnings(
     if let Some(value) = synchronous.filter(|value| matches!(*value, "off" | "fsync off")) {
         warnings.push(fill(text.warn_fsync, &[("value", value)]));
     }
-    if pages.context.config.all_channels() == ["log"] {
+    let config = &pages.context.config;
+    let reaches_nobody = |channel: &String| {
+        // A comment is read by who looks at the issue.
+        channel == "log" || config.comments() == Some(channel)
+    };
+    if config.all_channels().iter().all(reaches_nobody) {
         warnings.push(text.warn_log_only.to_owned());
     }
     for (queue, stands) in pages.context.figures.standing_still() {

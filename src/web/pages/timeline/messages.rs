@@ -14,7 +14,7 @@ use crate::text::{Text, fill};
 use crate::time::Timestamp;
 use crate::web::pages::{parts, paused};
 
-/// What the messages that were owed say of how the incident went: when its level rose, and when it
+/// What recorded messages say of how the incident went: when its level rose, and when it
 /// opened again. Each message has one for each of its channels.
 pub(super) fn turns(
     text: &Text,
@@ -63,7 +63,7 @@ pub(super) fn turn(at: Timestamp, what: &str) -> Entry {
     }
 }
 
-/// When a message was decided: a rise is owed for a moment when its incident has settled, and has its id
+/// When a message was decided: a rise is pending from the moment when its incident has settled, and has its id
 /// before that.
 fn decided_at(message: &notifications::Model) -> Timestamp {
     let made = message.id.get_timestamp().map(|made| made.to_unix());
@@ -75,7 +75,7 @@ fn decided_at(message: &notifications::Model) -> Timestamp {
 }
 
 /// A message; where it is pending and nothing is sent, with why.
-pub(super) fn told(
+pub(super) fn message_entry(
     text: &Text,
     message: &notifications::Model,
     is_paused: Option<&Paused>,
@@ -90,12 +90,12 @@ pub(super) fn told(
         Kind::Digest => text.kind_digest,
     };
     let state = match message.state {
-        State::Owed => text.state_owed,
+        State::Pending => text.state_pending,
         State::Sending => text.state_sending,
         State::Sent => text.state_sent,
-        State::GivenUp => text.state_given_up,
+        State::Failed => text.state_failed,
         State::Digested => text.state_digested,
-        State::Muted => text.state_muted,
+        State::Suppressed => text.state_suppressed,
     };
     let places = [
         ("kind", kind),
@@ -104,15 +104,15 @@ pub(super) fn told(
     ];
     Entry {
         at: message.sent_at.unwrap_or(message.owed_since),
-        class: if message.state == State::GivenUp {
+        class: if message.state == State::Failed {
             "t-bad"
         } else {
             "t-told"
         },
         symbol: "✉",
         what: html! { (fill(text.ev_message, &places)) },
-        more: match is_paused.filter(|_| matches!(message.state, State::Owed | State::Sending)) {
-            Some(of) => Some(paused::told(text, of)),
+        more: match is_paused.filter(|_| matches!(message.state, State::Pending | State::Sending)) {
+            Some(of) => Some(paused::warning(text, of)),
             None => message.error.as_ref().map(|error| html! { (error) }),
         },
     }

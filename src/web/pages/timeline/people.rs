@@ -129,7 +129,7 @@ fn resolved(
     }
 }
 
-/// Until when a deed of the audit muted; nothing where it ended a mute.
+/// Until when an audit entry muted; empty where it ended a mute.
 fn muted_until(operation: &audit::Model) -> Option<Timestamp> {
     operation.detail["until"]
         .as_str()
@@ -153,7 +153,7 @@ pub(super) fn mutes_since(
     later.chain(held)
 }
 
-/// Its anomaly was muted, or somebody ended that.
+/// Its anomaly was muted or unmuted.
 pub(in crate::web::pages) fn muted(text: &Text, operation: &audit::Model) -> Entry {
     let what = match muted_until(operation) {
         Some(until) => parts::around(text.ev_muted, "time", &parts::at(until)),

@@ -16,7 +16,7 @@ pub type Labels = BTreeMap<String, String>;
 
 /// One alert of one delivery.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct Received {
     pub resolved: bool,
     pub labels: Labels,
     pub fingerprint: Option<String>,
@@ -40,18 +40,18 @@ pub enum Series {
 pub struct Episode {
     pub anomaly: Anomaly,
     pub series: Series,
-    /// The earliest start that was told, else its first receipt.
+    /// The earliest start that was received, else its first receipt.
     pub began: i64,
-    /// Every start that was told of it and can be.
+    /// Every start that was received for it and is possible.
     pub starts: Vec<i64>,
     /// Every receipt.
     pub received: Vec<i64>,
-    /// Every end that was told of it.
+    /// Every end that was received for it.
     pub ends: Vec<i64>,
     pub ended: Option<Ended>,
-    /// Whether it was ever told as firing.
+    /// Whether it was ever received as firing.
     pub fired: bool,
-    /// When it was last told as firing.
+    /// When it was last received as firing.
     pub last_firing: Option<i64>,
     pub incident: Option<usize>,
 }
@@ -68,7 +68,7 @@ pub struct Ended {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// At a time that the sender gave.
-    Told,
+    Received,
     /// By the time at which the sender said so.
     Heard,
     /// By the time at which the next one began.
@@ -104,7 +104,7 @@ pub enum Unit {
     Incident,
 }
 
-impl Told {
+impl Received {
     /// When it began, if the sender's clock can be right.
     pub(super) fn start(&self) -> Option<i64> {
         const YEAR_2000: i64 = 946_684_800 * SECOND;
@@ -116,7 +116,7 @@ impl Told {
     pub(super) fn end(&self) -> Option<(i64, Ending)> {
         let told = self.ends_at.filter(|at| *at <= self.received_at);
         self.resolved.then_some(match told {
-            Some(at) => (at, Ending::Told),
+            Some(at) => (at, Ending::Received),
             None => (self.received_at, Ending::Heard),
         })
     }
@@ -127,7 +127,11 @@ impl Episode {
     /// went on.
     pub(super) fn makes_room(&mut self, start: i64) {
         let began = self.began;
-        if let Some(ended) = self.ended.as_mut().filter(|ended| ended.by != Ending::Told) {
+        if let Some(ended) = self
+            .ended
+            .as_mut()
+            .filter(|ended| ended.by != Ending::Received)
+        {
             ended.at = ended.at.min(start.max(began));
         }
     }

@@ -76,7 +76,7 @@ impl LetterSelection {
                 named.join(", ")
             );
             let done = decide_many(client, decision, &filters, operator, self.yes).await?;
-            return done.tell(decision, json);
+            return done.print(decision, json);
         }
         ensure!(
             filters.is_empty() && !self.all,
@@ -98,7 +98,7 @@ async fn decide_each(
     for id in ids {
         match decide_one(client, decision, *id, operator).await {
             Ok(letter) if json => letters.push(letter),
-            Ok(letter) => print(&told(decision, &letter))?,
+            Ok(letter) => print(&outcome(decision, &letter))?,
             Err(error) if ids.len() == 1 || error.is_passing() => return Err(error.into()),
             Err(error) => {
                 failed += 1;
@@ -132,7 +132,7 @@ async fn decide_one(
 }
 
 /// What was done to a letter, or had been done before.
-pub(super) fn told(decision: Decision, letter: &Value) -> String {
+pub(super) fn outcome(decision: Decision, letter: &Value) -> String {
     let (id, done) = (text(letter, "/id"), decision.done());
     if letter["changed"].as_bool() == Some(false) {
         let by = text(letter, "/decided_by");
@@ -203,7 +203,7 @@ struct Done {
 }
 
 impl Done {
-    fn tell(&self, decision: Decision, json: bool) -> anyhow::Result<()> {
+    fn print(&self, decision: Decision, json: bool) -> anyhow::Result<()> {
         if json {
             return print_json(self);
         }
@@ -214,14 +214,14 @@ impl Done {
     }
 }
 
-fn summary(decision: Decision, changed: i64, skipped: i64, owed: i64) -> String {
+fn summary(decision: Decision, changed: i64, skipped: i64, pending: i64) -> String {
     let mut lines = vec![match changed {
         1 => format!("1 dead letter is {}.", decision.done()),
         n => format!("{n} dead letters are {}.", decision.done()),
     }];
-    if owed > 0 {
+    if pending > 0 {
         lines.push(format!(
-            "The queue is unavailable; {owed} of them will run within minutes."
+            "The queue is unavailable; {pending} of them will run within minutes."
         ));
     }
     if skipped > 0 {
@@ -255,13 +255,13 @@ mod tests {
         insta::assert_snapshot!(summary(Decision::Discard, 1, 0, 0), @"1 dead letter is discarded.");
         let before = json!({"id": "x", "changed": false, "decided_by": "ann"});
         assert_eq!(
-            told(Decision::Discard, &before),
+            outcome(Decision::Discard, &before),
             "x was already discarded by ann."
         );
         let owed =
             json!({"id": "x", "changed": true, "push_owed_since": "2026-11-22T21:28:29.102Z"});
         assert_eq!(
-            told(Decision::Replay, &owed),
+            outcome(Decision::Replay, &owed),
             "x is replayed; the queue is unavailable, the job will run within minutes."
         );
     }

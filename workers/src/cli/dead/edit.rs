@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::super::client::Client;
 use super::super::output::{print, print_json};
-use super::decide::{Decision, told};
+use super::decide::{Decision, outcome};
 use super::show::rejected;
 
 /// Edits the letter's payload and replays it. The letter must still be as it was when the editor opened.
@@ -52,7 +52,7 @@ pub(super) async fn edit(
             if json {
                 return print_json(&letter);
             }
-            print(&told(Decision::Replay, &letter))?;
+            print(&outcome(Decision::Replay, &letter))?;
             Ok(())
         }
         Err(error) => bail!("{error:#}\n{}", text.kept(id)),

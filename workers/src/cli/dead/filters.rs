@@ -5,7 +5,7 @@ use tocsin::jobs::QUEUES;
 
 use super::super::age;
 
-/// What tells letters apart.
+/// Filters of dead letters.
 #[derive(Debug, Default, Args)]
 pub(super) struct Filters {
     /// Only from this queue

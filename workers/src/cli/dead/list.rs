@@ -11,7 +11,7 @@ use super::super::table::{self, Terminal, cell, dim, figure};
 /// The reason's least width; everything else is never cut.
 const REASON: u16 = 16;
 
-/// The table, as wide as `look` at most (from 80 columns on). With `states` it tells them.
+/// The table, as wide as `look` at most (from 80 columns on). With `states` it has a column for them.
 pub(super) fn render(letters: &[Value], now: Timestamp, states: bool, look: Terminal) -> String {
     let mut heads = vec!["FAILED", "QUEUE", "ATTEMPTS", "REASON", "ID"];
     if states {

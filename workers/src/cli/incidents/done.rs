@@ -9,19 +9,19 @@ use crate::cli::age;
 use crate::cli::fields::{number, operator, or_dash, text, time};
 
 /// The incident as the operation left it: whether that changed anything, and what may come of it.
-pub(super) fn told(incident: &Value, now: Timestamp) -> String {
+pub(super) fn outcome(incident: &Value, now: Timestamp) -> String {
     // An older instance does not say whether it changed anything.
     let changed = incident["changed"].as_bool().unwrap_or(true);
-    let mut told = or_dash(text(incident, "/title"));
+    let mut lines = or_dash(text(incident, "/title"));
     let standing = standing(incident, now);
     let _ = match changed {
-        true => write!(told, "\n  {standing}"),
-        false => write!(told, "\n  nothing changed: already {standing}"),
+        true => write!(lines, "\n  {standing}"),
+        false => write!(lines, "\n  nothing changed: already {standing}"),
     };
     if let Some(warning) = still_firing(incident, now) {
-        let _ = write!(told, "\n  {warning}");
+        let _ = write!(lines, "\n  {warning}");
     }
-    told
+    lines
 }
 
 /// Its status, by whom, and when.
@@ -111,7 +111,10 @@ mod tests {
             ),
         ];
         for (incident, expected) in table {
-            assert_eq!(told(&incident, now), format!("Disk is full\n  {expected}"));
+            assert_eq!(
+                outcome(&incident, now),
+                format!("Disk is full\n  {expected}")
+            );
         }
     }
 }

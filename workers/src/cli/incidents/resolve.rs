@@ -62,7 +62,7 @@ impl ResolveArgs {
                 id,
                 operator: self.operator,
             };
-            return args.tell(client, "resolve", json).await;
+            return args.send(client, "resolve", json).await;
         }
         ensure!(
             self.all || !which.is_empty(),

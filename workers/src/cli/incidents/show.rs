@@ -123,7 +123,7 @@ fn analysis(incident: &Value) -> Vec<(&'static str, String)> {
     lines.map(|(at, line)| (name(at), line)).collect()
 }
 
-/// Who resolved it; of one that nobody did, why it is so.
+/// Who resolved it; without an operator, why it is resolved.
 fn resolver(incident: &Value) -> String {
     match text(incident, "/resolved_by").as_str() {
         "unseen" => "unseen (expired: the source stopped sending the alert)".to_owned(),
@@ -179,7 +179,7 @@ fn level_and_why(incident: &Value) -> String {
     if why.is_empty() {
         return word;
     }
-    // An older instance tells the sentence alone, a newer one may tell of a rule of its own.
+    // An older instance gives the sentence alone, a newer one may name a rule of its own.
     let rule = LevelRule::deserialize(&incident["escalation_rule"]).ok();
     let Some((rule, level)) = rule.zip(level_of(incident, "/escalation_level")) else {
         return format!("{word}: {why}");
@@ -372,7 +372,7 @@ mod tests {
             "1 restart: Default tier: the level is below ESCALATE, no permanent fix has failed, and fewer than 2 \
              restarts were tried in 30 days."
         );
-        // As an older instance tells it, and as one that has other rules does.
+        // As an older instance gives it, and as one that has other rules does.
         for rule in [json!(null), json!({"rule": "of_a_newer_version"})] {
             incident["tier_rule"] = rule;
             assert_eq!(tier_and_why(&incident), "1 restart: nothing calls for more");

@@ -88,7 +88,7 @@ fn state(queue: &Value, now: Timestamp) -> Cell {
     }
 }
 
-/// Jobs that somebody should be working on.
+/// Jobs that a worker should be working on.
 fn waiting(queue: &Value) -> i64 {
     let jobs = ["/ready", "/in_flight"].map(|field| number(queue, field).unwrap_or_default());
     jobs.iter().sum()

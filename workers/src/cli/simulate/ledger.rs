@@ -9,7 +9,7 @@ use super::catalog::Anomaly;
 use super::storm::Storm;
 
 /// The number of differences that are listed.
-const TOLD: usize = 5;
+const MOST_SHOWN: usize = 5;
 
 /// Episodes by whether an alert of them was accepted.
 #[derive(Debug, Default)]
@@ -78,8 +78,8 @@ impl Ledger {
         differences.extend(strangers.map(|(alert, service, error)| {
             format!("{alert} of {service} ({error}): not sent by this run")
         }));
-        let more = differences.len().saturating_sub(TOLD);
-        differences.truncate(TOLD);
+        let more = differences.len().saturating_sub(MOST_SHOWN);
+        differences.truncate(MOST_SHOWN);
         if more > 0 {
             differences.push(format!("and {more} more anomalies"));
         }
@@ -234,12 +234,12 @@ mod tests {
             let comparison = ledger.compare(&storm, &answer(&storm, count));
             let (anomaly, made) = (&storm.anomalies()[0], made(&storm, 0));
             let (alert, error) = (anomaly.kind.alert_name, anomaly.kind.reason);
-            let told = format!(
+            let shown = format!(
                 "{alert} of {} ({error}): {made} sent, {} counted",
                 anomaly.service,
                 made.saturating_add_signed(off)
             );
-            assert_eq!(comparison.differences, [told]);
+            assert_eq!(comparison.differences, [shown]);
         }
     }
 
@@ -283,8 +283,8 @@ mod tests {
             (answer(&storm, deliveries), "\"delivery\""),
             (answer(&storm, |_| 1), "\"incident\""),
         ] {
-            let told = ledger.compare(&storm, &found).differences;
-            assert!(told.last().unwrap().contains(unit), "{told:?}");
+            let shown = ledger.compare(&storm, &found).differences;
+            assert!(shown.last().unwrap().contains(unit), "{shown:?}");
         }
     }
 }

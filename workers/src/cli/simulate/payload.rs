@@ -44,13 +44,13 @@ impl Alert {
             Subject::Pod => ("pod", format!("{service}-{}", suffix(number))),
             Subject::Node => ("node", format!("worker-{}", suffix(number))),
         };
-        let told = |text: &str| {
+        let written = |text: &str| {
             text.replace("{service}", service)
                 .replace("{subject}", &subject)
         };
         let annotations = Labels::from([
-            ("summary", told(kind.summary)),
-            ("description", told(kind.description)),
+            ("summary", written(kind.summary)),
+            ("description", written(kind.description)),
             (
                 "runbook_url",
                 format!("https://runbooks.example/{}", kind.alert_name),

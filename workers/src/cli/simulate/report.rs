@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::found::Found;
 use super::ledger::Comparison;
 use super::settle::{Settled, in_words};
+use super::stored::Stored;
 use super::storm::Storm;
 use super::tally::Tally;
 
@@ -90,7 +90,7 @@ impl Report {
         storm: &Storm,
         tally: &Tally,
         settled: &Settled,
-        found: &Found,
+        found: &Stored,
     ) -> Self {
         let comparison = tally.ledger.compare(storm, &found.anomalies);
         let problems = problems(tally, &comparison, settled);

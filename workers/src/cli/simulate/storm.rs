@@ -121,12 +121,12 @@ impl Storm {
     pub(super) fn next_batch(&mut self) -> Option<Vec<StormAlert>> {
         let left = usize::try_from(self.plan.alerts - self.firings_so_far).unwrap_or(usize::MAX);
         let batch: Vec<StormAlert> = (0..self.plan.batch.min(left))
-            .map(|_| self.tell())
+            .map(|_| self.next_alert())
             .collect();
         (!batch.is_empty()).then_some(batch)
     }
 
-    fn tell(&mut self) -> StormAlert {
+    fn next_alert(&mut self) -> StormAlert {
         let telling = self.next_telling();
         self.firings_so_far += 1;
         if self.recent.len() == RECENT {

@@ -1,4 +1,4 @@
-//! What the storm's requests came to.
+//! The outcomes of the storm's requests.
 
 use std::time::Duration;
 

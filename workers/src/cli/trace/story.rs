@@ -20,7 +20,7 @@ pub(super) fn has_pending(trace: &Value) -> bool {
 }
 
 /// Tells everything that a trace holds, as it was at `now`.
-pub(super) fn tell(trace: &Value, now: Timestamp) -> String {
+pub(super) fn render(trace: &Value, now: Timestamp) -> String {
     let incidents = list(trace, "incidents");
     let names: HashMap<String, String> = incidents
         .iter()

@@ -10,7 +10,7 @@ use crate::notifiers::text::tidy;
 pub(super) const REASON_MAX: usize = 500;
 
 /// Refusals that are about who signs in, or how the connection is encrypted. They are final to the server, and
-/// heal when somebody corrects the settings: no message is lost to them.
+/// heal when an operator corrects the settings: no message is lost to them.
 const ABOUT_THE_CLIENT: [u16; 5] = [530, 534, 535, 538, 554];
 
 /// What becomes of a message that was not taken.
@@ -37,7 +37,7 @@ fn is_final(code: Option<u16>) -> bool {
     code.is_some_and(|code| (500..600).contains(&code) && !ABOUT_THE_CLIENT.contains(&code))
 }
 
-/// What a server said, fit to be told: without the password, which it may repeat, and bounded.
+/// What a server said, safe to log: without the password, which it may repeat, and bounded.
 pub(super) fn presentable(said: &str, password: Option<&Secret>) -> String {
     let said = match password
         .map(Secret::expose)

@@ -1,4 +1,4 @@
-//! E-mail to a server that says what it is told to.
+//! E-mail to a server with scripted answers.
 
 use std::sync::Mutex;
 

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use tocsin::time::Timestamp;
 
 use crate::notifiers::SendError;
 
 /// The longest wait that is obeyed.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
+/// When Sentry counts anew, in seconds since 1970. It comes with every answer.
+const RESET: HeaderName = HeaderName::from_static("x-sentry-rate-limit-reset");
 
 /// What became of a message, for which the receiver said so much beside the status: that, if it took it.
 pub(super) fn outcome(
@@ -40,15 +42,30 @@ pub(super) fn outcome(
     })
 }
 
-/// How long the receiver wants to be left alone: in seconds, or until a date.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let after = match value.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let at = DateTime::parse_from_rfc2822(value).ok()?;
-            Timestamp(at.timestamp_millis()).since(now)
+/// How long the receiver wants to be left alone: in seconds, or until a date. Where it counts what it takes, and that
+/// was too much, until it counts anew.
+pub(super) fn retry_after(
+    status: StatusCode,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Option<Duration> {
+    let text = |name: &HeaderName| Some(headers.get(name)?.to_str().ok()?.trim());
+    let date = |value: &str| {
+        let at = DateTime::parse_from_rfc2822(value).ok()?;
+        Some(Timestamp(at.timestamp_millis()))
+    };
+    let after = match text(&RETRY_AFTER) {
+        Some(value) => match value.parse() {
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) => date(value)?.since(now),
+        },
+        None if status == StatusCode::TOO_MANY_REQUESTS => {
+            let reset: i64 = text(&RESET)?.parse().ok()?;
+            // By its own clock.
+            let now = text(&DATE).and_then(date).unwrap_or(now);
+            Timestamp(reset.saturating_mul(1000)).since(now)
         }
+        None => return None,
     };
     Some(after.clamp(Duration::from_secs(1), WAIT_MAX))
 }
@@ -117,8 +134,52 @@ mod tests {
         ];
         for (value, expected) in table {
             let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))]);
-            assert_eq!(retry_after(&headers, now), expected, "{value}");
+            let found = retry_after(StatusCode::SERVICE_UNAVAILABLE, &headers, now);
+            assert_eq!(found, expected, "{value}");
         }
-        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        assert_eq!(retry_after(status, &HeaderMap::new(), now), None);
+    }
+
+    #[test]
+    fn a_count_that_is_full_is_waited_for_by_the_receiver_s_own_clock() {
+        let now = Timestamp(1_795_382_909_000);
+        let reset = |value| (RESET, HeaderValue::from_static(value));
+        let date = |value| (DATE, HeaderValue::from_static(value));
+        let ahead = "Sun, 22 Nov 2026 22:28:29 GMT";
+        let limited = StatusCode::TOO_MANY_REQUESTS;
+        for (status, headers, expected) in [
+            (limited, vec![reset("1795382916")], Some(7 * SECOND)),
+            (
+                limited,
+                vec![reset("1795386516"), date(ahead)],
+                Some(7 * SECOND),
+            ),
+            (
+                limited,
+                vec![reset("1795382916"), date("soon")],
+                Some(7 * SECOND),
+            ),
+            (limited, vec![reset("1795382900")], Some(SECOND)),
+            (limited, vec![reset("9223372036854775807")], Some(WAIT_MAX)),
+            (limited, vec![reset("soon")], None),
+            (
+                limited,
+                vec![
+                    reset("1795382916"),
+                    (RETRY_AFTER, HeaderValue::from_static("3")),
+                ],
+                Some(3 * SECOND),
+            ),
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                vec![reset("1795382916")],
+                None,
+            ),
+        ] {
+            let headers = HeaderMap::from_iter(headers);
+            let found = retry_after(status, &headers, now);
+            assert_eq!(found, expected, "{headers:?}");
+        }
     }
 }

@@ -12,12 +12,12 @@ use crate::notifiers::markup::Line;
 
 /// The longest analysis.
 const ANALYSIS: usize = 500;
-/// So many of its sentences are told.
+/// Maximum number of its sentences in a message.
 const SENTENCES: usize = 3;
 /// The longest description.
 const DESCRIPTION: usize = 600;
 
-/// What was found out about it, while that may help: on the card alone, as who is told again has it there.
+/// What was found out about it, while that may help: on the card alone: later messages refer to it.
 fn made(card: &Card) -> Option<&Analysis> {
     let is_needed = card.kind == Kind::Opened && card.incident.status != Status::Resolved;
     card.incident.analysis.as_ref().filter(|_| is_needed)

@@ -23,9 +23,9 @@ const LABELS: usize = 64;
 /// What is to become of an incident there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Somebody is paged, unless it is open there already.
+    /// Pages, unless it is open there already.
     Trigger,
-    /// Somebody has it.
+    /// It was acknowledged.
     Acknowledge,
     /// It is over.
     Resolve,
@@ -57,7 +57,7 @@ impl Action {
     }
 }
 
-/// What PagerDuty calls a severity. A word that nobody told us of is taken for an error.
+/// What PagerDuty calls a severity. An unknown word is taken for an error.
 fn severity(word: &str) -> &'static str {
     match severity::rank(word) {
         Some(5) => "critical",

@@ -111,7 +111,7 @@ pub(super) fn is_pending(message: &Value) -> bool {
     matches!(&*text(message, "/state"), "owed" | "sending")
 }
 
-/// When a notification that nobody tried to send is to be sent.
+/// When a notification that was not tried yet is due.
 fn due(at: Timestamp, now: Timestamp) -> String {
     if at > now {
         return format!("due in {}", age::left(at.since(now)));

@@ -26,17 +26,17 @@ fn an_expired_firing_is_not_shown_as_ended() {
         ],
         "messages": [], "repairs": [], "jobs": [], "dead_letters": [],
     });
-    let told = tell(&trace, NOW);
+    let lines = render(&trace, NOW);
     for said in [
         "delivered by alertmanager: firing since 2026-11-20T23:58:00.000Z; counted",
         "last received from alertmanager (the firing since 2026-11-20T23:58:00.000Z); expired later",
         "incident 4 of KubePodCrashLooping expired: the source stopped sending its alert",
     ] {
-        assert!(told.contains(said), "{told}");
+        assert!(lines.contains(said), "{lines}");
     }
     assert!(
-        !told.contains("resolved") && !told.contains("ended"),
-        "{told}"
+        !lines.contains("resolved") && !lines.contains("ended"),
+        "{lines}"
     );
 }
 
@@ -60,12 +60,12 @@ fn a_reopened_incident_is_shown_with_who_resolved_it() {
             {"incident_id": incident, "operator": "ann", "at": "2026-11-22T21:10:00.000Z"},
         ],
     });
-    let told = tell(&trace, NOW);
-    let told: Vec<&str> = told
+    let lines = render(&trace, NOW);
+    let lines: Vec<&str> = lines
         .lines()
         .filter(|line| line.starts_with("  21:"))
         .collect();
-    insta::assert_snapshot!(told.join("\n"), @"
+    insta::assert_snapshot!(lines.join("\n"), @"
         21:00:00.000  incident 4 of A opened: Crash
         21:02:00.000  incident 4 of A resolved automatically: all its firings ended
         21:02:00.000  incident 4 of A reopened: its alert still fires
@@ -118,7 +118,7 @@ fn a_trace_is_in_chronological_order() {
              "decided_at": "2026-11-23T08:07:00.000Z", "decided_by": "ann"},
         ],
     });
-    insta::assert_snapshot!(tell(&trace, NOW), @"
+    insta::assert_snapshot!(render(&trace, NOW), @"
         fingerprint 5c51e1cd4f9ab3a0: 2 firings, delivered 4 times, counted twice, 1 incident, 1 queued job, 2 dead letters
 
         2026-11-20 (UTC)
@@ -149,12 +149,12 @@ fn a_trace_is_in_chronological_order() {
 
 #[test]
 fn what_is_missing_is_left_out() {
-    let told = tell(
+    let lines = render(
         &json!({"fingerprint": "x", "new": [1], "messages": [{}], "jobs": null}),
         NOW,
     );
     assert_eq!(
-        told,
+        lines,
         " x: 0 firings, delivered 0 times, counted 0 times, 0 incidents"
     );
 }
@@ -178,10 +178,10 @@ fn a_pending_notification_is_told_with_when_it_is_due() {
     ];
     for (state, owed_since, expected) in table {
         let trace = json!({"messages": [message(state, owed_since)]});
-        let told = tell(&trace, NOW);
+        let lines = render(&trace, NOW);
         let expected =
             format!("notification to ops {expected}, no attempts yet: incident x escalated");
-        assert!(told.contains(&expected), "{told}");
+        assert!(lines.contains(&expected), "{lines}");
         assert_eq!(has_pending(&trace), state != "given up");
     }
 }

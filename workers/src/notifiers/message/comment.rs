@@ -1,0 +1,29 @@
+//! What a comment says at the issue that an incident is about: nothing of what is read there anyway.
+
+use tocsin::text::{Text, address};
+
+use super::background::{analysis, generated};
+use super::{
+    Card, figures, headline, identity, level, opening, repairs, restarts, status_line, tier,
+};
+use crate::notifiers::markup::Line;
+
+/// The lines of a comment.
+pub(in crate::notifiers) fn of_comment(card: &Card, text: &Text) -> Vec<Line> {
+    let page = card.page.as_deref().and_then(address);
+    let lines = [
+        Some(headline(card, text)),
+        status_line(card, text),
+        level(card, text),
+        tier(card, text),
+        restarts(card, text),
+        figures(card, text),
+        repairs(card, text),
+        analysis(card, text),
+        generated(card, text),
+        opening(card, text),
+        page.map(|url| Line::new().link(text.msg_open, url)),
+        Some(identity(card, text)),
+    ];
+    lines.into_iter().flatten().collect()
+}

@@ -1,0 +1,243 @@
+//! Comments in Sentry: <https://docs.sentry.io/api/>, `POST /organizations/ORG/issues/ID/comments/`.
+//!
+//! What we post is a comment at the issue that an incident is about: when the incident opens, at each rise to
+//! `ESCALATE` or `PERMANENT_FIX`, and when it is resolved (which of them, `tocsin::domain::messages` decides). The
+//! last line names Tocsin and the message's own ID. What comes out is one comment for each message: after a try that
+//! may have arrived, the newest comments are searched for that ID first, and Sentry itself refuses a text that the
+//! same user wrote within an hour ("already posted"), which is as good as taken.
+//!
+//! A comment cannot be tried without an issue to write it at. So a test message posts nothing: it reads one issue of
+//! the organization, and tells whether the token may.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tocsin::config::{Config, Secret, SentrySettings};
+use tocsin::domain::sentry;
+use tocsin::text::Lang;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::circuit_breaker::CircuitBreaker;
+use super::http::{Answer, HttpReceiver, Reads};
+use super::{
+    Card, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, markup, message,
+};
+
+/// The longest text, in UTF-16 code units. Sentry is not known to have a limit.
+const TEXT_MAX: usize = 4000;
+/// So many of an issue's comments are searched, the newest. Between two tries of a message there are few.
+const SEARCHED: &str = "20";
+/// What is left to a call at least.
+const LEAST: Duration = Duration::from_millis(10);
+
+/// Comments on the issues of one organization. The token is kept out of every error, every log and every row.
+pub struct Sentry {
+    http: HttpReceiver,
+    base: String,
+    organization: String,
+    token: Secret,
+    channel: &'static str,
+    lang: Lang,
+}
+
+/// What is sent, as it is kept.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Body {
+    /// This text, at this issue.
+    Comment { issue: String, text: String },
+    /// Whether the token is good.
+    Check,
+}
+
+/// One, if comments are set up.
+pub(super) fn configured(config: &Config) -> Vec<Box<dyn Notifier>> {
+    let Some(channel) = config.comments() else {
+        return Vec::new();
+    };
+    match Sentry::new(channel, &config.sentry, config.language) {
+        Ok(sentry) => vec![Box::new(sentry)],
+        Err(error) => {
+            tracing::error!("comments in Sentry cannot be written: {error}");
+            Vec::new()
+        }
+    }
+}
+
+impl Sentry {
+    /// Comments by these settings, written in `lang`.
+    ///
+    /// # Errors
+    /// The address cannot be used, or the HTTP client cannot be set up.
+    pub fn new(
+        channel: &'static str,
+        settings: &SentrySettings,
+        lang: Lang,
+    ) -> anyhow::Result<Self> {
+        let token = settings.token.clone();
+        let token = token.unwrap_or_else(|| Secret::from(""));
+        let organization = settings.organization.clone().unwrap_or_default();
+        let url = settings.url.trim_end_matches('/');
+        let base = format!("{url}/api/0/organizations/{organization}/issues/");
+        // Nothing of the address is secret.
+        let nowhere = Url::parse("https://sentry.io")?;
+        Url::parse(&base)?;
+        Ok(Self {
+            http: HttpReceiver::new(channel, &nowhere, Some(&token), TOTAL_TIMEOUT)?,
+            base,
+            organization,
+            token,
+            channel,
+            lang,
+        })
+    }
+
+    fn comments(&self, issue: &str) -> String {
+        format!("{}{issue}/comments/", self.base)
+    }
+
+    /// Asks what this makes of a client. All calls of one try together take as long as one may.
+    async fn call(
+        &self,
+        began: Instant,
+        reads: Reads,
+        request: impl FnOnce(&Client) -> RequestBuilder,
+    ) -> Result<Answer, SendError> {
+        let rest = TOTAL_TIMEOUT.saturating_sub(began.elapsed());
+        let request = request(&self.http.client).bearer_auth(self.token.expose());
+        let request = request.timeout(rest.max(LEAST));
+        self.http.call(Instant::now, request, reads).await
+    }
+
+    /// Whether an issue has the comment of this message already.
+    async fn is_there(&self, issue: &str, id: Uuid, began: Instant) -> Result<bool, SendError> {
+        let url = self.comments(issue);
+        let newest = [("per_page", SEARCHED)];
+        let newest = |client: &Client| client.get(url).query(&newest);
+        let answer = self.call(began, Reads::Everything, newest).await?;
+        self.http.outcome(Instant::now, &answer)?;
+        let said = String::from_utf8_lossy(&answer.body);
+        Ok(said.contains(&id.to_string()))
+    }
+
+    async fn comment(
+        &self,
+        issue: &str,
+        text: &str,
+        message: Message<'_>,
+    ) -> Result<Sent, SendError> {
+        let began = Instant::now();
+        if issue.is_empty() {
+            let why = "the incident is about no issue in Sentry".to_owned();
+            return Err(SendError::GiveUp(why));
+        }
+        if message.is_repeated && self.is_there(issue, message.id, began).await? {
+            return Ok(Sent {
+                message_id: None,
+                answer: format!("issue {issue} has the comment already"),
+            });
+        }
+        let url = self.comments(issue);
+        let comment = json!({"text": signed(text, message.id)});
+        let post = |client: &Client| client.post(url).json(&comment);
+        let answer = self.call(began, Reads::Everything, post).await?;
+        if is_duplicate(&answer) {
+            return Ok(Sent {
+                message_id: None,
+                answer: self.http.said(&answer),
+            });
+        }
+        self.http.outcome(Instant::now, &answer)?;
+        let comment: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let id = comment["id"].as_str().map(str::to_owned);
+        Ok(Sent {
+            answer: format!(
+                "comment {} at issue {issue}",
+                id.as_deref().unwrap_or("without an ID")
+            ),
+            message_id: id,
+        })
+    }
+
+    /// Whether the token may read issues, which those that may write them may, too.
+    async fn check(&self) -> Result<Sent, SendError> {
+        let first = [("limit", "1")];
+        let read = |client: &Client| client.get(&self.base).query(&first);
+        let answer = self.call(Instant::now(), Reads::Refusals, read).await?;
+        let answered = self.http.outcome(Instant::now, &answer)?;
+        Ok(Sent {
+            message_id: None,
+            answer: format!(
+                "{answered}: the token may read issues of {}; nothing was posted, because a comment needs an issue",
+                self.organization
+            ),
+        })
+    }
+}
+
+/// The text with what it is known by.
+fn signed(text: &str, id: Uuid) -> String {
+    format!("{text}\n\nTocsin `{id}`")
+}
+
+/// Whether the same user wrote the same text there within an hour.
+fn is_duplicate(answer: &Answer) -> bool {
+    let says_so = |body: &[u8]| String::from_utf8_lossy(body).contains("already posted");
+    answer.status == StatusCode::BAD_REQUEST && says_so(&answer.body)
+}
+
+impl Body {
+    fn written(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+#[async_trait]
+impl Notifier for Sentry {
+    fn channel(&self) -> &str {
+        self.channel
+    }
+
+    fn render(&self, card: &Card) -> String {
+        let lines = message::of_comment(card, self.lang.text());
+        let issue = sentry::issue(&card.incident.source, &card.incident.labels);
+        let body = Body::Comment {
+            issue: issue.unwrap_or_default().to_owned(),
+            // One line break is none in Markdown.
+            text: markup::markdown(&lines, TEXT_MAX).replace('\n', "\n\n"),
+        };
+        body.written()
+    }
+
+    fn render_test(&self, _: &TestMessage) -> String {
+        Body::Check.written()
+    }
+
+    async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {
+        match serde_json::from_str(message.body) {
+            Ok(Body::Comment { issue, text }) => self.comment(&issue, &text, message).await,
+            Ok(Body::Check) => self.check().await,
+            Err(_) => Err(SendError::GiveUp("the comment cannot be read".to_owned())),
+        }
+    }
+
+    fn circuit_breaker(&self) -> Option<&CircuitBreaker> {
+        Some(&self.http.circuit_breaker)
+    }
+}
+
+impl fmt::Debug for Sentry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sentry")
+            .field("http", &self.http)
+            .finish_non_exhaustive()
+    }
+}
