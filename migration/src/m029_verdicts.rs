@@ -85,7 +85,7 @@ impl MigrationTrait for Migration {
                  SELECT '{scope}', {subject}, r.action, r.repaired_at / {PERIOD}, count(*), \
                      sum(CASE WHEN r.success THEN 1 ELSE 0 END), 0, 0, 0, 0, max(r.repaired_at) \
                  FROM repairs r JOIN anomalies a ON a.key = r.anomaly_key \
-                 GROUP BY {subject}, r.action, r.repaired_at / {PERIOD}"
+                 GROUP BY 2, 3, 4"
             );
             ddl(manager, &[&fill]).await?;
         }

@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_quantile_is_that_of_the_nearest_rank() {
-        let minutes = |minutes| bucket(Duration::from_secs(60 * minutes));
+        let minutes = |minutes: u64| bucket(Duration::from_secs(60 * minutes));
         let buckets = BTreeMap::from([(minutes(1), 5), (minutes(10), 4), (minutes(60), 1)]);
         let of = |share| quantile_ms(&buckets, share);
         assert_eq!(of(0.5), Some(middle_ms(minutes(1))));

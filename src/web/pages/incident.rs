@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::layout::{self, Frame};
 use super::timeline::{Parts, all_firings, timeline};
 use super::{
-    PageError, PageRequest, Pages, charts, firings, incidents, mute, parts, stale, worth,
+    PageError, PageRequest, Pages, charts, firings, incidents, mute, parts, repairs, stale, worth,
 };
 use crate::domain::escalation::{Rule, RuleInputs};
 use crate::domain::frequency::Counts;
@@ -86,7 +86,7 @@ pub(super) async fn page(
                         h2 #helped { (text.what_helped) }
                         div #last-time data-live {
                             @if !found.worth.own.actions.is_empty() { (worth::summary(text, &found.worth)) }
-                            (worth::past(&visit, &config.repairs, &found.past))
+                            (repairs::past(&visit, &config.repairs, &found.past))
                         }
                     }
                 }

@@ -16,6 +16,7 @@ use crate::domain::verdict::Verdict;
 use crate::entity::{anomalies, repairs};
 use crate::store::repairs::figures::Scope;
 use crate::store::views::lists;
+use crate::store::views::past::Past;
 use crate::store::views::timeline::{self, RepairFilter};
 use crate::store::views::top_anomalies::{ActionStats, by_action};
 use crate::text::Text;
@@ -184,11 +185,7 @@ fn verdict(text: &Text, repair: &repairs::Model) -> Markup {
 }
 
 /// One repair in a line: what was done, whether it held, how long it took, who did it, and the note.
-pub(super) fn in_short(
-    visit: &PageRequest,
-    settings: &RepairSettings,
-    repair: &repairs::Model,
-) -> Markup {
+fn in_short(visit: &PageRequest, settings: &RepairSettings, repair: &repairs::Model) -> Markup {
     let text = visit.text();
     html! {
         code { (repair.action) } ": " (verdict(text, repair))
@@ -196,6 +193,28 @@ pub(super) fn in_short(
         @if let Some(ms) = repair.duration_ms { " · " (took(visit, ms)) }
         @if let Some(who) = &repair.operator { " · " (who) }
         @if let Some(note) = &repair.note { " · " q { (note) } }
+    }
+}
+
+/// The last incidents of the anomaly: what was tried on each, what held, how long it took, and the notes.
+pub(super) fn past(visit: &PageRequest, settings: &RepairSettings, past: &[Past]) -> Markup {
+    let text = visit.text();
+    html! {
+        @if past.is_empty() { p { (text.no_past) } }
+        @for Past { incident, repairs } in past {
+            div.past {
+                p {
+                    a href=(format!("/incidents/{}", incident.id)) { code { (ShortId::of(incident.id)) } }
+                    " · " (parts::since(visit, incident.opened_at))
+                    @if let Some(resolved) = incident.resolved_at {
+                        " · " (visit.lang.age(resolved.since(incident.opened_at)))
+                    }
+                }
+                @if repairs.is_empty() { p { (text.nothing_tried) } } @else {
+                    ul { @for repair in repairs { li { (in_short(visit, settings, repair)) } } }
+                }
+            }
+        }
     }
 }
 

@@ -1,13 +1,10 @@
-//! What actions were worth, and what helped last time, as pages show it.
+//! What actions were worth, as pages show it.
 
 use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::{PageRequest, charts, parts, repairs};
-use crate::config::RepairSettings;
-use crate::domain::id::ShortId;
-use crate::store::views::past::Past;
+use super::{PageRequest, charts, parts};
 use crate::text::repairs::class_name;
 use crate::text::{Text, fill};
 use crate::web::worth::{ActionFigures, NothingDone, OfAnomaly, Table};
@@ -95,26 +92,4 @@ fn age(visit: &PageRequest, ms: i64) -> String {
     visit
         .lang
         .age(Duration::from_millis(ms.max(0).unsigned_abs()))
-}
-
-/// The last incidents of the anomaly: what was tried on each, what held, how long it took, and the notes.
-pub(super) fn past(visit: &PageRequest, settings: &RepairSettings, past: &[Past]) -> Markup {
-    let text = visit.text();
-    html! {
-        @if past.is_empty() { p { (text.no_past) } }
-        @for Past { incident, repairs } in past {
-            div.past {
-                p {
-                    a href=(format!("/incidents/{}", incident.id)) { code { (ShortId::of(incident.id)) } }
-                    " · " (parts::since(visit, incident.opened_at))
-                    @if let Some(resolved) = incident.resolved_at {
-                        " · " (visit.lang.age(resolved.since(incident.opened_at)))
-                    }
-                }
-                @if repairs.is_empty() { p { (text.nothing_tried) } } @else {
-                    ul { @for repair in repairs { li { (repairs::in_short(visit, settings, repair)) } } }
-                }
-            }
-        }
-    }
 }
