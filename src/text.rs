@@ -345,13 +345,11 @@ texts! {
     action
     attempts
     successes
-    success_rate
     last_time
     newest_repairs
     operator
     took
     note
-    outcome
     helped
     helped_not
     no_repairs

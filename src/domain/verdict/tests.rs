@@ -50,6 +50,15 @@ fn judged(firings: &[Firing], others: &[Tried], blind: &Blindness) -> VerdictRea
     judge(&this, QUIET, &seen).reason
 }
 
+/// What it is about, the firings, other repairs, when nothing could be seen, and the verdict's reason.
+type Case = (
+    &'static str,
+    Vec<Firing>,
+    Vec<Tried>,
+    Blindness,
+    VerdictReason,
+);
+
 #[test]
 fn what_happens_first_in_the_quiet_time_decides() {
     use VerdictReason::{
@@ -84,7 +93,7 @@ fn what_happens_first_in_the_quiet_time_decides() {
         pruned_before: Some(at(before)),
         ..Blindness::default()
     };
-    let table: Vec<(&str, Vec<Firing>, Vec<Tried>, &Blindness, VerdictReason)> = vec![
+    let table: Vec<Case> = vec![
         ("nothing fires", vec![], vec![], none.clone(), Quiet),
         (
             "it ended before",
@@ -236,7 +245,7 @@ fn what_happens_first_in_the_quiet_time_decides() {
             "it was given up after",
             vec![lost(-50 * 60, -40 * 60)],
             vec![],
-            none.clone(),
+            none,
             SourceSilent,
         ),
         ("tocsin was down", vec![], vec![], down(5, 7), Down),
@@ -249,13 +258,7 @@ fn what_happens_first_in_the_quiet_time_decides() {
             down(5, 7),
             FiredAgain,
         ),
-        (
-            "silenced at its source",
-            vec![],
-            vec![],
-            muted.clone(),
-            Silenced,
-        ),
+        ("silenced at its source", vec![], vec![], muted, Silenced),
         ("firings were pruned", vec![], vec![], pruned(1), Pruned),
         (
             "only older ones were pruned",

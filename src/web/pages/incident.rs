@@ -38,7 +38,7 @@ pub(super) async fn page(
         return Ok(Redirect::to(&format!("/incidents?q={short}")).into_response());
     }
     let id: Uuid = id.parse().map_err(|_| PageError::NotFound)?;
-    let found = load(&pages, &visit, id).await?;
+    let found = Box::pin(load(&pages, &visit, id)).await?;
     let text = visit.text();
     let (incident, anomaly) = &found.entry;
     let title = incidents::title(incident, &anomaly.alert_name);
