@@ -682,6 +682,8 @@ texts! {
     an_together_first
     an_before
     an_minutes
+    an_seconds
+    an_at_once
     an_repairs
     an_repair
     an_and

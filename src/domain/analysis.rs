@@ -234,8 +234,10 @@ pub fn findings(history: &History) -> Vec<Finding> {
             found.extend(calendar::weekday(&history.openings).map(Finding::Weekday));
         }
     }
-    found.extend(neighbours::together(&history.neighbours).map(Finding::Together));
-    found.extend(neighbours::before(history).map(Finding::Before));
+    let together: Vec<_> = neighbours::together(&history.neighbours).collect();
+    let before = neighbours::before(history, &together);
+    found.extend(together.into_iter().map(Finding::Together));
+    found.extend(before.into_iter().map(Finding::Before));
     found.extend(repairs(&history.tried));
     let runbook = history.runbook.clone();
     found.extend(runbook.map(|url| Finding::Runbook { url }));

@@ -7,6 +7,10 @@ use crate::domain::analysis::{
 };
 use crate::time::Timestamp;
 
+/// What opened less than so many seconds before an incident opened at the same time: which of both was first says
+/// nothing.
+const AT_ONCE: i64 = 5;
+
 /// The sentences of an analysis, without what a model wrote.
 #[must_use]
 pub fn sentences(text: &Text, analysis: &Analysis) -> Vec<String> {
@@ -27,8 +31,12 @@ pub fn sentence(text: &Text, finding: &Finding) -> String {
         Finding::Together(found) => together(text, found),
         Finding::Before(found) => {
             let other = name(&found.alert_name, &found.service);
-            let minutes = plural(text.an_minutes, (found.seconds / 60).max(1));
-            fill(text.an_before, &[("other", &other), ("age", &minutes)])
+            let age = match found.seconds {
+                ..AT_ONCE => return fill(text.an_at_once, &[("other", &other)]),
+                seconds @ ..60 => plural(text.an_seconds, seconds),
+                seconds => plural(text.an_minutes, seconds / 60),
+            };
+            fill(text.an_before, &[("other", &other), ("age", &age)])
         }
         Finding::Repairs { tried } => {
             let list: Vec<String> = tried.iter().map(|tried| repair(text, tried)).collect();

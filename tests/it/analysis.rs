@@ -83,12 +83,12 @@ on_all! {
 
         h.analyze_all().await;
         let card = h.telegram.messages()[1].clone();
-        assert!(card.shown.contains("New: first seen on"), "{}", card.shown);
+        assert!(card.shown.contains("First seen on"), "{}", card.shown);
         assert_eq!((card.edits, h.telegram.messages().len()), (1, 2));
         let incident = h.get("/api/v1/incidents?status=OPEN").await["items"][0].clone();
         assert_eq!((incident["status"].as_str(), kinds(&incident)), (Some("OPEN"), vec!["frequency", "thin"]));
         let sentences = incident["analysis_sentences"].as_array().unwrap();
-        assert!(sentences[0].as_str().unwrap().starts_with("New: first seen on"), "{sentences:?}");
+        assert!(sentences[0].as_str().unwrap().starts_with("First seen on"), "{sentences:?}");
         h.finish().await;
     }
 

@@ -151,7 +151,7 @@ on_all! {
         assert_eq!(counted, [1, 2, 1], "{told:#?}");
         assert!(told[2].contains("Reopened"), "{told:#?}");
         let again = h.telegram.taken()[2].clone();
-        assert!(again.contains("It was resolved, but the alert still fires"), "{again}");
+        assert!(again.contains("It was resolved, but its alert fires"), "{again}");
         h.finish().await;
     }
 

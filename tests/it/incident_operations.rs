@@ -106,7 +106,7 @@ on_all! {
         assert_eq!(who, [(&json!("person"), &json!("ann")), (&json!("itself"), &json!(null))]);
         let (ok, told) = h.tocsin(&["trace", id]);
         assert!(ok, "{told}");
-        let opened_again = format!("incident 1 of {} reopened: its alert still fires", incident["alert_name"].as_str().unwrap());
+        let opened_again = format!("incident 1 of {} reopened: its alert fires", incident["alert_name"].as_str().unwrap());
         assert_eq!(told.matches(&opened_again).count(), 2, "{told}");
         for said in ["acknowledged by bob", "resolved automatically", "resolved by ann"] {
             assert_eq!(told.matches(said).count(), 1, "{said}: {told}");

@@ -188,8 +188,9 @@ pub(super) fn together(counted: &Counted) -> impl Iterator<Item = Together> {
     })
 }
 
-/// What opened shortly before in the same place: of the same service first, the newest of each anomaly.
-pub(super) fn before(history: &History) -> impl Iterator<Item = Before> {
+/// What opened shortly before in the same place, beside what opens together with it in any case: of the same service
+/// first, the newest of each anomaly.
+pub(super) fn before(history: &History, together: &[Together]) -> Vec<Before> {
     let opened = history.openings.first().copied().unwrap_or_default();
     let is_same = |one: &str, other: &str| !one.is_empty() && one == other;
     let here = &history.place;
@@ -198,16 +199,16 @@ pub(super) fn before(history: &History) -> impl Iterator<Item = Before> {
         let of_service = is_same(&earlier.place.service, &here.service)
             && earlier.place.namespace == here.namespace;
         let is_near = of_service || is_same(&earlier.place.namespace, &here.namespace);
-        let is_told = near
-            .iter()
-            .any(|(_, known)| known.anomaly_key == earlier.anomaly_key);
-        if is_near && !is_told {
+        let mut keys = near.iter().map(|(_, known)| &known.anomaly_key);
+        let mut keys_together = together.iter().map(|known| &known.anomaly_key);
+        let is_known = keys.any(|key| *key == earlier.anomaly_key)
+            || keys_together.any(|key| *key == earlier.anomaly_key);
+        if is_near && !is_known {
             near.push((of_service, earlier));
         }
     }
     near.sort_by_key(|(of_service, earlier)| (!of_service, -earlier.opened_at.0));
-    let shown: Vec<Before> = near
-        .into_iter()
+    near.into_iter()
         .take(MOST_SHOWN)
         .map(|(_, earlier)| Before {
             incident: earlier.incident,
@@ -216,6 +217,5 @@ pub(super) fn before(history: &History) -> impl Iterator<Item = Before> {
             service: earlier.place.service.clone(),
             seconds: (opened.0 - earlier.opened_at.0).max(0) / 1000,
         })
-        .collect();
-    shown.into_iter()
+        .collect()
 }

@@ -339,16 +339,30 @@ fn what_opened_before_is_told_if_it_is_in_the_same_place() {
         ],
         ..history([0])
     };
-    let told = neighbours::before(&near).map(|b| (b.alert_name, b.seconds));
-    let expected = [("service".to_owned(), 180), ("namespace".to_owned(), 120)];
-    assert_eq!(told.collect::<Vec<_>>(), expected);
+    let names = |together: &[Together]| -> Vec<(String, i64)> {
+        let found = neighbours::before(&near, together).into_iter();
+        found.map(|b| (b.alert_name, b.seconds)).collect()
+    };
+    let (service, namespace) = (("service".to_owned(), 180), ("namespace".to_owned(), 120));
+    assert_eq!(names(&[]), [service, namespace.clone()]);
+    let together = Together {
+        anomaly_key: near.before[2].anomaly_key.clone(),
+        alert_name: "service".to_owned(),
+        service: "checkout".to_owned(),
+        times: 3,
+        of: 3,
+        lift: 9,
+        first: 3,
+    };
+    let another = ("another".to_owned(), 300);
+    assert_eq!(names(&[together]), [namespace, another], "said once");
     // What has no namespace shares none.
     let nowhere = History {
         before: vec![earlier("a", "", "", 1)],
         place: Place::default(),
         ..history([0])
     };
-    assert_eq!(neighbours::before(&nowhere).count(), 0);
+    assert_eq!(neighbours::before(&nowhere, &[]), []);
 }
 
 #[test]

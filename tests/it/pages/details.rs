@@ -89,7 +89,7 @@ on_both! {
             let (_, rest) = rest.split_once("datetime=\"").unwrap();
             tocsin::time::Timestamp::parse(rest.split('"').next().unwrap()).unwrap()
         };
-        let delivered = at(&incident(&h, "en", &one).await, "Last delivered");
+        let delivered = at(&incident(&h, "en", &one).await, "Last received");
         let began = at(&anomaly(&h, "en", &one).await, "Newest firing");
         assert!(began.0 - first.0 < 7000 && delivered.0 - began.0 >= 7000, "{began:?} {delivered:?}");
         h.finish().await;
@@ -104,7 +104,7 @@ on_both! {
         assert_eq!(one["escalation_level"], "NONE");
         for (lang, why, not) in [
             ("en", "The counts already meet ESCALATE: the level rises within a minute", "no rule matches"),
-            ("zh-TW", "次數已達「升級處理」的門檻：等級會在一分鐘內升高", "未達任何規則"),
+            ("zh-TW", "次數已達「需升級處理」的門檻：等級會在一分鐘內升高", "未達任何規則"),
         ] {
             let page = anomaly(&h, lang, &one).await;
             assert!(page.contains(why) && !page.contains(not), "{page}");

@@ -17,6 +17,7 @@ use super::client::{Client, Remote};
 use super::fields::text;
 use super::lists::{List, WatchArgs, limit};
 use super::output::{print, print_json};
+use super::paused;
 use super::which::IncidentArg;
 
 const RESOLVED_BY: [&str; 3] = ["itself", "person", "unseen"];
@@ -135,7 +136,13 @@ impl IncidentsArgs {
                 let table = |items: &[Value], now, look| {
                     format!("{head}\n\n{}", list::render(items, now, look))
                 };
-                list.show(self.json, &self.again, table).await
+                list.show(self.json, &self.again, table).await?;
+                if !self.json
+                    && let Some(waits) = paused::notifications(&client).await
+                {
+                    print(&format!("\n{waits}"))?;
+                }
+                Ok(())
             }
         }
     }

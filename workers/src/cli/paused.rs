@@ -1,7 +1,7 @@
 //! What is said of a queue that a person paused: since when, by whom, and how to resume it.
 
 use serde_json::Value;
-use tocsin::jobs::{IngestAlert, Job as _, Notify};
+use tocsin::jobs::{Analyze, CalculateTier, IngestAlert, Job as _, Notify, RecordRepair, Recount};
 use tocsin::time::Timestamp;
 
 use super::age;
@@ -34,6 +34,14 @@ pub(super) fn remark(queue: &Value, now: Timestamp) -> Option<String> {
     let effect = match &*name {
         name if name == Notify::POLICY.queue => "no notifications are sent",
         name if name == IngestAlert::POLICY.queue => "alerts wait and are not counted",
+        name if name == CalculateTier::POLICY.queue => {
+            "levels and tiers do not rise, and nothing new is notified"
+        }
+        name if name == Analyze::POLICY.queue => "incidents are not analyzed",
+        name if name == RecordRepair::POLICY.queue => "repairs wait and are not recorded",
+        name if name == Recount::POLICY.queue => {
+            "levels do not fall, and what is overdue is not retried"
+        }
         _ => "its jobs wait",
     };
     Some(format!(
@@ -63,7 +71,7 @@ mod tests {
             (
                 json!({"name": "tier", "paused": true, "paused_by": "anyone"}),
                 Some(
-                    "tier is paused by an unnamed operator: its jobs wait. To resume: tocsin queues \
+                    "tier is paused by an unnamed operator: levels and tiers do not rise, and nothing new is notified. To resume: tocsin queues \
                      resume tier",
                 ),
             ),

@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::Value;
 use tocsin::domain::id::ShortId;
 use tocsin::time::Timestamp;
+use uuid::Uuid;
 
 use super::client::{Client, Remote};
 use super::error::Error;
@@ -86,11 +87,16 @@ impl TraceArgs {
 
     /// Says how to find what has another name than a trace goes by.
     fn explain(&self, error: Error) -> anyhow::Error {
+        let name = &self.name;
         match error.is_not_found() {
-            true => anyhow!(
-                "{error}. To find anomalies by an alert's name: tocsin anomalies --q {:?}",
-                self.name
-            ),
+            true if name.parse::<Uuid>().is_ok() => {
+                anyhow!("{error}. If it is a dead letter: tocsin dead show {name}")
+            }
+            true => {
+                anyhow!(
+                    "{error}. To find anomalies by an alert's name: tocsin anomalies --q {name:?}"
+                )
+            }
             false => error.into(),
         }
     }

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::LOOKED_AT;
 use crate::context::Context;
+use crate::entity::dead_letters;
 use crate::jobs::{QUEUES, Subject, subject};
 use crate::store::notifications;
 use crate::store::views::trace;
@@ -28,7 +29,10 @@ pub(super) async fn named(context: &Context, name: &str) -> Result<Option<Name>,
     let db = context.db.view();
     let letter = trace::dead_letter_of(db, id).await?;
     let about = match letter {
-        Some(letter) => subject(&letter.queue, &letter.payload),
+        Some(letter) => match subject(&letter.queue, &letter.payload) {
+            None => return Err(nameless(&letter)),
+            about => about,
+        },
         None => queued(context, id).await?,
     };
     let incident = match about {
@@ -52,6 +56,19 @@ pub(super) async fn named(context: &Context, name: &str) -> Result<Option<Name>,
         name: id.to_string(),
         source: None,
     }))
+}
+
+/// What is answered of a dead letter with an alert that was rejected, or with what is no payload: it names nothing
+/// that has a history.
+fn nameless(letter: &dead_letters::Model) -> Problem {
+    let id = letter.id;
+    Problem::not_found(
+        "trace",
+        format!(
+            "dead letter {id} names no alert, so it has no history: nothing of it was counted, and nobody was \
+             notified. It shows what was received, and why that was rejected"
+        ),
+    )
 }
 
 async fn queued(context: &Context, id: Uuid) -> Result<Option<Subject>, Problem> {

@@ -38,7 +38,7 @@ pub(super) fn render(trace: &Value, now: Timestamp) -> String {
         let called = name_of(again, &names);
         let what = resolved(&called, again);
         events.extend(event(time(again, "/resolved_at"), 7, what));
-        let what = format!("{called} reopened: its alert still fires");
+        let what = format!("{called} reopened: its alert fires");
         events.extend(event(time(again, "/reopened_at"), 7, what));
     }
     for by in acknowledged {
@@ -109,8 +109,8 @@ fn head(trace: &Value) -> String {
     };
     let mut facts = vec![
         many(occurrences.len() as i64, "firing"),
-        format!("delivered {}", times(sum("/deliveries"))),
-        format!("counted {}", times(sum("/counted"))),
+        deliveries(sum("/deliveries")),
+        format!("{} in the counts", sum("/counted")),
         many(list(trace, "incidents").len() as i64, "incident"),
     ];
     for (name, one) in [("jobs", "queued job"), ("dead_letters", "dead letter")] {
@@ -125,6 +125,13 @@ fn head(trace: &Value) -> String {
         text(trace, "/fingerprint"),
         facts.join(", ")
     )
+}
+
+fn deliveries(n: i64) -> String {
+    match n {
+        1 => "1 delivery".to_owned(),
+        n => format!("{n} deliveries"),
+    }
 }
 
 fn many(n: i64, what: &str) -> String {

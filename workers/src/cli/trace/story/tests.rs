@@ -68,10 +68,10 @@ fn a_reopened_incident_is_shown_with_who_resolved_it() {
     insta::assert_snapshot!(lines.join("\n"), @"
         21:00:00.000  incident 4 of A opened: Crash
         21:02:00.000  incident 4 of A resolved automatically: all its firings ended
-        21:02:00.000  incident 4 of A reopened: its alert still fires
+        21:02:00.000  incident 4 of A reopened: its alert fires
         21:10:00.000  incident 4 of A acknowledged by ann
         21:20:00.000  incident 4 of A resolved by bob
-        21:40:00.000  incident 4 of A reopened: its alert still fires
+        21:40:00.000  incident 4 of A reopened: its alert fires
         ");
 }
 
@@ -119,7 +119,7 @@ fn a_trace_is_in_chronological_order() {
         ],
     });
     insta::assert_snapshot!(render(&trace, NOW), @"
-        fingerprint 5c51e1cd4f9ab3a0: 2 firings, delivered 4 times, counted twice, 1 incident, 1 queued job, 2 dead letters
+        fingerprint 5c51e1cd4f9ab3a0: 2 firings, 4 deliveries, 2 in the counts, 1 incident, 1 queued job, 2 dead letters
 
         2026-11-20 (UTC)
           10:30:00.000  ended, according to alertmanager (the firing since 2026-11-20T10:00:00.000Z)
@@ -155,7 +155,7 @@ fn what_is_missing_is_left_out() {
     );
     assert_eq!(
         lines,
-        " x: 0 firings, delivered 0 times, counted 0 times, 0 incidents"
+        " x: 0 firings, 0 deliveries, 0 in the counts, 0 incidents"
     );
 }
 
