@@ -276,7 +276,11 @@ fn fields_at(path: &[&str]) -> &'static [&'static str] {
     match path {
         ["readyz"] => &["status"],
         ["alertmanager"] => &["enqueued"],
-        ["recount"] | ["incidents", _, "repairs"] => &["job"],
+        ["recount"] => &["job"],
+        ["incidents" | "anomalies", _, "repairs"] => &["repair", "job"],
+        // Reported there, or listed.
+        ["repairs"] => &["repair", "items"],
+        ["repairs", "effectiveness"] | ["anomalies", _, "effectiveness"] => &["actions"],
         ["recount", "verify"] => &["anomalies"],
         ["notify", "test"] => &["sent"],
         ["trace", _] => &["found_by"],
@@ -284,7 +288,7 @@ fn fields_at(path: &[&str]) -> &'static [&'static str] {
             "incidents" | "dead-letters",
             "resolve" | "replay" | "discard",
         ] => &["changed", "matching"],
-        ["incidents", _, "occurrences"] | ["repairs", ..] | [_] => ITEMS,
+        ["incidents", _, "occurrences" | "last-time"] | [_] => ITEMS,
         ["anomalies", ..] => &["key"],
         ["queues", ..] => &["name"],
         _ => &["id"],
