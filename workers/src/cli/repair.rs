@@ -27,7 +27,7 @@ pub struct RepairArgs {
     #[command(flatten)]
     target: Target,
     /// Source of the alert, with --label, for example alertmanager
-    #[arg(long, value_name = "NAME", requires = "label")]
+    #[arg(long, value_name = "NAME", requires = "label", conflicts_with_all = ["incident", "anomaly", "finish"])]
     source: Option<String>,
     /// Action, for example restart_pod
     #[arg(long, required_unless_present = "finish")]
