@@ -203,6 +203,7 @@ on_all! {
             h.comes_and_goes("CrashLooping").await;
             h.advance(24 * HOUR - 2 * MINUTE);
         }
+        h.comes_and_goes("DiskFull").await;
         h.comes_and_goes("PaymentDown").await;
         let mut crash = firing("a", h.now());
         crash["annotations"]["runbook_url"] = json!("https://me:secret@runbooks.example/crash");
@@ -212,22 +213,22 @@ on_all! {
         assert_eq!(kinds(&newest), ["frequency", "hours", "together", "before", "runbook"], "{findings:#?}");
         let frequency = &findings[0];
         assert_eq!((&frequency["pace"], &frequency["incidents"]), (&json!("new"), &json!(7)));
-        assert_eq!(frequency["service"], json!({"service": "checkout", "incidents": 14}));
+        assert_eq!(frequency["service"], json!({"service": "checkout", "incidents": 15}));
         assert_eq!((&findings[1]["days"], &findings[1]["of_days"]), (&json!(7), &json!(7)));
         let together = &findings[2];
         let figures = ["alert_name", "times", "of", "first"].map(|name| &together[name]);
         assert_eq!(figures, [&json!("PaymentDown"), &json!(6), &json!(6), &json!(6)]);
         let before = &findings[3];
         let seconds = before["seconds"].as_i64().unwrap();
-        assert_eq!(before["alert_name"], "PaymentDown");
-        assert!((60..=180).contains(&seconds), "{seconds}");
+        assert_eq!(before["alert_name"], "DiskFull", "what opens together is not said twice");
+        assert!((120..=240).contains(&seconds), "{seconds}");
         assert_eq!(findings[4]["url"], "https://runbooks.example/crash");
 
         // The page leads to the evidence.
         let page = h.http.get(format!("{}/incidents/{}", h.url, newest["id"].as_str().unwrap()));
         let page = page.header("accept-language", "zh-TW").send().await.unwrap().text().await.unwrap();
         let link = format!("href=\"/anomalies/{}\"", together["anomaly_key"].as_str().unwrap());
-        assert!(page.contains(&link) && page.contains("常與 PaymentDown (checkout) 一起發生"), "{page}");
+        assert!(page.contains(&link) && page.contains("6 起的前後 5 分鐘內 PaymentDown (checkout) 也發生"), "{page}");
         h.finish().await;
     }
 }

@@ -115,7 +115,7 @@ on_all! {
         let page = h.http.get(format!("{}/incidents/{id}", h.url)).send().await.unwrap();
         let page = page.text().await.unwrap();
         let timeline = page.split_once("<ol class=\"timeline\">").unwrap().1.split_once("</ol>").unwrap().0;
-        assert_eq!(timeline.matches("Reopened: still firing").count(), 2, "{timeline}");
+        assert_eq!(timeline.matches("Reopened: its alert fires").count(), 2, "{timeline}");
         assert_eq!(timeline.matches("Resolved</span>").count(), 2, "{timeline}");
         assert_eq!(timeline.matches("by ann").count(), 1, "{timeline}");
         h.finish().await;

@@ -108,7 +108,7 @@ async fn a_timeline_says_when_the_level_rose_and_when_it_opened_again() {
     h.advance(11 * MINUTE);
     h.send_and_drain(vec![alert.clone()]).await;
     let page = h.page(&path).await;
-    assert!(page.contains("Reopened: still firing"), "{page}");
+    assert!(page.contains("Reopened: its alert fires"), "{page}");
     // It ends by itself this time, which nobody did.
     let key = incident["anomaly_key"].as_str().unwrap();
     h.post(
