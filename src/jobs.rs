@@ -42,9 +42,9 @@ macro_rules! queues {
             /// Messages, and edits of cards. Retried for more than half a day, so that a provider that was down gets
             /// them when it is back.
             notify: Notify { attempts: 200 },
-            /// Analyses of new incidents. Two at once, so that many incidents which open together do not hold up
-            /// other work.
-            analyze: Analyze { concurrency: 2, attempts: 3 },
+            /// Analyses of new incidents. One at a time in each process, so that many incidents which open together hold up
+            /// other work as little as possible.
+            analyze: Analyze { concurrency: 1, attempts: 3 },
             /// Repairs that were reported.
             repair: RecordRepair {},
             /// What only time changes.
