@@ -1,5 +1,6 @@
 //! Made histories, and what is said of them.
 
+use serde_json::json;
 use uuid::Uuid;
 
 use super::neighbours::{CandidateAnomaly, Counted, Earlier, STORM, Surroundings, candidates};
@@ -345,15 +346,11 @@ fn what_opened_before_is_told_if_it_is_in_the_same_place() {
     };
     let (service, namespace) = (("service".to_owned(), 180), ("namespace".to_owned(), 120));
     assert_eq!(names(&[]), [service, namespace.clone()]);
-    let together = Together {
-        anomaly_key: near.before[2].anomaly_key.clone(),
-        alert_name: "service".to_owned(),
-        service: "checkout".to_owned(),
-        times: 3,
-        of: 3,
-        lift: 9,
-        first: 3,
-    };
+    let together = json!({
+        "anomaly_key": near.before[2].anomaly_key, "alert_name": "service", "service": "checkout",
+        "times": 3, "of": 3, "lift": 9, "first": 3,
+    });
+    let together: Together = serde_json::from_value(together).unwrap();
     let another = ("another".to_owned(), 300);
     assert_eq!(names(&[together]), [namespace, another], "said once");
     // What has no namespace shares none.
