@@ -42,6 +42,11 @@ impl RecordRepair {
     }
 }
 
+impl RecordRepair {
+    /// The longest duration, in milliseconds: up to here every whole number is exact in JSON.
+    pub const LONGEST_MS: i64 = 9_007_199_254_740_991;
+}
+
 impl About for RecordRepair {
     fn subject(&self) -> Option<Subject> {
         Some(Subject::Incident(self.incident))

@@ -4,7 +4,7 @@ use sea_orm::DbErr;
 
 use crate::counter::CounterError;
 use crate::domain::refusal::{Code, Refusal};
-use crate::jobs::QUEUES;
+use crate::jobs::{QUEUES, RecordRepair};
 use crate::queue::replay::NotReplayableReason;
 use crate::queue::store::QueueError;
 use crate::verify::VerifyError;
@@ -118,8 +118,8 @@ pub enum Invalid {
     #[error("action must not be empty")]
     EmptyAction,
     /// A repair that took less than no time.
-    #[error("duration_ms must not be negative")]
-    NegativeDuration,
+    #[error("duration_ms must be between 0 and {}", RecordRepair::LONGEST_MS)]
+    DurationOutOfRange,
     /// A repair of which neither its outcome nor its start is reported, or an end without an outcome.
     #[error(
         "success must say whether the repair helped; or give started_at alone, if it has only started"
@@ -178,7 +178,7 @@ impl Invalid {
         match self {
             Self::MuteEnd(_) | Self::NoMuteEnd | Self::TwoMuteEnds => "until",
             Self::EmptyAction => "action",
-            Self::NegativeDuration => "duration_ms",
+            Self::DurationOutOfRange => "duration_ms",
             Self::NoOutcome => "success",
             Self::RepairInFuture { field } => field,
             Self::RepairEndsBeforeStart => "started_at",
@@ -251,7 +251,7 @@ impl Invalid {
             Self::TwoMuteEnds => with(Code::MuteEndAmbiguous),
             Self::EmptyAction => with(Code::ActionMissing),
             Self::NoOutcome => with(Code::OutcomeMissing),
-            Self::NegativeDuration
+            Self::DurationOutOfRange
             | Self::ReplayNumber
             | Self::RepairInFuture { .. }
             | Self::RepairEndsBeforeStart

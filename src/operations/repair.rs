@@ -92,7 +92,9 @@ impl Report {
 
 fn check_duration(took: Option<i64>) -> Result<(), Invalid> {
     match took {
-        Some(took) if took < 0 => Err(Invalid::NegativeDuration),
+        Some(took) if !(0..=RecordRepair::LONGEST_MS).contains(&took) => {
+            Err(Invalid::DurationOutOfRange)
+        }
         _ => Ok(()),
     }
 }
@@ -330,7 +332,15 @@ mod tests {
                 Some(-1),
                 None,
                 None,
-                Err(Invalid::NegativeDuration),
+                Err(Invalid::DurationOutOfRange),
+            ),
+            (
+                "restart_pod",
+                None,
+                Some(RecordRepair::LONGEST_MS + 1),
+                at(-9),
+                None,
+                Err(Invalid::DurationOutOfRange),
             ),
             (
                 "restart_pod",

@@ -31,7 +31,7 @@ pub struct DueMessage {
     pub after: Duration,
 }
 
-/// What [`write`] wrote.
+/// What [`write()`] wrote.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// Messages to send that no tier pushes.

@@ -12,6 +12,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use serde_json::{Map, Value, json};
 
+use crate::jobs::RecordRepair;
 use crate::sources::prometheus;
 use crate::web::Ingress;
 
@@ -93,10 +94,9 @@ pub fn description() -> Value {
     }
     answers::require(&mut document);
     without_default(&mut document["components"]["schemas"]);
-    // As far as every whole number is exact in JSON.
     for report in ["RepairReport", "AlertRepairReport", "RepairFinish"] {
         document["components"]["schemas"][report]["properties"]["duration_ms"]["maximum"] =
-            json!(9_007_199_254_740_991_i64);
+            json!(RecordRepair::LONGEST_MS);
     }
     // A repair has an outcome, or has only started.
     for report in ["RepairReport", "AlertRepairReport"] {
