@@ -1,4 +1,4 @@
-//! Unheard and unseen: firings that their source no longer sends are marked as stale, and closed when that lasts. Each
+//! Stale and expired firings: a firing that its source no longer sends is marked stale, and closed when that lasts. Each
 //! step is a transaction of its own under the locks of at most a hundred incidents' anomalies, and may run
 //! twice or be cut short without harm. No notification is sent: cards and pages show it.
 
@@ -16,9 +16,9 @@ use uuid::Uuid;
 
 /// Incidents that are looked at together.
 const TOGETHER: u64 = 100;
-/// Episodes that are closed in one transaction.
+/// Firings that are closed in one transaction.
 const EPISODES: u64 = 1000;
-/// Rows are pruned as late as that after what is closed before.
+/// Pruning waits this long, so that expired firings are closed first.
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Looks at every incident with firings that were not received for `counting.unheard`, or for so many leases.
