@@ -99,7 +99,7 @@ fn check_duration(took: Option<i64>) -> Result<(), Invalid> {
     }
 }
 
-/// A clock may be ahead of ours by a little, as an alert's may.
+/// Neither time lies in the future, by more than the minute that a reporter's clock may be ahead.
 fn check_span(
     began: Option<Timestamp>,
     finished: Option<Timestamp>,

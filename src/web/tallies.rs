@@ -17,7 +17,7 @@ const GATHER: (Duration, Duration) = (Duration::from_secs(5), Duration::from_sec
 const LAST: Duration = Duration::from_secs(2);
 /// How long the store may take otherwise.
 const WRITE: Duration = Duration::from_secs(10);
-/// How often the log tells of a write that failed.
+/// Minimum time between two warnings about a write that failed.
 const SAID: Duration = Duration::from_secs(60);
 
 /// Tallies on their way to the store.
@@ -37,7 +37,7 @@ struct State {
     unwritten: BTreeMap<(String, i64), Tally>,
     /// What is being written: it may come back.
     under_way: Vec<Tally>,
-    /// Somebody writes them.
+    /// Whether a task writes them.
     is_written: bool,
 }
 

@@ -1,6 +1,6 @@
 //! Amazon SNS: before it sends anything to an address, it sends there an address of its own, which is to be fetched.
 //!
-//! Whoever may send to us can send any address. Only one of SNS itself is shown or fetched, by https, without a port
+//! A sender can name any address. Only one of SNS itself is shown or fetched, by https, without a port
 //! or a user, so that nobody has us ask what only we can reach. It confirms a subscription and can do nothing else.
 
 use reqwest::Url;
