@@ -103,7 +103,7 @@ fn render(found: &Value, now: Timestamp, look: Terminal) -> String {
         let bound = action["lower_bound"]
             .as_f64()
             .filter(|_| count("/verdicts") > Some(0));
-        let bound = bound.map(|bound| format!("{:.0} %", bound * 100.0));
+        let bound = bound.map(|bound| format!("{:.0} %", (bound * 100.0).floor()));
         let median = count("/median_quiet_ms")
             .map(|ms| age::short(std::time::Duration::from_millis(ms.max(0).unsigned_abs())));
         let last = time(action, "/last_at").map(|at| age::short(now.since(at)));
