@@ -7,7 +7,6 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
 use tocsin::domain::level::Level;
-use tocsin::domain::repair_class::RepairClass;
 use tocsin::domain::verdict::{Verdict, VerdictReason};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
@@ -41,7 +40,6 @@ pub(super) struct Incident {
     pub(super) unheard_since: Option<Timestamp>,
     pub(super) opened_at: Timestamp,
     pub(super) aggregation_window_start: Timestamp,
-    pub(super) resolved_at: Option<Timestamp>,
     pub(super) alert_name: String,
     pub(super) service: String,
     pub(super) namespace: String,
@@ -86,10 +84,7 @@ pub(super) struct Effectiveness {
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Action {
     pub(super) action: String,
-    pub(super) class: Option<RepairClass>,
     pub(super) verdicts: i64,
-    pub(super) superseded: i64,
-    pub(super) unknown: i64,
     pub(super) lower_bound: f64,
     pub(super) effective: Option<bool>,
 }

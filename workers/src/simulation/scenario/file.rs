@@ -107,7 +107,7 @@ pub(in crate::simulation) type Expected<T> = Option<Spanned<T>>;
 /// What must hold. What it does not name is not looked at.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct FileExpect {
+pub(in crate::simulation) struct FileExpect {
     /// Of this alert's anomaly.
     pub(in crate::simulation) alert: Option<String>,
     /// How many incidents opened so far, of all alerts; of `alert`, where that is named.
