@@ -10,6 +10,7 @@ use tocsin::domain::tier::Tier;
 use tocsin::domain::verdict::Verdict;
 use tocsin::text::EN;
 use tocsin::text::repairs::why_verdict;
+use tocsin::time::Timestamp;
 
 use super::Kind;
 use super::report::{in_words, moment};
@@ -78,7 +79,7 @@ impl Found {
     }
 
     fn opened(&mut self, name: &str, incident: &Incident, after: &State, config: &Config) {
-        let mut what = format!("opens: {}", incident.alert_name);
+        let mut what = format!("opened: {}", incident.alert_name);
         let alike = after.incidents.iter();
         let alike = alike.filter(|other| {
             other.opened_at == incident.opened_at && other.alert_name == incident.alert_name
@@ -99,7 +100,9 @@ impl Found {
         let earlier = of_key.find(|other| other.number == incident.number - 1);
         let why = match earlier {
             None => "the first firing of this anomaly".to_owned(),
-            Some(earlier) => why_not_joined(&after.name(earlier.id), earlier, config),
+            Some(earlier) => {
+                why_not_joined(&after.name(earlier.id), earlier, incident.opened_at, config)
+            }
         };
         self.add(Kind::Opened, Some(name), what, Some(why));
         self.tier(name, None, incident);
@@ -110,7 +113,7 @@ impl Found {
         let is_open_again = !was.is_open() && incident.is_open();
         if more > 0 {
             let what = format!(
-                "takes {}: {} in it now",
+                "{}: {} in it now",
                 counted(more, "more firing"),
                 incident.aggregated_count
             );
@@ -124,7 +127,7 @@ impl Found {
             self.add(
                 Kind::Reopened,
                 Some(name),
-                "is open again".to_owned(),
+                "open again".to_owned(),
                 Some(why.to_owned()),
             );
         }
@@ -135,26 +138,21 @@ impl Found {
         }
         if was.is_open() && !incident.is_open() {
             let why = why_resolved(incident);
-            self.add(
-                Kind::Resolved,
-                Some(name),
-                "is resolved".to_owned(),
-                Some(why),
-            );
+            self.add(Kind::Resolved, Some(name), "resolved".to_owned(), Some(why));
         }
         if was.status != Status::Acknowledged && incident.status == Status::Acknowledged {
             let who = incident.operator.as_deref().unwrap_or("somebody");
-            let what = format!("is acknowledged by {who}");
+            let what = format!("acknowledged by {who}");
             self.add(Kind::Acknowledged, Some(name), what, None);
         }
         match (was.unheard_since, incident.unheard_since) {
             (None, Some(since)) => {
-                let what = "is stale".to_owned();
+                let what = "stale".to_owned();
                 let why = format!("its source has not sent it since {}", moment(since));
                 self.add(Kind::Stale, Some(name), what, Some(why));
             }
             (Some(_), None) if incident.is_open() => {
-                let what = "is not stale any more".to_owned();
+                let what = "not stale any more".to_owned();
                 self.add(Kind::Stale, Some(name), what, None);
             }
             _ => {}
@@ -162,11 +160,11 @@ impl Found {
         match (was.muted_until, incident.muted_until) {
             (before, Some(until)) if before != Some(until) => {
                 let who = incident.muted_by.as_deref().unwrap_or("somebody");
-                let what = format!("is muted by {who} until {}", moment(until));
+                let what = format!("muted by {who} until {}", moment(until));
                 self.add(Kind::Mute, Some(name), what, None);
             }
             (Some(_), None) => {
-                let what = "is not muted any more".to_owned();
+                let what = "not muted any more".to_owned();
                 self.add(Kind::Mute, Some(name), what, None);
             }
             _ => {}
@@ -209,12 +207,9 @@ impl Found {
             return;
         };
         let word = verdict.name();
-        let (said, word) = match was {
-            Some(was) => ("is not", format!("{} but {word}", was.name())),
-            None => ("is", word.to_owned()),
-        };
+        let before = was.map_or(String::new(), |was| format!(", no longer {}", was.name()));
         let done = repair.finished_at.map(moment).unwrap_or_default();
-        let what = format!("{} of {done} {said} {word}", repair.action);
+        let what = format!("{} of {done} is {word}{before}", repair.action);
         let mut why = why_verdict(&EN, reason).to_owned();
         if let (Verdict::Verified | Verdict::Disproved, Some(quiet)) = (verdict, repair.quiet_ms) {
             why = format!("{why} (quiet time {})", in_words(ms(quiet)));
@@ -244,8 +239,8 @@ impl Found {
 /// What actions were worth on an anomaly, beside doing nothing.
 pub(super) fn worth(name: String, found: &Effectiveness) -> Change {
     let mut what = match found.summary.is_empty() {
-        true => "no action was judged by silence yet".to_owned(),
-        false => found.summary.clone(),
+        true => "what held: no verdict that counts yet".to_owned(),
+        false => format!("what held: {}", found.summary),
     };
     let nothing = found.nothing;
     if nothing.episodes > 0 {
@@ -263,30 +258,21 @@ pub(super) fn worth(name: String, found: &Effectiveness) -> Change {
 }
 
 fn worth_of(action: &Action, found: &Effectiveness) -> String {
-    let Action {
-        action: name,
-        verdicts,
-        ..
-    } = action;
+    let (name, n) = (&action.action, action.verdicts);
+    let Some(is_effective) = action.effective else {
+        let least = found.min_verdicts;
+        return format!("{name} has {n} of the {least} verdicts that it takes to say something");
+    };
+    let better = match is_effective {
+        true => "better",
+        false => "not better",
+    };
     let lower = percent_down(action.lower_bound);
-    match (action.effective, found.nothing.share) {
-        (None, _) => format!(
-            "{name}: too few verdicts to say something ({verdicts} of {})",
-            found.min_verdicts
-        ),
-        (Some(true), Some(share)) => format!(
-            "{name} is better than doing nothing: it holds at least {lower} of the time, and nothing {}",
-            percent(share)
-        ),
-        (Some(true), None) => format!(
-            "{name} holds at least {lower} of the time, and the anomaly never ended without a repair"
-        ),
-        (Some(false), Some(share)) => format!(
-            "{name} is not better than doing nothing: it is sure to hold {lower} of the time only, and nothing holds {}",
-            percent(share)
-        ),
-        (Some(false), None) => format!("{name} is sure to hold {lower} of the time only"),
-    }
+    let nothing = match found.nothing.share {
+        Some(share) => format!("doing nothing holds {}", percent(share)),
+        None => "it never ended without a repair".to_owned(),
+    };
+    format!("{name} is {better} than doing nothing: it holds at least {lower}, {nothing}")
 }
 
 fn percent(share: f64) -> String {
@@ -314,16 +300,18 @@ pub(super) fn judged_on(before: &State, after: &State) -> Vec<String> {
     keys
 }
 
-fn why_not_joined(name: &str, earlier: &Incident, config: &Config) -> String {
+fn why_not_joined(name: &str, earlier: &Incident, now: Timestamp, config: &Config) -> String {
     let window = in_words(config.aggregation.window.0);
-    let since = moment(earlier.aggregation_window_start);
+    let age = in_words(now.since(earlier.aggregation_window_start));
     match (earlier.resolved_by, config.aggregation.until) {
         (Some(ResolvedBy::Person), _) => format!("{name} was resolved by a person"),
         (_, Until::Window) => {
-            format!("{name} of {since} takes firings for {window} only (aggregation.window)")
+            format!(
+                "{name} opened {age} earlier and takes firings for {window} (aggregation.window)"
+            )
         }
         (_, Until::Resolved) => format!(
-            "{name} of {since} is resolved, and its first {window} are over (aggregation.window)"
+            "{name} is resolved, and opened {age} earlier: more than {window} (aggregation.window)"
         ),
     }
 }

@@ -23,6 +23,8 @@ use super::state::{Effectiveness, State};
 use super::{Entry, Kind, Outcome};
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// What follows from something within so long follows at once: before what is expected is looked at.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// Plays a scenario with these settings, and hands each entry to `tell` as soon as it is known.
 ///
@@ -397,6 +399,16 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
         expected: &super::scenario::Expect,
         line: usize,
     ) -> anyhow::Result<()> {
+        let soon = self.instance.now().after(AT_ONCE);
+        while let Some(due) = self
+            .instance
+            .outlook()
+            .await?
+            .next
+            .filter(|due| *due <= soon)
+        {
+            self.pass_until(due).await?;
+        }
         let alerts = &self.scenario.alerts;
         let only = alerts.keys().next().filter(|_| alerts.len() == 1);
         let alert = expected.alert.as_ref().or(only);

@@ -36,13 +36,18 @@ pub fn line(entry: &Entry, began: Timestamp) -> String {
 fn stamp(at: Timestamp, began: Timestamp) -> String {
     const DAY: i64 = 86_400_000;
     let day = at.0.div_euclid(DAY) - began.0.div_euclid(DAY) + 1;
-    format!("day {day} {}", moment(at))
+    let time = DateTime::from_timestamp_millis(at.0).unwrap_or_default();
+    format!("day {day} {}", time.format("%H:%M:%S"))
 }
 
 /// `09:05`, or `09:05:30`: the time of day, UTC.
 pub(super) fn moment(at: Timestamp) -> String {
     let at = DateTime::from_timestamp_millis(at.0).unwrap_or_default();
-    at.format("%H:%M:%S").to_string()
+    let seconds = match at.timestamp() % 60 {
+        0 => "%H:%M",
+        _ => "%H:%M:%S",
+    };
+    at.format(seconds).to_string()
 }
 
 /// `#1`, or `#1 to #24 (24)`.
