@@ -211,8 +211,11 @@ impl Found {
         let done = repair.finished_at.map(moment).unwrap_or_default();
         let what = format!("{} of {done} is {word}{before}", repair.action);
         let mut why = why_verdict(&EN, reason).to_owned();
-        if let (Verdict::Verified | Verdict::Disproved, Some(quiet)) = (verdict, repair.quiet_ms) {
-            why = format!("{why} (quiet time {})", in_words(ms(quiet)));
+        let quiet = in_words(ms(repair.quiet_ms.unwrap_or_default()));
+        match verdict {
+            Verdict::Verified => why = format!("{why} of {quiet}"),
+            Verdict::Disproved => why = format!("{why} within the quiet time of {quiet}"),
+            Verdict::Superseded | Verdict::Unknown => {}
         }
         if let Some(after) = repair.quiet_after_ms.filter(|after| *after > 0) {
             why = format!(
@@ -272,7 +275,7 @@ fn worth_of(action: &Action, found: &Effectiveness) -> String {
         Some(share) => format!("doing nothing holds {}", percent(share)),
         None => "it never ended without a repair".to_owned(),
     };
-    format!("{name} is {better} than doing nothing: it holds at least {lower}, {nothing}")
+    format!("{name} is {better} than doing nothing: it holds at least {lower}, and {nothing}")
 }
 
 fn percent(share: f64) -> String {
