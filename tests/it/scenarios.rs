@@ -66,3 +66,63 @@ fn every_scenario_has_a_test() {
     names.sort_unstable();
     assert_eq!(files, names);
 }
+
+const EXPECTING: &str = r#"
+title = "Short"
+[settings]
+escalation.rules = [{ level = "ESCALATE", window = "1h", count = 1 }]
+[alerts.a]
+labels = { alertname = "A", job = "b" }
+[[step]]
+fires = "a"
+expect = { level = "LEVEL", messages = 0 }
+[[step]]
+after = "1m"
+expect = { messages = 1, status = "OPEN" }
+"#;
+
+#[test]
+fn the_command_fails_with_what_a_scenario_expects() {
+    let folder = tocsin_kit::folder::Folder::new().unwrap();
+    let simulate = |text: &str, more: &[&str]| {
+        let file = folder.path().join("scenario.toml");
+        std::fs::write(&file, text).unwrap();
+        let output = std::process::Command::new(process::program())
+            .args(["simulate", "--scenario"])
+            .arg(&file)
+            .args(more)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code(), said)
+    };
+    let (code, said) = simulate(&EXPECTING.replace("LEVEL", "ESCALATE"), &["--json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let played: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        played["expected"],
+        serde_json::json!({"met": 4, "failed": 0})
+    );
+    let entries = played["entries"].as_array().unwrap();
+    let level = entries
+        .iter()
+        .find(|entry| entry["kind"] == "level")
+        .unwrap();
+    assert_eq!(level["why"], "1 firing in 1h (≥ 1)");
+    let (code, said) = simulate(&EXPECTING.replace("LEVEL", "REPEAT"), &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("FAILED: level = REPEAT, but it is ESCALATE"),
+        "{said}"
+    );
+    assert!(said.contains("1 of 4 expectations failed"), "{said}");
+    let (code, said) = simulate(
+        &EXPECTING.replace("escalation.rules", "escalation.rulez"),
+        &[],
+    );
+    assert!(
+        code == Some(1) && said.contains("line 3: ") && said.contains("rulez"),
+        "{said}"
+    );
+}
