@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sea_orm::DbErr;
 
-use crate::queue::schedule::{RECOUNT, VERIFY};
+use crate::jobs::{RECOUNT, VERIFY};
 use crate::store::{Db, maintenance, marks};
 use crate::time::Clock;
 

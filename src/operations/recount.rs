@@ -24,8 +24,10 @@ pub async fn push(
         detail: json!({}),
     };
     audit::record(context.db.write(), actor, entry, now).await?;
-    let recount = Push::new(&Recount::default()).id(job);
-    context.queues.push(recount).await?;
+    context
+        .queues
+        .push(Push::new(&Recount::Tick).id(job))
+        .await?;
     Ok(job)
 }
 

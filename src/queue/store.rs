@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::about::{WorkerInfo, WorkerStatus};
 use crate::jobs::JobError;
+pub use crate::jobs::Schedule;
 pub use crate::jobs::lease::{
     DEAD_AFTER, FailedAttempt, LEASE, Lease, SUSPECT_AFTER, StorePosition,
 };
@@ -90,15 +91,6 @@ impl From<QueueError> for JobError {
             why: error.to_string(),
         }
     }
-}
-
-/// A clock that pushes a job at every multiple of its period.
-#[derive(Clone, Copy, Debug)]
-pub struct Schedule {
-    /// Its name.
-    pub name: &'static str,
-    /// The period.
-    pub every: Duration,
 }
 
 /// A queue's store. All times are the store's own.
