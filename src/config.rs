@@ -283,6 +283,14 @@ impl Config {
     /// # Errors
     /// A setting is unknown, malformed, or does not go with another.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::load_with(file, &BTreeMap::<String, String>::new())
+    }
+
+    /// The same, with other settings over all of these, as a settings file has them.
+    ///
+    /// # Errors
+    /// A setting is unknown, malformed, or does not go with another.
+    pub fn load_with(file: Option<&Path>, over: &impl Serialize) -> Result<Self, ConfigError> {
         if let Some(file) = file {
             file::check_exists(file).map_err(ConfigError::Refused)?;
         }
@@ -295,7 +303,17 @@ impl Config {
             Some(file) => figment.merge(file::Settings::exactly(file)),
             None => figment.merge(file::Settings::usual()),
         };
-        Self::finish(&figment.merge(environment::Environment::of_process()))
+        let figment = figment.merge(environment::Environment::of_process());
+        Self::finish(&figment.merge(Serialized::globals(over)))
+    }
+
+    /// The defaults, with other settings over them, as a settings file has them.
+    ///
+    /// # Errors
+    /// A setting is unknown, malformed, or does not go with another.
+    pub fn with(over: &impl Serialize) -> Result<Self, ConfigError> {
+        let figment = Figment::from(Serialized::defaults(Self::default()));
+        Self::finish(&figment.merge(Serialized::globals(over)))
     }
 
     fn finish(figment: &Figment) -> Result<Self, ConfigError> {

@@ -66,6 +66,7 @@ mod recount;
 mod redis_queue;
 mod repairs;
 mod rooms;
+mod scenarios;
 mod secrets;
 mod security;
 mod sentry;

@@ -10,6 +10,7 @@ pub mod notify;
 pub mod presence;
 pub mod recount;
 pub mod repair;
+pub mod simulation;
 pub mod tier;
 
 use fleet::Worker;

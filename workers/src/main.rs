@@ -72,7 +72,7 @@ enum Command {
     Trace(At<TraceArgs>),
     /// Run recount now (update what only time changes), or verify counters against stored rows.
     Recount(At<RecountArgs>),
-    /// Send generated alerts to a running instance, and verify that each is counted once.
+    /// Send generated alerts to a running instance, and verify that each is counted once; or play a scenario.
     Simulate(At<SimulateArgs>),
     /// Check whether a process is ready.
     Health(HealthArgs),
@@ -153,7 +153,10 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Audit(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Trace(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Recount(at) => at.args.run(&at.remote.found_by(config)?).await,
-        Command::Simulate(at) => at.args.run(&at.remote.found_by(config)?).await,
+        Command::Simulate(at) => {
+            let config = |over: &_| Config::load_with(cli.config.as_deref(), over);
+            at.args.run(at.remote, config).await
+        }
         Command::Health(args) => args.run(config).await,
         Command::Openapi => reference::openapi(),
         Command::Completions(args) => reference::completions(Cli::command(), &args),

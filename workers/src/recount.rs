@@ -85,21 +85,30 @@ async fn tick(recounting: &Recounting, pushed_at: Timestamp) -> Result<(), JobEr
         // The rules may have changed while the process was down, so every level is checked.
         marks::forget(context.db.write(), levels::MARK).await?;
     }
-    for part in Part::ALL {
-        let work = tokio::time::timeout(PART, run(context, part));
-        let late = |_| Err(JobError::Retry(format!("timed out after {PART:?}")));
-        if let Err(error) = work.await.unwrap_or_else(late) {
-            let part = part.name();
-            let failures = &context.metrics.recount_failures;
-            failures.get_or_create(&ByPart { part }).inc();
-            tracing::error!(part, "a part of recount failed: {error}");
-        }
+    for (part, error) in parts(context).await {
+        let part = part.name();
+        let failures = &context.metrics.recount_failures;
+        failures.get_or_create(&ByPart { part }).inc();
+        tracing::error!(part, "a part of recount failed: {error}");
     }
     let mark = Mark {
         at: began,
         ..Mark::default()
     };
     Ok(marks::set(context.db.write(), Routine::Recount.mark(), &mark).await?)
+}
+
+/// Does all parts of a tick, one after the other, and returns which failed.
+pub async fn parts(context: &Context) -> Vec<(Part, JobError)> {
+    let mut failed = Vec::new();
+    for part in Part::ALL {
+        let work = tokio::time::timeout(PART, run(context, part));
+        let late = |_| Err(JobError::Retry(format!("timed out after {PART:?}")));
+        if let Err(error) = work.await.unwrap_or_else(late) {
+            failed.push((part, error));
+        }
+    }
+    failed
 }
 
 /// Whether the last finished tick began after this one was pushed. If the clock went back in between, it does not
