@@ -172,7 +172,7 @@ pub struct Config {
     pub stop: Stop,
     /// How long rows are kept.
     pub retention: Retention,
-    /// What is looked at again and again.
+    /// Recount and the consistency check.
     pub recount: RecountSettings,
     /// What repairs are, and when one that was started counts as unfinished.
     pub repairs: RepairSettings,

@@ -5,22 +5,21 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{About, Subject};
+use super::{About, Policy, Subject};
 
-/// What is to be done about a row in `notifications`.
+/// What to do about a row of `notifications`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Payload", into = "Payload")]
 pub enum Notify {
     /// Send the message.
     Send(Uuid),
-    /// Edit the card, which does not show what holds.
+    /// Edit the card, which is out of date.
     Edit(Uuid),
 }
 
 impl Notify {
-    /// The shortest time that one attempt must have: to call a provider (10 s), and to write down that
-    /// it took the message for as long as that is tried (30 s). An attempt that is cut off before sends it
-    /// again.
+    /// The least `queues.notify.timeout`: 10 s to call a provider and up to 30 s to record that it took the message.
+    /// An attempt that is cut off between the two sends the message again.
     pub const LEAST: Duration = Duration::from_secs(45);
 
     /// The row.
@@ -33,6 +32,12 @@ impl Notify {
 }
 
 impl About for Notify {
+    /// Retried for more than half a day, so that a provider that was down gets the messages when it is back.
+    const RUN: Policy = Policy {
+        attempts: 200,
+        ..Policy::USUAL
+    };
+
     fn subject(&self) -> Option<Subject> {
         Some(Subject::Notification(self.notification()))
     }

@@ -345,7 +345,7 @@ mod tests {
             ),
             (
                 OperationError::NotFound(Resource::Queue),
-                "unknown queue; known: ingest, tier, notify, analyze, repair, recount",
+                &format!("unknown queue; known: {}", QUEUES.join(", ")),
             ),
         ] {
             assert_eq!(OperationError::to_string(&error), expected);

@@ -150,7 +150,7 @@ async fn keep(
     }
 }
 
-/// How long it rests after a look that took so long. One that failed says nothing about what looking costs.
+/// The pause after a measurement that took `took`. A failed one says nothing about the cost, so its pause is fixed.
 fn rest(is_measured: bool, took: Duration) -> Duration {
     match is_measured {
         true => (took * SHARE).clamp(RESTS.0, RESTS.1),

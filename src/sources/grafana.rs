@@ -70,7 +70,7 @@ const ADDRESSES: [(&str, &str); 4] = [
     ("silenceURL", "silence_url"),
     ("imageURL", "image_url"),
 ];
-/// So many values of an alert are shown.
+/// The most values of an alert that are shown.
 const SHOWN: usize = 20;
 
 fn admission(settings: &SignedWithTime) -> Admission<'_> {

@@ -46,7 +46,7 @@ pub struct Committed {
 }
 
 impl Committed {
-    /// The outcome of a batch of so many alerts, of which these changed nothing.
+    /// The outcome of a batch of `deliveries` alerts, of which the `known` ones changed nothing.
     fn with(mut self, known: &Repetitions, deliveries: usize) -> Self {
         let mut changes = self.entered.into_iter().zip(self.incidents);
         let all = (0..deliveries).filter_map(|place| match known.incidents.get(&place) {

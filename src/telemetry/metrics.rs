@@ -169,7 +169,7 @@ impl Metrics {
         metrics
     }
 
-    /// Counts so many messages of this outcome.
+    /// Adds `n` to the messages of this outcome.
     pub fn count_messages(&self, outcome: &'static str, n: u64) {
         if n > 0 {
             self.messages

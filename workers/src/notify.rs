@@ -1,4 +1,4 @@
-//! Notify: sends pending messages, each once, and edits cards that do not show what holds.
+//! Notify: sends pending notifications, each once, and edits cards that are out of date.
 
 mod claim;
 mod context;
@@ -25,8 +25,8 @@ pub use self::context::NotifyContext;
 pub use self::test::test_sender;
 use crate::notifiers::{SendError, Sent};
 
-/// How often, and how long apart, it is tried to remember that a message was sent: as long as it is
-/// not remembered, it would be sent again.
+/// How often, and how far apart, recording a sent message is tried. A message that is not recorded would be sent
+/// again.
 const REMEMBER: (u32, Duration) = (60, Duration::from_millis(500));
 
 /// One message, or one edit of it.
@@ -93,7 +93,7 @@ async fn deliver(
     }
 }
 
-/// Sends it, and says so in the trace.
+/// Sends it, with a span in the trace.
 async fn send(ctx: &NotifyContext, claimed: &Claimed<'_>) -> Result<Sent, SendError> {
     let message = claimed.post.message(claimed.row.id, claimed.now());
     let tracer = &ctx.context.tracer;
@@ -106,7 +106,7 @@ async fn send(ctx: &NotifyContext, claimed: &Claimed<'_>) -> Result<Sent, SendEr
     result
 }
 
-/// Pauses the chat for the senders of all processes.
+/// Pauses the chat for all processes, as the provider asked.
 async fn pause(ctx: &NotifyContext, channel: &str, after: Duration) -> Result<(), JobError> {
     let context = &ctx.context;
     let db = context.db.write();

@@ -119,7 +119,7 @@ fn totals(visit: &PageRequest, found: &SystemData) -> Markup {
     }
 }
 
-/// What is not zero and should be looked at when it grows.
+/// The counters that should stay zero, where they are not.
 fn metrics(text: &Text, pages: &Pages) -> Markup {
     let m = &pages.context.metrics;
     let mut rows = Vec::new();

@@ -33,7 +33,7 @@ pub(super) struct Part {
 
 /// The state of a part, as far as it is known.
 pub(super) enum PartStatus {
-    /// It answered, after so long.
+    /// It answered, after this time.
     Fine(Duration),
     /// It answers, and does not take what is written.
     TakesNothing,
