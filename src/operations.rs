@@ -6,6 +6,7 @@
 //! answer to a press) is the caller's.
 
 pub mod analysis;
+pub mod canary;
 pub mod dead_letter;
 mod error;
 pub mod fix;

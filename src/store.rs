@@ -13,6 +13,7 @@ pub mod alert_rules;
 pub mod analysis;
 pub mod anomalies;
 pub mod audit;
+pub mod canaries;
 pub mod cards;
 pub mod channels;
 pub mod clock;

@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::domain::analysis::NotGenerated;
+use crate::domain::canary;
 use crate::domain::figure::Figure;
 use crate::domain::verdict::Verdict;
 use crate::jobs::{Part, QUEUES};
@@ -194,6 +195,8 @@ impl Metrics {
                 drop(self.refused.get_or_create(&by));
             }
         }
+        let source = canary::SOURCE;
+        drop(self.received.get_or_create(&BySource { source }));
         for queue in QUEUES {
             drop(self.store_errors.get_or_create(&ByQueue { queue }));
             drop(self.jobs_lost.get_or_create(&ByQueue { queue }));

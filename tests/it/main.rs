@@ -26,6 +26,7 @@ mod analysis;
 mod apalis_redis;
 mod bulk_resolve;
 mod buttons;
+mod canary;
 mod cards;
 mod clock;
 mod concurrent_batches;

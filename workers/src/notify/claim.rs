@@ -341,7 +341,7 @@ fn facts(card: &Card) -> RoutingKey {
 }
 
 /// What a message is made from, with the anomaly locked.
-pub(super) async fn card(
+pub(crate) async fn card(
     ctx: &NotifyContext,
     tx: &DatabaseTransaction,
     row: &Model,
