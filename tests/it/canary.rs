@@ -207,7 +207,7 @@ async fn a_message_goes_out_only_where_a_channel_is_named() {
     h.finish().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_command_follows_a_canary_of_each_source() {
     let h = Harness::start(On::Sqlite).await;
     let folder = std::env::temp_dir().join(format!("tocsin-smoke-{}", std::process::id()));
