@@ -14,6 +14,7 @@ pub mod incident;
 pub mod mute;
 pub mod notify;
 pub mod once;
+pub mod own;
 pub mod press;
 pub mod queue;
 pub mod recount;

@@ -49,5 +49,6 @@ pub mod stale;
 pub mod tallies;
 pub mod verify;
 pub mod views;
+pub mod watches;
 
 pub use db::Db;

@@ -13,8 +13,13 @@ use uuid::Uuid;
 
 use super::alert::Labels;
 
-/// What metrics call the source of canaries: they count for no other.
-pub const SOURCE: &str = "canary";
+/// What the source of Tocsin's own alerts is called, and what metrics call the source of canaries: they count for no
+/// other.
+pub const SOURCE: &str = "tocsin";
+/// What made a canary that a person or a pipeline asked for.
+pub const SMOKE: &str = "smoke";
+/// What made one that Tocsin sent by itself.
+pub const SCHEDULE: &str = "schedule";
 /// What a mark begins with.
 const PREFIX: &str = "TocsinCanary-";
 /// How many digits an ID has in a mark.

@@ -14,9 +14,6 @@ use crate::store::canaries::{self, Canary, NewCanary};
 use crate::store::maintenance;
 use crate::time::Timestamp;
 
-/// What made a canary: a person or a pipeline, by the API.
-pub const SMOKE: &str = "smoke";
-
 /// A canary, and the requests that deliver it.
 #[derive(Clone, Debug)]
 pub struct Made {

@@ -140,6 +140,15 @@ pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Canary>,
     Canary::find_by_statement(sql).one(db).await
 }
 
+/// The newest that was made so.
+pub async fn newest(db: &impl ConnectionTrait, made_by: &str) -> Result<Option<Canary>, DbErr> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM canaries WHERE made_by = $1 ORDER BY created_at DESC LIMIT 1"
+    );
+    let sql = statement(db.get_database_backend(), &sql, [Value::from(made_by)]);
+    Canary::find_by_statement(sql).one(db).await
+}
+
 /// It opened an incident. What was written first stays.
 pub async fn entered(
     db: &impl ConnectionTrait,

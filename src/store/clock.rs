@@ -243,7 +243,7 @@ fn put_off() -> Vec<String> {
 
 /// What happened at a moment: it did earlier by as much, and not after now.
 fn happened() -> impl Iterator<Item = String> {
-    const TABLES: [(&str, &[&str]); 21] = [
+    const TABLES: [(&str, &[&str]); 22] = [
         (
             "incidents",
             &[
@@ -290,6 +290,7 @@ fn happened() -> impl Iterator<Item = String> {
             "source_tallies",
             &["delivered_at", "error_at", "confirm_at"],
         ),
+        ("watches", &["seen_at", "late_since", "ended_at"]),
         (
             "canaries",
             &[

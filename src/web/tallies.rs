@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sea_orm::DbErr;
+
 use crate::context::Context;
 use crate::sources::WebhookAnswer;
 use crate::store::source_tallies::{self, Tally};
+use crate::store::{maintenance, watches};
 use crate::telemetry::seldom::LogThrottle;
 use crate::time::Timestamp;
 
@@ -35,6 +38,8 @@ struct Inner {
 #[derive(Default)]
 struct State {
     unwritten: BTreeMap<(String, i64), Tally>,
+    /// Alerts that are expected, and when each was received last.
+    seen: BTreeMap<String, Timestamp>,
     /// What is being written: it may come back.
     under_way: Vec<Tally>,
     /// Whether a task writes them.
@@ -77,6 +82,20 @@ impl Tallies {
         self.note(source, |tally, now| tally.confirm = Some((now, url)));
     }
 
+    /// Notes that an alert was received that is expected.
+    pub(super) fn seen(&self, name: String, at: Timestamp) {
+        let mut state = self.state();
+        state.see(name, at);
+        self.start_writing(&mut state);
+    }
+
+    fn start_writing(&self, state: &mut State) {
+        if !state.is_written {
+            state.is_written = true;
+            tokio::spawn(self.clone().write());
+        }
+    }
+
     fn note(&self, source: &str, set: impl FnOnce(&mut Tally, Timestamp)) {
         let now = self.0.context.clock.now();
         let mut new = Tally {
@@ -87,10 +106,7 @@ impl Tallies {
         set(&mut new, now);
         let mut state = self.state();
         state.add(new);
-        if !state.is_written {
-            state.is_written = true;
-            tokio::spawn(self.clone().write());
-        }
+        self.start_writing(&mut state);
     }
 
     /// What the store does not know yet.
@@ -118,7 +134,7 @@ impl Tallies {
             tokio::time::sleep(pause).await;
             {
                 let mut state = self.state();
-                state.is_written = !state.unwritten.is_empty();
+                state.is_written = !state.unwritten.is_empty() || !state.seen.is_empty();
                 if !state.is_written {
                     return;
                 }
@@ -133,12 +149,16 @@ impl Tallies {
     /// Writes what has gathered, in one statement; says whether it is written.
     async fn write_once(&self) -> bool {
         let _turn = self.0.writing.lock().await;
-        let tallies: Vec<Tally> = {
+        let (tallies, seen) = {
             let mut state = self.state();
             state.under_way = std::mem::take(&mut state.unwritten).into_values().collect();
-            state.under_way.clone()
+            (state.under_way.clone(), std::mem::take(&mut state.seen))
         };
-        let written = source_tallies::add(self.0.context.db.write(), &tallies);
+        let written = async {
+            let context = &self.0.context;
+            write_seen(context, &seen).await?;
+            source_tallies::add(context.db.write(), &tallies).await
+        };
         let why = match tokio::time::timeout(WRITE, written).await {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
@@ -150,6 +170,7 @@ impl Tallies {
             return true;
         };
         tallies.into_iter().for_each(|tally| state.add(tally));
+        seen.into_iter().for_each(|(name, at)| state.see(name, at));
         if self.0.failed.says(()).is_some() {
             tracing::warn!("cannot store what the sources delivered yet, will retry: {why}");
         }
@@ -157,7 +178,24 @@ impl Tallies {
     }
 }
 
+/// Writes when expected alerts were received: none later than now by the store's clock, whatever this computer's says.
+async fn write_seen(context: &Context, seen: &BTreeMap<String, Timestamp>) -> Result<(), DbErr> {
+    if seen.is_empty() {
+        return Ok(());
+    }
+    let now = context
+        .clock
+        .of_store(maintenance::now(context.db.read()).await?);
+    let seen = seen.iter().map(|(name, at)| (name.clone(), (*at).min(now)));
+    watches::see(context.db.write(), &seen.collect()).await
+}
+
 impl State {
+    fn see(&mut self, name: String, at: Timestamp) {
+        let last = self.seen.entry(name).or_insert(at);
+        *last = (*last).max(at);
+    }
+
     fn add(&mut self, tally: Tally) {
         let key = (tally.source.clone(), tally.hour);
         match self.unwritten.get_mut(&key) {

@@ -16,10 +16,13 @@ use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::refusals::{DETAIL, Refusals, beginning};
 use super::{Ingress, Problem, body, confirmation, problem};
+use crate::config::{Config, Expected};
 use crate::context::Context;
+use crate::domain::alert::AlertStatus;
 use crate::domain::canary;
 use crate::domain::refusal::{Code, Refusal};
 use crate::jobs::{Content, IngestAlert};
+use crate::operations::own::watch_name;
 use crate::queue::Push;
 use crate::sources::{
     Delivery, Refused, Source, Translated, Verb, WebhookAnswer, cluster, rejected_together,
@@ -220,6 +223,7 @@ pub(super) async fn take(
     let wrong = wrong(&translated.alerts);
     let (tests, unused) = (translated.tests, translated.unused);
     let canaries = canaries(&translated.alerts);
+    let seen = expected(config, &stored, &translated.alerts);
     let processed = translated.alerts.len() as u64;
     let jobs: Vec<IngestAlert> = rejected_together(translated.alerts)
         .into_iter()
@@ -255,6 +259,9 @@ pub(super) async fn take(
         began.elapsed(),
     );
     let tallies = ingress.refusals.tallies();
+    for name in seen {
+        tallies.seen(name, received_at);
+    }
     // What Tocsin sent itself says nothing of who sends there otherwise.
     if canaries == 0 || canaries < taken.processed {
         tallies.taken(&called, &taken, wrong);
@@ -285,6 +292,20 @@ pub(super) async fn push(
     let silent = "the queue does not respond: retry later";
     pushed.map_err(|_| Problem::new(Code::QueueUnavailable, silent))??;
     Ok(())
+}
+
+/// Which of the alerts that are expected are here and fire.
+fn expected(config: &Config, source: &str, alerts: &[Content]) -> Vec<String> {
+    let fires = |expected: &&Expected| {
+        alerts.iter().any(|content| match content {
+            Content::Alert(alert) => {
+                alert.status == AlertStatus::Firing && expected.is(source, &alert.labels)
+            }
+            Content::Rejected { .. } => false,
+        })
+    };
+    let here = config.expected.iter().filter(fires);
+    here.map(|expected| watch_name(&expected.name())).collect()
 }
 
 /// How many of these are marked as canaries.

@@ -97,8 +97,8 @@ on_all! {
         h.assert_no_trace_of_canaries().await;
         let metrics = h.metrics().await;
         for line in [
-            "tocsin_alerts_received_total{source=\"canary\"} 12\n",
-            "tocsin_alerts_total{source=\"canary\",outcome=\"ignored\"} 12\n",
+            "tocsin_alerts_received_total{source=\"tocsin\"} 12\n",
+            "tocsin_alerts_total{source=\"tocsin\",outcome=\"ignored\"} 12\n",
             "tocsin_alerts_received_total{source=\"alertmanager\"} 0\n",
         ] {
             assert!(metrics.contains(line), "{line}{metrics}");

@@ -28,6 +28,7 @@ mod bulk_resolve;
 mod buttons;
 mod canary;
 mod cards;
+mod chain;
 mod clock;
 mod concurrent_batches;
 mod conformance;

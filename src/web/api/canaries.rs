@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::domain::canary::Link;
+use crate::domain::canary::{Link, SMOKE};
 use crate::domain::escalation::Level;
-use crate::operations::canary::{self, Asked, SMOKE};
+use crate::operations::canary::{self, Asked};
 use crate::operations::{Invalid, OperationError, Resource};
 use crate::sources::canary::CanaryRequest;
 use crate::store::canaries::{self, Canary};
