@@ -43,8 +43,9 @@ pub async fn send_canary(context: &Context) -> Result<(), JobError> {
         return tell(context, None).await;
     };
     let db = context.db.write();
-    let now = context.clock.of_store(maintenance::now(db).await?);
+    // Read first: what another worker writes meanwhile must not look like a clock that was ahead.
     let last = marks::find(db, MARK).await?.map(|mark| mark.at);
+    let now = context.clock.of_store(maintenance::now(db).await?);
     let is_due = last.is_none_or(|last| last > now || now.since(last) >= every.0);
     if !is_due || !marks::claim(db, MARK, last, now).await? {
         return Ok(());

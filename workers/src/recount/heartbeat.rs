@@ -30,8 +30,9 @@ pub async fn send_heartbeat(context: &Context) -> Result<(), JobError> {
         return Ok(());
     };
     let db = context.db.write();
-    let now = context.clock.of_store(maintenance::now(db).await?);
+    // Read first: what another worker writes meanwhile must not look like a clock that was ahead.
     let last = marks::find(db, MARK).await?.map(|mark| mark.at);
+    let now = context.clock.of_store(maintenance::now(db).await?);
     let every = heartbeat.every.0.saturating_sub(EARLY);
     let is_due = last.is_none_or(|last| last > now || now.since(last) >= every);
     if !is_due {
