@@ -83,7 +83,7 @@ expect = { messages = 1, status = "OPEN" }
 
 #[test]
 fn the_command_fails_with_what_a_scenario_expects() {
-    let folder = tocsin_kit::folder::Folder::new().unwrap();
+    let folder = tocsin_kit::folder::Folder::new("").unwrap();
     let simulate = |text: &str, more: &[&str]| {
         let file = folder.path().join("scenario.toml");
         std::fs::write(&file, text).unwrap();
