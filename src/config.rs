@@ -1,6 +1,7 @@
 //! Every setting: read once, from the defaults here, then `tocsin.toml`, then `TOCSIN_…`.
 
 mod analysis;
+mod chain;
 mod channels;
 mod check;
 mod database;
@@ -39,6 +40,7 @@ use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
 use crate::text::Lang;
 pub use analysis::{AnalysisSettings, ModelSettings};
+pub use chain::{CanarySettings, Expected, HeartbeatSettings};
 use channels::ChannelKind;
 pub use database::{DatabaseKind, DatabaseUrlError};
 pub use discord::Discord;
@@ -182,6 +184,12 @@ pub struct Config {
     pub anomalies: AnomalySettings,
     /// What the counter in Redis may use.
     pub counter: CounterSettings,
+    /// Canaries that Tocsin sends by itself.
+    pub canary: Box<CanarySettings>,
+    /// Alerts that always fire: that one is missing is an incident.
+    pub expected: Vec<Expected>,
+    /// Where Tocsin says that it is well.
+    pub heartbeat: Box<HeartbeatSettings>,
     /// Webhooks that messages are posted to, by name.
     #[serde(
         skip_serializing_if = "BTreeMap::is_empty",
@@ -256,6 +264,9 @@ impl Default for Config {
             effectiveness: EffectivenessSettings::default(),
             anomalies: AnomalySettings::default(),
             counter: CounterSettings::default(),
+            canary: Box::default(),
+            expected: Vec::new(),
+            heartbeat: Box::default(),
             webhooks: BTreeMap::new(),
             pagerduty: BTreeMap::new(),
             discord: BTreeMap::new(),

@@ -104,6 +104,7 @@ impl Config {
             return Err("limits.query must be at least 100ms".to_owned());
         }
         self.check_escalation()?;
+        self.check_chain()?;
         let month = Duration::from_secs(30 * 24 * 3600);
         for (name, kept) in [
             ("occurrences", self.retention.occurrences),

@@ -59,11 +59,17 @@ pub enum Part {
     Counter,
     /// Rows that are old.
     Pruning,
+    /// Alerts that are expected and do not come.
+    Expected,
+    /// Whether each link of the chain works.
+    Canary,
+    /// Saying outwards that all is well.
+    Heartbeat,
 }
 
 impl Part {
     /// All of them, in the order in which they run: pending work first.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Tiers,
         Self::Messages,
         Self::Edits,
@@ -76,6 +82,9 @@ impl Part {
         Self::Mutes,
         Self::Counter,
         Self::Pruning,
+        Self::Expected,
+        Self::Canary,
+        Self::Heartbeat,
     ];
 
     /// As it is written everywhere.
@@ -94,6 +103,9 @@ impl Part {
             Self::Mutes => "mutes",
             Self::Counter => "counter",
             Self::Pruning => "pruning",
+            Self::Expected => "expected",
+            Self::Canary => "canary",
+            Self::Heartbeat => "heartbeat",
         }
     }
 }

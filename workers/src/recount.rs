@@ -2,7 +2,10 @@
 //! tick consists of parts. Each part can run twice or be interrupted without harm, and a part that fails does not
 //! stop the others. Pending work comes first.
 
+mod canary;
 mod doubts;
+mod expected;
+mod heartbeat;
 mod levels;
 mod mutes;
 mod pruning;
@@ -17,6 +20,7 @@ use std::time::Duration;
 use apalis::prelude::Data;
 use tocsin::context::Context;
 use tocsin::jobs::{JobError, Part, Recount};
+use tocsin::operations::OperationError;
 use tocsin::outbox::overdue;
 use tocsin::queue::consumer::JobHandle;
 use tocsin::routines::Routine;
@@ -25,7 +29,10 @@ use tocsin::store::{clock, maintenance};
 use tocsin::telemetry::metrics::ByPart;
 use tocsin::time::Timestamp;
 
+pub use canary::send_canary;
 pub use doubts::settle_doubts;
+pub use expected::check_expected;
+pub use heartbeat::send_heartbeat;
 pub use levels::decay;
 pub use mutes::end_mutes;
 pub use pruning::prune;
@@ -129,6 +136,9 @@ async fn run(context: &Context, part: Part) -> Result<(), JobError> {
         Part::Doubts => settle_doubts(context).await,
         Part::Mutes => end_mutes(context).await,
         Part::Counter => make_room(context).await,
+        Part::Expected => check_expected(context).await,
+        Part::Canary => send_canary(context).await,
+        Part::Heartbeat => send_heartbeat(context).await,
         // These cannot be undone, so they wait while the clock is suspected to be wrong.
         Part::Unseen | Part::Pruning if !is_steady(context).await? => Ok(()),
         Part::Unseen => expire_stale(context).await,
@@ -153,6 +163,15 @@ pub async fn make_room(context: &Context) -> Result<(), JobError> {
     let evicted = &context.metrics.counter_evicted;
     evicted.inc_by(u64::try_from(dropped.sets).unwrap_or(u64::MAX));
     Ok(())
+}
+
+/// An operation that a part asked for was not done.
+fn failed(error: OperationError) -> JobError {
+    match error {
+        OperationError::Store(error) => error.into(),
+        OperationError::Queue(error) => error.into(),
+        other => JobError::Retry(other.to_string()),
+    }
 }
 
 async fn is_steady(context: &Context) -> Result<bool, JobError> {

@@ -46,7 +46,7 @@ on_all! {
                 |_| rand::rng().random::<u64>(),
                 |seed| seed.parse::<u64>().unwrap(),
             );
-            told(on, seed.wrapping_add(n), Crashes::None).await;
+            Box::pin(told(on, seed.wrapping_add(n), Crashes::None)).await;
         }
     }
 }

@@ -340,7 +340,7 @@ fn facts(card: &Card) -> RoutingKey {
 }
 
 /// The data that a message is rendered from, with the anomaly locked.
-pub(super) async fn card(
+pub(crate) async fn card(
     ctx: &NotifyContext,
     tx: &DatabaseTransaction,
     row: &Model,
