@@ -209,6 +209,7 @@ fn alone(config: Config, file: &str) -> Config {
         },
         ..config
     };
+    config.canary.every = None;
     config.sources.alertmanager.enabled = true;
     if config.all_channels() == ["log"] {
         config.telegram_token = Some(Secret::from("1:simulated"));
