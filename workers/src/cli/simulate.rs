@@ -91,7 +91,7 @@ impl SimulateArgs {
         config: impl FnOnce(&toml::Table) -> Result<Config, ConfigError>,
     ) -> anyhow::Result<()> {
         if let Some(file) = &self.scenario {
-            return scenario::run(file, config, self.json).await;
+            return Box::pin(scenario::run(file, config, self.json)).await;
         }
         let remote = remote.found_by(|| config(&toml::Table::new()))?;
         self.storm(&remote).await

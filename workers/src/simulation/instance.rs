@@ -63,7 +63,7 @@ impl Instance {
             config,
             &folder.0.join("simulation.db").display().to_string(),
         );
-        let context = Context::simulated(config, at).await?;
+        let context = Box::pin(Context::simulated(config, at)).await?;
         let recording = Recording::default();
         let workers = workers_with(&context, recorders(&context.config, &recording));
         let ingress = Ingress::new(context.clone(), Arc::new(Gate::default()));
@@ -210,6 +210,8 @@ fn alone(config: Config, file: &str) -> Config {
         ..config
     };
     config.canary.every = None;
+    config.heartbeat.url = None;
+    config.expected = Vec::new();
     config.sources.alertmanager.enabled = true;
     if config.all_channels() == ["log"] {
         config.telegram_token = Some(Secret::from("1:simulated"));

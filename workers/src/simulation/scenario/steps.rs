@@ -16,6 +16,10 @@ const LONGEST: Duration = Duration::from_secs(60 * 86_400);
 const TIMES: u32 = 1000;
 
 type Alerts = BTreeMap<String, AlertKind>;
+/// What happens to the alert of a name.
+type Named = fn(String) -> What;
+/// What somebody does.
+type Done = fn(By) -> What;
 
 /// The steps, and how long after its beginning the scenario ends.
 pub(super) fn read(
@@ -109,7 +113,7 @@ impl Reader<'_> {
         if let Some(note) = &step.note {
             self.push(at, line, What::Note(note.clone()));
         }
-        let named: [(_, fn(String) -> What); 3] = [
+        let named: [(_, Named); 3] = [
             (&step.ends, What::Ends),
             (&step.fires, What::Fires),
             (&step.goes_silent, What::GoesSilent),
@@ -152,7 +156,7 @@ impl Reader<'_> {
             let reference = written.reference.clone();
             self.push(at, line, What::Fixed(Fix { by, reference }));
         }
-        let people: [(_, fn(By) -> What); 2] = [
+        let people: [(_, Done); 2] = [
             (&step.acknowledge, What::Acknowledged),
             (&step.resolve, What::Resolved),
         ];
