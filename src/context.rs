@@ -86,7 +86,7 @@ impl Context {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(config: Config) -> Result<Self, OpenError> {
-        Self::with_clock(config, Clock::default()).await
+        Box::pin(Self::with_clock(config, Clock::default())).await
     }
 
     /// The same for a simulation: its clock stands at `now` until it is moved. What is written with such a clock must
@@ -99,7 +99,7 @@ impl Context {
         if !config.is_embedded() || config.redis_url.is_some() {
             return Err(OpenError::NotForSimulation("a SQLite file and no Redis"));
         }
-        let context = Self::with_clock(config, Clock::standing_at(now)).await?;
+        let context = Box::pin(Self::with_clock(config, Clock::standing_at(now))).await?;
         if !maintenance::is_unused(context.db.read()).await? {
             return Err(OpenError::NotForSimulation("an empty SQLite file"));
         }
