@@ -1,5 +1,6 @@
 //! What Tocsin decides: pure functions over values. No IO, no async, no clock.
 
+pub mod again;
 pub mod aggregation;
 pub mod alert;
 pub mod alert_rule;

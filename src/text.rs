@@ -585,6 +585,9 @@ texts! {
     msg_opened
     msg_escalated
     msg_reopened
+    msg_again
+    msg_again_nth
+    msg_again_open
     msg_worsened
     msg_worsened_to
     msg_repeated
@@ -635,6 +638,8 @@ texts! {
     ev_muted
     ev_unmuted
     state_suppressed
+    state_on_card
+    state_flapping
     btn_mute
     btn_repaired
     btn_helped

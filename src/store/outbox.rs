@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::analysis::DueAnalysis;
 use super::cards::{self, DueCard};
-pub use super::notifications::DueMessage;
+pub use super::notifications::{DueMessage, SuppressedCount};
 use super::{mutes, notifications};
-use crate::domain::messages::{Candidate, Needed, Policy, plan, route};
+use crate::domain::messages::{Candidate, Needed, Policy, Suppression, plan, route};
 use crate::time::Timestamp;
 
 /// What follows a commit. The rows say it, too: what is not pushed is overdue after a while.
@@ -22,8 +22,8 @@ pub struct FollowUp {
     pub edits: Vec<DueCard>,
     /// Incidents to analyze.
     pub analyses: Vec<DueAnalysis>,
-    /// How many messages are suppressed, because their anomalies are muted.
-    pub suppressed: u64,
+    /// How many messages are suppressed.
+    pub suppressed: SuppressedCount,
 }
 
 /// Writes the messages that a change calls for, and marks the cards that do not show it. Where it calls
@@ -61,7 +61,10 @@ async fn write_messages(
         false => notifications::existing(tx, &choosy).await?,
     };
     let muted = mutes::muted(tx, routed.iter().map(|(c, _)| c.incident), now).await?;
-    let planned = plan(routed, existing, |incident, _| muted.contains(&incident));
+    let planned = plan(routed, existing, |candidate, _| {
+        let is_muted = muted.contains(&candidate.incident);
+        is_muted.then_some(Suppression::Muted)
+    });
     let written = notifications::write(tx, &planned, now).await?;
     Ok(FollowUp {
         messages: written.messages,

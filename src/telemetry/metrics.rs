@@ -217,7 +217,9 @@ impl Metrics {
             let by = ByPart { part: part.name() };
             drop(self.recount_failures.get_or_create(&by));
         }
-        for outcome in ["sent", "delayed", "failed", "given_up", "muted", "outdated"] {
+        for outcome in [
+            "sent", "delayed", "failed", "given_up", "muted", "on_card", "flapping", "outdated",
+        ] {
             drop(self.messages.get_or_create(&ByMessage { outcome }));
         }
         let reasons = NotGenerated::ALL.map(NotGenerated::name);

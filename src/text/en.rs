@@ -578,6 +578,9 @@ pub static EN: Text = Text {
     msg_opened: "Opened",
     msg_escalated: "Escalated",
     msg_reopened: "Reopened",
+    msg_again: "Again",
+    msg_again_nth: "Number {n} within 24 hours",
+    msg_again_open: "1 earlier incident is unresolved|{n} earlier incidents are unresolved",
     msg_worsened: "Severity raised",
     msg_worsened_to: "Severity raised to {severity}",
     msg_repeated: "Repeated",
@@ -629,6 +632,8 @@ pub static EN: Text = Text {
     ev_muted: "Muted until {time}",
     ev_unmuted: "Mute ended",
     state_suppressed: "suppressed (muted)",
+    state_on_card: "suppressed (on the card of incident {n})",
+    state_flapping: "suppressed (flapping)",
     // Buttons beneath cards, and what they answer.
     btn_mute: "Mute 1 h",
     btn_repaired: "Record repair …",

@@ -577,6 +577,9 @@ pub static ZH_TW: Text = Text {
     msg_opened: "新事件",
     msg_escalated: "已升級",
     msg_reopened: "重新開啟",
+    msg_again: "再次發生",
+    msg_again_nth: "24 小時內第 {n} 次",
+    msg_again_open: "先前有 {n} 起事件尚未解決",
     msg_worsened: "嚴重度升高",
     msg_worsened_to: "嚴重度升至 {severity}",
     msg_repeated: "重複發生",
@@ -628,6 +631,8 @@ pub static ZH_TW: Text = Text {
     ev_muted: "靜音至 {time}",
     ev_unmuted: "解除靜音",
     state_suppressed: "已抑制（靜音中）",
+    state_on_card: "已抑制（併入事件 {n} 的卡片）",
+    state_flapping: "已抑制（反覆觸發）",
     // Buttons beneath cards, and what they answer.
     btn_mute: "靜音 1 小時",
     btn_repaired: "記錄修復…",

@@ -21,6 +21,7 @@ mod store;
 mod telegram;
 
 mod accounting;
+mod again;
 mod alertmanager;
 mod analysis;
 mod apalis_redis;

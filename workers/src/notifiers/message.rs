@@ -1,6 +1,7 @@
 //! What a card says, line by line: most important first, for a person who is woken by it. What is
 //! not known is left out.
 
+mod again;
 mod background;
 mod comment;
 
@@ -16,6 +17,7 @@ use tocsin::entity::incidents;
 use tocsin::text::{Text, address, fill, plural, words};
 use tocsin::time::Timestamp;
 
+use self::again::again;
 use self::background::{analysis, description, generated, links, values};
 pub(super) use self::comment::of_comment;
 use super::markup::Line;
@@ -37,6 +39,7 @@ pub(super) fn lines(card: &Card, text: &Text) -> Vec<Line> {
         Some(headline(card, text)),
         place(card, text),
         together(card, text),
+        again(card, text),
         reopening(card, text),
         status_line(card, text),
         unheard(card, text),
@@ -79,6 +82,7 @@ fn headline(card: &Card, text: &Text) -> Line {
     let (symbol, happened) = match card.kind {
         // A card is edited as its incident goes on.
         Kind::Opened if card.incident.reopened > 0 => ("🔁", text.msg_reopened),
+        Kind::Opened if card.again.is_some() => ("🔂", text.msg_again),
         Kind::Opened if is_info(&card.incident.severity) => ("🔹", text.msg_opened),
         Kind::Opened => ("🚨", text.msg_opened),
         Kind::Escalated => ("🔺", text.msg_escalated),

@@ -340,13 +340,14 @@ fn facts(card: &Card) -> RoutingKey {
     }
 }
 
-/// What a message is made from, with the anomaly locked.
+/// What a message is made from, with the anomaly locked: the incident that it is about, or that went on on it.
 pub(super) async fn card(
     ctx: &NotifyContext,
     tx: &DatabaseTransaction,
     row: &Model,
 ) -> Result<Option<Card>, DbErr> {
-    let Some(incident) = incidents::find(tx, row.incident_id).await? else {
+    let id = row.shows_id.unwrap_or(row.incident_id);
+    let Some(incident) = incidents::find(tx, id).await? else {
         return Ok(None);
     };
     let Some((anomaly, now)) = anomalies::lock_shared(tx, &incident.anomaly_key).await? else {
@@ -354,9 +355,19 @@ pub(super) async fn card(
     };
     let anomaly = anomaly.as_of(ctx.context.clock.of_store(now));
     // Read again: the anomaly is ours now, and with it the incident.
-    let incident = incidents::find(tx, row.incident_id).await?;
-    Ok(incident.map(|incident| Card {
-        kind: row.kind,
+    let Some(incident) = incidents::find(tx, id).await? else {
+        return Ok(None);
+    };
+    let again = match row.shows_id {
+        Some(_) => Some(cards::figures(tx, &incident).await?),
+        None => None,
+    };
+    Ok(Some(Card {
+        kind: match again {
+            Some(_) => Kind::Opened,
+            None => row.kind,
+        },
+        again,
         page: ctx.page(&format!("/incidents/{}", incident.id)),
         incident,
         at: row.owed_since,

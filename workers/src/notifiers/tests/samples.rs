@@ -155,6 +155,7 @@ pub(crate) fn card(kind: Kind, level: Level) -> Card {
         },
         at: OPENED,
         muted: None,
+        again: None,
         page: None,
     }
 }

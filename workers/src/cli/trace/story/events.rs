@@ -142,7 +142,15 @@ pub(super) fn of_message(
     }
     let state = text(message, "/state");
     if state == "muted" {
-        let what = format!("notification to {channel} suppressed (muted): {about} {kind}");
+        let why = match (
+            &*text(message, "/suppressed_by"),
+            number(message, "/card_number"),
+        ) {
+            ("card", Some(n)) => format!("on the card of incident {n}"),
+            ("flapping", _) => "flapping".to_owned(),
+            _ => "muted".to_owned(),
+        };
+        let what = format!("notification to {channel} suppressed ({why}): {about} {kind}");
         return event(time(message, "/owed_since"), 3, what);
     }
     let tried = match number(message, "/attempts").unwrap_or_default() {
