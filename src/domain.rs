@@ -14,6 +14,7 @@ pub mod escalation;
 pub mod family;
 pub mod figure;
 pub mod fix;
+pub mod flapping;
 pub mod frequency;
 pub mod id;
 pub mod invisible;

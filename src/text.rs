@@ -301,6 +301,11 @@ texts! {
     kind_worsened
     kind_resolved
     kind_repeated
+    kind_flapping
+    kind_steady
+    flapping_since
+    ev_flapping
+    ev_steady
     kind_digest
     digest_incidents
     digest_lead
@@ -585,6 +590,10 @@ texts! {
     msg_opened
     msg_escalated
     msg_reopened
+    msg_flapping
+    msg_flapping_since
+    msg_flapping_hint
+    msg_steady
     msg_again
     msg_again_nth
     msg_again_open

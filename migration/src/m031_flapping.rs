@@ -22,7 +22,7 @@ impl MigrationTrait for Migration {
                 "ALTER TABLE notifications ADD COLUMN card_number bigint",
                 "ALTER TABLE notifications ADD COLUMN shows_id {uuid}",
                 "ALTER TABLE anomalies ADD COLUMN flapping_since bigint",
-                "CREATE INDEX anomalies_flapping ON anomalies (flapping_since)
+                "CREATE INDEX anomalies_flapping ON anomalies (key)
                     WHERE flapping_since IS NOT NULL",
             ],
         )

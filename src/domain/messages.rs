@@ -195,6 +195,18 @@ pub fn of_resolved(incident: Uuid, resolved_at: Option<Timestamp>, now: Timestam
     }
 }
 
+/// That an anomaly flaps since that moment, said of this incident.
+#[must_use]
+pub const fn of_flapping(incident: Uuid, since: Timestamp) -> Candidate {
+    Candidate::new(incident, Kind::Flapping, since.0, since)
+}
+
+/// That an anomaly flaps no more since that moment, said of this incident.
+#[must_use]
+pub const fn of_steady(incident: Uuid, since: Timestamp) -> Candidate {
+    Candidate::new(incident, Kind::Steady, since.0, since)
+}
+
 /// The rise of an anomaly's level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rise {
@@ -330,6 +342,7 @@ impl Needed {
 const fn says_level(kind: Kind) -> bool {
     match kind {
         Kind::Opened | Kind::Escalated | Kind::Reopened | Kind::Worsened => true,
+        Kind::Flapping | Kind::Steady => true,
         Kind::Resolved | Kind::Repeated | Kind::Digest => false,
     }
 }

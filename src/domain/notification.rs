@@ -24,6 +24,12 @@ pub enum Kind {
     /// Its anomaly rose to `REPEAT`; sent where the settings ask for it.
     #[sea_orm(string_value = "repeated")]
     Repeated,
+    /// Its anomaly begins to flap.
+    #[sea_orm(string_value = "flapping")]
+    Flapping,
+    /// Its anomaly flaps no more.
+    #[sea_orm(string_value = "steady")]
+    Steady,
     /// Many messages in one; it is about no single incident.
     #[sea_orm(string_value = "digest")]
     Digest,

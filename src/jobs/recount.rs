@@ -42,6 +42,8 @@ pub enum Part {
     Unseen,
     /// Mutes that are over.
     Mutes,
+    /// Flapping that is over.
+    Flapping,
     /// The counter's memory.
     Counter,
     /// Rows that are old.
@@ -50,7 +52,7 @@ pub enum Part {
 
 impl Part {
     /// All of them, in the order in which they run: pending work first.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Tiers,
         Self::Messages,
         Self::Edits,
@@ -61,6 +63,7 @@ impl Part {
         Self::Verdicts,
         Self::Unseen,
         Self::Mutes,
+        Self::Flapping,
         Self::Counter,
         Self::Pruning,
     ];
@@ -79,6 +82,7 @@ impl Part {
             Self::Verdicts => "verdicts",
             Self::Unseen => "unseen",
             Self::Mutes => "mutes",
+            Self::Flapping => "flapping",
             Self::Counter => "counter",
             Self::Pruning => "pruning",
         }

@@ -12,7 +12,7 @@ use super::notifications::{CLAIM, COUNTED};
 use super::rows::{Rows, statement};
 use crate::entity::notifications::Model;
 use crate::time::Timestamp;
-pub use again::{figures, former, revive, show};
+pub use again::{figures, former, revive};
 
 /// That `n` is a card of an incident in a channel of one of these kinds: the first of its messages there that went
 /// out, or is about to. The channel is compared so that no index of channels is used for it: an incident

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod claims;
+mod shown;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -10,7 +11,6 @@ use sea_orm::prelude::Json;
 use sea_orm::{ActiveEnum, ConnectionTrait, DbErr, EntityTrait, QueryResult, Value};
 use uuid::Uuid;
 
-use super::cards;
 use super::rows::{Rows, columns, statement};
 use crate::domain::messages::{ExistingMessage, Message, Suppression};
 use crate::domain::routing::RoutingKey;
@@ -125,7 +125,7 @@ pub async fn write(
             }),
         }
     }
-    cards::show(tx, &shown).await?;
+    shown::show(tx, &shown).await?;
     Ok(new)
 }
 

@@ -8,6 +8,7 @@ use super::analysis::DueAnalysis;
 use super::cards::{self, DueCard};
 pub use super::notifications::{DueMessage, SuppressedCount};
 use super::{mutes, notifications};
+use crate::domain::flapping;
 use crate::domain::messages::{Candidate, Needed, Policy, Suppression, plan, route};
 use crate::time::Timestamp;
 
@@ -60,10 +61,14 @@ async fn write_messages(
         true => Vec::new(),
         false => notifications::existing(tx, &choosy).await?,
     };
-    let muted = mutes::muted(tx, routed.iter().map(|(c, _)| c.incident), now).await?;
+    let quieted = mutes::quieted(tx, routed.iter().map(|(c, _)| c.incident), now).await?;
     let planned = plan(routed, existing, |candidate, _| {
-        let is_muted = muted.contains(&candidate.incident);
-        is_muted.then_some(Suppression::Muted)
+        let why = quieted.get(&candidate.incident);
+        let why = why.filter(|(why, level)| match why {
+            Suppression::Flapping => flapping::keeps_back(candidate.kind, *level),
+            Suppression::Muted | Suppression::OnCard(_) => true,
+        });
+        why.map(|(why, _)| *why)
     });
     let written = notifications::write(tx, &planned, now).await?;
     Ok(FollowUp {

@@ -82,6 +82,8 @@ impl Harness {
         };
         // Tests that are not about bursts see each message at once.
         config.notify.settle = Span(Duration::ZERO);
+        // And those that are not about flapping may have anything fire often.
+        config.flapping.start = 0;
         // And those that are not about analyses count edits of cards.
         config.analysis.enabled = false;
         set(&mut config);

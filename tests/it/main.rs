@@ -36,6 +36,7 @@ mod counter;
 mod dead_letters;
 mod documents;
 mod faults;
+mod flapping;
 mod fleet;
 mod flow;
 mod fuzz;

@@ -28,6 +28,7 @@ on_both! {
             config.telegram.fold = tocsin::config::Span(Duration::ZERO);
             config.telegram.again = tocsin::config::Span(Duration::from_secs(43_200));
             config.analysis.enabled = true;
+            config.flapping.start = 6;
         }).await;
         h.fill().await;
         let told: Arc<Mutex<BTreeMap<String, Statement>>> = Arc::default();

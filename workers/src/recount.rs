@@ -3,6 +3,7 @@
 //! harm. Pending work comes first, and no part keeps the others from being done.
 
 mod doubts;
+mod flapping;
 mod levels;
 mod mutes;
 mod pruning;
@@ -26,6 +27,7 @@ use tocsin::telemetry::metrics::ByPart;
 use tocsin::time::Timestamp;
 
 pub use doubts::settle_doubts;
+pub use flapping::end_flapping;
 pub use levels::decay;
 pub use mutes::end_mutes;
 pub use pruning::prune;
@@ -119,6 +121,7 @@ async fn run(context: &Context, part: Part) -> Result<(), JobError> {
         Part::Verdicts => judge(context).await,
         Part::Doubts => settle_doubts(context).await,
         Part::Mutes => end_mutes(context).await,
+        Part::Flapping => end_flapping(context).await.map(drop),
         Part::Counter => make_room(context).await,
         // These cannot be undone: a clock that is wrong for a moment has none of them done.
         Part::Unseen | Part::Pruning if !is_steady(context).await? => Ok(()),

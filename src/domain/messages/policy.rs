@@ -38,7 +38,7 @@ impl Tell {
     /// What messages of this kind are; none for a digest, which is sent wherever there are storms.
     const fn of(kind: Kind) -> Option<Self> {
         match kind {
-            Kind::Opened => Some(Self::Opened),
+            Kind::Opened | Kind::Flapping | Kind::Steady => Some(Self::Opened),
             Kind::Escalated | Kind::Worsened => Some(Self::Escalated),
             Kind::Reopened => Some(Self::Reopened),
             Kind::Resolved => Some(Self::Resolved),

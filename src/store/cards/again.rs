@@ -95,23 +95,6 @@ pub async fn former(
     Ok(found)
 }
 
-/// Has these cards show these incidents from now on; they are marked for an edit with them.
-pub async fn show(tx: &impl ConnectionTrait, shown: &[(Uuid, Uuid)]) -> Result<(), DbErr> {
-    if shown.is_empty() {
-        return Ok(());
-    }
-    // Of several incidents that go on on one card, the newest is shown.
-    let newest: HashMap<Uuid, Uuid> = shown.iter().copied().collect();
-    let rows = Rows::new()
-        .uuid("id", newest.keys().copied())
-        .uuid("incident", newest.values().copied());
-    let sql =
-        "UPDATE notifications SET shows_id = r.incident FROM {rows} WHERE notifications.id = r.id";
-    tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
-        .await
-        .map(drop)
-}
-
 /// What a card that was sent for another incident says of this one beside how it stands.
 pub async fn figures(
     db: &impl ConnectionTrait,

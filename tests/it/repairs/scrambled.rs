@@ -44,7 +44,7 @@ on_all! {
                 |_| rand::rng().random::<u64>(),
                 |seed| seed.parse::<u64>().unwrap(),
             );
-            told(on, seed.wrapping_add(n)).await;
+            Box::pin(told(on, seed.wrapping_add(n))).await;
         }
     }
 }

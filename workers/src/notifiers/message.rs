@@ -17,7 +17,7 @@ use tocsin::entity::incidents;
 use tocsin::text::{Text, address, fill, plural, words};
 use tocsin::time::Timestamp;
 
-use self::again::again;
+use self::again::{again, flapping, flapping_hint, muted, says_flapping};
 use self::background::{analysis, description, generated, links, values};
 pub(super) use self::comment::of_comment;
 use super::markup::Line;
@@ -44,6 +44,8 @@ pub(super) fn lines(card: &Card, text: &Text) -> Vec<Line> {
         status_line(card, text),
         unheard(card, text),
         muted(card, text),
+        flapping(card, text),
+        flapping_hint(card, text),
         calmed(card, text),
         level(card, text),
         tier(card, text),
@@ -90,13 +92,22 @@ fn headline(card: &Card, text: &Text) -> Line {
         Kind::Worsened => ("🔺", text.msg_worsened),
         Kind::Resolved => ("✅", text.ev_resolved),
         Kind::Repeated => ("🔂", text.msg_repeated),
+        Kind::Flapping if card.anomaly.flapping_since.is_none() => ("🚨", text.msg_opened),
+        Kind::Flapping => ("🎚", text.msg_flapping),
+        Kind::Steady => ("🟢", text.msg_steady),
         // A digest is about no single incident, and has lines of its own.
         Kind::Digest => ("🌩", text.incidents),
     };
     let status = card.incident.status;
     let severity = known(&card.incident.severity, NAME);
     let is_open = matches!(status, Status::Open | Status::Analyzing);
+    let and_state = || {
+        let state = words::status_word(text, status);
+        fill(text.msg_and_state, &[("what", happened), ("state", state)])
+    };
     let (symbol, mut what) = match status {
+        // It is said of the anomaly, however its incident stands.
+        _ if !is_open && says_flapping(card) => (symbol, and_state()),
         Status::Resolved if card.incident.resolved_by == Some(ResolvedBy::Unseen) => {
             ("❔", text.ev_closed_unseen.to_owned())
         }
@@ -105,11 +116,7 @@ fn headline(card: &Card, text: &Text) -> Line {
         Status::Acknowledged if card.kind == Kind::Opened => {
             (symbol, text.ev_acknowledged.to_owned())
         }
-        Status::Acknowledged => {
-            let state = words::status_word(text, status);
-            let places = [("what", happened), ("state", state)];
-            (symbol, fill(text.msg_and_state, &places))
-        }
+        Status::Acknowledged => (symbol, and_state()),
         Status::Open | Status::Analyzing => (symbol, happened.to_owned()),
     };
     match severity {
@@ -223,16 +230,6 @@ fn unheard(card: &Card, text: &Text) -> Option<Line> {
             .symbol("⌛")
             .text(fill(text.msg_unheard, &[("at", &at)])),
     )
-}
-
-fn muted(card: &Card, text: &Text) -> Option<Line> {
-    let muted = card.muted.as_ref()?;
-    let at = utc(muted.until)?;
-    let said = match muted.by.as_deref().and_then(|who| known(who, NAME)) {
-        Some(who) => fill(text.msg_muted_by, &[("at", &at), ("who", &who)]),
-        None => fill(text.msg_muted, &[("at", &at)]),
-    };
-    Some(Line::new().symbol("🔕").text(said))
 }
 
 /// That a rise is over by the time its message is sent.

@@ -280,6 +280,7 @@ async fn judge(
 ) -> Result<Vec<Judged>, JobError> {
     let counted: Vec<_> = anomalies.iter().zip(counts.iter().copied()).collect();
     let mut found = assessments(context, db, &counted, now).await?;
+    let hysteresis = context.config.escalation.hysteresis;
     let judged = anomalies
         .into_iter()
         .zip(counts)
@@ -287,7 +288,7 @@ async fn judge(
             let found = found.remove(&anomaly.key)?;
             let was = anomaly.level;
             let mut state = anomaly.level_state();
-            let change = decide(&state, found, now).apply(&mut state);
+            let change = decide(&state, found, hysteresis, now).apply(&mut state);
             anomaly.set_level(state);
             if anomaly.level < was {
                 tracing::debug!(

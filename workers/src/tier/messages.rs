@@ -5,12 +5,15 @@ use std::collections::{HashMap, HashSet};
 use sea_orm::{DatabaseTransaction, DbErr};
 use tocsin::context::Context;
 use tocsin::domain::again::{self, CardRef, FormerIncident, Opening};
+use tocsin::domain::flapping;
+use tocsin::domain::level::Level;
 use tocsin::domain::messages::{self, Candidate, Policy, Rise, Suppression};
 use tocsin::domain::notification::Kind;
 use tocsin::domain::routing::RoutingKey;
 use tocsin::entity::anomalies::Model as Anomaly;
 use tocsin::store::notifications::SuppressedCount;
 use tocsin::store::{cards, levels, notifications};
+use tocsin::time::Timestamp;
 use uuid::Uuid;
 
 use super::{LockedAnomalies, TierError};
@@ -33,7 +36,11 @@ pub(super) async fn write(
     for rise in &mut rises {
         rise.opened_at = opened_at.get(&rise.incident).copied();
     }
-    let candidates = messages::of_tier(&ids, &existing, &rises, policy.settle, locked.now);
+    // What says that an anomaly flaps says its level, too.
+    let flapping = locked.begun_to_flap();
+    let flapping = flapping.map(|incident| messages::of_flapping(incident, locked.now));
+    let others = messages::of_tier(&ids, &existing, &rises, policy.settle, locked.now);
+    let candidates: Vec<Candidate> = flapping.chain(others).collect();
     let about: Vec<Uuid> = candidates.iter().map(|c| c.incident).collect();
     let keys = notifications::routing_keys(tx, &about).await?;
     let routed = messages::route(candidates, &policy, &keys);
@@ -42,6 +49,9 @@ pub(super) async fn write(
         let Candidate { incident, kind, .. } = *candidate;
         if locked.is_muted(incident) && !locked.breaks_mute(incident, kind) {
             return Some(Suppression::Muted);
+        }
+        if locked.keeps_back(incident, kind) {
+            return Some(Suppression::Flapping);
         }
         let card = cards.card(candidate, channel);
         card.map(Suppression::OnCard)
@@ -120,6 +130,26 @@ impl LockedAnomalies {
         anomaly.is_some_and(|anomaly| anomaly.mute().holds(self.now))
     }
 
+    /// The newest due incident of each anomaly that began to flap in this pass.
+    fn begun_to_flap(&self) -> impl Iterator<Item = Uuid> {
+        let begun = self.anomalies.values();
+        let begun = begun.filter(|anomaly| anomaly.flapping_since == Some(self.now));
+        begun.filter_map(|anomaly| {
+            let of_key = self.due.iter().filter(|(_, key)| *key == anomaly.key);
+            of_key.map(|(id, _)| *id).max()
+        })
+    }
+
+    /// Whether the message is suppressed, because its anomaly flaps. Where that begins, the message that says so says
+    /// what opened, too.
+    fn keeps_back(&self, incident: Uuid, kind: Kind) -> bool {
+        self.anomaly(incident).is_some_and(|anomaly| {
+            let begins = anomaly.flapping_since == Some(self.now);
+            let flaps = anomaly.flapping_since.is_some();
+            flaps && (flapping::keeps_back(kind, anomaly.level) || (begins && kind == Kind::Opened))
+        })
+    }
+
     /// Whether the message is for the present rise, which is sent in spite of the mute.
     fn breaks_mute(&self, incident: Uuid, kind: Kind) -> bool {
         let anomaly = self.anomaly(incident);
@@ -138,4 +168,11 @@ fn rise(locked: &LockedAnomalies, key: &String) -> Option<Rise> {
         sequence: anomaly.level_seq,
         opened_at: None,
     })
+}
+
+/// The moment, if the rise that has just happened breaks a mute.
+pub(super) fn breaks_mute(anomaly: &Anomaly, now: Timestamp) -> Option<Timestamp> {
+    let mute = anomaly.mute();
+    let rises_far = anomaly.level == Level::PermanentFix && mute.holds(now);
+    (rises_far && !mute.is_broken()).then_some(now)
 }

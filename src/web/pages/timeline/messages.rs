@@ -43,6 +43,8 @@ pub(super) fn turns(
             Kind::Reopened if known.is_some_and(|known| known <= decided_at(message)) => continue,
             Kind::Reopened => ("reopened", text.ev_reopened.to_owned()),
             Kind::Worsened => ("worsened", text.ev_worsened.to_owned()),
+            Kind::Flapping => ("flapping", text.ev_flapping.to_owned()),
+            Kind::Steady => ("steady", text.ev_steady.to_owned()),
             Kind::Opened | Kind::Resolved | Kind::Digest => continue,
         };
         let at = decided_at(message);
@@ -87,6 +89,8 @@ pub(super) fn message_entry(
         Kind::Worsened => text.kind_worsened,
         Kind::Resolved => text.kind_resolved,
         Kind::Repeated => text.kind_repeated,
+        Kind::Flapping => text.kind_flapping,
+        Kind::Steady => text.kind_steady,
         Kind::Digest => text.kind_digest,
     };
     let state = match message.state {

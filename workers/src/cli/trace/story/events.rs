@@ -130,6 +130,7 @@ pub(super) fn of_message(
     let (kind, channel) = (text(message, "/kind"), text(message, "/channel"));
     let kind = match kind.as_str() {
         "worsened" => "severity raised",
+        "steady" => "no longer flapping",
         other => other,
     };
     let about = name_of(message, names);
