@@ -154,7 +154,7 @@ fn flapping_is_said_while_it_lasts_however_the_incident_stands() {
             Kind::Flapping,
             true,
             over,
-            "🎚 <b>Flapping (Resolved) · critical",
+            "🎚 <b>Flapping (resolved) · critical",
         ),
         (Kind::Flapping, false, open, "🚨 <b>Opened · critical"),
         (Kind::Flapping, false, over, "✅ <b>Resolved · critical"),
@@ -168,7 +168,7 @@ fn flapping_is_said_while_it_lasts_however_the_incident_stands() {
             Kind::Steady,
             false,
             over,
-            "🟢 <b>No longer flapping (Resolved) · critical",
+            "🟢 <b>No longer flapping (resolved) · critical",
         ),
         (Kind::Opened, true, open, "🚨 <b>Opened · critical"),
     ] {
