@@ -221,6 +221,7 @@ impl Harness {
         recount::decay(&self.context).await.unwrap();
         recount::expire_stale(&self.context).await.unwrap();
         recount::end_mutes(&self.context).await.unwrap();
+        recount::end_flapping(&self.context).await.unwrap();
         recount::settle_doubts(&self.context).await.unwrap();
         recount::judge(&self.context).await.unwrap();
         recount::push_overdue(&self.context, false).await.unwrap();

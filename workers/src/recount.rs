@@ -13,7 +13,7 @@ mod verification;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use apalis::prelude::Data;
 use tocsin::context::Context;
@@ -88,14 +88,7 @@ async fn tick(recounting: &Recounting, pushed_at: Timestamp) -> Result<(), JobEr
         marks::forget(context.db.write(), levels::MARK).await?;
     }
     for part in Part::ALL {
-        let work = tokio::time::timeout(PART, run(context, part));
-        let late = |_| Err(JobError::Retry(format!("timed out after {PART:?}")));
-        if let Err(error) = work.await.unwrap_or_else(late) {
-            let part = part.name();
-            let failures = &context.metrics.recount_failures;
-            failures.get_or_create(&ByPart { part }).inc();
-            tracing::error!(part, "a part of recount failed: {error}");
-        }
+        do_part(context, part).await;
     }
     let mark = Mark {
         at: began,
@@ -104,13 +97,37 @@ async fn tick(recounting: &Recounting, pushed_at: Timestamp) -> Result<(), JobEr
     Ok(marks::set(context.db.write(), Routine::Recount.mark(), &mark).await?)
 }
 
+/// Does one part, and measures it. What fails is logged, and left to the next tick.
+async fn do_part(context: &Context, part: Part) {
+    let (metrics, began) = (&context.metrics, Instant::now());
+    let by = ByPart { part: part.name() };
+    let work = tokio::time::timeout(PART, run(context, part));
+    let late = |_| Err(JobError::Retry(format!("timed out after {PART:?}")));
+    let done = work.await.unwrap_or_else(late);
+    let seconds = metrics.recount_seconds.get_or_create(&by);
+    seconds.observe(began.elapsed().as_secs_f64());
+    match done {
+        Ok(items) => {
+            metrics.recount_items.get_or_create(&by).inc_by(items);
+            let now = context.clock.now().0 / 1000;
+            metrics.recount_done.get_or_create(&by).set(now);
+        }
+        Err(error) => {
+            metrics.recount_failures.get_or_create(&by).inc();
+            let part = part.name();
+            tracing::error!(part, "a part of recount failed: {error}");
+        }
+    }
+}
+
 /// Whether a tick that was pushed then was overtaken by the last one that was done, by when that began.
 /// A clock that went back says nothing about that.
 fn is_old(pushed_at: Timestamp, last: Option<Timestamp>, now: Timestamp) -> bool {
     last.is_some_and(|last| pushed_at <= last && last <= now)
 }
 
-async fn run(context: &Context, part: Part) -> Result<(), JobError> {
+/// The pass of one part; returns how many items it worked on.
+async fn run(context: &Context, part: Part) -> Result<u64, JobError> {
     match part {
         Part::Tiers => overdue::tiers(context).await,
         Part::Messages => overdue::messages(context).await,
@@ -121,20 +138,20 @@ async fn run(context: &Context, part: Part) -> Result<(), JobError> {
         Part::Verdicts => judge(context).await,
         Part::Doubts => settle_doubts(context).await,
         Part::Mutes => end_mutes(context).await,
-        Part::Flapping => end_flapping(context).await.map(drop),
+        Part::Flapping => end_flapping(context).await,
         Part::Counter => make_room(context).await,
         // These cannot be undone: a clock that is wrong for a moment has none of them done.
-        Part::Unseen | Part::Pruning if !is_steady(context).await? => Ok(()),
+        Part::Unseen | Part::Pruning if !is_steady(context).await? => Ok(0),
         Part::Unseen => expire_stale(context).await,
         Part::Pruning => pruning::hourly(context).await,
     }
 }
 
-/// Has the counter leave the queue its memory.
+/// Has the counter leave the queue its memory. Returns how many anomalies' counts were dropped.
 ///
 /// # Errors
 /// The store cannot be reached now.
-pub async fn make_room(context: &Context) -> Result<(), JobError> {
+pub async fn make_room(context: &Context) -> Result<u64, JobError> {
     let dropped = context.counter.make_room().await?;
     if dropped.sets > 0 {
         let used = dropped.used.unwrap_or_default();
@@ -145,8 +162,9 @@ pub async fn make_room(context: &Context) -> Result<(), JobError> {
         );
     }
     let evicted = &context.metrics.counter_evicted;
-    evicted.inc_by(u64::try_from(dropped.sets).unwrap_or(u64::MAX));
-    Ok(())
+    let sets = u64::try_from(dropped.sets).unwrap_or(u64::MAX);
+    evicted.inc_by(sets);
+    Ok(sets)
 }
 
 async fn is_steady(context: &Context) -> Result<bool, JobError> {

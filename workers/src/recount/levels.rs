@@ -39,12 +39,13 @@ const TROUBLES: usize = 3;
 const END: &str = "g";
 
 /// Lowers levels that do not hold any more, has those raised that are below what holds, and refreshes
-/// figures that have slid out of a window. Goes on where the last pass came to.
+/// figures that have slid out of a window. Goes on where the last pass came to. Returns how many anomalies were looked
+/// at.
 ///
 /// # Errors
 /// The store cannot be reached now, or anomalies were passed over that could not be looked at; the log
 /// says which.
-pub async fn decay(context: &Context) -> Result<(), JobError> {
+pub async fn decay(context: &Context) -> Result<u64, JobError> {
     let (db, began) = (context.db.read(), Instant::now());
     let now = context.clock.of_store(maintenance::now(db).await?);
     let mark = marks::find(db, MARK).await?.unwrap_or_default();
@@ -146,6 +147,7 @@ struct Pass<'a> {
     later: Vec<String>,
     troubles: usize,
     passed_over: usize,
+    looked_at: u64,
 }
 
 impl<'a> Pass<'a> {
@@ -156,6 +158,7 @@ impl<'a> Pass<'a> {
             later: Vec::new(),
             troubles: 0,
             passed_over: 0,
+            looked_at: 0,
         }
     }
 
@@ -170,6 +173,7 @@ impl<'a> Pass<'a> {
     }
 
     async fn look_at(&mut self, keys: &[String]) {
+        self.looked_at += keys.len() as u64;
         match look(self.context, keys).await {
             Ok(()) => self.troubles = 0,
             Err(JobError::RetryAfter { .. }) => {
@@ -194,14 +198,14 @@ impl<'a> Pass<'a> {
     ///
     /// # Errors
     /// Some were passed over.
-    async fn end(mut self) -> Result<(), JobError> {
+    async fn end(mut self) -> Result<u64, JobError> {
         for some in std::mem::take(&mut self.later).chunks(TOGETHER) {
             if let Err(error) = look(self.context, some).await {
                 self.pass_over(some, &error);
             }
         }
         match self.passed_over {
-            0 => Ok(()),
+            0 => Ok(self.looked_at),
             n => Err(JobError::Retry(format!("{n} anomalies were skipped"))),
         }
     }

@@ -22,25 +22,26 @@ const AT_MOST: Duration = Duration::from_secs(20);
 /// Rows that are deleted in one statement.
 const ROWS: i64 = 1000;
 
-/// Prunes if that was not done for an hour, or goes on with what was left.
+/// Prunes if that was not done for an hour, or goes on with what was left. Returns how many rows were deleted.
 ///
 /// # Errors
 /// The store cannot be reached now.
-pub(super) async fn hourly(context: &Context) -> Result<(), JobError> {
+pub(super) async fn hourly(context: &Context) -> Result<u64, JobError> {
     let now = maintenance::now(context.db.read()).await?;
     let now = context.clock.of_store(now);
     let last = marks::find(context.db.read(), Routine::Pruning.mark()).await?;
     if last.is_some_and(|last| last.at <= now && now.since(last.at) < Routine::Pruning.every()) {
-        return Ok(());
+        return Ok(0);
     }
-    if delete(context).await? {
+    let (pruned, is_all) = delete(context).await?;
+    if is_all {
         let mark = Mark {
             at: now,
             ..Mark::default()
         };
         marks::set(context.db.write(), Routine::Pruning.mark(), &mark).await?;
     }
-    Ok(())
+    Ok(pruned)
 }
 
 /// Deletes rows that are older than the settings say, in bounded steps.
@@ -51,9 +52,9 @@ pub async fn prune(context: &Context) -> Result<(), JobError> {
     delete(context).await.map(drop)
 }
 
-/// Deletes what is old; returns whether nothing is left of it. What cannot be deleted of one kind does
+/// Deletes what is old; returns how many rows, and whether nothing is left of it. What cannot be deleted of one kind does
 /// not keep the others.
-async fn delete(context: &Context) -> Result<bool, JobError> {
+async fn delete(context: &Context) -> Result<(u64, bool), JobError> {
     let kept = &context.config.retention;
     let (db, unit) = (&context.db, context.config.counting.unit);
     let now = context.clock.of_store(maintenance::now(db.read()).await?);
@@ -61,6 +62,7 @@ async fn delete(context: &Context) -> Result<bool, JobError> {
     let mut pass = Pass {
         began: Instant::now(),
         is_all: true,
+        pruned: 0,
         error: None,
     };
     let step = || retention::prune_occurrences(db, unit, occurrences, ROWS);
@@ -93,7 +95,7 @@ async fn delete(context: &Context) -> Result<bool, JobError> {
     pass.steps("anomalies", step).await;
     match pass.error {
         Some(error) => Err(error.into()),
-        None => Ok(pass.is_all),
+        None => Ok((pass.pruned, pass.is_all)),
     }
 }
 
@@ -101,6 +103,8 @@ struct Pass {
     began: Instant,
     /// Whether nothing is left.
     is_all: bool,
+    /// Rows that were deleted.
+    pruned: u64,
     /// What went wrong first.
     error: Option<DbErr>,
 }
@@ -131,6 +135,7 @@ impl Pass {
                 break;
             }
         }
+        self.pruned += pruned;
         if pruned > 0 {
             tracing::info!(pruned, "pruned {what}");
         }
