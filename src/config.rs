@@ -54,8 +54,8 @@ pub use queues::{QueuePolicies, QueuePolicy};
 pub use repairs::{EffectivenessSettings, QuietOf, QuietRule, RepairSettings};
 pub use secret::Secret;
 pub use sections::{
-    Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, Ingest, Limits, LogFormat,
-    NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
+    Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, FlappingSettings, Ingest,
+    Limits, LogFormat, NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
 };
 pub use sentry::SentrySettings;
 pub use sources::{Signed, SignedWithTime, Sources, Switch};
@@ -152,6 +152,8 @@ pub struct Config {
     pub counting: Counting,
     /// What becomes one incident.
     pub aggregation: Aggregation,
+    /// When an anomaly flaps.
+    pub flapping: FlappingSettings,
     /// When a level holds.
     pub escalation: Escalation,
     /// How new incidents are analyzed.
@@ -248,6 +250,7 @@ impl Default for Config {
             quiet: None,
             counting: Counting::default(),
             aggregation: Aggregation::default(),
+            flapping: FlappingSettings::default(),
             escalation: Escalation::default(),
             analysis: AnalysisSettings::default(),
             notify: NotifySettings::default(),

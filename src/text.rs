@@ -301,6 +301,11 @@ texts! {
     kind_worsened
     kind_resolved
     kind_repeated
+    kind_flapping
+    kind_steady
+    flapping_since
+    ev_flapping
+    ev_steady
     kind_digest
     digest_incidents
     digest_lead
@@ -604,6 +609,13 @@ texts! {
     msg_opened
     msg_escalated
     msg_reopened
+    msg_flapping
+    msg_flapping_since
+    msg_flapping_hint
+    msg_steady
+    msg_again
+    msg_again_nth
+    msg_again_open
     msg_worsened
     msg_worsened_to
     msg_repeated
@@ -654,6 +666,8 @@ texts! {
     ev_muted
     ev_unmuted
     state_suppressed
+    state_on_card
+    state_flapping
     btn_mute
     btn_repaired
     btn_helped

@@ -71,6 +71,12 @@ pub struct Metrics {
     pub verified: Gauge,
     /// Parts of recount that could not be done.
     pub recount_failures: Family<ByPart, Counter>,
+    /// How long each part of recount took.
+    pub recount_seconds: Family<ByPart, Histogram>,
+    /// When each part was last done, in seconds since 1970.
+    pub recount_done: Family<ByPart, Gauge>,
+    /// What each part worked on.
+    pub recount_items: Family<ByPart, Counter>,
     /// Verdicts on repairs, those that replace another included.
     pub verdicts: Family<ByVerdict, Counter>,
     /// Jobs that the queue's store lost, or never took although their sender was answered.
@@ -148,6 +154,9 @@ impl Metrics {
             drift: Family::default(),
             verified: Gauge::default(),
             recount_failures: Family::default(),
+            recount_seconds: Family::new_with_constructor(latencies),
+            recount_done: Family::default(),
+            recount_items: Family::default(),
             verdicts: Family::default(),
             jobs_lost: Family::default(),
             store_errors: Family::default(),
@@ -225,8 +234,13 @@ impl Metrics {
         for part in Part::ALL {
             let by = ByPart { part: part.name() };
             drop(self.recount_failures.get_or_create(&by));
+            drop(self.recount_seconds.get_or_create(&by));
+            drop(self.recount_done.get_or_create(&by));
+            drop(self.recount_items.get_or_create(&by));
         }
-        for outcome in ["sent", "delayed", "failed", "given_up", "muted", "outdated"] {
+        for outcome in [
+            "sent", "delayed", "failed", "given_up", "muted", "on_card", "flapping", "outdated",
+        ] {
             drop(self.messages.get_or_create(&ByMessage { outcome }));
         }
         let reasons = NotGenerated::ALL.map(NotGenerated::name);

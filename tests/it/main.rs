@@ -21,6 +21,7 @@ mod store;
 mod telegram;
 
 mod accounting;
+mod again;
 mod alertmanager;
 mod analysis;
 mod apalis_redis;
@@ -37,6 +38,7 @@ mod counter;
 mod dead_letters;
 mod documents;
 mod faults;
+mod flapping;
 mod fleet;
 mod flow;
 mod fuzz;

@@ -24,6 +24,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use tocsin::config::Config;
+use tocsin::domain::again::AgainFigures;
 use tocsin::domain::budget::Budget;
 use tocsin::domain::notification::Kind;
 use tocsin::entity::{anomalies, incidents};
@@ -71,6 +72,8 @@ pub struct Card {
     pub at: Timestamp,
     /// Whether it is muted.
     pub muted: Option<Muted>,
+    /// What it says of its anomaly's other incidents, where it goes on on the card of one of them.
+    pub again: Option<AgainFigures>,
     /// The address of the incident's page, where people can reach it.
     pub page: Option<String>,
 }

@@ -142,6 +142,7 @@ pub(crate) fn card(kind: Kind, level: Level) -> Card {
             level_seq: 2,
             risen_at: None,
             falling_since: None,
+            flapping_since: None,
             reason: why.map(|counted| LevelRule::Count(counted).into()),
             permanent_fix_at: None,
             permanent_fix_reference: None,
@@ -155,6 +156,7 @@ pub(crate) fn card(kind: Kind, level: Level) -> Card {
         },
         at: OPENED,
         muted: None,
+        again: None,
         page: None,
     }
 }
