@@ -9,6 +9,12 @@ pub struct Fired {
     pub to: Option<i64>,
 }
 
+/// The firing before each story.
+const FIRST: Fired = Fired {
+    from: 0,
+    to: Some(1),
+};
+
 /// A repair.
 #[derive(Clone, Debug)]
 pub struct Repaired {
@@ -74,7 +80,7 @@ impl Story {
     /// it stayed quiet.
     pub fn nothing(&self, quiet: i64) -> (i64, i64) {
         let (mut episodes, mut held) = (0, 0);
-        for fired in &self.firings {
+        for fired in self.firings.iter().chain([&FIRST]) {
             let Some(over) = fired.to else { continue };
             let until = over + quiet;
             let is_at_work = |r: &Repaired| r.began <= until && r.finished >= fired.from;
