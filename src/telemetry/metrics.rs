@@ -14,7 +14,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::domain::analysis::NotGenerated;
-use crate::domain::canary;
+use crate::domain::canary::{self, Link};
 use crate::domain::figure::Figure;
 use crate::domain::verdict::Verdict;
 use crate::jobs::{Part, QUEUES};
@@ -114,7 +114,7 @@ pub struct Metrics {
     /// How long the last canary took at each link that it passed.
     pub link_seconds: Family<ByLink, Gauge<f64, std::sync::atomic::AtomicU64>>,
     /// Whether it passed that link.
-    pub link_up: Family<ByLink, Gauge>,
+    pub link_up: Family<ByLink, Gauge<f64, std::sync::atomic::AtomicU64>>,
     /// How old the figures are of what the stores hold.
     pub figures_age: Family<ByFigureStore, Gauge<f64, std::sync::atomic::AtomicU64>>,
     /// How much of Redis' `maxmemory` is used.
@@ -194,6 +194,15 @@ impl Metrics {
         }
     }
 
+    /// Nothing is known of any link.
+    pub fn forget_links(&self) {
+        for link in Link::ALL {
+            let by = ByLink { link: link.name() };
+            self.link_seconds.get_or_create(&by).set(f64::NAN);
+            self.link_up.get_or_create(&by).set(f64::NAN);
+        }
+    }
+
     /// Counters are there before anything is counted: what appears with its first value has no
     /// rate at that moment.
     fn begin(&self) {
@@ -247,6 +256,7 @@ impl Metrics {
         for outcome in ["built_in", "generated"].into_iter().chain(reasons) {
             drop(self.analyses.get_or_create(&ByAnalysis { outcome }));
         }
+        self.forget_links();
         for role in ["webhook", "read", "operate", "page", "telegram"] {
             drop(self.auth_failures.get_or_create(&ByRole { role }));
         }
