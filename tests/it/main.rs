@@ -58,6 +58,7 @@ mod outgoing;
 mod pages;
 mod payloads;
 mod plans;
+mod playbooks;
 mod prometheus;
 mod providers;
 mod queues;

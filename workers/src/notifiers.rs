@@ -25,6 +25,7 @@ use serde_json::Value;
 use tocsin::config::Config;
 use tocsin::domain::budget::Budget;
 use tocsin::domain::notification::Kind;
+use tocsin::domain::recommendation::Recommendation;
 use tocsin::entity::{anomalies, incidents};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
@@ -72,6 +73,8 @@ pub struct Card {
     pub muted: Option<Muted>,
     /// The address of the incident's page, where people can reach it.
     pub page: Option<String>,
+    /// What to do next; none if it is resolved, or its tier is not calculated yet.
+    pub recommendation: Option<Recommendation>,
 }
 
 /// A mute.

@@ -3,6 +3,7 @@
 
 mod background;
 mod comment;
+mod recommended;
 
 use chrono::DateTime;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
@@ -18,6 +19,7 @@ use tocsin::time::Timestamp;
 
 use self::background::{analysis, description, generated, links, values};
 pub(super) use self::comment::of_comment;
+use self::recommended::{failed_fix, recommended};
 use super::markup::Line;
 use super::text::tidy;
 use super::{Card, TestMessage};
@@ -45,6 +47,8 @@ pub(super) fn lines(card: &Card, text: &Text) -> Vec<Line> {
         level(card, text),
         tier(card, text),
         restarts(card, text),
+        failed_fix(card, text),
+        recommended(card, text),
         figures(card, text),
         repairs(card, text),
         analysis(card, text),

@@ -12,6 +12,7 @@ use tocsin::domain::{sentry, settle};
 use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::JobError;
 use tocsin::queue::consumer::JobHandle;
+use tocsin::recommendations::of_incident;
 use tocsin::store::notifications::CLAIM;
 use tocsin::store::{anomalies, cards, digests, incidents, maintenance, notifications};
 use tocsin::time::Timestamp;
@@ -354,8 +355,13 @@ pub(super) async fn card(
     };
     let anomaly = anomaly.as_of(ctx.context.clock.of_store(now));
     // Read again: the anomaly is ours now, and with it the incident.
-    let incident = incidents::find(tx, row.incident_id).await?;
-    Ok(incident.map(|incident| Card {
+    let Some(incident) = incidents::find(tx, row.incident_id).await? else {
+        return Ok(None);
+    };
+    let at = ctx.context.clock.of_store(now);
+    let recommendation = of_incident(&ctx.context, tx, (&incident, &anomaly), at).await?;
+    Ok(Some(Card {
+        recommendation,
         kind: row.kind,
         page: ctx.page(&format!("/incidents/{}", incident.id)),
         incident,
