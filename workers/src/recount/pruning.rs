@@ -1,4 +1,4 @@
-//! Rows that are older than the settings say.
+//! Prunes rows that are older than their retention.
 
 use std::time::{Duration, Instant};
 
@@ -17,12 +17,12 @@ use tocsin::store::retention;
 use tocsin::store::sessions;
 use tocsin::store::source_tallies;
 
-/// How long one pass deletes; the rest is for the next.
+/// How long one pass deletes; the next continues.
 const AT_MOST: Duration = Duration::from_secs(20);
-/// Rows that are deleted in one statement.
+/// Rows in one statement.
 const ROWS: i64 = 1000;
 
-/// Prunes if that was not done for an hour, or goes on with what was left.
+/// Prunes if the last pruning is an hour old, or continues one that did not finish.
 ///
 /// # Errors
 /// The store cannot be reached now.
@@ -43,7 +43,7 @@ pub(super) async fn hourly(context: &Context) -> Result<(), JobError> {
     Ok(())
 }
 
-/// Deletes rows that are older than the settings say, in bounded steps.
+/// Deletes rows that are older than their retention, in bounded steps.
 ///
 /// # Errors
 /// The store cannot be reached now.
@@ -51,8 +51,7 @@ pub async fn prune(context: &Context) -> Result<(), JobError> {
     delete(context).await.map(drop)
 }
 
-/// Deletes what is old; returns whether nothing is left of it. What cannot be deleted of one kind does
-/// not keep the others.
+/// Deletes old rows; returns whether all were. An error with one kind of row does not stop the others.
 async fn delete(context: &Context) -> Result<bool, JobError> {
     let kept = &context.config.retention;
     let (db, unit) = (&context.db, context.config.counting.unit);
@@ -85,7 +84,7 @@ async fn delete(context: &Context) -> Result<bool, JobError> {
         pass.steps(what.what, || maintenance::prune(db, what, rest, ROWS))
             .await;
     }
-    // Figures are of whole periods: of those whose repairs are all kept.
+    // Only of periods whose repairs are all kept, because a figure covers a whole period.
     let first = first_period(now, kept.rest.0);
     let step = || figures::prune(db.write(), first);
     pass.steps("figures of repairs", step).await;
@@ -99,14 +98,14 @@ async fn delete(context: &Context) -> Result<bool, JobError> {
 
 struct Pass {
     began: Instant,
-    /// Whether nothing is left.
+    /// Whether no old row is left.
     is_all: bool,
-    /// What went wrong first.
+    /// The first error.
     error: Option<DbErr>,
 }
 
 impl Pass {
-    /// Takes one bounded step after the other, until nothing is left or it took long.
+    /// Runs bounded steps until no old row is left or the time is over.
     async fn steps<F>(&mut self, what: &str, step: impl Fn() -> F)
     where
         F: Future<Output = Result<u64, DbErr>>,
