@@ -13,6 +13,7 @@ mod generic;
 mod malformed;
 mod pagerduty;
 mod people;
+mod playbooks;
 mod public;
 mod queues;
 mod repairs;
@@ -36,6 +37,7 @@ use figment::providers::Serialized;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::aggregation::Policy;
+use crate::domain::playbook::Playbook;
 use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
 use crate::text::Lang;
@@ -182,6 +184,8 @@ pub struct Config {
     pub repairs: RepairSettings,
     /// How repairs are judged.
     pub effectiveness: EffectivenessSettings,
+    /// What to do about alerts, by tier: `[[playbooks]]`.
+    pub playbooks: Vec<Playbook>,
     /// How many new anomalies there may be.
     pub anomalies: AnomalySettings,
     /// What the counter in Redis may use.
@@ -265,6 +269,7 @@ impl Default for Config {
             recount: RecountSettings::default(),
             repairs: RepairSettings::default(),
             effectiveness: EffectivenessSettings::default(),
+            playbooks: Vec::new(),
             anomalies: AnomalySettings::default(),
             counter: CounterSettings::default(),
             canary: Box::default(),

@@ -11,6 +11,7 @@ mod en;
 mod fill;
 mod foreign;
 mod lang;
+pub mod recommendation;
 mod refusal;
 pub mod repairs;
 pub mod words;
@@ -401,6 +402,26 @@ texts! {
     nothing_unknown
     none_judged
     stands_in
+    semicolon
+    n_times
+    recommended
+    rec_untried
+    rec_in_order
+    rec_held
+    rec_held_wider
+    rec_nothing
+    rec_wait
+    rec_none_left
+    rec_none_known
+    rec_not_yet
+    rec_worse
+    rec_lasts
+    rec_restarts
+    rec_raised
+    rec_fix
+    rec_fix_after
+    rec_tried
+    rec_others
     what_helped
     nothing_tried
     no_past

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::{Config, DatabaseKind, Secret, Tokens, discord, pagerduty, teams, webhooks};
+use super::{Config, DatabaseKind, Secret, Tokens, discord, pagerduty, playbooks, teams, webhooks};
 
 /// A firing must expire before its row is pruned: within half of the time that rows are kept.
 const MOST_LEASES: u32 = 15;
@@ -65,6 +65,7 @@ impl Config {
         self.check_analysis()?;
         self.repairs.check()?;
         self.effectiveness.check()?;
+        playbooks::check(&self.playbooks)?;
         webhooks::check(&self.webhooks)?;
         self.sources.check()?;
         pagerduty::check(&self.pagerduty)?;

@@ -62,6 +62,7 @@ mod outgoing;
 mod pages;
 mod payloads;
 mod plans;
+mod playbooks;
 mod prometheus;
 mod providers;
 mod queues;

@@ -27,6 +27,7 @@ use tocsin::config::Config;
 use tocsin::domain::again::AgainFigures;
 use tocsin::domain::budget::Budget;
 use tocsin::domain::notification::Kind;
+use tocsin::domain::recommendation::Recommendation;
 use tocsin::entity::{anomalies, incidents};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
@@ -76,6 +77,8 @@ pub struct Card {
     pub again: Option<AgainFigures>,
     /// The address of the incident's page, where people can reach it.
     pub page: Option<String>,
+    /// What to do next; none if it is resolved, or its tier is not calculated yet.
+    pub recommendation: Option<Recommendation>,
 }
 
 /// A mute.

@@ -4,6 +4,7 @@
 mod again;
 mod background;
 mod comment;
+mod recommended;
 
 use chrono::DateTime;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
@@ -20,6 +21,7 @@ use tocsin::time::Timestamp;
 use self::again::{again, flapping, flapping_hint, muted, says_flapping};
 use self::background::{analysis, description, generated, links, values};
 pub(super) use self::comment::of_comment;
+use self::recommended::{failed_fix, recommended};
 use super::markup::Line;
 use super::text::tidy;
 use super::{Card, TestMessage};
@@ -50,6 +52,8 @@ pub(super) fn lines(card: &Card, text: &Text) -> Vec<Line> {
         level(card, text),
         tier(card, text),
         restarts(card, text),
+        failed_fix(card, text),
+        recommended(card, text),
         figures(card, text),
         repairs(card, text),
         analysis(card, text),

@@ -12,6 +12,7 @@ use tocsin::domain::{sentry, settle};
 use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::JobError;
 use tocsin::queue::consumer::JobHandle;
+use tocsin::recommendations::of_incident;
 use tocsin::store::notifications::CLAIM;
 use tocsin::store::{anomalies, cards, digests, incidents, maintenance, notifications};
 use tocsin::time::Timestamp;
@@ -362,7 +363,10 @@ pub(crate) async fn card(
         Some(_) => Some(cards::figures(tx, &incident).await?),
         None => None,
     };
+    let at = ctx.context.clock.of_store(now);
+    let recommendation = of_incident(&ctx.context, tx, (&incident, &anomaly), at).await?;
     Ok(Some(Card {
+        recommendation,
         kind: match again {
             Some(_) => Kind::Opened,
             None => row.kind,

@@ -51,6 +51,9 @@ struct Reader<'a> {
     last: Duration,
 }
 
+/// Makes what happens at a step of what is written there.
+type Make<T> = fn(T) -> What;
+
 impl Reader<'_> {
     fn read(&mut self, written: &Spanned<FileStep>) -> Result<(), ScenarioError> {
         let step = written.get_ref();
@@ -109,7 +112,7 @@ impl Reader<'_> {
         if let Some(note) = &step.note {
             self.push(at, line, What::Note(note.clone()));
         }
-        let named: [(_, fn(String) -> What); 3] = [
+        let named: [(_, Make<String>); 3] = [
             (&step.ends, What::Ends),
             (&step.fires, What::Fires),
             (&step.goes_silent, What::GoesSilent),
@@ -152,7 +155,7 @@ impl Reader<'_> {
             let reference = written.reference.clone();
             self.push(at, line, What::Fixed(Fix { by, reference }));
         }
-        let people: [(_, fn(By) -> What); 2] = [
+        let people: [(_, Make<By>); 2] = [
             (&step.acknowledge, What::Acknowledged),
             (&step.resolve, What::Resolved),
         ];
