@@ -1,6 +1,7 @@
 //! Every setting: read once, from the defaults here, then `tocsin.toml`, then `TOCSIN_…`.
 
 mod analysis;
+mod chain;
 mod channels;
 mod check;
 mod database;
@@ -39,6 +40,7 @@ use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
 use crate::text::Lang;
 pub use analysis::{AnalysisSettings, ModelSettings};
+pub use chain::{CanarySettings, Expected, HeartbeatSettings};
 use channels::ChannelKind;
 pub use database::{DatabaseKind, DatabaseUrlError};
 pub use discord::Discord;
@@ -174,7 +176,7 @@ pub struct Config {
     pub stop: Stop,
     /// How long rows are kept.
     pub retention: Retention,
-    /// What is looked at again and again.
+    /// Recount and the consistency check.
     pub recount: RecountSettings,
     /// What repairs are, and when one that was started counts as unfinished.
     pub repairs: RepairSettings,
@@ -184,6 +186,12 @@ pub struct Config {
     pub anomalies: AnomalySettings,
     /// What the counter in Redis may use.
     pub counter: CounterSettings,
+    /// Canaries that Tocsin sends by itself.
+    pub canary: Box<CanarySettings>,
+    /// Alerts that always fire: that one is missing is an incident.
+    pub expected: Vec<Expected>,
+    /// Where Tocsin says that it is well.
+    pub heartbeat: Box<HeartbeatSettings>,
     /// Webhooks that messages are posted to, by name.
     #[serde(
         skip_serializing_if = "BTreeMap::is_empty",
@@ -259,6 +267,9 @@ impl Default for Config {
             effectiveness: EffectivenessSettings::default(),
             anomalies: AnomalySettings::default(),
             counter: CounterSettings::default(),
+            canary: Box::default(),
+            expected: Vec::new(),
+            heartbeat: Box::default(),
             webhooks: BTreeMap::new(),
             pagerduty: BTreeMap::new(),
             discord: BTreeMap::new(),
@@ -286,6 +297,14 @@ impl Config {
     /// # Errors
     /// A setting is unknown, malformed, or does not go with another.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::load_with(file, &BTreeMap::<String, String>::new())
+    }
+
+    /// The same, with other settings over all of these, as a settings file has them.
+    ///
+    /// # Errors
+    /// A setting is unknown, malformed, or does not go with another.
+    pub fn load_with(file: Option<&Path>, over: &impl Serialize) -> Result<Self, ConfigError> {
         if let Some(file) = file {
             file::check_exists(file).map_err(ConfigError::Refused)?;
         }
@@ -298,7 +317,17 @@ impl Config {
             Some(file) => figment.merge(file::Settings::exactly(file)),
             None => figment.merge(file::Settings::usual()),
         };
-        Self::finish(&figment.merge(environment::Environment::of_process()))
+        let figment = figment.merge(environment::Environment::of_process());
+        Self::finish(&figment.merge(Serialized::globals(over)))
+    }
+
+    /// The defaults, with other settings over them, as a settings file has them.
+    ///
+    /// # Errors
+    /// A setting is unknown, malformed, or does not go with another.
+    pub fn with(over: &impl Serialize) -> Result<Self, ConfigError> {
+        let figment = Figment::from(Serialized::defaults(Self::default()));
+        Self::finish(&figment.merge(Serialized::globals(over)))
     }
 
     fn finish(figment: &Figment) -> Result<Self, ConfigError> {

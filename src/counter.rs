@@ -17,7 +17,7 @@ pub struct CounterError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
 /// What was dropped to make room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// Of so many anomalies.
+    /// The number of anomalies whose sets were dropped.
     pub sets: usize,
     /// How much of the memory that is shared with the queue is used then, in percent; none if it is not
     /// bounded.

@@ -7,6 +7,7 @@ pub mod alert_rule;
 pub mod analysis;
 pub mod budget;
 pub mod buttons;
+pub mod canary;
 pub mod counting;
 pub mod effectiveness;
 pub mod episode;

@@ -1,8 +1,9 @@
-//! The jobs: what each carries, and how it is run. The queue `repair` has its payload in `jobs/repair.rs`, its policy
-//! in its row of [`crate::queues`], and its handler in `workers/src/repair.rs`; so has every other.
+//! The jobs. A queue's name is a row of [`crate::queues`]; its payload, how that is run, checked and scheduled is in the
+//! file of the same name in `jobs/`, and its handler in the one in `workers/src/`: `repair` is `RecordRepair` in
+//! `jobs/repair.rs`, and handled in `workers/src/repair.rs`.
 //!
 //! ADD A JOB HERE: its payload in a file of its own, and its row in [`crate::queues`]. A job of another kind for a
-//! queue that there is: a variant of its payload, and what the handler does about it.
+//! queue that there is: a variant of its payload, and its arm in the handler.
 
 mod analyze;
 mod ingest;
@@ -10,6 +11,7 @@ pub mod lease;
 mod notify;
 mod recount;
 mod repair;
+mod schedule;
 mod subject;
 mod tier;
 
@@ -19,52 +21,50 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::refusal::{self, Code, Refusal};
-pub use analyze::Analyze;
 pub(crate) use ingest::{Brief, BriefContent};
-pub use ingest::{Content, IngestAlert, rejected};
-pub use notify::Notify;
-pub use recount::{Part, Recount, Verification};
-pub use repair::RecordRepair;
+pub use ingest::{Content, rejected};
+pub use recount::{Part, RECOUNT, VERIFY, Verification};
+pub use schedule::{Schedule, Scheduled};
 pub use subject::{About, Subject};
-pub use tier::CalculateTier;
 
-/// Every queue, in the order of an alert's way: what it is for, its name, its payload, and what is not
-/// [usual](crate::jobs::Policy::USUAL) about how it is run; `check` names what else must hold of a payload that a person
-/// wrote. `queues!(then)` hands the rows to the macro `then`.
+/// Every queue, in the order of an alert's way: what it is for, its name, and its payload. `queues!(then)` hands the
+/// rows to the macro `then`.
 #[macro_export]
 macro_rules! queues {
     ($then:ident) => {
         $then! {
             /// Alerts, on their way into incidents.
-            ingest: IngestAlert { concurrency: 4000 } check $crate::jobs::ingest::check,
+            ingest: IngestAlert,
             /// Levels and tiers.
-            tier: CalculateTier { concurrency: 256 },
-            /// Messages, and edits of cards. Retried for more than half a day, so that a provider that was down gets
-            /// them when it is back.
-            notify: Notify { attempts: 200 },
-            /// Analyses of new incidents. One at a time in each process, so that many incidents which open together hold up
-            /// other work as little as possible.
-            analyze: Analyze { concurrency: 1, attempts: 3 },
+            tier: CalculateTier,
+            /// Messages, and edits of cards.
+            notify: Notify,
+            /// Analyses of new incidents.
+            analyze: Analyze,
             /// Repairs that were reported.
-            repair: RecordRepair {},
+            repair: RecordRepair,
             /// What only time changes.
-            recount: Recount { concurrency: 1, attempts: 3, timeout: Duration::from_secs(300) },
+            recount: Recount,
         }
     };
 }
-/// Makes jobs of payloads, by rows as in [`crate::queues`]: their policies, `QUEUES`, `check_payload` and
-/// `subject`.
+
+/// Makes each row's payload known by its name; its file has the name of the queue.
+macro_rules! payloads {
+    ($($(#[$doc:meta])* $queue:ident: $job:ident,)*) => {
+        $(pub use $queue::$job;)*
+    };
+}
+
+/// Makes jobs of payloads, by rows as in [`crate::queues`]: their policies, `QUEUES`, `check_payload`, `subject` and
+/// `scheduled`.
 #[macro_export]
 macro_rules! jobs {
-    ($(
-        $(#[$doc:meta])*
-        $queue:ident: $job:ty { $($setting:ident: $value:expr),* $(,)? } $(check $check:path)?,
-    )*) => {
+    ($($(#[$doc:meta])* $queue:ident: $job:ty,)*) => {
         $(impl $crate::jobs::Job for $job {
             const POLICY: $crate::jobs::Policy = $crate::jobs::Policy {
                 queue: stringify!($queue),
-                $($setting: $value,)*
-                ..$crate::jobs::Policy::USUAL
+                ..<$job as $crate::jobs::About>::RUN
             };
         })*
 
@@ -81,10 +81,8 @@ macro_rules! jobs {
         ) -> Result<(), $crate::domain::refusal::Refusal> {
             match queue {
                 $(stringify!($queue) => {
-                    $crate::jobs::read_payload::<$job>(payload).and_then(|job| {
-                        let checks: &[fn(&$job) -> Result<(), $crate::domain::refusal::Refusal>] = &[$($check)?];
-                        checks.iter().try_for_each(|check| check(&job))
-                    })
+                    let job = $crate::jobs::read_payload::<$job>(payload)?;
+                    $crate::jobs::About::check(&job)
                 })*
                 _ => Err($crate::jobs::queue_gone(queue)),
             }
@@ -101,9 +99,18 @@ macro_rules! jobs {
                 _ => None,
             }
         }
+
+        /// The jobs that schedules push.
+        #[must_use]
+        pub fn scheduled() -> Vec<$crate::jobs::Scheduled> {
+            let mut all = Vec::new();
+            $(all.extend($crate::jobs::Scheduled::all_of::<$job>());)*
+            all
+        }
     };
 }
 
+queues!(payloads);
 queues!(jobs);
 
 /// How a job's queue is called and how its handler is run.
@@ -125,14 +132,14 @@ pub struct Policy {
     pub timeout: Duration,
 }
 
-/// A payload that knows its policy.
+/// A payload that has a queue: a row of [`crate::queues`] makes one of it.
 pub trait Job: About + Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// How it is run, unless the settings say otherwise: ask `Config::policy`.
     const POLICY: Policy;
 }
 
 impl Policy {
-    /// How a job is run unless its row, or a setting, says otherwise.
+    /// How a job is run unless its payload, or a setting, says otherwise.
     pub const USUAL: Self = Self {
         queue: "",
         concurrency: 16,

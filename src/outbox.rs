@@ -166,7 +166,7 @@ impl FollowUp {
 /// The job of a tier. One that is overdue has the incident's id, so that one that keeps failing is one
 /// dead letter.
 fn tier(incident: Uuid, cause: Cause) -> Push {
-    let push = Push::new(&CalculateTier { incident });
+    let push = Push::new(&CalculateTier::of(incident));
     match cause {
         Cause::Burst | Cause::Single => push,
         Cause::Overdue => push.id(incident),

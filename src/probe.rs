@@ -38,7 +38,7 @@ pub enum PartState {
     Unreachable,
 }
 
-/// What is looked at.
+/// The stores that are probed.
 #[derive(Clone)]
 pub struct Stores {
     /// The store.

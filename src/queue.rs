@@ -1,4 +1,4 @@
-//! The queue: at least once, in order, and nothing is lost.
+//! The queue. Every job is delivered at least once, oldest first.
 //!
 //! ```text
 //! push ─▶ store ─▶ fetcher ─▶ apalis worker ─▶ ack layer ─▶ acker ─▶ store
@@ -31,7 +31,7 @@ use crate::jobs::Job;
 use crate::telemetry::trace_context::Trace;
 use store::{NewJob, QueueError, QueueStore};
 
-/// Where jobs are pushed.
+/// The queues of one store.
 #[derive(Clone)]
 pub struct Queues {
     store: Arc<dyn QueueStore>,

@@ -36,9 +36,9 @@ const RESPONSE: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(2);
 /// Attempts to connect again before a command fails, and the longest pause between two.
 const RECONNECT: (usize, Duration) = (2, Duration::from_millis(500));
-/// After so long without a sign of the other side a connection counts as broken.
+/// Silence after which a connection counts as broken.
 const SILENCE: Duration = Duration::from_secs(20);
-/// Commands that wait to be written to one connection at most; more wait to be allowed to wait.
+/// The most commands that wait to be written to one connection; further callers wait for room.
 const WAITING: usize = 1024;
 
 /// A Redis server that is known to answer.

@@ -1,18 +1,18 @@
-//! What is done again and again by the clock, and when each was last done.
+//! Periodic work, and when each was last done.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use sea_orm::DbErr;
 
-use crate::queue::schedule::{RECOUNT, VERIFY};
+use crate::jobs::{RECOUNT, VERIFY};
 use crate::store::{Db, maintenance, marks};
 use crate::time::Clock;
 
-/// After so many missed runs in a row a routine counts as stopped.
+/// Missed runs in a row after which a routine counts as stopped.
 const MISSES: u32 = 3;
 
-/// Work that a schedule brings back.
+/// Periodic work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Routine {
     /// What only time changes, and pending work.
@@ -58,7 +58,7 @@ impl Routine {
         }
     }
 
-    /// Whether the last one is so long ago that none is done any more.
+    /// Whether the last run is so old that the routine counts as stopped.
     #[must_use]
     pub fn is_overdue(self, ago: Duration) -> bool {
         ago > self.every() * MISSES

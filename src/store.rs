@@ -13,6 +13,7 @@ pub mod alert_rules;
 pub mod analysis;
 pub mod anomalies;
 pub mod audit;
+pub mod canaries;
 pub mod cards;
 pub mod channels;
 pub mod clock;
@@ -49,5 +50,6 @@ pub mod stale;
 pub mod tallies;
 pub mod verify;
 pub mod views;
+pub mod watches;
 
 pub use db::Db;

@@ -492,6 +492,25 @@ texts! {
     channel_untried
     warnings
     no_warnings
+    chain
+    chain_lead
+    chain_off
+    chain_never
+    chain_link
+    chain_at
+    chain_took
+    chain_failed
+    chain_not_done
+    link_ingress
+    link_queue
+    link_incident
+    link_tier
+    link_message
+    link_resolve
+    chain_broken
+    chain_broken_look
+    expected_missing
+    expected_missing_look
     sources
     sources_lead
     sources_unknown

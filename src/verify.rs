@@ -1,11 +1,10 @@
 //! Whether figures are what the rows say: totals and times of anomalies, what the counter and the
 //! incidents say of their windows, and what incidents say of their episodes.
 //!
-//! A page of anomalies is looked at in a snapshot, which blocks no writer, and shows rows and figures of
-//! one moment: a batch writes both in one transaction. Only a counter beside the database follows the
-//! rows, within milliseconds: what seems to drift is looked at again between two answers of the counter,
-//! the later of which is waited for. What is to be repaired is locked, one anomaly at a time, and looked
-//! at once more.
+//! A page of anomalies is read in a snapshot, which blocks no writer and shows rows and counters of one moment, because
+//! a batch writes both in one transaction. Only a counter in Redis follows the rows, within milliseconds: an apparent
+//! drift is checked again between two reads of that counter. Before a repair, each anomaly is locked and checked once
+//! more.
 //!
 //! The job that looks every hour and the API share this; either goes from page to page by a cursor.
 
@@ -33,7 +32,7 @@ pub mod drift;
 
 /// Anomalies of a page.
 const PAGE: i64 = 200;
-/// Anomalies that are looked at again together.
+/// Anomalies that are checked again in one batch.
 const AGAIN: usize = 50;
 /// Drifts that a page lists one by one.
 const EXAMPLES: usize = 100;

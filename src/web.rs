@@ -29,6 +29,7 @@ pub(crate) mod tallies;
 mod telegram;
 mod webhooks;
 mod worth;
+mod write_behind;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,7 +9,7 @@ use super::{Config, DatabaseKind, Secret, Tokens, discord, pagerduty, teams, web
 
 /// A firing must expire before its row is pruned: within half of the time that rows are kept.
 const MOST_LEASES: u32 = 15;
-/// So many incidents of an anomaly are read at most whenever its level is worked out.
+/// The most incidents that a rule may ask for: that many are read whenever a level is worked out.
 const MOST_INCIDENTS: i64 = 1000;
 /// A longer wait would turn a rise into a reminder.
 const LONGEST_SETTLE: Duration = Duration::from_secs(3600);
@@ -112,6 +112,7 @@ impl Config {
         }
         self.check_escalation()?;
         self.check_flapping()?;
+        self.check_chain()?;
         let month = Duration::from_secs(30 * 24 * 3600);
         for (name, kept) in [
             ("occurrences", self.retention.occurrences),

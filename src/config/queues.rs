@@ -1,4 +1,4 @@
-//! How each queue's jobs are run: the policies in `jobs.rs`, unless they are set otherwise.
+//! How each queue's jobs are run: as their payloads say in `jobs/`, unless the settings say otherwise.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{Config, Span};
 // Whatever the rows name.
 use crate::jobs::*;
 
-/// The most that can be set: what is above is a slip of the pen, and would be a load of its own.
+/// The highest concurrency and the most attempts. More is a typing error, and would overload the process.
 const MOST: (usize, u32) = (100_000, 1000);
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -16,10 +16,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(24 * 3600);
 
 /// Makes a section of each row of [`crate::queues`].
 macro_rules! sections {
-    ($(
-        $(#[$doc:meta])*
-        $queue:ident: $job:ty { $($policy:tt)* } $(check $check:path)?,
-    )*) => {
+    ($($(#[$doc:meta])* $queue:ident: $job:ty,)*) => {
         /// How each queue's jobs are run.
         #[derive(Clone, Debug, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]

@@ -18,7 +18,7 @@ const SHORTEST_QUIET: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RepairSettings {
-    /// A repair that was started and not finished for so long is shown as unfinished.
+    /// Time after which a repair that was started and not finished is shown as unfinished.
     pub unfinished: Span,
     /// Which actions belong to each class.
     pub actions: ActionClasses,

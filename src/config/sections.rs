@@ -25,17 +25,17 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Counting {
-    /// Which id is counted: `episode`, `delivery` or `incident`.
+    /// What is counted: firings (`episode`), deliveries (`delivery`) or incidents (`incident`).
     pub unit: Unit,
-    /// How far apart the starts of one firing may lie.
+    /// How far apart two reported starts of the same firing may be.
     pub skew: Span,
-    /// A firing that its source does not send for so long is marked as stale.
+    /// Time without a delivery after which an open firing is marked as stale.
     pub unheard: Span,
-    /// And after so long it is closed as unseen.
+    /// Time without a delivery after which it is closed as expired.
     pub unseen: Span,
-    /// Where its sender gives leases, so many that run out make it unheard.
+    /// Where its source gives leases: the number without a delivery after which it is stale.
     pub unheard_leases: u32,
-    /// And so many make it unseen.
+    /// The number after which it is expired.
     pub unseen_leases: u32,
     /// Sources that speak of the same series under the same fingerprints: of each family, one firing is counted
     /// once.
@@ -129,14 +129,14 @@ impl Default for FlappingSettings {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Escalation {
-    /// At least so many in a window, in so many incidents, is such a level; the highest that holds wins.
+    /// Each gives a level for a number of firings in a window; the highest that applies wins.
     pub rules: Vec<Rule>,
-    /// A level falls when its rule has not held for this part of its window: the window divided by so much. 0: at
+    /// A level falls when its rule has not held for this part of its window: the window divided by this. 0: at
     /// once.
     pub hysteresis: u32,
-    /// An alert seen firing so long after its incident opened makes it at least `ESCALATE`.
+    /// An alert that still fires this long after its incident opened makes it at least `ESCALATE`.
     pub open_for: Span,
-    /// That ends when the alert was not seen for so long.
+    /// Time without a delivery after which that no longer holds.
     pub unseen_for: Span,
 }
 
@@ -232,10 +232,9 @@ impl Default for Limits {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QueueSettings {
-    /// Above so many queued alerts the ingress answers 503.
+    /// The number of queued alerts above which the ingress answers 503.
     pub max_depth: u64,
-    /// How much the payloads of the jobs may weigh that one process holds of a queue, in bytes. One job
-    /// may always run.
+    /// The most bytes of payload that one process holds of a queue. A larger job runs alone.
     pub in_flight_bytes: usize,
     /// How long a stopping process lets running jobs finish.
     pub drain: Span,
@@ -290,7 +289,7 @@ impl Default for Retention {
     }
 }
 
-/// What is looked at again and again.
+/// Recount and the consistency check.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecountSettings {

@@ -6,6 +6,7 @@ mod secrets;
 use super::environment::Environment;
 use super::*;
 use crate::domain::aggregation::Unit;
+use crate::jobs::QUEUES;
 
 pub(super) fn load(toml: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let variables = variables
@@ -82,6 +83,7 @@ fn an_unknown_or_malformed_setting_is_refused_by_name() {
 #[test]
 fn a_malformed_setting_is_named_as_it_was_written_and_the_error_says_how_to_write_it() {
     let bytes = "found string \"4MB\", expected a number of bytes, such as 4194304";
+    let (last, queues) = QUEUES.split_last().unwrap();
     for (toml, variable, expected) in [
         (
             "[[routes]]\nto = \"log\"\nlevel = \"FOO\"",
@@ -97,7 +99,7 @@ fn a_malformed_setting_is_named_as_it_was_written_and_the_error_says_how_to_writ
         (
             "[queues.foo]\nattempts = 1",
             None,
-            "queues.foo is not a setting: expected ingest, tier, notify, analyze, repair or recount".to_owned(),
+            format!("queues.foo is not a setting: expected {} or {last}", queues.join(", ")),
         ),
         (
             "",

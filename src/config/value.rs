@@ -12,7 +12,7 @@ use crate::domain::refusal::{Code, Refusal, refuse};
 pub struct Span(pub Duration);
 
 impl Span {
-    /// So many seconds.
+    /// From whole seconds.
     #[must_use]
     pub const fn secs(secs: u64) -> Self {
         Self(Duration::from_secs(secs))

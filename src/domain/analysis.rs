@@ -27,7 +27,7 @@ pub use neighbours::{Before, Together};
 const BY_CHANCE: f64 = 0.001;
 /// Fewer incidents than this say nothing about when an anomaly happens or whether it becomes more frequent.
 const FEW: usize = 5;
-/// So many of an anomaly's incidents are read at most.
+/// The most incidents of an anomaly that are read.
 pub const OPENINGS: usize = 1_000;
 /// Maximum number of actions in the analysis.
 const ACTIONS: usize = 3;

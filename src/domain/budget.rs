@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::time::{Timestamp, millis};
 
-/// So many in any window of a length.
+/// A rate limit (GCRA): a burst, and the interval at which it refills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     interval: i64,
@@ -79,7 +79,7 @@ pub struct BudgetUse {
 }
 
 impl Budget {
-    /// So many to a chat in a second and in a minute, and by the bot in a second.
+    /// The messages per second and per minute to one chat, and per second by the bot.
     #[must_use]
     pub fn new(chat_second: u32, chat_minute: u32, bot_second: u32) -> Self {
         let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));

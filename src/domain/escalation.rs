@@ -8,15 +8,15 @@ pub use super::level::Level;
 use super::reason::{Counted, Lasting, LevelReason, LevelRule, Reason};
 use crate::time::Timestamp;
 
-/// "At least `count` in `window`, in at least so many `incidents`, is `level`."
+/// "At least `count` firings in `window`, in at least `incidents` incidents, are `level`."
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// The level that holds.
     pub level: Level,
-    /// The window that is looked at.
+    /// The window, back from now.
     pub window: Window,
-    /// How many it takes.
+    /// The least number of firings.
     pub count: i64,
     /// In how many incidents of the window they must lie.
     #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -77,8 +77,7 @@ pub fn default_rules() -> Vec<Rule> {
     ]
 }
 
-/// How many of an anomaly's newest incidents must be looked at to judge these rules: none, if no rule
-/// asks for more than one.
+/// How many of an anomaly's newest incidents these rules need; 0 if none asks for more than one.
 #[must_use]
 pub fn most_incidents(rules: &[Rule], unit: Unit) -> i64 {
     let most = rules.iter().map(|rule| rule.incidents).max();

@@ -9,8 +9,7 @@ use uuid::Uuid;
 use super::level::Level;
 use crate::time::Timestamp;
 
-/// So many are distinguished at most for each anomaly; a counter may know no older ones. What says this
-/// number means "or more".
+/// The largest count of an anomaly: it means "or more", because a counter may not keep older firings.
 pub const COUNTED_AT_MOST: i64 = 100_000;
 
 /// A count as people read it.

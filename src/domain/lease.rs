@@ -16,9 +16,9 @@ use crate::time::{Timestamp, millis};
 
 /// What a lease is if its sender does not say until when: Alertmanager's `resolve_timeout`.
 pub const USUAL: Duration = Duration::from_secs(300);
-/// The longest lease: what is said to hold for longer holds for so long.
+/// The longest lease; a longer one is cut to it.
 pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// A firing that is repeated is written at least so often.
+/// A repeated delivery of a firing is written at least this often.
 const WRITTEN_EVERY: Duration = Duration::from_secs(90);
 
 /// Until when a firing holds by its sender's word.

@@ -31,7 +31,7 @@ pub enum Level {
     /// It comes back.
     #[sea_orm(string_value = "REPEAT")]
     Repeat,
-    /// It comes back so often, or lasts so long, that it notifies again.
+    /// It returned often enough, or lasts long enough, to notify again.
     #[sea_orm(string_value = "ESCALATE")]
     Escalate,
     /// Repairing it again is not enough.

@@ -43,7 +43,7 @@ impl Names {
         Self::new(u32::MAX, u64::MAX)
     }
 
-    /// So many anomalies were counted just now.
+    /// Sets the number of anomalies, as just counted in the store.
     pub fn counted(&self, known: u64) {
         self.room().known = known;
     }
@@ -54,7 +54,7 @@ impl Names {
         self.total
     }
 
-    /// Takes room for so many new ones, or for as many as there is room for. It is given back unless they are
+    /// Reserves room for `wanted` new anomalies, or for as many as fit. The room is freed unless they are
     /// [made](Reservation::made).
     pub fn take(&self, wanted: usize) -> Reservation<'_> {
         Reservation {

@@ -11,7 +11,7 @@ use super::frequency::{Window, figure};
 use super::level::Level;
 use crate::time::Timestamp;
 
-/// So many restarts are distinguished at most.
+/// The largest number of restarts that a reason states; it means "or more".
 pub const RESTARTS_AT_MOST: i64 = 100;
 
 /// A reason as a row has it.
@@ -88,7 +88,7 @@ impl<R: fmt::Display> Serialize for Reason<R> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "rule", rename_all = "snake_case")]
 pub enum LevelRule {
-    /// So often in a window, where so many are enough.
+    /// A number of firings in a window that reaches the rule's threshold.
     Count(Counted),
     /// It lasts.
     Lasts(Lasting),
@@ -103,10 +103,10 @@ pub struct Counted {
     pub unit: Unit,
     /// In which window.
     pub window: Window,
-    /// In how many incidents they lie, if that was looked at.
+    /// In how many incidents they lie, if the rule asks for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incidents: Option<i64>,
-    /// Whether there may be more incidents: no more were looked at.
+    /// Whether there may be more incidents, because no more were read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub or_more: bool,
     /// How many are enough.
@@ -140,7 +140,7 @@ impl LevelRule {
 }
 
 impl Counted {
-    /// In how many incidents they lie, as people read it, if that was looked at.
+    /// In how many incidents they lie, for people, if the rule asks for that: `5` or `5+`.
     #[must_use]
     pub fn incidents(&self) -> Option<String> {
         let or_more = if self.or_more { "+" } else { "" };

@@ -131,7 +131,7 @@ pub struct Route {
     pub alert_name: List<Pattern>,
     /// The channels.
     pub to: List<String>,
-    /// Whether routes that follow are looked at, too, when this one matched.
+    /// Whether later routes are evaluated, too, when this one matches.
     #[serde(rename = "continue")]
     pub goes_on: bool,
     /// Its quiet hours, if they are not those of all.

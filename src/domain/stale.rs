@@ -10,13 +10,13 @@ use crate::time::Timestamp;
 /// How long an open firing may be without news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StaleLimits {
-    /// Without news for so long, it is unheard.
+    /// Time without a delivery after which it is stale.
     pub unheard: Duration,
-    /// Without news for so long, it is closed as unseen.
+    /// Time without a delivery after which it is closed as expired.
     pub unseen: Duration,
-    /// Where its sender gives leases, so many of these make it unheard.
+    /// Where its source gives leases: the number without a delivery after which it is stale.
     pub unheard_leases: u32,
-    /// And so many make it unseen.
+    /// The number after which it is expired.
     pub unseen_leases: u32,
 }
 

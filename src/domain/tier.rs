@@ -56,9 +56,9 @@ impl Tier {
 
 /// The actions that count as restarting.
 pub const RESTARTS: [&str; 2] = ["restart_pod", "restart_container"];
-/// So many restarts tried on one anomaly are enough.
+/// Restarts of one anomaly after which the next repair must go deeper.
 pub const RESTARTS_ENOUGH: i64 = 2;
-/// Restarts count for so long: what was tried longer ago says nothing about what helps now.
+/// How long a restart counts: an older one says nothing about what helps now.
 pub const RESTARTS_COUNT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Decides the tier and says why. `restarts` were tried on the anomaly within [`RESTARTS_COUNT_FOR`].
 /// `fix_failed`: a permanent fix was applied to the anomaly, and a firing began after that.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::{About, Job as _, Subject};
+use super::{About, Job as _, Policy, Subject};
 use crate::domain::alert::Alert;
 use crate::domain::refusal::{Code, Refusal};
 use crate::time::Timestamp;
@@ -21,7 +21,7 @@ pub struct IngestAlert {
     pub content: Content,
 }
 
-/// What was in the place of an alert.
+/// An alert, or what was sent in its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(
@@ -37,13 +37,19 @@ pub enum Content {
         reason: String,
         /// What was sent; a list of what was sent where it is several.
         raw: String,
-        /// In the place of how many alerts it was.
+        /// How many alerts it counts as.
         #[serde(default = "one", skip_serializing_if = "is_one")]
         alerts: u64,
     },
 }
 
 impl About for IngestAlert {
+    /// Many at once, because the handler writes them in batches.
+    const RUN: Policy = Policy {
+        concurrency: 4000,
+        ..Policy::USUAL
+    };
+
     fn subject(&self) -> Option<Subject> {
         let Content::Alert(alert) = &self.content else {
             return None;
@@ -52,6 +58,21 @@ impl About for IngestAlert {
             source: self.source.clone(),
             fingerprint: alert.fingerprint.clone(),
         })
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        match &self.content {
+            Content::Alert(alert) if alert.first_label(&["alertname".to_owned()]).is_empty() => {
+                let detail = "content.alert.labels.alertname is missing";
+                Err(Refusal::new(Code::AlertnameMissing, detail))
+            }
+            Content::Alert(_) => Ok(()),
+            Content::Rejected { .. } => Err(Refusal::new(
+                Code::PayloadRejected,
+                "content is still the rejected data: it must be {\"alert\": {\"status\": \"firing\", \
+                 \"labels\": {\"alertname\": …}}}",
+            )),
+        }
     }
 }
 
@@ -67,7 +88,7 @@ impl Content {
     }
 }
 
-/// How many alerts a rejected one is, unless it says otherwise.
+/// How many alerts rejected data counts as, unless the payload says otherwise.
 const fn one() -> u64 {
     1
 }
@@ -88,15 +109,15 @@ pub(crate) struct Brief<'a> {
 pub(crate) enum BriefContent {
     /// An alert.
     Alert(IgnoredAny),
-    /// Something that cannot be used, in the place of so many alerts.
+    /// Something that cannot be used, and how many alerts it counts as.
     Rejected {
         #[serde(default = "one")]
         alerts: u64,
     },
 }
 
-/// In the place of how many alerts a job stands that carries only what was rejected. Such a job fails
-/// whenever it is done.
+/// How many alerts a job counts as that carries only rejected data; none if it carries an alert. A job with rejected
+/// data fails at every attempt.
 #[must_use]
 pub fn rejected(queue: &str, payload: &[u8]) -> Option<u64> {
     if queue != IngestAlert::POLICY.queue {
@@ -111,20 +132,4 @@ pub fn rejected(queue: &str, payload: &[u8]) -> Option<u64> {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 const fn is_one(n: &u64) -> bool {
     *n == 1
-}
-
-/// Whether a job that a person wrote can be done.
-pub(super) fn check(job: &IngestAlert) -> Result<(), Refusal> {
-    match &job.content {
-        Content::Alert(alert) if alert.first_label(&["alertname".to_owned()]).is_empty() => {
-            let detail = "content.alert.labels.alertname is missing";
-            Err(Refusal::new(Code::AlertnameMissing, detail))
-        }
-        Content::Alert(_) => Ok(()),
-        Content::Rejected { .. } => Err(Refusal::new(
-            Code::PayloadRejected,
-            "content is still the rejected data: it must be {\"alert\": {\"status\": \"firing\", \
-             \"labels\": {\"alertname\": …}}}",
-        )),
-    }
 }

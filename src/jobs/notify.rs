@@ -5,36 +5,48 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{About, Subject};
+use super::{About, Policy, Subject};
 
-/// What is to be done about a row in `notifications`.
+/// What to do about a row of `notifications`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Payload", into = "Payload")]
 pub enum Notify {
     /// Send the message.
     Send(Uuid),
-    /// Edit the card, which does not show what holds.
+    /// Edit the card, which is out of date.
     Edit(Uuid),
+    /// Render the message of this canary. An older version finds no message of that ID and is done.
+    Canary(Uuid),
 }
 
 impl Notify {
-    /// The shortest time that one attempt must have: to call a provider (10 s), and to write down that
-    /// it took the message for as long as that is tried (30 s). An attempt that is cut off before sends it
-    /// again.
+    /// The least `queues.notify.timeout`: 10 s to call a provider and up to 30 s to record that it took the message.
+    /// An attempt that is cut off between the two sends the message again.
     pub const LEAST: Duration = Duration::from_secs(45);
 
-    /// The row.
+    /// The row; of a canary, its ID.
     #[must_use]
     pub const fn notification(self) -> Uuid {
         match self {
-            Self::Send(notification) | Self::Edit(notification) => notification,
+            Self::Send(notification) | Self::Edit(notification) | Self::Canary(notification) => {
+                notification
+            }
         }
     }
 }
 
 impl About for Notify {
+    /// Retried for more than half a day, so that a provider that was down gets the messages when it is back.
+    const RUN: Policy = Policy {
+        attempts: 200,
+        ..Policy::USUAL
+    };
+
     fn subject(&self) -> Option<Subject> {
-        Some(Subject::Notification(self.notification()))
+        match self {
+            Self::Send(id) | Self::Edit(id) => Some(Subject::Notification(*id)),
+            Self::Canary(_) => None,
+        }
     }
 }
 
@@ -45,13 +57,16 @@ struct Payload {
     notification: Uuid,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     edit: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    canary: bool,
 }
 
 impl From<Payload> for Notify {
     fn from(payload: Payload) -> Self {
-        match payload.edit {
-            true => Self::Edit(payload.notification),
-            false => Self::Send(payload.notification),
+        match (payload.canary, payload.edit) {
+            (true, _) => Self::Canary(payload.notification),
+            (false, true) => Self::Edit(payload.notification),
+            (false, false) => Self::Send(payload.notification),
         }
     }
 }
@@ -61,6 +76,7 @@ impl From<Notify> for Payload {
         Self {
             notification: job.notification(),
             edit: matches!(job, Notify::Edit(_)),
+            canary: matches!(job, Notify::Canary(_)),
         }
     }
 }
@@ -77,6 +93,10 @@ mod tests {
             (
                 format!(r#"{{"notification":"{id}","edit":true}}"#),
                 Notify::Edit(id),
+            ),
+            (
+                format!(r#"{{"notification":"{id}","canary":true}}"#),
+                Notify::Canary(id),
             ),
         ] {
             assert_eq!(serde_json::to_string(&job).unwrap(), payload);

@@ -1,14 +1,27 @@
 //! What only time changes, and whether figures are what the rows say.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Subject};
+use super::{About, Policy, Schedule, Subject};
 use crate::domain::figure::Figure;
 use crate::time::Timestamp;
 
-/// What a schedule brings back.
+/// When everything that only time changes is brought up to date.
+pub const RECOUNT: Schedule = Schedule {
+    name: "recount",
+    every: Duration::from_secs(60),
+};
+
+/// When every counter is compared with the rows that it is computed from.
+pub const VERIFY: Schedule = Schedule {
+    name: "verify",
+    every: Duration::from_secs(3600),
+};
+
+/// What the clock pushes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Payload", into = "Payload")]
 pub enum Recount {
@@ -48,11 +61,17 @@ pub enum Part {
     Counter,
     /// Rows that are old.
     Pruning,
+    /// Alerts that are expected and do not come.
+    Expected,
+    /// Whether each link of the chain works.
+    Canary,
+    /// Saying outwards that all is well.
+    Heartbeat,
 }
 
 impl Part {
     /// All of them, in the order in which they run: pending work first.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Tiers,
         Self::Messages,
         Self::Edits,
@@ -66,6 +85,9 @@ impl Part {
         Self::Flapping,
         Self::Counter,
         Self::Pruning,
+        Self::Expected,
+        Self::Canary,
+        Self::Heartbeat,
     ];
 
     /// As it is written everywhere.
@@ -85,6 +107,9 @@ impl Part {
             Self::Flapping => "flapping",
             Self::Counter => "counter",
             Self::Pruning => "pruning",
+            Self::Expected => "expected",
+            Self::Canary => "canary",
+            Self::Heartbeat => "heartbeat",
         }
     }
 }
@@ -114,6 +139,21 @@ struct Payload {
 }
 
 impl About for Recount {
+    /// One at a time, because each goes through whole tables.
+    const RUN: Policy = Policy {
+        concurrency: 1,
+        attempts: 3,
+        timeout: Duration::from_secs(300),
+        ..Policy::USUAL
+    };
+
+    fn schedules() -> Vec<(Schedule, Self)> {
+        vec![
+            (RECOUNT, Self::Tick),
+            (VERIFY, Self::Verify(Verification::default())),
+        ]
+    }
+
     fn subject(&self) -> Option<Subject> {
         None
     }

@@ -1,6 +1,9 @@
-//! What jobs are about.
+//! What a payload says of itself: how it is run, what it is about, what must hold of it, when the clock pushes it.
 
 use uuid::Uuid;
+
+use super::{Policy, Schedule};
+use crate::domain::refusal::Refusal;
 
 /// What a job is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,10 +21,26 @@ pub enum Subject {
     Notification(Uuid),
 }
 
-/// A payload that knows what it is about, so that its job is found in traces.
-pub trait About {
-    /// What it is about; none if it is about no alert, incident or notification.
+/// A payload, with all that is particular about its jobs.
+pub trait About: Sized + 'static {
+    /// How they are run, unless the settings say otherwise. The queue's name comes from its row of [`crate::queues`].
+    const RUN: Policy = Policy::USUAL;
+
+    /// What it is about, so that its job is found in traces; none if it is about no alert, incident or notification.
     fn subject(&self) -> Option<Subject>;
+
+    /// The jobs that the clock pushes, and when.
+    fn schedules() -> Vec<(Schedule, Self)> {
+        Vec::new()
+    }
+
+    /// What must hold of a payload that a person wrote, beyond that it can be read.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what would be right.
+    fn check(&self) -> Result<(), Refusal> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

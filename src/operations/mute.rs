@@ -27,7 +27,7 @@ pub struct NewMute {
     pub why: Option<String>,
 }
 
-/// When a mute ends that lasts so long, or until then: one of the two must be given.
+/// The end of a mute, from its duration or its moment; exactly one must be given.
 pub fn ends(lasts: Option<Duration>, until: Option<Timestamp>) -> Result<Ends, Invalid> {
     match (lasts, until) {
         (Some(lasts), None) => Ok(Ends::After(lasts)),

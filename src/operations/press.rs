@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 
 /// How long the button mutes for.
 const MUTE: Duration = Duration::from_secs(3600);
-/// The like of a repair that one person records within so long is the same tap.
+/// A repair equal to the operator's last one within this time is a double tap, and is not recorded.
 const DOUBLE: Duration = Duration::from_secs(10);
 
 /// A press of a button.

@@ -1,4 +1,4 @@
-//! Recount and the consistency check, on request.
+//! Recount and the consistency check, when an operator asks for them.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -10,7 +10,8 @@ use crate::queue::Push;
 use crate::store::audit::{self, Action, Actor, AuditEntry};
 use crate::verify::{self, Page};
 
-/// Enqueues recount. Returns the job's id, which is made of the idempotency `key`, if there is one.
+/// Enqueues a recount, and returns the job's ID. With an idempotency `key` the ID is derived from it, so that a repeated
+/// request enqueues nothing new.
 pub async fn push(
     context: &Context,
     actor: &Actor,
@@ -24,13 +25,15 @@ pub async fn push(
         detail: json!({}),
     };
     audit::record(context.db.write(), actor, entry, now).await?;
-    let recount = Push::new(&Recount::default()).id(job);
-    context.queues.push(recount).await?;
+    context
+        .queues
+        .push(Push::new(&Recount::Tick).id(job))
+        .await?;
     Ok(job)
 }
 
-/// Checks a page of anomalies, which begins `after` a key. With `repair`, drifted figures are set to what
-/// the rows say, and that is written into the audit.
+/// Checks one page of anomalies, after the key `after`. With `repair`, it also corrects drifted counters, and records
+/// that in the audit.
 pub async fn verify(
     context: &Context,
     actor: &Actor,

@@ -293,8 +293,11 @@ pub(super) async fn push(
     job: Uuid,
     repair: &RecordRepair,
 ) -> Result<(), QueueError> {
-    let repair = Push::new(repair).id(job).trace(task_context::trace());
-    context.queues.push(repair).await
+    let trace = task_context::trace();
+    context
+        .queues
+        .push(Push::new(repair).id(job).trace(trace))
+        .await
 }
 
 #[cfg(test)]

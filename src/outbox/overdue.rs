@@ -14,13 +14,13 @@ use crate::time::Timestamp;
 
 /// An analysis that is due for longer is not made.
 const TOO_LATE: Duration = Duration::from_secs(3600);
-/// So many incidents are opened, or given up, under one lock.
+/// Incidents that are opened or closed in one transaction.
 const LOCKED_AT_ONCE: usize = 200;
-/// What is due for longer is pushed again.
+/// Work that has been due for longer is pushed again.
 const OVERDUE: Duration = Duration::from_secs(60);
-/// At most so many at once.
+/// The most of one kind in one pass.
 const AT_MOST: u64 = 10_000;
-/// Of replays, at most so many in one round trip.
+/// The most replays in one push.
 const REPLAYS_AT_ONCE: u64 = 500;
 
 /// Pushes again what has been due for longer than a minute, of every kind. Tiers: of incidents that are

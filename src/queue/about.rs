@@ -1,4 +1,4 @@
-//! What consumers say of themselves, so that an operator sees who works on what.
+//! What workers report of themselves, for the list of workers on the pages and in `tocsin queues`.
 
 use std::time::Duration;
 
@@ -7,37 +7,36 @@ use serde::{Deserialize, Serialize};
 use crate::VERSION;
 use crate::time::Timestamp;
 
-/// Characters of why a worker is stuck: they are written with every heartbeat.
+/// Longest `stuck_why`, in characters. It is written again with every heartbeat.
 const WHY: usize = 300;
 
-/// What a worker reports with every heartbeat. Fields that another version lacks are empty.
+/// What a worker reports with every heartbeat. A field that the worker's version lacks is empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 #[schema(as = AboutWorker)]
 pub struct WorkerInfo {
-    /// The computer, or container, that it runs on.
+    /// The name of the computer or container that it runs on.
     pub host: String,
-    /// The id of its process there.
+    /// Its process ID there.
     pub pid: u32,
     /// The program's version.
     pub version: String,
-    /// Since when it runs, by its process' clock.
+    /// When it started, by its own clock.
     pub since: Timestamp,
-    /// How many jobs it runs at once.
+    /// How many jobs it runs at once (its slots).
     pub concurrency: usize,
-    /// Jobs that it holds.
+    /// Jobs that it holds now.
     pub in_flight: usize,
-    /// Jobs that it has done per second since its heartbeat before.
+    /// Jobs done per second since its previous heartbeat.
     pub rate: f64,
-    /// For how many seconds it has counted no alert though it tried; none if it counts them, or does
-    /// something else.
+    /// For how many seconds it has tried to count alerts and failed; none if it succeeds or runs another queue.
     pub stuck_seconds: Option<u64>,
-    /// Why, as the store says it.
+    /// The store's error that it fails with.
     pub stuck_why: Option<String>,
 }
 
 impl WorkerInfo {
-    /// A consumer of this process that runs so many jobs at once, since then.
+    /// A worker of this process with `concurrency` slots that started at `since`.
     #[must_use]
     pub fn this_process(concurrency: usize, since: Timestamp) -> Self {
         Self {
@@ -50,7 +49,7 @@ impl WorkerInfo {
         }
     }
 
-    /// And it is stuck, if it is.
+    /// Adds for how long it has been stuck, and why.
     pub(super) fn stuck(self, stuck: Option<(Duration, String)>) -> Self {
         let Some((lasts, why)) = stuck else {
             return self;
@@ -62,19 +61,19 @@ impl WorkerInfo {
         }
     }
 
-    /// As a store keeps it.
+    /// The JSON that a store keeps.
     pub(super) fn written(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// A consumer, as a queue's store knows it.
+/// A worker, as its queue's store knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 #[schema(as = Worker)]
 pub struct WorkerStatus {
-    /// Its name, which no other start has.
+    /// Its name, new at every start.
     pub name: String,
-    /// What it said of itself.
+    /// What its last heartbeat reported.
     #[serde(flatten)]
     pub about: WorkerInfo,
     /// Age of its last heartbeat by the store's clock, in milliseconds.
@@ -82,7 +81,7 @@ pub struct WorkerStatus {
 }
 
 impl WorkerStatus {
-    /// As a store kept it: whatever cannot be read of what it said is empty.
+    /// From what a store keeps; a report that cannot be read counts as empty.
     pub(super) fn read(name: String, age_ms: i64, about: Option<&str>) -> Self {
         let about = about.and_then(|text| serde_json::from_str(text).ok());
         Self {
@@ -93,7 +92,7 @@ impl WorkerStatus {
     }
 }
 
-/// What this computer is called.
+/// The host name of this computer; `worker` if it cannot be read.
 #[must_use]
 pub fn host() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")

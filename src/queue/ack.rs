@@ -1,5 +1,5 @@
-//! The ack layer: runs a handler to its end, makes an outcome of what it says, and waits until
-//! that outcome is durable. A drain that waits for handlers therefore waits for their acks.
+//! The ack layer: runs a handler, turns its result into an outcome, and waits until the outcome is stored. A drain
+//! that waits for handlers therefore waits for their acks.
 
 use std::any::Any;
 use std::future::Future;
@@ -36,7 +36,7 @@ impl<S> Layer<S> for AckLayer {
     }
 }
 
-/// A service that answers for what it was delivered. Never fails: an error is an outcome.
+/// A service that answers for each job. It never fails: a handler's error is an outcome.
 #[derive(Clone)]
 pub struct Ack<S> {
     inner: S,
@@ -89,7 +89,7 @@ where
                 if let Outcome::Failed(error) = &outcome {
                     span.fail(|| error.to_string());
                 }
-                // What was worked on; that it is known is another matter, and other's time.
+                // The time of the handler alone, without the ack.
                 drop(span);
                 consumer.answer(held, outcome).await;
             };
@@ -100,8 +100,8 @@ where
 }
 
 impl Consumer {
-    /// What it means that a handler did not end in time: the job's own failure, unless it waited for the
-    /// store alone or the database does not answer. Then that costs it no attempt.
+    /// The outcome of a timeout: a failed attempt, unless the handler only waited for the store or the database does
+    /// not answer. Then it costs no attempt.
     async fn timed_out(&self, held: &JobHandle) -> Outcome {
         let why = format!("timed out after {:?}", self.policy().timeout);
         let why = if held.waits.load(Ordering::Relaxed) {
@@ -118,7 +118,7 @@ impl Consumer {
     }
 }
 
-/// A span for working on `held`.
+/// The span of one attempt.
 fn span_of(consumer: &Consumer, held: &JobHandle) -> Span {
     let (tracer, queue) = (&consumer.tracer, consumer.policy().queue);
     let mut span = tracer.start(SpanKind::Consumer, || queue.into(), held.trace());

@@ -1,4 +1,4 @@
-//! What apalis sees of a queue: a [`Backend`] that hands out decoded tasks and never fails.
+//! The queue as an apalis [`Backend`]: hands out decoded tasks and never fails.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use super::ack::AckLayer;
 use super::consumer::{Consumer, JobHandle, Parts, Running};
 use crate::jobs::{Job, Policy};
 
-/// One consumer of one queue, as apalis takes it. What can go wrong with the store is met by the
-/// [`Consumer`]'s tasks; here nothing can: an `Err` would end the worker.
+/// One consumer of one queue, for apalis. The [`Consumer`]'s tasks handle the store's errors, because an `Err` here
+/// would end the worker.
 pub struct JobBackend<J> {
     tasks: mpsc::Receiver<Arc<JobHandle>>,
     consumer: Arc<Consumer>,
@@ -38,7 +38,7 @@ impl<J: Job> JobBackend<J> {
     }
 }
 
-/// There is none.
+/// Never happens.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub enum Never {}
 
@@ -76,7 +76,7 @@ impl<J: Job> Backend for JobBackend<J> {
     }
 
     fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Never>> {
-        // What was fetched and not begun is given back.
+        // Jobs that were fetched and not started are given back.
         self.tasks.close();
         while let Ok(held) = self.tasks.try_recv() {
             self.consumer.give_back(held);

@@ -1,15 +1,14 @@
-//! One consumer of one queue: what it holds, and the tasks that work beside the apalis worker.
+//! One consumer of one queue: the jobs that it holds, and the tasks that run beside the apalis worker.
 //!
 //! | task | does | every |
 //! |---|---|---|
 //! | fetcher | takes over expired leases, then fetches; never more than there are free slots | when slots are free; idle: 5 to 100 ms, up to 500 ms where many ask one Redis |
-//! | acker | buries what is given up, then settles, many at once | when something was answered |
-//! | lease renewal | extends the leases of what is in flight | a third of a lease |
-//! | promotion | makes due retries ready | 1 s |
-//! | heartbeat | says that the consumer is there, and how it is | 5 s, from the start on |
+//! | acker | writes dead letters, then settles answers, in batches | when a handler answered |
+//! | lease renewal | extends the leases of the jobs in flight | a third of a lease |
+//! | promotion | makes delayed jobs ready whose time has come | 1 s |
+//! | heartbeat | reports that the consumer is alive, and its figures | 5 s, from the start on |
 //!
-//! None of them ends while the process runs: a store that cannot be reached is logged, counted and
-//! tried again with backoff.
+//! They run until the process stops. An error of the store is logged, counted and retried with backoff.
 
 mod acker;
 mod answers;
@@ -46,12 +45,12 @@ pub use handle::JobHandle;
 pub use running::Running;
 use slots::Slots;
 
-/// How long a database that answers takes to say what time it is.
+/// A database that has not answered a trivial transaction by then counts as unavailable.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
-/// How often the log says of one kind that the store fails: it is tried many times a second.
+/// Store errors of one kind are logged at most once in this time: calls are made many times a second.
 const FAILURES_SAID: Duration = Duration::from_secs(60);
-/// How often a dead letter is logged: one request may make thousands.
+/// Dead letters are logged at most once in this time: one request may cause thousands.
 const BURIED_SAID: Duration = Duration::from_secs(1);
 
 /// One consumer of one queue.
@@ -65,17 +64,17 @@ pub struct Consumer {
     metrics: Arc<Metrics>,
     progress: Arc<IngestProgress>,
     pub(super) tracer: Tracer,
-    /// Looked up once: every job is counted in these.
+    /// These two are looked up once, because every job is counted in them.
     took: Histogram,
     done: Counter,
     in_flight: Mutex<Slots>,
-    /// How many consumers the queue had when that was looked at last, where that matters.
+    /// Consumers of the queue at the last look, this one included; 0 where polling costs nothing extra.
     peers: AtomicU64,
-    /// What the store did not do, in the log.
+    /// Limits the log of store errors.
     failures: LogThrottle<&'static str>,
-    /// Dead letters, in the log.
+    /// Limits the log of dead letters.
     buried: LogThrottle<()>,
-    /// Settling and extending take turns: both lock many rows, and in no common order.
+    /// Held while settling or extending: both lock many rows in different orders and would deadlock.
     settling: tokio::sync::Mutex<()>,
     freed: Notify,
     acks: mpsc::UnboundedSender<Ack>,
@@ -86,24 +85,24 @@ pub struct Consumer {
 /// What a consumer is built from.
 #[derive(Clone)]
 pub struct Parts {
-    /// Where the jobs are.
+    /// The queues.
     pub queues: Queues,
-    /// Where dead letters go.
+    /// The database, for dead letters.
     pub db: Db,
-    /// What time it is.
+    /// The process's clock.
     pub clock: Clock,
-    /// What is counted.
+    /// The process's metrics.
     pub metrics: Arc<Metrics>,
-    /// What the work meets.
+    /// Whether alerts are being counted.
     pub progress: Arc<IngestProgress>,
-    /// How the jobs are run.
+    /// The queue's policy.
     pub policy: Policy,
-    /// Where it is said what is worked on.
+    /// Exports the jobs' spans.
     pub tracer: Tracer,
 }
 
 impl Consumer {
-    /// Starts a consumer, and hands out its jobs. See [`super::backend::JobBackend::start`].
+    /// Starts a consumer and returns its jobs. See [`super::backend::JobBackend::start`].
     pub(super) fn start(name: String, parts: Parts) -> (mpsc::Receiver<Arc<JobHandle>>, Running) {
         let policy = parts.policy;
         let (acks, answered) = mpsc::unbounded_channel();
@@ -149,7 +148,6 @@ impl Consumer {
         (tasks, running)
     }
 
-    /// How many consumers the queue had when that was looked at last, this one among them; 0 if never.
     fn peers(&self) -> u64 {
         self.peers.load(Ordering::Relaxed)
     }
@@ -162,7 +160,7 @@ impl Consumer {
         self.took.observe(took.as_secs_f64());
     }
 
-    /// Whether the database answers, and takes what is written, right now.
+    /// Whether the database begins and ends a transaction right now.
     pub(super) async fn store_answers(&self) -> bool {
         let request = async {
             let tx = self.db.begin().await?;
@@ -190,8 +188,8 @@ impl Consumer {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Frees the slots of what was answered. A job that came back before its answer was confirmed
-    /// keeps the slot of its new delivery.
+    /// Frees the slots of answered jobs. A job that was delivered again before its answer was confirmed keeps the
+    /// slot of its new delivery.
     fn release<'a>(&self, answered: impl Iterator<Item = &'a Arc<JobHandle>>) {
         let mut in_flight = self.in_flight();
         answered.for_each(|held| in_flight.release(held));
@@ -200,7 +198,8 @@ impl Consumer {
     }
 }
 
-/// When a lease that was taken or extended just now runs out, to be on the safe side.
+/// When a lease expires that was requested at `asked_at`. The store's own end is later, because it starts the
+/// lease when the request arrives.
 fn lease_end(asked_at: Instant) -> Instant {
     asked_at + LEASE
 }

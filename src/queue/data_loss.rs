@@ -1,10 +1,10 @@
-//! Notices that a store came back without its jobs, and logs how many were lost.
+//! Detects that a queue's store came back without its jobs, and logs how many were lost.
 //!
-//! A store that can lose its data keeps a word that it makes up when it is asked for its depth and has
-//! none: its epoch. Every process that looks at the depth, once a second, remembers the epoch and how
-//! many jobs waited. If the epoch is another at the next look, these are lost: as exactly as that look
-//! is old. What was in flight is not: its workers finish it. Of the processes that notice, the one
-//! that records the loss first logs it. Where no process ran, it goes unnoticed.
+//! A store that can lose its data keeps an epoch: a random ID that it makes when its depth is read and there is
+//! none. Every process reads the depth once a second and remembers the epoch and how many jobs waited. If the
+//! epoch differs at the next read, those jobs are lost; the number is as old as the last read. Jobs in flight are
+//! not lost: their workers finish them. Of the processes that detect it, the first to record the loss logs it. A
+//! loss while no process ran is not detected.
 
 use std::time::{Duration, Instant};
 
@@ -17,10 +17,10 @@ use crate::store::{Db, losses};
 use crate::telemetry::metrics::{ByQueue, Metrics};
 use crate::time::Timestamp;
 
-/// How long recording a loss may take, at most.
+/// How long recording a loss may take before it is retried at the next read.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Looks at one queue.
+/// Watches one queue's epoch.
 #[derive(Debug)]
 pub struct DataLossDetector {
     queue: &'static str,
@@ -36,19 +36,19 @@ struct DepthSample {
     at: Instant,
 }
 
-/// What a queue's store lost.
+/// One loss of a queue's jobs.
 #[derive(Clone, Copy, Debug)]
 pub struct DataLoss {
     /// The epoch that ended.
     pub epoch: Uuid,
-    /// The jobs that waited when they were last looked at.
+    /// The jobs that waited at the last read of the old epoch.
     pub jobs: u64,
-    /// How long before it was noticed that was.
+    /// How long before the detection that read was.
     pub age: Duration,
 }
 
 impl DataLossDetector {
-    /// Looks at `queue`; `by` says who does.
+    /// Watches `queue`; `by` names the process in the record of a loss.
     #[must_use]
     pub const fn new(queue: &'static str, by: String) -> Self {
         Self {
@@ -59,11 +59,11 @@ impl DataLossDetector {
         }
     }
 
-    /// Compares the queue's depth with the last sample. A loss is reported once, by the process that
-    /// records it first; it stays unsaved while the database cannot be reached.
+    /// Compares the queue's depth with the last sample. A loss is logged and counted once, by the process that
+    /// records it first, and kept in memory until the database is reachable.
     ///
     /// # Errors
-    /// The database did not take it.
+    /// The database did not record it.
     pub async fn check(
         &mut self,
         depth: &Depth,

@@ -1,16 +1,17 @@
-//! Whether this process enters the alerts that it takes from the queue. The heartbeats of its workers report it to other processes.
+//! Whether this process counts the alerts that it takes from the queue. Its workers' heartbeats report it to the
+//! other processes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long no alert is entered before that is reported, and how long it is reported after the last try.
+/// How long every try must fail before that is reported, and how long after the last try it is reported.
 const STUCK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
-/// What this process met when it entered alerts.
+/// The failed tries to count alerts since the last that succeeded.
 #[derive(Debug, Default)]
 pub struct IngestProgress(Mutex<Option<Stuck>>);
 
-/// Alerts are not entered: what is tried works, and they meet something else, as a damaged table is.
+/// Alerts cannot be counted, although the database answers: for instance a table is damaged.
 #[derive(Debug)]
 struct Stuck {
     since: Instant,
@@ -24,14 +25,14 @@ impl IngestProgress {
         *self.stuck() = None;
     }
 
-    /// Alerts could not be counted, because of the store.
+    /// Alerts could not be counted; `why` is the store's error.
     pub fn not_entered(&self, why: &str) {
         self.not_entered_at(why, Instant::now());
     }
 
     fn not_entered_at(&self, why: &str, now: Instant) {
         let mut stuck = self.stuck();
-        // What failed long ago may have been done by another process.
+        // After a long pause another process may have counted those alerts.
         let is_news = |stuck: &&Stuck| now.saturating_duration_since(stuck.last) < STUCK.1;
         let since = stuck
             .as_ref()
@@ -44,7 +45,7 @@ impl IngestProgress {
         });
     }
 
-    /// For how long this process has entered no alert though it tried, and why; none if that is not long.
+    /// For how long every try has failed, and why; none below 5 s.
     pub fn is_stuck(&self) -> Option<(Duration, String)> {
         self.is_stuck_at(Instant::now())
     }

@@ -1,24 +1,25 @@
-//! The queue in Redis: a stream and a consumer group for each queue, and what does not fit in them.
+//! The queue in Redis: for each queue a stream with a consumer group, and these keys beside it.
 //!
 //! ```text
 //! PREFIX:{QUEUE}:stream      ready jobs, and those in flight (pending in the group `workers`)
-//!               :delayed     sorted set of jobs that wait, by the time at which they are due
-//!               :ids         ids that must not be queued twice
-//!               :replays     how often those of them were replayed that were
+//!               :delayed     sorted set of delayed jobs, by when they are due
+//!               :ids         IDs of `named` jobs, which must not be queued twice
+//!               :replays     the number of the last replay of each that was replayed
 //!               :consumers   sorted set of consumers, by the time of their heartbeat
-//!               :about       what each of them says of itself, as JSON
-//!               :turn        held by the process that looks for expired leases
-//!               :paused      there while the queue is paused: since when
-//!               :ticks       the last tick that was claimed of each schedule
-//!               :pulse       when a consumer last sent a heartbeat; :grace: nothing is taken over yet
-//!               :latest      what time it was then: less than that is a clock that went back
-//!               :epoch       a word that is gone with the rest when the server loses its data
+//!               :about       what each reported with its heartbeat, as JSON
+//!               :turn        held by the consumer that searches for expired leases
+//!               :paused      when the queue was paused; absent while it is not
+//!               :ticks       the last claimed tick of each schedule
+//!               :pulse       when a consumer last sent a heartbeat
+//!               :grace       exists after Redis was away: no job is taken over yet
+//!               :latest      the latest time seen: an earlier one means that the clock went back
+//!               :epoch       a random ID, lost with everything else when the server loses its data
 //! ```
 //!
-//! A job is in flight while its entry is pending: the group knows who holds it, since when, and how
-//! often it was delivered. What was given back is pending with `:ready`, or with `:suspect` if it
-//! may be handed out only alone. All times are the server's. What must be one step is one script
-//! (`redis/*.lua`, each after `prelude.lua`).
+//! A job is in flight while its entry is pending: the group records its consumer, since when, and how often it was
+//! delivered. A job that was given back is pending with the consumer `:ready`, or `:suspect` if it may run only
+//! alone. All times are by the server's clock. What must be atomic is one script (`redis/*.lua`, each after
+//! `prelude.lua`).
 
 mod answers;
 mod call;
@@ -43,20 +44,20 @@ use crate::time::{Clock, Timestamp, millis};
 use answers::with_deliveries;
 use entry::{entries_of, number_and_jobs, written};
 
-/// Jobs, answers or leases that one script works on at most.
+/// The most jobs, answers or leases in one script call.
 const CHUNK: usize = 200;
-/// Entries that one script removes at most.
+/// The most entries that one script call removes.
 const REMOVED_AT_ONCE: usize = 1000;
-/// Jobs that are read first, to learn their size. The others are assumed to be as large.
+/// Jobs that are read first, to learn their size; the rest are assumed to be as large.
 const READ_FIRST: usize = 256;
-/// Due jobs that a fetch makes ready at most, on its way.
+/// The most delayed jobs that a fetch makes ready as well.
 const PROMOTED_BY_FETCH: usize = 500;
-/// Where consumers send a heartbeat every second, a silence of this length means that Redis was away.
+/// If no heartbeat arrived for this long, Redis was unreachable.
 const SILENCE_MS: i64 = 5000;
-/// The consumers' group.
+/// The name of the consumer group.
 const GROUP: &str = "workers";
 
-// They may run where memory is full: what they add is little, and without them nothing would be taken out.
+// These scripts may run when Redis' memory is full: they add little, and without them no job could be removed.
 scripts! {
     "flags=allow-oom", "redis/prelude.lua";
     PUSH: "redis/push.lua",
@@ -79,11 +80,10 @@ scripts! {
     SEARCH_DELAYED: "redis/search_delayed.lua",
 }
 
-/// What the script that asks for the depth answers.
+/// The answer of the depth script.
 type Figures = (i64, i64, i64, i64, i64, i64, String);
 
-/// The queue in Redis. Pushes, fetches and answers each have a connection of their own, so that
-/// none waits behind another's.
+/// The queue in Redis. Pushes, fetches and answers each have their own connection, so that none waits for another.
 #[derive(Clone)]
 pub struct RedisQueue {
     prefix: String,
@@ -101,7 +101,7 @@ impl From<RedisError> for QueueError {
 }
 
 impl RedisQueue {
-    /// The queue in this server; `clock` moves the server's clock, for tests.
+    /// The queue in this server; `clock` shifts the server's clock in tests.
     ///
     /// # Errors
     /// The server cannot be used.
@@ -116,7 +116,7 @@ impl RedisQueue {
         })
     }
 
-    /// Jobs that may be queued already, or must wait.
+    /// Pushes jobs that are `named` or delayed, with a script.
     async fn push_with_care(&self, queue: &str, jobs: &[&NewJob]) -> Result<(), QueueError> {
         for chunk in jobs.chunks(CHUNK) {
             let call = chunk.iter().fold(self.call(&PUSH, queue), |call, job| {
@@ -177,7 +177,7 @@ impl QueueStore for RedisQueue {
             let read: Result<Value, RedisError> = read.query_async(&mut self.fetches.clone()).await;
             let read = match read {
                 Ok(read) => read,
-                // What was read before is held.
+                // The entries read before are leased already, so they are returned.
                 Err(_) if !jobs.is_empty() => break,
                 Err(error) => return Err(error.into()),
             };
@@ -193,7 +193,7 @@ impl QueueStore for RedisQueue {
         Ok(jobs)
     }
 
-    // Each look walks over all that is in flight anywhere.
+    // The search reads every pending entry of the group.
     async fn is_turn_to_reclaim(&self, queue: &str) -> Result<bool, QueueError> {
         let call = self.call(&TURN, queue).arg(millis(RECLAIM_EVERY));
         let is_turn: i64 = call.on(&self.fetches).await?;
@@ -339,7 +339,7 @@ impl QueueStore for RedisQueue {
         Ok(self.clock.of_store(Timestamp(secs * 1000 + micros / 1000)))
     }
 
-    /// As a push would be, it is refused where there is no memory left.
+    /// Fails, as a push does, if Redis' memory is full.
     async fn takes(&self) -> Result<(), QueueError> {
         let mut set = redis::cmd("SET");
         set.arg(format!("{}:probe", self.prefix))

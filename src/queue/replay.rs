@@ -1,5 +1,5 @@
-//! Pushing what was replayed: the job as it is in its dead letter, under its own id and the number of
-//! the replay. So it may be pushed again while it is unknown whether it was.
+//! Pushes replayed dead letters: the job as its letter has it, under its own ID and the number of the replay. So a
+//! push whose result is unknown can be repeated.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::jobs::{QUEUES, rejected};
 use crate::store::Db;
 use crate::store::dead_letters::{as_text, pushed};
 
-/// Why a job that died is not to be run again as it is.
+/// Why a dead letter cannot be replayed as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotReplayableReason {
     /// No queue can carry it.
@@ -21,13 +21,13 @@ pub enum NotReplayableReason {
         "the payload is not text, so the job cannot be replayed unchanged: replay it with another payload"
     )]
     Binary,
-    /// It carries what was rejected, which a replay does not change.
+    /// It carries rejected data, which would be rejected again.
     #[error(
         "a rejected alert is rejected again on replay: edit the payload (tocsin dead edit), or discard the dead \
          letter"
     )]
     Rejected,
-    /// It carries several of these, and a job takes one alert.
+    /// It carries several rejected alerts, and a job takes one alert.
     #[error(
         "the dead letter holds {0} rejected alerts, and a job takes one: correct them (tocsin dead show \
          --sent), send them to the webhook again, and discard the dead letter"
@@ -50,9 +50,8 @@ impl From<NotReplayableReason> for Refusal {
     }
 }
 
-/// Whether running the job of a dead letter again, as it is or with the payload that a person wrote, can come
-/// to something. Where a letter stands for several alerts it never can: those that the payload leaves out
-/// would be lost.
+/// Whether a dead letter can be replayed, as it is or with an operator's payload. A letter of several alerts cannot:
+/// the alerts that the new payload leaves out would be lost.
 ///
 /// # Errors
 /// See [`NotReplayableReason`].
@@ -66,24 +65,24 @@ pub fn check(queue: &str, payload: &[u8], is_edited: bool) -> Result<(), NotRepl
     }
 }
 
-/// Why it is not known that replays were pushed. They are still pending.
+/// Why replays are still pending: they may or may not have been pushed.
 #[derive(Debug, thiserror::Error)]
 pub enum Unpushed {
     /// The queue did not confirm them.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The database did not note that they were pushed.
+    /// The database did not record that they were pushed.
     #[error(transparent)]
     Store(#[from] DbErr),
 }
 
-/// The name of the letter's queue, and its payload as text, if the queue can carry it.
+/// The letter's queue, and its payload as text if it is valid UTF-8.
 fn can_be_pushed<'a>(queue: &str, payload: &'a [u8]) -> Option<(&'static str, &'a str)> {
     let queue = QUEUES.into_iter().find(|name| *name == queue)?;
     Some((queue, as_text(payload)?))
 }
 
-/// Pushes the jobs of letters that were replayed, and notes that their push is no longer pending.
+/// Pushes the jobs of replayed letters, and records that their push is no longer pending.
 ///
 /// # Errors
 /// See [`Unpushed`]; they may have been pushed all the same.

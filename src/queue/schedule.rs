@@ -1,49 +1,37 @@
-//! Clocks that push jobs. Every replica runs them; the store decides who claims a tick.
+//! Pushes the jobs that have a schedule. Every process runs it; the store decides which of them claims a tick.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::Queues;
-use super::store::{QueueError, Schedule};
-use crate::jobs::{Job, Recount, Verification};
+use super::store::QueueError;
+use crate::jobs::{Scheduled, scheduled};
 
-/// When levels and counts are looked at again.
-pub const RECOUNT: Schedule = Schedule {
-    name: "recount",
-    every: Duration::from_secs(60),
-};
-
-/// When figures are compared with the rows.
-pub const VERIFY: Schedule = Schedule {
-    name: "verify",
-    every: Duration::from_secs(3600),
-};
-
-/// How often a replica asks whether a tick has come.
+/// How often a process asks the store whether a tick has come.
 const ASK: Duration = Duration::from_secs(5);
 
-/// Claims the schedules' current ticks that are unclaimed; returns how many.
+/// Pushes the jobs whose schedules have a tick now that no process has claimed; returns how many.
 ///
 /// # Errors
 /// The store did not answer.
-pub async fn pass(queues: &Queues) -> Result<usize, QueueError> {
-    let mut claimed = 0;
-    for (schedule, job) in [
-        (RECOUNT, Recount::Tick),
-        (VERIFY, Recount::Verify(Verification::default())),
-    ] {
-        let payload = serde_json::to_string(&job).map_err(|error| QueueError(error.into()))?;
-        let queue = Recount::POLICY.queue;
-        claimed += usize::from(queues.store().tick(schedule, queue, payload).await?);
+pub async fn pass(
+    queues: &Queues,
+    jobs: impl IntoIterator<Item = Scheduled>,
+) -> Result<usize, QueueError> {
+    let mut pushed = 0;
+    for job in jobs {
+        let payload = job.payload.map_err(|error| QueueError(error.into()))?;
+        let tick = queues.store().tick(job.schedule, job.queue, payload);
+        pushed += usize::from(tick.await?);
     }
-    Ok(claimed)
+    Ok(pushed)
 }
 
-/// Claims ticks until `stop`.
+/// Pushes what is due every 5 s until `stop`.
 pub async fn run(queues: Queues, stop: CancellationToken) {
     loop {
-        if let Err(error) = pass(&queues).await {
+        if let Err(error) = pass(&queues, scheduled()).await {
             tracing::warn!("cannot claim a tick of the schedule, will retry: {error}");
         }
         tokio::select! {

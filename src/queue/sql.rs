@@ -1,10 +1,11 @@
 //! The queue in the `jobs` table: one driver for SQLite and PostgreSQL.
 //!
-//! A job is one row: ready or delayed while `lease_until` is null, held otherwise. On PostgreSQL
-//! consumers pass over rows that another is taking (`SKIP LOCKED`); on SQLite there is one writer.
-//! All times are the database's, so it does not matter what the processes think it is.
+//! A job is one row: ready or delayed while `lease_until` is null, in flight otherwise. On PostgreSQL a consumer
+//! skips rows that another is leasing (`SKIP LOCKED`); SQLite has one writer. All times are by the database's
+//! clock, so that the processes' clocks do not matter.
 
 mod lease;
+mod outlook;
 mod paused;
 mod pusher;
 mod read;
@@ -25,6 +26,7 @@ use crate::store::Db;
 use crate::store::rows::{Rows, statement};
 use crate::time::{Clock, Timestamp, millis};
 use lease::{IS_NOT_PAUSED, STILL_HELD, rows_of, weighed};
+pub use outlook::{Outlook, outlook};
 use pusher::Pushers;
 use read::known;
 
@@ -44,7 +46,7 @@ impl From<DbErr> for QueueError {
 }
 
 impl SqlQueue {
-    /// The queue in `db`; `clock` moves the database's clock, for tests. Must be called on a runtime.
+    /// The queue in `db`; `clock` shifts the database's clock in tests. Call it on a Tokio runtime.
     #[must_use]
     pub fn new(db: Db, clock: Clock) -> Self {
         Self {
@@ -55,7 +57,7 @@ impl SqlQueue {
         }
     }
 
-    /// Ends every lease. Only for a process that is the only one.
+    /// Ends every lease at once. Only for a process that runs alone on this database, when it starts.
     ///
     /// # Errors
     /// The database did not do it.
@@ -87,8 +89,12 @@ impl SqlQueue {
     }
 }
 
-/// `{now}` in `sql` is the database's clock, moved by ours.
+/// Replaces `{now}` in `sql` with the database's clock, shifted in tests, or with a clock that stands still in
+/// simulations.
 fn at_store(clock: &Clock, sql: &str) -> String {
+    if let Some(at) = clock.stands_at() {
+        return sql.replace("{now}", &at.0.to_string());
+    }
     match clock.of_store(Timestamp(0)).0 {
         0 => sql.to_owned(),
         shift => sql.replace("{now}", &format!("({{now}} + {shift})")),
@@ -99,12 +105,12 @@ fn count(n: usize) -> Value {
     Value::from(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
-/// A queue without workers.
+/// The figures of a queue without workers.
 const PROBE: &str = "probe";
 
 #[async_trait]
 impl QueueStore for SqlQueue {
-    // Pushes a job and rolls back: no worker ever sees it.
+    // Rolled back, so that no worker sees the job.
     async fn takes(&self) -> Result<(), QueueError> {
         let tx = self.db.begin().await?;
         let sql = "INSERT INTO jobs (id, queue, payload, run_at, enqueued_at) \
@@ -128,7 +134,7 @@ impl QueueStore for SqlQueue {
         consumer: &str,
         room: Capacity,
     ) -> Result<Vec<Delivery>, QueueError> {
-        // PostgreSQL uses the index up to a moment that it reads once, not up to a clock.
+        // In a subquery, because PostgreSQL uses the index only up to a constant, not up to clock_timestamp().
         let pick = weighed(
             "queue = $3 AND lease_until IS NULL AND run_at <= (SELECT {now})",
             "run_at, id",
@@ -222,7 +228,7 @@ impl QueueStore for SqlQueue {
                 .await?;
         }
         if !back.is_empty() {
-            // A suspect stays one: its lease has run out, so no worker fetches it beside others.
+            // A suspect that is given back keeps an expired lease, so that no worker fetches it beside others.
             let sql = format!(
                 "UPDATE jobs SET lease_owner = NULL, deliveries = jobs.deliveries - 1, \
                      lease_until = CASE WHEN jobs.deliveries > {SUSPECT_AFTER} THEN {{now}} END \
@@ -250,7 +256,7 @@ impl QueueStore for SqlQueue {
         Ok(ids.collect::<Result<_, DbErr>>()?)
     }
 
-    /// A delayed job is found by its time; there is nothing to move.
+    /// Does nothing: fetching finds delayed jobs by their time.
     async fn promote(&self, _queue: &str, _limit: usize) -> Result<usize, QueueError> {
         Ok(0)
     }
@@ -325,7 +331,7 @@ impl QueueStore for SqlQueue {
     }
 
     async fn depth(&self, queue: &str) -> Result<Depth, QueueError> {
-        // The clock is read once, or a job could become due between two of the counts.
+        // The clock is read once; otherwise a job could become due between two of the counts.
         let sql = "SELECT \
             (SELECT count(*) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at <= clock.at) AS ready, \
             (SELECT count(*) FROM jobs WHERE queue = $1 AND lease_until IS NULL AND run_at > clock.at) AS waiting, \

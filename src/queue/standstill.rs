@@ -1,5 +1,5 @@
-//! Whether accepted alerts are counted, as every process can know: the process that accepts them may be another than
-//! who counts them. Workers say whether they can; and where none does anything, it is how long alerts wait.
+//! Whether accepted alerts are being counted. The process that accepts them may not be the one that counts them, so
+//! it is read from the workers' heartbeats, and, if no worker does anything, from how long alerts wait.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use super::store::{Depth, HEARTBEAT, LEASE, QueueError};
 use crate::jobs::{IngestAlert, Job as _};
 use crate::time::Timestamp;
 
-/// How long alerts wait while none is counted before that is reported.
+/// How long alerts must wait uncounted before that is reported.
 const WAITS: Duration = Duration::from_secs(30);
-/// A worker that started later has not said yet what it does.
+/// A worker that started more recently has not reported its rate yet.
 const YOUNG: Duration = Duration::from_secs(3 * HEARTBEAT.as_secs());
 
-/// Alerts are taken and not counted.
+/// Alerts are accepted and not counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standstill {
-    /// A worker tries to count them and cannot.
+    /// A worker tries to count them and fails.
     Stuck {
-        /// For how long.
+        /// For how long it has failed.
         lasts: Duration,
-        /// What the store says.
+        /// The store's error.
         why: String,
     },
-    /// There are workers, and they do nothing.
+    /// There are workers, and none does a job.
     Idle {
         /// How long the oldest has waited.
         waits: Duration,
@@ -36,22 +36,22 @@ pub enum Standstill {
     },
 }
 
-/// What workers say.
+/// What the workers' heartbeats say.
 #[derive(Debug, PartialEq, Eq)]
 enum Work {
-    /// It goes on, or may do so in a moment.
+    /// Some count alerts, or started just now.
     Goes,
     Stuck {
         lasts: Duration,
         why: String,
     },
-    /// None does anything; whether there are any.
+    /// None does a job; whether there are any.
     None {
         has_workers: bool,
     },
 }
 
-/// Asks the queue. It is asked how many jobs wait only where none is done, which is dear where there are many.
+/// Reads the queue. The depth, which is expensive with many jobs, is read only if no worker does anything.
 pub(crate) async fn of_alerts(
     queues: &Queues,
     now: Timestamp,
@@ -65,7 +65,7 @@ pub(crate) async fn of_alerts(
     })
 }
 
-/// The same of any queue whose depth is known.
+/// The same of a queue whose depth is known.
 pub(crate) async fn of_queue(
     queues: &Queues,
     now: Timestamp,
@@ -84,7 +84,7 @@ pub(crate) async fn of_queue(
 fn work(workers: &[WorkerStatus], now: Timestamp) -> Work {
     let is_live = |worker: &&WorkerStatus| Duration::from_millis(worker.seen_ms_ago) < LEASE;
     let live = || workers.iter().filter(is_live).map(|worker| &worker.about);
-    // What one cannot count, another may.
+    // If one worker fails, another may succeed.
     if live().any(|about| about.rate > 0.0) {
         return Work::Goes;
     }
@@ -103,7 +103,7 @@ fn work(workers: &[WorkerStatus], now: Timestamp) -> Work {
     }
 }
 
-/// Nothing is done: whether that is odd. Who pauses the queue wants it so.
+/// Whether it is wrong that no job is done; in a paused queue it is intended.
 fn waits(depth: &Depth, has_workers: bool) -> Option<Standstill> {
     let waits = Duration::from_millis(depth.oldest_age_ms?);
     if depth.paused || waits < WAITS {
@@ -122,8 +122,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
-    /// A worker that was heard of so many seconds ago, has done so many jobs since before, and says for how
-    /// long it is stuck.
+    /// A worker by the age of its heartbeat in seconds, its rate, and for how long it is stuck.
     fn worker(seen: u64, rate: f64, stuck: Option<u64>) -> WorkerStatus {
         WorkerStatus {
             name: "one".to_owned(),

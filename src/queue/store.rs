@@ -1,5 +1,5 @@
-//! What a queue's store must be able to do. Two drivers implement it; one conformance suite holds
-//! both to it.
+//! The contract of a queue's store. Two drivers implement it ([`super::sql`], [`super::redis`]), and one
+//! conformance suite tests both against it.
 
 mod jobs;
 
@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::about::{WorkerInfo, WorkerStatus};
 use crate::jobs::JobError;
+pub use crate::jobs::Schedule;
 pub use crate::jobs::lease::{
     DEAD_AFTER, FailedAttempt, LEASE, Lease, SUSPECT_AFTER, StorePosition,
 };
@@ -19,24 +20,24 @@ use crate::store::error::STORE_DELAY;
 use crate::time::Timestamp;
 pub use jobs::{Answer, Capacity, Delivery, NewJob, Reclaimed};
 
-/// How often it is looked for leases that have expired.
+/// How often expired leases are searched for.
 pub const RECLAIM_EVERY: Duration = Duration::from_secs(1);
 
-/// Of jobs that would be suspects next, so many times fewer are taken over at once.
+/// Jobs that would be suspects after another crash are taken over in batches smaller by this factor.
 pub const SUSPECT_BATCH_DIVISOR: usize = 10;
-/// How often a consumer says that it is there.
+/// How often a consumer sends a heartbeat.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
-/// Jobs in one state that a search looks at, at most.
+/// The most jobs of one state that a search reads.
 pub const SEARCHED: usize = 5000;
-/// Consumers without a heartbeat for so long are gone.
+/// A consumer without a heartbeat for this long counts as dead.
 pub const CONSUMER_GONE: Duration = Duration::from_secs(30);
 
-/// A queue in figures.
+/// A queue's figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Depth {
-    /// Jobs that could run now.
+    /// Jobs that can run now.
     pub ready: u64,
-    /// Jobs that wait for their time.
+    /// Jobs that may not run yet: deferred, or waiting for a retry.
     pub delayed: u64,
     /// Jobs that a worker holds.
     pub in_flight: u64,
@@ -46,22 +47,22 @@ pub struct Depth {
     pub workers: u64,
     /// Whether the queue is paused.
     pub paused: bool,
-    /// Since when.
+    /// When it was paused.
     pub paused_since: Option<Timestamp>,
-    /// Since when the store has not lost its data: another word after every time that it did. None
-    /// for a store that does not.
+    /// An ID that changes whenever the store loses its data; none for a store that cannot. See
+    /// [`super::data_loss`].
     #[serde(skip)]
     pub epoch: Option<Uuid>,
 }
 
-/// Where a queued job stands.
+/// The state of a queued job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = JobState)]
 pub enum JobState {
-    /// It could run now.
+    /// It can run now.
     Ready,
-    /// It waits for its time.
+    /// It may not run yet.
     Delayed,
     /// A consumer holds it.
     InFlight,
@@ -70,15 +71,15 @@ pub enum JobState {
 /// A job that was found in a queue.
 #[derive(Clone, Debug)]
 pub struct Queued {
-    /// The job, which is not held under this lease any more.
+    /// The job. Its lease is for display only.
     pub job: Delivery,
-    /// Where it stands.
+    /// Its state.
     pub stand: JobState,
-    /// When it is due, if it waits for that.
+    /// When it becomes ready, if it is delayed.
     pub due_at: Option<Timestamp>,
 }
 
-/// Why the store did not do it.
+/// The store's error, usually that it cannot be reached.
 #[derive(Debug, thiserror::Error)]
 #[error("the queue's store: {0}")]
 pub struct QueueError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
@@ -92,24 +93,14 @@ impl From<QueueError> for JobError {
     }
 }
 
-/// A clock that pushes a job at every multiple of its period.
-#[derive(Clone, Copy, Debug)]
-pub struct Schedule {
-    /// Its name.
-    pub name: &'static str,
-    /// The period.
-    pub every: Duration,
-}
-
-/// A queue's store. All times are the store's own.
+/// A queue's store. All times are by the store's clock, so that processes need not agree on the time.
 #[async_trait]
 pub trait QueueStore: Send + Sync {
-    /// Makes all of `jobs` durable in one round trip.
+    /// Stores all of `jobs` durably, in one round trip for each queue.
     async fn push(&self, jobs: &[NewJob]) -> Result<(), QueueError>;
 
-    /// Hands out as many ready jobs as there is room for, those that waited longest first; none of a
-    /// paused queue. A store that cannot weigh jobs before it hands them out may hand out a few hundred
-    /// more than there are bytes for.
+    /// Hands out ready jobs up to `room`, oldest first; none of a paused queue. A store that cannot know the size of
+    /// jobs beforehand may hand out a few hundred more than fit into `room.bytes`.
     async fn fetch(
         &self,
         queue: &str,
@@ -117,17 +108,16 @@ pub trait QueueStore: Send + Sync {
         room: Capacity,
     ) -> Result<Vec<Delivery>, QueueError>;
 
-    /// Whether it is this consumer's turn to look for leases that have expired, where looking costs all
-    /// consumers the more the more there are of them: one consumer's of each [`RECLAIM_EVERY`]. Who found some
-    /// goes on without a turn.
+    /// Whether this consumer may search for expired leases now. Where the search costs more with more consumers,
+    /// one of them may in each [`RECLAIM_EVERY`]; a consumer that found some goes on without asking.
     async fn is_turn_to_reclaim(&self, _queue: &str) -> Result<bool, QueueError> {
         Ok(true)
     }
 
-    /// Takes over as many jobs as there is room for whose lease has expired, and of those that would be suspects
-    /// next a [`SUSPECT_BATCH_DIVISOR`]th as many: a crash with them makes few suspects. A suspect is handed out
-    /// only if the consumer is `alone` (holds nothing of this queue), and then nothing beside it.
-    /// Where the store was away, nothing is handed out for one lease from when it is back.
+    /// Takes over jobs with expired leases up to `room`. Of jobs that would be suspects next it takes a
+    /// [`SUSPECT_BATCH_DIVISOR`]th as many, so that one crash makes few suspects. A suspect is handed out only if
+    /// the consumer is `alone` (holds nothing of this queue), and only one. After the store was unreachable, it hands
+    /// out nothing for one lease, so that live workers can extend theirs first.
     async fn reclaim(
         &self,
         queue: &str,
@@ -136,7 +126,7 @@ pub trait QueueStore: Send + Sync {
         alone: bool,
     ) -> Result<Reclaimed, QueueError>;
 
-    /// Settles what the consumer held. An answer that comes from another than it must is dropped.
+    /// Settles the consumer's answers. An answer from a consumer that may not give it ([`Answer`]) is dropped.
     async fn settle(
         &self,
         queue: &str,
@@ -144,7 +134,7 @@ pub trait QueueStore: Send + Sync {
         answers: &[(Lease, Answer)],
     ) -> Result<(), QueueError>;
 
-    /// Holds `leases` for another [`LEASE`]; returns those that are still held.
+    /// Extends `leases` by another [`LEASE`]; returns the IDs of the jobs that the consumer still holds.
     async fn extend(
         &self,
         queue: &str,
@@ -152,11 +142,11 @@ pub trait QueueStore: Send + Sync {
         leases: &[Lease],
     ) -> Result<Vec<Uuid>, QueueError>;
 
-    /// Makes at most `limit` delayed jobs whose time has come ready; returns how many.
+    /// Makes up to `limit` delayed jobs ready whose time has come; returns how many.
     async fn promote(&self, queue: &str, limit: usize) -> Result<usize, QueueError>;
 
-    /// Claims the schedule's present tick and pushes its job, in one step; false if the tick was
-    /// claimed already. Ticks that were missed are made up for by this one.
+    /// Claims the schedule's current tick and pushes its job, in one step; false if the tick was claimed already.
+    /// Missed ticks are not pushed.
     async fn tick(
         &self,
         schedule: Schedule,
@@ -164,8 +154,8 @@ pub trait QueueStore: Send + Sync {
         payload: String,
     ) -> Result<bool, QueueError>;
 
-    /// Says that the consumer is there, and forgets those without a heartbeat for
-    /// [`CONSUMER_GONE`]. What they hold stays theirs until its lease has run out.
+    /// Records a heartbeat, and removes consumers without one for [`CONSUMER_GONE`]. Their jobs stay leased until
+    /// the leases expire.
     async fn heartbeat(
         &self,
         queue: &str,
@@ -173,33 +163,35 @@ pub trait QueueStore: Send + Sync {
         about: &WorkerInfo,
     ) -> Result<(), QueueError>;
 
-    /// Forgets a consumer that has stopped. What it holds all the same stays its own until its lease
-    /// has run out.
+    /// Removes a consumer that has stopped. Jobs that it still holds stay leased until the leases expire.
     async fn leave(&self, queue: &str, consumer: &str) -> Result<(), QueueError>;
 
     /// The consumers with a heartbeat within [`CONSUMER_GONE`], by name.
     async fn consumers(&self, queue: &str) -> Result<Vec<WorkerStatus>, QueueError>;
 
-    /// The queue in figures.
+    /// The queue's figures.
     async fn depth(&self, queue: &str) -> Result<Depth, QueueError>;
 
-    /// The store's clock, which says when jobs were pushed.
+    /// The time by the store's clock.
     async fn now(&self) -> Result<Timestamp, QueueError>;
 
-    /// Whether the store takes what is written to it, which is tried.
+    /// Tries a write, and undoes it.
+    ///
+    /// # Errors
+    /// The store accepts no writes.
     async fn takes(&self) -> Result<(), QueueError>;
 
-    /// Whether asking for work costs a server that all share: where consumers are many, each asks less often then.
+    /// Whether polling loads a server that all consumers share; then each polls less often the more there are.
     fn is_asked_dearly(&self) -> bool {
         false
     }
 
-    /// How much of the store's memory is used; nothing where that is not bounded, or it keeps jobs on a disk.
+    /// How much of the store's memory is used; none if it has no limit or keeps jobs on disk.
     async fn memory(&self) -> Result<Option<Memory>, QueueError> {
         Ok(None)
     }
 
-    /// Jobs with `text` in their payload: at most `limit`, of the newest [`SEARCHED`] in each state.
+    /// Up to `limit` jobs with `text` in their payload, of the newest [`SEARCHED`] in each state.
     async fn search(
         &self,
         queue: &str,
@@ -207,21 +199,20 @@ pub trait QueueStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Queued>, QueueError>;
 
-    /// Whether it may come back without what it held. Then its depth has an epoch.
+    /// Whether it can lose jobs that were pushed. Then its depth has an epoch.
     fn can_lose(&self) -> bool {
         false
     }
 
-    /// Those of `queues` that are paused, each with since when. Costs little, however many jobs there are.
+    /// Those of `queues` that are paused, each with when it was. Its cost does not grow with the number of jobs.
     async fn paused(
         &self,
         queues: &[&'static str],
     ) -> Result<Vec<(&'static str, Timestamp)>, QueueError>;
 
-    /// Pauses the queue (nothing new is handed out) or lets it go on. One that is paused already
-    /// stays paused since then.
+    /// Pauses the queue (no job is handed out) or resumes it. Pausing a paused queue keeps its time.
     async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), QueueError>;
 
-    /// Returns soon after something was pushed to the queue by this process; may return early.
+    /// Returns soon after this process pushed to the queue. May return without a push.
     async fn pushed(&self, queue: &str);
 }

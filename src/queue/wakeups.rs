@@ -1,4 +1,4 @@
-//! Bells that a push rings, so that a fetcher in the same process need not wait for its next look.
+//! Wakes the fetchers of this process when it pushes a job, so that they need not wait for their next poll.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,17 +7,17 @@ use tokio::sync::Notify;
 
 use super::store::NewJob;
 
-/// One bell for each queue.
+/// One `Notify` for each queue, by name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wakeups(Arc<Mutex<HashMap<String, Arc<Notify>>>>);
 
 impl Wakeups {
-    /// Rings the bell of this queue.
+    /// Wakes one fetcher of `queue`, now or when it next waits.
     pub(super) fn notify(&self, queue: &str) {
         self.of(queue).notify_one();
     }
 
-    /// Rings for jobs that were pushed together.
+    /// Wakes a fetcher of each queue that `jobs` belong to.
     pub(super) fn notify_of(&self, jobs: &[NewJob]) {
         let mut rung = "";
         for job in jobs {
@@ -28,7 +28,7 @@ impl Wakeups {
         }
     }
 
-    /// Returns when the bell rings, or has rung since it was last heard.
+    /// Returns when a job was pushed to `queue` since the last return.
     pub(super) async fn wait(&self, queue: &str) {
         self.of(queue).notified().await;
     }

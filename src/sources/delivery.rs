@@ -28,9 +28,9 @@ pub struct Delivery {
     pub received_at: Timestamp,
     /// Its headers.
     pub headers: HeaderMap,
-    /// What stands behind the `?`, in its order. `cluster` is looked at for every source.
+    /// The query parameters, in order. `cluster` is read for every source.
     pub query: Vec<(String, String)>,
-    /// What was sent.
+    /// The request's body.
     pub body: Bytes,
 }
 

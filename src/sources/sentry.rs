@@ -10,7 +10,7 @@
 //!
 //! We make one series of each issue, called `SentryIssue`, whichever way it is told of: its service is the project's
 //! slug, its error type `metadata.type`. It fires from when it is created, unresolved, regressed or escalating, or
-//! an event of it triggers an alert, until it is resolved or archived; it may do so many times. Whatever is told while
+//! an event of it triggers an alert, until it is resolved or archived, and may fire again later. Whatever is told while
 //! it fires is that firing: only a new issue and an event say when it began. A rule for a metric is a series, too,
 //! by its name; its service is its project, if it has one project. Critical and warning are one firing that changes its
 //! severity. `Request-ID` is another with each try, and tells nothing.
@@ -28,7 +28,9 @@ use std::time::Duration;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 
 use super::text::Object;
-use super::{Admission, Answer, Delivery, Refused, ReportedAlert, Source, Translated, Verb};
+use super::{
+    Admission, Answer, Delivery, Refused, ReportedAlert, Source, Translated, Verb, canary,
+};
 use crate::config::Config;
 use crate::domain::sentry;
 use crate::jobs::Content;
@@ -50,6 +52,7 @@ pub const SOURCE: Source = Source {
         within: Some(WITHIN),
         ..Answer::COUNTS
     },
+    canary: canary::sentry,
 };
 
 /// The header that says what a body is about.

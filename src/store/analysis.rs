@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 
 /// A service with more anomalies than this within 30 days is not counted.
 const ANOMALIES: i64 = 50;
-/// So many actions of an anomaly are read.
+/// The most actions of an anomaly that are read.
 const ACTIONS: i64 = 50;
 /// How many of an anomaly's incidents opened between `$1` and `$2`; of `a`, up to the maximum that is counted.
 const OPENED: &str = "(SELECT count(*) FROM (SELECT i.opened_at FROM incidents i \

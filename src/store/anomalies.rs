@@ -15,7 +15,7 @@ use crate::domain::signature::Signature;
 use crate::entity::anomalies::{ActiveModel, Entity, Model};
 use crate::time::{Timestamp, millis};
 
-/// What is entered so long after it was received is late.
+/// A firing that is counted this long after it was received is late.
 const LATE: Duration = Duration::from_secs(60);
 
 #[derive(FromQueryResult)]

@@ -15,20 +15,19 @@ use crate::jobs::lease::LEASE;
 use crate::store::maintenance;
 use crate::time::{Clock, Timestamp, millis};
 
-/// When the clock was last looked at.
+/// Mark: when the clock was last read.
 const MARK: &str = "clock";
-/// How often that is noted: so exactly it is known how far the clock went back.
+/// How often the mark is written, and so how exactly a step back is measured.
 const NOTED: Duration = Duration::from_secs(30);
-/// After a gap that long, or a step back, the clock is looked at for as long before what cannot be undone
-/// is done by it: a clock may be years ahead for a moment, and senders may have waited for a process that
-/// was down.
+/// After a gap this long, or a step back, nothing that cannot be undone is done for this long: the clock may be years
+/// ahead for a moment, and senders may have waited for a process that was down.
 const GAP: Duration = Duration::from_secs(3600);
 /// When the last gap was noticed.
 const GAP_MARK: &str = "clock gap";
-/// For so long after a step back statements that began before it may still write what is ahead: what lies
-/// about as far ahead as the clock was is put back again and again.
+/// How long after a step back statements that began before it may still write times that are ahead; until then such
+/// times are corrected again and again.
 const STRAGGLING: Duration = Duration::from_secs(60);
-/// A clock that is set right goes back by less than this; what is due waits for so long.
+/// A smaller step back is ignored, because it delays due work by no more than this.
 const LEAST: Duration = Duration::from_secs(5);
 
 /// When something happened to an occurrence.
@@ -45,7 +44,7 @@ const OCCURRENCES: [&str; 5] = [
 pub enum Noticed {
     /// It was ahead by so much, and is not any more.
     WasAhead(Duration),
-    /// It was not looked at for so long; or it went ahead.
+    /// It was not read for this time, or went ahead by it.
     Gap(Duration),
 }
 
@@ -243,7 +242,7 @@ fn put_off() -> Vec<String> {
 
 /// What happened at a moment: it did earlier by as much, and not after now.
 fn happened() -> impl Iterator<Item = String> {
-    const TABLES: [(&str, &[&str]); 20] = [
+    const TABLES: [(&str, &[&str]); 22] = [
         (
             "incidents",
             &[
@@ -290,6 +289,21 @@ fn happened() -> impl Iterator<Item = String> {
         (
             "source_tallies",
             &["delivered_at", "error_at", "confirm_at"],
+        ),
+        ("watches", &["seen_at", "late_since", "ended_at"]),
+        (
+            "canaries",
+            &[
+                "created_at",
+                "expires_at",
+                "received_at",
+                "taken_at",
+                "entered_at",
+                "tiered_at",
+                "told_at",
+                "end_received_at",
+                "resolved_at",
+            ],
         ),
         ("losses", &["noticed_at"]),
         ("alert_rules", &["told_at"]),

@@ -43,8 +43,8 @@ const IS_KEPT_BACK: &str = "EXISTS (SELECT 1 FROM incidents i \
                 AND (COALESCE(a.mute_broken_at >= a.muted_since, FALSE) \
                     OR COALESCE(a.risen_at >= notifications.owed_since, FALSE))))))";
 
-/// Puts every message that is now pending for its channel into a digest, but for those that a mute keeps
-/// back, each of which is looked at by itself; returns how many there were.
+/// Puts every message that is now pending for its channel into a digest; returns how many. Those of muted anomalies
+/// are left out, because each is suppressed by itself.
 pub async fn gather(
     tx: &impl ConnectionTrait,
     channel: &str,

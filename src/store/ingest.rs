@@ -46,7 +46,7 @@ pub struct Committed {
 }
 
 impl Committed {
-    /// The outcome of a batch of so many alerts, of which these changed nothing.
+    /// The outcome of a batch of `deliveries` alerts, of which the `known` ones changed nothing.
     fn with(mut self, known: &Repetitions, deliveries: usize) -> Self {
         let mut changes = self.entered.into_iter().zip(self.incidents);
         let all = (0..deliveries).filter_map(|place| match known.incidents.get(&place) {
@@ -192,6 +192,26 @@ async fn enter(
         incidents: incidents_of,
         at: now,
     })
+}
+
+/// Enters deliveries in a transaction that nobody commits: what [`commit`] does, but for the names that there is no
+/// room for. Returns what came out, and when that was.
+pub(super) async fn enter_unseen(
+    tx: &DatabaseTransaction,
+    clock: &Clock,
+    policy: &Policy,
+    config: &Config,
+    deliveries: &[&AlertDelivery],
+) -> Result<(Batch, Timestamp), DbErr> {
+    let (mut batch, now) = load_batch(tx, policy, config, deliveries).await?;
+    let now = clock.of_store(now);
+    let deliveries: Vec<Cow<'_, AlertDelivery>> =
+        deliveries.iter().map(|s| not_after(s, now)).collect();
+    for delivery in &deliveries {
+        batch.enter(delivery, policy);
+    }
+    write(tx, config, &batch, &oldest(&deliveries), now).await?;
+    Ok((batch, now))
 }
 
 /// Writes what came out, and the messages and edits that it calls for. Where it calls for none, nothing

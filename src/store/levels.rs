@@ -15,8 +15,7 @@ use crate::domain::tier::{RESTARTS_COUNT_FOR, Tier};
 use crate::entity::anomalies::Model as Anomaly;
 use crate::time::Timestamp;
 
-/// So many unresolved incidents of an anomaly are kept right when its level, its repairs or its fix
-/// change: the newest.
+/// The number of an anomaly's newest unresolved incidents that are updated when its level, repairs or fix change.
 pub const KEPT_RIGHT: i64 = 100;
 
 #[derive(FromQueryResult)]

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::rows::statement;
 use crate::time::Timestamp;
 
-/// Records that so many jobs were lost when an epoch ended, once; returns whether this call did.
+/// Records, once for each epoch, how many jobs were lost with it; returns whether this call did.
 pub async fn note(
     db: &impl ConnectionTrait,
     queue: &str,

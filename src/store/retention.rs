@@ -64,7 +64,7 @@ pub async fn prune_occurrences(
         {
             let of_incident = episodes.entry(incident).or_default();
             of_incident.0 += 1;
-            // It never ended and was not delivered for so long: nothing will end it.
+            // A firing without an end whose last delivery is older than the retention: nothing will end it.
             of_incident.1 += i64::from(row.try_get::<Option<i64>>("", "ended_at")?.is_none());
         }
     }

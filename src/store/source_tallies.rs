@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 const HOUR: Duration = Duration::from_secs(3600);
 /// How many hours are counted together: this one, and those before it.
 pub const COUNTED: i64 = 24;
-/// For how many hours a row is kept: so long it is known when the last delivery was.
+/// For how many hours a row is kept, and the time of a source's last delivery with it.
 const KEPT: i64 = 7 * 24;
 
 /// What one source delivered in one hour.

@@ -1,5 +1,5 @@
 //! Firings that their source no longer sends: found without a lock, in bounded steps, and closed
-//! under the locks of their anomalies, where each is looked at again.
+//! under the locks of their anomalies, where each is checked again.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -123,7 +123,7 @@ pub struct ExpiryResult {
 
 /// At most `limit` incidents after `after`, in the order of their ids, with an open episode that is unheard, or
 /// that are marked so. An id begins with the time of its incident's opening, and none of the episodes without a
-/// lease of one that opened a moment ago can be unheard: among the old, what opened since is not looked at.
+/// lease of one that opened a moment ago can be unheard: so those that opened since are left out.
 pub async fn quiet(
     db: &impl ConnectionTrait,
     among: Among,

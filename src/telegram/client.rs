@@ -28,7 +28,7 @@ pub(super) struct Call<'a> {
     pub(super) body: &'a Value,
     /// How long all of it may take.
     pub(super) within: Duration,
-    /// So many bytes of the answer are read.
+    /// The most bytes that are read of the answer.
     pub(super) answer_max: usize,
 }
 

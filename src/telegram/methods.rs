@@ -14,9 +14,9 @@ use crate::store::presses::Answer;
 const POLL: Duration = Duration::from_secs(25);
 /// How long any answer may take beside that.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// So many bytes of an answer are read; Telegram's own repeats the message and stays below.
+/// The most bytes that are read of an answer. Telegram's repeats the message and stays below.
 pub(super) const ANSWER_MAX: usize = 256 * 1024;
-/// The same of presses: a hundred, each with its message.
+/// The most bytes of an answer with updates: up to a hundred presses, each with its message.
 const UPDATES_MAX: usize = 4 << 20;
 /// The longest text of an answer to a press, in characters.
 const TEXT_MAX: usize = 200;

@@ -23,7 +23,7 @@ use crate::store::error::{Cause, cause};
 use crate::store::presses;
 use backoff::Backoff;
 
-/// How often it is kept, and looked at by who does not have it.
+/// How often the leader renews its lease, and the others check for it.
 const LEADER_CHECK: Duration = Duration::from_secs(5);
 /// From one poll that brings nothing to the next, at least.
 const EMPTY: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The outcome of one poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Poll {
-    /// So many presses were done.
+    /// The number of presses that were handled.
     Done(usize),
     /// Another process asks.
     Elsewhere,
@@ -261,8 +261,8 @@ async fn announce(context: &Context, bot: &Bot, stop: &CancellationToken) {
     }
 }
 
-/// How long to wait after a turn that had so many presses done: a server that answers at once, without any, is
-/// not asked again at once.
+/// The pause after a poll that handled `done` presses: a server that answers at once with none is not polled again at
+/// once.
 fn rest(done: usize, took: Duration) -> Duration {
     match done {
         0 => EMPTY.saturating_sub(took),

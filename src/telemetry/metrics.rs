@@ -14,14 +14,15 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::domain::analysis::NotGenerated;
+use crate::domain::canary;
 use crate::domain::figure::Figure;
 use crate::domain::verdict::Verdict;
 use crate::jobs::{Part, QUEUES};
 use crate::sources::SOURCES;
 pub use alerts::{Alerts, BySourceAndOutcome, Outcome, Tally};
 pub use labels::{
-    ByAnalysis, ByDecision, ByFigure, ByFigureStore, ByMessage, ByOutcome, ByPart, ByQueue, ByRole,
-    BySchedule, BySource, BySourceAndReason, ByVerdict,
+    ByAnalysis, ByDecision, ByFigure, ByFigureStore, ByLink, ByMessage, ByOutcome, ByPart, ByQueue,
+    ByRole, BySchedule, BySource, BySourceAndReason, ByVerdict,
 };
 
 /// Why a delivery is refused, in one word: all that there are.
@@ -110,6 +111,10 @@ pub struct Metrics {
     pub decided: Family<ByDecision, Counter>,
     /// How long ago what schedules bring back was last done.
     pub schedule_seconds: Family<BySchedule, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    /// How long the last canary took at each link that it passed.
+    pub link_seconds: Family<ByLink, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    /// Whether it passed that link.
+    pub link_up: Family<ByLink, Gauge>,
     /// How old the figures are of what the stores hold.
     pub figures_age: Family<ByFigureStore, Gauge<f64, std::sync::atomic::AtomicU64>>,
     /// How much of Redis' `maxmemory` is used.
@@ -169,6 +174,8 @@ impl Metrics {
             dead_seconds: Family::default(),
             decided: Family::default(),
             schedule_seconds: Family::default(),
+            link_seconds: Family::default(),
+            link_up: Family::default(),
             figures_age: Family::default(),
             redis_memory: Gauge::default(),
             alertmanager_errors: Counter::default(),
@@ -178,7 +185,7 @@ impl Metrics {
         metrics
     }
 
-    /// Counts so many messages of this outcome.
+    /// Adds `n` to the messages of this outcome.
     pub fn count_messages(&self, outcome: &'static str, n: u64) {
         if n > 0 {
             self.messages
@@ -203,6 +210,8 @@ impl Metrics {
                 drop(self.refused.get_or_create(&by));
             }
         }
+        let source = canary::SOURCE;
+        drop(self.received.get_or_create(&BySource { source }));
         for queue in QUEUES {
             drop(self.store_errors.get_or_create(&ByQueue { queue }));
             drop(self.jobs_lost.get_or_create(&ByQueue { queue }));

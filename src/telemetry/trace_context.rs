@@ -105,7 +105,7 @@ impl fmt::Display for Trace {
     }
 }
 
-/// Exactly so many bytes in lower-case hex.
+/// Exactly `N` bytes in lower-case hex.
 fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let text = text.as_bytes();
     if text.len() != 2 * N {

@@ -7,8 +7,7 @@ use crate::domain::analysis::{
 };
 use crate::time::Timestamp;
 
-/// What opened less than so many seconds before an incident opened at the same time: which of both was first says
-/// nothing.
+/// Incidents that opened within this many seconds count as simultaneous: which was first says nothing.
 const AT_ONCE: i64 = 5;
 
 /// The sentences of an analysis, without what a model wrote.

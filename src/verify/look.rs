@@ -199,8 +199,7 @@ impl Snapshot {
     }
 }
 
-/// Whether alerts wait in the queue for so long that what was received a while ago may just have been
-/// committed.
+/// Whether alerts wait so long in the queue that a firing may have been committed long after it was received.
 pub async fn is_late(context: &Context) -> bool {
     let depth = context
         .queues

@@ -42,7 +42,7 @@ struct Inner {
 }
 
 impl AnonymousConnections {
-    /// At most so many from one address, but for these.
+    /// Allows `most` connections from one address, and any number from `proxies`.
     pub(super) fn new(most: usize, proxies: Arc<[IpAddr]>) -> Self {
         Self {
             most,

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So many wrong tokens from one address are answered as wrong; further ones must wait,
+/// Wrong tokens from one address within [`WINDOW`] that are answered as wrong; after that the address must wait.
 const MOST: u32 = 10;
-/// within so long from the first.
+/// The time from the first of them.
 const WINDOW: Duration = Duration::from_secs(60);
 /// Addresses that are remembered at most; those that began longest ago are forgotten first.
 const ADDRESSES: usize = 10_000;
@@ -47,9 +47,9 @@ pub(super) struct Unlogged {
 /// What a failed sign-in comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Failed {
-    /// The address has to wait so long.
+    /// How long the address must wait.
     pub(super) wait: Option<Duration>,
-    /// It must be logged, with how many were not logged since the last time.
+    /// If it is to be logged: how many were not logged since the last time.
     pub(super) tell: Option<u64>,
     /// It is the first since then that is not logged: after [`TELL`], log the
     /// [rest](Attempts::rest).

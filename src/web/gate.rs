@@ -1,5 +1,5 @@
-//! Whether the process takes more: not while the queue is full, and not for long once it stops. The
-//! queue is looked at beside the requests, so that none has to wait for it.
+//! Whether the process accepts alerts: not while the queue is full or the process stops. A background task reads the
+//! queue's depth, so that no request waits for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,11 +13,11 @@ use crate::jobs::{IngestAlert, Job};
 use crate::queue::data_loss::DataLossDetector;
 use crate::telemetry::seldom::LogThrottle;
 
-/// How often the depth is looked at.
+/// How often the depth is read.
 const EVERY: Duration = Duration::from_secs(1);
-/// How often the memory of the queue's store is looked at.
+/// How often the memory of the queue's store is read.
 const MEMORY_EVERY: Duration = Duration::from_secs(10);
-/// How often it is said that it is nearly full, at most.
+/// A warning that the memory is nearly full is logged at most once in this time.
 const MEMORY_SAID: Duration = Duration::from_secs(600);
 /// Looking takes at most this part of the time: where it is slow, it is done less often.
 const SHARE: u32 = 20;

@@ -55,7 +55,7 @@ impl Late {
         }))
     }
 
-    /// Pushes the jobs of a body of so many bytes, for `within` here and for as long as it takes beside.
+    /// Pushes the jobs of a body of `bytes`. Waits for `within`, then leaves the push to a background task.
     pub(super) async fn push(
         &self,
         jobs: Vec<IngestAlert>,

@@ -130,7 +130,7 @@ impl<T> Gathered<T> {
         goes_on.then_some((self.last, missing.min(AT_ONCE)))
     }
 
-    /// Adds what was found where so many were asked for: each by its id, with how many bytes it carries.
+    /// Adds the items found by a query for `requested` of them; `of` gives an item's ID and size in bytes.
     pub(super) fn add(&mut self, requested: u64, found: Vec<T>, of: impl Fn(&T) -> (Uuid, usize)) {
         self.is_all = (found.len() as u64) < requested;
         for item in found {
@@ -183,7 +183,7 @@ pub(super) fn bytes(value: &Value) -> usize {
 mod tests {
     use super::*;
 
-    /// Reads a list of so many entries of so many bytes, page by page; returns how many each has.
+    /// Reads a list of `entries` of `bytes` each, page by page; returns the length of each page.
     fn pages(entries: usize, bytes: usize, limit: u64) -> Vec<usize> {
         let all: Vec<Uuid> = (0..entries)
             .map(|n| Uuid::from_u128(n as u128 + 1))

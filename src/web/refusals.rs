@@ -1,19 +1,20 @@
-//! What became of deliveries that were refused: they are counted, said in the log, and kept for a day.
-//! Only the sender knows of them otherwise, and its log is seldom read.
+//! Refused deliveries: they are counted, logged, and kept for a day. Otherwise only the sender would know of them, and
+//! its log is seldom read.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
+use sea_orm::DbErr;
 
 use super::client::client;
 use super::problem::RefusalReason;
 use super::tallies::Tallies;
+use super::write_behind::{Gathered, WriteBehind};
 use crate::context::Context;
 use crate::sources::Source;
 use crate::store::refusals::{self, Refusal};
@@ -23,11 +24,7 @@ use crate::telemetry::task_context;
 
 /// One kind is logged at most once in this time.
 const SAID: Duration = Duration::from_secs(10);
-/// How long refusals gather before they are written, and how long it is waited after a write that failed.
-const GATHER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
-/// How long the store may take for what is written last.
-const LAST: Duration = Duration::from_secs(2);
-/// Bytes of a body that could not be read.
+/// The most bytes that are kept of a body that could not be read.
 const BODY: usize = 4 << 10;
 /// Maximum bytes of the stored refusal.
 pub(super) const DETAIL: usize = 500;
@@ -53,19 +50,32 @@ struct Inner {
     context: Context,
     tallies: Tallies,
     said: LogThrottle<(&'static str, &'static str)>,
-    failed: LogThrottle<()>,
-    state: Mutex<Noted>,
-    /// Held by who writes, so that who waits for it knows that it is written.
-    writing: tokio::sync::Mutex<()>,
+    gathered: WriteBehind<Refusal>,
 }
 
-#[derive(Default)]
-struct Noted {
-    unwritten: HashMap<(String, &'static str), Refusal>,
-    /// What is being written: it may come back.
-    under_way: Vec<Refusal>,
-    /// Whether a task writes them.
-    is_written: bool,
+/// One row of each source and reason, so it costs the store little however many deliveries are refused.
+impl Gathered for Refusal {
+    /// The source and the reason.
+    type Key = (String, String);
+
+    const WHAT: &'static str = "rejected requests";
+    const GATHER: Duration = Duration::from_secs(1);
+    const TOGETHER: usize = 1;
+
+    fn key(&self) -> Self::Key {
+        (self.source.clone(), self.reason.clone())
+    }
+
+    fn add_older(&mut self, older: Self) {
+        Self::add_older(self, older);
+    }
+
+    async fn write(context: &Context, some: &[Self]) -> Result<(), DbErr> {
+        for refusal in some {
+            refusals::add(context.db.write(), refusal).await?;
+        }
+        Ok(())
+    }
 }
 
 impl Refusals {
@@ -74,9 +84,7 @@ impl Refusals {
             context: context.clone(),
             tallies: Tallies::new(context),
             said: LogThrottle::new(SAID),
-            failed: LogThrottle::new(6 * SAID),
-            state: Mutex::default(),
-            writing: tokio::sync::Mutex::default(),
+            gathered: WriteBehind::new(context),
         }))
     }
 
@@ -85,25 +93,15 @@ impl Refusals {
         &self.0.tallies
     }
 
-    /// Writes what gathered, before the process ends. Nothing more may be refused meanwhile; where the store
-    /// takes nothing, it is waited for no longer than a moment.
+    /// Writes what is gathered, before the process ends. Nothing may be refused meanwhile. It waits for the store for
+    /// no more than a moment.
     pub async fn finish(&self) {
-        let write = tokio::time::timeout(LAST, self.write_once());
-        let (written, ()) = tokio::join!(write, self.0.tallies.finish());
-        if written != Ok(true) {
-            tracing::warn!("cannot store the last rejected requests");
-        }
+        tokio::join!(self.0.gathered.finish(), self.0.tallies.finish());
     }
 
-    /// What the store does not know yet.
+    /// The refusals that are not in the store yet.
     pub(crate) fn unwritten(&self) -> Vec<Refusal> {
-        let state = self.state();
-        let gathered = state.unwritten.values().cloned();
-        gathered.chain(state.under_way.iter().cloned()).collect()
-    }
-
-    fn state(&self) -> MutexGuard<'_, Noted> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.gathered.unwritten()
     }
 
     /// Where a request comes from.
@@ -152,100 +150,19 @@ impl Refusals {
         }
         let detail = beginning(detail.as_bytes(), DETAIL);
         self.0.tallies.refused(called, detail.clone());
-        let mut state = self.state();
-        let refusal = state
-            .unwritten
-            .entry((called.to_owned(), reason))
-            .or_insert_with(|| Refusal {
-                source: called.to_owned(),
-                reason: reason.to_owned(),
-                deliveries: 0,
-                first_at: now,
-                last_at: now,
-                status: 0,
-                client: String::new(),
-                request_id: String::new(),
-                detail: String::new(),
-                body: None,
-                body_at: None,
-            });
-        refusal.deliveries += 1;
-        refusal.last_at = now;
-        refusal.status = i64::from(status.as_u16());
-        refusal.client = from.to_string();
-        refusal.request_id = request;
-        refusal.detail = detail;
-        if let Some(body) = body {
-            refusal.body = Some(beginning(body, BODY));
-            refusal.body_at = Some(now);
-        }
-        if !state.is_written {
-            state.is_written = true;
-            tokio::spawn(self.clone().write());
-        }
-    }
-
-    /// Writes what gathers until nothing more does. One row of each kind, so it costs the store little
-    /// however many are refused.
-    async fn write(self) {
-        let mut pause = GATHER.0;
-        loop {
-            tokio::time::sleep(pause).await;
-            {
-                let mut state = self.state();
-                state.is_written = !state.unwritten.is_empty();
-                if !state.is_written {
-                    return;
-                }
-            }
-            pause = match self.write_once().await {
-                true => GATHER.0,
-                false => GATHER.1,
-            };
-        }
-    }
-
-    /// Writes what has gathered; says whether all of it is written.
-    async fn write_once(&self) -> bool {
-        let _turn = self.0.writing.lock().await;
-        let unwritten = self.state().begin();
-        let mut is_written = true;
-        for (kind, refusal) in unwritten {
-            let added = refusals::add(self.0.context.db.write(), &refusal).await;
-            self.state().is_over(&refusal);
-            if let Err(error) = added {
-                if self.0.failed.says(()).is_some() {
-                    tracing::warn!("cannot store rejected requests yet, will retry: {error}");
-                }
-                self.state().give_back(kind, refusal);
-                is_written = false;
-            }
-        }
-        is_written
-    }
-}
-
-impl Noted {
-    /// Takes what is to be written.
-    fn begin(&mut self) -> HashMap<(String, &'static str), Refusal> {
-        let unwritten = std::mem::take(&mut self.unwritten);
-        self.under_way = unwritten.values().cloned().collect();
-        unwritten
-    }
-
-    /// This is written, or it was tried in vain.
-    fn is_over(&mut self, refusal: &Refusal) {
-        self.under_way.retain(|one| !one.is_like(refusal));
-    }
-
-    /// Keeps what could not be written, beneath what came since.
-    fn give_back(&mut self, kind: (String, &'static str), older: Refusal) {
-        match self.unwritten.get_mut(&kind) {
-            Some(newer) => newer.add_older(older),
-            None => {
-                self.unwritten.insert(kind, older);
-            }
-        }
+        self.0.gathered.add(Refusal {
+            source: called.to_owned(),
+            reason: reason.to_owned(),
+            deliveries: 1,
+            first_at: now,
+            last_at: now,
+            status: i64::from(status.as_u16()),
+            client: from.to_string(),
+            request_id: request,
+            detail,
+            body: body.map(|body| beginning(body, BODY)),
+            body_at: body.map(|_| now),
+        });
     }
 }
 

@@ -1,4 +1,4 @@
-//! Connections: taken, so many at once, given a time to speak and to listen in, and finished when the
+//! Connections: limits how many are open, and how long a request and its answer may take, and ends them when the
 //! process stops.
 
 use std::net::{IpAddr, SocketAddr};
@@ -38,9 +38,9 @@ const SAID: Duration = Duration::from_secs(60);
 /// What those who connect are given.
 #[derive(Clone, Debug)]
 pub struct ConnectionLimits {
-    /// So many connections at once; who comes then waits until one ends.
+    /// The most connections; a further client waits until one ends.
     pub connections: usize,
-    /// So many from one address whose senders have shown no token; those beyond have two seconds to.
+    /// The most connections from one address that have sent no valid token; a further one must send it within 2 s.
     pub anonymous: usize,
     /// Addresses of proxies, which may have any number of these.
     pub proxies: Arc<[IpAddr]>,

@@ -1,54 +1,83 @@
-//! What each source delivers, on its way to the store: it gathers for a few seconds, so that an alert's way has no
-//! write of its own for it.
+//! What each source delivers, on its way to the store.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sea_orm::DbErr;
+
+use super::write_behind::{Gathered, WriteBehind};
 use crate::context::Context;
 use crate::sources::WebhookAnswer;
 use crate::store::source_tallies::{self, Tally};
-use crate::telemetry::seldom::LogThrottle;
-use crate::time::Timestamp;
+use crate::store::{maintenance, watches};
+use crate::time::{Clock, Timestamp};
 
-/// How long tallies gather before they are written, and how long it is waited after a write that failed.
-const GATHER: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
-/// How long the store may take for what is written last.
-const LAST: Duration = Duration::from_secs(2);
-/// How long the store may take otherwise.
-const WRITE: Duration = Duration::from_secs(10);
-/// Minimum time between two warnings about a write that failed.
-const SAID: Duration = Duration::from_secs(60);
-
-/// Tallies on their way to the store.
+/// The tallies of this process.
 #[derive(Clone)]
-pub(crate) struct Tallies(Arc<Inner>);
-
-struct Inner {
-    context: Context,
-    failed: LogThrottle<()>,
-    state: Mutex<State>,
-    /// Held by who writes, so that who waits for it knows that it is written.
-    writing: tokio::sync::Mutex<()>,
+pub(crate) struct Tallies {
+    clock: Clock,
+    gathered: WriteBehind<Tally>,
+    seen: WriteBehind<Seen>,
 }
 
-#[derive(Default)]
-struct State {
-    unwritten: BTreeMap<(String, i64), Tally>,
-    /// What is being written: it may come back.
-    under_way: Vec<Tally>,
-    /// Whether a task writes them.
-    is_written: bool,
+/// When an alert that is expected was received last.
+#[derive(Clone)]
+struct Seen {
+    name: String,
+    at: Timestamp,
+}
+
+impl Gathered for Seen {
+    type Key = String;
+
+    const WHAT: &'static str = "when expected alerts were received";
+    const GATHER: Duration = Duration::from_secs(5);
+    const TOGETHER: usize = usize::MAX;
+
+    fn key(&self) -> Self::Key {
+        self.name.clone()
+    }
+
+    fn add_older(&mut self, older: Self) {
+        self.at = self.at.max(older.at);
+    }
+
+    /// No moment is later than now by the store's clock, whatever this computer's says.
+    async fn write(context: &Context, some: &[Self]) -> Result<(), DbErr> {
+        let now = maintenance::now(context.db.read()).await?;
+        let now = context.clock.of_store(now);
+        let seen = some.iter().map(|one| (one.name.clone(), one.at.min(now)));
+        watches::see(context.db.write(), &seen.collect()).await
+    }
+}
+
+impl Gathered for Tally {
+    /// The source and the hour.
+    type Key = (String, i64);
+
+    const WHAT: &'static str = "figures of what the sources delivered";
+    const GATHER: Duration = Duration::from_secs(5);
+    const TOGETHER: usize = usize::MAX;
+
+    fn key(&self) -> Self::Key {
+        (self.source.clone(), self.hour)
+    }
+
+    fn add_older(&mut self, older: Self) {
+        self.add(&older);
+    }
+
+    async fn write(context: &Context, some: &[Self]) -> Result<(), DbErr> {
+        source_tallies::add(context.db.write(), some).await
+    }
 }
 
 impl Tallies {
     pub(super) fn new(context: &Context) -> Self {
-        Self(Arc::new(Inner {
-            context: context.clone(),
-            failed: LogThrottle::new(SAID),
-            state: Mutex::default(),
-            writing: tokio::sync::Mutex::default(),
-        }))
+        Self {
+            clock: context.clock.clone(),
+            gathered: WriteBehind::new(context),
+            seen: WriteBehind::new(context),
+        }
     }
 
     /// Notes that a delivery was taken, and what was wrong with the alerts of it that cannot be used.
@@ -72,99 +101,34 @@ impl Tallies {
         });
     }
 
-    /// Notes that a sender asked for an address to be fetched; an empty one was.
+    /// Notes that a sender asked for a URL to be fetched; empty once it was.
     pub(super) fn asked(&self, source: &str, url: String) {
         self.note(source, |tally, now| tally.confirm = Some((now, url)));
     }
 
+    /// Notes that an expected alert was received.
+    pub(super) fn seen(&self, name: String, at: Timestamp) {
+        self.seen.add(Seen { name, at });
+    }
+
     fn note(&self, source: &str, set: impl FnOnce(&mut Tally, Timestamp)) {
-        let now = self.0.context.clock.now();
+        let now = self.clock.now();
         let mut new = Tally {
             source: source.to_owned(),
             hour: source_tallies::hour(now),
             ..Tally::default()
         };
         set(&mut new, now);
-        let mut state = self.state();
-        state.add(new);
-        if !state.is_written {
-            state.is_written = true;
-            tokio::spawn(self.clone().write());
-        }
+        self.gathered.add(new);
     }
 
-    /// What the store does not know yet.
+    /// The tallies that are not in the store yet.
     pub(crate) fn unwritten(&self) -> Vec<Tally> {
-        let state = self.state();
-        let gathered = state.unwritten.values().cloned();
-        gathered.chain(state.under_way.iter().cloned()).collect()
+        self.gathered.unwritten()
     }
 
-    /// Writes what gathered, before the process ends. Nothing more may be delivered meanwhile.
+    /// Writes what is gathered, before the process ends. Nothing may be delivered meanwhile.
     pub(super) async fn finish(&self) {
-        if tokio::time::timeout(LAST, self.write_once()).await != Ok(true) {
-            tracing::warn!("cannot store the last figures of what the sources delivered");
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Writes what gathers until nothing more does.
-    async fn write(self) {
-        let mut pause = GATHER.0;
-        loop {
-            tokio::time::sleep(pause).await;
-            {
-                let mut state = self.state();
-                state.is_written = !state.unwritten.is_empty();
-                if !state.is_written {
-                    return;
-                }
-            }
-            pause = match self.write_once().await {
-                true => GATHER.0,
-                false => GATHER.1,
-            };
-        }
-    }
-
-    /// Writes what has gathered, in one statement; says whether it is written.
-    async fn write_once(&self) -> bool {
-        let _turn = self.0.writing.lock().await;
-        let tallies: Vec<Tally> = {
-            let mut state = self.state();
-            state.under_way = std::mem::take(&mut state.unwritten).into_values().collect();
-            state.under_way.clone()
-        };
-        let written = source_tallies::add(self.0.context.db.write(), &tallies);
-        let why = match tokio::time::timeout(WRITE, written).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("the database does not respond".to_owned()),
-        };
-        let mut state = self.state();
-        state.under_way.clear();
-        let Some(why) = why else {
-            return true;
-        };
-        tallies.into_iter().for_each(|tally| state.add(tally));
-        if self.0.failed.says(()).is_some() {
-            tracing::warn!("cannot store what the sources delivered yet, will retry: {why}");
-        }
-        false
-    }
-}
-
-impl State {
-    fn add(&mut self, tally: Tally) {
-        let key = (tally.source.clone(), tally.hour);
-        match self.unwritten.get_mut(&key) {
-            Some(known) => known.add(&tally),
-            None => {
-                self.unwritten.insert(key, tally);
-            }
-        }
+        tokio::join!(self.gathered.finish(), self.seen.finish());
     }
 }

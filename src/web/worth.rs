@@ -112,7 +112,7 @@ pub(super) struct OfAnomaly {
     pub(super) own: Table,
     /// On all anomalies with its alert name, where they stand in: no action has `min_verdicts` on this one. Else null.
     pub(super) stand_in: Option<Table>,
-    /// So many verdicts it takes to say something of an action.
+    /// Verdicts that an action needs before its effectiveness is shown.
     pub(super) min_verdicts: i64,
 }
 

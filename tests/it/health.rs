@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tocsin::config::Secret;
 use tocsin::context::Context;
 use tocsin::jobs::CalculateTier;
+use tocsin::jobs::scheduled;
 use tocsin::queue::schedule;
 use tocsin::queue::standstill::Standstill;
 use tocsin::store::db::{OpenError, migrate};
@@ -106,7 +107,7 @@ on_all! {
         assert!(ages.iter().all(|(_, age)| age.is_none()) && overdue == 0, "{ages:?}");
         assert_eq!(h.system_page().await.matches("not completed yet").count(), 3);
         h.advance(Duration::from_secs(60));
-        assert_eq!(schedule::pass(&h.context.queues).await.unwrap(), 2);
+        assert_eq!(schedule::pass(&h.context.queues, scheduled()).await.unwrap(), 2);
         h.drain().await;
         tokio::time::sleep(LOOK_AGAIN).await;
         let (ages, overdue, _) = schedules().await;
@@ -161,7 +162,7 @@ on_all! {
 
     async fn a_queue_without_workers_is_reported(on) {
         let mut h = Harness::without_workers(on, |_| {}).await;
-        let job = CalculateTier { incident: uuid::Uuid::now_v7() };
+        let job = CalculateTier::of(uuid::Uuid::now_v7());
         h.context.queues.push(&job).await.unwrap();
         h.measure_figures().await;
         assert_eq!(h.ready().await.1["warnings"], json!([]));

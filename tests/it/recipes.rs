@@ -15,9 +15,9 @@ use tocsin::config::{Config, Secret};
 use tocsin::domain::refusal::{Code, Refusal};
 use tocsin::domain::routing::{List, Route};
 use tocsin::domain::signature::Names;
-use tocsin::jobs::{About, Job, JobError, Policy, Subject};
-use tocsin::queue::Push;
+use tocsin::jobs::{About, Job, JobError, Policy, Schedule, Subject};
 use tocsin::queue::consumer::JobHandle;
+use tocsin::queue::{Push, schedule};
 use tocsin::sources::{
     Admission, Answer, Delivery, Refused, ReportedAlert, SOURCES, Signature, Source, Translated,
     Verb, texts,
@@ -61,6 +61,7 @@ pub const BEACON: Source = Source {
         give: |taken| (StatusCode::ACCEPTED, taken.processed.to_string()).into_response(),
         ..Answer::COUNTS
     },
+    canary: |_| None,
 };
 
 /// What beacons sign with.
@@ -139,12 +140,13 @@ impl Notifier for Pager {
 
 // A job.
 
-/// Says what follows an incident, or what is next of a service.
+/// Says what follows an incident, what is next of a service, and every day what is next of all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Forecast {
     Incident(Uuid),
     Service(String),
+    All,
 }
 
 mod jobs {
@@ -152,28 +154,43 @@ mod jobs {
 
     tocsin::jobs! {
         /// What incidents come next.
-        forecast: Forecast { concurrency: 2, attempts: 3 } check super::names_something,
+        forecast: Forecast,
     }
 }
 
 impl About for Forecast {
+    const RUN: Policy = Policy {
+        concurrency: 2,
+        attempts: 3,
+        ..Policy::USUAL
+    };
+
+    fn schedules() -> Vec<(Schedule, Self)> {
+        vec![(DAILY, Self::All)]
+    }
+
     fn subject(&self) -> Option<Subject> {
         match self {
             Forecast::Incident(id) => Some(Subject::Incident(*id)),
-            Forecast::Service(_) => None,
+            Forecast::Service(_) | Forecast::All => None,
+        }
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        match self {
+            Forecast::Service(name) if name.is_empty() => {
+                let detail = "the service has no name";
+                Err(Refusal::new(Code::InvalidPayload, detail))
+            }
+            Forecast::Incident(_) | Forecast::Service(_) | Forecast::All => Ok(()),
         }
     }
 }
 
-fn names_something(job: &Forecast) -> Result<(), Refusal> {
-    match job {
-        Forecast::Service(name) if name.is_empty() => {
-            let detail = "the service has no name";
-            Err(Refusal::new(Code::InvalidPayload, detail))
-        }
-        Forecast::Incident(_) | Forecast::Service(_) => Ok(()),
-    }
-}
+const DAILY: Schedule = Schedule {
+    name: "forecast",
+    every: Duration::from_secs(24 * 3600),
+};
 
 async fn forecast(
     job: Forecast,
@@ -219,8 +236,10 @@ on_all! {
         for job in &jobs {
             h.context.queues.push(Push::new(job).after(Duration::from_millis(1))).await.unwrap();
         }
-        let done = [next(&mut forecasts).await, next(&mut forecasts).await];
-        assert!(jobs.iter().all(|job| done.contains(job)), "{done:?}");
+        let ticks = async || schedule::pass(&h.context.queues, jobs::scheduled()).await.unwrap();
+        assert_eq!((ticks().await, ticks().await), (1, 0));
+        let done = [next(&mut forecasts).await, next(&mut forecasts).await, next(&mut forecasts).await];
+        assert!(jobs.iter().chain([&Forecast::All]).all(|job| done.contains(job)), "{done:?}");
 
         stop.cancel();
         parts.join_all().await;
@@ -287,6 +306,7 @@ fn a_recipe_is_short_and_its_places_exist() {
         ("a notifier", 3),
         ("a job with a queue of its own", 4),
         ("a job on a queue that there is", 2),
+        ("a job that the clock pushes", 2),
         ("a page", 3),
     ] {
         let (_, edits) = recipes.iter().find(|(of, _)| of == what).unwrap();

@@ -10,7 +10,7 @@ use tocsin::counter::CounterError;
 use tocsin::store::clock::{Noticed, keep};
 use tokio_util::sync::CancellationToken;
 
-/// How often it is looked at.
+/// How often the clock is read.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Why the clock could not be kept.

@@ -10,6 +10,7 @@ pub mod log;
 mod markup;
 mod message;
 pub mod pagerduty;
+pub mod recorder;
 pub mod sentry;
 pub mod teams;
 pub mod telegram;

@@ -1,4 +1,4 @@
-//! Notify: sends pending messages, each once, and edits cards that do not show what holds.
+//! Notify: sends pending notifications, each once, and edits cards that are out of date.
 
 mod claim;
 mod context;
@@ -20,13 +20,15 @@ use tocsin::telemetry::spans::SpanKind;
 use tocsin::telemetry::task_context;
 use uuid::Uuid;
 
+pub(crate) use self::claim::card;
 use self::claim::{Attempt, Claimed, claim};
 pub use self::context::NotifyContext;
 pub use self::test::test_sender;
+use crate::canary;
 use crate::notifiers::{SendError, Sent};
 
-/// How often, and how long apart, it is tried to remember that a message was sent: as long as it is
-/// not remembered, it would be sent again.
+/// How often, and how far apart, recording a sent message is tried. A message that is not recorded would be sent
+/// again.
 const REMEMBER: (u32, Duration) = (60, Duration::from_millis(500));
 
 /// One message, or one edit of it.
@@ -39,10 +41,13 @@ pub async fn handle(
     ctx: Data<NotifyContext>,
 ) -> Result<(), JobError> {
     let token = Uuid::now_v7();
-    ctx.left_alone(job.notification()).await?;
+    if !matches!(job, Notify::Canary(_)) {
+        ctx.left_alone(job.notification()).await?;
+    }
     match job {
         Notify::Send(id) => send_once(&ctx, id, &held, token).await,
         Notify::Edit(id) => edit::handle(&ctx, id, &held, token).await,
+        Notify::Canary(id) => canary::message(&ctx, id).await,
     }
 }
 
@@ -93,7 +98,7 @@ async fn deliver(
     }
 }
 
-/// Sends it, and says so in the trace.
+/// Sends it, with a span in the trace.
 async fn send(ctx: &NotifyContext, claimed: &Claimed<'_>) -> Result<Sent, SendError> {
     let message = claimed.post.message(claimed.row.id, claimed.now());
     let tracer = &ctx.context.tracer;
@@ -106,7 +111,7 @@ async fn send(ctx: &NotifyContext, claimed: &Claimed<'_>) -> Result<Sent, SendEr
     result
 }
 
-/// Pauses the chat for the senders of all processes.
+/// Pauses the chat for all processes, as the provider asked.
 async fn pause(ctx: &NotifyContext, channel: &str, after: Duration) -> Result<(), JobError> {
     let context = &ctx.context;
     let db = context.db.write();

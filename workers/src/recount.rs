@@ -1,9 +1,12 @@
-//! Recount: once a minute, what time alone changes; once an hour, whether figures are what the rows
-//! say. Each part of a tick is a pass of its own, and each pass may run twice or be cut short without
-//! harm. Pending work comes first, and no part keeps the others from being done.
+//! Recount: every minute it updates what changes by time alone, and every hour it compares counters with the rows. A
+//! tick consists of parts. Each part can run twice or be interrupted without harm, and a part that fails does not
+//! stop the others. Pending work comes first.
 
+mod canary;
 mod doubts;
+mod expected;
 mod flapping;
+mod heartbeat;
 mod levels;
 mod mutes;
 mod pruning;
@@ -18,6 +21,7 @@ use std::time::{Duration, Instant};
 use apalis::prelude::Data;
 use tocsin::context::Context;
 use tocsin::jobs::{JobError, Part, Recount};
+use tocsin::operations::OperationError;
 use tocsin::outbox::overdue;
 use tocsin::queue::consumer::JobHandle;
 use tocsin::routines::Routine;
@@ -26,8 +30,11 @@ use tocsin::store::{clock, maintenance};
 use tocsin::telemetry::metrics::ByPart;
 use tocsin::time::Timestamp;
 
+pub use canary::send_canary;
 pub use doubts::settle_doubts;
+pub use expected::check_expected;
 pub use flapping::end_flapping;
+pub use heartbeat::send_heartbeat;
 pub use levels::decay;
 pub use mutes::end_mutes;
 pub use pruning::prune;
@@ -36,19 +43,19 @@ pub use tocsin::outbox::overdue::push as push_overdue;
 pub use verdicts::judge;
 pub use verification::verify;
 
-/// How long one part may take; what is left of it is for the next tick.
+/// How long one part may take; the next tick continues it.
 const PART: Duration = Duration::from_secs(30);
 
-/// What recount works with.
+/// The handler's state.
 #[derive(Clone)]
 pub struct Recounting {
     context: Context,
-    /// Whether this process did a tick since it started.
+    /// Whether this process has done a tick since it started.
     is_first: Arc<AtomicBool>,
 }
 
 impl Recounting {
-    /// Of a process that starts.
+    /// The state at the start of the process.
     #[must_use]
     pub fn new(context: &Context) -> Self {
         Self {
@@ -58,7 +65,7 @@ impl Recounting {
     }
 }
 
-/// One tick, or one part of a comparison.
+/// One tick, or one step of the consistency check.
 ///
 /// # Errors
 /// The store cannot be reached now.
@@ -73,8 +80,8 @@ pub async fn handle(
     }
 }
 
-/// Does all parts, one after the other, and logs which failed. A tick that was pushed before
-/// another began that is done has nothing to add: ticks do not pile up where one takes long.
+/// Runs all parts, one after the other, and logs which failed. A tick that was pushed before the last finished tick
+/// began is skipped, so that ticks do not pile up when one takes long.
 async fn tick(recounting: &Recounting, pushed_at: Timestamp) -> Result<(), JobError> {
     let context = &recounting.context;
     let began = context.queues.store().now().await?;
@@ -84,11 +91,12 @@ async fn tick(recounting: &Recounting, pushed_at: Timestamp) -> Result<(), JobEr
         return Ok(());
     }
     if recounting.is_first.swap(false, Ordering::Relaxed) {
-        // By which rules levels held is not known.
+        // The rules may have changed while the process was down, so every level is checked.
         marks::forget(context.db.write(), levels::MARK).await?;
     }
-    for part in Part::ALL {
-        do_part(context, part).await;
+    for (part, error) in parts(context).await {
+        let part = part.name();
+        tracing::error!(part, "a part of recount failed: {error}");
     }
     let mark = Mark {
         at: began,
@@ -97,8 +105,19 @@ async fn tick(recounting: &Recounting, pushed_at: Timestamp) -> Result<(), JobEr
     Ok(marks::set(context.db.write(), Routine::Recount.mark(), &mark).await?)
 }
 
-/// Does one part, and measures it. What fails is logged, and left to the next tick.
-async fn do_part(context: &Context, part: Part) {
+/// Does all parts of a tick, one after the other, and returns which failed.
+pub async fn parts(context: &Context) -> Vec<(Part, JobError)> {
+    let mut failed = Vec::new();
+    for part in Part::ALL {
+        if let Err(error) = do_part(context, part).await {
+            failed.push((part, error));
+        }
+    }
+    failed
+}
+
+/// Does one part, and measures it.
+async fn do_part(context: &Context, part: Part) -> Result<(), JobError> {
     let (metrics, began) = (&context.metrics, Instant::now());
     let by = ByPart { part: part.name() };
     let work = tokio::time::timeout(PART, run(context, part));
@@ -111,17 +130,17 @@ async fn do_part(context: &Context, part: Part) {
             metrics.recount_items.get_or_create(&by).inc_by(items);
             let now = context.clock.now().0 / 1000;
             metrics.recount_done.get_or_create(&by).set(now);
+            Ok(())
         }
         Err(error) => {
             metrics.recount_failures.get_or_create(&by).inc();
-            let part = part.name();
-            tracing::error!(part, "a part of recount failed: {error}");
+            Err(error)
         }
     }
 }
 
-/// Whether a tick that was pushed then was overtaken by the last one that was done, by when that began.
-/// A clock that went back says nothing about that.
+/// Whether the last finished tick began after this one was pushed. If the clock went back in between, it does not
+/// count.
 fn is_old(pushed_at: Timestamp, last: Option<Timestamp>, now: Timestamp) -> bool {
     last.is_some_and(|last| pushed_at <= last && last <= now)
 }
@@ -140,14 +159,17 @@ async fn run(context: &Context, part: Part) -> Result<u64, JobError> {
         Part::Mutes => end_mutes(context).await,
         Part::Flapping => end_flapping(context).await,
         Part::Counter => make_room(context).await,
-        // These cannot be undone: a clock that is wrong for a moment has none of them done.
+        Part::Expected => check_expected(context).await.map(|()| 0),
+        Part::Canary => send_canary(context).await.map(|()| 0),
+        Part::Heartbeat => send_heartbeat(context).await.map(|()| 0),
+        // These cannot be undone, so they wait while the clock is suspected to be wrong.
         Part::Unseen | Part::Pruning if !is_steady(context).await? => Ok(0),
         Part::Unseen => expire_stale(context).await,
         Part::Pruning => pruning::hourly(context).await,
     }
 }
 
-/// Has the counter leave the queue its memory. Returns how many anomalies' counts were dropped.
+/// Lets the counter free memory that it shares with the queue. Returns how many anomalies' counts were dropped.
 ///
 /// # Errors
 /// The store cannot be reached now.
@@ -165,6 +187,15 @@ pub async fn make_room(context: &Context) -> Result<u64, JobError> {
     let sets = u64::try_from(dropped.sets).unwrap_or(u64::MAX);
     evicted.inc_by(sets);
     Ok(sets)
+}
+
+/// An operation that a part asked for was not done.
+fn failed(error: OperationError) -> JobError {
+    match error {
+        OperationError::Store(error) => error.into(),
+        OperationError::Queue(error) => error.into(),
+        other => JobError::Retry(other.to_string()),
+    }
 }
 
 async fn is_steady(context: &Context) -> Result<bool, JobError> {

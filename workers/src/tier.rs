@@ -1,6 +1,7 @@
 //! Tier: works out anomalies' levels and incidents' tiers, and decides which messages are sent. Handlers
 //! run concurrently and hand their incident to one batcher, which takes together what is waiting.
 
+mod failure;
 mod flapping;
 mod messages;
 
@@ -22,7 +23,7 @@ use tocsin::entity::anomalies::Model as Anomaly;
 use tocsin::jobs::{CalculateTier, JobError};
 use tocsin::outbox::{Cause, FollowUp, Traces};
 use tocsin::queue::consumer::JobHandle;
-use tocsin::store::error::{self, STORE_DELAY, cause};
+use tocsin::store::error::STORE_DELAY;
 use tocsin::store::incidents::Finding;
 use tocsin::store::repairs::History;
 use tocsin::store::{anomalies, incidents, levels, notifications, outbox, repairs};
@@ -32,10 +33,13 @@ use tocsin::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-/// Incidents that are looked at together at most.
+use crate::canary;
+pub(crate) use failure::TierError;
+
+/// The most incidents in one pass.
 const TOGETHER: usize = 256;
 
-/// One incident that may be due.
+/// Works out one incident, if it is due.
 ///
 /// # Errors
 /// The store cannot be reached now.
@@ -44,6 +48,9 @@ pub async fn handle(
     _held: Data<Arc<JobHandle>>,
     batcher: Data<TierBatcher>,
 ) -> Result<(), JobError> {
+    if job.canary {
+        return canary::tier(&batcher.context, job.incident).await;
+    }
     let ended = || JobError::RetryAfter {
         after: STORE_DELAY,
         why: "the tier batcher has stopped".to_owned(),
@@ -58,7 +65,7 @@ pub async fn handle(
     answered.await.map_err(|_| ended())?
 }
 
-/// What holds of each of these anomalies, by the rules or by age.
+/// The level of each of these anomalies, by the rules and by age.
 pub(crate) async fn assessments(
     context: &Context,
     db: &impl ConnectionTrait,
@@ -80,7 +87,7 @@ pub(crate) async fn assessments(
     let by_count = anomalies.iter();
     let by_count = by_count.map(|(a, counts)| (a.key.clone(), assess(a, *counts, None)));
     let mut found: HashMap<String, Assessment> = by_count.collect();
-    // What comes back so often escalates, whether it lasts or not.
+    // An anomaly that escalates by count alone needs no check of how long its alert lasts.
     let is_rare = |found: &Assessment| found.level < Level::Escalate;
     let rare = found.iter().filter(|(_, found)| is_rare(found));
     let rare: Vec<String> = rare.map(|(key, _)| key.clone()).collect();
@@ -103,19 +110,21 @@ struct Waiting {
     answer: oneshot::Sender<Result<(), JobError>>,
 }
 
-/// Where handlers hand in their incidents.
+/// Collects the handlers' incidents into passes.
 #[derive(Clone)]
 pub struct TierBatcher {
+    context: Context,
     queue: mpsc::Sender<Waiting>,
 }
 
 impl TierBatcher {
-    /// Starts the task that works on them; it ends with the last handle to it.
+    /// Starts the task that runs the passes. It ends when the last `TierBatcher` is dropped.
     #[must_use]
     pub fn start(context: &Context) -> Self {
         let (queue, waiting) = mpsc::channel(TOGETHER);
         tokio::spawn(work(context.clone(), waiting));
-        Self { queue }
+        let context = context.clone();
+        Self { context, queue }
     }
 }
 
@@ -128,7 +137,7 @@ async fn work(context: Context, mut queue: mpsc::Receiver<Waiting>) {
         let traces: HashMap<Uuid, Trace> = traces.collect();
         match pass(&context, &ids, &traces).await {
             Ok(()) => waiting.drain(..).for_each(|w| w.answer(Ok(()))),
-            // Whatever is wrong with one does not harm those that it was taken with.
+            // One by one, so that a bad incident does not fail the rest of the pass.
             Err(TierError::Internal(error)) if ids.len() > 1 => {
                 tracing::warn!(
                     "a batch of tiers failed, retrying the incidents one by one: {error}"
@@ -147,41 +156,13 @@ async fn work(context: Context, mut queue: mpsc::Receiver<Waiting>) {
 
 impl Waiting {
     fn answer(self, result: Result<(), JobError>) {
-        // A handler that timed out is not there any more; its job is delivered again.
+        // Fails if the handler timed out; its job is delivered again.
         let _ = self.answer.send(result);
     }
 }
 
-/// Why incidents could not be worked on.
-#[derive(Clone, Debug)]
-enum TierError {
-    Store(String),
-    Internal(String),
-}
-
-impl From<DbErr> for TierError {
-    fn from(error: DbErr) -> Self {
-        match cause(&error) {
-            error::Cause::Store => Self::Store(error.to_string()),
-            error::Cause::Data | error::Cause::Other => Self::Internal(error.to_string()),
-        }
-    }
-}
-
-impl From<TierError> for JobError {
-    fn from(error: TierError) -> Self {
-        match error {
-            TierError::Store(why) => Self::RetryAfter {
-                after: STORE_DELAY,
-                why,
-            },
-            TierError::Internal(why) => Self::Retry(why),
-        }
-    }
-}
-
-/// Works out what is due of these incidents, then pushes every pending message of theirs:
-/// those of a pass that died before it pushed, too.
+/// Works out the due ones of these incidents, then pushes all their pending messages, including those of an earlier
+/// pass that died before its push.
 async fn pass(
     context: &Context,
     ids: &[Uuid],
@@ -197,7 +178,7 @@ async fn pass(
     pushed.map_err(|error| TierError::Store(error.to_string()))
 }
 
-/// Has the counter build what it does not know before anything is locked.
+/// Loads missing anomalies into the counter, before anything is locked.
 async fn warm(context: &Context, ids: &[Uuid]) -> Result<(), TierError> {
     if context.counter.counts_rows() {
         return Ok(());
@@ -207,7 +188,7 @@ async fn warm(context: &Context, ids: &[Uuid]) -> Result<(), TierError> {
     warmed.map_err(|error| TierError::Store(error.to_string()))
 }
 
-/// What is known of the anomalies of a pass, all of them locked.
+/// The locked anomalies of a pass, and their due incidents.
 struct LockedAnomalies {
     now: Timestamp,
     anomalies: HashMap<String, Anomaly>,
@@ -215,21 +196,34 @@ struct LockedAnomalies {
     due: Vec<(Uuid, String)>,
 }
 
-/// Reads counts and history, and writes levels, tiers and the pending messages, in one transaction
-/// under the anomalies' locks.
+/// Reads counts and history, and writes levels, tiers and pending messages, in one transaction under the anomalies'
+/// locks.
 async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierError> {
     let tx = context.db.begin().await?;
-    let Some(mut locked) = load_due(context, &tx, ids).await? else {
+    let Some(follow_up) = calculate_within(context, &tx, ids).await? else {
         return Ok(FollowUp::default());
     };
-    let mut changes = raise_levels(context, &tx, &mut locked).await?;
-    let flapping = flapping::begin(context, &tx, &mut locked).await?;
+    tx.commit().await?;
+    Ok(follow_up)
+}
+
+/// The same in a transaction of the caller's; `None` if none of these is due.
+pub(crate) async fn calculate_within(
+    context: &Context,
+    tx: &DatabaseTransaction,
+    ids: &[Uuid],
+) -> Result<Option<FollowUp>, TierError> {
+    let Some(mut locked) = load_due(context, tx, ids).await? else {
+        return Ok(None);
+    };
+    let mut changes = raise_levels(context, tx, &mut locked).await?;
+    let flapping = flapping::begin(context, tx, &mut locked).await?;
     changes.shown.extend(flapping);
-    let suppressed = messages::write(context, &tx, &locked, &changes.risen).await?;
-    let mut others = mark_others(&tx, &locked, &changes.shown, None).await?;
+    let suppressed = messages::write(context, tx, &locked, &changes.risen).await?;
+    let mut others = mark_others(tx, &locked, &changes.shown, None).await?;
 
     let keys: Vec<String> = locked.counts.keys().cloned().collect();
-    let histories = repairs::history(&tx, &keys).await?;
+    let histories = repairs::history(tx, &keys).await?;
     let restarted: Vec<String> = histories
         .iter()
         .filter(|(_, history)| effectiveness::were_restarts_tried(&history.totals))
@@ -237,7 +231,7 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierErro
         .collect();
     let restarts = match restarted.is_empty() {
         true => HashMap::new(),
-        false => levels::restarts(&tx, &restarted, locked.now).await?,
+        false => levels::restarts(tx, &restarted, locked.now).await?,
     };
     let mut findings = Vec::with_capacity(locked.due.len());
     for (id, key) in &locked.due {
@@ -245,7 +239,7 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierErro
             let counts = locked.counts.get(key).copied().unwrap_or_default();
             let history = histories.get(key).cloned().unwrap_or_default();
             let restarts = restarts.get(key).copied().unwrap_or_default();
-            let found = find(&tx, anomaly, &counts, history, restarts).await?;
+            let found = find(tx, anomaly, &counts, history, restarts).await?;
             findings.push((*id, found));
         }
     }
@@ -253,26 +247,24 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierErro
     let failed = findings.iter().filter(failed);
     let failed = failed.map(|(_, found)| found.frequency.anomaly_key.clone());
     let failed: HashSet<String> = failed.collect();
-    others.extend(mark_others(&tx, &locked, &failed, Some(Tier::Architecture)).await?);
+    others.extend(mark_others(tx, &locked, &failed, Some(Tier::Architecture)).await?);
     let policy = context.config.messages();
-    let mut changed = incidents::set_tiers(&tx, &findings, !policy.edits.is_empty()).await?;
+    let mut changed = incidents::set_tiers(tx, &findings, !policy.edits.is_empty()).await?;
     if !policy.edits.is_empty() {
-        // What joins is shown by the card and counted by nothing that was compared; and so is another
-        // reason.
+        // More firings, or another reason, change the card but neither level nor tier.
         let of_unit = context.config.counting.unit == Unit::Incident;
         let is_shown = |key: &String| of_unit || changes.shown.contains(key);
         let shown = locked.due.iter().filter(|(_, key)| is_shown(key));
         changed.extend(shown.map(|(id, _)| *id));
     }
-    let edits = outbox::mark_edits(&tx, &policy, &changed, locked.now).await?;
-    tx.commit().await?;
-    Ok(FollowUp {
+    let edits = outbox::mark_edits(tx, &policy, &changed, locked.now).await?;
+    Ok(Some(FollowUp {
         tiers: others,
         messages: Vec::new(),
         edits,
         analyses: Vec::new(),
         suppressed,
-    })
+    }))
 }
 
 /// Locks the anomalies and reads which incidents are due; `None` if none is.
@@ -299,17 +291,17 @@ async fn load_due(
     }))
 }
 
-/// Anomalies of a pass whose levels changed.
+/// The anomalies of a pass whose level or its reason changed.
 #[derive(Default)]
 struct LevelChanges {
-    /// Those that rose.
+    /// Those whose level rose.
     risen: HashSet<String>,
-    /// Those that look different: they rose, or hold their level by another rule.
+    /// Those whose level rose or holds by another rule, so that their cards change.
     shown: HashSet<String>,
 }
 
-/// Raises the levels that do not reach what holds now. A level that holds falls no more, and its reason has
-/// the figures of now; one that does not is for recount to lower.
+/// Raises levels that are too low, and updates the reason's figures of those that hold. Recount lowers levels that no
+/// longer hold.
 async fn raise_levels(
     context: &Context,
     tx: &DatabaseTransaction,
@@ -357,9 +349,8 @@ async fn raise_levels(
     Ok(changes)
 }
 
-/// Makes the other incidents due that show or ask for what these anomalies' levels, or failed fixes, do,
-/// `unless` they have that tier already. They are worked out in passes of their own, in which no level
-/// changes again and all have the tier, so that none of them marks others.
+/// Marks the anomalies' other incidents as due, whose tier or card depends on the same level or failed fix, `unless`
+/// they have that tier already. Their own passes change no level, so they mark no others.
 async fn mark_others(
     tx: &DatabaseTransaction,
     locked: &LockedAnomalies,

@@ -11,9 +11,9 @@ use crate::redis::Memory;
 
 /// How long it is believed how much memory is used.
 const LOOKED: Duration = Duration::from_secs(1);
-/// Of each so many sets one is dropped at a time, the quietest.
+/// Of this many sets, that of the anomaly that has been quiet for longest is dropped.
 const DROPPED: usize = 5;
-/// How often that is done at most before others have their turn: each time walks over all sets.
+/// The most rounds in one go: each reads all sets.
 pub(super) const ROUNDS: usize = 5;
 /// How far below the bound memory is brought, in percent of all.
 pub(super) const BELOW: u64 = 5;

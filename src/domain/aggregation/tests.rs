@@ -187,7 +187,7 @@ impl Ledger {
         }
     }
 
-    /// A tier worker has looked at every incident.
+    /// As if a tier worker had done every due incident.
     pub(super) fn clear_marks(&mut self) {
         for incident in &mut self.incidents {
             incident.was_due = false;

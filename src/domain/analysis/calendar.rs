@@ -11,11 +11,11 @@ use crate::time::Timestamp;
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-/// What happened so long before says nothing about when it happens now.
+/// Older incidents say nothing about when the anomaly happens now.
 const LOOKS_BACK: i64 = 90 * DAY;
-/// What is called usual happened on so many of its days, in percent.
+/// A usual time has incidents on at least this percentage of its days.
 const USUAL: usize = 50;
-/// So many hours are tried at most.
+/// The most hours that are tried.
 const TRIED: usize = 200;
 
 /// The time of day at which an anomaly usually happens, in UTC.
@@ -76,8 +76,8 @@ struct InHour {
     latest: i64,
 }
 
-/// Looks at the hour from `start` on, and says how likely it is that chance puts so many days there. Days begin
-/// at `start`, too, so that midnight does not cut the hour.
+/// The days with an incident in the hour from `start`, and how likely that number is by chance. Days begin at `start`,
+/// too, so that midnight does not cut the hour.
 fn hour_from(times: &[i64], start: i64) -> (InHour, f64) {
     let mut hour = InHour {
         days: 0,

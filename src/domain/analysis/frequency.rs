@@ -12,9 +12,9 @@ const MONTH: i64 = 30 * DAY;
 /// A week is compared with the three before it.
 const WEEK: i64 = 7 * DAY;
 const WEEKS: i64 = 28 * DAY;
-/// From so many incidents in 30 days on, an anomaly is called frequent: two a week.
+/// Incidents in 30 days from which an anomaly counts as frequent: two a week.
 const FREQUENT: i64 = 8;
-/// Of fewer incidents of a service a share says nothing.
+/// Incidents of a service below which a share of them says nothing.
 const SHARED: i64 = 5;
 /// With fewer incidents in four weeks no trend is seen.
 const LEAST: usize = 8;

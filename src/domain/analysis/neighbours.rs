@@ -11,20 +11,19 @@ use super::chance::at_least;
 use super::{BY_CHANCE, History, Place};
 use crate::time::{Timestamp, millis};
 
-/// What opens within so long, before or after, opens together.
+/// Incidents that open within this time of each other open together.
 pub const TOGETHER: Duration = Duration::from_secs(5 * 60);
-/// What opens within so long before an incident opened shortly before it.
+/// An incident that opened within this time before another opened shortly before it.
 pub const SHORTLY: Duration = Duration::from_secs(15 * 60);
-/// How far back is looked for what opens together.
+/// How far back incidents are compared.
 pub const LOOKS_BACK: Duration = Duration::from_secs(30 * 24 * 3600);
-/// So many of the anomaly's incidents are looked around at most.
+/// The most of the anomaly's incidents whose surroundings are read.
 pub const AROUND: usize = 20;
-/// When so many incidents opened around one, something larger was wrong, which says nothing of single
-/// anomalies; and no more are read.
+/// The most incidents read around one. More mean a larger outage, which says nothing about single anomalies.
 pub const STORM: usize = 200;
-/// So often something must have opened together to be said.
+/// How often an anomaly must have opened together to be a finding.
 const LEAST: usize = 3;
-/// So many others are looked at more closely.
+/// Other anomalies that are examined further.
 pub const CANDIDATES: usize = 20;
 /// Maximum number that is shown.
 const MOST_SHOWN: usize = 2;
@@ -38,9 +37,9 @@ pub struct Together {
     pub alert_name: String,
     /// Its service.
     pub service: String,
-    /// So many of the looked-at incidents had one of it within five minutes.
+    /// How many of the examined incidents had one of it within five minutes.
     pub times: i64,
-    /// So many incidents were looked at.
+    /// How many incidents were examined.
     pub of: i64,
     /// How many times as often as by chance that is.
     pub lift: i64,
@@ -83,10 +82,10 @@ pub struct Candidate {
     pub first: usize,
 }
 
-/// Candidates that were looked at more closely.
+/// The candidates that were examined further.
 #[derive(Clone, Debug, Default)]
 pub struct Counted {
-    /// How many surroundings were looked at.
+    /// How many surroundings were examined.
     pub of: usize,
     /// How many others could have been found: each is a chance to be misled.
     pub compared: usize,
@@ -122,8 +121,8 @@ pub struct Earlier {
     pub opened_at: Timestamp,
 }
 
-/// Which others opened together often enough to be looked at more closely: how many surroundings say
-/// something, how many others are in them, and those of the others that may be worth it, most frequent first.
+/// The other anomalies that opened together often enough to be examined further, most frequent first; with the number
+/// of usable surroundings, and of the anomalies in them.
 #[must_use]
 pub fn candidates(surroundings: &[Surroundings], own: &str) -> (usize, usize, Vec<Candidate>) {
     let mut others: HashMap<&str, Candidate> = HashMap::new();
@@ -162,7 +161,7 @@ pub fn candidates(surroundings: &[Surroundings], own: &str) -> (usize, usize, Ve
 pub(super) fn together(counted: &Counted) -> impl Iterator<Item = Together> {
     let around = 2.0 * millis(TOGETHER) as f64 / millis(LOOKS_BACK) as f64;
     let judged = counted.candidates.iter().map(|known| {
-        // That one of so many incidents is in a window, wherever they are.
+        // The probability that one of its incidents falls into a window by chance.
         let p = 1.0 - (1.0 - around).powf(known.incidents.max(1) as f64);
         let chance = at_least(known.candidate.times, counted.of, p) * counted.compared as f64;
         (chance, p, known)

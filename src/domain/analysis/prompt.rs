@@ -98,7 +98,7 @@ fn plain(text: &str) -> String {
     cut(&text.join(" "), GENERATED)
 }
 
-/// At most so many characters, with an ellipsis if that is not all.
+/// Cuts to `max` characters, with an ellipsis if any were cut.
 fn cut(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {
         None => text.to_owned(),

@@ -14,7 +14,7 @@ const DAY: i64 = 24 * HOUR;
 /// 2026-11-22T03:00:00Z, a Sunday.
 const NOW: i64 = 1_795_316_400_000;
 
-/// An incident that opened so many milliseconds ago, and its anomaly's earlier ones, from new to old.
+/// An incident and its anomaly's earlier ones, newest first, by how many milliseconds ago each opened.
 fn history(ago: impl IntoIterator<Item = i64>) -> History {
     let openings: Vec<Timestamp> = ago.into_iter().map(|ago| Timestamp(NOW - ago)).collect();
     History {
@@ -54,7 +54,7 @@ fn surroundings(at: i64, others: &[(&str, i64)]) -> Surroundings {
     }
 }
 
-/// Looks at these surroundings, where the others have so many incidents in a month.
+/// Counts in these surroundings, where each other anomaly has `incidents` in a month.
 fn counted(around: &[Surroundings], incidents: i64) -> Counted {
     let (of, compared, found) = candidates(around, "own");
     let candidates = found.into_iter().map(|candidate| CandidateAnomaly {
@@ -228,7 +228,7 @@ fn a_share_is_told_of_enough_incidents_of_a_service_that_has_a_name() {
 
 #[test]
 fn a_trend_is_more_than_chance() {
-    // So many in the last week, so many in the three weeks before.
+    // Incidents in the last week, and in the three weeks before.
     let trend = |week: i64, before: i64, oldest: i64| {
         let week = (0..week).map(|n| n * HOUR);
         let before = (0..before).map(|n| 7 * DAY + n * HOUR);
@@ -264,7 +264,7 @@ fn hours_are_told_of_days_and_not_of_incidents() {
     assert_eq!(at(afternoon), None, "one bad hour says nothing");
     let spread: Vec<i64> = (0..60).map(|n| n * 31 * HOUR).collect();
     assert_eq!(at(spread), None);
-    // Every hour of every day: whichever is looked at has an incident each day.
+    // Every hour of every day, so that any hour has an incident each day.
     let always: Vec<i64> = (0..240).map(|n| n * HOUR).collect();
     assert_eq!(at(always), None);
     // Two incidents each night, on either side of midnight.

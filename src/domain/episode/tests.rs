@@ -9,12 +9,12 @@ use crate::domain::signature::SignatureLabels;
 
 const SKEW: Duration = Duration::from_secs(60);
 
-/// So many seconds into the story.
+/// `seconds` after the start of the story.
 pub(in crate::domain) fn at(seconds: i64) -> Timestamp {
     at_ms(seconds * 1000)
 }
 
-/// So many milliseconds into the story.
+/// `ms` milliseconds after the start of the story.
 pub(in crate::domain) fn at_ms(ms: i64) -> Timestamp {
     Timestamp(1_800_000_000_000 + ms)
 }

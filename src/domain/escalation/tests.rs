@@ -27,7 +27,7 @@ fn state(level: Level) -> LevelState {
     }
 }
 
-/// So many firings in so many incidents of a window, where so many in so many are enough.
+/// `figure` firings in `incidents` of a window, where `threshold` in `spread` are enough.
 fn rule(figure: i64, window: Window, incidents: i64, threshold: i64, spread: i64) -> LevelRule {
     LevelRule::Count(Counted {
         incidents: Some(incidents),

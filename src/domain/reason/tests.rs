@@ -1,6 +1,6 @@
 use super::*;
 
-/// So many firings in a window, where so many are enough.
+/// `figure` firings in a window, with this threshold.
 pub(crate) fn count(figure: i64, window: Window, threshold: i64) -> Counted {
     Counted {
         figure,

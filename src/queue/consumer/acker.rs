@@ -1,4 +1,4 @@
-//! The acker: makes answers durable, many at once, and keeps trying while the lease holds.
+//! The acker: writes answers to the store, many at once, and retries while the leases hold.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::jobs::{IngestAlert, Job as _};
 use crate::queue::store::{Answer, Lease, QueueError};
 use crate::store::dead_letters::{self, Burial};
 
-/// Answers that are settled together at most.
+/// The most answers in one batch.
 const TOGETHER: usize = 2000;
 
 pub(super) async fn run(consumer: Arc<Consumer>, mut answered: mpsc::UnboundedReceiver<Ack>) {
@@ -41,7 +41,8 @@ pub(super) async fn run(consumer: Arc<Consumer>, mut answered: mpsc::UnboundedRe
                     consumer.store_failed("acknowledge jobs", &error);
                     consumer.drop_expired(&mut acks);
                     if consumer.stopped.is_cancelled() {
-                        // They were run, and may be buried: not given back, but left to run out.
+                        // The handlers ran, and dead letters may be written: the leases expire, instead of the jobs
+                        // being given back as if they had not started.
                         consumer.release(acks.iter().map(|ack| &ack.held));
                         return;
                     }
@@ -55,7 +56,7 @@ pub(super) async fn run(consumer: Arc<Consumer>, mut answered: mpsc::UnboundedRe
 impl Ack {
     fn confirm(self) {
         if let Some(durable) = self.durable {
-            // The handler's future may be gone: the worker was stopped.
+            // Fails if the worker was stopped and nobody waits.
             let _ = durable.send(());
         }
     }
@@ -70,8 +71,8 @@ impl Consumer {
         self.settle(acks).await
     }
 
-    /// Only who holds a job may bury it: one that stood still may have lost it to another, whose
-    /// work it would declare dead.
+    /// Drops the dead letters of jobs that this consumer no longer holds. Its process may have been suspended, and
+    /// another worker may be running them now.
     async fn drop_lost_burials(&self, acks: &mut Vec<Ack>) -> Result<(), QueueError> {
         let leases: Vec<Lease> = acks
             .iter()
@@ -95,8 +96,8 @@ impl Consumer {
         Ok(())
     }
 
-    /// Dead letters are written before their jobs leave the queue: after a crash in between, the next worker
-    /// finds the job again, and its dead letter.
+    /// Writes dead letters before their jobs leave the queue: after a crash in between, the next worker gets the job
+    /// and finds its dead letter.
     async fn settle(&self, acks: &[Ack]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let burials: Vec<Burial<'_>> = acks.iter().filter_map(|ack| self.burial(ack)).collect();
         if !burials.is_empty() {
@@ -134,8 +135,8 @@ impl Consumer {
         }
     }
 
-    /// Alerts whose jobs left as dead letters, however they died. The process that removes the job
-    /// counts it, so it is counted once even if another process wrote its dead letter.
+    /// Counts alerts that became dead letters. The process that removes the job counts, so that each counts once even
+    /// if another process wrote the dead letter.
     fn count_buried(&self, acks: &[Ack]) {
         if self.policy.queue != IngestAlert::POLICY.queue {
             return;
@@ -147,7 +148,7 @@ impl Consumer {
         }
     }
 
-    /// What another may hold by now is not ours to answer for.
+    /// Drops answers whose lease may have expired: another worker may hold those jobs.
     fn drop_expired(&self, acks: &mut Vec<Ack>) {
         let now = Instant::now();
         let expired = |ack: &Ack| {

@@ -1,4 +1,4 @@
-//! A handler's outcome, and what follows from it: settle, retry later, bury.
+//! What follows from a handler's outcome: remove the job, retry it later, or make it a dead letter.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,14 +18,14 @@ pub(in crate::queue) enum Outcome {
     Failed(JobError),
 }
 
-/// What the acker does about it.
+/// What the acker does with the job.
 pub(super) enum Verdict {
     Settle(Answer),
     Bury {
         reason: String,
         failed: Vec<FailedAttempt>,
     },
-    /// It was buried before, and is still there.
+    /// It is a dead letter already: remove it.
     Forget,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Ack {
 }
 
 impl Consumer {
-    /// Answers for `held`; returns when the answer is durable, or is not ours to give any more.
+    /// Answers for `held`; returns when the answer is stored, or dropped because the lease was lost.
     pub(in crate::queue) async fn answer(&self, held: Arc<JobHandle>, outcome: Outcome) {
         let verdict = match outcome {
             Outcome::Done => {
@@ -47,7 +47,7 @@ impl Consumer {
         };
         let (durable, wait) = oneshot::channel();
         self.send(held, verdict, Some(durable));
-        // An error means that the acker has ended: the process stops, and the lease will run out.
+        // Fails if the acker has ended because the process stops: then the lease expires.
         let _ = wait.await;
     }
 
@@ -106,7 +106,7 @@ impl Consumer {
     fn failure(&self, error: &str) -> FailedAttempt {
         FailedAttempt {
             at: self.clock.now(),
-            // PostgreSQL's JSON cannot hold NUL, and an error may quote what was sent.
+            // PostgreSQL's JSON refuses NUL, and an error may quote a payload.
             error: error.replace('\0', "\u{fffd}"),
         }
     }
@@ -117,7 +117,7 @@ impl Consumer {
         verdict: Verdict,
         durable: Option<oneshot::Sender<()>>,
     ) {
-        // The acker ends after everything else; if it has, the lease will run out.
+        // Fails if the acker has ended, after all other tasks: then the lease expires.
         let _ = self.acks.send(Ack {
             held,
             verdict,
@@ -135,7 +135,7 @@ pub(super) const fn of(queue: &'static str, outcome: &'static str) -> ByOutcome 
     ByOutcome { queue, outcome }
 }
 
-/// Doubles with every failed attempt, up to the policy's most, plus or minus a quarter.
+/// The delay before the next attempt: doubled with every failed one up to `max_backoff`, plus or minus a quarter.
 fn backoff(policy: &Policy, attempts: usize) -> Duration {
     let doublings = u32::try_from(attempts.saturating_sub(1))
         .unwrap_or(u32::MAX)

@@ -1,8 +1,8 @@
-//! Pauses while a store cannot be reached.
+//! Backoff while a store cannot be reached: 50 ms, doubled up to 2 s.
 
 use std::time::Duration;
 
-/// Pauses that grow while a store cannot be reached.
+/// The next pause.
 pub(super) struct Backoff(pub(super) Duration);
 
 impl Backoff {

@@ -1,9 +1,8 @@
-//! The fetcher: fills free slots, expired leases first, for as long as what is held does not weigh more
-//! than it may.
+//! The fetcher: fills free slots, with jobs of expired leases first, up to the policy's slots and bytes.
 //!
-//! A job that comes back was in a process that died, and may be why. So such jobs are run few at a
-//! time: what kills the next process has few companions that go unanswered once more with it, and
-//! few healthy jobs are ever run alone, as suspects are.
+//! A job whose lease expired was in a process that died, and may be the cause. So such jobs run few at a time: if
+//! one kills the next process as well, few others lose another delivery with it and become suspects, which run
+//! alone.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,27 +16,27 @@ use super::{Consumer, JobHandle, lease_end};
 use crate::queue::store::{Capacity, Delivery, Lease, QueueError, RECLAIM_EVERY};
 use crate::store::dead_letters;
 
-/// Jobs that came back hold at most this part of the slots.
+/// Redelivered jobs get at most one in this many slots.
 const CAME_BACK: usize = 4;
-/// How long suspects are run, one by one, before the others have their turn.
+/// How long suspects run, one by one, before other jobs are fetched again.
 const SUSPECTS_TURN: Duration = Duration::from_secs(1);
 /// The shortest and the longest pause of an idle fetcher.
 const IDLE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
-/// Where more consumers than this wait for work each asks less often, by as much: together they ask as often
-/// as these do. And by how much at most.
+/// Above this many consumers each polls less often, so that all together poll as often as these; and the most that
+/// the pause grows by.
 const MANY: (u64, u64) = (5, 5);
-/// How long a fetcher waits for more slots to be free than a few.
+/// How long a fetcher with few free slots waits for more, so that it fetches in larger batches.
 const GATHER: Duration = Duration::from_millis(2);
 
 struct Fetcher {
     consumer: Arc<Consumer>,
     slots: mpsc::Sender<Arc<JobHandle>>,
     reclaimed_at: Option<Instant>,
-    /// More expired leases may wait than were taken over.
+    /// Whether more expired leases may wait than were taken over.
     more: bool,
-    /// Suspects wait since then: fetch nothing until nothing is in flight.
+    /// Since when suspects wait: nothing is fetched until nothing is in flight.
     make_room: Option<Instant>,
-    /// A suspect runs: fetch nothing until it is settled.
+    /// Whether a suspect runs: nothing is fetched until it is settled.
     suspect_runs: bool,
 }
 
@@ -89,7 +88,7 @@ pub(super) async fn run(consumer: Arc<Consumer>, slots: mpsc::Sender<Arc<JobHand
     }
 }
 
-/// The longest pause of an idle fetcher where so many consumers are known.
+/// The longest pause of an idle fetcher of a queue with this many consumers.
 fn longest(consumers: u64) -> Duration {
     let times = consumers.div_ceil(MANY.0).clamp(1, MANY.1);
     IDLE.1 * u32::try_from(times).unwrap_or(1)
@@ -114,7 +113,7 @@ impl Fetcher {
         }
     }
 
-    /// One pass: returns how many jobs it handed out.
+    /// One pass; returns how many jobs it handed out.
     async fn pass(&mut self) -> Result<usize, QueueError> {
         let (store, queue) = (
             Arc::clone(self.consumer.queues.store()),
@@ -149,14 +148,14 @@ impl Fetcher {
         Ok(handed)
     }
 
-    /// Whether it may look for leases that have expired.
+    /// Whether this consumer may search for expired leases now.
     async fn is_turn(&mut self, asked_at: Instant) -> Result<bool, QueueError> {
         self.reclaimed_at = Some(asked_at);
         let store = self.consumer.queues.store();
         store.is_turn_to_reclaim(self.consumer.policy.queue).await
     }
 
-    /// Since when it is the suspects' turn, if it is.
+    /// Since when suspects have their turn, if they have.
     fn whose_turn(&self, suspects_wait: bool) -> Option<Instant> {
         match self.make_room {
             None => suspects_wait.then(Instant::now),
@@ -166,7 +165,7 @@ impl Fetcher {
         }
     }
 
-    /// Slots for jobs that came back.
+    /// Slots left for redelivered jobs.
     fn room_for_returned(&self) -> usize {
         let held = self.consumer.in_flight().suspect_weights();
         self.consumer
@@ -197,15 +196,15 @@ impl Fetcher {
                 );
                 self.consumer.bury(held, reason);
             } else if let Err(unsent) = self.slots.send(held).await {
-                // The worker has ended.
+                // Fails if the worker has ended.
                 self.consumer.give_back(unsent.0);
             }
         }
     }
 
-    /// Which of these jobs are dead letters already, or older than what people decided about them:
-    /// their worker died between burying and removing them. If the database cannot say, they are run:
-    /// done twice they change nothing, and what is older does not overwrite what is newer.
+    /// The jobs that are dead letters already, or were replayed or discarded since: their worker died after it wrote
+    /// the dead letter and before it removed the job. If the database does not answer, none is: a job that runs
+    /// twice changes nothing, and an older replay does not overwrite a newer one.
     async fn buried(&self, jobs: &[Arc<JobHandle>]) -> HashSet<Lease> {
         let again: Vec<_> = jobs
             .iter()
@@ -224,7 +223,7 @@ impl Fetcher {
 }
 
 impl Consumer {
-    /// Removes a job that was buried before.
+    /// Removes a job that is a dead letter already.
     fn forget(&self, held: Arc<JobHandle>) {
         self.send(held, Verdict::Forget, None);
     }

@@ -1,4 +1,4 @@
-//! A job that a consumer holds.
+//! A job that a consumer holds, as its handler sees it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,22 +9,22 @@ use crate::store::dead_letters::Burial;
 use crate::telemetry::trace_context::Trace;
 use crate::time::Timestamp;
 
-/// A job that this consumer holds. Handlers find it in the task's data.
+/// A job that this consumer holds. Handlers get it as `Data`.
 #[derive(Debug)]
 pub struct JobHandle {
-    /// Which delivery of which job.
+    /// The job's ID and which delivery this is.
     pub lease: Lease,
     /// The payload's bytes.
     pub payload: Vec<u8>,
-    /// Attempts that failed before this one.
+    /// Failed attempts before this one, oldest first.
     pub failed: Vec<FailedAttempt>,
-    /// The trace it belongs to.
+    /// The trace that it belongs to.
     pub trace_id: Option<String>,
-    /// When it was pushed.
+    /// When it was pushed, by the store's clock.
     pub enqueued_at: Timestamp,
-    /// Whether it was put off before, whatever for.
+    /// Whether it was deferred or retried before.
     pub put_off: bool,
-    /// Whether its handler waits for the store alone.
+    /// Whether its handler only waits for the store.
     pub waits: AtomicBool,
 }
 
@@ -41,8 +41,7 @@ impl JobHandle {
         }
     }
 
-    /// From now on its handler only waits for the store, together with others: if that takes too long, it
-    /// costs no attempt.
+    /// Call before waiting for a batch's write: a timeout from then on is the store's fault and costs no attempt.
     pub fn wait_for_store(&self) {
         self.waits.store(true, Ordering::Relaxed);
     }
@@ -53,7 +52,7 @@ impl JobHandle {
         Trace::decode(self.trace_id.as_deref()?)
     }
 
-    /// The job's id.
+    /// The job's ID.
     #[must_use]
     pub const fn id(&self) -> Uuid {
         self.lease.id
@@ -81,7 +80,7 @@ impl JobHandle {
         }
     }
 
-    /// Whether it may have been run before: delivered and not answered, or put off.
+    /// Whether a handler may have run it before.
     #[must_use]
     pub fn is_redelivery(&self) -> bool {
         self.lease.delivery > 1 || self.lease.replay > 0 || self.put_off || !self.failed.is_empty()

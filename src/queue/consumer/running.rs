@@ -1,4 +1,4 @@
-//! The running tasks of a consumer, and how they stop.
+//! A consumer's running tasks, and how they stop.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use super::Consumer;
 use crate::queue::store::{Answer, Lease};
 
-/// A consumer's tasks, as who started them holds them.
+/// A consumer and its running tasks.
 pub struct Running {
     pub(super) consumer: Arc<Consumer>,
     pub(super) tasks: JoinSet<()>,
@@ -18,13 +18,13 @@ impl Running {
         Arc::clone(&self.consumer)
     }
 
-    /// Stops fetching. What runs goes on.
+    /// Stops fetching. Jobs that run go on.
     pub fn stop(&self) {
         self.consumer.stopping.cancel();
     }
 
-    /// Gives back what is still held, settles what was answered, ends the tasks, and is no worker any
-    /// more.
+    /// Stops fetching, settles answered jobs, ends the tasks, gives back the jobs that did not finish, and unregisters
+    /// the worker.
     pub async fn finish(mut self) {
         self.stop();
         self.consumer.stopped.cancel();

@@ -1,4 +1,4 @@
-//! What a consumer holds, and how much that weighs.
+//! The jobs that a consumer holds, and the bytes of their payloads.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use crate::queue::store::{SUSPECT_AFTER, SUSPECT_BATCH_DIVISOR};
 /// A job that is held.
 pub(super) struct InFlight {
     pub(super) held: Arc<JobHandle>,
-    /// Until when it is ours for certain, by our own clock.
+    /// Until when the lease certainly holds, by this process's clock.
     pub(super) until: Instant,
 }
 
-/// The jobs that are held. Their sums are kept beside them: they are asked for with every fetch.
+/// The held jobs by ID. The sums are kept up to date, because every fetch needs them.
 #[derive(Default)]
 pub(super) struct Slots {
     jobs: HashMap<Uuid, InFlight>,
@@ -24,8 +24,8 @@ pub(super) struct Slots {
     suspect_weights: usize,
 }
 
-/// What a job that came back counts of those that may be held: one that would be a suspect next as many as
-/// [`SUSPECT_BATCH_DIVISOR`].
+/// How many slots for redelivered jobs a job takes: [`SUSPECT_BATCH_DIVISOR`] if another crash would make it a
+/// suspect, none at its first delivery.
 fn suspect_weight(held: &JobHandle) -> usize {
     match held.lease.delivery {
         0 | 1 => 0,
@@ -35,22 +35,22 @@ fn suspect_weight(held: &JobHandle) -> usize {
 }
 
 impl Slots {
-    /// How many there are.
+    /// How many jobs are held.
     pub(super) fn len(&self) -> usize {
         self.jobs.len()
     }
 
-    /// How many bytes their payloads have.
+    /// The bytes of their payloads.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// What those that came back count.
+    /// The slots for redelivered jobs that are taken.
     pub(super) const fn suspect_weights(&self) -> usize {
         self.suspect_weights
     }
 
-    /// Holds a job until then; a new delivery takes the slot of the one before.
+    /// Holds a job until then; a new delivery takes the slot of its earlier one.
     pub(super) fn hold(&mut self, held: Arc<JobHandle>, until: Instant) {
         self.bytes += held.payload.len();
         self.suspect_weights += suspect_weight(&held);
@@ -59,7 +59,7 @@ impl Slots {
         }
     }
 
-    /// Frees the slot of this delivery, if it has one still.
+    /// Frees the slot of this delivery, if it still has one.
     pub(super) fn release(&mut self, held: &Arc<JobHandle>) {
         let is_held = |entry: &InFlight| Arc::ptr_eq(&entry.held, held);
         if self.jobs.get(&held.id()).is_some_and(is_held) {

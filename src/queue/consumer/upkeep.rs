@@ -13,14 +13,14 @@ use crate::queue::about::WorkerInfo;
 use crate::queue::data_loss::DataLossDetector;
 use crate::queue::store::{HEARTBEAT, LEASE, Lease};
 
-/// How often due retries are made ready.
+/// How often delayed jobs are made ready.
 const PROMOTE: Duration = Duration::from_secs(1);
-/// How many at a time.
+/// The most in one go.
 const PROMOTE_AT_ONCE: usize = 500;
-/// How long saying goodbye may take: who does not hear it forgets the consumer a little later.
+/// How long unregistering may take. A worker that did not is removed when its heartbeat expires.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Extends the leases of what is in flight, three times a lease.
+/// Extends the leases of the jobs in flight, three times per lease.
 pub(super) async fn renew_leases(consumer: Arc<Consumer>) {
     let mut every = tokio::time::interval(LEASE / 3);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -35,7 +35,7 @@ pub(super) async fn renew_leases(consumer: Arc<Consumer>) {
     }
 }
 
-/// Makes due retries ready, and looks whether the store is what it was.
+/// Makes delayed jobs ready whose time has come, and checks the store for lost data.
 pub(super) async fn promote_due(consumer: Arc<Consumer>) {
     let mut watch = DataLossDetector::new(consumer.policy.queue, consumer.name.clone());
     let mut every = tokio::time::interval(PROMOTE);
@@ -58,7 +58,7 @@ pub(super) async fn promote_due(consumer: Arc<Consumer>) {
     }
 }
 
-/// Says that the consumer is there, and how it is.
+/// Sends heartbeats, with the figures that the list of workers shows.
 pub(super) async fn send_heartbeats(consumer: Arc<Consumer>) {
     let (mut backoff, mut said) = (Backoff::new(), (Instant::now(), consumer.done.get()));
     loop {
@@ -93,7 +93,7 @@ pub(super) async fn send_heartbeats(consumer: Arc<Consumer>) {
 }
 
 impl Consumer {
-    /// What its process met, if that is its work.
+    /// For how long, and why, this process cannot count alerts; none for consumers of other queues.
     fn stuck(&self) -> Option<(Duration, String)> {
         let counts = self.policy.queue == IngestAlert::POLICY.queue;
         counts.then(|| self.progress.is_stuck()).flatten()
@@ -133,7 +133,7 @@ impl Consumer {
         Ok(())
     }
 
-    /// Is no worker any more.
+    /// Removes the worker from the store's list.
     pub(super) async fn leave(&self) {
         let leave = self.queues.store().leave(self.policy.queue, &self.name);
         match tokio::time::timeout(GOODBYE, leave).await {

@@ -1,4 +1,4 @@
-//! What was answered: jobs that are removed, run again later, or given back.
+//! Writes answers: removes jobs, defers them, or gives them back.
 
 use super::call::Call;
 use super::entry::entry_id;
@@ -7,7 +7,7 @@ use crate::queue::store::{FailedAttempt, LEASE, Lease, QueueError, SUSPECT_AFTER
 use crate::time::millis;
 
 impl RedisQueue {
-    /// Removes entries whose ids can be forgotten, and others.
+    /// Removes entries, with their IDs where those were remembered.
     pub(super) async fn remove(&self, queue: &str, leases: &[Lease]) -> Result<(), QueueError> {
         let (named, plain): (Vec<&Lease>, Vec<&Lease>) =
             leases.iter().partition(|lease| lease.place.named);

@@ -1,4 +1,4 @@
-//! Calls of scripts on one queue.
+//! Calls a script with one queue's keys.
 
 use redis::aio::ConnectionManager;
 use redis::{FromRedisValue, RedisError, Script};
@@ -6,7 +6,7 @@ use redis::{FromRedisValue, RedisError, Script};
 use super::RedisQueue;
 use crate::time::Timestamp;
 
-/// A script's call on one queue.
+/// One call of a script.
 pub(super) struct Call<'a> {
     pub(super) of: redis::ScriptInvocation<'a>,
 }

@@ -1,9 +1,9 @@
-//! How a job is written into an entry of a stream, and read again.
+//! The format of a job in a stream entry.
 //!
 //! ```text
 //! j   ID[ aMS][ rN][ u][ tTRACE], newline, payload
-//!     the id in hex; queued since, which deferring adds; replays; its id is kept; its trace
-//! e   the attempts that failed, as JSON; absent while there are none
+//!     the ID in hex; when it was first queued, added by deferring; replays; whether the ID is in `:ids`; its trace
+//! e   the failed attempts, as JSON; absent while there are none
 //! ```
 
 use redis::Value;
@@ -25,7 +25,7 @@ pub(super) fn written(job: &NewJob) -> String {
     }
     if let Some(trace) = &job.trace_id {
         written.push_str(" t");
-        // It comes from outside, and a header is one line.
+        // A trace ID comes from a client, and a line break in it would end the header.
         written.extend(trace.chars().filter(|c| !['\n', '\0'].contains(c)));
     }
     written.push('\n');
@@ -54,7 +54,7 @@ impl Header {
         while !rest.is_empty() {
             // The trace comes last and may contain spaces.
             if let Some(trace) = rest.strip_prefix('t') {
-                // PostgreSQL's text cannot hold NUL, and so no dead letter could be written.
+                // PostgreSQL's text refuses NUL, so no dead letter could be written.
                 header.trace_id = Some(trace.replace('\0', ""));
                 break;
             }
@@ -71,18 +71,18 @@ impl Header {
     }
 }
 
-/// The id of an entry, as a place: milliseconds and number.
+/// An entry's ID as a position: milliseconds and sequence number.
 pub(super) fn place(id: &[u8]) -> Option<(u64, u64)> {
     let (ms, number) = std::str::from_utf8(id).ok()?.split_once('-')?;
     Some((ms.parse().ok()?, number.parse().ok()?))
 }
 
-/// The id of the entry at a place.
+/// The ID of the entry at a position.
 pub(super) fn entry_id(place: StorePosition) -> String {
     format!("{}-{}", place.major, place.minor)
 }
 
-/// What was read of an entry.
+/// An entry's fields.
 pub(super) struct Parts {
     id: Vec<u8>,
     job: Vec<u8>,
@@ -90,7 +90,7 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// An entry as the server lists it: its id, then names and values.
+    /// Reads an entry as Redis answers it: its ID, then names and values.
     pub(super) fn of_entry(entry: Value) -> Option<Self> {
         let [id, fields] = array(entry)?;
         let mut parts = Self {
@@ -112,8 +112,8 @@ impl Parts {
         Some(parts)
     }
 
-    /// The job. One whose header cannot be read gets an id of its entry's, and what
-    /// it carries, whole, is for the dead letters.
+    /// The job. If its header cannot be read, it gets an ID made from its entry's, and the whole entry as its
+    /// payload, which becomes a dead letter.
     pub(super) fn into_delivery(mut self, delivery: u32) -> Option<Delivery> {
         let (ms, number) = place(&self.id)?;
         let enqueued_at = Timestamp(i64::try_from(ms).unwrap_or(i64::MAX));
@@ -143,7 +143,7 @@ impl Parts {
         })
     }
 
-    /// Reads the header and leaves the payload.
+    /// Reads the header; the rest is the payload.
     fn take_header(&mut self) -> Option<Header> {
         let end = self.job.iter().position(|byte| *byte == b'\n')?;
         let header = Header::parse(std::str::from_utf8(&self.job[..end]).ok()?)?;
@@ -152,14 +152,14 @@ impl Parts {
     }
 }
 
-/// A script's answer: a number, then jobs.
+/// A script's answer: a number, then a list of jobs.
 pub(super) fn number_and_jobs(answer: Vec<Value>) -> (bool, Vec<Delivery>) {
     let mut answer = answer.into_iter();
     let number = matches!(answer.next(), Some(Value::Int(1)));
     (number, answer.filter_map(claimed).collect())
 }
 
-/// The entries in an answer to XREADGROUP of one stream: nil if there are none.
+/// The entries in the answer to XREADGROUP on one stream; nil if there are none.
 pub(super) fn entries_of(read: Value) -> impl Iterator<Item = Parts> {
     let mut entries = Vec::new();
     if let Value::Array(streams) = read {
@@ -174,7 +174,7 @@ pub(super) fn entries_of(read: Value) -> impl Iterator<Item = Parts> {
     entries.into_iter().filter_map(Parts::of_entry)
 }
 
-/// A job that a script handed out: entry, job, errors, delivery.
+/// A job in a script's answer: entry ID, header and payload, errors, delivery.
 pub(super) fn claimed(job: Value) -> Option<Delivery> {
     let [id, job, errors, delivery] = array(job)?;
     let Value::Int(delivery) = delivery else {

@@ -1,4 +1,4 @@
-//! Looking for jobs by what is in them: newest first, a bounded number of entries.
+//! Searches payloads for a text: newest first, over a bounded number of entries.
 
 use redis::{RedisError, Value};
 
@@ -7,7 +7,7 @@ use super::{RedisQueue, SEARCH, SEARCH_DELAYED};
 use crate::queue::store::{JobState, Queued, SEARCHED};
 use crate::time::Timestamp;
 
-/// Entries that one script looks at.
+/// Entries that one script call reads.
 const PAGE: usize = 500;
 
 impl RedisQueue {

@@ -1,4 +1,4 @@
-//! Leases: which jobs are taken, and how much of them.
+//! The statements that lease jobs, by number and by bytes.
 
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
@@ -9,7 +9,7 @@ use crate::store::rows::{Rows, statement};
 use crate::time::millis;
 
 impl SqlQueue {
-    /// Leases the jobs that `pick` selects and returns them, those that wait longest first.
+    /// Leases the jobs that `pick` selects, and returns them, oldest first.
     pub(super) async fn lease<const N: usize>(
         &self,
         pick: &str,
@@ -47,8 +47,8 @@ pub(super) fn rows_of(leases: &[Lease]) -> Rows {
 
 pub(super) const IS_NOT_PAUSED: &str = "NOT EXISTS (SELECT 1 FROM paused_queues WHERE queue = $3)";
 
-/// Selects the first jobs of queue `$3` that are such, at most `$4`, up to and with that which makes
-/// them weigh `$5` bytes.
+/// Selects the first jobs of queue `$3` that meet the condition: at most `$4`, and up to the one with which their
+/// payloads reach `$5` bytes.
 pub(super) fn weighed(is_such: &str, order: &str) -> String {
     format!(
         "SELECT id FROM \
@@ -61,7 +61,7 @@ pub(super) fn weighed(is_such: &str, order: &str) -> String {
     )
 }
 
-/// A job is held by who has its lease, in this delivery: not by one that was stopped, lost it to
-/// another, and woke up.
+/// The condition that the consumer still holds the job in this delivery. A process that was suspended may have lost
+/// it to another.
 pub(super) const STILL_HELD: &str = "jobs.id = r.id AND jobs.lease_owner = $1 AND jobs.deliveries = r.delivery \
                           AND jobs.replay = r.replay";

@@ -1,11 +1,11 @@
-//! Which queues are paused.
+//! The paused queues.
 
 use sea_orm::{ConnectionTrait, DbErr};
 
 use crate::store::rows::statement;
 use crate::time::Timestamp;
 
-/// Those of `queues` that are paused, in their order, each with since when.
+/// The paused ones of `queues`, in their order, each with when it was paused.
 pub(super) async fn find(
     db: &impl ConnectionTrait,
     queues: &[&'static str],

@@ -1,4 +1,4 @@
-//! Pushes that wait at the same time are made durable together: one statement, one commit.
+//! Batches pushes that wait at the same time into one statement and one commit.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use crate::store::error::{Cause, cause};
 use crate::store::rows::Rows;
 use crate::time::{Clock, millis};
 
-/// Pushes that are taken together at most.
+/// The most pushes in one batch.
 const TOGETHER: usize = 64;
-/// Pushes that wait at most; more wait to be allowed to wait.
+/// The most pushes in the channel; further callers wait for room in it.
 const WAITING: usize = 1024;
-/// Statements at once on PostgreSQL. SQLite has one writer.
+/// Concurrent statements on PostgreSQL. SQLite has one writer.
 const PUSHERS: usize = 2;
 
-/// A row with the ID of a replay and a lower number is a leftover: the process that buried it died
-/// before it removed it. A worker that still holds it has lost its lease.
+/// A row with the ID of a replay and a lower number is left over: its process wrote the dead letter and died before
+/// it removed the row. The replay replaces it; a worker that still holds it loses its lease.
 const REPLACE_OLDER: &str = "UPDATE SET queue = excluded.queue, payload = excluded.payload, \
      trace_id = excluded.trace_id, run_at = excluded.run_at, enqueued_at = excluded.enqueued_at, \
      replay = excluded.replay, attempt = 0, errors = NULL, deliveries = 0, put_off = FALSE, \
@@ -33,14 +33,14 @@ struct Pending {
     answer: oneshot::Sender<Result<(), QueueError>>,
 }
 
-/// Where pushes wait.
+/// Sends pushes to the tasks that write them.
 #[derive(Clone, Debug)]
 pub(super) struct Pushers {
     queue: mpsc::Sender<Pending>,
 }
 
 impl Pushers {
-    /// Starts the tasks; they end with the last handle to them.
+    /// Starts the tasks. They end when the last `Pushers` is dropped.
     pub(super) fn start(db: &Db, clock: &Clock) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING);
         let waiting = Arc::new(Mutex::new(waiting));
@@ -58,7 +58,7 @@ impl Pushers {
         Self { queue }
     }
 
-    /// Returns when the jobs are durable.
+    /// Returns when the jobs are committed.
     pub(super) async fn push(&self, jobs: Vec<NewJob>) -> Result<(), QueueError> {
         let ended = || QueueError("the process is stopping".into());
         let (answer, answered) = oneshot::channel();
@@ -81,7 +81,7 @@ impl Pusher {
         }
     }
 
-    /// A push whose data the database refuses does not harm those that it was taken with.
+    /// If the database refuses the data of a batch, each push is written alone, so that only the bad one fails.
     async fn pass(&self, batch: Vec<Pending>) {
         let together = self
             .insert(batch.iter().flat_map(|pending| &pending.jobs))
@@ -96,7 +96,7 @@ impl Pusher {
             } else {
                 together.clone()
             };
-            // Who pushed may be gone; the jobs are queued all the same.
+            // Fails if the caller was dropped; its jobs are queued anyway.
             let _ = pending.answer.send(result.map_err(QueueError::from));
         }
     }
@@ -107,7 +107,7 @@ impl Pusher {
     ) -> Result<(), DbErr> {
         let (mut replays, new): (Vec<_>, Vec<_>) = jobs.partition(|job| job.replay > 0);
         if !replays.is_empty() {
-            // One statement may not replace a row twice: of an id the newest replay is pushed.
+            // One statement cannot replace a row twice: of each ID only the newest replay is pushed.
             replays.sort_by_key(|job| (job.id, Reverse(job.replay)));
             replays.dedup_by_key(|job| job.id);
             self.insert_some(&replays, REPLACE_OLDER).await?;
@@ -127,7 +127,7 @@ impl Pusher {
             .int("delay", jobs.clone().map(|job| millis(job.delay)))
             .text_or_null("trace_id", jobs.clone().map(|job| job.trace_id.clone()))
             .int("replay", jobs.map(|job| i64::from(job.replay)));
-        // In one order, so that pushes of the same ids wait for each other and never deadlock.
+        // Sorted, so that concurrent pushes of the same IDs wait for each other instead of deadlocking.
         let sql = format!(
             "INSERT INTO jobs (id, queue, payload, trace_id, run_at, enqueued_at, replay) \
              SELECT r.id, r.queue, r.payload, r.trace_id, {{now}} + r.delay, {{now}}, r.replay \

@@ -1,4 +1,4 @@
-//! What the queue's rows say.
+//! Reads rows of `jobs` and `consumers`.
 
 use sea_orm::{DbErr, QueryResult};
 
@@ -6,8 +6,8 @@ use crate::queue::about::WorkerStatus;
 use crate::queue::store::{Delivery, FailedAttempt, Lease, StorePosition};
 use crate::time::Timestamp;
 
-/// A job that was leased, and since when it could run. Whatever somebody wrote into its texts, it is
-/// one: else nothing that was fetched with it would be handed out, now or ever.
+/// A leased job, and since when it was ready. Text that cannot be decoded is replaced instead of refused: one bad row
+/// would keep the jobs fetched with it from being handed out, every time.
 pub(super) fn delivery(row: &QueryResult) -> Result<(i64, Delivery), DbErr> {
     let errors = bytes(row, "errors").unwrap_or_default();
     let trace_id = bytes(row, "trace_id").map(|id| String::from_utf8_lossy(&id).into_owned());
@@ -31,7 +31,7 @@ pub(super) fn delivery(row: &QueryResult) -> Result<(i64, Delivery), DbErr> {
     Ok((row.try_get("", "run_at")?, job))
 }
 
-/// The bytes of a text; SQLite holds any, and what is no text at all, in a column of texts.
+/// The bytes of a text column; SQLite may hold a blob or invalid UTF-8 there.
 fn bytes(row: &QueryResult, column: &str) -> Option<Vec<u8>> {
     let text: Result<Option<String>, DbErr> = row.try_get("", column);
     match text {
@@ -40,7 +40,7 @@ fn bytes(row: &QueryResult, column: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// A consumer.
+/// A worker, from its row.
 pub(super) fn known(row: &QueryResult) -> Result<WorkerStatus, DbErr> {
     let about: Option<String> = row.try_get("", "about")?;
     let age: i64 = row.try_get("", "age")?;

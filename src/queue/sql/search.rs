@@ -1,4 +1,4 @@
-//! Looking for jobs by what is in them: newest first, a bounded number of rows.
+//! Searches payloads for a text: newest first, over a bounded number of rows.
 
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
@@ -44,7 +44,7 @@ impl SqlQueue {
             } else {
                 JobState::Ready
             };
-            // Letters count alike on SQLite whatever their case.
+            // SQLite's LIKE ignores case, so the match is checked again.
             if job
                 .payload
                 .windows(text.len().max(1))

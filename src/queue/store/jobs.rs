@@ -1,4 +1,4 @@
-//! Jobs as a store takes them, hands them out, and gets them back.
+//! Jobs as they are pushed, delivered and answered.
 
 use std::time::Duration;
 
@@ -10,52 +10,52 @@ use crate::time::Timestamp;
 /// A job to be pushed.
 #[derive(Clone, Debug, Default)]
 pub struct NewJob {
-    /// The queue it goes to.
+    /// Its queue.
     pub queue: &'static str,
-    /// Its id.
+    /// Its ID.
     pub id: Uuid,
-    /// Whether its id has a meaning, so that it may be queued already: then it is not pushed again.
-    /// A store need not look for an id that was made for this push.
+    /// Whether the ID was given by the caller, so that the job may be queued already; then it is not pushed twice.
+    /// For an ID that was made for this push the store need not check.
     pub named: bool,
     /// The payload, as JSON.
     pub payload: String,
-    /// How long it must wait.
+    /// How long it is delayed.
     pub delay: Duration,
-    /// The trace it belongs to.
+    /// The trace that it belongs to.
     pub trace_id: Option<String>,
-    /// How often it was replayed from the dead letters.
+    /// Which replay from the dead letters this is; 0 for a job that was never replayed.
     pub replay: u32,
 }
 
 /// A job, handed to a consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// What is held.
+    /// The consumer's hold on it.
     pub lease: Lease,
     /// The payload's bytes, as they were stored.
     pub payload: Vec<u8>,
-    /// Attempts that failed, oldest first.
+    /// Failed attempts, oldest first.
     pub failed: Vec<FailedAttempt>,
-    /// The trace it belongs to.
+    /// The trace that it belongs to.
     pub trace_id: Option<String>,
     /// When it was pushed, by the store's clock.
     pub enqueued_at: Timestamp,
-    /// Whether it was answered with [`Answer::Again`] before: a handler worked on it.
+    /// Whether it was answered with [`Answer::Again`] before, so a handler may have done part of it.
     pub put_off: bool,
 }
 
-/// How many jobs and bytes a consumer can take.
+/// How many jobs, and bytes of payload, a consumer has room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// So many jobs at most.
+    /// The most jobs.
     pub jobs: usize,
-    /// Payloads of so many bytes together, and one more, which may be larger: a job that weighs more
-    /// than there is room for is handed out all the same.
+    /// The bytes of their payloads together. The last job may exceed it, so that a job larger than all the room is
+    /// still handed out.
     pub bytes: usize,
 }
 
 impl Capacity {
-    /// For so many jobs, whatever they weigh.
+    /// Room for this many jobs of any size.
     #[must_use]
     pub const fn jobs(jobs: usize) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl Capacity {
         }
     }
 
-    /// What is left when these were handed out.
+    /// The room left after these jobs.
     #[must_use]
     pub fn without(self, jobs: &[Delivery]) -> Self {
         let bytes: usize = jobs.iter().map(|job| job.payload.len()).sum();
@@ -74,7 +74,7 @@ impl Capacity {
         }
     }
 
-    /// How many more there is room for if they weigh as much as these; not known if there are none.
+    /// How many jobs of the average size of these have room; none if there are none to average.
     #[must_use]
     pub fn fits(self, jobs: &[Delivery]) -> Option<usize> {
         let bytes: usize = jobs.iter().map(|job| job.payload.len()).sum();
@@ -82,34 +82,34 @@ impl Capacity {
         (!jobs.is_empty()).then(|| (self.bytes / each).max(1))
     }
 
-    /// Whether nothing may be handed out.
+    /// Whether there is no room.
     #[must_use]
     pub const fn is_none(self) -> bool {
         self.jobs == 0 || self.bytes == 0
     }
 }
 
-/// Expired leases that were taken over.
+/// Jobs that were taken over because their leases had expired.
 #[derive(Debug, Default)]
 pub struct Reclaimed {
-    /// The jobs, oldest lease first. One that is a suspect comes alone.
+    /// The jobs, oldest lease first. A suspect comes alone.
     pub jobs: Vec<Delivery>,
-    /// Suspects wait for a process with nothing else of the queue in flight.
+    /// Whether suspects wait for a consumer with nothing else of the queue in flight.
     pub suspects_wait: bool,
 }
 
-/// How a held job leaves its consumer.
+/// A consumer's answer for a job that it holds.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// It is done, or buried: remove it. Accepted from any worker that did it.
+    /// Done, or a dead letter: remove it. Accepted from a former holder, too, because the work is done.
     Remove,
-    /// Run it again after the delay. Accepted from its present holder only.
+    /// Run it again after the delay. Accepted only from its current holder.
     Again {
-        /// How long it must wait.
+        /// How long it is delayed.
         delay: Duration,
-        /// All attempts that failed so far.
+        /// All failed attempts so far.
         failed: Vec<FailedAttempt>,
     },
-    /// It was not tried: as if it had not been delivered. Accepted from its present holder only.
+    /// It was not started; this delivery does not count. Accepted only from its current holder.
     GiveBack,
 }

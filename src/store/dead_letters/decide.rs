@@ -43,15 +43,14 @@ impl Decision {
 /// What else is said with a decision on one letter.
 #[derive(Clone, Debug, Default)]
 pub struct Edit {
-    /// How often the letter had been replayed when it was looked at: if it is another by now, nothing
-    /// is decided.
+    /// The letter's replays when the operator read it. If the number has changed since, nothing is done.
     pub replay: Option<i32>,
-    /// The payload that takes the place of its own.
+    /// The payload that replaces its own.
     pub payload: Option<Vec<u8>>,
 }
 
 /// Decides on one letter, in one statement; `None` if it is not dead (any more), or not as it was
-/// looked at. A replay gets a new number, and its push is pending.
+/// read. A replay gets a new number, and its push is pending.
 pub async fn decide(
     tx: &impl ConnectionTrait,
     id: Uuid,

@@ -3,7 +3,7 @@
 //!
 //! Such a delivery is one that may be taken as entered at the moment of the reads: it would have left nothing to
 //! write there, and whatever is written later comes after it. So it does not matter who writes meanwhile. All
-//! deliveries of an anomaly are looked at in their order, and where one of them changes something, all of them go
+//! deliveries of an anomaly are checked in their order, and where one of them changes something, all of them go
 //! the usual way.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -22,7 +22,7 @@ use crate::time::{Clock, Timestamp};
 pub(super) struct Repetitions {
     /// The incident of each, by its place in the batch.
     pub(super) incidents: HashMap<usize, Option<Uuid>>,
-    /// When they were looked at, by the store's clock.
+    /// When they were checked, by the store's clock.
     pub(super) at: Timestamp,
 }
 

@@ -1,4 +1,4 @@
-//! Messages that stand before another in its chat, and whether there are so many that it is a storm.
+//! Messages ahead of another in its chat, and whether their number makes a storm.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ pub struct PendingAhead {
 }
 
 impl PendingAhead {
-    /// Whether there are so many that a storm begins: more than `above` became pending within a minute, or
-    /// wait, because they become pending a little faster than the chat takes them.
+    /// Whether a storm begins: more than `above` messages became pending within a minute, or are waiting because they
+    /// become pending faster than the chat accepts them.
     #[must_use]
     pub const fn is_storm(self, above: i64) -> bool {
         self.in_last_minute > above || self.waiting > above

@@ -12,7 +12,7 @@ use crate::entity::{occurrences, repairs};
 use crate::store::rows::statement;
 use crate::time::{Timestamp, millis};
 
-/// Repairs of one anomaly that are looked at together at most.
+/// The most repairs of one anomaly in one query.
 const REPAIRS: u64 = 1000;
 
 /// The newest firings of an anomaly that were received up to `upto`.

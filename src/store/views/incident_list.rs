@@ -73,7 +73,7 @@ impl Mark {
     }
 }
 
-/// More than the orders of severity there are: a level is one step of so many.
+/// More than the number of severities: the sort key is `level * SEVERITIES + severity`.
 const SEVERITIES: i64 = 16;
 
 /// Highest first.
@@ -284,7 +284,7 @@ pub struct Names {
     pub namespaces: Vec<String>,
 }
 
-/// At most so many names are offered.
+/// The most names that a filter offers.
 const NAMES: u64 = 200;
 
 /// The services and namespaces that there are.

@@ -18,6 +18,13 @@ pub struct BySourceAndReason {
     pub reason: &'static str,
 }
 
+/// Labels by link.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByLink {
+    /// The link of an alert's way.
+    pub link: &'static str,
+}
+
 /// Labels by queue.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByQueue {

@@ -151,6 +151,17 @@ impl Metrics {
             m.schedule_seconds,
         );
         r.register_with_unit(
+            "canary_link",
+            "How long the last scheduled canary took at the link",
+            Unit::Seconds,
+            m.link_seconds,
+        );
+        r.register(
+            "canary_link_up",
+            "Whether the last scheduled canary passed the link",
+            m.link_up,
+        );
+        r.register_with_unit(
             "figures_age",
             "How old the figures are of what the stores hold; after a minute none are told",
             Unit::Seconds,

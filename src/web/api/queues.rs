@@ -19,7 +19,7 @@ use crate::web::paging::{self, Page};
 use crate::web::query::Query;
 use crate::web::{Ingress, Problem, body};
 
-/// A worker without a heartbeat for so long is gone, and its jobs are offered to others.
+/// A worker without a heartbeat for a lease counts as dead: others take its jobs.
 const LIVE_MS: u64 = LEASE.as_millis() as u64;
 
 /// A queue as it is answered.

@@ -28,7 +28,7 @@ use crate::web::bounded_text::BoundedText;
 use crate::web::query::Query;
 use crate::web::{Ingress, Problem};
 
-/// Of each kind the newest so many.
+/// The most entries of each kind, the newest.
 const MOST: u64 = 50;
 /// Jobs and dead letters that may be about it, of which those that are not are left out.
 const LOOKED_AT: usize = 1000;

@@ -5,14 +5,15 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
 use super::{Pages, charts};
+use crate::domain::canary;
 use crate::jobs::{IngestAlert, Job as _};
 use crate::queue::about::{self, WorkerInfo, WorkerStatus};
 use crate::queue::store::{LEASE, QueueError};
-use crate::sources::{SOURCES, Source};
+use crate::sources::SOURCES;
 use crate::telemetry::metrics::{BySource, Outcome};
 use crate::text::{Text, plural};
 
-/// A worker without a heartbeat for so long is gone.
+/// A worker without a heartbeat for a lease counts as dead.
 const LIVE_MS: u64 = LEASE.as_millis() as u64;
 
 /// Whether received alerts and outcomes agree.
@@ -20,17 +21,17 @@ const LIVE_MS: u64 = LEASE.as_millis() as u64;
 pub(super) enum Balance {
     /// It is, with what still waits.
     Even,
-    /// So many alerts have no outcome.
+    /// This many alerts have no outcome.
     Missing(u64),
-    /// So many more outcomes than received alerts.
+    /// This many outcomes more than received alerts.
     Over(u64),
-    /// It changes while one looks.
+    /// The figures changed while they were read.
     UnderWay,
     /// Other processes enter alerts, too, or this one enters none.
     Shared,
 }
 
-/// `received` is what came in and what came of it, before and after `waiting` was looked at.
+/// `received` is the received alerts and their outcomes, before and after `waiting` was read.
 fn balanced(received: [(u64, u64); 2], waiting: u64, in_flight: u64) -> Balance {
     let [before, (received, outcomes)] = received;
     let accounted = outcomes + waiting;
@@ -69,11 +70,9 @@ pub(super) async fn balance(pages: &Pages) -> Result<Balance, QueueError> {
 }
 
 fn of_sources(family: &Family<BySource, Counter>) -> u64 {
-    let of = |source: &Source| {
-        let source = source.name;
-        family.get_or_create(&BySource { source }).get()
-    };
-    SOURCES.iter().map(of).sum()
+    let of = |source| family.get_or_create(&BySource { source }).get();
+    let sources = SOURCES.iter().map(|source| source.name);
+    sources.chain([canary::SOURCE]).map(of).sum()
 }
 
 /// What came in, what came of it, and whether these are the same.

@@ -25,10 +25,10 @@ pub(super) const SECTION: Section = Section {
 
 /// Rows of the table.
 const SHOWN: u64 = 25;
-/// Anomalies that are looked at for what is worth fixing, and those that are named.
+/// Anomalies that are read to find those worth fixing, and the most that are listed.
 const LOOKED_AT: u64 = 200;
 const NAMED: usize = 10;
-/// So often in thirty days is often.
+/// Firings in 30 days from which an anomaly counts as frequent.
 const OFTEN: i64 = 5;
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -1,4 +1,4 @@
-//! What many pages show alike is looked at once, and the less often the longer looking takes.
+//! Caches what many pages show, for longer the longer the query takes.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
@@ -90,7 +90,7 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
 /// Many things by key.
 pub(super) struct CachedBy<K, T> {
     cached: Cache<K, CacheEntry<T>>,
-    /// Held by who looks: those who waited find what was looked at for others.
+    /// Held during a query, so that requests that waited find its result.
     looking: Mutex<()>,
 }
 
@@ -158,8 +158,7 @@ where
     }
 }
 
-/// One thing that may take long to look at: it is looked at beside the pages, one look at a time, and
-/// they show the last value.
+/// A value whose query may take long: pages show the last one while one query runs in the background.
 #[derive(Debug)]
 pub(super) struct StaleWhileRevalidate<T>(Arc<std::sync::Mutex<Snapshot<T>>>);
 

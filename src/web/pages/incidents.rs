@@ -1,4 +1,4 @@
-//! The list of incidents: what must be looked at, worst first.
+//! The list of incidents, worst first.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -124,7 +124,7 @@ async fn load(
     })
 }
 
-/// The last 24 hours of each anomaly, in one query for those that were not looked at lately.
+/// Firings per hour in the last 24 hours of each anomaly, in one query for those that are not cached.
 pub(super) async fn days(
     pages: &Pages,
     visit: &PageRequest,

@@ -27,7 +27,7 @@ use crate::store::views::changes;
 const EVERY: Duration = Duration::from_millis(150);
 /// Looking takes at most this part of the time: where it is slow, it is done less often.
 const SHARE: u32 = 10;
-/// New incidents are looked for among so many.
+/// New incidents are searched for among the newest of this number.
 const NEWEST: u64 = 100;
 /// Incidents that one page may watch.
 const WATCHED: usize = 200;
@@ -182,7 +182,7 @@ struct LastState {
     topics: HashMap<Topic, TopicState>,
 }
 
-/// What a topic looked like, and when it may be looked at again.
+/// A topic's last state, and when it may be read again.
 #[derive(Debug)]
 struct TopicState {
     look: Option<u64>,

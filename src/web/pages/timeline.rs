@@ -43,7 +43,7 @@ pub(super) struct Parts<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MoreFirings {
     None,
-    /// So many.
+    /// This many.
     Exactly(i64),
     /// How many is not known.
     Some,

@@ -11,7 +11,7 @@ use super::*;
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// Served with a head and an answer that have so long, to so many at once; says when somebody asks for what is slow.
+/// Serves with these timeouts and this many connections; reports each request for the slow route.
 async fn served(
     times: (Duration, Duration),
     connections: usize,

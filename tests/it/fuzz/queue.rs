@@ -56,10 +56,7 @@ fn sample_of(queue: &str) -> &'static str {
 }
 
 macro_rules! is_a_job {
-    ($(
-        $(#[$doc:meta])*
-        $queue:ident: $job:ty { $($policy:tt)* } $(check $check:path)?,
-    )*) => {
+    ($($(#[$doc:meta])* $queue:ident: $job:ty,)*) => {
         /// Whether a worker of this queue can read it; then it is the same when it was written and read
         /// once more.
         fn is_a_job(queue: &str, payload: &[u8]) -> bool {

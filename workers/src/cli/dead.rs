@@ -1,4 +1,4 @@
-//! `tocsin dead`: jobs that could not be done; looked at, replayed, edited, discarded, exported.
+//! `tocsin dead`: lists, shows, replays, edits, discards and exports dead letters.
 
 mod decide;
 mod edit;

@@ -16,7 +16,7 @@ use uuid::Uuid;
 /// How long to wait for the job, and from one look to the next.
 const PATIENCE: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(200);
-/// So many of the newest repairs are looked at for it.
+/// Newest repairs among which it is searched for.
 const NEWEST: usize = 50;
 
 /// Record a repair, and whether it helped

@@ -10,10 +10,10 @@ use tokio::time::Instant;
 const BUSY: Duration = Duration::from_millis(250);
 /// How far apart those come back that wait for a receiver that does not answer.
 const APART: Duration = Duration::from_millis(20);
-/// A receiver to which so many messages in a row could not be brought, or that failed at so many, is silent, too:
-/// those that wait for it would hold up all others by being tried.
+/// Failures in a row after which a receiver counts as down, whether it could not be reached or answered with errors:
+/// trying its messages would delay those for others.
 const BROKEN: u32 = 20;
-/// How long it is left alone after one more.
+/// How long it is left alone after the next failure.
 const BREATH: Duration = Duration::from_secs(1);
 /// The longest that one of them waits.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
@@ -25,7 +25,7 @@ const LONGEST: Duration = Duration::from_secs(5 * 60);
 pub(super) struct Receiver {
     /// How long a try may take, and how long a silent receiver is left alone after one.
     try_takes: Duration,
-    /// So many messages are on their way to it at once, at most.
+    /// The most concurrent messages to it.
     at_once: usize,
     state: Mutex<State>,
 }

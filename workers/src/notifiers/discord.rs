@@ -31,7 +31,7 @@ use super::{
 const TITLE: usize = 256;
 /// The longest text.
 const TEXT: usize = 4_096;
-/// What a webhook takes: so many messages in a second and in a minute, and from one address in a second.
+/// Limits: messages per second and per minute to one webhook, and per second from one address.
 const LIMITS: (u32, u32, u32) = (2, 30, 40);
 /// The longest wait that is obeyed.
 const WAIT_MAX: Duration = Duration::from_secs(3600);

@@ -39,10 +39,9 @@ use super::{
 const TITLE: usize = 150;
 /// The longest text.
 const TEXT: usize = 10_000;
-/// So many messages are on their way to the server at once, at most.
+/// The most concurrent connections to the server.
 const AT_ONCE: usize = 4;
-/// What one address is sent at most: so many in a second and in a minute, and all together in a second. More
-/// than that at once is a storm.
+/// Messages per second and per minute to one address, and per second to all; more are a storm.
 const LIMITS: (u32, u32, u32) = (2, 60, 20);
 
 /// Writes to one address. The password is kept out of every error and every log.

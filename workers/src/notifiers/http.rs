@@ -20,11 +20,11 @@ use super::circuit_breaker::{CircuitBreaker, Receiver};
 use super::text::tidy;
 use super::{Notifier, SendError, TOTAL_TIMEOUT};
 
-/// So many messages are on their way to one host at once, at most.
+/// The most concurrent requests to one host.
 const AT_ONCE: usize = 4;
-/// So many bytes are read of a refusal.
+/// The most bytes that are read of an error's body.
 const REFUSAL_MAX: usize = 4 * 1024;
-/// So many bytes are read of a success, where it is read: it may repeat the message.
+/// The most bytes that are read of a success, which may repeat the message.
 const SUCCESS_MAX: usize = 64 * 1024;
 /// The longest reason that is reported, in UTF-16 code units.
 const REASON_MAX: usize = 500;

@@ -33,9 +33,9 @@ use super::{
 
 /// The longest text, in UTF-16 code units. Sentry is not known to have a limit.
 const TEXT_MAX: usize = 4000;
-/// So many of an issue's comments are searched, the newest. Between two tries of a message there are few.
+/// The newest comments of an issue that are searched. Few are written between two attempts of a message.
 const SEARCHED: &str = "20";
-/// What is left to a call at least.
+/// The least timeout of a call.
 const LEAST: Duration = Duration::from_millis(10);
 
 /// Comments on the issues of one organization. The token is kept out of every error, every log and every row.

@@ -27,7 +27,7 @@ use super::{
 
 /// The longest body, in bytes: Teams takes 28 KiB.
 const BODY_MAX: usize = 24 * 1024;
-/// What a workflow takes: so many messages in a second and in a minute, and all together in a second.
+/// Limits: messages per second and per minute to one workflow, and per second to all.
 const LIMITS: (u32, u32, u32) = (2, 60, 30);
 
 /// Posts to one workflow. The address is kept out of every error and every log.

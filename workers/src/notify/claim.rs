@@ -1,4 +1,4 @@
-//! Making a message ours to send.
+//! Claims a notification, so that only this attempt sends it, and fixes its text.
 
 use std::time::{Duration, Instant};
 
@@ -22,19 +22,19 @@ use super::permit::SendPermit;
 use super::{digest, mute};
 use crate::notifiers::{Card, Message, Muted, Notifier, SendSlot, TOTAL_TIMEOUT};
 
-/// What goes out.
+/// The message to send.
 #[derive(Default)]
 pub(super) struct Outgoing {
     pub(super) body: String,
     pub(super) reply_to: Option<String>,
     pub(super) is_silent: bool,
     pub(super) reply_markup: Option<Value>,
-    /// Whether an earlier try may have gone out.
+    /// Whether an earlier attempt may have delivered it.
     pub(super) is_repeated: bool,
 }
 
 impl Outgoing {
-    /// The try to send it that is made at that moment.
+    /// The message for a notifier, sent at `at` by the store's clock.
     pub(super) fn message(&self, id: Uuid, at: Timestamp) -> Message<'_> {
         Message {
             id,
@@ -48,39 +48,39 @@ impl Outgoing {
     }
 }
 
-/// A message that is ours to send.
+/// A notification that this attempt has claimed.
 pub(super) struct Claimed<'a> {
     pub(super) row: Model,
     pub(super) notifier: &'a dyn Notifier,
     pub(super) post: Outgoing,
-    /// When it was claimed, by the store's clock and by this process's stopwatch.
+    /// When it was claimed: by the store's clock, and as an `Instant` of this process.
     pub(super) claimed: (Timestamp, Instant),
-    /// Held until it is sent.
+    /// The send slot, held until it is sent.
     pub(super) _place: Option<SendSlot<'a>>,
 }
 
 impl Claimed<'_> {
-    /// Now, by the store's clock: this process's own may be wrong.
+    /// The current time by the store's clock; this process's clock may be wrong.
     pub(super) fn now(&self) -> Timestamp {
         let (at, since) = self.claimed;
         at.after(since.elapsed())
     }
 }
 
-/// How long after an attempt began a provider may still be called: the call is over before others
-/// may claim the message.
+/// How long after the start of an attempt the provider may still be called, so that the call ends before the claim
+/// expires.
 const IN_TIME: Duration = CLAIM.saturating_sub(TOTAL_TIMEOUT);
 
-/// Why a resolved message is not sent.
+/// The reason recorded when a resolved message is not sent.
 const OPEN_AGAIN: &str = "not sent: the incident was open again";
 
-/// Why a message about a rise is not sent.
+/// The reason recorded when a message about a level's rise is not sent.
 const FELL_AGAIN: &str = "not sent: the level had changed again";
 
-/// How long one waits at most for another that is being sent.
+/// The longest wait for another message of the incident that is being sent.
 const IN_LINE: Duration = Duration::from_millis(500);
 
-/// The pause of what was claimed too long ago.
+/// The retry delay of an attempt that was suspended for too long.
 const LATE: Duration = Duration::from_millis(100);
 
 /// One attempt to send.
@@ -92,7 +92,7 @@ pub(super) struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    /// One that begins now, before anything is claimed.
+    /// Starts an attempt. Call it before the claim, because the claim's time counts from here.
     pub(super) fn new(held: &'a JobHandle, token: Uuid) -> Self {
         Self {
             held,
@@ -101,8 +101,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Leaves what was claimed too long ago to others: this process stood still, and another may have
-    /// sent it meanwhile.
+    /// Fails if the attempt began too long ago: this process was suspended, and another may have sent the message.
     pub(super) async fn is_in_time(
         &self,
         db: &impl ConnectionTrait,
@@ -123,11 +122,11 @@ fn is_late(began: Instant, now: Instant) -> bool {
     now.saturating_duration_since(began) > IN_TIME
 }
 
-/// Makes the message ours to send, in one transaction: its text is fixed at the first claim, from
-/// what holds at that moment; the anomaly's lock decides whether a rise is in it or has a message
-/// of its own. `None` if there is nothing to send.
+/// Claims the notification in one transaction; `None` if there is nothing to send. The first claim fixes the text from
+/// the incident's state at that moment. It holds the anomaly's lock, so a rise of the level is either in this text or
+/// gets a message of its own.
 ///
-/// Locks are taken in this order: channels, the anomaly, the message.
+/// Lock order: channels, the anomaly, the notification.
 pub(super) async fn claim<'a>(
     ctx: &'a NotifyContext,
     id: Uuid,
@@ -153,7 +152,7 @@ pub(super) async fn claim<'a>(
         return give_up(tx, &row, why).await;
     };
     let place = ctx.place(notifier)?;
-    // A digest that collected messages while there were limits is sent all the same.
+    // A digest that was begun while the channel had limits is still sent by them.
     let is_limited = ctx.context.config.limits(&row.channel) || row.kind == Kind::Digest;
     if let Some(budget) = notifier.budget().filter(|_| is_limited) {
         let permit = SendPermit::lock(ctx, &tx, &row.channel, budget).await?;
@@ -172,7 +171,7 @@ pub(super) async fn claim<'a>(
     claimed(ctx, tx, &row, (notifier, place), attempt).await
 }
 
-/// Fixes what is said, under the locks of the anomaly and of the message.
+/// Fixes the text, under the locks of the anomaly and of the notification.
 async fn claimed<'a>(
     ctx: &'a NotifyContext,
     tx: DatabaseTransaction,
@@ -190,7 +189,7 @@ async fn claimed<'a>(
     let Some(row) = notifications::lock(&tx, row.id).await? else {
         return Ok(None);
     };
-    // Another may have had it while this one waited for the locks.
+    // Another attempt may have sent it while this one waited for the locks.
     if !is_wanted(&row, attempt.held) {
         return Ok(None);
     }
@@ -209,7 +208,7 @@ async fn claimed<'a>(
         return Ok(None);
     }
     let body = match (row.state, &row.body) {
-        // What was given up is known not to have gone out: it says what holds now.
+        // A failed message was certainly not delivered: it is rendered again from the current state.
         (State::Failed, _) | (_, None) => notifier.render(&card),
         _ if notifier.sets_state() => notifier.render(&card),
         (_, Some(body)) => body.clone(),
@@ -236,8 +235,8 @@ async fn claimed<'a>(
     }))
 }
 
-/// Has what sets how an incident stands at a provider wait for all else that does: the last that arrives is what
-/// holds. All of it is locked.
+/// For a provider whose incident has a state: the message waits until the incident's earlier messages are sent, because
+/// the last to arrive decides the state. All of them are locked.
 pub(super) async fn in_order(
     ctx: &NotifyContext,
     tx: &DatabaseTransaction,
@@ -255,8 +254,8 @@ pub(super) async fn in_order(
     }
 }
 
-/// Why the message says what does not hold any more, if it was not tried yet or reports an end:
-/// a rise that waited for its incident to settle may be over by then.
+/// Why the message is out of date, if it is: the incident was reopened, or the level fell while the message waited for
+/// `notify.settle`.
 fn outdated(ctx: &NotifyContext, row: &Model, card: &Card) -> Option<&'static str> {
     if row.kind == Kind::Resolved && card.incident.status != Status::Resolved {
         return Some(OPEN_AGAIN);
@@ -269,11 +268,11 @@ fn outdated(ctx: &NotifyContext, row: &Model, card: &Card) -> Option<&'static st
     (has_waited && is_over()).then_some(FELL_AGAIN)
 }
 
-/// The wait at once of what need not settle.
+/// The longest retry delay of a message without a settle time.
 const UNSETTLED: Duration = Duration::from_secs(1);
 
-/// Whether it may go out already. A digest says so itself. A job waits for no longer than was meant: what a
-/// clock that was ahead wrote is put right while it sleeps.
+/// Whether it may be sent yet. A digest has a time of its own. The delay is at most the settle time: `owed_since` may
+/// have been written by a clock that was ahead, and is corrected while the job waits.
 fn is_due(row: &Model, now: Timestamp, settle: Duration) -> Result<(), JobError> {
     if row.owed_since > now && row.kind != Kind::Digest {
         return Err(JobError::RetryAfter {
@@ -284,7 +283,7 @@ fn is_due(row: &Model, now: Timestamp, settle: Duration) -> Result<(), JobError>
     Ok(())
 }
 
-/// Whether the message is still to be sent. A failed one is if its job was replayed.
+/// Whether the notification is still to be sent. A failed one is if its job was replayed.
 pub(super) fn is_wanted(row: &Model, held: &JobHandle) -> bool {
     match row.state {
         State::Pending | State::Sending => true,
@@ -293,7 +292,7 @@ pub(super) fn is_wanted(row: &Model, held: &JobHandle) -> bool {
     }
 }
 
-/// Whether it is unclaimed.
+/// Fails while another attempt's claim holds.
 pub(super) fn is_free(row: &Model, now: Timestamp) -> Result<(), JobError> {
     match row.claimed_until.filter(|until| *until > now) {
         Some(until) => Err(JobError::RetryAfter {
@@ -317,7 +316,7 @@ async fn give_up<'a>(
     Err(JobError::GiveUp(why))
 }
 
-/// The message that this one answers: the incident's first in the channel.
+/// The provider's ID of the incident's first message in the channel, which this one replies to.
 async fn answered(
     tx: &DatabaseTransaction,
     row: &Model,
@@ -340,8 +339,9 @@ fn facts(card: &Card) -> RoutingKey {
     }
 }
 
-/// What a message is made from, with the anomaly locked: the incident that it is about, or that went on on it.
-pub(super) async fn card(
+/// The data that a message is rendered from, with the anomaly locked: of the incident that it is about, or of the one
+/// that it goes on with.
+pub(crate) async fn card(
     ctx: &NotifyContext,
     tx: &DatabaseTransaction,
     row: &Model,
@@ -354,7 +354,7 @@ pub(super) async fn card(
         return Ok(None);
     };
     let anomaly = anomaly.as_of(ctx.context.clock.of_store(now));
-    // Read again: the anomaly is ours now, and with it the incident.
+    // Read again under the anomaly's lock, which protects the incident, too.
     let Some(incident) = incidents::find(tx, id).await? else {
         return Ok(None);
     };

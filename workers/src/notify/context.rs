@@ -1,4 +1,4 @@
-//! Where messages are sent from.
+//! What the notify worker works with.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::notifiers::{Card, Notifier, SendSlot};
 
-/// Where messages are sent from.
+/// What sends need: settings, stores, and the notifiers by channel.
 #[derive(Clone)]
 pub struct NotifyContext {
     pub(super) context: Context,
@@ -26,7 +26,7 @@ pub struct NotifyContext {
 }
 
 impl NotifyContext {
-    /// With these notifiers.
+    /// With these notifiers, one for each channel.
     #[must_use]
     pub fn new(context: &Context, notifiers: Vec<Box<dyn Notifier>>) -> Self {
         Self {
@@ -35,14 +35,19 @@ impl NotifyContext {
         }
     }
 
+    /// What all parts of the process share.
+    pub(crate) const fn context(&self) -> &Context {
+        &self.context
+    }
+
     /// The notifier of this channel, if the settings still name it.
-    pub(super) fn notifier(&self, channel: &str) -> Option<&dyn Notifier> {
+    pub(crate) fn notifier(&self, channel: &str) -> Option<&dyn Notifier> {
         let found = self.notifiers.iter().find(|n| n.channel() == channel);
         found.map(AsRef::as_ref)
     }
 
-    /// Whether a message has to wait because its receiver is left alone, and how long. It is asked
-    /// before the message is claimed: where a receiver hangs, all that wait for it come again and again.
+    /// Fails, with how long to wait, while the receiver's circuit breaker is open. Ask before the claim: while a receiver
+    /// hangs, all its messages come here again and again.
     pub(super) async fn left_alone(&self, message: Uuid) -> Result<(), JobError> {
         let now = Instant::now();
         let is_left_alone = |notifier: &dyn Notifier| {
@@ -79,7 +84,7 @@ impl NotifyContext {
         JobError::RetryAfter { after, why }
     }
 
-    /// A place to send something from now.
+    /// A slot for one call to the receiver.
     pub(super) fn place<'a>(&self, to: &'a dyn Notifier) -> Result<Option<SendSlot<'a>>, JobError> {
         let Some(circuit_breaker) = to.circuit_breaker() else {
             return Ok(None);
@@ -88,7 +93,7 @@ impl NotifyContext {
         place.map(Some).map_err(|after| self.put_off(to, after))
     }
 
-    /// The channels that share a chat with this one, itself among them.
+    /// The channels that share a chat with this one, itself included.
     pub(super) fn neighbours(&self, channel: &str) -> Vec<String> {
         let chat = chat_of(channel);
         let all = self.notifiers.iter().map(|notifier| notifier.channel());
@@ -96,20 +101,20 @@ impl NotifyContext {
         of_chat.map(str::to_owned).collect()
     }
 
-    /// How often a message is tried.
+    /// The attempts of a message until it fails.
     pub(super) fn attempts(&self) -> usize {
         self.context.config.policy::<Notify>().attempts as usize
     }
 
-    /// The address of a page, if people can reach the pages.
+    /// The URL of a page; none without `public_url`.
     pub(super) fn page(&self, path: &str) -> Option<String> {
         let base = self.context.config.public_url.as_deref()?;
         Some(format!("{}{path}", base.trim_end_matches('/')))
     }
 
-    /// The buttons beneath a message, if people may press any.
+    /// The buttons below a message, if buttons are enabled.
     pub(super) fn keyboard(&self, row: &Model, card: &Card, now: Timestamp) -> Option<Value> {
-        // What is over asks for nothing.
+        // A resolved incident needs no buttons.
         let is_card = !matches!(row.kind, Kind::Digest | Kind::Resolved);
         let has_buttons = self.context.config.has_buttons() && row.channel.starts_with("telegram:");
         (is_card && has_buttons).then(|| {

@@ -1,4 +1,4 @@
-//! Storms: above so many messages a minute, a chat's messages are gathered into digests.
+//! Storms: above `telegram.storm_above` messages a minute, a chat's messages are sent in digests.
 
 use std::time::{Duration, Instant};
 
@@ -16,13 +16,13 @@ use super::context::NotifyContext;
 use super::permit::SendPermit;
 use crate::notifiers::{Digest, Notifier, SendSlot};
 
-/// How long the first digest of a storm gathers, at most.
+/// How long the first digest of a storm collects messages, at most.
 const FIRST: Duration = Duration::from_secs(5);
-/// Anomalies that a digest names.
+/// Anomalies that a digest lists, by most firings.
 const WORST: u64 = 10;
 
-/// Where a storm begins or goes on, sends this message in a digest, and all that are pending beside it;
-/// returns the digest. The channel is locked.
+/// In a storm, puts this message and all others pending for its channel into a digest, and returns its ID. The
+/// channel must be locked.
 pub(super) async fn gather(
     ctx: &NotifyContext,
     tx: &DatabaseTransaction,
@@ -32,7 +32,7 @@ pub(super) async fn gather(
 ) -> Result<Option<Uuid>, JobError> {
     let above = i64::from(ctx.context.config.telegram.storm_above);
     let mut own = permit.own()?.clone();
-    // A message that was tried before may have been sent: it stays a message of its own.
+    // A message that was tried may have been delivered, so it does not join a digest.
     if row.state != State::Pending || (own.storm_since.is_none() && !ahead.is_storm(above)) {
         return Ok(None);
     }
@@ -60,8 +60,8 @@ pub(super) async fn gather(
     Ok(Some(digest))
 }
 
-/// The digest, if its text is still to be fixed: one that was given up instead, because its channel was
-/// not configured for a while, gathers no more.
+/// The digest, if it still collects messages. One that failed, for instance because its channel was missing in the
+/// settings, does not.
 async fn gathering(
     tx: &DatabaseTransaction,
     digest: Option<Uuid>,
@@ -73,7 +73,8 @@ async fn gathering(
         .map(|row| row.id))
 }
 
-/// Pushes the job that sends a digest, not before it is due. Who dies before leaves it pending.
+/// Pushes the job that sends a digest, delayed until it is due. After a crash before this the digest is still pending,
+/// and recount pushes it.
 pub(super) async fn push(
     ctx: &NotifyContext,
     digest: Uuid,
@@ -84,14 +85,14 @@ pub(super) async fn push(
     Ok(pushed.await?)
 }
 
-/// The same for one that was just begun.
+/// The same for the first digest of a storm.
 pub(super) async fn push_first(ctx: &NotifyContext, digest: Uuid) -> Result<(), JobError> {
     let first = FIRST.min(ctx.context.config.telegram.digest_every.0);
     push(ctx, digest, first).await
 }
 
-/// Makes a digest ours to send, in the claim's transaction. At its first claim its text is fixed from
-/// its messages, and it is decided whether the storm goes on: then the next digest is pending.
+/// Claims a digest, in the claim's transaction. The first claim fixes its text from its messages and, if the storm
+/// goes on, inserts the next digest as pending.
 pub(super) async fn claim<'a>(
     ctx: &'a NotifyContext,
     tx: DatabaseTransaction,
@@ -144,7 +145,7 @@ pub(super) async fn claim<'a>(
     }))
 }
 
-/// The text, and the digest that follows.
+/// The text, and the ID of the next digest if the storm goes on.
 async fn fix(
     ctx: &NotifyContext,
     tx: &DatabaseTransaction,
@@ -161,7 +162,7 @@ async fn fix(
     let (above, now) = (i64::from(config.telegram.storm_above), permit.now);
     let goes_on = figures.messages > 0 && ahead.is_still_storm(above);
 
-    // What `take` wrote since is in the row of the chat, which may be this one.
+    // `take` has changed the chat's row, which may be this channel's row.
     let mut own = permit.again(tx).await?;
     let since = own.storm_since.unwrap_or(row.owed_since);
     let is_latest = own.digest_id == Some(row.id);

@@ -1,5 +1,5 @@
-//! Edits: a card shows what holds. They go out when nothing else waits, and a failed one harms
-//! nothing: it is tried again a minute later, or, where the provider refused it, with the next change.
+//! Edits of cards, so that a card shows the incident's current state. An edit is sent when no message waits. One that
+//! fails is retried a minute later or, if the provider refused it, at the next change.
 
 use std::time::Duration;
 
@@ -18,22 +18,22 @@ use super::pause;
 use super::permit::SendPermit;
 use crate::notifiers::{Edited, Notifier, SendError, SendSlot};
 
-/// How often an edit is tried before it waits for recount: for a minute or so.
+/// Attempts of an edit, about a minute's worth, before it waits for recount to push it again.
 const ATTEMPTS: usize = 5;
-/// An edit that has to wait waits for so long at least.
+/// The shortest retry delay of an edit.
 const LEAST: Duration = Duration::from_millis(100);
 
-/// A card that is ours to edit.
+/// A card that this attempt has claimed.
 struct Claimed<'a> {
     row: Model,
     notifier: &'a dyn Notifier,
     message_id: String,
     post: Outgoing,
-    /// Held until it is edited.
+    /// The send slot, held until it is edited.
     _place: Option<SendSlot<'a>>,
 }
 
-/// One card.
+/// Edits one card.
 pub(super) async fn handle(
     ctx: &NotifyContext,
     id: Uuid,
@@ -74,7 +74,7 @@ pub(super) async fn handle(
         Err(SendError::Retry(why)) => {
             ctx.count("edit_failed");
             tracing::warn!(notification.id = %id, "editing a card failed, will retry in a minute: {why}");
-            // Its job is still queued, so that a change meanwhile pushed none.
+            // This job is still queued, so a change in the meantime has pushed no other.
             let now = ctx.context.clock.of_store(maintenance::now(db).await?);
             Ok(cards::put_off(db, id, token, now).await?)
         }
@@ -88,8 +88,8 @@ pub(super) async fn handle(
     }
 }
 
-/// Has the message sent that the card was to say instead: nobody would hear of its incident else. It goes before it
-/// is recorded what became of the edit: whoever dies between leaves that due, and what was revived stays so.
+/// Sends the message that the card should have said instead, so that somebody hears of its incident. It is enqueued
+/// before the edit's result is recorded: after a crash in between the edit is still due, and the message stays revived.
 async fn revive(ctx: &NotifyContext, id: Uuid) -> Result<(), JobError> {
     let db = ctx.context.db.write();
     let now = ctx.context.clock.of_store(maintenance::now(db).await?);
@@ -101,8 +101,8 @@ async fn revive(ctx: &NotifyContext, id: Uuid) -> Result<(), JobError> {
     Ok(pushed.await?)
 }
 
-/// Once more, if the card has changed since; or if it cannot be known what it shows, because another
-/// took it over while this process stood still.
+/// Edits again if the incident changed since, or if another process took the claim while this one was suspended, so
+/// that it is not known what the card shows.
 async fn follow(ctx: &NotifyContext, id: Uuid, stands: EditResult) -> Result<(), JobError> {
     match stands {
         EditResult::Done => Ok(()),
@@ -116,7 +116,7 @@ async fn follow(ctx: &NotifyContext, id: Uuid, stands: EditResult) -> Result<(),
     }
 }
 
-/// Makes the card ours to edit, with what holds at this moment. `None` if there is nothing to edit.
+/// Claims the card, and renders the incident's current state. `None` if there is nothing to edit.
 ///
 /// Locks are taken in the order of [`super::claim::claim`].
 async fn claim<'a>(
@@ -194,7 +194,7 @@ async fn claim<'a>(
     tx.commit().await?;
     let post = Outgoing {
         body,
-        // Without them, the buttons would be gone.
+        // An edit without them would remove the buttons.
         reply_markup: ctx.keyboard(&row, &card, now),
         ..Outgoing::default()
     };
@@ -207,7 +207,7 @@ async fn claim<'a>(
     }))
 }
 
-/// Once more, when changes had time to gather.
+/// Edits again after a while, so that further changes go into one edit.
 fn again(ctx: &NotifyContext, why: String) -> JobError {
     let after = ctx.context.config.telegram.fold.0.max(LEAST);
     JobError::RetryAfter { after, why }

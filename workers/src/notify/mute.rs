@@ -1,4 +1,4 @@
-//! Suppressed messages: their anomaly was muted before they were sent.
+//! Suppressed notifications: their anomaly was muted before they were sent.
 
 use std::time::Duration;
 
@@ -13,20 +13,19 @@ use tocsin::time::Timestamp;
 
 use super::context::NotifyContext;
 
-/// The pause where a mute ends just now.
+/// The retry delay when a mute ends at this moment.
 const JUST_ENDED: Duration = Duration::from_millis(100);
 
-/// Whether the anomaly's mute keeps the message back: it is pending, whether or not it was tried before. A
-/// replayed one is sent.
+/// Whether the anomaly's mute suppresses the message: a pending one, even if it was tried before. A replayed one is
+/// sent.
 pub(super) fn is_kept_back(row: &Model, anomaly: &Anomaly, now: Timestamp) -> bool {
     let waits = matches!(row.state, State::Pending | State::Sending) && row.kind != Kind::Digest;
     let mute = anomaly.mute();
     waits && mute.keeps_back(&anomaly.level_state(), row.kind, row.owed_since, now)
 }
 
-/// Records the message as suppressed, if it is kept back; returns whether it is. It takes no
-/// slot of its channel: the anomaly is looked at before the channel is locked, and locked only if that
-/// is not needed any more.
+/// Records the message as suppressed if its anomaly is muted; returns whether it was. It takes no send slot, so the
+/// anomaly is checked before the channel is locked, and is locked itself only if the channel need not be.
 pub(super) async fn mute(
     ctx: &NotifyContext,
     tx: &DatabaseTransaction,
@@ -51,7 +50,7 @@ pub(super) async fn mute(
     })
 }
 
-/// Records a locked message as suppressed.
+/// Records a locked notification as suppressed.
 pub(super) async fn write(
     ctx: &NotifyContext,
     tx: &DatabaseTransaction,

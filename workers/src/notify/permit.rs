@@ -1,5 +1,5 @@
-//! Send slots: when a message or an edit may go out. What a chat and the provider take is shared by all
-//! processes through the store; a process that dies with a slot loses that slot and nothing else.
+//! Send slots: when a message or an edit may be sent. All processes share the limits of a chat and of the provider
+//! through the store. A process that dies with a slot loses that slot and nothing else.
 
 use std::time::Duration;
 
@@ -12,8 +12,7 @@ use tocsin::time::Timestamp;
 
 use super::context::NotifyContext;
 
-/// The longest wait at once, for a moment that a row has and in a long line: a job that sleeps sees neither
-/// that a clock was put right nor that the line got shorter.
+/// The longest retry delay. A waiting job would notice neither a corrected clock nor a shorter line.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// The locked rows of a channel, its chat and its provider.
@@ -25,7 +24,7 @@ pub(super) struct SendPermit {
 }
 
 impl SendPermit {
-    /// Locks what is shared about the channel, before anything else is locked.
+    /// Locks the rows of the channel. Call it before taking any other lock.
     pub(super) async fn lock(
         ctx: &NotifyContext,
         tx: &DatabaseTransaction,
@@ -47,19 +46,20 @@ impl SendPermit {
         found.ok_or_else(|| JobError::Retry(format!("{channel} was not locked")))
     }
 
-    /// What is shared about the channel itself.
+    /// The channel's own row.
     pub(super) fn own(&self) -> Result<&Channel, JobError> {
         self.row(&self.channel)
     }
 
-    /// The same, as it is after [`SendPermit::take`].
+    /// The same after [`SendPermit::take`].
     pub(super) async fn again(&self, tx: &DatabaseTransaction) -> Result<Channel, JobError> {
         let (rows, _) = channels::lock(tx, &[&self.channel]).await?;
         let row = rows.into_iter().next();
         row.ok_or_else(|| JobError::Retry(format!("{} was not locked", self.channel)))
     }
 
-    /// Takes a slot, in this transaction. Where there is none, those that are `ahead` come first.
+    /// Takes a slot in this transaction. If none is free, the error says how long to wait, with the messages `ahead`
+    /// first.
     pub(super) async fn take(
         &self,
         tx: &DatabaseTransaction,

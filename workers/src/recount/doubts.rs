@@ -1,14 +1,14 @@
-//! Doubts: opens again what fires on though it was said to be over.
+//! Doubts: reopens incidents whose firings were received again soon after they were reported as resolved.
 
 use tocsin::context::Context;
 use tocsin::jobs::JobError;
 use tocsin::outbox::{Cause, Traces};
 use tocsin::store::{doubts, maintenance};
 
-/// Incidents that are looked at together.
+/// Incidents in one batch.
 const TOGETHER: i64 = 100;
 
-/// Reopens incidents that are due, and enqueues their messages. Returns how many were due.
+/// Reopens the incidents that are due, and enqueues their messages. Returns how many were due.
 ///
 /// # Errors
 /// The store cannot be reached now.

@@ -1,9 +1,9 @@
-//! Levels that do not hold any more, and figures that slid out of a window.
+//! Lowers levels that no longer hold, and refreshes counts that have left a window.
 //!
-//! Few anomalies change between two ticks, and those are looked at: what left a window or was counted
-//! since the last one, and whose level is by age. Beside that everything is looked at once an hour, in
-//! slices, and once after a start, when the settings may be others. Looking locks nothing. Only what
-//! looks wrong is locked, looked at again, and written.
+//! Each tick checks the few anomalies that may have changed since the last one: those with firings that were counted
+//! or left a window, and those whose level depends on age. In addition every anomaly is checked once an hour, in
+//! slices, and once after a start, because the settings may have changed. A check takes no locks; only an anomaly that
+//! seems wrong is locked, checked again, and written.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -21,30 +21,29 @@ use tocsin::time::Timestamp;
 
 use crate::tier::assessments;
 
-/// Up to when changes were looked at.
+/// Mark: up to when changes were checked.
 pub(super) const MARK: &str = "levels";
-/// How far the hour's look at everything is.
+/// Mark: how far the hourly check of all anomalies has come.
 const SWEEP: &str = "levels, all";
-/// How long that takes.
+/// The period of that check.
 const HOUR: Duration = Duration::from_secs(3600);
-/// Anomalies that are looked at, and locked, together.
+/// Anomalies that are checked, and locked, together.
 const TOGETHER: usize = 100;
-/// Anomalies that one pass looks at of all there are.
+/// Anomalies that one pass of the hourly check reads.
 const AT_ONCE: i64 = 20_000;
-/// How long a pass looks; the rest is for the next.
+/// How long a pass checks; the next continues.
 const AT_MOST: Duration = Duration::from_secs(25);
-/// Stores that do not answer so often in one pass are gone.
+/// Timeouts in one pass after which the store counts as unavailable.
 const TROUBLES: usize = 3;
-/// Greater than every key, which are hexadecimal.
+/// Greater than every anomaly key: keys are hexadecimal.
 const END: &str = "g";
 
-/// Lowers levels that do not hold any more, has those raised that are below what holds, and refreshes
-/// figures that have slid out of a window. Goes on where the last pass came to. Returns how many anomalies were looked
-/// at.
+/// Lowers levels that no longer hold, enqueues tiers for levels that are too low, and refreshes counts that have left
+/// a window. Continues where the last pass ended. Returns how many anomalies
+/// were checked.
 ///
 /// # Errors
-/// The store cannot be reached now, or anomalies were passed over that could not be looked at; the log
-/// says which.
+/// The store cannot be reached now, or some anomalies could not be read and were skipped; the log names them.
 pub async fn decay(context: &Context) -> Result<u64, JobError> {
     let (db, began) = (context.db.read(), Instant::now());
     let now = context.clock.of_store(maintenance::now(db).await?);
@@ -84,7 +83,7 @@ pub async fn decay(context: &Context) -> Result<u64, JobError> {
     pass.end().await
 }
 
-/// Looks at the next slice of everything.
+/// Checks the next slice of all anomalies.
 async fn sweep(
     context: &Context,
     pass: &mut Pass<'_>,
@@ -117,8 +116,8 @@ async fn sweep(
     Ok(marks::set(context.db.write(), SWEEP, &next).await?)
 }
 
-/// Up to which key everything is to be looked at so long after the hour began: keys are hashes, so a
-/// part of the hour is that part of them.
+/// The key up to which anomalies must be checked by this point of the hour. Keys are hashes, so a fraction of the hour
+/// is the same fraction of the keys.
 fn slice_end(into: Duration) -> String {
     if into >= HOUR {
         return END.to_owned();
@@ -132,18 +131,18 @@ async fn decaying(
     keys: (&str, &str),
     now: Timestamp,
 ) -> Result<Vec<String>, JobError> {
-    // A little more than the longest window: figures that fall to zero are refreshed, too.
+    // A little more than the longest window, so that counts that fall to zero are refreshed, too.
     let longest = Window::Month.length() + Duration::from_secs(86_400);
     let db = context.db.read();
     Ok(maintenance::decaying(db, keys, now.before(longest), AT_ONCE).await?)
 }
 
-/// One pass over some anomalies. What cannot be read is skipped and logged.
+/// One pass over some anomalies. Anomalies that cannot be read are skipped and logged.
 struct Pass<'a> {
     context: &'a Context,
-    /// The last of a piece that was looked at.
+    /// The last key of the last batch that was checked.
     last: Option<String>,
-    /// Where a store did not answer in time, which a lock may have been in the way of.
+    /// Anomalies that timed out, perhaps because of a lock.
     later: Vec<String>,
     troubles: usize,
     passed_over: usize,
@@ -162,7 +161,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Looks at these, one piece after the other, for as long as there is time and the store answers.
+    /// Checks these in batches while there is time and the store answers.
     async fn look_at_all(&mut self, keys: &[String], began: Instant) {
         for some in keys.chunks(TOGETHER) {
             if began.elapsed() > AT_MOST || self.troubles >= TROUBLES {
@@ -182,7 +181,7 @@ impl<'a> Pass<'a> {
                 return;
             }
             Err(_) => {
-                // Whatever is wrong with one does not harm those that it was taken with.
+                // One by one, so that a bad anomaly does not fail the rest of its batch.
                 for key in keys {
                     let one = std::slice::from_ref(key);
                     if let Err(error) = look(self.context, one).await {
@@ -194,10 +193,10 @@ impl<'a> Pass<'a> {
         self.last = keys.last().cloned();
     }
 
-    /// Looks once more at what was left for later.
+    /// Retries the anomalies that timed out.
     ///
     /// # Errors
-    /// Some were passed over.
+    /// Some were skipped.
     async fn end(mut self) -> Result<u64, JobError> {
         for some in std::mem::take(&mut self.later).chunks(TOGETHER) {
             if let Err(error) = look(self.context, some).await {
@@ -216,7 +215,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// Looks at some anomalies without a lock; what looks wrong is looked at with one.
+/// Checks some anomalies without locks, and those that seem wrong again under locks.
 async fn look(context: &Context, keys: &[String]) -> Result<(), JobError> {
     let db = context.db.read();
     let now = context.clock.of_store(maintenance::now(db).await?);
@@ -234,7 +233,7 @@ async fn look(context: &Context, keys: &[String]) -> Result<(), JobError> {
     set_right(context, &wrong.into_iter().collect::<Vec<_>>()).await
 }
 
-/// Writes what holds of some anomalies, in one transaction under their locks.
+/// Corrects some anomalies, in one transaction under their locks.
 async fn set_right(context: &Context, keys: &[String]) -> Result<(), JobError> {
     let tx = context.db.begin().await?;
     let found = maintenance::anomalies(&tx, keys, true).await?;
@@ -252,12 +251,12 @@ async fn set_right(context: &Context, keys: &[String]) -> Result<(), JobError> {
     let turned: Vec<_> = turned
         .map(|one| (one.anomaly.key.clone(), one.anomaly.newest_incident))
         .collect();
-    // What is below is raised by its tier, as everything is that rises.
+    // A level that is too low is raised by the tier job, like every rise.
     let due = levels::concerned(&tx, &turned).await?;
     let edits = outbox::mark_edits(&tx, &context.config.messages(), &due, now).await?;
     let due = incidents::mark_due(&tx, &due, now).await?;
     tx.commit().await?;
-    // The newest first: the message of a rise is about the newest that its pass finds due.
+    // Newest first: the message about a rise is for the newest incident that the tier job finds due.
     let due: BTreeSet<_> = due.into_iter().collect();
     let follow_up = FollowUp {
         tiers: due.into_iter().rev().collect(),
@@ -268,7 +267,7 @@ async fn set_right(context: &Context, keys: &[String]) -> Result<(), JobError> {
     Ok(pushed.await?)
 }
 
-/// An anomaly as it should be, and what there is to do about it.
+/// An anomaly's level and counts as they should be.
 struct Judged {
     anomaly: Anomaly,
     change: Change,

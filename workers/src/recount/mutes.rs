@@ -1,14 +1,14 @@
-//! Mutes that end by themselves.
+//! Ends mutes whose time is over.
 
 use tocsin::context::Context;
 use tocsin::jobs::JobError;
 use tocsin::operations::{OperationError, mute};
 use tocsin::store::{maintenance, mutes};
 
-/// Mutes that are taken off in one pass.
+/// Mutes that one pass ends.
 const AT_ONCE: u64 = 1000;
 
-/// Takes mutes off that are over, and has cards say so. Returns how many.
+/// Ends mutes whose time is over, and enqueues edits of their cards. Returns how many.
 ///
 /// # Errors
 /// The store cannot be reached now.

@@ -1,4 +1,4 @@
-//! Rows that are older than the settings say.
+//! Prunes rows that are older than their retention.
 
 use std::time::{Duration, Instant};
 
@@ -17,12 +17,12 @@ use tocsin::store::retention;
 use tocsin::store::sessions;
 use tocsin::store::source_tallies;
 
-/// How long one pass deletes; the rest is for the next.
+/// How long one pass deletes; the next continues.
 const AT_MOST: Duration = Duration::from_secs(20);
-/// Rows that are deleted in one statement.
+/// Rows in one statement.
 const ROWS: i64 = 1000;
 
-/// Prunes if that was not done for an hour, or goes on with what was left. Returns how many rows were deleted.
+/// Prunes if the last pruning is an hour old, or continues one that did not finish. Returns how many rows were deleted.
 ///
 /// # Errors
 /// The store cannot be reached now.
@@ -44,7 +44,7 @@ pub(super) async fn hourly(context: &Context) -> Result<u64, JobError> {
     Ok(pruned)
 }
 
-/// Deletes rows that are older than the settings say, in bounded steps.
+/// Deletes rows that are older than their retention, in bounded steps.
 ///
 /// # Errors
 /// The store cannot be reached now.
@@ -52,8 +52,8 @@ pub async fn prune(context: &Context) -> Result<(), JobError> {
     delete(context).await.map(drop)
 }
 
-/// Deletes what is old; returns how many rows, and whether nothing is left of it. What cannot be deleted of one kind does
-/// not keep the others.
+/// Deletes old rows; returns how many, and whether none is left. An error with one kind of row does not stop the
+/// others.
 async fn delete(context: &Context) -> Result<(u64, bool), JobError> {
     let kept = &context.config.retention;
     let (db, unit) = (&context.db, context.config.counting.unit);
@@ -87,7 +87,7 @@ async fn delete(context: &Context) -> Result<(u64, bool), JobError> {
         pass.steps(what.what, || maintenance::prune(db, what, rest, ROWS))
             .await;
     }
-    // Figures are of whole periods: of those whose repairs are all kept.
+    // Only of periods whose repairs are all kept, because a figure covers a whole period.
     let first = first_period(now, kept.rest.0);
     let step = || figures::prune(db.write(), first);
     pass.steps("figures of repairs", step).await;
@@ -101,16 +101,16 @@ async fn delete(context: &Context) -> Result<(u64, bool), JobError> {
 
 struct Pass {
     began: Instant,
-    /// Whether nothing is left.
+    /// Whether no old row is left.
     is_all: bool,
     /// Rows that were deleted.
     pruned: u64,
-    /// What went wrong first.
+    /// The first error.
     error: Option<DbErr>,
 }
 
 impl Pass {
-    /// Takes one bounded step after the other, until nothing is left or it took long.
+    /// Runs bounded steps until no old row is left or the time is over.
     async fn steps<F>(&mut self, what: &str, step: impl Fn() -> F)
     where
         F: Future<Output = Result<u64, DbErr>>,

@@ -14,15 +14,15 @@ use tocsin::store::stale::{self, Among, ExpiryResult, Limits, Quiet, StaleFiring
 use tocsin::store::{incidents, maintenance, outbox};
 use uuid::Uuid;
 
-/// Incidents that are looked at together.
+/// Incidents in one batch.
 const TOGETHER: u64 = 100;
 /// Firings that are closed in one transaction.
 const EPISODES: u64 = 1000;
 /// Pruning waits this long, so that expired firings are closed first.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Looks at every incident with firings that were not received for `counting.unheard`, or for so many leases. Returns
-/// how many there are.
+/// Checks every incident with firings that were not received for `counting.unheard`, or for
+/// `counting.unheard_leases` leases. Returns how many there are.
 ///
 /// # Errors
 /// The store cannot be reached now.
@@ -54,7 +54,7 @@ pub async fn expire_stale(context: &Context) -> Result<u64, JobError> {
     Ok(looked_at)
 }
 
-/// Closes what is over of these incidents, and marks what is unheard.
+/// Closes expired firings of these incidents, and marks stale ones.
 async fn close(
     context: &Context,
     senders: &mut Senders<'_>,
@@ -91,7 +91,7 @@ async fn close(
     }
 }
 
-/// Whether an incident says already what there is to say.
+/// Whether the incident's stored figures are up to date.
 fn is_right(quiet: &Quiet) -> bool {
     let is_unheard = !quiet.is_resolved && quiet.is_unheard;
     quiet.unheard_since == is_unheard.then_some(quiet.newest)
@@ -131,14 +131,14 @@ async fn write(
     Ok(pushed.await?)
 }
 
-/// Who can be asked, and what they said: each at most once in a pass.
+/// Asks Alertmanager, once per pass, which alerts still fire.
 struct Senders<'a> {
     context: &'a Context,
     alertmanager: Option<Answer>,
 }
 
 enum Answer {
-    /// These are the alerts that it has.
+    /// The alerts that it has.
     Has(HashSet<String>),
     /// It did not answer.
     Nothing,
@@ -152,7 +152,7 @@ impl<'a> Senders<'a> {
         }
     }
 
-    /// Those of the episodes that are to be closed.
+    /// The firings to close.
     async fn over(&mut self, silent: Vec<StaleFiring>, limits: &Limits) -> Vec<StaleFiring> {
         let config = &self.context.config;
         let longest = config.retention.occurrences.0.saturating_sub(DAY);

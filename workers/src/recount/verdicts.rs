@@ -1,6 +1,6 @@
-//! Verdicts: repairs whose quiet time is over are judged, and those again whose anomaly changed since. Each anomaly
-//! is a transaction of its own under its lock, which gives each verdict once: the pass may run twice, at the same
-//! time, or be cut short without harm. What is left of it is for the next tick.
+//! Verdicts: judges repairs whose quiet time is over, and again those whose anomaly changed since. Each anomaly is a
+//! transaction of its own under the anomaly's lock, so each verdict is given once, even if two passes run at the same
+//! time or one is interrupted. The next tick continues.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,16 +17,18 @@ use tocsin::verdicts as judging;
 use tocsin::verify;
 use uuid::Uuid;
 
-/// Repairs that are looked up together.
+/// Repairs in one query.
 const TOGETHER: u64 = 500;
-/// What came so long after the quiet time may change a verdict within a minute; later, the consistency check does.
+/// A firing that is received within this time after the quiet time changes the verdict at the next tick; a later one
+/// does at the next consistency check.
 const AGAIN: Duration = Duration::from_secs(86_400);
-/// Baselines are renewed as often as this, where their anomaly changed.
+/// How often the baseline of an anomaly that changed is computed again.
 const BASELINES: Duration = Duration::from_secs(3600);
-/// So many in a tick.
+/// The most baselines in one tick.
 const BASELINES_AT_ONCE: u64 = 200;
 
-/// Judges what is due, and returns how many repairs were looked at. While alerts wait for long it judges nothing: what they tell is not in the rows yet.
+/// Judges the repairs that are due, and returns how many; none while alerts have waited in the queue for long, because
+/// their firings are not in the rows yet.
 ///
 /// # Errors
 /// The store cannot be reached now.
@@ -37,7 +39,7 @@ pub async fn judge(context: &Context) -> Result<u64, JobError> {
     }
     let db = context.db.read();
     let now = context.clock.of_store(maintenance::now(db).await?);
-    // Nobody knows yet what was missed since then.
+    // After an outage it is not known yet which firings were missed.
     let heard = outages::heard_until(db).await?.unwrap_or(now).min(now);
     let (shortest, longest) = context.config.effectiveness.bounds();
     let upto = heard.before(shortest + judging::GRACE);

@@ -1,4 +1,4 @@
-//! Once an hour: whether figures are what the rows say.
+//! The hourly consistency check: compares every counter with the rows that it is computed from.
 
 use std::time::{Duration, Instant};
 
@@ -16,17 +16,15 @@ use uuid::Uuid;
 
 use super::decay;
 
-/// How long one job compares figures before it leaves the rest to the next: the minute's work waits
-/// for it.
+/// How long one job checks before it leaves the rest to another: the tick waits behind it.
 const SLICE: Duration = Duration::from_secs(20);
-/// How long it stands back while alerts wait.
+/// How long it is deferred while alerts wait.
 const STANDS_BACK: Duration = Duration::from_secs(60);
-/// Batches of alerts that may wait meanwhile.
+/// More batches of alerts than this in the queue defer it.
 const BATCHES: u64 = 2;
 
-/// Compares figures with rows for as long as a job should run; the rest is for the next one. While
-/// alerts wait for more than a few batches it stands back: it reads every row there is, which is time
-/// that they need.
+/// Checks for as long as a job should run, and leaves the rest to another job. It reads every row, so it is deferred
+/// while more than a few batches of alerts wait.
 ///
 /// # Errors
 /// A store cannot be reached now.
@@ -46,7 +44,7 @@ pub async fn verify(
     }
     if so_far.after.is_empty() {
         so_far.began = Some(context.queues.store().now().await?);
-        // What incidents say of windows may be older than a minute after a time without workers.
+        // After a time without workers, the incidents' counts may be out of date, which is not drift.
         match decay(context).await {
             Err(error @ JobError::RetryAfter { .. }) => return Err(error),
             Err(error) => tracing::error!("cannot update some figures: {error}"),
@@ -59,7 +57,7 @@ pub async fn verify(
             Ok(page) => page,
             Err(error @ JobError::RetryAfter { .. }) => return Err(error),
             Err(error) => {
-                // A row that cannot be read does not keep the others from being compared.
+                // A row that cannot be read does not stop the check of the others.
                 let after = &so_far.after;
                 tracing::error!(
                     anomaly.after = after,
@@ -101,7 +99,7 @@ pub async fn verify(
     }
 }
 
-/// Leaves the rest to the next job.
+/// Enqueues a job for the rest.
 async fn go_on(
     context: &Context,
     job: Uuid,

@@ -24,7 +24,7 @@ pub(in crate::web) struct Replay {
     payload: Option<Box<RawValue>>,
     /// Operator name, for the audit entry.
     operator: Option<BoundedText>,
-    /// The letter's `replay` as it was looked at: one that died once more since is not replayed.
+    /// The letter's `replay` when it was read; if it died again since, it is not replayed.
     #[serde(deserialize_with = "whole")]
     #[schema(minimum = 0, maximum = 2147483647)]
     replay: Option<i64>,

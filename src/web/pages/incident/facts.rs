@@ -78,7 +78,7 @@ pub(super) fn facts(visit: &PageRequest, (incident, anomaly): &Entry) -> Markup 
     }
 }
 
-/// Where else it can be looked at.
+/// Links to the alert in other tools.
 pub(super) fn elsewhere(
     text: &Text,
     incident: &entity::incidents::Model,

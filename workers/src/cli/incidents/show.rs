@@ -22,7 +22,7 @@ use super::super::table::Terminal;
 use super::super::which::short_id;
 use super::{background, occurrences};
 
-/// So many occurrences are shown.
+/// The most occurrences that are shown.
 const OCCURRENCES: usize = 10;
 
 /// Asks for the incident and prints it.

@@ -12,7 +12,7 @@ use super::tally::Tally;
 pub(super) struct Bar(ProgressBar);
 
 impl Bar {
-    /// The bar of a storm of so many alerts.
+    /// The bar of a storm of `alerts`.
     pub(super) fn of_storm(alerts: u64) -> anyhow::Result<Self> {
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} alerts  {msg}")?;
         Ok(Self::new(Some(alerts), style))

@@ -16,8 +16,7 @@ const QUEUES: [&str; 3] = ["ingest", "tier", "notify"];
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long between two looks.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// The queues are looked at one after the other, and a job may move on meanwhile: so often in a
-/// row they have to be empty.
+/// How often in a row all queues must be empty: they are read one after the other, and a job may move meanwhile.
 const TWICE: u32 = 2;
 
 /// How the wait ended.

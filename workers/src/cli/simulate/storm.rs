@@ -10,15 +10,15 @@ use tocsin::time::Timestamp;
 use super::catalog::{Anomaly, anomalies};
 use super::payload::Alert;
 
-/// So many of the latest alerts can be sent once more.
+/// The latest alerts of this number can be sent again.
 const RECENT: usize = 256;
-/// A series fires again only so long after its last start: closer starts may mean one firing.
+/// The least time between two starts of a series: closer ones may count as one firing.
 const REST: Duration = Duration::from_secs(150);
-/// A firing that is resolved lasts so long at most, and a quarter of the storm at most.
+/// The longest firing that is resolved, and at most a quarter of the storm.
 const LASTS: Duration = Duration::from_secs(10);
 /// Share of the alerts sent once more that the other Prometheus of a pair sends.
 const PAIRED: f64 = 0.25;
-/// So many seconds earlier, at most, the other one saw it start.
+/// How many seconds earlier, at most, the other Prometheus reports the start.
 const EARLIER_SECS: u64 = 10;
 
 /// What a storm is made of.

@@ -17,7 +17,7 @@ const SUMMARY: usize = 1_024;
 const NAME: usize = 200;
 /// The longest label.
 const LABEL: usize = 500;
-/// So many labels are sent at most.
+/// The most labels that are sent.
 const LABELS: usize = 64;
 
 /// What is to become of an incident there.

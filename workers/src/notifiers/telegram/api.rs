@@ -8,7 +8,7 @@ use tocsin::telegram::{Bot, TelegramError};
 use crate::notifiers::TOTAL_TIMEOUT;
 use crate::notifiers::circuit_breaker::Receiver;
 
-/// So many messages and edits are on their way to the Bot API at once, at most.
+/// The most concurrent calls of the Bot API.
 const AT_ONCE: usize = 4;
 
 /// One bot, and how the API answered it: what all chats share.

@@ -22,7 +22,7 @@ struct Event<'a> {
     data: Data,
 }
 
-/// The incident as the API shows it, and where it can be looked at.
+/// The incident as in the API, with the URL of its page.
 #[derive(Serialize)]
 struct Data {
     #[serde(flatten)]
