@@ -63,7 +63,7 @@ impl Instance {
             config,
             &folder.0.join("simulation.db").display().to_string(),
         );
-        let context = Context::simulated(config, at).await?;
+        let context = Box::pin(Context::simulated(config, at)).await?;
         let recording = Recording::default();
         let workers = workers_with(&context, recorders(&context.config, &recording));
         let ingress = Ingress::new(context.clone(), Arc::new(Gate::default()));

@@ -35,7 +35,7 @@ pub async fn play(
     config: Config,
     tell: impl FnMut(&Entry) + Send,
 ) -> anyhow::Result<Outcome> {
-    let instance = Instance::start(config, scenario.begins).await?;
+    let instance = Box::pin(Instance::start(config, scenario.begins)).await?;
     let mut player = Player {
         scenario,
         instance,
