@@ -56,7 +56,8 @@ on_all! {
         assert!(value("items_total", "levels") >= 1.0, "{metrics}");
         for part in Part::ALL {
             let ticks = value("duration_seconds_count", part.name());
-            assert_eq!(ticks, 2.0, "{part:?}: {metrics}");
+            assert_eq!(ticks, value("duration_seconds_count", "tiers"), "{part:?}: {metrics}");
+            assert!(ticks >= 2.0, "{part:?}: {metrics}");
             assert!(value("done_timestamp_seconds", part.name()) > 0.0, "{part:?}");
         }
 
