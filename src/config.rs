@@ -13,6 +13,7 @@ mod generic;
 mod malformed;
 mod pagerduty;
 mod people;
+mod playbooks;
 mod public;
 mod queues;
 mod repairs;
@@ -36,6 +37,7 @@ use figment::providers::Serialized;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::aggregation::Policy;
+use crate::domain::playbook::Playbook;
 use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
 use crate::text::Lang;
@@ -54,8 +56,8 @@ pub use queues::{QueuePolicies, QueuePolicy};
 pub use repairs::{EffectivenessSettings, QuietOf, QuietRule, RepairSettings};
 pub use secret::Secret;
 pub use sections::{
-    Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, Ingest, Limits, LogFormat,
-    NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
+    Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, FlappingSettings, Ingest,
+    Limits, LogFormat, NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
 };
 pub use sentry::SentrySettings;
 pub use sources::{Signed, SignedWithTime, Sources, Switch};
@@ -152,6 +154,8 @@ pub struct Config {
     pub counting: Counting,
     /// What becomes one incident.
     pub aggregation: Aggregation,
+    /// When an anomaly flaps.
+    pub flapping: FlappingSettings,
     /// When a level holds.
     pub escalation: Escalation,
     /// How new incidents are analyzed.
@@ -180,6 +184,8 @@ pub struct Config {
     pub repairs: RepairSettings,
     /// How repairs are judged.
     pub effectiveness: EffectivenessSettings,
+    /// What to do about alerts, by tier: `[[playbooks]]`.
+    pub playbooks: Vec<Playbook>,
     /// How many new anomalies there may be.
     pub anomalies: AnomalySettings,
     /// What the counter in Redis may use.
@@ -248,6 +254,7 @@ impl Default for Config {
             quiet: None,
             counting: Counting::default(),
             aggregation: Aggregation::default(),
+            flapping: FlappingSettings::default(),
             escalation: Escalation::default(),
             analysis: AnalysisSettings::default(),
             notify: NotifySettings::default(),
@@ -262,6 +269,7 @@ impl Default for Config {
             recount: RecountSettings::default(),
             repairs: RepairSettings::default(),
             effectiveness: EffectivenessSettings::default(),
+            playbooks: Vec::new(),
             anomalies: AnomalySettings::default(),
             counter: CounterSettings::default(),
             canary: Box::default(),

@@ -128,7 +128,10 @@ impl FollowUp {
     }
 
     fn count(&self, context: &Context) {
-        context.metrics.count_messages("muted", self.suppressed);
+        let (metrics, suppressed) = (&context.metrics, self.suppressed);
+        metrics.count_messages("muted", suppressed.muted);
+        metrics.count_messages("on_card", suppressed.on_card);
+        metrics.count_messages("flapping", suppressed.flapping);
     }
 
     async fn enqueue(

@@ -55,6 +55,8 @@ pub enum Part {
     Unseen,
     /// Mutes that are over.
     Mutes,
+    /// Flapping that is over.
+    Flapping,
     /// The counter's memory.
     Counter,
     /// Rows that are old.
@@ -69,7 +71,7 @@ pub enum Part {
 
 impl Part {
     /// All of them, in the order in which they run: pending work first.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Tiers,
         Self::Messages,
         Self::Edits,
@@ -80,6 +82,7 @@ impl Part {
         Self::Verdicts,
         Self::Unseen,
         Self::Mutes,
+        Self::Flapping,
         Self::Counter,
         Self::Pruning,
         Self::Expected,
@@ -101,6 +104,7 @@ impl Part {
             Self::Verdicts => "verdicts",
             Self::Unseen => "unseen",
             Self::Mutes => "mutes",
+            Self::Flapping => "flapping",
             Self::Counter => "counter",
             Self::Pruning => "pruning",
             Self::Expected => "expected",

@@ -19,7 +19,7 @@ use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
 use super::Stores;
-use crate::domain::canary::{Link, SCHEDULE};
+use crate::domain::canary::SCHEDULE;
 use crate::jobs::{IngestAlert, Job as _, QUEUES};
 use crate::queue::standstill::{self, Standstill};
 use crate::queue::store::{Depth, QueueError};
@@ -273,9 +273,9 @@ fn put_links(metrics: &Metrics, canary: &Canary) {
     for (link, _, ms) in canary.links() {
         let by = ByLink { link: link.name() };
         if canary.failed_link == Some(link) {
-            metrics.link_up.get_or_create(&by).set(0);
+            metrics.link_up.get_or_create(&by).set(0.0);
         } else if let Some(ms) = ms {
-            metrics.link_up.get_or_create(&by).set(1);
+            metrics.link_up.get_or_create(&by).set(1.0);
             let took = Duration::from_millis(ms).as_secs_f64();
             metrics.link_seconds.get_or_create(&by).set(took);
         }
@@ -291,11 +291,7 @@ fn forget(metrics: &Metrics, kept: FigureStore) {
                 metrics.dead.remove(&by);
                 metrics.dead_seconds.remove(&by);
             }
-            for link in Link::ALL {
-                let by = ByLink { link: link.name() };
-                metrics.link_seconds.remove(&by);
-                metrics.link_up.remove(&by);
-            }
+            metrics.forget_links();
             for routine in Routine::ALL {
                 metrics.schedule_seconds.remove(&BySchedule {
                     schedule: routine.name(),

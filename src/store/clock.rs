@@ -266,6 +266,7 @@ fn happened() -> impl Iterator<Item = String> {
                 "last_seen",
                 "risen_at",
                 "falling_since",
+                "flapping_since",
                 "mute_broken_at",
                 "permanent_fix_at",
                 "changed_at",

@@ -86,7 +86,7 @@ on_all! {
         assert_eq!(h.told().await, [[""; 3]; 0]);
         let metrics = h.metrics().await;
         for link in ["ingress", "queue", "incident", "tier", "message", "resolve"] {
-            let line = format!("tocsin_canary_link_up{{link=\"{link}\"}} 1\n");
+            let line = format!("tocsin_canary_link_up{{link=\"{link}\"}} 1.0\n");
             assert!(metrics.contains(&line), "{metrics}");
         }
         // Not before it is due.
@@ -101,7 +101,7 @@ on_all! {
             config.canary.within = Span(Duration::from_millis(300));
         });
         send_canary(&hasty).await.unwrap();
-        assert!(h.metrics().await.contains("tocsin_canary_link_up{link=\"tier\"} 0\n"));
+        assert!(h.metrics().await.contains("tocsin_canary_link_up{link=\"tier\"} 0.0\n"));
         h.pause("tier", false).await;
         h.drain().await;
         assert_eq!(h.told().await, [["ChainBroken", "tier", "OPEN"]]);

@@ -82,6 +82,8 @@ impl Harness {
         };
         // Tests that are not about bursts see each message at once.
         config.notify.settle = Span(Duration::ZERO);
+        // And those that are not about flapping may have anything fire often.
+        config.flapping.start = 0;
         // And those that are not about analyses count edits of cards.
         config.analysis.enabled = false;
         set(&mut config);
@@ -219,6 +221,7 @@ impl Harness {
         recount::decay(&self.context).await.unwrap();
         recount::expire_stale(&self.context).await.unwrap();
         recount::end_mutes(&self.context).await.unwrap();
+        recount::end_flapping(&self.context).await.unwrap();
         recount::settle_doubts(&self.context).await.unwrap();
         recount::judge(&self.context).await.unwrap();
         recount::push_overdue(&self.context, false).await.unwrap();

@@ -2,6 +2,7 @@
 //! run concurrently and hand their incident to one batcher, which takes together what is waiting.
 
 mod failure;
+mod flapping;
 mod messages;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -215,7 +216,9 @@ pub(crate) async fn calculate_within(
     let Some(mut locked) = load_due(context, tx, ids).await? else {
         return Ok(None);
     };
-    let changes = raise_levels(context, tx, &mut locked).await?;
+    let mut changes = raise_levels(context, tx, &mut locked).await?;
+    let flapping = flapping::begin(context, tx, &mut locked).await?;
+    changes.shown.extend(flapping);
     let suppressed = messages::write(context, tx, &locked, &changes.risen).await?;
     let mut others = mark_others(tx, &locked, &changes.shown, None).await?;
 
@@ -309,6 +312,7 @@ async fn raise_levels(
     let counted = counted.filter_map(|(key, counts)| Some((locked.anomalies.get(key)?, *counts)));
     let found = assessments(context, tx, &counted.collect::<Vec<_>>(), now).await?;
     let (mut changes, mut written) = (LevelChanges::default(), HashSet::new());
+    let hysteresis = context.config.escalation.hysteresis;
     for (key, found) in found {
         let Some(anomaly) = locked.anomalies.get_mut(&key) else {
             continue;
@@ -325,13 +329,13 @@ async fn raise_levels(
                 to = %level,
                 "an anomaly's level rose"
             );
-            anomaly.mute_broken_at = breaks_mute(anomaly, now).or(anomaly.mute_broken_at);
+            anomaly.mute_broken_at = messages::breaks_mute(anomaly, now).or(anomaly.mute_broken_at);
             changes.risen.insert(key.clone());
             changes.shown.insert(key.clone());
             written.insert(key.clone());
             continue;
         }
-        let decay = decay(&state, found, now);
+        let decay = decay(&state, found, hysteresis, now);
         if matches!(decay, Decay::Holds(_) | Decay::Reason(_)) {
             let change = decay.apply(&mut state);
             anomaly.set_level(state);
@@ -343,13 +347,6 @@ async fn raise_levels(
     let written: Vec<&Anomaly> = locked.anomalies.values().filter(of_key).collect();
     anomalies::set_levels(tx, &written).await?;
     Ok(changes)
-}
-
-/// The moment, if the rise that has just happened ends a mute.
-fn breaks_mute(anomaly: &Anomaly, now: Timestamp) -> Option<Timestamp> {
-    let mute = anomaly.mute();
-    let rises_far = anomaly.level == Level::PermanentFix && mute.holds(now);
-    (rises_far && !mute.is_broken()).then_some(now)
 }
 
 /// Marks the anomalies' other incidents as due, whose tier or card depends on the same level or failed fix, `unless`

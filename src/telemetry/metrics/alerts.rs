@@ -185,7 +185,7 @@ mod tests {
             figures(&each)[number("alertmanager")],
             [2, 1, 0, 0, 0, 0, 0]
         );
-        assert_eq!(figures(&each)[SOURCES.len()], [1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(figures(&each)[SOURCES.len() + 1], [1, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]
@@ -209,6 +209,6 @@ mod tests {
             figures(&alerts)[number("alertmanager")],
             [0, 0, 0, 31, 1, 0, 0]
         );
-        assert_eq!(figures(&alerts)[SOURCES.len()], [0, 0, 0, 0, 1, 0, 0]);
+        assert_eq!(figures(&alerts)[SOURCES.len() + 1], [0, 0, 0, 0, 1, 0, 0]);
     }
 }

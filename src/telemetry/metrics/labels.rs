@@ -79,7 +79,7 @@ pub struct BySchedule {
 /// Labels by channel kind and outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByMessage {
-    /// `sent`, `delayed`, `failed`, `given_up` or `muted`.
+    /// `sent`, `delayed`, `failed`, `given_up`, `muted`, `on_card` or `flapping`.
     pub outcome: &'static str,
 }
 

@@ -79,6 +79,23 @@ impl Metrics {
             "Parts of recount that failed, while the other parts ran",
             m.recount_failures,
         );
+        r.register_with_unit(
+            "recount_part_duration",
+            "Duration of the parts of recount",
+            Unit::Seconds,
+            m.recount_seconds,
+        );
+        r.register_with_unit(
+            "recount_part_done_timestamp",
+            "When this process last did a part of recount without an error; 0: never",
+            Unit::Seconds,
+            m.recount_done,
+        );
+        r.register(
+            "recount_part_items",
+            "Items that parts of recount worked on",
+            m.recount_items,
+        );
         r.register(
             "repair_verdicts",
             "Verdicts on repairs, those that replace another included",
