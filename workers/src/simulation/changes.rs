@@ -117,7 +117,12 @@ impl Found {
                 counted(more, "more firing"),
                 incident.aggregated_count
             );
-            self.add(Kind::Joined, Some(name), what, Some(why_joined(config)));
+            self.add(
+                Kind::Joined,
+                Some(name),
+                what,
+                Some(why_joined(incident, config)),
+            );
         }
         if is_open_again {
             let why = match incident.reopened > was.reopened {
@@ -319,9 +324,15 @@ fn why_not_joined(name: &str, earlier: &Incident, now: Timestamp, config: &Confi
     }
 }
 
-fn why_joined(config: &Config) -> String {
+fn why_joined(incident: &Incident, config: &Config) -> String {
+    let age = incident
+        .last_firing_at
+        .since(incident.aggregation_window_start);
     let window = in_words(config.aggregation.window.0);
     match config.aggregation.until {
+        Until::Window if age >= config.aggregation.window.0 => {
+            "its anomaly flaps: what fires again joins the incident that flaps".to_owned()
+        }
         Until::Window => format!("within {window} of its opening (aggregation.window)"),
         Until::Resolved => {
             format!(

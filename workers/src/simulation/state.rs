@@ -40,6 +40,7 @@ pub(super) struct Incident {
     pub(super) unheard_since: Option<Timestamp>,
     pub(super) opened_at: Timestamp,
     pub(super) aggregation_window_start: Timestamp,
+    pub(super) last_firing_at: Timestamp,
     pub(super) alert_name: String,
     pub(super) service: String,
     pub(super) namespace: String,
