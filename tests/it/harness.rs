@@ -54,21 +54,21 @@ impl Harness {
 
     /// With other settings than the defaults.
     pub async fn start_with(on: On, set: impl FnOnce(&mut Config)) -> Self {
-        let mut h = Self::without_workers(on, set).await;
+        let mut h = Box::pin(Self::without_workers(on, set)).await;
         h.work(workers(&h.context));
         h
     }
 
     /// While no other test runs.
     pub async fn start_alone_with(on: On, set: impl FnOnce(&mut Config)) -> Self {
-        let mut h = Self::open(Scratch::alone(on).await, set).await;
+        let mut h = Box::pin(Self::open(Scratch::alone(on).await, set)).await;
         h.work(workers(&h.context));
         h
     }
 
     /// Without anybody who works.
     pub async fn without_workers(on: On, set: impl FnOnce(&mut Config)) -> Self {
-        Self::open(Scratch::new(on).await, set).await
+        Box::pin(Self::open(Scratch::new(on).await, set)).await
     }
 
     async fn open(scratch: Scratch, set: impl FnOnce(&mut Config)) -> Self {

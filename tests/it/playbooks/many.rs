@@ -93,7 +93,6 @@ on_both! {
             assert_eq!(json!(made)["rule"], "none_known", "{made:?}");
         }
         found.sort_unstable();
-        println!("median {:?}, slowest {:?}", found[25], found[49]);
         // Half of them: what else the machine does is not what is measured.
         assert!(found[25] < Duration::from_millis(5), "{:?}", found[25]);
         h.execute("DELETE FROM repair_figures").await;
