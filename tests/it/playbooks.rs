@@ -40,6 +40,18 @@ impl Harness {
         self.newest().await["recommendation"].clone()
     }
 
+    /// Ends by itself and comes back at once, so often.
+    async fn comes_back(&self, times: usize) {
+        for _ in 0..times {
+            let firing = alert("Loop", "a", self.now());
+            self.send_and_drain(vec![firing.clone()]).await;
+            self.advance(MINUTE);
+            self.send_and_drain(vec![resolved(firing, self.now())])
+                .await;
+            self.advance(MINUTE);
+        }
+    }
+
     /// Fires, is repaired, and is quiet; or fires again until it is quiet, too.
     async fn tries(&self, action: &str, holds: bool) {
         let firing = alert("Loop", "a", self.now());
@@ -99,6 +111,10 @@ on_both! {
         assert_eq!(found["why_said"], "restarts tried in 30 days: 2; restart_pod tried 2 times, held 0 times");
         h.send_and_drain(vec![resolved(alert("Loop", "a", h.now()), h.now())]).await;
         h.advance(HOUR);
+        // What ended by itself each time would be waited for.
+        h.advance(25 * HOUR);
+        h.comes_back(9).await;
+        h.advance(25 * HOUR);
         for _ in 0..4 {
             h.tries("scale_up", true).await;
         }

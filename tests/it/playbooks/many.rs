@@ -43,7 +43,7 @@ impl Harness {
         let period = 28 * 86_400_000_i64;
         self.execute(&format!(
             "INSERT INTO repairs (id, incident_id, anomaly_key, action, success, repaired_at, verdict, judged_at) \
-             SELECT {id}, {id}, {key}, 'action_' || (n / {ANOMALIES} % 10), true, {now} - {year} + n * {span}, \
+             SELECT {id}, {id}, {key}, 'action_' || (n / {ANOMALIES} % 10), true, {now} - {year} + n * CAST({span} AS bigint), \
                  CASE WHEN n / {ANOMALIES} % 3 = 0 THEN 'verified' ELSE 'disproved' END, {now} FROM {}",
             of(backend, REPAIRS)
         ))
