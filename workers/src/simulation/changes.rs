@@ -14,7 +14,7 @@ use tocsin::time::Timestamp;
 
 use super::Kind;
 use super::report::{in_words, moment};
-use super::state::{Action, Effectiveness, Incident, Repair, State};
+use super::state::{Action, Effectiveness, Incident, Recommendation, Repair, State};
 
 /// Something that was decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -241,6 +241,26 @@ impl Found {
         }
         let name = after.name(repair.incident_id);
         self.add(Kind::Verdict, Some(&name), what, Some(why));
+    }
+}
+
+/// What is recommended now.
+pub(super) fn recommended(name: String, found: &Recommendation) -> Change {
+    let what = match (&found.action, found.rule.as_str()) {
+        (Some(action), _) => format!("recommended: {action} (tier {})", found.tier),
+        (None, "wait") => "recommended: wait".to_owned(),
+        (None, _) => "recommended: no action".to_owned(),
+    };
+    let reasons = [found.said.as_str(), found.why_said.as_str()];
+    let reasons: Vec<&str> = reasons
+        .into_iter()
+        .filter(|said| !said.is_empty())
+        .collect();
+    Change {
+        kind: Kind::Recommendation,
+        incidents: vec![name],
+        what,
+        why: (!reasons.is_empty()).then(|| reasons.join("; ")),
     }
 }
 

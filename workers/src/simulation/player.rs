@@ -21,7 +21,7 @@ use super::changes::{self, Change};
 use super::expect::{self, Sent};
 use super::instance::Instance;
 use super::scenario::{By, Scenario, Step, What};
-use super::state::{Effectiveness, State};
+use super::state::{Effectiveness, Recommendation, State};
 use super::{Entry, Kind, Outcome};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -46,6 +46,7 @@ pub async fn play(
         firing: BTreeMap::new(),
         sent: Sent::default(),
         headlines: BTreeMap::new(),
+        recommended: BTreeMap::new(),
         active_at: scenario.begins,
         outcome: Outcome::default(),
     };
@@ -75,6 +76,8 @@ struct Player<'a, T> {
     sent: Sent,
     /// What each message shows.
     headlines: BTreeMap<Uuid, String>,
+    /// What is recommended for each incident.
+    recommended: BTreeMap<Uuid, Recommendation>,
     /// When something last happened.
     active_at: Timestamp,
     outcome: Outcome,
@@ -167,12 +170,32 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
             found.extend(name.map(|name| changes::worth(name, &worth)));
         }
         self.state = state;
+        if !found.is_empty() {
+            found.extend(self.recommendations().await?);
+        }
         found.extend(self.messages());
         let is_anything = !found.is_empty();
         for change in found {
             self.say(change, None);
         }
         Ok(is_anything)
+    }
+
+    /// What is recommended of unresolved incidents that was not before.
+    async fn recommendations(&mut self) -> anyhow::Result<Vec<Change>> {
+        let mut found = Vec::new();
+        for incident in self.state.newest_of_each() {
+            if !incident.is_open() {
+                continue;
+            }
+            let now = Recommendation::of(&self.instance, incident.id).await?;
+            let Some(now) = now else { continue };
+            if now.differs(self.recommended.get(&incident.id)) {
+                found.push(changes::recommended(self.state.name(incident.id), &now));
+            }
+            self.recommended.insert(incident.id, now);
+        }
+        Ok(found)
     }
 
     fn messages(&mut self) -> Vec<Change> {
