@@ -252,7 +252,6 @@ pub(super) fn recommended(name: String, found: &Recommendation) -> Change {
         (None, _) => "recommended: no action".to_owned(),
     };
     let reasons = [found.said.as_str(), found.why_said.as_str()];
-    let reasons = reasons.map(|said| said.trim_end_matches(['.', '。']));
     let reasons: Vec<&str> = reasons
         .into_iter()
         .filter(|said| !said.is_empty())
