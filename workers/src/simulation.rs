@@ -35,6 +35,8 @@ pub enum Kind {
     Level,
     /// The tier of an incident, or its reason, changed.
     Tier,
+    /// Another action is recommended for an incident, or none.
+    Recommendation,
     /// Somebody took an incident.
     Acknowledged,
     /// An incident was resolved.

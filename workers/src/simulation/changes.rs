@@ -14,7 +14,7 @@ use tocsin::time::Timestamp;
 
 use super::Kind;
 use super::report::{in_words, moment};
-use super::state::{Action, Effectiveness, Incident, Repair, State};
+use super::state::{Action, Effectiveness, Incident, Recommendation, Repair, State};
 
 /// Something that was decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,7 +117,12 @@ impl Found {
                 counted(more, "more firing"),
                 incident.aggregated_count
             );
-            self.add(Kind::Joined, Some(name), what, Some(why_joined(config)));
+            self.add(
+                Kind::Joined,
+                Some(name),
+                what,
+                Some(why_joined(incident, config)),
+            );
         }
         if is_open_again {
             let why = match incident.reopened > was.reopened {
@@ -239,6 +244,26 @@ impl Found {
     }
 }
 
+/// What is recommended now.
+pub(super) fn recommended(name: String, found: &Recommendation) -> Change {
+    let what = match (&found.action, found.rule.as_str()) {
+        (Some(action), _) => format!("recommended: {action} (tier {})", found.tier),
+        (None, "wait") => "recommended: wait".to_owned(),
+        (None, _) => "recommended: no action".to_owned(),
+    };
+    let reasons = [found.said.as_str(), found.why_said.as_str()];
+    let reasons: Vec<&str> = reasons
+        .into_iter()
+        .filter(|said| !said.is_empty())
+        .collect();
+    Change {
+        kind: Kind::Recommendation,
+        incidents: vec![name],
+        what,
+        why: (!reasons.is_empty()).then(|| reasons.join("; ")),
+    }
+}
+
 /// What actions were worth on an anomaly, beside doing nothing.
 pub(super) fn worth(name: String, found: &Effectiveness) -> Change {
     let mut what = match found.summary.is_empty() {
@@ -319,9 +344,15 @@ fn why_not_joined(name: &str, earlier: &Incident, now: Timestamp, config: &Confi
     }
 }
 
-fn why_joined(config: &Config) -> String {
+fn why_joined(incident: &Incident, config: &Config) -> String {
+    let age = incident
+        .last_firing_at
+        .since(incident.aggregation_window_start);
     let window = in_words(config.aggregation.window.0);
     match config.aggregation.until {
+        Until::Window if age >= config.aggregation.window.0 => {
+            "its anomaly flaps: what fires again joins the incident that flaps".to_owned()
+        }
         Until::Window => format!("within {window} of its opening (aggregation.window)"),
         Until::Resolved => {
             format!(

@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::instance::Instance;
 use super::scenario::{Expect, Expected};
-use super::state::{Effectiveness, Incident, State};
+use super::state::{Effectiveness, Incident, Recommendation, State};
 
 /// What was sent so far.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +59,12 @@ pub(super) async fn check(
     checks.equal("tier", &expect.tier, tier);
     let reason = newest.and_then(|incident| incident.tier_reason.as_ref());
     checks.contains("tier_reason", &expect.tier_reason, reason);
+    if let Some(newest) = newest.filter(|_| expect.recommended.is_some()) {
+        let found = Recommendation::of(instance, newest.id).await?;
+        let found = found.and_then(|found| found.action);
+        let found = found.unwrap_or_else(|| "none".to_owned());
+        checks.equal("recommended", &expect.recommended, Some(&found));
+    }
     let key = newest.map(|incident| incident.anomaly_key.as_str());
     let repairs = state.repairs.iter().rev();
     let mut repairs = repairs.filter(|repair| Some(repair.anomaly_key.as_str()) == key);

@@ -5,11 +5,13 @@
 //! What is due at a known moment, a message that waits or a verdict, is not late by that. What time alone changes, such
 //! as a level that falls, may be told up to [`seldom`] later.
 
+mod actions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use serde_json::{Value, json};
+use serde_json::json;
 use tocsin::config::Config;
 use tocsin::time::{Timestamp, millis};
 use tocsin::verdicts::GRACE;
@@ -18,8 +20,8 @@ use uuid::Uuid;
 use super::changes::{self, Change};
 use super::expect::{self, Sent};
 use super::instance::Instance;
-use super::scenario::{By, Fix, Repair, Scenario, Step, What};
-use super::state::{Effectiveness, State};
+use super::scenario::{By, Scenario, Step, What};
+use super::state::{Effectiveness, Recommendation, State};
 use super::{Entry, Kind, Outcome};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -44,6 +46,7 @@ pub async fn play(
         firing: BTreeMap::new(),
         sent: Sent::default(),
         headlines: BTreeMap::new(),
+        recommended: BTreeMap::new(),
         active_at: scenario.begins,
         outcome: Outcome::default(),
     };
@@ -73,6 +76,8 @@ struct Player<'a, T> {
     sent: Sent,
     /// What each message shows.
     headlines: BTreeMap<Uuid, String>,
+    /// What is recommended for each incident.
+    recommended: BTreeMap<Uuid, Recommendation>,
     /// When something last happened.
     active_at: Timestamp,
     outcome: Outcome,
@@ -165,12 +170,32 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
             found.extend(name.map(|name| changes::worth(name, &worth)));
         }
         self.state = state;
+        if !found.is_empty() {
+            found.extend(self.recommendations().await?);
+        }
         found.extend(self.messages());
         let is_anything = !found.is_empty();
         for change in found {
             self.say(change, None);
         }
         Ok(is_anything)
+    }
+
+    /// What is recommended of unresolved incidents that was not before.
+    async fn recommendations(&mut self) -> anyhow::Result<Vec<Change>> {
+        let mut found = Vec::new();
+        for incident in self.state.newest_of_each() {
+            if !incident.is_open() {
+                continue;
+            }
+            let now = Recommendation::of(&self.instance, incident.id).await?;
+            let Some(now) = now else { continue };
+            if now.differs(self.recommended.get(&incident.id)) {
+                found.push(changes::recommended(self.state.name(incident.id), &now));
+            }
+            self.recommended.insert(incident.id, now);
+        }
+        Ok(found)
     }
 
     fn messages(&mut self) -> Vec<Change> {
@@ -314,84 +339,6 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
             }
             What::Expect(_) => String::new(),
         }
-    }
-
-    async fn fires(&mut self, alert: &str) -> anyhow::Result<()> {
-        let now = self.instance.now();
-        let firing = Firing {
-            since: now,
-            sent_at: now,
-            is_sent: true,
-        };
-        if self.firing.insert(alert.to_owned(), firing).is_some() {
-            bail!("{alert} fires already");
-        }
-        let alerts = self.scenario.alerts[alert].sent(alert, now, None);
-        self.instance.send("firing", &alerts).await
-    }
-
-    async fn ends(&mut self, alert: &str) -> anyhow::Result<()> {
-        let Some(firing) = self.firing.remove(alert) else {
-            bail!("{alert} does not fire");
-        };
-        let now = self.instance.now();
-        let alerts = self.scenario.alerts[alert].sent(alert, firing.since, Some(now));
-        self.instance.send("resolved", &alerts).await
-    }
-
-    /// As a robot reports it, which knows an alert and no ID.
-    async fn repaired(&mut self, repair: &Repair) -> anyhow::Result<()> {
-        let now = self.instance.now();
-        let began = match (repair.success, repair.took) {
-            (None, _) => Some(now),
-            (Some(_), took) => took.map(|took| now.before(took)),
-        };
-        let mut body = json!({
-            "labels": self.scenario.alerts[&repair.by.alert].labels(),
-            "source": "alertmanager",
-            "action": repair.action,
-            "operator": repair.by.operator,
-            "note": repair.note,
-            "started_at": began,
-        });
-        if let Some(success) = repair.success {
-            body["success"] = success.into();
-        }
-        self.instance.act("POST", "/api/v1/repairs", body).await?;
-        Ok(())
-    }
-
-    async fn finished(&mut self, repair: &Repair) -> anyhow::Result<()> {
-        let key = self.key(&repair.by.alert);
-        let begun = self.state.repairs.iter().rev().find(|begun| {
-            begun.finished_at.is_none() && begun.anomaly_key == key && begun.action == repair.action
-        });
-        let Some(begun) = begun else {
-            bail!("no repair {} was started", repair.action);
-        };
-        let path = format!("/api/v1/repairs/{}", begun.id);
-        let body = json!({"success": repair.success, "note": repair.note});
-        self.instance.act("PATCH", &path, body).await?;
-        Ok(())
-    }
-
-    async fn fixed(&mut self, fix: &Fix) -> anyhow::Result<()> {
-        let path = format!(
-            "/api/v1/anomalies/{}/permanent-fix",
-            self.key(&fix.by.alert)
-        );
-        let body = json!({"reference": fix.reference, "operator": fix.by.operator});
-        self.instance.act("POST", &path, body).await?;
-        Ok(())
-    }
-
-    async fn incident(&mut self, verb: &str, by: &By) -> anyhow::Result<()> {
-        let newest = self.state.newest(&self.key(&by.alert));
-        let id = newest.context("there is no incident yet")?.id;
-        let path = format!("/api/v1/incidents/{id}/{verb}");
-        let body: Value = json!({"operator": by.operator});
-        self.instance.act("POST", &path, body).await?;
-        Ok(())
     }
 
     async fn expect(

@@ -40,6 +40,7 @@ pub(super) struct Incident {
     pub(super) unheard_since: Option<Timestamp>,
     pub(super) opened_at: Timestamp,
     pub(super) aggregation_window_start: Timestamp,
+    pub(super) last_firing_at: Timestamp,
     pub(super) alert_name: String,
     pub(super) service: String,
     pub(super) namespace: String,
@@ -70,6 +71,35 @@ pub(super) struct DeadLetter {
     pub(super) id: Uuid,
     pub(super) queue: String,
     pub(super) reason: String,
+}
+
+/// What to do next about an incident.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Recommendation {
+    pub(super) action: Option<String>,
+    pub(super) tier: i64,
+    pub(super) rule: String,
+    pub(super) said: String,
+    pub(super) why_said: String,
+}
+
+impl Recommendation {
+    /// For an incident; none before its tier is known.
+    pub(super) async fn of(instance: &Instance, incident: Uuid) -> anyhow::Result<Option<Self>> {
+        let mut shown = instance
+            .get(&format!("/api/v1/incidents/{incident}"))
+            .await?;
+        Ok(serde_json::from_value(shown["recommendation"].take())?)
+    }
+
+    /// Whether it says to do something else than another, for whatever reason.
+    pub(super) fn differs(&self, other: Option<&Self>) -> bool {
+        match other {
+            Some(other) if self.action.is_none() => self.rule != other.rule,
+            Some(other) => (&self.action, self.tier) != (&other.action, other.tier),
+            None => self.rule != "none_known",
+        }
+    }
 }
 
 /// What actions were worth on an anomaly.

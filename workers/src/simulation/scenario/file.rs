@@ -130,6 +130,8 @@ pub(in crate::simulation) struct FileExpect {
     pub(in crate::simulation) tier: Expected<i64>,
     /// What its reason says.
     pub(in crate::simulation) tier_reason: Expected<String>,
+    /// The action that is recommended for the newest incident; `none` if none is.
+    pub(in crate::simulation) recommended: Expected<String>,
     /// The verdict on the newest repair.
     pub(in crate::simulation) verdict: Expected<Verdict>,
     /// How often actions held.
