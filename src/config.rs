@@ -1,6 +1,7 @@
 //! Every setting: read once, from the defaults here, then `tocsin.toml`, then `TOCSIN_…`.
 
 mod analysis;
+mod chain;
 mod channels;
 mod check;
 mod database;
@@ -12,6 +13,7 @@ mod generic;
 mod malformed;
 mod pagerduty;
 mod people;
+mod playbooks;
 mod public;
 mod queues;
 mod repairs;
@@ -35,10 +37,12 @@ use figment::providers::Serialized;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::aggregation::Policy;
+use crate::domain::playbook::Playbook;
 use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
 use crate::text::Lang;
 pub use analysis::{AnalysisSettings, ModelSettings};
+pub use chain::{CanarySettings, Expected, HeartbeatSettings};
 use channels::ChannelKind;
 pub use database::{DatabaseKind, DatabaseUrlError};
 pub use discord::Discord;
@@ -52,8 +56,8 @@ pub use queues::{QueuePolicies, QueuePolicy};
 pub use repairs::{EffectivenessSettings, QuietOf, QuietRule, RepairSettings};
 pub use secret::Secret;
 pub use sections::{
-    Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, Ingest, Limits, LogFormat,
-    NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
+    Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, FlappingSettings, Ingest,
+    Limits, LogFormat, NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
 };
 pub use sentry::SentrySettings;
 pub use sources::{Signed, SignedWithTime, Sources, Switch};
@@ -150,6 +154,8 @@ pub struct Config {
     pub counting: Counting,
     /// What becomes one incident.
     pub aggregation: Aggregation,
+    /// When an anomaly flaps.
+    pub flapping: FlappingSettings,
     /// When a level holds.
     pub escalation: Escalation,
     /// How new incidents are analyzed.
@@ -178,10 +184,18 @@ pub struct Config {
     pub repairs: RepairSettings,
     /// How repairs are judged.
     pub effectiveness: EffectivenessSettings,
+    /// What to do about alerts, by tier: `[[playbooks]]`.
+    pub playbooks: Vec<Playbook>,
     /// How many new anomalies there may be.
     pub anomalies: AnomalySettings,
     /// What the counter in Redis may use.
     pub counter: CounterSettings,
+    /// Canaries that Tocsin sends by itself.
+    pub canary: Box<CanarySettings>,
+    /// Alerts that always fire: that one is missing is an incident.
+    pub expected: Vec<Expected>,
+    /// Where Tocsin says that it is well.
+    pub heartbeat: Box<HeartbeatSettings>,
     /// Webhooks that messages are posted to, by name.
     #[serde(
         skip_serializing_if = "BTreeMap::is_empty",
@@ -240,6 +254,7 @@ impl Default for Config {
             quiet: None,
             counting: Counting::default(),
             aggregation: Aggregation::default(),
+            flapping: FlappingSettings::default(),
             escalation: Escalation::default(),
             analysis: AnalysisSettings::default(),
             notify: NotifySettings::default(),
@@ -254,8 +269,12 @@ impl Default for Config {
             recount: RecountSettings::default(),
             repairs: RepairSettings::default(),
             effectiveness: EffectivenessSettings::default(),
+            playbooks: Vec::new(),
             anomalies: AnomalySettings::default(),
             counter: CounterSettings::default(),
+            canary: Box::default(),
+            expected: Vec::new(),
+            heartbeat: Box::default(),
             webhooks: BTreeMap::new(),
             pagerduty: BTreeMap::new(),
             discord: BTreeMap::new(),
@@ -283,6 +302,14 @@ impl Config {
     /// # Errors
     /// A setting is unknown, malformed, or does not go with another.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::load_with(file, &BTreeMap::<String, String>::new())
+    }
+
+    /// The same, with other settings over all of these, as a settings file has them.
+    ///
+    /// # Errors
+    /// A setting is unknown, malformed, or does not go with another.
+    pub fn load_with(file: Option<&Path>, over: &impl Serialize) -> Result<Self, ConfigError> {
         if let Some(file) = file {
             file::check_exists(file).map_err(ConfigError::Refused)?;
         }
@@ -295,7 +322,17 @@ impl Config {
             Some(file) => figment.merge(file::Settings::exactly(file)),
             None => figment.merge(file::Settings::usual()),
         };
-        Self::finish(&figment.merge(environment::Environment::of_process()))
+        let figment = figment.merge(environment::Environment::of_process());
+        Self::finish(&figment.merge(Serialized::globals(over)))
+    }
+
+    /// The defaults, with other settings over them, as a settings file has them.
+    ///
+    /// # Errors
+    /// A setting is unknown, malformed, or does not go with another.
+    pub fn with(over: &impl Serialize) -> Result<Self, ConfigError> {
+        let figment = Figment::from(Serialized::defaults(Self::default()));
+        Self::finish(&figment.merge(Serialized::globals(over)))
     }
 
     fn finish(figment: &Figment) -> Result<Self, ConfigError> {

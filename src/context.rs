@@ -18,10 +18,11 @@ use crate::queue::store::{QueueError, QueueStore};
 use crate::redis::{self, Redis};
 use crate::store::Db;
 use crate::store::db::{self, migrate};
+use crate::store::maintenance;
 use crate::store::secrets::{self, FORMS, Secret};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::spans::{self, Tracer};
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 
 /// Settings, store, queues, counter, clock, metrics.
 #[derive(Clone)]
@@ -71,6 +72,9 @@ pub enum OpenError {
     /// The store does not give what was to be read from it.
     #[error("cannot read the database: {0}")]
     Store(#[from] DbErr),
+    /// A simulation would be mixed with what really happened.
+    #[error("a simulation needs {0}")]
+    NotForSimulation(&'static str),
     /// Spans cannot be sent as the settings say.
     #[error(transparent)]
     Spans(#[from] spans::OpenError),
@@ -82,12 +86,32 @@ impl Context {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(config: Config) -> Result<Self, OpenError> {
+        Box::pin(Self::with_clock(config, Clock::default())).await
+    }
+
+    /// The same for a simulation: its clock stands at `now` until it is moved. What is written with such a clock must
+    /// never be among what really happened, so it takes a SQLite file alone, which no other process uses, and which
+    /// must be empty.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn simulated(config: Config, now: Timestamp) -> Result<Self, OpenError> {
+        if !config.is_embedded() || config.redis_url.is_some() {
+            return Err(OpenError::NotForSimulation("a SQLite file and no Redis"));
+        }
+        let context = Box::pin(Self::with_clock(config, Clock::standing_at(now))).await?;
+        if !maintenance::is_unused(context.db.read()).await? {
+            return Err(OpenError::NotForSimulation("an empty SQLite file"));
+        }
+        Ok(context)
+    }
+
+    async fn with_clock(config: Config, clock: Clock) -> Result<Self, OpenError> {
         let tracer = Tracer::open(config.otlp_endpoint.as_ref())?;
         let url = config.database_url.expose();
         let db = Db::open(url, config.database_connections, config.limits.query.0).await?;
         migrate(&db, url).await?;
         let forms = secrets::find_or_make(db.write(), FORMS, rand::random()).await?;
-        let clock = Clock::default();
         let alertmanager = config.alertmanager_url.as_ref().map(Alertmanager::new);
         let alertmanager = alertmanager.transpose().map_err(OpenError::Alertmanager)?;
         let (queue, counter) = drivers(&config, &db, &clock).await?;

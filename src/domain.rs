@@ -1,11 +1,13 @@
 //! What Tocsin decides: pure functions over values. No IO, no async, no clock.
 
+pub mod again;
 pub mod aggregation;
 pub mod alert;
 pub mod alert_rule;
 pub mod analysis;
 pub mod budget;
 pub mod buttons;
+pub mod canary;
 pub mod counting;
 pub mod effectiveness;
 pub mod episode;
@@ -13,6 +15,7 @@ pub mod escalation;
 pub mod family;
 pub mod figure;
 pub mod fix;
+pub mod flapping;
 pub mod frequency;
 pub mod id;
 pub mod invisible;
@@ -23,7 +26,9 @@ pub mod messages;
 pub mod mute;
 pub mod names;
 pub mod notification;
+pub mod playbook;
 pub mod reason;
+pub mod recommendation;
 pub mod refusal;
 pub mod repair_class;
 pub mod routing;

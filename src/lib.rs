@@ -22,6 +22,7 @@ pub mod operations;
 pub mod outbox;
 pub mod probe;
 pub mod queue;
+pub mod recommendations;
 pub mod redis;
 pub mod routines;
 pub mod sources;

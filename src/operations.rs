@@ -6,6 +6,7 @@
 //! answer to a press) is the caller's.
 
 pub mod analysis;
+pub mod canary;
 pub mod dead_letter;
 mod error;
 pub mod fix;
@@ -13,6 +14,7 @@ pub mod incident;
 pub mod mute;
 pub mod notify;
 pub mod once;
+pub mod own;
 pub mod press;
 pub mod queue;
 pub mod recount;

@@ -128,7 +128,10 @@ impl FollowUp {
     }
 
     fn count(&self, context: &Context) {
-        context.metrics.count_messages("muted", self.suppressed);
+        let (metrics, suppressed) = (&context.metrics, self.suppressed);
+        metrics.count_messages("muted", suppressed.muted);
+        metrics.count_messages("on_card", suppressed.on_card);
+        metrics.count_messages("flapping", suppressed.flapping);
     }
 
     async fn enqueue(
@@ -163,7 +166,7 @@ impl FollowUp {
 /// The job of a tier. One that is overdue has the incident's id, so that one that keeps failing is one
 /// dead letter.
 fn tier(incident: Uuid, cause: Cause) -> Push {
-    let push = Push::new(&CalculateTier { incident });
+    let push = Push::new(&CalculateTier::of(incident));
     match cause {
         Cause::Burst | Cause::Single => push,
         Cause::Overdue => push.id(incident),

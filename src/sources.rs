@@ -9,6 +9,7 @@ mod admission;
 pub mod alertmanager;
 mod answer;
 mod bounded;
+pub mod canary;
 pub mod cluster;
 mod delivery;
 pub mod draft;
@@ -31,6 +32,7 @@ use crate::config::Config;
 use crate::jobs::Content;
 pub use admission::{Admission, NotSigned, Signature, SignedTime};
 pub use answer::{Answer, WebhookAnswer};
+pub use canary::{CanaryAlert, CanaryBody};
 pub use delivery::{Delivery, Verb};
 pub use reported::{ReportedAlert, known_time};
 pub use text::{Texts, text_of_json, texts, texts_of_json};
@@ -95,6 +97,8 @@ pub struct Source {
     pub looks_like: fn(&Delivery) -> bool,
     /// What it answers, and how soon.
     pub answer: Answer,
+    /// A synthetic alert as its sender would send it; none if it cannot be made.
+    pub canary: fn(&CanaryAlert<'_>) -> Option<CanaryBody>,
 }
 
 impl Source {

@@ -11,6 +11,7 @@ mod en;
 mod fill;
 mod foreign;
 mod lang;
+pub mod recommendation;
 mod refusal;
 pub mod repairs;
 pub mod words;
@@ -301,6 +302,11 @@ texts! {
     kind_worsened
     kind_resolved
     kind_repeated
+    kind_flapping
+    kind_steady
+    flapping_since
+    ev_flapping
+    ev_steady
     kind_digest
     digest_incidents
     digest_lead
@@ -396,6 +402,26 @@ texts! {
     nothing_unknown
     none_judged
     stands_in
+    semicolon
+    n_times
+    recommended
+    rec_untried
+    rec_in_order
+    rec_held
+    rec_held_wider
+    rec_nothing
+    rec_wait
+    rec_none_left
+    rec_none_known
+    rec_not_yet
+    rec_worse
+    rec_lasts
+    rec_restarts
+    rec_raised
+    rec_fix
+    rec_fix_after
+    rec_tried
+    rec_others
     what_helped
     nothing_tried
     no_past
@@ -487,6 +513,25 @@ texts! {
     channel_untried
     warnings
     no_warnings
+    chain
+    chain_lead
+    chain_off
+    chain_never
+    chain_link
+    chain_at
+    chain_took
+    chain_failed
+    chain_not_done
+    link_ingress
+    link_queue
+    link_incident
+    link_tier
+    link_message
+    link_resolve
+    chain_broken
+    chain_broken_look
+    expected_missing
+    expected_missing_look
     sources
     sources_lead
     sources_unknown
@@ -585,6 +630,13 @@ texts! {
     msg_opened
     msg_escalated
     msg_reopened
+    msg_flapping
+    msg_flapping_since
+    msg_flapping_hint
+    msg_steady
+    msg_again
+    msg_again_nth
+    msg_again_open
     msg_worsened
     msg_worsened_to
     msg_repeated
@@ -635,6 +687,8 @@ texts! {
     ev_muted
     ev_unmuted
     state_suppressed
+    state_on_card
+    state_flapping
     btn_mute
     btn_repaired
     btn_helped

@@ -85,10 +85,12 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Where "now" comes from. Decisions take the store's clock; a test can move all of them together.
+/// Where "now" comes from. Decisions take the store's clock; a test can move all of them together. A simulation has
+/// a clock that stands still until it is moved.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     shift_ms: Arc<AtomicI64>,
+    stands_at: Option<Arc<AtomicI64>>,
 }
 
 impl Clock {
@@ -98,20 +100,40 @@ impl Clock {
         self.of_store(Timestamp::now())
     }
 
+    /// A clock that stands still, whatever time it is elsewhere. [`crate::context::Context::simulated`] alone takes it,
+    /// so that nothing but a simulation is ever given such a time.
+    pub(crate) fn standing_at(at: Timestamp) -> Self {
+        Self {
+            stands_at: Some(Arc::new(AtomicI64::new(at.0))),
+            ..Self::default()
+        }
+    }
+
+    /// When it is, if it stands still.
+    pub(crate) fn stands_at(&self) -> Option<Timestamp> {
+        let at = self.stands_at.as_ref()?;
+        Some(Timestamp(at.load(Ordering::Relaxed)))
+    }
+
     /// What a moment read from the store's clock means here.
     #[must_use]
     pub fn of_store(&self, at: Timestamp) -> Timestamp {
+        if let Some(at) = self.stands_at() {
+            return at;
+        }
         Timestamp(at.0.saturating_add(self.shift_ms.load(Ordering::Relaxed)))
     }
 
-    /// Moves this clock, for tests of what happens hours later.
+    /// Moves this clock, for simulations and tests of what happens hours later.
     pub fn advance(&self, by: Duration) {
-        self.shift_ms.fetch_add(millis(by), Ordering::Relaxed);
+        let moved = self.stands_at.as_ref().unwrap_or(&self.shift_ms);
+        moved.fetch_add(millis(by), Ordering::Relaxed);
     }
 
     /// Puts this clock back, for tests of what happens when it was ahead.
     pub fn put_back(&self, by: Duration) {
-        self.shift_ms.fetch_sub(millis(by), Ordering::Relaxed);
+        let moved = self.stands_at.as_ref().unwrap_or(&self.shift_ms);
+        moved.fetch_sub(millis(by), Ordering::Relaxed);
     }
 }
 
@@ -127,6 +149,18 @@ mod tests {
         );
         assert_eq!(Timestamp::parse("yesterday"), None);
         assert_eq!(Timestamp::parse("+12345-01-01T00:00:00Z"), None);
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_is_moved_by_nothing_else() {
+        let clock = Clock::standing_at(Timestamp(1000));
+        let shared = clock.clone();
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(shared.now(), Timestamp(3000));
+        assert_eq!(shared.of_store(Timestamp(7)), Timestamp(3000));
+        clock.put_back(Duration::from_secs(1));
+        assert_eq!(shared.now(), Timestamp(2000));
+        assert_eq!(Clock::default().stands_at(), None);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Settings that do not go together, and those that hold and should not.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use reqwest::Url;
 
-use super::{Config, DatabaseKind, Secret, Tokens, discord, pagerduty, teams, webhooks};
+use super::{Config, DatabaseKind, Secret, Tokens, discord, pagerduty, playbooks, teams, webhooks};
 
 /// A firing must expire before its row is pruned: within half of the time that rows are kept.
 const MOST_LEASES: u32 = 15;
@@ -12,6 +13,12 @@ const MOST_LEASES: u32 = 15;
 const MOST_INCIDENTS: i64 = 1000;
 /// A longer wait would turn a rise into a reminder.
 const LONGEST_SETTLE: Duration = Duration::from_secs(3600);
+
+/// So many firings of an anomaly are read at most to see whether it flaps, of several series maybe.
+const MOST_CYCLES: u32 = 100;
+/// What is counted in a shorter time is too little, in a longer one is read of rows that are too many.
+const FLAPPING_WINDOWS: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(86_400);
 
 /// Whether it is written as Telegram writes bots' tokens: digits, a colon, then letters, digits, - and _.
 fn is_bot_token(token: &str) -> bool {
@@ -58,6 +65,7 @@ impl Config {
         self.check_analysis()?;
         self.repairs.check()?;
         self.effectiveness.check()?;
+        playbooks::check(&self.playbooks)?;
         webhooks::check(&self.webhooks)?;
         self.sources.check()?;
         pagerduty::check(&self.pagerduty)?;
@@ -104,6 +112,8 @@ impl Config {
             return Err("limits.query must be at least 100ms".to_owned());
         }
         self.check_escalation()?;
+        self.check_flapping()?;
+        self.check_chain()?;
         let month = Duration::from_secs(30 * 24 * 3600);
         for (name, kept) in [
             ("occurrences", self.retention.occurrences),
@@ -185,6 +195,20 @@ impl Config {
             return Err("notify.settle must be at most 1h".to_owned());
         }
         Ok(())
+    }
+
+    fn check_flapping(&self) -> Result<(), String> {
+        let (set, windows) = (&self.flapping, FLAPPING_WINDOWS);
+        if set.start > 0 && set.end >= set.start {
+            return Err("flapping.end must be less than flapping.start".to_owned());
+        }
+        if set.start > MOST_CYCLES {
+            return Err(format!("flapping.start must be at most {MOST_CYCLES}"));
+        }
+        match windows.contains(&set.window.0) {
+            true => Ok(()),
+            false => Err("flapping.window must be from 1m to 24h".to_owned()),
+        }
     }
 
     fn roles(&self) -> [(&'static str, &Tokens); 3] {

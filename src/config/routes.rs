@@ -37,6 +37,8 @@ impl Config {
             let tell = kind.map_or(&Tell::USUAL[..], |kind| (kind.tell)(self, target));
             (channel, tell)
         });
+        let again = self.telegram.again.0;
+        let goes_on = CHANNELS.iter().filter(|kind| kind.goes_on);
         Policy {
             routes: &self.routes,
             otherwise: self.channels(),
@@ -44,6 +46,8 @@ impl Config {
             quiet: self.quiet.as_ref(),
             settle: self.notify.settle.0,
             edits: self.edits(),
+            cards: goes_on.map(|kind| kind.name).collect(),
+            again: Some(again).filter(|again| !again.is_zero()),
             comments: self.comments(),
         }
     }

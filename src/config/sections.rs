@@ -6,6 +6,7 @@ use super::Span;
 use crate::domain::aggregation::{Unit, Until};
 use crate::domain::escalation::{Rule, default_rules};
 use crate::domain::family::Families;
+use crate::domain::flapping;
 use crate::domain::stale::StaleLimits;
 
 /// How the log is written.
@@ -90,12 +91,49 @@ impl Default for Aggregation {
     }
 }
 
+/// When an anomaly flaps.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FlappingSettings {
+    /// It begins to flap when it began and ended so often within the window. 0: nothing flaps.
+    pub start: u32,
+    /// It flaps until it did so that often, or less.
+    pub end: u32,
+    /// The window.
+    pub window: Span,
+}
+
+impl FlappingSettings {
+    /// As the decision takes them.
+    #[must_use]
+    pub const fn limits(&self) -> flapping::Limits {
+        flapping::Limits {
+            start: self.start,
+            end: self.end,
+            window: self.window.0,
+        }
+    }
+}
+
+impl Default for FlappingSettings {
+    fn default() -> Self {
+        Self {
+            start: 6,
+            end: 2,
+            window: Span::secs(3600),
+        }
+    }
+}
+
 /// When a level holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Escalation {
     /// Each gives a level for a number of firings in a window; the highest that applies wins.
     pub rules: Vec<Rule>,
+    /// A level falls when its rule has not held for this part of its window: the window divided by this. 0: at
+    /// once.
+    pub hysteresis: u32,
     /// An alert that still fires this long after its incident opened makes it at least `ESCALATE`.
     pub open_for: Span,
     /// Time without a delivery after which that no longer holds.
@@ -106,6 +144,7 @@ impl Default for Escalation {
     fn default() -> Self {
         Self {
             rules: default_rules(),
+            hysteresis: 12,
             open_for: Span::secs(4 * 3600),
             unseen_for: Span::secs(24 * 3600),
         }

@@ -16,6 +16,8 @@ pub struct TelegramSettings {
     pub tell: Vec<Tell>,
     /// How long changes gather before a card is edited.
     pub fold: Span,
+    /// How long after it was told an anomaly goes on on its card, without a sound. 0: each incident has its own.
+    pub again: Span,
     /// Whether budgets are kept and storms are noticed: no where the server at `telegram_api` sets no
     /// limits.
     pub limits: bool,
@@ -46,6 +48,7 @@ impl Default for TelegramSettings {
         Self {
             tell: Tell::USUAL.to_vec(),
             fold: Span::secs(5),
+            again: Span::secs(12 * 3600),
             limits: true,
             storm_above: 20,
             digest_every: Span::secs(60),
@@ -75,6 +78,7 @@ pub(super) const CHANNEL: ChannelKind = ChannelKind {
     secrets: &["telegram_token", "telegram__webhook_secret"],
     tell: |config, _| &config.telegram.tell,
     edits: |config| config.telegram_token.is_some(),
+    goes_on: true,
 };
 
 impl Config {

@@ -38,6 +38,12 @@ impl Tokens {
         self.0.is_empty()
     }
 
+    /// The first of them, to be presented.
+    #[must_use]
+    pub fn first(&self) -> Option<&Secret> {
+        self.0.first().map(|token| &token.secret)
+    }
+
     /// Which of them `given` is. It takes the same time for every answer: hashes are compared, so
     /// that lengths do not matter, each of them, and each to its end.
     #[must_use]

@@ -36,6 +36,8 @@ pub struct Anomaly {
     pub newest_incident: Option<Uuid>,
     /// That incident's number.
     pub newest_number: i64,
+    /// Whether it flaps: its firings join its newest incident.
+    pub is_flapping: bool,
     /// Whether a delivery changed it.
     pub changed: bool,
 }

@@ -143,9 +143,6 @@ pub struct LevelState {
     pub falling_since: Option<Timestamp>,
 }
 
-/// A level falls when its rule has not held for this part of the rule's window.
-const FALLS_AFTER: u32 = 12;
-
 /// What time does to a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decay {
@@ -161,9 +158,10 @@ pub enum Decay {
     Holds(Option<LevelRule>),
 }
 
-/// What becomes of an anomaly's level at `now`, where `found` holds.
+/// What becomes of an anomaly's level at `now`, where `found` holds. It falls when its rule has not held for the rule's
+/// window divided by `hysteresis`; at once, if that is 0.
 #[must_use]
-pub fn decay(state: &LevelState, found: Assessment, now: Timestamp) -> Decay {
+pub fn decay(state: &LevelState, found: Assessment, hysteresis: u32, now: Timestamp) -> Decay {
     if found.level > state.level {
         return Decay::Rise;
     }
@@ -176,7 +174,8 @@ pub fn decay(state: &LevelState, found: Assessment, now: Timestamp) -> Decay {
         };
         // A clock that was ahead may have written it.
         let since = state.falling_since.map_or(now, |since| since.min(now));
-        let is_over = now >= since.after(rule.window.length() / FALLS_AFTER);
+        let falls_after = rule.window.length().checked_div(hysteresis);
+        let is_over = now >= since.after(falls_after.unwrap_or_default());
         return match is_over {
             true => Decay::Fall(found),
             false => Decay::Falling(since),

@@ -13,9 +13,10 @@ use uuid::Uuid;
 
 pub use policy::{Policy, Tell};
 
+use super::again::CardRef;
 use super::aggregation::{Batch, Incident, Status};
 use super::escalation::Level;
-use super::notification::Kind;
+use super::notification::{Kind, SuppressedBy};
 use super::routing::RoutingKey;
 use super::settle;
 use crate::time::Timestamp;
@@ -44,6 +45,8 @@ pub enum Needed {
     Everywhere,
     /// Those whose last word of it is that the incident is resolved.
     WhereResolved,
+    /// Those with a message about the incident: elsewhere the card that it goes on on says it.
+    UnlessOnCard,
     /// Those with no pending message that will say the level.
     WhereLevelUnsaid,
     /// Those with no pending message that will say the severity, if there is a message about the
@@ -65,6 +68,8 @@ pub struct ExistingMessage {
     pub is_pending: bool,
     /// Whether it went out, by itself or in a digest.
     pub is_out: bool,
+    /// Whether the card of an incident before says it.
+    pub is_on_card: bool,
 }
 
 /// A message to be written.
@@ -78,12 +83,44 @@ pub struct Message {
     pub sequence: i64,
     /// Where it goes: one row for each channel.
     pub channels: Vec<String>,
-    /// Whether it is suppressed, because its anomaly is muted.
-    pub is_muted: bool,
+    /// Why it is suppressed, if it is.
+    pub suppressed: Option<Suppression>,
     /// From when on it may go out.
     pub since: Timestamp,
     /// Whether the tier of its incident, which is due, pushes it.
     pub by_tier: bool,
+}
+
+/// Why a message is never sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suppression {
+    /// Its anomaly is muted.
+    Muted,
+    /// Its incident goes on on this card.
+    OnCard(CardRef),
+    /// Its anomaly is flapping.
+    Flapping,
+}
+
+impl Suppression {
+    /// As it is stored.
+    #[must_use]
+    pub const fn by(self) -> SuppressedBy {
+        match self {
+            Self::Muted => SuppressedBy::Mute,
+            Self::OnCard(_) => SuppressedBy::Card,
+            Self::Flapping => SuppressedBy::Flapping,
+        }
+    }
+
+    /// The card that says what the message would.
+    #[must_use]
+    pub const fn card(self) -> Option<CardRef> {
+        match self {
+            Self::OnCard(card) => Some(card),
+            Self::Muted | Self::Flapping => None,
+        }
+    }
 }
 
 /// Whether a batch changes nothing that calls for a notification.
@@ -152,7 +189,22 @@ fn is_resolved(incident: &&Incident) -> bool {
 #[must_use]
 pub fn of_resolved(incident: Uuid, resolved_at: Option<Timestamp>, now: Timestamp) -> Candidate {
     let at = resolved_at.unwrap_or(now);
-    Candidate::new(incident, Kind::Resolved, at.0, now)
+    Candidate {
+        needed: Needed::UnlessOnCard,
+        ..Candidate::new(incident, Kind::Resolved, at.0, now)
+    }
+}
+
+/// That an anomaly flaps since that moment, said of this incident.
+#[must_use]
+pub const fn of_flapping(incident: Uuid, since: Timestamp) -> Candidate {
+    Candidate::new(incident, Kind::Flapping, since.0, since)
+}
+
+/// That an anomaly flaps no more since that moment, said of this incident.
+#[must_use]
+pub const fn of_steady(incident: Uuid, since: Timestamp) -> Candidate {
+    Candidate::new(incident, Kind::Steady, since.0, since)
 }
 
 /// The rise of an anomaly's level.
@@ -215,13 +267,12 @@ pub fn route(
 }
 
 /// What is written, beside the messages that there are: each is planned as if those before it were
-/// written. `is_muted` says whether a message of that kind about that incident is suppressed; what is
-/// suppressed says nothing.
+/// written. `suppressed` says why a message to a channel is suppressed; what is suppressed says nothing.
 #[must_use]
 pub fn plan(
     routed: Vec<(Candidate, Vec<String>)>,
     existing: Vec<ExistingMessage>,
-    is_muted: impl Fn(Uuid, Kind) -> bool,
+    suppressed: impl Fn(&Candidate, &str) -> Option<Suppression>,
 ) -> Vec<Message> {
     let mut known: HashMap<Uuid, Vec<ExistingMessage>> = HashMap::new();
     for message in existing {
@@ -229,19 +280,26 @@ pub fn plan(
     }
     let mut planned = Vec::with_capacity(routed.len());
     for (candidate, mut channels) in routed {
-        let is_muted = is_muted(candidate.incident, candidate.kind);
         let known = known.entry(candidate.incident).or_default();
         channels.retain(|channel| candidate.needed.holds(known, channel));
-        known.extend(channels.iter().map(|channel| ExistingMessage {
-            incident: candidate.incident,
-            channel: channel.clone(),
-            kind: candidate.kind,
-            is_pending: !is_muted,
-            is_out: false,
-        }));
-        if !channels.is_empty() {
-            planned.push(candidate.into_message(channels, is_muted));
+        let mut alike: Vec<(Option<Suppression>, Vec<String>)> = Vec::new();
+        for channel in channels {
+            let why = suppressed(&candidate, &channel);
+            known.push(ExistingMessage {
+                incident: candidate.incident,
+                channel: channel.clone(),
+                kind: candidate.kind,
+                is_pending: why.is_none(),
+                is_out: false,
+                is_on_card: why.and_then(Suppression::card).is_some(),
+            });
+            match alike.iter_mut().find(|(other, _)| *other == why) {
+                Some((_, channels)) => channels.push(channel),
+                None => alike.push((why, vec![channel])),
+            }
         }
+        let messages = alike.into_iter();
+        planned.extend(messages.map(|(why, channels)| candidate.to_message(channels, why)));
     }
     planned
 }
@@ -261,6 +319,14 @@ impl Needed {
                 let last = here.rfind(says_status);
                 last.is_some_and(|message| message.kind == Kind::Resolved)
             }
+            Self::UnlessOnCard => {
+                let (mut says, mut is_on_card) = (false, false);
+                for message in here {
+                    says |= message.is_out || message.is_pending;
+                    is_on_card |= message.is_on_card;
+                }
+                says || !is_on_card
+            }
             Self::WhereLevelUnsaid => {
                 !here.any(|message| message.is_pending && says_level(message.kind))
             }
@@ -276,6 +342,7 @@ impl Needed {
 const fn says_level(kind: Kind) -> bool {
     match kind {
         Kind::Opened | Kind::Escalated | Kind::Reopened | Kind::Worsened => true,
+        Kind::Flapping | Kind::Steady => true,
         Kind::Resolved | Kind::Repeated | Kind::Digest => false,
     }
 }
@@ -293,13 +360,13 @@ impl Candidate {
         }
     }
 
-    fn into_message(self, channels: Vec<String>, is_muted: bool) -> Message {
+    const fn to_message(&self, channels: Vec<String>, suppressed: Option<Suppression>) -> Message {
         Message {
             incident: self.incident,
             kind: self.kind,
             sequence: self.sequence,
             channels,
-            is_muted,
+            suppressed,
             since: self.since,
             by_tier: self.by_tier,
         }

@@ -82,8 +82,10 @@ impl Mute {
         let rose_since = || level.risen_at.is_some_and(|at| at >= owed_since);
         let tells_the_rise = match kind {
             Kind::Escalated => true,
-            Kind::Opened | Kind::Reopened | Kind::Worsened => self.is_broken() || rose_since(),
-            Kind::Resolved | Kind::Repeated | Kind::Digest => false,
+            Kind::Opened | Kind::Reopened | Kind::Worsened | Kind::Flapping => {
+                self.is_broken() || rose_since()
+            }
+            Kind::Resolved | Kind::Repeated | Kind::Steady | Kind::Digest => false,
         };
         self.holds(now) && !(level.level == Level::PermanentFix && tells_the_rise)
     }

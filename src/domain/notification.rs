@@ -1,4 +1,4 @@
-//! Notifications: what each says.
+//! Notifications: what each says, and why some are never sent.
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
 
@@ -24,7 +24,28 @@ pub enum Kind {
     /// Its anomaly rose to `REPEAT`; sent where the settings ask for it.
     #[sea_orm(string_value = "repeated")]
     Repeated,
+    /// Its anomaly begins to flap.
+    #[sea_orm(string_value = "flapping")]
+    Flapping,
+    /// Its anomaly flaps no more.
+    #[sea_orm(string_value = "steady")]
+    Steady,
     /// Many messages in one; it is about no single incident.
     #[sea_orm(string_value = "digest")]
     Digest,
+}
+
+/// Why a message is suppressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum SuppressedBy {
+    /// Its anomaly was muted when it was due.
+    #[sea_orm(string_value = "mute")]
+    Mute,
+    /// Its incident goes on on the card of one before it.
+    #[sea_orm(string_value = "card")]
+    Card,
+    /// Its anomaly was flapping.
+    #[sea_orm(string_value = "flapping")]
+    Flapping,
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effectiveness::action_name;
 use super::routing::{List, Pattern};
+use super::tier::Tier;
 
 /// How deep a repair goes. An action that no class names has none.
 #[derive(
@@ -39,6 +40,17 @@ impl RepairClass {
         Self::RootCause,
         Self::Architecture,
     ];
+
+    /// The tier whose repairs go so deep.
+    #[must_use]
+    pub const fn tier(self) -> Tier {
+        match self {
+            Self::Restart => Tier::Restart,
+            Self::Mitigate => Tier::Mitigate,
+            Self::RootCause => Tier::RootCause,
+            Self::Architecture => Tier::Architecture,
+        }
+    }
 
     /// As it is written everywhere.
     #[must_use]

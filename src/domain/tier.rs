@@ -19,6 +19,14 @@ pub enum Tier {
 }
 
 impl Tier {
+    /// All of them, by depth.
+    pub const ALL: [Self; 4] = [
+        Self::Restart,
+        Self::Mitigate,
+        Self::RootCause,
+        Self::Architecture,
+    ];
+
     /// Its number, 1 to 4.
     #[must_use]
     pub const fn number(self) -> i32 {

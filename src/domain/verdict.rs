@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::stale::{Heard, StaleLimits};
 use crate::time::{Timestamp, millis};
-pub use baseline::{Baseline, baseline};
+pub use baseline::{Baseline, baseline, for_quiet};
 
 /// What silence says of a repair.
 #[derive(

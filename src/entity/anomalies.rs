@@ -49,6 +49,8 @@ pub struct Model {
     /// Since when the rule that the level holds by has not held.
     #[serde(skip)]
     pub falling_since: Option<Timestamp>,
+    /// Since when it flaps: it begins and ends again and again.
+    pub flapping_since: Option<Timestamp>,
     /// When a permanent fix was applied.
     pub permanent_fix_at: Option<Timestamp>,
     /// Where that fix is described.
@@ -155,6 +157,7 @@ mod tests {
             risen_at: None,
             reason: None,
             falling_since: None,
+            flapping_since: None,
             permanent_fix_at: None,
             permanent_fix_reference: None,
             newest_incident: None,

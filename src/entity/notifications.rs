@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::domain::notification::Kind;
+use crate::domain::notification::{Kind, SuppressedBy};
 use crate::time::Timestamp;
 
 /// One notification.
@@ -51,6 +51,14 @@ pub struct Model {
     pub edits_ended: Option<String>,
     /// The digest that is sent instead.
     pub digest_id: Option<Uuid>,
+    /// Why it is suppressed. Null: its anomaly was muted.
+    pub suppressed_by: Option<SuppressedBy>,
+    /// The card that its incident goes on on, where that says what this one would have said.
+    pub card_id: Option<Uuid>,
+    /// The number of the incident whose card that is.
+    pub card_number: Option<i64>,
+    /// Of a card, the incident that went on on it last.
+    pub shows_id: Option<Uuid>,
 }
 
 /// No relation is followed through the entities.
@@ -78,7 +86,7 @@ pub enum State {
     /// It was sent in a digest.
     #[sea_orm(string_value = "digested")]
     Digested,
-    /// Its anomaly was muted when it was due: it is never sent.
+    /// It is never sent; the row says why.
     #[sea_orm(string_value = "muted")]
     Suppressed,
 }

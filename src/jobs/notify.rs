@@ -15,6 +15,8 @@ pub enum Notify {
     Send(Uuid),
     /// Edit the card, which is out of date.
     Edit(Uuid),
+    /// Render the message of this canary. An older version finds no message of that ID and is done.
+    Canary(Uuid),
 }
 
 impl Notify {
@@ -22,11 +24,13 @@ impl Notify {
     /// An attempt that is cut off between the two sends the message again.
     pub const LEAST: Duration = Duration::from_secs(45);
 
-    /// The row.
+    /// The row; of a canary, its ID.
     #[must_use]
     pub const fn notification(self) -> Uuid {
         match self {
-            Self::Send(notification) | Self::Edit(notification) => notification,
+            Self::Send(notification) | Self::Edit(notification) | Self::Canary(notification) => {
+                notification
+            }
         }
     }
 }
@@ -39,7 +43,10 @@ impl About for Notify {
     };
 
     fn subject(&self) -> Option<Subject> {
-        Some(Subject::Notification(self.notification()))
+        match self {
+            Self::Send(id) | Self::Edit(id) => Some(Subject::Notification(*id)),
+            Self::Canary(_) => None,
+        }
     }
 }
 
@@ -50,13 +57,16 @@ struct Payload {
     notification: Uuid,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     edit: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    canary: bool,
 }
 
 impl From<Payload> for Notify {
     fn from(payload: Payload) -> Self {
-        match payload.edit {
-            true => Self::Edit(payload.notification),
-            false => Self::Send(payload.notification),
+        match (payload.canary, payload.edit) {
+            (true, _) => Self::Canary(payload.notification),
+            (false, true) => Self::Edit(payload.notification),
+            (false, false) => Self::Send(payload.notification),
         }
     }
 }
@@ -66,6 +76,7 @@ impl From<Notify> for Payload {
         Self {
             notification: job.notification(),
             edit: matches!(job, Notify::Edit(_)),
+            canary: matches!(job, Notify::Canary(_)),
         }
     }
 }
@@ -82,6 +93,10 @@ mod tests {
             (
                 format!(r#"{{"notification":"{id}","edit":true}}"#),
                 Notify::Edit(id),
+            ),
+            (
+                format!(r#"{{"notification":"{id}","canary":true}}"#),
+                Notify::Canary(id),
             ),
         ] {
             assert_eq!(serde_json::to_string(&job).unwrap(), payload);

@@ -55,15 +55,23 @@ pub enum Part {
     Unseen,
     /// Mutes that are over.
     Mutes,
+    /// Flapping that is over.
+    Flapping,
     /// The counter's memory.
     Counter,
     /// Rows that are old.
     Pruning,
+    /// Alerts that are expected and do not come.
+    Expected,
+    /// Whether each link of the chain works.
+    Canary,
+    /// Saying outwards that all is well.
+    Heartbeat,
 }
 
 impl Part {
     /// All of them, in the order in which they run: pending work first.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Tiers,
         Self::Messages,
         Self::Edits,
@@ -74,8 +82,12 @@ impl Part {
         Self::Verdicts,
         Self::Unseen,
         Self::Mutes,
+        Self::Flapping,
         Self::Counter,
         Self::Pruning,
+        Self::Expected,
+        Self::Canary,
+        Self::Heartbeat,
     ];
 
     /// As it is written everywhere.
@@ -92,8 +104,12 @@ impl Part {
             Self::Verdicts => "verdicts",
             Self::Unseen => "unseen",
             Self::Mutes => "mutes",
+            Self::Flapping => "flapping",
             Self::Counter => "counter",
             Self::Pruning => "pruning",
+            Self::Expected => "expected",
+            Self::Canary => "canary",
+            Self::Heartbeat => "heartbeat",
         }
     }
 }

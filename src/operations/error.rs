@@ -46,6 +46,8 @@ pub enum Resource {
     Queue,
     /// A repair.
     Repair,
+    /// A canary.
+    Canary,
 }
 
 impl std::fmt::Display for Resource {
@@ -55,6 +57,7 @@ impl std::fmt::Display for Resource {
             Self::Anomaly => f.write_str("no anomaly has this key: look for it in the list of anomalies"),
             Self::DeadLetter => f.write_str("no dead letter has this ID: look for it in the list of dead letters in every state"),
             Self::Repair => f.write_str("no repair has this ID: look for it in the list of repairs"),
+            Self::Canary => f.write_str("no canary has this ID: it is known for a day"),
             Self::Queue => write!(f, "unknown queue; known: {}", QUEUES.join(", ")),
         }
     }
@@ -160,6 +163,20 @@ pub enum Invalid {
         /// Those that there are.
         known: Vec<String>,
     },
+    /// A source that there is not.
+    #[error("unknown source {name:?}: see the list of sources")]
+    UnknownSource {
+        /// Its name.
+        name: String,
+    },
+    /// A canary that cannot be made for a source.
+    #[error("no canary can be made for {name}: {why}")]
+    NoCanary {
+        /// The source.
+        name: String,
+        /// Why.
+        why: String,
+    },
     /// Neither a filter nor everything was selected.
     #[error("nothing selected: give a {}, or \"all\": true", or_list(.filters))]
     NothingSelected {
@@ -187,6 +204,7 @@ impl Invalid {
             Self::ReplayNumber => "replay",
             Self::UnknownQueue { .. } => "queue",
             Self::UnknownChannel { .. } => "channel",
+            Self::UnknownSource { .. } | Self::NoCanary { .. } => "source",
             Self::NothingSelected { .. } | Self::AllAndFilter => "all",
         }
     }
@@ -262,7 +280,9 @@ impl Invalid {
             Self::UnknownQueue { name } => with(Code::InvalidParameter)
                 .parameter(self.field())
                 .value(name),
-            Self::UnknownChannel { name, .. } => {
+            Self::NoCanary { name, .. }
+            | Self::UnknownSource { name }
+            | Self::UnknownChannel { name, .. } => {
                 with(Code::InvalidBody).parameter(self.field()).value(name)
             }
             Self::NothingSelected { .. } => with(Code::NothingSelected),
@@ -280,6 +300,7 @@ impl Resource {
             Self::DeadLetter => "dead_letter",
             Self::Queue => "queue",
             Self::Repair => "repair",
+            Self::Canary => "canary",
         }
     }
 }

@@ -61,6 +61,12 @@ impl TestSender {
             send: Arc::new(send),
         }
     }
+
+    /// The channels that it sends to.
+    #[must_use]
+    pub fn channels(&self) -> &[String] {
+        &self.channels
+    }
 }
 
 impl fmt::Debug for TestSender {

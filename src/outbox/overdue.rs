@@ -36,19 +36,20 @@ pub async fn push(context: &Context, everywhere: bool) -> Result<(), JobError> {
         analyses(context).await,
         replays(context).await,
     ];
-    of_each.into_iter().collect()
+    of_each.into_iter().sum::<Result<u64, _>>().map(drop)
 }
 
-/// Tiers: of incidents that are not resolved, or were lately; once an hour of all.
+/// Tiers: of incidents that are not resolved, or were lately; once an hour of all. Returns how many were pushed, as the
+/// others do.
 ///
 /// # Errors
 /// The store cannot be reached now.
-pub async fn tiers(context: &Context) -> Result<(), JobError> {
+pub async fn tiers(context: &Context) -> Result<u64, JobError> {
     let minute = moment(context).await?.0.div_euclid(60_000);
     push_tiers(context, minute % 60 == 0).await
 }
 
-async fn push_tiers(context: &Context, everywhere: bool) -> Result<(), JobError> {
+async fn push_tiers(context: &Context, everywhere: bool) -> Result<u64, JobError> {
     let (db, since) = (context.db.read(), moment(context).await?);
     let due = maintenance::overdue_tiers(db, since, AT_MOST as i64, everywhere).await?;
     say(due.len(), "tiers");
@@ -59,7 +60,7 @@ async fn push_tiers(context: &Context, everywhere: bool) -> Result<(), JobError>
 ///
 /// # Errors
 /// The store cannot be reached now.
-pub async fn messages(context: &Context) -> Result<(), JobError> {
+pub async fn messages(context: &Context) -> Result<u64, JobError> {
     let (db, since) = (context.db.read(), moment(context).await?);
     let messages = notifications::overdue(db, since, AT_MOST).await?;
     say(messages.len(), "messages");
@@ -74,7 +75,7 @@ pub async fn messages(context: &Context) -> Result<(), JobError> {
 ///
 /// # Errors
 /// The store cannot be reached now.
-pub async fn edits(context: &Context) -> Result<(), JobError> {
+pub async fn edits(context: &Context) -> Result<u64, JobError> {
     let (db, since) = (context.db.read(), moment(context).await?);
     let follow_up = FollowUp {
         edits: cards::overdue(db, since, AT_MOST).await?,
@@ -88,7 +89,7 @@ pub async fn edits(context: &Context) -> Result<(), JobError> {
 ///
 /// # Errors
 /// The store cannot be reached now.
-pub async fn analyses(context: &Context) -> Result<(), JobError> {
+pub async fn analyses(context: &Context) -> Result<u64, JobError> {
     let wait = context.config.analysis.wait.0;
     let now = context
         .clock
@@ -127,16 +128,25 @@ pub async fn analyses(context: &Context) -> Result<(), JobError> {
     again(context, follow_up).await
 }
 
-async fn again(context: &Context, follow_up: FollowUp) -> Result<(), JobError> {
+/// Returns how many jobs were pushed.
+async fn again(context: &Context, follow_up: FollowUp) -> Result<u64, JobError> {
     let pushed = follow_up.try_push(context, Cause::Overdue, Traces::None);
-    Ok(pushed.await?)
+    pushed.await?;
+    let FollowUp {
+        tiers,
+        messages,
+        edits,
+        analyses,
+        ..
+    } = &follow_up;
+    Ok((tiers.len() + messages.len() + edits.len() + analyses.len()) as u64)
 }
 
 /// What was replayed and may never have been pushed.
 ///
 /// # Errors
 /// The store cannot be reached now.
-pub async fn replays(context: &Context) -> Result<(), JobError> {
+pub async fn replays(context: &Context) -> Result<u64, JobError> {
     let (db, since) = (context.db.read(), moment(context).await?);
     let mut left = AT_MOST;
     while left > 0 {
@@ -151,7 +161,7 @@ pub async fn replays(context: &Context) -> Result<(), JobError> {
             Err(Unpushed::Store(error)) => return Err(error.into()),
         }
     }
-    Ok(())
+    Ok(AT_MOST - left)
 }
 
 /// Since when something must be due to be overdue.

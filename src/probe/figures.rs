@@ -19,13 +19,15 @@ use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
 use super::Stores;
+use crate::domain::canary::SCHEDULE;
 use crate::jobs::{IngestAlert, Job as _, QUEUES};
 use crate::queue::standstill::{self, Standstill};
 use crate::queue::store::{Depth, QueueError};
 use crate::redis::Memory;
 use crate::routines::{self, Routine};
+use crate::store::canaries::{self, Canary};
 use crate::store::{dead_letters, maintenance};
-use crate::telemetry::metrics::{ByFigureStore, ByQueue, BySchedule, Metrics};
+use crate::telemetry::metrics::{ByFigureStore, ByLink, ByQueue, BySchedule, Metrics};
 use crate::telemetry::seldom::LogThrottle;
 
 /// How long it rests after a look: at least, and at most.
@@ -225,6 +227,7 @@ impl Figures {
         let now = clock.of_store(maintenance::now(db).await?);
         let standing = dead_letters::standing(db).await?;
         let last = routines::last(&stores.db, clock).await?;
+        let canary = canaries::newest(db, SCHEDULE).await?;
         for queue in QUEUES {
             let of_queue = standing.iter().find(|(name, ..)| name == queue);
             let (letters, oldest) = of_queue.map_or((0, now), |(_, letters, at)| (*letters, *at));
@@ -232,6 +235,9 @@ impl Figures {
             metrics.dead.get_or_create(&by).set(letters);
             let dead_seconds = metrics.dead_seconds.get_or_create(&by);
             dead_seconds.set(now.since(oldest).as_secs_f64());
+        }
+        if let Some(canary) = canary {
+            put_links(metrics, &canary);
         }
         for (routine, ago) in last.each() {
             let by = BySchedule {
@@ -262,6 +268,20 @@ fn put(metrics: &Metrics, queue: &'static str, depth: &Depth) {
     oldest_seconds.set(oldest.as_secs_f64());
 }
 
+/// What the last canary found. One that is on its way says nothing yet of the links before it.
+fn put_links(metrics: &Metrics, canary: &Canary) {
+    for (link, _, ms) in canary.links() {
+        let by = ByLink { link: link.name() };
+        if canary.failed_link == Some(link) {
+            metrics.link_up.get_or_create(&by).set(0.0);
+        } else if let Some(ms) = ms {
+            metrics.link_up.get_or_create(&by).set(1.0);
+            let took = Duration::from_millis(ms).as_secs_f64();
+            metrics.link_seconds.get_or_create(&by).set(took);
+        }
+    }
+}
+
 /// Removes figures from the metrics, so that `/metrics` leaves them out.
 fn forget(metrics: &Metrics, kept: FigureStore) {
     match kept {
@@ -271,6 +291,7 @@ fn forget(metrics: &Metrics, kept: FigureStore) {
                 metrics.dead.remove(&by);
                 metrics.dead_seconds.remove(&by);
             }
+            metrics.forget_links();
             for routine in Routine::ALL {
                 metrics.schedule_seconds.remove(&BySchedule {
                     schedule: routine.name(),

@@ -5,6 +5,7 @@
 //! clock, so that the processes' clocks do not matter.
 
 mod lease;
+mod outlook;
 mod paused;
 mod pusher;
 mod read;
@@ -25,6 +26,7 @@ use crate::store::Db;
 use crate::store::rows::{Rows, statement};
 use crate::time::{Clock, Timestamp, millis};
 use lease::{IS_NOT_PAUSED, STILL_HELD, rows_of, weighed};
+pub use outlook::{Outlook, outlook};
 use pusher::Pushers;
 use read::known;
 
@@ -87,8 +89,12 @@ impl SqlQueue {
     }
 }
 
-/// Replaces `{now}` in `sql` with the database's clock, shifted in tests.
+/// Replaces `{now}` in `sql` with the database's clock, shifted in tests, or with a clock that stands still in
+/// simulations.
 fn at_store(clock: &Clock, sql: &str) -> String {
+    if let Some(at) = clock.stands_at() {
+        return sql.replace("{now}", &at.0.to_string());
+    }
     match clock.of_store(Timestamp(0)).0 {
         0 => sql.to_owned(),
         shift => sql.replace("{now}", &format!("({{now}} + {shift})")),

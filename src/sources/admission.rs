@@ -124,6 +124,30 @@ impl<'c> Signature<'c> {
     }
 }
 
+impl Signature<'_> {
+    /// The headers with which a sender signs this body at `now`.
+    #[must_use]
+    pub fn sign(&self, body: &[u8], now: Timestamp) -> Vec<(String, String)> {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.secret.expose().as_bytes()) else {
+            return Vec::new();
+        };
+        let mut headers = Vec::with_capacity(2);
+        if let Some(time) = self.time {
+            let at = now.0.div_euclid(1000).to_string();
+            mac.update(at.as_bytes());
+            mac.update(time.separator.as_bytes());
+            headers.push((time.header.to_owned(), at));
+        }
+        mac.update(body);
+        let mut value = self.prefix.to_owned();
+        for byte in mac.finalize().into_bytes() {
+            value.push_str(&format!("{byte:02x}"));
+        }
+        headers.push((self.header.to_owned(), value));
+        headers
+    }
+}
+
 /// The 32 bytes that 64 hexadecimal digits, in either case, stand for.
 fn bytes(digits: &str) -> Option<[u8; 32]> {
     let digits = digits.as_bytes();
@@ -170,6 +194,7 @@ mod tests {
         let prefixed = format!("sha256={OF_BODY}");
         let changed = OF_BODY.replace(&OF_BODY[..1], "0");
         for (sent, body, expected) in [
+            (&*signature.sign(BODY, Timestamp(0))[0].1, BODY, Ok(())),
             (OF_BODY, BODY, Ok(())),
             (&upper, BODY, Ok(())),
             (&prefixed, BODY, Ok(())),

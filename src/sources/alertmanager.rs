@@ -18,7 +18,7 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, T
 use super::plain::{self, Entry, Envelope};
 use super::reported::{ReportedAlert, known_time};
 use super::text::Object;
-use super::{Admission, Answer, Delivery, Refused, Source, Translated, Verb, cluster};
+use super::{Admission, Answer, Delivery, Refused, Source, Translated, Verb, canary, cluster};
 use crate::config::Config;
 use crate::domain::alert::AlertStatus;
 use crate::jobs::Content;
@@ -37,6 +37,7 @@ pub const SOURCE: Source = Source {
     translate: |delivery, config| translate(&delivery.body, config),
     looks_like,
     answer: Answer::COUNTS,
+    canary: canary::alertmanager,
 };
 
 /// Recorded from Alertmanager 0.25: one alert fires, one is over.

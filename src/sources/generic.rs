@@ -14,6 +14,7 @@
 //! reminds of it says a later one each time, and it is the same firing all the same.
 
 mod body;
+mod invented;
 mod sns;
 mod times;
 
@@ -56,6 +57,7 @@ pub const SOURCE: Source = Source {
     // What it looks like is in the settings.
     looks_like: |_| false,
     answer: Answer::COUNTS,
+    canary: invented::canary,
 };
 
 /// What a mapping might be for.

@@ -26,7 +26,7 @@ use super::alertmanager::{self, Odd};
 use super::text::Object;
 use super::{
     Admission, Answer, Delivery, Refused, ReportedAlert, Signature, SignedTime, Source, Translated,
-    Verb, texts,
+    Verb, canary, texts,
 };
 use crate::config::{Config, SignedWithTime};
 use crate::domain::alert::{AlertRule, AlertStatus};
@@ -45,6 +45,7 @@ pub const SOURCE: Source = Source {
     translate,
     looks_like,
     answer: Answer::COUNTS,
+    canary: canary::grafana,
 };
 
 /// As Grafana 12 sends it.

@@ -28,7 +28,7 @@ use super::alertmanager::{Odd, alert, entry};
 use super::plain::{Entry, Object};
 use super::reported::ReportedAlert;
 use super::{
-    Admission, Answer, Delivery, Refused, Source, Translated, Verb, WebhookAnswer, cluster,
+    Admission, Answer, Delivery, Refused, Source, Translated, Verb, WebhookAnswer, canary, cluster,
 };
 use crate::config::Config;
 use crate::domain::alert::AlertStatus;
@@ -60,6 +60,7 @@ pub const SOURCE: Source = Source {
         has_counts: false,
         ..Answer::COUNTS
     },
+    canary: canary::prometheus,
 };
 
 /// Recorded from Prometheus 2.42: it fires.

@@ -28,7 +28,9 @@ use std::time::Duration;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 
 use super::text::Object;
-use super::{Admission, Answer, Delivery, Refused, ReportedAlert, Source, Translated, Verb};
+use super::{
+    Admission, Answer, Delivery, Refused, ReportedAlert, Source, Translated, Verb, canary,
+};
 use crate::config::Config;
 use crate::domain::sentry;
 use crate::jobs::Content;
@@ -50,6 +52,7 @@ pub const SOURCE: Source = Source {
         within: Some(WITHIN),
         ..Answer::COUNTS
     },
+    canary: canary::sentry,
 };
 
 /// The header that says what a body is about.

@@ -20,7 +20,9 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, T
 
 use super::alertmanager::{self, Odd};
 use super::text::Object;
-use super::{Admission, Answer, Delivery, Refused, ReportedAlert, Source, Translated, Verb};
+use super::{
+    Admission, Answer, Delivery, Refused, ReportedAlert, Source, Translated, Verb, canary,
+};
 use crate::config::Config;
 use crate::domain::alert::{AlertRule, AlertStatus};
 use crate::domain::severity;
@@ -39,6 +41,7 @@ pub const SOURCE: Source = Source {
     translate: |delivery, config| translate(&delivery.body, config),
     looks_like,
     answer: Answer::COUNTS,
+    canary: canary::signoz,
 };
 
 /// As SigNoz 0.138 sends it.

@@ -27,6 +27,7 @@ struct Locked {
     level: Level,
     newest_incident: Option<Uuid>,
     newest_number: i64,
+    is_flapping: bool,
     now: i64,
 }
 
@@ -61,7 +62,7 @@ pub async fn insert_or_lock(
                FROM {rows} WHERE true ORDER BY r.key \
                ON CONFLICT (key) DO UPDATE SET made_of = excluded.made_of \
                RETURNING key, first_seen, last_seen, total, level, newest_incident, \
-                   newest_number, {now} AS now";
+                   newest_number, flapping_since IS NOT NULL AS is_flapping, {now} AS now";
     let sql = rows.statement(tx.get_database_backend(), sql, []);
     Ok(as_read(Locked::find_by_statement(sql).all(tx).await?))
 }
@@ -74,7 +75,7 @@ pub async fn known(
 ) -> Result<(BTreeMap<String, Anomaly>, Timestamp), DbErr> {
     let rows = Rows::new().text("key", keys);
     let sql = "SELECT a.key, a.first_seen, a.last_seen, a.total, a.level, a.newest_incident, \
-                   a.newest_number, {now} AS now \
+                   a.newest_number, a.flapping_since IS NOT NULL AS is_flapping, {now} AS now \
                FROM {rows} JOIN anomalies a ON a.key = r.key";
     let sql = rows.statement(db.get_database_backend(), sql, []);
     Ok(as_read(Locked::find_by_statement(sql).all(db).await?))
@@ -90,6 +91,7 @@ fn as_read(rows: Vec<Locked>) -> (BTreeMap<String, Anomaly>, Timestamp) {
             level: row.level,
             newest_incident: row.newest_incident,
             newest_number: row.newest_number,
+            is_flapping: row.is_flapping,
             changed: false,
         };
         (row.key, anomaly)

@@ -1,6 +1,8 @@
 //! Cards: an incident's first message in a channel, which is edited as the incident changes. What is
 //! marked here is due to be edited; nothing that is due is only in a queue.
 
+mod again;
+
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
@@ -10,20 +12,20 @@ use super::notifications::{CLAIM, COUNTED};
 use super::rows::{Rows, statement};
 use crate::entity::notifications::Model;
 use crate::time::Timestamp;
+pub use again::{figures, former, revive};
 
-/// A card of an incident in a channel of one of these kinds: the first of its messages there that went
+/// That `n` is a card of an incident in a channel of one of these kinds: the first of its messages there that went
 /// out, or is about to. The channel is compared so that no index of channels is used for it: an incident
 /// has few messages, and a channel has all.
 fn is_card(kinds: &[&'static str]) -> String {
-    let of_kind = |kind: &&str| format!("notifications.channel LIKE '{kind}:%'");
+    let of_kind = |kind: &&str| format!("n.channel LIKE '{kind}:%'");
     let of_kinds: Vec<String> = kinds.iter().map(of_kind).collect();
     let of_kinds = of_kinds.join(" OR ");
     format!(
-        "notifications.state IN ('sending', 'sent') \
-         AND notifications.edits_ended IS NULL AND ({of_kinds}) \
+        "n.state IN ('sending', 'sent') AND n.edits_ended IS NULL AND ({of_kinds}) \
          AND NOT EXISTS (SELECT 1 FROM notifications o \
-             WHERE o.incident_id = notifications.incident_id AND o.channel || '' = notifications.channel \
-                 AND o.state IN ('sending', 'sent') AND o.id < notifications.id)"
+             WHERE o.incident_id = n.incident_id AND o.channel || '' = n.channel \
+                 AND o.state IN ('sending', 'sent') AND o.id < n.id)"
     )
 }
 
@@ -36,7 +38,8 @@ pub struct DueCard {
     pub since: Timestamp,
 }
 
-/// Marks the cards of these incidents in channels of these kinds: what they show has changed. Returns the cards
+/// Marks the cards of these incidents in channels of these kinds, and those that the incidents go on on: what they
+/// show has changed. Returns the cards
 /// that are to be edited after the commit. Their anomalies are locked, as they are when a card is rendered.
 pub async fn mark_edits(
     tx: &impl ConnectionTrait,
@@ -52,7 +55,11 @@ pub async fn mark_edits(
     let sql = format!(
         "UPDATE notifications SET edit_seq = edit_seq + 1, \
              edit_due_since = COALESCE(edit_due_since, $1) \
-         WHERE incident_id IN (SELECT r.id FROM {{rows}}) AND {is_card} \
+         WHERE edits_ended IS NULL AND id IN ( \
+             SELECT n.id FROM {{rows}} JOIN notifications n ON n.incident_id = r.id WHERE {is_card} \
+             UNION ALL \
+             SELECT n.card_id FROM {{rows}} JOIN notifications n ON n.incident_id = r.id \
+             WHERE n.card_id IS NOT NULL) \
          RETURNING id, edit_due_since"
     );
     let sql = rows.statement(tx.get_database_backend(), &sql, [Value::from(now.0)]);
@@ -74,7 +81,8 @@ pub async fn overdue(
         .await?)
 }
 
-/// The provider's id of the message that a later one of the same incident and channel answers.
+/// The provider's id of the message that a later one of the same incident and channel answers: its first there, else the
+/// card that it goes on on.
 pub async fn answered(tx: &impl ConnectionTrait, row: &Model) -> Result<Option<String>, DbErr> {
     let sql = "SELECT message_id FROM notifications \
                WHERE incident_id = $1 AND channel || '' = $2 AND state = 'sent' AND id <> $3 \
@@ -85,9 +93,18 @@ pub async fn answered(tx: &impl ConnectionTrait, row: &Model) -> Result<Option<S
         row.channel.clone().into(),
         row.id.into(),
     ];
-    let found = tx
-        .query_one_raw(statement(tx.get_database_backend(), sql, values))
-        .await?;
+    let backend = tx.get_database_backend();
+    let own = tx.query_one_raw(statement(backend, sql, values)).await?;
+    let found = match own {
+        Some(own) => Some(own),
+        None => {
+            let sql = "SELECT c.message_id FROM notifications n JOIN notifications c ON c.id = n.card_id \
+                       WHERE n.incident_id = $1 AND n.channel || '' = $2 AND c.message_id IS NOT NULL \
+                       LIMIT 1";
+            let values = [Value::from(row.incident_id), row.channel.clone().into()];
+            tx.query_one_raw(statement(backend, sql, values)).await?
+        }
+    };
     found.map(|row| row.try_get("", "message_id")).transpose()
 }
 
@@ -174,8 +191,9 @@ pub async fn keep_as_is(
     pause: Duration,
 ) -> Result<(), DbErr> {
     let sql = "UPDATE notifications SET claimed_until = $2 \
-               WHERE incident_id = $1 AND state = 'sent' \
-                   AND (claimed_until IS NULL OR claimed_until <= $3)";
+               WHERE id IN (SELECT COALESCE(n.card_id, n.id) FROM notifications n \
+                       WHERE n.incident_id = $1) \
+                   AND state = 'sent' AND (claimed_until IS NULL OR claimed_until <= $3)";
     let values = [
         Value::from(incident),
         now.after(pause).0.into(),

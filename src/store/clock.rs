@@ -242,7 +242,7 @@ fn put_off() -> Vec<String> {
 
 /// What happened at a moment: it did earlier by as much, and not after now.
 fn happened() -> impl Iterator<Item = String> {
-    const TABLES: [(&str, &[&str]); 20] = [
+    const TABLES: [(&str, &[&str]); 22] = [
         (
             "incidents",
             &[
@@ -266,6 +266,7 @@ fn happened() -> impl Iterator<Item = String> {
                 "last_seen",
                 "risen_at",
                 "falling_since",
+                "flapping_since",
                 "mute_broken_at",
                 "permanent_fix_at",
                 "changed_at",
@@ -288,6 +289,21 @@ fn happened() -> impl Iterator<Item = String> {
         (
             "source_tallies",
             &["delivered_at", "error_at", "confirm_at"],
+        ),
+        ("watches", &["seen_at", "late_since", "ended_at"]),
+        (
+            "canaries",
+            &[
+                "created_at",
+                "expires_at",
+                "received_at",
+                "taken_at",
+                "entered_at",
+                "tiered_at",
+                "told_at",
+                "end_received_at",
+                "resolved_at",
+            ],
         ),
         ("losses", &["noticed_at"]),
         ("alert_rules", &["told_at"]),

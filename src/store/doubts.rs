@@ -85,6 +85,7 @@ fn known(row: Model) -> (String, Anomaly) {
         level: row.level,
         newest_incident: row.newest_incident,
         newest_number: row.newest_number,
+        is_flapping: row.flapping_since.is_some(),
         changed: false,
     };
     (row.key, anomaly)

@@ -194,6 +194,26 @@ async fn enter(
     })
 }
 
+/// Enters deliveries in a transaction that nobody commits: what [`commit`] does, but for the names that there is no
+/// room for. Returns what came out, and when that was.
+pub(super) async fn enter_unseen(
+    tx: &DatabaseTransaction,
+    clock: &Clock,
+    policy: &Policy,
+    config: &Config,
+    deliveries: &[&AlertDelivery],
+) -> Result<(Batch, Timestamp), DbErr> {
+    let (mut batch, now) = load_batch(tx, policy, config, deliveries).await?;
+    let now = clock.of_store(now);
+    let deliveries: Vec<Cow<'_, AlertDelivery>> =
+        deliveries.iter().map(|s| not_after(s, now)).collect();
+    for delivery in &deliveries {
+        batch.enter(delivery, policy);
+    }
+    write(tx, config, &batch, &oldest(&deliveries), now).await?;
+    Ok((batch, now))
+}
+
 /// Writes what came out, and the messages and edits that it calls for. Where it calls for none, nothing
 /// is asked.
 pub(super) async fn write(

@@ -211,6 +211,21 @@ pub async fn began_after(
     Ok(tx.query_one_raw(sql).await?.is_some())
 }
 
+/// When the first firing began that shows that a fix at `moment` did not hold; none if it is not kept any more.
+pub async fn first_after(
+    db: &impl ConnectionTrait,
+    key: &str,
+    moment: Timestamp,
+) -> Result<Option<Timestamp>, DbErr> {
+    let sql = "SELECT starts_at FROM occurrences \
+               WHERE anomaly_key = $1 AND occurred_at > $2 AND starts_at > $2 \
+                   AND series IS NOT NULL ORDER BY occurred_at LIMIT 1";
+    let values = [Value::from(key), Value::from(moment.0)];
+    let sql = statement(db.get_database_backend(), sql, values);
+    let row = db.query_one_raw(sql).await?;
+    row.map(|row| row.try_get("", "starts_at")).transpose()
+}
+
 /// When each of these incidents opened.
 pub async fn opened(
     db: &impl ConnectionTrait,

@@ -122,6 +122,16 @@ pub async fn now(db: &impl ConnectionTrait) -> Result<Timestamp, DbErr> {
     Ok(Timestamp(row.try_get("", "now")?))
 }
 
+/// Whether no alert was ever entered.
+pub async fn is_unused(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    let sql = statement(
+        db.get_database_backend(),
+        "SELECT 1 FROM anomalies LIMIT 1",
+        [],
+    );
+    Ok(db.query_one_raw(sql).await?.is_none())
+}
+
 /// Of which anomalies an incident's figures are not these.
 pub async fn stale(
     db: &impl ConnectionTrait,

@@ -55,6 +55,29 @@ pub async fn set(db: &impl ConnectionTrait, name: &str, mark: &Mark) -> Result<(
         .map(drop)
 }
 
+/// Moves the mark from `last` to `to`, unless somebody else did; of several at once one does.
+pub async fn claim(
+    db: &impl ConnectionTrait,
+    name: &str,
+    last: Option<Timestamp>,
+    to: Timestamp,
+) -> Result<bool, DbErr> {
+    let backend = db.get_database_backend();
+    let sql = match last {
+        None => statement(
+            backend,
+            "INSERT INTO marks (name, at, place) VALUES ($1, $2, '') ON CONFLICT (name) DO NOTHING",
+            [Value::from(name), to.0.into()],
+        ),
+        Some(last) => statement(
+            backend,
+            "UPDATE marks SET at = $2 WHERE name = $1 AND at = $3",
+            [Value::from(name), to.0.into(), last.0.into()],
+        ),
+    };
+    Ok(db.execute_raw(sql).await?.rows_affected() > 0)
+}
+
 /// Forgets the mark of this name: nothing is known to be dealt with.
 pub async fn forget(db: &impl ConnectionTrait, name: &str) -> Result<(), DbErr> {
     let sql = statement(

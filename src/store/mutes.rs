@@ -1,15 +1,17 @@
 //! Mutes: until when the notifications of an anomaly are suppressed.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Value,
+    QueryResult, QuerySelect, Value,
 };
 use uuid::Uuid;
 
 use super::rows::Rows;
 use crate::domain::aggregation::Status;
+use crate::domain::level::Level;
+use crate::domain::messages::Suppression;
 use crate::entity::anomalies::{ActiveModel, Column, Entity, Model};
 use crate::entity::incidents;
 use crate::time::Timestamp;
@@ -40,18 +42,28 @@ pub async fn set(tx: &impl ConnectionTrait, key: &str, mute: Option<Mute>) -> Re
     Entity::update(change).exec(tx).await
 }
 
-/// Which of these incidents are of an anomaly that is muted at `now`. Their anomalies are locked.
-pub async fn muted(
+/// Which of these incidents are of an anomaly that is muted at `now`, or flaps: why messages about them are suppressed,
+/// and the anomaly's level. Their anomalies are locked.
+pub async fn quieted(
     tx: &impl ConnectionTrait,
     incidents: impl IntoIterator<Item = Uuid>,
     now: Timestamp,
-) -> Result<HashSet<Uuid>, DbErr> {
+) -> Result<HashMap<Uuid, (Suppression, Level)>, DbErr> {
     let rows = Rows::new().uuid("id", incidents);
-    let sql = "SELECT i.id FROM {rows} JOIN incidents i ON i.id = r.id \
-               JOIN anomalies a ON a.key = i.anomaly_key WHERE a.muted_until > $1";
+    let sql = "SELECT i.id, a.level, a.muted_until FROM {rows} JOIN incidents i ON i.id = r.id \
+               JOIN anomalies a ON a.key = i.anomaly_key \
+               WHERE a.muted_until > $1 OR a.flapping_since IS NOT NULL";
     let sql = rows.statement(tx.get_database_backend(), sql, [Value::from(now.0)]);
     let found = tx.query_all_raw(sql).await?;
-    found.iter().map(|row| row.try_get("", "id")).collect()
+    let entry = |row: &QueryResult| {
+        let muted_until: Option<i64> = row.try_get("", "muted_until")?;
+        let why = match muted_until.is_some_and(|until| until > now.0) {
+            true => Suppression::Muted,
+            false => Suppression::Flapping,
+        };
+        Ok((row.try_get("", "id")?, (why, row.try_get("", "level")?)))
+    };
+    found.iter().map(entry).collect()
 }
 
 /// The anomalies whose mutes are over at `now`, up to `limit`.

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod claims;
+mod shown;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use sea_orm::{ActiveEnum, ConnectionTrait, DbErr, EntityTrait, QueryResult, Valu
 use uuid::Uuid;
 
 use super::rows::{Rows, columns, statement};
-use crate::domain::messages::{ExistingMessage, Message};
+use crate::domain::messages::{ExistingMessage, Message, Suppression};
 use crate::domain::routing::RoutingKey;
 use crate::domain::sentry;
 use crate::entity::notifications::{Entity, Model, State};
@@ -36,12 +37,23 @@ pub struct DueMessage {
 pub struct Written {
     /// Messages to send that no tier pushes.
     pub messages: Vec<DueMessage>,
-    /// How many messages are suppressed, because their anomalies are muted.
-    pub suppressed: u64,
+    /// How many messages are suppressed.
+    pub suppressed: SuppressedCount,
 }
 
-/// Writes messages. Those of a muted anomaly are suppressed, so that none of them is ever sent. What is
-/// there already stays as it is.
+/// How many messages are suppressed, by why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SuppressedCount {
+    /// Their anomalies are muted.
+    pub muted: u64,
+    /// Their incidents go on on cards.
+    pub on_card: u64,
+    /// Their anomalies flap.
+    pub flapping: u64,
+}
+
+/// Writes messages. What is suppressed is written as that, so that it is never sent; the card that says it instead
+/// shows its incident from then on. What is there already stays as it is.
 pub async fn write(
     tx: &impl ConnectionTrait,
     messages: &[Message],
@@ -55,10 +67,11 @@ pub async fn write(
     if each.is_empty() {
         return Ok(Written::default());
     }
-    let state = |is_muted| match is_muted {
-        true => State::Suppressed,
-        false => State::Pending,
+    let state = |message: &Message| match message.suppressed {
+        Some(_) => State::Suppressed,
+        None => State::Pending,
     };
+    let card = |message: &Message| message.suppressed.and_then(Suppression::card);
     let rows = Rows::new()
         .uuid("id", each.iter().map(|(id, ..)| *id))
         .uuid("incident_id", each.iter().map(|(_, m, _)| m.incident))
@@ -68,14 +81,26 @@ pub async fn write(
             "channel",
             each.iter().map(|(.., channel)| (*channel).clone()),
         )
-        .text(
-            "state",
-            each.iter().map(|(_, m, _)| state(m.is_muted).to_value()),
+        .text("state", each.iter().map(|(_, m, _)| state(m).to_value()))
+        .text_or_null(
+            "suppressed_by",
+            each.iter()
+                .map(|(_, m, _)| m.suppressed.map(|why| why.by().to_value())),
+        )
+        .uuid_or_null(
+            "card_id",
+            each.iter().map(|(_, m, _)| card(m).map(|card| card.id)),
+        )
+        .int_or_null(
+            "card_number",
+            each.iter().map(|(_, m, _)| card(m).map(|card| card.number)),
         )
         .time("since", each.iter().map(|(_, m, _)| m.since));
     let sql = "INSERT INTO notifications \
-                   (id, incident_id, kind, sequence, channel, state, owed_since) \
-               SELECT r.id, r.incident_id, r.kind, r.sequence, r.channel, r.state, r.since \
+                   (id, incident_id, kind, sequence, channel, state, owed_since, \
+                    suppressed_by, card_id, card_number) \
+               SELECT r.id, r.incident_id, r.kind, r.sequence, r.channel, r.state, r.since, \
+                   r.suppressed_by, r.card_id, r.card_number \
                FROM {rows} WHERE true \
                ON CONFLICT (incident_id, kind, sequence, channel) DO NOTHING \
                RETURNING id";
@@ -83,18 +108,24 @@ pub async fn write(
     let written = tx.query_all_raw(sql).await?;
     let written = written.iter().map(|row| row.try_get("", "id"));
     let written: HashSet<Uuid> = written.collect::<Result<_, _>>()?;
-    let mut new = Written::default();
+    let (mut new, mut shown) = (Written::default(), Vec::new());
     for (id, message, _) in each.into_iter().filter(|(id, ..)| written.contains(id)) {
-        if message.is_muted {
-            new.suppressed += 1;
-        } else if !message.by_tier {
-            new.messages.push(DueMessage {
+        match message.suppressed {
+            Some(Suppression::Muted) => new.suppressed.muted += 1,
+            Some(Suppression::Flapping) => new.suppressed.flapping += 1,
+            Some(Suppression::OnCard(card)) => {
+                new.suppressed.on_card += 1;
+                shown.push((card.id, message.incident));
+            }
+            None if message.by_tier => {}
+            None => new.messages.push(DueMessage {
                 id,
                 incident: message.incident,
                 after: message.since.since(now),
-            });
+            }),
         }
     }
+    shown::show(tx, &shown).await?;
     Ok(new)
 }
 
@@ -105,7 +136,8 @@ pub async fn existing(
     incidents: &[Uuid],
 ) -> Result<Vec<ExistingMessage>, DbErr> {
     let rows = Rows::new().uuid("id", incidents.iter().copied());
-    let sql = "SELECT n.incident_id, n.channel, n.kind, n.state, d.state AS digest \
+    let sql = "SELECT n.incident_id, n.channel, n.kind, n.state, n.card_id IS NOT NULL AS is_on_card, \
+                   d.state AS digest \
                FROM {rows} JOIN notifications n ON n.incident_id = r.id \
                LEFT JOIN notifications d ON d.id = n.digest_id ORDER BY n.id";
     let found = tx
@@ -122,6 +154,7 @@ pub async fn existing(
                 || (state == State::Digested && digest == Some(State::Pending)),
             is_out: state == State::Sent
                 || (state == State::Digested && digest == Some(State::Sent)),
+            is_on_card: row.try_get("", "is_on_card")?,
         })
     };
     found.iter().map(existing).collect()

@@ -50,6 +50,14 @@ pub async fn heard_until(db: &impl ConnectionTrait) -> Result<Option<Timestamp>,
     Ok(marks::find(db, MARK).await?.map(|mark| mark.at))
 }
 
+/// When the last time ended that nobody was there, as far as that is noted. A clock that jumps ahead looks like one.
+pub async fn last_end(db: &impl ConnectionTrait) -> Result<Option<Timestamp>, DbErr> {
+    let sql = "SELECT max(ended_at) AS at FROM outages";
+    let sql = statement(db.get_database_backend(), sql, []);
+    let row = db.query_one_raw(sql).await?;
+    row.map_or(Ok(None), |row| row.try_get("", "at"))
+}
+
 async fn write(tx: &impl ConnectionTrait, from: Timestamp, to: Timestamp) -> Result<(), DbErr> {
     let sql = "INSERT INTO outages (began_at, ended_at) VALUES ($1, $2) \
                ON CONFLICT (began_at) DO UPDATE SET ended_at = excluded.ended_at";

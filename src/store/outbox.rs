@@ -6,9 +6,10 @@ use uuid::Uuid;
 
 use super::analysis::DueAnalysis;
 use super::cards::{self, DueCard};
-pub use super::notifications::DueMessage;
+pub use super::notifications::{DueMessage, SuppressedCount};
 use super::{mutes, notifications};
-use crate::domain::messages::{Candidate, Needed, Policy, plan, route};
+use crate::domain::flapping;
+use crate::domain::messages::{Candidate, Needed, Policy, Suppression, plan, route};
 use crate::time::Timestamp;
 
 /// What follows a commit. The rows say it, too: what is not pushed is overdue after a while.
@@ -22,8 +23,8 @@ pub struct FollowUp {
     pub edits: Vec<DueCard>,
     /// Incidents to analyze.
     pub analyses: Vec<DueAnalysis>,
-    /// How many messages are suppressed, because their anomalies are muted.
-    pub suppressed: u64,
+    /// How many messages are suppressed.
+    pub suppressed: SuppressedCount,
 }
 
 /// Writes the messages that a change calls for, and marks the cards that do not show it. Where it calls
@@ -60,8 +61,15 @@ async fn write_messages(
         true => Vec::new(),
         false => notifications::existing(tx, &choosy).await?,
     };
-    let muted = mutes::muted(tx, routed.iter().map(|(c, _)| c.incident), now).await?;
-    let planned = plan(routed, existing, |incident, _| muted.contains(&incident));
+    let quieted = mutes::quieted(tx, routed.iter().map(|(c, _)| c.incident), now).await?;
+    let planned = plan(routed, existing, |candidate, _| {
+        let why = quieted.get(&candidate.incident);
+        let why = why.filter(|(why, level)| match why {
+            Suppression::Flapping => flapping::keeps_back(candidate.kind, *level),
+            Suppression::Muted | Suppression::OnCard(_) => true,
+        });
+        why.map(|(why, _)| *why)
+    });
     let written = notifications::write(tx, &planned, now).await?;
     Ok(FollowUp {
         messages: written.messages,

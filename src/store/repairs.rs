@@ -4,6 +4,7 @@ pub mod baselines;
 pub mod differences;
 pub mod evidence;
 pub mod figures;
+pub mod known;
 pub mod verdicts;
 
 use std::collections::HashMap;

@@ -88,6 +88,17 @@ impl Rows {
         self.column(name, false, Values::Int(values.into_iter().collect()))
     }
 
+    /// Integers or NULL.
+    #[must_use]
+    pub fn int_or_null(
+        self,
+        name: &'static str,
+        values: impl IntoIterator<Item = Option<i64>>,
+    ) -> Self {
+        let values = values.into_iter().map(|n| n.unwrap_or(i64::MIN));
+        self.column(name, true, Values::Int(values.collect()))
+    }
+
     /// Moments.
     #[must_use]
     pub fn time(self, name: &'static str, values: impl IntoIterator<Item = Timestamp>) -> Self {
@@ -101,8 +112,7 @@ impl Rows {
         name: &'static str,
         values: impl IntoIterator<Item = Option<Timestamp>>,
     ) -> Self {
-        let values = values.into_iter().map(|at| at.map_or(i64::MIN, |at| at.0));
-        self.column(name, true, Values::Int(values.collect()))
+        self.int_or_null(name, values.into_iter().map(|at| at.map(|at| at.0)))
     }
 
     /// Truth values.

@@ -14,14 +14,15 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::domain::analysis::NotGenerated;
+use crate::domain::canary::{self, Link};
 use crate::domain::figure::Figure;
 use crate::domain::verdict::Verdict;
 use crate::jobs::{Part, QUEUES};
 use crate::sources::SOURCES;
 pub use alerts::{Alerts, BySourceAndOutcome, Outcome, Tally};
 pub use labels::{
-    ByAnalysis, ByDecision, ByFigure, ByFigureStore, ByMessage, ByOutcome, ByPart, ByQueue, ByRole,
-    BySchedule, BySource, BySourceAndReason, ByVerdict,
+    ByAnalysis, ByDecision, ByFigure, ByFigureStore, ByLink, ByMessage, ByOutcome, ByPart, ByQueue,
+    ByRole, BySchedule, BySource, BySourceAndReason, ByVerdict,
 };
 
 /// Why a delivery is refused, in one word: all that there are.
@@ -70,6 +71,12 @@ pub struct Metrics {
     pub verified: Gauge,
     /// Parts of recount that could not be done.
     pub recount_failures: Family<ByPart, Counter>,
+    /// How long each part of recount took.
+    pub recount_seconds: Family<ByPart, Histogram>,
+    /// When each part was last done, in seconds since 1970.
+    pub recount_done: Family<ByPart, Gauge>,
+    /// What each part worked on.
+    pub recount_items: Family<ByPart, Counter>,
     /// Verdicts on repairs, those that replace another included.
     pub verdicts: Family<ByVerdict, Counter>,
     /// Jobs that the queue's store lost, or never took although their sender was answered.
@@ -104,6 +111,10 @@ pub struct Metrics {
     pub decided: Family<ByDecision, Counter>,
     /// How long ago what schedules bring back was last done.
     pub schedule_seconds: Family<BySchedule, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    /// How long the last canary took at each link that it passed.
+    pub link_seconds: Family<ByLink, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    /// Whether it passed that link.
+    pub link_up: Family<ByLink, Gauge<f64, std::sync::atomic::AtomicU64>>,
     /// How old the figures are of what the stores hold.
     pub figures_age: Family<ByFigureStore, Gauge<f64, std::sync::atomic::AtomicU64>>,
     /// How much of Redis' `maxmemory` is used.
@@ -143,6 +154,9 @@ impl Metrics {
             drift: Family::default(),
             verified: Gauge::default(),
             recount_failures: Family::default(),
+            recount_seconds: Family::new_with_constructor(latencies),
+            recount_done: Family::default(),
+            recount_items: Family::default(),
             verdicts: Family::default(),
             jobs_lost: Family::default(),
             store_errors: Family::default(),
@@ -160,6 +174,8 @@ impl Metrics {
             dead_seconds: Family::default(),
             decided: Family::default(),
             schedule_seconds: Family::default(),
+            link_seconds: Family::default(),
+            link_up: Family::default(),
             figures_age: Family::default(),
             redis_memory: Gauge::default(),
             alertmanager_errors: Counter::default(),
@@ -175,6 +191,15 @@ impl Metrics {
             self.messages
                 .get_or_create(&ByMessage { outcome })
                 .inc_by(n);
+        }
+    }
+
+    /// Nothing is known of any link.
+    pub fn forget_links(&self) {
+        for link in Link::ALL {
+            let by = ByLink { link: link.name() };
+            self.link_seconds.get_or_create(&by).set(f64::NAN);
+            self.link_up.get_or_create(&by).set(f64::NAN);
         }
     }
 
@@ -194,6 +219,8 @@ impl Metrics {
                 drop(self.refused.get_or_create(&by));
             }
         }
+        let source = canary::SOURCE;
+        drop(self.received.get_or_create(&BySource { source }));
         for queue in QUEUES {
             drop(self.store_errors.get_or_create(&ByQueue { queue }));
             drop(self.jobs_lost.get_or_create(&ByQueue { queue }));
@@ -216,14 +243,20 @@ impl Metrics {
         for part in Part::ALL {
             let by = ByPart { part: part.name() };
             drop(self.recount_failures.get_or_create(&by));
+            drop(self.recount_seconds.get_or_create(&by));
+            drop(self.recount_done.get_or_create(&by));
+            drop(self.recount_items.get_or_create(&by));
         }
-        for outcome in ["sent", "delayed", "failed", "given_up", "muted", "outdated"] {
+        for outcome in [
+            "sent", "delayed", "failed", "given_up", "muted", "on_card", "flapping", "outdated",
+        ] {
             drop(self.messages.get_or_create(&ByMessage { outcome }));
         }
         let reasons = NotGenerated::ALL.map(NotGenerated::name);
         for outcome in ["built_in", "generated"].into_iter().chain(reasons) {
             drop(self.analyses.get_or_create(&ByAnalysis { outcome }));
         }
+        self.forget_links();
         for role in ["webhook", "read", "operate", "page", "telegram"] {
             drop(self.auth_failures.get_or_create(&ByRole { role }));
         }

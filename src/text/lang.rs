@@ -76,6 +76,15 @@ impl Lang {
         }
     }
 
+    /// The language of these texts.
+    #[must_use]
+    pub fn of(text: &Text) -> Self {
+        match std::ptr::eq(text, &ZH_TW) {
+            true => Self::Chinese,
+            false => Self::English,
+        }
+    }
+
     /// A duration in its largest unit that it is at least one of: `3 min`, `2 h`, `5 d`.
     #[must_use]
     pub fn age(self, age: Duration) -> String {

@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod audit;
+mod canaries;
 mod dead_letters;
 mod incidents;
 mod mutes;
@@ -62,6 +63,8 @@ pub(super) fn routes() -> OpenApiRouter<Ingress> {
         .routes(routes!(queues::pause))
         .routes(routes!(queues::resume))
         .routes(routes!(notify::test))
+        .routes(routes!(canaries::make))
+        .routes(routes!(canaries::show))
         .routes(routes!(recount::push))
         .routes(routes!(recount::verify))
         .route_layer(from_fn(query::none));

@@ -17,7 +17,6 @@ use super::tallies::Tallies;
 use super::write_behind::{Gathered, WriteBehind};
 use crate::context::Context;
 use crate::sources::Source;
-use crate::store::Db;
 use crate::store::refusals::{self, Refusal};
 use crate::telemetry::metrics::BySourceAndReason;
 use crate::telemetry::seldom::LogThrottle;
@@ -71,9 +70,9 @@ impl Gathered for Refusal {
         Self::add_older(self, older);
     }
 
-    async fn write(db: &Db, some: &[Self]) -> Result<(), DbErr> {
+    async fn write(context: &Context, some: &[Self]) -> Result<(), DbErr> {
         for refusal in some {
-            refusals::add(db.write(), refusal).await?;
+            refusals::add(context.db.write(), refusal).await?;
         }
         Ok(())
     }
@@ -85,7 +84,7 @@ impl Refusals {
             context: context.clone(),
             tallies: Tallies::new(context),
             said: LogThrottle::new(SAID),
-            gathered: WriteBehind::new(&context.db),
+            gathered: WriteBehind::new(context),
         }))
     }
 

@@ -7,8 +7,8 @@ use sea_orm::DbErr;
 use super::write_behind::{Gathered, WriteBehind};
 use crate::context::Context;
 use crate::sources::WebhookAnswer;
-use crate::store::Db;
 use crate::store::source_tallies::{self, Tally};
+use crate::store::{maintenance, watches};
 use crate::time::{Clock, Timestamp};
 
 /// The tallies of this process.
@@ -16,6 +16,38 @@ use crate::time::{Clock, Timestamp};
 pub(crate) struct Tallies {
     clock: Clock,
     gathered: WriteBehind<Tally>,
+    seen: WriteBehind<Seen>,
+}
+
+/// When an alert that is expected was received last.
+#[derive(Clone)]
+struct Seen {
+    name: String,
+    at: Timestamp,
+}
+
+impl Gathered for Seen {
+    type Key = String;
+
+    const WHAT: &'static str = "when expected alerts were received";
+    const GATHER: Duration = Duration::from_secs(5);
+    const TOGETHER: usize = usize::MAX;
+
+    fn key(&self) -> Self::Key {
+        self.name.clone()
+    }
+
+    fn add_older(&mut self, older: Self) {
+        self.at = self.at.max(older.at);
+    }
+
+    /// No moment is later than now by the store's clock, whatever this computer's says.
+    async fn write(context: &Context, some: &[Self]) -> Result<(), DbErr> {
+        let now = maintenance::now(context.db.read()).await?;
+        let now = context.clock.of_store(now);
+        let seen = some.iter().map(|one| (one.name.clone(), one.at.min(now)));
+        watches::see(context.db.write(), &seen.collect()).await
+    }
 }
 
 impl Gathered for Tally {
@@ -34,8 +66,8 @@ impl Gathered for Tally {
         self.add(&older);
     }
 
-    async fn write(db: &Db, some: &[Self]) -> Result<(), DbErr> {
-        source_tallies::add(db.write(), some).await
+    async fn write(context: &Context, some: &[Self]) -> Result<(), DbErr> {
+        source_tallies::add(context.db.write(), some).await
     }
 }
 
@@ -43,7 +75,8 @@ impl Tallies {
     pub(super) fn new(context: &Context) -> Self {
         Self {
             clock: context.clock.clone(),
-            gathered: WriteBehind::new(&context.db),
+            gathered: WriteBehind::new(context),
+            seen: WriteBehind::new(context),
         }
     }
 
@@ -73,6 +106,11 @@ impl Tallies {
         self.note(source, |tally, now| tally.confirm = Some((now, url)));
     }
 
+    /// Notes that an expected alert was received.
+    pub(super) fn seen(&self, name: String, at: Timestamp) {
+        self.seen.add(Seen { name, at });
+    }
+
     fn note(&self, source: &str, set: impl FnOnce(&mut Tally, Timestamp)) {
         let now = self.clock.now();
         let mut new = Tally {
@@ -91,6 +129,6 @@ impl Tallies {
 
     /// Writes what is gathered, before the process ends. Nothing may be delivered meanwhile.
     pub(super) async fn finish(&self) {
-        self.gathered.finish().await;
+        tokio::join!(self.gathered.finish(), self.seen.finish());
     }
 }

@@ -16,9 +16,13 @@ use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::refusals::{DETAIL, Refusals, beginning};
 use super::{Ingress, Problem, body, confirmation, problem};
+use crate::config::{Config, Expected};
 use crate::context::Context;
+use crate::domain::alert::AlertStatus;
+use crate::domain::canary;
 use crate::domain::refusal::{Code, Refusal};
 use crate::jobs::{Content, IngestAlert};
+use crate::operations::own::watch_name;
 use crate::queue::Push;
 use crate::sources::{
     Delivery, Refused, Source, Translated, Verb, WebhookAnswer, cluster, rejected_together,
@@ -218,6 +222,8 @@ pub(super) async fn take(
     let stored = cluster::with_cluster(&called, cluster.as_deref());
     let wrong = wrong(&translated.alerts);
     let (tests, unused) = (translated.tests, translated.unused);
+    let canaries = canaries(&translated.alerts);
+    let seen = expected(config, &stored, &translated.alerts);
     let processed = translated.alerts.len() as u64;
     let jobs: Vec<IngestAlert> = rejected_together(translated.alerts)
         .into_iter()
@@ -246,9 +252,20 @@ pub(super) async fn take(
         tests,
         unused,
     };
-    count(&context.metrics, source.name, &taken, began.elapsed());
+    count(
+        &context.metrics,
+        source.name,
+        (&taken, canaries),
+        began.elapsed(),
+    );
     let tallies = ingress.refusals.tallies();
-    tallies.taken(&called, &taken, wrong);
+    for name in seen {
+        tallies.seen(name, received_at);
+    }
+    // What Tocsin sent itself says nothing of who sends there otherwise.
+    if canaries == 0 || canaries < taken.processed {
+        tallies.taken(&called, &taken, wrong);
+    }
     if let Some(asked) = translated.confirmation {
         confirmation::take(tallies, &called, asked);
     }
@@ -277,10 +294,44 @@ pub(super) async fn push(
     Ok(())
 }
 
-/// Counts a delivery that was taken.
-fn count(metrics: &Metrics, source: &'static str, taken: &WebhookAnswer, took: Duration) {
+/// Which of the alerts that are expected are here and fire.
+fn expected(config: &Config, source: &str, alerts: &[Content]) -> Vec<String> {
+    let fires = |expected: &&Expected| {
+        alerts.iter().any(|content| match content {
+            Content::Alert(alert) => {
+                alert.status == AlertStatus::Firing && expected.is(source, &alert.labels)
+            }
+            Content::Rejected { .. } => false,
+        })
+    };
+    let here = config.expected.iter().filter(fires);
+    here.map(|expected| watch_name(&expected.name())).collect()
+}
+
+/// How many of these are marked as canaries.
+fn canaries(alerts: &[Content]) -> u64 {
+    let is_marked = |content: &&Content| match content {
+        Content::Alert(alert) => canary::marked(&alert.labels).is_some(),
+        Content::Rejected { .. } => false,
+    };
+    alerts.iter().filter(is_marked).count() as u64
+}
+
+/// Counts a delivery that was taken, with so many canaries in it.
+fn count(
+    metrics: &Metrics,
+    source: &'static str,
+    (taken, canaries): (&WebhookAnswer, u64),
+    took: Duration,
+) {
     let by = BySource { source };
-    metrics.received.get_or_create(&by).inc_by(taken.processed);
+    let of_source = taken.processed.saturating_sub(canaries);
+    metrics.received.get_or_create(&by).inc_by(of_source);
+    if canaries > 0 {
+        let source = canary::SOURCE;
+        let of_canaries = metrics.received.get_or_create(&BySource { source });
+        of_canaries.inc_by(canaries);
+    }
     for (outcome, n) in [
         (Outcome::Test, taken.tests),
         (Outcome::Unused, taken.unused),

@@ -1,7 +1,5 @@
 //! What actions were worth, as API and pages show it.
 
-use std::collections::BTreeMap;
-
 use sea_orm::DbErr;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,7 +8,7 @@ use crate::config::QuietOf;
 use crate::context::Context;
 use crate::domain::effectiveness::Worth;
 use crate::domain::repair_class::RepairClass;
-use crate::domain::verdict::Baseline;
+use crate::domain::verdict::for_quiet;
 use crate::entity::anomalies::Model as Anomaly;
 use crate::store::repairs::baselines;
 use crate::store::repairs::figures::{self, Scope};
@@ -156,7 +154,7 @@ pub(super) async fn table(
     )?;
     let settings = &context.config.effectiveness;
     let least = i64::from(settings.min_verdicts);
-    let nothing = |class| nothing(&baselines, millis(settings.quiet(names, class)));
+    let nothing = |class| for_quiet(&baselines, millis(settings.quiet(names, class)));
     let figures = |(action, kept): (String, _)| {
         let class = context.config.repairs.actions.of(&action);
         let worth = Worth::of(&kept, settings.half_life.0, now);
@@ -186,20 +184,6 @@ pub(super) async fn table(
     };
     table.summary = table.held(&EN);
     Ok(table)
-}
-
-/// The baseline for a quiet time; where none is kept for it, that which the most is known of.
-fn nothing(baselines: &BTreeMap<i64, Baseline>, quiet_ms: i64) -> (i64, Baseline) {
-    let own = baselines.get_key_value(&quiet_ms);
-    let best = || {
-        baselines
-            .iter()
-            .max_by_key(|(_, baseline)| baseline.episodes)
-    };
-    let found = own.or_else(best);
-    found.map_or((quiet_ms, Baseline::default()), |(quiet, found)| {
-        (*quiet, *found)
-    })
 }
 
 fn figures_of(

@@ -1,6 +1,6 @@
 //! Write-behind: entries are gathered for a few seconds and written together by a background task, so that no request
 //! waits for a write of its own. A process that is killed loses the last seconds; a write that was committed without an
-//! answer is repeated. So it is for figures that people read, and that decide nothing.
+//! answer is repeated. So it is for figures that people read, and for what is soon said again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sea_orm::DbErr;
 
-use crate::store::Db;
+use crate::context::Context;
 use crate::telemetry::seldom::LogThrottle;
 
 /// How long one write may take.
@@ -38,7 +38,7 @@ pub(super) trait Gathered: Clone + Send + Sync + 'static {
     fn add_older(&mut self, older: Self);
 
     /// Adds them to the store, all or none.
-    fn write(db: &Db, some: &[Self]) -> impl Future<Output = Result<(), DbErr>> + Send;
+    fn write(context: &Context, some: &[Self]) -> impl Future<Output = Result<(), DbErr>> + Send;
 }
 
 /// Entries on their way to the store.
@@ -51,7 +51,7 @@ impl<T: Gathered> Clone for WriteBehind<T> {
 }
 
 struct Inner<T: Gathered> {
-    db: Db,
+    context: Context,
     failed: LogThrottle<()>,
     state: Mutex<State<T>>,
     /// Held during a write, so that [`WriteBehind::finish`] waits for one that has begun.
@@ -67,14 +67,14 @@ struct State<T: Gathered> {
 }
 
 impl<T: Gathered> WriteBehind<T> {
-    pub(super) fn new(db: &Db) -> Self {
+    pub(super) fn new(context: &Context) -> Self {
         let state = State {
             gathered: BTreeMap::new(),
             under_way: Vec::new(),
             is_running: false,
         };
         Self(Arc::new(Inner {
-            db: db.clone(),
+            context: context.clone(),
             failed: LogThrottle::new(SAID),
             state: Mutex::new(state),
             writing: tokio::sync::Mutex::default(),
@@ -137,7 +137,7 @@ impl<T: Gathered> WriteBehind<T> {
         let all = self.state().begin();
         let mut is_written = true;
         for some in all.chunks(T::TOGETHER) {
-            let written = tokio::time::timeout(WRITE, T::write(&self.0.db, some));
+            let written = tokio::time::timeout(WRITE, T::write(&self.0.context, some));
             let why = match written.await {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),

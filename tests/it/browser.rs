@@ -51,6 +51,9 @@ impl Browser {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
+        // What axe-core has to say of a long page takes a busy machine longer than the 30 s of WebDriver.
+        let long = Duration::from_secs(180);
+        driver.set_script_timeout(long).await.unwrap();
         Self {
             driver,
             url: url.to_owned(),

@@ -54,21 +54,21 @@ impl Harness {
 
     /// With other settings than the defaults.
     pub async fn start_with(on: On, set: impl FnOnce(&mut Config)) -> Self {
-        let mut h = Self::without_workers(on, set).await;
+        let mut h = Box::pin(Self::without_workers(on, set)).await;
         h.work(workers(&h.context));
         h
     }
 
     /// While no other test runs.
     pub async fn start_alone_with(on: On, set: impl FnOnce(&mut Config)) -> Self {
-        let mut h = Self::open(Scratch::alone(on).await, set).await;
+        let mut h = Box::pin(Self::open(Scratch::alone(on).await, set)).await;
         h.work(workers(&h.context));
         h
     }
 
     /// Without anybody who works.
     pub async fn without_workers(on: On, set: impl FnOnce(&mut Config)) -> Self {
-        Self::open(Scratch::new(on).await, set).await
+        Box::pin(Self::open(Scratch::new(on).await, set)).await
     }
 
     async fn open(scratch: Scratch, set: impl FnOnce(&mut Config)) -> Self {
@@ -82,6 +82,8 @@ impl Harness {
         };
         // Tests that are not about bursts see each message at once.
         config.notify.settle = Span(Duration::ZERO);
+        // And those that are not about flapping may have anything fire often.
+        config.flapping.start = 0;
         // And those that are not about analyses count edits of cards.
         config.analysis.enabled = false;
         set(&mut config);
@@ -219,6 +221,7 @@ impl Harness {
         recount::decay(&self.context).await.unwrap();
         recount::expire_stale(&self.context).await.unwrap();
         recount::end_mutes(&self.context).await.unwrap();
+        recount::end_flapping(&self.context).await.unwrap();
         recount::settle_doubts(&self.context).await.unwrap();
         recount::judge(&self.context).await.unwrap();
         recount::push_overdue(&self.context, false).await.unwrap();

@@ -162,7 +162,7 @@ on_all! {
 
     async fn a_queue_without_workers_is_reported(on) {
         let mut h = Harness::without_workers(on, |_| {}).await;
-        let job = CalculateTier { incident: uuid::Uuid::now_v7() };
+        let job = CalculateTier::of(uuid::Uuid::now_v7());
         h.context.queues.push(&job).await.unwrap();
         h.measure_figures().await;
         assert_eq!(h.ready().await.1["warnings"], json!([]));

@@ -26,7 +26,9 @@ on_both! {
         let mut h = Harness::without_workers(on, |config| {
             // So that resolving edits cards.
             config.telegram.fold = tocsin::config::Span(Duration::ZERO);
+            config.telegram.again = tocsin::config::Span(Duration::from_secs(43_200));
             config.analysis.enabled = true;
+            config.flapping.start = 6;
         }).await;
         h.fill().await;
         let told: Arc<Mutex<BTreeMap<String, Statement>>> = Arc::default();

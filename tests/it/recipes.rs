@@ -61,6 +61,7 @@ pub const BEACON: Source = Source {
         give: |taken| (StatusCode::ACCEPTED, taken.processed.to_string()).into_response(),
         ..Answer::COUNTS
     },
+    canary: |_| None,
 };
 
 /// What beacons sign with.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tocsin::jobs::Part;
 
 use crate::harness::{Harness, alert, firing};
 use crate::on_all;
@@ -43,7 +44,22 @@ on_all! {
         assert_eq!(h.sql("SELECT count(*) FROM anomalies WHERE level = 'REPEAT'").await, 0, "it fell");
         assert_eq!(h.sql("SELECT count(*) FROM incidents WHERE tier IS NULL").await, 0, "it was pushed");
         let failed = "tocsin_recount_failures_total{part=\"levels\"} 1";
-        assert!(h.metrics().await.contains(failed), "{}", h.metrics().await);
+        let metrics = h.metrics().await;
+        assert!(metrics.contains(failed), "{metrics}");
+        // Each part is measured by itself, and the others were done.
+        let value = |name: &str, part: &str| {
+            let start = format!("tocsin_recount_part_{name}{{part=\"{part}\"}} ");
+            let line = metrics.lines().find_map(|line| line.strip_prefix(&*start));
+            line.and_then(|value| value.parse::<f64>().ok()).unwrap_or(-1.0)
+        };
+        assert_eq!(value("items_total", "tiers"), 1.0, "{metrics}");
+        assert!(value("items_total", "levels") >= 1.0, "{metrics}");
+        for part in Part::ALL {
+            let ticks = value("duration_seconds_count", part.name());
+            assert_eq!(ticks, value("duration_seconds_count", "tiers"), "{part:?}: {metrics}");
+            assert!(ticks >= 2.0, "{part:?}: {metrics}");
+            assert!(value("done_timestamp_seconds", part.name()) > 0.0, "{part:?}");
+        }
 
         h.execute("UPDATE anomalies SET level = 'NONE' WHERE alert_name = 'Other'").await;
         h.tick().await;

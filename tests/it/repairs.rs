@@ -1,6 +1,7 @@
 //! Repairs: reported at once or in two steps, of an incident, an anomaly or an alert; judged by silence, once,
 //! whoever judges; and what actions were worth.
 
+mod dying;
 mod oracle;
 mod scrambled;
 

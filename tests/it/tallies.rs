@@ -89,7 +89,7 @@ on_both! {
                         h.send_and_drain(vec![resolved(over, h.now())]).await;
                     }
                     7 => h.tally().await,
-                    8 => recount::decay(&h.context).await.unwrap(),
+                    8 => drop(recount::decay(&h.context).await.unwrap()),
                     9 => recount::prune(&h.context).await.unwrap(),
                     10 => h.advance(random.random_range(1..90) * MINUTE),
                     _ => h.advance(random.random_range(1..240) * HOUR),

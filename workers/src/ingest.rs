@@ -29,6 +29,7 @@ use tocsin::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use crate::canary;
 use rules::Rules;
 
 /// How long a commit may take before the store counts as gone.
@@ -47,6 +48,9 @@ pub async fn handle(
     held: Data<Arc<JobHandle>>,
     batchers: Data<Arc<Batchers>>,
 ) -> Result<(), JobError> {
+    if let Some(found) = canary::of(&batchers.context, &job).await? {
+        return canary::enter(&batchers.context, found, job).await;
+    }
     let alert = match job.content {
         Content::Alert(alert) => alert,
         Content::Rejected { reason, .. } => return Err(JobError::GiveUp(reason)),

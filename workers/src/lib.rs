@@ -1,6 +1,7 @@
 //! Tocsin's workers: the fleet on one screen, and the program around it.
 
 pub mod analyze;
+mod canary;
 pub mod cli;
 pub mod clock;
 pub mod fleet;
@@ -10,6 +11,7 @@ pub mod notify;
 pub mod presence;
 pub mod recount;
 pub mod repair;
+pub mod simulation;
 pub mod tier;
 
 use fleet::Worker;

@@ -7,8 +7,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
     AnomaliesArgs, AuditArgs, DeadArgs, HealthArgs, IncidentsArgs, MuteArgs, MutesArgs, NotifyArgs,
-    QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs, SimulateArgs, SourceArgs, TraceArgs,
-    UnmuteArgs,
+    QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs, SimulateArgs, SmokeArgs, SourceArgs,
+    TraceArgs, UnmuteArgs,
 };
 
 mod admin;
@@ -72,8 +72,10 @@ enum Command {
     Trace(At<TraceArgs>),
     /// Run recount now (update what only time changes), or verify counters against stored rows.
     Recount(At<RecountArgs>),
-    /// Send generated alerts to a running instance, and verify that each is counted once.
+    /// Send generated alerts to a running instance, and verify that each is counted once; or play a scenario.
     Simulate(At<SimulateArgs>),
+    /// Send a synthetic alert as each source does, and check each link of its way. It is not counted.
+    Smoke(At<SmokeArgs>),
     /// Check whether a process is ready.
     Health(HealthArgs),
     /// Show or check settings.
@@ -153,7 +155,11 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Audit(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Trace(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Recount(at) => at.args.run(&at.remote.found_by(config)?).await,
-        Command::Simulate(at) => at.args.run(&at.remote.found_by(config)?).await,
+        Command::Simulate(at) => {
+            let config = |over: &_| Config::load_with(cli.config.as_deref(), over);
+            at.args.run(at.remote, config).await
+        }
+        Command::Smoke(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Health(args) => args.run(config).await,
         Command::Openapi => reference::openapi(),
         Command::Completions(args) => reference::completions(Cli::command(), &args),

@@ -10,6 +10,7 @@ pub mod log;
 mod markup;
 mod message;
 pub mod pagerduty;
+pub mod recorder;
 pub mod sentry;
 pub mod teams;
 pub mod telegram;
@@ -23,8 +24,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use tocsin::config::Config;
+use tocsin::domain::again::AgainFigures;
 use tocsin::domain::budget::Budget;
 use tocsin::domain::notification::Kind;
+use tocsin::domain::recommendation::Recommendation;
 use tocsin::entity::{anomalies, incidents};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
@@ -70,8 +73,12 @@ pub struct Card {
     pub at: Timestamp,
     /// Whether it is muted.
     pub muted: Option<Muted>,
+    /// What it says of its anomaly's other incidents, where it goes on on the card of one of them.
+    pub again: Option<AgainFigures>,
     /// The address of the incident's page, where people can reach it.
     pub page: Option<String>,
+    /// What to do next; none if it is resolved, or its tier is not calculated yet.
+    pub recommendation: Option<Recommendation>,
 }
 
 /// A mute.

@@ -20,9 +20,11 @@ use tocsin::telemetry::spans::SpanKind;
 use tocsin::telemetry::task_context;
 use uuid::Uuid;
 
+pub(crate) use self::claim::card;
 use self::claim::{Attempt, Claimed, claim};
 pub use self::context::NotifyContext;
 pub use self::test::test_sender;
+use crate::canary;
 use crate::notifiers::{SendError, Sent};
 
 /// How often, and how far apart, recording a sent message is tried. A message that is not recorded would be sent
@@ -39,10 +41,13 @@ pub async fn handle(
     ctx: Data<NotifyContext>,
 ) -> Result<(), JobError> {
     let token = Uuid::now_v7();
-    ctx.left_alone(job.notification()).await?;
+    if !matches!(job, Notify::Canary(_)) {
+        ctx.left_alone(job.notification()).await?;
+    }
     match job {
         Notify::Send(id) => send_once(&ctx, id, &held, token).await,
         Notify::Edit(id) => edit::handle(&ctx, id, &held, token).await,
+        Notify::Canary(id) => canary::message(&ctx, id).await,
     }
 }
 

@@ -2,7 +2,11 @@
 //! tick consists of parts. Each part can run twice or be interrupted without harm, and a part that fails does not
 //! stop the others. Pending work comes first.
 
+mod canary;
 mod doubts;
+mod expected;
+mod flapping;
+mod heartbeat;
 mod levels;
 mod mutes;
 mod pruning;
@@ -12,11 +16,12 @@ mod verification;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use apalis::prelude::Data;
 use tocsin::context::Context;
 use tocsin::jobs::{JobError, Part, Recount};
+use tocsin::operations::OperationError;
 use tocsin::outbox::overdue;
 use tocsin::queue::consumer::JobHandle;
 use tocsin::routines::Routine;
@@ -25,7 +30,11 @@ use tocsin::store::{clock, maintenance};
 use tocsin::telemetry::metrics::ByPart;
 use tocsin::time::Timestamp;
 
+pub use canary::send_canary;
 pub use doubts::settle_doubts;
+pub use expected::check_expected;
+pub use flapping::end_flapping;
+pub use heartbeat::send_heartbeat;
 pub use levels::decay;
 pub use mutes::end_mutes;
 pub use pruning::prune;
@@ -85,15 +94,9 @@ async fn tick(recounting: &Recounting, pushed_at: Timestamp) -> Result<(), JobEr
         // The rules may have changed while the process was down, so every level is checked.
         marks::forget(context.db.write(), levels::MARK).await?;
     }
-    for part in Part::ALL {
-        let work = tokio::time::timeout(PART, run(context, part));
-        let late = |_| Err(JobError::Retry(format!("timed out after {PART:?}")));
-        if let Err(error) = work.await.unwrap_or_else(late) {
-            let part = part.name();
-            let failures = &context.metrics.recount_failures;
-            failures.get_or_create(&ByPart { part }).inc();
-            tracing::error!(part, "a part of recount failed: {error}");
-        }
+    for (part, error) in parts(context).await {
+        let part = part.name();
+        tracing::error!(part, "a part of recount failed: {error}");
     }
     let mark = Mark {
         at: began,
@@ -102,13 +105,48 @@ async fn tick(recounting: &Recounting, pushed_at: Timestamp) -> Result<(), JobEr
     Ok(marks::set(context.db.write(), Routine::Recount.mark(), &mark).await?)
 }
 
+/// Does all parts of a tick, one after the other, and returns which failed.
+pub async fn parts(context: &Context) -> Vec<(Part, JobError)> {
+    let mut failed = Vec::new();
+    for part in Part::ALL {
+        if let Err(error) = do_part(context, part).await {
+            failed.push((part, error));
+        }
+    }
+    failed
+}
+
+/// Does one part, and measures it.
+async fn do_part(context: &Context, part: Part) -> Result<(), JobError> {
+    let (metrics, began) = (&context.metrics, Instant::now());
+    let by = ByPart { part: part.name() };
+    let work = tokio::time::timeout(PART, run(context, part));
+    let late = |_| Err(JobError::Retry(format!("timed out after {PART:?}")));
+    let done = work.await.unwrap_or_else(late);
+    let seconds = metrics.recount_seconds.get_or_create(&by);
+    seconds.observe(began.elapsed().as_secs_f64());
+    match done {
+        Ok(items) => {
+            metrics.recount_items.get_or_create(&by).inc_by(items);
+            let now = context.clock.now().0 / 1000;
+            metrics.recount_done.get_or_create(&by).set(now);
+            Ok(())
+        }
+        Err(error) => {
+            metrics.recount_failures.get_or_create(&by).inc();
+            Err(error)
+        }
+    }
+}
+
 /// Whether the last finished tick began after this one was pushed. If the clock went back in between, it does not
 /// count.
 fn is_old(pushed_at: Timestamp, last: Option<Timestamp>, now: Timestamp) -> bool {
     last.is_some_and(|last| pushed_at <= last && last <= now)
 }
 
-async fn run(context: &Context, part: Part) -> Result<(), JobError> {
+/// The pass of one part; returns how many items it worked on.
+async fn run(context: &Context, part: Part) -> Result<u64, JobError> {
     match part {
         Part::Tiers => overdue::tiers(context).await,
         Part::Messages => overdue::messages(context).await,
@@ -119,19 +157,23 @@ async fn run(context: &Context, part: Part) -> Result<(), JobError> {
         Part::Verdicts => judge(context).await,
         Part::Doubts => settle_doubts(context).await,
         Part::Mutes => end_mutes(context).await,
+        Part::Flapping => end_flapping(context).await,
         Part::Counter => make_room(context).await,
+        Part::Expected => check_expected(context).await.map(|()| 0),
+        Part::Canary => send_canary(context).await.map(|()| 0),
+        Part::Heartbeat => send_heartbeat(context).await.map(|()| 0),
         // These cannot be undone, so they wait while the clock is suspected to be wrong.
-        Part::Unseen | Part::Pruning if !is_steady(context).await? => Ok(()),
+        Part::Unseen | Part::Pruning if !is_steady(context).await? => Ok(0),
         Part::Unseen => expire_stale(context).await,
         Part::Pruning => pruning::hourly(context).await,
     }
 }
 
-/// Lets the counter free memory that it shares with the queue.
+/// Lets the counter free memory that it shares with the queue. Returns how many anomalies' counts were dropped.
 ///
 /// # Errors
 /// The store cannot be reached now.
-pub async fn make_room(context: &Context) -> Result<(), JobError> {
+pub async fn make_room(context: &Context) -> Result<u64, JobError> {
     let dropped = context.counter.make_room().await?;
     if dropped.sets > 0 {
         let used = dropped.used.unwrap_or_default();
@@ -142,8 +184,18 @@ pub async fn make_room(context: &Context) -> Result<(), JobError> {
         );
     }
     let evicted = &context.metrics.counter_evicted;
-    evicted.inc_by(u64::try_from(dropped.sets).unwrap_or(u64::MAX));
-    Ok(())
+    let sets = u64::try_from(dropped.sets).unwrap_or(u64::MAX);
+    evicted.inc_by(sets);
+    Ok(sets)
+}
+
+/// An operation that a part asked for was not done.
+fn failed(error: OperationError) -> JobError {
+    match error {
+        OperationError::Store(error) => error.into(),
+        OperationError::Queue(error) => error.into(),
+        other => JobError::Retry(other.to_string()),
+    }
 }
 
 async fn is_steady(context: &Context) -> Result<bool, JobError> {

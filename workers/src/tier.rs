@@ -1,6 +1,8 @@
 //! Tier: works out anomalies' levels and incidents' tiers, and decides which messages are sent. Handlers
 //! run concurrently and hand their incident to one batcher, which takes together what is waiting.
 
+mod failure;
+mod flapping;
 mod messages;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -21,7 +23,7 @@ use tocsin::entity::anomalies::Model as Anomaly;
 use tocsin::jobs::{CalculateTier, JobError};
 use tocsin::outbox::{Cause, FollowUp, Traces};
 use tocsin::queue::consumer::JobHandle;
-use tocsin::store::error::{self, STORE_DELAY, cause};
+use tocsin::store::error::STORE_DELAY;
 use tocsin::store::incidents::Finding;
 use tocsin::store::repairs::History;
 use tocsin::store::{anomalies, incidents, levels, notifications, outbox, repairs};
@@ -30,6 +32,9 @@ use tocsin::telemetry::trace_context::Trace;
 use tocsin::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
+
+use crate::canary;
+pub(crate) use failure::TierError;
 
 /// The most incidents in one pass.
 const TOGETHER: usize = 256;
@@ -43,6 +48,9 @@ pub async fn handle(
     _held: Data<Arc<JobHandle>>,
     batcher: Data<TierBatcher>,
 ) -> Result<(), JobError> {
+    if job.canary {
+        return canary::tier(&batcher.context, job.incident).await;
+    }
     let ended = || JobError::RetryAfter {
         after: STORE_DELAY,
         why: "the tier batcher has stopped".to_owned(),
@@ -105,6 +113,7 @@ struct Waiting {
 /// Collects the handlers' incidents into passes.
 #[derive(Clone)]
 pub struct TierBatcher {
+    context: Context,
     queue: mpsc::Sender<Waiting>,
 }
 
@@ -114,7 +123,8 @@ impl TierBatcher {
     pub fn start(context: &Context) -> Self {
         let (queue, waiting) = mpsc::channel(TOGETHER);
         tokio::spawn(work(context.clone(), waiting));
-        Self { queue }
+        let context = context.clone();
+        Self { context, queue }
     }
 }
 
@@ -148,34 +158,6 @@ impl Waiting {
     fn answer(self, result: Result<(), JobError>) {
         // Fails if the handler timed out; its job is delivered again.
         let _ = self.answer.send(result);
-    }
-}
-
-/// Why a pass failed.
-#[derive(Clone, Debug)]
-enum TierError {
-    Store(String),
-    Internal(String),
-}
-
-impl From<DbErr> for TierError {
-    fn from(error: DbErr) -> Self {
-        match cause(&error) {
-            error::Cause::Store => Self::Store(error.to_string()),
-            error::Cause::Data | error::Cause::Other => Self::Internal(error.to_string()),
-        }
-    }
-}
-
-impl From<TierError> for JobError {
-    fn from(error: TierError) -> Self {
-        match error {
-            TierError::Store(why) => Self::RetryAfter {
-                after: STORE_DELAY,
-                why,
-            },
-            TierError::Internal(why) => Self::Retry(why),
-        }
     }
 }
 
@@ -218,15 +200,30 @@ struct LockedAnomalies {
 /// locks.
 async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierError> {
     let tx = context.db.begin().await?;
-    let Some(mut locked) = load_due(context, &tx, ids).await? else {
+    let Some(follow_up) = calculate_within(context, &tx, ids).await? else {
         return Ok(FollowUp::default());
     };
-    let changes = raise_levels(context, &tx, &mut locked).await?;
-    let suppressed = messages::write(context, &tx, &locked, &changes.risen).await?;
-    let mut others = mark_others(&tx, &locked, &changes.shown, None).await?;
+    tx.commit().await?;
+    Ok(follow_up)
+}
+
+/// The same in a transaction of the caller's; `None` if none of these is due.
+pub(crate) async fn calculate_within(
+    context: &Context,
+    tx: &DatabaseTransaction,
+    ids: &[Uuid],
+) -> Result<Option<FollowUp>, TierError> {
+    let Some(mut locked) = load_due(context, tx, ids).await? else {
+        return Ok(None);
+    };
+    let mut changes = raise_levels(context, tx, &mut locked).await?;
+    let flapping = flapping::begin(context, tx, &mut locked).await?;
+    changes.shown.extend(flapping);
+    let suppressed = messages::write(context, tx, &locked, &changes.risen).await?;
+    let mut others = mark_others(tx, &locked, &changes.shown, None).await?;
 
     let keys: Vec<String> = locked.counts.keys().cloned().collect();
-    let histories = repairs::history(&tx, &keys).await?;
+    let histories = repairs::history(tx, &keys).await?;
     let restarted: Vec<String> = histories
         .iter()
         .filter(|(_, history)| effectiveness::were_restarts_tried(&history.totals))
@@ -234,7 +231,7 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierErro
         .collect();
     let restarts = match restarted.is_empty() {
         true => HashMap::new(),
-        false => levels::restarts(&tx, &restarted, locked.now).await?,
+        false => levels::restarts(tx, &restarted, locked.now).await?,
     };
     let mut findings = Vec::with_capacity(locked.due.len());
     for (id, key) in &locked.due {
@@ -242,7 +239,7 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierErro
             let counts = locked.counts.get(key).copied().unwrap_or_default();
             let history = histories.get(key).cloned().unwrap_or_default();
             let restarts = restarts.get(key).copied().unwrap_or_default();
-            let found = find(&tx, anomaly, &counts, history, restarts).await?;
+            let found = find(tx, anomaly, &counts, history, restarts).await?;
             findings.push((*id, found));
         }
     }
@@ -250,9 +247,9 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierErro
     let failed = findings.iter().filter(failed);
     let failed = failed.map(|(_, found)| found.frequency.anomaly_key.clone());
     let failed: HashSet<String> = failed.collect();
-    others.extend(mark_others(&tx, &locked, &failed, Some(Tier::Architecture)).await?);
+    others.extend(mark_others(tx, &locked, &failed, Some(Tier::Architecture)).await?);
     let policy = context.config.messages();
-    let mut changed = incidents::set_tiers(&tx, &findings, !policy.edits.is_empty()).await?;
+    let mut changed = incidents::set_tiers(tx, &findings, !policy.edits.is_empty()).await?;
     if !policy.edits.is_empty() {
         // More firings, or another reason, change the card but neither level nor tier.
         let of_unit = context.config.counting.unit == Unit::Incident;
@@ -260,15 +257,14 @@ async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierErro
         let shown = locked.due.iter().filter(|(_, key)| is_shown(key));
         changed.extend(shown.map(|(id, _)| *id));
     }
-    let edits = outbox::mark_edits(&tx, &policy, &changed, locked.now).await?;
-    tx.commit().await?;
-    Ok(FollowUp {
+    let edits = outbox::mark_edits(tx, &policy, &changed, locked.now).await?;
+    Ok(Some(FollowUp {
         tiers: others,
         messages: Vec::new(),
         edits,
         analyses: Vec::new(),
         suppressed,
-    })
+    }))
 }
 
 /// Locks the anomalies and reads which incidents are due; `None` if none is.
@@ -316,6 +312,7 @@ async fn raise_levels(
     let counted = counted.filter_map(|(key, counts)| Some((locked.anomalies.get(key)?, *counts)));
     let found = assessments(context, tx, &counted.collect::<Vec<_>>(), now).await?;
     let (mut changes, mut written) = (LevelChanges::default(), HashSet::new());
+    let hysteresis = context.config.escalation.hysteresis;
     for (key, found) in found {
         let Some(anomaly) = locked.anomalies.get_mut(&key) else {
             continue;
@@ -332,13 +329,13 @@ async fn raise_levels(
                 to = %level,
                 "an anomaly's level rose"
             );
-            anomaly.mute_broken_at = breaks_mute(anomaly, now).or(anomaly.mute_broken_at);
+            anomaly.mute_broken_at = messages::breaks_mute(anomaly, now).or(anomaly.mute_broken_at);
             changes.risen.insert(key.clone());
             changes.shown.insert(key.clone());
             written.insert(key.clone());
             continue;
         }
-        let decay = decay(&state, found, now);
+        let decay = decay(&state, found, hysteresis, now);
         if matches!(decay, Decay::Holds(_) | Decay::Reason(_)) {
             let change = decay.apply(&mut state);
             anomaly.set_level(state);
@@ -350,13 +347,6 @@ async fn raise_levels(
     let written: Vec<&Anomaly> = locked.anomalies.values().filter(of_key).collect();
     anomalies::set_levels(tx, &written).await?;
     Ok(changes)
-}
-
-/// The moment, if the rise that has just happened ends a mute.
-fn breaks_mute(anomaly: &Anomaly, now: Timestamp) -> Option<Timestamp> {
-    let mute = anomaly.mute();
-    let rises_far = anomaly.level == Level::PermanentFix && mute.holds(now);
-    (rises_far && !mute.is_broken()).then_some(now)
 }
 
 /// Marks the anomalies' other incidents as due, whose tier or card depends on the same level or failed fix, `unless`

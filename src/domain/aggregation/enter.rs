@@ -143,8 +143,9 @@ impl Batch {
         let at = delivery.received_at;
         let anomaly = self.anomaly(&delivery.key);
         let (newest, number) = (anomaly.newest_incident, anomaly.newest_number);
+        let is_flapping = anomaly.is_flapping;
         if let Some(incident) = newest.and_then(|id| self.incidents.get_mut(&id))
-            && incident.can_be_joined(at, policy)
+            && incident.can_be_joined(at, is_flapping, policy)
         {
             incident.aggregated_count += 1;
             incident.open_episodes += 1;

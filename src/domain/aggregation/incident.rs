@@ -193,9 +193,9 @@ impl Incident {
         self.opening.is_some() && self.previous_status == Status::Analyzing
     }
 
-    pub(super) fn can_be_joined(&self, at: Timestamp, policy: &Policy) -> bool {
+    pub(super) fn can_be_joined(&self, at: Timestamp, is_flapping: bool, policy: &Policy) -> bool {
         let is_open = policy.until == Until::Resolved && self.status != Status::Resolved;
-        let in_time = is_open || at < self.window_start.after(policy.window);
+        let in_time = is_flapping || is_open || at < self.window_start.after(policy.window);
         in_time && self.resolved_by != Some(ResolvedBy::Person)
     }
 

@@ -102,6 +102,7 @@ impl Ledger {
                 level: Level::None,
                 newest_incident: None,
                 newest_number: 0,
+                is_flapping: false,
                 changed: false,
             });
             batch

@@ -163,8 +163,18 @@ fn a_level_falls_when_its_rule_has_not_held_for_a_twelfth_of_its_window() {
             falling_since: ago.map(|ago| NOW.before(ago)),
             ..state(Level::PermanentFix)
         };
-        let found = decay(&at, less, NOW);
+        let found = decay(&at, less, 12, NOW);
         assert_eq!(found, expected, "{reason}, {ago:?}");
+    }
+    // By the setting: a tenth of a window, and at once.
+    for (hysteresis, ago, is_over) in [(10, 2 * HOUR, false), (24, HOUR, true), (0, HOUR, true)] {
+        let at = LevelState {
+            reason: Some(day.clone()),
+            falling_since: Some(NOW.before(ago)),
+            ..state(Level::PermanentFix)
+        };
+        let found = decay(&at, less, hysteresis, NOW);
+        assert_eq!(matches!(found, Decay::Fall(_)), is_over, "{hysteresis}");
     }
 }
 
@@ -185,18 +195,18 @@ fn what_holds_again_or_by_another_rule_does_not_fall() {
     };
     for (reason, expected) in [(same, change(false)), (other, change(true))] {
         let mut at = at.clone();
-        let changed = decay(&at, found(Level::Escalate, reason), NOW).apply(&mut at);
+        let changed = decay(&at, found(Level::Escalate, reason), 12, NOW).apply(&mut at);
         assert_eq!(changed, expected, "{reason}");
         assert_eq!((at.level, at.falling_since), (Level::Escalate, None));
         assert_eq!(at.reason, Some(Reason::Rule(reason)));
         // And once more changes nothing.
-        let changed = decay(&at, found(Level::Escalate, reason), NOW).apply(&mut at);
+        let changed = decay(&at, found(Level::Escalate, reason), 12, NOW).apply(&mut at);
         assert_eq!(changed, Change::default(), "{reason}");
     }
     // More than the level says is for the tier worker.
     let more = found(Level::PermanentFix, rule(10, Window::Day, 3, 10, 3));
     let mut same = at.clone();
-    let changed = decay(&at, more, NOW).apply(&mut same);
+    let changed = decay(&at, more, 12, NOW).apply(&mut same);
     assert_eq!((changed.is_written, changed.is_due), (false, true));
     assert_eq!(same, at);
     assert!(raise(&mut same, more, NOW));
@@ -215,7 +225,7 @@ fn a_sentence_of_an_older_version_is_replaced_by_the_rule_that_holds() {
         level: Level::Escalate,
         reason: Some(holds),
     };
-    let changed = decay(&at, found, NOW).apply(&mut at);
+    let changed = decay(&at, found, 12, NOW).apply(&mut at);
     assert_eq!((changed.is_written, changed.is_due), (true, true));
     assert_eq!(at.reason, Some(Reason::Rule(holds)));
     assert_eq!((at.level, at.level_seq), (Level::Escalate, 1));
@@ -230,7 +240,7 @@ fn what_is_falling_and_comes_back_is_no_rise() {
         level: Level::None,
         reason: None,
     };
-    let changed = decay(&at, none, NOW).apply(&mut at);
+    let changed = decay(&at, none, 12, NOW).apply(&mut at);
     assert_eq!((changed.is_written, changed.is_due), (true, false));
     let back = Assessment {
         level: Level::Escalate,
@@ -263,7 +273,7 @@ proptest! {
                 }
                 risen.push((at.level, now));
             } else {
-                decay(&at, found, now).apply(&mut at);
+                decay(&at, found, 12, now).apply(&mut at);
             }
         }
     }

@@ -38,7 +38,7 @@ impl Tell {
     /// What messages of this kind are; none for a digest, which is sent wherever there are storms.
     const fn of(kind: Kind) -> Option<Self> {
         match kind {
-            Kind::Opened => Some(Self::Opened),
+            Kind::Opened | Kind::Flapping | Kind::Steady => Some(Self::Opened),
             Kind::Escalated | Kind::Worsened => Some(Self::Escalated),
             Kind::Reopened => Some(Self::Reopened),
             Kind::Resolved => Some(Self::Resolved),
@@ -63,6 +63,10 @@ pub struct Policy<'a> {
     pub settle: Duration,
     /// The kinds of channels that there are and whose messages are kept up to date.
     pub edits: Vec<&'static str>,
+    /// The kinds of channels whose cards incidents go on on.
+    pub cards: Vec<&'static str>,
+    /// How long after it was told an anomaly goes on on its card (`telegram.again`). `None`: never.
+    pub again: Option<Duration>,
     /// The channel of comments in Sentry, if they are set up. They follow no route: an incident that is about an
     /// issue there is commented on there, and no other.
     pub comments: Option<&'static str>,
@@ -84,6 +88,13 @@ impl Policy<'_> {
         let kinds = tells.find(|(name, _)| name == channel);
         let kinds = kinds.map_or(&Tell::USUAL[..], |(_, kinds)| kinds);
         Tell::of(kind).is_none_or(|tell| kinds.contains(&tell))
+    }
+
+    /// Whether incidents go on on the cards of this channel.
+    #[must_use]
+    pub fn goes_on_in(&self, channel: &str) -> bool {
+        let kind = channel.split_once(':').map_or(channel, |(kind, _)| kind);
+        self.again.is_some() && self.cards.contains(&kind)
     }
 
     /// Whether some channel may get messages of this kind.

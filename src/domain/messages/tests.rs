@@ -22,6 +22,8 @@ fn policy(telegram: &[Tell]) -> Policy<'_> {
         quiet: None,
         settle: SETTLE,
         edits: vec!["telegram"],
+        cards: vec!["telegram"],
+        again: None,
         comments: None,
     }
 }
@@ -74,6 +76,7 @@ fn existing(n: u128, channel: &str, kind: Kind, state: &str) -> ExistingMessage 
         kind,
         is_pending: state == "pending",
         is_out: state == "out",
+        is_on_card: state == "on card",
     }
 }
 
@@ -123,7 +126,7 @@ fn a_batch_plans_messages_for_changed_incidents() {
             Kind::Resolved,
             resolved_at.0,
             NOW,
-            Needed::Everywhere,
+            Needed::UnlessOnCard,
             false,
         ),
         (2, Kind::Reopened, NOW.0, NOW, Needed::WhereResolved, false),
@@ -215,8 +218,8 @@ fn messages_go_where_the_policy_sends_their_kind() {
 #[test]
 fn a_message_is_written_where_it_is_needed_beside_those_that_there_are() {
     use Kind::{Escalated, Opened, Reopened, Repeated, Resolved, Worsened};
-    use Needed::{Everywhere, WhereLevelUnsaid, WhereResolved, WhereSeverityUnsaid};
-    let table: [(Kind, Needed, Known, bool); 20] = [
+    use Needed::{Everywhere, UnlessOnCard, WhereLevelUnsaid, WhereResolved, WhereSeverityUnsaid};
+    let table: [(Kind, Needed, Known, bool); 25] = [
         (Resolved, Everywhere, &[], true),
         (Opened, Everywhere, &[(Reopened, "pending")], true),
         (Reopened, WhereResolved, &[], false),
@@ -267,6 +270,16 @@ fn a_message_is_written_where_it_is_needed_beside_those_that_there_are() {
             &[(Resolved, "pending")],
             true,
         ),
+        (Resolved, UnlessOnCard, &[], true),
+        (Resolved, UnlessOnCard, &[(Opened, "out")], true),
+        (Resolved, UnlessOnCard, &[(Opened, "muted")], true),
+        (Resolved, UnlessOnCard, &[(Opened, "on card")], false),
+        (
+            Resolved,
+            UnlessOnCard,
+            &[(Opened, "on card"), (Escalated, "out")],
+            true,
+        ),
     ];
     for (kind, needed, known, expected) in table {
         let candidate = Candidate {
@@ -288,7 +301,7 @@ fn a_message_is_written_where_it_is_needed_beside_those_that_there_are() {
         let planned = plan(
             vec![(candidate, vec![CHAT.to_owned()])],
             known.clone(),
-            |_, _| false,
+            |_, _| None,
         );
         assert_eq!(
             !planned.is_empty(),
@@ -306,18 +319,48 @@ fn messages_are_planned_in_order_and_suppressed_ones_have_no_effect() {
         ..Candidate::new(id(1), Kind::Escalated, 2, NOW)
     };
     let channels = || vec![CHAT.to_owned(), LOG.to_owned()];
-    let plan = |is_muted: fn(Uuid, Kind) -> bool| {
+    let plan = |is_muted: fn(Kind) -> bool| {
         let routed = vec![(opened.clone(), channels()), (rise.clone(), channels())];
-        let planned = plan(routed, Vec::new(), is_muted);
+        let muted = |c: &Candidate, _: &str| is_muted(c.kind).then_some(Suppression::Muted);
+        let planned = plan(routed, Vec::new(), muted);
         planned
             .into_iter()
-            .map(|m| (m.kind, m.is_muted))
+            .map(|m| (m.kind, m.suppressed.is_some()))
             .collect::<Vec<_>>()
     };
-    assert_eq!(plan(|_, _| false), [(Kind::Opened, false)]);
+    assert_eq!(plan(|_| false), [(Kind::Opened, false)]);
     let both = [(Kind::Opened, true), (Kind::Escalated, true)];
-    assert_eq!(plan(|_, _| true), both);
+    assert_eq!(plan(|_| true), both);
     // The rise to a permanent fix breaks the mute.
     let broken = [(Kind::Opened, true), (Kind::Escalated, false)];
-    assert_eq!(plan(|_, kind| kind == Kind::Opened), broken);
+    assert_eq!(plan(|kind| kind == Kind::Opened), broken);
+}
+
+#[test]
+fn what_goes_on_on_a_card_is_planned_by_channel_and_a_rise_is_sent_beside_it() {
+    let card = CardRef {
+        id: id(9),
+        number: 3,
+    };
+    let opened = Candidate::new(id(1), Kind::Opened, 0, NOW);
+    let rise = Candidate {
+        needed: Needed::WhereLevelUnsaid,
+        ..Candidate::new(id(1), Kind::Escalated, 2, NOW)
+    };
+    let channels = || vec![CHAT.to_owned(), LOG.to_owned()];
+    let routed = vec![(opened, channels()), (rise, channels())];
+    let on_card = |c: &Candidate, channel: &str| {
+        let is_card = c.kind == Kind::Opened && channel == CHAT;
+        is_card.then_some(Suppression::OnCard(card))
+    };
+    let planned = plan(routed, Vec::new(), on_card);
+    let found = planned
+        .iter()
+        .map(|m| (m.kind, &*m.channels[0], m.suppressed.is_some()));
+    let expected = [
+        (Kind::Opened, CHAT, true),
+        (Kind::Opened, LOG, false),
+        (Kind::Escalated, CHAT, false),
+    ];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
 }

@@ -1,6 +1,7 @@
 //! The baseline: alarms end by themselves. How often an anomaly stayed quiet with nothing done is what an action
 //! must do better than.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Evidence, Firing, Tried, Verdict, blind, judge};
@@ -53,6 +54,18 @@ pub fn baseline(now: Timestamp, quiet: Duration, seen: &Evidence<'_>) -> Baselin
         }
     }
     found
+}
+
+/// The baseline for a quiet time, in milliseconds, of those that are kept by it; where none is, that which the most
+/// is known of.
+#[must_use]
+pub fn for_quiet(kept: &BTreeMap<i64, Baseline>, quiet_ms: i64) -> (i64, Baseline) {
+    let own = kept.get_key_value(&quiet_ms);
+    let best = || kept.iter().max_by_key(|(_, baseline)| baseline.episodes);
+    let found = own.or_else(best);
+    found.map_or((quiet_ms, Baseline::default()), |(quiet, found)| {
+        (*quiet, *found)
+    })
 }
 
 fn began(firing: &Firing) -> Timestamp {

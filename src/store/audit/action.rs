@@ -37,13 +37,15 @@ pub enum Action {
     RepairFigures,
     /// A test message is sent to a channel.
     TestChannel,
+    /// A canary is made.
+    SendCanary,
     /// A button press of a person who is not in `telegram.people` is refused.
     RefusePress,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::AcknowledgeIncident,
         Self::ResolveIncident,
         Self::AnalyzeIncident,
@@ -61,6 +63,7 @@ impl Action {
         Self::PushRecount,
         Self::RepairFigures,
         Self::TestChannel,
+        Self::SendCanary,
         Self::RefusePress,
     ];
 
@@ -85,6 +88,7 @@ impl Action {
             Self::PushRecount => "recount.push",
             Self::RepairFigures => "recount.repair",
             Self::TestChannel => "channel.test",
+            Self::SendCanary => "canary.send",
             Self::RefusePress => "telegram.refused",
         }
     }

@@ -6,6 +6,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Value};
 use uuid::Uuid;
 
+use crate::domain::notification::SuppressedBy;
 use crate::entity::notifications::{ActiveModel, Column, Entity, Model, State};
 use crate::store::rows::statement;
 use crate::time::Timestamp;
@@ -84,6 +85,7 @@ pub async fn mute(tx: &impl ConnectionTrait, id: Uuid) -> Result<(), DbErr> {
     let change = ActiveModel {
         id: Set(id),
         state: Set(State::Suppressed),
+        suppressed_by: Set(Some(SuppressedBy::Mute)),
         claimed_until: Set(None),
         ..Default::default()
     };

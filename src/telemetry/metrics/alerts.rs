@@ -7,6 +7,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
+use crate::domain::canary;
 use crate::jobs::{Brief, BriefContent};
 use crate::sources::{SOURCES, cluster, kind_of};
 
@@ -77,7 +78,7 @@ pub struct Alerts {
 
 /// How many alerts of each source had each outcome, for a batch.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Tally([[u64; Outcome::ALL.len()]; SOURCES.len() + 1]);
+pub struct Tally([[u64; Outcome::ALL.len()]; SOURCES.len() + 2]);
 
 impl Tally {
     /// One more.
@@ -91,14 +92,15 @@ impl Tally {
 fn number(source: &str) -> usize {
     let source = kind_of(cluster::name_of(source));
     let known = SOURCES.iter().position(|known| known.name == source);
-    known.unwrap_or(SOURCES.len())
+    let beside = usize::from(source != canary::SOURCE);
+    known.unwrap_or(SOURCES.len() + beside)
 }
 
 impl Default for Alerts {
     fn default() -> Self {
         let family = Family::default();
         let sources = SOURCES.iter().map(|source| source.name);
-        let counters = sources.chain(["other"]).map(|source| {
+        let counters = sources.chain([canary::SOURCE, "other"]).map(|source| {
             Outcome::ALL.map(|outcome| {
                 let outcome = outcome.label();
                 family.get_or_create_owned(&BySourceAndOutcome { source, outcome })
@@ -183,7 +185,7 @@ mod tests {
             figures(&each)[number("alertmanager")],
             [2, 1, 0, 0, 0, 0, 0]
         );
-        assert_eq!(figures(&each)[SOURCES.len()], [1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(figures(&each)[SOURCES.len() + 1], [1, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]
@@ -207,6 +209,6 @@ mod tests {
             figures(&alerts)[number("alertmanager")],
             [0, 0, 0, 31, 1, 0, 0]
         );
-        assert_eq!(figures(&alerts)[SOURCES.len()], [0, 0, 0, 0, 1, 0, 0]);
+        assert_eq!(figures(&alerts)[SOURCES.len() + 1], [0, 0, 0, 0, 1, 0, 0]);
     }
 }

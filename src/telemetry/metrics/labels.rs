@@ -18,6 +18,13 @@ pub struct BySourceAndReason {
     pub reason: &'static str,
 }
 
+/// Labels by link.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByLink {
+    /// The link of an alert's way.
+    pub link: &'static str,
+}
+
 /// Labels by queue.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByQueue {
@@ -72,7 +79,7 @@ pub struct BySchedule {
 /// Labels by channel kind and outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByMessage {
-    /// `sent`, `delayed`, `failed`, `given_up` or `muted`.
+    /// `sent`, `delayed`, `failed`, `given_up`, `muted`, `on_card` or `flapping`.
     pub outcome: &'static str,
 }
 

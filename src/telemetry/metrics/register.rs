@@ -79,6 +79,23 @@ impl Metrics {
             "Parts of recount that failed, while the other parts ran",
             m.recount_failures,
         );
+        r.register_with_unit(
+            "recount_part_duration",
+            "Duration of the parts of recount",
+            Unit::Seconds,
+            m.recount_seconds,
+        );
+        r.register_with_unit(
+            "recount_part_done_timestamp",
+            "When this process last did a part of recount without an error; 0: never",
+            Unit::Seconds,
+            m.recount_done,
+        );
+        r.register(
+            "recount_part_items",
+            "Items that parts of recount worked on",
+            m.recount_items,
+        );
         r.register(
             "repair_verdicts",
             "Verdicts on repairs, those that replace another included",
@@ -132,6 +149,17 @@ impl Metrics {
             "Age of the schedule's last completed run, from its start; age of the process if none completed",
             Unit::Seconds,
             m.schedule_seconds,
+        );
+        r.register_with_unit(
+            "canary_link",
+            "How long the last scheduled canary took at the link",
+            Unit::Seconds,
+            m.link_seconds,
+        );
+        r.register(
+            "canary_link_up",
+            "Whether the last scheduled canary passed the link",
+            m.link_up,
         );
         r.register_with_unit(
             "figures_age",

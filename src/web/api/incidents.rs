@@ -1,6 +1,7 @@
 //! Incidents: listed, shown, acknowledged and resolved.
 
 mod many;
+mod recommendation;
 
 use axum::Json;
 use axum::body::Body;
@@ -18,6 +19,7 @@ use crate::domain::stale::Heard;
 use crate::entity::{incidents, occurrences};
 use crate::operations::incident::{Changed, reopens_after};
 use crate::operations::{self, OperationError, Resource};
+use crate::recommendations::of_incident;
 use crate::store::audit::Actor;
 use crate::store::incidents::find;
 use crate::store::views::incident_list::Entry;
@@ -105,6 +107,8 @@ pub(super) struct Detail {
     /// The silences in Alertmanager that match its labels and hold now; null if Alertmanager does not
     /// answer, or none is asked (`alertmanager_url`).
     silences: Option<Vec<Silence>>,
+    /// What to do next; null if it is resolved, or its tier is not calculated yet.
+    recommendation: Option<recommendation::View>,
 }
 
 /// An incident after an operation.
@@ -246,8 +250,12 @@ pub(super) async fn show(
         Some(alertmanager) => alertmanager.silences(&entry.0.labels).await,
         None => None,
     };
+    let now = context.clock.now();
+    let db = context.db.view();
+    let recommended = of_incident(context, db, (&entry.0, &entry.1), now).await?;
     Ok(Json(Detail {
-        incident: View::of(context.clock.now(), entry),
+        recommendation: recommended.map(recommendation::View::from),
+        incident: View::of(now, entry),
         silences,
     }))
 }

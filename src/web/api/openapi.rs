@@ -34,7 +34,7 @@ const ABOUT: &str = "The HTTP interface of Tocsin.\n\n\
     rejected.";
 
 /// What the operations are grouped by, in the order in which they are read.
-const TAGS: [(&str, &str); 12] = [
+const TAGS: [(&str, &str); 13] = [
     ("webhooks", "Receive alerts and button presses."),
     (
         "incidents",
@@ -55,6 +55,10 @@ const TAGS: [(&str, &str); 12] = [
         "What sends alerts: addresses, and what was delivered lately.",
     ),
     ("notifications", "Test the channels of notifications."),
+    (
+        "canaries",
+        "Synthetic alerts that prove that alerts become messages, and are not counted.",
+    ),
     (
         "trace",
         "The history of an alert, an incident or an anomaly.",

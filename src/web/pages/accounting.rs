@@ -5,10 +5,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
 use super::{Pages, charts};
+use crate::domain::canary;
 use crate::jobs::{IngestAlert, Job as _};
 use crate::queue::about::{self, WorkerInfo, WorkerStatus};
 use crate::queue::store::{LEASE, QueueError};
-use crate::sources::{SOURCES, Source};
+use crate::sources::SOURCES;
 use crate::telemetry::metrics::{BySource, Outcome};
 use crate::text::{Text, plural};
 
@@ -69,11 +70,9 @@ pub(super) async fn balance(pages: &Pages) -> Result<Balance, QueueError> {
 }
 
 fn of_sources(family: &Family<BySource, Counter>) -> u64 {
-    let of = |source: &Source| {
-        let source = source.name;
-        family.get_or_create(&BySource { source }).get()
-    };
-    SOURCES.iter().map(of).sum()
+    let of = |source| family.get_or_create(&BySource { source }).get();
+    let sources = SOURCES.iter().map(|source| source.name);
+    sources.chain([canary::SOURCE]).map(of).sum()
 }
 
 /// What came in, what came of it, and whether these are the same.

@@ -4,6 +4,7 @@ mod actions;
 mod analysis;
 mod facts;
 mod load;
+mod recommended;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -76,6 +77,10 @@ pub(super) async fn page(
                     section aria-labelledby="why" {
                         h2 #why { (text.why) }
                         div #reasons data-live { (why(text, &found.entry, (seen.as_ref(), rules))) }
+                    }
+                    section aria-labelledby="recommended" {
+                        h2 #recommended { (text.recommended) }
+                        div #recommendation data-live { (recommended::shown(&visit, found.recommendation.as_ref())) }
                     }
                     section aria-labelledby="past" {
                         h2 #past { (text.analysis) }

@@ -23,7 +23,7 @@ const fn name(text: &Text, offered: usize) -> &'static str {
     }
 }
 
-/// That an anomaly is muted, and until when; nothing if it is not.
+/// That an anomaly is muted, and until when, and since when it flaps; nothing if it does neither.
 pub(super) fn mark(visit: &PageRequest, anomaly: &Anomaly) -> Markup {
     let until = anomaly
         .muted_until
@@ -31,6 +31,9 @@ pub(super) fn mark(visit: &PageRequest, anomaly: &Anomaly) -> Markup {
     html! {
         @if let Some(until) = until {
             span.mu { (parts::around(visit.text().muted_until, "time", &parts::at(until))) }
+        }
+        @if let Some(since) = anomaly.flapping_since {
+            " " span.mu { (parts::around(visit.text().flapping_since, "time", &parts::at(since))) }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The system: what is connected, what it may lose, and whether what came in is accounted for.
 
+mod chain;
 mod connected;
 mod load;
 mod refused;
@@ -56,6 +57,11 @@ pub(super) async fn page(
                 @if found.warnings.is_empty() && visit.paused.is_empty() {
                     p.good { span aria-hidden="true" { "✓ " } (text.no_warnings) }
                 }
+            }
+            section aria-labelledby="chain" {
+                h2 #chain { (text.chain) }
+                p.hint { (text.chain_lead) }
+                (chain::chain(&visit, pages.context.config.canary.every.is_some(), found.canary.as_ref()))
             }
             section aria-labelledby="sources" {
                 h2 #sources { (text.sources) }

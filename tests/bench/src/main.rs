@@ -177,7 +177,7 @@ impl Bench {
         let wanted = |what: &&What| self.args.what.is_empty() || self.args.what.contains(what);
         let wanted: Vec<What> = all.iter().filter(wanted).copied().collect();
         for what in wanted {
-            self.measure(what).await;
+            Box::pin(self.measure(what)).await;
         }
     }
 
@@ -199,7 +199,7 @@ impl Bench {
                 continue;
             }
             let measured = match what {
-                What::Queue => queue::measure(self, on, redis_storage).await,
+                What::Queue => Box::pin(queue::measure(self, on, redis_storage)).await,
                 What::Accept => accept::measure(self, on, alertmanagers).await,
                 What::Ingest => ingest::measure(self, on).await,
                 What::Drain => drain::measure(self, on).await,

@@ -43,7 +43,7 @@ pub(crate) async fn measure(
     on: On,
     redis_storage: Option<f64>,
 ) -> anyhow::Result<()> {
-    let flowing = flowing(bench, on).await?;
+    let flowing = Box::pin(flowing(bench, on)).await?;
     let rate = flowing.value;
     bench.rows.push(match on {
         On::Fleet => flowing
@@ -56,7 +56,7 @@ pub(crate) async fn measure(
         On::Embedded | On::Postgres => 100_000,
         On::Fleet => 1_000_000,
     };
-    let draining = draining(bench, on, backlog).await?;
+    let draining = Box::pin(draining(bench, on, backlog)).await?;
     let draining = draining.compared("no backlog", rate);
     bench.rows.push(match on {
         On::Fleet => draining.floor(&[Bound::Times(0.8)]),
@@ -69,7 +69,7 @@ pub(crate) async fn measure(
 async fn flowing(bench: &mut Bench, on: On) -> anyhow::Result<Row> {
     bench.progress.begin(format!("queue: push to ack, {on}"));
     let site = bench.servers.site(on).await?;
-    let mut field = Field::open(&site).await?;
+    let mut field = Box::pin(Field::open(&site)).await?;
     field.work();
     let began = Instant::now();
     let until = began + Duration::from_secs(bench.args.seconds);
@@ -87,7 +87,7 @@ async fn flowing(bench: &mut Bench, on: On) -> anyhow::Result<Row> {
 async fn draining(bench: &mut Bench, on: On, backlog: u64) -> anyhow::Result<Row> {
     bench.progress.begin(format!("queue: off a backlog, {on}"));
     let site = bench.servers.site(on).await?;
-    let mut field = Field::open(&site).await?;
+    let mut field = Box::pin(Field::open(&site)).await?;
     let began = Instant::now();
     field.push(backlog, &bench.progress).await?;
     let pushed = backlog as f64 / began.elapsed().as_secs_f64();

@@ -28,11 +28,12 @@ pub const LEVELS_BY_COUNTS: (&str, &str) = (
     r#"[{level="REPEAT",window="1h",count=3},{level="ESCALATE",window="24h",count=5},{level="PERMANENT_FIX",window="24h",count=10}]"#,
 );
 
-/// Telegram without limits: tests that are not about them are not to be paced, and their cards are
-/// edited at once.
+/// Telegram without limits: tests that are not about them are not to be paced, their cards are
+/// edited at once, and each incident has its own.
 pub fn at_once() -> TelegramSettings {
     TelegramSettings {
         fold: Span(Duration::ZERO),
+        again: Span(Duration::ZERO),
         storm_above: 1_000_000,
         chat_per_second: 1_000_000,
         group_per_minute: 1_000_000,

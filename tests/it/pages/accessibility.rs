@@ -114,7 +114,8 @@ async fn everybody_can_use_every_page(looks: &[Look]) {
                 objections.push(format!("{name}: {wider} pixels too wide"));
             }
             browser.picture(&name).await;
-            if is_judged {
+            // The API's page has more elements than all others together; a narrow screen adds none.
+            if is_judged && (*path != "/api" || width > 360) {
                 let found = browser.accessibility().await;
                 objections.extend(found.into_iter().map(|line| format!("{name}: {line}")));
             }

@@ -9,6 +9,12 @@ pub struct Fired {
     pub to: Option<i64>,
 }
 
+/// The firing before each story.
+const FIRST: Fired = Fired {
+    from: 0,
+    to: Some(1),
+};
+
 /// A repair.
 #[derive(Clone, Debug)]
 pub struct Repaired {
@@ -23,10 +29,12 @@ pub struct Repaired {
 pub struct Story {
     pub firings: Vec<Fired>,
     pub repairs: Vec<Repaired>,
+    /// When Tocsin was down, from and to: half a minute after each.
+    pub down: Option<(i64, i64)>,
 }
 
-/// Attempts, claimed, verified, disproved, superseded.
-pub type Counts = [i64; 5];
+/// Attempts, claimed, verified, disproved, superseded, unknown.
+pub type Counts = [i64; 6];
 
 impl Story {
     /// What silence says of a repair: goes through the quiet time minute by minute.
@@ -46,14 +54,44 @@ impl Story {
                 return "superseded";
             }
         }
-        let fires = |fired: &Fired| {
-            let has_begun = fired.from <= minute;
-            has_begun && fired.to.is_none_or(|to| to > minute)
-        };
-        match self.firings.iter().any(fires) {
+        if self.was_down(repair.finished, minute) {
+            return "unknown";
+        }
+        match self.fires(minute) {
             true => "disproved",
             false => "verified",
         }
+    }
+
+    /// Whether anything fires at a minute.
+    fn fires(&self, minute: i64) -> bool {
+        let fires = |fired: &Fired| fired.from <= minute && fired.to.is_none_or(|to| to > minute);
+        self.firings.iter().any(fires)
+    }
+
+    /// Whether Tocsin was down between two minutes.
+    fn was_down(&self, from: i64, to: i64) -> bool {
+        let is_between = |minute: i64| minute >= from && minute < to;
+        self.down
+            .is_some_and(|(began, ended)| (began..=ended).any(is_between))
+    }
+
+    /// How many firings ended with nothing done and could be seen for as long after that, and after how many of them
+    /// it stayed quiet.
+    pub fn nothing(&self, quiet: i64) -> (i64, i64) {
+        let (mut episodes, mut held) = (0, 0);
+        for fired in self.firings.iter().chain([&FIRST]) {
+            let Some(over) = fired.to else { continue };
+            let until = over + quiet;
+            let is_at_work = |r: &Repaired| r.began <= until && r.finished >= fired.from;
+            if self.repairs.iter().any(is_at_work) || self.was_down(over, until) {
+                continue;
+            }
+            episodes += 1;
+            let again = (over + 1..=until).any(|m| self.firings.iter().any(|f| f.from == m));
+            held += i64::from(!again && !self.fires(until));
+        }
+        (episodes, held)
     }
 
     /// What each action was worth.
@@ -66,7 +104,8 @@ impl Story {
             let place = match self.verdict(repair, quiet) {
                 "verified" => 2,
                 "disproved" => 3,
-                _ => 4,
+                "superseded" => 4,
+                _ => 5,
             };
             of_action[place] += 1;
         }

@@ -1,9 +1,10 @@
-//! Alerts, resolves, repairs and passes of the judge in any order: what is left when all is there is what the
-//! oracle says.
+//! Alerts, resolves, repairs and passes of the judge in any order, and with crashes: what is left when all is there is
+//! what the oracle says.
 //!
 //! A seed that failed is printed; `TOCSIN_TEST_SEED` has it told again.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
@@ -13,8 +14,9 @@ use tocsin::domain::alert::{Alert, AlertStatus};
 use tocsin::jobs::{Content, IngestAlert};
 use tocsin::queue::Push;
 use tocsin::time::Timestamp;
-use tocsin_workers::recount;
+use tocsin_workers::{recount, workers};
 
+use super::dying::{die_while_judging, dying_workers};
 use super::oracle::{Counts, Fired, Repaired, Story};
 use crate::harness::{Harness, On};
 use crate::on_all;
@@ -44,9 +46,31 @@ on_all! {
                 |_| rand::rng().random::<u64>(),
                 |seed| seed.parse::<u64>().unwrap(),
             );
-            told(on, seed.wrapping_add(n)).await;
+            Box::pin(told(on, seed.wrapping_add(n), Crashes::None)).await;
         }
     }
+}
+
+/// Stories with crashes.
+const CRASHED: u64 = 6;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verdicts_are_the_same_whatever_dies_on_the_way() {
+    for n in 0..CRASHED {
+        let seed = std::env::var("TOCSIN_TEST_SEED").map_or_else(
+            |_| rand::rng().random::<u64>(),
+            |seed| seed.parse::<u64>().unwrap(),
+        );
+        told(On::Sqlite, seed.wrapping_add(n), Crashes::Anywhere).await;
+    }
+}
+
+/// Whether workers and judges die.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Crashes {
+    None,
+    /// In the midst of their work, or after it and before that is known: what they had to do is delivered again.
+    Anywhere,
 }
 
 fn story(random: &mut StdRng) -> Story {
@@ -63,6 +87,7 @@ fn story(random: &mut StdRng) -> Story {
     let mut story = Story {
         firings: firings.collect(),
         repairs: Vec::new(),
+        down: None,
     };
     for _ in 0..random.random_range(4..12) {
         let finished = next();
@@ -73,6 +98,10 @@ fn story(random: &mut StdRng) -> Story {
             finished,
         });
     }
+    if random.random_bool(0.5) {
+        let began = random.random_range(0..LENGTH - 3 * QUIET);
+        story.down = Some((began, began + random.random_range(1..QUIET)));
+    }
     // What fires for hours hides what happens in it: most firings are short.
     for fired in &mut story.firings {
         if random.random_bool(0.7) {
@@ -82,17 +111,30 @@ fn story(random: &mut StdRng) -> Story {
     story
 }
 
-async fn told(on: On, seed: u64) {
+async fn told(on: On, seed: u64, crashes: Crashes) {
     eprintln!("TOCSIN_TEST_SEED={seed}");
     let random = &mut StdRng::seed_from_u64(seed);
-    let h = Harness::start(on).await;
+    let mut h = Harness::without_workers(on, |_| {}).await;
+    h.work(match crashes {
+        Crashes::None => workers(&h.context),
+        Crashes::Anywhere => dying_workers(&h.context),
+    });
     let story = story(random);
     let base = Timestamp(h.now().0 - LENGTH * MINUTE);
     let at = |minute: i64| Timestamp(base.0 + minute * MINUTE);
     // An incident to record repairs on; over before the story begins.
-    for status in [AlertStatus::Firing, AlertStatus::Resolved] {
-        push(&h, alert("first", at(0), Some(at(1)), status), at(0)).await;
+    for (status, received) in [(AlertStatus::Firing, 0), (AlertStatus::Resolved, 1)] {
+        push(&h, alert("first", at(0), Some(at(1)), status), at(received)).await;
         h.drain().await;
+    }
+    if let Some((began, ended)) = story.down {
+        let half = |minute: i64| at(minute).0 + MINUTE / 2;
+        let sql = format!(
+            "INSERT INTO outages (began_at, ended_at) VALUES ({}, {})",
+            half(began),
+            half(ended)
+        );
+        h.execute(&sql).await;
     }
     let mut events: Vec<Event> = Vec::new();
     events.extend((0..story.firings.len()).map(Event::Firing));
@@ -134,6 +176,12 @@ async fn told(on: On, seed: u64) {
                 report(&h, repair, Some(repair.claimed), at).await;
             }
             Event::Start(n) => begun.push((*n, report(&h, &story.repairs[*n], None, at).await)),
+            Event::Judge if crashes == Crashes::Anywhere => {
+                let steps = random.random_range(0..40);
+                tokio::join!(die_while_judging(&h, steps), async {
+                    recount::judge(&h.context).await.unwrap();
+                });
+            }
             Event::Judge => {
                 // Twice at the same time.
                 let judged = tokio::join!(recount::judge(&h.context), recount::judge(&h.context));
@@ -155,7 +203,9 @@ async fn told(on: On, seed: u64) {
     }
     h.drain().await;
     recount::judge(&h.context).await.unwrap();
-    h.drain().await;
+    // Baselines are renewed once an hour, and what followed from a commit is pushed again where who committed died.
+    h.advance(Duration::from_secs(3700));
+    h.recount().await;
     compare(&h, &story, at, seed).await;
     h.finish().await;
 }
@@ -176,6 +226,7 @@ async fn compare(h: &Harness, story: &Story, at: impl Fn(i64) -> Timestamp, seed
         );
     }
     let expected = story.counts(QUIET);
+    let (episodes, held) = story.nothing(QUIET);
     for path in [
         format!("/api/v1/anomalies/{}/effectiveness", h.newest_key().await),
         "/api/v1/repairs/effectiveness?alert_name=Scrambled".to_owned(),
@@ -185,12 +236,21 @@ async fn compare(h: &Harness, story: &Story, at: impl Fn(i64) -> Timestamp, seed
         let worth = h.get(&path).await;
         let actions = worth["actions"].as_array().unwrap().iter();
         let counts = actions.map(|action| {
-            let names = ["attempts", "claimed", "verified", "disproved", "superseded"];
+            let names = [
+                "attempts",
+                "claimed",
+                "verified",
+                "disproved",
+                "superseded",
+                "unknown",
+            ];
             let counts: Counts = names.map(|name| action[name].as_i64().unwrap());
             (action["action"].as_str().unwrap().to_owned(), counts)
         });
         let counts: BTreeMap<String, Counts> = counts.collect();
         assert_eq!(counts, expected, "seed {seed}: {path}");
+        let nothing = ["episodes", "held"].map(|name| worth["nothing"][name].as_i64().unwrap());
+        assert_eq!(nothing, [episodes, held], "seed {seed}: {path}\n{story:#?}");
     }
     let (_, page) = h.post("/api/v1/recount/verify", json!({})).await;
     let drifted = &page["drifted"];

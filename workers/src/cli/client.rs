@@ -200,6 +200,30 @@ impl Client {
         self.recognised(&["alertmanager"], answer)
     }
 
+    /// Posts a webhook's body with these headers, to a path below the instance's address.
+    pub(super) async fn post_delivery(
+        &self,
+        path: &str,
+        headers: &[(String, String)],
+        body: String,
+        token: Option<&Secret>,
+    ) -> Result<(), Error> {
+        let path: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let mut request = self.http.post(self.below(&path)).body(body);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let response = self.request(request, token).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        if status.is_success() {
+            return Ok(());
+        }
+        let failed = |error: reqwest::Error| Error::of_request(&error, &self.base);
+        let body = response.text().await.map_err(failed)?;
+        let hint = WEBHOOK_TOKEN.after(token);
+        Err(Error::of_answer(status, &headers, &body, hint))
+    }
+
     /// An answer to a request at `path`, if it has what the API gives there: nothing else may pass for an
     /// instance that is empty and well.
     fn recognised(&self, path: &[&str], answer: Value) -> Result<Value, Error> {
@@ -277,6 +301,7 @@ fn fields_at(path: &[&str]) -> &'static [&'static str] {
         ["readyz"] => &["status"],
         ["alertmanager"] => &["enqueued"],
         ["recount"] => &["job"],
+        ["canaries"] => &["firing"],
         ["incidents" | "anomalies", _, "repairs"] => &["repair", "job"],
         // Reported there, or listed.
         ["repairs"] => &["repair", "items"],

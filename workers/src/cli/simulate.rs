@@ -1,4 +1,5 @@
-//! `tocsin simulate`: a storm of made-up alerts, and whether each of them was counted once.
+//! `tocsin simulate`: a storm of made-up alerts, and whether each of them was counted once; or a described history, and
+//! what is decided in it.
 
 mod bar;
 mod catalog;
@@ -8,16 +9,19 @@ mod ledger;
 mod pace;
 mod payload;
 mod report;
+mod scenario;
 mod settle;
 mod stored;
 mod storm;
 mod tally;
 
+use std::path::PathBuf;
+
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
-use tocsin::config::{Secret, Span};
+use tocsin::config::{Config, ConfigError, Secret, Span};
 use tocsin::time::Timestamp;
 
 use super::client::{Client, Remote};
@@ -28,9 +32,13 @@ use report::{Report, Run};
 use stored::Stored;
 use storm::{Plan, Storm};
 
-/// Send generated alerts to a running instance, and verify that each is counted once
+/// Send generated alerts to a running instance, and verify that each is counted once; or play a scenario
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
+    /// Play the history in this file instead, without an instance: print what is decided at each step, and why. Nothing
+    /// is sent
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rate", "duration", "alerts", "anomalies", "batch", "resolve", "resend", "seed", "yes", "webhook_token"])]
+    scenario: Option<PathBuf>,
     /// Alerts per second
     #[arg(long, default_value_t = 50.0, value_parser = rate)]
     rate: f64,
@@ -73,12 +81,28 @@ pub struct SimulateArgs {
 }
 
 impl SimulateArgs {
+    /// Plays the scenario, if there is one; else posts the storm. `config` reads the settings, with others over them.
+    ///
+    /// # Errors
+    /// See [`Self::storm`]; or the scenario cannot be played, or what it expects is not so.
+    pub async fn run(
+        self,
+        remote: Remote,
+        config: impl FnOnce(&toml::Table) -> Result<Config, ConfigError>,
+    ) -> anyhow::Result<()> {
+        if let Some(file) = &self.scenario {
+            return Box::pin(scenario::run(file, config, self.json)).await;
+        }
+        let remote = remote.found_by(|| config(&toml::Table::new()))?;
+        self.storm(&remote).await
+    }
+
     /// Posts the storm, waits until it is processed, and prints what came out.
     ///
     /// # Errors
     /// The instance is on another computer and that was not confirmed, alerts were not accepted,
     /// or what it counted is not what was sent.
-    pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
+    async fn storm(self, remote: &Remote) -> anyhow::Result<()> {
         let client = Client::new(remote)?;
         ensure!(
             client.is_local() || self.yes,

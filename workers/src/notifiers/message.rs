@@ -1,8 +1,10 @@
 //! What a card says, line by line: most important first, for a person who is woken by it. What is
 //! not known is left out.
 
+mod again;
 mod background;
 mod comment;
+mod recommended;
 
 use chrono::DateTime;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
@@ -16,8 +18,10 @@ use tocsin::entity::incidents;
 use tocsin::text::{Text, address, fill, plural, words};
 use tocsin::time::Timestamp;
 
+use self::again::{again, flapping, flapping_hint, muted, says_flapping};
 use self::background::{analysis, description, generated, links, values};
 pub(super) use self::comment::of_comment;
+use self::recommended::{failed_fix, recommended};
 use super::markup::Line;
 use super::text::tidy;
 use super::{Card, TestMessage};
@@ -37,14 +41,19 @@ pub(super) fn lines(card: &Card, text: &Text) -> Vec<Line> {
         Some(headline(card, text)),
         place(card, text),
         together(card, text),
+        again(card, text),
         reopening(card, text),
         status_line(card, text),
         unheard(card, text),
         muted(card, text),
+        flapping(card, text),
+        flapping_hint(card, text),
         calmed(card, text),
         level(card, text),
         tier(card, text),
         restarts(card, text),
+        failed_fix(card, text),
+        recommended(card, text),
         figures(card, text),
         repairs(card, text),
         analysis(card, text),
@@ -79,6 +88,7 @@ fn headline(card: &Card, text: &Text) -> Line {
     let (symbol, happened) = match card.kind {
         // A card is edited as its incident goes on.
         Kind::Opened if card.incident.reopened > 0 => ("🔁", text.msg_reopened),
+        Kind::Opened if card.again.is_some() => ("🔂", text.msg_again),
         Kind::Opened if is_info(&card.incident.severity) => ("🔹", text.msg_opened),
         Kind::Opened => ("🚨", text.msg_opened),
         Kind::Escalated => ("🔺", text.msg_escalated),
@@ -86,13 +96,22 @@ fn headline(card: &Card, text: &Text) -> Line {
         Kind::Worsened => ("🔺", text.msg_worsened),
         Kind::Resolved => ("✅", text.ev_resolved),
         Kind::Repeated => ("🔂", text.msg_repeated),
+        Kind::Flapping if card.anomaly.flapping_since.is_none() => ("🚨", text.msg_opened),
+        Kind::Flapping => ("🎚", text.msg_flapping),
+        Kind::Steady => ("🟢", text.msg_steady),
         // A digest is about no single incident, and has lines of its own.
         Kind::Digest => ("🌩", text.incidents),
     };
     let status = card.incident.status;
     let severity = known(&card.incident.severity, NAME);
     let is_open = matches!(status, Status::Open | Status::Analyzing);
+    let and_state = || {
+        let state = words::status_word(text, status);
+        fill(text.msg_and_state, &[("what", happened), ("state", state)])
+    };
     let (symbol, mut what) = match status {
+        // It is said of the anomaly, however its incident stands.
+        _ if !is_open && says_flapping(card) => (symbol, and_state()),
         Status::Resolved if card.incident.resolved_by == Some(ResolvedBy::Unseen) => {
             ("❔", text.ev_closed_unseen.to_owned())
         }
@@ -101,11 +120,7 @@ fn headline(card: &Card, text: &Text) -> Line {
         Status::Acknowledged if card.kind == Kind::Opened => {
             (symbol, text.ev_acknowledged.to_owned())
         }
-        Status::Acknowledged => {
-            let state = words::status_word(text, status);
-            let places = [("what", happened), ("state", state)];
-            (symbol, fill(text.msg_and_state, &places))
-        }
+        Status::Acknowledged => (symbol, and_state()),
         Status::Open | Status::Analyzing => (symbol, happened.to_owned()),
     };
     match severity {
@@ -219,16 +234,6 @@ fn unheard(card: &Card, text: &Text) -> Option<Line> {
             .symbol("⌛")
             .text(fill(text.msg_unheard, &[("at", &at)])),
     )
-}
-
-fn muted(card: &Card, text: &Text) -> Option<Line> {
-    let muted = card.muted.as_ref()?;
-    let at = utc(muted.until)?;
-    let said = match muted.by.as_deref().and_then(|who| known(who, NAME)) {
-        Some(who) => fill(text.msg_muted_by, &[("at", &at), ("who", &who)]),
-        None => fill(text.msg_muted, &[("at", &at)]),
-    };
-    Some(Line::new().symbol("🔕").text(said))
 }
 
 /// That a rise is over by the time its message is sent.

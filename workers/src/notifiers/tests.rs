@@ -23,7 +23,7 @@ use super::log::Log;
 use super::telegram::{Api, Telegram};
 use super::webhook::Webhook;
 use super::{Card, Muted, Notifier, TestMessage};
-use samples::{MINUTE_MS, OPENED, analysis, bare, card};
+use samples::{MINUTE_MS, OPENED, analysis, bare, card, recommendation};
 
 pub(super) use hostile::hostile;
 
@@ -115,6 +115,16 @@ fn an_incident_that_was_analyzed() {
     card.kind = Kind::Escalated;
     let escalated = telegram(&card);
     assert!(!escalated.contains("PaymentDown"), "{escalated}");
+}
+
+#[test]
+fn an_incident_with_an_action_that_is_recommended() {
+    let mut card = card(Kind::Opened, Level::None);
+    card.recommendation = Some(recommendation("PR-77"));
+    assert_snapshot!(telegram(&card));
+    card.incident.status = Status::Resolved;
+    let resolved = telegram(&card);
+    assert!(!resolved.contains("👉"), "{resolved}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use tocsin::domain::{sentry, settle};
 use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::JobError;
 use tocsin::queue::consumer::JobHandle;
+use tocsin::recommendations::of_incident;
 use tocsin::store::notifications::CLAIM;
 use tocsin::store::{anomalies, cards, digests, incidents, maintenance, notifications};
 use tocsin::time::Timestamp;
@@ -339,13 +340,15 @@ fn facts(card: &Card) -> RoutingKey {
     }
 }
 
-/// The data that a message is rendered from, with the anomaly locked.
-pub(super) async fn card(
+/// The data that a message is rendered from, with the anomaly locked: of the incident that it is about, or of the one
+/// that it goes on with.
+pub(crate) async fn card(
     ctx: &NotifyContext,
     tx: &DatabaseTransaction,
     row: &Model,
 ) -> Result<Option<Card>, DbErr> {
-    let Some(incident) = incidents::find(tx, row.incident_id).await? else {
+    let id = row.shows_id.unwrap_or(row.incident_id);
+    let Some(incident) = incidents::find(tx, id).await? else {
         return Ok(None);
     };
     let Some((anomaly, now)) = anomalies::lock_shared(tx, &incident.anomaly_key).await? else {
@@ -353,9 +356,22 @@ pub(super) async fn card(
     };
     let anomaly = anomaly.as_of(ctx.context.clock.of_store(now));
     // Read again under the anomaly's lock, which protects the incident, too.
-    let incident = incidents::find(tx, row.incident_id).await?;
-    Ok(incident.map(|incident| Card {
-        kind: row.kind,
+    let Some(incident) = incidents::find(tx, id).await? else {
+        return Ok(None);
+    };
+    let again = match row.shows_id {
+        Some(_) => Some(cards::figures(tx, &incident).await?),
+        None => None,
+    };
+    let at = ctx.context.clock.of_store(now);
+    let recommendation = of_incident(&ctx.context, tx, (&incident, &anomaly), at).await?;
+    Ok(Some(Card {
+        recommendation,
+        kind: match again {
+            Some(_) => Kind::Opened,
+            None => row.kind,
+        },
+        again,
         page: ctx.page(&format!("/incidents/{}", incident.id)),
         incident,
         at: row.owed_since,

@@ -35,8 +35,13 @@ impl NotifyContext {
         }
     }
 
+    /// What all parts of the process share.
+    pub(crate) const fn context(&self) -> &Context {
+        &self.context
+    }
+
     /// The notifier of this channel, if the settings still name it.
-    pub(super) fn notifier(&self, channel: &str) -> Option<&dyn Notifier> {
+    pub(crate) fn notifier(&self, channel: &str) -> Option<&dyn Notifier> {
         let found = self.notifiers.iter().find(|n| n.channel() == channel);
         found.map(AsRef::as_ref)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tocsin::domain::budget::SendKind;
 use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::JobError;
+use tocsin::outbox::{Cause, FollowUp, Traces};
 use tocsin::queue::consumer::JobHandle;
 use tocsin::store::cards::{self, EditResult};
 use tocsin::store::{maintenance, notifications};
@@ -56,6 +57,7 @@ pub(super) async fn handle(
         Ok(Edited::Never(why)) => {
             ctx.count("edits_ended");
             tracing::info!(notification.id = %id, "a card can no longer be edited: {why}");
+            revive(ctx, id).await?;
             Ok(cards::end(db, id, &why).await?)
         }
         Err(SendError::Wait { after, why }) => {
@@ -79,10 +81,24 @@ pub(super) async fn handle(
         Err(SendError::GiveUp(why)) => {
             ctx.count("edit_failed");
             tracing::warn!(notification.id = %id, "editing a card failed, will retry at its next change: {why}");
+            revive(ctx, id).await?;
             let stands = cards::leave(db, id, token, claimed.row.edit_seq).await?;
             follow(ctx, id, stands).await
         }
     }
+}
+
+/// Sends the message that the card should have said instead, so that somebody hears of its incident. It is enqueued
+/// before the edit's result is recorded: after a crash in between the edit is still due, and the message stays revived.
+async fn revive(ctx: &NotifyContext, id: Uuid) -> Result<(), JobError> {
+    let db = ctx.context.db.write();
+    let now = ctx.context.clock.of_store(maintenance::now(db).await?);
+    let follow_up = FollowUp {
+        messages: cards::revive(db, id, now).await?,
+        ..FollowUp::default()
+    };
+    let pushed = follow_up.try_push(&ctx.context, Cause::Single, Traces::None);
+    Ok(pushed.await?)
 }
 
 /// Edits again if the incident changed since, or if another process took the claim while this one was suspended, so
@@ -161,6 +177,10 @@ async fn claim<'a>(
         return Ok(None);
     };
     is_free(&row, now)?;
+    if row.shows_id.unwrap_or(row.incident_id) != card.incident.id {
+        let why = "another incident goes on on the card now";
+        return Err(again(ctx, why.to_owned()));
+    }
     let shown = row.shown.as_deref().or(row.body.as_deref());
     let Some(body) = notifier.render_edit(&card, shown) else {
         cards::shows_all(&tx, id).await?;

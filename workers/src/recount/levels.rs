@@ -39,11 +39,12 @@ const TROUBLES: usize = 3;
 const END: &str = "g";
 
 /// Lowers levels that no longer hold, enqueues tiers for levels that are too low, and refreshes counts that have left
-/// a window. Continues where the last pass ended.
+/// a window. Continues where the last pass ended. Returns how many anomalies
+/// were checked.
 ///
 /// # Errors
 /// The store cannot be reached now, or some anomalies could not be read and were skipped; the log names them.
-pub async fn decay(context: &Context) -> Result<(), JobError> {
+pub async fn decay(context: &Context) -> Result<u64, JobError> {
     let (db, began) = (context.db.read(), Instant::now());
     let now = context.clock.of_store(maintenance::now(db).await?);
     let mark = marks::find(db, MARK).await?.unwrap_or_default();
@@ -145,6 +146,7 @@ struct Pass<'a> {
     later: Vec<String>,
     troubles: usize,
     passed_over: usize,
+    looked_at: u64,
 }
 
 impl<'a> Pass<'a> {
@@ -155,6 +157,7 @@ impl<'a> Pass<'a> {
             later: Vec::new(),
             troubles: 0,
             passed_over: 0,
+            looked_at: 0,
         }
     }
 
@@ -169,6 +172,7 @@ impl<'a> Pass<'a> {
     }
 
     async fn look_at(&mut self, keys: &[String]) {
+        self.looked_at += keys.len() as u64;
         match look(self.context, keys).await {
             Ok(()) => self.troubles = 0,
             Err(JobError::RetryAfter { .. }) => {
@@ -193,14 +197,14 @@ impl<'a> Pass<'a> {
     ///
     /// # Errors
     /// Some were skipped.
-    async fn end(mut self) -> Result<(), JobError> {
+    async fn end(mut self) -> Result<u64, JobError> {
         for some in std::mem::take(&mut self.later).chunks(TOGETHER) {
             if let Err(error) = look(self.context, some).await {
                 self.pass_over(some, &error);
             }
         }
         match self.passed_over {
-            0 => Ok(()),
+            0 => Ok(self.looked_at),
             n => Err(JobError::Retry(format!("{n} anomalies were skipped"))),
         }
     }
@@ -279,6 +283,7 @@ async fn judge(
 ) -> Result<Vec<Judged>, JobError> {
     let counted: Vec<_> = anomalies.iter().zip(counts.iter().copied()).collect();
     let mut found = assessments(context, db, &counted, now).await?;
+    let hysteresis = context.config.escalation.hysteresis;
     let judged = anomalies
         .into_iter()
         .zip(counts)
@@ -286,7 +291,7 @@ async fn judge(
             let found = found.remove(&anomaly.key)?;
             let was = anomaly.level;
             let mut state = anomaly.level_state();
-            let change = decide(&state, found, now).apply(&mut state);
+            let change = decide(&state, found, hysteresis, now).apply(&mut state);
             anomaly.set_level(state);
             if anomaly.level < was {
                 tracing::debug!(

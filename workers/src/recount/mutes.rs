@@ -8,19 +8,20 @@ use tocsin::store::{maintenance, mutes};
 /// Mutes that one pass ends.
 const AT_ONCE: u64 = 1000;
 
-/// Ends mutes whose time is over, and enqueues edits of their cards.
+/// Ends mutes whose time is over, and enqueues edits of their cards. Returns how many.
 ///
 /// # Errors
 /// The store cannot be reached now.
-pub async fn end_mutes(context: &Context) -> Result<(), JobError> {
+pub async fn end_mutes(context: &Context) -> Result<u64, JobError> {
     let db = context.db.read();
     let now = context.clock.of_store(maintenance::now(db).await?);
-    for key in mutes::over(db, now, AT_ONCE).await? {
-        match mute::end(context, &key).await {
+    let over = mutes::over(db, now, AT_ONCE).await?;
+    for key in &over {
+        match mute::end(context, key).await {
             Ok(()) => {}
             Err(OperationError::Store(error)) => return Err(error.into()),
             Err(error) => return Err(JobError::Retry(error.to_string())),
         }
     }
-    Ok(())
+    Ok(over.len() as u64)
 }

@@ -22,25 +22,26 @@ const AT_MOST: Duration = Duration::from_secs(20);
 /// Rows in one statement.
 const ROWS: i64 = 1000;
 
-/// Prunes if the last pruning is an hour old, or continues one that did not finish.
+/// Prunes if the last pruning is an hour old, or continues one that did not finish. Returns how many rows were deleted.
 ///
 /// # Errors
 /// The store cannot be reached now.
-pub(super) async fn hourly(context: &Context) -> Result<(), JobError> {
+pub(super) async fn hourly(context: &Context) -> Result<u64, JobError> {
     let now = maintenance::now(context.db.read()).await?;
     let now = context.clock.of_store(now);
     let last = marks::find(context.db.read(), Routine::Pruning.mark()).await?;
     if last.is_some_and(|last| last.at <= now && now.since(last.at) < Routine::Pruning.every()) {
-        return Ok(());
+        return Ok(0);
     }
-    if delete(context).await? {
+    let (pruned, is_all) = delete(context).await?;
+    if is_all {
         let mark = Mark {
             at: now,
             ..Mark::default()
         };
         marks::set(context.db.write(), Routine::Pruning.mark(), &mark).await?;
     }
-    Ok(())
+    Ok(pruned)
 }
 
 /// Deletes rows that are older than their retention, in bounded steps.
@@ -51,8 +52,9 @@ pub async fn prune(context: &Context) -> Result<(), JobError> {
     delete(context).await.map(drop)
 }
 
-/// Deletes old rows; returns whether all were. An error with one kind of row does not stop the others.
-async fn delete(context: &Context) -> Result<bool, JobError> {
+/// Deletes old rows; returns how many, and whether none is left. An error with one kind of row does not stop the
+/// others.
+async fn delete(context: &Context) -> Result<(u64, bool), JobError> {
     let kept = &context.config.retention;
     let (db, unit) = (&context.db, context.config.counting.unit);
     let now = context.clock.of_store(maintenance::now(db.read()).await?);
@@ -60,6 +62,7 @@ async fn delete(context: &Context) -> Result<bool, JobError> {
     let mut pass = Pass {
         began: Instant::now(),
         is_all: true,
+        pruned: 0,
         error: None,
     };
     let step = || retention::prune_occurrences(db, unit, occurrences, ROWS);
@@ -92,7 +95,7 @@ async fn delete(context: &Context) -> Result<bool, JobError> {
     pass.steps("anomalies", step).await;
     match pass.error {
         Some(error) => Err(error.into()),
-        None => Ok(pass.is_all),
+        None => Ok((pass.pruned, pass.is_all)),
     }
 }
 
@@ -100,6 +103,8 @@ struct Pass {
     began: Instant,
     /// Whether no old row is left.
     is_all: bool,
+    /// Rows that were deleted.
+    pruned: u64,
     /// The first error.
     error: Option<DbErr>,
 }
@@ -130,6 +135,7 @@ impl Pass {
                 break;
             }
         }
+        self.pruned += pruned;
         if pruned > 0 {
             tracing::info!(pruned, "pruned {what}");
         }

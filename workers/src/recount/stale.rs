@@ -22,11 +22,11 @@ const EPISODES: u64 = 1000;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Checks every incident with firings that were not received for `counting.unheard`, or for
-/// `counting.unheard_leases` leases.
+/// `counting.unheard_leases` leases. Returns how many there are.
 ///
 /// # Errors
 /// The store cannot be reached now.
-pub async fn expire_stale(context: &Context) -> Result<(), JobError> {
+pub async fn expire_stale(context: &Context) -> Result<u64, JobError> {
     let db = context.db.read();
     let now = context.clock.of_store(maintenance::now(db).await?);
     let limits = Limits {
@@ -34,6 +34,7 @@ pub async fn expire_stale(context: &Context) -> Result<(), JobError> {
         now,
     };
     let mut senders = Senders::new(context);
+    let mut looked_at = 0;
     for among in [Among::Old, Among::Leased] {
         let mut after = Uuid::nil();
         loop {
@@ -42,6 +43,7 @@ pub async fn expire_stale(context: &Context) -> Result<(), JobError> {
                 break;
             };
             after = last.id;
+            looked_at += found.len() as u64;
             let more = found.len() as u64 == TOGETHER;
             close(context, &mut senders, &found, &limits).await?;
             if !more {
@@ -49,7 +51,7 @@ pub async fn expire_stale(context: &Context) -> Result<(), JobError> {
             }
         }
     }
-    Ok(())
+    Ok(looked_at)
 }
 
 /// Closes expired firings of these incidents, and marks stale ones.

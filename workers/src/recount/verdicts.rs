@@ -27,15 +27,15 @@ const BASELINES: Duration = Duration::from_secs(3600);
 /// The most baselines in one tick.
 const BASELINES_AT_ONCE: u64 = 200;
 
-/// Judges the repairs that are due; none while alerts have waited in the queue for long, because their firings are not
-/// in the rows yet.
+/// Judges the repairs that are due, and returns how many; none while alerts have waited in the queue for long, because
+/// their firings are not in the rows yet.
 ///
 /// # Errors
 /// The store cannot be reached now.
-pub async fn judge(context: &Context) -> Result<(), JobError> {
+pub async fn judge(context: &Context) -> Result<u64, JobError> {
     if verify::is_late(context).await {
         tracing::debug!("no repair is judged while alerts wait in the queue");
-        return Ok(());
+        return Ok(0);
     }
     let db = context.db.read();
     let now = context.clock.of_store(maintenance::now(db).await?);
@@ -43,11 +43,13 @@ pub async fn judge(context: &Context) -> Result<(), JobError> {
     let heard = outages::heard_until(db).await?.unwrap_or(now).min(now);
     let (shortest, longest) = context.config.effectiveness.bounds();
     let upto = heard.before(shortest + judging::GRACE);
+    let mut looked_at = 0;
     let mut place = (Timestamp(i64::MIN), Uuid::nil());
     loop {
         let due = verdicts::due(db, upto, place, TOGETHER).await?;
         let Some(last) = due.last() else { break };
         place = (last.repaired_at, last.id);
+        looked_at += due.len() as u64;
         judge_all(context, due, heard).await?;
     }
     let since = now.before(longest + AGAIN);
@@ -56,13 +58,14 @@ pub async fn judge(context: &Context) -> Result<(), JobError> {
         let again = verdicts::disturbed(db, since, place, TOGETHER).await?;
         let Some(last) = again.last() else { break };
         place = (last.repaired_at, last.id);
+        looked_at += again.len() as u64;
         judge_all(context, again, heard).await?;
     }
     let old = now.before(BASELINES);
     for key in baselines::outdated(db, old, longest, BASELINES_AT_ONCE).await? {
         judging::renew_baseline(context, &key).await?;
     }
-    Ok(())
+    Ok(looked_at)
 }
 
 async fn judge_all(context: &Context, due: Vec<Due>, heard: Timestamp) -> Result<(), JobError> {

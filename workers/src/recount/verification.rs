@@ -48,7 +48,7 @@ pub async fn verify(
         match decay(context).await {
             Err(error @ JobError::RetryAfter { .. }) => return Err(error),
             Err(error) => tracing::error!("cannot update some figures: {error}"),
-            Ok(()) => {}
+            Ok(_) => {}
         }
     }
     loop {

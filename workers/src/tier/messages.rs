@@ -1,25 +1,32 @@
 //! Which messages are sent: those of incidents that opened, and of levels that rose.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use sea_orm::DatabaseTransaction;
+use sea_orm::{DatabaseTransaction, DbErr};
 use tocsin::context::Context;
-use tocsin::domain::messages::{self, Rise};
+use tocsin::domain::again::{self, CardRef, FormerIncident, Opening};
+use tocsin::domain::flapping;
+use tocsin::domain::level::Level;
+use tocsin::domain::messages::{self, Candidate, Policy, Rise, Suppression};
 use tocsin::domain::notification::Kind;
+use tocsin::domain::routing::RoutingKey;
 use tocsin::entity::anomalies::Model as Anomaly;
-use tocsin::store::{levels, notifications};
+use tocsin::store::notifications::SuppressedCount;
+use tocsin::store::{cards, levels, notifications};
+use tocsin::time::Timestamp;
 use uuid::Uuid;
 
 use super::{LockedAnomalies, TierError};
 
 /// Writes the messages that the incidents opened, and that levels rose; returns how many of them are
-/// suppressed. Of a muted anomaly only a rise to `PERMANENT_FIX` is sent, once.
+/// suppressed. Of a muted anomaly only a rise to `PERMANENT_FIX` is sent, once; an incident whose anomaly was
+/// told lately goes on on the card of the one before.
 pub(super) async fn write(
     context: &Context,
     tx: &DatabaseTransaction,
     locked: &LockedAnomalies,
     risen: &HashSet<String>,
-) -> Result<u64, TierError> {
+) -> Result<SuppressedCount, TierError> {
     let policy = context.config.messages();
     let ids: Vec<Uuid> = locked.due.iter().map(|(id, _)| *id).collect();
     let existing = notifications::existing(tx, &ids).await?;
@@ -29,15 +36,86 @@ pub(super) async fn write(
     for rise in &mut rises {
         rise.opened_at = opened_at.get(&rise.incident).copied();
     }
-    let candidates = messages::of_tier(&ids, &existing, &rises, policy.settle, locked.now);
+    // What says that an anomaly flaps says its level, too.
+    let flapping = locked.begun_to_flap();
+    let flapping = flapping.map(|incident| messages::of_flapping(incident, locked.now));
+    let others = messages::of_tier(&ids, &existing, &rises, policy.settle, locked.now);
+    let candidates: Vec<Candidate> = flapping.chain(others).collect();
     let about: Vec<Uuid> = candidates.iter().map(|c| c.incident).collect();
     let keys = notifications::routing_keys(tx, &about).await?;
     let routed = messages::route(candidates, &policy, &keys);
-    let is_muted =
-        |incident, kind| locked.is_muted(incident) && !locked.breaks_mute(incident, kind);
-    let planned = messages::plan(routed, existing, is_muted);
+    let cards = GoingOn::read(tx, locked, &policy, &routed, &keys).await?;
+    let suppressed = |candidate: &Candidate, channel: &str| {
+        let Candidate { incident, kind, .. } = *candidate;
+        if locked.is_muted(incident) && !locked.breaks_mute(incident, kind) {
+            return Some(Suppression::Muted);
+        }
+        if locked.keeps_back(incident, kind) {
+            return Some(Suppression::Flapping);
+        }
+        let card = cards.card(candidate, channel);
+        card.map(Suppression::OnCard)
+    };
+    let planned = messages::plan(routed, existing, suppressed);
     let written = notifications::write(tx, &planned, locked.now).await?;
     Ok(written.suppressed)
+}
+
+/// The cards that the incidents of a pass that open can go on on.
+struct GoingOn<'a> {
+    locked: &'a LockedAnomalies,
+    policy: &'a Policy<'a>,
+    keys: &'a HashMap<Uuid, RoutingKey>,
+    former: HashMap<Uuid, FormerIncident>,
+}
+
+impl<'a> GoingOn<'a> {
+    /// Reads the incidents before those that open, where a channel has cards that can be gone on on.
+    async fn read(
+        tx: &DatabaseTransaction,
+        locked: &'a LockedAnomalies,
+        policy: &'a Policy<'a>,
+        routed: &[(Candidate, Vec<String>)],
+        keys: &'a HashMap<Uuid, RoutingKey>,
+    ) -> Result<Self, DbErr> {
+        let has_cards = |channels: &[String]| channels.iter().any(|c| policy.goes_on_in(c));
+        let is_second = |id: Uuid| locked.anomaly(id).is_some_and(|a| a.newest_number > 1);
+        let opened = routed.iter().filter(|(candidate, channels)| {
+            let Candidate { incident, kind, .. } = *candidate;
+            kind == Kind::Opened && has_cards(channels) && is_second(incident)
+        });
+        let opened: Vec<Uuid> = opened.map(|(candidate, _)| candidate.incident).collect();
+        Ok(Self {
+            locked,
+            policy,
+            keys,
+            former: cards::former(tx, &opened).await?,
+        })
+    }
+
+    /// The card in this channel that says what the message would, if it makes no sound. A card that was sent in
+    /// quiet hours is not gone on on after them: nobody heard it.
+    fn card(&self, candidate: &Candidate, channel: &str) -> Option<CardRef> {
+        if candidate.kind != Kind::Opened || !self.policy.goes_on_in(channel) {
+            return None;
+        }
+        let (anomaly, key) = (
+            self.locked.anomaly(candidate.incident)?,
+            self.keys.get(&candidate.incident)?,
+        );
+        let former = self.former.get(&candidate.incident)?;
+        let (told, now) = (former.told.get(channel)?, self.locked.now);
+        let opening = Opening {
+            severity: &key.severity,
+            level: anomaly.level,
+            risen_at: anomaly.risen_at,
+            permanent_fix_at: anomaly.permanent_fix_at,
+        };
+        let is_quiet = |at| self.policy.is_quiet(channel, key, at);
+        let was_heard = !is_quiet(told.sent_at) || is_quiet(now);
+        let goes_on = again::goes_on(&opening, former, told, self.policy.again, now);
+        (goes_on && was_heard).then_some(told.card)
+    }
 }
 
 impl LockedAnomalies {
@@ -50,6 +128,26 @@ impl LockedAnomalies {
     fn is_muted(&self, incident: Uuid) -> bool {
         let anomaly = self.anomaly(incident);
         anomaly.is_some_and(|anomaly| anomaly.mute().holds(self.now))
+    }
+
+    /// The newest due incident of each anomaly that began to flap in this pass.
+    fn begun_to_flap(&self) -> impl Iterator<Item = Uuid> {
+        let begun = self.anomalies.values();
+        let begun = begun.filter(|anomaly| anomaly.flapping_since == Some(self.now));
+        begun.filter_map(|anomaly| {
+            let of_key = self.due.iter().filter(|(_, key)| *key == anomaly.key);
+            of_key.map(|(id, _)| *id).max()
+        })
+    }
+
+    /// Whether the message is suppressed, because its anomaly flaps. Where that begins, the message that says so says
+    /// what opened, too.
+    fn keeps_back(&self, incident: Uuid, kind: Kind) -> bool {
+        self.anomaly(incident).is_some_and(|anomaly| {
+            let begins = anomaly.flapping_since == Some(self.now);
+            let flaps = anomaly.flapping_since.is_some();
+            flaps && (flapping::keeps_back(kind, anomaly.level) || (begins && kind == Kind::Opened))
+        })
     }
 
     /// Whether the message is for the present rise, which is sent in spite of the mute.
@@ -70,4 +168,11 @@ fn rise(locked: &LockedAnomalies, key: &String) -> Option<Rise> {
         sequence: anomaly.level_seq,
         opened_at: None,
     })
+}
+
+/// The moment, if the rise that has just happened breaks a mute.
+pub(super) fn breaks_mute(anomaly: &Anomaly, now: Timestamp) -> Option<Timestamp> {
+    let mute = anomaly.mute();
+    let rises_far = anomaly.level == Level::PermanentFix && mute.holds(now);
+    (rises_far && !mute.is_broken()).then_some(now)
 }

@@ -88,6 +88,10 @@ pub(in crate::web) struct Message {
     pub(super) sent_at: Option<Timestamp>,
     /// Why it failed.
     pub(super) error: Option<String>,
+    /// Why it is suppressed: `mute`, `card` (its incident goes on on the card of one before) or `flapping`.
+    pub(super) suppressed_by: Option<String>,
+    /// The number of the incident on whose card its own goes on.
+    pub(super) card_number: Option<i64>,
 }
 
 impl From<notifications::Model> for Message {
@@ -102,6 +106,8 @@ impl From<notifications::Model> for Message {
             attempts: row.attempts,
             sent_at: row.sent_at,
             error: row.error,
+            suppressed_by: row.suppressed_by.map(|by| by.to_value()),
+            card_number: row.card_number,
         }
     }
 }

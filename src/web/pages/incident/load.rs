@@ -3,7 +3,9 @@
 use uuid::Uuid;
 
 use crate::domain::aggregation::Unit;
+use crate::domain::recommendation::Recommendation;
 use crate::entity;
+use crate::recommendations::of_incident;
 use crate::store::audit::Action;
 use crate::store::reopenings;
 use crate::store::views::incident_list::Entry;
@@ -36,6 +38,7 @@ pub(super) struct IncidentData {
     pub(super) silences: Silences,
     pub(super) worth: OfAnomaly,
     pub(super) past: Vec<Past>,
+    pub(super) recommendation: Option<Recommendation>,
 }
 
 pub(super) async fn load(
@@ -51,7 +54,8 @@ pub(super) async fn load(
     let silences = async { Ok(Silences::of(alertmanager, &entry.0).await) };
     let both = async {
         let worth = worth::of_anomaly(&pages.context, &entry.1, visit.now);
-        tokio::try_join!(worth, past::before(db, &entry.0))
+        let recommended = of_incident(&pages.context, db, (&entry.0, &entry.1), visit.now);
+        tokio::try_join!(worth, past::before(db, &entry.0), recommended)
     };
     let (
         mut occurrences,
@@ -76,7 +80,7 @@ pub(super) async fn load(
         silences,
         both,
     )?;
-    let (worth, past) = both;
+    let (worth, past, recommendation) = both;
     let more = more_firings(&entry.0, unit, &mut occurrences);
     let of_parts = [messages.len(), entries.len(), reopenings.len(), mutes.len()];
     let is_full = |rows: usize| rows as u64 >= MESSAGES;
@@ -98,6 +102,7 @@ pub(super) async fn load(
         silences,
         worth,
         past,
+        recommendation,
     })
 }
 

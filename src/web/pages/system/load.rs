@@ -3,15 +3,17 @@
 use std::time::{Duration, Instant};
 
 use super::warnings::{not_counted, warnings};
+use crate::domain::canary::SCHEDULE;
 use crate::jobs::QUEUES;
 use crate::probe::PartState;
 use crate::queue::store::QueueError;
 use crate::redis::{Redis, RedisInfo};
 use crate::routines::Routine;
 use crate::sources::SOURCES;
+use crate::store::canaries::Canary;
 use crate::store::refusals::{self, Refusal};
 use crate::store::views::stats::{self, ChannelHealth, StoredTotals};
-use crate::store::{dead_letters, source_tallies};
+use crate::store::{canaries, dead_letters, source_tallies};
 use crate::text::Text;
 use crate::time::Timestamp;
 use crate::web::pages::Pages;
@@ -69,6 +71,8 @@ pub(super) struct SystemData {
     pub(super) dead: Option<u64>,
     pub(super) balance: Option<Balance>,
     pub(super) refused: Refused,
+    /// The last canary that Tocsin sent by itself.
+    pub(super) canary: Option<Canary>,
     /// The sources; `None` if the store does not say what they delivered.
     pub(super) sources: Option<Vec<SourceState>>,
 }
@@ -120,7 +124,7 @@ pub(super) async fn load(pages: &Pages, text: &Text) -> SystemData {
     let totals = &pages.shared.totals;
     let stores = context.stores();
     let (now, unwritten) = (context.clock.now(), pages.refusals.unwritten());
-    let (probed, store, queue, redis, totals, dead, channels, balance, refused, delivered) = tokio::join!(
+    let (probed, store, queue, redis, totals, dead, channels, balance, refused, delivered, canary) = tokio::join!(
         context.probe.look(&stores),
         timed(stats::ask(db)),
         timed(queued),
@@ -131,6 +135,7 @@ pub(super) async fn load(pages: &Pages, text: &Text) -> SystemData {
         timed(balance(pages)),
         timed(refusals::lately(db, now)),
         timed(source_tallies::lately(db, now)),
+        timed(canaries::newest(db, SCHEDULE)),
     );
     let redis_says = redis.as_ref().map(|answer| {
         let version = answer.as_ref().map_or("", |(s, _)| s.version.as_str());
@@ -190,6 +195,7 @@ pub(super) async fn load(pages: &Pages, text: &Text) -> SystemData {
         queued: queue.map(|(queued, _)| queued),
         dead: dead.map(|(dead, _)| dead),
         balance: balance.map(|(balance, _)| balance),
+        canary: canary.and_then(|(canary, _)| canary),
         sources: delivered.map(|(delivered, _)| {
             let tallies = pages.refusals.tallies();
             states(context, &SOURCES, delivered, tallies)

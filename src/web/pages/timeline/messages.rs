@@ -6,7 +6,7 @@ use maud::html;
 
 use super::Entry;
 use crate::domain::escalation::Level;
-use crate::domain::notification::Kind;
+use crate::domain::notification::{Kind, SuppressedBy};
 use crate::entity::anomalies;
 use crate::entity::notifications::{self, State};
 use crate::probe::Paused;
@@ -43,6 +43,8 @@ pub(super) fn turns(
             Kind::Reopened if known.is_some_and(|known| known <= decided_at(message)) => continue,
             Kind::Reopened => ("reopened", text.ev_reopened.to_owned()),
             Kind::Worsened => ("worsened", text.ev_worsened.to_owned()),
+            Kind::Flapping => ("flapping", text.ev_flapping.to_owned()),
+            Kind::Steady => ("steady", text.ev_steady.to_owned()),
             Kind::Opened | Kind::Resolved | Kind::Digest => continue,
         };
         let at = decided_at(message);
@@ -87,20 +89,22 @@ pub(super) fn message_entry(
         Kind::Worsened => text.kind_worsened,
         Kind::Resolved => text.kind_resolved,
         Kind::Repeated => text.kind_repeated,
+        Kind::Flapping => text.kind_flapping,
+        Kind::Steady => text.kind_steady,
         Kind::Digest => text.kind_digest,
     };
     let state = match message.state {
-        State::Pending => text.state_pending,
-        State::Sending => text.state_sending,
-        State::Sent => text.state_sent,
-        State::Failed => text.state_failed,
-        State::Digested => text.state_digested,
-        State::Suppressed => text.state_suppressed,
+        State::Pending => text.state_pending.to_owned(),
+        State::Sending => text.state_sending.to_owned(),
+        State::Sent => text.state_sent.to_owned(),
+        State::Failed => text.state_failed.to_owned(),
+        State::Digested => text.state_digested.to_owned(),
+        State::Suppressed => suppressed(text, message),
     };
     let places = [
         ("kind", kind),
         ("channel", &message.channel),
-        ("state", state),
+        ("state", &state),
     ];
     Entry {
         at: message.sent_at.unwrap_or(message.owed_since),
@@ -115,5 +119,14 @@ pub(super) fn message_entry(
             Some(of) => Some(paused::warning(text, of)),
             None => message.error.as_ref().map(|error| html! { (error) }),
         },
+    }
+}
+
+/// Why a message is suppressed.
+fn suppressed(text: &Text, message: &notifications::Model) -> String {
+    match (message.suppressed_by, message.card_number) {
+        (Some(SuppressedBy::Card), Some(n)) => fill(text.state_on_card, &[("n", &n.to_string())]),
+        (Some(SuppressedBy::Flapping), _) => text.state_flapping.to_owned(),
+        _ => text.state_suppressed.to_owned(),
     }
 }

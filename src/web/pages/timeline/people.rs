@@ -46,7 +46,8 @@ pub(super) fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>)
                 | Action::DiscardDeadLetter
                 | Action::PushRecount
                 | Action::RepairFigures
-                | Action::TestChannel,
+                | Action::TestChannel
+                | Action::SendCanary,
             )
             | None => {
                 let action = [("action", operation.action.as_str())];

@@ -43,6 +43,10 @@ pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
         }
         format!("{value} (label {label})")
     };
+    let flapping = match moment("/flapping_since") {
+        since if since.is_empty() => since,
+        since => format!("since {since}"),
+    };
     let lines = [
         ("key", text(anomaly, "/key")),
         ("alert", field("alert_name")),
@@ -52,6 +56,7 @@ pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
         ("overflow", together(anomaly)),
         ("level", level),
         ("muted", mute::mute_status(anomaly)),
+        ("flapping", flapping),
         ("total", total),
         ("incidents", incidents),
         ("first seen", moment("/first_seen")),
@@ -91,6 +96,7 @@ mod tests {
             "newest_incident": "019aad2e-6d5e-7000-8000-00000000000a",
             "first_seen": "2026-11-01T21:28:29.102Z", "last_seen": "2026-11-22T21:25:29.102Z",
             "permanent_fix_at": "2026-11-20T21:28:29.102Z", "permanent_fix_reference": "PR 7",
+            "flapping_since": "2026-11-22T21:08:29.102Z",
             "muted_until": "2026-11-23T01:00:00.000Z", "muted_by": "ann", "muted_why": "on its way",
         });
         insta::assert_snapshot!(facts(&anomaly, Timestamp(1_795_382_909_102)), @"
@@ -100,6 +106,7 @@ mod tests {
           service        storage (label persistentvolumeclaim)
           level          ESCALATE: 7 in 24h (≥ 5)
           muted          until 2026-11-23T01:00:00.000Z by ann: on its way
+          flapping       since 2026-11-22T21:08:29.102Z (20m ago)
           total          9
           incidents      4, the newest 019aad2e-6d5e-7000-8000-00000000000a
           first seen     2026-11-01T21:28:29.102Z (21d ago)

@@ -68,6 +68,8 @@ fn facts(incident: &Value, now: Timestamp) -> String {
         ("severity", text(incident, "/severity")),
         ("level", level_and_why(incident)),
         ("tier", tier_and_why(incident)),
+        ("recommended", recommended(incident)),
+        ("because", text(incident, "/recommendation/why_said")),
         ("muted", mute::mute_status(incident)),
         ("frequency", frequency(incident)),
         ("firings", episodes(incident)),
@@ -221,6 +223,16 @@ fn tier_and_why(incident: &Value) -> String {
         None => why,
     };
     format!("{tier}: {why}")
+}
+
+/// The action that is recommended, of which tier and why; or why there is none.
+fn recommended(incident: &Value) -> String {
+    let said = text(incident, "/recommendation/said");
+    let action = text(incident, "/recommendation/action");
+    match number(incident, "/recommendation/tier") {
+        Some(tier) if !action.is_empty() => format!("{action} (tier {tier}): {said}"),
+        _ => said,
+    }
 }
 
 fn frequency(incident: &Value) -> String {

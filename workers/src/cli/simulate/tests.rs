@@ -105,7 +105,7 @@ async fn simulate(url: &str, more: &[&str]) -> anyhow::Result<()> {
         "simulate", "--url", url, "--rate", "100000", "--alerts", "300", "--seed", "1",
     ];
     let cli = Cli::try_parse_from(quick.iter().chain(more)).unwrap();
-    cli.args.run(&cli.remote).await
+    cli.args.storm(&cli.remote).await
 }
 
 #[tokio::test]

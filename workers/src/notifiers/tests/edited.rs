@@ -1,5 +1,6 @@
 //! Cards as they are edited later: the status, the figures and the repairs of now.
 
+use tocsin::domain::again::AgainFigures;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
 use tocsin::domain::escalation::Level;
 use tocsin::domain::notification::Kind;
@@ -100,6 +101,78 @@ fn a_card_says_what_its_incident_is_now() {
         ),
     ] {
         assert_eq!(headline(kind, severity, status, reopened), expected);
+    }
+}
+
+#[test]
+fn a_card_on_which_another_incident_goes_on_says_which_of_the_day_it_is() {
+    let mut card = card(Kind::Opened, Level::None);
+    card.again = Some(AgainFigures {
+        within_day: 7,
+        others_open: 1,
+    });
+    let shown = Lang::ALL.map(|lang| bot(lang).render(&card));
+    for (shown, expected) in shown.iter().zip([
+        [
+            "🔂 <b>Again · critical",
+            "\nNumber 7 within 24 hours · 1 earlier incident is unresolved\n",
+        ],
+        [
+            "🔂 <b>再次發生 · critical",
+            "\n24 小時內第 7 次 · 先前有 1 起事件尚未解決\n",
+        ],
+    ]) {
+        assert!(expected.iter().all(|part| shown.contains(part)), "{shown}");
+    }
+    card.incident.status = Status::Resolved;
+    card.incident.resolved_by = Some(ResolvedBy::Itself);
+    let shown = bot(Lang::English).render(&card);
+    assert!(shown.starts_with("✅ <b>Resolved"), "{shown}");
+}
+
+#[test]
+fn flapping_is_said_while_it_lasts_however_the_incident_stands() {
+    let headline = |kind, flaps: bool, status| {
+        let mut card = card(kind, Level::None);
+        card.anomaly.flapping_since = flaps.then_some(card.at);
+        card.incident.status = status;
+        card.incident.resolved_by = Some(ResolvedBy::Itself);
+        let shown = bot(Lang::English).render(&card);
+        assert_eq!(
+            shown.contains("Flapping since 2026-11-22"),
+            flaps,
+            "{shown}"
+        );
+        let has_hint = shown.contains("keep_firing_for");
+        assert_eq!(has_hint, flaps && kind == Kind::Flapping, "{shown}");
+        shown.split(':').next().unwrap_or_default().to_owned()
+    };
+    let (open, over) = (Status::Open, Status::Resolved);
+    for (kind, flaps, status, expected) in [
+        (Kind::Flapping, true, open, "🎚 <b>Flapping · critical"),
+        (
+            Kind::Flapping,
+            true,
+            over,
+            "🎚 <b>Flapping (resolved) · critical",
+        ),
+        (Kind::Flapping, false, open, "🚨 <b>Opened · critical"),
+        (Kind::Flapping, false, over, "✅ <b>Resolved · critical"),
+        (
+            Kind::Steady,
+            false,
+            open,
+            "🟢 <b>No longer flapping · critical",
+        ),
+        (
+            Kind::Steady,
+            false,
+            over,
+            "🟢 <b>No longer flapping (resolved) · critical",
+        ),
+        (Kind::Opened, true, open, "🚨 <b>Opened · critical"),
+    ] {
+        assert_eq!(headline(kind, flaps, status), expected);
     }
 }
 

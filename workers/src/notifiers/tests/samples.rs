@@ -8,6 +8,7 @@ use tocsin::domain::escalation::Level;
 use tocsin::domain::frequency::{FrequencyStats, Window};
 use tocsin::domain::notification::Kind;
 use tocsin::domain::reason::{Counted, LevelRule, Reason};
+use tocsin::domain::recommendation::{FailedFix, Figures, FiguresOf, Recommendation, Rule, Why};
 use tocsin::domain::tier::decide;
 use tocsin::entity::{anomalies, incidents};
 use tocsin::time::Timestamp;
@@ -142,6 +143,7 @@ pub(crate) fn card(kind: Kind, level: Level) -> Card {
             level_seq: 2,
             risen_at: None,
             falling_since: None,
+            flapping_since: None,
             reason: why.map(|counted| LevelRule::Count(counted).into()),
             permanent_fix_at: None,
             permanent_fix_reference: None,
@@ -155,7 +157,9 @@ pub(crate) fn card(kind: Kind, level: Level) -> Card {
         },
         at: OPENED,
         muted: None,
+        again: None,
         page: None,
+        recommendation: None,
     }
 }
 
@@ -242,5 +246,36 @@ pub(crate) fn filled(kind: Kind, text: &str) -> Card {
         by: Some(text.to_owned()),
     });
     card.page = Some(format!("https://tocsin.example.com/{text}"));
+    card.recommendation = Some(recommendation(text));
     card
+}
+
+/// What may be recommended, with `text` for all that somebody else wrote; the fix of three days before did not hold.
+pub(crate) fn recommendation(text: &str) -> Recommendation {
+    Recommendation {
+        action: Some(text.to_owned()),
+        tier: 4,
+        rule: Rule::Held,
+        playbook: Some("pods".to_owned()),
+        figures: Some(Figures {
+            of: FiguresOf::Anomaly,
+            held: 4,
+            verdicts: 5,
+            lower_bound: 0.37,
+            effective: Some(true),
+            nothing_held: 1,
+            nothing_episodes: 9,
+        }),
+        why: Why {
+            fix: Some(FailedFix {
+                reference: Some(text.to_owned()),
+                fixed_at: Timestamp(OPENED.0 - 3 * 1440 * MINUTE_MS),
+                fired_at: Some(OPENED),
+                held_ms: Some(3 * 1440 * MINUTE_MS),
+            }),
+            raised_from: Some(3),
+            ..Why::default()
+        },
+        alternatives: Vec::new(),
+    }
 }

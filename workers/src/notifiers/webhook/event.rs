@@ -74,6 +74,8 @@ fn write(card: &Card, said: &str, is_shortened: bool) -> String {
             Kind::Worsened => "incident.worsened",
             Kind::Resolved => "incident.resolved",
             Kind::Repeated => "incident.repeated",
+            Kind::Flapping => "incident.flapping",
+            Kind::Steady => "incident.steady",
             Kind::Digest => "incidents.digest",
         },
         timestamp: card.at,

@@ -130,6 +130,7 @@ pub(super) fn of_message(
     let (kind, channel) = (text(message, "/kind"), text(message, "/channel"));
     let kind = match kind.as_str() {
         "worsened" => "severity raised",
+        "steady" => "no longer flapping",
         other => other,
     };
     let about = name_of(message, names);
@@ -142,7 +143,15 @@ pub(super) fn of_message(
     }
     let state = text(message, "/state");
     if state == "muted" {
-        let what = format!("notification to {channel} suppressed (muted): {about} {kind}");
+        let why = match (
+            &*text(message, "/suppressed_by"),
+            number(message, "/card_number"),
+        ) {
+            ("card", Some(n)) => format!("on the card of incident {n}"),
+            ("flapping", _) => "flapping".to_owned(),
+            _ => "muted".to_owned(),
+        };
+        let what = format!("notification to {channel} suppressed ({why}): {about} {kind}");
         return event(time(message, "/owed_since"), 3, what);
     }
     let tried = match number(message, "/attempts").unwrap_or_default() {

@@ -1,0 +1,163 @@
+//! The actions that may be recommended, and what is known of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::answer::{Alternative, Figures, FiguresOf, Usable};
+use super::{Asked, DAY, ENOUGH, Known};
+use crate::domain::effectiveness::{Worth, action_name};
+use crate::domain::repair_class::RepairClass;
+use crate::domain::tier::Tier;
+use crate::domain::verdict::for_quiet;
+use crate::time::Timestamp;
+
+/// How an action stands beside doing nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It does better.
+    Better,
+    /// It may do better or not.
+    Even,
+    /// It never held, or held less often.
+    Worse,
+    /// Too few verdicts to say.
+    Unjudged,
+}
+
+/// An action that may be recommended.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) action: String,
+    pub(super) tier: Tier,
+    class: Option<RepairClass>,
+    pub(super) standing: Standing,
+    not_before: Option<Timestamp>,
+    pub(super) figures: Option<Figures>,
+}
+
+impl Candidate {
+    pub(super) const fn is_usable(&self) -> bool {
+        self.not_before.is_none()
+    }
+
+    pub(super) fn bound(&self) -> f64 {
+        self.figures.as_ref().map_or(0.0, |found| found.lower_bound)
+    }
+
+    pub(super) fn answer(&self) -> Alternative {
+        let usable = match (self.not_before, self.standing) {
+            (Some(_), _) => Usable::NotYet,
+            (None, Standing::Worse) => Usable::Worse,
+            (None, _) => Usable::Yes,
+        };
+        Alternative {
+            action: self.action.clone(),
+            tier: self.tier.number(),
+            class: self.class,
+            usable,
+            not_before: self.not_before,
+            figures: self.figures.clone(),
+        }
+    }
+}
+
+/// Those from the incident's tier on, by tier, in the order of the playbook; without one, those that are known, the
+/// surest first.
+pub(super) fn all(asked: &Asked<'_>) -> Vec<Candidate> {
+    let waits = waits(asked);
+    let candidate = |(tier, action): (Tier, String)| {
+        let class = asked.classes.of(&action);
+        let (standing, figures) = figures(asked, &action, class);
+        Candidate {
+            not_before: waits.get(&action).copied(),
+            action,
+            tier,
+            class,
+            standing,
+            figures,
+        }
+    };
+    match asked.playbook {
+        Some(playbook) => {
+            let actions = playbook.each().filter(|(tier, _)| *tier >= asked.tier);
+            let actions = actions.map(|(tier, action)| (tier, action_name(action)));
+            actions.map(candidate).collect()
+        }
+        None => {
+            let known = [asked.own, asked.wider];
+            let known = known.into_iter().flat_map(|known| known.actions.keys());
+            let known: BTreeSet<&String> = known.collect();
+            let of_class = known.into_iter().filter_map(|action| {
+                let tier = asked.classes.of(action)?.tier();
+                (tier >= asked.tier).then(|| (tier, action.clone()))
+            });
+            let mut found: Vec<Candidate> = of_class.map(candidate).collect();
+            found.retain(|one| one.figures.is_some());
+            found.sort_by(|a, b| a.tier.cmp(&b.tier).then(b.bound().total_cmp(&a.bound())));
+            found
+        }
+    }
+}
+
+/// Until when each action waits that did not hold so often.
+fn waits(asked: &Asked<'_>) -> BTreeMap<String, Timestamp> {
+    let since = asked.now.before(DAY);
+    let mut times: BTreeMap<&str, Vec<Timestamp>> = BTreeMap::new();
+    for (action, at) in asked.disproved.iter().filter(|(_, at)| *at > since) {
+        times.entry(action).or_default().push(*at);
+    }
+    let waits = times.into_iter().filter_map(|(action, mut times)| {
+        times.sort_unstable_by(|a, b| b.cmp(a));
+        // When this one is older than a day, too few are younger.
+        let last = times.get(ENOUGH - 1)?;
+        Some((action.to_owned(), last.after(DAY)))
+    });
+    waits.collect()
+}
+
+/// The figures of the anomaly, if there are enough; else those of its alert name, if these are; else what there is.
+fn figures(
+    asked: &Asked<'_>,
+    action: &str,
+    class: Option<RepairClass>,
+) -> (Standing, Option<Figures>) {
+    let of = |of, known| of_known(asked, (of, known), action, class);
+    let own = of(FiguresOf::Anomaly, asked.own);
+    let wider = of(FiguresOf::AlertName, asked.wider);
+    let all = [own, wider].into_iter().flatten();
+    let all: Vec<_> = all.filter(|(_, found)| found.verdicts > 0).collect();
+    let enough = all.iter().find(|(_, found)| found.effective.is_some());
+    match enough.or_else(|| all.first()) {
+        Some((standing, found)) => (*standing, Some(found.clone())),
+        None => (Standing::Unjudged, None),
+    }
+}
+
+fn of_known(
+    asked: &Asked<'_>,
+    (of, known): (FiguresOf, &Known),
+    action: &str,
+    class: Option<RepairClass>,
+) -> Option<(Standing, Figures)> {
+    let worth = Worth::of(known.actions.get(action)?, asked.half_life, asked.now);
+    let quiet_ms = asked.quiet_ms.get(&class).copied().unwrap_or_default();
+    let (_, nothing) = for_quiet(&known.baselines, quiet_ms);
+    let effective = worth.is_effective(nothing, asked.min_verdicts);
+    let share = worth.weighed_verified / worth.weighed_verdicts.max(f64::MIN_POSITIVE);
+    let is_worse = worth.counted.verified == 0 || share < nothing.share();
+    let standing = match effective {
+        Some(true) => Standing::Better,
+        Some(false) if is_worse => Standing::Worse,
+        Some(false) => Standing::Even,
+        None => Standing::Unjudged,
+    };
+    let figures = Figures {
+        of,
+        held: worth.counted.verified,
+        verdicts: worth.counted.verdicts(),
+        lower_bound: (worth.lower_bound * 1000.0).floor() / 1000.0,
+        effective,
+        nothing_held: nothing.held,
+        nothing_episodes: nothing.episodes,
+    };
+    Some((standing, figures))
+}

@@ -1,0 +1,452 @@
+//! Plays a scenario: goes from moment to moment, has the workers and recount do what is due there, and tells what is
+//! different after.
+//!
+//! Recount runs once a minute after something happened and less often when nothing does, so that weeks take seconds.
+//! What is due at a known moment, a message that waits or a verdict, is not late by that. What time alone changes, such
+//! as a level that falls, may be told up to [`seldom`] later.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+use tocsin::config::Config;
+use tocsin::time::{Timestamp, millis};
+use tocsin::verdicts::GRACE;
+use uuid::Uuid;
+
+use super::changes::{self, Change};
+use super::expect::{self, Sent};
+use super::instance::Instance;
+use super::scenario::{By, Fix, Repair, Scenario, Step, What};
+use super::state::{Effectiveness, State};
+use super::{Entry, Kind, Outcome};
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// What follows from something within so long follows at once: before what is expected is looked at.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// Plays a scenario with these settings, and hands each entry to `tell` as soon as it is known.
+///
+/// # Errors
+/// A step cannot be done; the message names its line. What is expected and not so is no error.
+pub async fn play(
+    scenario: &Scenario,
+    config: Config,
+    tell: impl FnMut(&Entry) + Send,
+) -> anyhow::Result<Outcome> {
+    let instance = Box::pin(Instance::start(config, scenario.begins)).await?;
+    let mut player = Player {
+        scenario,
+        instance,
+        tell,
+        state: State::default(),
+        firing: BTreeMap::new(),
+        sent: Sent::default(),
+        headlines: BTreeMap::new(),
+        active_at: scenario.begins,
+        outcome: Outcome::default(),
+    };
+    let played = player.play().await;
+    let (outcome, instance) = (player.outcome, player.instance);
+    let stopped = instance.stop().await;
+    played?;
+    stopped?;
+    Ok(outcome)
+}
+
+/// An alert that fires.
+struct Firing {
+    since: Timestamp,
+    sent_at: Timestamp,
+    /// Whether its source still sends it.
+    is_sent: bool,
+}
+
+struct Player<'a, T> {
+    scenario: &'a Scenario,
+    instance: Instance,
+    tell: T,
+    state: State,
+    /// What fires, by the alert's name.
+    firing: BTreeMap<String, Firing>,
+    sent: Sent,
+    /// What each message shows.
+    headlines: BTreeMap<Uuid, String>,
+    /// When something last happened.
+    active_at: Timestamp,
+    outcome: Outcome,
+}
+
+impl<T: FnMut(&Entry) + Send> Player<'_, T> {
+    async fn play(&mut self) -> anyhow::Result<()> {
+        let scenario = self.scenario;
+        for step in &scenario.steps {
+            self.pass_until(scenario.begins.after(step.at)).await?;
+            let done = self.step(step).await;
+            done.with_context(|| format!("line {}", step.line))?;
+        }
+        self.pass_until(scenario.begins.after(scenario.ends)).await
+    }
+
+    /// Time passes, and what is due meanwhile is done.
+    async fn pass_until(&mut self, end: Timestamp) -> anyhow::Result<()> {
+        while self.instance.now() < end {
+            let (next, is_tick) = self.next_moment(end).await?;
+            self.instance.advance_to(next);
+            self.resend().await?;
+            self.instance.settle().await?;
+            if is_tick {
+                self.instance.recount().await?;
+            }
+            if self.look().await? {
+                self.active_at = self.instance.now();
+            }
+        }
+        Ok(())
+    }
+
+    /// When something is due next, and whether recount runs then.
+    async fn next_moment(&self, end: Timestamp) -> anyhow::Result<(Timestamp, bool)> {
+        let now = self.instance.now();
+        let begins = self.scenario.begins;
+        let every = millis(seldom(now.since(self.active_at)));
+        let tick = begins.0 + ((now.0 - begins.0) / every + 1) * every;
+        let tick = self.verdict_at(now).map_or(tick, |at| at.0.min(tick));
+        let resend = self.firing.iter().filter(|(_, firing)| firing.is_sent);
+        let resend =
+            resend.map(|(name, firing)| firing.sent_at.after(self.scenario.alerts[name].resend));
+        let due = self.instance.outlook().await?.next;
+        let first = resend.chain(due).min().unwrap_or(end);
+        let next = first.min(Timestamp(tick)).min(end);
+        Ok((next, next.0 == tick))
+    }
+
+    /// The next minute after which a repair can be judged.
+    fn verdict_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let settings = &self.instance.context.config.effectiveness;
+        let quiets = settings.rules.iter().map(|rule| rule.quiet.0);
+        let quiets: BTreeSet<Duration> = quiets.chain([settings.quiet.0]).collect();
+        let unjudged = self.state.repairs.iter().filter(|r| r.verdict.is_none());
+        let done = unjudged.filter_map(|repair| repair.finished_at);
+        let due = done.flat_map(|done| quiets.iter().map(move |quiet| done.after(*quiet + GRACE)));
+        due.map(|due| self.whole_minute(due))
+            .filter(|due| *due > now)
+            .min()
+    }
+
+    fn whole_minute(&self, at: Timestamp) -> Timestamp {
+        let (begins, minute) = (self.scenario.begins.0, millis(MINUTE));
+        Timestamp(begins + (at.0 - begins + minute - 1) / minute * minute)
+    }
+
+    /// What still fires is sent again.
+    async fn resend(&mut self) -> anyhow::Result<()> {
+        let now = self.instance.now();
+        for (name, firing) in &mut self.firing {
+            let kind = &self.scenario.alerts[name];
+            if firing.is_sent && firing.sent_at.after(kind.resend) <= now {
+                firing.sent_at = now;
+                let alerts = kind.sent(name, firing.since, None);
+                self.instance.send("firing", &alerts).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what is different since it was looked last, and whether anything is.
+    async fn look(&mut self) -> anyhow::Result<bool> {
+        let state = State::read(&self.instance).await?;
+        let mut found = changes::between(&self.state, &state, &self.instance.context.config);
+        for key in changes::judged_on(&self.state, &state) {
+            let worth = Effectiveness::of(&self.instance, &key).await?;
+            let newest = state.newest(&key);
+            let name = newest.map(|newest| state.name(newest.id));
+            found.extend(name.map(|name| changes::worth(name, &worth)));
+        }
+        self.state = state;
+        found.extend(self.messages());
+        let is_anything = !found.is_empty();
+        for change in found {
+            self.say(change, None);
+        }
+        Ok(is_anything)
+    }
+
+    fn messages(&mut self) -> Vec<Change> {
+        let mut told: Vec<Change> = Vec::new();
+        for message in self.instance.recording.take() {
+            let shown = self.headlines.insert(message.id, message.headline.clone());
+            if message.is_edit && shown.as_ref() == Some(&message.headline) {
+                continue;
+            }
+            let kind = match message.is_edit {
+                true => Kind::Edit,
+                false => Kind::Message,
+            };
+            if kind == Kind::Message {
+                self.sent.messages += 1;
+                self.sent.last.clone_from(&message.headline);
+            }
+            let what = match (message.is_edit, message.is_silent) {
+                (true, _) => "card shows",
+                (false, false) => "message",
+                (false, true) => "silent message",
+            };
+            let channel = match message.channel.as_str() {
+                "telegram:-1" => String::new(),
+                channel => format!(" to {channel}"),
+            };
+            told.push(Change {
+                kind,
+                incidents: message
+                    .incident
+                    .map(|id| self.state.name(id))
+                    .into_iter()
+                    .collect(),
+                what: format!("{what}{channel}: {}", message.headline),
+                why: None,
+            });
+        }
+        told
+    }
+
+    fn say(&mut self, change: Change, line: Option<usize>) {
+        let entry = Entry {
+            at: self.instance.now(),
+            kind: change.kind,
+            incidents: change.incidents,
+            what: change.what,
+            why: change.why,
+            line,
+        };
+        (self.tell)(&entry);
+    }
+
+    fn say_step(&mut self, line: usize, what: String) {
+        let step = Change {
+            kind: Kind::Step,
+            incidents: Vec::new(),
+            what,
+            why: None,
+        };
+        self.say(step, Some(line));
+    }
+
+    async fn step(&mut self, step: &Step) -> anyhow::Result<()> {
+        if let What::Expect(expect) = &step.what {
+            return self.expect(expect, step.line).await;
+        }
+        self.say_step(step.line, self.in_words(&step.what));
+        self.active_at = self.instance.now();
+        match &step.what {
+            What::Note(_) | What::Expect(_) => {}
+            What::Fires(alert) => self.fires(alert).await?,
+            What::Ends(alert) => self.ends(alert).await?,
+            What::GoesSilent(alert) => match self.firing.get_mut(alert) {
+                Some(firing) => firing.is_sent = false,
+                None => bail!("{alert} does not fire"),
+            },
+            What::Repaired(repair) => self.repaired(repair).await?,
+            What::Finished(repair) => self.finished(repair).await?,
+            What::Fixed(fix) => self.fixed(fix).await?,
+            What::Acknowledged(by) => self.incident("acknowledge", by).await?,
+            What::Resolved(by) => self.incident("resolve", by).await?,
+            What::Muted(by, time) => {
+                let path = format!("/api/v1/anomalies/{}/mute", self.key(&by.alert));
+                let time = format!("{}s", time.as_secs());
+                let body = json!({"for": time, "operator": by.operator});
+                self.instance.act("POST", &path, body).await?;
+            }
+        }
+        self.look().await?;
+        Ok(())
+    }
+
+    fn in_words(&self, what: &What) -> String {
+        let alerts = |name: &str| match self.scenario.alerts[name].copies() {
+            1 => name.to_owned(),
+            n => format!("{name} ({n} copies)"),
+        };
+        let by = |by: &By| {
+            by.operator
+                .as_ref()
+                .map_or(String::new(), |who| format!(" by {who}"))
+        };
+        let on = |by: &By| match self.scenario.alerts.len() {
+            1 => String::new(),
+            _ => format!(" of {}", by.alert),
+        };
+        match what {
+            What::Note(note) => note.clone(),
+            What::Fires(alert) => format!("{} fires", alerts(alert)),
+            What::Ends(alert) => format!("{} ends", alerts(alert)),
+            What::GoesSilent(alert) => {
+                format!("the source of {} stops sending it", alerts(alert))
+            }
+            What::Repaired(repair) | What::Finished(repair) => {
+                let said = match (what, repair.success) {
+                    (_, Some(true)) => "finished, reported as a success",
+                    (_, Some(false)) => "finished, reported as a failure",
+                    (_, None) => "started",
+                };
+                let note = repair.note.as_ref();
+                let note = note.map_or(String::new(), |note| format!(": {note}"));
+                let (action, on, by) = (&repair.action, on(&repair.by), by(&repair.by));
+                format!("repair{on}{by}: {action} {said}{note}")
+            }
+            What::Fixed(fix) => {
+                let reference = fix.reference.as_ref();
+                let reference = reference.map_or(String::new(), |at| format!(": {at}"));
+                format!(
+                    "permanent fix{}{} is marked{reference}",
+                    on(&fix.by),
+                    by(&fix.by)
+                )
+            }
+            What::Acknowledged(who) => {
+                format!("the incident{} is acknowledged{}", on(who), by(who))
+            }
+            What::Resolved(who) => format!("the incident{} is resolved{}", on(who), by(who)),
+            What::Muted(who, time) => {
+                let time = super::report::in_words(*time);
+                format!("the anomaly{} is muted for {time}{}", on(who), by(who))
+            }
+            What::Expect(_) => String::new(),
+        }
+    }
+
+    async fn fires(&mut self, alert: &str) -> anyhow::Result<()> {
+        let now = self.instance.now();
+        let firing = Firing {
+            since: now,
+            sent_at: now,
+            is_sent: true,
+        };
+        if self.firing.insert(alert.to_owned(), firing).is_some() {
+            bail!("{alert} fires already");
+        }
+        let alerts = self.scenario.alerts[alert].sent(alert, now, None);
+        self.instance.send("firing", &alerts).await
+    }
+
+    async fn ends(&mut self, alert: &str) -> anyhow::Result<()> {
+        let Some(firing) = self.firing.remove(alert) else {
+            bail!("{alert} does not fire");
+        };
+        let now = self.instance.now();
+        let alerts = self.scenario.alerts[alert].sent(alert, firing.since, Some(now));
+        self.instance.send("resolved", &alerts).await
+    }
+
+    /// As a robot reports it, which knows an alert and no ID.
+    async fn repaired(&mut self, repair: &Repair) -> anyhow::Result<()> {
+        let now = self.instance.now();
+        let began = match (repair.success, repair.took) {
+            (None, _) => Some(now),
+            (Some(_), took) => took.map(|took| now.before(took)),
+        };
+        let mut body = json!({
+            "labels": self.scenario.alerts[&repair.by.alert].labels(),
+            "source": "alertmanager",
+            "action": repair.action,
+            "operator": repair.by.operator,
+            "note": repair.note,
+            "started_at": began,
+        });
+        if let Some(success) = repair.success {
+            body["success"] = success.into();
+        }
+        self.instance.act("POST", "/api/v1/repairs", body).await?;
+        Ok(())
+    }
+
+    async fn finished(&mut self, repair: &Repair) -> anyhow::Result<()> {
+        let key = self.key(&repair.by.alert);
+        let begun = self.state.repairs.iter().rev().find(|begun| {
+            begun.finished_at.is_none() && begun.anomaly_key == key && begun.action == repair.action
+        });
+        let Some(begun) = begun else {
+            bail!("no repair {} was started", repair.action);
+        };
+        let path = format!("/api/v1/repairs/{}", begun.id);
+        let body = json!({"success": repair.success, "note": repair.note});
+        self.instance.act("PATCH", &path, body).await?;
+        Ok(())
+    }
+
+    async fn fixed(&mut self, fix: &Fix) -> anyhow::Result<()> {
+        let path = format!(
+            "/api/v1/anomalies/{}/permanent-fix",
+            self.key(&fix.by.alert)
+        );
+        let body = json!({"reference": fix.reference, "operator": fix.by.operator});
+        self.instance.act("POST", &path, body).await?;
+        Ok(())
+    }
+
+    async fn incident(&mut self, verb: &str, by: &By) -> anyhow::Result<()> {
+        let newest = self.state.newest(&self.key(&by.alert));
+        let id = newest.context("there is no incident yet")?.id;
+        let path = format!("/api/v1/incidents/{id}/{verb}");
+        let body: Value = json!({"operator": by.operator});
+        self.instance.act("POST", &path, body).await?;
+        Ok(())
+    }
+
+    async fn expect(
+        &mut self,
+        expected: &super::scenario::Expect,
+        line: usize,
+    ) -> anyhow::Result<()> {
+        let soon = self.instance.now().after(AT_ONCE);
+        while let Some(due) = self
+            .instance
+            .outlook()
+            .await?
+            .next
+            .filter(|due| *due <= soon)
+        {
+            self.pass_until(due).await?;
+        }
+        let alerts = &self.scenario.alerts;
+        let only = alerts.keys().next().filter(|_| alerts.len() == 1);
+        let alert = expected.alert.as_ref().or(only);
+        let key = alert.map(|alert| self.key(alert));
+        let seen = (&self.instance, &self.state, &self.sent);
+        let checked = expect::check(expected, key.as_deref(), seen).await?;
+        for one in checked {
+            let (kind, what) = match one.instead {
+                None => (Kind::Met, one.what),
+                Some(instead) => (Kind::Failed, format!("{}, but it is {instead}", one.what)),
+            };
+            match kind {
+                Kind::Met => self.outcome.met += 1,
+                _ => self.outcome.failed += 1,
+            }
+            let change = Change {
+                kind,
+                incidents: Vec::new(),
+                what,
+                why: None,
+            };
+            self.say(change, Some(line));
+        }
+        Ok(())
+    }
+
+    /// The key of an alert's anomaly.
+    fn key(&self, alert: &str) -> String {
+        self.scenario.alerts[alert].key(&self.instance.context.config)
+    }
+}
+
+/// How often recount runs when nothing has happened for so long.
+fn seldom(quiet: Duration) -> Duration {
+    match quiet.as_secs() / 60 {
+        0..=10 => MINUTE,
+        11..=120 => 5 * MINUTE,
+        121..=1440 => 15 * MINUTE,
+        _ => 60 * MINUTE,
+    }
+}
