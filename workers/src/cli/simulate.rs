@@ -84,7 +84,7 @@ impl SimulateArgs {
     /// Plays the scenario, if there is one; else posts the storm. `config` reads the settings, with others over them.
     ///
     /// # Errors
-    /// See [`Self::storm`]; or the scenario cannot be played, or what it expects is not so.
+    /// An alert is missing or counted twice; or the scenario cannot be played, or what it expects is not so.
     pub async fn run(
         self,
         remote: Remote,
