@@ -12,7 +12,7 @@ use super::storm::Storm;
 use crate::harness::{On, alert, body};
 
 /// How long the program that these tests are built with, without optimisation, may take.
-const BOUND: Duration = Duration::from_secs(120);
+const BOUND: Duration = Duration::from_secs(180);
 
 const WIDE: Storm = Storm {
     anomalies: 10_000,
