@@ -648,7 +648,7 @@ pub static EN: Text = Text {
     msg_muted_by: "Muted until {at} by {who}",
     msg_calmed: "The level has fallen since: {level}.",
     msg_tier: "Tier {n}",
-    msg_count: "{n} in {window}",
+    msg_count: "{window}: {n}",
     msg_repairs: "Repairs so far: {helped} of {tried} helped",
     msg_test: "Test message: this is no incident",
     msg_test_asked: "Requested with `tocsin notify test`",

@@ -28,7 +28,7 @@ on_all! {
         assert_eq!(card().text, card().shown);
         h.send_and_drain(vec![b.clone()]).await;
         assert!(card().shown.contains("2 firings"), "{}", card().shown);
-        assert!(card().shown.contains("2 in 1 h"), "{}", card().shown);
+        assert!(card().shown.contains("1 h: 2"), "{}", card().shown);
         let incident = h.incident().await;
         let path = format!("/api/v1/incidents/{}", incident["id"].as_str().unwrap());
         h.post(&format!("{path}/acknowledge"), json!({"operator": "ann"})).await;
