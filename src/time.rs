@@ -109,8 +109,20 @@ impl Clock {
         }
     }
 
+    /// Replaces `{now}` in `sql` with the database's clock, shifted in tests, or with a clock that stands still in
+    /// simulations.
+    pub(crate) fn in_sql(&self, sql: &str) -> String {
+        if let Some(at) = self.stands_at() {
+            return sql.replace("{now}", &at.0.to_string());
+        }
+        match self.of_store(Timestamp(0)).0 {
+            0 => sql.to_owned(),
+            shift => sql.replace("{now}", &format!("({{now}} + {shift})")),
+        }
+    }
+
     /// When it is, if it stands still.
-    pub(crate) fn stands_at(&self) -> Option<Timestamp> {
+    fn stands_at(&self) -> Option<Timestamp> {
         let at = self.stands_at.as_ref()?;
         Some(Timestamp(at.load(Ordering::Relaxed)))
     }

@@ -70,7 +70,7 @@ impl SqlQueue {
     }
 
     fn at_store(&self, sql: &str) -> String {
-        at_store(&self.clock, sql)
+        self.clock.in_sql(sql)
     }
 
     async fn execute<const N: usize>(&self, sql: &str, values: [Value; N]) -> Result<(), DbErr> {
@@ -86,18 +86,6 @@ impl SqlQueue {
     ) -> Result<Vec<QueryResult>, DbErr> {
         let sql = rows.statement(self.db.backend(), &self.at_store(sql), values);
         self.db.write().query_all_raw(sql).await
-    }
-}
-
-/// Replaces `{now}` in `sql` with the database's clock, shifted in tests, or with a clock that stands still in
-/// simulations.
-fn at_store(clock: &Clock, sql: &str) -> String {
-    if let Some(at) = clock.stands_at() {
-        return sql.replace("{now}", &at.0.to_string());
-    }
-    match clock.of_store(Timestamp(0)).0 {
-        0 => sql.to_owned(),
-        shift => sql.replace("{now}", &format!("({{now}} + {shift})")),
     }
 }
 

@@ -187,14 +187,32 @@ pub async fn lock_shared(
     read(tx, "{share}", key).await
 }
 
+/// Reads the anomaly of an incident and locks it until this transaction ends.
+pub async fn lock_shared_of(
+    tx: &impl ConnectionTrait,
+    incident: Uuid,
+) -> Result<Option<(Model, Timestamp)>, DbErr> {
+    let key = "(SELECT i.anomaly_key FROM incidents i WHERE i.id = $1)";
+    read_where(tx, "{share}", key, incident.into()).await
+}
+
 async fn read(
     tx: &impl ConnectionTrait,
     how: &str,
     key: &str,
 ) -> Result<Option<(Model, Timestamp)>, DbErr> {
+    read_where(tx, how, "$1", key.into()).await
+}
+
+async fn read_where(
+    tx: &impl ConnectionTrait,
+    how: &str,
+    key: &str,
+    value: Value,
+) -> Result<Option<(Model, Timestamp)>, DbErr> {
     let columns = columns::<Entity>("anomalies");
-    let sql = format!("SELECT {columns}, {{now}} AS now FROM anomalies WHERE key = $1 {how}");
-    let sql = statement(tx.get_database_backend(), &sql, [Value::from(key)]);
+    let sql = format!("SELECT {columns}, {{now}} AS now FROM anomalies WHERE key = {key} {how}");
+    let sql = statement(tx.get_database_backend(), &sql, [value]);
     let Some(row) = tx.query_one_raw(sql).await? else {
         return Ok(None);
     };

@@ -19,7 +19,7 @@ use tocsin::time::Timestamp;
 use uuid::Uuid;
 
 use crate::notifiers::{Message, Notifier};
-use crate::notify::{NotifyContext, card};
+use crate::notify::{NotifyContext, card, recommend};
 use crate::tier::{TierError, calculate_within};
 
 /// The canary that this delivery is of, if its mark counts: it was made for this source, and not long ago.
@@ -186,8 +186,9 @@ async fn render<'a>(
         let Some(notifier) = ctx.notifier(&row.channel) else {
             return Ok(Err(format!("{} is no longer configured", row.channel)));
         };
-        let card = card(ctx, &rehearsal.tx, row).await?;
-        let body = card.map(|card| notifier.render(&card)).unwrap_or_default();
+        let body = rendered(ctx, rehearsal, row, notifier)
+            .await?
+            .unwrap_or_default();
         if body.is_empty() {
             return Ok(Err(format!("the message for {} is empty", row.channel)));
         }
@@ -203,8 +204,23 @@ async fn render<'a>(
             "{channel} keeps an alarm until it is resolved: choose a channel that only shows messages"
         )));
     }
-    let card = card(ctx, &rehearsal.tx, first).await?;
-    Ok(Ok(card.map(|card| (notifier, notifier.render(&card)))))
+    let body = rendered(ctx, rehearsal, first, notifier).await?;
+    Ok(Ok(body.map(|body| (notifier, body))))
+}
+
+/// The message for a channel, as it would be sent.
+async fn rendered(
+    ctx: &NotifyContext,
+    rehearsal: &Rehearsal,
+    row: &tocsin::entity::notifications::Model,
+    notifier: &dyn Notifier,
+) -> Result<Option<String>, JobError> {
+    let Some(mut card) = card(ctx, &rehearsal.tx, row).await? else {
+        return Ok(None);
+    };
+    let at = card.at;
+    recommend(ctx, &rehearsal.tx, &mut card, at).await?;
+    Ok(Some(notifier.render(&card)))
 }
 
 /// What the tier worker makes of it, within its transaction.

@@ -1,5 +1,6 @@
 //! Notify: sends pending notifications, each once, and edits cards that are out of date.
 
+mod card;
 mod claim;
 mod context;
 mod digest;
@@ -20,7 +21,7 @@ use tocsin::telemetry::spans::SpanKind;
 use tocsin::telemetry::task_context;
 use uuid::Uuid;
 
-pub(crate) use self::claim::card;
+pub(crate) use self::card::{card, recommend};
 use self::claim::{Attempt, Claimed, claim};
 pub use self::context::NotifyContext;
 pub use self::test::test_sender;

@@ -2,7 +2,6 @@
 
 use sea_orm::{ConnectionTrait, DbErr};
 
-use super::at_store;
 use crate::store::Db;
 use crate::store::rows::statement;
 use crate::time::{Clock, Timestamp};
@@ -24,7 +23,7 @@ pub async fn outlook(db: &Db, clock: &Clock) -> Result<Outlook, DbErr> {
     let sql = "SELECT count(CASE WHEN lease_until IS NOT NULL OR run_at <= {now} THEN 1 END) AS busy, \
                    min(CASE WHEN lease_until IS NULL AND run_at > {now} THEN run_at END) AS next \
                FROM jobs";
-    let sql = statement(db.backend(), &at_store(clock, sql), []);
+    let sql = statement(db.backend(), &clock.in_sql(sql), []);
     let row = db.read().query_one_raw(sql).await?;
     let row = row.ok_or_else(|| DbErr::RecordNotFound("a row of counts".to_owned()))?;
     Ok(Outlook {

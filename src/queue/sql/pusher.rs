@@ -6,7 +6,6 @@ use std::sync::Arc;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use super::at_store;
 use crate::queue::store::{NewJob, QueueError};
 use crate::store::Db;
 use crate::store::error::{Cause, cause};
@@ -133,7 +132,7 @@ impl Pusher {
              SELECT r.id, r.queue, r.payload, r.trace_id, {{now}} + r.delay, {{now}}, r.replay \
              FROM {{rows}} WHERE true ORDER BY r.id ON CONFLICT (id) DO {on_conflict}"
         );
-        let sql = rows.statement(self.db.backend(), &at_store(&self.clock, &sql), []);
+        let sql = rows.statement(self.db.backend(), &self.clock.in_sql(&sql), []);
         self.db.write().execute_raw(sql).await.map(drop)
     }
 }

@@ -1,4 +1,4 @@
-//! What is known of the actions that an incident may be given: two indexed reads, however many repairs there are.
+//! What is known of the actions that an incident may be given: one indexed read, and a second where an action is known.
 
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
@@ -49,6 +49,16 @@ pub async fn of(
         let last_at: Timestamp = row.try_get("", "last_at")?;
         kept.last_at = kept.last_at.max(last_at);
     }
+    // What was taken away again leaves a row of nothing.
+    for known in [&mut found.own, &mut found.wider] {
+        known
+            .actions
+            .retain(|_, kept| kept.periods.values().any(|of| of.attempts != 0));
+    }
+    // Baselines are compared with, and a repair that did not hold is counted in the figures.
+    if found.own.actions.is_empty() && found.wider.actions.is_empty() {
+        return Ok(found);
+    }
     // Repairs are told from baselines by the scope, which none of theirs is called.
     let rest = format!(
         "SELECT scope, '' AS action, quiet_ms AS a, episodes AS b, held AS c FROM baselines \
@@ -79,12 +89,6 @@ pub async fn of(
             held: row.try_get("", "c")?,
         };
         found.scope(&row)?.baselines.insert(at, baseline);
-    }
-    for known in [&mut found.own, &mut found.wider] {
-        // What was taken away again leaves a row of nothing.
-        known
-            .actions
-            .retain(|_, kept| kept.periods.values().any(|of| of.attempts != 0));
     }
     found
         .disproved

@@ -1,4 +1,4 @@
-//! A recommendation costs as much with many repairs as with a few.
+//! A recommendation costs as much with a million repairs as with a few.
 
 use std::time::{Duration, Instant};
 
@@ -12,12 +12,12 @@ use crate::harness::{Harness, alert, resolved};
 use crate::on_both;
 
 /// Repairs, and the anomalies that they are of, and the alert names of these.
-const REPAIRS: i64 = 200_000;
+const REPAIRS: i64 = 1_000_000;
 const ANOMALIES: i64 = 10_000;
 const NAMES: i64 = 20;
 
 impl Harness {
-    /// Has many repairs of the last year, with figures of all.
+    /// Has a million repairs of the last year, with figures of all.
     async fn fill_repairs(&self) {
         let of = |backend, n: i64| match backend {
             DbBackend::Postgres => format!("generate_series(1, {n}) AS g(n)"),
@@ -75,7 +75,7 @@ impl Harness {
 }
 
 on_both! {
-    async fn a_recommendation_is_made_in_five_milliseconds_of_many_repairs(on) {
+    async fn a_recommendation_is_made_in_five_milliseconds_of_a_million_repairs(on) {
         let h = Harness::start_with(on, with_playbook).await;
         let firing = alert("Loop", "a", h.now());
         h.send_and_drain(vec![firing.clone()]).await;

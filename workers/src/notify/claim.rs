@@ -12,16 +12,16 @@ use tocsin::domain::{sentry, settle};
 use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::JobError;
 use tocsin::queue::consumer::JobHandle;
-use tocsin::recommendations::of_incident;
 use tocsin::store::notifications::CLAIM;
-use tocsin::store::{anomalies, cards, digests, incidents, maintenance, notifications};
+use tocsin::store::{cards, digests, maintenance, notifications};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
+use super::card::{card, recommend};
 use super::context::NotifyContext;
 use super::permit::SendPermit;
 use super::{digest, mute};
-use crate::notifiers::{Card, Message, Muted, Notifier, SendSlot, TOTAL_TIMEOUT};
+use crate::notifiers::{Card, Message, Notifier, SendSlot, TOTAL_TIMEOUT};
 
 /// The message to send.
 #[derive(Default)]
@@ -180,7 +180,7 @@ async fn claimed<'a>(
     (notifier, place): (&'a dyn Notifier, Option<SendSlot<'a>>),
     attempt: Attempt<'_>,
 ) -> Result<Option<Claimed<'a>>, JobError> {
-    let Some(card) = card(ctx, &tx, row).await? else {
+    let Some(mut card) = card(ctx, &tx, row).await? else {
         let why = "the incident no longer exists".to_owned();
         return give_up(tx, row, why).await;
     };
@@ -208,11 +208,14 @@ async fn claimed<'a>(
         tx.commit().await?;
         return Ok(None);
     }
-    let body = match (row.state, &row.body) {
-        // A failed message was certainly not delivered: it is rendered again from the current state.
-        (State::Failed, _) | (_, None) => notifier.render(&card),
-        _ if notifier.sets_state() => notifier.render(&card),
-        (_, Some(body)) => body.clone(),
+    // A failed message was certainly not delivered: it is rendered again from the current state.
+    let is_fixed = row.state != State::Failed && !notifier.sets_state();
+    let body = match row.body.as_ref().filter(|_| is_fixed) {
+        Some(body) => body.clone(),
+        None => {
+            recommend(ctx, &tx, &mut card, now).await?;
+            notifier.render(&card)
+        }
     };
     if notifier.sets_state() {
         cards::forget_shown(&tx, &row).await?;
@@ -338,49 +341,6 @@ fn facts(card: &Card) -> RoutingKey {
         alert_name: card.anomaly.alert_name.clone(),
         has_sentry_issue: sentry::issue(&card.incident.source, &card.incident.labels).is_some(),
     }
-}
-
-/// The data that a message is rendered from, with the anomaly locked: of the incident that it is about, or of the one
-/// that it goes on with.
-pub(crate) async fn card(
-    ctx: &NotifyContext,
-    tx: &DatabaseTransaction,
-    row: &Model,
-) -> Result<Option<Card>, DbErr> {
-    let id = row.shows_id.unwrap_or(row.incident_id);
-    let Some(incident) = incidents::find(tx, id).await? else {
-        return Ok(None);
-    };
-    let Some((anomaly, now)) = anomalies::lock_shared(tx, &incident.anomaly_key).await? else {
-        return Ok(None);
-    };
-    let anomaly = anomaly.as_of(ctx.context.clock.of_store(now));
-    // Read again under the anomaly's lock, which protects the incident, too.
-    let Some(incident) = incidents::find(tx, id).await? else {
-        return Ok(None);
-    };
-    let again = match row.shows_id {
-        Some(_) => Some(cards::figures(tx, &incident).await?),
-        None => None,
-    };
-    let at = ctx.context.clock.of_store(now);
-    let recommendation = of_incident(&ctx.context, tx, (&incident, &anomaly), at).await?;
-    Ok(Some(Card {
-        recommendation,
-        kind: match again {
-            Some(_) => Kind::Opened,
-            None => row.kind,
-        },
-        again,
-        page: ctx.page(&format!("/incidents/{}", incident.id)),
-        incident,
-        at: row.owed_since,
-        muted: anomaly.muted_until.map(|until| Muted {
-            until,
-            by: anomaly.muted_by.clone(),
-        }),
-        anomaly,
-    }))
 }
 
 #[cfg(test)]

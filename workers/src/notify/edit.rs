@@ -12,7 +12,8 @@ use tocsin::store::cards::{self, EditResult};
 use tocsin::store::{maintenance, notifications};
 use uuid::Uuid;
 
-use super::claim::{Attempt, Outgoing, card, in_order, is_free};
+use super::card::{card, recommend};
+use super::claim::{Attempt, Outgoing, in_order, is_free};
 use super::context::NotifyContext;
 use super::pause;
 use super::permit::SendPermit;
@@ -165,7 +166,7 @@ async fn claim<'a>(
         }
         before = ahead;
     }
-    let Some(card) = card(ctx, &tx, &row).await? else {
+    let Some(mut card) = card(ctx, &tx, &row).await? else {
         cards::end(&tx, id, "the incident no longer exists").await?;
         tx.commit().await?;
         return Ok(None);
@@ -181,6 +182,7 @@ async fn claim<'a>(
         let why = "another incident goes on on the card now";
         return Err(again(ctx, why.to_owned()));
     }
+    recommend(ctx, &tx, &mut card, now).await?;
     let shown = row.shown.as_deref().or(row.body.as_deref());
     let Some(body) = notifier.render_edit(&card, shown) else {
         cards::shows_all(&tx, id).await?;
