@@ -420,6 +420,7 @@ texts! {
     rec_raised
     rec_fix
     rec_fix_after
+    rec_count
     rec_tried
     rec_others
     what_helped

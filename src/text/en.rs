@@ -408,6 +408,7 @@ pub static EN: Text = Text {
     rec_raised: "nothing of tier {n} is left to recommend",
     rec_fix: "permanent fix {which} did not hold",
     rec_fix_after: "permanent fix {which} did not hold: it fired again after {age}",
+    rec_count: "{n} in {window}",
     rec_tried: "{action} tried {tried}, held {held}",
     rec_others: "Other actions",
     what_helped: "What helped last time",

@@ -71,7 +71,7 @@ pub fn why(text: &Text, why: &Why) -> String {
     let by_level = why.level.as_ref().map(|level| match level {
         LevelRule::Count(counted) => {
             let (n, window) = (figure(counted.figure), words::window(text, counted.window));
-            fill(text.msg_count, &[("n", &n), ("window", window)])
+            fill(text.rec_count, &[("n", &n), ("window", window)])
         }
         LevelRule::Lasts(lasting) => fill(text.rec_lasts, &[("hours", &lasting.hours())]),
     });

@@ -407,6 +407,7 @@ pub static ZH_TW: Text = Text {
     rec_raised: "第 {n} 層已沒有可建議的動作",
     rec_fix: "根治「{which}」沒有成功",
     rec_fix_after: "根治「{which}」沒有成功：{age}後再次觸發",
+    rec_count: "{window} {n} 次",
     rec_tried: "{action} 試過 {tried}，維持住 {held}",
     rec_others: "其他動作",
     what_helped: "上次怎麼解決的",
