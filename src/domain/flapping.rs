@@ -1,4 +1,5 @@
-//! Flapping: an anomaly whose firings begin and end again and again. It is told once, at the start and at the end.
+//! Flapping: an anomaly whose firings begin and end again and again. One message says when that
+//! begins, and one when it is over.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -30,9 +30,9 @@ pub const DAY: Duration = Duration::from_secs(24 * 3600);
 pub const ENOUGH: usize = 2;
 /// An alarm mostly ends by itself if at least this share of its firings is likely to.
 const MOSTLY: f64 = 0.5;
-/// Waiting may be recommended up to this tier: what is deeper is not about the firing of now.
+/// The deepest tier at which waiting may be recommended: deeper ones are not about the present firing.
 const WAITS_TO: Tier = Tier::Mitigate;
-/// So many of the actions that were tried last are told.
+/// The most actions that a reason names, of those tried last.
 const TRIED: usize = 3;
 
 /// Figures of all actions on something, with what happens with nothing done.

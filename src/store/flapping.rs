@@ -8,10 +8,10 @@ use super::rows::{Rows, statement};
 use crate::domain::flapping::Firing;
 use crate::time::Timestamp;
 
-/// So many of an anomaly's firings are looked at: the newest.
+/// The most firings of an anomaly that are read, the newest first.
 const NEWEST: i64 = 500;
 
-/// The firings of each of these anomalies that were first received since `moment`, as far as they are looked at.
+/// The newest firings of each of these anomalies that were first received after `moment`.
 pub async fn firings(
     db: &impl ConnectionTrait,
     keys: &[String],

@@ -15,7 +15,7 @@ use crate::store::notifications::DueMessage;
 use crate::store::rows::{Rows, statement};
 use crate::time::Timestamp;
 
-/// So many of an anomaly's incidents are looked at for what a card says of them: the newest.
+/// The most incidents of an anomaly that a card's figures count, the newest first.
 const NEWEST: i64 = 1000;
 
 /// What a channel was told of an incident, by a message of its own or on a card.
@@ -72,7 +72,7 @@ pub async fn former(
                ORDER BY i.id, is_own DESC, n.id";
     let sql = rows.statement(tx.get_database_backend(), sql, []);
     let mut found: HashMap<Uuid, FormerIncident> = HashMap::new();
-    // Channels whose first message was looked at: no later one is its card.
+    // Channels whose first message was read: no later one is its card.
     let mut seen: HashSet<(Uuid, String)> = HashSet::new();
     for row in StoredTold::find_by_statement(sql).all(tx).await? {
         let former = found.entry(row.incident).or_default();

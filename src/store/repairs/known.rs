@@ -8,7 +8,7 @@ use crate::domain::verdict::Baseline;
 use crate::store::rows::statement;
 use crate::time::Timestamp;
 
-/// Repairs that did not hold and are looked at, at most.
+/// The most repairs that did not hold that are read.
 const DISPROVED: u64 = 200;
 
 /// What is known of an anomaly's actions.
