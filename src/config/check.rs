@@ -14,7 +14,7 @@ const MOST_INCIDENTS: i64 = 1000;
 /// A longer wait would turn a rise into a reminder.
 const LONGEST_SETTLE: Duration = Duration::from_secs(3600);
 
-/// So many firings of an anomaly are read at most to see whether it flaps, of several series maybe.
+/// The most firings of an anomaly, of one series or several, that are read to decide whether it flaps.
 const MOST_CYCLES: u32 = 100;
 /// What is counted in a shorter time is too little, in a longer one is read of rows that are too many.
 const FLAPPING_WINDOWS: RangeInclusive<Duration> =

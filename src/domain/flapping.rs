@@ -11,9 +11,9 @@ use crate::time::Timestamp;
 /// When an anomaly flaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// It begins to flap at so many cycles in the window. 0: never.
+    /// Cycles in the window at which it begins to flap. 0: never.
     pub start: u32,
-    /// It flaps until there are so many or fewer.
+    /// Cycles in the window down to which it still flaps.
     pub end: u32,
     /// The window.
     pub window: Duration,

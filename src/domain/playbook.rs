@@ -11,7 +11,7 @@ use super::tier::Tier;
 
 /// The longest name.
 const NAME: usize = 100;
-/// So many actions has a playbook at most.
+/// The most actions of a playbook.
 const ACTIONS: usize = 50;
 
 /// What to do about the alerts that it matches. What it does not name matches.

@@ -26,7 +26,7 @@ use candidates::{Candidate, Standing};
 
 /// An action that did not hold [`ENOUGH`] times within this time is not recommended again in it.
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
-/// So many times.
+/// How often an action may be disproved on an anomaly within [`DAY`] before it waits.
 pub const ENOUGH: usize = 2;
 /// An alarm mostly ends by itself if at least this share of its firings is likely to.
 const MOSTLY: f64 = 0.5;

@@ -317,7 +317,7 @@ fn canaries(alerts: &[Content]) -> u64 {
     alerts.iter().filter(is_marked).count() as u64
 }
 
-/// Counts a delivery that was taken, with so many canaries in it.
+/// Counts a delivery that was taken, and the canaries in it, which are of no source.
 fn count(
     metrics: &Metrics,
     source: &'static str,

@@ -9,9 +9,9 @@ use tocsin::jobs::JobError;
 use tocsin::outbox::{Cause, FollowUp, Traces};
 use tocsin::store::{anomalies, flapping, levels, maintenance, outbox};
 
-/// Anomalies that are looked at together.
+/// Anomalies in one query.
 const TOGETHER: u64 = 200;
-/// Anomalies that are looked at in one pass at most; of more, those with the lowest keys come first.
+/// The most anomalies in one pass; of more, those with the lowest keys come first.
 const AT_MOST: usize = 10_000;
 
 /// Ends the flapping of anomalies that are steady, and has that told. Returns how many there were.

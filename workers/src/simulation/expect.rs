@@ -15,7 +15,7 @@ pub(super) struct Sent {
     pub(super) last: String,
 }
 
-/// One thing that was looked at: what it is, and what it is instead, if it is not as expected.
+/// One expectation that was checked, and what is true instead if it does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Checked {
     pub(super) what: String,

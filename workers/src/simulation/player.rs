@@ -25,7 +25,7 @@ use super::state::{Effectiveness, Recommendation, State};
 use super::{Entry, Kind, Outcome};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// What follows from something within so long follows at once: before what is expected is looked at.
+/// What follows from a step within this time is awaited before expectations are checked.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// Plays a scenario with these settings, and hands each entry to `tell` as soon as it is known.

@@ -7,7 +7,7 @@ use tocsin::time::Timestamp;
 
 use super::{Entry, Kind};
 
-/// So many incidents are named one by one.
+/// The most incidents that are named one by one.
 const NAMED: usize = 3;
 
 /// A line of what happened; `began` is when the scenario begins.

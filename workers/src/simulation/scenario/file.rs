@@ -34,7 +34,7 @@ pub(super) struct FileAlert {
     #[serde(default)]
     pub(super) annotations: BTreeMap<String, String>,
     pub(super) summary: Option<String>,
-    /// So many of it, `{n}` in their labels being 1, 2, …
+    /// How many copies of it there are, `{n}` in their labels being 1, 2, …
     pub(super) copies: Option<u32>,
     /// How often it is sent again while it fires.
     pub(super) resend: Option<Span>,
@@ -104,7 +104,7 @@ pub(super) struct FileMute {
 /// Something that is expected, where it is written.
 pub(in crate::simulation) type Expected<T> = Option<Spanned<T>>;
 
-/// What must hold. What it does not name is not looked at.
+/// What must hold. Only what it names is checked.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::simulation) struct FileExpect {
