@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 pub struct Limits {
     /// Cycles in the window at which it begins to flap. 0: never.
     pub start: u32,
-    /// Cycles in the window down to which it still flaps.
+    /// Cycles in the window at which, and below which, it has stopped flapping.
     pub end: u32,
     /// The window.
     pub window: Duration,
