@@ -13,6 +13,7 @@ use sha2::Sha256;
 use tocsin::config::{Secret, Tokens};
 
 use crate::harness::{Harness, On, answer};
+use crate::process::PATIENCE;
 use crate::{on_all, payload};
 
 const SECRET: &str = "planted-secret-0123456789";
@@ -64,11 +65,26 @@ impl Harness {
         taken
     }
 
-    /// The same, and waits until all that follows is done.
+    /// The same, and waits until all that follows is done. The answer does not wait for the queue.
     pub async fn sentry(&self, resource: &str, body: &str) -> Value {
+        let (before, began) = (self.ingested().await, Instant::now());
         let taken = self.sentry_and_go_on(resource, body).await;
+        let pushed = taken["processed"].as_u64().unwrap() - taken["unused"].as_u64().unwrap_or(0);
+        while self.ingested().await < before + pushed {
+            assert!(began.elapsed() < PATIENCE, "{taken} is not ingested");
+            tokio::task::yield_now().await;
+        }
         self.drain().await;
         taken
+    }
+
+    /// How many jobs of the ingest queue were done.
+    async fn ingested(&self) -> u64 {
+        let metrics = self.metrics().await;
+        let lines = metrics.lines();
+        let jobs = lines.filter(|line| line.starts_with("tocsin_jobs_total{queue=\"ingest\""));
+        jobs.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+            .sum()
     }
 
     /// How many firings there are, and how many of them are open.

@@ -76,7 +76,7 @@ impl Harness {
 
 on_both! {
     async fn a_recommendation_is_made_in_five_milliseconds_of_a_million_repairs(on) {
-        let h = Harness::start_with(on, with_playbook).await;
+        let h = Harness::start_alone_with(on, with_playbook).await;
         let firing = alert("Loop", "a", h.now());
         h.send_and_drain(vec![firing.clone()]).await;
         h.fill_repairs().await;
