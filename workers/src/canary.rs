@@ -20,16 +20,22 @@ use uuid::Uuid;
 
 use crate::notifiers::{Message, Notifier};
 use crate::notify::{NotifyContext, card, recommend};
-use crate::tier::{TierError, calculate_within};
+use crate::tier::{FlapChecks, TierError, calculate_within};
 
-/// The canary that this delivery is of, if its mark counts: it was made for this source, and not long ago.
-pub(crate) async fn of(context: &Context, job: &IngestAlert) -> Result<Option<Canary>, DbErr> {
-    let Content::Alert(alert) = &job.content else {
-        return Ok(None);
-    };
-    let Some(id) = canary::marked(&alert.labels) else {
-        return Ok(None);
-    };
+/// The canary whose mark is in this delivery.
+pub(crate) fn marked(job: &IngestAlert) -> Option<Uuid> {
+    match &job.content {
+        Content::Alert(alert) => canary::marked(&alert.labels),
+        Content::Rejected { .. } => None,
+    }
+}
+
+/// The canary of this ID, if the delivery's mark counts: it was made for this source, and not long ago.
+pub(crate) async fn of(
+    context: &Context,
+    job: &IngestAlert,
+    id: Uuid,
+) -> Result<Option<Canary>, DbErr> {
     let found = canaries::find(context.db.read(), id).await?;
     let counts = |canary: &Canary| {
         canary.source == cluster::name_of(&job.source) && job.received_at <= canary.expires_at
@@ -231,7 +237,7 @@ async fn tiered(
     let Rehearsal {
         tx, incident, key, ..
     } = rehearsal;
-    let calculated = calculate_within(context, tx, &[*incident]).await;
+    let calculated = calculate_within(context, tx, &[*incident], &mut FlapChecks::default()).await;
     let calculated = calculated.map_err(JobError::from);
     // What the counter built for an anomaly that is not kept.
     let forgotten = context

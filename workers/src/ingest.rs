@@ -48,8 +48,11 @@ pub async fn handle(
     held: Data<Arc<JobHandle>>,
     batchers: Data<Arc<Batchers>>,
 ) -> Result<(), JobError> {
-    if let Some(found) = canary::of(&batchers.context, &job).await? {
-        return canary::enter(&batchers.context, found, job).await;
+    // Boxed, as their state is much larger than that of a job that only waits for its batch.
+    if let Some(id) = canary::marked(&job)
+        && let Some(found) = Box::pin(canary::of(&batchers.context, &job, id)).await?
+    {
+        return Box::pin(canary::enter(&batchers.context, found, job)).await;
     }
     let alert = match job.content {
         Content::Alert(alert) => alert,

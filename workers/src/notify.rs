@@ -48,7 +48,7 @@ pub async fn handle(
     match job {
         Notify::Send(id) => send_once(&ctx, id, &held, token).await,
         Notify::Edit(id) => edit::handle(&ctx, id, &held, token).await,
-        Notify::Canary(id) => canary::message(&ctx, id).await,
+        Notify::Canary(id) => Box::pin(canary::message(&ctx, id)).await,
     }
 }
 

@@ -35,6 +35,7 @@ use uuid::Uuid;
 
 use crate::canary;
 pub(crate) use failure::TierError;
+pub(crate) use flapping::FlapChecks;
 
 /// The most incidents in one pass.
 const TOGETHER: usize = 256;
@@ -49,7 +50,8 @@ pub async fn handle(
     batcher: Data<TierBatcher>,
 ) -> Result<(), JobError> {
     if job.canary {
-        return canary::tier(&batcher.context, job.incident).await;
+        // Boxed, as its state is much larger than a job's that only waits.
+        return Box::pin(canary::tier(&batcher.context, job.incident)).await;
     }
     let ended = || JobError::RetryAfter {
         after: STORE_DELAY,
@@ -130,12 +132,13 @@ impl TierBatcher {
 
 async fn work(context: Context, mut queue: mpsc::Receiver<Waiting>) {
     let mut waiting = Vec::with_capacity(TOGETHER);
+    let mut checks = FlapChecks::default();
     while queue.recv_many(&mut waiting, TOGETHER).await > 0 {
         let ids: BTreeSet<Uuid> = waiting.iter().map(|waiting| waiting.incident).collect();
         let ids: Vec<Uuid> = ids.into_iter().collect();
         let traces = waiting.iter().filter_map(|w| Some((w.incident, w.trace?)));
         let traces: HashMap<Uuid, Trace> = traces.collect();
-        match pass(&context, &ids, &traces).await {
+        match pass(&context, &ids, &traces, &mut checks).await {
             Ok(()) => waiting.drain(..).for_each(|w| w.answer(Ok(()))),
             // One by one, so that a bad incident does not fail the rest of the pass.
             Err(TierError::Internal(error)) if ids.len() > 1 => {
@@ -143,7 +146,7 @@ async fn work(context: Context, mut queue: mpsc::Receiver<Waiting>) {
                     "a batch of tiers failed, retrying the incidents one by one: {error}"
                 );
                 for w in waiting.drain(..) {
-                    let result = pass(&context, &[w.incident], &traces).await;
+                    let result = pass(&context, &[w.incident], &traces, &mut checks).await;
                     w.answer(result.map_err(JobError::from));
                 }
             }
@@ -167,9 +170,11 @@ async fn pass(
     context: &Context,
     ids: &[Uuid],
     traces: &HashMap<Uuid, Trace>,
+    checks: &mut FlapChecks,
 ) -> Result<(), TierError> {
     warm(context, ids).await?;
-    let mut follow_up = calculate(context, ids).await?;
+    let calculated = calculate(context, ids, checks).await;
+    let mut follow_up = calculated.inspect_err(|_| checks.forget())?;
     let (db, clock) = (context.db.read(), &context.clock);
     let settle = context.config.messages().settle;
     follow_up.messages = notifications::pending(db, clock, ids, settle).await?;
@@ -198,9 +203,13 @@ struct LockedAnomalies {
 
 /// Reads counts and history, and writes levels, tiers and pending messages, in one transaction under the anomalies'
 /// locks.
-async fn calculate(context: &Context, ids: &[Uuid]) -> Result<FollowUp, TierError> {
+async fn calculate(
+    context: &Context,
+    ids: &[Uuid],
+    checks: &mut FlapChecks,
+) -> Result<FollowUp, TierError> {
     let tx = context.db.begin().await?;
-    let Some(follow_up) = calculate_within(context, &tx, ids).await? else {
+    let Some(follow_up) = calculate_within(context, &tx, ids, checks).await? else {
         return Ok(FollowUp::default());
     };
     tx.commit().await?;
@@ -212,12 +221,13 @@ pub(crate) async fn calculate_within(
     context: &Context,
     tx: &DatabaseTransaction,
     ids: &[Uuid],
+    checks: &mut FlapChecks,
 ) -> Result<Option<FollowUp>, TierError> {
     let Some(mut locked) = load_due(context, tx, ids).await? else {
         return Ok(None);
     };
     let mut changes = raise_levels(context, tx, &mut locked).await?;
-    let flapping = flapping::begin(context, tx, &mut locked).await?;
+    let flapping = flapping::begin(context, tx, &mut locked, checks).await?;
     changes.shown.extend(flapping);
     let suppressed = messages::write(context, tx, &locked, &changes.risen).await?;
     let mut others = mark_others(tx, &locked, &changes.shown, None).await?;
