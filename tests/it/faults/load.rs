@@ -41,11 +41,11 @@ end";
 
 scenarios! {
     async fn ten_thousand_anomalies_in_a_second(on: fleet; soak sqlite postgres) {
-        storm(on, WIDE).await;
+        storm(Scenario::alone(on).await, on, WIDE).await;
     }
 
     async fn one_anomaly_100_000_times(on: fleet; soak sqlite postgres) {
-        let scenario = storm(on, DEEP).await;
+        let scenario = storm(Scenario::new(on).await, on, DEEP).await;
         let shown = "SELECT CAST(frequency_stats->>'count_24h' AS BIGINT) FROM incidents";
         assert_eq!(scenario.fleet.sql(shown).await, 100_000);
     }
@@ -132,8 +132,7 @@ scenarios! {
     }
 }
 
-async fn storm(on: On, storm: Storm) -> Scenario {
-    let mut scenario = Scenario::new(on).await;
+async fn storm(mut scenario: Scenario, on: On, storm: Storm) -> Scenario {
     let (urls, _) = scenario.start(on, 2).await;
     let began = Instant::now();
     let refused = scenario.post(storm, &urls).await.unwrap();

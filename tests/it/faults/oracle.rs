@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::storm::{Refusal, Storm};
 use crate::fleet::processes::Fleet;
 use crate::harness::On;
-use crate::process::beside_few;
+use crate::process::{alone, beside_few};
 
 /// A lease of 15 s, and what it takes to catch up.
 pub const RECOVERY: Duration = Duration::from_secs(30);
@@ -127,6 +127,11 @@ impl Scenario {
     pub async fn new(on: On) -> Self {
         let turn = beside_few().await;
         Self::of(Fleet::in_turn(on, turn).await)
+    }
+
+    /// While no other test runs, for what is about how long something takes.
+    pub async fn alone(on: On) -> Self {
+        Self::of(Fleet::in_turn(on, alone().await).await)
     }
 
     /// On these processes, of which none runs yet.

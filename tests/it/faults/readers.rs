@@ -11,9 +11,7 @@ use tokio::task::JoinSet;
 use super::health::{Health, Took};
 use super::oracle::Scenario;
 use super::storm::Storm;
-use crate::fleet::processes::Fleet;
 use crate::harness::body;
-use crate::process::alone;
 use crate::proxy::port_of;
 
 const CLIENTS: usize = 170;
@@ -37,7 +35,7 @@ const STORM: Storm = Storm {
 
 scenarios! {
     async fn slow_and_deaf_clients_of_the_pages(on: sqlite; soak fleet) {
-        let mut scenario = Scenario::of(Fleet::in_turn(on, alone().await).await);
+        let mut scenario = Scenario::alone(on).await;
         let token = |name: &str| format!("{name}-token-of-this-test");
         scenario.fleet.settings = vec![
             ("TOCSIN_WEBHOOK_TOKEN", token("webhook")),

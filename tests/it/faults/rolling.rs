@@ -13,7 +13,6 @@ use super::oracle::Scenario;
 use super::storm::Storm;
 use crate::fleet::processes::Fleet;
 use crate::harness::body;
-use crate::process::alone;
 
 /// 200 alerts a second.
 const STORM: Storm = Storm {
@@ -147,7 +146,7 @@ async fn restart(fleet: &mut Fleet, number: usize, url: &str) -> Duration {
 
 scenarios! {
     async fn a_rolling_restart_refuses_nothing_loses_nothing_and_delays_nothing(on: postgres fleet) {
-        let mut scenario = Scenario::of(Fleet::in_turn(on, alone().await).await);
+        let mut scenario = Scenario::alone(on).await;
         let fleet = &mut scenario.fleet;
         let ingresses = fleet.start("ingress", 2).await;
         let workers = fleet.start("work", 2).await;
