@@ -9,6 +9,7 @@ mod analyze;
 mod ingest;
 pub mod lease;
 mod notify;
+mod part;
 mod recount;
 mod repair;
 mod schedule;
@@ -23,7 +24,8 @@ use serde::de::DeserializeOwned;
 use crate::domain::refusal::{self, Code, Refusal};
 pub(crate) use ingest::{Brief, BriefContent};
 pub use ingest::{Content, rejected};
-pub use recount::{Part, RECOUNT, VERIFY, Verification};
+pub use part::Part;
+pub use recount::{VERIFY, Verification};
 pub use schedule::{Schedule, Scheduled};
 pub use subject::{About, Subject};
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use sea_orm::DbErr;
 
-use crate::jobs::{RECOUNT, VERIFY};
+use crate::jobs::{Part, VERIFY};
 use crate::store::{Db, maintenance, marks};
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 
 /// Missed runs in a row after which a routine counts as stopped.
 const MISSES: u32 = 3;
@@ -15,7 +15,7 @@ const MISSES: u32 = 3;
 /// Periodic work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Routine {
-    /// What only time changes, and pending work.
+    /// What only time changes, and pending work: all parts but pruning.
     Recount,
     /// Whether figures are what the rows say.
     Verify,
@@ -31,7 +31,7 @@ impl Routine {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Recount => RECOUNT.name,
+            Self::Recount => "recount",
             Self::Verify => VERIFY.name,
             Self::Pruning => "pruning",
         }
@@ -41,14 +41,16 @@ impl Routine {
     #[must_use]
     pub const fn every(self) -> Duration {
         match self {
-            Self::Recount => RECOUNT.every,
+            // No part is done less often.
+            Self::Recount => Duration::from_secs(60),
             Self::Verify => VERIFY.every,
             // What is kept for weeks may stay an hour longer.
             Self::Pruning => Duration::from_secs(3600),
         }
     }
 
-    /// The name of the mark that says when the last one began that was done, by the queue's clock.
+    /// The name of the mark that says when the last one began that was done, by the queue's clock. Of recount it says
+    /// when all parts were last pushed together, or done together by an older version.
     #[must_use]
     pub const fn mark(self) -> &'static str {
         match self {
@@ -89,14 +91,60 @@ impl Last {
 pub async fn last(db: &Db, clock: &Clock) -> Result<Last, DbErr> {
     let db = db.read();
     let now = clock.of_store(maintenance::now(db).await?);
-    let moments: HashMap<String, _> = marks::moments(db).await?.into_iter().collect();
-    let ago = |routine: Routine| moments.get(routine.mark()).map(|at| now.since(*at));
+    let moments = marks::moments(db).await?;
+    // One without a moment never ended.
+    let moments = moments.into_iter().filter(|(_, at)| *at > Timestamp(0));
+    let moments: HashMap<String, Timestamp> = moments.collect();
+    let ago = |routine: Routine| last_of(routine, &moments).map(|at| now.since(at));
     Ok(Last(Routine::ALL.map(ago)))
+}
+
+/// When it was last done. Recount: the part that was done least lately of those that ever were.
+fn last_of(routine: Routine, moments: &HashMap<String, Timestamp>) -> Option<Timestamp> {
+    let together = moments.get(routine.mark()).copied();
+    if routine != Routine::Recount {
+        return together;
+    }
+    let parts = Part::ALL
+        .into_iter()
+        .filter(|part| *part != Part::Pruning)
+        .filter_map(|part| moments.get(part.mark()).copied().max(together));
+    parts.min()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn recount_is_as_old_as_the_part_that_was_done_least_lately() {
+        let at = |of: &[(&str, i64)]| {
+            let of = of.iter();
+            let moments = of.map(|(name, at)| ((*name).to_owned(), Timestamp(*at)));
+            last_of(Routine::Recount, &moments.collect()).map(|at| at.0)
+        };
+        let (tiers, mutes) = (Part::Tiers.mark(), Part::Mutes.mark());
+        assert_eq!(at(&[]), None);
+        assert_eq!(at(&[(tiers, 50), (mutes, 40)]), Some(40));
+        assert_eq!(
+            at(&[(tiers, 50), (mutes, 40), (Part::Pruning.mark(), 1)]),
+            Some(40)
+        );
+        // All were pushed together, or an older version did them.
+        assert_eq!(at(&[(tiers, 50), (mutes, 40), ("tick", 45)]), Some(45));
+        assert_eq!(at(&[("tick", 45)]), Some(45));
+    }
+
+    #[test]
+    fn no_part_of_recount_is_done_less_often_than_recount() {
+        for part in Part::ALL {
+            let every = part.schedule().every;
+            assert!(
+                part == Part::Pruning || every <= Routine::Recount.every(),
+                "{part:?}"
+            );
+        }
+    }
 
     #[test]
     fn a_routine_missed_three_times_is_overdue() {

@@ -48,6 +48,7 @@ pub mod sessions;
 pub mod source_tallies;
 pub mod stale;
 pub mod tallies;
+pub mod turns;
 pub mod verify;
 pub mod views;
 pub mod watches;

@@ -5,15 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Policy, Schedule, Subject};
+use super::{About, Part, Policy, Schedule, Subject};
 use crate::domain::figure::Figure;
+use crate::domain::refusal::{Code, Refusal};
 use crate::time::Timestamp;
-
-/// When everything that only time changes is brought up to date.
-pub const RECOUNT: Schedule = Schedule {
-    name: "recount",
-    every: Duration::from_secs(60),
-};
 
 /// When every counter is compared with the rows that it is computed from.
 pub const VERIFY: Schedule = Schedule {
@@ -21,97 +16,19 @@ pub const VERIFY: Schedule = Schedule {
     every: Duration::from_secs(3600),
 };
 
-/// What the clock pushes.
+/// What the clock pushes, and people.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Payload", into = "Payload")]
 pub enum Recount {
-    /// Do each [`Part`]: levels and counts decay, what is overdue is pushed again.
+    /// Do every part now: pushes a job for each. Older versions push it each minute, and do all parts in it.
     #[default]
-    Tick,
+    All,
+    /// Do this part: levels and counts decay, what is overdue is pushed again, …
+    Part(Part),
+    /// A part that this version does not have.
+    Newer(String),
     /// Compare figures with rows, from where that comparison is.
     Verify(Verification),
-}
-
-/// A part of a tick of recount.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Tiers that are due for long.
-    Tiers,
-    /// Messages that have been pending for long.
-    Messages,
-    /// Edits of cards that are due for long.
-    Edits,
-    /// Analyses that are due for long, and incidents that waited for theirs.
-    Analyses,
-    /// Replays that may never have been pushed.
-    Replays,
-    /// Firings that were received soon after they were said to be over.
-    Doubts,
-    /// Levels, and what is said of windows.
-    Levels,
-    /// Verdicts on repairs.
-    Verdicts,
-    /// Firings that their source no longer sends.
-    Unseen,
-    /// Mutes that are over.
-    Mutes,
-    /// Flapping that is over.
-    Flapping,
-    /// The counter's memory.
-    Counter,
-    /// Rows that are old.
-    Pruning,
-    /// Alerts that are expected and do not come.
-    Expected,
-    /// Whether each link of the chain works.
-    Canary,
-    /// Saying outwards that all is well.
-    Heartbeat,
-}
-
-impl Part {
-    /// All of them, in the order in which they run: pending work first.
-    pub const ALL: [Self; 16] = [
-        Self::Tiers,
-        Self::Messages,
-        Self::Edits,
-        Self::Analyses,
-        Self::Replays,
-        Self::Doubts,
-        Self::Levels,
-        Self::Verdicts,
-        Self::Unseen,
-        Self::Mutes,
-        Self::Flapping,
-        Self::Counter,
-        Self::Pruning,
-        Self::Expected,
-        Self::Canary,
-        Self::Heartbeat,
-    ];
-
-    /// As it is written everywhere.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tiers => "tiers",
-            Self::Messages => "messages",
-            Self::Edits => "edits",
-            Self::Analyses => "analyses",
-            Self::Replays => "replays",
-            Self::Doubts => "doubts",
-            Self::Levels => "levels",
-            Self::Verdicts => "verdicts",
-            Self::Unseen => "unseen",
-            Self::Mutes => "mutes",
-            Self::Flapping => "flapping",
-            Self::Counter => "counter",
-            Self::Pruning => "pruning",
-            Self::Expected => "expected",
-            Self::Canary => "canary",
-            Self::Heartbeat => "heartbeat",
-        }
-    }
 }
 
 /// A comparison of figures with rows, which goes on from job to job.
@@ -130,48 +47,68 @@ pub struct Verification {
     pub began: Option<Timestamp>,
 }
 
-/// A job as it is stored. Another kind must be one that this cannot be read as: else a worker of an older
-/// version would do something else.
+/// A job as it is stored. Another kind must be one that this cannot be read as, or one of which older versions do more
+/// than is asked for: they read a part as [`Recount::All`], and skip it if they have done all since it was pushed.
 #[derive(Serialize, Deserialize)]
 struct Payload {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    part: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     verify: Option<Verification>,
 }
 
 impl About for Recount {
-    /// One at a time, because each goes through whole tables.
+    /// Room for the parts of which one hangs to go past it, within less than half of the connections to the database.
+    /// Of each part one runs at a time, in all processes together.
     const RUN: Policy = Policy {
-        concurrency: 1,
+        concurrency: 8,
         attempts: 3,
         timeout: Duration::from_secs(300),
         ..Policy::USUAL
     };
 
     fn schedules() -> Vec<(Schedule, Self)> {
-        vec![
-            (RECOUNT, Self::Tick),
-            (VERIFY, Self::Verify(Verification::default())),
-        ]
+        let parts = Part::ALL.map(|part| (part.schedule(), Self::Part(part)));
+        let verify = (VERIFY, Self::Verify(Verification::default()));
+        parts.into_iter().chain([verify]).collect()
     }
 
     fn subject(&self) -> Option<Subject> {
         None
     }
+
+    fn check(&self) -> Result<(), Refusal> {
+        let Self::Newer(name) = self else {
+            return Ok(());
+        };
+        let known = Part::ALL.map(Part::name).join(", ");
+        let detail = format!("recount has no part {name:?}. Parts: {known}");
+        Err(Refusal::new(Code::InvalidPayload, detail))
+    }
 }
 
 impl From<Payload> for Recount {
     fn from(payload: Payload) -> Self {
-        payload.verify.map_or(Self::Tick, Self::Verify)
+        match (payload.verify, payload.part) {
+            (Some(verification), _) => Self::Verify(verification),
+            (None, Some(name)) => match Part::named(&name) {
+                Some(part) => Self::Part(part),
+                None => Self::Newer(name),
+            },
+            (None, None) => Self::All,
+        }
     }
 }
 
 impl From<Recount> for Payload {
     fn from(job: Recount) -> Self {
-        let verify = match job {
-            Recount::Tick => None,
-            Recount::Verify(verification) => Some(verification),
+        let (part, verify) = match job {
+            Recount::All => (None, None),
+            Recount::Part(part) => (Some(part.name().to_owned()), None),
+            Recount::Newer(name) => (Some(name), None),
+            Recount::Verify(verification) => (None, Some(verification)),
         };
-        Self { verify }
+        Self { part, verify }
     }
 }
 
@@ -189,7 +126,9 @@ mod tests {
         };
         let payload = r#"{"verify":{"after":"5d41","anomalies":7,"occurrences":0,"drifted":{},"began":"2026-11-22T21:28:29.102Z"}}"#;
         for (payload, job) in [
-            ("{}", Recount::Tick),
+            ("{}", Recount::All),
+            (r#"{"part":"levels"}"#, Recount::Part(Part::Levels)),
+            (r#"{"part":"dreams"}"#, Recount::Newer("dreams".to_owned())),
             (payload, Recount::Verify(verification)),
         ] {
             let written = serde_json::to_value(&job).unwrap();
@@ -199,8 +138,33 @@ mod tests {
         }
         assert_eq!(
             serde_json::from_str::<Recount>(r#"{"verify":null}"#).unwrap(),
-            Recount::Tick
+            Recount::All
         );
         serde_json::from_str::<Recount>(r#"{"verify":5}"#).unwrap_err();
+    }
+
+    #[test]
+    fn a_version_without_parts_does_all_of_them_for_each() {
+        #[derive(Deserialize)]
+        struct Older {
+            #[serde(default)]
+            verify: Option<Verification>,
+        }
+        for part in Part::ALL {
+            let written = serde_json::to_string(&Recount::Part(part)).unwrap();
+            let read: Older = serde_json::from_str(&written).unwrap();
+            assert_eq!(read.verify, None, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_a_person_wrote_must_be_one_that_there_is() {
+        Recount::Part(Part::Mutes).check().unwrap();
+        let refused = Recount::Newer("dreams".to_owned()).check().unwrap_err();
+        let detail = refused.detail();
+        assert!(
+            detail.contains("no part \"dreams\"") && detail.contains("levels, verdicts"),
+            "{detail}"
+        );
     }
 }

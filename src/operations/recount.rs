@@ -27,7 +27,7 @@ pub async fn push(
     audit::record(context.db.write(), actor, entry, now).await?;
     context
         .queues
-        .push(Push::new(&Recount::Tick).id(job))
+        .push(Push::new(&Recount::All).id(job))
         .await?;
     Ok(job)
 }

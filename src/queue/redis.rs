@@ -25,6 +25,7 @@ mod answers;
 mod call;
 mod entry;
 mod search;
+mod tick;
 
 use async_trait::async_trait;
 use futures::future::try_join_all;
@@ -38,7 +39,6 @@ use super::store::{
     Queued, RECLAIM_EVERY, Reclaimed, SUSPECT_AFTER, SUSPECT_BATCH_DIVISOR, Schedule,
 };
 use super::wakeups::Wakeups;
-use crate::ids::derived_id;
 use crate::redis::{Memory, Redis, scripts};
 use crate::time::{Clock, Timestamp, millis};
 use answers::with_deliveries;
@@ -267,23 +267,14 @@ impl QueueStore for RedisQueue {
 
     async fn tick(
         &self,
-        schedule: Schedule,
         queue: &'static str,
-        payload: String,
-    ) -> Result<bool, QueueError> {
-        let now = self.now().await?;
-        let tick = now.0 / millis(schedule.every);
-        let job = NewJob {
-            queue,
-            id: derived_id(&[schedule.name, &tick.to_string()]),
-            payload,
-            named: true,
-            ..NewJob::default()
-        };
-        let call = self.call(&TICK, queue).arg(schedule.name).arg(tick);
-        let claimed: i64 = call.arg(written(&job)).on(&self.answers).await?;
-        self.wakeups.notify(queue);
-        Ok(claimed == 1)
+        jobs: &[(Schedule, String)],
+    ) -> Result<usize, QueueError> {
+        let claimed = self.claim(queue, jobs).await?;
+        if claimed > 0 {
+            self.wakeups.notify(queue);
+        }
+        Ok(claimed)
     }
 
     async fn heartbeat(

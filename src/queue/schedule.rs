@@ -1,5 +1,6 @@
 //! Pushes the jobs that have a schedule. Every process runs it; the store decides which of them claims a tick.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -19,11 +20,15 @@ pub async fn pass(
     queues: &Queues,
     jobs: impl IntoIterator<Item = Scheduled>,
 ) -> Result<usize, QueueError> {
-    let mut pushed = 0;
+    let mut by_queue: BTreeMap<&'static str, Vec<_>> = BTreeMap::new();
     for job in jobs {
         let payload = job.payload.map_err(|error| QueueError(error.into()))?;
-        let tick = queues.store().tick(job.schedule, job.queue, payload);
-        pushed += usize::from(tick.await?);
+        let of_queue = by_queue.entry(job.queue).or_default();
+        of_queue.push((job.schedule, payload));
+    }
+    let mut pushed = 0;
+    for (queue, jobs) in by_queue {
+        pushed += queues.store().tick(queue, &jobs).await?;
     }
     Ok(pushed)
 }

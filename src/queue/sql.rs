@@ -10,6 +10,7 @@ mod paused;
 mod pusher;
 mod read;
 mod search;
+mod tick;
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
@@ -21,7 +22,6 @@ use super::store::{
     Queued, Reclaimed, SUSPECT_AFTER, SUSPECT_BATCH_DIVISOR, Schedule,
 };
 use super::wakeups::Wakeups;
-use crate::ids::derived_id;
 use crate::store::Db;
 use crate::store::rows::{Rows, statement};
 use crate::time::{Clock, Timestamp, millis};
@@ -251,39 +251,14 @@ impl QueueStore for SqlQueue {
 
     async fn tick(
         &self,
-        schedule: Schedule,
         queue: &'static str,
-        payload: String,
-    ) -> Result<bool, QueueError> {
-        let backend = self.db.backend();
-        let tx = self.db.begin().await?;
-        let claim = self.at_store(
-            "INSERT INTO schedules (name, tick) VALUES ($1, {now} / $2) \
-             ON CONFLICT (name) DO UPDATE SET tick = excluded.tick \
-             WHERE schedules.tick < excluded.tick OR schedules.tick > excluded.tick + 1 \
-             RETURNING tick",
-        );
-        let values = [
-            Value::from(schedule.name),
-            Value::from(millis(schedule.every)),
-        ];
-        let Some(row) = tx.query_one_raw(statement(backend, &claim, values)).await? else {
-            return Ok(false);
-        };
-        let tick: i64 = row.try_get("", "tick")?;
-        let push = self.at_store(
-            "INSERT INTO jobs (id, queue, payload, run_at, enqueued_at) \
-             VALUES ($1, $2, $3, {now}, {now}) ON CONFLICT (id) DO NOTHING",
-        );
-        let values = [
-            Value::from(derived_id(&[schedule.name, &tick.to_string()])),
-            Value::from(queue),
-            Value::from(payload),
-        ];
-        tx.execute_raw(statement(backend, &push, values)).await?;
-        tx.commit().await?;
-        self.wakeups.notify(queue);
-        Ok(true)
+        jobs: &[(Schedule, String)],
+    ) -> Result<usize, QueueError> {
+        let claimed = self.claim(queue, jobs).await?;
+        if claimed > 0 {
+            self.wakeups.notify(queue);
+        }
+        Ok(claimed)
     }
 
     async fn heartbeat(

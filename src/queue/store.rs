@@ -145,14 +145,13 @@ pub trait QueueStore: Send + Sync {
     /// Makes up to `limit` delayed jobs ready whose time has come; returns how many.
     async fn promote(&self, queue: &str, limit: usize) -> Result<usize, QueueError>;
 
-    /// Claims the schedule's current tick and pushes its job, in one step; false if the tick was claimed already.
-    /// Missed ticks are not pushed.
+    /// Claims the current tick of each schedule of the queue and pushes its job, the payload beside it, in one step.
+    /// Returns how many were claimed: of each tick one call claims it. Missed ticks are not pushed.
     async fn tick(
         &self,
-        schedule: Schedule,
         queue: &'static str,
-        payload: String,
-    ) -> Result<bool, QueueError>;
+        jobs: &[(Schedule, String)],
+    ) -> Result<usize, QueueError>;
 
     /// Records a heartbeat, and removes consumers without one for [`CONSUMER_GONE`]. Their jobs stay leased until
     /// the leases expire.

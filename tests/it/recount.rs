@@ -1,23 +1,63 @@
 //! Recount as the safety net: each part is done whatever becomes of the others, what was lost on the way
-//! is found, and nothing is done twice over.
+//! is found, nothing is done twice over, and one that hangs delays no other.
 
 use std::time::Duration;
 
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use serde_json::json;
-use tocsin::jobs::Part;
+use tocsin::config::Secret;
+use tocsin::jobs::{Part, Recount};
+use tocsin::store::turns::{self, Begun, Turn};
+use tocsin::time::Timestamp;
+use tocsin_workers::presence;
+use tokio::net::TcpListener;
 
 use crate::harness::{Harness, alert, firing};
-use crate::on_all;
+use crate::{on_all, on_servers};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
+const SECOND: Duration = Duration::from_secs(1);
+/// How many parts had a pass that ended.
+const ENDED: &str = "SELECT count(*) FROM marks WHERE name LIKE 'recount %' AND at > 0";
+/// All parts but one.
+const OTHERS: i64 = Part::ALL.len() as i64 - 1;
 
 impl Harness {
-    /// A tick, as it is asked for.
+    async fn push_part(&self, part: Part) {
+        self.context
+            .queues
+            .push(&Recount::Part(part))
+            .await
+            .unwrap();
+    }
+
+    /// Every part, as it is asked for.
     async fn tick(&self) {
         let (status, answer) = self.post("/api/v1/recount", json!({})).await;
         assert_eq!(status, 202, "{answer}");
         self.drain().await;
+    }
+}
+
+on_servers! {
+    async fn a_part_that_waits_for_a_lock_delays_no_other(on) {
+        let h = Harness::start(on).await;
+        h.send_and_drain(vec![firing("pod", h.now())]).await;
+        h.tick().await;
+        h.execute("UPDATE anomalies SET muted_until = 1").await;
+        h.execute("UPDATE marks SET at = 0 WHERE name LIKE 'recount %'").await;
+        let held = h.context.db.begin().await.unwrap();
+        held.execute_unprepared("SELECT 1 FROM anomalies FOR UPDATE").await.unwrap();
+        let (status, _) = h.post("/api/v1/recount", json!({})).await;
+        assert_eq!(status, 202);
+        h.until_blocked_by(&held).await;
+        h.until(ENDED, OTHERS).await;
+        assert_eq!(h.sql("SELECT at FROM marks WHERE name = 'recount mutes'").await, 0, "it waits");
+        held.rollback().await.unwrap();
+        h.drain().await;
+        assert_eq!(h.sql("SELECT count(*) FROM anomalies WHERE muted_until IS NOT NULL").await, 0);
+        h.finish().await;
     }
 }
 
@@ -80,29 +120,109 @@ on_all! {
         h.finish().await;
     }
 
-    async fn ticks_that_waited_together_are_one(on) {
+    async fn passes_that_waited_together_are_one(on) {
         let h = Harness::start(on).await;
-        h.tick().await;
+        let mark = "SELECT at FROM marks WHERE name = 'recount mutes'";
+        let passes = async || {
+            let metrics = h.metrics().await;
+            let start = "tocsin_recount_part_duration_seconds_count{part=\"mutes\"} ";
+            metrics.lines().find_map(|line| line.strip_prefix(start)).map_or(0, |n| n.parse().unwrap())
+        };
         h.pause("recount", true).await;
         for _ in 0..3 {
-            let (status, _) = h.post("/api/v1/recount", json!({})).await;
-            assert_eq!(status, 202);
+            h.push_part(Part::Mutes).await;
         }
         h.advance(MINUTE);
         let began = h.now();
         h.pause("recount", false).await;
         h.drain().await;
-        let tick = h.sql("SELECT at FROM marks WHERE name = 'tick'").await;
-        assert!(tick >= began.0, "the first of them did it");
+        assert!(h.sql(mark).await >= began.0, "the first of them did it");
+        assert_eq!(passes().await, 1, "the others had nothing to add");
         h.advance(MINUTE);
         h.pause("recount", true).await;
-        let (_, _) = h.post("/api/v1/recount", json!({})).await;
-        // Another process did a tick since that was pushed.
+        h.push_part(Part::Mutes).await;
+        // Another process did it since that was pushed.
         let later = h.now().0;
-        h.execute(&format!("UPDATE marks SET at = {later} WHERE name = 'tick'")).await;
+        h.execute(&format!("UPDATE marks SET at = {later} WHERE name = 'recount mutes'")).await;
         h.pause("recount", false).await;
         h.drain().await;
-        assert_eq!(h.sql("SELECT at FROM marks WHERE name = 'tick'").await, later, "it had nothing to add");
+        assert_eq!((h.sql(mark).await, passes().await), (later, 1), "it had nothing to add");
+        h.finish().await;
+    }
+
+    async fn a_part_that_hangs_delays_no_other_and_runs_once_at_a_time(on) {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let h = Harness::start_with(on, |config| {
+            config.heartbeat.url = Some(Secret::from(&*url));
+        }).await;
+        presence::pass(&h.context).await.unwrap();
+        let (status, _) = h.post("/api/v1/recount", json!({})).await;
+        assert_eq!(status, 202);
+        let (hanging, _) = silent.accept().await.unwrap();
+        h.until(ENDED, OTHERS).await;
+        assert_eq!(h.sql("SELECT at FROM marks WHERE name = 'recount heartbeat'").await, 0, "it hangs");
+        h.push_part(Part::Heartbeat).await;
+        while h.context.queues.store().depth("recount").await.unwrap().delayed == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(hanging);
+        h.until(ENDED, OTHERS + 1).await;
+        h.advance(6 * SECOND);
+        h.drain().await;
+        let metrics = h.metrics().await;
+        let failed = "tocsin_recount_failures_total{part=\"heartbeat\"} 1";
+        assert!(metrics.contains(failed), "{metrics}");
+        h.finish().await;
+    }
+
+    async fn a_part_of_a_newer_version_waits_for_it_and_is_no_dead_letter(on) {
+        let h = Harness::start(on).await;
+        let newer = Recount::Newer("dreams".to_owned());
+        h.context.queues.push(&newer).await.unwrap();
+        let depth = async || h.context.queues.store().depth("recount").await.unwrap();
+        while depth().await.delayed == 0 {
+            tokio::task::yield_now().await;
+        }
+        h.advance(5 * MINUTE);
+        while depth().await.delayed == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(depth().await.delayed, 1, "it is offered again");
+        h.advance(6 * MINUTE);
+        h.drain().await;
+        assert_eq!(h.sql("SELECT count(*) FROM dead_letters").await, 0);
+        h.finish().await;
+    }
+
+    async fn a_turn_is_one_processs_until_it_ends_or_its_time_is_over(on) {
+        let h = Harness::start(on).await;
+        let db = h.context.db.write();
+        let turn = |asked: i64, now: i64| Turn {
+            name: "a turn",
+            asked_at: Timestamp(asked),
+            now: Timestamp(now),
+            lasts: SECOND,
+        };
+        let first = turn(5_000, 10_000);
+        let begun = futures::future::join_all((0..10).map(|_| turns::begin(db, &first))).await;
+        let begun: Vec<Begun> = begun.into_iter().map(Result::unwrap).collect();
+        assert_eq!(begun.iter().filter(|begun| **begun == Begun::Now).count(), 1);
+        let held = Begun::Held { since: Timestamp(10_000), until: Timestamp(11_000) };
+        assert_eq!(begun.iter().filter(|begun| **begun == held).count(), 9);
+        // Its process died. Who comes back late ends nothing.
+        let second = turn(10_500, 11_000);
+        assert_eq!(turns::begin(db, &second).await.unwrap(), Begun::Now);
+        turns::end(db, &first).await.unwrap();
+        let third = turn(10_600, 11_500);
+        let held = Begun::Held { since: Timestamp(11_000), until: Timestamp(12_000) };
+        assert_eq!(turns::begin(db, &third).await.unwrap(), held);
+        turns::end(db, &second).await.unwrap();
+        assert_eq!(turns::begin(db, &third).await.unwrap(), Begun::Done);
+        assert_eq!(turns::begin(db, &turn(11_001, 11_600)).await.unwrap(), Begun::Now);
+        // The clock went back by an hour since.
+        assert_eq!(turns::begin(db, &turn(1_000, 2_000)).await.unwrap(), Begun::Now);
+        turns::end(db, &turn(1_000, 2_000)).await.unwrap();
         h.finish().await;
     }
 

@@ -1,6 +1,7 @@
-//! Recount: every minute it updates what changes by time alone, and every hour it compares counters with the rows. A
-//! tick consists of parts. Each part can run twice or be interrupted without harm, and a part that fails does not
-//! stop the others. Pending work comes first.
+//! Recount: brings up to date what time alone changes, and every hour compares counters with the rows. It consists of
+//! parts ([`Part`]). Each is a job of its own, with a period and a time limit of its own, so that a part that fails or
+//! hangs delays none of the others. Of each part one pass runs at a time, in all processes together; it can run twice
+//! or be interrupted without harm. Its next tick is its retry.
 
 mod canary;
 mod doubts;
@@ -20,15 +21,19 @@ use std::time::{Duration, Instant};
 
 use apalis::prelude::Data;
 use tocsin::context::Context;
+use tocsin::ids::derived_id;
 use tocsin::jobs::{JobError, Part, Recount};
 use tocsin::operations::OperationError;
 use tocsin::outbox::overdue;
+use tocsin::queue::Push;
 use tocsin::queue::consumer::JobHandle;
 use tocsin::routines::Routine;
 use tocsin::store::marks::{self, Mark};
+use tocsin::store::turns::{self, Begun, Turn};
 use tocsin::store::{clock, maintenance};
 use tocsin::telemetry::metrics::ByPart;
 use tocsin::time::Timestamp;
+use uuid::Uuid;
 
 pub use canary::send_canary;
 pub use doubts::settle_doubts;
@@ -43,14 +48,22 @@ pub use tocsin::outbox::overdue::push as push_overdue;
 pub use verdicts::judge;
 pub use verification::verify;
 
-/// How long one part may take; the next tick continues it.
-const PART: Duration = Duration::from_secs(30);
+/// The share of the queue's timeout that a pass may take, so that it ends first.
+const SHARE: f64 = 0.9;
+/// A pass that does not end for this long after its time limit never will: its process died.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a job is deferred whose part is under way.
+const BUSY: Duration = Duration::from_secs(5);
+/// The shortest pause before a pass that goes on with what another left.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often a part that only a newer version has is offered to others, and for how long.
+const OFFERED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));
 
 /// The handler's state.
 #[derive(Clone)]
 pub struct Recounting {
     context: Context,
-    /// Whether this process has done a tick since it started.
+    /// Whether this process has looked at no level since it started.
     is_first: Arc<AtomicBool>,
 }
 
@@ -65,51 +78,135 @@ impl Recounting {
     }
 }
 
-/// One tick, or one step of the consistency check.
+/// What a pass came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// How many items it worked on.
+    pub items: u64,
+    /// Whether it left some, which another pass can go on with at once.
+    pub has_more: bool,
+}
+
+impl From<u64> for Progress {
+    fn from(items: u64) -> Self {
+        Self {
+            items,
+            has_more: false,
+        }
+    }
+}
+
+/// A pass of one part, jobs for all of them, or one step of the consistency check.
 ///
 /// # Errors
-/// The store cannot be reached now.
+/// The store cannot be reached now, or a pass of the part is under way.
 pub async fn handle(
     job: Recount,
     held: Data<Arc<JobHandle>>,
     recounting: Data<Recounting>,
 ) -> Result<(), JobError> {
+    let context = &recounting.context;
     match job {
-        Recount::Tick => tick(&recounting, held.enqueued_at).await,
-        Recount::Verify(so_far) => verify(&recounting.context, held.id(), so_far).await,
+        Recount::All => push_all(context, held.id()).await,
+        Recount::Part(part) => in_turn(&recounting, part, &held).await,
+        Recount::Newer(name) => offer(context, &name, held.enqueued_at).await,
+        Recount::Verify(so_far) => verify(context, held.id(), so_far).await,
     }
 }
 
-/// Runs all parts, one after the other, and logs which failed. A tick that was pushed before the last finished tick
-/// began is skipped, so that ticks do not pile up when one takes long.
-async fn tick(recounting: &Recounting, pushed_at: Timestamp) -> Result<(), JobError> {
-    let context = &recounting.context;
-    let began = context.queues.store().now().await?;
-    let last = marks::find(context.db.read(), Routine::Recount.mark()).await?;
-    if is_old(pushed_at, last.map(|last| last.at), began) {
-        tracing::debug!("skipping a recount: a later one has run");
-        return Ok(());
-    }
-    if recounting.is_first.swap(false, Ordering::Relaxed) {
-        // The rules may have changed while the process was down, so every level is checked.
-        marks::forget(context.db.write(), levels::MARK).await?;
-    }
-    for (part, error) in parts(context).await {
-        let part = part.name();
-        tracing::error!(part, "a part of recount failed: {error}");
-    }
+/// Pushes a job for every part.
+async fn push_all(context: &Context, job: Uuid) -> Result<(), JobError> {
+    let id = |part: Part| derived_id(&[&job.to_string(), part.name()]);
+    let push = |part| Push::new(&Recount::Part(part)).id(id(part));
+    context.queues.push_all(Part::ALL.map(push)).await?;
+    // Processes of older versions read here when recount was last done.
     let mark = Mark {
-        at: began,
+        at: context.queues.store().now().await?,
         ..Mark::default()
     };
     Ok(marks::set(context.db.write(), Routine::Recount.mark(), &mark).await?)
 }
 
-/// Does all parts of a tick, one after the other, and returns which failed.
+/// Does a part, if nobody is doing it. One that was pushed before a pass began that has ended is skipped, so that jobs do
+/// not pile up while a pass takes long.
+async fn in_turn(recounting: &Recounting, part: Part, held: &JobHandle) -> Result<(), JobError> {
+    let (context, db) = (&recounting.context, recounting.context.db.write());
+    let timeout = context.config.policy::<Recount>().timeout;
+    let within = part.within().min(timeout.mul_f64(SHARE));
+    let turn = Turn {
+        name: part.mark(),
+        asked_at: held.enqueued_at,
+        now: context.queues.store().now().await?,
+        lasts: within + GRACE,
+    };
+    match turns::begin(db, &turn).await? {
+        Begun::Now => {}
+        Begun::Done => return skip(part),
+        // The pass under way sees all that this one would. If it is this job's own, its process died.
+        Begun::Held { since, .. } if since >= turn.asked_at && !held.is_redelivery() => {
+            return skip(part);
+        }
+        Begun::Held { until, .. } => {
+            return Err(JobError::RetryAfter {
+                after: until.since(turn.now).clamp(PAUSE, BUSY),
+                why: format!("a pass of the part {} is under way", part.name()),
+            });
+        }
+    }
+    if part == Part::Levels && recounting.is_first.swap(false, Ordering::Relaxed) {
+        // The rules may have changed while the process was down, so every level is checked.
+        marks::forget(db, levels::MARK).await?;
+    }
+    let began = Instant::now();
+    let done = do_part(context, part, within).await;
+    turns::end(db, &turn).await?;
+    match done {
+        Err(error) => {
+            let part = part.name();
+            tracing::error!(part, "a part of recount failed: {error}");
+        }
+        Ok(Progress { has_more: true, .. }) => {
+            // The other half of the time is everybody else's.
+            let id = derived_id(&[&held.id().to_string(), "more"]);
+            let rest = Push::new(&Recount::Part(part)).id(id);
+            let pause = began.elapsed().max(PAUSE);
+            context.queues.push(rest.after(pause)).await?;
+        }
+        Ok(_) => {}
+    }
+    Ok(())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it is what the handler returns")]
+fn skip(part: Part) -> Result<(), JobError> {
+    let part = part.name();
+    tracing::debug!(
+        part,
+        "skipping a part of recount: a later pass has seen all that it would"
+    );
+    Ok(())
+}
+
+/// Leaves a part that this version does not have to the workers of a newer one, for as long as there may be some.
+async fn offer(context: &Context, name: &str, pushed_at: Timestamp) -> Result<(), JobError> {
+    let (after, longest) = OFFERED;
+    let waited = context.queues.store().now().await?.since(pushed_at);
+    if waited < longest {
+        let why = format!("recount has no part {name:?} in this version");
+        return Err(JobError::RetryAfter { after, why });
+    }
+    tracing::warn!(
+        part = name,
+        "dropping a job of recount: for {longest:?} no worker of a version that has this part took it"
+    );
+    Ok(())
+}
+
+/// Does all parts, one after the other, and returns which failed.
 pub async fn parts(context: &Context) -> Vec<(Part, JobError)> {
     let mut failed = Vec::new();
     for part in Part::ALL {
-        if let Err(error) = do_part(context, part).await {
+        if let Err(error) = do_part(context, part, part.within()).await {
             failed.push((part, error));
         }
     }
@@ -117,20 +214,23 @@ pub async fn parts(context: &Context) -> Vec<(Part, JobError)> {
 }
 
 /// Does one part, and measures it.
-async fn do_part(context: &Context, part: Part) -> Result<(), JobError> {
+async fn do_part(context: &Context, part: Part, within: Duration) -> Result<Progress, JobError> {
     let (metrics, began) = (&context.metrics, Instant::now());
     let by = ByPart { part: part.name() };
-    let work = tokio::time::timeout(PART, run(context, part));
-    let late = |_| Err(JobError::Retry(format!("timed out after {PART:?}")));
+    let work = tokio::time::timeout(within, run(context, part));
+    let late = |_| Err(JobError::Retry(format!("timed out after {within:?}")));
     let done = work.await.unwrap_or_else(late);
     let seconds = metrics.recount_seconds.get_or_create(&by);
     seconds.observe(began.elapsed().as_secs_f64());
     match done {
-        Ok(items) => {
-            metrics.recount_items.get_or_create(&by).inc_by(items);
+        Ok(progress) => {
+            metrics
+                .recount_items
+                .get_or_create(&by)
+                .inc_by(progress.items);
             let now = context.clock.now().0 / 1000;
             metrics.recount_done.get_or_create(&by).set(now);
-            Ok(())
+            Ok(progress)
         }
         Err(error) => {
             metrics.recount_failures.get_or_create(&by).inc();
@@ -139,32 +239,26 @@ async fn do_part(context: &Context, part: Part) -> Result<(), JobError> {
     }
 }
 
-/// Whether the last finished tick began after this one was pushed. If the clock went back in between, it does not
-/// count.
-fn is_old(pushed_at: Timestamp, last: Option<Timestamp>, now: Timestamp) -> bool {
-    last.is_some_and(|last| pushed_at <= last && last <= now)
-}
-
-/// The pass of one part; returns how many items it worked on.
-async fn run(context: &Context, part: Part) -> Result<u64, JobError> {
+/// The pass of one part.
+async fn run(context: &Context, part: Part) -> Result<Progress, JobError> {
     match part {
-        Part::Tiers => overdue::tiers(context).await,
-        Part::Messages => overdue::messages(context).await,
-        Part::Edits => overdue::edits(context).await,
-        Part::Analyses => overdue::analyses(context).await,
-        Part::Replays => overdue::replays(context).await,
+        Part::Tiers => overdue::tiers(context).await.map(Progress::from),
+        Part::Messages => overdue::messages(context).await.map(Progress::from),
+        Part::Edits => overdue::edits(context).await.map(Progress::from),
+        Part::Analyses => overdue::analyses(context).await.map(Progress::from),
+        Part::Replays => overdue::replays(context).await.map(Progress::from),
         Part::Levels => decay(context).await,
         Part::Verdicts => judge(context).await,
         Part::Doubts => settle_doubts(context).await,
         Part::Mutes => end_mutes(context).await,
-        Part::Flapping => end_flapping(context).await,
-        Part::Counter => make_room(context).await,
-        Part::Expected => check_expected(context).await.map(|()| 0),
-        Part::Canary => send_canary(context).await.map(|()| 0),
-        Part::Heartbeat => send_heartbeat(context).await.map(|()| 0),
+        Part::Flapping => end_flapping(context).await.map(Progress::from),
+        Part::Counter => make_room(context).await.map(Progress::from),
+        Part::Expected => check_expected(context).await.map(|()| 0.into()),
+        Part::Canary => send_canary(context).await.map(|()| 0.into()),
+        Part::Heartbeat => send_heartbeat(context).await.map(|()| 0.into()),
         // These cannot be undone, so they wait while the clock is suspected to be wrong.
-        Part::Unseen | Part::Pruning if !is_steady(context).await? => Ok(0),
-        Part::Unseen => expire_stale(context).await,
+        Part::Unseen | Part::Pruning if !is_steady(context).await? => Ok(0.into()),
+        Part::Unseen => expire_stale(context).await.map(Progress::from),
         Part::Pruning => pruning::hourly(context).await,
     }
 }
@@ -202,23 +296,4 @@ async fn is_steady(context: &Context) -> Result<bool, JobError> {
     let db = context.db.read();
     let now = context.clock.of_store(maintenance::now(db).await?);
     Ok(clock::is_steady(db, now).await?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tick_is_old_if_one_began_and_was_done_since_it_was_pushed() {
-        for (pushed, last, now, old) in [
-            (100, None, 200, false),
-            (100, Some(99), 200, false),
-            (100, Some(100), 200, true),
-            (100, Some(150), 200, true),
-            (100, Some(250), 200, false),
-        ] {
-            let found = is_old(Timestamp(pushed), last.map(Timestamp), Timestamp(now));
-            assert_eq!(found, old, "{pushed} {last:?} {now}");
-        }
-    }
 }

@@ -68,7 +68,7 @@ conformance! {
             name: "hourly",
             every: Duration::from_secs(3600),
         };
-        assert!(bench.store.tick(hourly, MAIL, "{}".to_owned()).await.unwrap());
+        assert!(bench.store.tick(MAIL, &[(hourly, "{}".to_owned())]).await.unwrap() == 1);
         assert_eq!(bench.fetch("a", 1).await, []);
         bench.store.set_paused(MAIL, false).await.unwrap();
         assert_eq!(bench.fetch("a", 1).await.len(), 1);

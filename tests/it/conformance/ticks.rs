@@ -21,7 +21,12 @@ fn mid_hour(bench: &Bench) {
 
 async fn claim(bench: &Bench, schedule: Schedule) -> bool {
     let payload = format!("{{\"of\":\"{}\"}}", schedule.name);
-    bench.store.tick(schedule, MAIL, payload).await.unwrap()
+    bench
+        .store
+        .tick(MAIL, &[(schedule, payload)])
+        .await
+        .unwrap()
+        == 1
 }
 
 async fn take(bench: &Bench) -> Delivery {
@@ -89,6 +94,19 @@ conformance! {
         let job = take(&bench).await;
         let tick = job.enqueued_at.0 / 3_600_000;
         assert_eq!(job.lease.id, derived_id(&["hourly", &tick.to_string()]));
+    }
+
+    async fn of_many_ticks_those_are_claimed_that_nobody_has(bench) {
+        mid_hour(&bench);
+        assert!(claim(&bench, HOURLY).await);
+        let of = |name| Schedule { name, ..HOURLY };
+        let all: Vec<_> = ["a", "hourly", "b"].map(|name| (of(name), format!("\"{name}\""))).into();
+        let claims = (0..10).map(|_| bench.store.tick(MAIL, &all));
+        let claims = futures::future::join_all(claims).await;
+        assert_eq!(claims.into_iter().map(Result::unwrap).sum::<usize>(), 2);
+        let mut payloads: Vec<_> = bench.fetch("a", 10).await.into_iter().map(|job| job.payload).collect();
+        payloads.sort_unstable();
+        assert_eq!(payloads, [&b"\"a\""[..], b"\"b\"", b"{\"of\":\"hourly\"}"]);
     }
 
     async fn schedules_do_not_claim_for_each_other(bench) {

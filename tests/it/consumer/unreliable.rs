@@ -140,11 +140,10 @@ impl QueueStore for Unreliable {
 
     async fn tick(
         &self,
-        schedule: Schedule,
         queue: &'static str,
-        payload: String,
-    ) -> Result<bool, QueueError> {
-        self.reach()?.tick(schedule, queue, payload).await
+        jobs: &[(Schedule, String)],
+    ) -> Result<usize, QueueError> {
+        self.reach()?.tick(queue, jobs).await
     }
 
     async fn heartbeat(

@@ -283,8 +283,8 @@ impl QueueStore for Tray {
         Ok(0)
     }
 
-    async fn tick(&self, _: Schedule, _: &'static str, _: String) -> Result<bool, QueueError> {
-        Ok(false)
+    async fn tick(&self, _: &'static str, _: &[(Schedule, String)]) -> Result<usize, QueueError> {
+        Ok(0)
     }
 
     async fn heartbeat(&self, _: &str, _: &str, _: &WorkerInfo) -> Result<(), QueueError> {

@@ -19,6 +19,7 @@ use tocsin::store::marks::{self, Mark};
 use tocsin::store::{anomalies, incidents, levels, maintenance, outbox};
 use tocsin::time::Timestamp;
 
+use super::Progress;
 use crate::tier::assessments;
 
 /// Mark: up to when changes were checked.
@@ -39,12 +40,12 @@ const TROUBLES: usize = 3;
 const END: &str = "g";
 
 /// Lowers levels that no longer hold, enqueues tiers for levels that are too low, and refreshes counts that have left
-/// a window. Continues where the last pass ended. Returns how many anomalies
-/// were checked.
+/// a window. Continues where the last pass ended. The items are the anomalies
+/// that were checked.
 ///
 /// # Errors
 /// The store cannot be reached now, or some anomalies could not be read and were skipped; the log names them.
-pub async fn decay(context: &Context) -> Result<u64, JobError> {
+pub async fn decay(context: &Context) -> Result<Progress, JobError> {
     let (db, began) = (context.db.read(), Instant::now());
     let now = context.clock.of_store(maintenance::now(db).await?);
     let mark = marks::find(db, MARK).await?.unwrap_or_default();
@@ -77,18 +78,22 @@ pub async fn decay(context: &Context) -> Result<u64, JobError> {
         }
     };
     marks::set(context.db.write(), MARK, &reached).await?;
+    let mut has_more = !is_done;
     if is_done && knows_changes {
-        sweep(context, &mut pass, (now, began)).await?;
+        has_more = !sweep(context, &mut pass, (now, began)).await?;
     }
-    pass.end().await
+    // What is in trouble is not asked again at once.
+    has_more &= pass.later.is_empty();
+    let items = pass.end().await?;
+    Ok(Progress { items, has_more })
 }
 
-/// Checks the next slice of all anomalies.
+/// Checks the next slice of all anomalies; returns whether it was all of that slice.
 async fn sweep(
     context: &Context,
     pass: &mut Pass<'_>,
     (now, began): (Timestamp, Instant),
-) -> Result<(), JobError> {
+) -> Result<bool, JobError> {
     let mark = marks::find(context.db.read(), SWEEP).await?;
     let mark = mark.filter(|mark| mark.at <= now).unwrap_or(Mark {
         at: now,
@@ -113,7 +118,8 @@ async fn sweep(
             ..mark
         },
     };
-    Ok(marks::set(context.db.write(), SWEEP, &next).await?)
+    marks::set(context.db.write(), SWEEP, &next).await?;
+    Ok(is_all)
 }
 
 /// The key up to which anomalies must be checked by this point of the hour. Keys are hashes, so a fraction of the hour

@@ -17,21 +17,23 @@ use tocsin::store::retention;
 use tocsin::store::sessions;
 use tocsin::store::source_tallies;
 
+use super::Progress;
+
 /// How long one pass deletes; the next continues.
 const AT_MOST: Duration = Duration::from_secs(20);
 /// Rows in one statement.
 const ROWS: i64 = 1000;
 
-/// Prunes if the last pruning is an hour old, or continues one that did not finish. Returns how many rows were deleted.
+/// Prunes if the last pruning is an hour old, or continues one that did not finish. The items are the rows that were deleted.
 ///
 /// # Errors
 /// The store cannot be reached now.
-pub(super) async fn hourly(context: &Context) -> Result<u64, JobError> {
+pub(super) async fn hourly(context: &Context) -> Result<Progress, JobError> {
     let now = maintenance::now(context.db.read()).await?;
     let now = context.clock.of_store(now);
     let last = marks::find(context.db.read(), Routine::Pruning.mark()).await?;
     if last.is_some_and(|last| last.at <= now && now.since(last.at) < Routine::Pruning.every()) {
-        return Ok(0);
+        return Ok(Progress::default());
     }
     let (pruned, is_all) = delete(context).await?;
     if is_all {
@@ -41,7 +43,10 @@ pub(super) async fn hourly(context: &Context) -> Result<u64, JobError> {
         };
         marks::set(context.db.write(), Routine::Pruning.mark(), &mark).await?;
     }
-    Ok(pruned)
+    Ok(Progress {
+        items: pruned,
+        has_more: !is_all,
+    })
 }
 
 /// Deletes rows that are older than their retention, in bounded steps.

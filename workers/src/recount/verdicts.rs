@@ -3,7 +3,7 @@
 //! time or one is interrupted. The next tick continues.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tocsin::context::Context;
 use tocsin::jobs::JobError;
@@ -17,6 +17,10 @@ use tocsin::verdicts as judging;
 use tocsin::verify;
 use uuid::Uuid;
 
+use super::Progress;
+
+/// How long one pass judges; the next goes on.
+const AT_MOST: Duration = Duration::from_secs(20);
 /// Repairs in one query.
 const TOGETHER: u64 = 500;
 /// A firing that is received within this time after the quiet time changes the verdict at the next tick; a later one
@@ -27,15 +31,15 @@ const BASELINES: Duration = Duration::from_secs(3600);
 /// The most baselines in one tick.
 const BASELINES_AT_ONCE: u64 = 200;
 
-/// Judges the repairs that are due, and returns how many; none while alerts have waited in the queue for long, because
+/// Judges the repairs that are due, the items; none while alerts have waited in the queue for long, because
 /// their firings are not in the rows yet.
 ///
 /// # Errors
 /// The store cannot be reached now.
-pub async fn judge(context: &Context) -> Result<u64, JobError> {
+pub async fn judge(context: &Context) -> Result<Progress, JobError> {
     if verify::is_late(context).await {
         tracing::debug!("no repair is judged while alerts wait in the queue");
-        return Ok(0);
+        return Ok(Progress::default());
     }
     let db = context.db.read();
     let now = context.clock.of_store(maintenance::now(db).await?);
@@ -43,7 +47,11 @@ pub async fn judge(context: &Context) -> Result<u64, JobError> {
     let heard = outages::heard_until(db).await?.unwrap_or(now).min(now);
     let (shortest, longest) = context.config.effectiveness.bounds();
     let upto = heard.before(shortest + judging::GRACE);
-    let mut looked_at = 0;
+    let (began, mut looked_at) = (Instant::now(), 0);
+    let left = |items| Progress {
+        items,
+        has_more: true,
+    };
     let mut place = (Timestamp(i64::MIN), Uuid::nil());
     loop {
         let due = verdicts::due(db, upto, place, TOGETHER).await?;
@@ -51,6 +59,9 @@ pub async fn judge(context: &Context) -> Result<u64, JobError> {
         place = (last.repaired_at, last.id);
         looked_at += due.len() as u64;
         judge_all(context, due, heard).await?;
+        if began.elapsed() > AT_MOST {
+            return Ok(left(looked_at));
+        }
     }
     let since = now.before(longest + AGAIN);
     let mut place = (Timestamp(i64::MIN), Uuid::nil());
@@ -60,12 +71,15 @@ pub async fn judge(context: &Context) -> Result<u64, JobError> {
         place = (last.repaired_at, last.id);
         looked_at += again.len() as u64;
         judge_all(context, again, heard).await?;
+        if began.elapsed() > AT_MOST {
+            return Ok(left(looked_at));
+        }
     }
     let old = now.before(BASELINES);
     for key in baselines::outdated(db, old, longest, BASELINES_AT_ONCE).await? {
         judging::renew_baseline(context, &key).await?;
     }
-    Ok(looked_at)
+    Ok(looked_at.into())
 }
 
 async fn judge_all(context: &Context, due: Vec<Due>, heard: Timestamp) -> Result<(), JobError> {

@@ -1,0 +1,85 @@
+//! Turns: work that at most one process does at a time. A turn is a mark: `at` is when the last one began that ended,
+//! `upto` until when it is held, and `place` since when. One whose process died is free when that is over.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DbErr, Value};
+
+use super::marks;
+use super::rows::statement;
+use crate::time::Timestamp;
+
+/// A turn that is asked for. All moments are by one clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// The mark's name.
+    pub name: &'static str,
+    /// When it was asked for: if one began since and ended, this one has nothing to add.
+    pub asked_at: Timestamp,
+    /// Now.
+    pub now: Timestamp,
+    /// How long it is held if it does not end.
+    pub lasts: Duration,
+}
+
+/// Whether a turn began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It did. Call [`end`].
+    Now,
+    /// One that began since it was asked for has ended.
+    Done,
+    /// Somebody holds it.
+    Held {
+        /// Since when.
+        since: Timestamp,
+        /// Until when, if it does not end.
+        until: Timestamp,
+    },
+}
+
+/// Begins a turn, unless it is held or has nothing to add; of several at once one does. If the clock went back since one
+/// began, that one does not count.
+pub async fn begin(db: &impl ConnectionTrait, turn: &Turn) -> Result<Begun, DbErr> {
+    let sql = "INSERT INTO marks (name, at, upto, place) VALUES ($1, 0, $2, $3) \
+               ON CONFLICT (name) DO UPDATE SET upto = excluded.upto, place = excluded.place \
+               WHERE (marks.upto IS NULL OR marks.upto <= $4 OR marks.upto > excluded.upto) \
+                   AND (marks.at < $5 OR marks.at > $4)";
+    let until = turn.now.after(turn.lasts);
+    let values = [
+        Value::from(turn.name),
+        until.0.into(),
+        turn.now.0.to_string().into(),
+        turn.now.0.into(),
+        turn.asked_at.0.into(),
+    ];
+    let sql = statement(db.get_database_backend(), sql, values);
+    if db.execute_raw(sql).await?.rows_affected() > 0 {
+        return Ok(Begun::Now);
+    }
+    let Some(mark) = marks::find(db, turn.name).await? else {
+        // It was forgotten since: ask again.
+        let (since, until) = (Timestamp(0), turn.now.after(Duration::from_secs(1)));
+        return Ok(Begun::Held { since, until });
+    };
+    if mark.at >= turn.asked_at && mark.at <= turn.now {
+        return Ok(Begun::Done);
+    }
+    let since = mark.place.parse().map_or(Timestamp(0), Timestamp);
+    let until = mark.upto.unwrap_or(turn.now);
+    Ok(Begun::Held { since, until })
+}
+
+/// Ends the turn, unless it was held for so long that somebody else has it.
+pub async fn end(db: &impl ConnectionTrait, turn: &Turn) -> Result<(), DbErr> {
+    let sql = "UPDATE marks SET at = $2, upto = NULL, place = '' \
+               WHERE name = $1 AND place = $3 AND upto = $4";
+    let values = [
+        Value::from(turn.name),
+        turn.now.0.into(),
+        turn.now.0.to_string().into(),
+        turn.now.after(turn.lasts).0.into(),
+    ];
+    let sql = statement(db.get_database_backend(), sql, values);
+    db.execute_raw(sql).await.map(drop)
+}
