@@ -39,7 +39,7 @@ pub async fn push(context: &Context, everywhere: bool) -> Result<(), JobError> {
     of_each.into_iter().sum::<Result<u64, _>>().map(drop)
 }
 
-/// Tiers: of incidents that are not resolved, or were lately; once an hour of all. Returns how many were pushed, as the
+/// Tiers: of incidents that are not resolved, or were lately; in the first minute of each hour of all. Returns how many were pushed, as the
 /// others do.
 ///
 /// # Errors

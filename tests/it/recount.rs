@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 use tocsin::config::Secret;
 use tocsin::jobs::{Part, Recount};
@@ -40,24 +40,28 @@ impl Harness {
     }
 }
 
-on_servers! {
-    async fn a_part_that_waits_for_a_lock_delays_no_other(on) {
-        let h = Harness::start(on).await;
-        h.send_and_drain(vec![firing("pod", h.now())]).await;
-        h.tick().await;
-        h.execute("UPDATE anomalies SET muted_until = 1").await;
-        h.execute("UPDATE marks SET at = 0 WHERE name LIKE 'recount %'").await;
-        let held = h.context.db.begin().await.unwrap();
-        held.execute_unprepared("SELECT 1 FROM anomalies FOR UPDATE").await.unwrap();
-        let (status, _) = h.post("/api/v1/recount", json!({})).await;
-        assert_eq!(status, 202);
-        h.until_blocked_by(&held).await;
-        h.until(ENDED, OTHERS).await;
-        assert_eq!(h.sql("SELECT at FROM marks WHERE name = 'recount mutes'").await, 0, "it waits");
-        held.rollback().await.unwrap();
-        h.drain().await;
-        assert_eq!(h.sql("SELECT count(*) FROM anomalies WHERE muted_until IS NOT NULL").await, 0);
-        h.finish().await;
+mod blocked {
+    use super::*;
+
+    on_servers! {
+        async fn a_part_that_waits_for_a_lock_delays_no_other(on) {
+            let h = Harness::start(on).await;
+            h.send_and_drain(vec![firing("pod", h.now())]).await;
+            h.tick().await;
+            h.execute("UPDATE anomalies SET muted_until = 1").await;
+            h.execute("UPDATE marks SET at = 0 WHERE name LIKE 'recount %'").await;
+            let held = h.context.db.begin().await.unwrap();
+            held.execute_unprepared("SELECT 1 FROM anomalies FOR UPDATE").await.unwrap();
+            let (status, _) = h.post("/api/v1/recount", json!({})).await;
+            assert_eq!(status, 202);
+            h.until_blocked_by(&held).await;
+            h.until(ENDED, OTHERS).await;
+            assert_eq!(h.sql("SELECT at FROM marks WHERE name = 'recount mutes'").await, 0, "it waits");
+            held.rollback().await.unwrap();
+            h.drain().await;
+            assert_eq!(h.sql("SELECT count(*) FROM anomalies WHERE muted_until IS NOT NULL").await, 0);
+            h.finish().await;
+        }
     }
 }
 
