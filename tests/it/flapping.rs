@@ -68,6 +68,15 @@ on_all! {
         assert!(shown.contains("flapping       since"), "{shown}");
         let page = h.http.get(format!("{}/anomalies/{key}", h.url)).send().await.unwrap();
         assert!(page.text().await.unwrap().contains("flapping since"));
+        let incident = h.incidents().await[0].clone();
+        assert_eq!(incident["flapping_since"], h.get(&path).await["flapping_since"]);
+        let id = incident["id"].as_str().unwrap().to_owned();
+        let of_incident = format!("/api/v1/incidents/{id}");
+        assert_eq!(h.get(&of_incident).await["flapping_since"], incident["flapping_since"]);
+        let (_, shown) = h.tocsin(&["incidents", "show", &id]);
+        assert!(shown.contains("flapping       since"), "{shown}");
+        let page = h.http.get(format!("{}/incidents/{id}", h.url)).send().await.unwrap();
+        assert!(page.text().await.unwrap().contains("flapping since"));
         recount::end_flapping(&h.context).await.unwrap();
         h.drain().await;
         assert_eq!(h.rows_of("steady", "sent").await, 0, "it flaps still");
@@ -83,6 +92,7 @@ on_all! {
         let last = now.last().unwrap();
         assert!(last.text.contains("No longer flapping"), "{}", last.text);
         assert!(h.get(&path).await["flapping_since"].is_null());
+        assert!(h.get(&of_incident).await["flapping_since"].is_null());
         // From then on incidents open as ever.
         h.flap_times(1).await;
         assert_eq!(h.incidents().await.len(), incidents + 1);

@@ -12,8 +12,8 @@ use tocsin::time::Timestamp;
 use tocsin_workers::presence;
 use tokio::net::TcpListener;
 
-use crate::harness::{Harness, alert, firing};
-use crate::{on_all, on_servers};
+use crate::harness::{Harness, On, alert, firing};
+use crate::{on, on_all, on_servers};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -32,12 +32,47 @@ impl Harness {
             .unwrap();
     }
 
+    /// How many passes there were.
+    async fn passes(&self, part: Part) -> u64 {
+        let start = format!(
+            "tocsin_recount_part_duration_seconds_count{{part=\"{}\"}} ",
+            part.name()
+        );
+        let metrics = self.metrics().await;
+        let count = metrics.lines().find_map(|line| line.strip_prefix(&*start));
+        count.map_or(0, |count| count.parse().unwrap())
+    }
+
     /// Every part, as it is asked for.
     async fn tick(&self) {
         let (status, answer) = self.post("/api/v1/recount", json!({})).await;
         assert_eq!(status, 202, "{answer}");
         self.drain().await;
     }
+}
+
+on!(on_sqlite Sqlite:
+    what_a_pass_leaves_is_gone_on_with_before_the_next_tick
+);
+
+async fn what_a_pass_leaves_is_gone_on_with_before_the_next_tick(on: On) {
+    let h = Harness::start(on).await;
+    h.send_and_drain(vec![firing("pod", h.now())]).await;
+    let columns =
+        "SELECT group_concat(name) FROM pragma_table_info('anomalies') WHERE name <> 'key'";
+    let columns = h.sql_text(columns).await;
+    // More than one pass ends.
+    h.execute(&format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+         INSERT INTO anomalies (key, {columns}) SELECT printf('%032x', i), {columns} FROM anomalies, n"
+    ))
+    .await;
+    h.execute("UPDATE anomalies SET muted_until = 1").await;
+    h.push_part(Part::Mutes).await;
+    h.drain().await;
+    let muted = "SELECT count(*) FROM anomalies WHERE muted_until IS NOT NULL";
+    assert_eq!((h.sql(muted).await, h.passes(Part::Mutes).await), (0, 2));
+    h.finish().await;
 }
 
 mod blocked {
@@ -127,11 +162,6 @@ on_all! {
     async fn passes_that_waited_together_are_one(on) {
         let h = Harness::start(on).await;
         let mark = "SELECT at FROM marks WHERE name = 'recount mutes'";
-        let passes = async || {
-            let metrics = h.metrics().await;
-            let start = "tocsin_recount_part_duration_seconds_count{part=\"mutes\"} ";
-            metrics.lines().find_map(|line| line.strip_prefix(start)).map_or(0, |n| n.parse().unwrap())
-        };
         h.pause("recount", true).await;
         for _ in 0..3 {
             h.push_part(Part::Mutes).await;
@@ -141,7 +171,7 @@ on_all! {
         h.pause("recount", false).await;
         h.drain().await;
         assert!(h.sql(mark).await >= began.0, "the first of them did it");
-        assert_eq!(passes().await, 1, "the others had nothing to add");
+        assert_eq!(h.passes(Part::Mutes).await, 1, "the others had nothing to add");
         h.advance(MINUTE);
         h.pause("recount", true).await;
         h.push_part(Part::Mutes).await;
@@ -150,7 +180,7 @@ on_all! {
         h.execute(&format!("UPDATE marks SET at = {later} WHERE name = 'recount mutes'")).await;
         h.pause("recount", false).await;
         h.drain().await;
-        assert_eq!((h.sql(mark).await, passes().await), (later, 1), "it had nothing to add");
+        assert_eq!((h.sql(mark).await, h.passes(Part::Mutes).await), (later, 1), "it had nothing to add");
         h.finish().await;
     }
 

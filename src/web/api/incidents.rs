@@ -64,6 +64,8 @@ pub struct View {
     muted_by: Option<String>,
     /// Why.
     muted_why: Option<String>,
+    /// Since when its anomaly flaps: begins and ends again and again; null if it does not.
+    flapping_since: Option<Timestamp>,
 }
 
 impl View {
@@ -94,6 +96,7 @@ impl From<Entry> for View {
             muted_until: anomaly.muted_until,
             muted_by: anomaly.muted_by,
             muted_why: anomaly.muted_why,
+            flapping_since: anomaly.flapping_since,
         }
     }
 }

@@ -128,6 +128,12 @@ fn unmuted(before: &Value, now: Timestamp) -> &'static str {
     }
 }
 
+/// Since when an anomaly flaps, or that of an incident; nothing if it does not.
+pub(super) fn flapping_status(of: &Value, now: Timestamp) -> String {
+    let since = time(of, "/flapping_since").map(|since| age::moment(since, now));
+    since.map_or_else(String::new, |since| format!("since {since}"))
+}
+
 /// Until when, by whom and why an anomaly is muted, or that of an incident; nothing if it is not.
 pub(super) fn mute_status(of: &Value) -> String {
     let Some(until) = time(of, "/muted_until") else {

@@ -43,10 +43,6 @@ pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
         }
         format!("{value} (label {label})")
     };
-    let flapping = match moment("/flapping_since") {
-        since if since.is_empty() => since,
-        since => format!("since {since}"),
-    };
     let lines = [
         ("key", text(anomaly, "/key")),
         ("alert", field("alert_name")),
@@ -56,7 +52,7 @@ pub(super) fn facts(anomaly: &Value, now: Timestamp) -> String {
         ("overflow", together(anomaly)),
         ("level", level),
         ("muted", mute::mute_status(anomaly)),
-        ("flapping", flapping),
+        ("flapping", mute::flapping_status(anomaly, now)),
         ("total", total),
         ("incidents", incidents),
         ("first seen", moment("/first_seen")),

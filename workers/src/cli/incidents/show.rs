@@ -71,6 +71,7 @@ fn facts(incident: &Value, now: Timestamp) -> String {
         ("recommended", recommended(incident)),
         ("because", text(incident, "/recommendation/why_said")),
         ("muted", mute::mute_status(incident)),
+        ("flapping", mute::flapping_status(incident, now)),
         ("frequency", frequency(incident)),
         ("firings", episodes(incident)),
         ("repairs", repairs(incident, now)),

@@ -36,6 +36,7 @@ fn an_incident_says_what_it_is_and_why() {
         "reopened": 0,
         "opened_at": "2026-11-22T21:25:29.102Z",
         "unheard_since": "2026-11-22T21:26:29.102Z",
+        "flapping_since": "2026-11-22T21:08:29.102Z",
         "silences": [{"id": "s", "created_by": "ann", "comment": "we know",
                       "ends_at": "2026-11-23T21:00:00.000Z"}],
         "resolved_at": null,
@@ -55,6 +56,7 @@ fn an_incident_says_what_it_is_and_why() {
       severity        warning
       level           ESCALATE: 8 firings in the last 24 hours. ESCALATE starts at 5 firings.
       tier            2 mitigate: The level is ESCALATE: a restart is not enough.
+      flapping        since 2026-11-22T21:08:29.102Z (20m ago)
       frequency       2 in 1h, 8 in 24h, 8 in 7d, 9 in 30d
       firings         2, 1 still firing
       repairs         2 tried on this anomaly, 1 helped; last: restart_pod, 2h ago
