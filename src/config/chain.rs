@@ -10,7 +10,7 @@ use crate::domain::alert::Labels;
 
 /// Recount looks once a minute: nothing shorter can be told.
 const LEAST: Duration = Duration::from_secs(60);
-/// A link that may take longer would hold up what is done each minute.
+/// A link that may take longer would leave the others no time within one pass of recount.
 const LONGEST_LINK: Duration = Duration::from_secs(10);
 
 /// Canaries that Tocsin sends by itself.

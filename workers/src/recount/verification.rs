@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::decay;
 
-/// How long one job checks before it leaves the rest to another: the tick waits behind it.
+/// How long one job checks before it leaves the rest to another: a process that stops waits for it.
 const SLICE: Duration = Duration::from_secs(20);
 /// How long it is deferred while alerts wait.
 const STANDS_BACK: Duration = Duration::from_secs(60);
