@@ -38,13 +38,13 @@ pub enum Begun {
     },
 }
 
-/// Begins a turn, unless it is held or has nothing to add; of several at once one does. If the clock went back since one
-/// began, that one does not count.
+/// Begins a turn, unless it is held or has nothing to add; of several at once one does. If the clock went back
+/// since one began by more than a turn lasts, that one does not count; by less, it may have been at the same time.
 pub async fn begin(db: &impl ConnectionTrait, turn: &Turn) -> Result<Begun, DbErr> {
     let sql = "INSERT INTO marks (name, at, upto, place) VALUES ($1, 0, $2, $3) \
                ON CONFLICT (name) DO UPDATE SET upto = excluded.upto, place = excluded.place \
                WHERE (marks.upto IS NULL OR marks.upto <= $4 OR marks.upto > excluded.upto) \
-                   AND (marks.at < $5 OR marks.at > $4)";
+                   AND (marks.at < $5 OR marks.at > excluded.upto)";
     let until = turn.now.after(turn.lasts);
     let values = [
         Value::from(turn.name),
@@ -62,7 +62,7 @@ pub async fn begin(db: &impl ConnectionTrait, turn: &Turn) -> Result<Begun, DbEr
         let (since, until) = (Timestamp(0), turn.now.after(Duration::from_secs(1)));
         return Ok(Begun::Held { since, until });
     };
-    if mark.at >= turn.asked_at && mark.at <= turn.now {
+    if mark.at >= turn.asked_at && mark.at <= until {
         return Ok(Begun::Done);
     }
     let since = mark.place.parse().map_or(Timestamp(0), Timestamp);
