@@ -38,20 +38,22 @@ pub enum Begun {
     },
 }
 
-/// Begins a turn, unless it is held or has nothing to add; of several at once one does. If the clock went back
-/// since one began by more than a turn lasts, that one does not count; by less, it may have been at the same time.
+/// Begins a turn, unless it is held or has nothing to add; of several at once one does. What lies
+/// further ahead than a turn lasts is of a clock that was wrong, and does not count; less far, it was at the same time.
 pub async fn begin(db: &impl ConnectionTrait, turn: &Turn) -> Result<Begun, DbErr> {
     let sql = "INSERT INTO marks (name, at, upto, place) VALUES ($1, 0, $2, $3) \
                ON CONFLICT (name) DO UPDATE SET upto = excluded.upto, place = excluded.place \
-               WHERE (marks.upto IS NULL OR marks.upto <= $4 OR marks.upto > excluded.upto) \
-                   AND (marks.at < $5 OR marks.at > excluded.upto)";
+               WHERE (marks.upto IS NULL OR marks.upto <= $4 OR marks.upto > $6) \
+                   AND (marks.at < $5 OR marks.at > $6)";
     let until = turn.now.after(turn.lasts);
+    let wrong = until.after(turn.lasts);
     let values = [
         Value::from(turn.name),
         until.0.into(),
         turn.now.0.to_string().into(),
         turn.now.0.into(),
         turn.asked_at.0.into(),
+        wrong.0.into(),
     ];
     let sql = statement(db.get_database_backend(), sql, values);
     if db.execute_raw(sql).await?.rows_affected() > 0 {
@@ -62,7 +64,7 @@ pub async fn begin(db: &impl ConnectionTrait, turn: &Turn) -> Result<Begun, DbEr
         let (since, until) = (Timestamp(0), turn.now.after(Duration::from_secs(1)));
         return Ok(Begun::Held { since, until });
     };
-    if mark.at >= turn.asked_at && mark.at <= until {
+    if mark.at >= turn.asked_at && mark.at <= wrong {
         return Ok(Begun::Done);
     }
     let since = mark.place.parse().map_or(Timestamp(0), Timestamp);
