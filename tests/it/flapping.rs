@@ -74,7 +74,7 @@ on_all! {
         let of_incident = format!("/api/v1/incidents/{id}");
         assert_eq!(h.get(&of_incident).await["flapping_since"], incident["flapping_since"]);
         let (_, shown) = h.tocsin(&["incidents", "show", &id]);
-        assert!(shown.contains("flapping       since"), "{shown}");
+        assert!(shown.contains("flapping        since"), "{shown}");
         let page = h.http.get(format!("{}/incidents/{id}", h.url)).send().await.unwrap();
         assert!(page.text().await.unwrap().contains("flapping since"));
         recount::end_flapping(&h.context).await.unwrap();
