@@ -14,13 +14,13 @@ use crate::verify::Page;
 use crate::web::auth::Caller;
 use crate::web::{Ingress, Problem, body, idempotency, paging};
 
-/// Runs recount now.
+/// Runs all parts of recount now.
 #[utoipa::path(
     post,
     path = "/recount",
     operation_id = "recount",
     tag = "recount",
-    responses((status = ACCEPTED, description = "The job that runs it", body = Queued)),
+    responses((status = ACCEPTED, description = "The job that enqueues all parts", body = Queued)),
 )]
 pub(super) async fn push(
     State(ingress): State<Ingress>,
