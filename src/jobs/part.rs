@@ -85,6 +85,8 @@ parts! {
     Canary: "canary", every 60 s, within 40 s;
     /// Saying outwards that all is well.
     Heartbeat: "heartbeat", every 60 s, within 30 s;
+    /// What Alertmanager has, compared with what was received.
+    Reconcile: "reconcile", every 60 s, within 60 s;
 }
 
 impl Part {
