@@ -176,6 +176,7 @@ on_all! {
         h.pause("recount", true).await;
         h.push_part(Part::Mutes).await;
         // Another process did it since that was pushed.
+        h.advance(SECOND);
         let later = h.now().0;
         h.execute(&format!("UPDATE marks SET at = {later} WHERE name = 'recount mutes'")).await;
         h.pause("recount", false).await;
