@@ -15,6 +15,7 @@ mod people;
 mod public;
 mod queues;
 mod repairs;
+mod report;
 mod routes;
 mod secret;
 mod sections;
@@ -50,6 +51,7 @@ pub use people::{People, Updates};
 pub use public::OWN_PATHS;
 pub use queues::{QueuePolicies, QueuePolicy};
 pub use repairs::{EffectivenessSettings, QuietOf, QuietRule, RepairSettings};
+pub use report::{ReportSettings, Schedule};
 pub use secret::Secret;
 pub use sections::{
     Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, Ingest, Limits, LogFormat,
@@ -174,6 +176,8 @@ pub struct Config {
     pub retention: Retention,
     /// What is looked at again and again.
     pub recount: RecountSettings,
+    /// The report that is sent once a week.
+    pub report: ReportSettings,
     /// What repairs are, and when one that was started counts as unfinished.
     pub repairs: RepairSettings,
     /// How repairs are judged.
@@ -252,6 +256,7 @@ impl Default for Config {
             stop: Stop::default(),
             retention: Retention::default(),
             recount: RecountSettings::default(),
+            report: ReportSettings::default(),
             repairs: RepairSettings::default(),
             effectiveness: EffectivenessSettings::default(),
             anomalies: AnomalySettings::default(),

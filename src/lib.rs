@@ -23,6 +23,7 @@ pub mod outbox;
 pub mod probe;
 pub mod queue;
 pub mod redis;
+pub mod report;
 pub mod routines;
 pub mod sources;
 pub mod store;

@@ -35,6 +35,7 @@ mod m025_leases;
 mod m026_alert_rules;
 mod m028_source_tallies;
 mod m029_verdicts;
+mod m032_reports;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -71,6 +72,7 @@ impl MigratorTrait for Migrator {
             Box::new(m026_alert_rules::Migration),
             Box::new(m028_source_tallies::Migration),
             Box::new(m029_verdicts::Migration),
+            Box::new(m032_reports::Migration),
         ]
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct ChannelKind {
     pub(super) tell: for<'a> fn(&'a Config, Option<&str>) -> &'a [Tell],
     /// Whether what its channels show of an incident is kept up to date as that changes.
     pub(super) edits: fn(&Config) -> bool,
+    /// Whether its channels can show what is about no single incident.
+    pub(super) reports: bool,
 }
 
 /// A kind that has nothing of its own.
@@ -35,6 +37,7 @@ pub(super) const PLAIN: ChannelKind = ChannelKind {
     secrets: &[],
     tell: |_, _| &Tell::USUAL,
     edits: |_| false,
+    reports: true,
 };
 
 /// The log, which gets what goes nowhere else.

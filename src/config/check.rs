@@ -58,6 +58,7 @@ impl Config {
         self.check_analysis()?;
         self.repairs.check()?;
         self.effectiveness.check()?;
+        self.check_report()?;
         webhooks::check(&self.webhooks)?;
         self.sources.check()?;
         pagerduty::check(&self.pagerduty)?;

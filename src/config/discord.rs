@@ -29,6 +29,7 @@ pub(super) const CHANNEL: ChannelKind = ChannelKind {
         section.map_or(&Tell::USUAL[..], |section| &section.tell)
     },
     edits: |config| !config.discord.is_empty(),
+    reports: true,
 };
 
 /// Whether they can be used; else which of them cannot, and why.

@@ -29,6 +29,7 @@ pub(super) const CHANNEL: ChannelKind = ChannelKind {
     check: |config, target| channels::is_section("pagerduty", &config.pagerduty, target),
     secrets: &["pagerduty__NAME__routing_key"],
     edits: |config| !config.pagerduty.is_empty(),
+    reports: false,
     ..channels::PLAIN
 };
 

@@ -75,6 +75,7 @@ pub(super) const CHANNEL: ChannelKind = ChannelKind {
     secrets: &["telegram_token", "telegram__webhook_secret"],
     tell: |config, _| &config.telegram.tell,
     edits: |config| config.telegram_token.is_some(),
+    reports: true,
 };
 
 impl Config {

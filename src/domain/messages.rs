@@ -276,7 +276,7 @@ impl Needed {
 const fn says_level(kind: Kind) -> bool {
     match kind {
         Kind::Opened | Kind::Escalated | Kind::Reopened | Kind::Worsened => true,
-        Kind::Resolved | Kind::Repeated | Kind::Digest => false,
+        Kind::Resolved | Kind::Repeated | Kind::Digest | Kind::Report => false,
     }
 }
 

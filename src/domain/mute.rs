@@ -83,7 +83,7 @@ impl Mute {
         let tells_the_rise = match kind {
             Kind::Escalated => true,
             Kind::Opened | Kind::Reopened | Kind::Worsened => self.is_broken() || rose_since(),
-            Kind::Resolved | Kind::Repeated | Kind::Digest => false,
+            Kind::Resolved | Kind::Repeated | Kind::Digest | Kind::Report => false,
         };
         self.holds(now) && !(level.level == Level::PermanentFix && tells_the_rise)
     }

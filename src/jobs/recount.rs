@@ -44,13 +44,15 @@ pub enum Part {
     Mutes,
     /// The counter's memory.
     Counter,
+    /// The report of the week.
+    Report,
     /// Rows that are old.
     Pruning,
 }
 
 impl Part {
     /// All of them, in the order in which they run: pending work first.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Tiers,
         Self::Messages,
         Self::Edits,
@@ -62,6 +64,7 @@ impl Part {
         Self::Unseen,
         Self::Mutes,
         Self::Counter,
+        Self::Report,
         Self::Pruning,
     ];
 
@@ -80,6 +83,7 @@ impl Part {
             Self::Unseen => "unseen",
             Self::Mutes => "mutes",
             Self::Counter => "counter",
+            Self::Report => "report",
             Self::Pruning => "pruning",
         }
     }

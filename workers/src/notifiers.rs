@@ -10,6 +10,7 @@ pub mod log;
 mod markup;
 mod message;
 pub mod pagerduty;
+mod report;
 pub mod sentry;
 pub mod teams;
 pub mod telegram;
@@ -26,6 +27,7 @@ use tocsin::config::Config;
 use tocsin::domain::budget::Budget;
 use tocsin::domain::notification::Kind;
 use tocsin::entity::{anomalies, incidents};
+use tocsin::report::Report;
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
@@ -190,6 +192,12 @@ pub trait Notifier: Send + Sync {
 
     /// The text of a digest, where the channel has a budget.
     fn render_digest(&self, _digest: &Digest) -> Option<String> {
+        None
+    }
+
+    /// The text of a report, with the address of its page, where the channel is more than a place for single
+    /// incidents.
+    fn render_report(&self, _report: &Report, _page: Option<&str>) -> Option<String> {
         None
     }
 

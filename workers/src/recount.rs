@@ -6,6 +6,7 @@ mod doubts;
 mod levels;
 mod mutes;
 mod pruning;
+mod report;
 mod stale;
 mod verdicts;
 mod verification;
@@ -29,6 +30,7 @@ pub use doubts::settle_doubts;
 pub use levels::decay;
 pub use mutes::end_mutes;
 pub use pruning::prune;
+pub use report::report;
 pub use stale::expire_stale;
 pub use tocsin::outbox::overdue::push as push_overdue;
 pub use verdicts::judge;
@@ -121,8 +123,9 @@ async fn run(context: &Context, part: Part) -> Result<(), JobError> {
         Part::Mutes => end_mutes(context).await,
         Part::Counter => make_room(context).await,
         // These cannot be undone: a clock that is wrong for a moment has none of them done.
-        Part::Unseen | Part::Pruning if !is_steady(context).await? => Ok(()),
+        Part::Unseen | Part::Report | Part::Pruning if !is_steady(context).await? => Ok(()),
         Part::Unseen => expire_stale(context).await,
+        Part::Report => report(context).await,
         Part::Pruning => pruning::hourly(context).await,
     }
 }

@@ -86,8 +86,9 @@ fn headline(card: &Card, text: &Text) -> Line {
         Kind::Worsened => ("🔺", text.msg_worsened),
         Kind::Resolved => ("✅", text.ev_resolved),
         Kind::Repeated => ("🔂", text.msg_repeated),
-        // A digest is about no single incident, and has lines of its own.
+        // These are about no single incident, and have lines of their own.
         Kind::Digest => ("🌩", text.incidents),
+        Kind::Report => ("📊", text.report),
     };
     let status = card.incident.status;
     let severity = known(&card.incident.severity, NAME);

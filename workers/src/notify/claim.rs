@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::context::NotifyContext;
 use super::permit::SendPermit;
-use super::{digest, mute};
+use super::{digest, mute, report};
 use crate::notifiers::{Card, Message, Muted, Notifier, SendSlot, TOTAL_TIMEOUT};
 
 /// What goes out.
@@ -153,6 +153,9 @@ pub(super) async fn claim<'a>(
         return give_up(tx, &row, why).await;
     };
     let place = ctx.place(notifier)?;
+    if row.kind == Kind::Report {
+        return report::claim(ctx, tx, &row, (notifier, place), attempt).await;
+    }
     // A digest that collected messages while there were limits is sent all the same.
     let is_limited = ctx.context.config.limits(&row.channel) || row.kind == Kind::Digest;
     if let Some(budget) = notifier.budget().filter(|_| is_limited) {
@@ -304,7 +307,7 @@ pub(super) fn is_free(row: &Model, now: Timestamp) -> Result<(), JobError> {
     }
 }
 
-async fn give_up<'a>(
+pub(super) async fn give_up<'a>(
     tx: DatabaseTransaction,
     row: &Model,
     why: String,

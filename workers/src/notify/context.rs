@@ -110,7 +110,7 @@ impl NotifyContext {
     /// The buttons beneath a message, if people may press any.
     pub(super) fn keyboard(&self, row: &Model, card: &Card, now: Timestamp) -> Option<Value> {
         // What is over asks for nothing.
-        let is_card = !matches!(row.kind, Kind::Digest | Kind::Resolved);
+        let is_card = !matches!(row.kind, Kind::Digest | Kind::Report | Kind::Resolved);
         let has_buttons = self.context.config.has_buttons() && row.channel.starts_with("telegram:");
         (is_card && has_buttons).then(|| {
             let text = self.context.config.language.text();

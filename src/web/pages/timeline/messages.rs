@@ -43,7 +43,7 @@ pub(super) fn turns(
             Kind::Reopened if known.is_some_and(|known| known <= decided_at(message)) => continue,
             Kind::Reopened => ("reopened", text.ev_reopened.to_owned()),
             Kind::Worsened => ("worsened", text.ev_worsened.to_owned()),
-            Kind::Opened | Kind::Resolved | Kind::Digest => continue,
+            Kind::Opened | Kind::Resolved | Kind::Digest | Kind::Report => continue,
         };
         let at = decided_at(message);
         let turn = turns.entry((kind, message.sequence)).or_insert((at, what));
@@ -88,6 +88,7 @@ pub(super) fn message_entry(
         Kind::Resolved => text.kind_resolved,
         Kind::Repeated => text.kind_repeated,
         Kind::Digest => text.kind_digest,
+        Kind::Report => text.kind_report,
     };
     let state = match message.state {
         State::Pending => text.state_pending,
