@@ -65,6 +65,7 @@ mod recipes;
 mod recount;
 mod redis_queue;
 mod repairs;
+mod report;
 mod rooms;
 mod secrets;
 mod security;

@@ -73,3 +73,39 @@ fn named(alert_name: &str, service: &str, namespace: &str, text: &Text) -> Line 
     let places = places.into_iter().filter(|name| !name.is_empty());
     places.fold(Line::new().code(name), |line, name| line.dot().code(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::notifiers::markup::{html, plain};
+
+    /// The report that the description of the API has as its example.
+    fn sample() -> Report {
+        let examples = include_str!("../../../src/web/api/openapi/examples.json");
+        let examples: Value = serde_json::from_str(examples).unwrap();
+        serde_json::from_value(examples["show_report"]["answer"].clone()).unwrap()
+    }
+
+    #[test]
+    fn a_report_says_its_figures_and_what_came_back() {
+        let page = "https://tocsin.example/report";
+        let each = Lang::ALL.map(|lang| html(&lines(&sample(), Some(page), lang), 4096));
+        insta::assert_snapshot!(each.join("\n\n"));
+    }
+
+    #[test]
+    fn names_from_alerts_stay_names() {
+        let mut report = sample();
+        report.returning[0].alert_name = "a\n<b>\u{202e}".repeat(100);
+        let lines = lines(&report, None, Lang::English);
+        assert!(!plain(&lines).contains('\u{202e}'));
+        let written = html(&lines, 4096);
+        assert!(
+            !written.contains("<b>a") && written.contains("&lt;b&gt;"),
+            "{written}"
+        );
+        assert_eq!(written.lines().count(), lines.len());
+    }
+}
