@@ -40,6 +40,7 @@ pub mod presses;
 pub mod refusals;
 pub mod reopenings;
 pub mod repairs;
+pub mod reports;
 pub mod requests;
 pub mod retention;
 pub mod rows;

@@ -59,6 +59,8 @@ pub enum Part {
     Flapping,
     /// The counter's memory.
     Counter,
+    /// The report of the week.
+    Report,
     /// Rows that are old.
     Pruning,
     /// Alerts that are expected and do not come.
@@ -71,7 +73,7 @@ pub enum Part {
 
 impl Part {
     /// All of them, in the order in which they run: pending work first.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Tiers,
         Self::Messages,
         Self::Edits,
@@ -84,6 +86,7 @@ impl Part {
         Self::Mutes,
         Self::Flapping,
         Self::Counter,
+        Self::Report,
         Self::Pruning,
         Self::Expected,
         Self::Canary,
@@ -106,6 +109,7 @@ impl Part {
             Self::Mutes => "mutes",
             Self::Flapping => "flapping",
             Self::Counter => "counter",
+            Self::Report => "report",
             Self::Pruning => "pruning",
             Self::Expected => "expected",
             Self::Canary => "canary",
