@@ -89,7 +89,9 @@ pub async fn make(context: &Context, period: Period) -> Result<Report, DbErr> {
         messages: compared(&messages.sent, Figures::Rest),
         kept_away: KeptAway {
             digested: messages.digested.total(),
-            suppressed: messages.suppressed.total(),
+            muted: messages.muted.total(),
+            on_card: messages.on_card.total(),
+            flapping: messages.flapping.total(),
             failed: messages.failed.total(),
             pending: messages.pending.total(),
         },

@@ -766,11 +766,18 @@ texts! {
     rp_incidents
     rp_messages
     rp_kept_away
-    rp_kept_away_says
+    rp_none_before
+    rp_kept_digest
+    rp_kept_mute
+    rp_kept_card
+    rp_kept_flapping
+    rp_none_acknowledged
+    rp_none_resolved
     rp_failed
     rp_new
     rp_repairs
     rp_repairs_says
+    rp_repairs_rest
     rp_fixes
     rp_acknowledge
     rp_resolve

@@ -117,7 +117,7 @@ fn failed_fixes(out: &mut String, report: &Report, lang: Lang) {
     heading(out, lang.text().rp_fixes);
     for fix in &report.failed_fixes {
         let named = name(&fix.alert_name, &fix.service, &fix.namespace);
-        let _ = write!(out, "- {named}: {}", fix_says(fix, lang));
+        let _ = write!(out, "- {named}{}{}", lang.text().colon, fix_says(fix, lang));
         if let Some(reference) = &fix.reference {
             let _ = write!(out, " ({})", escaped(reference));
         }

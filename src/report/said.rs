@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Compared, Figures, Outcomes, Report, Took};
+use super::{Compared, Figures, KeptAway, Outcomes, Report, Took};
 use crate::text::words::{counted, moment};
-use crate::text::{Lang, fill};
+use crate::text::{Lang, fill, plural};
 use crate::time::Timestamp;
 
 /// A figure with its name.
@@ -21,7 +21,7 @@ pub struct Sentence {
 pub fn trend(lang: Lang, compared: Compared) -> Option<String> {
     let (text, now, before) = (lang.text(), compared.count, compared.before?);
     if before == 0 {
-        return (now > 0).then(|| text.trend_new.to_owned());
+        return (now > 0).then(|| text.rp_none_before.to_owned());
     }
     let percent = (now - before).saturating_mul(100) / before;
     let n = percent.abs().to_string();
@@ -69,9 +69,7 @@ pub fn sentences(report: &Report, lang: Lang) -> Vec<Sentence> {
     say(text.rp_incidents, compared(lang, report.incidents));
     say(text.rp_messages, compared(lang, report.messages));
     let kept = report.kept_away;
-    let (digested, suppressed) = (number(kept.digested), number(kept.suppressed));
-    let places = [("digested", &*digested), ("suppressed", &*suppressed)];
-    say(text.rp_kept_away, fill(text.rp_kept_away_says, &places));
+    say(text.rp_kept_away, kept_away(lang, kept));
     if kept.failed > 0 {
         say(text.rp_failed, number(kept.failed));
     }
@@ -81,8 +79,16 @@ pub fn sentences(report: &Report, lang: Lang) -> Vec<Sentence> {
         text.rp_fixes,
         number(i64::try_from(report.failed_fixes.len()).unwrap_or(i64::MAX)),
     );
-    say(text.rp_acknowledge, took(lang, report.acknowledge));
-    say(text.rp_resolve, took(lang, report.resolve));
+    let acknowledged = took(lang, report.acknowledge);
+    say(
+        text.rp_acknowledge,
+        acknowledged.unwrap_or_else(|| text.rp_none_acknowledged.to_owned()),
+    );
+    let resolved = took(lang, report.resolve);
+    say(
+        text.rp_resolve,
+        resolved.unwrap_or_else(|| text.rp_none_resolved.to_owned()),
+    );
     let dead = &report.dead_letters;
     let (n, open) = (number(dead.count), number(dead.undecided));
     let places = [("n", &*n), ("open", &*open)];
@@ -119,10 +125,18 @@ fn outcomes(lang: Lang, outcomes: Outcomes) -> String {
     if outcomes.attempts == 0 {
         return number(0);
     }
-    let (held, not) = (number(outcomes.verified), number(outcomes.disproved));
-    let n = number(outcomes.attempts);
-    let places = [("held", &*held), ("not", &*not), ("n", &*n)];
-    fill(lang.text().rp_repairs_says, &places)
+    let text = lang.text();
+    let n = [outcomes.attempts, outcomes.verified, outcomes.disproved];
+    let [n, held, not] = n.map(number);
+    let places = [("n", &*n), ("held", &*held), ("not", &*not)];
+    let said = fill(text.rp_repairs_says, &places);
+    match outcomes.attempts - outcomes.verified - outcomes.disproved {
+        0 => said,
+        rest => {
+            let rest = fill(text.rp_repairs_rest, &[("n", &number(rest))]);
+            format!("{said}{}{rest}", text.comma)
+        }
+    }
 }
 
 fn compared(lang: Lang, compared: Compared) -> String {
@@ -133,13 +147,34 @@ fn compared(lang: Lang, compared: Compared) -> String {
     }
 }
 
-fn took(lang: Lang, took: Took) -> String {
-    let Some(ms) = took.median_ms else {
-        return "–".to_owned();
-    };
-    let age = lang.age(Duration::from_millis(ms.max(0).unsigned_abs()));
-    let n = number(took.incidents);
-    fill(lang.text().rp_median, &[("age", &age), ("n", &n)])
+/// How many messages were kept away, and by what; reasons that kept none away are left out.
+fn kept_away(lang: Lang, kept: KeptAway) -> String {
+    let text = lang.text();
+    let reasons = [
+        (kept.digested, text.rp_kept_digest),
+        (kept.muted, text.rp_kept_mute),
+        (kept.on_card, text.rp_kept_card),
+        (kept.flapping, text.rp_kept_flapping),
+    ];
+    let all: i64 = reasons.iter().map(|(n, _)| n).sum();
+    let each = reasons.into_iter().filter(|(n, _)| *n > 0);
+    let each: Vec<String> = each
+        .map(|(n, reason)| fill(reason, &[("n", &number(n))]))
+        .collect();
+    if each.is_empty() {
+        return number(all);
+    }
+    format!("{}{}{}", number(all), text.colon, each.join(text.comma))
+}
+
+/// The median, and of how many incidents; none if there is none.
+fn took(lang: Lang, took: Took) -> Option<String> {
+    let age = lang.age(Duration::from_millis(took.median_ms?.max(0).unsigned_abs()));
+    let n = plural(lang.text().n_incidents, took.incidents);
+    Some(fill(
+        lang.text().rp_median,
+        &[("age", &age), ("incidents", &n)],
+    ))
 }
 
 #[cfg(test)]
@@ -158,7 +193,7 @@ mod tests {
         for (count, before, expected) in [
             (5, None, None),
             (0, Some(0), None),
-            (5, Some(0), Some("new")),
+            (5, Some(0), Some("none before")),
             (5, Some(5), Some("unchanged")),
             (9, Some(6), Some("↗ up 50 %")),
             (0, Some(6), Some("↘ down 100 %")),

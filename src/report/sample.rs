@@ -24,7 +24,9 @@ pub(crate) fn sample() -> Report {
         messages: compared(30, Some(0)),
         kept_away: KeptAway {
             digested: 40,
-            suppressed: 12,
+            muted: 12,
+            on_card: 7,
+            flapping: 3,
             failed: 1,
             pending: 0,
         },

@@ -66,7 +66,11 @@ pub struct KeptAway {
     /// Sent together with others in a digest.
     pub digested: i64,
     /// Never sent, because their anomalies were muted.
-    pub suppressed: i64,
+    pub muted: i64,
+    /// Never sent, because their incidents went on on the card of an earlier one.
+    pub on_card: i64,
+    /// Never sent, because their anomalies were flapping.
+    pub flapping: i64,
     /// Could not be sent, and are not retried any more.
     pub failed: i64,
     /// Not sent yet.

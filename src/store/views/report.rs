@@ -13,6 +13,7 @@ pub use self::anomalies::{
 };
 pub use self::work::{DeadLetters, Median, Repairs, Work, dead_letters, medians, repairs};
 use crate::domain::aggregation::Unit;
+use crate::domain::notification::SuppressedBy;
 use crate::entity::notifications::State;
 use crate::ids::first_id;
 use crate::store::occurrences::behind;
@@ -152,7 +153,11 @@ pub struct Messages {
     /// Sent in a digest.
     pub digested: ByDay,
     /// Never sent, because their anomalies were muted.
-    pub suppressed: ByDay,
+    pub muted: ByDay,
+    /// Never sent, because their incidents went on on the card of one before.
+    pub on_card: ByDay,
+    /// Never sent, because their anomalies were flapping.
+    pub flapping: ByDay,
     /// Given up.
     pub failed: ByDay,
     /// Not sent yet.
@@ -163,8 +168,8 @@ pub struct Messages {
 pub async fn messages(db: &impl ConnectionTrait, span: Span) -> Result<Messages, DbErr> {
     let day = Span::day_of("owed_since", "$1");
     let sql = format!(
-        "SELECT {day} AS day, state, count(*) AS n FROM notifications \
-         WHERE id >= $2 AND id < $3 AND kind <> 'report' GROUP BY 1, 2"
+        "SELECT {day} AS day, state, suppressed_by, count(*) AS n FROM notifications \
+         WHERE id >= $2 AND id < $3 AND kind <> 'report' GROUP BY 1, 2, 3"
     );
     let ids = [span.before, span.to].map(|at| Value::from(first_id(at)));
     let values = [span.from.0.into()].into_iter().chain(ids);
@@ -173,16 +178,24 @@ pub async fn messages(db: &impl ConnectionTrait, span: Span) -> Result<Messages,
     let mut found = Messages {
         sent: none(),
         digested: none(),
-        suppressed: none(),
+        muted: none(),
+        on_card: none(),
+        flapping: none(),
         failed: none(),
         pending: none(),
     };
     for row in db.query_all_raw(sql).await? {
         let state: State = row.try_get("", "state")?;
+        let by: Option<SuppressedBy> = row.try_get("", "suppressed_by")?;
         let counted = match state {
             State::Sent => &mut found.sent,
             State::Digested => &mut found.digested,
-            State::Suppressed => &mut found.suppressed,
+            State::Suppressed => match by {
+                Some(SuppressedBy::Card) => &mut found.on_card,
+                Some(SuppressedBy::Flapping) => &mut found.flapping,
+                // Before there were other reasons, none was written.
+                Some(SuppressedBy::Mute) | None => &mut found.muted,
+            },
             State::Failed => &mut found.failed,
             State::Pending | State::Sending => &mut found.pending,
         };

@@ -127,6 +127,7 @@ fn returning(visit: &PageRequest, report: &Report) -> Markup {
                         td.n { (said::number(one.occurrences.count)) }
                         td.n { @match one.occurrences.before { Some(n) => (said::number(n)), None => "–" } }
                         td { @match one.occurrences.before {
+                            Some(0) => (text.rp_none_before),
                             Some(before) => (charts::trend(text, one.occurrences.count, before)),
                             None => (text.rp_no_trend),
                         } }
