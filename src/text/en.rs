@@ -790,7 +790,7 @@ pub static EN: Text = Text {
     rp_median: "{age} (of {incidents})",
     rp_dead_says: "{n}, {open} of them neither replayed nor discarded",
     rp_days: "By day",
-    rp_days_lead: "Each day has 24 hours and begins when the period does.",
+    rp_days_lead: "Each bar is 24 hours, from {time} UTC on.",
     rp_day: "Day from (UTC)",
     rp_chart_says: "{what} by day: {n} in all, at most {most} on {day}",
     rp_chart_none: "{what} by day: none",

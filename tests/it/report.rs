@@ -48,7 +48,9 @@ on_both! {
         h.fire_often("DiskFull", 3).await;
         let pod = alert("Fresh", "pod", h.now());
         h.send_and_drain(vec![pod.clone()]).await;
-        let id = h.newest().await["id"].as_str().unwrap().to_owned();
+        let incidents = h.incidents().await;
+        let opened = incidents.iter().find(|one| one["alert_name"] == "Fresh").unwrap();
+        let id = opened["id"].as_str().unwrap().to_owned();
         h.advance(Duration::from_secs(240));
         let by = json!({"operator": "ann"});
         h.post(&format!("/api/v1/incidents/{id}/acknowledge"), by).await;

@@ -53,7 +53,7 @@ pub(super) async fn page(
         p { (between(&visit, &report)) }
         (pager(&visit, period))
         @for sentence in said::incomplete(&report, visit.lang) { p.warn { (sentence) } }
-        div.cols {
+        div.cols.even {
             section aria-labelledby="figures" {
                 h2 #figures { (text.rp_figures) }
                 dl.facts { @for one in sentences(&report, visit.lang) {
@@ -112,11 +112,11 @@ fn returning(visit: &PageRequest, report: &Report) -> Markup {
         section aria-labelledby="returning" {
             h2 #returning { (text.rp_returning) }
             @if report.returning.is_empty() { p { (text.rp_returning_none) } } @else {
-                div.wide tabindex="0" role="region" aria-labelledby="returning" { table {
+                div.wide.names tabindex="0" role="region" aria-labelledby="returning" { table {
                     thead { tr {
                         th scope="col" { (text.anomaly) }
                         th scope="col" { (text.level) }
-                        th.n scope="col" { (counted(text, report.unit)) }
+                        th.n scope="col" { (fill(text.rp_occurrences, &[("counted", counted(text, report.unit))])) }
                         th.n scope="col" { (text.rp_before) }
                         th scope="col" { (text.rp_trend) }
                         th scope="col" { (text.rp_days) }
@@ -147,7 +147,7 @@ fn new_anomalies(visit: &PageRequest, report: &Report) -> Markup {
             h2 #new { (text.rp_new) }
             @if report.newest.is_empty() { p { (text.rp_new_none) } } @else {
                 p.hint { (lead) }
-                div.wide tabindex="0" role="region" aria-labelledby="new" { table {
+                div.wide.names tabindex="0" role="region" aria-labelledby="new" { table {
                     thead { tr {
                         th scope="col" { (text.anomaly) }
                         th scope="col" { (text.first_seen) }

@@ -9,9 +9,11 @@ use crate::report::{Day, Report};
 use crate::text::words::{counted, moment};
 use crate::text::{Text, fill};
 
-/// The width and height of a plot, in its own units.
-const WIDTH: i64 = 340;
+/// The width and height of a plot, in its own units, without what is written above and below.
+const WIDTH: i64 = 240;
 const HEIGHT: i64 = 60;
+/// So many bars have their counts above them, if each has no more characters than this.
+const COUNTED: (usize, usize) = (8, 6);
 
 /// One kind of figure, by day.
 type Series<'a> = (String, Vec<i64>, &'a [Day]);
@@ -41,9 +43,10 @@ pub(super) fn days(text: &Text, report: &Report) -> Markup {
             &report.days,
         ),
     ];
+    let from = moment(report.from);
     html! {
-        p.hint { (text.rp_days_lead) }
-        @for series in &series { (plot(text, series)) }
+        p.hint { (fill(text.rp_days_lead, &[("time", from.get(11..16).unwrap_or_default())])) }
+        div.plots { @for series in &series { (plot(text, series)) } }
         details {
             summary { (text.heat_map_days) }
             div.wide tabindex="0" role="region" aria-label=(text.rp_days) { table {
@@ -77,28 +80,48 @@ fn plot(text: &Text, (name, counts, days): &Series<'_>) -> Markup {
     let step = WIDTH / i64::try_from(counts.len()).unwrap_or(1).max(1);
     let says = says(text, name, counts, days);
     let every = counts.len().div_ceil(8).max(1);
+    let (few, short) = COUNTED;
+    let is_counted =
+        counts.len() <= few && counts.iter().all(|count| number(*count).len() <= short);
     html! {
         figure.days {
-            svg viewBox="0 0 340 76" role="img" aria-label=(says) {
-                path.base d="M0 60h340" {}
+            figcaption { (says) }
+            svg viewBox="0 -14 240 88" role="img" aria-label=(says) {
+                path.base d="M0 60h240" {}
                 path d=(bars(counts, step, HEIGHT)) {}
+                @if is_counted { @for (n, count) in counts.iter().enumerate() {
+                    @let x = i64::try_from(n).unwrap_or(0) * step + (step - 2) / 2;
+                    text x=(x) y=(HEIGHT - tall(*count, most(counts), HEIGHT) - 3) text-anchor="middle" { (number(*count)) }
+                } }
                 @for (n, day) in days.iter().enumerate().step_by(every) {
                     @let x = i64::try_from(n).unwrap_or(0) * step;
-                    text x=(x) y="72" { (moment(day.from).get(5..10).unwrap_or_default()) }
+                    text x=(x) y="71" { (moment(day.from).get(5..10).unwrap_or_default()) }
                 }
             }
-            figcaption { (says) }
         }
     }
 }
 
-/// The bars, as one path. What is there is seen, however little it is.
+/// The most of these, by which the others are drawn.
+fn most(counts: &[i64]) -> i64 {
+    counts.iter().copied().max().unwrap_or(0).max(1)
+}
+
+/// How tall the bar of a count is. What is there is seen, however little it is.
+fn tall(count: i64, most: i64, height: i64) -> i64 {
+    match count {
+        0 => 0,
+        _ => (count.saturating_mul(height) / most).max(2),
+    }
+}
+
+/// The bars, as one path.
 fn bars(counts: &[i64], step: i64, height: i64) -> String {
-    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    let most = most(counts);
     let width = (step - 2).max(1);
     let mut path = String::new();
     for (n, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-        let tall = (count.saturating_mul(height) / most).max(2);
+        let tall = tall(*count, most, height);
         let (x, y) = (i64::try_from(n).unwrap_or(0) * step, height - tall);
         let _ = write!(path, "M{x} {y}h{width}v{tall}h-{width}z");
     }
