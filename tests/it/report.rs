@@ -86,7 +86,7 @@ on_both! {
         assert_eq!(opened, rows, "{report:#}");
         let sent = report["messages"]["count"].as_i64().unwrap() + report["messages"]["before"].as_i64().unwrap();
         assert_eq!(sent, h.sql("SELECT count(*) FROM notifications WHERE state = 'sent'").await);
-        assert_eq!(report["kept_away"]["suppressed"], h.sql("SELECT count(*) FROM notifications \
+        assert_eq!(report["kept_away"]["muted"], h.sql("SELECT count(*) FROM notifications \
             WHERE state = 'muted'").await);
         let most = &report["returning"][0];
         assert_eq!((&most["alert_name"], &most["count"], &most["before"]), (&json!("DiskFull"), &json!(3), &json!(1)));
