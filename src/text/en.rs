@@ -803,7 +803,7 @@ pub static EN: Text = Text {
     rp_new_none: "No anomaly was seen for the first time.",
     rp_did_not_hold: "Did not hold",
     rp_repairs_none: "No repair was recorded.",
-    rp_fix_says: "fixed {fixed}, fired again {failed}, after {age}",
+    rp_fix_says: "fixed {fixed} UTC, fired again {failed} UTC, after {age}",
     rp_incomplete: "Complete only from {since} UTC on: {figures}. Older rows are not kept.",
     rp_of_alerts: "alerts",
     rp_of_occurrences: "what is counted, and what came back most",

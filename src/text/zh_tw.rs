@@ -802,7 +802,7 @@ pub static ZH_TW: Text = Text {
     rp_new_none: "沒有首次出現的異常。",
     rp_did_not_hold: "未維持住",
     rp_repairs_none: "沒有修復紀錄。",
-    rp_fix_says: "{fixed} 根治，{failed} 再次觸發，相隔 {age}",
+    rp_fix_says: "{fixed} UTC 根治，{failed} UTC 再次觸發，相隔 {age}",
     rp_incomplete: "以下數字自 {since} UTC 起才完整：{figures}。更早的資料已不保留。",
     rp_of_alerts: "告警",
     rp_of_occurrences: "計數與最常再發生的異常",

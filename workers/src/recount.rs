@@ -10,6 +10,7 @@ mod heartbeat;
 mod levels;
 mod mutes;
 mod pruning;
+mod reconcile;
 mod report;
 mod stale;
 mod verdicts;
@@ -39,6 +40,7 @@ pub use heartbeat::send_heartbeat;
 pub use levels::decay;
 pub use mutes::end_mutes;
 pub use pruning::prune;
+pub use reconcile::reconcile;
 pub use report::report;
 pub use stale::expire_stale;
 pub use tocsin::outbox::overdue::push as push_overdue;
@@ -168,6 +170,9 @@ async fn run(context: &Context, part: Part) -> Result<u64, JobError> {
         Part::Unseen | Part::Report | Part::Pruning if !is_steady(context).await? => Ok(0),
         Part::Unseen => expire_stale(context).await,
         Part::Report => report(context).await,
+        Part::Unseen | Part::Reconcile | Part::Pruning if !is_steady(context).await? => Ok(0),
+        Part::Unseen => expire_stale(context).await,
+        Part::Reconcile => reconcile(context).await,
         Part::Pruning => pruning::hourly(context).await,
     }
 }

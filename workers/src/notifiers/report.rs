@@ -40,6 +40,9 @@ pub(super) fn lines(report: &Report, page: Option<&str>, lang: Lang) -> Vec<Line
         }
         lines.push(line);
     }
+    if !report.failed_fixes.is_empty() {
+        lines.push(Line::new().bold(text.rp_fixes));
+    }
     for fix in &report.failed_fixes {
         let line = named(&fix.alert_name, &fix.service, &fix.namespace, text);
         let mut line = line.dot().text(fix_says(fix, lang));
