@@ -167,11 +167,13 @@ async fn run(context: &Context, part: Part) -> Result<u64, JobError> {
         Part::Canary => send_canary(context).await.map(|()| 0),
         Part::Heartbeat => send_heartbeat(context).await.map(|()| 0),
         // These cannot be undone, so they wait while the clock is suspected to be wrong.
-        Part::Unseen | Part::Report | Part::Pruning if !is_steady(context).await? => Ok(0),
+        Part::Unseen | Part::Reconcile | Part::Report | Part::Pruning
+            if !is_steady(context).await? =>
+        {
+            Ok(0)
+        }
         Part::Unseen => expire_stale(context).await,
         Part::Report => report(context).await,
-        Part::Unseen | Part::Reconcile | Part::Pruning if !is_steady(context).await? => Ok(0),
-        Part::Unseen => expire_stale(context).await,
         Part::Reconcile => reconcile(context).await,
         Part::Pruning => pruning::hourly(context).await,
     }
