@@ -17,6 +17,7 @@ mod playbooks;
 mod public;
 mod queues;
 mod repairs;
+mod report;
 mod routes;
 mod secret;
 mod sections;
@@ -54,6 +55,7 @@ pub use people::{People, Updates};
 pub use public::OWN_PATHS;
 pub use queues::{QueuePolicies, QueuePolicy};
 pub use repairs::{EffectivenessSettings, QuietOf, QuietRule, RepairSettings};
+pub use report::{ReportSettings, Schedule};
 pub use secret::Secret;
 pub use sections::{
     Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, FlappingSettings, Ingest,
@@ -182,6 +184,8 @@ pub struct Config {
     pub retention: Retention,
     /// Recount and the consistency check.
     pub recount: RecountSettings,
+    /// The report that is sent once a week.
+    pub report: ReportSettings,
     /// What repairs are, and when one that was started counts as unfinished.
     pub repairs: RepairSettings,
     /// How repairs are judged.
@@ -270,6 +274,7 @@ impl Default for Config {
             stop: Stop::default(),
             retention: Retention::default(),
             recount: RecountSettings::default(),
+            report: ReportSettings::default(),
             repairs: RepairSettings::default(),
             effectiveness: EffectivenessSettings::default(),
             playbooks: Vec::new(),

@@ -39,4 +39,5 @@ pub mod signature;
 pub mod stale;
 pub mod tier;
 pub mod verdict;
+pub mod week;
 pub mod workload;

@@ -24,6 +24,7 @@ pub mod probe;
 pub mod queue;
 pub mod recommendations;
 pub mod redis;
+pub mod report;
 pub mod routines;
 pub mod sources;
 pub mod store;

@@ -41,6 +41,7 @@ pub mod reconcile;
 pub mod refusals;
 pub mod reopenings;
 pub mod repairs;
+pub mod reports;
 pub mod requests;
 pub mod retention;
 pub mod rows;

@@ -764,6 +764,57 @@ texts! {
     an_no_refused
     done_analyze
     ev_analyze
+    report
+    kind_report
+    rp_lead
+    rp_figures
+    rp_period
+    rp_headline
+    rp_earlier
+    rp_later
+    rp_alerts
+    rp_occurrences
+    rp_incidents
+    rp_messages
+    rp_kept_away
+    rp_none_before
+    rp_kept_digest
+    rp_kept_mute
+    rp_kept_card
+    rp_kept_flapping
+    rp_none_acknowledged
+    rp_none_resolved
+    rp_failed
+    rp_new
+    rp_repairs
+    rp_repairs_says
+    rp_repairs_rest
+    rp_fixes
+    rp_acknowledge
+    rp_resolve
+    rp_median
+    rp_dead_says
+    rp_days
+    rp_days_lead
+    rp_day
+    rp_chart_says
+    rp_chart_none
+    rp_returning
+    rp_returning_none
+    rp_before
+    rp_trend
+    rp_no_trend
+    rp_new_lead
+    rp_new_none
+    rp_did_not_hold
+    rp_repairs_none
+    rp_fix_says
+    rp_incomplete
+    rp_of_alerts
+    rp_of_occurrences
+    rp_of_rest
+    rp_of_dead_letters
+    rp_commands
 }
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub(super) struct ChannelKind {
     pub(super) edits: fn(&Config) -> bool,
     /// Whether a later incident of an anomaly may go on on the card of one before.
     pub(super) goes_on: bool,
+    /// Whether its channels can show what is about no single incident.
+    pub(super) reports: bool,
 }
 
 /// A kind that has nothing of its own.
@@ -38,6 +40,7 @@ pub(super) const PLAIN: ChannelKind = ChannelKind {
     tell: |_, _| &Tell::USUAL,
     edits: |_| false,
     goes_on: false,
+    reports: true,
 };
 
 /// The log, which gets what goes nowhere else.

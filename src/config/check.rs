@@ -68,6 +68,7 @@ impl Config {
         self.repairs.check()?;
         self.effectiveness.check()?;
         playbooks::check(&self.playbooks)?;
+        self.check_report()?;
         webhooks::check(&self.webhooks)?;
         self.sources.check()?;
         pagerduty::check(&self.pagerduty)?;

@@ -30,6 +30,7 @@ pub(super) const CHANNEL: ChannelKind = ChannelKind {
     },
     edits: |config| !config.discord.is_empty(),
     goes_on: true,
+    reports: true,
 };
 
 /// Whether they can be used; else which of them cannot, and why.

@@ -30,6 +30,7 @@ pub(super) const CHANNEL: ChannelKind = ChannelKind {
     secrets: &["pagerduty__NAME__routing_key"],
     edits: |config| !config.pagerduty.is_empty(),
     goes_on: false,
+    reports: false,
     ..channels::PLAIN
 };
 

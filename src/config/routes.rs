@@ -20,9 +20,10 @@ impl Config {
     #[must_use]
     pub fn all_channels(&self) -> Vec<String> {
         let mut channels = self.channels();
-        for channel in self.routes.iter().flat_map(|route| &route.to.0) {
-            if !channels.contains(channel) {
-                channels.push(channel.clone());
+        let routed = self.routes.iter().flat_map(|route| &route.to.0).cloned();
+        for channel in routed.chain(self.report_channels()) {
+            if !channels.contains(&channel) {
+                channels.push(channel);
             }
         }
         channels.extend(self.comments().map(str::to_owned));
@@ -73,7 +74,7 @@ impl Config {
         Ok(())
     }
 
-    fn check_channel(&self, channel: &str) -> Result<(), String> {
+    pub(super) fn check_channel(&self, channel: &str) -> Result<(), String> {
         let (kind, target) = parts(channel);
         let kind = kind.ok_or_else(|| channels::UNKNOWN.to_owned())?;
         (kind.check)(self, target)

@@ -42,6 +42,7 @@ pub(super) const CHANNEL: ChannelKind = ChannelKind {
         )
     },
     secrets: &["sentry__token"],
+    reports: false,
     ..channels::PLAIN
 };
 

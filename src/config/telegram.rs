@@ -79,6 +79,7 @@ pub(super) const CHANNEL: ChannelKind = ChannelKind {
     tell: |config, _| &config.telegram.tell,
     edits: |config| config.telegram_token.is_some(),
     goes_on: true,
+    reports: true,
 };
 
 impl Config {

@@ -74,7 +74,12 @@ pub const fn keeps_back(kind: Kind, level: Level) -> bool {
     match kind {
         Kind::Escalated => !matches!(level, Level::PermanentFix),
         Kind::Reopened | Kind::Repeated | Kind::Resolved => true,
-        Kind::Opened | Kind::Worsened | Kind::Flapping | Kind::Steady | Kind::Digest => false,
+        Kind::Opened
+        | Kind::Worsened
+        | Kind::Flapping
+        | Kind::Steady
+        | Kind::Digest
+        | Kind::Report => false,
     }
 }
 

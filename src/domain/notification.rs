@@ -33,6 +33,9 @@ pub enum Kind {
     /// Many messages in one; it is about no single incident.
     #[sea_orm(string_value = "digest")]
     Digest,
+    /// The report of a week; it is about no incident.
+    #[sea_orm(string_value = "report")]
+    Report,
 }
 
 /// Why a message is suppressed.

@@ -77,6 +77,8 @@ parts! {
     Flapping: "flapping", every 60 s, within 30 s;
     /// The counter's memory.
     Counter: "counter", every 60 s, within 30 s;
+    /// The report of the week.
+    Report: "report", every 60 s, within 60 s;
     /// Rows that are old. They are pruned once an hour, or as soon as the clock is steady.
     Pruning: "pruning", every 300 s, within 60 s;
     /// Alerts that are expected and do not come.

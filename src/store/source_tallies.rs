@@ -12,8 +12,10 @@ use crate::time::Timestamp;
 const HOUR: Duration = Duration::from_secs(3600);
 /// How many hours are counted together: this one, and those before it.
 pub const COUNTED: i64 = 24;
-/// For how many hours a row is kept, and the time of a source's last delivery with it.
-const KEPT: i64 = 7 * 24;
+/// For how many hours it is known what came last.
+const KNOWN: i64 = 7 * 24;
+/// For how many hours a row is kept: a report of four weeks can be made.
+pub const KEPT: i64 = 35 * 24;
 
 /// What one source delivered in one hour.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,7 +136,7 @@ struct Row {
     confirm_at: Option<Timestamp>,
 }
 
-/// What each source delivered in the last 24 hours; and what came last, as far as rows are kept. The hour of each is
+/// What each source delivered in the last 24 hours; and what came last, as far back as a week. The hour of each is
 /// the one of `now`.
 pub async fn lately(db: &impl ConnectionTrait, now: Timestamp) -> Result<Vec<Tally>, DbErr> {
     let counted = ["alerts", "rejected", "tests", "unused", "refused"].map(|column| {
@@ -149,12 +151,13 @@ pub async fn lately(db: &impl ConnectionTrait, now: Timestamp) -> Result<Vec<Tal
     let sql = format!(
         "SELECT t.source, {}, MAX(t.delivered_at) AS delivered_at, {}, MAX(t.error_at) AS error_at, \
              {}, MAX(t.confirm_at) AS confirm_at \
-         FROM source_tallies t WHERE t.hour <= $2 GROUP BY t.source ORDER BY t.source",
+         FROM source_tallies t WHERE t.hour <= $2 AND t.hour >= $3 GROUP BY t.source ORDER BY t.source",
         counted.join(", "),
         last("error", "error_at"),
         last("confirm_url", "confirm_at"),
     );
-    let values = [Value::from(hour(now) - COUNTED), hour(now).into()];
+    let now_hour = hour(now);
+    let values = [now_hour - COUNTED, now_hour, now_hour - KNOWN].map(Value::from);
     let sql = statement(db.get_database_backend(), &sql, values);
     let rows = Row::find_by_statement(sql).all(db).await?;
     let tally = |row: Row| Tally {

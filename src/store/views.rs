@@ -5,6 +5,7 @@ pub mod hourly_counts;
 pub mod incident_list;
 pub mod lists;
 pub mod past;
+pub mod report;
 pub mod stats;
 pub mod timeline;
 pub mod top_anomalies;

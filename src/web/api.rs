@@ -12,6 +12,7 @@ mod queue_name;
 mod queues;
 mod recount;
 mod repairs;
+mod report;
 mod sources;
 mod trace;
 
@@ -40,6 +41,7 @@ pub(super) fn routes() -> OpenApiRouter<Ingress> {
         .routes(routes!(queues::list))
         .routes(routes!(sources::list))
         .routes(routes!(trace::show))
+        .routes(routes!(report::show))
         .routes(routes!(audit::list));
     let without = OpenApiRouter::new()
         .routes(routes!(incidents::show))

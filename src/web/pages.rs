@@ -30,6 +30,7 @@ mod processes;
 mod queue_depths;
 mod queues;
 mod repairs;
+mod report;
 mod request;
 mod session;
 mod sign_in;
@@ -57,10 +58,11 @@ pub(super) use live::Stopping;
 use request::PageRequest;
 
 /// The navigation, from left to right.
-const NAVIGATION: [Section; 6] = [
+const NAVIGATION: [Section; 7] = [
     incidents::SECTION,
     anomalies::SECTION,
     repairs::SECTION,
+    report::SECTION,
     queues::SECTION,
     dead_letters::SECTION,
     system::SECTION,
@@ -120,6 +122,7 @@ pub(crate) fn router(
         .route("/anomalies/{key}", get(anomaly::page))
         .route("/anomalies/{key}/{operation}", post(forms::anomaly))
         .route(repairs::SECTION.path, get(repairs::page))
+        .route(report::SECTION.path, get(report::page))
         .route(queues::SECTION.path, get(queues::page))
         .route("/queues/{name}/{operation}", post(forms::queue))
         .route(dead_letters::SECTION.path, get(dead_letters::page))

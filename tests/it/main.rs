@@ -70,6 +70,7 @@ mod recipes;
 mod recount;
 mod redis_queue;
 mod repairs;
+mod report;
 mod rooms;
 mod scenarios;
 mod secrets;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use sea_orm::{DbBackend, Statement};
 use serde_json::Value;
 use tocsin::entity::notifications as rows;
+use tocsin::report::{self, Period};
 use tocsin::store::{cards, incidents, notifications};
 use tocsin_workers::{recount, workers};
 use uuid::Uuid;
@@ -110,6 +111,28 @@ on_both! {
             }
         }
         h.execute("DELETE FROM notifications WHERE kind = 'escalated'").await;
+        h.finish().await;
+    }
+
+    async fn a_report_reads_its_period_alone(on) {
+        let mut h = Harness::without_workers(on, |_| {}).await;
+        h.fill().await;
+        let told: Arc<Mutex<Vec<Statement>>> = Arc::default();
+        let hear = Arc::clone(&told);
+        h.context.db.observe(move |statement| hear.lock().unwrap().push(statement.clone()));
+        let ago = |days: u64| Some(h.now().before(Duration::from_secs(days * 86_400)));
+        let period = Period::between(ago(6), ago(5), h.now()).unwrap();
+        let report = report::make(&h.context, period).await.unwrap();
+        assert!(report.occurrences.count > 1_000, "{report:?}");
+
+        let asked = std::mem::take(&mut *told.lock().unwrap());
+        assert!(asked.len() > 10, "only {} statements", asked.len());
+        let backend = h.context.db.backend();
+        for statement in asked.iter().filter(|statement| statement.sql.starts_with("SELECT")) {
+            let plan = h.explain(statement).await;
+            let wrong = wrong(backend, &plan);
+            assert!(wrong.is_none(), "{wrong:?}: {}\n{plan:#?}", statement.sql);
+        }
         h.finish().await;
     }
 

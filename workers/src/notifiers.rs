@@ -11,6 +11,7 @@ mod markup;
 mod message;
 pub mod pagerduty;
 pub mod recorder;
+mod report;
 pub mod sentry;
 pub mod teams;
 pub mod telegram;
@@ -29,6 +30,7 @@ use tocsin::domain::budget::Budget;
 use tocsin::domain::notification::Kind;
 use tocsin::domain::recommendation::Recommendation;
 use tocsin::entity::{anomalies, incidents};
+use tocsin::report::Report;
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
@@ -197,6 +199,12 @@ pub trait Notifier: Send + Sync {
 
     /// The text of a digest, where the channel has a budget.
     fn render_digest(&self, _digest: &Digest) -> Option<String> {
+        None
+    }
+
+    /// The text of a report, with the address of its page, where the channel is more than a place for single
+    /// incidents.
+    fn render_report(&self, _report: &Report, _page: Option<&str>) -> Option<String> {
         None
     }
 

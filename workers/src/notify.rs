@@ -7,6 +7,7 @@ mod digest;
 mod edit;
 mod mute;
 mod permit;
+mod report;
 mod test;
 
 use std::sync::Arc;

@@ -12,6 +12,7 @@ mod levels;
 mod mutes;
 mod pruning;
 mod reconcile;
+mod report;
 mod stale;
 mod verdicts;
 mod verification;
@@ -45,6 +46,7 @@ pub use levels::decay;
 pub use mutes::end_mutes;
 pub use pruning::prune;
 pub use reconcile::reconcile;
+pub use report::report;
 pub use stale::expire_stale;
 pub use tocsin::outbox::overdue::push as push_overdue;
 pub use verdicts::judge;
@@ -259,10 +261,13 @@ async fn run(context: &Context, part: Part) -> Result<Progress, JobError> {
         Part::Canary => send_canary(context).await.map(|()| 0.into()),
         Part::Heartbeat => send_heartbeat(context).await.map(|()| 0.into()),
         // These cannot be undone, so they wait while the clock is suspected to be wrong.
-        Part::Unseen | Part::Reconcile | Part::Pruning if !is_steady(context).await? => {
+        Part::Unseen | Part::Reconcile | Part::Report | Part::Pruning
+            if !is_steady(context).await? =>
+        {
             Ok(0.into())
         }
         Part::Unseen => expire_stale(context).await.map(Progress::from),
+        Part::Report => report(context).await.map(Progress::from),
         Part::Reconcile => reconcile(context).await.map(Progress::from),
         Part::Pruning => pruning::hourly(context).await,
     }

@@ -35,7 +35,8 @@ impl Tell {
         Self::USUAL.to_vec()
     }
 
-    /// What messages of this kind are; none for a digest, which is sent wherever there are storms.
+    /// What messages of this kind are; none for a digest, which is sent wherever there are storms, and
+    /// for a report, which has channels of its own.
     const fn of(kind: Kind) -> Option<Self> {
         match kind {
             Kind::Opened | Kind::Flapping | Kind::Steady => Some(Self::Opened),
@@ -43,7 +44,7 @@ impl Tell {
             Kind::Reopened => Some(Self::Reopened),
             Kind::Resolved => Some(Self::Resolved),
             Kind::Repeated => Some(Self::Repeat),
-            Kind::Digest => None,
+            Kind::Digest | Kind::Report => None,
         }
     }
 }

@@ -43,7 +43,7 @@ fn a_request_begun_before_a_clock_step_is_waited_for_a_minute() {
 #[tokio::test]
 async fn every_moment_that_is_stored_is_put_back_or_held_against_now_where_it_is_read() {
     // Marks are forgotten; what is left of a session is held against now.
-    const HELD: [&str; 6] = [
+    const HELD: [&str; 7] = [
         "marks.at",
         "marks.upto",
         "ended_sessions.until",
@@ -52,6 +52,8 @@ async fn every_moment_that_is_stored_is_put_back_or_held_against_now_where_it_is
         "occurrences.lease_until",
         // One that began after its end, which is put back, was none.
         "outages.began_at",
+        // The week that it is of, whenever it was written.
+        "reports.due_at",
     ];
     let db = sea_orm::Database::connect("sqlite::memory:").await.unwrap();
     tocsin_migration::Migrator::up(&db, None).await.unwrap();

@@ -48,8 +48,8 @@ pub const REQUESTS: Prune = Prune {
 };
 
 /// Tables that grow and that no counter is computed from. An incident's messages are pruned with it;
-/// messages without an incident are digests.
-pub const REST: [Prune; 6] = [
+/// messages without an incident are digests and reports.
+pub const REST: [Prune; 7] = [
     Prune {
         what: "audit entries",
         table: "audit",
@@ -58,7 +58,7 @@ pub const REST: [Prune; 6] = [
         order: "id",
     },
     Prune {
-        what: "digests",
+        what: "digests and reports",
         table: "notifications",
         key: Key::Id,
         is_old: "id < $2 AND owed_since < $1 AND state NOT IN ('owed', 'sending') \
@@ -71,6 +71,13 @@ pub const REST: [Prune; 6] = [
         key: Key::Id,
         is_old: "repaired_at < $1",
         order: "repaired_at, id",
+    },
+    Prune {
+        what: "contents of reports",
+        table: "reports",
+        key: Key::Number("due_at"),
+        is_old: "due_at < $1",
+        order: "due_at",
     },
     Prune {
         what: "outages",

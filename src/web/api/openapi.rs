@@ -34,7 +34,7 @@ const ABOUT: &str = "The HTTP interface of Tocsin.\n\n\
     rejected.";
 
 /// What the operations are grouped by, in the order in which they are read.
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 14] = [
     ("webhooks", "Receive alerts and button presses."),
     (
         "incidents",
@@ -63,6 +63,7 @@ const TAGS: [(&str, &str); 13] = [
         "trace",
         "The history of an alert, an incident or an anomaly.",
     ),
+    ("report", "The report of a period."),
     ("audit", "Audit entries: what operators did."),
     ("recount", "Recount, and the consistency check."),
     (

@@ -40,6 +40,7 @@ fn pages(known: &[&'static str]) -> impl Strategy<Value = (Method, String)> + us
         "/anomalies",
         "/anomalies/{}",
         "/repairs",
+        "/report",
         "/queues",
         "/dead-letters",
         "/dead-letters/{}",

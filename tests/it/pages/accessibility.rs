@@ -86,6 +86,7 @@ async fn everybody_can_use_every_page(looks: &[Look]) {
         ("anomalies", "/anomalies".to_owned()),
         ("anomaly", format!("/anomalies/{key}")),
         ("repairs", "/repairs".to_owned()),
+        ("report", "/report".to_owned()),
         ("queues", "/queues".to_owned()),
         ("dead-letters", "/dead-letters".to_owned()),
         (

@@ -14,7 +14,7 @@ const PASSED_OVER: f64 = 2_000.0;
 const LARGE: [&str; 3] = ["occurrences", "notifications", "incidents"];
 /// Tables that a statement may read as a whole: they are as large as what people configured, or as the
 /// anomalies are many, which the look for changes reads once a minute.
-const MAY_SCAN: [&str; 15] = [
+const MAY_SCAN: [&str; 16] = [
     "canaries",
     "watches",
     "jsonb_each",
@@ -24,6 +24,7 @@ const MAY_SCAN: [&str; 15] = [
     "marks",
     "channels",
     "schedules",
+    "reports",
     "losses",
     "outages",
     "refusals",

@@ -1,10 +1,11 @@
-//! A recommendation costs as much with a million repairs as with a few.
+//! A recommendation costs as much with a million repairs as with a few, and a report is made of them.
 
 use std::time::{Duration, Instant};
 
 use sea_orm::DbBackend;
 use serde_json::json;
 use tocsin::recommendations::of_incident;
+use tocsin::report::{self, Period};
 use tocsin::store::views::lists;
 
 use super::with_playbook;
@@ -75,7 +76,7 @@ impl Harness {
 }
 
 on_both! {
-    async fn a_recommendation_is_made_in_five_milliseconds_of_a_million_repairs(on) {
+    async fn a_recommendation_is_made_in_five_milliseconds_of_a_million_repairs_and_a_report_in_two_seconds(on) {
         let h = Harness::start_alone_with(on, with_playbook).await;
         let firing = alert("Loop", "a", h.now());
         h.send_and_drain(vec![firing.clone()]).await;
@@ -95,6 +96,12 @@ on_both! {
         found.sort_unstable();
         // Half of them: what else the machine does is not what is measured.
         assert!(found[25] < Duration::from_millis(5), "{:?}", found[25]);
+        let month = Period { from: h.now().before(report::LONGEST), to: h.now() };
+        let began = Instant::now();
+        let made = report::make(&h.context, month).await.unwrap();
+        let took = began.elapsed();
+        assert!(made.repairs.all.attempts > 80_000, "{:?}", made.repairs);
+        assert!(took < Duration::from_secs(2), "{took:?}");
         h.execute("DELETE FROM repair_figures").await;
         h.execute("DELETE FROM repairs").await;
         h.send_and_drain(vec![resolved(firing, h.now())]).await;

@@ -307,6 +307,7 @@ fn fields_at(path: &[&str]) -> &'static [&'static str] {
         ["repairs"] => &["repair", "items"],
         ["repairs", "effectiveness"] | ["anomalies", _, "effectiveness"] => &["actions"],
         ["recount", "verify"] => &["anomalies"],
+        ["report"] => &["returning"],
         ["notify", "test"] => &["sent"],
         ["trace", _] => &["found_by"],
         [

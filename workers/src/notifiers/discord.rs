@@ -16,6 +16,7 @@ use tocsin::config::{self, Config};
 use tocsin::domain::aggregation::Status;
 use tocsin::domain::budget::Budget;
 use tocsin::domain::severity;
+use tocsin::report::Report;
 use tocsin::text::{Lang, address};
 use tokio::time::Instant;
 
@@ -24,7 +25,7 @@ use super::http::{self, Answer, HttpReceiver, Reads};
 use super::markup::{Line, escape_markdown, markdown};
 use super::{
     Card, Digest, Edited, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, digest,
-    message,
+    message, report,
 };
 
 /// The longest title, in UTF-16 code units, as the other.
@@ -183,6 +184,10 @@ impl Notifier for Discord {
         let lines = digest::lines(digest, self.lang.text());
         let colour = if digest.is_over { GREEN } else { RED };
         Some(embed(&lines, colour, digest.page.as_deref()))
+    }
+
+    fn render_report(&self, of: &Report, page: Option<&str>) -> Option<String> {
+        Some(embed(&report::lines(of, page, self.lang), BLUE, page))
     }
 
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use tocsin::config::{Config, EmailSettings, Secret, Security};
 use tocsin::domain::budget::Budget;
 use tocsin::domain::id::ShortId;
+use tocsin::report::Report;
 use tocsin::text::Lang;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -33,6 +34,7 @@ use super::markup::{self, Line};
 use super::text::tidy;
 use super::{
     Card, Digest, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, digest, message,
+    report,
 };
 
 /// The longest title in a subject, in UTF-16 code units, as the other.
@@ -236,6 +238,12 @@ impl Notifier for Email {
 
     fn render_digest(&self, digest: &Digest) -> Option<String> {
         let lines = digest::lines(digest, self.lang.text());
+        let headline = lines.first().map(Line::plain).unwrap_or_default();
+        Some(body(format!("[Tocsin] {headline}"), &lines, None))
+    }
+
+    fn render_report(&self, of: &Report, page: Option<&str>) -> Option<String> {
+        let lines = report::lines(of, page, self.lang);
         let headline = lines.first().map(Line::plain).unwrap_or_default();
         Some(body(format!("[Tocsin] {headline}"), &lines, None))
     }

@@ -5,7 +5,8 @@ use tocsin::config::Config;
 use tocsin::text::Lang;
 
 use super::markup::Line;
-use super::{Card, Message, Notifier, SendError, Sent, TestMessage, message};
+use super::{Card, Message, Notifier, SendError, Sent, TestMessage, message, report};
+use tocsin::report::Report;
 
 /// Writes each message as one line of the log.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +29,10 @@ impl Notifier for Log {
 
     fn render_test(&self, test: &TestMessage) -> String {
         on_one(&message::of_test(test, self.0.text()))
+    }
+
+    fn render_report(&self, of: &Report, page: Option<&str>) -> Option<String> {
+        Some(on_one(&report::lines(of, page, self.0)))
     }
 
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {

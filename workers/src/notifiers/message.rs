@@ -99,8 +99,9 @@ fn headline(card: &Card, text: &Text) -> Line {
         Kind::Flapping if card.anomaly.flapping_since.is_none() => ("🚨", text.msg_opened),
         Kind::Flapping => ("🎚", text.msg_flapping),
         Kind::Steady => ("🟢", text.msg_steady),
-        // A digest is about no single incident, and has lines of its own.
+        // These are about no single incident, and have lines of their own.
         Kind::Digest => ("🌩", text.incidents),
+        Kind::Report => ("📊", text.report),
     };
     let status = card.incident.status;
     let severity = known(&card.incident.severity, NAME);

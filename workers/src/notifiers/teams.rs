@@ -15,6 +15,7 @@ use reqwest::Url;
 use serde_json::{Value, json};
 use tocsin::config::{self, Config};
 use tocsin::domain::budget::Budget;
+use tocsin::report::Report;
 use tocsin::text::Lang;
 use tokio::time::Instant;
 
@@ -23,6 +24,7 @@ use super::http::{self, HttpReceiver, Reads};
 use super::markup::Line;
 use super::{
     Card, Digest, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, digest, message,
+    report,
 };
 
 /// The longest body, in bytes: Teams takes 28 KiB.
@@ -130,6 +132,10 @@ impl Notifier for Teams {
 
     fn render_digest(&self, digest: &Digest) -> Option<String> {
         Some(card(&digest::lines(digest, self.lang.text())))
+    }
+
+    fn render_report(&self, of: &Report, page: Option<&str>) -> Option<String> {
+        Some(card(&report::lines(of, page, self.lang)))
     }
 
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tocsin::config::Config;
 use tocsin::domain::budget::Budget;
+use tocsin::report::Report;
 use tocsin::telegram::{Class, Content, NewMessage, TelegramError};
 use tocsin::text::Lang;
 
@@ -19,6 +20,7 @@ pub use self::api::Api;
 use super::circuit_breaker::CircuitBreaker;
 use super::{
     Card, Digest, Edited, Message, Notifier, SendError, Sent, TestMessage, digest, markup, message,
+    report,
 };
 
 /// The longest message, in UTF-16 code units after entity parsing.
@@ -114,6 +116,11 @@ impl Notifier for Telegram {
             &digest::lines(digest, self.lang.text()),
             MESSAGE_MAX,
         ))
+    }
+
+    fn render_report(&self, of: &Report, page: Option<&str>) -> Option<String> {
+        let lines = report::lines(of, page, self.lang);
+        Some(markup::html(&lines, MESSAGE_MAX))
     }
 
     fn render_test(&self, test: &TestMessage) -> String {

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use tocsin::config::{self, Config, Payload};
+use tocsin::report::Report;
 use tocsin::text::Lang;
 use tokio::time::Instant;
 
@@ -20,7 +21,7 @@ use self::signature::Key;
 use super::circuit_breaker::CircuitBreaker;
 use super::http::{self, HttpReceiver, Reads};
 use super::{
-    Card, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, markup, message,
+    Card, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, markup, message, report,
 };
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
@@ -138,6 +139,14 @@ impl Notifier for Webhook {
             Payload::Event => event::event(card, &text),
             Payload::Text => event::text(&text),
         }
+    }
+
+    fn render_report(&self, of: &Report, page: Option<&str>) -> Option<String> {
+        let text = markup::chat(&report::lines(of, page, self.lang), TEXT_MAX);
+        Some(match self.payload {
+            Payload::Event => event::report(of, &text, page),
+            Payload::Text => event::text(&text),
+        })
     }
 
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::card::{card, recommend};
 use super::context::NotifyContext;
 use super::permit::SendPermit;
-use super::{digest, mute};
+use super::{digest, mute, report};
 use crate::notifiers::{Card, Message, Notifier, SendSlot, TOTAL_TIMEOUT};
 
 /// The message to send.
@@ -153,6 +153,9 @@ pub(super) async fn claim<'a>(
         return give_up(tx, &row, why).await;
     };
     let place = ctx.place(notifier)?;
+    if row.kind == Kind::Report {
+        return report::claim(ctx, tx, &row, (notifier, place), attempt).await;
+    }
     // A digest that was begun while the channel had limits is still sent by them.
     let is_limited = ctx.context.config.limits(&row.channel) || row.kind == Kind::Digest;
     if let Some(budget) = notifier.budget().filter(|_| is_limited) {
@@ -307,7 +310,7 @@ pub(super) fn is_free(row: &Model, now: Timestamp) -> Result<(), JobError> {
     }
 }
 
-async fn give_up<'a>(
+pub(super) async fn give_up<'a>(
     tx: DatabaseTransaction,
     row: &Model,
     why: String,

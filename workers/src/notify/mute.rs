@@ -19,7 +19,8 @@ const JUST_ENDED: Duration = Duration::from_millis(100);
 /// Whether the anomaly's mute suppresses the message: a pending one, even if it was tried before. A replayed one is
 /// sent.
 pub(super) fn is_kept_back(row: &Model, anomaly: &Anomaly, now: Timestamp) -> bool {
-    let waits = matches!(row.state, State::Pending | State::Sending) && row.kind != Kind::Digest;
+    let waits = matches!(row.state, State::Pending | State::Sending)
+        && !matches!(row.kind, Kind::Digest | Kind::Report);
     let mute = anomaly.mute();
     waits && mute.keeps_back(&anomaly.level_state(), row.kind, row.owed_since, now)
 }

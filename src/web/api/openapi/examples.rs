@@ -37,8 +37,16 @@ pub(super) fn add(operation: &mut Value) {
         if status.starts_with('2')
             && let Some(content) = answer.get_mut("content")
         {
+            fill_markdown(content, &example["markdown"]);
             fill(content, &example["answer"]);
         }
+    }
+}
+
+/// What is written for people, where there is an answer for programs beside it.
+fn fill_markdown(content: &mut Value, example: &Value) {
+    if let Some(content) = content.get_mut("text/markdown") {
+        content["example"] = example.clone();
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::json;
 use tocsin::domain::notification::Kind;
+use tocsin::report::Report;
 use tocsin::time::Timestamp;
 use tocsin::web::IncidentView;
 
@@ -59,6 +60,15 @@ pub(super) fn test(test: &TestMessage, text: &str) -> String {
     json!({"type": "test", "timestamp": test.at, "text": text, "data": {}}).to_string()
 }
 
+/// The body of a report, as the API shows it.
+pub(super) fn report(report: &Report, text: &str, page: Option<&str>) -> String {
+    json!({
+        "type": "report", "timestamp": report.made_at, "text": text,
+        "data": {"report": report, "links": {"page": page}},
+    })
+    .to_string()
+}
+
 /// The body with the text alone.
 pub(super) fn text(text: &str) -> String {
     json!({ "text": text }).to_string()
@@ -77,6 +87,7 @@ fn write(card: &Card, said: &str, is_shortened: bool) -> String {
             Kind::Flapping => "incident.flapping",
             Kind::Steady => "incident.steady",
             Kind::Digest => "incidents.digest",
+            Kind::Report => "report",
         },
         timestamp: card.at,
         text: said,

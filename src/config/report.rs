@@ -1,0 +1,147 @@
+//! The report that is sent once a week.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CHANNELS, Config, channels};
+use crate::domain::routing::{List, Zone};
+use crate::domain::week::{Weekday, Weekly};
+
+/// When a report is sent, and where.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReportSettings {
+    /// How often.
+    pub schedule: Schedule,
+    /// On which day.
+    pub weekday: Weekday,
+    /// At which full hour of it, 0 to 23.
+    pub hour: u8,
+    /// Where that is the time.
+    pub zone: Zone,
+    /// Which channels get it. None named: those of what no route matches, as far as they can show a report.
+    #[serde(skip_serializing_if = "List::is_empty")]
+    pub channels: List<String>,
+}
+
+impl Default for ReportSettings {
+    fn default() -> Self {
+        Self {
+            schedule: Schedule::Off,
+            weekday: Weekday::Monday,
+            hour: 9,
+            zone: Zone(chrono_tz::UTC),
+            channels: List::default(),
+        }
+    }
+}
+
+/// How often a report is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// Never.
+    #[default]
+    Off,
+    /// Once a week.
+    Weekly,
+}
+
+impl ReportSettings {
+    /// When a report is due, if ever.
+    #[must_use]
+    pub fn weekly(&self) -> Option<Weekly> {
+        (self.schedule == Schedule::Weekly).then_some(Weekly {
+            weekday: self.weekday,
+            hour: self.hour,
+            zone: self.zone,
+        })
+    }
+}
+
+impl Config {
+    /// The channels that get the report, if it is sent.
+    #[must_use]
+    pub fn report_channels(&self) -> Vec<String> {
+        if self.report.weekly().is_none() {
+            return Vec::new();
+        }
+        if !self.report.channels.is_empty() {
+            let mut channels: Vec<String> = Vec::new();
+            for channel in &self.report.channels.0 {
+                if !channels.contains(channel) {
+                    channels.push(channel.clone());
+                }
+            }
+            return channels;
+        }
+        let mut channels = self.channels();
+        channels.retain(|channel| shows_reports(channel));
+        if channels.is_empty() {
+            channels.push(channels::LOG.name.to_owned());
+        }
+        channels
+    }
+
+    pub(super) fn check_report(&self) -> Result<(), String> {
+        let report = &self.report;
+        if report.hour > 23 {
+            return Err("report.hour must be from 0 to 23".to_owned());
+        }
+        for channel in &report.channels.0 {
+            self.check_channel(channel)
+                .map_err(|wrong| format!("report.channels: {channel:?}: {wrong}"))?;
+            if !shows_reports(channel) {
+                return Err(format!(
+                    "report.channels: {channel:?} takes incidents only: choose another channel"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a channel is more than a place for single incidents.
+fn shows_reports(channel: &str) -> bool {
+    let name = channel.split(':').next().unwrap_or_default();
+    let mut kinds = CHANNELS.iter();
+    kinds.any(|kind| kind.name == name && kind.reports)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::load;
+
+    const ROUTING_KEY: &str = "[pagerduty.sre]\nrouting_key = \"abc\"\n";
+
+    #[test]
+    fn the_report_goes_where_the_settings_say_and_else_where_messages_go() {
+        let channels = |toml: &str| load(toml, &[]).unwrap().report_channels();
+        assert!(channels("").is_empty());
+        let weekly = "[report]\nschedule = \"weekly\"\n";
+        assert_eq!(channels(weekly), ["log"]);
+        assert_eq!(channels(&format!("{ROUTING_KEY}{weekly}")), ["log"]);
+        let named = format!(
+            "{weekly}weekday = \"friday\"\nhour = 17\nzone = \"Asia/Taipei\"\nchannels = \"log\""
+        );
+        let config = load(&named, &[]).unwrap();
+        assert_eq!(config.report_channels(), ["log"]);
+        assert_eq!(config.report.weekly().unwrap().hour, 17);
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused_by_name() {
+        for (toml, message) in [
+            ("[report]\nhour = 24", "report.hour"),
+            ("[report]\nweekday = \"someday\"", "report.weekday"),
+            ("[report]\nzone = \"Taipei\"", "report.zone"),
+            ("[report]\nchannels = [\"fax\"]", "report.channels"),
+            (
+                &format!("{ROUTING_KEY}[report]\nchannels = \"pagerduty:sre\""),
+                "takes incidents only",
+            ),
+        ] {
+            let refused = load(toml, &[]).unwrap_err().to_string();
+            assert!(refused.contains(message), "{toml}: {refused}");
+        }
+    }
+}
