@@ -57,7 +57,7 @@ pub use repairs::{EffectivenessSettings, QuietOf, QuietRule, RepairSettings};
 pub use secret::Secret;
 pub use sections::{
     Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, FlappingSettings, Ingest,
-    Limits, LogFormat, NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
+    Limits, LogFormat, McpSettings, NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
 };
 pub use sentry::SentrySettings;
 pub use sources::{Signed, SignedWithTime, Sources, Switch};
@@ -170,6 +170,8 @@ pub struct Config {
     pub ingest: Ingest,
     /// What one request may hold.
     pub limits: Limits,
+    /// The Model Context Protocol by HTTP.
+    pub mcp: McpSettings,
     /// The queue.
     pub queue: QueueSettings,
     /// How each queue's jobs are run.
@@ -262,6 +264,7 @@ impl Default for Config {
             sources: Sources::default(),
             ingest: Ingest::default(),
             limits: Limits::default(),
+            mcp: McpSettings::default(),
             queue: QueueSettings::default(),
             queues: QueuePolicies::default(),
             stop: Stop::default(),
