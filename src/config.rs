@@ -57,7 +57,8 @@ pub use repairs::{EffectivenessSettings, QuietOf, QuietRule, RepairSettings};
 pub use secret::Secret;
 pub use sections::{
     Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, FlappingSettings, Ingest,
-    Limits, LogFormat, McpSettings, NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
+    Limits, LogFormat, McpSettings, NotifySettings, QueueSettings, RecountSettings, Retention,
+    Stop,
 };
 pub use sentry::SentrySettings;
 pub use sources::{Signed, SignedWithTime, Sources, Switch};

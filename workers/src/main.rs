@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
-    AnomaliesArgs, AuditArgs, DeadArgs, HealthArgs, IncidentsArgs, McpArgs, MuteArgs, MutesArgs, NotifyArgs,
-    QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs, SimulateArgs, SmokeArgs, SourceArgs,
-    TraceArgs, UnmuteArgs,
+    AnomaliesArgs, AuditArgs, DeadArgs, HealthArgs, IncidentsArgs, McpArgs, MuteArgs, MutesArgs,
+    NotifyArgs, QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs, SimulateArgs, SmokeArgs,
+    SourceArgs, TraceArgs, UnmuteArgs,
 };
 
 mod admin;

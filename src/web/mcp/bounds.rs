@@ -123,7 +123,10 @@ mod tests {
 
         let labels = (0..200).map(|n| (format!("l{n}"), json!("v".repeat(1000))));
         let mut value = json!({"labels": labels.collect::<serde_json::Map<_, _>>()});
-        assert_eq!(fit(&mut value), ["texts to 500 characters", "texts to 100 characters"]);
+        assert_eq!(
+            fit(&mut value),
+            ["texts to 500 characters", "texts to 100 characters"]
+        );
         assert!(size(&value) <= BYTES, "{}", size(&value));
     }
 }

@@ -294,7 +294,10 @@ mod tests {
 
     #[tokio::test]
     async fn arguments_become_path_query_body_and_header() {
-        let listed = called("list_incidents", json!({"unresolved": true, "q": "a b", "status": null}));
+        let listed = called(
+            "list_incidents",
+            json!({"unresolved": true, "q": "a b", "status": null}),
+        );
         assert_eq!(
             listed.await.unwrap()["said"],
             r#"GET ["incidents"] [("unresolved", "true"), ("q", "a b"), ("limit", "20")] null None"#
@@ -334,7 +337,10 @@ mod tests {
             ("drop_database", json!({}), "unknown tool"),
         ] {
             let refused = called(tool, arguments.clone()).await.unwrap_err();
-            assert!(refused.starts_with(expected), "{tool} {arguments}: {refused}");
+            assert!(
+                refused.starts_with(expected),
+                "{tool} {arguments}: {refused}"
+            );
         }
     }
 
@@ -364,7 +370,9 @@ mod tests {
             answer: page,
             may_operate: false,
         };
-        let told = call(&api, "list_incidents", Map::new(), None).await.unwrap();
+        let told = call(&api, "list_incidents", Map::new(), None)
+            .await
+            .unwrap();
         assert!(told.len() < bounds::BYTES + 1000, "{}", told.len());
         let told: Value = serde_json::from_str(&told).unwrap();
         assert_eq!(told["result"]["items"].as_array().unwrap().len(), 5);

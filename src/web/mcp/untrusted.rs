@@ -88,7 +88,10 @@ impl Fields {
         if is("array") {
             self.read(name, &schema["items"]);
         }
-        if schema.get("additionalProperties").is_some_and(|more| *more != false) {
+        if schema
+            .get("additionalProperties")
+            .is_some_and(|more| *more != false)
+        {
             self.maps.insert(name);
         }
         for (field, of) in schema["properties"].as_object().into_iter().flatten() {

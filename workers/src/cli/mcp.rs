@@ -68,11 +68,7 @@ struct Remotely {
 }
 
 impl Api for Remotely {
-    async fn execute(
-        &self,
-        request: ApiRequest,
-        _: Option<&Parts>,
-    ) -> Result<ApiAnswer, String> {
+    async fn execute(&self, request: ApiRequest, _: Option<&Parts>) -> Result<ApiAnswer, String> {
         let answer = self.client.execute(&request).await;
         answer.map_err(|error| error.to_string())
     }
