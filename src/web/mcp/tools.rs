@@ -97,7 +97,14 @@ const ROWS: &[Row] = &[
             part("incident", "show_incident"),
             part("last_time", "show_last_time"),
             Part {
-                without: &["incidents", "fingerprint", "found_by", "labels"],
+                without: &[
+                    "incidents",
+                    "found_by",
+                    "incident_id",
+                    "anomaly_key",
+                    "counted_id",
+                    "episode",
+                ],
                 newest: 10,
                 ..part("history", "trace")
             },
@@ -123,7 +130,10 @@ const ROWS: &[Row] = &[
             beside what happens with nothing done (effectiveness).",
         effect: Effect::Reads,
         parts: &[
-            part("anomaly", "show_anomaly"),
+            Part {
+                without: &["made_of"],
+                ..part("anomaly", "show_anomaly")
+            },
             part("effectiveness", "show_effectiveness"),
         ],
     },
