@@ -67,11 +67,13 @@ pub enum Part {
     Canary,
     /// Saying outwards that all is well.
     Heartbeat,
+    /// What Alertmanager has, compared with what was received.
+    Reconcile,
 }
 
 impl Part {
     /// All of them, in the order in which they run: pending work first.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Tiers,
         Self::Messages,
         Self::Edits,
@@ -88,6 +90,7 @@ impl Part {
         Self::Expected,
         Self::Canary,
         Self::Heartbeat,
+        Self::Reconcile,
     ];
 
     /// As it is written everywhere.
@@ -110,6 +113,7 @@ impl Part {
             Self::Expected => "expected",
             Self::Canary => "canary",
             Self::Heartbeat => "heartbeat",
+            Self::Reconcile => "reconcile",
         }
     }
 }
