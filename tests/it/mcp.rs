@@ -52,16 +52,17 @@ impl Harness {
             .json(&crate::harness::body(&[hostile]));
         assert_eq!(answer(request.send().await.unwrap()).await.0, 200);
         self.drain().await;
-        let incident = self.the_incident().await;
+        let incident = &self.read("/api/v1/incidents").await[0];
         let text = |name: &str| incident[name].as_str().unwrap().to_owned();
         (text("id"), text("anomaly_key"))
     }
 
-    async fn the_incident(&self) -> Value {
-        let request = self.http.get(format!("{}/api/v1/incidents", self.url));
+    /// The entries of a list.
+    async fn read(&self, path: &str) -> Vec<Value> {
+        let request = self.http.get(format!("{}{path}", self.url));
         let (status, list) = answer(request.bearer_auth(READ).send().await.unwrap()).await;
         assert_eq!(status, 200, "{list}");
-        list["items"][0].clone()
+        list["items"].as_array().unwrap().clone()
     }
 
     /// Posts a line of MCP with these headers.
@@ -193,6 +194,12 @@ on_all! {
         read_all(&client, &id, &key).await;
         operate(&h, &client, &id, &key).await;
         client.leave().await;
+        let audit = h.read("/api/v1/audit").await;
+        assert!(audit.len() >= 4, "{audit:#?}");
+        for entry in audit {
+            let actor = entry["actor"].as_str().unwrap();
+            assert!(actor.starts_with("operate:") && entry["request_id"].is_string(), "{entry:#}");
+        }
         h.finish().await;
     }
 }
@@ -214,7 +221,7 @@ async fn a_viewers_token_sees_no_tools_that_operate_and_cannot_call_them() {
         );
         client.leave().await;
     }
-    assert_eq!(h.the_incident().await["status"], "OPEN");
+    assert_eq!(h.read("/api/v1/incidents").await[0]["status"], "OPEN");
     h.finish().await;
 }
 

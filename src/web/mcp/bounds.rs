@@ -44,14 +44,19 @@ fn cut_texts(value: &mut Value, most: usize) -> bool {
             }
             end.is_some()
         }
-        Value::Array(items) => items
-            .iter_mut()
-            .fold(false, |cut, item| cut_texts(item, most) || cut),
-        Value::Object(fields) => fields
-            .values_mut()
-            .fold(false, |cut, field| cut_texts(field, most) || cut),
+        Value::Array(items) => cut_each(items.iter_mut(), most),
+        Value::Object(fields) => cut_each(fields.values_mut(), most),
         _ => false,
     }
+}
+
+/// Cuts the texts in all of these.
+fn cut_each<'a>(values: impl Iterator<Item = &'a mut Value>, most: usize) -> bool {
+    let mut cut = false;
+    for value in values {
+        cut |= cut_texts(value, most);
+    }
+    cut
 }
 
 /// Where the list is that has the most bytes, of those with two entries or more.
