@@ -59,7 +59,8 @@ pub use report::{ReportSettings, Schedule};
 pub use secret::Secret;
 pub use sections::{
     Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, FlappingSettings, Ingest,
-    Limits, LogFormat, NotifySettings, QueueSettings, Reconcile, RecountSettings, Retention, Stop,
+    Limits, LogFormat, McpSettings, NotifySettings, QueueSettings, Reconcile, RecountSettings,
+    Retention, Stop,
 };
 pub use sentry::SentrySettings;
 pub use sources::{Signed, SignedWithTime, Sources, Switch};
@@ -174,6 +175,8 @@ pub struct Config {
     pub ingest: Ingest,
     /// What one request may hold.
     pub limits: Limits,
+    /// The Model Context Protocol by HTTP.
+    pub mcp: McpSettings,
     /// The queue.
     pub queue: QueueSettings,
     /// How each queue's jobs are run.
@@ -269,6 +272,7 @@ impl Default for Config {
             sources: Sources::default(),
             ingest: Ingest::default(),
             limits: Limits::default(),
+            mcp: McpSettings::default(),
             queue: QueueSettings::default(),
             queues: QueuePolicies::default(),
             stop: Stop::default(),

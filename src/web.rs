@@ -15,6 +15,7 @@ mod gate;
 mod health;
 mod idempotency;
 mod late;
+pub mod mcp;
 mod operation_error;
 pub(crate) mod origin;
 mod pages;
@@ -112,6 +113,11 @@ pub fn router(ingress: &Ingress) -> Router {
         .route_layer(from_fn_with_state(ingress.clone(), idempotency::done_once))
         .route_layer(from_fn_with_state(limit, charset::decoded))
         .route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
+    let config = &ingress.context.config;
+    let mcp = config.mcp.enabled.then(|| {
+        let api = OpenApiRouter::new().nest(API, api.clone());
+        mcp::router(within(ingress, api), &guard)
+    });
     let webhooks = webhooks(ingress.sources.iter().copied());
     let door = auth::Door {
         guard: Arc::clone(&guard),
@@ -131,6 +137,7 @@ pub fn router(ingress: &Ingress) -> Router {
         .method_not_allowed_fallback(not_posted)
         .with_state(ingress.clone())
         .merge(pages)
+        .merge(mcp.unwrap_or_default())
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(map_response(problem::problem_response))
         .layer(from_fn(pages::for_people))
@@ -144,6 +151,18 @@ pub fn router(ingress: &Ingress) -> Router {
     // Addresses are written by people: with a slash at the end, or two at the front.
     let as_written = NormalizePathLayer::trim_trailing_slash();
     Router::new().fallback_service(as_written.layer(below.layer(router)))
+}
+
+/// Routes for requests that are made within the process: each answers as it does to those from outside.
+fn within(ingress: &Ingress, routes: OpenApiRouter<Ingress>) -> Router {
+    let tracer = ingress.context.tracer.clone();
+    Router::from(routes)
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .with_state(ingress.clone())
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(map_response(problem::problem_response))
+        .layer(from_fn_with_state(tracer, envelope::seal))
 }
 
 /// Has what is sent to webhooks checked, and made what they read. What is inflated and decoded is read up to

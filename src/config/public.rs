@@ -6,7 +6,7 @@ use super::Config;
 
 /// What the paths of our own addresses begin with. A path of `public_url` that begins so could not be told
 /// from them.
-pub const OWN_PATHS: [&str; 16] = [
+pub const OWN_PATHS: [&str; 17] = [
     "anomalies",
     "api",
     "assets",
@@ -15,6 +15,7 @@ pub const OWN_PATHS: [&str; 16] = [
     "healthz",
     "incidents",
     "language",
+    "mcp",
     "metrics",
     "openapi.json",
     "queues",

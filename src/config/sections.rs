@@ -217,6 +217,20 @@ impl Default for Ingest {
     }
 }
 
+/// The Model Context Protocol by HTTP.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct McpSettings {
+    /// Whether the ingress serves it at `/mcp`.
+    pub enabled: bool,
+}
+
+impl Default for McpSettings {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
 /// What one request may hold.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

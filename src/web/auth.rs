@@ -35,7 +35,15 @@ use crate::time::Clock;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Caller(pub(crate) Actor);
 
+/// How the identity of an operator token begins.
+const OPERATES: &str = "operate:";
+
 impl Caller {
+    /// Whether the request has an operator token. Where no tokens are set, nobody has one.
+    pub(super) fn has_operator_token(&self) -> bool {
+        self.0.token.starts_with(OPERATES)
+    }
+
     /// The operator: as the request says, else as its proxy says, as the
     /// pages do for those who are signed in.
     pub(super) fn named(self, operator: Option<BoundedText>) -> Actor {
@@ -246,11 +254,30 @@ fn admit_by_token(guard: &Guard, request: &Request) -> Result<(), Problem> {
 /// Users of the API: bearer. Who may operate may do everything, who may read only that.
 pub(super) async fn api(
     State(guard): State<Arc<Guard>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let only_reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    follow(&guard, request, only_reads, next).await
+}
+
+/// Clients of MCP: as users of the API who read. What they have done is checked again where the API does it.
+pub(super) async fn mcp(
+    State(guard): State<Arc<Guard>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    follow(&guard, request, true, next).await
+}
+
+async fn follow(
+    guard: &Guard,
     mut request: Request,
+    only_reads: bool,
     next: Next,
 ) -> Result<Response, Problem> {
     let caller = Caller(Actor {
-        token: admit(&guard, &request)?,
+        token: admit(guard, &request, only_reads)?,
         operator: None,
         request_id: task_context::look(|task_context| {
             Some(task_context.request.as_ref()?.as_str().to_owned())
@@ -263,17 +290,16 @@ pub(super) async fn api(
 }
 
 /// Whose token it is: role and fingerprint.
-fn admit(guard: &Guard, request: &Request) -> Result<String, Problem> {
+fn admit(guard: &Guard, request: &Request, only_reads: bool) -> Result<String, Problem> {
     let (read, operate) = (&guard.config.read_token, &guard.config.api_token);
     if read.is_empty() && operate.is_empty() {
         origin::check(&guard.config, request)?;
         return Ok("anyone".to_owned());
     }
-    let only_reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let needed = if only_reads { "read" } else { "operate" };
     let given = bearer(request.headers()).ok_or_else(|| guard.missing(needed))?;
     match (operate.find(&given), read.find(&given)) {
-        (Some(token), _) => Ok(format!("operate:{token}")),
+        (Some(token), _) => Ok(format!("{OPERATES}{token}")),
         (None, Some(token)) if only_reads => Ok(format!("read:{token}")),
         (None, Some(_)) => {
             guard.count(needed);

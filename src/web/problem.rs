@@ -39,7 +39,7 @@ impl Problem {
     }
 
     /// An error of which no more is known than its status.
-    fn of_status(status: StatusCode, detail: impl Into<String>) -> Self {
+    pub(super) fn of_status(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
             ..Self::new(Code::of_status(status.as_u16()), detail)

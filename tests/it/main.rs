@@ -53,6 +53,7 @@ mod inputs;
 mod levels;
 mod lists;
 mod mail;
+mod mcp;
 mod metrics;
 mod monitoring;
 mod mutes;

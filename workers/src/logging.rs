@@ -17,16 +17,17 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt};
 
 /// What is logged where `RUST_LOG` does not say.
-const USUAL: &str = "info,apalis_core=warn,sea_orm_migration=warn,sqlx=warn";
+const USUAL: &str = "info,apalis_core=warn,rmcp=warn,sea_orm_migration=warn,sqlx=warn";
 /// Crates that log what they send and receive: addresses, headers, statements. A secret may be in
 /// any of it, so nothing below INFO is taken from them, whatever `RUST_LOG` says.
-const WIRE: [&str; 10] = [
+const WIRE: [&str; 11] = [
     "h2",
     "hyper",
     "hyper_util",
     "opentelemetry",
     "redis",
     "reqwest",
+    "rmcp",
     "rustls",
     "sea_orm",
     "sqlx",

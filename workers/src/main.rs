@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
-    AnomaliesArgs, AuditArgs, DeadArgs, HealthArgs, IncidentsArgs, MuteArgs, MutesArgs, NotifyArgs,
-    QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs, ReportArgs, SimulateArgs, SmokeArgs,
-    SourceArgs, TraceArgs, UnmuteArgs,
+    AnomaliesArgs, AuditArgs, DeadArgs, HealthArgs, IncidentsArgs, McpArgs, MuteArgs, MutesArgs,
+    NotifyArgs, QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs, ReportArgs, SimulateArgs,
+    SmokeArgs, SourceArgs, TraceArgs, UnmuteArgs,
 };
 
 mod admin;
@@ -78,6 +78,8 @@ enum Command {
     Simulate(At<SimulateArgs>),
     /// Send a synthetic alert as each source does, and check each link of its way. It is not counted.
     Smoke(At<SmokeArgs>),
+    /// Serve the Model Context Protocol (MCP) on standard input and output, for assistants that help on call.
+    Mcp(At<McpArgs>),
     /// Check whether a process is ready.
     Health(HealthArgs),
     /// Show or check settings.
@@ -163,6 +165,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
             at.args.run(at.remote, config).await
         }
         Command::Smoke(at) => at.args.run(&at.remote.found_by(config)?).await,
+        Command::Mcp(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Health(args) => args.run(config).await,
         Command::Openapi => reference::openapi(),
         Command::Completions(args) => reference::completions(Cli::command(), &args),

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::incidents::By;
+use crate::context::Context;
 use crate::domain::escalation::Level;
+use crate::domain::frequency::Counts;
 use crate::entity::anomalies::Model;
 use crate::operations::{OperationError, Resource, fix};
 use crate::store::views::lists;
@@ -42,6 +44,57 @@ pub(super) struct AnomalyQuery {
     limit: Option<u64>,
 }
 
+/// An anomaly as it is listed and shown: its row, and how often it fired lately.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CountedAnomaly)]
+pub(super) struct View {
+    #[serde(flatten)]
+    anomaly: Model,
+    /// What was counted up to now; null if the counter does not answer.
+    counts: Option<RecentCounts>,
+}
+
+/// What was counted of an anomaly: firings, unless `counting.unit` says otherwise.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RecentCounts {
+    /// In the last hour.
+    count_1h: i64,
+    /// In the last 24 hours.
+    count_24h: i64,
+    /// In the last seven days.
+    count_7d: i64,
+    /// In the last thirty days.
+    count_30d: i64,
+}
+
+impl From<Counts> for RecentCounts {
+    fn from(counts: Counts) -> Self {
+        Self {
+            count_1h: counts.hour,
+            count_24h: counts.day,
+            count_7d: counts.week,
+            count_30d: counts.month,
+        }
+    }
+}
+
+/// Anomalies with what was counted of each up to now.
+async fn counted(context: &Context, anomalies: Vec<Model>, now: Timestamp) -> Vec<View> {
+    let keys: Vec<String> = anomalies.iter().map(|one| one.key.clone()).collect();
+    let counts = context.counter.counts(&keys, now).await;
+    let counts = counts.unwrap_or_else(|error| {
+        tracing::warn!("a request failed at the counter: {error}");
+        Vec::new()
+    });
+    let counts = counts.into_iter().map(|counts| Some(counts.into()));
+    let counts = counts.chain(std::iter::repeat_with(|| None));
+    let view = |(anomaly, counts): (Model, _)| View {
+        anomaly: anomaly.as_of(now),
+        counts,
+    };
+    anomalies.into_iter().zip(counts).map(view).collect()
+}
+
 /// Lists anomalies, most recently seen first.
 #[utoipa::path(
     get,
@@ -49,12 +102,12 @@ pub(super) struct AnomalyQuery {
     operation_id = "list_anomalies",
     tag = "anomalies",
     params(AnomalyQuery),
-    responses((status = OK, description = "A page of anomalies", body = Page<Model>)),
+    responses((status = OK, description = "A page of anomalies", body = Page<View>)),
 )]
 pub(super) async fn list(
     State(ingress): State<Ingress>,
     Query(query): Query<AnomalyQuery>,
-) -> Result<Json<Page<Model>>, Problem> {
+) -> Result<Json<Page<View>>, Problem> {
     let limit = paging::limit(query.limit)?;
     let before = paging::cursor(query.cursor.as_deref(), read_cursor)?;
     let now = ingress.context.clock.now();
@@ -68,11 +121,11 @@ pub(super) async fn list(
     };
     let db = ingress.context.db.view_for(filter.text.is_some()).await?;
     let found = lists::anomalies(&*db, &filter, before, limit + 1).await?;
-    let found = found.into_iter().map(|anomaly| anomaly.as_of(now));
-    Ok(Json(Page::new(found.collect(), limit, cursor)))
+    let found = counted(&ingress.context, found, now).await;
+    Ok(Json(Page::new(found, limit, cursor)))
 }
 
-fn cursor(anomaly: &Model) -> String {
+fn cursor(View { anomaly, .. }: &View) -> String {
     format!(
         "{}.{}",
         anomaly.last_seen.unwrap_or_default().0,
@@ -98,15 +151,17 @@ pub(super) fn is_key(key: &str) -> bool {
     operation_id = "show_anomaly",
     tag = "anomalies",
     params(("key" = String, Path, pattern = "^[0-9a-f]{32}$", description = "The anomaly's key")),
-    responses((status = OK, description = "The anomaly", body = Model)),
+    responses((status = OK, description = "The anomaly", body = View)),
 )]
 pub(super) async fn show(
     State(ingress): State<Ingress>,
     Path(key): Path<String>,
-) -> Result<Json<Model>, Problem> {
+) -> Result<Json<View>, Problem> {
     let found = lists::anomaly(ingress.context.db.view(), &key).await?;
     let now = ingress.context.clock.now();
-    Ok(Json(found.ok_or_else(unknown)?.as_of(now)))
+    let found = vec![found.ok_or_else(unknown)?];
+    let mut found = counted(&ingress.context, found, now).await;
+    found.pop().map(Json).ok_or_else(unknown)
 }
 
 /// A permanent fix.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{RequestBuilder, Response, Url, redirect};
+use reqwest::{RequestBuilder, Response, StatusCode, Url, redirect};
 use serde_json::Value;
 use tocsin::config::Secret;
+use tocsin::web::mcp::{ApiAnswer, ApiRequest};
 
 use super::error::{Error, shown};
 use super::token;
@@ -222,6 +223,36 @@ impl Client {
         let body = response.text().await.map_err(failed)?;
         let hint = WEBHOOK_TOKEN.after(token);
         Err(Error::of_answer(status, &headers, &body, hint))
+    }
+
+    /// Executes a request below `/api/v1` as it is. Its answer may be a refusal, but not that of a token: that is an
+    /// error with a remedy.
+    pub(super) async fn execute(&self, request: &ApiRequest) -> Result<ApiAnswer, Error> {
+        let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
+        let http = self.http.request(request.method.clone(), self.url(&path));
+        let mut http = http.query(&request.query);
+        if let Some(body) = &request.body {
+            http = http.json(body);
+        }
+        if let Some(key) = &request.key {
+            http = http.header("Idempotency-Key", key);
+        }
+        let response = self.request(http, self.token.as_ref()).await?;
+        let status = response.status();
+        if status.is_success() || status == StatusCode::UNAUTHORIZED {
+            let hint = API_TOKEN.after(self.token.as_ref());
+            let body = self.read(response, hint).await?;
+            return Ok(ApiAnswer {
+                status: status.as_u16(),
+                body: self.recognised(&path, body)?,
+            });
+        }
+        let failed = |error: reqwest::Error| Error::of_request(&error, &self.base);
+        let text = response.text().await.map_err(failed)?;
+        Ok(ApiAnswer {
+            status: status.as_u16(),
+            body: serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text)),
+        })
     }
 
     /// An answer to a request at `path`, if it has what the API gives there: nothing else may pass for an
