@@ -26,6 +26,7 @@ mod live;
 mod mute;
 mod parts;
 mod paused;
+mod playbooks;
 mod processes;
 mod queue_depths;
 mod queues;
@@ -57,10 +58,11 @@ pub(super) use live::Stopping;
 use request::PageRequest;
 
 /// The navigation, from left to right.
-const NAVIGATION: [Section; 6] = [
+const NAVIGATION: [Section; 7] = [
     incidents::SECTION,
     anomalies::SECTION,
     repairs::SECTION,
+    playbooks::SECTION,
     queues::SECTION,
     dead_letters::SECTION,
     system::SECTION,
@@ -120,6 +122,12 @@ pub(crate) fn router(
         .route("/anomalies/{key}", get(anomaly::page))
         .route("/anomalies/{key}/{operation}", post(forms::anomaly))
         .route(repairs::SECTION.path, get(repairs::page))
+        .route(
+            playbooks::SECTION.path,
+            get(playbooks::page).post(playbooks::write),
+        )
+        .route("/playbooks/{name}", get(playbooks::one))
+        .route("/playbooks/{name}/{operation}", post(playbooks::decide))
         .route(queues::SECTION.path, get(queues::page))
         .route("/queues/{name}/{operation}", post(forms::queue))
         .route(dead_letters::SECTION.path, get(dead_letters::page))

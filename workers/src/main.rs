@@ -7,8 +7,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
     AnomaliesArgs, AuditArgs, DeadArgs, HealthArgs, IncidentsArgs, MuteArgs, MutesArgs, NotifyArgs,
-    QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs, SimulateArgs, SmokeArgs, SourceArgs,
-    TraceArgs, UnmuteArgs,
+    PlaybooksArgs, QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs, SimulateArgs,
+    SmokeArgs, SourceArgs, TraceArgs, UnmuteArgs,
 };
 
 mod admin;
@@ -52,6 +52,8 @@ enum Command {
     Repair(At<RepairArgs>),
     /// List repairs, and how effective each action is.
     Repairs(At<RepairsArgs>),
+    /// List, show and change playbooks: what to do about alerts.
+    Playbooks(At<PlaybooksArgs>),
     /// Mute notifications for an anomaly.
     Mute(At<MuteArgs>),
     /// Unmute an anomaly.
@@ -145,6 +147,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Anomalies(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Repair(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Repairs(at) => at.args.run(&at.remote.found_by(config)?).await,
+        Command::Playbooks(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Mute(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Unmute(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Mutes(at) => at.args.run(&at.remote.found_by(config)?).await,

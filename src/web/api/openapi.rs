@@ -34,7 +34,7 @@ const ABOUT: &str = "The HTTP interface of Tocsin.\n\n\
     rejected.";
 
 /// What the operations are grouped by, in the order in which they are read.
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 14] = [
     ("webhooks", "Receive alerts and button presses."),
     (
         "incidents",
@@ -45,6 +45,10 @@ const TAGS: [(&str, &str); 13] = [
         "List and show anomalies; mute them; mark permanent fixes.",
     ),
     ("repairs", "Repairs, and how effective each action is."),
+    (
+        "playbooks",
+        "What to do about alerts: list, show, set, withdraw and restore; versions and proposals.",
+    ),
     (
         "dead letters",
         "Jobs that failed for good: list, replay, discard.",
