@@ -12,12 +12,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait, DbErr};
+use sha2::{Digest as _, Sha256};
 
 use crate::domain::playbook::Playbook;
 use crate::store::playbooks::{self, Version};
 
 /// For how long what was read is taken for what there is.
 pub const EVERY: Duration = Duration::from_secs(5);
+
+/// What a proposal for a playbook of the settings is based on: what they say.
+#[must_use]
+pub fn base_of_settings(playbook: &Playbook) -> String {
+    let said = serde_json::json!(playbook).to_string();
+    let hash: String = Sha256::digest(said)
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("settings-{hash}")
+}
 
 /// What a process knows of the playbooks.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ mod en;
 mod fill;
 mod foreign;
 mod lang;
+pub mod playbooks;
 pub mod recommendation;
 mod refusal;
 pub mod repairs;

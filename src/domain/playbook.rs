@@ -1,6 +1,7 @@
 //! Playbooks: what to do about an alert, by tier.
 
 mod history;
+pub mod proposal;
 mod written;
 
 use std::cmp::Reverse;
@@ -12,7 +13,8 @@ use utoipa::ToSchema;
 use super::effectiveness::action_name;
 use super::routing::{List, Pattern};
 use super::tier::Tier;
-pub use history::{Origin, State};
+pub use history::{Origin, ProposalState, State};
+pub use proposal::{Held, Judged};
 pub use written::{Change, Line, changes, lines, read, read_all, written};
 
 /// The longest name.

@@ -51,6 +51,8 @@ pub enum Part {
     Levels,
     /// Verdicts on repairs.
     Verdicts,
+    /// What playbooks should be by what held.
+    Proposals,
     /// Firings that their source no longer sends.
     Unseen,
     /// Mutes that are over.
@@ -71,7 +73,7 @@ pub enum Part {
 
 impl Part {
     /// All of them, in the order in which they run: pending work first.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Tiers,
         Self::Messages,
         Self::Edits,
@@ -80,6 +82,7 @@ impl Part {
         Self::Doubts,
         Self::Levels,
         Self::Verdicts,
+        Self::Proposals,
         Self::Unseen,
         Self::Mutes,
         Self::Flapping,
@@ -102,6 +105,7 @@ impl Part {
             Self::Doubts => "doubts",
             Self::Levels => "levels",
             Self::Verdicts => "verdicts",
+            Self::Proposals => "proposals",
             Self::Unseen => "unseen",
             Self::Mutes => "mutes",
             Self::Flapping => "flapping",

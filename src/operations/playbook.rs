@@ -2,6 +2,8 @@
 //!
 //! Of several who change the same version, one does; the others are told, and nothing of theirs is written.
 
+pub mod proposal;
+
 use sea_orm::DatabaseTransaction;
 use serde_json::json;
 
@@ -10,7 +12,7 @@ use crate::context::Context;
 use crate::domain::playbook::{Origin, Playbook, State};
 use crate::store::audit::{self, Action, Actor, AuditEntry};
 use crate::store::maintenance;
-use crate::store::playbooks::{self, Version};
+use crate::store::playbooks::{self, Version, proposals};
 use crate::time::Timestamp;
 
 /// What a change is made with.
@@ -139,6 +141,9 @@ async fn change(
         drop(tx);
         return Err(came_first(context, name).await);
     }
+    if let Some(kept) = undoes(&tx, newest.as_ref(), &version).await? {
+        proposals::undo(&tx, name, kept).await?;
+    }
     let entry = AuditEntry {
         action: wanted.action(),
         target: name,
@@ -155,6 +160,24 @@ async fn change(
         version,
         changed: true,
     })
+}
+
+/// Whether a version takes back what was proposed and accepted: then the version after which all of that is undone.
+async fn undoes(
+    tx: &DatabaseTransaction,
+    newest: Option<&Version>,
+    version: &Version,
+) -> Result<Option<i64>, OperationError> {
+    if let Some(restored) = version.restored_from {
+        return Ok(Some(restored));
+    }
+    let proposed = newest.filter(|newest| newest.origin == Origin::Proposal);
+    let Some(before) = proposed.map(|newest| newest.version - 1) else {
+        return Ok(None);
+    };
+    let was = playbooks::find(tx, &version.name, before).await?;
+    let is_as_before = was.is_some_and(|was| was.definition == version.definition);
+    Ok((is_as_before && version.is_active()).then_some(before))
 }
 
 async fn next(

@@ -1,5 +1,7 @@
 //! Playbooks that are stored: every version is a row that stays, and the newest of a name is the one that counts.
 
+pub mod proposals;
+
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
 
 use super::rows::statement;

@@ -68,6 +68,8 @@ pub(super) fn routes() -> OpenApiRouter<Ingress> {
             playbooks::withdraw
         ))
         .routes(routes!(playbooks::restore))
+        .routes(routes!(playbooks::accept))
+        .routes(routes!(playbooks::reject))
         .routes(routes!(queues::pause))
         .routes(routes!(queues::resume))
         .routes(routes!(notify::test))

@@ -1,14 +1,21 @@
 //! Playbooks, as API and pages show them: those of the settings, and the stored ones with their versions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::DbErr;
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::context::Context;
-use crate::domain::playbook::{self, Line, Origin, Playbook, State};
+use crate::domain::playbook::proposal::{Move, moves};
+use crate::domain::playbook::{self, Held, Line, Origin, Playbook, State};
+use crate::operations::playbook::proposal::said;
+use crate::playbooks::base_of_settings;
+use crate::store::playbooks::proposals::{self, Proposal};
 use crate::store::playbooks::{self, Version};
+use crate::text::EN;
+use crate::text::playbooks::moved;
 use crate::time::Timestamp;
 
 /// The most versions that are shown.
@@ -46,6 +53,59 @@ pub(super) struct Summary {
     pub(super) changed_by: Option<String>,
     /// Why; null if it is in the settings.
     pub(super) why: Option<String>,
+    /// How it should be by what held, if that is another way and nobody decided on it; else null.
+    pub(super) proposal: Option<ProposalView>,
+}
+
+/// How a playbook should be by what held.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = PlaybookProposal)]
+pub(super) struct ProposalView {
+    /// Its ID.
+    pub(super) id: Uuid,
+    /// The playbook as it should be: with the same actions.
+    pub(super) definition: Playbook,
+    /// The same in TOML, to be pasted into the settings if the playbook is there.
+    pub(super) toml: String,
+    /// The lines of the playbook, and what becomes of each.
+    pub(super) changes: Vec<Line>,
+    /// How often its actions held.
+    pub(super) figures: Vec<Held>,
+    /// The same, as people say it.
+    said: String,
+    /// Which actions get another place, in words.
+    moves: Vec<String>,
+    /// When it was proposed.
+    pub(super) proposed_at: Timestamp,
+    /// Whether it can be accepted; one for a playbook of the settings cannot.
+    pub(super) can_be_accepted: bool,
+}
+
+impl ProposalView {
+    fn of(proposal: &Proposal, one: &Summary) -> Result<Self, DbErr> {
+        let (before, after) = (&one.definition, proposal.playbook()?);
+        let figures = proposal.held()?;
+        let lines = (playbook::lines(before), playbook::lines(&after));
+        Ok(Self {
+            id: proposal.id,
+            toml: playbook::written(&after),
+            changes: playbook::changes(&lines.0, &lines.1),
+            said: said(&figures),
+            figures,
+            moves: moves(before, &after)
+                .iter()
+                .map(|one| moved(&EN, one))
+                .collect(),
+            proposed_at: proposal.proposed_at,
+            can_be_accepted: one.source == Source::Stored,
+            definition: after,
+        })
+    }
+
+    /// Which actions get another place.
+    pub(super) fn moves(&self, one: &Summary) -> Vec<Move> {
+        moves(&one.definition, &self.definition)
+    }
 }
 
 impl Summary {
@@ -59,6 +119,7 @@ impl Summary {
             changed_at: None,
             changed_by: None,
             why: None,
+            proposal: None,
         }
     }
 
@@ -72,8 +133,37 @@ impl Summary {
             changed_at: Some(version.created_at),
             changed_by: Some(version.by().to_owned()),
             why: Some(version.why.clone()),
+            proposal: None,
         })
     }
+}
+
+impl Summary {
+    /// What a proposal for it as it is now is based on.
+    fn base(&self) -> String {
+        match self.version {
+            Some(version) => version.to_string(),
+            None => base_of_settings(&self.definition),
+        }
+    }
+
+    /// Adds the open proposal that is based on what it is now.
+    fn propose(&mut self, open: &BTreeMap<(String, String), Proposal>) -> Result<(), DbErr> {
+        let found = open.get(&(self.name.clone(), self.base()));
+        let found = found.filter(|_| self.state == State::Active);
+        self.proposal = found
+            .map(|found| ProposalView::of(found, self))
+            .transpose()?;
+        Ok(())
+    }
+}
+
+/// Open proposals, by the playbook and what they are based on.
+async fn open(context: &Context) -> Result<BTreeMap<(String, String), Proposal>, DbErr> {
+    let open = proposals::open(context.db.view()).await?.into_iter();
+    Ok(open
+        .map(|one| ((one.name.clone(), one.base.clone()), one))
+        .collect())
 }
 
 /// A version of a stored playbook.
@@ -126,6 +216,10 @@ pub(super) async fn all(context: &Context) -> Result<Vec<Summary>, DbErr> {
         }
     }
     all.sort_by(|one, other| one.name.cmp(&other.name));
+    let open = open(context).await?;
+    for one in &mut all {
+        one.propose(&open)?;
+    }
     Ok(all)
 }
 
@@ -134,11 +228,12 @@ pub(super) async fn one(context: &Context, name: &str) -> Result<Option<Shown>, 
     let db = context.db.view();
     // One more, to show what changed with the last.
     let stored = playbooks::versions(db, name, VERSIONS + 1).await?;
-    let playbook = match (context.playbooks.of_settings(name), stored.first()) {
+    let mut playbook = match (context.playbooks.of_settings(name), stored.first()) {
         (Some(fixed), _) => Summary::of_settings(fixed),
         (None, Some(newest)) => Summary::of_version(newest)?,
         (None, None) => return Ok(None),
     };
+    playbook.propose(&open(context).await?)?;
     Ok(Some(Shown {
         toml: playbook::written(&playbook.definition),
         playbook,

@@ -9,6 +9,7 @@ mod flapping;
 mod heartbeat;
 mod levels;
 mod mutes;
+mod proposals;
 mod pruning;
 mod stale;
 mod verdicts;
@@ -37,6 +38,7 @@ pub use flapping::end_flapping;
 pub use heartbeat::send_heartbeat;
 pub use levels::decay;
 pub use mutes::end_mutes;
+pub use proposals::propose;
 pub use pruning::prune;
 pub use stale::expire_stale;
 pub use tocsin::outbox::overdue::push as push_overdue;
@@ -155,6 +157,7 @@ async fn run(context: &Context, part: Part) -> Result<u64, JobError> {
         Part::Replays => overdue::replays(context).await,
         Part::Levels => decay(context).await,
         Part::Verdicts => judge(context).await,
+        Part::Proposals => proposals::propose_hourly(context).await,
         Part::Doubts => settle_doubts(context).await,
         Part::Mutes => end_mutes(context).await,
         Part::Flapping => end_flapping(context).await,

@@ -73,3 +73,43 @@ impl Origin {
         }
     }
 }
+
+/// What became of a proposal.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, EnumIter, DeriveActiveEnum, ToSchema,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+pub enum ProposalState {
+    /// Nobody decided yet.
+    #[sea_orm(string_value = "open")]
+    Open,
+    /// It became a version.
+    #[sea_orm(string_value = "accepted")]
+    Accepted,
+    /// It is not wanted.
+    #[sea_orm(string_value = "rejected")]
+    Rejected,
+    /// It became a version, and one before that was restored.
+    #[sea_orm(string_value = "undone")]
+    Undone,
+}
+
+impl ProposalState {
+    /// As it is written everywhere.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::Undone => "undone",
+        }
+    }
+
+    /// Whether a person does not want it.
+    #[must_use]
+    pub const fn is_refused(self) -> bool {
+        matches!(self, Self::Rejected | Self::Undone)
+    }
+}

@@ -1,5 +1,7 @@
 //! Playbooks: listed, shown with their versions, set, withdrawn, restored.
 
+mod proposals;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -15,6 +17,8 @@ use crate::web::paging::{self, Page};
 use crate::web::playbooks::{self, Shown, Summary};
 use crate::web::query::Query;
 use crate::web::{Ingress, Problem, body};
+
+pub(super) use proposals::*;
 
 /// Query of the playbooks.
 #[derive(Debug, Default, Deserialize, IntoParams)]

@@ -1,6 +1,7 @@
 //! Playbooks: what to do about alerts, by tier; each with its versions, which can be restored.
 
 mod decide;
+mod proposed;
 mod versions;
 
 use axum::extract::{Path, State};
@@ -94,7 +95,7 @@ fn table(visit: &PageRequest, all: &[Summary]) -> Markup {
                         th scope="row" { a href=(address(&one.name)) { (one.name) } }
                         td { (conditions(text, &one.definition)) }
                         td { (tiers(text, &one.definition)) }
-                        td { (place(text, one)) }
+                        td { (place(text, one)) @if one.proposal.is_some() { " · " b { (text.proposal_waits) } } }
                         td {
                             @if let Some(at) = one.changed_at { (parts::since(visit, at)) " " }
                             (one.changed_by.as_deref().unwrap_or_default())
@@ -180,9 +181,13 @@ async fn shown(
                 p.what { (place(text, &found.playbook)) }
                 h1 { (name) }
                 @if is_fixed { p { (text.playbook_fixed) } }
+                @else if visit.may_act() { (proposed::undo(visit, &found)) }
             }
             div.cols {
                 div {
+                    @if let Some(proposal) = &found.playbook.proposal {
+                        (proposed::section(visit, &found.playbook, proposal))
+                    }
                     section aria-labelledby="says" {
                         h2 #says { (text.playbook_says) }
                         p { (conditions(text, &found.playbook.definition)) }

@@ -108,6 +108,7 @@ async fn all_is_answered(fleet: &Fleet, url: &str) {
         "/dead-letters",
         "/queues",
         "/repairs",
+        "/playbooks",
         "/system",
         trace,
     ];

@@ -199,6 +199,7 @@ async fn every_address_of_every_page_leads_below_the_path_of_public_url_and_is_f
             "/anomalies".to_owned(),
             format!("/anomalies/{key}"),
             "/repairs".to_owned(),
+            "/playbooks".to_owned(),
             "/queues".to_owned(),
             "/dead-letters".to_owned(),
             format!("/dead-letters/{}", letter.as_str().unwrap()),

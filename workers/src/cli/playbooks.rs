@@ -12,7 +12,7 @@ use super::client::{Client, Remote};
 use super::fields::{number, or_dash, text, time};
 use super::lists::{List, WatchArgs, limit};
 use super::table::{self, Terminal, cell};
-use change::{ImportArgs, RestoreArgs, SetArgs, WithdrawArgs};
+use change::{DecideArgs, ImportArgs, RestoreArgs, SetArgs, WithdrawArgs};
 use show::{DiffArgs, ShowArgs};
 
 /// What it is for, why it changed and its actions give way.
@@ -44,6 +44,10 @@ enum PlaybooksCommand {
     Restore(RestoreArgs),
     /// Withdraw a stored playbook; its versions stay
     Withdraw(WithdrawArgs),
+    /// Accept the change that is proposed for a stored playbook
+    Accept(DecideArgs),
+    /// Reject the change that is proposed for a playbook
+    Reject(DecideArgs),
 }
 
 #[derive(Debug, Args)]
@@ -74,6 +78,8 @@ impl PlaybooksArgs {
             Some(PlaybooksCommand::Import(args)) => args.run(&client).await,
             Some(PlaybooksCommand::Restore(args)) => args.run(&client).await,
             Some(PlaybooksCommand::Withdraw(args)) => args.run(&client).await,
+            Some(PlaybooksCommand::Accept(args)) => args.run(&client, "accept").await,
+            Some(PlaybooksCommand::Reject(args)) => args.run(&client, "reject").await,
         }
     }
 }
@@ -114,9 +120,13 @@ fn render(playbooks: &[Value], now: Timestamp, look: Terminal) -> String {
 
 /// Where a playbook is kept.
 fn place(one: &Value) -> String {
+    let proposed = match one["proposal"].is_object() {
+        true => ", change proposed",
+        false => "",
+    };
     match number(one, "/version") {
-        Some(version) => format!("version {version}"),
-        None => text(one, "/source"),
+        Some(version) => format!("version {version}{proposed}"),
+        None => text(one, "/source") + proposed,
     }
 }
 

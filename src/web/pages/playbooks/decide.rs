@@ -3,9 +3,11 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use uuid::Uuid;
 
 use super::{Written, address, list, shown};
 use crate::domain::playbook::{self, Origin, Playbook};
+use crate::operations::playbook::proposal::{accept, reject};
 use crate::operations::playbook::{Changed, Reason, restore, set, withdraw};
 use crate::operations::{Invalid, OperationError};
 use crate::web::pages::forms::Done;
@@ -53,6 +55,16 @@ pub(in crate::web::pages) async fn decide(
                 let done = restore(context, &actor, &name, version, reason).await?;
                 Ok(leads_to(&name, &done, "playbook-restore"))
             }
+            "accept" => {
+                let (actor, id) = (posted.actor()?, proposal(&posted)?);
+                let done = accept(context, &actor, &name, id, posted.text("why")?).await?;
+                Ok(leads_to(&name, &done, "proposal-accept"))
+            }
+            "reject" => {
+                let (actor, id) = (posted.actor()?, proposal(&posted)?);
+                reject(context, &actor, &name, id, posted.text("why")?).await?;
+                Ok(format!("{}?done=proposal-reject", address(&name)))
+            }
             _ => Err(PageError::NotFound),
         }
     };
@@ -61,6 +73,12 @@ pub(in crate::web::pages) async fn decide(
         "set" => or_shown(&pages, Some(&name), &posted, done).await,
         _ => done.map(IntoResponse::into_response),
     }
+}
+
+/// The proposal that the form was made for.
+fn proposal(posted: &FormPost) -> Result<Uuid, PageError> {
+    let id = posted.get("proposal").and_then(|id| id.parse().ok());
+    id.ok_or(PageError::NotFound)
 }
 
 async fn save(

@@ -57,6 +57,22 @@ pub(super) struct WithdrawArgs {
     with: WithArgs,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct DecideArgs {
+    /// The playbook's name
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+    /// Operator name, recorded with the decision
+    #[arg(long, value_name = "NAME", env = "USER")]
+    operator: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// What each change comes with.
 #[derive(Debug, Args)]
 pub(super) struct WithArgs {
@@ -194,5 +210,29 @@ impl WithdrawArgs {
         let body = self.with.body(&json!({"origin": "cli"}));
         let answer = client.delete(&["playbooks", &self.name], &body).await?;
         self.with.print(&answer, "withdrawn")
+    }
+}
+
+impl DecideArgs {
+    /// Accepts or rejects what is proposed now, and says so.
+    ///
+    /// # Errors
+    /// The instance does not answer, nothing is proposed, or it was decided meanwhile.
+    pub(super) async fn run(&self, client: &Client, decision: &str) -> anyhow::Result<()> {
+        let found = client.get(&["playbooks", &self.name], &[]).await?;
+        let id = found.pointer("/proposal/id").and_then(Value::as_str);
+        let id = id.with_context(|| format!("nothing is proposed for {} now", self.name))?;
+        let body = json!({"why": self.why, "operator": said(self.operator.as_ref())});
+        let path = ["playbooks", self.name.as_str(), "proposals", id, decision];
+        let answer = client.post(&path, Some(&body), None).await?;
+        if self.json {
+            return print_json(&answer);
+        }
+        let told = text(&found, "/proposal/said");
+        print(&match decision {
+            "accept" => format!("{} ({told})", outcome(&answer, "changed as proposed")),
+            _ => format!("The change of {} is rejected ({told}).", self.name),
+        })?;
+        Ok(())
     }
 }

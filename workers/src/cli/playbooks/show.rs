@@ -61,6 +61,7 @@ pub(super) fn shown(found: &Value, now: Timestamp) -> String {
         place(found)
     )];
     lines.extend(toml_lines(found));
+    lines.extend(proposed(found));
     for (at, version) in versions(found).iter().enumerate() {
         if at == 0 {
             lines.push("\nVersions:".to_owned());
@@ -68,6 +69,31 @@ pub(super) fn shown(found: &Value, now: Timestamp) -> String {
         lines.push(format!("  {}", head(version, now)));
     }
     lines.join("\n")
+}
+
+/// The proposed change with its numbers, and how to decide on it.
+fn proposed(found: &Value) -> Vec<String> {
+    let Some(proposal) = found.get("proposal").filter(|one| one.is_object()) else {
+        return Vec::new();
+    };
+    let name = text(found, "/name");
+    let mut lines = vec![format!("\nProposed: {}.", text(proposal, "/said"))];
+    lines.extend(
+        super::texts(proposal, "/moves")
+            .into_iter()
+            .map(|one| format!("  {one}")),
+    );
+    let lead = match proposal["can_be_accepted"].as_bool() {
+        Some(true) => format!("tocsin playbooks accept {name}, or reject {name}"),
+        _ => format!("Paste it into the settings, or: tocsin playbooks reject {name}"),
+    };
+    lines.extend(
+        toml_lines(proposal)
+            .into_iter()
+            .map(|line| format!("  {line}")),
+    );
+    lines.push(lead);
+    lines
 }
 
 fn versions(found: &Value) -> &[Value] {
