@@ -239,8 +239,9 @@ pub(super) async fn withdraw(
 #[schema(as = PlaybookRestoration)]
 pub(super) struct RestoreRequest {
     /// The version whose content is to be the newest.
-    #[schema(minimum = 1)]
-    version: i64,
+    #[serde(deserialize_with = "whole")]
+    #[schema(value_type = i64, minimum = 1)]
+    version: Option<i64>,
     /// Why.
     #[schema(value_type = String, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
     why: BoundedText,
@@ -279,6 +280,13 @@ pub(super) async fn restore(
         expected: request.expected_version,
     };
     let context = &ingress.context;
-    let done = playbook::restore(context, &actor, &name, request.version, reason).await?;
+    let done = playbook::restore(
+        context,
+        &actor,
+        &name,
+        request.version.unwrap_or_default(),
+        reason,
+    )
+    .await?;
     After::of(&ingress, &name, &done).await
 }
