@@ -88,6 +88,8 @@ pub async fn offer(
     let seen = known.into_iter().find(|one| one.base == found.base);
     let is_done = match &seen {
         None => proposals::open_new(db, &new).await?,
+        // It became a version since the playbook was read.
+        Some(seen) if seen.state == ProposalState::Accepted => false,
         Some(seen) => {
             if seen.state == ProposalState::Open && seen.definition == new.definition {
                 // What a person looks at can still be accepted, with newer figures.
