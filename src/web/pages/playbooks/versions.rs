@@ -60,8 +60,8 @@ pub(super) fn lines(text: &Text, changes: &[Line]) -> Markup {
             @for line in changes {
                 @match line.change {
                     Change::Kept => span { "  " (line.line) },
-                    Change::Added => ins.added title=(text.line_added) { "+ " (line.line) },
-                    Change::Removed => del.removed title=(text.line_removed) { "- " (line.line) },
+                    Change::Added => ins title=(text.line_added) { "+ " (line.line) },
+                    Change::Removed => del title=(text.line_removed) { "- " (line.line) },
                 }
             }
         }
