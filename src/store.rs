@@ -38,6 +38,7 @@ pub mod outbox;
 pub mod overflow;
 pub mod playbooks;
 pub mod presses;
+pub mod reconcile;
 pub mod refusals;
 pub mod reopenings;
 pub mod repairs;
