@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::counter::redis::RedisCounter;
 use crate::counter::sql::SqlCounter;
 use crate::counter::{Counter, CounterError};
+use crate::playbooks::Playbooks;
 use crate::probe::figures::Figures;
 use crate::probe::{Probe, Stores};
 use crate::queue::Queues;
@@ -37,6 +38,8 @@ pub struct Context {
     pub counter: Arc<dyn Counter>,
     /// The Alertmanager that sends here, where the settings say which.
     pub alertmanager: Option<Alertmanager>,
+    /// The playbooks that count.
+    pub playbooks: Arc<Playbooks>,
     /// What time it is.
     pub clock: Clock,
     /// What the process counts about itself.
@@ -119,6 +122,7 @@ impl Context {
             counter,
             alertmanager,
             queues: Queues::new(queue),
+            playbooks: Arc::new(Playbooks::new(&config.playbooks)),
             config: Arc::new(config),
             db,
             clock,

@@ -20,6 +20,7 @@ pub mod ids;
 pub mod jobs;
 pub mod operations;
 pub mod outbox;
+pub mod playbooks;
 pub mod probe;
 pub mod queue;
 pub mod recommendations;

@@ -15,6 +15,7 @@ pub mod mute;
 pub mod notify;
 pub mod once;
 pub mod own;
+pub mod playbook;
 pub mod press;
 pub mod queue;
 pub mod recount;

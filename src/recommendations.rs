@@ -3,7 +3,7 @@
 //! | what | how |
 //! |---|---|
 //! | it is never out of date | nothing is stored: it is worked out whenever it is shown |
-//! | it costs little | the settings' playbooks are at hand; two indexed reads of what is known, however many repairs there are |
+//! | it costs little | the playbooks are at hand ([`crate::playbooks`]); two indexed reads of what is known, however many repairs there are |
 //! | the way of an alert waits for none of it | the tier worker does not ask; messages do, once each |
 
 use std::collections::BTreeMap;
@@ -36,10 +36,11 @@ pub async fn of_incident(
         return Ok(None);
     };
     let config = &context.config;
+    let playbooks = context.playbooks.current(db).await?;
     let known = known::of(db, &anomaly.key, &anomaly.alert_name, now.before(DAY)).await?;
     let mut found = recommend(&Asked {
         tier,
-        playbook: playbook_of(&config.playbooks, anomaly),
+        playbook: playbook_of(&playbooks, anomaly),
         classes: &config.repairs.actions,
         own: &known.own,
         wider: &known.wider,

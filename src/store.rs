@@ -36,6 +36,7 @@ pub mod occurrences;
 pub mod outages;
 pub mod outbox;
 pub mod overflow;
+pub mod playbooks;
 pub mod presses;
 pub mod reconcile;
 pub mod refusals;

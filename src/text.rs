@@ -11,6 +11,7 @@ mod en;
 mod fill;
 mod foreign;
 mod lang;
+pub mod playbooks;
 pub mod recommendation;
 mod refusal;
 pub mod repairs;
@@ -83,6 +84,9 @@ texts! {
     refused_replayed
     refused_discarded
     refused_repair_finished
+    refused_playbook_fixed
+    refused_playbook_changed
+    refused_proposal_decided
     refused_died_again
     refused_binary
     refused_payload
@@ -422,6 +426,58 @@ texts! {
     rec_fix_after
     rec_count
     rec_tried
+    playbooks
+    playbooks_lead
+    no_playbooks
+    no_playbooks_lead
+    playbook_for
+    playbook_for_all
+    playbook_place
+    playbook_in_settings
+    playbook_stored
+    playbook_withdrawn
+    playbook_changed
+    playbook_fixed
+    playbook_says
+    playbook_versions
+    playbook_version
+    playbook_unchanged
+    playbook_write
+    playbook_edit
+    playbook_toml
+    playbook_why
+    playbook_save
+    playbook_withdraw
+    playbook_withdraw_hint
+    playbook_restore
+    playbook_restore_hint
+    playbook_undo
+    playbook_undone
+    origin_api
+    origin_page
+    origin_cli
+    origin_proposal
+    origin_restored
+    origin_imported
+    line_added
+    line_removed
+    proposal
+    proposal_lead
+    proposal_settings
+    proposal_accept
+    proposal_reject
+    proposal_reject_hint
+    proposal_up
+    proposal_down
+    proposal_first
+    proposal_last
+    proposal_waits
+    done_playbook_set
+    done_playbook_same
+    done_playbook_withdraw
+    done_playbook_restore
+    done_proposal_accept
+    done_proposal_reject
     rec_others
     what_helped
     nothing_tried

@@ -20,6 +20,7 @@ mod operation_error;
 pub(crate) mod origin;
 mod pages;
 mod paging;
+mod playbooks;
 pub(crate) mod problem;
 mod query;
 pub(crate) mod refusals;

@@ -35,6 +35,7 @@ mod m025_leases;
 mod m026_alert_rules;
 mod m028_source_tallies;
 mod m029_verdicts;
+mod m030_playbooks;
 mod m031_flapping;
 mod m032_reports;
 mod m033_canaries;
@@ -75,6 +76,7 @@ impl MigratorTrait for Migrator {
             Box::new(m026_alert_rules::Migration),
             Box::new(m028_source_tallies::Migration),
             Box::new(m029_verdicts::Migration),
+            Box::new(m030_playbooks::Migration),
             Box::new(m031_flapping::Migration),
             Box::new(m032_reports::Migration),
             Box::new(m033_canaries::Migration),

@@ -18,6 +18,7 @@ pub const OWN_PATHS: [&str; 17] = [
     "mcp",
     "metrics",
     "openapi.json",
+    "playbooks",
     "queues",
     "readyz",
     "repairs",

@@ -62,6 +62,8 @@ pub struct EffectivenessSettings {
     pub half_life: Span,
     /// With fewer verdicts nothing is said of an action.
     pub min_verdicts: u32,
+    /// Whether stored playbooks are changed by what held without a person.
+    pub auto_update: bool,
 }
 
 impl Default for EffectivenessSettings {
@@ -71,6 +73,7 @@ impl Default for EffectivenessSettings {
             rules: Vec::new(),
             half_life: Span::secs(90 * 86_400),
             min_verdicts: 3,
+            auto_update: false,
         }
     }
 }

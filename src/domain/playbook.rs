@@ -1,13 +1,21 @@
 //! Playbooks: what to do about an alert, by tier.
 
+mod history;
+pub mod proposal;
+mod written;
+
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::effectiveness::action_name;
 use super::routing::{List, Pattern};
 use super::tier::Tier;
+pub use history::{Origin, ProposalState, State};
+pub use proposal::{Held, Judged};
+pub use written::{Change, Line, changes, lines, read, read_all, written};
 
 /// The longest name.
 const NAME: usize = 100;
@@ -15,34 +23,44 @@ const NAME: usize = 100;
 const ACTIONS: usize = 50;
 
 /// What to do about the alerts that it matches. What it does not name matches.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = PlaybookDefinition)]
 pub struct Playbook {
-    /// Its name.
+    /// Its name: letters, digits, dots, dashes and underscores.
+    #[schema(max_length = 100, pattern = "^[A-Za-z0-9._-]*$")]
     pub name: String,
     /// The alert's name.
     #[serde(skip_serializing_if = "List::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub alert_name: List<Pattern>,
     /// The anomaly's service.
     #[serde(skip_serializing_if = "List::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub service: List<Pattern>,
     /// The anomaly's namespace.
     #[serde(skip_serializing_if = "List::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub namespace: List<Pattern>,
     /// The anomaly's error type.
     #[serde(skip_serializing_if = "List::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub error_type: List<Pattern>,
     /// Actions of tier 1, the first to try first.
     #[serde(skip_serializing_if = "List::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub tier_1: List<String>,
     /// Actions of tier 2.
     #[serde(skip_serializing_if = "List::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub tier_2: List<String>,
     /// Actions of tier 3.
     #[serde(skip_serializing_if = "List::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub tier_3: List<String>,
     /// Actions of tier 4.
     #[serde(skip_serializing_if = "List::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub tier_4: List<String>,
 }
 
@@ -126,41 +144,93 @@ impl Playbook {
         (by_name, others.count())
     }
 
+    /// What it is chosen by, each with its field.
+    fn conditions(&self) -> [(&'static str, &List<Pattern>); 4] {
+        [
+            ("alert_name", &self.alert_name),
+            ("service", &self.service),
+            ("namespace", &self.namespace),
+            ("error_type", &self.error_type),
+        ]
+    }
+
     /// What is wrong with it, if anything.
-    pub fn check(&self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// The first field that is wrong.
+    pub fn check(&self) -> Result<(), Wrong> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if self.name.is_empty() || self.name.len() > NAME || !self.name.chars().all(is_plain) {
-            return Err(format!(
-                "name must be 1 to {NAME} letters, digits, dots, dashes and underscores"
-            ));
+        let is_named = self.name.len() <= NAME && self.name.chars().all(is_plain);
+        // An address that ends with dots alone leads elsewhere.
+        if !is_named || self.name.chars().all(|c| c == '.') {
+            let what = format!(
+                "must be 1 to {NAME} letters, digits, dots, dashes and underscores, and not dots alone"
+            );
+            return Err(Wrong::new("name", what));
         }
-        let patterns = [
-            &self.alert_name,
-            &self.service,
-            &self.namespace,
-            &self.error_type,
-        ];
-        let mut patterns = patterns.into_iter().flat_map(|list| &list.0);
-        if patterns.any(|pattern| pattern.0.trim().is_empty()) {
-            return Err("a name or pattern must not be empty".to_owned());
+        let patterns = self.conditions().into_iter();
+        for (field, pattern) in
+            patterns.flat_map(|(field, of)| of.0.iter().map(move |p| (field, &p.0)))
+        {
+            if pattern.trim().is_empty() {
+                return Err(Wrong::new(field, "a name or pattern must not be empty"));
+            }
+            if pattern.chars().any(char::is_control) {
+                return Err(Wrong::new(field, "a name or pattern is one line of text"));
+            }
         }
         let mut known = BTreeSet::new();
-        for (_, action) in self.each() {
+        for (tier, action) in self.each() {
+            let wrong = |what: String| Err(Wrong::new(field_of(tier), what));
             if action.trim().is_empty() {
-                return Err("an action must have a name".to_owned());
+                return wrong("an action must have a name".to_owned());
             }
-            if action.chars().count() > NAME {
-                return Err(format!("an action has at most {NAME} characters"));
+            if action.chars().count() > NAME || action.trim().chars().any(char::is_control) {
+                return wrong(format!(
+                    "an action is one line of at most {NAME} characters"
+                ));
             }
             if !known.insert(action_name(action)) {
-                return Err(format!("{action} is there twice: an action has one place"));
+                return wrong(format!("{action} is there twice: an action has one place"));
             }
         }
         match known.len() {
-            0 => Err("it has no action: set tier_1, tier_2, tier_3 or tier_4".to_owned()),
-            n if n > ACTIONS => Err(format!("a playbook has at most {ACTIONS} actions")),
+            0 => Err(Wrong::new(
+                "tier_1",
+                "there is no action: set tier_1, tier_2, tier_3 or tier_4",
+            )),
+            n if n > ACTIONS => Err(Wrong::new(
+                "tier_1",
+                format!("a playbook has at most {ACTIONS} actions in all tiers"),
+            )),
             _ => Ok(()),
         }
+    }
+}
+
+/// What is wrong with a playbook.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {what}")]
+pub struct Wrong {
+    /// In which field.
+    pub field: &'static str,
+    what: String,
+}
+
+impl Wrong {
+    fn new(field: &'static str, what: impl Into<String>) -> Self {
+        let what = what.into();
+        Self { field, what }
+    }
+}
+
+/// The field of a tier.
+const fn field_of(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Restart => "tier_1",
+        Tier::Mitigate => "tier_2",
+        Tier::RootCause => "tier_3",
+        Tier::Architecture => "tier_4",
     }
 }
 
@@ -177,73 +247,4 @@ pub fn closest<'a, T>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(json: serde_json::Value) -> Playbook {
-        serde_json::from_value(json).unwrap()
-    }
-
-    #[test]
-    fn the_closest_playbook_is_taken() {
-        use serde_json::json;
-        let all = [
-            read(json!({"name": "all", "tier_1": "restart_pod"})),
-            read(json!({"name": "web", "service": "web", "tier_1": "restart_pod"})),
-            read(json!({"name": "pods", "alert_name": "KubePod*", "tier_1": "restart_pod"})),
-            read(json!({"name": "loop", "alert_name": ["X", "KubePodLoop"], "tier_1": "rollback"})),
-            read(json!({"name": "again", "alert_name": "KubePodLoop", "tier_1": "rollback"})),
-            read(
-                json!({"name": "in-prod", "alert_name": "KubePodLoop", "namespace": "prod",
-                        "tier_1": "rollback"}),
-            ),
-        ];
-        for (alert_name, service, namespace, expected) in [
-            ("Disk", "db", "prod", "all"),
-            ("Disk", "web", "prod", "web"),
-            ("KubePodSlow", "web", "prod", "pods"),
-            ("KubePodLoop", "web", "dev", "loop"),
-            ("KubePodLoop", "web", "prod", "in-prod"),
-        ] {
-            let of = PlaybookKey {
-                alert_name,
-                service,
-                namespace,
-                error_type: "",
-            };
-            let found = closest(&all, of, |playbook| playbook).unwrap();
-            assert_eq!(found.name, expected, "{alert_name} {service} {namespace}");
-        }
-    }
-
-    #[test]
-    fn a_playbook_has_a_name_and_each_action_once() {
-        use serde_json::json;
-        for (given, wrong) in [
-            (json!({"name": "a", "tier_1": "restart_pod"}), None),
-            (json!({"name": "", "tier_1": "x"}), Some("name")),
-            (json!({"name": "a b", "tier_1": "x"}), Some("name")),
-            (json!({"name": "a"}), Some("no action")),
-            (
-                json!({"name": "a", "tier_2": [" "]}),
-                Some("must have a name"),
-            ),
-            (
-                json!({"name": "a", "tier_1": "Restart Pod", "tier_3": "restart_pod"}),
-                Some("twice"),
-            ),
-            (
-                json!({"name": "a", "alert_name": "", "tier_1": "x"}),
-                Some("pattern"),
-            ),
-        ] {
-            let found = read(given.clone()).check();
-            let is_as_expected = match (&found, wrong) {
-                (Ok(()), None) => true,
-                (Err(why), Some(wrong)) => why.contains(wrong),
-                _ => false,
-            };
-            assert!(is_as_expected, "{given}: {found:?}");
-        }
-    }
-}
+mod tests;

@@ -69,6 +69,8 @@ parts! {
     Levels: "levels", every 60 s, within 30 s;
     /// Verdicts on repairs.
     Verdicts: "verdicts", every 60 s, within 30 s;
+    /// What playbooks should be by what held.
+    Proposals: "proposals", every 300 s, within 30 s;
     /// Firings that their source no longer sends.
     Unseen: "unseen", every 60 s, within 30 s;
     /// Mutes that are over.

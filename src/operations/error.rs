@@ -3,6 +3,7 @@
 use sea_orm::DbErr;
 
 use crate::counter::CounterError;
+use crate::domain::playbook::Wrong;
 use crate::domain::refusal::{Code, Refusal};
 use crate::jobs::{QUEUES, RecordRepair};
 use crate::queue::replay::NotReplayableReason;
@@ -48,6 +49,12 @@ pub enum Resource {
     Repair,
     /// A canary.
     Canary,
+    /// A stored playbook.
+    Playbook,
+    /// A version of a stored playbook.
+    PlaybookVersion,
+    /// A proposal for a playbook.
+    Proposal,
 }
 
 impl std::fmt::Display for Resource {
@@ -58,6 +65,9 @@ impl std::fmt::Display for Resource {
             Self::DeadLetter => f.write_str("no dead letter has this ID: look for it in the list of dead letters in every state"),
             Self::Repair => f.write_str("no repair has this ID: look for it in the list of repairs"),
             Self::Canary => f.write_str("no canary has this ID: it is known for a day"),
+            Self::Playbook => f.write_str("no stored playbook has this name: look for it in the list of playbooks"),
+            Self::PlaybookVersion => f.write_str("the playbook has no such version: look for it among its versions"),
+            Self::Proposal => f.write_str("the playbook has no such proposal now: read the playbook again"),
             Self::Queue => write!(f, "unknown queue; known: {}", QUEUES.join(", ")),
         }
     }
@@ -95,6 +105,26 @@ pub enum Conflict {
     /// The payload of an edit is no job of the queue.
     #[error("{0}")]
     InvalidPayload(Refusal),
+    /// A playbook of the settings was to be changed elsewhere.
+    #[error("the playbook {name} is in the settings: change it there, in [[playbooks]]")]
+    PlaybookInSettings {
+        /// Its name.
+        name: String,
+    },
+    /// Another change of a playbook came first.
+    #[error("version {version} of the playbook came first, by {by}: read it, and change that")]
+    PlaybookChanged {
+        /// The newest version.
+        version: i64,
+        /// Who made it.
+        by: String,
+    },
+    /// A proposal was accepted or rejected before.
+    #[error("the proposal was decided before, by {by}")]
+    ProposalDecided {
+        /// Who decided it.
+        by: String,
+    },
     /// The same request, with the same idempotency key, is in progress.
     #[error("the same request is still in progress: retry to get its response")]
     InProgress,
@@ -143,6 +173,24 @@ pub enum Invalid {
         /// The label that names an alert.
         name: String,
     },
+    /// A playbook that is not right.
+    #[error("{0}")]
+    Playbook(#[from] Wrong),
+    /// A playbook whose own name is not that under which it is to be kept.
+    #[error("name must be {name}, as in the address; or leave it out")]
+    PlaybookName {
+        /// The name in the address.
+        name: String,
+    },
+    /// A playbook in TOML that cannot be read.
+    #[error("cannot read the playbook: {why}")]
+    PlaybookText {
+        /// Why.
+        why: String,
+    },
+    /// A change of a playbook without a reason.
+    #[error("why must say why the playbook changes")]
+    NoWhy,
     /// Incidents that are resolved were to be resolved.
     #[error("status must not be RESOLVED: those incidents are resolved already")]
     StatusResolved,
@@ -200,6 +248,10 @@ impl Invalid {
             Self::RepairInFuture { field } => field,
             Self::RepairEndsBeforeStart => "started_at",
             Self::NoAlertName { .. } => "labels",
+            Self::Playbook(_) | Self::PlaybookName { .. } | Self::PlaybookText { .. } => {
+                "definition"
+            }
+            Self::NoWhy => "why",
             Self::StatusResolved => "status",
             Self::ReplayNumber => "replay",
             Self::UnknownQueue { .. } => "queue",
@@ -254,6 +306,9 @@ impl Conflict {
             Self::FailedAgain => with(Code::FailedAgain),
             Self::NotReplayable(futile) => Refusal::from(*futile),
             Self::InvalidPayload(refusal) => refusal.clone(),
+            Self::PlaybookInSettings { name } => with(Code::PlaybookInSettings).value(name),
+            Self::PlaybookChanged { by, .. } => with(Code::PlaybookChanged).operator(by),
+            Self::ProposalDecided { by } => with(Code::ProposalDecided).operator(by),
             Self::InProgress => with(Code::RequestInProgress),
             Self::KeyReused => with(Code::IdempotencyConflict),
         }
@@ -274,6 +329,13 @@ impl Invalid {
             | Self::RepairInFuture { .. }
             | Self::RepairEndsBeforeStart
             | Self::NoAlertName { .. } => with(Code::InvalidBody).parameter(self.field()),
+            Self::Playbook(wrong) => {
+                with(Code::InvalidBody).parameter(format!("definition.{}", wrong.field))
+            }
+            Self::PlaybookName { .. } => with(Code::InvalidBody).parameter("definition.name"),
+            Self::PlaybookText { .. } | Self::NoWhy => {
+                with(Code::InvalidBody).parameter(self.field())
+            }
             Self::StatusResolved => with(Code::InvalidBody)
                 .parameter(self.field())
                 .value("RESOLVED"),
@@ -301,6 +363,9 @@ impl Resource {
             Self::Queue => "queue",
             Self::Repair => "repair",
             Self::Canary => "canary",
+            Self::Playbook => "playbook",
+            Self::PlaybookVersion => "playbook_version",
+            Self::Proposal => "proposal",
         }
     }
 }
@@ -324,53 +389,4 @@ impl From<VerifyError> for OperationError {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::domain::mute::Ends;
-    use crate::time::Timestamp;
-
-    #[test]
-    fn errors_name_the_cause_and_the_remedy() {
-        let by = || "ann".to_owned();
-        let replayed = |with_another_payload| Conflict::AlreadyReplayed {
-            by: by(),
-            with_another_payload,
-        };
-        let nothing = Invalid::NothingSelected {
-            filters: &["status", "level", "q"],
-        };
-        for (error, expected) in [
-            (replayed(false).into(), "already replayed by ann"),
-            (
-                replayed(true).into(),
-                "already replayed by ann, with another payload",
-            ),
-            (
-                Conflict::AlreadyDiscarded { by: by() }.into(),
-                "already discarded by ann",
-            ),
-            (
-                nothing.into(),
-                "nothing selected: give a status, level or q, or \"all\": true",
-            ),
-            (
-                Invalid::MuteEnd(
-                    Ends::After(Duration::ZERO)
-                        .moment(Timestamp(1))
-                        .unwrap_err(),
-                )
-                .into(),
-                "the end of a mute must be in the future",
-            ),
-            (
-                OperationError::NotFound(Resource::Queue),
-                &format!("unknown queue; known: {}", QUEUES.join(", ")),
-            ),
-        ] {
-            assert_eq!(OperationError::to_string(&error), expected);
-            assert_eq!(error.refusal().unwrap().detail(), expected);
-        }
-    }
-}
+mod tests;

@@ -242,7 +242,7 @@ fn put_off() -> Vec<String> {
 
 /// What happened at a moment: it did earlier by as much, and not after now.
 fn happened() -> impl Iterator<Item = String> {
-    const TABLES: [(&str, &[&str]); 22] = [
+    const TABLES: [(&str, &[&str]); 24] = [
         (
             "incidents",
             &[
@@ -305,6 +305,8 @@ fn happened() -> impl Iterator<Item = String> {
                 "resolved_at",
             ],
         ),
+        ("playbook_versions", &["created_at", "replaced_at"]),
+        ("playbook_proposals", &["proposed_at", "decided_at"]),
         ("losses", &["noticed_at"]),
         ("alert_rules", &["told_at"]),
         ("presses", &["at"]),

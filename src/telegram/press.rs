@@ -187,6 +187,9 @@ fn answer_to(text: &Text, outcome: Result<Outcome, OperationError>) -> Answer {
                 | Conflict::FailedAgain
                 | Conflict::NotReplayable(_)
                 | Conflict::InvalidPayload(_)
+                | Conflict::PlaybookInSettings { .. }
+                | Conflict::PlaybookChanged { .. }
+                | Conflict::ProposalDecided { .. }
                 | Conflict::InProgress
                 | Conflict::KeyReused,
             )

@@ -8,6 +8,7 @@ mod incidents;
 mod mutes;
 mod notify;
 pub(super) mod openapi;
+mod playbooks;
 mod queue_name;
 mod queues;
 mod recount;
@@ -38,6 +39,7 @@ pub(super) fn routes() -> OpenApiRouter<Ingress> {
         .routes(routes!(repairs::list))
         .routes(routes!(repairs::actions))
         .routes(routes!(repairs::effectiveness))
+        .routes(routes!(playbooks::list))
         .routes(routes!(queues::list))
         .routes(routes!(sources::list))
         .routes(routes!(trace::show))
@@ -62,6 +64,14 @@ pub(super) fn routes() -> OpenApiRouter<Ingress> {
         .routes(routes!(dead_letters::discard_many))
         .routes(routes!(dead_letters::show, dead_letters::discard))
         .routes(routes!(dead_letters::replay))
+        .routes(routes!(
+            playbooks::show,
+            playbooks::set,
+            playbooks::withdraw
+        ))
+        .routes(routes!(playbooks::restore))
+        .routes(routes!(playbooks::accept))
+        .routes(routes!(playbooks::reject))
         .routes(routes!(queues::pause))
         .routes(routes!(queues::resume))
         .routes(routes!(notify::test))

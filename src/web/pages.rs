@@ -26,6 +26,7 @@ mod live;
 mod mute;
 mod parts;
 mod paused;
+mod playbooks;
 mod processes;
 mod queue_depths;
 mod queues;
@@ -58,11 +59,12 @@ pub(super) use live::Stopping;
 use request::PageRequest;
 
 /// The navigation, from left to right.
-const NAVIGATION: [Section; 7] = [
+const NAVIGATION: [Section; 8] = [
     incidents::SECTION,
     anomalies::SECTION,
     repairs::SECTION,
     report::SECTION,
+    playbooks::SECTION,
     queues::SECTION,
     dead_letters::SECTION,
     system::SECTION,
@@ -123,6 +125,12 @@ pub(crate) fn router(
         .route("/anomalies/{key}/{operation}", post(forms::anomaly))
         .route(repairs::SECTION.path, get(repairs::page))
         .route(report::SECTION.path, get(report::page))
+        .route(
+            playbooks::SECTION.path,
+            get(playbooks::page).post(playbooks::write),
+        )
+        .route("/playbooks/{name}", get(playbooks::one))
+        .route("/playbooks/{name}/{operation}", post(playbooks::decide))
         .route(queues::SECTION.path, get(queues::page))
         .route("/queues/{name}/{operation}", post(forms::queue))
         .route(dead_letters::SECTION.path, get(dead_letters::page))

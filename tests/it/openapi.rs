@@ -210,7 +210,7 @@ fn lists_are_asked_for_and_answered_alike() {
         );
         assert!(named("cursor").is_some(), "{path}");
     }
-    assert_eq!(lists, 9);
+    assert_eq!(lists, 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,9 @@ on_both! {
             config.telegram.again = tocsin::config::Span(Duration::from_secs(43_200));
             config.analysis.enabled = true;
             config.flapping.start = 6;
+            // So that what held is read for one.
+            let playbook = serde_json::json!({"name": "all", "tier_1": "restart_pod"});
+            config.playbooks = vec![serde_json::from_value(playbook).unwrap()];
         }).await;
         h.fill().await;
         let told: Arc<Mutex<BTreeMap<String, Statement>>> = Arc::default();

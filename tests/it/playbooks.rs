@@ -1,6 +1,8 @@
 //! What is recommended for an incident: by its playbook, by what held, and why; on page, card, API and command line.
 
 mod many;
+mod proposals;
+mod stored;
 
 use std::time::Duration;
 

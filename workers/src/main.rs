@@ -7,8 +7,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
     AnomaliesArgs, AuditArgs, DeadArgs, HealthArgs, IncidentsArgs, McpArgs, MuteArgs, MutesArgs,
-    NotifyArgs, QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs, ReportArgs, SimulateArgs,
-    SmokeArgs, SourceArgs, TraceArgs, UnmuteArgs,
+    NotifyArgs, PlaybooksArgs, QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs,
+    ReportArgs, SimulateArgs, SmokeArgs, SourceArgs, TraceArgs, UnmuteArgs,
 };
 
 mod admin;
@@ -54,6 +54,8 @@ enum Command {
     Repairs(At<RepairsArgs>),
     /// Show the report of a period: what came in, what came back, and what helped.
     Report(At<ReportArgs>),
+    /// List, show and change playbooks: what to do about alerts.
+    Playbooks(At<PlaybooksArgs>),
     /// Mute notifications for an anomaly.
     Mute(At<MuteArgs>),
     /// Unmute an anomaly.
@@ -150,6 +152,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Repair(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Repairs(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Report(at) => at.args.run(&at.remote.found_by(config)?).await,
+        Command::Playbooks(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Mute(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Unmute(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Mutes(at) => at.args.run(&at.remote.found_by(config)?).await,

@@ -10,6 +10,7 @@ mod flapping;
 mod heartbeat;
 mod levels;
 mod mutes;
+mod proposals;
 mod pruning;
 mod reconcile;
 mod report;
@@ -44,6 +45,7 @@ pub use flapping::end_flapping;
 pub use heartbeat::send_heartbeat;
 pub use levels::decay;
 pub use mutes::end_mutes;
+pub use proposals::propose;
 pub use pruning::prune;
 pub use reconcile::reconcile;
 pub use report::report;
@@ -253,6 +255,7 @@ async fn run(context: &Context, part: Part) -> Result<Progress, JobError> {
         Part::Replays => overdue::replays(context).await.map(Progress::from),
         Part::Levels => decay(context).await,
         Part::Verdicts => judge(context).await,
+        Part::Proposals => proposals::propose_hourly(context).await.map(Progress::from),
         Part::Doubts => settle_doubts(context).await,
         Part::Mutes => end_mutes(context).await,
         Part::Flapping => end_flapping(context).await.map(Progress::from),

@@ -39,13 +39,23 @@ pub enum Action {
     TestChannel,
     /// A canary is made.
     SendCanary,
+    /// A stored playbook is set.
+    SetPlaybook,
+    /// A stored playbook is withdrawn.
+    WithdrawPlaybook,
+    /// A version of a stored playbook is restored.
+    RestorePlaybook,
+    /// A proposal for a playbook is accepted.
+    AcceptProposal,
+    /// A proposal for a playbook is rejected.
+    RejectProposal,
     /// A button press of a person who is not in `telegram.people` is refused.
     RefusePress,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 24] = [
         Self::AcknowledgeIncident,
         Self::ResolveIncident,
         Self::AnalyzeIncident,
@@ -64,6 +74,11 @@ impl Action {
         Self::RepairFigures,
         Self::TestChannel,
         Self::SendCanary,
+        Self::SetPlaybook,
+        Self::WithdrawPlaybook,
+        Self::RestorePlaybook,
+        Self::AcceptProposal,
+        Self::RejectProposal,
         Self::RefusePress,
     ];
 
@@ -89,6 +104,11 @@ impl Action {
             Self::RepairFigures => "recount.repair",
             Self::TestChannel => "channel.test",
             Self::SendCanary => "canary.send",
+            Self::SetPlaybook => "playbook.set",
+            Self::WithdrawPlaybook => "playbook.withdraw",
+            Self::RestorePlaybook => "playbook.restore",
+            Self::AcceptProposal => "playbook.accept",
+            Self::RejectProposal => "playbook.reject",
             Self::RefusePress => "telegram.refused",
         }
     }

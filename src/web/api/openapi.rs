@@ -46,6 +46,10 @@ const TAGS: [(&str, &str); 14] = [
     ),
     ("repairs", "Repairs, and how effective each action is."),
     (
+        "playbooks",
+        "What to do about alerts: list, show, set, withdraw and restore; versions and proposals.",
+    ),
+    (
         "dead letters",
         "Jobs that failed for good: list, replay, discard.",
     ),
@@ -129,6 +133,15 @@ pub fn description() -> Value {
     let incidents = &mut document["components"]["schemas"]["Incidents"];
     incidents["anyOf"] = all_or_some(&ways);
     incidents["properties"]["status"]["enum"] = json!(["OPEN", "ANALYZING", "ACKNOWLEDGED", null]);
+    // A list of one may be that one.
+    let definition = &mut document["components"]["schemas"]["PlaybookDefinition"]["properties"];
+    for (_, field) in definition.as_object_mut().into_iter().flatten() {
+        if field["type"] == "array" {
+            let list = json!({"type": "array", "items": {"type": "string"}});
+            *field =
+                json!({"description": field["description"], "oneOf": [{"type": "string"}, list]});
+        }
+    }
     // Either of the two.
     let ways =
         ["for", "until"].map(|name| json!({"required": [name], "properties": {name: said()}}));

@@ -166,6 +166,12 @@ fn done(text: &'static Text, query: &str) -> Option<&'static str> {
         "replay" => text.done_replay,
         "discard" => text.done_discard,
         "edit" => text.done_edit,
+        "playbook" => text.done_playbook_set,
+        "playbook-same" => text.done_playbook_same,
+        "playbook-withdraw" => text.done_playbook_withdraw,
+        "playbook-restore" => text.done_playbook_restore,
+        "proposal-accept" => text.done_proposal_accept,
+        "proposal-reject" => text.done_proposal_reject,
         _ => return None,
     })
 }

@@ -109,6 +109,7 @@ async fn all_is_answered(fleet: &Fleet, url: &str) {
         "/queues",
         "/repairs",
         "/report",
+        "/playbooks",
         "/system",
         trace,
     ];

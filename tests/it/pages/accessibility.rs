@@ -32,6 +32,12 @@ async fn fill(h: &Harness) {
         h.post(&format!("/api/v1/incidents/{id}/repairs"), repair)
             .await;
     }
+    for action in ["restart_pod", "rollback"] {
+        let body =
+            json!({"definition": {"tier_1": action}, "why": "first of all", "operator": "Ann"});
+        let playbook = format!("{}/api/v1/playbooks/pods", h.url);
+        h.http.put(playbook).json(&body).send().await.unwrap();
+    }
     let dead = json!({"alerts": [{"status": "firing"}]});
     h.post("/api/v1/alertmanager", dead).await;
     h.drain().await;
@@ -87,6 +93,8 @@ async fn everybody_can_use_every_page(looks: &[Look]) {
         ("anomaly", format!("/anomalies/{key}")),
         ("repairs", "/repairs".to_owned()),
         ("report", "/report".to_owned()),
+        ("playbooks", "/playbooks".to_owned()),
+        ("playbook", "/playbooks/pods".to_owned()),
         ("queues", "/queues".to_owned()),
         ("dead-letters", "/dead-letters".to_owned()),
         (

@@ -200,6 +200,7 @@ async fn every_address_of_every_page_leads_below_the_path_of_public_url_and_is_f
             format!("/anomalies/{key}"),
             "/repairs".to_owned(),
             "/report".to_owned(),
+            "/playbooks".to_owned(),
             "/queues".to_owned(),
             "/dead-letters".to_owned(),
             format!("/dead-letters/{}", letter.as_str().unwrap()),

@@ -150,6 +150,12 @@ impl Client {
         self.recognised(path, answer)
     }
 
+    /// Sets one thing below `/api/v1`.
+    pub(super) async fn put(&self, path: &[&str], body: &Value) -> Result<Value, Error> {
+        let answer = self.call(self.http.put(self.url(path)).json(body));
+        self.recognised(path, answer.await?)
+    }
+
     /// Changes one thing below `/api/v1`.
     pub(super) async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, Error> {
         let answer = self.call(self.http.patch(self.url(path)).json(body));
@@ -347,6 +353,7 @@ fn fields_at(path: &[&str]) -> &'static [&'static str] {
         ] => &["changed", "matching"],
         ["incidents", _, "occurrences" | "last-time"] | [_] => ITEMS,
         ["anomalies", ..] => &["key"],
+        ["playbooks", ..] => &["versions"],
         ["queues", ..] => &["name"],
         _ => &["id"],
     }

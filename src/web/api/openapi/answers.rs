@@ -12,7 +12,7 @@ use crate::domain::refusal::{Code, Facts};
 use crate::web::problem::ErrorResponse;
 
 /// Properties of answers that are not there at times. All others always are.
-const AT_TIMES: [(&str, &[&str]); 9] = [
+const AT_TIMES: [(&str, &[&str]); 10] = [
     (
         "DeadLetter",
         &["payload", "payload_text", "payload_base64", "changed"],
@@ -25,6 +25,20 @@ const AT_TIMES: [(&str, &[&str]); 9] = [
     ("Counted", &["incidents", "or_more", "spread"]),
     ("Analysis", &["generated", "not_generated"]),
     ("Taken", &["tests", "unused"]),
+    (
+        "PlaybookDefinition",
+        &[
+            "name",
+            "alert_name",
+            "service",
+            "namespace",
+            "error_type",
+            "tier_1",
+            "tier_2",
+            "tier_3",
+            "tier_4",
+        ],
+    ),
 ];
 
 /// The errors that several operations have: a name, a status, what it means, and an example with its code.

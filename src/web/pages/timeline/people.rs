@@ -47,7 +47,12 @@ pub(super) fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>)
                 | Action::PushRecount
                 | Action::RepairFigures
                 | Action::TestChannel
-                | Action::SendCanary,
+                | Action::SendCanary
+                | Action::SetPlaybook
+                | Action::WithdrawPlaybook
+                | Action::RestorePlaybook
+                | Action::AcceptProposal
+                | Action::RejectProposal,
             )
             | None => {
                 let action = [("action", operation.action.as_str())];
