@@ -178,12 +178,14 @@ impl Config {
                     .to_owned(),
             );
         }
-        let reconcile = &self.reconcile;
-        if reconcile.receiver.is_some() && url.is_none() {
+        if self.reconcile.receiver.is_none() {
+            return Ok(());
+        }
+        if url.is_none() {
             return Err("reconcile.receiver needs alertmanager_url".to_owned());
         }
-        let after = reconcile.after.0;
-        if after < SHORTEST_RECONCILE || after > counting.unheard.0 {
+        let after = self.reconcile.after.0;
+        if after < SHORTEST_RECONCILE || after > unheard {
             return Err("reconcile.after must be from 10s to counting.unheard".to_owned());
         }
         Ok(())

@@ -6,7 +6,7 @@ use super::Config;
 
 /// What the paths of our own addresses begin with. A path of `public_url` that begins so could not be told
 /// from them.
-pub const OWN_PATHS: [&str; 17] = [
+pub const OWN_PATHS: [&str; 18] = [
     "anomalies",
     "api",
     "assets",

@@ -41,7 +41,7 @@ pub async fn set(
     (playbook, origin): (Playbook, Origin),
     reason: Reason,
 ) -> Result<Changed, OperationError> {
-    let playbook = checked(name, playbook)?;
+    let playbook = Box::new(checked(name, playbook)?);
     change(context, actor, name, &Wanted::Set(playbook, origin), reason).await
 }
 
@@ -82,7 +82,7 @@ fn checked(name: &str, mut playbook: Playbook) -> Result<Playbook, Invalid> {
 
 /// What a playbook is to become.
 enum Wanted {
-    Set(Playbook, Origin),
+    Set(Box<Playbook>, Origin),
     Withdraw(Origin),
     Restore(i64),
 }
