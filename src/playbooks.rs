@@ -79,7 +79,7 @@ impl Playbooks {
             Ok(fresh) => return Ok(fresh),
             Err(forgotten) => forgotten,
         };
-        let all = self.with_stored(playbooks::newest(db).await?);
+        let all = self.with_stored(&playbooks::newest(db).await?);
         let mut kept = self.kept();
         if kept.forgotten == forgotten {
             kept.all = Some((Arc::clone(&all), Instant::now()));
@@ -109,7 +109,7 @@ impl Playbooks {
         }
     }
 
-    fn with_stored(&self, stored: Vec<Version>) -> Arc<[Playbook]> {
+    fn with_stored(&self, stored: &[Version]) -> Arc<[Playbook]> {
         let fixed: BTreeSet<&str> = self.settings.iter().map(|one| one.name.as_str()).collect();
         let stored = stored
             .iter()
@@ -165,7 +165,7 @@ mod tests {
             playbook("a", "Loop", "restart"),
             playbook("b", "Disk", "clean"),
         ];
-        let all = Playbooks::new(&settings).with_stored(vec![
+        let all = Playbooks::new(&settings).with_stored(&[
             // Has its place in the settings.
             version(&playbook("a", "Loop", "stored"), State::Active),
             version(&playbook("c", "Disk", "resize"), State::Active),

@@ -42,7 +42,14 @@ pub async fn set(
     reason: Reason,
 ) -> Result<Changed, OperationError> {
     let playbook = checked(name, playbook)?;
-    change(context, actor, name, &Wanted::Set(playbook, origin), reason).await
+    change(
+        context,
+        actor,
+        name,
+        &Wanted::Set(Box::new(playbook), origin),
+        reason,
+    )
+    .await
 }
 
 /// Withdraws it: it stays, to be restored, and nothing of it is recommended.
@@ -82,7 +89,7 @@ fn checked(name: &str, mut playbook: Playbook) -> Result<Playbook, Invalid> {
 
 /// What a playbook is to become.
 enum Wanted {
-    Set(Playbook, Origin),
+    Set(Box<Playbook>, Origin),
     Withdraw(Origin),
     Restore(i64),
 }
