@@ -295,6 +295,8 @@ texts! {
     full_stop
     comma
     ev_deed
+    ev_asked
+    ev_not_asked
     ev_stranger
     kind_opened
     kind_escalated
@@ -415,6 +417,8 @@ texts! {
     rec_none_known
     rec_not_yet
     rec_worse
+    rec_stopped
+    rec_is_stopped
     rec_lasts
     rec_restarts
     rec_raised

@@ -38,6 +38,7 @@ mod m029_verdicts;
 mod m031_flapping;
 mod m033_canaries;
 mod m034_watches;
+mod m035_executions;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -77,6 +78,7 @@ impl MigratorTrait for Migrator {
             Box::new(m031_flapping::Migration),
             Box::new(m033_canaries::Migration),
             Box::new(m034_watches::Migration),
+            Box::new(m035_executions::Migration),
         ]
     }
 }

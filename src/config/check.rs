@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::{Config, DatabaseKind, Secret, Tokens, discord, pagerduty, playbooks, teams, webhooks};
+use super::{
+    Config, DatabaseKind, Secret, Tokens, discord, hooks, pagerduty, playbooks, teams, webhooks,
+};
 
 /// A firing must expire before its row is pruned: within half of the time that rows are kept.
 const MOST_LEASES: u32 = 15;
@@ -242,6 +244,12 @@ impl Config {
         for name in webhooks::guessable(&self.webhooks) {
             warnings.push(format!(
                 "webhooks.{name}.secret has fewer than 16 bytes and can be guessed: \
+                 generate one with openssl rand -hex 32"
+            ));
+        }
+        for name in hooks::guessable(&self.repairs.hooks) {
+            warnings.push(format!(
+                "repairs.hooks.{name}.secret has fewer than 16 bytes and can be guessed: \
                  generate one with openssl rand -hex 32"
             ));
         }

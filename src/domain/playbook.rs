@@ -59,6 +59,51 @@ pub struct PlaybookKey<'a> {
     pub error_type: &'a str,
 }
 
+/// The conditions of what is for some anomalies: of a playbook, or of a hook.
+#[derive(Clone, Copy, Debug)]
+pub struct Matchers<'a> {
+    /// The alert's name.
+    pub alert_name: &'a List<Pattern>,
+    /// Service, namespace and error type.
+    pub others: [&'a List<Pattern>; 3],
+}
+
+impl Matchers<'_> {
+    /// Whether they match such an anomaly.
+    #[must_use]
+    pub fn matches(self, of: PlaybookKey<'_>) -> bool {
+        let [service, namespace, error_type] = self.others;
+        self.alert_name.matches(of.alert_name)
+            && service.matches(of.service)
+            && namespace.matches(of.namespace)
+            && error_type.matches(of.error_type)
+    }
+
+    /// How closely they are meant for what they match: those that spell the alert's name out are closer than those with
+    /// a pattern, and these than those for all; then by how many other conditions there are.
+    #[must_use]
+    pub fn closeness(self, of: PlaybookKey<'_>) -> (u8, usize) {
+        let spells = self.alert_name.0.iter().any(|p| p.0 == of.alert_name);
+        let by_name = match (spells, self.alert_name.is_empty()) {
+            (true, _) => 2,
+            (false, false) => 1,
+            (false, true) => 0,
+        };
+        let others = self.others.into_iter().filter(|list| !list.is_empty());
+        (by_name, others.count())
+    }
+
+    /// What is wrong with them, if anything.
+    pub(crate) fn check(self) -> Result<(), String> {
+        let all = [self.alert_name].into_iter().chain(self.others);
+        let mut patterns = all.flat_map(|list| &list.0);
+        match patterns.any(|pattern| pattern.0.trim().is_empty()) {
+            true => Err("a name or pattern must not be empty".to_owned()),
+            false => Ok(()),
+        }
+    }
+}
+
 impl Playbook {
     /// The actions of a tier.
     #[must_use]
@@ -106,24 +151,14 @@ impl Playbook {
     /// Whether it is for such an anomaly.
     #[must_use]
     pub fn matches(&self, of: PlaybookKey<'_>) -> bool {
-        self.alert_name.matches(of.alert_name)
-            && self.service.matches(of.service)
-            && self.namespace.matches(of.namespace)
-            && self.error_type.matches(of.error_type)
+        self.matchers().matches(of)
     }
 
-    /// How closely it is meant for what it matches: one that spells the alert's name out is closer than one with a
-    /// pattern, and that than one for all; then by how many other conditions it has.
-    fn closeness(&self, of: PlaybookKey<'_>) -> (u8, usize) {
-        let spells = self.alert_name.0.iter().any(|p| p.0 == of.alert_name);
-        let by_name = match (spells, self.alert_name.is_empty()) {
-            (true, _) => 2,
-            (false, false) => 1,
-            (false, true) => 0,
-        };
-        let others = [&self.service, &self.namespace, &self.error_type];
-        let others = others.into_iter().filter(|list| !list.is_empty());
-        (by_name, others.count())
+    const fn matchers(&self) -> Matchers<'_> {
+        Matchers {
+            alert_name: &self.alert_name,
+            others: [&self.service, &self.namespace, &self.error_type],
+        }
     }
 
     /// What is wrong with it, if anything.
@@ -134,16 +169,7 @@ impl Playbook {
                 "name must be 1 to {NAME} letters, digits, dots, dashes and underscores"
             ));
         }
-        let patterns = [
-            &self.alert_name,
-            &self.service,
-            &self.namespace,
-            &self.error_type,
-        ];
-        let mut patterns = patterns.into_iter().flat_map(|list| &list.0);
-        if patterns.any(|pattern| pattern.0.trim().is_empty()) {
-            return Err("a name or pattern must not be empty".to_owned());
-        }
+        self.matchers().check()?;
         let mut known = BTreeSet::new();
         for (_, action) in self.each() {
             if action.trim().is_empty() {
@@ -173,7 +199,7 @@ pub fn closest<'a, T>(
 ) -> Option<&'a T> {
     let matching = all.into_iter().filter(|one| playbook(one).matches(of));
     // Of equal ones `min_by_key` takes the first.
-    matching.min_by_key(|one| Reverse(playbook(one).closeness(of)))
+    matching.min_by_key(|one| Reverse(playbook(one).matchers().closeness(of)))
 }
 
 #[cfg(test)]

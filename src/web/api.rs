@@ -48,6 +48,7 @@ pub(super) fn routes() -> OpenApiRouter<Ingress> {
         .routes(routes!(repairs::record_of_alert))
         .routes(routes!(repairs::of_anomaly))
         .routes(routes!(repairs::last_time))
+        .routes(routes!(repairs::allow))
         .routes(routes!(repairs::show, repairs::finish))
         .routes(routes!(incidents::acknowledge))
         .routes(routes!(incidents::resolve))
