@@ -10,6 +10,7 @@ pub mod analysis;
 pub mod canary;
 pub mod dead_letter;
 mod error;
+pub mod execution;
 pub mod fix;
 pub mod incident;
 pub mod mute;

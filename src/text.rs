@@ -83,6 +83,10 @@ texts! {
     refused_replayed
     refused_discarded
     refused_repair_finished
+    refused_not_recommended
+    refused_no_hook
+    refused_running
+    refused_budget
     refused_died_again
     refused_binary
     refused_payload
@@ -427,12 +431,31 @@ texts! {
     rec_count
     rec_tried
     rec_others
+    run_action
+    run_hint
+    exec_suggested
+    exec_asking
+    exec_asked
+    exec_started
+    exec_finished
+    exec_finished_bad
+    exec_failed
+    exec_refused
+    exec_expired
+    exec_why_budget
+    exec_why_stopped
+    exec_why_resolved
+    exec_why_no_hook
+    exec_why_late
+    exec_why_rejected
+    exec_why_unreachable
     what_helped
     nothing_tried
     no_past
     finish_repair
     start_repair
     done_finish
+    done_execute
     ev_repair_started
     ev_repair_unfinished
     when

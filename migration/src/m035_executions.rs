@@ -36,6 +36,7 @@ impl MigrationTrait for Migration {
                     reason text,
                     answer text,
                     wanted_by text,
+                    recommendation {json} NOT NULL,
                     created_at bigint NOT NULL,
                     wanted_at bigint,
                     sent_at bigint,

@@ -43,6 +43,8 @@ pub enum Part {
     Edits,
     /// Analyses that are due for long, and incidents that waited for theirs.
     Analyses,
+    /// Requests to executors that are due for long.
+    Executions,
     /// Replays that may never have been pushed.
     Replays,
     /// Firings that were received soon after they were said to be over.
@@ -71,11 +73,12 @@ pub enum Part {
 
 impl Part {
     /// All of them, in the order in which they run: pending work first.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Tiers,
         Self::Messages,
         Self::Edits,
         Self::Analyses,
+        Self::Executions,
         Self::Replays,
         Self::Doubts,
         Self::Levels,
@@ -98,6 +101,7 @@ impl Part {
             Self::Messages => "messages",
             Self::Edits => "edits",
             Self::Analyses => "analyses",
+            Self::Executions => "executions",
             Self::Replays => "replays",
             Self::Doubts => "doubts",
             Self::Levels => "levels",

@@ -46,6 +46,8 @@ pub enum Resource {
     Queue,
     /// A repair.
     Repair,
+    /// An execution.
+    Execution,
     /// A canary.
     Canary,
 }
@@ -56,6 +58,7 @@ impl std::fmt::Display for Resource {
             Self::Incident => f.write_str("no incident has this ID: look for it in the list of incidents of every status"),
             Self::Anomaly => f.write_str("no anomaly has this key: look for it in the list of anomalies"),
             Self::DeadLetter => f.write_str("no dead letter has this ID: look for it in the list of dead letters in every state"),
+            Self::Execution => f.write_str("no execution has this ID: look for it at its incident"),
             Self::Repair => f.write_str("no repair has this ID: look for it in the list of repairs"),
             Self::Canary => f.write_str("no canary has this ID: it is known for a day"),
             Self::Queue => write!(f, "unknown queue; known: {}", QUEUES.join(", ")),
@@ -72,6 +75,26 @@ pub enum Conflict {
     /// A repair that has finished was to be finished with another outcome.
     #[error("the repair has finished with another outcome")]
     RepairFinished,
+    /// An action that is not what is recommended now was to be run.
+    #[error("the action is not recommended for the incident now")]
+    NotRecommended,
+    /// There is no executor for an action.
+    #[error("no hook runs the action: see repairs.hooks")]
+    NoHook,
+    /// An action was to be run while another runs on the anomaly.
+    #[error("an executor still works on the anomaly: wait until it has finished")]
+    ExecutionRunning,
+    /// Enough actions were run on the anomaly within an hour.
+    #[error(
+        "executors were asked {per_hour} times within an hour (per_hour): wait, or do it by hand"
+    )]
+    ExecutionBudget {
+        /// How many there may be.
+        per_hour: u32,
+    },
+    /// An executor reports of what it was not asked for.
+    #[error("the executor was not asked to run it")]
+    NotAsked,
     /// A dead letter was replayed before, with another payload if this was an edit.
     #[error("already replayed by {by}{}", if *.with_another_payload { ", with another payload" } else { "" })]
     AlreadyReplayed {
@@ -245,6 +268,13 @@ impl Conflict {
         match self {
             Self::IncidentResolved => with(Code::AlreadyResolved),
             Self::RepairFinished => with(Code::RepairFinished),
+            Self::NotRecommended => with(Code::NotRecommended),
+            Self::NoHook => with(Code::NoHook),
+            Self::ExecutionRunning => with(Code::ExecutionRunning),
+            Self::ExecutionBudget { per_hour } => {
+                with(Code::ExecutionBudget).limit(u64::from(*per_hour))
+            }
+            Self::NotAsked => with(Code::NotAsked),
             Self::AlreadyReplayed {
                 by,
                 with_another_payload: false,
@@ -300,6 +330,7 @@ impl Resource {
             Self::DeadLetter => "dead_letter",
             Self::Queue => "queue",
             Self::Repair => "repair",
+            Self::Execution => "execution",
             Self::Canary => "canary",
         }
     }

@@ -53,6 +53,10 @@ const fn pattern(text: &Text, code: Code) -> Option<&'static str> {
         Code::ReplayedOtherwise => text.refused_replayed_other,
         Code::AlreadyDiscarded => text.refused_discarded,
         Code::RepairFinished => text.refused_repair_finished,
+        Code::NotRecommended => text.refused_not_recommended,
+        Code::NoHook => text.refused_no_hook,
+        Code::ExecutionRunning => text.refused_running,
+        Code::ExecutionBudget => text.refused_budget,
         Code::FailedAgain => text.refused_died_again,
         Code::PayloadNotText => text.refused_binary,
         Code::InvalidPayload => text.refused_payload,
@@ -63,6 +67,7 @@ const fn pattern(text: &Text, code: Code) -> Option<&'static str> {
         Code::RequestInProgress => text.refused_doing,
         Code::InvalidRequest
         | Code::InvalidBody
+        | Code::NotAsked
         | Code::WrongSource
         | Code::UnreadableBody
         | Code::InvalidValue

@@ -152,6 +152,7 @@ async fn run(context: &Context, part: Part) -> Result<u64, JobError> {
         Part::Messages => overdue::messages(context).await,
         Part::Edits => overdue::edits(context).await,
         Part::Analyses => overdue::analyses(context).await,
+        Part::Executions => overdue::requests(context).await,
         Part::Replays => overdue::replays(context).await,
         Part::Levels => decay(context).await,
         Part::Verdicts => judge(context).await,
