@@ -14,7 +14,10 @@ use std::time::Duration;
 use moka::future::Cache;
 use reqwest::{Client, Url, redirect};
 
+pub use api::FiringAlert;
+
 use crate::config::Secret;
+use crate::time::Timestamp;
 use silence::ActiveSilence;
 pub use silence::Silence;
 
@@ -87,6 +90,33 @@ impl Alertmanager {
         ];
         let alerts: Vec<api::Alert> = api::ask(&self.http, &self.url, "alerts", &query).await?;
         Ok(alerts.into_iter().map(|alert| alert.fingerprint).collect())
+    }
+
+    /// What fires there for this receiver, without what is silenced or inhibited.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn firing(&self, receiver: &str) -> Result<Vec<FiringAlert>, ApiError> {
+        // It reads the name as a pattern of the whole.
+        let receiver = regex::escape(receiver);
+        let query = [
+            ("active", "true"),
+            ("silenced", "false"),
+            ("inhibited", "false"),
+            ("unprocessed", "false"),
+            ("receiver", &*receiver),
+        ];
+        api::ask(&self.http, &self.url, "alerts", &query).await
+    }
+
+    /// Since when it runs: what fires reaches one that just started only when its sender sends it again.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn started_at(&self) -> Result<Timestamp, ApiError> {
+        let server: api::Server = api::ask(&self.http, &self.url, "status", &[]).await?;
+        let started = Timestamp::parse(&server.uptime);
+        started.ok_or_else(|| ApiError::Senseless(format!("uptime is {:?}", server.uptime)))
     }
 
     /// The silences that hold now for an alert with these labels, those that last longest first; `None`

@@ -59,7 +59,7 @@ pub use repairs::{EffectivenessSettings, QuietOf, QuietRule, RepairSettings};
 pub use secret::Secret;
 pub use sections::{
     Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, FlappingSettings, Ingest,
-    Limits, LogFormat, NotifySettings, QueueSettings, RecountSettings, Retention, Stop,
+    Limits, LogFormat, NotifySettings, QueueSettings, Reconcile, RecountSettings, Retention, Stop,
 };
 pub use sentry::SentrySettings;
 pub use sources::{Signed, SignedWithTime, Sources, Switch};
@@ -120,6 +120,8 @@ pub struct Config {
     /// not tell of any more, and its silences are shown. Unset: none of that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alertmanager_url: Option<Secret>,
+    /// How what Alertmanager has is compared with what was received.
+    pub reconcile: Reconcile,
     /// Where people reach the pages; cards and digests lead there. Unset: they do not. All addresses are below
     /// its path, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -242,6 +244,7 @@ impl Default for Config {
             telegram_chat: None,
             telegram_api: "https://api.telegram.org".to_owned(),
             alertmanager_url: None,
+            reconcile: Reconcile::default(),
             public_url: None,
             routes: Vec::new(),
             webhook_token: Tokens::default(),

@@ -38,6 +38,7 @@ pub mod outages;
 pub mod outbox;
 pub mod overflow;
 pub mod presses;
+pub mod reconcile;
 pub mod refusals;
 pub mod reopenings;
 pub mod repairs;

@@ -461,6 +461,12 @@ texts! {
     when
     incident
     queues_lead
+    queue_ingest
+    queue_tier
+    queue_notify
+    queue_analyze
+    queue_repair
+    queue_recount
     queue
     ready
     delayed
@@ -596,10 +602,15 @@ texts! {
     warn_log_only
     warn_full
     warn_paused
+    many_paused
+    paused_line
     paused_by
     paused_ingest
     paused_tier
     paused_notify
+    paused_analyze
+    paused_repair
+    paused_recount
     paused_other
     accounting
     accounting_lead

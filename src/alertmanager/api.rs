@@ -6,6 +6,7 @@ use std::error::Error as _;
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::ApiError;
 
@@ -16,6 +17,31 @@ const LONGEST: usize = 64 << 20;
 #[derive(Debug, Deserialize)]
 pub(super) struct Alert {
     pub(super) fingerprint: String,
+}
+
+/// One alert with all that a webhook has of it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FiringAlert {
+    /// As the webhook has it.
+    pub fingerprint: String,
+    /// What identifies it.
+    pub labels: Value,
+    /// What explains it.
+    #[serde(default)]
+    pub annotations: Value,
+    /// When it began to fire.
+    pub starts_at: String,
+    /// Where its sender shows what made it fire.
+    #[serde(default, rename = "generatorURL")]
+    pub generator_url: String,
+}
+
+/// How it is.
+#[derive(Debug, Deserialize)]
+pub(super) struct Server {
+    /// Since when it runs.
+    pub(super) uptime: String,
 }
 
 /// One silence.
@@ -60,7 +86,7 @@ const fn yes() -> bool {
     true
 }
 
-/// Asks for a list of things.
+/// Asks for something.
 pub(super) async fn ask<T: DeserializeOwned>(
     http: &Client,
     url: &Url,

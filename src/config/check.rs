@@ -9,6 +9,8 @@ use super::{
     Config, DatabaseKind, Secret, Tokens, discord, hooks, pagerduty, playbooks, teams, webhooks,
 };
 
+/// Alertmanager needs as long to send what is new.
+const SHORTEST_RECONCILE: Duration = Duration::from_secs(10);
 /// A firing must expire before its row is pruned: within half of the time that rows are kept.
 const MOST_LEASES: u32 = 15;
 /// The most incidents that a rule may ask for: that many are read whenever a level is worked out.
@@ -176,6 +178,14 @@ impl Config {
                 "alertmanager_url must be an address that starts with https:// or http://"
                     .to_owned(),
             );
+        }
+        let reconcile = &self.reconcile;
+        if reconcile.receiver.is_some() && url.is_none() {
+            return Err("reconcile.receiver needs alertmanager_url".to_owned());
+        }
+        let after = reconcile.after.0;
+        if after < SHORTEST_RECONCILE || after > counting.unheard.0 {
+            return Err("reconcile.after must be from 10s to counting.unheard".to_owned());
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Span;
+use super::value::text;
 use crate::domain::aggregation::{Unit, Until};
 use crate::domain::escalation::{Rule, default_rules};
 use crate::domain::family::Families;
@@ -147,6 +148,32 @@ impl Default for Escalation {
             hysteresis: 12,
             open_for: Span::secs(4 * 3600),
             unseen_for: Span::secs(24 * 3600),
+        }
+    }
+}
+
+/// How what Alertmanager has is compared with what was received. Needs `alertmanager_url`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reconcile {
+    /// The receiver in Alertmanager that posts here: alerts of other receivers are not for us. Unset: nothing is
+    /// compared.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    pub receiver: Option<String>,
+    /// The cluster that the deliveries of this Alertmanager have, if one.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    pub cluster: Option<String>,
+    /// How long an alert must fire there, or be gone from there, before something is done about it: longer than
+    /// `group_wait` and `group_interval` together.
+    pub after: Span,
+}
+
+impl Default for Reconcile {
+    fn default() -> Self {
+        Self {
+            receiver: None,
+            cluster: None,
+            after: Span::secs(600),
         }
     }
 }

@@ -163,6 +163,9 @@ fn stale_expiry_and_retention_must_be_in_ascending_order() {
         ),
         ("alertmanager_url = \"am:9093\"", "alertmanager_url"),
         ("alertmanager_url = \"http://\"", "alertmanager_url"),
+        ("[reconcile]\nreceiver = \"tocsin\"", "alertmanager_url"),
+        ("[reconcile]\nafter = \"9s\"", "reconcile.after"),
+        ("[reconcile]\nafter = \"13h\"", "reconcile.after"),
     ] {
         let error = load(refused, &[]).unwrap_err().to_string();
         assert!(error.contains(named), "{refused}: {error}");

@@ -69,6 +69,8 @@ pub enum Part {
     Canary,
     /// Saying outwards that all is well.
     Heartbeat,
+    /// What Alertmanager has, compared with what was received.
+    Reconcile,
 }
 
 impl Part {
@@ -91,6 +93,7 @@ impl Part {
         Self::Expected,
         Self::Canary,
         Self::Heartbeat,
+        Self::Reconcile,
     ];
 
     /// As it is written everywhere.
@@ -114,6 +117,7 @@ impl Part {
             Self::Expected => "expected",
             Self::Canary => "canary",
             Self::Heartbeat => "heartbeat",
+            Self::Reconcile => "reconcile",
         }
     }
 }

@@ -233,9 +233,12 @@ pub async fn silent(
     db.query_all_raw(sql).await?.iter().map(silent).collect()
 }
 
-/// Locks the anomalies of these incidents, in the order of their keys, as every writer does.
-pub async fn lock(tx: &DatabaseTransaction, quiet: &[Quiet]) -> Result<(), DbErr> {
-    let keys: BTreeSet<&String> = quiet.iter().map(|quiet| &quiet.anomaly_key).collect();
+/// Locks these anomalies, in the order of their keys, as every writer does.
+pub async fn lock<'k>(
+    tx: &DatabaseTransaction,
+    keys: impl IntoIterator<Item = &'k String>,
+) -> Result<(), DbErr> {
+    let keys: BTreeSet<&String> = keys.into_iter().collect();
     let rows = Rows::new().text("key", keys.into_iter().cloned());
     let sql =
         "SELECT key FROM anomalies WHERE key IN (SELECT r.key FROM {rows}) ORDER BY key {lock}";

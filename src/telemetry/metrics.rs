@@ -124,6 +124,10 @@ pub struct Metrics {
     pub redis_memory: Gauge<f64, std::sync::atomic::AtomicU64>,
     /// Times that Alertmanager was asked about firings and did not answer.
     pub alertmanager_errors: Counter,
+    /// Alerts that Alertmanager had and that were not received, taken in.
+    pub reconciled_missed: Counter,
+    /// Firings that Alertmanager has no more, closed.
+    pub reconciled_gone: Counter,
 }
 
 impl Default for Metrics {
@@ -183,6 +187,8 @@ impl Metrics {
             figures_age: Family::default(),
             redis_memory: Gauge::default(),
             alertmanager_errors: Counter::default(),
+            reconciled_missed: Counter::default(),
+            reconciled_gone: Counter::default(),
         };
         metrics.registry = Arc::new(metrics.register());
         metrics.begin();

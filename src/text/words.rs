@@ -32,6 +32,34 @@ pub const fn status_word(text: &Text, status: Status) -> &'static str {
     }
 }
 
+/// What a queue is for, in a few words; empty for one that is not known.
+#[must_use]
+pub fn queue_does(text: &Text, queue: &str) -> &'static str {
+    match queue {
+        "ingest" => text.queue_ingest,
+        "tier" => text.queue_tier,
+        "notify" => text.queue_notify,
+        "analyze" => text.queue_analyze,
+        "repair" => text.queue_repair,
+        "recount" => text.queue_recount,
+        _ => "",
+    }
+}
+
+/// What does not happen while a queue is paused, as the end of a sentence.
+#[must_use]
+pub fn paused_effect(text: &Text, queue: &str) -> &'static str {
+    match queue {
+        "ingest" => text.paused_ingest,
+        "tier" => text.paused_tier,
+        "notify" => text.paused_notify,
+        "analyze" => text.paused_analyze,
+        "repair" => text.paused_repair,
+        "recount" => text.paused_recount,
+        _ => text.paused_other,
+    }
+}
+
 /// A tier's name.
 #[must_use]
 pub const fn tier_name(text: &Text, tier: i32) -> &'static str {

@@ -11,11 +11,12 @@ use utoipa::ToSchema;
 
 use super::{Ingress, Problem};
 use crate::domain::refusal::Code;
-use crate::jobs::{IngestAlert, Job as _, Notify};
 use crate::probe::{PartState, Paused};
 use crate::queue::standstill::Standstill;
 use crate::redis::Memory;
 use crate::routines::{Last, Routine};
+use crate::text::EN;
+use crate::text::words::paused_effect;
 use crate::time::Timestamp;
 
 /// The type of what `/metrics` answers.
@@ -55,13 +56,9 @@ pub(super) struct PausedQueue {
 impl From<&Paused> for PausedQueue {
     fn from(paused: &Paused) -> Self {
         let (name, since) = (paused.queue, paused.since);
-        let effect = match name {
-            name if name == IngestAlert::POLICY.queue => "no alert is counted",
-            name if name == Notify::POLICY.queue => "no notifications are sent",
-            _ => "its jobs wait",
-        };
+        let effect = paused_effect(&EN, name);
         let note = format!(
-            "the queue {name} is paused since {}: {effect}. To resume: tocsin queues resume {name}",
+            "the queue {name} is paused since {}: {effect} To resume: tocsin queues resume {name}",
             since.to_rfc3339()
         );
         Self { name, since, note }

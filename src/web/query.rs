@@ -33,10 +33,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
 /// What is wrong with a query, with the parameter if one is.
 fn of_query(refused: Refusal, error: &QueryRejection) -> Refusal {
-    let refusal = refused.saying(error.body_text());
     let mut beneath: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = beneath {
         if let Some(error) = error.downcast_ref::<serde_path_to_error::Error<value::Error>>() {
+            let refusal = refused.saying(said(error));
             return match field(error.path()) {
                 Some(parameter) => refusal.parameter(parameter),
                 None => refusal,
@@ -44,7 +44,21 @@ fn of_query(refused: Refusal, error: &QueryRejection) -> Refusal {
         }
         beneath = error.source();
     }
-    refusal
+    refused.saying(error.body_text())
+}
+
+/// Which name or value it is, and which there are; serde's words are those of a program's fields.
+fn said(error: &serde_path_to_error::Error<value::Error>) -> String {
+    let said = error.inner().to_string();
+    let words = [
+        ("unknown field", "unknown parameter"),
+        ("unknown variant", "unknown value"),
+    ];
+    let found = words.into_iter().find_map(|(serde, ours)| {
+        let rest = said.strip_prefix(serde)?;
+        Some(format!("{ours}{rest}"))
+    });
+    found.unwrap_or_else(|| error.to_string())
 }
 
 /// The field that a path leads to; `None` if it leads to none.
@@ -75,13 +89,37 @@ mod tests {
     struct ListQuery {
         limit: u64,
         age: Option<crate::config::Span>,
+        order: Option<Order>,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    enum Order {
+        Newest,
+        Oldest,
     }
 
     #[tokio::test]
     async fn a_parameter_that_is_refused_is_named() {
-        for (query, code, parameter) in [
-            ("limit=x", Code::InvalidParameter, Some("limit")),
-            ("age=soon", Code::InvalidDuration, Some("age")),
+        for (query, code, parameter, expected) in [
+            (
+                "limit=x",
+                Code::InvalidParameter,
+                Some("limit"),
+                "limit: invalid digit found in string",
+            ),
+            ("age=soon", Code::InvalidDuration, Some("age"), ""),
+            (
+                "sort=x",
+                Code::InvalidParameter,
+                Some("sort"),
+                "unknown parameter `sort`, expected one of `limit`, `age`, `order`",
+            ),
+            (
+                "order=x",
+                Code::InvalidParameter,
+                Some("order"),
+                "unknown value `x`, expected `Newest` or `Oldest`",
+            ),
         ] {
             let request = axum::http::Request::get(format!("/?{query}"));
             let (mut parts, ()) = request.body(()).unwrap().into_parts();
@@ -90,10 +128,7 @@ mod tests {
             assert_eq!((status.as_u16(), refusal.code), (400, code), "{query}");
             assert_eq!(refusal.facts.parameter.as_deref(), parameter, "{query}");
             let detail = refusal.detail();
-            assert!(
-                detail.starts_with("Failed to deserialize query string"),
-                "{detail}"
-            );
+            assert!(detail.starts_with(expected), "{detail}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Firings that their source no longer sends become stale, then expire, without a notification.
 
+mod reconcile;
 mod silences;
 
 use std::collections::BTreeSet;
@@ -132,7 +133,7 @@ on_all! {
         assert_eq!((quiet.len(), silent.len()), (1, 1));
         h.send_and_drain(vec![a]).await;
         let tx = h.context.db.begin().await.unwrap();
-        stale::lock(&tx, &quiet).await.unwrap();
+        stale::lock(&tx, quiet.iter().map(|quiet| &quiet.anomaly_key)).await.unwrap();
         let written = stale::close(&tx, &quiet, &silent, &limits, true).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(written, stale::ExpiryResult::default());

@@ -10,6 +10,7 @@ mod heartbeat;
 mod levels;
 mod mutes;
 mod pruning;
+mod reconcile;
 mod stale;
 mod verdicts;
 mod verification;
@@ -38,6 +39,7 @@ pub use heartbeat::send_heartbeat;
 pub use levels::decay;
 pub use mutes::end_mutes;
 pub use pruning::prune;
+pub use reconcile::reconcile;
 pub use stale::expire_stale;
 pub use tocsin::outbox::overdue::push as push_overdue;
 pub use verdicts::judge;
@@ -164,8 +166,9 @@ async fn run(context: &Context, part: Part) -> Result<u64, JobError> {
         Part::Canary => send_canary(context).await.map(|()| 0),
         Part::Heartbeat => send_heartbeat(context).await.map(|()| 0),
         // These cannot be undone, so they wait while the clock is suspected to be wrong.
-        Part::Unseen | Part::Pruning if !is_steady(context).await? => Ok(0),
+        Part::Unseen | Part::Reconcile | Part::Pruning if !is_steady(context).await? => Ok(0),
         Part::Unseen => expire_stale(context).await,
+        Part::Reconcile => reconcile(context).await,
         Part::Pruning => pruning::hourly(context).await,
     }
 }

@@ -198,6 +198,16 @@ impl Metrics {
             "Failed requests to Alertmanager about stale alerts",
             m.alertmanager_errors,
         );
+        r.register(
+            "reconciled_missed",
+            "Alerts that Alertmanager had and that were not received, taken in",
+            m.reconciled_missed,
+        );
+        r.register(
+            "reconciled_gone",
+            "Firings that Alertmanager has no more, closed",
+            m.reconciled_gone,
+        );
         r
     }
 }

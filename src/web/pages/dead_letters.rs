@@ -233,7 +233,13 @@ async fn shown(
             div {
                 p.what { (state(text, &letter.state)) " " code { (letter.queue) } }
                 h1 { (parts::or_dash(&letter.reason)) }
-                @if letter.state == DEAD { p { strong { (consequence(text, &letter.queue)) } " " (text.dead_next) } }
+                @if letter.state == DEAD {
+                    p {
+                        strong { (consequence(text, &letter.queue)) } " "
+                        // For what was rejected, the operations say how.
+                        @if rejected(&letter.queue, &letter.payload).is_none() { (text.dead_next) }
+                    }
+                }
             }
             div.cols {
                 div {

@@ -3,17 +3,24 @@
 use maud::{Markup, html};
 
 use super::{PageRequest, QUEUES, parts};
-use crate::jobs::{CalculateTier, IngestAlert, Job as _, Notify};
 use crate::probe::Paused;
+use crate::text::words::paused_effect;
 use crate::text::{Text, fill};
 
-/// One line for each queue that is paused. Empty where none is.
+/// What is paused, in one box. Empty where nothing is.
 pub(super) fn reminder(visit: &PageRequest) -> Markup {
+    let text = visit.text();
+    let sign = html! { span aria-hidden="true" { "⚠ " } };
+    let link = html! { " " a href=(QUEUES.path) { (text.queues) } };
     html! {
         div #paused data-live {
-            @for paused in &*visit.paused {
-                p.warn { span aria-hidden="true" { "⚠ " } (warning(visit.text(), paused)) " "
-                    a href=(QUEUES.path) { (visit.text().queues) } }
+            @match &visit.paused[..] {
+                [] => {}
+                [paused] => p.warn { (sign) (warning(text, paused)) (link) },
+                several => div.warn {
+                    p { (sign) strong { (fill(text.many_paused, &[("n", &several.len().to_string())])) } (link) }
+                    ul { @for paused in several { li { (line(text, paused)) } } }
+                },
             }
         }
     }
@@ -21,33 +28,40 @@ pub(super) fn reminder(visit: &PageRequest) -> Markup {
 
 /// Since when it is paused, by whom, what that means, and how to resume it.
 pub(super) fn warning(text: &Text, paused: &Paused) -> Markup {
-    let sentence = sentence(text, paused, "{time}");
-    parts::around(&sentence, "time", &parts::at(paused.since))
+    at_its_time(&sentence(text, paused, "{time}"), paused)
 }
 
 /// The same with the time as it is given.
 pub(super) fn sentence(text: &Text, paused: &Paused, time: &str) -> String {
+    filled(text, text.warn_paused, paused, time)
+}
+
+/// The same in a list of several.
+fn line(text: &Text, paused: &Paused) -> Markup {
+    at_its_time(&filled(text, text.paused_line, paused, "{time}"), paused)
+}
+
+fn at_its_time(sentence: &str, paused: &Paused) -> Markup {
+    parts::around(sentence, "time", &parts::at(paused.since))
+}
+
+fn filled(text: &Text, sentence: &str, paused: &Paused, time: &str) -> String {
     let by = paused.by.as_deref();
     let by = by.map_or_else(String::new, |name| fill(text.paused_by, &[("name", name)]));
-    let effect = match paused.queue {
-        queue if queue == IngestAlert::POLICY.queue => text.paused_ingest,
-        queue if queue == CalculateTier::POLICY.queue => text.paused_tier,
-        queue if queue == Notify::POLICY.queue => text.paused_notify,
-        _ => text.paused_other,
-    };
     let places = [
         ("queue", paused.queue),
         ("time", time),
         ("by", &*by),
-        ("effect", effect),
+        ("effect", paused_effect(text, paused.queue)),
     ];
-    fill(text.warn_paused, &places)
+    fill(sentence, &places)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::jobs::QUEUES;
+    use crate::text::words::queue_does;
     use crate::text::{EN, ZH_TW};
     use crate::time::Timestamp;
 
@@ -69,7 +83,7 @@ mod tests {
                 "repair",
                 None,
                 &EN,
-                "The queue repair is paused since T: its jobs wait. To resume: tocsin queues resume repair",
+                "The queue repair is paused since T: reported repairs are not recorded. To resume: tocsin queues resume repair",
             ),
             (
                 "notify",
@@ -82,6 +96,10 @@ mod tests {
         }
         for queue in QUEUES {
             assert!(!sentence(&EN, &paused(queue, None), "T").contains('{'));
+            for text in [&EN, &ZH_TW] {
+                assert_ne!(queue_does(text, queue), "", "{queue}");
+                assert_ne!(paused_effect(text, queue), text.paused_other, "{queue}");
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use super::{PageError, PageRequest, Pages, charts, processes};
 use crate::jobs::QUEUES;
 use crate::queue::store::Depth;
 use crate::store::dead_letters;
+use crate::text::words::queue_does;
 use crate::text::{Text, fill};
 use crate::time::Timestamp;
 
@@ -91,7 +92,7 @@ fn queue(visit: &PageRequest, row: &Row) -> Markup {
     html! {
         li.queue.paused[depth.paused] {
             div.row {
-                h2 { (row.name) }
+                div { h2 { (row.name) } p.hint { (queue_does(text, row.name)) } }
                 @if depth.paused { span.st.st-ack { span aria-hidden="true" { "‖" } " " (text.paused) } }
                 @else { span.st.st-done { span aria-hidden="true" { "▸" } " " (text.running) } }
                 @if visit.may_act() { (switch(visit, row)) }

@@ -13,7 +13,7 @@ use maud::{Markup, html};
 use super::accounting::accounting;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
-use super::{PageError, PageRequest, Pages, charts, parts, paused};
+use super::{PageError, PageRequest, Pages, charts, parts};
 use crate::domain::aggregation::Unit;
 use crate::jobs::QUEUES;
 use crate::store::views::stats::StoredTotals;
@@ -48,16 +48,13 @@ pub(super) async fn page(
                 h2 #connected { (text.connected) }
                 (parts(&visit, &found.parts))
             }
-            section aria-labelledby="warnings" {
+            @if !found.warnings.is_empty() || visit.paused.is_empty() { section aria-labelledby="warnings" {
                 h2 #warnings { (text.warnings) }
                 @for warning in &found.warnings { p.warn { span aria-hidden="true" { "⚠ " } (warning) } }
-                @for paused in &*visit.paused {
-                    p.warn { span aria-hidden="true" { "⚠ " } (paused::warning(text, paused)) }
-                }
-                @if found.warnings.is_empty() && visit.paused.is_empty() {
+                @if found.warnings.is_empty() {
                     p.good { span aria-hidden="true" { "✓ " } (text.no_warnings) }
                 }
-            }
+            } }
             section aria-labelledby="chain" {
                 h2 #chain { (text.chain) }
                 p.hint { (text.chain_lead) }

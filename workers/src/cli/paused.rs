@@ -1,7 +1,9 @@
 //! What is said of a queue that a person paused: since when, by whom, and how to resume it.
 
 use serde_json::Value;
-use tocsin::jobs::{Analyze, CalculateTier, IngestAlert, Job as _, Notify, RecordRepair, Recount};
+use tocsin::jobs::{Job as _, Notify};
+use tocsin::text::EN;
+use tocsin::text::words::paused_effect;
 use tocsin::time::Timestamp;
 
 use super::age;
@@ -31,21 +33,9 @@ pub(super) fn remark(queue: &Value, now: Timestamp) -> Option<String> {
         by if by.is_empty() => by,
         by => format!(" by {}", operator(&by)),
     };
-    let effect = match &*name {
-        name if name == Notify::POLICY.queue => "no notifications are sent",
-        name if name == IngestAlert::POLICY.queue => "alerts wait and are not counted",
-        name if name == CalculateTier::POLICY.queue => {
-            "levels and tiers do not rise, and nothing new is notified"
-        }
-        name if name == Analyze::POLICY.queue => "incidents are not analyzed",
-        name if name == RecordRepair::POLICY.queue => "repairs wait and are not recorded",
-        name if name == Recount::POLICY.queue => {
-            "levels do not fall, and what is overdue is not retried"
-        }
-        _ => "its jobs wait",
-    };
+    let effect = paused_effect(&EN, &name);
     Some(format!(
-        "{name} is paused{since}{by}: {effect}. To resume: tocsin queues resume {name}"
+        "{name} is paused{since}{by}: {effect} To resume: tocsin queues resume {name}"
     ))
 }
 
@@ -71,7 +61,7 @@ mod tests {
             (
                 json!({"name": "tier", "paused": true, "paused_by": "anyone"}),
                 Some(
-                    "tier is paused by an unnamed operator: levels and tiers do not rise, and nothing new is notified. To resume: tocsin queues \
+                    "tier is paused by an unnamed operator: levels do not rise, and tiers are not calculated. To resume: tocsin queues \
                      resume tier",
                 ),
             ),

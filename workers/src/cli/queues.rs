@@ -5,6 +5,8 @@ mod processes;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use tocsin::text::EN;
+use tocsin::text::words::paused_effect;
 
 use super::client::{Client, Remote};
 use super::lists::{List, WatchArgs};
@@ -71,7 +73,8 @@ impl QueuesArgs {
                 }
                 let name = queue.name;
                 print(&format!(
-                    "{name} is paused: its jobs wait. To resume: tocsin queues resume {name}"
+                    "{name} is paused: {} To resume: tocsin queues resume {name}",
+                    paused_effect(&EN, &name)
                 ))?;
                 Ok(())
             }

@@ -105,7 +105,7 @@ async fn write(
 ) -> Result<(), JobError> {
     let config = &context.config;
     let tx = context.db.begin().await?;
-    stale::lock(&tx, found).await?;
+    stale::lock(&tx, found.iter().map(|quiet| &quiet.anomaly_key)).await?;
     let (resolves, now) = (config.aggregation.auto_resolve, limits.now);
     let written = stale::close(&tx, found, over, limits, resolves).await?;
     let ExpiryResult {
