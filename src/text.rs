@@ -466,6 +466,7 @@ texts! {
     queue_notify
     queue_analyze
     queue_repair
+    queue_execute
     queue_recount
     queue
     ready
@@ -610,6 +611,7 @@ texts! {
     paused_notify
     paused_analyze
     paused_repair
+    paused_execute
     paused_recount
     paused_other
     accounting

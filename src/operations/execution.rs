@@ -77,7 +77,7 @@ pub(super) async fn ask_in(
         at: now,
         until: now.after(hook.within.0),
     };
-    let id = known.map_or_else(|| new_id(now), |known| known.id);
+    let id = known.as_ref().map_or_else(|| new_id(now), |known| known.id);
     let new = New {
         id,
         incident,
@@ -87,9 +87,10 @@ pub(super) async fn ask_in(
         hook: name,
         recommendation: kept(&found),
     };
-    if !executions::add(tx, &new, (State::Asking, None), Some(wanted), now).await? {
-        executions::want(tx, &new, wanted).await?;
-    }
+    match known {
+        Some(_) => executions::want(tx, &new, wanted).await?,
+        None => executions::add(tx, &new, (State::Asking, None), Some(wanted), now).await?,
+    };
     let target = incident.to_string();
     let entry = AuditEntry {
         action: Action::AskExecution,
