@@ -1,5 +1,7 @@
 //! Why an operation was not done.
 
+mod resource;
+
 use sea_orm::DbErr;
 
 use crate::counter::CounterError;
@@ -8,6 +10,7 @@ use crate::jobs::{QUEUES, RecordRepair};
 use crate::queue::replay::NotReplayableReason;
 use crate::queue::store::QueueError;
 use crate::verify::VerifyError;
+pub use resource::Resource;
 
 /// Why an operation was not done. Its text is for clients of the API, in English; pages and
 /// buttons translate the variants.
@@ -31,39 +34,6 @@ pub enum OperationError {
     /// The counter failed.
     #[error(transparent)]
     Counter(#[from] CounterError),
-}
-
-/// What operations are done to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resource {
-    /// An incident.
-    Incident,
-    /// An anomaly.
-    Anomaly,
-    /// A dead letter.
-    DeadLetter,
-    /// A queue.
-    Queue,
-    /// A repair.
-    Repair,
-    /// An execution.
-    Execution,
-    /// A canary.
-    Canary,
-}
-
-impl std::fmt::Display for Resource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Incident => f.write_str("no incident has this ID: look for it in the list of incidents of every status"),
-            Self::Anomaly => f.write_str("no anomaly has this key: look for it in the list of anomalies"),
-            Self::DeadLetter => f.write_str("no dead letter has this ID: look for it in the list of dead letters in every state"),
-            Self::Execution => f.write_str("no execution has this ID: look for it at its incident"),
-            Self::Repair => f.write_str("no repair has this ID: look for it in the list of repairs"),
-            Self::Canary => f.write_str("no canary has this ID: it is known for a day"),
-            Self::Queue => write!(f, "unknown queue; known: {}", QUEUES.join(", ")),
-        }
-    }
 }
 
 /// What stands against an operation. Names are those of operators, or their tokens.
@@ -317,21 +287,6 @@ impl Invalid {
             }
             Self::NothingSelected { .. } => with(Code::NothingSelected),
             Self::AllAndFilter => with(Code::AmbiguousSelection),
-        }
-    }
-}
-
-impl Resource {
-    /// As it is named in a refusal.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Incident => "incident",
-            Self::Anomaly => "anomaly",
-            Self::DeadLetter => "dead_letter",
-            Self::Queue => "queue",
-            Self::Repair => "repair",
-            Self::Execution => "execution",
-            Self::Canary => "canary",
         }
     }
 }
