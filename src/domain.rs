@@ -12,6 +12,7 @@ pub mod counting;
 pub mod effectiveness;
 pub mod episode;
 pub mod escalation;
+pub mod execution;
 pub mod family;
 pub mod figure;
 pub mod fix;

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod channels;
 pub mod dead_letters;
 pub mod effectiveness;
+pub mod executions;
 pub mod incidents;
 pub mod notifications;
 pub mod occurrences;

@@ -6,6 +6,7 @@
 //! queue that there is: a variant of its payload, and its arm in the handler.
 
 mod analyze;
+mod execute;
 mod ingest;
 pub mod lease;
 mod notify;
@@ -45,6 +46,8 @@ macro_rules! queues {
             analyze: Analyze,
             /// Repairs that were reported.
             repair: RecordRepair,
+            /// Requests to executors, which run recommended actions.
+            execute: Execute,
             /// What only time changes.
             recount: Recount,
         }

@@ -15,6 +15,7 @@ pub mod context;
 pub mod counter;
 pub mod domain;
 pub mod entity;
+pub mod executions;
 pub mod http_client;
 pub mod ids;
 pub mod jobs;

@@ -5,10 +5,12 @@
 //! is decided before that, where the request comes in. What the caller makes of the result (JSON, a page, an
 //! answer to a press) is the caller's.
 
+pub mod action;
 pub mod analysis;
 pub mod canary;
 pub mod dead_letter;
 mod error;
+pub mod execution;
 pub mod fix;
 pub mod incident;
 pub mod mute;

@@ -8,6 +8,7 @@
 //! | a tier | `incidents.tier_due_since` | a new one at each push; overdue: one at a time for each incident | 250 ms after what comes in bursts, else at once |
 //! | a message | `notifications.state` | one at a time for each message | when it may go out |
 //! | an analysis | `incidents.analyze_due_since` | one for each incident and moment since which it is due | at once |
+//! | a request to an executor | `executions.state` | one at a time for each execution | at once |
 //! | an edit | `notifications.edit_due_since` | one for each card and moment since which it is due | after `telegram.fold`; overdue: at once |
 
 pub mod overdue;
@@ -19,12 +20,12 @@ use uuid::Uuid;
 
 use crate::context::Context;
 use crate::ids::derived_id;
-use crate::jobs::{Analyze, CalculateTier, Notify};
+use crate::jobs::{Analyze, CalculateTier, Execute, Notify};
 use crate::queue::Push;
 use crate::queue::store::QueueError;
 use crate::store::analysis::DueAnalysis;
 use crate::store::cards::DueCard;
-pub use crate::store::outbox::{DueMessage, FollowUp};
+pub use crate::store::outbox::{DueExecution, DueMessage, FollowUp};
 use crate::telemetry::task_context;
 use crate::telemetry::trace_context::Trace;
 
@@ -108,6 +109,7 @@ impl FollowUp {
                 messages = self.messages.len(),
                 edits = self.edits.len(),
                 analyses = self.analyses.len(),
+                executions = self.executions.len(),
                 "enqueueing failed; recount will retry: {error}"
             );
         }
@@ -158,7 +160,12 @@ impl FollowUp {
             let push = analysis(due);
             push.trace(traces.of(due.incident))
         });
+        let executions = self.executions.iter().map(|due| {
+            let push = execution(due);
+            push.trace(traces.of(due.incident))
+        });
         let all = tiers.chain(messages).chain(edits).chain(analyses);
+        let all = all.chain(executions);
         context.queues.push_all(all).await
     }
 }
@@ -183,6 +190,15 @@ fn message(id: Uuid) -> Push {
 pub fn edit(card: &DueCard) -> Push {
     let (id, since) = (card.id.to_string(), card.since.0.to_string());
     Push::new(&Notify::Edit(card.id)).id(derived_id(&["edit", &id, &since]))
+}
+
+/// The job of a request to an executor: an execution has one at a time.
+fn execution(due: &DueExecution) -> Push {
+    let job = Execute {
+        execution: due.id,
+        incident: due.incident,
+    };
+    Push::new(&job).id(due.id)
 }
 
 /// The job of an analysis.

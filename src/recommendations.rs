@@ -3,7 +3,7 @@
 //! | what | how |
 //! |---|---|
 //! | it is never out of date | nothing is stored: it is worked out whenever it is shown |
-//! | it costs little | the playbooks are at hand ([`crate::playbooks`]); two indexed reads of what is known, however many repairs there are |
+//! | it costs little | the playbooks are at hand ([`crate::playbooks`]); three indexed reads of what is known, however many repairs there are |
 //! | the way of an alert waits for none of it | the tier worker does not ask; messages do, once each |
 
 use std::collections::BTreeMap;
@@ -15,13 +15,13 @@ use crate::context::Context;
 use crate::domain::aggregation::Status;
 use crate::domain::playbook::{Playbook, PlaybookKey, closest};
 use crate::domain::reason::{LevelReason, TierReason, TierRule};
-use crate::domain::recommendation::{Asked, DAY, FailedFix, Recommendation, recommend};
+use crate::domain::recommendation::{Asked, DAY, FailedFix, Recommendation, actions, recommend};
 use crate::domain::repair_class::RepairClass;
 use crate::domain::tier::Tier;
 use crate::entity::anomalies::Model as Anomaly;
 use crate::entity::incidents::Model as Incident;
 use crate::store::levels;
-use crate::store::repairs::known;
+use crate::store::repairs::{breakers, known};
 use crate::time::{Timestamp, millis};
 
 /// What is recommended for an incident; none if it is resolved, or its tier is not calculated yet.
@@ -38,18 +38,21 @@ pub async fn of_incident(
     let config = &context.config;
     let playbooks = context.playbooks.current(db).await?;
     let known = known::of(db, &anomaly.key, &anomaly.alert_name, now.before(DAY)).await?;
-    let mut found = recommend(&Asked {
+    let mut asked = Asked {
         tier,
         playbook: playbook_of(&playbooks, anomaly),
         classes: &config.repairs.actions,
         own: &known.own,
         wider: &known.wider,
         disproved: &known.disproved,
+        stopped: BTreeMap::new(),
         quiet_ms: &quiets(context, anomaly),
         min_verdicts: i64::from(config.effectiveness.min_verdicts),
         half_life: config.effectiveness.half_life.0,
         now,
-    });
+    };
+    asked.stopped = breakers::stopped(db, actions(&asked), config.repairs.breaker).await?;
+    let mut found = recommend(&asked);
     let rule = incident.tier_reason.as_ref().and_then(TierReason::rule);
     found.why.tier = rule.copied();
     match rule {

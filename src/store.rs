@@ -22,6 +22,7 @@ pub mod dead_letters;
 pub mod digests;
 pub mod doubts;
 pub mod error;
+pub mod executions;
 pub mod flapping;
 mod folded;
 pub mod incidents;

@@ -87,6 +87,10 @@ texts! {
     refused_playbook_fixed
     refused_playbook_changed
     refused_proposal_decided
+    refused_not_recommended
+    refused_no_hook
+    refused_running
+    refused_budget
     refused_died_again
     refused_binary
     refused_payload
@@ -299,6 +303,8 @@ texts! {
     full_stop
     comma
     ev_deed
+    ev_asked
+    ev_not_asked
     ev_stranger
     kind_opened
     kind_escalated
@@ -419,6 +425,8 @@ texts! {
     rec_none_known
     rec_not_yet
     rec_worse
+    rec_stopped
+    rec_is_stopped
     rec_lasts
     rec_restarts
     rec_raised
@@ -479,12 +487,31 @@ texts! {
     done_proposal_accept
     done_proposal_reject
     rec_others
+    run_action
+    run_hint
+    exec_suggested
+    exec_asking
+    exec_asked
+    exec_started
+    exec_finished
+    exec_finished_bad
+    exec_failed
+    exec_refused
+    exec_expired
+    exec_why_budget
+    exec_why_stopped
+    exec_why_resolved
+    exec_why_no_hook
+    exec_why_late
+    exec_why_rejected
+    exec_why_unreachable
     what_helped
     nothing_tried
     no_past
     finish_repair
     start_repair
     done_finish
+    done_execute
     ev_repair_started
     ev_repair_unfinished
     when
@@ -495,6 +522,7 @@ texts! {
     queue_notify
     queue_analyze
     queue_repair
+    queue_execute
     queue_recount
     queue
     ready
@@ -639,6 +667,7 @@ texts! {
     paused_notify
     paused_analyze
     paused_repair
+    paused_execute
     paused_recount
     paused_other
     accounting

@@ -40,6 +40,7 @@ mod m031_flapping;
 mod m032_reports;
 mod m033_canaries;
 mod m034_watches;
+mod m035_executions;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -81,6 +82,7 @@ impl MigratorTrait for Migrator {
             Box::new(m032_reports::Migration),
             Box::new(m033_canaries::Migration),
             Box::new(m034_watches::Migration),
+            Box::new(m035_executions::Migration),
         ]
     }
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::{Config, DatabaseKind, Secret, Tokens, discord, pagerduty, playbooks, teams, webhooks};
+use super::{
+    Config, DatabaseKind, Secret, Tokens, discord, hooks, pagerduty, playbooks, teams, webhooks,
+};
 
 /// Alertmanager needs as long to send what is new.
 const SHORTEST_RECONCILE: Duration = Duration::from_secs(10);
@@ -255,6 +257,12 @@ impl Config {
         for name in webhooks::guessable(&self.webhooks) {
             warnings.push(format!(
                 "webhooks.{name}.secret has fewer than 16 bytes and can be guessed: \
+                 generate one with openssl rand -hex 32"
+            ));
+        }
+        for name in hooks::guessable(&self.repairs.hooks) {
+            warnings.push(format!(
+                "repairs.hooks.{name}.secret has fewer than 16 bytes and can be guessed: \
                  generate one with openssl rand -hex 32"
             ));
         }

@@ -41,7 +41,7 @@ fn in_code() -> Settings {
 }
 
 /// Sections with names of the operator's own: their fields, and the defaults of these.
-fn named() -> [(&'static str, &'static [&'static str], Value); 5] {
+fn named() -> [(&'static str, &'static [&'static str], Value); 6] {
     let tell = serde_json::to_value(Tell::USUAL).unwrap();
     let pagerduty = json!({"url": "https://events.pagerduty.com"});
     [
@@ -53,6 +53,11 @@ fn named() -> [(&'static str, &'static [&'static str], Value); 5] {
         ("pagerduty", fields::<PagerDuty>(), pagerduty),
         ("discord", fields::<Discord>(), json!({"tell": tell})),
         ("teams", fields::<Teams>(), json!({"tell": tell})),
+        (
+            "repairs.hooks",
+            fields::<Hook>(),
+            json!({"tiers": [1, 2], "mode": "suggest", "per_hour": 2, "within": "30m"}),
+        ),
         (
             "sources.generic",
             fields::<Mapping>(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use figment::value::{Dict, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
 
-use super::{CHANNELS, Config, read_secret};
+use super::{CHANNELS, Config, Hook, read_secret};
 
 pub(super) const PREFIX: &str = "TOCSIN_";
 /// What figment calls this source of settings.
@@ -15,7 +15,7 @@ const INJECTED: [&str; 2] = ["PORT", "SERVICE_"];
 /// The client's, not the server's.
 const OF_THE_CLIENT: [&str; 1] = ["URL"];
 /// Settings that may be in a file of their own, which the variable that ends in `_FILE` names, beside those
-/// of channels.
+/// of channels and hooks.
 const SECRETS: [&str; 3] = ["database_url", "redis_url", "analysis__model__key"];
 /// Likewise, one a line; in the variable itself with commas between them.
 const TOKENS: [&str; 3] = ["webhook_token", "read_token", "api_token"];
@@ -50,13 +50,14 @@ impl Environment {
     fn secret_in_file<'a>(&self, name: &'a str) -> Result<Option<&'a str>, String> {
         let setting = name.strip_suffix("_file").unwrap_or_default();
         let of_channels = CHANNELS.iter().flat_map(|kind| kind.secrets);
-        let of_channel = || {
-            of_channels
+        let of_sections = of_channels.chain(&Hook::SECRETS);
+        let of_section = || {
+            of_sections
                 .into_iter()
                 .any(|secret| is_named(setting, secret))
         };
         let is_secret = SECRETS.contains(&setting) || TOKENS.contains(&setting);
-        if !is_secret && !of_channel() && !is_of_source(setting) {
+        if !is_secret && !of_section() && !is_of_source(setting) {
             return Ok(None);
         }
         if self.variables.iter().any(|(name, _)| name == setting) {

@@ -1,11 +1,11 @@
 //! The settings of repairs, and of how they are judged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Span;
+use super::{Hook, Span, channels, hooks};
 use crate::domain::repair_class::{ActionClasses, RepairClass};
 use crate::domain::routing::{List, Pattern};
 
@@ -13,6 +13,8 @@ use crate::domain::routing::{List, Pattern};
 const LONGEST_QUIET: Duration = Duration::from_secs(7 * 86_400);
 /// Shorter, nothing could have fired again.
 const SHORTEST_QUIET: Duration = Duration::from_secs(1);
+/// So many verdicts of each action are read whenever one is recommended.
+const MOST_IN_A_ROW: u32 = 20;
 
 /// What repairs are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,6 +24,14 @@ pub struct RepairSettings {
     pub unfinished: Span,
     /// Which actions belong to each class.
     pub actions: ActionClasses,
+    /// An action whose last verdicts, this many, are all that it did not hold, is stopped. 0: none is.
+    pub breaker: u32,
+    /// Executors that are asked to run the recommended action, by name.
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "channels::read_sections"
+    )]
+    pub hooks: BTreeMap<String, Hook>,
 }
 
 impl Default for RepairSettings {
@@ -29,6 +39,8 @@ impl Default for RepairSettings {
         Self {
             unfinished: Span::secs(3600),
             actions: ActionClasses::default(),
+            breaker: 3,
+            hooks: BTreeMap::new(),
         }
     }
 }
@@ -38,6 +50,10 @@ impl RepairSettings {
         if self.unfinished.0.is_zero() {
             return Err("repairs.unfinished must be longer than 0s".to_owned());
         }
+        if self.breaker > MOST_IN_A_ROW {
+            return Err(format!("repairs.breaker must be at most {MOST_IN_A_ROW}"));
+        }
+        hooks::check(&self.hooks)?;
         let empty = |pattern: &Pattern| pattern.0.trim().is_empty();
         let mut classes = self.actions.each().into_iter();
         match classes.find(|(_, patterns)| patterns.0.iter().any(empty)) {

@@ -60,25 +60,32 @@ impl Webhook {
     /// # Errors
     /// The secret cannot be read as what it begins like, or is empty. It is not part of the error.
     pub fn key(&self) -> Result<Option<Vec<u8>>, &'static str> {
-        let Some(secret) = &self.secret else {
-            return Ok(None);
-        };
-        let key = match secret.expose().strip_prefix(BASE64) {
-            Some(encoded) => STANDARD
-                .decode(encoded.trim())
-                .map_err(|_| "begins with whsec_ but is not followed by base64")?,
-            None => secret.expose().as_bytes().to_vec(),
-        };
-        if key.is_empty() {
-            return Err("must not be empty");
-        }
-        Ok(Some(key))
+        self.secret.as_ref().map(key).transpose()
     }
 
     fn check(&self) -> Result<(), String> {
         channels::check_url("url", &self.url)?;
         self.key().map_err(|why| format!("secret {why}")).map(drop)
     }
+}
+
+/// The key of a secret: base64 where it says so, else the text itself.
+pub(super) fn key(secret: &Secret) -> Result<Vec<u8>, &'static str> {
+    let key = match secret.expose().strip_prefix(BASE64) {
+        Some(encoded) => STANDARD
+            .decode(encoded.trim())
+            .map_err(|_| "begins with whsec_ but is not followed by base64")?,
+        None => secret.expose().as_bytes().to_vec(),
+    };
+    match key.is_empty() {
+        true => Err("must not be empty"),
+        false => Ok(key),
+    }
+}
+
+/// Whether a secret can be guessed.
+pub(super) fn is_guessable(secret: &Secret) -> bool {
+    key(secret).is_ok_and(|key| key.len() < SHORTEST)
 }
 
 /// Whether they can be used; else which of them cannot, and why.
@@ -88,10 +95,7 @@ pub(super) fn check(webhooks: &BTreeMap<String, Webhook>) -> Result<(), String> 
 
 /// The names of those whose secret can be guessed.
 pub(super) fn guessable(webhooks: &BTreeMap<String, Webhook>) -> impl Iterator<Item = &String> {
-    let is_short = |webhook: &Webhook| {
-        let key = webhook.key().ok().flatten();
-        key.is_some_and(|key| key.len() < SHORTEST)
-    };
+    let is_short = |webhook: &Webhook| webhook.secret.as_ref().is_some_and(is_guessable);
     let short = webhooks.iter().filter(move |(_, one)| is_short(one));
     short.map(|(name, _)| name)
 }

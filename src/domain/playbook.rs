@@ -77,6 +77,70 @@ pub struct PlaybookKey<'a> {
     pub error_type: &'a str,
 }
 
+/// The conditions of what is for some anomalies: of a playbook, or of a hook.
+#[derive(Clone, Copy, Debug)]
+pub struct Matchers<'a> {
+    /// The alert's name.
+    pub alert_name: &'a List<Pattern>,
+    /// Service, namespace and error type.
+    pub others: [&'a List<Pattern>; 3],
+}
+
+impl<'a> Matchers<'a> {
+    /// Whether they match such an anomaly.
+    #[must_use]
+    pub fn matches(self, of: PlaybookKey<'_>) -> bool {
+        let [service, namespace, error_type] = self.others;
+        self.alert_name.matches(of.alert_name)
+            && service.matches(of.service)
+            && namespace.matches(of.namespace)
+            && error_type.matches(of.error_type)
+    }
+
+    /// How closely they are meant for what they match: those that spell the alert's name out are closer than those with
+    /// a pattern, and these than those for all; then by how many other conditions there are.
+    #[must_use]
+    pub fn closeness(self, of: PlaybookKey<'_>) -> (u8, usize) {
+        let spells = self.alert_name.0.iter().any(|p| p.0 == of.alert_name);
+        let by_name = match (spells, self.alert_name.is_empty()) {
+            (true, _) => 2,
+            (false, false) => 1,
+            (false, true) => 0,
+        };
+        let others = self.others.into_iter().filter(|list| !list.is_empty());
+        (by_name, others.count())
+    }
+
+    /// The conditions, each with its field.
+    pub(crate) fn each(self) -> [(&'static str, &'a List<Pattern>); 4] {
+        let [service, namespace, error_type] = self.others;
+        [
+            ("alert_name", self.alert_name),
+            ("service", service),
+            ("namespace", namespace),
+            ("error_type", error_type),
+        ]
+    }
+
+    /// What is wrong with them, if anything.
+    ///
+    /// # Errors
+    /// The first field that is wrong.
+    pub(crate) fn check(self) -> Result<(), Wrong> {
+        for (field, list) in self.each() {
+            for pattern in &list.0 {
+                if pattern.0.trim().is_empty() {
+                    return Err(Wrong::new(field, "a name or pattern must not be empty"));
+                }
+                if pattern.0.chars().any(char::is_control) {
+                    return Err(Wrong::new(field, "a name or pattern is one line of text"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Playbook {
     /// The actions of a tier.
     #[must_use]
@@ -124,34 +188,14 @@ impl Playbook {
     /// Whether it is for such an anomaly.
     #[must_use]
     pub fn matches(&self, of: PlaybookKey<'_>) -> bool {
-        self.alert_name.matches(of.alert_name)
-            && self.service.matches(of.service)
-            && self.namespace.matches(of.namespace)
-            && self.error_type.matches(of.error_type)
+        self.matchers().matches(of)
     }
 
-    /// How closely it is meant for what it matches: one that spells the alert's name out is closer than one with a
-    /// pattern, and that than one for all; then by how many other conditions it has.
-    fn closeness(&self, of: PlaybookKey<'_>) -> (u8, usize) {
-        let spells = self.alert_name.0.iter().any(|p| p.0 == of.alert_name);
-        let by_name = match (spells, self.alert_name.is_empty()) {
-            (true, _) => 2,
-            (false, false) => 1,
-            (false, true) => 0,
-        };
-        let others = [&self.service, &self.namespace, &self.error_type];
-        let others = others.into_iter().filter(|list| !list.is_empty());
-        (by_name, others.count())
-    }
-
-    /// What it is chosen by, each with its field.
-    fn conditions(&self) -> [(&'static str, &List<Pattern>); 4] {
-        [
-            ("alert_name", &self.alert_name),
-            ("service", &self.service),
-            ("namespace", &self.namespace),
-            ("error_type", &self.error_type),
-        ]
+    pub(crate) const fn matchers(&self) -> Matchers<'_> {
+        Matchers {
+            alert_name: &self.alert_name,
+            others: [&self.service, &self.namespace, &self.error_type],
+        }
     }
 
     /// What is wrong with it, if anything.
@@ -168,17 +212,7 @@ impl Playbook {
             );
             return Err(Wrong::new("name", what));
         }
-        let patterns = self.conditions().into_iter();
-        for (field, pattern) in
-            patterns.flat_map(|(field, of)| of.0.iter().map(move |p| (field, &p.0)))
-        {
-            if pattern.trim().is_empty() {
-                return Err(Wrong::new(field, "a name or pattern must not be empty"));
-            }
-            if pattern.chars().any(char::is_control) {
-                return Err(Wrong::new(field, "a name or pattern is one line of text"));
-            }
-        }
+        self.matchers().check()?;
         let mut known = BTreeSet::new();
         for (tier, action) in self.each() {
             let wrong = |what: String| Err(Wrong::new(field_of(tier), what));
@@ -243,7 +277,7 @@ pub fn closest<'a, T>(
 ) -> Option<&'a T> {
     let matching = all.into_iter().filter(|one| playbook(one).matches(of));
     // Of equal ones `min_by_key` takes the first.
-    matching.min_by_key(|one| Reverse(playbook(one).closeness(of)))
+    matching.min_by_key(|one| Reverse(playbook(one).matchers().closeness(of)))
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! by their class. From the incident's tier on, the first tier that has something to recommend is taken. In a tier,
 //! an action that does better than nothing comes first, the surest of these; what is not decided keeps the playbook's
 //! order. An action that did not hold twice within [`DAY`] waits for the rest of that time, and one that does worse
-//! than nothing is left out: so the tier rises. Where an alarm mostly ends by itself and no action does better,
+//! than nothing is left out, as is one that is stopped because it did not hold so often in a row anywhere: so the tier
+//! rises. Where an alarm mostly ends by itself and no action does better,
 //! waiting is recommended in its place.
 
 mod answer;
@@ -20,7 +21,8 @@ use super::tier::Tier;
 use super::verdict::Baseline;
 use crate::time::Timestamp;
 pub use answer::{
-    Alternative, FailedFix, Figures, FiguresOf, Recommendation, Rule, Tried, Usable, Why,
+    Alternative, FailedFix, Figures, FiguresOf, Recommendation, Rule, StoppedAction, Streak, Tried,
+    Usable, Why,
 };
 use candidates::{Candidate, Standing};
 
@@ -59,6 +61,8 @@ pub struct Asked<'a> {
     pub wider: &'a Known,
     /// Repairs of its anomaly that did not hold and finished within [`DAY`], newest first.
     pub disproved: &'a [(String, Timestamp)],
+    /// Actions that are stopped.
+    pub stopped: BTreeMap<String, Streak>,
     /// The quiet time of a class, in milliseconds.
     pub quiet_ms: &'a BTreeMap<Option<RepairClass>, i64>,
     /// With fewer verdicts nothing is said of an action.
@@ -67,6 +71,13 @@ pub struct Asked<'a> {
     pub half_life: Duration,
     /// Now.
     pub now: Timestamp,
+}
+
+/// The actions that may be recommended, if none is stopped.
+#[must_use]
+pub fn actions(asked: &Asked<'_>) -> Vec<String> {
+    let all = candidates::all(asked).into_iter();
+    all.map(|candidate| candidate.action).collect()
 }
 
 /// What is recommended, without the reasons of the incident's own tier.
@@ -81,6 +92,10 @@ pub fn recommend(asked: &Asked<'_>) -> Recommendation {
         None => (asked.tier, Rule::NoneKnown, None),
     };
     let waits = (rule == Rule::Wait).then(|| nothing_of(&candidates, tier));
+    // Of deeper tiers it does not matter.
+    let passed = candidates
+        .iter()
+        .filter(|one| one.tier <= tier || chosen.is_none());
     let others = candidates.iter();
     let others = others.filter(|one| chosen.is_none_or(|chosen| chosen.action != one.action));
     Recommendation {
@@ -93,6 +108,7 @@ pub fn recommend(asked: &Asked<'_>) -> Recommendation {
             .or_else(|| waits.flatten()),
         why: Why {
             tried: tried(asked),
+            stopped: passed.filter_map(Candidate::stopped).collect(),
             raised_from: (tier > asked.tier).then_some(asked.tier.number()),
             ..Why::default()
         },

@@ -37,7 +37,7 @@ pub struct Facts {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0)]
     pub limit: Option<u64>,
-    /// What there is not: `incident`, `anomaly`, `dead_letter`, `queue`, `repair`, `canary`, `playbook`,
+    /// What there is not: `incident`, `anomaly`, `dead_letter`, `queue`, `repair`, `execution`, `canary`, `playbook`,
     /// `playbook_version`, `proposal`, `trace` or `address`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,

@@ -61,6 +61,8 @@ parts! {
     Edits: "edits", every 30 s, within 30 s;
     /// Analyses that are due for long, and incidents that waited for theirs.
     Analyses: "analyses", every 15 s, within 30 s;
+    /// Requests to executors that are due for long.
+    Executions: "executions", every 15 s, within 30 s;
     /// Replays that may never have been pushed.
     Replays: "replays", every 60 s, within 30 s;
     /// Firings that were received soon after they were said to be over.

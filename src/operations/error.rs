@@ -1,5 +1,7 @@
 //! Why an operation was not done.
 
+mod resource;
+
 use sea_orm::DbErr;
 
 use crate::counter::CounterError;
@@ -9,6 +11,7 @@ use crate::jobs::{QUEUES, RecordRepair};
 use crate::queue::replay::NotReplayableReason;
 use crate::queue::store::QueueError;
 use crate::verify::VerifyError;
+pub use resource::Resource;
 
 /// Why an operation was not done. Its text is for clients of the API, in English; pages and
 /// buttons translate the variants.
@@ -34,45 +37,6 @@ pub enum OperationError {
     Counter(#[from] CounterError),
 }
 
-/// What operations are done to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resource {
-    /// An incident.
-    Incident,
-    /// An anomaly.
-    Anomaly,
-    /// A dead letter.
-    DeadLetter,
-    /// A queue.
-    Queue,
-    /// A repair.
-    Repair,
-    /// A canary.
-    Canary,
-    /// A stored playbook.
-    Playbook,
-    /// A version of a stored playbook.
-    PlaybookVersion,
-    /// A proposal for a playbook.
-    Proposal,
-}
-
-impl std::fmt::Display for Resource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Incident => f.write_str("no incident has this ID: look for it in the list of incidents of every status"),
-            Self::Anomaly => f.write_str("no anomaly has this key: look for it in the list of anomalies"),
-            Self::DeadLetter => f.write_str("no dead letter has this ID: look for it in the list of dead letters in every state"),
-            Self::Repair => f.write_str("no repair has this ID: look for it in the list of repairs"),
-            Self::Canary => f.write_str("no canary has this ID: it is known for a day"),
-            Self::Playbook => f.write_str("no stored playbook has this name: look for it in the list of playbooks"),
-            Self::PlaybookVersion => f.write_str("the playbook has no such version: look for it among its versions"),
-            Self::Proposal => f.write_str("the playbook has no such proposal now: read the playbook again"),
-            Self::Queue => write!(f, "unknown queue; known: {}", QUEUES.join(", ")),
-        }
-    }
-}
-
 /// What stands against an operation. Names are those of operators, or their tokens.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
@@ -82,6 +46,26 @@ pub enum Conflict {
     /// A repair that has finished was to be finished with another outcome.
     #[error("the repair has finished with another outcome")]
     RepairFinished,
+    /// An action that is not what is recommended now was to be run.
+    #[error("the action is not recommended for the incident now")]
+    NotRecommended,
+    /// There is no executor for an action.
+    #[error("no hook runs the action: see repairs.hooks")]
+    NoHook,
+    /// An action was to be run while another runs on the anomaly.
+    #[error("an executor still works on the anomaly: wait until it has finished")]
+    ExecutionRunning,
+    /// Enough actions were run on the anomaly within an hour.
+    #[error(
+        "executors were asked {per_hour} times within an hour (per_hour): wait, or do it by hand"
+    )]
+    ExecutionBudget {
+        /// How many there may be.
+        per_hour: u32,
+    },
+    /// An executor reports of what it was not asked for.
+    #[error("the executor was not asked to run it")]
+    NotAsked,
     /// A dead letter was replayed before, with another payload if this was an edit.
     #[error("already replayed by {by}{}", if *.with_another_payload { ", with another payload" } else { "" })]
     AlreadyReplayed {
@@ -297,6 +281,13 @@ impl Conflict {
         match self {
             Self::IncidentResolved => with(Code::AlreadyResolved),
             Self::RepairFinished => with(Code::RepairFinished),
+            Self::NotRecommended => with(Code::NotRecommended),
+            Self::NoHook => with(Code::NoHook),
+            Self::ExecutionRunning => with(Code::ExecutionRunning),
+            Self::ExecutionBudget { per_hour } => {
+                with(Code::ExecutionBudget).limit(u64::from(*per_hour))
+            }
+            Self::NotAsked => with(Code::NotAsked),
             Self::AlreadyReplayed {
                 by,
                 with_another_payload: false,
@@ -349,23 +340,6 @@ impl Invalid {
             }
             Self::NothingSelected { .. } => with(Code::NothingSelected),
             Self::AllAndFilter => with(Code::AmbiguousSelection),
-        }
-    }
-}
-
-impl Resource {
-    /// As it is named in a refusal.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Incident => "incident",
-            Self::Anomaly => "anomaly",
-            Self::DeadLetter => "dead_letter",
-            Self::Queue => "queue",
-            Self::Repair => "repair",
-            Self::Canary => "canary",
-            Self::Playbook => "playbook",
-            Self::PlaybookVersion => "playbook_version",
-            Self::Proposal => "proposal",
         }
     }
 }

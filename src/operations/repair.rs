@@ -241,7 +241,7 @@ pub async fn finish(
 }
 
 /// What was tried on an anomaly is shown by its unresolved incidents, and by that which it was tried on.
-async fn concern(
+pub(super) async fn concern(
     tx: &impl ConnectionTrait,
     anomaly: &Anomaly,
     incident: Uuid,

@@ -9,7 +9,7 @@ use super::{Cause, FollowUp, Traces};
 use crate::context::Context;
 use crate::jobs::JobError;
 use crate::queue::replay::{self, Unpushed};
-use crate::store::{analysis, cards, dead_letters, maintenance, notifications};
+use crate::store::{analysis, cards, dead_letters, executions, maintenance, notifications};
 use crate::time::Timestamp;
 
 /// An analysis that is due for longer is not made.
@@ -34,6 +34,7 @@ pub async fn push(context: &Context, everywhere: bool) -> Result<(), JobError> {
         messages(context).await,
         edits(context).await,
         analyses(context).await,
+        requests(context).await,
         replays(context).await,
     ];
     of_each.into_iter().sum::<Result<u64, _>>().map(drop)
@@ -128,6 +129,20 @@ pub async fn analyses(context: &Context) -> Result<u64, JobError> {
     again(context, follow_up).await
 }
 
+/// Requests to executors. One that is too late by then is not sent: its job notes that.
+///
+/// # Errors
+/// The store cannot be reached now.
+pub async fn requests(context: &Context) -> Result<u64, JobError> {
+    let (db, since) = (context.db.read(), moment(context).await?);
+    let follow_up = FollowUp {
+        executions: executions::overdue(db, since, AT_MOST).await?,
+        ..FollowUp::default()
+    };
+    say(follow_up.executions.len(), "executions");
+    again(context, follow_up).await
+}
+
 /// Returns how many jobs were pushed.
 async fn again(context: &Context, follow_up: FollowUp) -> Result<u64, JobError> {
     let pushed = follow_up.try_push(context, Cause::Overdue, Traces::None);
@@ -137,9 +152,11 @@ async fn again(context: &Context, follow_up: FollowUp) -> Result<u64, JobError> 
         messages,
         edits,
         analyses,
+        executions,
         ..
     } = &follow_up;
-    Ok((tiers.len() + messages.len() + edits.len() + analyses.len()) as u64)
+    let work = tiers.len() + messages.len() + edits.len() + analyses.len() + executions.len();
+    Ok(work as u64)
 }
 
 /// What was replayed and may never have been pushed.

@@ -232,6 +232,9 @@ fn put_off() -> Vec<String> {
             "AND state IN ('owed', 'sending')",
         ),
         of("notifications", "edit_due_since", ""),
+        // An executor has no longer than it would have now.
+        "UPDATE executions SET expires_at = expires_at - $2 WHERE wanted_at > $3 AND $1 > 0"
+            .to_owned(),
         of("channels", "paused_until", ""),
         // A mute lasts as long as it was meant to.
         "UPDATE anomalies SET muted_since = muted_since - $2, muted_until = muted_until - $2 \
@@ -279,6 +282,18 @@ fn happened() -> impl Iterator<Item = String> {
             &["enqueued_at", "died_at", "decided_at", "push_owed_since"],
         ),
         ("repairs", &["repaired_at", "started_at", "judged_at"]),
+        ("allowed_actions", &["allowed_at"]),
+        (
+            "executions",
+            &[
+                "created_at",
+                "wanted_at",
+                "sent_at",
+                "asked_at",
+                "started_at",
+                "finished_at",
+            ],
+        ),
         ("repair_figures", &["last_at"]),
         ("baselines", &["as_of"]),
         ("outages", &["ended_at"]),

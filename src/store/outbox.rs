@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::analysis::DueAnalysis;
 use super::cards::{self, DueCard};
+pub use super::executions::DueExecution;
 pub use super::notifications::{DueMessage, SuppressedCount};
 use super::{mutes, notifications};
 use crate::domain::flapping;
@@ -23,6 +24,8 @@ pub struct FollowUp {
     pub edits: Vec<DueCard>,
     /// Incidents to analyze.
     pub analyses: Vec<DueAnalysis>,
+    /// Executions to ask for.
+    pub executions: Vec<DueExecution>,
     /// How many messages are suppressed.
     pub suppressed: SuppressedCount,
 }

@@ -1,6 +1,7 @@
 //! Repairs, and what they were worth.
 
 pub mod baselines;
+pub mod breakers;
 pub mod by_anomaly;
 pub mod differences;
 pub mod evidence;

@@ -184,6 +184,11 @@ fn answer_to(text: &Text, outcome: Result<Outcome, OperationError>) -> Answer {
                 Conflict::AlreadyReplayed { .. }
                 | Conflict::AlreadyDiscarded { .. }
                 | Conflict::RepairFinished
+                | Conflict::NotRecommended
+                | Conflict::NoHook
+                | Conflict::ExecutionRunning
+                | Conflict::ExecutionBudget { .. }
+                | Conflict::NotAsked
                 | Conflict::FailedAgain
                 | Conflict::NotReplayable(_)
                 | Conflict::InvalidPayload(_)

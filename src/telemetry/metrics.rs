@@ -15,14 +15,15 @@ use prometheus_client::registry::Registry;
 
 use crate::domain::analysis::NotGenerated;
 use crate::domain::canary::{self, Link};
+use crate::domain::execution;
 use crate::domain::figure::Figure;
 use crate::domain::verdict::Verdict;
 use crate::jobs::{Part, QUEUES};
 use crate::sources::SOURCES;
 pub use alerts::{Alerts, BySourceAndOutcome, Outcome, Tally};
 pub use labels::{
-    ByAnalysis, ByDecision, ByFigure, ByFigureStore, ByLink, ByMessage, ByOutcome, ByPart, ByQueue,
-    ByRole, BySchedule, BySource, BySourceAndReason, ByVerdict,
+    ByAnalysis, ByDecision, ByExecution, ByFigure, ByFigureStore, ByLink, ByMessage, ByOutcome,
+    ByPart, ByQueue, ByRole, BySchedule, BySource, BySourceAndReason, ByVerdict,
 };
 
 /// Why a delivery is refused, in one word: all that there are.
@@ -79,6 +80,8 @@ pub struct Metrics {
     pub recount_items: Family<ByPart, Counter>,
     /// Verdicts on repairs, those that replace another included.
     pub verdicts: Family<ByVerdict, Counter>,
+    /// Executions by what became of them.
+    pub executions: Family<ByExecution, Counter>,
     /// Jobs that the queue's store lost, or never took although their sender was answered.
     pub jobs_lost: Family<ByQueue, Counter>,
     /// Times that a store could not be reached.
@@ -162,6 +165,7 @@ impl Metrics {
             recount_done: Family::default(),
             recount_items: Family::default(),
             verdicts: Family::default(),
+            executions: Family::default(),
             jobs_lost: Family::default(),
             store_errors: Family::default(),
             counter_evicted: Counter::default(),
@@ -198,6 +202,15 @@ impl Metrics {
                 .get_or_create(&ByMessage { outcome })
                 .inc_by(n);
         }
+    }
+
+    /// Counts what became of an execution.
+    pub fn count_execution(&self, state: execution::State, reason: Option<execution::Reason>) {
+        let by = ByExecution {
+            outcome: state.name(),
+            reason: reason.map_or("", execution::Reason::name),
+        };
+        self.executions.get_or_create(&by).inc();
     }
 
     /// Nothing is known of any link.

@@ -62,6 +62,14 @@ pub fn why_not(text: &Text, other: &Alternative) -> Option<String> {
             Some(fill(text.rec_not_yet, &[("time", &at)]))
         }
         Usable::Worse => Some(text.rec_worse.to_owned()),
+        Usable::Stopped => {
+            let streak = other.stopped?;
+            let (n, at) = (
+                plural(text.n_times, streak.in_a_row),
+                words::moment(streak.last_at),
+            );
+            Some(fill(text.rec_stopped, &[("n", &n), ("time", &at)]))
+        }
     }
 }
 
@@ -92,7 +100,12 @@ pub fn why(text: &Text, why: &Why) -> String {
         by_restarts,
     ];
     let tried = why.tried.iter().map(|one| tried(text, one));
-    let parts = parts.into_iter().flatten().chain(tried).chain(raised);
+    let stopped = why.stopped.iter().map(|one| {
+        let n = plural(text.n_times, one.in_a_row);
+        fill(text.rec_is_stopped, &[("action", &one.action), ("n", &n)])
+    });
+    let parts = parts.into_iter().flatten().chain(tried);
+    let parts = parts.chain(stopped).chain(raised);
     parts.collect::<Vec<_>>().join(text.semicolon)
 }
 
@@ -130,6 +143,7 @@ mod tests {
     use crate::domain::frequency::Window;
     use crate::domain::level::Level;
     use crate::domain::reason::tests::count;
+    use crate::domain::recommendation::StoppedAction;
     use crate::text::{EN, ZH_TW};
     use crate::time::Timestamp;
 
@@ -192,6 +206,19 @@ mod tests {
             ..Why::default()
         };
         assert_eq!(why(&EN, &risen), "nothing of tier 1 is left to recommend");
+        let stopped = Why {
+            stopped: vec![StoppedAction {
+                action: "rollback".to_owned(),
+                in_a_row: 3,
+                last_at: Timestamp(0),
+            }],
+            ..Why::default()
+        };
+        assert_eq!(
+            why(&EN, &stopped),
+            "rollback is stopped: it did not hold 3 times in a row"
+        );
+        assert_eq!(why(&ZH_TW, &stopped), "rollback 已停用：連續 3 次沒維持住");
         assert_eq!(why(&EN, &Why::default()), "");
     }
 

@@ -56,6 +56,10 @@ const fn pattern(text: &Text, code: Code) -> Option<&'static str> {
         Code::PlaybookInSettings => text.refused_playbook_fixed,
         Code::PlaybookChanged => text.refused_playbook_changed,
         Code::ProposalDecided => text.refused_proposal_decided,
+        Code::NotRecommended => text.refused_not_recommended,
+        Code::NoHook => text.refused_no_hook,
+        Code::ExecutionRunning => text.refused_running,
+        Code::ExecutionBudget => text.refused_budget,
         Code::FailedAgain => text.refused_died_again,
         Code::PayloadNotText => text.refused_binary,
         Code::InvalidPayload => text.refused_payload,
@@ -66,6 +70,7 @@ const fn pattern(text: &Text, code: Code) -> Option<&'static str> {
         Code::RequestInProgress => text.refused_doing,
         Code::InvalidRequest
         | Code::InvalidBody
+        | Code::NotAsked
         | Code::WrongSource
         | Code::UnreadableBody
         | Code::InvalidValue

@@ -41,6 +41,7 @@ pub fn queue_does(text: &Text, queue: &str) -> &'static str {
         "notify" => text.queue_notify,
         "analyze" => text.queue_analyze,
         "repair" => text.queue_repair,
+        "execute" => text.queue_execute,
         "recount" => text.queue_recount,
         _ => "",
     }
@@ -55,6 +56,7 @@ pub fn paused_effect(text: &Text, queue: &str) -> &'static str {
         "notify" => text.paused_notify,
         "analyze" => text.paused_analyze,
         "repair" => text.paused_repair,
+        "execute" => text.paused_execute,
         "recount" => text.paused_recount,
         _ => text.paused_other,
     }

@@ -4,6 +4,7 @@ mod anomalies;
 mod audit;
 mod canaries;
 mod dead_letters;
+mod executions;
 mod incidents;
 mod mutes;
 mod notify;
@@ -52,6 +53,11 @@ pub(super) fn routes() -> OpenApiRouter<Ingress> {
         .routes(routes!(repairs::record_of_alert))
         .routes(routes!(repairs::of_anomaly))
         .routes(routes!(repairs::last_time))
+        .routes(routes!(repairs::allow))
+        .routes(routes!(executions::ask))
+        .routes(routes!(executions::show))
+        .routes(routes!(executions::started))
+        .routes(routes!(executions::finished))
         .routes(routes!(repairs::show, repairs::finish))
         .routes(routes!(incidents::acknowledge))
         .routes(routes!(incidents::resolve))

@@ -46,6 +46,7 @@ mod generic;
 mod grafana;
 mod health;
 mod history;
+mod hooks;
 mod idempotency;
 mod ids;
 mod incident_operations;

@@ -1,5 +1,6 @@
 //! What is recommended for an incident: by its playbook, by what held, and why; on page, card, API and command line.
 
+mod breaker;
 mod many;
 mod proposals;
 mod stored;

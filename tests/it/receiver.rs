@@ -38,6 +38,8 @@ struct Received {
 #[derive(Clone, Debug)]
 pub struct Delivery {
     pub id: String,
+    /// `Idempotency-Key`, of a request to an executor.
+    pub key: Option<String>,
     /// In seconds since 1970.
     pub at: i64,
     pub body: Value,
@@ -82,6 +84,13 @@ impl Receiver {
         self.is_held.send_replace(is_held);
     }
 
+    /// Waits until so many have arrived, answered or not.
+    pub async fn has(&self, deliveries: usize) {
+        while self.deliveries().len() < deliveries {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
     /// Every delivery, in order.
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.state.lock().unwrap().deliveries.clone()
@@ -111,6 +120,9 @@ async fn take(
         let answer = next.unwrap_or((StatusCode::NO_CONTENT, ""));
         seen.deliveries.push(Delivery {
             id,
+            key: headers
+                .contains_key("idempotency-key")
+                .then(|| header("idempotency-key")),
             at: at.parse().unwrap(),
             body: serde_json::from_slice(&body).unwrap(),
             status: answer.0,

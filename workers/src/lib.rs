@@ -4,6 +4,7 @@ pub mod analyze;
 mod canary;
 pub mod cli;
 pub mod clock;
+pub mod execute;
 pub mod fleet;
 pub mod ingest;
 pub mod notifiers;
@@ -42,6 +43,7 @@ pub fn workers_with(context: &Context, notifiers: Vec<Box<dyn Notifier>>) -> Vec
         Worker::new(context, notify, notify::handle),
         Worker::new(context, analyze::Analyst::new(context), analyze::handle),
         Worker::new(context, context.clone(), repair::handle),
+        Worker::new(context, execute::Executors::new(context), execute::handle),
         Worker::new(context, recount::Recounting::new(context), recount::handle),
     ]
 }

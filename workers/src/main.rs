@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
-    AnomaliesArgs, AuditArgs, DeadArgs, HealthArgs, IncidentsArgs, McpArgs, MuteArgs, MutesArgs,
-    NotifyArgs, PlaybooksArgs, QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs,
+    AnomaliesArgs, AuditArgs, DeadArgs, ExecuteArgs, HealthArgs, IncidentsArgs, McpArgs, MuteArgs,
+    MutesArgs, NotifyArgs, PlaybooksArgs, QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs,
     ReportArgs, SimulateArgs, SmokeArgs, SourceArgs, TraceArgs, UnmuteArgs,
 };
 
@@ -50,6 +50,8 @@ enum Command {
     Anomalies(At<AnomaliesArgs>),
     /// Record a repair of an incident.
     Repair(At<RepairArgs>),
+    /// Have an executor run the recommended action of an incident.
+    Execute(At<ExecuteArgs>),
     /// List repairs, and how effective each action is.
     Repairs(At<RepairsArgs>),
     /// Show the report of a period: what came in, what came back, and what helped.
@@ -149,6 +151,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Config(what) => admin::settings(&config()?, &what),
         Command::Incidents(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Anomalies(at) => at.args.run(&at.remote.found_by(config)?).await,
+        Command::Execute(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Repair(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Repairs(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Report(at) => at.args.run(&at.remote.found_by(config)?).await,

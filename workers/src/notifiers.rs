@@ -5,7 +5,7 @@ mod circuit_breaker;
 mod digest;
 pub mod discord;
 pub mod email;
-mod http;
+pub(crate) mod http;
 pub mod log;
 mod markup;
 mod message;

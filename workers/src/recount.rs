@@ -252,6 +252,7 @@ async fn run(context: &Context, part: Part) -> Result<Progress, JobError> {
         Part::Messages => overdue::messages(context).await.map(Progress::from),
         Part::Edits => overdue::edits(context).await.map(Progress::from),
         Part::Analyses => overdue::analyses(context).await.map(Progress::from),
+        Part::Executions => overdue::requests(context).await.map(Progress::from),
         Part::Replays => overdue::replays(context).await.map(Progress::from),
         Part::Levels => decay(context).await,
         Part::Verdicts => judge(context).await,

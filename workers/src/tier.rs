@@ -1,6 +1,7 @@
 //! Tier: works out anomalies' levels and incidents' tiers, and decides which messages are sent. Handlers
 //! run concurrently and hand their incident to one batcher, which takes together what is waiting.
 
+mod execute;
 mod failure;
 mod flapping;
 mod messages;
@@ -268,12 +269,13 @@ pub(crate) async fn calculate_within(
         changed.extend(shown.map(|(id, _)| *id));
     }
     let edits = outbox::mark_edits(tx, &policy, &changed, locked.now).await?;
+    let executions = execute::decide(context, tx, &locked, &findings).await?;
     Ok(Some(FollowUp {
         tiers: others,
-        messages: Vec::new(),
         edits,
-        analyses: Vec::new(),
+        executions,
         suppressed,
+        ..FollowUp::default()
     }))
 }
 

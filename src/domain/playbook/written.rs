@@ -33,7 +33,7 @@ pub struct Line {
 #[must_use]
 pub fn lines(playbook: &Playbook) -> Vec<String> {
     let mut lines = vec![format!("name = {}", quoted(&playbook.name))];
-    for (field, patterns) in playbook.conditions() {
+    for (field, patterns) in playbook.matchers().each() {
         let patterns: Vec<&str> = patterns.0.iter().map(|p| p.0.as_str()).collect();
         lines.extend(line(field, &patterns));
     }

@@ -100,6 +100,8 @@ pub struct Why {
     pub raised_from: Option<i32>,
     /// What was tried on the anomaly last, up to three actions.
     pub tried: Vec<Tried>,
+    /// Actions that are passed over because they are stopped.
+    pub stopped: Vec<StoppedAction>,
 }
 
 /// A permanent fix that did not hold.
@@ -129,6 +131,27 @@ pub struct Tried {
     pub verdicts: i64,
 }
 
+/// Verdicts in a row, over all anomalies, that an action did not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = DisprovedStreak)]
+pub struct Streak {
+    /// How many, of the newest `repairs.breaker`.
+    pub in_a_row: i64,
+    /// When the last of these repairs finished.
+    pub last_at: Timestamp,
+}
+
+/// An action that is stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StoppedAction {
+    /// The action.
+    pub action: String,
+    /// How many verdicts in a row are that it did not hold, of the newest `repairs.breaker` over all anomalies.
+    pub in_a_row: i64,
+    /// When the last of these repairs finished.
+    pub last_at: Timestamp,
+}
+
 /// Whether an action may be recommended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -140,6 +163,9 @@ pub enum Usable {
     NotYet,
     /// It does worse than doing nothing.
     Worse,
+    /// It is stopped: it did not hold `repairs.breaker` times in a row, on any anomalies. It may when it held once, or a
+    /// person allows it.
+    Stopped,
 }
 
 /// Another action.
@@ -157,6 +183,8 @@ pub struct Alternative {
     pub usable: Usable,
     /// When it may be recommended again, if it did not hold twice within 24 hours.
     pub not_before: Option<Timestamp>,
+    /// Why it is stopped, if it is.
+    pub stopped: Option<Streak>,
     /// How often it held; null if nothing is known.
     pub figures: Option<Figures>,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::answer::{Alternative, Figures, FiguresOf, Usable};
+use super::answer::{Alternative, Figures, FiguresOf, StoppedAction, Streak, Usable};
 use super::{Asked, DAY, ENOUGH, Known};
 use crate::domain::effectiveness::{Worth, action_name};
 use crate::domain::repair_class::RepairClass;
@@ -31,12 +31,22 @@ pub(super) struct Candidate {
     class: Option<RepairClass>,
     pub(super) standing: Standing,
     not_before: Option<Timestamp>,
+    stopped: Option<Streak>,
     pub(super) figures: Option<Figures>,
 }
 
 impl Candidate {
     pub(super) const fn is_usable(&self) -> bool {
-        self.not_before.is_none()
+        self.not_before.is_none() && self.stopped.is_none()
+    }
+
+    pub(super) fn stopped(&self) -> Option<StoppedAction> {
+        let streak = self.stopped?;
+        Some(StoppedAction {
+            action: self.action.clone(),
+            in_a_row: streak.in_a_row,
+            last_at: streak.last_at,
+        })
     }
 
     pub(super) fn bound(&self) -> f64 {
@@ -45,6 +55,7 @@ impl Candidate {
 
     pub(super) fn answer(&self) -> Alternative {
         let usable = match (self.not_before, self.standing) {
+            _ if self.stopped.is_some() => Usable::Stopped,
             (Some(_), _) => Usable::NotYet,
             (None, Standing::Worse) => Usable::Worse,
             (None, _) => Usable::Yes,
@@ -55,6 +66,7 @@ impl Candidate {
             class: self.class,
             usable,
             not_before: self.not_before,
+            stopped: self.stopped,
             figures: self.figures.clone(),
         }
     }
@@ -69,6 +81,7 @@ pub(super) fn all(asked: &Asked<'_>) -> Vec<Candidate> {
         let (standing, figures) = figures(asked, &action, class);
         Candidate {
             not_before: waits.get(&action).copied(),
+            stopped: asked.stopped.get(&action).copied(),
             action,
             tier,
             class,

@@ -48,6 +48,7 @@ struct Case {
     own: Known,
     wider: Known,
     disproved: Vec<(String, Timestamp)>,
+    stopped: BTreeMap<String, Streak>,
 }
 
 impl Case {
@@ -58,6 +59,7 @@ impl Case {
             own: Known::default(),
             wider: Known::default(),
             disproved: Vec::new(),
+            stopped: BTreeMap::new(),
         }
     }
 
@@ -69,6 +71,7 @@ impl Case {
             own: &self.own,
             wider: &self.wider,
             disproved: &self.disproved,
+            stopped: self.stopped.clone(),
             quiet_ms: &BTreeMap::new(),
             min_verdicts: 3,
             half_life: Duration::ZERO,
@@ -148,6 +151,48 @@ fn what_did_not_hold_twice_in_a_day_waits_and_the_tier_rises() {
         brief(&case.asked()),
         (Some("restart_pod"), 1, Rule::InOrder)
     );
+}
+
+#[test]
+fn what_is_stopped_is_passed_over_and_named() {
+    let streak = Streak {
+        in_a_row: 3,
+        last_at: NOW.before(HOUR),
+    };
+    let mut case = Case::new(Tier::Restart);
+    case.stopped = BTreeMap::from(["restart_pod", "scale_up"].map(|a| (a.to_owned(), streak)));
+    // Even if it held on this anomaly.
+    case.own = known(&[("restart_pod", 9, 0)], (0, 9));
+    let found = case.asked();
+    assert_eq!(brief(&found), (Some("restart_node"), 1, Rule::InOrder));
+    let named = |found: &Recommendation| -> Vec<(String, i64)> {
+        let stopped = found.why.stopped.iter();
+        stopped
+            .map(|one| (one.action.clone(), one.in_a_row))
+            .collect()
+    };
+    assert_eq!(named(&found), [("restart_pod".to_owned(), 3)]);
+    let others = found
+        .alternatives
+        .iter()
+        .filter(|a| a.usable == Usable::Stopped);
+    let others: Vec<_> = others.map(|a| (&*a.action, a.stopped)).collect();
+    assert_eq!(
+        others,
+        [("restart_pod", Some(streak)), ("scale_up", Some(streak))]
+    );
+    // What no tier has left is all named.
+    let all = [
+        "restart_pod",
+        "restart_node",
+        "rollback",
+        "scale_up",
+        "redesign",
+    ];
+    case.stopped = BTreeMap::from(all.map(|a| (a.to_owned(), streak)));
+    let found = case.asked();
+    assert_eq!(brief(&found), (None, 1, Rule::NoneLeft));
+    assert_eq!(named(&found).len(), 5);
 }
 
 #[test]

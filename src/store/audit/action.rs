@@ -15,6 +15,16 @@ pub enum Action {
     StartRepair,
     /// A repair that was started is reported as finished.
     FinishRepair,
+    /// An action that is stopped is allowed again.
+    AllowAction,
+    /// An executor is asked to run an action, by a person or by itself.
+    AskExecution,
+    /// An executor was not asked, or did not take the request.
+    FailExecution,
+    /// An executor said that it started.
+    StartExecution,
+    /// An executor said that it finished.
+    FinishExecution,
     /// A permanent fix of an anomaly is marked.
     MarkFix,
     /// A permanent fix is withdrawn.
@@ -62,6 +72,11 @@ impl Action {
         Self::RecordRepair,
         Self::StartRepair,
         Self::FinishRepair,
+        Self::AllowAction,
+        Self::AskExecution,
+        Self::FailExecution,
+        Self::StartExecution,
+        Self::FinishExecution,
         Self::MarkFix,
         Self::WithdrawFix,
         Self::Mute,
@@ -92,6 +107,11 @@ impl Action {
             Self::RecordRepair => "incident.repair",
             Self::StartRepair => "incident.repair_start",
             Self::FinishRepair => "incident.repair_finish",
+            Self::AllowAction => "action.allow",
+            Self::AskExecution => "execution.ask",
+            Self::FailExecution => "execution.fail",
+            Self::StartExecution => "execution.start",
+            Self::FinishExecution => "execution.finish",
             Self::MarkFix => "anomaly.fix",
             Self::WithdrawFix => "anomaly.unfix",
             Self::Mute => "anomaly.mute",

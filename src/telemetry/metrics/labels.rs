@@ -55,6 +55,15 @@ pub struct ByVerdict {
     pub verdict: &'static str,
 }
 
+/// Labels by what became of an execution.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByExecution {
+    /// Its state.
+    pub outcome: &'static str,
+    /// Why the executor was not asked, or did not take the request; else empty.
+    pub reason: &'static str,
+}
+
 /// Labels by part of recount.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByPart {

@@ -102,6 +102,11 @@ impl Metrics {
             m.verdicts,
         );
         r.register(
+            "executions",
+            "Actions that executors were to run, by what became of them",
+            m.executions,
+        );
+        r.register(
             "jobs_lost",
             "Queued jobs that were lost when Redis lost its data; counted by the process that noticed first",
             m.jobs_lost,

@@ -21,6 +21,7 @@ use crate::operations::incident::{Changed, reopens_after};
 use crate::operations::{self, OperationError, Resource};
 use crate::recommendations::of_incident;
 use crate::store::audit::Actor;
+use crate::store::executions;
 use crate::store::incidents::find;
 use crate::store::views::incident_list::Entry;
 use crate::store::views::lists::{self, Filter};
@@ -112,6 +113,8 @@ pub(super) struct Detail {
     silences: Option<Vec<Silence>>,
     /// What to do next; null if it is resolved, or its tier is not calculated yet.
     recommendation: Option<recommendation::View>,
+    /// What executors are asked to run on it, the oldest first.
+    executions: Vec<super::executions::View>,
 }
 
 /// An incident after an operation.
@@ -256,7 +259,11 @@ pub(super) async fn show(
     let now = context.clock.now();
     let db = context.db.view();
     let recommended = of_incident(context, db, (&entry.0, &entry.1), now).await?;
+    let executions = executions::of_incident(db, id).await?.into_iter();
     Ok(Json(Detail {
+        executions: executions
+            .map(|row| super::executions::View::of(row, now))
+            .collect(),
         recommendation: recommended.map(recommendation::View::from),
         incident: View::of(now, entry),
         silences,

@@ -1,5 +1,6 @@
 //! Repairs: what was tried on an incident, whether it helped, and what each action was worth.
 
+mod allow;
 mod past;
 mod report;
 mod worth;
@@ -22,6 +23,7 @@ use crate::web::bounded_text::BoundedText;
 use crate::web::paging::{self, Page};
 use crate::web::query::Query;
 use crate::web::{Ingress, Problem};
+pub(super) use allow::{__path_allow, allow};
 pub(super) use past::{__path_last_time, last_time};
 pub(super) use report::{
     __path_finish, __path_record, __path_record_of_alert, __path_record_of_anomaly, __path_show,

@@ -78,6 +78,10 @@ pub(super) async fn incident(
                 operations::repair::record(context, &actor, &target, report, key.as_deref())
                     .await?;
             }
+            "execute" => {
+                let action = posted.text("action")?.unwrap_or_default();
+                operations::execution::ask(context, &actor, id, &action).await?;
+            }
             "finish" => {
                 let repair = posted.get("repair").and_then(|id| id.parse().ok());
                 let repair: Uuid = repair.ok_or(PageError::NotFound)?;

@@ -2,6 +2,7 @@
 
 mod actions;
 mod analysis;
+mod executions;
 mod facts;
 mod load;
 mod recommended;
@@ -81,6 +82,10 @@ pub(super) async fn page(
                     section aria-labelledby="recommended" {
                         h2 #recommended { (text.recommended) }
                         div #recommendation data-live { (recommended::shown(&visit, found.recommendation.as_ref())) }
+                        div #executions data-live { (executions::shown(&visit, &found.executions)) }
+                        @if visit.may_act() {
+                            (executions::form(&visit, incident.id, found.runs(&pages.context), &found.executions))
+                        }
                     }
                     section aria-labelledby="past" {
                         h2 #past { (text.analysis) }

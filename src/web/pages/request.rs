@@ -155,6 +155,7 @@ fn done(text: &'static Text, query: &str) -> Option<&'static str> {
         "analyze" => text.done_analyze,
         "repair" => text.done_repair,
         "finish" => text.done_finish,
+        "execute" => text.done_execute,
         "fix" => text.done_fix,
         "fix-again" => text.done_fix_again,
         "fix-kept" => text.done_fix_kept,

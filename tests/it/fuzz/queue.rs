@@ -26,7 +26,7 @@ const GARBAGE: usize = 12;
 
 /// Jobs as they are written, each of its queue. A queue without one is tried with what is damaged most
 /// easily.
-const SAMPLES: [(&str, &str); 5] = [
+const SAMPLES: [(&str, &str); 6] = [
     (
         "ingest",
         r#"{"source":"alertmanager","received_at":"2026-11-22T21:28:29.102Z","content":{"alert":{"status":"firing","labels":{"alertname":"A"},"fingerprint":"f"}}}"#,
@@ -46,6 +46,10 @@ const SAMPLES: [(&str, &str); 5] = [
     (
         "repair",
         r#"{"incident":"01a20f8d-b24b-788f-8346-44d977859706","action":"scale","success":true,"at":"2026-11-22T21:28:29.102Z"}"#,
+    ),
+    (
+        "execute",
+        r#"{"execution":"01a20f8d-b24b-788f-8346-44d977859707","incident":"01a20f8d-b24b-788f-8346-44d977859706"}"#,
     ),
 ];
 

@@ -1,5 +1,6 @@
 //! `tocsin repairs`: what was tried, newest first; and what each action was worth.
 
+mod allow;
 mod worth;
 
 use clap::{Args, Subcommand};
@@ -12,6 +13,7 @@ use super::fields::{number, or_dash, text, time};
 use super::lists::{List, WatchArgs, limit};
 use super::table::{self, Terminal, cell, dim, figure};
 use super::which;
+use allow::AllowArgs;
 use worth::WorthArgs;
 pub(super) use worth::sentences;
 
@@ -34,6 +36,8 @@ enum RepairsCommand {
     Actions(Shown),
     /// Show how often each action held, beside what happens with nothing done
     Effectiveness(WorthArgs),
+    /// Allow an action again that is stopped because it did not hold several times in a row
+    Allow(AllowArgs),
 }
 
 #[derive(Debug, Args)]
@@ -75,6 +79,9 @@ impl RepairsArgs {
     pub async fn run(self, remote: &Remote) -> anyhow::Result<()> {
         let client = Client::new(remote)?;
         if let Some(RepairsCommand::Effectiveness(args)) = &self.command {
+            return args.run(&client).await;
+        }
+        if let Some(RepairsCommand::Allow(args)) = self.command {
             return args.run(&client).await;
         }
         if let Some(RepairsCommand::Actions(shown)) = self.command {

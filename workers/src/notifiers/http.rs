@@ -30,8 +30,8 @@ const SUCCESS_MAX: usize = 64 * 1024;
 const REASON_MAX: usize = 500;
 
 /// One receiver, and how it answered.
-pub(super) struct HttpReceiver {
-    pub(super) client: Client,
+pub(crate) struct HttpReceiver {
+    pub(crate) client: Client,
     channel: String,
     hidden: Hidden,
     pub(super) circuit_breaker: CircuitBreaker,
@@ -39,7 +39,7 @@ pub(super) struct HttpReceiver {
 
 /// An answer: its status, how long it wants to be left alone, and what it says.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub(super) status: StatusCode,
     pub(super) retry_after: Option<Duration>,
     pub(super) body: Vec<u8>,
@@ -73,7 +73,7 @@ pub(super) fn of_sections<S, N: Notifier + 'static, E: fmt::Display>(
 
 /// Whether a success is read. What is not wanted may never end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reads {
+pub(crate) enum Reads {
     /// No: that it is one is enough.
     Refusals,
     /// Yes.
@@ -82,7 +82,7 @@ pub(super) enum Reads {
 
 impl HttpReceiver {
     /// The receiver of a channel at an address, part of which is `secret`. A call may take as long as `total`.
-    pub(super) fn new(
+    pub(crate) fn new(
         channel: &str,
         url: &Url,
         secret: Option<&Secret>,
@@ -106,7 +106,7 @@ impl HttpReceiver {
     }
 
     /// Calls it, and keeps in mind by `clock` how it answered.
-    pub(super) async fn call(
+    pub(crate) async fn call(
         &self,
         clock: impl Fn() -> Instant + Send + Sync,
         request: RequestBuilder,
@@ -136,7 +136,7 @@ impl HttpReceiver {
     }
 
     /// What an answer means for a message: what it said, if it took it. One that wants to be left alone is.
-    pub(super) fn outcome(
+    pub(crate) fn outcome(
         &self,
         clock: impl Fn() -> Instant,
         answer: &Answer,

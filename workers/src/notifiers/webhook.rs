@@ -2,7 +2,7 @@
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.
 
 mod event;
-mod signature;
+pub(crate) mod signature;
 #[cfg(test)]
 mod tests;
 

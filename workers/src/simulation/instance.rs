@@ -212,6 +212,7 @@ fn alone(config: Config, file: &str) -> Config {
     config.canary.every = None;
     config.heartbeat.url = None;
     config.expected = Vec::new();
+    config.repairs.hooks.clear();
     config.sources.alertmanager.enabled = true;
     if config.all_channels() == ["log"] {
         config.telegram_token = Some(Secret::from("1:simulated"));

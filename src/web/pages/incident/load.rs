@@ -2,15 +2,17 @@
 
 use uuid::Uuid;
 
+use crate::context::Context;
 use crate::domain::aggregation::Unit;
 use crate::domain::recommendation::Recommendation;
 use crate::entity;
+use crate::executions::hook_of;
 use crate::recommendations::of_incident;
 use crate::store::audit::Action;
-use crate::store::reopenings;
 use crate::store::views::incident_list::Entry;
 use crate::store::views::past::{self, Past};
 use crate::store::views::{hourly_counts, lists, timeline};
+use crate::store::{executions, reopenings};
 use crate::web::pages::stale::Silences;
 use crate::web::pages::timeline::MoreFirings;
 use crate::web::pages::{PageError, PageRequest, Pages, charts};
@@ -39,6 +41,19 @@ pub(super) struct IncidentData {
     pub(super) worth: OfAnomaly,
     pub(super) past: Vec<Past>,
     pub(super) recommendation: Option<Recommendation>,
+    pub(super) executions: Vec<entity::executions::Model>,
+}
+
+impl IncidentData {
+    /// The recommendation, and the hook that runs its action.
+    pub(super) fn runs<'a>(
+        &'a self,
+        context: &'a Context,
+    ) -> Option<(&'a Recommendation, &'a str)> {
+        let found = self.recommendation.as_ref()?;
+        let (hook, _) = hook_of(context, &self.entry.1, found.tier)?;
+        Some((found, hook))
+    }
 }
 
 pub(super) async fn load(
@@ -55,7 +70,8 @@ pub(super) async fn load(
     let both = async {
         let worth = worth::of_anomaly(&pages.context, &entry.1, visit.now);
         let recommended = of_incident(&pages.context, db, (&entry.0, &entry.1), visit.now);
-        tokio::try_join!(worth, past::before(db, &entry.0), recommended)
+        let executed = executions::of_incident(db, id);
+        tokio::try_join!(worth, past::before(db, &entry.0), recommended, executed)
     };
     let (
         mut occurrences,
@@ -80,7 +96,7 @@ pub(super) async fn load(
         silences,
         both,
     )?;
-    let (worth, past, recommendation) = both;
+    let (worth, past, recommendation, executions) = both;
     let more = more_firings(&entry.0, unit, &mut occurrences);
     let of_parts = [messages.len(), entries.len(), reopenings.len(), mutes.len()];
     let is_full = |rows: usize| rows as u64 >= MESSAGES;
@@ -103,6 +119,7 @@ pub(super) async fn load(
         worth,
         past,
         recommendation,
+        executions,
     })
 }
 

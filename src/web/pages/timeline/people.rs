@@ -32,11 +32,24 @@ pub(super) fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>)
             Some(Action::ResolveIncident) => ("t-done", "✓", text.ev_resolved.to_owned()),
             Some(Action::AnalyzeIncident) => ("", "·", text.ev_analyze.to_owned()),
             // It has a row of its own.
-            Some(Action::RecordRepair | Action::StartRepair | Action::FinishRepair) => continue,
+            Some(
+                Action::RecordRepair
+                | Action::StartRepair
+                | Action::FinishRepair
+                | Action::StartExecution
+                | Action::FinishExecution,
+            ) => continue,
+            Some(Action::AskExecution) => ("", "▶", execution(text.ev_asked, &operation.detail)),
+            Some(Action::FailExecution) => (
+                "t-bad",
+                "▶",
+                execution(text.ev_not_asked, &operation.detail),
+            ),
             Some(Action::RefusePress) => ("", "·", text.ev_stranger.to_owned()),
             // Not done to incidents; or by a newer version.
             Some(
-                Action::MarkFix
+                Action::AllowAction
+                | Action::MarkFix
                 | Action::WithdrawFix
                 | Action::Mute
                 | Action::Unmute
@@ -133,6 +146,12 @@ fn resolved(
         what: html! { (what) },
         more,
     }
+}
+
+/// What an executor was asked for, or was not.
+fn execution(form: &str, detail: &serde_json::Value) -> String {
+    let said = |field: &str| detail[field].as_str().unwrap_or_default();
+    fill(form, &[("action", said("action")), ("name", said("hook"))])
 }
 
 /// Until when an audit entry muted; empty where it ended a mute.

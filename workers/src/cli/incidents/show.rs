@@ -92,6 +92,7 @@ fn facts(incident: &Value, now: Timestamp) -> String {
         ("source", text(incident, "/source")),
         ("source link", text(incident, "/generator_url")),
     ]);
+    lines.extend(executions(incident));
     lines.extend(analysis(incident));
     lines.extend(list("silences", silences(incident), ": "));
     lines.extend(list("labels", members(incident, "/labels"), "="));
@@ -102,6 +103,33 @@ fn facts(incident: &Value, now: Timestamp) -> String {
     }
     out.push('\n');
     out
+}
+
+/// What executors are asked to run, one a line.
+fn executions(incident: &Value) -> Vec<(&'static str, String)> {
+    let all = incident.get("executions").and_then(Value::as_array);
+    let line = |(at, one): (usize, &Value)| {
+        let name = if at == 0 { "executions" } else { "" };
+        let (action, hook, state) = (
+            text(one, "/action"),
+            text(one, "/hook"),
+            text(one, "/state"),
+        );
+        let outcome = match one["success"].as_bool() {
+            Some(true) => ", helped".to_owned(),
+            Some(false) => ", did not help".to_owned(),
+            None => String::new(),
+        };
+        let reason = match text(one, "/reason") {
+            reason if reason.is_empty() => reason,
+            reason => format!(" ({reason})"),
+        };
+        (
+            name,
+            format!("{action} by hook {hook}: {state}{outcome}{reason}"),
+        )
+    };
+    all.into_iter().flatten().enumerate().map(line).collect()
 }
 
 /// What is known of its past, a sentence a line.

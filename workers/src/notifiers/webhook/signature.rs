@@ -6,15 +6,15 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 /// What messages are signed with.
-pub(super) struct Key(Vec<u8>);
+pub(crate) struct Key(Vec<u8>);
 
 impl Key {
-    pub(super) const fn new(key: Vec<u8>) -> Self {
+    pub(crate) const fn new(key: Vec<u8>) -> Self {
         Self(key)
     }
 
     /// The value of the header `webhook-signature`; `at` in seconds since 1970.
-    pub(super) fn sign(&self, id: &str, at: i64, body: &str) -> String {
+    pub(crate) fn sign(&self, id: &str, at: i64, body: &str) -> String {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else {
             unreachable!("HMAC takes keys of any length");
         };
