@@ -75,7 +75,7 @@ pub enum Part {
 
 impl Part {
     /// All of them, in the order in which they run: pending work first.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Tiers,
         Self::Messages,
         Self::Edits,
