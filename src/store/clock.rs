@@ -245,7 +245,7 @@ fn put_off() -> Vec<String> {
 
 /// What happened at a moment: it did earlier by as much, and not after now.
 fn happened() -> impl Iterator<Item = String> {
-    const TABLES: [(&str, &[&str]); 24] = [
+    const TABLES: [(&str, &[&str]); 26] = [
         (
             "incidents",
             &[

@@ -65,7 +65,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 29] = [
         Self::AcknowledgeIncident,
         Self::ResolveIncident,
         Self::AnalyzeIncident,
