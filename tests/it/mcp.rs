@@ -241,7 +241,7 @@ async fn errors_are_what_the_api_says() {
         (
             "list_incidents",
             json!({"status": "LOST"}),
-            "unknown variant `LOST`",
+            "unknown value `LOST`",
         ),
         (
             "list_incidents",
