@@ -61,7 +61,8 @@ impl Harness {
                 .unwrap(),
         };
         let both = tokio::join!(propose(&self.context), propose(&other));
-        (both.0.unwrap(), both.1.unwrap());
+        both.0.unwrap();
+        both.1.unwrap();
         propose(&other).await.unwrap();
         // Another process may have changed it.
         self.context.playbooks.forget();
