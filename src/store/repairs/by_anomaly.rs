@@ -46,11 +46,12 @@ pub async fn of(
     keys: &[String],
 ) -> Result<BTreeMap<String, OfAnomaly>, DbErr> {
     let backend = db.get_database_backend();
+    // SQLite joins CROSS JOINs as they are written: by each key, not by all that is kept.
     let rows = || Rows::new().text("key", keys.iter().cloned());
     let sql = "SELECT f.subject, f.action, f.period, f.attempts, f.claimed, f.verified, f.disproved, f.superseded, \
                    f.unknown, f.last_at, a.alert_name, a.service, a.namespace, a.error_type \
-               FROM {rows} JOIN repair_figures f ON f.scope = 'anomaly' AND f.subject = r.key \
-               JOIN anomalies a ON a.key = r.key";
+               FROM {rows} CROSS JOIN repair_figures f CROSS JOIN anomalies a \
+               WHERE f.scope = 'anomaly' AND f.subject = r.key AND a.key = r.key";
     let mut found: BTreeMap<String, OfAnomaly> = BTreeMap::new();
     for row in db.query_all_raw(rows().statement(backend, sql, [])).await? {
         let one = match found.entry(row.try_get("", "subject")?) {
@@ -74,7 +75,7 @@ pub async fn of(
         kept.last_at = kept.last_at.max(last_at);
     }
     let sql = "SELECT b.subject, b.quiet_ms, b.episodes, b.held FROM {rows} \
-               JOIN baselines b ON b.scope = 'anomaly' AND b.subject = r.key";
+               CROSS JOIN baselines b WHERE b.scope = 'anomaly' AND b.subject = r.key";
     for row in db.query_all_raw(rows().statement(backend, sql, [])).await? {
         let subject: String = row.try_get("", "subject")?;
         let Some(one) = found.get_mut(&subject) else {
