@@ -72,7 +72,7 @@ parts! {
     /// Verdicts on repairs.
     Verdicts: "verdicts", every 60 s, within 30 s;
     /// What playbooks should be by what held.
-    Proposals: "proposals", every 300 s, within 30 s;
+    Proposals: "proposals", every 60 s, within 30 s;
     /// Firings that their source no longer sends.
     Unseen: "unseen", every 60 s, within 30 s;
     /// Mutes that are over.

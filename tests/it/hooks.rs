@@ -1,7 +1,7 @@
 //! Executors that are asked to run recommended actions, and what they report.
 
 mod dying;
-mod rules;
+mod limits;
 
 use std::time::Duration;
 

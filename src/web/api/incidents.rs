@@ -1,5 +1,6 @@
 //! Incidents: listed, shown, acknowledged and resolved.
 
+mod executions;
 mod many;
 mod recommendation;
 
@@ -21,7 +22,7 @@ use crate::operations::incident::{Changed, reopens_after};
 use crate::operations::{self, OperationError, Resource};
 use crate::recommendations::of_incident;
 use crate::store::audit::Actor;
-use crate::store::executions;
+use crate::store::executions::of_incident as executions_of;
 use crate::store::incidents::find;
 use crate::store::views::incident_list::Entry;
 use crate::store::views::lists::{self, Filter};
@@ -33,6 +34,7 @@ use crate::web::bounded_text::BoundedText;
 use crate::web::paging::{self, Gathered, Page, PageParams};
 use crate::web::query::Query;
 use crate::web::{Ingress, Problem, body};
+pub(super) use executions::View as ExecutionView;
 pub(super) use many::{__path_resolve_many, resolve_many};
 
 /// An incident as it is answered: its row, and what its anomaly says.
@@ -114,7 +116,7 @@ pub(super) struct Detail {
     /// What to do next; null if it is resolved, or its tier is not calculated yet.
     recommendation: Option<recommendation::View>,
     /// What executors are asked to run on it, the oldest first.
-    executions: Vec<super::executions::View>,
+    executions: Vec<ExecutionView>,
 }
 
 /// An incident after an operation.
@@ -259,11 +261,9 @@ pub(super) async fn show(
     let now = context.clock.now();
     let db = context.db.view();
     let recommended = of_incident(context, db, (&entry.0, &entry.1), now).await?;
-    let executions = executions::of_incident(db, id).await?.into_iter();
+    let executions = executions_of(db, id).await?.into_iter();
     Ok(Json(Detail {
-        executions: executions
-            .map(|row| super::executions::View::of(row, now))
-            .collect(),
+        executions: executions.map(|row| ExecutionView::of(row, now)).collect(),
         recommendation: recommended.map(recommendation::View::from),
         incident: View::of(now, entry),
         silences,

@@ -1,6 +1,9 @@
-//! When an executor is not asked, or nothing comes of it.
+//! What a hook does not run, or not at once.
 
-use super::*;
+use serde_json::json;
+
+use super::{HOUR, MINUTE, start};
+use crate::harness::{alert, resolved};
 use crate::on_both;
 
 on_both! {
