@@ -6,7 +6,7 @@ use super::Config;
 
 /// What the paths of our own addresses begin with. A path of `public_url` that begins so could not be told
 /// from them.
-pub const OWN_PATHS: [&str; 18] = [
+pub const OWN_PATHS: [&str; 19] = [
     "anomalies",
     "api",
     "assets",
@@ -22,6 +22,7 @@ pub const OWN_PATHS: [&str; 18] = [
     "queues",
     "readyz",
     "repairs",
+    "report",
     "sign-in",
     "sign-out",
     "system",

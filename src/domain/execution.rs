@@ -60,6 +60,9 @@ pub enum State {
 }
 
 impl State {
+    /// Those that are counted without a reason.
+    pub const COUNTED: [Self; 4] = [Self::Suggested, Self::Asked, Self::Started, Self::Finished];
+
     /// As it is shown at `now`.
     #[must_use]
     pub fn at(self, expires_at: Option<Timestamp>, now: Timestamp) -> Self {

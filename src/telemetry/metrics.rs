@@ -259,6 +259,13 @@ impl Metrics {
             };
             drop(self.verdicts.get_or_create(&by));
         }
+        for state in execution::State::COUNTED {
+            let (outcome, reason) = (state.name(), "");
+            drop(
+                self.executions
+                    .get_or_create(&ByExecution { outcome, reason }),
+            );
+        }
         for part in Part::ALL {
             let by = ByPart { part: part.name() };
             drop(self.recount_failures.get_or_create(&by));

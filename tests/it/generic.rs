@@ -286,12 +286,17 @@ on_all! {
             assert!(page.contains(shown), "{shown}: {page}");
         }
         h.until("SELECT CAST(sum(alerts) AS bigint) FROM source_tallies", 21).await;
-        // After a day none of it is counted, and the last delivery is known for a week.
+        // After a day none of it is counted, the last delivery is known for a week, and reports need it for longer.
         h.advance(Duration::from_secs(25 * 3600));
         let found = source("generic/checks").await;
         assert_eq!((&found["alerts"], &found["refused"]), (&json!(0), &json!(0)));
         assert!(found["delivered_at"].is_string() && found["error"].is_string());
         h.advance(Duration::from_secs(7 * 24 * 3600));
+        let found = source("generic/checks").await;
+        assert_eq!((&found["delivered_at"], &found["error"]), (&Value::Null, &Value::Null));
+        recount::prune(&h.context).await.unwrap();
+        assert_ne!(h.sql("SELECT count(*) FROM source_tallies").await, 0);
+        h.advance(Duration::from_secs(28 * 24 * 3600));
         recount::prune(&h.context).await.unwrap();
         assert_eq!(h.sql("SELECT count(*) FROM source_tallies").await, 0);
         h.finish_with_dead_letters().await;

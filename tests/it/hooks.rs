@@ -70,9 +70,10 @@ impl Harness {
 on_all! {
     async fn an_executor_is_asked_once_and_its_reports_are_a_repair_with_a_verdict(on) {
         let (h, receiver) = start(on, "run", json!({})).await;
-        let firing = alert("Loop", "a", h.now());
+        let began = h.now();
+        let firing = alert("Loop", "a", began);
         for _ in 0..3 {
-            h.send_and_drain(vec![firing.clone(), alert("Loop", "b", h.now())]).await;
+            h.send_and_drain(vec![firing.clone(), alert("Loop", "b", began)]).await;
         }
         let incident = h.newest_id().await;
         let [asked] = &receiver.deliveries()[..] else {
@@ -107,7 +108,7 @@ on_all! {
         assert_eq!((status, &refused["code"]), (409, &json!("repair_finished")), "{refused}");
         h.drain().await;
         let now = h.now();
-        h.send_and_drain(vec![resolved(firing, now), resolved(alert("Loop", "b", now), now)]).await;
+        h.send_and_drain(vec![resolved(firing, now), resolved(alert("Loop", "b", began), now)]).await;
         h.advance(HOUR);
         h.recount().await;
         let repair = h.get(&format!("/api/v1/repairs/{}", asked.id)).await;

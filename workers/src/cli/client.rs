@@ -353,6 +353,7 @@ fn fields_at(path: &[&str]) -> &'static [&'static str] {
         ] => &["changed", "matching"],
         ["incidents", _, "occurrences" | "last-time"] | [_] => ITEMS,
         ["anomalies", ..] => &["key"],
+        ["actions", ..] => &["action"],
         ["playbooks", ..] => &["versions"],
         ["queues", ..] => &["name"],
         _ => &["id"],
