@@ -51,7 +51,7 @@ pub(super) async fn page(
         h1 { (text.report) }
         p.hint { (text.rp_lead) }
         p { (between(&visit, &report)) }
-        (pager(&visit, period))
+        (pager(&visit, period, visit.now.before(pages.context.config.retention.occurrences.0)))
         @for sentence in said::incomplete(&report, visit.lang) { p.warn { (sentence) } }
         div.cols.even {
             section aria-labelledby="figures" {
@@ -81,8 +81,8 @@ fn between(visit: &PageRequest, report: &Report) -> Markup {
     html! { (before) (parts::at(report.from)) (middle) (parts::at(report.to)) (after) }
 }
 
-/// The way to the period before, and to the one after if that is over.
-fn pager(visit: &PageRequest, period: Period) -> Markup {
+/// The way to the period before, if firings of it are kept, since `kept`; and to the one after, if that is over.
+fn pager(visit: &PageRequest, period: Period, kept: Timestamp) -> Markup {
     let text = visit.text();
     let link = |period: Period| {
         let [from, to] = [period.from, period.to].map(|at| parts::encoded(&at.to_rfc3339()));
@@ -91,7 +91,7 @@ fn pager(visit: &PageRequest, period: Period) -> Markup {
     let later = Some(period.after()).filter(|later| later.to <= visit.now);
     html! {
         nav.pager aria-label=(text.report) {
-            a rel="prev" href=(link(period.before())) { "← " (text.rp_earlier) }
+            @if period.from > kept { a rel="prev" href=(link(period.before())) { "← " (text.rp_earlier) } }
             @if let Some(later) = later { a rel="next" href=(link(later)) { (text.rp_later) " →" } }
         }
     }
