@@ -64,6 +64,14 @@ pub(super) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     Ok(Some(whole))
 }
 
+/// A whole number that is not negative, likewise.
+pub(super) fn natural<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    match whole(deserializer)? {
+        Some(number @ ..=-1) => Err(de::Error::custom(format!("{number} is less than 0"))),
+        number => Ok(number),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +101,19 @@ mod tests {
         ] {
             let mut json = serde_json::Deserializer::from_str(text);
             assert_eq!(whole(&mut json).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_things_is_not_negative() {
+        for (text, expected) in [
+            ("null", Some(None)),
+            ("0", Some(Some(0))),
+            ("7.0", Some(Some(7))),
+            ("-1", None),
+        ] {
+            let mut json = serde_json::Deserializer::from_str(text);
+            assert_eq!(natural(&mut json).ok(), expected, "{text}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The Model Context Protocol: what an on-call engineer's assistant may read and do, as tools. Each is a mapping
 //! onto operations of the API, executed with the caller's own token: roles, checks, audit and errors are the API's.
 //!
-//! What senders of alerts and people wrote is marked as data in every result ([`untrusted`]), and results are
-//! bounded ([`bounds`]).
+//! What senders of alerts and people wrote is marked as data in every result (`untrusted.rs`), and results are
+//! bounded (`bounds.rs`).
 
 mod bounds;
 mod call;

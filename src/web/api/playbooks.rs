@@ -12,7 +12,7 @@ use crate::domain::playbook::{Origin, Playbook};
 use crate::operations::playbook::{self, Changed, Reason};
 use crate::operations::{OperationError, Resource};
 use crate::web::auth::Caller;
-use crate::web::bounded_text::{BoundedText, whole};
+use crate::web::bounded_text::{BoundedText, natural, whole};
 use crate::web::paging::{self, Page};
 use crate::web::playbooks::{self, Shown, Summary};
 use crate::web::query::Query;
@@ -137,7 +137,7 @@ pub(super) struct SetRequest {
     #[schema(value_type = String, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
     why: BoundedText,
     /// The version that is to be changed: if it is not the newest any more, the answer is 409. 0: there is none yet.
-    #[serde(default, deserialize_with = "whole")]
+    #[serde(default, deserialize_with = "natural")]
     #[schema(minimum = 0)]
     expected_version: Option<i64>,
     /// By which way.
@@ -190,7 +190,7 @@ pub(super) struct WithdrawRequest {
     #[schema(value_type = String, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
     why: BoundedText,
     /// The version that is to be withdrawn: if it is not the newest any more, the answer is 409.
-    #[serde(default, deserialize_with = "whole")]
+    #[serde(default, deserialize_with = "natural")]
     #[schema(minimum = 0)]
     expected_version: Option<i64>,
     /// By which way.
@@ -246,7 +246,7 @@ pub(super) struct RestoreRequest {
     #[schema(value_type = String, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
     why: BoundedText,
     /// The version that is the newest now: if it is not any more, the answer is 409.
-    #[serde(default, deserialize_with = "whole")]
+    #[serde(default, deserialize_with = "natural")]
     #[schema(minimum = 0)]
     expected_version: Option<i64>,
     /// Operator name, for the version and the audit entry.
