@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::counter::redis::RedisCounter;
 use crate::counter::sql::SqlCounter;
 use crate::counter::{Counter, CounterError};
+use crate::jobs::Part;
 use crate::playbooks::Playbooks;
 use crate::probe::figures::Figures;
 use crate::probe::{Probe, Stores};
@@ -19,8 +20,8 @@ use crate::queue::store::{QueueError, QueueStore};
 use crate::redis::{self, Redis};
 use crate::store::Db;
 use crate::store::db::{self, migrate};
-use crate::store::maintenance;
 use crate::store::secrets::{self, FORMS, Secret};
+use crate::store::{maintenance, turns};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::spans::{self, Tracer};
 use crate::time::{Clock, Timestamp};
@@ -162,6 +163,9 @@ async fn drivers(config: &Config, db: &Db, clock: &Clock) -> Result<Drivers, Ope
     if config.is_embedded() {
         // No other process can hold anything: what was in flight when the last one died is free.
         queue.take_back_all().await.map_err(QueueError::from)?;
+        let turns = Part::ALL.map(Part::mark);
+        let freed = turns::free(db.write(), &turns).await;
+        freed.map_err(QueueError::from)?;
     }
     Ok((Arc::new(queue), Arc::new(SqlCounter::new(db.clone(), unit))))
 }

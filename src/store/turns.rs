@@ -6,7 +6,7 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
 use super::marks;
-use super::rows::statement;
+use super::rows::{Rows, statement};
 use crate::time::Timestamp;
 
 /// A turn that is asked for. All moments are by one clock.
@@ -70,6 +70,15 @@ pub async fn begin(db: &impl ConnectionTrait, turn: &Turn) -> Result<Begun, DbEr
     let since = mark.place.parse().map_or(Timestamp(0), Timestamp);
     let until = mark.upto.unwrap_or(turn.now);
     Ok(Begun::Held { since, until })
+}
+
+/// Frees turns that are held. Only for a process that runs alone on this database, when it starts: who held them died.
+pub async fn free(db: &impl ConnectionTrait, names: &[&str]) -> Result<(), DbErr> {
+    let rows = Rows::new().text("name", names.iter().map(|name| (*name).to_owned()));
+    let sql = "UPDATE marks SET upto = NULL, place = '' \
+               WHERE upto IS NOT NULL AND name IN (SELECT r.name FROM {rows})";
+    let sql = rows.statement(db.get_database_backend(), sql, []);
+    db.execute_raw(sql).await.map(drop)
 }
 
 /// Ends the turn, unless it was held for so long that somebody else has it.

@@ -9,7 +9,8 @@ use crate::store::rows::{Rows, statement};
 use crate::time::Timestamp;
 
 /// Those of these actions that are stopped: of the newest `breaker` verdicts of each, over all anomalies and since it
-/// was allowed last, all are that it did not hold. Reads so many rows of an index for each action.
+/// was allowed last, all are that it did not hold. Reads so many rows of an index for each action: the one that is in the
+/// order of the expression.
 pub async fn stopped(
     db: &impl ConnectionTrait,
     actions: Vec<String>,
@@ -22,8 +23,8 @@ pub async fn stopped(
     let newest = |columns: &str, limit: u32| {
         format!(
             "SELECT {columns} FROM repairs p WHERE p.action = s.action \
-                 AND p.verdict IN ('verified', 'disproved') AND p.repaired_at > s.since \
-             ORDER BY p.repaired_at DESC, p.id DESC LIMIT {limit}"
+                 AND p.verdict IN ('verified', 'disproved') AND -p.repaired_at < -s.since \
+             ORDER BY -p.repaired_at, p.id DESC LIMIT {limit}"
         )
     };
     let sql = format!(

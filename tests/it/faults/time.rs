@@ -75,13 +75,19 @@ scenarios! {
         let ahead = |table: &str, column: &str| {
             format!("SELECT count(*) FROM {table} WHERE {column} > {ahead}")
         };
+        let everies = tocsin::jobs::scheduled().into_iter().map(|scheduled| {
+            let (name, every) = (scheduled.schedule.name, scheduled.schedule.every);
+            format!("WHEN '{name}' THEN {}", every.as_millis())
+        });
+        let everies: Vec<String> = everies.collect();
+        let ticks = format!("tick * CASE name {} END", everies.join(" "));
         let found = scenario
             .fleet
             .look([
                 &ahead("incidents", "opened_at"),
                 &ahead("occurrences", "last_seen_at"),
                 &ahead("notifications", "owed_since"),
-                &ahead("schedules", "tick * 60000"),
+                &ahead("schedules", &ticks),
             ])
             .await;
         assert_eq!(found, [0; 4], "rows that lie ahead");
