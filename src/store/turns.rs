@@ -1,9 +1,11 @@
 //! Turns: work that at most one process does at a time. A turn is a mark: `at` is when the last one began that ended,
-//! `upto` until when it is held, and `place` since when. One whose process died is free when that is over.
+//! `upto` until when it is held, and `place` since when and by which job. One whose process died is free when its job
+//! comes again, or when that is over.
 
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbErr, Value};
+use uuid::Uuid;
 
 use super::marks;
 use super::rows::{Rows, statement};
@@ -20,6 +22,25 @@ pub struct Turn {
     pub now: Timestamp,
     /// How long it is held if it does not end.
     pub lasts: Duration,
+    /// The job that does it.
+    pub job: Uuid,
+    /// Whether the job comes again, because who had it let go of it: then a turn that it holds is its own.
+    pub is_again: bool,
+}
+
+impl Turn {
+    /// Since when it is held, and by which job.
+    fn place(&self) -> String {
+        format!("{} {}", self.now.0, self.job)
+    }
+
+    /// What a place is like that this turn may take over; nothing is like an empty pattern but what nobody holds.
+    fn own(&self) -> String {
+        match self.is_again {
+            true => format!("% {}", self.job),
+            false => String::new(),
+        }
+    }
 }
 
 /// Whether a turn began.
@@ -43,17 +64,18 @@ pub enum Begun {
 pub async fn begin(db: &impl ConnectionTrait, turn: &Turn) -> Result<Begun, DbErr> {
     let sql = "INSERT INTO marks (name, at, upto, place) VALUES ($1, 0, $2, $3) \
                ON CONFLICT (name) DO UPDATE SET upto = excluded.upto, place = excluded.place \
-               WHERE (marks.upto IS NULL OR marks.upto <= $4 OR marks.upto > $6) \
+               WHERE (marks.upto IS NULL OR marks.upto <= $4 OR marks.upto > $6 OR marks.place LIKE $7) \
                    AND (marks.at < $5 OR marks.at > $6)";
     let until = turn.now.after(turn.lasts);
     let wrong = until.after(turn.lasts);
     let values = [
         Value::from(turn.name),
         until.0.into(),
-        turn.now.0.to_string().into(),
+        turn.place().into(),
         turn.now.0.into(),
         turn.asked_at.0.into(),
         wrong.0.into(),
+        turn.own().into(),
     ];
     let sql = statement(db.get_database_backend(), sql, values);
     if db.execute_raw(sql).await?.rows_affected() > 0 {
@@ -67,7 +89,8 @@ pub async fn begin(db: &impl ConnectionTrait, turn: &Turn) -> Result<Begun, DbEr
     if mark.at >= turn.asked_at && mark.at <= wrong {
         return Ok(Begun::Done);
     }
-    let since = mark.place.parse().map_or(Timestamp(0), Timestamp);
+    let since = mark.place.split(' ').next().unwrap_or_default();
+    let since = since.parse().map_or(Timestamp(0), Timestamp);
     let until = mark.upto.unwrap_or(turn.now);
     Ok(Begun::Held { since, until })
 }
@@ -88,7 +111,7 @@ pub async fn end(db: &impl ConnectionTrait, turn: &Turn) -> Result<(), DbErr> {
     let values = [
         Value::from(turn.name),
         turn.now.0.into(),
-        turn.now.0.to_string().into(),
+        turn.place().into(),
         turn.now.after(turn.lasts).0.into(),
     ];
     let sql = statement(db.get_database_backend(), sql, values);

@@ -11,6 +11,7 @@ use tocsin::store::turns::{self, Begun, Turn};
 use tocsin::time::Timestamp;
 use tocsin_workers::presence;
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
 use crate::harness::{Harness, On, alert, firing};
 use crate::{on, on_all, on_servers};
@@ -238,6 +239,8 @@ on_all! {
             asked_at: Timestamp(asked),
             now: Timestamp(now),
             lasts: SECOND,
+            job: Uuid::from_u128(1),
+            is_again: false,
         };
         let first = turn(5_000, 10_000);
         let begun = futures::future::join_all((0..10).map(|_| turns::begin(db, &first))).await;
@@ -255,6 +258,12 @@ on_all! {
         turns::end(db, &second).await.unwrap();
         assert_eq!(turns::begin(db, &third).await.unwrap(), Begun::Done);
         assert_eq!(turns::begin(db, &turn(11_001, 11_600)).await.unwrap(), Begun::Now);
+        // Who had the job let go of it: that it comes again is known before its turn's time is over.
+        let again = Turn { is_again: true, ..turn(11_001, 11_700) };
+        let other = Turn { job: Uuid::from_u128(2), ..again };
+        let held = Begun::Held { since: Timestamp(11_600), until: Timestamp(12_600) };
+        assert_eq!(turns::begin(db, &other).await.unwrap(), held);
+        assert_eq!(turns::begin(db, &again).await.unwrap(), Begun::Now);
         // The clock went back by an hour since.
         assert_eq!(turns::begin(db, &turn(1_000, 2_000)).await.unwrap(), Begun::Now);
         turns::end(db, &turn(1_000, 2_000)).await.unwrap();

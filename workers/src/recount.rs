@@ -144,11 +144,13 @@ async fn in_turn(recounting: &Recounting, part: Part, held: &JobHandle) -> Resul
         asked_at: held.enqueued_at,
         now: context.queues.store().now().await?,
         lasts: within + GRACE,
+        job: held.id(),
+        is_again: held.is_redelivery(),
     };
     match turns::begin(db, &turn).await? {
         Begun::Now => {}
         Begun::Done => return skip(part),
-        // The pass under way sees all that this one would. If it is this job's own, its process died.
+        // The pass under way sees all that this one would.
         Begun::Held { since, .. } if since >= turn.asked_at && !held.is_redelivery() => {
             return skip(part);
         }
