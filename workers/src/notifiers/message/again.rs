@@ -1,4 +1,4 @@
-//! What a card says of its anomaly beside one incident: that another goes on on it, that it flaps, and that
+//! What a card says of its anomaly beside one incident: that another continues on it, that it flaps, and that
 //! it is muted.
 
 use tocsin::domain::again::AgainFigures;
