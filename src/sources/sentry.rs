@@ -100,7 +100,7 @@ fn text_of(delivery: &Delivery) -> &str {
 }
 
 /// What one body tells: an alert, or nothing that is used; or why that cannot be known.
-type Told<'a> = Result<Option<ReportedAlert<'a>>, &'static str>;
+type Parsed<'a> = Result<Option<ReportedAlert<'a>>, &'static str>;
 
 fn translate(delivery: &Delivery, config: &Config) -> Result<Translated, Refused> {
     let body = text_of(delivery);
@@ -149,7 +149,7 @@ fn told<'a>(
     action: &str,
     data: Option<&Object<'a>>,
     times: &mut Times,
-) -> Told<'a> {
+) -> Parsed<'a> {
     if !USED.contains(&resource) {
         return Ok(None);
     }

@@ -11,7 +11,7 @@ use super::health::short_of;
 use crate::context::Context;
 use crate::jobs::{IngestAlert, Job};
 use crate::queue::data_loss::DataLossDetector;
-use crate::telemetry::seldom::LogThrottle;
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// How often the depth is read.
 const EVERY: Duration = Duration::from_secs(1);

@@ -25,7 +25,7 @@ pub async fn newest(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Uuid>, 
 }
 
 #[derive(FromQueryResult, Hash)]
-struct Seen {
+struct WatchedColumns {
     updated_at: i64,
     status: String,
     tier: Option<i32>,
@@ -61,7 +61,7 @@ pub async fn looks(
     let sql = rows.statement(db.get_database_backend(), sql, []);
     let look = |row: &QueryResult| {
         let mut hasher = DefaultHasher::new();
-        Seen::from_query_result(row, "")?.hash(&mut hasher);
+        WatchedColumns::from_query_result(row, "")?.hash(&mut hasher);
         Ok((row.try_get("", "id")?, hasher.finish()))
     };
     db.query_all_raw(sql).await?.iter().map(look).collect()

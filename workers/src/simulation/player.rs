@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::changes::{self, Change};
 use super::expect::{self, Sent};
 use super::instance::Instance;
-use super::scenario::{By, Scenario, Step, What};
+use super::scenario::{By, Event, Scenario, Step};
 use super::state::{Effectiveness, Recommendation, State};
 use super::{Entry, Kind, Outcome};
 
@@ -259,25 +259,25 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
     }
 
     async fn step(&mut self, step: &Step) -> anyhow::Result<()> {
-        if let What::Expect(expect) = &step.what {
+        if let Event::Expect(expect) = &step.what {
             return self.expect(expect, step.line).await;
         }
         self.say_step(step.line, self.in_words(&step.what));
         self.active_at = self.instance.now();
         match &step.what {
-            What::Note(_) | What::Expect(_) => {}
-            What::Fires(alert) => self.fires(alert).await?,
-            What::Ends(alert) => self.ends(alert).await?,
-            What::GoesSilent(alert) => match self.firing.get_mut(alert) {
+            Event::Note(_) | Event::Expect(_) => {}
+            Event::Fires(alert) => self.fires(alert).await?,
+            Event::Ends(alert) => self.ends(alert).await?,
+            Event::GoesSilent(alert) => match self.firing.get_mut(alert) {
                 Some(firing) => firing.is_sent = false,
                 None => bail!("{alert} does not fire"),
             },
-            What::Repaired(repair) => self.repaired(repair).await?,
-            What::Finished(repair) => self.finished(repair).await?,
-            What::Fixed(fix) => self.fixed(fix).await?,
-            What::Acknowledged(by) => self.incident("acknowledge", by).await?,
-            What::Resolved(by) => self.incident("resolve", by).await?,
-            What::Muted(by, time) => {
+            Event::Repaired(repair) => self.repaired(repair).await?,
+            Event::Finished(repair) => self.finished(repair).await?,
+            Event::Fixed(fix) => self.fixed(fix).await?,
+            Event::Acknowledged(by) => self.incident("acknowledge", by).await?,
+            Event::Resolved(by) => self.incident("resolve", by).await?,
+            Event::Muted(by, time) => {
                 let path = format!("/api/v1/anomalies/{}/mute", self.key(&by.alert));
                 let time = format!("{}s", time.as_secs());
                 let body = json!({"for": time, "operator": by.operator});
@@ -288,7 +288,7 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
         Ok(())
     }
 
-    fn in_words(&self, what: &What) -> String {
+    fn in_words(&self, what: &Event) -> String {
         let alerts = |name: &str| match self.scenario.alerts[name].copies() {
             1 => name.to_owned(),
             n => format!("{name} ({n} copies)"),
@@ -303,13 +303,13 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
             _ => format!(" of {}", by.alert),
         };
         match what {
-            What::Note(note) => note.clone(),
-            What::Fires(alert) => format!("{} fires", alerts(alert)),
-            What::Ends(alert) => format!("{} ends", alerts(alert)),
-            What::GoesSilent(alert) => {
+            Event::Note(note) => note.clone(),
+            Event::Fires(alert) => format!("{} fires", alerts(alert)),
+            Event::Ends(alert) => format!("{} ends", alerts(alert)),
+            Event::GoesSilent(alert) => {
                 format!("the source of {} stops sending it", alerts(alert))
             }
-            What::Repaired(repair) | What::Finished(repair) => {
+            Event::Repaired(repair) | Event::Finished(repair) => {
                 let said = match (what, repair.success) {
                     (_, Some(true)) => "finished, reported as a success",
                     (_, Some(false)) => "finished, reported as a failure",
@@ -320,7 +320,7 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
                 let (action, on, by) = (&repair.action, on(&repair.by), by(&repair.by));
                 format!("repair{on}{by}: {action} {said}{note}")
             }
-            What::Fixed(fix) => {
+            Event::Fixed(fix) => {
                 let reference = fix.reference.as_ref();
                 let reference = reference.map_or(String::new(), |at| format!(": {at}"));
                 format!(
@@ -329,15 +329,15 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
                     by(&fix.by)
                 )
             }
-            What::Acknowledged(who) => {
+            Event::Acknowledged(who) => {
                 format!("the incident{} is acknowledged{}", on(who), by(who))
             }
-            What::Resolved(who) => format!("the incident{} is resolved{}", on(who), by(who)),
-            What::Muted(who, time) => {
+            Event::Resolved(who) => format!("the incident{} is resolved{}", on(who), by(who)),
+            Event::Muted(who, time) => {
                 let time = super::report::in_words(*time);
                 format!("the anomaly{} is muted for {time}{}", on(who), by(who))
             }
-            What::Expect(_) => String::new(),
+            Event::Expect(_) => String::new(),
         }
     }
 
