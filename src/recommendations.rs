@@ -1,4 +1,4 @@
-//! What to do next about an incident: its playbook and what is known of its actions, put together.
+//! Recommended actions: loads an incident's playbook and the figures of its actions, and decides.
 //!
 //! | what | how |
 //! |---|---|

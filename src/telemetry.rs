@@ -1,4 +1,4 @@
-//! What a process says of itself: metrics, traces, and what its log lines belong to.
+//! Telemetry: metrics, traces, and the context of log lines.
 
 pub mod log_throttle;
 pub mod metrics;

@@ -1,4 +1,4 @@
-//! What comes in by HTTP: webhooks, the API, the pages, health and metrics.
+//! The web server: webhooks, the API, the pages, health and metrics.
 
 mod anonymous;
 mod api;

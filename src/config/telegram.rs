@@ -1,4 +1,4 @@
-//! What is sent to Telegram, how fast, and who may press buttons.
+//! Settings of Telegram: kinds of notification, rate limits, buttons.
 
 use serde::{Deserialize, Serialize};
 

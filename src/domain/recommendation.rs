@@ -1,4 +1,4 @@
-//! What to do next about an incident: which action, of which tier, and why.
+//! The recommended action of an incident: which action, of which tier, and why.
 //!
 //! The playbook of an incident says which actions there are; without one, the actions that are known to hold are taken,
 //! by their class. From the incident's tier on, the first tier that has something to recommend is taken. In a tier,

@@ -1,4 +1,4 @@
-//! Whether accepted alerts are being counted. The process that accepts them may not be the one that counts them, so
+//! Standstill: accepted alerts are not counted. The process that accepts them may not be the one that counts them, so
 //! it is read from the workers' heartbeats, and, if no worker does anything, from how long alerts wait.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Whether verdicts and what actions are worth are what the rows say. Verdicts come first: where one is given
+//! The consistency check of verdicts and of actions' figures. Verdicts come first: where one is given
 //! again, its figures follow.
 
 use std::collections::{BTreeMap, BTreeSet};

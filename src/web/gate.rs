@@ -1,4 +1,4 @@
-//! Whether the process accepts alerts: not while the queue is full or the process stops. A background task reads the
+//! The gate: no alert is accepted while the queue is full or the process stops. A background task reads the
 //! queue's depth, so that no request waits for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};

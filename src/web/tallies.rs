@@ -1,4 +1,4 @@
-//! What each source delivers, on its way to the store.
+//! Tallies of each source's deliveries, gathered on their way to the store.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the settings say of messages: which kinds are sent, where they go, and when they are quiet.
+//! The policy of messages from the settings: kinds, routes, quiet hours.
 
 use std::time::Duration;
 

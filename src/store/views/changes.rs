@@ -1,5 +1,4 @@
-//! What changes on an open page: asked several times a second, so what is asked about incidents is asked by
-//! primary key alone.
+//! Changes of open pages. They are read several times a second, so incidents are read by primary key alone.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

@@ -1,5 +1,4 @@
-//! What a card says of its anomaly beside one incident: that another continues on it, that it flaps, and that
-//! it is muted.
+//! A card's lines about its anomaly: that another incident continues on it, that it flaps, that it is muted.
 
 use tocsin::domain::again::AgainFigures;
 use tocsin::domain::notification::Kind;
