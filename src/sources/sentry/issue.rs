@@ -102,7 +102,7 @@ pub(super) fn of_event<'a>(action: &str, data: &Object<'a>, times: &mut Times) -
     Ok(Some(alert))
 }
 
-/// What issue and event say alike. The labels that name it must be the same whichever way it is told of.
+/// The alert of an issue or of an event of it. The labels that name it must be the same for both.
 fn alert<'a>(
     status: AlertStatus,
     id: Cow<'a, str>,

@@ -140,7 +140,7 @@ pub(super) struct MakeRequest {
 /// Makes a canary: a synthetic alert that goes the way of an alert and is not counted.
 ///
 /// The answer has the requests that deliver it, signed where the source asks for that. Its incident is not kept, and no
-/// list, count or report has it. Nobody is told, unless a channel is named.
+/// list, count or report has it. No message is sent, unless a channel is named.
 #[utoipa::path(
     post,
     path = "/canaries",

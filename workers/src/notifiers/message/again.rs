@@ -31,7 +31,7 @@ pub(super) fn flapping(card: &Card, text: &Text) -> Option<Line> {
     Some(Line::new().text(fill(text.msg_flapping_since, &[("at", &at)])))
 }
 
-/// What may be done about that, where it is told.
+/// What may be done about that, where the card says it.
 pub(super) fn flapping_hint(card: &Card, text: &Text) -> Option<Line> {
     (card.kind == Kind::Flapping && says_flapping(card))
         .then(|| Line::new().text(text.msg_flapping_hint))
