@@ -1,5 +1,4 @@
-//! Again: an incident of an anomaly that had a notification lately continues on the card of the one before, without a
-//! sound.
+//! Again: an incident whose anomaly was told lately continues on the card of the one before it, without a sound.
 //! What somebody must know makes a sound all the same.
 
 use std::collections::HashMap;
